@@ -1,0 +1,26 @@
+/**
+ * AWS clients, one of each a process. `AWS_ENDPOINT_URL_*` points them at the local stack; nothing else differs there.
+ * @module
+ */
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { S3Client } from '@aws-sdk/client-s3'
+import { SNSClient } from '@aws-sdk/client-sns'
+import { SQSClient } from '@aws-sdk/client-sqs'
+
+const once = <T>(make: () => T): (() => T) => {
+  let made: T | undefined
+  return () => (made ??= make())
+}
+
+// Bodies carry their own sha256 where it matters; an MD5 or CRC of each message would cost time a window.
+export const sqs = once(() => new SQSClient({ md5: false }))
+export const sns = once(() => new SNSClient({}))
+export const s3 = once(() => new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }))
+export const dynamo = once(() => new DynamoDBClient({}))
+
+/** An environment variable that must be there. */
+export function env(name: string): string {
+  const value = process.env[name]
+  if (value === undefined || value === '') throw new Error(`environment variable ${name} is not set`)
+  return value
+}

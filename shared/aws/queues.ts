@@ -1,0 +1,88 @@
+/**
+ * SQS: sending, and a consumer for processes that run on their own (a Lambda has its event source mapping).
+ * @module
+ */
+import {
+  DeleteMessageBatchCommand,
+  type Message,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs'
+
+/** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
+export type Attributes = Readonly<Record<string, string>>
+
+/** Sends one message; resolves when SQS has it. */
+export async function sendMessage(sqs: SQSClient, queueUrl: string, body: string, attributes: Attributes = {}) {
+  await sqs.send(
+    new SendMessageCommand({
+      QueueUrl: queueUrl,
+      MessageBody: body,
+      MessageAttributes: messageAttributes(attributes),
+    }),
+  )
+}
+
+export function messageAttributes(attributes: Attributes) {
+  return Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+  )
+}
+
+/**
+ * Hands the queue's messages to `handle`, a batch at a time, until `signal` aborts; what `handle` returns is deleted, the rest
+ * comes again after the visibility timeout. Trouble in reaching SQS is reported and retried after a pause that doubles up to 30 s.
+ */
+export async function consume(
+  sqs: SQSClient,
+  queueUrl: string,
+  handle: (messages: readonly Message[]) => Promise<readonly Message[]>,
+  options: { readonly signal: AbortSignal; readonly onError: (error: unknown) => void },
+): Promise<void> {
+  const { signal, onError } = options
+  let pauseMs = 250
+  while (!signal.aborted) {
+    try {
+      const { Messages = [] } = await sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: queueUrl,
+          MaxNumberOfMessages: 10,
+          WaitTimeSeconds: 20,
+          MessageAttributeNames: ['All'],
+        }),
+        { abortSignal: signal },
+      )
+      if (Messages.length === 0) continue
+      const done = await handle(Messages)
+      if (done.length > 0) {
+        await sqs.send(
+          new DeleteMessageBatchCommand({
+            QueueUrl: queueUrl,
+            Entries: done.map((message, index) => ({ Id: String(index), ReceiptHandle: message.ReceiptHandle! })),
+          }),
+        )
+      }
+      pauseMs = 250
+    } catch (error) {
+      if (signal.aborted) return
+      onError(error)
+      await pause(pauseMs, signal)
+      pauseMs = Math.min(pauseMs * 2, 30_000)
+    }
+  }
+}
+
+/** Resolves after `ms`, or at once when `signal` aborts. */
+export function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', done)
+      resolve()
+    }
+    const timer = setTimeout(done, ms)
+    signal.addEventListener('abort', done, { once: true })
+    if (signal.aborted) done()
+  })
+}

@@ -1,0 +1,84 @@
+/**
+ * Coded errors: one table decides what a code means at every edge (HTTP status, CLI exit code, DLQ or retry).
+ * Messages name the field at fault and never carry a patient's value.
+ * @module
+ */
+
+/** What an error means at the edges. `permanent`: a retry cannot help, so a queue handler sends the message to its DLQ. */
+interface ErrorKind {
+  readonly status: number
+  readonly exitCode: 1 | 2
+  readonly permanent: boolean
+}
+
+const badInput: ErrorKind = { status: 400, exitCode: 2, permanent: true }
+const internal: ErrorKind = { status: 500, exitCode: 1, permanent: false }
+const misconfigured: ErrorKind = { status: 500, exitCode: 2, permanent: true }
+
+/** Every code that this product can answer with. */
+export const ERROR_KINDS = {
+  // What arrived cannot be read.
+  'payload-empty': badInput,
+  'payload-too-large': { ...badInput, status: 413 },
+  'payload-malformed': badInput,
+  'format-unknown': { ...badInput, status: 415 },
+  'format-unsupported': { ...badInput, status: 415 },
+  'file-not-found': { ...badInput, status: 404 },
+  'schema-unsupported': badInput,
+  'topic-invalid': badInput,
+  // A recording or frame that parses but says something impossible.
+  'lead-unknown': badInput,
+  'lead-duplicate': badInput,
+  'lead-missing': badInput,
+  'unit-unknown': badInput,
+  'gain-invalid': badInput,
+  'rate-unsupported': badInput,
+  'sample-invalid': badInput,
+  'samples-uneven': badInput,
+  'sequence-invalid': badInput,
+  'clock-invalid': badInput,
+  'field-invalid': badInput,
+  // Storage and models.
+  'not-found': { ...badInput, status: 404 },
+  'claim-check-mismatch': { ...badInput, status: 500 },
+  'bundle-missing': misconfigured,
+  'bundle-corrupt': misconfigured,
+  'bundle-mismatch': misconfigured,
+  unavailable: { ...internal, status: 503 },
+  internal,
+} as const satisfies Record<string, ErrorKind>
+
+export type ErrorCode = keyof typeof ERROR_KINDS
+
+/** Where an error lies. Only names, positions and limits: never a sample, an identifier or free text from the input. */
+export type ErrorDetail = Readonly<Record<string, string | number | boolean | undefined>>
+
+/**
+ * An error with a stable code.
+ * @example
+ * throw new CodedError('lead-unknown', { field: 'leads[3].name' })
+ */
+export class CodedError extends Error {
+  readonly code: ErrorCode
+  readonly detail: ErrorDetail
+
+  constructor(code: ErrorCode, detail: ErrorDetail = {}, options?: ErrorOptions) {
+    const where = Object.entries(detail)
+      .filter(([, value]) => value !== undefined)
+      .map(([name, value]) => `${name}=${value}`)
+      .join(' ')
+    super(where === '' ? code : `${code}: ${where}`, options)
+    this.name = 'CodedError'
+    this.code = code
+    this.detail = detail
+  }
+
+  get kind(): ErrorKind {
+    return ERROR_KINDS[this.code]
+  }
+}
+
+/** The error itself when it is coded, else an `internal` one that keeps the cause but repeats none of its text. */
+export function toCodedError(error: unknown): CodedError {
+  return error instanceof CodedError ? error : new CodedError('internal', {}, { cause: error })
+}

@@ -1,0 +1,107 @@
+/**
+ * The messages between the rooms, as they stand in SQS and SNS. Each carries `schema`, so that old ones drain through new code.
+ * @module
+ */
+import * as z from 'zod'
+import type { EcgId } from './domain/ecg-id.ts'
+import { parseEcgId } from './domain/ecg-id.ts'
+import { LEADS } from './domain/leads.ts'
+import { QUALITY_REASONS } from './domain/quality.ts'
+import { CodedError } from './errors.ts'
+
+/** One SQS billing unit; a body that stays within it travels inline, else as a claim check. */
+export const INLINE_LIMIT_BYTES = 64 * 1024
+
+const EcgIdField = z.string().transform((text, context): EcgId => {
+  const ecgId = parseEcgId(text)
+  if (ecgId !== undefined) return ecgId
+  context.addIssue({ code: 'custom', message: 'no ECG id' })
+  return z.NEVER
+})
+
+/** Bytes inline (base64), or where they lie in the bucket. */
+const Payload = z.union([
+  z.object({ inline: z.base64() }),
+  z.object({ key: z.string(), sha256: z.hex().length(64), bytes: z.int().positive() }),
+])
+export type Payload = z.infer<typeof Payload>
+
+/** A part of a topic or of an address in the store: no slash, wildcard, space or control character. */
+export const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/)
+
+/** Where an ECG comes from; decides where its result goes. */
+const Origin = z.discriminatedUnion('kind', [
+  z.object({ kind: z.literal('mqtt'), device: Name, session: Name }),
+  z.object({ kind: z.literal('upload') }),
+  z.object({ kind: z.literal('fhir') }),
+])
+export type Origin = z.infer<typeof Origin>
+
+const Person = z
+  .object({
+    sex: z.enum(['male', 'female']),
+    ageYears: z.number().min(0).max(130),
+    heightCm: z.number().min(30).max(280),
+    weightKg: z.number().min(1).max(500),
+  })
+  .partial()
+
+const Envelope = z.object({
+  schema: z.literal(1),
+  tenant: Name,
+  ecgId: EcgIdField,
+  origin: Origin,
+  span: z.object({
+    startedAt: z.iso.datetime().nullable(),
+    firstSample: z.int().nonnegative(),
+    durationMs: z.number().nonnegative(),
+  }),
+  person: Person.optional(),
+})
+
+/** adapter → `preprocess`: one window, packed by `shared/waveform/codec.ts`. */
+export const IntakeMessage = Envelope.extend({
+  heartRateBpm: z.number().positive().optional(),
+  waveform: Payload,
+})
+export type IntakeMessage = z.infer<typeof IntakeMessage>
+
+const LeadVerdict = z.enum(['acceptable', 'missing', ...QUALITY_REASONS])
+const Quality = z.object({
+  verdict: z.enum(['acceptable', 'refused']),
+  reasons: z.array(z.enum(QUALITY_REASONS)),
+  leads: z.record(z.enum(LEADS), LeadVerdict),
+  derived: z.array(z.enum(LEADS)),
+  heartRateBpm: z.number().nullable(),
+})
+
+/** `preprocess` → `screen`: the clean window (`shared/waveform/clean-codec.ts`), or none where the quality gate refused it. */
+export const ScreeningMessage = Envelope.extend({
+  profile: z.string(),
+  inputSha256: z.hex().length(64),
+  quality: Quality,
+  clean: Payload.optional(),
+})
+export type ScreeningMessage = z.infer<typeof ScreeningMessage>
+
+/** `screen` → topic `results`: `result` is the stored result, letter for letter. */
+export const ResultMessage = z.object({ schema: z.literal(1), tenant: Name, origin: Origin, result: z.string() })
+export type ResultMessage = z.infer<typeof ResultMessage>
+
+/**
+ * Parses a message body.
+ * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for another schema, `field-invalid` naming the first bad field.
+ */
+export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
+  let json: unknown
+  try {
+    json = JSON.parse(body)
+  } catch {
+    // The parser's own text quotes its input, which may be a patient's.
+    throw new CodedError('payload-malformed', { field: 'body' })
+  }
+  const parsed = type.safeParse(json)
+  if (parsed.success) return parsed.data
+  const field = parsed.error.issues[0]!.path.join('.')
+  throw new CodedError(field === 'schema' ? 'schema-unsupported' : 'field-invalid', { field: field || 'body' })
+}

@@ -1,0 +1,147 @@
+/**
+ * Lossless packing of a recording's samples, so that a 10-s window of twelve leads fits one 64 KiB SQS billing unit.
+ *
+ * Layout: `ECG1`, uint16 LE length of the header, JSON header, then zstd of the residuals as byte planes. A residual is the
+ * zigzag difference of neighbours in time; the four limb leads that follow from I and II are first reduced to what Einthoven's
+ * and Goldberger's equations leave over. All arithmetic wraps at 32 bits, so every int32 (also `MISSING_SAMPLE`) survives.
+ * Measured on 186 real windows at 500 Hz (docs/benchmarks.md): half the size of plain deltas' int16 form, 0.5 ms.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import * as z from 'zod'
+import { LEADS, type LeadName } from '../domain/leads.ts'
+import { checkRecording, MAX_DURATION_S, RATE_RANGE_HZ, type RecordedLead } from '../domain/recording.ts'
+import { CodedError } from '../errors.ts'
+
+/** The part of a recording that is packed: all that decides a result, nothing that names anyone. */
+export interface Waveform {
+  readonly rateHz: number
+  readonly leads: readonly RecordedLead[]
+}
+
+const MAGIC = Buffer.from('ECG1', 'latin1')
+const PREFIX_BYTES = MAGIC.length + 2
+const PLANES = 4
+
+const Header = z.object({
+  rateHz: z.number().min(RATE_RANGE_HZ.min).max(RATE_RANGE_HZ.max),
+  leads: z
+    .array(z.tuple([z.enum(LEADS), z.number().positive()]))
+    .min(1)
+    .max(LEADS.length),
+  samples: z
+    .int()
+    .positive()
+    .max(RATE_RANGE_HZ.max * MAX_DURATION_S),
+})
+
+/** Packs a waveform. Throws nothing for a checked recording. */
+export function encodeWaveform(waveform: Waveform): Buffer {
+  const samples = waveform.leads[0]!.samples.length
+  const header = Buffer.from(headerJson(waveform), 'utf8')
+  const planes = Buffer.allocUnsafe(waveform.leads.length * samples * PLANES)
+  const planeBytes = waveform.leads.length * samples
+  const predict = limbPredictors(waveform.leads)
+  let at = 0
+  for (const lead of waveform.leads) {
+    const predicted = predict(lead.name)
+    let previous = 0
+    for (let i = 0; i < samples; i++) {
+      const residual = (lead.samples[i]! - predicted(i)) | 0
+      const difference = (residual - previous) | 0
+      previous = residual
+      const zigzag = ((difference << 1) ^ (difference >> 31)) >>> 0
+      planes[at] = zigzag & 0xff
+      planes[at + planeBytes] = (zigzag >>> 8) & 0xff
+      planes[at + 2 * planeBytes] = (zigzag >>> 16) & 0xff
+      planes[at + 3 * planeBytes] = zigzag >>> 24
+      at++
+    }
+  }
+  const length = Buffer.alloc(2)
+  length.writeUInt16LE(header.length)
+  return Buffer.concat([MAGIC, length, header, zstdCompressSync(planes)])
+}
+
+/**
+ * Unpacks what `encodeWaveform` made.
+ * @throws CodedError `payload-malformed` for anything else, and whatever `checkRecording` finds.
+ */
+export function decodeWaveform(bytes: Uint8Array): Waveform {
+  const { header, planes } = unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+  const planeBytes = header.leads.length * header.samples
+  const leads: RecordedLead[] = []
+  // Predicted leads lean on I and II, so decode in two passes: first those that stand alone, then the others.
+  const decoded = header.leads.map(([name, gainUv]) => ({ name, gainUv, samples: new Int32Array(header.samples) }))
+  const predict = limbPredictors(decoded)
+  for (const pass of ['alone', 'predicted'] as const) {
+    for (const [index, lead] of decoded.entries()) {
+      const predicted = predict(lead.name)
+      if ((predicted === nothing) !== (pass === 'alone')) continue
+      let previous = 0
+      let at = index * header.samples
+      for (let i = 0; i < header.samples; i++, at++) {
+        const zigzag =
+          planes[at]! |
+          (planes[at + planeBytes]! << 8) |
+          (planes[at + 2 * planeBytes]! << 16) |
+          (planes[at + 3 * planeBytes]! << 24)
+        previous = (previous + ((zigzag >>> 1) ^ -(zigzag & 1))) | 0
+        lead.samples[i] = previous + predicted(i)
+      }
+    }
+  }
+  leads.push(...decoded)
+  return checkRecording({ format: 'packed', rateHz: header.rateHz, leads })
+}
+
+/** sha256 of the samples with their rate, leads and gains: the same for the same signal, however it was packed or sent. */
+export function waveformSha256(waveform: Waveform): string {
+  const hash = createHash('sha256').update(headerJson(waveform))
+  for (const { samples } of waveform.leads) {
+    hash.update(new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength))
+  }
+  return hash.digest('hex')
+}
+
+function headerJson({ rateHz, leads }: Waveform): string {
+  return JSON.stringify({
+    rateHz,
+    leads: leads.map(({ name, gainUv }) => [name, gainUv]),
+    samples: leads[0]!.samples.length,
+  })
+}
+
+function unpack(bytes: Buffer): { header: z.infer<typeof Header>; planes: Buffer } {
+  if (bytes.length === 0) throw new CodedError('payload-empty', { field: 'waveform' })
+  try {
+    if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('no magic')
+    const end = PREFIX_BYTES + bytes.readUInt16LE(MAGIC.length)
+    const header = Header.parse(JSON.parse(bytes.toString('utf8', PREFIX_BYTES, end)))
+    const size = header.leads.length * header.samples * PLANES
+    const planes = zstdDecompressSync(bytes.subarray(end), { maxOutputLength: size })
+    if (planes.length !== size) throw new Error('short planes')
+    return { header, planes }
+  } catch (cause) {
+    throw new CodedError('payload-malformed', { field: 'waveform' }, { cause })
+  }
+}
+
+type Prediction = (sample: number) => number
+const nothing: Prediction = () => 0
+
+/** What each lead should be by I and II, where both are there in the same unit; zero for a lead that stands alone. */
+function limbPredictors(leads: readonly RecordedLead[]): (name: LeadName) => Prediction {
+  const byName = new Map(leads.map((lead) => [lead.name, lead]))
+  const [i, ii] = [byName.get('I'), byName.get('II')]
+  if (i === undefined || ii === undefined || i.gainUv !== ii.gainUv) return () => nothing
+  const [a, b] = [i.samples, ii.samples]
+  const predictions: Partial<Record<LeadName, Prediction>> = {
+    III: (t) => (b[t]! - a[t]!) | 0,
+    aVR: (t) => -((a[t]! + b[t]!) >> 1),
+    aVL: (t) => a[t]! - (b[t]! >> 1),
+    aVF: (t) => b[t]! - (a[t]! >> 1),
+  }
+  return (name) => (byName.get(name)?.gainUv === i.gainUv ? predictions[name] : undefined) ?? nothing
+}
