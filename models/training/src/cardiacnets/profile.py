@@ -27,7 +27,10 @@ class Profile:
     wavelet: str
     wavelet_mode: str
     wavelet_level: int
-    fixed_noise_level: int | None
+    noise_level: int
+    """Detail whose median absolute value gives the noise sigma: the finest that a 100 Hz recording still fills."""
+    threshold_scale: float
+    """Part of the universal threshold that is applied."""
     savgol_window: int
     savgol_order: int
     savgol_edges: str
@@ -37,20 +40,6 @@ class Profile:
         believed = self.min_heart_rate_bpm <= heart_rate_bpm <= self.max_heart_rate_bpm
         bpm = heart_rate_bpm if believed else self.fallback_heart_rate_bpm
         return math.floor(60 * self.rate_hz / bpm + 0.5)
-
-    def noise_level(self, source_rate_hz: float) -> int:
-        """The wavelet level whose detail gives the noise sigma: the finest one that the source could fill.
-
-        Detail k spans rate/2^(k+1) to rate/2^k. Above the source's Nyquist frequency a recording brought up to 500 Hz
-        is empty, and the last fifth below it is its anti-aliasing filter's roll-off: neither says anything on noise.
-        """
-        if self.fixed_noise_level is not None:
-            return self.fixed_noise_level
-        usable_hz = 0.8 * source_rate_hz / 2
-        for level in range(1, self.wavelet_level):
-            if self.rate_hz / 2 ** (level + 1) < usable_hz:
-                return level
-        return self.wavelet_level
 
 
 def parse_profile(document: dict[str, Any]) -> Profile:
@@ -68,7 +57,8 @@ def parse_profile(document: dict[str, Any]) -> Profile:
         wavelet=wavelet["name"],
         wavelet_mode=wavelet["mode"],
         wavelet_level=wavelet["level"],
-        fixed_noise_level=wavelet.get("noiseLevel"),
+        noise_level=wavelet["noiseLevel"],
+        threshold_scale=wavelet["thresholdScale"],
         savgol_window=savgol["window"],
         savgol_order=savgol["order"],
         savgol_edges=savgol["edges"],

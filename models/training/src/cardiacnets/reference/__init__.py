@@ -1,1 +1,1 @@
-"""Two Python references of the signal profile: `obvious`, what one writes first, and `vectorised`, written for speed."""
+"""Two Python references of the signal profile: `obvious`, what one writes first, and `vectorised`, for speed."""

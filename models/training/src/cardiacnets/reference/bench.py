@@ -44,8 +44,8 @@ def main() -> None:
     else:
         window = synthetic_ecg(np.random.default_rng(1), leads=12, heart_rate_bpm=options.hr)
     figures = {
-        "obviousMsPerWindow": median_ms(lambda: obvious.preprocess(window, options.hr, 500, profile), 15),
-        "vectorisedMsPerWindow": median_ms(lambda: vectorised.preprocess(window, options.hr, 500, profile), 60),
+        "obviousMsPerWindow": median_ms(lambda: obvious.preprocess(window, options.hr, profile), 15),
+        "vectorisedMsPerWindow": median_ms(lambda: vectorised.preprocess(window, options.hr, profile), 60),
     }
     if options.json:
         print(json.dumps(figures))

@@ -71,7 +71,7 @@ def make_vectors(out_dir: Path) -> None:
     index = []
     for case in CASES:
         window = make_input(case, rng)
-        stages = obvious.preprocess(window, case.heart_rate_bpm, case.source_rate_hz, profile)
+        stages = obvious.preprocess(window, case.heart_rate_bpm, profile)
         blocks = [window, *(getattr(stages, name) for name in ARRAYS[1:]), stages.amplitude]
         (out_dir / f"{case.name}.f64").write_bytes(b"".join(block.astype("<f8").tobytes() for block in blocks))
         index.append(
@@ -83,7 +83,6 @@ def make_vectors(out_dir: Path) -> None:
                 "heartRateBpm": case.heart_rate_bpm,
                 "period": profile.period(case.heart_rate_bpm),
                 "sourceRateHz": case.source_rate_hz,
-                "noiseLevel": profile.noise_level(case.source_rate_hz),
                 "flatLeads": [] if case.flat_lead is None else [case.flat_lead],
             }
         )

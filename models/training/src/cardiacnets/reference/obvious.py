@@ -21,14 +21,14 @@ def baseline(lead: Float64, period: int) -> Float64:
     return trend
 
 
-def denoise(lead: Float64, profile: Profile, source_rate_hz: float) -> Float64:
-    """Soft universal threshold on every detail; sigma from the median absolute detail of the noise level."""
+def denoise(lead: Float64, profile: Profile) -> Float64:
+    """Soft threshold on every detail, a part of the universal one; sigma from the median absolute detail of the noise level."""
     approximation, *details = pywt.wavedec(
         lead, profile.wavelet, mode=profile.wavelet_mode, level=profile.wavelet_level
     )
-    noise = details[-profile.noise_level(source_rate_hz)]
+    noise = details[-profile.noise_level]
     sigma = np.median(np.abs(noise)) / 0.6745
-    threshold = sigma * np.sqrt(2 * np.log(len(lead)))
+    threshold = profile.threshold_scale * sigma * np.sqrt(2 * np.log(len(lead)))
     # pywt divides by the magnitude: an exact zero under a zero threshold (a flat lead) would be 0/0.
     kept = [pywt.threshold(detail, threshold, mode="soft") if threshold > 0 else detail for detail in details]
     return pywt.waverec([approximation, *kept], profile.wavelet, mode=profile.wavelet_mode)[: len(lead)]
@@ -42,14 +42,14 @@ def scale(lead: Float64) -> Float64:
     return 2 * (lead - low) / (high - low) - 1
 
 
-def preprocess(window: Float64, heart_rate_bpm: float, source_rate_hz: float, profile: Profile) -> Stages:
-    """`window`: float64 [leads][samples], mV, at the profile's rate. `source_rate_hz`: the rate it was recorded at."""
+def preprocess(window: Float64, heart_rate_bpm: float, profile: Profile) -> Stages:
+    """`window`: float64 [leads][samples], mV, at the profile's rate."""
     period = profile.period(heart_rate_bpm)
     trend, detrended, denoised, smoothed, scaled = ([] for _ in range(5))
     for lead in window:
         trend.append(baseline(lead, period))
         detrended.append(lead - trend[-1])
-        denoised.append(denoise(detrended[-1], profile, source_rate_hz))
+        denoised.append(denoise(detrended[-1], profile))
         smoothed.append(
             savgol_filter(denoised[-1], profile.savgol_window, profile.savgol_order, mode=profile.savgol_edges)
         )

@@ -24,14 +24,14 @@ def baseline(window: Float64, period: int) -> Float64:
     return trend
 
 
-def denoise(window: Float64, profile: Profile, source_rate_hz: float) -> Float64:
-    """Soft universal threshold on every detail; sigma a lead from the median absolute detail of the noise level."""
+def denoise(window: Float64, profile: Profile) -> Float64:
+    """Soft threshold on every detail, a part of the universal one; sigma a lead from the median absolute detail of the noise level."""
     approximation, *details = pywt.wavedec(
         window, profile.wavelet, mode=profile.wavelet_mode, level=profile.wavelet_level, axis=1
     )
-    noise = details[-profile.noise_level(source_rate_hz)]
+    noise = details[-profile.noise_level]
     sigma = np.median(np.abs(noise), axis=1, keepdims=True) / 0.6745
-    threshold = sigma * np.sqrt(2 * np.log(window.shape[1]))
+    threshold = profile.threshold_scale * sigma * np.sqrt(2 * np.log(window.shape[1]))
     kept = [detail - np.clip(detail, -threshold, threshold) for detail in details]
     restored = pywt.waverec([approximation, *kept], profile.wavelet, mode=profile.wavelet_mode, axis=1)
     return restored[:, : window.shape[1]]
@@ -45,11 +45,11 @@ def scale(window: Float64, amplitude: Float64) -> Float64:
     return np.where(flat, 0.0, 2 * (window - low) / span - 1)
 
 
-def preprocess(window: Float64, heart_rate_bpm: float, source_rate_hz: float, profile: Profile) -> Stages:
-    """`window`: float64 [leads][samples], mV, at the profile's rate. `source_rate_hz`: the rate it was recorded at."""
+def preprocess(window: Float64, heart_rate_bpm: float, profile: Profile) -> Stages:
+    """`window`: float64 [leads][samples], mV, at the profile's rate."""
     trend = baseline(window, profile.period(heart_rate_bpm))
     detrended = window - trend
-    denoised = denoise(detrended, profile, source_rate_hz)
+    denoised = denoise(detrended, profile)
     smoothed = savgol_filter(denoised, profile.savgol_window, profile.savgol_order, mode=profile.savgol_edges, axis=1)
     amplitude = np.stack([smoothed.min(axis=1), smoothed.max(axis=1)], axis=1)
     return Stages(trend, detrended, denoised, smoothed, scale(smoothed, amplitude), amplitude)
