@@ -1,0 +1,52 @@
+"""Embedding → condition logits; embedding → cardiac function indices in their own units."""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from cardiacnets.domain import CONDITIONS, INDICES
+
+
+class ScreeningHead(nn.Module):
+    """Embedding [N,256] → condition_logits [N,5], in the order of `shared/domain/conditions.json`."""
+
+    def __init__(self, embedding: int = 256, hidden: int = 128) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(), nn.Linear(embedding, hidden), nn.ReLU(), nn.Linear(hidden, len(CONDITIONS))
+        )
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """See the class."""
+        return self.layers(embedding)
+
+
+class FunctionHead(nn.Module):
+    """Embedding [N,256] → index_mean, index_logvar [N,82], in the order and units of `shared/domain/indices.json`.
+
+    The network works on standardised indices; `standardise` sets their middle and spread before training.
+    """
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, embedding: int = 256, hidden: int = 192) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.ReLU(), nn.Linear(embedding, hidden), nn.ReLU(), nn.Linear(hidden, 2 * len(INDICES))
+        )
+        self.register_buffer("middle", torch.zeros(len(INDICES)))
+        self.register_buffer("spread", torch.ones(len(INDICES)))
+
+    def standardise(self, indices: Tensor) -> None:
+        """Take middle and spread from training values [n,82]."""
+        self.middle.copy_(indices.mean(dim=0))
+        self.spread.copy_(indices.std(dim=0).clamp_min(1e-6))
+
+    def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """See the class."""
+        mean, logvar = self.layers(embedding).chunk(2, dim=-1)
+        # Bounds keep exp() sane: a standardised deviation between 5% and 4.5 times that of the population.
+        logvar = logvar.clamp(2 * math.log(0.05), 2 * math.log(4.5))
+        return self.middle + mean * self.spread, logvar + 2 * self.spread.log()
