@@ -1,0 +1,343 @@
+"""The heart as an electric source: nineteen patches of wall that depolarise in turn, and the atria.
+
+The heart vector is the sum of the patches' dipoles, each a Gaussian pulse at its own place and time, so that the vector moves
+through the heart as activation does. Order of activation after Durrer et al. 1970 (Circulation 41:899). Repolarisation keeps
+Wilson's ventricular gradient: what a conduction block adds to the area of QRS it takes from the area of T (Wilson 1934).
+
+Disease reaches the ECG only as far as a person *expresses* it, and healthy people carry mimics, as in life: a quarter of patients
+have a normal ECG, a third of healthy people an odd one.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .anatomy import APICAL_SEGMENTS, SEGMENT_ANGLE_DEG, SEGMENT_AREA_SHARE, SEGMENT_LEVEL, SEPTAL_SEGMENTS, Floats
+from .leads import ELECTRODE_CM, HEART_CM
+from .person import Person
+
+LV, RV, NOTCH = slice(0, 16), slice(16, 19), slice(19, 22)
+SOURCE_COUNT = 22
+SEPTUM, APEX = list(SEPTAL_SEGMENTS), list(APICAL_SEGMENTS)
+ANTERIOR, LATERAL, INFERIOR = [0, 1, 6, 7, 12], [4, 5, 10, 11, 15], [2, 3, 8, 9, 14]
+
+MIMICS = ("early-repolarisation", "flat-t", "voltage", "poor-r", "right", "wide", "fast")
+MIMIC_SHARE = (0.20, 0.22, 0.16, 0.14, 0.12, 0.08, 0.08)
+MIMIC_IN_HEALTH, MIMIC_IN_DISEASE, NORMAL_ECG_IN_DISEASE = 0.35, 0.15, 0.25
+
+# Activation after QRS onset in ms, for a QRS of 90 ms: LV segments 1–16, then RV free wall, RV inferior wall, outflow tract.
+ACTIVATION_MS: Floats = np.array(
+    [50, 34, 32, 56, 64, 58, 34, 16, 14, 40, 48, 42, 30, 18, 31, 34, 36, 42, 64], dtype=float
+)  # fmt: skip
+LBBB_MS: Floats = np.array(
+    [88, 56, 56, 92, 124, 118, 76, 44, 42, 80, 108, 102, 72, 48, 76, 92, 14, 18, 30], dtype=float
+)  # fmt: skip
+PULSE_MS = 7.8
+QRS_GAIN_MV = 7.6  # of the whole left ventricle at reference mass, so that amplitudes are those of PTB-XL
+SEPTAL_SHARE = 0.26  # of the septum, the rest is cancelled by its right side
+
+
+@dataclass
+class Electrics:
+    """Everything that turns a rhythm into a heart vector. Vectors are in mV along torso axes, times in seconds."""
+
+    position_cm: Floats  # [22, 3]
+    qrs: Floats  # [22, 3]
+    qrs_time_s: Floats  # [22], from QRS onset
+    qrs_width_s: Floats  # [22], standard deviation of the pulse
+    t: Floats  # [22, 3]
+    t_lag_s: Floats  # [22], repolarisation after the mean
+    secondary_t: Floats  # [3], at the heart's centre
+    st: Floats  # [22, 3]
+    p: Floats  # [2, 3], right and left atrium
+    p_time_s: Floats  # [2], from P onset
+    p_width_s: Floats  # [2]
+    pr_shift: Floats  # [3], level of the PR segment (atrial repolarisation, pericarditis)
+    pr_s: float
+    qt_s: float  # at the person's heart rate
+    qrs_duration_s: float
+    t_shape_s: tuple[float, float]  # standard deviation before and after the peak
+    u_share: float
+    alternans: float
+    respiration: float  # share of the amplitude
+    conduction: str
+    electrodes_cm: Floats  # [9, 3]
+    mimic: str = ""
+    heart_cm: Floats = field(default_factory=lambda: HEART_CM.copy())
+
+
+def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
+    """The electric heart of a person, with the individual variation that hides their anatomy."""
+    shown = _expression(person, rng)
+    mimic = ""
+    if rng.random() < (MIMIC_IN_DISEASE if person.conditions().any() else MIMIC_IN_HEALTH):
+        mimic = str(rng.choice(MIMICS, p=MIMIC_SHARE))
+    strength = rng.beta(2, 2)  # of the mimic
+    conduction = _conduction(person, shown, mimic, rng)
+    axis, septal, superior = _frame(person, shown, mimic, strength, rng)
+    heart, electrodes = _torso(person, rng)
+    position, outward = _layout(person, heart, axis, septal, superior)
+
+    amplitude = _amplitudes(person, shown, mimic, strength, rng)
+    duration = _qrs_duration_s(person, shown, conduction, mimic, strength, rng)
+    normal_time, normal_width = ACTIVATION_MS / 90 * duration, np.full(19, PULSE_MS / 90 * duration)
+    tilt = np.array([-0.12, 0.45, 0.9])[SEGMENT_LEVEL]
+    direction = outward.copy()
+    direction[LV] += tilt[:, None] * axis
+    direction /= np.linalg.norm(direction, axis=1)[:, None]
+    direction += 0.14 * rng.normal(size=(19, 3))
+    qrs = amplitude[:, None] * direction
+    time, width, blocked = _block(conduction, duration, normal_time, normal_width, qrs, axis, septal, rng)
+    time = time + 0.002 * rng.normal(size=19)
+
+    t_direction = outward.copy()
+    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis
+    t_weight, st_weight = _repolarisation(person, shown, mimic, strength, rng)
+    t_vector = t_weight[:, None] * t_direction
+    st_vector = st_weight[:, None] * t_direction
+    t_shape = (0.058 * np.exp(0.12 * rng.normal()), 0.036 * np.exp(0.10 * rng.normal()))
+    area = np.sqrt(2 * np.pi) * ((blocked * width[:, None]).sum(axis=0) - (qrs * normal_width[:, None]).sum(axis=0))
+    secondary = -area / (np.sqrt(np.pi / 2) * sum(t_shape))
+
+    notch_count = rng.random(3) < 0.35 + 0.4 * shown["cad"] * (1 - person.viability.mean() > 0.05)
+    notch = 0.13 * rng.normal(size=(3, 3)) * notch_count[:, None]
+    spread = duration * rng.uniform(0.15, 0.95, size=3)
+    p, p_time, p_width, pr = _atria(person, shown, rng)
+    pericarditis = shown["pericarditis"] * person.pericarditis
+    pr_shift = -0.05 * p.sum(axis=0) - 0.05 * pericarditis * axis
+    zeros = np.zeros((3, 3))
+    rate_term = (60 / person.heart_rate_bpm) ** 0.36
+    qtc = (0.424 if person.female else 0.412) + 0.0003 * (person.age_y - 60) + 0.017 * rng.normal()
+    qtc += 0.045 * shown["hf"] * person.hf**0.5 + 0.014 * shown["cm"] * person.cm + max(duration - 0.11, 0) * 0.55
+    return Electrics(
+        position_cm=np.concatenate([position, np.repeat(heart[None], 3, axis=0)]),
+        qrs=np.concatenate([blocked, notch]), qrs_time_s=np.concatenate([time, spread]),
+        qrs_width_s=np.concatenate([width, rng.uniform(0.0030, 0.0065, size=3)]),
+        t=np.concatenate([t_vector, zeros]), t_lag_s=np.concatenate([0.010 * rng.normal(size=19), np.zeros(3)]),
+        secondary_t=secondary, st=np.concatenate([st_vector, zeros]),
+        p=p, p_time_s=p_time, p_width_s=p_width, pr_shift=pr_shift, pr_s=pr,
+        qt_s=float(qtc * rate_term), qrs_duration_s=duration, t_shape_s=t_shape,
+        u_share=float(np.clip(0.04 + 0.03 * rng.normal(), 0, 0.12)),
+        alternans=float(np.clip((person.effusion_mm - 18) / 30, 0, 0.3)),
+        respiration=float(np.clip(0.04 * np.exp(0.5 * rng.normal()), 0.005, 0.15)),
+        conduction=conduction, electrodes_cm=electrodes, mimic=mimic, heart_cm=heart,
+    )  # fmt: skip
+
+
+def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
+    """How far each condition shows on the ECG, in [0, 1]; a quarter of patients show none of theirs."""
+    severity = max(person.cad, person.cm, person.pericarditis, person.hf, person.ph)
+    silent = rng.random() < NORMAL_ECG_IN_DISEASE * 2.2 * (1 - severity)
+    drawn = 0.30 + 0.70 * rng.beta(2.2, 1.3, size=5)
+    present = person.conditions() & (not silent)
+    return {name: float(value * on) for name, value, on in zip(("cad", "cm", "pericarditis", "hf", "ph"), drawn, present, strict=True)}  # noqa: E501
+
+
+def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.random.Generator) -> str:
+    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: RBBB 1.4 % of men; Eriksson et al. 1998, Circulation
+    98:2494: LBBB 1 % at 60, 6 % at 80), and a quarter of dilated cardiomyopathy with LBBB (Baldasseroni et al. 2002)."""
+    older = np.exp(0.06 * (person.age_y - 62))
+    dilated = person.cm_kind == "dcm" and shown["cm"] > 0
+    failing = shown["hf"] > 0
+    chance = {
+        "lbbb": 0.008 * older + 0.24 * dilated + 0.05 * failing + 0.01 * (shown["cad"] > 0),
+        "rbbb": (0.012 if person.female else 0.022) * older + 0.06 * (shown["ph"] > 0) + 0.015 * failing,
+        "irbbb": 0.025 + 0.12 * shown["ph"] * person.ph,
+        "lafb": 0.018 * older + 0.03 * (shown["cad"] > 0) + 0.03 * (shown["cm"] > 0),
+    }
+    if mimic == "wide":
+        chance["lbbb"] += 0.35
+    draw = rng.random()
+    for name, share in chance.items():
+        draw -= share
+        if draw < 0:
+            return name
+    return "normal"
+
+
+def _frame(
+    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats]:
+    """Long axis (base to apex), direction of the septum, and the third: fat and age lay the heart flat, RV load turns it."""
+    load = shown["ph"] * person.ph + (0.6 * strength if mimic == "right" else 0)
+    elevation = 38 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 11 * rng.normal() + 26 * load
+    azimuth = 18 + 9 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
+    elevation, azimuth = np.radians(np.clip(elevation, -25, 80)), np.radians(azimuth)
+    across = np.cos(elevation)
+    axis = np.array([across * np.cos(azimuth), np.sin(elevation), -across * np.sin(azimuth)])
+    roll = np.radians(11 * rng.normal())
+    septal = np.array([-0.72, 0.12, -0.68])
+    septal -= axis * (septal @ axis)
+    septal /= np.linalg.norm(septal)
+    superior = np.cross(axis, septal)
+    superior *= -np.sign(superior[1]) or 1.0
+    septal, superior = np.cos(roll) * septal + np.sin(roll) * superior, np.cos(roll) * superior - np.sin(roll) * septal
+    return axis, septal, superior
+
+
+def _torso(person: Person, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Heart and electrodes in a chest of the person's girth; precordial electrodes are misplaced by 1–2 cm as in practice
+    (Kerwin et al. 1960; Rajaganeshan et al. 2008, Int J Clin Pract 62:65)."""
+    girth = np.sqrt(person.weight_kg / person.height_cm / (78 / 170))
+    electrodes = ELECTRODE_CM * np.array([girth**0.8, person.height_cm / 170, girth])
+    electrodes[3:] += np.array([1.0, 1.4, 0.4]) * rng.normal(size=(6, 3))
+    electrodes[3:] += np.array([0.0, 1.5, 0.0]) * rng.normal()  # all too high or too low
+    heart = HEART_CM * np.array([1.0, 1.0, girth]) + np.array([0.9, 1.2, 0.8]) * rng.normal(size=3)
+    heart[1] -= 0.10 * (person.bmi - 26)  # a high diaphragm
+    return heart, electrodes
+
+
+def _layout(person: Person, heart: Floats, axis: Floats, septal: Floats, superior: Floats) -> tuple[Floats, Floats]:
+    """Places [19, 3] and outward directions [19, 3] of the patches."""
+    angle = np.radians(SEGMENT_ANGLE_DEG)
+    outward = np.empty((19, 3))
+    outward[LV] = -np.cos(angle)[:, None] * septal + np.sin(angle)[:, None] * superior
+    for row, (turn, lift) in enumerate(((0.25, 0.1), (-0.45, 0.1), (0.6, -0.3))):
+        outward[16 + row] = np.cos(turn) * septal + np.sin(turn) * superior + lift * axis
+    scale = (person.lv_edv_ml / 140) ** (1 / 3)
+    radius = np.array([3.1, 3.0, 2.0])[SEGMENT_LEVEL] * scale
+    height = np.array([-2.8, 0.0, 2.8])[SEGMENT_LEVEL] * scale
+    position = np.empty((19, 3))
+    position[LV] = heart + radius[:, None] * outward[LV] + height[:, None] * axis
+    rv_scale = (person.rv_edv_ml / 155) ** (1 / 3)
+    reach, lift = np.array([5.2, 4.8, 4.6]) * rv_scale, np.array([0.0, 0.8, -3.6])
+    position[RV] = heart + reach[:, None] * outward[RV] + lift[:, None] * axis
+    return position, outward
+
+
+def _amplitudes(
+    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
+) -> Floats:
+    """[19] mV: what a patch adds grows with its muscle and falls with scar, fat, fluid and infiltration."""
+    wall = (person.thickness_mm / 5.7) ** 0.80
+    surface = (person.lv_edv_ml / 145) ** 0.55
+    visible = 1 - (1 - person.viability) * (1.0 if shown["cad"] else 0.1)
+    left = QRS_GAIN_MV * SEGMENT_AREA_SHARE * wall * surface * visible
+    left *= np.exp(0.12 * rng.normal(size=16))
+    left[SEPTUM] *= SEPTAL_SHARE  # cancelled by its right side
+    if person.cm_kind == "hcm" and not shown["cm"]:
+        left *= (5.7 / person.thickness_mm.mean()) ** 0.35
+    right = QRS_GAIN_MV * np.array([0.018, 0.014, 0.015]) * np.exp(0.14 * rng.normal(size=3))
+    right *= (person.rv_edv_ml / 155) ** 1.1
+    right *= 1 + 2.4 * shown["ph"] * person.ph + (0.9 * strength if mimic == "right" else 0)
+    gain = np.exp(0.12 * rng.normal() - 0.013 * (person.bmi - 26) - 0.003 * (person.age_y - 60))
+    gain *= np.exp(-0.022 * person.effusion_mm * (shown["pericarditis"] > 0))
+    if person.cm_kind == "rcm":
+        gain *= 1 - 0.55 * shown["cm"] * (0.4 + 0.6 * person.cm)
+        left[ANTERIOR] *= 1 - 0.45 * shown["cm"] * person.cm
+    if mimic == "voltage":
+        gain *= 1 + 0.55 * strength
+    if mimic == "poor-r":
+        left[ANTERIOR] *= 1 - 0.55 * strength
+    return gain * np.concatenate([left, right])
+
+
+def _qrs_duration_s(
+    person: Person, shown: dict[str, float], conduction: str, mimic: str, strength: float, rng: np.random.Generator
+) -> float:
+    """Duration of normal conduction: longer in men and large hearts (Mason et al. 2007, J Electrocardiol 40:228)."""
+    duration = (85 if person.female else 92) + 4.0 * rng.normal() + 0.10 * (person.lv_edv_ml - (125 if person.female else 160))
+    duration += 0.06 * (person.lv_mass_g - (73 if person.female else 105)) + 0.07 * (person.height_cm - 169)
+    duration += 16 * shown["cm"] * person.cm * (person.cm_kind == "dcm") + 12 * shown["hf"] * person.hf
+    if mimic == "wide" and conduction == "normal":
+        duration += 22 * strength
+    return float(np.clip(duration, 66, 135) / 1000)
+
+
+def _block(
+    conduction: str, duration: float, time: Floats, width: Floats, qrs: Floats, axis: Floats, septal: Floats,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, Floats]:  # fmt: skip
+    """Times, widths and vectors of the patches under a conduction disturbance."""
+    time, width, qrs = time.copy(), width.copy(), qrs.copy()
+    scale = duration / 0.090
+    if conduction == "lbbb":
+        stretch = rng.uniform(0.92, 1.12) * scale**0.5
+        time, width = LBBB_MS / 1000 * stretch, width * 1.55
+        # From right to left through the septum, uncancelled, and on to the lateral wall.
+        strength = np.linalg.norm(qrs[SEPTUM], axis=1)[:, None] / SEPTAL_SHARE
+        qrs[SEPTUM] = strength * (-0.95 * septal + 0.25 * axis) * 0.62
+        qrs[LATERAL] *= 0.75
+        qrs[ANTERIOR] = 0.8 * qrs[ANTERIOR]
+        qrs[RV] *= 0.7
+    elif conduction in ("rbbb", "irbbb"):
+        delay = (rng.uniform(34, 50) if conduction == "rbbb" else rng.uniform(10, 20)) * scale / 1000
+        time[RV] += delay
+        width[RV] *= 1.5 if conduction == "rbbb" else 1.15
+        qrs[RV] *= 1.6 if conduction == "rbbb" else 1.35
+    elif conduction == "lafb":
+        late = rng.uniform(14, 22) * scale / 1000
+        time[[0, 5, 6, 11, 12]] += late
+        time[INFERIOR] -= 0.010
+        qrs[[0, 5, 6, 11]] *= 1.35
+        qrs[INFERIOR] *= 0.75
+    return time, width, qrs
+
+
+def _repolarisation(
+    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
+) -> tuple[Floats, Floats]:
+    """T and ST weights [19] in mV. T is lower in women and with age (Rautaharju et al. 2009, Circulation 119:e241)."""
+    level = 0.074 * np.exp(0.30 * rng.normal() - 0.007 * (person.age_y - 60)) * (0.76 if person.female else 1.0)
+    level *= np.exp(-0.012 * (person.bmi - 26)) * (60 / person.heart_rate_bpm) ** 0.3
+    t = np.full(19, level)
+    t[RV] = 0.35 * level * np.exp(0.5 * rng.normal())
+    t[LV] *= np.array([0.9, 0.7, 0.6, 0.8, 0.9, 1.0, 1.0, 0.9, 0.6, 0.9, 1.0, 1.1, 1.3, 1.0, 1.1, 1.2])
+    t *= np.exp(0.22 * rng.normal(size=19))
+    # J points are higher in men, most so over the anterior septum (Surawicz & Parikh 2002, J Am Coll Cardiol 40:1870).
+    st = t * np.clip((0.03 if person.female else 0.10) + 0.035 * rng.normal(), -0.1, 0.3)
+    st[[1, 7, 16, 18]] += (0.004 if person.female else 0.012) * np.exp(0.4 * rng.normal())
+
+    scar = (1 - person.viability) * shown["cad"]
+    ischaemia = person.ischaemia * shown["cad"]
+    # Scar and ischaemic memory turn T over the territory; ischaemia lowers ST under the endocardium; an aneurysm raises it.
+    t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 0.95 * ischaemia * rng.uniform(0.4, 1.0), 0, 1)
+    st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.034 * ischaemia * rng.uniform(0.2, 1.2)
+    strain = 0.5 * person.hypertrophy * rng.beta(1.2, 2.5)
+    if person.cm_kind == "hcm":
+        thick = person.thickness_mm / 5.7
+        t[LV] *= 1 - shown["cm"] * person.cm * 1.0 * np.clip(thick - 0.3, 0, 3.0) * rng.uniform(0.5, 1.2)
+        strain += 0.6 * shown["cm"] * person.cm
+    elif person.cm_kind:
+        t *= 1 - shown["cm"] * (0.5 + 0.9 * person.cm) * rng.uniform(0.5, 1.15)
+        strain += 0.25 * shown["cm"] * person.cm
+    lateral = LATERAL + APEX
+    t[lateral] *= 1 - 1.5 * strain
+    st[lateral] -= 0.022 * strain
+    t *= 1 - 0.9 * shown["hf"] * person.hf ** 0.5
+    right = shown["ph"] * person.ph + (0.5 * strength if mimic == "right" else 0)
+    t[RV] -= 0.16 * right
+    t[[1, 7, 13]] *= 1 - 0.9 * right
+    stage = rng.random()
+    inflamed = shown["pericarditis"] * (0.35 + 0.65 * person.pericarditis)
+    if stage < 0.55:
+        st[LV] += 0.022 * inflamed
+        st[RV] += 0.009 * inflamed
+    elif stage < 0.78:
+        t *= 1 - 0.6 * inflamed
+    else:
+        t *= 1 - 1.2 * inflamed
+    if mimic == "early-repolarisation":
+        st[LV] += 0.018 * strength
+        t *= 1 + 0.5 * strength
+    elif mimic == "flat-t":
+        t *= 1 - 1.35 * strength
+        st[lateral] -= 0.008 * strength
+    return t, st
+
+
+def _atria(
+    person: Person, shown: dict[str, float], rng: np.random.Generator
+) -> tuple[Floats, Floats, Floats, float]:
+    """P of the right and the left atrium, and the PR interval (Rautaharju et al. 1990)."""
+    la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
+    right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.7 * shown["ph"] * person.ph)
+    left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.45
+    directions = np.array([[0.75, 0.92, -0.22], [1.05, 0.65, 0.55]]) + 0.12 * rng.normal(size=(2, 3))
+    spread = (0.020, 0.022)
+    width = np.array(spread) * np.exp(0.08 * rng.normal(size=2))
+    between = 0.030 + 0.0006 * (la_index - 38) + 0.0003 * (person.age_y - 60) + 0.004 * rng.normal()
+    time = np.array([0.040, 0.040 + max(between, 0.012)])
+    pr = 0.160 + 0.0006 * (person.age_y - 60) + 0.00035 * (person.height_cm - 169) + 0.021 * rng.normal()
+    pr += 0.00035 * (la_index - 38) - 0.00035 * (person.heart_rate_bpm - 65)
+    return directions * np.array([[right], [left]]), time, width, float(np.clip(pr, 0.105, 0.30))

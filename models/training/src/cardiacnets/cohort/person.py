@@ -1,0 +1,337 @@
+"""A virtual person: body, circulation, heart and disease, drawn from published reference ranges.
+
+Means and spreads are those of healthy people; disease then moves them. Sources:
+
+- **P17** Petersen et al. 2017, JCMR 19:18: chambers of 804 healthy UK Biobank participants, by sex and age.
+- **B20** Bai et al. 2020, Nature Medicine 26:1654: wall thickness, strain and aorta of 26,893 UK Biobank participants.
+- **F17** Fry et al. 2017, Am J Epidemiol 186:1026: body size of UK Biobank participants.
+- **R10** Redheuil et al. 2010, Hypertension 55:319: aortic size and distensibility against age.
+
+Where a paper gives a figure by age band, a straight line through the bands stands for it. The cohort is *enriched*: about
+half of its people have a condition, so that a model can learn and a test split can measure. It is no estimate of prevalence.
+"""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .anatomy import APICAL_SEGMENTS, LAD, LCX, RCA, SEPTAL_SEGMENTS, TERRITORY_SEGMENTS, Floats, lv_mass_g
+
+CONDITIONS = ("cad", "cm", "pericarditis", "hf", "ph")
+CARDIOMYOPATHIES = ("dcm", "hcm", "rcm")
+
+# Enriched prevalences at the mean age; HF and part of PH follow from the others.
+PREVALENCE = {"cad": 0.22, "cm": 0.14, "pericarditis": 0.09, "ph": 0.09}
+CARDIOMYOPATHY_SHARE = (0.45, 0.37, 0.18)  # DCM, HCM, RCM
+
+PERSON_STREAM, ECG_STREAM, CMR_STREAM, SPLIT_STREAM = range(4)
+
+
+def generator(seed: int, index: int, stream: int) -> np.random.Generator:
+    """The random numbers of one stream of one person: the same whatever is drawn before, after or beside it."""
+    return np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, index, stream))))
+
+
+@dataclass
+class Person:
+    """Primary parameters of one person; everything that follows from them is in `indices.py`, `ecg.py` and `cmr.py`."""
+
+    index: int
+    female: bool
+    age_y: float
+    height_cm: float
+    weight_kg: float
+    heart_rate_bpm: float
+    systolic_mmhg: float
+    pulse_pressure_mmhg: float
+    cad: float = 0.0  # severities in [0, 1], 0 absent
+    cm: float = 0.0
+    cm_kind: str = ""  # dcm, hcm, rcm
+    pericarditis: float = 0.0
+    hf: float = 0.0
+    ph: float = 0.0
+    effusion_mm: float = 0.0
+    hypertrophy: float = 0.0  # pressure overload, [0, 1]
+    stiffness: float = 0.0  # diastolic, [0, 1]
+    atrial_fibrillation: bool = False
+    lv_edv_ml: float = 0.0
+    lv_ef: float = 0.0  # fraction
+    lv_length_cm: float = 0.0
+    rv_edv_ml: float = 0.0
+    rv_sv_ml: float = 0.0
+    la_max_ml: float = 0.0
+    la_ef: float = 0.0
+    ra_max_ml: float = 0.0
+    ra_ef: float = 0.0
+    ascending_max_mm2: float = 0.0
+    ascending_distensibility: float = 0.0  # 10-3/mmHg
+    descending_max_mm2: float = 0.0
+    descending_distensibility: float = 0.0
+    longitudinal_share: float = 1.0  # of the contraction, relative to a healthy heart
+    thickness_mm: Floats = field(default_factory=lambda: np.zeros(16))  # [16], end-diastolic
+    viability: Floats = field(default_factory=lambda: np.ones(16))  # [16], 0 scar
+    ischaemia: Floats = field(default_factory=lambda: np.zeros(16))  # [16], 0 none
+    contraction: Floats = field(default_factory=lambda: np.ones(16))  # [16], relative motion of a segment
+    longitudinal_contraction: Floats = field(default_factory=lambda: np.ones(6))  # [6]
+
+    @property
+    def bsa_m2(self) -> float:
+        """Body surface area (Mosteller 1987)."""
+        return float(np.sqrt(self.height_cm * self.weight_kg / 3600))
+
+    @property
+    def bmi(self) -> float:
+        return self.weight_kg / (self.height_cm / 100) ** 2
+
+    @property
+    def lv_mass_g(self) -> float:
+        return lv_mass_g(self.lv_edv_ml, self.lv_length_cm, self.thickness_mm)
+
+    def conditions(self) -> np.ndarray:
+        """[5] bool in the order of `CONDITIONS`."""
+        return np.array([self.cad > 0, self.cm > 0, self.pericarditis > 0, self.hf > 0, self.ph > 0])
+
+    def row(self) -> np.ndarray:
+        """[4] float32: sex (0 male, 1 female), age y, height cm, weight kg."""
+        return np.array([self.female, self.age_y, self.height_cm, self.weight_kg], dtype=np.float32)
+
+
+def draw_person(seed: int, index: int) -> Person:
+    """The person `index` of the cohort `seed`; the same on every call."""
+    rng = generator(seed, index, PERSON_STREAM)
+    person = _draw_body(rng, index)
+    _draw_conditions(person, rng)
+    _draw_left_ventricle(person, rng)
+    _draw_heart_failure(person, rng)
+    _draw_right_ventricle(person, rng)
+    _draw_atria(person, rng)
+    _draw_aorta(person, rng)
+    return person
+
+
+def _draw_body(rng: np.random.Generator, index: int) -> Person:
+    female = bool(rng.random() < 0.5)
+    age = float(np.clip(rng.normal(62, 10), 40, 85))  # wider than UK Biobank's imaging visit (64 ± 8)
+    height = rng.normal(162.6, 6.3) if female else rng.normal(176.0, 6.8)  # F17
+    height -= 0.1 * (age - 57)
+    bmi = np.exp(rng.normal(np.log(26.4 if female else 27.2), 0.165 if female else 0.14))  # F17
+    systolic = np.clip(rng.normal(137 + 0.55 * (age - 62), 17), 95, 205)  # UK Biobank imaging visit
+    pulse_pressure = np.clip(0.42 * (systolic - 20) + 0.25 * (age - 62) + rng.normal(0, 5), 24, 100)
+    rate = np.clip(rng.normal(66.5 if female else 64, 10), 42, 110)
+    return Person(
+        index=index, female=female, age_y=age, height_cm=float(height), weight_kg=float(bmi * (height / 100) ** 2),
+        heart_rate_bpm=float(rate), systolic_mmhg=float(systolic), pulse_pressure_mmhg=float(pulse_pressure),
+    )  # fmt: skip
+
+
+def _severity(rng: np.random.Generator) -> float:
+    return float(0.15 + 0.85 * rng.beta(1.7, 1.7))
+
+
+def _draw_conditions(person: Person, rng: np.random.Generator) -> None:
+    decades = (person.age_y - 62) / 10
+    odds = {
+        "cad": np.exp(0.40 * decades - (0.35 if person.female else -0.35)),
+        "cm": np.exp(-0.05 * decades - (0.15 if person.female else -0.15)),
+        "pericarditis": np.exp(-0.15 * decades - (0.2 if person.female else -0.2)),
+        "ph": np.exp(0.25 * decades + (0.2 if person.female else -0.2)),
+    }
+    for name, prevalence in PREVALENCE.items():
+        chance = prevalence / (1 - prevalence) * odds[name]
+        present = rng.random() < chance / (1 + chance)
+        severity = _severity(rng)
+        if present:
+            setattr(person, name, severity)
+    kind = str(rng.choice(CARDIOMYOPATHIES, p=CARDIOMYOPATHY_SHARE))
+    if person.cm:
+        person.cm_kind = kind
+    hypertension = (person.systolic_mmhg - 140) / 30
+    person.hypertrophy = float(np.clip(hypertension * rng.beta(2, 2) + 0.1 * rng.normal(), 0, 1))
+    effused, depth = rng.random() < 0.5, rng.gamma(2.0, 5.0)
+    if person.pericarditis and effused:
+        person.effusion_mm = float(min(4 + depth * person.pericarditis * 1.5, 32))
+    _draw_coronaries(person, rng)
+
+
+def _draw_coronaries(person: Person, rng: np.random.Generator) -> None:
+    """Scar and ischaemia by territory. About half of coronary disease leaves no scar."""
+    weights = rng.dirichlet((1.1, 0.8, 1.0))  # LAD and RCA are culprits more often than LCX
+    infarcted = rng.random() < 0.35 + 0.4 * person.cad
+    extent = rng.beta(1.5, 1.5, size=16)
+    if not person.cad:
+        return
+    share = np.minimum(weights / weights.max(), 1.0)
+    for territory in (LAD, LCX, RCA):
+        severity = person.cad * share[territory] ** 2
+        for segment in TERRITORY_SEGMENTS[territory]:
+            if infarcted:
+                person.viability[segment] = 1 - min(severity * (0.45 + 0.75 * extent[segment]), 1.0)
+            person.ischaemia[segment] = severity * (0.3 + 0.7 * extent[segment])
+
+
+def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
+    size, wall, force = rng.normal(size=3)
+    wall = 0.45 * size + np.sqrt(1 - 0.45**2) * wall  # mass and volume go together (P17: both with fitness and body size)
+    since = person.age_y - 60
+    if person.female:  # P17: LVEDVi 74 ± 12 mL/m2, LVMi 42 ± 7 g/m2, EF 61 ± 5 %
+        edv_index, mass_index, ef = 74 - 0.35 * since + 11.5 * size, 42 + 6.5 * wall, 0.61 + 0.048 * force
+    else:  # P17: LVEDVi 85 ± 15 mL/m2, LVMi 53 ± 9 g/m2, EF 58 ± 5 %
+        edv_index, mass_index, ef = 85 - 0.45 * since + 13.5 * size, 53 - 0.12 * since + 8 * wall, 0.58 + 0.048 * force
+    # Fat counts less than lean tissue: body surface above a BMI of 26 has half its weight.
+    effective_bsa = person.bsa_m2 * (1 - 0.25 * max(person.bmi - 26, 0) / 26)
+    edv = max(edv_index, 42) * effective_bsa
+    mass = max(mass_index, 24) * effective_bsa * (1 + 0.45 * person.hypertrophy)
+    ef -= 0.02 * person.hypertrophy * rng.random()
+    thickness = _wall_pattern(person, rng)
+    stiffness = 0.25 * person.hypertrophy + 0.012 * (person.age_y - 62) + 0.01 * (person.bmi - 26) + 0.10 * rng.normal()
+    longitudinal = 1 + 0.06 * rng.normal() - 0.12 * person.hypertrophy
+    jitter = rng.normal(size=3)
+    if person.cm_kind == "dcm":
+        edv *= 1 + 0.62 * person.cm * np.exp(0.15 * jitter[0])
+        ef -= (0.08 + 0.24 * person.cm) * np.exp(0.25 * jitter[1])
+        mass *= 1 + 0.32 * person.cm
+        stiffness += 0.3 * person.cm
+    elif person.cm_kind == "hcm":
+        edv *= 1 - 0.10 * person.cm
+        ef += 0.05 * person.cm
+        mass *= 1 + (0.12 + 0.62 * person.cm) * np.exp(0.15 * jitter[2])
+        stiffness += 0.5 * person.cm
+        longitudinal -= 0.35 * person.cm
+    elif person.cm_kind == "rcm":
+        edv *= 1 - 0.14 * person.cm
+        ef -= 0.10 * person.cm
+        mass *= 1 + 0.42 * person.cm
+        stiffness += 0.9 * person.cm
+        longitudinal -= 0.40 * person.cm
+    lost = 1 - float(person.viability.mean())
+    edv *= 1 + 0.75 * lost * np.exp(0.2 * jitter[0])  # remodelling after infarction
+    ef -= 0.62 * lost * np.exp(0.1 * jitter[1]) + 0.03 * float(person.ischaemia.mean())
+    if person.effusion_mm:
+        edv *= 1 - 0.006 * person.effusion_mm
+    if person.ph:
+        edv *= 1 - 0.14 * person.ph
+    person.lv_edv_ml = float(np.clip(edv, 50, 420))
+    person.lv_ef = float(np.clip(ef, 0.12, 0.80))
+    person.stiffness = float(np.clip(stiffness, 0, 1))
+    person.longitudinal_share = float(np.clip(longitudinal, 0.45, 1.25))
+    # A dilated ventricle is rounder: length grows less than the radius.
+    person.lv_length_cm = float(9.0 * (person.lv_edv_ml / 145) ** 0.28 * np.exp(0.03 * rng.normal()))
+    thickness *= 1 - 0.35 * (1 - person.viability)
+    person.thickness_mm = thickness * _thickness_scale(person, thickness, mass)
+    person.contraction = _motion_pattern(person, rng)
+    person.longitudinal_contraction = np.clip(1 + 0.13 * rng.normal(size=6), 0.3, 1.8)
+
+
+def _wall_pattern(person: Person, rng: np.random.Generator) -> Floats:
+    """[16] relative thickness: B20 finds the basal septum thickest and the apex thinnest."""
+    pattern = np.array([1.08, 1.18, 1.20, 1.06, 0.98, 1.00, 0.96, 1.06, 1.12, 1.00, 0.92, 0.94, 0.86, 0.92, 0.84, 0.86])
+    pattern *= np.exp(0.07 * rng.normal(size=16))
+    morphology = rng.random()
+    if person.cm_kind == "hcm":
+        thick = 0.35 + 0.75 * person.cm
+        if morphology < 0.68:  # asymmetric septal
+            pattern[list(SEPTAL_SEGMENTS)] *= 1 + thick
+            pattern[[0, 6]] *= 1 + 0.5 * thick
+        elif morphology < 0.84:  # apical
+            pattern[list(APICAL_SEGMENTS)] *= 1 + 1.4 * thick
+        else:  # concentric
+            pattern *= 1 + 0.5 * thick
+    return pattern
+
+
+def _thickness_scale(person: Person, pattern: Floats, mass_g: float) -> float:
+    """Millimetres a unit of the pattern that give the mass (secant steps on a smooth, growing function)."""
+    scale = 6.0
+    for _ in range(5):
+        scale *= (mass_g / lv_mass_g(person.lv_edv_ml, person.lv_length_cm, scale * pattern)) ** 0.85
+    return scale
+
+
+def _motion_pattern(person: Person, rng: np.random.Generator) -> Floats:
+    """[16] relative motion of the segments: stronger to the apex, weaker in the septum (B20), lost in scar."""
+    level = np.array([0.93] * 6 + [1.0] * 6 + [1.12] * 4)
+    septal = np.ones(16)
+    septal[list(SEPTAL_SEGMENTS)] = 0.90 - 0.25 * person.ph
+    pattern = level * septal * np.exp(0.11 * rng.normal(size=16))
+    if person.cm_kind == "rcm":  # apical sparing
+        pattern *= 1 + 0.25 * person.cm * (np.array([-1.0] * 6 + [0.0] * 6 + [1.5] * 4))
+    if person.cm_kind == "hcm":
+        relative = person.thickness_mm / max(person.thickness_mm.mean(), 1e-6)
+        pattern *= np.clip(relative, 0.6, 2.0) ** -0.45
+    pattern *= (0.15 + 0.85 * person.viability) * (1 - 0.12 * person.ischaemia)
+    return np.clip(pattern, 0.04, None)
+
+
+def _draw_heart_failure(person: Person, rng: np.random.Generator) -> None:
+    """HF follows from a ventricle that empties or fills badly; its neurohormones quicken the heart."""
+    reduced = (0.49 - person.lv_ef) / 0.035
+    stiff = (person.stiffness - 0.55) / 0.06
+    score = np.logaddexp(reduced, stiff) - 1.0
+    severity = float(np.clip(0.25 + 0.12 * score + 0.1 * rng.normal(), 0.1, 1))
+    if rng.random() < 1 / (1 + np.exp(-score)):
+        person.hf = severity
+    rate = person.heart_rate_bpm + 16 * person.hf + 8 * person.pericarditis + 0.35 * person.effusion_mm + 5 * person.ph
+    # Prevalence of AF by age: 0.5 % at 50, 4.5 % at 65, 10 % over 80 (Berge et al. 2018, BMJ Open 8:e021704;
+    # Lindberg et al. 2019, doi 10.1177/2333721419859687), raised by failure and stiffness.
+    logit = -3.9 + 0.10 * (person.age_y - 65) + 1.6 * person.hf + 1.0 * person.stiffness - (0.5 if person.female else 0)
+    if rng.random() < 1 / (1 + np.exp(-logit)):
+        person.atrial_fibrillation = True
+        rate += 12
+    person.heart_rate_bpm = float(np.clip(rate, 42, 135))
+    secondary = rng.random() < 0.30 * person.hf
+    severity = 0.6 * _severity(rng)
+    if secondary and not person.ph:  # post-capillary pulmonary hypertension
+        person.ph = severity
+
+
+def _draw_right_ventricle(person: Person, rng: np.random.Generator) -> None:
+    lv_sv = person.lv_edv_ml * person.lv_ef
+    if person.female:  # P17: RVEF 58 ± 6 %
+        ef = 0.58 + 0.048 * rng.normal()
+    else:  # P17: RVEF 54 ± 6 %
+        ef = 0.54 + 0.048 * rng.normal()
+    # Without shunt or regurgitation both ventricles eject the same; the spread is that of two contours.
+    sv = lv_sv * np.exp(0.035 * rng.normal())
+    ef -= 0.17 * person.ph * np.exp(0.2 * rng.normal())
+    ef -= 0.5 * max(0.5 - person.lv_ef, 0) * rng.random()  # interdependence, and biventricular disease
+    sv *= 1 + 0.22 * person.ph * rng.random()  # tricuspid regurgitation
+    edv = sv / np.clip(ef, 0.15, 0.8)
+    # A weak left ventricle would leave the right too small: hold it to three quarters of its own reference (P17).
+    reference = (77 - 0.40 * (person.age_y - 60) if person.female else 93 - 0.50 * (person.age_y - 60)) * person.bsa_m2
+    floor = (0.70 + 0.45 * person.ph) * reference
+    person.rv_edv_ml = float(np.clip(max(edv, floor * np.exp(0.08 * rng.normal())), sv / 0.78, 420))
+    person.rv_sv_ml = float(sv)
+
+
+def _draw_atria(person: Person, rng: np.random.Generator) -> None:
+    shared, left, right = rng.normal(size=3)
+    left, right = 0.5 * shared + 0.87 * left, 0.5 * shared + 0.87 * right
+    bsa = person.bsa_m2
+    # P17: LA maximum 62 ± 17 mL (women), 71 ± 19 (men), EF 61 ± 7 and 60 ± 7 %; RA 69 ± 17 and 93 ± 27, EF 46 ± 9, 41 ± 9.
+    la_index = (37 if person.female else 36.5) + 0.05 * (person.age_y - 60) + 8.0 * left
+    ra_index = (41 if person.female else 47.5) + 10.0 * right
+    strain = 0.55 * person.stiffness + 0.55 * person.hf + (0.45 if person.atrial_fibrillation else 0)
+    la = max(la_index, 15) * bsa * (1 + strain) * (person.lv_edv_ml / (77 * bsa)) ** 0.35
+    load = 0.75 * person.ph + 0.25 * person.hf + (0.35 if person.atrial_fibrillation else 0)
+    ra = max(ra_index, 18) * bsa * (1 + load)
+    person.la_max_ml = float(np.clip(la, 20, 260))
+    person.ra_max_ml = float(np.clip(ra, 22, 300))
+    silent = 0.22 if person.atrial_fibrillation else 0.0  # no atrial contraction
+    left_ef = 0.60 + 0.055 * rng.normal() - 0.002 * (person.age_y - 60) - silent
+    right_ef = (0.46 if person.female else 0.42) + 0.07 * rng.normal() - 0.6 * silent
+    person.la_ef = float(np.clip(left_ef - 0.22 * person.stiffness - 0.16 * person.hf, 0.08, 0.80))
+    person.ra_ef = float(np.clip(right_ef - 0.18 * person.ph, 0.06, 0.75))
+
+
+def _draw_aorta(person: Person, rng: np.random.Generator) -> None:
+    shared, ascending, descending, stiffer, jitter = rng.normal(size=5)
+    since = person.age_y - 62
+    # B20, R10: the aorta widens and loses distensibility with age; men's is wider.
+    size = 0.10 * shared + 0.15 * (np.log(person.bsa_m2) - np.log(1.82))
+    ascending_area = (760 if person.female else 930) * np.exp(0.0060 * since + size + 0.11 * ascending)
+    descending_area = (440 if person.female else 580) * np.exp(0.0085 * since + size + 0.09 * descending)
+    pressure = 0.006 * (person.systolic_mmhg - 137)
+    person.ascending_distensibility = float(1.55 * np.exp(-0.030 * since - pressure + 0.27 * stiffer))
+    person.descending_distensibility = float(2.35 * np.exp(-0.024 * since - pressure + 0.20 * stiffer + 0.13 * jitter))
+    person.ascending_max_mm2 = float(ascending_area)
+    person.descending_max_mm2 = float(descending_area)
