@@ -1,0 +1,113 @@
+/**
+ * A model bundle: ONNX files, `manifest.json` and `MODEL_CARD.md`. Nothing runs from a bundle that does not match its manifest.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { createReadStream } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pipeline } from 'node:stream/promises'
+import * as z from 'zod'
+import { CONDITION_IDS, INDICES } from '../domain/conditions.ts'
+import { CodedError } from '../errors.ts'
+
+const Evidence = z.enum(['real', 'proxy', 'virtual'])
+const Tensor = z.object({
+  name: z.string(),
+  type: z.string(),
+  /** Numbers are fixed sizes, names are free ones. */
+  shape: z.array(z.union([z.int().positive(), z.string()])),
+})
+
+const Condition = z.object({
+  id: z.enum(CONDITION_IDS),
+  evidence: Evidence,
+  /** probability = sigmoid(scale · logit + offset) */
+  calibration: z.object({ scale: z.number().positive(), offset: z.number() }),
+  thresholds: z.object({ youden: z.number().min(0).max(1), sensitivity90: z.number().min(0).max(1) }),
+  operatingPoint: z.enum(['youden', 'sensitivity90']),
+  auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
+})
+
+const Index = z.object({
+  id: z.string(),
+  evidence: Evidence,
+  /** Pearson correlation with the truth on held-out people. */
+  correlation: z.number().min(-1).max(1),
+  /** 90% interval = mean ± intervalScale · standard deviation (split conformal). */
+  intervalScale: z.number().positive(),
+})
+
+export const Manifest = z.object({
+  schema: z.literal(1),
+  name: z.string(),
+  version: z.string(),
+  profile: z.string(),
+  licence: z.string(),
+  files: z.array(z.object({ path: z.string().regex(/^[\w.-]+$/), sha256: z.hex().length(64), bytes: z.int() })).min(1),
+  tensors: z.record(z.string(), z.object({ inputs: z.array(Tensor), outputs: z.array(Tensor) })),
+  conditions: z.array(Condition).length(CONDITION_IDS.length),
+  indices: z.array(Index).length(INDICES.length),
+  training: z.looseObject({}),
+  notice: z.string(),
+})
+export type Manifest = z.infer<typeof Manifest>
+
+export interface Bundle {
+  readonly directory: string
+  readonly manifest: Manifest
+  /** sha256 of `manifest.json`, and through the hashes in it of everything else. */
+  readonly sha256: string
+}
+
+/**
+ * Reads a bundle's manifest and checks it against this code: profile, order of conditions and indices.
+ * @throws CodedError `bundle-missing`, `bundle-corrupt`, `bundle-mismatch`
+ */
+export async function readBundle(directory: string, profile: string): Promise<Bundle> {
+  const bytes = await readFile(join(directory, 'manifest.json')).catch((cause: unknown) => {
+    throw new CodedError('bundle-missing', { field: 'manifest.json' }, { cause })
+  })
+  const manifest = parseManifest(bytes.toString('utf8'))
+  if (manifest.profile !== profile) throw new CodedError('bundle-mismatch', { field: 'profile' })
+  for (const [position, id] of CONDITION_IDS.entries()) {
+    if (manifest.conditions[position]!.id !== id)
+      throw new CodedError('bundle-mismatch', { field: `conditions.${position}.id` })
+  }
+  for (const [position, { id }] of INDICES.entries()) {
+    if (manifest.indices[position]!.id !== id)
+      throw new CodedError('bundle-mismatch', { field: `indices.${position}.id` })
+  }
+  return { directory, manifest, sha256: createHash('sha256').update(bytes).digest('hex') }
+}
+
+function parseManifest(text: string): Manifest {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new CodedError('bundle-corrupt', { field: 'manifest.json' })
+  }
+  const parsed = Manifest.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new CodedError('bundle-corrupt', { field: `manifest.json:${parsed.error.issues[0]!.path.join('.')}` })
+}
+
+/**
+ * Compares one of the bundle's files with the manifest, byte for byte.
+ * @returns its path
+ * @throws CodedError `bundle-corrupt` when it is missing or other than the manifest says
+ */
+export async function verifyFile(bundle: Bundle, name: string): Promise<string> {
+  const path = join(bundle.directory, name)
+  const expected = bundle.manifest.files.find((file) => file.path === name)
+  const hash = createHash('sha256')
+  if (expected === undefined) throw new CodedError('bundle-corrupt', { field: name })
+  try {
+    await pipeline(createReadStream(path), hash)
+  } catch (cause) {
+    throw new CodedError('bundle-corrupt', { field: name }, { cause })
+  }
+  if (hash.digest('hex') !== expected.sha256) throw new CodedError('bundle-corrupt', { field: name })
+  return path
+}

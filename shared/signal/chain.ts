@@ -1,0 +1,68 @@
+/**
+ * Profile `cardiacnets-v1`, lead by lead: baseline, wavelet denoising, smoothing, min-max to [−1, 1].
+ * The reference is `models/training/src/cardiacnets/reference/obvious.py`; parity is tested stage by stage.
+ * @module
+ */
+import { removeTrend } from './baseline.ts'
+import type { SignalProfile } from './profile.ts'
+import { smooth, WINDOW } from './savitzky-golay.ts'
+import { WaveletDenoiser } from './wavelet-denoiser.ts'
+
+/** A lead that moves less than this, mV, is flat: what is left is rounding and not signal. */
+const FLAT_RANGE_MV = 1e-6
+
+/** Minimum and maximum of a lead before min-max, mV: the voltage that min-max erases. */
+export interface Amplitude {
+  readonly min: number
+  readonly max: number
+}
+
+/** Runs the profile; owns its buffers (no allocation a window), so one instance serves one thread. */
+export class SignalChain {
+  readonly profile: SignalProfile
+  readonly #denoiser: WaveletDenoiser
+  readonly #signal: Float64Array
+  readonly #smoothed: Float64Array
+  readonly #amplitude = { min: 0, max: 0 }
+
+  constructor(profile: SignalProfile) {
+    // The hot loops are written for one wavelet and one window; another profile needs its own.
+    if (profile.wavelet.name !== 'db6' || profile.wavelet.mode !== 'symmetric') throw new Error('wavelet not supported')
+    if (profile.savitzkyGolay.window !== WINDOW || profile.savitzkyGolay.order !== 3)
+      throw new Error('window not supported')
+    this.profile = profile
+    this.#denoiser = new WaveletDenoiser(profile)
+    this.#signal = this.#denoiser.signal
+    this.#smoothed = new Float64Array(profile.samples)
+  }
+
+  /**
+   * @param input [samples], mV at the profile's rate, no NaN
+   * @param period samples of one mean RR interval (`seasonalPeriod`)
+   * @param output [samples] in [−1, 1]; zeros for a flat lead. May be `input`.
+   * @returns the lead's amplitude; the object is reused by the next call
+   */
+  run(input: Float64Array, period: number, output: Float64Array): Amplitude {
+    const smoothed = this.#smoothed
+    removeTrend(input, period, this.#signal)
+    this.#denoiser.run()
+    smooth(this.#signal, smoothed)
+    let min = smoothed[0]!
+    let max = min
+    for (let i = 1; i < smoothed.length; i++) {
+      const value = smoothed[i]!
+      if (value < min) min = value
+      else if (value > max) max = value
+    }
+    const range = max - min
+    if (range <= FLAT_RANGE_MV) {
+      output.fill(0)
+    } else {
+      const factor = 2 / range
+      for (let i = 0; i < smoothed.length; i++) output[i] = (smoothed[i]! - min) * factor - 1
+    }
+    this.#amplitude.min = min
+    this.#amplitude.max = max
+    return this.#amplitude
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * Savitzky-Golay smoothing (1964), window 11, order 3, with SciPy's `interp` edges: the first and last five samples come from the
+ * cubic that fits the first and last eleven.
+ * @module
+ */
+
+export const WINDOW = 11
+const ORDER = 3
+const HALF = 5
+
+/** Row i: weights of the eleven samples whose fitted cubic is read at sample i. The middle row is the filter itself. */
+const FIT: readonly Float64Array[] = fitMatrix()
+
+/** Smooths `input` into `output`, which must be another array of the same length (≥ 11). */
+export function smooth(input: Float64Array, output: Float64Array): void {
+  const n = input.length
+  const taps = FIT[HALF]!
+  const t0 = taps[5]!
+  const t1 = taps[4]!
+  const t2 = taps[3]!
+  const t3 = taps[2]!
+  const t4 = taps[1]!
+  const t5 = taps[0]!
+  for (let i = HALF; i < n - HALF; i++) {
+    output[i] =
+      t0 * input[i]! +
+      t1 * (input[i - 1]! + input[i + 1]!) +
+      t2 * (input[i - 2]! + input[i + 2]!) +
+      (t3 * (input[i - 3]! + input[i + 3]!) +
+        t4 * (input[i - 4]! + input[i + 4]!) +
+        t5 * (input[i - 5]! + input[i + 5]!))
+  }
+  for (let i = 0; i < HALF; i++) {
+    output[i] = dot(FIT[i]!, input, 0)
+    output[n - HALF + i] = dot(FIT[HALF + 1 + i]!, input, n - WINDOW)
+  }
+}
+
+function dot(weights: Float64Array, input: Float64Array, at: number): number {
+  let sum = 0
+  for (let i = 0; i < WINDOW; i++) sum += weights[i]! * input[at + i]!
+  return sum
+}
+
+/** Projection on the polynomials of degree ≤ ORDER over the window: Σ pᵢpᵢᵀ of an orthonormal basis (Gram-Schmidt). */
+function fitMatrix(): Float64Array[] {
+  const basis: Float64Array[] = []
+  for (let degree = 0; degree <= ORDER; degree++) {
+    const vector = Float64Array.from({ length: WINDOW }, (_, i) => ((i - HALF) / HALF) ** degree)
+    for (const other of basis) {
+      const overlap = dot(other, vector, 0)
+      for (let i = 0; i < WINDOW; i++) vector[i] = vector[i]! - overlap * other[i]!
+    }
+    const norm = Math.sqrt(dot(vector, vector, 0))
+    basis.push(vector.map((value) => value / norm))
+  }
+  return Array.from({ length: WINDOW }, (_, row) =>
+    Float64Array.from({ length: WINDOW }, (_, column) => basis.reduce((sum, p) => sum + p[row]! * p[column]!, 0)),
+  )
+}

@@ -1,0 +1,69 @@
+/**
+ * Wavelet shrinkage (Donoho 1995) with db6: every detail is soft-thresholded by one threshold a lead.
+ * @module
+ */
+import { analyse, coefficientCount, MARGIN, synthesise } from './db6.ts'
+import { medianInPlace } from './median.ts'
+import type { SignalProfile } from './profile.ts'
+
+/** Median absolute deviation of a standard normal. */
+const MAD_OF_NORMAL = 0.6745
+
+/** Denoises signals of one length; owns its buffers, so one instance serves one thread. */
+export class WaveletDenoiser {
+  readonly #lengths: readonly number[]
+  /** The signal, then the approximation of each level, each with margins for the next one. */
+  readonly #approximations: readonly Float64Array[]
+  readonly #details: readonly Float64Array[]
+  readonly #magnitudes: Float64Array
+  readonly #noiseLevel: number
+  readonly #thresholdOfMad: number
+
+  constructor({ samples, wavelet }: SignalProfile) {
+    const lengths = [samples]
+    for (let level = 0; level < wavelet.level; level++) lengths.push(coefficientCount(lengths[level]!))
+    this.#lengths = lengths
+    // Joining may give one sample more than was split, hence the extra place.
+    this.#approximations = lengths.map((n) => new Float64Array(n + 2 * MARGIN + 1))
+    this.#details = lengths.slice(1).map((n) => new Float64Array(n))
+    this.#noiseLevel = wavelet.noiseLevel
+    this.#magnitudes = new Float64Array(lengths[wavelet.noiseLevel]!)
+    this.#thresholdOfMad = (wavelet.thresholdScale * Math.sqrt(2 * Math.log(samples))) / MAD_OF_NORMAL
+  }
+
+  /** Where the signal goes in and comes out. */
+  get signal(): Float64Array {
+    return this.#approximations[0]!.subarray(MARGIN, MARGIN + this.#lengths[0]!)
+  }
+
+  /** Denoises `signal` in place. */
+  run(): void {
+    const levels = this.#details.length
+    for (let level = 0; level < levels; level++) {
+      analyse(
+        this.#approximations[level]!,
+        this.#lengths[level]!,
+        this.#approximations[level + 1]!,
+        this.#details[level]!,
+      )
+    }
+    const threshold = this.#threshold()
+    for (let level = levels - 1; level >= 0; level--) {
+      shrink(this.#details[level]!, threshold)
+      synthesise(this.#approximations[level + 1]!, this.#details[level]!, this.#approximations[level]!)
+    }
+  }
+
+  #threshold(): number {
+    const noise = this.#details[this.#noiseLevel - 1]!
+    for (let i = 0; i < noise.length; i++) this.#magnitudes[i] = Math.abs(noise[i]!)
+    return this.#thresholdOfMad * medianInPlace(this.#magnitudes, noise.length)
+  }
+}
+
+function shrink(detail: Float64Array, threshold: number): void {
+  for (let i = 0; i < detail.length; i++) {
+    const value = detail[i]!
+    detail[i] = value > threshold ? value - threshold : value < -threshold ? value + threshold : 0
+  }
+}
