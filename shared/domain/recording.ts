@@ -24,10 +24,10 @@ export interface RecordedLead {
 
 /** What is known of the person, all of it optional. Not an identity: never a name, number or date. */
 export interface Person {
-  readonly sex?: 'male' | 'female'
-  readonly ageYears?: number
-  readonly heightCm?: number
-  readonly weightKg?: number
+  readonly sex?: 'male' | 'female' | undefined
+  readonly ageYears?: number | undefined
+  readonly heightCm?: number | undefined
+  readonly weightKg?: number | undefined
 }
 
 export interface Recording {

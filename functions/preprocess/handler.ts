@@ -1,0 +1,48 @@
+/**
+ * Lambda `preprocess`: SQS `intake` → quality gate and signal chain → SQS `screening`; the raw window is kept in S3.
+ * @module
+ */
+import { MetricUnit } from '@aws-lambda-powertools/metrics'
+import { env, s3, sqs } from '../../shared/aws/clients.ts'
+import { fromPayload, putObject, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
+import { sendMessage } from '../../shared/aws/queues.ts'
+import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { createLogger } from '../../shared/logging.ts'
+import { IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { encodeClean } from '../../shared/waveform/clean-codec.ts'
+import { decodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+
+const logger = createLogger('preprocess')
+const metrics = createMetrics('preprocess')
+const bucket = env('RAW_BUCKET')
+const screeningQueue = env('SCREENING_QUEUE_URL')
+const preparer = new WindowPreparer(CARDIACNETS_V1)
+
+export const handler = sqsHandler(
+  IntakeMessage,
+  { sqs: sqs(), deadLetterQueueUrl: env('INTAKE_DLQ_URL'), logger, metrics },
+  async ({ heartRateBpm, waveform: payload, ...envelope }) => {
+    const { tenant, ecgId } = envelope
+    const packed = await fromPayload(s3(), bucket, payload)
+    const waveform = decodeWaveform(packed)
+    const startedMs = performance.now()
+    const { quality, clean } = preparer.prepare(waveform, heartRateBpm)
+    metrics.addMetric(METRICS.preprocessMs, MetricUnit.Milliseconds, performance.now() - startedMs)
+    const [cleanPayload] = await Promise.all([
+      clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
+      // A claim check already lies there.
+      'inline' in payload && putObject(s3(), bucket, waveformKey('raw', tenant, ecgId), packed),
+    ])
+    const message: ScreeningMessage = {
+      ...envelope,
+      profile: CARDIACNETS_V1.name,
+      inputSha256: waveformSha256(waveform),
+      quality,
+      ...(cleanPayload === undefined ? {} : { clean: cleanPayload }),
+    }
+    await sendMessage(sqs(), screeningQueue, JSON.stringify(message))
+  },
+)

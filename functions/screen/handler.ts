@@ -1,0 +1,56 @@
+/**
+ * Lambda `screen`: SQS `screening` → result in DynamoDB → SNS `results`.
+ * @module
+ */
+import { MetricUnit } from '@aws-lambda-powertools/metrics'
+import { PublishCommand } from '@aws-sdk/client-sns'
+import { dynamo, env, s3, sns, sqs } from '../../shared/aws/clients.ts'
+import { fromPayload } from '../../shared/aws/payloads.ts'
+import { messageAttributes } from '../../shared/aws/queues.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { screenWindow } from '../../shared/inference/screen.ts'
+import { Screener } from '../../shared/inference/screener.ts'
+import { createLogger } from '../../shared/logging.ts'
+import { type ResultMessage, ScreeningMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { decodeClean } from '../../shared/waveform/clean-codec.ts'
+
+const logger = createLogger('screen')
+const metrics = createMetrics('screen')
+const bucket = env('RAW_BUCKET')
+const topic = env('RESULTS_TOPIC_ARN')
+const codeVersion = env('CODE_VERSION')
+const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
+const screener = await Screener.load(await readBundle(env('MODEL_DIR'), CARDIACNETS_V1.name))
+
+export const handler = sqsHandler(
+  ScreeningMessage,
+  { sqs: sqs(), deadLetterQueueUrl: env('SCREENING_DLQ_URL'), logger, metrics },
+  async (message) => {
+    const { tenant, origin, clean } = message
+    const window =
+      clean === undefined ? undefined : decodeClean(await fromPayload(s3(), bucket, clean), CARDIACNETS_V1.samples)
+    const startedMs = performance.now()
+    const result = await screenWindow(screener, message, window, codeVersion)
+    if (window !== undefined) {
+      metrics.addMetric(METRICS.inferenceMs, MetricUnit.Milliseconds, performance.now() - startedMs)
+    }
+    const { json, isNew } = await results.putOnce(tenant, origin, result, new Date())
+    // Published also when it was there already: the first attempt may have ended between the two.
+    const body: ResultMessage = { schema: 1, tenant, origin, result: json }
+    await sns().send(
+      new PublishCommand({
+        TopicArn: topic,
+        Message: JSON.stringify(body),
+        MessageAttributes: messageAttributes({ origin: origin.kind }),
+      }),
+    )
+    if (isNew) {
+      const name = result.status === 'refused' ? METRICS.windowsRefused : METRICS.windowsScreened
+      metrics.addMetric(name, MetricUnit.Count, 1)
+    }
+  },
+)

@@ -1,0 +1,148 @@
+/**
+ * Results in DynamoDB: one item a (ECG, bundle, profile), written once and never changed.
+ *
+ * `pk` = tenant#ecgId, `sk` = result#bundle sha256#profile; index `byTime` = (tenant, startedAt) with what a list shows.
+ * The result itself is zstd JSON: 14 KB of text are 3 KB, and DynamoDB bills each written kilobyte.
+ * @module
+ */
+import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import type { Result } from '../domain/result.ts'
+import { CodedError } from '../errors.ts'
+import type { Origin } from '../messages.ts'
+
+/** What a list shows of an ECG. */
+export interface ResultSummary {
+  readonly ecgId: EcgId
+  readonly startedAt: string
+  readonly status: Result['status']
+  readonly device?: string
+  /** Conditions above their threshold. */
+  readonly flagged: readonly string[]
+}
+
+export interface Page {
+  readonly items: readonly ResultSummary[]
+  /** Pass as `after` for the next page; absent on the last. */
+  readonly next?: string
+}
+
+export class ResultStore {
+  readonly #table: string
+  readonly #documents: DynamoDBDocumentClient
+
+  constructor(dynamo: DynamoDBClient, table: string) {
+    this.#documents = DynamoDBDocumentClient.from(dynamo, { marshallOptions: { removeUndefinedValues: true } })
+    this.#table = table
+  }
+
+  /**
+   * Stores a result unless one with its key is there already.
+   * @param receivedAt stands in for the start time in lists where the source does not say one
+   * @returns the JSON that is stored: this one's, or the one that came first, letter for letter
+   */
+  async putOnce(
+    tenant: string,
+    origin: Origin,
+    result: Result,
+    receivedAt: Date,
+  ): Promise<{ json: string; isNew: boolean }> {
+    const json = JSON.stringify(result)
+    const key = itemKey(tenant, result)
+    try {
+      await this.#documents.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item: {
+            ...key,
+            tenant,
+            startedAt: `${result.span.startedAt ?? receivedAt.toISOString()}#${result.ecgId}`,
+            status: result.status,
+            device: origin.kind === 'mqtt' ? origin.device : undefined,
+            flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
+            storedAt: receivedAt.toISOString(),
+            result: zstdCompressSync(json),
+          },
+          ConditionExpression: 'attribute_not_exists(pk)',
+        }),
+      )
+      return { json, isNew: true }
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error
+      const { Item } = await this.#documents.send(
+        new GetCommand({ TableName: this.#table, Key: key, ConsistentRead: true }),
+      )
+      if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
+      return { json: unpack(Item), isNew: false }
+    }
+  }
+
+  /** The JSON of an ECG's newest result, or `undefined`. Another tenant's ECG is as absent as one that never was. */
+  async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
+    const { Items = [] } = await this.#documents.send(
+      new QueryCommand({
+        TableName: this.#table,
+        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+        ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': 'result#' },
+      }),
+    )
+    const newest = Items.toSorted((a, b) => String(a.storedAt).localeCompare(String(b.storedAt))).at(-1)
+    return newest === undefined ? undefined : unpack(newest)
+  }
+
+  /** A tenant's ECGs, newest first. */
+  async list(tenant: string, { limit, after }: { limit: number; after?: string }): Promise<Page> {
+    const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+      new QueryCommand({
+        TableName: this.#table,
+        IndexName: 'byTime',
+        KeyConditionExpression: 'tenant = :tenant',
+        ExpressionAttributeValues: { ':tenant': tenant },
+        ScanIndexForward: false,
+        Limit: limit,
+        ...(after === undefined ? {} : { ExclusiveStartKey: parseCursor(after, tenant) }),
+      }),
+    )
+    return {
+      items: Items.map((item) => {
+        const [startedAt = '', id = ''] = String(item.startedAt).split('#')
+        return {
+          ecgId: parseEcgId(id)!,
+          startedAt,
+          status: item.status,
+          ...(item.device === undefined ? {} : { device: item.device }),
+          flagged: item.flagged,
+        }
+      }),
+      ...(LastEvaluatedKey === undefined ? {} : { next: makeCursor(LastEvaluatedKey) }),
+    }
+  }
+}
+
+function itemKey(tenant: string, { ecgId, provenance }: Result) {
+  return { pk: `${tenant}#${ecgId}`, sk: `result#${provenance.modelSha256}#${provenance.profile}` }
+}
+
+function unpack(item: Record<string, unknown>): string {
+  if (!(item.result instanceof Uint8Array)) throw new CodedError('internal', { field: 'result' })
+  return zstdDecompressSync(item.result).toString('utf8')
+}
+
+function makeCursor({ pk, sk, startedAt }: Record<string, unknown>): string {
+  return Buffer.from(JSON.stringify([pk, sk, startedAt])).toString('base64url')
+}
+
+/** @throws CodedError `field-invalid` for a cursor that is not ours or another tenant's. */
+function parseCursor(cursor: string, tenant: string) {
+  try {
+    const [pk, sk, startedAt]: unknown[] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
+    if ([pk, sk, startedAt].every((part) => typeof part === 'string') && String(pk).startsWith(`${tenant}#`)) {
+      return { pk, sk, startedAt, tenant }
+    }
+  } catch {
+    // Fall through: whatever it was, it is no cursor of ours.
+  }
+  throw new CodedError('field-invalid', { field: 'after' })
+}

@@ -1,0 +1,25 @@
+/**
+ * Every metric's name, in one place for the code that emits it and the alarm that watches it.
+ * @module
+ */
+import { Metrics } from '@aws-lambda-powertools/metrics'
+
+export const METRICS_NAMESPACE = 'CardiacNets'
+
+export const METRICS = {
+  /** Windows whose result was stored for the first time. */
+  windowsScreened: 'WindowsScreened',
+  /** Windows that the quality gate refused. */
+  windowsRefused: 'WindowsRefused',
+  /** Messages that were given up, by coded reason. */
+  messagesDeadLettered: 'MessagesDeadLettered',
+  /** Signal chain and quality gate, milliseconds a window. */
+  preprocessMs: 'PreprocessMs',
+  /** Encoder and both heads, milliseconds a window. */
+  inferenceMs: 'InferenceMs',
+} as const
+
+/** Metrics of one service, written to its log in CloudWatch's embedded metric format. */
+export function createMetrics(serviceName: string): Metrics {
+  return new Metrics({ namespace: METRICS_NAMESPACE, serviceName })
+}
