@@ -37,6 +37,7 @@ export const ERROR_KINDS = {
   'samples-uneven': badInput,
   'sequence-invalid': badInput,
   'clock-invalid': badInput,
+  'session-changed': badInput,
   'field-invalid': badInput,
   // Storage and models.
   'not-found': { ...badInput, status: 404 },
