@@ -17,7 +17,7 @@ def heart_rate(window: NDArray[np.floating], rate_hz: float) -> float:
     """
     qrs = sosfiltfilt(butter(2, QRS_BAND_HZ, "bandpass", fs=rate_hz, output="sos"), window, axis=-1)
     slope = np.gradient(qrs, axis=-1)
-    # Each lead counts alike: a noisy lead of high voltage must not drown the others.
+    # Leads count by how peaked they are, not by voltage: a noisy lead must not drown the others.
     power = slope**2 / np.maximum(
         np.median(slope**2, axis=-1, keepdims=True) * 10 + slope.var(axis=-1, keepdims=True), 1e-12
     )

@@ -97,7 +97,7 @@ class Trunk(nn.Module):
     def forward(
         self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """millivolt [N,12,1000], lead_mask [N,12], person [N,4], person_mask [N,4] → tokens [N,63,256], embedding [N,256]."""
+        """millivolt [N,12,1000] and the rest as in `Encoder` → tokens [N,63,256], embedding [N,256]."""
         x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,48,500]
         x = self.stages(torch.relu(self.stem_norm(x)))  # [N,256,63]
         weight = torch.softmax(self.attention(x), dim=-1)  # [N,1,63]

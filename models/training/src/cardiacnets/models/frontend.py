@@ -26,7 +26,7 @@ class FrontEnd(nn.Module):
         self.register_buffer("kernel", kernel.view(1, 1, TAPS), persistent=False)
 
     def forward(self, ecg: Tensor, amplitude: Tensor, lead_mask: Tensor) -> Tensor:
-        """ecg [N,12,5000] in [−1,1], amplitude [N,12,2] mV, lead_mask [N,12] → mV [N,12,1000]; absent leads are zero."""
+        """ecg [N,12,5000] in [−1,1], amplitude [N,12,2] mV, lead_mask [N,12] → mV [N,12,1000]; absent leads are 0."""
         low, high = amplitude[..., :1], amplitude[..., 1:]
         millivolt = low + (ecg + 1) * 0.5 * (high - low)
         # `where`, not a product: an absent lead may hold NaN.

@@ -44,9 +44,17 @@ class FunctionHead(nn.Module):
         self.middle.copy_(indices.mean(dim=0))
         self.spread.copy_(indices.std(dim=0).clamp_min(1e-6))
 
+    def standard(self, indices: Tensor) -> Tensor:
+        """Indices [N,82] in their units → standardised."""
+        return (indices - self.middle) / self.spread
+
+    def standardised(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and log variance [N,82] of the standardised indices: what the loss works on."""
+        mean, logvar = self.layers(embedding).chunk(2, dim=-1)
+        # Bounds keep exp() sane: a deviation between 5% and 4.5 times that of the population.
+        return mean, logvar.clamp(2 * math.log(0.05), 2 * math.log(4.5))
+
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
-        mean, logvar = self.layers(embedding).chunk(2, dim=-1)
-        # Bounds keep exp() sane: a standardised deviation between 5% and 4.5 times that of the population.
-        logvar = logvar.clamp(2 * math.log(0.05), 2 * math.log(4.5))
+        mean, logvar = self.standardised(embedding)
         return self.middle + mean * self.spread, logvar + 2 * self.spread.log()

@@ -22,7 +22,7 @@ def baseline(lead: Float64, period: int) -> Float64:
 
 
 def denoise(lead: Float64, profile: Profile) -> Float64:
-    """Soft threshold on every detail, a part of the universal one; sigma from the median absolute detail of the noise level."""
+    """Soft threshold on every detail, a part of the universal one; sigma from one detail's median absolute value."""
     approximation, *details = pywt.wavedec(
         lead, profile.wavelet, mode=profile.wavelet_mode, level=profile.wavelet_level
     )

@@ -25,7 +25,7 @@ def baseline(window: Float64, period: int) -> Float64:
 
 
 def denoise(window: Float64, profile: Profile) -> Float64:
-    """Soft threshold on every detail, a part of the universal one; sigma a lead from the median absolute detail of the noise level."""
+    """Soft threshold on every detail, a part of the universal one; sigma a lead, as in `obvious`."""
     approximation, *details = pywt.wavedec(
         window, profile.wavelet, mode=profile.wavelet_mode, level=profile.wavelet_level, axis=1
     )

@@ -1,0 +1,42 @@
+"""The virtual cohort's ECGs as the trunk sees them, with the truth: the virtual half of the training data."""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cardiacnets import cohort
+from cardiacnets.data.windows import cached_millivolt
+from cardiacnets.profile import load_profile
+
+
+@dataclass(frozen=True)
+class VirtualSet:
+    """n virtual people: mV float16 [n][12][1000], the truth, and the split by person."""
+
+    millivolt: NDArray[np.float16]
+    indices: NDArray[np.float32]
+    """[n,82] in the units of `shared/domain/indices.json`."""
+    conditions: NDArray[np.bool_]
+    """[n,5] in the order of `shared/domain/conditions.json`."""
+    person: NDArray[np.float32]
+    """[n,4]: sex, age, height, weight."""
+    split: NDArray[np.str_]
+    """'train', 'val' or 'test'."""
+
+
+def load_virtual(cohort_dir: Path) -> VirtualSet:
+    """Preprocess (or read the cache of) the cohort that `cohort.generate` wrote to `cohort_dir`."""
+    people = cohort.load(cohort_dir)
+    # The truth identifies the cohort: one drawn anew in the same folder must not meet the old one's windows.
+    digest = hashlib.sha256(np.ascontiguousarray(people.indices).tobytes()).hexdigest()[:12]
+    recordings = (microvolt / 1000 for microvolt in people.ecg)
+    return VirtualSet(
+        millivolt=cached_millivolt(f"virtual-{digest}", recordings, len(people.ecg), load_profile().rate_hz),
+        indices=np.asarray(people.indices, dtype=np.float32),
+        conditions=np.asarray(people.conditions, dtype=bool),
+        person=np.asarray(people.person, dtype=np.float32),
+        split=np.asarray(people.split),
+    )

@@ -1,0 +1,62 @@
+"""Small made-up data sets in the shapes of the real ones."""
+
+import numpy as np
+import pytest
+
+from cardiacnets.data.real import RealSet
+from cardiacnets.data.virtual import VirtualSet
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.stages.screening import ScreeningConfig, TrainingData
+
+TINY = EncoderConfig(widths=(8, 16), blocks=1, embedding=32, dropout=0.1)
+
+
+def tiny_config(**changes):
+    """A configuration that trains in seconds."""
+    settings = {
+        "steps": 30,
+        "real_batch": 8,
+        "virtual_batch": 8,
+        "validate_every": 30,
+        "save_every": 10,
+        "average_decay": 0.9,
+        "encoder": TINY,
+    }
+    return ScreeningConfig(**(settings | changes))
+
+
+def bumps(rng, count, sign):
+    """mV float16 [count][12][1000]: a wave a second, upright where `sign` is true, and noise."""
+    time = np.arange(1000) / 100
+    wave = np.exp(-0.5 * (((time % 1) - 0.5) / 0.03) ** 2)
+    height = np.where(sign, 1.0, -1.0)[:, None, None]
+    return (height * wave + rng.normal(0, 0.05, (count, 12, 1000))).astype(np.float16)
+
+
+@pytest.fixture
+def training_data():
+    """ECGs whose R waves point up in the sick; one index follows the same sign, the others are noise."""
+    rng = np.random.default_rng(3)
+    n = 90
+    cad, sick = rng.random(n) < 0.5, rng.random(n) < 0.5
+    indices = rng.normal(100, 10, (n, len(INDICES))).astype(np.float32)
+    indices[:, 0] += 40 * sick
+    unknown = np.full(n, np.nan, dtype=np.float32)
+    age = rng.uniform(30, 90, n).astype(np.float32)
+    return TrainingData(
+        real=RealSet(
+            millivolt=bumps(rng, n, cad),
+            cad=cad,
+            superclasses=np.stack([~cad, cad, cad, ~cad, cad], axis=1),
+            person=np.stack([np.zeros(n, np.float32), age, unknown, unknown], axis=1),
+            fold=np.repeat(np.arange(1, 10), 10),
+        ),
+        virtual=VirtualSet(
+            millivolt=bumps(rng, n, sick),
+            indices=indices,
+            conditions=np.repeat(sick[:, None], len(CONDITIONS), axis=1),
+            person=np.stack([np.ones(n), age, np.full(n, 170), np.full(n, 70)], axis=1).astype(np.float32),
+            split=np.repeat(["train", "val", "test"], [63, 9, 18]),
+        ),
+    )

@@ -1,0 +1,86 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from cardiacnets.domain import CONDITIONS
+from cardiacnets.stages import screening
+from cardiacnets.stages.screening import load_trained, make_batch, train_screening, validate
+
+from .conftest import tiny_config
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums of floats depend on how many threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def weights(path):
+    return torch.load(path, weights_only=True)["model"]
+
+
+def test_a_tiny_run_learns_what_there_is_to_learn(training_data, tmp_path):
+    model = train_screening(tiny_config(steps=120, validate_every=10), training_data, tmp_path)
+
+    log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    figures = validate(load_trained(model)[0], training_data)
+    assert sum(log[-1]["loss"].values()) < 0.7 * sum(log[0]["loss"].values())
+    assert figures["cad"] > 0.9
+    assert figures["hf"] > 0.9
+
+
+def test_a_run_that_was_killed_goes_on_to_the_same_weights(training_data, tmp_path, monkeypatch):
+    unbroken = weights(train_screening(tiny_config(), training_data, tmp_path / "unbroken"))
+    killed_at, losses = 17, screening.losses
+
+    def killed(model, batch, config, generator, calls=iter(range(killed_at))):  # noqa: B008
+        if next(calls, None) is None:
+            raise KeyboardInterrupt
+        return losses(model, batch, config, generator)
+
+    monkeypatch.setattr(screening, "losses", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train_screening(tiny_config(), training_data, tmp_path / "killed")
+    monkeypatch.setattr(screening, "losses", losses)
+    resumed = weights(train_screening(tiny_config(), training_data, tmp_path / "killed"))
+
+    for name, value in unbroken.items():
+        assert torch.equal(value, resumed[name]), name
+
+
+def test_a_checkpoint_of_another_configuration_is_refused(training_data, tmp_path):
+    train_screening(tiny_config(steps=10), training_data, tmp_path)
+
+    with pytest.raises(ValueError, match="another configuration"):
+        train_screening(tiny_config(steps=20), training_data, tmp_path)
+
+
+def test_the_cad_target_never_comes_from_a_virtual_person(training_data):
+    batch = make_batch(training_data, np.arange(5), np.arange(7))
+
+    cad = batch.conditions[:, CONDITIONS.index("cad")]
+    assert not cad[:5].isnan().any()
+    assert cad[5:].isnan().all()
+    assert batch.conditions[:5, 1:].isnan().all()
+    assert batch.indices[:5].isnan().all()
+
+
+def test_no_validation_or_test_person_is_trained_on(training_data, tmp_path, monkeypatch):
+    seen_real, seen_virtual, gather = set(), set(), screening.make_batch
+
+    def watched(data, real_rows, virtual_rows):
+        seen_real.update(real_rows)
+        seen_virtual.update(virtual_rows)
+        return gather(data, real_rows, virtual_rows)
+
+    monkeypatch.setattr(screening, "make_batch", watched)
+
+    train_screening(tiny_config(), training_data, tmp_path)
+
+    assert set(training_data.real.fold[list(seen_real)]) == set(range(1, 8))
+    assert set(training_data.virtual.split[list(seen_virtual)]) == {"train"}
