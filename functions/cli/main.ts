@@ -1,0 +1,34 @@
+#!/usr/bin/env node
+/**
+ * `cardiacnets`: the command line. One file a command; this one only names them and turns errors into exit codes.
+ * @module
+ */
+import { Command, CommanderError } from 'commander'
+import { benchCommand } from './bench.ts'
+import { modelsCommand } from './models.ts'
+import { EXIT, reportError } from './output.ts'
+import { redriveCommand } from './redrive.ts'
+import { screenCommand } from './screen.ts'
+import { streamCommand } from './stream.ts'
+
+const program = new Command('cardiacnets')
+  .description(
+    'Screens 12-lead ECGs for five heart diseases and 82 cardiac function indices.\nInvestigational. Not a medical device.',
+  )
+  .showHelpAfterError('(--help says more)')
+  .exitOverride()
+  .addCommand(screenCommand())
+  .addCommand(streamCommand())
+  .addCommand(redriveCommand())
+  .addCommand(modelsCommand())
+  .addCommand(benchCommand())
+  .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused by the quality gate, 1 internal error.')
+
+for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help says more)')
+
+try {
+  await program.parseAsync()
+} catch (error) {
+  if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput
+  else process.exitCode = reportError(error)
+}

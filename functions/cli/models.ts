@@ -1,0 +1,72 @@
+/**
+ * `cardiacnets models`: look at model bundles, check them, choose one.
+ * @module
+ */
+import { readdir } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { Command } from 'commander'
+import { activeBundle, chooseBundle, SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
+import { type Bundle, readBundle } from '../../shared/inference/bundle.ts'
+import { verifyBundle } from '../../shared/inference/screener.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { errorJson } from './output.ts'
+
+const print = (text: string) => process.stdout.write(`${text}\n`)
+
+export function modelsCommand(): Command {
+  const models = new Command('models').description('look at model bundles, check them, choose one')
+  models
+    .command('list')
+    .description('the bundles beside the shipped one, and which is active')
+    .option('--json', 'one JSON document')
+    .action(async ({ json }: { json?: boolean }) => {
+      const found = await listBundles()
+      if (json) return print(JSON.stringify(found, null, 2))
+      for (const { active, directory, ...entry } of found) {
+        const what = 'error' in entry ? entry.error.code : `${entry.name}@${entry.version} ${entry.sha256.slice(0, 12)}`
+        print(`${active ? '*' : ' '} ${what}  ${directory}`)
+      }
+    })
+  models
+    .command('verify [directory]')
+    .description('check bytes, tensors and profile against the manifest (default: the active bundle)')
+    .action(async (directory = activeBundle()) => {
+      const bundle = await readBundle(directory, CARDIACNETS_V1.name)
+      await verifyBundle(bundle)
+      print(
+        `${nameOf(bundle)}: ${bundle.manifest.files.length} files, tensors and profile match. sha256 ${bundle.sha256}`,
+      )
+    })
+  models
+    .command('use <directory>')
+    .description('verify a bundle and make it the active one of this working copy')
+    .action(async (directory: string) => {
+      const bundle = await readBundle(directory, CARDIACNETS_V1.name)
+      await verifyBundle(bundle)
+      await chooseBundle(directory)
+      print(`${nameOf(bundle)} is active. Restart the local stack to serve it.`)
+    })
+  return models
+}
+
+const nameOf = ({ manifest }: Bundle) => `${manifest.name}@${manifest.version}`
+
+async function listBundles() {
+  const home = resolve(SHIPPED_BUNDLE, '..')
+  const entries = await readdir(home, { withFileTypes: true })
+  const inHome = entries
+    .filter((entry) => entry.isDirectory() && entry.name !== 'training')
+    .map(({ name }) => join(home, name))
+  const active = resolve(activeBundle())
+  return Promise.all(
+    [...new Set([active, ...inHome])].map(async (directory) => {
+      const place = { directory, active: directory === active }
+      try {
+        const { manifest, sha256 } = await readBundle(directory, CARDIACNETS_V1.name)
+        return { ...place, name: manifest.name, version: manifest.version, profile: manifest.profile, sha256 }
+      } catch (error) {
+        return { ...place, error: errorJson(error) }
+      }
+    }),
+  )
+}

@@ -1,0 +1,81 @@
+/**
+ * What the commands print: results for people, errors in one line, progress on a terminal.
+ * @module
+ */
+import { styleText } from 'node:util'
+import { SingleBar } from 'cli-progress'
+import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
+import { LEADS } from '../../shared/domain/leads.ts'
+import type { IndexEstimate, Result } from '../../shared/domain/result.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
+
+export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3 } as const
+
+/** The indices that a result's summary shows; `--all` shows the 82. */
+const HEADLINE_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolume', 'longitudinalStrainGlobal']
+
+/** What goes into `--json` for a file that failed. */
+export function errorJson(error: unknown) {
+  const { code, detail } = toCodedError(error)
+  return { code, ...detail }
+}
+
+/** Prints one line on stderr and returns the exit code. */
+export function reportError(error: unknown, file?: string): number {
+  const coded = toCodedError(error)
+  // On the user's own terminal an unexpected error may speak: it is what a bug report needs.
+  const cause = error instanceof CodedError ? error.cause : error
+  const why = coded.code === 'internal' && cause instanceof Error ? ` (${cause.message.split('\n')[0]})` : ''
+  process.stderr.write(`${file === undefined ? '' : `${file}: `}${styleText('red', coded.message)}${why}\n`)
+  return coded.kind.exitCode
+}
+
+/** A result as a person reads it. */
+export function describeResult(result: Result, options: { readonly title: string; readonly all?: boolean }): string {
+  const { quality, provenance } = result
+  const heartRate =
+    quality.heartRateBpm === null ? 'heart rate unknown' : `${Math.round(quality.heartRateBpm)} beats/min`
+  const lines = [styleText('bold', options.title), `  ${describeQuality(result)}, ${heartRate}`]
+  const poor = LEADS.filter((lead) => quality.leads[lead] !== 'acceptable')
+  if (poor.length > 0)
+    lines.push(`  leads not used: ${poor.map((lead) => `${lead} (${quality.leads[lead]})`).join(', ')}`)
+  if (quality.derived.length > 0) lines.push(`  leads derived from two others: ${quality.derived.join(', ')}`)
+  if (result.status === 'screened') {
+    lines.push('', styleText('dim', '  condition                   probability  threshold            learned from'))
+    for (const { condition, probability, threshold, flagged, evidence } of result.findings) {
+      const verdict = flagged ? styleText('yellow', 'FLAGGED'.padEnd(9)) : 'below'.padEnd(9)
+      const name = CONDITION_NAMES.get(condition) ?? condition
+      lines.push(`  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdict} ${evidence}`)
+    }
+    lines.push(
+      '',
+      styleText('dim', '  index                                   value  90% interval         r     learned from'),
+    )
+    for (const index of result.indices) {
+      if (options.all || HEADLINE_INDICES.includes(index.id)) lines.push(describeIndex(index))
+    }
+  }
+  lines.push('', styleText('dim', `  ${provenance.modelBundle}, profile ${provenance.profile}. ${result.notice}`), '')
+  return lines.join('\n')
+}
+
+function describeQuality({ quality }: Result): string {
+  if (quality.verdict === 'acceptable') return styleText('green', 'acceptable')
+  return styleText('red', `refused: ${quality.reasons.join(', ')}`)
+}
+
+function describeIndex({ name, value, unit, low, high, correlation, evidence }: IndexEstimate): string {
+  const interval = `${short(low)} to ${short(high)} ${unit}`
+  return `  ${name.padEnd(34)}${short(value).padStart(11)}  ${interval.padEnd(20)} ${correlation.toFixed(2).padStart(5)}  ${evidence}`
+}
+
+const percent = (value: number) => `${(100 * value).toFixed(1)}%`.padStart(9)
+const short = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 1)
+
+/** A progress bar on stderr, where that is a terminal and there is enough to wait for. */
+export function progress(total: number, label: string): { step(): void; stop(): void } {
+  if (!process.stderr.isTTY || total < 20) return { step() {}, stop() {} }
+  const bar = new SingleBar({ format: `${label} {bar} {value}/{total} {eta_formatted}`, stream: process.stderr })
+  bar.start(total, 0)
+  return { step: () => bar.increment(), stop: () => bar.stop() }
+}

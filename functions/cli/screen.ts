@@ -1,0 +1,104 @@
+/**
+ * `cardiacnets screen`: screens files directly, without a stack.
+ * @module
+ */
+import { Command } from 'commander'
+import { fileEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Recording } from '../../shared/domain/recording.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { cutWindow, timeOfSample, windowStarts } from '../../shared/domain/window.ts'
+import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { screenWindow } from '../../shared/inference/screen.ts'
+import { Screener } from '../../shared/inference/screener.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { type PreparedWindow, WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { codeVersion } from '../../shared/version.ts'
+import { type Waveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { FORMAT_NAMES, readRecording } from '../../streams/formats/index.ts'
+import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
+
+interface ScreenOptions {
+  readonly format?: string
+  readonly json?: boolean
+  readonly all?: boolean
+  readonly person: boolean
+  readonly model: string
+}
+
+/** Tenant of what never reaches a service. */
+const LOCAL_TENANT = 'local'
+
+export function screenCommand(): Command {
+  return new Command('screen')
+    .description('screen ECG files directly, without a stack')
+    .argument('<file...>', 'ECG files; of a longer recording, its first acceptable ten seconds')
+    .option('--format <name>', `${FORMAT_NAMES.join(', ')} (default: by content)`)
+    .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
+    .option('--all', 'show all 82 indices')
+    .option('--no-person', "leave out the sex and age of a file's header")
+    .option('--model <directory>', 'the model bundle', activeBundle())
+    .action(async (files: string[], options: ScreenOptions) => {
+      process.exitCode = await screenFiles(files, options)
+    })
+}
+
+/** @returns the exit code: the first bad file's, else 3 where one was refused, else 0 */
+async function screenFiles(files: readonly string[], options: ScreenOptions): Promise<number> {
+  const screener = await Screener.load(await readBundle(options.model, CARDIACNETS_V1.name))
+  const preparer = new WindowPreparer(CARDIACNETS_V1)
+  const bar = progress(files.length, 'screening')
+  const documents: unknown[] = []
+  let failed: number = EXIT.ok
+  let isAnyRefused = false
+  for (const file of files) {
+    try {
+      const recording = await readRecording(file, options.format === undefined ? {} : { format: options.format })
+      const result = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
+      isAnyRefused ||= result.status === 'refused'
+      documents.push(files.length === 1 ? result : { file, ...result })
+      if (!options.json) process.stdout.write(`${describeResult(result, { title: file, all: options.all === true })}\n`)
+    } catch (error) {
+      failed ||= reportError(error, file)
+      documents.push({ file, error: errorJson(error) })
+    }
+    bar.step()
+  }
+  bar.stop()
+  await screener.release()
+  if (options.json) {
+    process.stdout.write(`${JSON.stringify(files.length === 1 ? documents[0] : documents, null, 2)}\n`)
+  }
+  return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
+}
+
+/** The first acceptable window's result; where none is, the first window's refusal. */
+async function screenRecording(screener: Screener, preparer: WindowPreparer, recording: Recording): Promise<Result> {
+  let chosen: { waveform: Waveform; firstSample: number; prepared: PreparedWindow } | undefined
+  for (const firstSample of windowStarts(recording)) {
+    const waveform = cutWindow(recording, firstSample)
+    const prepared = preparer.prepare(waveform, recording.heartRateBpm)
+    chosen ??= { waveform, firstSample, prepared }
+    if (prepared.clean === undefined) continue
+    chosen = { waveform, firstSample, prepared }
+    break
+  }
+  const { waveform, firstSample, prepared } = chosen!
+  const inputSha256 = waveformSha256(waveform)
+  const span = {
+    startedAt: timeOfSample(recording, firstSample),
+    firstSample,
+    durationMs: (1000 * waveform.leads[0]!.samples.length) / recording.rateHz,
+  }
+  const window = {
+    ecgId: fileEcgId({ tenant: LOCAL_TENANT, sha256: inputSha256 }),
+    span,
+    quality: prepared.quality,
+    profile: CARDIACNETS_V1.name,
+    inputSha256,
+    person: recording.person,
+  }
+  return screenWindow(screener, window, prepared.clean, codeVersion())
+}
+
+const anonymous = ({ person: _, ...recording }: Recording): Recording => recording

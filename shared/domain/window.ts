@@ -1,0 +1,31 @@
+/**
+ * A window: ten seconds of a recording, the unit of screening.
+ * @module
+ */
+import type { Waveform } from '../waveform/codec.ts'
+import { type Recording, sampleCount } from './recording.ts'
+
+export const WINDOW_S = 10
+
+/** Samples of a window at a source's rate. */
+export function windowSamples(rateHz: number): number {
+  return Math.round(WINDOW_S * rateHz)
+}
+
+/** The recording's consecutive whole windows, by their first sample; a shorter recording is one (short) window. */
+export function windowStarts(recording: Recording): number[] {
+  const length = windowSamples(recording.rateHz)
+  const count = Math.max(1, Math.floor(sampleCount(recording) / length))
+  return Array.from({ length: count }, (_, i) => i * length)
+}
+
+/** The window that starts at `firstSample`. Its samples are views of the recording's. */
+export function cutWindow({ rateHz, leads }: Recording, firstSample: number): Waveform {
+  const end = firstSample + windowSamples(rateHz)
+  return { rateHz, leads: leads.map((lead) => ({ ...lead, samples: lead.samples.subarray(firstSample, end) })) }
+}
+
+/** When a recording's sample was taken, ISO 8601; `null` when the source does not say when it began. */
+export function timeOfSample({ startedAt, rateHz }: Recording, sample: number): string | null {
+  return startedAt === undefined ? null : new Date(Date.parse(startedAt) + (1000 * sample) / rateHz).toISOString()
+}
