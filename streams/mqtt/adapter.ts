@@ -1,0 +1,217 @@
+/**
+ * The adapter between an MQTT broker and the queues: frames in, windows to SQS, results back.
+ * @module
+ */
+import type { Logger } from '@aws-lambda-powertools/logger'
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
+import { pause } from '../../shared/aws/queues.ts'
+import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import { describeError } from '../../shared/logging.ts'
+import type { IntakeMessage, Payload } from '../../shared/messages.ts'
+import { encodeWaveform } from '../../shared/waveform/codec.ts'
+import type { AdapterConfig } from './config.ts'
+import { openInbound, openTransient } from './connection.ts'
+import { CONTENT_TYPES } from './frame-codec.ts'
+import { Ingest, type Problem } from './ingest.ts'
+import { Journal } from './journal.ts'
+import { Outbox, type OutboxItem } from './outbox.ts'
+import { publishResults } from './results.ts'
+import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
+
+export interface AdapterParts {
+  readonly sqs: SQSClient
+  readonly s3: S3Client
+  readonly logger: Logger
+  /** Milliseconds since 1970. */
+  readonly now?: () => number
+}
+
+export interface Adapter {
+  /** Resolves when the broker has granted every subscription; rejects when it refuses one. */
+  readonly ready: Promise<unknown>
+  /** Resolves with the reason when the adapter cannot go on and must be started again. */
+  readonly failed: Promise<unknown>
+  /** Stops taking frames, sends what is complete as long as that goes quickly, and leaves the rest in the journal. */
+  stop(): Promise<void>
+}
+
+const UPKEEP_INTERVAL_MS = 1000
+
+/** After a day a session that comes again is a new one to us: no broker keeps a message for repeating that long. */
+const SESSION_MEMORY_MS = 24 * 3600 * 1000
+
+/** How long a shutdown waits for SQS. */
+const FLUSH_MS = 5000
+
+/** Share of the journal's limit below which an adapter that left the broker comes back. */
+const RESUME_BELOW = 0.9
+
+const INBOUND_CHANNELS: readonly Channel[] = ['frames', 'window']
+
+/** Opens the journal, takes up what is in it, and connects. */
+export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Date.now }: AdapterParts): Adapter {
+  const stopping = new AbortController()
+  const { signal } = stopping
+  const failed = Promise.withResolvers<unknown>()
+  const logError = (message: string) => (error: unknown) => logger.error(message, describeError(error))
+  const journal = new Journal(config.journalPath)
+  const publisher = openTransient(config.broker, `${config.clientId}-out`)
+  publisher.on('error', logError('outbound connection failed'))
+
+  const outbox = (queueUrl: string, name: string) =>
+    new Outbox({ sqs, queueUrl, signal, onError: logError(`cannot send to ${name}`) })
+  const intake = outbox(config.intakeQueueUrl, 'intake')
+  const deadLetters = outbox(config.intakeDlqUrl, 'intake DLQ')
+
+  const ingest = new Ingest({
+    journal,
+    now,
+    idleMs: config.idleMs,
+    output: {
+      windowsClosed: (windowIds) => intake.add(windowIds.map(windowItem)),
+      refused: (rejectId, problem, topic) => {
+        logger.warn('payload refused', { ...problem, tenant: topic?.tenant, device: topic?.device })
+        deadLetters.add([rejectItem(rejectId)])
+        if (topic !== undefined) tellDevice(topic, problem)
+      },
+      failed: failed.resolve,
+    },
+  })
+
+  const windowItem = (windowId: number): OutboxItem => ({
+    prepare: async () => ({ body: JSON.stringify(await intakeMessage(journal, s3, config.rawBucket, windowId)) }),
+    sent: () => ingest.afterwards(() => journal.windowSent(windowId)),
+  })
+  const rejectItem = (rejectId: number): OutboxItem => ({
+    prepare: () => deadLetter(journal, s3, config.rawBucket, rejectId),
+    sent: () => ingest.afterwards(() => journal.rejectSent(rejectId)),
+  })
+  const tellDevice = ({ tenant, device }: Topic, problem: Problem) => {
+    // To be told is a courtesy: what cannot be published now is not kept.
+    if (!publisher.connected) return
+    const properties = { contentType: CONTENT_TYPES.json }
+    publisher.publish(
+      buildTopic({ tenant, device, channel: 'cmd' }),
+      JSON.stringify({ problem }),
+      { qos: 1, ...(config.broker.version === 5 ? { properties } : {}) },
+      (error) => error && logError('cannot tell the device')(error),
+    )
+  }
+
+  journal.prune(now() - SESSION_MEMORY_MS)
+  ingest.recover()
+  deadLetters.add(journal.pendingRejects().map(rejectItem))
+
+  const inbound = connectionNames(config).map(({ clientId, filters }) =>
+    openInbound(
+      config.broker,
+      clientId,
+      filters,
+      (arrival) => ingest.receive(arrival),
+      (state, error) => {
+        if (error === undefined) logger.info(`inbound connection ${state}`, { clientId })
+        else logger.error('inbound connection failed', { clientId, ...describeError(error) })
+      },
+    ),
+  )
+  const results = publishResults({
+    sqs,
+    queueUrl: config.resultsQueueUrl,
+    client: publisher,
+    version: config.broker.version,
+    signal,
+    onError: logError('cannot publish results'),
+  })
+
+  let isAway = false
+  const holdWithinLimit = () => {
+    const { usedBytes } = journal
+    if (!isAway && usedBytes > config.journalLimitBytes) {
+      isAway = true
+      logger.error('journal full: leaving the broker until SQS has caught up', { usedBytes })
+      for (const connection of inbound) void connection.leave()
+    } else if (isAway && usedBytes < config.journalLimitBytes * RESUME_BELOW) {
+      isAway = false
+      logger.info('journal has room: back to the broker', { usedBytes })
+      for (const connection of inbound) connection.rejoin()
+    }
+  }
+  let prunedAtMs = now()
+  const upkeep = setInterval(() => {
+    ingest.sweep()
+    holdWithinLimit()
+    if (now() - prunedAtMs > SESSION_MEMORY_MS / 24) {
+      prunedAtMs = now()
+      ingest.afterwards(() => journal.prune(now() - SESSION_MEMORY_MS))
+    }
+  }, UPKEEP_INTERVAL_MS)
+
+  const stop = async () => {
+    clearInterval(upkeep)
+    ingest.flush()
+    await Promise.all(inbound.map((connection) => connection.leave()))
+    ingest.flush()
+    await Promise.race([Promise.all([intake.settled(), deadLetters.settled()]), pause(FLUSH_MS, signal)])
+    stopping.abort()
+    await Promise.all([intake.settled(), deadLetters.settled(), results])
+    await publisher.endAsync(!publisher.connected)
+    ingest.flush()
+    journal.close()
+  }
+  return { ready: Promise.all(inbound.map(({ subscribed }) => subscribed)), failed: failed.promise, stop }
+}
+
+/** One connection subscribes plainly; several share the subscription, and all feed one journal. */
+function connectionNames({ clientId, connections }: AdapterConfig) {
+  const filters = INBOUND_CHANNELS.map((channel) => topicFilter(channel))
+  if (connections === 1) return [{ clientId, filters }]
+  const shared = filters.map((filter) => `$share/${clientId}/${filter}`)
+  return Array.from({ length: connections }, (_, index) => ({ clientId: `${clientId}-${index}`, filters: shared }))
+}
+
+async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {
+  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = journal.readWindow(windowId)
+  const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
+  return {
+    schema: 1,
+    tenant,
+    ecgId,
+    origin: { kind: 'mqtt', device, session },
+    span: {
+      startedAt: new Date(startedAtMs).toISOString(),
+      firstSample,
+      durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
+    },
+    ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId), encodeWaveform(waveform)),
+  }
+}
+
+/** A refused payload as it lies in the DLQ: where it came from, why it is there, and its bytes. */
+export interface DeadLetter {
+  readonly schema: 1
+  readonly kind: 'mqtt'
+  readonly topic: string
+  readonly contentType?: string
+  readonly field?: string
+  /** `null` for a payload that was too large to keep. */
+  readonly payload: Payload | null
+}
+
+/** Room beside the payload for topic and content type, whose length the broker's clients choose (up to 64 KiB each). */
+const MAX_TEXT = 256
+
+async function deadLetter(journal: Journal, s3: S3Client, bucket: string, rejectId: number) {
+  const { topic, contentType, code, field, payload } = journal.readReject(rejectId)
+  const letter: DeadLetter = {
+    schema: 1,
+    kind: 'mqtt',
+    topic: topic.slice(0, MAX_TEXT),
+    ...(contentType === undefined ? {} : { contentType: contentType.slice(0, MAX_TEXT) }),
+    ...(field === undefined ? {} : { field }),
+    payload: code === 'payload-too-large' ? null : await toPayload(s3, bucket, `rejected/${sha256(payload)}`, payload),
+  }
+  return { body: JSON.stringify(letter), attributes: { reason: code } }
+}

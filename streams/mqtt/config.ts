@@ -1,0 +1,127 @@
+/**
+ * The adapter's settings, from the environment or from flags of the same names.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import * as z from 'zod'
+import type { BrokerOptions } from './connection.ts'
+
+const path = z.string().min(1)
+const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
+
+/** Each setting with its doc; the flag of `MQTT_URL` is `--mqtt-url`. */
+const Settings = z.object({
+  MQTT_URL: z.url({ protocol: /^(mqtts?|wss?)$/ }).meta({ help: 'broker, e.g. mqtts://broker.example:8883' }),
+  MQTT_VERSION: z.enum(['4', '5']).default('5').meta({ help: '5, or 4 for MQTT 3.1.1' }),
+  MQTT_USERNAME: z.string().optional().meta({ help: 'user name' }),
+  MQTT_PASSWORD: z.string().optional().meta({ help: 'password (better by environment than by flag)' }),
+  MQTT_CA: path.optional().meta({ help: "PEM file of the authority that signed the broker's certificate" }),
+  MQTT_CERT: path.optional().meta({ help: 'PEM file of our certificate (mutual TLS)' }),
+  MQTT_KEY: path.optional().meta({ help: 'PEM file of our key (mutual TLS)' }),
+  MQTT_CLIENT_ID: z
+    .string()
+    .regex(/^[A-Za-z0-9-]{1,19}$/)
+    .default('cardiacnets')
+    .meta({ help: "names our session at the broker; up to 19 letters, digits, '-'" }),
+  MQTT_CONNECTIONS: integer(1, 64).default(1).meta({ help: 'more than one: a shared subscription over so many' }),
+  JOURNAL_PATH: path.meta({ help: 'SQLite file on a disk that survives us; one adapter each' }),
+  JOURNAL_LIMIT_MB: integer(1, 1_000_000)
+    .default(4096)
+    .meta({ help: 'beyond it we leave the broker until SQS has caught up' }),
+  SESSION_IDLE_S: z.coerce.number().positive().default(15).meta({ help: 'a session silent for so long is closed' }),
+  INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue that windows go to' }),
+  INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue that refused payloads go to, with a reason' }),
+  RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue that results come from' }),
+  RAW_BUCKET: z.string().min(3).meta({ help: 'S3 bucket for windows too large to travel inline' }),
+})
+
+export interface AdapterConfig {
+  readonly broker: BrokerOptions
+  readonly clientId: string
+  readonly connections: number
+  readonly journalPath: string
+  readonly journalLimitBytes: number
+  readonly idleMs: number
+  readonly intakeQueueUrl: string
+  readonly intakeDlqUrl: string
+  readonly resultsQueueUrl: string
+  readonly rawBucket: string
+}
+
+/** What is wrong with the settings, one line each. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError'
+}
+
+const flagOf = (name: string) => name.toLowerCase().replaceAll('_', '-')
+const names = Object.keys(Settings.shape)
+
+/**
+ * Reads the settings; a flag goes before the environment.
+ * @returns `undefined` when `--help` is asked for
+ * @throws ConfigError naming each setting that is missing or wrong, never its value
+ */
+export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): AdapterConfig | undefined {
+  const flags = readFlags(args)
+  if (flags.help === true) return undefined
+  const given = names.map((name) => [name, flags[flagOf(name)] ?? (env[name] === '' ? undefined : env[name])])
+  const settings = Settings.safeParse(Object.fromEntries(given))
+  if (!settings.success) {
+    const lines = settings.error.issues.map(({ path, message }) => `${path.join('.')}: ${message}`)
+    throw new ConfigError(lines.join('\n'))
+  }
+  const { data } = settings
+  return {
+    broker: {
+      url: data.MQTT_URL,
+      version: data.MQTT_VERSION === '5' ? 5 : 4,
+      username: data.MQTT_USERNAME,
+      password: data.MQTT_PASSWORD,
+      ca: readPem('MQTT_CA', data.MQTT_CA),
+      cert: readPem('MQTT_CERT', data.MQTT_CERT),
+      key: readPem('MQTT_KEY', data.MQTT_KEY),
+    },
+    clientId: data.MQTT_CLIENT_ID,
+    connections: data.MQTT_CONNECTIONS,
+    journalPath: data.JOURNAL_PATH,
+    journalLimitBytes: data.JOURNAL_LIMIT_MB * 1024 * 1024,
+    idleMs: data.SESSION_IDLE_S * 1000,
+    intakeQueueUrl: data.INTAKE_QUEUE_URL,
+    intakeDlqUrl: data.INTAKE_DLQ_URL,
+    resultsQueueUrl: data.RESULTS_MQTT_QUEUE_URL,
+    rawBucket: data.RAW_BUCKET,
+  }
+}
+
+/** The text of `--help`. */
+export function configHelp(): string {
+  const lines = Object.entries(Settings.shape).map(([name, setting]) => {
+    const byDefault = setting instanceof z.ZodDefault ? ` (${String(setting.parse(undefined))})` : ''
+    return `  ${name.padEnd(24)}${String(setting.meta()?.help)}${byDefault}`
+  })
+  return [
+    'Streams ECG frames from an MQTT broker into SQS, and results back. Each setting is an environment variable or a flag:',
+    'MQTT_URL=mqtt://127.0.0.1:1883 is --mqtt-url mqtt://127.0.0.1:1883.',
+    '',
+    ...lines,
+  ].join('\n')
+}
+
+function readFlags(args: readonly string[]): Record<string, string | boolean | undefined> {
+  const flags = Object.fromEntries(names.map((name) => [flagOf(name), { type: 'string' as const }]))
+  try {
+    return parseArgs({ args: [...args], options: { ...flags, help: { type: 'boolean', short: 'h' } } }).values
+  } catch (error) {
+    throw new ConfigError(error instanceof Error ? error.message : String(error))
+  }
+}
+
+function readPem(name: string, file: string | undefined): Buffer | undefined {
+  if (file === undefined) return undefined
+  try {
+    return readFileSync(file)
+  } catch {
+    throw new ConfigError(`${name}: cannot read the file`)
+  }
+}

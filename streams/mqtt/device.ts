@@ -1,0 +1,299 @@
+/**
+ * The reference device: streams a recording as frames and waits for the results. For the CLI, for benchmarks, and to read.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { MqttClient } from 'mqtt'
+import { pause } from '../../shared/aws/queues.ts'
+import { type EcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
+import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import type { LeadName } from '../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type RecordedLead, type Recording, sampleCount } from '../../shared/domain/recording.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { type BrokerOptions, openTransient } from './connection.ts'
+import { CONTENT_TYPES, type Encoding, encodeFrame, GAIN_RANGE_UV } from './frame-codec.ts'
+import type { Problem } from './ingest.ts'
+import { buildTopic, type Channel } from './topics.ts'
+import { MIN_WINDOW_S, windowSamples } from './window-assembler.ts'
+
+/** A connection to the broker, which many devices of one tenant may share. */
+export class DeviceLink {
+  readonly #client: MqttClient
+  readonly #version: 4 | 5
+  readonly #listeners = new Map<string, (payload: Buffer) => void>()
+
+  private constructor(client: MqttClient, version: 4 | 5) {
+    this.#client = client
+    this.#version = version
+    client.on('message', (topic, payload) => this.#listeners.get(topic)?.(payload))
+  }
+
+  /** @throws Error when the broker cannot be reached or refuses */
+  static async open(broker: BrokerOptions): Promise<DeviceLink> {
+    const client = openTransient(broker, `ecg-${randomUUID().slice(0, 18)}`)
+    await new Promise<void>((resolve, reject) => {
+      client.once('connect', () => resolve())
+      client.once('error', (error) => {
+        client.end(true)
+        reject(error)
+      })
+    })
+    // From here on mqtt.js reconnects by itself, and sends again what was not acknowledged.
+    client.on('error', () => {})
+    return new DeviceLink(client, broker.version)
+  }
+
+  async listen(topic: string, listener: (payload: Buffer) => void): Promise<void> {
+    this.#listeners.set(topic, listener)
+    await this.#client.subscribeAsync(topic, { qos: 1 })
+  }
+
+  async unlisten(topic: string): Promise<void> {
+    this.#listeners.delete(topic)
+    await this.#client.unsubscribeAsync(topic)
+  }
+
+  /** Resolves when the broker has it. */
+  async publish(topic: string, payload: Buffer, contentType: string): Promise<void> {
+    const properties = { contentType }
+    await this.#client.publishAsync(topic, payload, { qos: 1, ...(this.#version === 5 ? { properties } : {}) })
+  }
+
+  close(): Promise<void> {
+    return this.#client.endAsync()
+  }
+}
+
+export interface StreamOptions {
+  readonly link: DeviceLink
+  readonly tenant: string
+  readonly device: string
+  /** A new one each time when left out. */
+  readonly session?: string
+  /** 1 is real time; `Infinity` as fast as the broker acknowledges. */
+  readonly speed?: number
+  /** Starts over at the recording's end, within the same session, until `signal` aborts. */
+  readonly loop?: boolean
+  readonly frameMs?: number
+  readonly encoding?: Encoding
+  /** Time before the first frame, for devices that are not in step. */
+  readonly delayMs?: number
+  /** Ends the stream with the frame under way, which is then the session's last. */
+  readonly signal?: AbortSignal
+  /** How long to wait for results once the last frame is published. */
+  readonly resultTimeoutMs?: number
+  readonly onResult?: (result: Result, timing: WindowTiming) => void
+  readonly onProblem?: (problem: Problem) => void
+}
+
+export interface WindowTiming {
+  readonly ecgId: EcgId
+  readonly firstSample: number
+  /** `performance.now()` when the frame that completes the window was handed to the broker. */
+  readonly publishedAtMs: number
+  /** From there to the result; absent when none came. */
+  readonly latencyMs?: number
+  /** Distinct results: 1 unless something is wrong. */
+  readonly results: number
+}
+
+export interface StreamReport {
+  readonly session: string
+  readonly windows: readonly WindowTiming[]
+  /** What the adapter said of our frames. */
+  readonly problems: readonly Problem[]
+  /** Leads whose values do not fit int16 in the recording's own gain, and so were sent in a coarser one. */
+  readonly coarsened: readonly LeadName[]
+}
+
+/**
+ * Streams a recording and waits for a result of each window. Nothing that is known of the person is sent.
+ * @example
+ * const link = await DeviceLink.open({ url: 'mqtt://127.0.0.1:1883', version: 5 })
+ * const report = await streamRecording(recording, { link, tenant: 'clinic', device: 'd1', speed: Infinity })
+ * await link.close()
+ */
+export async function streamRecording(recording: Recording, options: StreamOptions): Promise<StreamReport> {
+  const { link, tenant, device, speed = 1, encoding = 'protobuf', delayMs = 0 } = options
+  const signal = options.signal ?? new AbortController().signal
+  const session = options.session ?? randomUUID()
+  const topic = (channel: Channel) => buildTopic({ tenant, device, channel })
+  const wire = toWire(recording)
+  const results = new ResultLog({ ...options, session, rateHz: recording.rateHz })
+  const problems: Problem[] = []
+  await link.listen(topic('results'), (payload) => results.received(payload))
+  await link.listen(topic('cmd'), (payload) => {
+    // The adapter's own words, see its `tellDevice`.
+    const { problem } = JSON.parse(payload.toString()) as { readonly problem?: Problem }
+    if (problem === undefined) return
+    problems.push(problem)
+    options.onProblem?.(problem)
+  })
+  await pause(delayMs, signal)
+
+  const startedAtMs = performance.now()
+  const underWay = new Set<Promise<void>>()
+  const sessionStartedAtMs = Date.now()
+  for (const next of framesOf(recording, wire, { ...options, session, sessionStartedAtMs })) {
+    const endSample = next.firstSample + next.samples.length / next.leads.length
+    // A frame leaves when its last sample has been taken.
+    const dueMs = startedAtMs + (endSample * 1000) / recording.rateHz / speed
+    if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
+    const frame = signal.aborted ? { ...next, isLast: true } : next
+    results.expect(frame, endSample)
+    const published = link
+      .publish(topic('frames'), encodeFrame(frame, encoding), CONTENT_TYPES[encoding])
+      .finally(() => underWay.delete(published))
+    underWay.add(published)
+    if (speed === Infinity) await published
+    if (frame.isLast) break
+  }
+  await Promise.all(underWay)
+  await results.complete(options.resultTimeoutMs ?? 30_000)
+  await Promise.all([link.unlisten(topic('results')), link.unlisten(topic('cmd'))])
+  return { session, windows: results.timings, problems, coarsened: wire.coarsened }
+}
+
+/** A recording's samples as int16, [leads][samples]. */
+export interface WireSamples {
+  readonly leads: readonly FrameLead[]
+  readonly rows: readonly Int16Array[]
+  readonly coarsened: readonly LeadName[]
+}
+
+const INT16_MAX = 0x7fff
+
+/** Samples unchanged where they fit int16 in the recording's own gain, else in the least whole multiple of that gain that they fit. */
+export function toWire({ leads }: Recording): WireSamples {
+  const rows: Int16Array[] = []
+  const coarsened: LeadName[] = []
+  const wireLeads = leads.map(({ name, gainUv, samples }: RecordedLead): FrameLead => {
+    let largest = 0
+    for (const value of samples) if (value !== MISSING_SAMPLE) largest = Math.max(largest, Math.abs(value))
+    const factor = Math.max(1, Math.ceil(largest / INT16_MAX), Math.ceil(GAIN_RANGE_UV.min / gainUv))
+    if (factor > 1) coarsened.push(name)
+    rows.push(
+      Int16Array.from(samples, (value) =>
+        value === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : Math.round(value / factor),
+      ),
+    )
+    return { name, gainUv: gainUv * factor }
+  })
+  return { leads: wireLeads, rows, coarsened }
+}
+
+export interface FramingOptions {
+  readonly session: string
+  readonly sessionStartedAtMs: number
+  readonly frameMs?: number
+  readonly loop?: boolean
+}
+
+/** Cuts a recording into frames. The last one may be short; a loop has none. */
+export function* framesOf(
+  recording: Recording,
+  { leads, rows }: WireSamples,
+  options: FramingOptions,
+): Generator<Frame> {
+  const { session, sessionStartedAtMs, frameMs = 500, loop = false } = options
+  const { rateHz, heartRateBpm } = recording
+  const total = sampleCount(recording)
+  const length = Math.round((frameMs * rateHz) / 1000)
+  for (let sequence = 0; loop || sequence * length < total; sequence++) {
+    const firstSample = sequence * length
+    const count = loop ? length : Math.min(length, total - firstSample)
+    const samples = new Int16Array(leads.length * count)
+    for (const [index, row] of rows.entries()) {
+      for (let sample = 0; sample < count; sample++) {
+        samples[index * count + sample] = row[(firstSample + sample) % total]!
+      }
+    }
+    yield {
+      session,
+      sequence,
+      firstSample,
+      sessionStartedAtMs,
+      rateHz,
+      leads,
+      samples,
+      ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+      isLast: !loop && firstSample + count === total,
+    }
+  }
+}
+
+interface Expected {
+  readonly firstSample: number
+  readonly publishedAtMs: number
+  latencyMs?: number
+  /** Distinct bodies. */
+  readonly bodies: Set<string>
+}
+
+/** Which windows have been sent, and what has come back. */
+class ResultLog {
+  readonly #options: StreamOptions & { readonly session: string; readonly rateHz: number }
+  readonly #whole: number
+  readonly #expected = new Map<EcgId, Expected>()
+  #waiting = 0
+  readonly #done = Promise.withResolvers<void>()
+  #isEnded = false
+
+  constructor(options: StreamOptions & { readonly session: string; readonly rateHz: number }) {
+    this.#options = options
+    this.#whole = windowSamples(options.rateHz)
+  }
+
+  get timings(): readonly WindowTiming[] {
+    return [...this.#expected].map(([ecgId, expected]) => timingOf(ecgId, expected))
+  }
+
+  /** Notes the window that this frame completes, if it does. */
+  expect({ firstSample, isLast }: Frame, endSample: number): void {
+    const boundary = Math.floor(endSample / this.#whole) * this.#whole
+    if (boundary > firstSample) this.#add(boundary - this.#whole)
+    if (isLast) {
+      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary)
+      this.#isEnded = true
+    }
+  }
+
+  received(payload: Buffer): void {
+    const atMs = performance.now()
+    const body = payload.toString()
+    // Stored results, byte for byte: their shape is `Result`.
+    const result = JSON.parse(body) as Result
+    const expected = this.#expected.get(result.ecgId)
+    if (expected === undefined) return
+    const isFirst = expected.bodies.size === 0
+    expected.bodies.add(body)
+    if (!isFirst) return
+    expected.latencyMs = atMs - expected.publishedAtMs
+    this.#waiting--
+    this.#options.onResult?.(result, timingOf(result.ecgId, expected))
+    this.#check()
+  }
+
+  /** Resolves when every window has its result, or when the time is up. */
+  async complete(timeoutMs: number): Promise<void> {
+    this.#check()
+    const timeUp = new AbortController()
+    await Promise.race([this.#done.promise, pause(timeoutMs, timeUp.signal)])
+    timeUp.abort()
+  }
+
+  #add(firstSample: number): void {
+    const { tenant, device, session } = this.#options
+    const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
+    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#waiting++
+  }
+
+  #check(): void {
+    if (this.#isEnded && this.#waiting === 0) this.#done.resolve()
+  }
+}
+
+function timingOf(ecgId: EcgId, { firstSample, publishedAtMs, latencyMs, bodies }: Expected): WindowTiming {
+  return { ecgId, firstSample, publishedAtMs, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
+}

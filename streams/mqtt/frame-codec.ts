@@ -1,0 +1,220 @@
+/**
+ * Frames and windows as they travel over MQTT: protobuf (`ecg.proto`) or JSON of the same shape, checked field by field.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import protobuf from 'protobufjs'
+import { FRAME_RANGE_S, type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import { LEADS, leadByName } from '../../shared/domain/leads.ts'
+import { RATE_RANGE_HZ } from '../../shared/domain/recording.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { Name } from '../../shared/messages.ts'
+import { windowSamples } from './window-assembler.ts'
+
+/** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core stops at 128 KB. */
+export const MAX_PAYLOAD_BYTES = 256 * 1024
+
+/** Microvolts a step. Outside this it is another unit: mV (0.001 to 0.01) or nV (1000 and more). */
+export const GAIN_RANGE_UV = { min: 0.01, max: 100 } as const
+
+/** How far a device's clock may run ahead of ours. */
+const MAX_CLOCK_AHEAD_MS = 5 * 60_000
+
+/** 2000-01-01: a start before it is a clock that was never set, or seconds instead of milliseconds. */
+const EARLIEST_START_MS = 946_684_800_000
+
+export const CONTENT_TYPES = { protobuf: 'application/x-protobuf', json: 'application/json' } as const
+
+export type Encoding = keyof typeof CONTENT_TYPES
+
+const proto = protobuf.parse(readFileSync(new URL('./ecg.proto', import.meta.url), 'utf8')).root
+const FrameType = proto.lookupType('cardiacnets.ecg.v1.Frame')
+const WindowType = proto.lookupType('cardiacnets.ecg.v1.Window')
+
+/** Encodes a frame for the wire. */
+export function encodeFrame(frame: Frame, encoding: Encoding = 'protobuf'): Buffer {
+  const samples = Buffer.from(frame.samples.buffer, frame.samples.byteOffset, frame.samples.byteLength)
+  if (encoding === 'json') return Buffer.from(JSON.stringify({ ...frame, samples: samples.toString('base64') }))
+  const bytes = FrameType.encode(FrameType.create({ ...frame, samples })).finish()
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
+}
+
+/**
+ * Decodes and checks what came on `…/frames`.
+ * @param contentType MQTT 5 content type; without one, JSON is told by its first byte `{`, which no frame in protobuf starts with.
+ * @param nowMs the adapter's clock, against which the device's is checked
+ * @throws CodedError naming the field: `payload-empty`, `payload-too-large`, `payload-malformed`, `format-unsupported`, `field-invalid`,
+ * `lead-unknown`, `lead-duplicate`, `lead-missing`, `gain-invalid`, `rate-unsupported`, `sample-invalid`, `samples-uneven`,
+ * `sequence-invalid`, `clock-invalid`
+ */
+export function decodeFrame(payload: Uint8Array, contentType: string | undefined, nowMs: number): Frame {
+  const wire = readWire(payload, contentType, FrameType)
+  const frame = {
+    ...checkSignal(wire, nowMs),
+    sequence: integer(wire.sequence ?? 0, 'sequence', 'sequence-invalid'),
+    isLast: boolean(wire.isLast ?? false, 'isLast'),
+  }
+  const seconds = frame.samples.length / frame.leads.length / frame.rateHz
+  const tooShort = seconds < FRAME_RANGE_S.min && !frame.isLast
+  if (tooShort || seconds > FRAME_RANGE_S.max) throw new CodedError('field-invalid', { field: 'samples', ...SECONDS })
+  return frame
+}
+
+const SECONDS = { minSeconds: FRAME_RANGE_S.min, maxSeconds: FRAME_RANGE_S.max }
+
+/**
+ * Decodes and checks what came on `…/window`, as one long frame: its sequence number is its place among the session's windows,
+ * and one that is shorter than 10 s is the last.
+ * @throws CodedError as `decodeFrame`
+ */
+export function decodeWindow(payload: Uint8Array, contentType: string | undefined, nowMs: number): Frame {
+  const signal = checkSignal(readWire(payload, contentType, WindowType), nowMs)
+  const whole = windowSamples(signal.rateHz)
+  const samples = signal.samples.length / signal.leads.length
+  if (signal.firstSample % whole !== 0)
+    throw new CodedError('field-invalid', { field: 'firstSample', multipleOf: whole })
+  if (samples > whole) throw new CodedError('field-invalid', { field: 'samples', max: whole })
+  return { ...signal, sequence: signal.firstSample / whole, isLast: samples < whole }
+}
+
+/** Fields as they were sent, unchecked. */
+type Wire = Readonly<Record<string, unknown>>
+
+function readWire(payload: Uint8Array, contentType: string | undefined, type: protobuf.Type): Wire {
+  if (payload.length === 0) throw new CodedError('payload-empty', { field: 'payload' })
+  if (payload.length > MAX_PAYLOAD_BYTES) {
+    throw new CodedError('payload-too-large', { field: 'payload', maxBytes: MAX_PAYLOAD_BYTES })
+  }
+  try {
+    if (encodingOf(payload, contentType) === 'protobuf') {
+      // The decoded message has every field under its own name, with its default where it was not sent.
+      return type.decode(payload) as unknown as Wire
+    }
+    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    if (!isObject(json)) throw new Error('no object')
+    return json
+  } catch (error) {
+    if (error instanceof CodedError) throw error
+    // The cause is dropped: a parser quotes its input.
+    throw new CodedError('payload-malformed', { field: 'payload' })
+  }
+}
+
+function encodingOf(payload: Uint8Array, contentType: string | undefined): Encoding {
+  if (contentType === undefined || contentType === '') return payload[0] === OPEN_BRACE ? 'json' : 'protobuf'
+  const mediaType = contentType.split(';')[0]!.trim().toLowerCase()
+  if (mediaType === CONTENT_TYPES.json) return 'json'
+  if (mediaType === CONTENT_TYPES.protobuf || mediaType === 'application/protobuf') return 'protobuf'
+  throw new CodedError('format-unsupported', { field: 'contentType' })
+}
+
+const OPEN_BRACE = 0x7b
+
+/** What frames and windows have in common. */
+function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLast'> {
+  const session = Name.safeParse(wire.session)
+  if (!session.success) throw new CodedError('field-invalid', { field: 'session' })
+  const rateHz = number(wire.rateHz, 'rateHz', 'rate-unsupported')
+  if (rateHz < RATE_RANGE_HZ.min || rateHz > RATE_RANGE_HZ.max) {
+    throw new CodedError('rate-unsupported', { field: 'rateHz', ...RATE_RANGE_HZ })
+  }
+  const leads = checkLeads(wire.leads)
+  return {
+    session: session.data,
+    firstSample: integer(wire.firstSample ?? 0, 'firstSample', 'sequence-invalid'),
+    sessionStartedAtMs: checkClock(wire.sessionStartedAtMs, nowMs),
+    rateHz,
+    leads,
+    samples: checkSamples(wire.samples, leads.length),
+    ...checkHeartRate(wire),
+  }
+}
+
+function checkLeads(wire: unknown): readonly FrameLead[] {
+  if (!Array.isArray(wire) || wire.length === 0) throw new CodedError('lead-missing', { field: 'leads' })
+  const leads: FrameLead[] = []
+  for (const [index, lead] of wire.entries()) {
+    const field = `leads[${index}]`
+    if (!isObject(lead) || typeof lead.name !== 'string')
+      throw new CodedError('lead-unknown', { field: `${field}.name` })
+    const name = leadByName(lead.name, `${field}.name`)
+    if (leads.some((other) => other.name === name)) throw new CodedError('lead-duplicate', { field: `${field}.name` })
+    const gainUv = number(lead.gainUv, `${field}.gainUv`, 'gain-invalid')
+    if (gainUv < GAIN_RANGE_UV.min || gainUv > GAIN_RANGE_UV.max) {
+      throw new CodedError('gain-invalid', { field: `${field}.gainUv`, ...GAIN_RANGE_UV })
+    }
+    leads.push({ name, gainUv })
+    if (leads.length > LEADS.length) throw new CodedError('lead-duplicate', { field: 'leads' })
+  }
+  return leads
+}
+
+function checkClock(wire: unknown, nowMs: number): number {
+  const startedAtMs = integer(wire, 'sessionStartedAtMs', 'clock-invalid')
+  if (startedAtMs < EARLIEST_START_MS || startedAtMs > nowMs + MAX_CLOCK_AHEAD_MS) {
+    throw new CodedError('clock-invalid', { field: 'sessionStartedAtMs' })
+  }
+  return startedAtMs
+}
+
+function checkHeartRate({ heartRateBpm }: Wire): { heartRateBpm?: number } {
+  // A message of protobufjs has the default where nothing was sent; an own property tells the two apart.
+  if (heartRateBpm === undefined || heartRateBpm === null) return {}
+  const bpm = number(heartRateBpm, 'heartRateBpm', 'field-invalid')
+  if (bpm <= 0 || bpm > 500) throw new CodedError('field-invalid', { field: 'heartRateBpm', min: 0, max: 500 })
+  return { heartRateBpm: bpm }
+}
+
+/** Samples from bytes (protobuf), base64 or an array of numbers and nulls (JSON). */
+function checkSamples(wire: unknown, leads: number): Int16Array {
+  const samples = Array.isArray(wire) ? samplesFromNumbers(wire) : samplesFromBytes(wire)
+  if (samples.length === 0) throw new CodedError('payload-empty', { field: 'samples' })
+  if (samples.length % leads !== 0) throw new CodedError('samples-uneven', { field: 'samples', leads })
+  return samples
+}
+
+function samplesFromBytes(wire: unknown): Int16Array {
+  let bytes: Uint8Array
+  if (wire instanceof Uint8Array) bytes = wire
+  else if (typeof wire === 'string' && BASE64.test(wire)) bytes = Buffer.from(wire, 'base64')
+  else throw new CodedError('sample-invalid', { field: 'samples' })
+  if (bytes.length % 2 !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
+  // A copy: aligned for int16 (all of Node's platforms are little-endian), and free of the network buffer.
+  return new Int16Array(Uint8Array.from(bytes).buffer)
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+function samplesFromNumbers(wire: readonly unknown[]): Int16Array {
+  const samples = new Int16Array(wire.length)
+  for (const [index, value] of wire.entries()) {
+    if (value === null) samples[index] = MISSING_FRAME_SAMPLE
+    else if (Number.isInteger(value) && Math.abs(Number(value)) <= 0x7fff) samples[index] = Number(value)
+    else throw new CodedError('sample-invalid', { field: `samples[${index}]` })
+  }
+  return samples
+}
+
+type FieldCode = 'field-invalid' | 'gain-invalid' | 'rate-unsupported' | 'sequence-invalid' | 'clock-invalid'
+
+function number(value: unknown, field: string, code: FieldCode): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw new CodedError(code, { field })
+  return value
+}
+
+/** A non-negative integer; 64-bit ones are `Long` objects in protobufjs and strings in protobuf's JSON mapping. */
+function integer(value: unknown, field: string, code: FieldCode): number {
+  const isLong = isObject(value) && 'low' in value && 'high' in value
+  const plain = isLong || (typeof value === 'string' && /^\d+$/.test(value)) ? Number(value) : value
+  if (typeof plain !== 'number' || !Number.isSafeInteger(plain) || plain < 0) throw new CodedError(code, { field })
+  return plain
+}
+
+function boolean(value: unknown, field: string): boolean {
+  if (typeof value !== 'boolean') throw new CodedError('field-invalid', { field })
+  return value
+}
+
+function isObject(value: unknown): value is Wire {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,240 @@
+/**
+ * From a payload to the journal: decode, check, place in its session, write, and only then acknowledge.
+ *
+ * All that arrived since the last commit shares the next one. The broker's own window of unacknowledged messages bounds what waits.
+ * @module
+ */
+import type { Frame } from '../../shared/domain/frame.ts'
+import { CodedError, type ErrorCode } from '../../shared/errors.ts'
+import { decodeFrame, decodeWindow } from './frame-codec.ts'
+import type { Journal, SessionKey } from './journal.ts'
+import { parseTopic, type Topic } from './topics.ts'
+import { WindowAssembler } from './window-assembler.ts'
+
+/** Something that came from the broker. */
+export interface Arrival {
+  readonly topic: string
+  readonly payload: Uint8Array
+  readonly contentType: string | undefined
+  /** Tells the broker that the message is ours now. Reason codes are those of MQTT 5; on 3.1.1 they are not sent. */
+  acknowledge(reasonCode: number): void
+}
+
+/** What a device is told about a payload that was refused. */
+export interface Problem {
+  readonly code: ErrorCode
+  readonly field?: string
+  readonly session?: string
+  readonly sequence?: number
+}
+
+/** Where it goes from here, after the commit. */
+export interface IngestOutput {
+  windowsClosed(windowIds: readonly number[]): void
+  refused(rejectId: number, problem: Problem, topic: Topic | undefined): void
+  /** The journal cannot be written: what is in memory is ahead of it, so this process must end and start again. */
+  failed(error: unknown): void
+}
+
+export interface IngestOptions {
+  readonly journal: Journal
+  readonly output: IngestOutput
+  /** Milliseconds since 1970. */
+  readonly now: () => number
+  /** A session without frames for so long is closed. */
+  readonly idleMs: number
+}
+
+/** Least time between two commits: at 1,000 frames/s it makes one of four, and costs a lone frame nothing. */
+const COMMIT_INTERVAL_MS = 4
+
+/** Sessions held in memory, some kilobytes each; beyond it the longest silent is closed. */
+const MAX_SESSIONS = 10_000
+
+/** MQTT 5, section 3.4.2.1. */
+const REASON = {
+  success: 0x00,
+  implementationSpecific: 0x83,
+  topicNameInvalid: 0x90,
+  payloadFormatInvalid: 0x99,
+} as const
+
+interface Session {
+  readonly id: number
+  readonly assembler: WindowAssembler
+  lastFrameAtMs: number
+}
+
+export class Ingest {
+  readonly #options: IngestOptions
+  /** In the order of their last frame. */
+  readonly #sessions = new Map<string, Session>()
+  #arrivals: Arrival[] = []
+  #settled: (() => void)[] = []
+  #scheduled = false
+  #committedAtMs = -Infinity
+  #hasFailed = false
+
+  constructor(options: IngestOptions) {
+    this.#options = options
+  }
+
+  /** Takes up what an earlier process left: its open sessions, its unsent windows. */
+  recover(): void {
+    const { journal, output, now } = this.#options
+    for (const key of journal.openSessions()) this.#sessionOf(key)!.lastFrameAtMs = now()
+    output.windowsClosed(journal.pendingWindows())
+  }
+
+  receive(arrival: Arrival): void {
+    this.#arrivals.push(arrival)
+    this.#schedule()
+  }
+
+  /** Adds a change to the next commit; nothing depends on when that is. */
+  afterwards(change: () => void): void {
+    this.#settled.push(change)
+    this.#schedule()
+  }
+
+  /** Commits all that has arrived, then acknowledges it. */
+  flush(): void {
+    const [arrivals, settled] = [this.#arrivals, this.#settled]
+    if (this.#hasFailed || (arrivals.length === 0 && settled.length === 0)) return
+    this.#arrivals = []
+    this.#settled = []
+    const outcomes = this.#write(() => {
+      for (const change of settled) change()
+      return arrivals.map((arrival) => this.#take(arrival))
+    })
+    for (const [index, outcome] of outcomes?.entries() ?? []) {
+      arrivals[index]!.acknowledge(outcome.reason)
+      if (outcome.reject !== undefined) {
+        this.#options.output.refused(outcome.reject.id, outcome.reject.problem, outcome.reject.topic)
+      }
+    }
+    const closed = outcomes?.flatMap(({ windowIds }) => windowIds) ?? []
+    if (closed.length > 0) this.#options.output.windowsClosed(closed)
+  }
+
+  /** Closes sessions that have been silent for too long. */
+  sweep(): void {
+    const { now, idleMs, output } = this.#options
+    const silent = [...this.#sessions].filter(([, { lastFrameAtMs }]) => now() - lastFrameAtMs >= idleMs)
+    const excess = [...this.#sessions].slice(0, Math.max(0, this.#sessions.size - MAX_SESSIONS))
+    const ending = new Map([...silent, ...excess])
+    if (ending.size === 0) return
+    const closed = this.#write(() => [...ending.values()].flatMap((session) => this.#end(session)))
+    for (const key of ending.keys()) this.#sessions.delete(key)
+    if (closed !== undefined && closed.length > 0) output.windowsClosed(closed)
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return
+    this.#scheduled = true
+    const commit = () => {
+      this.#scheduled = false
+      this.#committedAtMs = performance.now()
+      this.flush()
+    }
+    const waitMs = this.#committedAtMs + COMMIT_INTERVAL_MS - performance.now()
+    if (waitMs > 0) setTimeout(commit, waitMs)
+    else setImmediate(commit)
+  }
+
+  #write<T>(change: () => T): T | undefined {
+    try {
+      return this.#options.journal.transaction(change)
+    } catch (error) {
+      this.#hasFailed = true
+      this.#options.output.failed(error)
+      return undefined
+    }
+  }
+
+  #take(arrival: Arrival): Outcome {
+    let topic: Topic | undefined
+    let frame: Frame | undefined
+    try {
+      topic = parseTopic(arrival.topic)
+      const decode = topic.channel === 'window' ? decodeWindow : decodeFrame
+      frame = decode(arrival.payload, arrival.contentType, this.#options.now())
+      return { reason: REASON.success, windowIds: this.#place(topic, frame) }
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error
+      return this.#refuse(arrival, error, topic, frame)
+    }
+  }
+
+  #place({ tenant, device }: Topic, frame: Frame): readonly number[] {
+    const { journal, now } = this.#options
+    const key: SessionKey = { tenant, device, session: frame.session }
+    const session = this.#sessionOf(key) ?? this.#begin(key, frame)
+    const { id, assembler } = session
+    const closedThrough = assembler.closedThrough
+    const offer = assembler.offer(frame)
+    this.#touch(key, session)
+    if (offer.kind !== 'accepted') return []
+    journal.addFrame(id, frame, offer.extent)
+    if (assembler.closedThrough === closedThrough) return []
+    return journal.closeWindows(id, offer.closed, assembler.state, now())
+  }
+
+  #sessionOf(key: SessionKey): Session | undefined {
+    const held = this.#sessions.get(sessionName(key))
+    if (held !== undefined) return held
+    const stored = this.#options.journal.findSession(key)
+    if (stored === undefined) return undefined
+    return this.#touch(key, { id: stored.id, assembler: new WindowAssembler(stored.state), lastFrameAtMs: 0 })
+  }
+
+  #begin(key: SessionKey, frame: Frame): Session {
+    const { journal, now } = this.#options
+    const assembler = WindowAssembler.begin(frame)
+    return { id: journal.addSession(key, assembler.state, now()), assembler, lastFrameAtMs: 0 }
+  }
+
+  #touch(key: SessionKey, session: Session): Session {
+    session.lastFrameAtMs = this.#options.now()
+    const name = sessionName(key)
+    this.#sessions.delete(name)
+    this.#sessions.set(name, session)
+    return session
+  }
+
+  #end({ id, assembler }: Session): readonly number[] {
+    if (!assembler.isOpen) return []
+    return this.#options.journal.closeWindows(id, assembler.close(), assembler.state, this.#options.now())
+  }
+
+  #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): Outcome {
+    const { code, detail } = error
+    const field = detail.field === undefined ? undefined : String(detail.field)
+    const { contentType } = arrival
+    // An oversize payload is not kept: it is what must not fill the disk.
+    const payload = code === 'payload-too-large' ? new Uint8Array() : arrival.payload
+    const id = this.#options.journal.addReject({ topic: arrival.topic, contentType, code, field, payload })
+    const problem: Problem = {
+      code,
+      ...(field === undefined ? {} : { field }),
+      ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
+    }
+    return { reason: reasonFor(topic, frame), windowIds: [], reject: { id, problem, topic } }
+  }
+}
+
+interface Outcome {
+  readonly reason: number
+  readonly windowIds: readonly number[]
+  readonly reject?: { readonly id: number; readonly problem: Problem; readonly topic: Topic | undefined }
+}
+
+function reasonFor(topic: Topic | undefined, frame: Frame | undefined): number {
+  if (topic === undefined) return REASON.topicNameInvalid
+  return frame === undefined ? REASON.payloadFormatInvalid : REASON.implementationSpecific
+}
+
+function sessionName({ tenant, device, session }: SessionKey): string {
+  // None of the three can hold a slash.
+  return `${tenant}/${device}/${session}`
+}

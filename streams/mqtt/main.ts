@@ -1,0 +1,44 @@
+#!/usr/bin/env node
+/**
+ * Runs the adapter as a process of its own: `node streams/mqtt/main.ts --help`.
+ * @module
+ */
+import { s3, sqs } from '../../shared/aws/clients.ts'
+import { createLogger, describeError } from '../../shared/logging.ts'
+import { startAdapter } from './adapter.ts'
+import { ConfigError, configHelp, readConfig } from './config.ts'
+
+const logger = createLogger('streams-mqtt')
+
+try {
+  const config = readConfig(process.argv.slice(2), process.env)
+  if (config === undefined) console.log(configHelp())
+  else await run(config)
+} catch (error) {
+  if (error instanceof ConfigError) {
+    console.error(`${error.message}\n(--help says more)`)
+    process.exitCode = 2
+  } else {
+    logger.critical('adapter failed', describeError(error))
+    process.exitCode = 1
+  }
+}
+
+async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<void> {
+  const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
+  const stopped = new Promise<void>((resolve) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve())
+  })
+  adapter.ready.then(
+    () => logger.info('adapter ready'),
+    (error) => logger.error('subscription refused', describeError(error)),
+  )
+  const failure = await Promise.race([stopped, adapter.failed.then((error) => ({ error }))])
+  if (failure !== undefined) {
+    // Memory is ahead of the journal: only a fresh start from the journal is safe.
+    logger.critical('journal cannot be written', describeError(failure.error))
+    process.exit(1)
+  }
+  await adapter.stop()
+  logger.info('adapter stopped')
+}

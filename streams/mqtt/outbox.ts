@@ -1,0 +1,103 @@
+/**
+ * Sends to one SQS queue for ever: several batches under way at once, each retried with growing pauses until SQS has all of it.
+ * @module
+ */
+import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs'
+import { type Attributes, messageAttributes, pause } from '../../shared/aws/queues.ts'
+
+/** A message that is made when its turn comes, so that a long queue holds no bodies. */
+export interface OutboxItem {
+  prepare(): Promise<{ readonly body: string; readonly attributes?: Attributes }>
+  /** SQS has it. */
+  sent(): void
+}
+
+export interface OutboxOptions {
+  readonly sqs: SQSClient
+  readonly queueUrl: string
+  /** Ends all trying; what was not sent stays where it came from. */
+  readonly signal: AbortSignal
+  readonly onError: (error: unknown) => void
+}
+
+/** Batches under way at once. */
+const CONCURRENCY = 8
+
+/** SQS's own limit; ten bodies of one billing unit each stay below its limit of a megabyte. */
+const MAX_BATCH = 10
+
+/** A request without an answer is given up after so long, and made again. */
+const REQUEST_TIMEOUT_MS = 10_000
+
+const PAUSE_MS = { first: 100, longest: 30_000 } as const
+
+export class Outbox {
+  readonly #options: OutboxOptions
+  #waiting: OutboxItem[] = []
+  readonly #underWay = new Set<Promise<void>>()
+
+  constructor(options: OutboxOptions) {
+    this.#options = options
+  }
+
+  add(items: readonly OutboxItem[]): void {
+    this.#waiting.push(...items)
+    this.#start()
+  }
+
+  /** Resolves when nothing waits and nothing is under way. */
+  async settled(): Promise<void> {
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay)
+  }
+
+  #start(): void {
+    const { signal } = this.#options
+    while (this.#waiting.length > 0 && this.#underWay.size < CONCURRENCY && !signal.aborted) {
+      // A burst is spread over all places, so that its first message need not wait until ten are made.
+      const size = Math.min(MAX_BATCH, Math.ceil(this.#waiting.length / CONCURRENCY))
+      const sending = this.#send(this.#waiting.splice(0, size)).finally(() => {
+        this.#underWay.delete(sending)
+        this.#start()
+      })
+      this.#underWay.add(sending)
+    }
+  }
+
+  async #send(batch: readonly OutboxItem[]): Promise<void> {
+    const { signal, onError } = this.#options
+    let remaining = batch
+    let pauseMs: number = PAUSE_MS.first
+    while (!signal.aborted) {
+      try {
+        remaining = await this.#sendOnce(remaining)
+        if (remaining.length === 0) return
+      } catch (error) {
+        if (signal.aborted) return
+        onError(error)
+      }
+      await pause(pauseMs, signal)
+      pauseMs = Math.min(pauseMs * 2, PAUSE_MS.longest)
+    }
+  }
+
+  /** Sends a batch and returns what SQS did not take. */
+  async #sendOnce(batch: readonly OutboxItem[]): Promise<readonly OutboxItem[]> {
+    const { sqs, queueUrl, signal, onError } = this.#options
+    const messages = await Promise.all(batch.map((item) => item.prepare()))
+    const { Failed = [] } = await sqs.send(
+      new SendMessageBatchCommand({
+        QueueUrl: queueUrl,
+        Entries: messages.map(({ body, attributes = {} }, index) => ({
+          Id: String(index),
+          MessageBody: body,
+          MessageAttributes: messageAttributes(attributes),
+        })),
+      }),
+      { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) },
+    )
+    const failed = new Set(Failed.map(({ Id }) => Number(Id)))
+    if (failed.size > 0) onError(new Error('SQS refused part of a batch'))
+    for (const [index, item] of batch.entries()) if (!failed.has(index)) item.sent()
+    return batch.filter((_, index) => failed.has(index))
+  }
+}

@@ -1,0 +1,260 @@
+/**
+ * Decides which frames of a session make up which window, and when a window is closed. Pure: no clock, no samples, no store.
+ *
+ * Windows are [k·10 s, (k+1)·10 s) of the session's samples. One is closed when every sample has come; when a frame has come that
+ * starts 2 s or more behind its end (what is missing is then a gap); when the session's last frame leaves nothing to wait for; or when
+ * the session falls silent. A window of which nothing came is never made. Memory is bounded: only the extents of frames that
+ * reach beyond the last closed window are held, at most 12 s of them (20 s where whole windows come).
+ * @module
+ */
+import { crc32 } from 'node:zlib'
+import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { Waveform } from '../../shared/waveform/codec.ts'
+
+export const WINDOW_S = 10
+
+/** How much later than its successors a frame may come. */
+export const REORDER_HORIZON_S = 2
+
+/** A last, partial window shorter than this is not sent: there is nothing in it that a refusal could be about. */
+export const MIN_WINDOW_S = 1
+
+/** A frame that is further ahead than this is a device's clock or counter gone wrong, not a pause. */
+export const MAX_JUMP_S = 3600
+
+/** Samples a lead of a whole window. */
+export function windowSamples(rateHz: number): number {
+  return Math.round(rateHz * WINDOW_S)
+}
+
+/** What must stay the same throughout a session. */
+export interface SessionFormat {
+  readonly sessionStartedAtMs: number
+  readonly rateHz: number
+  readonly leads: readonly FrameLead[]
+}
+
+/** What is remembered of an accepted frame; its samples are in the journal. */
+export interface FrameExtent {
+  readonly sequence: number
+  readonly firstSample: number
+  /** One past its last sample. */
+  readonly endSample: number
+  /** CRC-32 of the samples: tells a repeated frame from another one under the same number. */
+  readonly checksum: number
+  readonly isLast: boolean
+}
+
+/** A window that nothing can be added to any more. */
+export interface ClosedWindow {
+  readonly firstSample: number
+  /** Samples a lead; fewer than a whole window's only at the end of a session. */
+  readonly samples: number
+}
+
+/** Everything that an assembler knows, so that it can be stored and brought back. */
+export interface AssemblerState {
+  readonly format: SessionFormat
+  /** Samples before this belong to windows that are closed. */
+  readonly closedThrough: number
+  /** Highest sequence number among frames that lie wholly before `closedThrough`, −1 when there is none. */
+  readonly closedSequence: number
+  /** Accepted frames that reach beyond `closedThrough`, in any order. */
+  readonly frames: readonly FrameExtent[]
+}
+
+export type Offer =
+  | { readonly kind: 'accepted'; readonly extent: FrameExtent; readonly closed: readonly ClosedWindow[] }
+  /** The same frame was accepted before, or its windows are closed: nothing to do. */
+  | { readonly kind: 'repeated' | 'late' }
+
+/** One session of one device. */
+export class WindowAssembler {
+  readonly format: SessionFormat
+  readonly #whole: number
+  readonly #horizon: number
+  #closedThrough: number
+  #closedSequence: number
+  /** By sequence, and so by sample as well. */
+  readonly #frames: FrameExtent[]
+
+  constructor(state: AssemblerState) {
+    this.format = state.format
+    this.#whole = windowSamples(state.format.rateHz)
+    this.#horizon = Math.round(state.format.rateHz * REORDER_HORIZON_S)
+    this.#closedThrough = state.closedThrough
+    this.#closedSequence = state.closedSequence
+    this.#frames = [...state.frames].sort((a, b) => a.sequence - b.sequence)
+  }
+
+  /** An assembler for a session of which nothing is known; one that is met in its middle starts at the window it is met in. */
+  static begin({ sessionStartedAtMs, rateHz, leads, firstSample }: Frame): WindowAssembler {
+    const whole = windowSamples(rateHz)
+    const earliest = Math.max(0, firstSample - Math.round(rateHz * REORDER_HORIZON_S))
+    const closedThrough = Math.floor(earliest / whole) * whole
+    return new WindowAssembler({
+      format: { sessionStartedAtMs, rateHz, leads },
+      closedThrough,
+      closedSequence: -1,
+      frames: [],
+    })
+  }
+
+  /** Samples before this belong to windows that are closed. */
+  get closedThrough(): number {
+    return this.#closedThrough
+  }
+
+  get state(): AssemblerState {
+    return {
+      format: this.format,
+      closedThrough: this.#closedThrough,
+      closedSequence: this.#closedSequence,
+      frames: this.#frames,
+    }
+  }
+
+  /** True while frames wait for their window to close. */
+  get isOpen(): boolean {
+    return this.#frames.length > 0
+  }
+
+  /**
+   * Takes a frame, or says why not; changes nothing when it throws.
+   * @throws CodedError `session-changed`, `clock-invalid` or `sequence-invalid` naming the field
+   */
+  offer(frame: Frame): Offer {
+    this.#checkFormat(frame)
+    const extent = extentOf(frame)
+    if (extent.endSample <= this.#closedThrough) {
+      // A number yet unused that points into the closed past is the device's mistake; any other is a straggler.
+      if (extent.sequence > (this.#frames.at(-1)?.sequence ?? this.#closedSequence)) throw backwards('firstSample')
+      return { kind: 'late' }
+    }
+    if (extent.sequence <= this.#closedSequence) throw backwards('sequence')
+    const at = this.#frames.findLastIndex((other) => other.sequence <= extent.sequence)
+    const [before, after] = [this.#frames[at], this.#frames[at + 1]]
+    if (before?.sequence === extent.sequence) {
+      if (!isSame(before, extent)) throw backwards('sequence')
+      return { kind: 'repeated' }
+    }
+    if (before?.isLast) throw backwards('sequence')
+    if (after !== undefined && extent.isLast) throw backwards('isLast')
+    if ((before?.endSample ?? 0) > extent.firstSample) throw backwards('firstSample')
+    if (extent.endSample > (after?.firstSample ?? Infinity)) throw backwards('firstSample')
+    const reached = this.#frames.at(-1)?.endSample ?? this.#closedThrough
+    if (extent.firstSample - reached > MAX_JUMP_S * frame.rateHz) {
+      throw new CodedError('clock-invalid', { field: 'firstSample', maxSeconds: MAX_JUMP_S })
+    }
+
+    this.#frames.splice(at + 1, 0, extent)
+    return { kind: 'accepted', extent, closed: this.#closeReady() }
+  }
+
+  /** Closes what is left, for a session that has fallen silent. */
+  close(): readonly ClosedWindow[] {
+    const closed: ClosedWindow[] = []
+    while (this.#frames.length > 0) {
+      const start = this.#nextStart()
+      const end = Math.min(start + this.#whole, this.#frames.at(-1)!.endSample)
+      this.#closeWindow(start, end, closed)
+    }
+    return closed
+  }
+
+  #checkFormat({ sessionStartedAtMs, rateHz, leads }: Frame): void {
+    if (sessionStartedAtMs !== this.format.sessionStartedAtMs) {
+      throw new CodedError('clock-invalid', { field: 'sessionStartedAtMs' })
+    }
+    if (rateHz !== this.format.rateHz) throw new CodedError('session-changed', { field: 'rateHz' })
+    if (leads.length !== this.format.leads.length) throw new CodedError('session-changed', { field: 'leads' })
+    for (const [index, { name, gainUv }] of this.format.leads.entries()) {
+      const now = leads[index]!
+      if (now.name !== name) throw new CodedError('session-changed', { field: `leads[${index}].name` })
+      if (now.gainUv !== gainUv) throw new CodedError('session-changed', { field: `leads[${index}].gainUv` })
+    }
+  }
+
+  #closeReady(): readonly ClosedWindow[] {
+    const closed: ClosedWindow[] = []
+    while (this.#frames.length > 0) {
+      const last = this.#frames.at(-1)!
+      const start = this.#nextStart()
+      // Windows close in order: whole ones that are missing in between are given up only once they are overdue too.
+      if (start > this.#closedThrough && last.firstSample < start + this.#horizon) break
+      const stop = start + this.#whole
+      const end = last.isLast ? Math.min(stop, last.endSample) : stop
+      const isComplete = this.#covered(start, stop) === end - start
+      const isOverdue = last.firstSample >= stop + this.#horizon
+      if (!isComplete && !isOverdue) break
+      this.#closeWindow(start, end, closed)
+    }
+    return closed
+  }
+
+  /** First sample of the earliest open window that has any. */
+  #nextStart(): number {
+    const first = Math.max(this.#frames[0]!.firstSample, this.#closedThrough)
+    return Math.floor(first / this.#whole) * this.#whole
+  }
+
+  /** How many samples of [start, stop) have come. Frames never overlap. */
+  #covered(start: number, stop: number): number {
+    let covered = 0
+    for (const { firstSample, endSample } of this.#frames) {
+      covered += Math.max(0, Math.min(endSample, stop) - Math.max(firstSample, start))
+    }
+    return covered
+  }
+
+  #closeWindow(start: number, end: number, closed: ClosedWindow[]): void {
+    if (end - start >= MIN_WINDOW_S * this.format.rateHz) closed.push({ firstSample: start, samples: end - start })
+    this.#closedThrough = start + this.#whole
+    const kept = this.#frames.findIndex(({ endSample }) => endSample > this.#closedThrough)
+    const gone = this.#frames.splice(0, kept === -1 ? this.#frames.length : kept)
+    this.#closedSequence = gone.at(-1)?.sequence ?? this.#closedSequence
+  }
+}
+
+/** The samples of a closed window from the frames that touch it; what no frame brought is `MISSING_SAMPLE`. */
+export function windowWaveform(
+  { rateHz, leads }: SessionFormat,
+  window: ClosedWindow,
+  frames: Iterable<{ readonly firstSample: number; readonly samples: Int16Array }>,
+): Waveform {
+  const rows = leads.map(() => new Int32Array(window.samples).fill(MISSING_SAMPLE))
+  for (const { firstSample, samples } of frames) {
+    const length = samples.length / leads.length
+    const from = Math.max(firstSample, window.firstSample)
+    const to = Math.min(firstSample + length, window.firstSample + window.samples)
+    for (const [index, row] of rows.entries()) {
+      const shift = index * length - firstSample
+      for (let sample = from; sample < to; sample++) {
+        const value = samples[sample + shift]!
+        if (value !== MISSING_FRAME_SAMPLE) row[sample - window.firstSample] = value
+      }
+    }
+  }
+  return { rateHz, leads: leads.map(({ name, gainUv }, index) => ({ name, gainUv, samples: rows[index]! })) }
+}
+
+export function extentOf({ sequence, firstSample, leads, samples, isLast = false }: Frame): FrameExtent {
+  const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength)
+  return {
+    sequence,
+    firstSample,
+    endSample: firstSample + samples.length / leads.length,
+    checksum: crc32(bytes),
+    isLast,
+  }
+}
+
+function isSame(a: FrameExtent, b: FrameExtent): boolean {
+  return a.firstSample === b.firstSample && a.endSample === b.endSample && a.checksum === b.checksum
+}
+
+function backwards(field: string): CodedError {
+  return new CodedError('sequence-invalid', { field })
+}
