@@ -83,8 +83,8 @@ def model_card(version: str, facts: BundleFacts, report: dict[str, Any]) -> str:
 **{NOTICE}** It must not guide the care of anyone.
 
 A small network (1-D ResNet, 2.3 million weights) that reads one 10-s ECG (profile `cardiacnets-v1`) and gives five
-condition probabilities and 82 cardiac function indices with intervals. It is the project's first bundle: it learned from
-ECGs only, no cardiac MRI.
+condition probabilities and 82 cardiac function indices with intervals. It is the project's first bundle: it learned
+from ECGs only, no cardiac MRI.
 
 ## Intended use
 

@@ -19,7 +19,7 @@ class Record:
 
 
 def read_record(header: Path) -> Record:
-    """Read `header` (.hea) and its signal file; ValueError names what is not understood, KeyError a missing lead."""
+    """Read `header` (.hea) and its signal file; ValueError names what is not understood."""
     lines = [line for line in header.read_text().splitlines() if line and not line.startswith("#")]
     fields = lines[0].split()
     signals, rate_hz = int(fields[1]), float(fields[2].split("/")[0])
@@ -38,6 +38,9 @@ def read_record(header: Path) -> Record:
             raise ValueError(f"{header.name}: unit {unit} is not read here")
         columns[rest[-1].upper()] = (float(value), zero)
     raw = np.frombuffer((header.parent / file).read_bytes()[offset:], dtype="<i2").reshape(-1, signals).astype(float)
+    missing = [lead for lead in LEADS if lead.upper() not in columns]
+    if missing:
+        raise ValueError(f"{header.name}: no lead {', '.join(missing)}")
     names = list(columns)
     picked = [(raw[:, names.index(lead.upper())], columns[lead.upper()]) for lead in LEADS]
     return Record(header.stem, rate_hz, np.stack([(column - zero) / gain for column, (gain, zero) in picked]))
