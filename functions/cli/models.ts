@@ -11,7 +11,9 @@ import { verifyBundle } from '../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { errorJson } from './output.ts'
 
-const print = (text: string) => process.stdout.write(`${text}\n`)
+function print(text: string): void {
+  process.stdout.write(`${text}\n`)
+}
 
 export function modelsCommand(): Command {
   const models = new Command('models').description('look at model bundles, check them, choose one')

@@ -1,0 +1,128 @@
+/**
+ * `cardiacnets stream`: the reference device. Streams a file's ECG over MQTT and prints the results that come back.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import type { Recording } from '../../shared/domain/recording.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { FORMAT_NAMES, readRecording } from '../../streams/formats/index.ts'
+import type { BrokerOptions } from '../../streams/mqtt/connection.ts'
+import { DeviceLink, type StreamReport, streamRecording, type WindowTiming } from '../../streams/mqtt/device.ts'
+import { describeResult, EXIT } from './output.ts'
+
+interface StreamCommandOptions {
+  readonly to: string
+  readonly speed: number
+  readonly loop?: boolean
+  readonly json?: boolean
+  readonly all?: boolean
+  readonly tenant: string
+  readonly device: string
+  readonly session?: string
+  readonly frameMs: number
+  readonly encoding: 'protobuf' | 'json'
+  readonly format?: string
+  readonly mqtt: '3.1.1' | '5'
+  readonly username?: string
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly timeout: number
+}
+
+const positive = (text: string): number => {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new InvalidArgumentError('a number above 0')
+}
+
+export function streamCommand(): Command {
+  return new Command('stream')
+    .description("the reference device: streams a file's ECG over MQTT and prints the results that come back")
+    .argument('<file>', 'the ECG file. Sex, age and whatever else its header says of the person stay here')
+    .requiredOption('--to <url>', 'the broker: mqtt://, mqtts://, ws:// or wss://')
+    .option('--speed <n>', 'times real time; `Infinity` is as fast as the broker acknowledges', positive, 1)
+    .option('--loop', 'start over at the end, until Ctrl-C')
+    .option('--json', 'one JSON document a result, a line each')
+    .option('--all', 'show all 82 indices')
+    .option('--tenant <name>', 'part of the topic', 'local')
+    .option('--device <name>', 'part of the topic', `cli-${process.pid}`)
+    .option('--session <name>', 'default: a new one')
+    .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
+    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json']).default('protobuf'))
+    .option('--format <name>', `of the file: ${FORMAT_NAMES.join(', ')} (default: by content)`)
+    .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
+    .option('--username <name>', 'the password comes from MQTT_PASSWORD')
+    .option('--ca <file>', "PEM of the authority that signed the broker's certificate")
+    .option('--cert <file>', 'PEM of our own certificate (mutual TLS)')
+    .option('--key <file>', 'PEM of its key')
+    .option('--timeout <seconds>', 'how long to wait for results after the last frame', positive, 30)
+    .action(async (file: string, options: StreamCommandOptions) => {
+      process.exitCode = await stream(file, options)
+    })
+}
+
+async function stream(file: string, options: StreamCommandOptions): Promise<number> {
+  const recording = await readRecording(file, options.format === undefined ? {} : { format: options.format })
+  const link = await DeviceLink.open(await brokerOptions(options)).catch((cause: unknown) => {
+    throw new CodedError('unavailable', { field: '--to' }, { cause })
+  })
+  const stop = new AbortController()
+  // The first Ctrl-C ends the session properly; a second one falls to Node's own handler, which exits.
+  process.once('SIGINT', () => stop.abort())
+  process.once('SIGTERM', () => stop.abort())
+  let isAnyRefused = false
+  const onResult = (result: Result, timing: WindowTiming) => {
+    isAnyRefused ||= result.status === 'refused'
+    process.stdout.write(`${options.json ? JSON.stringify(result) : describe(result, recording, timing, options)}\n`)
+  }
+  const report = await streamRecording(recording, {
+    ...options,
+    link,
+    signal: stop.signal,
+    resultTimeoutMs: 1000 * options.timeout,
+    onResult,
+    onProblem: ({ code, field }) => process.stderr.write(`the service refuses a frame: ${code} ${field ?? ''}\n`),
+  })
+  await link.close()
+  return summarise(report) || (isAnyRefused ? EXIT.refused : EXIT.ok)
+}
+
+function describe(result: Result, { rateHz }: Recording, timing: WindowTiming, { all }: StreamCommandOptions): string {
+  const second = timing.firstSample / rateHz
+  const latency = timing.latencyMs === undefined ? '' : `, answered in ${Math.round(timing.latencyMs)} ms`
+  return describeResult(result, {
+    title: `from second ${second} (${result.ecgId})${latency}`,
+    all: all === true,
+  })
+}
+
+/** Says on stderr what was not as it should be; the exit code is 1 when a result is missing or there are two. */
+function summarise({ windows, coarsened }: StreamReport): number {
+  const missing = windows.filter(({ results }) => results === 0).length
+  const doubled = windows.filter(({ results }) => results > 1).length
+  if (coarsened.length > 0) process.stderr.write(`sent in a coarser gain, as int16 asks: ${coarsened.join(', ')}\n`)
+  if (missing > 0) process.stderr.write(`no result for ${missing} of ${windows.length} windows in the time given\n`)
+  if (doubled > 0) process.stderr.write(`more than one result for ${doubled} of ${windows.length} windows\n`)
+  return missing + doubled > 0 ? EXIT.internal : EXIT.ok
+}
+
+async function brokerOptions({ to, mqtt, username, ca, cert, key }: StreamCommandOptions): Promise<BrokerOptions> {
+  const pem = async (option: string, path: string | undefined) =>
+    path === undefined
+      ? undefined
+      : readFile(path).catch((cause: unknown) => {
+          throw new CodedError('file-not-found', { field: option }, { cause })
+        })
+  return {
+    url: to,
+    version: mqtt === '5' ? 5 : 4,
+    username,
+    password: process.env.MQTT_PASSWORD,
+    ca: await pem('--ca', ca),
+    cert: await pem('--cert', cert),
+    key: await pem('--key', key),
+  }
+}

@@ -1,0 +1,273 @@
+import { randomUUID } from 'node:crypto'
+import { CreateTableCommand } from '@aws-sdk/client-dynamodb'
+import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns'
+import { CreateQueueCommand, GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
+import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Emulators, startEmulators } from '../../cdk/local/emulators.ts'
+import { dynamo, s3, sns, sqs } from '../../shared/aws/clients.ts'
+import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Recording } from '../../shared/domain/recording.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
+import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
+import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { syntheticEcg } from '../helpers/synthetic-ecg.ts'
+
+type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
+
+let emulators: Emulators
+let preprocess: Handler
+let screen: Handler
+let urls: Record<'screening' | 'intakeDlq' | 'screeningDlq' | 'results', string>
+
+/** The handlers read their environment when they are loaded, so they come after it. */
+beforeAll(async () => {
+  emulators = await startEmulators()
+  Object.assign(process.env, {
+    AWS_REGION: 'eu-central-1',
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+    AWS_ENDPOINT_URL: emulators.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: emulators.dynamoEndpoint,
+    POWERTOOLS_LOG_LEVEL: 'SILENT',
+    POWERTOOLS_METRICS_DISABLED: 'true',
+  })
+  const queue = async (name: string) => (await sqs().send(new CreateQueueCommand({ QueueName: name }))).QueueUrl!
+  urls = {
+    screening: await queue('screening'),
+    intakeDlq: await queue('intake-dlq'),
+    screeningDlq: await queue('screening-dlq'),
+    results: await queue('results'),
+  }
+  await s3().send(new CreateBucketCommand({ Bucket: 'raw' }))
+  const { TopicArn } = await sns().send(new CreateTopicCommand({ Name: 'results' }))
+  const { Attributes } = await sqs().send(
+    new GetQueueAttributesCommand({ QueueUrl: urls.results, AttributeNames: ['QueueArn'] }),
+  )
+  await sns().send(
+    new SubscribeCommand({
+      TopicArn,
+      Protocol: 'sqs',
+      Endpoint: Attributes!.QueueArn,
+      Attributes: { RawMessageDelivery: 'true' },
+    }),
+  )
+  await dynamo().send(
+    new CreateTableCommand({
+      TableName: 'results',
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['pk', 'sk', 'tenant', 'startedAt'].map((name) => ({
+        AttributeName: name,
+        AttributeType: 'S',
+      })),
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: 'byTime',
+          KeySchema: [
+            { AttributeName: 'tenant', KeyType: 'HASH' },
+            { AttributeName: 'startedAt', KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'ALL' },
+        },
+      ],
+    }),
+  )
+  Object.assign(process.env, {
+    RAW_BUCKET: 'raw',
+    SCREENING_QUEUE_URL: urls.screening,
+    INTAKE_DLQ_URL: urls.intakeDlq,
+    SCREENING_DLQ_URL: urls.screeningDlq,
+    RESULTS_TOPIC_ARN: TopicArn,
+    RESULTS_TABLE: 'results',
+    MODEL_DIR: SHIPPED_BUNDLE,
+    CODE_VERSION: 'test',
+  })
+  preprocess = (await import('../../functions/preprocess/handler.ts')).handler
+  screen = (await import('../../functions/screen/handler.ts')).handler
+})
+
+afterAll(() => emulators.stop())
+
+beforeEach(async () => {
+  for (const url of Object.values(urls)) await receive(url)
+})
+
+/** Takes up to ten messages off a queue for good: visibility outlasts the test. */
+async function receive(queueUrl: string): Promise<Message[]> {
+  const { Messages = [] } = await sqs().send(
+    new ReceiveMessageCommand({
+      QueueUrl: queueUrl,
+      MaxNumberOfMessages: 10,
+      VisibilityTimeout: 3600,
+      WaitTimeSeconds: 0,
+      MessageAttributeNames: ['All'],
+    }),
+  )
+  return Messages
+}
+
+// Neither handler reads the rest of a Lambda context.
+const context = { getRemainingTimeInMillis: () => 30_000 } as Context
+
+const event = (...bodies: string[]): SQSEvent => ({
+  Records: bodies.map((body, i) => ({
+    messageId: `m${i}`,
+    receiptHandle: '',
+    body,
+    attributes: { ApproximateReceiveCount: '1', SentTimestamp: '', SenderId: '', ApproximateFirstReceiveTimestamp: '' },
+    messageAttributes: {},
+    md5OfBody: '',
+    eventSource: 'aws:sqs',
+    eventSourceARN: 'arn:aws:sqs:eu-central-1:0:q',
+    awsRegion: 'eu-central-1',
+  })),
+})
+
+function intake(recording: Recording, overrides: Partial<IntakeMessage> = {}): IntakeMessage {
+  const stream = { tenant: 'clinic', device: 'd1', session: randomUUID() }
+  return {
+    schema: 1,
+    tenant: stream.tenant,
+    ecgId: streamEcgId({ ...stream, source: 'mqtt', firstSample: 0 }),
+    origin: { kind: 'mqtt', device: stream.device, session: stream.session },
+    span: { startedAt: '2026-01-02T03:04:05.000Z', firstSample: 0, durationMs: 10_000 },
+    waveform: { inline: encodeWaveform(recording).toString('base64') },
+    ...overrides,
+  }
+}
+
+/** Runs both functions on the messages and returns what was published. */
+async function run(...messages: IntakeMessage[]): Promise<ResultMessage[]> {
+  await preprocess(event(...messages.map((message) => JSON.stringify(message))), context)
+  await screen(event(...(await receive(urls.screening)).map(({ Body }) => Body!)), context)
+  return (await receive(urls.results)).map(({ Body }): ResultMessage => JSON.parse(Body!))
+}
+
+const resultOf = (message: ResultMessage | undefined): Result => JSON.parse(message!.result)
+
+describe('an ECG through both functions', () => {
+  it('becomes a stored, published result with five findings and 82 indices', async () => {
+    const message = intake(syntheticEcg())
+
+    const [published] = await run(message)
+
+    const result = resultOf(published)
+    expect(result).toMatchObject({
+      ecgId: message.ecgId,
+      status: 'screened',
+      span: message.span,
+      provenance: { profile: 'cardiacnets-v1', codeVersion: 'test', inputSha256: waveformSha256(syntheticEcg()) },
+    })
+    expect(result.quality.heartRateBpm).toBeCloseTo(72, 0)
+    expect(result.findings.map(({ condition }) => condition)).toEqual(['cad', 'cm', 'pericarditis', 'hf', 'ph'])
+    expect(result.indices).toHaveLength(82)
+    expect(published).toMatchObject({ tenant: 'clinic', origin: message.origin })
+    expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(published!.result)
+  })
+
+  it('that comes twice is stored once and published twice with the same bytes', async () => {
+    const message = intake(syntheticEcg())
+
+    const [first] = await run(message)
+    const [second] = await run(message)
+
+    expect(second!.result).toBe(first!.result)
+    const { items } = await new ResultStore(dynamo(), 'results').list('clinic', { limit: 100 })
+    expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
+  })
+
+  it('that is too short is refused, and the refusal is a stored, published result', async () => {
+    const message = intake(syntheticEcg({ seconds: 9 }))
+
+    const [published] = await run(message)
+
+    expect(resultOf(published)).toMatchObject({
+      status: 'refused',
+      findings: [],
+      indices: [],
+      quality: { verdict: 'refused', reasons: ['too-short'] },
+    })
+    expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(published!.result)
+  })
+
+  it('gives the same result by claim check as inline', async () => {
+    const inline = intake(syntheticEcg())
+    const bytes = encodeWaveform(syntheticEcg())
+    const other = intake(syntheticEcg())
+    const claimed = {
+      ...other,
+      waveform: await putObject(s3(), 'raw', waveformKey('raw', 'clinic', other.ecgId), bytes),
+    }
+
+    const published = await run(inline, claimed)
+
+    const [a, b] = published.map((message) => resultOf(message))
+    expect(published).toHaveLength(2)
+    expect(a!.findings).toEqual(b!.findings)
+    expect(a!.indices).toEqual(b!.indices)
+  })
+})
+
+describe('a message that cannot be handled', () => {
+  const good = () => intake(syntheticEcg())
+  const withWaveform = (waveform: Payload) => JSON.stringify({ ...good(), waveform })
+
+  it.each([
+    ['no JSON', () => '{"schema":1,', 'payload-malformed'],
+    ['another schema', () => JSON.stringify({ ...good(), schema: 2 }), 'schema-unsupported'],
+    ['no ECG id', () => JSON.stringify({ ...good(), ecgId: 'x' }), 'field-invalid'],
+    ['a tenant with a slash', () => JSON.stringify({ ...good(), tenant: 'a/b' }), 'field-invalid'],
+    ['no waveform in the bytes', () => withWaveform({ inline: 'AAAA' }), 'payload-malformed'],
+    ['an empty waveform', () => withWaveform({ inline: '' }), 'payload-empty'],
+  ])('(%s) goes to the DLQ with its reason, and the good one beside it passes', async (_, body, reason) => {
+    const bad = body()
+
+    const response = await preprocess(event(bad, JSON.stringify(good())), context)
+
+    expect(response.batchItemFailures).toEqual([])
+    const [dead] = await receive(urls.intakeDlq)
+    expect(dead!.Body).toBe(bad)
+    expect(dead!.MessageAttributes!.reason!.StringValue).toBe(reason)
+    expect(await receive(urls.screening)).toHaveLength(1)
+  })
+
+  it('(a claim whose object is another) goes to the DLQ', async () => {
+    await s3().send(new PutObjectCommand({ Bucket: 'raw', Key: 'raw/clinic/other', Body: Buffer.from('other') }))
+    const claim = { key: 'raw/clinic/other', sha256: '0'.repeat(64), bytes: 5 }
+
+    await preprocess(event(withWaveform(claim)), context)
+
+    const [dead] = await receive(urls.intakeDlq)
+    expect(dead!.MessageAttributes!.reason!.StringValue).toBe('claim-check-mismatch')
+  })
+
+  it('(a claim whose object is not there yet) is left for another try, alone', async () => {
+    const claim = { key: 'raw/clinic/nowhere', sha256: '0'.repeat(64), bytes: 5 }
+
+    const response = await preprocess(event(JSON.stringify(good()), withWaveform(claim)), context)
+
+    expect(response.batchItemFailures).toEqual([{ itemIdentifier: 'm1' }])
+    expect(await receive(urls.intakeDlq)).toEqual([])
+  })
+
+  it('(a clean window cut short) goes to the DLQ of screening', async () => {
+    await preprocess(event(JSON.stringify(good())), context)
+    const [message] = await receive(urls.screening)
+    const body = JSON.parse(message!.Body!)
+    const cut = JSON.stringify({ ...body, clean: { inline: body.clean.inline.slice(0, 200) } })
+
+    const response = await screen(event(cut), context)
+
+    expect(response.batchItemFailures).toEqual([])
+    const [dead] = await receive(urls.screeningDlq)
+    expect(dead!.MessageAttributes!.reason!.StringValue).toBe('payload-malformed')
+  })
+})
