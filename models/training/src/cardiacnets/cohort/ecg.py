@@ -12,6 +12,7 @@ from .person import ECG_STREAM, Person, generator
 from .rhythm import VENTRICULAR, Rhythm, draw_rhythm
 
 _T_GROUPS = np.array([-0.012, 0.0, 0.014])  # repolarisation times that stand for all, s
+ATRIA_CM = np.array([[-8.0, -3.5, 2.0], [-4.0, -3.5, 6.5]])  # right and left atrium from the centre of the ventricles
 FULL_SCALE_UV = 32767
 
 
@@ -51,7 +52,7 @@ def render_ecg(person: Person, seed: int) -> Ecg:
 
 
 def _coefficients(electrics: Electrics) -> _Coefficients:
-    sources = np.concatenate([electrics.position_cm, electrics.heart_cm[None] + [[-3.5, -2.0, 0.5], [1.0, -2.5, 3.5]]])
+    sources = np.concatenate([electrics.position_cm, electrics.heart_cm[None] + ATRIA_CM])
     field = lead_field(electrics.electrodes_cm, np.concatenate([sources, electrics.heart_cm[None]])) * 1000
     ventricles, atria, centre = field[:, :SOURCE_COUNT], field[:, SOURCE_COUNT:-1], field[:, -1]
     t = np.einsum("eki,ki->ek", ventricles, electrics.t)
@@ -114,7 +115,7 @@ def _add_ventricles(
     pulses = _bell(time, onset + electrics.qrs_time_s[:, None], electrics.qrs_width_s[:, None])
     potentials[:, samples] += gain[:, None] * (coefficients.qrs @ pulses)
 
-    peak = onset + qt - 2.1 * fall
+    peak = onset + qt - 2.3 * fall
     samples, time = _window(onset, peak + 0.42)
     shapes = np.stack([_peak(time, peak + lag, rise, fall) for lag in _T_GROUPS])
     start = onset + electrics.qrs_duration_s + 0.004

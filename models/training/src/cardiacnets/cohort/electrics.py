@@ -32,9 +32,11 @@ ACTIVATION_MS: Floats = np.array(
 LBBB_MS: Floats = np.array(
     [88, 56, 56, 92, 124, 118, 76, 44, 42, 80, 108, 102, 72, 48, 76, 92, 14, 18, 30], dtype=float
 )  # fmt: skip
-PULSE_MS = 7.8
-QRS_GAIN_MV = 7.6  # of the whole left ventricle at reference mass, so that amplitudes are those of PTB-XL
-SEPTAL_SHARE = 0.26  # of the septum, the rest is cancelled by its right side
+PULSE_MS = 7.4
+QRS_GAIN_MV = 8.4  # of the whole left ventricle at reference mass, so that amplitudes are those of PTB-XL
+# Activation ends at the base, towards the right and the back; the T vector lies in front of the QRS vector (Frank 1956).
+LATE_BASAL, T_ANTERIOR = np.array([-0.20, 0.28, 0.14]), np.array([-0.05, -0.03, -0.18])
+SEPTAL_SHARE = 0.22  # of the septum, the rest is cancelled by its right side
 
 
 @dataclass
@@ -84,14 +86,16 @@ def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
     tilt = np.array([-0.12, 0.45, 0.9])[SEGMENT_LEVEL]
     direction = outward.copy()
     direction[LV] += tilt[:, None] * axis
+    direction[LV] += (SEGMENT_LEVEL == 0)[:, None] * LATE_BASAL
     direction /= np.linalg.norm(direction, axis=1)[:, None]
-    direction += 0.14 * rng.normal(size=(19, 3))
+    direction += 0.20 * rng.normal(size=(19, 3))
     qrs = amplitude[:, None] * direction
     time, width, blocked = _block(conduction, duration, normal_time, normal_width, qrs, axis, septal, rng)
     time = time + 0.002 * rng.normal(size=19)
+    time[RV] += 0.00010 * (person.rv_edv_ml - 150)  # a large right ventricle is late
 
     t_direction = outward.copy()
-    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis
+    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis + T_ANTERIOR
     t_weight, st_weight = _repolarisation(person, shown, mimic, strength, rng)
     t_vector = t_weight[:, None] * t_direction
     st_vector = st_weight[:, None] * t_direction
@@ -104,11 +108,11 @@ def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
     spread = duration * rng.uniform(0.15, 0.95, size=3)
     p, p_time, p_width, pr = _atria(person, shown, rng)
     pericarditis = shown["pericarditis"] * person.pericarditis
-    pr_shift = -0.05 * p.sum(axis=0) - 0.05 * pericarditis * axis
+    pr_shift = -0.06 * p.sum(axis=0) * np.exp(0.4 * rng.normal()) - (0.05 * pericarditis + 0.012 * rng.normal()) * axis
     zeros = np.zeros((3, 3))
     rate_term = (60 / person.heart_rate_bpm) ** 0.36
-    qtc = (0.424 if person.female else 0.412) + 0.0003 * (person.age_y - 60) + 0.017 * rng.normal()
-    qtc += 0.045 * shown["hf"] * person.hf**0.5 + 0.014 * shown["cm"] * person.cm + max(duration - 0.11, 0) * 0.55
+    qtc = (0.414 if person.female else 0.400) + 0.0003 * (person.age_y - 60) + 0.017 * rng.normal()
+    qtc += 0.060 * shown["hf"] * person.hf**0.5 + 0.014 * shown["cm"] * person.cm + max(duration - 0.11, 0) * 0.55
     return Electrics(
         position_cm=np.concatenate([position, np.repeat(heart[None], 3, axis=0)]),
         qrs=np.concatenate([blocked, notch]), qrs_time_s=np.concatenate([time, spread]),
@@ -128,7 +132,7 @@ def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
     """How far each condition shows on the ECG, in [0, 1]; a quarter of patients show none of theirs."""
     severity = max(person.cad, person.cm, person.pericarditis, person.hf, person.ph)
     silent = rng.random() < NORMAL_ECG_IN_DISEASE * 2.2 * (1 - severity)
-    drawn = 0.30 + 0.70 * rng.beta(2.2, 1.3, size=5)
+    drawn = 0.38 + 0.62 * rng.beta(2.2, 1.3, size=5)
     present = person.conditions() & (not silent)
     return {name: float(value * on) for name, value, on in zip(("cad", "cm", "pericarditis", "hf", "ph"), drawn, present, strict=True)}  # noqa: E501
 
@@ -160,12 +164,12 @@ def _frame(
 ) -> tuple[Floats, Floats, Floats]:
     """Long axis (base to apex), direction of the septum, and the third: fat and age lay the heart flat, RV load turns it."""
     load = shown["ph"] * person.ph + (0.6 * strength if mimic == "right" else 0)
-    elevation = 38 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 11 * rng.normal() + 26 * load
-    azimuth = 18 + 9 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
+    elevation = 34 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 14 * rng.normal() + 14 * load
+    azimuth = 11 + 11 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
     elevation, azimuth = np.radians(np.clip(elevation, -25, 80)), np.radians(azimuth)
     across = np.cos(elevation)
     axis = np.array([across * np.cos(azimuth), np.sin(elevation), -across * np.sin(azimuth)])
-    roll = np.radians(11 * rng.normal())
+    roll = np.radians(14 * rng.normal())
     septal = np.array([-0.72, 0.12, -0.68])
     septal -= axis * (septal @ axis)
     septal /= np.linalg.norm(septal)
@@ -209,22 +213,22 @@ def _amplitudes(
     person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
 ) -> Floats:
     """[19] mV: what a patch adds grows with its muscle and falls with scar, fat, fluid and infiltration."""
-    wall = (person.thickness_mm / 5.7) ** 0.80
+    wall = (person.thickness_mm / 5.7) ** 0.95
     surface = (person.lv_edv_ml / 145) ** 0.55
     visible = 1 - (1 - person.viability) * (1.0 if shown["cad"] else 0.1)
     left = QRS_GAIN_MV * SEGMENT_AREA_SHARE * wall * surface * visible
-    left *= np.exp(0.12 * rng.normal(size=16))
+    left *= np.exp(0.10 * rng.normal(size=16))
     left[SEPTUM] *= SEPTAL_SHARE  # cancelled by its right side
     if person.cm_kind == "hcm" and not shown["cm"]:
         left *= (5.7 / person.thickness_mm.mean()) ** 0.35
-    right = QRS_GAIN_MV * np.array([0.018, 0.014, 0.015]) * np.exp(0.14 * rng.normal(size=3))
-    right *= (person.rv_edv_ml / 155) ** 1.1
-    right *= 1 + 2.4 * shown["ph"] * person.ph + (0.9 * strength if mimic == "right" else 0)
-    gain = np.exp(0.12 * rng.normal() - 0.013 * (person.bmi - 26) - 0.003 * (person.age_y - 60))
-    gain *= np.exp(-0.022 * person.effusion_mm * (shown["pericarditis"] > 0))
+    right = QRS_GAIN_MV * np.array([0.018, 0.014, 0.015]) * np.exp(0.07 * rng.normal(size=3))
+    right *= (person.rv_edv_ml / 155) ** 1.9
+    right *= 1 + 0.7 * shown["ph"] * person.ph + (0.9 * strength if mimic == "right" else 0)
+    gain = np.exp(0.09 * rng.normal() - 0.013 * (person.bmi - 26) - 0.003 * (person.age_y - 60))
+    gain *= np.exp(-0.015 * person.effusion_mm * (shown["pericarditis"] > 0))
     if person.cm_kind == "rcm":
-        gain *= 1 - 0.55 * shown["cm"] * (0.4 + 0.6 * person.cm)
-        left[ANTERIOR] *= 1 - 0.45 * shown["cm"] * person.cm
+        gain *= 1 - 0.62 * shown["cm"] * (0.5 + 0.5 * person.cm)
+        left[ANTERIOR] *= 1 - 0.7 * shown["cm"] * person.cm**0.5
     if mimic == "voltage":
         gain *= 1 + 0.55 * strength
     if mimic == "poor-r":
@@ -236,7 +240,7 @@ def _qrs_duration_s(
     person: Person, shown: dict[str, float], conduction: str, mimic: str, strength: float, rng: np.random.Generator
 ) -> float:
     """Duration of normal conduction: longer in men and large hearts (Mason et al. 2007, J Electrocardiol 40:228)."""
-    duration = (85 if person.female else 92) + 4.0 * rng.normal() + 0.10 * (person.lv_edv_ml - (125 if person.female else 160))
+    duration = (82 if person.female else 89) + 3.6 * rng.normal() + 0.12 * (person.lv_edv_ml - (125 if person.female else 160))
     duration += 0.06 * (person.lv_mass_g - (73 if person.female else 105)) + 0.07 * (person.height_cm - 169)
     duration += 16 * shown["cm"] * person.cm * (person.cm_kind == "dcm") + 12 * shown["hf"] * person.hf
     if mimic == "wide" and conduction == "normal":
@@ -285,37 +289,37 @@ def _repolarisation(
     t[LV] *= np.array([0.9, 0.7, 0.6, 0.8, 0.9, 1.0, 1.0, 0.9, 0.6, 0.9, 1.0, 1.1, 1.3, 1.0, 1.1, 1.2])
     t *= np.exp(0.22 * rng.normal(size=19))
     # J points are higher in men, most so over the anterior septum (Surawicz & Parikh 2002, J Am Coll Cardiol 40:1870).
-    st = t * np.clip((0.03 if person.female else 0.10) + 0.035 * rng.normal(), -0.1, 0.3)
+    st = t * np.clip((0.03 if person.female else 0.10) + 0.055 * rng.normal(), -0.15, 0.35)
     st[[1, 7, 16, 18]] += (0.004 if person.female else 0.012) * np.exp(0.4 * rng.normal())
 
     scar = (1 - person.viability) * shown["cad"]
     ischaemia = person.ischaemia * shown["cad"]
     # Scar and ischaemic memory turn T over the territory; ischaemia lowers ST under the endocardium; an aneurysm raises it.
-    t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 0.95 * ischaemia * rng.uniform(0.4, 1.0), 0, 1)
-    st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.034 * ischaemia * rng.uniform(0.2, 1.2)
+    t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 1.6 * ischaemia * rng.uniform(0.6, 1.0), 0, 1)
+    st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.062 * ischaemia * rng.uniform(0.3, 1.2)
     strain = 0.5 * person.hypertrophy * rng.beta(1.2, 2.5)
     if person.cm_kind == "hcm":
         thick = person.thickness_mm / 5.7
-        t[LV] *= 1 - shown["cm"] * person.cm * 1.0 * np.clip(thick - 0.3, 0, 3.0) * rng.uniform(0.5, 1.2)
-        strain += 0.6 * shown["cm"] * person.cm
+        t[LV] *= 1 - shown["cm"] * person.cm**0.5 * np.clip(thick - 0.2, 0, 3.0) * rng.uniform(0.6, 1.2)
+        strain += 0.7 * shown["cm"] * person.cm**0.5
     elif person.cm_kind:
-        t *= 1 - shown["cm"] * (0.5 + 0.9 * person.cm) * rng.uniform(0.5, 1.15)
+        t *= 1 - shown["cm"] * (0.7 + 0.8 * person.cm) * rng.uniform(0.6, 1.15)
         strain += 0.25 * shown["cm"] * person.cm
     lateral = LATERAL + APEX
     t[lateral] *= 1 - 1.5 * strain
     st[lateral] -= 0.022 * strain
-    t *= 1 - 0.9 * shown["hf"] * person.hf ** 0.5
+    t *= 1 - 1.1 * shown["hf"] * person.hf**0.5
     right = shown["ph"] * person.ph + (0.5 * strength if mimic == "right" else 0)
-    t[RV] -= 0.16 * right
-    t[[1, 7, 13]] *= 1 - 0.9 * right
+    t[RV] -= 0.08 * right
+    t[[1, 7, 13]] *= 1 - 0.7 * right
     stage = rng.random()
     inflamed = shown["pericarditis"] * (0.35 + 0.65 * person.pericarditis)
-    if stage < 0.55:
-        st[LV] += 0.022 * inflamed
-        st[RV] += 0.009 * inflamed
-    elif stage < 0.78:
+    if stage < 0.42:
+        st[LV] += 0.0235 * inflamed
+        st[RV] += 0.008 * inflamed
+    elif stage < 0.62:
         t *= 1 - 0.6 * inflamed
-    else:
+    elif stage < 0.80:  # later still the ECG is normal again
         t *= 1 - 1.2 * inflamed
     if mimic == "early-repolarisation":
         st[LV] += 0.018 * strength
@@ -331,12 +335,12 @@ def _atria(
 ) -> tuple[Floats, Floats, Floats, float]:
     """P of the right and the left atrium, and the PR interval (Rautaharju et al. 1990)."""
     la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
-    right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.7 * shown["ph"] * person.ph)
-    left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.45
-    directions = np.array([[0.75, 0.92, -0.22], [1.05, 0.65, 0.55]]) + 0.12 * rng.normal(size=(2, 3))
+    right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.35 * shown["ph"] * person.ph)
+    left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.30
+    directions = np.array([[0.78, 0.76, -0.24], [1.02, 0.62, 0.60]]) + 0.12 * rng.normal(size=(2, 3))
     spread = (0.020, 0.022)
     width = np.array(spread) * np.exp(0.08 * rng.normal(size=2))
-    between = 0.030 + 0.0006 * (la_index - 38) + 0.0003 * (person.age_y - 60) + 0.004 * rng.normal()
+    between = 0.030 + 0.0004 * (la_index - 38) + 0.0003 * (person.age_y - 60) + 0.004 * rng.normal()
     time = np.array([0.040, 0.040 + max(between, 0.012)])
     pr = 0.160 + 0.0006 * (person.age_y - 60) + 0.00035 * (person.height_cm - 169) + 0.021 * rng.normal()
     pr += 0.00035 * (la_index - 38) - 0.00035 * (person.heart_rate_bpm - 65)

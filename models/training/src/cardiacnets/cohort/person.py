@@ -56,6 +56,7 @@ class Person:
     atrial_fibrillation: bool = False
     lv_edv_ml: float = 0.0
     lv_ef: float = 0.0  # fraction
+    lowest_ef: float = 0.0  # before treatment
     lv_length_cm: float = 0.0
     rv_edv_ml: float = 0.0
     rv_sv_ml: float = 0.0
@@ -142,6 +143,7 @@ def _draw_conditions(person: Person, rng: np.random.Generator) -> None:
         severity = _severity(rng)
         if present:
             setattr(person, name, severity)
+    person.cm **= 0.7  # diagnosed late
     kind = str(rng.choice(CARDIOMYOPATHIES, p=CARDIOMYOPATHY_SHARE))
     if person.cm:
         person.cm_kind = kind
@@ -184,11 +186,12 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
     ef -= 0.02 * person.hypertrophy * rng.random()
     thickness = _wall_pattern(person, rng)
     stiffness = 0.25 * person.hypertrophy + 0.012 * (person.age_y - 62) + 0.01 * (person.bmi - 26) + 0.10 * rng.normal()
-    longitudinal = 1 + 0.06 * rng.normal() - 0.12 * person.hypertrophy
+    longitudinal = 1 + 0.10 * rng.normal() - 0.12 * person.hypertrophy
     jitter = rng.normal(size=3)
+    loss = growth = 0.0  # of EF and of volume, by disease
     if person.cm_kind == "dcm":
-        edv *= 1 + 0.62 * person.cm * np.exp(0.15 * jitter[0])
-        ef -= (0.08 + 0.24 * person.cm) * np.exp(0.25 * jitter[1])
+        growth += 0.62 * person.cm * np.exp(0.15 * jitter[0])
+        loss += (0.07 + 0.20 * person.cm) * np.exp(0.25 * jitter[1])
         mass *= 1 + 0.32 * person.cm
         stiffness += 0.3 * person.cm
     elif person.cm_kind == "hcm":
@@ -199,19 +202,24 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
         longitudinal -= 0.35 * person.cm
     elif person.cm_kind == "rcm":
         edv *= 1 - 0.14 * person.cm
-        ef -= 0.10 * person.cm
+        loss += 0.10 * person.cm
         mass *= 1 + 0.42 * person.cm
         stiffness += 0.9 * person.cm
         longitudinal -= 0.40 * person.cm
     lost = 1 - float(person.viability.mean())
-    edv *= 1 + 0.75 * lost * np.exp(0.2 * jitter[0])  # remodelling after infarction
-    ef -= 0.62 * lost * np.exp(0.1 * jitter[1]) + 0.03 * float(person.ischaemia.mean())
+    growth += 0.75 * lost * np.exp(0.2 * jitter[0])  # remodelling after infarction
+    loss += 0.42 * lost * np.exp(0.25 * jitter[1]) + 0.03 * float(person.ischaemia.mean())
     if person.effusion_mm:
         edv *= 1 - 0.006 * person.effusion_mm
     if person.ph:
         edv *= 1 - 0.14 * person.ph
-    person.lv_edv_ml = float(np.clip(edv, 50, 420))
-    person.lv_ef = float(np.clip(ef, 0.12, 0.80))
+
+    # Under treatment about half of weak ventricles recover some or most of their EF, while the diagnosis and the ECG stay
+    # (reverse remodelling: Aimo et al. 2019, JACC Heart Fail 7:782).
+    recovery = rng.beta(2.5, 1.0) if rng.random() < 0.55 else 0.0
+    person.lv_edv_ml = float(np.clip(edv * (1 + growth * (1 - 0.5 * recovery)), 50, 420))
+    person.lv_ef = float(np.clip(ef - loss * (1 - recovery), 0.12, 0.80))
+    person.lowest_ef = float(np.clip(ef - loss, 0.12, 0.80))
     person.stiffness = float(np.clip(stiffness, 0, 1))
     person.longitudinal_share = float(np.clip(longitudinal, 0.45, 1.25))
     # A dilated ventricle is rounder: length grows less than the radius.
@@ -219,13 +227,13 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
     thickness *= 1 - 0.35 * (1 - person.viability)
     person.thickness_mm = thickness * _thickness_scale(person, thickness, mass)
     person.contraction = _motion_pattern(person, rng)
-    person.longitudinal_contraction = np.clip(1 + 0.13 * rng.normal(size=6), 0.3, 1.8)
+    person.longitudinal_contraction = np.clip(1 + 0.20 * rng.normal(size=6), 0.3, 1.8)
 
 
 def _wall_pattern(person: Person, rng: np.random.Generator) -> Floats:
     """[16] relative thickness: B20 finds the basal septum thickest and the apex thinnest."""
     pattern = np.array([1.08, 1.18, 1.20, 1.06, 0.98, 1.00, 0.96, 1.06, 1.12, 1.00, 0.92, 0.94, 0.86, 0.92, 0.84, 0.86])
-    pattern *= np.exp(0.07 * rng.normal(size=16))
+    pattern *= np.exp(0.13 * rng.normal(size=16))
     morphology = rng.random()
     if person.cm_kind == "hcm":
         thick = 0.35 + 0.75 * person.cm
@@ -252,7 +260,7 @@ def _motion_pattern(person: Person, rng: np.random.Generator) -> Floats:
     level = np.array([0.93] * 6 + [1.0] * 6 + [1.12] * 4)
     septal = np.ones(16)
     septal[list(SEPTAL_SEGMENTS)] = 0.90 - 0.25 * person.ph
-    pattern = level * septal * np.exp(0.11 * rng.normal(size=16))
+    pattern = level * septal * np.exp(0.23 * rng.normal(size=16))
     if person.cm_kind == "rcm":  # apical sparing
         pattern *= 1 + 0.25 * person.cm * (np.array([-1.0] * 6 + [0.0] * 6 + [1.5] * 4))
     if person.cm_kind == "hcm":
@@ -264,13 +272,13 @@ def _motion_pattern(person: Person, rng: np.random.Generator) -> Floats:
 
 def _draw_heart_failure(person: Person, rng: np.random.Generator) -> None:
     """HF follows from a ventricle that empties or fills badly; its neurohormones quicken the heart."""
-    reduced = (0.49 - person.lv_ef) / 0.035
-    stiff = (person.stiffness - 0.55) / 0.06
+    reduced = (0.48 - person.lowest_ef) / 0.030
+    stiff = (person.stiffness - 0.45) / 0.05
     score = np.logaddexp(reduced, stiff) - 1.0
-    severity = float(np.clip(0.25 + 0.12 * score + 0.1 * rng.normal(), 0.1, 1))
+    severity = float(np.clip(0.35 + 0.12 * score + 0.1 * rng.normal(), 0.1, 1))
     if rng.random() < 1 / (1 + np.exp(-score)):
         person.hf = severity
-    rate = person.heart_rate_bpm + 16 * person.hf + 8 * person.pericarditis + 0.35 * person.effusion_mm + 5 * person.ph
+    rate = person.heart_rate_bpm + 18 * person.hf + 6 * person.pericarditis + 0.35 * person.effusion_mm + 5 * person.ph
     # Prevalence of AF by age: 0.5 % at 50, 4.5 % at 65, 10 % over 80 (Berge et al. 2018, BMJ Open 8:e021704;
     # Lindberg et al. 2019, doi 10.1177/2333721419859687), raised by failure and stiffness.
     logit = -3.9 + 0.10 * (person.age_y - 65) + 1.6 * person.hf + 1.0 * person.stiffness - (0.5 if person.female else 0)
@@ -286,13 +294,10 @@ def _draw_heart_failure(person: Person, rng: np.random.Generator) -> None:
 
 def _draw_right_ventricle(person: Person, rng: np.random.Generator) -> None:
     lv_sv = person.lv_edv_ml * person.lv_ef
-    if person.female:  # P17: RVEF 58 ± 6 %
-        ef = 0.58 + 0.048 * rng.normal()
-    else:  # P17: RVEF 54 ± 6 %
-        ef = 0.54 + 0.048 * rng.normal()
+    ef = (0.58 if person.female else 0.54) + 0.048 * rng.normal()  # P17: 58 ± 6 and 54 ± 6 %
     # Without shunt or regurgitation both ventricles eject the same; the spread is that of two contours.
     sv = lv_sv * np.exp(0.035 * rng.normal())
-    ef -= 0.17 * person.ph * np.exp(0.2 * rng.normal())
+    ef -= 0.14 * person.ph * np.exp(0.2 * rng.normal())
     ef -= 0.5 * max(0.5 - person.lv_ef, 0) * rng.random()  # interdependence, and biventricular disease
     sv *= 1 + 0.22 * person.ph * rng.random()  # tricuspid regurgitation
     edv = sv / np.clip(ef, 0.15, 0.8)
@@ -308,18 +313,18 @@ def _draw_atria(person: Person, rng: np.random.Generator) -> None:
     left, right = 0.5 * shared + 0.87 * left, 0.5 * shared + 0.87 * right
     bsa = person.bsa_m2
     # P17: LA maximum 62 ± 17 mL (women), 71 ± 19 (men), EF 61 ± 7 and 60 ± 7 %; RA 69 ± 17 and 93 ± 27, EF 46 ± 9, 41 ± 9.
-    la_index = (37 if person.female else 36.5) + 0.05 * (person.age_y - 60) + 8.0 * left
+    la_index = (37 if person.female else 36.5) + 0.05 * (person.age_y - 60) + 9.0 * left
     ra_index = (41 if person.female else 47.5) + 10.0 * right
-    strain = 0.55 * person.stiffness + 0.55 * person.hf + (0.45 if person.atrial_fibrillation else 0)
+    strain = 0.45 * person.stiffness + 0.40 * person.hf + (0.40 if person.atrial_fibrillation else 0)
     la = max(la_index, 15) * bsa * (1 + strain) * (person.lv_edv_ml / (77 * bsa)) ** 0.35
     load = 0.75 * person.ph + 0.25 * person.hf + (0.35 if person.atrial_fibrillation else 0)
     ra = max(ra_index, 18) * bsa * (1 + load)
     person.la_max_ml = float(np.clip(la, 20, 260))
     person.ra_max_ml = float(np.clip(ra, 22, 300))
-    silent = 0.22 if person.atrial_fibrillation else 0.0  # no atrial contraction
-    left_ef = 0.60 + 0.055 * rng.normal() - 0.002 * (person.age_y - 60) - silent
+    silent = 0.16 if person.atrial_fibrillation else 0.0  # no atrial contraction
+    left_ef = 0.60 + 0.065 * rng.normal() - 0.002 * (person.age_y - 60) - silent
     right_ef = (0.46 if person.female else 0.42) + 0.07 * rng.normal() - 0.6 * silent
-    person.la_ef = float(np.clip(left_ef - 0.22 * person.stiffness - 0.16 * person.hf, 0.08, 0.80))
+    person.la_ef = float(np.clip(left_ef - 0.16 * person.stiffness - 0.13 * person.hf, 0.08, 0.80))
     person.ra_ef = float(np.clip(right_ef - 0.18 * person.ph, 0.06, 0.75))
 
 

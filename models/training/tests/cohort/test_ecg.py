@@ -1,0 +1,71 @@
+"""ECGs: the same for the same seed, twelve leads that obey Einthoven, amplitudes as in people."""
+
+import numpy as np
+import pytest
+
+from cardiacnets.cohort import draw_person, render_ecg
+from cardiacnets.cohort.ecg import Ecg
+from cardiacnets.cohort.features import feature_names, measure_features, median_beat
+from cardiacnets.cohort.person import Person
+from cardiacnets.cohort.rhythm import DURATION_S, SINUS
+
+SEED = 3
+
+
+@pytest.fixture(scope="module")
+def recordings() -> list[tuple[Person, Ecg]]:
+    people = [draw_person(SEED, index) for index in range(160)]
+    return [(person, render_ecg(person, SEED)) for person in people]
+
+
+def test_a_recording_depends_on_seed_and_person_alone():
+    person = draw_person(SEED, 5)
+
+    first = render_ecg(person, SEED).recorded_uv
+    render_ecg(draw_person(SEED, 6), SEED)
+    second = render_ecg(person, SEED).recorded_uv
+
+    np.testing.assert_array_equal(first, second)
+    assert first.shape == (12, 5000)
+    assert first.dtype == np.int16
+
+
+def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):
+    for _, ecg in recordings[:20]:
+        i, ii, iii, avr, avl, avf = ecg.recorded_uv[:6].astype(int)
+
+        assert np.abs(iii - (ii - i)).max() <= 2  # each rounded to a microvolt
+        assert np.abs(avr + (i + ii) / 2).max() <= 2
+        assert np.abs(avl + avf + avr).max() <= 2
+
+
+def test_amplitudes_lie_where_real_ones_do(recordings: list[tuple[Person, Ecg]]):
+    peak_to_peak = np.array([np.ptp(ecg.clean_uv, axis=1) for _, ecg in recordings])
+
+    # Medians over PTB-XL at 500 Hz are 1.1–1.3 mV in limb leads I and II and 1.4–2.6 mV in the chest leads, noise included.
+    medians = np.median(peak_to_peak, axis=0)
+    assert 0.5e3 < medians[0] < 1.4e3
+    assert ((0.7e3 < medians[6:]) & (medians[6:] < 3.2e3)).all()
+    assert peak_to_peak.max() < 15e3
+
+
+def test_beats_keep_the_persons_rate(recordings: list[tuple[Person, Ecg]]):
+    for person, ecg in recordings:
+        if not person.atrial_fibrillation and (ecg.rhythm.kind == SINUS).all():
+            seen = np.sum((ecg.rhythm.time_s >= 0) & (ecg.rhythm.time_s < DURATION_S))
+
+            assert abs(seen - person.heart_rate_bpm * DURATION_S / 60) <= 1.5
+
+
+def test_more_muscle_gives_more_voltage(recordings: list[tuple[Person, Ecg]]):
+    healthy = [(p.lv_mass_g, np.ptp(median_beat(e)[6:], axis=1).sum()) for p, e in recordings if not p.conditions().any()]
+    mass, voltage = np.array(healthy).T
+
+    assert np.corrcoef(mass, voltage)[0, 1] > 0.25
+
+
+def test_features_are_finite(recordings: list[tuple[Person, Ecg]]):
+    features = np.stack([measure_features(ecg) for _, ecg in recordings])
+
+    assert np.isfinite(features).all()
+    assert features.shape[1] > len(feature_names())
