@@ -1,0 +1,157 @@
+/**
+ * CSV: a header row of lead names in any order, then a row a sample. Delimited by comma, semicolon or tab (a decimal comma is read where
+ * the comma does not delimit). An empty cell or `NaN` is a missing sample; columns that are no standard lead are left out.
+ *
+ * Before the header row may stand lines `rate: 500` (Hz), `unit: mV` and `gain: 2048` (digits a millivolt), with or without `#`.
+ * A unit may also stand behind a lead's name: `II (mV)`, `V1_uV`. The rate may come from a column `time` (seconds) or `time (ms)`.
+ * Neither unit nor rate is ever guessed.
+ * @module
+ */
+import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
+import {
+  checkRecording,
+  MAX_DURATION_S,
+  MISSING_SAMPLE,
+  RATE_RANGE_HZ,
+  type RecordedLead,
+  type Recording,
+} from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { decodeText, type Format, microvolts, type ParseOptions, sniffText } from '../format.ts'
+import { type CsvTable, readPreamble, readTable, splitHeader } from './table.ts'
+import { rateOfTimes, timeUnitSeconds } from './time.ts'
+
+export const csv: Format = {
+  name: 'csv',
+  detects(bytes) {
+    const text = sniffText(bytes)
+    return text !== undefined && looksLikeCsv(text)
+  },
+  parse: (main, _others, options) => parse(main.bytes, options),
+}
+
+/** A header row with a lead in it, or one of words above a row of numbers. */
+function looksLikeCsv(text: string): boolean {
+  const { headerRow, lines } = readPreamble(text)
+  const header = lines[headerRow]
+  const below = lines[headerRow + 1]
+  if (header === undefined || below === undefined) return false
+  const { cells, delimiter } = splitHeader(header)
+  const isNumeric = below.split(delimiter).some((cell) => Number.isFinite(Number.parseFloat(cell)))
+  return isNumeric && cells.some((cell) => /[a-z]/i.test(cell)) && cells.every((cell) => cell.length <= 64)
+}
+
+/** Most rows that the longest recording has. */
+const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
+
+/**
+ * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),
+ *   `sample-invalid` (line, column), `payload-malformed` (a row of another length), and those of `checkRecording`
+ */
+export function parse(bytes: Uint8Array, options: ParseOptions = {}): Recording {
+  const table = readTable(decodeText(bytes), MAX_ROWS)
+  const columns = leadColumns(table)
+  const rateHz = statedRate(table) ?? rateOfTimeColumn(table) ?? options.rateHz
+  if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'rate' })
+  return checkRecording({
+    format: 'csv',
+    rateHz,
+    leads: columns.map((column) => readLead(table, column, options)),
+  })
+}
+
+interface LeadColumn {
+  readonly name: LeadName
+  readonly index: number
+  readonly unit: string | undefined
+}
+
+// `II`, `II (mV)`, `II [uV]`, `II_mV`, `II/µV`
+const LEAD_CELL = /^(?<name>.*?)(?:\s*[([](?<bracketed>[^)\]]+)[)\]]|[\s_/](?<suffix>[muµμ]v))?$/i
+
+function leadColumns({ header }: CsvTable): LeadColumn[] {
+  const columns: LeadColumn[] = []
+  for (const [index, cell] of header.entries()) {
+    const { name = '', bracketed, suffix } = LEAD_CELL.exec(cell)?.groups ?? {}
+    const lead = findLead(name)
+    if (lead === undefined) continue
+    if (columns.some((column) => column.name === lead))
+      throw new CodedError('lead-duplicate', { column: index + 1, lead })
+    columns.push({ name: lead, index, unit: bracketed ?? suffix })
+  }
+  if (columns.length === 0) throw new CodedError('lead-unknown', { field: 'header' })
+  return columns
+}
+
+function statedRate({ facts }: CsvTable): number | undefined {
+  const stated = facts.get('rate')
+  return stated === undefined ? undefined : Number.parseFloat(stated)
+}
+
+function rateOfTimeColumn(table: CsvTable): number | undefined {
+  for (const [index, cell] of table.header.entries()) {
+    const unitSeconds = timeUnitSeconds(cell)
+    if (unitSeconds === undefined) continue
+    return rateOfTimes(numbers(table, index), unitSeconds, table.firstLine)
+  }
+  return undefined
+}
+
+function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): RecordedLead {
+  const values = numbers(table, column.index)
+  const unit = column.unit ?? table.facts.get('unit') ?? options.unit
+  const digitsPerMv = table.facts.get('gain')
+  if (column.unit === undefined && digitsPerMv !== undefined) {
+    const gainUv = 1000 / Number.parseFloat(digitsPerMv)
+    if (!(gainUv > 0)) throw new CodedError('gain-invalid', { field: 'gain' })
+    return { name: column.name, gainUv, samples: quantise(values, 1, table.firstLine, column) }
+  }
+  if (unit === undefined) throw new CodedError('unit-unknown', { field: 'unit', column: column.index + 1 })
+  const unitUv = microvolts(unit, 'unit')
+  const gainUv = finestStep(values, unitUv)
+  return { name: column.name, gainUv, samples: quantise(values, unitUv / gainUv, table.firstLine, column) }
+}
+
+/** Steps that a lead may be stored in, µV: the coarsest that loses nothing, else the finest that fits 32 bits. */
+const STEPS_UV = [1, 0.1, 0.01, 0.001]
+
+function finestStep(values: Float64Array, unitUv: number): number {
+  let fitting = STEPS_UV[0]!
+  for (const step of STEPS_UV) {
+    const factor = unitUv / step
+    if (values.some((value) => Math.abs(value * factor) >= -MISSING_SAMPLE)) break
+    fitting = step
+    if (values.every((value) => Number.isNaN(value) || isWhole(value * factor))) break
+  }
+  return fitting
+}
+
+/** Whole but for the rounding of decimal fractions. */
+const isWhole = (value: number) => Math.abs(value - Math.round(value)) <= 1e-9 * Math.max(1, Math.abs(value))
+
+function quantise(values: Float64Array, factor: number, firstLine: number, column: LeadColumn): Int32Array {
+  const samples = new Int32Array(values.length)
+  for (let i = 0; i < values.length; i++) {
+    const step = Math.round(values[i]! * factor)
+    if (Math.abs(step) >= -MISSING_SAMPLE)
+      throw new CodedError('sample-invalid', { line: firstLine + i, column: column.index + 1 })
+    samples[i] = Number.isNaN(step) ? MISSING_SAMPLE : step
+  }
+  return samples
+}
+
+// What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
+const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+
+/** A column as numbers, NaN where it has none. */
+function numbers({ rows, delimiter, firstLine }: CsvTable, column: number): Float64Array {
+  const values = new Float64Array(rows.length)
+  for (const [index, row] of rows.entries()) {
+    const cell = row[column]!
+    const text = delimiter === ',' ? cell : cell.replace(',', '.')
+    if (text === '' || text.toLowerCase() === 'nan') values[index] = Number.NaN
+    else if (DECIMAL.test(text)) values[index] = Number(text)
+    else throw new CodedError('sample-invalid', { line: firstLine + index, column: column + 1 })
+  }
+  return values
+}

@@ -1,0 +1,75 @@
+/**
+ * The rows and columns of a CSV file, still as text.
+ * @module
+ */
+import { CodedError } from '../../../shared/errors.ts'
+
+export interface CsvTable {
+  /** What the lines before the header row say: `rate`, `unit`, `gain`. */
+  readonly facts: ReadonlyMap<string, string>
+  readonly delimiter: string
+  readonly header: readonly string[]
+  /** [rows][columns], each as long as the header. */
+  readonly rows: readonly (readonly string[])[]
+  /** Line of `rows[0]` in the file, from 1. */
+  readonly firstLine: number
+}
+
+/** Names that a line before the header row may give a fact; `Sampling Rate (Hz)` is one of them, its unit left away. */
+const FACTS: ReadonlyMap<string, string> = new Map([
+  ['rate', 'rate'],
+  ['sampling rate', 'rate'],
+  ['sample rate', 'rate'],
+  ['sampling frequency', 'rate'],
+  ['fs', 'rate'],
+  ['unit', 'unit'],
+  ['units', 'unit'],
+  ['gain', 'gain'],
+])
+
+const FACT_LINE = /^#?\s*(?<name>[a-z ]+?)\s*(?:\([^)]*\))?\s*:\s*(?<value>\S+)/i
+
+/** The lines of a text, the facts before its header row, and where that row is. */
+export function readPreamble(text: string): { lines: string[]; facts: Map<string, string>; headerRow: number } {
+  const lines = text.split(/\r\n|\n|\r/)
+  const facts = new Map<string, string>()
+  let headerRow = 0
+  for (; headerRow < lines.length; headerRow++) {
+    const line = lines[headerRow]!.trim()
+    const { name = '', value = '' } = FACT_LINE.exec(line)?.groups ?? {}
+    const fact = FACTS.get(name.toLowerCase())
+    if (fact !== undefined) facts.set(fact, value)
+    else if (line !== '' && !line.startsWith('#')) break
+  }
+  return { lines, facts, headerRow }
+}
+
+/** The cells of a header row, split where it has most cells. */
+export function splitHeader(line: string): { cells: string[]; delimiter: string } {
+  const [best] = [',', ';', '\t']
+    .map((delimiter) => ({ cells: splitRow(line, delimiter), delimiter }))
+    .sort((a, b) => b.cells.length - a.cells.length)
+  return best!
+}
+
+/** @throws CodedError `payload-empty`, `payload-too-large`, `payload-malformed` naming the line of a row of another length */
+export function readTable(text: string, maxRows: number): CsvTable {
+  const { lines, facts, headerRow } = readPreamble(text)
+  while (lines.at(-1)?.trim() === '') lines.pop()
+  if (lines.length <= headerRow + 1) throw new CodedError('payload-empty', { field: 'rows' })
+  if (lines.length - headerRow - 1 > maxRows) throw new CodedError('payload-too-large', { field: 'rows', maxRows })
+  const { cells: header, delimiter } = splitHeader(lines[headerRow]!)
+  const firstLine = headerRow + 2
+  const rows = lines.slice(headerRow + 1).map((line, index) => {
+    const cells = splitRow(line, delimiter)
+    if (cells.length !== header.length)
+      throw new CodedError('payload-malformed', { line: firstLine + index, field: 'columns', expected: header.length })
+    return cells
+  })
+  return { facts, delimiter, header, rows, firstLine }
+}
+
+/** Cells without blanks and quotation marks around them; numbers and lead names hold neither inside. */
+function splitRow(line: string, delimiter: string): string[] {
+  return line.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
+}

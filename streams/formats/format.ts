@@ -1,0 +1,61 @@
+/**
+ * What a source format is to this folder. A new one is a folder with a `Format` and a line in `index.ts`.
+ * @module
+ */
+import type { Recording } from '../../shared/domain/recording.ts'
+import { CodedError } from '../../shared/errors.ts'
+
+/** A file as it came: by upload, or from a disk. */
+export interface SourceFile {
+  /** Its name without a folder. */
+  readonly name: string
+  readonly bytes: Uint8Array
+}
+
+/** What a file may leave out and a caller may know. */
+export interface ParseOptions {
+  readonly rateHz?: number | undefined
+  readonly unit?: VoltageUnit | undefined
+}
+
+export interface Format {
+  /** As `Recording.format` and the option `--format` say it. */
+  readonly name: string
+  /** Extension of the file that says what the others are, when a recording has several. */
+  readonly mainExtension?: string
+  /** Whether this is the (main) file of such a recording, judged by its content. */
+  detects(bytes: Uint8Array): boolean
+  /** Names, without a folder, of the other files that the recording needs. */
+  companions?(main: Uint8Array): readonly string[]
+  /** @throws CodedError naming the field, line or column at fault */
+  parse(main: SourceFile, others: readonly SourceFile[], options: ParseOptions): Recording
+}
+
+/** A file larger than this holds more than the longest recording (10 min of 12 leads at 2000 Hz as text). */
+export const MAX_FILE_BYTES = 256 * 1024 * 1024
+
+const MICROVOLTS = { mv: 1e3, uv: 1, v: 1e6 } as const
+
+export type VoltageUnit = 'mV' | 'uV' | 'V'
+
+/**
+ * Microvolts of a voltage unit as sources write it (`mV`, `uV`, `µV`, `V`, any case).
+ * @throws CodedError `unit-unknown` naming `field`
+ */
+export function microvolts(unit: string, field: string): number {
+  const key = unit.toLowerCase().replace(/^[µμ]/, 'u')
+  if (key !== 'mv' && key !== 'uv' && key !== 'v') throw new CodedError('unit-unknown', { field })
+  return MICROVOLTS[key]
+}
+
+/** How much of a file is looked at to tell its format. */
+const SNIFFED_BYTES = 4096
+
+/** The beginning of a file as text, or undefined when it is binary. */
+export function sniffText(bytes: Uint8Array): string | undefined {
+  const head = bytes.subarray(0, SNIFFED_BYTES)
+  return head.includes(0) ? undefined : decodeText(head)
+}
+
+/** UTF-8 with or without a byte order mark. */
+export const decodeText = (bytes: Uint8Array): string => new TextDecoder('utf-8').decode(bytes)

@@ -1,0 +1,113 @@
+/**
+ * Reads recordings of every source format. The format is found by content; a name helps only to find the other files of a recording.
+ * @module
+ */
+import { readFile, stat } from 'node:fs/promises'
+import { basename, dirname, extname, join } from 'node:path'
+import type { Recording } from '../../shared/domain/recording.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { csv } from './csv/index.ts'
+import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
+import { wfdb } from './wfdb/index.ts'
+
+export type { ParseOptions, SourceFile } from './format.ts'
+
+/** Most specific first: nearly any text could be CSV. */
+const FORMATS: readonly Format[] = [wfdb, csv]
+
+/** What the option `format` takes. */
+export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
+
+export interface ReadOptions extends ParseOptions {
+  /** One of `FORMAT_NAMES`; found by content when left out. */
+  readonly format?: string | undefined
+}
+
+/**
+ * The recording in one or several files (a WFDB header and its signal files), in any order.
+ * @throws CodedError `format-unknown`, `payload-empty`, `payload-too-large`, and those of the format
+ */
+export function parseRecording(files: readonly SourceFile[], options: ReadOptions = {}): Recording {
+  for (const { bytes } of files) checkSize(bytes.length)
+  const { format, main } = findMain(files, options.format) ?? assumeMain(files[0], options.format)
+  return format.parse(
+    main,
+    files.filter((file) => file !== main),
+    options,
+  )
+}
+
+/**
+ * Reads the recording that a file belongs to: for WFDB its header or any of its signal files. Only files in the same folder are read.
+ * @throws CodedError as `parseRecording`, and `file-not-found`
+ * @example
+ * const recording = await readRecording('records100/00001_lr.hea')
+ */
+export async function readRecording(path: string, options: ReadOptions = {}): Promise<Recording> {
+  const file = await readSource(path)
+  const { format, main } = findMain([file], options.format) ?? (await readMainBeside(path, file, options.format))
+  const companions = format.companions?.(main.bytes) ?? []
+  const others = await Promise.all(
+    companions.map((name) => (name === file.name ? file : readSource(join(dirname(path), name)))),
+  )
+  return format.parse(main, others, options)
+}
+
+interface Found {
+  readonly format: Format
+  readonly main: SourceFile
+}
+
+function findMain(files: readonly SourceFile[], name: string | undefined): Found | undefined {
+  for (const format of candidates(name)) {
+    const main = files.find(({ bytes }) => format.detects(bytes))
+    if (main !== undefined) return { format, main }
+  }
+  return undefined
+}
+
+/** The main file beside a file that is none: same name, the format's extension. */
+async function readMainBeside(path: string, file: SourceFile, name: string | undefined): Promise<Found> {
+  for (const { mainExtension } of candidates(name)) {
+    if (mainExtension === undefined) continue
+    const sibling = join(dirname(path), basename(path, extname(path)) + mainExtension)
+    const main = await readSource(sibling).catch((error: unknown) => {
+      if (error instanceof CodedError && error.code === 'file-not-found') return undefined
+      throw error
+    })
+    const found = main && findMain([main], name)
+    if (found !== undefined) return found
+  }
+  return assumeMain(file, name)
+}
+
+/** Asked for by name, a format says itself what is wrong with a file that it does not recognise. */
+function assumeMain(file: SourceFile | undefined, name: string | undefined): Found {
+  const [format] = candidates(name)
+  if (file === undefined || format === undefined || name === undefined)
+    throw new CodedError('format-unknown', { field: 'file' })
+  return { format, main: file }
+}
+
+function candidates(name: string | undefined): readonly Format[] {
+  if (name === undefined) return FORMATS
+  const format = FORMATS.find((each) => each.name === name)
+  if (format === undefined) throw new CodedError('format-unsupported', { field: 'format' })
+  return [format]
+}
+
+async function readSource(path: string): Promise<SourceFile> {
+  try {
+    const { size } = await stat(path)
+    checkSize(size)
+    return { name: basename(path), bytes: await readFile(path) }
+  } catch (error) {
+    if (error instanceof CodedError) throw error
+    throw new CodedError('file-not-found', { field: 'file' }, { cause: error })
+  }
+}
+
+function checkSize(bytes: number): void {
+  if (bytes === 0) throw new CodedError('payload-empty', { field: 'file' })
+  if (bytes > MAX_FILE_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_FILE_BYTES })
+}

@@ -1,0 +1,142 @@
+/**
+ * The header of a WFDB record (`.hea`), after header(5) of the WFDB Applications Guide, physionet.org/physiotools/wag/header-5.htm.
+ * @module
+ */
+import { RATE_RANGE_HZ } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { decodeText } from '../format.ts'
+
+export interface WfdbHeader {
+  readonly rateHz: number
+  /** Samples a signal; undefined when the header leaves it to the length of the files. */
+  readonly samples: number | undefined
+  readonly startedAt: string | undefined
+  readonly signals: readonly WfdbSignal[]
+  /** Text of the comment lines, without `#`. */
+  readonly comments: readonly string[]
+}
+
+export interface WfdbSignal {
+  /** Line of the header, from 1, for error messages. */
+  readonly line: number
+  readonly fileName: string
+  readonly format: number
+  readonly samplesPerFrame: number
+  readonly skew: number
+  readonly byteOffset: number
+  /** Digital steps a physical unit; undefined or zero when the signal is not calibrated. */
+  readonly gain: number | undefined
+  readonly unit: string
+  /** Digital value of zero volts. */
+  readonly baseline: number
+  /** Sum of the samples modulo 2^16, as an unsigned number; undefined when the header does not give it. */
+  readonly checksum: number | undefined
+  readonly description: string
+}
+
+/** More signals than any ECG recorder has; keeps a hostile header small. */
+const MAX_SIGNALS = 64
+
+/** header(5): the rate when the record line names none. */
+const DEFAULT_RATE_HZ = 250
+
+// RECORD[/SEGMENTS] SIGNALS [RATE[/COUNTER[(BASE)]] [SAMPLES …]]
+const RECORD_LINE =
+  /^[^\s/]+(?<segments>\/\d+)?\s+(?<signals>\d+)(?:\s+(?<rate>[\d.eE+]+)(?:\/\S*)?)?(?:\s+(?<samples>\d+))?(?<when>(?:\s.*)?)$/
+
+// FORMAT[xSAMPLES][:SKEW][+OFFSET]
+const FORMAT_FIELD = /^(?<format>\d+)(?:x(?<samplesPerFrame>\d+))?(?::(?<skew>\d+))?(?:\+(?<byteOffset>\d+))?$/
+
+// GAIN[(BASELINE)][/UNIT]
+const GAIN_FIELD = /^(?<gain>[\d.eE+-]+)(?:\((?<baseline>-?\d+)\))?(?:\/(?<unit>\S+))?$/
+
+const INTEGER = /^-?\d+$/
+
+/** Whether a text begins like a header: its first line that is no comment is a record line. */
+export function looksLikeHeader(text: string): boolean {
+  const first = text.split(/\r?\n/).find((line) => line.trim() !== '' && !line.startsWith('#'))
+  return first !== undefined && RECORD_LINE.test(first.trim())
+}
+
+/** @throws CodedError `payload-malformed` naming the line and field, `format-unsupported`, `rate-unsupported` */
+export function parseHeader(bytes: Uint8Array): WfdbHeader {
+  const comments: string[] = []
+  const lines: { line: number; text: string }[] = []
+  for (const [index, raw] of decodeText(bytes).split(/\r?\n/).entries()) {
+    const text = raw.trim()
+    if (text.startsWith('#')) comments.push(text.slice(1).trim())
+    else if (text !== '') lines.push({ line: index + 1, text })
+  }
+  const [record, ...rest] = lines
+  if (record === undefined) throw new CodedError('payload-empty', { field: 'header' })
+  const fields = RECORD_LINE.exec(record.text)?.groups
+  if (fields === undefined) throw malformed(record.line, 'record')
+  if (fields.segments !== undefined)
+    throw new CodedError('format-unsupported', { line: record.line, field: 'segments' })
+  const count = Number(fields.signals)
+  if (count < 1 || count > MAX_SIGNALS || rest.length < count) throw malformed(record.line, 'signals')
+  const rateHz = fields.rate === undefined ? DEFAULT_RATE_HZ : Number(fields.rate)
+  if (!(rateHz >= RATE_RANGE_HZ.min && rateHz <= RATE_RANGE_HZ.max))
+    throw new CodedError('rate-unsupported', { line: record.line, field: 'rate', ...RATE_RANGE_HZ })
+  return {
+    rateHz,
+    samples: Number(fields.samples ?? 0) || undefined,
+    startedAt: startTime(fields.when ?? ''),
+    signals: rest.slice(0, count).map(({ line, text }) => parseSignal(line, text)),
+    comments,
+  }
+}
+
+function parseSignal(line: number, text: string): WfdbSignal {
+  const [fileName = '', format = '', gain = '', ...rest] = text.split(/\s+/)
+  const formatFields = FORMAT_FIELD.exec(format)?.groups
+  if (formatFields === undefined) throw malformed(line, 'format')
+  // Every field after the format may be left out, but only from the end.
+  const gainFields = gain === '' ? {} : GAIN_FIELD.exec(gain)?.groups
+  if (gainFields === undefined) throw malformed(line, 'gain')
+  const [, zero, , checksum, , ...description] = rest
+  return {
+    line,
+    fileName,
+    format: Number(formatFields.format),
+    samplesPerFrame: Number(formatFields.samplesPerFrame ?? 1),
+    skew: Number(formatFields.skew ?? 0),
+    byteOffset: Number(formatFields.byteOffset ?? 0),
+    gain: gainFields.gain === undefined ? undefined : Number(gainFields.gain),
+    unit: gainFields.unit ?? 'mV',
+    baseline: int32(gainFields.baseline ?? zero ?? '0', line, 'baseline'),
+    checksum: checksum === undefined ? undefined : int32(checksum, line, 'checksum') & 0xffff,
+    description: description.join(' '),
+  }
+}
+
+function int32(text: string, line: number, field: string): number {
+  const value = Number(text)
+  if (!INTEGER.test(text) || value !== (value | 0)) throw malformed(line, field)
+  return value
+}
+
+const malformed = (line: number, field: string) => new CodedError('payload-malformed', { line, field })
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+
+/**
+ * The start as ISO 8601, read as UTC; undefined unless both time and date are there and exist. Standard is `08:27:38 16/01/1985`;
+ * CPSC2018 in the CinC 2021 challenge has `12-May-2020 12:33:59`.
+ */
+function startTime(text: string): string | undefined {
+  const time = /(?:^|\s)(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,3})\d*)?(?=\s|$)/.exec(text)
+  const date = /(?:^|\s)(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})(?=\s|$)/.exec(text)
+  if (time === null || date === null) return undefined
+  const named = MONTHS.indexOf(date[3]!.toLowerCase())
+  const month = named >= 0 ? named : Number(date[3]) - 1
+  const day = Number(date[1])
+  const [hour, minute, second] = [Number(time[1]), Number(time[2]), Number(time[3])]
+  const at = new Date(
+    Date.UTC(Number(date[4]), month, day, hour, minute, second, Number((time[4] ?? '').padEnd(3, '0'))),
+  )
+  // Date rolls over what does not exist (31 February); such a start is unknown.
+  const exists =
+    at.getUTCMonth() === month && at.getUTCDate() === day && at.getUTCHours() === hour && minute < 60 && second < 60
+  return exists ? at.toISOString() : undefined
+}
