@@ -1,0 +1,140 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { fromPayload } from '../../../shared/aws/payloads.ts'
+import { createLogger } from '../../../shared/logging.ts'
+import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
+import { type AdapterConfig, readConfig } from '../../../streams/mqtt/config.ts'
+import { DeviceLink, type StreamReport, streamRecording } from '../../../streams/mqtt/device.ts'
+import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { type Aws, startAws } from './helpers/aws.ts'
+import { BROKERS, type Broker } from './helpers/brokers.ts'
+import { makeFrame, makeRecording, sampleAt } from './helpers/factories.ts'
+import { type Responder, startResponder } from './helpers/responder.ts'
+
+const tenant = 'clinic'
+
+/** Every window has one distinct result, and its samples are those of the recording. */
+function expectEachOnce(report: StreamReport, responder: Responder): void {
+  expect(report.windows.map(({ results }) => results)).toEqual(report.windows.map(() => 1))
+  expect(report.problems).toEqual([])
+  for (const { ecgId, firstSample } of report.windows) {
+    const { waveform } = responder.windows.find(({ message }) => message.ecgId === ecgId)!
+    for (const [index, { samples }] of waveform.leads.entries()) {
+      expect(samples).toEqual(Int32Array.from(samples, (_, at) => sampleAt(index, firstSample + at)))
+    }
+  }
+}
+
+describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
+  describe.skipIf(isMissing)('over a real connection', () => {
+    let folder: string
+    let aws: Aws
+    let broker: Broker
+    let responder: Responder
+    let link: DeviceLink
+    let adapter: Adapter | undefined
+
+    const configure = (settings: Readonly<Record<string, string>> = {}): AdapterConfig =>
+      readConfig([], {
+        ...aws.env,
+        MQTT_URL: broker.url,
+        MQTT_VERSION: String(version),
+        JOURNAL_PATH: join(folder, 'journal.db'),
+        ...settings,
+      })!
+
+    const startReady = async (config = configure()) => {
+      const logger = createLogger('test')
+      logger.setLogLevel('SILENT')
+      adapter = startAdapter(config, { sqs: aws.sqs, s3: aws.s3, logger })
+      await adapter.ready
+    }
+
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'adapter-'))
+      ;[aws, broker] = await Promise.all([startAws(), start()])
+      responder = startResponder(aws)
+      link = await DeviceLink.open({ url: broker.url, version })
+    })
+
+    afterEach(async () => {
+      await link.close()
+      await adapter?.stop()
+      adapter = undefined
+      await responder.stop()
+      await broker.close()
+      await aws.stop()
+      rmSync(folder, { recursive: true })
+    })
+
+    it.each(['protobuf', 'json'] as const)('answers each window of a stream in %s', async (encoding) => {
+      await startReady()
+
+      const report = await streamRecording(makeRecording(23.2), {
+        link,
+        tenant,
+        device: 'd1',
+        speed: Infinity,
+        encoding,
+      })
+
+      expect(report.windows.map(({ firstSample }) => firstSample)).toEqual([0, 5000, 10_000])
+      expectEachOnce(report, responder)
+      expect(responder.windows[0]!.message).toMatchObject({
+        tenant,
+        origin: { kind: 'mqtt', device: 'd1', session: report.session },
+        span: { firstSample: 0, durationMs: 10_000 },
+      })
+    })
+
+    it('answers several devices that share a connection', async () => {
+      await startReady()
+      const devices = Array.from({ length: 8 }, (_, index) => `d${index}`)
+
+      const reports = await Promise.all(
+        devices.map((device) => streamRecording(makeRecording(20), { link, tenant, device, speed: Infinity })),
+      )
+
+      for (const report of reports) expectEachOnce(report, responder)
+      expect(reports.flatMap(({ windows }) => windows)).toHaveLength(16)
+    })
+
+    it('gets from the broker what was sent while it was away', async () => {
+      await startReady()
+      await adapter!.stop()
+
+      const streaming = streamRecording(makeRecording(10), { link, tenant, device: 'd1', speed: Infinity })
+      await startReady()
+
+      expectEachOnce(await streaming, responder)
+    })
+
+    it('tells the device of a bad frame, sends it to the DLQ with the reason, and answers what follows', async () => {
+      await startReady()
+      const problem = Promise.withResolvers<unknown>()
+      await link.listen(`ecg/v1/${tenant}/d1/cmd`, (payload) => problem.resolve(JSON.parse(payload.toString())))
+      const bad = encodeFrame(makeFrame({ leads: [{ name: 'I', gainUv: 0.0025 }] }))
+
+      await link.publish(`ecg/v1/${tenant}/d1/frames`, bad, 'application/x-protobuf')
+      const told = await problem.promise
+      const { Messages = [] } = await aws.sqs.send(
+        new ReceiveMessageCommand({
+          QueueUrl: aws.queues.deadLetters,
+          WaitTimeSeconds: 10,
+          MessageAttributeNames: ['All'],
+        }),
+      )
+      const report = await streamRecording(makeRecording(10), { link, tenant, device: 'd2', speed: Infinity })
+
+      expect(told).toEqual({ problem: { code: 'gain-invalid', field: 'leads[0].gainUv' } })
+      expect(Messages[0]!.MessageAttributes!.reason!.StringValue).toBe('gain-invalid')
+      const letter = JSON.parse(Messages[0]!.Body!)
+      expect(letter).toMatchObject({ topic: `ecg/v1/${tenant}/d1/frames`, field: 'leads[0].gainUv' })
+      expect(await fromPayload(aws.s3, aws.bucket, letter.payload)).toEqual(bad)
+      expectEachOnce(report, responder)
+    })
+  })
+})

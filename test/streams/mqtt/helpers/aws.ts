@@ -1,0 +1,47 @@
+/** SQS and S3 in this process, with the adapter's queues and bucket. */
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateQueueCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { buildApp } from 'fauxqs'
+
+export type Aws = Awaited<ReturnType<typeof startAws>>
+
+export async function startAws() {
+  const app = buildApp({ logger: false })
+  const endpoint = await app.listen({ host: '127.0.0.1', port: 0 })
+  const client = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
+  const sqs = new SQSClient(client)
+  const s3 = new S3Client({ ...client, forcePathStyle: true })
+  // fauxqs hands messages to the long polls of consumers that were killed: a short visibility timeout brings them back.
+  const Attributes = { VisibilityTimeout: '1' }
+  const createQueue = async (QueueName: string) =>
+    (await sqs.send(new CreateQueueCommand({ QueueName, Attributes }))).QueueUrl!
+  const queues = {
+    intake: await createQueue('intake'),
+    deadLetters: await createQueue('intake-dlq'),
+    results: await createQueue('results-mqtt'),
+  }
+  const bucket = 'raw-bucket'
+  await s3.send(new CreateBucketCommand({ Bucket: bucket }))
+  return {
+    sqs,
+    s3,
+    queues,
+    bucket,
+    /** For an adapter in a process of its own. */
+    env: {
+      AWS_ENDPOINT_URL: endpoint,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      INTAKE_QUEUE_URL: queues.intake,
+      INTAKE_DLQ_URL: queues.deadLetters,
+      RESULTS_MQTT_QUEUE_URL: queues.results,
+      RAW_BUCKET: bucket,
+    },
+    stop: async () => {
+      sqs.destroy()
+      s3.destroy()
+      await app.close()
+    },
+  }
+}

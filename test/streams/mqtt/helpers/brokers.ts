@@ -1,0 +1,68 @@
+/** Real brokers for tests: aedes in this process, mosquitto as a child where it is installed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { type AddressInfo, createServer, type Server } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { Aedes } from 'aedes'
+
+export interface Broker {
+  readonly url: string
+  close(): Promise<void>
+}
+
+export const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/opt/homebrew/sbin/mosquitto'].find(
+  existsSync,
+)
+
+export async function startAedes(): Promise<Broker> {
+  const aedes = await Aedes.createBroker()
+  const server = createServer(aedes.handle)
+  const port = await listen(server)
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    close: async () => {
+      await new Promise<void>((resolve) => aedes.close(() => resolve()))
+      server.close()
+    },
+  }
+}
+
+/** @param lines more configuration, a line each */
+export async function startMosquitto(lines: readonly string[] = []): Promise<Broker> {
+  const probe = createServer()
+  const port = await listen(probe)
+  probe.close()
+  await once(probe, 'close')
+  const folder = mkdtempSync(join(tmpdir(), 'mosquitto-'))
+  const config = join(folder, 'mosquitto.conf')
+  writeFileSync(config, [`listener ${port} 127.0.0.1`, 'allow_anonymous true', ...lines, ''].join('\n'))
+  const child = spawn(MOSQUITTO!, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] })
+  for await (const line of createInterface({ input: child.stderr })) if (line.includes('running')) break
+  return {
+    url: `mqtt://127.0.0.1:${port}`,
+    close: async () => {
+      child.kill()
+      await once(child, 'exit')
+      rmSync(folder, { recursive: true })
+    },
+  }
+}
+
+async function listen(server: Server): Promise<number> {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  // A server that listens on a port has an address of this kind.
+  return (server.address() as AddressInfo).port
+}
+
+/** The brokers and protocol versions that the adapter is for. aedes speaks 3.1.1 only. */
+export const BROKERS = [
+  { broker: 'aedes', version: 4, start: startAedes, isMissing: false },
+  { broker: 'mosquitto', version: 4, start: startMosquitto, isMissing: MOSQUITTO === undefined },
+  { broker: 'mosquitto', version: 5, start: startMosquitto, isMissing: MOSQUITTO === undefined },
+] as const
+
+if (MOSQUITTO === undefined) console.warn('mosquitto is not installed: tests against it are skipped')

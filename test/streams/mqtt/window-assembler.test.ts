@@ -1,0 +1,256 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { Frame } from '../../../shared/domain/frame.ts'
+import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { type ClosedWindow, WindowAssembler, windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
+import { makeFrame, NOW, sampleAt } from './helpers/factories.ts'
+
+const frames = (count: number, last = false) =>
+  Array.from({ length: count }, (_, sequence) => makeFrame({ sequence, isLast: last && sequence === count - 1 }))
+
+/** Offers frames in order and collects the windows that close. */
+function offerAll(assembler: WindowAssembler, offered: readonly Frame[]): ClosedWindow[] {
+  return offered.flatMap((frame) => {
+    const offer = assembler.offer(frame)
+    return offer.kind === 'accepted' ? offer.closed : []
+  })
+}
+
+const begin = () => WindowAssembler.begin(makeFrame())
+
+describe('WindowAssembler', () => {
+  it('closes a window with the frame that completes it', () => {
+    const assembler = begin()
+
+    const early = offerAll(assembler, frames(19))
+    const closed = offerAll(assembler, [makeFrame({ sequence: 19 })])
+
+    expect(early).toEqual([])
+    expect(closed).toEqual([{ firstSample: 0, samples: 5000 }])
+  })
+
+  it('divides a frame that reaches over the end of a window', () => {
+    const long = Array.from({ length: 13 }, (_, sequence) => makeFrame({ sequence, length: 800 }))
+
+    const closed = offerAll(WindowAssembler.begin(long[0]!), long)
+
+    expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000])
+  })
+
+  it('gives the same windows in any order and with any repeats within the reorder horizon', () => {
+    const stream = frames(47, true)
+    // A frame of 0.5 s may be late by fewer than four others.
+    const delays = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: stream.length, maxLength: stream.length })
+    const repeats = fc.array(fc.nat(stream.length - 1), { maxLength: 10 })
+
+    fc.assert(
+      fc.property(delays, repeats, (delay, repeated) => {
+        const sent = [...stream.keys(), ...repeated].map((index) => ({ index, at: index + delay[index]! }))
+        const arrivals = sent.sort((a, b) => a.at - b.at).map(({ index }) => stream[index]!)
+
+        const closed = offerAll(WindowAssembler.begin(arrivals[0]!), arrivals)
+
+        expect(closed).toEqual([
+          { firstSample: 0, samples: 5000 },
+          { firstSample: 5000, samples: 5000 },
+          { firstSample: 10_000, samples: 1750 },
+        ])
+      }),
+    )
+  })
+
+  it('gives the same windows when it is stored and brought back after any frame', () => {
+    const stream = frames(45, true).filter(({ sequence }) => sequence !== 12)
+    const expected = offerAll(begin(), stream)
+
+    let assembler = begin()
+    const closed = stream.flatMap((frame) => {
+      const now = offerAll(assembler, [frame])
+      assembler = new WindowAssembler(structuredClone(assembler.state))
+      return now
+    })
+
+    expect(closed).toEqual(expected)
+    expect(expected).toHaveLength(3)
+  })
+
+  it('gives up a missing frame when one has come that starts 2 s behind the window', () => {
+    const assembler = begin()
+    const lossy = frames(24).filter(({ sequence }) => sequence !== 5)
+
+    const before = offerAll(assembler, lossy)
+    const after = offerAll(assembler, [makeFrame({ sequence: 24 })])
+
+    expect(before).toEqual([])
+    expect(after).toEqual([{ firstSample: 0, samples: 5000 }])
+  })
+
+  it('makes no window of a pause in which nothing came', () => {
+    const assembler = begin()
+    const resumed = Array.from({ length: 20 }, (_, index) =>
+      makeFrame({ sequence: 20 + index, firstSample: 30_000 + index * 250 }),
+    )
+
+    const closed = offerAll(assembler, [...frames(20), ...resumed])
+
+    expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 30_000])
+  })
+
+  it('waits for a whole window that was overtaken by the next', () => {
+    const [first, second] = [0, 1].map((sequence) => makeFrame({ sequence, length: 5000 }))
+    const assembler = begin()
+
+    const overtaken = offerAll(assembler, [second!])
+    const closed = offerAll(assembler, [first!])
+
+    expect(overtaken).toEqual([])
+    expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000])
+  })
+
+  it('closes the last, partial window at once when the last frame has come', () => {
+    expect(offerAll(begin(), frames(6, true))).toEqual([{ firstSample: 0, samples: 1500 }])
+  })
+
+  it('drops a last window of less than a second', () => {
+    const assembler = begin()
+
+    const closed = offerAll(assembler, [makeFrame({ length: 499, isLast: true })])
+
+    expect(closed).toEqual([])
+    expect(assembler.isOpen).toBe(false)
+  })
+
+  it('closes what is left of a session that falls silent, gaps and all', () => {
+    const assembler = begin()
+    offerAll(
+      assembler,
+      frames(23).filter(({ sequence }) => sequence !== 3),
+    )
+
+    const closed = assembler.close()
+
+    expect(closed).toEqual([
+      { firstSample: 0, samples: 5000 },
+      { firstSample: 5000, samples: 750 },
+    ])
+    expect(assembler.isOpen).toBe(false)
+  })
+
+  it('starts at the window in which it meets a session', () => {
+    const met = Array.from({ length: 20 }, (_, index) =>
+      makeFrame({ sequence: 7 + index, firstSample: 8000 + index * 250 }),
+    )
+
+    const closed = offerAll(WindowAssembler.begin(met[0]!), met)
+
+    expect(closed).toEqual([{ firstSample: 5000, samples: 5000 }])
+  })
+
+  it('holds frames of no more than 12 s, however long the session and whatever is lost', () => {
+    const assembler = begin()
+
+    const held = frames(2000)
+      .filter(({ sequence }) => sequence % 17 !== 3)
+      .map((frame) => {
+        assembler.offer(frame)
+        return assembler.state.frames.length
+      })
+
+    expect(Math.max(...held)).toBeLessThanOrEqual(24)
+  })
+
+  it.each<readonly [string, Frame, string]>([
+    ['the same frame again', makeFrame({ sequence: 21 }), 'repeated'],
+    ['a frame of a closed window', makeFrame({ sequence: 3 }), 'late'],
+  ])('takes %s without an effect', (_, frame, kind) => {
+    const assembler = begin()
+    offerAll(assembler, frames(22))
+
+    expect(assembler.offer(frame)).toEqual({ kind })
+  })
+
+  it('takes a straggler of a window that was closed with a gap as late', () => {
+    const assembler = begin()
+    offerAll(
+      assembler,
+      frames(25).filter(({ sequence }) => sequence !== 19),
+    )
+
+    expect(assembler.offer(makeFrame({ sequence: 19 }))).toEqual({ kind: 'late' })
+  })
+
+  const other = new Int16Array(500)
+
+  it.each<readonly [string, Partial<Frame>, string, string]>([
+    ['a number used for other samples', { sequence: 21, samples: other }, 'sequence-invalid', 'sequence'],
+    ['a number that goes back', { sequence: 3, firstSample: 5500 }, 'sequence-invalid', 'sequence'],
+    ['a first sample that goes back', { sequence: 22, firstSample: 5250 }, 'sequence-invalid', 'firstSample'],
+    ['a first sample in a closed window', { sequence: 22, firstSample: 0 }, 'sequence-invalid', 'firstSample'],
+    ['an overlap', { sequence: 22, firstSample: 5400 }, 'sequence-invalid', 'firstSample'],
+    ['a jump of two hours', { sequence: 22, firstSample: 7200 * 500 }, 'clock-invalid', 'firstSample'],
+    ['another start', { sequence: 22, sessionStartedAtMs: NOW }, 'clock-invalid', 'sessionStartedAtMs'],
+    ['another rate', { sequence: 22, rateHz: 250 }, 'session-changed', 'rateHz'],
+    [
+      'another gain',
+      {
+        sequence: 22,
+        leads: [
+          { name: 'I', gainUv: 2.5 },
+          { name: 'II', gainUv: 5 },
+        ],
+      },
+      'session-changed',
+      'leads[1].gainUv',
+    ],
+    [
+      'another lead',
+      {
+        sequence: 22,
+        leads: [
+          { name: 'I', gainUv: 2.5 },
+          { name: 'V1', gainUv: 2.5 },
+        ],
+      },
+      'session-changed',
+      'leads[1].name',
+    ],
+    ['fewer leads', { sequence: 22, leads: [{ name: 'I', gainUv: 2.5 }] }, 'session-changed', 'leads'],
+  ])('refuses %s and goes on as if nothing had come', (_, fields, code, field) => {
+    const assembler = begin()
+    offerAll(assembler, frames(22))
+    const before = structuredClone(assembler.state)
+
+    expect(() => assembler.offer(makeFrame(fields))).toThrow(
+      expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
+    )
+    expect(assembler.state).toEqual(before)
+  })
+
+  it('refuses frames behind the last one', () => {
+    const assembler = begin()
+    offerAll(assembler, [makeFrame({ sequence: 0 }), makeFrame({ sequence: 2, isLast: true })])
+
+    expect(() => assembler.offer(makeFrame({ sequence: 3 }))).toThrow(
+      expect.objectContaining({ code: 'sequence-invalid' }),
+    )
+  })
+})
+
+describe('windowWaveform', () => {
+  it('has every sample in its place, and MISSING_SAMPLE where none came', () => {
+    const { sessionStartedAtMs, rateHz, leads } = makeFrame()
+    const lossy = Array.from({ length: 15 }, (_, sequence) => makeFrame({ sequence, length: 800 })).filter(
+      ({ sequence }) => sequence !== 8,
+    )
+
+    const waveform = windowWaveform({ sessionStartedAtMs, rateHz, leads }, { firstSample: 5000, samples: 5000 }, lossy)
+
+    const expected = leads.map((_, lead) =>
+      Int32Array.from({ length: 5000 }, (_, at) => {
+        const isLost = at >= 1400 && at < 2200
+        return isLost ? MISSING_SAMPLE : sampleAt(lead, 5000 + at)
+      }),
+    )
+    expect(waveform.leads.map(({ samples }) => samples)).toEqual(expected)
+  })
+})
