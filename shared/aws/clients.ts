@@ -13,7 +13,8 @@ const once = <T>(make: () => T): (() => T) => {
 }
 
 // Bodies carry their own sha256 where it matters; an MD5 or CRC of each message would cost time a window.
-export const sqs = once(() => new SQSClient({ md5: false }))
+// By default the SDK goes where a queue's URL points, past AWS_ENDPOINT_URL: in the local stack, to a host that does not resolve.
+export const sqs = once(() => new SQSClient({ md5: false, useQueueUrlAsEndpoint: false }))
 export const sns = once(() => new SNSClient({}))
 export const s3 = once(() => new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }))
 export const dynamo = once(() => new DynamoDBClient({}))
