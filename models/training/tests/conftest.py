@@ -48,7 +48,7 @@ def training_data():
         real=RealSet(
             millivolt=bumps(rng, n, cad),
             cad=cad,
-            superclasses=np.stack([~cad, cad, cad, ~cad, cad], axis=1),
+            statements=np.stack([~cad, cad, cad], axis=1),
             person=np.stack([np.zeros(n, np.float32), age, unknown, unknown], axis=1),
             fold=np.repeat(np.arange(1, 10), 10),
         ),

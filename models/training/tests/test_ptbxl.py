@@ -3,7 +3,7 @@ import lzma
 import numpy as np
 import pytest
 
-from cardiacnets.data import ptbxl
+from cardiacnets.data import ptbxl, real
 
 STATEMENTS = """,description,diagnostic_class,diagnostic_subclass
 IMI,inferior infarction,MI,IMI
@@ -85,3 +85,12 @@ def test_the_real_pack_has_its_documented_size_and_share_of_cad():
     assert len(labels.ecg_id) == 19_601
     assert np.unique(labels.fold).tolist() == list(range(1, 10))
     assert 0.30 < labels.cad.mean() < 0.34
+
+
+def test_auxiliary_statements_are_the_superclasses_and_what_is_frequent_in_training(pack, monkeypatch):
+    root, _ = pack
+    monkeypatch.setattr(real, "STATEMENT_MINIMUM", 2)
+
+    found = real.statements(ptbxl.read_labels(root))
+
+    np.testing.assert_array_equal(found[:, 5:], [[True], [True], [False], [False]])

@@ -99,7 +99,7 @@ exclusion of disease, children, paced rhythms, or any decision about a person.
 | virtual | all else | virtual cohort, {cohort["people"]:,} people, seed {cohort["seed"]}, 7:1:2 by person |
 
 CAD **is a statement of the ECG's reader** here: any infarction, or ischaemia (subclasses ISC_, ISCA, ISCI). Angiography
-did not confirm it. PTB-XL's five superclasses helped to shape the encoder in training and are not in the bundle.
+did not confirm it. PTB-XL's other statements helped to shape the encoder in training and are not in the bundle.
 Probabilities, thresholds and interval widths were fitted on PTB-XL fold 8 and on virtual validation people.
 
 ## Measured on real ECGs: CAD on PTB-XL fold 9

@@ -1,5 +1,6 @@
 """PTB-XL as the trunk sees it, with labels: the real half of the training data."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -10,6 +11,9 @@ from cardiacnets.data import ptbxl
 from cardiacnets.data.windows import cached_millivolt
 
 FOLDS = tuple(range(1, 10))
+STATEMENT_FOLDS = tuple(range(1, 8))
+STATEMENT_MINIMUM = 50
+"""A statement is an auxiliary target if at least so many training ECGs carry it."""
 
 
 @dataclass(frozen=True)
@@ -18,7 +22,8 @@ class RealSet:
 
     millivolt: NDArray[np.float16]
     cad: NDArray[np.bool_]
-    superclasses: NDArray[np.bool_]
+    statements: NDArray[np.bool_]
+    """[n,K]: the five superclasses and every frequent SCP statement; they shape the encoder, no more."""
     person: NDArray[np.float32]
     """[n,4]; NaN where unknown (height and weight always)."""
     fold: NDArray[np.int64]
@@ -29,6 +34,15 @@ def recordings(folds: tuple[int, ...]) -> Iterator[NDArray[np.floating]]:
     for fold in folds:
         for microvolt in ptbxl.read_fold(fold)[1]:
             yield microvolt / 1000
+
+
+def statements(labels: ptbxl.Labels) -> NDArray[np.bool_]:
+    """[rows,K] of `labels`: superclasses, then the statements that are frequent in the training folds, by name."""
+    training = np.isin(labels.fold, STATEMENT_FOLDS)
+    counts = Counter(code for row in np.flatnonzero(training) for code in labels.scp_codes[row])
+    frequent = sorted(code for code, count in counts.items() if count >= STATEMENT_MINIMUM)
+    present = [[code in codes for code in frequent] for codes in labels.scp_codes]
+    return np.concatenate([labels.superclasses, np.array(present)], axis=1)
 
 
 def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
@@ -44,7 +58,7 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
     return RealSet(
         millivolt=np.concatenate(parts),
         cad=labels.cad[rows],
-        superclasses=labels.superclasses[rows],
+        statements=statements(labels)[rows],
         person=np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         fold=labels.fold[rows],
     )

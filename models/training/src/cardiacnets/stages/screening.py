@@ -15,7 +15,6 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cardiacnets.augment import AugmentConfig, augment
-from cardiacnets.data.ptbxl import SUPERCLASSES
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
@@ -35,17 +34,18 @@ class ScreeningConfig:
     """Everything that decides the weights, but the data."""
 
     seed: int = 1
-    steps: int = 7000
-    real_batch: int = 36
-    virtual_batch: int = 28
+    steps: int = 6000
+    real_batch: int = 40
+    virtual_batch: int = 24
     learning_rate: float = 2e-3
     weight_decay: float = 0.05
     warm_up: float = 0.1
     """Share of the steps in which the learning rate rises; then it falls as a cosine."""
     average_decay: float = 0.998
     """Of the moving average of weights that is validated and shipped."""
-    superclass_weight: float = 0.5
-    """Of the auxiliary PTB-XL superclasses, which shape the encoder and are dropped at export."""
+    statement_weight: float = 2.0
+    """Of the auxiliary PTB-XL statements, which shape the encoder and are dropped at export. CAD on fold 8 after 450
+    steps: .837 without, .858 with the five superclasses alone, .865 with the frequent statements too."""
     index_weight: float = 1.0
     bfloat16: bool = False
     validate_every: int = 1000
@@ -65,10 +65,10 @@ class TrainingData:
 class TrainingModel(nn.Module):
     """The shipped model and the auxiliary head that only training sees."""
 
-    def __init__(self, config: EncoderConfig) -> None:
+    def __init__(self, config: EncoderConfig, statements: int) -> None:
         super().__init__()
         self.screen = Screen(config)
-        self.superclasses = nn.Linear(config.embedding, len(SUPERCLASSES))
+        self.statements = nn.Linear(config.embedding, statements)
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Batch:
     person: Tensor
     real: Tensor
     conditions: Tensor
-    superclasses: Tensor
+    statements: Tensor
     indices: Tensor
 
 
@@ -109,15 +109,15 @@ def make_batch(data: TrainingData, real_rows: np.ndarray, virtual_rows: np.ndarr
     conditions[:n_real, CAD] = real.cad[real_rows]
     # The virtual CAD label is left out: the shipped CAD finding learns from real ECGs only.
     conditions[n_real:, VIRTUAL_CONDITIONS] = virtual.conditions[virtual_rows][:, VIRTUAL_CONDITIONS]
-    superclasses = np.full((n_real + n_virtual, len(SUPERCLASSES)), np.nan, dtype=np.float32)
-    superclasses[:n_real] = real.superclasses[real_rows]
+    statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
+    statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
     indices[n_real:] = virtual.indices[virtual_rows]
     is_real = np.zeros((n_real + n_virtual, 1), dtype=np.float32)
     is_real[:n_real] = 1
     ecg = np.concatenate([real.millivolt[real_rows], virtual.millivolt[virtual_rows]]).astype(np.float32)
     person = np.concatenate([real.person[real_rows], virtual.person[virtual_rows]])
-    return Batch(*map(torch.from_numpy, (ecg, person, is_real, conditions, superclasses, indices)))
+    return Batch(*map(torch.from_numpy, (ecg, person, is_real, conditions, statements, indices)))
 
 
 def losses(
@@ -129,15 +129,14 @@ def losses(
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
     embedding = embedding.float()
     logits = model.screen.screening_head(embedding)
+    stated = model.statements(F.relu(embedding))
     mean, logvar = model.screen.function_head.standardised(embedding)
     target = model.screen.function_head.standard(batch.indices)
     known = (~batch.conditions.isnan()).float()
     return {
         "conditions": masked_bce(logits, batch.conditions, known),
-        "superclasses": config.superclass_weight
-        * masked_bce(
-            model.superclasses(F.relu(embedding)), batch.superclasses, batch.real.expand(-1, len(SUPERCLASSES))
-        ),
+        "statements": config.statement_weight
+        * masked_bce(stated, batch.statements, batch.real.expand(-1, stated.shape[1])),
         "indices": config.index_weight * masked_gaussian_nll(mean, logvar, target, 1 - batch.real),
     }
 
@@ -201,7 +200,7 @@ def _steps(first: int, last: int) -> Iterator[int]:
 
 
 def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path) -> Path:
-    """Train, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt` (averaged weights, auxiliary head too).
+    """Train, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`, the averaged weights of `Screen`.
 
     `out_dir/log.jsonl` has a line each `validate_every` steps. Deterministic by seed on one machine and thread count.
     """
@@ -211,7 +210,7 @@ def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path) 
     (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
 
     torch.manual_seed(config.seed)
-    model = TrainingModel(config.encoder)
+    model = TrainingModel(config.encoder, data.real.statements.shape[1])
     virtual_train = np.flatnonzero(data.virtual.split == "train")
     real_train = np.flatnonzero(np.isin(data.real.fold, TRAIN_FOLDS))
     model.screen.function_head.standardise(torch.from_numpy(data.virtual.indices[virtual_train]))
@@ -263,15 +262,15 @@ def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path) 
                     "optimiser": optimiser.state_dict(),
                 },
             )
-    _save(finished, {"config": described, "model": average.state_dict()})
+    _save(finished, {"config": described, "model": average.screen.state_dict()})
     return finished
 
 
 def load_trained(path: Path) -> tuple[Screen, dict[str, Any]]:
-    """The shipped part of `model.pt`, in evaluation mode, and its configuration."""
+    """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
     encoder = dict(state["config"]["encoder"])
     encoder["widths"] = tuple(encoder["widths"])
-    model = TrainingModel(EncoderConfig(**encoder))
+    model = Screen(EncoderConfig(**encoder))
     model.load_state_dict(state["model"])
-    return model.screen.eval(), state["config"]
+    return model.eval(), state["config"]
