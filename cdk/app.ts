@@ -1,0 +1,52 @@
+/**
+ * The CDK app: what `cdk synth`, `cdk deploy` and the local stack start from. Needs no network and no credentials.
+ * @module
+ */
+import { join } from 'node:path'
+import { App } from 'aws-cdk-lib'
+import { Architecture } from 'aws-cdk-lib/aws-lambda'
+import { codeVersion } from '../shared/version.ts'
+import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
+import { CardiacNetsStack } from './stack.ts'
+import { STACK_NAME } from './stack-name.ts'
+
+export interface AppOptions {
+  /** Where the cloud assembly goes; the CDK CLI's own folder, or `cdk.out`, when absent. */
+  readonly outdir?: string
+  /** Where the functions will run; Lambda on the architecture of the context value `architecture` (arm64) when absent. */
+  readonly target?: Target
+  /** Folders to use instead of building the functions. */
+  readonly bundles?: Readonly<Record<FunctionName, string>>
+}
+
+/** The app with its one stack; call `synth()` on it. */
+export function createApp(options: AppOptions = {}): App {
+  const app = new App({
+    outdir: options.outdir ?? process.env.CDK_OUTDIR ?? 'cdk.out',
+    analyticsReporting: false,
+    context: {
+      '@aws-cdk/aws-iam:minimizePolicies': true,
+      // The local stack names what it makes by construct path.
+      'aws:cdk:enable-path-metadata': true,
+    },
+  })
+  const context = (name: string): unknown => app.node.tryGetContext(name)
+  const target = options.target ?? lambdaTarget(context('architecture') ?? process.env.CARDIACNETS_ARCHITECTURE)
+  new CardiacNetsStack(app, STACK_NAME, {
+    defaults: {
+      architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
+      bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
+      codeVersion: codeVersion(),
+    },
+    tenant: String(context('tenant') ?? 'local'),
+  })
+  return app
+}
+
+/** arm64 unless told otherwise: cheaper a millisecond, and onnxruntime's binary is half the size. */
+function lambdaTarget(architecture: unknown = 'arm64'): Target {
+  if (architecture === 'arm64' || architecture === 'x64') return `linux-${architecture}`
+  throw new Error(`architecture must be arm64 or x64, not ${String(architecture)}`)
+}
+
+if (import.meta.main) createApp().synth()

@@ -1,0 +1,90 @@
+/**
+ * A process that runs beside the stack (the MQTT adapter, the demo device): started from its TypeScript source, started again when it
+ * ends by itself, and asked to end by SIGTERM so that it can flush.
+ * @module
+ */
+import { spawn } from 'node:child_process'
+import { resolve } from 'node:path'
+import { pause } from '../../shared/aws/queues.ts'
+import { forwardLines } from './sandbox.ts'
+
+/** Loaded before the script: when this process is killed, the channel to it closes and the script is asked to end. */
+const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
+  "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM')); process.channel.unref()",
+)}`
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+/** How long it may flush before it is killed. */
+const GRACE_MS = 5_000
+const RESTART_MS = 500
+
+export interface Companion {
+  /** Of the process that runs now, if one does. */
+  readonly pid: number | undefined
+  /** Resolves when the process has ended, by itself within its grace or killed after it. */
+  stop(): Promise<void>
+}
+
+export interface CompanionOptions {
+  /** From the repository's root. */
+  readonly script: string
+  readonly args?: readonly string[]
+  readonly env: Readonly<Record<string, string>>
+  readonly onLine: (line: string) => void
+}
+
+export function startCompanion({ script, args = [], env, onLine }: CompanionOptions): Companion {
+  const stopping = new AbortController()
+  let pid: number | undefined
+  let end: () => void = () => {}
+
+  async function runOnce(): Promise<void> {
+    const child = spawn(process.execPath, ['--import', END_WITH_PARENT, script, ...args], {
+      cwd: ROOT,
+      env: { ...process.env, ...env },
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
+      // Ctrl-C goes to the whole group of a terminal; this process is to end in its turn, not with it.
+      detached: true,
+    })
+    forwardLines(child, onLine)
+    pid = child.pid
+    const exited = new Promise<void>((resolve) => {
+      child.once('exit', (code, signal) => {
+        if (!stopping.signal.aborted) onLine(`${script} ended: ${signal ?? `exit status ${code}`}`)
+        resolve()
+      })
+      child.once('error', (error) => {
+        onLine(`${script} could not be started: ${error.message}`)
+        resolve()
+      })
+    })
+    end = () => {
+      child.kill('SIGTERM')
+      const kill = setTimeout(() => child.kill('SIGKILL'), GRACE_MS)
+      void exited.then(() => clearTimeout(kill))
+    }
+    if (stopping.signal.aborted) end()
+    await exited
+    pid = undefined
+  }
+
+  async function supervise(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      await runOnce()
+      await pause(RESTART_MS, stopping.signal)
+    }
+  }
+
+  const supervision = supervise()
+  return {
+    get pid() {
+      return pid
+    },
+    stop() {
+      stopping.abort()
+      end()
+      return supervision
+    },
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * SQS, SNS and S3 (fauxqs) and DynamoDB (dynalite), in this process, on 127.0.0.1 only.
+ * @module
+ */
+import type { Server as HttpServer } from 'node:http'
+import { findPackageJSON } from 'node:module'
+import type { AddressInfo, Server } from 'node:net'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import dynalite from 'dynalite'
+import { type BuildAppOptions, buildApp } from 'fauxqs'
+import { REGION } from './template.ts'
+
+export interface Emulators {
+  /** SQS, SNS and S3. */
+  readonly endpoint: string
+  readonly dynamoEndpoint: string
+  stop(): Promise<void>
+}
+
+/** Starts both on ports of their own. With `dataDir` they keep what they are given there, else in memory. */
+export async function startEmulators(dataDir?: string): Promise<Emulators> {
+  const fauxqs = await startFauxqs(dataDir)
+  const dynamo = await startDynalite(dataDir)
+  return {
+    endpoint: fauxqs.endpoint,
+    dynamoEndpoint: dynamo.endpoint,
+    async stop() {
+      await fauxqs.close()
+      await dynamo.close()
+    },
+  }
+}
+
+type Stores = NonNullable<BuildAppOptions['stores']>
+
+/** A store of fauxqs' own that writes through to disk; absent from its public types. */
+interface Persistence {
+  readonly db?: { exec(sql: string): void }
+  loadSqsAndSns(sqs: Stores['sqsStore'], sns: Stores['snsStore']): void
+  loadS3(s3: Stores['s3Store']): void
+  close(): void
+}
+
+/**
+ * fauxqs' own `startFauxqs` binds 0.0.0.0, and `buildApp` alone neither persists nor lets the host of queue URLs be chosen,
+ * so the parts that `startFauxqs` is made of are put together here.
+ */
+async function startFauxqs(dataDir?: string) {
+  const [{ SqsStore }, { SnsStore }, { S3Store }] = await Promise.all([
+    fauxqsModule<{ SqsStore: new () => Stores['sqsStore'] }>('sqs/sqsStore.js'),
+    fauxqsModule<{ SnsStore: new () => Stores['snsStore'] }>('sns/snsStore.js'),
+    fauxqsModule<{ S3Store: new () => Stores['s3Store'] }>('s3/s3Store.js'),
+  ])
+  const stores: Stores = { sqsStore: new SqsStore(), snsStore: new SnsStore(), s3Store: new S3Store() }
+  // Queue URLs then name 127.0.0.1, not sqs.us-east-1.localhost, which not every machine resolves.
+  stores.sqsStore.host = ''
+  const persistence = dataDir === undefined ? [] : await persist(stores, dataDir)
+
+  const app = buildApp({ logger: false, defaultRegion: REGION, stores })
+  // A consumer that dies while it waits must not swallow the message that would have gone to it.
+  app.addHook('preSerialization', async (request, _reply, payload) => {
+    const handles = request.raw.socket.destroyed ? receiptHandles(payload) : []
+    const { QueueUrl } = (request.body ?? {}) as { QueueUrl?: string } // a ReceiveMessage, as it has handles
+    for (const handle of handles) stores.sqsStore.getQueue(QueueUrl!)!.changeVisibility(handle, 0)
+    return payload
+  })
+  const endpoint = await app.listen({ host: '127.0.0.1', port: 0 })
+  return {
+    endpoint,
+    async close() {
+      await app.close()
+      for (const store of persistence) store.close()
+    },
+  }
+}
+
+/** Queues and topics in SQLite, objects as files; loaded before they are wired in, as fauxqs does, so that loading writes nothing. */
+async function persist(stores: Stores, dataDir: string): Promise<readonly Persistence[]> {
+  const { PersistenceManager } = await fauxqsModule<{ PersistenceManager: new (dir: string) => Persistence }>(
+    'persistence.js',
+  )
+  const { FileS3Persistence } = await fauxqsModule<{ FileS3Persistence: new (dir: string) => Persistence }>(
+    's3/fileS3Persistence.js',
+  )
+  const queues = new PersistenceManager(join(dataDir, 'queues'))
+  const objects = new FileS3Persistence(join(dataDir, 'objects'))
+  // No fsync a message: the process may be killed and loses nothing, the machine's power may cost the last messages.
+  queues.db!.exec('PRAGMA synchronous = NORMAL')
+  queues.loadSqsAndSns(stores.sqsStore, stores.snsStore)
+  objects.loadS3(stores.s3Store)
+  for (const queue of stores.sqsStore.allQueues()) Object.assign(queue, { persistence: queues })
+  Object.assign(stores.sqsStore, { persistence: queues })
+  Object.assign(stores.snsStore, { persistence: queues })
+  Object.assign(stores.s3Store, { persistence: objects })
+  return [queues, objects]
+}
+
+/** fauxqs exports its entry point only; its other modules are reached by file. */
+async function fauxqsModule<T>(path: string): Promise<T> {
+  const manifest = pathToFileURL(findPackageJSON('fauxqs', import.meta.url)!)
+  return (await import(new URL(`dist/${path}`, manifest).href)) as T // the shapes that fauxqs 2.4 has there
+}
+
+function receiptHandles(payload: unknown): readonly string[] {
+  const { Messages = [] } = (payload ?? {}) as { Messages?: readonly { ReceiptHandle: string }[] } // SQS' own shape
+  return Messages.map((message) => message.ReceiptHandle)
+}
+
+async function startDynalite(dataDir?: string) {
+  const server = dynalite({ createTableMs: 0, ...(dataDir === undefined ? {} : { path: join(dataDir, 'tables') }) })
+  // dynalite throws, in this process, when a client dies in mid-request; that is the client's trouble.
+  server.on('request', (request) => request.removeAllListeners('error').on('error', () => {}))
+  const { port } = await listen(server, 0)
+  return {
+    endpoint: `http://127.0.0.1:${port}`,
+    close: () => closeServer(server),
+  }
+}
+
+/** Listens on 127.0.0.1; rejects with the system's own error (`EADDRINUSE`). */
+export function listen(
+  server: Pick<Server, 'listen' | 'address' | 'once' | 'off'>,
+  port: number,
+): Promise<AddressInfo> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, '127.0.0.1', () => {
+      server.off('error', reject)
+      resolve(server.address() as AddressInfo) // a TCP server's address
+    })
+  })
+}
+
+/** Closes a server and the idle connections that would keep it open. */
+export function closeServer(server: HttpServer): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve())
+    server.closeAllConnections()
+  })
+}

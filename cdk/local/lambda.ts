@@ -1,0 +1,100 @@
+/**
+ * A Lambda function: as many sandboxes as its concurrency allows, started when first needed and kept.
+ * @module
+ */
+import { FunctionError } from './runtime-api.ts'
+import { type FunctionSpec, type Sandbox, startSandbox } from './sandbox.ts'
+
+/** What AWS would bill, and how often a new sandbox was needed. */
+export interface FunctionStatistics {
+  invocations: number
+  errors: number
+  /** Whole milliseconds, each invocation rounded up, without init. */
+  billedMs: number
+  /** One entry a cold start, ms. */
+  initMs: number[]
+}
+
+export interface LambdaFunction {
+  readonly spec: FunctionSpec
+  readonly concurrency: number
+  readonly statistics: Readonly<FunctionStatistics>
+  /** Starts one sandbox ahead of the first event. Rejects with a FunctionError when the function cannot load. */
+  warm(): Promise<void>
+  /** The handler's answer (JSON); waits for a sandbox when all are busy. Rejects with a FunctionError. */
+  invoke(event: string): Promise<string>
+  stop(): Promise<void>
+}
+
+export function lambdaFunction(spec: FunctionSpec, concurrency: number, log: (line: string) => void): LambdaFunction {
+  const statistics: FunctionStatistics = { invocations: 0, errors: 0, billedMs: 0, initMs: [] }
+  const idle: Sandbox[] = []
+  const busy = new Set<Sandbox>()
+  const waiters: (() => void)[] = []
+  let taken = 0
+
+  async function start(): Promise<Sandbox> {
+    const sandbox = await startSandbox(spec, log)
+    statistics.initMs.push(sandbox.initMs)
+    log(`cold start in ${Math.round(sandbox.initMs)} ms, ${spec.memoryMb} MB`)
+    return sandbox
+  }
+
+  /** Takes one of `concurrency` places; with it comes the right to one sandbox. */
+  async function takePlace(): Promise<void> {
+    if (taken < concurrency) taken++
+    else await new Promise<void>((resolve) => waiters.push(resolve))
+  }
+
+  function leavePlace(): void {
+    const next = waiters.shift()
+    if (next) next()
+    else taken--
+  }
+
+  /** A sandbox that waits, else a new one. Those that died while they waited are dropped. */
+  async function takeSandbox(): Promise<Sandbox> {
+    for (let sandbox = idle.pop(); sandbox !== undefined; sandbox = idle.pop()) {
+      if (sandbox.alive) return sandbox
+      await sandbox.stop()
+    }
+    return start()
+  }
+
+  async function invoke(event: string): Promise<string> {
+    await takePlace()
+    try {
+      statistics.invocations++
+      const sandbox = await takeSandbox()
+      busy.add(sandbox)
+      const startedAt = performance.now()
+      try {
+        return await sandbox.invoke(event)
+      } finally {
+        statistics.billedMs += Math.ceil(performance.now() - startedAt)
+        busy.delete(sandbox)
+        if (sandbox.alive) idle.push(sandbox)
+        else await sandbox.stop()
+      }
+    } catch (error) {
+      statistics.errors++
+      if (error instanceof FunctionError) log(`invocation failed: ${error.type}`)
+      throw error
+    } finally {
+      leavePlace()
+    }
+  }
+
+  return {
+    spec,
+    concurrency,
+    statistics,
+    async warm() {
+      idle.push(await start())
+    },
+    invoke,
+    async stop() {
+      await Promise.all([...idle, ...busy].map((sandbox) => sandbox.stop()))
+    },
+  }
+}

@@ -1,0 +1,126 @@
+/**
+ * `npm start`: the whole stack on this machine, with a demo device, until Ctrl-C.
+ * @module
+ */
+import { createWriteStream, existsSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { STACK_NAME } from '../stack-name.ts'
+import { type Companion, startCompanion } from './companion.ts'
+import { type LocalStack, startLocalStack } from './stack.ts'
+
+const DEMO_DEVICE = 'functions/cli/demo-device.ts'
+const ROOT = resolve(import.meta.dirname, '../..')
+
+/** A second Ctrl-C within this time is the same one: npm passes on what the terminal has already sent. */
+const SAME_SIGNAL_MS = 1_000
+
+interface Options {
+  readonly port: number
+  readonly mqttPort: number
+  readonly broker?: string
+  readonly data: string
+  readonly demo: boolean
+  readonly fresh?: boolean
+}
+
+const command = new Command('npm start --')
+  .description('The whole stack on this machine: API, broker, queues, functions and a demo device.')
+  .option('--port <port>', 'HTTP API', parsePort, 8080)
+  .option('--mqtt-port <port>', 'embedded MQTT broker', parsePort, 1883)
+  .option('--broker <url>', 'use this MQTT broker instead of the embedded one')
+  .option('--data <dir>', 'where queues, waveforms, results and the journal are kept', '.local')
+  .option('--no-demo', 'without the demo device')
+  .option('--fresh', 'forget what an earlier run kept')
+  .parse()
+
+await main(command.opts<Options>()).catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error)
+  process.exit(1)
+})
+
+async function main({ port, mqttPort, broker, data, demo, fresh }: Options): Promise<void> {
+  const dataDir = resolve(data)
+  const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal']
+  if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
+  await mkdir(dataDir, { recursive: true })
+  const logFile = createWriteStream(join(dataDir, 'stack.log'))
+  const log = (source: string, line: string) => {
+    logFile.write(`${new Date().toISOString()} ${source} ${line}\n`)
+    if (isForTheTerminal(line)) console.log(`${source}: ${line}`)
+  }
+
+  let stack: LocalStack | undefined
+  let demoDevice: Companion | undefined
+  const interrupted = onInterrupt()
+  stack = await startLocalStack({
+    apiPort: port,
+    mqttPort,
+    ...(broker === undefined ? {} : { broker }),
+    dataDir,
+    log,
+  })
+  await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: stack.outputs }, null, 2)}\n`)
+  console.log(addresses(stack, dataDir))
+  if (demo && existsSync(join(ROOT, DEMO_DEVICE))) {
+    demoDevice = startCompanion({
+      script: DEMO_DEVICE,
+      args: ['--to', stack.mqttUrl],
+      env: {},
+      onLine: (line) => console.log(line),
+    })
+  }
+
+  await interrupted
+  console.log('stopping…')
+  await demoDevice?.stop()
+  await stack.stop()
+  process.exit(0)
+}
+
+/** Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. */
+function onInterrupt(): Promise<void> {
+  return new Promise((resolve) => {
+    let firstAt: number | undefined
+    const interrupt = () => {
+      if (firstAt === undefined) {
+        firstAt = performance.now()
+        resolve()
+      } else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1)
+    }
+    process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+  })
+}
+
+/** Functions log JSON; of that only trouble is worth a line here. What is no JSON comes from the stack itself, or is a crash. */
+function isForTheTerminal(line: string): boolean {
+  return !line.startsWith('{') || /"level":"(WARN|ERROR|CRITICAL)"/.test(line)
+}
+
+function addresses(stack: LocalStack, dataDir: string): string {
+  const rows = [
+    ['API', stack.apiUrl, 'ECGs at /v1/ecgs'],
+    ['MQTT', stack.mqttUrl, 'frames to ecg/v1/local/{device}/frames'],
+    ['SQS, SNS, S3', stack.env.AWS_ENDPOINT_URL_SQS!, 'fauxqs'],
+    ['DynamoDB', stack.env.AWS_ENDPOINT_URL_DYNAMODB!, 'dynalite'],
+    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'],
+  ] as const
+  const width = Math.max(...rows.map(([, address]) => address.length))
+  const table = rows.map(([name, address, note]) => `  ${name.padEnd(14)}${address.padEnd(width + 2)}${note}`)
+  return [
+    '',
+    'CardiacNets Edge is running. Investigational, not a medical device.',
+    '',
+    ...table,
+    '',
+    'Ctrl-C stops it.',
+    '',
+  ].join('\n')
+}
+
+function parsePort(text: string): number {
+  const port = Number(text)
+  if (Number.isInteger(port) && port >= 0 && port < 65_536) return port
+  throw new InvalidArgumentError('a port is a number from 0 to 65535')
+}

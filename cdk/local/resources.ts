@@ -1,0 +1,334 @@
+/**
+ * Turns a template's resources into what the local stack runs: queues, topics and buckets in fauxqs, tables in dynalite, and plans for
+ * functions, event source mappings and routes. Anything it does not know is an error that names it.
+ * @module
+ */
+import { join } from 'node:path'
+import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
+import { CreateQueueCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { Emulators } from './emulators.ts'
+import type { EventSourceMapping } from './event-source.ts'
+import type { Route } from './http-api.ts'
+import { type FunctionSpec, functionArn } from './sandbox.ts'
+import { ACCOUNT, REGION, type Resolved, resolveIntrinsics, type Template, type TemplateResource } from './template.ts'
+
+/** Environment that points any AWS SDK at the emulators. */
+export function emulatorEnvironment(emulators: Emulators): Readonly<Record<string, string>> {
+  return {
+    AWS_ENDPOINT_URL_SQS: emulators.endpoint,
+    AWS_ENDPOINT_URL_SNS: emulators.endpoint,
+    AWS_ENDPOINT_URL_S3: emulators.endpoint,
+    AWS_ENDPOINT_URL_DYNAMODB: emulators.dynamoEndpoint,
+    AWS_REGION: REGION,
+    AWS_ACCESS_KEY_ID: 'local',
+    AWS_SECRET_ACCESS_KEY: 'local',
+  }
+}
+
+/** What came of a template. Names are the last part of a resource's construct path: `intake`, `intake-dlq`, `results`. */
+export interface Deployment {
+  readonly queueUrls: Readonly<Record<string, string>>
+  readonly tableNames: readonly string[]
+  readonly bucketNames: readonly string[]
+  readonly functions: readonly FunctionSpec[]
+  readonly mappings: readonly EventSourceMapping[]
+  readonly routes: readonly Route[]
+  /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
+  readonly outputs: Readonly<Record<string, string>>
+}
+
+/** Where a template's resources go. */
+export interface Place {
+  readonly emulators: Emulators
+  /** The cloud assembly, which holds the functions' bundles. */
+  readonly assemblyDir: string
+  readonly apiUrl: string
+}
+
+/** Resource types that need nothing on one machine, and why. */
+const SKIPPED: Readonly<Record<string, string>> = {
+  'AWS::IAM::Role': 'nothing checks permissions here',
+  'AWS::IAM::Policy': 'nothing checks permissions here',
+  'AWS::Lambda::Permission': 'nothing checks permissions here',
+  'AWS::SQS::QueuePolicy': 'nothing checks permissions here',
+  'AWS::SNS::TopicPolicy': 'nothing checks permissions here',
+  'AWS::S3::BucketPolicy': 'nothing checks permissions here',
+  'AWS::Logs::LogGroup': 'functions log to this process',
+  'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
+}
+
+/** The stack's resources, made or found again where the emulators kept them. */
+export async function deploy(template: Template, place: Place): Promise<Deployment> {
+  const plan = newPlan(place)
+  const made = new Map<string, Promise<Resolved>>()
+
+  /** Makes a resource once, and before it whatever its properties refer to. */
+  function lookup(logicalId: string): Promise<Resolved> {
+    const known = made.get(logicalId)
+    if (known !== undefined) return known
+    const resource = template.Resources[logicalId]
+    if (resource === undefined) throw new Error(`the template refers to ${logicalId}, which it does not have`)
+    const making = make(logicalId, resource)
+    made.set(logicalId, making)
+    return making
+  }
+
+  async function make(logicalId: string, resource: TemplateResource): Promise<Resolved> {
+    if (resource.Type in SKIPPED) return { ref: logicalId, attributes: { Arn: `arn:local:${logicalId}` } }
+    const maker = MAKERS[resource.Type]
+    if (maker === undefined) {
+      throw new Error(`the local stack does not support ${resource.Type} (${logicalId}); see cdk/README.md`)
+    }
+    const properties = (await resolveIntrinsics(resource.Properties ?? {}, lookup)) as Properties // an object stays one
+    const allowed = new Set([...maker.uses, ...Object.keys(maker.ignores)])
+    const unknown = Object.keys(properties).find((name) => !allowed.has(name))
+    if (unknown !== undefined) {
+      throw new Error(
+        `the local stack does not support ${unknown} of ${resource.Type} (${logicalId}); see cdk/README.md`,
+      )
+    }
+    return maker.make(nameOf(logicalId, resource), properties, plan)
+  }
+
+  await Promise.all(Object.keys(template.Resources).map(lookup))
+  for (const [name, { Value }] of Object.entries(template.Outputs ?? {})) {
+    plan.outputs[name] = String(await resolveIntrinsics(Value, lookup))
+  }
+  for (const client of Object.values(plan.clients)) client.destroy()
+  return plan
+}
+
+/** The last part of the construct path that means something: `CardiacNets/Intake/intake-dlq/Resource` → `intake-dlq`. */
+function nameOf(logicalId: string, resource: TemplateResource): string {
+  const path = resource.Metadata?.['aws:cdk:path']
+  const parts = typeof path === 'string' ? path.split('/').filter((part) => part !== 'Resource') : []
+  return parts.at(-1) ?? logicalId
+}
+
+type Properties = Readonly<Record<string, unknown>>
+
+interface Plan extends Deployment, Place {
+  readonly queueUrls: Record<string, string>
+  readonly tableNames: string[]
+  readonly bucketNames: string[]
+  readonly functions: FunctionSpec[]
+  readonly mappings: EventSourceMapping[]
+  readonly routes: Route[]
+  readonly outputs: Record<string, string>
+  readonly clients: ReturnType<typeof newClients>
+}
+
+function newPlan(place: Place): Plan {
+  return {
+    ...place,
+    queueUrls: {},
+    tableNames: [],
+    bucketNames: [],
+    functions: [],
+    mappings: [],
+    routes: [],
+    outputs: {},
+    clients: newClients(place.emulators),
+  }
+}
+
+/** What any AWS client needs to talk to an emulator. */
+export function clientOptions(endpoint: string) {
+  return { endpoint, region: REGION, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+}
+
+function newClients({ endpoint, dynamoEndpoint }: Emulators) {
+  return {
+    sqs: new SQSClient(clientOptions(endpoint)),
+    sns: new SNSClient(clientOptions(endpoint)),
+    s3: new S3Client(clientOptions(endpoint)),
+    dynamo: new DynamoDBClient(clientOptions(dynamoEndpoint)),
+  }
+}
+
+/** How one resource type is made. A property that is neither used nor knowingly ignored is an error. */
+interface Maker {
+  readonly uses: readonly string[]
+  /** Property → why it does not matter here. */
+  readonly ignores: Readonly<Record<string, string>>
+  make(name: string, properties: Properties, plan: Plan): Promise<Resolved>
+}
+
+const AT_REST = 'nothing is encrypted at rest here'
+const TAGS = { Tags: 'tags mean nothing here' }
+
+const QUEUE_ATTRIBUTES = [
+  'DelaySeconds',
+  'MaximumMessageSize',
+  'MessageRetentionPeriod',
+  'ReceiveMessageWaitTimeSeconds',
+  'RedrivePolicy',
+  'VisibilityTimeout',
+]
+
+const MAKERS: Readonly<Record<string, Maker>> = {
+  'AWS::SQS::Queue': {
+    uses: QUEUE_ATTRIBUTES,
+    ignores: { SqsManagedSseEnabled: AT_REST, ...TAGS },
+    async make(name, properties, { clients, emulators, queueUrls }) {
+      const attributes = Object.entries(properties)
+        .filter(([key]) => QUEUE_ATTRIBUTES.includes(key))
+        .map(([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)])
+      // The name alone finds a queue that was kept, whatever the template then said of it.
+      await clients.sqs.send(new CreateQueueCommand({ QueueName: name }))
+      const url = `${emulators.endpoint}/${ACCOUNT}/${name}`
+      await clients.sqs.send(
+        new SetQueueAttributesCommand({ QueueUrl: url, Attributes: Object.fromEntries(attributes) }),
+      )
+      queueUrls[name] = url
+      return { ref: url, attributes: { Arn: `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`, QueueName: name } }
+    },
+  },
+
+  'AWS::SNS::Topic': {
+    uses: [],
+    ignores: { KmsMasterKeyId: AT_REST, ...TAGS },
+    async make(name, _properties, { clients }) {
+      const { TopicArn } = await clients.sns.send(new CreateTopicCommand({ Name: name }))
+      return { ref: TopicArn!, attributes: { TopicName: name } }
+    },
+  },
+
+  'AWS::SNS::Subscription': {
+    uses: ['Endpoint', 'FilterPolicy', 'FilterPolicyScope', 'Protocol', 'RawMessageDelivery', 'TopicArn'],
+    ignores: {},
+    async make(name, { TopicArn, Protocol, Endpoint, ...attributes }, { clients }) {
+      if (Protocol !== 'sqs') throw new Error(`the local stack delivers to sqs only, not to ${Protocol}`)
+      const Attributes = Object.fromEntries(
+        Object.entries(attributes).map(([key, value]) => [
+          key,
+          typeof value === 'object' ? JSON.stringify(value) : String(value),
+        ]),
+      )
+      const subscription = { TopicArn: String(TopicArn), Protocol, Endpoint: String(Endpoint), Attributes }
+      const { SubscriptionArn } = await clients.sns.send(new SubscribeCommand(subscription))
+      return { ref: SubscriptionArn ?? name, attributes: {} }
+    },
+  },
+
+  'AWS::S3::Bucket': {
+    uses: [],
+    ignores: {
+      BucketEncryption: AT_REST,
+      LifecycleConfiguration: 'nothing expires here',
+      PublicAccessBlockConfiguration: 'only this machine reaches it',
+      VersioningConfiguration: 'only the last version is kept here',
+      ...TAGS,
+    },
+    async make(name, _properties, { clients, bucketNames }) {
+      await clients.s3.send(new CreateBucketCommand({ Bucket: name }))
+      bucketNames.push(name)
+      return { ref: name, attributes: { Arn: `arn:aws:s3:::${name}` } }
+    },
+  },
+
+  'AWS::DynamoDB::Table': {
+    uses: ['AttributeDefinitions', 'BillingMode', 'GlobalSecondaryIndexes', 'KeySchema'],
+    ignores: { PointInTimeRecoverySpecification: 'nothing is backed up here', ...TAGS },
+    async make(name, properties, { clients, tableNames }) {
+      const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties
+      const table = { TableName: name, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema }
+      try {
+        await clients.dynamo.send(new CreateTableCommand(table as CreateTableCommandInput)) // CloudFormation's words are the API's
+      } catch (error) {
+        // A table that was kept is used as it is.
+        if (!(error instanceof Error) || error.name !== 'ResourceInUseException') throw error
+      }
+      tableNames.push(name)
+      return { ref: name, attributes: { Arn: `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}` } }
+    },
+  },
+
+  'AWS::Lambda::Function': {
+    uses: ['Code', 'Environment', 'Handler', 'MemorySize', 'Runtime', 'Timeout'],
+    ignores: {
+      Architectures: 'the bundle is built for this machine',
+      LoggingConfig: 'functions log to this process',
+      Role: 'nothing checks permissions here',
+      ...TAGS,
+    },
+    async make(name, properties, { functions, assemblyDir, emulators }) {
+      const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
+      if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
+      const { S3Key } = properties.Code as { S3Key?: string } // CDK gives every asset so
+      const { Variables = {} } = (properties.Environment ?? {}) as { Variables?: Readonly<Record<string, string>> }
+      functions.push({
+        name,
+        folder: join(assemblyDir, `asset.${String(S3Key).replace(/\.zip$/, '')}`),
+        handler: String(Handler),
+        timeoutMs: Number(Timeout) * 1000,
+        memoryMb: Number(MemorySize),
+        environment: { ...emulatorEnvironment(emulators), ...Variables },
+      })
+      return { ref: name, attributes: { Arn: functionArn(name) } }
+    },
+  },
+
+  'AWS::Lambda::EventSourceMapping': {
+    uses: [
+      'BatchSize',
+      'EventSourceArn',
+      'FunctionName',
+      'FunctionResponseTypes',
+      'MaximumBatchingWindowInSeconds',
+      'ScalingConfig',
+    ],
+    ignores: TAGS,
+    async make(name, properties, { mappings, emulators }) {
+      const { BatchSize = 10, MaximumBatchingWindowInSeconds = 0, FunctionResponseTypes = [] } = properties
+      const { MaximumConcurrency = Number.POSITIVE_INFINITY } = (properties.ScalingConfig ?? {}) as {
+        MaximumConcurrency?: number
+      }
+      const queueArn = String(properties.EventSourceArn)
+      if (!queueArn.startsWith('arn:aws:sqs:')) throw new Error(`the local stack polls SQS only, not ${queueArn}`)
+      mappings.push({
+        queueArn,
+        queueUrl: `${emulators.endpoint}/${ACCOUNT}/${queueArn.split(':').at(-1)}`,
+        functionName: String(properties.FunctionName),
+        batchSize: Number(BatchSize),
+        batchingWindowMs: Number(MaximumBatchingWindowInSeconds) * 1000,
+        reportsItemFailures: (FunctionResponseTypes as readonly string[]).includes('ReportBatchItemFailures'),
+        maximumConcurrency: MaximumConcurrency,
+      })
+      return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::ApiGatewayV2::Api': {
+    uses: ['ProtocolType'],
+    ignores: { Name: 'it has an address instead', ...TAGS },
+    async make(name, { ProtocolType }, { apiUrl }) {
+      if (ProtocolType !== 'HTTP')
+        throw new Error(`the local stack serves HTTP APIs only, not ${ProtocolType} (${name})`)
+      return { ref: name, attributes: { ApiEndpoint: apiUrl } }
+    },
+  },
+
+  'AWS::ApiGatewayV2::Integration': {
+    uses: ['IntegrationType', 'IntegrationUri', 'PayloadFormatVersion'],
+    ignores: { ApiId: 'there is one API' },
+    async make(name, { IntegrationType, IntegrationUri, PayloadFormatVersion }) {
+      if (IntegrationType !== 'AWS_PROXY' || PayloadFormatVersion !== '2.0') {
+        throw new Error(`the local stack knows AWS_PROXY with payload format 2.0 only (${name})`)
+      }
+      return { ref: String(IntegrationUri), attributes: {} }
+    },
+  },
+
+  'AWS::ApiGatewayV2::Route': {
+    uses: ['RouteKey', 'Target'],
+    ignores: { ApiId: 'there is one API', AuthorizationType: 'the local API is open, on 127.0.0.1 only' },
+    async make(name, { RouteKey, Target }, { routes }) {
+      const functionName = String(Target).split(':').at(-1)!
+      routes.push({ routeKey: String(RouteKey), functionName })
+      return { ref: name, attributes: {} }
+    },
+  },
+}

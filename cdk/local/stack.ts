@@ -1,0 +1,214 @@
+/**
+ * The synthesized template on one machine: its queues, topic and bucket in fauxqs, its table in dynalite, its Lambdas' bundles in child
+ * processes, its HTTP API and an MQTT broker on 127.0.0.1, and the MQTT adapter beside them.
+ * @module
+ */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { createServer, type RequestListener } from 'node:http'
+import { availableParallelism, tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { SQSClient } from '@aws-sdk/client-sqs'
+import { STACK_NAME } from '../stack-name.ts'
+import { type Broker, startBroker } from './broker.ts'
+import { type Companion, startCompanion } from './companion.ts'
+import { closeServer, listen, startEmulators } from './emulators.ts'
+import { type EventSource, startEventSource } from './event-source.ts'
+import { httpApi } from './http-api.ts'
+import { type LambdaFunction, lambdaFunction } from './lambda.ts'
+import { clientOptions, deploy, emulatorEnvironment } from './resources.ts'
+import type { Template } from './template.ts'
+
+export interface LocalStackOptions {
+  /** 0 takes any free port. */
+  readonly apiPort?: number
+  /** Port of the embedded broker; 0 takes any free one. */
+  readonly mqttPort?: number
+  /** URL of another broker, instead of the embedded one. */
+  readonly broker?: string
+  /** Keeps queues, objects, results and the adapter's journal here; nothing outlives the stack when absent. */
+  readonly dataDir?: string
+  /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
+  readonly concurrency?: number
+  /** Without the MQTT adapter, `streams/mqtt`. */
+  readonly withoutAdapter?: boolean
+  /** A cloud assembly with this stack's template, instead of building and synthesizing one. */
+  readonly assemblyDir?: string
+  /** Every line that a function, the adapter or the stack itself says. */
+  readonly log?: (source: string, line: string) => void
+}
+
+export interface LocalStack {
+  readonly apiUrl: string
+  readonly mqttUrl: string
+  /** By name: `intake`, `intake-dlq`, `screening`, … */
+  readonly queueUrls: Readonly<Record<string, string>>
+  readonly tableName: string
+  readonly bucketName: string
+  /** The stack's outputs, as `cdk deploy --outputs-file` would write them. */
+  readonly outputs: Readonly<Record<string, string>>
+  /** Environment that points an AWS SDK at this stack. */
+  readonly env: Readonly<Record<string, string>>
+  /** By name: `preprocess`, `screen`, `api`. */
+  readonly functions: Readonly<Record<string, LambdaFunction>>
+  /** Process id of the MQTT adapter; another one after it was killed and came back. */
+  readonly adapterPid: number | undefined
+  /** In order: the adapter flushes, functions finish what they hold, then the servers close. */
+  stop(): Promise<void>
+}
+
+/** A port that something else listens on. */
+export class PortTakenError extends Error {
+  constructor(what: string, port: number, option: string) {
+    super(`port ${port} (${what}) is taken: stop what listens there, or pass ${option} with another`)
+    this.name = 'PortTakenError'
+  }
+}
+
+/**
+ * @throws PortTakenError before anything else is started
+ * @throws FunctionError when a function cannot load: a broken model bundle shows here, not with the first ECG
+ * @example
+ * const stack = await startLocalStack({})
+ * await fetch(`${stack.apiUrl}/healthz`)
+ * await stack.stop()
+ */
+export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
+  const log = options.log ?? (() => {})
+  const undo: (() => Promise<unknown>)[] = []
+  const stop = async () => {
+    for (const step of undo.splice(0).reverse()) await step()
+  }
+  try {
+    return await start()
+  } catch (error) {
+    await stop()
+    throw error
+  }
+
+  async function start(): Promise<LocalStack> {
+    // Ports first: a taken one shows at once.
+    const api = await startApiServer(options.apiPort ?? 0)
+    undo.push(api.close)
+    let broker: Broker | undefined
+    if (options.broker === undefined) {
+      broker = await claimPort('MQTT', '--mqtt-port', options.mqttPort ?? 0, startBroker)
+      undo.push(broker.stop)
+    }
+    const mqttUrl = broker?.url ?? options.broker!
+
+    const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cardiacnets-')))
+    if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
+    const emulators = await startEmulators(options.dataDir)
+    undo.push(emulators.stop)
+    const assemblyDir = options.assemblyDir ?? (await synthesize(join(folder, 'cdk.out')))
+    const template = await readTemplate(assemblyDir)
+    const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url })
+    const env = emulatorEnvironment(emulators)
+
+    const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
+    const functions = Object.fromEntries(
+      deployment.functions.map((spec) => {
+        const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
+        return [spec.name, lambdaFunction(spec, concurrency, (line) => log(spec.name, line))]
+      }),
+    )
+    undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
+    await Promise.all(Object.values(functions).map((fn) => fn.warm()))
+
+    const sqs = new SQSClient({ ...clientOptions(emulators.endpoint), md5: false })
+    undo.push(async () => sqs.destroy())
+    const sources: EventSource[] = deployment.mappings.map((mapping) =>
+      startEventSource(sqs, mapping, functions[mapping.functionName]!, (line) => log('stack', line)),
+    )
+    undo.push(() => Promise.all(sources.map((source) => source.stop())))
+    api.open(httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event)))
+    undo.push(api.shut)
+
+    let adapter: Companion | undefined
+    if (!options.withoutAdapter) {
+      const subscribed = broker?.subscribed('/frames')
+      adapter = startCompanion({
+        script: 'streams/mqtt/main.ts',
+        env: {
+          ...env,
+          MQTT_URL: mqttUrl,
+          // The embedded broker, aedes, speaks 3.1.1 only.
+          ...(broker === undefined ? {} : { MQTT_VERSION: '4' }),
+          INTAKE_QUEUE_URL: deployment.queueUrls.intake!,
+          INTAKE_DLQ_URL: deployment.queueUrls['intake-dlq']!,
+          RESULTS_MQTT_QUEUE_URL: deployment.queueUrls['results-mqtt']!,
+          RAW_BUCKET: deployment.bucketNames[0]!,
+          JOURNAL_PATH: join(folder, 'journal.db'),
+        },
+        onLine: (line) => log('adapter', line),
+      })
+      undo.push(adapter.stop)
+      await subscribed
+    }
+
+    return {
+      apiUrl: api.url,
+      mqttUrl,
+      queueUrls: deployment.queueUrls,
+      tableName: deployment.tableNames[0]!,
+      bucketName: deployment.bucketNames[0]!,
+      outputs: deployment.outputs,
+      env,
+      functions,
+      get adapterPid() {
+        return adapter?.pid
+      },
+      stop,
+    }
+  }
+}
+
+/** Builds the functions for this machine and synthesizes the stack into `folder`. In a process of its own: CDK takes 300 MB. */
+async function synthesize(folder: string): Promise<string> {
+  await rm(folder, { recursive: true, force: true })
+  const script = join(import.meta.dirname, '../synth.ts')
+  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', folder])
+  return folder
+}
+
+async function readTemplate(assemblyDir: string): Promise<Template> {
+  const text = await readFile(join(assemblyDir, `${STACK_NAME}.template.json`), 'utf8')
+  return JSON.parse(text) as Template // written by CDK
+}
+
+/** The API's server; says 503 until it is given its routes. */
+async function startApiServer(port: number) {
+  const unavailable: RequestListener = (_request, response) => {
+    response.writeHead(503, { 'content-type': 'application/json' }).end('{"message":"Service Unavailable"}')
+  }
+  let serve = unavailable
+  const server = createServer((request, response) => serve(request, response))
+  const address = await claimPort('API', '--port', port, (free) => listen(server, free))
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    open: (listener: RequestListener) => {
+      serve = listener
+    },
+    shut: async () => {
+      serve = unavailable
+    },
+    close: () => closeServer(server),
+  }
+}
+
+/** Starts a server; a port that something else has is said in words. */
+async function claimPort<T>(
+  what: string,
+  option: string,
+  port: number,
+  start: (port: number) => Promise<T>,
+): Promise<T> {
+  try {
+    return await start(port)
+  } catch (error) {
+    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
+    throw isTaken ? new PortTakenError(what, port, option) : error
+  }
+}

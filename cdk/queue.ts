@@ -1,0 +1,36 @@
+/**
+ * A queue never stands without its dead-letter queue.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import type * as lambda from 'aws-cdk-lib/aws-lambda'
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
+import * as sqs from 'aws-cdk-lib/aws-sqs'
+import type { Construct } from 'constructs'
+
+export interface QueueWithDlq {
+  readonly queue: sqs.Queue
+  readonly dlq: sqs.Queue
+}
+
+/** Six tries of a function with a timeout of 30 s, as AWS advises; also how long a failed message waits for its next try. */
+const VISIBILITY = Duration.seconds(180)
+
+/** `id` and `{id}-dlq`. What fails five times moves to the DLQ, and stays there for 14 days. */
+export function queueWithDlq(scope: Construct, id: string, visibilityTimeout: Duration = VISIBILITY): QueueWithDlq {
+  const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true }
+  const dlq = new sqs.Queue(scope, `${id}-dlq`, { ...common, retentionPeriod: Duration.days(14) })
+  const queue = new sqs.Queue(scope, id, {
+    ...common,
+    visibilityTimeout,
+    retentionPeriod: Duration.days(4),
+    receiveMessageWaitTime: Duration.seconds(20),
+    deadLetterQueue: { queue: dlq, maxReceiveCount: 5 },
+  })
+  return { queue, dlq }
+}
+
+/** Feeds a function: no batching window (latency first), failures reported message by message. */
+export function consume(fn: lambda.Function, queue: sqs.Queue): void {
+  fn.addEventSource(new SqsEventSource(queue, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency: 50 }))
+}

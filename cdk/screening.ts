@@ -1,0 +1,49 @@
+/**
+ * Clean windows in, stored and published results out.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { consume, queueWithDlq } from './queue.ts'
+import type { Results } from './results.ts'
+import type { Storage } from './storage.ts'
+
+export interface ScreeningProps {
+  readonly defaults: FunctionDefaults
+  readonly storage: Storage
+  readonly results: Results
+}
+
+export class Screening extends Construct {
+  readonly queue: sqs.Queue
+  readonly dlq: sqs.Queue
+
+  constructor(scope: Construct, id: string, { defaults, storage, results }: ScreeningProps) {
+    super(scope, id)
+    const { queue, dlq } = queueWithDlq(this, 'screening')
+    this.queue = queue
+    this.dlq = dlq
+
+    const screen = lambdaFunction(this, defaults, {
+      name: 'screen',
+      // One whole vCPU: the model runs on one thread.
+      memoryMb: 1769,
+      timeout: Duration.seconds(30),
+      environment: {
+        SCREENING_DLQ_URL: dlq.queueUrl,
+        RAW_BUCKET: storage.bucket.bucketName,
+        RESULTS_TABLE: storage.table.tableName,
+        RESULTS_TOPIC_ARN: results.topic.topicArn,
+        // From the function's own folder, which is its working directory.
+        MODEL_DIR: 'model',
+      },
+    })
+    consume(screen, queue)
+    dlq.grantSendMessages(screen)
+    storage.grantGet(screen, 'clean/')
+    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem')
+    results.topic.grantPublish(screen)
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * The whole stack, put together from its capabilities.
+ * @module
+ */
+import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
+import type { Construct } from 'constructs'
+import { Api } from './api.ts'
+import { Intake } from './intake.ts'
+import type { FunctionDefaults } from './lambda-function.ts'
+import { Results } from './results.ts'
+import { Screening } from './screening.ts'
+import { Storage } from './storage.ts'
+
+export interface CardiacNetsProps extends StackProps {
+  readonly defaults: FunctionDefaults
+  /** The one tenant whose ECGs the API shows, until tokens say whose. */
+  readonly tenant: string
+}
+
+export class CardiacNetsStack extends Stack {
+  constructor(scope: Construct, id: string, props: CardiacNetsProps) {
+    super(scope, id, props)
+    const { defaults } = props
+    const storage = new Storage(this, 'Storage')
+    const results = new Results(this, 'Results')
+    const screening = new Screening(this, 'Screening', { defaults, storage, results })
+    const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
+    const api = new Api(this, 'Api', { defaults, storage, tenant: props.tenant })
+    Tags.of(this).add('project', 'cardiacnets-edge')
+
+    // What the adapter, the CLI and an operator need to know.
+    const outputs: Readonly<Record<string, string>> = {
+      ApiUrl: api.url,
+      RawBucket: storage.bucket.bucketName,
+      ResultsTable: storage.table.tableName,
+      ResultsTopicArn: results.topic.topicArn,
+      IntakeQueueUrl: intake.queue.queueUrl,
+      IntakeDlqUrl: intake.dlq.queueUrl,
+      ScreeningQueueUrl: screening.queue.queueUrl,
+      ScreeningDlqUrl: screening.dlq.queueUrl,
+      ResultsMqttQueueUrl: results.mqtt.queue.queueUrl,
+      ResultsMqttDlqUrl: results.mqtt.dlq.queueUrl,
+      ResultsFhirQueueUrl: results.fhir.queue.queueUrl,
+      ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
+    }
+    for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
+  }
+}

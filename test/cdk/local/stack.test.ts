@@ -1,0 +1,197 @@
+import { mkdtemp } from 'node:fs/promises'
+import { createServer, request } from 'node:http'
+import { connect } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb'
+import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
+import { ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { createApp } from '../../../cdk/app.ts'
+import { listen } from '../../../cdk/local/emulators.ts'
+import { clientOptions } from '../../../cdk/local/resources.ts'
+import { startLocalStack } from '../../../cdk/local/stack.ts'
+import { functionFolder, startSmallStack } from '../helpers/assembly.ts'
+
+/** The product's own template, with functions that do nothing. */
+let assemblyDir: string
+
+beforeAll(async () => {
+  const folder = await functionFolder(`export const handler = async ({ rawPath }) => ({ path: rawPath })`)
+  assemblyDir = await mkdtemp(join(tmpdir(), 'cdk-'))
+  createApp({
+    outdir: assemblyDir,
+    target: 'linux-x64',
+    bundles: { preprocess: folder, screen: folder, api: folder },
+  }).synth()
+})
+
+function clients(env: Readonly<Record<string, string>>) {
+  const options = clientOptions(env.AWS_ENDPOINT_URL_SQS!)
+  return {
+    sqs: new SQSClient(options),
+    sns: new SNSClient(options),
+    s3: new S3Client(options),
+    dynamo: new DynamoDBClient(clientOptions(env.AWS_ENDPOINT_URL_DYNAMODB!)),
+  }
+}
+
+describe('the local stack', () => {
+  it('makes what the template says, and says where it is', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+
+    expect(Object.keys(stack.queueUrls).sort()).toEqual([
+      'intake',
+      'intake-dlq',
+      'results-fhir',
+      'results-fhir-dlq',
+      'results-mqtt',
+      'results-mqtt-dlq',
+      'screening',
+      'screening-dlq',
+    ])
+    expect(stack).toMatchObject({ bucketName: 'raw', tableName: 'results' })
+    expect(stack.outputs).toMatchObject({ ApiUrl: stack.apiUrl, IntakeDlqUrl: stack.queueUrls['intake-dlq'] })
+    expect(Object.keys(stack.functions).sort()).toEqual(['api', 'preprocess', 'screen'])
+  })
+
+  it('answers over HTTP through the API’s Lambda', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+
+    const response = await fetch(`${stack.apiUrl}/v1/ecgs`)
+
+    expect(await response.json()).toEqual({ path: '/v1/ecgs' })
+  })
+
+  it('delivers a published result to both queues, letter for letter', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+    const { sns, sqs } = clients(stack.env)
+    const message = '{"result":"{\\"a\\": 1}"}'
+
+    await sns.send(new PublishCommand({ TopicArn: stack.outputs.ResultsTopicArn!, Message: message }))
+    const bodies = await Promise.all(
+      ['results-mqtt', 'results-fhir'].map(async (name) => {
+        const command = new ReceiveMessageCommand({ QueueUrl: stack.queueUrls[name]!, WaitTimeSeconds: 20 })
+        return (await sqs.send(command)).Messages?.[0]?.Body
+      }),
+    )
+
+    expect(bodies).toEqual([message, message])
+  })
+
+  it('stores a result once, and lists results by time', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+    const { dynamo } = clients(stack.env)
+    const put = (sk: string, startedAt: string) =>
+      dynamo.send(
+        new PutItemCommand({
+          TableName: stack.tableName,
+          Item: { pk: { S: 'p' }, sk: { S: sk }, tenant: { S: 't' }, startedAt: { S: startedAt } },
+          ConditionExpression: 'attribute_not_exists(pk)',
+        }),
+      )
+
+    await put('late', '2026-02')
+    await put('early', '2026-01')
+    const again = put('late', '2026-03')
+
+    await expect(again).rejects.toThrow('conditional')
+    const { Items } = await dynamo.send(
+      new QueryCommand({
+        TableName: stack.tableName,
+        IndexName: 'byTime',
+        KeyConditionExpression: 'tenant = :t',
+        ExpressionAttributeValues: { ':t': { S: 't' } },
+      }),
+    )
+    expect(Items?.map((item) => item.sk!.S)).toEqual(['early', 'late'])
+  })
+
+  it('keeps results, waveforms and waiting messages over a restart', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'data-'))
+    const first = await startLocalStack({ assemblyDir, dataDir, withoutAdapter: true })
+    const before = clients(first.env)
+    const item = { pk: { S: 'p' }, sk: { S: 's' } }
+    await before.dynamo.send(new PutItemCommand({ TableName: first.tableName, Item: item }))
+    await before.s3.send(new PutObjectCommand({ Bucket: first.bucketName, Key: 'raw/t/1', Body: 'samples' }))
+    const message = { QueueUrl: first.queueUrls['results-mqtt']!, MessageBody: 'waiting' }
+    await before.sqs.send(new SendMessageCommand(message))
+
+    await first.stop()
+    const { stack: second } = await startSmallStack(assemblyDir, dataDir)
+
+    const after = clients(second.env)
+    const { Item } = await after.dynamo.send(new GetItemCommand({ TableName: second.tableName, Key: item }))
+    const object = await after.s3.send(new GetObjectCommand({ Bucket: second.bucketName, Key: 'raw/t/1' }))
+    const { Messages } = await after.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl: second.queueUrls['results-mqtt']!, WaitTimeSeconds: 20 }),
+    )
+    expect(Item).toEqual(item)
+    expect(await object.Body!.transformToString()).toBe('samples')
+    expect(Messages?.[0]?.Body).toBe('waiting')
+  })
+
+  it('does not lose a message to a consumer that died while it waited', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+    const { sqs } = clients(stack.env)
+    const queueUrl = stack.queueUrls['results-mqtt']!
+    const { port } = new URL(queueUrl)
+    const roundTrip = () => fetch(`http://127.0.0.1:${port}/health`)
+    const body = JSON.stringify({ QueueUrl: queueUrl, WaitTimeSeconds: 20 })
+    const dying = request({
+      port,
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-amz-json-1.0',
+        'x-amz-target': 'AmazonSQS.ReceiveMessage',
+        'content-length': Buffer.byteLength(body),
+      },
+    })
+    dying.on('error', () => {})
+
+    await new Promise<void>((resolve) => dying.end(body, resolve))
+    await roundTrip()
+    dying.destroy()
+    await roundTrip()
+    await sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: 'for the living' }))
+    const { Messages } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: queueUrl, WaitTimeSeconds: 5 }))
+
+    expect(Messages?.[0]?.Body).toBe('for the living')
+  })
+
+  it('survives a client of the table that dies in mid-request', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+    const { dynamo } = clients(stack.env)
+    const { port } = new URL(stack.env.AWS_ENDPOINT_URL_DYNAMODB!)
+
+    await new Promise<void>((resolve) => {
+      const socket = connect(Number(port), '127.0.0.1', () => {
+        socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy())
+      })
+      socket.on('close', () => resolve())
+    })
+    const { Item } = await dynamo.send(
+      new GetItemCommand({ TableName: stack.tableName, Key: { pk: { S: 'p' }, sk: { S: 's' } } }),
+    )
+
+    expect(Item).toBeUndefined()
+  })
+})
+
+describe('a port that is taken', () => {
+  it.each([
+    ['API', '--port', (port: number) => ({ apiPort: port })],
+    ['MQTT', '--mqtt-port', (port: number) => ({ mqttPort: port })],
+  ])('is said in one line for %s', async (what, option, options) => {
+    const other = createServer()
+    const { port } = await listen(other, 0)
+    onTestFinished(() => void other.close())
+
+    const starting = startLocalStack({ assemblyDir, withoutAdapter: true, ...options(port) })
+
+    await expect(starting).rejects.toThrow(
+      `port ${port} (${what}) is taken: stop what listens there, or pass ${option} with another`,
+    )
+  })
+})

@@ -1,0 +1,147 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Match, Template } from 'aws-cdk-lib/assertions'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createApp } from '../../cdk/app.ts'
+import { STACK_NAME } from '../../cdk/stack-name.ts'
+import { functionFolder } from './helpers/assembly.ts'
+
+type Properties = Record<string, unknown>
+type Statement = { Effect: string; Action: string | string[]; Resource: unknown }
+
+let template: Template
+
+beforeAll(async () => {
+  const folder = await functionFolder('export const handler = async () => {}')
+  const app = createApp({
+    outdir: mkdtempSync(join(tmpdir(), 'cdk-')),
+    target: 'linux-arm64',
+    bundles: { preprocess: folder, screen: folder, api: folder },
+  })
+  const stack = app.synth().getStackByName(STACK_NAME)
+  template = Template.fromJSON(stack.template)
+})
+
+function propertiesOf(type: string): readonly Properties[] {
+  return Object.values(template.findResources(type)).map((found) => found.Properties)
+}
+
+describe('the stack', () => {
+  it('gives every working queue a DLQ that keeps what failed for 14 days', () => {
+    const queues = template.findResources('AWS::SQS::Queue')
+
+    const working = Object.values(queues).filter(({ Properties }) => Properties.RedrivePolicy)
+
+    expect(working).toHaveLength(4)
+    for (const { Properties } of working) {
+      const dlq = queues[Properties.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0]]
+      expect(dlq?.Properties.MessageRetentionPeriod).toBe(14 * 24 * 3600)
+      expect(Properties.RedrivePolicy.maxReceiveCount).toBe(5)
+    }
+    expect(Object.keys(queues)).toHaveLength(2 * working.length)
+  })
+
+  it('refuses plain HTTP to queues, topic and bucket, and encrypts what lies in them', () => {
+    const plainHttp = Match.objectLike({
+      Effect: 'Deny',
+      Condition: Match.objectLike({ Bool: { 'aws:SecureTransport': 'false' } }),
+    })
+
+    for (const type of ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy', 'AWS::S3::BucketPolicy']) {
+      template.allResourcesProperties(type, { PolicyDocument: { Statement: Match.arrayWith([plainHttp]) } })
+    }
+    template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true })
+    template.allResourcesProperties('AWS::SNS::Topic', { KmsMasterKeyId: Match.anyValue() })
+    template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() })
+  })
+
+  it('feeds both functions in batches of ten, without a window, and hears of each failed message', () => {
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 2)
+    template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
+      BatchSize: 10,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+      MaximumBatchingWindowInSeconds: Match.absent(),
+      ScalingConfig: { MaximumConcurrency: 50 },
+    })
+  })
+
+  it('hides a message for six times as long as its function may run', () => {
+    const functions = template.findResources('AWS::Lambda::Function')
+    const queues = template.findResources('AWS::SQS::Queue')
+
+    for (const mapping of propertiesOf('AWS::Lambda::EventSourceMapping') as readonly Record<string, never>[]) {
+      const { Timeout } = functions[mapping.FunctionName!.Ref]!.Properties
+      const { VisibilityTimeout } = queues[mapping.EventSourceArn!['Fn::GetAtt'][0]]!.Properties
+      expect(VisibilityTimeout).toBe(6 * Timeout)
+    }
+  })
+
+  it('hands results to both queues as they are, without the envelope of SNS', () => {
+    template.resourceCountIs('AWS::SNS::Subscription', 2)
+    template.allResourcesProperties('AWS::SNS::Subscription', { Protocol: 'sqs', RawMessageDelivery: true })
+  })
+
+  it('gives no function a right to everything, nor a managed policy', () => {
+    const statements = propertiesOf('AWS::IAM::Policy').flatMap(
+      ({ PolicyDocument }) => (PolicyDocument as { Statement: Statement[] }).Statement,
+    )
+
+    expect(statements.length).toBeGreaterThan(0)
+    for (const { Action, Resource } of statements) {
+      expect([Resource].flat()).not.toContain('*')
+      expect([Action].flat().join()).not.toContain('*')
+    }
+    template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
+  })
+
+  it('keeps waveforms and results when the stack goes', () => {
+    for (const type of ['AWS::S3::Bucket', 'AWS::DynamoDB::Table']) {
+      template.allResources(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
+    }
+    template.hasResourceProperties('AWS::DynamoDB::Table', {
+      BillingMode: 'PAY_PER_REQUEST',
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      GlobalSecondaryIndexes: [Match.objectLike({ IndexName: 'byTime', Projection: { ProjectionType: 'ALL' } })],
+    })
+    template.hasResourceProperties('AWS::S3::Bucket', {
+      VersioningConfiguration: { Status: 'Enabled' },
+      PublicAccessBlockConfiguration: { BlockPublicAcls: true, RestrictPublicBuckets: true },
+    })
+  })
+
+  it.each([
+    ['preprocess', ['INTAKE_DLQ_URL', 'SCREENING_QUEUE_URL', 'RAW_BUCKET']],
+    ['screen', ['SCREENING_DLQ_URL', 'RESULTS_TABLE', 'RESULTS_TOPIC_ARN', 'RAW_BUCKET', 'MODEL_DIR']],
+    ['api', ['RESULTS_TABLE', 'TENANT']],
+  ])('tells %s what it reads from its environment', (name, variables) => {
+    const common = ['CODE_VERSION', 'LOG_LEVEL', 'POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_SERVICE_NAME']
+    const given = propertiesOf('AWS::Lambda::Function')
+      .map(({ Environment }) => (Environment as { Variables: Record<string, string> }).Variables)
+      .find((environment) => environment.POWERTOOLS_SERVICE_NAME === name)!
+
+    expect(Object.keys(given).sort()).toEqual([...common, ...variables].sort())
+  })
+
+  it('runs Node 24 on arm64, the model with one whole vCPU', () => {
+    template.allResourcesProperties('AWS::Lambda::Function', { Runtime: 'nodejs24.x', Architectures: ['arm64'] })
+    template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 30 })
+  })
+
+  it('asks callers of the API for credentials, except for its health', () => {
+    const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
+
+    expect(Object.fromEntries(routes)).toEqual({ 'ANY /{proxy+}': 'AWS_IAM', 'GET /healthz': 'NONE' })
+  })
+})
+
+describe('a mistyped setting', () => {
+  it('fails at synth and names what would be right', () => {
+    process.env.CARDIACNETS_ARCHITECTURE = 'arm'
+
+    const synth = () => createApp({ outdir: mkdtempSync(join(tmpdir(), 'cdk-')) })
+
+    expect(synth).toThrow('architecture must be arm64 or x64, not arm')
+    delete process.env.CARDIACNETS_ARCHITECTURE
+  })
+})
