@@ -5,8 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cardiacnets.cohort import CohortIncompleteError, CohortMismatchError, generate, load
-from cardiacnets.cohort import cache
+from cardiacnets.cohort import CohortIncompleteError, CohortMismatchError, cache, generate, load
 from cardiacnets.cohort.cache import SPLITS, split_of
 
 SEED = 11

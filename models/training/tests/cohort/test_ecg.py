@@ -42,10 +42,10 @@ def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):
 def test_amplitudes_lie_where_real_ones_do(recordings: list[tuple[Person, Ecg]]):
     peak_to_peak = np.array([np.ptp(ecg.clean_uv, axis=1) for _, ecg in recordings])
 
-    # Medians over PTB-XL at 500 Hz are 1.1–1.3 mV in limb leads I and II and 1.4–2.6 mV in the chest leads, noise included.
+    # Medians over PTB-XL at 500 Hz are 1.1–1.3 mV in limb leads I and II and 1.4–2.6 mV in the chest leads, with noise.
     medians = np.median(peak_to_peak, axis=0)
     assert 0.5e3 < medians[0] < 1.4e3
-    assert ((0.7e3 < medians[6:]) & (medians[6:] < 3.2e3)).all()
+    assert ((medians[6:] > 0.7e3) & (medians[6:] < 3.2e3)).all()
     assert peak_to_peak.max() < 15e3
 
 
@@ -58,8 +58,9 @@ def test_beats_keep_the_persons_rate(recordings: list[tuple[Person, Ecg]]):
 
 
 def test_more_muscle_gives_more_voltage(recordings: list[tuple[Person, Ecg]]):
-    healthy = [(p.lv_mass_g, np.ptp(median_beat(e)[6:], axis=1).sum()) for p, e in recordings if not p.conditions().any()]
-    mass, voltage = np.array(healthy).T
+    healthy = [(person, ecg) for person, ecg in recordings if not person.conditions().any()]
+    mass = [person.lv_mass_g for person, _ in healthy]
+    voltage = [np.ptp(median_beat(ecg)[6:], axis=1).sum() for _, ecg in healthy]
 
     assert np.corrcoef(mass, voltage)[0, 1] > 0.25
 

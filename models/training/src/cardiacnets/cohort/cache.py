@@ -1,7 +1,8 @@
 """The cohort on disk: written a shard at a time, resumed after a kill, read through memory maps.
 
-Layout of a cohort folder: `meta.json` (n, seed, version), `ecg.npy` int16 µV [n, 12, 5000], `indices.npy` float32 [n, 82],
-`conditions.npy` bool [n, 5], `person.npy` float32 [n, 4], `split.npy` uint8 [n], `done.npy` uint8, one flag a shard.
+Layout of a cohort folder: `meta.json` (n, seed, version), `ecg.npy` int16 µV [n, 12, 5000], `indices.npy` float32
+[n, 82], `conditions.npy` bool [n, 5], `person.npy` float32 [n, 4], `split.npy` uint8 [n], `done.npy` uint8, one flag a
+shard.
 A shard is marked done after its rows are on disk, so that a kill costs the shards under way and nothing else.
 """
 

@@ -1,7 +1,7 @@
 """Virtual people beside real ones: what differs, and how well a classifier tells them apart.
 
-Real ECGs are PTB-XL (100 Hz pack, fold 1), real volumes those of 1,149 people of the 2015 Data Science Bowl. Both sides go through
-the same measurements at 100 Hz.
+Real ECGs are PTB-XL (100 Hz pack, fold 1), real volumes those of 1,149 people of the 2015 Data Science Bowl. Both sides
+go through the same measurements at 100 Hz.
 """
 
 import csv
@@ -131,5 +131,8 @@ def _compare_volumes(file: Path, seed: int, n: int) -> dict:
             "EF %": [100 * float(row["ef"]) for row in people]}  # fmt: skip
     virtual = {"EDV mL": [p.lv_edv_ml for p in persons], "ESV mL": [p.lv_edv_ml * (1 - p.lv_ef) for p in persons],
                "EF %": [100 * p.lv_ef for p in persons]}  # fmt: skip
-    return {name: {"real": np.percentile(real[name], PERCENTILES).round(1).tolist(),
-                   "virtual": np.percentile(virtual[name], PERCENTILES).round(1).tolist()} for name in real}  # fmt: skip
+    sides = {"real": real, "virtual": virtual}
+    return {
+        name: {side: np.percentile(values[name], PERCENTILES).round(1).tolist() for side, values in sides.items()}
+        for name in real
+    }

@@ -1,11 +1,12 @@
 """The heart as an electric source: nineteen patches of wall that depolarise in turn, and the atria.
 
-The heart vector is the sum of the patches' dipoles, each a Gaussian pulse at its own place and time, so that the vector moves
-through the heart as activation does. Order of activation after Durrer et al. 1970 (Circulation 41:899). Repolarisation keeps
-Wilson's ventricular gradient: what a conduction block adds to the area of QRS it takes from the area of T (Wilson 1934).
+The heart vector is the sum of the patches' dipoles, each a Gaussian pulse at its own place and time, so that the vector
+moves through the heart as activation does. Order of activation after Durrer et al. 1970 (Circulation 41:899).
+Repolarisation keeps Wilson's ventricular gradient: what a conduction block adds to the area of QRS it takes from the
+area of T (Wilson 1934).
 
-Disease reaches the ECG only as far as a person *expresses* it, and healthy people carry mimics, as in life: a quarter of patients
-have a normal ECG, a third of healthy people an odd one.
+Disease reaches the ECG only as far as a person *expresses* it, and healthy people carry mimics, as in life: a quarter
+of patients have a normal ECG, a third of healthy people an odd one.
 """
 
 from dataclasses import dataclass, field
@@ -14,7 +15,7 @@ import numpy as np
 
 from .anatomy import APICAL_SEGMENTS, SEGMENT_ANGLE_DEG, SEGMENT_AREA_SHARE, SEGMENT_LEVEL, SEPTAL_SEGMENTS, Floats
 from .leads import ELECTRODE_CM, HEART_CM
-from .person import Person
+from .person import CONDITIONS, Person
 
 LV, RV, NOTCH = slice(0, 16), slice(16, 19), slice(19, 22)
 SOURCE_COUNT = 22
@@ -25,7 +26,7 @@ MIMICS = ("early-repolarisation", "flat-t", "voltage", "poor-r", "right", "wide"
 MIMIC_SHARE = (0.20, 0.22, 0.16, 0.14, 0.12, 0.08, 0.08)
 MIMIC_IN_HEALTH, MIMIC_IN_DISEASE, NORMAL_ECG_IN_DISEASE = 0.35, 0.15, 0.25
 
-# Activation after QRS onset in ms, for a QRS of 90 ms: LV segments 1–16, then RV free wall, RV inferior wall, outflow tract.
+# Activation after QRS onset in ms, for a QRS of 90 ms: LV segments 1–16, RV free wall, inferior wall, outflow tract.
 ACTIVATION_MS: Floats = np.array(
     [50, 34, 32, 56, 64, 58, 34, 16, 14, 40, 48, 42, 30, 18, 31, 34, 36, 42, 64], dtype=float
 )  # fmt: skip
@@ -34,7 +35,7 @@ LBBB_MS: Floats = np.array(
 )  # fmt: skip
 PULSE_MS = 7.4
 QRS_GAIN_MV = 8.4  # of the whole left ventricle at reference mass, so that amplitudes are those of PTB-XL
-# Activation ends at the base, towards the right and the back; the T vector lies in front of the QRS vector (Frank 1956).
+# Activation ends at the base, to the right and the back; the T vector lies in front of the QRS vector (Frank 1956).
 LATE_BASAL, T_ANTERIOR = np.array([-0.20, 0.28, 0.14]), np.array([-0.05, -0.03, -0.18])
 SEPTAL_SHARE = 0.22  # of the septum, the rest is cancelled by its right side
 
@@ -129,17 +130,18 @@ def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
 
 
 def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
-    """How far each condition shows on the ECG, in [0, 1]; a quarter of patients show none of theirs."""
+    """How far each condition shows on the ECG, in [0, 1]; a quarter of patients, most with mild disease, show none."""
     severity = max(person.cad, person.cm, person.pericarditis, person.hf, person.ph)
     silent = rng.random() < NORMAL_ECG_IN_DISEASE * 2.2 * (1 - severity)
     drawn = 0.38 + 0.62 * rng.beta(2.2, 1.3, size=5)
     present = person.conditions() & (not silent)
-    return {name: float(value * on) for name, value, on in zip(("cad", "cm", "pericarditis", "hf", "ph"), drawn, present, strict=True)}  # noqa: E501
+    return {name: float(value * on) for name, value, on in zip(CONDITIONS, drawn, present, strict=True)}
 
 
 def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.random.Generator) -> str:
-    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: RBBB 1.4 % of men; Eriksson et al. 1998, Circulation
-    98:2494: LBBB 1 % at 60, 6 % at 80), and a quarter of dilated cardiomyopathy with LBBB (Baldasseroni et al. 2002)."""
+    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: RBBB 1.4 % of men; Eriksson et al. 1998,
+    Circulation 98:2494: LBBB 1 % at 60, 6 % at 80), and LBBB in a quarter of dilated cardiomyopathy (Baldasseroni et
+    al. 2002, Am Heart J 143:398)."""
     older = np.exp(0.06 * (person.age_y - 62))
     dilated = person.cm_kind == "dcm" and shown["cm"] > 0
     failing = shown["hf"] > 0
@@ -162,7 +164,10 @@ def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.ran
 def _frame(
     person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats]:
-    """Long axis (base to apex), direction of the septum, and the third: fat and age lay the heart flat, RV load turns it."""
+    """Long axis (base to apex), direction of the septum, and the third.
+
+    Fat and age lay the heart flat, RV load turns it.
+    """
     load = shown["ph"] * person.ph + (0.6 * strength if mimic == "right" else 0)
     elevation = 34 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 14 * rng.normal() + 14 * load
     azimuth = 11 + 11 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
@@ -180,8 +185,8 @@ def _frame(
 
 
 def _torso(person: Person, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Heart and electrodes in a chest of the person's girth; precordial electrodes are misplaced by 1–2 cm as in practice
-    (Kerwin et al. 1960; Rajaganeshan et al. 2008, Int J Clin Pract 62:65)."""
+    """Heart and electrodes in a chest of the person's girth; precordial electrodes are misplaced by 1–2 cm as in
+    practice (Rajaganeshan et al. 2008, Int J Clin Pract 62:65)."""
     girth = np.sqrt(person.weight_kg / person.height_cm / (78 / 170))
     electrodes = ELECTRODE_CM * np.array([girth**0.8, person.height_cm / 170, girth])
     electrodes[3:] += np.array([1.0, 1.4, 0.4]) * rng.normal(size=(6, 3))
@@ -240,7 +245,8 @@ def _qrs_duration_s(
     person: Person, shown: dict[str, float], conduction: str, mimic: str, strength: float, rng: np.random.Generator
 ) -> float:
     """Duration of normal conduction: longer in men and large hearts (Mason et al. 2007, J Electrocardiol 40:228)."""
-    duration = (82 if person.female else 89) + 3.6 * rng.normal() + 0.12 * (person.lv_edv_ml - (125 if person.female else 160))
+    usual_edv_ml = 125 if person.female else 160
+    duration = (82 if person.female else 89) + 3.6 * rng.normal() + 0.12 * (person.lv_edv_ml - usual_edv_ml)
     duration += 0.06 * (person.lv_mass_g - (73 if person.female else 105)) + 0.07 * (person.height_cm - 169)
     duration += 16 * shown["cm"] * person.cm * (person.cm_kind == "dcm") + 12 * shown["hf"] * person.hf
     if mimic == "wide" and conduction == "normal":
@@ -294,7 +300,7 @@ def _repolarisation(
 
     scar = (1 - person.viability) * shown["cad"]
     ischaemia = person.ischaemia * shown["cad"]
-    # Scar and ischaemic memory turn T over the territory; ischaemia lowers ST under the endocardium; an aneurysm raises it.
+    # Scar and ischaemic memory turn T over the territory; subendocardial ischaemia lowers ST; an aneurysm raises it.
     t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 1.6 * ischaemia * rng.uniform(0.6, 1.0), 0, 1)
     st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.062 * ischaemia * rng.uniform(0.3, 1.2)
     strain = 0.5 * person.hypertrophy * rng.beta(1.2, 2.5)
@@ -333,7 +339,7 @@ def _repolarisation(
 def _atria(
     person: Person, shown: dict[str, float], rng: np.random.Generator
 ) -> tuple[Floats, Floats, Floats, float]:
-    """P of the right and the left atrium, and the PR interval (Rautaharju et al. 1990)."""
+    """P of the right and the left atrium, and the PR interval: longer with age, height and a large left atrium."""
     la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
     right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.35 * shown["ph"] * person.ph)
     left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.30

@@ -85,7 +85,8 @@ def draw_gallery(out_file: Path, seed: int, people_each: int = 1, kinds: tuple[s
     figure, grid = plt.subplots(rows, 2, figsize=(20, 9.4 / 2 * rows + 0.4), squeeze=False)
     for axes, person in zip(grid.flat, people, strict=False):
         ecg = render_ecg(person, seed)
-        draw_paper(axes, ecg.recorded_uv, f"{describe(person)} · HR {person.heart_rate_bpm:.0f} · {ecg.electrics.conduction}")
+        title = f"{describe(person)} · HR {person.heart_rate_bpm:.0f} · {ecg.electrics.conduction}"
+        draw_paper(axes, ecg.recorded_uv, title)
     for axes in list(grid.flat)[len(people) :]:
         axes.axis("off")
     figure.suptitle(NOTICE, fontsize=9)

@@ -14,8 +14,8 @@ from .person import Person
 
 INDEX_COUNT = 82
 
-# Feature tracking follows a line inside the wall: its circumferential strain is this share of the endocardium's, so that
-# an EF of 60 % goes with the -22 % of Bai et al. 2020; the thicker the wall, the smaller the share.
+# Feature tracking follows a line inside the wall: its circumferential strain is this share of the endocardium's, so
+# that an EF of 60 % goes with the -22 % of Bai et al. 2020; the thicker the wall, the smaller the share.
 MIDWALL_SHARE, REFERENCE_WALL_MM = 0.75, 5.7
 # Global longitudinal strain of Bai et al. 2020 at the cohort's mean EF.
 LONGITUDINAL_STRAIN, REFERENCE_EF = -0.185, 0.595

@@ -1,8 +1,8 @@
 """From sources in the chest to electrodes on it.
 
 A source is a current dipole at a place in the heart. The lead vectors of a heart at its usual place are Dower's (Dower,
-Machado & Osborne 1980, Clin Cardiol 3:87); how they change when the heart, the source within it or an electrode moves follows
-from the field of a dipole in a conductor, r/|r|³. Torso axes, in cm: x to the left, y to the feet, z to the back.
+Machado & Osborne 1980, Clin Cardiol 3:87); how they change when the heart, the source within it or an electrode moves
+follows from the field of a dipole in a conductor, r/|r|³. Torso axes, in cm: x left, y to the feet, z to the back.
 """
 
 import numpy as np

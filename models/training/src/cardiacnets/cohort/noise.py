@@ -1,8 +1,9 @@
 """What electrodes and amplifiers add, with the statistics of real recordings.
 
 Measured on 85 PTB-XL records at 500 Hz (median, 5th and 95th percentile over records and leads): baseline below 0.5 Hz
-44 µV (9–240), falling with f⁻⁴ above 0.2 Hz; quiet-window muscle noise 1.0 µV (0.6–3.5) at 55–100 Hz and 0.75 µV (0.4–2.4) at
-100–150 Hz, limb leads twice the precordial; mains 0.8 µV (0.1–3.2). Neighbouring precordial leads correlate by 0.6–0.8.
+41 µV (11–213), falling with f⁻⁴ above 0.2 Hz; quiet-window muscle noise 1.0 µV (0.6–3.5) at 55–100 Hz and 0.75 µV
+(0.4–2.4) at 100–150 Hz, limb leads twice the precordial; mains 0.8 µV (0.1–3.2). Neighbouring precordial leads
+correlate by 0.5–0.8.
 """
 
 import numpy as np
@@ -47,7 +48,7 @@ def electrode_noise(rng: np.random.Generator) -> Floats:
     result = np.fft.irfft(spectrum, SAMPLES, axis=1)
     phase = 2 * np.pi * rng.random()
     result += mains_uv[:, None] * np.sin(2 * np.pi * 50 * _TIME_S + phase)
-    # Muscle comes in bursts: a slow envelope for a fifth of recordings, and a step where an electrode is touched.
+    # An electrode that is touched steps away and creeps back.
     if rng.random() < 0.04:
         at, electrode = rng.integers(SAMPLES), rng.integers(9)
         decay = np.exp(-np.arange(SAMPLES - at) / (RATE_HZ * rng.uniform(0.1, 0.6)))

@@ -1,8 +1,8 @@
 """How much of a virtual person is left to know in their ECG, whatever reads it.
 
-Boosted trees on features of the *noise-free* ECG, fitted on the training split and measured on the test split. Defined before
-any network was trained; networks are judged by how close they come. With `with_person` the trees also get sex, age, height and
-weight, as the encoder does when they are known.
+Boosted trees on features of the *noise-free* ECG, fitted on the training split and measured on the test split. Defined
+before any network was trained; networks are judged by how close they come. With `with_person` the trees also get sex,
+age, height and weight, as the encoder does when they are known.
 """
 
 import sys
@@ -27,7 +27,9 @@ TARGETS = {
     "cad": 0.83, "cm": 0.92, "pericarditis": 0.80, "hf": 0.91, "ph": 0.85,
 }  # fmt: skip
 SHAPE_COMPONENTS = 40
-_TREES = {"max_iter": 160, "learning_rate": 0.07, "max_leaf_nodes": 12, "min_samples_leaf": 25, "l2_regularization": 1.0}
+_TREES = {
+    "max_iter": 160, "learning_rate": 0.07, "max_leaf_nodes": 12, "min_samples_leaf": 25, "l2_regularization": 1.0,
+}  # fmt: skip
 
 
 def _describe(seed: int, index: int) -> tuple[np.ndarray, ...]:
@@ -38,7 +40,10 @@ def _describe(seed: int, index: int) -> tuple[np.ndarray, ...]:
 def measure_oracle(
     n: int, seed: int, workers: int = 1, with_person: bool = False, indices: Sequence[str] | None = None
 ) -> dict:
-    """Report of the oracle on the first `n` people of the cohort `seed`; `indices` narrows the work to some of the 82."""
+    """Report of the oracle on the first `n` people of the cohort `seed`; `indices` narrows the work to some of the 82.
+
+    Features are measured on the ECG before noise is added, never on the recording that a network sees.
+    """
     with ProcessPoolExecutor(workers) as pool:
         rows = list(pool.map(partial(_describe, seed), range(n), chunksize=100))
     features, values, conditions, people = (np.stack(column) for column in zip(*rows, strict=True))

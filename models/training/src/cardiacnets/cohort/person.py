@@ -7,8 +7,9 @@ Means and spreads are those of healthy people; disease then moves them. Sources:
 - **F17** Fry et al. 2017, Am J Epidemiol 186:1026: body size of UK Biobank participants.
 - **R10** Redheuil et al. 2010, Hypertension 55:319: aortic size and distensibility against age.
 
-Where a paper gives a figure by age band, a straight line through the bands stands for it. The cohort is *enriched*: about
-half of its people have a condition, so that a model can learn and a test split can measure. It is no estimate of prevalence.
+Where a paper gives a figure by age band, a straight line through the bands stands for it. How far disease moves it is
+our choice within what the literature describes. The cohort is *enriched*: about half of its people have a condition, so
+that a model can learn and a test split can measure. It is no estimate of prevalence.
 """
 
 from dataclasses import dataclass, field
@@ -173,12 +174,13 @@ def _draw_coronaries(person: Person, rng: np.random.Generator) -> None:
 
 def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
     size, wall, force = rng.normal(size=3)
-    wall = 0.45 * size + np.sqrt(1 - 0.45**2) * wall  # mass and volume go together (P17: both with fitness and body size)
+    wall = 0.45 * size + np.sqrt(1 - 0.45**2) * wall  # mass and volume go together
     since = person.age_y - 60
     if person.female:  # P17: LVEDVi 74 ± 12 mL/m2, LVMi 42 ± 7 g/m2, EF 61 ± 5 %
         edv_index, mass_index, ef = 74 - 0.35 * since + 11.5 * size, 42 + 6.5 * wall, 0.61 + 0.048 * force
     else:  # P17: LVEDVi 85 ± 15 mL/m2, LVMi 53 ± 9 g/m2, EF 58 ± 5 %
-        edv_index, mass_index, ef = 85 - 0.45 * since + 13.5 * size, 53 - 0.12 * since + 8 * wall, 0.58 + 0.048 * force
+        edv_index, mass_index = 85 - 0.45 * since + 13.5 * size, 53 - 0.12 * since + 8 * wall
+        ef = 0.58 + 0.048 * force
     # Fat counts less than lean tissue: body surface above a BMI of 26 has half its weight.
     effective_bsa = person.bsa_m2 * (1 - 0.25 * max(person.bmi - 26, 0) / 26)
     edv = max(edv_index, 42) * effective_bsa
@@ -214,8 +216,8 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
     if person.ph:
         edv *= 1 - 0.14 * person.ph
 
-    # Under treatment about half of weak ventricles recover some or most of their EF, while the diagnosis and the ECG stay
-    # (reverse remodelling: Aimo et al. 2019, JACC Heart Fail 7:782).
+    # Under treatment about half of weak ventricles recover some or most of their EF, while the diagnosis and the ECG
+    # stay (reverse remodelling: Aimo et al. 2019, JACC Heart Fail 7:782).
     recovery = rng.beta(2.5, 1.0) if rng.random() < 0.55 else 0.0
     person.lv_edv_ml = float(np.clip(edv * (1 + growth * (1 - 0.5 * recovery)), 50, 420))
     person.lv_ef = float(np.clip(ef - loss * (1 - recovery), 0.12, 0.80))
@@ -232,7 +234,9 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
 
 def _wall_pattern(person: Person, rng: np.random.Generator) -> Floats:
     """[16] relative thickness: B20 finds the basal septum thickest and the apex thinnest."""
-    pattern = np.array([1.08, 1.18, 1.20, 1.06, 0.98, 1.00, 0.96, 1.06, 1.12, 1.00, 0.92, 0.94, 0.86, 0.92, 0.84, 0.86])
+    pattern = np.array(
+        [1.08, 1.18, 1.20, 1.06, 0.98, 1.00, 0.96, 1.06, 1.12, 1.00, 0.92, 0.94, 0.86, 0.92, 0.84, 0.86]
+    )  # fmt: skip
     pattern *= np.exp(0.13 * rng.normal(size=16))
     morphology = rng.random()
     if person.cm_kind == "hcm":
@@ -302,7 +306,8 @@ def _draw_right_ventricle(person: Person, rng: np.random.Generator) -> None:
     sv *= 1 + 0.22 * person.ph * rng.random()  # tricuspid regurgitation
     edv = sv / np.clip(ef, 0.15, 0.8)
     # A weak left ventricle would leave the right too small: hold it to three quarters of its own reference (P17).
-    reference = (77 - 0.40 * (person.age_y - 60) if person.female else 93 - 0.50 * (person.age_y - 60)) * person.bsa_m2
+    reference_index = 77 - 0.40 * (person.age_y - 60) if person.female else 93 - 0.50 * (person.age_y - 60)
+    reference = reference_index * person.bsa_m2
     floor = (0.70 + 0.45 * person.ph) * reference
     person.rv_edv_ml = float(np.clip(max(edv, floor * np.exp(0.08 * rng.normal())), sv / 0.78, 420))
     person.rv_sv_ml = float(sv)
@@ -312,7 +317,7 @@ def _draw_atria(person: Person, rng: np.random.Generator) -> None:
     shared, left, right = rng.normal(size=3)
     left, right = 0.5 * shared + 0.87 * left, 0.5 * shared + 0.87 * right
     bsa = person.bsa_m2
-    # P17: LA maximum 62 ± 17 mL (women), 71 ± 19 (men), EF 61 ± 7 and 60 ± 7 %; RA 69 ± 17 and 93 ± 27, EF 46 ± 9, 41 ± 9.
+    # P17: LA maximum 62 ± 17 mL (women), 71 ± 19 (men), EF 61 ± 7 and 60 ± 7 %; RA 69 ± 17 and 93 ± 27, 46 ± 9, 41 ± 9.
     la_index = (37 if person.female else 36.5) + 0.05 * (person.age_y - 60) + 9.0 * left
     ra_index = (41 if person.female else 47.5) + 10.0 * right
     strain = 0.45 * person.stiffness + 0.40 * person.hf + (0.40 if person.atrial_fibrillation else 0)
