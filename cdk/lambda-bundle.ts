@@ -112,11 +112,11 @@ export function filesOf(folder: string): readonly string[] {
     .sort()
 }
 
-/** Bytes of the zip that Lambda would be given: deflate at CDK's own level 9, plus the zip format's headers. */
+/** Bytes of the zip that Lambda would be given, a little more than CDK's own: its level 9 takes four times as long for 1% less. */
 export function zippedBytes(folder: string): number {
   const endOfDirectory = 22
   return filesOf(folder).reduce((total, file) => {
     const headers = 30 + 46 + 2 * Buffer.byteLength(file)
-    return total + headers + deflateRawSync(readFileSync(join(folder, file)), { level: 9 }).length
+    return total + headers + deflateRawSync(readFileSync(join(folder, file))).length
   }, endOfDirectory)
 }

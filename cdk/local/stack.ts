@@ -136,6 +136,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
           MQTT_URL: mqttUrl,
           // The embedded broker, aedes, speaks 3.1.1 only.
           ...(broker === undefined ? {} : { MQTT_VERSION: '4' }),
+          // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
+          ...(broker === undefined ? {} : { MQTT_VERSION: '4' }),
           INTAKE_QUEUE_URL: deployment.queueUrls.intake!,
           INTAKE_DLQ_URL: deployment.queueUrls['intake-dlq']!,
           RESULTS_MQTT_QUEUE_URL: deployment.queueUrls['results-mqtt']!,
