@@ -9,7 +9,7 @@ import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import type { Journal, SessionKey } from './journal.ts'
 import { parseTopic, type Topic } from './topics.ts'
-import { WindowAssembler } from './window-assembler.ts'
+import { type ClosedWindow, WindowAssembler } from './window-assembler.ts'
 
 /** Something that came from the broker. */
 export interface Arrival {
@@ -63,6 +63,8 @@ interface Session {
   readonly id: number
   readonly assembler: WindowAssembler
   lastFrameAtMs: number
+  /** The assembler's `closedThrough` as the journal has it. */
+  writtenThrough: number
 }
 
 export class Ingest {
@@ -117,15 +119,19 @@ export class Ingest {
     if (closed.length > 0) this.#options.output.windowsClosed(closed)
   }
 
-  /** Closes sessions that have been silent for too long. */
+  /** Closes windows that are overdue, and sessions that have been silent for too long. */
   sweep(): void {
     const { now, idleMs, output } = this.#options
-    const silent = [...this.#sessions].filter(([, { lastFrameAtMs }]) => now() - lastFrameAtMs >= idleMs)
-    const excess = [...this.#sessions].slice(0, Math.max(0, this.#sessions.size - MAX_SESSIONS))
-    const ending = new Map([...silent, ...excess])
-    if (ending.size === 0) return
-    const closed = this.#write(() => [...ending.values()].flatMap((session) => this.#end(session)))
-    for (const key of ending.keys()) this.#sessions.delete(key)
+    const names = [...this.#sessions.keys()]
+    const excess = new Set(names.slice(0, Math.max(0, names.length - MAX_SESSIONS)))
+    const isEnding = (name: string, session: Session) => excess.has(name) || now() - session.lastFrameAtMs >= idleMs
+    const closed = this.#write(() =>
+      [...this.#sessions].flatMap(([name, session]) => {
+        if (!isEnding(name, session)) return this.#advance(session, session.assembler.closeReady(now()))
+        this.#sessions.delete(name)
+        return this.#advance(session, session.assembler.close())
+      }),
+    )
     if (closed !== undefined && closed.length > 0) output.windowsClosed(closed)
   }
 
@@ -170,14 +176,19 @@ export class Ingest {
     const { journal, now } = this.#options
     const key: SessionKey = { tenant, device, session: frame.session }
     const session = this.#sessionOf(key) ?? this.#begin(key, frame)
-    const { id, assembler } = session
-    const closedThrough = assembler.closedThrough
-    const offer = assembler.offer(frame)
+    const offer = session.assembler.offer(frame, now())
     this.#touch(key, session)
     if (offer.kind !== 'accepted') return []
-    journal.addFrame(id, frame, offer.extent)
-    if (assembler.closedThrough === closedThrough) return []
-    return journal.closeWindows(id, offer.closed, assembler.state, now())
+    journal.addFrame(session.id, frame, offer.extent)
+    return this.#advance(session, offer.closed)
+  }
+
+  /** Writes down windows that were closed, and how far the session has come; returns the windows' ids. */
+  #advance(session: Session, closed: readonly ClosedWindow[]): readonly number[] {
+    const { id, assembler } = session
+    if (assembler.closedThrough === session.writtenThrough) return []
+    session.writtenThrough = assembler.closedThrough
+    return this.#options.journal.closeWindows(id, closed, assembler.state, this.#options.now())
   }
 
   #sessionOf(key: SessionKey): Session | undefined {
@@ -185,13 +196,13 @@ export class Ingest {
     if (held !== undefined) return held
     const stored = this.#options.journal.findSession(key)
     if (stored === undefined) return undefined
-    return this.#touch(key, { id: stored.id, assembler: new WindowAssembler(stored.state), lastFrameAtMs: 0 })
+    return this.#touch(key, sessionAt(stored.id, new WindowAssembler(stored.state)))
   }
 
   #begin(key: SessionKey, frame: Frame): Session {
     const { journal, now } = this.#options
     const assembler = WindowAssembler.begin(frame)
-    return { id: journal.addSession(key, assembler.state, now()), assembler, lastFrameAtMs: 0 }
+    return sessionAt(journal.addSession(key, assembler.state, now()), assembler)
   }
 
   #touch(key: SessionKey, session: Session): Session {
@@ -200,11 +211,6 @@ export class Ingest {
     this.#sessions.delete(name)
     this.#sessions.set(name, session)
     return session
-  }
-
-  #end({ id, assembler }: Session): readonly number[] {
-    if (!assembler.isOpen) return []
-    return this.#options.journal.closeWindows(id, assembler.close(), assembler.state, this.#options.now())
   }
 
   #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): Outcome {
@@ -221,6 +227,10 @@ export class Ingest {
     }
     return { reason: reasonFor(topic, frame), windowIds: [], reject: { id, problem, topic } }
   }
+}
+
+function sessionAt(id: number, assembler: WindowAssembler): Session {
+  return { id, assembler, lastFrameAtMs: 0, writtenThrough: assembler.closedThrough }
 }
 
 interface Outcome {

@@ -1,10 +1,10 @@
 /**
- * Decides which frames of a session make up which window, and when a window is closed. Pure: no clock, no samples, no store.
+ * Decides which frames of a session make up which window, and when a window is closed. Pure: its clock is an argument, its samples are elsewhere.
  *
- * Windows are [k·10 s, (k+1)·10 s) of the session's samples. One is closed when every sample has come; when a frame has come that
- * starts 2 s or more behind its end (what is missing is then a gap); when the session's last frame leaves nothing to wait for; or when
- * the session falls silent. A window of which nothing came is never made. Memory is bounded: only the extents of frames that
- * reach beyond the last closed window are held, at most 12 s of them (20 s where whole windows come).
+ * Windows are [k·10 s, (k+1)·10 s) of the session's samples. One is closed when every sample has come; when it is overdue: a frame has
+ * come that starts 2 s or more behind its end, and a second has passed since (what is missing is then a gap); when the session's last
+ * frame leaves nothing to wait for; or when the session falls silent. A window of which nothing came is never made. Memory is bounded: only the extents of frames that
+ * reach beyond the last closed window are held: 12 s of them (20 s where whole windows come), and what comes in the second of grace.
  * @module
  */
 import { crc32 } from 'node:zlib'
@@ -17,6 +17,12 @@ export const WINDOW_S = 10
 
 /** How much later than its successors a frame may come. */
 export const REORDER_HORIZON_S = 2
+
+/**
+ * How long an overdue window is still waited for. Within a backlog, 2 s of samples go by in milliseconds: shared connections overtake
+ * each other, and aedes delivers live frames before the stored ones.
+ */
+export const GRACE_MS = 1000
 
 /** A last, partial window shorter than this is not sent: there is nothing in it that a refusal could be about. */
 export const MIN_WINDOW_S = 1
@@ -79,6 +85,8 @@ export class WindowAssembler {
   #closedSequence: number
   /** By sequence, and so by sample as well. */
   readonly #frames: FrameExtent[]
+  /** When the earliest open window was first found overdue. */
+  #overdueSinceMs: number | undefined
 
   constructor(state: AssemblerState) {
     this.format = state.format
@@ -123,9 +131,10 @@ export class WindowAssembler {
 
   /**
    * Takes a frame, or says why not; changes nothing when it throws.
+   * @param nowMs any clock that goes forward
    * @throws CodedError `session-changed`, `clock-invalid` or `sequence-invalid` naming the field
    */
-  offer(frame: Frame): Offer {
+  offer(frame: Frame, nowMs: number): Offer {
     this.#checkFormat(frame)
     const extent = extentOf(frame)
     if (extent.endSample <= this.#closedThrough) {
@@ -150,7 +159,30 @@ export class WindowAssembler {
     }
 
     this.#frames.splice(at + 1, 0, extent)
-    return { kind: 'accepted', extent, closed: this.#closeReady() }
+    return { kind: 'accepted', extent, closed: this.closeReady(nowMs) }
+  }
+
+  /** Closes what is complete or has been overdue for long enough: with each frame, and now and then without one. */
+  closeReady(nowMs: number): readonly ClosedWindow[] {
+    const closed: ClosedWindow[] = []
+    while (this.#frames.length > 0) {
+      const last = this.#frames.at(-1)!
+      const start = this.#nextStart()
+      const stop = start + this.#whole
+      const end = last.isLast ? Math.min(stop, last.endSample) : stop
+      // Windows close in order: those that are missing in between are given up only once they are overdue.
+      const isNext = start === this.#closedThrough
+      const isComplete = isNext && this.#covered(start, stop) === end - start
+      const isOverdue = last.firstSample >= (isNext ? stop : start) + this.#horizon
+      if (!isComplete) {
+        this.#overdueSinceMs = isOverdue ? (this.#overdueSinceMs ?? nowMs) : undefined
+        if (this.#overdueSinceMs === undefined || nowMs - this.#overdueSinceMs < GRACE_MS) break
+      }
+      this.#overdueSinceMs = undefined
+      if (isNext) this.#closeWindow(start, end, closed)
+      else this.#closedThrough = start
+    }
+    return closed
   }
 
   /** Closes what is left, for a session that has fallen silent. */
@@ -175,23 +207,6 @@ export class WindowAssembler {
       if (now.name !== name) throw new CodedError('session-changed', { field: `leads[${index}].name` })
       if (now.gainUv !== gainUv) throw new CodedError('session-changed', { field: `leads[${index}].gainUv` })
     }
-  }
-
-  #closeReady(): readonly ClosedWindow[] {
-    const closed: ClosedWindow[] = []
-    while (this.#frames.length > 0) {
-      const last = this.#frames.at(-1)!
-      const start = this.#nextStart()
-      // Windows close in order: whole ones that are missing in between are given up only once they are overdue too.
-      if (start > this.#closedThrough && last.firstSample < start + this.#horizon) break
-      const stop = start + this.#whole
-      const end = last.isLast ? Math.min(stop, last.endSample) : stop
-      const isComplete = this.#covered(start, stop) === end - start
-      const isOverdue = last.firstSample >= stop + this.#horizon
-      if (!isComplete && !isOverdue) break
-      this.#closeWindow(start, end, closed)
-    }
-    return closed
   }
 
   /** First sample of the earliest open window that has any. */

@@ -7,26 +7,15 @@ import { fromPayload } from '../../../shared/aws/payloads.ts'
 import { createLogger } from '../../../shared/logging.ts'
 import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { type AdapterConfig, readConfig } from '../../../streams/mqtt/config.ts'
-import { DeviceLink, type StreamReport, streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { type Aws, startAws } from './helpers/aws.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
-import { makeFrame, makeRecording, sampleAt } from './helpers/factories.ts'
+import { expectEachOnce } from './helpers/expectations.ts'
+import { makeFrame, makeRecording } from './helpers/factories.ts'
 import { type Responder, startResponder } from './helpers/responder.ts'
 
 const tenant = 'clinic'
-
-/** Every window has one distinct result, and its samples are those of the recording. */
-function expectEachOnce(report: StreamReport, responder: Responder): void {
-  expect(report.windows.map(({ results }) => results)).toEqual(report.windows.map(() => 1))
-  expect(report.problems).toEqual([])
-  for (const { ecgId, firstSample } of report.windows) {
-    const { waveform } = responder.windows.find(({ message }) => message.ecgId === ecgId)!
-    for (const [index, { samples }] of waveform.leads.entries()) {
-      expect(samples).toEqual(Int32Array.from(samples, (_, at) => sampleAt(index, firstSample + at)))
-    }
-  }
-}
 
 describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
   describe.skipIf(isMissing)('over a real connection', () => {

@@ -6,6 +6,7 @@ import type { Frame } from '../../../shared/domain/frame.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { Ingest, type Problem } from '../../../streams/mqtt/ingest.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
+import { GRACE_MS } from '../../../streams/mqtt/window-assembler.ts'
 import { makeFrame, NOW, sampleAt } from './helpers/factories.ts'
 
 const TOPIC = 'ecg/v1/clinic/d1/frames'
@@ -159,6 +160,8 @@ describe('Ingest', () => {
 
   it('does not change a closed window when its missing frame comes after all', () => {
     receive(...frames(0, 25).filter(({ sequence }) => sequence !== 7))
+    nowMs += GRACE_MS
+    ingest.sweep()
     journal.close()
     start()
 

@@ -2,16 +2,16 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Frame } from '../../../shared/domain/frame.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
-import { type ClosedWindow, WindowAssembler, windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
+import { type ClosedWindow, GRACE_MS, WindowAssembler, windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
 import { makeFrame, NOW, sampleAt } from './helpers/factories.ts'
 
 const frames = (count: number, last = false) =>
   Array.from({ length: count }, (_, sequence) => makeFrame({ sequence, isLast: last && sequence === count - 1 }))
 
-/** Offers frames in order and collects the windows that close. */
-function offerAll(assembler: WindowAssembler, offered: readonly Frame[]): ClosedWindow[] {
+/** Offers frames in order, all at one time, and collects the windows that close. */
+function offerAll(assembler: WindowAssembler, offered: readonly Frame[], nowMs = 0): ClosedWindow[] {
   return offered.flatMap((frame) => {
-    const offer = assembler.offer(frame)
+    const offer = assembler.offer(frame, nowMs)
     return offer.kind === 'accepted' ? offer.closed : []
   })
 }
@@ -48,7 +48,8 @@ describe('WindowAssembler', () => {
         const sent = [...stream.keys(), ...repeated].map((index) => ({ index, at: index + delay[index]! }))
         const arrivals = sent.sort((a, b) => a.at - b.at).map(({ index }) => stream[index]!)
 
-        const closed = offerAll(WindowAssembler.begin(arrivals[0]!), arrivals)
+        const assembler = WindowAssembler.begin(arrivals[0]!)
+        const closed = arrivals.flatMap((frame, index) => offerAll(assembler, [frame], index * 500))
 
         expect(closed).toEqual([
           { firstSample: 0, samples: 5000 },
@@ -60,7 +61,7 @@ describe('WindowAssembler', () => {
   })
 
   it('gives the same windows when it is stored and brought back after any frame', () => {
-    const stream = frames(45, true).filter(({ sequence }) => sequence !== 12)
+    const stream = frames(45, true)
     const expected = offerAll(begin(), stream)
 
     let assembler = begin()
@@ -74,15 +75,30 @@ describe('WindowAssembler', () => {
     expect(expected).toHaveLength(3)
   })
 
-  it('gives up a missing frame when one has come that starts 2 s behind the window', () => {
+  it('gives up a missing frame a second after one has come that starts 2 s behind the window', () => {
     const assembler = begin()
     const lossy = frames(24).filter(({ sequence }) => sequence !== 5)
 
-    const before = offerAll(assembler, lossy)
-    const after = offerAll(assembler, [makeFrame({ sequence: 24 })])
+    const before = [...offerAll(assembler, lossy), ...assembler.closeReady(60_000)]
+    const overdue = offerAll(assembler, [makeFrame({ sequence: 24 })], 60_000)
+    const early = assembler.closeReady(60_000 + GRACE_MS - 1)
+    const after = assembler.closeReady(60_000 + GRACE_MS)
 
-    expect(before).toEqual([])
+    expect([before, overdue, early]).toEqual([[], [], []])
     expect(after).toEqual([{ firstSample: 0, samples: 5000 }])
+  })
+
+  it('waits for a frame that comes late among a backlog', () => {
+    const assembler = begin()
+    const backlog = frames(60)
+
+    offerAll(
+      assembler,
+      backlog.filter(({ sequence }) => sequence !== 5),
+    )
+    const closed = offerAll(assembler, [backlog[5]!])
+
+    expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000, 10_000])
   })
 
   it('makes no window of a pause in which nothing came', () => {
@@ -91,7 +107,7 @@ describe('WindowAssembler', () => {
       makeFrame({ sequence: 20 + index, firstSample: 30_000 + index * 250 }),
     )
 
-    const closed = offerAll(assembler, [...frames(20), ...resumed])
+    const closed = [...offerAll(assembler, [...frames(20), ...resumed]), ...assembler.closeReady(GRACE_MS)]
 
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 30_000])
   })
@@ -141,22 +157,23 @@ describe('WindowAssembler', () => {
       makeFrame({ sequence: 7 + index, firstSample: 8000 + index * 250 }),
     )
 
-    const closed = offerAll(WindowAssembler.begin(met[0]!), met)
+    const assembler = WindowAssembler.begin(met[0]!)
+    const closed = [...offerAll(assembler, met), ...assembler.closeReady(GRACE_MS)]
 
     expect(closed).toEqual([{ firstSample: 5000, samples: 5000 }])
   })
 
-  it('holds frames of no more than 12 s, however long the session and whatever is lost', () => {
+  it('holds frames of no more than 13 s, however long the session and whatever is lost', () => {
     const assembler = begin()
 
     const held = frames(2000)
       .filter(({ sequence }) => sequence % 17 !== 3)
       .map((frame) => {
-        assembler.offer(frame)
+        assembler.offer(frame, frame.sequence * 500)
         return assembler.state.frames.length
       })
 
-    expect(Math.max(...held)).toBeLessThanOrEqual(24)
+    expect(Math.max(...held)).toBeLessThanOrEqual(26)
   })
 
   it.each<readonly [string, Frame, string]>([
@@ -166,7 +183,7 @@ describe('WindowAssembler', () => {
     const assembler = begin()
     offerAll(assembler, frames(22))
 
-    expect(assembler.offer(frame)).toEqual({ kind })
+    expect(assembler.offer(frame, 0)).toEqual({ kind })
   })
 
   it('takes a straggler of a window that was closed with a gap as late', () => {
@@ -175,8 +192,9 @@ describe('WindowAssembler', () => {
       assembler,
       frames(25).filter(({ sequence }) => sequence !== 19),
     )
+    assembler.closeReady(GRACE_MS)
 
-    expect(assembler.offer(makeFrame({ sequence: 19 }))).toEqual({ kind: 'late' })
+    expect(assembler.offer(makeFrame({ sequence: 19 }), GRACE_MS)).toEqual({ kind: 'late' })
   })
 
   const other = new Int16Array(500)
@@ -220,7 +238,7 @@ describe('WindowAssembler', () => {
     offerAll(assembler, frames(22))
     const before = structuredClone(assembler.state)
 
-    expect(() => assembler.offer(makeFrame(fields))).toThrow(
+    expect(() => assembler.offer(makeFrame(fields), 0)).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )
     expect(assembler.state).toEqual(before)
@@ -230,7 +248,7 @@ describe('WindowAssembler', () => {
     const assembler = begin()
     offerAll(assembler, [makeFrame({ sequence: 0 }), makeFrame({ sequence: 2, isLast: true })])
 
-    expect(() => assembler.offer(makeFrame({ sequence: 3 }))).toThrow(
+    expect(() => assembler.offer(makeFrame({ sequence: 3 }), 0)).toThrow(
       expect.objectContaining({ code: 'sequence-invalid' }),
     )
   })
