@@ -84,7 +84,7 @@ def main() -> None:
     command = commands.add_parser(
         "train", parents=[cohort_option, run_option], help="train encoder and heads (resumes)"
     )
-    command.add_argument("--steps", type=int, default=6000)
+    command.add_argument("--steps", type=int, default=4400)
     command.add_argument("--seed", type=int, default=1)
     command.set_defaults(run=train)
 

@@ -34,7 +34,7 @@ class ScreeningConfig:
     """Everything that decides the weights, but the data."""
 
     seed: int = 1
-    steps: int = 6000
+    steps: int = 4400
     real_batch: int = 40
     virtual_batch: int = 24
     learning_rate: float = 2e-3
