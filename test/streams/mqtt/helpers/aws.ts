@@ -5,12 +5,20 @@ import { buildApp } from 'fauxqs'
 
 export type Aws = Awaited<ReturnType<typeof startAws>>
 
-export async function startAws() {
+/** Clients of what listens on a port, or will. */
+export function awsClients(port: number) {
+  const credentials = { accessKeyId: 'test', secretAccessKey: 'test' }
+  const client = { endpoint: `http://127.0.0.1:${port}`, region: 'us-east-1', credentials }
+  const sqs = new SQSClient({ ...client, useQueueUrlAsEndpoint: false })
+  return { sqs, s3: new S3Client({ ...client, forcePathStyle: true }) }
+}
+
+/** @param atPort where an earlier one listened, to bring its (empty) queues back under the same addresses */
+export async function startAws(atPort = 0) {
   const app = buildApp({ logger: false })
-  const endpoint = await app.listen({ host: '127.0.0.1', port: 0 })
-  const client = { endpoint, region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } }
-  const sqs = new SQSClient(client)
-  const s3 = new S3Client({ ...client, forcePathStyle: true })
+  const endpoint = await app.listen({ host: '127.0.0.1', port: atPort })
+  const port = Number(new URL(endpoint).port)
+  const { sqs, s3 } = awsClients(port)
   // fauxqs hands messages to the long polls of consumers that were killed: a short visibility timeout brings them back.
   const Attributes = { VisibilityTimeout: '1' }
   const createQueue = async (QueueName: string) =>
@@ -23,6 +31,7 @@ export async function startAws() {
   const bucket = 'raw-bucket'
   await s3.send(new CreateBucketCommand({ Bucket: bucket }))
   return {
+    port,
     sqs,
     s3,
     queues,

@@ -30,19 +30,25 @@ export async function startAedes(): Promise<Broker> {
   }
 }
 
-/** @param lines more configuration, a line each */
-export async function startMosquitto(lines: readonly string[] = []): Promise<Broker> {
+/**
+ * @param lines more configuration, a line each
+ * @param scheme `mqtts` where the lines ask for TLS
+ */
+export async function startMosquitto(
+  lines: readonly string[] = ['allow_anonymous true'],
+  scheme: 'mqtt' | 'mqtts' = 'mqtt',
+): Promise<Broker> {
   const probe = createServer()
   const port = await listen(probe)
   probe.close()
   await once(probe, 'close')
   const folder = mkdtempSync(join(tmpdir(), 'mosquitto-'))
   const config = join(folder, 'mosquitto.conf')
-  writeFileSync(config, [`listener ${port} 127.0.0.1`, 'allow_anonymous true', ...lines, ''].join('\n'))
+  writeFileSync(config, [`listener ${port} 127.0.0.1`, ...lines, ''].join('\n'))
   const child = spawn(MOSQUITTO!, ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] })
   for await (const line of createInterface({ input: child.stderr })) if (line.includes('running')) break
   return {
-    url: `mqtt://127.0.0.1:${port}`,
+    url: `${scheme}://127.0.0.1:${port}`,
     close: async () => {
       child.kill()
       await once(child, 'exit')
@@ -61,8 +67,8 @@ async function listen(server: Server): Promise<number> {
 /** The brokers and protocol versions that the adapter is for. aedes speaks 3.1.1 only. */
 export const BROKERS = [
   { broker: 'aedes', version: 4, start: startAedes, isMissing: false },
-  { broker: 'mosquitto', version: 4, start: startMosquitto, isMissing: MOSQUITTO === undefined },
-  { broker: 'mosquitto', version: 5, start: startMosquitto, isMissing: MOSQUITTO === undefined },
+  { broker: 'mosquitto', version: 4, start: () => startMosquitto(), isMissing: MOSQUITTO === undefined },
+  { broker: 'mosquitto', version: 5, start: () => startMosquitto(), isMissing: MOSQUITTO === undefined },
 ] as const
 
 if (MOSQUITTO === undefined) console.warn('mosquitto is not installed: tests against it are skipped')

@@ -1,0 +1,83 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { createLogger } from '../../../shared/logging.ts'
+import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
+import { readConfig } from '../../../streams/mqtt/config.ts'
+import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { type Aws, awsClients, startAws } from './helpers/aws.ts'
+import { BROKERS, type Broker } from './helpers/brokers.ts'
+import { expectEachOnce } from './helpers/expectations.ts'
+import { makeRecording } from './helpers/factories.ts'
+import { type Responder, startResponder } from './helpers/responder.ts'
+
+describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
+  describe.skipIf(isMissing)('while SQS is away', () => {
+    let folder: string
+    let broker: Broker
+    let link: DeviceLink
+    let absent: Aws
+    let adapter: Adapter
+    let responder: Responder | undefined
+    let aws: Aws | undefined
+
+    const logger = createLogger('test')
+    const logged = vi.spyOn(logger, 'error').mockReturnValue()
+    const informed = vi.spyOn(logger, 'info').mockReturnValue()
+
+    const startWithout = async (settings: Readonly<Record<string, string>> = {}) => {
+      const env = { ...absent.env, MQTT_URL: broker.url, MQTT_VERSION: String(version) }
+      const config = readConfig([], { ...env, JOURNAL_PATH: join(folder, 'journal.db'), ...settings })!
+      adapter = startAdapter(config, { ...awsClients(absent.port), logger })
+      await adapter.ready
+    }
+
+    const bringBack = async () => {
+      aws = await startAws(absent.port)
+      responder = startResponder(aws)
+    }
+
+    beforeEach(async () => {
+      folder = mkdtempSync(join(tmpdir(), 'adapter-'))
+      ;[absent, broker] = await Promise.all([startAws(), start()])
+      await absent.stop()
+      link = await DeviceLink.open({ url: broker.url, version })
+      logged.mockClear()
+    })
+
+    afterEach(async () => {
+      await link.close()
+      await adapter.stop()
+      await responder?.stop()
+      await broker.close()
+      await aws?.stop()
+      rmSync(folder, { recursive: true })
+    })
+
+    it('goes on acknowledging frames, and sends every window when it is back', async () => {
+      await startWithout()
+
+      const streaming = streamRecording(makeRecording(60), { link, tenant: 'clinic', device: 'd1', speed: Infinity })
+      await vi.waitFor(() => expect(logged).toHaveBeenCalledWith('cannot send to intake', expect.anything()), 10_000)
+      await bringBack()
+
+      expectEachOnce(await streaming, responder!)
+    })
+
+    it('leaves the broker when the journal is full, and comes back when there is room', async () => {
+      await startWithout({ JOURNAL_LIMIT_MB: '1' })
+
+      const streaming = streamRecording(makeRecording(160), { link, tenant: 'clinic', device: 'd1', speed: Infinity })
+      await vi.waitFor(
+        () => expect(logged).toHaveBeenCalledWith(expect.stringContaining('journal full'), expect.anything()),
+        10_000,
+      )
+      await bringBack()
+      const report = await streaming
+
+      expectEachOnce(report, responder!)
+      expect(informed).toHaveBeenCalledWith(expect.stringContaining('back to the broker'), expect.anything())
+    })
+  })
+})
