@@ -18,7 +18,7 @@ import {
 } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { decodeText, type Format, microvolts, type ParseOptions, sniffText } from '../format.ts'
-import { type CsvTable, readPreamble, readTable, splitHeader } from './table.ts'
+import { type CsvTable, readPreamble, readTable, splitHeader, splitRow } from './table.ts'
 import { rateOfTimes, timeUnitSeconds } from './time.ts'
 
 export const csv: Format = {
@@ -37,7 +37,7 @@ function looksLikeCsv(text: string): boolean {
   const below = lines[headerRow + 1]
   if (header === undefined || below === undefined) return false
   const { cells, delimiter } = splitHeader(header)
-  const isNumeric = below.split(delimiter).some((cell) => Number.isFinite(Number.parseFloat(cell)))
+  const isNumeric = splitRow(below, delimiter).some((cell) => Number.isFinite(Number.parseFloat(cell)))
   return isNumeric && cells.some((cell) => /[a-z]/i.test(cell)) && cells.every((cell) => cell.length <= 64)
 }
 
@@ -103,7 +103,7 @@ function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): R
   const digitsPerMv = table.facts.get('gain')
   if (column.unit === undefined && digitsPerMv !== undefined) {
     const gainUv = 1000 / Number.parseFloat(digitsPerMv)
-    if (!(gainUv > 0)) throw new CodedError('gain-invalid', { field: 'gain' })
+    if (!(gainUv > 0 && gainUv < Number.POSITIVE_INFINITY)) throw new CodedError('gain-invalid', { field: 'gain' })
     return { name: column.name, gainUv, samples: quantise(values, 1, table.firstLine, column) }
   }
   if (unit === undefined) throw new CodedError('unit-unknown', { field: 'unit', column: column.index + 1 })

@@ -70,6 +70,6 @@ export function readTable(text: string, maxRows: number): CsvTable {
 }
 
 /** Cells without blanks and quotation marks around them; numbers and lead names hold neither inside. */
-function splitRow(line: string, delimiter: string): string[] {
+export function splitRow(line: string, delimiter: string): string[] {
   return line.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
 }

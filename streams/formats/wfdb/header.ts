@@ -42,7 +42,7 @@ const DEFAULT_RATE_HZ = 250
 
 // RECORD[/SEGMENTS] SIGNALS [RATE[/COUNTER[(BASE)]] [SAMPLES …]]
 const RECORD_LINE =
-  /^[^\s/]+(?<segments>\/\d+)?\s+(?<signals>\d+)(?:\s+(?<rate>[\d.eE+]+)(?:\/\S*)?)?(?:\s+(?<samples>\d+))?(?<when>(?:\s.*)?)$/
+  /^[-\w]+(?<segments>\/\d+)?\s+(?<signals>\d+)(?:\s+(?<rate>[\d.eE+]+)(?:\/\S*)?)?(?:\s+(?<samples>\d+))?(?<when>(?:\s.*)?)$/
 
 // FORMAT[xSAMPLES][:SKEW][+OFFSET]
 const FORMAT_FIELD = /^(?<format>\d+)(?:x(?<samplesPerFrame>\d+))?(?::(?<skew>\d+))?(?:\+(?<byteOffset>\d+))?$/

@@ -1,0 +1,181 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { parseRecording, type ReadOptions, readRecording } from '../../../streams/formats/index.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+
+const parse = (text: string, options?: ReadOptions) =>
+  parseRecording([{ name: 'upload', bytes: Buffer.from(text) }], options)
+
+describe('a CSV file', () => {
+  test('finds its leads by name, in any order and case, and leaves out other columns', () => {
+    const { leads } = parse('# rate: 500\n# unit: mV\nv1,Resp,Lead II,avr\n0.1,7,0.2,0.3\n-0.1,8,-0.2,-0.3\n')
+
+    expect(leads.map(({ name, samples }) => [name, ...samples])).toEqual([
+      ['V1', 100, -100],
+      ['II', 200, -200],
+      ['aVR', 300, -300],
+    ])
+  })
+
+  test.each([
+    ['a unit behind the name, in brackets', 'II (mV)\n1', 1000],
+    ['in square brackets', 'II [uV]\n1', 1],
+    ['behind an underscore', 'II_mv\n1', 1000],
+    ['behind a slash', 'II/µV\n1', 1],
+    ['a line before the header row', '# unit: µV\nII\n1', 1],
+    ['volts', 'unit: V\nII\n1', 1e6],
+    ['the name before the line', '# unit: mV\nII (uV)\n1', 1],
+  ])('takes its unit from %s', (_, text, uv) => {
+    const [lead] = parse(`rate: 250\n${text}\n`).leads
+
+    expect(lead!.samples[0]! * lead!.gainUv).toBeCloseTo(uv)
+  })
+
+  test('takes rate and unit from the caller where it says neither', () => {
+    const recording = parse('II\n0.5\n', { rateHz: 360, unit: 'mV' })
+
+    expect(recording.rateHz).toBe(360)
+    expect(recording.leads[0]!.samples[0]).toBe(500)
+  })
+
+  test('in digits has the gain that it states', () => {
+    const [lead] = parse('Sampling Rate (Hz): 500\nGain (digit/millivolt): 2048 \nI,II\n50,-100\n').leads
+
+    expect(lead).toEqual({ name: 'I', gainUv: 1000 / 2048, samples: Int32Array.of(50) })
+  })
+
+  test.each([
+    ['whole microvolts', '1\n-250', 1, [1, -250]],
+    ['tenths', '0.1\n-250', 0.1, [1, -2500]],
+    ['rounding of binary fractions', '0.30000000000000004\n1', 0.1, [3, 10]],
+    ['more than it measures', '0.12345678\n1', 0.001, [123, 1000]],
+    ['too large for fine steps', '0.001\n3000000', 0.01, [0, 300_000_000]],
+  ])('keeps %s', (_, rows, gainUv, samples) => {
+    const [lead] = parse(`# rate: 500\nII (uV)\n${rows}\n`).leads
+
+    expect(lead!.gainUv).toBe(gainUv)
+    expect([...lead!.samples]).toEqual(samples)
+  })
+
+  test('marks empty cells and NaN as missing', () => {
+    const { leads } = parse('# rate: 500\n# unit: uV\nI,II\n1,\nNaN,2\n nan ,3\n')
+
+    expect(leads.map(({ samples }) => [...samples])).toEqual([
+      [1, MISSING_SAMPLE, MISSING_SAMPLE],
+      [MISSING_SAMPLE, 2, 3],
+    ])
+  })
+
+  test.each([
+    ['semicolons and decimal commas', 'I;II\r\n0,5;-0,25\r\n'],
+    ['tabs', 'I\tII\n0.5\t-0.25\n'],
+    ['quotation marks', '"I","II"\n"0.5","-0.25"\n'],
+    ['a byte order mark', '\uFEFFI,II\n0.5,-0.25\n'],
+    ['exponents', 'I,II\n5e-1,-2.5E-1\n'],
+  ])('is read with %s', (_, text) => {
+    const { leads } = parse(text, { rateHz: 500, unit: 'mV' })
+
+    expect(leads.map(({ samples }) => samples[0])).toEqual([500, -250])
+  })
+
+  test.each([
+    ['seconds', 'time', 1, 500],
+    ['seconds, said', 'time (s)', 1, 360],
+    ['milliseconds', 'time_ms', 1000, 250],
+    ['rounded milliseconds', 't [ms]', 1000, 360],
+  ])('takes its rate from a column of %s', (_, header, perSecond, rateHz) => {
+    const rows = Array.from({ length: 10 * rateHz }, (_, i) => {
+      const time = 1e4 + (perSecond * i) / rateHz
+      return `${perSecond === 1000 ? Math.round(time) : time},0.1`
+    })
+
+    const recording = parse(`${header},II (mV)\n${rows.join('\n')}\n`)
+
+    expect(recording.rateHz).toBe(rateHz)
+  })
+})
+
+describe('a CSV file is refused', () => {
+  const rateAndUnit = '# rate: 500\n# unit: mV\n'
+
+  test.each([
+    ['knowing no lead by name', 'foo,bar\n1,2\n', 'lead-unknown', { field: 'header' }],
+    ['a lead named twice', `${rateAndUnit}II,v1,Lead II\n1,2,3\n`, 'lead-duplicate', { column: 3, lead: 'II' }],
+    ['no unit', '# rate: 500\nII\n1\n', 'unit-unknown', { field: 'unit', column: 1 }],
+    ['an unknown unit', '# rate: 500\nII (mmHg)\n1\n', 'unit-unknown', { field: 'unit' }],
+    ['no rate', 'II (mV)\n1\n', 'field-invalid', { field: 'rate' }],
+    ['a rate out of range', '# rate: 50\nII (mV)\n1\n', 'rate-unsupported', { field: 'rateHz' }],
+    ['a rate that is no number', '# rate: fast\nII (mV)\n1\n', 'rate-unsupported', { field: 'rateHz' }],
+    ['a gain of zero', '# rate: 500\n# gain: 0\nII\n1\n', 'gain-invalid', { field: 'gain' }],
+    ['a word among the samples', `${rateAndUnit}I,II\n1,2\n1,two\n`, 'sample-invalid', { line: 5, column: 2 }],
+    ['an endless sample', `${rateAndUnit}I,II\n1,Infinity\n`, 'sample-invalid', { line: 4, column: 2 }],
+    ['a hexadecimal sample', `${rateAndUnit}I,II\n1,0x10\n`, 'sample-invalid', { line: 4, column: 2 }],
+    ['a sample beyond 32 bits', `${rateAndUnit}I,II\n1,1e9\n`, 'sample-invalid', { line: 4, column: 2 }],
+    ['a row that is too short', `${rateAndUnit}I,II\n1,2\n1\n`, 'payload-malformed', { line: 5, field: 'columns' }],
+    [
+      'samples that were lost between times',
+      'time,II (mV)\n0,1\n0.002,1\n0.004,1\n1,1\n',
+      'field-invalid',
+      { field: 'time' },
+    ],
+    ['times that stand still', 'time,II (mV)\n1,1\n1,1\n', 'field-invalid', { field: 'time' }],
+    ['a missing time', 'time,II (mV)\n0,1\n,1\n0.004,1\n', 'field-invalid', { field: 'time', line: 3 }],
+    ['ending before the first sample', 'I,II\n', 'format-unknown', { field: 'file' }],
+  ])('for %s', (_, text, code, detail) => {
+    expect(codedError(() => parse(text))).toMatchObject({ code, detail })
+  })
+
+  test('for ending before the first sample, when it is said to be CSV', () => {
+    expect(codedError(() => parse('I,II\n', { format: 'csv' })).code).toBe('payload-empty')
+  })
+
+  test('for lasting longer than a recording may', () => {
+    const rows = 'II\n'.concat('1\n'.repeat(100 * 601))
+
+    expect(codedError(() => parse(rows, { rateHz: 100, unit: 'uV' })).code).toBe('payload-too-large')
+  })
+})
+
+test('whatever befalls the text of a CSV file, it is read or refused with a code', () => {
+  const text = Buffer.from('# rate: 500\n# unit: mV\ntime,I,II,V1\n0,1,2,3\n0.002,1,,3\n0.004,1,NaN,3\n')
+
+  fc.assert(
+    fc.property(
+      fc.array(fc.tuple(fc.nat(text.length - 1), fc.integer({ min: 0, max: 255 })), { maxLength: 8 }),
+      (changes) => {
+        const bytes = Buffer.from(text)
+        for (const [at, value] of changes) bytes[at] = value
+
+        let outcome: unknown
+        try {
+          outcome = parseRecording([{ name: 'x', bytes }], { format: 'csv' }).leads.length
+        } catch (error) {
+          outcome = error
+        }
+
+        expect(typeof outcome === 'number' || outcome instanceof CodedError).toBe(true)
+      },
+    ),
+    { numRuns: 2000 },
+  )
+})
+
+describe.skipIf(!hasData)(`a real CSV file${NO_DATA}`, () => {
+  test('is read in its digits', async () => {
+    const recording = await readRecording(dataPath('format_zoo/csv/ECG_12L.csv'))
+
+    expect(recording).toMatchObject({ format: 'csv', rateHz: 500 })
+    expect(recording.leads).toHaveLength(12)
+    expect(recording.leads[0]).toMatchObject({ name: 'I', gainUv: 1000 / 2048 })
+    expect([...recording.leads[0]!.samples.subarray(0, 3)]).toEqual([50, 40, 30])
+  })
+
+  test('without a lead name is refused', async () => {
+    await expect(readRecording(dataPath('format_zoo/movesense/MeasECGmV.csv'))).rejects.toMatchObject({
+      code: 'lead-unknown',
+    })
+  })
+})

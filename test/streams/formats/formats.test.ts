@@ -1,0 +1,92 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { MAX_FILE_BYTES } from '../../../streams/formats/format.ts'
+import { parseRecording, readRecording } from '../../../streams/formats/index.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { writeWfdb } from '../../helpers/wfdb-writer.ts'
+
+describe('a recording on disk', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'formats-'))
+    for (const { name, bytes } of writeWfdb(syntheticRecording({ seconds: 1 })))
+      await writeFile(join(folder, name), bytes)
+  })
+  afterEach(() => rm(folder, { recursive: true }))
+
+  test.each(['record.hea', 'record.dat'])('is found by %s', async (name) => {
+    const recording = await readRecording(join(folder, name))
+
+    expect(recording).toMatchObject({ format: 'wfdb', rateHz: 500 })
+  })
+
+  test.each([
+    ['is not there', 'other.hea', 'file-not-found'],
+    ['is a folder', '.', 'file-not-found'],
+  ])('that %s is refused', async (_, name, code) => {
+    await expect(readRecording(join(folder, name))).rejects.toMatchObject({ code })
+  })
+
+  test('whose signal file is missing is refused', async () => {
+    await rm(join(folder, 'record.dat'))
+
+    await expect(readRecording(join(folder, 'record.hea'))).rejects.toMatchObject({ code: 'file-not-found' })
+  })
+
+  test('whose header is missing is of no known format', async () => {
+    await rm(join(folder, 'record.hea'))
+
+    await expect(readRecording(join(folder, 'record.dat'))).rejects.toMatchObject({ code: 'format-unknown' })
+  })
+
+  test('that is said to be of another format is refused in the words of that format', async () => {
+    await expect(readRecording(join(folder, 'record.dat'), { format: 'csv' })).rejects.toMatchObject({
+      code: expect.stringMatching(/^(lead-unknown|payload-malformed|payload-empty)$/),
+    })
+  })
+})
+
+describe('files', () => {
+  test.each([
+    ['none', []],
+    ['random bytes', [{ name: 'x.hea', bytes: Buffer.from([1, 2, 0, 255, 254]) }]],
+    ['prose', [{ name: 'x.csv', bytes: Buffer.from('Dear all,\nplease find attached\n') }]],
+  ])('of no format (%s) are refused', (_, files) => {
+    expect(codedError(() => parseRecording(files)).code).toBe('format-unknown')
+  })
+
+  test('that are empty are refused', () => {
+    expect(codedError(() => parseRecording([{ name: 'x', bytes: new Uint8Array() }])).code).toBe('payload-empty')
+  })
+
+  test('that are too large are refused before they are read', () => {
+    const bytes = { length: MAX_FILE_BYTES + 1 } as Uint8Array // as: a buffer of that size would be all that the test does
+
+    expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
+  })
+
+  test('in a format that does not exist are refused', () => {
+    const files = writeWfdb(syntheticRecording({ seconds: 1 }))
+
+    expect(codedError(() => parseRecording(files, { format: 'midi' })).code).toBe('format-unsupported')
+  })
+})
+
+describe.skipIf(!hasData)(`files of formats that are not read${NO_DATA}`, () => {
+  test.each([
+    'dicom/pydicom_waveform_ecg.dcm',
+    'hl7_aecg/fda_subject1_0.xml',
+    'ge_muse_xml/braveheart_example1.xml',
+    'json_zzu_pecg/SVT_P10505_E02.json',
+    'scp_ecg/ecgtoolkit_Example.scp',
+    'mfer/test-file.MWF',
+    'ishne/ECG_P28.01.ecg',
+    'sph_h5/SPH00001.h5',
+  ])('%s is told to be unknown', async (file) => {
+    await expect(readRecording(dataPath('format_zoo', file))).rejects.toMatchObject({ code: 'format-unknown' })
+  })
+})
