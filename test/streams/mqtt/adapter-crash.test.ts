@@ -1,9 +1,8 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createInterface } from 'node:readline'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { openTransient } from '../../../streams/mqtt/connection.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
@@ -12,26 +11,11 @@ import { type Aws, startAws } from './helpers/aws.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
 import { expectEachOnce } from './helpers/expectations.ts'
 import { makeRecording } from './helpers/factories.ts'
+import { startProcess } from './helpers/process.ts'
 import { type Responder, startResponder } from './helpers/responder.ts'
-
-const MAIN = new URL('../../../streams/mqtt/main.ts', import.meta.url).pathname
 
 /** Its end joins its start, so that it can be looped: the samples repeat every 4001. */
 const PERIODIC = makeRecording((5 * 4001) / 500)
-
-/** Starts the adapter as a process of its own; resolves when it has subscribed. */
-async function startProcess(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [MAIN], {
-    env,
-    stdio: ['ignore', 'pipe', 'inherit'],
-  })
-  const lines = createInterface({ input: child.stdout })
-  await new Promise<void>((resolve, reject) => {
-    lines.on('line', (line) => line.includes('adapter ready') && resolve())
-    child.once('exit', () => reject(new Error('the adapter ended')))
-  })
-  return child
-}
 
 describe.each(BROKERS)('adapter process with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
   describe.skipIf(isMissing)('that ends', () => {

@@ -2,13 +2,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { fromPayload } from '../../../shared/aws/payloads.ts'
 import { createLogger } from '../../../shared/logging.ts'
 import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { type AdapterConfig, readConfig } from '../../../streams/mqtt/config.ts'
-import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink, streamRecording, toWire } from '../../../streams/mqtt/device.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { buildTopic, type Channel } from '../../../streams/mqtt/topics.ts'
 import { type Aws, startAws } from './helpers/aws.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
 import { expectEachOnce } from './helpers/expectations.ts'
@@ -16,6 +17,7 @@ import { makeFrame, makeRecording } from './helpers/factories.ts'
 import { type Responder, startResponder } from './helpers/responder.ts'
 
 const tenant = 'clinic'
+const topicOf = (channel: Channel) => buildTopic({ tenant, device: 'd1', channel })
 
 describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
   describe.skipIf(isMissing)('over a real connection', () => {
@@ -101,13 +103,30 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expectEachOnce(await streaming, responder)
     })
 
+    it('answers windows that a device sends whole', async () => {
+      await startReady()
+      const recording = makeRecording(10)
+      const { leads, rows } = toWire(recording)
+      const samples = Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64')
+      const window = { session: 's1', firstSample: 5000, sessionStartedAtMs: Date.now(), rateHz: 500, leads, samples }
+      const first = { ...window, firstSample: 0 }
+
+      for (const sent of [first, window]) {
+        await link.publish(topicOf('window'), Buffer.from(JSON.stringify(sent)), 'application/json')
+      }
+      await vi.waitFor(() => expect(responder.windows).toHaveLength(2))
+
+      expect(responder.windows.map(({ message }) => message.span.firstSample).sort()).toEqual([0, 5000])
+      expect(responder.windows[1]!.waveform.leads).toEqual(recording.leads)
+    })
+
     it('tells the device of a bad frame, sends it to the DLQ with the reason, and answers what follows', async () => {
       await startReady()
       const problem = Promise.withResolvers<unknown>()
-      await link.listen(`ecg/v1/${tenant}/d1/cmd`, (payload) => problem.resolve(JSON.parse(payload.toString())))
+      await link.listen(topicOf('cmd'), (payload) => problem.resolve(JSON.parse(payload.toString())))
       const bad = encodeFrame(makeFrame({ leads: [{ name: 'I', gainUv: 0.0025 }] }))
 
-      await link.publish(`ecg/v1/${tenant}/d1/frames`, bad, 'application/x-protobuf')
+      await link.publish(topicOf('frames'), bad, 'application/x-protobuf')
       const told = await problem.promise
       const { Messages = [] } = await aws.sqs.send(
         new ReceiveMessageCommand({
@@ -121,7 +140,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(told).toEqual({ problem: { code: 'gain-invalid', field: 'leads[0].gainUv' } })
       expect(Messages[0]!.MessageAttributes!.reason!.StringValue).toBe('gain-invalid')
       const letter = JSON.parse(Messages[0]!.Body!)
-      expect(letter).toMatchObject({ topic: `ecg/v1/${tenant}/d1/frames`, field: 'leads[0].gainUv' })
+      expect(letter).toMatchObject({ topic: topicOf('frames'), field: 'leads[0].gainUv' })
       expect(await fromPayload(aws.s3, aws.bucket, letter.payload)).toEqual(bad)
       expectEachOnce(report, responder)
     })

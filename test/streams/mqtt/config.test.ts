@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest'
+import { configHelp, readConfig } from '../../../streams/mqtt/config.ts'
+
+const env = {
+  MQTT_URL: 'mqtt://127.0.0.1:1883',
+  JOURNAL_PATH: '/data/journal.db',
+  INTAKE_QUEUE_URL: 'http://127.0.0.1/intake',
+  INTAKE_DLQ_URL: 'http://127.0.0.1/intake-dlq',
+  RESULTS_MQTT_QUEUE_URL: 'http://127.0.0.1/results',
+  RAW_BUCKET: 'raw',
+}
+
+describe('readConfig', () => {
+  it('reads the environment, with defaults', () => {
+    expect(readConfig([], env)).toMatchObject({
+      broker: { url: 'mqtt://127.0.0.1:1883', version: 5 },
+      clientId: 'cardiacnets',
+      connections: 1,
+      idleMs: 15_000,
+    })
+  })
+
+  it('takes a flag before the environment', () => {
+    const config = readConfig(['--mqtt-version', '4', '--mqtt-connections=8'], { ...env, MQTT_VERSION: '5' })
+
+    expect(config).toMatchObject({ broker: { version: 4 }, connections: 8 })
+  })
+
+  it('names what is missing or wrong, and never repeats its value', () => {
+    const wrong = { ...env, MQTT_URL: 'http://user:hunter2@broker', JOURNAL_PATH: '', MQTT_VERSION: '3' }
+
+    expect(() => readConfig([], wrong)).toThrow(/^MQTT_URL: .*\nMQTT_VERSION: .*\nJOURNAL_PATH: /)
+    expect(() => readConfig([], wrong)).not.toThrow('hunter2')
+  })
+
+  it.each([
+    ['an unknown flag', ['--nonsense'], {}],
+    ['a file that is not there', [], { MQTT_CA: '/nowhere/ca.pem' }],
+  ])('refuses %s', (_, args, more) => {
+    expect(() => readConfig(args, { ...env, ...more })).toThrow(expect.objectContaining({ name: 'ConfigError' }))
+  })
+
+  it('answers --help with nothing, and helps with every setting', () => {
+    expect(readConfig(['--help'], {})).toBeUndefined()
+    for (const name of Object.keys(env)) expect(configHelp()).toContain(name)
+  })
+})
