@@ -45,8 +45,8 @@ export interface IngestOptions {
   readonly idleMs: number
 }
 
-/** Least time between two commits: at 1,000 frames/s it makes one of four, and costs a lone frame nothing. */
-const COMMIT_INTERVAL_MS = 4
+/** Least time between two commits: at 1,000 frames/s it makes one of eight, and costs a lone frame nothing. */
+const COMMIT_INTERVAL_MS = 8
 
 /** Sessions held in memory, some kilobytes each; beyond it the longest silent is closed. */
 const MAX_SESSIONS = 10_000

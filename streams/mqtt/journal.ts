@@ -81,10 +81,11 @@ export class Journal {
    */
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { timeout: 0 })
-    // Frames are some kilobytes: larger pages mean fewer of them a frame.
-    this.#db.exec(
-      'PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL',
-    )
+    // Frames are some kilobytes: larger pages mean fewer of them a frame. Checkpoints of 2 MB keep the longest commit short
+    // (measured, three frames of 6 KB a commit: 0.2 ms, 1.7 ms at worst of a thousand; with SQLite's own 1,000 pages 9 ms).
+    this.#db.exec(`
+      PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
+      PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128`)
     const version = this.#number('PRAGMA user_version', 'user_version')
     if (version === 0) this.#db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
     else if (version !== SCHEMA_VERSION) throw new Error(`the journal is of version ${version}, not ${SCHEMA_VERSION}`)

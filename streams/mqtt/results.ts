@@ -13,8 +13,8 @@ import { buildTopic } from './topics.ts'
 /** How long a broker holds a result for a device that is away, where MQTT 5 lets us say so. */
 const EXPIRY_S = 24 * 3600
 
-/** Receive, publish and delete take turns within one consumer, so several overlap. */
-const CONSUMERS = 4
+/** One receives while the other deletes. */
+const CONSUMERS = 2
 
 export interface ResultsOptions {
   readonly sqs: SQSClient
