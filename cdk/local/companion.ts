@@ -17,11 +17,14 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 /** How long it may flush before it is killed. */
 const GRACE_MS = 5_000
-const RESTART_MS = 500
+/** Before it is started again: doubled each time it ends soon, so that a broken one does not fill the log. */
+const RESTART_MS = { first: 500, longest: 30_000, healthyAfter: 10_000 } as const
 
 export interface Companion {
   /** Of the process that runs now, if one does. */
   readonly pid: number | undefined
+  /** Resolves when it ended for the first time. */
+  readonly ended: Promise<void>
   /** Resolves when the process has ended, by itself within its grace or killed after it. */
   stop(): Promise<void>
 }
@@ -50,7 +53,8 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
     forwardLines(child, onLine)
     pid = child.pid
     const exited = new Promise<void>((resolve) => {
-      child.once('exit', (code, signal) => {
+      // Not at `exit`: its last lines may still be on their way.
+      child.once('close', (code, signal) => {
         if (!stopping.signal.aborted) onLine(`${script} ended: ${signal ?? `exit status ${code}`}`)
         resolve()
       })
@@ -69,10 +73,16 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
     pid = undefined
   }
 
+  const ended = Promise.withResolvers<void>()
   async function supervise(): Promise<void> {
+    let pauseMs: number = RESTART_MS.first
     while (!stopping.signal.aborted) {
+      const startedAt = performance.now()
       await runOnce()
-      await pause(RESTART_MS, stopping.signal)
+      ended.resolve()
+      if (performance.now() - startedAt > RESTART_MS.healthyAfter) pauseMs = RESTART_MS.first
+      await pause(pauseMs, stopping.signal)
+      pauseMs = Math.min(2 * pauseMs, RESTART_MS.longest)
     }
   }
 
@@ -81,6 +91,7 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
     get pid() {
       return pid
     },
+    ended: ended.promise,
     stop() {
       stopping.abort()
       end()

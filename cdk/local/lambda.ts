@@ -90,7 +90,11 @@ export function lambdaFunction(spec: FunctionSpec, concurrency: number, log: (li
     concurrency,
     statistics,
     async warm() {
-      idle.push(await start())
+      try {
+        idle.push(await start())
+      } catch (error) {
+        throw error instanceof FunctionError ? new FunctionError(error.type, `${spec.name}: ${error.message}`) : error
+      }
     },
     invoke,
     async stop() {

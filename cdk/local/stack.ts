@@ -147,7 +147,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         onLine: (line) => log('adapter', line),
       })
       undo.push(adapter.stop)
-      await subscribed
+      if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
     }
 
     return {
@@ -178,6 +178,12 @@ async function synthesize(folder: string): Promise<string> {
 async function readTemplate(assemblyDir: string): Promise<Template> {
   const text = await readFile(join(assemblyDir, `${STACK_NAME}.template.json`), 'utf8')
   return JSON.parse(text) as Template // written by CDK
+}
+
+/** Waits for the adapter's subscription; without it frames would be lost. */
+async function subscription(subscribed: Promise<void>, ended: Promise<void>): Promise<void> {
+  const isSubscribed = await Promise.race([subscribed.then(() => true), ended.then(() => false)])
+  if (!isSubscribed) throw new Error('the MQTT adapter ended before it had subscribed')
 }
 
 /** The API's server; says 503 until it is given its routes. */

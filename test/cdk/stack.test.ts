@@ -7,9 +7,6 @@ import { createApp } from '../../cdk/app.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { functionFolder } from './helpers/assembly.ts'
 
-type Properties = Record<string, unknown>
-type Statement = { Effect: string; Action: string | string[]; Resource: unknown }
-
 let template: Template
 
 beforeAll(async () => {
@@ -23,8 +20,9 @@ beforeAll(async () => {
   template = Template.fromJSON(stack.template)
 })
 
-function propertiesOf(type: string): readonly Properties[] {
-  return Object.values(template.findResources(type)).map((found) => found.Properties)
+/** As CDK types them: whatever CloudFormation says. */
+function propertiesOf(type: string) {
+  return Object.values(template.findResources(type)).map(({ Properties }) => Properties)
 }
 
 describe('the stack', () => {
@@ -70,9 +68,9 @@ describe('the stack', () => {
     const functions = template.findResources('AWS::Lambda::Function')
     const queues = template.findResources('AWS::SQS::Queue')
 
-    for (const mapping of propertiesOf('AWS::Lambda::EventSourceMapping') as readonly Record<string, never>[]) {
-      const { Timeout } = functions[mapping.FunctionName!.Ref]!.Properties
-      const { VisibilityTimeout } = queues[mapping.EventSourceArn!['Fn::GetAtt'][0]]!.Properties
+    for (const { FunctionName, EventSourceArn } of propertiesOf('AWS::Lambda::EventSourceMapping')) {
+      const { Timeout } = functions[FunctionName.Ref]!.Properties
+      const { VisibilityTimeout } = queues[EventSourceArn['Fn::GetAtt'][0]]!.Properties
       expect(VisibilityTimeout).toBe(6 * Timeout)
     }
   })
@@ -83,9 +81,7 @@ describe('the stack', () => {
   })
 
   it('gives no function a right to everything, nor a managed policy', () => {
-    const statements = propertiesOf('AWS::IAM::Policy').flatMap(
-      ({ PolicyDocument }) => (PolicyDocument as { Statement: Statement[] }).Statement,
-    )
+    const statements = propertiesOf('AWS::IAM::Policy').flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
 
     expect(statements.length).toBeGreaterThan(0)
     for (const { Action, Resource } of statements) {
@@ -117,8 +113,8 @@ describe('the stack', () => {
   ])('tells %s what it reads from its environment', (name, variables) => {
     const common = ['CODE_VERSION', 'LOG_LEVEL', 'POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_SERVICE_NAME']
     const given = propertiesOf('AWS::Lambda::Function')
-      .map(({ Environment }) => (Environment as { Variables: Record<string, string> }).Variables)
-      .find((environment) => environment.POWERTOOLS_SERVICE_NAME === name)!
+      .map(({ Environment }) => Environment.Variables)
+      .find((variables) => variables.POWERTOOLS_SERVICE_NAME === name)
 
     expect(Object.keys(given).sort()).toEqual([...common, ...variables].sort())
   })

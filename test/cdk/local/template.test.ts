@@ -6,6 +6,11 @@ const lookup: Lookup = async (logicalId) => ({
   attributes: { Arn: `arn-of-${logicalId}` },
 })
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of Fn::Sub
+const SUBSTITUTED = 'x-${AWS::AccountId}-${Queue.Arn}-${Queue}-${!Kept}'
+// biome-ignore lint/suspicious/noTemplateCurlyInString: the syntax of Fn::Sub
+const TWICE = '${a}/${a}'
+
 describe('intrinsic functions', () => {
   it.each([
     ['Ref', { Ref: 'Queue' }, 'ref-of-Queue'],
@@ -15,12 +20,8 @@ describe('intrinsic functions', () => {
     ['Fn::Join', { 'Fn::Join': [':', ['arn', { Ref: 'AWS::Partition' }, 'sns']] }, 'arn:aws:sns'],
     ['Fn::Select', { 'Fn::Select': ['1', ['a', { Ref: 'B' }]] }, 'ref-of-B'],
     ['Fn::Split', { 'Fn::Split': ['-', { Ref: 'B' }] }, ['ref', 'of', 'B']],
-    [
-      'Fn::Sub',
-      { 'Fn::Sub': 'x-${AWS::AccountId}-${Queue.Arn}-${Queue}-${!Kept}' },
-      'x-000000000000-arn-of-Queue-ref-of-Queue-${Kept}',
-    ],
-    ['Fn::Sub with variables', { 'Fn::Sub': ['${a}/${a}', { a: { Ref: 'Q' } }] }, 'ref-of-Q/ref-of-Q'],
+    ['Fn::Sub', { 'Fn::Sub': SUBSTITUTED }, 'x-000000000000-arn-of-Queue-ref-of-Queue-$' + '{Kept}'],
+    ['Fn::Sub with variables', { 'Fn::Sub': [TWICE, { a: { Ref: 'Q' } }] }, 'ref-of-Q/ref-of-Q'],
     ['nested values', { a: [{ b: { Ref: 'Queue' } }, 1, null] }, { a: [{ b: 'ref-of-Queue' }, 1, null] }],
   ])('%s', async (_name, value, expected) => {
     expect(await resolveIntrinsics(value, lookup)).toEqual(expected)

@@ -1,0 +1,37 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { bundleFunctions, type FunctionName, filesOf, zippedBytes } from '../../cdk/lambda-bundle.ts'
+
+const MEGABYTE = 1e6
+
+let bundles: Readonly<Record<FunctionName, string>>
+
+beforeAll(() => {
+  bundles = bundleFunctions('linux-arm64', mkdtempSync(join(tmpdir(), 'bundles-')))
+})
+
+describe('the bundle of screen', () => {
+  it('holds the binary of its target and no other', () => {
+    const binaries = filesOf(bundles.screen).filter((file) => /\.(node|so|dll|dylib)(\.\d+)*$/.test(file))
+
+    const folder = join('node_modules/onnxruntime-node/bin/napi-v6/linux/arm64')
+    expect(binaries).toEqual([join(folder, 'libonnxruntime.so.1'), join(folder, 'onnxruntime_binding.node')])
+  })
+
+  it('holds of the model just what screening reads', () => {
+    const model = filesOf(bundles.screen).filter((file) => file.startsWith('model'))
+
+    expect(model).toEqual([join('model', 'manifest.json'), join('model', 'screen.onnx')])
+  })
+
+  it('stays below 40 MB zipped', () => {
+    expect(zippedBytes(bundles.screen)).toBeLessThan(40 * MEGABYTE)
+  })
+})
+
+it.each(['preprocess', 'api'] as const)('the bundle of %s is one file below 1 MB zipped', (name) => {
+  expect(filesOf(bundles[name])).toEqual(['handler.mjs'])
+  expect(zippedBytes(bundles[name])).toBeLessThan(MEGABYTE)
+})

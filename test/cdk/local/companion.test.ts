@@ -1,0 +1,40 @@
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
+import { startCompanion } from '../../../cdk/local/companion.ts'
+import { Lines } from '../helpers/assembly.ts'
+
+async function start(code: string) {
+  const script = join(await mkdtemp(join(tmpdir(), 'companion-')), 'script.mjs')
+  await writeFile(script, code)
+  const log = new Lines()
+  const companion = startCompanion({ script, env: { GREETING: 'hello' }, onLine: (line) => log.add(line) })
+  onTestFinished(() => companion.stop())
+  return { companion, log }
+}
+
+const LIVES_ON = `console.log(process.env.GREETING); setInterval(() => {}, 1000)`
+
+it('comes back when it is killed', async () => {
+  const { companion, log } = await start(LIVES_ON)
+  await log.until((lines) => lines.includes('hello'))
+  const first = companion.pid!
+
+  process.kill(first, 'SIGKILL')
+  await log.until((lines) => lines.filter((line) => line === 'hello').length === 2)
+
+  expect(companion.pid).not.toBe(first)
+})
+
+it('may finish what it holds when it is stopped, and does not come back', async () => {
+  const { companion, log } = await start(
+    `process.on('SIGTERM', () => setTimeout(() => { console.log('flushed'); process.exit() }, 50)); ${LIVES_ON}`,
+  )
+  await log.until((lines) => lines.includes('hello'))
+
+  await companion.stop()
+
+  expect(log.all).toEqual(['hello', 'flushed'])
+  expect(companion.pid).toBeUndefined()
+})
