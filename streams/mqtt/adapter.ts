@@ -43,7 +43,7 @@ const UPKEEP_INTERVAL_MS = 1000
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
 /** How long a shutdown waits for SQS. */
-const FLUSH_MS = 5000
+const FLUSH_MS = 3000
 
 /** Share of the journal's limit below which an adapter that left the broker comes back. */
 const RESUME_BELOW = 0.9
