@@ -69,9 +69,9 @@ export type IntakeMessage = z.infer<typeof IntakeMessage>
 const LeadVerdict = z.enum(['acceptable', 'missing', ...QUALITY_REASONS])
 const Quality = z.object({
   verdict: z.enum(['acceptable', 'refused']),
-  reasons: z.array(z.enum(QUALITY_REASONS)),
+  reasons: z.array(z.enum(QUALITY_REASONS)).readonly(),
   leads: z.record(z.enum(LEADS), LeadVerdict),
-  derived: z.array(z.enum(LEADS)),
+  derived: z.array(z.enum(LEADS)).readonly(),
   heartRateBpm: z.number().nullable(),
 })
 

@@ -4,7 +4,7 @@
  * @module
  */
 import { Command, CommanderError } from 'commander'
-import { benchCommand } from './bench.ts'
+import { benchCommand } from './bench/index.ts'
 import { modelsCommand } from './models.ts'
 import { EXIT, reportError } from './output.ts'
 import { redriveCommand } from './redrive.ts'
