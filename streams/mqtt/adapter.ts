@@ -38,6 +38,7 @@ export interface Adapter {
 }
 
 const UPKEEP_INTERVAL_MS = 1000
+const REPORT_INTERVAL_MS = 60_000
 
 /** After a day a session that comes again is a new one to us: no broker keeps a message for repeating that long. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
@@ -138,18 +139,20 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Dat
       for (const connection of inbound) connection.rejoin()
     }
   }
-  let prunedAtMs = now()
+  const report = () => {
+    ingest.afterwards(() => journal.prune(now() - SESSION_MEMORY_MS))
+    const { counts: frames, sessions } = ingest
+    logger.info('adapter state', { frames, sessions, waitingWindows: intake.waiting, journalBytes: journal.usedBytes })
+  }
   const upkeep = setInterval(() => {
     ingest.sweep()
     holdWithinLimit()
-    if (now() - prunedAtMs > SESSION_MEMORY_MS / 24) {
-      prunedAtMs = now()
-      ingest.afterwards(() => journal.prune(now() - SESSION_MEMORY_MS))
-    }
   }, UPKEEP_INTERVAL_MS)
+  const reporting = setInterval(report, REPORT_INTERVAL_MS)
 
   const stop = async () => {
     clearInterval(upkeep)
+    clearInterval(reporting)
     ingest.flush()
     await Promise.all(inbound.map((connection) => connection.leave()))
     ingest.flush()

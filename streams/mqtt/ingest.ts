@@ -5,11 +5,11 @@
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
-import { CodedError, type ErrorCode } from '../../shared/errors.ts'
+import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import type { Journal, SessionKey } from './journal.ts'
 import { parseTopic, type Topic } from './topics.ts'
-import { type ClosedWindow, WindowAssembler } from './window-assembler.ts'
+import { type ClosedWindow, type Offer, WindowAssembler } from './window-assembler.ts'
 
 /** Something that came from the broker. */
 export interface Arrival {
@@ -59,6 +59,9 @@ const REASON = {
   payloadFormatInvalid: 0x99,
 } as const
 
+/** How many frames came to what end, since the start. */
+export type FrameCounts = Readonly<Record<Offer['kind'] | 'refused', number>>
+
 interface Session {
   readonly id: number
   readonly assembler: WindowAssembler
@@ -76,9 +79,19 @@ export class Ingest {
   #scheduled = false
   #committedAtMs = -Infinity
   #hasFailed = false
+  readonly #counts = { accepted: 0, repeated: 0, late: 0, refused: 0 }
 
   constructor(options: IngestOptions) {
     this.#options = options
+  }
+
+  get counts(): FrameCounts {
+    return this.#counts
+  }
+
+  /** Sessions in memory. */
+  get sessions(): number {
+    return this.#sessions.size
   }
 
   /** Takes up what an earlier process left: its open sessions, its unsent windows. */
@@ -160,11 +173,16 @@ export class Ingest {
 
   #take(arrival: Arrival): Outcome {
     let topic: Topic | undefined
-    let frame: Frame | undefined
+    let frame: Frame
     try {
       topic = parseTopic(arrival.topic)
       const decode = topic.channel === 'window' ? decodeWindow : decodeFrame
       frame = decode(arrival.payload, arrival.contentType, this.#options.now())
+    } catch (error) {
+      // Whatever a payload does to its parser, it must not come again and again.
+      return this.#refuse(arrival, toCodedError(error), topic, undefined)
+    }
+    try {
       return { reason: REASON.success, windowIds: this.#place(topic, frame) }
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
@@ -177,6 +195,7 @@ export class Ingest {
     const key: SessionKey = { tenant, device, session: frame.session }
     const session = this.#sessionOf(key) ?? this.#begin(key, frame)
     const offer = session.assembler.offer(frame, now())
+    this.#counts[offer.kind]++
     this.#touch(key, session)
     if (offer.kind !== 'accepted') return []
     journal.addFrame(session.id, frame, offer.extent)
@@ -215,6 +234,7 @@ export class Ingest {
 
   #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): Outcome {
     const { code, detail } = error
+    this.#counts.refused++
     const field = detail.field === undefined ? undefined : String(detail.field)
     const { contentType } = arrival
     // An oversize payload is not kept: it is what must not fill the disk.

@@ -40,6 +40,11 @@ export class Outbox {
     this.#options = options
   }
 
+  /** Items that are neither sent nor under way. */
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   add(items: readonly OutboxItem[]): void {
     this.#waiting.push(...items)
     this.#start()

@@ -50,9 +50,9 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('shares the subscription over several connections that feed one journal', async () => {
+  it.each(['4', '5'])('shares a subscription over connections that feed one journal, protocol %s', async (version) => {
     broker = await startMosquitto()
-    await startAll({ MQTT_CONNECTIONS: '4' })
+    await startAll({ MQTT_CONNECTIONS: '4', MQTT_VERSION: version })
 
     const reports = await Promise.all(['d1', 'd2', 'd3'].map((device) => stream(device, 40)))
 
