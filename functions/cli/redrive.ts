@@ -38,7 +38,9 @@ export function redriveCommand(): Command {
     .option('--dry-run', 'say how many there are and why, and move none')
     .action(async (queue: keyof typeof QUEUES, options: RedriveOptions) => {
       const { target, source } = await queueUrls(queue, options.outputs)
-      const sqs = new SQSClient(target.startsWith('http://127.0.0.1') ? LOCAL : {})
+      const sqs = new SQSClient(
+        target.startsWith('http://127.0.0.1') ? { ...LOCAL, endpoint: new URL(target).origin } : {},
+      )
       const { moved, counts } = await redrive(sqs, source, target, options)
       for (const [reason, count] of counts) process.stdout.write(`${String(count).padStart(6)}  ${reason}\n`)
       process.stdout.write(`${moved} put back on ${queue}\n`)

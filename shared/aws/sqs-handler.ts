@@ -67,7 +67,7 @@ export function sqsHandler<T>(
     try {
       return await processPartialResponse(event, handleRecord, processor, { context, throwOnFullBatchFailure: false })
     } finally {
-      metrics.publishStoredMetrics()
+      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
     }
   }
 }

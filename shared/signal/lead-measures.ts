@@ -1,0 +1,265 @@
+/**
+ * What the quality gate measures of a lead. Everything but `fastMv` is measured below 50 Hz, at about 100 samples a second whatever the
+ * source's rate, so that the same ECG at 100 and at 500 Hz is judged alike.
+ * @module
+ */
+import { ZeroPhaseBandPass } from './band-pass.ts'
+import { medianInPlace } from './median.ts'
+
+export interface LeadMeasures {
+  /** The longest run of missing samples, and the share of all that are missing. */
+  longestGapS: number
+  missingShare: number
+  /** Highest less lowest sample, and that in the smallest steps that the lead takes. */
+  rangeMv: number
+  levels: number
+  /** The longest time without any change. */
+  longestHoldS: number
+  /** Share of the samples that lie at the highest or lowest value, in runs that the signal enters or leaves steeply. */
+  railShare: number
+  /** Range of the baseline (mean over a second). */
+  wanderMv: number
+  /** Height of the complexes in the QRS band: the highest of each fifth of the window, the median of those. */
+  qrsMv: number
+  /** Median magnitude in the QRS band, between complexes for the most part. */
+  qrsFloorMv: number
+  /** Median magnitude from 25 to 40 Hz: noise, hardly touched by complexes. */
+  noiseMv: number
+  /** Median deviation within a hundredth of a second: mains and muscle above 50 Hz. Zero below 200 Hz, where there are none. */
+  fastMv: number
+  /** Median deviation from the baseline: how far the lead swings where there is no complex. */
+  swingMv: number
+}
+
+/** The filters need 40 Hz: faster leads are averaged down to between this rate and twice of it. */
+const WORKING_RATE_HZ = 100
+
+const QRS_BAND_HZ = { low: 5, high: 20 } as const
+const NOISE_BAND_HZ = { low: 25, high: 40 } as const
+
+/** The baseline is a mean over twice this. */
+const BASELINE_HALF_S = 0.5
+
+/** The window is looked at in this many parts, so that one bad moment does not speak for all of it. */
+const PARTS = 5
+
+/** A clipped wave meets the rail at this slope, ranges a second, or more; an isoelectric line is met gently. */
+const RAIL_SLOPE = 3
+
+/** RR intervals in which a regular tachycardia repeats itself, s. */
+const REPEAT_S = { min: 0.2, max: 0.6 } as const
+
+/** Measures leads of one rate and length; owns its buffers. */
+export class LeadMeasurer {
+  readonly #rateHz: number
+  readonly #decimation: number
+  readonly #workingHz: number
+  readonly #qrsBand: ZeroPhaseBandPass
+  readonly #noiseBand: ZeroPhaseBandPass
+  readonly #slow: Float64Array
+  readonly #filtered: Float64Array
+  readonly #magnitude: Float64Array
+  readonly #partPeaks = new Float64Array(PARTS)
+  readonly #measures: LeadMeasures = {
+    longestGapS: 0,
+    missingShare: 0,
+    rangeMv: 0,
+    levels: 0,
+    longestHoldS: 0,
+    railShare: 0,
+    wanderMv: 0,
+    qrsMv: 0,
+    qrsFloorMv: 0,
+    noiseMv: 0,
+    fastMv: 0,
+    swingMv: 0,
+  }
+
+  /** @param samples a lead's samples, at least a second of them */
+  constructor(rateHz: number, samples: number) {
+    this.#rateHz = rateHz
+    this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
+    this.#workingHz = rateHz / this.#decimation
+    this.#qrsBand = new ZeroPhaseBandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, this.#workingHz)
+    this.#noiseBand = new ZeroPhaseBandPass(NOISE_BAND_HZ.low, NOISE_BAND_HZ.high, this.#workingHz)
+    const working = Math.floor(samples / this.#decimation)
+    this.#slow = new Float64Array(working)
+    this.#filtered = new Float64Array(working)
+    this.#magnitude = new Float64Array(working)
+  }
+
+  /**
+   * @param lead [samples], mV, NaN where missing
+   * @param stepMv the converter's step
+   * @returns an object that the next call overwrites
+   */
+  measure(lead: Float64Array, stepMv: number): LeadMeasures {
+    const measures = this.#measures
+    this.#scan(lead, stepMv / 2)
+    measures.fastMv = this.#decimate(lead)
+    this.#filtered.set(this.#slow)
+    this.#qrsBand.run(this.#filtered, this.#filtered.length)
+    measures.qrsMv = this.#medianPartPeak(this.#filtered)
+    measures.qrsFloorMv = this.#medianMagnitude(this.#filtered)
+    this.#filtered.set(this.#slow)
+    this.#noiseBand.run(this.#filtered, this.#filtered.length)
+    measures.noiseMv = this.#medianMagnitude(this.#filtered)
+    measures.wanderMv = this.#takeOffBaseline()
+    measures.swingMv = this.#medianMagnitude(this.#slow)
+    return measures
+  }
+
+  /**
+   * How alike the lead measured last is to itself one beat later, at most 1: a tachycardia without rest between its complexes
+   * repeats itself, what moves an electrode does not. Slow; asked of few leads.
+   */
+  repetition(): number {
+    const signal = this.#slow
+    let best = 0
+    const last = Math.min(Math.floor(REPEAT_S.max * this.#workingHz), signal.length - 1)
+    for (let lag = Math.ceil(REPEAT_S.min * this.#workingHz); lag <= last; lag++) {
+      let product = 0
+      let now = 0
+      let later = 0
+      for (let i = lag; i < signal.length; i++) {
+        const a = signal[i - lag]!
+        const b = signal[i]!
+        product += a * b
+        now += a * a
+        later += b * b
+      }
+      if (product > best * Math.sqrt(now * later)) best = product / Math.sqrt(now * later)
+    }
+    return best
+  }
+
+  /** What is measured of the samples themselves; a missing one counts as its predecessor. */
+  #scan(lead: Float64Array, tolerance: number): void {
+    const n = lead.length
+    let min = Number.POSITIVE_INFINITY
+    let max = Number.NEGATIVE_INFINITY
+    let smallestStep = Number.POSITIVE_INFINITY
+    let last = Number.NaN
+    let missing = 0
+    let gap = 0
+    let longestGap = 0
+    let hold = 0
+    let longestHold = 0
+    for (let i = 0; i < n; i++) {
+      const value = lead[i]!
+      if (Number.isNaN(value)) {
+        missing++
+        gap++
+        if (gap > longestGap) longestGap = gap
+        continue
+      }
+      gap = 0
+      if (value < min) min = value
+      if (value > max) max = value
+      const change = Math.abs(value - last)
+      if (change < tolerance) {
+        hold++
+        if (hold > longestHold) longestHold = hold
+      } else {
+        hold = 0
+        if (change < smallestStep) smallestStep = change
+      }
+      last = value
+    }
+    const measures = this.#measures
+    measures.missingShare = missing / n
+    measures.longestGapS = longestGap / this.#rateHz
+    measures.longestHoldS = longestHold / this.#rateHz
+    measures.rangeMv = missing === n ? 0 : max - min
+    measures.levels = smallestStep < Number.POSITIVE_INFINITY ? measures.rangeMv / smallestStep : 0
+    measures.railShare = railSamples(lead, min, max, tolerance, (RAIL_SLOPE * (max - min)) / this.#rateHz) / n
+  }
+
+  /** Fills `slow` with block means; returns the median of the mean deviations within a block. */
+  #decimate(lead: Float64Array): number {
+    const decimation = this.#decimation
+    const slow = this.#slow
+    const deviations = this.#magnitude
+    let value = lead.find((sample) => !Number.isNaN(sample)) ?? 0
+    for (let i = 0, at = 0; i < slow.length; i++, at += decimation) {
+      let sum = 0
+      for (let j = 0; j < decimation; j++) {
+        const sample = lead[at + j]!
+        if (!Number.isNaN(sample)) value = sample
+        sum += value
+      }
+      const mean = sum / decimation
+      let deviation = 0
+      for (let j = 0; j < decimation; j++) {
+        const sample = lead[at + j]!
+        if (!Number.isNaN(sample)) deviation += Math.abs(sample - mean)
+      }
+      slow[i] = mean
+      deviations[i] = deviation / decimation
+    }
+    return decimation > 1 ? medianInPlace(deviations, deviations.length) : 0
+  }
+
+  #medianMagnitude(signal: Float64Array): number {
+    const magnitude = this.#magnitude
+    for (let i = 0; i < signal.length; i++) magnitude[i] = Math.abs(signal[i]!)
+    return medianInPlace(magnitude, magnitude.length)
+  }
+
+  #medianPartPeak(signal: Float64Array): number {
+    this.#partPeaks.fill(0)
+    for (let i = 0; i < signal.length; i++) {
+      const part = Math.floor((i * PARTS) / signal.length)
+      const magnitude = Math.abs(signal[i]!)
+      if (magnitude > this.#partPeaks[part]!) this.#partPeaks[part] = magnitude
+    }
+    return medianInPlace(this.#partPeaks, PARTS)
+  }
+
+  /** Takes the moving mean off `slow`; returns the mean's range. */
+  #takeOffBaseline(): number {
+    const slow = this.#slow
+    const n = slow.length
+    const half = Math.min(Math.round(BASELINE_HALF_S * this.#workingHz), n - 1)
+    const original = this.#filtered
+    original.set(slow)
+    let sum = 0
+    for (let i = 0; i < half; i++) sum += original[i]!
+    let count = half
+    let min = Number.POSITIVE_INFINITY
+    let max = Number.NEGATIVE_INFINITY
+    for (let i = 0; i < n; i++) {
+      if (i + half < n) {
+        sum += original[i + half]!
+        count++
+      }
+      if (i - half > 0) {
+        sum -= original[i - half - 1]!
+        count--
+      }
+      const baseline = sum / count
+      if (baseline < min) min = baseline
+      if (baseline > max) max = baseline
+      slow[i] = original[i]! - baseline
+    }
+    return max - min
+  }
+}
+
+/** Samples at either extreme, in runs of at least two with a steep side. */
+function railSamples(lead: Float64Array, min: number, max: number, tolerance: number, steep: number): number {
+  const top = max - tolerance
+  const bottom = min + tolerance
+  let samples = 0
+  for (let i = 0; i < lead.length; i++) {
+    const value = lead[i]!
+    if (!(value >= top || value <= bottom)) continue
+    const first = i
+    while (i + 1 < lead.length && (value >= top ? lead[i + 1]! >= top : lead[i + 1]! <= bottom)) i++
+    const run = i - first + 1
+    const enters = first > 0 ? Math.abs(value - lead[first - 1]!) : 0
+    const leaves = i + 1 < lead.length ? Math.abs(value - lead[i + 1]!) : 0
+    if (run > 1 && (enters >= steep || leaves >= steep)) samples += run
+  }
+  return samples
+}

@@ -1,0 +1,78 @@
+/**
+ * Pacemaker spikes: strokes of a millisecond that all leads show at once. Seen only where the source samples fast enough; a recorder that
+ * filters them out leaves nothing to see (then nothing is said).
+ * @module
+ */
+
+/** Below this rate a spike is no longer a stroke of its own. */
+export const MIN_PACING_RATE_HZ = 400
+
+/** A spike rises and falls within the first and has calm within the second on either side. */
+const SPIKE_S = 0.004
+const CALM_S = 0.008
+
+/** Height over the calm that counts in a lead, and mean height over all leads that makes a spike, mV. */
+const MIN_LEAD_MV = 0.03
+const MIN_MEAN_MV = 0.08
+
+/** The window is looked at in blocks of this length; a spike is this much higher than the middle block's highest value. */
+const BLOCK_S = 0.1
+const OVER_MIDDLE = 10
+
+/** Spikes in ten seconds: fewer are artefacts, more are noise. */
+const SPIKES_IN_10_S = { min: 4, max: 60 } as const
+
+/** Looks for pacing in windows of one rate and length; owns its buffers. */
+export class PacingDetector {
+  readonly #rateHz: number
+  readonly #heights: Float64Array
+  readonly #blocks: Float64Array
+  readonly #sorted: Float64Array
+
+  constructor(rateHz: number, samples: number) {
+    this.#rateHz = rateHz
+    this.#heights = new Float64Array(samples)
+    this.#blocks = new Float64Array(Math.ceil(samples / (BLOCK_S * rateHz)))
+    this.#sorted = new Float64Array(this.#blocks.length)
+  }
+
+  /** @param leads each [samples], mV; NaN is never part of a spike */
+  isPaced(leads: readonly Float64Array[]): boolean {
+    if (this.#rateHz < MIN_PACING_RATE_HZ || leads.length === 0) return false
+    this.#heights.fill(0)
+    for (const lead of leads) this.#addHeights(lead)
+    const blocks = this.#blocks
+    const blockSamples = BLOCK_S * this.#rateHz
+    blocks.fill(0)
+    for (let i = 1; i + 1 < this.#heights.length; i++) {
+      // The peaks of different leads may lie a sample apart.
+      const height = this.#heights[i - 1]! + this.#heights[i]! + this.#heights[i + 1]!
+      const block = Math.floor(i / blockSamples)
+      if (height > blocks[block]!) blocks[block] = height
+    }
+    this.#sorted.set(blocks)
+    const middle = this.#sorted.sort()[blocks.length >> 1]!
+    const least = Math.max(MIN_MEAN_MV * leads.length, OVER_MIDDLE * middle)
+    let spikes = 0
+    for (const height of blocks) if (height >= least) spikes++
+    const tens = this.#heights.length / (10 * this.#rateHz)
+    return spikes >= SPIKES_IN_10_S.min * tens && spikes <= SPIKES_IN_10_S.max * tens
+  }
+
+  #addHeights(lead: Float64Array): void {
+    const inner = Math.round(SPIKE_S * this.#rateHz)
+    const outer = inner + Math.round(CALM_S * this.#rateHz)
+    for (let i = outer; i + outer < lead.length; i++) {
+      const value = lead[i]!
+      const before = lead[i - inner]!
+      const after = lead[i + inner]!
+      const rise = value - before
+      const fall = value - after
+      if (!(rise * fall > 0)) continue
+      const stroke = Math.min(Math.abs(rise), Math.abs(fall))
+      if (stroke < MIN_LEAD_MV) continue
+      const height = stroke - Math.max(Math.abs(before - lead[i - outer]!), Math.abs(after - lead[i + outer]!))
+      if (height > MIN_LEAD_MV) this.#heights[i]! += height
+    }
+  }
+}

@@ -1,0 +1,110 @@
+import { execFile } from 'node:child_process'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cardiacnets-cli-'))
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+function cli(...args: string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(ROOT, 'functions/cli/main.ts'), ...args],
+      { cwd: folder },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+      },
+    )
+  })
+}
+
+describe('cardiacnets screen', () => {
+  it('prints one JSON document and nothing else', async () => {
+    const { code, stdout, stderr } = await cli('screen', DEMO, '--json')
+
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject({ status: 'screened', quality: { verdict: 'acceptable' } })
+    expect(stderr).toBe('')
+  })
+
+  it('prints an array in order for several files, with an error in the place of the one that fails', async () => {
+    const bad = join(folder, 'bad.csv')
+    await writeFile(bad, 'I,II,V7\n1,2,3\n')
+
+    const { code, stdout } = await cli('screen', DEMO, bad, DEMO, '--json')
+
+    expect(code).toBe(2)
+    expect(JSON.parse(stdout)).toMatchObject([
+      { file: DEMO, status: 'screened' },
+      { file: bad, error: { code: expect.any(String) } },
+      { file: DEMO, status: 'screened' },
+    ])
+  })
+
+  it('exits with 3 and names the reason when the quality gate refuses', async () => {
+    const short = join(folder, 'short.csv')
+    const rows = Array.from({ length: 500 }, (_, i) => `${Math.sin(i / 10)},${Math.cos(i / 10)}`)
+    await writeFile(short, `# rate: 500\n# unit: mV\nI,II\n${rows.join('\n')}\n`)
+
+    const { code, stdout } = await cli('screen', short)
+
+    expect(code).toBe(3)
+    expect(stdout).toContain('too-short')
+  })
+
+  it('exits with 2 and one line for a file that is not there', async () => {
+    const { code, stdout, stderr } = await cli('screen', join(folder, 'nothing.hea'))
+
+    expect(code).toBe(2)
+    expect(stdout).toBe('')
+    expect(stderr.trim().split('\n')).toHaveLength(1)
+    expect(stderr).toContain('file-not-found')
+  })
+})
+
+describe('cardiacnets', () => {
+  it.each([
+    [['--help'], 0],
+    [['screen', '--help'], 0],
+    [['nonsense'], 2],
+    [['screen'], 2],
+    [['stream', DEMO], 2],
+    [['redrive', 'nonsense'], 2],
+    [['redrive', 'intake', '--outputs', 'nowhere.json'], 2],
+    [['models', 'verify', 'nowhere'], 2],
+  ])('%j exits with %i', async (args, expected) => {
+    const { code } = await cli(...args)
+
+    expect(code).toBe(expected)
+  })
+
+  it('verifies the shipped bundle', async () => {
+    const { code, stdout } = await cli('models', 'verify')
+
+    expect(code).toBe(0)
+    expect(stdout).toContain('match')
+  })
+
+  it('says that a broker cannot be reached', async () => {
+    const { code, stderr } = await cli('stream', DEMO, '--to', 'mqtt://127.0.0.1:1', '--timeout', '1')
+
+    expect(code).toBe(1)
+    expect(stderr).toContain('unavailable')
+  })
+})

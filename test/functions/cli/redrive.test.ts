@@ -1,0 +1,75 @@
+import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { type Emulators, startEmulators } from '../../../cdk/local/emulators.ts'
+import { redrive } from '../../../functions/cli/redrive.ts'
+import { messageAttributes } from '../../../shared/aws/queues.ts'
+
+let emulators: Emulators
+let sqs: SQSClient
+let source: string
+let target: string
+let count = 0
+
+beforeAll(async () => {
+  emulators = await startEmulators()
+  sqs = new SQSClient({
+    endpoint: emulators.endpoint,
+    region: 'eu-central-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  })
+})
+
+afterAll(() => emulators.stop())
+
+beforeEach(async () => {
+  const queue = async (name: string) =>
+    (await sqs.send(new CreateQueueCommand({ QueueName: `${name}-${count}` }))).QueueUrl!
+  count++
+  source = await queue('dlq')
+  target = await queue('queue')
+  for (const [body, reason] of [
+    ['a', 'payload-malformed'],
+    ['b', 'schema-unsupported'],
+    ['c', undefined],
+  ] as const) {
+    const MessageAttributes = reason === undefined ? undefined : messageAttributes({ reason })
+    await sqs.send(new SendMessageCommand({ QueueUrl: source, MessageBody: body, MessageAttributes }))
+  }
+})
+
+async function bodies(queueUrl: string): Promise<string[]> {
+  const { Messages = [] } = await sqs.send(
+    new ReceiveMessageCommand({ QueueUrl: queueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 0 }),
+  )
+  return Messages.map(({ Body }) => Body!).toSorted()
+}
+
+describe('redrive', () => {
+  it('moves every message and counts the reasons', async () => {
+    const { moved, counts } = await redrive(sqs, source, target, {})
+
+    expect(moved).toBe(3)
+    expect(Object.fromEntries(counts)).toEqual({
+      'payload-malformed': 1,
+      'schema-unsupported': 1,
+      'too-many-attempts': 1,
+    })
+    expect(await bodies(target)).toEqual(['a', 'b', 'c'])
+    expect(await bodies(source)).toEqual([])
+  })
+
+  it('moves only what was given up for the reason that is asked for', async () => {
+    const { moved } = await redrive(sqs, source, target, { reason: 'schema-unsupported' })
+
+    expect(moved).toBe(1)
+    expect(await bodies(target)).toEqual(['b'])
+  })
+
+  it('moves none in a dry run', async () => {
+    const { moved, counts } = await redrive(sqs, source, target, { dryRun: true })
+
+    expect(moved).toBe(0)
+    expect(counts.size).toBe(3)
+    expect(await bodies(target)).toEqual([])
+  })
+})

@@ -1,0 +1,129 @@
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
+import { type Manifest, readBundle } from '../../../shared/inference/bundle.ts'
+import { Screener, verifyBundle } from '../../../shared/inference/screener.ts'
+
+const PROFILE = 'cardiacnets-v1'
+
+let folder: string
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cardiacnets-bundle-'))
+  await cp(SHIPPED_BUNDLE, folder, { recursive: true })
+})
+
+afterEach(() => rm(folder, { recursive: true }))
+
+/** A manifest as it could be, and as it must not be. */
+type Draft = { -readonly [K in keyof Manifest]: Manifest[K] }
+
+async function editManifest(edit: (manifest: Draft) => void): Promise<void> {
+  const path = join(folder, 'manifest.json')
+  const manifest: Draft = JSON.parse(await readFile(path, 'utf8'))
+  edit(manifest)
+  await writeFile(path, JSON.stringify(manifest))
+}
+
+describe('the shipped bundle', () => {
+  it('is what its manifest says: bytes, tensors, profile', async () => {
+    await expect(verifyBundle(await readBundle(SHIPPED_BUNDLE, PROFILE))).resolves.toBeUndefined()
+  })
+
+  it('gives the same numbers for the same window, alone or beside others', async () => {
+    const screener = await Screener.load(await readBundle(SHIPPED_BUNDLE, PROFILE))
+    const window = {
+      codes: Int16Array.from({ length: 60_000 }, (_, i) => Math.round(4000 * Math.sin(i / 40))),
+      amplitude: Float32Array.from({ length: 24 }, (_, i) => (i % 2 === 0 ? -0.5 : 1)),
+      leadMask: new Uint8Array(12).fill(1),
+    }
+
+    const alone = await screener.screen(window)
+    const together = await Promise.all([
+      screener.screen(window),
+      screener.screen(window, { sex: 'female', ageYears: 60 }),
+    ])
+
+    expect(together[0]).toEqual(alone)
+    expect(together[1]).not.toEqual(alone)
+    await screener.release()
+  })
+})
+
+describe('readBundle', () => {
+  it('says which folder has no bundle', async () => {
+    await rm(join(folder, 'manifest.json'))
+
+    await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({ code: 'bundle-missing' })
+  })
+
+  it('refuses a bundle for another signal profile', async () => {
+    await editManifest((manifest) => {
+      manifest.profile = 'cardiacnets-v2'
+    })
+
+    await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({
+      code: 'bundle-mismatch',
+      detail: { field: 'profile' },
+    })
+  })
+
+  it('refuses conditions in another order, which would give every number another name', async () => {
+    await editManifest((manifest) => {
+      manifest.conditions = manifest.conditions.toReversed()
+    })
+
+    await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({
+      code: 'bundle-mismatch',
+      detail: { field: 'conditions.0.id' },
+    })
+  })
+
+  it('names the field of a manifest that is not right', async () => {
+    await editManifest((manifest) => {
+      Object.assign(manifest.conditions[2]!, { evidence: 'certain' })
+    })
+
+    await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({
+      code: 'bundle-corrupt',
+      detail: { field: 'manifest.json:conditions.2.evidence' },
+    })
+  })
+
+  it('refuses a manifest that is no JSON', async () => {
+    await writeFile(join(folder, 'manifest.json'), '{"schema":')
+
+    await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({ code: 'bundle-corrupt' })
+  })
+})
+
+describe('Screener.load', () => {
+  it('refuses a model with one byte changed', async () => {
+    const path = join(folder, 'screen.onnx')
+    const bytes = await readFile(path)
+    bytes[bytes.length >> 1]! ^= 1
+    await writeFile(path, bytes)
+
+    const bundle = await readBundle(folder, PROFILE)
+
+    await expect(Screener.load(bundle)).rejects.toMatchObject({
+      code: 'bundle-corrupt',
+      detail: { field: 'screen.onnx' },
+    })
+  })
+
+  it('refuses a model whose tensors are other than the manifest says', async () => {
+    await editManifest((manifest) => {
+      manifest.tensors['screen.onnx']!.inputs[0]!.shape = ['N', 12, 2500]
+    })
+
+    const bundle = await readBundle(folder, PROFILE)
+
+    await expect(Screener.load(bundle)).rejects.toMatchObject({
+      code: 'bundle-mismatch',
+      detail: { field: 'tensors.screen.onnx.inputs' },
+    })
+  })
+})
