@@ -1,15 +1,14 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundleFunctions, type FunctionName, filesOf, zippedBytes } from '../../cdk/lambda-bundle.ts'
+import { temporaryFolder } from './helpers/assembly.ts'
 
 const MEGABYTE = 1e6
 
 let bundles: Readonly<Record<FunctionName, string>>
 
 beforeAll(() => {
-  bundles = bundleFunctions('linux-arm64', mkdtempSync(join(tmpdir(), 'bundles-')))
+  bundles = bundleFunctions('linux-arm64', temporaryFolder())
 })
 
 describe('the bundle of screen', () => {

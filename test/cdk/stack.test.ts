@@ -1,18 +1,15 @@
-import { mkdtempSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createApp } from '../../cdk/app.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
-import { functionFolder } from './helpers/assembly.ts'
+import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
 let template: Template
 
 beforeAll(async () => {
   const folder = await functionFolder('export const handler = async () => {}')
   const app = createApp({
-    outdir: mkdtempSync(join(tmpdir(), 'cdk-')),
+    outdir: temporaryFolder(),
     target: 'linux-arm64',
     bundles: { preprocess: folder, screen: folder, api: folder },
   })
@@ -135,7 +132,7 @@ describe('a mistyped setting', () => {
   it('fails at synth and names what would be right', () => {
     process.env.CARDIACNETS_ARCHITECTURE = 'arm'
 
-    const synth = () => createApp({ outdir: mkdtempSync(join(tmpdir(), 'cdk-')) })
+    const synth = () => createApp({ outdir: temporaryFolder() })
 
     expect(synth).toThrow('architecture must be arm64 or x64, not arm')
     delete process.env.CARDIACNETS_ARCHITECTURE

@@ -2,21 +2,31 @@
  * Small cloud assemblies: functions written in the test, wired as a template wires them.
  * @module
  */
-import { mkdir, mkdtemp, writeFile } from 'node:fs/promises'
+import { mkdtempSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { onTestFinished } from 'vitest'
+import { afterAll, onTestFinished } from 'vitest'
 import type { FunctionSpec } from '../../../cdk/local/sandbox.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import type { TemplateResource } from '../../../cdk/local/template.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
 
+const temporary: string[] = []
+afterAll(() => Promise.all(temporary.map((folder) => rm(folder, { recursive: true, force: true }))))
+
+/** An empty folder that goes when the tests of this file are done. */
+export function temporaryFolder(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'cardiacnets-test-'))
+  temporary.push(folder)
+  return folder
+}
+
 /** A folder with `handler.mjs`, as a bundle has it. */
-export async function functionFolder(code: string, folder?: string): Promise<string> {
-  const into = folder ?? (await mkdtemp(join(tmpdir(), 'function-')))
-  await mkdir(into, { recursive: true })
-  await writeFile(join(into, 'handler.mjs'), code)
-  return into
+export async function functionFolder(code: string, folder = temporaryFolder()): Promise<string> {
+  await mkdir(folder, { recursive: true })
+  await writeFile(join(folder, 'handler.mjs'), code)
+  return folder
 }
 
 /** A function on its own, as a sandbox takes it. */
@@ -37,7 +47,7 @@ export async function assembly(
   resources: Readonly<Record<string, TemplateResource>>,
   code: Readonly<Record<string, string>> = {},
 ): Promise<string> {
-  const folder = await mkdtemp(join(tmpdir(), 'assembly-'))
+  const folder = temporaryFolder()
   for (const [asset, source] of Object.entries(code)) await functionFolder(source, join(folder, `asset.${asset}`))
   await writeFile(join(folder, `${STACK_NAME}.template.json`), JSON.stringify({ Resources: resources }))
   return folder

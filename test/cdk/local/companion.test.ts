@@ -1,12 +1,11 @@
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { startCompanion } from '../../../cdk/local/companion.ts'
-import { Lines } from '../helpers/assembly.ts'
+import { Lines, temporaryFolder } from '../helpers/assembly.ts'
 
 async function start(code: string) {
-  const script = join(await mkdtemp(join(tmpdir(), 'companion-')), 'script.mjs')
+  const script = join(temporaryFolder(), 'script.mjs')
   await writeFile(script, code)
   const log = new Lines()
   const companion = startCompanion({ script, env: { GREETING: 'hello' }, onLine: (line) => log.add(line) })

@@ -1,12 +1,13 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
-import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Lines } from '../helpers/assembly.ts'
+import { readRecording } from '../../../streams/formats/index.ts'
+import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { Lines, temporaryFolder } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -24,23 +25,29 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
   return { child, output }
 }
 
-const dataDir = () => mkdtempSync(join(tmpdir(), 'local-'))
-
 describe('npm start', () => {
-  it('brings the real functions up, answers, and stops cleanly on Ctrl-C', async () => {
-    const data = dataDir()
+  it('turns what a device streams into results on its topic and the API, and stops cleanly on Ctrl-C', async () => {
+    const data = temporaryFolder()
+    const recording = await readRecording(join(ROOT, 'functions/cli/demo/virtual-ecg.hea'))
     const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--data', data)
     const lines = await output.until((all) => all.some((line) => line.includes('Ctrl-C stops it')))
-    const url = /http:\S+/.exec(lines.find((line) => line.includes('API'))!)![0]
+    const address = (name: string) => /\w+:\/\/\S+/.exec(lines.find((line) => line.includes(` ${name} `))!)![0]
+    const [url, mqttUrl] = [address('API'), address('MQTT')]
 
     const health = await fetch(`${url}/healthz`)
+    const link = await DeviceLink.open({ url: mqttUrl, version: 4 })
+    const { windows } = await streamRecording(recording, { link, tenant: 'local', device: 'd1', speed: Infinity })
+    await link.close()
     const list = await fetch(`${url}/v1/ecgs`)
     child.kill('SIGINT')
     child.kill('SIGINT') // npm passes on what the terminal has sent already
     const [code] = await once(child, 'exit')
 
     expect(health.status).toBe(200)
-    expect(await list.json()).toEqual({ items: [] })
+    expect(windows.length).toBeGreaterThan(0)
+    expect(windows.map(({ results }) => results)).toEqual(windows.map(() => 1))
+    const { items } = JSON.parse(await list.text())
+    expect(items.map((item: { ecgId: string }) => item.ecgId).sort()).toEqual(windows.map(({ ecgId }) => ecgId).sort())
     expect(code).toBe(0)
     const outputs = JSON.parse(readFileSync(join(data, 'outputs.json'), 'utf8'))
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
@@ -53,7 +60,7 @@ describe('npm start', () => {
     const address = other.address()
     const port = typeof address === 'object' ? address!.port : 0
 
-    const { child, output } = start('--port', String(port), '--data', dataDir())
+    const { child, output } = start('--port', String(port), '--data', temporaryFolder())
     const [code] = await once(child, 'close')
 
     expect(code).toBe(1)

@@ -1,8 +1,5 @@
-import { mkdtemp } from 'node:fs/promises'
 import { createServer, request } from 'node:http'
 import { connect } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { DynamoDBClient, GetItemCommand, PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb'
 import { GetObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3'
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
@@ -12,14 +9,14 @@ import { createApp } from '../../../cdk/app.ts'
 import { listen } from '../../../cdk/local/emulators.ts'
 import { clientOptions } from '../../../cdk/local/resources.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
-import { functionFolder, startSmallStack } from '../helpers/assembly.ts'
+import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that do nothing. */
 let assemblyDir: string
 
 beforeAll(async () => {
   const folder = await functionFolder(`export const handler = async ({ rawPath }) => ({ path: rawPath })`)
-  assemblyDir = await mkdtemp(join(tmpdir(), 'cdk-'))
+  assemblyDir = temporaryFolder()
   createApp({
     outdir: assemblyDir,
     target: 'linux-x64',
@@ -109,7 +106,7 @@ describe('the local stack', () => {
   })
 
   it('keeps results, waveforms and waiting messages over a restart', async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), 'data-'))
+    const dataDir = temporaryFolder()
     const first = await startLocalStack({ assemblyDir, dataDir, withoutAdapter: true })
     const before = clients(first.env)
     const item = { pk: { S: 'p' }, sk: { S: 's' } }
