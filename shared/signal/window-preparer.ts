@@ -1,15 +1,19 @@
 /**
- * From a window's samples to what the encoder sees, or to a refusal: gaps, quality gate, heart rate, limb leads, resampling, signal chain.
+ * From a window's samples to what the encoder sees, or to a refusal: quality gate, gaps, heart rate, limb leads, resampling, signal chain.
  * @module
  */
 import { LEADS, type LeadName } from '../domain/leads.ts'
 import type { LeadVerdict, Quality } from '../domain/quality.ts'
-import { MISSING_SAMPLE } from '../domain/recording.ts'
+import { MISSING_SAMPLE, type RecordedLead } from '../domain/recording.ts'
+import { WINDOW_S, windowSamples } from '../domain/window.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import type { Waveform } from '../waveform/codec.ts'
 import { SignalChain } from './chain.ts'
+import { bridgeGaps } from './gaps.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
 import { type SignalProfile, seasonalPeriod } from './profile.ts'
+import { QualityGate } from './quality-gate.ts'
+import { RPeakDetector, windowHeartRate } from './r-peaks.ts'
 import { Resampler } from './resample.ts'
 
 export interface PreparedWindow {
@@ -18,11 +22,25 @@ export interface PreparedWindow {
   readonly clean?: CleanWindow
 }
 
-/** Prepares windows, one after another; owns the buffers, so one instance serves one thread. */
+/** What depends on the source's rate. */
+interface SourceTools {
+  readonly gate: QualityGate
+  readonly detector: RPeakDetector
+  readonly resampler: Resampler
+  /** A window's samples in mV for each of the twelve leads. */
+  readonly millivolt: readonly Float64Array[]
+}
+
+/** Sources of more rates than this in turn make the oldest one's tools be made anew: devices of a site have few. */
+const KEPT_RATES = 8
+
+type Leads = ReadonlyMap<LeadName, Float64Array>
+
+/** Prepares windows, one after another; owns its buffers, so one instance serves one thread. */
 export class WindowPreparer {
   readonly #profile: SignalProfile
   readonly #chain: SignalChain
-  readonly #resamplers = new Map<number, Resampler>()
+  readonly #tools = new Map<number, SourceTools>()
   readonly #signal: Float64Array
 
   constructor(profile: SignalProfile) {
@@ -31,58 +49,97 @@ export class WindowPreparer {
     this.#signal = new Float64Array(profile.samples)
   }
 
-  /** @param heartRateBpm as the device states it; detected when left out */
-  prepare(waveform: Waveform, heartRateBpm?: number): PreparedWindow {
-    const samples = waveform.leads[0]!.samples.length
-    const leads = Object.fromEntries(LEADS.map((n) => [n, 'missing'])) as Record<LeadName, LeadVerdict>
-    for (const l of waveform.leads) leads[l.name] = 'acceptable'
-    const usable = new Map(waveform.leads.map((lead) => [lead.name, toMillivolt(lead)]))
-    const derived = deriveLimbLeads(usable)
-    for (const name of derived.keys()) leads[name] = 'acceptable'
-    const isShort = samples < 10 * waveform.rateHz
-    const quality: Quality = {
-      verdict: isShort ? 'refused' : 'acceptable',
-      reasons: isShort ? ['too-short'] : [],
-      leads,
-      derived: [...derived.keys()],
-      heartRateBpm: heartRateBpm ?? 72,
+  /**
+   * @param waveform one window; a shorter one is refused
+   * @param heartRateBpm as the device states it; detected when left out or not believable
+   */
+  prepare({ rateHz, leads }: Waveform, heartRateBpm?: number): PreparedWindow {
+    const tools = this.#toolsFor(rateHz)
+    const delivered = leads.map((lead, i) => ({
+      name: lead.name,
+      gainUv: lead.gainUv,
+      mv: toMillivolt(lead, tools.millivolt[i]!),
+    }))
+    const { verdict, reasons, leads: verdicts } = tools.gate.judge({ rateHz, leads: delivered })
+    const quality = { verdict, reasons, leads: allLeads(verdicts), derived: [], heartRateBpm: null }
+    if (verdict === 'refused') return { quality }
+
+    const maxBridged = Math.floor((this.#profile.maxBridgedGapMs * rateHz) / 1000)
+    const usable = new Map<LeadName, Float64Array>()
+    for (const { name, mv } of delivered) {
+      if (verdicts.get(name) !== 'acceptable') continue
+      bridgeGaps(mv, maxBridged)
+      usable.set(name, mv)
     }
-    if (isShort) return { quality }
-    return { quality, clean: this.#clean(new Map([...usable, ...derived]), waveform.rateHz, quality.heartRateBpm) }
+    const heartRate = this.#believed(heartRateBpm) ?? windowHeartRate(tools.detector, usable) ?? null
+    // A limb lead that was delivered but cannot be used stays unused: its electrode is in the others as well.
+    const missing = (name: LeadName) => !verdicts.has(name)
+    const derived = new Map([...deriveLimbLeads(usable)].filter(([name]) => missing(name)))
+    for (const name of derived.keys()) quality.leads[name] = 'acceptable'
+    return {
+      quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
+      clean: this.#clean(new Map([...usable, ...derived]), tools.resampler, heartRate),
+    }
   }
 
-  #clean(leads: ReadonlyMap<LeadName, Float64Array>, rateHz: number, heartRateBpm: number | null): CleanWindow {
+  #clean(leads: Leads, resampler: Resampler, heartRateBpm: number | null): CleanWindow {
     const { samples } = this.#profile
     const period = seasonalPeriod(this.#profile, heartRateBpm)
-    const window: CleanWindow = {
-      codes: new Int16Array(LEADS.length * samples),
-      amplitude: new Float32Array(LEADS.length * 2),
-      leadMask: new Uint8Array(LEADS.length),
-    }
+    const codes = new Int16Array(LEADS.length * samples)
+    const amplitude = new Float32Array(LEADS.length * 2)
+    const leadMask = new Uint8Array(LEADS.length)
+    const signal = this.#signal
     for (const [i, name] of LEADS.entries()) {
       const lead = leads.get(name)
       if (lead === undefined) continue
-      this.#resampler(rateHz).run(lead, this.#signal)
-      const { min, max } = this.#chain.run(this.#signal, period, this.#signal)
-      window.amplitude[2 * i] = min
-      window.amplitude[2 * i + 1] = max
-      window.leadMask[i] = 1
-      for (let t = 0; t < samples; t++) window.codes[i * samples + t] = Math.round(this.#signal[t]! * CLEAN_STEPS)
+      resampler.run(lead, signal)
+      const { min, max } = this.#chain.run(signal, period, signal)
+      amplitude[2 * i] = min
+      amplitude[2 * i + 1] = max
+      leadMask[i] = 1
+      for (let t = 0, at = i * samples; t < samples; t++) codes[at + t] = Math.round(signal[t]! * CLEAN_STEPS)
     }
-    return window
+    return { codes, amplitude, leadMask }
   }
 
-  #resampler(rateHz: number): Resampler {
-    let resampler = this.#resamplers.get(rateHz)
-    if (resampler === undefined) {
-      resampler = new Resampler(rateHz, this.#profile.rateHz)
-      this.#resamplers.set(rateHz, resampler)
+  #believed(heartRateBpm: number | undefined): number | undefined {
+    const { minHeartRateBpm, maxHeartRateBpm } = this.#profile.baseline
+    const isBelievable =
+      heartRateBpm !== undefined && heartRateBpm >= minHeartRateBpm && heartRateBpm <= maxHeartRateBpm
+    return isBelievable ? heartRateBpm : undefined
+  }
+
+  #toolsFor(rateHz: number): SourceTools {
+    const kept = this.#tools.get(rateHz)
+    if (kept !== undefined) return kept
+    const tools: SourceTools = {
+      gate: new QualityGate({ minSeconds: WINDOW_S, maxBridgedGapMs: this.#profile.maxBridgedGapMs }),
+      detector: new RPeakDetector(rateHz),
+      resampler: new Resampler(rateHz, this.#profile.rateHz),
+      millivolt: LEADS.map(() => new Float64Array(windowSamples(rateHz))),
     }
-    return resampler
+    const [oldest] = this.#tools.keys()
+    if (this.#tools.size >= KEPT_RATES) this.#tools.delete(oldest!)
+    this.#tools.set(rateHz, tools)
+    return tools
   }
 }
 
-/** mV, NaN where a sample is missing. */
-function toMillivolt({ samples, gainUv }: Waveform['leads'][number]): Float64Array {
-  return Float64Array.from(samples, (value) => (value === MISSING_SAMPLE ? Number.NaN : (value * gainUv) / 1000))
+/** Fills `buffer` from a lead's samples and returns as much of it as there are; NaN where a sample is missing. */
+function toMillivolt({ samples, gainUv }: RecordedLead, buffer: Float64Array): Float64Array {
+  const count = Math.min(samples.length, buffer.length)
+  const gainMv = gainUv / 1000
+  for (let i = 0; i < count; i++) {
+    const value = samples[i]!
+    buffer[i] = value === MISSING_SAMPLE ? Number.NaN : value * gainMv
+  }
+  return count === buffer.length ? buffer : buffer.subarray(0, count)
+}
+
+function allLeads(verdicts: ReadonlyMap<LeadName, LeadVerdict>): Record<LeadName, LeadVerdict> {
+  // Every name of LEADS gets a value, which `fromEntries` cannot say.
+  return Object.fromEntries(LEADS.map((name) => [name, verdicts.get(name) ?? 'missing'])) as Record<
+    LeadName,
+    LeadVerdict
+  >
 }
