@@ -11,7 +11,7 @@ import { streamEcgId } from '../../shared/domain/ecg-id.ts'
 import { describeError } from '../../shared/logging.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
-import type { AdapterConfig } from './config.ts'
+import { type AdapterConfig, ConfigError } from './config.ts'
 import { openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { Ingest, type Problem } from './ingest.ts'
@@ -24,8 +24,6 @@ export interface AdapterParts {
   readonly sqs: SQSClient
   readonly s3: S3Client
   readonly logger: Logger
-  /** Milliseconds since 1970. */
-  readonly now?: () => number
 }
 
 export interface Adapter {
@@ -51,13 +49,16 @@ const RESUME_BELOW = 0.9
 
 const INBOUND_CHANNELS: readonly Channel[] = ['frames', 'window']
 
-/** Opens the journal, takes up what is in it, and connects. */
-export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Date.now }: AdapterParts): Adapter {
+/**
+ * Opens the journal, takes up what is in it, and connects.
+ * @throws ConfigError when the journal cannot be opened
+ */
+export function startAdapter(config: AdapterConfig, { sqs, s3, logger }: AdapterParts): Adapter {
   const stopping = new AbortController()
   const { signal } = stopping
   const failed = Promise.withResolvers<unknown>()
   const logError = (message: string) => (error: unknown) => logger.error(message, describeError(error))
-  const journal = new Journal(config.journalPath)
+  const journal = openJournal(config.journalPath)
   const publisher = openTransient(config.broker, `${config.clientId}-out`)
   publisher.on('error', logError('outbound connection failed'))
 
@@ -68,7 +69,7 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Dat
 
   const ingest = new Ingest({
     journal,
-    now,
+    clock: { now: Date.now, monotonic: () => performance.now() },
     idleMs: config.idleMs,
     output: {
       windowsClosed: (windowIds) => intake.add(windowIds.map(windowItem)),
@@ -101,7 +102,7 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Dat
     )
   }
 
-  journal.prune(now() - SESSION_MEMORY_MS)
+  journal.prune(Date.now() - SESSION_MEMORY_MS)
   ingest.recover()
   deadLetters.add(journal.pendingRejects().map(rejectItem))
 
@@ -140,7 +141,7 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Dat
     }
   }
   const report = () => {
-    ingest.afterwards(() => journal.prune(now() - SESSION_MEMORY_MS))
+    ingest.afterwards(() => journal.prune(Date.now() - SESSION_MEMORY_MS))
     const { counts: frames, sessions } = ingest
     logger.info('adapter state', { frames, sessions, waitingWindows: intake.waiting, journalBytes: journal.usedBytes })
   }
@@ -164,6 +165,15 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger, now = Dat
     journal.close()
   }
   return { ready: Promise.all(inbound.map(({ subscribed }) => subscribed)), failed: failed.promise, stop }
+}
+
+function openJournal(path: string): Journal {
+  try {
+    return new Journal(path)
+  } catch (error) {
+    // SQLite's own words: no such folder, locked by another adapter, of another version.
+    throw new ConfigError(`JOURNAL_PATH: ${error instanceof Error ? error.message : String(error)}`)
+  }
 }
 
 /** One connection subscribes plainly; several share the subscription, and all feed one journal. */

@@ -89,7 +89,7 @@ export function openInbound(
       payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
       contentType: properties?.contentType,
       acknowledge: (reasonCode) => {
-        if (packet.qos === 1 && client.connected && client.stream === stream) {
+        if (packet.qos === 1 && client.connected && !client.disconnecting && client.stream === stream) {
           send({ cmd: 'puback', messageId: messageId!, reasonCode })
         }
       },

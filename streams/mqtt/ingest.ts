@@ -36,11 +36,17 @@ export interface IngestOutput {
   failed(error: unknown): void
 }
 
+export interface Clock {
+  /** Milliseconds since 1970; may jump when the machine's clock is set. */
+  now(): number
+  /** Milliseconds that only go forward: what waiting is measured by. */
+  monotonic(): number
+}
+
 export interface IngestOptions {
   readonly journal: Journal
   readonly output: IngestOutput
-  /** Milliseconds since 1970. */
-  readonly now: () => number
+  readonly clock: Clock
   /** A session without frames for so long is closed. */
   readonly idleMs: number
 }
@@ -96,8 +102,8 @@ export class Ingest {
 
   /** Takes up what an earlier process left: its open sessions, its unsent windows. */
   recover(): void {
-    const { journal, output, now } = this.#options
-    for (const key of journal.openSessions()) this.#sessionOf(key)!.lastFrameAtMs = now()
+    const { journal, output } = this.#options
+    for (const key of journal.openSessions()) this.#sessionOf(key)
     output.windowsClosed(journal.pendingWindows())
   }
 
@@ -134,13 +140,14 @@ export class Ingest {
 
   /** Closes windows that are overdue, and sessions that have been silent for too long. */
   sweep(): void {
-    const { now, idleMs, output } = this.#options
+    const { clock, idleMs, output } = this.#options
+    const nowMs = clock.monotonic()
     const names = [...this.#sessions.keys()]
     const excess = new Set(names.slice(0, Math.max(0, names.length - MAX_SESSIONS)))
-    const isEnding = (name: string, session: Session) => excess.has(name) || now() - session.lastFrameAtMs >= idleMs
+    const isEnding = (name: string, session: Session) => excess.has(name) || nowMs - session.lastFrameAtMs >= idleMs
     const closed = this.#write(() =>
       [...this.#sessions].flatMap(([name, session]) => {
-        if (!isEnding(name, session)) return this.#advance(session, session.assembler.closeReady(now()))
+        if (!isEnding(name, session)) return this.#advance(session, session.assembler.closeReady(nowMs))
         this.#sessions.delete(name)
         return this.#advance(session, session.assembler.close())
       }),
@@ -153,10 +160,10 @@ export class Ingest {
     this.#scheduled = true
     const commit = () => {
       this.#scheduled = false
-      this.#committedAtMs = performance.now()
+      this.#committedAtMs = this.#options.clock.monotonic()
       this.flush()
     }
-    const waitMs = this.#committedAtMs + COMMIT_INTERVAL_MS - performance.now()
+    const waitMs = this.#committedAtMs + COMMIT_INTERVAL_MS - this.#options.clock.monotonic()
     if (waitMs > 0) setTimeout(commit, waitMs)
     else setImmediate(commit)
   }
@@ -177,7 +184,7 @@ export class Ingest {
     try {
       topic = parseTopic(arrival.topic)
       const decode = topic.channel === 'window' ? decodeWindow : decodeFrame
-      frame = decode(arrival.payload, arrival.contentType, this.#options.now())
+      frame = decode(arrival.payload, arrival.contentType, this.#options.clock.now())
     } catch (error) {
       // Whatever a payload does to its parser, it must not come again and again.
       return this.#refuse(arrival, toCodedError(error), topic, undefined)
@@ -191,10 +198,10 @@ export class Ingest {
   }
 
   #place({ tenant, device }: Topic, frame: Frame): readonly number[] {
-    const { journal, now } = this.#options
+    const { journal, clock } = this.#options
     const key: SessionKey = { tenant, device, session: frame.session }
     const session = this.#sessionOf(key) ?? this.#begin(key, frame)
-    const offer = session.assembler.offer(frame, now())
+    const offer = session.assembler.offer(frame, clock.monotonic())
     this.#counts[offer.kind]++
     this.#touch(key, session)
     if (offer.kind !== 'accepted') return []
@@ -207,7 +214,7 @@ export class Ingest {
     const { id, assembler } = session
     if (assembler.closedThrough === session.writtenThrough) return []
     session.writtenThrough = assembler.closedThrough
-    return this.#options.journal.closeWindows(id, closed, assembler.state, this.#options.now())
+    return this.#options.journal.closeWindows(id, closed, assembler.state, this.#options.clock.now())
   }
 
   #sessionOf(key: SessionKey): Session | undefined {
@@ -219,13 +226,13 @@ export class Ingest {
   }
 
   #begin(key: SessionKey, frame: Frame): Session {
-    const { journal, now } = this.#options
+    const { journal, clock } = this.#options
     const assembler = WindowAssembler.begin(frame)
-    return sessionAt(journal.addSession(key, assembler.state, now()), assembler)
+    return sessionAt(journal.addSession(key, assembler.state, clock.now()), assembler)
   }
 
   #touch(key: SessionKey, session: Session): Session {
-    session.lastFrameAtMs = this.#options.now()
+    session.lastFrameAtMs = this.#options.clock.monotonic()
     const name = sessionName(key)
     this.#sessions.delete(name)
     this.#sessions.set(name, session)

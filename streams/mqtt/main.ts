@@ -25,6 +25,8 @@ try {
 }
 
 async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<void> {
+  // The journal holds ECGs: its files are for nobody else to read.
+  process.umask(0o077)
   const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
   const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve())

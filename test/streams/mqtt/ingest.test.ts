@@ -26,7 +26,7 @@ function start(): void {
   problems = []
   ingest = new Ingest({
     journal,
-    now: () => nowMs,
+    clock: { now: () => nowMs, monotonic: () => nowMs },
     idleMs: 15_000,
     output: {
       windowsClosed: (ids) => closed.push(...ids),
