@@ -19,7 +19,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     generate.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     generate.set_defaults(run=_generate)
 
-    gallery = commands.add_parser("gallery", help="draw people of each condition as a PNG sheet")
+    gallery = commands.add_parser("gallery", help="draw ECG and cines of people of each condition as a PNG sheet")
     gallery.add_argument("out", type=Path)
     gallery.add_argument("--people", type=int, default=1, help="of each kind")
     gallery.set_defaults(run=_gallery)

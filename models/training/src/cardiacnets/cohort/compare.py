@@ -117,9 +117,10 @@ def _real_ecgs(folder: Path, fold: int, n: int) -> Iterator[Floats]:
 
 
 def _virtual_ecgs(seed: int, n: int) -> Iterator[Floats]:
+    """At the pack's rate and in its steps of 5 µV, so that the packing gives nobody away."""
     for index in range(n):
         recorded = render_ecg(draw_person(seed, index), seed).recorded_uv[INDEPENDENT]
-        yield resample_poly(recorded.astype(float), 1, 5, axis=1)
+        yield 5 * np.rint(resample_poly(recorded.astype(float), 1, 5, axis=1) / 5)
 
 
 def _compare_volumes(file: Path, seed: int, n: int) -> dict:

@@ -1,7 +1,7 @@
 """What can be measured on a noise-free ECG: amplitudes, intervals, axes and the shape of the beat.
 
-The oracle reads these. They come from the rendered signal alone: of the simulation only the times and kinds of beats are
-used, which any detector finds on a noise-free ECG.
+The oracle reads these. They come from the rendered signal alone: of the simulation only the times and kinds of beats
+are used, which any detector finds on a noise-free ECG.
 """
 
 import numpy as np

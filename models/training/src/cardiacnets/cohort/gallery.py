@@ -1,4 +1,4 @@
-"""Pictures of virtual people: an ECG on standard paper, one person a condition."""
+"""Pictures of virtual people: an ECG on standard paper and both cines, one person a condition."""
 
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from .cmr import Cine, render_four_chamber, render_short_axis
 from .ecg import render_ecg
 from .leads import LEADS
 from .noise import RATE_HZ
@@ -17,7 +18,8 @@ from .person import Person, draw_person
 COLUMN_S = 2.5
 LAYOUT = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
 KINDS = ("healthy", "cad", "dcm", "hcm", "rcm", "pericarditis", "hf", "ph")
-NOTICE = "VIRTUAL PERSON · 25 mm/s · 10 mm/mV · investigational, not for diagnosis"
+NOTICE = "SYNTHETIC: virtual people · ECG 25 mm/s, 10 mm/mV · investigational, not for diagnosis"
+CROP = {"sax": 80, "4ch": 96}  # pixels around the heart, as the encoders see it
 
 
 def is_kind(person: Person, kind: str) -> bool:
@@ -78,18 +80,33 @@ def _trace(axes: Axes, signal_uv: np.ndarray, start_s: float, level_mv: float, n
     axes.text(start_s + 0.05, level_mv + 0.9, name, fontsize=7)
 
 
+def draw_frames(axes: list[Axes], cine: Cine, size: int, view: str) -> None:
+    """End-diastole and end-systole, cropped around the heart."""
+    rows, columns = np.nonzero(cine.mask[0])
+    field = cine.frames.shape[-1]
+    top = int(np.clip((rows.min() + rows.max()) // 2 - size // 2, 0, field - size))
+    left = int(np.clip((columns.min() + columns.max()) // 2 - size // 2, 0, field - size))
+    for place, frame, name in zip(axes, (0, cine.end_systole), ("end-diastole", "end-systole"), strict=True):
+        picture = cine.frames[frame, top : top + size, left : left + size]
+        place.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
+        place.set_title(f"{view} {name}", fontsize=7, loc="left")
+        place.text(2, size - 3, "SYNTHETIC", color="white", fontsize=6)
+        place.axis("off")
+
+
 def draw_gallery(out_file: Path, seed: int, people_each: int = 1, kinds: tuple[str, ...] = KINDS) -> None:
-    """A PNG sheet with the ECG of people of each kind."""
+    """A PNG sheet: a row for each person, `people_each` of each kind, with ECG, short axis and four chambers."""
     people = [person for kind in kinds for person in find_people(seed, kind, people_each)]
-    rows = -(-len(people) // 2)
-    figure, grid = plt.subplots(rows, 2, figsize=(20, 9.4 / 2 * rows + 0.4), squeeze=False)
-    for axes, person in zip(grid.flat, people, strict=False):
+    figure, grid = plt.subplots(
+        len(people), 5, figsize=(23, 4.7 * len(people) + 0.4), squeeze=False, width_ratios=(9, 3.5, 3.5, 3.5, 3.5)
+    )
+    for row, person in zip(grid, people, strict=True):
         ecg = render_ecg(person, seed)
         title = f"{describe(person)} · HR {person.heart_rate_bpm:.0f} · {ecg.electrics.conduction}"
-        draw_paper(axes, ecg.recorded_uv, title)
-    for axes in list(grid.flat)[len(people) :]:
-        axes.axis("off")
-    figure.suptitle(NOTICE, fontsize=9)
-    figure.tight_layout()
-    figure.savefig(out_file, dpi=75)
+        draw_paper(row[0], ecg.recorded_uv, title)
+        draw_frames(row[1:3], render_short_axis(person, seed), CROP["sax"], "short axis")
+        draw_frames(row[3:5], render_four_chamber(person, seed), CROP["4ch"], "four chambers")
+    figure.suptitle(NOTICE, fontsize=9, y=0.998)
+    figure.tight_layout(rect=(0, 0, 1, 0.995))
+    figure.savefig(out_file, dpi=70)
     plt.close(figure)
