@@ -17,7 +17,7 @@ import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
 import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
-import { clientOptions, deploy, emulatorEnvironment } from './resources.ts'
+import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
 import type { Template } from './template.ts'
 
 export interface LocalStackOptions {
@@ -115,7 +115,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       }),
     )
     undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
-    await Promise.all(Object.values(functions).map((fn) => fn.warm()))
+    const warmed = await Promise.allSettled(Object.values(functions).map((fn) => fn.warm()))
+    for (const outcome of warmed) if (outcome.status === 'rejected') throw outcome.reason
 
     const sqs = new SQSClient({ ...clientOptions(emulators.endpoint), md5: false })
     undo.push(async () => sqs.destroy())
@@ -131,19 +132,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       const subscribed = broker?.subscribed('/frames')
       adapter = startCompanion({
         script: 'streams/mqtt/main.ts',
-        env: {
-          ...env,
-          MQTT_URL: mqttUrl,
-          // The embedded broker, aedes, speaks 3.1.1 only.
-          ...(broker === undefined ? {} : { MQTT_VERSION: '4' }),
-          // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
-          ...(broker === undefined ? {} : { MQTT_VERSION: '4' }),
-          INTAKE_QUEUE_URL: deployment.queueUrls.intake!,
-          INTAKE_DLQ_URL: deployment.queueUrls['intake-dlq']!,
-          RESULTS_MQTT_QUEUE_URL: deployment.queueUrls['results-mqtt']!,
-          RAW_BUCKET: deployment.bucketNames[0]!,
-          JOURNAL_PATH: join(folder, 'journal.db'),
-        },
+        env: { ...env, ...adapterEnvironment(deployment, mqttUrl, folder, broker !== undefined) },
         onLine: (line) => log('adapter', line),
       })
       undo.push(adapter.stop)
@@ -178,6 +167,25 @@ async function synthesize(folder: string): Promise<string> {
 async function readTemplate(assemblyDir: string): Promise<Template> {
   const text = await readFile(join(assemblyDir, `${STACK_NAME}.template.json`), 'utf8')
   return JSON.parse(text) as Template // written by CDK
+}
+
+/** What `streams/mqtt` reads from its environment, beside the addresses of AWS. */
+function adapterEnvironment(
+  { queueUrls, bucketNames }: Deployment,
+  mqttUrl: string,
+  folder: string,
+  isEmbedded: boolean,
+): Readonly<Record<string, string>> {
+  return {
+    MQTT_URL: mqttUrl,
+    // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
+    ...(isEmbedded ? { MQTT_VERSION: '4' } : {}),
+    INTAKE_QUEUE_URL: queueUrls.intake!,
+    INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
+    RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
+    RAW_BUCKET: bucketNames[0]!,
+    JOURNAL_PATH: join(folder, 'journal.db'),
+  }
 }
 
 /** Waits for the adapter's subscription; without it frames would be lost. */
