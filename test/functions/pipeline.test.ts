@@ -15,7 +15,7 @@ import type { Result } from '../../shared/domain/result.ts'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
-import { syntheticEcg } from '../helpers/synthetic-ecg.ts'
+import { syntheticRecording } from '../helpers/recordings.ts'
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
 
@@ -155,7 +155,7 @@ const resultOf = (message: ResultMessage | undefined): Result => JSON.parse(mess
 
 describe('an ECG through both functions', () => {
   it('becomes a stored, published result with five findings and 82 indices', async () => {
-    const message = intake(syntheticEcg())
+    const message = intake(syntheticRecording())
 
     const [published] = await run(message)
 
@@ -164,7 +164,7 @@ describe('an ECG through both functions', () => {
       ecgId: message.ecgId,
       status: 'screened',
       span: message.span,
-      provenance: { profile: 'cardiacnets-v1', codeVersion: 'test', inputSha256: waveformSha256(syntheticEcg()) },
+      provenance: { profile: 'cardiacnets-v1', codeVersion: 'test', inputSha256: waveformSha256(syntheticRecording()) },
     })
     expect(result.quality.heartRateBpm).toBeCloseTo(72, 0)
     expect(result.findings.map(({ condition }) => condition)).toEqual(['cad', 'cm', 'pericarditis', 'hf', 'ph'])
@@ -174,7 +174,7 @@ describe('an ECG through both functions', () => {
   })
 
   it('that comes twice is stored once and published twice with the same bytes', async () => {
-    const message = intake(syntheticEcg())
+    const message = intake(syntheticRecording())
 
     const [first] = await run(message)
     const [second] = await run(message)
@@ -185,7 +185,7 @@ describe('an ECG through both functions', () => {
   })
 
   it('that is too short is refused, and the refusal is a stored, published result', async () => {
-    const message = intake(syntheticEcg({ seconds: 9 }))
+    const message = intake(syntheticRecording({ seconds: 9 }))
 
     const [published] = await run(message)
 
@@ -199,9 +199,9 @@ describe('an ECG through both functions', () => {
   })
 
   it('gives the same result by claim check as inline', async () => {
-    const inline = intake(syntheticEcg())
-    const bytes = encodeWaveform(syntheticEcg())
-    const other = intake(syntheticEcg())
+    const inline = intake(syntheticRecording())
+    const bytes = encodeWaveform(syntheticRecording())
+    const other = intake(syntheticRecording())
     const claimed = {
       ...other,
       waveform: await putObject(s3(), 'raw', waveformKey('raw', 'clinic', other.ecgId), bytes),
@@ -217,7 +217,7 @@ describe('an ECG through both functions', () => {
 })
 
 describe('a message that cannot be handled', () => {
-  const good = () => intake(syntheticEcg())
+  const good = () => intake(syntheticRecording())
   const withWaveform = (waveform: Payload) => JSON.stringify({ ...good(), waveform })
 
   it.each([
