@@ -39,7 +39,9 @@ export class Storage extends Construct {
       indexName: 'byTime',
       partitionKey: { name: 'tenant', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'startedAt', type: dynamodb.AttributeType.STRING },
-      projectionType: dynamodb.ProjectionType.ALL,
+      // What a list shows: the result itself would double the cost of writing it.
+      projectionType: dynamodb.ProjectionType.INCLUDE,
+      nonKeyAttributes: ['status', 'device', 'flagged'],
     })
   }
 

@@ -75,7 +75,7 @@ beforeAll(async () => {
             { AttributeName: 'tenant', KeyType: 'HASH' },
             { AttributeName: 'startedAt', KeyType: 'RANGE' },
           ],
-          Projection: { ProjectionType: 'ALL' },
+          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['status', 'device', 'flagged'] },
         },
       ],
     }),
