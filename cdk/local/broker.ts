@@ -6,9 +6,14 @@ import { createServer } from 'node:net'
 import { Aedes } from 'aedes'
 import { listen } from './emulators.ts'
 
+/** Where devices send frames to: `ecg/v1/{tenant}/{device}/frames`. */
+const FRAMES = 'frames'
+
+const endOf = (topic: string) => topic.slice(topic.lastIndexOf('/') + 1)
+
 export interface Broker {
   readonly url: string
-  /** Resolves once a client has subscribed to a topic that ends so. */
+  /** Resolves once a client has subscribed to a topic whose last part is this. */
   subscribed(topicEnd: string): Promise<void>
   stop(): Promise<void>
 }
@@ -16,6 +21,14 @@ export interface Broker {
 /** Rejects with the system's own error (`EADDRINUSE`) when the port is taken; port 0 takes any. */
 export async function startBroker(port: number): Promise<Broker> {
   const aedes = await Aedes.createBroker()
+  const heard = new Set<string>()
+  aedes.on('subscribe', (subscriptions) => {
+    for (const { topic } of subscriptions) heard.add(endOf(topic))
+  })
+  // Until the adapter has subscribed, a frame would be acknowledged and lost. Hung up on, the device sends it again.
+  aedes.authorizePublish = (_client, { topic }, done) => {
+    done(endOf(topic) === FRAMES && !heard.has(FRAMES) ? new Error('nobody listens yet') : null)
+  }
   const server = createServer(aedes.handle)
   const address = await listen(server, port)
   return {
@@ -23,7 +36,7 @@ export async function startBroker(port: number): Promise<Broker> {
     subscribed: (topicEnd) =>
       new Promise((resolve) => {
         aedes.on('subscribe', (subscriptions) => {
-          if (subscriptions.some(({ topic }) => topic.endsWith(topicEnd))) resolve()
+          if (subscriptions.some(({ topic }) => endOf(topic) === topicEnd)) resolve()
         })
       }),
     async stop() {

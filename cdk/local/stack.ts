@@ -129,7 +129,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
     let adapter: Companion | undefined
     if (!options.withoutAdapter) {
-      const subscribed = broker?.subscribed('/frames')
+      const subscribed = broker?.subscribed('frames')
       adapter = startCompanion({
         script: 'streams/mqtt/main.ts',
         env: { ...env, ...adapterEnvironment(deployment, mqttUrl, folder, broker !== undefined) },
