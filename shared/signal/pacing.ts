@@ -13,7 +13,10 @@ const CALM_S = 0.008
 
 /** Height over the calm that counts in a lead, and mean height over all leads that makes a spike, mV. */
 const MIN_LEAD_MV = 0.03
-const MIN_MEAN_MV = 0.08
+const MIN_MEAN_MV = 0.1
+
+/** Share of the leads that see a spike: what one or two leads see is an artefact. */
+const MIN_LEAD_SHARE = 2 / 3
 
 /** The window is looked at in blocks of this length; a spike is this much higher than the middle block's highest value. */
 const BLOCK_S = 0.1
@@ -25,38 +28,59 @@ const SPIKES_IN_10_S = { min: 4, max: 60 } as const
 /** Looks for pacing in windows of one rate and length; owns its buffers. */
 export class PacingDetector {
   readonly #rateHz: number
+  /** Sum of the leads' heights, and how many leads have one. */
   readonly #heights: Float64Array
+  readonly #seenBy: Uint8Array
   readonly #blocks: Float64Array
-  readonly #sorted: Float64Array
 
   constructor(rateHz: number, samples: number) {
     this.#rateHz = rateHz
     this.#heights = new Float64Array(samples)
+    this.#seenBy = new Uint8Array(samples)
     this.#blocks = new Float64Array(Math.ceil(samples / (BLOCK_S * rateHz)))
-    this.#sorted = new Float64Array(this.#blocks.length)
   }
 
   /** @param leads each [samples], mV; NaN is never part of a spike */
   isPaced(leads: readonly Float64Array[]): boolean {
     if (this.#rateHz < MIN_PACING_RATE_HZ || leads.length === 0) return false
     this.#heights.fill(0)
+    this.#seenBy.fill(0)
     for (const lead of leads) this.#addHeights(lead)
+    const least = Math.max(MIN_MEAN_MV * leads.length, OVER_MIDDLE * this.#middleBlock())
+    const spikes = this.#countSpikes(least, MIN_LEAD_SHARE * leads.length)
+    const tens = this.#heights.length / (10 * this.#rateHz)
+    return spikes >= SPIKES_IN_10_S.min * tens && spikes <= SPIKES_IN_10_S.max * tens
+  }
+
+  /** The median of the blocks' highest values. */
+  #middleBlock(): number {
     const blocks = this.#blocks
     const blockSamples = BLOCK_S * this.#rateHz
     blocks.fill(0)
     for (let i = 1; i + 1 < this.#heights.length; i++) {
-      // The peaks of different leads may lie a sample apart.
-      const height = this.#heights[i - 1]! + this.#heights[i]! + this.#heights[i + 1]!
+      const height = this.#heightAround(i)
       const block = Math.floor(i / blockSamples)
       if (height > blocks[block]!) blocks[block] = height
     }
-    this.#sorted.set(blocks)
-    const middle = this.#sorted.sort()[blocks.length >> 1]!
-    const least = Math.max(MIN_MEAN_MV * leads.length, OVER_MIDDLE * middle)
+    return blocks.sort()[blocks.length >> 1]!
+  }
+
+  #countSpikes(leastMv: number, leastLeads: number): number {
+    const seenBy = this.#seenBy
     let spikes = 0
-    for (const height of blocks) if (height >= least) spikes++
-    const tens = this.#heights.length / (10 * this.#rateHz)
-    return spikes >= SPIKES_IN_10_S.min * tens && spikes <= SPIKES_IN_10_S.max * tens
+    let next = 1
+    for (let i = 1; i + 1 < seenBy.length; i++) {
+      if (i < next || this.#heightAround(i) < leastMv) continue
+      if (seenBy[i - 1]! + seenBy[i]! + seenBy[i + 1]! < leastLeads) continue
+      spikes++
+      next = i + BLOCK_S * this.#rateHz
+    }
+    return spikes
+  }
+
+  /** The peaks of different leads may lie a sample apart. */
+  #heightAround(i: number): number {
+    return this.#heights[i - 1]! + this.#heights[i]! + this.#heights[i + 1]!
   }
 
   #addHeights(lead: Float64Array): void {
@@ -65,14 +89,16 @@ export class PacingDetector {
     for (let i = outer; i + outer < lead.length; i++) {
       const value = lead[i]!
       const before = lead[i - inner]!
-      const after = lead[i + inner]!
       const rise = value - before
+      if (rise < MIN_LEAD_MV && rise > -MIN_LEAD_MV) continue
+      const after = lead[i + inner]!
       const fall = value - after
       if (!(rise * fall > 0)) continue
       const stroke = Math.min(Math.abs(rise), Math.abs(fall))
-      if (stroke < MIN_LEAD_MV) continue
       const height = stroke - Math.max(Math.abs(before - lead[i - outer]!), Math.abs(after - lead[i + outer]!))
-      if (height > MIN_LEAD_MV) this.#heights[i]! += height
+      if (!(height > MIN_LEAD_MV)) continue
+      this.#heights[i]! += height
+      this.#seenBy[i]!++
     }
   }
 }

@@ -41,8 +41,11 @@ const MAX_RANGE_MV = 25
 /** Clipped. */
 const MAX_RAIL_SHARE = 0.015
 
-/** No complex, or a converter that stands still or knows too few values. */
+/** No complex: a dead channel stays where it is, an open electrode floats. */
 const MIN_QRS_MV = 0.02
+const MIN_FLOAT_MV = 0.5
+
+/** A converter that stands still, or knows too few values. */
 const MAX_HOLD_S = 1.5
 const MIN_LEVELS = 20
 
@@ -105,7 +108,8 @@ export class QualityGate {
     if (measures.longestGapS * 1000 > this.#limits.maxBridgedGapMs || measures.missingShare > MAX_MISSING_SHARE)
       return 'gap'
     if (measures.rangeMv > MAX_RANGE_MV) return 'saturated'
-    if (qrsMv < MIN_QRS_MV || measures.longestHoldS > MAX_HOLD_S) return 'flat'
+    if (measures.longestHoldS > MAX_HOLD_S) return 'flat'
+    if (qrsMv < MIN_QRS_MV) return measures.rangeMv > MIN_FLOAT_MV ? 'lead-off' : 'flat'
     if (measures.railShare > MAX_RAIL_SHARE) return 'saturated'
     if (measures.levels < MIN_LEVELS) return 'flat'
     const isPeaked = qrsMv >= MIN_PEAKEDNESS * qrsFloorMv

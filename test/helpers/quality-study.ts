@@ -1,0 +1,171 @@
+/**
+ * What the quality gate says of real ECGs and of damaged ones: the figures of docs/quality-gate.md and of its test.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import type { QualityReason } from '../../shared/domain/quality.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { type GateLead, type GateVerdict, QualityGate } from '../../shared/signal/quality-gate.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { CORRUPTIONS, randomNumbers } from './corruptions.ts'
+import { headersIn, packedEcgs } from './data-folder.ts'
+import { leadMv } from './recordings.ts'
+
+const WINDOW_S = 10
+
+export interface RealEcg {
+  readonly source: string
+  readonly id: string
+  readonly rateHz: number
+  /** The first ten seconds. */
+  readonly leads: readonly GateLead[]
+  /** As its labels say. */
+  readonly isPaced: boolean
+}
+
+const WFDB_FOLDERS = ['ludb/data', 'ptbxl500', 'cinc2021']
+
+/** SNOMED CT 10370003, or LUDB's words. */
+const PACED = /10370003|pacing\./i
+
+const PACKED_GAIN_UV = 5
+
+/** Every ECG at 500 Hz, and the first `packedCount` of PTB-XL's fold 1 at 100 Hz. */
+export async function* realEcgs(packedCount: number): AsyncGenerator<RealEcg> {
+  for (const folder of WFDB_FOLDERS) {
+    for (const header of headersIn(folder)) {
+      const { rateHz, leads } = await readRecording(header)
+      yield {
+        source: folder.split('/')[0]!,
+        id: header.split('/').at(-1)!.replace('.hea', ''),
+        rateHz,
+        leads: leads.map((lead) => ({ ...lead, mv: leadMv(lead).subarray(0, WINDOW_S * rateHz) })),
+        isPaced: PACED.test(readFileSync(header, 'utf8')),
+      }
+    }
+  }
+  if (packedCount === 0) return
+  for (const { id, rateHz, leads } of packedEcgs(1, packedCount)) {
+    yield {
+      source: 'ptbxl100',
+      id,
+      rateHz,
+      leads: [...leads].map(([name, mv]) => ({ name, mv, gainUv: PACKED_GAIN_UV })),
+      isPaced: false,
+    }
+  }
+}
+
+export const newGate = () =>
+  new QualityGate({
+    minSeconds: CARDIACNETS_V1.samples / CARDIACNETS_V1.rateHz,
+    maxBridgedGapMs: CARDIACNETS_V1.maxBridgedGapMs,
+  })
+
+export interface SourceRow {
+  source: string
+  ecgs: number
+  /** Refused for another reason than pacing. */
+  refused: { id: string; reasons: readonly QualityReason[] }[]
+  paced: { labelled: number; found: number; unlabelled: string[] }
+  leads: number
+  refusedLeads: Map<QualityReason, number>
+}
+
+export interface CorruptionRow {
+  name: string
+  rateHz: number
+  /** Leads damaged one at a time, those refused, and why. */
+  leads: number
+  caught: number
+  reasons: Map<string, number>
+  /** Windows damaged in all leads, and those refused. */
+  windows: number
+  refused: number
+}
+
+export interface QualityStudy {
+  readonly sources: SourceRow[]
+  readonly corruptions: CorruptionRow[]
+}
+
+/** Judges each ECG as it is; then damaged by each kind, in one lead (another for each ECG) and in all. */
+export async function studyQuality(packedCount: number): Promise<QualityStudy> {
+  const gate = newGate()
+  const sources = new Map<string, SourceRow>()
+  const corruptions = new Map<string, CorruptionRow>()
+  let index = 0
+  for await (const ecg of realEcgs(packedCount)) {
+    const verdict = gate.judge(ecg)
+    countReal(sources, ecg, verdict)
+    countCorrupted(corruptions, ecg, verdict.leads, index++, gate)
+  }
+  return { sources: [...sources.values()], corruptions: [...corruptions.values()] }
+}
+
+function countReal(rows: Map<string, SourceRow>, { source, id, isPaced, leads }: RealEcg, verdict: GateVerdict): void {
+  const row: SourceRow = rows.get(source) ?? {
+    source,
+    ecgs: 0,
+    refused: [],
+    paced: { labelled: 0, found: 0, unlabelled: [] },
+    leads: 0,
+    refusedLeads: new Map(),
+  }
+  rows.set(source, row)
+  row.ecgs++
+  row.leads += leads.length
+  for (const reason of verdict.leads.values()) {
+    if (reason !== 'acceptable' && reason !== 'missing') increment(row.refusedLeads, reason)
+  }
+  const reasons = verdict.reasons.filter((reason) => reason !== 'paced')
+  if (reasons.length > 0) row.refused.push({ id, reasons })
+  if (isPaced) row.paced.labelled++
+  if (!verdict.reasons.includes('paced')) return
+  if (isPaced) row.paced.found++
+  else row.paced.unlabelled.push(id)
+}
+
+function countCorrupted(
+  rows: Map<string, CorruptionRow>,
+  { rateHz, leads }: RealEcg,
+  before: GateVerdict['leads'],
+  index: number,
+  gate: QualityGate,
+): void {
+  const sound = leads.filter(({ name }) => before.get(name) === 'acceptable')
+  const chosen = sound[index % sound.length]
+  // What is already bad cannot be damaged.
+  if (chosen === undefined || sound.length < leads.length) return
+  for (const [kind, { name, seenAt100Hz, apply }] of CORRUPTIONS.entries()) {
+    if (!seenAt100Hz && rateHz < 200) continue
+    const damage = (lead: GateLead, place: number): GateLead => ({
+      ...lead,
+      mv: apply(lead.mv, rateHz, randomNumbers(1000 * index + 13 * kind + place)),
+    })
+    const row: CorruptionRow = rows.get(`${kind} ${rateHz}`) ?? {
+      name,
+      rateHz,
+      leads: 0,
+      caught: 0,
+      reasons: new Map(),
+      windows: 0,
+      refused: 0,
+    }
+    rows.set(`${kind} ${rateHz}`, row)
+    const one = gate.judge({
+      rateHz,
+      leads: leads.map((lead, place) => (lead === chosen ? damage(lead, place) : lead)),
+    })
+    const verdict = one.leads.get(chosen.name)!
+    row.leads++
+    if (verdict !== 'acceptable') row.caught++
+    increment(row.reasons, verdict)
+    row.windows++
+    if (gate.judge({ rateHz, leads: leads.map(damage) }).verdict === 'refused') row.refused++
+  }
+}
+
+function increment<Key>(counts: Map<Key, number>, key: Key): void {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
