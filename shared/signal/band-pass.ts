@@ -1,15 +1,13 @@
 /**
- * A second-order band-pass run forwards and backwards, so that nothing is delayed.
+ * A fourth-order band-pass: one second-order section (R. Bristow-Johnson, Audio EQ Cookbook; unit gain at its centre), applied twice.
  * @module
  */
-
-/** Biquad band-pass with unit gain at its centre (R. Bristow-Johnson, Audio EQ Cookbook), applied twice: fourth order, zero phase. */
-export class ZeroPhaseBandPass {
+export class BandPass {
   readonly #b0: number
   readonly #a1: number
   readonly #a2: number
 
-  /** @param lowHz, highHz where one pass has fallen by 3 dB; 0 < lowHz < highHz < rateHz / 2 */
+  /** @param lowHz, highHz where one application has fallen by 3 dB; 0 < lowHz < highHz < rateHz / 2 */
   constructor(lowHz: number, highHz: number, rateHz: number) {
     // Edges bent beforehand, so that they lie right after the bilinear transform.
     const low = Math.tan((Math.PI * lowHz) / rateHz)
@@ -22,8 +20,8 @@ export class ZeroPhaseBandPass {
     this.#a2 = (1 - width + square) / a0
   }
 
-  /** Filters the first `n` values in place. The signal counts as constant before its first value. */
-  run(signal: Float64Array, n: number): void {
+  /** Filters in place, forwards and then backwards: nothing is delayed. The signal counts as constant before its first value. */
+  runZeroPhase(signal: Float64Array, n: number): void {
     const b0 = this.#b0
     const a1 = this.#a1
     const a2 = this.#a2
@@ -45,6 +43,27 @@ export class ZeroPhaseBandPass {
       s1 = s2 - a1 * y
       s2 = -b0 * x - a2 * y
       signal[i] = y
+    }
+  }
+
+  /** Filters twice forwards, in one loop: half the time of `runZeroPhase`, for where only magnitudes count. `output` may be `input`. */
+  runDelayed(input: Float64Array, output: Float64Array): void {
+    const b0 = this.#b0
+    const a1 = this.#a1
+    const a2 = this.#a2
+    let s1 = input.length > 0 ? -b0 * input[0]! : 0
+    let s2 = s1
+    let t1 = 0
+    let t2 = 0
+    for (let i = 0; i < input.length; i++) {
+      const x = input[i]!
+      const y = b0 * x + s1
+      s1 = s2 - a1 * y
+      s2 = -b0 * x - a2 * y
+      const z = b0 * y + t1
+      t1 = t2 - a1 * z
+      t2 = -b0 * y - a2 * z
+      output[i] = z
     }
   }
 }

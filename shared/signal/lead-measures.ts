@@ -3,7 +3,7 @@
  * source's rate, so that the same ECG at 100 and at 500 Hz is judged alike.
  * @module
  */
-import { ZeroPhaseBandPass } from './band-pass.ts'
+import { BandPass } from './band-pass.ts'
 import { bridgeGaps } from './gaps.ts'
 import { medianInPlace } from './median.ts'
 
@@ -58,8 +58,8 @@ export class LeadMeasurer {
   readonly #rateHz: number
   readonly #decimation: number
   readonly #workingHz: number
-  readonly #qrsBand: ZeroPhaseBandPass
-  readonly #noiseBand: ZeroPhaseBandPass
+  readonly #qrsBand: BandPass
+  readonly #noiseBand: BandPass
   readonly #slow: Float64Array
   readonly #filtered: Float64Array
   readonly #magnitude: Float64Array
@@ -84,8 +84,8 @@ export class LeadMeasurer {
     this.#rateHz = rateHz
     this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
     this.#workingHz = rateHz / this.#decimation
-    this.#qrsBand = new ZeroPhaseBandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, this.#workingHz)
-    this.#noiseBand = new ZeroPhaseBandPass(NOISE_BAND_HZ.low, NOISE_BAND_HZ.high, this.#workingHz)
+    this.#qrsBand = new BandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, this.#workingHz)
+    this.#noiseBand = new BandPass(NOISE_BAND_HZ.low, NOISE_BAND_HZ.high, this.#workingHz)
     const working = Math.floor(samples / this.#decimation)
     this.#slow = new Float64Array(working)
     this.#filtered = new Float64Array(working)
@@ -100,12 +100,10 @@ export class LeadMeasurer {
   measure(lead: Float64Array, stepMv: number): LeadMeasures {
     const measures = this.#measures
     this.#scan(lead, stepMv / 2)
-    this.#filtered.set(this.#slow)
-    this.#qrsBand.run(this.#filtered, this.#filtered.length)
+    this.#qrsBand.runDelayed(this.#slow, this.#filtered)
     measures.qrsMv = this.#medianPartPeak(this.#filtered)
     measures.qrsFloorMv = this.#medianMagnitude(this.#filtered)
-    this.#filtered.set(this.#slow)
-    this.#noiseBand.run(this.#filtered, this.#filtered.length)
+    this.#noiseBand.runDelayed(this.#slow, this.#filtered)
     measures.noiseMv = this.#medianMagnitude(this.#filtered)
     measures.wanderMv = this.#takeOffBaseline()
     measures.swingMv = this.#medianMagnitude(this.#slow)

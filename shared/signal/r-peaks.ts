@@ -4,7 +4,7 @@
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
-import { ZeroPhaseBandPass } from './band-pass.ts'
+import { BandPass } from './band-pass.ts'
 import { medianInPlace } from './median.ts'
 
 /** Elgendi 2013: the band of the QRS complex, the lengths of a complex and of a beat, and the offset in mean energies. */
@@ -34,7 +34,7 @@ const R_SEARCH_S = 0.03
 export class RPeakDetector {
   readonly #rateHz: number
   readonly #decimation: number
-  readonly #bandPass: ZeroPhaseBandPass
+  readonly #bandPass: BandPass
   readonly #qrsHalf: number
   readonly #beatHalf: number
   readonly #minWidth: number
@@ -53,7 +53,7 @@ export class RPeakDetector {
     this.#rateHz = rateHz
     this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
     const workingHz = rateHz / this.#decimation
-    this.#bandPass = new ZeroPhaseBandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, workingHz)
+    this.#bandPass = new BandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, workingHz)
     this.#qrsHalf = Math.round((QRS_S * workingHz) / 2)
     this.#beatHalf = Math.round((BEAT_S * workingHz) / 2)
     this.#minWidth = QRS_S * workingHz
@@ -112,7 +112,7 @@ export class RPeakDetector {
   #addEnergy(n: number): void {
     const filtered = this.#filtered
     const energy = this.#energy
-    this.#bandPass.run(filtered, n)
+    this.#bandPass.runZeroPhase(filtered, n)
     let total = 0
     for (let i = 0; i < n; i++) {
       const value = filtered[i]!

@@ -89,8 +89,11 @@ export interface QualityStudy {
   readonly corruptions: CorruptionRow[]
 }
 
-/** Judges each ECG as it is; then damaged by each kind, in one lead (another for each ECG) and in all. */
-export async function studyQuality(packedCount: number): Promise<QualityStudy> {
+/**
+ * Judges each ECG as it is, and one in `damageEvery` damaged by each kind: in one lead (another for each ECG), and in all.
+ * @param packedCount ECGs at 100 Hz
+ */
+export async function studyQuality(packedCount: number, damageEvery: number): Promise<QualityStudy> {
   const gate = newGate()
   const sources = new Map<string, SourceRow>()
   const corruptions = new Map<string, CorruptionRow>()
@@ -98,9 +101,38 @@ export async function studyQuality(packedCount: number): Promise<QualityStudy> {
   for await (const ecg of realEcgs(packedCount)) {
     const verdict = gate.judge(ecg)
     countReal(sources, ecg, verdict)
-    countCorrupted(corruptions, ecg, verdict.leads, index++, gate)
+    if (index % damageEvery === 0) countCorrupted(corruptions, ecg, verdict.leads, index / damageEvery, gate)
+    index++
   }
   return { sources: [...sources.values()], corruptions: [...corruptions.values()] }
+}
+
+/** Damage that is added to a lead, and so can be added in parts. */
+const ADDED = /^(muscle|mains|baseline jumps|electrode motion)/
+
+/** How many of the leads at 500 Hz are refused when a part of a kind of damage is added to them, one in `damageEvery` ECGs. */
+export async function studyStrength(strengths: readonly number[], damageEvery: number): Promise<Map<string, number[]>> {
+  const gate = newGate()
+  const shares = new Map<string, number[]>()
+  const judged: GateLead[] = []
+  let index = 0
+  for await (const { leads, rateHz } of realEcgs(0)) {
+    if (index++ % damageEvery !== 0) continue
+    const verdicts = gate.judge({ rateHz, leads }).leads
+    judged.push(...leads.filter(({ name }) => verdicts.get(name) === 'acceptable'))
+  }
+  for (const { name, apply } of CORRUPTIONS.filter(({ name }) => ADDED.test(name))) {
+    const refused = strengths.map((strength) => {
+      const verdicts = judged.map((lead, place) => {
+        const whole = apply(lead.mv, 500, randomNumbers(place))
+        const mv = lead.mv.map((value, i) => value + strength * (whole[i]! - value))
+        return gate.judge({ rateHz: 500, leads: [{ ...lead, mv }] }).verdict
+      })
+      return verdicts.filter((verdict) => verdict === 'refused').length / judged.length
+    })
+    shares.set(name, refused)
+  }
+  return shares
 }
 
 function countReal(rows: Map<string, SourceRow>, { source, id, isPaced, leads }: RealEcg, verdict: GateVerdict): void {

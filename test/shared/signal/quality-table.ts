@@ -3,9 +3,14 @@
  * @module
  */
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
-import { studyQuality } from '../../helpers/quality-study.ts'
+import { studyQuality, studyStrength } from '../../helpers/quality-study.ts'
 
 const PACKED_COUNT = 2000
+
+/** Damage takes time: one ECG in so many is damaged. */
+const DAMAGE_EVERY = 3
+
+const STRENGTHS = [1, 0.5, 0.25, 0.125, 0]
 
 const percent = (part: number, whole: number) => `${((100 * part) / whole).toFixed(1)}%`
 
@@ -20,7 +25,7 @@ if (!hasData) {
   process.exit(2)
 }
 
-const { sources, corruptions } = await studyQuality(PACKED_COUNT)
+const { sources, corruptions } = await studyQuality(PACKED_COUNT, DAMAGE_EVERY)
 
 console.log('| source | ECGs | refused | leads refused | why | paced: labelled, found, found without label |')
 console.log('| --- | --- | --- | --- | --- | --- |')
@@ -43,4 +48,11 @@ for (const { name, rateHz, leads, caught, reasons, windows, refused } of corrupt
   console.log(
     `| ${name} | ${rateHz} | ${caught} of ${leads} (${percent(caught, leads)}) | ${counted(reasons)} | ${percent(refused, windows)} |`,
   )
+}
+
+console.log()
+console.log(`| share of leads refused at 500 Hz, damage times | ${STRENGTHS.join(' | ')} |`)
+console.log(`| --- |${' --- |'.repeat(STRENGTHS.length)}`)
+for (const [name, shares] of await studyStrength(STRENGTHS, 6 * DAMAGE_EVERY)) {
+  console.log(`| ${name} | ${shares.map((share) => percent(share, 1)).join(' | ')} |`)
 }

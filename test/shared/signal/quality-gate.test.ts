@@ -1,0 +1,210 @@
+import { beforeAll, describe, expect, test } from 'vitest'
+import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
+import type { GateLead } from '../../../shared/signal/quality-gate.ts'
+import { Resampler } from '../../../shared/signal/resample.ts'
+import { CORRUPTIONS, randomNumbers } from '../../helpers/corruptions.ts'
+import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { newGate, type QualityStudy, realEcgs, studyQuality } from '../../helpers/quality-study.ts'
+import { leadMv, syntheticRecording } from '../../helpers/recordings.ts'
+
+const RATES_HZ = [100, 128, 250, 360, 500, 1000, 2000]
+
+function cleanLeads(options: Parameters<typeof syntheticRecording>[0] = {}): GateLead[] {
+  return syntheticRecording(options).leads.map(({ name, gainUv, samples }) => ({
+    name,
+    gainUv,
+    mv: leadMv({ name, gainUv, samples }),
+  }))
+}
+
+/** The leads, of which the first `count` went through `damage`. */
+function damaged(leads: readonly GateLead[], count: number, damage: (mv: Float64Array, place: number) => Float64Array) {
+  return leads.map((lead, place) => (place < count ? { ...lead, mv: damage(lead.mv, place) } : lead))
+}
+
+const constant = (mv: Float64Array) => mv.map(() => 0.4)
+
+function withSpikes(mv: Float64Array, rateHz: number): Float64Array {
+  const spiked = mv.slice()
+  for (let second = 0.4; second < mv.length / rateHz; second += 0.8) spiked[Math.round(second * rateHz)]! += 0.5
+  return spiked
+}
+
+describe('the quality gate', () => {
+  test.each(RATES_HZ)('accepts a clean ECG at %i Hz', (rateHz) => {
+    const { verdict, reasons, leads } = newGate().judge({ rateHz, leads: cleanLeads({ rateHz }) })
+
+    expect([verdict, reasons]).toEqual(['acceptable', []])
+    expect([...leads.keys()]).toEqual(LEADS)
+    expect(new Set(leads.values())).toEqual(new Set(['acceptable']))
+  })
+
+  test.each([35, 200])('accepts a clean ECG of %i beats a minute', (heartRateBpm) => {
+    const { verdict } = newGate().judge({ rateHz: 500, leads: cleanLeads({ heartRateBpm }) })
+
+    expect(verdict).toBe('acceptable')
+  })
+
+  test('accepts a ventricular tachycardia, which never rests', () => {
+    const sine = (mv: Float64Array) => mv.map((_, i) => 1.5 * Math.sin((2 * Math.PI * 3.1 * i) / 500) ** 3)
+
+    const { verdict } = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), 12, sine) })
+
+    expect(verdict).toBe('acceptable')
+  })
+
+  test.each([
+    ['six of twelve', 6, 'acceptable', []],
+    ['seven of twelve', 7, 'refused', ['flat']],
+  ] as const)('weighs the leads: %s are bad', (_, bad, verdict, reasons) => {
+    const judged = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), bad, constant) })
+
+    expect(judged).toMatchObject({ verdict, reasons })
+  })
+
+  test('weighs the leads that there are: one of two suffices', () => {
+    const leads = damaged(cleanLeads({ leads: ['II', 'V5'] }), 1, constant)
+
+    const judged = newGate().judge({ rateHz: 500, leads })
+
+    expect(judged.verdict).toBe('acceptable')
+    expect(judged.leads).toEqual(
+      new Map<LeadName, string>([
+        ['II', 'flat'],
+        ['V5', 'acceptable'],
+      ]),
+    )
+  })
+
+  test('names the most frequent reason first', () => {
+    const mixed = (mv: Float64Array, place: number) => (place < 2 ? constant(mv) : mv.map(() => Number.NaN))
+
+    const { reasons } = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), 8, mixed) })
+
+    expect(reasons).toEqual(['gap', 'flat'])
+  })
+
+  test.each([
+    ['no lead', []],
+    ['9.99 s', cleanLeads({ seconds: 9.99 })],
+    ['one sample', cleanLeads({ seconds: 0.002 })],
+  ])('refuses %s as too short', (_, leads) => {
+    expect(newGate().judge({ rateHz: 500, leads })).toMatchObject({ verdict: 'refused', reasons: ['too-short'] })
+  })
+
+  test.each([
+    ['bears a gap of 0.2 s', [100], 'acceptable'],
+    ['bears several short gaps', [60, 60, 60], 'acceptable'],
+    ['refuses a lead with a gap of more', [101], 'gap'],
+    ['refuses a lead with too many short gaps', Array(8).fill(80), 'gap'],
+  ])('%s', (_, gaps: number[], verdict) => {
+    const drop = (mv: Float64Array) => {
+      const holed = mv.slice()
+      for (const [index, length] of gaps.entries()) holed.fill(Number.NaN, 600 * index + 50, 600 * index + 50 + length)
+      return holed
+    }
+
+    const { leads } = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), 1, drop) })
+
+    expect(leads.get('I')).toBe(verdict)
+  })
+
+  test('refuses an ECG with pacemaker spikes in all leads', () => {
+    const leads = damaged(cleanLeads(), 12, (mv) => withSpikes(mv, 500))
+
+    expect(newGate().judge({ rateHz: 500, leads })).toMatchObject({ verdict: 'refused', reasons: ['paced'] })
+  })
+
+  test('takes spikes in one lead for an artefact', () => {
+    const leads = damaged(cleanLeads(), 1, (mv) => withSpikes(mv, 500))
+
+    expect(newGate().judge({ rateHz: 500, leads }).reasons).toEqual([])
+  })
+
+  test('says nothing of pacing at a rate that cannot show it', () => {
+    const leads = damaged(cleanLeads({ rateHz: 250 }), 12, (mv) => withSpikes(mv, 250))
+
+    expect(newGate().judge({ rateHz: 250, leads }).reasons).not.toContain('paced')
+  })
+
+  test.each(
+    RATES_HZ.flatMap((rateHz) =>
+      CORRUPTIONS.filter(({ seenAt100Hz }) => seenAt100Hz || rateHz >= 200).map(
+        (kind) => [kind.name, rateHz, kind] as const,
+      ),
+    ),
+  )('refuses %s, at %i Hz', (_, rateHz, { apply }) => {
+    const leads = damaged(cleanLeads({ rateHz }), 12, (mv, place) => apply(mv, rateHz, randomNumbers(place)))
+
+    const { verdict } = newGate().judge({ rateHz, leads })
+
+    expect(verdict).toBe('refused')
+  })
+
+  test('judges a window the same whatever windows came before', () => {
+    const gate = newGate()
+    const window = { rateHz: 500, leads: cleanLeads() }
+    const first = gate.judge(window)
+    gate.judge({ rateHz: 250, leads: damaged(cleanLeads({ rateHz: 250 }), 12, constant) })
+
+    expect(gate.judge(window)).toEqual(first)
+  })
+})
+
+describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
+  const PACKED_COUNT = 100
+  const DAMAGE_EVERY = 16
+  let study: QualityStudy
+  beforeAll(async () => {
+    study = await studyQuality(PACKED_COUNT, DAMAGE_EVERY)
+  })
+
+  test('refuses hardly any, and few of their leads', () => {
+    const ecgs = study.sources.reduce((sum, row) => sum + row.ecgs, 0)
+    const refused = study.sources.reduce((sum, row) => sum + row.refused.length, 0)
+    const leads = study.sources.reduce((sum, row) => sum + row.leads, 0)
+    const refusedLeads = study.sources.flatMap((row) => [...row.refusedLeads.values()]).reduce((a, b) => a + b, 0)
+
+    expect(ecgs).toBe(386 + PACKED_COUNT)
+    expect(refused / ecgs).toBeLessThanOrEqual(0.01)
+    expect(refusedLeads / leads).toBeLessThanOrEqual(0.02)
+  })
+
+  test('calls none paced whose labels do not', () => {
+    expect(study.sources.flatMap(({ paced }) => paced.unlabelled)).toEqual([])
+  })
+
+  test('catches twelve kinds of damage', () => {
+    const sum = (of: (row: (typeof study.corruptions)[number]) => number) =>
+      study.corruptions.reduce((total, row) => total + of(row), 0)
+
+    expect(new Set(study.corruptions.map(({ name }) => name)).size).toBe(12)
+    expect(study.corruptions.filter(({ caught, leads }) => caught < 0.9 * leads)).toEqual([])
+    expect(sum(({ caught }) => caught) / sum(({ leads }) => leads)).toBeGreaterThanOrEqual(0.99)
+    expect(sum(({ refused }) => refused)).toBe(sum(({ windows }) => windows))
+  })
+
+  test('judges the same ECG at 100 and at 500 Hz alike', async () => {
+    const gate = newGate()
+    const toSlow = new Resampler(500, 100)
+    let leads = 0
+    const differing: string[] = []
+
+    for await (const { id, rateHz, leads: fast } of realEcgs(0)) {
+      const slow = fast.map((lead) => {
+        const mv = new Float64Array(lead.mv.length / 5)
+        toSlow.run(lead.mv, mv)
+        return { ...lead, mv }
+      })
+      const atFull = gate.judge({ rateHz, leads: fast }).leads
+      const atSlow = gate.judge({ rateHz: 100, leads: slow }).leads
+      for (const name of atFull.keys()) {
+        leads++
+        if ((atFull.get(name) === 'acceptable') !== (atSlow.get(name) === 'acceptable')) differing.push(`${id} ${name}`)
+      }
+    }
+
+    expect(leads).toBe(386 * 12)
+    expect(differing.length / leads).toBeLessThanOrEqual(0.002)
+  })
+})
