@@ -3,6 +3,7 @@
  * @module
  */
 import { cpus } from 'node:os'
+import { join } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { activeBundle } from '../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
@@ -49,8 +50,10 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
     process.stderr.write(`${name}…\n`)
     return run()
   }
-  const preprocess = await part('signal chain', () => benchPreprocess(windows[0]!))
-  const screen = await part('screening', () => benchScreen(windows, screener))
+  const preprocess = await part('signal chain', () =>
+    benchPreprocess(windows[0]!, join(screener.bundle.directory, 'screen.onnx')),
+  )
+  const screen = await part('screening', () => benchScreen(windows, screener, preprocess))
   const message = await part('messages', () => benchMessages(windows, screener))
   const lambda = await part('functions', () => benchLambda(screeningMessage(windows[0]!)))
   const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined

@@ -32,10 +32,12 @@ export interface PreprocessFigures {
   readonly ratioVsNumpy?: number
   readonly pythonMs?: number
   readonly numpyMs?: number
+  /** A window through the same model in Python. */
+  readonly pythonInferenceMs?: number
 }
 
 /** The profile on float64 [12][5000], copy in and out included. The ratios are absent where models/training is not set up (`uv sync`). */
-export async function benchPreprocess(waveform: Waveform): Promise<PreprocessFigures> {
+export async function benchPreprocess(waveform: Waveform, model: string): Promise<PreprocessFigures> {
   const { samples } = CARDIACNETS_V1
   const source = new Float64Array(LEADS.length * samples)
   for (const [i, { gainUv, samples: steps }] of waveform.leads.entries()) {
@@ -45,7 +47,7 @@ export async function benchPreprocess(waveform: Waveform): Promise<PreprocessFig
   const python: PythonFigures[] = []
   for (let turn = 0; turn < TURNS; turn++) {
     ours.push(await timeChain(source))
-    if (existsSync(PYTHON)) python.push(await timePython(source))
+    if (existsSync(PYTHON)) python.push(await timePython(source, model))
   }
   const ms = median(ours)
   const figures = { windowsPerSecond: round(1000 / ms), msPerWindow: round(ms) }
@@ -58,6 +60,7 @@ export async function benchPreprocess(waveform: Waveform): Promise<PreprocessFig
     ratioVsNumpy: round(numpyMs / ms),
     pythonMs: round(pythonMs),
     numpyMs: round(numpyMs),
+    pythonInferenceMs: round(median(python.map(({ inferenceMsPerWindow }) => inferenceMsPerWindow))),
   }
 }
 
@@ -81,14 +84,25 @@ function timeChain(source: Float64Array): Promise<number> {
 interface PythonFigures {
   readonly obviousMsPerWindow: number
   readonly vectorisedMsPerWindow: number
+  readonly inferenceMsPerWindow: number
 }
 
-async function timePython(source: Float64Array): Promise<PythonFigures> {
+async function timePython(source: Float64Array, model: string): Promise<PythonFigures> {
   const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-bench-'))
   try {
     const input = join(folder, 'window.f64')
     await writeFile(input, new Uint8Array(source.buffer))
-    const args = ['-m', 'cardiacnets.reference.bench', '--json', '--input', input, '--hr', String(HEART_RATE_BPM)]
+    const args = [
+      '-m',
+      'cardiacnets.reference.bench',
+      '--json',
+      '--input',
+      input,
+      '--hr',
+      String(HEART_RATE_BPM),
+      '--model',
+      model,
+    ]
     const { stdout } = await promisify(execFile)(PYTHON, args, { cwd: TRAINING })
     return JSON.parse(stdout)
   } finally {
@@ -98,12 +112,18 @@ async function timePython(source: Float64Array): Promise<PythonFigures> {
 
 export interface ScreenFigures {
   readonly windowsPerSecond: number
+  /** Against the obvious Python chain and the same model in ONNX Runtime's Python. */
+  readonly ratioVsPython?: number
   readonly prepareMs: number
   readonly inferenceMs: number
 }
 
 /** Samples to result: quality gate, heart rate, signal chain, encoder and both heads. */
-export async function benchScreen(windows: readonly Waveform[], screener: Screener): Promise<ScreenFigures> {
+export async function benchScreen(
+  windows: readonly Waveform[],
+  screener: Screener,
+  { pythonMs, pythonInferenceMs }: PreprocessFigures,
+): Promise<ScreenFigures> {
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const acceptable = windows.filter((window) => preparer.prepare(window).clean !== undefined)
   const pick = (i: number) => acceptable[i % acceptable.length]!
@@ -111,5 +131,11 @@ export async function benchScreen(windows: readonly Waveform[], screener: Screen
   const clean = preparer.prepare(pick(0)).clean!
   const inferenceMs = await millisecondsPerCall(9, 40, () => screener.screen(clean))
   const bothMs = await millisecondsPerCall(9, 40, (i) => screener.screen(preparer.prepare(pick(i)).clean!))
-  return { windowsPerSecond: round(1000 / bothMs), prepareMs: round(prepareMs), inferenceMs: round(inferenceMs) }
+  return {
+    windowsPerSecond: round(1000 / bothMs),
+    ...(pythonMs !== undefined &&
+      pythonInferenceMs !== undefined && { ratioVsPython: round((pythonMs + pythonInferenceMs) / bothMs) }),
+    prepareMs: round(prepareMs),
+    inferenceMs: round(inferenceMs),
+  }
 }
