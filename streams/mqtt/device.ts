@@ -89,6 +89,8 @@ export interface StreamOptions {
 export interface WindowTiming {
   readonly ecgId: EcgId
   readonly firstSample: number
+  /** False for what is left at the end of a session, which is refused as too short. */
+  readonly isWhole: boolean
   /** `performance.now()` when the frame that completes the window was handed to the broker. */
   readonly publishedAtMs: number
   /** From there to the result; absent when none came. */
@@ -224,6 +226,7 @@ export function* framesOf(
 
 interface Expected {
   readonly firstSample: number
+  readonly isWhole: boolean
   readonly publishedAtMs: number
   latencyMs?: number
   /** Distinct bodies. */
@@ -251,9 +254,9 @@ class ResultLog {
   /** Notes the window that this frame completes, if it does. */
   expect({ firstSample, isLast }: Frame, endSample: number): void {
     const boundary = Math.floor(endSample / this.#whole) * this.#whole
-    if (boundary > firstSample) this.#add(boundary - this.#whole)
+    if (boundary > firstSample) this.#add(boundary - this.#whole, true)
     if (isLast) {
-      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary)
+      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary, false)
       this.#isEnded = true
     }
   }
@@ -282,10 +285,10 @@ class ResultLog {
     timeUp.abort()
   }
 
-  #add(firstSample: number): void {
+  #add(firstSample: number, isWhole: boolean): void {
     const { tenant, device, session } = this.#options
     const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#expected.set(ecgId, { firstSample, isWhole, publishedAtMs: performance.now(), bodies: new Set() })
     this.#waiting++
   }
 
@@ -294,6 +297,6 @@ class ResultLog {
   }
 }
 
-function timingOf(ecgId: EcgId, { firstSample, publishedAtMs, latencyMs, bodies }: Expected): WindowTiming {
-  return { ecgId, firstSample, publishedAtMs, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
+function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): WindowTiming {
+  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
 }

@@ -75,7 +75,8 @@ async function load(recording: Recording, links: readonly DeviceLink[], { device
 }
 
 function figures(windows: readonly WindowTiming[], devices: number, seconds: number): LoadFigures {
-  const latencies = windows.flatMap(({ latencyMs }) => (latencyMs === undefined ? [] : [latencyMs]))
+  // When the run ends all devices send what is left of their windows at once: counted, but no measure of live devices.
+  const latencies = windows.flatMap(({ isWhole, latencyMs }) => (isWhole && latencyMs !== undefined ? [latencyMs] : []))
   return {
     devices,
     seconds,
