@@ -121,7 +121,7 @@ export class Ingest {
   /** Commits all that has arrived, then acknowledges it. */
   flush(): void {
     const [arrivals, settled] = [this.#arrivals, this.#settled]
-    if (this.#hasFailed || (arrivals.length === 0 && settled.length === 0)) return
+    if (arrivals.length === 0 && settled.length === 0) return
     this.#arrivals = []
     this.#settled = []
     const outcomes = this.#write(() => {
@@ -169,6 +169,7 @@ export class Ingest {
   }
 
   #write<T>(change: () => T): T | undefined {
+    if (this.#hasFailed) return undefined
     try {
       return this.#options.journal.transaction(change)
     } catch (error) {
