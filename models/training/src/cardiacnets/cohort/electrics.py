@@ -17,12 +17,12 @@ from .anatomy import APICAL_SEGMENTS, SEGMENT_ANGLE_DEG, SEGMENT_AREA_SHARE, SEG
 from .leads import ELECTRODE_CM, HEART_CM
 from .person import CONDITIONS, Person
 
-LV, RV, NOTCH = slice(0, 16), slice(16, 19), slice(19, 22)
-SOURCE_COUNT = 22
+LV, RV = slice(0, 16), slice(16, 19)
+SOURCE_COUNT = 22  # with three notches
 SEPTUM, APEX = list(SEPTAL_SEGMENTS), list(APICAL_SEGMENTS)
 ANTERIOR, LATERAL, INFERIOR = [0, 1, 6, 7, 12], [4, 5, 10, 11, 15], [2, 3, 8, 9, 14]
 
-MIMICS = ("early-repolarisation", "flat-t", "voltage", "poor-r", "right", "wide", "fast")
+MIMICS = ("early-repolarisation", "flat-t", "voltage", "poor-r", "right", "wide", "")  # the last is too slight to see
 MIMIC_SHARE = (0.20, 0.22, 0.16, 0.14, 0.12, 0.08, 0.08)
 MIMIC_IN_HEALTH, MIMIC_IN_DISEASE, NORMAL_ECG_IN_DISEASE = 0.35, 0.15, 0.25
 
@@ -69,64 +69,93 @@ class Electrics:
     heart_cm: Floats = field(default_factory=lambda: HEART_CM.copy())
 
 
+@dataclass(frozen=True)
+class _Case:
+    """A person as their ECG shows them."""
+
+    person: Person
+    shown: dict[str, float]  # share of each condition that reaches the ECG
+    mimic: str
+    strength: float  # of the mimic
+
+
 def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
     """The electric heart of a person, with the individual variation that hides their anatomy."""
+    case = _draw_case(person, rng)
+    conduction = _conduction(case, rng)
+    axis, septal, superior = _frame(case, rng)
+    heart, electrodes = _torso(person, rng)
+    position, outward = _layout(person, heart, axis, septal, superior)
+    amplitude = _amplitudes(case, rng)
+    duration = _qrs_duration_s(case, conduction, rng)
+    qrs, time, width, area = _depolarisation(person, conduction, amplitude, duration, outward, axis, septal, rng)
+
+    t_direction = outward.copy()
+    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis + T_ANTERIOR
+    t_weight, st_weight = _repolarisation(case, rng)
+    t_shape = (0.058 * np.exp(0.12 * rng.normal()), 0.036 * np.exp(0.10 * rng.normal()))
+    notch, notch_time = _notches(case, duration, rng)
+    p, p_time, p_width, pr = _atria(case, rng)
+    pericarditis = case.shown["pericarditis"] * person.pericarditis
+    pr_shift = -0.06 * p.sum(axis=0) * np.exp(0.4 * rng.normal()) - (0.05 * pericarditis + 0.012 * rng.normal()) * axis
+    none = np.zeros((3, 3))  # notches have no repolarisation of their own
+    return Electrics(
+        position_cm=np.concatenate([position, np.repeat(heart[None], 3, axis=0)]),
+        qrs=np.concatenate([qrs, notch]), qrs_time_s=np.concatenate([time, notch_time]),
+        qt_s=_qt_s(case, duration, rng), qrs_duration_s=duration, t_shape_s=t_shape,
+        qrs_width_s=np.concatenate([width, rng.uniform(0.0030, 0.0065, size=3)]),
+        t=np.concatenate([t_weight[:, None] * t_direction, none]),
+        t_lag_s=np.concatenate([0.010 * rng.normal(size=19), np.zeros(3)]),
+        secondary_t=-area / (np.sqrt(np.pi / 2) * sum(t_shape)),
+        st=np.concatenate([st_weight[:, None] * t_direction, none]),
+        p=p, p_time_s=p_time, p_width_s=p_width, pr_shift=pr_shift, pr_s=pr,
+        u_share=float(np.clip(0.04 + 0.03 * rng.normal(), 0, 0.12)),
+        alternans=float(np.clip((person.effusion_mm - 18) / 30, 0, 0.3)),
+        respiration=float(np.clip(0.04 * np.exp(0.5 * rng.normal()), 0.005, 0.15)),
+        conduction=conduction, electrodes_cm=electrodes, mimic=case.mimic, heart_cm=heart,
+    )  # fmt: skip
+
+
+def _draw_case(person: Person, rng: np.random.Generator) -> _Case:
     shown = _expression(person, rng)
     mimic = ""
     if rng.random() < (MIMIC_IN_DISEASE if person.conditions().any() else MIMIC_IN_HEALTH):
         mimic = str(rng.choice(MIMICS, p=MIMIC_SHARE))
-    strength = rng.beta(2, 2)  # of the mimic
-    conduction = _conduction(person, shown, mimic, rng)
-    axis, septal, superior = _frame(person, shown, mimic, strength, rng)
-    heart, electrodes = _torso(person, rng)
-    position, outward = _layout(person, heart, axis, septal, superior)
+    return _Case(person, shown, mimic, rng.beta(2, 2))
 
-    amplitude = _amplitudes(person, shown, mimic, strength, rng)
-    duration = _qrs_duration_s(person, shown, conduction, mimic, strength, rng)
+
+def _depolarisation(
+    person: Person, conduction: str, amplitude: Floats, duration: float, outward: Floats, axis: Floats, septal: Floats,
+    rng: np.random.Generator,
+) -> tuple[Floats, Floats, Floats, Floats]:  # fmt: skip
+    """Vectors, times and widths of the patches, and the area [3] of QRS that a block has added (mV s)."""
     normal_time, normal_width = ACTIVATION_MS / 90 * duration, np.full(19, PULSE_MS / 90 * duration)
-    tilt = np.array([-0.12, 0.45, 0.9])[SEGMENT_LEVEL]
     direction = outward.copy()
-    direction[LV] += tilt[:, None] * axis
+    direction[LV] += np.array([-0.12, 0.45, 0.9])[SEGMENT_LEVEL][:, None] * axis
     direction[LV] += (SEGMENT_LEVEL == 0)[:, None] * LATE_BASAL
     direction /= np.linalg.norm(direction, axis=1)[:, None]
     direction += 0.20 * rng.normal(size=(19, 3))
-    qrs = amplitude[:, None] * direction
-    time, width, blocked = _block(conduction, duration, normal_time, normal_width, qrs, axis, septal, rng)
+    normal = amplitude[:, None] * direction
+    time, width, qrs = _block(conduction, duration, normal_time, normal_width, normal, axis, septal, rng)
     time = time + 0.002 * rng.normal(size=19)
     time[RV] += 0.00010 * (person.rv_edv_ml - 150)  # a large right ventricle is late
+    area = np.sqrt(2 * np.pi) * ((qrs * width[:, None]).sum(axis=0) - (normal * normal_width[:, None]).sum(axis=0))
+    return qrs, time, width, area
 
-    t_direction = outward.copy()
-    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis + T_ANTERIOR
-    t_weight, st_weight = _repolarisation(person, shown, mimic, strength, rng)
-    t_vector = t_weight[:, None] * t_direction
-    st_vector = st_weight[:, None] * t_direction
-    t_shape = (0.058 * np.exp(0.12 * rng.normal()), 0.036 * np.exp(0.10 * rng.normal()))
-    area = np.sqrt(2 * np.pi) * ((blocked * width[:, None]).sum(axis=0) - (qrs * normal_width[:, None]).sum(axis=0))
-    secondary = -area / (np.sqrt(np.pi / 2) * sum(t_shape))
 
-    notch_count = rng.random(3) < 0.35 + 0.4 * shown["cad"] * (1 - person.viability.mean() > 0.05)
-    notch = 0.13 * rng.normal(size=(3, 3)) * notch_count[:, None]
-    spread = duration * rng.uniform(0.15, 0.95, size=3)
-    p, p_time, p_width, pr = _atria(person, shown, rng)
-    pericarditis = shown["pericarditis"] * person.pericarditis
-    pr_shift = -0.06 * p.sum(axis=0) * np.exp(0.4 * rng.normal()) - (0.05 * pericarditis + 0.012 * rng.normal()) * axis
-    zeros = np.zeros((3, 3))
-    rate_term = (60 / person.heart_rate_bpm) ** 0.36
+def _notches(case: _Case, duration: float, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Up to three small notches of QRS [3, 3] and their times [3], more of them where there is scar."""
+    scarred = 1 - case.person.viability.mean() > 0.05
+    present = rng.random(3) < 0.35 + 0.4 * case.shown["cad"] * scarred
+    return 0.13 * rng.normal(size=(3, 3)) * present[:, None], duration * rng.uniform(0.15, 0.95, size=3)
+
+
+def _qt_s(case: _Case, duration: float, rng: np.random.Generator) -> float:
+    """QT at the person's rate; corrected QT is longer in women (Mason et al. 2007, J Electrocardiol 40:228)."""
+    person, shown = case.person, case.shown
     qtc = (0.414 if person.female else 0.400) + 0.0003 * (person.age_y - 60) + 0.017 * rng.normal()
     qtc += 0.060 * shown["hf"] * person.hf**0.5 + 0.014 * shown["cm"] * person.cm + max(duration - 0.11, 0) * 0.55
-    return Electrics(
-        position_cm=np.concatenate([position, np.repeat(heart[None], 3, axis=0)]),
-        qrs=np.concatenate([blocked, notch]), qrs_time_s=np.concatenate([time, spread]),
-        qrs_width_s=np.concatenate([width, rng.uniform(0.0030, 0.0065, size=3)]),
-        t=np.concatenate([t_vector, zeros]), t_lag_s=np.concatenate([0.010 * rng.normal(size=19), np.zeros(3)]),
-        secondary_t=secondary, st=np.concatenate([st_vector, zeros]),
-        p=p, p_time_s=p_time, p_width_s=p_width, pr_shift=pr_shift, pr_s=pr,
-        qt_s=float(qtc * rate_term), qrs_duration_s=duration, t_shape_s=t_shape,
-        u_share=float(np.clip(0.04 + 0.03 * rng.normal(), 0, 0.12)),
-        alternans=float(np.clip((person.effusion_mm - 18) / 30, 0, 0.3)),
-        respiration=float(np.clip(0.04 * np.exp(0.5 * rng.normal()), 0.005, 0.15)),
-        conduction=conduction, electrodes_cm=electrodes, mimic=mimic, heart_cm=heart,
-    )  # fmt: skip
+    return float(qtc * (60 / person.heart_rate_bpm) ** 0.36)
 
 
 def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
@@ -138,10 +167,11 @@ def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
     return {name: float(value * on) for name, value, on in zip(CONDITIONS, drawn, present, strict=True)}
 
 
-def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.random.Generator) -> str:
+def _conduction(case: _Case, rng: np.random.Generator) -> str:
     """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: RBBB 1.4 % of men; Eriksson et al. 1998,
     Circulation 98:2494: LBBB 1 % at 60, 6 % at 80), and LBBB in a quarter of dilated cardiomyopathy (Baldasseroni et
     al. 2002, Am Heart J 143:398)."""
+    person, shown = case.person, case.shown
     older = np.exp(0.06 * (person.age_y - 62))
     dilated = person.cm_kind == "dcm" and shown["cm"] > 0
     failing = shown["hf"] > 0
@@ -151,7 +181,7 @@ def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.ran
         "irbbb": 0.025 + 0.12 * shown["ph"] * person.ph,
         "lafb": 0.018 * older + 0.03 * (shown["cad"] > 0) + 0.03 * (shown["cm"] > 0),
     }
-    if mimic == "wide":
+    if case.mimic == "wide":
         chance["lbbb"] += 0.35
     draw = rng.random()
     for name, share in chance.items():
@@ -161,13 +191,12 @@ def _conduction(person: Person, shown: dict[str, float], mimic: str, rng: np.ran
     return "normal"
 
 
-def _frame(
-    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats]:
+def _frame(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
     """Long axis (base to apex), direction of the septum, and the third.
 
     Fat and age lay the heart flat, RV load turns it.
     """
+    person, shown, mimic, strength = case.person, case.shown, case.mimic, case.strength
     load = shown["ph"] * person.ph + (0.6 * strength if mimic == "right" else 0)
     elevation = 34 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 14 * rng.normal() + 14 * load
     azimuth = 11 + 11 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
@@ -214,10 +243,9 @@ def _layout(person: Person, heart: Floats, axis: Floats, septal: Floats, superio
     return position, outward
 
 
-def _amplitudes(
-    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
-) -> Floats:
+def _amplitudes(case: _Case, rng: np.random.Generator) -> Floats:
     """[19] mV: what a patch adds grows with its muscle and falls with scar, fat, fluid and infiltration."""
+    person, shown, mimic, strength = case.person, case.shown, case.mimic, case.strength
     wall = (person.thickness_mm / 5.7) ** 0.95
     surface = (person.lv_edv_ml / 145) ** 0.55
     visible = 1 - (1 - person.viability) * (1.0 if shown["cad"] else 0.1)
@@ -241,16 +269,15 @@ def _amplitudes(
     return gain * np.concatenate([left, right])
 
 
-def _qrs_duration_s(
-    person: Person, shown: dict[str, float], conduction: str, mimic: str, strength: float, rng: np.random.Generator
-) -> float:
+def _qrs_duration_s(case: _Case, conduction: str, rng: np.random.Generator) -> float:
     """Duration of normal conduction: longer in men and large hearts (Mason et al. 2007, J Electrocardiol 40:228)."""
+    person, shown = case.person, case.shown
     usual_edv_ml = 125 if person.female else 160
     duration = (82 if person.female else 89) + 3.6 * rng.normal() + 0.12 * (person.lv_edv_ml - usual_edv_ml)
     duration += 0.06 * (person.lv_mass_g - (73 if person.female else 105)) + 0.07 * (person.height_cm - 169)
     duration += 16 * shown["cm"] * person.cm * (person.cm_kind == "dcm") + 12 * shown["hf"] * person.hf
-    if mimic == "wide" and conduction == "normal":
-        duration += 22 * strength
+    if case.mimic == "wide" and conduction == "normal":
+        duration += 22 * case.strength
     return float(np.clip(duration, 66, 135) / 1000)
 
 
@@ -284,10 +311,9 @@ def _block(
     return time, width, qrs
 
 
-def _repolarisation(
-    person: Person, shown: dict[str, float], mimic: str, strength: float, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+def _repolarisation(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """T and ST weights [19] in mV. T is lower in women and with age (Rautaharju et al. 2009, Circulation 119:e241)."""
+    person, shown, mimic, strength = case.person, case.shown, case.mimic, case.strength
     level = 0.074 * np.exp(0.30 * rng.normal() - 0.007 * (person.age_y - 60)) * (0.76 if person.female else 1.0)
     level *= np.exp(-0.012 * (person.bmi - 26)) * (60 / person.heart_rate_bpm) ** 0.3
     t = np.full(19, level)
@@ -336,10 +362,9 @@ def _repolarisation(
     return t, st
 
 
-def _atria(
-    person: Person, shown: dict[str, float], rng: np.random.Generator
-) -> tuple[Floats, Floats, Floats, float]:
+def _atria(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Floats, float]:
     """P of the right and the left atrium, and the PR interval: longer with age, height and a large left atrium."""
+    person, shown = case.person, case.shown
     la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
     right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.35 * shown["ph"] * person.ph)
     left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.30

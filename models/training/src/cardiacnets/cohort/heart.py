@@ -12,7 +12,7 @@ from .motion import Cycle, draw_cycle
 from .person import CMR_STREAM, ECG_STREAM, Person, generator
 from .scanner import FAT, FLUID, Image, blend, inside
 
-BACKGROUND, LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY = range(6)  # labels of the masks
+LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY = range(1, 6)  # labels of the masks, 0 is background
 RING_CENTRES = (0.17, 0.50, 0.83)  # of the basal, mid and apical rings, base to apex
 # Cavity beside each segment: thirds of a half ellipsoid hold 13/27, 10/27 and 4/27 of its volume.
 SEGMENT_VOLUME_SHARE: Floats = np.array([13 / 27 / 6] * 6 + [10 / 27 / 6] * 6 + [4 / 27 / 4] * 4)

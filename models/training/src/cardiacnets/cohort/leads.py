@@ -10,8 +10,8 @@ import numpy as np
 from .anatomy import Floats
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-ELECTRODES = ("RA", "LA", "LL", "V1", "V2", "V3", "V4", "V5", "V6")
 
+# RA, LA, LL, V1 … V6.
 ELECTRODE_CM: Floats = np.array(
     [
         [-17, -20, 0], [17, -20, 0], [9, 42, 0],

@@ -9,7 +9,6 @@ from .anatomy import SEGMENT_ANGLE_DEG, SEPTAL_SEGMENTS, Floats
 from .person import Person
 
 FRAMES = 50
-END_DIASTOLE = 0
 
 
 @dataclass(frozen=True)
