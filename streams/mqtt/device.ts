@@ -143,10 +143,13 @@ export async function streamRecording(recording: Recording, options: StreamOptio
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
-    const published = link
-      .publish(topic('frames'), encodeFrame(frame, encoding), CONTENT_TYPES[encoding])
-      .finally(() => underWay.delete(published))
+    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), CONTENT_TYPES[encoding])
     underWay.add(published)
+    // One that fails stays, and fails the stream below.
+    published.then(
+      () => underWay.delete(published),
+      () => {},
+    )
     if (speed === Infinity) await published
     if (frame.isLast) break
   }
