@@ -258,16 +258,17 @@ export class LeadMeasurer {
   }
 }
 
-/** Samples at either extreme, in runs of at least two with a steep side. */
+/** Samples at either extreme, in runs of at least two with a steep side; such a run cannot hide from every second sample. */
 function railSamples(lead: Float64Array, min: number, max: number, tolerance: number, steep: number): number {
   const top = max - tolerance
   const bottom = min + tolerance
   let samples = 0
-  for (let i = 0; i < lead.length; i++) {
+  for (let i = 0; i < lead.length; i += 2) {
     const value = lead[i]!
     if (!(value >= top || value <= bottom)) continue
-    const first = i
-    while (i + 1 < lead.length && (value >= top ? lead[i + 1]! >= top : lead[i + 1]! <= bottom)) i++
+    let first = i
+    if (i > 0 && Math.abs(lead[i - 1]! - value) <= tolerance) first--
+    while (i + 1 < lead.length && Math.abs(lead[i + 1]! - value) <= tolerance) i++
     const run = i - first + 1
     const enters = first > 0 ? Math.abs(value - lead[first - 1]!) : 0
     const leaves = i + 1 < lead.length ? Math.abs(value - lead[i + 1]!) : 0

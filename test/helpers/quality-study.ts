@@ -30,7 +30,10 @@ const PACED = /10370003|pacing\./i
 
 const PACKED_GAIN_UV = 5
 
-/** Every ECG at 500 Hz, and the first `packedCount` of PTB-XL's fold 1 at 100 Hz. */
+/** A fold of PTB-XL that no threshold was chosen on (those were on fold 1). */
+const PACKED_FOLD = 2
+
+/** Every ECG at 500 Hz, and the first `packedCount` of a fold of PTB-XL at 100 Hz. */
 export async function* realEcgs(packedCount: number): AsyncGenerator<RealEcg> {
   for (const folder of WFDB_FOLDERS) {
     for (const header of headersIn(folder)) {
@@ -45,7 +48,7 @@ export async function* realEcgs(packedCount: number): AsyncGenerator<RealEcg> {
     }
   }
   if (packedCount === 0) return
-  for (const { id, rateHz, leads } of packedEcgs(1, packedCount)) {
+  for (const { id, rateHz, leads } of packedEcgs(PACKED_FOLD, packedCount)) {
     yield {
       source: 'ptbxl100',
       id,

@@ -1,5 +1,5 @@
 /**
- * Prints the tables of docs/quality-gate.md: `npm run -s quality-table`. Takes a minute.
+ * Prints the tables of docs/quality-gate.md: `npm run -s node -- test/shared/signal/quality-table.ts`. Takes two minutes.
  * @module
  */
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
