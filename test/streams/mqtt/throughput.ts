@@ -8,6 +8,7 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { startAws } from './helpers/aws.ts'
 import { startMosquitto } from './helpers/brokers.ts'
@@ -67,6 +68,7 @@ console.log(
     windows: windows.length,
     lost: windows.filter(({ results }) => results === 0).length,
     doubled: windows.filter(({ results }) => results > 1).length,
+    withGaps: responder.windows.filter(({ waveform }) => waveform.leads[0]!.samples.includes(MISSING_SAMPLE)).length,
     framesPerCpuSecond: Math.round(frames / cpu),
     cpuShareOfOneCore: Math.round((cpu / wallSeconds) * 1000) / 1000,
     peakMb: Math.round(peakMb(child.pid!)),
