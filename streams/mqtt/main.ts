@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Runs the adapter as a process of its own: `node streams/mqtt/main.ts --help`.
+ * Runs the adapter as a process of its own: `npm run -s node -- streams/mqtt/main.ts --help`.
  * @module
  */
 import { s3, sqs } from '../../shared/aws/clients.ts'

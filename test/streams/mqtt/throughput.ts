@@ -1,5 +1,5 @@
 /**
- * What the adapter costs: `node test/streams/mqtt/throughput.ts [devices] [seconds] [frameMs] [connections]`, on Linux with mosquitto.
+ * What the adapter costs: `npm run -s node -- test/streams/mqtt/throughput.ts [devices] [seconds] [frameMs] [connections]`, on Linux with mosquitto.
  *
  * Devices stream in real time at random phases through mosquitto to an adapter process with its journal on this disk; a stand-in
  * answers each window at once. CPU is the adapter process's own, so other load on the machine changes it little; latency is from the
