@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from cardiacnets.cohort import CohortIncompleteError, CohortMismatchError, cache, generate, load
+from cardiacnets.cohort import CohortIncompleteError, CohortMismatchError, cache, draw_person, generate, load
 from cardiacnets.cohort.cache import SPLITS, split_of
+from cardiacnets.cohort.cmr import render_short_axis
 
 SEED = 11
 FILES = ("ecg", "indices", "conditions", "person", "split")
@@ -77,3 +78,13 @@ def test_splits_are_7_1_2_and_a_person_keeps_theirs(tmp_path: Path):
     small, large = load(generate(tmp_path / "small", 8, SEED)), load(generate(tmp_path / "large", 16, SEED))
     np.testing.assert_array_equal(small.split, large.split[:8])
     np.testing.assert_array_equal(small.ecg, large.ecg[:8])
+
+
+def test_cines_are_written_where_they_are_asked_for(tmp_path: Path):
+    plain = load(generate(tmp_path / "plain", 2, SEED))
+    with_cines = load(generate(tmp_path / "cines", 2, SEED, cines=True))
+
+    assert plain.short_axis is None
+    assert with_cines.short_axis.shape == with_cines.four_chamber.shape == (2, 50, 128, 128)
+    np.testing.assert_array_equal(plain.ecg, with_cines.ecg)
+    np.testing.assert_array_equal(with_cines.short_axis[1], render_short_axis(draw_person(SEED, 1), SEED).frames)

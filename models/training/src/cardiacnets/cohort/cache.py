@@ -3,7 +3,9 @@
 Layout of a cohort folder: `meta.json` (n, seed, version), `ecg.npy` int16 µV [n, 12, 5000], `indices.npy` float32
 [n, 82], `conditions.npy` bool [n, 5], `person.npy` float32 [n, 4], `split.npy` uint8 [n], `done.npy` uint8, one flag a
 shard.
-A shard is marked done after its rows are on disk, so that a kill costs the shards under way and nothing else.
+With cines also `short_axis.npy` and `four_chamber.npy`, uint8 [n, 50, 128, 128] (1.6 MB a person; masks are drawn again
+when they are needed). A shard is marked done after its rows are on disk, so that a kill costs the shards under way and
+nothing else.
 """
 
 import json
@@ -16,14 +18,17 @@ from pathlib import Path
 import numpy as np
 from numpy.lib.format import open_memmap
 
+from .cmr import FIELD, render_four_chamber, render_short_axis
 from .ecg import render_ecg
 from .indices import INDEX_COUNT, measure_indices
 from .leads import LEADS
+from .motion import FRAMES
 from .noise import SAMPLES
 from .person import CONDITIONS, SPLIT_STREAM, draw_person, generator
 
 # Raised whenever the same seed would give other people, so that an old cache is never taken for a new one.
 COHORT_VERSION = 1
+CINE_VERSION = 1
 SHARD_PEOPLE = 100
 SPLITS = ("train", "val", "test")
 _ARRAYS = {
@@ -32,6 +37,10 @@ _ARRAYS = {
     "conditions": (np.bool_, (len(CONDITIONS),)),
     "person": (np.float32, (4,)),
     "split": (np.uint8, ()),
+}
+_CINES = {
+    "short_axis": (np.uint8, (FRAMES, FIELD, FIELD)),
+    "four_chamber": (np.uint8, (FRAMES, FIELD, FIELD)),
 }
 
 
@@ -57,6 +66,8 @@ class Cohort:
     person: np.ndarray  # float32 [n, 4]: sex (0 male, 1 female), age y, height cm, weight kg
     split: np.ndarray  # str [n]: train, val, test (7:1:2 by person)
     seed: int
+    short_axis: np.ndarray | None = None  # uint8 [n, 50, 128, 128], where cines were asked for
+    four_chamber: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
         """Row numbers of a split."""
@@ -69,7 +80,12 @@ def split_of(seed: int, index: int) -> int:
 
 
 def generate(
-    out_dir: Path | str, n: int, seed: int, workers: int = 1, on_progress: Callable[[int, int], None] | None = None
+    out_dir: Path | str,
+    n: int,
+    seed: int,
+    workers: int = 1,
+    on_progress: Callable[[int, int], None] | None = None,
+    cines: bool = False,
 ) -> Path:
     """Write the cohort of `n` people, or what is missing of it, and return its folder.
 
@@ -77,7 +93,8 @@ def generate(
         CohortMismatchError: the folder holds another cohort.
     """
     folder = Path(out_dir).expanduser()
-    done = _prepare(folder, n, seed)
+    meta = {"n": n, "seed": seed, "version": COHORT_VERSION} | ({"cines": CINE_VERSION} if cines else {})
+    done = _prepare(folder, meta)
     waiting = [int(shard) for shard in np.flatnonzero(done == 0)]
     report = on_progress or _progress_bar
     finished = done.size - len(waiting)
@@ -92,10 +109,10 @@ def generate(
 
     if workers <= 1:
         for shard in waiting:
-            mark(_write_shard(folder, n, seed, shard))
+            mark(_write_shard(folder, meta, shard))
         return folder
     with ProcessPoolExecutor(workers) as pool:
-        for future in as_completed([pool.submit(_write_shard, folder, n, seed, shard) for shard in waiting]):
+        for future in as_completed([pool.submit(_write_shard, folder, meta, shard) for shard in waiting]):
             mark(future.result())
     return folder
 
@@ -109,18 +126,22 @@ def load(out_dir: Path | str) -> Cohort:
     """
     folder = Path(out_dir).expanduser()
     meta = json.loads((folder / "meta.json").read_text())
-    if meta["version"] != COHORT_VERSION:
-        raise CohortMismatchError(f"{folder} holds version {meta['version']}, this code reads {COHORT_VERSION}")
+    if meta["version"] != COHORT_VERSION or meta.get("cines", CINE_VERSION) != CINE_VERSION:
+        raise CohortMismatchError(f"{folder} holds {meta}, this code reads versions {COHORT_VERSION}, {CINE_VERSION}")
     if not np.load(folder / "done.npy").all():
         raise CohortIncompleteError(f"{folder} is not complete: run `cohort generate` again to resume")
-    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS}
+    arrays = {name: np.load(folder / f"{name}.npy", mmap_mode="r") for name in _arrays(meta)}
     arrays["split"] = np.array(SPLITS)[arrays["split"]]
     return Cohort(**arrays, seed=meta["seed"])
 
 
-def _prepare(folder: Path, n: int, seed: int) -> np.memmap:
+def _arrays(meta: dict[str, int]) -> dict[str, tuple[type, tuple[int, ...]]]:
+    return _ARRAYS | _CINES if "cines" in meta else _ARRAYS
+
+
+def _prepare(folder: Path, meta: dict[str, int]) -> np.memmap:
     """The flags of the shards; files are laid out on the first call."""
-    meta = {"n": n, "seed": seed, "version": COHORT_VERSION}
+    n = meta["n"]
     meta_file = folder / "meta.json"
     if meta_file.exists():
         found = json.loads(meta_file.read_text())
@@ -128,7 +149,7 @@ def _prepare(folder: Path, n: int, seed: int) -> np.memmap:
             raise CohortMismatchError(f"{folder} holds {found}, not {meta}")
         return np.load(folder / "done.npy", mmap_mode="r+")
     folder.mkdir(parents=True, exist_ok=True)
-    for name, (dtype, shape) in _ARRAYS.items():
+    for name, (dtype, shape) in _arrays(meta).items():
         open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(n, *shape))
     done = open_memmap(folder / "done.npy", mode="w+", dtype=np.uint8, shape=(-(-n // SHARD_PEOPLE),))
     done.flush()
@@ -136,9 +157,10 @@ def _prepare(folder: Path, n: int, seed: int) -> np.memmap:
     return done
 
 
-def _write_shard(folder: Path, n: int, seed: int, shard: int) -> int:
-    people = range(shard * SHARD_PEOPLE, min((shard + 1) * SHARD_PEOPLE, n))
-    rows: dict[str, list] = {name: [] for name in _ARRAYS}
+def _write_shard(folder: Path, meta: dict[str, int], shard: int) -> int:
+    seed = meta["seed"]
+    people = range(shard * SHARD_PEOPLE, min((shard + 1) * SHARD_PEOPLE, meta["n"]))
+    rows: dict[str, list] = {name: [] for name in _arrays(meta)}
     for index in people:
         person = draw_person(seed, index)
         rows["ecg"].append(render_ecg(person, seed).recorded_uv)
@@ -146,6 +168,9 @@ def _write_shard(folder: Path, n: int, seed: int, shard: int) -> int:
         rows["conditions"].append(person.conditions())
         rows["person"].append(person.row())
         rows["split"].append(split_of(seed, index))
+        if "cines" in meta:
+            rows["short_axis"].append(render_short_axis(person, seed).frames)
+            rows["four_chamber"].append(render_four_chamber(person, seed).frames)
     for name, values in rows.items():
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
         array[people.start : people.stop] = values
