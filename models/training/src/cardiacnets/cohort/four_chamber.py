@@ -49,8 +49,8 @@ def draw_four_chamber(heart: Heart, grid: Grid, rng: np.random.Generator) -> tup
     image = four_chamber_surroundings(heart, grid, across, down, rng)
     image = np.repeat(image[None], FRAMES, axis=0)
     draw_pericardium(image, hull, np.arctan2(-(down - 60), across) % (2 * np.pi), heart, rng)
-    blood = BLOOD * (1 + 0.05 * scanner.smooth_field(rng, grid.shape[0], 4))
-    wall_signal = MYOCARDIUM * (1 + 0.06 * scanner.smooth_field(rng, grid.shape[0], 10))
+    blood = BLOOD * (1 + 0.08 * scanner.smooth_field(rng, grid.shape[0], 6))
+    wall_signal = MYOCARDIUM * (1 + 0.16 * scanner.smooth_field(rng, grid.shape[0], 12))
     groove = np.minimum(
         np.hypot(across - 0.96 * (half + wall), rise + 1), np.hypot(across - rv.middle + 1.3 * rv.half, rv.plane - 1)
     )
@@ -60,8 +60,8 @@ def draw_four_chamber(heart: Heart, grid: Grid, rng: np.random.Generator) -> tup
     blend(image, inside(lv_wall), wall_signal)
     for chamber in (la, ra):
         blend(image, inside(chamber), 0.97 * blood)
-    blend(image, inside(rv.distance) * (1 - 0.6 * trabeculae(rv.distance, rng)), blood)
-    blend(image, inside(lv_cavity), blood)
+    blend(image, inside(rv.distance) * (1 - 0.6 * trabeculae(rv.distance, 10, rng)), blood)
+    blend(image, inside(lv_cavity) * (1 - 0.6 * trabeculae(endo, 6, rng)), blood)
     _valves(image, across, plane, rv.plane, half, rv, active)
     _long_papillary(image, across, rise, half, length, wall_signal, rng)
 

@@ -86,9 +86,9 @@ def draw_frames(axes: list[Axes], cine: Cine, size: int, view: str) -> None:
     field = cine.frames.shape[-1]
     top = int(np.clip((rows.min() + rows.max()) // 2 - size // 2, 0, field - size))
     left = int(np.clip((columns.min() + columns.max()) // 2 - size // 2, 0, field - size))
+    cropped = cine.frames[:, top : top + size, left : left + size]
     for place, frame, name in zip(axes, (0, cine.end_systole), ("end-diastole", "end-systole"), strict=True):
-        picture = cine.frames[frame, top : top + size, left : left + size]
-        place.imshow(picture, cmap="gray", vmin=0, vmax=255, interpolation="bilinear")
+        place.imshow(cropped[frame], cmap="gray", vmin=0, vmax=np.percentile(cropped, 99), interpolation="bilinear")
         place.set_title(f"{view} {name}", fontsize=7, loc="left")
         place.text(2, size - 3, "SYNTHETIC", color="white", fontsize=6)
         place.axis("off")

@@ -78,7 +78,7 @@ def draw_pericardium(image: Image, hull: Image, theta: Image, heart: Heart, rng:
     image *= 1 - 0.5 * np.exp(-((hull - 0.6) ** 2)) * (fluid < 1)
 
 
-def trabeculae(rv_distance: Image, rng: np.random.Generator) -> Image:
-    """[50, H, W] share of muscle within the RV: uneven strands along its walls."""
-    strands = scanner.smooth_field(rng, rv_distance.shape[-1], 13)
-    return np.clip(0.55 * strands - 0.30, 0, 0.9) * np.clip(1 + rv_distance / 11, 0, 1)
+def trabeculae(distance: Image, depth_mm: float, rng: np.random.Generator) -> Image:
+    """[50, H, W] share of muscle within a ventricle: uneven strands along its walls."""
+    strands = scanner.smooth_field(rng, distance.shape[-1], 13)
+    return np.clip(0.55 * strands - 0.25, 0, 0.9) * np.clip(1 + distance / depth_mm, 0, 1)

@@ -54,10 +54,21 @@ def smooth_field(rng: np.random.Generator, size: int, cycles: float) -> Image:
     return field / 2.0
 
 
+def _coil(size: int, rng: np.random.Generator) -> Image:
+    """[size, size] sensitivity of a coil on the chest: fat under it outshines the blood (74 Sunnybrook frames: 99th
+    percentile 2.4–5.2 times the cavity), and the RV the LV."""
+    place = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * PIXEL_MM / 100
+    direction = np.radians(115 + 12 * rng.normal())
+    towards = np.cos(direction) * place[None, :] - np.sin(direction) * place[:, None]
+    steep = np.clip(0.65 + 0.25 * rng.normal(), 0.1, 1.3)
+    uneven = 0.07 * smooth_field(rng, size, 0.7) + 0.04 * smooth_field(rng, size, 1.6)
+    return np.exp(steep * towards + uneven).astype(np.float32)
+
+
 def acquire(tissue: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     """[T, H, W] signal → uint8 magnitude: coil, k-space truncation, Rician noise, window."""
     size = tissue.shape[-1]
-    coil = np.exp(0.16 * smooth_field(rng, size, 0.7) + 0.05 * smooth_field(rng, size, 1.6))
+    coil = _coil(size, rng)
     spectrum = np.fft.rfft2(tissue * coil, axes=(1, 2)).astype(np.complex64)
     kx, ky = np.fft.rfftfreq(size) * 2, np.fft.fftfreq(size) * 2
     radius = np.sqrt(kx[None, :] ** 2 + ky[:, None] ** 2)
@@ -69,5 +80,5 @@ def acquire(tissue: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
     quadrature = sigma * rng.standard_normal(signal.shape, dtype=np.float32)
     magnitude = np.sqrt(signal**2 + quadrature**2)
     # Windowed as a viewer does: a bright percentile of the first frame near white.
-    white = float(np.percentile(magnitude[0], 99.0)) * rng.uniform(1.02, 1.25)
+    white = float(np.percentile(magnitude[0], 98.0)) * rng.uniform(0.95, 1.30)
     return np.clip(magnitude * (255 / white), 0, 255).astype(np.uint8)

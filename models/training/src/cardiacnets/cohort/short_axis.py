@@ -34,14 +34,14 @@ def draw_short_axis(
     rv_wall_mm = 2.8 + 3.2 * heart.person.ph
     hull = np.minimum(epi_distance, rv_distance - rv_wall_mm)
     draw_pericardium(image, hull, lookup.theta, heart, fixed)
-    blood = BLOOD * (1 + 0.05 * scanner.smooth_field(rng, grid.shape[0], 4))
-    wall = MYOCARDIUM * (1 + 0.06 * scanner.smooth_field(rng, grid.shape[0], 10))
+    blood = BLOOD * (1 + 0.08 * scanner.smooth_field(rng, grid.shape[0], 6))
+    wall = MYOCARDIUM * (1 + 0.16 * scanner.smooth_field(rng, grid.shape[0], 12))
     blend(image, inside(rv_distance - rv_wall_mm), wall)
     rv_share = inside(rv_distance)
-    blend(image, rv_share * (1 - 0.7 * trabeculae(rv_distance, rng)), blood)
+    blend(image, rv_share * (1 - 0.7 * trabeculae(rv_distance, 12, rng)), blood)
     blend(image, inside(epi_distance), wall)
     cavity = inside(endo_distance)
-    blend(image, cavity, blood)
+    blend(image, cavity * (1 - 0.7 * trabeculae(endo_distance, 7, rng)), blood)
     if 0.15 < level < 0.75:
         _papillaries(image, heart, x, y, endo, wall, fixed)
 
@@ -139,7 +139,7 @@ def _papillaries(
     for degrees in PAPILLARY_ANGLES_DEG:
         angle = np.radians(degrees + 8 * rng.normal())
         radius = endo[:, round(angle / (2 * np.pi) * ANGLES) % ANGLES][:, None, None]
-        size = (4.0 + 0.35 * (heart.person.thickness_mm.mean() - 5.7)) * np.exp(0.15 * rng.normal())
+        size = (4.6 + 0.35 * (heart.person.thickness_mm.mean() - 5.7)) * np.exp(0.15 * rng.normal())
         place = np.maximum(radius - 0.9 * size, 0) - 1.2 * heart.cycle.contraction[:, None, None]
         along = (x * np.cos(angle) + y * np.sin(angle) - place) / 1.25
         across = y * np.cos(angle) - x * np.sin(angle)
