@@ -5,7 +5,7 @@ moves through the heart as activation does. Order of activation after Durrer et 
 Repolarisation keeps Wilson's ventricular gradient: what a conduction block adds to the area of QRS it takes from the
 area of T (Wilson 1934).
 
-Disease reaches the ECG only as far as a person *expresses* it, and healthy people carry mimics, as in life: a quarter
+Disease reaches the ECG only as far as a person *expresses* it, and healthy people carry mimics, as in life: a fifth
 of patients have a normal ECG, a third of healthy people an odd one.
 """
 
@@ -159,7 +159,7 @@ def _qt_s(case: _Case, duration: float, rng: np.random.Generator) -> float:
 
 
 def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
-    """How far each condition shows on the ECG, in [0, 1]; a quarter of patients, most with mild disease, show none."""
+    """How far each condition shows on the ECG, in [0, 1]; a fifth of patients, most with mild disease, show none."""
     severity = max(person.cad, person.cm, person.pericarditis, person.hf, person.ph)
     silent = rng.random() < NORMAL_ECG_IN_DISEASE * 2.2 * (1 - severity)
     drawn = 0.38 + 0.62 * rng.beta(2.2, 1.3, size=5)
