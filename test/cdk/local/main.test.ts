@@ -1,15 +1,17 @@
-import { type ChildProcess, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { Lines, temporaryFolder } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
+const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
 
 /** `npm start -- ARGS`, without npm. */
 function start(...args: readonly string[]): { readonly child: ChildProcess; readonly output: Lines } {
@@ -26,9 +28,9 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
 }
 
 describe('npm start', () => {
-  it('turns what a device streams into results on its topic and the API, and stops cleanly on Ctrl-C', async () => {
+  it('turns what a device streams into the results that the CLI gives for the file, on its topic and the API; stops on Ctrl-C', async () => {
     const data = temporaryFolder()
-    const recording = await readRecording(join(ROOT, 'functions/cli/demo/virtual-ecg.hea'))
+    const recording = await readRecording(DEMO)
     const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--data', data)
     const lines = await output.until((all) => all.some((line) => line.includes('Ctrl-C stops it')))
     const address = (name: string) => /\w+:\/\/\S+/.exec(lines.find((line) => line.includes(` ${name} `))!)![0]
@@ -36,7 +38,14 @@ describe('npm start', () => {
 
     const health = await fetch(`${url}/healthz`)
     const link = await DeviceLink.open({ url: mqttUrl, version: 4 })
-    const { windows } = await streamRecording(recording, { link, tenant: 'local', device: 'd1', speed: Infinity })
+    const results: Result[] = []
+    const { windows } = await streamRecording(recording, {
+      link,
+      tenant: 'local',
+      device: 'd1',
+      speed: Infinity,
+      onResult: (result) => results.push(result),
+    })
     await link.close()
     const list = await fetch(`${url}/v1/ecgs`)
     child.kill('SIGINT')
@@ -46,6 +55,11 @@ describe('npm start', () => {
     expect(health.status).toBe(200)
     expect(windows.length).toBeGreaterThan(0)
     expect(windows.map(({ results }) => results)).toEqual(windows.map(() => 1))
+    const cli = ['functions/cli/main.ts', 'screen', DEMO, '--json', '--no-person']
+    const { findings, indices, quality }: Result = JSON.parse(
+      execFileSync(process.execPath, cli, { cwd: ROOT, encoding: 'utf8' }),
+    )
+    expect(results).toMatchObject([{ findings, indices, quality }])
     const { items } = JSON.parse(await list.text())
     expect(items.map((item: { ecgId: string }) => item.ecgId).sort()).toEqual(windows.map(({ ecgId }) => ecgId).sort())
     expect(code).toBe(0)
