@@ -51,7 +51,7 @@ export function redriveCommand(): Command {
 const LOCAL = { region: 'eu-central-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 
 /**
- * Moves the messages of `source` to `target`, once round the queue.
+ * Moves the messages of `source` to `target`, once round the queue. What a device sent and the adapter refused stays.
  * @returns how many were moved, and how many were seen of each reason
  */
 export async function redrive(
@@ -71,11 +71,24 @@ export async function redrive(
       // What SQS's own redrive policy moved carries no reason.
       const why = message.MessageAttributes?.reason?.StringValue ?? 'too-many-attempts'
       counts.set(why, (counts.get(why) ?? 0) + 1)
-      if (dryRun || (reason !== undefined && reason !== why)) continue
+      if (dryRun || (reason !== undefined && reason !== why) || isDevicePayload(message.Body!)) continue
       await sendMessage(sqs, target, message.Body!)
       await sqs.send(new DeleteMessageCommand({ QueueUrl: source, ReceiptHandle: message.ReceiptHandle! }))
       moved++
     }
+  }
+}
+
+/**
+ * A payload that the MQTT adapter refused (`DeadLetter` of streams/mqtt): kept as evidence of what a device sent. It is no message
+ * of the queue, which would only refuse it again; the device has been told.
+ */
+function isDevicePayload(body: string): boolean {
+  try {
+    const message: unknown = JSON.parse(body)
+    return typeof message === 'object' && message !== null && 'kind' in message && message.kind === 'mqtt'
+  } catch {
+    return false
   }
 }
 

@@ -65,6 +65,16 @@ describe('redrive', () => {
     expect(await bodies(target)).toEqual(['b'])
   })
 
+  it('leaves what a device sent and the adapter refused, which is no message of the queue', async () => {
+    const payload = JSON.stringify({ schema: 1, kind: 'mqtt', topic: 'ecg/v1/t/d/frames', payload: null })
+    await sqs.send(new SendMessageCommand({ QueueUrl: source, MessageBody: payload }))
+
+    const { moved } = await redrive(sqs, source, target, {})
+
+    expect(moved).toBe(3)
+    expect(await bodies(target)).toEqual(['a', 'b', 'c'])
+  })
+
   it('moves none in a dry run', async () => {
     const { moved, counts } = await redrive(sqs, source, target, { dryRun: true })
 
