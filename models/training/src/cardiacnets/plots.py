@@ -84,5 +84,6 @@ def plot_indices(path: Path, virtual: EvaluationSet, on_virtual: Predictions) ->
         axes.plot(truth, estimate, ".", ms=2, alpha=0.4)
         ends = [truth.min(), truth.max()]
         axes.plot(ends, ends, ":", color="grey")
-        axes.set(title=f"{name} (virtual), r {correlation[column]:.2f}", xlabel="truth", ylabel="estimate")
+        axes.set(xlabel="truth", ylabel="estimate")
+        axes.set_title(f"{name} (virtual), r {correlation[column]:.2f}", fontsize=9)
     _save(figure, path)
