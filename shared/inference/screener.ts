@@ -137,8 +137,8 @@ const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N'
 
 const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)
 
-/** Five significant digits: more than the model knows, few enough that a last bit does not show. */
-const round = (value: number) => Number(value.toPrecision(5))
+/** Four significant digits: more than the model knows, few enough that a last bit does not show. */
+const round = (value: number) => Number(value.toPrecision(4))
 
 function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const data = outputs[name]?.data

@@ -3,8 +3,8 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { zstdCompressSync } from 'node:zlib'
 import { fitsInline } from '../../../shared/aws/payloads.ts'
+import { packResult } from '../../../shared/aws/result-store.ts'
 import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import { screenWindow } from '../../../shared/inference/screen.ts'
 import type { Screener } from '../../../shared/inference/screener.ts'
@@ -38,7 +38,7 @@ export async function benchMessages(windows: readonly Waveform[], screener: Scre
       screening: bodyBytes(message),
       isInline: fitsInline(packed) && (prepared.clean === undefined || fitsInline(encodeClean(prepared.clean))),
       result: Buffer.byteLength(json),
-      stored: zstdCompressSync(json).length,
+      stored: packResult(json).length,
     })
   }
   const p50 = (of: 'intake' | 'screening' | 'result' | 'stored') =>
