@@ -2,7 +2,7 @@
  * Wavelet shrinkage (Donoho 1995) with db6: every detail is soft-thresholded by one threshold a lead.
  * @module
  */
-import { analyse, coefficientCount, MARGIN, synthesise } from './db6.ts'
+import { analyse, coefficientCount, MARGIN, MEMORY, synthesise } from './db6.ts'
 import { medianInPlace } from './median.ts'
 import type { SignalProfile } from './profile.ts'
 
@@ -14,6 +14,7 @@ export class WaveletDenoiser {
   readonly #lengths: readonly number[]
   /** The signal, then the approximation of each level, each with margins for the next one. */
   readonly #approximations: readonly Float64Array[]
+  /** Each from index `MEMORY` on. */
   readonly #details: readonly Float64Array[]
   readonly #magnitudes: Float64Array
   readonly #noiseLevel: number
@@ -25,7 +26,7 @@ export class WaveletDenoiser {
     this.#lengths = lengths
     // Joining may give one sample more than was split, hence the extra place.
     this.#approximations = lengths.map((n) => new Float64Array(n + 2 * MARGIN + 1))
-    this.#details = lengths.slice(1).map((n) => new Float64Array(n))
+    this.#details = lengths.slice(1).map((n) => new Float64Array(MEMORY + n))
     this.#noiseLevel = wavelet.noiseLevel
     this.#magnitudes = new Float64Array(lengths[wavelet.noiseLevel]!)
     this.#thresholdOfMad = (wavelet.thresholdScale * Math.sqrt(2 * Math.log(samples))) / MAD_OF_NORMAL
@@ -50,14 +51,20 @@ export class WaveletDenoiser {
     const threshold = this.#threshold()
     for (let level = levels - 1; level >= 0; level--) {
       shrink(this.#details[level]!, threshold)
-      synthesise(this.#approximations[level + 1]!, this.#details[level]!, this.#approximations[level]!)
+      synthesise(
+        this.#approximations[level + 1]!,
+        this.#details[level]!,
+        this.#lengths[level + 1]!,
+        this.#approximations[level]!,
+      )
     }
   }
 
   #threshold(): number {
     const noise = this.#details[this.#noiseLevel - 1]!
-    for (let i = 0; i < noise.length; i++) this.#magnitudes[i] = Math.abs(noise[i]!)
-    return this.#thresholdOfMad * medianInPlace(this.#magnitudes, noise.length)
+    const magnitudes = this.#magnitudes
+    for (let i = 0; i < magnitudes.length; i++) magnitudes[i] = Math.abs(noise[MEMORY + i]!)
+    return this.#thresholdOfMad * medianInPlace(magnitudes, magnitudes.length)
   }
 }
 
