@@ -3,10 +3,9 @@
  * extension, as PyWavelets has it.
  *
  * An orthogonal pair of 12-tap filters is a cascade of six plane rotations with a delay between each two (Vaidyanathan and Hoang
- * 1988): 26 operations a pair of samples instead of 46. The rotations were found by taking PyWavelets' filter pair apart, one
- * degree at a time; each is written as [1 −t; t 1] or [u −1; 1 u], whichever keeps its number small, and their lengths are
- * gathered in `SCALE`. Parity with PyWavelets is tested. The numbers are literals inside the functions: the compiler then keeps
- * them in registers.
+ * 1988): 26 operations a pair of samples instead of 46. The rotations come from `python -m cardiacnets.reference.lattice`; each is
+ * written as [1 −t; t 1] or [u −1; 1 u], whichever keeps its number small, and their lengths are gathered in `scale`. Parity with
+ * PyWavelets is tested. The numbers are literals inside the functions: the compiler then keeps them in registers.
  * @module
  */
 
