@@ -1,0 +1,78 @@
+"""Stage `cmr_pretraining`: a Swin for one CMR view, by GreenMIM on cines without labels."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+
+from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMim, GreenMimConfig, draw_visible
+from cardiacnets.models.swin import Swin, SwinConfig, View
+from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
+from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+
+CROP: dict[View, int] = {"short_axis": 80, "four_chamber": 96}
+"""Pixels a side around the heart, as in the paper."""
+
+
+@dataclass(frozen=True)
+class CmrPretrainingConfig:
+    """Everything that decides the weights, but the cines."""
+
+    crop: int = CROP["short_axis"]
+    batch: int = 32
+    validation_cines: int = 256
+    mim: GreenMimConfig = field(default_factory=GreenMimConfig)
+    augment: CineAugmentConfig = field(default_factory=CineAugmentConfig)
+    optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
+
+
+def compact(view: View) -> CmrPretrainingConfig:
+    """What trains on two CPU cores."""
+    return CmrPretrainingConfig(CROP[view], mim=GREENMIM_COMPACT[view])
+
+
+def paper(view: View) -> CmrPretrainingConfig:
+    """Swin-B at 224 px."""
+    return CmrPretrainingConfig(CROP[view], batch=64, mim=GREENMIM_PAPER)
+
+
+def pretrain_cmr(config: CmrPretrainingConfig, cines: CineSet, out_dir: Path) -> Path:
+    """Train on the split `train`, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`).
+
+    The log's `masked` is the loss on validation cines, without augmentation and with the same masks each time.
+    """
+    optimisation, size = config.optimisation, config.mim.swin.image
+    torch.manual_seed(optimisation.seed)
+    model = GreenMim(config.mim)
+    train, validation = cines.rows("train"), cines.rows("val")[: config.validation_cines]
+
+    def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
+        frames, centre = cines.take(rows_of_step(train, config.batch, step, optimisation.seed))
+        affine = draw_affine(len(frames), config.augment, generator)
+        image = sample_cines(frames, centre, affine, config.crop, size)
+        return model.loss(image, draw_visible(config.mim, generator))
+
+    def validate() -> dict[str, float]:
+        generator, total = generator_of(0), 0.0
+        for image in plain_batches(cines, validation, config.crop, size, config.batch):
+            total += len(image) * model.loss(image, draw_visible(config.mim, generator)).item()
+        return {"masked": total / len(validation)} if len(validation) else {}
+
+    return run("cmr_pretraining", optimisation, described(config), model, loss_of, validate, out_dir)
+
+
+def described(config: CmrPretrainingConfig) -> dict:
+    """The configuration as plain JSON."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def load_encoder(path: Path) -> Swin:
+    """The encoder of `model.pt`, frozen and in evaluation mode."""
+    state = torch.load(path, weights_only=True)
+    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["mim"]["swin"].items()}
+    encoder = Swin(SwinConfig(**sizes))
+    prefix = "encoder."
+    own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+    encoder.load_state_dict(own)
+    return encoder.requires_grad_(False).eval()

@@ -1,0 +1,241 @@
+"""Stage `contrastive`: bring the ECG encoder's embedding near to those of both CMR views (InfoNCE)."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cardiacnets.augment import AugmentConfig, augment
+from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.swin import Swin, View
+from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
+from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+
+
+@dataclass(frozen=True)
+class ContrastiveConfig:
+    """Everything that decides the weights, but the data and the networks that training starts from."""
+
+    batch: int = 64
+    temperature: float = 0.1
+    projection: int = 256
+    cine_copies: int = 4
+    """Augmented copies of each cine that training draws from. The CMR encoders are frozen, so that what they make of a
+    copy is computed once and not in each step."""
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    cine_augment: CineAugmentConfig = field(default_factory=CineAugmentConfig)
+    optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
+
+
+@dataclass(frozen=True)
+class PairedSet:
+    """ECG and cines of the same n people; the cines' splits are the people's."""
+
+    millivolt: NDArray[np.float16]
+    """[n,12,1000] at 100 Hz."""
+    person: NDArray[np.float32]
+    """[n,4], NaN where unknown."""
+    cines: Mapping[View, CineSet]
+    split: NDArray[np.str_]
+
+    def __post_init__(self) -> None:
+        for view, cines in self.cines.items():
+            if not np.array_equal(cines.split, self.split):
+                raise ValueError(f"the {view} cines are not those of the same people in the same order")
+
+
+class Projection(nn.Sequential):
+    """Features → a point on the unit sphere, [N,in] → [N,out]."""
+
+    def __init__(self, features: int, out: int) -> None:
+        super().__init__(nn.Linear(features, features), nn.ReLU(), nn.Linear(features, out))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """See the class."""
+        return F.normalize(super().forward(features).float(), dim=-1)
+
+
+class Standardise(nn.Module):
+    """Zero mean and unit variance over the training people: the features of all hearts are nearly the same."""
+
+    middle: Tensor
+    spread: Tensor
+
+    def __init__(self, values: Tensor) -> None:
+        super().__init__()
+        self.register_buffer("middle", values.mean(dim=0))
+        self.register_buffer("spread", values.std(dim=0).clamp_min(1e-6))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """[N,D] → [N,D]."""
+        return (features - self.middle) / self.spread
+
+
+class Alignment(nn.Module):
+    """What is trained: the ECG encoder, and a projection for it and for each view."""
+
+    def __init__(self, config: ContrastiveConfig, features: Mapping[View, Tensor]) -> None:
+        """`features` [n,D] of each view's training cines."""
+        super().__init__()
+        self.trunk = Trunk(config.encoder)
+        self.ecg = Projection(config.encoder.embedding, config.projection)
+        self.views = nn.ModuleDict(
+            {
+                view: nn.Sequential(Standardise(values), Projection(values.shape[1], config.projection))
+                for view, values in features.items()
+            }
+        )
+
+    def project_ecg(self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor) -> Tensor:
+        """Inputs of `Trunk` → [N,256]."""
+        return self.ecg(self.trunk(millivolt, lead_mask, person, person_mask)[1])
+
+
+def info_nce(ecg: Tensor, cine: Tensor, temperature: float) -> Tensor:
+    """Symmetric InfoNCE of unit vectors [N,D], row i of one belonging to row i of the other (CLIP, 2103.00020)."""
+    with torch.autocast(ecg.device.type, enabled=False):  # bfloat16 has three digits, and τ asks for more
+        logits = ecg @ cine.T / temperature
+        own = torch.arange(len(logits), device=ecg.device)
+        return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
+
+
+def retrieval_rank(query: NDArray[np.floating], key: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Rank [n], from 1, of each query's own key among all, by inner product of [n,D]. Ties count against it."""
+    similarity = query @ key.T
+    return (similarity >= np.diagonal(similarity)[:, None]).sum(axis=1)  # its own is one of them
+
+
+def retrieval(
+    query: NDArray[np.floating], key: NDArray[np.floating], among: int = 1000, rounds: int = 10, seed: int = 0
+) -> dict[str, float]:
+    """Median rank and recall at 1 and 10 among `among` people, over `rounds` draws of them; all, if they are fewer."""
+    rng = np.random.default_rng(seed)
+    draws = [np.arange(len(query))]
+    if len(query) > among:
+        draws = [rng.choice(len(query), among, replace=False) for _ in range(rounds)]
+    rank = np.concatenate([retrieval_rank(query[rows], key[rows]) for rows in draws])
+    figures = {f"recall{k}": float((rank <= k).mean()) for k in (1, 10)}
+    return {"among": len(draws[0]), "medianRank": float(np.median(rank)), **figures}
+
+
+@torch.no_grad()
+def cine_features(
+    encoder: Swin, cines: CineSet, crop: int, config: ContrastiveConfig, batch: int = 32
+) -> NDArray[np.float32]:
+    """Embeddings [n, 1 + copies, features] of each cine as it is and of its augmented copies."""
+    encoder.eval()
+    features = np.empty((len(cines.frames), 1 + config.cine_copies, encoder.config.features), dtype=np.float32)
+    for start in range(0, len(features), batch):
+        rows = np.arange(start, min(start + batch, len(features)))
+        frames, centre = cines.take(rows)
+        generator = generator_of(config.optimisation.seed, start)
+        for copy in range(features.shape[1]):
+            affine = draw_affine(len(rows), config.cine_augment, generator) if copy else no_affine(len(rows))
+            image = sample_cines(frames, centre, affine, crop, encoder.config.image)
+            features[rows, copy] = encoder.embedding(image).numpy()
+    return features
+
+
+def _cached_features(
+    encoder: Swin, view: View, cines: CineSet, config: ContrastiveConfig, folder: Path
+) -> NDArray[np.float32]:
+    """`cine_features` from `folder`, or computed and kept there; the name holds what they were made with."""
+    made_with = hashlib.sha256(repr((encoder.config, config.cine_copies, config.cine_augment)).encode())
+    made_with.update(repr((config.optimisation.seed, cines.frames.shape)).encode())
+    for value in encoder.state_dict().values():
+        made_with.update(value.numpy().tobytes())
+    path = folder / f"{view}-{made_with.hexdigest()[:12]}.npy"
+    if not path.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npy")
+        np.save(part, cine_features(encoder, cines, CROP[view], config))
+        part.replace(path)
+    return np.load(path)
+
+
+@torch.no_grad()
+def project_people(
+    model: Alignment, data: PairedSet, features: Mapping[View, NDArray], rows: NDArray[np.intp], batch: int = 128
+) -> dict[str, NDArray[np.float32]]:
+    """Projections [len(rows),256] of `ecg`, all leads and known fields given, and of each view, not augmented."""
+    model.eval()
+    points: dict[str, list[Tensor]] = {"ecg": [], **{view: [] for view in features}}
+    for start in range(0, len(rows), batch):
+        some = rows[start : start + batch]
+        person = torch.from_numpy(data.person[some])
+        millivolt = torch.from_numpy(data.millivolt[some].astype(np.float32))
+        known = (~person.isnan()).float()
+        points["ecg"].append(model.project_ecg(millivolt, torch.ones(len(some), 12), person, known))
+        for view, values in features.items():
+            points[view].append(model.views[view](torch.from_numpy(values[some, 0])))
+    return {name: torch.cat(parts).numpy() for name, parts in points.items()}
+
+
+def align(
+    config: ContrastiveConfig,
+    data: PairedSet,
+    encoders: Mapping[View, Swin],
+    out_dir: Path,
+    trunk: Trunk | None = None,
+) -> Path:
+    """Train on the split `train`, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`).
+
+    `encoders` are frozen and not changed. `trunk` is what the ECG encoder starts from (masked modelling), if anything.
+    The log has the retrieval of validation people's cines by their ECGs.
+    """
+    features = {
+        view: _cached_features(encoders[view], view, cines, config, out_dir / "features")
+        for view, cines in data.cines.items()
+    }
+    optimisation = config.optimisation
+    train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
+    torch.manual_seed(optimisation.seed)
+    model = Alignment(config, {view: torch.from_numpy(values[train, 0]) for view, values in features.items()})
+    if trunk is not None:
+        model.trunk.load_state_dict(trunk.state_dict())
+
+    def loss_of(step: int, generator: torch.Generator) -> Tensor:
+        rows = rows_of_step(train, config.batch, step, optimisation.seed)
+        person = torch.from_numpy(data.person[rows])
+        millivolt = torch.from_numpy(data.millivolt[rows].astype(np.float32))
+        ecg, lead_mask, person_mask = augment(millivolt, person, config.augment, generator)
+        points = model.project_ecg(ecg, lead_mask, person, person_mask)
+        losses = []
+        for view, values in features.items():
+            copy = torch.randint(config.cine_copies + 1, (len(rows),), generator=generator).numpy()
+            cine = model.views[view](torch.from_numpy(values[rows, copy]))
+            losses.append(info_nce(points, cine, config.temperature))
+        return torch.stack(losses).mean()
+
+    def validate() -> dict[str, float]:
+        if not len(validation):
+            return {}
+        points = project_people(model, data, features, validation)
+        return {
+            f"{view}.{name}": value
+            for view in features
+            for name, value in retrieval(points["ecg"], points[view]).items()
+        }
+
+    described = json.loads(json.dumps(asdict(config)))
+    return run("contrastive", optimisation, described, model, loss_of, validate, out_dir)
+
+
+def load_aligned_trunk(path: Path) -> Trunk:
+    """The ECG encoder's trunk of `model.pt`, in evaluation mode."""
+    state = torch.load(path, weights_only=True)
+    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["encoder"].items()}
+    trunk = Trunk(EncoderConfig(**sizes))
+    prefix = "trunk."
+    own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+    trunk.load_state_dict(own)
+    return trunk.eval()
