@@ -89,8 +89,6 @@ export interface StreamOptions {
 export interface WindowTiming {
   readonly ecgId: EcgId
   readonly firstSample: number
-  /** False for what is left at the end of a session, which is refused as too short. */
-  readonly isWhole: boolean
   /** `performance.now()` when the frame that completes the window was handed to the broker. */
   readonly publishedAtMs: number
   /** From there to the result; absent when none came. */
@@ -229,7 +227,6 @@ export function* framesOf(
 
 interface Expected {
   readonly firstSample: number
-  readonly isWhole: boolean
   readonly publishedAtMs: number
   latencyMs?: number
   /** Distinct bodies. */
@@ -257,9 +254,9 @@ class ResultLog {
   /** Notes the window that this frame completes, if it does. */
   expect({ firstSample, isLast }: Frame, endSample: number): void {
     const boundary = Math.floor(endSample / this.#whole) * this.#whole
-    if (boundary > firstSample) this.#add(boundary - this.#whole, true)
+    if (boundary > firstSample) this.#add(boundary - this.#whole)
     if (isLast) {
-      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary, false)
+      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary)
       this.#isEnded = true
     }
   }
@@ -288,10 +285,10 @@ class ResultLog {
     timeUp.abort()
   }
 
-  #add(firstSample: number, isWhole: boolean): void {
+  #add(firstSample: number): void {
     const { tenant, device, session } = this.#options
     const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, isWhole, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
     this.#waiting++
   }
 

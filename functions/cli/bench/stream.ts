@@ -12,6 +12,8 @@ import { quantile, round } from './statistics.ts'
 import { DEMO_RECORD } from './windows.ts'
 
 const WINDOW_S = 10
+/** How long a device goes on after its last whole window. */
+const END_MS = 250
 /** Devices that share one connection to the broker: what is measured is the service, not two hundred sockets of one process. */
 const DEVICES_A_LINK = 20
 
@@ -37,8 +39,8 @@ export async function benchStream(devices: number, seconds: number): Promise<Str
     const links = await Promise.all(
       Array.from({ length: Math.ceil(devices / DEVICES_A_LINK) }, () => DeviceLink.open({ url: mqttUrl, version: 4 })),
     )
-    // A first window of a few devices warms the path up.
-    await load(recording, links, { devices: 4, seconds: WINDOW_S, spreadMs: 0 })
+    // Two windows of some devices warm the path up: what is measured is a service that runs.
+    await load(recording, links, { devices: 40, seconds: 2 * WINDOW_S, spreadMs: WINDOW_S * 1000 })
     const spread = await load(recording, links, { devices, seconds, spreadMs: WINDOW_S * 1000 })
     const alignedBurst = await load(recording, links, { devices, seconds: 2 * WINDOW_S, spreadMs: 0 })
     await Promise.all(links.map((link) => link.close()))
@@ -54,29 +56,27 @@ interface Load {
 }
 
 async function load(recording: Recording, links: readonly DeviceLink[], { devices, seconds, spreadMs }: Load) {
-  const stop = new AbortController()
-  const timer = setTimeout(() => stop.abort(), spreadMs + 1000 * seconds + 500)
   const run = randomUUID().slice(0, 8)
   const reports = await Promise.all(
-    Array.from({ length: devices }, (_, i) =>
-      streamRecording(recording, {
+    Array.from({ length: devices }, (_, i) => {
+      const delayMs = Math.floor(Math.random() * spreadMs)
+      return streamRecording(recording, {
         link: links[i % links.length]!,
         tenant: 'bench',
         device: `${run}-${i}`,
         loop: true,
-        delayMs: Math.random() * spreadMs,
-        signal: stop.signal,
-      }),
-    ),
+        delayMs,
+        // Each ends in its own time, as it began; what is left of a window then is too short to be sent.
+        signal: AbortSignal.timeout(delayMs + 1000 * seconds + END_MS),
+      })
+    }),
   )
-  clearTimeout(timer)
   const windows = reports.flatMap((report) => report.windows)
   return figures(windows, devices, seconds)
 }
 
 function figures(windows: readonly WindowTiming[], devices: number, seconds: number): LoadFigures {
-  // When the run ends all devices send what is left of their windows at once: counted, but no measure of live devices.
-  const latencies = windows.flatMap(({ isWhole, latencyMs }) => (isWhole && latencyMs !== undefined ? [latencyMs] : []))
+  const latencies = windows.flatMap(({ latencyMs }) => (latencyMs === undefined ? [] : [latencyMs]))
   return {
     devices,
     seconds,
