@@ -5,7 +5,7 @@
  */
 import { round } from './statistics.ts'
 
-/** us-east-1, on demand, no free tier, USD; as published on 2026-11-01. */
+/** List prices of us-east-1, on demand, no free tier, USD, as known on 2026-11-24. Nothing is fetched: check before you rely on them. */
 const PRICES = {
   lambdaGbSecondArm: 0.0000133334,
   lambdaMillionRequests: 0.2,
