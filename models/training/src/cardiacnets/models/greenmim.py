@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cardiacnets.models.swin import (
     SWIN_COMPACT,
@@ -167,12 +168,12 @@ class GreenMim(nn.Module):
         """Pixels of mask units [M], each unit brought to zero mean and unit variance: [N,M,F·unit²]."""
         rows, frames, height, width = image.shape
         unit = self.config.swin.unit
-        tiles = image.view(rows, frames, height // unit, unit, width // unit, unit).permute(0, 2, 4, 1, 3, 5)
-        pixels = tiles.reshape(rows, self.config.swin.units, -1)[:, units]  # [N,units,F·unit²] → [N,M,F·unit²]
-        mean, variance = pixels.mean(dim=-1, keepdim=True), pixels.var(dim=-1, keepdim=True)
-        return (pixels - mean) / (variance + 1e-6).sqrt()
+        tiles = image.view(rows, frames, height // unit, unit, width // unit, unit)
+        across = width // unit
+        pixels = tiles[:, :, units // across, :, units % across].flatten(2)  # [M,N,F,unit,unit] → [M,N,F·unit²]
+        return F.layer_norm(pixels, pixels.shape[2:], eps=1e-6).transpose(0, 1)
 
     def loss(self, image: Tensor, visible: Tensor) -> Tensor:
         """Mean squared error over the masked units."""
         masked, drawn = self(image, visible)
-        return (drawn.float() - self.targets(image, masked)).square().mean()
+        return F.mse_loss(drawn.float(), self.targets(image, masked))

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 View = Literal["short_axis", "four_chamber"]
 
@@ -220,7 +221,7 @@ class Swin(nn.Module):
         super().__init__()
         self.config = config
         self.dense = dense_layout(config)
-        self.embed = nn.Linear(config.frames * config.patch**2, config.dim)
+        self.embed = nn.Conv2d(config.frames, config.dim, config.patch, stride=config.patch)
         self.embed_norm = nn.LayerNorm(config.dim)
         self.stages = nn.ModuleList()
         self.merges = nn.ModuleList()
@@ -233,17 +234,21 @@ class Swin(nn.Module):
         self.apply(_initialise)
 
     def patches(self, image: Tensor, position: Tensor) -> Tensor:
-        """[N,F,H,W] and the patches' rows and columns [T,2] → [N,T,F·patch²]."""
+        """[N,F,H,W] and the patches' rows and columns [T,2] → embedded patches [N,T,dim]."""
         rows, frames, height, width = image.shape
-        patch = self.config.patch
+        patch, (row, column) = self.config.patch, position.unbind(dim=1)
+        if len(position) == self.config.grid(0) ** 2:
+            # All of them: four times faster than picking each, on a CPU.
+            return self.embed(image)[:, :, row, column].transpose(1, 2)  # [N,dim,T] → [N,T,dim]
         tiles = image.view(rows, frames, height // patch, patch, width // patch, patch)
         # Two indices with dimensions between them put theirs first: [T,N,F,patch,patch].
-        return tiles[:, :, position[:, 0], :, position[:, 1]].transpose(0, 1).flatten(2)
+        picked = tiles[:, :, row, :, column].transpose(0, 1).flatten(2)  # [N,T,F·patch²]
+        return F.linear(picked, self.embed.weight.flatten(1), self.embed.bias)
 
     def forward(self, image: Tensor, layout: Layout | None = None) -> Tensor:
         """[N,F,H,W] in [−1,1] → tokens [N,U,features], U mask units of `layout` in its order; without one, all."""
         layout = layout or self.dense
-        x = self.embed_norm(self.embed(self.patches(image, layout.position.to(image.device))))  # [N,T,dim]
+        x = self.embed_norm(self.patches(image, layout.position.to(image.device)))  # [N,T,dim]
         for stage, blocks in enumerate(self.stages):
             if stage > 0:
                 x = self.merges[stage - 1](x)  # [N,T,C] → [N,T/4,2C]
@@ -258,7 +263,7 @@ class Swin(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    if isinstance(module, nn.Linear):
+    if isinstance(module, nn.Linear | nn.Conv2d):
         nn.init.trunc_normal_(module.weight, std=0.02)
         if module.bias is not None:
             nn.init.zeros_(module.bias)
