@@ -11,6 +11,7 @@ import torch
 from cardiacnets.cohort.cli import add_commands as add_cohort_commands
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.profile import REPOSITORY
+from cardiacnets.segmentation_cli import add_commands as add_segmentation_commands
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "first.json"
@@ -80,6 +81,7 @@ def main() -> None:
     bundle_option.add_argument("--bundle", type=Path, default=BUNDLE, help="bundle folder (default %(default)s)")
 
     add_cohort_commands(commands)
+    add_segmentation_commands(commands)
 
     command = commands.add_parser(
         "train", parents=[cohort_option, run_option], help="train encoder and heads (resumes)"
