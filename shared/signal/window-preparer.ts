@@ -6,6 +6,7 @@ import { LEADS, type LeadName } from '../domain/leads.ts'
 import type { LeadVerdict, Quality } from '../domain/quality.ts'
 import { MISSING_SAMPLE, type RecordedLead } from '../domain/recording.ts'
 import { WINDOW_S, windowSamples } from '../domain/window.ts'
+import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import type { Waveform } from '../waveform/codec.ts'
 import { SignalChain } from './chain.ts'
@@ -52,8 +53,12 @@ export class WindowPreparer {
   /**
    * @param waveform one window; a shorter one is refused
    * @param heartRateBpm as the device states it; detected when left out or not believable
+   * @throws CodedError `payload-too-large` for more than a window: the rest would go unseen
    */
   prepare({ rateHz, leads }: Waveform, heartRateBpm?: number): PreparedWindow {
+    if (leads[0]!.samples.length > windowSamples(rateHz)) {
+      throw new CodedError('payload-too-large', { field: 'waveform.leads[0].samples', maxSeconds: WINDOW_S })
+    }
     const tools = this.#toolsFor(rateHz)
     const delivered = leads.map((lead, i) => ({
       name: lead.name,
@@ -127,7 +132,7 @@ export class WindowPreparer {
 
 /** Fills `buffer` from a lead's samples and returns as much of it as there are; NaN where a sample is missing. */
 function toMillivolt({ samples, gainUv }: RecordedLead, buffer: Float64Array): Float64Array {
-  const count = Math.min(samples.length, buffer.length)
+  const count = samples.length
   const gainMv = gainUv / 1000
   for (let i = 0; i < count; i++) {
     const value = samples[i]!

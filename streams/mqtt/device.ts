@@ -10,11 +10,12 @@ import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/d
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording, sampleCount } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
+import { windowSamples } from '../../shared/domain/window.ts'
 import { type BrokerOptions, openTransient } from './connection.ts'
 import { CONTENT_TYPES, type Encoding, encodeFrame, GAIN_RANGE_UV } from './frame-codec.ts'
 import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
-import { MIN_WINDOW_S, windowSamples } from './window-assembler.ts'
+import { MIN_WINDOW_S } from './window-assembler.ts'
 
 /** A connection to the broker, which many devices of one tenant may share. */
 export class DeviceLink {

@@ -7,9 +7,9 @@ import protobuf from 'protobufjs'
 import { FRAME_RANGE_S, type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import { LEADS, leadByName } from '../../shared/domain/leads.ts'
 import { RATE_RANGE_HZ } from '../../shared/domain/recording.ts'
+import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
-import { windowSamples } from './window-assembler.ts'
 
 /** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core stops at 128 KB. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024

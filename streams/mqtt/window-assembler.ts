@@ -11,10 +11,9 @@
 import { crc32 } from 'node:zlib'
 import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
+import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { Waveform } from '../../shared/waveform/codec.ts'
-
-export const WINDOW_S = 10
 
 /** How much later than its successors a frame may come. */
 export const REORDER_HORIZON_S = 2
@@ -30,11 +29,6 @@ export const MIN_WINDOW_S = 1
 
 /** A frame that is further ahead than this is a device's clock or counter gone wrong, not a pause. */
 export const MAX_JUMP_S = 3600
-
-/** Samples a lead of a whole window. */
-export function windowSamples(rateHz: number): number {
-  return Math.round(rateHz * WINDOW_S)
-}
 
 /** What must stay the same throughout a session. */
 export interface SessionFormat {

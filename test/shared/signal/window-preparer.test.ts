@@ -1,0 +1,101 @@
+import { describe, expect, it } from 'vitest'
+import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const prepare = (recording: Recording, heartRateBpm?: number) =>
+  new WindowPreparer(CARDIACNETS_V1).prepare(recording, heartRateBpm)
+
+/** The recording with one lead's samples changed. */
+function withLead(recording: Recording, name: LeadName, change: (samples: Int32Array) => Int32Array): Recording {
+  return {
+    ...recording,
+    leads: recording.leads.map((lead) =>
+      lead.name === name ? { ...lead, samples: change(lead.samples.slice()) } : lead,
+    ),
+  }
+}
+
+describe('WindowPreparer', () => {
+  it('finds leads by name, in whatever order they come', () => {
+    const recording = syntheticRecording()
+    const shuffled = { ...recording, leads: recording.leads.toReversed() }
+
+    expect(prepare(shuffled)).toEqual(prepare(recording))
+  })
+
+  it('scales each lead to [−1, 1] and keeps its voltage beside it', () => {
+    const { clean } = prepare(syntheticRecording())
+
+    for (const lead of LEADS.keys()) {
+      const codes = clean!.codes.subarray(lead * 5000, (lead + 1) * 5000)
+      expect(Math.min(...codes)).toBe(-4095)
+      expect(Math.max(...codes)).toBe(4095)
+      expect(clean!.amplitude[2 * lead]!).toBeLessThan(clean!.amplitude[2 * lead + 1]!)
+    }
+  })
+
+  it('derives the limb leads that were not delivered, and says so', () => {
+    const { quality, clean } = prepare(syntheticRecording({ leads: ['II', 'I', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] }))
+
+    expect(quality.derived).toEqual(['III', 'aVR', 'aVL', 'aVF'])
+    expect([...clean!.leadMask]).toEqual(LEADS.map(() => 1))
+    const whole = prepare(syntheticRecording()).clean!
+    for (const [i, value] of clean!.amplitude.entries()) expect(value).toBeCloseTo(whole.amplitude[i]!, 2)
+  })
+
+  it('marks a precordial lead that is not there, and never invents it', () => {
+    const { quality, clean } = prepare(syntheticRecording({ leads: LEADS.filter((name) => name !== 'V3') }))
+
+    expect(quality.leads.V3).toBe('missing')
+    expect(quality.verdict).toBe('acceptable')
+    expect(clean!.leadMask[LEADS.indexOf('V3')]).toBe(0)
+    const start = LEADS.indexOf('V3') * 5000
+    expect(clean!.codes.subarray(start, start + 5000).every((code) => code === 0)).toBe(true)
+  })
+
+  it('leaves out a lead that cannot be judged, and does not derive it from others either', () => {
+    const flat = withLead(syntheticRecording(), 'III', (samples) => samples.fill(0))
+
+    const { quality, clean } = prepare(flat)
+
+    expect(quality.leads.III).toBe('flat')
+    expect(quality.derived).toEqual([])
+    expect(clean!.leadMask[LEADS.indexOf('III')]).toBe(0)
+  })
+
+  it('bridges a gap of 200 ms and refuses the lead of a longer one', () => {
+    const gap = (samples: number) =>
+      withLead(syntheticRecording(), 'V5', (lead) => lead.fill(MISSING_SAMPLE, 1000, 1000 + samples))
+
+    expect(prepare(gap(100)).quality.leads.V5).toBe('acceptable')
+    expect(prepare(gap(101)).quality.leads.V5).toBe('gap')
+  })
+
+  it.each([
+    ['believes the device', 66, 66],
+    ['detects where the device is not to be believed', 400, 72],
+    ['detects where the device says nothing', undefined, 72],
+  ])('%s (heart rate %s → %i)', (_, stated, expected) => {
+    expect(prepare(syntheticRecording({ heartRateBpm: 72 }), stated).quality.heartRateBpm).toBeCloseTo(expected, 0)
+  })
+
+  it('gives the same window whatever it prepared before', () => {
+    const preparer = new WindowPreparer(CARDIACNETS_V1)
+    const first = preparer.prepare(syntheticRecording())
+
+    preparer.prepare(syntheticRecording({ heartRateBpm: 120, leads: ['II'] }))
+    preparer.prepare(syntheticRecording({ rateHz: 250 }))
+
+    expect(preparer.prepare(syntheticRecording())).toEqual(first)
+  })
+
+  it('refuses what is shorter than a window, and throws at what is longer', () => {
+    expect(prepare(syntheticRecording({ seconds: 9 })).quality.reasons).toEqual(['too-short'])
+    expect(() => prepare(syntheticRecording({ seconds: 11 }))).toThrow(
+      expect.objectContaining({ code: 'payload-too-large' }),
+    )
+  })
+})
