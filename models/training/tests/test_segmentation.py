@@ -61,7 +61,7 @@ def lines(folder):
 
 
 def test_loss_falls_and_discs_are_found(tmp_path, discs):
-    model = train_segmentation(tiny(steps=80), discs, tmp_path)
+    model = train_segmentation(tiny(steps=56), discs, tmp_path)
 
     losses = [line["loss"] for line in lines(tmp_path)]
     assert losses[-1] < 0.6 * losses[0]

@@ -64,7 +64,8 @@ def evaluate(options: argparse.Namespace) -> int:
         people, pig = load_sunnybrook_jpeg() + load_sunnybrook_dicom(), load_pig()
     else:
         print("no real CMR in the data folder: virtual people only")
-    about = {"cohortSeed": options.cohort_seed, "virtualPeople": options.people}
+    training = {view: json.loads((options.run_dir / view / "log.jsonl").read_text().splitlines()[-1]) for view in views}
+    about = {"cohortSeed": options.cohort_seed, "virtualPeople": options.people, "training": training}
     figures = report_segmentation(segmenters, virtual, people, pig, options.report, about)
     print(json.dumps({name: figures[name] for name in ("virtualTest", "people", "pig") if name in figures}, indent=1))
     return 0

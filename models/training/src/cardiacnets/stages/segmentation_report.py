@@ -37,7 +37,8 @@ LABELS = {
     LA_CAVITY: "laCavity",
     RA_CAVITY: "raCavity",
 }
-COLOURS = {LV_CAVITY: "tab:red", LV_WALL: "tab:green", RV_CAVITY: "tab:blue", LA_CAVITY: "gold", RA_CAVITY: "cyan"}
+# In the order of drawing: the wall's inner border is the cavity's, which shows.
+COLOURS = {LV_WALL: "lime", LV_CAVITY: "red", RV_CAVITY: "deepskyblue", LA_CAVITY: "gold", RA_CAVITY: "magenta"}
 # The pig's 20 slices reach from the great vessels to beyond the apex: the ten in the middle are a stack for `prepare`.
 PIG_STACK = slice(PIG_SLICES // 4, 3 * PIG_SLICES // 4)
 
@@ -134,8 +135,8 @@ def report_segmentation(
             "endDiastole": summarise([item for item in found_people if item.slice.phase == "ED"]),
             "endSystole": summarise([item for item in found_people if item.slice.phase == "ES"]),
             "middleSlices": summarise(middle_of_each(found_people)),
-            "bySubject": {
-                subject: summarise([item for item in found_people if item.slice.subject == subject])
+            "lvCavityBySubject": {
+                subject: summarise([item for item in found_people if item.slice.subject == subject])["lvCavity"]
                 for subject in sorted({item.subject for item in people})
             },
         }
@@ -186,7 +187,7 @@ def draw_overlays(
     for phase in ("ED", "ES"):
         rows.append([_panel(item) for item in middle if item.slice.phase == phase][:columns])
     wanted = [(level, phase) for level in (5, 8, 11, 14) for phase in ("0", "7")]
-    rows.append([_panel(item) for item in pig if (item.slice.level, item.slice.phase) in wanted][:columns])
+    rows.append([_panel(item) for item in pig if (item.slice.level, item.slice.phase) in wanted])
     rows = [row for row in rows if row]
     figure, axes = plt.subplots(len(rows), columns, figsize=(1.45 * columns, 1.6 * len(rows)), squeeze=False)
     for axis in axes.ravel():
@@ -194,8 +195,10 @@ def draw_overlays(
     for row, panels in zip(axes, rows, strict=True):
         for axis, (title, image, labels, outlines) in zip(row, panels, strict=False):
             _draw(axis, title, image, labels, outlines)
-    figure.text(0.01, 0.003, "Real slices: Sunnybrook Cardiac MR Database and Preclinical EP Dataset, CC0.", fontsize=6)
-    figure.tight_layout(pad=0.3)
+    legend = "Red LV cavity, green wall, blue RV, yellow LA, magenta RA. White dashed: truth, or contours drawn."
+    source = "Real slices: Sunnybrook Cardiac MR Database and Preclinical EP Dataset, CC0."
+    figure.text(0.01, 0.002, f"{legend}  {source}", fontsize=6)
+    figure.tight_layout(pad=0.3, rect=(0, 0.02, 1, 1))
     figure.savefig(path, dpi=85)
     plt.close(figure)
 
@@ -203,7 +206,7 @@ def draw_overlays(
 def _panel(item: Found) -> tuple[str, NDArray, NDArray, list[NDArray]]:
     real = item.slice
     outlines = [outline for outline in (real.endo, real.epi) if outline is not None]
-    return f"{real.subject} {real.phase}", real.image, item.labels, outlines
+    return f"{real.subject}, slice {real.level}, {real.phase}", real.image, item.labels, outlines
 
 
 def _draw(axis: plt.Axes, title: str, image: NDArray, labels: NDArray, outlines: list[NDArray]) -> None:
