@@ -10,6 +10,7 @@ import torch
 
 from cardiacnets.cohort.cli import add_commands as add_cohort_commands
 from cardiacnets.data.windows import cache_dir
+from cardiacnets.pretraining_cli import add_commands as add_pretraining_commands
 from cardiacnets.profile import REPOSITORY
 from cardiacnets.segmentation_cli import add_commands as add_segmentation_commands
 
@@ -82,6 +83,7 @@ def main() -> None:
 
     add_cohort_commands(commands)
     add_segmentation_commands(commands)
+    add_pretraining_commands(commands, cohort_option)
 
     command = commands.add_parser(
         "train", parents=[cohort_option, run_option], help="train encoder and heads (resumes)"
