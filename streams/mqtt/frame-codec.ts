@@ -23,6 +23,9 @@ const MAX_CLOCK_AHEAD_MS = 5 * 60_000
 /** 2000-01-01: a start before it is a clock that was never set, or seconds instead of milliseconds. */
 const EARLIEST_START_MS = 946_684_800_000
 
+/** Longest session, a year: beyond it a sample's place is a counter gone wrong, and in the end no date any more. */
+const MAX_SESSION_S = 366 * 24 * 3600
+
 export const CONTENT_TYPES = { protobuf: 'application/x-protobuf', json: 'application/json' } as const
 
 export type Encoding = keyof typeof CONTENT_TYPES
@@ -119,9 +122,13 @@ function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLas
     throw new CodedError('rate-unsupported', { field: 'rateHz', ...RATE_RANGE_HZ })
   }
   const leads = checkLeads(wire.leads)
+  const firstSample = integer(wire.firstSample ?? 0, 'firstSample', 'sequence-invalid')
+  if (firstSample > MAX_SESSION_S * rateHz) {
+    throw new CodedError('clock-invalid', { field: 'firstSample', maxSeconds: MAX_SESSION_S })
+  }
   return {
     session: session.data,
-    firstSample: integer(wire.firstSample ?? 0, 'firstSample', 'sequence-invalid'),
+    firstSample,
     sessionStartedAtMs: checkClock(wire.sessionStartedAtMs, nowMs),
     rateHz,
     leads,

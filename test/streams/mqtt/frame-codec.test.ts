@@ -99,6 +99,13 @@ describe('decodeFrame', () => {
     ['a negative sequence number', json({ sequence: -1 }), undefined, 'sequence-invalid', 'sequence'],
     ['a first sample that is no integer', json({ firstSample: 1.5 }), undefined, 'sequence-invalid', 'firstSample'],
     [
+      'a first sample more than a year into the session',
+      protobuf({ firstSample: Number.MAX_SAFE_INTEGER }),
+      undefined,
+      'clock-invalid',
+      'firstSample',
+    ],
+    [
       'a clock that was never set',
       protobuf({ sessionStartedAtMs: 0 }),
       undefined,
