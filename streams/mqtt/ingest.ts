@@ -202,12 +202,21 @@ export class Ingest {
     const { journal, clock } = this.#options
     const key: SessionKey = { tenant, device, session: frame.session }
     const session = this.#sessionOf(key) ?? this.#begin(key, frame)
+    this.#checkAgainstClosed(session, frame)
     const offer = session.assembler.offer(frame, clock.monotonic())
     this.#counts[offer.kind]++
     this.#touch(key, session)
     if (offer.kind !== 'accepted') return []
     journal.addFrame(session.id, frame, offer.extent)
     return this.#advance(session, offer.closed)
+  }
+
+  /** The assembler forgets the frames of closed windows; one that reaches beyond these must not overlap what is held of them. */
+  #checkAgainstClosed({ id, assembler: { closedThrough } }: Session, { firstSample, leads, samples }: Frame): void {
+    const isAcross = firstSample < closedThrough && firstSample + samples.length / leads.length > closedThrough
+    if (isAcross && this.#options.journal.holdsFrameEnding(id, firstSample, closedThrough)) {
+      throw new CodedError('sequence-invalid', { field: 'firstSample' })
+    }
   }
 
   /** Writes down windows that were closed, and how far the session has come; returns the windows' ids. */

@@ -160,6 +160,12 @@ export class Journal {
     )
   }
 
+  /** Whether a frame is held whose end lies in (from, to]. */
+  holdsFrameEnding(sessionId: number, from: number, to: number): boolean {
+    const held = this.#statement('SELECT 1 FROM frame WHERE session = ? AND end_sample > ? AND end_sample <= ?')
+    return held.get(sessionId, from, to) !== undefined
+  }
+
   /** Writes down that windows are closed, and how far their session has come. Returns the windows' ids, for `readWindow`. */
   closeWindows(
     sessionId: number,
