@@ -53,7 +53,7 @@ async function publishResult(client: MqttClient, version: 4 | 5, body: string, s
   }
   const published = client.publishAsync(topic, result, { qos: 1, ...(version === 5 ? { properties } : {}) })
   // Away from the broker, mqtt.js waits for ever; a shutdown must not.
-  await Promise.race([published, aborted(signal)])
+  await unlessAborted(signal, published)
 }
 
 function ecgIdOf(result: string): string {
@@ -65,9 +65,15 @@ function ecgIdOf(result: string): string {
   }
 }
 
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
+/** What `work` resolves with; rejects when `signal` aborts first. Leaves nothing on the signal, which outlives millions of results. */
+async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  if (signal.aborted) abort()
+  try {
+    return await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', abort)
+  }
 }
