@@ -62,7 +62,7 @@ def pairs():
     return PairedSet(
         millivolt=millivolt.astype(np.float16),
         person=np.full((n, 4), np.nan, dtype=np.float32),
-        cines={"short_axis": CineSet(frames, split), "four_chamber": CineSet(frames, split)},
+        cines={"short_axis": CineSet(frames, split), "four_chamber": CineSet(frames.copy(), split)},
         split=split,
     )
 
@@ -122,11 +122,15 @@ def test_the_cmr_encoders_stay_as_they_are_and_the_ecg_encoder_starts_where_it_i
         assert torch.allclose(first, last, atol=1e-7), name
 
 
-def test_features_of_another_encoder_are_not_taken_from_the_cache(pairs, encoders, tmp_path):
+@pytest.mark.parametrize("changed", ["encoder", "cines"])
+def test_features_of_another_encoder_or_cohort_are_not_taken_from_the_cache(pairs, encoders, tmp_path, changed):
     align(tiny_config(steps=1), pairs, encoders, tmp_path / "run")
     kept = set((tmp_path / "run" / "features").iterdir())
     (tmp_path / "run" / "checkpoint.pt").unlink()
-    torch.nn.init.ones_(encoders["short_axis"].embed.bias)
+    if changed == "encoder":
+        torch.nn.init.ones_(encoders["short_axis"].embed.bias)
+    else:
+        pairs.cines["short_axis"].frames[:] //= 2
 
     align(tiny_config(steps=1), pairs, encoders, tmp_path / "run")
 

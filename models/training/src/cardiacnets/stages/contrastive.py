@@ -149,8 +149,12 @@ def _cached_features(
     encoder: Swin, view: View, cines: CineSet, config: ContrastiveConfig, folder: Path
 ) -> NDArray[np.float32]:
     """`cine_features` from `folder`, or computed and kept there; the name holds what they were made with."""
-    made_with = hashlib.sha256(repr((encoder.config, config.cine_copies, config.cine_augment)).encode())
-    made_with.update(repr((config.optimisation.seed, cines.frames.shape)).encode())
+    settings = (encoder.config, config.cine_copies, config.cine_augment, config.optimisation.seed, cines.frames.shape)
+    made_with = hashlib.sha256(repr(settings).encode())
+    # Some frames tell one cohort from another, and all of them would take as long to read as the features to make.
+    made_with.update(cines.frames[:: max(1, len(cines.frames) // 16), 0].tobytes())
+    if cines.centre is not None:
+        made_with.update(np.asarray(cines.centre).tobytes())
     for value in encoder.state_dict().values():
         made_with.update(value.numpy().tobytes())
     path = folder / f"{view}-{made_with.hexdigest()[:12]}.npy"
