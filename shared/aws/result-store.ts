@@ -42,6 +42,7 @@ export class ResultStore {
    * Stores a result unless one with its key is there already.
    * @param receivedAt stands in for the start time in lists where the source does not say one
    * @returns the JSON that is stored: this one's, or the one that came first, letter for letter
+   * @throws CodedError `session-changed` when the one that came first is of other samples: a device used a session's name again
    */
   async putOnce(
     tenant: string,
@@ -75,7 +76,13 @@ export class ResultStore {
         new GetCommand({ TableName: this.#table, Key: key, ConsistentRead: true }),
       )
       if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
-      return { json: unpack(Item), isNew: false }
+      const stored = unpack(Item)
+      // Our own JSON, so its shape is known.
+      const { provenance } = JSON.parse(stored) as Result
+      if (provenance.inputSha256 !== result.provenance.inputSha256) {
+        throw new CodedError('session-changed', { field: 'session' })
+      }
+      return { json: stored, isNew: false }
     }
   }
 

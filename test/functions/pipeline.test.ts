@@ -184,6 +184,19 @@ describe('an ECG through both functions', () => {
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
   })
 
+  it('of other samples under the same id goes to the DLQ: nobody is told the result of another ECG', async () => {
+    const message = intake(syntheticRecording())
+    const waveform = intake(syntheticRecording({ seconds: 9 })).waveform
+
+    const [first] = await run(message)
+    const second = await run({ ...message, waveform })
+
+    expect(second).toEqual([])
+    const [letter] = await receive(urls.screeningDlq)
+    expect(letter!.MessageAttributes!.reason!.StringValue).toBe('session-changed')
+    expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(first!.result)
+  })
+
   it('that is too short is refused, and the refusal is a stored, published result', async () => {
     const message = intake(syntheticRecording({ seconds: 9 }))
 
