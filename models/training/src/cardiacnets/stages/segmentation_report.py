@@ -199,7 +199,7 @@ def draw_overlays(
     source = "Real slices: Sunnybrook Cardiac MR Database and Preclinical EP Dataset, CC0."
     figure.text(0.01, 0.002, f"{legend}  {source}", fontsize=6)
     figure.tight_layout(pad=0.3, rect=(0, 0.02, 1, 1))
-    figure.savefig(path, dpi=85)
+    figure.savefig(path, dpi=72)
     plt.close(figure)
 
 
