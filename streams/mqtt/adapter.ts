@@ -216,13 +216,16 @@ export interface DeadLetter {
 /** Room beside the payload for topic and content type, whose length the broker's clients choose (up to 64 KiB each). */
 const MAX_TEXT = 256
 
+/** A client's text as SQS takes it: of what JSON leaves unescaped, it refuses these two, however often it is asked. */
+const clientText = (text: string) => text.slice(0, MAX_TEXT).replace(/[\uFFFE\uFFFF]/g, '\uFFFD')
+
 async function deadLetter(journal: Journal, s3: S3Client, bucket: string, rejectId: number) {
   const { topic, contentType, code, field, payload } = journal.readReject(rejectId)
   const letter: DeadLetter = {
     schema: 1,
     kind: 'mqtt',
-    topic: topic.slice(0, MAX_TEXT),
-    ...(contentType === undefined ? {} : { contentType: contentType.slice(0, MAX_TEXT) }),
+    topic: clientText(topic),
+    ...(contentType === undefined ? {} : { contentType: clientText(contentType) }),
     ...(field === undefined ? {} : { field }),
     payload: code === 'payload-too-large' ? null : await toPayload(s3, bucket, `rejected/${sha256(payload)}`, payload),
   }

@@ -9,6 +9,7 @@ import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { type AdapterConfig, readConfig } from '../../../streams/mqtt/config.ts'
 import { DeviceLink, streamRecording, toWire } from '../../../streams/mqtt/device.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { Journal } from '../../../streams/mqtt/journal.ts'
 import { buildTopic, type Channel } from '../../../streams/mqtt/topics.ts'
 import { type Aws, startAws } from './helpers/aws.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
@@ -143,6 +144,21 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(letter).toMatchObject({ topic: topicOf('frames'), field: 'leads[0].gainUv' })
       expect(await fromPayload(aws.s3, aws.bucket, letter.payload)).toEqual(bad)
       expectEachOnce(report, responder)
+    })
+
+    it('sends a refused payload to the DLQ though its topic and content type hold what SQS refuses', async () => {
+      const journal = new Journal(join(folder, 'journal.db'))
+      const payload = Buffer.from('?')
+      const topic = 'ecg/v1/\uFFFF/d1/frames'
+      journal.addReject({ topic, contentType: 'a\uFFFE', code: 'topic-invalid', field: 'tenant', payload })
+      journal.close()
+
+      await startReady()
+      const { Messages = [] } = await aws.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl: aws.queues.deadLetters, WaitTimeSeconds: 3 }),
+      )
+
+      expect(JSON.parse(Messages[0]!.Body!)).toMatchObject({ topic: 'ecg/v1/\uFFFD/d1/frames', contentType: 'a\uFFFD' })
     })
   })
 })
