@@ -6,8 +6,8 @@ import { createServer } from 'node:net'
 import { Aedes } from 'aedes'
 import { listen } from './emulators.ts'
 
-/** Where devices send frames to: `ecg/v1/{tenant}/{device}/frames`. */
-const FRAMES = 'frames'
+/** Where devices send ECGs to: `ecg/v1/{tenant}/{device}/frames` and `…/window`. */
+const INBOUND = ['frames', 'window']
 
 const endOf = (topic: string) => topic.slice(topic.lastIndexOf('/') + 1)
 
@@ -25,9 +25,10 @@ export async function startBroker(port: number): Promise<Broker> {
   aedes.on('subscribe', (subscriptions) => {
     for (const { topic } of subscriptions) heard.add(endOf(topic))
   })
-  // Until the adapter has subscribed, a frame would be acknowledged and lost. Hung up on, the device sends it again.
+  // Until the adapter has subscribed, an ECG would be acknowledged and lost. Hung up on, the device sends it again.
   aedes.authorizePublish = (_client, { topic }, done) => {
-    done(endOf(topic) === FRAMES && !heard.has(FRAMES) ? new Error('nobody listens yet') : null)
+    const end = endOf(topic)
+    done(INBOUND.includes(end) && !heard.has(end) ? new Error('nobody listens yet') : null)
   }
   const server = createServer(aedes.handle)
   const address = await listen(server, port)

@@ -13,15 +13,18 @@ async function start() {
   return { broker, connect }
 }
 
-it('hangs up on a device that sends frames before anyone listens, so that it sends them again', async () => {
-  const { connect } = await start()
-  const device = await connect()
+it.each(['frames', 'window'])(
+  'hangs up on a device that sends %s before anyone listens, so that it sends them again',
+  async (channel) => {
+    const { connect } = await start()
+    const device = await connect()
 
-  const closed = new Promise<string>((resolve) => device.once('close', () => resolve('closed')))
-  device.publish('ecg/v1/local/d1/frames', 'frame', { qos: 1 })
+    const closed = new Promise<string>((resolve) => device.once('close', () => resolve('closed')))
+    device.publish(`ecg/v1/local/d1/${channel}`, 'ECG', { qos: 1 })
 
-  expect(await closed).toBe('closed')
-})
+    expect(await closed).toBe('closed')
+  },
+)
 
 it('delivers frames once the adapter has subscribed', async () => {
   const { broker, connect } = await start()
