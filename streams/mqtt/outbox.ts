@@ -2,7 +2,7 @@
  * Sends to one SQS queue for ever: several batches under way at once, each retried with growing pauses until SQS has all of it.
  * @module
  */
-import { SendMessageBatchCommand, type SQSClient } from '@aws-sdk/client-sqs'
+import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from '@aws-sdk/client-sqs'
 import { type Attributes, messageAttributes, pause } from '../../shared/aws/queues.ts'
 
 /** A message that is made when its turn comes, so that a long queue holds no bodies. */
@@ -85,24 +85,27 @@ export class Outbox {
     }
   }
 
-  /** Sends a batch and returns what SQS did not take. */
+  /** Sends a batch and returns what could not be made or SQS did not take. */
   async #sendOnce(batch: readonly OutboxItem[]): Promise<readonly OutboxItem[]> {
     const { sqs, queueUrl, signal, onError } = this.#options
-    const messages = await Promise.all(batch.map((item) => item.prepare()))
-    const { Failed = [] } = await sqs.send(
-      new SendMessageBatchCommand({
-        QueueUrl: queueUrl,
-        Entries: messages.map(({ body, attributes = {} }, index) => ({
-          Id: String(index),
-          MessageBody: body,
-          MessageAttributes: messageAttributes(attributes),
-        })),
-      }),
-      { abortSignal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]) },
-    )
-    const failed = new Set(Failed.map(({ Id }) => Number(Id)))
-    if (failed.size > 0) onError(new Error('SQS refused part of a batch'))
-    for (const [index, item] of batch.entries()) if (!failed.has(index)) item.sent()
-    return batch.filter((_, index) => failed.has(index))
+    const entries: SendMessageBatchRequestEntry[] = []
+    // One that cannot be made (S3 is away) does not hold up the others.
+    for (const [index, made] of (await Promise.allSettled(batch.map((item) => item.prepare()))).entries()) {
+      if (made.status === 'rejected') {
+        onError(made.reason)
+        continue
+      }
+      const { body, attributes = {} } = made.value
+      entries.push({ Id: String(index), MessageBody: body, MessageAttributes: messageAttributes(attributes) })
+    }
+    if (entries.length === 0) return batch
+    const { Failed = [] } = await sqs.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries: entries }), {
+      abortSignal: AbortSignal.any([signal, AbortSignal.timeout(REQUEST_TIMEOUT_MS)]),
+    })
+    if (Failed.length > 0) onError(new Error('SQS refused part of a batch'))
+    const sent = new Set(entries.map(({ Id }) => Number(Id)))
+    for (const { Id } of Failed) sent.delete(Number(Id))
+    for (const index of sent) batch[index]!.sent()
+    return batch.filter((_, index) => !sent.has(index))
   }
 }
