@@ -26,6 +26,9 @@ interface ScreenOptions {
   readonly model: string
 }
 
+/** Asked for once: it starts git, which takes 3 ms. */
+const CODE_VERSION = codeVersion()
+
 /** Tenant of what never reaches a service. */
 const LOCAL_TENANT = 'local'
 
@@ -98,7 +101,7 @@ async function screenRecording(screener: Screener, preparer: WindowPreparer, rec
     inputSha256,
     person: recording.person,
   }
-  return screenWindow(screener, window, prepared.clean, codeVersion())
+  return screenWindow(screener, window, prepared.clean, CODE_VERSION)
 }
 
 const anonymous = ({ person: _, ...recording }: Recording): Recording => recording
