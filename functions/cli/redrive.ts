@@ -3,7 +3,13 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { DeleteMessageCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import {
+  ChangeMessageVisibilityCommand,
+  DeleteMessageCommand,
+  type Message,
+  ReceiveMessageCommand,
+  SQSClient,
+} from '@aws-sdk/client-sqs'
 import { Command, InvalidArgumentError } from 'commander'
 import { sendMessage } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
@@ -16,8 +22,8 @@ const QUEUES = {
   'results-fhir': 'ResultsFhir',
 } as const
 
-/** A message is held this long while it is moved; what is looked at and left shows again after it. */
-const HOLD_S = 60
+/** Messages are held this long, so that none is met twice on the way round; what is left is let go at the end. */
+const HOLD_S = 900
 
 interface RedriveOptions {
   readonly outputs: string
@@ -61,22 +67,30 @@ export async function redrive(
   { reason, dryRun = false }: Pick<RedriveOptions, 'reason' | 'dryRun'>,
 ): Promise<{ moved: number; counts: ReadonlyMap<string, number> }> {
   const seen = new Set<string>()
+  const left: Message[] = []
   const counts = new Map<string, number>()
   let moved = 0
   for (;;) {
     const fresh = (await receive(sqs, source)).filter(({ MessageId }) => !seen.has(MessageId!))
-    if (fresh.length === 0) return { moved, counts }
+    if (fresh.length === 0) break
     for (const message of fresh) {
       seen.add(message.MessageId!)
       // What SQS's own redrive policy moved carries no reason.
       const why = message.MessageAttributes?.reason?.StringValue ?? 'too-many-attempts'
       counts.set(why, (counts.get(why) ?? 0) + 1)
-      if (dryRun || (reason !== undefined && reason !== why) || isDevicePayload(message.Body!)) continue
+      if (dryRun || (reason !== undefined && reason !== why) || isDevicePayload(message.Body!)) {
+        left.push(message)
+        continue
+      }
       await sendMessage(sqs, target, message.Body!)
       await sqs.send(new DeleteMessageCommand({ QueueUrl: source, ReceiptHandle: message.ReceiptHandle! }))
       moved++
     }
   }
+  for (const { ReceiptHandle } of left) {
+    await sqs.send(new ChangeMessageVisibilityCommand({ QueueUrl: source, ReceiptHandle, VisibilityTimeout: 0 }))
+  }
+  return { moved, counts }
 }
 
 /**

@@ -81,5 +81,6 @@ describe('redrive', () => {
     expect(moved).toBe(0)
     expect(counts.size).toBe(3)
     expect(await bodies(target)).toEqual([])
+    expect(await bodies(source)).toEqual(['a', 'b', 'c'])
   })
 })
