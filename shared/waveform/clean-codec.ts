@@ -1,9 +1,9 @@
 /**
  * The clean window on its way from `preprocess` to `screen`.
  *
- * Values in [−1, 1] are held as whole steps of 1/4095 (0.4 µV for a lead that spans 3 mV, below any device's own step) from the
+ * Values in [−1, 1] are held as whole steps of 1/4095 (0.4 µV for a lead that spans 3 mV, below the step of most devices) from the
  * moment they are made, so that a window gives the same numbers whether it went through a queue or not. Third differences of
- * smooth leads are small: 186 real windows at 500 Hz pack to 30 KB (median) and all fit one 64 KiB message (docs/benchmarks.md).
+ * smooth leads are small: the message of a real window takes 41 KB (median of 186), and all fit one billing unit (docs/benchmarks.md).
  *
  * Layout: `ECC1`, uint16 LE mask of the leads present (bit i = lead i), float32 LE minimum and maximum (mV) of each of the
  * twelve, then zstd of the present leads' zigzag third differences as low and high bytes.
