@@ -45,6 +45,7 @@ export const ERROR_KINDS = {
   'bundle-missing': misconfigured,
   'bundle-corrupt': misconfigured,
   'bundle-mismatch': misconfigured,
+  'site-config-invalid': misconfigured,
   unavailable: { ...internal, status: 503 },
   internal,
 } as const satisfies Record<string, ErrorKind>
