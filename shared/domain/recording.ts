@@ -37,11 +37,11 @@ export interface Recording {
   /** At least one lead, each name once, all equally long. */
   readonly leads: readonly RecordedLead[]
   /** ISO 8601 in UTC. A source without a zone is read as UTC. */
-  readonly startedAt?: string
-  readonly device?: string
+  readonly startedAt?: string | undefined
+  readonly device?: string | undefined
   /** Heart rate as the device states it, beats a minute. */
-  readonly heartRateBpm?: number
-  readonly person?: Person
+  readonly heartRateBpm?: number | undefined
+  readonly person?: Person | undefined
 }
 
 /** Samples a lead. */

@@ -5,6 +5,7 @@
 import { RATE_RANGE_HZ } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { decodeText } from '../format.ts'
+import { utcTime } from '../time.ts'
 
 export interface WfdbHeader {
   readonly rateHz: number
@@ -129,14 +130,13 @@ function startTime(text: string): string | undefined {
   const date = /(?:^|\s)(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})(?=\s|$)/.exec(text)
   if (time === null || date === null) return undefined
   const named = MONTHS.indexOf(date[3]!.toLowerCase())
-  const month = named >= 0 ? named : Number(date[3]) - 1
-  const day = Number(date[1])
-  const [hour, minute, second] = [Number(time[1]), Number(time[2]), Number(time[3])]
-  const at = new Date(
-    Date.UTC(Number(date[4]), month, day, hour, minute, second, Number((time[4] ?? '').padEnd(3, '0'))),
-  )
-  // Date rolls over what does not exist (31 February); such a start is unknown.
-  const exists =
-    at.getUTCMonth() === month && at.getUTCDate() === day && at.getUTCHours() === hour && minute < 60 && second < 60
-  return exists ? at.toISOString() : undefined
+  return utcTime({
+    year: Number(date[4]),
+    month: named >= 0 ? named + 1 : Number(date[3]),
+    day: Number(date[1]),
+    hour: Number(time[1]),
+    minute: Number(time[2]),
+    second: Number(time[3]),
+    millisecond: Number((time[4] ?? '').padEnd(3, '0')),
+  })
 }

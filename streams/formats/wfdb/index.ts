@@ -41,13 +41,12 @@ export function parse(headerBytes: Uint8Array, files: readonly SourceFile[]): Re
   const samples = header.samples ?? samplesInFile(signals[0]!, files)
   if (samples > MAX_DURATION_S * header.rateHz)
     throw new CodedError('payload-too-large', { field: 'samples', maxSeconds: MAX_DURATION_S })
-  const person = personOfComments(header.comments)
   return checkRecording({
     format: 'wfdb',
     rateHz: header.rateHz,
     leads: signals.map((signal) => readLead(signal, files, samples)),
-    ...(header.startedAt === undefined ? {} : { startedAt: header.startedAt }),
-    ...(person === undefined ? {} : { person }),
+    startedAt: header.startedAt,
+    person: personOfComments(header.comments),
   })
 }
 
