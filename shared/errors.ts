@@ -39,6 +39,13 @@ export const ERROR_KINDS = {
   'clock-invalid': badInput,
   'session-changed': badInput,
   'field-invalid': badInput,
+  // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
+  'ehr-unavailable': { status: 503, exitCode: 1, permanent: false },
+  'ehr-unauthorized': { status: 502, exitCode: 2, permanent: false },
+  'ehr-forbidden': { status: 502, exitCode: 2, permanent: true },
+  'ehr-refused': { status: 502, exitCode: 2, permanent: true },
+  'ehr-malformed': { status: 502, exitCode: 1, permanent: false },
+  'origin-foreign': badInput,
   // Storage and models.
   'not-found': { ...badInput, status: 404 },
   'claim-check-mismatch': { ...badInput, status: 500 },

@@ -4,6 +4,7 @@
  */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { S3Client } from '@aws-sdk/client-s3'
+import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { SNSClient } from '@aws-sdk/client-sns'
 import { SQSClient } from '@aws-sdk/client-sqs'
 
@@ -18,6 +19,7 @@ export const sqs = once(() => new SQSClient({ md5: false, useQueueUrlAsEndpoint:
 export const sns = once(() => new SNSClient({}))
 export const s3 = once(() => new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }))
 export const dynamo = once(() => new DynamoDBClient({}))
+export const secretsManager = once(() => new SecretsManagerClient({}))
 
 /** An environment variable that must be there. */
 export function env(name: string): string {

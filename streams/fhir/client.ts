@@ -1,0 +1,217 @@
+/**
+ * The EHR's FHIR R4 server, as the rest of this project sees it. `fhir-kit-client` words the requests; `transport.ts` makes them,
+ * because the library would follow a redirect or a reference to anywhere, read an answer of any length, and quote addresses in its errors.
+ * @module
+ */
+import { Client, type FhirResource } from 'fhir-kit-client'
+import { CodedError } from '../../shared/errors.ts'
+import type { SigningKey } from './keys.ts'
+import { type SmartOptions, SmartToken } from './smart.ts'
+import { type HttpAnswer, sameOrigin, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
+
+export type { FhirResource } from 'fhir-kit-client'
+export type { SigningKey, SmartOptions }
+
+export interface EhrClientConfig {
+  /** Base of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing of another origin is ever fetched. */
+  readonly baseUrl: string
+  /** SMART Backend Services; absent for a server that asks for no token (the sandbox). */
+  readonly smart?: SmartOptions | undefined
+  readonly transport?: Partial<TransportOptions>
+}
+
+/** What is sent: any resource type of `@medplum/fhirtypes` fits. */
+export interface OutgoingResource {
+  readonly resourceType: string
+  readonly id?: string | undefined
+}
+
+export type SearchParameters = Readonly<Record<string, string | number | readonly string[]>>
+
+export interface BinaryContent {
+  readonly contentType: string | undefined
+  readonly bytes: Buffer
+}
+
+/**
+ * Every method throws CodedErrors only: `ehr-unavailable` (retry later), `ehr-unauthorized`, `ehr-forbidden`, `not-found`, `ehr-refused`
+ * (the EHR will not take it, with its `status`), `ehr-malformed`, `origin-foreign`, `payload-too-large`. None quotes an address or an answer.
+ */
+export interface EhrClient {
+  /** Without a slash at its end. */
+  readonly baseUrl: string
+  /** Reads `Observation/123`, or an absolute address on the same server. */
+  read(reference: string): Promise<FhirResource>
+  /** A Binary's content, by `Binary/123` or an attachment's address on the same server. */
+  readBinary(reference: string): Promise<BinaryContent>
+  /** The first page of a search. */
+  search(resourceType: string, parameters: SearchParameters): Promise<FhirResource>
+  /** All pages of a search, one by one. */
+  searchPages(resourceType: string, parameters: SearchParameters): AsyncGenerator<FhirResource>
+  /**
+   * Creates a resource and returns it as the server has it. With `ifNoneExist` (`identifier=system|value`) a resource that is there
+   * already is left as it is, and a lost answer is no reason for a twin.
+   */
+  create(resource: OutgoingResource, options?: { readonly ifNoneExist?: string }): Promise<FhirResource>
+  /** Replaces the resource with this one's id. */
+  update(resource: OutgoingResource & { readonly id: string }): Promise<FhirResource>
+  delete(reference: string): Promise<void>
+  /** All or nothing. Its creates must be conditional (`ifNoneExist`), since a transaction whose answer was lost is made again. */
+  transaction(bundle: OutgoingResource): Promise<FhirResource>
+  /** The server's CapabilityStatement. */
+  capabilities(): Promise<FhirResource>
+}
+
+/** https://hl7.org/fhir/R4/references.html#literal and http.html#read */
+const RELATIVE_REFERENCE = /^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/
+
+/** A search that never ends is no search. */
+const MAX_PAGES = 1000
+
+/**
+ * @throws CodedError `site-config-invalid` when the base is no address that may be trusted with a token
+ * @example
+ * const ehr = createEhrClient({ baseUrl: 'https://ehr.example/fhir', smart: { clientId, key, scope: 'system/Observation.rs' } })
+ * const observation = await ehr.read('Observation/123')
+ */
+export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig): EhrClient {
+  const base = parseBase(baseUrl, smart !== undefined)
+  const options = { ...TRANSPORT_DEFAULTS, ...transport }
+  const token = smart && new SmartToken(base, smart, options)
+  const root = new URL(base.href.slice(0, -1))
+  const client = new Client({ baseUrl: base.href })
+
+  /** One authorised call; a token that the server no longer takes is renewed once. */
+  async function call(method: string, url: URL, headers: Record<string, string>, body?: string): Promise<HttpAnswer> {
+    const isRepeatable = method !== 'POST' || 'if-none-exist' in headers || url.href === root.href
+    for (let isFirst = true; ; isFirst = false) {
+      const value = await token?.get()
+      const authorization: Record<string, string> = value === undefined ? {} : { authorization: `Bearer ${value}` }
+      const answer = await send(url, { method, headers: { ...headers, ...authorization }, body, isRepeatable }, options)
+      if (answer.status !== 401 || value === undefined || !isFirst) return accepted(answer)
+      token?.refused(value)
+    }
+  }
+
+  // The library's own `request` is replaced, so that whatever it words goes this way.
+  client.httpClient.request = async (method, path, { headers } = {}, body) => {
+    // A transaction goes to the base itself, which no server need answer with a slash at its end.
+    const url = path === '/' ? root : sameOrigin(path, base)
+    const json = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
+    const answer = await call(method, url, { accept: 'application/fhir+json', ...lowerCase(headers) }, json)
+    return parseResource(answer)
+  }
+
+  const address = (reference: string) => {
+    if (!RELATIVE_REFERENCE.test(reference) && !/^https?:\/\//i.test(reference)) {
+      throw new CodedError('field-invalid', { field: 'reference' })
+    }
+    return sameOrigin(reference, base)
+  }
+
+  return {
+    baseUrl: root.href.replace(/\/$/, ''),
+    read: (reference) => promised(() => client.request(address(reference).href)),
+    async readBinary(reference) {
+      // Without a FHIR type the server gives the content itself (https://hl7.org/fhir/R4/binary.html#rest); some wrap it all the same.
+      const { headers, body } = await call('GET', address(reference), { accept: '*/*' })
+      const contentType = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
+      return contentType === 'application/fhir+json' ? unwrapBinary(body) : { contentType, bytes: body }
+    },
+    search: (resourceType, searchParams) => client.search({ resourceType, searchParams: mutable(searchParams) }),
+    async *searchPages(resourceType, searchParams) {
+      let page = await client.search({ resourceType, searchParams: mutable(searchParams) })
+      for (let count = 1; ; count++) {
+        yield page
+        const next = nextLink(page)
+        if (next === undefined) return
+        if (count === MAX_PAGES) throw new CodedError('ehr-malformed', { field: 'link', maxPages: MAX_PAGES })
+        page = await client.request(sameOrigin(next, base).href)
+      }
+    },
+    create: (resource, { ifNoneExist } = {}) =>
+      client.create({
+        resourceType: resource.resourceType,
+        body: outgoing(resource),
+        options: { headers: ifNoneExist === undefined ? {} : { 'if-none-exist': ifNoneExist } },
+      }),
+    update: (resource) =>
+      client.update({ resourceType: resource.resourceType, id: resource.id, body: outgoing(resource) }),
+    async delete(reference) {
+      await call('DELETE', address(reference), { accept: 'application/fhir+json' })
+    },
+    transaction: (bundle) => client.transaction({ body: outgoing(bundle) }),
+    capabilities: () => client.capabilityStatement(),
+  }
+}
+
+/** A base with a slash at its end, so that references resolve below it. */
+function parseBase(baseUrl: string, carriesToken: boolean): URL {
+  const base = URL.parse(baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`)
+  const isPlain = base?.username === '' && base.password === '' && base.search === '' && base.hash === ''
+  if (base === null || !isPlain) throw new CodedError('site-config-invalid', { field: 'site.ehr.baseUrl' })
+  const isLoopback = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(base.hostname)
+  // Without TLS anyone on the way could read the token and every ECG.
+  if (base.protocol !== 'https:' && !(base.protocol === 'http:' && (isLoopback || !carriesToken))) {
+    throw new CodedError('site-config-invalid', { field: 'site.ehr.baseUrl', expected: 'https' })
+  }
+  return base
+}
+
+function accepted(answer: HttpAnswer): HttpAnswer {
+  const { status } = answer
+  if (status < 300) return answer
+  if (status === 401) throw new CodedError('ehr-unauthorized', { status })
+  if (status === 403) throw new CodedError('ehr-forbidden', { status })
+  if (status === 404 || status === 410) throw new CodedError('not-found', { field: 'reference', status })
+  throw new CodedError('ehr-refused', { status })
+}
+
+function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
+  // A create may be answered without a body; its address then says the id (https://hl7.org/fhir/R4/http.html#create).
+  if (body.length === 0) {
+    const [, resourceType = 'Parameters', id] =
+      /([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[^/]+)?$/.exec(headers.get('location') ?? '') ?? []
+    return id === undefined ? { resourceType } : { resourceType, id }
+  }
+  try {
+    const json: unknown = JSON.parse(body.toString('utf8'))
+    if (typeof json === 'object' && json !== null && 'resourceType' in json && typeof json.resourceType === 'string') {
+      return { ...json, resourceType: json.resourceType }
+    }
+  } catch {
+    // Fall through: a parser's message would quote the answer.
+  }
+  throw new CodedError('ehr-malformed', { field: 'response', status })
+}
+
+function unwrapBinary(body: Buffer): BinaryContent {
+  const { contentType, data } = parseResource({ body, status: 200, headers: new Headers() })
+  if (typeof data !== 'string') throw new CodedError('ehr-malformed', { field: 'data' })
+  return { contentType: typeof contentType === 'string' ? contentType : undefined, bytes: Buffer.from(data, 'base64') }
+}
+
+function nextLink({ link }: FhirResource): string | undefined {
+  if (!Array.isArray(link)) return undefined
+  const next: unknown = link.find(
+    (each: unknown) => typeof each === 'object' && each !== null && 'relation' in each && each.relation === 'next',
+  )
+  return typeof next === 'object' && next !== null && 'url' in next && typeof next.url === 'string'
+    ? next.url
+    : undefined
+}
+
+/** What the library throws at once, thrown as a rejection: a caller handles one kind of failure. */
+async function promised<T>(make: () => Promise<T>): Promise<T> {
+  return make()
+}
+
+const outgoing = (resource: OutgoingResource): FhirResource => ({ ...resource })
+
+const mutable = (parameters: SearchParameters): Record<string, string | number | string[]> =>
+  Object.fromEntries(
+    Object.entries(parameters).map(([name, value]) => [name, typeof value === 'object' ? [...value] : value]),
+  )
+
+const lowerCase = (headers: Readonly<Record<string, string>> = {}) =>
+  Object.fromEntries(Object.entries(headers).map(([name, value]) => [name.toLowerCase(), value]))
