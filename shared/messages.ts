@@ -29,11 +29,17 @@ export type Payload = z.infer<typeof Payload>
 /** A part of a topic or of an address in the store: no slash, wildcard, space or control character. */
 export const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/)
 
-/** Where an ECG comes from; decides where its result goes. */
+/** A resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
+const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
+
+/**
+ * Where an ECG comes from; decides where its result goes. Of an EHR's: the site's name of the server, and the resource that holds the
+ * ECG. Whose it is stands there, and is read when the result is reported: a patient's reference travels in no message.
+ */
 const Origin = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('mqtt'), device: Name, session: Name }),
   z.object({ kind: z.literal('upload') }),
-  z.object({ kind: z.literal('fhir') }),
+  z.object({ kind: z.literal('fhir'), server: Name, source: ResourceReference }),
 ])
 export type Origin = z.infer<typeof Origin>
 
