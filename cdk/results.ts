@@ -25,8 +25,10 @@ export class Results extends Construct {
     })
     this.mqtt = queueWithDlq(this, 'results-mqtt', VISIBILITY)
     this.fhir = queueWithDlq(this, 'results-fhir', VISIBILITY)
-    for (const { queue } of [this.mqtt, this.fhir]) {
-      this.topic.addSubscription(new SqsSubscription(queue, { rawMessageDelivery: true }))
-    }
+    const toDevices = { origin: sns.SubscriptionFilter.stringFilter({ allowlist: ['mqtt'] }) }
+    this.topic.addSubscription(
+      new SqsSubscription(this.mqtt.queue, { rawMessageDelivery: true, filterPolicy: toDevices }),
+    )
+    this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
   }
 }

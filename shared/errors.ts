@@ -39,6 +39,7 @@ export const ERROR_KINDS = {
   'clock-invalid': badInput,
   'session-changed': badInput,
   'field-invalid': badInput,
+  'association-overlap': { ...badInput, status: 409 },
   // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
   'ehr-unavailable': { status: 503, exitCode: 1, permanent: false },
   'ehr-unauthorized': { status: 502, exitCode: 2, permanent: false },
@@ -48,6 +49,7 @@ export const ERROR_KINDS = {
   'origin-foreign': badInput,
   // Storage and models.
   'not-found': { ...badInput, status: 404 },
+  deleted: { ...badInput, status: 410 },
   'claim-check-mismatch': { ...badInput, status: 500 },
   'bundle-missing': misconfigured,
   'bundle-corrupt': misconfigured,

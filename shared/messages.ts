@@ -36,9 +36,10 @@ const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]
  * Where an ECG comes from; decides where its result goes. Of an EHR's: the site's name of the server, and the resource that holds the
  * ECG. Whose it is stands there, and is read when the result is reported: a patient's reference travels in no message.
  */
-const Origin = z.discriminatedUnion('kind', [
+export const Origin = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('mqtt'), device: Name, session: Name }),
-  z.object({ kind: z.literal('upload') }),
+  // Where the uploader says a device, its associations say whose ECG it is.
+  z.object({ kind: z.literal('upload'), device: Name.optional() }),
   z.object({ kind: z.literal('fhir'), server: Name, source: ResourceReference }),
 ])
 export type Origin = z.infer<typeof Origin>

@@ -6,15 +6,15 @@ import { Command } from 'commander'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
-import { cutWindow, timeOfSample, windowStarts } from '../../shared/domain/window.ts'
+import { timeOfSample } from '../../shared/domain/window.ts'
 import { activeBundle } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
 import { Screener } from '../../shared/inference/screener.ts'
+import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
-import { type PreparedWindow, WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { type Waveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import { FORMAT_NAMES, readRecording } from '../../streams/formats/index.ts'
 import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
 
@@ -77,22 +77,8 @@ async function screenFiles(files: readonly string[], options: ScreenOptions): Pr
 
 /** The first acceptable window's result; where none is, the first window's refusal. */
 async function screenRecording(screener: Screener, preparer: WindowPreparer, recording: Recording): Promise<Result> {
-  let chosen: { waveform: Waveform; firstSample: number; prepared: PreparedWindow } | undefined
-  for (const firstSample of windowStarts(recording)) {
-    const waveform = cutWindow(recording, firstSample)
-    const prepared = preparer.prepare(waveform, recording.heartRateBpm)
-    chosen ??= { waveform, firstSample, prepared }
-    if (prepared.clean === undefined) continue
-    chosen = { waveform, firstSample, prepared }
-    break
-  }
-  const { waveform, firstSample, prepared } = chosen!
-  const inputSha256 = waveformSha256(waveform)
-  const span = {
-    startedAt: timeOfSample(recording, firstSample),
-    firstSample,
-    durationMs: (1000 * waveform.leads[0]!.samples.length) / recording.rateHz,
-  }
+  const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, recording, recording.heartRateBpm)
+  const span = { startedAt: timeOfSample(recording.startedAt, recording.rateHz, firstSample), firstSample, durationMs }
   const window = {
     ecgId: fileEcgId({ tenant: LOCAL_TENANT, sha256: inputSha256 }),
     span,

@@ -7,13 +7,15 @@ import { env, s3, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, putObject, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { timeOfSample } from '../../shared/domain/window.ts'
 import { createLogger } from '../../shared/logging.ts'
 import { IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { encodeClean } from '../../shared/waveform/clean-codec.ts'
-import { decodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { decodeWaveform } from '../../shared/waveform/codec.ts'
 
 const logger = createLogger('preprocess')
 const metrics = createMetrics('preprocess')
@@ -25,11 +27,12 @@ export const handler = sqsHandler(
   IntakeMessage,
   { sqs: sqs(), deadLetterQueueUrl: env('INTAKE_DLQ_URL'), logger, metrics },
   async ({ heartRateBpm, waveform: payload, ...envelope }) => {
-    const { tenant, ecgId } = envelope
+    const { tenant, ecgId, span } = envelope
     const packed = await fromPayload(s3(), bucket, payload)
     const waveform = decodeWaveform(packed)
     const startedMs = performance.now()
-    const { quality, clean } = preparer.prepare(waveform, heartRateBpm)
+    const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, waveform, heartRateBpm)
+    const { quality, clean } = prepared
     metrics.addMetric(METRICS.preprocessMs, MetricUnit.Milliseconds, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
       clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
@@ -38,8 +41,13 @@ export const handler = sqsHandler(
     ])
     const message: ScreeningMessage = {
       ...envelope,
+      span: {
+        startedAt: timeOfSample(span.startedAt, waveform.rateHz, firstSample),
+        firstSample: span.firstSample + firstSample,
+        durationMs,
+      },
       profile: CARDIACNETS_V1.name,
-      inputSha256: waveformSha256(waveform),
+      inputSha256,
       quality,
       ...(cleanPayload === undefined ? {} : { clean: cleanPayload }),
     }

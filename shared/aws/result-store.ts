@@ -2,12 +2,13 @@
  * Results in DynamoDB: one item a (ECG, bundle, profile), written once and never changed.
  *
  * `pk` = tenant#ecgId, `sk` = result#bundle sha256#profile; index `byTime` = (tenant, startedAt) with what a list shows.
+ * `sk` = deleted marks an ECG that is not to come back.
  * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
@@ -61,7 +62,7 @@ export class ResultStore {
             tenant,
             startedAt: `${result.span.startedAt ?? receivedAt.toISOString()}#${result.ecgId}`,
             status: result.status,
-            device: origin.kind === 'mqtt' ? origin.device : undefined,
+            device: 'device' in origin ? origin.device : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
             storedAt: receivedAt.toISOString(),
             result: packResult(json),
@@ -99,6 +100,19 @@ export class ResultStore {
     return newest === undefined ? undefined : unpack(newest)
   }
 
+  /** Whether an ECG was deleted: a message of it that comes again must leave nothing behind. */
+  async isDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
+    const { Item } = await this.#documents.send(
+      new GetCommand({ TableName: this.#table, Key: tombstoneKey(tenant, ecgId), ConsistentRead: true }),
+    )
+    return Item !== undefined
+  }
+
+  /** Lets a deleted ECG in again. */
+  async undelete(tenant: string, ecgId: EcgId): Promise<void> {
+    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key: tombstoneKey(tenant, ecgId) }))
+  }
+
   /** A tenant's ECGs, newest first. */
   async list(tenant: string, { limit, after }: { limit: number; after?: string }): Promise<Page> {
     const { Items = [], LastEvaluatedKey } = await this.#documents.send(
@@ -131,6 +145,8 @@ export class ResultStore {
 function itemKey(tenant: string, { ecgId, provenance }: Result) {
   return { pk: `${tenant}#${ecgId}`, sk: `result#${provenance.modelSha256}#${provenance.profile}` }
 }
+
+const tombstoneKey = (tenant: string, ecgId: EcgId) => ({ pk: `${tenant}#${ecgId}`, sk: 'deleted' })
 
 /** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
 export function packResult(json: string): Buffer {

@@ -3,7 +3,6 @@
  * @module
  */
 import type { Waveform } from '../waveform/codec.ts'
-import { type Recording, sampleCount } from './recording.ts'
 
 export const WINDOW_S = 10
 
@@ -13,19 +12,19 @@ export function windowSamples(rateHz: number): number {
 }
 
 /** The recording's consecutive whole windows, by their first sample; a shorter recording is one (short) window. */
-export function windowStarts(recording: Recording): number[] {
-  const length = windowSamples(recording.rateHz)
-  const count = Math.max(1, Math.floor(sampleCount(recording) / length))
+export function windowStarts({ rateHz, leads }: Waveform): number[] {
+  const length = windowSamples(rateHz)
+  const count = Math.max(1, Math.floor(leads[0]!.samples.length / length))
   return Array.from({ length: count }, (_, i) => i * length)
 }
 
 /** The window that starts at `firstSample`. Its samples are views of the recording's. */
-export function cutWindow({ rateHz, leads }: Recording, firstSample: number): Waveform {
+export function cutWindow({ rateHz, leads }: Waveform, firstSample: number): Waveform {
   const end = firstSample + windowSamples(rateHz)
   return { rateHz, leads: leads.map((lead) => ({ ...lead, samples: lead.samples.subarray(firstSample, end) })) }
 }
 
 /** When a recording's sample was taken, ISO 8601; `null` when the source does not say when it began. */
-export function timeOfSample({ startedAt, rateHz }: Recording, sample: number): string | null {
-  return startedAt === undefined ? null : new Date(Date.parse(startedAt) + (1000 * sample) / rateHz).toISOString()
+export function timeOfSample(startedAt: string | null | undefined, rateHz: number, sample: number): string | null {
+  return startedAt == null ? null : new Date(Date.parse(startedAt) + (1000 * sample) / rateHz).toISOString()
 }

@@ -9,6 +9,7 @@ import { createApp } from '../../../cdk/app.ts'
 import { listen } from '../../../cdk/local/emulators.ts'
 import { clientOptions } from '../../../cdk/local/resources.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
+import { messageAttributes } from '../../../shared/aws/queues.ts'
 import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that do nothing. */
@@ -61,20 +62,29 @@ describe('the local stack', () => {
     expect(await response.json()).toEqual({ path: '/v1/ecgs' })
   })
 
-  it('delivers a published result to both queues, letter for letter', async () => {
+  it.each([
+    ['mqtt', ['results-mqtt', 'results-fhir']],
+    ['upload', ['results-fhir']],
+  ])('delivers the result of an ECG that came by %s, letter for letter, to %j', async (origin, names) => {
     const { stack } = await startSmallStack(assemblyDir)
     const { sns, sqs } = clients(stack.env)
     const message = '{"result":"{\\"a\\": 1}"}'
+    const receive = async (name: string, WaitTimeSeconds: number) => {
+      const command = new ReceiveMessageCommand({ QueueUrl: stack.queueUrls[name]!, WaitTimeSeconds })
+      return (await sqs.send(command)).Messages?.[0]?.Body
+    }
 
-    await sns.send(new PublishCommand({ TopicArn: stack.outputs.ResultsTopicArn!, Message: message }))
-    const bodies = await Promise.all(
-      ['results-mqtt', 'results-fhir'].map(async (name) => {
-        const command = new ReceiveMessageCommand({ QueueUrl: stack.queueUrls[name]!, WaitTimeSeconds: 20 })
-        return (await sqs.send(command)).Messages?.[0]?.Body
+    await sns.send(
+      new PublishCommand({
+        TopicArn: stack.outputs.ResultsTopicArn!,
+        Message: message,
+        MessageAttributes: messageAttributes({ origin }),
       }),
     )
+    const bodies = await Promise.all(names.map((name) => receive(name, 20)))
 
-    expect(bodies).toEqual([message, message])
+    expect(bodies).toEqual(names.map(() => message))
+    if (!names.includes('results-mqtt')) expect(await receive('results-mqtt', 0)).toBeUndefined()
   })
 
   it('stores a result once, and lists results by time', async () => {

@@ -1,0 +1,37 @@
+/**
+ * Of a recording longer than a window, the one window that stands for it: what `preprocess` and the CLI share.
+ * @module
+ */
+import { cutWindow, windowStarts } from '../domain/window.ts'
+import { type Waveform, waveformSha256 } from '../waveform/codec.ts'
+import type { PreparedWindow, WindowPreparer } from './window-preparer.ts'
+
+export interface ChosenWindow {
+  /** Index of the window's first sample in the recording. */
+  readonly firstSample: number
+  readonly durationMs: number
+  /** Of the window's samples. */
+  readonly inputSha256: string
+  readonly prepared: PreparedWindow
+}
+
+/** The first acceptable window; where none is, the first one with its refusal. */
+export function chooseWindow(preparer: WindowPreparer, recording: Waveform, heartRateBpm?: number): ChosenWindow {
+  let chosen: { firstSample: number; waveform: Waveform; prepared: PreparedWindow } | undefined
+  for (const firstSample of windowStarts(recording)) {
+    const waveform = cutWindow(recording, firstSample)
+    const prepared = preparer.prepare(waveform, heartRateBpm)
+    chosen ??= { firstSample, waveform, prepared }
+    if (prepared.clean === undefined) continue
+    chosen = { firstSample, waveform, prepared }
+    break
+  }
+  // A recording has at least one window, however short.
+  const { firstSample, waveform, prepared } = chosen!
+  return {
+    firstSample,
+    durationMs: (1000 * waveform.leads[0]!.samples.length) / waveform.rateHz,
+    inputSha256: waveformSha256(waveform),
+    prepared,
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * The emulators of the local stack with what the stores and the way in need: table, bucket, queue.
+ * @module
+ */
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
+import { CreateQueueCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { startEmulators } from '../../cdk/local/emulators.ts'
+
+export type TestAws = Awaited<ReturnType<typeof startTestAws>>
+
+export const TABLE = 'results'
+export const BUCKET = 'raw'
+
+export async function startTestAws() {
+  const emulators = await startEmulators()
+  const options = { region: 'us-east-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+  const sqs = new SQSClient({ ...options, endpoint: emulators.endpoint, useQueueUrlAsEndpoint: false })
+  const s3 = new S3Client({ ...options, endpoint: emulators.endpoint, forcePathStyle: true })
+  const dynamo = new DynamoDBClient({ ...options, endpoint: emulators.dynamoEndpoint })
+  await createResultsTable(dynamo)
+  await s3.send(new CreateBucketCommand({ Bucket: BUCKET }))
+  const queue = async (name: string) => (await sqs.send(new CreateQueueCommand({ QueueName: name }))).QueueUrl!
+  return {
+    sqs,
+    s3,
+    dynamo,
+    intakeUrl: await queue('intake'),
+    reportUrl: await queue('results-fhir'),
+    /** Takes up to ten messages off a queue for good: visibility outlasts the test. */
+    async receive(QueueUrl: string): Promise<Message[]> {
+      const command = new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 3600 })
+      return (await sqs.send(command)).Messages ?? []
+    },
+    async stop() {
+      for (const client of [sqs, s3, dynamo]) client.destroy()
+      await emulators.stop()
+    },
+  }
+}
+
+/** As `cdk/storage.ts` makes it. */
+export async function createResultsTable(dynamo: DynamoDBClient): Promise<void> {
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName: TABLE,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['pk', 'sk', 'tenant', 'startedAt'].map((name) => ({
+        AttributeName: name,
+        AttributeType: 'S',
+      })),
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+      GlobalSecondaryIndexes: [
+        {
+          IndexName: 'byTime',
+          KeySchema: [
+            { AttributeName: 'tenant', KeyType: 'HASH' },
+            { AttributeName: 'startedAt', KeyType: 'RANGE' },
+          ],
+          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['status', 'device', 'flagged'] },
+        },
+      ],
+    }),
+  )
+}
