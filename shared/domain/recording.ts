@@ -50,6 +50,15 @@ export function sampleCount(recording: Recording): number {
 }
 
 /**
+ * For a parser to call before it makes room for what a header promises.
+ * @throws CodedError `payload-too-large` naming `field` for more than `MAX_DURATION_S`
+ */
+export function checkDuration(samples: number, rateHz: number, field: string): void {
+  if (samples > MAX_DURATION_S * rateHz)
+    throw new CodedError('payload-too-large', { field, maxSeconds: MAX_DURATION_S })
+}
+
+/**
  * Checks what no type can say: rate in range, gains positive, leads named once and equally long.
  * Every parser ends with it, so that nothing behind it need check again.
  * @throws CodedError `lead-missing`, `lead-duplicate`, `gain-invalid`, `rate-unsupported`, `samples-uneven`, `payload-empty`, `payload-too-large`
@@ -62,9 +71,7 @@ export function checkRecording(recording: Recording): Recording {
   if (leads.length === 0) throw new CodedError('lead-missing', { field: 'leads' })
   const length = sampleCount(recording)
   if (length === 0) throw new CodedError('payload-empty', { field: 'leads[0].samples' })
-  if (length > MAX_DURATION_S * rateHz) {
-    throw new CodedError('payload-too-large', { field: 'leads[0].samples', maxSeconds: MAX_DURATION_S })
-  }
+  checkDuration(length, rateHz, 'leads[0].samples')
   const seen = new Set<LeadName>()
   for (const [index, lead] of leads.entries()) {
     if (seen.has(lead.name)) throw new CodedError('lead-duplicate', { field: `leads[${index}].name`, lead: lead.name })

@@ -3,7 +3,7 @@
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
-import { checkRecording, MAX_DURATION_S, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
+import { checkDuration, checkRecording, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { type Format, microvolts, type SourceFile, sniffText } from '../format.ts'
 import { looksLikeHeader, parseHeader, type WfdbHeader, type WfdbSignal } from './header.ts'
@@ -39,8 +39,7 @@ export function parse(headerBytes: Uint8Array, files: readonly SourceFile[]): Re
   const header = parseHeader(headerBytes)
   const signals = ecgSignals(header)
   const samples = header.samples ?? samplesInFile(signals[0]!, files)
-  if (samples > MAX_DURATION_S * header.rateHz)
-    throw new CodedError('payload-too-large', { field: 'samples', maxSeconds: MAX_DURATION_S })
+  checkDuration(samples, header.rateHz, 'samples')
   return checkRecording({
     format: 'wfdb',
     rateHz: header.rateHz,

@@ -78,7 +78,6 @@ describe('files', () => {
 
 describe.skipIf(!hasData)(`files of formats that are not read${NO_DATA}`, () => {
   test.each([
-    'dicom/pydicom_waveform_ecg.dcm',
     'hl7_aecg/fda_subject1_0.xml',
     'ge_muse_xml/braveheart_example1.xml',
     'json_zzu_pecg/SVT_P10505_E02.json',

@@ -1,0 +1,106 @@
+/**
+ * DICOM 12-lead and General ECG waveforms (PS3.3 A.34.3, A.34.4), in explicit, implicit and deflated little-endian.
+ * @module
+ */
+import { checkRecording, type Person, type Recording } from '../../../shared/domain/recording.ts'
+import type { Format } from '../format.ts'
+import { plausiblePerson } from '../person.ts'
+import { shifted, utcTime, yearsBetween } from '../time.ts'
+import { type Dataset, looksLikeDicom, readDicom, type TagName } from './dataset.ts'
+import { chooseGroups, readLeads } from './waveform.ts'
+
+export const dicom: Format = {
+  name: 'dicom',
+  detects: looksLikeDicom,
+  parse: (main) => parse(main.bytes),
+}
+
+/**
+ * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
+ *   `rate-unsupported`, `field-invalid`, and those of `checkRecording`
+ */
+export function parse(bytes: Uint8Array): Recording {
+  const dataset = readDicom(bytes)
+  const groups = chooseGroups(dataset)
+  const { rateHz, offsetMs } = groups[0]!
+  const startedAt = startOf(dataset)
+  return checkRecording({
+    format: 'dicom',
+    rateHz,
+    leads: groups.flatMap(readLeads),
+    startedAt: startedAt === undefined ? undefined : shifted(startedAt, offsetMs),
+    person: personOf(dataset, startedAt),
+  })
+}
+
+/** When the acquisition began, ISO 8601 in UTC; without a zone it is read as UTC. */
+function startOf(dataset: Dataset): string | undefined {
+  const joined = (date: TagName, time: TagName) => {
+    const [day, clock] = [dataset.text(date), dataset.text(time)]
+    return day === undefined || clock === undefined ? undefined : day + clock
+  }
+  const text =
+    dataset.text('acquisitionDateTime') ??
+    joined('acquisitionDate', 'acquisitionTime') ??
+    joined('contentDate', 'contentTime')
+  return text === undefined ? undefined : timeOf(text, dataset.text('timezoneOffset'))
+}
+
+// VR DT: YYYYMMDDHHMMSS.FFFFFF&ZZXX, every part from the minutes on may be left out.
+const DATE_TIME =
+  /^(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})(?<hour>\d{2})(?<minute>\d{2})?(?<second>\d{2})?(?:\.(?<fraction>\d{1,6}))?(?<zone>[+-]\d{4})?$/
+
+function timeOf(text: string, zone: string | undefined): string | undefined {
+  const parts = DATE_TIME.exec(text)?.groups
+  if (parts === undefined) return undefined
+  return utcTime(
+    {
+      year: Number(parts.year),
+      month: Number(parts.month),
+      day: Number(parts.day),
+      hour: Number(parts.hour),
+      minute: Number(parts.minute ?? 0),
+      second: Number(parts.second ?? 0),
+      millisecond: Number((parts.fraction ?? '').padEnd(3, '0').slice(0, 3)),
+    },
+    zoneMinutes(parts.zone ?? zone),
+  )
+}
+
+function zoneMinutes(zone = '+0000'): number {
+  const parts = /^([+-])(\d{2})(\d{2})$/.exec(zone)
+  return parts === null ? 0 : Number(`${parts[1]}1`) * (Number(parts[2]) * 60 + Number(parts[3]))
+}
+
+const SEXES = { M: 'male', F: 'female' } as const
+
+function personOf(dataset: Dataset, startedAt: string | undefined): Person | undefined {
+  const sex = dataset.text('patientSex')
+  const heightM = number(dataset.text('patientSize'))
+  return plausiblePerson({
+    sex: sex === 'M' || sex === 'F' ? SEXES[sex] : undefined,
+    ageYears: statedAge(dataset.text('patientAge')) ?? ageAt(startedAt, dataset.text('patientBirthDate')),
+    heightCm: heightM === undefined ? undefined : heightM * 100,
+    weightKg: number(dataset.text('patientWeight')),
+  })
+}
+
+const YEARS = { Y: 1, M: 1 / 12, W: 7 / 365.25, D: 1 / 365.25 } as const
+
+/** VR AS: `042Y`, `018M`. */
+function statedAge(text = ''): number | undefined {
+  const parts = /^(?<count>\d{3})(?<unit>[YMWD])$/.exec(text)?.groups
+  // as: the pattern lets no other letter pass
+  return parts === undefined ? undefined : Math.floor(Number(parts.count) * YEARS[parts.unit as keyof typeof YEARS])
+}
+
+function ageAt(startedAt: string | undefined, birthDate = ''): number | undefined {
+  const birth = timeOf(`${birthDate}00`, undefined)
+  return startedAt === undefined || birth === undefined ? undefined : yearsBetween(birth, startedAt)
+}
+
+/** What is no number here is unknown, not an error: the ECG does not depend on it. */
+function number(text: string | undefined): number | undefined {
+  const value = Number.parseFloat(text ?? '')
+  return Number.isNaN(value) ? undefined : value
+}
