@@ -8,13 +8,14 @@ import type { Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
+import { edf } from './edf/index.ts'
 import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
 import { wfdb } from './wfdb/index.ts'
 
 export type { ParseOptions, SourceFile } from './format.ts'
 
 /** Most specific first: nearly any text could be CSV. */
-const FORMATS: readonly Format[] = [dicom, wfdb, csv]
+const FORMATS: readonly Format[] = [dicom, edf, wfdb, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)

@@ -40,3 +40,8 @@ export function yearsBetween(from: string, to: string): number {
   const years = day.getUTCFullYear() - birth.getUTCFullYear()
   return to.slice(4, 10) < from.slice(4, 10) ? years - 1 : years
 }
+
+const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
+
+/** The month of an English abbreviation, from 1; 0 for none. */
+export const monthByName = (name: string): number => MONTHS.indexOf(name.toLowerCase()) + 1

@@ -9,7 +9,10 @@ export const i32 = (...values: readonly number[]) => Buffer.from(Int32Array.from
 export const u32 = (...values: readonly number[]) => Buffer.from(Uint32Array.from(values).buffer)
 
 /** Latin-1 text, padded to so many bytes. */
-export const padded = (text: string, length: number, pad = ' ') => Buffer.from(text.padEnd(length, pad), 'latin1')
+export function padded(text: string, length: number, pad = ' '): Buffer {
+  if (text.length > length) throw new Error(`${text} is longer than ${length}`)
+  return Buffer.from(text.padEnd(length, pad), 'latin1')
+}
 
 /** Samples of all leads in turn: [samples][leads]. */
 export function interleaved(leads: readonly { readonly samples: Int32Array }[]): number[] {

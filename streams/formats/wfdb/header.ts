@@ -5,7 +5,7 @@
 import { RATE_RANGE_HZ } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { decodeText } from '../format.ts'
-import { utcTime } from '../time.ts'
+import { monthByName, utcTime } from '../time.ts'
 
 export interface WfdbHeader {
   readonly rateHz: number
@@ -119,8 +119,6 @@ function int32(text: string, line: number, field: string): number {
 
 const malformed = (line: number, field: string) => new CodedError('payload-malformed', { line, field })
 
-const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', 'oct', 'nov', 'dec']
-
 /**
  * The start as ISO 8601, read as UTC; undefined unless both time and date are there and exist. Standard is `08:27:38 16/01/1985`;
  * CPSC2018 in the CinC 2021 challenge has `12-May-2020 12:33:59`.
@@ -129,10 +127,9 @@ function startTime(text: string): string | undefined {
   const time = /(?:^|\s)(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,3})\d*)?(?=\s|$)/.exec(text)
   const date = /(?:^|\s)(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})(?=\s|$)/.exec(text)
   if (time === null || date === null) return undefined
-  const named = MONTHS.indexOf(date[3]!.toLowerCase())
   return utcTime({
     year: Number(date[4]),
-    month: named >= 0 ? named + 1 : Number(date[3]),
+    month: monthByName(date[3]!) || Number(date[3]),
     day: Number(date[1]),
     hour: Number(time[1]),
     minute: Number(time[2]),

@@ -1,0 +1,70 @@
+/**
+ * The data records of an EDF file: where each lies, and when it was taken.
+ * @module
+ */
+import { checkDuration } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { latin1 } from '../byte-reader.ts'
+import type { EdfHeader, EdfSignal } from './header.ts'
+
+export interface EdfRecords {
+  /** [records][signals][samples] */
+  readonly bytes: Uint8Array
+  readonly recordBytes: number
+  /** First sample of each record, counted from the first record's. */
+  readonly starts: readonly number[]
+  /** Samples from the first record's beginning to the last one's end, gaps included. */
+  readonly length: number
+  /** The first record's start after the header's, s. */
+  readonly onsetS: number
+}
+
+/** @throws CodedError `payload-malformed`, `payload-too-large` */
+export function locateRecords(file: Uint8Array, header: EdfHeader, samplesPerRecord: number): EdfRecords {
+  const { sampleBytes, signals, headerBytes, recordSeconds } = header
+  const rateHz = samplesPerRecord / recordSeconds
+  const recordBytes = sampleBytes * signals.reduce((sum, signal) => sum + signal.samplesPerRecord, 0)
+  const bytes = file.subarray(headerBytes)
+  const count = header.records ?? Math.floor(bytes.length / recordBytes)
+  if (count * recordBytes > bytes.length)
+    throw new CodedError('payload-malformed', { field: 'records', expectedBytes: count * recordBytes })
+  checkDuration(count * samplesPerRecord, rateHz, 'records')
+  const annotations = header.variant.includes('+') ? signals.find(isAnnotation) : undefined
+  const onset = (record: number) => onsetOf(bytes, record * recordBytes, header, annotations)
+  const onsetS = isInterrupted(header) ? required(onset(0)) : (onset(0) ?? 0)
+  const starts = Array.from({ length: count }, (_, record) =>
+    isInterrupted(header) ? Math.round((required(onset(record)) - onsetS) * rateHz) : record * samplesPerRecord,
+  )
+  const overlap = starts.findIndex((start, record) => record > 0 && !(start >= starts[record - 1]! + samplesPerRecord))
+  if (overlap >= 0) throw new CodedError('payload-malformed', { field: 'onset', record: overlap })
+  const length = (starts.at(-1) ?? -samplesPerRecord) + samplesPerRecord
+  checkDuration(length, rateHz, 'records')
+  return { bytes, recordBytes, starts, length, onsetS }
+}
+
+/** EDF+D: there may be gaps between records. */
+const isInterrupted = ({ variant }: EdfHeader) => /^[EB]DF\+D/.test(variant)
+
+export const isAnnotation = ({ label }: EdfSignal) => label === 'EDF Annotations' || label === 'BDF Annotations'
+
+/** Ends an annotation's time, and each text of it. */
+const SEPARATOR = '\u0014'
+
+/** EDF+ 2.2.4: each record's first annotation says when it starts, as `+1.5` before two separators. */
+function onsetOf(
+  bytes: Uint8Array,
+  at: number,
+  { sampleBytes }: EdfHeader,
+  annotations: EdfSignal | undefined,
+): number | undefined {
+  if (annotations === undefined) return undefined
+  const start = at + annotations.firstSample * sampleBytes
+  const text = latin1(bytes.subarray(start, start + annotations.samplesPerRecord * sampleBytes))
+  const [onset = '', ...texts] = text.split(SEPARATOR)
+  return texts[0] === '' && /^[+-]\d{1,9}(?:\.\d+)?$/.test(onset) ? Number(onset) : undefined
+}
+
+function required(onset: number | undefined): number {
+  if (onset === undefined) throw new CodedError('payload-malformed', { field: 'onset' })
+  return onset
+}
