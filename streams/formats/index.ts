@@ -9,13 +9,17 @@ import { CodedError } from '../../shared/errors.ts'
 import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
 import { edf } from './edf/index.ts'
+import { createFhirFormat } from './fhir/index.ts'
 import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
 import { wfdb } from './wfdb/index.ts'
 
 export type { ParseOptions, SourceFile } from './format.ts'
 
+/** A FHIR resource may hold a file of any format, itself included. */
+const fhir = createFhirFormat((files, options) => parseRecording(files, options))
+
 /** Most specific first: nearly any text could be CSV. */
-const FORMATS: readonly Format[] = [dicom, edf, wfdb, csv]
+const FORMATS: readonly Format[] = [dicom, edf, wfdb, fhir, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)

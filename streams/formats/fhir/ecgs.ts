@@ -1,0 +1,215 @@
+/**
+ * The ECGs in a FHIR resource and in what it refers to.
+ * @module
+ */
+import type { Recording } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import type { ParseOptions, SourceFile } from '../format.ts'
+import { plausiblePerson } from '../person.ts'
+import { yearsBetween } from '../time.ts'
+import { holdsEcg, leadsIn, readObservation } from './observation.ts'
+import { type Attachment, type EcgResource, type Observation, parseResource } from './resources.ts'
+
+/** Where referenced resources and attached files are found. */
+export interface ResourceStore {
+  resource(reference: string): unknown
+  bytes(url: string): Uint8Array | undefined
+}
+
+export interface FoundEcg {
+  /** The resource that holds it, as `Observation/123`, where it has an id. */
+  readonly source: string | undefined
+  /** Reference of whom it is of. */
+  readonly subject: string | undefined
+  readonly recording: Recording
+}
+
+export interface SearchResult {
+  readonly ecgs: readonly FoundEcg[]
+  /** What kept an ECG from being read; a file that is no ECG at all (a letter, a picture) is no error. */
+  readonly errors: readonly CodedError[]
+}
+
+export type ParseFiles = (files: readonly SourceFile[], options: ParseOptions) => Recording
+
+/** More than a report of any sense bundles. */
+const MAX_RESOURCES = 1000
+
+/** @throws CodedError `payload-too-large`, and `field-invalid` for a root that is no FHIR */
+export function findEcgs(
+  root: unknown,
+  store: ResourceStore,
+  parseFiles: ParseFiles,
+  options: ParseOptions,
+): SearchResult {
+  const ecgs: FoundEcg[] = []
+  const errors: CodedError[] = []
+  const visited = new Set<unknown>()
+
+  visit(root, store)
+  return { ecgs, errors }
+
+  function visit(json: unknown, around: ResourceStore): void {
+    if (json === undefined || visited.has(json)) return
+    visited.add(json)
+    if (visited.size > MAX_RESOURCES)
+      throw new CodedError('payload-too-large', { field: 'entry', maxResources: MAX_RESOURCES })
+    const resource = attempt(() => parseResource(json), json === root)
+    if (resource === undefined) return
+    const scope = withContained(resource, around)
+    const follow = (references: readonly { readonly reference?: string | undefined }[]) => {
+      for (const { reference } of references) if (reference !== undefined) visit(scope.resource(reference), scope)
+    }
+    switch (resource.resourceType) {
+      case 'Observation':
+        visitObservation(resource, scope, follow)
+        break
+      case 'DocumentReference':
+        visitFiles(
+          resource,
+          resource.content.flatMap(({ attachment }) => attachment ?? []),
+          scope,
+        )
+        break
+      case 'Media':
+        visitFiles(resource, resource.content === undefined ? [] : [resource.content], scope)
+        break
+      case 'Binary':
+        visitFiles(
+          resource,
+          [{ contentType: resource.contentType, data: resource.data, url: undefined, title: undefined }],
+          scope,
+        )
+        break
+      case 'DiagnosticReport':
+        visitFiles(resource, resource.presentedForm, scope)
+        follow(resource.result)
+        follow(resource.media.flatMap(({ link }) => link ?? []))
+        break
+      case 'Bundle':
+        for (const { resource: entry } of resource.entry) visit(entry, scope)
+        break
+      case 'Patient':
+    }
+  }
+
+  function visitObservation(
+    observation: Observation,
+    scope: ResourceStore,
+    follow: (references: readonly { readonly reference?: string | undefined }[]) => void,
+  ): void {
+    if (holdsEcg(observation)) {
+      found(observation, scope, () => readObservation([observation], options.unit))
+      return
+    }
+    const members = membersWithOneLead(observation, scope)
+    if (members.length > 0) {
+      for (const { json } of members) visited.add(json)
+      const parts = members.map(({ member }) => member)
+      const { effectiveDateTime, effectiveInstant, effectivePeriod } = observation
+      const start = effectiveDateTime ?? effectiveInstant ?? effectivePeriod
+      const dated = start === undefined ? parts : [{ ...observation, component: [] }, ...parts]
+      found(observation, scope, () => readObservation(dated, options.unit))
+      return
+    }
+    follow(observation.hasMember)
+    follow(observation.derivedFrom)
+  }
+
+  function visitFiles(resource: EcgResource, attachments: readonly Attachment[], scope: ResourceStore): void {
+    const files: SourceFile[] = []
+    for (const { data, url, title } of attachments) {
+      const bytes = data === undefined ? url && bytesOf(url, scope) : Buffer.from(data, 'base64')
+      // Only a name: of a WFDB record, the header names its signal files.
+      if (bytes && bytes.length > 0) files.push({ name: (title ?? url ?? '').split(/[/\\]/).at(-1)!, bytes })
+    }
+    if (files.length > 0) found(resource, scope, () => parseFiles(files, options))
+  }
+
+  function found(resource: EcgResource, scope: ResourceStore, read: () => Recording): void {
+    const recording = attempt(read, false)
+    if (recording === undefined) return
+    const subject = 'subject' in resource ? resource.subject?.reference : undefined
+    const person = recording.person ?? personOf(subject, scope, recording.startedAt)
+    const source = 'id' in resource && resource.id !== undefined ? `${resource.resourceType}/${resource.id}` : undefined
+    ecgs.push({ source, subject, recording: { ...recording, ...(person === undefined ? {} : { person }) } })
+  }
+
+  function attempt<T>(read: () => T, isRoot: boolean): T | undefined {
+    try {
+      return read()
+    } catch (error) {
+      if (!(error instanceof CodedError) || isRoot) throw error
+      if (error.code !== 'format-unknown') errors.push(error)
+      return undefined
+    }
+  }
+}
+
+/** The members of a panel that hold one lead each, all different: together they are one ECG. None when they are not so. */
+function membersWithOneLead(
+  { hasMember }: Observation,
+  scope: ResourceStore,
+): { json: unknown; member: Observation }[] {
+  const members: { json: unknown; member: Observation }[] = []
+  const leads = new Set<string>()
+  for (const { reference } of hasMember) {
+    const { json, resource: member } = lookUp(reference, scope)
+    if (member?.resourceType !== 'Observation') continue
+    const [lead, ...others] = leadsIn(member)
+    if (lead === undefined) continue
+    if (others.length > 0 || leads.has(lead)) return []
+    leads.add(lead)
+    members.push({ json, member })
+  }
+  return members
+}
+
+/** What a reference means, where that is there and as FHIR has it. */
+function lookUp(
+  reference: string | undefined,
+  scope: ResourceStore,
+): { json?: unknown; resource?: EcgResource | undefined } {
+  const json = reference === undefined ? undefined : scope.resource(reference)
+  if (json === undefined) return {}
+  try {
+    return { json, resource: parseResource(json) }
+  } catch {
+    return { json }
+  }
+}
+
+/** References that begin with `#` lie in the resource itself: https://hl7.org/fhir/R4/references.html#contained */
+function withContained(resource: EcgResource, around: ResourceStore): ResourceStore {
+  if (!('contained' in resource) || resource.contained.length === 0) return around
+  const byId = new Map(
+    resource.contained.flatMap((each) =>
+      typeof each === 'object' && each !== null && 'id' in each && typeof each.id === 'string' ? [[each.id, each]] : [],
+    ),
+  )
+  return {
+    resource: (reference) => (reference.startsWith('#') ? byId.get(reference.slice(1)) : around.resource(reference)),
+    bytes: around.bytes,
+  }
+}
+
+function bytesOf(url: string, scope: ResourceStore): Uint8Array | undefined {
+  const bytes = scope.bytes(url)
+  if (bytes !== undefined) return bytes
+  const { resource } = lookUp(url, scope)
+  return resource?.resourceType === 'Binary' && resource.data !== undefined
+    ? Buffer.from(resource.data, 'base64')
+    : undefined
+}
+
+/** Sex, and age on the day of the ECG. Nothing else of a patient is looked at. */
+function personOf(subject: string | undefined, scope: ResourceStore, startedAt: string | undefined) {
+  const { resource } = lookUp(subject, scope)
+  if (resource?.resourceType !== 'Patient') return undefined
+  const { gender, birthDate } = resource
+  const day = startedAt ?? new Date().toISOString()
+  return plausiblePerson({
+    sex: gender === 'male' || gender === 'female' ? gender : undefined,
+    ageYears: birthDate !== undefined && /^\d{4}-\d\d-\d\d$/.test(birthDate) ? yearsBetween(birthDate, day) : undefined,
+  })
+}

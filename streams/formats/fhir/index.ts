@@ -1,0 +1,65 @@
+/**
+ * FHIR R4 and R5 in JSON: an Observation with sampled leads, a DocumentReference, Media or Binary with a file of any other format inside, a
+ * DiagnosticReport or Bundle of them. Of several ECGs the first is read.
+ * @module
+ */
+import type { Recording } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { decodeText, type Format, type ParseOptions, sniffText } from '../format.ts'
+import { findEcgs, type ParseFiles, type ResourceStore } from './ecgs.ts'
+import { ECG_RESOURCE_TYPES } from './resources.ts'
+
+/** @param parseFiles reads the files inside, of whatever format */
+export function createFhirFormat(parseFiles: ParseFiles): Format {
+  return {
+    name: 'fhir',
+    detects(bytes) {
+      const text = sniffText(bytes)
+      // The type need not come first, and a narrative may come before it.
+      return text !== undefined && /^\uFEFF?\s*\{/.test(text) && namesEcgResource(bytes)
+    },
+    parse: (main, _others, options) => parse(main.bytes, options, parseFiles),
+  }
+}
+
+/** @throws CodedError `payload-malformed`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
+export function parse(bytes: Uint8Array, options: ParseOptions, parseFiles: ParseFiles): Recording {
+  let json: unknown
+  try {
+    json = JSON.parse(decodeText(bytes))
+  } catch {
+    throw new CodedError('payload-malformed', { field: 'json' })
+  }
+  const { ecgs, errors } = findEcgs(json, storeOf(json), parseFiles, options)
+  const [first] = ecgs
+  if (first !== undefined) return first.recording
+  throw errors[0] ?? new CodedError('lead-missing', { field: 'resourceType' })
+}
+
+/** Far enough for any order of fields but the data themselves; a file whose type stands behind these is read by `--format fhir`. */
+const TYPE_SOUGHT_IN = 64 * 1024
+
+function namesEcgResource(bytes: Uint8Array): boolean {
+  const ends = [bytes.subarray(0, TYPE_SOUGHT_IN), bytes.subarray(Math.max(0, bytes.length - TYPE_SOUGHT_IN))]
+  return ends.some((part) => {
+    const [, type = ''] = /"resourceType"\s*:\s*"([A-Za-z]+)"/.exec(Buffer.from(part).toString('latin1')) ?? []
+    return ECG_RESOURCE_TYPES.includes(type)
+  })
+}
+
+/** What a file brings along itself: the entries of a Bundle, by their address and by type and id. */
+function storeOf(json: unknown): ResourceStore {
+  const resources = new Map<string, unknown>()
+  if (typeof json === 'object' && json !== null && 'entry' in json && Array.isArray(json.entry)) {
+    for (const entry of json.entry) addEntry(resources, entry)
+  }
+  return { resource: (reference) => resources.get(reference), bytes: () => undefined }
+}
+
+function addEntry(resources: Map<string, unknown>, entry: unknown): void {
+  if (typeof entry !== 'object' || entry === null || !('resource' in entry)) return
+  const { resource } = entry
+  if ('fullUrl' in entry && typeof entry.fullUrl === 'string') resources.set(entry.fullUrl, resource)
+  if (typeof resource !== 'object' || resource === null || !('resourceType' in resource) || !('id' in resource)) return
+  resources.set(`${String(resource.resourceType)}/${String(resource.id)}`, resource)
+}

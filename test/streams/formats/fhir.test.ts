@@ -1,0 +1,395 @@
+import { existsSync, readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { parseRecording } from '../../../streams/formats/index.ts'
+import { dataPath, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { component, ecgObservation, MDC, MDC_LEAD_CODES, sampledData } from '../../helpers/fhir-observations.ts'
+import { leadMv, syntheticRecording } from '../../helpers/recordings.ts'
+
+const read = (json: unknown, options = {}) =>
+  parseRecording([{ name: 'x.json', bytes: Buffer.from(JSON.stringify(json)) }], options)
+
+const recording = syntheticRecording({ seconds: 2 })
+const observation = ecgObservation(recording)
+const base64 = (text: string) => Buffer.from(text).toString('base64')
+
+/** An Observation with one lead, its sampled data as given. */
+const oneLead = (
+  data: Readonly<Record<string, unknown>>,
+  code: unknown = { coding: [{ system: MDC, code: '131330' }] },
+) => ({
+  resourceType: 'Observation',
+  component: [{ code, valueSampledData: { origin: { value: 0, code: 'uV' }, period: 2, data: '1 2 3', ...data } }],
+})
+
+const samplesOf = ({ leads }: Recording, lead: LeadName = 'II') => [...leads.find(({ name }) => name === lead)!.samples]
+
+describe('an Observation', () => {
+  it('gives back the leads, rate, start and microvolts that went into it', () => {
+    const parsed = read(observation)
+
+    expect(parsed).toMatchObject({ format: 'fhir', rateHz: 500, startedAt: '2026-03-04T05:06:07.000Z' })
+    expect(parsed.leads).toEqual(recording.leads)
+  })
+
+  it.each(Object.entries(MDC_LEAD_CODES))(
+    'knows lead %s by MDC %s, and by the code of the lead itself',
+    (name, code) => {
+      const codes = [code, String(Number(code) - 256), `2:${Number(code) - 0x2_0000}`]
+
+      const leads = codes.map((each) => read(oneLead({}, { coding: [{ system: MDC, code: each }] })).leads[0]!.name)
+
+      expect(leads).toEqual([name, name, name])
+    },
+  )
+
+  it.each<[LeadName, unknown]>([
+    ['II', { text: 'Lead II' }],
+    ['aVR', { text: 'MDC_ECG_ELEC_POTL_AVR' }],
+    ['V3', { coding: [{ system: 'urn:local', code: 'x', display: 'ECG Lead V3' }] }],
+    ['I', { coding: [{ system: 'SCPECG', code: '5.6.3-9-1', display: 'Lead I (Einthoven)' }] }],
+    ['III', { coding: [{ system: 'http://snomed.info/sct', code: '272731001' }] }],
+    ['V6', { coding: [{ system: 'http://loinc.org', code: 'LP7394-2' }] }],
+    ['I', { coding: [{ code: 'appleWatchSimilarToLeadI' }] }],
+    ['aVF', { coding: [{ system: 'urn:oid:2.16.840.1.113883.6.24', code: '131392' }] }],
+  ])('knows lead %s by %j', (name, code) => {
+    expect(read(oneLead({}, code)).leads[0]!.name).toBe(name)
+  })
+
+  it.each([
+    ['uV', 5, 5],
+    ['µV', 5, 5],
+    ['mV', 0.005, 5],
+    ['V', 5e-6, 5],
+  ])('reads the unit %s', (unit, factor, gainUv) => {
+    const parsed = read(oneLead({ origin: { value: 0, unit }, factor }))
+
+    expect(parsed.leads[0]).toEqual({ name: 'II', gainUv, samples: Int32Array.of(1, 2, 3) })
+  })
+
+  it('adds the origin to what the factor makes of a value', () => {
+    const parsed = read(oneLead({ origin: { value: 10, code: 'uV' }, factor: 5 }))
+
+    expect(leadMv(parsed.leads[0]!)).toEqual(Float64Array.of(0.015, 0.02, 0.025))
+  })
+
+  it('keeps decimals to a nanovolt', () => {
+    const parsed = read(oneLead({ data: '0.125 -3.5 12.001', origin: { value: 0, code: 'uV' } }))
+
+    expect(leadMv(parsed.leads[0]!)).toEqual(Float64Array.of(0.000125, -0.0035, 0.012001))
+  })
+
+  it.each([
+    [{ period: 4 }, 250],
+    [{ period: 1.953125 }, 512],
+    [{ period: 3.333 }, 300],
+    [{ period: undefined, interval: 5, intervalUnit: 'ms' }, 200],
+    [{ period: undefined, interval: 0.002, intervalUnit: 's' }, 500],
+    [{ period: undefined, interval: 2000, intervalUnit: 'us' }, 500],
+  ])('has the rate that %j says', (data, rateHz) => {
+    expect(read(oneLead(data)).rateHz).toBe(rateHz)
+  })
+
+  it('misses an error, and holds what is beyond a limit at the limit where it is known', () => {
+    const known = read(oneLead({ data: '1 E U L 2', upperLimit: 100, lowerLimit: -50 }))
+    const unknown = read(oneLead({ data: '1 E U L 2' }))
+
+    expect(samplesOf(known)).toEqual([1, MISSING_SAMPLE, 100, -50, 2])
+    expect(samplesOf(unknown)).toEqual([1, MISSING_SAMPLE, MISSING_SAMPLE, MISSING_SAMPLE, 2])
+  })
+
+  it('separates interlaced dimensions whose leads it names', () => {
+    const code = { coding: ['131329', '131330', '131331'].map((each) => ({ system: MDC, code: each })) }
+
+    const parsed = read(oneLead({ dimensions: 3, data: '1 2 3 10 20 30' }, code))
+
+    expect(parsed.leads.map(({ name, samples }) => [name, ...samples])).toEqual([
+      ['I', 1, 10],
+      ['II', 2, 20],
+      ['V1', 3, 30],
+    ])
+  })
+
+  it('joins the stretches of a lead, as HealthKit exports have them', () => {
+    const stretch = (data: string) => ({
+      code: { coding: [{ system: MDC, code: '131329' }] },
+      valueSampledData: { origin: { value: 0, code: 'uV' }, period: 1.953125, dimensions: 1, data },
+    })
+    const heartRate = { code: { coding: [{ code: '8867-4' }] }, valueQuantity: { value: 63, unit: '/min' } }
+
+    const parsed = read({ resourceType: 'Observation', component: [stretch('1.5 -2'), heartRate, stretch('3 4.25')] })
+
+    expect(parsed).toMatchObject({ rateHz: 512, heartRateBpm: 63 })
+    expect(leadMv(parsed.leads[0]!)).toEqual(Float64Array.of(0.0015, -0.002, 0.003, 0.00425))
+  })
+
+  it('takes a single lead without components', () => {
+    const single = {
+      resourceType: 'Observation',
+      code: { coding: [{ code: '131329' }] },
+      valueSampledData: sampledData(recording.leads[0]!, 500),
+    }
+
+    expect(read(single).leads).toEqual([recording.leads[0]])
+  })
+
+  it('leaves out waveforms of no standard lead', () => {
+    const breath = { ...component(recording.leads[0]!, 500), code: { text: 'Respiration' } }
+
+    const parsed = read({ ...observation, component: [breath, ...observation.component.slice(0, 2)] })
+
+    expect(parsed.leads.map(({ name }) => name)).toEqual(['I', 'II'])
+  })
+
+  it.each([
+    ['no unit', { origin: { value: 0 } }, 'unit-unknown', 'component[0].valueSampledData.origin.unit'],
+    ['another unit', { origin: { code: 'mm[Hg]' } }, 'unit-unknown', 'component[0].valueSampledData.origin.unit'],
+    ['no period', { period: undefined }, 'field-invalid', 'component[0].valueSampledData.period'],
+    ['a period of nothing', { period: 0 }, 'field-invalid', 'component[0].valueSampledData.period'],
+    [
+      'an interval without its unit',
+      { period: undefined, interval: 2 },
+      'field-invalid',
+      'component[0].valueSampledData.intervalUnit',
+    ],
+    ['a factor of nothing', { factor: 0 }, 'gain-invalid', 'component[0].valueSampledData.factor'],
+    ['a rate beyond ours', { period: 0.1 }, 'rate-unsupported', 'rateHz'],
+    ['a word', { data: '1 x 3' }, 'sample-invalid', 'component[0].valueSampledData.data'],
+    ['a hexadecimal', { data: '0x10' }, 'sample-invalid', 'component[0].valueSampledData.data'],
+    ['a value beyond 32 bits', { data: '1 1e300' }, 'sample-invalid', 'component[0].valueSampledData.data'],
+    ['no values', { data: ' ' }, 'payload-empty', 'leads[0].samples'],
+    ['leads that nobody named', { dimensions: 3 }, 'lead-unknown', 'component[0].valueSampledData.dimensions'],
+    ['dimensions beyond sense', { dimensions: 1e9 }, 'field-invalid', 'component[0].valueSampledData.dimensions'],
+    ['times of their own', { offsets: '1 2 5' }, 'format-unsupported', 'component[0].valueSampledData.offsets'],
+    ['a number for data', { data: 5 }, 'field-invalid', 'component[0].valueSampledData.data'],
+  ])('with %s is refused', (_what, data, code, field) => {
+    const error = codedError(() => read(oneLead(data)))
+
+    expect([error.code, error.detail.field]).toEqual([code, field])
+  })
+
+  it('reads a unit that only the caller knows', () => {
+    expect(read(oneLead({ origin: { value: 0 } }), { unit: 'mV' }).leads[0]!.gainUv).toBe(1000)
+  })
+
+  it('is cut off when it holds more than the longest recording', () => {
+    const error = codedError(() => read(oneLead({ data: '1 '.repeat(1_200_001) })))
+
+    expect(error.code).toBe('payload-too-large')
+  })
+
+  it('gives back any whole numbers, step and rate', () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.oneof(fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 }), fc.constant(MISSING_SAMPLE)), {
+          minLength: 1,
+          maxLength: 50,
+        }),
+        fc.constantFrom(0.153, 1, 2.5, 4.88, 5),
+        fc.constantFrom(100, 125, 128, 250, 360, 500, 512, 1000, 2000),
+        (values, gainUv, rateHz) => {
+          const lead = { name: 'V2' as const, gainUv, samples: Int32Array.from(values) }
+
+          const parsed = read({ resourceType: 'Observation', component: [component(lead, rateHz)] })
+
+          expect(parsed.rateHz).toBe(rateHz)
+          expect(parsed.leads).toEqual([lead])
+        },
+      ),
+    )
+  })
+
+  it('keeps any decimals within half a nanovolt of what they say', () => {
+    const microvolts = fc.integer({ min: -5_000_000, max: 5_000_000 }).map((nanovolts) => nanovolts / 1000)
+    fc.assert(
+      fc.property(fc.array(microvolts, { minLength: 1, maxLength: 50 }), microvolts, (values, origin) => {
+        const parsed = read(oneLead({ data: values.join(' '), origin: { value: origin, code: 'uV' } }))
+
+        const [{ samples, gainUv }] = parsed.leads as [Recording['leads'][number]]
+        for (const [i, value] of values.entries()) {
+          expect(Math.abs(samples[i]! * gainUv - value - origin)).toBeLessThanOrEqual(gainUv === 1 ? 0.5 : 0.00051)
+        }
+      }),
+    )
+  })
+
+  it('ends in a recording or a coded error, whatever its JSON says', () => {
+    const anything = fc.anything({ withBigInt: false, maxDepth: 3 })
+    const path = fc.constantFrom(
+      'code',
+      'component',
+      'valueSampledData',
+      'hasMember',
+      'contained',
+      'effectivePeriod',
+      'subject',
+      'derivedFrom',
+    )
+    fc.assert(
+      fc.property(
+        path,
+        anything,
+        fc.constantFrom('origin', 'data', 'factor', 'period', 'dimensions'),
+        anything,
+        (name, value, part, other) => {
+          const [first, ...rest] = observation.component
+          const changed = { ...first!, valueSampledData: { ...first!.valueSampledData, [part]: other } }
+          for (const json of [
+            { ...observation, [name]: value },
+            { ...observation, component: [changed, ...rest] },
+          ]) {
+            try {
+              read(json)
+            } catch (error) {
+              codedError(() => {
+                throw error
+              })
+            }
+          }
+        },
+      ),
+    )
+  })
+})
+
+describe('what bundles and attaches', () => {
+  const csv = ['rate: 500', 'unit: uV', 'I,II', ...Array.from({ length: 100 }, (_, i) => `${i},${2 * i}`)].join('\n')
+  const attachment = { contentType: 'text/csv', data: base64(csv), title: 'ecg.csv' }
+  const patient = { resourceType: 'Patient', id: '1', gender: 'female', birthDate: '1966-03-05' }
+  const entry = (resource: unknown, fullUrl?: string) => ({ resource, ...(fullUrl === undefined ? {} : { fullUrl }) })
+
+  it.each([
+    ['DocumentReference', { resourceType: 'DocumentReference', content: [{ attachment }] }],
+    ['Media', { resourceType: 'Media', content: attachment }],
+    ['Binary', { resourceType: 'Binary', contentType: 'text/csv', data: attachment.data }],
+    ['DiagnosticReport', { resourceType: 'DiagnosticReport', presentedForm: [attachment] }],
+    [
+      'DocumentReference of a DocumentReference',
+      {
+        resourceType: 'DocumentReference',
+        content: [{ attachment: { data: base64(JSON.stringify({ resourceType: 'Media', content: attachment })) } }],
+      },
+    ],
+  ])('a %s is read by the format of the file in it', (_type, resource) => {
+    expect(read(resource)).toMatchObject({ format: 'csv', rateHz: 500 })
+  })
+
+  it('a record of several files is put together by their names', () => {
+    const header = 'r 1 500 3\nr.dat 16 1000/mV 16 0 1 6 0 II\n'
+    const signal = Buffer.from(Int16Array.of(1, 2, 3).buffer).toString('base64')
+    const content = [
+      { attachment: { title: 'r.dat', data: signal } },
+      { attachment: { title: 'r.hea', data: base64(header) } },
+    ]
+
+    const parsed = read({ resourceType: 'DocumentReference', content })
+
+    expect(samplesOf(parsed)).toEqual([1, 2, 3])
+  })
+
+  it('a report leads to its results, wherever the bundle has them, and the patient tells sex and age', () => {
+    const report = { resourceType: 'DiagnosticReport', result: [{ reference: 'urn:uuid:a' }] }
+    const bundle = {
+      resourceType: 'Bundle',
+      entry: [entry(report), entry({ ...observation, id: '9' }, 'urn:uuid:a'), entry(patient)],
+    }
+
+    const parsed = read(bundle)
+
+    expect(parsed.leads).toEqual(recording.leads)
+    expect(parsed.person).toEqual({ sex: 'female', ageYears: 59 })
+  })
+
+  it('a panel of observations with a lead each is one ECG', () => {
+    const members = recording.leads.map((lead, i) => ({
+      resourceType: 'Observation',
+      id: `m${i}`,
+      code: { coding: [{ system: MDC, code: MDC_LEAD_CODES[lead.name] }] },
+      valueSampledData: sampledData(lead, 500),
+    }))
+    const panel = {
+      ...observation,
+      component: [],
+      hasMember: members.map(({ id }) => ({ reference: `Observation/${id}` })),
+    }
+
+    const parsed = read({ resourceType: 'Bundle', entry: [entry(panel), ...members.map((member) => entry(member))] })
+
+    expect(parsed.startedAt).toBe('2026-03-04T05:06:07.000Z')
+    expect(parsed.leads).toEqual(recording.leads)
+  })
+
+  it('references in a circle come to an end', () => {
+    const circle = { resourceType: 'Observation', id: 'a', hasMember: [{ reference: 'Observation/a' }] }
+
+    const error = codedError(() => read({ resourceType: 'Bundle', entry: [entry(circle)] }))
+
+    expect(error.code).toBe('lead-missing')
+  })
+
+  it('contained resources are found by their number sign', () => {
+    const report = {
+      resourceType: 'DiagnosticReport',
+      contained: [{ ...observation, id: 'ecg' }],
+      result: [{ reference: '#ecg' }],
+    }
+
+    expect(read(report).leads).toHaveLength(LEADS.length)
+  })
+
+  it.each([
+    [
+      'a letter',
+      { resourceType: 'DocumentReference', content: [{ attachment: { data: base64('%PDF-1.7') } }] },
+      'lead-missing',
+    ],
+    [
+      'a pulse',
+      {
+        resourceType: 'Observation',
+        component: [{ code: { text: 'Pleth' }, valueSampledData: { origin: {}, data: '1' } }],
+      },
+      'lead-missing',
+    ],
+    [
+      'an ECG without a lead that is known',
+      { ...observation, component: [{ ...observation.component[0], code: { text: 'channel 1' } }] },
+      'lead-unknown',
+    ],
+    ['a file elsewhere', { resourceType: 'Media', content: { url: 'http://169.254.169.254/x' } }, 'lead-missing'],
+    [
+      'more entries than any report',
+      {
+        resourceType: 'Bundle',
+        entry: Array.from({ length: 1001 }, (_, i) => entry({ resourceType: 'Media', id: String(i) })),
+      },
+      'payload-too-large',
+    ],
+  ])('%s ends in a coded error', (_what, resource, code) => {
+    expect(codedError(() => read(resource)).code).toBe(code)
+  })
+})
+
+const SAMPLE = dataPath('format_zoo/fhir/de-basisprofil_Observation-ekg.json')
+
+describe.skipIf(!existsSync(SAMPLE))(`the German base profile's example${NO_DATA}`, () => {
+  it('has no unit, and is read where the caller knows it', () => {
+    const bytes = readFileSync(SAMPLE)
+    const files = [{ name: 'ekg.json', bytes }]
+
+    const error = codedError(() => parseRecording(files))
+    const parsed = parseRecording(files, { unit: 'uV' })
+
+    expect(error.message).toBe('unit-unknown: field=component[0].valueSampledData.origin.unit')
+    expect(parsed).toMatchObject({ format: 'fhir', rateHz: 100 })
+    expect(parsed.startedAt).toBeUndefined()
+    expect(parsed.leads.map(({ name, samples }) => [name, samples.length, samples[0]])).toEqual([
+      ['I', 116, 2041 + 2048],
+      ['II', 116, 2041 + 2048],
+      ['III', 116, 2041 + 2048],
+    ])
+  })
+})
