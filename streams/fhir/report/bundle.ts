@@ -1,0 +1,300 @@
+/**
+ * One transaction that puts a screening into the chart: all of it or nothing, and however often it is sent, once.
+ *
+ * Every create is conditional on our identifier, which holds the version of the result: (ECG, model, profile), or of a session's summary
+ * its revision. A newer version is a new set of resources that replaces the old: R4 has `diagnosticReport-replaces` and
+ * `Provenance.entity.role = revision` for that. The old ones become `cancelled`: `amended` and `corrected` speak of reports that were
+ * final, which ours never are, and `entered-in-error` says that nothing of it ever happened.
+ * @module
+ */
+import type {
+  Bundle,
+  BundleEntry,
+  Device,
+  DiagnosticReport,
+  Identifier,
+  Observation,
+  Provenance,
+  Reference,
+  RiskAssessment,
+} from '@medplum/fhirtypes'
+import { v5 as uuidv5 } from 'uuid'
+import { CONDITION_NAMES } from '../../../shared/domain/conditions.ts'
+import { type Finding, NOTICE } from '../../../shared/domain/result.ts'
+import { AIAST } from '../ours.ts'
+import {
+  aboveOrBelow,
+  conditionConcept,
+  EKG_STUDY,
+  ELECTROCARDIAC,
+  EVIDENCE_TEXT,
+  INPUT_ID,
+  MODEL_ID,
+  RESULT_ID,
+} from './codes.ts'
+import { indexParts, type Part, qualityPart } from './observations.ts'
+import { type Allowed, allowed, type Screening, type SessionFacts } from './screening.ts'
+
+export interface ReportOptions {
+  readonly screening: Screening
+  /** `Patient/123` */
+  readonly patient: string
+  /** `Encounter/123`, where the ECG has one. */
+  readonly encounter?: string | undefined
+  /** The resource that holds the ECG, where it came from this EHR: `Observation/123`. */
+  readonly source?: string | undefined
+  readonly issuedAt: Date
+  /** Whether numbers that learned from simulated people may be written. */
+  readonly allowsVirtual: boolean
+  /** Earlier versions, as the EHR has them now. */
+  readonly replaces?: readonly Replaceable[]
+}
+
+export type Replaceable = DiagnosticReport | RiskAssessment | Observation
+
+const EXTENSION = 'http://hl7.org/fhir/StructureDefinition'
+
+/** What Observation.derivedFrom may refer to, of all that can hold an ECG. */
+const DERIVABLE = /^(Observation|DocumentReference|Media)\//
+
+/** The transaction for a screening. */
+export function reportBundle(options: ReportOptions): Bundle {
+  const { screening, replaces = [] } = options
+  const allows = allowed(screening, options.allowsVirtual)
+  const device = entry(modelDevice(screening), `identifier=${MODEL_ID}|${screening.provenance.modelSha256}`)
+  const own = (part?: string) => `identifier=${RESULT_ID}|${resultId(screening, part)}`
+  const observations = [qualityPart(screening), ...indexParts(allows.indices)].map((part) =>
+    entry(toObservation(part, options, reference(device)), own(part.name)),
+  )
+  const [quality] = observations.map(reference) as [Reference<Observation>] // there is always one of quality
+  const risk =
+    allows.findings.length === 0
+      ? []
+      : [entry(riskAssessment(options, allows, reference(device), quality), own('risk'))]
+  const old = replaces.find((resource) => resource.resourceType === 'DiagnosticReport')
+  const results = observations.map(reference)
+  const report = entry(diagnosticReport(options, allows, results, risk.map(reference), old), own())
+  const made = [report, ...risk, ...observations]
+  const origin = entry(
+    provenance(options, made.map(reference), reference(device), old),
+    // A Provenance has no identifier: it is found by its tag.
+    `_tag=${RESULT_ID}|${screening.version}`,
+  )
+  return { resourceType: 'Bundle', type: 'transaction', entry: [...made, device, origin, ...replaces.map(withdrawal)] }
+}
+
+const resultId = ({ version }: Screening, part?: string) => (part === undefined ? version : `${version}/${part}`)
+
+/** One name for this version, and one that all versions share. */
+function identifiers(screening: Screening, part?: string): Identifier[] {
+  return [{ system: RESULT_ID, value: resultId(screening, part) }, { ...screening.about }]
+}
+
+const meta = () => ({ security: [{ ...AIAST }] })
+
+type Named = DiagnosticReport | RiskAssessment | Observation | Device | Provenance
+
+/** Creates a resource unless one that meets the condition is there. Its name within the Bundle follows from the condition. */
+function entry(resource: Named, condition: string) {
+  return {
+    fullUrl: `urn:uuid:${uuidv5(condition, uuidv5.URL)}`,
+    resource,
+    request: { method: 'POST' as const, url: resource.resourceType, ifNoneExist: condition },
+  }
+}
+
+const reference = ({ fullUrl }: { readonly fullUrl: string }) => ({ reference: fullUrl })
+
+/** What every resource about the patient says alike. */
+function subject({ patient, encounter }: ReportOptions) {
+  return {
+    subject: { reference: patient },
+    ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
+  }
+}
+
+/** An ECG has a time, a session a span. */
+function times<Name extends 'effective' | 'occurrence'>(name: Name, { startedAt, endedAt, session }: Screening) {
+  if (startedAt === undefined) return {}
+  if (session === undefined) return { [`${name}DateTime`]: startedAt }
+  return { [`${name}Period`]: { start: startedAt, ...(endedAt === undefined ? {} : { end: endedAt }) } }
+}
+
+function toObservation({ name, content }: Part, options: ReportOptions, device: Reference<Device>): Observation {
+  const { screening, source } = options
+  return {
+    resourceType: 'Observation',
+    meta: meta(),
+    identifier: identifiers(screening, name),
+    status: 'preliminary',
+    ...content,
+    ...subject(options),
+    ...times('effective', screening),
+    issued: options.issuedAt.toISOString(),
+    device,
+    ...(source !== undefined && DERIVABLE.test(source) ? { derivedFrom: [{ reference: source }] } : {}),
+  }
+}
+
+function riskAssessment(
+  options: ReportOptions,
+  { findings }: Allowed,
+  device: Reference<Device>,
+  quality: Reference<Observation>,
+): RiskAssessment {
+  const { screening, source } = options
+  const { session } = screening
+  return {
+    resourceType: 'RiskAssessment',
+    meta: meta(),
+    identifier: identifiers(screening, 'risk'),
+    status: 'preliminary',
+    code: { text: 'Screening of an ECG for heart disease by a model' },
+    ...subject(options),
+    ...times('occurrence', screening),
+    performer: device,
+    basis: [...(source === undefined ? [] : [{ reference: source }]), quality],
+    prediction: findings.map((finding) => ({
+      outcome: conditionConcept(finding.condition),
+      // A percentage, as the definition of the element asks.
+      probabilityDecimal: percent(finding.probability),
+      qualitativeRisk: aboveOrBelow(finding.flagged),
+      rationale: rationale(finding, session?.flaggedShare[screening.findings.indexOf(finding)]),
+    })),
+    note: [{ text: NOTICE }],
+  }
+}
+
+function rationale({ threshold, evidence }: Finding, share: number | undefined): string {
+  const often =
+    share === undefined ? '' : ` Mean over the session; above the threshold in ${percent(share)}% of its windows.`
+  return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%; ${EVIDENCE_TEXT[evidence]}.${often}`
+}
+
+function diagnosticReport(
+  options: ReportOptions,
+  allows: Allowed,
+  result: Reference<Observation>[],
+  risks: readonly Reference<RiskAssessment>[],
+  old: Replaceable | undefined,
+): DiagnosticReport {
+  const { screening, issuedAt } = options
+  const extension = [
+    ...risks.map((valueReference) => ({ url: `${EXTENSION}/diagnosticReport-risk`, valueReference })),
+    ...(old === undefined ? [] : [{ url: `${EXTENSION}/diagnosticReport-replaces`, valueReference: existing(old) }]),
+  ]
+  return {
+    resourceType: 'DiagnosticReport',
+    meta: meta(),
+    ...(extension.length === 0 ? {} : { extension }),
+    identifier: identifiers(screening),
+    status: 'preliminary',
+    category: [ELECTROCARDIAC],
+    code: EKG_STUDY,
+    ...subject(options),
+    ...times('effective', screening),
+    issued: issuedAt.toISOString(),
+    result,
+    conclusion: conclusion(screening, allows),
+  }
+}
+
+/** What a reader sees first, the notice before all else. */
+function conclusion(
+  { status, quality, provenance, session }: Screening,
+  { findings, indices, withheld }: Allowed,
+): string {
+  const name = ({ condition }: Finding) => CONDITION_NAMES.get(condition) ?? condition
+  const describe = (finding: Finding) =>
+    `${name(finding)} ${percent(finding.probability)}% (threshold ${percent(finding.threshold)}%, ${EVIDENCE_TEXT[finding.evidence]})`
+  const list = (title: string, isFlagged: boolean) => {
+    const those = findings.filter(({ flagged }) => flagged === isFlagged)
+    return those.length === 0 ? [] : [`${title}: ${those.map(describe).join('; ')}.`]
+  }
+  return [
+    NOTICE,
+    `Screened by ${provenance.modelBundle}, a model.`,
+    ...(session === undefined ? [] : [describeSession(session)]),
+    ...(status === 'refused'
+      ? [`Not judged: the quality gate refused the signal (${quality.reasons.join(', ')}).`]
+      : []),
+    ...list('Above threshold', true),
+    ...list('Below threshold', false),
+    ...(indices.length === 0
+      ? []
+      : [`${indices.length} cardiac function indices are estimated; each says how far to trust it.`]),
+    ...(withheld === 0 ? [] : [`Not shown, as they learned from simulated people: ${withheld} numbers.`]),
+  ].join('\n')
+}
+
+function describeSession({ screenedWindows, refusedWindows, indexWindows, isOver }: SessionFacts): string {
+  const state = isOver ? 'Summary of a whole session' : 'Summary of a session that goes on'
+  const indices = indexWindows === 0 ? '' : ` Indices are the mean of ${indexWindows} of them.`
+  return `${state}: mean of ${screenedWindows} windows of ten seconds; ${refusedWindows} more could not be judged.${indices}`
+}
+
+function modelDevice({ provenance }: Screening): Device {
+  const [name = '', version] = provenance.modelBundle.split('@')
+  return {
+    resourceType: 'Device',
+    meta: meta(),
+    identifier: [{ system: MODEL_ID, value: provenance.modelSha256 }],
+    status: 'active',
+    deviceName: [{ name, type: 'model-name' }],
+    ...(version === undefined ? {} : { version: [{ value: version }] }),
+    type: { text: 'Model that screens ECGs' },
+    note: [{ text: NOTICE }],
+  }
+}
+
+function provenance(
+  { screening, source, issuedAt }: ReportOptions,
+  target: Reference[],
+  device: Reference<Device>,
+  old: Replaceable | undefined,
+): Provenance {
+  const { about, version, provenance } = screening
+  const input = { system: INPUT_ID, value: provenance.inputSha256 }
+  return {
+    resourceType: 'Provenance',
+    meta: { ...meta(), tag: [{ system: RESULT_ID, code: version }] },
+    target,
+    recorded: issuedAt.toISOString(),
+    agent: [
+      {
+        type: {
+          coding: [{ system: 'http://terminology.hl7.org/CodeSystem/provenance-participant-type', code: 'author' }],
+        },
+        who: device,
+      },
+    ],
+    entity: [
+      {
+        role: 'source',
+        what: {
+          ...(source === undefined ? {} : { reference: source }),
+          identifier: screening.session === undefined ? input : { ...about },
+          display: `signal profile ${provenance.profile}, software ${provenance.codeVersion}`,
+        },
+      },
+      ...(old === undefined ? [] : [{ role: 'revision' as const, what: existing(old) }]),
+    ],
+  }
+}
+
+const existing = ({ resourceType, id }: Replaceable) => ({ reference: `${resourceType}/${id}` })
+
+/** An earlier version, out of use. Of a resource that somebody changed meanwhile the whole transaction is refused, and made again. */
+function withdrawal(resource: Replaceable): BundleEntry {
+  const { meta: { versionId } = {}, resourceType, id } = resource
+  return {
+    resource: { ...resource, status: 'cancelled' },
+    request: {
+      method: 'PUT',
+      url: `${resourceType}/${id}`,
+      ...(versionId === undefined ? {} : { ifMatch: `W/"${versionId}"` }),
+    },
+  }
+}
+
+const percent = (share: number) => Number((100 * share).toFixed(1))

@@ -1,0 +1,104 @@
+/**
+ * The codes of a report. LOINC stands only where its concept is the same and says nothing of the method: most cardiac terms there are
+ * "by US" or "by MR", and what a model guesses from an ECG is neither. All else is in code systems of ours.
+ * @module
+ */
+import type { CodeableConcept, Coding } from '@medplum/fhirtypes'
+import type { ConditionId } from '../../../shared/domain/conditions.ts'
+import type { Evidence } from '../../../shared/domain/result.ts'
+
+export const LOINC = 'http://loinc.org'
+export const UCUM = 'http://unitsofmeasure.org'
+const SNOMED = 'http://snomed.info/sct'
+
+/** Identifiers: of one version of a result, of the ECG or session that it is about, of the model. */
+export const RESULT_ID = 'urn:cardiacnets:result'
+export const ECG_ID = 'urn:cardiacnets:ecg'
+export const SESSION_ID = 'urn:cardiacnets:session'
+export const MODEL_ID = 'urn:cardiacnets:model-sha256'
+export const INPUT_ID = 'urn:cardiacnets:input-sha256'
+
+const FINDING = 'urn:cardiacnets:finding'
+const INDEX = 'urn:cardiacnets:index'
+const QUALITY = 'urn:cardiacnets:quality'
+
+export const EKG_STUDY: CodeableConcept = { coding: [{ system: LOINC, code: '11524-6', display: 'EKG study' }] }
+export const HEART_RATE: CodeableConcept = { coding: [{ system: LOINC, code: '8867-4', display: 'Heart rate' }] }
+
+/** https://terminology.hl7.org/CodeSystem-v2-0074.html */
+export const ELECTROCARDIAC: CodeableConcept = {
+  coding: [
+    {
+      system: 'http://terminology.hl7.org/CodeSystem/v2-0074',
+      code: 'EC',
+      display: 'Electrocardiac (e.g., EKG, EEC, Holter)',
+    },
+  ],
+}
+export const PROCEDURE: CodeableConcept = {
+  coding: [
+    { system: 'http://terminology.hl7.org/CodeSystem/observation-category', code: 'procedure', display: 'Procedure' },
+  ],
+}
+
+const CONDITIONS: Readonly<Record<ConditionId, Coding>> = {
+  cad: { system: SNOMED, code: '53741008', display: 'Coronary arteriosclerosis' },
+  cm: { system: SNOMED, code: '85898001', display: 'Cardiomyopathy' },
+  pericarditis: { system: SNOMED, code: '3238004', display: 'Pericarditis' },
+  hf: { system: SNOMED, code: '84114007', display: 'Heart failure' },
+  ph: { system: SNOMED, code: '70995007', display: 'Pulmonary hypertension' },
+}
+
+export const conditionConcept = (id: ConditionId): CodeableConcept => ({ coding: [CONDITIONS[id]] })
+
+/** LOINC 10230-1, "Left ventricular Ejection fraction", names no method. */
+const INDEX_LOINC: ReadonlyMap<string, Coding> = new Map([
+  ['lvEf', { system: LOINC, code: '10230-1', display: 'Left ventricular Ejection fraction' }],
+])
+
+export function indexConcept(id: string, name: string): CodeableConcept {
+  const loinc = INDEX_LOINC.get(id)
+  return { coding: [...(loinc ? [loinc] : []), { system: INDEX, code: id, display: name }], text: name }
+}
+
+/** The 90% interval of an index. */
+export const intervalConcept = (id: string, name: string): CodeableConcept => ({
+  coding: [{ system: INDEX, code: `${id}-interval-90`, display: `${name}, 90% interval` }],
+})
+
+export const correlationConcept: CodeableConcept = {
+  coding: [{ system: INDEX, code: 'correlation', display: 'Correlation with the measured value on held-out people' }],
+}
+
+/**
+ * Not HL7's `risk-probability`: its words (low, high, certain) promise a likelihood, and a threshold is none.
+ */
+export function aboveOrBelow(isFlagged: boolean): CodeableConcept {
+  const text = `${isFlagged ? 'above' : 'below'} the threshold of the model`
+  return { coding: [{ system: FINDING, code: isFlagged ? 'above-threshold' : 'below-threshold', display: text }], text }
+}
+
+export const EVIDENCE_TEXT: Readonly<Record<Evidence, string>> = {
+  real: "learned from real patients' labels",
+  proxy: "learned from a stand-in for real patients' labels",
+  virtual: 'learned from simulated people',
+}
+
+export const qualityCode = (code: string, display: string): CodeableConcept => ({
+  coding: [{ system: QUALITY, code, display }],
+})
+
+/** Why there is no answer: https://terminology.hl7.org/CodeSystem-data-absent-reason.html, and our own reasons beside it. */
+export function notJudged(reasons: readonly string[]): CodeableConcept {
+  return {
+    coding: [
+      {
+        system: 'http://terminology.hl7.org/CodeSystem/data-absent-reason',
+        code: 'not-performed',
+        display: 'Not Performed',
+      },
+      ...reasons.map((reason) => ({ system: QUALITY, code: reason })),
+    ],
+    text: `refused by the quality gate: ${reasons.join(', ')}`,
+  }
+}

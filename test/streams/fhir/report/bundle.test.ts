@@ -1,0 +1,202 @@
+import type { Bundle, DiagnosticReport, Observation, Provenance, RiskAssessment } from '@medplum/fhirtypes'
+import { beforeEach, describe, expect, it } from 'vitest'
+import { NOTICE } from '../../../../shared/domain/result.ts'
+import { isOurs } from '../../../../streams/fhir/ours.ts'
+import { type Replaceable, type ReportOptions, reportBundle } from '../../../../streams/fhir/report/bundle.ts'
+import { screeningOf } from '../../../../streams/fhir/report/screening.ts'
+import { makeRefusal, makeResult } from '../../../helpers/results.ts'
+import {
+  problemsOf,
+  type SandboxEhr,
+  type StoredResource,
+  startSandboxEhr,
+} from '../../../helpers/sandbox-ehr/index.ts'
+
+const report = (overrides: Partial<ReportOptions> = {}) =>
+  reportBundle({
+    screening: screeningOf(makeResult()),
+    patient: 'Patient/p1',
+    issuedAt: new Date('2026-01-02T03:05:00Z'),
+    allowsVirtual: true,
+    ...overrides,
+  })
+
+/** The resources of a type, as the test knows them. */
+function resourcesOf<T extends { resourceType: string }>(bundle: Bundle, type: T['resourceType']): T[] {
+  const all = bundle.entry!.map(({ resource }) => resource!)
+  return all.filter(({ resourceType }) => resourceType === type) as unknown as T[] // just filtered
+}
+const reports = (bundle: Bundle) => resourcesOf<DiagnosticReport>(bundle, 'DiagnosticReport')
+const risks = (bundle: Bundle) => resourcesOf<RiskAssessment>(bundle, 'RiskAssessment')
+const observations = (bundle: Bundle) => resourcesOf<Observation>(bundle, 'Observation')
+
+describe('a result as a transaction', () => {
+  it.each([
+    ['a whole one', {}],
+    ['one without the numbers of simulated people', { allowsVirtual: false }],
+    ['a refusal', { screening: screeningOf(makeRefusal()) }],
+    ['one from an EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
+    [
+      'one of unknown time',
+      { screening: screeningOf(makeResult({ span: { startedAt: null, firstSample: 0, durationMs: 1e4 } })) },
+    ],
+  ])('is valid FHIR R4: %s', (_, overrides) => {
+    expect(problemsOf(report(overrides))).toEqual([])
+  })
+
+  it('is a preliminary EKG study that begins with the notice', () => {
+    const [diagnostic] = reports(report())
+
+    expect(diagnostic).toMatchObject({
+      status: 'preliminary',
+      code: { coding: [{ system: 'http://loinc.org', code: '11524-6' }] },
+      subject: { reference: 'Patient/p1' },
+      effectiveDateTime: '2026-01-02T03:04:05.000Z',
+    })
+    expect(diagnostic!.conclusion!.startsWith(NOTICE)).toBe(true)
+    expect(diagnostic!.conclusion).toContain('Coronary artery disease 41% (threshold 30%, learned from real patients')
+  })
+
+  it('predicts each condition by its SNOMED code, as a percentage and against its threshold', () => {
+    const [risk] = risks(report())
+
+    const predictions = risk!.prediction!.map(({ outcome, probabilityDecimal, qualitativeRisk }) => [
+      outcome!.coding![0]!.code,
+      probabilityDecimal,
+      qualitativeRisk!.coding![0]!.code,
+    ])
+    expect(predictions).toEqual([
+      ['53741008', 41, 'above-threshold'],
+      ['85898001', 33, 'above-threshold'],
+      ['3238004', 25, 'below-threshold'],
+      ['84114007', 17, 'below-threshold'],
+      ['70995007', 9, 'below-threshold'],
+    ])
+  })
+
+  it('gives each index its unit, its interval, its correlation and what it learned from', () => {
+    const bundle = report()
+
+    const ejection = observations(bundle).find(({ code }) => code!.coding!.some(({ code }) => code === 'lvEf'))!
+    expect(ejection.code!.coding![0]).toMatchObject({ system: 'http://loinc.org', code: '10230-1' })
+    expect(ejection.valueQuantity).toMatchObject({ value: 51, unit: '%', system: 'http://unitsofmeasure.org' })
+    expect(ejection.component![0]!.valueRange).toMatchObject({ low: { value: 41, code: '%' }, high: { value: 61 } })
+    expect(ejection.note![0]!.text).toMatch(/simulated people.*r = 0\.32/s)
+    const codes = observations(bundle).flatMap(({ code, component = [] }) => [
+      code!,
+      ...component.map((part) => part.code!),
+    ])
+    const own = codes
+      .flatMap(({ coding }) => coding!)
+      .filter(({ system, code }) => system === 'urn:cardiacnets:index' && !/interval|correlation|Segments/.test(code!))
+    expect(new Set(own.map(({ code }) => code)).size).toBe(82)
+  })
+
+  it('holds back what learned from simulated people unless the site lets it in, and says so', () => {
+    const bundle = report({ allowsVirtual: false })
+
+    expect(risks(bundle)[0]!.prediction).toHaveLength(1)
+    expect(observations(bundle)).toHaveLength(1)
+    expect(reports(bundle)[0]!.conclusion).toContain('Not shown, as they learned from simulated people: 86 numbers.')
+  })
+
+  it('says of a refusal why there is no answer, and answers nothing', () => {
+    const bundle = report({ screening: screeningOf(makeRefusal()) })
+
+    const [quality] = observations(bundle)
+    const reasons = quality!.dataAbsentReason!.coding!.map(({ code }) => code)
+    expect(reasons).toEqual(['not-performed', 'flat', 'lead-off'])
+    expect(quality!.component!.find(({ code }) => code!.coding![0]!.code === 'lead-I')).toHaveProperty(
+      'dataAbsentReason',
+    )
+    expect(risks(bundle)).toEqual([])
+    expect(reports(bundle)[0]!.conclusion).toContain('Not judged')
+  })
+
+  it('names the model and says where it all comes from', () => {
+    const bundle = report({ source: 'Observation/ecg1' })
+
+    const [device] = resourcesOf<{ resourceType: 'Device' }>(bundle, 'Device')
+    const [provenance] = resourcesOf<Provenance>(bundle, 'Provenance')
+    expect(device).toMatchObject({
+      identifier: [{ value: 'a'.repeat(64) }],
+      deviceName: [{ name: 'cardiacnets-compact' }],
+      version: [{ value: '0.1.0' }],
+    })
+    expect(provenance!.entity).toMatchObject([{ role: 'source', what: { reference: 'Observation/ecg1' } }])
+    expect(provenance!.target).toHaveLength(bundle.entry!.length - 2)
+  })
+
+  it('is marked as a machine’s, so that our own subscription passes it over', () => {
+    const resources = report().entry!.map(({ resource }) => resource!)
+
+    expect(resources.every((resource) => isOurs(resource))).toBe(true)
+    expect(resources.every(({ meta }) => meta!.security!.some(({ code }) => code === 'AIAST'))).toBe(true)
+    expect(isOurs({ resourceType: 'Observation', identifier: [{ system: 'urn:x', value: '1' }] })).toBe(false)
+  })
+})
+
+describe('in the chart', () => {
+  let ehr: SandboxEhr
+
+  beforeEach(async () => {
+    ehr = await startSandboxEhr()
+    await fetch(`${ehr.baseUrl}/Patient/p1`, {
+      method: 'PUT',
+      body: JSON.stringify({ resourceType: 'Patient', id: 'p1' }),
+      headers: { 'content-type': 'application/fhir+json' },
+    })
+    return () => ehr.stop()
+  })
+
+  async function send(bundle: Bundle) {
+    const response = await fetch(ehr.baseUrl, {
+      method: 'POST',
+      body: JSON.stringify(bundle),
+      headers: { 'content-type': 'application/fhir+json' },
+    })
+    return { status: response.status, text: await response.text() }
+  }
+  const all = (type: string) => [...ehr.store.all(type)]
+
+  it('a report that comes twice is there once, to the last resource', async () => {
+    await send(report())
+    const before = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'Device', 'Provenance'].map(all)
+
+    const { status } = await send(report({ issuedAt: new Date() }))
+
+    expect(status).toBe(200)
+    expect(['DiagnosticReport', 'RiskAssessment', 'Observation', 'Device', 'Provenance'].map(all)).toEqual(before)
+    expect(before.map((resources) => resources.length)).toEqual([1, 1, 33, 1, 1])
+  })
+
+  it('a correction stands beside what it replaces, which is out of use and points nowhere new', async () => {
+    await send(report())
+    const replaces = [
+      ...all('DiagnosticReport'),
+      ...all('RiskAssessment'),
+      ...all('Observation'),
+    ] as unknown as Replaceable[] // ours
+    const { provenance } = makeResult()
+    const corrected = makeResult({ provenance: { ...provenance, modelSha256: 'c'.repeat(64) } })
+
+    const bundle = report({ screening: screeningOf(corrected), replaces })
+    const { status, text } = await send(bundle)
+
+    expect(problemsOf(bundle)).toEqual([])
+    expect([status, text]).toEqual([200, expect.anything()])
+    const [old, current] = all('DiagnosticReport') as unknown as (StoredResource & DiagnosticReport)[] // of this type
+    expect([old!.status, current!.status]).toEqual(['cancelled', 'preliminary'])
+    const pointer = current!.extension!.find(({ url }) => url!.endsWith('/diagnosticReport-replaces'))
+    expect(pointer!.valueReference!.reference).toBe(`DiagnosticReport/${old!.id}`)
+    expect(all('Observation').filter(({ status }) => status === 'preliminary')).toHaveLength(33)
+    expect(all('Provenance').at(-1)).toMatchObject({ entity: [{ role: 'source' }, { role: 'revision' }] })
+  })
+
+  it('nothing is written of a report whose patient is not there', async () => {
+    const { status } = await send(report({ patient: 'Patient/nobody' }))
+
+    expect(status).toBe(422)
+    expect([...all('DiagnosticReport'), ...all('Observation'), ...all('Provenance')]).toEqual([])
+  })
+})
