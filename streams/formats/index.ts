@@ -6,6 +6,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { contec } from './contec/index.ts'
 import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
 import { edf } from './edf/index.ts'
@@ -19,7 +20,7 @@ export type { ParseOptions, SourceFile } from './format.ts'
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
 
 /** Most specific first: nearly any text could be CSV. */
-const FORMATS: readonly Format[] = [dicom, edf, wfdb, fhir, csv]
+const FORMATS: readonly Format[] = [dicom, edf, contec, wfdb, fhir, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)

@@ -1,0 +1,75 @@
+import { describe, expect, test } from 'vitest'
+import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { parseRecording, readRecording, type SourceFile } from '../../../streams/formats/index.ts'
+import { interleaved, padded, u8, u16 } from '../../helpers/bytes.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { fingerprints } from '../../helpers/fingerprint.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const LEADS = ['II', 'III', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] as const
+const short = syntheticRecording({ seconds: 0.1, rateHz: 800, gainUv: 5, leads: LEADS })
+
+/** A recording of the eight leads as the device writes it. */
+function writeContec({ leads }: Recording, time = '2024-03-02 04:05:06', person = [0, 61, 72]): SourceFile {
+  const stored = interleaved(leads).map((sample) => (sample === MISSING_SAMPLE ? 0x6800 : sample + 2048))
+  const header = [padded('0000050', 10, '\0'), padded(time, 22, '\0'), padded('Jane', 8, '\0'), u8(...person)]
+  return { name: '1.ECG', bytes: Buffer.concat([...header, u16(...stored), Buffer.alloc(37)]) }
+}
+
+describe('a Contec file', () => {
+  test('is read sample by sample, with start and person and no identity', () => {
+    const recording = parseRecording([writeContec(short)])
+
+    expect(recording).toMatchObject({ format: 'contec', rateHz: 800, startedAt: '2024-03-02T04:05:06.000Z' })
+    expect(recording.person).toEqual({ sex: 'female', ageYears: 61, weightKg: 72 })
+    expect(fingerprints(recording)).toEqual(fingerprints(short))
+    expect(JSON.stringify(recording)).not.toContain('Jane')
+  })
+
+  test('knows no person where the device was told of none', () => {
+    expect(parseRecording([writeContec(short, undefined, [255, 0, 0])]).person).toBeUndefined()
+  })
+
+  test('marks what a loose electrode left as missing', () => {
+    const loose = {
+      ...short,
+      leads: short.leads.map((lead) => ({ ...lead, samples: Int32Array.of(1, MISSING_SAMPLE) })),
+    }
+
+    expect(parseRecording([writeContec(loose)]).leads[7]!.samples).toEqual(Int32Array.of(1, MISSING_SAMPLE))
+  })
+
+  test.each([
+    ['cut short', (bytes: Uint8Array) => bytes.subarray(0, -1), 'payload-malformed'],
+    ['of a header only', (bytes: Uint8Array) => bytes.subarray(0, 43), 'payload-malformed'],
+    ['of half a header', (bytes: Uint8Array) => bytes.subarray(0, 20), 'payload-malformed'],
+    ['without samples', (bytes: Uint8Array) => bytes.subarray(0, 80), 'payload-empty'],
+  ])('%s is refused', (_, change, code) => {
+    const { name, bytes } = writeContec(short)
+
+    expect(codedError(() => parseRecording([{ name, bytes: change(bytes) }], { format: 'contec' })).code).toBe(code)
+  })
+
+  test('of a day that no calendar has does not tell its start', () => {
+    expect(parseRecording([writeContec(short, '2024-02-30 00:00:00')]).startedAt).toBeUndefined()
+  })
+})
+
+describe.skipIf(!hasData)(`a real Contec file${NO_DATA}`, () => {
+  test('agrees with the EDF file of the same recording, step by step', async () => {
+    const recording = await readRecording(dataPath('format_zoo/contec/0000050.ECG'))
+
+    const edf = await readRecording(dataPath('format_zoo/contec/0000050.ECG.edf'))
+    const samplesOf = ({ leads }: Recording, name: string) => leads.find((lead) => lead.name === name)!.samples
+    const [two, three] = [samplesOf(recording, 'II'), samplesOf(recording, 'III')]
+    expect(recording).toMatchObject({ rateHz: edf.rateHz, startedAt: edf.startedAt })
+    expect(recording.person).toBeUndefined()
+    expect(two).toEqual(samplesOf(edf, 'II'))
+    expect(three).toEqual(samplesOf(edf, 'III'))
+    expect(two.map((sample, i) => sample - three[i]!)).toEqual(samplesOf(edf, 'I'))
+    // The electrodes of the chest were off; EDF, which cannot say so, has zeros.
+    expect(samplesOf(recording, 'V1').every((sample) => sample === MISSING_SAMPLE)).toBe(true)
+    expect(samplesOf(edf, 'V1').every((sample) => sample === 0)).toBe(true)
+  })
+})
