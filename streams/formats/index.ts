@@ -12,6 +12,7 @@ import { dicom } from './dicom/index.ts'
 import { edf } from './edf/index.ts'
 import { createFhirFormat } from './fhir/index.ts'
 import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
+import { ishne } from './ishne/index.ts'
 import { wfdb } from './wfdb/index.ts'
 
 export type { ParseOptions, SourceFile } from './format.ts'
@@ -20,7 +21,7 @@ export type { ParseOptions, SourceFile } from './format.ts'
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
 
 /** Most specific first: nearly any text could be CSV. */
-const FORMATS: readonly Format[] = [dicom, edf, contec, wfdb, fhir, csv]
+const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, wfdb, fhir, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)

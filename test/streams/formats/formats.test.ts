@@ -83,7 +83,6 @@ describe.skipIf(!hasData)(`files of formats that are not read${NO_DATA}`, () => 
     'json_zzu_pecg/SVT_P10505_E02.json',
     'scp_ecg/ecgtoolkit_Example.scp',
     'mfer/test-file.MWF',
-    'ishne/ECG_P28.01.ecg',
     'sph_h5/SPH00001.h5',
   ])('%s is told to be unknown', async (file) => {
     await expect(readRecording(dataPath('format_zoo', file))).rejects.toMatchObject({ code: 'format-unknown' })

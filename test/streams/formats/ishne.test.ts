@@ -1,0 +1,137 @@
+import { describe, expect, test } from 'vitest'
+import { LEADS } from '../../../shared/domain/leads.ts'
+import type { Recording } from '../../../shared/domain/recording.ts'
+import { crcCcitt } from '../../../streams/formats/crc.ts'
+import { parseRecording, readRecording, type SourceFile } from '../../../streams/formats/index.ts'
+import { i16, i32, interleaved, padded } from '../../helpers/bytes.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { fingerprints } from '../../helpers/fingerprint.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const short = syntheticRecording({ seconds: 0.2, rateHz: 250, gainUv: 2.5 })
+
+interface IshneFields {
+  readonly samples?: number
+  readonly ecgOffset?: number
+  readonly variableBytes?: number
+  readonly sex?: number
+  readonly birth?: readonly number[]
+  readonly date?: readonly number[]
+  readonly leads?: number
+  readonly specifications?: readonly number[]
+  readonly nanovolts?: number
+  readonly rateHz?: number
+  readonly checksum?: number
+}
+
+function writeIshne({ leads, rateHz }: Recording, fields: IshneFields = {}): SourceFile {
+  const twelve = (values: readonly number[]) => i16(...values, ...Array<number>(12 - values.length).fill(-9))
+  const header = Buffer.concat([
+    i32(fields.variableBytes ?? 4, fields.samples ?? leads[0]!.samples.length, 522, fields.ecgOffset ?? 526),
+    i16(1),
+    padded('Jane', 40, '\0'),
+    padded('Doe', 40, '\0'),
+    padded('4711', 20, '\0'),
+    i16(fields.sex ?? 2, 0, ...(fields.birth ?? [1, 3, 1944]), ...(fields.date ?? [29, 2, 2024]), 1, 3, 2024, 4, 5, 6),
+    i16(fields.leads ?? leads.length),
+    twelve(fields.specifications ?? leads.map(({ name }) => LEADS.indexOf(name) + 5)),
+    twelve([]),
+    twelve(leads.map(({ gainUv }) => fields.nanovolts ?? gainUv * 1000)),
+    i16(0),
+    padded('digital', 40, '\0'),
+    i16(fields.rateHz ?? rateHz),
+    Buffer.alloc(80 + 80 + 88),
+    Buffer.from('note'),
+  ])
+  const checksum = Buffer.from(Uint16Array.of(fields.checksum ?? crcCcitt(header)).buffer)
+  return {
+    name: 'x.ecg',
+    bytes: Buffer.concat([Buffer.from('ISHNE1.0'), checksum, header, i16(...interleaved(leads))]),
+  }
+}
+
+describe('an ISHNE file', () => {
+  test('is read sample by sample, with start and person and no identity', () => {
+    const recording = parseRecording([writeIshne(short)])
+
+    expect(recording).toMatchObject({ format: 'ishne', rateHz: 250, startedAt: '2024-02-29T04:05:06.000Z' })
+    expect(recording.person).toEqual({ sex: 'female', ageYears: 79 })
+    expect(fingerprints(recording)).toEqual(fingerprints(short))
+    expect(JSON.stringify(recording)).not.toMatch(/Jane|Doe|4711/)
+  })
+
+  test('of leads that are no standard one reads the others', () => {
+    const specifications = [2, ...LEADS.slice(1).map((_, i) => i + 6)]
+
+    expect(parseRecording([writeIshne(short, { specifications })]).leads).toHaveLength(11)
+  })
+
+  test('with dates left out (-9) tells none', () => {
+    const { startedAt, person } = parseRecording([
+      writeIshne(short, { birth: [-9, -9, -9], date: [-9, -9, -9], sex: 0 }),
+    ])
+
+    expect([startedAt, person]).toEqual([undefined, undefined])
+  })
+})
+
+describe('an ISHNE file is refused', () => {
+  test.each<[string, IshneFields, string]>([
+    ['a wrong checksum', { checksum: 1 }, 'payload-malformed'],
+    ['more samples than it holds', { samples: 51 }, 'payload-malformed'],
+    ['samples without end', { samples: 0x7fff_ffff }, 'payload-too-large'],
+    ['a negative count of samples', { samples: -1 }, 'payload-malformed'],
+    ['no samples', { samples: 0 }, 'payload-empty'],
+    ['an offset outside', { ecgOffset: 99_999 }, 'payload-malformed'],
+    ['a negative offset', { ecgOffset: -1 }, 'payload-malformed'],
+    ['a negative block', { variableBytes: -99_999 }, 'payload-malformed'],
+    ['a block without end', { variableBytes: 0x7fff_ffff }, 'payload-malformed'],
+    ['no leads', { leads: 0 }, 'payload-malformed'],
+    ['more leads than there may be', { leads: 13 }, 'payload-malformed'],
+    ['no standard lead', { specifications: Array(12).fill(2) }, 'lead-unknown'],
+    ['a lead twice', { specifications: Array(12).fill(5) }, 'lead-duplicate'],
+    ['a resolution of nought', { nanovolts: 0 }, 'gain-invalid'],
+    ['a negative resolution', { nanovolts: -5000 }, 'gain-invalid'],
+    ['a rate of nought', { rateHz: 0 }, 'rate-unsupported'],
+    ['a rate too high', { rateHz: 4000 }, 'rate-unsupported'],
+  ])('for %s', (_, fields, code) => {
+    expect(codedError(() => parseRecording([writeIshne(short, fields)])).code).toBe(code)
+  })
+
+  test('wherever it is cut', () => {
+    const { name, bytes } = writeIshne(short)
+
+    const codes = Array.from(
+      { length: bytes.length - 8 },
+      (_, cut) => codedError(() => parseRecording([{ name, bytes: bytes.subarray(0, 8 + cut) }])).code,
+    )
+
+    expect(new Set(codes)).toEqual(new Set(['payload-malformed']))
+  })
+})
+
+describe.skipIf(!hasData)(`a real ISHNE file${NO_DATA}`, () => {
+  // ishneholterlib 2020.5.29: Holter.load_data(), lead.data * 1000 / (lead.res / 1000), rounded
+  test('agrees with ishneholterlib in every sample', async () => {
+    const recording = await readRecording(dataPath('format_zoo/ishne/ECG_P28.01.ecg'))
+
+    expect(recording).toMatchObject({ format: 'ishne', rateHz: 1000, startedAt: '2000-01-01T07:00:00.000Z' })
+    expect(recording.person).toBeUndefined()
+    expect(recording.leads[0]!.samples).toHaveLength(95_573)
+    expect(fingerprints(recording)).toEqual([
+      ['I', 5, [3, 2, 2, 4, 8], 8545, '276d792514d229dc'],
+      ['II', 5, [8, 7, 8, 9, 13], 6943, '2ce468b8bd0363ad'],
+      ['III', 5, [5, 5, 6, 5, 5], -1602, '0460aa8cd49ffa0f'],
+      ['aVR', 5, [-5, -4, -5, -6, -10], -9170, 'be47c4344f8110b6'],
+      ['aVL', 5, [-1, -1, -2, 0, 1], 4875, '4db879f3bcc1eb8a'],
+      ['aVF', 5, [6, 6, 7, 7, 9], 3902, 'b55ecc35fd3ebc6e'],
+      ['V1', 5, [-2, -2, -2, -1, 0], 9153, 'd73f585a8778df5d'],
+      ['V2', 5, [-3, -4, -3, -3, -3], 8168, '826bf6994df5e4ca'],
+      ['V3', 5, [-2, -3, -3, -2, -2], 7880, '2eb9ba1b7c0f3362'],
+      ['V4', 5, [20, 20, 21, 22, 22], 13342, '2d753e3cd8e728ef'],
+      ['V5', 5, [16, 16, 16, 16, 17], 13535, 'e0b8d9cac5b64f67'],
+      ['V6', 5, [6, 6, 6, 5, 6], 10786, 'aa3703012058204e'],
+    ])
+  })
+})
