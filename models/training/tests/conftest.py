@@ -1,5 +1,7 @@
 """Small made-up data sets in the shapes of the real ones."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -7,6 +9,7 @@ from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import ScreeningConfig, TrainingData
 
 TINY = EncoderConfig(widths=(8, 16), blocks=1, embedding=32, dropout=0.1)
@@ -14,16 +17,10 @@ TINY = EncoderConfig(widths=(8, 16), blocks=1, embedding=32, dropout=0.1)
 
 def tiny_config(**changes):
     """A configuration that trains in seconds."""
-    settings = {
-        "steps": 30,
-        "real_batch": 8,
-        "virtual_batch": 8,
-        "validate_every": 30,
-        "save_every": 10,
-        "average_decay": 0.9,
-        "encoder": TINY,
-    }
-    return ScreeningConfig(**(settings | changes))
+    optimisation = OptimisationConfig(steps=30, save_every=10, learning_rate=2e-3, warm_up=0.1)
+    config = ScreeningConfig(real_batch=8, virtual_batch=8, encoder=TINY, optimisation=optimisation)
+    steps = {name: changes.pop(name) for name in ("steps", "save_every") if name in changes}
+    return replace(config, optimisation=replace(optimisation, **steps), **changes)
 
 
 def bumps(rng, count, sign):
@@ -47,7 +44,7 @@ def training_data():
     return TrainingData(
         real=RealSet(
             millivolt=bumps(rng, n, cad),
-            cad=cad,
+            conditions=np.stack([cad, *[np.full(n, np.nan)] * 4], axis=1).astype(np.float32),
             statements=np.stack([~cad, cad, cad], axis=1),
             person=np.stack([np.zeros(n, np.float32), age, unknown, unknown], axis=1),
             fold=np.repeat(np.arange(1, 10), 10),

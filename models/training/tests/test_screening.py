@@ -5,10 +5,11 @@ import pytest
 import torch
 
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.models.encoder import Trunk
 from cardiacnets.stages import screening
-from cardiacnets.stages.screening import load_trained, make_batch, train_screening, validate
+from cardiacnets.stages.screening import labelled_rows, load_trained, make_batch, train_screening, validate
 
-from .conftest import tiny_config
+from .conftest import TINY, tiny_config
 
 
 @pytest.fixture(autouse=True)
@@ -25,11 +26,11 @@ def weights(path):
 
 
 def test_a_tiny_run_learns_what_there_is_to_learn(training_data, tmp_path):
-    model = train_screening(tiny_config(steps=120, validate_every=10), training_data, tmp_path)
+    model = train_screening(tiny_config(steps=120), training_data, tmp_path)
 
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     figures = validate(load_trained(model)[0], training_data)
-    assert sum(log[-1]["loss"].values()) < 0.7 * sum(log[0]["loss"].values())
+    assert log[-1]["loss"] < 0.7 * log[0]["loss"]
     assert figures["cad"] > 0.9
     assert figures["hf"] > 0.9
 
@@ -73,10 +74,10 @@ def test_the_cad_target_never_comes_from_a_virtual_person(training_data):
 def test_no_validation_or_test_person_is_trained_on(training_data, tmp_path, monkeypatch):
     seen_real, seen_virtual, gather = set(), set(), screening.make_batch
 
-    def watched(data, real_rows, virtual_rows):
+    def watched(data, real_rows, virtual_rows, **options):
         seen_real.update(real_rows)
         seen_virtual.update(virtual_rows)
-        return gather(data, real_rows, virtual_rows)
+        return gather(data, real_rows, virtual_rows, **options)
 
     monkeypatch.setattr(screening, "make_batch", watched)
 
@@ -84,3 +85,22 @@ def test_no_validation_or_test_person_is_trained_on(training_data, tmp_path, mon
 
     assert set(training_data.real.fold[list(seen_real)]) == set(range(1, 8))
     assert set(training_data.virtual.split[list(seen_virtual)]) == {"train"}
+
+
+def test_a_frozen_trunk_stays_as_it_was(training_data, tmp_path):
+    torch.manual_seed(4)
+    trunk = Trunk(TINY)
+
+    model, _ = load_trained(train_screening(tiny_config(is_frozen=True), training_data, tmp_path, trunk))
+
+    for name, value in trunk.state_dict().items():
+        assert torch.equal(value, model.encoder.trunk.state_dict()[name]), name
+
+
+def test_a_larger_fraction_holds_the_smaller_one():
+    split = np.repeat(["train", "val", "test"], [700, 100, 200])
+
+    few, more = (labelled_rows(split, fraction, seed=5) for fraction in (0.01, 0.1))
+
+    assert (len(few), len(more)) == (7, 70)
+    assert set(few) < set(more)

@@ -21,6 +21,10 @@ class AugmentConfig:
     """Spread of one gain for the whole ECG (log-normal): cables and bodies differ, but voltage carries mass."""
     noise_mv: float = 0.02
     """Largest standard deviation of white noise."""
+    reversal: float = 0.0
+    """Chance that time runs backwards: the paper's, for pretraining, where no label depends on the order of waves."""
+    inversion: float = 0.0
+    """Chance that all leads change sign (the paper's, too): in mV, (min, max) becomes (−max, −min) by itself."""
     lead_dropout: float = 0.5
     """Share of ECGs that lose leads, in the patterns that devices have."""
     person_dropout: float = 0.3
@@ -69,15 +73,28 @@ def random_person_mask(person: Tensor, share: float, generator: torch.Generator)
     return (kept & ~person.isnan()).float()
 
 
+def gain_and_noise(ecg: Tensor, gain: float, noise_mv: float, generator: torch.Generator) -> Tensor:
+    """mV [N,12,T] with one gain an ECG (log-normal, spread `gain`) and white noise of up to `noise_mv`."""
+    rows = len(ecg)
+    ecg = ecg * torch.exp(gain * torch.randn(rows, 1, 1, generator=generator))
+    if not noise_mv:
+        return ecg
+    level = noise_mv * torch.rand(rows, 1, 1, generator=generator)
+    return ecg + level * torch.randn(ecg.shape, generator=generator)
+
+
 def augment(
     ecg: Tensor, person: Tensor, config: AugmentConfig, generator: torch.Generator
 ) -> tuple[Tensor, Tensor, Tensor]:
     """mV [N,12,T] and person [N,4] (NaN unknown) → changed ECG, lead mask [N,12], person mask [N,4]."""
     rows = len(ecg)
     ecg = crop_resize(ecg, config.crop_resize, generator)
-    ecg = ecg * torch.exp(config.gain * torch.randn(rows, 1, 1, generator=generator))
-    level = config.noise_mv * torch.rand(rows, 1, 1, generator=generator)
-    ecg = ecg + level * torch.randn(ecg.shape, generator=generator)
+    if config.reversal:
+        backwards = torch.rand(rows, 1, 1, generator=generator) < config.reversal
+        ecg = torch.where(backwards, ecg.flip(-1), ecg)
+    if config.inversion:
+        ecg = ecg * torch.where(torch.rand(rows, 1, 1, generator=generator) < config.inversion, -1.0, 1.0)
+    ecg = gain_and_noise(ecg, config.gain, config.noise_mv, generator)
     lead_mask = random_lead_mask(rows, config.lead_dropout, generator)
     person_mask = random_person_mask(person, config.person_dropout, generator)
     return ecg * lead_mask.unsqueeze(-1), lead_mask, person_mask

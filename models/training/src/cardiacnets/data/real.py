@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from cardiacnets.data import ptbxl
 from cardiacnets.data.windows import cached_millivolt
+from cardiacnets.domain import CONDITIONS
 
 FOLDS = tuple(range(1, 10))
 STATEMENT_FOLDS = tuple(range(1, 8))
@@ -21,12 +22,29 @@ class RealSet:
     """n recordings: mV float16 [n][12][1000] and their labels, in the order of the packs of `folds`."""
 
     millivolt: NDArray[np.float16]
-    cad: NDArray[np.bool_]
+    conditions: NDArray[np.float32]
+    """[n,5] in the order of `CONDITIONS`: 0, 1, or NaN where nobody said."""
     statements: NDArray[np.bool_]
     """[n,K]: the five superclasses and every frequent SCP statement; they shape the encoder, no more."""
     person: NDArray[np.float32]
     """[n,4]; NaN where unknown (height and weight always)."""
     fold: NDArray[np.int64]
+
+    @property
+    def cad(self) -> NDArray[np.bool_]:
+        """[n] CAD labels, which PTB-XL has for every ECG."""
+        return self.conditions[:, CONDITIONS.index("cad")] > 0
+
+
+def no_real() -> RealSet:
+    """Nobody: for a run on virtual people alone."""
+    return RealSet(
+        millivolt=np.zeros((0, 12, 1000), dtype=np.float16),
+        conditions=np.zeros((0, len(CONDITIONS)), dtype=np.float32),
+        statements=np.zeros((0, 1), dtype=bool),
+        person=np.zeros((0, 4), dtype=np.float32),
+        fold=np.zeros(0, dtype=np.int64),
+    )
 
 
 def recordings(folds: tuple[int, ...]) -> Iterator[NDArray[np.floating]]:
@@ -55,9 +73,11 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         parts.append(cached_millivolt(f"ptbxl-fold{fold:02d}", recordings((fold,)), len(ids), ptbxl.RATE_HZ))
         rows += [row_of[ecg_id] for ecg_id in ids]
     unknown = np.full(len(rows), np.nan, dtype=np.float32)
+    conditions = np.full((len(rows), len(CONDITIONS)), np.nan, dtype=np.float32)
+    conditions[:, CONDITIONS.index("cad")] = labels.cad[rows]
     return RealSet(
         millivolt=np.concatenate(parts),
-        cad=labels.cad[rows],
+        conditions=conditions,
         statements=statements(labels)[rows],
         person=np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         fold=labels.fold[rows],

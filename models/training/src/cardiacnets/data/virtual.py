@@ -1,7 +1,7 @@
 """The virtual cohort's ECGs as the trunk sees them, with the truth: the virtual half of the training data."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +25,10 @@ class VirtualSet:
     """[n,4]: sex, age, height, weight."""
     split: NDArray[np.str_]
     """'train', 'val' or 'test'."""
+
+    def rows(self, chosen: slice) -> "VirtualSet":
+        """Some of the people."""
+        return VirtualSet(*(getattr(self, part.name)[chosen] for part in fields(self)))
 
 
 def load_virtual(cohort_dir: Path) -> VirtualSet:

@@ -1,9 +1,11 @@
 """ECG → tokens and embedding: a 1-D ResNet with squeeze-and-excitation over 1000 samples at 100 Hz."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cardiacnets.domain import LEADS, PERSON_FIELDS
 from cardiacnets.models.frontend import FrontEnd
@@ -15,15 +17,20 @@ PERSON_SPREAD = (0.5, 17.0, 10.0, 16.0)
 
 @dataclass(frozen=True)
 class EncoderConfig:
-    """Sizes of the compact encoder; `widths` has one stage each, and each stage halves the rate."""
+    """Sizes of the compact encoder; `widths` has one stage each. The stem quarters the rate, later stages halve it."""
 
-    widths: tuple[int, ...] = (48, 96, 160, 256)
+    widths: tuple[int, ...] = (32, 64, 128, 192)
     blocks: int = 2
     kernel: int = 5
     stem_kernel: int = 11
     embedding: int = 256
     person_features: int = 32
     dropout: float = 0.2
+
+
+def encoder_config(described: dict[str, Any]) -> EncoderConfig:
+    """The configuration as a checkpoint's plain JSON holds it."""
+    return EncoderConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in described.items()})
 
 
 class SqueezeExcitation(nn.Module):
@@ -97,11 +104,12 @@ class Trunk(nn.Module):
     def forward(
         self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """millivolt [N,12,1000] and the rest as in `Encoder` → tokens [N,63,256], embedding [N,256]."""
-        x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,48,500]
-        x = self.stages(torch.relu(self.stem_norm(x)))  # [N,256,63]
-        weight = torch.softmax(self.attention(x), dim=-1)  # [N,1,63]
-        pooled = torch.cat([x.mean(dim=-1), x.amax(dim=-1), (x * weight).sum(dim=-1)], dim=-1)  # [N,768]
+        """millivolt [N,12,1000] and the rest as in `Encoder` → tokens [N,32,192], embedding [N,256]."""
+        x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,32,500]
+        x = F.max_pool1d(torch.relu(self.stem_norm(x)), 3, 2, 1)  # [N,32,250]
+        x = self.stages(x)  # [N,192,32]
+        weight = torch.softmax(self.attention(x), dim=-1)  # [N,1,32]
+        pooled = torch.cat([x.mean(dim=-1), x.amax(dim=-1), (x * weight).sum(dim=-1)], dim=-1)  # [N,576]
         known = torch.where(person_mask > 0, (person - self.person_middle) / self.person_spread, 0.0)
         someone = self.person(torch.cat([known, person_mask], dim=-1))  # [N,32]
         embedding = self.project(torch.cat([self.dropout(pooled), someone], dim=-1))  # [N,256]

@@ -49,7 +49,7 @@ def load_cines(cohort_dir: Path, view: View) -> CineSet:
     frames = people.short_axis if view == "short_axis" else people.four_chamber
     if frames is None:
         raise ValueError(f"{cohort_dir} has no cines: generate the cohort with them")
-    return CineSet(frames, people.split)
+    return CineSet(frames, people.split[: len(frames)])
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardiacnets.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
 from cardiacnets.models.swin import Swin, View
 from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
 from cardiacnets.stages.cmr_pretraining import CROP
@@ -237,8 +237,7 @@ def align(
 def load_aligned_trunk(path: Path) -> Trunk:
     """The ECG encoder's trunk of `model.pt`, in evaluation mode."""
     state = torch.load(path, weights_only=True)
-    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["encoder"].items()}
-    trunk = Trunk(EncoderConfig(**sizes))
+    trunk = Trunk(encoder_config(state["config"]["encoder"]))
     prefix = "trunk."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     trunk.load_state_dict(own)

@@ -1,18 +1,19 @@
-"""Stage `screening`: encoder and both heads in one run, from real labels (CAD) and virtual truth (all else)."""
+"""Stage `screening`: both heads on the ECG encoder, from real labels (CAD) and virtual truth (all else).
 
-import copy
+The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is.
+"""
+
 import json
-import math
-from collections.abc import Iterator
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from cardiacnets.augment import AugmentConfig, augment
 from cardiacnets.data.real import RealSet
@@ -20,8 +21,9 @@ from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.metrics import auroc, pearson
-from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
 from cardiacnets.models.screen import Screen
+from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 TRAIN_FOLDS = tuple(range(1, 8))
 VALIDATION_FOLD = 8
@@ -31,27 +33,26 @@ VIRTUAL_CONDITIONS = [index for index in range(len(CONDITIONS)) if index != CAD]
 
 @dataclass(frozen=True)
 class ScreeningConfig:
-    """Everything that decides the weights, but the data."""
+    """Everything that decides the weights, but the data and the trunk that training starts from."""
 
-    seed: int = 1
-    steps: int = 4400
     real_batch: int = 40
+    """0: virtual people only."""
     virtual_batch: int = 24
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warm_up: float = 0.1
-    """Share of the steps in which the learning rate rises; then it falls as a cosine."""
-    average_decay: float = 0.998
-    """Of the moving average of weights that is validated and shipped."""
+    is_frozen: bool = False
+    """The trunk stays as pretraining left it, and the heads alone learn."""
+    virtual_cad: bool = False
+    """Learn CAD from virtual people too. Not for what is shipped: its CAD finding learned from real ECGs only."""
+    label_fraction: float = 1.0
+    """Share of the virtual training people whose labels are known; who they are follows from the seed."""
     statement_weight: float = 2.0
     """Of the auxiliary PTB-XL statements, which shape the encoder and are dropped at export. CAD on fold 8 after 450
     steps: .837 without, .858 with the five superclasses alone, .865 with the frequent statements too."""
     index_weight: float = 1.0
-    bfloat16: bool = False
-    validate_every: int = 1000
-    save_every: int = 200
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    optimisation: OptimisationConfig = field(
+        default_factory=lambda: OptimisationConfig(steps=4400, learning_rate=2e-3, warm_up=0.1)
+    )
 
 
 @dataclass(frozen=True)
@@ -65,10 +66,19 @@ class TrainingData:
 class TrainingModel(nn.Module):
     """The shipped model and the auxiliary head that only training sees."""
 
-    def __init__(self, config: EncoderConfig, statements: int) -> None:
+    def __init__(self, config: ScreeningConfig, statements: int) -> None:
         super().__init__()
-        self.screen = Screen(config)
-        self.statements = nn.Linear(config.embedding, statements)
+        self.screen = Screen(config.encoder)
+        self.statements = nn.Linear(config.encoder.embedding, statements)
+        self.is_frozen = config.is_frozen
+        self.screen.encoder.requires_grad_(not config.is_frozen)
+
+    def train(self, mode: bool = True) -> Self:
+        """A frozen trunk keeps its batch statistics, and drops nothing out."""
+        super().train(mode)
+        if self.is_frozen:
+            self.screen.encoder.eval()
+        return self
 
 
 @dataclass(frozen=True)
@@ -83,32 +93,15 @@ class Batch:
     indices: Tensor
 
 
-def _generator(*key: int) -> torch.Generator:
-    """A generator that depends on nothing but `key`, so that a resumed run draws what an unbroken one would."""
-    seed = np.random.SeedSequence(key).generate_state(1, np.uint64)[0]
-    return torch.Generator().manual_seed(int(seed >> np.uint64(1)))
-
-
-def _rows_of_step(rows: np.ndarray, batch: int, step: int, seed: int) -> np.ndarray:
-    """Rows of one step: epochs of shuffled rows laid end to end."""
-    picked, position = [], step * batch
-    while len(picked) < batch:
-        epoch, offset = divmod(position, len(rows))
-        order = np.random.default_rng([seed, epoch]).permutation(rows)
-        part = order[offset : offset + batch - len(picked)]
-        picked.extend(part)
-        position += len(part)
-    return np.array(picked)
-
-
-def make_batch(data: TrainingData, real_rows: np.ndarray, virtual_rows: np.ndarray) -> Batch:
+def make_batch(
+    data: TrainingData, real_rows: NDArray[np.intp], virtual_rows: NDArray[np.intp], *, virtual_cad: bool = False
+) -> Batch:
     """Gather rows; targets that a row does not know are NaN."""
     real, virtual = data.real, data.virtual
     n_real, n_virtual = len(real_rows), len(virtual_rows)
-    conditions = np.full((n_real + n_virtual, len(CONDITIONS)), np.nan, dtype=np.float32)
-    conditions[:n_real, CAD] = real.cad[real_rows]
-    # The virtual CAD label is left out: the shipped CAD finding learns from real ECGs only.
-    conditions[n_real:, VIRTUAL_CONDITIONS] = virtual.conditions[virtual_rows][:, VIRTUAL_CONDITIONS]
+    taught = virtual.conditions[virtual_rows].astype(np.float32)
+    if not virtual_cad:
+        taught[:, CAD] = np.nan
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -117,6 +110,7 @@ def make_batch(data: TrainingData, real_rows: np.ndarray, virtual_rows: np.ndarr
     is_real[:n_real] = 1
     ecg = np.concatenate([real.millivolt[real_rows], virtual.millivolt[virtual_rows]]).astype(np.float32)
     person = np.concatenate([real.person[real_rows], virtual.person[virtual_rows]])
+    conditions = np.concatenate([real.conditions[real_rows], taught])
     return Batch(*map(torch.from_numpy, (ecg, person, is_real, conditions, statements, indices)))
 
 
@@ -125,7 +119,7 @@ def losses(
 ) -> dict[str, Tensor]:
     """The parts of the loss on one augmented batch, each already weighted."""
     ecg, lead_mask, person_mask = augment(batch.ecg, batch.person, config.augment, generator)
-    with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
+    with torch.set_grad_enabled(not config.is_frozen):
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
     embedding = embedding.float()
     logits = model.screen.screening_head(embedding)
@@ -141,25 +135,8 @@ def losses(
     }
 
 
-def learning_rate(step: int, config: ScreeningConfig) -> float:
-    """Linear rise, then a cosine to zero."""
-    progress = step / config.steps
-    if progress < config.warm_up:
-        return config.learning_rate * (step + 1) / (config.warm_up * config.steps)
-    return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - config.warm_up) / (1 - config.warm_up)))
-
-
 @torch.no_grad()
-def _average(average: nn.Module, model: nn.Module, decay: float) -> None:
-    for kept, new in zip(average.state_dict().values(), model.state_dict().values(), strict=True):
-        if kept.is_floating_point():
-            kept.lerp_(new, 1 - decay)
-        else:
-            kept.copy_(new)
-
-
-@torch.no_grad()
-def predict(model: Screen, ecg: np.ndarray, person: np.ndarray, batch: int = 128) -> tuple[np.ndarray, np.ndarray]:
+def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> tuple[NDArray, NDArray]:
     """Condition logits [n,5] and index means [n,82] of mV [n][12][1000], all leads and known person fields given."""
     model.eval()
     logits, means = [], []
@@ -182,95 +159,54 @@ def validate(model: Screen, data: TrainingData) -> dict[str, float]:
     if real.any():
         logits, _ = predict(model, data.real.millivolt[real], data.real.person[real])
         figures["cad"] = auroc(data.real.cad[real], logits[:, CAD])
-    logits, means = predict(model, data.virtual.millivolt[virtual], data.virtual.person[virtual])
-    for index in VIRTUAL_CONDITIONS:
-        figures[CONDITIONS[index]] = auroc(data.virtual.conditions[virtual, index], logits[:, index])
-    figures["meanR"] = float(pearson(data.virtual.indices[virtual], means).mean())
+    if virtual.any():
+        logits, means = predict(model, data.virtual.millivolt[virtual], data.virtual.person[virtual])
+        for index in VIRTUAL_CONDITIONS:
+            figures[CONDITIONS[index]] = auroc(data.virtual.conditions[virtual, index], logits[:, index])
+        figures["meanR"] = float(pearson(data.virtual.indices[virtual], means).mean())
     return figures
 
 
-def _save(path: Path, state: dict[str, Any]) -> None:
-    part = path.with_suffix(".part")
-    torch.save(state, part)
-    part.replace(path)
+def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArray[np.intp]:
+    """The virtual training people whose labels are known. A larger fraction of the same seed holds the smaller one."""
+    rows = np.flatnonzero(split == "train")
+    if fraction >= 1:
+        return rows
+    return np.sort(np.random.default_rng([seed, 1]).permutation(rows)[: max(2, round(fraction * len(rows)))])
 
 
-def _steps(first: int, last: int) -> Iterator[int]:
-    return tqdm(range(first, last), initial=first, total=last, desc="screening", disable=None)
+def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path, trunk: Trunk | None = None) -> Path:
+    """Train, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`; read it with `load_trained`).
 
-
-def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path) -> Path:
-    """Train, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`, the averaged weights of `Screen`.
-
-    `out_dir/log.jsonl` has a line each `validate_every` steps. Deterministic by seed on one machine and thread count.
+    `trunk` is what the encoder starts from (pretraining), if anything.
     """
-    out_dir.mkdir(parents=True, exist_ok=True)
-    checkpoint, finished, log = (out_dir / name for name in ("checkpoint.pt", "model.pt", "log.jsonl"))
-    described = json.loads(json.dumps(asdict(config)))
-    (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
-
-    torch.manual_seed(config.seed)
-    model = TrainingModel(config.encoder, data.real.statements.shape[1])
-    virtual_train = np.flatnonzero(data.virtual.split == "train")
+    optimisation = config.optimisation
+    torch.manual_seed(optimisation.seed)
+    model = TrainingModel(config, data.real.statements.shape[1])
+    if trunk is not None:
+        model.screen.encoder.trunk.load_state_dict(trunk.state_dict())
+    virtual_train = labelled_rows(data.virtual.split, config.label_fraction, optimisation.seed)
     real_train = np.flatnonzero(np.isin(data.real.fold, TRAIN_FOLDS))
-    model.screen.function_head.standardise(torch.from_numpy(data.virtual.indices[virtual_train]))
-    average = copy.deepcopy(model)
-    optimiser = torch.optim.AdamW(model.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay)
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        if state["config"] != described:
-            raise ValueError(f"{checkpoint} was made with another configuration")
-        model.load_state_dict(state["model"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
+    if len(virtual_train):
+        model.screen.function_head.standardise(torch.from_numpy(data.virtual.indices[virtual_train]))
 
-    running: dict[str, float] = {}
-    for step in _steps(first, config.steps):
-        batch = make_batch(
-            data,
-            _rows_of_step(real_train, config.real_batch, step, config.seed),
-            _rows_of_step(virtual_train, config.virtual_batch, step, config.seed),
+    def loss_of(step: int, generator: torch.Generator) -> Tensor:
+        rows = (
+            rows_of_step(rows, batch, step, optimisation.seed) if batch and len(rows) else rows[:0]
+            for rows, batch in ((real_train, config.real_batch), (virtual_train, config.virtual_batch))
         )
-        model.train()
-        torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
-        parts = losses(model, batch, config, _generator(config.seed, step))
-        optimiser.zero_grad(set_to_none=True)
-        sum(parts.values()).backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, config)
-        optimiser.step()
-        _average(average, model, min(config.average_decay, (step + 1) / (step + 10)))
-        for name, value in parts.items():
-            running[name] = 0.98 * running.get(name, value.item()) + 0.02 * value.item()
+        batch = make_batch(data, *rows, virtual_cad=config.virtual_cad)
+        return sum(losses(model, batch, config, generator).values())
 
-        done = step + 1
-        if done % config.validate_every == 0 or done == config.steps:
-            line = {"step": done, "loss": running, "validation": validate(average.screen, data)}
-            with log.open("a") as file:
-                file.write(json.dumps(line) + "\n")
-        if done % config.save_every == 0 or done == config.steps:
-            _save(
-                checkpoint,
-                {
-                    "config": described,
-                    "step": done,
-                    "model": model.state_dict(),
-                    "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                },
-            )
-    _save(finished, {"config": described, "model": average.screen.state_dict()})
-    return finished
+    described = json.loads(json.dumps(asdict(config)))
+    return run("screening", optimisation, described, model, loss_of, lambda: validate(model.screen, data), out_dir)
 
 
-def load_trained(path: Path) -> tuple[Screen, dict[str, Any]]:
+def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
-    encoder = dict(state["config"]["encoder"])
-    encoder["widths"] = tuple(encoder["widths"])
-    model = Screen(EncoderConfig(**encoder))
-    model.load_state_dict(state["model"])
+    model = Screen(encoder_config(state["config"]["encoder"]))
+    prefix = "screen."
+    own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+    model.load_state_dict(own)
     return model.eval(), state["config"]
