@@ -24,7 +24,7 @@ from cardiacnets.models.unet import UNetConfig
 from cardiacnets.stages import ablation, cmr_pretraining
 from cardiacnets.stages.cines import CineSet, load_cines
 from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
-from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, load_aligned_trunk
+from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
@@ -160,11 +160,19 @@ class Run:
         """Stage `align`: contrast with both frozen CMR encoders."""
         done = self.folder / "align" / "model.pt"
         if not done.exists():
-            people = self.paired_people
             encoders = {view: load_encoder(self.cmr(view)) for view in VIEWS}
-            pairs = PairedSet(people.millivolt, people.person, {view: self.cines(view) for view in VIEWS}, people.split)
-            align(self.programme.align, pairs, encoders, done.parent, load_pretrained_trunk(self.ecg()))
+            align(self.programme.align, self.pairs, encoders, done.parent, load_pretrained_trunk(self.ecg()))
         return done
+
+    @property
+    def pairs(self) -> PairedSet:
+        """ECG and cines of the people who have both."""
+        people = self.paired_people
+        return PairedSet(people.millivolt, people.person, {view: self.cines(view) for view in VIEWS}, people.split)
+
+    def held_out_points(self) -> dict[str, np.ndarray]:
+        """Test people's ECGs and cines in the shared space, [n,256] each: for retrieval and its picture."""
+        return held_out_points(self.align(), self.pairs, {view: load_encoder(self.cmr(view)) for view in VIEWS})
 
     def screening(self) -> Path:
         """Stage `screening`: what the bundle ships, from the aligned trunk."""

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -234,11 +235,42 @@ def align(
     return run("contrastive", optimisation, described, model, loss_of, validate, out_dir)
 
 
+def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
+    """The network of `model.pt` in evaluation mode, and its configuration."""
+    state = torch.load(path, weights_only=True)
+    described = dict(state["config"])
+    config = ContrastiveConfig(
+        **described
+        | {
+            "encoder": encoder_config(described["encoder"]),
+            "augment": AugmentConfig(**described["augment"]),
+            "cine_augment": _cine_augment(described["cine_augment"]),
+            "optimisation": OptimisationConfig(**described["optimisation"]),
+        }
+    )
+    suffix = ".0.middle"
+    widths = {name.split(".")[1]: len(v) for name, v in state["model"].items() if name.endswith(suffix)}
+    model = Alignment(config, {view: torch.zeros(2, width) for view, width in widths.items()})
+    model.load_state_dict(state["model"])
+    return model.eval(), config
+
+
+def _cine_augment(described: dict[str, Any]) -> CineAugmentConfig:
+    return CineAugmentConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in described.items()})
+
+
+def held_out_points(
+    path: Path, data: PairedSet, encoders: Mapping[View, Swin], split: str = "test"
+) -> dict[str, NDArray[np.float32]]:
+    """Projections of the ECGs and cines of people that nothing learned from: `ecg` and each view, [n,256]."""
+    model, config = load_alignment(path)
+    features = {
+        view: _cached_features(encoders[view], view, cines, config, path.parent / "features")
+        for view, cines in data.cines.items()
+    }
+    return project_people(model, data, features, np.flatnonzero(data.split == split))
+
+
 def load_aligned_trunk(path: Path) -> Trunk:
     """The ECG encoder's trunk of `model.pt`, in evaluation mode."""
-    state = torch.load(path, weights_only=True)
-    trunk = Trunk(encoder_config(state["config"]["encoder"]))
-    prefix = "trunk."
-    own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
-    trunk.load_state_dict(own)
-    return trunk.eval()
+    return load_alignment(path)[0].trunk
