@@ -53,7 +53,8 @@ def render_ecg(person: Person, seed: int) -> Ecg:
 
 def _coefficients(electrics: Electrics) -> _Coefficients:
     sources = np.concatenate([electrics.position_cm, electrics.heart_cm[None] + ATRIA_CM])
-    field = lead_field(electrics.electrodes_cm, np.concatenate([sources, electrics.heart_cm[None]])) * 1000
+    sources = np.concatenate([sources, electrics.heart_cm[None]])
+    field = lead_field(electrics.electrodes_cm, sources, electrics.transfer) * 1000
     ventricles, atria, centre = field[:, :SOURCE_COUNT], field[:, SOURCE_COUNT:-1], field[:, -1]
     t = np.einsum("eki,ki->ek", ventricles, electrics.t)
     group = np.abs(electrics.t_lag_s[:, None] - _T_GROUPS).argmin(axis=1)

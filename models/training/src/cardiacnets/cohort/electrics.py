@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from .anatomy import APICAL_SEGMENTS, SEGMENT_ANGLE_DEG, SEGMENT_AREA_SHARE, SEGMENT_LEVEL, SEPTAL_SEGMENTS, Floats
-from .leads import ELECTRODE_CM, HEART_CM
+from .leads import ELECTRODE_CM, HEART_CM, draw_transfer
 from .person import CONDITIONS, Person
 
 LV, RV = slice(0, 16), slice(16, 19)
@@ -33,11 +33,12 @@ ACTIVATION_MS: Floats = np.array(
 LBBB_MS: Floats = np.array(
     [88, 56, 56, 92, 124, 118, 76, 44, 42, 80, 108, 102, 72, 48, 76, 92, 14, 18, 30], dtype=float
 )  # fmt: skip
-PULSE_MS = 7.4
+PULSE_MS = 7.5
 QRS_GAIN_MV = 8.4  # of the whole left ventricle at reference mass, so that amplitudes are those of PTB-XL
 # Activation ends at the base, to the right and the back; the T vector lies in front of the QRS vector (Frank 1956).
-LATE_BASAL, T_ANTERIOR = np.array([-0.20, 0.28, 0.14]), np.array([-0.05, -0.03, -0.18])
-SEPTAL_SHARE = 0.22  # of the septum, the rest is cancelled by its right side
+LATE_BASAL, T_ANTERIOR = np.array([-0.20, 0.28, 0.14]), np.array([0.05, -0.06, -0.10])
+T_AXIS = np.array([0.80, 0.52, -0.26])  # repolarisation turns less with the heart than activation
+SEPTAL_SHARE = 0.19  # of the septum, the rest is cancelled by its right side
 
 
 @dataclass
@@ -65,6 +66,7 @@ class Electrics:
     respiration: float  # share of the amplitude
     conduction: str
     electrodes_cm: Floats  # [9, 3]
+    transfer: Floats  # [9, 3], lead vectors of the electrodes
     mimic: str = ""
     heart_cm: Floats = field(default_factory=lambda: HEART_CM.copy())
 
@@ -91,9 +93,10 @@ def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
     qrs, time, width, area = _depolarisation(person, conduction, amplitude, duration, outward, axis, septal, rng)
 
     t_direction = outward.copy()
-    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * axis + T_ANTERIOR
+    t_direction[LV] += np.array([0.15, 0.5, 0.8])[SEGMENT_LEVEL][:, None] * (0.4 * axis + 0.6 * T_AXIS) + T_ANTERIOR
+    t_direction[LV] += np.array([0.12, 0.05, 0.17]) * rng.normal(size=3)  # the T axis is a person's own
     t_weight, st_weight = _repolarisation(case, rng)
-    t_shape = (0.058 * np.exp(0.12 * rng.normal()), 0.036 * np.exp(0.10 * rng.normal()))
+    t_shape = (0.052 * np.exp(0.12 * rng.normal()), 0.036 * np.exp(0.10 * rng.normal()))
     notch, notch_time = _notches(case, duration, rng)
     p, p_time, p_width, pr = _atria(case, rng)
     pericarditis = case.shown["pericarditis"] * person.pericarditis
@@ -112,7 +115,7 @@ def draw_electrics(person: Person, rng: np.random.Generator) -> Electrics:
         u_share=float(np.clip(0.04 + 0.03 * rng.normal(), 0, 0.12)),
         alternans=float(np.clip((person.effusion_mm - 18) / 30, 0, 0.3)),
         respiration=float(np.clip(0.04 * np.exp(0.5 * rng.normal()), 0.005, 0.15)),
-        conduction=conduction, electrodes_cm=electrodes, mimic=case.mimic, heart_cm=heart,
+        conduction=conduction, electrodes_cm=electrodes, transfer=draw_transfer(rng), mimic=case.mimic, heart_cm=heart,
     )  # fmt: skip
 
 
@@ -134,7 +137,7 @@ def _depolarisation(
     direction[LV] += np.array([-0.12, 0.45, 0.9])[SEGMENT_LEVEL][:, None] * axis
     direction[LV] += (SEGMENT_LEVEL == 0)[:, None] * LATE_BASAL
     direction /= np.linalg.norm(direction, axis=1)[:, None]
-    direction += 0.20 * rng.normal(size=(19, 3))
+    direction += 0.12 * rng.normal(size=(19, 3))
     normal = amplitude[:, None] * direction
     time, width, qrs = _block(conduction, duration, normal_time, normal_width, normal, axis, septal, rng)
     time = time + 0.002 * rng.normal(size=19)
@@ -198,7 +201,7 @@ def _frame(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Float
     """
     person, shown, mimic, strength = case.person, case.shown, case.mimic, case.strength
     load = shown["ph"] * person.ph + (0.6 * strength if mimic == "right" else 0)
-    elevation = 34 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 14 * rng.normal() + 14 * load
+    elevation = 31 - 1.1 * (person.bmi - 26) - 0.30 * (person.age_y - 60) + 14 * rng.normal() + 14 * load
     azimuth = 11 + 11 * rng.normal() - 9 * load + (14 * strength if mimic == "poor-r" else 0)
     elevation, azimuth = np.radians(np.clip(elevation, -25, 80)), np.radians(azimuth)
     across = np.cos(elevation)
@@ -218,9 +221,9 @@ def _torso(person: Person, rng: np.random.Generator) -> tuple[Floats, Floats]:
     practice (Rajaganeshan et al. 2008, Int J Clin Pract 62:65)."""
     girth = np.sqrt(person.weight_kg / person.height_cm / (78 / 170))
     electrodes = ELECTRODE_CM * np.array([girth**0.8, person.height_cm / 170, girth])
-    electrodes[3:] += np.array([1.0, 1.4, 0.4]) * rng.normal(size=(6, 3))
+    electrodes[3:] += np.array([1.3, 1.7, 0.7]) * rng.normal(size=(6, 3))
     electrodes[3:] += np.array([0.0, 1.5, 0.0]) * rng.normal()  # all too high or too low
-    heart = HEART_CM * np.array([1.0, 1.0, girth]) + np.array([0.9, 1.2, 0.8]) * rng.normal(size=3)
+    heart = HEART_CM * np.array([1.0, 1.0, girth]) + np.array([1.3, 1.5, 1.2]) * rng.normal(size=3)
     heart[1] -= 0.10 * (person.bmi - 26)  # a high diaphragm
     return heart, electrodes
 
@@ -254,10 +257,10 @@ def _amplitudes(case: _Case, rng: np.random.Generator) -> Floats:
     left[SEPTUM] *= SEPTAL_SHARE  # cancelled by its right side
     if person.cm_kind == "hcm" and not shown["cm"]:
         left *= (5.7 / person.thickness_mm.mean()) ** 0.35
-    right = QRS_GAIN_MV * np.array([0.018, 0.014, 0.015]) * np.exp(0.07 * rng.normal(size=3))
-    right *= (person.rv_edv_ml / 155) ** 1.9
-    right *= 1 + 0.7 * shown["ph"] * person.ph + (0.9 * strength if mimic == "right" else 0)
-    gain = np.exp(0.09 * rng.normal() - 0.013 * (person.bmi - 26) - 0.003 * (person.age_y - 60))
+    right = QRS_GAIN_MV * np.array([0.015, 0.012, 0.014]) * np.exp(0.05 * rng.normal(size=3))
+    right *= (person.rv_edv_ml / 155) ** 2.2
+    right *= 1 + 1.0 * shown["ph"] * person.ph + (0.9 * strength if mimic == "right" else 0)
+    gain = np.exp(0.05 * rng.normal() - 0.013 * (person.bmi - 26) - 0.003 * (person.age_y - 60))
     gain *= np.exp(-0.015 * person.effusion_mm * (shown["pericarditis"] > 0))
     if person.cm_kind == "rcm":
         gain *= 1 - 0.62 * shown["cm"] * (0.5 + 0.5 * person.cm)
@@ -273,7 +276,7 @@ def _qrs_duration_s(case: _Case, conduction: str, rng: np.random.Generator) -> f
     """Duration of normal conduction: longer in men and large hearts (Mason et al. 2007, J Electrocardiol 40:228)."""
     person, shown = case.person, case.shown
     usual_edv_ml = 125 if person.female else 160
-    duration = (82 if person.female else 89) + 3.6 * rng.normal() + 0.12 * (person.lv_edv_ml - usual_edv_ml)
+    duration = (79 if person.female else 86) + 3.2 * rng.normal() + 0.12 * (person.lv_edv_ml - usual_edv_ml)
     duration += 0.06 * (person.lv_mass_g - (73 if person.female else 105)) + 0.07 * (person.height_cm - 169)
     duration += 16 * shown["cm"] * person.cm * (person.cm_kind == "dcm") + 12 * shown["hf"] * person.hf
     if case.mimic == "wide" and conduction == "normal":
@@ -314,25 +317,26 @@ def _block(
 def _repolarisation(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats]:
     """T and ST weights [19] in mV. T is lower in women and with age (Rautaharju et al. 2009, Circulation 119:e241)."""
     person, shown, mimic, strength = case.person, case.shown, case.mimic, case.strength
-    level = 0.074 * np.exp(0.30 * rng.normal() - 0.007 * (person.age_y - 60)) * (0.76 if person.female else 1.0)
+    level = 0.070 * np.exp(0.22 * rng.normal() - 0.007 * (person.age_y - 60)) * (0.72 if person.female else 1.0)
     level *= np.exp(-0.012 * (person.bmi - 26)) * (60 / person.heart_rate_bpm) ** 0.3
     t = np.full(19, level)
     t[RV] = 0.35 * level * np.exp(0.5 * rng.normal())
-    t[LV] *= np.array([0.9, 0.7, 0.6, 0.8, 0.9, 1.0, 1.0, 0.9, 0.6, 0.9, 1.0, 1.1, 1.3, 1.0, 1.1, 1.2])
-    t *= np.exp(0.22 * rng.normal(size=19))
+    t[LV] *= np.array([0.9, 0.95, 0.6, 0.75, 0.7, 0.75, 1.1, 1.35, 0.7, 0.8, 0.75, 0.8, 1.3, 1.1, 1.0, 1.0])
+    t *= np.exp(0.15 * rng.normal(size=19))
     # J points are higher in men, most so over the anterior septum (Surawicz & Parikh 2002, J Am Coll Cardiol 40:1870).
     st = t * np.clip((0.03 if person.female else 0.10) + 0.055 * rng.normal(), -0.15, 0.35)
+    st += 0.0016 * rng.standard_t(4, size=19)
     st[[1, 7, 16, 18]] += (0.004 if person.female else 0.012) * np.exp(0.4 * rng.normal())
 
     scar = (1 - person.viability) * shown["cad"]
     ischaemia = person.ischaemia * shown["cad"]
     # Scar and ischaemic memory turn T over the territory; subendocardial ischaemia lowers ST; an aneurysm raises it.
-    t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 1.6 * ischaemia * rng.uniform(0.6, 1.0), 0, 1)
-    st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.062 * ischaemia * rng.uniform(0.3, 1.2)
+    t[LV] *= 1 - 2.1 * np.clip(0.9 * scar + 2.1 * ischaemia * rng.uniform(0.7, 1.0), 0, 1)
+    st[LV] += 0.05 * scar * (rng.random() < 0.25) - 0.090 * ischaemia * rng.uniform(0.3, 1.2)
     strain = 0.5 * person.hypertrophy * rng.beta(1.2, 2.5)
     if person.cm_kind == "hcm":
         thick = person.thickness_mm / 5.7
-        t[LV] *= 1 - shown["cm"] * person.cm**0.5 * np.clip(thick - 0.2, 0, 3.0) * rng.uniform(0.6, 1.2)
+        t[LV] *= 1 - shown["cm"] * person.cm**0.5 * np.clip(1.3 * thick - 0.1, 0, 3.0) * rng.uniform(0.8, 1.2)
         strain += 0.7 * shown["cm"] * person.cm**0.5
     elif person.cm_kind:
         t *= 1 - shown["cm"] * (0.7 + 0.8 * person.cm) * rng.uniform(0.6, 1.15)
@@ -347,7 +351,7 @@ def _repolarisation(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floa
     stage = rng.random()
     inflamed = shown["pericarditis"] * (0.35 + 0.65 * person.pericarditis)
     if stage < 0.42:
-        st[LV] += 0.0235 * inflamed
+        st[LV] += 0.027 * inflamed
         st[RV] += 0.008 * inflamed
     elif stage < 0.62:
         t *= 1 - 0.6 * inflamed
@@ -368,7 +372,7 @@ def _atria(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Float
     la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
     right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.35 * shown["ph"] * person.ph)
     left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.30
-    directions = np.array([[0.78, 0.76, -0.24], [1.02, 0.62, 0.60]]) + 0.12 * rng.normal(size=(2, 3))
+    directions = np.array([[0.76, 0.72, -0.28], [0.98, 0.60, 0.66]]) + np.array([0.22, 0.22, 0.34]) * rng.normal(size=(2, 3))
     spread = (0.020, 0.022)
     width = np.array(spread) * np.exp(0.08 * rng.normal(size=2))
     between = 0.030 + 0.0004 * (la_index - 38) + 0.0003 * (person.age_y - 60) + 0.004 * rng.normal()

@@ -43,11 +43,18 @@ _REFERENCE_FIELD = _field(ELECTRODE_CM, HEART_CM[None, :])[:, 0]
 _FIELD_SCALE = np.linalg.norm(ELECTRODE_VECTORS, axis=1) / np.linalg.norm(_REFERENCE_FIELD, axis=1)
 
 
-def lead_field(electrodes: Floats, sources: Floats) -> Floats:
-    """[9, 3] cm, [K, 3] cm → [9, K, 3]: electrode potentials against Wilson's terminal a unit of dipole."""
+def draw_transfer(rng: np.random.Generator) -> Floats:
+    """[9, 3] lead vectors of one torso: lungs, fat and skin make each electrode a little deaf or keen, and askew."""
+    length = np.linalg.norm(ELECTRODE_VECTORS, axis=1)[:, None]
+    keen = np.exp(0.10 * rng.normal(size=(9, 1)))
+    return ELECTRODE_VECTORS * keen + 0.10 * length * rng.normal(size=(9, 3))
+
+
+def lead_field(electrodes: Floats, sources: Floats, transfer: Floats) -> Floats:
+    """[9, 3] cm, [K, 3] cm, lead vectors [9, 3] → [9, K, 3]: potentials against Wilson's terminal a unit of dipole."""
     change = (_field(electrodes, sources) - _REFERENCE_FIELD[:, None]) * _FIELD_SCALE[:, None, None]
     # A bounded chest evens out what an open conductor would show of a near source.
-    vectors = ELECTRODE_VECTORS[:, None] + 0.6 * change
+    vectors = transfer[:, None] + 0.8 * change
     return vectors - vectors[:3].mean(axis=0)
 
 

@@ -119,7 +119,7 @@ def _draw_body(rng: np.random.Generator, index: int) -> Person:
     bmi = np.exp(rng.normal(np.log(26.4 if female else 27.2), 0.165 if female else 0.14))  # F17
     systolic = np.clip(rng.normal(137 + 0.55 * (age - 62), 17), 95, 205)  # UK Biobank imaging visit
     pulse_pressure = np.clip(0.42 * (systolic - 20) + 0.25 * (age - 62) + rng.normal(0, 5), 24, 100)
-    rate = np.clip(rng.normal(66.5 if female else 64, 10), 42, 110)
+    rate = np.clip(rng.normal(69.5 if female else 67, 12), 42, 115)
     return Person(
         index=index, female=female, age_y=age, height_cm=float(height), weight_kg=float(bmi * (height / 100) ** 2),
         heart_rate_bpm=float(rate), systolic_mmhg=float(systolic), pulse_pressure_mmhg=float(pulse_pressure),
