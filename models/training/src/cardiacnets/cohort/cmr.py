@@ -47,8 +47,8 @@ def render_short_axis_stack(
     cines = []
     for level, child in zip(levels, setting.spawn(len(levels)), strict=True):
         rng, fixed = np.random.Generator(np.random.SFC64(child)), np.random.Generator(np.random.SFC64(setting))
-        tissue, mask = draw_short_axis(heart, level, make_grid(size), rng, fixed)
-        cines.append(Cine(acquire(tissue, rng), mask, heart.cycle.end_systole))
+        still, moving, window, mask = draw_short_axis(heart, level, make_grid(size), rng, fixed)
+        cines.append(Cine(acquire(still, moving, window, rng), mask, heart.cycle.end_systole))
     return cines
 
 
@@ -56,5 +56,5 @@ def render_four_chamber(person: Person, seed: int, size: int = FIELD) -> Cine:
     """The horizontal long axis: apex up, left ventricle to the right, atria below."""
     heart = draw_heart(person, seed)
     rng = np.random.Generator(np.random.SFC64(np.random.SeedSequence((seed, person.index, CMR_STREAM, 2))))
-    tissue, mask = draw_four_chamber(heart, make_grid(size), rng)
-    return Cine(acquire(tissue, rng), mask, heart.cycle.end_systole)
+    still, moving, window, mask = draw_four_chamber(heart, make_grid(size), rng)
+    return Cine(acquire(still, moving, window, rng), mask, heart.cycle.end_systole)

@@ -372,7 +372,9 @@ def _atria(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Float
     la_index, ra_index = person.la_max_ml / person.bsa_m2, person.ra_max_ml / person.bsa_m2
     right = 0.085 * np.exp(0.22 * rng.normal()) * (ra_index / 45) ** 0.35 * (1 + 0.35 * shown["ph"] * person.ph)
     left = 0.075 * np.exp(0.22 * rng.normal()) * (la_index / 38) ** 0.30
-    directions = np.array([[0.76, 0.72, -0.28], [0.98, 0.60, 0.66]]) + np.array([0.22, 0.22, 0.34]) * rng.normal(size=(2, 3))
+    directions = np.array([[0.76, 0.72, -0.28], [0.98, 0.60, 0.66]]) + np.array([0.22, 0.22, 0.34]) * rng.normal(
+        size=(2, 3)
+    )
     spread = (0.020, 0.022)
     width = np.array(spread) * np.exp(0.08 * rng.normal(size=2))
     between = 0.030 + 0.0004 * (la_index - 38) + 0.0003 * (person.age_y - 60) + 0.004 * rng.normal()

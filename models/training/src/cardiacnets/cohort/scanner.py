@@ -1,11 +1,14 @@
 """From tissue to a bSSFP magnitude image: surroundings of the heart, coil sensitivity, resolution and Rician noise."""
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 Image = NDArray[np.float32]
+Window = tuple[slice, slice]  # rows and columns of a part of the field
 
 PIXEL_MM = 1.8  # UK Biobank cine (Petersen et al. 2016, JCMR 18:8)
 EDGE_MM = 2.0  # partial volume of a slice 6–8 mm thick across a slanting border
@@ -25,6 +28,10 @@ class Grid:
     def shape(self) -> tuple[int, ...]:
         return self.x.shape
 
+    def part(self, window: Window) -> "Grid":
+        """The pixels of a window."""
+        return Grid(self.x[window], self.y[window])
+
 
 def make_grid(size: int) -> Grid:
     """A square field of `size` pixels."""
@@ -33,25 +40,49 @@ def make_grid(size: int) -> Grid:
     return Grid(x.astype(np.float32), y.astype(np.float32))
 
 
+def around(shown: NDArray[np.bool_], margin: int, step: int = 1) -> Window:
+    """Rows and columns that hold all that is shown on every `step`-th pixel, and `margin` more on each side."""
+    return tuple(
+        slice(max(int(places[0]) * step - margin, 0), int(places[-1]) * step + margin + 1)
+        for places in (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
+    )
+
+
 def inside(distance_mm: Image, edge_mm: float = EDGE_MM) -> Image:
     """Share of a pixel within a border, from the signed distance to it (negative inside)."""
-    return np.clip(0.5 - distance_mm / edge_mm, 0, 1).astype(np.float32)
+    share = np.multiply(distance_mm, np.float32(-1 / edge_mm))
+    share += np.float32(0.5)
+    return np.clip(share, 0, 1, out=share)
+
+
+def ellipse_distance(u: Image, v: Image, semi_u: Image, semi_v: Image) -> Image:
+    """Signed distance to an ellipse, to first order; `u` and `v` are in its semi-axes, and are overwritten."""
+    u *= u
+    v *= v
+    square = u + v
+    u /= semi_u * semi_u
+    v /= semi_v * semi_v
+    u += v
+    slope = np.sqrt(u, out=u)
+    distance = square - np.sqrt(square, out=v)
+    return np.divide(distance, np.maximum(slope, 1e-5, out=slope), out=distance)
 
 
 def blend(image: Image, share: Image, value: float | Image) -> None:
     """Put a tissue on top of what is there, in place."""
-    image += share * (np.float32(value) - image) if np.isscalar(value) else share * (value - image)
+    change = np.subtract(np.float32(value) if np.isscalar(value) else value, image)
+    change *= share
+    image += change
 
 
 def smooth_field(rng: np.random.Generator, size: int, cycles: float) -> Image:
     """[size, size] smooth random field of unit variance with up to that many waves across the picture."""
-    place = np.linspace(0, 1, size, dtype=np.float32)
-    field = np.zeros((size, size), dtype=np.float32)
-    for _ in range(8):
-        kx, ky = rng.uniform(-cycles, cycles, size=2)
-        phase = rng.uniform(0, 2 * np.pi)
-        field += np.cos(2 * np.pi * (kx * place[None, :] + ky * place[:, None]) + phase).astype(np.float32)
-    return field / 2.0
+    place = np.linspace(0, 2 * np.pi, size, dtype=np.float32)
+    waves = rng.uniform(-cycles, cycles, size=(2, 8, 1)).astype(np.float32)
+    across = waves[0] * place + rng.uniform(0, 2 * np.pi, size=(8, 1)).astype(np.float32)
+    down = waves[1] * place
+    # cos(a + b) = cos a cos b − sin a sin b: eight waves are two products of [size, 8] and [8, size].
+    return (np.cos(down).T @ np.cos(across) - np.sin(down).T @ np.sin(across)) / np.float32(2)
 
 
 def _coil(size: int, rng: np.random.Generator) -> Image:
@@ -65,20 +96,46 @@ def _coil(size: int, rng: np.random.Generator) -> Image:
     return np.exp(steep * towards + uneven).astype(np.float32)
 
 
-def acquire(tissue: Image, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """[T, H, W] signal → uint8 magnitude: coil, k-space truncation, Rician noise, window."""
-    size = tissue.shape[-1]
+def _truncation(size: int, limit: float) -> Image:
+    """[size, size] matrix that takes a line to itself without what lies beyond that share of its highest frequency."""
+    keep = 1 / (1 + np.exp((np.fft.rfftfreq(size) * 2 - limit) / 0.05))
+    kernel = np.fft.irfft(keep, size)
+    return kernel[(np.arange(size)[:, None] - np.arange(size)) % size].astype(np.float32)
+
+
+@cache
+def _normal_table() -> Image:
+    """[65536] quantiles of the normal distribution: as a table three times as fast as drawing afresh."""
+    return ndtri((np.arange(65536) + 0.5) / 65536).astype(np.float32)
+
+
+def acquire(still: Image, moving: Image, window: Window, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """[H, W] signal of what stands still, [T, h, w] of the heart in its window → [T, H, W] uint8 magnitude.
+
+    Coil, k-space truncation (a rectangle, as lines are sampled), Rician noise, window. All before the noise is linear,
+    so that only the difference of the heart from what lies behind it is filtered frame by frame.
+    """
+    size = still.shape[-1]
     coil = _coil(size, rng)
-    spectrum = np.fft.rfft2(tissue * coil, axes=(1, 2)).astype(np.complex64)
-    kx, ky = np.fft.rfftfreq(size) * 2, np.fft.fftfreq(size) * 2
-    radius = np.sqrt(kx[None, :] ** 2 + ky[:, None] ** 2)
-    limit = rng.uniform(0.72, 0.92)
-    spectrum *= (1 / (1 + np.exp((radius - limit) / 0.05))).astype(np.float32)
-    signal = np.fft.irfft2(spectrum, s=(size, size), axes=(1, 2)).astype(np.float32)
+    limit = rng.uniform(0.70, 0.92)
+    rows, columns = _truncation(size, limit), _truncation(size, min(limit * rng.uniform(0.95, 1.2), 0.97))
+    change = (moving - still[window]) * coil[window]
+    signal = rows[:, window[0]] @ change @ columns[window[1]]
+    signal += rows @ (still * coil) @ columns
     sigma = np.float32(0.030 * np.exp(0.35 * rng.normal()))
-    signal += sigma * rng.standard_normal(signal.shape, dtype=np.float32)
-    quadrature = sigma * rng.standard_normal(signal.shape, dtype=np.float32)
-    magnitude = np.sqrt(signal**2 + quadrature**2)
+    for frame in signal:  # a frame at a time stays in the processor's cache
+        _add_noise(frame, sigma, rng)
     # Windowed as a viewer does: a bright percentile of the first frame near white.
-    white = float(np.percentile(magnitude[0], 98.0)) * rng.uniform(0.95, 1.30)
-    return np.clip(magnitude * (255 / white), 0, 255).astype(np.uint8)
+    white = float(np.percentile(signal[0], 98.0)) * rng.uniform(0.95, 1.30)
+    signal *= np.float32(255 / white)
+    return np.minimum(signal, 255, out=signal).astype(np.uint8)
+
+
+def _add_noise(frame: Image, sigma: np.float32, rng: np.random.Generator) -> None:
+    """Signal to the magnitude of it and complex noise, in place."""
+    real, imaginary = _normal_table().take(rng.integers(0, 65536, (2, *frame.shape), dtype=np.uint16)) * sigma
+    frame += real
+    frame *= frame
+    imaginary *= imaginary
+    frame += imaginary
+    np.sqrt(frame, out=frame)
