@@ -3,9 +3,9 @@
 Layout of a cohort folder: `meta.json` (n, seed, version), `ecg.npy` int16 µV [n, 12, 5000], `indices.npy` float32
 [n, 82], `conditions.npy` bool [n, 5], `person.npy` float32 [n, 4], `split.npy` uint8 [n], `done.npy` uint8, one flag a
 shard.
-With cines also `short_axis.npy` and `four_chamber.npy`, uint8 [n, 50, 128, 128] (1.6 MB a person; masks are drawn again
-when they are needed). A shard is marked done after its rows are on disk, so that a kill costs the shards under way and
-nothing else.
+With cines also `short_axis.npy` and `four_chamber.npy`, uint8 [cines, 50, 128, 128] of the first people (1.6 MB a
+person; masks are drawn again when they are needed). A shard is marked done after its rows are on disk, so that a kill
+costs the shards under way and nothing else.
 """
 
 import json
@@ -66,7 +66,7 @@ class Cohort:
     person: np.ndarray  # float32 [n, 4]: sex (0 male, 1 female), age y, height cm, weight kg
     split: np.ndarray  # str [n]: train, val, test (7:1:2 by person)
     seed: int
-    short_axis: np.ndarray | None = None  # uint8 [n, 50, 128, 128], where cines were asked for
+    short_axis: np.ndarray | None = None  # uint8 [cines, 50, 128, 128] of the first people, where cines were asked for
     four_chamber: np.ndarray | None = None
 
     def rows(self, split: str) -> np.ndarray:
@@ -85,15 +85,17 @@ def generate(
     seed: int,
     workers: int = 1,
     on_progress: Callable[[int, int], None] | None = None,
-    cines: bool = False,
+    cines: int = 0,
 ) -> Path:
-    """Write the cohort of `n` people, or what is missing of it, and return its folder.
+    """Write the cohort of `n` people, the first `cines` of them with both cines, or what is missing of it.
 
     Raises:
         CohortMismatchError: the folder holds another cohort.
     """
     folder = Path(out_dir).expanduser()
-    meta = {"n": n, "seed": seed, "version": COHORT_VERSION} | ({"cines": CINE_VERSION} if cines else {})
+    meta = {"n": n, "seed": seed, "version": COHORT_VERSION}
+    if cines:
+        meta |= {"cines": min(cines, n), "cineVersion": CINE_VERSION}
     done = _prepare(folder, meta)
     waiting = [int(shard) for shard in np.flatnonzero(done == 0)]
     report = on_progress or _progress_bar
@@ -126,7 +128,7 @@ def load(out_dir: Path | str) -> Cohort:
     """
     folder = Path(out_dir).expanduser()
     meta = json.loads((folder / "meta.json").read_text())
-    if meta["version"] != COHORT_VERSION or meta.get("cines", CINE_VERSION) != CINE_VERSION:
+    if meta["version"] != COHORT_VERSION or meta.get("cineVersion", CINE_VERSION) != CINE_VERSION:
         raise CohortMismatchError(f"{folder} holds {meta}, this code reads versions {COHORT_VERSION}, {CINE_VERSION}")
     if not np.load(folder / "done.npy").all():
         raise CohortIncompleteError(f"{folder} is not complete: run `cohort generate` again to resume")
@@ -150,7 +152,8 @@ def _prepare(folder: Path, meta: dict[str, int]) -> np.memmap:
         return np.load(folder / "done.npy", mmap_mode="r+")
     folder.mkdir(parents=True, exist_ok=True)
     for name, (dtype, shape) in _arrays(meta).items():
-        open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(n, *shape))
+        rows = meta["cines"] if name in _CINES else n
+        open_memmap(folder / f"{name}.npy", mode="w+", dtype=dtype, shape=(rows, *shape))
     done = open_memmap(folder / "done.npy", mode="w+", dtype=np.uint8, shape=(-(-n // SHARD_PEOPLE),))
     done.flush()
     meta_file.write_text(json.dumps(meta))  # last: a folder with it is laid out
@@ -168,12 +171,14 @@ def _write_shard(folder: Path, meta: dict[str, int], shard: int) -> int:
         rows["conditions"].append(person.conditions())
         rows["person"].append(person.row())
         rows["split"].append(split_of(seed, index))
-        if "cines" in meta:
+        if index < meta.get("cines", 0):
             rows["short_axis"].append(render_short_axis(person, seed).frames)
             rows["four_chamber"].append(render_four_chamber(person, seed).frames)
     for name, values in rows.items():
+        if not values:
+            continue
         array = np.load(folder / f"{name}.npy", mmap_mode="r+")
-        array[people.start : people.stop] = values
+        array[people.start : people.start + len(values)] = values
         array.flush()
     return shard
 

@@ -17,7 +17,7 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     generate.add_argument("out", type=Path)
     generate.add_argument("--n", type=int, default=14_000)
     generate.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    generate.add_argument("--cines", action="store_true", help="draw both cines as well (1.6 MB a person)")
+    generate.add_argument("--cines", type=int, default=0, help="so many of them get both cines (1.6 MB a person)")
     generate.set_defaults(run=_generate)
 
     gallery = commands.add_parser("gallery", help="draw ECG and cines of people of each condition as a PNG sheet")
