@@ -15,11 +15,11 @@ import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { FORMAT_NAMES, readRecording } from '../../streams/formats/index.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
 import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
 
-interface ScreenOptions {
-  readonly format?: string
+interface ScreenOptions extends FileOptions {
   readonly json?: boolean
   readonly all?: boolean
   readonly person: boolean
@@ -33,10 +33,10 @@ const CODE_VERSION = codeVersion()
 const LOCAL_TENANT = 'local'
 
 export function screenCommand(): Command {
-  return new Command('screen')
+  const command = new Command('screen')
     .description('screen ECG files directly, without a stack')
     .argument('<file...>', 'ECG files; of a longer recording, its first acceptable ten seconds')
-    .option('--format <name>', `${FORMAT_NAMES.join(', ')} (default: by content)`)
+  return takeFileOptions(command)
     .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
     .option('--all', 'show all 82 indices')
     .option('--no-person', "leave out the sex and age of a file's header")
@@ -56,7 +56,7 @@ async function screenFiles(files: readonly string[], options: ScreenOptions): Pr
   let isAnyRefused = false
   for (const file of files) {
     try {
-      const recording = await readRecording(file, options.format === undefined ? {} : { format: options.format })
+      const recording = await readRecording(file, readOptions(options))
       const result = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
       isAnyRefused ||= result.status === 'refused'
       documents.push(files.length === 1 ? result : { file, ...result })

@@ -3,16 +3,17 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
-import { Command, InvalidArgumentError, Option } from 'commander'
+import { Command, Option } from 'commander'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
-import { FORMAT_NAMES, readRecording } from '../../streams/formats/index.ts'
+import { readRecording } from '../../streams/formats/index.ts'
 import type { BrokerOptions } from '../../streams/mqtt/connection.ts'
 import { DeviceLink, type StreamReport, streamRecording, type WindowTiming } from '../../streams/mqtt/device.ts'
+import { type FileOptions, positive, readOptions, takeFileOptions } from './file-options.ts'
 import { describeResult, EXIT } from './output.ts'
 
-interface StreamCommandOptions {
+interface StreamCommandOptions extends FileOptions {
   readonly to: string
   readonly speed: number
   readonly loop?: boolean
@@ -23,7 +24,6 @@ interface StreamCommandOptions {
   readonly session?: string
   readonly frameMs: number
   readonly encoding: 'protobuf' | 'json'
-  readonly format?: string
   readonly mqtt: '3.1.1' | '5'
   readonly username?: string
   readonly ca?: string
@@ -32,16 +32,11 @@ interface StreamCommandOptions {
   readonly timeout: number
 }
 
-const positive = (text: string): number => {
-  const value = Number(text)
-  if (value > 0) return value
-  throw new InvalidArgumentError('a number above 0')
-}
-
 export function streamCommand(): Command {
-  return new Command('stream')
+  const command = new Command('stream')
     .description("the reference device: streams a file's ECG over MQTT and prints the results that come back")
     .argument('<file>', 'the ECG file. Sex, age and whatever else its header says of the person stay here')
+  return takeFileOptions(command)
     .requiredOption('--to <url>', 'the broker: mqtt://, mqtts://, ws:// or wss://')
     .option('--speed <n>', 'times real time; `Infinity` is as fast as the broker acknowledges', positive, 1)
     .option('--loop', 'start over at the end, until Ctrl-C')
@@ -52,7 +47,6 @@ export function streamCommand(): Command {
     .option('--session <name>', 'default: a new one')
     .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
     .addOption(new Option('--encoding <name>').choices(['protobuf', 'json']).default('protobuf'))
-    .option('--format <name>', `of the file: ${FORMAT_NAMES.join(', ')} (default: by content)`)
     .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
     .option('--username <name>', 'the password comes from MQTT_PASSWORD')
     .option('--ca <file>', "PEM of the authority that signed the broker's certificate")
@@ -65,7 +59,7 @@ export function streamCommand(): Command {
 }
 
 async function stream(file: string, options: StreamCommandOptions): Promise<number> {
-  const recording = await readRecording(file, options.format === undefined ? {} : { format: options.format })
+  const recording = await readRecording(file, readOptions(options))
   const link = await DeviceLink.open(await brokerOptions(options)).catch((cause: unknown) => {
     throw new CodedError('unavailable', { field: '--to' }, { cause })
   })

@@ -16,6 +16,8 @@ export interface SourceFile {
 export interface ParseOptions {
   readonly rateHz?: number | undefined
   readonly unit?: VoltageUnit | undefined
+  /** Name of the only lead of a file that names none. */
+  readonly lead?: string | undefined
 }
 
 export interface Format {
@@ -36,7 +38,9 @@ export const MAX_FILE_BYTES = 256 * 1024 * 1024
 
 const MICROVOLTS = { mv: 1e3, uv: 1, v: 1e6 } as const
 
-export type VoltageUnit = 'mV' | 'uV' | 'V'
+export const VOLTAGE_UNITS = ['mV', 'uV', 'V'] as const
+
+export type VoltageUnit = (typeof VOLTAGE_UNITS)[number]
 
 /**
  * Microvolts of a voltage unit as sources write it (`mV`, `uV`, `µV`, `V`, any case).
@@ -46,6 +50,17 @@ export function microvolts(unit: string, field: string): number {
   const key = unit.toLowerCase().replace(/^[µμ]/, 'u')
   if (key !== 'mv' && key !== 'uv' && key !== 'v') throw new CodedError('unit-unknown', { field })
   return MICROVOLTS[key]
+}
+
+/** A rate that was divided or multiplied out: so near a whole number, that one is meant. */
+export function wholeRate(rateHz: number): number {
+  const whole = Math.round(rateHz)
+  return Math.abs(rateHz - whole) <= 1e-6 * whole ? whole : rateHz
+}
+
+/** The heart rate that a device states; devices write 0 or 999 for unknown. */
+export function plausibleHeartRate(bpm: number | undefined): number | undefined {
+  return bpm !== undefined && bpm >= 10 && bpm <= 400 ? bpm : undefined
 }
 
 /** How much of a file is looked at to tell its format. */

@@ -6,6 +6,7 @@ import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, extname, join } from 'node:path'
 import type { Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { aecg } from './aecg/index.ts'
 import { contec } from './contec/index.ts'
 import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
@@ -13,6 +14,9 @@ import { edf } from './edf/index.ts'
 import { createFhirFormat } from './fhir/index.ts'
 import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
 import { ishne } from './ishne/index.ts'
+import { json } from './json/index.ts'
+import { muse } from './muse/index.ts'
+import { sierra } from './sierra/index.ts'
 import { wfdb } from './wfdb/index.ts'
 
 export type { ParseOptions, SourceFile } from './format.ts'
@@ -20,8 +24,8 @@ export type { ParseOptions, SourceFile } from './format.ts'
 /** A FHIR resource may hold a file of any format, itself included. */
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
 
-/** Most specific first: nearly any text could be CSV. */
-const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, wfdb, fhir, csv]
+/** Most specific first: any JSON object could be `json`, nearly any text `csv`. */
+const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, aecg, muse, sierra, wfdb, fhir, json, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
@@ -92,10 +96,16 @@ async function readMainBeside(path: string, file: SourceFile, name: string | und
 /** Asked for by name, a format says itself what is wrong with a file that it does not recognise. */
 function assumeMain(file: SourceFile | undefined, name: string | undefined): Found {
   const [format] = candidates(name)
-  if (file === undefined || format === undefined || name === undefined)
+  if (file === undefined || format === undefined || name === undefined) {
+    if (file !== undefined && HDF5.every((byte, i) => file.bytes[i] === byte))
+      throw new CodedError('format-unsupported', { field: 'file', format: 'hdf5' })
     throw new CodedError('format-unknown', { field: 'file' })
+  }
   return { format, main: file }
 }
+
+/** Known, and not read: what an HDF5 file means, each data set decides for itself. */
+const HDF5 = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
 function candidates(name: string | undefined): readonly Format[] {
   if (name === undefined) return FORMATS

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Person } from '../../shared/domain/recording.ts'
+import { yearsBetween } from './time.ts'
 
 /** What is outside is a code or a slip (PTB-XL writes 300 for an age over 89, many devices 0 for unknown) and counts as unknown. */
 const RANGES = { ageYears: [0, 120], heightCm: [30, 250], weightKg: [1, 400] } as const
@@ -17,3 +18,27 @@ export function plausiblePerson({ sex, ...measures }: Person): Person | undefine
   }
   return Object.keys(person).length === 0 ? undefined : person
 }
+
+/** The sex that a word or letter says, in any case. */
+export function sexOfText(text: string | undefined): Person['sex'] {
+  const word = text?.trim().toLowerCase()
+  if (word === 'm' || word === 'male') return 'male'
+  return word === 'f' || word === 'female' ? 'female' : undefined
+}
+
+const YEARS: Readonly<Record<string, number>> = { y: 1, m: 1 / 12, w: 7 / 365.25, d: 1 / 365.25, h: 1 / (24 * 365.25) }
+
+/** Years of an age in a unit (`YEARS`, `mo`, `days`, …, by its first letter; years when there is none). */
+export function ageInYears(value: number | undefined, unit: string | undefined): number | undefined {
+  const years = YEARS[(unit?.trim() || 'y')[0]!.toLowerCase()]
+  return value === undefined || years === undefined ? undefined : Math.round(value * years * 100) / 100
+}
+
+/** Whole years at `start`, both of `utcTime`: finer, the age and the start would tell the day of birth. */
+export function ageAt(birth: string | undefined, start: string | undefined): number | undefined {
+  return birth === undefined || start === undefined ? undefined : yearsBetween(birth, start)
+}
+
+export const inchesToCm = (inches: number | undefined) => (inches === undefined ? undefined : inches * 2.54)
+
+export const poundsToKg = (pounds: number | undefined) => (pounds === undefined ? undefined : pounds * 0.45359237)

@@ -45,3 +45,34 @@ const MONTHS = ['jan', 'feb', 'mar', 'apr', 'may', 'jun', 'jul', 'aug', 'sep', '
 
 /** The month of an English abbreviation, from 1; 0 for none. */
 export const monthByName = (name: string): number => MONTHS.indexOf(name.toLowerCase()) + 1
+
+// `2002-11-22`, `20021122`; behind it `T` or blanks, `09:10:00.5`, `091000.5`, `0910`; behind that `Z`, `+01:00`, `-0500`.
+const DATE_TIME =
+  /^(?<year>\d{4})(?<dash>-?)(?<month>\d{2})\k<dash>(?<day>\d{2})(?:[T\s]*(?<hour>\d{2}):?(?<minute>\d{2})(?::?(?<second>\d{2})(?:[.,](?<fraction>\d+))?)?)?\s*(?<zone>Z|[+-]\d{2}:?\d{2})?$/i
+
+/** `utcTime` of a date and time in ISO 8601 or HL7 (TS) notation; undefined for a date alone: a start is known or it is not. */
+export function startOfText(text: string | undefined): string | undefined {
+  const { hour, minute, second, fraction, zone, ...date } = DATE_TIME.exec(text?.trim() ?? '')?.groups ?? {}
+  if (hour === undefined) return undefined
+  const clock = { hour: Number(hour), minute: Number(minute), second: Number(second ?? 0) }
+  const millisecond = Math.floor(Number(`0.${fraction ?? 0}`) * 1000)
+  return utcTime({ ...dateOf(date), ...clock, millisecond }, zone === undefined ? 0 : zoneMinutes(zone))
+}
+
+/** `utcTime` of the date that such a text begins with. */
+export function dateOfText(text: string | undefined): string | undefined {
+  const { year, month, day } = DATE_TIME.exec(text?.trim() ?? '')?.groups ?? {}
+  return utcTime(dateOf({ year, month, day }))
+}
+
+const dateOf = ({ year, month, day }: Readonly<Record<string, string | undefined>>) => ({
+  year: Number(year),
+  month: Number(month),
+  day: Number(day),
+})
+
+function zoneMinutes(zone: string): number {
+  if (zone.toUpperCase() === 'Z') return 0
+  const minutes = Number(zone.slice(1, 3)) * 60 + Number(zone.slice(-2))
+  return zone.startsWith('-') ? -minutes : minutes
+}

@@ -4,12 +4,13 @@
  */
 import { readFileSync } from 'node:fs'
 import protobuf from 'protobufjs'
-import { FRAME_RANGE_S, type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import { FRAME_RANGE_S, type Frame, type FrameLead } from '../../shared/domain/frame.ts'
 import { LEADS, leadByName } from '../../shared/domain/leads.ts'
 import { RATE_RANGE_HZ } from '../../shared/domain/recording.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
+import { samplesOfWire } from '../../shared/waveform/wire-samples.ts'
 
 /** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core stops at 128 KB. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024
@@ -172,33 +173,10 @@ function checkHeartRate({ heartRateBpm }: Wire): { heartRateBpm?: number } {
   return { heartRateBpm: bpm }
 }
 
-/** Samples from bytes (protobuf), base64 or an array of numbers and nulls (JSON). */
 function checkSamples(wire: unknown, leads: number): Int16Array {
-  const samples = Array.isArray(wire) ? samplesFromNumbers(wire) : samplesFromBytes(wire)
+  const samples = samplesOfWire(wire)
   if (samples.length === 0) throw new CodedError('payload-empty', { field: 'samples' })
   if (samples.length % leads !== 0) throw new CodedError('samples-uneven', { field: 'samples', leads })
-  return samples
-}
-
-function samplesFromBytes(wire: unknown): Int16Array {
-  let bytes: Uint8Array
-  if (wire instanceof Uint8Array) bytes = wire
-  else if (typeof wire === 'string' && BASE64.test(wire)) bytes = Buffer.from(wire, 'base64')
-  else throw new CodedError('sample-invalid', { field: 'samples' })
-  if (bytes.length % 2 !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
-  // A copy: aligned for int16 (all of Node's platforms are little-endian), and free of the network buffer.
-  return new Int16Array(Uint8Array.from(bytes).buffer)
-}
-
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
-
-function samplesFromNumbers(wire: readonly unknown[]): Int16Array {
-  const samples = new Int16Array(wire.length)
-  for (const [index, value] of wire.entries()) {
-    if (value === null) samples[index] = MISSING_FRAME_SAMPLE
-    else if (Number.isInteger(value) && Math.abs(Number(value)) <= 0x7fff) samples[index] = Number(value)
-    else throw new CodedError('sample-invalid', { field: `samples[${index}]` })
-  }
   return samples
 }
 

@@ -4,20 +4,21 @@
  *
  * Before the header row may stand lines `rate: 500` (Hz), `unit: mV` and `gain: 2048` (digits a millivolt), with or without `#`.
  * A unit may also stand behind a lead's name: `II (mV)`, `V1_uV`. The rate may come from a column `time` (seconds) or `time (ms)`.
- * Neither unit nor rate is ever guessed.
+ * Neither unit nor rate is ever guessed. The CSV of Movesense sensors, which names no lead, is read as well: see `movesense.ts`.
  * @module
  */
-import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
+import { findLead, type LeadName, leadByName } from '../../../shared/domain/leads.ts'
 import {
   checkRecording,
   MAX_DURATION_S,
-  MISSING_SAMPLE,
   RATE_RANGE_HZ,
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { decodeText, type Format, microvolts, type ParseOptions, sniffText } from '../format.ts'
+import { decodeText, type Format, microvolts, type ParseOptions, type SourceFile, sniffText } from '../format.ts'
+import { quantise, toLead } from '../quantise.ts'
+import { isMovesense, movesenseUnit, rateOfPackets } from './movesense.ts'
 import { type CsvTable, readPreamble, readTable, splitHeader, splitRow } from './table.ts'
 import { rateOfTimes, timeUnitSeconds } from './time.ts'
 
@@ -27,7 +28,7 @@ export const csv: Format = {
     const text = sniffText(bytes)
     return text !== undefined && looksLikeCsv(text)
   },
-  parse: (main, _others, options) => parse(main.bytes, options),
+  parse: (main, _others, options) => parse(main, options),
 }
 
 /** A header row with a lead in it, or one of words above a row of numbers. */
@@ -48,8 +49,9 @@ const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
  * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),
  *   `sample-invalid` (line, column), `payload-malformed` (a row of another length), and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ParseOptions = {}): Recording {
+export function parse({ name, bytes }: SourceFile, options: ParseOptions = {}): Recording {
   const table = readTable(decodeText(bytes), MAX_ROWS)
+  if (isMovesense(table.header)) return readMovesense(table, name, options)
   const columns = leadColumns(table)
   const rateHz = statedRate(table) ?? rateOfTimeColumn(table) ?? options.rateHz
   if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'rate' })
@@ -97,6 +99,17 @@ function rateOfTimeColumn(table: CsvTable): number | undefined {
   return undefined
 }
 
+/** One channel without a lead's name. What lead it is, only the caller can know. */
+function readMovesense(table: CsvTable, fileName: string, { lead, unit, rateHz }: ParseOptions): Recording {
+  if (lead === undefined) throw new CodedError('lead-unknown', { field: 'header' })
+  const column = { name: leadByName(lead), index: 1, unit: movesenseUnit(fileName) ?? unit }
+  return checkRecording({
+    format: 'csv',
+    rateHz: rateHz ?? rateOfPackets(numbers(table, 0), table.firstLine),
+    leads: [readLead(table, column, {})],
+  })
+}
+
 function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): RecordedLead {
   const values = numbers(table, column.index)
   const unit = column.unit ?? table.facts.get('unit') ?? options.unit
@@ -104,41 +117,16 @@ function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): R
   if (column.unit === undefined && digitsPerMv !== undefined) {
     const gainUv = 1000 / Number.parseFloat(digitsPerMv)
     if (!(gainUv > 0 && gainUv < Number.POSITIVE_INFINITY)) throw new CodedError('gain-invalid', { field: 'gain' })
-    return { name: column.name, gainUv, samples: quantise(values, 1, table.firstLine, column) }
+    return { name: column.name, gainUv, samples: quantise(values, 1, invalidSample(table, column)) }
   }
   if (unit === undefined) throw new CodedError('unit-unknown', { field: 'unit', column: column.index + 1 })
-  const unitUv = microvolts(unit, 'unit')
-  const gainUv = finestStep(values, unitUv)
-  return { name: column.name, gainUv, samples: quantise(values, unitUv / gainUv, table.firstLine, column) }
+  return toLead(column.name, values, microvolts(unit, 'unit'), invalidSample(table, column))
 }
 
-/** Steps that a lead may be stored in, µV: the coarsest that loses nothing, else the finest that fits 32 bits. */
-const STEPS_UV = [1, 0.1, 0.01, 0.001]
-
-function finestStep(values: Float64Array, unitUv: number): number {
-  let fitting = STEPS_UV[0]!
-  for (const step of STEPS_UV) {
-    const factor = unitUv / step
-    if (values.some((value) => Math.abs(value * factor) >= -MISSING_SAMPLE)) break
-    fitting = step
-    if (values.every((value) => Number.isNaN(value) || isWhole(value * factor))) break
-  }
-  return fitting
-}
-
-/** Whole but for the rounding of decimal fractions. */
-const isWhole = (value: number) => Math.abs(value - Math.round(value)) <= 1e-9 * Math.max(1, Math.abs(value))
-
-function quantise(values: Float64Array, factor: number, firstLine: number, column: LeadColumn): Int32Array {
-  const samples = new Int32Array(values.length)
-  for (let i = 0; i < values.length; i++) {
-    const step = Math.round(values[i]! * factor)
-    if (Math.abs(step) >= -MISSING_SAMPLE)
-      throw new CodedError('sample-invalid', { line: firstLine + i, column: column.index + 1 })
-    samples[i] = Number.isNaN(step) ? MISSING_SAMPLE : step
-  }
-  return samples
-}
+const invalidSample =
+  ({ firstLine }: CsvTable, { index }: Pick<LeadColumn, 'index'>) =>
+  (row: number) =>
+    new CodedError('sample-invalid', { line: firstLine + row, column: index + 1 })
 
 // What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
 const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i

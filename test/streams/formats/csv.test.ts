@@ -179,3 +179,42 @@ describe.skipIf(!hasData)(`a real CSV file${NO_DATA}`, () => {
     })
   })
 })
+
+describe('a CSV file of a Movesense sensor', () => {
+  /** Packets of four samples every 20 ms, stamped a millisecond apart. */
+  const movesense = (packets: readonly number[], name = 'MeasECGmV.csv', options: ReadOptions = { lead: 'I' }) => {
+    const rows = packets.flatMap((packet) => [0, 1, 2, 3].map((i) => `${packet * 20 + i},0.00${i}`))
+    return parseRecording([{ name, bytes: Buffer.from(`Timestamp,Value\n${rows.join('\n')}\n`) }], options)
+  }
+
+  test('has its rate from the packets, its unit from its name and its lead from the caller', () => {
+    expect(movesense([5, 6, 7])).toEqual({
+      format: 'csv',
+      rateHz: 200,
+      leads: [{ name: 'I', gainUv: 1, samples: Int32Array.of(0, 1, 2, 3, 0, 1, 2, 3, 0, 1, 2, 3) }],
+    })
+  })
+
+  test('has no lead and no unit of its own', () => {
+    expect(codedError(() => movesense([5, 6], 'MeasECGmV.csv', {})).code).toBe('lead-unknown')
+    expect(codedError(() => movesense([5, 6], 'MeasECG.csv')).code).toBe('unit-unknown')
+    expect(movesense([5, 6], 'MeasECG.csv', { lead: 'V1', unit: 'uV' }).leads[0]).toMatchObject({
+      name: 'V1',
+      gainUv: 0.001,
+    })
+  })
+
+  test('that lost a packet is refused', () => {
+    expect(codedError(() => movesense([0, 1, 2, 5, 6, 7])).detail).toMatchObject({ field: 'time' })
+  })
+
+  test.each([
+    ['packets of different length', '0,1\n1,1\n20,1\n21,1\n22,1\n40,1', 'field-invalid'],
+    ['one sample', '0,1', 'field-invalid'],
+    ['times that stand still', '5,1\n5,1\n5,1', 'field-invalid'],
+  ])('with %s is refused', (_, rows, code) => {
+    const bytes = Buffer.from(`Timestamp,Value\n${rows}\n`)
+
+    expect(codedError(() => parseRecording([{ name: 'x', bytes }], { lead: 'I', unit: 'mV' })).code).toBe(code)
+  })
+})

@@ -1,0 +1,39 @@
+/**
+ * What a command may be told of an ECG file that the file does not say.
+ * @module
+ */
+import { type Command, InvalidArgumentError, Option } from 'commander'
+import { LEADS } from '../../shared/domain/leads.ts'
+import { VOLTAGE_UNITS, type VoltageUnit } from '../../streams/formats/format.ts'
+import { FORMAT_NAMES, type ReadOptions } from '../../streams/formats/index.ts'
+
+export interface FileOptions {
+  readonly format?: string
+  readonly rate?: number
+  readonly unit?: VoltageUnit
+  readonly lead?: string
+}
+
+/** Adds the options to a command. */
+export function takeFileOptions(command: Command): Command {
+  return command
+    .option('--format <name>', `of the file: ${FORMAT_NAMES.join(', ')} (default: by content)`)
+    .option('--rate <hz>', 'sampling rate of a file that states none', positive)
+    .addOption(new Option('--unit <unit>', 'of a file that states none').choices(VOLTAGE_UNITS))
+    .addOption(
+      new Option('--lead <name>', 'which lead to take the only one for, where the file names none').choices(LEADS),
+    )
+}
+
+export const readOptions = ({ format, rate, unit, lead }: FileOptions): ReadOptions => ({
+  format,
+  rateHz: rate,
+  unit,
+  lead,
+})
+
+export function positive(text: string): number {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new InvalidArgumentError('a number above 0')
+}

@@ -1,0 +1,33 @@
+/**
+ * Samples as they travel in messages and JSON files: int16 as bytes (protobuf), base64, or an array of numbers and nulls.
+ * @module
+ */
+import { MISSING_FRAME_SAMPLE } from '../domain/frame.ts'
+import { CodedError } from '../errors.ts'
+
+/** @throws CodedError `sample-invalid`, `samples-uneven` (half a sample) */
+export function samplesOfWire(wire: unknown): Int16Array {
+  return Array.isArray(wire) ? samplesFromNumbers(wire) : samplesFromBytes(wire)
+}
+
+function samplesFromBytes(wire: unknown): Int16Array {
+  let bytes: Uint8Array
+  if (wire instanceof Uint8Array) bytes = wire
+  else if (typeof wire === 'string' && BASE64.test(wire)) bytes = Buffer.from(wire, 'base64')
+  else throw new CodedError('sample-invalid', { field: 'samples' })
+  if (bytes.length % 2 !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
+  // A copy: aligned for int16 (all of Node's platforms are little-endian), and free of the network buffer.
+  return new Int16Array(Uint8Array.from(bytes).buffer)
+}
+
+const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
+
+function samplesFromNumbers(wire: readonly unknown[]): Int16Array {
+  const samples = new Int16Array(wire.length)
+  for (const [index, value] of wire.entries()) {
+    if (value === null) samples[index] = MISSING_FRAME_SAMPLE
+    else if (Number.isInteger(value) && Math.abs(Number(value)) <= 0x7fff) samples[index] = Number(value)
+    else throw new CodedError('sample-invalid', { field: `samples[${index}]` })
+  }
+  return samples
+}

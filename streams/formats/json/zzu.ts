@@ -1,0 +1,48 @@
+/**
+ * The JSON edition of ZZU pECG (children's ECGs of Zhengzhou University's first hospital): leads by name, voltages as decimal fractions in the millivolts of
+ * the WFDB records that it was made from.
+ * @module
+ */
+import * as z from 'zod'
+import { findLead } from '../../../shared/domain/leads.ts'
+import { checkRecording, type Recording } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { microvolts, type ParseOptions } from '../format.ts'
+import { ageInYears, plausiblePerson, sexOfText } from '../person.ts'
+import { toLead } from '../quantise.ts'
+import { startOfText } from '../time.ts'
+
+const DATASET = 'ZZU pECG'
+
+const ZzuFile = z.object({
+  signal: z.object({ leads: z.record(z.string(), z.array(z.number())), sampleRate: z.number() }),
+  patient: z.object({ age: z.string(), sex: z.string(), testDateTime: z.string() }).partial().optional(),
+  source: z.object({ dataset: z.string() }).partial().optional(),
+})
+
+/** @throws CodedError `field-invalid`, `lead-unknown`, `unit-unknown` (another data set), and those of `checkRecording` */
+export function parseZzu(document: object, options: ParseOptions): Recording {
+  const { data, error } = ZzuFile.safeParse(document)
+  if (data === undefined) throw new CodedError('field-invalid', { field: error.issues[0]!.path.slice(0, 2).join('.') })
+  const { signal, patient, source } = data
+  const unit = source?.dataset === DATASET ? 'mV' : options.unit
+  if (unit === undefined) throw new CodedError('unit-unknown', { field: 'signal' })
+  const leads = Object.entries(signal.leads).flatMap(([label, values]) => {
+    const name = findLead(label)
+    if (name === undefined) return []
+    const invalid = (index: number) => new CodedError('sample-invalid', { field: `signal.leads.${name}[${index}]` })
+    return [toLead(name, Float64Array.from(values), microvolts(unit, 'signal'), invalid)]
+  })
+  if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'signal.leads' })
+  const [, age, ageUnit] = /^\s*(\d+(?:\.\d+)?)\s*([a-z]*)/i.exec(patient?.age ?? '') ?? []
+  return checkRecording({
+    format: 'json',
+    rateHz: signal.sampleRate,
+    leads,
+    startedAt: startOfText(patient?.testDateTime),
+    person: plausiblePerson({
+      sex: sexOfText(patient?.sex),
+      ageYears: ageInYears(age === undefined ? undefined : Number(age), ageUnit),
+    }),
+  })
+}

@@ -1,0 +1,34 @@
+/**
+ * The limb leads of a source that stores only I and II and leaves the others to be calculated, without loss.
+ * @module
+ */
+import { LEADS, type LeadName } from '../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type RecordedLead } from '../../shared/domain/recording.ts'
+
+/** A lead in steps of its own: a·I + b·II, a step being `share` of theirs (Einthoven 1912, Goldberger 1942). */
+const DERIVED: readonly { name: LeadName; a: number; b: number; share: number }[] = [
+  { name: 'III', a: -1, b: 1, share: 1 },
+  { name: 'aVR', a: -1, b: -1, share: 0.5 },
+  { name: 'aVL', a: 2, b: -1, share: 0.5 },
+  { name: 'aVF', a: -1, b: 2, share: 0.5 },
+]
+
+/**
+ * The leads in their standard order, with the limb leads that are missing. As they are where I or II is missing, or differs from the other in
+ * gain or length.
+ */
+export function withLimbLeads(leads: readonly RecordedLead[]): RecordedLead[] {
+  const [one, two] = [leads.find(({ name }) => name === 'I'), leads.find(({ name }) => name === 'II')]
+  const isPair =
+    one !== undefined && two !== undefined && one.gainUv === two.gainUv && one.samples.length === two.samples.length
+  const missing = isPair ? DERIVED.filter(({ name }) => leads.every((lead) => lead.name !== name)) : []
+  const derived = missing.map(({ name, a, b, share }) => ({
+    name,
+    gainUv: one!.gainUv * share,
+    samples: one!.samples.map((value, i) => {
+      const other = two!.samples[i]!
+      return value === MISSING_SAMPLE || other === MISSING_SAMPLE ? MISSING_SAMPLE : a * value + b * other
+    }),
+  }))
+  return [...leads, ...derived].sort((a, b) => LEADS.indexOf(a.name) - LEADS.indexOf(b.name))
+}

@@ -1,0 +1,178 @@
+/**
+ * Philips' XML (`restingecgdata`; SierraECG 1.03, PhilipsECG 1.04 to 1.04.02): PageWriter, HeartStart, TraceMaster. The rhythm of all leads in one
+ * element, compressed by XLI or plain. Recordings of 11 s are common; their last second is a calibration pulse.
+ * @module
+ */
+import { findLead, LEADS, LIMB_LEADS } from '../../../shared/domain/leads.ts'
+import {
+  checkRecording,
+  MAX_DURATION_S,
+  type Person,
+  type RecordedLead,
+  type Recording,
+} from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { type Format, plausibleHeartRate } from '../format.ts'
+import { ageAt, inchesToCm, plausiblePerson, poundsToKg, sexOfText } from '../person.ts'
+import { dateOfText, startOfText } from '../time.ts'
+import {
+  at,
+  base64Bytes,
+  decimal,
+  descendant,
+  numberAt,
+  parseXml,
+  sniffXmlRoot,
+  textAt,
+  type XmlElement,
+} from '../xml.ts'
+import { decodeXli, restoreLimbLeads } from './xli.ts'
+
+export const sierra: Format = {
+  name: 'sierra',
+  detects: (bytes) => sniffXmlRoot(bytes) === 'restingecgdata',
+  parse: (main) => parse(main.bytes),
+}
+
+/**
+ * @throws CodedError `format-unsupported` (version, compression, encoding, sample type), `payload-empty`, `payload-malformed`, `field-invalid`,
+ *   `gain-invalid`, `lead-unknown`, and those of `parseXml` and `checkRecording`
+ */
+export function parse(bytes: Uint8Array): Recording {
+  const root = parseXml(bytes)
+  if (root.name !== 'restingecgdata') throw new CodedError('payload-malformed', { field: 'restingecgdata' })
+  if (!/^1\.0[34](?:\.\d+)?$/.test(textAt(root, 'documentinfo', 'documentversion') ?? '')) {
+    throw new CodedError('format-unsupported', { field: 'documentversion' })
+  }
+  const waveforms = descendant(root, 'parsedwaveforms')
+  if (waveforms === undefined) throw new CodedError('payload-empty', { field: 'parsedwaveforms' })
+  const signal = readSignal(root, waveforms)
+  return checkRecording({
+    format: 'sierra',
+    rateHz: signal.rateHz,
+    leads: readLeads(waveforms, signal),
+    startedAt: startOfText(`${acquired(root, 'date')}T${acquired(root, 'time')}`),
+    heartRateBpm: plausibleHeartRate(
+      numberAt(root, 'internalmeasurements', 'crossleadmeasurements', 'meanventrate') ??
+        numberAt(root, 'measurements', 'globalmeasurements', 'meanventrate'),
+    ),
+    person: readPerson(root),
+  })
+}
+
+interface Signal {
+  readonly rateHz: number
+  readonly gainUv: number
+  /** Samples a lead. */
+  readonly count: number
+  /** As they are stored, one behind the other. */
+  readonly labels: readonly string[]
+}
+
+/** 1.04 says it beside the samples, 1.03 elsewhere. */
+function readSignal(root: XmlElement, waveforms: XmlElement): Signal {
+  const characteristics = at(root, 'dataacquisition', 'signalcharacteristics')
+  const stated = (attribute: string, ...elements: readonly string[]) =>
+    waveforms.attributes.get(attribute) ??
+    elements.map((name) => textAt(characteristics, name)).find((text) => text !== undefined)
+
+  const isSigned = (stated('signalsigned', 'signalsigned') ?? 'true').toLowerCase() === 'true'
+  const bits = decimal(stated('bitspersample', 'bitspersample')) ?? 16
+  const offset = decimal(stated('signaloffset', 'signaloffset')) ?? 0
+  if (!isSigned || bits !== 16 || offset !== 0) {
+    throw new CodedError('format-unsupported', { field: 'signalcharacteristics' })
+  }
+  const rateHz = decimal(stated('samplespersecond', 'samplingrate'))
+  if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'samplingrate' })
+  const gainUv = decimal(stated('resolution', 'resolution', 'signalresolution'))
+  if (gainUv === undefined) throw new CodedError('gain-invalid', { field: 'resolution' })
+  const durationMs = decimal(waveforms.attributes.get('durationperchannel'))
+  if (durationMs === undefined || !(durationMs > 0)) {
+    throw new CodedError('field-invalid', { field: 'durationperchannel' })
+  }
+  if (durationMs > MAX_DURATION_S * 1000) {
+    throw new CodedError('payload-too-large', { field: 'durationperchannel', maxSeconds: MAX_DURATION_S })
+  }
+  const labels = waveforms.attributes.get('leadlabels')?.trim().split(/\s+/) ?? labelsOf(characteristics)
+  return { rateHz, gainUv, count: Math.floor((durationMs * rateHz) / 1000), labels }
+}
+
+/** Sets of electrodes whose channels are the standard twelve in the standard order. */
+const STANDARD_SETS = ['STD-12', '10-WIRE']
+
+function labelsOf(characteristics: XmlElement | undefined): readonly string[] {
+  if (!STANDARD_SETS.includes(textAt(characteristics, 'acquisitiontype') ?? '')) {
+    throw new CodedError('lead-unknown', { field: 'acquisitiontype' })
+  }
+  return LEADS.slice(0, numberAt(characteristics, 'numberchannelsallocated') ?? LEADS.length)
+}
+
+/** More than any recorder has. */
+const MAX_CHANNELS = 32
+
+function readLeads(waveforms: XmlElement, signal: Signal): RecordedLead[] {
+  const { labels, count, gainUv } = signal
+  if (labels.length > MAX_CHANNELS) throw new CodedError('payload-too-large', { field: 'leadlabels' })
+  const channels = readChannels(waveforms, labels, count)
+  const leads = labels.flatMap((label, index) => {
+    const name = findLead(label)
+    return name === undefined ? [] : [{ name, gainUv, samples: channels[index]! }]
+  })
+  if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'leadlabels' })
+  return leads
+}
+
+function readChannels({ attributes, text }: XmlElement, labels: readonly string[], count: number): Int32Array[] {
+  const isPlain = attributes.get('compressflag')?.toLowerCase() === 'false'
+  const method = isPlain ? undefined : (attributes.get('compression') ?? attributes.get('compressmethod'))
+  const encoding = attributes.get('dataencoding')?.toLowerCase()
+  if (method?.toLowerCase() === 'xli') {
+    if (encoding !== 'base64') throw new CodedError('format-unsupported', { field: 'dataencoding' })
+    // Only of this order is it known which leads hold differences.
+    if (LIMB_LEADS.some((name, index) => findLead(labels[index] ?? '') !== name)) {
+      throw new CodedError('format-unsupported', { field: 'leadlabels' })
+    }
+    const channels = decodeXli(base64Bytes(text, 'parsedwaveforms'), labels.length, count)
+    restoreLimbLeads(channels)
+    return channels
+  }
+  if (method !== undefined && method.toLowerCase() !== 'uncompressed') {
+    throw new CodedError('format-unsupported', { field: 'compression' })
+  }
+  return splitChannels(readPlain(text, encoding), labels.length, count)
+}
+
+function readPlain(text: string, encoding: string | undefined): Int16Array {
+  if (encoding === 'base64') {
+    const bytes = base64Bytes(text, 'parsedwaveforms')
+    // A copy is aligned; all of Node's platforms are little-endian, as the file is.
+    return new Int16Array(Uint8Array.from(bytes.subarray(0, bytes.length & ~1)).buffer)
+  }
+  if (encoding !== 'plain') throw new CodedError('format-unsupported', { field: 'dataencoding' })
+  const numbers = text.trim().split(/[\s,]+/)
+  const wrong = numbers.findIndex((number) => !/^-?\d{1,5}$/.test(number))
+  if (wrong >= 0) throw new CodedError('sample-invalid', { field: `parsedwaveforms[${wrong}]` })
+  return Int16Array.from(numbers, Number)
+}
+
+/** Plain samples stand lead behind lead, each as it is: only XLI stores differences. */
+function splitChannels(samples: Int16Array, leads: number, count: number): Int32Array[] {
+  if (samples.length < leads * count) {
+    throw new CodedError('payload-malformed', { field: 'parsedwaveforms', expectedSamples: leads * count })
+  }
+  return Array.from({ length: leads }, (_, lead) => new Int32Array(samples.subarray(lead * count, (lead + 1) * count)))
+}
+
+const acquired = (root: XmlElement, attribute: string) => at(root, 'dataacquisition')?.attributes.get(attribute) ?? ''
+
+function readPerson(root: XmlElement): Person | undefined {
+  const person = at(root, 'patient', 'generalpatientdata')
+  // `defaultage` is what the device assumed where nobody told it.
+  const birth = dateOfText(textAt(person, 'age', 'dateofbirth'))
+  return plausiblePerson({
+    sex: sexOfText(textAt(person, 'sex')),
+    ageYears: numberAt(person, 'age', 'years') ?? ageAt(birth, dateOfText(acquired(root, 'date'))),
+    heightCm: numberAt(person, 'height', 'cm') ?? inchesToCm(numberAt(person, 'height', 'inch')),
+    weightKg: numberAt(person, 'weight', 'kg') ?? poundsToKg(numberAt(person, 'weight', 'lb')),
+  })
+}

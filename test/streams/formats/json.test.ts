@@ -1,0 +1,165 @@
+import { describe, expect, test } from 'vitest'
+import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { parseRecording, type ReadOptions } from '../../../streams/formats/index.ts'
+import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { codedError } from '../../helpers/errors.ts'
+
+const parse = (document: unknown, options?: ReadOptions) =>
+  parseRecording([{ name: 'ecg', bytes: Buffer.from(JSON.stringify(document)) }], options)
+
+const problem = (document: unknown, options?: ReadOptions) => {
+  const { code, detail } = codedError(() => parse(document, options))
+  return [code, detail.field]
+}
+
+const window = {
+  rateHz: 500,
+  leads: [
+    { name: 'II', gainUv: 2.5 },
+    { name: 'lead v1', gainUv: 1 },
+  ],
+  samples: [1, -2, null, 4, 5, 6],
+}
+
+describe('JSON of our own shape', () => {
+  test('has its leads one after another, found by name', () => {
+    expect(parse(window)).toEqual({
+      format: 'json',
+      rateHz: 500,
+      leads: [
+        { name: 'II', gainUv: 2.5, samples: Int32Array.of(1, -2, MISSING_SAMPLE) },
+        { name: 'V1', gainUv: 1, samples: Int32Array.of(4, 5, 6) },
+      ],
+    })
+  })
+
+  test('tells start, heart rate and person', () => {
+    const person = { sex: 'F', ageYears: 71, heightCm: 170, weightKg: 60 }
+    const recording = parse({
+      ...window,
+      sessionStartedAtMs: 1_700_000_000_000,
+      firstSample: 250,
+      heartRateBpm: 64,
+      person,
+    })
+
+    expect(recording).toMatchObject({
+      startedAt: '2023-11-14T22:13:20.500Z',
+      heartRateBpm: 64,
+      person: { sex: 'female', ageYears: 71, heightCm: 170, weightKg: 60 },
+    })
+  })
+
+  test('is what a device sends as JSON', () => {
+    const samples = Int16Array.of(1, -2, -0x8000, 4, 5, 6)
+    const frame = {
+      ...window,
+      leads: [
+        { name: 'II', gainUv: 2.5 },
+        { name: 'V1', gainUv: 1 },
+      ] as const,
+      samples,
+    }
+    const bytes = encodeFrame({ session: 's', sequence: 0, firstSample: 0, sessionStartedAtMs: 1, ...frame }, 'json')
+
+    expect(parseRecording([{ name: 'x', bytes }]).leads).toEqual(parse(window).leads)
+  })
+
+  test.each([
+    ['no rate', { ...window, rateHz: undefined }, 'field-invalid', 'rateHz'],
+    ['a rate out of range', { ...window, rateHz: 50 }, 'rate-unsupported', 'rateHz'],
+    ['no leads', { ...window, leads: [] }, 'field-invalid', 'leads'],
+    ['a lead that is none', { ...window, leads: [{ name: 'V7', gainUv: 1 }] }, 'lead-unknown', 'leads.0.name'],
+    ['a gain of nothing', { ...window, leads: [{ name: 'II', gainUv: 0 }] }, 'gain-invalid', 'leads[0].gainUv'],
+    ['leads that differ in length', { ...window, samples: [1, 2, 3] }, 'samples-uneven', 'samples'],
+    ['no samples', { ...window, samples: undefined }, 'field-invalid', 'samples'],
+    ['a word for samples', { ...window, samples: '?' }, 'sample-invalid', 'samples'],
+    ['half a sample', { ...window, samples: 'AQID' }, 'samples-uneven', 'samples'],
+    ['an empty list of samples', { ...window, samples: [] }, 'payload-empty', 'leads[0].samples'],
+    ['a sample that is none', { ...window, samples: [1, 2.5] }, 'sample-invalid', 'samples[1]'],
+    ['a start beyond all dates', { ...window, sessionStartedAtMs: 1e17 }, 'field-invalid', 'sessionStartedAtMs'],
+    [
+      'a first sample beyond all dates',
+      { ...window, sessionStartedAtMs: 0, firstSample: Number.MAX_SAFE_INTEGER },
+      'clock-invalid',
+      'firstSample',
+    ],
+    ['a resource instead', { resourceType: 'Patient' }, 'field-invalid', 'rateHz'],
+  ])('with %s is refused', (_, document, code, field) => {
+    expect(problem(document, { format: 'json' })).toEqual([code, field])
+  })
+
+  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(1_000_000)}`])('that is cut off is refused', (text) => {
+    const { code } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
+
+    expect(code).toBe('payload-malformed')
+  })
+
+  test('that is a list is none', () => {
+    expect(problem([window])).toEqual(['format-unknown', 'file'])
+  })
+})
+
+const zzu = {
+  signal: { leads: { I: [0.001, -0.0025], AVR: [0.1, 0.2], ECG9: [1, 2] }, sampleRate: 500 },
+  patient: { name: 'PATIENT, P1', mrn: 'P1', age: '14.9 yr', sex: 'F', testDateTime: '2021-08-25 17:48:02' },
+  source: { dataset: 'ZZU pECG' },
+}
+
+describe('JSON of ZZU pECG', () => {
+  test('is in millivolts and tells the person, never who it is', () => {
+    const recording = parse(zzu)
+
+    expect(recording).toEqual({
+      format: 'json',
+      rateHz: 500,
+      leads: [
+        { name: 'I', gainUv: 0.1, samples: Int32Array.of(10, -25) },
+        { name: 'aVR', gainUv: 1, samples: Int32Array.of(100, 200) },
+      ],
+      startedAt: '2021-08-25T17:48:02.000Z',
+      person: { sex: 'female', ageYears: 14.9 },
+    })
+  })
+
+  test.each([
+    ['5 mo', 0.42],
+    ['12 days', 0.03],
+    ['3 wk', 0.06],
+    ['unknown', undefined],
+  ])('has the age %s in years', (age, years) => {
+    expect(parse({ ...zzu, patient: { age } }).person?.ageYears).toBe(years)
+  })
+
+  test('of another data set has the unit that the caller knows', () => {
+    const other = { signal: zzu.signal }
+
+    expect(problem(other)).toEqual(['unit-unknown', 'signal'])
+    expect(parse(other, { unit: 'uV' }).leads[1]).toEqual({ name: 'aVR', gainUv: 0.1, samples: Int32Array.of(1, 2) })
+  })
+
+  test.each([
+    ['no leads', { ...zzu, signal: { leads: {}, sampleRate: 500 } }, 'lead-unknown', 'signal.leads'],
+    ['no rate', { ...zzu, signal: { leads: zzu.signal.leads } }, 'field-invalid', 'signal.sampleRate'],
+    [
+      'words for samples',
+      { ...zzu, signal: { leads: { I: ['a'] }, sampleRate: 500 } },
+      'field-invalid',
+      'signal.leads',
+    ],
+    [
+      'more than fits',
+      { ...zzu, signal: { leads: { I: [0, 1e9] }, sampleRate: 500 } },
+      'sample-invalid',
+      'signal.leads.I[1]',
+    ],
+    [
+      'uneven leads',
+      { ...zzu, signal: { leads: { I: [1], II: [1, 2] }, sampleRate: 500 } },
+      'samples-uneven',
+      'leads[1].samples',
+    ],
+  ])('with %s is refused', (_, document, code, field) => {
+    expect(problem(document)).toEqual([code, field])
+  })
+})

@@ -1,0 +1,314 @@
+import { describe, expect, test } from 'vitest'
+import { LEADS } from '../../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { parseRecording } from '../../../streams/formats/index.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { leadMv, syntheticRecording } from '../../helpers/recordings.ts'
+import { writeAecg, writeMuse, writeSierra } from '../../helpers/xml-writers.ts'
+
+const ecg = syntheticRecording({ seconds: 2, gainUv: 2.5 })
+const stored = syntheticRecording({ seconds: 2, gainUv: 4.88, leads: ['I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] })
+
+const parse = (file: { name: string; bytes: Uint8Array }) => parseRecording([file])
+
+/** The same file with a part of its text replaced. */
+function edited(file: { name: string; bytes: Uint8Array }, from: string | RegExp, to: string) {
+  const text = Buffer.from(file.bytes).toString()
+  if (text.search(from) < 0) throw new Error(`nothing to replace: ${from}`)
+  return { name: file.name, bytes: Buffer.from(text.replace(from, to)) }
+}
+
+const problem = (file: { name: string; bytes: Uint8Array }, from: string | RegExp, to: string) => {
+  const { code, detail } = codedError(() => parse(edited(file, from, to)))
+  return [code, detail.field]
+}
+
+const namesOf = ({ leads }: Recording) => leads.map(({ name }) => name)
+
+describe('an HL7 aECG', () => {
+  test('is read without loss, with its start and zone', () => {
+    const recording = parse(writeAecg(ecg))
+
+    expect(recording).toEqual({
+      format: 'aecg',
+      rateHz: 500,
+      leads: ecg.leads,
+      startedAt: '2024-02-29T08:15:00.250Z',
+      person: { sex: 'female' },
+    })
+  })
+
+  test('finds its leads by name, in any order, and leaves out others', () => {
+    const shuffled = { ...ecg, leads: [...ecg.leads].reverse() }
+    const { leads } = parse(edited(writeAecg(shuffled), 'MDC_ECG_LEAD_V6', 'MDC_ECG_LEAD_X'))
+
+    expect(leads.map(({ name }) => name)).toEqual(LEADS.slice(0, 11).reverse())
+    expect(leads.at(-1)).toEqual(ecg.leads[0])
+  })
+
+  test('has the origin of a lead added', () => {
+    const [lead] = parse(edited(writeAecg(ecg), 'origin value="0" unit="uV"', 'origin value="-0.5" unit="mV"')).leads
+
+    expect(lead!.samples[0]).toBe(ecg.leads[0]!.samples[0]! - 200)
+  })
+
+  test.each([
+    ['milliseconds', 'value="2" unit="ms"', 500],
+    ['microseconds', 'value="2000" unit="us"', 500],
+    ['a period that is no decimal fraction', 'value="0.00390625" unit="s"', 256],
+    ['a period that was rounded', 'value="0.0013333333333" unit="s"', 750],
+  ])('has its rate from %s', (_, increment, rateHz) => {
+    expect(parse(edited(writeAecg(ecg), 'value="0.002" unit="s"', increment)).rateHz).toBe(rateHz)
+  })
+
+  test('tells the age of a person, never the day of birth', () => {
+    const person = '<name>Doe</name><administrativeGenderCode code="M"/><birthTime value="19520301"/>'
+
+    const recording = parse(writeAecg(ecg, { person, startedAt: '20240229' }))
+
+    expect(recording.person).toEqual({ sex: 'male', ageYears: 71 })
+    expect(JSON.stringify(recording)).not.toMatch(/Doe|1952/)
+  })
+
+  test('starts with its series where its time is relative', () => {
+    const relative = edited(writeAecg(ecg), 'TIME_ABSOLUTE', 'TIME_RELATIVE')
+    const low = '<code code="RHYTHM"/><effectiveTime><low value="20240229101500-0330"/></effectiveTime>'
+
+    expect(parse(relative).startedAt).toBeUndefined()
+    expect(parse(edited(relative, '<code code="RHYTHM"/>', low)).startedAt).toBe('2024-02-29T13:45:00.000Z')
+  })
+
+  test('is read from its set with most leads', () => {
+    const [first, ...rest] = ecg.leads
+    const one = writeAecg({ ...ecg, leads: [first!] })
+    const set = /<component><sequenceSet>[\s\S]*<\/sequenceSet><\/component>/
+    const few = set.exec(Buffer.from(one.bytes).toString())![0]
+    const both = edited(
+      writeAecg({ ...ecg, leads: rest }),
+      '<component><sequenceSet>',
+      `${few}<component><sequenceSet>`,
+    )
+
+    expect(namesOf(parse(both))).toEqual(LEADS.slice(1))
+  })
+
+  test.each([
+    ['no rhythm', 'code="RHYTHM"', 'code="REPRESENTATIVE_BEAT"', 'payload-empty', 'series'],
+    ['no lead that is known', /MDC_ECG_LEAD/g, 'MDC_ECG_PLACE', 'lead-unknown', 'sequence.code'],
+    ['no unit of time', 'unit="s"', 'unit="min"', 'field-invalid', 'increment'],
+    ['a period of nothing', 'increment value="0.002"', 'increment value="0"', 'field-invalid', 'increment'],
+    ['a rate out of range', 'increment value="0.002"', 'increment value="0.02"', 'rate-unsupported', 'rateHz'],
+    ['no scale', '<scale value="2.5" unit="uV"/>', '', 'gain-invalid', 'I.scale'],
+    ['a scale below zero', 'scale value="2.5"', 'scale value="-2.5"', 'gain-invalid', 'I.scale'],
+    ['another unit', 'unit="uV"/><scale', 'unit="mA"/><scale', 'unit-unknown', 'I.origin'],
+    ['a digit that is none', '<digits>', '<digits>1,5 ', 'sample-invalid', 'I.digits[0]'],
+    ['a digit too large', '<digits>', '<digits>2147483648 ', 'sample-invalid', 'I.digits[0]'],
+    ['a lead that is longer', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
+    ['a lead twice', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'leads[1].name'],
+    ['a lead without digits', /<digits>[^<]*<\/digits>/, '', 'payload-empty', 'leads[0].samples'],
+  ])('with %s is refused', (_, from, to, code, field) => {
+    expect(problem(writeAecg(ecg), from, to)).toEqual([code, field])
+  })
+})
+
+describe('a GE MUSE file', () => {
+  test('is read from its rhythm, not its median, and gets the limb leads that follow from I and II', () => {
+    const recording = parse(writeMuse(stored))
+
+    expect(recording).toMatchObject({
+      format: 'muse',
+      rateHz: 500,
+      startedAt: '2010-01-04T11:10:04.000Z',
+      heartRateBpm: 72,
+      person: { sex: 'female', ageYears: 71 },
+    })
+    expect(namesOf(recording)).toEqual(LEADS)
+    for (const lead of stored.leads) expect(recording.leads).toContainEqual(lead)
+    const mv = new Map(recording.leads.map((lead) => [lead.name, leadMv(lead)]))
+    for (const i of [0, 417, 999]) {
+      const [one, two] = [mv.get('I')![i]!, mv.get('II')![i]!]
+      expect(mv.get('III')![i]).toBeCloseTo(two - one, 12)
+      expect(mv.get('aVR')![i]).toBeCloseTo(-(one + two) / 2, 12)
+      expect(mv.get('aVL')![i]).toBeCloseTo(one - two / 2, 12)
+      expect(mv.get('aVF')![i]).toBeCloseTo(two - one / 2, 12)
+    }
+  })
+
+  test('keeps limb leads that it has', () => {
+    expect(parse(writeMuse(ecg)).leads).toEqual(ecg.leads)
+  })
+
+  test('derives nothing from one limb lead, or from two of different gain', () => {
+    const other = stored.leads.map((lead) => (lead.name === 'II' ? { ...lead, gainUv: 2.44 } : lead))
+
+    expect(parse(writeMuse({ ...stored, leads: stored.leads.slice(1) })).leads).toHaveLength(7)
+    expect(parse(writeMuse({ ...stored, leads: other })).leads).toHaveLength(8)
+  })
+
+  test.each([
+    ['months', '<PatientAge>5</PatientAge><AgeUnits>MONTHS</AgeUnits>', { ageYears: 0.42 }],
+    ['days', '<PatientAge>12</PatientAge><AgeUnits>DAYS</AgeUnits>', { ageYears: 0.03 }],
+    ['no unit', '<PatientAge>5</PatientAge>', { ageYears: 5 }],
+    ['a date of birth', '<DateofBirth>01-05-1940</DateofBirth>', { ageYears: 69 }],
+    [
+      'inches and pounds',
+      '<HeightIN>70</HeightIN><WeightLBS>154</WeightLBS>',
+      { heightCm: 177.8, weightKg: 154 * 0.45359237 },
+    ],
+    ['centimetres and kilograms', '<HeightCM>170</HeightCM><WeightKG>65</WeightKG>', { heightCm: 170, weightKg: 65 }],
+    ['nothing that is known', '<PatientAge>999</PatientAge><Gender>UNKNOWN</Gender>', undefined],
+  ])('tells of a person from %s', (_, person, expected) => {
+    expect(parse(writeMuse(stored, { person })).person).toEqual(expected)
+  })
+
+  test.each([
+    ['European order', '<AcquisitionDate>23-12-2010</AcquisitionDate><AcquisitionTime>11:10:04</AcquisitionTime>'],
+    ['no time', '<AcquisitionDate>12-23-2010</AcquisitionDate>'],
+    ['nothing', ''],
+  ])('with %s in its start has none', (_, startedAt) => {
+    expect(parse(writeMuse(stored, { startedAt })).startedAt).toBeUndefined()
+  })
+
+  const rhythm = (from: string) => new RegExp(`(Rhythm[\\s\\S]*?)${from}`)
+
+  test.each([
+    ['no rhythm', 'Rhythm', 'Median', 'payload-empty', 'Waveform'],
+    ['no rate', rhythm('<SampleBase>500'), '$1<SampleBase>x', 'field-invalid', 'SampleBase'],
+    ['sampling in pieces', rhythm('CONTINUOUS_SAMPLES'), '$1SPLIT', 'format-unsupported', 'SampleType'],
+    ['samples of four bytes', rhythm('Size>2'), '$1Size>4', 'format-unsupported', 'LeadSampleSize'],
+    [
+      'a lead that starts later',
+      rhythm('<LeadID>'),
+      '$1<LeadTimeOffset>8</LeadTimeOffset><LeadID>',
+      'format-unsupported',
+      'LeadTimeOffset',
+    ],
+    ['no gain', rhythm('PerBit>4.88'), '$1PerBit>?', 'gain-invalid', 'LeadAmplitudeUnitsPerBit'],
+    ['another unit', rhythm('MICROVOLTS'), '$1MICROAMPERES', 'unit-unknown', 'LeadAmplitudeUnits'],
+    ['a bit that flipped', rhythm('<WaveFormData>.'), '$1<WaveFormData>/', 'payload-malformed', 'LeadDataCRC32'],
+    ['another count', rhythm('Total>1000'), '$1Total>999', 'payload-malformed', 'LeadSampleCountTotal'],
+    [
+      'a letter that base64 lacks',
+      rhythm('<WaveFormData>.'),
+      '$1<WaveFormData>_',
+      'payload-malformed',
+      'I.WaveFormData',
+    ],
+    ['no leads', /LeadID>/g, 'LeadName>', 'lead-unknown', 'LeadID'],
+  ])('with %s is refused', (_, from, to, code, field) => {
+    expect(problem(writeMuse(stored), from, to)).toEqual([code, field])
+  })
+
+  test('is read where its checksum is zero or missing', () => {
+    const zero = edited(writeMuse(stored), /<LeadDataCRC32>\d+/g, '<LeadDataCRC32>0')
+    const none = edited(writeMuse(stored), /<LeadDataCRC32>\d+<\/LeadDataCRC32>/g, '')
+
+    expect(parse(zero)).toEqual(parse(none))
+  })
+})
+
+describe('a Philips file', () => {
+  const noisy = {
+    ...ecg,
+    leads: ecg.leads.map((lead, k) => ({
+      ...lead,
+      samples: lead.samples.map((value, i) => value + (((i * 7919 + k * 31) >> 3) % 5) - 2),
+    })),
+  }
+
+  test.each([
+    ['1.04', 'xli'],
+    ['1.04', 'base64'],
+    ['1.04', 'plain'],
+    ['1.03', 'xli'],
+    ['1.03', 'base64'],
+  ] as const)('of version %s in %s is read without loss', (version, coding) => {
+    for (const recording of [ecg, noisy]) {
+      expect(parse(writeSierra(recording, { version, coding }))).toEqual({
+        format: 'sierra',
+        rateHz: 500,
+        leads: recording.leads,
+        startedAt: '2020-03-01T10:15:30.000Z',
+        person: { sex: 'male', ageYears: 39 },
+      })
+    }
+  })
+
+  test('takes no assumed age for the age', () => {
+    const recording = parse(writeSierra(ecg, { person: '<age defaultage="50"><dateofbirth/></age><sex>Unknown</sex>' }))
+
+    expect(recording.person).toBeUndefined()
+  })
+
+  test('leaves out leads beyond the twelve', () => {
+    const more = { ...ecg, leads: [...ecg.leads, { ...ecg.leads[0]!, name: 'V4R' as 'V1' }] } // as: a lead that we have no name for
+
+    expect(parse(writeSierra(more)).leads).toEqual(ecg.leads)
+  })
+
+  test.each([
+    ['of another version', '>1.04<', '>2.0<', 'format-unsupported', 'documentversion'],
+    ['without samples', 'parsedwaveforms', 'otherwaveforms', 'payload-malformed', 'xml'],
+    ['in another compression', '"XLI"', '"ZIP"', 'format-unsupported', 'compression'],
+    ['in another encoding', '"Base64"', '"Hex"', 'format-unsupported', 'dataencoding'],
+    [
+      'with unsigned samples',
+      'signalsigned="True"',
+      'signalsigned="False"',
+      'format-unsupported',
+      'signalcharacteristics',
+    ],
+    ['with an offset', 'signaloffset="0"', 'signaloffset="9"', 'format-unsupported', 'signalcharacteristics'],
+    ['whose leads stand in another order', '"I II III', '"II I III', 'format-unsupported', 'leadlabels'],
+    ['without a rate', /samplespersecond="500"|<samplingrate>500</g, '<', 'payload-malformed', 'xml'],
+    ['without a duration', 'durationperchannel', 'duration', 'field-invalid', 'durationperchannel'],
+    [
+      'that says it is longer',
+      'durationperchannel="2000"',
+      'durationperchannel="2002"',
+      'payload-malformed',
+      'parsedwaveforms',
+    ],
+    [
+      'that says it is endless',
+      'durationperchannel="2000"',
+      'durationperchannel="9e9"',
+      'payload-too-large',
+      'durationperchannel',
+    ],
+    ['with more leads than data', 'V6"', 'V6 V7"', 'payload-malformed', 'parsedwaveforms'],
+    ['without leads', /leadlabels="[^"]*"/, 'leadlabels=""', 'format-unsupported', 'leadlabels'],
+  ])('%s is refused', (_, from, to, code, field) => {
+    expect(problem(writeSierra(ecg), from, to)).toEqual([code, field])
+  })
+
+  test('in plain numbers that are none is refused', () => {
+    expect(problem(writeSierra(ecg, { coding: 'plain' }), /">-?\d+ /, '">1.5 ')).toEqual([
+      'sample-invalid',
+      'parsedwaveforms[0]',
+    ])
+  })
+
+  test('of electrodes that we do not know is refused', () => {
+    expect(problem(writeSierra(ecg, { version: '1.03' }), 'STD-12', 'EASI')).toEqual([
+      'lead-unknown',
+      'acquisitiontype',
+    ])
+  })
+})
+
+test('a missing sample makes what is derived from it missing', async () => {
+  const { withLimbLeads } = await import('../../../streams/formats/limb-leads.ts')
+  const lead = (name: 'I' | 'II', ...samples: number[]) => ({ name, gainUv: 1, samples: Int32Array.from(samples) })
+
+  const leads = withLimbLeads([lead('II', 3, MISSING_SAMPLE), lead('I', 1, 1)])
+
+  expect(leads.map(({ name, gainUv, samples }) => [name, gainUv, ...samples])).toEqual([
+    ['I', 1, 1, 1],
+    ['II', 1, 3, MISSING_SAMPLE],
+    ['III', 1, 2, MISSING_SAMPLE],
+    ['aVR', 0.5, -4, MISSING_SAMPLE],
+    ['aVL', 0.5, -1, MISSING_SAMPLE],
+    ['aVF', 0.5, 5, MISSING_SAMPLE],
+  ])
+})
