@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from cardiacnets import cohort
 from cardiacnets.models.swin import View
+from cardiacnets.stages.loop import device
 
 
 @dataclass(frozen=True)
@@ -90,22 +91,24 @@ def no_affine(rows: int) -> Tensor:
 def sample_cines(frames: Tensor, centre: Tensor, affine: Tensor, crop: int, size: int) -> Tensor:
     """Frames uint8 [N,F,H,W] → [N,F,size,size] in [−1,1], bilinear; black beyond the picture.
 
-    `affine` [N,2,3] maps the input to a crop of `crop` pixels a side around `centre` [N,2] (row, column).
+    `affine` [N,2,3] maps the input to a crop of `crop` pixels a side around `centre` [N,2] (row, column). Done where
+    the frames are: on a GPU this is far less to bring there, and to wait for.
     """
     rows, _, height, width = frames.shape
-    place = (torch.arange(size) * 2 + 1) / size - 1  # middles of the input's pixels
+    affine, centre = affine.to(frames.device), centre.to(frames.device)
+    place = (torch.arange(size, device=frames.device) * 2 + 1) / size - 1  # middles of the input's pixels
     y, x = torch.meshgrid(place, place, indexing="ij")
     where = torch.stack([x, y, torch.ones_like(x)], dim=-1).view(1, -1, 3)  # [1,size²,3]
     inside = where @ affine.mT  # [N,size²,2]
     pixel = centre.flip(1).unsqueeze(1) + inside * (crop / 2)  # x and y from the picture's corner
-    grid = pixel * torch.tensor([2 / width, 2 / height]) - 1
+    grid = pixel * torch.tensor([2 / width, 2 / height], device=frames.device) - 1
     grid = grid.view(rows, size, size, 2)
     sampled = F.grid_sample(frames.float(), grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     return sampled / 127.5 - 1  # [0,1], then mean 0.5 and deviation 0.5
 
 
 def plain_batches(cines: CineSet, rows: NDArray[np.intp], crop: int, size: int, batch: int) -> Iterator[Tensor]:
-    """[≤ batch,F,size,size] without augmentation, in order."""
+    """[≤ batch,F,size,size] without augmentation, in order, where `loop.run` trains."""
     for start in range(0, len(rows), batch):
         frames, centre = cines.take(rows[start : start + batch])
-        yield sample_cines(frames, centre, no_affine(len(frames)), crop, size)
+        yield sample_cines(frames.to(device()), centre, no_affine(len(frames)), crop, size)

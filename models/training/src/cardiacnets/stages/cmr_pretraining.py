@@ -9,7 +9,7 @@ import torch
 from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMim, GreenMimConfig, draw_visible
 from cardiacnets.models.swin import Swin, SwinConfig, View
 from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
-from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
 
 CROP: dict[View, int] = {"short_axis": 80, "four_chamber": 96}
 """Pixels a side around the heart, as in the paper."""
@@ -50,7 +50,7 @@ def pretrain_cmr(config: CmrPretrainingConfig, cines: CineSet, out_dir: Path) ->
     def loss_of(step: int, generator: torch.Generator) -> torch.Tensor:
         frames, centre = cines.take(rows_of_step(train, config.batch, step, optimisation.seed))
         affine = draw_affine(len(frames), config.augment, generator)
-        image = sample_cines(frames, centre, affine, config.crop, size)
+        image = sample_cines(frames.to(device()), centre, affine, config.crop, size)
         return model.loss(image, draw_visible(config.mim, generator))
 
     def validate() -> dict[str, float]:

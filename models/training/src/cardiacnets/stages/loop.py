@@ -1,16 +1,27 @@
-"""The loop of a resumable training run: schedule, checkpoints, log, progress bar."""
+"""The loop of a resumable training run, on one processor or many: schedule, checkpoints, log, progress bar.
 
+Under `torchrun` every process runs the same stage: each trains on its part of a batch (`rows_of_step`), gradients are
+averaged, and the first process alone writes.
+"""
+
+import atexit
 import json
 import math
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
+
+if TYPE_CHECKING:
+    from torch.utils.tensorboard import SummaryWriter
 
 
 @dataclass(frozen=True)
@@ -26,7 +37,43 @@ class OptimisationConfig:
     clip: float = 1.0
     """Largest norm of the gradient."""
     bfloat16: bool = False
+    compile: bool = False
+    """Compile the members of each `nn.ModuleList`, which is where a transformer keeps its blocks: they are alike, so
+    that one compilation serves all. Needs a C++ compiler; pays on a GPU."""
     save_every: int = 200
+
+
+def process() -> tuple[int, int]:
+    """Number of this process and how many there are, as `torchrun` says; (0, 1) without it."""
+    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
+
+
+def device() -> torch.device:
+    """Where `run` trains: this process's GPU, or the CPU where there is none. Stages bring their batches there."""
+    if torch.cuda.is_available():
+        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
+    return torch.device("cpu")
+
+
+class _OfAllProcesses(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
+        parts = [torch.empty_like(rows) for _ in range(process()[1])]
+        dist.all_gather(parts, rows.contiguous())
+        return torch.cat(parts)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        rank, processes = process()
+        total = gradient.clone(memory_format=torch.contiguous_format)
+        dist.all_reduce(total)
+        return total.chunk(processes)[rank]
+
+
+def of_all_processes(rows: Tensor) -> Tensor:
+    """[N,…] of each process, one after the other, [processes·N,…], differentiable: for a loss that compares rows with
+    each other, as InfoNCE does. Every process must call it. The same tensor where there is one process."""
+    return _OfAllProcesses.apply(rows) if process()[1] > 1 else rows
 
 
 def generator_of(*key: int) -> torch.Generator:
@@ -35,11 +82,20 @@ def generator_of(*key: int) -> torch.Generator:
 
 
 def rows_of_step(rows: np.ndarray, batch: int, step: int, seed: int) -> np.ndarray:
-    """Row numbers of one step, rising: whole epochs of shuffled rows. What does not fill a batch sits its epoch out."""
-    batch = min(batch, len(rows))
+    """Row numbers of one step, rising: whole epochs of shuffled rows. What does not fill a batch sits its epoch out.
+
+    Of several processes each gets its equal part; a batch that does not divide is made smaller.
+
+    Raises:
+        ValueError: there are fewer rows than processes.
+    """
+    rank, processes = process()
+    batch = min(batch, len(rows)) // processes * processes
+    if batch == 0:
+        raise ValueError(f"{len(rows)} rows are too few for a batch of {processes} processes")
     epoch, place = divmod(step, len(rows) // batch)
     order = np.random.default_rng([seed, epoch]).permutation(rows)
-    return np.sort(order[place * batch : (place + 1) * batch])
+    return np.sort(order[place * batch : (place + 1) * batch][rank::processes])
 
 
 def learning_rate(step: int, config: OptimisationConfig) -> float:
@@ -69,10 +125,51 @@ def _optimiser(model: nn.Module, config: OptimisationConfig) -> torch.optim.Adam
 
 
 def _keep_log(log: Path, step: int) -> None:
-    """Drop the lines that a killed run wrote after its last checkpoint."""
+    """Drop what a killed run wrote after its last checkpoint: whole lines, and a torn one."""
     if log.exists():
-        lines = [line for line in log.read_text().splitlines(keepends=True) if json.loads(line)["step"] <= step]
-        log.write_text("".join(lines))
+        whole = [line for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        part = log.with_suffix(".part")
+        part.write_text("".join(line for line in whole if json.loads(line)["step"] <= step))
+        part.replace(log)
+
+
+def _join_processes(where: torch.device) -> None:
+    """Meet the other processes, once."""
+    if where.type == "cuda":
+        torch.cuda.set_device(where)
+    if process()[1] > 1 and not dist.is_initialized():
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+        atexit.register(dist.destroy_process_group)
+
+
+class _Step(nn.Module):
+    """`loss_of` as a module's forward: DistributedDataParallel averages the gradients of what it calls itself."""
+
+    def __init__(self, model: nn.Module, loss_of: Callable[[int, torch.Generator], Tensor]) -> None:
+        super().__init__()
+        self.model = model
+        self.loss_of = loss_of
+
+    def forward(self, step: int, generator: torch.Generator) -> Tensor:
+        """The loss of this process's part of the batch."""
+        return self.loss_of(step, generator)
+
+
+def _mean_of_all(losses: list[Tensor], where: torch.device) -> float:
+    """Mean over steps and processes."""
+    # A GPU has float64, and it must not be asked for a value in each step: that would wait for it.
+    mean = torch.stack(losses).to(where, torch.float64).mean()
+    if process()[1] > 1:
+        dist.all_reduce(mean)
+    return mean.item() / process()[1]
+
+
+def _write_scalars(board: "SummaryWriter", line: dict[str, Any], rate: float) -> None:
+    """One line of the log as TensorBoard's scalars; its own thread writes them."""
+    board.add_scalar("loss", line["loss"], line["step"])
+    board.add_scalar("learning rate", rate, line["step"])
+    for name, value in line["validation"].items():
+        board.add_scalar(f"validation/{name}", value, line["step"])
 
 
 def run(
@@ -86,49 +183,78 @@ def run(
 ) -> Path:
     """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`: {config, model}.
 
-    `loss_of(step, generator)` is the loss of one batch, `validate()` the figures of the model as it stands; both see
-    it in the right mode. `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` has a line each
-    `save_every` steps. Deterministic by seed on one machine and thread count.
+    `loss_of(step, generator)` is the mean loss of one batch, `validate()` the figures of the model as it stands; both
+    see it in the right mode and on `device()`. `described` is the whole configuration as plain JSON.
+    `out_dir/log.jsonl` and TensorBoard's files beside it have a line each `save_every` steps. Deterministic by seed on
+    one machine, thread count and number of processes, killed or not. The model comes back on the CPU.
 
     Raises:
         ValueError: the checkpoint was made with another configuration.
     """
+    where, (rank, processes) = device(), process()
+    _join_processes(where)
+    model.to(where)
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint, finished, log = (out_dir / file for file in ("checkpoint.pt", "model.pt", "log.jsonl"))
-    (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
     optimiser = _optimiser(model, config)
     first = 0
     if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
+        state = torch.load(checkpoint, map_location=where, weights_only=True)
         if state["config"] != described:
             raise ValueError(f"{checkpoint} was made with another configuration")
         model.load_state_dict(state["model"])
         optimiser.load_state_dict(state["optimiser"])
         first = state["step"]
-    _keep_log(log, first)
+        del state
+    board = None
+    if rank == 0:
+        (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
+        _keep_log(log, first)
+        if first < config.steps:
+            from torch.utils.tensorboard import SummaryWriter  # seconds to import
 
-    losses: list[float] = []
-    for step in tqdm(range(first, config.steps), initial=first, total=config.steps, desc=name, disable=None):
+            board = SummaryWriter(str(out_dir), purge_step=first + 1)
+
+    if config.compile:
+        for blocks in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+            for block in blocks:
+                block.compile()
+    loss_of_step: nn.Module = _Step(model, loss_of)
+    if processes > 1:
+        # Masked modelling leaves the encoder's last layers without a gradient.
+        loss_of_step = DistributedDataParallel(loss_of_step, find_unused_parameters=True)
+    losses: list[Tensor] = []
+    steps = range(first, config.steps)
+    for step in tqdm(steps, initial=first, total=config.steps, desc=name, disable=True if rank else None):
         model.train()
-        torch.manual_seed(config.seed * 1_000_003 + step)  # dropout
-        with torch.autocast("cpu", torch.bfloat16, enabled=config.bfloat16):
-            loss = loss_of(step, generator_of(config.seed, step))
+        torch.manual_seed(config.seed * 1_000_003 + step + rank * 1_000_000_007)  # dropout
+        with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
+            loss = loss_of_step(step, generator_of(config.seed, step, rank))
         optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
+        rate = learning_rate(step, config)
         for group in optimiser.param_groups:
-            group["lr"] = learning_rate(step, config)
+            group["lr"] = rate
         optimiser.step()
-        losses.append(loss.item())
+        losses.append(loss.detach())
         done = step + 1
         if done % config.save_every == 0 or done == config.steps:
             model.eval()
             with torch.no_grad():
-                line = {"step": done, "loss": float(np.mean(losses)), "validation": validate()}
-            with log.open("a") as file:
-                file.write(json.dumps(line) + "\n")
+                line = {"step": done, "loss": _mean_of_all(losses, where), "validation": validate()}
             losses = []
-            weights = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-            save(checkpoint, {"config": described, "step": done, **weights})
-    save(finished, {"config": described, "model": model.state_dict()})
+            if board is not None:
+                with log.open("a") as file:
+                    file.write(json.dumps(line) + "\n")
+                _write_scalars(board, line, rate)
+                weights = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
+                save(checkpoint, {"config": described, "step": done, **weights})
+    model.cpu()
+    if board is not None:
+        board.close()
+    if rank == 0:
+        save(finished, {"config": described, "model": model.state_dict()})
+    if processes > 1:
+        dist.barrier()  # the next stage reads what the first process wrote
     return finished
