@@ -2,6 +2,7 @@
  * What a source format is to this folder. A new one is a folder with a `Format` and a line in `index.ts`.
  * @module
  */
+import type { LeadName } from '../../shared/domain/leads.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
 
@@ -35,6 +36,18 @@ export interface Format {
 
 /** A file larger than this holds more than the longest recording (10 min of 12 leads at 2000 Hz as text). */
 export const MAX_FILE_BYTES = 256 * 1024 * 1024
+
+/**
+ * For a parser to call before it makes room for samples: a small file may name a lead ten thousand times.
+ * @throws CodedError `lead-duplicate` naming `field`
+ */
+export function refuseDuplicates(leads: readonly { readonly name: LeadName }[], field: string): void {
+  const seen = new Set<LeadName>()
+  for (const { name } of leads) {
+    if (seen.has(name)) throw new CodedError('lead-duplicate', { field, lead: name })
+    seen.add(name)
+  }
+}
 
 const MICROVOLTS = { mv: 1e3, uv: 1, v: 1e6 } as const
 

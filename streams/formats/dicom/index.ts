@@ -3,7 +3,7 @@
  * @module
  */
 import { checkRecording, type Person, type Recording } from '../../../shared/domain/recording.ts'
-import type { Format } from '../format.ts'
+import { type Format, refuseDuplicates } from '../format.ts'
 import { plausiblePerson } from '../person.ts'
 import { shifted, utcTime, yearsBetween } from '../time.ts'
 import { type Dataset, looksLikeDicom, readDicom, type TagName } from './dataset.ts'
@@ -22,6 +22,10 @@ export const dicom: Format = {
 export function parse(bytes: Uint8Array): Recording {
   const dataset = readDicom(bytes)
   const groups = chooseGroups(dataset)
+  refuseDuplicates(
+    groups.flatMap(({ channels }) => channels),
+    'channelSource',
+  )
   const { rateHz, offsetMs } = groups[0]!
   const startedAt = startOf(dataset)
   return checkRecording({

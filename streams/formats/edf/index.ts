@@ -12,7 +12,7 @@ import {
   type Recording,
 } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts } from '../format.ts'
+import { type Format, microvolts, refuseDuplicates } from '../format.ts'
 import { plausiblePerson } from '../person.ts'
 import { monthByName, shifted, utcTime, yearsBetween } from '../time.ts'
 import { type EdfHeader, type EdfSignal, looksLikeEdf, parseHeader } from './header.ts'
@@ -39,6 +39,7 @@ export function parse(bytes: Uint8Array): Recording {
     })
   const [first] = signals
   if (first === undefined) throw new CodedError('lead-unknown', { field: 'label' })
+  refuseDuplicates(signals, 'label')
   const { samplesPerRecord } = first.signal
   if (signals.some(({ signal }) => signal.samplesPerRecord !== samplesPerRecord))
     throw new CodedError('format-unsupported', { field: 'samplesPerRecord' })

@@ -5,7 +5,7 @@
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, type SourceFile, sniffText } from '../format.ts'
+import { type Format, microvolts, refuseDuplicates, type SourceFile, sniffText } from '../format.ts'
 import { looksLikeHeader, parseHeader, type WfdbHeader, type WfdbSignal } from './header.ts'
 import { personOfComments } from './person.ts'
 import { LAYOUTS } from './signals.ts'
@@ -67,6 +67,7 @@ function ecgSignals({ signals }: WfdbHeader): EcgSignal[] {
     found.push({ name, signal, place: file.indexOf(signal), signalsInFile: file.length })
   }
   if (found.length === 0) throw new CodedError('lead-unknown', { field: 'description' })
+  refuseDuplicates(found, 'description')
   return found
 }
 

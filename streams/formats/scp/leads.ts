@@ -1,0 +1,159 @@
+/**
+ * The leads of an SCP-ECG record: sections 3 (which), 5 (reference beat) and 6 (rhythm), after ISO 11073-91064, clauses 5.6, 5.8, 5.9.
+ * @module
+ */
+import type { LeadName } from '../../../shared/domain/leads.ts'
+import { checkDuration, MISSING_SAMPLE, RATE_RANGE_HZ, type RecordedLead } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import type { ByteReader } from '../byte-reader.ts'
+import { refuseDuplicates } from '../format.ts'
+import { leadOfScpCode } from '../lead-codes.ts'
+import { addReferenceBeats, type Beats, decimatedLength, interpolate, readBeats, type Span } from './beats.ts'
+import { decodeHuffman, type HuffmanTables, readHuffmanTables } from './huffman.ts'
+
+const NANOVOLTS_PER_MICROVOLT = 1000
+
+/** One lead of section 3; the samples that it was recorded for, from 0. */
+interface LeadSpan extends Span {
+  readonly name: LeadName | undefined
+}
+
+/** Section 5 or 6. */
+interface Signals {
+  readonly nanovolts: number
+  readonly intervalUs: number
+  /** Times that neighbours were subtracted: 0, 1 or 2. */
+  readonly differences: number
+  readonly isBimodal: boolean
+  /** A lead each, as in section 3. */
+  readonly data: readonly Uint8Array[]
+}
+
+export interface ScpLeads {
+  readonly rateHz: number
+  /** Samples of the record before the first one here. */
+  readonly firstSample: number
+  readonly leads: readonly RecordedLead[]
+}
+
+/** @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `rate-unsupported` */
+export function readLeads(sections: ReadonlyMap<number, ByteReader>): ScpLeads {
+  const { spans, usesReferenceBeat } = readLeadSpans(required(sections, 3))
+  const rhythm = readSignals(required(sections, 6), spans.length)
+  const needsBeats = usesReferenceBeat || rhythm.isBimodal
+  const beats = needsBeats ? readBeats(required(sections, 4)) : undefined
+  const reference = needsBeats ? readSignals(required(sections, 5), spans.length) : undefined
+  const intervalUs = reference?.intervalUs ?? rhythm.intervalUs
+  const factor = rhythm.intervalUs / intervalUs
+  if (!(Number.isInteger(factor) && factor >= 1 && (factor === 1 || rhythm.isBimodal)))
+    throw new CodedError('format-unsupported', { field: 'interval' })
+  const rateHz = 1e6 / intervalUs
+  const firstSample = spans.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY)
+  const length = spans.reduce((most, { end }) => Math.max(most, end + 1), 0) - firstSample
+  checkDuration(length, rateHz, 'samples')
+  const section2 = sections.get(2)
+  const tables = section2 && readHuffmanTables(section2)
+  const known = spans.flatMap((span, place) => (span.name === undefined ? [] : [{ name: span.name, span, place }]))
+  if (known.length === 0) throw new CodedError('lead-unknown', { field: 'section3' })
+  refuseDuplicates(known, 'section3')
+  const leads = known.map(({ name, span, place }) => {
+    const decoded = decodeRhythm(span, place, { rhythm, reference, beats, usesReferenceBeat, factor, tables })
+    const samples = new Int32Array(length).fill(MISSING_SAMPLE)
+    samples.set(decoded, span.start - firstSample)
+    return { name, gainUv: rhythm.nanovolts / NANOVOLTS_PER_MICROVOLT, samples }
+  })
+  return { rateHz, firstSample, leads }
+}
+
+interface Coding {
+  readonly rhythm: Signals
+  readonly reference: Signals | undefined
+  readonly beats: Beats | undefined
+  readonly usesReferenceBeat: boolean
+  readonly factor: number
+  readonly tables: HuffmanTables | undefined
+}
+
+function decodeRhythm(span: Span, place: number, coding: Coding): Int32Array {
+  const { rhythm, reference, beats, usesReferenceBeat, factor, tables } = coding
+  const length = span.end - span.start + 1
+  if (beats === undefined || reference === undefined) return decode(rhythm, place, length, tables, 'section6')
+  if (span.start !== 0) throw new CodedError('format-unsupported', { field: 'section3' })
+  const { protectedSpans } = beats
+  const samples = rhythm.isBimodal
+    ? interpolate(
+        decode(rhythm, place, decimatedLength(length, factor, protectedSpans), tables, 'section6'),
+        length,
+        factor,
+        protectedSpans,
+      )
+    : decode(rhythm, place, length, tables, 'section6')
+  if (usesReferenceBeat) {
+    const referenceLength = Math.floor((beats.referenceMs * 1000) / reference.intervalUs)
+    const scale = reference.nanovolts / rhythm.nanovolts
+    const beat = decode(reference, place, referenceLength, tables, 'section5')
+    addReferenceBeats(samples, scale === 1 ? beat : beat.map((value) => Math.round(value * scale)), beats)
+  }
+  return samples
+}
+
+function decode(
+  { data, differences }: Signals,
+  place: number,
+  count: number,
+  tables: HuffmanTables | undefined,
+  field: string,
+): Int32Array {
+  const bytes = data[place]!
+  const samples = tables === undefined ? readRaw(bytes, count, field) : decodeHuffman(tables, bytes, count, field)
+  for (let i = 1; differences === 1 && i < count; i++) samples[i] = samples[i]! + samples[i - 1]!
+  for (let i = 2; differences === 2 && i < count; i++) samples[i] = samples[i]! + 2 * samples[i - 1]! - samples[i - 2]!
+  return samples
+}
+
+function readRaw(bytes: Uint8Array, count: number, field: string): Int32Array {
+  if (bytes.length < count * 2) throw new CodedError('payload-malformed', { field, expectedBytes: count * 2 })
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  return Int32Array.from({ length: count }, (_, i) => view.getInt16(i * 2, true))
+}
+
+function required(sections: ReadonlyMap<number, ByteReader>, id: number): ByteReader {
+  const section = sections.get(id)
+  if (section === undefined) throw new CodedError('payload-malformed', { field: `section${id}` })
+  return section
+}
+
+const USES_REFERENCE_BEAT = 0b1
+
+function readLeadSpans(section: ByteReader): { spans: LeadSpan[]; usesReferenceBeat: boolean } {
+  const field = 'section3'
+  const count = section.u8(field)
+  const flags = section.u8(field)
+  const spans = Array.from({ length: count }, (): LeadSpan => {
+    const start = section.u32(field) - 1
+    const end = section.u32(field) - 1
+    if (!(start >= 0 && end >= start)) throw section.malformed(field)
+    return { start, end, name: leadOfScpCode(section.u8(field)) }
+  })
+  if (count === 0) throw new CodedError('lead-missing', { field })
+  return { spans, usesReferenceBeat: (flags & USES_REFERENCE_BEAT) !== 0 }
+}
+
+function readSignals(section: ByteReader, leads: number): Signals {
+  const field = 'signals'
+  const nanovolts = section.u16(field)
+  const intervalUs = section.u16(field)
+  const differences = section.u8(field)
+  const isBimodal = section.u8(field) === 1
+  if (nanovolts === 0) throw new CodedError('gain-invalid', { field })
+  if (intervalUs === 0) throw new CodedError('rate-unsupported', { field, ...RATE_RANGE_HZ })
+  if (differences > 2) throw new CodedError('format-unsupported', { field: 'differences' })
+  const lengths = Array.from({ length: leads }, () => section.u16(field))
+  return {
+    nanovolts,
+    intervalUs,
+    differences,
+    isBimodal,
+    data: lengths.map((length) => section.bytes(length, field)),
+  }
+}

@@ -1,0 +1,60 @@
+/**
+ * The sections of an SCP-ECG record, after ISO 11073-91064 (EN 1064, AAMI EC71), clause 5.
+ * @module
+ */
+import { ByteReader, latin1 } from '../byte-reader.ts'
+import { crcCcitt } from '../crc.ts'
+
+/** CRC and size of the record. */
+const RECORD_HEADER_BYTES = 6
+/** CRC, id, length, versions and six reserved bytes of a section. */
+const SECTION_HEADER_BYTES = 16
+const POINTER_BYTES = 10
+
+export function looksLikeScp(bytes: Uint8Array): boolean {
+  if (bytes.length < RECORD_HEADER_BYTES + SECTION_HEADER_BYTES) return false
+  // From version 1.3 on, the reserved bytes of section 0 say so.
+  if (latin1(bytes.subarray(16, 22)) === 'SCPECG') return true
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const [size, section, sectionBytes] = [view.getUint32(2, true), view.getUint16(8, true), view.getUint32(10, true)]
+  // Twelve pointers at least: to the sections 0 to 11.
+  return size === bytes.length && section === 0 && sectionBytes >= 136 && (sectionBytes - 16) % POINTER_BYTES === 0
+}
+
+/**
+ * The bodies of the sections that are there, by number, each with a checksum that is right.
+ * @throws CodedError `payload-malformed` naming the section
+ */
+export function readSections(bytes: Uint8Array): ReadonlyMap<number, ByteReader> {
+  const record = new ByteReader(bytes)
+  const checksum = record.u16('checksum')
+  const size = record.u32('size')
+  record.seek(size, 'size')
+  if (crcCcitt(bytes.subarray(2, size)) !== checksum) throw record.malformed('checksum')
+  const pointers = readSection(bytes, RECORD_HEADER_BYTES, undefined, 0)
+  const sections = new Map<number, ByteReader>()
+  while (pointers.remaining >= POINTER_BYTES) {
+    const id = pointers.u16('section0')
+    const length = pointers.u32('section0')
+    // Counted from 1.
+    const start = pointers.u32('section0') - 1
+    if (id !== 0 && length > SECTION_HEADER_BYTES && !sections.has(id))
+      sections.set(id, readSection(bytes, start, length, id))
+  }
+  return sections
+}
+
+/** @param length as the pointer says it; section 0, which no pointer leads to, says its own */
+function readSection(bytes: Uint8Array, start: number, length: number | undefined, id: number): ByteReader {
+  const field = `section${id}`
+  const reader = new ByteReader(bytes)
+  reader.seek(start, field)
+  const checksum = reader.u16(field)
+  const idThere = reader.u16(field)
+  const lengthThere = reader.u32(field)
+  if (idThere !== id || lengthThere !== (length ?? lengthThere)) throw reader.malformed(field)
+  reader.seek(start + 2, field)
+  if (crcCcitt(reader.bytes(lengthThere - 2, field)) !== checksum) throw reader.malformed(field)
+  reader.seek(start + SECTION_HEADER_BYTES, field)
+  return reader.section(lengthThere - SECTION_HEADER_BYTES, field)
+}
