@@ -40,6 +40,8 @@ export const ERROR_KINDS = {
   'session-changed': badInput,
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
+  // Who calls.
+  unauthorized: { ...badInput, status: 401 },
   // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
   'ehr-unavailable': { status: 503, exitCode: 1, permanent: false },
   'ehr-unauthorized': { status: 502, exitCode: 2, permanent: false },

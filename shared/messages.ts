@@ -30,7 +30,7 @@ export type Payload = z.infer<typeof Payload>
 export const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/)
 
 /** A resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
-const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
+export const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
 
 /**
  * Where an ECG comes from; decides where its result goes. Of an EHR's: the site's name of the server, and the resource that holds the
@@ -72,6 +72,13 @@ export const IntakeMessage = Envelope.extend({
   waveform: Payload,
 })
 export type IntakeMessage = z.infer<typeof IntakeMessage>
+
+/** `api` and a schedule → `fhir-intake`: a resource of the EHR that may hold an ECG, or the wish to look for new ones. */
+export const FhirInboundMessage = z.discriminatedUnion('kind', [
+  z.object({ schema: z.literal(1), tenant: Name, kind: z.literal('resource'), reference: ResourceReference }),
+  z.object({ schema: z.literal(1), tenant: Name, kind: z.literal('poll') }),
+])
+export type FhirInboundMessage = z.infer<typeof FhirInboundMessage>
 
 const LeadVerdict = z.enum(['acceptable', 'missing', ...QUALITY_REASONS])
 const Quality = z.object({

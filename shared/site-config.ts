@@ -39,6 +39,9 @@ const SmartBackend = z.strictObject({
   tokenUrl: ServerUrl.optional(),
 })
 
+/** EKG study, 12 lead EKG panel. */
+const ECG_LOINC = ['http://loinc.org|11524-6', 'http://loinc.org|34534-8']
+
 const Ehr = z.strictObject({
   /** Short and for good: it stands in the origin of every ECG that comes from this server. */
   id: Name.default('ehr'),
@@ -46,6 +49,15 @@ const Ehr = z.strictObject({
   baseUrl: ServerUrl,
   auth: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') }), SmartBackend]),
   timeoutMs: z.int().min(100).max(60_000).default(5_000),
+  /** Which resources hold ECGs, as criteria of a Subscription; what is polled for, too. */
+  criteria: z
+    .array(z.string().regex(/^(Observation|DocumentReference|DiagnosticReport|Media)\?[^\s?]+$/))
+    .min(1)
+    .default([
+      `Observation?code=${[...ECG_LOINC, 'urn:iso:std:iso:11073:10101|131328', 'urn:oid:2.16.840.1.113883.6.24|131328'].join()}`,
+      `DocumentReference?type=${ECG_LOINC.join()}`,
+      `DiagnosticReport?code=${ECG_LOINC.join()}`,
+    ]),
   subscription: z
     .strictObject({
       /** What the server must send with each notification, in the header `x-cardiacnets-secret`. */

@@ -8,7 +8,7 @@ import type { ParseOptions, SourceFile } from '../format.ts'
 import { plausiblePerson } from '../person.ts'
 import { yearsBetween } from '../time.ts'
 import { holdsEcg, leadsIn, readObservation } from './observation.ts'
-import { type Attachment, type EcgResource, type Observation, parseResource } from './resources.ts'
+import { attachmentsOf, type EcgResource, type Observation, parseResource, partsOf } from './resources.ts'
 
 /** Where referenced resources and attached files are found. */
 export interface ResourceStore {
@@ -16,11 +16,14 @@ export interface ResourceStore {
   bytes(url: string): Uint8Array | undefined
 }
 
-export interface FoundEcg {
+interface Label {
   /** The resource that holds it, as `Observation/123`, where it has an id. */
   readonly source: string | undefined
   /** Reference of whom it is of. */
   readonly subject: string | undefined
+}
+
+export interface FoundEcg extends Label {
   readonly recording: Recording
 }
 
@@ -46,10 +49,11 @@ export function findEcgs(
   const errors: CodedError[] = []
   const visited = new Set<unknown>()
 
-  visit(root, store)
+  visit(root, store, undefined)
   return { ecgs, errors }
 
-  function visit(json: unknown, around: ResourceStore): void {
+  /** @param container whose part it is: a contained resource has no address of its own */
+  function visit(json: unknown, around: ResourceStore, container: Label | undefined): void {
     if (json === undefined || visited.has(json)) return
     visited.add(json)
     if (visited.size > MAX_RESOURCES)
@@ -57,82 +61,36 @@ export function findEcgs(
     const resource = attempt(() => parseResource(json), json === root)
     if (resource === undefined) return
     const scope = withContained(resource, around)
-    const follow = (references: readonly { readonly reference?: string | undefined }[]) => {
-      for (const { reference } of references) if (reference !== undefined) visit(scope.resource(reference), scope)
-    }
-    switch (resource.resourceType) {
-      case 'Observation':
-        visitObservation(resource, scope, follow)
-        break
-      case 'DocumentReference':
-        visitFiles(
-          resource,
-          resource.content.flatMap(({ attachment }) => attachment ?? []),
-          scope,
-        )
-        break
-      case 'Media':
-        visitFiles(resource, resource.content === undefined ? [] : [resource.content], scope)
-        break
-      case 'Binary':
-        visitFiles(
-          resource,
-          [{ contentType: resource.contentType, data: resource.data, url: undefined, title: undefined }],
-          scope,
-        )
-        break
-      case 'DiagnosticReport':
-        visitFiles(resource, resource.presentedForm, scope)
-        follow(resource.result)
-        follow(resource.media.flatMap(({ link }) => link ?? []))
-        break
-      case 'Bundle':
-        for (const { resource: entry } of resource.entry) visit(entry, scope)
-        break
-      case 'Patient':
+    const label = container ?? labelOf(resource)
+    const files = filesIn(resource, scope)
+    if (files.length > 0) found(label, scope, () => parseFiles(files, options))
+    if (resource.resourceType === 'Observation' && readLeads(resource, scope, label)) return
+    if (resource.resourceType === 'Bundle') for (const entry of resource.entry) visit(entry.resource, scope, undefined)
+    for (const reference of partsOf(resource)) {
+      visit(scope.resource(reference), scope, reference.startsWith('#') ? label : undefined)
     }
   }
 
-  function visitObservation(
-    observation: Observation,
-    scope: ResourceStore,
-    follow: (references: readonly { readonly reference?: string | undefined }[]) => void,
-  ): void {
+  /** Whether an observation, or its members together, are an ECG; if so it is read. */
+  function readLeads(observation: Observation, scope: ResourceStore, label: Label): boolean {
     if (holdsEcg(observation)) {
-      found(observation, scope, () => readObservation([observation], options.unit))
-      return
+      found(label, scope, () => readObservation([observation], options.unit))
+      return true
     }
     const members = membersWithOneLead(observation, scope)
-    if (members.length > 0) {
-      for (const { json } of members) visited.add(json)
-      const parts = members.map(({ member }) => member)
-      const { effectiveDateTime, effectiveInstant, effectivePeriod } = observation
-      const start = effectiveDateTime ?? effectiveInstant ?? effectivePeriod
-      const dated = start === undefined ? parts : [{ ...observation, component: [] }, ...parts]
-      found(observation, scope, () => readObservation(dated, options.unit))
-      return
-    }
-    follow(observation.hasMember)
-    follow(observation.derivedFrom)
+    if (members.length === 0) return false
+    for (const { json } of members) visited.add(json)
+    const panel = { ...observation, component: [] }
+    const leads = members.map(({ member }) => member)
+    found(label, scope, () => readObservation(isDated(observation) ? [panel, ...leads] : leads, options.unit))
+    return true
   }
 
-  function visitFiles(resource: EcgResource, attachments: readonly Attachment[], scope: ResourceStore): void {
-    const files: SourceFile[] = []
-    for (const { data, url, title } of attachments) {
-      const bytes = data === undefined ? url && bytesOf(url, scope) : Buffer.from(data, 'base64')
-      // Only a name: of a WFDB record, the header names its signal files.
-      if (bytes && bytes.length > 0) files.push({ name: (title ?? url ?? '').split(/[/\\]/).at(-1)!, bytes })
-    }
-    if (files.length > 0) found(resource, scope, () => parseFiles(files, options))
-  }
-
-  function found(resource: EcgResource, scope: ResourceStore, read: () => Recording): void {
+  function found(label: Label, scope: ResourceStore, read: () => Recording): void {
     const recording = attempt(read, false)
     if (recording === undefined) return
-    const subject = 'subject' in resource ? resource.subject?.reference : undefined
-    const person = recording.person ?? personOf(subject, scope, recording.startedAt)
-    const source = 'id' in resource && resource.id !== undefined ? `${resource.resourceType}/${resource.id}` : undefined
-    ecgs.push({ source, subject, recording: { ...recording, ...(person === undefined ? {} : { person }) } })
+    const person = recording.person ?? personOf(label.subject, scope, recording.startedAt)
+    ecgs.push({ ...label, recording: { ...recording, ...(person === undefined ? {} : { person }) } })
   }
 
   function attempt<T>(read: () => T, isRoot: boolean): T | undefined {
@@ -144,6 +102,26 @@ export function findEcgs(
       return undefined
     }
   }
+}
+
+function labelOf(resource: EcgResource): Label {
+  return {
+    source: 'id' in resource && resource.id !== undefined ? `${resource.resourceType}/${resource.id}` : undefined,
+    subject: 'subject' in resource ? resource.subject?.reference : undefined,
+  }
+}
+
+const isDated = ({ effectiveDateTime, effectiveInstant, effectivePeriod }: Observation) =>
+  (effectiveDateTime ?? effectiveInstant ?? effectivePeriod) !== undefined
+
+/** The files that are attached to a resource. */
+function filesIn(resource: EcgResource, scope: ResourceStore): SourceFile[] {
+  return attachmentsOf(resource).flatMap(({ data, url, title }) => {
+    const bytes = data === undefined ? url && bytesOf(url, scope) : Buffer.from(data, 'base64')
+    // Only a name: of a WFDB record, the header names its signal files.
+    const name = (title ?? url ?? '').split(/[/\\]/).at(-1)!
+    return bytes && bytes.length > 0 ? [{ name, bytes }] : []
+  })
 }
 
 /** The members of a panel that hold one lead each, all different: together they are one ECG. None when they are not so. */

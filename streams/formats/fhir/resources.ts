@@ -117,3 +117,30 @@ function fieldName(path: readonly PropertyKey[]): string {
     .join('')
     .replace(/^\./, '')
 }
+
+/** References of the resources that a resource puts together; whom it is of is no part of it. */
+export function partsOf(resource: EcgResource): readonly string[] {
+  const all =
+    resource.resourceType === 'Observation'
+      ? [...resource.hasMember, ...resource.derivedFrom]
+      : resource.resourceType === 'DiagnosticReport'
+        ? [...resource.result, ...resource.media.flatMap(({ link }) => link ?? [])]
+        : []
+  return all.flatMap(({ reference }) => reference ?? [])
+}
+
+/** The files that stand in a resource or that it names. */
+export function attachmentsOf(resource: EcgResource): readonly Attachment[] {
+  switch (resource.resourceType) {
+    case 'DocumentReference':
+      return resource.content.flatMap(({ attachment }) => attachment ?? [])
+    case 'Media':
+      return resource.content === undefined ? [] : [resource.content]
+    case 'DiagnosticReport':
+      return resource.presentedForm
+    case 'Binary':
+      return [{ contentType: resource.contentType, data: resource.data, url: undefined, title: undefined }]
+    default:
+      return []
+  }
+}

@@ -9,7 +9,7 @@ import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { FhirError, isObject, type Resource, referenceTo, type StoredResource, toResource } from './resource.ts'
-import { search } from './search.ts'
+import { search, summarised } from './search.ts'
 import { Store } from './store.ts'
 import { Subscriptions, type SubscriptionsOptions } from './subscriptions.ts'
 import { commit, processBundle, type WriteRequest } from './transaction.ts'
@@ -141,7 +141,7 @@ export async function startSandboxEhr({ port = 0, ...delivery }: SandboxOptions 
       link: [link('self', query), ...(nextOffset === undefined ? [] : [link('next', next)])],
       entry: page.map((resource) => ({
         fullUrl: `${baseUrl}/${referenceTo(resource)}`,
-        resource,
+        resource: summarised(resource, query),
         search: { mode: 'match' },
       })),
     }

@@ -3,7 +3,7 @@
  * ignored: a search that silently finds too much would hide a mistake.
  * @module
  */
-import { FhirError, isObject, type StoredResource } from './resource.ts'
+import { FhirError, isObject, type Resource, type StoredResource } from './resource.ts'
 
 type Kind = 'token' | 'reference' | 'date' | 'uri' | 'string'
 
@@ -33,7 +33,7 @@ const PARAMETERS: Readonly<Record<string, readonly [Kind, ...string[]]>> = {
 }
 
 /** Parameters that shape the answer instead of choosing. */
-const RESULT_PARAMETERS = ['_count', '_offset', '_sort', '_format', '_total']
+const RESULT_PARAMETERS = ['_count', '_elements', '_offset', '_sort', '_format', '_total']
 
 const MAX_COUNT = 200
 
@@ -148,6 +148,15 @@ function sorted(resources: StoredResource[], sort: string | null): readonly Stor
   if (name !== '_lastUpdated') throw new FhirError(400, 'not-supported', 'sorts by _lastUpdated only')
   const order = resources.toSorted((a, b) => a.meta.lastUpdated.localeCompare(b.meta.lastUpdated))
   return sign === '-' ? order.reverse() : order
+}
+
+/** The elements that a query asks for, of a resource that then says that it is not all. */
+export function summarised(resource: StoredResource, query: URLSearchParams): Resource {
+  const elements = query.get('_elements')?.split(',')
+  if (elements === undefined) return resource
+  const kept = Object.entries(resource).filter(([name]) => ['resourceType', 'id', ...elements].includes(name))
+  const tag = { system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'SUBSETTED' }
+  return { ...Object.fromEntries(kept), resourceType: resource.resourceType, meta: { ...resource.meta, tag: [tag] } }
 }
 
 function whole(query: URLSearchParams, name: string, fallback: number): number {

@@ -1,0 +1,122 @@
+/**
+ * ECGs from the EHR into the intake: one that was named, or all that are new since we last looked.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { FhirProgress } from '../../shared/aws/fhir-progress.ts'
+import type { RecordingIntake } from '../../shared/aws/recording-intake.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { FhirInboundMessage } from '../../shared/messages.ts'
+import { waveformSha256 } from '../../shared/waveform/codec.ts'
+import type { FoundEcg } from '../formats/fhir/ecgs.ts'
+import { changesSince } from './changes.ts'
+import type { EhrClient, FhirResource } from './client.ts'
+import { isOurs } from './ours.ts'
+import { readEcgs } from './reader.ts'
+
+export interface FhirIntakeOptions {
+  readonly tenant: string
+  /** The site's name of the EHR's server. */
+  readonly server: string
+  readonly ehr: EhrClient
+  readonly criteria: readonly string[]
+  readonly recordings: Pick<RecordingIntake, 'submit'>
+  readonly progress: FhirProgress
+  readonly enqueue: (messages: readonly FhirInboundMessage[]) => Promise<void>
+}
+
+/** What became of a resource: how many ECGs of it were submitted, or why none. */
+export type Taken =
+  | { readonly submitted: number }
+  | { readonly skipped: 'gone' | 'ours' | 'known' | 'withdrawn' | 'no-ecg' | 'deleted' }
+
+/** A change may become visible later than its time says: that of a long transaction, that on another node. */
+const OVERLAP_MS = 5 * 60_000
+
+/** How far back the first search goes. */
+const FIRST_LOOK_MS = 24 * 3_600_000
+
+export class FhirIntake {
+  readonly #options: FhirIntakeOptions
+
+  constructor(options: FhirIntakeOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Submits the ECGs of a resource. The same version of a resource is taken once; the same ECG, by whatever resource it comes, has one id.
+   * @throws CodedError what kept its only ECG from being read
+   */
+  async take(reference: string): Promise<Taken> {
+    const { tenant, server, ehr, progress } = this.#options
+    const root = await ehr.read(reference).catch((error: unknown) => {
+      if (error instanceof CodedError && error.code === 'not-found') return undefined
+      throw error
+    })
+    if (root === undefined) return { skipped: 'gone' }
+    if (isOurs(root)) return { skipped: 'ours' }
+    // https://hl7.org/fhir/R4/valueset-observation-status.html
+    if (root.status === 'entered-in-error' || root.status === 'cancelled') return { skipped: 'withdrawn' }
+    const version = versionOf(root)
+    if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) {
+      return { skipped: 'known' }
+    }
+    const { ecgs, errors } = await readEcgs(ehr, root)
+    if (ecgs.length === 0 && errors[0] !== undefined) throw errors[0]
+    let submitted = 0
+    for (const ecg of ecgs) if (await this.#submit(ecg, reference)) submitted++
+    // Last, so that whatever fails before is tried again; what was submitted then comes again under the same id.
+    if (version !== undefined) await progress.setTaken(tenant, server, reference, version)
+    return submitted > 0 ? { submitted } : { skipped: ecgs.length === 0 ? 'no-ecg' : 'deleted' }
+  }
+
+  /** Queues what changed since the last look and was not taken. Returns how many that were. */
+  async poll(now: Date): Promise<number> {
+    const { tenant, server, ehr, criteria, progress, enqueue } = this.#options
+    let queued = 0
+    for (const each of criteria) {
+      const mark = await progress.mark(tenant, server, each)
+      const sinceMs = mark === undefined ? now.getTime() - FIRST_LOOK_MS : Date.parse(mark) - OVERLAP_MS
+      for await (const { changes, safeMark } of changesSince(ehr, each, new Date(sinceMs))) {
+        for (const { reference, version } of changes) {
+          if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) continue
+          await enqueue([{ schema: 1, tenant, kind: 'resource', reference }])
+          queued++
+        }
+        if (safeMark !== undefined && (mark === undefined || Date.parse(safeMark) > Date.parse(mark))) {
+          await progress.setMark(tenant, server, each, safeMark)
+        }
+      }
+    }
+    return queued
+  }
+
+  async #submit({ source, subject, recording }: FoundEcg, reference: string): Promise<boolean> {
+    const { tenant, server, recordings, ehr } = this.#options
+    // Over whom and what, not over where: an ECG that a document and a report both hold is one, and two people's are two even in a demo.
+    const whose = subject?.replace(`${ehr.baseUrl}/`, '') ?? source ?? reference
+    const sha256 = createHash('sha256')
+      .update(JSON.stringify([server, whose, waveformSha256(recording)]))
+      .digest('hex')
+    try {
+      await recordings.submit({
+        tenant,
+        origin: { kind: 'fhir', server, source: source ?? reference },
+        recording,
+        sha256,
+      })
+      return true
+    } catch (error) {
+      // Deleted here by a person: that it is still there in the EHR does not bring it back.
+      if (error instanceof CodedError && error.code === 'deleted') return false
+      throw error
+    }
+  }
+}
+
+/** https://hl7.org/fhir/R4/resource.html#Meta; a server without versions has at least a time, as `changesSince` has it too. */
+function versionOf({ meta }: FhirResource): string | undefined {
+  if (typeof meta !== 'object' || meta === null) return undefined
+  if ('versionId' in meta && typeof meta.versionId === 'string') return meta.versionId
+  return 'lastUpdated' in meta && typeof meta.lastUpdated === 'string' ? meta.lastUpdated : undefined
+}

@@ -1,0 +1,427 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { FhirProgress } from '../../../shared/aws/fhir-progress.ts'
+import { RecordingIntake, type Submission } from '../../../shared/aws/recording-intake.ts'
+import { ResultStore } from '../../../shared/aws/result-store.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { type FhirInboundMessage, IntakeMessage, parseMessage } from '../../../shared/messages.ts'
+import { createEhrClient } from '../../../streams/fhir/client.ts'
+import { FhirIntake } from '../../../streams/fhir/intake.ts'
+import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { ecgObservation } from '../../helpers/fhir-observations.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { type SandboxEhr, type StoredResource, startSandboxEhr } from '../../helpers/sandbox-ehr/index.ts'
+import { json, testServer } from './helpers/servers.ts'
+
+let aws: TestAws
+let ehr: SandboxEhr
+let tests = 0
+
+beforeAll(async () => {
+  aws = await startTestAws()
+})
+afterAll(() => aws.stop())
+beforeEach(async () => {
+  ehr = await startSandboxEhr()
+  tests++
+})
+afterEach(() => ehr.stop())
+
+const RECORDING = syntheticRecording({ seconds: 10 })
+const CRITERIA = 'Observation?code=http://loinc.org|11524-6'
+
+/** An intake whose table and queue no other test has seen: its tenant is its own. */
+function intake({ baseUrl = ehr.baseUrl, submit }: { baseUrl?: string; submit?: RecordingIntake['submit'] } = {}) {
+  const tenant = `clinic-${tests}`
+  const queued: FhirInboundMessage[] = []
+  const submitted: (Submission & { ecgId: string })[] = []
+  const recordings = new RecordingIntake({
+    sqs: aws.sqs,
+    queueUrl: aws.intakeUrl,
+    s3: aws.s3,
+    bucket: BUCKET,
+    results: new ResultStore(aws.dynamo, TABLE),
+  })
+  const fhir = new FhirIntake({
+    tenant,
+    server: 'ehr',
+    ehr: createEhrClient({ baseUrl, transport: { backoffMs: 1, timeoutMs: 2_000 } }),
+    criteria: [CRITERIA],
+    recordings: {
+      submit:
+        submit ??
+        (async (submission) => {
+          const done = await recordings.submit(submission)
+          submitted.push({ ...submission, ecgId: done.ecgId })
+          return done
+        }),
+    },
+    progress: new FhirProgress(aws.dynamo, TABLE),
+    enqueue: async (messages) => void queued.push(...messages),
+  })
+  return {
+    fhir,
+    tenant,
+    queued,
+    submitted,
+    references: () => queued.map((message) => ('reference' in message ? message.reference : 'poll')),
+  }
+}
+
+const patient = (birthDate = '1960-01-01') =>
+  ehr.create({ resourceType: 'Patient', gender: 'male', birthDate, name: [{ family: 'Secret' }] })
+const refer = ({ resourceType, id }: StoredResource) => `${resourceType}/${id}`
+const ecgOf = (subject: StoredResource, seconds = 10) =>
+  ehr.create(ecgObservation(syntheticRecording({ seconds }), refer(subject)))
+
+/** As quick to make as an ECG can be. */
+const BRIEF = syntheticRecording({ seconds: 0.1, leads: ['II'] })
+const briefOf = (subject: StoredResource) => ehr.create(ecgObservation(BRIEF, refer(subject)))
+
+async function failure(call: Promise<unknown>): Promise<CodedError> {
+  const error: unknown = await call.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  )
+  if (error instanceof CodedError) return error
+  throw error ?? new Error('the call ended without an error')
+}
+
+describe('a resource that was named', () => {
+  it('is read and submitted, with sex and age and without a name or a reference to the patient', async () => {
+    const observation = ecgOf(patient())
+    const { fhir, submitted } = intake()
+
+    const taken = await fhir.take(refer(observation))
+
+    expect(taken).toEqual({ submitted: 1 })
+    expect(submitted[0]).toMatchObject({
+      origin: { kind: 'fhir', server: 'ehr', source: refer(observation) },
+      recording: { rateHz: 500, startedAt: '2026-03-04T05:06:07.000Z', person: { sex: 'male', ageYears: 66 } },
+    })
+    expect(submitted[0]!.recording.leads).toEqual(RECORDING.leads)
+    const [message] = await aws.receive(aws.intakeUrl)
+    expect(parseMessage(IntakeMessage, message!.Body!)).toMatchObject({ ecgId: submitted[0]!.ecgId })
+    expect(message!.Body).not.toMatch(/Patient|Secret/)
+  })
+
+  it('is taken once, however often it is named, and again when it has changed', async () => {
+    const observation = ecgOf(patient())
+    const { fhir, submitted } = intake()
+
+    const first = await fhir.take(refer(observation))
+    const second = await fhir.take(refer(observation))
+    ehr.store.change((writer) => writer.put({ ...observation, note: [{ text: 'looked at' }] }))
+    const changed = await fhir.take(refer(observation))
+
+    expect([first, second, changed]).toEqual([{ submitted: 1 }, { skipped: 'known' }, { submitted: 1 }])
+    expect(submitted[1]!.ecgId).toBe(submitted[0]!.ecgId)
+  })
+
+  it('gives two people with the same waveform two ECGs', async () => {
+    const [one, other] = [ecgOf(patient()), ecgOf(patient())]
+    const { fhir, submitted } = intake()
+
+    await fhir.take(refer(one))
+    await fhir.take(refer(other))
+
+    expect(submitted[0]!.ecgId).not.toBe(submitted[1]!.ecgId)
+  })
+
+  it('of ours starts nothing', async () => {
+    const security = [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'AIAST' }]
+    const marked = ehr.create({ ...ecgObservation(RECORDING, refer(patient())), meta: { security } })
+    const named = ehr.create({
+      ...ecgObservation(RECORDING, refer(patient())),
+      identifier: [{ system: 'urn:cardiacnets:result', value: '1' }],
+    })
+    const { fhir, queued } = intake()
+
+    const taken = [await fhir.take(refer(marked)), await fhir.take(refer(named))]
+    await fhir.poll(new Date())
+
+    expect(taken).toEqual([{ skipped: 'ours' }, { skipped: 'ours' }])
+    expect(queued).toEqual([])
+  })
+
+  it.each([
+    ['was withdrawn', { ...ecgObservation(RECORDING), status: 'entered-in-error' }, 'withdrawn'],
+    [
+      'holds no waveform',
+      { resourceType: 'Observation', status: 'final', code: { text: 'ECG' }, valueString: 'normal' },
+      'no-ecg',
+    ],
+  ])('that %s is left alone', async (_what, resource, skipped) => {
+    const observation = ehr.create({ ...resource, subject: { reference: refer(patient()) } })
+    const { fhir } = intake()
+
+    expect(await fhir.take(refer(observation))).toEqual({ skipped })
+  })
+
+  it('that is gone is left alone', async () => {
+    expect(await intake().fhir.take('Observation/gone')).toEqual({ skipped: 'gone' })
+  })
+
+  it('that cannot be read says why', async () => {
+    const { component, ...rest } = ecgObservation(RECORDING, refer(patient()))
+    const [first] = component
+    const { unit: _, code: __, ...origin } = first!.valueSampledData.origin as Record<string, unknown>
+    const observation = ehr.create({
+      ...rest,
+      component: [{ ...first, valueSampledData: { ...first!.valueSampledData, origin } }],
+    })
+
+    const error = await failure(intake().fhir.take(refer(observation)))
+
+    expect(error).toMatchObject({
+      code: 'unit-unknown',
+      detail: { field: 'component[0].valueSampledData.origin.unit' },
+    })
+    expect(error.kind.permanent).toBe(true)
+  })
+
+  it('is tried again when the EHR is away', async () => {
+    const observation = ecgOf(patient())
+    const { fhir } = intake()
+    ehr.outage = 503
+
+    const error = await failure(fhir.take(refer(observation)))
+    ehr.outage = undefined
+    const taken = await fhir.take(refer(observation))
+
+    expect(error).toMatchObject({ code: 'ehr-unavailable' })
+    expect(error.kind.permanent).toBe(false)
+    expect(taken).toEqual({ submitted: 1 })
+  })
+
+  it('that was deleted here is let be', async () => {
+    const observation = ecgOf(patient())
+    const { fhir } = intake({ submit: () => Promise.reject(new CodedError('deleted', { field: 'ecgId' })) })
+
+    const taken = await fhir.take(refer(observation))
+
+    expect(taken).toEqual({ skipped: 'deleted' })
+  })
+})
+
+describe('what a resource leads to', () => {
+  const csv = [
+    'rate: 500',
+    'unit: uV',
+    'I,II',
+    ...Array.from({ length: 5000 }, (_, i) => `${i % 700},${(2 * i) % 900}`),
+  ].join('\n')
+
+  it('a document is read with the Binary that it names, as the patient of the document', async () => {
+    const subject = { reference: refer(patient()) }
+    const binary = ehr.create({
+      resourceType: 'Binary',
+      contentType: 'text/csv',
+      data: Buffer.from(csv).toString('base64'),
+    })
+    const attachments = [`Binary/${binary.id}`, `${ehr.baseUrl}/Binary/${binary.id}`]
+    const documents = attachments.map((url) =>
+      ehr.create({
+        resourceType: 'DocumentReference',
+        status: 'current',
+        subject,
+        content: [{ attachment: { contentType: 'text/csv', url, title: 'ecg.csv' } }],
+      }),
+    )
+    const { fhir, submitted } = intake()
+
+    for (const document of documents) await fhir.take(refer(document))
+
+    expect(submitted.map(({ recording }) => recording.format)).toEqual(['csv', 'csv'])
+    expect(submitted.map(({ recording }) => recording.person?.sex)).toEqual(['male', 'male'])
+    // The same ECG of the same patient, by two documents.
+    expect(submitted[1]!.ecgId).toBe(submitted[0]!.ecgId)
+  })
+
+  it('a report is read with the results that it bundles', async () => {
+    const subject = patient()
+    const results = [ecgOf(subject, 10), ecgOf(subject, 11)]
+    const report = ehr.create({
+      resourceType: 'DiagnosticReport',
+      status: 'final',
+      code: { coding: [{ system: 'http://loinc.org', code: '11524-6' }] },
+      subject: { reference: refer(subject) },
+      result: results.map((each) => ({ reference: refer(each) })),
+    })
+    const { fhir, submitted } = intake()
+
+    const taken = await fhir.take(refer(report))
+
+    expect(taken).toEqual({ submitted: 2 })
+    expect(submitted.map(({ origin }) => 'source' in origin && origin.source)).toEqual(results.map(refer))
+  })
+
+  it('what a report contains is found by the report', async () => {
+    const report = ehr.create({
+      resourceType: 'DiagnosticReport',
+      status: 'final',
+      code: { text: 'ECG' },
+      contained: [{ ...ecgObservation(RECORDING, refer(patient())), id: 'ecg' }],
+      result: [{ reference: '#ecg' }],
+    })
+    const { fhir, submitted } = intake()
+
+    await fhir.take(refer(report))
+
+    expect(submitted[0]!.origin).toMatchObject({ source: refer(report) })
+  })
+
+  it('nothing that lies elsewhere is fetched', async () => {
+    await using elsewhere = await testServer((_asked, response) => json(response, ecgObservation(RECORDING)))
+    const away = `${elsewhere.origin}/fhir`
+    const leads = [
+      { resourceType: 'Observation', code: {}, subject: { reference: `${away}/Patient/1` } },
+      { resourceType: 'Observation', code: {}, hasMember: [{ reference: `${away}/Observation/1` }] },
+      { resourceType: 'Observation', code: {}, derivedFrom: [{ reference: `${away}/Media/1` }] },
+      { resourceType: 'DiagnosticReport', result: [{ reference: `${away}/Observation/1` }] },
+      { resourceType: 'DiagnosticReport', media: [{ link: { reference: `${away}/Media/1` } }] },
+      { resourceType: 'DiagnosticReport', presentedForm: [{ url: `${away}/Binary/1` }] },
+      { resourceType: 'DocumentReference', content: [{ attachment: { url: `${away}/Binary/1` } }] },
+      { resourceType: 'Media', content: { url: `${away}/Binary/1` } },
+      { resourceType: 'Media', content: { url: elsewhere.origin.replace('http:', '') } },
+      {
+        resourceType: 'DiagnosticReport',
+        contained: [{ resourceType: 'Media', id: 'm', content: { url: `${away}/x` } }],
+        media: [{ link: { reference: '#m' } }],
+      },
+    ]
+    await using server = await testServer(({ url }, response) =>
+      json(response, { ...leads[Number(url.split('/').at(-1))], id: '1', meta: { versionId: '1' } }),
+    )
+    const { fhir } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    const outcomes: unknown[] = []
+    for (const [i, { resourceType }] of leads.entries()) {
+      outcomes.push(
+        await fhir.take(`${resourceType}/${i}`).catch((error: unknown) => error instanceof CodedError && error.code),
+      )
+    }
+
+    expect(outcomes.slice(1)).toEqual(
+      Array.from({ length: leads.length - 1 }, (_, i) => (i === 7 ? 'field-invalid' : 'origin-foreign')),
+    )
+    expect(outcomes[0]).toEqual({ skipped: 'no-ecg' })
+    expect(elsewhere.asked).toEqual([])
+    expect(server.asked).toHaveLength(leads.length)
+  })
+
+  it('a chain without an end is cut off', async () => {
+    await using server = await testServer(({ url }, response) => {
+      const number = Number(url.split('/').at(-1))
+      json(response, {
+        resourceType: 'Observation',
+        id: String(number),
+        code: {},
+        hasMember: [{ reference: `Observation/${number + 1}` }],
+      })
+    })
+    const { fhir } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    const error = await failure(fhir.take('Observation/1'))
+
+    expect(error.code).toBe('payload-too-large')
+    expect(server.asked.length).toBeLessThanOrEqual(51)
+  })
+})
+
+describe('the catch-up', () => {
+  it('finds what no notification told of, over all pages, and nothing twice', async () => {
+    const subject = patient()
+    const observations = Array.from({ length: 22 }, () => briefOf(subject))
+    const { fhir, references, queued } = intake()
+    await fhir.take(refer(observations[3]!))
+
+    const first = await fhir.poll(new Date())
+    const found = references()
+    for (const reference of found) await fhir.take(reference)
+    queued.length = 0
+    const second = await fhir.poll(new Date())
+
+    expect(first).toBe(21)
+    expect(found.toSorted()).toEqual(
+      observations
+        .map(refer)
+        .filter((each) => each !== refer(observations[3]!))
+        .toSorted(),
+    )
+    expect([second, queued]).toEqual([0, []])
+  })
+
+  it('asks from where it had come to, a little earlier', async () => {
+    const observation = briefOf(patient())
+    const { fhir } = intake()
+    await fhir.poll(new Date())
+    await fhir.take(refer(observation))
+
+    await fhir.poll(new Date())
+
+    const searches = ehr.requests.filter(({ path }) => path.startsWith('/fhir/Observation?'))
+    const since = new URL(searches.at(-1)!.path, 'http://x').searchParams.get('_lastUpdated')
+    expect(since).toBe(`ge${new Date(Date.parse(observation.meta.lastUpdated) - 300_000).toISOString()}`)
+  })
+
+  it('looks through what changed later only, unless it was not taken', async () => {
+    const subject = patient()
+    const before = briefOf(subject)
+    const { fhir, queued, references } = intake()
+    await fhir.poll(new Date())
+    await fhir.take(refer(before))
+    queued.length = 0
+    const after = briefOf(subject)
+
+    await fhir.poll(new Date())
+
+    expect(references()).toEqual([refer(after)])
+  })
+
+  it('goes on where it was when the EHR failed in the middle', async () => {
+    const subject = patient()
+    const observations = Array.from({ length: 22 }, () => briefOf(subject))
+    let isFailing = true
+    await using server = await testServer(async ({ url }, response) => {
+      if (isFailing && url.includes('_offset=20')) return void response.writeHead(500).end()
+      const page = await fetch(`${new URL(ehr.baseUrl).origin}${url}`)
+      response.writeHead(page.status).end((await page.text()).replaceAll(new URL(ehr.baseUrl).origin, server.origin))
+    })
+    const { fhir, tenant, references } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    const error = await failure(fhir.poll(new Date()))
+    const mark = await new FhirProgress(aws.dynamo, TABLE).mark(tenant, 'ehr', CRITERIA)
+    isFailing = false
+    await fhir.poll(new Date())
+
+    expect(error.code).toBe('ehr-unavailable')
+    expect(mark).toBe(observations[19]!.meta.lastUpdated)
+    expect(new Set(references())).toEqual(new Set(observations.map(refer)))
+  })
+
+  it('leaves nothing out on a server that does not sort', async () => {
+    const times = ['2026-01-01T00:00:03Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:02Z']
+    await using server = await testServer(({ url }, response) => {
+      const page = Number(new URL(url, 'http://x').searchParams.get('page') ?? 0)
+      const resource = { resourceType: 'Observation', id: String(page), meta: { lastUpdated: times[page] } }
+      const link = page < 2 ? [{ relation: 'next', url: `${server.origin}/fhir?page=${page + 1}` }] : []
+      json(response, { resourceType: 'Bundle', link, entry: [{ resource }] })
+    })
+    const { fhir, tenant } = intake({ baseUrl: `${server.origin}/fhir` })
+
+    const queued = await fhir.poll(new Date('2026-01-01T12:00:00Z'))
+
+    expect(queued).toBe(3)
+    expect(await new FhirProgress(aws.dynamo, TABLE).mark(tenant, 'ehr', CRITERIA)).toBe(times[0])
+  })
+
+  it('that gets no Bundle says so', async () => {
+    await using server = await testServer((_asked, response) =>
+      json(response, { resourceType: 'Bundle', entry: [{ resource: 5 }] }),
+    )
+
+    const error = await failure(intake({ baseUrl: `${server.origin}/fhir` }).fhir.poll(new Date()))
+
+    expect(error).toMatchObject({ code: 'ehr-malformed' })
+  })
+})
