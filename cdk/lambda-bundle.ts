@@ -8,7 +8,8 @@ import { findPackageJSON } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
-import { activeBundle } from '../shared/inference/active-bundle.ts'
+import { activeBundle, activeSite } from '../shared/inference/active-bundle.ts'
+import { SITE_FILE } from '../shared/inference/site-calibration.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -66,7 +67,7 @@ export function bundleFunction(name: FunctionName, target: Target, outdir: strin
   if (outputs.some((output) => output.imports.some((imported) => imported.path === 'onnxruntime-node'))) {
     copyOnnxRuntime(target, folder)
   }
-  if (name === 'screen') copyModel(activeBundle(), join(folder, 'model'))
+  if (name === 'screen') copyModel(activeBundle(), activeSite(), join(folder, 'model'))
   return folder
 }
 
@@ -89,13 +90,14 @@ function copyCode(from: string, to: string, paths: readonly string[]): void {
   }
 }
 
-function copyModel(bundle: string, to: string): void {
+function copyModel(bundle: string, site: string | undefined, to: string): void {
   mkdirSync(to, { recursive: true })
   for (const file of MODEL_FILES) {
     const source = join(bundle, file)
     if (!existsSync(source)) throw new Error(`the model bundle has no ${relative(ROOT, source)}`)
     cpSync(source, join(to, file))
   }
+  if (site !== undefined) cpSync(site, join(to, SITE_FILE))
 }
 
 function packageFolder(name: string): string {

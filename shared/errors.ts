@@ -57,6 +57,10 @@ export const ERROR_KINDS = {
   'bundle-corrupt': misconfigured,
   'bundle-mismatch': misconfigured,
   'site-config-invalid': misconfigured,
+  'calibration-missing': misconfigured,
+  'calibration-corrupt': misconfigured,
+  'calibration-mismatch': misconfigured,
+  'prevalence-unknown': misconfigured,
   unavailable: { ...internal, status: 503 },
   internal,
 } as const satisfies Record<string, ErrorKind>

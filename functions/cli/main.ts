@@ -5,6 +5,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { benchCommand } from './bench/index.ts'
+import { evaluateCommand } from './evaluate/index.ts'
 import { modelsCommand } from './models.ts'
 import { EXIT, reportError } from './output.ts'
 import { redriveCommand } from './redrive.ts'
@@ -18,13 +19,16 @@ const program = new Command('cardiacnets')
   .showHelpAfterError('(--help says more)')
   .exitOverride()
   .addCommand(screenCommand())
+  .addCommand(evaluateCommand())
   .addCommand(streamCommand())
   .addCommand(redriveCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused by the quality gate, 1 internal error.')
 
-for (const command of program.commands) command.exitOverride().showHelpAfterError('(--help says more)')
+for (const command of program.commands) {
+  for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError('(--help says more)')
+}
 
 try {
   await program.parseAsync()

@@ -55,7 +55,12 @@ export function describeResult(result: Result, options: { readonly title: string
       if (options.all || HEADLINE_INDICES.includes(index.id)) lines.push(describeIndex(index))
     }
   }
-  lines.push('', styleText('dim', `  ${provenance.modelBundle}, profile ${provenance.profile}. ${result.notice}`), '')
+  const site = provenance.site === undefined ? '' : ` corrected by site calibration ${provenance.site.slice(0, 12)}`
+  lines.push(
+    '',
+    styleText('dim', `  ${provenance.modelBundle}${site}, profile ${provenance.profile}. ${result.notice}`),
+    '',
+  )
   return lines.join('\n')
 }
 

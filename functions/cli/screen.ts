@@ -7,8 +7,6 @@ import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { timeOfSample } from '../../shared/domain/window.ts'
-import { activeBundle } from '../../shared/inference/active-bundle.ts'
-import { readBundle } from '../../shared/inference/bundle.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
 import { Screener } from '../../shared/inference/screener.ts'
 import { chooseWindow } from '../../shared/signal/choose-window.ts'
@@ -17,13 +15,13 @@ import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
+import { type ModelOptions, readModel, takeModelOptions } from './model-options.ts'
 import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
 
-interface ScreenOptions extends FileOptions {
+interface ScreenOptions extends FileOptions, ModelOptions {
   readonly json?: boolean
   readonly all?: boolean
   readonly person: boolean
-  readonly model: string
 }
 
 /** Asked for once: it starts git, which takes 3 ms. */
@@ -36,19 +34,19 @@ export function screenCommand(): Command {
   const command = new Command('screen')
     .description('screen ECG files directly, without a stack')
     .argument('<file...>', 'ECG files; of a longer recording, its first acceptable ten seconds')
-  return takeFileOptions(command)
+  takeFileOptions(command)
     .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
     .option('--all', 'show all 82 indices')
     .option('--no-person', "leave out the sex and age of a file's header")
-    .option('--model <directory>', 'the model bundle', activeBundle())
-    .action(async (files: string[], options: ScreenOptions) => {
-      process.exitCode = await screenFiles(files, options)
-    })
+  return takeModelOptions(command).action(async (files: string[], options: ScreenOptions) => {
+    process.exitCode = await screenFiles(files, options)
+  })
 }
 
 /** @returns the exit code: the first bad file's, else 3 where one was refused, else 0 */
 async function screenFiles(files: readonly string[], options: ScreenOptions): Promise<number> {
-  const screener = await Screener.load(await readBundle(options.model, CARDIACNETS_V1.name))
+  const { bundle, site } = await readModel(options)
+  const screener = await Screener.load(bundle, site)
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const bar = progress(files.length, 'screening')
   const documents: unknown[] = []

@@ -9,9 +9,11 @@ import { fromPayload } from '../../shared/aws/payloads.ts'
 import { messageAttributes } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { siteIn } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
 import { Screener } from '../../shared/inference/screener.ts'
+import { readSite } from '../../shared/inference/site-calibration.ts'
 import { createLogger } from '../../shared/logging.ts'
 import { type ResultMessage, ScreeningMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
@@ -24,7 +26,9 @@ const bucket = env('RAW_BUCKET')
 const topic = env('RESULTS_TOPIC_ARN')
 const codeVersion = env('CODE_VERSION')
 const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
-const screener = await Screener.load(await readBundle(env('MODEL_DIR'), CARDIACNETS_V1.name))
+const bundle = await readBundle(env('MODEL_DIR'), CARDIACNETS_V1.name)
+const site = siteIn(bundle.directory)
+const screener = await Screener.load(bundle, site === undefined ? undefined : await readSite(site, bundle))
 
 export const handler = sqsHandler(
   ScreeningMessage,

@@ -1,7 +1,7 @@
 /**
- * Results in DynamoDB: one item a (ECG, bundle, profile), written once and never changed.
+ * Results in DynamoDB: one item a (ECG, bundle, profile, site calibration if any), written once and never changed.
  *
- * `pk` = tenant#ecgId, `sk` = result#bundle sha256#profile; index `byTime` = (tenant, startedAt) with what a list shows.
+ * `pk` = tenant#ecgId, `sk` = result#bundle sha256#profile[#site sha256]; index `byTime` = (tenant, startedAt) with what a list shows.
  * `sk` = deleted marks an ECG that is not to come back.
  * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
@@ -143,7 +143,11 @@ export class ResultStore {
 }
 
 function itemKey(tenant: string, { ecgId, provenance }: Result) {
-  return { pk: `${tenant}#${ecgId}`, sk: `result#${provenance.modelSha256}#${provenance.profile}` }
+  const { modelSha256, profile, site } = provenance
+  return {
+    pk: `${tenant}#${ecgId}`,
+    sk: ['result', modelSha256, profile, ...(site === undefined ? [] : [site])].join('#'),
+  }
 }
 
 const tombstoneKey = (tenant: string, ecgId: EcgId) => ({ pk: `${tenant}#${ecgId}`, sk: 'deleted' })

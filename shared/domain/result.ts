@@ -37,6 +37,8 @@ export interface Provenance {
   readonly modelBundle: string
   /** sha256 of the bundle's manifest, which holds the sha256 of each of its files. */
   readonly modelSha256: string
+  /** sha256 of the site calibration that corrected the findings, where there is one. */
+  readonly site?: string
   readonly profile: string
   readonly codeVersion: string
   /** sha256 of the encoded window as stored. */

@@ -1,32 +1,50 @@
 /**
- * Which model bundle runs here: `--model`, else `MODEL_DIR`, else what `models use` chose, else the one that is shipped.
+ * Which model bundle runs here: `--model`, else `MODEL_DIR`, else what `models use` chose, else the one that is shipped;
+ * and the site calibration that goes with it.
  * @module
  */
-import { readFileSync } from 'node:fs'
-import { mkdir, writeFile } from 'node:fs/promises'
-import { dirname, join, resolve } from 'node:path'
+import { existsSync, readFileSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { join, resolve } from 'node:path'
+import { SITE_FILE, type Site } from './site-calibration.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
 /** The bundle that is shipped. */
 export const SHIPPED_BUNDLE = join(ROOT, 'models/cardiacnets-compact')
 
-const CHOICE_FILE = join(ROOT, '.local/model-bundle')
+const CHOICE_FOLDER = join(ROOT, '.local')
+const CHOICE_FILE = 'model-bundle'
 
 /** The active bundle's folder. */
 export function activeBundle(): string {
   return process.env.MODEL_DIR ?? chosenBundle() ?? SHIPPED_BUNDLE
 }
 
-/** Makes `directory` the active bundle of this working copy. */
-export async function chooseBundle(directory: string): Promise<void> {
-  await mkdir(dirname(CHOICE_FILE), { recursive: true })
-  await writeFile(CHOICE_FILE, `${resolve(directory)}\n`)
+/** The active bundle's site calibration, if it has one: in the folder that `MODEL_DIR` names, else where `chooseBundle` put it. */
+export function activeSite(): string | undefined {
+  return siteIn(process.env.MODEL_DIR ?? CHOICE_FOLDER)
+}
+
+/** The site calibration in a folder, if there is one. */
+export function siteIn(folder: string): string | undefined {
+  const path = join(folder, SITE_FILE)
+  return existsSync(path) ? path : undefined
+}
+
+/** Makes `directory` the active bundle of this working copy, corrected as `site` says; without one, not corrected any more. */
+export async function chooseBundle(directory: string, site?: Site, folder = CHOICE_FOLDER): Promise<void> {
+  await mkdir(folder, { recursive: true })
+  const path = join(folder, SITE_FILE)
+  // First, so that no bundle ever stands beside another one's calibration.
+  await rm(path, { force: true })
+  await writeFile(join(folder, CHOICE_FILE), `${resolve(directory)}\n`)
+  if (site !== undefined) await writeFile(path, site.text)
 }
 
 function chosenBundle(): string | undefined {
   try {
-    return readFileSync(CHOICE_FILE, 'utf8').trim()
+    return readFileSync(join(CHOICE_FOLDER, CHOICE_FILE), 'utf8').trim()
   } catch {
     return undefined
   }

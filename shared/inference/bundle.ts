@@ -27,6 +27,8 @@ const Condition = z.object({
   thresholds: z.object({ youden: z.number().min(0).max(1), sensitivity90: z.number().min(0).max(1) }),
   operatingPoint: z.enum(['youden', 'sensitivity90']),
   auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
+  /** Share of the ECGs with the condition where `calibration` was fitted: what a site's base rate is corrected from. */
+  prevalence: z.number().gt(0).lt(1).optional(),
 })
 
 const Index = z.object({

@@ -26,7 +26,7 @@ export async function screenWindow(
   clean: CleanWindow | undefined,
   codeVersion: string,
 ): Promise<Result> {
-  const { manifest, sha256 } = screener.bundle
+  const { bundle, site } = screener
   const screening = clean === undefined ? undefined : await screener.screen(clean, window.person)
   return {
     ecgId: window.ecgId,
@@ -36,8 +36,9 @@ export async function screenWindow(
     findings: screening?.findings ?? [],
     indices: screening?.indices ?? [],
     provenance: {
-      modelBundle: `${manifest.name}@${manifest.version}`,
-      modelSha256: sha256,
+      modelBundle: `${bundle.manifest.name}@${bundle.manifest.version}`,
+      modelSha256: bundle.sha256,
+      ...(site === undefined ? {} : { site: site.sha256 }),
       profile: window.profile,
       codeVersion,
       inputSha256: window.inputSha256,

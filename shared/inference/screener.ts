@@ -11,6 +11,7 @@ import type { Finding, IndexEstimate } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
+import { correctedProbability, correctionFor, round, type Site } from './site-calibration.ts'
 
 const SCREEN_FILE = 'screen.onnx'
 
@@ -22,10 +23,13 @@ export interface Screening {
 /** Screens clean windows with one bundle. Calls may overlap; ONNX Runtime then queues them. */
 export class Screener {
   readonly bundle: Bundle
+  /** What corrects the findings, where a site has said so. */
+  readonly site: Site | undefined
   readonly #session: InferenceSession
 
-  private constructor(bundle: Bundle, session: InferenceSession) {
+  private constructor(bundle: Bundle, site: Site | undefined, session: InferenceSession) {
     this.bundle = bundle
+    this.site = site
     this.#session = session
   }
 
@@ -33,7 +37,7 @@ export class Screener {
    * Loads the fused model, once its bytes and tensors are what the manifest says.
    * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
    */
-  static async load(bundle: Bundle): Promise<Screener> {
+  static async load(bundle: Bundle, site?: Site): Promise<Screener> {
     const path = await verifyFile(bundle, SCREEN_FILE)
     const session = await InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1 }).catch(
       (cause: unknown) => {
@@ -41,15 +45,33 @@ export class Screener {
       },
     )
     checkTensors(bundle, SCREEN_FILE, session)
-    return new Screener(bundle, session)
+    return new Screener(bundle, site, session)
   }
 
   /** One window. A window is always a batch of its own: batching changes the last bits, and a result must not depend on its neighbours. */
   async screen(window: CleanWindow, person: Person = {}): Promise<Screening> {
+    const outputs = await this.#run(window, person)
+    return {
+      findings: this.#findings(numbers(outputs, 'condition_logits')),
+      indices: this.#indices(numbers(outputs, 'index_mean'), numbers(outputs, 'index_logvar')),
+    }
+  }
+
+  /** What the bundle itself says of each condition, no site's correction: log-odds in the manifest's order, unrounded. */
+  async logOdds(window: CleanWindow, person: Person = {}): Promise<number[]> {
+    return this.#logOdds(numbers(await this.#run(window, person), 'condition_logits'))
+  }
+
+  /** Frees the native session. */
+  async release(): Promise<void> {
+    await this.#session.release()
+  }
+
+  async #run(window: CleanWindow, person: Person): Promise<InferenceSession.OnnxValueMapType> {
     const ecg = new Float32Array(window.codes.length)
     for (let i = 0; i < ecg.length; i++) ecg[i] = window.codes[i]! / CLEAN_STEPS
     const values = [sexCode(person), person.ageYears, person.heightCm, person.weightKg]
-    const outputs = await this.#session.run({
+    return this.#session.run({
       ecg: new Tensor('float32', ecg, [1, LEADS.length, ecg.length / LEADS.length]),
       amplitude: new Tensor('float32', window.amplitude, [1, LEADS.length, 2]),
       lead_mask: new Tensor('float32', Float32Array.from(window.leadMask), [1, LEADS.length]),
@@ -64,21 +86,18 @@ export class Screener {
         [1, values.length],
       ),
     })
-    return {
-      findings: this.#findings(numbers(outputs, 'condition_logits')),
-      indices: this.#indices(numbers(outputs, 'index_mean'), numbers(outputs, 'index_logvar')),
-    }
   }
 
-  /** Frees the native session. */
-  async release(): Promise<void> {
-    await this.#session.release()
+  #logOdds(logits: Float32Array): number[] {
+    return this.bundle.manifest.conditions.map(({ calibration: { scale, offset } }, i) => scale * logits[i]! + offset)
   }
 
   #findings(logits: Float32Array): Finding[] {
-    return this.bundle.manifest.conditions.map(({ id, evidence, calibration, thresholds, operatingPoint }, i) => {
-      const probability = round(1 / (1 + Math.exp(-(calibration.scale * logits[i]! + calibration.offset))))
-      const threshold = thresholds[operatingPoint]
+    const logOdds = this.#logOdds(logits)
+    return this.bundle.manifest.conditions.map(({ id, evidence, operatingPoint }, i) => {
+      const correction = correctionFor(this.bundle, this.site, i)
+      const probability = correctedProbability(correction, logOdds[i]!)
+      const threshold = correction.thresholds[operatingPoint]
       return { condition: id, probability, threshold, flagged: probability >= threshold, evidence }
     })
   }
@@ -136,9 +155,6 @@ function checkTensors({ manifest }: Bundle, file: string, session: InferenceSess
 const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N')
 
 const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)
-
-/** Four significant digits: more than the model knows, few enough that a last bit does not show. */
-const round = (value: number) => Number(value.toPrecision(4))
 
 function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const data = outputs[name]?.data

@@ -1,10 +1,13 @@
-import { randomUUID } from 'node:crypto'
+import { createHash, randomUUID } from 'node:crypto'
+import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { CreateTableCommand } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Emulators, startEmulators } from '../../cdk/local/emulators.ts'
 import { dynamo, s3, sns, sqs } from '../../shared/aws/clients.ts'
 import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
@@ -13,7 +16,10 @@ import { streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { SITE_FILE, siteText } from '../../shared/inference/site-calibration.ts'
 import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
@@ -171,6 +177,37 @@ describe('an ECG through both functions', () => {
     expect(result.indices).toHaveLength(82)
     expect(published).toMatchObject({ tenant: 'clinic', origin: message.origin })
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(published!.result)
+  })
+
+  it('is screened again under a site calibration, as another result that names it', async () => {
+    const message = intake(syntheticRecording())
+    const [before] = await run(message)
+    const model = await mkdtemp(join(tmpdir(), 'cardiacnets-model-'))
+    await cp(SHIPPED_BUNDLE, model, { recursive: true })
+    const bundle = await readBundle(model, CARDIACNETS_V1.name)
+    const fitted = { method: 'platt', scale: 0.5, offset: -1, prevalence: 0.2 } as const
+    const conditions = [
+      { id: 'cad', n: 50, positives: 10, fitted: { ...fitted, thresholds: { youden: 0.2, sensitivity90: 0.1 } } },
+    ] as const
+    const site = siteText({ schema: 1, modelBundle: 'b@1', modelSha256: bundle.sha256, conditions: [...conditions] })
+    await writeFile(join(model, SITE_FILE), site)
+    vi.resetModules()
+    vi.stubEnv('MODEL_DIR', model)
+    const plain = screen
+    screen = (await import('../../functions/screen/handler.ts')).handler
+
+    const [after] = await run(message)
+
+    screen = plain
+    vi.unstubAllEnvs()
+    await rm(model, { recursive: true })
+    expect(resultOf(after).ecgId).toBe(resultOf(before).ecgId)
+    expect(resultOf(after).provenance).toEqual({
+      ...resultOf(before).provenance,
+      site: createHash('sha256').update(site).digest('hex'),
+    })
+    expect(resultOf(after).findings[0]!.threshold).toBe(0.2)
+    expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(after!.result)
   })
 
   it('that comes twice is stored once and published twice with the same bytes', async () => {

@@ -88,6 +88,8 @@ describe('cardiacnets', () => {
     [['redrive', 'nonsense'], 2],
     [['redrive', 'intake', '--outputs', 'nowhere.json'], 2],
     [['models', 'verify', 'nowhere'], 2],
+    [['models', 'use'], 2],
+    [['evaluate'], 2],
   ])('%j exits with %i', async (args, expected) => {
     const { code } = await cli(...args)
 

@@ -1,0 +1,236 @@
+/**
+ * What a cohort says of a bundle: the figures of `report.json`. It holds counts and names of conditions, never a file or a person.
+ * @module
+ */
+import { CONDITION_NAMES, type ConditionId } from '../../../shared/domain/conditions.ts'
+import { type Evidence, NOTICE } from '../../../shared/domain/result.ts'
+import type { Bundle, Manifest } from '../../../shared/inference/bundle.ts'
+import {
+  correctedProbability,
+  correctionFor,
+  type Site,
+  type SiteCalibration,
+} from '../../../shared/inference/site-calibration.ts'
+import type { Cohort } from './cohort.ts'
+import {
+  type Accuracy,
+  accuracy,
+  type CalibrationFigures,
+  calibrationOf,
+  type Interval,
+  peopleByTruth,
+  type RocPoint,
+  rocCurve,
+  type Scored,
+} from './metrics.ts'
+import type { Outcome } from './screening.ts'
+import { fitSite, LEAST_PEOPLE, type SiteFit } from './site-fit.ts'
+
+/** Of some ECGs with a known label: how many, how many of them positive, and of how many people. */
+export interface Counts {
+  readonly n: number
+  readonly positives: number
+  readonly people: number
+  readonly positivePeople: number
+}
+
+export interface Subgroup extends Counts {
+  readonly name: string
+  /** Absent where one side has fewer than ten people. */
+  readonly auroc?: Interval
+  readonly sensitivity?: Interval
+  readonly specificity?: Interval
+}
+
+export interface ConditionReport extends Counts {
+  readonly id: ConditionId
+  readonly name: string
+  readonly evidence: Evidence
+  /** What the bundle says of itself. */
+  readonly published: Manifest['conditions'][number]['auroc']
+  /** ECGs with a label that were refused or could not be read, and how many of them are positive. */
+  readonly unscreened: { readonly n: number; readonly positives: number }
+  readonly operatingPoint: 'youden' | 'sensitivity90'
+  /** Absent where the cohort has one class only. */
+  readonly figures?: {
+    readonly auroc: Interval
+    readonly thresholds: Readonly<
+      Record<'youden' | 'sensitivity90', { threshold: number; sensitivity: Interval; specificity: Interval }>
+    >
+    readonly calibration: CalibrationFigures
+    readonly roc: readonly RocPoint[]
+  }
+  readonly subgroups: readonly Subgroup[]
+  readonly site: SiteFit
+}
+
+export interface Report {
+  readonly schema: 1
+  readonly cohort: {
+    readonly ecgs: number
+    readonly people: number
+    readonly screened: number
+    /** Reason (of the quality gate) or error code → ECGs. */
+    readonly refused: Readonly<Record<string, number>>
+    readonly failed: Readonly<Record<string, number>>
+  }
+  readonly modelBundle: string
+  readonly modelSha256: string
+  /** The site calibration that the figures hold for, if one was in effect. */
+  readonly site?: string
+  readonly profile: string
+  readonly codeVersion: string
+  readonly conditions: readonly ConditionReport[]
+  readonly notice: string
+}
+
+const AGES = [
+  { name: 'under 50', from: 0, below: 50 },
+  { name: '50 to 64', from: 50, below: 65 },
+  { name: '65 to 79', from: 65, below: 80 },
+  { name: '80 and over', from: 80, below: Number.POSITIVE_INFINITY },
+]
+
+interface Screened {
+  readonly logOdds: number
+  readonly probability: number
+  readonly truth: boolean
+  readonly person: number
+  readonly sex: 'male' | 'female' | undefined
+  readonly ageYears: number | undefined
+}
+
+/** The figures of every condition that the cohort has a column for, as the bundle, and the site calibration in effect, serve them. */
+export function reportOf(
+  cohort: Cohort,
+  outcomes: readonly Outcome[],
+  bundle: Bundle,
+  site: Site | undefined,
+  codeVersion: string,
+): Report {
+  const { manifest, sha256 } = bundle
+  const tally = (status: 'refused' | 'failed') => {
+    const counts: Record<string, number> = {}
+    for (const outcome of outcomes) {
+      if (outcome.status === status) counts[outcome.reason] = (counts[outcome.reason] ?? 0) + 1
+    }
+    return counts
+  }
+  return {
+    schema: 1,
+    cohort: {
+      ecgs: cohort.rows.length,
+      people: cohort.people,
+      screened: outcomes.filter(({ status }) => status === 'screened').length,
+      refused: tally('refused'),
+      failed: tally('failed'),
+    },
+    modelBundle: `${manifest.name}@${manifest.version}`,
+    modelSha256: sha256,
+    ...(site === undefined ? {} : { site: site.sha256 }),
+    profile: manifest.profile,
+    codeVersion,
+    conditions: manifest.conditions.flatMap((condition, index) =>
+      cohort.conditions.includes(condition.id) ? [conditionReport(condition, index, outcomes, bundle, site)] : [],
+    ),
+    notice: NOTICE,
+  }
+}
+
+function conditionReport(
+  condition: Manifest['conditions'][number],
+  index: number,
+  outcomes: readonly Outcome[],
+  bundle: Bundle,
+  site: Site | undefined,
+): ConditionReport {
+  const { id, evidence, operatingPoint } = condition
+  const correction = correctionFor(bundle, site, index)
+  const labelled = outcomes.filter(({ row }) => row.labels[id] !== undefined)
+  const screened = labelled.flatMap((outcome): Screened[] => {
+    if (outcome.status !== 'screened') return []
+    const logOdds = outcome.logOdds[index]!
+    const { row, about } = outcome
+    return [
+      {
+        logOdds,
+        probability: correctedProbability(correction, logOdds),
+        truth: row.labels[id] === true,
+        person: row.person,
+        sex: about.sex,
+        ageYears: about.ageYears,
+      },
+    ]
+  })
+  const lost = labelled.filter(({ status }) => status !== 'screened')
+  const served = scoredBy(screened, ({ probability }) => probability)
+  const { positive, negative } = peopleByTruth(served)
+  return {
+    id,
+    name: CONDITION_NAMES.get(id) ?? id,
+    evidence,
+    published: condition.auroc,
+    ...countsOf(served),
+    unscreened: { n: lost.length, positives: lost.filter(({ row }) => row.labels[id] === true).length },
+    operatingPoint,
+    ...(positive > 0 && negative > 0 ? { figures: figuresOf(served, correction.thresholds) } : {}),
+    subgroups: subgroupsOf(screened, correction.thresholds[operatingPoint]),
+    site: fitSite(scoredBy(screened, ({ logOdds }) => logOdds)),
+  }
+}
+
+function figuresOf(served: Scored, thresholds: { youden: number; sensitivity90: number }) {
+  const { auroc, points } = accuracy(served, [thresholds.youden, thresholds.sensitivity90])
+  return {
+    auroc,
+    thresholds: {
+      youden: { threshold: thresholds.youden, ...points[0]! },
+      sensitivity90: { threshold: thresholds.sensitivity90, ...points[1]! },
+    },
+    calibration: calibrationOf(served.score, served.truth),
+    roc: rocCurve(served),
+  }
+}
+
+function subgroupsOf(screened: readonly Screened[], threshold: number): Subgroup[] {
+  const groups = [
+    ...(['female', 'male'] as const).map((sex) => ({ name: sex, has: (each: Screened) => each.sex === sex })),
+    ...AGES.map(({ name, from, below }) => ({
+      name,
+      has: ({ ageYears }: Screened) => ageYears !== undefined && ageYears >= from && ageYears < below,
+    })),
+  ]
+  return groups.flatMap(({ name, has }) => {
+    const scored = scoredBy(screened.filter(has), ({ probability }) => probability)
+    if (scored.score.length === 0) return []
+    const { positive, negative } = peopleByTruth(scored)
+    if (Math.min(positive, negative) < LEAST_PEOPLE) return [{ name, ...countsOf(scored) }]
+    const figures: Accuracy = accuracy(scored, [threshold])
+    return [{ name, ...countsOf(scored), auroc: figures.auroc, ...figures.points[0]! }]
+  })
+}
+
+function scoredBy(screened: readonly Screened[], score: (each: Screened) => number): Scored {
+  return {
+    score: Float64Array.from(screened, score),
+    truth: Uint8Array.from(screened, ({ truth }) => (truth ? 1 : 0)),
+    person: Int32Array.from(screened, ({ person }) => person),
+  }
+}
+
+function countsOf(scored: Scored): Counts {
+  return {
+    n: scored.truth.length,
+    positives: scored.truth.reduce((sum, value) => sum + value, 0),
+    people: new Set(scored.person).size,
+    positivePeople: peopleByTruth(scored).positive,
+  }
+}
+
+/** What the cohort lets a site correct; `undefined` where nothing could be fitted. */
+export function siteOf({ modelBundle, modelSha256, conditions }: Report): SiteCalibration | undefined {
+  const fitted = conditions.flatMap(({ id, people, positivePeople, site }) =>
+    'fitted' in site ? [{ id, n: people, positives: positivePeople, fitted: site.fitted }] : [],
+  )
+  return fitted.length === 0 ? undefined : { schema: 1, modelBundle, modelSha256, conditions: fitted }
+}

@@ -1,0 +1,54 @@
+/**
+ * Screens a cohort's files one after the other and keeps of each what the figures need: five log-odds.
+ * @module
+ */
+import type { Person } from '../../../shared/domain/recording.ts'
+import { toCodedError } from '../../../shared/errors.ts'
+import type { Screener } from '../../../shared/inference/screener.ts'
+import { chooseWindow } from '../../../shared/signal/choose-window.ts'
+import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { type ReadOptions, readRecording } from '../../../streams/formats/index.ts'
+import type { Cohort, CohortRow } from './cohort.ts'
+
+/** What became of one row. */
+export type Outcome = { readonly row: CohortRow; readonly about: Person } & (
+  | { readonly status: 'screened'; readonly logOdds: readonly number[] }
+  | { readonly status: 'refused' | 'failed'; readonly reason: string }
+)
+
+export interface CohortScreeningOptions {
+  /** How every file is read. */
+  readonly read?: ReadOptions
+  /** Whether the model is told sex and age, of the cohort or of the file. */
+  readonly person: boolean
+  readonly onRow: () => void
+  readonly onError: (error: unknown, file: string) => void
+}
+
+/** One outcome a row, in order. A file that cannot be read is an outcome too. */
+export async function screenCohort(
+  screener: Screener,
+  { rows }: Cohort,
+  { read = {}, person, onRow, onError }: CohortScreeningOptions,
+): Promise<Outcome[]> {
+  const preparer = new WindowPreparer(CARDIACNETS_V1)
+  const outcomes: Outcome[] = []
+  for (const row of rows) {
+    try {
+      const recording = await readRecording(row.file, read)
+      const about = { ...recording.person, ...row.about }
+      const { prepared } = chooseWindow(preparer, recording, recording.heartRateBpm)
+      outcomes.push(
+        prepared.clean === undefined
+          ? { row, about, status: 'refused', reason: prepared.quality.reasons[0] ?? 'unknown' }
+          : { row, about, status: 'screened', logOdds: await screener.logOdds(prepared.clean, person ? about : {}) },
+      )
+    } catch (error) {
+      onError(error, row.file)
+      outcomes.push({ row, about: row.about, status: 'failed', reason: toCodedError(error).code })
+    }
+    onRow()
+  }
+  return outcomes
+}

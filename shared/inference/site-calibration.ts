@@ -1,0 +1,180 @@
+/**
+ * What a site has found out about a bundle on its own people, or states of them: calibration, thresholds, base rates.
+ *
+ * The correction is one line in log-odds, after the bundle's own calibration:
+ * `corrected = scale · bundle + offset`, where a stated base rate adds `logit(stated) − logit(base rate that was learned from)`
+ * (a prior shift: Saerens et al. 2002, Neural Computation 14:21-41, for two classes). It keeps the order of people, so that a
+ * threshold, moved by the same shift, keeps its sensitivity and specificity.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
+import * as z from 'zod'
+import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
+import { CodedError } from '../errors.ts'
+import type { Bundle, Manifest } from './bundle.ts'
+
+/** Its name in `evaluate --out`, in `.local` and in the screening Lambda's model folder. */
+export const SITE_FILE = 'site-calibration.json'
+
+const Share = z.number().gt(0).lt(1)
+
+const SiteCondition = z.object({
+  id: z.enum(CONDITION_IDS),
+  /** People of the site's cohort whose label is known and whose ECG was screened, and how many of them have the condition. */
+  n: z.int().nonnegative(),
+  positives: z.int().nonnegative(),
+  /** Absent where the cohort is too small, or where it says nothing of this condition. */
+  fitted: z
+    .object({
+      method: z.enum(['none', 'temperature', 'platt']),
+      /** Of the log-odds that the bundle states: scale · log-odds + offset. */
+      scale: z.number().positive(),
+      offset: z.number(),
+      /** Share of the cohort's ECGs with the condition. */
+      prevalence: Share,
+      /** Probabilities after scale and offset, before `prevalence` below. */
+      thresholds: z.object({ youden: Share, sensitivity90: Share }),
+    })
+    .optional(),
+  /** Base rate that the site states for those it screens. */
+  prevalence: Share.optional(),
+})
+
+export const SiteCalibration = z.object({
+  schema: z.literal(1),
+  modelBundle: z.string(),
+  /** The bundle that it holds for, and no other. */
+  modelSha256: z.hex().length(64),
+  conditions: z.array(SiteCondition),
+})
+export type SiteCalibration = z.infer<typeof SiteCalibration>
+
+/** Stated base rates, a condition. */
+export type Prevalences = Readonly<Partial<Record<ConditionId, number>>>
+
+/** A site calibration in effect. */
+export interface Site {
+  readonly calibration: SiteCalibration
+  /** The file as it is. */
+  readonly text: string
+  /** sha256 of `text`: the provenance of every result that it corrects. */
+  readonly sha256: string
+  /** One a condition, in the manifest's order. */
+  readonly corrections: readonly Correction[]
+}
+
+/** How one condition's log-odds and thresholds change. */
+export interface Correction {
+  readonly scale: number
+  readonly offset: number
+  /** Of the corrected probability. */
+  readonly thresholds: Manifest['conditions'][number]['thresholds']
+}
+
+/** The text of a site calibration's file. */
+export function siteText(calibration: SiteCalibration): string {
+  return `${JSON.stringify(calibration, null, 2)}\n`
+}
+
+/**
+ * Reads a site calibration for a bundle.
+ * @throws CodedError `calibration-missing`, `calibration-corrupt`, `calibration-mismatch` (made for another bundle), `prevalence-unknown`
+ */
+export async function readSite(path: string, bundle: Bundle): Promise<Site> {
+  const text = await readFile(path, 'utf8').catch((cause: unknown) => {
+    throw new CodedError('calibration-missing', { field: 'site' }, { cause })
+  })
+  return parseSite(text, bundle)
+}
+
+/** @throws CodedError as `readSite` */
+export function parseSite(text: string, bundle: Bundle): Site {
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch {
+    throw new CodedError('calibration-corrupt', { field: 'site' })
+  }
+  const parsed = SiteCalibration.safeParse(json)
+  if (!parsed.success) {
+    throw new CodedError('calibration-corrupt', { field: `site:${parsed.error.issues[0]!.path.join('.')}` })
+  }
+  const calibration = parsed.data
+  if (calibration.modelSha256 !== bundle.sha256) throw new CodedError('calibration-mismatch', { field: 'modelSha256' })
+  const ids = calibration.conditions.map(({ id }) => id)
+  if (new Set(ids).size < ids.length) throw new CodedError('calibration-corrupt', { field: 'site:conditions' })
+  return {
+    calibration,
+    text,
+    sha256: createHash('sha256').update(text).digest('hex'),
+    corrections: bundle.manifest.conditions.map((condition) =>
+      correctionOf(
+        condition,
+        calibration.conditions.find(({ id }) => id === condition.id),
+      ),
+    ),
+  }
+}
+
+/**
+ * A site's calibration with base rates as stated here, or one that has nothing else.
+ * @throws CodedError `prevalence-unknown` for a condition without a base rate to correct from
+ */
+export function withPrevalences(bundle: Bundle, prevalences: Prevalences, site?: Site): Site {
+  const before = site?.calibration.conditions ?? []
+  const conditions = CONDITION_IDS.flatMap((id) => {
+    const known = before.find((condition) => condition.id === id)
+    const prevalence = prevalences[id]
+    if (prevalence === undefined) return known === undefined ? [] : [known]
+    return [{ id, n: 0, positives: 0, ...known, prevalence }]
+  })
+  const { name, version } = bundle.manifest
+  return parseSite(
+    siteText({ schema: 1, modelBundle: `${name}@${version}`, modelSha256: bundle.sha256, conditions }),
+    bundle,
+  )
+}
+
+/** @throws CodedError `prevalence-unknown`: nobody says which base rate the probabilities were calibrated at */
+function correctionOf(
+  condition: Manifest['conditions'][number],
+  stated: SiteCalibration['conditions'][number] | undefined,
+): Correction {
+  const { scale, offset, thresholds } = stated?.fitted ?? { scale: 1, offset: 0, thresholds: condition.thresholds }
+  if (stated?.prevalence === undefined) return { scale, offset, thresholds }
+  const learned = stated.fitted?.prevalence ?? condition.prevalence
+  if (learned === undefined) throw new CodedError('prevalence-unknown', { condition: condition.id })
+  const shift = logit(stated.prevalence) - logit(learned)
+  const moved = (threshold: number) => roundDown(sigmoid(logit(threshold) + shift))
+  return {
+    scale,
+    offset: offset + shift,
+    thresholds: { youden: moved(thresholds.youden), sensitivity90: moved(thresholds.sensitivity90) },
+  }
+}
+
+/** Four significant digits: more than the model knows, few enough that a last bit does not show. */
+export const round = (value: number) => Number(value.toPrecision(4))
+
+/** A threshold at four significant digits that whatever reaches it before rounding also reaches after. */
+export function roundDown(threshold: number): number {
+  const rounded = round(threshold)
+  return rounded <= threshold ? rounded : round(rounded - 10 ** (Math.floor(Math.log10(threshold)) - 3))
+}
+
+/** The probability that a finding states. */
+export function correctedProbability({ scale, offset }: Correction, logOdds: number): number {
+  return round(sigmoid(scale * logOdds + offset))
+}
+
+/** What corrects a condition: the site's word, else nothing. */
+export function correctionFor(bundle: Bundle, site: Site | undefined, index: number): Correction {
+  return site?.corrections[index] ?? { scale: 1, offset: 0, thresholds: bundle.manifest.conditions[index]!.thresholds }
+}
+
+/** Log-odds of a probability; infinite at 0 and 1. */
+export const logit = (probability: number) => Math.log(probability / (1 - probability))
+
+/** Probability of log-odds. */
+export const sigmoid = (logOdds: number) => 1 / (1 + Math.exp(-logOdds))
