@@ -15,6 +15,7 @@ import { createFhirFormat } from './fhir/index.ts'
 import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
 import { ishne } from './ishne/index.ts'
 import { json } from './json/index.ts'
+import { mfer } from './mfer/index.ts'
 import { muse } from './muse/index.ts'
 import { scp } from './scp/index.ts'
 import { sierra } from './sierra/index.ts'
@@ -26,7 +27,7 @@ export type { ParseOptions, SourceFile } from './format.ts'
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
 
 /** Most specific first: any JSON object could be `json`, nearly any text `csv`. */
-const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, scp, aecg, muse, sierra, wfdb, fhir, json, csv]
+const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, scp, mfer, aecg, muse, sierra, wfdb, fhir, json, csv]
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)

@@ -78,7 +78,6 @@ describe('files', () => {
 
 describe.skipIf(!hasData)(`files of formats that are not read${NO_DATA}`, () => {
   test.each([
-    ['mfer/test-file.MWF', 'format-unknown'],
     ['json_zzu_pecg/index.json', 'format-unknown'],
     ['sph_h5/SPH00001.h5', 'format-unsupported'],
   ])('%s is told to be %s', async (file, code) => {

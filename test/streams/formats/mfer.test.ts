@@ -1,0 +1,244 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import type { LeadName } from '../../../shared/domain/leads.ts'
+import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { parseRecording, readRecording, type SourceFile } from '../../../streams/formats/index.ts'
+import { padded, u8 } from '../../helpers/bytes.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { codedError } from '../../helpers/errors.ts'
+import { fingerprints } from '../../helpers/fingerprint.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const short = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 2 })
+const two = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 2, leads: ['II', 'V5'] })
+
+const CODES: Readonly<Record<LeadName, number>> = {
+  I: 1,
+  II: 2,
+  V1: 3,
+  V2: 4,
+  V3: 5,
+  V4: 6,
+  V5: 7,
+  V6: 8,
+  III: 61,
+  aVR: 62,
+  aVL: 63,
+  aVF: 64,
+}
+
+interface MferOptions {
+  readonly littleEndian?: boolean
+  readonly blockLength?: number
+  readonly dataType?: 0 | 2
+  /** Tags in place of the usual ones, undefined to leave one out. */
+  readonly tags?: Readonly<Record<number, Buffer | undefined>>
+  /** Tags of each channel beside the usual ones. */
+  readonly channel?: readonly Buffer[]
+}
+
+function tag(number: number, value: Buffer): Buffer {
+  const length =
+    value.length < 128
+      ? u8(value.length)
+      : Buffer.concat([u8(0x82), Buffer.from([value.length >> 8, value.length & 0xff])])
+  return Buffer.concat([u8(number), length, value])
+}
+
+function writeMfer({ leads, rateHz }: Recording, options: MferOptions = {}): SourceFile {
+  const { littleEndian = true, blockLength = 50, dataType = 0, tags = {}, channel = [] } = options
+  const bytes = dataType === 0 ? 2 : 4
+  const number = (value: number, length = 2) => {
+    const buffer = Buffer.alloc(length)
+    buffer.writeIntLE(value, 0, length)
+    return littleEndian ? buffer : buffer.reverse()
+  }
+  const none = -(2 ** (8 * bytes - 1))
+  const sequences = leads[0]!.samples.length / blockLength
+  const data = Array.from({ length: sequences }, (_, sequence) =>
+    leads.map(({ samples }) =>
+      Array.from(samples.subarray(sequence * blockLength, (sequence + 1) * blockLength), (sample) =>
+        number(sample === MISSING_SAMPLE ? none : sample, bytes),
+      ),
+    ),
+  )
+  const usual: [number, Buffer][] = [
+    [0x01, u8(littleEndian ? 1 : 0)],
+    [0x08, u8(1)],
+    [0x85, Buffer.concat([number(2024), u8(2, 29, 4, 5, 6), number(250), number(0)])],
+    [0x82, Buffer.from('4711')],
+    [0x81, Buffer.from('Jane Doe')],
+    [0x83, Buffer.concat([u8(0xff, 0, 0), number(1944), u8(3, 1)])],
+    [0x84, u8(2)],
+    [0x0b, u8(1, 0xfd, 1000 / rateHz)],
+    [0x06, number(sequences)],
+    [0x05, u8(leads.length)],
+    [0x0a, u8(dataType)],
+    [0x12, number(none, bytes)],
+    [0x1e, Buffer.concat(data.flat(2))],
+  ]
+  const attributes = leads.map(({ name, gainUv }, i) => {
+    const own = [
+      tag(0x09, number(CODES[name])),
+      tag(0x04, number(blockLength)),
+      tag(0x0c, Buffer.concat([u8(0, 0xfa), number(gainUv)])),
+      ...channel,
+    ]
+    const value = Buffer.concat(own)
+    return Buffer.concat([u8(0x3f, i, value.length), value])
+  })
+  const body = usual.flatMap(([name, value]) => {
+    const chosen = name in tags ? tags[name] : value
+    const written = chosen === undefined ? [] : [tag(name, chosen)]
+    return name === 0x1e ? [...attributes, ...written] : written
+  })
+  return {
+    name: 'x.mwf',
+    bytes: Buffer.concat([tag(0x40, padded('MFR Standard 12 leads ECG', 32)), ...body, u8(0x80)]),
+  }
+}
+
+const read = (options?: MferOptions) => parseRecording([writeMfer(two, options)])
+
+describe('an MFER file', () => {
+  test.each([
+    {},
+    { littleEndian: false },
+    { blockLength: 1 },
+    { blockLength: 100 },
+    { dataType: 2 },
+    { tags: { 6: undefined } },
+  ] as const)('with %o is read sample by sample', (options) => {
+    const recording = parseRecording([writeMfer(short, options)])
+
+    expect(recording).toMatchObject({ format: 'mfer', rateHz: 250, startedAt: '2024-02-29T04:05:06.250Z' })
+    expect(recording.person).toEqual({ sex: 'female', ageYears: 79 })
+    expect(fingerprints(recording)).toEqual(fingerprints(short))
+    expect(JSON.stringify(recording)).not.toMatch(/Jane|4711/)
+  })
+
+  test('marks the null value as missing', () => {
+    const samples = Int32Array.of(5, MISSING_SAMPLE, -7, MISSING_SAMPLE)
+    const gappy = { ...two, leads: [{ name: 'I', gainUv: 1, samples }] } as const
+
+    expect(parseRecording([writeMfer(gappy, { blockLength: 2 })]).leads[0]!.samples).toEqual(samples)
+  })
+
+  test('of channels that are no standard lead reads the others', () => {
+    const { name, bytes } = writeMfer(two)
+    const changed = Buffer.from(bytes)
+    changed.writeUInt16LE(0xc00a, changed.indexOf(Buffer.from([0x09, 2, 2, 0])) + 2)
+
+    expect(parseRecording([{ name, bytes: changed }]).leads.map((lead) => lead.name)).toEqual(['V5'])
+  })
+
+  test.each([
+    ['250 Hz', [0, 0, 250]],
+    ['4 ms', [1, 0xfd, 4]],
+    ['4000 us', [1, 0xfa, 0xa0, 0x0f]],
+  ])('has its rate as %s', (_, value) => {
+    expect(read({ tags: { 11: u8(...value) } }).rateHz).toBe(250)
+  })
+
+  test('knows an age in years', () => {
+    expect(read({ tags: { 131: u8(42, 0, 0) } }).person?.ageYears).toBe(42)
+  })
+})
+
+describe('an MFER file is refused', () => {
+  test.each<[string, MferOptions, string]>([
+    ['more sequences than it holds', { tags: { 6: u8(3) } }, 'payload-malformed'],
+    ['sequences without end', { tags: { 6: u8(255, 255, 255, 255) } }, 'payload-too-large'],
+    ['no sequences', { tags: { 6: u8(0) } }, 'payload-empty'],
+    ['no waveform', { tags: { 30: undefined } }, 'payload-empty'],
+    ['no count of channels', { tags: { 5: undefined } }, 'payload-malformed'],
+    ['a thousand channels', { tags: { 5: u8(232, 3) } }, 'payload-malformed'],
+    ['more channels than it holds', { tags: { 5: u8(3) } }, 'payload-malformed'],
+    ['no channel', { tags: { 5: u8(0) } }, 'payload-malformed'],
+    ['a block without end', { channel: [tag(0x04, u8(255, 255, 255, 255))] }, 'payload-too-large'],
+    ['a block of nought', { channel: [tag(0x04, u8(0))] }, 'payload-empty'],
+    ['no standard lead', { channel: [tag(0x09, u8(0, 0xc0))] }, 'lead-unknown'],
+    ['a lead twice', { channel: [tag(0x09, u8(1))] }, 'lead-duplicate'],
+    ['a unit of pressure', { channel: [tag(0x0c, u8(1, 0, 1))] }, 'gain-invalid'],
+    ['a step of nought', { channel: [tag(0x0c, u8(0, 0xfa, 0))] }, 'gain-invalid'],
+    ['no rate', { tags: { 11: undefined } }, 'rate-unsupported'],
+    ['a rate of nought', { tags: { 11: u8(0, 0, 0) } }, 'rate-unsupported'],
+    ['samples by distance', { tags: { 11: u8(2, 0, 1) } }, 'rate-unsupported'],
+    ['compressed samples', { channel: [tag(0x0e, u8(1, 0))] }, 'format-unsupported'],
+    ['an offset', { channel: [tag(0x0d, u8(1, 0))] }, 'format-unsupported'],
+    ['fractions', { channel: [tag(0x0a, u8(7))] }, 'format-unsupported'],
+    ['a type that there is not', { channel: [tag(0x0a, u8(77))] }, 'format-unsupported'],
+    ['a time cut short', { tags: { 133: u8(232, 7, 1) } }, 'payload-malformed'],
+  ])('for %s', (_, options, code) => {
+    expect(codedError(() => read(options)).code).toBe(code)
+  })
+
+  /** The file with more tags before its end. */
+  function withTags(...tags: readonly number[]): SourceFile {
+    const { name, bytes } = writeMfer(two)
+    return { name, bytes: Buffer.concat([bytes.subarray(0, -1), u8(...tags)]) }
+  }
+
+  test.each([
+    ['two waveforms', [0x1e, 1, 0], 'format-unsupported'],
+    ['leads of several rates', [0x3f, 1, 5, 0x0b, 3, 1, 0xfd, 2], 'format-unsupported'],
+    ['a tag longer than the file', [0x1e, 0x84, 255, 255, 255, 255], 'payload-malformed'],
+    ['a tag of no stated length', [0x1e, 0x80], 'payload-malformed'],
+    ['a length of too many bytes', [0x1e, 0x89], 'payload-malformed'],
+    ['a channel number without end', [0x3f, 255, 255, 255], 'payload-malformed'],
+  ])('for %s', (_, tags, code) => {
+    expect(codedError(() => parseRecording([withTags(...tags)])).code).toBe(code)
+  })
+})
+
+test('whatever befalls an MFER file, it is read or refused with a code', () => {
+  const { name, bytes } = writeMfer(two)
+  // The first 250 bytes are all that is not a sample.
+  const damage = fc.array(fc.tuple(fc.nat(250), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
+
+  fc.assert(
+    fc.property(damage, fc.nat(bytes.length), (changes, cut) => {
+      const changed = Buffer.from(bytes)
+      for (const [at, value] of changes) changed[at] = value
+
+      let outcome: unknown
+      try {
+        outcome = parseRecording([{ name, bytes: changed.subarray(0, bytes.length - (cut % 2 ? cut : 0)) }], {
+          format: 'mfer',
+        }).leads.length
+      } catch (error) {
+        outcome = error
+      }
+
+      expect(typeof outcome === 'number' || outcome instanceof CodedError).toBe(true)
+    }),
+    { numRuns: 2000 },
+  )
+})
+
+describe.skipIf(!hasData)(`a real MFER file${NO_DATA}`, () => {
+  const path = dataPath('format_zoo/mfer/test-file.MWF')
+
+  test('of twelve minutes is longer than a recording may be', async () => {
+    await expect(readRecording(path)).rejects.toMatchObject({ code: 'payload-too-large', detail: { maxSeconds: 600 } })
+  })
+
+  // Read by its tags with NumPy as 12 blocks of a minute, 2 uV a step: 80 beats in the first, no step at the seams. biosig 2.5.0 has the
+  // same first 3,750 samples of both leads, and then takes a block for 15 s.
+  test('has its first ten minutes as NumPy reads them', () => {
+    const bytes = readFileSync(path)
+    const sequences = bytes.indexOf(Buffer.from([0x06, 2, 12, 0])) + 2
+    bytes[sequences] = 10
+
+    const recording = parseRecording([{ name: 'test-file.MWF', bytes }])
+
+    expect(recording).toMatchObject({ format: 'mfer', rateHz: 250, startedAt: '2019-06-19T13:20:00.000Z' })
+    expect(recording.person).toBeUndefined()
+    expect(fingerprints(recording)).toEqual([
+      ['II', 2, [18, 15, 8, 3, 0], -36981, '3188a8022157c873'],
+      ['V5', 2, [41, 30, 18, 6, -3], -50584, '08298c824ca181ca'],
+    ])
+  })
+})
