@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
+import { parseSiteConfig, readSiteConfigFile } from '../shared/site-config.ts'
 import { codeVersion } from '../shared/version.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
 import { CardiacNetsStack } from './stack.ts'
@@ -39,8 +40,14 @@ export function createApp(options: AppOptions = {}): App {
       codeVersion: codeVersion(),
     },
     tenant: String(context('tenant') ?? 'local'),
+    site: siteConfig(context('site')),
   })
   return app
+}
+
+/** A mistyped one fails here, not with the first result. */
+function siteConfig(file: unknown) {
+  return file === undefined ? parseSiteConfig('{}') : readSiteConfigFile(String(file))
 }
 
 /** arm64 unless told otherwise: cheaper a millisecond, and onnxruntime's binary is half the size. */

@@ -16,8 +16,18 @@ export interface QueueWithDlq {
 /** Six tries of a function with a timeout of 30 s, as AWS advises; also how long a failed message waits for its next try. */
 const VISIBILITY = Duration.seconds(180)
 
+export interface QueueOptions {
+  readonly visibilityTimeout?: Duration
+  /** How often SQS hands a message out before it moves it to the DLQ itself. */
+  readonly maxReceiveCount?: number
+}
+
 /** `id` and `{id}-dlq`. What fails five times moves to the DLQ, and stays there for 14 days. */
-export function queueWithDlq(scope: Construct, id: string, visibilityTimeout: Duration = VISIBILITY): QueueWithDlq {
+export function queueWithDlq(
+  scope: Construct,
+  id: string,
+  { visibilityTimeout = VISIBILITY, maxReceiveCount = 5 }: QueueOptions = {},
+): QueueWithDlq {
   const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true }
   const dlq = new sqs.Queue(scope, `${id}-dlq`, { ...common, retentionPeriod: Duration.days(14) })
   const queue = new sqs.Queue(scope, id, {
@@ -25,12 +35,12 @@ export function queueWithDlq(scope: Construct, id: string, visibilityTimeout: Du
     visibilityTimeout,
     retentionPeriod: Duration.days(4),
     receiveMessageWaitTime: Duration.seconds(20),
-    deadLetterQueue: { queue: dlq, maxReceiveCount: 5 },
+    deadLetterQueue: { queue: dlq, maxReceiveCount },
   })
   return { queue, dlq }
 }
 
 /** Feeds a function: no batching window (latency first), failures reported message by message. */
-export function consume(fn: lambda.Function, queue: sqs.Queue): void {
-  fn.addEventSource(new SqsEventSource(queue, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency: 50 }))
+export function consume(fn: lambda.Function, queue: sqs.Queue, maxConcurrency = 50): void {
+  fn.addEventSource(new SqsEventSource(queue, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency }))
 }

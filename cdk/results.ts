@@ -9,8 +9,14 @@ import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { Construct } from 'constructs'
 import { type QueueWithDlq, queueWithDlq } from './queue.ts'
 
-/** Consumers here are processes of our own that answer within seconds, so what one of them dropped comes again soon. */
-const VISIBILITY = Duration.seconds(30)
+/** The adapter is a process of our own that answers within seconds, so what it dropped comes again soon. */
+const MQTT_VISIBILITY = Duration.seconds(30)
+
+/**
+ * Six times as long as `report` may run. It puts off what failed by itself, twelve times over four hours, and then gives it to the DLQ with
+ * its reason: SQS must not be quicker.
+ */
+const FHIR = { visibilityTimeout: Duration.seconds(360), maxReceiveCount: 20 }
 
 export class Results extends Construct {
   readonly topic: sns.Topic
@@ -23,8 +29,8 @@ export class Results extends Construct {
       enforceSSL: true,
       masterKey: kms.Alias.fromAliasName(this, 'SnsKey', 'alias/aws/sns'),
     })
-    this.mqtt = queueWithDlq(this, 'results-mqtt', VISIBILITY)
-    this.fhir = queueWithDlq(this, 'results-fhir', VISIBILITY)
+    this.mqtt = queueWithDlq(this, 'results-mqtt', { visibilityTimeout: MQTT_VISIBILITY })
+    this.fhir = queueWithDlq(this, 'results-fhir', FHIR)
     const toDevices = { origin: sns.SubscriptionFilter.stringFilter({ allowlist: ['mqtt'] }) }
     this.topic.addSubscription(
       new SqsSubscription(this.mqtt.queue, { rawMessageDelivery: true, filterPolicy: toDevices }),

@@ -4,9 +4,11 @@
  */
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
+import type { SiteConfig } from '../shared/site-config.ts'
 import { Api } from './api.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
+import { Report } from './report.ts'
 import { Results } from './results.ts'
 import { Screening } from './screening.ts'
 import { Storage } from './storage.ts'
@@ -15,6 +17,7 @@ export interface CardiacNetsProps extends StackProps {
   readonly defaults: FunctionDefaults
   /** The one tenant whose ECGs the API shows, until tokens say whose. */
   readonly tenant: string
+  readonly site: SiteConfig
 }
 
 export class CardiacNetsStack extends Stack {
@@ -25,6 +28,7 @@ export class CardiacNetsStack extends Stack {
     const results = new Results(this, 'Results')
     const screening = new Screening(this, 'Screening', { defaults, storage, results })
     const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
+    new Report(this, 'Report', { defaults, storage, results, site: props.site })
     const api = new Api(this, 'Api', { defaults, storage, tenant: props.tenant })
     Tags.of(this).add('project', 'cardiacnets-edge')
 

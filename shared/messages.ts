@@ -103,6 +103,23 @@ export const ResultMessage = z.object({ schema: z.literal(1), tenant: Name, orig
 export type ResultMessage = z.infer<typeof ResultMessage>
 
 /**
+ * `report` to itself, later: has this live session ended? `token` tells the one that still counts from those that a repeat left behind.
+ */
+export const SessionCheck = z.object({
+  schema: z.literal(1),
+  kind: z.literal('session-check'),
+  tenant: Name,
+  device: Name,
+  session: Name,
+  token: z.uuid(),
+})
+export type SessionCheck = z.infer<typeof SessionCheck>
+
+/** What comes to the queue `results-fhir`. */
+export const ReportMessage = z.union([ResultMessage, SessionCheck])
+export type ReportMessage = z.infer<typeof ReportMessage>
+
+/**
  * Parses a message body.
  * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for another schema, `field-invalid` naming the first bad field.
  */
@@ -116,6 +133,12 @@ export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   }
   const parsed = type.safeParse(json)
   if (parsed.success) return parsed.data
-  const field = parsed.error.issues[0]!.path.join('.')
+  const field = innermost(parsed.error.issues[0]!).path.join('.')
   throw new CodedError(field === 'schema' ? 'schema-unsupported' : 'field-invalid', { field: field || 'body' })
+}
+
+/** Of a union, what is wrong with its first kind says more than that it is none of them. */
+function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
+  const first = issue.code === 'invalid_union' ? issue.errors[0]?.[0] : undefined
+  return first === undefined ? issue : innermost(first)
 }

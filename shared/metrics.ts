@@ -13,6 +13,10 @@ export const METRICS = {
   windowsRefused: 'WindowsRefused',
   /** Messages that were given up, by coded reason. */
   messagesDeadLettered: 'MessagesDeadLettered',
+  /** Reports that were written into the EHR. */
+  reportsWritten: 'ReportsWritten',
+  /** Results and sessions that wait for a patient. */
+  reportsUnidentified: 'ReportsUnidentified',
   /** Signal chain and quality gate, milliseconds a window. */
   preprocessMs: 'PreprocessMs',
   /** Encoder and both heads, milliseconds a window. */

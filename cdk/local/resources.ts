@@ -231,7 +231,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 
   'AWS::DynamoDB::Table': {
     uses: ['AttributeDefinitions', 'BillingMode', 'GlobalSecondaryIndexes', 'KeySchema'],
-    ignores: { PointInTimeRecoverySpecification: 'nothing is backed up here', ...TAGS },
+    ignores: {
+      PointInTimeRecoverySpecification: 'nothing is backed up here',
+      TimeToLiveSpecification: 'nothing expires here',
+      ...TAGS,
+    },
     async make(name, properties, { clients, tableNames }) {
       const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties
       const table = { TableName: name, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema }

@@ -62,9 +62,16 @@ export class AssociationStore {
 
   /** The patient that a device was on, or `undefined`. */
   async patientOf(tenant: string, device: string, at: Date): Promise<string | undefined> {
+    return (await this.patientsOf(tenant, device))(at)
+  }
+
+  /** The patient of a device at any time, from one read: for a session, which may go from one patient to another. */
+  async patientsOf(tenant: string, device: string): Promise<(at: Date) => string | undefined> {
     const { spans } = await this.#read(tenant, device)
-    const time = at.getTime()
-    return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
+    return (at) => {
+      const time = at.getTime()
+      return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
+    }
   }
 
   /**

@@ -13,13 +13,23 @@ import {
 /** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
 export type Attributes = Readonly<Record<string, string>>
 
-/** Sends one message; resolves when SQS has it. */
-export async function sendMessage(sqs: SQSClient, queueUrl: string, body: string, attributes: Attributes = {}) {
+/** Longest time that SQS holds a message back. */
+export const MAX_DELAY_S = 900
+
+/** Sends one message, to be seen after `delayS`; resolves when SQS has it. */
+export async function sendMessage(
+  sqs: SQSClient,
+  queueUrl: string,
+  body: string,
+  attributes: Attributes = {},
+  delayS?: number,
+) {
   await sqs.send(
     new SendMessageCommand({
       QueueUrl: queueUrl,
       MessageBody: body,
       MessageAttributes: messageAttributes(attributes),
+      ...(delayS === undefined ? {} : { DelaySeconds: delayS }),
     }),
   )
 }

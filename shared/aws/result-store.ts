@@ -87,13 +87,15 @@ export class ResultStore {
     }
   }
 
-  /** The JSON of an ECG's newest result, or `undefined`. Another tenant's ECG is as absent as one that never was. */
+  /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
   async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
     const { Items = [] } = await this.#documents.send(
       new QueryCommand({
         TableName: this.#table,
         KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
         ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': 'result#' },
+        // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
+        ConsistentRead: true,
       }),
     )
     const newest = Items.toSorted((a, b) => String(a.storedAt).localeCompare(String(b.storedAt))).at(-1)

@@ -2,14 +2,15 @@
  * A Lambda on an SQS queue: each message is parsed, handled and told apart.
  * - done → deleted by the event source mapping
  * - a permanent coded error → sent to the DLQ with its `reason`, then deleted (redrive alone cannot add a reason)
- * - anything else → a batch item failure: it comes again, and redrive moves it in the end
+ * - anything else → a batch item failure: it comes again, and redrive moves it in the end; with `retry`, after pauses that double, and
+ *   at last it goes to the DLQ with its reason as well
  * @module
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
 import type { Logger } from '@aws-lambda-powertools/logger'
 import type { Metrics } from '@aws-lambda-powertools/metrics'
 import { MetricUnit } from '@aws-lambda-powertools/metrics'
-import type { SQSClient } from '@aws-sdk/client-sqs'
+import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type * as z from 'zod'
 import { type CodedError, toCodedError } from '../errors.ts'
@@ -23,6 +24,16 @@ interface SqsHandlerOptions {
   readonly deadLetterQueueUrl: string
   readonly logger: Logger
   readonly metrics: Metrics
+  readonly retry?: RetryOptions
+}
+
+/** For queues in front of something that may be away for hours. The queue's own `maxReceiveCount` must be higher than `attempts`. */
+export interface RetryOptions {
+  readonly queueUrl: string
+  readonly attempts: number
+  /** After the first failure; doubles with each further one, and is drawn between half and all of it. */
+  readonly firstDelayS: number
+  readonly longestDelayS: number
 }
 
 /**
@@ -31,7 +42,7 @@ interface SqsHandlerOptions {
  */
 export function sqsHandler<T>(
   type: z.ZodType<T>,
-  { sqs, deadLetterQueueUrl, logger, metrics }: SqsHandlerOptions,
+  { sqs, deadLetterQueueUrl, logger, metrics, retry }: SqsHandlerOptions,
   handle: (message: T) => Promise<void>,
 ): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
   const processor = new BatchProcessor(EventType.SQS)
@@ -46,9 +57,21 @@ export function sqsHandler<T>(
         permanent: error.kind.permanent,
         ...describeError(thrown),
       })
-      if (!error.kind.permanent) throw error
-      await giveUp(record, error)
+      const attempt = Number(record.attributes.ApproximateReceiveCount)
+      if (error.kind.permanent || attempt >= (retry?.attempts ?? Number.POSITIVE_INFINITY)) return giveUp(record, error)
+      if (retry !== undefined) await putOff(record, delayS(retry, attempt), retry.queueUrl)
+      throw error
     }
+  }
+
+  const putOff = async ({ receiptHandle }: SQSRecord, seconds: number, queueUrl: string) => {
+    const command = new ChangeMessageVisibilityCommand({
+      QueueUrl: queueUrl,
+      ReceiptHandle: receiptHandle,
+      VisibilityTimeout: seconds,
+    })
+    // Without it the message comes again after the queue's own visibility timeout.
+    await sqs.send(command).catch((thrown: unknown) => logger.warn('visibility not changed', describeError(thrown)))
   }
 
   const giveUp = async (record: SQSRecord, error: CodedError) => {
@@ -70,4 +93,10 @@ export function sqsHandler<T>(
       if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
     }
   }
+}
+
+/** Jitter keeps what failed together from coming back together. */
+function delayS({ firstDelayS, longestDelayS }: RetryOptions, attempt: number): number {
+  const most = Math.min(firstDelayS * 2 ** (attempt - 1), longestDelayS)
+  return Math.ceil(most * (0.5 + Math.random() / 2))
 }

@@ -25,6 +25,16 @@ export function fileEcgId(of: { readonly tenant: string; readonly sha256: string
   return brand(uuidv5(JSON.stringify([of.tenant, of.sha256]), NAMESPACE))
 }
 
+/** Name of what a live session says of one patient. */
+export function sessionSummaryId(of: {
+  readonly tenant: string
+  readonly device: string
+  readonly session: string
+  readonly patient: string
+}): string {
+  return uuidv5(JSON.stringify(['session-summary', of.tenant, of.device, of.session, of.patient]), NAMESPACE)
+}
+
 /** An id from outside, or `undefined` when it is no UUIDv5 in canonical form. */
 export function parseEcgId(text: string): EcgId | undefined {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(text) ? brand(text) : undefined

@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { createApp } from '../../cdk/app.ts'
@@ -11,7 +13,7 @@ beforeAll(async () => {
   const app = createApp({
     outdir: temporaryFolder(),
     target: 'linux-arm64',
-    bundles: { preprocess: folder, screen: folder, api: folder },
+    bundles: { preprocess: folder, screen: folder, report: folder, api: folder },
   })
   const stack = app.synth().getStackByName(STACK_NAME)
   template = Template.fromJSON(stack.template)
@@ -32,7 +34,8 @@ describe('the stack', () => {
     for (const { Properties } of working) {
       const dlq = queues[Properties.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0]]
       expect(dlq?.Properties.MessageRetentionPeriod).toBe(14 * 24 * 3600)
-      expect(Properties.RedrivePolicy.maxReceiveCount).toBe(5)
+      // `report` gives up after twelve tries by itself.
+      expect([5, 20]).toContain(Properties.RedrivePolicy.maxReceiveCount)
     }
     expect(Object.keys(queues)).toHaveLength(2 * working.length)
   })
@@ -51,14 +54,17 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() })
   })
 
-  it('feeds both functions in batches of ten, without a window, and hears of each failed message', () => {
-    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 2)
+  it('feeds its functions in batches of ten, without a window, and hears of each failed message', () => {
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 3)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
       MaximumBatchingWindowInSeconds: Match.absent(),
-      ScalingConfig: { MaximumConcurrency: 50 },
     })
+    const concurrency = propertiesOf('AWS::Lambda::EventSourceMapping').map(
+      (each) => each.ScalingConfig.MaximumConcurrency,
+    )
+    expect(concurrency.sort()).toEqual([5, 50, 50])
   })
 
   it('hides a message for six times as long as its function may run', () => {
@@ -106,6 +112,7 @@ describe('the stack', () => {
   it.each([
     ['preprocess', ['INTAKE_DLQ_URL', 'SCREENING_QUEUE_URL', 'RAW_BUCKET']],
     ['screen', ['SCREENING_DLQ_URL', 'RESULTS_TABLE', 'RESULTS_TOPIC_ARN', 'RAW_BUCKET', 'MODEL_DIR']],
+    ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'SITE_CONFIG']],
     ['api', ['RESULTS_TABLE', 'TENANT']],
   ])('tells %s what it reads from its environment', (name, variables) => {
     const common = ['CODE_VERSION', 'LOG_LEVEL', 'POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_SERVICE_NAME']
@@ -129,6 +136,17 @@ describe('the stack', () => {
 })
 
 describe('a mistyped setting', () => {
+  it('of the site fails at synth, by its field', async () => {
+    const file = join(temporaryFolder(), 'site.json')
+    writeFileSync(file, '{"ehr":{"baseUrl":"http://ehr.example","auth":{"kind":"none"}}}')
+    process.env.CDK_CONTEXT_JSON = JSON.stringify({ site: file })
+
+    const synth = () => createApp({ outdir: temporaryFolder() })
+
+    expect(synth).toThrow('site.ehr.baseUrl')
+    delete process.env.CDK_CONTEXT_JSON
+  })
+
   it('fails at synth and names what would be right', () => {
     process.env.CARDIACNETS_ARCHITECTURE = 'arm'
 

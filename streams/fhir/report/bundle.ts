@@ -54,6 +54,8 @@ export type Replaceable = DiagnosticReport | RiskAssessment | Observation
 
 const EXTENSION = 'http://hl7.org/fhir/StructureDefinition'
 
+const EPISODES_SHOWN = 10
+
 /** What Observation.derivedFrom may refer to, of all that can hold an ECG. */
 const DERIVABLE = /^(Observation|DocumentReference|Media)\//
 
@@ -220,6 +222,7 @@ function conclusion(
       : []),
     ...list('Above threshold', true),
     ...list('Below threshold', false),
+    ...(session?.isOver === true ? describeEpisodes(session) : []),
     ...(indices.length === 0
       ? []
       : [`${indices.length} cardiac function indices are estimated; each says how far to trust it.`]),
@@ -228,9 +231,21 @@ function conclusion(
 }
 
 function describeSession({ screenedWindows, refusedWindows, indexWindows, isOver }: SessionFacts): string {
-  const state = isOver ? 'Summary of a whole session' : 'Summary of a session that goes on'
+  const what = isOver ? 'A whole session' : 'A change in a session that goes on'
   const indices = indexWindows === 0 ? '' : ` Indices are the mean of ${indexWindows} of them.`
-  return `${state}: mean of ${screenedWindows} windows of ten seconds; ${refusedWindows} more could not be judged.${indices}`
+  return `${what}: mean of ${screenedWindows} windows of ten seconds; ${refusedWindows} more could not be judged.${indices}`
+}
+
+/** A mean hides what came and went. */
+function describeEpisodes({ episodes }: SessionFacts): readonly string[] {
+  const shown = episodes.slice(0, EPISODES_SHOWN)
+  const more = episodes.length - shown.length
+  return [
+    ...shown.map(({ condition, from, to, windows }) => {
+      return `${CONDITION_NAMES.get(condition)} stayed above its threshold from ${from} to ${to} (${windows} windows).`
+    }),
+    ...(more === 0 ? [] : [`${more} more such stretches.`]),
+  ]
 }
 
 function modelDevice({ provenance }: Screening): Device {

@@ -2,6 +2,7 @@
  * What a report says: one ECG's result, or the summary of a live session.
  * @module
  */
+import type { ConditionId } from '../../../shared/domain/conditions.ts'
 import type { Quality } from '../../../shared/domain/quality.ts'
 import type { Finding, IndexEstimate, Provenance, Result } from '../../../shared/domain/result.ts'
 import { ECG_ID } from './codes.ts'
@@ -34,7 +35,16 @@ export interface SessionFacts {
   readonly indexWindows: number
   /** Share of the screened windows in which a condition was flagged, in the order of the findings. */
   readonly flaggedShare: readonly number[]
+  /** Where a condition stayed above its threshold for as long as the site's rule asks. */
+  readonly episodes: readonly Episode[]
   readonly isOver: boolean
+}
+
+export interface Episode {
+  readonly condition: ConditionId
+  readonly from: string
+  readonly to: string
+  readonly windows: number
 }
 
 export function screeningOf(result: Result): Screening {

@@ -1,0 +1,64 @@
+/**
+ * Results from their queue into the EHR.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import * as iam from 'aws-cdk-lib/aws-iam'
+import { Construct } from 'constructs'
+import type { SecretSource, SiteConfig } from '../shared/site-config.ts'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { consume } from './queue.ts'
+import type { Results } from './results.ts'
+import type { Storage } from './storage.ts'
+
+export interface ReportProps {
+  readonly defaults: FunctionDefaults
+  readonly storage: Storage
+  readonly results: Results
+  readonly site: SiteConfig
+}
+
+/** An EHR is not to be stormed: so many batches of ten at a time. */
+const MAX_CONCURRENCY = 5
+
+export class Report extends Construct {
+  constructor(scope: Construct, id: string, { defaults, storage, results, site }: ReportProps) {
+    super(scope, id)
+    const { queue, dlq } = results.fhir
+    const report = lambdaFunction(this, defaults, {
+      name: 'report',
+      memoryMb: 512,
+      // Several calls of the EHR, each of which may be tried again.
+      timeout: Duration.seconds(60),
+      environment: {
+        RESULTS_FHIR_QUEUE_URL: queue.queueUrl,
+        RESULTS_FHIR_DLQ_URL: dlq.queueUrl,
+        RESULTS_TABLE: storage.table.tableName,
+        SITE_CONFIG: JSON.stringify(site),
+      },
+    })
+    consume(report, queue, MAX_CONCURRENCY)
+    // To itself, later: has a live session ended?
+    queue.grantSendMessages(report)
+    dlq.grantSendMessages(report)
+    storage.table.grant(
+      report,
+      'dynamodb:DeleteItem',
+      'dynamodb:GetItem',
+      'dynamodb:PutItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+    )
+    const auth = site.ehr?.auth
+    if (auth?.kind === 'smart-backend') grantSecret(report, auth.key)
+  }
+}
+
+function grantSecret(grantee: iam.IGrantable, secret: SecretSource): void {
+  if (!('secretArn' in secret)) return
+  iam.Grant.addToPrincipal({
+    grantee,
+    actions: ['secretsmanager:GetSecretValue'],
+    resourceArns: [secret.secretArn],
+  })
+}

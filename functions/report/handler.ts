@@ -1,0 +1,55 @@
+/**
+ * Lambda `report`: SQS `results-fhir` → the EHR, as the site's configuration says. Without an EHR, results are not reported.
+ * @module
+ */
+import { MetricUnit } from '@aws-lambda-powertools/metrics'
+import { AssociationStore } from '../../shared/aws/association-store.ts'
+import { dynamo, env, sqs } from '../../shared/aws/clients.ts'
+import { sendMessage } from '../../shared/aws/queues.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { createLogger, describeError } from '../../shared/logging.ts'
+import { ReportMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
+import { ehrOfSite } from '../../streams/fhir/site.ts'
+import { Reporter } from './reporter.ts'
+import { SessionStore } from './session-store.ts'
+import { Sessions } from './sessions.ts'
+
+const logger = createLogger('report')
+const metrics = createMetrics('report')
+const queueUrl = env('RESULTS_FHIR_QUEUE_URL')
+const table = env('RESULTS_TABLE')
+const { ehr: config, report: rules } = readSiteConfig()
+const reporter = config && createReporter(config)
+
+function createReporter(ehrConfig: EhrConfig): Reporter {
+  const common = {
+    ehr: ehrOfSite(ehrConfig),
+    results: new ResultStore(dynamo(), table),
+    associations: new AssociationStore(dynamo(), table),
+    rules,
+    now: () => new Date(),
+  }
+  const sessions = new Sessions({
+    ...common,
+    store: new SessionStore(dynamo(), table),
+    sendCheck: (check, delayS) => sendMessage(sqs(), queueUrl, JSON.stringify(check), {}, delayS),
+    onPutOff: (error) => logger.warn('a change is told later', describeError(error)),
+  })
+  return new Reporter({ ...common, serverId: ehrConfig.id, sessions })
+}
+
+/** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
+const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
+
+export const handler = sqsHandler(
+  ReportMessage,
+  { sqs: sqs(), deadLetterQueueUrl: env('RESULTS_FHIR_DLQ_URL'), logger, metrics, retry: RETRY },
+  async (message) => {
+    const outcome = await reporter?.report(message)
+    if (outcome === 'written') metrics.addMetric(METRICS.reportsWritten, MetricUnit.Count, 1)
+    if (outcome === 'waiting') metrics.addMetric(METRICS.reportsUnidentified, MetricUnit.Count, 1)
+  },
+)

@@ -1,0 +1,127 @@
+/**
+ * From a result to the chart: whose it is, whether it may be written, and when. A result of a file or of the EHR is written at once; a live
+ * session is written as one summary (`sessions.ts`).
+ * @module
+ */
+import type { AssociationStore } from '../../shared/aws/association-store.ts'
+import type { ResultStore } from '../../shared/aws/result-store.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { Origin, ReportMessage, ResultMessage } from '../../shared/messages.ts'
+import type { SiteConfig } from '../../shared/site-config.ts'
+import type { EhrClient, FhirResource } from '../../streams/fhir/client.ts'
+import { screeningOf } from '../../streams/fhir/report/screening.ts'
+import { writeReport } from '../../streams/fhir/report/write.ts'
+import type { Sessions } from './sessions.ts'
+
+/** What came of a message; counted, never logged with a name. */
+export type Outcome =
+  | 'written'
+  /** This version is in the chart already. */
+  | 'exists'
+  /** Part of a session whose summary comes later. */
+  | 'collected'
+  /** In the list `unidentified` until somebody says whose it is. */
+  | 'waiting'
+  /** Nothing says whose it is, and nothing ever will: an upload without a device. */
+  | 'nobody'
+  /** Deleted, or screened again since: the newer result has a message of its own. */
+  | 'outdated'
+
+export interface ReporterOptions {
+  readonly ehr: EhrClient
+  /** The site's name of the EHR. */
+  readonly serverId: string
+  readonly results: Pick<ResultStore, 'latest'>
+  readonly associations: Pick<AssociationStore, 'patientOrWait' | 'markReported'>
+  readonly sessions: Sessions
+  readonly rules: SiteConfig['report']
+  readonly now: () => Date
+}
+
+export class Reporter {
+  readonly #options: ReporterOptions
+
+  constructor(options: ReporterOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the message has had its effect, wholly; a repeat has none. */
+  async report(message: ReportMessage): Promise<Outcome> {
+    const { sessions } = this.#options
+    if ('kind' in message) return sessions.check(message)
+    const { tenant, origin } = message
+    const result = parseResult(message.result)
+    if (origin.kind === 'mqtt') return sessions.add({ tenant, ...origin }, result)
+    return this.#reportOne(message, origin, result)
+  }
+
+  async #reportOne(message: ResultMessage, origin: ChartOrigin, result: Result): Promise<Outcome> {
+    const { ehr, results, associations, rules, now } = this.#options
+    const { tenant } = message
+    const { ecgId } = result
+    const [latest, whose] = await Promise.all([results.latest(tenant, ecgId), this.#whose(tenant, origin, result)])
+    if (latest !== message.result) return 'outdated'
+    if (typeof whose === 'string') return whose
+    const outcome = await writeReport(ehr, {
+      screening: screeningOf(result),
+      ...whose,
+      issuedAt: now(),
+      allowsVirtual: rules.virtual,
+    })
+    if (origin.kind === 'upload') {
+      await associations.markReported(tenant, { device: origin.device!, at: timeOf(result, now()), ecgId })
+    }
+    return outcome
+  }
+
+  async #whose(tenant: string, origin: ChartOrigin, result: Result): Promise<Whose | 'waiting' | 'nobody'> {
+    const { ehr, serverId, associations, now } = this.#options
+    if (origin.kind === 'fhir') {
+      if (origin.server !== serverId) throw new CodedError('origin-foreign', { field: 'origin.server' })
+      return whoseResource(await ehr.read(origin.source), origin.source)
+    }
+    const { device } = origin
+    if (device === undefined) return 'nobody'
+    const at = timeOf(result, now())
+    const patient = await associations.patientOrWait(tenant, { device, at, ecgId: result.ecgId, origin })
+    return patient === undefined ? 'waiting' : { patient }
+  }
+}
+
+type ChartOrigin = Exclude<Origin, { kind: 'mqtt' }>
+
+interface Whose {
+  readonly patient: string
+  readonly encounter?: string
+  readonly source?: string
+}
+
+const PATIENT = /^(?:.*\/)?(Patient\/[A-Za-z0-9\-.]{1,64})$/
+const ENCOUNTER = /^(?:.*\/)?(Encounter\/[A-Za-z0-9\-.]{1,64})$/
+
+/** The patient and encounter that a resource of this EHR names; an absolute reference leads to the same server, as the EHR checks. */
+function whoseResource({ subject, encounter }: FhirResource, source: string): Whose {
+  const patient = PATIENT.exec(referenceIn(subject) ?? '')?.[1]
+  // Whoever gives it a subject can redrive it.
+  if (patient === undefined) throw new CodedError('field-invalid', { field: 'subject' })
+  const visit = ENCOUNTER.exec(referenceIn(encounter) ?? '')?.[1]
+  return { patient, source, ...(visit === undefined ? {} : { encounter: visit }) }
+}
+
+function referenceIn(value: unknown): string | undefined {
+  const isReference = typeof value === 'object' && value !== null && 'reference' in value
+  return isReference && typeof value.reference === 'string' ? value.reference : undefined
+}
+
+/** What an ECG's patient is looked up by. */
+const timeOf = ({ span }: Result, now: Date) => (span.startedAt === null ? now : new Date(span.startedAt))
+
+function parseResult(json: string): Result {
+  try {
+    return JSON.parse(json) as Result // our own, letter for letter as it was stored
+  } catch {
+    // The parser's text quotes the result.
+    throw new CodedError('payload-malformed', { field: 'result' })
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * Live sessions in the table of results, until their summary is written.
+ *
+ * `pk` = tenant#session#device#session; `sk` = window#first sample is a window's digest, written as often as its result comes and the same
+ * each time; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byTime`.
+ * @module
+ */
+import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import * as z from 'zod'
+import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
+import { parseEcgId } from '../../shared/domain/ecg-id.ts'
+import type { WindowDigest } from '../../streams/fhir/report/session.ts'
+
+export interface SessionKey {
+  readonly tenant: string
+  readonly device: string
+  readonly session: string
+}
+
+/** How long a session is kept after its last window: whoever it belongs to must be known by then. */
+const KEPT_S = 90 * 24 * 3600
+
+const Condition = z.enum(CONDITION_IDS)
+
+const Head = z.object({
+  state: z.enum(['live', 'over']),
+  /** Of the check that looks after its end; any other is a leftover. */
+  token: z.string(),
+  /** When its last window came, ms. */
+  lastAt: z.number(),
+  /** By patient: the conditions that the last report had above their threshold. */
+  reported: z.record(z.string(), z.array(Condition)).default({}),
+  lastReportAt: z.number().default(0),
+  /** Somebody writes its report until then, ms. */
+  busyUntil: z.number().default(0),
+  /** A window that stands for the session in the list of those that wait for a patient. */
+  waiting: z.object({ at: z.string(), ecgId: z.string() }).nullish(),
+})
+export type Head = z.infer<typeof Head>
+
+const Digest = z.object({
+  ecgId: z.string(),
+  firstSample: z.number(),
+  at: z.string(),
+  durationMs: z.number(),
+  status: z.enum(['screened', 'refused']),
+  modelSha256: z.string(),
+  profile: z.string(),
+  probabilities: z.array(z.number()),
+  flagged: z.array(Condition),
+  reasons: z.array(z.string()),
+  heartRateBpm: z.number().nullable(),
+})
+
+export class SessionStore {
+  readonly #table: string
+  readonly #documents: DynamoDBDocumentClient
+
+  constructor(dynamo: DynamoDBClient, table: string) {
+    this.#documents = DynamoDBDocumentClient.from(dynamo, { marshallOptions: { removeUndefinedValues: true } })
+    this.#table = table
+  }
+
+  /** @returns false when the window was there already */
+  async addWindow(key: SessionKey, digest: WindowDigest, now: Date): Promise<boolean> {
+    const { Attributes } = await this.#documents.send(
+      new PutCommand({
+        TableName: this.#table,
+        Item: {
+          pk: pkOf(key),
+          sk: `window#${String(digest.firstSample).padStart(16, '0')}`,
+          ...digest,
+          at: digest.at.toISOString(),
+          expiresAt: expiry(now),
+        },
+        ReturnValues: 'ALL_OLD',
+      }),
+    )
+    return Attributes === undefined
+  }
+
+  async head(key: SessionKey): Promise<Head | undefined> {
+    const { Item } = await this.#documents.send(
+      new GetCommand({ TableName: this.#table, Key: headKey(key), ConsistentRead: true }),
+    )
+    return Item === undefined ? undefined : Head.parse(Item)
+  }
+
+  /** Notes that a window came. @returns the head, or `undefined` when the session is not live */
+  touch(key: SessionKey, now: Date): Promise<Head | undefined> {
+    return this.#update(key, 'SET lastAt = :now, expiresAt = :expiry', '#state = :live', {
+      ':now': now.getTime(),
+      ':expiry': expiry(now),
+      ':live': 'live',
+    })
+  }
+
+  /** Begins a session, or takes up one that was over. @returns `undefined` when another did so first */
+  begin(key: SessionKey, token: string, now: Date): Promise<Head | undefined> {
+    return this.#update(
+      key,
+      'SET #state = :live, lastAt = :now, #token = :token, expiresAt = :expiry',
+      'attribute_not_exists(pk) OR #state = :over',
+      { ':now': now.getTime(), ':expiry': expiry(now), ':live': 'live', ':over': 'over', ':token': token },
+    )
+  }
+
+  /** Hands the watch over its end from one check to the next. */
+  passOn(key: SessionKey, from: string, to: string): Promise<Head | undefined> {
+    return this.#update(key, 'SET #token = :to', '#token = :from', { ':from': from, ':to': to })
+  }
+
+  /** Ends a session, unless a window came since `lastAt`. */
+  end(key: SessionKey, { token, lastAt }: Pick<Head, 'token' | 'lastAt'>): Promise<Head | undefined> {
+    return this.#update(key, 'SET #state = :over', '#token = :token AND lastAt = :lastAt', {
+      ':over': 'over',
+      ':token': token,
+      ':lastAt': lastAt,
+    })
+  }
+
+  /** The right to write its report, for one at a time. @returns `undefined` while another has it */
+  lease(key: SessionKey, now: Date, untilMs: number): Promise<Head | undefined> {
+    return this.#update(
+      key,
+      'SET busyUntil = :until',
+      'attribute_exists(pk) AND (attribute_not_exists(busyUntil) OR busyUntil < :now)',
+      { ':until': untilMs, ':now': now.getTime() },
+    )
+  }
+
+  /** Gives the right back, with what was reported. */
+  async release(key: SessionKey, done?: Pick<Head, 'reported' | 'lastReportAt' | 'waiting'>): Promise<void> {
+    const what = done === undefined ? '' : ', reported = :reported, lastReportAt = :at, waiting = :waiting'
+    await this.#update(key, `SET busyUntil = :none${what}`, 'attribute_exists(pk)', {
+      ':none': 0,
+      ...(done === undefined
+        ? {}
+        : { ':reported': done.reported, ':at': done.lastReportAt, ':waiting': done.waiting ?? null }),
+    })
+  }
+
+  /** The newest `count` windows by their place in the session, newest first. */
+  newest(key: SessionKey, count: number): Promise<readonly WindowDigest[]> {
+    return this.#windows(key, { ScanIndexForward: false, Limit: count })
+  }
+
+  /** All windows in order. */
+  async windows(key: SessionKey): Promise<readonly WindowDigest[]> {
+    return this.#windows(key, {})
+  }
+
+  async #windows(key: SessionKey, options: { ScanIndexForward?: boolean; Limit?: number }) {
+    const digests: WindowDigest[] = []
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': pkOf(key), ':prefix': 'window#' },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+          ...options,
+        }),
+      )
+      digests.push(...Items.map(toDigest))
+      start = options.Limit === undefined ? LastEvaluatedKey : undefined
+    } while (start !== undefined)
+    return digests
+  }
+
+  /** @returns the new head, or `undefined` when the condition is not met */
+  async #update(
+    key: SessionKey,
+    update: string,
+    condition: string,
+    values: Record<string, unknown>,
+  ): Promise<Head | undefined> {
+    const names = Object.entries({ '#state': 'state', '#token': 'token' })
+    try {
+      const { Attributes } = await this.#documents.send(
+        new UpdateCommand({
+          TableName: this.#table,
+          Key: headKey(key),
+          UpdateExpression: update,
+          ConditionExpression: condition,
+          ExpressionAttributeValues: values,
+          // DynamoDB refuses a name that the expressions do not use.
+          ...namesIn(`${update} ${condition}`, names),
+          ReturnValues: 'ALL_NEW',
+        }),
+      )
+      return Head.parse(Attributes)
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return undefined
+      throw error
+    }
+  }
+}
+
+function namesIn(expressions: string, names: readonly (readonly [string, string])[]) {
+  const used = names.filter(([name]) => expressions.includes(name))
+  return used.length === 0 ? {} : { ExpressionAttributeNames: Object.fromEntries(used) }
+}
+
+const pkOf = ({ tenant, device, session }: SessionKey) => `${tenant}#session#${device}#${session}`
+const headKey = (key: SessionKey) => ({ pk: pkOf(key), sk: 'head' })
+const expiry = (now: Date) => Math.ceil(now.getTime() / 1000) + KEPT_S
+
+function toDigest(item: Record<string, unknown>): WindowDigest {
+  const { ecgId, at, ...rest } = Digest.parse(item)
+  return { ...rest, ecgId: parseEcgId(ecgId)!, at: new Date(at) }
+}

@@ -1,0 +1,218 @@
+/**
+ * Live sessions: each window is noted; the summary is written when the session has ended (no window for a while), or before that when a
+ * change has lasted. A session that goes from one patient to another has a summary for each.
+ *
+ * The end is found by a message that the session sends to itself, held back by SQS: no clock, no sweep, and what is not deleted comes again.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { AssociationStore } from '../../shared/aws/association-store.ts'
+import { MAX_DELAY_S } from '../../shared/aws/queues.ts'
+import type { ResultStore } from '../../shared/aws/result-store.ts'
+import { parseEcgId, sessionSummaryId } from '../../shared/domain/ecg-id.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { SessionCheck } from '../../shared/messages.ts'
+import type { SiteConfig } from '../../shared/site-config.ts'
+import type { EhrClient } from '../../streams/fhir/client.ts'
+import { allowed } from '../../streams/fhir/report/screening.ts'
+import {
+  digestOf,
+  lastScreened,
+  sampleOf,
+  summarise,
+  sustainedChanges,
+  type WindowDigest,
+} from '../../streams/fhir/report/session.ts'
+import { writeReport } from '../../streams/fhir/report/write.ts'
+import type { Outcome } from './reporter.ts'
+import type { Head, SessionKey, SessionStore } from './session-store.ts'
+
+export interface SessionsOptions {
+  readonly ehr: EhrClient
+  readonly store: SessionStore
+  readonly results: Pick<ResultStore, 'latest'>
+  readonly associations: Pick<AssociationStore, 'patientsOf' | 'markUnidentified' | 'markReported'>
+  readonly rules: SiteConfig['report']
+  /** Puts a check on the queue that this function reads. */
+  readonly sendCheck: (check: SessionCheck, delayS: number) => Promise<void>
+  readonly now: () => Date
+  /** Hears why a change could not be told yet. */
+  readonly onPutOff: (error: unknown) => void
+}
+
+/** Longer than a summary takes to write. */
+const LEASE_MS = 120_000
+
+/** Results read at a time. */
+const READERS = 10
+
+export class Sessions {
+  readonly #options: SessionsOptions
+
+  constructor(options: SessionsOptions) {
+    this.#options = options
+  }
+
+  /** Takes a window's result. */
+  async add(key: SessionKey, result: Result): Promise<Outcome> {
+    const { store, rules, now } = this.#options
+    const digest = digestOf(result, now(), rules.virtual)
+    const isNew = await store.addWindow(key, digest, now())
+    const head = (await store.touch(key, now())) ?? (await this.#notLive(key, isNew))
+    if (head === undefined) return this.#conclude(key)
+    return this.#tellChange(key, head, digest)
+  }
+
+  /** Sees whether a session has ended. */
+  async check({ token, ...message }: SessionCheck): Promise<Outcome> {
+    const { store, rules, now } = this.#options
+    const key = keyOf(message)
+    const head = await store.head(key)
+    if (head?.token !== token || head.state === 'over') return 'outdated'
+    const remainingMs = head.lastAt + 1000 * rules.session.silenceS - now().getTime()
+    if (remainingMs > 0) {
+      await this.#watch(key, remainingMs, (next) => store.passOn(key, token, next))
+      return 'collected'
+    }
+    const outcome = await this.#conclude(key)
+    const ended = await store.end(key, head)
+    // A window came in the meantime: the session goes on, and so does the watch.
+    if (ended === undefined) await this.#watch(key, 0, (next) => store.passOn(key, token, next))
+    return outcome
+  }
+
+  /** Begins a session. @returns `undefined` when it is over and this window was part of it: now somebody may know whose it is */
+  async #notLive(key: SessionKey, isNew: boolean): Promise<Head | undefined> {
+    const { store, rules, now } = this.#options
+    if (!isNew && (await store.head(key))?.state === 'over') return undefined
+    const silenceMs = 1000 * rules.session.silenceS
+    const begun = await this.#watch(key, silenceMs, (token) => store.begin(key, token, now()))
+    return begun ?? (await store.touch(key, now())) ?? store.head(key)
+  }
+
+  /** The check first: one that nobody waits for ends by itself, a session without one would never end. */
+  async #watch<T>(key: SessionKey, remainingMs: number, take: (token: string) => Promise<T>): Promise<T> {
+    const token = randomUUID()
+    const delayS = Math.min(Math.max(Math.ceil(remainingMs / 1000), 1), MAX_DELAY_S)
+    await this.#options.sendCheck({ schema: 1, kind: 'session-check', ...key, token }, delayS)
+    return take(token)
+  }
+
+  /** Reports a change that has lasted. When the EHR does not take it the next window tries again, and the session's end at the latest. */
+  async #tellChange(key: SessionKey, head: Head, digest: WindowDigest): Promise<Outcome> {
+    const { store, associations, rules, now } = this.#options
+    const { sustainedWindows, changeIntervalS, watch } = rules.session
+    const isQuiet = digest.flagged.length === 0 && Object.keys(head.reported).length === 0
+    const isTooSoon = now().getTime() < head.lastReportAt + 1000 * changeIntervalS
+    if (digest.status === 'refused' || isQuiet || isTooSoon) return 'collected'
+    const patientAt = await associations.patientsOf(key.tenant, key.device)
+    const patient = patientAt(digest.at)
+    const reported = head.reported[patient ?? ''] ?? []
+    const differs = watch.some((id) => digest.flagged.includes(id) !== reported.includes(id))
+    if (patient === undefined || !differs) return 'collected'
+    // As many again, since the refused ones among them do not count.
+    const last = lastScreened(await store.newest(key, 2 * sustainedWindows), sustainedWindows)
+    const isLongEnough = last.length === sustainedWindows && last.every(({ at }) => patientAt(at) === patient)
+    if (!isLongEnough || sustainedChanges(last, reported, watch).length === 0) return 'collected'
+    const leased = await store.lease(key, now(), now().getTime() + LEASE_MS)
+    if (leased === undefined) return 'collected'
+    return this.#leased(key, async () => {
+      const { outcome, flagged } = await this.#write(key, patient, last, false)
+      return {
+        outcome,
+        done: {
+          reported: { ...leased.reported, [patient]: flagged },
+          lastReportAt: now().getTime(),
+          waiting: leased.waiting,
+        },
+      }
+    }).catch((error: unknown) => {
+      this.#options.onPutOff(error)
+      return 'collected'
+    })
+  }
+
+  /** Writes the summary of each patient's windows; the others wait. */
+  async #conclude(key: SessionKey): Promise<Outcome> {
+    const { store, associations, now } = this.#options
+    const head = await store.lease(key, now(), now().getTime() + LEASE_MS)
+    if (head === undefined) throw new CodedError('unavailable', { field: 'session' })
+    return this.#leased(key, async () => {
+      const windows = await store.windows(key)
+      const patientAt = await associations.patientsOf(key.tenant, key.device)
+      const { true: own = [], false: nobodys = [] } = Object.groupBy(windows, ({ at }) =>
+        patientAt(at) === undefined ? 'false' : 'true',
+      )
+      const reported = { ...head.reported }
+      let outcome: Outcome = 'outdated'
+      for (const [patient, those] of Map.groupBy(own, ({ at }) => patientAt(at)!)) {
+        const written = await this.#write(key, patient, those, true)
+        reported[patient] = written.flagged
+        outcome = written.outcome
+      }
+      const waiting = await this.#wait(key, head, nobodys[0])
+      const done = { reported, lastReportAt: now().getTime(), waiting }
+      return { outcome: waiting === undefined ? outcome : 'waiting', done }
+    })
+  }
+
+  /** Gives the lease back, whatever happens. */
+  async #leased(key: SessionKey, work: () => Promise<{ outcome: Outcome; done: Reported }>): Promise<Outcome> {
+    let done: Reported | undefined
+    try {
+      const result = await work()
+      done = result.done
+      return result.outcome
+    } finally {
+      await this.#options.store.release(key, done)
+    }
+  }
+
+  /** @returns what the chart now says is above its threshold */
+  async #write(key: SessionKey, patient: string, windows: readonly WindowDigest[], isOver: boolean) {
+    const { ehr, rules, now } = this.#options
+    const sample = await this.#resultsOf(key.tenant, sampleOf(windows))
+    // All were deleted: there is nothing to say.
+    if (sample.length === 0) return { outcome: 'outdated' as const, flagged: [] }
+    const { sustainedWindows } = rules.session
+    const summaryId = sessionSummaryId({ ...key, patient })
+    const screening = summarise(windows, sample, { summaryId, isOver, sustainedWindows })
+    const outcome = await writeReport(ehr, { screening, patient, issuedAt: now(), allowsVirtual: rules.virtual })
+    const { findings } = allowed(screening, rules.virtual)
+    return { outcome, flagged: findings.filter(({ flagged }) => flagged).map(({ condition }) => condition) }
+  }
+
+  /** The stored results of windows, less those that were deleted or screened again. */
+  async #resultsOf(tenant: string, windows: readonly WindowDigest[]): Promise<readonly Result[]> {
+    const found: Result[] = []
+    for (let from = 0; from < windows.length; from += READERS) {
+      const some = windows.slice(from, from + READERS)
+      const jsons = await Promise.all(some.map(({ ecgId }) => this.#options.results.latest(tenant, ecgId)))
+      for (const [i, json] of jsons.entries()) {
+        const result = json === undefined ? undefined : (JSON.parse(json) as Result) // our own
+        if (result?.provenance.modelSha256 === some[i]!.modelSha256) found.push(result)
+      }
+    }
+    return found
+  }
+
+  /** Puts one window of those that nobody is known for on the list, in place of the one that stood there. */
+  async #wait(key: SessionKey, head: Head, nobodys: WindowDigest | undefined): Promise<Head['waiting']> {
+    const { associations } = this.#options
+    const { tenant, device, session } = key
+    if (nobodys !== undefined) {
+      const origin = { kind: 'mqtt', device, session } as const
+      await associations.markUnidentified(tenant, { device, at: nobodys.at, ecgId: nobodys.ecgId, origin })
+    }
+    const before = head.waiting ?? undefined
+    if (before !== undefined && before.ecgId !== nobodys?.ecgId) {
+      await associations.markReported(tenant, { device, at: new Date(before.at), ecgId: parseEcgId(before.ecgId)! })
+    }
+    return nobodys && { at: nobodys.at.toISOString(), ecgId: nobodys.ecgId }
+  }
+}
+
+type Reported = NonNullable<Parameters<SessionStore['release']>[1]>
+
+const keyOf = ({ tenant, device, session }: SessionKey): SessionKey => ({ tenant, device, session })

@@ -1,0 +1,197 @@
+/**
+ * A live session as one report: what is kept of each window, when a change has lasted long enough to be told, and the summary.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { ConditionId } from '../../../shared/domain/conditions.ts'
+import type { EcgId } from '../../../shared/domain/ecg-id.ts'
+import type { Finding, IndexEstimate, Result } from '../../../shared/domain/result.ts'
+import type { SessionRule } from '../../../shared/site-config.ts'
+import { SESSION_ID } from './codes.ts'
+import { allowed, type Episode, type Screening } from './screening.ts'
+
+/** What a session keeps of a window: enough for its rule, not the 82 indices. */
+export interface WindowDigest {
+  readonly ecgId: EcgId
+  readonly firstSample: number
+  /** When it was taken; when it came, where the device does not say. */
+  readonly at: Date
+  readonly durationMs: number
+  readonly status: Result['status']
+  readonly modelSha256: string
+  readonly profile: string
+  /** In the order of the result's findings; empty when refused. */
+  readonly probabilities: readonly number[]
+  /** Of those that the site lets into its charts. */
+  readonly flagged: readonly ConditionId[]
+  readonly reasons: readonly string[]
+  readonly heartRateBpm: number | null
+}
+
+export function digestOf(result: Result, receivedAt: Date, allowsVirtual: boolean): WindowDigest {
+  const { ecgId, span, status, findings, quality, provenance } = result
+  const { findings: tellable } = allowed(result, allowsVirtual)
+  return {
+    ecgId,
+    firstSample: span.firstSample,
+    at: span.startedAt === null ? receivedAt : new Date(span.startedAt),
+    durationMs: span.durationMs,
+    status,
+    modelSha256: provenance.modelSha256,
+    profile: provenance.profile,
+    probabilities: findings.map(({ probability }) => probability),
+    flagged: tellable.filter(({ flagged }) => flagged).map(({ condition }) => condition),
+    reasons: quality.reasons,
+    heartRateBpm: quality.heartRateBpm,
+  }
+}
+
+/** The newest screened windows, as many as a change must last; fewer when there are not so many. */
+export function lastScreened(windows: readonly WindowDigest[], count: number): readonly WindowDigest[] {
+  return windows
+    .filter(({ status }) => status === 'screened')
+    .toSorted((a, b) => a.firstSample - b.firstSample)
+    .slice(-count)
+}
+
+/**
+ * The conditions whose state differs from what was reported and is the same in all of the windows.
+ * @param last the newest screened windows, as many as the rule asks for
+ * @param reported conditions that the last report had above their threshold
+ */
+export function sustainedChanges(
+  last: readonly WindowDigest[],
+  reported: readonly ConditionId[],
+  watch: readonly ConditionId[],
+): readonly ConditionId[] {
+  return watch.filter((condition) => {
+    const changed = !reported.includes(condition)
+    return last.every(({ flagged }) => flagged.includes(condition) === changed)
+  })
+}
+
+/** Runs of at least `least` screened windows on end in which a condition was flagged. */
+export function episodesOf(
+  windows: readonly WindowDigest[],
+  condition: ConditionId,
+  least: number,
+): readonly Episode[] {
+  const runs: WindowDigest[][] = [[]]
+  for (const window of windows) {
+    if (window.status === 'refused') continue
+    if (window.flagged.includes(condition)) runs.at(-1)!.push(window)
+    else runs.push([])
+  }
+  return runs
+    .filter((run) => run.length >= least)
+    .map((run) => ({ condition, from: run[0]!.at.toISOString(), to: endOf(run.at(-1)!), windows: run.length }))
+}
+
+const endOf = ({ at, durationMs }: WindowDigest) => new Date(at.getTime() + durationMs).toISOString()
+
+/** Results of which a summary takes its indices: evenly spread, so that a day of windows need not be read. */
+export const INDEX_SAMPLE = 60
+
+/** Which windows' results a summary needs. */
+export function sampleOf(windows: readonly WindowDigest[]): readonly WindowDigest[] {
+  const screened = ofOneModel(windows).filter(({ status }) => status === 'screened')
+  const from = screened.length > 0 ? screened : windows
+  const count = Math.min(from.length, INDEX_SAMPLE)
+  return Array.from({ length: count }, (_, i) => from[Math.floor((i * from.length) / count)]!)
+}
+
+/** A new bundle may have come in mid-session; numbers of two models are not averaged, the newer one's stand. */
+function ofOneModel(windows: readonly WindowDigest[]): readonly WindowDigest[] {
+  const { modelSha256, profile } = windows.at(-1)!
+  return windows.filter((window) => window.modelSha256 === modelSha256 && window.profile === profile)
+}
+
+export interface SummaryOptions extends Pick<SessionRule, 'sustainedWindows'> {
+  readonly summaryId: string
+  readonly isOver: boolean
+}
+
+/**
+ * The summary of one patient's windows: the mean of each probability over all screened windows; of each index and of the ends of its
+ * interval over a sample of them. The interval does not narrow with the number of windows, since what a model gets wrong of a person it gets
+ * wrong in every window.
+ * @param windows in order of time, at least one
+ * @param sample results of `sampleOf(windows)`, less those that were deleted; at least one
+ */
+export function summarise(
+  windows: readonly WindowDigest[],
+  sample: readonly Result[],
+  { summaryId, isOver, sustainedWindows }: SummaryOptions,
+): Screening {
+  const screened = ofOneModel(windows).filter(({ status }) => status === 'screened')
+  const { findings, indices, provenance, quality } = sample.at(-1)!
+  const [first, last] = [windows[0]!, windows.at(-1)!]
+  const refused = windows.filter(({ status }) => status === 'refused')
+  const isRefused = screened.length === 0
+  const version = hash([isOver, provenance.modelSha256, provenance.profile, windows.map(({ ecgId }) => ecgId)])
+  return {
+    about: { system: SESSION_ID, value: summaryId },
+    version: `${summaryId}/${version}`,
+    status: isRefused ? 'refused' : 'screened',
+    startedAt: first.at.toISOString(),
+    endedAt: endOf(last),
+    findings: isRefused
+      ? []
+      : findings.map((finding, i) =>
+          meanFinding(
+            finding,
+            screened.map((window) => window.probabilities[i]!),
+          ),
+        ),
+    indices: isRefused
+      ? []
+      : indices.map((index, i) =>
+          meanIndex(
+            index,
+            sample.map((result) => result.indices[i]!),
+          ),
+        ),
+    quality: {
+      verdict: isRefused ? 'refused' : quality.verdict,
+      reasons: isRefused ? byFrequency(refused.flatMap(({ reasons }) => reasons)) : [],
+      heartRateBpm: meanHeartRate(screened),
+    },
+    // What the summary was made of: its windows, each of which says what itself was made of.
+    provenance: { ...provenance, inputSha256: hash(windows.map(({ ecgId }) => ecgId)) },
+    session: {
+      screenedWindows: screened.length,
+      refusedWindows: refused.length,
+      indexWindows: isRefused ? 0 : sample.length,
+      flaggedShare: findings.map(({ condition }) =>
+        mean(screened.map(({ flagged }) => Number(flagged.includes(condition)))),
+      ),
+      episodes: findings.flatMap(({ condition }) => episodesOf(windows, condition, sustainedWindows)),
+      isOver,
+    },
+  }
+}
+
+function meanFinding(finding: Finding, probabilities: readonly number[]): Finding {
+  const probability = mean(probabilities)
+  return { ...finding, probability, flagged: probability >= finding.threshold }
+}
+
+function meanIndex(index: IndexEstimate, estimates: readonly IndexEstimate[]): IndexEstimate {
+  const over = (of: (estimate: IndexEstimate) => number) => mean(estimates.map(of))
+  return { ...index, value: over(({ value }) => value), low: over(({ low }) => low), high: over(({ high }) => high) }
+}
+
+function meanHeartRate(windows: readonly WindowDigest[]): number | null {
+  const rates = windows.map(({ heartRateBpm }) => heartRateBpm).filter((rate) => rate !== null)
+  return rates.length === 0 ? null : mean(rates)
+}
+
+const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+
+function byFrequency(reasons: readonly string[]): readonly string[] {
+  const counts = new Map<string, number>()
+  for (const reason of reasons) counts.set(reason, (counts.get(reason) ?? 0) + 1)
+  return [...counts].sort((a, b) => b[1] - a[1]).map(([reason]) => reason)
+}
+
+const hash = (value: unknown) => createHash('sha256').update(JSON.stringify(value)).digest('hex')

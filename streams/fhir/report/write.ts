@@ -1,0 +1,65 @@
+/**
+ * Writes a screening into the EHR, once, in place of what it said before of the same ECG or session.
+ * @module
+ */
+import { CodedError } from '../../../shared/errors.ts'
+import type { EhrClient, FhirResource } from '../client.ts'
+import { type Replaceable, type ReportOptions, reportBundle } from './bundle.ts'
+import { RESULT_ID } from './codes.ts'
+import type { Screening } from './screening.ts'
+
+/** Kinds of resources that a newer version puts out of use. */
+const REPLACEABLE = ['DiagnosticReport', 'RiskAssessment', 'Observation'] as const
+
+/** Precondition and conflict: somebody changed an earlier version between our reading and our writing. */
+const CONFLICTS = [409, 412]
+
+/**
+ * @returns `exists` when this version is in the chart already
+ * @throws CodedError as the client does
+ */
+export async function writeReport(
+  ehr: Pick<EhrClient, 'searchPages' | 'transaction'>,
+  options: Omit<ReportOptions, 'replaces'>,
+): Promise<'written' | 'exists'> {
+  const { screening } = options
+  const reports = await ofScreening(ehr, 'DiagnosticReport', screening)
+  if (reports.some((report) => isVersion(report, screening))) return 'exists'
+  const replaces = reports.some(isCurrent) ? await current(ehr, screening) : []
+  try {
+    await ehr.transaction(reportBundle({ ...options, replaces }))
+    return 'written'
+  } catch (error) {
+    const isConflict = error instanceof CodedError && CONFLICTS.includes(Number(error.detail.status))
+    throw isConflict ? new CodedError('ehr-unavailable', { field: 'version' }, { cause: error }) : error
+  }
+}
+
+type Searching = Pick<EhrClient, 'searchPages'>
+
+async function current(ehr: Searching, screening: Screening): Promise<readonly Replaceable[]> {
+  const found = await Promise.all(REPLACEABLE.map((type) => ofScreening(ehr, type, screening)))
+  return found.flat().filter(isCurrent) as unknown as Replaceable[] // of the types that were asked for
+}
+
+async function ofScreening(ehr: Searching, type: string, { about }: Screening): Promise<readonly FhirResource[]> {
+  const found: FhirResource[] = []
+  for await (const page of ehr.searchPages(type, { identifier: `${about.system}|${about.value}`, _count: 100 })) {
+    const entries: readonly unknown[] = Array.isArray(page.entry) ? page.entry : []
+    for (const entry of entries) {
+      const { resource } = entry as { resource?: FhirResource } // of a searchset
+      if (resource?.resourceType === type) found.push(resource)
+    }
+  }
+  return found
+}
+
+const isCurrent = ({ status }: FhirResource) => status !== 'cancelled' && status !== 'entered-in-error'
+
+function isVersion({ identifier }: FhirResource, { version }: Screening): boolean {
+  const all: readonly unknown[] = Array.isArray(identifier) ? identifier : []
+  return all.some((each) => {
+    const { system, value } = each as { system?: unknown; value?: unknown } // an Identifier
+    return system === RESULT_ID && value === version
+  })
+}

@@ -1,0 +1,393 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Reporter } from '../../functions/report/reporter.ts'
+import { SessionStore } from '../../functions/report/session-store.ts'
+import { Sessions } from '../../functions/report/sessions.ts'
+import { AssociationStore } from '../../shared/aws/association-store.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import type { Origin, ResultMessage, SessionCheck } from '../../shared/messages.ts'
+import { parseSiteConfig } from '../../shared/site-config.ts'
+import { createEhrClient } from '../../streams/fhir/client.ts'
+import { startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
+import { makeRefusal, makeResult } from '../helpers/results.ts'
+import { type Resource, type SandboxEhr, startSandboxEhr } from '../helpers/sandbox-ehr/index.ts'
+
+let aws: TestAws
+let ehr: SandboxEhr
+/** Tests share the table, not a tenant. */
+let tenant: string
+let tenants = 0
+let nowMs: number
+let checks: { check: SessionCheck; delayS: number }[]
+let putOff: unknown[]
+let patient: string
+
+beforeAll(async () => {
+  aws = await startTestAws()
+})
+afterAll(() => aws.stop())
+
+beforeEach(async () => {
+  ehr = await startSandboxEhr()
+  tenant = `clinic${++tenants}`
+  nowMs = Date.UTC(2026, 0, 2, 3, 5)
+  checks = []
+  putOff = []
+  patient = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+  return () => ehr.stop()
+})
+
+const start = Date.UTC(2026, 0, 2, 3, 0)
+const associations = () => new AssociationStore(aws.dynamo, TABLE)
+const results = () => new ResultStore(aws.dynamo, TABLE)
+
+const RULES = { report: { virtual: true, session: { silenceS: 60, sustainedWindows: 3, changeIntervalS: 60 } } }
+
+function reporter(site: object = RULES) {
+  const { report: rules } = parseSiteConfig(JSON.stringify(site))
+  const common = {
+    ehr: createEhrClient({ baseUrl: ehr.baseUrl, transport: { attempts: 1 } }),
+    results: results(),
+    associations: associations(),
+    rules,
+    now: () => new Date(nowMs),
+  }
+  const sessions = new Sessions({
+    ...common,
+    store: new SessionStore(aws.dynamo, TABLE),
+    sendCheck: async (check, delayS) => void checks.push({ check, delayS }),
+    onPutOff: (error) => putOff.push(error),
+  })
+  return new Reporter({ ...common, serverId: 'ehr', sessions })
+}
+
+/** A result as `screen` stores and publishes it. */
+async function published(origin: Origin, result: Result): Promise<ResultMessage> {
+  const { json } = await results().putOnce(tenant, origin, result, new Date(nowMs))
+  return { schema: 1, tenant, origin, result: json }
+}
+
+const inChart = (type: string) => [...ehr.store.all(type)]
+const current = (type = 'DiagnosticReport') => inChart(type).filter(({ status }) => status === 'preliminary')
+
+describe('the result of an ECG in the EHR', () => {
+  const ecgId = () => fileEcgId({ tenant, sha256: 'f'.repeat(64) })
+  const ecg = (fields: Partial<Resource> = { subject: { reference: patient } }) =>
+    ehr.create({ resourceType: 'Observation', status: 'final', code: { text: 'ECG' }, ...fields })
+  const origin = (id: string, server = 'ehr'): Origin => ({ kind: 'fhir', server, source: `Observation/${id}` })
+
+  it('is written for the patient and the encounter that the ECG names, and points back to it', async () => {
+    const encounter = ehr.create({ resourceType: 'Encounter', status: 'finished', class: { code: 'AMB' } })
+    const { id } = ecg({ subject: { reference: patient }, encounter: { reference: `Encounter/${encounter.id}` } })
+
+    const outcome = await reporter().report(await published(origin(id), makeResult({ ecgId: ecgId() })))
+
+    expect(outcome).toBe('written')
+    expect(current()).toMatchObject([
+      { subject: { reference: patient }, encounter: { reference: `Encounter/${encounter.id}` } },
+    ])
+    expect(inChart('RiskAssessment')[0]!.basis).toContainEqual({ reference: `Observation/${id}` })
+  })
+
+  it('that comes again is not written again', async () => {
+    const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
+    await reporter().report(message)
+    const before = inChart('Provenance')
+
+    const outcome = await reporter().report(message)
+
+    expect(outcome).toBe('exists')
+    expect(inChart('Provenance')).toEqual(before)
+  })
+
+  it('of a newer model replaces the older one, which does not come back', async () => {
+    const from = origin(ecg().id)
+    const old = await published(from, makeResult({ ecgId: ecgId() }))
+    await reporter().report(old)
+    nowMs += 1000
+    const { provenance } = makeResult()
+    const newer = makeResult({ ecgId: ecgId(), provenance: { ...provenance, modelSha256: 'd'.repeat(64) } })
+
+    const outcomes = [await reporter().report(await published(from, newer)), await reporter().report(old)]
+
+    expect(outcomes).toEqual(['written', 'outdated'])
+    expect(inChart('DiagnosticReport').map(({ status }) => status)).toEqual(['cancelled', 'preliminary'])
+    expect(current('RiskAssessment')).toHaveLength(1)
+    expect(JSON.stringify(current()[0]!.identifier)).toContain('d'.repeat(64))
+  })
+
+  it('that was deleted is not written', async () => {
+    const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
+
+    const outcome = await reporter().report({ ...message, tenant: 'another' })
+
+    expect(outcome).toBe('outdated')
+    expect(inChart('DiagnosticReport')).toEqual([])
+  })
+
+  it('holds nothing of simulated people where the site says nothing', async () => {
+    await reporter({}).report(await published(origin(ecg().id), makeResult({ ecgId: ecgId() })))
+
+    expect(inChart('RiskAssessment')[0]!.prediction).toHaveLength(1)
+    expect(JSON.stringify(inChart('Observation'))).not.toContain('urn:cardiacnets:index')
+  })
+
+  it.each([
+    ['whose ECG names no patient', 'field-invalid', () => origin(ecg({}).id)],
+    ['whose ECG is gone', 'not-found', () => origin('nowhere')],
+    ['of another EHR', 'origin-foreign', () => origin(ecg().id, 'other')],
+  ])('%s is given up with a reason', async (_, code, from) => {
+    const reporting = reporter().report(await published(from(), makeResult({ ecgId: ecgId() })))
+
+    await expect(reporting).rejects.toMatchObject({ code, kind: { permanent: true } })
+  })
+
+  it('waits while the EHR is down, and is written when it is back', async () => {
+    const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
+    ehr.outage = 503
+
+    const reporting = reporter().report(message)
+
+    await expect(reporting).rejects.toMatchObject({ code: 'ehr-unavailable', kind: { permanent: false } })
+    ehr.outage = undefined
+    expect(await reporter().report(message)).toBe('written')
+  })
+})
+
+describe('the result of an upload', () => {
+  const upload = (device?: string) =>
+    published(
+      { kind: 'upload', ...(device ? { device } : {}) },
+      makeResult({ ecgId: fileEcgId({ tenant, sha256: 'e' }) }),
+    )
+  const list = async () => (await associations().unidentified(tenant, { limit: 10 })).items
+
+  it('waits until somebody says whose its device is, and is then written', async () => {
+    const message = await upload('scanner')
+    const first = await reporter().report(message)
+    const waiting = await list()
+    await associations().put(tenant, 'scanner', { patient, from: new Date(start) })
+
+    const second = await reporter().report(message)
+
+    expect([first, second]).toEqual(['waiting', 'written'])
+    expect(waiting).toMatchObject([{ device: 'scanner' }])
+    expect(await list()).toEqual([])
+    expect(current()).toMatchObject([{ subject: { reference: patient } }])
+  })
+
+  it('without a device is nobody’s', async () => {
+    expect(await reporter().report(await upload())).toBe('nobody')
+    expect(await list()).toEqual([])
+  })
+})
+
+describe('a live session', () => {
+  const stream = { device: 'd1', session: 's1' }
+  const WINDOW_MS = 10_000
+
+  /** Window `k` of the session; `cad` is the probability of coronary artery disease, whose threshold is 0.3. */
+  const windowResult = (k: number, cad: number | 'refused' = 0.1): Result => {
+    const common = {
+      ecgId: streamEcgId({ tenant, source: 'mqtt', ...stream, firstSample: k * 5000 }),
+      span: { startedAt: new Date(start + k * WINDOW_MS).toISOString(), firstSample: k * 5000, durationMs: WINDOW_MS },
+    }
+    if (cad === 'refused') return makeRefusal(common)
+    const findings = makeResult().findings.map((finding) => {
+      const probability = finding.condition === 'cad' ? cad : 0.05
+      return { ...finding, probability, flagged: probability >= finding.threshold }
+    })
+    return makeResult({ ...common, findings })
+  }
+
+  const arrive = async (k: number, cad?: number | 'refused') => {
+    nowMs = start + (k + 1) * WINDOW_MS
+    return reporter().report(await published({ kind: 'mqtt', ...stream }, windowResult(k, cad)))
+  }
+  /** The newest check comes after its delay; earlier ones are leftovers or done. */
+  const checkAfterDelay = async () => {
+    const { check, delayS } = checks.at(-1)!
+    nowMs += 1000 * delayS
+    return reporter().report(check)
+  }
+  const associate = (to: Date | undefined = undefined, whose = patient) =>
+    associations().put(tenant, stream.device, { patient: whose, from: new Date(start), to })
+
+  it('is one report at its end, whatever its length', async () => {
+    await associate()
+    for (let k = 0; k < 20; k++) await arrive(k, k === 7 ? 'refused' : 0.2)
+    const during = inChart('DiagnosticReport')
+
+    const outcome = await checkAfterDelay()
+
+    expect(during).toEqual([])
+    expect(outcome).toBe('written')
+    expect(current()).toMatchObject([
+      {
+        effectivePeriod: { start: new Date(start).toISOString(), end: new Date(start + 20 * WINDOW_MS).toISOString() },
+      },
+    ])
+    expect(current()[0]!.conclusion).toContain('mean of 19 windows of ten seconds; 1 more could not be judged')
+    expect(inChart('RiskAssessment')[0]).toMatchObject({ prediction: [{ probabilityDecimal: 20 }, {}, {}, {}, {}] })
+  })
+
+  it('goes on as long as windows come, with one check at a time', async () => {
+    await associate()
+    await arrive(0)
+    await arrive(5)
+
+    nowMs = start + 1 * WINDOW_MS + 60_000
+    const outcome = await reporter().report(checks[0]!.check)
+    const again = await reporter().report(checks[0]!.check)
+
+    expect([outcome, again]).toEqual(['collected', 'outdated'])
+    expect(checks.map(({ delayS }) => delayS)).toEqual([60, 50])
+    expect(await checkAfterDelay()).toBe('written')
+  })
+
+  it('is summed up the same however often and in whatever order its windows come', async () => {
+    await associate()
+    for (const k of [1, 0, 2, 1, 0]) await arrive(k)
+
+    await checkAfterDelay()
+
+    expect(current()[0]!.conclusion).toContain('mean of 3 windows')
+    expect(inChart('DiagnosticReport')).toHaveLength(1)
+  })
+
+  it('tells a change that lasts, and not one that does not', async () => {
+    await associate()
+    for (const [k, cad] of [0.1, 0.9, 0.9, 0.1, 0.9].entries()) await arrive(k, cad)
+    const before = inChart('DiagnosticReport')
+
+    for (const [i, cad] of [0.8, 'refused' as const, 0.9].entries()) await arrive(5 + i, cad)
+
+    expect(before).toEqual([])
+    expect(current()).toHaveLength(1)
+    expect(current()[0]!.conclusion).toMatch(
+      /A change in a session that goes on: mean of 3 windows.*Above threshold: Coronary/s,
+    )
+    expect(current('RiskAssessment')[0]).toMatchObject({ prediction: [{ probabilityDecimal: 86.7 }, {}, {}, {}, {}] })
+  })
+
+  it('tells a change once, and the way back after a while; the end replaces both and remembers them', async () => {
+    await associate()
+    for (let k = 0; k < 8; k++) await arrive(k, 0.9)
+    const once = inChart('DiagnosticReport').length
+    for (let k = 8; k < 40; k++) await arrive(k, 0.1)
+    const back = current().map(({ conclusion }) => String(conclusion))
+
+    await checkAfterDelay()
+
+    expect(once).toBe(1)
+    expect(inChart('DiagnosticReport').map(({ status }) => status)).toEqual(['cancelled', 'cancelled', 'preliminary'])
+    expect(back).toHaveLength(1)
+    expect(back[0]).not.toContain('Above threshold')
+    expect(current()[0]!.conclusion).toContain(
+      `Coronary artery disease stayed above its threshold from ${new Date(start).toISOString()} to ${new Date(start + 8 * WINDOW_MS).toISOString()} (8 windows)`,
+    )
+  })
+
+  it('of a virtual finding tells no change where the site does not let it in', async () => {
+    await associate()
+    nowMs = start
+    for (let k = 0; k < 5; k++) {
+      const result = windowResult(k)
+      const findings = result.findings.map((finding) => ({
+        ...finding,
+        probability: 0.9,
+        flagged: true,
+        evidence: 'virtual' as const,
+      }))
+      const site = { report: { session: RULES.report.session } }
+      await reporter(site).report(await published({ kind: 'mqtt', ...stream }, { ...result, findings }))
+    }
+
+    expect(inChart('DiagnosticReport')).toEqual([])
+  })
+
+  it('that nobody is known for waits, and is reported when somebody is', async () => {
+    for (let k = 0; k < 3; k++) await arrive(k)
+    const atEnd = await checkAfterDelay()
+    const { items } = await associations().unidentified(tenant, { limit: 10 })
+    await associate()
+
+    const released = await arrive(0)
+
+    expect([atEnd, released]).toEqual(['waiting', 'written'])
+    expect(items).toMatchObject([{ device: 'd1', at: new Date(start), ecgId: windowResult(0).ecgId }])
+    expect((await associations().unidentified(tenant, { limit: 10 })).items).toEqual([])
+    expect(current()[0]!.conclusion).toContain('mean of 3 windows')
+  })
+
+  it('that goes from one patient to another is a report for each, of their own windows', async () => {
+    const next = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+    await associate(new Date(start + 2 * WINDOW_MS))
+    await associations().put(tenant, stream.device, { patient: next, from: new Date(start + 3 * WINDOW_MS) })
+    for (let k = 0; k < 8; k++) await arrive(k)
+
+    const outcome = await checkAfterDelay()
+
+    const counts = current().map(({ subject, conclusion }) => [
+      (subject as { reference: string }).reference, // of our report
+      /mean of (\d+) windows/.exec(String(conclusion))![1],
+    ])
+    expect(outcome).toBe('waiting')
+    expect(counts).toEqual([
+      [patient, '2'],
+      [next, '5'],
+    ])
+    expect((await associations().unidentified(tenant, { limit: 10 })).items).toMatchObject([
+      { at: new Date(start + 2 * WINDOW_MS) },
+    ])
+  })
+
+  it('that ends while the EHR is down is reported when it is back', async () => {
+    await associate()
+    for (let k = 0; k < 5; k++) await arrive(k, 0.9)
+    const told = inChart('DiagnosticReport').length
+    ehr.outage = 503
+
+    const failing = checkAfterDelay()
+
+    await expect(failing).rejects.toMatchObject({ code: 'ehr-unavailable' })
+    ehr.outage = undefined
+    expect(await reporter().report(checks.at(-1)!.check)).toBe('written')
+    expect([told, current().length]).toEqual([1, 1])
+  })
+
+  it('whose change meets a broken EHR is collected, and tells it with the next window', async () => {
+    await associate()
+    ehr.outage = 500
+    for (let k = 0; k < 4; k++) await arrive(k, 0.9)
+
+    ehr.outage = undefined
+    const outcome = await arrive(4, 0.9)
+
+    expect(putOff).toHaveLength(2)
+    expect(outcome).toBe('written')
+  })
+
+  it('that goes on after its end is reported again, in place of the first', async () => {
+    await associate()
+    await arrive(0)
+    await checkAfterDelay()
+
+    await arrive(30)
+    await checkAfterDelay()
+
+    expect(inChart('DiagnosticReport').map(({ status }) => status)).toEqual(['cancelled', 'preliminary'])
+    expect(current()[0]!.conclusion).toContain('mean of 2 windows')
+  })
+
+  it('that was refused throughout says so', async () => {
+    await associate()
+    for (let k = 0; k < 3; k++) await arrive(k, 'refused')
+
+    await checkAfterDelay()
+
+    expect(current()[0]!.conclusion).toContain('Not judged: the quality gate refused the signal (flat, lead-off)')
+    expect(inChart('RiskAssessment')).toEqual([])
+  })
+})
