@@ -15,13 +15,14 @@ import numpy as np
 from cardiacnets import cohort
 from cardiacnets.augment import AugmentConfig
 from cardiacnets.cohort.cli import DEFAULT_SEED
-from cardiacnets.data.real import load_real, no_real
+from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
-from cardiacnets.stages import ablation, cmr_pretraining
+from cardiacnets.stages import cmr_pretraining
+from cardiacnets.stages.ablation import AblationConfig, run_ablation
 from cardiacnets.stages.cines import CineSet, load_cines
 from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
@@ -92,13 +93,21 @@ class Programme:
             optimisation=OptimisationConfig(steps=1800, learning_rate=1e-3, save_every=200),
         )
     )
+    ablation: AblationConfig = field(default_factory=AblationConfig)
+
+
+def ptbxl() -> RealSet:
+    """PTB-XL without the test fold: training code never holds it."""
+    return load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
 
 
 class Run:
     """One run of a programme in a folder; each stage is a method that returns its result, made if need be."""
 
-    def __init__(self, programme: Programme, folder: Path, workers: int = 1) -> None:
-        self.programme, self.folder, self.workers = programme, folder, workers
+    def __init__(
+        self, programme: Programme, folder: Path, workers: int = 1, load_real: Callable[[], RealSet] = ptbxl
+    ) -> None:
+        self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
 
     @cached_property
     def cohort_dir(self) -> Path:
@@ -143,10 +152,10 @@ class Run:
         return done
 
     def ecg(self) -> Path:
-        """Stage `ecg`: masked modelling on PTB-XL's training folds and virtual training people."""
+        """Stage `ecg`: masked modelling on real training folds and virtual training people."""
         done = self.folder / "ecg" / "model.pt"
         if not done.exists():
-            real, virtual = load_real((*TRAIN_FOLDS, VALIDATION_FOLD)), self.virtual
+            real, virtual = self.load_real(), self.virtual
             is_validation = real.fold == VALIDATION_FOLD
             split = {name: np.flatnonzero(virtual.split == name) for name in ("train", "val")}
             sources = [
@@ -178,8 +187,7 @@ class Run:
         """Stage `screening`: what the bundle ships, from the aligned trunk."""
         done = self.folder / "screening" / "model.pt"
         if not done.exists():
-            # Folds 1 to 8 only: training code never holds the test fold.
-            data = TrainingData(load_real((*TRAIN_FOLDS, VALIDATION_FOLD)), self.virtual)
+            data = TrainingData(self.load_real(), self.virtual)
             train_screening(self.programme.screening, data, done.parent, load_aligned_trunk(self.align()))
         return done
 
@@ -190,7 +198,8 @@ class Run:
             "masked": lambda: load_pretrained_trunk(self.ecg()),
             "contrastive": lambda: load_aligned_trunk(self.align()),
         }
-        return ablation.run_ablation(self.programme.screening, self.ablation_data, starts, self.folder / "ablation")
+        p = self.programme
+        return run_ablation(p.ablation, p.screening, self.ablation_data, starts, self.folder / "ablation")
 
     @property
     def ablation_data(self) -> TrainingData:

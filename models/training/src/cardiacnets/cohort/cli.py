@@ -26,10 +26,9 @@ def add_commands(subparsers: "argparse._SubParsersAction[argparse.ArgumentParser
     gallery.set_defaults(run=_gallery)
 
     oracle = commands.add_parser("oracle", help="measure what the noise-free ECG tells")
-    oracle.add_argument("out", type=Path, help="JSON report")
+    oracle.add_argument("out", type=Path, help="folder for oracle.json and oracle-with-person.json")
     oracle.add_argument("--n", type=int, default=14_000)
     oracle.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    oracle.add_argument("--with-person", action="store_true", help="give the trees sex, age, height and weight as well")
     oracle.set_defaults(run=_oracle)
 
     compare = commands.add_parser("compare", help="virtual people against real ECGs and real volumes")
@@ -61,11 +60,15 @@ def _gallery(arguments: argparse.Namespace) -> int:
 
 
 def _oracle(arguments: argparse.Namespace) -> int:
-    from .oracle import measure_oracle
+    from .oracle import describe_people, measure_oracle
 
-    report = measure_oracle(arguments.n, arguments.seed, arguments.workers, arguments.with_person)
-    arguments.out.write_text(json.dumps(report, indent=2) + "\n")
-    print(arguments.out)
+    described = describe_people(arguments.n, arguments.seed, arguments.workers)
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    # With sex, age, height and weight, too: the encoder is given them where they are known.
+    for name, with_person in (("oracle", False), ("oracle-with-person", True)):
+        path = arguments.out / f"{name}.json"
+        path.write_text(json.dumps(measure_oracle(described, with_person), indent=2) + "\n")
+        print(path)
     return 0
 
 

@@ -8,6 +8,7 @@ age, height and weight, as the encoder does when they are known.
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -37,16 +38,30 @@ def _describe(seed: int, index: int) -> tuple[np.ndarray, ...]:
     return measure_features(render_ecg(person, seed)), measure_indices(person), person.conditions(), person.row()
 
 
-def measure_oracle(
-    n: int, seed: int, workers: int = 1, with_person: bool = False, indices: Sequence[str] | None = None
-) -> dict:
-    """Report of the oracle on the first `n` people of the cohort `seed`; `indices` narrows the work to some of the 82.
+@dataclass(frozen=True)
+class Described:
+    """The first n people of a cohort as the oracle sees them; features are those of the ECG before noise is added."""
 
-    Features are measured on the ECG before noise is added, never on the recording that a network sees.
-    """
+    seed: int
+    features: np.ndarray  # [n, F]
+    values: np.ndarray  # [n, 82]
+    conditions: np.ndarray  # bool [n, 5]
+    people: np.ndarray  # [n, 4]
+
+
+def describe_people(n: int, seed: int, workers: int = 1) -> Described:
+    """Draw the people and measure their noise-free ECGs."""
     with ProcessPoolExecutor(workers) as pool:
         rows = list(pool.map(partial(_describe, seed), range(n), chunksize=100))
-    features, values, conditions, people = (np.stack(column) for column in zip(*rows, strict=True))
+    return Described(seed, *(np.stack(column) for column in zip(*rows, strict=True)))
+
+
+def measure_oracle(described: Described, with_person: bool = False, indices: Sequence[str] | None = None) -> dict:
+    """Report of the oracle; `indices` narrows the work to some of the 82."""
+    seed, n = described.seed, len(described.features)
+    features, values, conditions, people = (
+        described.features, described.values, described.conditions, described.people,
+    )  # fmt: skip
     split = np.array([split_of(seed, index) for index in range(n)])
     train, test = split == 0, split == 2
     inputs = _inputs(features, people if with_person else None, train)

@@ -6,7 +6,7 @@ after that and contrast with CMR (the paper's claim). Every run is judged on the
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -20,43 +20,51 @@ from cardiacnets.models.encoder import Trunk
 from cardiacnets.stages.screening import ScreeningConfig, TrainingData, load_trained, predict, train_screening
 
 VARIANTS = ("scratch", "masked", "contrastive")
-FRACTIONS = (0.01, 0.05, 0.10, 0.25, 1.0)
-SEEDS = (1, 2, 3)
-STEPS: Mapping[float, int] = {0.01: 120, 0.05: 160, 0.10: 200, 0.25: 300, 1.0: 600}
-"""Steps of a run, the same for every variant: about where validation stops rising."""
-BATCH = 32
+
+
+@dataclass(frozen=True)
+class AblationConfig:
+    """Which runs there are."""
+
+    fractions: tuple[float, ...] = (0.01, 0.05, 0.10, 0.25, 1.0)
+    """Shares of the training people whose labels are known."""
+    steps: tuple[int, ...] = (120, 160, 200, 300, 600)
+    """Steps of a run of each fraction, the same for every variant."""
+    seeds: tuple[int, ...] = (1, 2, 3)
+    batch: int = 32
+    learning_rate: float = 1e-3
 
 
 def run_ablation(
+    config: AblationConfig,
     base: ScreeningConfig,
     data: TrainingData,
     trunks: Mapping[str, Callable[[], Trunk | None]],
     out_dir: Path,
-    fractions: Sequence[float] = FRACTIONS,
-    seeds: Sequence[int] = SEEDS,
-    steps: Mapping[float, int] = STEPS,
 ) -> Path:
-    """Every (fraction, seed, variant) that is not there yet; `out_dir` holds one `.npz` of test predictions a run.
+    """Every (seed, fraction, variant) that is not there yet; `out_dir` holds one `.npz` of test predictions a run.
 
-    `trunks` gives the trunk that each variant starts from. Runs are ordered so that a stopped ablation is balanced:
-    whole comparisons of a fraction and a seed.
+    `base` gives the network and its losses, `trunks` the trunk that each variant starts from. Runs are ordered so that
+    a stopped ablation is balanced: whole comparisons of a fraction and a seed.
     """
     out_dir.mkdir(parents=True, exist_ok=True)
     test = np.flatnonzero(data.virtual.split == "test")
-    for seed, fraction in product(seeds, fractions):
+    for seed, (fraction, steps) in product(config.seeds, zip(config.fractions, config.steps, strict=True)):
         for variant in VARIANTS:
             path = out_dir / f"{variant}-{fraction:g}-{seed}.npz"
             if path.exists():
                 continue
-            optimisation = replace(
-                base.optimisation, seed=seed, steps=steps[fraction], learning_rate=1e-3, save_every=10**9
+            schedule = {"seed": seed, "steps": steps, "learning_rate": config.learning_rate, "save_every": 10**9}
+            screening = replace(
+                base,
+                real_batch=0,
+                virtual_batch=config.batch,
+                virtual_cad=True,
+                label_fraction=fraction,
+                optimisation=replace(base.optimisation, **schedule),
             )
-            config = replace(
-                base, real_batch=0, virtual_batch=BATCH, virtual_cad=True, label_fraction=fraction,
-                optimisation=optimisation,
-            )  # fmt: skip
             folder = out_dir / path.stem
-            model, _ = load_trained(train_screening(config, data, folder, trunks[variant]()))
+            model, _ = load_trained(train_screening(screening, data, folder, trunks[variant]()))
             logits, means = predict(model, data.virtual.millivolt[test], data.virtual.person[test])
             part = path.with_suffix(".part.npz")
             np.savez(part, logits=logits.astype(np.float32), means=means.astype(np.float32), rows=test)
