@@ -1,14 +1,12 @@
-"""`cardiacnets segmentation`: train the networks that find the heart in a cine, and measure them."""
+"""`cardiacnets segmentation`: measure the networks that find the heart in a cine."""
 
 import argparse
 import json
-from dataclasses import replace
 from pathlib import Path
 
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.profile import REPOSITORY
 
-CLASSES = {"short_axis": 4, "four_chamber": 6}
 REPORT = REPOSITORY / "models" / "training" / "reports" / "segmentation.json"
 DEFAULT_PEOPLE = 400
 
@@ -17,36 +15,17 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     """Add `segmentation` with its subcommands to the `cardiacnets` parser."""
     from cardiacnets.cohort.cli import DEFAULT_SEED
 
-    parser = commands.add_parser("segmentation", help="find the heart in a cine: train, evaluate")
+    parser = commands.add_parser("segmentation", help="how well the heart is found in a cine")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
     shared = argparse.ArgumentParser(add_help=False)
-    shared.add_argument("--run-dir", type=Path, default=cache_dir() / "segmentation", help="default %(default)s")
+    trained = cache_dir() / "compact" / "segmentation"
+    shared.add_argument("--run-dir", type=Path, default=trained, help="default %(default)s")
     shared.add_argument("--people", type=int, default=DEFAULT_PEOPLE, help="virtual people (default %(default)s)")
     shared.add_argument("--cohort-seed", type=int, default=DEFAULT_SEED)
-
-    command = actions.add_parser("train", parents=[shared], help="train one view's network (resumes)")
-    command.add_argument("view", choices=CLASSES)
-    command.add_argument("--steps", type=int, default=1500)
-    command.add_argument("--seed", type=int, default=1)
-    command.set_defaults(run=train)
 
     command = actions.add_parser("evaluate", parents=[shared], help="Dice on virtual test people and real slices")
     command.add_argument("--report", type=Path, default=REPORT)
     command.set_defaults(run=evaluate)
-
-
-def train(options: argparse.Namespace) -> int:
-    """Draw the frames that are not cached yet, then train."""
-    from cardiacnets.data.segmentation_frames import load_frames
-    from cardiacnets.models.unet import UNetConfig
-    from cardiacnets.stages.segmentation import SegmentationConfig, train_segmentation
-
-    default = SegmentationConfig()  # float32: group norm makes bfloat16 slower here, 246 ms a step for 197
-    optimisation = replace(default.optimisation, seed=options.seed, steps=options.steps)
-    config = replace(default, unet=UNetConfig(classes=CLASSES[options.view]), optimisation=optimisation)
-    frames = load_frames(options.view, options.people, options.cohort_seed)
-    print(train_segmentation(config, frames, options.run_dir / options.view))
-    return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
@@ -56,7 +35,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from cardiacnets.stages.segmentation import load_segmenter
     from cardiacnets.stages.segmentation_report import report_segmentation
 
-    views = [view for view in CLASSES if (options.run_dir / view / "model.pt").exists()]
+    views = [view for view in ("short_axis", "four_chamber") if (options.run_dir / view / "model.pt").exists()]
     segmenters = {view: load_segmenter(options.run_dir / view / "model.pt") for view in views}
     virtual = {view: load_frames(view, options.people, options.cohort_seed).part("test") for view in views}
     people, pig = [], []
