@@ -72,10 +72,10 @@ class Programme:
             "four_chamber": _segmentation("four_chamber", 700),
         }
     )
-    cmr: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: _cmr(view, 2000) for view in VIEWS})
+    cmr: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: _cmr(view, 1400) for view in VIEWS})
     ecg: EcgPretrainingConfig = field(
         default_factory=lambda: EcgPretrainingConfig(
-            optimisation=OptimisationConfig(steps=1000, learning_rate=2e-3, save_every=100)
+            optimisation=OptimisationConfig(steps=800, learning_rate=2e-3, save_every=100)
         )
     )
     align: ContrastiveConfig = field(
@@ -83,7 +83,7 @@ class Programme:
             batch=96,
             cine_copies=2,
             augment=AugmentConfig(reversal=0.1, inversion=0.1),
-            optimisation=OptimisationConfig(steps=1000, learning_rate=1e-3, save_every=100),
+            optimisation=OptimisationConfig(steps=800, learning_rate=1e-3, save_every=100),
         )
     )
     screening: ScreeningConfig = field(
