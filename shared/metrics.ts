@@ -21,6 +21,12 @@ export const METRICS = {
   preprocessMs: 'PreprocessMs',
   /** Encoder and both heads, milliseconds a window. */
   inferenceMs: 'InferenceMs',
+  /** ECGs that came from the EHR. */
+  ehrEcgs: 'EhrEcgs',
+  /** Resources of the EHR that were left alone, by reason. */
+  ehrSkipped: 'EhrSkipped',
+  /** Looks for changes that failed; the next one makes up for it. */
+  ehrPollsFailed: 'EhrPollsFailed',
 } as const
 
 /** Metrics of one service, written to its log in CloudWatch's embedded metric format. */

@@ -45,6 +45,8 @@ const ECG_LOINC = ['http://loinc.org|11524-6', 'http://loinc.org|34534-8']
 const Ehr = z.strictObject({
   /** Short and for good: it stands in the origin of every ECG that comes from this server. */
   id: Name.default('ehr'),
+  /** Whose its ECGs are here. */
+  tenant: Name.default('local'),
   /** FHIR R4 base, e.g. `https://ehr.example/fhir/R4`. Nothing outside its origin (and `tokenUrl`) is ever fetched. */
   baseUrl: ServerUrl,
   auth: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') }), SmartBackend]),

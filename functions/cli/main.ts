@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import { benchCommand } from './bench/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
+import { fhirCommand } from './fhir.ts'
 import { modelsCommand } from './models.ts'
 import { EXIT, reportError } from './output.ts'
 import { redriveCommand } from './redrive.ts'
@@ -22,6 +23,7 @@ const program = new Command('cardiacnets')
   .addCommand(evaluateCommand())
   .addCommand(streamCommand())
   .addCommand(redriveCommand())
+  .addCommand(fhirCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused by the quality gate, 1 internal error.')

@@ -2,17 +2,16 @@
  * `cardiacnets redrive`: puts what failed back on its queue.
  * @module
  */
-import { readFile } from 'node:fs/promises'
 import {
   ChangeMessageVisibilityCommand,
   DeleteMessageCommand,
   type Message,
   ReceiveMessageCommand,
-  SQSClient,
+  type SQSClient,
 } from '@aws-sdk/client-sqs'
 import { Command, InvalidArgumentError } from 'commander'
 import { sendMessage } from '../../shared/aws/queues.ts'
-import { CodedError } from '../../shared/errors.ts'
+import { outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
 /** The queues that have a dead-letter queue, and what the stack's outputs call them. */
 const QUEUES = {
@@ -20,6 +19,7 @@ const QUEUES = {
   screening: 'Screening',
   'results-mqtt': 'ResultsMqtt',
   'results-fhir': 'ResultsFhir',
+  'fhir-inbound': 'FhirInbound',
 } as const
 
 /** Messages are held this long, so that none is met twice on the way round; what is left is let go at the end. */
@@ -44,17 +44,12 @@ export function redriveCommand(): Command {
     .option('--dry-run', 'say how many there are and why, and move none')
     .action(async (queue: keyof typeof QUEUES, options: RedriveOptions) => {
       const { target, source } = await queueUrls(queue, options.outputs)
-      const sqs = new SQSClient(
-        target.startsWith('http://127.0.0.1') ? { ...LOCAL, endpoint: new URL(target).origin } : {},
-      )
+      const sqs = sqsFor(target)
       const { moved, counts } = await redrive(sqs, source, target, options)
       for (const [reason, count] of counts) process.stdout.write(`${String(count).padStart(6)}  ${reason}\n`)
       process.stdout.write(`${moved} put back on ${queue}\n`)
     })
 }
-
-/** What the local stack takes for credentials; AWS itself never sees them. */
-const LOCAL = { region: 'eu-central-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
 
 /**
  * Moves the messages of `source` to `target`, once round the queue. What a device sent and the adapter refused stays.
@@ -120,15 +115,9 @@ async function receive(sqs: SQSClient, queueUrl: string): Promise<readonly Messa
 }
 
 async function queueUrls(queue: keyof typeof QUEUES, file: string): Promise<{ target: string; source: string }> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
-    throw new CodedError('file-not-found', { field: file }, { cause })
-  })
-  // CDK writes one object a stack; there is one.
-  const [outputs] = Object.values(JSON.parse(text) as Record<string, Record<string, string>>)
-  const target = outputs?.[`${QUEUES[queue]}QueueUrl`]
-  const source = outputs?.[`${QUEUES[queue]}DlqUrl`]
-  if (target === undefined || source === undefined) {
-    throw new CodedError('field-invalid', { field: `${QUEUES[queue]}DlqUrl` })
+  const outputs = await readOutputs(file)
+  return {
+    target: outputOf(outputs, `${QUEUES[queue]}QueueUrl`),
+    source: outputOf(outputs, `${QUEUES[queue]}DlqUrl`),
   }
-  return { target, source }
 }

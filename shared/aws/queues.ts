@@ -6,9 +6,11 @@ import {
   DeleteMessageBatchCommand,
   type Message,
   ReceiveMessageCommand,
+  SendMessageBatchCommand,
   SendMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs'
+import { CodedError } from '../errors.ts'
 
 /** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
 export type Attributes = Readonly<Record<string, string>>
@@ -32,6 +34,21 @@ export async function sendMessage(
       ...(delayS === undefined ? {} : { DelaySeconds: delayS }),
     }),
   )
+}
+
+/** SQS's own limit. */
+const MAX_BATCH = 10
+
+/**
+ * Sends any number of messages; resolves when SQS has all of them.
+ * @throws CodedError `unavailable` when it did not take some
+ */
+export async function sendMessages(sqs: SQSClient, queueUrl: string, bodies: readonly string[]): Promise<void> {
+  for (let at = 0; at < bodies.length; at += MAX_BATCH) {
+    const Entries = bodies.slice(at, at + MAX_BATCH).map((MessageBody, index) => ({ Id: String(index), MessageBody }))
+    const { Failed = [] } = await sqs.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }))
+    if (Failed.length > 0) throw new CodedError('unavailable', { field: 'queue' })
+  }
 }
 
 export function messageAttributes(attributes: Attributes) {

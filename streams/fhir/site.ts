@@ -3,8 +3,10 @@
  * @module
  */
 import { readSecret } from '../../shared/aws/secrets.ts'
+import type { FhirInboundMessage } from '../../shared/messages.ts'
 import type { EhrConfig } from '../../shared/site-config.ts'
 import { createEhrClient, type EhrClient } from './client.ts'
+import { createFhirEndpoint } from './endpoint.ts'
 import { type KeySet, parseKeySet } from './keys.ts'
 
 /**
@@ -28,4 +30,36 @@ export async function keySetOfSite({ auth }: EhrConfig): Promise<KeySet | undefi
 
 async function readKeySet(auth: Extract<EhrConfig['auth'], { kind: 'smart-backend' }>): Promise<KeySet> {
   return parseKeySet(await readSecret(auth.key, 'site.ehr.auth.key'), auth.keyId, auth.algorithm)
+}
+
+/** A secret that was changed is known everywhere after so long. */
+const SECRET_AGE_MS = 60_000
+
+/**
+ * Our endpoint for this EHR; without a `subscription` in the configuration it lets no notification in.
+ * @param enqueue resolves when they are where nothing is lost
+ */
+export function endpointOfSite(ehr: EhrConfig, enqueue: (messages: readonly FhirInboundMessage[]) => Promise<void>) {
+  const { subscription, tenant, baseUrl } = ehr
+  return createFhirEndpoint({
+    tenant,
+    baseUrl: baseUrl.replace(/\/$/, ''),
+    secret: remembered(SECRET_AGE_MS, async () => (subscription === undefined ? '' : secretOf(subscription))),
+    jwks: remembered(SECRET_AGE_MS, async () => (await keySetOfSite(ehr))?.jwks),
+    enqueue,
+  })
+}
+
+/** What the EHR must send with each notification. */
+export function secretOf({ secret }: NonNullable<EhrConfig['subscription']>): Promise<string> {
+  return readSecret(secret, 'site.ehr.subscription.secret')
+}
+
+/** What was read is good for a while; a failure is not remembered. */
+function remembered<T>(ageMs: number, read: () => Promise<T>): () => Promise<T> {
+  let kept: { value: T; untilMs: number } | undefined
+  return async () => {
+    if (kept === undefined || Date.now() >= kept.untilMs) kept = { value: await read(), untilMs: Date.now() + ageMs }
+    return kept.value
+  }
 }

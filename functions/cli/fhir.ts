@@ -1,0 +1,129 @@
+/**
+ * `cardiacnets fhir`: connects a site's EHR, and says what is wrong in one line.
+ * @module
+ */
+import { styleText } from 'node:util'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { sendMessages } from '../../shared/aws/queues.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { FhirInboundMessage } from '../../shared/messages.ts'
+import { type EhrConfig, readSiteConfigFile } from '../../shared/site-config.ts'
+import { changesSince } from '../../streams/fhir/changes.ts'
+import { checkSite, notificationsUrl } from '../../streams/fhir/check.ts'
+import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
+import { type Payload, subscribe } from '../../streams/fhir/subscription.ts'
+import { EXIT } from './output.ts'
+import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
+
+interface SiteOption {
+  readonly site: string
+}
+
+/** Where `npm start` writes the local stack's. */
+const LOCAL_SITE = '.local/site.json'
+
+const siteOption = () =>
+  new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
+
+export function fhirCommand(): Command {
+  return new Command('fhir')
+    .description("connects a site's EHR (FHIR R4)")
+    .addCommand(checkCommand())
+    .addCommand(subscribeCommand())
+    .addCommand(catchUpCommand())
+}
+
+function checkCommand(): Command {
+  return new Command('check')
+    .description('say, a line a thing, what stands between us and the EHR')
+    .addOption(siteOption())
+    .action(async ({ site }: SiteOption) => {
+      for await (const { name, isOk, says } of checkSite(ehrConfig(site))) {
+        if (!isOk) process.exitCode = EXIT.badInput
+        process.stdout.write(`${isOk ? styleText('green', 'ok    ') : styleText('red', 'failed')}  ${name}: ${says}\n`)
+      }
+    })
+}
+
+interface SubscribeCommandOptions extends SiteOption {
+  readonly payload: 'full' | 'empty'
+  readonly topic?: string
+}
+
+function subscribeCommand(): Command {
+  return new Command('subscribe')
+    .description('have the EHR tell us of new ECGs; run it again when the secret or our address has changed')
+    .addOption(siteOption())
+    .addOption(
+      new Option('--payload <kind>', 'what a notification says: the resource, or only that there is one')
+        .choices(['full', 'empty'])
+        .default('full'),
+    )
+    .option('--topic <url>', 'subscribe to this topic instead (R5 backport, id-only)')
+    .action(async ({ site, payload, topic }: SubscribeCommandOptions) => {
+      const config = ehrConfig(site)
+      const { subscription, criteria } = config
+      if (subscription === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr.subscription' })
+      const kind: Payload = topic === undefined ? payload : { topic }
+      const made = await subscribe(ehrOfSite(config), {
+        criteria,
+        endpoint: notificationsUrl(subscription),
+        secret: await secretOf(subscription),
+        payload: kind,
+      })
+      for (const { criteria, status, error } of made) {
+        if (status !== 'active') process.exitCode = EXIT.badInput
+        process.stdout.write(`${status.padEnd(9)}  ${criteria}${error === undefined ? '' : `: ${error}`}\n`)
+      }
+    })
+}
+
+interface CatchUpOptions extends SiteOption {
+  readonly since?: Date
+  readonly outputs: string
+  readonly dryRun?: boolean
+}
+
+const DAY_MS = 24 * 3_600_000
+
+function catchUpCommand(): Command {
+  return new Command('catch-up')
+    .description('queue what changed on the EHR, as if it had told us; what was taken already is taken no second time')
+    .addOption(siteOption())
+    .option('--since <time>', 'ISO 8601 (default: a day ago)', (text) => {
+      const at = new Date(text)
+      if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('a time such as 2026-03-04T05:06:07Z')
+      return at
+    })
+    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
+    .option('--dry-run', 'say how many there are, and queue none')
+    .action(async ({ site, since = new Date(Date.now() - DAY_MS), outputs, dryRun }: CatchUpOptions) => {
+      const config = ehrConfig(site)
+      const queueUrl = dryRun ? undefined : outputOf(await readOutputs(outputs), 'FhirInboundQueueUrl')
+      const sqs = queueUrl === undefined ? undefined : sqsFor(queueUrl)
+      const ehr = ehrOfSite(config)
+      for (const criteria of config.criteria) {
+        let count = 0
+        for await (const { changes } of changesSince(ehr, criteria, since)) {
+          count += changes.length
+          const messages = changes.map(
+            ({ reference }): FhirInboundMessage => ({ schema: 1, tenant: config.tenant, kind: 'resource', reference }),
+          )
+          if (sqs !== undefined)
+            await sendMessages(
+              sqs,
+              queueUrl!,
+              messages.map((each) => JSON.stringify(each)),
+            )
+        }
+        process.stdout.write(`${String(count).padStart(6)}  ${criteria}\n`)
+      }
+      sqs?.destroy()
+    })
+}
+
+function ehrConfig(file: string): EhrConfig {
+  const { ehr } = readSiteConfigFile(file)
+  if (ehr === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
+  return ehr
+}

@@ -1,0 +1,35 @@
+/**
+ * What a stack says of itself, and an SQS client for a queue of it.
+ * @module
+ */
+import { readFile } from 'node:fs/promises'
+import { SQSClient } from '@aws-sdk/client-sqs'
+import { CodedError } from '../../shared/errors.ts'
+
+/** Where `npm start` writes them; `cdk deploy --outputs-file` writes the same. */
+export const LOCAL_OUTPUTS = '.local/outputs.json'
+
+/** @throws CodedError `file-not-found` */
+export async function readOutputs(file: string): Promise<Readonly<Record<string, string>>> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new CodedError('file-not-found', { field: file }, { cause })
+  })
+  // CDK writes one object a stack; there is one.
+  const [outputs = {}] = Object.values(JSON.parse(text) as Record<string, Record<string, string>>)
+  return outputs
+}
+
+/** @throws CodedError `field-invalid` */
+export function outputOf(outputs: Readonly<Record<string, string>>, name: string): string {
+  const value = outputs[name]
+  if (value === undefined) throw new CodedError('field-invalid', { field: name })
+  return value
+}
+
+/** What the local stack takes for credentials; AWS itself never sees them. */
+const LOCAL = { region: 'eu-central-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+
+export function sqsFor(queueUrl: string): SQSClient {
+  const isLocal = queueUrl.startsWith('http://127.0.0.1')
+  return new SQSClient(isLocal ? { ...LOCAL, endpoint: new URL(queueUrl).origin } : {})
+}
