@@ -5,8 +5,10 @@
 import { MISSING_SAMPLE, type Recording } from '../../shared/domain/recording.ts'
 import type { SourceFile } from '../../streams/formats/index.ts'
 
+export type WfdbFormat = 16 | 24 | 32 | 61 | 80 | 160 | 212 | 310 | 311
+
 export interface WfdbOptions {
-  readonly format?: 16 | 212
+  readonly format?: WfdbFormat
   /** As PhysioNet's challenges have it: behind the 24-byte header of a MATLAB v4 file. */
   readonly mat?: boolean
   /** Added to every sample and stated in the header. */
@@ -22,7 +24,7 @@ export function writeWfdb(recording: Recording, options: WfdbOptions = {}): [hea
   const fileName = `record.${mat ? 'mat' : 'dat'}`
   const samples = recording.leads[0]!.samples.length
   const frames = Array.from({ length: samples }, (_, i) => recording.leads.map((lead) => lead.samples[i]!)).flat()
-  const invalid = format === 16 ? -0x8000 : -0x800
+  const invalid = INVALID[format]
   const stored = frames.map((sample) => (sample === MISSING_SAMPLE ? invalid : sample + baseline))
   const header = [
     `record ${recording.leads.length} ${recording.rateHz} ${samples}`,
@@ -33,7 +35,7 @@ export function writeWfdb(recording: Recording, options: WfdbOptions = {}): [hea
     }),
     ...comments.map((comment) => `#${comment}`),
   ].join('\n')
-  const body = format === 16 ? pack16(stored) : pack212(stored)
+  const body = pack[format](stored)
   return [
     { name: 'record.hea', bytes: Buffer.from(`${header}\n`) },
     { name: fileName, bytes: mat ? Buffer.concat([matHeader(recording.leads.length, samples), body]) : body },
@@ -47,7 +49,49 @@ function matHeader(rows: number, columns: number): Buffer {
   return header
 }
 
-const pack16 = (stored: readonly number[]) => Buffer.from(Int16Array.from(stored).buffer)
+const INVALID: Readonly<Record<WfdbFormat, number>> = {
+  16: -0x8000,
+  24: -0x80_0000,
+  32: -0x8000_0000,
+  61: -0x8000,
+  80: -0x80,
+  160: -0x8000,
+  212: -0x800,
+  310: -0x200,
+  311: -0x200,
+}
+
+const pack: Readonly<Record<WfdbFormat, (stored: readonly number[]) => Buffer>> = {
+  16: wholeBytes(2),
+  24: wholeBytes(3),
+  32: wholeBytes(4),
+  61: (stored) => wholeBytes(2)(stored).swap16(),
+  80: (stored) => Buffer.from(stored.map((sample) => sample + 0x80)),
+  160: (stored) => Buffer.from(Uint16Array.from(stored, (sample) => sample + 0x8000).buffer),
+  212: pack212,
+  310: tenBits((a, b, c) => [(a << 1) | ((c & 0x1f) << 11), (b << 1) | ((c >> 5) << 11)]),
+  311: tenBits((a, b, c) => [a | ((b & 0x3f) << 10), (b >> 6) | (c << 4)]),
+}
+
+function wholeBytes(width: number) {
+  return (stored: readonly number[]): Buffer => {
+    const bytes = Buffer.alloc(stored.length * width)
+    for (const [i, sample] of stored.entries()) bytes.writeIntLE(sample, i * width, width)
+    return bytes
+  }
+}
+
+/** Two pairs of bytes for each three samples; of the last three only the pairs that are begun. */
+function tenBits(pairs: (a: number, b: number, c: number) => [number, number]) {
+  return (stored: readonly number[]): Buffer => {
+    const words = Uint16Array.from({ length: Math.ceil(stored.length / 3) * 2 })
+    for (let i = 0; i < stored.length; i += 3) {
+      const [a = 0, b = 0, c = 0] = stored.slice(i, i + 3).map((sample) => sample & 0x3ff)
+      words.set(pairs(a, b, c), (i / 3) * 2)
+    }
+    return Buffer.from(words.buffer).subarray(0, Math.floor(stored.length / 3) * 4 + (stored.length % 3) * 2)
+  }
+}
 
 function pack212(stored: readonly number[]): Buffer {
   const bytes = Buffer.alloc(Math.ceil(stored.length / 2) * 3)

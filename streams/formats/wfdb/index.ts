@@ -1,5 +1,5 @@
 /**
- * WFDB, the format of PhysioNet: a text header (`.hea`) beside signal files (`.dat` in format 16 or 212, `.mat`).
+ * WFDB, the format of PhysioNet: a text header (`.hea`) beside signal files (`.dat`, `.mat`, `.xyz`, …).
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
@@ -8,7 +8,7 @@ import { CodedError } from '../../../shared/errors.ts'
 import { type Format, microvolts, refuseDuplicates, type SourceFile, sniffText } from '../format.ts'
 import { looksLikeHeader, parseHeader, type WfdbHeader, type WfdbSignal } from './header.ts'
 import { personOfComments } from './person.ts'
-import { LAYOUTS } from './signals.ts'
+import { LAYOUTS, readSignal } from './signals.ts'
 
 export const wfdb: Format = {
   name: 'wfdb',
@@ -86,7 +86,8 @@ function readLead(ecgSignal: EcgSignal, files: readonly SourceFile[], count: num
       expectedBytes: layout.bytes(count * signalsInFile),
     })
   const samples = new Int32Array(count)
-  const sum = layout.read(body, place, signalsInFile, baseline, samples)
+  const sum = readSignal(layout, body, place, signalsInFile, baseline, samples)
+  if (sum === undefined) throw new CodedError('sample-invalid', { line, field: 'baseline' })
   if (checksum !== undefined && checksum !== sum) throw new CodedError('payload-malformed', { line, field: 'checksum' })
   return { name, gainUv, samples }
 }

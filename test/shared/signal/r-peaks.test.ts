@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
 import { heartRateBpm, RPeakDetector, windowHeartRate } from '../../../shared/signal/r-peaks.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
-import { LAYOUTS } from '../../../streams/formats/wfdb/signals.ts'
+import { LAYOUTS, readSignal } from '../../../streams/formats/wfdb/signals.ts'
 import { dataPath, hasData, headersIn, NO_DATA } from '../../helpers/data-folder.ts'
 import { leadMv, syntheticBeats, syntheticRecording } from '../../helpers/recordings.ts'
 import { beatAnnotations } from '../../helpers/wfdb-annotations.ts'
@@ -129,7 +129,8 @@ describe.skipIf(!hasData)(`R peaks of real ECGs${NO_DATA}`, () => {
   test('agree with the annotators of MIT-BIH 100 for ten minutes', () => {
     const [rateHz, seconds] = [360, 600]
     const samples = new Int32Array(rateHz * seconds)
-    LAYOUTS.get(212)!.read(readFileSync(dataPath('format_zoo/wfdb_python/100.dat')), 0, 2, 1024, samples)
+    const bytes = readFileSync(dataPath('format_zoo/wfdb_python/100.dat'))
+    readSignal(LAYOUTS.get(212)!, bytes, 0, 2, 1024, samples)
     const beats = beatAnnotations(dataPath('format_zoo/wfdb_python/100.atr')).filter((beat) => beat < samples.length)
 
     const peaks = new RPeakDetector(rateHz).detect([Float64Array.from(samples, (sample) => sample / 200)])

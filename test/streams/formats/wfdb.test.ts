@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { LEADS } from '../../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { parseRecording, readRecording, type SourceFile } from '../../../streams/formats/index.ts'
-import { hasData, headersIn, NO_DATA } from '../../helpers/data-folder.ts'
+import { LAYOUTS, readSignal } from '../../../streams/formats/wfdb/signals.ts'
+import { dataPath, hasData, headersIn, NO_DATA } from '../../helpers/data-folder.ts'
 import { codedError } from '../../helpers/errors.ts'
+import { fingerprints } from '../../helpers/fingerprint.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeWfdb } from '../../helpers/wfdb-writer.ts'
 
@@ -26,6 +30,10 @@ describe('a WFDB record', () => {
     ['format 16 with a baseline', { baseline: -37 }],
     ['format 212', { format: 212 }],
     ['format 212 with a baseline', { format: 212, baseline: 100 }],
+    ['format 24', { format: 24 }],
+    ['format 32 with a baseline', { format: 32, baseline: 1_000_000 }],
+    ['format 61', { format: 61 }],
+    ['format 160 with a baseline', { format: 160, baseline: -37 }],
     ['MATLAB v4', { mat: true }],
   ] as const)('in %s is read sample by sample', (_, options) => {
     const recording = parseRecording(writeWfdb(short, options))
@@ -34,23 +42,112 @@ describe('a WFDB record', () => {
     expect(samplesOf(recording)).toEqual(samplesOf(short))
   })
 
-  test('of an odd number of samples in format 212 is read to its end', () => {
-    const odd = { ...short, leads: [{ name: 'V2', gainUv: 5, samples: Int32Array.of(1, -2, 3) }] } as const
+  test.each([310, 311] as const)('in format %i, which has ten bits, is read sample by sample', (format) => {
+    const coarse = syntheticRecording({ seconds: 1, rateHz: 250, gainUv: 5 })
 
-    const recording = parseRecording(writeWfdb(odd, { format: 212 }))
+    const recording = parseRecording(writeWfdb(coarse, { format }))
 
-    expect(samplesOf(recording)).toEqual(samplesOf(odd))
+    expect(samplesOf(recording)).toEqual(samplesOf(coarse))
   })
 
-  test.each([16, 212] as const)('marks the invalid samples of format %i as missing', (format) => {
-    const samples = Int32Array.of(5, MISSING_SAMPLE, -7, MISSING_SAMPLE)
+  test.each([
+    [212, 1],
+    [212, 3],
+    [310, 1],
+    [310, 2],
+    [310, 4],
+    [311, 1],
+    [311, 2],
+    [311, 4],
+  ] as const)('in format %i of %i samples is read to its end', (format, count) => {
+    const samples = Int32Array.of(1, -2, 3, -4).subarray(0, count)
+    const few = { ...short, leads: [{ name: 'V2', gainUv: 5, samples }] } as const
 
-    const recording = parseRecording(
-      writeWfdb({ ...short, leads: [{ name: 'I', gainUv: 1, samples }] }, { format, baseline: 3 }),
-    )
+    const recording = parseRecording(writeWfdb(few, { format }))
 
-    expect(recording.leads[0]!.samples).toEqual(samples)
+    expect(samplesOf(recording)).toEqual(samplesOf(few))
   })
+
+  // Random bytes as wfdb-python 4.3.1 reads them (rdrecord, physical=False): two signals of one file.
+  test.each([
+    [
+      16,
+      '8b4ae5f1a94106a0956a26afbccdafe562f90a945f5693c6',
+      [19083, 16809, 27285, -12868, -1694, 22111],
+      [-3611, -24570, -20698, -6737, -27638, -14701],
+    ],
+    [
+      24,
+      '42276ad5ab2da7394551370e99b2d74c3427fa48d732a1df',
+      [6956866, 4536743, -2641255, -2668294],
+      [2993109, 931665, 2569292, -2121422],
+    ],
+    [
+      32,
+      '70aca1e926115901dd06f27f8f063cd25e19a621f9bd0ccc',
+      [-375280528, 2146567901, 564533598],
+      [22614310, -767818097, -871580167],
+    ],
+    [
+      61,
+      '21397c1ec795ca7748dc03d17a88934d85527357a2e64647',
+      [8505, -14443, 18652, 31368, -31406, -23834],
+      [31774, -13705, 977, -27827, 29527, 17991],
+    ],
+    [
+      80,
+      'f03e2fb81f223f4192c58efd5185f0711ef7677a1f132a81',
+      [112, -81, -97, -65, 18, 14, -47, 112, -98, -25, -97, -86],
+      [-66, 56, -94, -63, 69, 125, 5, -15, 119, -6, -109, 1],
+    ],
+    [
+      160,
+      '8d882195a100b28d6b236b82481bd9fe630dc3ce3be4ebca',
+      [2189, -32607, -23701, -25784, -29341, 25659],
+      [5409, 3506, 619, 32473, 20163, 19179],
+    ],
+    [
+      212,
+      'b72f45b35223479f6e794d57037e2cfde9e15a7789781e37',
+      [-73, 691, -185, -647, -509, -1539, 1882, -392],
+      [581, 1315, -1682, 1111, 1836, -287, 1929, 311],
+    ],
+    [
+      310,
+      '21a557d8e5a703296dcb81db3f65cf9c1bdc5d1d8fc83f0b',
+      [-368, -140, 129, 438, -135, -409, -499, 123, 415],
+      [43, -14, 180, 448, -353, -404, -338, 71, 57],
+    ],
+    [
+      311,
+      'f46334388274b4137993083cda2cbe3ce57b102d94089711',
+      [-12, -125, 285, -135, -64, -117, -27, -303, 450],
+      [280, 130, 315, -476, 218, -53, 30, 148, 281],
+    ],
+  ])('in format %i is what another reader makes of it', (format, hex, first, second) => {
+    const sum = (samples: readonly number[]) => (samples.reduce((a, b) => a + b) << 16) >> 16
+    const line = (name: string, samples: readonly number[]) => `r.dat ${format} 200 16 0 0 ${sum(samples)} 0 ${name}`
+    const header = ['r 2 500', line('II', first), line('V1', second)].join('\n')
+    const files = [
+      { name: 'r.hea', bytes: Buffer.from(header) },
+      { name: 'r.dat', bytes: Buffer.from(hex, 'hex') },
+    ]
+
+    expect(parseRecording(files).leads.map(({ samples }) => [...samples])).toEqual([first, second])
+  })
+
+  test.each([16, 24, 32, 61, 80, 160, 212, 310, 311] as const)(
+    'marks the invalid samples of format %i as missing',
+    (format) => {
+      const samples = Int32Array.of(5, MISSING_SAMPLE, -7, MISSING_SAMPLE)
+
+      const recording = parseRecording(
+        writeWfdb({ ...short, leads: [{ name: 'I', gainUv: 1, samples }] }, { format, baseline: 3 }),
+      )
+
+      expect(recording.leads[0]!.samples).toEqual(samples)
+    },
+  )
 
   test('is recognised whatever its files are called and in whatever order they come', () => {
     const [header, signals] = writeWfdb(short)
@@ -121,11 +218,12 @@ describe('a WFDB record is refused', () => {
     ['a negative gain', '500(0)/mV', '-500(0)/mV', 'gain-invalid'],
     ['a gain that is no number', '500(0)/mV', 'NaN/mV', 'payload-malformed'],
     ['a baseline beyond 32 bits', '500(0)/mV', '500(99999999999)/mV', 'payload-malformed'],
+    ['a baseline that leads out of 32 bits', '500(0)/mV', '500(-2147483648)/mV', 'sample-invalid'],
     ['a lead named twice', 'II\n', 'I\n', 'lead-duplicate'],
     ['a rate below 100 Hz', '12 250', '12 25', 'rate-unsupported'],
     ['a rate above 2000 Hz', '12 250', '12 1e9', 'rate-unsupported'],
     ['a rate that is no number', '12 250', '12 1e1e1', 'rate-unsupported'],
-    ['a format that is not read', 'record.dat 16 ', 'record.dat 80 ', 'format-unsupported'],
+    ['a format that is not read', 'record.dat 16 ', 'record.dat 8 ', 'format-unsupported'],
     ['several samples a frame', 'record.dat 16 ', 'record.dat 16x2 ', 'format-unsupported'],
     ['skewed signals', 'record.dat 16 ', 'record.dat 16:3 ', 'format-unsupported'],
     ['several segments', 'record 12', 'record/3 12', 'format-unsupported'],
@@ -227,5 +325,60 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     expect(recording.rateHz).toBe(rateHz)
     expect(recording.leads).toHaveLength(leads)
     expect(recording.leads[0]!.gainUv).toBeCloseTo(gainUv, 9)
+  })
+  test('s0010_re is found by the file of its Frank leads, which it does not need', async () => {
+    const recording = await readRecording(dataPath('format_zoo/wfdb_python/s0010_re.xyz'))
+
+    expect(recording.leads.map(({ name }) => name)).toEqual(LEADS)
+  })
+
+  // wfdb-python 4.3.1: rdrecord(physical=False).d_signal less the baseline
+  test('muse-af agrees with wfdb-python in every sample', async () => {
+    const recording = await readRecording(dataPath('format_zoo/wfdb_from_muse/muse-af.hea'))
+
+    expect(recording).toMatchObject({
+      rateHz: 500,
+      startedAt: '2010-01-04T11:10:04.000Z',
+      person: { sex: 'female', ageYears: 71 },
+    })
+    expect(fingerprints(recording)).toEqual([
+      ['I', 5, [-44, -44, -44, -44, -54], -12237, '0d783d55fa36cbb0'],
+      ['II', 5, [-49, -49, -49, -49, -49], -21773, '97ffd206adda1cea'],
+      ['III', 5, [-5, -5, -5, -5, 5], -9319, 'dc9eb784d6d57f80'],
+      ['aVF', 5, [-27, -27, -27, -27, -22], -15645, '67c77f1a2328a2ab'],
+      ['aVL', 5, [-20, -20, -20, -20, -29], -1271, '3d33af1f5a0afd50'],
+      ['aVR', 5, [46, 46, 46, 46, 51], 16841, '7f84533a2816be89'],
+      ['V1', 5, [54, 54, 54, 54, 44], -30868, '8e998017440ba296'],
+      ['V2', 5, [59, 59, 63, 63, 73], -56698, 'eca18b754993553a'],
+      ['V3', 5, [-54, -59, -59, -54, -54], -144955, '16822a2bc2f84939'],
+      ['V4', 5, [-122, -122, -122, -122, -122], -217518, 'b698f477aa59e055'],
+      ['V5', 5, [-78, -78, -73, -73, -63], -85685, '5a30c0352d938ffd'],
+      ['V6', 5, [-68, -68, -68, -68, -63], -78565, 'ef90f9449169ed7a'],
+    ])
+  })
+
+  test.each([
+    ['s0010_re', 'II', 0.5, [-458, -467, -469, -458, -454], -16369, '90594c6cbd975980'],
+    ['s0010_re', 'aVL', 0.5, [-260, -251, -248, -252, -236], 11687, 'da4f521a43b59563'],
+    ['s0010_re', 'V6', 0.5, [390, 396, 393, 394, 397], -17545, 'bd4de6f8cfa6e7ed'],
+    ['a103l', 'II', 1000 / 7247, [-171, -268, -456, -670, -685], -13855499, '8c57d30f5d3f6999'],
+  ] as const)('%s agrees with wfdb-python in lead %s', async (record, lead, ...expected) => {
+    const recording = await readRecording(dataPath(`format_zoo/wfdb_python/${record}.hea`))
+
+    expect(fingerprints(recording).find(([name]) => name === lead)).toEqual([lead, ...expected])
+  })
+
+  test('MIT-BIH 100, of half an hour, is longer than a recording may be; its samples are those of wfdb-python', async () => {
+    const samples = new Int32Array(650_000)
+
+    readSignal(LAYOUTS.get(212)!, readFileSync(dataPath('format_zoo/wfdb_python/100.dat')), 1, 2, 1024, samples)
+
+    expect(fingerprints({ format: '', rateHz: 360, leads: [{ name: 'V5', gainUv: 5, samples }] })).toEqual([
+      ['V5', 5, [-13, -13, -13, -13, -13], -24834476, '89fa5480f176a4f1'],
+    ])
+    await expect(readRecording(dataPath('format_zoo/wfdb_python/100.hea'))).rejects.toMatchObject({
+      code: 'payload-too-large',
+      detail: { maxSeconds: 600 },
+    })
   })
 })
