@@ -71,11 +71,6 @@ export function wholeRate(rateHz: number): number {
   return Math.abs(rateHz - whole) <= 1e-6 * whole ? whole : rateHz
 }
 
-/** The heart rate that a device states; devices write 0 or 999 for unknown. */
-export function plausibleHeartRate(bpm: number | undefined): number | undefined {
-  return bpm !== undefined && bpm >= 10 && bpm <= 400 ? bpm : undefined
-}
-
 /** How much of a file is looked at to tell its format. */
 const SNIFFED_BYTES = 4096
 

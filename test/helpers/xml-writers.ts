@@ -51,7 +51,6 @@ export function writeMuse({ rateHz, leads }: Recording, facts: XmlFacts = {}): S
     `<?xml version="1.0" encoding="ISO-8859-1"?>
 <!DOCTYPE RestingECG SYSTEM "restecg.dtd">
 <RestingECG><PatientDemographics>${person}</PatientDemographics><TestDemographics>${startedAt}</TestDemographics>
-<RestingECGMeasurements><VentricularRate>72</VentricularRate></RestingECGMeasurements>
 ${museWaveform('Median', rateHz, median)}
 ${museWaveform('Rhythm', rateHz, leads)}
 </RestingECG>

@@ -9,7 +9,6 @@ import { leadByName } from '../../../shared/domain/leads.ts'
 import { checkRecording, MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { samplesOfWire } from '../../../shared/waveform/wire-samples.ts'
-import { plausibleHeartRate } from '../format.ts'
 import { plausiblePerson, sexOfText } from '../person.ts'
 
 const WindowFile = z.object({
@@ -19,7 +18,7 @@ const WindowFile = z.object({
   /** When the session's sample 0 was taken; a date that JavaScript has. */
   sessionStartedAtMs: z.int().min(0).max(7_258_118_400_000).optional(),
   firstSample: z.int().min(0).optional(),
-  heartRateBpm: z.number().optional(),
+  heartRateBpm: z.number().positive().max(500).optional(),
   person: z
     .object({ sex: z.string(), ageYears: z.number(), heightCm: z.number(), weightKg: z.number() })
     .partial()
@@ -44,7 +43,7 @@ export function parseWindow(document: unknown): Recording {
         sample === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : sample,
       ),
     })),
-    heartRateBpm: plausibleHeartRate(heartRateBpm),
+    heartRateBpm,
     person: plausiblePerson({ ...person, sex: sexOfText(person?.sex) }),
   })
   if (sessionStartedAtMs === undefined) return recording

@@ -8,7 +8,7 @@ import { crc32 } from 'node:zlib'
 import { findLead } from '../../../shared/domain/leads.ts'
 import { checkRecording, type Person, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, plausibleHeartRate, wholeRate } from '../format.ts'
+import { type Format, microvolts, wholeRate } from '../format.ts'
 import { withLimbLeads } from '../limb-leads.ts'
 import { ageAt, ageInYears, inchesToCm, plausiblePerson, poundsToKg, sexOfText } from '../person.ts'
 import { type CalendarTime, utcTime } from '../time.ts'
@@ -41,7 +41,6 @@ export function parse(bytes: Uint8Array): Recording {
     rateHz: rateOf(rhythm),
     leads: withLimbLeads(leads),
     startedAt: startOf(root),
-    heartRateBpm: plausibleHeartRate(numberAt(root, 'RestingECGMeasurements', 'VentricularRate')),
     person: readPerson(root),
   })
 }

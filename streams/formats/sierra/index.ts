@@ -12,7 +12,7 @@ import {
   type Recording,
 } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, plausibleHeartRate } from '../format.ts'
+import type { Format } from '../format.ts'
 import { ageAt, inchesToCm, plausiblePerson, poundsToKg, sexOfText } from '../person.ts'
 import { dateOfText, startOfText } from '../time.ts'
 import {
@@ -52,10 +52,6 @@ export function parse(bytes: Uint8Array): Recording {
     rateHz: signal.rateHz,
     leads: readLeads(waveforms, signal),
     startedAt: startOfText(`${acquired(root, 'date')}T${acquired(root, 'time')}`),
-    heartRateBpm: plausibleHeartRate(
-      numberAt(root, 'internalmeasurements', 'crossleadmeasurements', 'meanventrate') ??
-        numberAt(root, 'measurements', 'globalmeasurements', 'meanventrate'),
-    ),
     person: readPerson(root),
   })
 }

@@ -1,21 +1,13 @@
 import { describe, expect, test } from 'vitest'
 import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
-import { parseRecording, readRecording, type SourceFile } from '../../../streams/formats/index.ts'
-import { interleaved, padded, u8, u16 } from '../../helpers/bytes.ts'
+import { parseRecording, readRecording } from '../../../streams/formats/index.ts'
+import { CONTEC_LEADS, writeContec } from '../../helpers/contec-writer.ts'
 import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { codedError } from '../../helpers/errors.ts'
 import { fingerprints } from '../../helpers/fingerprint.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 
-const LEADS = ['II', 'III', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] as const
-const short = syntheticRecording({ seconds: 0.1, rateHz: 800, gainUv: 5, leads: LEADS })
-
-/** A recording of the eight leads as the device writes it. */
-function writeContec({ leads }: Recording, time = '2024-03-02 04:05:06', person = [0, 61, 72]): SourceFile {
-  const stored = interleaved(leads).map((sample) => (sample === MISSING_SAMPLE ? 0x6800 : sample + 2048))
-  const header = [padded('0000050', 10, '\0'), padded(time, 22, '\0'), padded('Jane', 8, '\0'), u8(...person)]
-  return { name: '1.ECG', bytes: Buffer.concat([...header, u16(...stored), Buffer.alloc(37)]) }
-}
+const short = syntheticRecording({ seconds: 0.1, rateHz: 800, gainUv: 5, leads: CONTEC_LEADS })
 
 describe('a Contec file', () => {
   test('is read sample by sample, with start and person and no identity', () => {

@@ -119,7 +119,6 @@ describe('a GE MUSE file', () => {
       format: 'muse',
       rateHz: 500,
       startedAt: '2010-01-04T11:10:04.000Z',
-      heartRateBpm: 72,
       person: { sex: 'female', ageYears: 71 },
     })
     expect(namesOf(recording)).toEqual(LEADS)
