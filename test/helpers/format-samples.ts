@@ -14,7 +14,9 @@ import { writeWaveform } from './dicom-writer.ts'
 import { writeEdf } from './edf-writer.ts'
 import { ecgObservation } from './fhir-observations.ts'
 import { writeIshne } from './ishne-writer.ts'
+import { writeMfer } from './mfer-writer.ts'
 import { syntheticRecording } from './recordings.ts'
+import { sealScp, writeScp } from './scp-writer.ts'
 import { writeWfdb } from './wfdb-writer.ts'
 import { writeAecg, writeMuse, writeSierra } from './xml-writers.ts'
 
@@ -40,7 +42,7 @@ export function ownSamples(): FormatSample[] {
     sample('sierra', 'xli', writeSierra(all)),
     sample('sierra', 'plain', writeSierra(two, { coding: 'plain' })),
     sample('sierra', '1.03', writeSierra(all, { version: '1.03', coding: 'base64' })),
-    sample('json', 'window', text('ecg.json', JSON.stringify(windowOf(two)))),
+    sample('json', 'window', text('ecg.json', JSON.stringify({ ...windowOf(two), heartRateBpm: 72 }))),
     sample('json', 'zzu', text('zzu.json', JSON.stringify(zzuOf(two)))),
     sample('csv', 'csv', text('ecg.csv', csvOf(two))),
     { ...sample('csv', 'movesense', text('MeasECGmV.csv', movesenseOf(two))), options: { lead: 'I' } },
@@ -54,6 +56,11 @@ export function ownSamples(): FormatSample[] {
     sample('edf', 'bdf+', writeEdf(fine, { bits: 24, variant: 'BDF+D' })),
     sample('contec', 'contec', writeContec(contec)),
     sample('ishne', 'ishne', writeIshne(two)),
+    sample('scp', 'huffman', writeScp(two, { differences: 2 })),
+    sample('scp', 'own tables', writeScp(two, { huffman: 'custom', differences: 1 })),
+    sample('scp', 'bimodal', writeScp(two, { bimodal: { factor: 4, protectedSpans: [{ start: 20, end: 39 }] } })),
+    sample('mfer', 'int16', writeMfer(two)),
+    sample('mfer', 'int32', writeMfer(two, { dataType: 2, littleEndian: false })),
     sample('fhir', 'observation', text('ecg.json', JSON.stringify(ecgObservation(two)))),
   ]
 }
@@ -119,16 +126,16 @@ export function resealed(format: string, { name, bytes }: SourceFile): SourceFil
     copy.writeUInt16LE(crcCcitt(copy.subarray(10, 522 + variable)), 8)
     return { name, bytes: copy }
   }
+  if (format === 'scp' && bytes.length >= 6) return { name, bytes: sealScp(bytes) }
   return { name, bytes }
 }
 
-const text = (name: string, content: string): SourceFile => ({ name, bytes: Buffer.from(content, 'latin1') })
+export const text = (name: string, content: string): SourceFile => ({ name, bytes: Buffer.from(content, 'latin1') })
 
-function windowOf({ rateHz, leads }: Recording) {
+export function windowOf({ rateHz, leads }: Recording) {
   return {
     rateHz,
     sessionStartedAtMs: 1_700_000_000_000,
-    heartRateBpm: 72,
     person: { sex: 'female', ageYears: 71 },
     leads: leads.map(({ name, gainUv }) => ({ name, gainUv })),
     samples: leads.flatMap(({ samples }) => Array.from(samples, (value) => (value === MISSING_SAMPLE ? null : value))),
@@ -144,7 +151,7 @@ function zzuOf({ rateHz, leads }: Recording) {
   }
 }
 
-function csvOf({ rateHz, leads }: Recording): string {
+export function csvOf({ rateHz, leads }: Recording): string {
   const rows = Array.from(leads[0]!.samples, (_, i) => leads.map(({ gainUv, samples }) => samples[i]! * gainUv).join())
   return `# rate: ${rateHz}\n# unit: uV\n${leads.map(({ name }) => name).join()}\n${rows.join('\n')}\n`
 }
