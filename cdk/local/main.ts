@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Companion, startCompanion } from './companion.ts'
+import { subscribeLocally } from './ehr.ts'
 import { type LocalStack, startLocalStack } from './stack.ts'
 
 const DEMO_DEVICE = 'functions/cli/demo-device.ts'
@@ -20,6 +21,7 @@ interface Options {
   readonly port: number
   readonly mqttPort: number
   readonly broker?: string
+  readonly fhirPort: number
   readonly data: string
   readonly demo: boolean
   readonly fresh?: boolean
@@ -29,6 +31,7 @@ const command = new Command('npm start --')
   .description('The whole stack on this machine: API, broker, queues, functions and a demo device.')
   .option('--port <port>', 'HTTP API', parsePort, 8080)
   .option('--mqtt-port <port>', 'embedded MQTT broker', parsePort, 1883)
+  .option('--fhir-port <port>', 'sandbox EHR (FHIR R4)', parsePort, 8090)
   .option('--broker <url>', 'use this MQTT broker instead of the embedded one')
   .option('--data <dir>', 'where queues, waveforms, results and the journal are kept', '.local')
   .option('--no-demo', 'without the demo device')
@@ -40,7 +43,7 @@ await main(command.opts<Options>()).catch((error: unknown) => {
   process.exit(1)
 })
 
-async function main({ port, mqttPort, broker, data, demo, fresh }: Options): Promise<void> {
+async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
   const dataDir = resolve(data)
   const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal']
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
@@ -57,11 +60,15 @@ async function main({ port, mqttPort, broker, data, demo, fresh }: Options): Pro
   stack = await startLocalStack({
     apiPort: port,
     mqttPort,
+    ehrPort: fhirPort,
     ...(broker === undefined ? {} : { broker }),
     dataDir,
     log,
   })
   await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: stack.outputs }, null, 2)}\n`)
+  await writeFile(join(dataDir, 'site.json'), `${JSON.stringify(stack.site, null, 2)}\n`)
+  for (const { criteria, status } of await subscribeLocally(stack.site))
+    log('ehr', `subscription ${status}: ${criteria}`)
   console.log(addresses(stack, dataDir))
   if (demo && existsSync(join(ROOT, DEMO_DEVICE))) {
     demoDevice = startCompanion({
@@ -102,6 +109,7 @@ function addresses(stack: LocalStack, dataDir: string): string {
   const rows = [
     ['API', stack.apiUrl, 'ECGs at /v1/ecgs'],
     ['MQTT', stack.mqttUrl, 'frames to ecg/v1/local/{device}/frames'],
+    ['FHIR', stack.site.ehr!.baseUrl, 'sandbox EHR, forgets when it stops: cli fhir demo'],
     ['SQS, SNS, S3', stack.env.AWS_ENDPOINT_URL_SQS!, 'fauxqs'],
     ['DynamoDB', stack.env.AWS_ENDPOINT_URL_DYNAMODB!, 'dynalite'],
     ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'],

@@ -10,14 +10,17 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { type Companion, startCompanion } from './companion.ts'
+import { type LocalEhr, localSite, startLocalEhr } from './ehr.ts'
 import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
 import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
+import type { FunctionSpec } from './sandbox.ts'
 import type { Template } from './template.ts'
 
 export interface LocalStackOptions {
@@ -27,6 +30,8 @@ export interface LocalStackOptions {
   readonly mqttPort?: number
   /** URL of another broker, instead of the embedded one. */
   readonly broker?: string
+  /** Port of a sandbox EHR, to which results are reported; 0 takes any free one. No EHR when absent. */
+  readonly ehrPort?: number
   /** Keeps queues, objects, results and the adapter's journal here; nothing outlives the stack when absent. */
   readonly dataDir?: string
   /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
@@ -42,6 +47,8 @@ export interface LocalStackOptions {
 export interface LocalStack {
   readonly apiUrl: string
   readonly mqttUrl: string
+  /** What the site decides; without an EHR, nothing. */
+  readonly site: SiteConfig
   /** By name: `intake`, `intake-dlq`, `screening`, … */
   readonly queueUrls: Readonly<Record<string, string>>
   readonly tableName: string
@@ -97,6 +104,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       undo.push(broker.stop)
     }
     const mqttUrl = broker?.url ?? options.broker!
+    let ehr: LocalEhr | undefined
+    if (options.ehrPort !== undefined) {
+      const start = (port: number) => startLocalEhr(port, (line) => log('ehr', line))
+      ehr = await claimPort('FHIR', '--fhir-port', options.ehrPort, start)
+      undo.push(ehr.stop)
+    }
 
     const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cardiacnets-')))
     if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
@@ -106,12 +119,13 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const template = await readTemplate(assemblyDir)
     const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url })
     const env = emulatorEnvironment(emulators)
+    const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
 
     const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
     const functions = Object.fromEntries(
       deployment.functions.map((spec) => {
         const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
-        return [spec.name, lambdaFunction(spec, concurrency, (line) => log(spec.name, line))]
+        return [spec.name, lambdaFunction(withSite(spec, site), concurrency, (line) => log(spec.name, line))]
       }),
     )
     undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
@@ -142,6 +156,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     return {
       apiUrl: api.url,
       mqttUrl,
+      site,
       queueUrls: deployment.queueUrls,
       tableName: deployment.tableNames[0]!,
       bucketName: deployment.bucketNames[0]!,
@@ -154,6 +169,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       stop,
     }
   }
+}
+
+/** The template's site is the one that it was synthesized with; here it is this stack's. */
+function withSite(spec: FunctionSpec, site: SiteConfig): FunctionSpec {
+  if (!('SITE_CONFIG' in spec.environment)) return spec
+  return { ...spec, environment: { ...spec.environment, SITE_CONFIG: JSON.stringify(site) } }
 }
 
 /** Builds the functions for this machine and synthesizes the stack into `folder`. In a process of its own: CDK takes 300 MB. */

@@ -12,6 +12,7 @@ import { changesSince } from '../../streams/fhir/changes.ts'
 import { checkSite, notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Payload, subscribe } from '../../streams/fhir/subscription.ts'
+import { demoCommand } from './fhir-demo.ts'
 import { EXIT } from './output.ts'
 import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
@@ -22,7 +23,7 @@ interface SiteOption {
 /** Where `npm start` writes the local stack's. */
 const LOCAL_SITE = '.local/site.json'
 
-const siteOption = () =>
+export const siteOption = () =>
   new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
 
 export function fhirCommand(): Command {
@@ -31,6 +32,7 @@ export function fhirCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(subscribeCommand())
     .addCommand(catchUpCommand())
+    .addCommand(demoCommand())
 }
 
 function checkCommand(): Command {

@@ -28,7 +28,7 @@ export interface SandboxEhr {
   /** Answers every request with this status until it is `undefined` again: an EHR that is down. */
   outage: number | undefined
   /** Creates a resource as a client would. */
-  create(resource: Resource): StoredResource
+  create(resource: object): StoredResource
   /** Resolves when all notifications under way are delivered or given up. */
   delivered(): Promise<void>
   stop(): Promise<void>
@@ -127,7 +127,7 @@ export async function startSandboxEhr({ port = 0, ...delivery }: SandboxOptions 
   })
 
   function searchset(type: string, query: URLSearchParams): Resource {
-    const { total, page, nextOffset } = search(store.all(type), query)
+    const { total, page, nextOffset } = search(store.candidates(type, query), query)
     const link = (relation: string, parameters: URLSearchParams) => ({
       relation,
       url: `${baseUrl}/${type}?${parameters}`,
@@ -157,7 +157,7 @@ export async function startSandboxEhr({ port = 0, ...delivery }: SandboxOptions 
     baseUrl,
     store,
     requests,
-    create: (resource: Resource) => create(resource).resource!,
+    create: (resource: object) => create(toResource(resource)).resource!,
     delivered: () => subscriptions.settled(),
     stop: () => {
       subscriptions.stop()

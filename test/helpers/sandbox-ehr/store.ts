@@ -3,13 +3,15 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import { FhirError, type Resource, references, referenceTo, type StoredResource } from './resource.ts'
+import { FhirError, isObject, type Resource, references, referenceTo, type StoredResource } from './resource.ts'
 
 /** A resource's versions, oldest first; `undefined` is a deletion. */
 type Versions = (StoredResource | undefined)[]
 
 export class Store {
   readonly #types = new Map<string, Map<string, Versions>>()
+  /** Type, system and value of an identifier → ids of those that have it, or had: for conditional creates among thousands. */
+  readonly #named = new Map<string, Set<string>>()
   /** Milliseconds of the newest `lastUpdated`: no two changes share one, so that a poll by time misses none. */
   #lastMs = 0
 
@@ -41,6 +43,16 @@ export class Store {
     for (const versions of this.#types.get(type)?.values() ?? []) {
       const newest = versions.at(-1)
       if (newest !== undefined) yield newest
+    }
+  }
+
+  /** What a search of a type has to look through: few where it names an identifier, else all. */
+  *candidates(type: string, query: URLSearchParams): Generator<StoredResource> {
+    const identifier = query.get('identifier')
+    if (!identifier?.includes('|') || identifier.includes(',')) yield* this.all(type)
+    else {
+      const ids = this.#named.get(`${type} ${identifier}`) ?? []
+      for (const id of ids) if (this.exists(type, id)) yield this.read(type, id)
     }
   }
 
@@ -98,6 +110,10 @@ export class Store {
     }
     versions.push(stored)
     undo.push(() => versions.pop())
+    for (const { system, value } of identifiersOf(stored)) {
+      const name = `${stored.resourceType} ${system}|${value}`
+      this.#named.set(name, (this.#named.get(name) ?? new Set()).add(stored.id))
+    }
     return stored
   }
 
@@ -111,6 +127,10 @@ export class Store {
       if (reference.startsWith('urn:uuid:')) throw new FhirError(422, 'invalid', 'a urn:uuid leads out of its Bundle')
     }
   }
+}
+
+function identifiersOf({ identifier }: StoredResource): readonly Readonly<Record<string, unknown>>[] {
+  return Array.isArray(identifier) ? identifier.filter(isObject) : []
 }
 
 export interface Writer {

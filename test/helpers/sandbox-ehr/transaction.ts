@@ -97,7 +97,8 @@ function plan(store: Store, request: WriteRequest): Plan {
 }
 
 function findOne(store: Store, type: string, query: string): StoredResource | undefined {
-  const { page, total } = search(store.all(type), new URLSearchParams(query.replace(/^.*\?/, '')))
+  const parameters = new URLSearchParams(query.replace(/^.*\?/, ''))
+  const { page, total } = search(store.candidates(type, parameters), parameters)
   if (total > 1) throw new FhirError(412, 'multiple-matches', `${total} resources of type ${type} meet the condition`)
   return page[0]
 }

@@ -1,0 +1,76 @@
+/**
+ * The EHR of the local stack: the sandbox (`test/helpers/sandbox-ehr`) in a process of its own, and the site's configuration for it.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { existsSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { join } from 'node:path'
+import { SiteConfig } from '../../shared/site-config.ts'
+import { notificationsUrl } from '../../streams/fhir/check.ts'
+import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
+import { type Subscribed, subscribe } from '../../streams/fhir/subscription.ts'
+import { startCompanion } from './companion.ts'
+import { closeServer, listen } from './emulators.ts'
+
+export interface LocalEhr {
+  /** FHIR R4 base. */
+  readonly baseUrl: string
+  stop(): Promise<void>
+}
+
+/** Rejects with the system's own error (`EADDRINUSE`) when the port is taken; 0 takes any free one. */
+export async function startLocalEhr(port: number, onLine: (line: string) => void): Promise<LocalEhr> {
+  const free = await freePort(port)
+  const ready = Promise.withResolvers<void>()
+  const companion = startCompanion({
+    script: 'test/helpers/sandbox-ehr/main.ts',
+    args: ['--port', String(free)],
+    env: {},
+    onLine: (line) => {
+      if (line.startsWith('sandbox EHR: ')) ready.resolve()
+      else onLine(line)
+    },
+  })
+  const ended = companion.ended.then(() => Promise.reject(new Error('the sandbox EHR ended before it was ready')))
+  await Promise.race([ready.promise, ended])
+  ended.catch(() => {}) // later on it is started again
+  return { baseUrl: `http://127.0.0.1:${free}/fhir`, stop: companion.stop }
+}
+
+/** Taken here and given back, so that a port that is not free shows before the process is started. */
+async function freePort(port: number): Promise<number> {
+  const server = createServer()
+  const address = await listen(server, port)
+  await closeServer(server)
+  return address.port
+}
+
+/**
+ * What the local stack's site decides: everything is written, simulated or not, and sessions are told soon.
+ * @param folder keeps the secret that the EHR sends with its notifications
+ */
+export function localSite(ehr: LocalEhr, apiUrl: string, folder: string): SiteConfig {
+  const file = join(folder, 'fhir-secret')
+  if (!existsSync(file)) writeFileSync(file, randomUUID(), { mode: 0o600 })
+  return SiteConfig.parse({
+    ehr: {
+      id: 'sandbox',
+      baseUrl: ehr.baseUrl,
+      auth: { kind: 'none' },
+      subscription: { secret: { file }, ourUrl: apiUrl },
+    },
+    report: { virtual: true, session: { silenceS: 30, sustainedWindows: 3, changeIntervalS: 60 } },
+  })
+}
+
+/** Has the EHR tell us of its ECGs; returns the subscriptions' states. */
+export async function subscribeLocally({ ehr }: SiteConfig): Promise<readonly Subscribed[]> {
+  if (ehr?.subscription === undefined) return []
+  return subscribe(ehrOfSite(ehr), {
+    criteria: ehr.criteria,
+    endpoint: notificationsUrl(ehr.subscription),
+    secret: await secretOf(ehr.subscription),
+    payload: 'full',
+  })
+}
