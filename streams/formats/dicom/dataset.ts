@@ -136,12 +136,12 @@ export function readDicom(bytes: Uint8Array): Dataset {
   const syntax = readFileMeta(reader).text('transferSyntax')
   switch (syntax) {
     case IMPLICIT_LITTLE_ENDIAN:
-      return readElements(reader, { isImplicit: true, depth: 0, isDelimited: false })
+      return readElements(reader, wholeFile(true))
     case EXPLICIT_LITTLE_ENDIAN:
-      return readElements(reader, { isImplicit: false, depth: 0, isDelimited: false })
+      return readElements(reader, wholeFile(false))
     case DEFLATED: {
       const inflated = inflate(reader.bytes(reader.remaining, 'dataset'))
-      return readElements(new ByteReader(inflated), { isImplicit: false, depth: 0, isDelimited: false })
+      return readElements(new ByteReader(inflated), wholeFile(false))
     }
     default:
       throw new CodedError('format-unsupported', { field: 'transferSyntax' })
@@ -177,11 +177,20 @@ function inflate(bytes: Uint8Array): Uint8Array {
 }
 
 interface Encoding {
+  /** Elements and items that may still come. */
+  readonly budget: { left: number }
   readonly isImplicit: boolean
   readonly depth: number
   /** Whether a delimiter ends it, not its length. */
   readonly isDelimited: boolean
 }
+
+const wholeFile = (isImplicit: boolean): Encoding => ({
+  budget: { left: MAX_ELEMENTS },
+  isImplicit,
+  depth: 0,
+  isDelimited: false,
+})
 
 const ITEM = 0xfffe_e000
 const ITEM_DELIMITER = 0xfffe_e00d
@@ -193,6 +202,9 @@ const MAX_DEPTH = 16
 
 /** More items than any sequence that is kept has (channels, groups). */
 const MAX_ITEMS = 256
+
+/** A thousand times what an ECG with annotations has; keeps a hostile file cheap. */
+const MAX_ELEMENTS = 1_000_000
 
 /** PS3.5 7.1.2: these have two reserved bytes and a 32-bit length. */
 const LONG_VRS = new Set(['OB', 'OD', 'OF', 'OL', 'OV', 'OW', 'SQ', 'SV', 'UC', 'UN', 'UR', 'UT', 'UV'])
@@ -215,9 +227,10 @@ function readHeader(reader: ByteReader, isImplicit: boolean): Header {
 }
 
 function readElements(reader: ByteReader, encoding: Encoding): Dataset {
-  const { isImplicit, isDelimited, depth } = encoding
+  const { budget, isImplicit, isDelimited, depth } = encoding
   const dataset = new Dataset()
   while (isDelimited || reader.remaining > 0) {
+    if (budget.left-- === 0) throw reader.malformed('elements')
     const { tag, vr, length } = readHeader(reader, isImplicit)
     if (tag === ITEM_DELIMITER && isDelimited) break
     const name = NAMES.get(tag)
@@ -228,7 +241,7 @@ function readElements(reader: ByteReader, encoding: Encoding): Dataset {
       // PS3.5 6.2.2: a sequence whose VR its writer did not know is in implicit VR.
       const items = readItems(
         source,
-        { isImplicit: isImplicit || vr === 'UN', depth: depth + 1, isDelimited: isUndefined },
+        { budget, isImplicit: isImplicit || vr === 'UN', depth: depth + 1, isDelimited: isUndefined },
         isWanted,
       )
       if (isWanted) dataset.put(name, items)
@@ -242,6 +255,7 @@ function readItems(reader: ByteReader, encoding: Encoding, isWanted: boolean): D
   if (encoding.depth > MAX_DEPTH) throw reader.malformed('depth')
   const items: Dataset[] = []
   while (encoding.isDelimited || reader.remaining > 0) {
+    if (encoding.budget.left-- === 0) throw reader.malformed('elements')
     const { tag, length } = readHeader(reader, true)
     if (tag === SEQUENCE_DELIMITER && encoding.isDelimited) break
     if (tag !== ITEM) throw reader.malformed('item')

@@ -53,6 +53,9 @@ const TAG = {
 /** More than any recorder has. */
 const MAX_CHANNELS = 64
 
+/** More than the beats of the longest recording, which may each be a tag; keeps a hostile file cheap. */
+const MAX_TAGS = 100_000
+
 /** @throws CodedError `payload-malformed` naming the tag */
 export function readAttributes(bytes: Uint8Array): MferFile {
   // Big-endian until a tag says otherwise.
@@ -65,7 +68,8 @@ export function readAttributes(bytes: Uint8Array): MferFile {
   let sex: number | undefined
   let age: ByteReader | undefined
   let time: ByteReader | undefined
-  while (reader.remaining > 0) {
+  for (let tags = 0; reader.remaining > 0; tags++) {
+    if (tags === MAX_TAGS) throw reader.malformed('tags')
     const tag = reader.u8('tag')
     if (tag === TAG.end) break
     const channel = tag === TAG.channel ? channelNumber(reader) : undefined

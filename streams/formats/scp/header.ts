@@ -75,15 +75,21 @@ export function readHeader(section: ByteReader): ScpHeader {
   }
 }
 
+/** There are forty, few of them more than once. */
+const MAX_TAGS = 10_000
+
+const KNOWN: ReadonlySet<number> = new Set(Object.values(TAG))
+
 /** The tags that are known and have a value. */
 function readTags(section: ByteReader): Map<number, ByteReader> {
   const values = new Map<number, ByteReader>()
-  while (section.remaining > 0) {
+  for (let tags = 0; section.remaining > 0; tags++) {
+    if (tags === MAX_TAGS) throw section.malformed('tags')
     const tag = section.u8('tag')
     if (tag === TAG.end) break
-    const field = `tag${tag}`
-    const value = section.section(section.u16(field), field)
-    if (value.remaining > 0) values.set(tag, value)
+    const length = section.u16('tag')
+    if (length === 0 || !KNOWN.has(tag)) section.skip(length, 'tag')
+    else values.set(tag, section.section(length, `tag${tag}`))
   }
   return values
 }

@@ -2,6 +2,7 @@
  * The sections of an SCP-ECG record, after ISO 11073-91064 (EN 1064, AAMI EC71), clause 5.
  * @module
  */
+import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
 import { crcCcitt } from '../crc.ts'
 
@@ -21,11 +22,19 @@ export function looksLikeScp(bytes: Uint8Array): boolean {
   return size === bytes.length && section === 0 && sectionBytes >= 136 && (sectionBytes - 16) % POINTER_BYTES === 0
 }
 
+/** Header, Huffman tables, leads, beats, reference beat, rhythm. The others are measurements and words. */
+const NEEDED = new Set([1, 2, 3, 4, 5, 6])
+
+/** More than 255 leads of 64 KB each, the most that section 6 can hold; keeps the checksums of a hostile file cheap. */
+const MAX_RECORD_BYTES = 32 * 1024 * 1024
+
 /**
- * The bodies of the sections that are there, by number, each with a checksum that is right.
- * @throws CodedError `payload-malformed` naming the section
+ * The bodies of the needed sections that are there, by number, each with a checksum that is right.
+ * @throws CodedError `payload-malformed` naming the section, `payload-too-large`
  */
 export function readSections(bytes: Uint8Array): ReadonlyMap<number, ByteReader> {
+  if (bytes.length > MAX_RECORD_BYTES)
+    throw new CodedError('payload-too-large', { field: 'record', maxBytes: MAX_RECORD_BYTES })
   const record = new ByteReader(bytes)
   const checksum = record.u16('checksum')
   const size = record.u32('size')
@@ -38,7 +47,7 @@ export function readSections(bytes: Uint8Array): ReadonlyMap<number, ByteReader>
     const length = pointers.u32('section0')
     // Counted from 1.
     const start = pointers.u32('section0') - 1
-    if (id !== 0 && length > SECTION_HEADER_BYTES && !sections.has(id))
+    if (NEEDED.has(id) && length > SECTION_HEADER_BYTES && !sections.has(id))
       sections.set(id, readSection(bytes, start, length, id))
   }
   return sections

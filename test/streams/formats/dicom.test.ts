@@ -245,6 +245,16 @@ describe('a DICOM waveform is refused', () => {
     })
   })
 
+  test.each([
+    ['elements', Buffer.alloc(0), Buffer.concat([u16(0x0009, 0x0001), Buffer.from('LO\0\0')])],
+    ['items', Buffer.concat([u16(0x0040, 0x0555), Buffer.from('SQ\0\0'), u32(0xffff_ffff)]), u16(0xfffe, 0xe000, 0, 0)],
+  ])('for empty %s without end', (_, start, each) => {
+    const file = writeDicom([])
+    const bytes = Buffer.concat([file.bytes, start, Buffer.alloc(9_000_000, each)])
+
+    expect(codedError(() => parseRecording([{ ...file, bytes }])).detail).toMatchObject({ field: 'elements' })
+  })
+
   test('for a thousand groups', () => {
     expect(codedError(() => parseRecording(groupsFile(...Array.from({ length: 1000 }, () => [])))).code).toBe(
       'payload-malformed',

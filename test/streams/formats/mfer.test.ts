@@ -90,9 +90,9 @@ describe('an MFER file is refused', () => {
   })
 
   /** The file with more tags before its end. */
-  function withTags(...tags: readonly number[]): SourceFile {
+  function withTags(tags: readonly number[]): SourceFile {
     const { name, bytes } = writeMfer(two)
-    return { name, bytes: Buffer.concat([bytes.subarray(0, -1), u8(...tags)]) }
+    return { name, bytes: Buffer.concat([bytes.subarray(0, -1), Buffer.from(tags)]) }
   }
 
   test.each([
@@ -101,9 +101,10 @@ describe('an MFER file is refused', () => {
     ['a tag longer than the file', [0x1e, 0x84, 255, 255, 255, 255], 'payload-malformed'],
     ['a tag of no stated length', [0x1e, 0x80], 'payload-malformed'],
     ['a length of too many bytes', [0x1e, 0x89], 'payload-malformed'],
+    ['tags without end', Array<number>(300_000).fill(0), 'payload-malformed'],
     ['a channel number without end', [0x3f, 255, 255, 255], 'payload-malformed'],
   ])('for %s', (_, tags, code) => {
-    expect(codedError(() => parseRecording([withTags(...tags)])).code).toBe(code)
+    expect(codedError(() => parseRecording([withTags(tags)])).code).toBe(code)
   })
 })
 

@@ -212,6 +212,13 @@ describe('an SCP-ECG record is refused', () => {
     expect(codedError(() => parseRecording([{ name, bytes: resealed }])).detail).toMatchObject({ field: 'section6' })
   })
 
+  test('for tags without end, and for more than a record can hold', () => {
+    const tags = Buffer.alloc(60_000)
+
+    expect(codedError(() => read({ sections: { 1: tags } })).detail).toMatchObject({ field: 'tags' })
+    expect(codedError(() => read({ sections: { 7: Buffer.alloc(33 * 1024 * 1024) } })).code).toBe('payload-too-large')
+  })
+
   test('for a pointer outside', () => {
     const { name, bytes } = writeScp(two)
     const changed = Buffer.from(bytes)
