@@ -14,7 +14,7 @@ import { SITE_FILE } from '../shared/inference/site-calibration.ts'
 const ROOT = resolve(import.meta.dirname, '..')
 
 /** Every Lambda; its code is `functions/{name}/handler.ts`, which exports `handler`. */
-export const FUNCTION_NAMES = ['preprocess', 'screen', 'report', 'api'] as const
+export const FUNCTION_NAMES = ['preprocess', 'screen', 'report', 'fhir-intake', 'api'] as const
 export type FunctionName = (typeof FUNCTION_NAMES)[number]
 
 /** Where a bundle runs: a platform and architecture that onnxruntime-node has a binary for. */
@@ -35,7 +35,13 @@ const MODEL_FILES = ['manifest.json', 'screen.onnx']
 /** Builds every function; returns each one's folder. */
 export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
   const build = (name: FunctionName) => bundleFunction(name, target, outdir)
-  return { preprocess: build('preprocess'), screen: build('screen'), report: build('report'), api: build('api') }
+  return {
+    preprocess: build('preprocess'),
+    screen: build('screen'),
+    report: build('report'),
+    'fhir-intake': build('fhir-intake'),
+    api: build('api'),
+  }
 }
 
 /**

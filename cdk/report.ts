@@ -3,12 +3,12 @@
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
-import * as iam from 'aws-cdk-lib/aws-iam'
 import { Construct } from 'constructs'
-import type { SecretSource, SiteConfig } from '../shared/site-config.ts'
+import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { consume } from './queue.ts'
 import type { Results } from './results.ts'
+import { grantSecret } from './secrets.ts'
 import type { Storage } from './storage.ts'
 
 export interface ReportProps {
@@ -52,13 +52,4 @@ export class Report extends Construct {
     const auth = site.ehr?.auth
     if (auth?.kind === 'smart-backend') grantSecret(report, auth.key)
   }
-}
-
-function grantSecret(grantee: iam.IGrantable, secret: SecretSource): void {
-  if (!('secretArn' in secret)) return
-  iam.Grant.addToPrincipal({
-    grantee,
-    actions: ['secretsmanager:GetSecretValue'],
-    resourceArns: [secret.secretArn],
-  })
 }

@@ -6,6 +6,7 @@ import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { Api } from './api.ts'
+import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
 import { Report } from './report.ts'
@@ -28,6 +29,12 @@ export class CardiacNetsStack extends Stack {
     const results = new Results(this, 'Results')
     const screening = new Screening(this, 'Screening', { defaults, storage, results })
     const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
+    const inbound = new EhrInbound(this, 'EhrInbound', {
+      defaults,
+      storage,
+      intakeQueue: intake.queue,
+      site: props.site,
+    })
     new Report(this, 'Report', { defaults, storage, results, site: props.site })
     const api = new Api(this, 'Api', { defaults, storage, tenant: props.tenant })
     Tags.of(this).add('project', 'cardiacnets-edge')
@@ -46,6 +53,8 @@ export class CardiacNetsStack extends Stack {
       ResultsMqttDlqUrl: results.mqtt.dlq.queueUrl,
       ResultsFhirQueueUrl: results.fhir.queue.queueUrl,
       ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
+      FhirInboundQueueUrl: inbound.queue.queueUrl,
+      FhirInboundDlqUrl: inbound.dlq.queueUrl,
     }
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
   }

@@ -12,6 +12,7 @@ import type { Emulators } from './emulators.ts'
 import type { EventSourceMapping } from './event-source.ts'
 import type { Route } from './http-api.ts'
 import { type FunctionSpec, functionArn } from './sandbox.ts'
+import { rateMs, type Schedule } from './schedule.ts'
 import { ACCOUNT, REGION, type Resolved, resolveIntrinsics, type Template, type TemplateResource } from './template.ts'
 
 /** Environment that points any AWS SDK at the emulators. */
@@ -35,6 +36,7 @@ export interface Deployment {
   readonly functions: readonly FunctionSpec[]
   readonly mappings: readonly EventSourceMapping[]
   readonly routes: readonly Route[]
+  readonly schedules: readonly Schedule[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
   readonly outputs: Readonly<Record<string, string>>
 }
@@ -116,6 +118,7 @@ interface Plan extends Deployment, Place {
   readonly functions: FunctionSpec[]
   readonly mappings: EventSourceMapping[]
   readonly routes: Route[]
+  readonly schedules: Schedule[]
   readonly outputs: Record<string, string>
   readonly clients: ReturnType<typeof newClients>
 }
@@ -129,6 +132,7 @@ function newPlan(place: Place): Plan {
     functions: [],
     mappings: [],
     routes: [],
+    schedules: [],
     outputs: {},
     clients: newClients(place.emulators),
   }
@@ -301,6 +305,22 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         reportsItemFailures: (FunctionResponseTypes as readonly string[]).includes('ReportBatchItemFailures'),
         maximumConcurrency: MaximumConcurrency,
       })
+      return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::Events::Rule': {
+    uses: ['ScheduleExpression', 'Targets'],
+    ignores: { State: 'no rule of ours is disabled', ...TAGS },
+    async make(name, { ScheduleExpression, Targets }, { schedules, emulators }) {
+      for (const { Arn, Input } of Targets as readonly { Arn: string; Input?: string }[]) {
+        // CloudFormation's form
+        if (!Arn.startsWith('arn:aws:sqs:') || Input === undefined) {
+          throw new Error(`the local stack schedules constant messages to SQS only (${name})`)
+        }
+        const queueUrl = `${emulators.endpoint}/${ACCOUNT}/${Arn.split(':').at(-1)}`
+        schedules.push({ everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input })
+      }
       return { ref: name, attributes: {} }
     },
   },

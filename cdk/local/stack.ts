@@ -21,6 +21,7 @@ import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
 import type { FunctionSpec } from './sandbox.ts'
+import { startSchedule } from './schedule.ts'
 import type { Template } from './template.ts'
 
 export interface LocalStackOptions {
@@ -138,6 +139,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       startEventSource(sqs, mapping, functions[mapping.functionName]!, (line) => log('stack', line)),
     )
     undo.push(() => Promise.all(sources.map((source) => source.stop())))
+    const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
+    undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     api.open(httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event)))
     undo.push(api.shut)
 

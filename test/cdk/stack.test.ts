@@ -13,7 +13,7 @@ beforeAll(async () => {
   const app = createApp({
     outdir: temporaryFolder(),
     target: 'linux-arm64',
-    bundles: { preprocess: folder, screen: folder, report: folder, api: folder },
+    bundles: { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder },
   })
   const stack = app.synth().getStackByName(STACK_NAME)
   template = Template.fromJSON(stack.template)
@@ -30,7 +30,7 @@ describe('the stack', () => {
 
     const working = Object.values(queues).filter(({ Properties }) => Properties.RedrivePolicy)
 
-    expect(working).toHaveLength(4)
+    expect(working).toHaveLength(5)
     for (const { Properties } of working) {
       const dlq = queues[Properties.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0]]
       expect(dlq?.Properties.MessageRetentionPeriod).toBe(14 * 24 * 3600)
@@ -55,7 +55,7 @@ describe('the stack', () => {
   })
 
   it('feeds its functions in batches of ten, without a window, and hears of each failed message', () => {
-    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 3)
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 4)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -64,7 +64,7 @@ describe('the stack', () => {
     const concurrency = propertiesOf('AWS::Lambda::EventSourceMapping').map(
       (each) => each.ScalingConfig.MaximumConcurrency,
     )
-    expect(concurrency.sort()).toEqual([5, 50, 50])
+    expect(concurrency.sort()).toEqual([5, 5, 50, 50])
   })
 
   it('hides a message for six times as long as its function may run', () => {
@@ -112,6 +112,17 @@ describe('the stack', () => {
   it.each([
     ['preprocess', ['INTAKE_DLQ_URL', 'SCREENING_QUEUE_URL', 'RAW_BUCKET']],
     ['screen', ['SCREENING_DLQ_URL', 'RESULTS_TABLE', 'RESULTS_TOPIC_ARN', 'RAW_BUCKET', 'MODEL_DIR']],
+    [
+      'fhir-intake',
+      [
+        'FHIR_INBOUND_DLQ_URL',
+        'FHIR_INBOUND_QUEUE_URL',
+        'INTAKE_QUEUE_URL',
+        'RAW_BUCKET',
+        'RESULTS_TABLE',
+        'SITE_CONFIG',
+      ],
+    ],
     ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'SITE_CONFIG']],
     ['api', ['RESULTS_TABLE', 'TENANT']],
   ])('tells %s what it reads from its environment', (name, variables) => {
@@ -121,6 +132,13 @@ describe('the stack', () => {
       .find((variables) => variables.POWERTOOLS_SERVICE_NAME === name)
 
     expect(Object.keys(given).sort()).toEqual([...common, ...variables].sort())
+  })
+
+  it('looks for new ECGs of the EHR every five minutes', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      ScheduleExpression: 'rate(5 minutes)',
+      Targets: [Match.objectLike({ Input: '{"schema":1,"tenant":"local","kind":"poll"}' })],
+    })
   })
 
   it('runs Node 24 on arm64, the model with one whole vCPU', () => {

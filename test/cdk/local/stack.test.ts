@@ -24,7 +24,7 @@ beforeAll(async () => {
   createApp({
     outdir: assemblyDir,
     target: 'linux-x64',
-    bundles: { preprocess: folder, screen: folder, report: folder, api: folder },
+    bundles: { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder },
   }).synth()
 })
 
@@ -43,6 +43,8 @@ describe('the local stack', () => {
     const { stack } = await startSmallStack(assemblyDir)
 
     expect(Object.keys(stack.queueUrls).sort()).toEqual([
+      'fhir-inbound',
+      'fhir-inbound-dlq',
       'intake',
       'intake-dlq',
       'results-fhir',
@@ -54,7 +56,7 @@ describe('the local stack', () => {
     ])
     expect(stack).toMatchObject({ bucketName: 'raw', tableName: 'results' })
     expect(stack.outputs).toMatchObject({ ApiUrl: stack.apiUrl, IntakeDlqUrl: stack.queueUrls['intake-dlq'] })
-    expect(Object.keys(stack.functions).sort()).toEqual(['api', 'preprocess', 'report', 'screen'])
+    expect(Object.keys(stack.functions).sort()).toEqual(['api', 'fhir-intake', 'preprocess', 'report', 'screen'])
   })
 
   it('answers over HTTP through the API’s Lambda', async () => {

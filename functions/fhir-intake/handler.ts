@@ -1,0 +1,73 @@
+/**
+ * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Without an EHR in the site's configuration it does nothing.
+ * @module
+ */
+import { MetricUnit } from '@aws-lambda-powertools/metrics'
+import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { FhirProgress } from '../../shared/aws/fhir-progress.ts'
+import { sendMessages } from '../../shared/aws/queues.ts'
+import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { createLogger, describeError } from '../../shared/logging.ts'
+import { FhirInboundMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
+import { FhirIntake } from '../../streams/fhir/intake.ts'
+import { ehrOfSite } from '../../streams/fhir/site.ts'
+
+const logger = createLogger('fhir-intake')
+const metrics = createMetrics('fhir-intake')
+const queueUrl = env('FHIR_INBOUND_QUEUE_URL')
+const table = env('RESULTS_TABLE')
+const { ehr } = readSiteConfig()
+const intake = ehr && createIntake(ehr)
+
+function createIntake(config: EhrConfig): FhirIntake {
+  const { tenant, id: server, criteria } = config
+  return new FhirIntake({
+    tenant,
+    server,
+    criteria,
+    ehr: ehrOfSite(config),
+    recordings: new RecordingIntake({
+      sqs: sqs(),
+      queueUrl: env('INTAKE_QUEUE_URL'),
+      s3: s3(),
+      bucket: env('RAW_BUCKET'),
+      results: new ResultStore(dynamo(), table),
+    }),
+    progress: new FhirProgress(dynamo(), table),
+    enqueue: (messages) =>
+      sendMessages(
+        sqs(),
+        queueUrl,
+        messages.map((message) => JSON.stringify(message)),
+      ),
+  })
+}
+
+/** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
+const RETRY = { queueUrl, attempts: 12, firstDelayS: 5, longestDelayS: 3600 }
+
+export const handler = sqsHandler(
+  FhirInboundMessage,
+  { sqs: sqs(), deadLetterQueueUrl: env('FHIR_INBOUND_DLQ_URL'), logger, metrics, retry: RETRY },
+  async (message) => {
+    if (intake === undefined) return
+    if (message.kind === 'poll') return poll(intake)
+    const taken = await intake.take(message.reference)
+    if ('submitted' in taken) metrics.addMetric(METRICS.ehrEcgs, MetricUnit.Count, taken.submitted)
+    else metrics.singleMetric().addDimension('reason', taken.skipped).addMetric(METRICS.ehrSkipped, MetricUnit.Count, 1)
+  },
+)
+
+/** The schedule looks again in five minutes, from where the last look that went well had come to: to retry this one would only pile up. */
+async function poll(to: FhirIntake): Promise<void> {
+  try {
+    await to.poll(new Date())
+  } catch (error) {
+    logger.error('look for changes failed', describeError(error))
+    metrics.addMetric(METRICS.ehrPollsFailed, MetricUnit.Count, 1)
+  }
+}
