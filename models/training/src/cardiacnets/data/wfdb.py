@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from cardiacnets.domain import LEADS
 
+INVALID = -0x8000
+"""The sample that format 16 marks a missing one with."""
+
 
 @dataclass(frozen=True)
 class Record:
@@ -16,6 +19,7 @@ class Record:
     name: str
     rate_hz: float
     millivolt: NDArray[np.float64]
+    """NaN where a sample is missing."""
 
 
 def read_record(header: Path) -> Record:
@@ -38,6 +42,7 @@ def read_record(header: Path) -> Record:
             raise ValueError(f"{header.name}: unit {unit} is not read here")
         columns[rest[-1].upper()] = (float(value), zero)
     raw = np.frombuffer((header.parent / file).read_bytes()[offset:], dtype="<i2").reshape(-1, signals).astype(float)
+    raw[raw == INVALID] = np.nan
     missing = [lead for lead in LEADS if lead.upper() not in columns]
     if missing:
         raise ValueError(f"{header.name}: no lead {', '.join(missing)}")
