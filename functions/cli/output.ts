@@ -40,6 +40,13 @@ export function describeResult(result: Result, options: { readonly title: string
   if (poor.length > 0)
     lines.push(`  leads not used: ${poor.map((lead) => `${lead} (${quality.leads[lead]})`).join(', ')}`)
   if (quality.derived.length > 0) lines.push(`  leads derived from two others: ${quality.derived.join(', ')}`)
+  if (result.ood?.flagged === true) {
+    const { score, threshold } = result.ood
+    lines.push(
+      styleText('yellow', `  NOT LIKE AN ECG that the model knows: score ${short(score)}, limit ${short(threshold)}.`),
+      '  The numbers below are not to be believed: look at the leads, their order and the electrodes.',
+    )
+  }
   if (result.status === 'screened') {
     lines.push('', styleText('dim', '  condition                   probability  threshold            learned from'))
     for (const { condition, probability, threshold, flagged, evidence } of result.findings) {

@@ -33,6 +33,14 @@ export interface IndexEstimate {
   readonly evidence: Evidence
 }
 
+/** Does the window look like the ECGs that the model knows? Other signals, and ECGs with their leads or beats in disorder, score high. */
+export interface OutOfDistribution {
+  readonly score: number
+  readonly threshold: number
+  /** The findings and indices are not to be believed. */
+  readonly flagged: boolean
+}
+
 export interface Provenance {
   readonly modelBundle: string
   /** sha256 of the bundle's manifest, which holds the sha256 of each of its files. */
@@ -62,6 +70,8 @@ export interface Result {
   readonly findings: readonly Finding[]
   /** Empty when refused. */
   readonly indices: readonly IndexEstimate[]
+  /** Absent when refused, and where the bundle cannot tell. */
+  readonly ood?: OutOfDistribution
   readonly provenance: Provenance
   readonly notice: string
 }

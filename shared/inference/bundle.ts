@@ -50,6 +50,15 @@ export const Manifest = z.object({
   tensors: z.record(z.string(), z.object({ inputs: z.array(Tensor), outputs: z.array(Tensor) })),
   conditions: z.array(Condition).length(CONDITION_IDS.length),
   indices: z.array(Index).length(INDICES.length),
+  /** Absent in bundles made before the output `ood` was. */
+  ood: z
+    .object({
+      threshold: z.number(),
+      /** Share of real validation ECGs above `threshold`. */
+      falseAlarms: z.number().min(0).max(1),
+      dataset: z.string(),
+    })
+    .optional(),
   training: z.looseObject({}),
   notice: z.string(),
 })

@@ -35,6 +35,7 @@ export async function screenWindow(
     quality: window.quality,
     findings: screening?.findings ?? [],
     indices: screening?.indices ?? [],
+    ...(screening?.ood === undefined ? {} : { ood: screening.ood }),
     provenance: {
       modelBundle: `${bundle.manifest.name}@${bundle.manifest.version}`,
       modelSha256: bundle.sha256,

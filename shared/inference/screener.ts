@@ -7,7 +7,7 @@ import { InferenceSession, Tensor } from 'onnxruntime-node'
 import { INDICES } from '../domain/conditions.ts'
 import { LEADS } from '../domain/leads.ts'
 import type { Person } from '../domain/recording.ts'
-import type { Finding, IndexEstimate } from '../domain/result.ts'
+import type { Finding, IndexEstimate, OutOfDistribution } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
@@ -18,6 +18,7 @@ const SCREEN_FILE = 'screen.onnx'
 export interface Screening {
   readonly findings: readonly Finding[]
   readonly indices: readonly IndexEstimate[]
+  readonly ood?: OutOfDistribution
 }
 
 /** Screens clean windows with one bundle. Calls may overlap; ONNX Runtime then queues them. */
@@ -51,9 +52,11 @@ export class Screener {
   /** One window. A window is always a batch of its own: batching changes the last bits, and a result must not depend on its neighbours. */
   async screen(window: CleanWindow, person: Person = {}): Promise<Screening> {
     const outputs = await this.#run(window, person)
+    const limit = this.bundle.manifest.ood
     return {
       findings: this.#findings(numbers(outputs, 'condition_logits')),
       indices: this.#indices(numbers(outputs, 'index_mean'), numbers(outputs, 'index_logvar')),
+      ...(limit === undefined ? {} : { ood: judge(numbers(outputs, 'ood')[0]!, limit.threshold) }),
     }
   }
 
@@ -155,6 +158,11 @@ function checkTensors({ manifest }: Bundle, file: string, session: InferenceSess
 const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N')
 
 const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)
+
+function judge(raw: number, threshold: number): OutOfDistribution {
+  const score = round(raw)
+  return { score, threshold, flagged: score > threshold }
+}
 
 function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const data = outputs[name]?.data

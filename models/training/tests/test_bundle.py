@@ -12,13 +12,18 @@ from cardiacnets.bundle import (
     Calibration,
     ConditionEntry,
     IndexEntry,
+    OodEntry,
+    export_onnx,
     inference_session,
+    parity,
     write_bundle,
 )
 from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES, LEADS
-from cardiacnets.evaluate import EvaluationSet, model_inputs, predict
-from cardiacnets.models.screen import Screen
+from cardiacnets.evaluate import EcgSet, Judge, model_inputs
+from cardiacnets.models.ood import Ood
+from cardiacnets.models.screen import Screen, ShippedScreen
+from cardiacnets.quantise import quantise
 from cardiacnets.reference.synthetic import synthetic_ecg
 
 FACTS = BundleFacts(
@@ -26,40 +31,53 @@ FACTS = BundleFacts(
     version="0.0.1",
     conditions=[
         ConditionEntry(
-            name, "virtual", Calibration(), {"youden": 0.5, "sensitivity90": 0.2}, Auroc(0.5, (0.4, 0.6), "made up")
+            name,
+            "virtual",
+            Calibration(),
+            {"youden": 0.5, "sensitivity90": 0.2},
+            Auroc(0.5, (0.4, 0.6), "made up"),
+            0.1,
         )
         for name in CONDITIONS
     ],
     indices=[IndexEntry(name, "virtual", 0.1, 1.6) for name in INDICES],
+    ood=OodEntry(0.0, 0.01, "made up"),
 )
-
-
-@pytest.fixture(scope="module")
-def model():
-    torch.manual_seed(1)
-    made = Screen()
-    made.function_head.standardise(torch.randn(50, len(INDICES)) * 20 + 100)
-    return made.eval()
 
 
 @pytest.fixture(scope="module")
 def ecgs():
     rng = np.random.default_rng(6)
-    windows = [to_window(synthetic_ecg(rng, leads=12, heart_rate_bpm=bpm), 500) for bpm in (50, 70, 95)]
+    signals = [synthetic_ecg(rng, leads=12, heart_rate_bpm=bpm) for bpm in (50, 70, 95)]
     person = np.array([[0, 61, np.nan, np.nan], [1, np.nan, 165, 60], [np.nan] * 4], dtype=np.float32)
-    return EvaluationSet(windows, person, np.zeros((3, len(CONDITIONS)), dtype=bool), None)
+    return EcgSet("made-up", signals.__getitem__, 500, person, np.zeros((3, len(CONDITIONS)), dtype=bool))
 
 
 @pytest.fixture(scope="module")
-def bundle(model, ecgs, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bundle")
-    feed = model_inputs(ecgs.windows, ecgs.person)
-    difference = write_bundle(model, folder, FACTS, "a card", {n: torch.from_numpy(a) for n, a in feed.items()})
+def feed(ecgs):
+    return model_inputs([to_window(ecgs.recording(row), 500) for row in range(3)], ecgs.person)
+
+
+@pytest.fixture(scope="module")
+def bundle(feed, tmp_path_factory):
+    torch.manual_seed(1)
+    screen = Screen()
+    screen.function_head.standardise(torch.randn(50, len(INDICES)) * 20 + 100)
+    model = ShippedScreen(screen, Ood(screen.encoder.trunk.attention.in_channels)).eval()
+    made, folder = tmp_path_factory.mktemp("made"), tmp_path_factory.mktemp("bundle")
+    export_onnx(model, made)
+    difference = parity(model, made, {name: torch.from_numpy(array) for name, array in feed.items()})
+    write_bundle(made, difference, folder, FACTS, "a card")
     return folder, difference
 
 
 def test_onnx_and_pytorch_agree(bundle):
     assert bundle[1] <= 1e-4
+
+
+def test_a_bundle_whose_onnx_is_not_the_network_is_refused(bundle, tmp_path):
+    with pytest.raises(ValueError, match="differ"):
+        write_bundle(bundle[0], 2e-4, tmp_path, FACTS, "a card")
 
 
 def test_the_manifest_names_every_file_by_its_hash(bundle):
@@ -88,35 +106,55 @@ def test_the_manifest_gives_the_agreed_tensors(bundle):
         "index_mean": ["N", 82],
         "index_logvar": ["N", 82],
         "embedding": ["N", 256],
+        "ood": ["N"],
     }
 
 
-def test_conditions_in_another_order_are_refused(model, tmp_path):
-    wrong = BundleFacts(FACTS.name, FACTS.version, FACTS.conditions[::-1], FACTS.indices)
+def test_conditions_in_another_order_are_refused(bundle, tmp_path):
+    wrong = BundleFacts(FACTS.name, FACTS.version, FACTS.conditions[::-1], FACTS.indices, FACTS.ood)
 
     with pytest.raises(ValueError, match="order"):
-        write_bundle(model, tmp_path, wrong, "a card", {})
+        write_bundle(bundle[0], 0, tmp_path, wrong, "a card")
 
 
-def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs):
-    session = inference_session(bundle[0] / "screen.onnx")
+def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs, tmp_path):
+    judge = Judge(bundle[0] / "screen.onnx", tmp_path)
 
-    together = predict(session, ecgs)
-    alone = predict(session, EvaluationSet(ecgs.windows[1:2], ecgs.person[1:2], ecgs.conditions[1:2], None))
+    (together,) = judge(ecgs)
+    (alone,) = judge(ecgs.rows([1], "alone"))
 
     np.testing.assert_allclose(alone.mean[0], together.mean[1], rtol=1e-4)
     np.testing.assert_allclose(alone.logits[0], together.logits[1], atol=1e-4)
+    np.testing.assert_allclose(alone.ood[0], together.ood[1], atol=1e-4)
 
 
-def test_what_a_masked_lead_or_person_field_holds_changes_nothing(bundle, ecgs):
+def test_answers_are_remembered_for_this_model_only(bundle, ecgs, tmp_path):
+    (first,) = Judge(bundle[0] / "screen.onnx", tmp_path)(ecgs)
+    silent = EcgSet(ecgs.name, lambda row: pytest.fail("was run again"), 500, ecgs.person, ecgs.conditions)
+
+    (again,) = Judge(bundle[0] / "screen.onnx", tmp_path)(silent)
+
+    np.testing.assert_array_equal(first.logits, again.logits)
+
+
+def test_what_a_masked_lead_or_person_field_holds_changes_nothing(bundle, feed):
     session = inference_session(bundle[0] / "screen.onnx")
-    feed = model_inputs(ecgs.windows, ecgs.person, LEADS[:6])
-    garbage = {name: array.copy() for name, array in feed.items()}
+    mask = np.array([lead in LEADS[:6] for lead in LEADS], dtype=np.float32)
+    clean = feed | {"lead_mask": np.tile(mask, (3, 1))}
+    garbage = {name: array.copy() for name, array in clean.items()}
     garbage["ecg"][:, 6:] = 1
     garbage["amplitude"][:, 6:] = 3
     garbage["person"][garbage["person_mask"] == 0] = 99
 
-    clean, dirty = session.run(None, feed), session.run(None, garbage)
-
-    for a, b in zip(clean, dirty, strict=True):
+    for a, b in zip(session.run(None, clean), session.run(None, garbage), strict=True):
         np.testing.assert_array_equal(a, b)
+
+
+def test_eight_bits_leave_nearly_the_same_answers(bundle, feed, tmp_path):
+    quantise(bundle[0] / "screen.onnx", tmp_path / "int8.onnx", [feed])
+
+    whole = inference_session(bundle[0] / "screen.onnx").run(["embedding"], feed)[0]
+    coarse = inference_session(tmp_path / "int8.onnx").run(["embedding"], feed)[0]
+
+    cosine = (whole * coarse).sum(axis=1) / (np.linalg.norm(whole, axis=1) * np.linalg.norm(coarse, axis=1))
+    assert cosine.min() > 0.99

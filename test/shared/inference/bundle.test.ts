@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -48,6 +49,43 @@ describe('the shipped bundle', () => {
 
     expect(together[0]).toEqual(alone)
     expect(together[1]).not.toEqual(alone)
+    await screener.release()
+  })
+})
+
+const shipped: Manifest = JSON.parse(readFileSync(join(SHIPPED_BUNDLE, 'manifest.json'), 'utf8'))
+
+describe('a bundle that can tell what is no ECG', () => {
+  const flat = {
+    codes: new Int16Array(60_000),
+    amplitude: new Float32Array(24),
+    leadMask: new Uint8Array(12).fill(1),
+  }
+
+  it.skipIf(shipped.ood === undefined).each([
+    ['any score', -1e6, true],
+    ['no score', 1e6, false],
+  ])('flags a window above its limit: %s is', async (_, threshold, flagged) => {
+    await editManifest((manifest) => {
+      manifest.ood = { threshold, falseAlarms: 0.01, dataset: 'made up' }
+    })
+    const screener = await Screener.load(await readBundle(folder, PROFILE))
+
+    const { ood } = await screener.screen(flat)
+
+    expect(ood).toEqual({ score: expect.any(Number), threshold, flagged })
+    await screener.release()
+  })
+
+  it('loads without that limit too, and then says nothing of it', async () => {
+    await editManifest((manifest) => {
+      delete manifest.ood
+    })
+    const screener = await Screener.load(await readBundle(folder, PROFILE))
+
+    const screening = await screener.screen(flat)
+
+    expect(screening).not.toHaveProperty('ood')
     await screener.release()
   })
 })

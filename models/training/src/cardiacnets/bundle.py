@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shutil
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from cardiacnets.domain import CONDITIONS, INDICES, LEADS, PERSON_FIELDS
-from cardiacnets.models.screen import Screen
+from cardiacnets.models.screen import ShippedScreen
 from cardiacnets.profile import load_profile
 
 OPSET = 17
@@ -22,11 +24,13 @@ PARITY = 1e-4
 NOTICE = "Investigational. Not a medical device."
 
 SCREEN_INPUTS = ("ecg", "amplitude", "lead_mask", "person", "person_mask")
+SCREEN_OUTPUTS = ("condition_logits", "index_mean", "index_logvar", "embedding", "ood")
+INT8_FILE = "screen-int8.onnx"
 FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "encoder.onnx": (SCREEN_INPUTS, ("tokens", "embedding")),
     "screening_head.onnx": (("embedding",), ("condition_logits",)),
     "function_head.onnx": (("embedding",), ("index_mean", "index_logvar")),
-    "screen.onnx": (SCREEN_INPUTS, ("condition_logits", "index_mean", "index_logvar", "embedding")),
+    "screen.onnx": (SCREEN_INPUTS, SCREEN_OUTPUTS),
 }
 """File → names of its inputs and outputs."""
 
@@ -57,6 +61,8 @@ class ConditionEntry:
     calibration: Calibration
     thresholds: dict[str, float]
     auroc: Auroc
+    prevalence: float
+    """Share with the condition where `calibration` was fitted."""
     operatingPoint: str = "youden"
 
 
@@ -71,6 +77,15 @@ class IndexEntry:
 
 
 @dataclass(frozen=True)
+class OodEntry:
+    """The limit of the output `ood`, and the share of the ECGs of `dataset` that lie above it."""
+
+    threshold: float
+    falseAlarms: float
+    dataset: str
+
+
+@dataclass(frozen=True)
 class BundleFacts:
     """What the manifest says beside the files."""
 
@@ -78,6 +93,7 @@ class BundleFacts:
     version: str
     conditions: list[ConditionEntry]
     indices: list[IndexEntry]
+    ood: OodEntry
     training: dict[str, Any] = field(default_factory=dict)
 
 
@@ -99,15 +115,15 @@ def example_inputs(batch: int = 2) -> dict[str, Tensor]:
     }
 
 
-def export_onnx(model: Screen, out_dir: Path) -> None:
+def export_onnx(model: ShippedScreen, out_dir: Path) -> None:
     """Write the four ONNX files of `FILES` to `out_dir`."""
     model.eval()
     inputs = example_inputs()
-    embedding = {"embedding": torch.randn(2, model.encoder.trunk.project.out_features)}
+    embedding = {"embedding": torch.randn(2, model.screen.encoder.trunk.project.out_features)}
     parts: dict[str, tuple[nn.Module, dict[str, Tensor]]] = {
-        "encoder.onnx": (model.encoder, inputs),
-        "screening_head.onnx": (model.screening_head, embedding),
-        "function_head.onnx": (model.function_head, embedding),
+        "encoder.onnx": (model.screen.encoder, inputs),
+        "screening_head.onnx": (model.screen.screening_head, embedding),
+        "function_head.onnx": (model.screen.function_head, embedding),
         "screen.onnx": (model, inputs),
     }
     for file, (module, example) in parts.items():
@@ -140,18 +156,19 @@ def _fix_output_shapes(path: Path, outputs: list[Tensor]) -> None:
     onnx.save(graph, path)
 
 
-def parity(model: Screen, out_dir: Path, inputs: dict[str, Tensor]) -> float:
+def parity(model: ShippedScreen, out_dir: Path, inputs: dict[str, Tensor]) -> float:
     """Largest difference between PyTorch and ONNX over all outputs of all files, relative to max(1, |value|)."""
     model.eval()
     with torch.no_grad():
-        tokens, embedding = model.encoder(*inputs.values())
-        logits, mean, logvar, _ = model(*inputs.values())
+        tokens, embedding = model.screen.encoder(*inputs.values())
+        logits, mean, logvar, _, ood = model(*inputs.values())
     expected = {
         "tokens": tokens,
         "embedding": embedding,
         "condition_logits": logits,
         "index_mean": mean,
         "index_logvar": logvar,
+        "ood": ood,
     }
     feed = {name: tensor.numpy() for name, tensor in {**inputs, "embedding": embedding}.items()}
     worst = 0.0
@@ -180,16 +197,23 @@ def _file_entry(path: Path) -> dict[str, Any]:
     return {"path": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
-def write_bundle(model: Screen, out_dir: Path, facts: BundleFacts, card: str, check: dict[str, Tensor]) -> float:
-    """Write the whole bundle; returns the PyTorch-ONNX difference on `check`, ValueError if it is above `PARITY`."""
+def write_bundle(
+    made: Path, difference: float, out_dir: Path, facts: BundleFacts, card: str, extra: Sequence[str] = ()
+) -> None:
+    """Write the whole bundle from the ONNX files in `made` (`export_onnx`), and `extra` ones there.
+
+    `difference` is what `parity` found between them and PyTorch; ValueError if it is above `PARITY`.
+    """
     ids = [entry.id for entry in facts.conditions], [entry.id for entry in facts.indices]
     if ids != (list(CONDITIONS), list(INDICES)):
         raise ValueError("conditions or indices are not those of shared/domain, in that order")
-    out_dir.mkdir(parents=True, exist_ok=True)
-    export_onnx(model, out_dir)
-    difference = parity(model, out_dir, check)
     if difference > PARITY:
         raise ValueError(f"PyTorch and ONNX differ by {difference:.1e}")
+    out_dir.mkdir(parents=True, exist_ok=True)
+    (out_dir / INT8_FILE).unlink(missing_ok=True)
+    files = (*FILES, *extra)
+    for file in files:
+        shutil.copyfile(made / file, out_dir / file)
     (out_dir / "MODEL_CARD.md").write_text(card)
     manifest = {
         "schema": 1,
@@ -197,12 +221,12 @@ def write_bundle(model: Screen, out_dir: Path, facts: BundleFacts, card: str, ch
         "version": facts.version,
         "profile": load_profile().name,
         "licence": "Apache-2.0",
-        "files": [_file_entry(out_dir / file) for file in (*FILES, "MODEL_CARD.md")],
-        "tensors": {file: _tensors(inference_session(out_dir / file)) for file in FILES},
+        "files": [_file_entry(out_dir / file) for file in (*files, "MODEL_CARD.md")],
+        "tensors": {file: _tensors(inference_session(out_dir / file)) for file in files},
         "conditions": [asdict(entry) for entry in facts.conditions],
         "indices": [asdict(entry) for entry in facts.indices],
+        "ood": asdict(facts.ood),
         "training": facts.training,
         "notice": NOTICE,
     }
     (out_dir / "manifest.json").write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
-    return difference

@@ -31,20 +31,22 @@ def export(options: argparse.Namespace) -> int:
     """Calibrate, evaluate and write the bundle."""
     from cardiacnets.stages.export import export_bundle
 
-    report = export_bundle(options.run_dir / "screening", options.run_dir / "cohort", options.bundle, options.version)
-    print(f"{options.bundle}  PyTorch-ONNX difference {report['parity']:.1e}")
+    report = export_bundle(options.run_dir, options.bundle, options.version)
+    print(f"{options.bundle}  PyTorch-ONNX difference {report['parity']:.1e}, int8 kept: {report['int8']['kept']}")
     return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Measure a bundle on PTB-XL fold 9 and virtual test people."""
+    """Report on what `export` wrote: PTB-XL fold 9, virtual test people, ablation; report, plots and page."""
     from cardiacnets.stages.export import evaluate_bundle
 
-    report = evaluate_bundle(options.bundle, options.run_dir / "cohort", options.report)
+    report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page)
     summary = {
         "real": {name: [entry["auroc"], entry["ci"]] for name, entry in report["real"].items()},
         "virtual": {name: [entry["auroc"], entry["ci"]] for name, entry in report["test"]["conditions"].items()},
-        **{name: report["test"][name] for name in ("meanR", "coverage90")},
+        **{name: report["test"][name] for name in ("macroAuroc", "meanR", "coverage90")},
+        "closeness": {name: entry["closeness"] for name, entry in report["oracle"].items()},
+        "ood": {name: entry["auroc"] for name, entry in report["ood"]["kinds"].items()},
     }
     print(json.dumps(summary, indent=1))
     return 0
@@ -83,9 +85,10 @@ def main() -> None:
     command.set_defaults(run=export)
 
     command = commands.add_parser(
-        "evaluate", parents=[run_option, bundle_option], help="report on PTB-XL fold 9 and virtual test people"
+        "evaluate", parents=[run_option, bundle_option], help="write the report, its plots and docs/evaluation.md"
     )
     command.add_argument("--report", type=Path, default=REPORT)
+    command.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "evaluation.md")
     command.set_defaults(run=evaluate)
 
     options = parser.parse_args()

@@ -1,9 +1,9 @@
 """Run an exported bundle on data that it did not learn from, through the same chain as the service."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime
@@ -11,39 +11,68 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from cardiacnets import cohort
-from cardiacnets.bundle import Calibration
-from cardiacnets.calibrate import probability
+from cardiacnets.bundle import SCREEN_OUTPUTS, inference_session
 from cardiacnets.data import ptbxl, wfdb
 from cardiacnets.data.windows import Window, to_window
-from cardiacnets.domain import CONDITIONS, INDICES, LEADS
-from cardiacnets.metrics import auroc, auroc_with_ci, bootstrap_ci, pearson
+from cardiacnets.disturb import Disturbance, disturb
+from cardiacnets.domain import CONDITIONS, LEADS
+from cardiacnets.outliers import RATE_HZ as OUTLIER_RATE_HZ
+from cardiacnets.outliers import make_outliers
 from cardiacnets.profile import load_profile
-from cardiacnets.resample import resample
 
 Array = NDArray[np.floating]
 
 CAD = CONDITIONS.index("cad")
 TEST_FOLD = 9
-LEAD_SETS: dict[str, tuple[str, ...]] = {
-    "12 leads": LEADS,
-    "6 limb leads": LEADS[:6],
-    "limb and V2, V5": (*LEADS[:6], "V2", "V5"),
-    "lead II": ("II",),
-    "lead I": ("I",),
-}
-AGE_GROUPS = ((0, 50), (50, 65), (65, 80), (80, 200))
+BATCH = 64
 
 
 @dataclass(frozen=True)
-class EvaluationSet:
-    """n recordings as model inputs, with the truth that is known of them."""
+class EcgSet:
+    """n recordings with the truth that is known of them; the signals are read when they are needed."""
 
-    windows: list[Window]
+    name: str
+    recording: Callable[[int], Array]
+    """Row → mV [12][10 s], no missing sample."""
+    rate_hz: float
     person: Array
     """[n,4], NaN unknown."""
     conditions: NDArray[np.bool_]
     """[n,5]; of a real set only the CAD column means something."""
-    indices: Array | None
+    indices: Array | None = None
+    codes: tuple[frozenset[str], ...] = ()
+    """SCP statements of each, where the set has them."""
+
+    def __len__(self) -> int:
+        return len(self.person)
+
+    def rows(self, rows: Sequence[int] | NDArray, name: str) -> "EcgSet":
+        """Some of the recordings, as a set with a name of its own."""
+        return EcgSet(
+            name,
+            lambda row: self.recording(rows[row]),
+            self.rate_hz,
+            self.person[rows],
+            self.conditions[rows],
+            None if self.indices is None else self.indices[rows],
+            tuple(self.codes[row] for row in rows) if self.codes else (),
+        )
+
+    def thinned(self, most: int) -> "EcgSet":
+        """At most so many recordings, evenly spaced: a sample that is always the same."""
+        if len(self) <= most:
+            return self
+        return self.rows(np.linspace(0, len(self) - 1, most).round().astype(int), f"{self.name}-{most}")
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a set is shown to the model."""
+
+    name: str = "whole"
+    leads: tuple[str, ...] = LEADS
+    with_person: bool = True
+    disturbance: Disturbance | None = None
 
 
 @dataclass(frozen=True)
@@ -54,33 +83,76 @@ class Predictions:
     mean: Array
     logvar: Array
     embedding: Array
+    ood: Array
 
 
-def real_set(fold: int) -> EvaluationSet:
+WHOLE = Way()
+NO_PERSON = Way("person withheld", with_person=False)
+LEAD_SETS: dict[str, tuple[str, ...]] = {
+    "12 leads": LEADS,
+    "8 (limb, V2, V5)": (*LEADS[:6], "V2", "V5"),
+    "6 (limb)": LEADS[:6],
+    "2 (I, II)": ("I", "II"),
+    "1 (II)": ("II",),
+    "1 (I)": ("I",),
+}
+
+
+def real_set(fold: int) -> EcgSet:
     """One PTB-XL fold."""
     labels = ptbxl.read_labels()
     ids, microvolt = ptbxl.read_fold(fold)
     row_of = {ecg_id: row for row, ecg_id in enumerate(labels.ecg_id)}
     rows = [row_of[ecg_id] for ecg_id in ids]
-    windows = [
-        to_window(recording / 1000, ptbxl.RATE_HZ) for recording in tqdm(microvolt, desc=f"fold {fold}", disable=None)
-    ]
     conditions = np.zeros((len(rows), len(CONDITIONS)), dtype=bool)
     conditions[:, CAD] = labels.cad[rows]
     unknown = np.full(len(rows), np.nan, dtype=np.float32)
-    person = np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1)
-    return EvaluationSet(windows, person, conditions, None)
+    return EcgSet(
+        f"ptbxl-fold{fold}",
+        lambda row: microvolt[row] / 1000,
+        ptbxl.RATE_HZ,
+        np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
+        conditions,
+        codes=tuple(labels.scp_codes[row] for row in rows),
+    )
 
 
-def virtual_set(cohort_dir: Path, split: str) -> EvaluationSet:
+def virtual_set(cohort_dir: Path, split: str) -> EcgSet:
     """One split of the virtual cohort."""
     people = cohort.load(cohort_dir)
     rows = people.rows(split)
-    rate_hz = load_profile().rate_hz
-    windows = [to_window(people.ecg[row] / 1000, rate_hz) for row in tqdm(rows, desc=f"virtual {split}", disable=None)]
-    return EvaluationSet(
-        windows, people.person[rows], np.asarray(people.conditions[rows]), np.asarray(people.indices[rows])
+    indices = np.asarray(people.indices[rows])
+    digest = hashlib.sha256(indices.tobytes()).hexdigest()[:8]
+    return EcgSet(
+        f"virtual-{split}-{digest}",
+        lambda row: people.ecg[rows[row]] / 1000,
+        load_profile().rate_hz,
+        people.person[rows],
+        np.asarray(people.conditions[rows]),
+        indices,
     )
+
+
+def records_set(name: str, headers: Iterable[Path]) -> EcgSet:
+    """WFDB records of 10 s at 500 Hz without gaps, of people of whom nothing is known."""
+    rate_hz, samples = load_profile().rate_hz, load_profile().samples
+    signals = []
+    for header in headers:
+        record = wfdb.read_record(header)
+        if record.rate_hz == rate_hz and record.millivolt.shape[1] >= samples and not np.isnan(record.millivolt).any():
+            signals.append(record.millivolt[:, :samples])
+    return _nobody(name, signals, rate_hz)
+
+
+def outlier_set(kind: str, ecgs: EcgSet, seed: int) -> EcgSet:
+    """One outlier for each recording of a 100 Hz set."""
+    made = make_outliers(kind, np.stack([ecgs.recording(row) for row in range(len(ecgs))]), seed)
+    return _nobody(f"{kind}-{ecgs.name}", list(made), OUTLIER_RATE_HZ)
+
+
+def _nobody(name: str, signals: list[Array], rate_hz: float) -> EcgSet:
+    person = np.full((len(signals), 4), np.nan, dtype=np.float32)
+    return EcgSet(name, signals.__getitem__, rate_hz, person, np.zeros((len(signals), len(CONDITIONS)), dtype=bool))
 
 
 def model_inputs(windows: Iterable[Window], person: Array, leads: tuple[str, ...] = LEADS) -> dict[str, Array]:
@@ -97,171 +169,66 @@ def model_inputs(windows: Iterable[Window], person: Array, leads: tuple[str, ...
     }
 
 
-def predict(
-    session: onnxruntime.InferenceSession, data: EvaluationSet, leads: tuple[str, ...] = LEADS, *, person: bool = True
-) -> Predictions:
-    """Run every recording with only `leads`, and with or without what is known of the person."""
-    someone = data.person if person else np.full_like(data.person, np.nan)
-    outputs = []
-    for start in range(0, len(data.windows), 64):
-        rows = slice(start, start + 64)
-        feed = model_inputs(data.windows[rows], someone[rows], leads)
-        outputs.append(session.run(["condition_logits", "index_mean", "index_logvar", "embedding"], feed))
-    return Predictions(*(np.concatenate(parts).astype(np.float64) for parts in zip(*outputs, strict=True)))
+def run_session(session: onnxruntime.InferenceSession, feed: dict[str, Array]) -> Predictions:
+    """One batch."""
+    logits, mean, logvar, embedding, ood = session.run(list(SCREEN_OUTPUTS), feed)
+    return Predictions(logits, mean, logvar, embedding, ood)
 
 
-def _rounded(value: float) -> float:
-    return round(float(value), 4)
+class Judge:
+    """A `screen.onnx` that remembers its answers: what was once run on a set is read from `memory` the next time.
 
+    The answers of one model are kept under the hash of its file, so that another model never meets them.
+    """
 
-def _auroc_entry(truth: NDArray[np.bool_], score: Array) -> dict[str, Any]:
-    value, (low, high) = auroc_with_ci(truth, score)
-    return {
-        "auroc": _rounded(value),
-        "ci": [_rounded(low), _rounded(high)],
-        "n": len(truth),
-        "positive": int(truth.sum()),
-    }
+    def __init__(self, screen: Path, memory: Path) -> None:
+        self.screen = screen
+        self.sha256 = hashlib.sha256(screen.read_bytes()).hexdigest()
+        self._session = inference_session(screen)
+        self._memory = memory / self.sha256[:16]
 
+    def __call__(self, data: EcgSet, *ways: Way) -> list[Predictions]:
+        """Answers in the order of `ways` (default: `WHOLE`); a window is prepared once for all ways that share it."""
+        ways = ways or (WHOLE,)
+        paths = {way: self._memory / f"{data.name}--{way.name}.npz".replace(" ", "_").replace(",", "") for way in ways}
+        missing = [way for way in ways if not paths[way].exists()]
+        if missing:
+            self._memory.mkdir(parents=True, exist_ok=True)
+            for way, answers in self._run(data, missing).items():
+                part = paths[way].with_suffix(".part.npz")
+                np.savez(part, **{name: values.astype(np.float32) for name, values in vars(answers).items()})
+                part.replace(paths[way])
+        return [
+            Predictions(**{name: values.astype(np.float64) for name, values in np.load(paths[way]).items()})
+            for way in ways
+        ]
 
-def _person_groups(person: Array) -> dict[str, NDArray[np.bool_]]:
-    sex, age = person[:, 0], person[:, 1]
-    groups = {"male": sex == 0, "female": sex == 1}
-    for low, high in AGE_GROUPS:
-        name = f"age {low}–{high - 1}" if high < 200 else f"age {low} and over"
-        groups[f"under {high}" if low == 0 else name] = (age >= low) & (age < high)
-    return groups
-
-
-def evaluate_real(
-    session: onnxruntime.InferenceSession, data: EvaluationSet, calibration: Calibration, thresholds: dict[str, float]
-) -> dict[str, Any]:
-    """CAD on one PTB-XL fold: AUROC with interval, at the thresholds, by sex, age and lead set."""
-    truth = data.conditions[:, CAD]
-    full = predict(session, data)
-    score = full.logits[:, CAD]
-    chance = probability(score, calibration)
-    entry = _auroc_entry(truth, score)
-    entry["brier"] = _rounded(np.mean((chance - truth) ** 2))
-    entry["operatingPoints"] = {
-        name: {
-            "threshold": _rounded(threshold),
-            "sensitivity": _rounded(np.mean(chance[truth] >= threshold)),
-            "specificity": _rounded(np.mean(chance[~truth] < threshold)),
-        }
-        for name, threshold in thresholds.items()
-    }
-    entry["subgroups"] = {
-        name: _auroc_entry(truth[rows], score[rows]) for name, rows in _person_groups(data.person).items()
-    }
-    entry["leadSets"] = {
-        name: _auroc_entry(truth, predict(session, data, leads).logits[:, CAD]) for name, leads in LEAD_SETS.items()
-    }
-    entry["withoutPerson"] = _auroc_entry(truth, predict(session, data, person=False).logits[:, CAD])
-    return entry
-
-
-def evaluate_virtual(
-    session: onnxruntime.InferenceSession, data: EvaluationSet, interval_scale: Array
-) -> dict[str, Any]:
-    """The four virtual conditions and the 82 indices on virtual test people."""
-    if data.indices is None:
-        raise ValueError("virtual people have indices")
-    columns = [index for index in range(len(CONDITIONS)) if index != CAD]
-    full = predict(session, data)
-    half_width = interval_scale * np.exp(full.logvar / 2)
-    covered = (np.abs(data.indices - full.mean) <= half_width).mean(axis=0)
-    per_index = pearson(data.indices, full.mean)
-
-    def mean_r(rows: NDArray[np.intp]) -> float:
-        return float(pearson(data.indices[rows], full.mean[rows]).mean())
-
-    def macro(logits: Array, rows: NDArray[np.bool_] | slice = slice(None)) -> float:
-        return float(np.mean([auroc(data.conditions[rows, index], logits[rows, index]) for index in columns]))
-
-    def by_leads(leads: tuple[str, ...]) -> dict[str, float]:
-        fewer = predict(session, data, leads)
+    def _run(self, data: EcgSet, ways: Sequence[Way]) -> dict[Way, Predictions]:
+        parts: dict[Way, list[Predictions]] = {way: [] for way in ways}
+        for start in tqdm(range(0, len(data), BATCH), desc=data.name, disable=None):
+            rows = range(start, min(start + BATCH, len(data)))
+            windows: dict[Disturbance | None, list[Window]] = {}
+            for way in ways:
+                if way.disturbance not in windows:
+                    windows[way.disturbance] = [_window(data, row, way.disturbance) for row in rows]
+                person = data.person[rows.start : rows.stop]
+                if not way.with_person:
+                    person = np.full_like(person, np.nan)
+                feed = model_inputs(windows[way.disturbance], person, way.leads)
+                parts[way].append(run_session(self._session, feed))
         return {
-            "macroAuroc": _rounded(macro(fewer.logits)),
-            "meanR": _rounded(pearson(data.indices, fewer.mean).mean()),
+            way: Predictions(**{name: np.concatenate([vars(b)[name] for b in some]) for name in vars(some[0])})
+            for way, some in parts.items()
         }
 
-    without = predict(session, data, person=False)
-    low, high = bootstrap_ci(mean_r, len(data.windows), rounds=200)
-    return {
-        "conditions": {
-            CONDITIONS[index]: _auroc_entry(data.conditions[:, index], full.logits[:, index]) for index in columns
-        },
-        "macroAuroc": _rounded(macro(full.logits)),
-        "meanR": _rounded(per_index.mean()),
-        "meanRCi": [_rounded(low), _rounded(high)],
-        "perIndexR": {name: _rounded(r) for name, r in zip(INDICES, per_index, strict=True)},
-        "coverage90": _rounded(covered.mean()),
-        "coverage90Range": [_rounded(covered.min()), _rounded(covered.max())],
-        "n": len(data.windows),
-        "subgroups": {
-            name: {
-                "macroAuroc": _rounded(macro(full.logits, rows)),
-                "meanR": _rounded(pearson(data.indices[rows], full.mean[rows]).mean()),
-                "n": int(rows.sum()),
-            }
-            for name, rows in _person_groups(data.person).items()
-        },
-        "leadSets": {name: by_leads(leads) for name, leads in LEAD_SETS.items()},
-        "withoutPerson": {
-            "macroAuroc": _rounded(macro(without.logits)),
-            "meanR": _rounded(pearson(data.indices, without.mean).mean()),
-        },
-    }
+
+def _window(data: EcgSet, row: int, disturbance: Disturbance | None) -> Window:
+    recording = np.asarray(data.recording(row), dtype=np.float64)
+    if disturbance is None:
+        return to_window(recording, data.rate_hz)
+    return to_window(*disturb(recording, data.rate_hz, disturbance, row))
 
 
-def virtual_heads_on_real(
-    session: onnxruntime.InferenceSession, data: EvaluationSet, normal: NDArray[np.bool_], flags: dict[str, Any]
-) -> dict[str, float]:
-    """Share of real ECGs labelled normal that each virtual finding flags: how far the virtual cohort carries."""
-    chosen = EvaluationSet(
-        [window for window, keep in zip(data.windows, normal, strict=True) if keep],
-        data.person[normal],
-        data.conditions[normal],
-        None,
-    )
-    logits = predict(session, chosen).logits
-    shares = {}
-    for index, name in enumerate(CONDITIONS):
-        if index != CAD:
-            calibration, threshold = flags[name]
-            shares[name] = _rounded(np.mean(probability(logits[:, index], calibration) >= threshold))
-    return shares
-
-
-def compare_rates(
-    session: onnxruntime.InferenceSession, headers: list[Path], calibration: Calibration
-) -> dict[str, Any]:
-    """The same 500 Hz ECG as it is, and brought down to 100 Hz and up again: embeddings and CAD probability."""
-    at_500, at_100 = [], []
-    for header in headers:
-        record = wfdb.read_record(header)
-        if record.rate_hz != 500 or record.millivolt.shape[1] < 5000 or np.isnan(record.millivolt).any():
-            continue
-        millivolt = record.millivolt[:, :5000]
-        at_500.append(to_window(millivolt, 500))
-        at_100.append(to_window(resample(millivolt, 500, 100), 100))
-    nobody = np.full((len(at_500), 4), np.nan)
-    nothing = np.zeros((len(at_500), len(CONDITIONS)), dtype=bool)
-    fine, coarse = (predict(session, EvaluationSet(windows, nobody, nothing, None)) for windows in (at_500, at_100))
-
-    def cosine(a: Array, b: Array) -> Array:
-        return (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
-
-    same = cosine(fine.embedding, coarse.embedding)
-    strangers = cosine(fine.embedding, np.roll(fine.embedding, 1, axis=0))
-    change = np.abs(probability(fine.logits[:, CAD], calibration) - probability(coarse.logits[:, CAD], calibration))
-    return {
-        "n": len(at_500),
-        "cosineMedian": _rounded(np.median(same)),
-        "cosineP5": _rounded(np.quantile(same, 0.05)),
-        "cosineOfStrangersMedian": _rounded(np.median(strangers)),
-        "cadProbabilityChangeMedian": _rounded(np.median(change)),
-        "cadProbabilityChangeP95": _rounded(np.quantile(change, 0.95)),
-        "cadProbabilityChangeMax": _rounded(change.max()),
-    }
+def with_leads(leads: tuple[str, ...], name: str, way: Way = WHOLE) -> Way:
+    """`way` with only these leads; the whole of them is `way` itself."""
+    return way if leads == LEADS else replace(way, name=f"{way.name}, {name}", leads=leads)

@@ -4,10 +4,11 @@ from torch import Tensor, nn
 
 from cardiacnets.models.encoder import Encoder, EncoderConfig
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
+from cardiacnets.models.ood import Ood
 
 
 class Screen(nn.Module):
-    """The fused model of `screen.onnx`."""
+    """Encoder and heads: what training makes."""
 
     def __init__(self, config: EncoderConfig | None = None) -> None:
         super().__init__()
@@ -23,3 +24,22 @@ class Screen(nn.Module):
         _, embedding = self.encoder(ecg, amplitude, lead_mask, person, person_mask)
         mean, logvar = self.function_head(embedding)
         return self.screening_head(embedding), mean, logvar, embedding
+
+
+class ShippedScreen(nn.Module):
+    """The fused model of `screen.onnx`: `Screen`, and whether its input looks like an ECG."""
+
+    def __init__(self, screen: Screen, ood: Ood) -> None:
+        super().__init__()
+        self.screen = screen
+        self.ood = ood
+
+    def forward(
+        self, ecg: Tensor, amplitude: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """Inputs of `Encoder` → outputs of `Screen`, ood [N]."""
+        encoder = self.screen.encoder
+        millivolt = encoder.frontend(ecg, amplitude, lead_mask)
+        tokens, embedding = encoder.trunk(millivolt, lead_mask, person, person_mask)
+        mean, logvar = self.screen.function_head(embedding)
+        return self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(millivolt, lead_mask, tokens)

@@ -1,9 +1,8 @@
-"""Stage `export`: trained weights → calibrated, evaluated bundle. Stage `evaluate`: a bundle → its report and plots."""
+"""Stage `export`: trained weights → calibrated, evaluated bundle. Stage `evaluate`: a bundle → its report and page."""
 
 import json
 import subprocess
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,99 +11,69 @@ import torch
 
 from cardiacnets import cohort
 from cardiacnets.bundle import (
+    INT8_FILE,
     Auroc,
     BundleFacts,
     Calibration,
     ConditionEntry,
     IndexEntry,
+    OodEntry,
     export_onnx,
-    inference_session,
+    parity,
     write_bundle,
 )
 from cardiacnets.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.card import model_card
-from cardiacnets.data import ptbxl
+from cardiacnets.data.real import load_real, no_real
+from cardiacnets.data.virtual import VirtualSet, load_virtual
+from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.evaluate import (
-    CAD,
-    TEST_FOLD,
-    EvaluationSet,
-    compare_rates,
-    evaluate_real,
-    evaluate_virtual,
-    model_inputs,
-    predict,
-    real_set,
-    virtual_heads_on_real,
-    virtual_set,
-)
-from cardiacnets.plots import plot_calibration, plot_indices, plot_roc
+from cardiacnets.evaluate import CAD, TEST_FOLD, EcgSet, Judge, model_inputs, real_set, virtual_set
+from cardiacnets.evaluation_page import evaluation_page
+from cardiacnets.metrics import auroc
+from cardiacnets.models.screen import ShippedScreen
+from cardiacnets.plots import draw_all
 from cardiacnets.profile import REPOSITORY
-from cardiacnets.stages.screening import VALIDATION_FOLD, load_trained
+from cardiacnets.quantise import milliseconds, quantise
+from cardiacnets.report import Adjustment, Report, held_out_data, measure, rounded
+from cardiacnets.stages.ablation import report_ablation
+from cardiacnets.stages.contrastive import retrieval
+from cardiacnets.stages.ood import FALSE_ALARMS, OodConfig, fit_ood
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, TrainingData, load_trained
 
 PARITY_RECORDINGS = 100
+QUANTISATION_RECORDINGS = 128
+INT8_LOSS = 0.005
+INT8_GAIN = 0.9
+"""Kept only if a window takes at most this share of float32's time."""
 PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.13026/kfzx-aw45"}
 
 
-@dataclass(frozen=True)
-class Adjustment:
-    """What calibration adds to the network: a condition's mapping and thresholds, an index's interval scale."""
-
-    calibrations: dict[str, Calibration]
-    thresholds: dict[str, dict[str, float]]
-    interval_scale: np.ndarray
-
-
-def calibrate(screen: Path, real: EvaluationSet, virtual: EvaluationSet) -> Adjustment:
-    """Fit on PTB-XL fold 8 (CAD) and virtual validation people (all else); `screen` is `screen.onnx`."""
-    session = inference_session(screen)
-    on_real, on_virtual = predict(session, real), predict(session, virtual)
-    calibrations, thresholds = {}, {}
+def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0) -> Adjustment:
+    """Fit on PTB-XL fold 8 (CAD) and virtual validation people (all else)."""
+    (on_real,), (on_virtual,) = judge(real), judge(virtual)
+    calibrations, thresholds, prevalence = {}, {}, {}
     for index, name in enumerate(CONDITIONS):
-        data, predictions = (real, on_real) if index == CAD else (virtual, on_virtual)
-        truth, logit = data.conditions[:, index], predictions.logits[:, index]
+        data, answers = (real, on_real) if index == CAD else (virtual, on_virtual)
+        truth, logit = data.conditions[:, index], answers.logits[:, index]
         calibrations[name] = fit_platt(logit, truth)
         thresholds[name] = fit_thresholds(probability(logit, calibrations[name]), truth)
+        prevalence[name] = float(truth.mean())
     scale = fit_interval_scale(virtual.indices, on_virtual.mean, on_virtual.logvar)
-    return Adjustment(calibrations, thresholds, scale)
+    return Adjustment(calibrations, thresholds, prevalence, scale, ood_threshold)
 
 
 def read_adjustment(bundle_dir: Path) -> Adjustment:
     """The calibration that a bundle's manifest holds."""
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    conditions = manifest["conditions"]
     return Adjustment(
-        {entry["id"]: Calibration(**entry["calibration"]) for entry in manifest["conditions"]},
-        {entry["id"]: entry["thresholds"] for entry in manifest["conditions"]},
+        {entry["id"]: Calibration(**entry["calibration"]) for entry in conditions},
+        {entry["id"]: entry["thresholds"] for entry in conditions},
+        {entry["id"]: entry["prevalence"] for entry in conditions},
         np.array([entry["intervalScale"] for entry in manifest["indices"]]),
+        manifest["ood"]["threshold"],
     )
-
-
-def evaluate_files(screen: Path, adjustment: Adjustment, cohort_dir: Path, plots_dir: Path | None) -> dict[str, Any]:
-    """Report on PTB-XL fold 9 and virtual test people; real and virtual stand apart. Plots go to `plots_dir`."""
-    session = inference_session(screen)
-    real, virtual = real_set(TEST_FOLD), virtual_set(cohort_dir, "test")
-    labels = ptbxl.read_labels()
-    normal = labels.superclasses[labels.fold == TEST_FOLD, ptbxl.SUPERCLASSES.index("NORM")]
-    if not (labels.cad[labels.fold == TEST_FOLD] == real.conditions[:, CAD]).all():
-        raise ValueError("the labels of fold 9 are not in the order of its pack")
-    flags = {name: (adjustment.calibrations[name], adjustment.thresholds[name]["youden"]) for name in CONDITIONS}
-    cad = CONDITIONS[CAD]
-    headers = {name: sorted((ptbxl.data_dir() / name).glob("*.hea")) for name in ("ptbxl500", "cinc2021")}
-    report = {
-        "test": evaluate_virtual(session, virtual, adjustment.interval_scale),
-        "real": {cad: evaluate_real(session, real, adjustment.calibrations[cad], adjustment.thresholds[cad])},
-        "virtualFindingsOnRealNormals": virtual_heads_on_real(session, real, normal & ~real.conditions[:, CAD], flags),
-        "rates": {name: compare_rates(session, files, adjustment.calibrations[cad]) for name, files in headers.items()},
-    }
-    if plots_dir:
-        plots_dir.mkdir(parents=True, exist_ok=True)
-        on_real, on_virtual = predict(session, real), predict(session, virtual)
-        plot_roc(plots_dir / "first-roc.png", real, on_real, virtual, on_virtual)
-        plot_calibration(
-            plots_dir / "first-calibration.png", real, on_real, virtual, on_virtual, adjustment.calibrations
-        )
-        plot_indices(plots_dir / "first-indices.png", virtual, on_virtual)
-    return report
 
 
 def _commit() -> str:
@@ -113,54 +82,102 @@ def _commit() -> str:
     ).stdout.strip()
 
 
-def evaluate_bundle(bundle_dir: Path, cohort_dir: Path, report_path: Path) -> dict[str, Any]:
-    """Evaluate the ONNX files of a bundle; writes `report_path` and the plots beside it."""
-    manifest = json.loads((bundle_dir / "manifest.json").read_text())
-    adjustment = read_adjustment(bundle_dir)
-    report = evaluate_files(bundle_dir / "screen.onnx", adjustment, cohort_dir, report_path.parent)
-    report |= {
-        "config": manifest["training"]["config"],
-        "commit": manifest["training"]["commit"],
-        "seeds": manifest["training"]["seeds"],
-        "modelSha256": next(file["sha256"] for file in manifest["files"] if file["path"] == "screen.onnx"),
-    }
-    report_path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+def _memory(run_dir: Path) -> Path:
+    return run_dir / "evaluation"
+
+
+def export_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
+    """Calibrate, evaluate and write the bundle of `run_dir/screening/model.pt`; returns the report of its card.
+
+    What only this stage can measure (parity, int8, unseen outliers) is kept in `run_dir/evaluation/export.json`.
+    """
+    model, config = load_trained(run_dir / "screening" / "model.pt")
+    people = load_virtual(run_dir / "cohort")
+    trained_on = load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
+    ood, unseen = fit_ood(OodConfig(), model.encoder.trunk, trained_on, people, run_dir / "ood")
+    shipped = ShippedScreen(model, ood).eval()
+    real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val")
+    memory = _memory(run_dir)
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        export_onnx(shipped, made)
+        difference = parity(shipped, made, _tensors(real, PARITY_RECORDINGS))
+        judge = Judge(made / "screen.onnx", memory)
+        adjustment = calibrate(judge, real, virtual)
+        report = measure(judge, held_out_data(run_dir / "cohort"), adjustment, unseen)
+        int8 = _try_int8(judge, made, real, virtual, memory)
+        extra = {"parity": difference, "int8": int8, "modelSha256": judge.sha256, "unseen": unseen}
+        (memory / "export.json").write_text(json.dumps(extra, indent=1) + "\n")
+        report |= extra | _shared_space(run_dir)
+        (on_real,) = judge(real)
+        training = {
+            "data": [
+                PTBXL,
+                {"name": "CardiacNets virtual cohort", "seed": int(cohort.load(run_dir / "cohort").seed)}
+                | {"people": len(people.split)},
+            ],
+            "seeds": [config["optimisation"]["seed"]],
+            "commit": _commit(),
+            "config": dict(config),
+        }
+        facts = BundleFacts(
+            name="cardiacnets-compact",
+            version=version,
+            conditions=[_condition(name, adjustment, report) for name in CONDITIONS],
+            indices=[
+                IndexEntry(name, "virtual", report["test"]["perIndexR"][name], float(scale))
+                for name, scale in zip(INDICES, adjustment.interval_scale, strict=True)
+            ],
+            ood=OodEntry(
+                adjustment.ood_threshold,
+                float(np.mean(on_real.ood > adjustment.ood_threshold)),
+                f"PTB-XL fold {VALIDATION_FOLD}, 12 leads, set at {FALSE_ALARMS:.0%}",
+            ),
+            training=training,
+        )
+        card = model_card(version, facts, report)
+        write_bundle(made, difference, bundle_dir, facts, card, [INT8_FILE] if int8["kept"] else [])
     return report
 
 
-def export_bundle(run_dir: Path, cohort_dir: Path, bundle_dir: Path, version: str) -> dict[str, Any]:
-    """Calibrate, evaluate and write the bundle of `run_dir/model.pt`; returns the report that the card quotes."""
-    model, config = load_trained(run_dir / "model.pt")
-    real, virtual = real_set(VALIDATION_FOLD), virtual_set(cohort_dir, "val")
-    with tempfile.TemporaryDirectory() as folder:
-        export_onnx(model, Path(folder))
-        adjustment = calibrate(Path(folder) / "screen.onnx", real, virtual)
-        report = evaluate_files(Path(folder) / "screen.onnx", adjustment, cohort_dir, None)
+def _tensors(data: EcgSet, count: int) -> dict[str, torch.Tensor]:
+    feed = _feed(data.thinned(count))
+    return {name: torch.from_numpy(array) for name, array in feed.items()}
 
-    people = cohort.load(cohort_dir)
-    training = {
-        "data": [PTBXL, {"name": "CardiacNets virtual cohort", "seed": int(people.seed), "people": len(people.ecg)}],
-        "seeds": [config["seed"]],
-        "commit": _commit(),
-        "config": config,
+
+def _feed(data: EcgSet) -> dict[str, np.ndarray]:
+    return model_inputs([to_window(data.recording(row), data.rate_hz) for row in range(len(data))], data.person)
+
+
+def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Report:
+    """Make the int8 variant, and say what it costs and gains on validation data."""
+    out = made / INT8_FILE
+    samples = [_feed(data.thinned(QUANTISATION_RECORDINGS)) for data in (real, virtual)]
+    feeds = [
+        {name: values[start : start + 16] for name, values in sample.items()}
+        for sample in samples
+        for start in range(0, QUANTISATION_RECORDINGS, 16)
+    ]
+    quantise(judge.screen, out, feeds)
+    small = Judge(out, memory)
+    lost, figures = {}, {}
+    for index, name in enumerate(CONDITIONS):
+        data = real if index == CAD else virtual
+        figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (judge, small)]
+        lost[name] = rounded(figures[name][0] - figures[name][1])
+    times = {"float32": milliseconds(judge.screen, feeds[0]), "int8": milliseconds(out, feeds[0])}
+    return {
+        "aurocLost": lost,
+        "milliseconds": {name: round(value, 3) for name, value in times.items()},
+        "megabytes": {
+            "float32": round(judge.screen.stat().st_size / 1e6, 2),
+            "int8": round(out.stat().st_size / 1e6, 2),
+        },
+        "kept": max(lost.values()) < INT8_LOSS and times["int8"] <= INT8_GAIN * times["float32"],
     }
-    facts = BundleFacts(
-        name="cardiacnets-compact",
-        version=version,
-        conditions=[_condition(name, adjustment, report) for name in CONDITIONS],
-        indices=[
-            IndexEntry(name, "virtual", report["test"]["perIndexR"][name], float(scale))
-            for name, scale in zip(INDICES, adjustment.interval_scale, strict=True)
-        ],
-        training=training,
-    )
-    check = model_inputs(real.windows[:PARITY_RECORDINGS], real.person[:PARITY_RECORDINGS])
-    tensors = {name: torch.from_numpy(array) for name, array in check.items()}
-    report["parity"] = write_bundle(model, bundle_dir, facts, model_card(version, facts, report), tensors)
-    return report
 
 
-def _condition(name: str, adjustment: Adjustment, report: dict[str, Any]) -> ConditionEntry:
+def _condition(name: str, adjustment: Adjustment, report: Report) -> ConditionEntry:
     evidence = "real" if name == CONDITIONS[CAD] else "virtual"
     measured = report["real"][name] if evidence == "real" else report["test"]["conditions"][name]
     dataset = f"PTB-XL fold {TEST_FOLD}" if evidence == "real" else "virtual cohort, test split"
@@ -168,6 +185,73 @@ def _condition(name: str, adjustment: Adjustment, report: dict[str, Any]) -> Con
         id=name,
         evidence=evidence,
         calibration=adjustment.calibrations[name],
-        thresholds=adjustment.thresholds[name],
+        thresholds=dict(adjustment.thresholds[name]),
         auroc=Auroc(measured["auroc"], tuple(measured["ci"]), dataset),
+        prevalence=adjustment.prevalence[name],
     )
+
+
+def _run(run_dir: Path) -> Any:  # noqa: ANN401 (the programme imports every stage; only what needs it pays)
+    from cardiacnets.programme import Programme, Run
+
+    return Run(Programme(), run_dir)
+
+
+def _shared_space(run_dir: Path) -> Report:
+    """Retrieval of held-out people's cines by their ECGs, if contrast was trained; the points are kept for plots."""
+    if not (run_dir / "align" / "model.pt").exists():
+        return {}
+    points = _points(run_dir)
+    return {
+        "retrieval": {
+            name: {key: rounded(value) for key, value in retrieval(points["ecg"], points[name]).items()}
+            for name in points
+            if name != "ecg"
+        }
+    }
+
+
+def _points(run_dir: Path) -> dict[str, np.ndarray]:
+    weights = run_dir / "align" / "model.pt"
+    path = _memory(run_dir) / "points.npz"
+    if not path.exists() or path.stat().st_mtime < weights.stat().st_mtime:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(path, **_run(run_dir).held_out_points())
+    return dict(np.load(path))
+
+
+def _ablation(run_dir: Path) -> Report:
+    """The runs that are there."""
+    folder = run_dir / "ablation"
+    if not any(folder.glob("*.npz")):
+        return {}
+    people: VirtualSet = load_virtual(run_dir / "cohort")
+    paired = people.rows(slice(0, _run(run_dir).programme.cine_people))
+    found = report_ablation(TrainingData(no_real(), paired), folder)
+    return {"ablation": found.pop("runs"), "ablationPaired": found}
+
+
+def evaluate_bundle(bundle_dir: Path, run_dir: Path, report_path: Path, page: Path) -> Report:
+    """Evaluate the ONNX files of a bundle; writes `report_path`, the plots beside it, and the page that quotes it."""
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    adjustment = read_adjustment(bundle_dir)
+    memory = _memory(run_dir)
+    judge = Judge(bundle_dir / "screen.onnx", memory)
+    exported = json.loads((memory / "export.json").read_text())
+    if exported["modelSha256"] != judge.sha256:
+        raise ValueError(f"{bundle_dir} is not what was last exported from {run_dir}")
+    data = held_out_data(run_dir / "cohort")
+    report = measure(judge, data, adjustment, exported["unseen"])
+    report |= exported | _shared_space(run_dir) | _ablation(run_dir)
+    report |= {
+        "bundle": f"{manifest['name']}@{manifest['version']}",
+        "config": manifest["training"]["config"],
+        "commit": manifest["training"]["commit"],
+        "seeds": manifest["training"]["seeds"],
+    }
+    report_path.parent.mkdir(parents=True, exist_ok=True)
+    report_path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
+    points = _points(run_dir) if "retrieval" in report else None
+    draw_all(report_path.with_suffix(""), report, data, judge, adjustment, points)
+    page.write_text(evaluation_page(report))
+    return report

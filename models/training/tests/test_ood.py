@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+import torch
+
+from cardiacnets.data.real import RealSet
+from cardiacnets.domain import CONDITIONS
+from cardiacnets.metrics import auroc
+from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.ood import SignalMeasures
+from cardiacnets.outliers import KINDS, make_outliers, twelve_leads
+from cardiacnets.reference.synthetic import synthetic_ecg
+from cardiacnets.stages import ood as stage
+from cardiacnets.stages.ood import OodConfig, fit_ood
+
+LIMB_LAW = 0
+
+
+def some_ecgs(count, seed=4):
+    """mV [count][12][1000] whose limb leads obey their equations."""
+    rng = np.random.default_rng(seed)
+    channels = [synthetic_ecg(rng, leads=12, heart_rate_bpm=rng.uniform(55, 100))[:8, ::5] for _ in range(count)]
+    return np.stack([twelve_leads(eight) for eight in channels]).astype(np.float32)
+
+
+def measures(ecg, mask=None):
+    signal = torch.from_numpy(np.asarray(ecg, dtype=np.float32))
+    given = torch.ones(len(signal), 12) if mask is None else mask
+    return SignalMeasures()(signal * given.unsqueeze(-1), given)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outliers_follow_from_the_seed(kind):
+    ecgs = some_ecgs(2)
+
+    first, again, other = (make_outliers(kind, ecgs, seed) for seed in (1, 1, 2))
+
+    assert first.shape == (2, 12, 1000)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+
+
+def test_leads_out_of_order_break_the_limb_law_and_whole_ecgs_keep_it():
+    ecgs = some_ecgs(6)
+
+    assert measures(ecgs)[:, LIMB_LAW].max() == 0
+    assert measures(make_outliers("shuffled leads", ecgs, 1))[:, LIMB_LAW].min() > 1
+    assert measures(make_outliers("one lead copied", ecgs, 1))[:, LIMB_LAW].min() > 1
+
+
+def test_a_law_that_cannot_be_checked_is_not_broken():
+    chest_only = torch.zeros(2, 12)
+    chest_only[:, 6:] = 1
+
+    assert measures(some_ecgs(2), chest_only)[:, :2].abs().max() == 0
+
+
+def test_measures_are_finite_even_of_nothing():
+    nothing = measures(np.zeros((1, 12, 1000)))
+
+    assert nothing.shape == (1, SignalMeasures.count)
+    assert torch.isfinite(nothing).all()
+
+
+def test_the_score_learns_to_tell_and_is_kept_for_its_trunk(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path))
+    ecgs = some_ecgs(60).astype(np.float16)
+    nobody = np.full((60, 4), np.nan, dtype=np.float32)
+    labels = np.zeros((60, len(CONDITIONS)), dtype=np.float32)
+    real = RealSet(ecgs, labels, np.zeros((60, 1), dtype=bool), nobody, np.repeat([1, 8], 30))
+    torch.manual_seed(1)
+    trunk = Trunk(EncoderConfig(widths=(8, 16), blocks=1, embedding=32)).eval()
+    config = OodConfig(real=30, virtual=0, each_kind=8, steps=150, checked=8)
+
+    ood, unseen = fit_ood(config, trunk, real, None, tmp_path / "ood")
+    monkeypatch.setattr(stage, "fit", lambda *_: pytest.fail("was fitted again"))
+    again, _ = fit_ood(config, trunk, real, None, tmp_path / "ood")
+
+    assert set(unseen) == set(KINDS)
+    everything = torch.ones(30, 12)
+    with torch.no_grad():
+        inside = _score(ood, trunk, torch.from_numpy(ecgs[30:].astype(np.float32)), everything)
+        outside = _score(ood, trunk, torch.from_numpy(make_outliers("EEG-like", ecgs[:30], 3)), everything)
+        assert torch.equal(inside, _score(again, trunk, torch.from_numpy(ecgs[30:].astype(np.float32)), everything))
+    assert (inside > 0).sum() <= 1
+    is_outlier = np.repeat([False, True], [len(inside), len(outside)])
+    assert auroc(is_outlier, torch.cat([inside, outside]).numpy()) > 0.95
+
+
+def _score(ood, trunk, ecg, mask):
+    tokens, _ = trunk(ecg, mask, torch.zeros(len(ecg), 4), torch.zeros(len(ecg), 4))
+    return ood(ecg, mask, tokens)

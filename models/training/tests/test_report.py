@@ -1,0 +1,144 @@
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+
+from cardiacnets import report as measuring
+from cardiacnets.bundle import BundleFacts, IndexEntry, OodEntry, export_onnx
+from cardiacnets.card import model_card
+from cardiacnets.disturb import NOISE_KINDS, Disturbance, disturb
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.evaluate import EcgSet, Judge
+from cardiacnets.evaluation_page import evaluation_page
+from cardiacnets.metrics import auroc, auroc_with_ci, bootstrap_ci
+from cardiacnets.models.ood import Ood
+from cardiacnets.models.screen import Screen, ShippedScreen
+from cardiacnets.plots import draw_all
+from cardiacnets.reference.synthetic import synthetic_ecg
+from cardiacnets.stages.export import calibrate
+
+PEOPLE = 16
+EXPORTED = {
+    "int8": {
+        "aurocLost": dict.fromkeys(CONDITIONS, 0.001),
+        "milliseconds": {"float32": 2.0, "int8": 3.0},
+        "megabytes": {"float32": 5.0, "int8": 1.4},
+        "kept": False,
+    },
+    "retrieval": {"short_axis": {"among": 16, "medianRank": 8, "recall1": 0.1, "recall10": 0.6}},
+    "ablation": [
+        {"variant": variant, "fraction": fraction, "seed": seed, "macroAuroc": 0.6, "meanR": 0.2}
+        for variant in ("scratch", "contrastive")
+        for fraction in (0.01, 1.0)
+        for seed in (1, 2)
+    ],
+    "ablationPaired": {
+        "testPeople": 16,
+        "paired": [
+            {"fraction": 0.01, "better": "contrastive", "than": "scratch", "seeds": 2}
+            | {"macroAuroc": {"difference": 0.1, "ci": [0.05, 0.2]}, "meanR": {"difference": 0.1, "ci": [-0.1, 0.2]}}
+        ],
+    },
+    "bundle": "made-up@0.0.1",
+    "commit": "0" * 40,
+}
+
+
+def ecgs(name, seed, *, is_virtual):
+    rng = np.random.default_rng(seed)
+    signals = [synthetic_ecg(rng, leads=12, heart_rate_bpm=bpm)[:, ::5] for bpm in rng.uniform(50, 100, PEOPLE)]
+    sick = np.arange(PEOPLE) % 2 == 0
+    person = np.stack([sick * 1.0, rng.uniform(30, 90, PEOPLE), np.full(PEOPLE, 170.0), np.full(PEOPLE, 70.0)], axis=1)
+    codes = tuple(frozenset({"LVH"} if row % 4 == 0 else {"NORM"}) for row in range(PEOPLE))
+    return EcgSet(
+        name,
+        signals.__getitem__,
+        100,
+        person.astype(np.float32),
+        np.repeat(sick[:, None], len(CONDITIONS), axis=1),
+        rng.normal(100, 10, (PEOPLE, len(INDICES))) if is_virtual else None,
+        () if is_virtual else codes,
+    )
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory):
+    """A network that has learned nothing, taken through calibration and the whole report."""
+    folder = tmp_path_factory.mktemp("report")
+    torch.manual_seed(1)
+    screen = Screen()
+    export_onnx(ShippedScreen(screen, Ood(screen.encoder.trunk.attention.in_channels)).eval(), folder)
+    judge = Judge(folder / "screen.onnx", folder)
+    data = measuring.HeldOut(ecgs("real", 1, is_virtual=False), ecgs("virtual", 2, is_virtual=True))
+    adjustment = calibrate(judge, data.real, data.virtual)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("CARDIACNETS_DATA", str(folder))  # no other devices' ECGs
+        found = measuring.measure(judge, data, adjustment, {"PPG-like": 0.9})
+    return folder, judge, data, adjustment, found | EXPORTED
+
+
+def test_a_report_has_every_part_and_is_plain_json(measured):
+    found = json.loads(json.dumps(measured[-1], allow_nan=False))
+
+    assert set(found["test"]["conditions"]) == set(CONDITIONS)
+    assert len(found["test"]["perIndexR"]) == len(INDICES)
+    assert len(found["noise"]) == 1 + 3 * len(NOISE_KINDS)
+    assert found["proxies"]["cm"]["positive"] == PEOPLE // 4
+    assert found["ood"]["kinds"]["PPG-like"]["unseenAuroc"] == 0.9
+    # Calibrated on the same people: the conformal interval covers them by construction.
+    assert found["test"]["coverage90"] >= 0.9
+
+
+def test_page_and_card_quote_the_report(measured):
+    *_, adjustment, found = measured
+    facts = BundleFacts(
+        "made-up",
+        "0.0.1",
+        [],
+        [IndexEntry(name, "virtual", 0.1, 1.0) for name in INDICES],
+        OodEntry(adjustment.ood_threshold, 0.01, "made up"),
+        {"data": [{"people": 16, "seed": 1}], "seeds": [1], "commit": "0" * 40},
+    )
+
+    page, card = evaluation_page(found), model_card("0.0.1", facts, found)
+
+    for text in (page, card):
+        assert f"{found['real']['cad']['auroc']:.3f}" in text
+        assert "Not a medical device" in text
+        assert not re.search(r"\bnan\b|None", text)
+    assert "**+0.100 (+0.050 to +0.200)**" in page
+    assert "Contrast against scratch, macro AUROC: better at 1%." in page
+
+
+def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
+    folder, judge, data, adjustment, found = measured
+    points = {name: np.random.default_rng(3).normal(size=(PEOPLE, 8)) for name in ("ecg", "short_axis")}
+
+    draw_all(folder / "plots", found, data, judge, adjustment, points)
+
+    names = {path.stem for path in (folder / "plots").glob("*.png")}
+    assert names == {"roc", "calibration", "bland-altman", "retrieval", "shared-space", "ablation"}
+
+
+@pytest.mark.parametrize("kind", NOISE_KINDS)
+def test_noise_comes_at_the_strength_asked_for(kind):
+    ecg = synthetic_ecg(np.random.default_rng(1), leads=12, heart_rate_bpm=70)
+
+    noisy, rate = disturb(ecg, 500, Disturbance(kind, 6), seed=2)
+
+    assert rate == 500
+    power = ((ecg - ecg.mean(axis=1, keepdims=True)) ** 2).mean() / ((noisy - ecg) ** 2).mean()
+    assert 10 * np.log10(power) == pytest.approx(6)
+
+
+def test_the_quick_bootstrap_of_an_auroc_is_the_plain_one():
+    rng = np.random.default_rng(2)
+    truth = rng.random(80) < 0.3
+    score = np.round(rng.normal(size=80) + truth, 1)  # with ties
+
+    value, interval = auroc_with_ci(truth, score)
+
+    assert value == auroc(truth, score)
+    assert interval == pytest.approx(bootstrap_ci(lambda rows: auroc(truth[rows], score[rows]), 80))
