@@ -116,7 +116,7 @@ def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
     folder, judge, data, adjustment, found = measured
     points = {name: np.random.default_rng(3).normal(size=(PEOPLE, 8)) for name in ("ecg", "short_axis")}
 
-    draw_all(folder / "plots", found, data, judge, adjustment, points)
+    draw_all(folder / "plots", found, data, judge, adjustment, (points, np.arange(PEOPLE)))
 
     names = {path.stem for path in (folder / "plots").glob("*.png")}
     assert names == {"roc", "calibration", "bland-altman", "retrieval", "shared-space", "ablation"}

@@ -203,7 +203,7 @@ function diagnosticReport(
 
 /** What a reader sees first, the notice before all else. */
 function conclusion(
-  { status, quality, provenance, session }: Screening,
+  { status, quality, ood, provenance, session }: Screening,
   { findings, indices, withheld }: Allowed,
 ): string {
   const name = ({ condition }: Finding) => CONDITION_NAMES.get(condition) ?? condition
@@ -219,6 +219,9 @@ function conclusion(
     ...(session === undefined ? [] : [describeSession(session)]),
     ...(status === 'refused'
       ? [`Not judged: the quality gate refused the signal (${quality.reasons.join(', ')}).`]
+      : []),
+    ...(ood?.flagged === true
+      ? ['NOT LIKE AN ECG that the model knows: the numbers below are not to be believed.']
       : []),
     ...list('Above threshold', true),
     ...list('Below threshold', false),

@@ -4,7 +4,7 @@
  */
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
 import type { Quality } from '../../../shared/domain/quality.ts'
-import type { Finding, IndexEstimate, Provenance, Result } from '../../../shared/domain/result.ts'
+import type { Finding, IndexEstimate, OutOfDistribution, Provenance, Result } from '../../../shared/domain/result.ts'
 import { ECG_ID } from './codes.ts'
 
 export interface Screening {
@@ -23,6 +23,8 @@ export interface Screening {
     /** Of one ECG only. */
     readonly leads?: Quality['leads']
   }
+  /** Of one ECG only. */
+  readonly ood?: OutOfDistribution
   readonly provenance: Provenance
   /** Of a session: how many windows it sums up. */
   readonly session?: SessionFacts
@@ -48,7 +50,7 @@ export interface Episode {
 }
 
 export function screeningOf(result: Result): Screening {
-  const { ecgId, status, span, quality, findings, indices, provenance } = result
+  const { ecgId, status, span, quality, findings, indices, ood, provenance } = result
   const startMs = span.startedAt === null ? undefined : Date.parse(span.startedAt)
   return {
     about: { system: ECG_ID, value: ecgId },
@@ -59,6 +61,7 @@ export function screeningOf(result: Result): Screening {
     findings,
     indices,
     quality,
+    ...(ood === undefined ? {} : { ood }),
     provenance,
   }
 }

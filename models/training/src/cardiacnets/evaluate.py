@@ -13,7 +13,7 @@ from tqdm import tqdm
 from cardiacnets import cohort
 from cardiacnets.bundle import SCREEN_OUTPUTS, inference_session
 from cardiacnets.data import ptbxl, wfdb
-from cardiacnets.data.windows import Window, to_window
+from cardiacnets.data.windows import Window, chain_key, to_window
 from cardiacnets.disturb import Disturbance, disturb
 from cardiacnets.domain import CONDITIONS, LEADS
 from cardiacnets.outliers import RATE_HZ as OUTLIER_RATE_HZ
@@ -147,7 +147,8 @@ def records_set(name: str, headers: Iterable[Path]) -> EcgSet:
 def outlier_set(kind: str, ecgs: EcgSet, seed: int) -> EcgSet:
     """One outlier for each recording of a 100 Hz set."""
     made = make_outliers(kind, np.stack([ecgs.recording(row) for row in range(len(ecgs))]), seed)
-    return _nobody(f"{kind}-{ecgs.name}", list(made), OUTLIER_RATE_HZ)
+    digest = hashlib.sha256(made.tobytes()).hexdigest()[:8]
+    return _nobody(f"{kind}-{ecgs.name}-{digest}", list(made), OUTLIER_RATE_HZ)
 
 
 def _nobody(name: str, signals: list[Array], rate_hz: float) -> EcgSet:
@@ -185,7 +186,7 @@ class Judge:
         self.screen = screen
         self.sha256 = hashlib.sha256(screen.read_bytes()).hexdigest()
         self._session = inference_session(screen)
-        self._memory = memory / self.sha256[:16]
+        self._memory = memory / f"{self.sha256[:16]}-{chain_key()}"
 
     def __call__(self, data: EcgSet, *ways: Way) -> list[Predictions]:
         """Answers in the order of `ways` (default: `WHOLE`); a window is prepared once for all ways that share it."""

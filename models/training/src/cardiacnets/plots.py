@@ -36,9 +36,9 @@ def draw_all(
     data: HeldOut,
     judge: Judge,
     adjustment: Adjustment,
-    points: Mapping[str, NDArray] | None,
+    space: tuple[Mapping[str, NDArray], NDArray] | None,
 ) -> None:
-    """Every figure that the report has data for, as PNG in `folder`."""
+    """Every figure that the report has data for, as PNG in `folder`; `space`: points of both modalities, LV mass."""
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("*.png"):
         old.unlink()
@@ -47,9 +47,10 @@ def draw_all(
     _draw(folder / "roc.png", (5.5, 5.5), lambda axes: _roc(axes, data, answers))
     _draw(folder / "calibration.png", (5.5, 5.5), lambda axes: _calibration(axes, data, answers, adjustment))
     _bland_altman(folder / "bland-altman.png", data, on_virtual)
-    if points:
+    if space:
+        points, mass = space
         _draw(folder / "retrieval.png", (5.5, 4.5), lambda axes: _retrieval(axes, points))
-        _shared_space(folder / "shared-space.png", points, data)
+        _shared_space(folder / "shared-space.png", points, mass)
     if report.get("ablation"):
         _ablation(folder / "ablation.png", report["ablation"])
 
@@ -132,14 +133,12 @@ def _retrieval(axes: Axes, points: Mapping[str, NDArray]) -> None:
     axes.legend(fontsize=8)
 
 
-def _shared_space(path: Path, points: Mapping[str, NDArray], data: HeldOut) -> None:
+def _shared_space(path: Path, points: Mapping[str, NDArray], mass: NDArray) -> None:
     """The first two principal components of both modalities together, coloured by what the ECG and the heart share."""
     people = len(points["ecg"])
     names = list(points)
     plane = PCA(2, random_state=0).fit_transform(np.concatenate([points[name] for name in names]))
     figure, grid = plt.subplots(1, len(names) + 1, figsize=(4 * (len(names) + 1), 4), sharex=True, sharey=True)
-    # Test people with cines are the first of the test people.
-    mass = data.virtual.indices[:people, INDICES.index("lvMass")]
     parts = plane.reshape(len(names), people, 2)
     for place, name in enumerate(names):
         grid[0].plot(*parts[place].T, ".", ms=3, alpha=0.4, label=name.replace("_", " "))

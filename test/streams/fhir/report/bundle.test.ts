@@ -113,6 +113,14 @@ describe('a result as a transaction', () => {
     expect(reports(bundle)[0]!.conclusion).toContain('Not judged')
   })
 
+  it('warns of a signal that does not look like an ECG', () => {
+    const ood = { score: 3, threshold: 0, flagged: true }
+
+    const bundle = report({ screening: screeningOf(makeResult({ ood })) })
+
+    expect(reports(bundle)[0]!.conclusion).toContain('NOT LIKE AN ECG')
+  })
+
   it('names the model and says where it all comes from', () => {
     const bundle = report({ source: 'Observation/ecg1' })
 

@@ -43,6 +43,8 @@ from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, TrainingD
 
 PARITY_RECORDINGS = 100
 QUANTISATION_RECORDINGS = 128
+CALIBRATION_PEOPLE = 1600
+"""Virtual validation people that probabilities and intervals are fitted on."""
 INT8_LOSS = 0.005
 INT8_GAIN = 0.9
 """Kept only if a window takes at most this share of float32's time."""
@@ -96,7 +98,7 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
     trained_on = load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
     ood, unseen = fit_ood(OodConfig(), model.encoder.trunk, trained_on, people, run_dir / "ood")
     shipped = ShippedScreen(model, ood).eval()
-    real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val")
+    real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val").thinned(CALIBRATION_PEOPLE)
     memory = _memory(run_dir)
     with tempfile.TemporaryDirectory() as name:
         made = Path(name)
@@ -201,7 +203,7 @@ def _shared_space(run_dir: Path) -> Report:
     """Retrieval of held-out people's cines by their ECGs, if contrast was trained; the points are kept for plots."""
     if not (run_dir / "align" / "model.pt").exists():
         return {}
-    points = _points(run_dir)
+    points, _ = _points(run_dir)
     return {
         "retrieval": {
             name: {key: rounded(value) for key, value in retrieval(points["ecg"], points[name]).items()}
@@ -211,13 +213,18 @@ def _shared_space(run_dir: Path) -> Report:
     }
 
 
-def _points(run_dir: Path) -> dict[str, np.ndarray]:
+def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Held-out people's points, and their LV mass, g."""
     weights = run_dir / "align" / "model.pt"
     path = _memory(run_dir) / "points.npz"
     if not path.exists() or path.stat().st_mtime < weights.stat().st_mtime:
         path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(path, **_run(run_dir).held_out_points())
-    return dict(np.load(path))
+        run = _run(run_dir)
+        people = run.paired_people
+        mass = people.indices[people.split == "test", INDICES.index("lvMass")]
+        np.savez(path, **run.held_out_points(), mass=mass)
+    points = dict(np.load(path))
+    return points, points.pop("mass")
 
 
 def _ablation(run_dir: Path) -> Report:
@@ -251,7 +258,7 @@ def evaluate_bundle(bundle_dir: Path, run_dir: Path, report_path: Path, page: Pa
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")
-    points = _points(run_dir) if "retrieval" in report else None
-    draw_all(report_path.with_suffix(""), report, data, judge, adjustment, points)
+    space = _points(run_dir) if "retrieval" in report else None
+    draw_all(report_path.with_suffix(""), report, data, judge, adjustment, space)
     page.write_text(evaluation_page(report))
     return report

@@ -46,6 +46,8 @@ class OodConfig:
     virtual: int = 1200
     each_kind: int = 400
     steps: int = 1500
+    calibrated: int = 1000
+    """Validation ECGs that the limits are set on."""
     checked: int = 200
     """Validation ECGs, and outliers of each kind, that what the score makes of an unseen kind is measured on."""
     learning_rate: float = 2e-3
@@ -192,7 +194,8 @@ def fit_ood(
             score = ood.raw(check.features[chosen]).numpy()
         unseen[kind] = auroc((check.kind[chosen] >= 0).numpy(), score)
     fit(config, ood, rows)
-    set_limits(ood, trunk, torch.from_numpy(validation.astype(np.float32)))
+    chosen = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
+    set_limits(ood, trunk, torch.from_numpy(validation[chosen].astype(np.float32)))
     out_dir.mkdir(parents=True, exist_ok=True)
     save(path, {"made_with": made_with, "model": ood.state_dict(), "unseen": unseen})
     return ood, unseen
