@@ -82,16 +82,16 @@ def held_out_data(cohort_dir: Path) -> HeldOut:
     return HeldOut(real_set(TEST_FOLD), virtual_set(cohort_dir, "test").thinned(VIRTUAL_PEOPLE))
 
 
-def rounded(value: float) -> float:
-    """As reports give it."""
-    return round(float(value), 4)
+def rounded(value: float) -> float | None:
+    """As reports give it; what cannot be measured (an AUROC without a case) is null."""
+    return None if np.isnan(value) else round(float(value), 4)
 
 
 def _auroc(truth: NDArray[np.bool_], score: Array) -> Report:
-    value, (low, high) = auroc_with_ci(truth, score)
     entry = {"n": len(truth), "positive": int(truth.sum())}
     if entry["positive"] in (0, entry["n"]):
         return {"auroc": None, "ci": None} | entry
+    value, (low, high) = auroc_with_ci(truth, score)
     return {"auroc": rounded(value), "ci": [rounded(low), rounded(high)]} | entry
 
 
