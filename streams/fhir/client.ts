@@ -116,7 +116,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
       // Without a FHIR type the server gives the content itself (https://hl7.org/fhir/R4/binary.html#rest); some wrap it all the same.
       const { headers, body } = await call('GET', address(reference), { accept: '*/*' })
       const contentType = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
-      return contentType === 'application/fhir+json' ? unwrapBinary(body) : { contentType, bytes: body }
+      return (contentType?.endsWith('json') && unwrapBinary(body)) || { contentType, bytes: body }
     },
     search: (resourceType, searchParams) => client.search({ resourceType, searchParams: mutable(searchParams) }),
     async *searchPages(resourceType, searchParams) {
@@ -185,10 +185,17 @@ function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
   throw new CodedError('ehr-malformed', { field: 'response', status })
 }
 
-function unwrapBinary(body: Buffer): BinaryContent {
-  const { contentType, data } = parseResource({ body, status: 200, headers: new Headers() })
-  if (typeof data !== 'string') throw new CodedError('ehr-malformed', { field: 'data' })
-  return { contentType: typeof contentType === 'string' ? contentType : undefined, bytes: Buffer.from(data, 'base64') }
+/** What a Binary wraps; undefined for JSON that is content itself. */
+function unwrapBinary(body: Buffer): BinaryContent | undefined {
+  try {
+    const json: unknown = JSON.parse(body.toString('utf8'))
+    if (typeof json !== 'object' || json === null || !('resourceType' in json) || json.resourceType !== 'Binary') return
+    if (!('data' in json) || typeof json.data !== 'string') return
+    const contentType = 'contentType' in json && typeof json.contentType === 'string' ? json.contentType : undefined
+    return { contentType, bytes: Buffer.from(json.data, 'base64') }
+  } catch {
+    return undefined
+  }
 }
 
 function nextLink({ link }: FhirResource): string | undefined {

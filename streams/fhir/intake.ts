@@ -70,22 +70,37 @@ export class FhirIntake {
     return submitted > 0 ? { submitted } : { skipped: ecgs.length === 0 ? 'no-ecg' : 'deleted' }
   }
 
-  /** Queues what changed since the last look and was not taken. Returns how many that were. */
+  /**
+   * Queues what changed since the last look and was not taken. Returns how many that were.
+   * @throws CodedError of the first criteria that could not be looked for; the others were
+   */
   async poll(now: Date): Promise<number> {
-    const { tenant, server, ehr, criteria, progress, enqueue } = this.#options
     let queued = 0
-    for (const each of criteria) {
-      const mark = await progress.mark(tenant, server, each)
-      const sinceMs = mark === undefined ? now.getTime() - FIRST_LOOK_MS : Date.parse(mark) - OVERLAP_MS
-      for await (const { changes, safeMark } of changesSince(ehr, each, new Date(sinceMs))) {
-        for (const { reference, version } of changes) {
-          if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) continue
-          await enqueue([{ schema: 1, tenant, kind: 'resource', reference }])
-          queued++
-        }
-        if (safeMark !== undefined && (mark === undefined || Date.parse(safeMark) > Date.parse(mark))) {
-          await progress.setMark(tenant, server, each, safeMark)
-        }
+    const errors: unknown[] = []
+    for (const each of this.#options.criteria) {
+      try {
+        queued += await this.#pollFor(each, now)
+      } catch (error) {
+        errors.push(error)
+      }
+    }
+    if (errors.length > 0) throw errors[0]
+    return queued
+  }
+
+  async #pollFor(criteria: string, now: Date): Promise<number> {
+    const { tenant, server, ehr, progress, enqueue } = this.#options
+    const mark = await progress.mark(tenant, server, criteria)
+    const sinceMs = mark === undefined ? now.getTime() - FIRST_LOOK_MS : Date.parse(mark) - OVERLAP_MS
+    let queued = 0
+    for await (const { changes, safeMark } of changesSince(ehr, criteria, new Date(sinceMs))) {
+      for (const { reference, version } of changes) {
+        if (version !== undefined && (await progress.isTaken(tenant, server, reference, version))) continue
+        await enqueue([{ schema: 1, tenant, kind: 'resource', reference }])
+        queued++
+      }
+      if (safeMark !== undefined && (mark === undefined || Date.parse(safeMark) > Date.parse(mark))) {
+        await progress.setMark(tenant, server, criteria, safeMark)
       }
     }
     return queued

@@ -4,6 +4,7 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
+import { CodedError } from '../../shared/errors.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 import { SECRET_HEADER } from './endpoint.ts'
 
@@ -23,7 +24,7 @@ export interface SubscribeOptions {
 
 export interface Subscribed {
   readonly criteria: string
-  /** `active`, `error`, or still `requested`. */
+  /** `active`, `error`, still `requested`, or `refused` when the server will not have it. */
   readonly status: string
   /** What the server says is wrong, cut short. */
   readonly error?: string
@@ -39,9 +40,15 @@ export async function subscribe(ehr: EhrClient, options: SubscribeOptions): Prom
   for (const each of criteria) {
     const wanted = subscription(each, options)
     const old = existing.find((one) => filterOf(one) === each && isTopic(one) === (typeof payload === 'object'))
-    const resource =
-      old?.id === undefined ? await ehr.create(wanted) : await ehr.update({ ...wanted, id: String(old.id) })
-    made.push(await settled(ehr, resource, each, Date.now() + waitMs, pollMs))
+    try {
+      const resource =
+        old?.id === undefined ? await ehr.create(wanted) : await ehr.update({ ...wanted, id: String(old.id) })
+      made.push(await settled(ehr, resource, each, Date.now() + waitMs, pollMs))
+    } catch (error) {
+      // Not every server has every search; the others may do.
+      if (!(error instanceof CodedError) || error.code !== 'ehr-refused') throw error
+      made.push({ criteria: each, status: 'refused', error: `answers ${error.detail.status}` })
+    }
   }
   return made
 }

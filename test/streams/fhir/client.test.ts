@@ -317,6 +317,16 @@ describe('requests', () => {
     expect(created).toEqual({ resourceType: 'Subscription', id: '7' })
   })
 
+  it('reads JSON that an attachment holds as what it is', async () => {
+    await using server = await testServer((_asked, response) =>
+      json(response, { resourceType: 'Observation', id: '1' }),
+    )
+
+    const { bytes } = await openClient(server.origin).readBinary('Binary/1')
+
+    expect(JSON.parse(bytes.toString('utf8'))).toEqual({ resourceType: 'Observation', id: '1' })
+  })
+
   it('reads a binary, whether the server wraps it or not', async () => {
     await using server = await testServer(({ url }, response) =>
       url.endsWith('/1')

@@ -29,8 +29,14 @@ afterEach(() => ehr.stop())
 const RECORDING = syntheticRecording({ seconds: 10 })
 const CRITERIA = 'Observation?code=http://loinc.org|11524-6'
 
+interface Options {
+  readonly baseUrl?: string
+  readonly criteria?: readonly string[]
+  readonly submit?: RecordingIntake['submit']
+}
+
 /** An intake whose table and queue no other test has seen: its tenant is its own. */
-function intake({ baseUrl = ehr.baseUrl, submit }: { baseUrl?: string; submit?: RecordingIntake['submit'] } = {}) {
+function intake({ baseUrl = ehr.baseUrl, criteria = [CRITERIA], submit }: Options = {}) {
   const tenant = `clinic-${tests}`
   const queued: FhirInboundMessage[] = []
   const submitted: (Submission & { ecgId: string })[] = []
@@ -45,7 +51,7 @@ function intake({ baseUrl = ehr.baseUrl, submit }: { baseUrl?: string; submit?: 
     tenant,
     server: 'ehr',
     ehr: createEhrClient({ baseUrl, transport: { backoffMs: 1, timeoutMs: 2_000 } }),
-    criteria: [CRITERIA],
+    criteria,
     recordings: {
       submit:
         submit ??
@@ -413,6 +419,16 @@ describe('the catch-up', () => {
 
     expect(queued).toBe(3)
     expect(await new FhirProgress(aws.dynamo, TABLE).mark(tenant, 'ehr', CRITERIA)).toBe(times[0])
+  })
+
+  it('looks for the rest when one search is refused', async () => {
+    const observation = briefOf(patient())
+    const { fhir, references } = intake({ criteria: ['DocumentReference?unheard=of', CRITERIA] })
+
+    const error = await failure(fhir.poll(new Date()))
+
+    expect(error.code).toBe('ehr-refused')
+    expect(references()).toEqual([refer(observation)])
   })
 
   it('that gets no Bundle says so', async () => {

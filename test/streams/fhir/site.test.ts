@@ -129,6 +129,18 @@ describe('subscribe', () => {
     expect(queued).toHaveLength(1)
   })
 
+  it('says what the server will not have, and makes the rest', async () => {
+    const config = site({ criteria: ['Media?unheard=of', OBSERVATIONS] })
+    await serve(config)
+
+    const made = await makeSubscription(config, 'full')
+
+    expect(made).toEqual([
+      { criteria: 'Media?unheard=of', status: 'refused', error: 'answers 400' },
+      { criteria: OBSERVATIONS, status: 'active' },
+    ])
+  })
+
   it('says what the server says when it cannot reach us', async () => {
     const config = site()
     await serve(config)
