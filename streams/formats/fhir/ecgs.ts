@@ -74,7 +74,7 @@ export function findEcgs(
   /** Whether an observation, or its members together, are an ECG; if so it is read. */
   function readLeads(observation: Observation, scope: ResourceStore, label: Label): boolean {
     if (holdsEcg(observation)) {
-      found(label, scope, () => readObservation([observation], options.unit))
+      found(label, scope, () => readObservation([observation], options))
       return true
     }
     const members = membersWithOneLead(observation, scope)
@@ -82,7 +82,7 @@ export function findEcgs(
     for (const { json } of members) visited.add(json)
     const panel = { ...observation, component: [] }
     const leads = members.map(({ member }) => member)
-    found(label, scope, () => readObservation(isDated(observation) ? [panel, ...leads] : leads, options.unit))
+    found(label, scope, () => readObservation(isDated(observation) ? [panel, ...leads] : leads, options))
     return true
   }
 

@@ -2,10 +2,10 @@
  * An Observation as a recording.
  * @module
  */
-import type { LeadName } from '../../../shared/domain/leads.ts'
-import { checkRecording, type Recording } from '../../../shared/domain/recording.ts'
+import { type LeadName, leadByName } from '../../../shared/domain/leads.ts'
+import { checkDuration, checkRecording, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import type { VoltageUnit } from '../format.ts'
+import type { ParseOptions } from '../format.ts'
 import { leadsOfConcept, meansEcg } from './leads.ts'
 import type { CodeableConcept, Observation, SampledData } from './resources.ts'
 import { leadOf, readSampledData, type Series, type Stretch } from './sampled-data.ts'
@@ -33,12 +33,15 @@ export function leadsIn(observation: Observation): readonly LeadName[] {
  * as HealthKit exports and the specification's R6 example have it. Waveforms of no standard lead are left out.
  * @throws CodedError `lead-unknown`, `samples-uneven`, `field-invalid`, those of `readSampledData` and of `checkRecording`
  */
-export function readObservation(observations: readonly Observation[], unit: VoltageUnit | undefined): Recording {
+export function readObservation(observations: readonly Observation[], { unit, lead }: ParseOptions): Recording {
   const stretches = new Map<LeadName, Stretch[]>()
+  const parts = observations.flatMap(waveforms)
+  const named = parts.some(({ code }) => leadsOfConcept(code).length > 0)
+  const assumed = !named && parts.length === 1 && lead !== undefined ? [leadByName(lead)] : []
   let rateHz: number | undefined
   let field = 'component'
-  for (const part of observations.flatMap(waveforms)) {
-    const leads = leadsOfConcept(part.code)
+  for (const part of parts) {
+    const leads = named ? leadsOfConcept(part.code) : assumed
     if (leads.length === 0) continue
     field = part.field
     if (leads.length !== part.data.dimensions)
@@ -48,6 +51,8 @@ export function readObservation(observations: readonly Observation[], unit: Volt
     if (series.rateHz !== rateHz) throw new CodedError('rate-unsupported', { field: `${part.field}.period` })
     for (const [dimension, lead] of leads.entries()) {
       const soFar = stretches.get(lead) ?? []
+      const values = soFar.reduce((sum, stretch) => sum + stretch.series.columns[0]!.length, series.columns[0]!.length)
+      checkDuration(values, rateHz, `${part.field}.data`)
       stretches.set(lead, [...soFar, { series, dimension }])
     }
   }

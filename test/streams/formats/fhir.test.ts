@@ -175,6 +175,24 @@ describe('an Observation', () => {
     expect(read(oneLead({ origin: { value: 0 } }), { unit: 'mV' }).leads[0]!.gainUv).toBe(1000)
   })
 
+  it('takes its only lead for the one that the caller knows', () => {
+    const code = { text: 'ECG of a watch' }
+    const panel = { ...oneLead({}, code), code: { coding: [{ code: '131328' }] } }
+
+    const error = codedError(() => read(panel))
+
+    expect(error.code).toBe('lead-unknown')
+    expect(read(panel, { lead: 'I' }).leads[0]!.name).toBe('I')
+  })
+
+  it('is cut off when its stretches together are longer than the longest recording', () => {
+    const [stretch] = oneLead({ data: '1 '.repeat(200_000) }).component
+
+    const error = codedError(() => read({ resourceType: 'Observation', component: [stretch, stretch] }))
+
+    expect(error.code).toBe('payload-too-large')
+  })
+
   it('is cut off when it holds more than the longest recording', () => {
     const error = codedError(() => read(oneLead({ data: '1 '.repeat(1_200_001) })))
 
