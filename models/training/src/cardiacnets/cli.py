@@ -20,10 +20,19 @@ def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
     from cardiacnets.programme import STAGES, Programme, Run
 
-    run = Run(Programme(), options.run_dir, workers=options.threads)
+    run = Run(Programme(), options.run_dir, workers=options.threads, adopts=not options.afresh)
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
             print(f"{name}: {made}")
+    return 0
+
+
+def keep(options: argparse.Namespace) -> int:
+    """Write the weights that a new machine need not train again."""
+    from cardiacnets import weights
+
+    for path in weights.keep(options.run_dir):
+        print(path)
     return 0
 
 
@@ -78,7 +87,15 @@ def main() -> None:
         choices=["cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "ablation"],
         help="only this one, and what it needs",
     )
+    command.add_argument(
+        "--afresh", action="store_true", help="train pretraining stages too whose weights the repository keeps"
+    )
     command.set_defaults(run=train)
+
+    command = commands.add_parser(
+        "keep", parents=[run_option], help="put the weights of finished pretraining stages into the repository"
+    )
+    command.set_defaults(run=keep)
 
     command = commands.add_parser("export", parents=[run_option, bundle_option], help="calibrate and write the bundle")
     command.add_argument("--version", default="0.2.0")

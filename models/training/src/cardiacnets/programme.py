@@ -37,6 +37,7 @@ from cardiacnets.stages.screening import (
     train_screening,
 )
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
+from cardiacnets.weights import adopt
 
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 SEGMENTATION_CLASSES: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
@@ -105,9 +106,22 @@ class Run:
     """One run of a programme in a folder; each stage is a method that returns its result, made if need be."""
 
     def __init__(
-        self, programme: Programme, folder: Path, workers: int = 1, load_real: Callable[[], RealSet] = ptbxl
+        self,
+        programme: Programme,
+        folder: Path,
+        workers: int = 1,
+        load_real: Callable[[], RealSet] = ptbxl,
+        *,
+        adopts: bool = False,
     ) -> None:
+        """`adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done."""
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
+        self.adopts = adopts
+
+    def _finished(self, stage: str) -> tuple[Path, bool]:
+        """Where a stage leaves its weights, and whether they are there."""
+        path = self.folder / stage / "model.pt"
+        return path, path.exists() or (self.adopts and adopt(stage, self.folder))
 
     @cached_property
     def cohort_dir(self) -> Path:
@@ -127,8 +141,8 @@ class Run:
 
     def segmentation(self, view: View) -> Path:
         """Stage `segmentation`."""
-        done = self.folder / "segmentation" / view / "model.pt"
-        if not done.exists():
+        done, is_finished = self._finished(f"segmentation/{view}")
+        if not is_finished:
             frames = load_frames(view, self.programme.segmentation_people, self.programme.seed)
             train_segmentation(self.programme.segmentation[view], frames, done.parent)
         return done
@@ -146,15 +160,15 @@ class Run:
 
     def cmr(self, view: View) -> Path:
         """Stage `cmr`."""
-        done = self.folder / "cmr" / view / "model.pt"
-        if not done.exists():
+        done, is_finished = self._finished(f"cmr/{view}")
+        if not is_finished:
             pretrain_cmr(self.programme.cmr[view], self.cines(view), done.parent)
         return done
 
     def ecg(self) -> Path:
         """Stage `ecg`: masked modelling on real training folds and virtual training people."""
-        done = self.folder / "ecg" / "model.pt"
-        if not done.exists():
+        done, is_finished = self._finished("ecg")
+        if not is_finished:
             real, virtual = self.load_real(), self.virtual
             is_validation = real.fold == VALIDATION_FOLD
             split = {name: np.flatnonzero(virtual.split == name) for name in ("train", "val")}
@@ -167,8 +181,8 @@ class Run:
 
     def align(self) -> Path:
         """Stage `align`: contrast with both frozen CMR encoders."""
-        done = self.folder / "align" / "model.pt"
-        if not done.exists():
+        done, is_finished = self._finished("align")
+        if not is_finished:
             encoders = {view: load_encoder(self.cmr(view)) for view in VIEWS}
             align(self.programme.align, self.pairs, encoders, done.parent, load_pretrained_trunk(self.ecg()))
         return done
@@ -185,8 +199,8 @@ class Run:
 
     def screening(self) -> Path:
         """Stage `screening`: what the bundle ships, from the aligned trunk."""
-        done = self.folder / "screening" / "model.pt"
-        if not done.exists():
+        done, is_finished = self._finished("screening")
+        if not is_finished:
             data = TrainingData(self.load_real(), self.virtual)
             train_screening(self.programme.screening, data, done.parent, load_aligned_trunk(self.align()))
         return done
