@@ -8,7 +8,10 @@ import pytest
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.ecg_mim import EcgMimConfig
 from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.programme import Programme
+from cardiacnets.stages.ablation import AblationConfig
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import ScreeningConfig, TrainingData
 
@@ -21,6 +24,23 @@ def tiny_config(**changes):
     config = ScreeningConfig(real_batch=8, virtual_batch=8, encoder=TINY, optimisation=optimisation)
     steps = {name: changes.pop(name) for name in ("steps", "save_every") if name in changes}
     return replace(config, optimisation=replace(optimisation, **steps), **changes)
+
+
+TWO_STEPS = OptimisationConfig(steps=2, save_every=1)
+
+
+def tiny_programme():
+    """All stages in a minute, on few people."""
+    default = Programme(people=120, cine_people=40, segmentation_people=25)
+    return replace(
+        default,
+        segmentation={v: replace(c, batch=2, optimisation=TWO_STEPS) for v, c in default.segmentation.items()},
+        cmr={v: replace(c, batch=4, validation_cines=4, optimisation=TWO_STEPS) for v, c in default.cmr.items()},
+        ecg=replace(default.ecg, batch=4, mim=EcgMimConfig(encoder=TINY, decoder=8), optimisation=TWO_STEPS),
+        align=replace(default.align, batch=4, cine_copies=1, encoder=TINY, optimisation=TWO_STEPS),
+        screening=replace(default.screening, real_batch=4, virtual_batch=4, encoder=TINY, optimisation=TWO_STEPS),
+        ablation=AblationConfig(fractions=(1.0,), steps=(1,), seeds=(1,), batch=4),
+    )
 
 
 def bumps(rng, count, sign):

@@ -1,31 +1,11 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
 
-from cardiacnets.models.ecg_mim import EcgMimConfig
-from cardiacnets.programme import STAGES, VIEWS, Programme, Run
-from cardiacnets.stages.ablation import AblationConfig
-from cardiacnets.stages.loop import OptimisationConfig
+from cardiacnets.programme import STAGES, VIEWS, Run
 from cardiacnets.stages.screening import load_trained
 
-from .conftest import TINY
-
-TWO_STEPS = OptimisationConfig(steps=2, save_every=1)
-
-
-def tiny_programme():
-    default = Programme(people=120, cine_people=40, segmentation_people=25)
-    return replace(
-        default,
-        segmentation={v: replace(c, batch=2, optimisation=TWO_STEPS) for v, c in default.segmentation.items()},
-        cmr={v: replace(c, batch=4, validation_cines=4, optimisation=TWO_STEPS) for v, c in default.cmr.items()},
-        ecg=replace(default.ecg, batch=4, mim=EcgMimConfig(encoder=TINY, decoder=8), optimisation=TWO_STEPS),
-        align=replace(default.align, batch=4, cine_copies=1, encoder=TINY, optimisation=TWO_STEPS),
-        screening=replace(default.screening, real_batch=4, virtual_batch=4, encoder=TINY, optimisation=TWO_STEPS),
-        ablation=AblationConfig(fractions=(1.0,), steps=(1,), seeds=(1,), batch=4),
-    )
+from .conftest import tiny_programme
 
 
 @pytest.fixture

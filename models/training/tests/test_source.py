@@ -18,11 +18,12 @@ from cardiacnets.data.source import load_source
 from cardiacnets.data.ukb import index_ukb
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.swin import Swin, SwinConfig
+from cardiacnets.programme import STAGES, Run
 from cardiacnets.stages.cmr_pretraining import compact, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, align
 from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import TrainingData, train_screening
-from tests.conftest import TINY, tiny_config
+from cardiacnets.stages.screening import TrainingData, load_trained, train_screening
+from tests.conftest import TINY, tiny_config, tiny_programme
 from tests.made_files import four_chamber_frames, made_ecg, short_axis_frames, write_cardiosoft, write_wfdb, write_zip
 
 EIDS = [str(1000010 + 7 * k) for k in range(12)]
@@ -417,6 +418,16 @@ class TestStages:
 
         assert pretrained.exists()
         assert aligned.exists()
+
+    def test_the_whole_programme_runs_on_ukb(self, ukb, tmp_path):
+        run = Run(tiny_programme(), tmp_path / "run", data=f"ukb:{ukb}")
+
+        made = {name: stage(run) for name, stage in STAGES.items()}
+
+        assert made["cohort"] == made["ablation"] == []
+        assert {name for name, paths in made.items() if paths} == set(STAGES) - {"cohort", "ablation"}
+        model, _ = load_trained(run.screening())
+        assert model.function_head.middle[1] > 100
 
     def test_the_virtual_cohort_is_a_source_like_any_other(self, tmp_path):
         cohort.generate(tmp_path / "cohort", 6, 3, cines=4)

@@ -20,7 +20,7 @@ def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
     from cardiacnets.programme import STAGES, Programme, Run
 
-    run = Run(Programme(), options.run_dir, workers=options.threads, adopts=not options.afresh)
+    run = Run(Programme(), options.run_dir, workers=options.threads, data=options.data, adopts=not options.afresh)
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
             print(f"{name}: {made}")
@@ -86,6 +86,9 @@ def main() -> None:
         "--stage",
         choices=["cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "ablation"],
         help="only this one, and what it needs",
+    )
+    command.add_argument(
+        "--data", default="virtual", help="the people: virtual, ukb:DIR, mimic:DIR or csv:FILE (default %(default)s)"
     )
     command.add_argument(
         "--afresh", action="store_true", help="train pretraining stages too whose weights the repository keeps"

@@ -13,7 +13,7 @@ def masked_bce(logits: Tensor, target: Tensor, mask: Tensor) -> Tensor:
 
 
 def masked_gaussian_nll(mean: Tensor, logvar: Tensor, target: Tensor, mask: Tensor, beta: float = 0.5) -> Tensor:
-    """Heteroscedastic Gaussian negative log-likelihood over rows where `mask` [N,1] is 1. The others [N,K].
+    """Heteroscedastic Gaussian negative log-likelihood where `mask` ([N,1] or [N,K]) is 1. The others [N,K].
 
     Weighted by variance^β: plain NLL (β = 0) lets hard targets go, squared error (β = 1) ignores how hard they are
     (Seitzer et al. 2022, arXiv 2203.09168).
@@ -21,4 +21,4 @@ def masked_gaussian_nll(mean: Tensor, logvar: Tensor, target: Tensor, mask: Tens
     residual = torch.where(mask > 0, target, mean) - mean
     loss = 0.5 * (logvar + residual**2 * torch.exp(-logvar))
     weighted = loss * torch.exp(beta * logvar).detach() * mask
-    return weighted.sum() / (mask.sum() * mean.shape[1]).clamp_min(1)
+    return weighted.sum() / mask.expand_as(mean).sum().clamp_min(1)

@@ -17,13 +17,15 @@ from cardiacnets.augment import AugmentConfig
 from cardiacnets.cohort.cli import DEFAULT_SEED
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
+from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
+from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cines import CineSet, load_cines
+from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
@@ -40,6 +42,15 @@ from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, 
 from cardiacnets.weights import adopt
 
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
+VIRTUAL = "virtual"
+NOBODY = (
+    ((12, 1000), np.float16),
+    ((len(INDICES),), np.float32),
+    ((len(CONDITIONS),), bool),
+    ((4,), np.float32),
+    ((), str),
+)
+"""Shapes and kinds of an empty `VirtualSet`."""
 SEGMENTATION_CLASSES: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
 
 
@@ -112,32 +123,49 @@ class Run:
         workers: int = 1,
         load_real: Callable[[], RealSet] = ptbxl,
         *,
+        data: str = VIRTUAL,
         adopts: bool = False,
     ) -> None:
-        """`adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done."""
+        """`data` as `load_source` takes it: the people with CMR and truth, in place of virtual ones.
+
+        `adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done, of a cohort of
+        one's own those alone that never learn from it.
+        """
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
-        self.adopts = adopts
+        self.data, self.adopts = data, adopts
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether the people are virtual."""
+        return self.data == VIRTUAL
 
     def _finished(self, stage: str) -> tuple[Path, bool]:
         """Where a stage leaves its weights, and whether they are there."""
         path = self.folder / stage / "model.pt"
-        return path, path.exists() or (self.adopts and adopt(stage, self.folder))
+        may_adopt = self.adopts and (self.is_virtual or stage.startswith("segmentation"))
+        return path, path.exists() or (may_adopt and adopt(stage, self.folder))
 
     @cached_property
     def cohort_dir(self) -> Path:
-        """Stage `cohort`."""
+        """Stage `cohort`, of virtual people."""
         p = self.programme
         return cohort.generate(self.folder / "cohort", p.people, p.seed, self.workers, cines=p.cine_people)
 
     @cached_property
-    def virtual(self) -> VirtualSet:
-        """All virtual people's ECGs as the encoder sees them."""
-        return load_virtual(self.cohort_dir)
+    def people(self) -> CohortSource:
+        """ECGs, truth and cines; the people with cines come first."""
+        return load_source(f"virtual:{self.cohort_dir}" if self.is_virtual else self.data, self.workers)
 
     @property
-    def paired_people(self) -> VirtualSet:
-        """The people who have cines."""
-        return self.virtual.rows(slice(0, self.programme.cine_people))
+    def has_cmr(self) -> bool:
+        """Whether any of the people have cines."""
+        return self.is_virtual or bool(self.people.cines)
+
+    @property
+    def virtual(self) -> VirtualSet:
+        """All virtual people's ECGs as the encoder sees them; nobody where the people are real."""
+        people = load_virtual(self.cohort_dir) if self.is_virtual else None
+        return people or VirtualSet(*(np.zeros((0, *shape), kind) for shape, kind in NOBODY))
 
     def segmentation(self, view: View) -> Path:
         """Stage `segmentation`."""
@@ -151,12 +179,12 @@ class Run:
         """Stage `hearts`: where the heart lies in each cine."""
         done = self.folder / "hearts" / f"{view}.npy"
         if not done.exists():
-            find_hearts(load_cines(self.cohort_dir, view).frames, load_segmenter(self.segmentation(view)), done)
+            find_hearts(self.people.cines[view].frames, load_segmenter(self.segmentation(view)), done)
         return done
 
     def cines(self, view: View) -> CineSet:
         """The cines of a view, each with the place of its heart."""
-        return replace(load_cines(self.cohort_dir, view), centre=np.load(self.hearts(view)))
+        return replace(self.people.cines[view], centre=np.load(self.hearts(view)))
 
     def cmr(self, view: View) -> Path:
         """Stage `cmr`."""
@@ -166,16 +194,17 @@ class Run:
         return done
 
     def ecg(self) -> Path:
-        """Stage `ecg`: masked modelling on real training folds and virtual training people."""
+        """Stage `ecg`: masked modelling on the people's ECGs, and with virtual people on real ones by turns."""
         done, is_finished = self._finished("ecg")
         if not is_finished:
-            real, virtual = self.load_real(), self.virtual
-            is_validation = real.fold == VALIDATION_FOLD
-            split = {name: np.flatnonzero(virtual.split == name) for name in ("train", "val")}
-            sources = [
-                EcgSource("real", real.millivolt, np.flatnonzero(~is_validation), np.flatnonzero(is_validation)),
-                EcgSource("virtual", virtual.millivolt, split["train"], split["val"]),
-            ]
+            people = self.people
+            rows = [np.flatnonzero(people.split == name) for name in ("train", "val")]
+            sources = [EcgSource(people.name, people.millivolt, *rows)]
+            if self.is_virtual:
+                real = self.load_real()
+                is_validation = real.fold == VALIDATION_FOLD
+                rows = [np.flatnonzero(~is_validation), np.flatnonzero(is_validation)]
+                sources.insert(0, EcgSource("real", real.millivolt, *rows))
             pretrain_ecg(self.programme.ecg, sources, done.parent)
         return done
 
@@ -190,23 +219,30 @@ class Run:
     @property
     def pairs(self) -> PairedSet:
         """ECG and cines of the people who have both."""
-        people = self.paired_people
-        return PairedSet(people.millivolt, people.person, {view: self.cines(view) for view in VIEWS}, people.split)
+        return replace(self.people.pairs(), cines={view: self.cines(view) for view in VIEWS})
 
     def held_out_points(self) -> dict[str, np.ndarray]:
         """Test people's ECGs and cines in the shared space, [n,256] each: for retrieval and its picture."""
         return held_out_points(self.align(), self.pairs, {view: load_encoder(self.cmr(view)) for view in VIEWS})
 
+    def _best_trunk(self) -> Trunk:
+        """The aligned one; where the people have no CMR, that of virtual people, if the repository keeps it."""
+        if self.has_cmr:
+            return load_aligned_trunk(self.align())
+        if adopt("align", self.folder):
+            return load_aligned_trunk(self.folder / "align" / "model.pt")
+        return load_pretrained_trunk(self.ecg())
+
     def screening(self) -> Path:
-        """Stage `screening`: what the bundle ships, from the aligned trunk."""
+        """Stage `screening`: what the bundle ships, from the best trunk there is."""
         done, is_finished = self._finished("screening")
         if not is_finished:
-            data = TrainingData(self.load_real(), self.virtual)
-            train_screening(self.programme.screening, data, done.parent, load_aligned_trunk(self.align()))
+            data = TrainingData(self.load_real() if self.is_virtual else self.people.real_set(), self.virtual)
+            train_screening(self.programme.screening, data, done.parent, self._best_trunk())
         return done
 
     def ablation(self) -> Path:
-        """Stage `ablation`, on the people who have cines."""
+        """Stage `ablation`, on the virtual people who have cines."""
         starts: dict[str, Callable[[], Trunk | None]] = {
             "scratch": lambda: None,
             "masked": lambda: load_pretrained_trunk(self.ecg()),
@@ -218,17 +254,17 @@ class Run:
     @property
     def ablation_data(self) -> TrainingData:
         """Virtual people only."""
-        return TrainingData(no_real(), self.paired_people)
+        return TrainingData(no_real(), self.virtual.rows(slice(0, self.programme.cine_people)))
 
 
 STAGES: Mapping[str, Callable[[Run], list[Path]]] = {
-    "cohort": lambda run: [run.cohort_dir],
-    "segmentation": lambda run: [run.segmentation(view) for view in VIEWS],
-    "hearts": lambda run: [run.hearts(view) for view in VIEWS],
-    "cmr": lambda run: [run.cmr(view) for view in VIEWS],
+    "cohort": lambda run: [run.cohort_dir] if run.is_virtual else [],
+    "segmentation": lambda run: [run.segmentation(view) for view in VIEWS if run.has_cmr],
+    "hearts": lambda run: [run.hearts(view) for view in VIEWS if run.has_cmr],
+    "cmr": lambda run: [run.cmr(view) for view in VIEWS if run.has_cmr],
     "ecg": lambda run: [run.ecg()],
-    "align": lambda run: [run.align()],
+    "align": lambda run: [run.align()] if run.has_cmr else [],
     "screening": lambda run: [run.screening()],
-    "ablation": lambda run: [run.ablation()],
+    "ablation": lambda run: [run.ablation()] if run.is_virtual else [],
 }
-"""Stage → what makes it, in the order of the programme."""
+"""Stage → what makes it, in the order of the programme; nothing where the people have not what it needs."""

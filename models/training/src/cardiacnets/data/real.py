@@ -29,6 +29,8 @@ class RealSet:
     person: NDArray[np.float32]
     """[n,4]; NaN where unknown (height and weight always)."""
     fold: NDArray[np.int64]
+    indices: NDArray[np.float32] | None = None
+    """[n,82], NaN where unknown; PTB-XL knows none."""
 
     @property
     def cad(self) -> NDArray[np.bool_]:

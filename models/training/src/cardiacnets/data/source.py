@@ -72,13 +72,14 @@ class CohortSource:
         return PairedSet(self.millivolt[first], self.person[first], self.cines, self.cines[VIEWS[0]].split)
 
     def real_set(self) -> RealSet:
-        """All ECGs with their labels, for the stages that take PTB-XL: no statements, folds by `FOLD_OF_SPLIT`."""
+        """All ECGs with what is known of them, for the stages that take PTB-XL: folds by `FOLD_OF_SPLIT`."""
         return RealSet(
             millivolt=self.millivolt,
             conditions=self.conditions,
             statements=np.zeros((len(self.split), 1), dtype=bool),
             person=self.person,
             fold=np.array([FOLD_OF_SPLIT[split] for split in self.split.tolist()], dtype=np.int64),
+            indices=self.indices if self.has_indices else None,
         )
 
 

@@ -40,9 +40,13 @@ class FunctionHead(nn.Module):
         self.register_buffer("spread", torch.ones(len(INDICES)))
 
     def standardise(self, indices: Tensor) -> None:
-        """Take middle and spread from training values [n,82]."""
-        self.middle.copy_(indices.mean(dim=0))
-        self.spread.copy_(indices.std(dim=0).clamp_min(1e-6))
+        """Take middle and spread from training values [n,82]; an index that nobody is known to have keeps 0 and 1."""
+        known = ~indices.isnan()
+        count = known.sum(dim=0)
+        middle = indices.nan_to_num().sum(dim=0) / count.clamp_min(1)
+        variance = torch.where(known, indices - middle, 0.0).square().sum(dim=0) / (count - 1).clamp_min(1)
+        self.middle.copy_(middle)
+        self.spread.copy_(torch.where(count > 1, variance.sqrt().clamp_min(1e-6), 1.0))
 
     def standard(self, indices: Tensor) -> Tensor:
         """Indices [N,82] in their units → standardised."""
