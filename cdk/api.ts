@@ -1,43 +1,100 @@
 /**
- * The HTTP API: one Lambda (Hono routes inside) behind API Gateway.
+ * The HTTP API: one Lambda (Hono routes inside) behind API Gateway, and one for events, whose function URL can stream.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
-import { HttpIamAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import * as lambda from 'aws-cdk-lib/aws-lambda'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { grantSecret } from './secrets.ts'
 import type { Storage } from './storage.ts'
+
+/** Who signs the tokens of the API's callers. */
+export interface IdentityProvider {
+  readonly issuer: string
+  readonly audience: string
+  readonly jwksUrl: string
+  /** Claim that names a caller's tenant. */
+  readonly tenantClaim: string
+}
 
 export interface ApiProps {
   readonly defaults: FunctionDefaults
   readonly storage: Storage
-  /** Whose ECGs the API shows. */
-  readonly tenant: string
+  readonly intakeQueue: sqs.IQueue
+  /** Where the EHR's notifications go. */
+  readonly inboundQueue: sqs.IQueue
+  readonly site: SiteConfig
+  /** Where results go that are to be reported to the EHR. */
+  readonly reportQueue: sqs.IQueue
+  /** Without one, the API answers nobody. */
+  readonly identityProvider: IdentityProvider | undefined
 }
 
 export class Api extends Construct {
   readonly url: string
+  readonly eventsUrl: string
 
-  constructor(scope: Construct, id: string, { defaults, storage, tenant }: ApiProps) {
+  constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
+    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, identityProvider } = props
+    const environment = {
+      RESULTS_TABLE: storage.table.tableName,
+      RAW_BUCKET: storage.bucket.bucketName,
+      INTAKE_QUEUE_URL: intakeQueue.queueUrl,
+      RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+      FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
+      SITE_CONFIG: JSON.stringify(site),
+      ...tokenEnvironment(identityProvider),
+    }
     const api = lambdaFunction(this, defaults, {
       name: 'api',
-      memoryMb: 512,
-      timeout: Duration.seconds(15),
-      environment: {
-        RESULTS_TABLE: storage.table.tableName,
-        TENANT: tenant,
-      },
+      bundle: 'api',
+      // To parse a large file takes a whole vCPU for seconds, and several times its size.
+      memoryMb: 1769,
+      timeout: Duration.seconds(29),
+      environment,
     })
-    storage.table.grant(api, 'dynamodb:Query')
+    storage.table.grant(api, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:Query')
+    storage.grantGet(api, 'raw/')
+    storage.grantPut(api, 'raw/')
+    storage.grantRemove(api)
+    intakeQueue.grantSendMessages(api)
+    reportQueue.grantSendMessages(api)
+    inboundQueue.grantSendMessages(api)
+    // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
+    if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
+    if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
     const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets' })
-    const integration = new HttpLambdaIntegration('api', api)
-    // Until the API checks tokens itself, only callers that AWS knows come through; health checks carry no credentials.
-    http.addRoutes({ path: '/{proxy+}', integration, authorizer: new HttpIamAuthorizer() })
-    http.addRoutes({ path: '/healthz', methods: [apigateway.HttpMethod.GET], integration })
+    // The app checks tokens itself: it answers with its own problem documents, and the same code runs everywhere.
+    http.addRoutes({ path: '/{proxy+}', integration: new HttpLambdaIntegration('api', api) })
     this.url = http.apiEndpoint
+
+    const events = lambdaFunction(this, defaults, {
+      name: 'events',
+      bundle: 'api',
+      handler: 'handler.stream',
+      memoryMb: 256,
+      // A stream ends after five minutes.
+      timeout: Duration.minutes(6),
+      environment,
+    })
+    storage.table.grant(events, 'dynamodb:Query')
+    const { url } = events.addFunctionUrl({
+      authType: lambda.FunctionUrlAuthType.NONE,
+      invokeMode: lambda.InvokeMode.RESPONSE_STREAM,
+    })
+    this.eventsUrl = url
   }
+}
+
+function tokenEnvironment(provider: IdentityProvider | undefined): Readonly<Record<string, string>> {
+  if (provider === undefined) return {}
+  const { issuer, audience, jwksUrl, tenantClaim } = provider
+  return { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience, AUTH_JWKS_URL: jwksUrl, AUTH_TENANT_CLAIM: tenantClaim }
 }

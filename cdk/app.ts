@@ -7,6 +7,7 @@ import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import { parseSiteConfig, readSiteConfigFile } from '../shared/site-config.ts'
 import { codeVersion } from '../shared/version.ts'
+import type { IdentityProvider } from './api.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
 import { CardiacNetsStack } from './stack.ts'
 import { STACK_NAME } from './stack-name.ts'
@@ -39,8 +40,8 @@ export function createApp(options: AppOptions = {}): App {
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
       codeVersion: codeVersion(),
     },
-    tenant: String(context('tenant') ?? 'local'),
     site: siteConfig(context('site')),
+    identityProvider: identityProvider(context),
   })
   return app
 }
@@ -54,6 +55,22 @@ function siteConfig(file: unknown) {
 function lambdaTarget(architecture: unknown = 'arm64'): Target {
   if (architecture === 'arm64' || architecture === 'x64') return `linux-${architecture}`
   throw new Error(`architecture must be arm64 or x64, not ${String(architecture)}`)
+}
+
+/**
+ * From the context values `authIssuer`, `authAudience`, `authJwksUrl` (and `authTenantClaim`); none of them is no provider.
+ * @throws Error for some but not all of them, and for addresses that are not https
+ */
+function identityProvider(context: (name: string) => unknown): IdentityProvider | undefined {
+  const names = ['authIssuer', 'authAudience', 'authJwksUrl'] as const
+  const [issuer, audience, jwksUrl] = names.map((name) => context(name))
+  if (issuer === undefined && audience === undefined && jwksUrl === undefined) return undefined
+  if (typeof issuer !== 'string' || typeof audience !== 'string' || typeof jwksUrl !== 'string') {
+    throw new Error(`set all of ${names.join(', ')}, or none`)
+  }
+  if (!URL.canParse(jwksUrl) || new URL(jwksUrl).protocol !== 'https:')
+    throw new Error('authJwksUrl must be an https URL')
+  return { issuer, audience, jwksUrl, tenantClaim: String(context('authTenantClaim') ?? 'tenant') }
 }
 
 if (import.meta.main) createApp().synth()

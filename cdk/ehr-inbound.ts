@@ -42,6 +42,7 @@ export class EhrInbound extends Construct {
 
     const intake = lambdaFunction(this, defaults, {
       name: 'fhir-intake',
+      bundle: 'fhir-intake',
       // An ECG with its attached files, as text and parsed.
       memoryMb: 1024,
       timeout: TIMEOUT,

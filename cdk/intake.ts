@@ -27,12 +27,14 @@ export class Intake extends Construct {
 
     const preprocess = lambdaFunction(this, defaults, {
       name: 'preprocess',
+      bundle: 'preprocess',
       memoryMb: 1024,
       timeout: Duration.seconds(30),
       environment: {
         INTAKE_DLQ_URL: dlq.queueUrl,
         SCREENING_QUEUE_URL: screeningQueue.queueUrl,
         RAW_BUCKET: storage.bucket.bucketName,
+        RESULTS_TABLE: storage.table.tableName,
       },
     })
     consume(preprocess, queue)
@@ -41,5 +43,6 @@ export class Intake extends Construct {
     storage.grantGet(preprocess, 'raw/')
     storage.grantPut(preprocess, 'raw/')
     storage.grantPut(preprocess, 'clean/')
+    storage.table.grant(preprocess, 'dynamodb:GetItem')
   }
 }

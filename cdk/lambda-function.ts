@@ -19,7 +19,11 @@ export interface FunctionDefaults {
 }
 
 export interface FunctionProps {
-  readonly name: FunctionName
+  readonly name: string
+  /** Built from this folder of `functions`. */
+  readonly bundle: FunctionName
+  /** `file.export` in the bundle; `handler.handler` by default. */
+  readonly handler?: string
   readonly memoryMb: number
   readonly timeout: Duration
   readonly environment: Readonly<Record<string, string>>
@@ -39,8 +43,8 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
   return new lambda.Function(scope, props.name, {
     runtime: lambda.Runtime.NODEJS_24_X,
     architecture: defaults.architecture,
-    handler: 'handler.handler',
-    code: lambda.Code.fromAsset(defaults.bundles[props.name]),
+    handler: props.handler ?? 'handler.handler',
+    code: lambda.Code.fromAsset(defaults.bundles[props.bundle]),
     memorySize: props.memoryMb,
     timeout: props.timeout,
     logGroup,

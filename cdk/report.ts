@@ -27,6 +27,7 @@ export class Report extends Construct {
     const { queue, dlq } = results.fhir
     const report = lambdaFunction(this, defaults, {
       name: 'report',
+      bundle: 'report',
       memoryMb: 512,
       // Several calls of the EHR, each of which may be tried again.
       timeout: Duration.seconds(60),

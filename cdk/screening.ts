@@ -28,6 +28,7 @@ export class Screening extends Construct {
 
     const screen = lambdaFunction(this, defaults, {
       name: 'screen',
+      bundle: 'screen',
       // One whole vCPU: the model runs on one thread.
       memoryMb: 1769,
       timeout: Duration.seconds(30),
@@ -43,7 +44,9 @@ export class Screening extends Construct {
     consume(screen, queue)
     dlq.grantSendMessages(screen)
     storage.grantGet(screen, 'clean/')
-    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem')
+    // What comes again of a deleted ECG is removed again.
+    storage.grantRemove(screen)
+    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem')
     results.topic.grantPublish(screen)
   }
 }

@@ -5,7 +5,7 @@
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
-import { Api } from './api.ts'
+import { Api, type IdentityProvider } from './api.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
@@ -16,15 +16,14 @@ import { Storage } from './storage.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly defaults: FunctionDefaults
-  /** The one tenant whose ECGs the API shows, until tokens say whose. */
-  readonly tenant: string
   readonly site: SiteConfig
+  readonly identityProvider: IdentityProvider | undefined
 }
 
 export class CardiacNetsStack extends Stack {
   constructor(scope: Construct, id: string, props: CardiacNetsProps) {
     super(scope, id, props)
-    const { defaults } = props
+    const { defaults, identityProvider } = props
     const storage = new Storage(this, 'Storage')
     const results = new Results(this, 'Results')
     const screening = new Screening(this, 'Screening', { defaults, storage, results })
@@ -36,12 +35,21 @@ export class CardiacNetsStack extends Stack {
       site: props.site,
     })
     new Report(this, 'Report', { defaults, storage, results, site: props.site })
-    const api = new Api(this, 'Api', { defaults, storage, tenant: props.tenant })
+    const api = new Api(this, 'Api', {
+      defaults,
+      storage,
+      site: props.site,
+      intakeQueue: intake.queue,
+      inboundQueue: inbound.queue,
+      reportQueue: results.fhir.queue,
+      identityProvider,
+    })
     Tags.of(this).add('project', 'cardiacnets-edge')
 
     // What the adapter, the CLI and an operator need to know.
     const outputs: Readonly<Record<string, string>> = {
       ApiUrl: api.url,
+      EventsUrl: api.eventsUrl,
       RawBucket: storage.bucket.bucketName,
       ResultsTable: storage.table.tableName,
       ResultsTopicArn: results.topic.topicArn,

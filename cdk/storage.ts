@@ -8,6 +8,9 @@ import * as iam from 'aws-cdk-lib/aws-iam'
 import * as s3 from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
 
+/** Where objects of an ECG lie (`shared/aws/payloads.ts`). */
+const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
+
 /** The bucket of waveforms and the table of results. Both outlive the stack. */
 export class Storage extends Construct {
   readonly bucket: s3.Bucket
@@ -38,12 +41,12 @@ export class Storage extends Construct {
       removalPolicy: RemovalPolicy.RETAIN,
     })
     this.table.addGlobalSecondaryIndex({
-      indexName: 'byTime',
+      indexName: 'byArrival',
       partitionKey: { name: 'tenant', type: dynamodb.AttributeType.STRING },
-      sortKey: { name: 'startedAt', type: dynamodb.AttributeType.STRING },
+      sortKey: { name: 'arrival', type: dynamodb.AttributeType.STRING },
       // What a list shows: the result itself would double the cost of writing it.
       projectionType: dynamodb.ProjectionType.INCLUDE,
-      nonKeyAttributes: ['status', 'device', 'flagged'],
+      nonKeyAttributes: ['startedAt', 'status', 'device', 'flagged'],
     })
   }
 
@@ -55,6 +58,17 @@ export class Storage extends Construct {
 
   grantPut(grantee: iam.IGrantable, prefix: string): void {
     this.#grant(grantee, 's3:PutObject', this.bucket.arnForObjects(`${prefix}*`))
+  }
+
+  /** Removes all that lies of an ECG, with every earlier version. */
+  grantRemove(grantee: iam.IGrantable): void {
+    for (const prefix of ECG_PREFIXES) {
+      const objects = this.bucket.arnForObjects(`${prefix}*`)
+      this.#grant(grantee, 's3:DeleteObject', objects)
+      this.#grant(grantee, 's3:DeleteObjectVersion', objects)
+    }
+    this.#grant(grantee, 's3:ListBucket', this.bucket.bucketArn)
+    this.#grant(grantee, 's3:ListBucketVersions', this.bucket.bucketArn)
   }
 
   #grant(grantee: iam.IGrantable, action: string, resourceArn: string): void {

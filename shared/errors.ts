@@ -49,8 +49,13 @@ export const ERROR_KINDS = {
   'ehr-refused': { status: 502, exitCode: 2, permanent: true },
   'ehr-malformed': { status: 502, exitCode: 1, permanent: false },
   'origin-foreign': badInput,
-  // Storage and models.
+  // HTTP, storage and models.
   'not-found': { ...badInput, status: 404 },
+  'token-missing': { ...badInput, status: 401 },
+  'token-invalid': { ...badInput, status: 401 },
+  'scope-missing': { ...badInput, status: 403 },
+  'request-timeout': { ...badInput, status: 408 },
+  'not-acceptable': { ...badInput, status: 406 },
   deleted: { ...badInput, status: 410 },
   'claim-check-mismatch': { ...badInput, status: 500 },
   'bundle-missing': misconfigured,

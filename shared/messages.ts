@@ -27,7 +27,8 @@ const Payload = z.union([
 export type Payload = z.infer<typeof Payload>
 
 /** A part of a topic or of an address in the store: no slash, wildcard, space or control character. */
-export const Name = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/)
+export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
+export const Name = z.string().regex(NAME_PATTERN)
 
 /** A resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
 export const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)

@@ -55,6 +55,9 @@ async function loadHandler() {
   return module[name]
 }
 
+// The global of Lambda's runtime that marks a handler as streaming. None is called here: its app runs under a server (`events.ts`).
+globalThis.awslambda = { streamifyResponse: (streaming) => streaming }
+
 let handler
 try {
   handler = await loadHandler()

@@ -4,7 +4,12 @@
  * @module
  */
 import { join } from 'node:path'
-import { CreateTableCommand, type CreateTableCommandInput, DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import {
+  CreateTableCommand,
+  type CreateTableCommandInput,
+  DescribeTableCommand,
+  DynamoDBClient,
+} from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
@@ -37,6 +42,8 @@ export interface Deployment {
   readonly mappings: readonly EventSourceMapping[]
   readonly routes: readonly Route[]
   readonly schedules: readonly Schedule[]
+  /** Names of functions with a URL that streams. */
+  readonly streams: readonly string[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
   readonly outputs: Readonly<Record<string, string>>
 }
@@ -119,6 +126,7 @@ interface Plan extends Deployment, Place {
   readonly mappings: EventSourceMapping[]
   readonly routes: Route[]
   readonly schedules: Schedule[]
+  readonly streams: string[]
   readonly outputs: Record<string, string>
   readonly clients: ReturnType<typeof newClients>
 }
@@ -133,6 +141,7 @@ function newPlan(place: Place): Plan {
     mappings: [],
     routes: [],
     schedules: [],
+    streams: [],
     outputs: {},
     clients: newClients(place.emulators),
   }
@@ -150,6 +159,19 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
     s3: new S3Client(clientOptions(endpoint)),
     dynamo: new DynamoDBClient(clientOptions(dynamoEndpoint)),
   }
+}
+
+/** Nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
+const OPEN_API = { UNAUTHENTICATED_TENANT: 'local' }
+
+/** A table that was kept is used as it is, so it must have the indexes of today's template. */
+async function checkKept(dynamo: DynamoDBClient, { TableName, GlobalSecondaryIndexes = [] }: CreateTableCommandInput) {
+  const { Table } = await dynamo.send(new DescribeTableCommand({ TableName }))
+  const kept = new Set(Table?.GlobalSecondaryIndexes?.map(({ IndexName }) => IndexName))
+  if (GlobalSecondaryIndexes.every(({ IndexName }) => kept.has(IndexName))) return
+  throw new Error(
+    `the table ${TableName} was kept by an earlier version: start once with --fresh, which forgets what was kept`,
+  )
 }
 
 /** How one resource type is made. A property that is neither used nor knowingly ignored is an error. */
@@ -242,12 +264,19 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     },
     async make(name, properties, { clients, tableNames }) {
       const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties
-      const table = { TableName: name, AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema }
+      // CloudFormation's words are the API's.
+      const table = {
+        TableName: name,
+        AttributeDefinitions,
+        BillingMode,
+        GlobalSecondaryIndexes,
+        KeySchema,
+      } as CreateTableCommandInput
       try {
-        await clients.dynamo.send(new CreateTableCommand(table as CreateTableCommandInput)) // CloudFormation's words are the API's
+        await clients.dynamo.send(new CreateTableCommand(table))
       } catch (error) {
-        // A table that was kept is used as it is.
         if (!(error instanceof Error) || error.name !== 'ResourceInUseException') throw error
+        await checkKept(clients.dynamo, table)
       }
       tableNames.push(name)
       return { ref: name, attributes: { Arn: `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}` } }
@@ -273,7 +302,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         handler: String(Handler),
         timeoutMs: Number(Timeout) * 1000,
         memoryMb: Number(MemorySize),
-        environment: { ...emulatorEnvironment(emulators), ...Variables },
+        environment: { ...emulatorEnvironment(emulators), ...OPEN_API, ...Variables },
       })
       return { ref: name, attributes: { Arn: functionArn(name) } }
     },
@@ -322,6 +351,17 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         schedules.push({ everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input })
       }
       return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::Lambda::Url': {
+    uses: ['InvokeMode', 'TargetFunctionArn'],
+    ignores: { AuthType: 'the local API is open, on 127.0.0.1 only' },
+    async make(name, { InvokeMode, TargetFunctionArn }, plan) {
+      if (InvokeMode !== 'RESPONSE_STREAM')
+        throw new Error(`the local stack knows streaming function URLs only (${name})`)
+      plan.streams.push(String(TargetFunctionArn).split(':').at(-1)!)
+      return { ref: name, attributes: { FunctionUrl: `${plan.apiUrl}/` } }
     },
   },
 

@@ -17,6 +17,7 @@ import { type Companion, startCompanion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr } from './ehr.ts'
 import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, startEventSource } from './event-source.ts'
+import { EVENTS_PATH, eventsServer } from './events.ts'
 import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
@@ -122,12 +123,18 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const env = emulatorEnvironment(emulators)
     const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
 
+    const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
+    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
+    if (events !== undefined) undo.push(events.stop)
+
     const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
     const functions = Object.fromEntries(
-      deployment.functions.map((spec) => {
-        const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
-        return [spec.name, lambdaFunction(withSite(spec, site), concurrency, (line) => log(spec.name, line))]
-      }),
+      deployment.functions
+        .filter((spec) => spec !== streaming)
+        .map((spec) => {
+          const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
+          return [spec.name, lambdaFunction(withSite(spec, site), concurrency, (line) => log(spec.name, line))]
+        }),
     )
     undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
     const warmed = await Promise.allSettled(Object.values(functions).map((fn) => fn.warm()))
@@ -141,7 +148,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     undo.push(() => Promise.all(sources.map((source) => source.stop())))
     const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
-    api.open(httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event)))
+    const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
+    api.open((request, response) => {
+      const isForEvents = new URL(request.url ?? '/', 'http://localhost').pathname === EVENTS_PATH
+      if (events === undefined || !isForEvents) routes(request, response)
+      else events.answer(request, response).catch(() => response.destroy())
+    })
     undo.push(api.shut)
 
     let adapter: Companion | undefined

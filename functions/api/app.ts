@@ -2,71 +2,84 @@
  * The HTTP API. What it needs is passed in, so that tests and every host run the same app.
  * @module
  */
-import { Hono } from 'hono'
-import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import * as z from 'zod'
-import type { ResultStore } from '../../shared/aws/result-store.ts'
-import { parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { OpenAPIHono } from '@hono/zod-openapi'
+import type { Hono } from 'hono'
+import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
-import { CodedError, toCodedError } from '../../shared/errors.ts'
-import { describeError } from '../../shared/logging.ts'
+import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
+import { notFound, problemHandler, type ReportError } from './problem.ts'
+import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
+import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
+import { type EventOptions, eventRoutes } from './routes/events.ts'
+import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
-export interface ApiOptions {
-  readonly results: Pick<ResultStore, 'latest' | 'list'>
-  /** Whose ECGs this API shows; tokens will decide it (issue "EHRs in and out"). */
-  readonly tenant: string
-  readonly onError?: (description: Readonly<Record<string, unknown>>) => void
+interface Common {
+  readonly authenticate: Authenticate
+  readonly onError?: ReportError
 }
 
-const ListQuery = z.object({
-  limit: z.coerce.number().int().min(1).max(100).default(20),
-  after: z.string().max(2000).optional(),
-})
+export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions {
+  readonly results: EcgOptions['results']
+  readonly stream?: EventOptions['stream']
+  /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
+  readonly fhir?: Hono
+}
 
 /**
  * @example
- * const response = await createApi({ results, tenant: 'clinic' }).request('/v1/ecgs?limit=5')
+ * const response = await createApi(options).request('/v1/ecgs?limit=5', { headers: { authorization: `Bearer ${token}` } })
  */
-export function createApi({ results, tenant, onError = () => {} }: ApiOptions): Hono {
-  const app = new Hono()
+export function createApi({ fhir, ...options }: ApiOptions) {
+  const onError = options.onError ?? (() => {})
+  const app = base({ ...options, onError })
 
   app.get('/healthz', (c) => c.json({ status: 'ok', notice: NOTICE }))
+  if (fhir !== undefined) app.route('/fhir', fhir)
 
-  app.get('/v1/ecgs', async (c) => {
-    const query = ListQuery.safeParse(c.req.query())
-    if (!query.success) throw new CodedError('field-invalid', { field: query.error.issues[0]!.path.join('.') })
-    const { limit, after } = query.data
-    return c.json(await results.list(tenant, { limit, ...(after === undefined ? {} : { after }) }))
+  app.route('/', uploadRoutes(options))
+  app.route('/', ecgRoutes(options))
+  app.route('/', deviceRoutes(options))
+  app.route('/', eventRoutes({ ...options, onError }))
+
+  app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
+    type: 'http',
+    scheme: 'bearer',
+    bearerFormat: 'JWT',
+    description: 'Scopes: ecg:read, ecg:write, cmr:request. The tenant is in a claim.',
   })
-
-  app.get('/v1/ecgs/:id', async (c) => {
-    const ecgId = parseEcgId(c.req.param('id'))
-    const json = ecgId && (await results.latest(tenant, ecgId))
-    if (json === undefined) throw new CodedError('not-found', { field: 'id' })
-    return c.body(json, 200, { 'content-type': 'application/json' })
+  app.doc31('/openapi.json', {
+    openapi: '3.1.0',
+    info: { title: 'CardiacNets Edge', version: '1', description: NOTICE },
+    servers: [{ url: '/' }],
   })
-
-  app.notFound((c) => c.json(problem(new CodedError('not-found', { field: 'path' })), 404, PROBLEM_TYPE))
-
-  app.onError((thrown, c) => {
-    const error = toCodedError(thrown)
-    if (error.kind.status >= 500) onError(describeError(thrown))
-    // The table of errors.ts holds only statuses that carry a body.
-    return c.json(problem(error), error.kind.status as ContentfulStatusCode, PROBLEM_TYPE)
-  })
-
   return app
 }
 
-const PROBLEM_TYPE = { 'content-type': 'application/problem+json' }
+/** Events alone, for a front that streams. */
+export function createEventsApi({
+  onError = () => {},
+  ...options
+}: Common & Pick<Required<ApiOptions>, 'list' | 'stream'>) {
+  const app = base({ ...options, onError })
+  app.route('/', eventRoutes({ ...options, onError }))
+  return app
+}
 
-/** An RFC 9457 problem document. */
-function problem({ code, kind, detail }: CodedError) {
-  return {
-    type: `urn:cardiacnets:error:${code}`,
-    title: code.replaceAll('-', ' '),
-    status: kind.status,
-    code,
-    ...detail,
-  }
+function base({ authenticate, onError }: Required<Common>) {
+  const app = new OpenAPIHono<AuthVariables>()
+  app.use(
+    secureHeaders({
+      contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
+      referrerPolicy: 'no-referrer',
+    }),
+  )
+  app.use('/v1/*', async (c, next) => {
+    await next()
+    // ECGs are kept by nobody on the way; a client may keep one to compare.
+    c.res.headers.set('cache-control', 'private, no-cache')
+  })
+  app.use('/v1/*', authentication(authenticate))
+  app.notFound(notFound)
+  app.onError(problemHandler(onError))
+  return app
 }

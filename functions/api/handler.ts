@@ -1,19 +1,14 @@
 /**
- * Lambda `api`: API Gateway (payload 2.0) → the Hono app. The one file that knows Hono's Lambda adapter.
+ * Lambda `api` (`handler`: API Gateway, payload 2.0) and Lambda `events` (`stream`: a function URL that streams) → the Hono app.
+ * The one file that knows Hono's Lambda adapter.
  * @module
  */
-import { handle } from 'hono/aws-lambda'
-import { dynamo, env } from '../../shared/aws/clients.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
-import { createLogger } from '../../shared/logging.ts'
-import { createApi } from './app.ts'
+import { handle, streamHandle } from 'hono/aws-lambda'
+import { apiFromEnvironment, eventsFromEnvironment } from './environment.ts'
 
-const logger = createLogger('api')
+/** A Lambda is not told that its reader went away: one that nobody reads costs five minutes at most. */
+const STREAM = { pollMs: 1_000, heartbeatMs: 15_000, maxMs: 5 * 60_000 }
 
-export const handler = handle(
-  createApi({
-    results: new ResultStore(dynamo(), env('RESULTS_TABLE')),
-    tenant: process.env.TENANT ?? 'local',
-    onError: (description) => logger.error('request failed', description),
-  }),
-)
+export const handler = handle(apiFromEnvironment())
+
+export const stream = streamHandle(eventsFromEnvironment(STREAM))

@@ -3,9 +3,10 @@
  * @module
  */
 import { MetricUnit } from '@aws-lambda-powertools/metrics'
-import { env, s3, sqs } from '../../shared/aws/clients.ts'
+import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, putObject, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { timeOfSample } from '../../shared/domain/window.ts'
 import { createLogger } from '../../shared/logging.ts'
@@ -21,6 +22,7 @@ const logger = createLogger('preprocess')
 const metrics = createMetrics('preprocess')
 const bucket = env('RAW_BUCKET')
 const screeningQueue = env('SCREENING_QUEUE_URL')
+const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
 const preparer = new WindowPreparer(CARDIACNETS_V1)
 
 export const handler = sqsHandler(
@@ -28,7 +30,8 @@ export const handler = sqsHandler(
   { sqs: sqs(), deadLetterQueueUrl: env('INTAKE_DLQ_URL'), logger, metrics },
   async ({ heartRateBpm, waveform: payload, ...envelope }) => {
     const { tenant, ecgId, span } = envelope
-    const packed = await fromPayload(s3(), bucket, payload)
+    const packed = await results.unlessDeleted(tenant, ecgId, fromPayload(s3(), bucket, payload))
+    if (packed === undefined) return
     const waveform = decodeWaveform(packed)
     const startedMs = performance.now()
     const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, waveform, heartRateBpm)

@@ -2,21 +2,17 @@
  * Live sessions in the table of results, until their summary is written.
  *
  * `pk` = tenant#session#device#session; `sk` = window#first sample is a window's digest, written as often as its result comes and the same
- * each time; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byTime`.
+ * each time; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byArrival`.
  * @module
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import { type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
+import { documents } from '../../shared/aws/clients.ts'
+import { type SessionKey, sessionPk, windowSk } from '../../shared/aws/session-keys.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
-
-export interface SessionKey {
-  readonly tenant: string
-  readonly device: string
-  readonly session: string
-}
 
 /** How long a session is kept after its last window: whoever it belongs to must be known by then. */
 const KEPT_S = 90 * 24 * 3600
@@ -58,7 +54,7 @@ export class SessionStore {
   readonly #documents: DynamoDBDocumentClient
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = DynamoDBDocumentClient.from(dynamo, { marshallOptions: { removeUndefinedValues: true } })
+    this.#documents = documents(dynamo)
     this.#table = table
   }
 
@@ -68,8 +64,8 @@ export class SessionStore {
       new PutCommand({
         TableName: this.#table,
         Item: {
-          pk: pkOf(key),
-          sk: `window#${String(digest.firstSample).padStart(16, '0')}`,
+          pk: sessionPk(key),
+          sk: windowSk(digest.firstSample),
           ...digest,
           at: digest.at.toISOString(),
           expiresAt: expiry(now),
@@ -159,7 +155,7 @@ export class SessionStore {
         new QueryCommand({
           TableName: this.#table,
           KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': pkOf(key), ':prefix': 'window#' },
+          ExpressionAttributeValues: { ':pk': sessionPk(key), ':prefix': 'window#' },
           ConsistentRead: true,
           ExclusiveStartKey: start,
           ...options,
@@ -205,8 +201,7 @@ function namesIn(expressions: string, names: readonly (readonly [string, string]
   return used.length === 0 ? {} : { ExpressionAttributeNames: Object.fromEntries(used) }
 }
 
-const pkOf = ({ tenant, device, session }: SessionKey) => `${tenant}#session#${device}#${session}`
-const headKey = (key: SessionKey) => ({ pk: pkOf(key), sk: 'head' })
+const headKey = (key: SessionKey) => ({ pk: sessionPk(key), sk: 'head' })
 const expiry = (now: Date) => Math.ceil(now.getTime() / 1000) + KEPT_S
 
 function toDigest(item: Record<string, unknown>): WindowDigest {

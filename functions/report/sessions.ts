@@ -9,6 +9,7 @@ import { randomUUID } from 'node:crypto'
 import type { AssociationStore } from '../../shared/aws/association-store.ts'
 import { MAX_DELAY_S } from '../../shared/aws/queues.ts'
 import type { ResultStore } from '../../shared/aws/result-store.ts'
+import type { SessionKey } from '../../shared/aws/session-keys.ts'
 import { parseEcgId, sessionSummaryId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
@@ -26,7 +27,7 @@ import {
 } from '../../streams/fhir/report/session.ts'
 import { writeReport } from '../../streams/fhir/report/write.ts'
 import type { Outcome } from './reporter.ts'
-import type { Head, SessionKey, SessionStore } from './session-store.ts'
+import type { Head, SessionStore } from './session-store.ts'
 
 export interface SessionsOptions {
   readonly ehr: EhrClient

@@ -5,7 +5,7 @@
 import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { PublishCommand } from '@aws-sdk/client-sns'
 import { dynamo, env, s3, sns, sqs } from '../../shared/aws/clients.ts'
-import { fromPayload } from '../../shared/aws/payloads.ts'
+import { fromPayload, removeEcgObjects } from '../../shared/aws/payloads.ts'
 import { messageAttributes } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
@@ -34,17 +34,22 @@ export const handler = sqsHandler(
   ScreeningMessage,
   { sqs: sqs(), deadLetterQueueUrl: env('SCREENING_DLQ_URL'), logger, metrics },
   async (message) => {
-    const { tenant, origin, clean } = message
-    const window =
-      clean === undefined ? undefined : decodeClean(await fromPayload(s3(), bucket, clean), CARDIACNETS_V1.samples)
+    const { tenant, ecgId, origin, clean } = message
+    const bytes = clean && (await results.unlessDeleted(tenant, ecgId, fromPayload(s3(), bucket, clean)))
+    if (clean !== undefined && bytes === undefined) return
+    const window = bytes && decodeClean(bytes, CARDIACNETS_V1.samples)
     const startedMs = performance.now()
     const result = await screenWindow(screener, message, window, codeVersion)
     if (window !== undefined) {
       metrics.addMetric(METRICS.inferenceMs, MetricUnit.Milliseconds, performance.now() - startedMs)
     }
-    const { json, isNew } = await results.putOnce(tenant, origin, result, new Date())
+    const stored = await results.putOnce(tenant, origin, result, new Date())
+    if (stored.kind === 'deleted') {
+      await removeEcgObjects(s3(), bucket, tenant, ecgId)
+      return
+    }
     // Published also when it was there already: the first attempt may have ended between the two.
-    const body: ResultMessage = { schema: 1, tenant, origin, result: json }
+    const body: ResultMessage = { schema: 1, tenant, origin, result: stored.json }
     await sns().send(
       new PublishCommand({
         TopicArn: topic,
@@ -52,7 +57,7 @@ export const handler = sqsHandler(
         MessageAttributes: messageAttributes({ origin: origin.kind }),
       }),
     )
-    if (isNew) {
+    if (stored.kind === 'new') {
       const name = result.status === 'refused' ? METRICS.windowsRefused : METRICS.windowsScreened
       metrics.addMetric(name, MetricUnit.Count, 1)
     }

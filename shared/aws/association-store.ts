@@ -2,15 +2,16 @@
  * Which patient a device was on, and when; and the results that wait until somebody says so.
  *
  * In the table of results: `pk` = tenant#device#name, `sk` = associations holds all of a device's (so that one conditional write keeps
- * them free of overlaps); `pk` = tenant#unidentified, `sk` = device#at#ecgId is a result that waits. Neither is in the index `byTime`.
+ * them free of overlaps); `pk` = tenant#unidentified, `sk` = device#at#ecgId is a result that waits. Neither is in the index `byArrival`.
  * @module
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
 import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
 import { CodedError } from '../errors.ts'
 import { Origin } from '../messages.ts'
+import { documents } from './clients.ts'
 
 /** A device is on one patient from `from` up to, but not at, `to`; without `to`, until further notice. */
 export interface Association {
@@ -56,7 +57,7 @@ export class AssociationStore {
   readonly #documents: DynamoDBDocumentClient
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = DynamoDBDocumentClient.from(dynamo, { marshallOptions: { removeUndefinedValues: true } })
+    this.#documents = documents(dynamo)
     this.#table = table
   }
 

@@ -7,6 +7,7 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { SNSClient } from '@aws-sdk/client-sns'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { DynamoDBDocumentClient } from '@aws-sdk/lib-dynamodb'
 
 const once = <T>(make: () => T): (() => T) => {
   let made: T | undefined
@@ -20,6 +21,14 @@ export const sns = once(() => new SNSClient({}))
 export const s3 = once(() => new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }))
 export const dynamo = once(() => new DynamoDBClient({}))
 export const secretsManager = once(() => new SecretsManagerClient({}))
+
+/**
+ * The document client of a DynamoDB client. Always by this: `from` writes its options into the client's own configuration, so that two
+ * stores with different options would each get those of whichever came last.
+ */
+export function documents(client: DynamoDBClient): DynamoDBDocumentClient {
+  return DynamoDBDocumentClient.from(client, { marshallOptions: { removeUndefinedValues: true } })
+}
 
 /** An environment variable that must be there. */
 export function env(name: string): string {

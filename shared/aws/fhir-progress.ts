@@ -6,14 +6,15 @@
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
+import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
+import { documents } from './clients.ts'
 
 export class FhirProgress {
   readonly #table: string
   readonly #documents: DynamoDBDocumentClient
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = DynamoDBDocumentClient.from(dynamo)
+    this.#documents = documents(dynamo)
     this.#table = table
   }
 

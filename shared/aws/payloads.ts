@@ -3,7 +3,15 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { GetObjectCommand, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
+import {
+  DeleteObjectsCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  ListObjectVersionsCommand,
+  NoSuchKey,
+  PutObjectCommand,
+  type S3Client,
+} from '@aws-sdk/client-s3'
 import type { EcgId } from '../domain/ecg-id.ts'
 import { CodedError } from '../errors.ts'
 import { INLINE_LIMIT_BYTES, type Payload } from '../messages.ts'
@@ -44,9 +52,48 @@ export async function fromPayload(s3: S3Client, bucket: string, payload: Payload
   return bytes
 }
 
+/** The bytes under a key, or `undefined` where there is nothing. */
+export async function readObject(s3: S3Client, bucket: string, key: string): Promise<Uint8Array | undefined> {
+  try {
+    const object = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
+    return await object.Body!.transformToByteArray()
+  } catch (error) {
+    if (error instanceof NoSuchKey) return undefined
+    throw error
+  }
+}
+
 /** Where a window lies in the bucket. Raw is kept; clean follows from raw and is there only while it travels. */
 export function waveformKey(kind: 'raw' | 'clean', tenant: string, ecgId: EcgId): string {
   return `${kind}/${tenant}/${ecgId}`
+}
+
+/** Below this lies what was made of an ECG on request: cines and their previews. */
+export function artifactPrefix(tenant: string, ecgId: EcgId): string {
+  return `artifacts/${tenant}/${ecgId}/`
+}
+
+/** Removes all that lies in the bucket of an ECG, with every earlier version. */
+export async function removeEcgObjects(s3: S3Client, bucket: string, tenant: string, ecgId: EcgId): Promise<void> {
+  const prefixes = [
+    waveformKey('raw', tenant, ecgId),
+    waveformKey('clean', tenant, ecgId),
+    artifactPrefix(tenant, ecgId),
+  ]
+  await Promise.all(prefixes.map((prefix) => removeObjects(s3, bucket, prefix)))
+}
+
+async function removeObjects(s3: S3Client, Bucket: string, Prefix: string): Promise<void> {
+  for (;;) {
+    const { Versions = [], DeleteMarkers = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix }))
+    // The local stack's S3 keeps no versions and lists none.
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix }))
+    const versions = [...Versions, ...DeleteMarkers].map(({ Key, VersionId }) => ({ Key, VersionId }))
+    const Objects = versions.length > 0 ? versions : Contents.map(({ Key }) => ({ Key }))
+    if (Objects.length === 0) return
+    const { Errors = [] } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }))
+    if (Errors.length > 0) throw new CodedError('unavailable', { field: 'waveform' })
+  }
 }
 
 export function sha256(bytes: Uint8Array): string {

@@ -35,7 +35,7 @@ export interface RecordingIntakeOptions {
   readonly queueUrl: string
   readonly s3: S3Client
   readonly bucket: string
-  readonly results: Pick<ResultStore, 'isDeleted' | 'undelete'>
+  readonly results: Pick<ResultStore, 'isDeleted' | 'undelete' | 'markReceived'>
 }
 
 /**
@@ -61,6 +61,7 @@ export class RecordingIntake {
       if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
       await results.undelete(tenant, ecgId)
     }
+    await results.markReceived(tenant, ecgId)
     const { rateHz, startedAt, person, heartRateBpm } = recording
     const message: IntakeMessage = {
       schema: 1,

@@ -1,58 +1,51 @@
 /**
  * Results in DynamoDB: one item a (ECG, bundle, profile, site calibration if any), written once and never changed.
  *
- * `pk` = tenant#ecgId, `sk` = result#bundle sha256#profile[#site sha256]; index `byTime` = (tenant, startedAt) with what a list shows.
- * `sk` = deleted marks an ECG that is not to come back.
+ * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256] is a result, `received` an ECG that is on its way, `deleted` one that is not
+ * to come back. Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
  * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
-import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import type { EcgId } from '../domain/ecg-id.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
+import { documents } from './clients.ts'
+import { sessionPk, windowSk } from './session-keys.ts'
 
-/** What a list shows of an ECG. */
-export interface ResultSummary {
-  readonly ecgId: EcgId
-  readonly startedAt: string
-  readonly status: Result['status']
-  readonly device?: string
-  /** Conditions above their threshold. */
-  readonly flagged: readonly string[]
-}
-
-export interface Page {
-  readonly items: readonly ResultSummary[]
-  /** Pass as `after` for the next page; absent on the last. */
-  readonly next?: string
-}
+/** What became of a result that was to be stored. */
+export type Stored =
+  /** `json` is what is stored: this result's, or that of the one that came first, letter for letter. */
+  { readonly kind: 'new' | 'known'; readonly json: string } | { readonly kind: 'deleted' }
 
 export class ResultStore {
   readonly #table: string
   readonly #documents: DynamoDBDocumentClient
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = DynamoDBDocumentClient.from(dynamo, { marshallOptions: { removeUndefinedValues: true } })
+    this.#documents = documents(dynamo)
     this.#table = table
   }
 
   /**
-   * Stores a result unless one with its key is there already.
-   * @param receivedAt stands in for the start time in lists where the source does not say one
-   * @returns the JSON that is stored: this one's, or the one that came first, letter for letter
+   * Stores a result unless one with its key is there already, or its ECG was deleted.
+   * @param now stands in for the start time where the source does not say one
    * @throws CodedError `session-changed` when the one that came first is of other samples: a device used a session's name again
    */
-  async putOnce(
-    tenant: string,
-    origin: Origin,
-    result: Result,
-    receivedAt: Date,
-  ): Promise<{ json: string; isNew: boolean }> {
+  async putOnce(tenant: string, origin: Origin, result: Result, now: Date): Promise<Stored> {
+    const stored = await this.#put(tenant, origin, result, now)
+    // After the put, not before: who deletes leaves the mark first and looks for results then, so one of the two sees the other.
+    if (!(await this.isDeleted(tenant, result.ecgId))) return stored
+    await this.#delete(resultKey(tenant, result))
+    return { kind: 'deleted' }
+  }
+
+  async #put(tenant: string, origin: Origin, result: Result, now: Date): Promise<Stored> {
     const json = JSON.stringify(result)
-    const key = itemKey(tenant, result)
+    const key = resultKey(tenant, result)
     try {
       await this.#documents.send(
         new PutCommand({
@@ -60,22 +53,21 @@ export class ResultStore {
           Item: {
             ...key,
             tenant,
-            startedAt: `${result.span.startedAt ?? receivedAt.toISOString()}#${result.ecgId}`,
+            arrival: `${now.toISOString()}#${result.ecgId}#${result.provenance.modelSha256.slice(0, 8)}`,
+            startedAt: result.span.startedAt ?? now.toISOString(),
             status: result.status,
             device: 'device' in origin ? origin.device : undefined,
+            session: 'session' in origin ? origin.session : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
-            storedAt: receivedAt.toISOString(),
             result: packResult(json),
           },
           ConditionExpression: 'attribute_not_exists(pk)',
         }),
       )
-      return { json, isNew: true }
+      return { kind: 'new', json }
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error
-      const { Item } = await this.#documents.send(
-        new GetCommand({ TableName: this.#table, Key: key, ConsistentRead: true }),
-      )
+      const Item = await this.#get(key)
       if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
       const stored = unpack(Item)
       // Our own JSON, so its shape is known.
@@ -83,76 +75,116 @@ export class ResultStore {
       if (provenance.inputSha256 !== result.provenance.inputSha256) {
         throw new CodedError('session-changed', { field: 'session' })
       }
-      return { json: stored, isNew: false }
+      return { kind: 'known', json: stored }
     }
   }
 
   /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
   async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
-    const { Items = [] } = await this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-        ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': 'result#' },
-        // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
-        ConsistentRead: true,
-      }),
-    )
-    const newest = Items.toSorted((a, b) => String(a.storedAt).localeCompare(String(b.storedAt))).at(-1)
-    return newest === undefined ? undefined : unpack(newest)
+    const newest = (await this.#rows(tenant, ecgId, 'result#'))
+      .toSorted((a, b) => String(a.arrival).localeCompare(String(b.arrival)))
+      .at(-1)
+    return newest && unpack(newest)
+  }
+
+  /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
+  async markReceived(tenant: string, ecgId: EcgId): Promise<void> {
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: receivedKey(tenant, ecgId) }))
+  }
+
+  async isReceived(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await this.#get(receivedKey(tenant, ecgId))) !== undefined
   }
 
   /** Whether an ECG was deleted: a message of it that comes again must leave nothing behind. */
   async isDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
-    const { Item } = await this.#documents.send(
-      new GetCommand({ TableName: this.#table, Key: tombstoneKey(tenant, ecgId), ConsistentRead: true }),
-    )
-    return Item !== undefined
+    return (await this.#get(deletedKey(tenant, ecgId))) !== undefined
+  }
+
+  /** What was read; `undefined` where it is gone because its ECG was deleted. */
+  async unlessDeleted<T>(tenant: string, ecgId: EcgId, reading: Promise<T>): Promise<T | undefined> {
+    try {
+      return await reading
+    } catch (error) {
+      if (await this.isDeleted(tenant, ecgId)) return undefined
+      throw error
+    }
+  }
+
+  /** Marks an ECG as deleted, for good. @returns false when the tenant has, and had, no such ECG */
+  async markDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
+    if ((await this.#rows(tenant, ecgId, '')).length === 0) return false
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: deletedKey(tenant, ecgId) }))
+    return true
+  }
+
+  /**
+   * Removes all that is known of an ECG but the mark that it was deleted, with its place in a live session.
+   * @returns where it may wait for a patient
+   */
+  async removeRows(tenant: string, ecgId: EcgId): Promise<readonly { readonly device: string; readonly at: Date }[]> {
+    const { sk: mark } = deletedKey(tenant, ecgId)
+    const rows = (await this.#rows(tenant, ecgId, '')).filter(({ sk }) => sk !== mark)
+    const places: { device: string; at: Date }[] = []
+    for (const { pk, sk, device, session, startedAt, ...row } of rows) {
+      if (typeof device === 'string') places.push({ device, at: new Date(String(startedAt)) })
+      if (typeof device === 'string' && typeof session === 'string') {
+        // Our own JSON, so its shape is known.
+        const { span } = JSON.parse(unpack(row)) as Result
+        await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
+      }
+      // Last, so that one that was broken off can be taken up.
+      await this.#delete({ pk, sk })
+    }
+    return places
   }
 
   /** Lets a deleted ECG in again. */
   async undelete(tenant: string, ecgId: EcgId): Promise<void> {
-    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key: tombstoneKey(tenant, ecgId) }))
+    await this.#delete(deletedKey(tenant, ecgId))
   }
 
-  /** A tenant's ECGs, newest first. */
-  async list(tenant: string, { limit, after }: { limit: number; after?: string }): Promise<Page> {
-    const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        IndexName: 'byTime',
-        KeyConditionExpression: 'tenant = :tenant',
-        ExpressionAttributeValues: { ':tenant': tenant },
-        ScanIndexForward: false,
-        Limit: limit,
-        ...(after === undefined ? {} : { ExclusiveStartKey: parseCursor(after, tenant) }),
-      }),
-    )
-    return {
-      items: Items.map((item) => {
-        const [startedAt = '', id = ''] = String(item.startedAt).split('#')
-        return {
-          ecgId: parseEcgId(id)!,
-          startedAt,
-          status: item.status,
-          ...(item.device === undefined ? {} : { device: item.device }),
-          flagged: item.flagged,
-        }
-      }),
-      ...(LastEvaluatedKey === undefined ? {} : { next: makeCursor(LastEvaluatedKey) }),
-    }
+  async #rows(tenant: string, ecgId: EcgId, prefix: string): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = []
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: prefix === '' ? 'pk = :pk' : 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': ecgPk(tenant, ecgId), ...(prefix === '' ? {} : { ':prefix': prefix }) },
+          // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      )
+      rows.push(...Items)
+      start = LastEvaluatedKey
+    } while (start !== undefined)
+    return rows
+  }
+
+  async #get(Key: Record<string, unknown>) {
+    const command = new GetCommand({ TableName: this.#table, Key, ConsistentRead: true })
+    return (await this.#documents.send(command)).Item
+  }
+
+  async #delete(Key: Record<string, unknown>): Promise<void> {
+    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
   }
 }
 
-function itemKey(tenant: string, { ecgId, provenance }: Result) {
+const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
+const receivedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'received' })
+const deletedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'deleted' })
+
+function resultKey(tenant: string, { ecgId, provenance }: Result) {
   const { modelSha256, profile, site } = provenance
   return {
-    pk: `${tenant}#${ecgId}`,
+    pk: ecgPk(tenant, ecgId),
     sk: ['result', modelSha256, profile, ...(site === undefined ? [] : [site])].join('#'),
   }
 }
-
-const tombstoneKey = (tenant: string, ecgId: EcgId) => ({ pk: `${tenant}#${ecgId}`, sk: 'deleted' })
 
 /** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
 export function packResult(json: string): Buffer {
@@ -162,21 +194,4 @@ export function packResult(json: string): Buffer {
 function unpack(item: Record<string, unknown>): string {
   if (!(item.result instanceof Uint8Array)) throw new CodedError('internal', { field: 'result' })
   return zstdDecompressSync(item.result).toString('utf8')
-}
-
-function makeCursor({ pk, sk, startedAt }: Record<string, unknown>): string {
-  return Buffer.from(JSON.stringify([pk, sk, startedAt])).toString('base64url')
-}
-
-/** @throws CodedError `field-invalid` for a cursor that is not ours or another tenant's. */
-function parseCursor(cursor: string, tenant: string) {
-  try {
-    const [pk, sk, startedAt]: unknown[] = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))
-    if ([pk, sk, startedAt].every((part) => typeof part === 'string') && String(pk).startsWith(`${tenant}#`)) {
-      return { pk, sk, startedAt, tenant }
-    }
-  } catch {
-    // Fall through: whatever it was, it is no cursor of ours.
-  }
-  throw new CodedError('field-invalid', { field: 'after' })
 }

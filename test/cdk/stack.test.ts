@@ -1,12 +1,21 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
-import { beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createApp } from '../../cdk/app.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
 let template: Template
+
+const API_VARIABLES = [
+  'RESULTS_TABLE',
+  'RAW_BUCKET',
+  'INTAKE_QUEUE_URL',
+  'RESULTS_FHIR_QUEUE_URL',
+  'FHIR_INBOUND_QUEUE_URL',
+  'SITE_CONFIG',
+]
 
 beforeAll(async () => {
   const folder = await functionFolder('export const handler = async () => {}')
@@ -101,7 +110,7 @@ describe('the stack', () => {
     template.hasResourceProperties('AWS::DynamoDB::Table', {
       BillingMode: 'PAY_PER_REQUEST',
       PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
-      GlobalSecondaryIndexes: [Match.objectLike({ IndexName: 'byTime' })],
+      GlobalSecondaryIndexes: [Match.objectLike({ IndexName: 'byArrival' })],
     })
     template.hasResourceProperties('AWS::S3::Bucket', {
       VersioningConfiguration: { Status: 'Enabled' },
@@ -110,7 +119,7 @@ describe('the stack', () => {
   })
 
   it.each([
-    ['preprocess', ['INTAKE_DLQ_URL', 'SCREENING_QUEUE_URL', 'RAW_BUCKET']],
+    ['preprocess', ['INTAKE_DLQ_URL', 'SCREENING_QUEUE_URL', 'RAW_BUCKET', 'RESULTS_TABLE']],
     ['screen', ['SCREENING_DLQ_URL', 'RESULTS_TABLE', 'RESULTS_TOPIC_ARN', 'RAW_BUCKET', 'MODEL_DIR']],
     [
       'fhir-intake',
@@ -124,7 +133,8 @@ describe('the stack', () => {
       ],
     ],
     ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'SITE_CONFIG']],
-    ['api', ['RESULTS_TABLE', 'TENANT']],
+    ['api', API_VARIABLES],
+    ['events', API_VARIABLES],
   ])('tells %s what it reads from its environment', (name, variables) => {
     const common = ['CODE_VERSION', 'LOG_LEVEL', 'POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_SERVICE_NAME']
     const given = propertiesOf('AWS::Lambda::Function')
@@ -146,10 +156,24 @@ describe('the stack', () => {
     template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 30 })
   })
 
-  it('asks callers of the API for credentials, except for its health', () => {
+  it('leaves it to the app to check tokens, and never lets it off', () => {
     const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
 
-    expect(Object.fromEntries(routes)).toEqual({ 'ANY /{proxy+}': 'AWS_IAM', 'GET /healthz': 'NONE' })
+    expect(Object.fromEntries(routes)).toEqual({ 'ANY /{proxy+}': 'NONE' })
+    expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
+  })
+
+  it('lets the function of events read the table, and do nothing else', () => {
+    const policies = template.findResources('AWS::IAM::Policy')
+    const [id] = Object.keys(policies).filter((name) => name.includes('eventsrole'))
+
+    const statements: { Action: string | string[] }[] = policies[id!]!.Properties.PolicyDocument.Statement
+
+    expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([
+      'dynamodb:Query',
+      'logs:CreateLogStream',
+      'logs:PutLogEvents',
+    ])
   })
 })
 
@@ -172,5 +196,22 @@ describe('a mistyped setting', () => {
 
     expect(synth).toThrow('architecture must be arm64 or x64, not arm')
     delete process.env.CARDIACNETS_ARCHITECTURE
+  })
+
+  it.each([
+    [{ authIssuer: 'https://id.example' }, 'set all of authIssuer, authAudience, authJwksUrl, or none'],
+    [{ authIssuer: 'i', authAudience: 'a', authJwksUrl: 'http://id.example/keys' }, 'must be an https URL'],
+  ])('of who signs tokens (%j) fails as well', (context, message) => {
+    process.env.CDK_CONTEXT_JSON = JSON.stringify(context)
+    onTestFinished(() => void delete process.env.CDK_CONTEXT_JSON)
+
+    const synth = () =>
+      createApp({
+        outdir: temporaryFolder(),
+        target: 'linux-arm64',
+        bundles: { preprocess: '', screen: '', api: '', report: '', 'fhir-intake': '' },
+      })
+
+    expect(synth).toThrow(message)
   })
 })

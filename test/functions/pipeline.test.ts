@@ -2,7 +2,6 @@ import { createHash, randomUUID } from 'node:crypto'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CreateTableCommand } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
@@ -11,6 +10,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { type Emulators, startEmulators } from '../../cdk/local/emulators.ts'
 import { dynamo, s3, sns, sqs } from '../../shared/aws/clients.ts'
 import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
+import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
@@ -21,6 +21,7 @@ import { SITE_FILE, siteText } from '../../shared/inference/site-calibration.ts'
 import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { createResultsTable } from '../helpers/aws.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
@@ -62,30 +63,7 @@ beforeAll(async () => {
       Attributes: { RawMessageDelivery: 'true' },
     }),
   )
-  await dynamo().send(
-    new CreateTableCommand({
-      TableName: 'results',
-      BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['pk', 'sk', 'tenant', 'startedAt'].map((name) => ({
-        AttributeName: name,
-        AttributeType: 'S',
-      })),
-      KeySchema: [
-        { AttributeName: 'pk', KeyType: 'HASH' },
-        { AttributeName: 'sk', KeyType: 'RANGE' },
-      ],
-      GlobalSecondaryIndexes: [
-        {
-          IndexName: 'byTime',
-          KeySchema: [
-            { AttributeName: 'tenant', KeyType: 'HASH' },
-            { AttributeName: 'startedAt', KeyType: 'RANGE' },
-          ],
-          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['status', 'device', 'flagged'] },
-        },
-      ],
-    }),
-  )
+  await createResultsTable(dynamo())
   Object.assign(process.env, {
     RAW_BUCKET: 'raw',
     SCREENING_QUEUE_URL: urls.screening,
@@ -217,7 +195,7 @@ describe('an ECG through both functions', () => {
     const [second] = await run(message)
 
     expect(second!.result).toBe(first!.result)
-    const { items } = await new ResultStore(dynamo(), 'results').list('clinic', { limit: 100 })
+    const { items } = await new ResultList(dynamo(), 'results').page('clinic', { limit: 100 })
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
   })
 

@@ -64,8 +64,9 @@ function reporter(site: object = RULES) {
 
 /** A result as `screen` stores and publishes it. */
 async function published(origin: Origin, result: Result): Promise<ResultMessage> {
-  const { json } = await results().putOnce(tenant, origin, result, new Date(nowMs))
-  return { schema: 1, tenant, origin, result: json }
+  const stored = await results().putOnce(tenant, origin, result, new Date(nowMs))
+  if (stored.kind === 'deleted') throw new Error('the ECG was deleted')
+  return { schema: 1, tenant, origin, result: stored.json }
 }
 
 const inChart = (type: string) => [...ehr.store.all(type)]

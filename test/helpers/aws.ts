@@ -45,7 +45,7 @@ export async function createResultsTable(dynamo: DynamoDBClient): Promise<void> 
     new CreateTableCommand({
       TableName: TABLE,
       BillingMode: 'PAY_PER_REQUEST',
-      AttributeDefinitions: ['pk', 'sk', 'tenant', 'startedAt'].map((name) => ({
+      AttributeDefinitions: ['pk', 'sk', 'tenant', 'arrival'].map((name) => ({
         AttributeName: name,
         AttributeType: 'S',
       })),
@@ -55,12 +55,12 @@ export async function createResultsTable(dynamo: DynamoDBClient): Promise<void> 
       ],
       GlobalSecondaryIndexes: [
         {
-          IndexName: 'byTime',
+          IndexName: 'byArrival',
           KeySchema: [
             { AttributeName: 'tenant', KeyType: 'HASH' },
-            { AttributeName: 'startedAt', KeyType: 'RANGE' },
+            { AttributeName: 'arrival', KeyType: 'RANGE' },
           ],
-          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['status', 'device', 'flagged'] },
+          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['startedAt', 'status', 'device', 'flagged'] },
         },
       ],
     }),

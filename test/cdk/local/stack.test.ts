@@ -88,14 +88,14 @@ describe('the local stack', () => {
     expect(await toDevice(origin === 'mqtt' ? 20 : 0)).toBe(origin === 'mqtt' ? message : undefined)
   })
 
-  it('stores a result once, and lists results by time', async () => {
+  it('stores a result once, and lists results as they arrived', async () => {
     const { stack } = await startSmallStack(assemblyDir)
     const { dynamo } = clients(stack.env)
-    const put = (sk: string, startedAt: string) =>
+    const put = (sk: string, arrival: string) =>
       dynamo.send(
         new PutItemCommand({
           TableName: stack.tableName,
-          Item: { pk: { S: 'p' }, sk: { S: sk }, tenant: { S: 't' }, startedAt: { S: startedAt } },
+          Item: { pk: { S: 'p' }, sk: { S: sk }, tenant: { S: 't' }, arrival: { S: arrival } },
           ConditionExpression: 'attribute_not_exists(pk)',
         }),
       )
@@ -108,7 +108,7 @@ describe('the local stack', () => {
     const { Items } = await dynamo.send(
       new QueryCommand({
         TableName: stack.tableName,
-        IndexName: 'byTime',
+        IndexName: 'byArrival',
         KeyConditionExpression: 'tenant = :t',
         ExpressionAttributeValues: { ':t': { S: 't' } },
       }),

@@ -1,0 +1,56 @@
+/**
+ * The function URL that streams events: its function's app under a server of its own, since a sandbox answers one request at a time
+ * and a stream takes minutes. Started when first asked for.
+ * @module
+ */
+import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
+import { pipeline } from 'node:stream'
+import { type Companion, startCompanion } from './companion.ts'
+import type { FunctionSpec } from './sandbox.ts'
+
+/** What the function URL answers; behind the local API's own address, for there is but one here. */
+export const EVENTS_PATH = '/v1/events'
+
+const SCRIPT = 'functions/api/server.ts'
+
+export interface EventsServer {
+  /** Passes one request on, and its answer back as it comes. */
+  answer(incoming: IncomingMessage, response: ServerResponse): Promise<void>
+  stop(): Promise<void>
+}
+
+export function eventsServer({ environment }: FunctionSpec, log: (line: string) => void): EventsServer {
+  let companion: Companion | undefined
+  let listening = Promise.withResolvers<string>()
+
+  function start(): Companion {
+    return startCompanion({
+      script: SCRIPT,
+      env: { ...environment, PORT: '0', HOST: '127.0.0.1' },
+      onLine: (line) => {
+        log(line)
+        const url = /^listening on (\S+)$/.exec(line)?.[1]
+        if (url === undefined) return
+        // After a restart it listens elsewhere.
+        listening.resolve(url)
+        listening = Object.assign(Promise.withResolvers<string>(), { promise: Promise.resolve(url) })
+      },
+    })
+  }
+
+  return {
+    async answer(incoming, response) {
+      companion ??= start()
+      const { port } = new URL(await listening.promise)
+      const { method, url: path, headers } = incoming
+      const outgoing: ClientRequest = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        pipeline(answer, response, () => outgoing.destroy())
+      })
+      outgoing.on('error', () => response.destroy())
+      response.on('close', () => outgoing.destroy())
+      incoming.pipe(outgoing)
+    },
+    stop: async () => companion?.stop(),
+  }
+}

@@ -1,0 +1,105 @@
+/**
+ * Request bodies within bounds: of bytes, counted as they come, and of time.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import type { HonoRequest, MiddlewareHandler } from 'hono'
+import { sha256 } from '../../shared/aws/payloads.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { ParseOptions, SourceFile } from '../../streams/formats/index.ts'
+
+export interface BodyLimits {
+  readonly maxBytes: number
+  /** From the request's headers to the end of its body. */
+  readonly timeoutMs: number
+}
+
+/** No recording is made of more files. */
+const MAX_FILES = 16
+
+/**
+ * Reads the whole body before the route runs, so that nothing behind it waits or grows.
+ * Throws `payload-too-large` by what the headers say or what comes, `request-timeout` for a body that drips, `format-unsupported` for
+ * a compressed one: what it would swell to nobody has said.
+ */
+export function boundedBody(limits: BodyLimits): MiddlewareHandler {
+  return async (c, next) => {
+    const encoding = c.req.header('content-encoding') ?? 'identity'
+    if (encoding !== 'identity') throw new CodedError('format-unsupported', { field: 'content-encoding' })
+    if (c.req.raw.body !== null) {
+      const bytes = await read(c.req.raw.body, c.req.header('content-length'), limits)
+      c.req.raw = new Request(c.req.raw, { body: bytes })
+    }
+    await next()
+  }
+}
+
+async function read(
+  body: ReadableStream<Uint8Array>,
+  length: string | undefined,
+  { maxBytes, timeoutMs }: BodyLimits,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const tooLarge = () => new CodedError('payload-too-large', { field: 'body', maxBytes })
+  if (Number(length) > maxBytes) throw tooLarge()
+  const late = Promise.withResolvers<never>()
+  const timer = setTimeout(() => late.reject(new CodedError('request-timeout', { field: 'body' })), timeoutMs)
+  const reader = body.getReader()
+  const chunks: Uint8Array[] = []
+  try {
+    for (let bytes = 0; ; ) {
+      const { done, value } = await Promise.race([reader.read(), late.promise])
+      if (done) return Buffer.concat(chunks)
+      bytes += value.length
+      if (bytes > maxBytes) throw tooLarge()
+      chunks.push(value)
+    }
+  } catch (error) {
+    reader.cancel().catch(() => {})
+    // A caller who went away in mid-body is told so, should it still listen.
+    throw error instanceof CodedError ? error : new CodedError('payload-malformed', { field: 'body' }, { cause: error })
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+/**
+ * The files of an upload: the body itself, or the parts of a form.
+ * @throws CodedError `payload-empty`, `payload-malformed`, `payload-too-large` for too many parts, `field-invalid` for a name with a path
+ */
+export async function uploadedFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
+  const isForm = /^multipart\/form-data\b/i.test(request.header('content-type') ?? '')
+  const files = isForm
+    ? await formFiles(request)
+    : [{ name: 'body', bytes: new Uint8Array(await request.arrayBuffer()) }]
+  if (files.length === 0 || files.every(({ bytes }) => bytes.length === 0)) {
+    throw new CodedError('payload-empty', { field: 'body' })
+  }
+  return files
+}
+
+async function formFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
+  const form = await request.formData().catch((cause: unknown) => {
+    throw new CodedError('payload-malformed', { field: 'body' }, { cause })
+  })
+  const parts = [...form.values()].filter((part) => part instanceof File)
+  if (parts.length > MAX_FILES) throw new CodedError('payload-too-large', { field: 'body', maxFiles: MAX_FILES })
+  return Promise.all(
+    parts.map(async (part) => {
+      // Names only tell files of one recording apart; none of them is ever opened. One with a path is no honest one.
+      if (!/^[^/\\\0]{1,255}$/.test(part.name) || /^\.+$/.test(part.name)) {
+        throw new CodedError('field-invalid', { field: 'filename' })
+      }
+      return { name: part.name, bytes: new Uint8Array(await part.arrayBuffer()) }
+    }),
+  )
+}
+
+/** sha256 of what decides the samples: of one file its bytes; of several, their names too; and what the caller says that no file does. */
+export function contentSha256(files: readonly SourceFile[], { rateHz, unit }: ParseOptions): string {
+  const [only] = files
+  if (files.length === 1 && rateHz === undefined && unit === undefined) return sha256(only!.bytes)
+  const parts = files.map(({ name, bytes }) => [name, sha256(bytes)]).sort(([a], [b]) => (a! < b! ? -1 : 1))
+  return createHash('sha256')
+    .update(JSON.stringify([parts, rateHz, unit]))
+    .digest('hex')
+}

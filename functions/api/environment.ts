@@ -1,0 +1,93 @@
+/**
+ * The API as its environment says: what the Lambda and the server of a process of its own have in common.
+ * @module
+ */
+
+import { AssociationStore } from '../../shared/aws/association-store.ts'
+import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { sendMessage } from '../../shared/aws/queues.ts'
+import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
+import { ResultList } from '../../shared/aws/result-list.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { createLogger } from '../../shared/logging.ts'
+import type { FhirInboundMessage } from '../../shared/messages.ts'
+import { readSiteConfig } from '../../shared/site-config.ts'
+import { endpointOfSite } from '../../streams/fhir/site.ts'
+import { createApi, createEventsApi } from './app.ts'
+import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
+import type { StreamRules } from './routes/events.ts'
+
+/** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
+const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
+
+export function apiFromEnvironment(stream?: StreamRules) {
+  const { table, ...common } = commonParts()
+  const results = new ResultStore(dynamo(), table)
+  const bucket = env('RAW_BUCKET')
+  const { ehr } = readSiteConfig()
+  return createApi({
+    ...common,
+    results,
+    associations: new AssociationStore(dynamo(), table),
+    intake: new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket, results }),
+    limits: UPLOAD_LIMITS,
+    s3: s3(),
+    bucket,
+    sqs: sqs(),
+    reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    stream,
+    ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
+  })
+}
+
+async function noteInbound(messages: readonly FhirInboundMessage[]): Promise<void> {
+  const queueUrl = env('FHIR_INBOUND_QUEUE_URL')
+  await Promise.all(messages.map((message) => sendMessage(sqs(), queueUrl, JSON.stringify(message))))
+}
+
+export function eventsFromEnvironment(stream: StreamRules) {
+  return createEventsApi({ ...commonParts(), stream })
+}
+
+function commonParts() {
+  const logger = createLogger('api')
+  const table = env('RESULTS_TABLE')
+  return {
+    table,
+    list: new ResultList(dynamo(), table),
+    authenticate: authenticatorOf(process.env),
+    onError: (description: Readonly<Record<string, unknown>>) => logger.error('request failed', description),
+  }
+}
+
+/**
+ * Who may come in. Without an identity provider, nobody. `UNAUTHENTICATED_TENANT` lets everybody in, and only the local stack sets it:
+ * an API whose table is not on this machine refuses to start with it.
+ * @throws Error for settings that contradict each other
+ */
+export function authenticatorOf(settings: Readonly<Record<string, string | undefined>>): Authenticate {
+  const {
+    UNAUTHENTICATED_TENANT: open,
+    AUTH_ISSUER: issuer,
+    AUTH_AUDIENCE: audience,
+    AUTH_JWKS_URL: jwksUrl,
+  } = settings
+  if (open !== undefined) {
+    if (!isLoopback(settings.AWS_ENDPOINT_URL_DYNAMODB)) {
+      throw new Error('UNAUTHENTICATED_TENANT is for the local stack only: the table is not on this machine')
+    }
+    return openAuthenticator(open)
+  }
+  if (issuer === undefined || audience === undefined || jwksUrl === undefined) {
+    return async () => {
+      throw new CodedError('unavailable', { field: 'identityProvider' })
+    }
+  }
+  const tenantClaim = settings.AUTH_TENANT_CLAIM ?? 'tenant'
+  return tokenAuthenticator({ issuer, audience, tenantClaim, keys: remoteKeys(new URL(jwksUrl)) })
+}
+
+function isLoopback(url: string | undefined): boolean {
+  return url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(new URL(url).hostname)
+}

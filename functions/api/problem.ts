@@ -1,0 +1,53 @@
+/**
+ * Errors as RFC 9457 problem documents: codes of `shared/errors.ts`, never an error's own text.
+ * @module
+ */
+import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
+import { HTTPException } from 'hono/http-exception'
+import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { describeError } from '../../shared/logging.ts'
+
+export type ReportError = (description: Readonly<Record<string, unknown>>) => void
+
+export function problemHandler(report: ReportError): ErrorHandler {
+  return (thrown, c) => {
+    const error = codedError(thrown)
+    if (error.kind.status >= 500) report(describeError(thrown))
+    return respond(c, error)
+  }
+}
+
+/** Hono says by its own error what it cannot parse: JSON, a form. */
+function codedError(thrown: unknown): CodedError {
+  const isMalformed = thrown instanceof HTTPException && thrown.status < 500
+  return isMalformed ? new CodedError('payload-malformed', { field: 'body' }) : toCodedError(thrown)
+}
+
+export const notFound: NotFoundHandler = (c) => respond(c, new CodedError('not-found', { field: 'path' }))
+
+function respond(c: Context, { code, kind, detail }: CodedError): Response {
+  const problem = {
+    type: `urn:cardiacnets:error:${code}`,
+    title: code.replaceAll('-', ' '),
+    status: kind.status,
+    code,
+    ...detail,
+  }
+  const challenge = challenges[code]?.(detail)
+  return c.json(problem, kind.status as ContentfulStatusCode, {
+    // The table of errors.ts holds only statuses that carry a body.
+    'content-type': 'application/problem+json',
+    ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
+    // What is left of a body that was not read to its end must not be taken for the next request.
+    ...(kind.status === 413 || kind.status === 408 ? { connection: 'close' } : {}),
+    ...(kind.status === 503 ? { 'retry-after': '5' } : {}),
+  })
+}
+
+/** RFC 6750, section 3. */
+const challenges: Readonly<Record<string, (detail: CodedError['detail']) => string>> = {
+  'token-missing': () => 'Bearer',
+  'token-invalid': () => 'Bearer error="invalid_token"',
+  'scope-missing': ({ scope }) => `Bearer error="insufficient_scope", scope="${scope}"`,
+}

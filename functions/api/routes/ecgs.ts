@@ -1,0 +1,129 @@
+/**
+ * `/v1/ecgs`: what became of ECGs, their samples, and their end.
+ * @module
+ */
+import type { S3Client } from '@aws-sdk/client-s3'
+import { createRoute } from '@hono/zod-openapi'
+import { etag } from 'hono/etag'
+import type { AssociationStore } from '../../../shared/aws/association-store.ts'
+import { readObject, removeEcgObjects, waveformKey } from '../../../shared/aws/payloads.ts'
+import type { ResultList } from '../../../shared/aws/result-list.ts'
+import type { ResultStore } from '../../../shared/aws/result-store.ts'
+import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { NOTICE } from '../../../shared/domain/result.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { decodeWaveform } from '../../../shared/waveform/codec.ts'
+import { requireScope } from '../auth.ts'
+import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
+import { ecgIdParam, json, needs, problems, routes } from './common.ts'
+
+export interface EcgOptions {
+  readonly results: ResultStore
+  readonly list: ResultList
+  readonly associations: AssociationStore
+  readonly s3: S3Client
+  readonly bucket: string
+}
+
+/** What is asked for again and again while an ECG is on its way. */
+const RETRY_AFTER_S = '1'
+
+const listRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs',
+  summary: 'List ECGs, the last to arrive first',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { query: ListQuery },
+  responses: { 200: json(Page, 'A page'), ...problems },
+})
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}',
+  summary: 'The newest result of an ECG',
+  security: needs('ecg:read'),
+  middleware: [requireScope('ecg:read'), etag()] as const,
+  request: { params: EcgParams },
+  responses: {
+    200: json(Result, 'The result, letter for letter as it was stored'),
+    202: json(Submitted, 'The ECG is on its way'),
+    304: { description: 'As `If-None-Match` has it' },
+    ...problems,
+  },
+})
+
+const waveformRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}/waveform',
+  summary: 'The samples of an ECG as they came',
+  security: needs('ecg:read'),
+  middleware: [requireScope('ecg:read'), etag()] as const,
+  request: { params: EcgParams, query: WaveformQuery },
+  responses: {
+    200: json(Waveform, 'A piece of the recording'),
+    304: { description: 'As `If-None-Match` has it' },
+    ...problems,
+  },
+})
+
+const deleteRoute = createRoute({
+  method: 'delete',
+  path: '/v1/ecgs/{id}',
+  summary: 'Delete an ECG with all that was made of it',
+  security: needs('ecg:write'),
+  middleware: requireScope('ecg:write'),
+  request: { params: EcgParams },
+  responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
+})
+
+export function ecgRoutes({ results, list, associations, s3, bucket }: EcgOptions) {
+  const app = routes()
+
+  app.openapi(listRoute, async (c) => {
+    const { limit, after, from, to, ...filter } = c.req.valid('query')
+    const times = { from: from === undefined ? from : new Date(from), to: to === undefined ? to : new Date(to) }
+    return c.json(await list.page(c.get('caller').tenant, { limit, after, filter: { ...filter, ...times } }), 200)
+  })
+
+  app.openapi(getRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const ecgId = ecgIdParam(c.req.valid('param').id)
+    const result = await results.latest(tenant, ecgId)
+    if (result !== undefined) return c.body(result, 200, { 'content-type': 'application/json' })
+    if ((await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))) {
+      return c.json({ ecgId, status: 'pending' as const }, 202, { 'retry-after': RETRY_AFTER_S })
+    }
+    throw new CodedError('not-found', { field: 'id' })
+  })
+
+  app.openapi(waveformRoute, async (c) => {
+    const ecgId = ecgIdParam(c.req.valid('param').id)
+    const { from, seconds } = c.req.valid('query')
+    const packed = await readObject(s3, bucket, waveformKey('raw', c.get('caller').tenant, ecgId))
+    if (packed === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { rateHz, leads } = decodeWaveform(packed)
+    const firstSample = Math.round(from * rateHz)
+    const end = firstSample + Math.round(seconds * rateHz)
+    const piece = leads.map(({ name, gainUv, samples }) => ({
+      name,
+      gainUv,
+      samples: Array.from(samples.subarray(firstSample, end), (sample) => (sample === MISSING_SAMPLE ? null : sample)),
+    }))
+    const samples = leads[0]!.samples.length
+    return c.json({ ecgId, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
+  })
+
+  app.openapi(deleteRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const ecgId = ecgIdParam(c.req.valid('param').id)
+    // The mark first: what is under way meets it, and removes itself. Each step may be done again.
+    if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
+    await removeEcgObjects(s3, bucket, tenant, ecgId)
+    for (const place of await results.removeRows(tenant, ecgId))
+      await associations.markReported(tenant, { ...place, ecgId })
+    return c.body(null, 204)
+  })
+
+  return app
+}

@@ -1,0 +1,104 @@
+/**
+ * `GET /v1/events`: results as they arrive, as server-sent events or, where a front cannot stream, by asking again.
+ *
+ * Each event's id is a position in the tenant's results, so a stream can be taken up anywhere, by any process, without loss or double.
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi'
+import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import { pause } from '../../../shared/aws/queues.ts'
+import type { ResultList } from '../../../shared/aws/result-list.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { describeError } from '../../../shared/logging.ts'
+import { requireScope } from '../auth.ts'
+import type { ReportError } from '../problem.ts'
+import { After, News } from '../schemas.ts'
+import { needs, problems, routes } from './common.ts'
+
+export interface EventOptions {
+  readonly list: Pick<ResultList, 'news'>
+  /** Absent where the front cannot stream. */
+  readonly stream?: StreamRules | undefined
+  readonly onError: ReportError
+}
+
+export interface StreamRules {
+  /** How often the table is asked. */
+  readonly pollMs: number
+  /** A comment keeps proxies from closing a stream on which nothing happens. */
+  readonly heartbeatMs: number
+  /** The stream then ends, and its reader comes back: a Lambda does not live for ever, nor does a token. */
+  readonly maxMs: number
+}
+
+const eventsRoute = createRoute({
+  method: 'get',
+  path: '/v1/events',
+  summary: 'New results',
+  description:
+    'As `text/event-stream` where asked for (events `result`; resumes by `Last-Event-ID`), else one page of what is new since `after`. Without either it begins now.',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { query: z.object({ after: After.optional() }), headers: z.object({ 'last-event-id': After.optional() }) },
+  responses: {
+    200: {
+      description: 'New results',
+      content: { 'application/json': { schema: News }, 'text/event-stream': { schema: z.string() } },
+    },
+    ...problems,
+  },
+})
+
+export function eventRoutes({ list, stream: rules, onError }: EventOptions) {
+  const app = routes()
+
+  app.openapi(eventsRoute, async (c) => {
+    const { tenant, expiresAt } = c.get('caller')
+    const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after
+    // Before the stream begins, so that a position which is none is answered by a problem.
+    const news = await list.news(tenant, after)
+    if (!/text\/event-stream/i.test(c.req.header('accept') ?? '')) {
+      return c.json({ items: news.items.map(({ result }) => result), next: news.position }, 200)
+    }
+    if (rules === undefined) throw new CodedError('not-acceptable', { field: 'accept' })
+    const endsInMs = Math.min(rules.maxMs, expiresAt === undefined ? rules.maxMs : expiresAt.getTime() - Date.now())
+    // No proxy may hold events back.
+    c.header('x-accel-buffering', 'no')
+    // The document knows no stream's type.
+    return streamSSE(c, (sse) => run(sse, tenant, news, rules, endsInMs)) as never
+  })
+
+  async function run(
+    sse: SSEStreamingApi,
+    tenant: string,
+    first: Awaited<ReturnType<ResultList['news']>>,
+    { pollMs, heartbeatMs }: StreamRules,
+    endsInMs: number,
+  ): Promise<void> {
+    const gone = new AbortController()
+    sse.onAbort(() => gone.abort())
+    const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(Math.max(0, endsInMs))])
+    let news = first
+    let saidAtMs = Number.NEGATIVE_INFINITY
+    try {
+      while (!signal.aborted) {
+        for (const { result, position } of news.items) {
+          await sse.writeSSE({ event: 'result', id: position, data: JSON.stringify(result) })
+          saidAtMs = performance.now()
+        }
+        if (performance.now() - saidAtMs >= heartbeatMs) {
+          // An id without data is no event, but the place to resume at.
+          await sse.write(`: heartbeat\nid: ${news.position}\n\n`)
+          saidAtMs = performance.now()
+        }
+        await pause(news.items.length > 0 ? 0 : pollMs, signal)
+        if (!signal.aborted) news = await list.news(tenant, news.position)
+      }
+    } catch (error) {
+      // The reader comes back to where it was.
+      onError(describeError(error))
+    }
+  }
+
+  return app
+}

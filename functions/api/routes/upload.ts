@@ -1,0 +1,61 @@
+/**
+ * `POST /v1/ecgs`: a file of any supported format in.
+ * @module
+ */
+import { createRoute, z } from '@hono/zod-openapi'
+import type { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
+import { FORMAT_NAMES, parseRecording } from '../../../streams/formats/index.ts'
+import { requireScope } from '../auth.ts'
+import { type BodyLimits, boundedBody, contentSha256, uploadedFiles } from '../body.ts'
+import { Submitted, UploadQuery } from '../schemas.ts'
+import { json, needs, problems, routes } from './common.ts'
+
+export interface UploadOptions {
+  readonly intake: Pick<RecordingIntake, 'submit'>
+  readonly limits: BodyLimits
+}
+
+const Binary = z.string().openapi({ format: 'binary' })
+
+/** For the document only: the body is read as bytes, and what it must be its format says. */
+const body = {
+  required: true,
+  content: {
+    'application/octet-stream': { schema: Binary },
+    'multipart/form-data': { schema: z.object({ file: z.array(Binary) }) },
+  },
+}
+
+export function uploadRoutes({ intake, limits }: UploadOptions) {
+  const route = createRoute({
+    method: 'post',
+    path: '/v1/ecgs',
+    summary: 'Take an ECG in',
+    description: `One file as the body, or several that make one recording (WFDB) as a form. Formats: ${FORMAT_NAMES.join(', ')}. The same content is the same ECG.`,
+    security: needs('ecg:write'),
+    middleware: [requireScope('ecg:write'), boundedBody(limits)] as const,
+    request: { query: UploadQuery },
+    responses: {
+      202: {
+        ...json(Submitted, 'On its way; the result will be where `Location` says'),
+        headers: z.object({ location: z.string() }),
+      },
+      ...problems,
+    },
+  })
+  const app = routes()
+  app.openAPIRegistry.registerPath({ ...route, request: { ...route.request, body } })
+  app.openapi({ ...route, hide: true }, async (c) => {
+    const { format, device, ...stated } = c.req.valid('query')
+    const files = await uploadedFiles(c.req)
+    const recording = parseRecording(files, { format, ...stated })
+    const { ecgId, windows } = await intake.submit({
+      tenant: c.get('caller').tenant,
+      origin: { kind: 'upload', ...(device === undefined ? {} : { device }) },
+      recording,
+      sha256: contentSha256(files, stated),
+    })
+    return c.json({ ecgId, status: 'pending' as const, windows }, 202, { location: `/v1/ecgs/${ecgId}` })
+  })
+  return app
+}

@@ -1,0 +1,177 @@
+/**
+ * What goes over the wire, as zod schemas: requests are checked by them, and the OpenAPI document is made of them.
+ * @module
+ */
+import { z } from '@hono/zod-openapi'
+import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
+import { LEADS } from '../../shared/domain/leads.ts'
+import { QUALITY_REASONS } from '../../shared/domain/quality.ts'
+import { ERROR_KINDS } from '../../shared/errors.ts'
+import { NAME_PATTERN } from '../../shared/messages.ts'
+
+export const Device = z
+  .string()
+  .regex(NAME_PATTERN)
+  .openapi({ example: 'holter-7', description: 'As it stands in the topics of a device.' })
+
+const EcgIdText = z.uuid().openapi({ example: 'ee79d91b-783a-56af-aac1-38e1d995af23' })
+
+const Status = z.enum(['screened', 'refused'])
+const Condition = z.enum(CONDITION_IDS)
+const Evidence = z
+  .enum(['real', 'proxy', 'virtual'])
+  .openapi({ description: 'What the number learned from: labels of real people, a proxy label, or simulated people.' })
+
+export const Problem = z
+  .object({
+    type: z.string(),
+    title: z.string(),
+    status: z.int(),
+    code: z.enum(Object.keys(ERROR_KINDS)),
+    field: z.string().optional(),
+  })
+  .loose()
+  .openapi('Problem', { description: 'RFC 9457. `code` is stable; `field` says where the trouble lies.' })
+
+export const Submitted = z
+  .object({
+    ecgId: EcgIdText,
+    status: z.literal('pending'),
+    windows: z.int().optional().openapi({ description: 'Whole ten-second windows in the recording.' }),
+  })
+  .openapi('Submitted')
+
+export const Summary = z
+  .object({
+    ecgId: EcgIdText,
+    startedAt: z.string(),
+    status: Status,
+    device: Device.optional(),
+    flagged: z.array(Condition).readonly(),
+  })
+  .openapi('Summary')
+
+export const Page = z.object({ items: z.array(Summary).readonly(), next: z.string().optional() }).openapi('Page')
+
+export const Result = z
+  .object({
+    ecgId: EcgIdText,
+    status: Status,
+    span: z.object({ startedAt: z.string().nullable(), firstSample: z.int(), durationMs: z.number() }),
+    quality: z.object({
+      verdict: z.enum(['acceptable', 'refused']),
+      reasons: z.array(z.enum(QUALITY_REASONS)),
+      leads: z.record(z.enum(LEADS), z.enum(['acceptable', 'missing', ...QUALITY_REASONS])),
+      derived: z.array(z.enum(LEADS)),
+      heartRateBpm: z.number().nullable(),
+    }),
+    findings: z.array(
+      z.object({
+        condition: Condition,
+        probability: z.number(),
+        threshold: z.number(),
+        flagged: z.boolean(),
+        evidence: Evidence,
+      }),
+    ),
+    indices: z.array(
+      z.object({
+        id: z.string(),
+        name: z.string(),
+        value: z.number(),
+        unit: z.string(),
+        low: z.number(),
+        high: z.number(),
+        correlation: z.number(),
+        evidence: Evidence,
+      }),
+    ),
+    provenance: z.object({
+      modelBundle: z.string(),
+      modelSha256: z.string(),
+      profile: z.string(),
+      codeVersion: z.string(),
+      inputSha256: z.string(),
+      site: z.string().optional(),
+    }),
+    notice: z.string(),
+  })
+  .openapi('Result')
+
+export const Waveform = z
+  .object({
+    ecgId: EcgIdText,
+    rateHz: z.number(),
+    samples: z.int().openapi({ description: 'Of the whole recording, a lead.' }),
+    firstSample: z.int(),
+    leads: z.array(
+      z.object({
+        name: z.enum(LEADS),
+        gainUv: z.number().openapi({ description: 'Microvolts a step.' }),
+        samples: z
+          .array(z.int().nullable())
+          .openapi({ description: 'As the source had them; null where one is missing.' }),
+      }),
+    ),
+    notice: z.string(),
+  })
+  .openapi('Waveform')
+
+const Time = z.iso.datetime({ offset: true }).openapi({ example: '2026-01-02T03:04:05Z' })
+
+export const Association = z
+  .strictObject({
+    patient: z
+      .string()
+      .regex(/^Patient\/[A-Za-z0-9\-.]{1,64}$/)
+      .openapi({ example: 'Patient/123', description: 'A FHIR reference.' }),
+    from: Time,
+    to: Time.optional().openapi({ description: 'Not included. Open-ended without.' }),
+  })
+  .openapi('Association')
+
+export const Associated = Association.extend({
+  device: Device,
+  released: z.int().openapi({ description: 'Results that waited for this and are now handed to the report.' }),
+}).openapi('Associated')
+
+export const UnidentifiedPage = z
+  .object({
+    items: z.array(z.object({ device: Device, at: Time, ecgId: EcgIdText })),
+    next: z.string().optional(),
+  })
+  .openapi('UnidentifiedPage')
+
+export const News = z
+  .object({
+    items: z.array(Summary).readonly(),
+    next: z.string().openapi({ description: 'Pass as `after` (or as `Last-Event-ID`) to go on from here.' }),
+  })
+  .openapi('News')
+
+export const After = z.string().min(1).max(4000).openapi({ description: '`next` of the page before.' })
+export const Limit = z.coerce.number().int().min(1).max(100).default(20)
+
+export const EcgParams = z.object({ id: z.string() })
+
+export const ListQuery = z.object({
+  limit: Limit,
+  after: After.optional(),
+  device: Device.optional(),
+  status: Status.optional(),
+  flagged: Condition.optional().openapi({ description: 'Only ECGs with this condition above its threshold.' }),
+  from: Time.optional().openapi({ description: 'Taken at this time or later.' }),
+  to: Time.optional().openapi({ description: 'Taken before this time.' }),
+})
+
+export const UploadQuery = z.object({
+  format: z.string().max(32).optional().openapi({ description: 'Found by content when left out.' }),
+  rateHz: z.coerce.number().positive().optional().openapi({ description: 'Where the file does not say it (CSV).' }),
+  unit: z.enum(['mV', 'uV', 'V']).optional().openapi({ description: 'Where the file does not say it (CSV).' }),
+  device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
+})
+
+export const WaveformQuery = z.object({
+  from: z.coerce.number().min(0).max(600).default(0).openapi({ description: 'Seconds into the recording.' }),
+  seconds: z.coerce.number().positive().max(30).default(10),
+})

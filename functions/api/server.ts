@@ -1,0 +1,49 @@
+#!/usr/bin/env node
+/**
+ * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`.
+ * @module
+ */
+import type { Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { createAdaptorServer } from '@hono/node-server'
+import type { Hono } from 'hono'
+import { apiFromEnvironment } from './environment.ts'
+
+const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
+
+/** How long a caller may take for its headers, and for a whole request: the body's own limit is shorter. */
+const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 90_000 }
+
+export interface RunningServer {
+  readonly url: string
+  close(): Promise<void>
+}
+
+/** Serves an app. Rejects with the system's own error where the port is taken. */
+export async function serve(
+  app: Pick<Hono, 'fetch'>,
+  { port, host }: { port: number; host: string },
+): Promise<RunningServer> {
+  // Plain HTTP/1.1: no other server is asked for.
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: TIMEOUTS }) as Server
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, resolve)
+  })
+  const { port: taken } = server.address() as AddressInfo // a TCP server's address
+  return {
+    url: `http://${host}:${taken}`,
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve())
+        server.closeAllConnections()
+      }),
+  }
+}
+
+if (import.meta.main) {
+  const { PORT = '8080', HOST = '127.0.0.1' } = process.env
+  const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST })
+  console.log(`listening on ${server.url}`)
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
+}

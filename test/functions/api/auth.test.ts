@@ -1,0 +1,187 @@
+import { createServer } from 'node:http'
+import { exportJWK, generateKeyPair, SignJWT } from 'jose'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { closeServer, listen } from '../../../cdk/local/emulators.ts'
+import { remoteKeys, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { authenticatorOf } from '../../../functions/api/environment.ts'
+import { AUDIENCE, type Claims, ISSUER, startTestApi, type TestApi } from './helpers.ts'
+
+let api: TestApi
+beforeAll(async () => {
+  api = await startTestApi()
+})
+afterAll(() => api.stop())
+
+const withHeader = (authorization: string) => api.app.request('/v1/ecgs', { headers: { authorization } })
+const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url')
+const past = () => Math.floor(Date.now() / 1000) - 60
+
+describe('a caller', () => {
+  it('with a token of the provider comes in', async () => {
+    const response = await withHeader(`Bearer ${await api.token()}`)
+
+    expect(response.status).toBe(200)
+  })
+
+  it.each([
+    'GET /v1/ecgs',
+    'POST /v1/ecgs',
+    'DELETE /v1/ecgs/x',
+    'GET /v1/events',
+    'PUT /v1/devices/d/association',
+    'GET /v1/unidentified',
+    'GET /v1/nonsense',
+  ])('without a token does not (%s)', async (route) => {
+    const [method, path] = route.split(' ') as [string, string]
+
+    const response = await api.app.request(path, { method })
+
+    expect(response.status).toBe(401)
+    expect(response.headers.get('www-authenticate')).toBe('Bearer')
+    expect(response.headers.get('content-type')).toBe('application/problem+json')
+    expect(await response.json()).toMatchObject({ code: 'token-missing', status: 401 })
+  })
+
+  it.each<[string, Claims, string]>([
+    ['for another audience', { aud: 'other' }, 'aud'],
+    ['of another issuer', { iss: 'https://evil.example/' }, 'iss'],
+    ['that is over', { exp: past() }, 'exp'],
+    ['that never ends', { exp: undefined }, 'exp'],
+    ['that does not hold yet', { nbf: past() + 600 }, 'nbf'],
+    ['without a tenant', { tenant: undefined }, 'tenant'],
+    ['with a tenant that would reach into another’s rows', { tenant: 'clinic#1' }, 'tenant'],
+  ])('with a token %s does not', async (_, claims, field) => {
+    const response = await withHeader(`Bearer ${await api.token(claims)}`)
+
+    expect(response.status).toBe(401)
+    expect(response.headers.get('www-authenticate')).toContain('invalid_token')
+    expect(await response.json()).toMatchObject({ code: 'token-invalid', field })
+  })
+
+  it.each([
+    ['nobody (alg none)', async () => `${base64({ alg: 'none' })}.${(await api.token()).split('.')[1]}.`],
+    ['somebody else', async () => api.token({}, (await generateKeyPair('ES256')).privateKey)],
+    [
+      'a shared secret',
+      async () =>
+        new SignJWT({ iss: ISSUER, aud: AUDIENCE, tenant: 'clinic', exp: past() + 600 })
+          .setProtectedHeader({ alg: 'HS256', kid: 'k1' })
+          .sign(new Uint8Array(32)),
+    ],
+    [
+      'a key that is not the provider’s',
+      async () => `${base64({ alg: 'ES256', kid: 'k2' })}.${(await api.token()).split('.').slice(1).join('.')}`,
+    ],
+    [
+      'the provider, but changed',
+      async () =>
+        (await api.token()).replace(
+          /\.[^.]+\./,
+          `.${base64({ iss: ISSUER, aud: AUDIENCE, tenant: 'other', exp: past() + 600 })}.`,
+        ),
+    ],
+    ['nothing that is a token', async () => 'x.y.z'],
+  ])('with a token that was signed by %s does not', async (_, make) => {
+    const token = await make()
+
+    const response = await withHeader(`Bearer ${token}`)
+
+    expect(response.status).toBe(401)
+    expect(await response.text()).not.toContain(token)
+  })
+
+  it.each([
+    ['GET', '/v1/ecgs', 'ecg:write', 'ecg:read'],
+    ['GET', '/v1/events', 'ecg:write', 'ecg:read'],
+    ['GET', '/v1/unidentified', 'cmr:request', 'ecg:read'],
+    ['POST', '/v1/ecgs', 'ecg:read', 'ecg:write'],
+    ['DELETE', '/v1/ecgs/00000000-0000-5000-8000-000000000000', 'ecg:read', 'ecg:write'],
+    ['PUT', '/v1/devices/d/association', 'ecg:read', 'ecg:write'],
+  ])('may not %s %s with the scope %s', async (method, path, scope, needed) => {
+    const response = await api.as('clinic', path, { method }, { scope })
+
+    expect(response.status).toBe(403)
+    expect(response.headers.get('www-authenticate')).toBe(`Bearer error="insufficient_scope", scope="${needed}"`)
+    expect(await response.json()).toMatchObject({ code: 'scope-missing' })
+  })
+
+  it('may have its scopes as a list as well', async () => {
+    const response = await api.as('clinic', '/v1/ecgs', {}, { scope: undefined, scp: ['ecg:read'] })
+
+    expect(response.status).toBe(200)
+  })
+})
+
+describe('the provider’s keys', () => {
+  /** A provider's server; `serve` says what it answers. */
+  async function provider(serve: () => { status: number; body: string }) {
+    let asked = 0
+    const server = createServer((_request, response) => {
+      asked++
+      const { status, body } = serve()
+      response.writeHead(status, { 'content-type': 'application/json' }).end(body)
+    })
+    const { port } = await listen(server, 0)
+    onTestFinished(() => closeServer(server))
+    return { url: new URL(`http://127.0.0.1:${port}/jwks`), asked: () => asked }
+  }
+
+  it('are fetched once for many callers', async () => {
+    const { privateKey, publicKey } = await generateKeyPair('RS256', { extractable: true })
+    const body = JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'RS256' }] })
+    const { url, asked } = await provider(() => ({ status: 200, body }))
+    const authenticate = tokenAuthenticator({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      tenantClaim: 't',
+      keys: remoteKeys(url),
+    })
+    const token = await api.token({ t: 'clinic' }, privateKey, 'RS256')
+
+    const callers = await Promise.all(Array.from({ length: 5 }, () => authenticate(`Bearer ${token}`)))
+
+    expect(callers.map(({ tenant }) => tenant)).toEqual(Array(5).fill('clinic'))
+    expect(asked()).toBe(1)
+  })
+
+  it('that cannot be fetched are our trouble: 503, not 401', async () => {
+    const { url } = await provider(() => ({ status: 500, body: '' }))
+    const authenticate = tokenAuthenticator({
+      issuer: ISSUER,
+      audience: AUDIENCE,
+      tenantClaim: 't',
+      keys: remoteKeys(url),
+    })
+
+    const caller = authenticate(`Bearer ${await api.token()}`)
+
+    await expect(caller).rejects.toMatchObject({ code: 'unavailable', detail: { field: 'jwks' } })
+  })
+})
+
+describe('the environment', () => {
+  it('without an identity provider lets nobody in', async () => {
+    const caller = authenticatorOf({})(`Bearer ${await api.token()}`)
+
+    await expect(caller).rejects.toMatchObject({ code: 'unavailable' })
+  })
+
+  it('cannot let everybody in where the table is not on this machine', () => {
+    expect(() => authenticatorOf({ UNAUTHENTICATED_TENANT: 'local' })).toThrow('local stack only')
+    expect(() =>
+      authenticatorOf({
+        UNAUTHENTICATED_TENANT: 'local',
+        AWS_ENDPOINT_URL_DYNAMODB: 'https://dynamodb.eu-central-1.amazonaws.com',
+      }),
+    ).toThrow('local stack only')
+  })
+
+  it('lets everybody in in the local stack', async () => {
+    const authenticate = authenticatorOf({
+      UNAUTHENTICATED_TENANT: 'local',
+      AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:4567',
+    })
+
+    expect((await authenticate(undefined)).tenant).toBe('local')
+  })
+})

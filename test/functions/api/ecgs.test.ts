@@ -1,0 +1,380 @@
+import { ListObjectsV2Command } from '@aws-sdk/client-s3'
+import { ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { SessionStore } from '../../../functions/report/session-store.ts'
+import { artifactPrefix, putObject, waveformKey } from '../../../shared/aws/payloads.ts'
+import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import { IntakeMessage, parseMessage } from '../../../shared/messages.ts'
+import { encodeWaveform } from '../../../shared/waveform/codec.ts'
+import { digestOf } from '../../../streams/fhir/report/session.ts'
+import { BUCKET, TABLE } from '../../helpers/aws.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { writeWfdb } from '../../helpers/wfdb-writer.ts'
+import { answerOf, startTestApi, type TestApi } from './helpers.ts'
+
+let api: TestApi
+beforeAll(async () => {
+  api = await startTestApi()
+})
+afterAll(() => api.stop())
+beforeEach(() => api.receive(api.intakeUrl))
+
+const recording = syntheticRecording({ rateHz: 100 })
+
+/** A CSV of a recording; `note` makes it another file. */
+function csv(rate = true): string {
+  const rows = Array.from({ length: recording.leads[0]!.samples.length }, (_, i) =>
+    [...(rate ? [i / 100] : []), ...recording.leads.map(({ samples }) => samples[i]! / 1000)].join(','),
+  )
+  return [[...(rate ? ['time'] : []), ...recording.leads.map(({ name }) => name)].join(','), ...rows].join('\n')
+}
+
+const upload = (body: string | FormData, query = '', tenant = 'clinic', headers: Record<string, string> = {}) =>
+  api.as(tenant, `/v1/ecgs${query}`, { method: 'POST', body, headers })
+
+function form(files: readonly { name: string; bytes: Uint8Array }[]): FormData {
+  const data = new FormData()
+  for (const { name, bytes } of files) data.append('file', new Blob([new Uint8Array(bytes)]), name)
+  return data
+}
+
+describe('POST /v1/ecgs', () => {
+  it('takes a file in, and says where its result will be', async () => {
+    const response = await upload(csv(), '?unit=mV')
+
+    expect(response.status).toBe(202)
+    const body = await answerOf(response)
+    expect(body).toMatchObject({ status: 'pending', windows: 1 })
+    const location = response.headers.get('location')!
+    expect(location).toBe(`/v1/ecgs/${body.ecgId}`)
+    const [sent] = await api.receive(api.intakeUrl)
+    expect(parseMessage(IntakeMessage, sent!.Body!)).toMatchObject({
+      tenant: 'clinic',
+      ecgId: body.ecgId,
+      origin: { kind: 'upload' },
+    })
+    const pending = await api.as('clinic', location)
+    expect([pending.status, pending.headers.get('retry-after')]).toEqual([202, '1'])
+  })
+
+  it('gives the same file the same id, and another tenant’s another', async () => {
+    const ids = await Promise.all(
+      ['clinic', 'clinic', 'other'].map(
+        async (tenant) => (await answerOf(await upload(csv(), '?unit=mV', tenant))).ecgId,
+      ),
+    )
+
+    expect(ids[1]).toBe(ids[0])
+    expect(ids[2]).not.toBe(ids[0])
+  })
+
+  it('takes a recording of several files as a form, in any order', async () => {
+    const files = writeWfdb(recording)
+
+    const responses = [await upload(form(files)), await upload(form(files.toReversed()))]
+
+    const bodies = await Promise.all(responses.map(answerOf))
+    expect(responses.map(({ status }) => status)).toEqual([202, 202])
+    expect(bodies[1]!.ecgId).toBe(bodies[0]!.ecgId)
+  })
+
+  it('notes the device that the uploader names', async () => {
+    await upload(csv(), '?unit=mV&device=cart-7')
+
+    const [sent] = await api.receive(api.intakeUrl)
+    expect(parseMessage(IntakeMessage, sent!.Body!).origin).toEqual({ kind: 'upload', device: 'cart-7' })
+  })
+
+  it.each([
+    ['nothing', '', '', 400, 'payload-empty'],
+    ['what is no ECG', 'hello', '', 415, 'format-unknown'],
+    ['a format that there is not', csv(), '?format=pdf', 415, 'format-unsupported'],
+    ['a device that is no name', csv(), '?device=a/b', 400, 'field-invalid'],
+    ['a rate that is no number', csv(), '?rateHz=fast', 400, 'field-invalid'],
+  ])('refuses %s', async (_, body, query, status, code) => {
+    const response = await upload(body, query)
+
+    expect(response.status).toBe(status)
+    expect(await response.json()).toMatchObject({ code })
+    expect(await api.receive(api.intakeUrl)).toEqual([])
+  })
+
+  it.each(['../record.dat', '..\\record.dat', '/etc/passwd', '..'])(
+    'refuses a file by the name of %s',
+    async (name) => {
+      const [header, signals] = writeWfdb(recording)
+
+      const response = await upload(form([header, { ...signals, name }]))
+
+      expect(response.status).toBe(400)
+      expect(await response.json()).toMatchObject({ code: 'field-invalid', field: 'filename' })
+    },
+  )
+
+  it('refuses a form that is none', async () => {
+    const response = await upload('not a form', '', 'clinic', { 'content-type': 'multipart/form-data; boundary=x' })
+
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'payload-malformed' })
+  })
+
+  it('refuses a compressed body: it could swell to anything', async () => {
+    const response = await upload(csv(), '', 'clinic', { 'content-encoding': 'gzip' })
+
+    expect(response.status).toBe(415)
+    expect(await response.json()).toMatchObject({ field: 'content-encoding' })
+  })
+})
+
+describe('GET /v1/ecgs/{id}', () => {
+  it('answers with the stored result, letter for letter', async () => {
+    const { result, ecgId } = await api.screened('clinic')
+
+    const response = await api.as('clinic', `/v1/ecgs/${ecgId}`)
+
+    expect(response.status).toBe(200)
+    expect(response.headers.get('content-type')).toContain('application/json')
+    expect(response.headers.get('cache-control')).toBe('private, no-cache')
+    expect(await response.text()).toBe(JSON.stringify(result))
+  })
+
+  it('answers 304 to who has it already', async () => {
+    const { ecgId } = await api.screened('clinic')
+    const etag = (await api.as('clinic', `/v1/ecgs/${ecgId}`)).headers.get('etag')!
+
+    const same = await api.as('clinic', `/v1/ecgs/${ecgId}`, { headers: { 'if-none-match': `"x", ${etag}` } })
+    const other = await api.as('clinic', `/v1/ecgs/${ecgId}`, { headers: { 'if-none-match': '"x"' } })
+
+    expect([same.status, await same.text()]).toEqual([304, ''])
+    expect(other.status).toBe(200)
+  })
+
+  it.each(['', '/waveform'])('answers 404 to another tenant (%s)', async (path) => {
+    const { ecgId } = await api.screened('clinic')
+    await putObject(api.s3, BUCKET, waveformKey('raw', 'clinic', ecgId), encodeWaveform(recording))
+
+    const response = await api.as('other', `/v1/ecgs/${ecgId}${path}`)
+
+    expect(response.status).toBe(404)
+    expect(await response.json()).toMatchObject({ code: 'not-found' })
+  })
+
+  it.each(['nonsense', '00000000-0000-5000-8000-000000000000', '..%2F..%2Fetc'])('answers 404 for %s', async (id) => {
+    const response = await api.as('clinic', `/v1/ecgs/${id}`)
+
+    expect(response.status).toBe(404)
+    expect(response.headers.get('content-type')).toBe('application/problem+json')
+  })
+
+  it('hides what went wrong inside, and reports it without its text', async () => {
+    const results = Object.assign(Object.create(api.results), {
+      latest: async () => {
+        throw new Error('patient 4711 at 10.0.0.1')
+      },
+    })
+    const broken = await startTestApi({ results })
+    const { ecgId } = await api.screened('clinic')
+
+    const response = await broken.as('clinic', `/v1/ecgs/${ecgId}`)
+    await broken.stop()
+
+    expect(response.status).toBe(500)
+    expect(`${await response.text()}${JSON.stringify(broken.reported)}`).not.toContain('4711')
+    expect(broken.reported).toEqual([{ code: 'internal', cause: 'Error' }])
+  })
+})
+
+describe('GET /v1/ecgs/{id}/waveform', () => {
+  it('gives the samples as they came, piece by piece', async () => {
+    const { ecgId } = await api.screened('clinic')
+    await putObject(api.s3, BUCKET, waveformKey('raw', 'clinic', ecgId), encodeWaveform(recording))
+
+    const whole = await answerOf(await api.as('clinic', `/v1/ecgs/${ecgId}/waveform`))
+    const piece = await answerOf(await api.as('clinic', `/v1/ecgs/${ecgId}/waveform?from=2&seconds=0.5`))
+
+    expect(whole).toMatchObject({ ecgId, rateHz: 100, samples: 1000, firstSample: 0 })
+    expect(whole.leads[1]).toEqual({ name: 'II', gainUv: 1, samples: [...recording.leads[1]!.samples] })
+    expect(piece.firstSample).toBe(200)
+    expect(piece.leads[1]!.samples).toEqual([...recording.leads[1]!.samples.subarray(200, 250)])
+  })
+
+  it.each(['from=-1', 'seconds=0', 'seconds=31', 'seconds=x'])('refuses %s', async (query) => {
+    const { ecgId } = await api.screened('clinic')
+
+    const response = await api.as('clinic', `/v1/ecgs/${ecgId}/waveform?${query}`)
+
+    expect(response.status).toBe(400)
+  })
+})
+
+describe('GET /v1/ecgs', () => {
+  /** Seven ECGs of a tenant of their own, the last to arrive first. */
+  async function seven(tenant: string): Promise<EcgId[]> {
+    const ids: EcgId[] = []
+    for (let i = 0; i < 7; i++) {
+      const span = { startedAt: `2026-01-0${i + 1}T00:00:00.000Z`, firstSample: 0, durationMs: 10_000 }
+      const refused = i % 2 === 0 ? {} : { status: 'refused' as const, findings: [] }
+      const origin = { kind: 'mqtt' as const, device: `d${i % 3}`, session: 's' }
+      const { ecgId } = await api.screened(tenant, { span, ...refused }, origin, new Date(Date.UTC(2026, 1, 1, 0, i)))
+      ids.unshift(ecgId)
+    }
+    return ids
+  }
+
+  async function pages(tenant: string, query: string): Promise<string[][]> {
+    const seen: string[][] = []
+    let after = ''
+    do {
+      const page = await answerOf(await api.as(tenant, `/v1/ecgs?${query}${after}`))
+      seen.push(page.items.map(({ ecgId }) => ecgId))
+      after = page.next === undefined ? '' : `&after=${page.next}`
+    } while (after !== '')
+    return seen
+  }
+
+  it('shows each once, page by page, and none of another tenant', async () => {
+    const ids = await seven('paging')
+
+    const shown = await pages('paging', 'limit=3')
+
+    expect(shown.map(({ length }) => length)).toEqual([3, 3, 1])
+    expect(shown.flat()).toEqual(ids)
+  })
+
+  it('has no page behind a last one that is full', async () => {
+    await seven('full')
+
+    expect((await pages('full', 'limit=7')).map(({ length }) => length)).toEqual([7])
+  })
+
+  it.each([
+    ['device=d1', [4, 1]],
+    ['status=refused', [5, 3, 1]],
+    ['flagged=cad', [6, 4, 2, 0]],
+    ['flagged=hf', []],
+    ['from=2026-01-03T00:00:00Z&to=2026-01-05T00:00:00Z', [3, 2]],
+    ['from=2026-01-03T00:00:00Z&status=screened', [6, 4, 2]],
+  ])('narrows by %s', async (query, wanted) => {
+    const tenant = `filter-${query.replaceAll(/[^a-z0-9]/g, '')}`.slice(0, 60)
+    const ids = await seven(tenant)
+
+    const shown = await pages(tenant, `limit=2&${query}`)
+
+    expect(shown.flat()).toEqual(wanted.map((i) => ids[6 - i]))
+  })
+
+  const cursor = (...parts: unknown[]) => Buffer.from(JSON.stringify(parts)).toString('base64url')
+  const id = '00000000-0000-5000-8000-000000000000'
+  const arrival = `2026-01-01T00:00:00.000Z#${id}#aaaaaaaa`
+  it.each([
+    ['nonsense', 'x'],
+    ['JSON of something else', cursor(1, 2, 3)],
+    ['nothing inside', cursor('clinic#', '', '')],
+    ['half nonsense', cursor(`clinic#${id}`, 'result#x', arrival)],
+    ['another tenant inside', cursor(`other#${id}`, `result#${'a'.repeat(64)}#p`, arrival)],
+    [
+      'two ECGs inside',
+      cursor(`clinic#${fileEcgId({ tenant: 'a', sha256: 'b' })}`, `result#${'a'.repeat(64)}#p`, arrival),
+    ],
+    ['no end', 'a'.repeat(5000)],
+  ])('answers 400 to a cursor with %s', async (_, after) => {
+    const response = await api.as('clinic', `/v1/ecgs?after=${after}`)
+
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'field-invalid', field: 'after' })
+  })
+
+  it.each(['limit=0', 'limit=101', 'limit=x', 'status=odd', 'flagged=flu', 'from=yesterday', 'device=%23'])(
+    'answers 400 naming the field for %s',
+    async (query) => {
+      const response = await api.as('clinic', `/v1/ecgs?${query}`)
+
+      expect(response.status).toBe(400)
+      expect(await response.json()).toMatchObject({ code: 'field-invalid', field: query.split('=')[0] })
+    },
+  )
+})
+
+describe('DELETE /v1/ecgs/{id}', () => {
+  /** Every key in the table and the bucket that has the id in it. */
+  async function traces(ecgId: EcgId): Promise<string[]> {
+    const { Items = [] } = await api.dynamo.send(new ScanCommand({ TableName: TABLE }))
+    const { Contents = [] } = await api.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }))
+    const keys = [...Items.map(({ pk, sk }) => `${pk} ${sk}`), ...Contents.map(({ Key }) => Key!)]
+    return keys.filter((key) => key.includes(ecgId))
+  }
+
+  it('leaves nothing but the mark that it was', async () => {
+    const origin = { kind: 'mqtt' as const, device: 'd9', session: 's' }
+    const { ecgId, result } = await api.screened('clinic', {}, origin)
+    await api.results.putOnce(
+      'clinic',
+      origin,
+      { ...result, provenance: { ...result.provenance, modelSha256: 'c'.repeat(64) } },
+      new Date(),
+    )
+    await api.associations.markUnidentified('clinic', {
+      device: 'd9',
+      at: new Date(result.span.startedAt!),
+      ecgId,
+      origin,
+    })
+    for (const key of [
+      waveformKey('raw', 'clinic', ecgId),
+      waveformKey('clean', 'clinic', ecgId),
+      `${artifactPrefix('clinic', ecgId)}1/cine.dcm`,
+    ]) {
+      await putObject(api.s3, BUCKET, key, Buffer.from('x'))
+    }
+    const sessions = new SessionStore(api.dynamo, TABLE)
+    const inSession = { tenant: 'clinic', device: 'd9', session: 's' }
+    await sessions.addWindow(inSession, digestOf(result, new Date(), true), new Date())
+    expect(await traces(ecgId)).toHaveLength(6)
+
+    const response = await api.as('clinic', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    expect(response.status).toBe(204)
+    expect(await traces(ecgId)).toEqual([`clinic#${ecgId} deleted`])
+    expect(await sessions.windows(inSession)).toEqual([])
+    expect((await api.as('clinic', `/v1/ecgs/${ecgId}`)).status).toBe(404)
+    expect((await api.as('clinic', `/v1/ecgs/${ecgId}/waveform`)).status).toBe(404)
+  })
+
+  it('may be asked for twice', async () => {
+    const { ecgId } = await api.screened('clinic')
+
+    const statuses = [1, 2].map(async () => (await api.as('clinic', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })).status)
+
+    expect(await Promise.all(statuses)).toEqual([204, 204])
+  })
+
+  it('does not touch another tenant’s', async () => {
+    const { ecgId, result } = await api.screened('clinic')
+
+    const response = await api.as('other', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    expect(response.status).toBe(404)
+    expect(await api.results.latest('clinic', ecgId)).toBe(JSON.stringify(result))
+  })
+
+  it('takes an ECG back that is still on its way: its result is not stored', async () => {
+    const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'early'))
+    await api.as('early', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    const { stored } = await api.screened('early', { ecgId })
+
+    expect(stored).toEqual({ kind: 'deleted' })
+    expect(await traces(ecgId)).toEqual([`early#${ecgId} deleted`])
+  })
+
+  it('holds until the file is uploaded again', async () => {
+    const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'again'))
+    await api.as('again', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    const response = await upload(csv(), '?unit=mV', 'again')
+    const { stored } = await api.screened('again', { ecgId })
+
+    expect(response.status).toBe(202)
+    expect(stored.kind).toBe('new')
+  })
+})

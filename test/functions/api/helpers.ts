@@ -1,0 +1,131 @@
+/**
+ * The API over real stores (the emulators), with an identity provider of its own.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
+import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
+import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { AssociationStore } from '../../../shared/aws/association-store.ts'
+import { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
+import { ResultList } from '../../../shared/aws/result-list.ts'
+import { ResultStore } from '../../../shared/aws/result-store.ts'
+import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import type { Result } from '../../../shared/domain/result.ts'
+import type { Origin } from '../../../shared/messages.ts'
+import { BUCKET, startTestAws, TABLE } from '../../helpers/aws.ts'
+import { makeResult } from '../../helpers/results.ts'
+
+export const ISSUER = 'https://id.example/'
+export const AUDIENCE = 'cardiacnets'
+
+/** `undefined` takes a claim out. */
+export type Claims = Readonly<Record<string, unknown>>
+
+export type TestApi = Awaited<ReturnType<typeof startTestApi>>
+
+export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
+  const aws = await startTestAws()
+  const { privateKey, publicKey } = await generateKeyPair('ES256')
+  const keys = createLocalJWKSet({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] })
+  const results = new ResultStore(aws.dynamo, TABLE)
+  const associations = new AssociationStore(aws.dynamo, TABLE)
+  const list = new ResultList(aws.dynamo, TABLE)
+  const reported: unknown[] = []
+  const app = createApi({
+    authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', keys }),
+    results,
+    associations,
+    list,
+    intake: new RecordingIntake({ sqs: aws.sqs, queueUrl: aws.intakeUrl, s3: aws.s3, bucket: BUCKET, results }),
+    limits: { maxBytes: 1024 * 1024, timeoutMs: 5_000 },
+    s3: aws.s3,
+    bucket: BUCKET,
+    sqs: aws.sqs,
+    reportQueueUrl: aws.reportUrl,
+    stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
+    onError: (description) => reported.push(description),
+    ...overrides,
+  })
+
+  /** A token as the provider would sign it; `claims` replaces what it says, `undefined` takes it out. */
+  function token(claims: Claims = {}, key = privateKey, alg = 'ES256'): Promise<string> {
+    const now = Math.floor(Date.now() / 1000)
+    const payload: JWTPayload = Object.fromEntries(
+      Object.entries({
+        iss: ISSUER,
+        aud: AUDIENCE,
+        exp: now + 600,
+        tenant: 'clinic',
+        scope: SCOPES.join(' '),
+        ...claims,
+      }).filter(([, value]) => value !== undefined),
+    )
+    return new SignJWT(payload).setProtectedHeader({ alg, kid: 'k1' }).sign(key)
+  }
+
+  return {
+    ...aws,
+    app,
+    results,
+    associations,
+    list,
+    reported,
+    token,
+    /** As a caller of a tenant, with every scope unless said otherwise. */
+    async as(tenant: string, path: string, init: RequestInit = {}, claims: Claims = {}): Promise<Response> {
+      const headers = new Headers(init.headers)
+      headers.set('authorization', `Bearer ${await token({ tenant, ...claims })}`)
+      return app.request(path, { ...init, headers })
+    },
+    /** Stores a result as the screening function would. */
+    async screened(
+      tenant: string,
+      overrides: Partial<Result> = {},
+      origin: Origin = { kind: 'upload' },
+      at = new Date(),
+    ) {
+      const result = makeResult({ ecgId: fileEcgId({ tenant, sha256: randomUUID() }), ...overrides })
+      const stored = await results.putOnce(tenant, origin, result, at)
+      return { result, stored, ecgId: result.ecgId }
+    },
+  }
+}
+
+/** What tests read of an answer; absent parts are `undefined` whatever the type says. */
+export interface Answer {
+  readonly ecgId: EcgId
+  readonly items: readonly { readonly ecgId: EcgId }[]
+  readonly next: string
+  readonly rateHz: number
+  readonly firstSample: number
+  readonly leads: readonly { readonly samples: readonly (number | null)[] }[]
+}
+
+// A test looks at a part of it and fails where that is not as it should be.
+export const answerOf = async (response: Response): Promise<Answer> => (await response.json()) as Answer
+
+/** The events of a stream until there are `count`; then the reader goes away. */
+export async function readEvents(
+  response: Response,
+  count: number,
+): Promise<{ id: string; data: { ecgId: string } }[]> {
+  const events: { id: string; data: { ecgId: string } }[] = []
+  let text = ''
+  const decoder = new TextDecoder()
+  for await (const chunk of response.body!) {
+    text += decoder.decode(chunk, { stream: true })
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const fields = new Map(
+        text
+          .slice(0, end)
+          .split('\n')
+          .map((line) => line.split(/: (.*)/s, 2) as [string, string]),
+      )
+      text = text.slice(end + 2)
+      if (fields.has('data')) events.push({ id: fields.get('id')!, data: JSON.parse(fields.get('data')!) })
+      if (events.length === count) return events
+    }
+  }
+  return events
+}

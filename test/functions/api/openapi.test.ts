@@ -1,0 +1,119 @@
+import { Hono } from 'hono'
+import { generateKeyPair } from 'jose'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startTestApi, type TestApi } from './helpers.ts'
+
+interface Operation {
+  readonly security?: readonly Readonly<Record<string, readonly string[]>>[]
+  readonly parameters?: readonly { readonly in: string; readonly name: string; readonly required?: boolean }[]
+  readonly requestBody?: { readonly content: Readonly<Record<string, unknown>> }
+  readonly responses: Readonly<Record<string, { readonly description: string }>>
+}
+
+interface Document {
+  readonly openapi: string
+  readonly paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>
+  readonly components: { readonly schemas: Readonly<Record<string, unknown>>; readonly securitySchemes: object }
+}
+
+let api: TestApi
+let document: Document
+const fhir = new Hono().post('/hook', (c) => c.text('heard'))
+
+beforeAll(async () => {
+  api = await startTestApi({ fhir })
+  // What is not as the type says fails a test below.
+  document = (await (await api.app.request('/openapi.json')).json()) as Document
+})
+afterAll(() => api.stop())
+
+const operations = () =>
+  Object.entries(document.paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => ({ path, method, operation })),
+  )
+
+describe('the OpenAPI document', () => {
+  it('describes every route of the API, each with the scope that it needs', () => {
+    const described = operations().map(({ path, method, operation }) => [
+      `${method} ${path}`,
+      operation.security?.[0]?.bearer,
+    ])
+
+    expect(Object.fromEntries(described)).toEqual({
+      'post /v1/ecgs': ['ecg:write'],
+      'get /v1/ecgs': ['ecg:read'],
+      'get /v1/ecgs/{id}': ['ecg:read'],
+      'get /v1/ecgs/{id}/waveform': ['ecg:read'],
+      'delete /v1/ecgs/{id}': ['ecg:write'],
+      'put /v1/devices/{id}/association': ['ecg:write'],
+      'get /v1/unidentified': ['ecg:read'],
+      'get /v1/events': ['ecg:read'],
+    })
+  })
+
+  it('keeps the rules of OpenAPI 3.1: parameters of paths are declared, references lead somewhere, answers are described', () => {
+    expect(document.openapi).toBe('3.1.0')
+    expect(document.components.securitySchemes).toHaveProperty('bearer')
+    for (const { path, operation } of operations()) {
+      const inPath = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name)
+      const declared = operation.parameters?.filter((parameter) => parameter.in === 'path') ?? []
+      expect(declared.map(({ name, required }) => [name, required])).toEqual(inPath.map((name) => [name, true]))
+      expect(Object.keys(operation.responses).length).toBeGreaterThan(1)
+      for (const { description } of Object.values(operation.responses)) expect(description).not.toBe('')
+    }
+    for (const [, name] of JSON.stringify(document).matchAll(/"#\/components\/schemas\/(\w+)"/g)) {
+      expect(document.components.schemas).toHaveProperty(name!)
+    }
+  })
+
+  it('promises no answer that a route does not give, whatever it is asked with', async () => {
+    const texts = ['', 'x', '0', '-1', '%00', '..%2F', 'null', '9'.repeat(40)]
+    for (const { path, method, operation } of operations()) {
+      for (const text of texts) {
+        const query = (operation.parameters ?? []).filter(({ in: where }) => where === 'query')
+        const asked = query.map(({ name }) => `${name}=${text}`).join('&')
+        const hasBody = operation.requestBody !== undefined
+        const response = await api.as('fuzz', `${path.replace('{id}', text || 'id')}?${asked}`, {
+          method: method.toUpperCase(),
+          ...(hasBody ? { body: text, headers: { 'content-type': 'application/json' } } : {}),
+        })
+        const promised = Object.keys(operation.responses)
+        const kind = `${Math.floor(response.status / 100)}XX`
+        expect(
+          promised.includes(String(response.status)) || promised.includes(kind),
+          `${method} ${path} ${text} → ${response.status}`,
+        ).toBe(true)
+        expect(response.status, `${method} ${path} ${text}`).toBeLessThan(500)
+        if (response.status >= 400) expect(response.headers.get('content-type')).toBe('application/problem+json')
+        await response.body?.cancel()
+      }
+    }
+    expect(api.reported).toEqual([])
+  })
+})
+
+describe('what needs no token', () => {
+  it.each(['/healthz', '/openapi.json'])('is %s', async (path) => {
+    const response = await api.app.request(path)
+
+    expect(response.status).toBe(200)
+    expect(response.headers.get('x-content-type-options')).toBe('nosniff')
+    expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
+  })
+
+  it('is the EHR’s endpoint, which has a secret of its own', async () => {
+    const response = await api.app.request('/fhir/hook', { method: 'POST' })
+
+    expect(await response.text()).toBe('heard')
+  })
+
+  it('is nothing else', async () => {
+    const { privateKey } = await generateKeyPair('ES256')
+    const response = await api.app.request('/v1/ecgs', {
+      headers: { authorization: `Bearer ${await api.token({}, privateKey)}` },
+    })
+
+    expect(response.status).toBe(401)
+    expect((await api.app.request('/nowhere')).status).toBe(404)
+  })
+})
