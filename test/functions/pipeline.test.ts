@@ -2,14 +2,14 @@ import { createHash, randomUUID } from 'node:crypto'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CreateBucketCommand, PutObjectCommand } from '@aws-sdk/client-s3'
+import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { type Emulators, startEmulators } from '../../cdk/local/emulators.ts'
 import { dynamo, s3, sns, sqs } from '../../shared/aws/clients.ts'
-import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
+import { putObject, removeEcgObjects, waveformKey } from '../../shared/aws/payloads.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
@@ -210,6 +210,62 @@ describe('an ECG through both functions', () => {
     const [letter] = await receive(urls.screeningDlq)
     expect(letter!.MessageAttributes!.reason!.StringValue).toBe('session-changed')
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(first!.result)
+  })
+
+  it.each(['inline', 'claimed'])('that was deleted does not come back with its message (%s)', async (travels) => {
+    const message = intake(syntheticRecording())
+    const { tenant, ecgId } = message
+    const bytes = encodeWaveform(syntheticRecording())
+    const claim = async () => ({
+      ...message,
+      waveform: await putObject(s3(), 'raw', waveformKey('raw', tenant, ecgId), bytes),
+    })
+    await run(travels === 'inline' ? message : await claim())
+    const results = new ResultStore(dynamo(), 'results')
+    await results.markDeleted(tenant, ecgId)
+    await removeEcgObjects(s3(), 'raw', tenant, ecgId)
+    await results.removeRows(tenant, ecgId)
+
+    const published = await run(message)
+
+    expect(published).toEqual([])
+    expect(await results.latest(tenant, ecgId)).toBeUndefined()
+    const { Contents = [] } = await s3().send(new ListObjectsV2Command({ Bucket: 'raw' }))
+    expect(Contents.filter(({ Key }) => Key!.includes(ecgId))).toEqual([])
+    expect(await receive(urls.screeningDlq)).toEqual([])
+  })
+
+  it('whose claim was deleted with it is done with, not tried again', async () => {
+    const message = intake(syntheticRecording())
+    const { tenant, ecgId } = message
+    const results = new ResultStore(dynamo(), 'results')
+    await results.markReceived(tenant, ecgId)
+    await results.markDeleted(tenant, ecgId)
+    const waveform = { key: waveformKey('raw', tenant, ecgId), sha256: '0'.repeat(64), bytes: 5 }
+
+    const response = await preprocess(event(JSON.stringify({ ...message, waveform })), context)
+
+    expect(response.batchItemFailures).toEqual([])
+    expect(await receive(urls.screening)).toEqual([])
+  })
+
+  it('longer than a window is screened by its first acceptable ten seconds, as the CLI does', async () => {
+    const good = syntheticRecording({ rateHz: 100 })
+    // Ten seconds of nothing before the ECG.
+    const leads = good.leads.map((lead) => ({
+      ...lead,
+      samples: Int32Array.from([...new Int32Array(1000), ...lead.samples]),
+    }))
+    const message = intake({ ...good, leads })
+
+    const [published] = await run(message)
+    const [alone] = await run(intake(good))
+
+    expect(resultOf(published)).toMatchObject({
+      status: 'screened',
+      span: { startedAt: '2026-01-02T03:04:15.000Z', firstSample: 1000, durationMs: 10_000 },
+      findings: resultOf(alone).findings,
+    })
   })
 
   it('that is too short is refused, and the refusal is a stored, published result', async () => {

@@ -12,6 +12,7 @@ const PRICES = {
   sqsMillionRequests: 0.4,
   snsMillionPublishes: 0.5,
   dynamoMillionWriteUnits: 0.625,
+  dynamoMillionReadUnits: 0.125,
   s3MillionPuts: 5,
   logsGb: 0.5,
 } as const
@@ -56,7 +57,8 @@ export function marginalCost({ prepareMs, inferenceMs, resultBytes }: Measured):
     lambdaScreen: lambda(MEMORY_MB.screen, inferenceMs, NETWORK_WAIT_MS.screen),
     sqs: QUEUES * REQUESTS_A_MESSAGE * PRICES.sqsMillionRequests,
     sns: PRICES.snsMillionPublishes,
-    dynamo: writeUnits * PRICES.dynamoMillionWriteUnits,
+    // And one consistent read: was the ECG deleted?
+    dynamo: writeUnits * PRICES.dynamoMillionWriteUnits + PRICES.dynamoMillionReadUnits,
     logs: (LOG_BYTES / 1000) * PRICES.logsGb,
   }
   const total = Object.values(parts).reduce((sum, part) => sum + part, 0)

@@ -1,6 +1,6 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { openAsBlob, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -8,6 +8,7 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { readEvents } from '../../functions/api/helpers.ts'
 import { Lines, temporaryFolder } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -48,6 +49,14 @@ describe('npm start', () => {
     })
     await link.close()
     const list = await fetch(`${url}/v1/ecgs`)
+    const events = await fetch(`${url}/v1/events`, { headers: { accept: 'text/event-stream' } })
+    const telling = readEvents(events, 1)
+    const form = new FormData()
+    for (const end of ['.hea', '.dat'])
+      form.append('file', await openAsBlob(DEMO.replace('.hea', end)), `virtual-ecg${end}`)
+    const upload = await fetch(`${url}/v1/ecgs`, { method: 'POST', body: form })
+    const [told] = await telling
+    const uploaded = await fetch(`${url}${upload.headers.get('location')}`)
     child.kill('SIGINT')
     child.kill('SIGINT') // npm passes on what the terminal has sent already
     const [code] = await once(child, 'exit')
@@ -62,6 +71,9 @@ describe('npm start', () => {
     expect(results).toMatchObject([{ findings, indices, quality }])
     const { items } = JSON.parse(await list.text())
     expect(items.map((item: { ecgId: string }) => item.ecgId).sort()).toEqual(windows.map(({ ecgId }) => ecgId).sort())
+    expect(upload.status).toBe(202)
+    expect(upload.headers.get('location')).toBe(`/v1/ecgs/${told!.data.ecgId}`)
+    expect(await uploaded.json()).toMatchObject({ quality: { verdict: quality.verdict }, status: 'screened' })
     expect(code).toBe(0)
     const outputs = JSON.parse(readFileSync(join(data, 'outputs.json'), 'utf8'))
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
