@@ -9,6 +9,7 @@ from itertools import combinations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from cardiacnets.domain import LEADS
 
@@ -20,9 +21,9 @@ RELATIONS = (
     ((3, 1.0), (4, 1.0), (5, 1.0)),  # aVR + aVL + aVF = 0
 )
 PAIRS = tuple(combinations(range(len(LEADS)), 2))
-BEAT_LAGS = tuple(range(-20, 31, 2))
+BEAT_LAGS = range(-20, 31, 2)
 """Around a QRS, in samples of 50 Hz: −0.4 s to 0.6 s."""
-RHYTHM_LAGS = tuple(range(14, 80, 2))
+RHYTHM_LAGS = range(14, 80, 2)
 """0.28 s to 1.56 s."""
 EPSILON = 1e-6
 LAWFUL = 0.018
@@ -38,11 +39,17 @@ def _relation_matrix() -> Tensor:
     return matrix
 
 
-def _lagged(samples: int, lags: tuple[int, ...]) -> tuple[Tensor, Tensor]:
-    """Indices [lags,T] of the sample that is `lag` earlier, and 1 where there is one."""
-    index = torch.arange(samples)[None] - torch.tensor(lags)[:, None]
-    inside = (index >= 0) & (index < samples)
-    return index.clamp(0, samples - 1), inside.float()
+def _lagged(signal: Tensor, lags: range) -> Tensor:
+    """[N,T] → [N,lags,T]: the sample that is `lag` earlier, zero beyond the ends.
+
+    Rows of a repeated vector, each a step shorter than it, lie a step further back. Copies only: an index for every
+    sample takes ONNX Runtime longer than the largest convolution of the encoder.
+    """
+    samples, before = signal.shape[1], max(0, lags[0])
+    padded = F.pad(signal, (before, (len(lags) - 1) * lags.step))
+    width = padded.shape[1] - lags.step
+    rows = padded.repeat(1, len(lags))[:, : len(lags) * width].reshape(-1, len(lags), width)
+    return rows[:, :, before - lags[0] : before - lags[0] + samples]
 
 
 class SignalMeasures(nn.Module):
@@ -50,13 +57,10 @@ class SignalMeasures(nn.Module):
 
     count = 2 + len(PAIRS) + 2 + len(BEAT_LAGS) + len(RHYTHM_LAGS) + 1 + 6
 
-    def __init__(self, samples: int = 1000) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.register_buffer("relations", _relation_matrix(), persistent=False)
-        for name, lags in (("beat", BEAT_LAGS), ("rhythm", RHYTHM_LAGS)):
-            index, inside = _lagged(samples // 2, lags)
-            self.register_buffer(f"{name}_index", index, persistent=False)
-            self.register_buffer(f"{name}_inside", inside, persistent=False)
+        self.register_buffer("rhythm_lags", torch.tensor(RHYTHM_LAGS, dtype=torch.float32), persistent=False)
         first, second = torch.tensor(PAIRS).T
         self.register_buffer("pair", first * len(LEADS) + second, persistent=False)
 
@@ -65,7 +69,7 @@ class SignalMeasures(nn.Module):
         leads = lead_mask.sum(dim=1, keepdim=True)  # [N,1]
         centred = (millivolt - millivolt.mean(dim=-1, keepdim=True)) * lead_mask.unsqueeze(-1)
         covariance = centred @ centred.transpose(1, 2) / centred.shape[-1]  # [N,12,12]
-        power = covariance.diagonal(dim1=1, dim2=2)  # [N,12]
+        power = (centred * centred).mean(dim=-1)  # [N,12]
         unit = centred * ((power + EPSILON).rsqrt() * lead_mask).unsqueeze(-1)  # each lead of unit power
         half = unit.unflatten(-1, (-1, 2)).mean(dim=-1)  # [N,12,500], 50 Hz
         slope = half[..., 1:] - half[..., :-1]
@@ -102,7 +106,7 @@ class SignalMeasures(nn.Module):
     def _beats(self, half: Tensor, activity: Tensor) -> Tensor:
         """[N,lags]: share of the power at each distance from a QRS that the mean beat explains."""
         trigger = torch.relu(activity - 0.4 * activity.amax(dim=1, keepdim=True))  # [N,500]
-        at_lag = trigger[:, self.beat_index] * self.beat_inside  # [N,lags,500]
+        at_lag = _lagged(trigger, BEAT_LAGS)  # [N,lags,500]
         at_lag = at_lag / (at_lag.sum(dim=-1, keepdim=True) + EPSILON)
         beat = at_lag @ half.transpose(1, 2)  # [N,lags,12]
         explained = (beat**2).sum(dim=-1)
@@ -111,8 +115,8 @@ class SignalMeasures(nn.Module):
     def _rhythm(self, activity: Tensor) -> Tensor:
         """[N,lags + 1]: autocorrelation of the activity, and its largest."""
         change = activity - activity.mean(dim=1, keepdim=True)
-        later = change[:, self.rhythm_index] * self.rhythm_inside  # [N,lags,500]
-        overlap = self.rhythm_inside.mean(dim=1)
+        later = _lagged(change, RHYTHM_LAGS)  # [N,lags,500]
+        overlap = 1 - self.rhythm_lags / change.shape[1]
         alike = (later * change.unsqueeze(1)).mean(dim=-1) / overlap
         alike = alike / ((change**2).mean(dim=1, keepdim=True) + EPSILON)
         return torch.cat([alike, alike.amax(dim=1, keepdim=True)], dim=1)

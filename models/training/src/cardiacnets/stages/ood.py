@@ -19,6 +19,7 @@ from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.data.windows import cached_millivolt
 from cardiacnets.domain import LEADS
 from cardiacnets.metrics import auroc
+from cardiacnets.models import ood as ood_model
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.ood import Ood
 from cardiacnets.outliers import KINDS, NEEDS_ALL_LEADS, make_outliers
@@ -175,7 +176,9 @@ def fit_ood(
     Made once for a trunk: `out_dir/model.pt`.
     """
     trunk.eval()
-    made_with = {"config": json.loads(json.dumps(asdict(config))), "trunk": trunk_digest(trunk)}
+    code = hashlib.sha256(b"".join(Path(part.__file__).read_bytes() for part in (outliers, ood_model))).hexdigest()
+    described = json.loads(json.dumps(asdict(config)))
+    made_with = {"config": described, "trunk": trunk_digest(trunk), "code": code}
     path = out_dir / "model.pt"
     ood = Ood(trunk.attention.in_channels).eval()
     if path.exists():
