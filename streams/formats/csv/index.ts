@@ -45,12 +45,19 @@ function looksLikeCsv(text: string): boolean {
 /** Most rows that the longest recording has. */
 const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
 
+/** More than any recorder has channels. */
+const MAX_COLUMNS = 64
+
+/** Ten minutes of twelve leads at 500 Hz take 25 MB. Every cell is a string for a while. */
+const MAX_BYTES = 64 * 1024 * 1024
+
 /**
  * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),
  *   `sample-invalid` (line, column), `payload-malformed` (a row of another length), and those of `checkRecording`
  */
 export function parse({ name, bytes }: SourceFile, options: ParseOptions = {}): Recording {
-  const table = readTable(decodeText(bytes), MAX_ROWS)
+  if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_BYTES })
+  const table = readTable(decodeText(bytes), { maxRows: MAX_ROWS, maxColumns: MAX_COLUMNS })
   if (isMovesense(table.header)) return readMovesense(table, name, options)
   const columns = leadColumns(table)
   const rateHz = statedRate(table) ?? rateOfTimeColumn(table) ?? options.rateHz

@@ -52,13 +52,22 @@ export function splitHeader(line: string): { cells: string[]; delimiter: string 
   return best!
 }
 
+export interface TableLimits {
+  readonly maxRows: number
+  readonly maxColumns: number
+}
+
 /** @throws CodedError `payload-empty`, `payload-too-large`, `payload-malformed` naming the line of a row of another length */
-export function readTable(text: string, maxRows: number): CsvTable {
+export function readTable(text: string, { maxRows, maxColumns }: TableLimits): CsvTable {
+  // Before there is a string a line.
+  if (lineEndsIn(text) > maxRows + MAX_OTHER_LINES)
+    throw new CodedError('payload-too-large', { field: 'rows', maxRows })
   const { lines, facts, headerRow } = readPreamble(text)
   while (lines.at(-1)?.trim() === '') lines.pop()
   if (lines.length <= headerRow + 1) throw new CodedError('payload-empty', { field: 'rows' })
   if (lines.length - headerRow - 1 > maxRows) throw new CodedError('payload-too-large', { field: 'rows', maxRows })
   const { cells: header, delimiter } = splitHeader(lines[headerRow]!)
+  if (header.length > maxColumns) throw new CodedError('payload-too-large', { field: 'columns', maxColumns })
   const firstLine = headerRow + 2
   const rows = lines.slice(headerRow + 1).map((line, index) => {
     const cells = splitRow(line, delimiter)
@@ -72,4 +81,17 @@ export function readTable(text: string, maxRows: number): CsvTable {
 /** Cells without blanks and quotation marks around them; numbers and lead names hold neither inside. */
 export function splitRow(line: string, delimiter: string): string[] {
   return line.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
+}
+
+/** Facts, comments and empty lines at the end. */
+const MAX_OTHER_LINES = 1000
+
+function lineEndsIn(text: string): number {
+  let [feeds, returns] = [0, 0]
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x0a) feeds++
+    else if (code === 0x0d) returns++
+  }
+  return Math.max(feeds, returns)
 }

@@ -5,7 +5,8 @@
  */
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { decodeText, type Format, type ParseOptions, sniffText } from '../format.ts'
+import { type Format, type ParseOptions, sniffText } from '../format.ts'
+import { parseJson } from '../json-text.ts'
 import { findEcgs, type ParseFiles, type ResourceStore } from './ecgs.ts'
 import { ECG_RESOURCE_TYPES } from './resources.ts'
 
@@ -22,14 +23,9 @@ export function createFhirFormat(parseFiles: ParseFiles): Format {
   }
 }
 
-/** @throws CodedError `payload-malformed`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
+/** @throws CodedError those of `parseJson`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
 export function parse(bytes: Uint8Array, options: ParseOptions, parseFiles: ParseFiles): Recording {
-  let json: unknown
-  try {
-    json = JSON.parse(decodeText(bytes))
-  } catch {
-    throw new CodedError('payload-malformed', { field: 'json' })
-  }
+  const json = parseJson(bytes)
   const { ecgs, errors } = findEcgs(json, storeOf(json), parseFiles, options)
   const [first] = ecgs
   if (first !== undefined) return first.recording

@@ -5,8 +5,8 @@
  */
 
 import type { Recording } from '../../../shared/domain/recording.ts'
-import { CodedError } from '../../../shared/errors.ts'
-import { decodeText, type Format, type ParseOptions, sniffText } from '../format.ts'
+import { type Format, type ParseOptions, sniffText } from '../format.ts'
+import { parseJson } from '../json-text.ts'
 import { parseWindow } from './window.ts'
 import { parseZzu } from './zzu.ts'
 
@@ -16,19 +16,9 @@ export const json: Format = {
   parse: (main, _others, options) => parse(main.bytes, options),
 }
 
-/** Ten minutes of twelve leads at 500 Hz as decimal fractions. */
-const MAX_BYTES = 64 * 1024 * 1024
-
-/** @throws CodedError `payload-too-large`, `payload-malformed`, and those of the shape */
+/** @throws CodedError those of `parseJson` and of the shape */
 export function parse(bytes: Uint8Array, options: ParseOptions = {}): Recording {
-  if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_BYTES })
-  let document: unknown
-  try {
-    document = JSON.parse(decodeText(bytes))
-  } catch {
-    // The cause is dropped: a parser quotes its input.
-    throw new CodedError('payload-malformed', { field: 'file' })
-  }
+  const document = parseJson(bytes)
   return typeof document === 'object' && document !== null && 'signal' in document
     ? parseZzu(document, options)
     : parseWindow(document)

@@ -6,7 +6,7 @@
 import * as z from 'zod'
 import { MISSING_FRAME_SAMPLE } from '../../../shared/domain/frame.ts'
 import { leadByName } from '../../../shared/domain/leads.ts'
-import { checkRecording, MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { checkDuration, checkRecording, MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { samplesOfWire } from '../../../shared/waveform/wire-samples.ts'
 import { plausiblePerson, sexOfText } from '../person.ts'
@@ -30,6 +30,7 @@ export function parseWindow(document: unknown): Recording {
   const { data, error } = WindowFile.safeParse(document)
   if (data === undefined) throw new CodedError('field-invalid', { field: error.issues[0]!.path.join('.') || 'file' })
   const { rateHz, leads, firstSample = 0, sessionStartedAtMs, heartRateBpm, person } = data
+  if (Array.isArray(data.samples)) checkDuration(data.samples.length / leads.length, rateHz, 'samples')
   const samples = samplesOfWire(data.samples)
   if (samples.length % leads.length !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
   const count = samples.length / leads.length

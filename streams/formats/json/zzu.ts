@@ -5,7 +5,7 @@
  */
 import * as z from 'zod'
 import { findLead } from '../../../shared/domain/leads.ts'
-import { checkRecording, type Recording } from '../../../shared/domain/recording.ts'
+import { checkDuration, checkRecording, type Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { microvolts, type ParseOptions } from '../format.ts'
 import { ageInYears, plausiblePerson, sexOfText } from '../person.ts'
@@ -15,7 +15,7 @@ import { startOfText } from '../time.ts'
 const DATASET = 'ZZU pECG'
 
 const ZzuFile = z.object({
-  signal: z.object({ leads: z.record(z.string(), z.array(z.number())), sampleRate: z.number() }),
+  signal: z.object({ leads: z.record(z.string(), z.unknown()), sampleRate: z.number() }),
   patient: z.object({ age: z.string(), sex: z.string(), testDateTime: z.string() }).partial().optional(),
   source: z.object({ dataset: z.string() }).partial().optional(),
 })
@@ -30,7 +30,12 @@ export function parseZzu(document: object, options: ParseOptions): Recording {
   const leads = Object.entries(signal.leads).flatMap(([label, values]) => {
     const name = findLead(label)
     if (name === undefined) return []
-    const invalid = (index: number) => new CodedError('sample-invalid', { field: `signal.leads.${name}[${index}]` })
+    const field = `signal.leads.${name}`
+    if (!Array.isArray(values)) throw new CodedError('field-invalid', { field })
+    checkDuration(values.length, signal.sampleRate, field)
+    const invalid = (index: number) => new CodedError('sample-invalid', { field: `${field}[${index}]` })
+    const wrong = values.findIndex((value) => typeof value !== 'number')
+    if (wrong >= 0) throw invalid(wrong)
     return [toLead(name, Float64Array.from(values), microvolts(unit, 'signal'), invalid)]
   })
   if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'signal.leads' })

@@ -5,9 +5,10 @@
  */
 import { findLead, LEADS, LIMB_LEADS } from '../../../shared/domain/leads.ts'
 import {
+  checkDuration,
   checkRecording,
-  MAX_DURATION_S,
   type Person,
+  RATE_RANGE_HZ,
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
@@ -80,17 +81,19 @@ function readSignal(root: XmlElement, waveforms: XmlElement): Signal {
   }
   const rateHz = decimal(stated('samplespersecond', 'samplingrate'))
   if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'samplingrate' })
+  if (!(rateHz >= RATE_RANGE_HZ.min && rateHz <= RATE_RANGE_HZ.max)) {
+    throw new CodedError('rate-unsupported', { field: 'samplingrate', ...RATE_RANGE_HZ })
+  }
   const gainUv = decimal(stated('resolution', 'resolution', 'signalresolution'))
   if (gainUv === undefined) throw new CodedError('gain-invalid', { field: 'resolution' })
   const durationMs = decimal(waveforms.attributes.get('durationperchannel'))
   if (durationMs === undefined || !(durationMs > 0)) {
     throw new CodedError('field-invalid', { field: 'durationperchannel' })
   }
-  if (durationMs > MAX_DURATION_S * 1000) {
-    throw new CodedError('payload-too-large', { field: 'durationperchannel', maxSeconds: MAX_DURATION_S })
-  }
+  const count = Math.floor((durationMs * rateHz) / 1000)
+  checkDuration(count, rateHz, 'durationperchannel')
   const labels = waveforms.attributes.get('leadlabels')?.trim().split(/\s+/) ?? labelsOf(characteristics)
-  return { rateHz, gainUv, count: Math.floor((durationMs * rateHz) / 1000), labels }
+  return { rateHz, gainUv, count, labels }
 }
 
 /** Sets of electrodes whose channels are the standard twelve in the standard order. */

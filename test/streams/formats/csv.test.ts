@@ -180,6 +180,22 @@ describe.skipIf(!hasData)(`a real CSV file${NO_DATA}`, () => {
   })
 })
 
+describe('a CSV file that is too large', () => {
+  test.each([
+    ['rows', `rate: 2000\nunit: mV\nII\n${'1\n'.repeat(1_200_001)}`, { field: 'rows' }],
+    ['lines', `rate: 2000\nunit: mV\nII\n${'\n'.repeat(1_300_000)}`, { field: 'rows' }],
+    ['columns', `rate: 2000\nunit: mV\nII${',x'.repeat(64)}\n1${',1'.repeat(64)}\n`, { field: 'columns' }],
+  ])('in %s is refused', (_, text, detail) => {
+    expect(codedError(() => parse(text, { format: 'csv' }))).toMatchObject({ code: 'payload-too-large', detail })
+  })
+
+  test('in bytes is refused', () => {
+    const bytes = Buffer.alloc(64 * 1024 * 1024 + 1, 'II\n1\n')
+
+    expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
+  })
+})
+
 describe('a CSV file of a Movesense sensor', () => {
   /** Packets of four samples every 20 ms, stamped a millisecond apart. */
   const movesense = (packets: readonly number[], name = 'MeasECGmV.csv', options: ReadOptions = { lead: 'I' }) => {

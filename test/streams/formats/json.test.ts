@@ -89,7 +89,7 @@ describe('JSON of our own shape', () => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })
 
-  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(1_000_000)}`])('that is cut off is refused', (text) => {
+  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(100_000)}`])('that is cut off is refused', (text) => {
     const { code } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
 
     expect(code).toBe('payload-malformed')
@@ -141,12 +141,8 @@ describe('JSON of ZZU pECG', () => {
   test.each([
     ['no leads', { ...zzu, signal: { leads: {}, sampleRate: 500 } }, 'lead-unknown', 'signal.leads'],
     ['no rate', { ...zzu, signal: { leads: zzu.signal.leads } }, 'field-invalid', 'signal.sampleRate'],
-    [
-      'words for samples',
-      { ...zzu, signal: { leads: { I: ['a'] }, sampleRate: 500 } },
-      'field-invalid',
-      'signal.leads',
-    ],
+    ['a word', { ...zzu, signal: { leads: { I: 'a' }, sampleRate: 500 } }, 'field-invalid', 'signal.leads.I'],
+    ['words', { ...zzu, signal: { leads: { I: [1, 'a'] }, sampleRate: 500 } }, 'sample-invalid', 'signal.leads.I[1]'],
     [
       'more than fits',
       { ...zzu, signal: { leads: { I: [0, 1e9] }, sampleRate: 500 } },
@@ -161,5 +157,31 @@ describe('JSON of ZZU pECG', () => {
     ],
   ])('with %s is refused', (_, document, code, field) => {
     expect(problem(document)).toEqual([code, field])
+  })
+})
+
+describe('hostile JSON', () => {
+  test.each([
+    ['objects', `{"rateHz":500,"leads":[${'{},'.repeat(200_000)}{}],"samples":[]}`],
+    ['lists', `{"signal":{"leads":{"I":[${'[],'.repeat(200_000)}[]]},"sampleRate":500}}`],
+    ['words', `{"signal":{"leads":{"I":[${'"",'.repeat(100_000)}""]},"sampleRate":500}}`],
+    ['resources', `{"resourceType":"Observation","component":[${'{},'.repeat(200_000)}{}]}`],
+  ])('of too many %s is refused before it is parsed', (_, text) => {
+    const { code, detail } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
+
+    expect([code, detail.maxMarkup]).toEqual(['payload-too-large', 200_000])
+  })
+
+  test('that is too large is refused', () => {
+    const bytes = Buffer.alloc(32 * 1024 * 1024 + 1, '{ ')
+
+    expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
+  })
+
+  test.each([
+    ['in our shape', { ...window, samples: Array<number>(1_300_000).fill(1) }],
+    ['of ZZU pECG', { ...zzu, signal: { leads: { I: Array<number>(600_001).fill(1) }, sampleRate: 1000 } }],
+  ])('of more samples than the longest recording, %s, is refused', (_, document) => {
+    expect(problem(document)[0]).toBe('payload-too-large')
   })
 })

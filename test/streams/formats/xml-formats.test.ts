@@ -276,6 +276,7 @@ describe('a Philips file', () => {
       'durationperchannel',
     ],
     ['with more leads than data', 'V6"', 'V6 V7"', 'payload-malformed', 'parsedwaveforms'],
+    ['of any rate', 'samplespersecond="500"', 'samplespersecond="1e15"', 'rate-unsupported', 'samplingrate'],
     ['without leads', /leadlabels="[^"]*"/, 'leadlabels=""', 'format-unsupported', 'leadlabels'],
   ])('%s is refused', (_, from, to, code, field) => {
     expect(problem(writeSierra(ecg), from, to)).toEqual([code, field])
