@@ -5,7 +5,7 @@
 
 import { AssociationStore } from '../../shared/aws/association-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { sendMessage } from '../../shared/aws/queues.ts'
+import { sendMessages } from '../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
@@ -41,9 +41,9 @@ export function apiFromEnvironment(stream?: StreamRules) {
   })
 }
 
-async function noteInbound(messages: readonly FhirInboundMessage[]): Promise<void> {
-  const queueUrl = env('FHIR_INBOUND_QUEUE_URL')
-  await Promise.all(messages.map((message) => sendMessage(sqs(), queueUrl, JSON.stringify(message))))
+function noteInbound(messages: readonly FhirInboundMessage[]): Promise<void> {
+  const bodies = messages.map((message) => JSON.stringify(message))
+  return sendMessages(sqs(), env('FHIR_INBOUND_QUEUE_URL'), bodies)
 }
 
 export function eventsFromEnvironment(stream: StreamRules) {
