@@ -24,8 +24,8 @@ from cardiacnets.bundle import (
 )
 from cardiacnets.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.card import model_card
-from cardiacnets.data.real import load_real, no_real
-from cardiacnets.data.virtual import VirtualSet, load_virtual
+from cardiacnets.data.real import load_real
+from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluate import CAD, TEST_FOLD, EcgSet, Judge, model_inputs, real_set, virtual_set
@@ -39,7 +39,7 @@ from cardiacnets.report import Adjustment, Report, held_out_data, measure, round
 from cardiacnets.stages.ablation import report_ablation
 from cardiacnets.stages.contrastive import retrieval
 from cardiacnets.stages.ood import FALSE_ALARMS, OodConfig, fit_ood
-from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, TrainingData, load_trained
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
 
 PARITY_RECORDINGS = 100
 QUANTISATION_RECORDINGS = 128
@@ -167,7 +167,7 @@ def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: P
         data = real if index == CAD else virtual
         figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (judge, small)]
         lost[name] = rounded(figures[name][0] - figures[name][1])
-    times = {"float32": milliseconds(judge.screen, feeds[0]), "int8": milliseconds(out, feeds[0])}
+    times = dict(zip(("float32", "int8"), milliseconds([judge.screen, out], feeds[0]), strict=True))
     return {
         "aurocLost": lost,
         "milliseconds": {name: round(value, 3) for name, value in times.items()},
@@ -220,7 +220,7 @@ def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
     if not path.exists() or path.stat().st_mtime < weights.stat().st_mtime:
         path.parent.mkdir(parents=True, exist_ok=True)
         run = _run(run_dir)
-        people = run.paired_people
+        people = run.ablation_data.virtual  # those with cines
         mass = people.indices[people.split == "test", INDICES.index("lvMass")]
         np.savez(path, **run.held_out_points(), mass=mass)
     points = dict(np.load(path))
@@ -232,9 +232,7 @@ def _ablation(run_dir: Path) -> Report:
     folder = run_dir / "ablation"
     if not any(folder.glob("*.npz")):
         return {}
-    people: VirtualSet = load_virtual(run_dir / "cohort")
-    paired = people.rows(slice(0, _run(run_dir).programme.cine_people))
-    found = report_ablation(TrainingData(no_real(), paired), folder)
+    found = report_ablation(_run(run_dir).ablation_data, folder)
     return {"ablation": found.pop("runs"), "ablationPaired": found}
 
 
