@@ -42,17 +42,20 @@ it('turns a request into an event of payload format 2.0', async () => {
   })
 })
 
-it('sends a binary body as base64', async () => {
-  const request = await serve((event) => event)
+it.each(['application/octet-stream', 'application/x-www-form-urlencoded', 'application/fhir+json', ''])(
+  'sends a body of the type %j as base64',
+  async (type) => {
+    const request = await serve((event) => event)
 
-  const response = await request('/v2/ecgs', {
-    method: 'POST',
-    body: new Uint8Array([0, 255, 1]),
-    headers: { 'content-type': 'application/octet-stream' },
-  })
+    const response = await request('/v2/ecgs', {
+      method: 'POST',
+      body: new Uint8Array([0, 255, 1]),
+      headers: type === '' ? {} : { 'content-type': type },
+    })
 
-  expect(await response.json()).toMatchObject({ body: 'AP8B', isBase64Encoded: true })
-})
+    expect(await response.json()).toMatchObject({ body: 'AP8B', isBase64Encoded: true })
+  },
+)
 
 it.each([
   ['/healthz', 'health'],
