@@ -86,6 +86,7 @@ export const Result = z
         evidence: Evidence,
       }),
     ),
+    ood: z.object({ score: z.number(), threshold: z.number(), flagged: z.boolean() }).optional(),
     provenance: z.object({
       modelBundle: z.string(),
       modelSha256: z.string(),
