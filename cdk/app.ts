@@ -5,7 +5,7 @@
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
-import { parseSiteConfig, readSiteConfigFile } from '../shared/site-config.ts'
+import { parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/site-config.ts'
 import { codeVersion } from '../shared/version.ts'
 import type { IdentityProvider } from './api.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
@@ -19,6 +19,8 @@ export interface AppOptions {
   readonly target?: Target
   /** Folders to use instead of building the functions. */
   readonly bundles?: Readonly<Record<FunctionName, string>>
+  /** Instead of the file that the context value `site` names. */
+  readonly site?: SiteConfig
 }
 
 /** The app with its one stack; call `synth()` on it. */
@@ -40,7 +42,7 @@ export function createApp(options: AppOptions = {}): App {
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
       codeVersion: codeVersion(),
     },
-    site: siteConfig(context('site')),
+    site: options.site ?? siteConfig(context('site')),
     identityProvider: identityProvider(context),
   })
   return app

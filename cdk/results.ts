@@ -7,6 +7,7 @@ import * as kms from 'aws-cdk-lib/aws-kms'
 import * as sns from 'aws-cdk-lib/aws-sns'
 import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { Construct } from 'constructs'
+import type { SiteConfig } from '../shared/site-config.ts'
 import { type QueueWithDlq, queueWithDlq } from './queue.ts'
 
 /** The adapter is a process of our own that answers within seconds, so what it dropped comes again soon. */
@@ -18,12 +19,16 @@ const MQTT_VISIBILITY = Duration.seconds(30)
  */
 const FHIR = { visibilityTimeout: Duration.seconds(360), maxReceiveCount: 20 }
 
+export interface ResultsProps {
+  readonly site: SiteConfig
+}
+
 export class Results extends Construct {
   readonly topic: sns.Topic
   readonly mqtt: QueueWithDlq
   readonly fhir: QueueWithDlq
 
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, { site }: ResultsProps) {
     super(scope, id)
     this.topic = new sns.Topic(this, 'results', {
       enforceSSL: true,
@@ -35,6 +40,9 @@ export class Results extends Construct {
     this.topic.addSubscription(
       new SqsSubscription(this.mqtt.queue, { rawMessageDelivery: true, filterPolicy: toDevices }),
     )
-    this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
+    // Without an EHR nobody would want them, and each would cost its way through the queue.
+    if (site.ehr !== undefined) {
+      this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
+    }
   }
 }

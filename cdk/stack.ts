@@ -25,7 +25,7 @@ export class CardiacNetsStack extends Stack {
     super(scope, id, props)
     const { defaults, identityProvider } = props
     const storage = new Storage(this, 'Storage')
-    const results = new Results(this, 'Results')
+    const results = new Results(this, 'Results', { site: props.site })
     const screening = new Screening(this, 'Screening', { defaults, storage, results })
     const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
     const inbound = new EhrInbound(this, 'EhrInbound', {

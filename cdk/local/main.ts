@@ -66,7 +66,6 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
     log,
   })
   await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: stack.outputs }, null, 2)}\n`)
-  await writeFile(join(dataDir, 'site.json'), `${JSON.stringify(stack.site, null, 2)}\n`)
   for (const { criteria, status } of await subscribeLocally(stack.site))
     log('ehr', `subscription ${status}: ${criteria}`)
   console.log(addresses(stack, dataDir))

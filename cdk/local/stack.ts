@@ -4,7 +4,7 @@
  * @module
  */
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -21,7 +21,6 @@ import { EVENTS_PATH, eventsServer } from './events.ts'
 import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
-import type { FunctionSpec } from './sandbox.ts'
 import { startSchedule } from './schedule.ts'
 import type { Template } from './template.ts'
 
@@ -117,11 +116,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
     const emulators = await startEmulators(options.dataDir)
     undo.push(emulators.stop)
-    const assemblyDir = options.assemblyDir ?? (await synthesize(join(folder, 'cdk.out')))
+    const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
+    const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
     const template = await readTemplate(assemblyDir)
     const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url })
     const env = emulatorEnvironment(emulators)
-    const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
     const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
@@ -133,7 +132,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         .filter((spec) => spec !== streaming)
         .map((spec) => {
           const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
-          return [spec.name, lambdaFunction(withSite(spec, site), concurrency, (line) => log(spec.name, line))]
+          return [spec.name, lambdaFunction(spec, concurrency, (line) => log(spec.name, line))]
         }),
     )
     undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
@@ -186,18 +185,16 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
   }
 }
 
-/** The template's site is the one that it was synthesized with; here it is this stack's. */
-function withSite(spec: FunctionSpec, site: SiteConfig): FunctionSpec {
-  if (!('SITE_CONFIG' in spec.environment)) return spec
-  return { ...spec, environment: { ...spec.environment, SITE_CONFIG: JSON.stringify(site) } }
-}
-
-/** Builds the functions for this machine and synthesizes the stack into `folder`. In a process of its own: CDK takes 300 MB. */
-async function synthesize(folder: string): Promise<string> {
-  await rm(folder, { recursive: true, force: true })
+/** Builds the functions for this machine and synthesizes the site's stack into `folder`. In a process of its own: CDK takes 300 MB. */
+async function synthesize(folder: string, site: SiteConfig): Promise<string> {
+  const outdir = join(folder, 'cdk.out')
+  await rm(outdir, { recursive: true, force: true })
+  const file = join(folder, 'site.json')
+  await writeFile(file, `${JSON.stringify(site, null, 2)}\n`)
   const script = join(import.meta.dirname, '../synth.ts')
-  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', folder])
-  return folder
+  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ site: file }) }
+  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', outdir], { env })
+  return outdir
 }
 
 async function readTemplate(assemblyDir: string): Promise<Template> {

@@ -56,7 +56,8 @@ export class Sessions {
   }
 
   /** Takes a window's result. */
-  async add(key: SessionKey, result: Result): Promise<Outcome> {
+  async add(of: SessionKey, result: Result): Promise<Outcome> {
+    const key = keyOf(of)
     const { store, rules, now } = this.#options
     const digest = digestOf(result, now(), rules.virtual)
     const isNew = await store.addWindow(key, digest, now())
@@ -96,7 +97,7 @@ export class Sessions {
   async #watch<T>(key: SessionKey, remainingMs: number, take: (token: string) => Promise<T>): Promise<T> {
     const token = randomUUID()
     const delayS = Math.min(Math.max(Math.ceil(remainingMs / 1000), 1), MAX_DELAY_S)
-    await this.#options.sendCheck({ schema: 1, kind: 'session-check', ...key, token }, delayS)
+    await this.#options.sendCheck({ ...key, schema: 1, kind: 'session-check', token }, delayS)
     return take(token)
   }
 
@@ -216,4 +217,5 @@ export class Sessions {
 
 type Reported = NonNullable<Parameters<SessionStore['release']>[1]>
 
+/** Just that: what is spread into a message must not bring more. */
 const keyOf = ({ tenant, device, session }: SessionKey): SessionKey => ({ tenant, device, session })

@@ -2,10 +2,13 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { createApp } from '../../cdk/app.ts'
+import { type AppOptions, createApp } from '../../cdk/app.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
+import { SiteConfig } from '../../shared/site-config.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
+let bundles: NonNullable<AppOptions['bundles']>
+/** Of a site with an EHR. */
 let template: Template
 
 const API_VARIABLES = [
@@ -19,14 +22,14 @@ const API_VARIABLES = [
 
 beforeAll(async () => {
   const folder = await functionFolder('export const handler = async () => {}')
-  const app = createApp({
-    outdir: temporaryFolder(),
-    target: 'linux-arm64',
-    bundles: { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder },
-  })
-  const stack = app.synth().getStackByName(STACK_NAME)
-  template = Template.fromJSON(stack.template)
+  bundles = { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder }
+  template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })
+
+function synthesized(site: SiteConfig): Template {
+  const app = createApp({ outdir: temporaryFolder(), target: 'linux-arm64', bundles, site })
+  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+}
 
 /** As CDK types them: whatever CloudFormation says. */
 function propertiesOf(type: string) {
@@ -90,6 +93,10 @@ describe('the stack', () => {
   it('hands results to both queues as they are, without the envelope of SNS', () => {
     template.resourceCountIs('AWS::SNS::Subscription', 2)
     template.allResourcesProperties('AWS::SNS::Subscription', { Protocol: 'sqs', RawMessageDelivery: true })
+  })
+
+  it('queues no result for an EHR where there is none', () => {
+    synthesized(SiteConfig.parse({})).resourceCountIs('AWS::SNS::Subscription', 1)
   })
 
   it('gives no function a right to everything, nor a managed policy', () => {
@@ -183,7 +190,7 @@ describe('a mistyped setting', () => {
     writeFileSync(file, '{"ehr":{"baseUrl":"http://ehr.example","auth":{"kind":"none"}}}')
     process.env.CDK_CONTEXT_JSON = JSON.stringify({ site: file })
 
-    const synth = () => createApp({ outdir: temporaryFolder() })
+    const synth = () => createApp({ outdir: temporaryFolder(), bundles })
 
     expect(synth).toThrow('site.ehr.baseUrl')
     delete process.env.CDK_CONTEXT_JSON

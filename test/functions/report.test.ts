@@ -6,7 +6,7 @@ import { AssociationStore } from '../../shared/aws/association-store.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
-import type { Origin, ResultMessage, SessionCheck } from '../../shared/messages.ts'
+import { type Origin, parseMessage, ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import { parseSiteConfig } from '../../shared/site-config.ts'
 import { createEhrClient } from '../../streams/fhir/client.ts'
 import { startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
@@ -19,7 +19,7 @@ let ehr: SandboxEhr
 let tenant: string
 let tenants = 0
 let nowMs: number
-let checks: { check: SessionCheck; delayS: number }[]
+let checks: { check: ReportMessage; delayS: number }[]
 let putOff: unknown[]
 let patient: string
 
@@ -56,7 +56,9 @@ function reporter(site: object = RULES) {
   const sessions = new Sessions({
     ...common,
     store: new SessionStore(aws.dynamo, TABLE),
-    sendCheck: async (check, delayS) => void checks.push({ check, delayS }),
+    // By way of its text, as through the queue.
+    sendCheck: async (check, delayS) =>
+      void checks.push({ check: parseMessage(ReportMessage, JSON.stringify(check)), delayS }),
     onPutOff: (error) => putOff.push(error),
   })
   return new Reporter({ ...common, serverId: 'ehr', sessions })

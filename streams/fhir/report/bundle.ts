@@ -236,7 +236,7 @@ function conclusion(
 function describeSession({ screenedWindows, refusedWindows, indexWindows, isOver }: SessionFacts): string {
   const what = isOver ? 'A whole session' : 'A change in a session that goes on'
   const indices = indexWindows === 0 ? '' : ` Indices are the mean of ${indexWindows} of them.`
-  return `${what}: mean of ${screenedWindows} windows of ten seconds; ${refusedWindows} more could not be judged.${indices}`
+  return `${what}: mean of ${screenedWindows} ${screenedWindows === 1 ? 'window' : 'windows'} of ten seconds; ${refusedWindows} more could not be judged.${indices}`
 }
 
 /** A mean hides what came and went. */

@@ -10,6 +10,7 @@ import { listen } from '../../../cdk/local/emulators.ts'
 import { clientOptions } from '../../../cdk/local/resources.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
+import { SiteConfig } from '../../../shared/site-config.ts'
 import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that answer with the path, or log the messages that they are given. */
@@ -25,6 +26,7 @@ beforeAll(async () => {
     outdir: assemblyDir,
     target: 'linux-x64',
     bundles: { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder },
+    site: SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }),
   }).synth()
 })
 
