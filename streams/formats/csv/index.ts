@@ -94,7 +94,12 @@ function leadColumns({ header }: CsvTable): LeadColumn[] {
 
 function statedRate({ facts }: CsvTable): number | undefined {
   const stated = facts.get('rate')
-  return stated === undefined ? undefined : Number.parseFloat(stated)
+  return stated === undefined ? undefined : factNumber(stated)
+}
+
+/** A number before the header row, with a decimal point or comma; NaN for `2,048`, which may be either of two. */
+function factNumber(text: string): number {
+  return /,\d{3}(?!\d)/.test(text) ? Number.NaN : Number.parseFloat(text.replace(',', '.'))
 }
 
 function rateOfTimeColumn(table: CsvTable): number | undefined {
@@ -122,7 +127,7 @@ function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): R
   const unit = column.unit ?? table.facts.get('unit') ?? options.unit
   const digitsPerMv = table.facts.get('gain')
   if (column.unit === undefined && digitsPerMv !== undefined) {
-    const gainUv = 1000 / Number.parseFloat(digitsPerMv)
+    const gainUv = 1000 / factNumber(digitsPerMv)
     if (!(gainUv > 0 && gainUv < Number.POSITIVE_INFINITY)) throw new CodedError('gain-invalid', { field: 'gain' })
     return { name: column.name, gainUv, samples: quantise(values, 1, invalidSample(table, column)) }
   }

@@ -48,6 +48,19 @@ describe('a CSV file', () => {
   })
 
   test.each([
+    ['204,8', 1000 / 204.8],
+    ['204.8', 1000 / 204.8],
+    ['1000', 1],
+  ])('states its gain as %s', (gain, gainUv) => {
+    expect(parse(`rate: 500,0\ngain: ${gain}\nI,II\n50,-100\n`).leads[0]!.gainUv).toBeCloseTo(gainUv, 12)
+  })
+
+  test('whose gain may be two numbers is refused', () => {
+    expect(codedError(() => parse('rate: 500\ngain: 2,048\nI,II\n50,-100\n')).code).toBe('gain-invalid')
+    expect(codedError(() => parse('rate: 1,000\ngain: 2048\nI,II\n50,-100\n')).code).toBe('rate-unsupported')
+  })
+
+  test.each([
     ['whole microvolts', '1\n-250', 1, [1, -250]],
     ['tenths', '0.1\n-250', 0.1, [1, -2500]],
     ['rounding of binary fractions', '0.30000000000000004\n1', 0.1, [3, 10]],
