@@ -34,6 +34,7 @@ export function ownSamples(): FormatSample[] {
   const all = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5 })
   const two = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5, leads: ['I', 'II'] })
   const fine = syntheticRecording({ seconds: 0.4, rateHz: 250, leads: ['I', 'II'] })
+  const coarse = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 20, leads: ['I', 'II'] })
   const contec = syntheticRecording({ seconds: 0.1, rateHz: 800, gainUv: 5, leads: CONTEC_LEADS })
   const sample = (format: string, name: string, ...files: readonly SourceFile[]) => ({ format, name, files })
   return [
@@ -46,8 +47,9 @@ export function ownSamples(): FormatSample[] {
     sample('json', 'zzu', text('zzu.json', JSON.stringify(zzuOf(two)))),
     sample('csv', 'csv', text('ecg.csv', csvOf(two))),
     { ...sample('csv', 'movesense', text('MeasECGmV.csv', movesenseOf(two))), options: { lead: 'I' } },
-    sample('wfdb', '16', ...writeWfdb(two)),
-    sample('wfdb', '212', ...writeWfdb(two, { format: 212 })),
+    ...([16, 24, 32, 61, 160, 212, 310, 311] as const).map((layout) =>
+      sample('wfdb', String(layout), ...writeWfdb(layout > 200 ? coarse : two, { format: layout })),
+    ),
     sample('wfdb', 'mat', ...writeWfdb(all, { mat: true, comments: ['Age: 71', 'Sex: F'] })),
     sample('dicom', 'explicit', writeWaveform(two)),
     sample('dicom', 'implicit', writeWaveform(two, { syntax: 'implicit', undefinedLengths: true })),
