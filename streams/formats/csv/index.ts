@@ -48,8 +48,8 @@ const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
 /** More than any recorder has channels. */
 const MAX_COLUMNS = 64
 
-/** Ten minutes of twelve leads at 500 Hz take 25 MB. Every cell is a string for a while. */
-const MAX_BYTES = 64 * 1024 * 1024
+/** Ten minutes of twelve leads at 500 Hz take 25 MB. Every cell is a string for a while: 64 MB took 6 s and 750 MB. */
+const MAX_BYTES = 32 * 1024 * 1024
 
 /**
  * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),

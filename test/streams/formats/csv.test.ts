@@ -203,7 +203,7 @@ describe('a CSV file that is too large', () => {
   })
 
   test('in bytes is refused', () => {
-    const bytes = Buffer.alloc(64 * 1024 * 1024 + 1, 'II\n1\n')
+    const bytes = Buffer.alloc(32 * 1024 * 1024 + 1, 'II\n1\n')
 
     expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
   })
