@@ -1,9 +1,10 @@
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { openAsBlob, readFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
@@ -32,7 +33,7 @@ describe('npm start', () => {
   it('turns what a device streams into the results that the CLI gives for the file, on its topic and the API; stops on Ctrl-C', async () => {
     const data = temporaryFolder()
     const recording = await readRecording(DEMO)
-    const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--data', data)
+    const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--fhir-port', '0', '--data', data)
     const lines = await output.until((all) => all.some((line) => line.includes('Ctrl-C stops it')))
     const address = (name: string) => /\w+:\/\/\S+/.exec(lines.find((line) => line.includes(` ${name} `))!)![0]
     const [url, mqttUrl] = [address('API'), address('MQTT')]
@@ -56,6 +57,8 @@ describe('npm start', () => {
       form.append('file', await openAsBlob(DEMO.replace('.hea', end)), `virtual-ecg${end}`)
     const upload = await fetch(`${url}/v1/ecgs`, { method: 'POST', body: form })
     const [told] = await telling
+    const demo = ['functions/cli/main.ts', 'fhir', 'demo', '--site', join(data, 'site.json'), '--json']
+    const { stdout: demonstrated } = await promisify(execFile)(process.execPath, demo, { cwd: ROOT })
     const uploaded = await fetch(`${url}${upload.headers.get('location')}`)
     child.kill('SIGINT')
     child.kill('SIGINT') // npm passes on what the terminal has sent already
@@ -74,10 +77,12 @@ describe('npm start', () => {
     expect(upload.status).toBe(202)
     expect(upload.headers.get('location')).toBe(`/v1/ecgs/${told!.data.ecgId}`)
     expect(await uploaded.json()).toMatchObject({ quality: { verdict: quality.verdict }, status: 'screened' })
+    const { trips } = JSON.parse(demonstrated)
+    expect(trips).toMatchObject([{ report: { resourceType: 'DiagnosticReport', status: 'preliminary' } }])
     expect(code).toBe(0)
     const outputs = JSON.parse(readFileSync(join(data, 'outputs.json'), 'utf8'))
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
-  })
+  }, 120_000)
 
   it('says in one line which port is taken, and ends', async () => {
     const other = createServer().listen(0, '127.0.0.1')
@@ -86,7 +91,7 @@ describe('npm start', () => {
     const address = other.address()
     const port = typeof address === 'object' ? address!.port : 0
 
-    const { child, output } = start('--port', String(port), '--data', temporaryFolder())
+    const { child, output } = start('--port', String(port), '--fhir-port', '0', '--data', temporaryFolder())
     const [code] = await once(child, 'close')
 
     expect(code).toBe(1)
