@@ -1,0 +1,153 @@
+/**
+ * One transaction that puts a drawn cine into the chart: an ImagingStudy that says where its DICOM lies, a DocumentReference with the
+ * moving picture, and the model. Each says SYNTHETIC wherever a reader or a program may look: no scanner took it.
+ * @module
+ */
+import type { Bundle, Device, DocumentReference, ImagingStudy, Reference } from '@medplum/fhirtypes'
+import { v5 as uuidv5 } from 'uuid'
+import { NOTICE } from '../../../shared/domain/result.ts'
+import { AIAST } from '../ours.ts'
+import { ECG_ID, MODEL_ID } from './codes.ts'
+
+/** Of one drawing: (ECG, seed, model), so that drawing the same again makes no twin. */
+const CINE_ID = 'urn:cardiacnets:cine'
+
+/** How a program tells it from a picture of a patient. */
+const SYNTHETIC = {
+  system: 'urn:cardiacnets:origin',
+  code: 'synthetic',
+  display: 'SYNTHETIC: drawn by a model from an ECG',
+}
+
+const VIEW_NAMES = { sax: 'short axis', '4ch': 'four chambers' } as const
+
+/** DICOM: Multi-frame Grayscale Byte Secondary Capture; modality "other", for no scanner made it. */
+const SECONDARY_CAPTURE = 'urn:oid:1.2.840.10008.5.1.4.1.1.7.2'
+const OTHER_MODALITY = { system: 'http://dicom.nema.org/resources/ontology/DCM', code: 'OT', display: 'Other' }
+
+export interface DrawnView {
+  readonly view: keyof typeof VIEW_NAMES
+  /** DICOM UIDs, dotted numbers. */
+  readonly seriesUid: string
+  readonly instanceUid: string
+  readonly frames: number
+  /** The preview, with SYNTHETIC in its pixels. */
+  readonly preview: { readonly url: string; readonly contentType: string }
+}
+
+export interface CineOptions {
+  readonly ecgId: string
+  readonly seed: number
+  /** `Patient/123` */
+  readonly patient: string
+  readonly encounter?: string | undefined
+  /** The resource that holds the ECG, where it came from this EHR. */
+  readonly source?: string | undefined
+  readonly drawnAt: Date
+  readonly studyUid: string
+  readonly views: readonly DrawnView[]
+  readonly model: { readonly name: string; readonly version: string; readonly sha256: string }
+}
+
+/** The transaction for a drawing; every create is conditional on what was drawn, so that a retry makes no twin. */
+export function cineBundle(options: CineOptions): Bundle {
+  const { model, ecgId, seed } = options
+  const drawing = `${ecgId}/${seed}/${model.sha256}`
+  const device = entry(cineModel(options), `identifier=${MODEL_ID}|${model.sha256}`)
+  const study = entry(imagingStudy(options, drawing), `identifier=${CINE_ID}|${drawing}`)
+  const previews = options.views.map((view) => {
+    const name = `${drawing}/${view.view}`
+    return entry(preview(options, view, name, reference(device), reference(study)), `identifier=${CINE_ID}|${name}`)
+  })
+  return { resourceType: 'Bundle', type: 'transaction', entry: [study, ...previews, device] }
+}
+
+const meta = () => ({ security: [{ ...AIAST }], tag: [{ ...SYNTHETIC }] })
+
+function entry(resource: ImagingStudy | DocumentReference | Device, condition: string) {
+  return {
+    fullUrl: `urn:uuid:${uuidv5(condition, uuidv5.URL)}`,
+    resource,
+    request: { method: 'POST' as const, url: resource.resourceType, ifNoneExist: condition },
+  }
+}
+
+const reference = ({ fullUrl }: { readonly fullUrl: string }) => ({ reference: fullUrl })
+
+const title = (view: DrawnView) => `SYNTHETIC cine, ${VIEW_NAMES[view.view]}, drawn from an ECG`
+
+function imagingStudy(options: CineOptions, drawing: string): ImagingStudy {
+  const { patient, encounter, studyUid, views, drawnAt, ecgId } = options
+  return {
+    resourceType: 'ImagingStudy',
+    meta: meta(),
+    identifier: [
+      { system: CINE_ID, value: drawing },
+      { system: ECG_ID, value: ecgId },
+      { system: 'urn:dicom:uid', value: `urn:oid:${studyUid}` },
+    ],
+    status: 'available',
+    modality: [OTHER_MODALITY],
+    subject: { reference: patient },
+    ...(encounter === undefined ? {} : { encounter: { reference: encounter } }),
+    started: drawnAt.toISOString(),
+    numberOfSeries: views.length,
+    numberOfInstances: views.length,
+    description: 'SYNTHETIC cardiac cines, drawn by a model from an ECG; not an examination',
+    note: [{ text: NOTICE }],
+    series: views.map((view, index) => ({
+      uid: view.seriesUid,
+      number: index + 1,
+      modality: OTHER_MODALITY,
+      description: title(view),
+      numberOfInstances: 1,
+      instance: [
+        {
+          uid: view.instanceUid,
+          number: 1,
+          sopClass: { system: 'urn:ietf:rfc:3986', code: SECONDARY_CAPTURE },
+          title: title(view),
+        },
+      ],
+    })),
+  }
+}
+
+function preview(
+  { patient, encounter, source, drawnAt }: CineOptions,
+  view: DrawnView,
+  name: string,
+  device: Reference<Device>,
+  study: Reference<ImagingStudy>,
+): DocumentReference {
+  return {
+    resourceType: 'DocumentReference',
+    meta: meta(),
+    identifier: [{ system: CINE_ID, value: name }],
+    status: 'current',
+    docStatus: 'preliminary',
+    type: { coding: [{ ...SYNTHETIC }], text: title(view) },
+    subject: { reference: patient },
+    date: drawnAt.toISOString(),
+    author: [device],
+    description: `${title(view)}. ${NOTICE}`,
+    content: [{ attachment: { ...view.preview, title: `${title(view)}, ${view.frames} frames` } }],
+    context: {
+      ...(encounter === undefined ? {} : { encounter: [{ reference: encounter }] }),
+      related: [study, ...(source === undefined ? [] : [{ reference: source }])],
+    },
+  }
+}
+
+function cineModel({ model }: CineOptions): Device {
+  return {
+    resourceType: 'Device',
+    meta: { security: [{ ...AIAST }] },
+    identifier: [{ system: MODEL_ID, value: model.sha256 }],
+    status: 'active',
+    deviceName: [{ name: model.name, type: 'model-name' }],
+    version: [{ value: model.version }],
+    type: { text: 'Model that draws cines from ECGs' },
+    note: [{ text: NOTICE }],
+  }
+}

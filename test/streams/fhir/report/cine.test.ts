@@ -1,0 +1,65 @@
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { isOurs } from '../../../../streams/fhir/ours.ts'
+import { type CineOptions, cineBundle } from '../../../../streams/fhir/report/cine.ts'
+import { problemsOf, startSandboxEhr } from '../../../helpers/sandbox-ehr/index.ts'
+
+const view = (name: 'sax' | '4ch', number: number) => ({
+  view: name,
+  seriesUid: `2.25.10${number}`,
+  instanceUid: `2.25.20${number}`,
+  frames: 50,
+  preview: { url: `https://cardiacnets.example/v1/cmr/job/${name}.webp`, contentType: 'image/webp' },
+})
+
+const cine = (overrides: Partial<CineOptions> = {}) =>
+  cineBundle({
+    ecgId: 'cb13f49a-9791-5ab4-9725-6c9eaba60096',
+    seed: 7,
+    patient: 'Patient/p1',
+    drawnAt: new Date('2026-01-02T03:05:00Z'),
+    studyUid: '2.25.1',
+    views: [view('sax', 1), view('4ch', 2)],
+    model: { name: 'cardiacnets-compact', version: '0.3.0', sha256: 'a'.repeat(64) },
+    ...overrides,
+  })
+
+describe('a drawn cine as a transaction', () => {
+  it.each([
+    ['of an upload', {}],
+    ['of an ECG in the EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
+  ])('is valid FHIR R4: %s', (_, overrides) => {
+    expect(problemsOf(cine(overrides))).toEqual([])
+  })
+
+  it('says SYNTHETIC to readers and to programs, and is no ECG that would be screened', () => {
+    const drawn = cine().entry!.map(({ resource }) => resource!)
+
+    const shown = drawn.filter(({ resourceType }) => resourceType !== 'Device')
+    expect(shown.map(({ resourceType }) => resourceType)).toEqual([
+      'ImagingStudy',
+      'DocumentReference',
+      'DocumentReference',
+    ])
+    for (const resource of shown) {
+      expect(JSON.stringify(resource)).toContain('SYNTHETIC')
+      expect(resource.meta!.tag).toMatchObject([{ code: 'synthetic' }])
+    }
+    expect(drawn.every(isOurs)).toBe(true)
+  })
+
+  it('that comes twice is there once; another seed is another drawing', async () => {
+    const ehr = await startSandboxEhr()
+    onTestFinished(() => ehr.stop())
+    const headers = { 'content-type': 'application/fhir+json' }
+    const patient = JSON.stringify({ resourceType: 'Patient', id: 'p1' })
+    await fetch(`${ehr.baseUrl}/Patient/p1`, { method: 'PUT', headers, body: patient })
+    const send = async (bundle: object) =>
+      (await fetch(ehr.baseUrl, { method: 'POST', headers, body: JSON.stringify(bundle) })).status
+
+    const statuses = [await send(cine()), await send(cine()), await send(cine({ seed: 8 }))]
+
+    expect(statuses).toEqual([200, 200, 200])
+    expect([...ehr.store.all('ImagingStudy')]).toHaveLength(2)
+    expect([...ehr.store.all('DocumentReference')]).toHaveLength(4)
+  })
+})
