@@ -2,6 +2,24 @@
  * Puts little-endian binary files together, for tests of their readers.
  * @module
  */
+import type { LeadName } from '../../shared/domain/leads.ts'
+
+/** Lead codes of SCP-ECG (EN 1064), which MFER and DICOM take over; a table of the tests' own, so that a wrong one is found. */
+export const SCP_LEAD_CODES: Readonly<Record<LeadName, number>> = {
+  I: 1,
+  II: 2,
+  V1: 3,
+  V2: 4,
+  V3: 5,
+  V4: 6,
+  V5: 7,
+  V6: 8,
+  III: 61,
+  aVR: 62,
+  aVL: 63,
+  aVF: 64,
+}
+
 export const u8 = (...values: readonly number[]) => Buffer.from(values)
 export const i16 = (...values: readonly number[]) => Buffer.from(Int16Array.from(values).buffer)
 export const u16 = (...values: readonly number[]) => Buffer.from(Uint16Array.from(values).buffer)

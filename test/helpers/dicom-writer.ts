@@ -6,7 +6,7 @@ import { deflateRawSync } from 'node:zlib'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type Recording } from '../../shared/domain/recording.ts'
 import type { SourceFile } from '../../streams/formats/index.ts'
-import { i16, interleaved, padded, u8, u16, u32 } from './bytes.ts'
+import { i16, interleaved, padded, SCP_LEAD_CODES, u8, u16, u32 } from './bytes.ts'
 
 /** Tag, VR and value: bytes, text, or the items of a sequence. */
 export type Element = readonly [tag: number, vr: string, value: Buffer | string | readonly (readonly Element[])[]]
@@ -76,21 +76,6 @@ function content(value: Element[2], options: EncodingOptions): Buffer {
   return Buffer.concat([...items.flat(), ...(options.undefinedLengths ? [tagBytes(0xfffe_e0dd), u32(0)] : [])])
 }
 
-const SCP_CODES: Readonly<Record<LeadName, number>> = {
-  I: 1,
-  II: 2,
-  V1: 3,
-  V2: 4,
-  V3: 5,
-  V4: 6,
-  V5: 7,
-  V6: 8,
-  III: 61,
-  aVR: 62,
-  aVL: 63,
-  aVF: 64,
-}
-
 export interface GroupOptions {
   readonly originality?: string
   readonly offsetMs?: string
@@ -102,7 +87,7 @@ export interface GroupOptions {
   readonly group?: readonly Element[]
 }
 
-const scpSource = (name: LeadName) => [`5.6.3-9-${SCP_CODES[name]}`, 'SCPECG', `Lead ${name}`] as const
+const scpSource = (name: LeadName) => [`5.6.3-9-${SCP_LEAD_CODES[name]}`, 'SCPECG', `Lead ${name}`] as const
 
 /** A recording as an item of the waveform sequence; missing samples as the padding value -32768. */
 export function waveformGroup(recording: Recording, options: GroupOptions = {}): readonly Element[] {

@@ -2,25 +2,9 @@
  * Writes MFER files for tests of their reader.
  * @module
  */
-import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type Recording } from '../../shared/domain/recording.ts'
 import type { SourceFile } from '../../streams/formats/format.ts'
-import { padded, u8 } from './bytes.ts'
-
-const CODES: Readonly<Record<LeadName, number>> = {
-  I: 1,
-  II: 2,
-  V1: 3,
-  V2: 4,
-  V3: 5,
-  V4: 6,
-  V5: 7,
-  V6: 8,
-  III: 61,
-  aVR: 62,
-  aVL: 63,
-  aVF: 64,
-}
+import { padded, SCP_LEAD_CODES, u8 } from './bytes.ts'
 
 export interface MferOptions {
   readonly littleEndian?: boolean
@@ -74,7 +58,7 @@ export function writeMfer({ leads, rateHz }: Recording, options: MferOptions = {
   ]
   const attributes = leads.map(({ name, gainUv }, i) => {
     const own = [
-      tag(0x09, number(CODES[name])),
+      tag(0x09, number(SCP_LEAD_CODES[name])),
       tag(0x04, number(blockLength)),
       tag(0x0c, Buffer.concat([u8(0, 0xfa), number(gainUv)])),
       ...channel,

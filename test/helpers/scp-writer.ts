@@ -2,11 +2,10 @@
  * Writes recordings as SCP-ECG, for tests of the reader.
  * @module
  */
-import type { LeadName } from '../../shared/domain/leads.ts'
 import type { Recording } from '../../shared/domain/recording.ts'
 import { crcCcitt } from '../../streams/formats/crc.ts'
 import type { SourceFile } from '../../streams/formats/index.ts'
-import { i16, u8, u16, u32 } from './bytes.ts'
+import { i16, SCP_LEAD_CODES, u8, u16, u32 } from './bytes.ts'
 
 export interface ScpSpan {
   readonly start: number
@@ -32,21 +31,6 @@ export interface ScpOptions {
   readonly sections?: Readonly<Record<number, Buffer | undefined>>
 }
 
-const CODES: Readonly<Record<LeadName, number>> = {
-  I: 1,
-  II: 2,
-  V1: 3,
-  V2: 4,
-  V3: 5,
-  V4: 6,
-  V5: 7,
-  V6: 8,
-  III: 61,
-  aVR: 62,
-  aVL: 63,
-  aVF: 64,
-}
-
 export function writeScp(recording: Recording, options: ScpOptions = {}): SourceFile {
   const { huffman = 'default', differences = 0, bimodal, reference, tags = [] } = options
   const { leads, rateHz } = recording
@@ -61,7 +45,9 @@ export function writeScp(recording: Recording, options: ScpOptions = {}): Source
     2: { none: undefined, default: u16(19_999), custom: customTables }[huffman],
     3: Buffer.concat([
       u8(leads.length, (reference === undefined ? 0 : 1) | 4 | (leads.length << 3)),
-      ...leads.map(({ name }, i) => Buffer.concat([u32(spans[i]!.start + 1, spans[i]!.end + 1), u8(CODES[name])])),
+      ...leads.map(({ name }, i) =>
+        Buffer.concat([u32(spans[i]!.start + 1, spans[i]!.end + 1), u8(SCP_LEAD_CODES[name])]),
+      ),
     ]),
     6: signals(
       recording,

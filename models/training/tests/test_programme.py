@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.programme import STAGES, VIEWS, Run
+from cardiacnets.programme import STAGES, VIEWS, Run, in_bfloat16
 from cardiacnets.stages.screening import load_trained
 
 from .conftest import tiny_programme
@@ -31,3 +31,11 @@ def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(r
     points = run.held_out_points()
     assert set(points) == {"ecg", *VIEWS}
     assert np.allclose(np.linalg.norm(points["ecg"], axis=1), 1, atol=1e-5)
+
+
+def test_in_bfloat16_every_stage_but_segmentation_runs_so():
+    programme = in_bfloat16(tiny_programme())
+
+    others = [*programme.cmr.values(), programme.ecg, programme.align, programme.screening]
+    assert all(config.optimisation.bfloat16 for config in others)
+    assert not any(config.optimisation.bfloat16 for config in programme.segmentation.values())

@@ -7,7 +7,15 @@ import torch
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.stages import screening
-from cardiacnets.stages.screening import labelled_rows, load_trained, make_batch, train_screening, validate
+from cardiacnets.stages.screening import (
+    TrainingModel,
+    labelled_rows,
+    load_trained,
+    losses,
+    make_batch,
+    train_screening,
+    validate,
+)
 
 from .conftest import TINY, tiny_config
 
@@ -104,3 +112,15 @@ def test_a_larger_fraction_holds_the_smaller_one():
 
     assert (len(few), len(more)) == (7, 70)
     assert set(few) < set(more)
+
+
+def test_the_heads_learn_in_float32_under_autocast(training_data):
+    torch.manual_seed(0)
+    model = TrainingModel(tiny_config(), 3)
+    batch = make_batch(training_data, np.arange(8), np.arange(8))
+
+    with torch.autocast("cpu", torch.bfloat16):
+        parts = losses(model, batch, tiny_config(), torch.Generator().manual_seed(1))
+
+    assert {value.dtype for value in parts.values()} == {torch.float32}
+    assert all(value.isfinite() for value in parts.values())

@@ -18,10 +18,8 @@ import type {
   Reference,
   RiskAssessment,
 } from '@medplum/fhirtypes'
-import { v5 as uuidv5 } from 'uuid'
 import { CONDITION_NAMES } from '../../../shared/domain/conditions.ts'
 import { type Finding, NOTICE } from '../../../shared/domain/result.ts'
-import { AIAST } from '../ours.ts'
 import {
   aboveOrBelow,
   conditionConcept,
@@ -29,11 +27,11 @@ import {
   ELECTROCARDIAC,
   EVIDENCE_TEXT,
   INPUT_ID,
-  MODEL_ID,
   RESULT_ID,
 } from './codes.ts'
 import { indexParts, type Part, qualityPart } from './observations.ts'
 import { type Allowed, allowed, type Screening, type SessionFacts } from './screening.ts'
+import { entry, meta, modelEntry, reference } from './transaction.ts'
 
 export interface ReportOptions {
   readonly screening: Screening
@@ -63,7 +61,8 @@ const DERIVABLE = /^(Observation|DocumentReference|Media)\//
 export function reportBundle(options: ReportOptions): Bundle {
   const { screening, replaces = [] } = options
   const allows = allowed(screening, options.allowsVirtual)
-  const device = entry(modelDevice(screening), `identifier=${MODEL_ID}|${screening.provenance.modelSha256}`)
+  const { modelBundle, modelSha256 } = screening.provenance
+  const device = modelEntry('Model that screens ECGs', modelBundle, modelSha256)
   const own = (part?: string) => `identifier=${RESULT_ID}|${resultId(screening, part)}`
   const observations = [qualityPart(screening), ...indexParts(allows.indices)].map((part) =>
     entry(toObservation(part, options, reference(device)), own(part.name)),
@@ -91,21 +90,6 @@ const resultId = ({ version }: Screening, part?: string) => (part === undefined 
 function identifiers(screening: Screening, part?: string): Identifier[] {
   return [{ system: RESULT_ID, value: resultId(screening, part) }, { ...screening.about }]
 }
-
-const meta = () => ({ security: [{ ...AIAST }] })
-
-type Named = DiagnosticReport | RiskAssessment | Observation | Device | Provenance
-
-/** Creates a resource unless one that meets the condition is there. Its name within the Bundle follows from the condition. */
-function entry(resource: Named, condition: string) {
-  return {
-    fullUrl: `urn:uuid:${uuidv5(condition, uuidv5.URL)}`,
-    resource,
-    request: { method: 'POST' as const, url: resource.resourceType, ifNoneExist: condition },
-  }
-}
-
-const reference = ({ fullUrl }: { readonly fullUrl: string }) => ({ reference: fullUrl })
 
 /** What every resource about the patient says alike. */
 function subject({ patient, encounter }: ReportOptions) {
@@ -249,20 +233,6 @@ function describeEpisodes({ episodes }: SessionFacts): readonly string[] {
     }),
     ...(more === 0 ? [] : [`${more} more such stretches.`]),
   ]
-}
-
-function modelDevice({ provenance }: Screening): Device {
-  const [name = '', version] = provenance.modelBundle.split('@')
-  return {
-    resourceType: 'Device',
-    meta: meta(),
-    identifier: [{ system: MODEL_ID, value: provenance.modelSha256 }],
-    status: 'active',
-    deviceName: [{ name, type: 'model-name' }],
-    ...(version === undefined ? {} : { version: [{ value: version }] }),
-    type: { text: 'Model that screens ECGs' },
-    note: [{ text: NOTICE }],
-  }
 }
 
 function provenance(

@@ -4,10 +4,9 @@
  * @module
  */
 import type { Bundle, Device, DocumentReference, ImagingStudy, Reference } from '@medplum/fhirtypes'
-import { v5 as uuidv5 } from 'uuid'
 import { NOTICE } from '../../../shared/domain/result.ts'
-import { AIAST } from '../ours.ts'
-import { ECG_ID, MODEL_ID } from './codes.ts'
+import { ECG_ID } from './codes.ts'
+import { entry, meta, modelEntry, reference } from './transaction.ts'
 
 /** Of one drawing: (ECG, seed, model), so that drawing the same again makes no twin. */
 const CINE_ID = 'urn:cardiacnets:cine'
@@ -46,14 +45,15 @@ export interface CineOptions {
   readonly drawnAt: Date
   readonly studyUid: string
   readonly views: readonly DrawnView[]
-  readonly model: { readonly name: string; readonly version: string; readonly sha256: string }
+  /** `name@version` and sha256 of the bundle that drew it. */
+  readonly model: { readonly bundle: string; readonly sha256: string }
 }
 
 /** The transaction for a drawing; every create is conditional on what was drawn, so that a retry makes no twin. */
 export function cineBundle(options: CineOptions): Bundle {
   const { model, ecgId, seed } = options
   const drawing = `${ecgId}/${seed}/${model.sha256}`
-  const device = entry(cineModel(options), `identifier=${MODEL_ID}|${model.sha256}`)
+  const device = modelEntry('Model that draws cines from ECGs', model.bundle, model.sha256)
   const study = entry(imagingStudy(options, drawing), `identifier=${CINE_ID}|${drawing}`)
   const previews = options.views.map((view) => {
     const name = `${drawing}/${view.view}`
@@ -62,17 +62,7 @@ export function cineBundle(options: CineOptions): Bundle {
   return { resourceType: 'Bundle', type: 'transaction', entry: [study, ...previews, device] }
 }
 
-const meta = () => ({ security: [{ ...AIAST }], tag: [{ ...SYNTHETIC }] })
-
-function entry(resource: ImagingStudy | DocumentReference | Device, condition: string) {
-  return {
-    fullUrl: `urn:uuid:${uuidv5(condition, uuidv5.URL)}`,
-    resource,
-    request: { method: 'POST' as const, url: resource.resourceType, ifNoneExist: condition },
-  }
-}
-
-const reference = ({ fullUrl }: { readonly fullUrl: string }) => ({ reference: fullUrl })
+const synthetic = () => ({ ...meta(), tag: [{ ...SYNTHETIC }] })
 
 const title = (view: DrawnView) => `SYNTHETIC cine, ${VIEW_NAMES[view.view]}, drawn from an ECG`
 
@@ -80,7 +70,7 @@ function imagingStudy(options: CineOptions, drawing: string): ImagingStudy {
   const { patient, encounter, studyUid, views, drawnAt, ecgId } = options
   return {
     resourceType: 'ImagingStudy',
-    meta: meta(),
+    meta: synthetic(),
     identifier: [
       { system: CINE_ID, value: drawing },
       { system: ECG_ID, value: ecgId },
@@ -122,7 +112,7 @@ function preview(
 ): DocumentReference {
   return {
     resourceType: 'DocumentReference',
-    meta: meta(),
+    meta: synthetic(),
     identifier: [{ system: CINE_ID, value: name }],
     status: 'current',
     docStatus: 'preliminary',
@@ -136,18 +126,5 @@ function preview(
       ...(encounter === undefined ? {} : { encounter: [{ reference: encounter }] }),
       related: [study, ...(source === undefined ? [] : [{ reference: source }])],
     },
-  }
-}
-
-function cineModel({ model }: CineOptions): Device {
-  return {
-    resourceType: 'Device',
-    meta: { security: [{ ...AIAST }] },
-    identifier: [{ system: MODEL_ID, value: model.sha256 }],
-    status: 'active',
-    deviceName: [{ name: model.name, type: 'model-name' }],
-    version: [{ value: model.version }],
-    type: { text: 'Model that draws cines from ECGs' },
-    note: [{ text: NOTICE }],
   }
 }

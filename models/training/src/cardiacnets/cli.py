@@ -18,9 +18,11 @@ REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
 
 def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
-    from cardiacnets.programme import STAGES, Programme, Run
+    from cardiacnets.programme import STAGES, Programme, Run, in_bfloat16
+    from cardiacnets.stages.loop import has_bfloat16
 
-    run = Run(Programme(), options.run_dir, workers=options.threads, data=options.data, adopts=not options.afresh)
+    programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
+    run = Run(programme, options.run_dir, workers=options.threads, data=options.data, adopts=not options.afresh)
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
             print(f"{name}: {made}")

@@ -19,7 +19,7 @@ const cine = (overrides: Partial<CineOptions> = {}) =>
     drawnAt: new Date('2026-01-02T03:05:00Z'),
     studyUid: '2.25.1',
     views: [view('sax', 1), view('4ch', 2)],
-    model: { name: 'cardiacnets-compact', version: '0.3.0', sha256: 'a'.repeat(64) },
+    model: { bundle: 'cardiacnets-compact@0.3.0', sha256: 'a'.repeat(64) },
     ...overrides,
   })
 

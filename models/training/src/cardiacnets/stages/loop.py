@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
+CPU = torch.device("cpu")
+
+
 @dataclass(frozen=True)
 class OptimisationConfig:
     """AdamW under a cosine."""
@@ -48,11 +51,19 @@ def process() -> tuple[int, int]:
     return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
 
 
+def has_bfloat16() -> bool:
+    """Whether this processor multiplies bfloat16 natively (AVX-512 BF16), where autocast pays."""
+    try:
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+    except OSError:
+        return False
+
+
 def device() -> torch.device:
-    """Where `run` trains: this process's GPU, or the CPU where there is none. Stages bring their batches there."""
+    """This process's GPU, or the CPU where there is none."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cpu")
+    return CPU
 
 
 class _OfAllProcesses(torch.autograd.Function):
@@ -180,18 +191,20 @@ def run(
     loss_of: Callable[[int, torch.Generator], Tensor],
     validate: Callable[[], dict[str, float]],
     out_dir: Path,
+    where: torch.device = CPU,
 ) -> Path:
     """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`: {config, model}.
 
     `loss_of(step, generator)` is the mean loss of one batch, `validate()` the figures of the model as it stands; both
-    see it in the right mode and on `device()`. `described` is the whole configuration as plain JSON.
-    `out_dir/log.jsonl` and TensorBoard's files beside it have a line each `save_every` steps. Deterministic by seed on
-    one machine, thread count and number of processes, killed or not. The model comes back on the CPU.
+    see it in the right mode and on `where`, which is `device()` from a stage that brings its batches there.
+    `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` and TensorBoard's files beside it have a
+    line each `save_every` steps. Deterministic by seed on one machine, thread count and number of processes, killed or
+    not. The model comes back on the CPU.
 
     Raises:
         ValueError: the checkpoint was made with another configuration.
     """
-    where, (rank, processes) = device(), process()
+    rank, processes = process()
     _join_processes(where)
     model.to(where)
     out_dir.mkdir(parents=True, exist_ok=True)

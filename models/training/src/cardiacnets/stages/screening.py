@@ -123,7 +123,11 @@ def losses(
     ecg, lead_mask, person_mask = augment(batch.ecg, batch.person, config.augment, generator)
     with torch.set_grad_enabled(not config.is_frozen):
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
-    embedding = embedding.float()
+    with torch.autocast(embedding.device.type, enabled=False):  # variances want more digits than bfloat16 has
+        return _head_losses(model, embedding.float(), batch, config)
+
+
+def _head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: ScreeningConfig) -> dict[str, Tensor]:
     logits = model.screen.screening_head(embedding)
     stated = model.statements(F.relu(embedding))
     mean, logvar = model.screen.function_head.standardised(embedding)
