@@ -29,7 +29,7 @@ def tiny_config(steps=30):
     return CmrPretrainingConfig(
         crop=48,
         batch=8,
-        mim=GreenMimConfig(SWIN, decoder_dim=32, decoder_heads=2),
+        mim=GreenMimConfig(SWIN, decoder_dim=32, decoder_heads=2, target_frames=6, motion=1.0),
         optimisation=OptimisationConfig(steps=steps, learning_rate=3e-3, save_every=10),
     )
 

@@ -39,6 +39,7 @@ def tiny_config(steps=30):
     return ContrastiveConfig(
         batch=16,
         projection=16,
+        whitened=4,
         cine_copies=1,
         encoder=EncoderConfig(widths=(8, 16), blocks=1, embedding=32, dropout=0.0),
         augment=AugmentConfig(lead_dropout=0.0, person_dropout=0.0),

@@ -17,7 +17,7 @@ from cardiacnets.models.greenmim import (
 from cardiacnets.models.swin import SWIN_COMPACT, SWIN_PAPER, Layout, Swin, SwinConfig, WindowAttention
 
 TINY = GreenMimConfig(
-    SwinConfig(image=48, frames=4, window=3, dim=16, depths=(2, 2, 2), heads=(1, 2, 4)), decoder_dim=32
+    SwinConfig(image=48, frames=4, window=3, dim=16, depths=(2, 2, 2), heads=(1, 2, 4)), decoder_dim=32, target_frames=2
 )
 
 
@@ -104,9 +104,24 @@ def test_nothing_of_a_masked_patch_reaches_the_prediction():
     masked, drawn = model(image, visible)
 
     assert masked.tolist() == [1, 2, 3, 4, 5, 6, 7]
-    assert drawn.shape == (2, 7, 4 * 16 * 16)
+    assert drawn.shape == (2, 7, 2 * 8 * 8)
     assert torch.equal(drawn, model(changed, visible)[1])
-    assert model.targets(image, masked).mean(-1).abs().max() < 1e-5
+
+
+def test_what_is_drawn_is_a_mean_over_frames_and_squares_of_pixels_with_its_motion_brought_out():
+    image = torch.randn(2, 4, 48, 48)
+    unit = torch.tensor([5])  # rows 16 to 31, columns 32 to 47
+
+    drawn = GreenMim(TINY).targets(image, unit).view(2, 2, 8, 8)
+    normalised = GreenMim(replace(TINY, normalise_target=True)).targets(image, unit)
+
+    still = image[1, :, 20:22, 38:40].mean()
+    expected = still + TINY.motion * (image[1, :2, 20:22, 38:40].mean() - still)
+    assert torch.allclose(drawn[1, 0, 2, 3], expected, atol=1e-5)
+    assert normalised.mean(-1).abs().max() < 1e-5
+    assert (normalised.var(-1, correction=0) - 1).abs().max() < 1e-3
+    with pytest.raises(ValueError, match="multiples"):
+        replace(TINY, target_frames=3)
 
 
 def test_best_fill_is_the_best_of_all_subsets():

@@ -124,11 +124,13 @@ def test_a_step_of_ecg_masked_modelling_lowers_the_loss(ecgs, tmp_path):
 def test_a_step_of_contrast_with_both_views_lowers_the_loss(ecgs, cines, tmp_path):
     config = ContrastiveConfig(batch=2, cine_copies=1)
     features = {view: torch.from_numpy(cine_features(Swin(SWIN_PAPER), cines, CROP[view], config)) for view in CROP}
-    model = Alignment(config, {view: values[:, 0] for view, values in features.items()})
+    model = Alignment(config, {view: values.shape[2] for view, values in features.items()})
+    for view, values in features.items():
+        model.views[view][0].fit(values[:, 0])
     model.trunk = EcgVit()
     assert {parameters(part) for part in (model.ecg, *model.views.values())} == {
         257 * 256 * 2,  # ECG: 256 → 256 → 256
-        1025 * 1024 + 1025 * 256,  # a view: 1024 → 1024 → 256
+        65 * 64 + 65 * 256,  # a view: 1024, whitened to 64 → 64 → 256
     }
     assert config.temperature == 0.1
 

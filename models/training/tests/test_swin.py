@@ -100,7 +100,8 @@ def test_a_compact_encoder_gives_a_token_for_each_mask_unit(view):
     tokens = model(torch.randn(1, 50, config.image, config.image))
 
     assert tokens.shape == (1, config.units, 192)
-    assert model.embedding(torch.randn(2, 50, config.image, config.image)).shape == (2, 192)
+    assert config.embedding == 2 * (48 + 96 + 192)
+    assert model.embedding(torch.randn(2, 50, config.image, config.image)).shape == (2, config.embedding)
 
 
 @pytest.mark.parametrize("sizes", [{"image": 84}, {"window": 4}, {"depths": (2, 2)}])

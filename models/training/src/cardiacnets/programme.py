@@ -67,7 +67,7 @@ def _segmentation(view: View, steps: int) -> SegmentationConfig:
 def _cmr(view: View, steps: int) -> CmrPretrainingConfig:
     default = cmr_pretraining.compact(view)
     optimisation = replace(default.optimisation, steps=steps, learning_rate=1e-3, save_every=100)
-    return replace(default, batch=16, validation_cines=128, optimisation=optimisation)
+    return replace(default, validation_cines=128, optimisation=optimisation)
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class Programme:
             "four_chamber": _segmentation("four_chamber", 700),
         }
     )
-    cmr: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: _cmr(view, 1400) for view in VIEWS})
+    cmr: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: _cmr(view, 2400) for view in VIEWS})
     ecg: EcgPretrainingConfig = field(
         default_factory=lambda: EcgPretrainingConfig(
             optimisation=OptimisationConfig(steps=800, learning_rate=2e-3, save_every=100)

@@ -120,9 +120,25 @@ class GreenMimConfig:
     decoder_dim: int = 128
     decoder_depth: int = 1
     decoder_heads: int = 4
+    target_frames: int = 10
+    target_pixels: int = 2
+    """What is drawn is a mean over so many parts of the cycle's frames and squares of so many pixels a side: most of
+    a cine's fine detail is noise, which nobody can foresee, and which nothing is learned from."""
+    motion: float = 3.0
+    """How far motion is brought out: deviations from a pixel's mean over the cycle are drawn so many times as large.
+    Most of a cine stands still, and function is in the rest."""
+    normalise_target: bool = False
+    """Bring each unit to zero mean and unit variance, as masked autoencoders do with the pixels of photographs. Here
+    it would make the empty corners as important as the heart."""
+
+    def __post_init__(self) -> None:
+        if self.swin.frames % self.target_frames or self.swin.unit % self.target_pixels:
+            raise ValueError("targets: frames and mask unit must be multiples of target_frames and target_pixels")
 
 
-GREENMIM_PAPER = GreenMimConfig(SWIN_PAPER, decoder_dim=512, decoder_heads=16)
+GREENMIM_PAPER = GreenMimConfig(
+    SWIN_PAPER, decoder_dim=512, decoder_heads=16, target_frames=50, target_pixels=1, motion=1.0, normalise_target=True
+)
 GREENMIM_COMPACT: dict[View, GreenMimConfig] = {view: GreenMimConfig(swin) for view, swin in SWIN_COMPACT.items()}
 
 
@@ -152,10 +168,10 @@ class GreenMim(nn.Module):
         self.decoder = nn.TransformerEncoder(
             layer, config.decoder_depth, norm=nn.LayerNorm(dim), enable_nested_tensor=False
         )
-        self.to_pixels = nn.Linear(dim, swin.frames * swin.unit**2)
+        self.to_pixels = nn.Linear(dim, config.target_frames * (swin.unit // config.target_pixels) ** 2)
 
     def forward(self, image: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
-        """[N,F,H,W] in [−1,1] and visible units [U] → masked units [M], their normalised pixels [N,M,F·unit²]."""
+        """[N,F,H,W] in [−1,1] and visible units [U] → masked units [M], their targets as drawn [N,M,values]."""
         seen = self.into_decoder(self.encoder(image, visible_layout(self.config.swin, visible)))  # [N,U,D]
         hidden = torch.ones(self.config.swin.units, dtype=torch.bool)
         hidden[visible] = False
@@ -165,13 +181,18 @@ class GreenMim(nn.Module):
         return masked, self.to_pixels(tokens[:, len(visible) :])
 
     def targets(self, image: Tensor, units: Tensor) -> Tensor:
-        """Pixels of mask units [M], each unit brought to zero mean and unit variance: [N,M,F·unit²]."""
-        rows, frames, height, width = image.shape
-        unit = self.config.swin.unit
-        tiles = image.view(rows, frames, height // unit, unit, width // unit, unit)
-        across = width // unit
-        pixels = tiles[:, :, units // across, :, units % across].flatten(2)  # [M,N,F,unit,unit] → [M,N,F·unit²]
-        return F.layer_norm(pixels, pixels.shape[2:], eps=1e-6).transpose(0, 1)
+        """What is to be drawn of mask units [M]: [N,M,target_frames·(unit/target_pixels)²]."""
+        config, (rows, frames, height, width) = self.config, image.shape
+        picture = image.view(rows, config.target_frames, frames // config.target_frames, height, width).mean(dim=2)
+        picture = F.avg_pool2d(picture, config.target_pixels)
+        still = picture.mean(dim=1, keepdim=True)
+        picture = still + config.motion * (picture - still)
+        unit, across = config.swin.unit // config.target_pixels, width // config.swin.unit
+        tiles = picture.view(rows, config.target_frames, -1, unit, across, unit)
+        values = tiles[:, :, units // across, :, units % across].flatten(2)  # [M,N,frames,unit,unit] → [M,N,values]
+        if config.normalise_target:
+            values = F.layer_norm(values, values.shape[2:], eps=1e-6)
+        return values.transpose(0, 1)
 
     def loss(self, image: Tensor, visible: Tensor) -> Tensor:
         """Mean squared error over the masked units."""

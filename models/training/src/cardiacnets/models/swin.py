@@ -30,6 +30,9 @@ class SwinConfig:
     """Channels of the first stage; each later one doubles them and halves the grid."""
     depths: tuple[int, ...] = (2, 2, 2)
     heads: tuple[int, ...] = (3, 6, 12)
+    pooled: Literal["last", "stages"] = "stages"
+    """What the embedding takes in: the mean of the last stage's tokens, as the paper, or mean and spread of every
+    stage's. The latter tells more of the heart where training was short (see README.md)."""
 
     def __post_init__(self) -> None:
         if len(self.depths) != len(self.heads):
@@ -55,6 +58,11 @@ class SwinConfig:
         """Channels of the last stage."""
         return self.dim << (len(self.depths) - 1)
 
+    @property
+    def embedding(self) -> int:
+        """Width of `Swin.embedding`."""
+        return self.features if self.pooled == "last" else 2 * self.dim * ((1 << len(self.depths)) - 1)
+
     def grid(self, stage: int) -> int:
         """Tokens a side."""
         return self.image // (self.patch << stage)
@@ -68,7 +76,7 @@ class SwinConfig:
         return self.window // 2 if self.grid(stage) > self.window else 0
 
 
-SWIN_PAPER = SwinConfig(image=224, window=7, dim=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32))
+SWIN_PAPER = SwinConfig(image=224, window=7, dim=128, depths=(2, 2, 18, 2), heads=(4, 8, 16, 32), pooled="last")
 """Swin-B. 224 px: 7 × the mask unit of 32 px, and a multiple of the window at every stage (256 px is not)."""
 
 SWIN_COMPACT: dict[View, SwinConfig] = {
@@ -245,9 +253,10 @@ class Swin(nn.Module):
         picked = tiles[:, :, row, :, column].transpose(0, 1).flatten(2)  # [N,T,F·patch²]
         return F.linear(picked, self.embed.weight.flatten(1), self.embed.bias)
 
-    def forward(self, image: Tensor, layout: Layout | None = None) -> Tensor:
-        """[N,F,H,W] in [−1,1] → tokens [N,U,features], U mask units of `layout` in its order; without one, all."""
+    def stage_tokens(self, image: Tensor, layout: Layout | None = None) -> list[Tensor]:
+        """[N,F,H,W] in [−1,1] → what each stage ends with, [N,T,dim], [N,T/4,2·dim], …; the last is normalised."""
         layout = layout or self.dense
+        ends = []
         x = self.embed_norm(self.patches(image, layout.position.to(image.device)))  # [N,T,dim]
         for stage, blocks in enumerate(self.stages):
             if stage > 0:
@@ -255,11 +264,19 @@ class Swin(nn.Module):
             partitions = [partition.to(x.device) for partition in layout.stages[stage]]
             for number, block in enumerate(blocks):
                 x = block(x, partitions[number % 2])
-        return self.norm(x)
+            ends.append(x)
+        return [*ends[:-1], self.norm(x)]
+
+    def forward(self, image: Tensor, layout: Layout | None = None) -> Tensor:
+        """[N,F,H,W] in [−1,1] → tokens [N,U,features], U mask units of `layout` in its order; without one, all."""
+        return self.stage_tokens(image, layout)[-1]
 
     def embedding(self, image: Tensor) -> Tensor:
-        """[N,F,H,W] → [N,features]: the mean of the last tokens."""
-        return self(image).mean(dim=1)
+        """[N,F,H,W] → [N,config.embedding]; see `SwinConfig.pooled`."""
+        tokens = self.stage_tokens(image)
+        if self.config.pooled == "last":
+            return tokens[-1].mean(dim=1)
+        return torch.cat([figure for x in tokens for figure in (x.mean(dim=1), x.std(dim=1))], dim=1)
 
 
 def _initialise(module: nn.Module) -> None:

@@ -28,6 +28,8 @@ class ContrastiveConfig:
     batch: int = 64
     temperature: float = 0.1
     projection: int = 256
+    whitened: int = 64
+    """Directions of a view's features that go on to its projection."""
     cine_copies: int = 4
     """Augmented copies of each cine that training draws from. The CMR encoders are frozen, so that what they make of a
     copy is computed once and not in each step."""
@@ -65,34 +67,50 @@ class Projection(nn.Sequential):
         return F.normalize(super().forward(features).float(), dim=-1)
 
 
-class Standardise(nn.Module):
-    """Zero mean and unit variance over the training people: the features of all hearts are nearly the same."""
+class Whiten(nn.Module):
+    """The strongest principal directions of the training people's features, each brought to unit variance.
+
+    The features of all hearts are nearly the same, and most of what differs lies along the few directions of brightness
+    and contrast, of which an ECG knows nothing.
+    """
 
     middle: Tensor
-    spread: Tensor
+    basis: Tensor
 
-    def __init__(self, values: Tensor) -> None:
+    def __init__(self, width: int, components: int) -> None:
         super().__init__()
-        self.register_buffer("middle", values.mean(dim=0))
-        self.register_buffer("spread", values.std(dim=0).clamp_min(1e-6))
+        self.register_buffer("middle", torch.zeros(width))
+        self.register_buffer("basis", torch.zeros(width, min(width, components)))
+
+    def fit(self, values: Tensor) -> None:
+        """Take middle and directions from [n,D]; directions that n people cannot fill stay empty."""
+        self.middle.copy_(values.mean(dim=0))
+        scale = values.std(dim=0).clamp_min(1e-6)
+        _, singular, direction = torch.linalg.svd((values - self.middle) / scale, full_matrices=False)
+        some = min(self.basis.shape[1], int((singular > 1e-4 * singular[0]).sum()))
+        spread = singular[:some] / max(1, len(values) - 1) ** 0.5
+        self.basis.zero_()
+        self.basis[:, :some] = direction[:some].T / scale.unsqueeze(1) / spread
 
     def forward(self, features: Tensor) -> Tensor:
-        """[N,D] → [N,D]."""
-        return (features - self.middle) / self.spread
+        """[N,D] → [N,components]."""
+        return (features - self.middle) @ self.basis
 
 
 class Alignment(nn.Module):
     """What is trained: the ECG encoder, and a projection for it and for each view."""
 
-    def __init__(self, config: ContrastiveConfig, features: Mapping[View, Tensor]) -> None:
-        """`features` [n,D] of each view's training cines."""
+    def __init__(self, config: ContrastiveConfig, widths: Mapping[View, int]) -> None:
+        """`widths`: of each view's features."""
         super().__init__()
         self.trunk = Trunk(config.encoder)
         self.ecg = Projection(config.encoder.embedding, config.projection)
         self.views = nn.ModuleDict(
             {
-                view: nn.Sequential(Standardise(values), Projection(values.shape[1], config.projection))
-                for view, values in features.items()
+                view: nn.Sequential(
+                    Whiten(width, config.whitened), Projection(min(width, config.whitened), config.projection)
+                )
+                for view, width in widths.items()
             }
         )
 
@@ -134,7 +152,7 @@ def cine_features(
 ) -> NDArray[np.float32]:
     """Embeddings [n, 1 + copies, features] of each cine as it is and of its augmented copies."""
     encoder.eval()
-    features = np.empty((len(cines.frames), 1 + config.cine_copies, encoder.config.features), dtype=np.float32)
+    features = np.empty((len(cines.frames), 1 + config.cine_copies, encoder.config.embedding), dtype=np.float32)
     for start in range(0, len(features), batch):
         rows = np.arange(start, min(start + batch, len(features)))
         frames, centre = cines.take(rows)
@@ -204,7 +222,9 @@ def align(
     optimisation = config.optimisation
     train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
     torch.manual_seed(optimisation.seed)
-    model = Alignment(config, {view: torch.from_numpy(values[train, 0]) for view, values in features.items()})
+    model = Alignment(config, {view: values.shape[2] for view, values in features.items()})
+    for view, values in features.items():
+        model.views[view][0].fit(torch.from_numpy(values[train, 0]))
     if trunk is not None:
         model.trunk.load_state_dict(trunk.state_dict())
 
@@ -250,7 +270,7 @@ def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
     )
     suffix = ".0.middle"
     widths = {name.split(".")[1]: len(v) for name, v in state["model"].items() if name.endswith(suffix)}
-    model = Alignment(config, {view: torch.zeros(2, width) for view, width in widths.items()})
+    model = Alignment(config, widths)
     model.load_state_dict(state["model"])
     return model.eval(), config
 
