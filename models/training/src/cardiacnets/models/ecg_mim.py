@@ -66,10 +66,10 @@ class EcgMim(nn.Module):
         patches = samples // self.config.patch
         lead_mask = random_lead_mask(rows, lead_dropout, generator)
         hidden = draw_hidden(rows, patches, self.config, generator)
-        hidden = torch.maximum(hidden, 1 - lead_mask.unsqueeze(-1))  # [N,12,P]
+        hidden = torch.maximum(hidden, 1 - lead_mask.unsqueeze(-1)).to(millivolt.device)  # [N,12,P]
         seen = millivolt * (1 - hidden.repeat_interleave(self.config.patch, dim=-1))
-        nobody = torch.zeros(rows, len(PERSON_FIELDS))
-        tokens, _ = self.trunk(seen, lead_mask, nobody, nobody)  # [N,T',D]
+        nobody = torch.zeros(rows, len(PERSON_FIELDS), device=millivolt.device)
+        tokens, _ = self.trunk(seen, lead_mask.to(millivolt.device), nobody, nobody)  # [N,T',D]
         tokens = F.interpolate(tokens.transpose(1, 2), patches, mode="linear", align_corners=False)  # [N,D,P]
         drawn = self.decoder(tokens).view(rows, leads, self.config.patch, patches).transpose(2, 3)  # [N,12,P,20]
         truth = millivolt.clamp(-RANGE_MV, RANGE_MV).view(rows, leads, patches, self.config.patch)

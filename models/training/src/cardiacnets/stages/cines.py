@@ -108,7 +108,7 @@ def sample_cines(frames: Tensor, centre: Tensor, affine: Tensor, crop: int, size
 
 
 def plain_batches(cines: CineSet, rows: NDArray[np.intp], crop: int, size: int, batch: int) -> Iterator[Tensor]:
-    """[≤ batch,F,size,size] without augmentation, in order, on `loop.device()`."""
+    """[≤ batch,F,size,size] without augmentation, in order, where `loop.run` trains."""
     for start in range(0, len(rows), batch):
         frames, centre = cines.take(rows[start : start + batch])
         yield sample_cines(frames.to(device()), centre, no_affine(len(frames)), crop, size)

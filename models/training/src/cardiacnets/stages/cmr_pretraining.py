@@ -63,7 +63,7 @@ def pretrain_cmr(config: CmrPretrainingConfig, cines: CineSet, out_dir: Path) ->
             total += len(image) * model.loss(image, draw_visible(config.mim, generator)).item()
         return {"masked": total / len(validation)} if len(validation) else {}
 
-    return run("cmr_pretraining", optimisation, described(config), model, loss_of, validate, out_dir, device())
+    return run("cmr_pretraining", optimisation, described(config), model, loss_of, validate, out_dir)
 
 
 def described(config: CmrPretrainingConfig) -> dict:

@@ -18,7 +18,7 @@ from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
 from cardiacnets.models.swin import Swin, View
 from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
 from cardiacnets.stages.cmr_pretraining import CROP
-from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, of_all_processes, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -151,7 +151,7 @@ def cine_features(
     encoder: Swin, cines: CineSet, crop: int, config: ContrastiveConfig, batch: int = 32
 ) -> NDArray[np.float32]:
     """Embeddings [n, 1 + copies, features] of each cine as it is and of its augmented copies."""
-    encoder.eval()
+    encoder.eval().to(device())
     features = np.empty((len(cines.frames), 1 + config.cine_copies, encoder.config.embedding), dtype=np.float32)
     for start in range(0, len(features), batch):
         rows = np.arange(start, min(start + batch, len(features)))
@@ -159,8 +159,9 @@ def cine_features(
         generator = generator_of(config.optimisation.seed, start)
         for copy in range(features.shape[1]):
             affine = draw_affine(len(rows), config.cine_augment, generator) if copy else no_affine(len(rows))
-            image = sample_cines(frames, centre, affine, crop, encoder.config.image)
-            features[rows, copy] = encoder.embedding(image).numpy()
+            image = sample_cines(frames.to(device()), centre, affine, crop, encoder.config.image)
+            features[rows, copy] = encoder.embedding(image).cpu().numpy()
+    encoder.cpu()
     return features
 
 
@@ -190,6 +191,7 @@ def project_people(
     model: Alignment, data: PairedSet, features: Mapping[View, NDArray], rows: NDArray[np.intp], batch: int = 128
 ) -> dict[str, NDArray[np.float32]]:
     """Projections [len(rows),256] of `ecg`, all leads and known fields given, and of each view, not augmented."""
+    where = next(model.parameters()).device
     model.eval()
     points: dict[str, list[Tensor]] = {"ecg": [], **{view: [] for view in features}}
     for start in range(0, len(rows), batch):
@@ -197,9 +199,10 @@ def project_people(
         person = torch.from_numpy(data.person[some])
         millivolt = torch.from_numpy(data.millivolt[some].astype(np.float32))
         known = (~person.isnan()).float()
-        points["ecg"].append(model.project_ecg(millivolt, torch.ones(len(some), 12), person, known))
+        present = torch.ones(len(some), 12)
+        points["ecg"].append(model.project_ecg(*(x.to(where) for x in (millivolt, present, person, known))).cpu())
         for view, values in features.items():
-            points[view].append(model.views[view](torch.from_numpy(values[some, 0])))
+            points[view].append(model.views[view](torch.from_numpy(values[some, 0]).to(where)).cpu())
     return {name: torch.cat(parts).numpy() for name, parts in points.items()}
 
 
@@ -233,12 +236,13 @@ def align(
         person = torch.from_numpy(data.person[rows])
         millivolt = torch.from_numpy(data.millivolt[rows].astype(np.float32))
         ecg, lead_mask, person_mask = augment(millivolt, person, config.augment, generator)
-        points = model.project_ecg(ecg, lead_mask, person, person_mask)
+        inputs = (x.to(device()) for x in (ecg, lead_mask, person, person_mask))
+        points = of_all_processes(model.project_ecg(*inputs))
         losses = []
         for view, values in features.items():
             copy = torch.randint(config.cine_copies + 1, (len(rows),), generator=generator).numpy()
-            cine = model.views[view](torch.from_numpy(values[rows, copy]))
-            losses.append(info_nce(points, cine, config.temperature))
+            cine = model.views[view](torch.from_numpy(values[rows, copy]).to(device()))
+            losses.append(info_nce(points, of_all_processes(cine), config.temperature))
         return torch.stack(losses).mean()
 
     def validate() -> dict[str, float]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from cardiacnets.augment import gain_and_noise
 from cardiacnets.models.ecg_mim import EcgMim, EcgMimConfig
 from cardiacnets.models.encoder import Trunk, encoder_config
-from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def pretrain_ecg(config: EcgPretrainingConfig, sources: Sequence[EcgSource], out
         chosen = sources[source]
         rows = rows_of_step(chosen.train, config.batch, turn, optimisation.seed)
         ecg = gain_and_noise(take(chosen, rows), 0.15, 0.0, generator)
-        return model.loss(ecg, config.lead_dropout, generator)
+        return model.loss(ecg.to(device()), config.lead_dropout, generator)
 
     def validate() -> dict[str, float]:
         figures = {}
@@ -63,7 +63,7 @@ def pretrain_ecg(config: EcgPretrainingConfig, sources: Sequence[EcgSource], out
             chosen = source.validation[: config.validation_ecgs]
             for start in range(0, len(chosen), config.batch):
                 ecg = take(source, chosen[start : start + config.batch])
-                total += len(ecg) * model.loss(ecg, 0.0, generator).item()
+                total += len(ecg) * model.loss(ecg.to(device()), 0.0, generator).item()
             if len(chosen):
                 figures[source.name] = total / len(chosen)
         return figures

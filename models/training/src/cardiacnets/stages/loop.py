@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
 
-CPU = torch.device("cpu")
-
-
 @dataclass(frozen=True)
 class OptimisationConfig:
     """AdamW under a cosine."""
@@ -60,10 +57,11 @@ def has_bfloat16() -> bool:
 
 
 def device() -> torch.device:
-    """This process's GPU, or the CPU where there is none."""
+    """Where `run` trains: this process's GPU, or the CPU where there is none. Batches are drawn and changed on the CPU,
+    and stages bring them here."""
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return CPU
+    return torch.device("cpu")
 
 
 class _OfAllProcesses(torch.autograd.Function):
@@ -191,12 +189,11 @@ def run(
     loss_of: Callable[[int, torch.Generator], Tensor],
     validate: Callable[[], dict[str, float]],
     out_dir: Path,
-    where: torch.device = CPU,
 ) -> Path:
     """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`: {config, model}.
 
     `loss_of(step, generator)` is the mean loss of one batch, `validate()` the figures of the model as it stands; both
-    see it in the right mode and on `where`, which is `device()` from a stage that brings its batches there.
+    see it in the right mode and on `device()`.
     `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` and TensorBoard's files beside it have a
     line each `save_every` steps. Deterministic by seed on one machine, thread count and number of processes, killed or
     not. The model comes back on the CPU.
@@ -204,7 +201,7 @@ def run(
     Raises:
         ValueError: the checkpoint was made with another configuration.
     """
-    rank, processes = process()
+    where, (rank, processes) = device(), process()
     _join_processes(where)
     model.to(where)
     out_dir.mkdir(parents=True, exist_ok=True)

@@ -5,7 +5,7 @@ The encoder starts from scratch or from a pretrained trunk, and learns on with t
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -120,7 +120,10 @@ def losses(
     model: TrainingModel, batch: Batch, config: ScreeningConfig, generator: torch.Generator
 ) -> dict[str, Tensor]:
     """The parts of the loss on one augmented batch, each already weighted."""
+    where = next(model.parameters()).device
     ecg, lead_mask, person_mask = augment(batch.ecg, batch.person, config.augment, generator)
+    ecg, lead_mask, person_mask = ecg.to(where), lead_mask.to(where), person_mask.to(where)
+    batch = Batch(*(getattr(batch, part.name).to(where) for part in fields(batch)))
     with torch.set_grad_enabled(not config.is_frozen):
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
     with torch.autocast(embedding.device.type, enabled=False):  # variances want more digits than bfloat16 has
@@ -144,16 +147,17 @@ def _head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: 
 @torch.no_grad()
 def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> tuple[NDArray, NDArray]:
     """Condition logits [n,5] and index means [n,82] of mV [n][12][1000], all leads and known person fields given."""
+    where = next(model.parameters()).device
     model.eval()
     logits, means = [], []
     for start in range(0, len(ecg), batch):
         rows = slice(start, start + batch)
-        someone = torch.from_numpy(person[rows])
-        millivolt = torch.from_numpy(ecg[rows].astype(np.float32))
-        present = torch.ones(len(someone), 12)
+        someone = torch.from_numpy(person[rows]).to(where)
+        millivolt = torch.from_numpy(ecg[rows].astype(np.float32)).to(where)
+        present = torch.ones(len(someone), 12, device=where)
         _, embedding = model.encoder.trunk(millivolt, present, someone, (~someone.isnan()).float())
-        logits.append(model.screening_head(embedding).numpy())
-        means.append(model.function_head(embedding)[0].numpy())
+        logits.append(model.screening_head(embedding).cpu().numpy())
+        means.append(model.function_head(embedding)[0].cpu().numpy())
     return np.concatenate(logits), np.concatenate(means)
 
 

@@ -15,7 +15,7 @@ from cardiacnets.augment_frames import FrameAugmentConfig, augment_frames
 from cardiacnets.data.cmr_preparation import Segmenter
 from cardiacnets.data.segmentation_frames import FrameSet
 from cardiacnets.models.unet import UNet, UNetConfig, standardise
-from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, rows_of_step, run
 
 VALIDATED = 96  # frames
 
@@ -64,7 +64,7 @@ def train_segmentation(config: SegmentationConfig, frames: FrameSet, out_dir: Pa
         with torch.autocast("cpu", enabled=False):  # a picture blurred in bfloat16 has eight bits left
             image, labels = augment_frames(image, mask, config.size, config.augment, generator)
             image = standardise(image).to(memory_format=torch.channels_last)
-        return segmentation_loss(model(image).float(), labels)
+        return segmentation_loss(model(image.to(device())).float(), labels.to(device()))
 
     def validate() -> dict[str, float]:
         found, truth = segment(model, validation.image[:VALIDATED]), validation.mask[:VALIDATED]
@@ -97,8 +97,9 @@ def segment(model: UNet, frames: NDArray, batch: int = 16) -> NDArray[np.uint8]:
         image = standardise(torch.from_numpy(np.asarray(frames[rows], dtype=np.float32))[:, None])
         # What lies beyond the border is unknown: repeat the border rather than draw an edge.
         image = F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-        best = model(image.to(memory_format=torch.channels_last)).argmax(dim=1)[:, :height, :width]
-        labels[rows] = best.to(torch.uint8).numpy()
+        image = image.to(next(model.parameters()).device, memory_format=torch.channels_last)
+        best = model(image).argmax(dim=1)[:, :height, :width]
+        labels[rows] = best.to(torch.uint8).cpu().numpy()
     return np.stack([_largest_piece(frame) for frame in labels])
 
 
