@@ -40,6 +40,15 @@ export const ERROR_KINDS = {
   'session-changed': badInput,
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
+  // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.
+  'synthesis-unavailable': { ...badInput, status: 409 },
+  'not-screened': { ...badInput, status: 409 },
+  'ecg-refused': { ...badInput, status: 422 },
+  'leads-too-few': { ...badInput, status: 422 },
+  'ecg-unfamiliar': { ...badInput, status: 422 },
+  'provider-inactive': misconfigured,
+  'artifact-corrupt': { ...internal, status: 502 },
+  'worker-lost': { ...internal, permanent: true },
   // Who calls.
   unauthorized: { ...badInput, status: 401 },
   // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
