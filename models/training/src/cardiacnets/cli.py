@@ -85,6 +85,12 @@ def main() -> None:
         "train", parents=[run_option], help="every stage from the virtual cohort to the ablation (resumes)"
     )
     command.add_argument(
+        "--config",
+        choices=["compact"],
+        default="compact",
+        help="sizes and steps (default %(default)s; for the paper's, docs/paper-configuration.md)",
+    )
+    command.add_argument(
         "--stage",
         choices=["cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "ablation"],
         help="only this one, and what it needs",
