@@ -1,0 +1,77 @@
+/**
+ * DDIM without added noise (Song et al., arXiv 2010.02502, η = 0) as a few numbers: which timesteps a drawing visits, and what each step makes of
+ * the latent and the network's prediction. Pure: no network, no arrays of the latent's size.
+ * @module
+ */
+
+/** A diffusion's noise schedule, as the manifest states it. */
+export interface Schedule {
+  /** T */
+  readonly steps: number
+  /** √β rises evenly from √betaStart to √betaEnd, as in Stable Diffusion. */
+  readonly kind: 'linear_sd'
+  readonly betaStart: number
+  readonly betaEnd: number
+  /** Rescaled so that the last step is pure noise (Lin et al., arXiv 2305.08891, algorithm 1). */
+  readonly zeroTerminalSnr: boolean
+}
+
+/** What the network predicts: the noise ε, or the velocity v = √ᾱ ε − √(1−ᾱ) x₀. */
+export type Prediction = 'epsilon' | 'v'
+
+/** next = latent · `latent` + prediction · `prediction` */
+export interface DdimStep {
+  readonly timestep: number
+  readonly latent: number
+  readonly prediction: number
+}
+
+/** √ᾱ of each of the T timesteps. */
+export function signalRates({ steps, betaStart, betaEnd, zeroTerminalSnr }: Schedule): Float64Array {
+  const rates = new Float64Array(steps)
+  const [from, to] = [Math.sqrt(betaStart), Math.sqrt(betaEnd)]
+  let product = 1
+  for (let t = 0; t < steps; t++) {
+    const root = steps === 1 ? from : from + ((to - from) * t) / (steps - 1)
+    product *= 1 - root * root
+    rates[t] = Math.sqrt(product)
+  }
+  if (!zeroTerminalSnr) return rates
+  const first = rates[0]!
+  const last = rates[steps - 1]!
+  return rates.map((rate) => ((rate - last) * first) / (first - last))
+}
+
+/** The timesteps of `count` steps, evenly spaced from the last one down ("trailing"): round(T − i·T/count) − 1. */
+export function trailingTimesteps(steps: number, count: number): number[] {
+  return Array.from({ length: count }, (_, i) => roundHalfEven(steps - (i * steps) / count) - 1)
+}
+
+/** The steps from pure noise to a picture without any: the last one lands on ᾱ = 1. */
+export function ddimSteps(schedule: Schedule, prediction: Prediction, count: number): DdimStep[] {
+  const rates = signalRates(schedule)
+  const timesteps = trailingTimesteps(schedule.steps, count)
+  return timesteps.map((timestep, i) => {
+    const following = timesteps[i + 1]
+    const signal = rates[timestep]!
+    const noise = Math.sqrt(1 - signal * signal)
+    const nextSignal = following === undefined ? 1 : rates[following]!
+    const nextNoise = Math.sqrt(1 - nextSignal * nextSignal)
+    // From x₀ and ε as the prediction gives them: next = √ᾱ' x₀ + √(1−ᾱ') ε.
+    return prediction === 'v'
+      ? {
+          timestep,
+          latent: nextSignal * signal + nextNoise * noise,
+          prediction: nextNoise * signal - nextSignal * noise,
+        }
+      : { timestep, latent: nextSignal / signal, prediction: nextNoise - (nextSignal * noise) / signal }
+  })
+}
+
+/** As Python rounds, so that the timesteps are those of the training code. */
+function roundHalfEven(value: number): number {
+  const floor = Math.floor(value)
+  const rest = value - floor
+  if (rest !== 0.5) return Math.round(value)
+  return floor % 2 === 0 ? floor : floor + 1
+}
