@@ -7,11 +7,13 @@
 /** What an error means at the edges. `permanent`: a retry cannot help, so a queue handler sends the message to its DLQ. */
 interface ErrorKind {
   readonly status: number
-  readonly exitCode: 1 | 2
+  readonly exitCode: 1 | 2 | 3
   readonly permanent: boolean
 }
 
 const badInput: ErrorKind = { status: 400, exitCode: 2, permanent: true }
+/** It can be read, but no cine may be drawn from it. */
+const refused: ErrorKind = { status: 422, exitCode: 3, permanent: true }
 const internal: ErrorKind = { status: 500, exitCode: 1, permanent: false }
 const misconfigured: ErrorKind = { status: 500, exitCode: 2, permanent: true }
 
@@ -43,9 +45,9 @@ export const ERROR_KINDS = {
   // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.
   'synthesis-unavailable': { ...badInput, status: 409 },
   'not-screened': { ...badInput, status: 409 },
-  'ecg-refused': { ...badInput, status: 422 },
-  'leads-too-few': { ...badInput, status: 422 },
-  'ecg-unfamiliar': { ...badInput, status: 422 },
+  'ecg-refused': refused,
+  'leads-too-few': refused,
+  'ecg-unfamiliar': refused,
   'provider-inactive': misconfigured,
   'artifact-corrupt': { ...internal, status: 502 },
   'worker-lost': { ...internal, permanent: true },

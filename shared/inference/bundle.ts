@@ -10,6 +10,7 @@ import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, INDICES } from '../domain/conditions.ts'
 import { CodedError } from '../errors.ts'
+import { SynthesisManifest } from './synthesis-manifest.ts'
 
 const Evidence = z.enum(['real', 'proxy', 'virtual'])
 const Tensor = z.object({
@@ -59,6 +60,8 @@ export const Manifest = z.object({
       dataset: z.string(),
     })
     .optional(),
+  /** Absent in bundles that only screen. */
+  synthesis: SynthesisManifest.optional(),
   training: z.looseObject({}),
   notice: z.string(),
 })

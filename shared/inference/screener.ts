@@ -2,15 +2,13 @@
  * The hot path of inference: `screen.onnx` (encoder and both heads fused), one window a call on one thread.
  * @module
  */
-import { availableParallelism } from 'node:os'
-import { InferenceSession, Tensor } from 'onnxruntime-node'
+import type { InferenceSession } from 'onnxruntime-node'
 import { INDICES } from '../domain/conditions.ts'
-import { LEADS } from '../domain/leads.ts'
 import type { Person } from '../domain/recording.ts'
 import type { Finding, IndexEstimate, OutOfDistribution } from '../domain/result.ts'
-import { CodedError } from '../errors.ts'
-import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
-import { type Bundle, verifyFile } from './bundle.ts'
+import type { CleanWindow } from '../waveform/clean-codec.ts'
+import type { Bundle } from './bundle.ts'
+import { encoderInputs, numbers, openSession } from './session.ts'
 import { correctedProbability, correctionFor, round, type Site } from './site-calibration.ts'
 
 const SCREEN_FILE = 'screen.onnx'
@@ -39,13 +37,7 @@ export class Screener {
    * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
    */
   static async load(bundle: Bundle, site?: Site): Promise<Screener> {
-    const path = await verifyFile(bundle, SCREEN_FILE)
-    const session = await InferenceSession.create(path, { intraOpNumThreads: 1, interOpNumThreads: 1 }).catch(
-      (cause: unknown) => {
-        throw new CodedError('bundle-corrupt', { field: SCREEN_FILE }, { cause })
-      },
-    )
-    checkTensors(bundle, SCREEN_FILE, session)
+    const session = await openSession(bundle, SCREEN_FILE, { intraOpNumThreads: 1, interOpNumThreads: 1 })
     return new Screener(bundle, site, session)
   }
 
@@ -71,24 +63,7 @@ export class Screener {
   }
 
   async #run(window: CleanWindow, person: Person): Promise<InferenceSession.OnnxValueMapType> {
-    const ecg = new Float32Array(window.codes.length)
-    for (let i = 0; i < ecg.length; i++) ecg[i] = window.codes[i]! / CLEAN_STEPS
-    const values = [sexCode(person), person.ageYears, person.heightCm, person.weightKg]
-    return this.#session.run({
-      ecg: new Tensor('float32', ecg, [1, LEADS.length, ecg.length / LEADS.length]),
-      amplitude: new Tensor('float32', window.amplitude, [1, LEADS.length, 2]),
-      lead_mask: new Tensor('float32', Float32Array.from(window.leadMask), [1, LEADS.length]),
-      person: new Tensor(
-        'float32',
-        Float32Array.from(values, (value) => value ?? 0),
-        [1, values.length],
-      ),
-      person_mask: new Tensor(
-        'float32',
-        Float32Array.from(values, (value) => (value === undefined ? 0 : 1)),
-        [1, values.length],
-      ),
-    })
+    return this.#session.run(encoderInputs(window, person))
   }
 
   #logOdds(logits: Float32Array): number[] {
@@ -124,48 +99,7 @@ export class Screener {
   }
 }
 
-/** Checks every ONNX file of a bundle: bytes, and tensors against the manifest. For `models verify`. */
-export async function verifyBundle(bundle: Bundle): Promise<void> {
-  for (const { path: name } of bundle.manifest.files) {
-    const path = await verifyFile(bundle, name)
-    if (!name.endsWith('.onnx')) continue
-    const session = await InferenceSession.create(path, { intraOpNumThreads: availableParallelism() }).catch(
-      (cause: unknown) => {
-        throw new CodedError('bundle-corrupt', { field: name }, { cause })
-      },
-    )
-    checkTensors(bundle, name, session)
-    await session.release()
-  }
-}
-
-function checkTensors({ manifest }: Bundle, file: string, session: InferenceSession): void {
-  const expected = manifest.tensors[file]
-  if (expected === undefined) throw new CodedError('bundle-mismatch', { field: `tensors.${file}` })
-  for (const [side, metadata] of [
-    ['inputs', session.inputMetadata],
-    ['outputs', session.outputMetadata],
-  ] as const) {
-    const actual = metadata.map((tensor) =>
-      tensor.isTensor ? `${tensor.name} ${tensor.type} ${tensor.shape.map(sizeOf).join('×')}` : tensor.name,
-    )
-    const stated = expected[side].map(({ name, type, shape }) => `${name} ${type} ${shape.map(sizeOf).join('×')}`)
-    if (actual.join() !== stated.join()) throw new CodedError('bundle-mismatch', { field: `tensors.${file}.${side}` })
-  }
-}
-
-/** A fixed size as it is; every free one alike, whatever its name. */
-const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N')
-
-const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)
-
 function judge(raw: number, threshold: number): OutOfDistribution {
   const score = round(raw)
   return { score, threshold, flagged: score > threshold }
-}
-
-function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
-  const data = outputs[name]?.data
-  if (data instanceof Float32Array) return data
-  throw new CodedError('bundle-mismatch', { field: name })
 }

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { type Manifest, readBundle } from '../../../shared/inference/bundle.ts'
-import { Screener, verifyBundle } from '../../../shared/inference/screener.ts'
+import { Screener } from '../../../shared/inference/screener.ts'
+import { verifyBundle } from '../../../shared/inference/session.ts'
 
 const PROFILE = 'cardiacnets-v1'
 

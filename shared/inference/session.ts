@@ -1,0 +1,90 @@
+/**
+ * ONNX files of a bundle as sessions of ONNX Runtime, and the encoder's inputs as tensors: what screening and drawing share.
+ * @module
+ */
+import { availableParallelism } from 'node:os'
+import { InferenceSession, Tensor } from 'onnxruntime-node'
+import { LEADS } from '../domain/leads.ts'
+import type { Person } from '../domain/recording.ts'
+import { CodedError } from '../errors.ts'
+import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
+import { type Bundle, verifyFile } from './bundle.ts'
+
+/**
+ * Loads one of the bundle's models, once its bytes and tensors are what the manifest says.
+ * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
+ */
+export async function openSession(
+  bundle: Bundle,
+  file: string,
+  options: InferenceSession.SessionOptions,
+): Promise<InferenceSession> {
+  const path = await verifyFile(bundle, file)
+  const session = await InferenceSession.create(path, options).catch((cause: unknown) => {
+    throw new CodedError('bundle-corrupt', { field: file }, { cause })
+  })
+  checkTensors(bundle, file, session)
+  return session
+}
+
+/** Checks every file of a bundle: bytes, and of ONNX files the tensors against the manifest. For `models verify`. */
+export async function verifyBundle(bundle: Bundle): Promise<void> {
+  for (const { path: name } of bundle.manifest.files) {
+    if (name.endsWith('.onnx')) {
+      const session = await openSession(bundle, name, { intraOpNumThreads: availableParallelism() })
+      await session.release()
+    } else await verifyFile(bundle, name)
+  }
+}
+
+/** What the encoder (alone or fused with its heads) takes of one window. */
+export function encoderInputs(window: CleanWindow, person: Person): Record<string, Tensor> {
+  const ecg = new Float32Array(window.codes.length)
+  for (let i = 0; i < ecg.length; i++) ecg[i] = window.codes[i]! / CLEAN_STEPS
+  const values = [sexCode(person), person.ageYears, person.heightCm, person.weightKg]
+  return {
+    ecg: new Tensor('float32', ecg, [1, LEADS.length, ecg.length / LEADS.length]),
+    amplitude: new Tensor('float32', window.amplitude, [1, LEADS.length, 2]),
+    lead_mask: new Tensor('float32', Float32Array.from(window.leadMask), [1, LEADS.length]),
+    person: new Tensor(
+      'float32',
+      Float32Array.from(values, (value) => value ?? 0),
+      [1, values.length],
+    ),
+    person_mask: new Tensor(
+      'float32',
+      Float32Array.from(values, (value) => (value === undefined ? 0 : 1)),
+      [1, values.length],
+    ),
+  }
+}
+
+/**
+ * The numbers of one output.
+ * @throws CodedError `bundle-mismatch` when it is missing or not of float32
+ */
+export function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
+  const data = outputs[name]?.data
+  if (data instanceof Float32Array) return data
+  throw new CodedError('bundle-mismatch', { field: name })
+}
+
+function checkTensors({ manifest }: Bundle, file: string, session: InferenceSession): void {
+  const expected = manifest.tensors[file]
+  if (expected === undefined) throw new CodedError('bundle-mismatch', { field: `tensors.${file}` })
+  for (const [side, metadata] of [
+    ['inputs', session.inputMetadata],
+    ['outputs', session.outputMetadata],
+  ] as const) {
+    const actual = metadata.map((tensor) =>
+      tensor.isTensor ? `${tensor.name} ${tensor.type} ${tensor.shape.map(sizeOf).join('×')}` : tensor.name,
+    )
+    const stated = expected[side].map(({ name, type, shape }) => `${name} ${type} ${shape.map(sizeOf).join('×')}`)
+    if (actual.join() !== stated.join()) throw new CodedError('bundle-mismatch', { field: `tensors.${file}.${side}` })
+  }
+}
+
+/** A fixed size as it is; every free one alike, whatever its name. */
+const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N')
+
+const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)

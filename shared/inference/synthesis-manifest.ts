@@ -1,0 +1,104 @@
+/**
+ * The part of a bundle's manifest that says how it draws cines; absent in bundles that only screen.
+ * @module
+ */
+import * as z from 'zod'
+import { INDICES } from '../domain/conditions.ts'
+import { CodedError } from '../errors.ts'
+
+/** What a cine shows: the short axis, or four chambers. */
+export const VIEWS = ['sax', '4ch'] as const
+export type View = (typeof VIEWS)[number]
+
+/** Labels of the segmenters' classes, after the background. */
+export const LABELS = ['lvCavity', 'lvWall', 'rvCavity', 'laCavity', 'raCavity'] as const
+export type Label = (typeof LABELS)[number]
+
+/**
+ * What is measured of a label in a cine: areas (cm²) where its view's LV cavity is largest and smallest, its own largest and smallest area, and
+ * lengths (cm) at the first two.
+ */
+export const STATISTICS = ['ed', 'es', 'max', 'min', 'edLength', 'esLength'] as const
+export type Statistic = (typeof STATISTICS)[number]
+
+const Feature = z.templateLiteral([z.enum(VIEWS), '.', z.enum(LABELS), '.', z.enum(STATISTICS)])
+export type Feature = z.infer<typeof Feature>
+
+const ViewPart = z.object({
+  /** Value of the networks' input `view`. */
+  index: z.int().min(0),
+  /** Rows and columns of a frame. */
+  size: z.int().positive(),
+  latentSize: z.int().positive(),
+  spacingMm: z.number().positive(),
+})
+
+const Sampler = z.object({
+  name: z.string().regex(/^[\w-]+$/),
+  file: z.string(),
+  prediction: z.enum(['epsilon', 'v']),
+  steps: z.int().positive(),
+  /** Scale of classifier-free guidance; 1 is none. */
+  guidance: z.number().min(1),
+})
+export type Sampler = z.infer<typeof Sampler>
+
+/** value = intercept + Σ weight · Π feature^power, in the index's unit */
+const Readout = z.object({
+  id: z.enum(INDICES.map(({ id }) => id)),
+  intercept: z.number(),
+  terms: z.array(z.object({ weight: z.number(), of: z.partialRecord(Feature, z.number()) })).min(1),
+  /** Pearson correlation with the truth, read from true cines of held-out people: the read-out's own ceiling. */
+  correlation: z.number().min(-1).max(1),
+})
+export type Readout = z.infer<typeof Readout>
+
+export const SynthesisManifest = z
+  .object({
+    evidence: z.enum(['real', 'proxy', 'virtual']),
+    latent: z.object({
+      channels: z.int().positive(),
+      /** Frames that are drawn, evenly spaced over one cycle. */
+      frames: z.int().positive(),
+      /** What the decoder's input is divided by. */
+      scale: z.number().positive(),
+    }),
+    views: z.object({ sax: ViewPart, '4ch': ViewPart }),
+    schedule: z.object({
+      steps: z.int().positive(),
+      kind: z.literal('linear_sd'),
+      betaStart: z.number().gt(0).lt(1),
+      betaEnd: z.number().gt(0).lt(1),
+      zeroTerminalSnr: z.boolean(),
+    }),
+    samplers: z.array(Sampler).min(1),
+    /** Name of the sampler that is used where none is asked for. */
+    default: z.string(),
+    /** Frames of a cine, interpolated from those that are drawn. */
+    framesOut: z.int().positive(),
+    /** Leads that the encoder must have seen. */
+    minimumLeads: z.int().min(1).max(12),
+    readout: z.array(Readout),
+  })
+  .check(({ value, issues }) => {
+    const wrong = (path: (string | number)[], message: string) =>
+      issues.push({ code: 'custom', message, path, input: value })
+    if (!value.samplers.some(({ name }) => name === value.default)) wrong(['default'], 'no such sampler')
+    for (const [i, { prediction, steps }] of value.samplers.entries()) {
+      // Where nothing of the signal is left, no noise that is taken off tells what it was.
+      if (value.schedule.zeroTerminalSnr && prediction === 'epsilon')
+        wrong(['samplers', i, 'prediction'], 'ε says nothing at zero SNR')
+      if (steps > value.schedule.steps) wrong(['samplers', i, 'steps'], 'more than the schedule has')
+    }
+  })
+export type SynthesisManifest = z.infer<typeof SynthesisManifest>
+
+/**
+ * The sampler of that name; the default where none is asked for.
+ * @throws CodedError `field-invalid` naming `sampler`
+ */
+export function samplerOf({ samplers, default: standard }: SynthesisManifest, name = standard): Sampler {
+  const sampler = samplers.find((each) => each.name === name)
+  if (sampler !== undefined) return sampler
+  throw new CodedError('field-invalid', { field: 'sampler', known: samplers.map((each) => each.name).join(',') })
+}
