@@ -180,11 +180,14 @@ def parity(model: ShippedScreen, out_dir: Path, inputs: dict[str, Tensor]) -> fl
     return worst
 
 
-def _tensors(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, Any]]]:
+def describe_tensors(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, Any]]]:
+    """Inputs and outputs as the manifest lists them."""
+    kinds = {"tensor(float)": "float32", "tensor(int64)": "int64"}
+
     def describe(arg: onnxruntime.NodeArg) -> dict[str, Any]:
-        if arg.type != "tensor(float)":
-            raise ValueError(f"{arg.name} is {arg.type}, not float32")
-        return {"name": arg.name, "type": "float32", "shape": arg.shape}
+        if arg.type not in kinds:
+            raise ValueError(f"{arg.name} is {arg.type}, not one of {', '.join(kinds.values())}")
+        return {"name": arg.name, "type": kinds[arg.type], "shape": arg.shape}
 
     return {
         "inputs": [describe(arg) for arg in session.get_inputs()],
@@ -192,7 +195,8 @@ def _tensors(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, 
     }
 
 
-def _file_entry(path: Path) -> dict[str, Any]:
+def file_entry(path: Path) -> dict[str, Any]:
+    """A file as the manifest lists it."""
     content = path.read_bytes()
     return {"path": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
@@ -221,8 +225,8 @@ def write_bundle(
         "version": facts.version,
         "profile": load_profile().name,
         "licence": "Apache-2.0",
-        "files": [_file_entry(out_dir / file) for file in (*files, "MODEL_CARD.md")],
-        "tensors": {file: _tensors(inference_session(out_dir / file)) for file in files},
+        "files": [file_entry(out_dir / file) for file in (*files, "MODEL_CARD.md")],
+        "tensors": {file: describe_tensors(inference_session(out_dir / file)) for file in files},
         "conditions": [asdict(entry) for entry in facts.conditions],
         "indices": [asdict(entry) for entry in facts.indices],
         "ood": asdict(facts.ood),

@@ -61,9 +61,7 @@ def test_cardiac_output_is_stroke_volume_times_rate(people: list[Person], indice
 
 
 @pytest.mark.parametrize("part", ["ascending", "descending"])
-def test_aortic_areas_agree_with_distensibility(
-    people: list[Person], indices: dict[str, np.ndarray], part: str
-):
+def test_aortic_areas_agree_with_distensibility(people: list[Person], indices: dict[str, np.ndarray], part: str):
     pressure = np.array([person.pulse_pressure_mmhg for person in people])
     largest, smallest = indices[f"{part}AortaMaxArea"], indices[f"{part}AortaMinArea"]
 

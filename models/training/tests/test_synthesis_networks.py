@@ -1,0 +1,81 @@
+import json
+
+import pytest
+import torch
+
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
+from cardiacnets.synthesis_bundle import example_of
+from cardiacnets.synthesis_fixture import OUT, make_fixture, shake
+
+TINY = DenoiserConfig(frames=4, fold=2, widths=(8, 16), head_width=8, groups=4, token_width=6, embedding=10, context=8)
+
+
+@pytest.fixture
+def denoiser():
+    return shake(Denoiser(TINY), 1)
+
+
+def test_without_an_ecg_nothing_of_it_is_seen(denoiser):
+    inputs = example_of(denoiser, 2, 4)
+    others = inputs | {"tokens": inputs["tokens"] + 1, "embedding": inputs["embedding"].flip(1)}
+
+    with_ecg, without = (denoiser(*inputs.values()) - denoiser(*others.values())).abs().amax(dim=(1, 2, 3, 4))
+
+    assert inputs["conditioned"].tolist() == [1, 0]
+    assert with_ecg > 1e-3
+    assert without == 0
+
+
+@pytest.mark.parametrize("name", ["timestep", "view", "latent"])
+def test_noise_level_view_and_every_frame_matter(denoiser, name):
+    inputs = example_of(denoiser, 2, 4)
+    others = dict(inputs)
+    others[name] = 1 - inputs[name] if name == "view" else inputs[name] + 1.0
+    if name == "latent":
+        others[name] = inputs[name].clone()
+        others[name][:, :, -1] += 1  # the last frame reaches the first
+
+    change = (denoiser(*inputs.values()) - denoiser(*others.values()))[:, :, 0].abs().amax()
+
+    assert change > 1e-4
+
+
+def test_one_network_takes_both_sizes_and_rows_do_not_mix(denoiser):
+    for side in (4, 6):
+        inputs = example_of(denoiser, 3, side)
+        alone = {name: value[1:2] for name, value in inputs.items()}
+
+        out = denoiser(*inputs.values())
+
+        assert out.shape == inputs["latent"].shape
+        assert torch.allclose(out[1:2], denoiser(*alone.values()), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [VaeConfig(widths=(4, 4, 8), groups=4), VaeConfig(stem=1, widths=(4, 4, 4, 8), groups=4, middle_attention=True)],
+)
+def test_a_latent_is_an_eighth_as_wide_and_standardised(config):
+    vae, frames, view = shake(Vae(config), 1), torch.rand(6, 24, 32) * 2 - 1, torch.tensor([0, 1] * 3)
+    latents, _ = vae.encode(frames, view)
+    vae.fit_scale(latents)
+
+    standard = vae.to_standard(latents)
+
+    assert latents.shape == (6, 4, 3, 4)
+    assert standard.mean(dim=(0, 2, 3)).abs().max() < 1e-4
+    cine = CineDecoder(vae)(standard.reshape(3, 2, 4, 3, 4).transpose(1, 2), view[:3] * 0)
+    assert cine.shape == (3, 2, 24, 32)
+    assert torch.allclose(cine[1, 0], vae.decode_raw(latents[2:3], view[:1])[0].clamp(-1, 1), atol=1e-4)
+
+
+def test_the_fixture_of_the_typescript_tests_is_what_this_code_makes(tmp_path):
+    make_fixture(tmp_path)
+
+    made, kept = (json.loads((folder / "reference.json").read_text()) for folder in (tmp_path, OUT))
+    assert len(made["cases"]) == len(kept["cases"]) == 8
+    for ours, theirs in zip(made["cases"], kept["cases"], strict=True):
+        assert ours["latent"] == pytest.approx(theirs["latent"], abs=1e-3)
+    synthesis = [json.loads((folder / "manifest.json").read_text())["synthesis"] for folder in (tmp_path, OUT)]
+    assert synthesis[0]["readout"]["features"] == synthesis[1]["readout"]["features"]
