@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import torch
 from torch import Tensor, nn
 
@@ -93,6 +94,10 @@ def _write_encoder(out_dir: Path) -> TinyEncoder:
         opset_version=17,
         dynamo=False,
     )
+    graph = onnx.load(out_dir / "encoder.onnx")
+    for axis, size in ((1, 32), (2, 8 * TOKEN_COPIES)):
+        graph.graph.output[0].type.tensor_type.shape.dim[axis].dim_value = size
+    onnx.save(graph, out_dir / "encoder.onnx")
     return model
 
 
