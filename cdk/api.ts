@@ -59,7 +59,14 @@ export class Api extends Construct {
       timeout: Duration.seconds(29),
       environment,
     })
-    storage.table.grant(api, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem', 'dynamodb:Query')
+    storage.table.grant(
+      api,
+      'dynamodb:DeleteItem',
+      'dynamodb:GetItem',
+      'dynamodb:PutItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+    )
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
     storage.grantRemove(api)

@@ -3,8 +3,7 @@
  * @module
  */
 import * as z from 'zod'
-import type { EcgId } from './domain/ecg-id.ts'
-import { parseEcgId } from './domain/ecg-id.ts'
+import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from './domain/ecg-id.ts'
 import { LEADS } from './domain/leads.ts'
 import { QUALITY_REASONS } from './domain/quality.ts'
 import { CodedError } from './errors.ts'
@@ -16,6 +15,13 @@ const EcgIdField = z.string().transform((text, context): EcgId => {
   const ecgId = parseEcgId(text)
   if (ecgId !== undefined) return ecgId
   context.addIssue({ code: 'custom', message: 'no ECG id' })
+  return z.NEVER
+})
+
+const CmrJobIdField = z.string().transform((text, context): CmrJobId => {
+  const jobId = parseCmrJobId(text)
+  if (jobId !== undefined) return jobId
+  context.addIssue({ code: 'custom', message: 'no job id' })
   return z.NEVER
 })
 
@@ -115,6 +121,19 @@ export const SessionCheck = z.object({
   token: z.uuid(),
 })
 export type SessionCheck = z.infer<typeof SessionCheck>
+
+const CmrMessage = z.object({ schema: z.literal(1), tenant: Name, jobId: CmrJobIdField })
+
+/**
+ * What comes to the queue `synthesis`: a job that is to be drawn (from the API, or from a worker that had to give it back), one that is not
+ * wanted any more, and what AWS Batch says of one that ended without success.
+ */
+export const SynthesisMessage = z.discriminatedUnion('kind', [
+  CmrMessage.extend({ kind: z.literal('draw') }),
+  CmrMessage.extend({ kind: z.literal('cancel'), batchJobId: z.string() }),
+  CmrMessage.extend({ kind: z.literal('ended'), batchJobId: z.string() }),
+])
+export type SynthesisMessage = z.infer<typeof SynthesisMessage>
 
 /** What comes to the queue `results-fhir`. */
 export const ReportMessage = z.union([ResultMessage, SessionCheck])

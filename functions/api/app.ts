@@ -8,6 +8,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
 import { notFound, problemHandler, type ReportError } from './problem.ts'
+import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
 import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
 import { type EventOptions, eventRoutes } from './routes/events.ts'
@@ -18,7 +19,7 @@ interface Common {
   readonly onError?: ReportError
 }
 
-export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions {
+export interface ApiOptions extends Common, Omit<EcgOptions, 'cancelJobs'>, DeviceOptions, UploadOptions, CmrOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
@@ -37,7 +38,9 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   if (fhir !== undefined) app.route('/fhir', fhir)
 
   app.route('/', uploadRoutes(options))
-  app.route('/', ecgRoutes(options))
+  const cmr = cmrRoutes(options)
+  app.route('/', ecgRoutes({ ...options, cancelJobs: cmr.cancelJobs }))
+  app.route('/', cmr.app)
   app.route('/', deviceRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))
 
@@ -59,7 +62,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 export function createEventsApi({
   onError = () => {},
   ...options
-}: Common & Pick<Required<ApiOptions>, 'list' | 'stream'>) {
+}: Common & Pick<Required<ApiOptions>, 'list' | 'jobs' | 'stream'>) {
   const app = base({ ...options, onError })
   app.route('/', eventRoutes({ ...options, onError }))
   return app

@@ -5,6 +5,7 @@
 
 import { AssociationStore } from '../../shared/aws/association-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
@@ -13,6 +14,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { readSiteConfig } from '../../shared/site-config.ts'
+import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
@@ -36,6 +38,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     bucket,
     sqs: sqs(),
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    synthesis: synthesisOf(process.env),
     stream,
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
   })
@@ -56,9 +59,15 @@ function commonParts() {
   return {
     table,
     list: new ResultList(dynamo(), table),
+    jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
     onError: (description: Readonly<Record<string, unknown>>) => logger.error('request failed', description),
   }
+}
+
+/** Both are set, or the stack has nothing to draw with. */
+function synthesisOf({ SYNTHESIS_QUEUE_URL: queueUrl, SYNTHESIS_RULES: rules }: NodeJS.ProcessEnv) {
+  return queueUrl && rules ? { queueUrl, rules: parseSynthesisRules(rules) } : undefined
 }
 
 /**

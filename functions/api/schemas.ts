@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from '@hono/zod-openapi'
+import { CMR_STATUSES } from '../../shared/domain/cmr-job.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import { QUALITY_REASONS } from '../../shared/domain/quality.ts'
@@ -143,14 +144,52 @@ export const UnidentifiedPage = z
   })
   .openapi('UnidentifiedPage')
 
+const JobState = {
+  jobId: z.uuid(),
+  ecgId: EcgIdText,
+  status: z.enum(CMR_STATUSES),
+  step: z.int().optional().openapi({ description: 'Sampler steps that are behind it, of `steps`.' }),
+  steps: z.int().optional(),
+}
+
+export const CmrJob = z
+  .object({
+    ...JobState,
+    seed: z.int(),
+    sampler: z.string(),
+    reason: z.string().optional().openapi({ description: 'Of a failed one: a code, and in `field` where.' }),
+    field: z.string().optional(),
+    artifacts: z
+      .array(
+        z.object({ name: z.string(), contentType: z.string(), bytes: z.int(), sha256: z.string(), href: z.string() }),
+      )
+      .optional(),
+    submittedAt: z.string(),
+    updatedAt: z.string(),
+    synthetic: z.literal(true),
+    notice: z.string(),
+  })
+  .openapi('CmrJob')
+
+export const CmrRequest = z
+  .strictObject({
+    seed: z.int().min(0).max(0xffff_ffff).default(0),
+    sampler: z.string().max(64).optional().openapi({ description: 'One of the bundle; its default when left out.' }),
+  })
+  .openapi('CmrRequest')
+
+export const CmrParams = z.object({ jobId: z.string() })
+export const ArtifactParams = CmrParams.extend({ name: z.string() })
+
 export const News = z
   .object({
     items: z.array(Summary).readonly(),
+    cmr: z.array(z.object(JobState)).readonly().openapi({ description: 'Jobs that changed, as they now are.' }),
     next: z.string().openapi({ description: 'Pass as `after` (or as `Last-Event-ID`) to go on from here.' }),
   })
   .openapi('News')
 
-export const After = z.string().min(1).max(4000).openapi({ description: '`next` of the page before.' })
+export const After = z.string().min(1).max(4200).openapi({ description: '`next` of the page before.' })
 export const Limit = z.coerce.number().int().min(1).max(100).default(20)
 
 export const EcgParams = z.object({ id: z.string() })

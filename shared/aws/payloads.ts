@@ -12,7 +12,7 @@ import {
   PutObjectCommand,
   type S3Client,
 } from '@aws-sdk/client-s3'
-import type { EcgId } from '../domain/ecg-id.ts'
+import type { CmrJobId, EcgId } from '../domain/ecg-id.ts'
 import { CodedError } from '../errors.ts'
 import { INLINE_LIMIT_BYTES, type Payload } from '../messages.ts'
 
@@ -71,6 +71,16 @@ export function waveformKey(kind: 'raw' | 'clean', tenant: string, ecgId: EcgId)
 /** Below this lies what was made of an ECG on request: cines and their previews. */
 export function artifactPrefix(tenant: string, ecgId: EcgId): string {
   return `artifacts/${tenant}/${ecgId}/`
+}
+
+/** Where an artifact of a job lies. */
+export function artifactKey(tenant: string, ecgId: EcgId, jobId: CmrJobId, name: string): string {
+  return `${artifactPrefix(tenant, ecgId)}cmr/${jobId}/${name}`
+}
+
+/** Removes what a job has left. */
+export async function removeArtifacts(s3: S3Client, bucket: string, tenant: string, ecgId: EcgId, jobId: CmrJobId) {
+  await removeObjects(s3, bucket, artifactKey(tenant, ecgId, jobId, ''))
 }
 
 /** Removes all that lies in the bucket of an ECG, with every earlier version. */

@@ -1,11 +1,8 @@
 /**
  * A tenant's results in the order in which they arrived: pages of a list, newest first, and what is new since a position.
- *
- * Both read the index `byArrival`, whose entries come a moment after the results they belong to, and not always in order: a writer's
- * clock, a retry, the index itself. A position therefore is a time up to which everything is settled, and what was seen behind it.
+ * Both read the index `byArrival`.
  * @module
  */
-import { createHash } from 'node:crypto'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
@@ -14,6 +11,7 @@ import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import { documents } from './clients.ts'
+import { type News, readNews } from './news.ts'
 
 /** What a list shows of an ECG. */
 export interface ResultSummary {
@@ -39,21 +37,6 @@ export interface Filter {
   readonly from?: Date | undefined
   readonly to?: Date | undefined
 }
-
-export interface News {
-  /** Each with the position right behind it. */
-  readonly items: readonly { readonly result: ResultSummary; readonly position: string }[]
-  readonly position: string
-}
-
-/** A result shows in the index at most so long after its time of arrival; what comes later still is in lists, but no news. */
-const SETTLED_MS = 20_000
-
-/** What a position holds at most; a tenant with more results than that in `SETTLED_MS` has them settled sooner. */
-const MAX_UNSETTLED = 256
-
-/** Characters of base64url that stand for a result in a position: 48 bits. */
-const MARK_LENGTH = 8
 
 /** Index entries that one request reads at most, so that a narrow filter over a long time answers within a Lambda's. */
 const MAX_READ = 10_000
@@ -112,32 +95,12 @@ export class ResultList {
    * What arrived since a position, each result once; without a position, nothing but the one to go on from.
    * @throws CodedError `field-invalid` for a position that is not ours
    */
-  async news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News> {
-    const settledMs = now.getTime() - SETTLED_MS
-    const { settled, seen } = after === undefined ? { settled: settledMs, seen: undefined } : parsePosition(after, now)
-    const { Items: items = [], LastEvaluatedKey } = await this.#query({
-      tenant,
-      floor: new Date(settled).toISOString(),
-      limit: after === undefined ? undefined : MAX_UNSETTLED,
-    })
-    const entries = items.map((item) => ({ item, mark: markOf(item), arrivedMs: arrivalOf(item) }))
-    const isDone = new Set(seen ?? entries.map(({ mark }) => mark))
-    const positionAt = (time: number) => {
-      const done = entries.filter(({ mark, arrivedMs }) => isDone.has(mark) && arrivedMs >= time)
-      const kept = done.slice(-MAX_UNSETTLED)
-      return makePosition(kept.length < done.length ? kept[0]!.arrivedMs : time, kept)
+  news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<ResultSummary>> {
+    const read = async (floor: string, limit: number | undefined) => {
+      const { Items = [], LastEvaluatedKey } = await this.#query({ tenant, floor, limit })
+      return { items: Items, isAll: LastEvaluatedKey === undefined }
     }
-    const fresh: News['items'][number][] = []
-    for (const { item, mark, arrivedMs } of entries) {
-      if (isDone.has(mark)) continue
-      isDone.add(mark)
-      // What follows in this batch is not seen yet, so nothing behind this one counts as settled.
-      const position = positionAt(Math.max(settled, Math.min(settledMs, arrivedMs)))
-      fresh.push({ result: toSummary(item), position })
-    }
-    const isComplete = LastEvaluatedKey === undefined
-    const last = isComplete ? settledMs : Math.min(settledMs, entries.at(-1)!.arrivedMs)
-    return { items: fresh, position: positionAt(Math.max(settled, last)) }
+    return readNews({ read, toItem: toSummary, nameOf: ({ pk, sk }) => `${pk}#${sk}` }, after, now)
   }
 
   #query({ tenant, floor, limit, start, isNewestFirst = false, filter }: Query) {
@@ -205,23 +168,6 @@ function toSummary({ pk, startedAt, status, device, flagged }: Item): ResultSumm
   // Written by `ResultStore`, so the shapes are known.
   const written = { startedAt, status, flagged } as Pick<ResultSummary, 'startedAt' | 'status' | 'flagged'>
   return { ecgId: parseEcgId(id)!, ...written, ...(device === undefined ? {} : { device: String(device) }) }
-}
-
-const arrivalOf = ({ arrival }: Item): number => Date.parse(String(arrival).split('#')[0] ?? '')
-
-function markOf({ pk, sk }: Item): string {
-  return createHash('sha256').update(`${pk}#${sk}`).digest('base64url').slice(0, MARK_LENGTH)
-}
-
-function makePosition(settledMs: number, seen: readonly { readonly mark: string }[]): string {
-  return `${settledMs.toString(36)}.${seen.map(({ mark }) => mark).join('')}`
-}
-
-function parsePosition(position: string, now: Date): { settled: number; seen: readonly string[] } {
-  const [, time = '', marks = ''] = /^([0-9a-z]{8,9})\.((?:[\w-]{8}){0,256})$/.exec(position) ?? []
-  const settled = Number.parseInt(time, 36)
-  if (!(settled <= now.getTime() + CLOCK_SLACK_MS)) throw new CodedError('field-invalid', { field: 'after' })
-  return { settled, seen: marks.match(/.{8}/g) ?? [] }
 }
 
 const makeCursor = ({ pk, sk, arrival }: Item): string =>

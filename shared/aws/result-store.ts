@@ -2,7 +2,7 @@
  * Results in DynamoDB: one item a (ECG, bundle, profile, site calibration if any), written once and never changed.
  *
  * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256] is a result, `received` an ECG that is on its way, `deleted` one that is not
- * to come back. Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
+ * to come back, `cmr#job` leads to a job that draws from it (`cmr-job-store.ts`). Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
  * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
  */
@@ -14,6 +14,7 @@ import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
 import { documents } from './clients.ts'
+import { cmrJobKey, cmrJobOfRow } from './cmr-keys.ts'
 import { sessionPk, windowSk } from './session-keys.ts'
 
 /** What became of a result that was to be stored. */
@@ -133,6 +134,8 @@ export class ResultStore {
         const { span } = JSON.parse(unpack(row)) as Result
         await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
       }
+      const job = cmrJobOfRow(sk)
+      if (job !== undefined) await this.#delete(cmrJobKey(tenant, job))
       // Last, so that one that was broken off can be taken up.
       await this.#delete({ pk, sk })
     }

@@ -35,6 +35,24 @@ export function sessionSummaryId(of: {
   return uuidv5(JSON.stringify(['session-summary', of.tenant, of.device, of.session, of.patient]), NAMESPACE)
 }
 
+export type CmrJobId = string & { readonly __brand: 'CmrJobId' }
+
+/** Name of one drawing of an ECG: whoever asks for the same again means the same job. */
+export function cmrJobId(of: {
+  readonly ecgId: EcgId
+  readonly bundleSha256: string
+  readonly seed: number
+  readonly sampler: string
+}): CmrJobId {
+  // The one place that grants the brand to an id of our own making.
+  return uuidv5(JSON.stringify(['cmr', of.ecgId, of.bundleSha256, of.seed, of.sampler]), NAMESPACE) as CmrJobId
+}
+
+/** A job's id from outside, or `undefined` when it is none. */
+export function parseCmrJobId(text: string): CmrJobId | undefined {
+  return parseEcgId(text) as CmrJobId | undefined // of the same form
+}
+
 /** An id from outside, or `undefined` when it is no UUIDv5 in canonical form. */
 export function parseEcgId(text: string): EcgId | undefined {
   return /^[0-9a-f]{8}-[0-9a-f]{4}-5[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/.test(text) ? brand(text) : undefined

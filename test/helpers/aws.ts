@@ -27,6 +27,7 @@ export async function startTestAws() {
     dynamo,
     intakeUrl: await queue('intake'),
     reportUrl: await queue('results-fhir'),
+    synthesisUrl: await queue('synthesis'),
     /** Takes up to ten messages off a queue for good: visibility outlasts the test. */
     async receive(QueueUrl: string): Promise<Message[]> {
       const command = new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 3600 })

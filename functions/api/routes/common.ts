@@ -3,7 +3,7 @@
  * @module
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
-import { type EcgId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
+import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { AuthVariables, Scope } from '../auth.ts'
 import { Problem } from '../schemas.ts'
@@ -38,4 +38,11 @@ export function ecgIdParam(text: string): EcgId {
   const ecgId = parseEcgId(text)
   if (ecgId === undefined) throw new CodedError('not-found', { field: 'id' })
   return ecgId
+}
+
+/** @throws CodedError `not-found` for what is no id: it names no job either */
+export function jobIdParam(text: string): CmrJobId {
+  const jobId = parseCmrJobId(text)
+  if (jobId === undefined) throw new CodedError('not-found', { field: 'jobId' })
+  return jobId
 }

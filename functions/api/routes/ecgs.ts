@@ -9,6 +9,7 @@ import type { AssociationStore } from '../../../shared/aws/association-store.ts'
 import { readObject, removeEcgObjects, waveformKey } from '../../../shared/aws/payloads.ts'
 import type { ResultList } from '../../../shared/aws/result-list.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
+import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
@@ -17,10 +18,14 @@ import { requireScope } from '../auth.ts'
 import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
+/** Ends what is being drawn from an ECG. */
+export type CancelJobs = (tenant: string, ecgId: EcgId) => Promise<void>
+
 export interface EcgOptions {
   readonly results: ResultStore
   readonly list: ResultList
   readonly associations: AssociationStore
+  readonly cancelJobs: CancelJobs
   readonly s3: S3Client
   readonly bucket: string
 }
@@ -77,7 +82,7 @@ const deleteRoute = createRoute({
   responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
 })
 
-export function ecgRoutes({ results, list, associations, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, list, associations, cancelJobs, s3, bucket }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
@@ -119,6 +124,7 @@ export function ecgRoutes({ results, list, associations, s3, bucket }: EcgOption
     const ecgId = ecgIdParam(c.req.valid('param').id)
     // The mark first: what is under way meets it, and removes itself. Each step may be done again.
     if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
+    await cancelJobs(tenant, ecgId)
     await removeEcgObjects(s3, bucket, tenant, ecgId)
     for (const place of await results.removeRows(tenant, ecgId))
       await associations.markReported(tenant, { ...place, ecgId })

@@ -1,13 +1,16 @@
 /**
- * `GET /v1/events`: results as they arrive, as server-sent events or, where a front cannot stream, by asking again.
+ * `GET /v1/events`: results as they arrive and jobs as they go on, as server-sent events or, where a front cannot stream, by asking again.
  *
- * Each event's id is a position in the tenant's results, so a stream can be taken up anywhere, by any process, without loss or double.
+ * Each event's id is a position in the tenant's results and one in its jobs (`~` between), so a stream can be taken up anywhere, by any
+ * process, without loss or double.
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
+import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { pause } from '../../../shared/aws/queues.ts'
-import type { ResultList } from '../../../shared/aws/result-list.ts'
+import type { ResultList, ResultSummary } from '../../../shared/aws/result-list.ts'
+import type { CmrProgress } from '../../../shared/domain/cmr-job.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { describeError } from '../../../shared/logging.ts'
 import { requireScope } from '../auth.ts'
@@ -17,6 +20,7 @@ import { needs, problems, routes } from './common.ts'
 
 export interface EventOptions {
   readonly list: Pick<ResultList, 'news'>
+  readonly jobs: Pick<CmrJobStore, 'news'>
   /** Absent where the front cannot stream. */
   readonly stream?: StreamRules | undefined
   readonly onError: ReportError
@@ -34,9 +38,9 @@ export interface StreamRules {
 const eventsRoute = createRoute({
   method: 'get',
   path: '/v1/events',
-  summary: 'New results',
+  summary: 'New results, and how jobs go on',
   description:
-    'As `text/event-stream` where asked for (events `result`; resumes by `Last-Event-ID`), else one page of what is new since `after`. Without either it begins now.',
+    'As `text/event-stream` where asked for (events `result` and `cmr`; resumes by `Last-Event-ID`), else one page of what is new since `after`. Without either it begins now.',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: z.object({ after: After.optional() }), headers: z.object({ 'last-event-id': After.optional() }) },
@@ -49,16 +53,48 @@ const eventsRoute = createRoute({
   },
 })
 
-export function eventRoutes({ list, stream: rules, onError }: EventOptions) {
+/** In the order in which they are told. */
+interface Events {
+  readonly items: readonly (
+    | { readonly event: 'result'; readonly data: ResultSummary; readonly position: string }
+    | { readonly event: 'cmr'; readonly data: CmrProgress; readonly position: string }
+  )[]
+  readonly position: string
+}
+
+export function eventRoutes({ list, jobs, stream: rules, onError }: EventOptions) {
   const app = routes()
+
+  /** What is new of both; a position of before there were jobs begins with those of now. */
+  async function newsOf(tenant: string, after: string | undefined): Promise<Events> {
+    const [ofResults, ofJobs] = after?.split('~', 2) ?? []
+    const [results, progress] = await Promise.all([list.news(tenant, ofResults), jobs.news(tenant, ofJobs)])
+    return {
+      items: [
+        ...results.items.map(({ item, position }) => ({
+          event: 'result' as const,
+          data: item,
+          position: `${position}~${ofJobs ?? progress.position}`,
+        })),
+        ...progress.items.map(({ item, position }) => ({
+          event: 'cmr' as const,
+          data: item,
+          position: `${results.position}~${position}`,
+        })),
+      ],
+      position: `${results.position}~${progress.position}`,
+    }
+  }
 
   app.openapi(eventsRoute, async (c) => {
     const { tenant, expiresAt } = c.get('caller')
     const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after
     // Before the stream begins, so that a position which is none is answered by a problem.
-    const news = await list.news(tenant, after)
+    const news = await newsOf(tenant, after)
     if (!/text\/event-stream/i.test(c.req.header('accept') ?? '')) {
-      return c.json({ items: news.items.map(({ result }) => result), next: news.position }, 200)
+      const items = news.items.flatMap(({ event, data }) => (event === 'result' ? [data] : []))
+      const cmr = news.items.flatMap(({ event, data }) => (event === 'cmr' ? [data] : []))
+      return c.json({ items, cmr, next: news.position }, 200)
     }
     if (rules === undefined) throw new CodedError('not-acceptable', { field: 'accept' })
     const endsInMs = Math.min(rules.maxMs, expiresAt === undefined ? rules.maxMs : expiresAt.getTime() - Date.now())
@@ -71,7 +107,7 @@ export function eventRoutes({ list, stream: rules, onError }: EventOptions) {
   async function run(
     sse: SSEStreamingApi,
     tenant: string,
-    first: Awaited<ReturnType<ResultList['news']>>,
+    first: Events,
     { pollMs, heartbeatMs }: StreamRules,
     endsInMs: number,
   ): Promise<void> {
@@ -82,8 +118,8 @@ export function eventRoutes({ list, stream: rules, onError }: EventOptions) {
     let saidAtMs = Number.NEGATIVE_INFINITY
     try {
       while (!signal.aborted) {
-        for (const { result, position } of news.items) {
-          await sse.writeSSE({ event: 'result', id: position, data: JSON.stringify(result) })
+        for (const { event, data, position } of news.items) {
+          await sse.writeSSE({ event, id: position, data: JSON.stringify(data) })
           saidAtMs = performance.now()
         }
         if (performance.now() - saidAtMs >= heartbeatMs) {
@@ -92,7 +128,7 @@ export function eventRoutes({ list, stream: rules, onError }: EventOptions) {
           saidAtMs = performance.now()
         }
         await pause(news.items.length > 0 ? 0 : pollMs, signal)
-        if (!signal.aborted) news = await list.news(tenant, news.position)
+        if (!signal.aborted) news = await newsOf(tenant, news.position)
       }
     } catch (error) {
       // The reader comes back to where it was.

@@ -142,7 +142,7 @@ describe('positions', () => {
         const take = async (most: number) => {
           const news = await api.list.news(own, position, new Date(now))
           const taken = news.items.slice(0, most)
-          told.push(...taken.map(({ result }) => result.ecgId))
+          told.push(...taken.map(({ item }) => item.ecgId))
           position = taken.length < news.items.length ? (taken.at(-1)?.position ?? position) : news.position
           return news.items.length
         }

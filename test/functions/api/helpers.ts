@@ -7,6 +7,7 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
 import { AssociationStore } from '../../../shared/aws/association-store.ts'
+import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../../shared/aws/result-list.ts'
 import { ResultStore } from '../../../shared/aws/result-store.ts'
@@ -18,6 +19,14 @@ import { makeResult } from '../../helpers/results.ts'
 
 export const ISSUER = 'https://id.example/'
 export const AUDIENCE = 'cardiacnets'
+
+/** Of the ECG that `makeResult` makes eleven leads are left. */
+export const SYNTHESIS_RULES = {
+  bundleSha256: 'c'.repeat(64),
+  samplers: ['full', 'distilled'],
+  default: 'distilled',
+  minimumLeads: 8,
+}
 
 /** `undefined` takes a claim out. */
 export type Claims = Readonly<Record<string, unknown>>
@@ -31,12 +40,15 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const results = new ResultStore(aws.dynamo, TABLE)
   const associations = new AssociationStore(aws.dynamo, TABLE)
   const list = new ResultList(aws.dynamo, TABLE)
+  const jobs = new CmrJobStore(aws.dynamo, TABLE)
   const reported: unknown[] = []
   const app = createApi({
     authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', keys }),
     results,
     associations,
     list,
+    jobs,
+    synthesis: { queueUrl: aws.synthesisUrl, rules: SYNTHESIS_RULES },
     intake: new RecordingIntake({ sqs: aws.sqs, queueUrl: aws.intakeUrl, s3: aws.s3, bucket: BUCKET, results }),
     limits: { maxBytes: 1024 * 1024, timeoutMs: 5_000 },
     s3: aws.s3,
@@ -70,6 +82,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     results,
     associations,
     list,
+    jobs,
     reported,
     token,
     /** As a caller of a tenant, with every scope unless said otherwise. */
@@ -109,8 +122,8 @@ export const answerOf = async (response: Response): Promise<Answer> => (await re
 export async function readEvents(
   response: Response,
   count: number,
-): Promise<{ id: string; data: { ecgId: string } }[]> {
-  const events: { id: string; data: { ecgId: string } }[] = []
+): Promise<{ event: string; id: string; data: { ecgId: string } }[]> {
+  const events: { event: string; id: string; data: { ecgId: string } }[] = []
   let text = ''
   const decoder = new TextDecoder()
   for await (const chunk of response.body!) {
@@ -123,7 +136,13 @@ export async function readEvents(
           .map((line) => line.split(/: (.*)/s, 2) as [string, string]),
       )
       text = text.slice(end + 2)
-      if (fields.has('data')) events.push({ id: fields.get('id')!, data: JSON.parse(fields.get('data')!) })
+      if (fields.has('data')) {
+        events.push({
+          event: fields.get('event')!,
+          id: fields.get('id')!,
+          data: JSON.parse(fields.get('data')!),
+        })
+      }
       if (events.length === count) return events
     }
   }

@@ -1,0 +1,192 @@
+/**
+ * `/v1/ecgs/{id}/cmr` and `/v1/cmr`: cines that a model draws from an ECG, as jobs.
+ * @module
+ */
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { createRoute, z } from '@hono/zod-openapi'
+import { etag } from 'hono/etag'
+import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
+import type { ResultStore } from '../../../shared/aws/result-store.ts'
+import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
+import type { EcgId } from '../../../shared/domain/ecg-id.ts'
+import { NOTICE, type Result } from '../../../shared/domain/result.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { checkDrawable } from '../../../shared/inference/synthesis-refusal.ts'
+import type { SynthesisMessage } from '../../../shared/messages.ts'
+import type { SynthesisRules } from '../../../shared/synthesis-rules.ts'
+import { requireScope } from '../auth.ts'
+import { boundedBody } from '../body.ts'
+import { ArtifactParams, CmrJob as CmrJobBody, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
+import { ecgIdParam, jobIdParam, json, needs, problems, routes } from './common.ts'
+import type { CancelJobs } from './ecgs.ts'
+
+export interface CmrOptions {
+  readonly results: Pick<ResultStore, 'latest' | 'isReceived' | 'isDeleted'>
+  readonly jobs: CmrJobStore
+  readonly s3: S3Client
+  readonly bucket: string
+  readonly sqs: SQSClient
+  /** Absent where the stack has no bundle that can draw. */
+  readonly synthesis?: { readonly queueUrl: string; readonly rules: SynthesisRules } | undefined
+}
+
+const submitRoute = createRoute({
+  method: 'post',
+  path: '/v1/ecgs/{id}/cmr',
+  summary: 'Have cines drawn from an ECG',
+  description:
+    'The same ECG, seed and sampler are the same job, drawn once; one that failed or was cancelled begins anew.',
+  security: needs('cmr:request'),
+  middleware: [requireScope('cmr:request'), boundedBody({ maxBytes: 4096, timeoutMs: 10_000 })] as const,
+  request: {
+    params: EcgParams,
+    body: { required: false, content: { 'application/json': { schema: CmrRequest } } },
+  },
+  responses: {
+    202: { ...json(CmrJobBody, 'The job, where `Location` says'), headers: z.object({ location: z.string() }) },
+    ...problems,
+  },
+})
+
+const getRoute = createRoute({
+  method: 'get',
+  path: '/v1/cmr/{jobId}',
+  summary: 'How far a job is, and what it made',
+  security: needs('ecg:read'),
+  middleware: [requireScope('ecg:read'), etag()] as const,
+  request: { params: CmrParams },
+  responses: {
+    200: json(CmrJobBody, 'The job'),
+    304: { description: 'As `If-None-Match` has it' },
+    ...problems,
+  },
+})
+
+const cancelRoute = createRoute({
+  method: 'delete',
+  path: '/v1/cmr/{jobId}',
+  summary: 'Cancel a job',
+  security: needs('cmr:request'),
+  middleware: requireScope('cmr:request'),
+  request: { params: CmrParams },
+  responses: { 200: json(CmrJobBody, 'The job: cancelled, or as it had ended before'), ...problems },
+})
+
+const artifactRoute = createRoute({
+  method: 'get',
+  path: '/v1/cmr/{jobId}/artifacts/{name}',
+  summary: 'What a job made: DICOM, moving pictures, measured indices',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { params: ArtifactParams },
+  responses: {
+    200: {
+      description: 'The artifact, with the type that the job says; every one says SYNTHETIC',
+      content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
+    },
+    304: { description: 'As `If-None-Match` has it' },
+    ...problems,
+  },
+})
+
+export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOptions) {
+  const app = routes()
+
+  app.openapi(submitRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const ecgId = ecgIdParam(c.req.valid('param').id)
+    const { seed, sampler: wanted } = CmrRequest.parse(c.req.valid('json') ?? {})
+    checkDrawable(await screened(tenant, ecgId), synthesis?.rules)
+    const { rules, queueUrl } = synthesis!
+    const sampler = wanted ?? rules.default
+    if (!rules.samplers.includes(sampler)) throw new CodedError('field-invalid', { field: 'sampler' })
+    const job = await jobs.submit(tenant, { ecgId, bundleSha256: rules.bundleSha256, seed, sampler }, new Date())
+    // After the job was stored, not before: who deletes leaves the mark first and looks for jobs then, so one of the two sees the other.
+    if (await results.isDeleted(tenant, ecgId)) {
+      await jobs.remove(tenant, job)
+      throw new CodedError('not-found', { field: 'id' })
+    }
+    // Also for a job that waits already: whoever submitted it may have got no further.
+    if (job.status === 'queued') await send(queueUrl, { schema: 1, kind: 'draw', tenant, jobId: job.jobId })
+    return c.json(view(job), 202, { location: `/v1/cmr/${job.jobId}` })
+  })
+
+  app.openapi(getRoute, async (c) => {
+    return c.json(view(await existing(c.get('caller').tenant, c.req.valid('param').jobId)), 200)
+  })
+
+  app.openapi(cancelRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const job = await existing(tenant, c.req.valid('param').jobId)
+    return c.json(view((await cancel(job)) ?? (await existing(tenant, job.jobId))), 200)
+  })
+
+  app.openapi(artifactRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const { jobId, name } = c.req.valid('param')
+    const job = await existing(tenant, jobId)
+    const artifact = job.artifacts?.find((each) => each.name === name)
+    if (artifact === undefined) throw new CodedError('not-found', { field: 'name' })
+    const tag = `"${artifact.sha256}"`
+    if (c.req.header('if-none-match')?.includes(tag)) return c.body(null, 304, { etag: tag })
+    const bytes = await readObject(s3, bucket, artifactKey(tenant, job.ecgId, job.jobId, name))
+    if (bytes === undefined) throw new CodedError('not-found', { field: 'name' })
+    return c.body(Uint8Array.from(bytes), 200, { 'content-type': artifact.contentType, etag: tag })
+  })
+
+  async function screened(tenant: string, ecgId: EcgId): Promise<Result> {
+    const result = await results.latest(tenant, ecgId)
+    if (result !== undefined) return JSON.parse(result) as Result // our own, as it was stored
+    const isOnItsWay = (await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))
+    throw new CodedError(isOnItsWay ? 'not-screened' : 'not-found', { field: 'id' })
+  }
+
+  async function existing(tenant: string, jobId: string): Promise<CmrJob> {
+    const job = await jobs.get(tenant, jobIdParam(jobId))
+    if (job === undefined) throw new CodedError('not-found', { field: 'jobId' })
+    return job
+  }
+
+  async function cancel({ tenant, jobId, ecgId }: CmrJob): Promise<CmrJob | undefined> {
+    const cancelled = await jobs.cancel(tenant, jobId, ecgId, new Date())
+    const { batchJobId } = cancelled ?? {}
+    if (batchJobId !== undefined && synthesis !== undefined) {
+      await send(synthesis.queueUrl, { schema: 1, kind: 'cancel', tenant, jobId, batchJobId })
+    }
+    return cancelled
+  }
+
+  function send(queueUrl: string, message: SynthesisMessage): Promise<void> {
+    return sendMessage(sqs, queueUrl, JSON.stringify(message))
+  }
+
+  /** For whoever deletes an ECG. */
+  const cancelJobs: CancelJobs = async (tenant, ecgId) => {
+    for (const job of await jobs.ofEcg(tenant, ecgId)) await cancel(job)
+  }
+
+  return { app, cancelJobs }
+}
+
+function view(job: CmrJob) {
+  const { jobId, ecgId, status, step, steps, seed, sampler, reason, field, artifacts, submittedAt, updatedAt } = job
+  return {
+    jobId,
+    ecgId,
+    status,
+    ...(step === undefined ? {} : { step, steps }),
+    seed,
+    sampler,
+    ...(reason === undefined ? {} : { reason, field }),
+    ...(artifacts === undefined
+      ? {}
+      : { artifacts: artifacts.map((each) => ({ ...each, href: `/v1/cmr/${jobId}/artifacts/${each.name}` })) }),
+    submittedAt,
+    updatedAt,
+    synthetic: true as const,
+    notice: NOTICE,
+  }
+}

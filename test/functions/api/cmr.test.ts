@@ -1,0 +1,292 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { artifactKey, putObject, sha256 } from '../../../shared/aws/payloads.ts'
+import { cmrJobId, fileEcgId, parseCmrJobId } from '../../../shared/domain/ecg-id.ts'
+import { BUCKET } from '../../helpers/aws.ts'
+import { makeRefusal, makeResult } from '../../helpers/results.ts'
+import { readEvents, SYNTHESIS_RULES, startTestApi, type TestApi } from './helpers.ts'
+
+let api: TestApi
+/** Tests share the table, not a tenant. */
+let tenant: string
+let tenants = 0
+
+beforeAll(async () => {
+  api = await startTestApi()
+})
+afterAll(() => api.stop())
+beforeEach(() => {
+  tenant = `clinic${++tenants}`
+})
+
+const submit = (ecgId: string, body?: object, as = tenant, claims = {}) =>
+  api.as(
+    as,
+    `/v1/ecgs/${ecgId}/cmr`,
+    {
+      method: 'POST',
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    },
+    claims,
+  )
+
+interface Job {
+  readonly jobId: string
+  readonly status: string
+  readonly artifacts?: readonly { readonly name: string; readonly href: string }[]
+}
+
+// A test looks at a part of it and fails where that is not as it should be.
+const jobOf = async (response: Response) => (await response.json()) as Job
+
+const queued = async () => (await api.receive(api.synthesisUrl)).map(({ Body }) => JSON.parse(Body!))
+
+/** A job that is done, with one artifact. */
+async function done(bytes = Buffer.from('DICM')) {
+  const { ecgId } = await api.screened(tenant)
+  const { jobId } = await jobOf(await submit(ecgId))
+  const mine = { tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }
+  await api.jobs.begin(mine, ecgId, new Date())
+  await putObject(api.s3, BUCKET, artifactKey(tenant, ecgId, mine.jobId, 'sax.dcm'), bytes)
+  const entry = { name: 'sax.dcm', contentType: 'application/dicom', bytes: bytes.length, sha256: sha256(bytes) }
+  await api.jobs.finish(mine, ecgId, { artifacts: [entry] }, new Date())
+  await queued()
+  return { ecgId, jobId, entry, mine }
+}
+
+describe('POST /v1/ecgs/{id}/cmr', () => {
+  it('takes a job whose id follows from what is to be drawn, and queues it', async () => {
+    const { ecgId } = await api.screened(tenant)
+
+    const response = await submit(ecgId, { seed: 7, sampler: 'full' })
+
+    const { bundleSha256 } = SYNTHESIS_RULES
+    const jobId = cmrJobId({ ecgId, bundleSha256, seed: 7, sampler: 'full' })
+    expect(response.status).toBe(202)
+    expect(response.headers.get('location')).toBe(`/v1/cmr/${jobId}`)
+    expect(await jobOf(response)).toMatchObject({ jobId, ecgId, status: 'queued', seed: 7, synthetic: true })
+    expect(await queued()).toEqual([{ schema: 1, kind: 'draw', tenant, jobId }])
+  })
+
+  it('without a body draws seed 0 by the bundle’s own sampler; asked twice, it is one job', async () => {
+    const { ecgId } = await api.screened(tenant)
+
+    const answers = await Promise.all([submit(ecgId), submit(ecgId, { seed: 0, sampler: 'distilled' })])
+
+    const [first, second] = await Promise.all(answers.map(jobOf))
+    expect(second).toEqual(first)
+    expect(await api.jobs.ofEcg(tenant, ecgId)).toHaveLength(1)
+    await queued()
+  })
+
+  it('does not queue again what is being drawn', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+    await queued()
+    await api.jobs.begin({ tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }, ecgId, new Date())
+
+    const again = await submit(ecgId)
+
+    expect(await jobOf(again)).toMatchObject({ jobId, status: 'running' })
+    expect(await queued()).toEqual([])
+  })
+
+  it.each([
+    ['a refused ECG', makeRefusal, 422, 'ecg-refused', 'quality'],
+    [
+      'too few leads',
+      () => {
+        const { quality } = makeResult()
+        const leads = { ...quality.leads, V1: 'noise', V2: 'flat', V3: 'gap', V4: 'missing' } as const
+        return makeResult({ quality: { ...quality, leads } })
+      },
+      422,
+      'leads-too-few',
+      'quality.leads',
+    ],
+    [
+      'an ECG unlike those that the model knows',
+      () => makeResult({ ood: { score: 9, threshold: 3, flagged: true } }),
+      422,
+      'ecg-unfamiliar',
+      'ood',
+    ],
+  ])('refuses %s', async (_what, make, status, code, field) => {
+    const { ecgId: _, ...rest } = make()
+    const { ecgId } = await api.screened(tenant, rest)
+
+    const response = await submit(ecgId)
+
+    expect(response.status).toBe(status)
+    expect(response.headers.get('content-type')).toBe('application/problem+json')
+    expect(await response.json()).toMatchObject({ code, field })
+    expect(await queued()).toEqual([])
+  })
+
+  it('refuses an ECG that is not screened yet, that never was, that was deleted, and another tenant’s', async () => {
+    const pending = fileEcgId({ tenant, sha256: 'pending' })
+    await api.results.markReceived(tenant, pending)
+    const { ecgId: deleted } = await api.screened(tenant)
+    await api.as(tenant, `/v1/ecgs/${deleted}`, { method: 'DELETE' })
+    const { ecgId: foreign } = await api.screened('another')
+    const ids = [pending, fileEcgId({ tenant, sha256: 'never' }), deleted, foreign, 'no-id']
+
+    const answers = await Promise.all(ids.map((id) => submit(id)))
+
+    const codes = await Promise.all(answers.map(async (answer) => ((await answer.json()) as { code: string }).code))
+    expect(answers.map(({ status }) => status)).toEqual([409, 404, 404, 404, 404])
+    expect(codes).toEqual(['not-screened', 'not-found', 'not-found', 'not-found', 'not-found'])
+  })
+
+  it.each([
+    [{ sampler: 'other' }, 'sampler'],
+    [{ seed: -1 }, 'seed'],
+    [{ seed: 2 ** 32 }, 'seed'],
+    [{ seed: 0.5 }, 'seed'],
+    [{ steps: 8 }, 'body'],
+  ])('refuses %j', async (body, field) => {
+    const { ecgId } = await api.screened(tenant)
+
+    const response = await submit(ecgId, body)
+
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'field-invalid', field })
+  })
+
+  it('is for callers who may ask for it', async () => {
+    const { ecgId } = await api.screened(tenant)
+
+    const response = await submit(ecgId, undefined, tenant, { scope: 'ecg:read ecg:write' })
+
+    expect(response.status).toBe(403)
+  })
+
+  it('says so where there is no bundle that can draw', async () => {
+    const other = await startTestApi({ synthesis: undefined })
+    const { ecgId } = await other.screened(tenant)
+
+    const response = await other.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { method: 'POST' })
+
+    expect(response.status).toBe(409)
+    expect(await response.json()).toMatchObject({ code: 'synthesis-unavailable' })
+    await other.stop()
+  })
+})
+
+describe('/v1/cmr/{jobId}', () => {
+  it('says how far the job is, and nothing to another tenant', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+    const mine = { tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }
+    await api.jobs.begin(mine, ecgId, new Date())
+    await api.jobs.progress(mine, ecgId, { step: 3, steps: 8 }, new Date())
+
+    const own = await api.as(tenant, `/v1/cmr/${jobId}`)
+    const foreign = await Promise.all([
+      api.as('another', `/v1/cmr/${jobId}`),
+      api.as('another', `/v1/cmr/${jobId}`, { method: 'DELETE' }),
+      api.as('another', `/v1/cmr/${jobId}/artifacts/sax.dcm`),
+      api.as(tenant, '/v1/cmr/no-id'),
+    ])
+
+    expect(await own.json()).toMatchObject({ jobId, ecgId, status: 'running', step: 3, steps: 8 })
+    expect(own.headers.get('etag')).toBeTruthy()
+    expect(foreign.map(({ status }) => status)).toEqual([404, 404, 404, 404])
+    await queued()
+  })
+
+  it('says why a job failed', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+    const mine = { tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }
+    await api.jobs.begin(mine, ecgId, new Date())
+    await api.jobs.finish(mine, ecgId, { reason: 'provider-inactive', field: 'EXECUTION_PROVIDER' }, new Date())
+
+    const response = await api.as(tenant, `/v1/cmr/${jobId}`)
+
+    const reason = { reason: 'provider-inactive', field: 'EXECUTION_PROVIDER' }
+    expect(await response.json()).toMatchObject({ status: 'failed', ...reason })
+    await queued()
+  })
+
+  it('cancels a job, with its batch job; again, and after its end, nothing changes', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+    const job = await api.jobs.get(tenant, parseCmrJobId(jobId)!)
+    await api.jobs.dispatched((await api.jobs.claimDispatch(job!, new Date()))!, 'batch-1')
+    await queued()
+
+    const cancelled = await api.as(tenant, `/v1/cmr/${jobId}`, { method: 'DELETE' })
+    const again = await api.as(tenant, `/v1/cmr/${jobId}`, { method: 'DELETE' })
+
+    expect(await jobOf(cancelled)).toMatchObject({ status: 'cancelled' })
+    expect(await jobOf(again)).toMatchObject({ status: 'cancelled' })
+    expect(await queued()).toEqual([{ schema: 1, kind: 'cancel', tenant, jobId, batchJobId: 'batch-1' }])
+  })
+
+  it('hands out what was made, by its type and with an ETag', async () => {
+    const { jobId, entry } = await done()
+    const { artifacts } = await jobOf(await api.as(tenant, `/v1/cmr/${jobId}`))
+
+    const artifact = await api.as(tenant, artifacts![0]!.href)
+    const tag = artifact.headers.get('etag')!
+    const known = await api.as(tenant, artifacts![0]!.href, { headers: { 'if-none-match': tag } })
+    const unknown = await api.as(tenant, `/v1/cmr/${jobId}/artifacts/..%2Fother`)
+
+    expect(artifacts).toEqual([{ ...entry, href: `/v1/cmr/${jobId}/artifacts/sax.dcm` }])
+    expect(artifact.headers.get('content-type')).toBe('application/dicom')
+    expect(await artifact.text()).toBe('DICM')
+    expect(known.status).toBe(304)
+    expect(unknown.status).toBe(404)
+  })
+})
+
+describe('deleting an ECG', () => {
+  it('removes its jobs and what they made', async () => {
+    const { ecgId, jobId } = await done()
+
+    const response = await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    const gone = await Promise.all([
+      api.as(tenant, `/v1/cmr/${jobId}`),
+      api.as(tenant, `/v1/cmr/${jobId}/artifacts/sax.dcm`),
+    ])
+    expect(response.status).toBe(204)
+    expect(gone.map(({ status }) => status)).toEqual([404, 404])
+  })
+
+  it('ends what is being drawn', async () => {
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+    const job = await api.jobs.get(tenant, parseCmrJobId(jobId)!)
+    await api.jobs.dispatched((await api.jobs.claimDispatch(job!, new Date()))!, 'batch-1')
+    const mine = { tenant, jobId: job!.jobId, worker: 'w1' }
+    await api.jobs.begin(mine, ecgId, new Date())
+    await queued()
+
+    await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    expect(await queued()).toEqual([{ schema: 1, kind: 'cancel', tenant, jobId, batchJobId: 'batch-1' }])
+    expect(await api.jobs.progress(mine, ecgId, { step: 1, steps: 8 }, new Date())).toBe(false)
+  })
+})
+
+describe('GET /v1/events', () => {
+  it('tells how jobs go on, beside results, and can be taken up where it was left', async () => {
+    const before = await api.as(tenant, '/v1/events')
+    const { next } = (await before.json()) as { next: string }
+    const { ecgId } = await api.screened(tenant)
+    const { jobId } = await jobOf(await submit(ecgId))
+
+    const page = (await (await api.as(tenant, `/v1/events?after=${next}`)).json()) as { next: string }
+    const stream = await api.as(tenant, '/v1/events', {
+      headers: { accept: 'text/event-stream', 'last-event-id': page.next },
+    })
+    const telling = readEvents(stream, 1)
+    await api.jobs.begin({ tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }, ecgId, new Date())
+    const [told] = await telling
+
+    expect(page).toMatchObject({ items: [{ ecgId }], cmr: [{ jobId, ecgId, status: 'queued' }] })
+    expect(told).toMatchObject({ event: 'cmr', data: { jobId, ecgId, status: 'running' } })
+    await queued()
+  })
+})
