@@ -37,7 +37,7 @@ export class Screener {
    * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
    */
   static async load(bundle: Bundle, site?: Site): Promise<Screener> {
-    const session = await openSession(bundle, SCREEN_FILE, { intraOpNumThreads: 1, interOpNumThreads: 1 })
+    const session = await openSession(bundle, SCREEN_FILE, { threads: 1 })
     return new Screener(bundle, site, session)
   }
 

@@ -10,17 +10,25 @@ import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
 
+export interface SessionOptions {
+  /** Of one operator; as many as there are processors where not given. */
+  readonly threads?: number | undefined
+  readonly provider?: 'cpu' | 'cuda' | undefined
+}
+
 /**
  * Loads one of the bundle's models, once its bytes and tensors are what the manifest says.
- * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
+ * @throws CodedError `bundle-corrupt`, `bundle-mismatch`, `provider-inactive`
  */
 export async function openSession(
   bundle: Bundle,
   file: string,
-  options: InferenceSession.SessionOptions,
+  { threads = availableParallelism(), provider = 'cpu' }: SessionOptions,
 ): Promise<InferenceSession> {
   const path = await verifyFile(bundle, file)
+  const options = { executionProviders: [provider], intraOpNumThreads: threads, interOpNumThreads: 1 }
   const session = await InferenceSession.create(path, options).catch((cause: unknown) => {
+    if (provider !== 'cpu') throw new CodedError('provider-inactive', { field: 'provider', provider }, { cause })
     throw new CodedError('bundle-corrupt', { field: file }, { cause })
   })
   checkTensors(bundle, file, session)
@@ -31,7 +39,7 @@ export async function openSession(
 export async function verifyBundle(bundle: Bundle): Promise<void> {
   for (const { path: name } of bundle.manifest.files) {
     if (name.endsWith('.onnx')) {
-      const session = await openSession(bundle, name, { intraOpNumThreads: availableParallelism() })
+      const session = await openSession(bundle, name, {})
       await session.release()
     } else await verifyFile(bundle, name)
   }

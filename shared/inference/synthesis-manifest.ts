@@ -10,20 +10,6 @@ import { CodedError } from '../errors.ts'
 export const VIEWS = ['sax', '4ch'] as const
 export type View = (typeof VIEWS)[number]
 
-/** Labels of the segmenters' classes, after the background. */
-export const LABELS = ['lvCavity', 'lvWall', 'rvCavity', 'laCavity', 'raCavity'] as const
-export type Label = (typeof LABELS)[number]
-
-/**
- * What is measured of a label in a cine: areas (cm²) where its view's LV cavity is largest and smallest, its own largest and smallest area, and
- * lengths (cm) at the first two.
- */
-export const STATISTICS = ['ed', 'es', 'max', 'min', 'edLength', 'esLength'] as const
-export type Statistic = (typeof STATISTICS)[number]
-
-const Feature = z.templateLiteral([z.enum(VIEWS), '.', z.enum(LABELS), '.', z.enum(STATISTICS)])
-export type Feature = z.infer<typeof Feature>
-
 const ViewPart = z.object({
   /** Value of the networks' input `view`. */
   index: z.int().min(0),
@@ -43,14 +29,41 @@ const Sampler = z.object({
 })
 export type Sampler = z.infer<typeof Sampler>
 
-/** value = intercept + Σ weight · Π feature^power, in the index's unit */
-const Readout = z.object({
-  id: z.enum(INDICES.map(({ id }) => id)),
-  intercept: z.number(),
-  terms: z.array(z.object({ weight: z.number(), of: z.partialRecord(Feature, z.number()) })).min(1),
-  /** Pearson correlation with the truth, read from true cines of held-out people: the read-out's own ceiling. */
-  correlation: z.number().min(-1).max(1),
-})
+/** value = intercept + Σ weight · area^power, in the index's unit */
+const Readout = z
+  .object({
+    areaUnit: z.literal('cm2'),
+    features: z.array(
+      z.object({
+        view: z.enum(VIEWS),
+        /** Class of the view's segmenter: 1 LV cavity, 2 LV wall, 3 RV cavity, 4 LA cavity, 5 RA cavity. */
+        label: z.int().min(1).max(5),
+        /** Of the label's area over the cycle. */
+        statistic: z.enum(['max', 'min']),
+        power: z.number().positive(),
+      }),
+    ),
+    indices: z.array(
+      z.object({
+        id: z.enum(INDICES.map(({ id }) => id)),
+        intercept: z.number(),
+        weights: z.array(z.number()),
+        /** Pearson correlation with the truth, read from true cines of held-out people: the read-out's own ceiling. */
+        correlation: z.number().min(-1).max(1),
+      }),
+    ),
+  })
+  .check(({ value, issues }) => {
+    for (const [i, { weights }] of value.indices.entries()) {
+      if (weights.length !== value.features.length)
+        issues.push({
+          code: 'custom',
+          message: 'one weight a feature',
+          path: ['indices', i, 'weights'],
+          input: weights,
+        })
+    }
+  })
 export type Readout = z.infer<typeof Readout>
 
 export const SynthesisManifest = z
@@ -78,7 +91,7 @@ export const SynthesisManifest = z
     framesOut: z.int().positive(),
     /** Leads that the encoder must have seen. */
     minimumLeads: z.int().min(1).max(12),
-    readout: z.array(Readout),
+    readout: Readout,
   })
   .check(({ value, issues }) => {
     const wrong = (path: (string | number)[], message: string) =>

@@ -20,9 +20,14 @@ export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): Syn
     default: 'distilled',
     framesOut: 50,
     minimumLeads: 8,
-    readout: [
-      { id: 'lvEdv', intercept: 10, terms: [{ weight: 4, of: { 'sax.lvCavity.ed': 1.5 } }], correlation: 0.95 },
-    ],
+    readout: {
+      areaUnit: 'cm2',
+      features: [
+        { view: 'sax', label: 1, statistic: 'max', power: 1.5 },
+        { view: '4ch', label: 3, statistic: 'min', power: 1 },
+      ],
+      indices: [{ id: 'lvEdv', intercept: 10, weights: [2, -1], correlation: 0.95 }],
+    },
     ...changes,
   }
 }

@@ -16,7 +16,8 @@ describe('the sampler', () => {
 })
 
 describe('the manifest', () => {
-  const { samplers, schedule } = synthesisManifest()
+  const { samplers, schedule, readout } = synthesisManifest()
+  const index = readout.indices[0]!
   const first = samplers[0]!
 
   it('reads as it was written', () => {
@@ -32,18 +33,14 @@ describe('the manifest', () => {
     ],
     ['more steps than the schedule has', { schedule: { ...schedule, steps: 40 } }, 'samplers.0.steps'],
     [
-      'a feature that is not measured',
-      {
-        readout: [
-          { id: 'lvEdv', intercept: 0, terms: [{ weight: 1, of: { 'sax.lvCavity.volume': 1 } }], correlation: 1 },
-        ],
-      },
-      'readout.0.terms.0.of.sax.lvCavity.volume',
+      'a weight without a feature',
+      { readout: { ...readout, indices: [{ ...index, weights: [1, 2, 3] }] } },
+      'readout.indices.0.weights',
     ],
     [
       'an index that is not one of the 82',
-      { readout: [{ id: 'lvColour', intercept: 0, terms: [{ weight: 1, of: {} }], correlation: 1 }] },
-      'readout.0.id',
+      { readout: { ...readout, indices: [{ ...index, id: 'lvColour' }] } },
+      'readout.indices.0.id',
     ],
   ])('with %s names the field', (_, changes, path) => {
     const { error } = SynthesisManifest.safeParse({ ...synthesisManifest(), ...changes })
