@@ -43,7 +43,7 @@ export const handler = sqsHandler(
     if (window !== undefined) {
       metrics.addMetric(METRICS.inferenceMs, MetricUnit.Milliseconds, performance.now() - startedMs)
     }
-    const stored = await results.putOnce(tenant, origin, result, new Date())
+    const stored = await results.putOnce(tenant, origin, result, new Date(), message.person)
     if (stored.kind === 'deleted') {
       await removeEcgObjects(s3(), bucket, tenant, ecgId)
       return

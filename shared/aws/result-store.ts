@@ -10,6 +10,7 @@ import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import type { EcgId } from '../domain/ecg-id.ts'
+import type { Person } from '../domain/recording.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
@@ -21,6 +22,23 @@ import { sessionPk, windowSk } from './session-keys.ts'
 export type Stored =
   /** `json` is what is stored: this result's, or that of the one that came first, letter for letter. */
   { readonly kind: 'new' | 'known'; readonly json: string } | { readonly kind: 'deleted' }
+
+/** A result and what it was made from. */
+export interface Judged {
+  readonly result: Result
+  readonly origin: Origin
+  /** What the model was told of the person. */
+  readonly person: Person | undefined
+  readonly arrivedAt: Date
+}
+
+interface StoredOrigin {
+  readonly arrival: string
+  readonly person?: Person
+  readonly device?: string
+  readonly session?: string
+  readonly ehr?: { readonly server: string; readonly source: string }
+}
 
 export class ResultStore {
   readonly #table: string
@@ -34,17 +52,18 @@ export class ResultStore {
   /**
    * Stores a result unless one with its key is there already, or its ECG was deleted.
    * @param now stands in for the start time where the source does not say one
+   * @param person as the model was told, so that it can be told the same when a cine is drawn
    * @throws CodedError `session-changed` when the one that came first is of other samples: a device used a session's name again
    */
-  async putOnce(tenant: string, origin: Origin, result: Result, now: Date): Promise<Stored> {
-    const stored = await this.#put(tenant, origin, result, now)
+  async putOnce(tenant: string, origin: Origin, result: Result, now: Date, person?: Person): Promise<Stored> {
+    const stored = await this.#put(tenant, origin, result, now, person)
     // After the put, not before: who deletes leaves the mark first and looks for results then, so one of the two sees the other.
     if (!(await this.isDeleted(tenant, result.ecgId))) return stored
     await this.#delete(resultKey(tenant, result))
     return { kind: 'deleted' }
   }
 
-  async #put(tenant: string, origin: Origin, result: Result, now: Date): Promise<Stored> {
+  async #put(tenant: string, origin: Origin, result: Result, now: Date, person: Person | undefined): Promise<Stored> {
     const json = JSON.stringify(result)
     const key = resultKey(tenant, result)
     try {
@@ -59,6 +78,8 @@ export class ResultStore {
             status: result.status,
             device: 'device' in origin ? origin.device : undefined,
             session: 'session' in origin ? origin.session : undefined,
+            ehr: origin.kind === 'fhir' ? { server: origin.server, source: origin.source } : undefined,
+            person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
             result: packResult(json),
           },
@@ -82,10 +103,27 @@ export class ResultStore {
 
   /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
   async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
-    const newest = (await this.#rows(tenant, ecgId, 'result#'))
+    const newest = await this.#newest(tenant, ecgId)
+    return newest && unpack(newest)
+  }
+
+  /** The newest result with what it was made from. */
+  async judged(tenant: string, ecgId: EcgId): Promise<Judged | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    if (newest === undefined) return undefined
+    const { person, arrival, ...from } = newest as unknown as StoredOrigin // as `putOnce` wrote it
+    return {
+      result: JSON.parse(unpack(newest)) as Result, // our own JSON, so its shape is known
+      person,
+      origin: originOf(from),
+      arrivedAt: new Date(arrival.split('#')[0]!),
+    }
+  }
+
+  async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
+    return (await this.#rows(tenant, ecgId, 'result#'))
       .toSorted((a, b) => String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
-    return newest && unpack(newest)
   }
 
   /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
@@ -175,6 +213,12 @@ export class ResultStore {
   async #delete(Key: Record<string, unknown>): Promise<void> {
     await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
   }
+}
+
+function originOf({ device, session, ehr }: Omit<StoredOrigin, 'arrival'>): Origin {
+  if (ehr !== undefined) return { kind: 'fhir', ...ehr }
+  if (device !== undefined && session !== undefined) return { kind: 'mqtt', device, session }
+  return { kind: 'upload', ...(device === undefined ? {} : { device }) }
 }
 
 const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
