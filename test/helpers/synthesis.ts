@@ -1,9 +1,15 @@
 /**
- * A manifest's part about drawing, for tests.
+ * Bundles that draw, for tests.
  * @module
  */
-import type { SynthesisManifest } from '../../shared/inference/synthesis-manifest.ts'
+import { resolve } from 'node:path'
+import type { SynthesisManifest, View } from '../../shared/inference/synthesis-manifest.ts'
+import type { Cine } from '../../shared/inference/synthesizer.ts'
 
+/** Random weights in the shape of a bundle, made by `python -m cardiacnets.synthesis_fixture`. */
+export const TINY_BUNDLE = resolve(import.meta.dirname, '../fixtures/synthesis')
+
+/** A manifest's part about drawing. */
 export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): SynthesisManifest {
   return {
     evidence: 'virtual',
@@ -30,4 +36,17 @@ export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): Syn
     },
     ...changes,
   }
+}
+
+/** A cine of a ring that beats on a striped ground. */
+export function beatingRing(view: View = 'sax', count = 50): Cine {
+  const size = view === 'sax' ? 80 : 96
+  const frames = Uint8Array.from({ length: count * size * size }, (_, i) => {
+    const [frame, y, x] = [Math.floor(i / size ** 2), Math.floor(i / size) % size, i % size]
+    const radius = Math.hypot(x - size / 2, y - size / 2)
+    const inner = 18 + 6 * Math.cos((2 * Math.PI * frame) / count)
+    if (radius < inner) return 200
+    return radius < inner + 8 ? 60 : 100 + 30 * Math.sin(x / 5)
+  })
+  return { view, frames, count, height: size, width: size, spacingMm: 1.8 }
 }

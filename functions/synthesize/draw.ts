@@ -1,0 +1,127 @@
+/**
+ * A screened ECG becomes the files of a drawing: what the job and the command line share.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { NOTICE, type Result } from '../../shared/domain/result.ts'
+import type { Bundle } from '../../shared/inference/bundle.ts'
+import { Segmenter } from '../../shared/inference/segmenter.ts'
+import { VIEWS, type View } from '../../shared/inference/synthesis-manifest.ts'
+import { checkDrawable } from '../../shared/inference/synthesis-refusal.ts'
+import {
+  type Cine,
+  type Cines,
+  type DrawOptions,
+  type ScreenInput,
+  Synthesizer,
+  type SynthesizerOptions,
+} from '../../shared/inference/synthesizer.ts'
+import { dicomFile } from './artifacts/dicom.ts'
+import { type Drawing, instanceUid, seriesUid, studyUid } from './artifacts/drawing.ts'
+import { type Areas, readIndices } from './artifacts/indices.ts'
+import { previewWebp } from './artifacts/preview.ts'
+
+/** Pace of a cine where nobody knows the heart's. */
+const DEFAULT_HEART_RATE_BPM = 60
+
+/** A file of a drawing. */
+export interface Artifact {
+  readonly name: string
+  readonly contentType: string
+  readonly bytes: Uint8Array
+}
+
+/** A window as screened, and what screening said of it. */
+export interface Drawable extends ScreenInput {
+  readonly result: Result
+}
+
+/** Holds the models that draw, and those that measure what was drawn. */
+export class Drawer {
+  readonly #synthesizer: Synthesizer
+  readonly #segmenters: Readonly<Record<View, Segmenter>>
+  readonly #codeVersion: string
+
+  private constructor(synthesizer: Synthesizer, segmenters: Record<View, Segmenter>, codeVersion: string) {
+    this.#synthesizer = synthesizer
+    this.#segmenters = segmenters
+    this.#codeVersion = codeVersion
+  }
+
+  /** @throws CodedError those of `Synthesizer.open` */
+  static async open(bundle: Bundle, codeVersion: string, options: SynthesizerOptions = {}): Promise<Drawer> {
+    const synthesizer = await Synthesizer.open(bundle, options)
+    const sax = await Segmenter.open(bundle, 'sax', options)
+    const fourChamber = await Segmenter.open(bundle, '4ch', options)
+    return new Drawer(synthesizer, { sax, '4ch': fourChamber }, codeVersion)
+  }
+
+  /**
+   * Draws both views, measures them and makes the files, in the order in which they are to be stored: once the last of them, `manifest.json`, is
+   * there, all are. The same drawable, options, bundle and code give the same bytes.
+   * @throws CodedError those of `checkDrawable` and of `Synthesizer.draw`
+   */
+  async draw({ result, ...input }: Drawable, options: DrawOptions): Promise<readonly Artifact[]> {
+    const { bundle, sampler } = this.#synthesizer
+    checkDrawable(result, bundle.manifest.synthesis)
+    const drawing: Drawing = {
+      ecgId: result.ecgId,
+      seed: options.seed,
+      sampler: sampler.name,
+      steps: options.steps ?? sampler.steps,
+      guidance: options.guidance ?? sampler.guidance,
+      modelSha256: bundle.sha256,
+    }
+    const cines = await this.#synthesizer.draw(input, options)
+    const { name, version, synthesis } = bundle.manifest
+    const model = `${name}@${version}`
+    const codeVersion = this.#codeVersion
+    const cycleMs = 60_000 / (result.quality.heartRateBpm ?? DEFAULT_HEART_RATE_BPM)
+    const said = { drawing, model, codeVersion, evidence: synthesis!.evidence, synthetic: true, notice: NOTICE }
+    const indices = readIndices(synthesis!.readout, await this.#measure(cines), result.indices)
+    const files: Artifact[] = []
+    for (const view of VIEWS) {
+      const bytes = dicomFile(cines[view], { drawing, model, codeVersion, cycleMs })
+      files.push({ name: `${view}.dcm`, contentType: 'application/dicom', bytes })
+    }
+    for (const view of VIEWS) {
+      files.push({ name: `${view}.webp`, contentType: 'image/webp', bytes: await previewWebp(cines[view], cycleMs) })
+    }
+    files.push(json('indices.json', { ...said, indices }))
+    const views = VIEWS.map((view) => ({
+      view,
+      seriesUid: seriesUid(drawing, view),
+      instanceUid: instanceUid(drawing, view),
+      frames: cines[view].count,
+    }))
+    return [...files, json('manifest.json', { ...said, studyUid: studyUid(drawing), views, files: files.map(listed) })]
+  }
+
+  /** Frees the native sessions. */
+  async release(): Promise<void> {
+    await this.#synthesizer.release()
+    for (const view of VIEWS) await this.#segmenters[view].release()
+  }
+
+  async #measure(cines: Cines): Promise<Areas> {
+    const areas = async (cine: Cine) => {
+      const pixelCm2 = (cine.spacingMm / 10) ** 2
+      const counts = await this.#segmenters[cine.view].pixelCounts(cine)
+      return counts.map((frame) => frame.map((pixels) => pixels * pixelCm2))
+    }
+    return { sax: await areas(cines.sax), '4ch': await areas(cines['4ch']) }
+  }
+}
+
+const json = (name: string, value: unknown): Artifact => ({
+  name,
+  contentType: 'application/json',
+  bytes: Buffer.from(`${JSON.stringify(value, null, 2)}\n`),
+})
+
+const listed = ({ name, contentType, bytes }: Artifact) => ({
+  name,
+  contentType,
+  bytes: bytes.length,
+  sha256: createHash('sha256').update(bytes).digest('hex'),
+})

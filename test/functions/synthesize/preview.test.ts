@@ -1,0 +1,46 @@
+import sharp from 'sharp'
+import { describe, expect, it } from 'vitest'
+import { MARK_ROWS, withMark } from '../../../functions/synthesize/artifacts/mark.ts'
+import { previewWebp } from '../../../functions/synthesize/artifacts/preview.ts'
+import { beatingRing } from '../../helpers/synthesis.ts'
+
+describe('a preview', () => {
+  it('is an animation without end, four times as large, that takes one heartbeat', async () => {
+    const bytes = await previewWebp(beatingRing(), 839)
+
+    const { format, width, pageHeight, pages, loop, delay } = await sharp(bytes, { animated: true }).metadata()
+    expect({ format, width, pageHeight, pages, loop }).toEqual({
+      format: 'webp',
+      width: 320,
+      pageHeight: (80 + MARK_ROWS) * 4,
+      pages: 50,
+      loop: 0,
+    })
+    expect(delay?.reduce((sum, ms) => sum + ms)).toBe(839)
+    expect(new Set(delay)).toEqual(new Set([16, 17]))
+  })
+
+  it('shows the cine, and the mark in every frame', async () => {
+    const cine = beatingRing('sax', 6)
+
+    const bytes = await previewWebp(cine, 600)
+
+    const { data } = await sharp(bytes, { animated: true })
+      .extractChannel(0)
+      .raw()
+      .toBuffer({ resolveWithObject: true })
+    const pitch = (80 + MARK_ROWS) * 4 * 320
+    const mark = withMark(new Uint8Array(0), 1, 0, 320, 4)
+    for (let frame = 0; frame < 6; frame++) {
+      const page = data.subarray(frame * pitch, (frame + 1) * pitch)
+      expect(meanDifference(page.subarray(80 * 4 * 320), mark)).toBeLessThan(6)
+      const centre = page[160 * 320 + 160]!
+      expect(Math.abs(centre - cine.frames[frame * 6400 + 40 * 80 + 40]!)).toBeLessThan(8)
+    }
+  })
+})
+
+function meanDifference(a: Uint8Array, b: Uint8Array): number {
+  expect(a.length).toBe(b.length)
+  return a.reduce((sum, value, i) => sum + Math.abs(value - b[i]!), 0) / a.length
+}

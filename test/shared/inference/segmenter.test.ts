@@ -1,0 +1,43 @@
+import { describe, expect, it } from 'vitest'
+import { readBundle } from '../../../shared/inference/bundle.ts'
+import { Segmenter, standardise } from '../../../shared/inference/segmenter.ts'
+import { beatingRing, TINY_BUNDLE } from '../../helpers/synthesis.ts'
+
+describe('an image for the segmenter', () => {
+  it('is standardised as in training', () => {
+    const image = Float32Array.from({ length: 16 }, (_, i) => i * i)
+
+    standardise(image)
+
+    // cardiacnets.models.unet.standardise of the same, by PyTorch
+    const expected = [
+      -1.051289, -1.037676, -0.996838, -0.928774, -0.833485, -0.71097, -0.561229, -0.384263, -0.180071, 0.051346,
+      0.309988, 0.595857, 0.90895, 1.24927, 1.616814, 1.952369,
+    ]
+    for (const [i, value] of expected.entries()) expect(image[i]).toBeCloseTo(value, 5)
+  })
+
+  it('may be of one grey', () => {
+    const image = new Float32Array(9).fill(5)
+
+    standardise(image)
+
+    expect(Array.from(image)).toEqual(new Array(9).fill(0))
+  })
+})
+
+describe('the segmenter', () => {
+  it.each([
+    ['sax', 4],
+    ['4ch', 6],
+  ] as const)('of view %s gives each pixel of each frame one of %d labels', async (view, labels) => {
+    const segmenter = await Segmenter.open(await readBundle(TINY_BUNDLE, 'cardiacnets-v1'), view, { threads: 1 })
+    const cine = beatingRing(view, 3)
+
+    const counts = await segmenter.pixelCounts(cine)
+
+    expect(counts.map((frame) => frame.length)).toEqual([labels, labels, labels])
+    for (const frame of counts) expect(frame.reduce((sum, pixels) => sum + pixels)).toBe(cine.height * cine.width)
+    await segmenter.release()
+  })
+})
