@@ -104,10 +104,9 @@ export class Drawer {
   }
 
   async #measure(cines: Cines): Promise<Areas> {
-    const areas = async (cine: Cine) => {
-      const pixelCm2 = (cine.spacingMm / 10) ** 2
-      const counts = await this.#segmenters[cine.view].pixelCounts(cine)
-      return counts.map((frame) => frame.map((pixels) => pixels * pixelCm2))
+    const areas = async ({ view, drawn, height, width, spacingMm }: Cine) => {
+      const counts = await this.#segmenters[view].pixelCounts(drawn, height, width)
+      return counts.map((frame) => frame.map((pixels) => pixels * (spacingMm / 10) ** 2))
     }
     return { sax: await areas(cines.sax), '4ch': await areas(cines['4ch']) }
   }

@@ -6,7 +6,6 @@ import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import type { Bundle } from './bundle.ts'
 import { numbers, openSession, type SessionOptions } from './session.ts'
 import type { View } from './synthesis-manifest.ts'
-import type { Cine } from './synthesizer.ts'
 
 /** The brightest hundredth is cut off: in a scanner's pictures, fat under the coil may be ten times as bright as the heart. */
 const WHITE_QUANTILE = 0.99
@@ -23,16 +22,23 @@ export class Segmenter {
     return new Segmenter(await openSession(bundle, `segmenter-${view}.onnx`, options))
   }
 
-  /** @returns pixels of each label in each frame: [count][labels], the background first */
-  async pixelCounts({ frames, count, height, width }: Cine): Promise<number[][]> {
+  /**
+   * @param frames [count][height][width], in any unit
+   * @returns pixels of each label in each frame: [count][labels], the background first
+   */
+  async pixelCounts(frames: Float32Array, height: number, width: number): Promise<number[][]> {
     const pixels = height * width
     const image = new Float32Array(pixels)
     const feeds = { image: new Tensor('float32', image, [1, 1, height, width]) }
     const counts: number[][] = []
-    for (let frame = 0; frame < count; frame++) {
-      image.set(frames.subarray(frame * pixels, (frame + 1) * pixels))
+    for (let at = 0; at < frames.length; at += pixels) {
+      image.set(frames.subarray(at, at + pixels))
       standardise(image)
-      counts.push(countLargest(numbers(await this.#session.run(feeds), 'logits'), pixels))
+      const logits = numbers(await this.#session.run(feeds), 'logits')
+      const labels = largestPiece(winningLabels(logits, pixels), width)
+      const count = new Array<number>(logits.length / pixels).fill(0)
+      for (const label of labels) count[label]!++
+      counts.push(count)
     }
     return counts
   }
@@ -67,15 +73,39 @@ function quantile(values: Float32Array, share: number): number {
   return lower + (place - below) * ((sorted[below + 1] ?? lower) - lower)
 }
 
-/** Of [classes][pixels], how many pixels each class wins. */
-function countLargest(logits: Float32Array, pixels: number): number[] {
-  const counts = new Array<number>(logits.length / pixels).fill(0)
+/** Of logits [labels][pixels], the label that wins each pixel. */
+function winningLabels(logits: Float32Array, pixels: number): Uint8Array {
+  const labels = new Uint8Array(pixels)
   for (let i = 0; i < pixels; i++) {
-    let best = 0
-    for (let label = 1; label < counts.length; label++) {
-      if (logits[label * pixels + i]! > logits[best * pixels + i]!) best = label
+    for (let label = 1; label < logits.length / pixels; label++) {
+      if (logits[label * pixels + i]! > logits[labels[i]! * pixels + i]!) labels[i] = label
     }
-    counts[best]!++
   }
-  return counts
+  return labels
+}
+
+/** There is one heart: of the pieces that hang together (up, down, left, right) whatever their labels, the largest stays. */
+export function largestPiece(labels: Uint8Array, width: number): Uint8Array {
+  const pieceOf = new Uint16Array(labels.length)
+  const sizes = [0]
+  for (let start = 0; start < labels.length; start++) {
+    if (labels[start] === 0 || pieceOf[start] !== 0) continue
+    const piece = sizes.length
+    const open = [start]
+    let size = 0
+    pieceOf[start] = piece
+    for (let i = open.pop(); i !== undefined; i = open.pop()) {
+      size++
+      const column = i % width
+      for (const next of [i - width, i + width, column > 0 ? i - 1 : -1, column < width - 1 ? i + 1 : -1]) {
+        // Outside of the picture, `labels` is undefined.
+        if (!labels[next] || pieceOf[next] !== 0) continue
+        pieceOf[next] = piece
+        open.push(next)
+      }
+    }
+    sizes.push(size)
+  }
+  const largest = sizes.indexOf(Math.max(...sizes))
+  return labels.map((label, i) => (pieceOf[i] === largest ? label : 0))
 }

@@ -69,6 +69,8 @@ export type Readout = z.infer<typeof Readout>
 export const SynthesisManifest = z
   .object({
     evidence: z.enum(['real', 'proxy', 'virtual']),
+    /** The ECG encoder that the denoiser learned from: screening's own goes on to learn. */
+    encoder: z.string().default('encoder.onnx'),
     latent: z.object({
       channels: z.int().positive(),
       /** Frames that are drawn, evenly spaced over one cycle. */

@@ -26,6 +26,8 @@ export interface Cine {
   readonly view: View
   /** [count][height][width], grey levels */
   readonly frames: Uint8Array
+  /** The few that were drawn, between which `frames` are interpolated: [frames of the latent][height][width], −1 to 1. */
+  readonly drawn: Float32Array
   readonly count: number
   readonly height: number
   readonly width: number
@@ -80,7 +82,7 @@ export class Synthesizer {
     if (synthesis === undefined) throw new CodedError('synthesis-unavailable', { field: 'synthesis' })
     const sampler = samplerOf(synthesis, name)
     const [encoder, denoiser, decoder] = await Promise.all(
-      ['encoder.onnx', sampler.file, 'decoder.onnx'].map((file) => openSession(bundle, file, options)),
+      [synthesis.encoder, sampler.file, 'decoder.onnx'].map((file) => openSession(bundle, file, options)),
     )
     return new Synthesizer(bundle, synthesis, sampler, { encoder: encoder!, denoiser: denoiser!, decoder: decoder! })
   }
@@ -148,6 +150,7 @@ export class Synthesizer {
     return {
       view,
       frames: interpolateCycle(frames, shape.frames, framesOut),
+      drawn: frames,
       count: framesOut,
       height: size,
       width: size,

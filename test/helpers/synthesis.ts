@@ -13,6 +13,7 @@ export const TINY_BUNDLE = resolve(import.meta.dirname, '../fixtures/synthesis')
 export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): SynthesisManifest {
   return {
     evidence: 'virtual',
+    encoder: 'encoder.onnx',
     latent: { channels: 4, frames: 16, scale: 1 },
     views: {
       sax: { index: 0, size: 80, latentSize: 10, spacingMm: 1.8 },
@@ -48,5 +49,6 @@ export function beatingRing(view: View = 'sax', count = 50): Cine {
     if (radius < inner) return 200
     return radius < inner + 8 ? 60 : 100 + 30 * Math.sin(x / 5)
   })
-  return { view, frames, count, height: size, width: size, spacingMm: 1.8 }
+  const drawn = Float32Array.from(frames, (grey) => grey / 127.5 - 1)
+  return { view, frames, drawn, count, height: size, width: size, spacingMm: 1.8 }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { readBundle } from '../../../shared/inference/bundle.ts'
-import { Segmenter, standardise } from '../../../shared/inference/segmenter.ts'
+import { largestPiece, Segmenter, standardise } from '../../../shared/inference/segmenter.ts'
 import { beatingRing, TINY_BUNDLE } from '../../helpers/synthesis.ts'
 
 describe('an image for the segmenter', () => {
@@ -26,18 +26,50 @@ describe('an image for the segmenter', () => {
   })
 })
 
+describe('the heart', () => {
+  const picture = (...rows: string[]) => Uint8Array.from(rows.join('').replaceAll('.', '0'), Number)
+
+  it('is the largest piece, of whatever labels; pieces that touch at a corner are two', () => {
+    const labels = picture(
+      '11...', //
+      '11.23',
+      '..3.3',
+      '22...',
+      '..222',
+    )
+
+    expect(largestPiece(labels, 5)).toEqual(
+      picture(
+        '11...', //
+        '11...',
+        '.....',
+        '.....',
+        '.....',
+      ),
+    )
+  })
+
+  it('does not go round the edge of the picture', () => {
+    expect(largestPiece(picture('..2', '1..', '1..'), 3)).toEqual(picture('...', '1..', '1..'))
+  })
+
+  it('may be nowhere', () => {
+    expect(largestPiece(new Uint8Array(6), 3)).toEqual(new Uint8Array(6))
+  })
+})
+
 describe('the segmenter', () => {
   it.each([
     ['sax', 4],
     ['4ch', 6],
   ] as const)('of view %s gives each pixel of each frame one of %d labels', async (view, labels) => {
     const segmenter = await Segmenter.open(await readBundle(TINY_BUNDLE, 'cardiacnets-v1'), view, { threads: 1 })
-    const cine = beatingRing(view, 3)
+    const { drawn, height, width } = beatingRing(view, 3)
 
-    const counts = await segmenter.pixelCounts(cine)
+    const counts = await segmenter.pixelCounts(drawn, height, width)
 
     expect(counts.map((frame) => frame.length)).toEqual([labels, labels, labels])
-    for (const frame of counts) expect(frame.reduce((sum, pixels) => sum + pixels)).toBe(cine.height * cine.width)
+    for (const frame of counts) expect(frame.reduce((sum, pixels) => sum + pixels)).toBe(height * width)
     await segmenter.release()
   })
 })
