@@ -12,6 +12,7 @@ import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { grantSecret } from './secrets.ts'
 import type { Storage } from './storage.ts'
+import type { Synthesis } from './synthesis.ts'
 
 /** Who signs the tokens of the API's callers. */
 export interface IdentityProvider {
@@ -31,6 +32,8 @@ export interface ApiProps {
   readonly site: SiteConfig
   /** Where results go that are to be reported to the EHR. */
   readonly reportQueue: sqs.IQueue
+  /** Absent where nothing can be drawn. */
+  readonly synthesis: Synthesis | undefined
   /** Without one, the API answers nobody. */
   readonly identityProvider: IdentityProvider | undefined
 }
@@ -41,7 +44,7 @@ export class Api extends Construct {
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
-    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, identityProvider } = props
+    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, synthesis, identityProvider } = props
     const environment = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
@@ -49,6 +52,7 @@ export class Api extends Construct {
       RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
       SITE_CONFIG: JSON.stringify(site),
+      ...synthesisEnvironment(synthesis),
       ...tokenEnvironment(identityProvider),
     }
     const api = lambdaFunction(this, defaults, {
@@ -69,7 +73,9 @@ export class Api extends Construct {
     )
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
+    storage.grantGet(api, 'artifacts/')
     storage.grantRemove(api)
+    synthesis?.queues.queue.grantSendMessages(api)
     intakeQueue.grantSendMessages(api)
     reportQueue.grantSendMessages(api)
     inboundQueue.grantSendMessages(api)
@@ -98,6 +104,12 @@ export class Api extends Construct {
     })
     this.eventsUrl = url
   }
+}
+
+function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record<string, string>> {
+  if (synthesis === undefined) return {}
+  const { queues, rules } = synthesis
+  return { SYNTHESIS_QUEUE_URL: queues.queue.queueUrl, SYNTHESIS_RULES: JSON.stringify(rules) }
 }
 
 function tokenEnvironment(provider: IdentityProvider | undefined): Readonly<Record<string, string>> {

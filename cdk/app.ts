@@ -5,12 +5,17 @@
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
+import { activeBundle } from '../shared/inference/active-bundle.ts'
 import { parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/site-config.ts'
+import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { codeVersion } from '../shared/version.ts'
 import type { IdentityProvider } from './api.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
 import { CardiacNetsStack } from './stack.ts'
 import { STACK_NAME } from './stack-name.ts'
+import type { SynthesisImage } from './synthesis.ts'
+import { stageImage } from './synthesis-image.ts'
+import { readSynthesisRules } from './synthesis-rules.ts'
 
 export interface AppOptions {
   /** Where the cloud assembly goes; the CDK CLI's own folder, or `cdk.out`, when absent. */
@@ -21,6 +26,10 @@ export interface AppOptions {
   readonly bundles?: Readonly<Record<FunctionName, string>>
   /** Instead of the file that the context value `site` names. */
   readonly site?: SiteConfig
+  /** Instead of what the active bundle can draw. */
+  readonly synthesis?: SynthesisRules | 'off'
+  /** The image that draws; else the one that the context value `synthesisImage` names, else one that is built at deployment. */
+  readonly synthesisImage?: string
 }
 
 /** The app with its one stack; call `synth()` on it. */
@@ -36,6 +45,7 @@ export function createApp(options: AppOptions = {}): App {
   })
   const context = (name: string): unknown => app.node.tryGetContext(name)
   const target = options.target ?? lambdaTarget(context('architecture') ?? process.env.CARDIACNETS_ARCHITECTURE)
+  const image = options.synthesisImage ?? context('synthesisImage')
   new CardiacNetsStack(app, STACK_NAME, {
     defaults: {
       architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
@@ -44,8 +54,19 @@ export function createApp(options: AppOptions = {}): App {
     },
     site: options.site ?? siteConfig(context('site')),
     identityProvider: identityProvider(context),
+    synthesis: synthesis(options.synthesis ?? context('synthesis'), () =>
+      image === undefined ? { folder: stageImage(app.outdir) } : { uri: String(image) },
+    ),
   })
   return app
+}
+
+/** Machines to draw with, where the bundle can draw; the context value `synthesis=off` leaves them out, with what they cost while idle. */
+function synthesis(wanted: unknown, image: () => SynthesisImage) {
+  if (wanted === 'off') return undefined
+  if (typeof wanted === 'string') throw new Error(`synthesis must be off, or left out, not ${wanted}`)
+  const rules = (wanted as SynthesisRules | undefined) ?? readSynthesisRules(activeBundle()) // by its type in AppOptions
+  return rules && { rules, image: image() }
 }
 
 /** A mistyped one fails here, not with the first result. */

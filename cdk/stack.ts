@@ -5,6 +5,7 @@
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
+import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { Api, type IdentityProvider } from './api.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
@@ -13,11 +14,14 @@ import { Report } from './report.ts'
 import { Results } from './results.ts'
 import { Screening } from './screening.ts'
 import { Storage } from './storage.ts'
+import { Synthesis, type SynthesisImage } from './synthesis.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly defaults: FunctionDefaults
   readonly site: SiteConfig
   readonly identityProvider: IdentityProvider | undefined
+  /** Absent where the bundle cannot draw, or nobody wants it to. */
+  readonly synthesis: { readonly rules: SynthesisRules; readonly image: SynthesisImage } | undefined
 }
 
 export class CardiacNetsStack extends Stack {
@@ -35,8 +39,12 @@ export class CardiacNetsStack extends Stack {
       site: props.site,
     })
     new Report(this, 'Report', { defaults, storage, results, site: props.site })
+    const synthesis =
+      props.synthesis &&
+      new Synthesis(this, 'Synthesis', { defaults, storage, results, site: props.site, ...props.synthesis })
     const api = new Api(this, 'Api', {
       defaults,
+      synthesis,
       storage,
       site: props.site,
       intakeQueue: intake.queue,
@@ -63,6 +71,9 @@ export class CardiacNetsStack extends Stack {
       ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
       FhirInboundQueueUrl: inbound.queue.queueUrl,
       FhirInboundDlqUrl: inbound.dlq.queueUrl,
+      ...(synthesis === undefined
+        ? {}
+        : { SynthesisQueueUrl: synthesis.queues.queue.queueUrl, SynthesisDlqUrl: synthesis.queues.dlq.queueUrl }),
     }
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
   }

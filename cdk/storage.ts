@@ -60,9 +60,9 @@ export class Storage extends Construct {
     this.#grant(grantee, 's3:PutObject', this.bucket.arnForObjects(`${prefix}*`))
   }
 
-  /** Removes all that lies of an ECG, with every earlier version. */
-  grantRemove(grantee: iam.IGrantable): void {
-    for (const prefix of ECG_PREFIXES) {
+  /** Removes what lies of an ECG (all of it, or below `prefixes`), with every earlier version. */
+  grantRemove(grantee: iam.IGrantable, prefixes: readonly string[] = ECG_PREFIXES): void {
+    for (const prefix of prefixes) {
       const objects = this.bucket.arnForObjects(`${prefix}*`)
       this.#grant(grantee, 's3:DeleteObject', objects)
       this.#grant(grantee, 's3:DeleteObjectVersion', objects)

@@ -16,7 +16,10 @@ const { values } = parseArgs({
   },
 })
 
-const app = createApp({ outdir: values.outdir, ...(values.host ? { target: hostTarget() } : {}) })
+const app = createApp({
+  outdir: values.outdir,
+  ...(values.host ? { target: hostTarget(), synthesisImage: 'this-machine' } : {}),
+})
 const template = app.synth().getStackByName(STACK_NAME).templateFullPath
 if (!values.host) {
   console.log(relative(process.cwd(), template))

@@ -27,6 +27,10 @@ export const METRICS = {
   ehrSkipped: 'EhrSkipped',
   /** Looks for changes that failed; the next one makes up for it. */
   ehrPollsFailed: 'EhrPollsFailed',
+  /** Jobs of CMR synthesis that were handed to a machine. */
+  cinesDispatched: 'CinesDispatched',
+  /** Jobs of CMR synthesis whose machine was gone without a word. */
+  cineWorkersLost: 'CineWorkersLost',
 } as const
 
 /** Metrics of one service, written to its log in CloudWatch's embedded metric format. */

@@ -9,7 +9,7 @@ import { pause } from '../../shared/aws/queues.ts'
 import { forwardLines } from './sandbox.ts'
 
 /** Loaded before the script: when this process is killed, the channel to it closes and the script is asked to end. */
-const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
+export const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
   "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM')); process.channel.unref()",
 )}`
 

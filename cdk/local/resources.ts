@@ -13,6 +13,7 @@ import {
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
+import type { ExitRule, FailureRule, JobDefinition } from './batch.ts'
 import type { Emulators } from './emulators.ts'
 import type { EventSourceMapping } from './event-source.ts'
 import type { Route } from './http-api.ts'
@@ -42,6 +43,10 @@ export interface Deployment {
   readonly mappings: readonly EventSourceMapping[]
   readonly routes: readonly Route[]
   readonly schedules: readonly Schedule[]
+  /** ARNs of queues of AWS Batch. */
+  readonly jobQueues: readonly string[]
+  readonly jobDefinitions: readonly JobDefinition[]
+  readonly failureRules: readonly FailureRule[]
   /** Names of functions with a URL that streams. */
   readonly streams: readonly string[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
@@ -54,6 +59,8 @@ export interface Place {
   /** The cloud assembly, which holds the functions' bundles. */
   readonly assemblyDir: string
   readonly apiUrl: string
+  /** Where AWS Batch is. */
+  readonly batchEndpoint: string
 }
 
 /** Resource types that need nothing on one machine, and why. */
@@ -66,6 +73,18 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::S3::BucketPolicy': 'nothing checks permissions here',
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
+  'AWS::CloudWatch::Alarm': 'nothing is watched here',
+  'AWS::Batch::ComputeEnvironment': 'batch jobs run on this machine',
+  'AWS::IAM::InstanceProfile': 'batch jobs run on this machine',
+  'AWS::EC2::LaunchTemplate': 'batch jobs run on this machine',
+  'AWS::EC2::VPC': 'there is no network here',
+  'AWS::EC2::Subnet': 'there is no network here',
+  'AWS::EC2::RouteTable': 'there is no network here',
+  'AWS::EC2::SubnetRouteTableAssociation': 'there is no network here',
+  'AWS::EC2::VPCEndpoint': 'there is no network here',
+  'AWS::EC2::SecurityGroup': 'there is no network here',
+  'AWS::EC2::SecurityGroupEgress': 'there is no network here',
+  'AWS::EC2::SecurityGroupIngress': 'there is no network here',
 }
 
 /** The stack's resources, made or found again where the emulators kept them. */
@@ -126,6 +145,9 @@ interface Plan extends Deployment, Place {
   readonly mappings: EventSourceMapping[]
   readonly routes: Route[]
   readonly schedules: Schedule[]
+  readonly jobQueues: string[]
+  readonly jobDefinitions: JobDefinition[]
+  readonly failureRules: FailureRule[]
   readonly streams: string[]
   readonly outputs: Record<string, string>
   readonly clients: ReturnType<typeof newClients>
@@ -141,6 +163,9 @@ function newPlan(place: Place): Plan {
     mappings: [],
     routes: [],
     schedules: [],
+    jobQueues: [],
+    jobDefinitions: [],
+    failureRules: [],
     streams: [],
     outputs: {},
     clients: newClients(place.emulators),
@@ -192,6 +217,48 @@ const QUEUE_ATTRIBUTES = [
   'ReceiveMessageWaitTimeSeconds',
   'RedrivePolicy',
   'VisibilityTimeout',
+]
+
+/** A rule's target, as far as it is known here. */
+interface Target {
+  readonly Arn: string
+  readonly Input?: string
+  readonly InputTransformer?: {
+    readonly InputPathsMap: Readonly<Record<string, string>>
+    readonly InputTemplate: string
+  }
+}
+
+/** The one pattern that is known: jobs of a queue of AWS Batch that failed. */
+function failedJobQueue(name: string, pattern: unknown): string {
+  const { source, detail, ...others } = (pattern ?? {}) as {
+    source?: readonly string[]
+    detail?: { status?: readonly string[]; jobQueue?: readonly string[] }
+  }
+  const { 'detail-type': _type, ...unknown } = others as Readonly<Record<string, unknown>>
+  const [jobQueue] = detail?.jobQueue ?? []
+  const isKnown = source?.join() === 'aws.batch' && detail?.status?.join() === 'FAILED' && jobQueue !== undefined
+  if (!isKnown || Object.keys(unknown).length > 0) {
+    throw new Error(`the local stack knows events of failed batch jobs only (${name})`)
+  }
+  return jobQueue
+}
+
+interface Container {
+  readonly Command: readonly string[]
+  readonly Environment?: readonly { readonly Name: string; readonly Value: string }[]
+}
+
+const CONTAINER_PROPERTIES = [
+  'Command',
+  'Environment',
+  // What the image holds runs here from source, as this user, on the processor, and logs to this process.
+  'Image',
+  'JobRoleArn',
+  'LogConfiguration',
+  'Privileged',
+  'ReadonlyRootFilesystem',
+  'ResourceRequirements',
 ]
 
 const MAKERS: Readonly<Record<string, Maker>> = {
@@ -291,7 +358,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       Role: 'nothing checks permissions here',
       ...TAGS,
     },
-    async make(name, properties, { functions, assemblyDir, emulators }) {
+    async make(name, properties, { functions, assemblyDir, emulators, batchEndpoint }) {
       const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
       if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
       const { S3Key } = properties.Code as { S3Key?: string } // CDK gives every asset so
@@ -302,7 +369,12 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         handler: String(Handler),
         timeoutMs: Number(Timeout) * 1000,
         memoryMb: Number(MemorySize),
-        environment: { ...emulatorEnvironment(emulators), ...OPEN_API, ...Variables },
+        environment: {
+          ...emulatorEnvironment(emulators),
+          AWS_ENDPOINT_URL_BATCH: batchEndpoint,
+          ...OPEN_API,
+          ...Variables,
+        },
       })
       return { ref: name, attributes: { Arn: functionArn(name) } }
     },
@@ -339,18 +411,69 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   },
 
   'AWS::Events::Rule': {
-    uses: ['ScheduleExpression', 'Targets'],
+    uses: ['EventPattern', 'ScheduleExpression', 'Targets'],
     ignores: { State: 'no rule of ours is disabled', ...TAGS },
-    async make(name, { ScheduleExpression, Targets }, { schedules, emulators }) {
-      for (const { Arn, Input } of Targets as readonly { Arn: string; Input?: string }[]) {
+    async make(name, { EventPattern, ScheduleExpression, Targets }, { schedules, failureRules, emulators }) {
+      for (const { Arn, Input, InputTransformer } of Targets as readonly Target[]) {
         // CloudFormation's form
-        if (!Arn.startsWith('arn:aws:sqs:') || Input === undefined) {
-          throw new Error(`the local stack schedules constant messages to SQS only (${name})`)
-        }
         const queueUrl = `${emulators.endpoint}/${ACCOUNT}/${Arn.split(':').at(-1)}`
-        schedules.push({ everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input })
+        const isSqs = Arn.startsWith('arn:aws:sqs:')
+        if (isSqs && EventPattern === undefined && Input !== undefined) {
+          schedules.push({ everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input })
+        } else if (isSqs && InputTransformer !== undefined) {
+          const { InputPathsMap: paths, InputTemplate: template } = InputTransformer
+          failureRules.push({ jobQueue: failedJobQueue(name, EventPattern), queueUrl, paths, template })
+        } else throw new Error(`the local stack sends constant or transformed messages to SQS only (${name})`)
       }
       return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::Batch::JobQueue': {
+    uses: [],
+    ignores: {
+      ComputeEnvironmentOrder: 'batch jobs run on this machine',
+      JobStateTimeLimitActions: 'this machine is always there',
+      Priority: 'there is one queue',
+      State: 'no queue of ours is disabled',
+      ...TAGS,
+    },
+    async make(name, _properties, { jobQueues }) {
+      const ref = `arn:aws:batch:${REGION}:${ACCOUNT}:job-queue/${name}`
+      jobQueues.push(ref)
+      return { ref, attributes: { JobQueueArn: ref } }
+    },
+  },
+
+  'AWS::Batch::JobDefinition': {
+    uses: ['ContainerProperties', 'RetryStrategy', 'Timeout', 'Type'],
+    ignores: {
+      Parameters: 'a job brings its own',
+      PlatformCapabilities: 'batch jobs run on this machine',
+      ...TAGS,
+    },
+    async make(name, { Type, ContainerProperties, RetryStrategy, Timeout }, { jobDefinitions }) {
+      if (Type !== 'container') throw new Error(`the local stack runs containers only, not ${Type} (${name})`)
+      const container = ContainerProperties as Container // CloudFormation's form
+      const unknown = Object.keys(container).find((each) => !CONTAINER_PROPERTIES.includes(each))
+      if (unknown !== undefined) {
+        throw new Error(`the local stack does not support ContainerProperties.${unknown} (${name}); see cdk/README.md`)
+      }
+      const { Attempts = 1, EvaluateOnExit = [] } = (RetryStrategy ?? {}) as {
+        Attempts?: number
+        EvaluateOnExit?: readonly ExitRule[]
+      }
+      const { AttemptDurationSeconds = 86_400 } = (Timeout ?? {}) as { AttemptDurationSeconds?: number }
+      const arn = `arn:aws:batch:${REGION}:${ACCOUNT}:job-definition/${name}:1`
+      jobDefinitions.push({
+        arn,
+        command: container.Command,
+        environment: Object.fromEntries((container.Environment ?? []).map((each) => [each.Name, each.Value])),
+        attempts: Attempts,
+        evaluateOnExit: EvaluateOnExit,
+        timeoutMs: AttemptDurationSeconds * 1000,
+      })
+      return { ref: arn, attributes: {} }
     },
   },
 

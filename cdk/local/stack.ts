@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
 import { STACK_NAME } from '../stack-name.ts'
+import { startBatch } from './batch.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { type Companion, startCompanion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr } from './ehr.ts'
@@ -119,8 +120,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
     const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
     const template = await readTemplate(assemblyDir)
-    const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url })
-    const env = emulatorEnvironment(emulators)
+    const batch = await startBatch()
+    undo.push(batch.stop)
+    const { endpoint: batchEndpoint } = batch
+    const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url, batchEndpoint })
+    const env = { ...emulatorEnvironment(emulators), AWS_ENDPOINT_URL_BATCH: batchEndpoint }
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
     const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
@@ -141,6 +145,9 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
     const sqs = new SQSClient({ ...clientOptions(emulators.endpoint), md5: false })
     undo.push(async () => sqs.destroy())
+    // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
+    undo.push(batch.stop)
+    batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
     const sources: EventSource[] = deployment.mappings.map((mapping) =>
       startEventSource(sqs, mapping, functions[mapping.functionName]!, (line) => log('stack', line)),
     )

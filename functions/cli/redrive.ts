@@ -20,6 +20,7 @@ const QUEUES = {
   'results-mqtt': 'ResultsMqtt',
   'results-fhir': 'ResultsFhir',
   'fhir-inbound': 'FhirInbound',
+  synthesis: 'Synthesis',
 } as const
 
 /** Messages are held this long, so that none is met twice on the way round; what is left is let go at the end. */

@@ -18,16 +18,34 @@ const API_VARIABLES = [
   'RESULTS_FHIR_QUEUE_URL',
   'FHIR_INBOUND_QUEUE_URL',
   'SITE_CONFIG',
+  'SYNTHESIS_QUEUE_URL',
+  'SYNTHESIS_RULES',
 ]
 
 beforeAll(async () => {
   const folder = await functionFolder('export const handler = async () => {}')
-  bundles = { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder }
+  bundles = {
+    preprocess: folder,
+    screen: folder,
+    report: folder,
+    'fhir-intake': folder,
+    api: folder,
+    'synthesis-dispatch': folder,
+  }
   template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })
 
-function synthesized(site: SiteConfig): Template {
-  const app = createApp({ outdir: temporaryFolder(), target: 'linux-arm64', bundles, site })
+const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+
+function synthesized(site: SiteConfig, synthesis: AppOptions['synthesis'] & {} = RULES): Template {
+  const app = createApp({
+    outdir: temporaryFolder(),
+    target: 'linux-arm64',
+    bundles,
+    site,
+    synthesis,
+    synthesisImage: 'registry.example/synthesize:1',
+  })
   return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
 }
 
@@ -42,7 +60,7 @@ describe('the stack', () => {
 
     const working = Object.values(queues).filter(({ Properties }) => Properties.RedrivePolicy)
 
-    expect(working).toHaveLength(5)
+    expect(working).toHaveLength(6)
     for (const { Properties } of working) {
       const dlq = queues[Properties.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0]]
       expect(dlq?.Properties.MessageRetentionPeriod).toBe(14 * 24 * 3600)
@@ -67,7 +85,7 @@ describe('the stack', () => {
   })
 
   it('feeds its functions in batches of ten, without a window, and hears of each failed message', () => {
-    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 4)
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 5)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -76,7 +94,7 @@ describe('the stack', () => {
     const concurrency = propertiesOf('AWS::Lambda::EventSourceMapping').map(
       (each) => each.ScalingConfig.MaximumConcurrency,
     )
-    expect(concurrency.sort()).toEqual([5, 5, 50, 50])
+    expect(concurrency.sort()).toEqual([2, 5, 5, 50, 50])
   })
 
   it('hides a message for six times as long as its function may run', () => {
@@ -104,8 +122,11 @@ describe('the stack', () => {
 
     expect(statements.length).toBeGreaterThan(0)
     for (const { Action, Resource } of statements) {
+      const actions = [Action].flat()
+      expect(actions.join()).not.toContain('*')
+      // IAM knows no resource for these two, which a machine of Batch needs.
+      if (actions.join() === 'ecr:GetAuthorizationToken,ecs:DiscoverPollEndpoint') continue
       expect([Resource].flat()).not.toContain('*')
-      expect([Action].flat().join()).not.toContain('*')
     }
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
   })
@@ -140,6 +161,10 @@ describe('the stack', () => {
       ],
     ],
     ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'SITE_CONFIG']],
+    [
+      'synthesis-dispatch',
+      ['SYNTHESIS_QUEUE_URL', 'SYNTHESIS_DLQ_URL', 'RESULTS_TABLE', 'BATCH_JOB_QUEUE', 'BATCH_JOB_DEFINITION'],
+    ],
     ['api', API_VARIABLES],
     ['events', API_VARIABLES],
   ])('tells %s what it reads from its environment', (name, variables) => {
@@ -184,6 +209,106 @@ describe('the stack', () => {
   })
 })
 
+describe('CMR synthesis', () => {
+  it('has machines with a GPU, on spot, and none while nothing is drawn', () => {
+    template.hasResourceProperties('AWS::Batch::ComputeEnvironment', {
+      Type: 'MANAGED',
+      ComputeResources: Match.objectLike({
+        Type: 'SPOT',
+        MinvCpus: 0,
+        InstanceTypes: ['g6.xlarge', 'g5.xlarge'],
+        Ec2Configuration: [{ ImageType: 'ECS_AL2023_NVIDIA' }],
+      }),
+    })
+    template.hasResourceProperties('AWS::Batch::JobQueue', {
+      JobStateTimeLimitActions: Match.arrayWith([
+        {
+          Action: 'CANCEL',
+          State: 'RUNNABLE',
+          Reason: 'CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY',
+          MaxTimeSeconds: 21600,
+        },
+      ]),
+    })
+    template.resourceCountIs('AWS::EC2::NatGateway', 0)
+    template.resourceCountIs('AWS::EC2::InternetGateway', 0)
+  })
+
+  it('tries again only where the machine was lost', () => {
+    template.hasResourceProperties('AWS::Batch::JobDefinition', {
+      RetryStrategy: {
+        Attempts: 3,
+        EvaluateOnExit: [
+          { Action: 'RETRY', OnStatusReason: 'Host EC2*' },
+          { Action: 'EXIT', OnReason: '*' },
+        ],
+      },
+      Timeout: { AttemptDurationSeconds: 3600 },
+    })
+  })
+
+  it('tells the container what it reads, and the EHR’s queue only where there is an EHR', () => {
+    const variables = (of: Template) =>
+      Object.values(of.findResources('AWS::Batch::JobDefinition')).flatMap(({ Properties }) =>
+        Properties.ContainerProperties.Environment.map(({ Name }: { Name: string }) => Name),
+      )
+    const always = ['RESULTS_TABLE', 'RAW_BUCKET', 'SYNTHESIS_QUEUE_URL', 'CODE_VERSION']
+
+    expect(variables(template).sort()).toEqual([...always, 'RESULTS_FHIR_QUEUE_URL'].sort())
+    expect(variables(synthesized(SiteConfig.parse({}))).sort()).toEqual(always.sort())
+  })
+
+  it('lets the container read ECGs, write what it draws, and end jobs; no more', () => {
+    const policies = template.findResources('AWS::IAM::Policy')
+    const [id] = Object.keys(policies).filter((name) => name.includes('synthesizerole'))
+
+    const statements: { Action: string | string[] }[] = policies[id!]!.Properties.PolicyDocument.Statement
+
+    expect([...new Set(statements.flatMap(({ Action }) => Action))].sort()).toEqual([
+      'dynamodb:GetItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+      's3:DeleteObject',
+      's3:DeleteObjectVersion',
+      's3:GetObject',
+      's3:ListBucket',
+      's3:ListBucketVersions',
+      's3:PutObject',
+      'sqs:GetQueueAttributes',
+      'sqs:GetQueueUrl',
+      'sqs:SendMessage',
+    ])
+  })
+
+  it('hears of machines that are gone without a word, and raises an alarm for what was given up', () => {
+    template.hasResourceProperties('AWS::Events::Rule', {
+      EventPattern: {
+        source: ['aws.batch'],
+        'detail-type': ['Batch Job State Change'],
+        detail: { status: ['FAILED'], jobQueue: [Match.anyValue()] },
+      },
+    })
+    template.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: 'ApproximateNumberOfMessagesVisible',
+      Dimensions: [
+        { Name: 'QueueName', Value: { 'Fn::GetAtt': [Match.stringLikeRegexp('synthesisdlq'), 'QueueName'] } },
+      ],
+      Threshold: 1,
+      ComparisonOperator: 'GreaterThanOrEqualToThreshold',
+      TreatMissingData: 'notBreaching',
+    })
+  })
+
+  it('is left out where nobody wants it: no machines, no network, no queue', () => {
+    const without = synthesized(SiteConfig.parse({}), 'off')
+
+    for (const type of ['AWS::Batch::JobQueue', 'AWS::EC2::VPC', 'AWS::CloudWatch::Alarm']) {
+      without.resourceCountIs(type, 0)
+    }
+    expect(JSON.stringify(without.toJSON())).not.toContain('SYNTHESIS_RULES')
+  })
+})
+
 describe('a mistyped setting', () => {
   it('of the site fails at synth, by its field', async () => {
     const file = join(temporaryFolder(), 'site.json')
@@ -216,7 +341,7 @@ describe('a mistyped setting', () => {
       createApp({
         outdir: temporaryFolder(),
         target: 'linux-arm64',
-        bundles: { preprocess: '', screen: '', api: '', report: '', 'fhir-intake': '' },
+        bundles: { preprocess: '', screen: '', api: '', report: '', 'fhir-intake': '', 'synthesis-dispatch': '' },
       })
 
     expect(synth).toThrow(message)

@@ -25,7 +25,16 @@ beforeAll(async () => {
   createApp({
     outdir: assemblyDir,
     target: 'linux-x64',
-    bundles: { preprocess: folder, screen: folder, report: folder, 'fhir-intake': folder, api: folder },
+    bundles: {
+      preprocess: folder,
+      screen: folder,
+      report: folder,
+      'fhir-intake': folder,
+      api: folder,
+      'synthesis-dispatch': folder,
+    },
+    synthesis: { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 },
+    synthesisImage: 'this-machine',
     site: SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }),
   }).synth()
 })
@@ -55,10 +64,19 @@ describe('the local stack', () => {
       'results-mqtt-dlq',
       'screening',
       'screening-dlq',
+      'synthesis',
+      'synthesis-dlq',
     ])
     expect(stack).toMatchObject({ bucketName: 'raw', tableName: 'results' })
     expect(stack.outputs).toMatchObject({ ApiUrl: stack.apiUrl, IntakeDlqUrl: stack.queueUrls['intake-dlq'] })
-    expect(Object.keys(stack.functions).sort()).toEqual(['api', 'fhir-intake', 'preprocess', 'report', 'screen'])
+    expect(Object.keys(stack.functions).sort()).toEqual([
+      'api',
+      'fhir-intake',
+      'preprocess',
+      'report',
+      'screen',
+      'synthesis-dispatch',
+    ])
   })
 
   it('answers over HTTP through the API’s Lambda', async () => {

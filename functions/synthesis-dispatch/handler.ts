@@ -1,0 +1,63 @@
+/**
+ * Lambda `synthesis-dispatch`: SQS `synthesis` → AWS Batch.
+ * @module
+ */
+import { MetricUnit } from '@aws-lambda-powertools/metrics'
+import { BatchClient, SubmitJobCommand, TerminateJobCommand } from '@aws-sdk/client-batch'
+import { dynamo, env, sqs } from '../../shared/aws/clients.ts'
+import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
+import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { createLogger } from '../../shared/logging.ts'
+import { SynthesisMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { type BatchQueue, Dispatcher } from './dispatcher.ts'
+
+const logger = createLogger('synthesis-dispatch')
+const metrics = createMetrics('synthesis-dispatch')
+const queueUrl = env('SYNTHESIS_QUEUE_URL')
+const jobQueue = env('BATCH_JOB_QUEUE')
+const jobDefinition = env('BATCH_JOB_DEFINITION')
+const client = new BatchClient({})
+
+const batch: BatchQueue = {
+  async submit({ tenant, jobId }) {
+    const { jobId: batchJobId } = await client.send(
+      new SubmitJobCommand({
+        jobName: `cmr-${jobId}`,
+        jobQueue,
+        jobDefinition,
+        // Stand in Batch's events, from which we hear of a machine that is gone.
+        parameters: { tenant, jobId },
+        containerOverrides: {
+          environment: [
+            { name: 'TENANT', value: tenant },
+            { name: 'JOB_ID', value: jobId },
+          ],
+        },
+      }),
+    )
+    return batchJobId!
+  },
+  async terminate(batchJobId) {
+    await client.send(new TerminateJobCommand({ jobId: batchJobId, reason: 'cancelled' }))
+  },
+}
+
+const dispatcher = new Dispatcher({
+  jobs: new CmrJobStore(dynamo(), env('RESULTS_TABLE')),
+  batch,
+  now: () => new Date(),
+})
+
+/** Longer than a hand-over is anybody's own, so that one which was broken off is taken up by the next try. */
+const RETRY = { queueUrl, attempts: 12, firstDelayS: 150, longestDelayS: 600 }
+
+export const handler = sqsHandler(
+  SynthesisMessage,
+  { sqs: sqs(), deadLetterQueueUrl: env('SYNTHESIS_DLQ_URL'), logger, metrics, retry: RETRY },
+  async (message) => {
+    const outcome = await dispatcher.dispatch(message)
+    if (outcome === 'submitted') metrics.addMetric(METRICS.cinesDispatched, MetricUnit.Count, 1)
+    if (outcome === 'failed') metrics.addMetric(METRICS.cineWorkersLost, MetricUnit.Count, 1)
+  },
+)
