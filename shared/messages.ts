@@ -135,6 +135,10 @@ export const SynthesisMessage = z.discriminatedUnion('kind', [
 ])
 export type SynthesisMessage = z.infer<typeof SynthesisMessage>
 
+/** A worker → `report`: the cines of an ECG are drawn, or will be in a moment. */
+export const CineMessage = CmrMessage.extend({ kind: z.literal('cine') })
+export type CineMessage = z.infer<typeof CineMessage>
+
 /** What comes to the queue `results-fhir`. */
 export const ReportMessage = z.union([ResultMessage, SessionCheck])
 export type ReportMessage = z.infer<typeof ReportMessage>

@@ -1,0 +1,69 @@
+/**
+ * The entry point of the container, and of the process that stands for it on one machine: draws the job that `TENANT` and `JOB_ID` name, and
+ * exits with 0 (done, or nothing to do), 1 (failed, with its reason in the job) or 143 (given back, after SIGTERM).
+ * @module
+ */
+import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { parseCmrJobId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { createLogger, describeError } from '../../shared/logging.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { Drawer } from './draw.ts'
+import { checkProvider, providerOf } from './provider.ts'
+import { type Ended, work } from './worker.ts'
+
+const EXIT: Readonly<Record<Ended, number>> = { done: 0, nothing: 0, failed: 1, 'given-back': 143 }
+
+const logger = createLogger('synthesize')
+const stopping = new AbortController()
+process.once('SIGTERM', () => stopping.abort())
+
+/** A bundle that cannot be read is a reason of the job, not of the process. */
+async function bundleHere() {
+  try {
+    return await readBundle(activeBundle(), CARDIACNETS_V1.name)
+  } catch (error) {
+    logger.error('no bundle', describeError(error))
+    return undefined
+  }
+}
+
+async function main(): Promise<Ended> {
+  const jobId = parseCmrJobId(env('JOB_ID'))
+  if (jobId === undefined) throw new CodedError('field-invalid', { field: 'JOB_ID' })
+  const table = env('RESULTS_TABLE')
+  const bundle = await bundleHere()
+  return work(
+    {
+      jobs: new CmrJobStore(dynamo(), table),
+      results: new ResultStore(dynamo(), table),
+      s3: s3(),
+      bucket: env('RAW_BUCKET'),
+      sqs: sqs(),
+      queueUrl: env('SYNTHESIS_QUEUE_URL'),
+      reportQueueUrl: process.env.RESULTS_FHIR_QUEUE_URL,
+      bundleSha256: bundle?.sha256 ?? '',
+      open: async (sampler) => {
+        const provider = providerOf(process.env.EXECUTION_PROVIDER)
+        await checkProvider(provider)
+        return Drawer.open(bundle!, env('CODE_VERSION'), { sampler, provider }) // of the bundle that the job names
+      },
+      onError: (error) => logger.error('trouble while drawing', describeError(error)),
+    },
+    { tenant: env('TENANT'), jobId },
+    stopping.signal,
+  )
+}
+
+try {
+  const ended = await main()
+  logger.info(ended)
+  process.exit(EXIT[ended])
+} catch (error) {
+  logger.error('not drawn', describeError(error))
+  process.exit(1)
+}

@@ -1,0 +1,189 @@
+/**
+ * Draws one job, from its row in the table to its artifacts in the bucket.
+ *
+ * Whoever draws has the job by a lease that it renews, and hears by that whether the job is still its own: once it is cancelled, deleted or taken
+ * up by another, nothing of it is kept.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { type CmrJobStore, type Steps, WORK_LEASE_MS, type Worker } from '../../shared/aws/cmr-job-store.ts'
+import { removeArtifacts } from '../../shared/aws/payloads.ts'
+import { pause, sendMessage } from '../../shared/aws/queues.ts'
+import type { ResultStore } from '../../shared/aws/result-store.ts'
+import type { CmrJob } from '../../shared/domain/cmr-job.ts'
+import type { CmrJobId } from '../../shared/domain/ecg-id.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
+import type { CineMessage, SynthesisMessage } from '../../shared/messages.ts'
+import type { Drawer } from './draw.ts'
+import { judgedWindow } from './judged-window.ts'
+import { uploadArtifacts } from './upload.ts'
+
+export interface WorkerOptions {
+  readonly jobs: CmrJobStore
+  readonly results: Pick<ResultStore, 'judged' | 'isDeleted'>
+  readonly s3: S3Client
+  readonly bucket: string
+  readonly sqs: SQSClient
+  /** Where a job goes that has to be given back. */
+  readonly queueUrl: string
+  /** Who writes drawn cines into the EHR; absent without one. */
+  readonly reportQueueUrl?: string | undefined
+  /** sha256 of the manifest of the bundle that is here. */
+  readonly bundleSha256: string
+  /** Opens the models of a sampler, once it is sure where they will run. */
+  readonly open: (sampler: string) => Promise<Pick<Drawer, 'draw' | 'release'>>
+  readonly onError: (error: unknown) => void
+  /** How often progress is told, and asked whether to go on. */
+  readonly beatMs?: number
+}
+
+/** `nothing`: the job was not, or not any more, to be drawn here. */
+export type Ended = 'done' | 'failed' | 'given-back' | 'nothing'
+
+/** Signs of life while no step is made: several within a lease. */
+const SILENT_MS = WORK_LEASE_MS / 6
+
+/** A worker that lost its machine is believed dead after its lease; asked again so soon after. */
+const SLACK_MS = 1_000
+
+/** The report waits for what is sent a moment before the job is done. */
+const REPORT_DELAY_S = 2
+
+/**
+ * @param signal ends the work at once and gives the job back
+ * @throws what the stores throw when they are away: the job is then taken up after its lease
+ */
+export async function work(
+  options: WorkerOptions,
+  of: { readonly tenant: string; readonly jobId: CmrJobId },
+  signal: AbortSignal,
+): Promise<Ended> {
+  const { jobs, sqs, queueUrl, onError } = options
+  const mine: Worker = { ...of, worker: randomUUID() }
+  const job = await begin(options, mine, signal)
+  if (job === undefined) return 'nothing'
+  const { ecgId } = job
+  const lost = new AbortController()
+  const rest = new AbortController()
+  const beat = new Beat()
+  const beating = beats(options, mine, job, { beat, lost, signal: rest.signal })
+  const stopped = new Promise<'stopped'>((resolve) => {
+    const stop = () => resolve('stopped')
+    signal.addEventListener('abort', stop, { once: true })
+    if (signal.aborted) stop()
+  })
+  try {
+    const drawing = draw(options, job, lost.signal, beat)
+    drawing.catch(() => {}) // one that is left alone
+    // A step cannot be broken off, and a machine that is taken away does not wait for it.
+    const drawn = await Promise.race([drawing, stopped])
+    if (drawn !== 'stopped') return (await finish(options, mine, job, drawn)) ? 'done' : 'nothing'
+    if (!(await jobs.giveBack(mine, ecgId, new Date()))) return 'nothing'
+    const message: SynthesisMessage = { schema: 1, kind: 'draw', ...of }
+    await sendMessage(sqs, queueUrl, JSON.stringify(message))
+    return 'given-back'
+  } catch (error) {
+    if (lost.signal.aborted) {
+      await cleared(options, job)
+      return 'nothing'
+    }
+    onError(error)
+    const { code, detail } = toCodedError(error)
+    const { field } = detail
+    const reason = { reason: code, ...(field === undefined ? {} : { field: String(field) }) }
+    return (await jobs.finish(mine, ecgId, reason, new Date())) ? 'failed' : 'nothing'
+  } finally {
+    // Also what was left alone.
+    lost.abort()
+    rest.abort()
+    await beating
+  }
+}
+
+/** Takes the job, if need be once the worker that had it is past its lease. */
+async function begin(options: WorkerOptions, mine: Worker, signal: AbortSignal): Promise<CmrJob | undefined> {
+  const { jobs } = options
+  const { tenant, jobId } = mine
+  const known = await jobs.get(tenant, jobId)
+  if (known === undefined) return undefined
+  const begun = await jobs.begin(mine, known.ecgId, new Date())
+  if (begun !== undefined || known.status !== 'running') return begun
+  await pause(WORK_LEASE_MS + SLACK_MS, signal)
+  return signal.aborted ? undefined : jobs.begin(mine, known.ecgId, new Date())
+}
+
+class Beat {
+  steps: Steps | undefined
+}
+
+/** Tells how far the drawing is, and aborts `lost` once the job is not this worker's any more. */
+async function beats(
+  { jobs, onError, beatMs = 1_000 }: WorkerOptions,
+  mine: Worker,
+  { ecgId }: CmrJob,
+  { beat, lost, signal }: { beat: Beat; lost: AbortController; signal: AbortSignal },
+): Promise<void> {
+  let told: Steps | undefined
+  let toldAtMs = performance.now()
+  for (;;) {
+    await pause(beatMs, signal)
+    if (signal.aborted) return
+    const { steps } = beat
+    const isNews = steps !== told
+    if (!isNews && performance.now() - toldAtMs < Math.min(SILENT_MS, 3 * beatMs)) continue
+    try {
+      if (!(await jobs.progress(mine, ecgId, isNews ? steps : undefined, new Date()))) return lost.abort()
+      told = steps
+      toldAtMs = performance.now()
+    } catch (error) {
+      onError(error) // the lease bears one that is missing
+    }
+  }
+}
+
+async function draw(options: WorkerOptions, job: CmrJob, signal: AbortSignal, beat: Beat) {
+  const { bundleSha256, open } = options
+  const { tenant, ecgId, seed, sampler } = job
+  if (bundleSha256 !== job.bundleSha256) throw new CodedError('bundle-mismatch', { field: 'bundleSha256' })
+  const drawable = await judgedWindow(options, tenant, ecgId)
+  const drawer = await open(sampler)
+  try {
+    const onProgress = (step: number, steps: number) => {
+      beat.steps = { step, steps }
+    }
+    const artifacts = await drawer.draw(drawable, { seed, signal, onProgress })
+    signal.throwIfAborted()
+    return await uploadArtifacts(options, job, artifacts)
+  } finally {
+    await drawer.release()
+  }
+}
+
+/** @returns false, and leaves nothing behind, when the job is not this worker's any more */
+async function finish(
+  options: WorkerOptions,
+  mine: Worker,
+  job: CmrJob,
+  artifacts: Awaited<ReturnType<typeof uploadArtifacts>>,
+): Promise<boolean> {
+  const { jobs, results, sqs, reportQueueUrl } = options
+  const { tenant, ecgId, jobId } = job
+  if (reportQueueUrl !== undefined) {
+    // Before, not after: a worker that dies in between leaves a message too many rather than one too few.
+    const message: CineMessage = { schema: 1, kind: 'cine', tenant, jobId }
+    await sendMessage(sqs, reportQueueUrl, JSON.stringify(message), {}, REPORT_DELAY_S)
+  }
+  const isDone = await jobs.finish(mine, ecgId, { artifacts }, new Date())
+  // Who deletes an ECG leaves the mark first and removes objects then, so one of the two sees the other.
+  if (isDone && !(await results.isDeleted(tenant, ecgId))) return true
+  await cleared(options, job)
+  return false
+}
+
+/** Removes what was uploaded, unless another worker has the job now and will upload the same. */
+async function cleared({ jobs, s3, bucket }: WorkerOptions, { tenant, ecgId, jobId }: CmrJob): Promise<void> {
+  const now = await jobs.get(tenant, jobId)
+  if (now === undefined || now.status === 'cancelled') await removeArtifacts(s3, bucket, tenant, ecgId, jobId)
+}

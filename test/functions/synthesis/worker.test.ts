@@ -1,0 +1,305 @@
+import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Artifact, Drawable } from '../../../functions/synthesize/draw.ts'
+import { type Ended, type WorkerOptions, work } from '../../../functions/synthesize/worker.ts'
+import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import { artifactKey, readObject, removeEcgObjects, waveformKey } from '../../../shared/aws/payloads.ts'
+import { ResultStore } from '../../../shared/aws/result-store.ts'
+import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
+import type { DrawOptions } from '../../../shared/inference/synthesizer.ts'
+import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { type StoredEcgOptions, storedEcg } from '../../helpers/stored-ecg.ts'
+
+const BUNDLE = 'c'.repeat(64)
+const ARTIFACTS: readonly Artifact[] = [
+  { name: 'sax.dcm', contentType: 'application/dicom', bytes: Buffer.from('picture') },
+  { name: 'manifest.json', contentType: 'application/json', bytes: Buffer.from('{}') },
+]
+
+let aws: TestAws
+let jobs: CmrJobStore
+let results: ResultStore
+let tenant: string
+let tenants = 0
+let drawn: { drawable: Drawable; seed: number; sampler: string }[]
+
+beforeAll(async () => {
+  aws = await startTestAws()
+  jobs = new CmrJobStore(aws.dynamo, TABLE)
+  results = new ResultStore(aws.dynamo, TABLE)
+})
+afterAll(() => aws.stop())
+
+beforeEach(async () => {
+  tenant = `clinic${++tenants}`
+  drawn = []
+  for (const url of [aws.synthesisUrl, aws.reportUrl]) await aws.receive(url)
+})
+
+async function submitted(ecg: StoredEcgOptions = {}, bundleSha256 = BUNDLE) {
+  const stored = await storedEcg(aws, tenant, ecg)
+  const drawing = { ecgId: stored.ecgId, bundleSha256, seed: 7, sampler: 'full' }
+  return { ...stored, job: await jobs.submit(tenant, drawing, new Date()) }
+}
+
+type Draw = (options: DrawOptions) => Promise<readonly Artifact[]>
+
+/** Draws eight steps of nothing. */
+const steps: Draw = async ({ onProgress }) => {
+  for (let step = 1; step <= 8; step++) onProgress?.(step, 8)
+  return ARTIFACTS
+}
+
+/** Makes a step and then waits to be told to go on; ends as the signal says. */
+function waiting() {
+  const begun = Promise.withResolvers<void>()
+  const onward = Promise.withResolvers<void>()
+  const draw: Draw = async ({ signal, onProgress }) => {
+    onProgress?.(1, 8)
+    begun.resolve()
+    await Promise.race([
+      onward.promise,
+      new Promise((_, reject) => signal?.addEventListener('abort', () => reject(signal.reason))),
+    ])
+    return ARTIFACTS
+  }
+  return { begun: begun.promise, go: onward.resolve, draw }
+}
+
+function run({ jobId }: CmrJob, draw: Draw = steps, options: Partial<WorkerOptions> = {}, signal?: AbortSignal) {
+  const { sqs, s3, synthesisUrl: queueUrl } = aws
+  const open: WorkerOptions['open'] = async (sampler) => ({
+    async draw(drawable, drawOptions) {
+      drawn.push({ drawable, seed: drawOptions.seed, sampler })
+      return draw(drawOptions)
+    },
+    release: async () => {},
+  })
+  const common = { jobs, results, sqs, s3, bucket: BUCKET, queueUrl, bundleSha256: BUNDLE, open, beatMs: 5 }
+  return work({ ...common, onError: () => {}, ...options }, { tenant, jobId }, signal ?? new AbortController().signal)
+}
+
+const state = ({ jobId }: CmrJob) => jobs.get(tenant, jobId)
+
+const kept = async ({ ecgId, jobId }: CmrJob) => {
+  const command = new ListObjectsV2Command({ Bucket: BUCKET, Prefix: artifactKey(tenant, ecgId, jobId, '') })
+  return ((await aws.s3.send(command)).Contents ?? []).map(({ Key }) => Key!.split('/').at(-1))
+}
+
+const queued = async () => (await aws.receive(aws.synthesisUrl)).map(({ Body }) => JSON.parse(Body!))
+
+describe('a job', () => {
+  it('is drawn from what screening judged, stored, and done', async () => {
+    const person = { sex: 'female', ageYears: 61 } as const
+    const { job, result, clean } = await submitted({ person, recording: syntheticRecording({ seconds: 25 }) })
+
+    const ended = await run(job)
+
+    expect(ended).toBe('done')
+    expect(drawn).toEqual([{ drawable: { result, clean, person }, seed: 7, sampler: 'full' }])
+    const done = (await state(job))!
+    expect(done).toMatchObject({
+      status: 'done',
+      artifacts: [{ name: 'sax.dcm', bytes: 7 }, { name: 'manifest.json' }],
+    })
+    expect(await kept(job)).toEqual(['manifest.json', 'sax.dcm'])
+  })
+
+  it('is drawn with the heart rate that the device said', async () => {
+    const { job, clean } = await submitted({ heartRateBpm: 144 })
+
+    await run(job)
+
+    expect(drawn[0]!.drawable.clean).toEqual(clean)
+  })
+
+  it('tells each step that it has time to tell', async () => {
+    const { job } = await submitted()
+    const { position } = await jobs.news(tenant, undefined)
+    const { begun, go, draw } = waiting()
+
+    const ending = run(job, draw)
+    await begun
+    let told: object[] = []
+    while (!told.some((each) => 'step' in each)) {
+      told = (await jobs.news(tenant, position)).items.map(({ item }) => item)
+    }
+    go()
+
+    expect(told).toMatchObject([{ jobId: job.jobId, status: 'running', step: 1, steps: 8 }])
+    expect(await ending).toBe('done')
+  })
+
+  it('is drawn once by two workers', async () => {
+    const { job } = await submitted()
+    const { begun, go, draw } = waiting()
+    const given = new AbortController()
+
+    const first = run(job, draw)
+    await begun
+    const second = run(job, steps, {}, given.signal)
+    given.abort() // does not wait for the other's lease
+    const outcome = await second
+    go()
+
+    expect([await first, outcome]).toEqual(['done', 'nothing'])
+    expect(drawn).toHaveLength(1)
+  })
+
+  it('that is done, cancelled or gone is not drawn', async () => {
+    const { job } = await submitted()
+    await run(job)
+    const again = await run(job)
+    const { job: other } = await submitted({ recording: syntheticRecording({ heartRateBpm: 61 }) })
+    await jobs.cancel(tenant, other.jobId, other.ecgId, new Date())
+    const cancelled = await run(other)
+    await jobs.remove(tenant, other)
+    const gone = await run(other)
+
+    expect([again, cancelled, gone]).toEqual(['nothing', 'nothing', 'nothing'] satisfies Ended[])
+    expect(drawn).toHaveLength(1)
+  })
+})
+
+describe('a job that is cancelled while it is drawn', () => {
+  it('ends between two steps, and leaves nothing behind', async () => {
+    const { job } = await submitted()
+    const { begun, draw } = waiting()
+
+    const ending = run(job, draw)
+    await begun
+    await jobs.cancel(tenant, job.jobId, job.ecgId, new Date())
+
+    expect(await ending).toBe('nothing')
+    expect(await state(job)).toMatchObject({ status: 'cancelled' })
+    expect(await kept(job)).toEqual([])
+  })
+
+  it('leaves nothing behind when it was drawn already', async () => {
+    const { job } = await submitted()
+    const cancelling: Draw = async () => {
+      await jobs.cancel(tenant, job.jobId, job.ecgId, new Date())
+      return ARTIFACTS
+    }
+
+    const ended = await run(job, cancelling, { beatMs: 60_000 })
+
+    expect(ended).toBe('nothing')
+    expect(await kept(job)).toEqual([])
+  })
+
+  it('by the end of its ECG, leaves nothing behind either', async () => {
+    const { job } = await submitted()
+    const deleting: Draw = async () => {
+      await results.markDeleted(tenant, job.ecgId)
+      await removeEcgObjects(aws.s3, BUCKET, tenant, job.ecgId)
+      return ARTIFACTS
+    }
+
+    const ended = await run(job, deleting, { beatMs: 60_000 })
+    await results.removeRows(tenant, job.ecgId)
+    const after = await run(job)
+
+    expect([ended, after]).toEqual(['nothing', 'nothing'])
+    expect(await state(job)).toBeUndefined()
+  })
+})
+
+it('SIGTERM gives the job back at once, in the middle of a step; another worker draws it', async () => {
+  const { job } = await submitted()
+  const { begun, draw } = waiting()
+  const sigterm = new AbortController()
+
+  const ending = run(job, draw, {}, sigterm.signal)
+  await begun
+  sigterm.abort()
+
+  expect(await ending).toBe('given-back')
+  expect(await state(job)).toMatchObject({ status: 'queued' })
+  expect(await queued()).toEqual([{ schema: 1, kind: 'draw', tenant, jobId: job.jobId }])
+  expect(await run(job)).toBe('done')
+})
+
+describe('an upload', () => {
+  /** S3 that gets other bytes than were sent, the first `times` times. */
+  function corrupting(times: number) {
+    let left = times
+    const s3 = Object.create(aws.s3) as typeof aws.s3
+    s3.send = ((command: PutObjectCommand) => {
+      if (!(command instanceof PutObjectCommand) || left-- <= 0) return aws.s3.send(command)
+      const { ChecksumSHA256: _, ...input } = command.input
+      return aws.s3.send(new PutObjectCommand({ ...input, Body: Buffer.from('pictura') }))
+    }) as typeof s3.send // one that a test can listen in on
+    return s3
+  }
+
+  it('that arrives corrupt is sent again', async () => {
+    const { job } = await submitted()
+
+    const ended = await run(job, steps, { s3: corrupting(2) })
+
+    expect(ended).toBe('done')
+    const stored = await readObject(aws.s3, BUCKET, artifactKey(tenant, job.ecgId, job.jobId, 'sax.dcm'))
+    expect(Buffer.from(stored!).toString()).toBe('picture')
+  })
+
+  it('that never arrives as it was sent fails the job, and no manifest says otherwise', async () => {
+    const { job } = await submitted()
+
+    const ended = await run(job, steps, { s3: corrupting(9) })
+
+    expect(ended).toBe('failed')
+    expect(await state(job)).toMatchObject({ status: 'failed', reason: 'artifact-corrupt', field: 'sax.dcm' })
+    expect(await kept(job)).not.toContain('manifest.json')
+  })
+})
+
+describe('a job fails with its reason', () => {
+  it('where another bundle is here than the one that it names', async () => {
+    const { job } = await submitted({}, 'd'.repeat(64))
+
+    expect(await run(job)).toBe('failed')
+    expect(await state(job)).toMatchObject({ reason: 'bundle-mismatch', field: 'bundleSha256' })
+  })
+
+  it('where the waveform is gone, or is not the one that was judged', async () => {
+    const { job } = await submitted()
+    const key = waveformKey('raw', tenant, job.ecgId)
+    const other = await storedEcg(aws, `${tenant}b`, { recording: syntheticRecording({ heartRateBpm: 61 }) })
+    const bytes = await readObject(aws.s3, BUCKET, waveformKey('raw', `${tenant}b`, other.ecgId))
+
+    await aws.s3.send(new PutObjectCommand({ Bucket: BUCKET, Key: key, Body: bytes! }))
+    await run(job)
+    const wrong = await state(job)
+    await removeEcgObjects(aws.s3, BUCKET, tenant, job.ecgId)
+    await jobs.submit(tenant, job, new Date())
+    await run(job)
+
+    expect(wrong).toMatchObject({ status: 'failed', reason: 'claim-check-mismatch', field: 'waveform' })
+    expect(await state(job)).toMatchObject({ status: 'failed', reason: 'not-found', field: 'waveform' })
+  })
+
+  it('which never is an error’s own text', async () => {
+    const { job } = await submitted()
+    const errors: unknown[] = []
+    const failing: Draw = async () => Promise.reject(new Error('patient 123'))
+
+    await run(job, failing, { onError: (error) => errors.push(error) })
+
+    expect(errors).toHaveLength(1)
+    expect(await state(job)).toMatchObject({ status: 'failed', reason: 'internal' })
+    expect(JSON.stringify(await state(job))).not.toContain('123')
+  })
+})
+
+it('the report hears of a job that is done, where there is an EHR', async () => {
+  const { job } = await submitted()
+
+  await run(job, steps, { reportQueueUrl: aws.reportUrl })
+
+  // It comes a moment after the job is done.
+  let heard: unknown[] = []
+  while (heard.length === 0) heard = (await aws.receive(aws.reportUrl)).map(({ Body }) => JSON.parse(Body!))
+  expect(heard).toEqual([{ schema: 1, kind: 'cine', tenant, jobId: job.jobId }])
+})

@@ -1,0 +1,42 @@
+/**
+ * An ECG as intake and screening leave it: its waveform in the bucket, its result in the table.
+ * @module
+ */
+import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
+import { ResultStore } from '../../shared/aws/result-store.ts'
+import { fileEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Person, Recording } from '../../shared/domain/recording.ts'
+import type { Origin } from '../../shared/messages.ts'
+import { chooseWindow } from '../../shared/signal/choose-window.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { encodeWaveform } from '../../shared/waveform/codec.ts'
+import { BUCKET, TABLE, type TestAws } from './aws.ts'
+import { syntheticRecording } from './recordings.ts'
+import { makeResult } from './results.ts'
+
+export interface StoredEcgOptions {
+  readonly recording?: Recording
+  readonly heartRateBpm?: number
+  readonly person?: Person
+  readonly origin?: Origin
+}
+
+/** @returns what was stored, with the clean window that was judged */
+export async function storedEcg(
+  aws: Pick<TestAws, 's3' | 'dynamo'>,
+  tenant: string,
+  { recording = syntheticRecording(), heartRateBpm, person, origin = { kind: 'upload' } }: StoredEcgOptions = {},
+) {
+  const chosen = chooseWindow(new WindowPreparer(CARDIACNETS_V1), recording, heartRateBpm)
+  const ecgId = fileEcgId({ tenant, sha256: chosen.inputSha256 })
+  const { provenance } = makeResult()
+  const result = makeResult({
+    ecgId,
+    quality: chosen.prepared.quality,
+    provenance: { ...provenance, inputSha256: chosen.inputSha256 },
+  })
+  await putObject(aws.s3, BUCKET, waveformKey('raw', tenant, ecgId), encodeWaveform(recording))
+  await new ResultStore(aws.dynamo, TABLE).putOnce(tenant, origin, result, new Date(), person)
+  return { ecgId, result, clean: chosen.prepared.clean! }
+}
