@@ -94,8 +94,8 @@ class Programme:
     align: ContrastiveConfig = field(
         default_factory=lambda: ContrastiveConfig(
             batch=96,
-            # A resized crop changes the size of a heart, of which the ECG tells. Median rank among 565 validation people after
-            # 300 steps: short axis 44 without copies, 70 with two; four-chamber 154 and 172.
+            # A resized crop changes a heart's size, of which the ECG tells. Median rank among 565 validation people
+            # after 300 steps: short axis 44 without copies, 70 with two; four-chamber 154 and 172.
             cine_copies=0,
             augment=AugmentConfig(reversal=0.1, inversion=0.1),
             optimisation=OptimisationConfig(steps=800, learning_rate=1e-3, save_every=100),
