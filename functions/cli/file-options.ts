@@ -37,3 +37,10 @@ export function positive(text: string): number {
   if (value > 0) return value
   throw new InvalidArgumentError('a number above 0')
 }
+
+/** For a number between two others, both included. */
+export const wholeNumber = (least: number, most: number) => (text: string) => {
+  const value = Number(text)
+  if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value
+  throw new InvalidArgumentError(`a whole number from ${least} to ${most}`)
+}

@@ -12,6 +12,7 @@ import { EXIT, reportError } from './output.ts'
 import { redriveCommand } from './redrive.ts'
 import { screenCommand } from './screen.ts'
 import { streamCommand } from './stream.ts'
+import { synthesizeCommand } from './synthesize.ts'
 
 const program = new Command('cardiacnets')
   .description(
@@ -21,12 +22,13 @@ const program = new Command('cardiacnets')
   .exitOverride()
   .addCommand(screenCommand())
   .addCommand(evaluateCommand())
+  .addCommand(synthesizeCommand())
   .addCommand(streamCommand())
   .addCommand(redriveCommand())
   .addCommand(fhirCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
-  .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused by the quality gate, 1 internal error.')
+  .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 1 internal error.')
 
 for (const command of program.commands) {
   for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError('(--help says more)')

@@ -84,9 +84,9 @@ function describeIndex({ name, value, unit, low, high, correlation, evidence }: 
 const percent = (value: number) => `${(100 * value).toFixed(1)}%`.padStart(9)
 const short = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 1)
 
-/** A progress bar on stderr, where that is a terminal and there is enough to wait for. */
-export function progress(total: number, label: string): { step(): void; stop(): void } {
-  if (!process.stderr.isTTY || total < 20) return { step() {}, stop() {} }
+/** A progress bar on stderr, where that is a terminal and there is enough to wait for: `least` steps. */
+export function progress(total: number, label: string, least = 20): { step(): void; stop(): void } {
+  if (!process.stderr.isTTY || total < least) return { step() {}, stop() {} }
   const bar = new SingleBar({ format: `${label} {bar} {value}/{total} {eta_formatted}`, stream: process.stderr })
   bar.start(total, 0)
   return { step: () => bar.increment(), stop: () => bar.stop() }

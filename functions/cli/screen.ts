@@ -3,32 +3,20 @@
  * @module
  */
 import { Command } from 'commander'
-import { fileEcgId } from '../../shared/domain/ecg-id.ts'
-import type { Recording } from '../../shared/domain/recording.ts'
-import type { Result } from '../../shared/domain/result.ts'
-import { timeOfSample } from '../../shared/domain/window.ts'
-import { screenWindow } from '../../shared/inference/screen.ts'
 import { Screener } from '../../shared/inference/screener.ts'
-import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
-import { codeVersion } from '../../shared/version.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
 import { type ModelOptions, readModel, takeModelOptions } from './model-options.ts'
 import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
+import { anonymous, screenRecording } from './screen-recording.ts'
 
 interface ScreenOptions extends FileOptions, ModelOptions {
   readonly json?: boolean
   readonly all?: boolean
   readonly person: boolean
 }
-
-/** Asked for once: it starts git, which takes 3 ms. */
-const CODE_VERSION = codeVersion()
-
-/** Tenant of what never reaches a service. */
-const LOCAL_TENANT = 'local'
 
 export function screenCommand(): Command {
   const command = new Command('screen')
@@ -55,7 +43,7 @@ async function screenFiles(files: readonly string[], options: ScreenOptions): Pr
   for (const file of files) {
     try {
       const recording = await readRecording(file, readOptions(options))
-      const result = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
+      const { result } = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
       isAnyRefused ||= result.status === 'refused'
       documents.push(files.length === 1 ? result : { file, ...result })
       if (!options.json) process.stdout.write(`${describeResult(result, { title: file, all: options.all === true })}\n`)
@@ -72,20 +60,3 @@ async function screenFiles(files: readonly string[], options: ScreenOptions): Pr
   }
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
 }
-
-/** The first acceptable window's result; where none is, the first window's refusal. */
-async function screenRecording(screener: Screener, preparer: WindowPreparer, recording: Recording): Promise<Result> {
-  const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, recording, recording.heartRateBpm)
-  const span = { startedAt: timeOfSample(recording.startedAt, recording.rateHz, firstSample), firstSample, durationMs }
-  const window = {
-    ecgId: fileEcgId({ tenant: LOCAL_TENANT, sha256: inputSha256 }),
-    span,
-    quality: prepared.quality,
-    profile: CARDIACNETS_V1.name,
-    inputSha256,
-    person: recording.person,
-  }
-  return screenWindow(screener, window, prepared.clean, CODE_VERSION)
-}
-
-const anonymous = ({ person: _, ...recording }: Recording): Recording => recording

@@ -3,7 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { NOTICE, type Result } from '../../shared/domain/result.ts'
+import { type Evidence, NOTICE, type Result } from '../../shared/domain/result.ts'
 import type { Bundle } from '../../shared/inference/bundle.ts'
 import { Segmenter } from '../../shared/inference/segmenter.ts'
 import { VIEWS, type View } from '../../shared/inference/synthesis-manifest.ts'
@@ -18,7 +18,7 @@ import {
 } from '../../shared/inference/synthesizer.ts'
 import { dicomFile } from './artifacts/dicom.ts'
 import { type Drawing, instanceUid, seriesUid, studyUid } from './artifacts/drawing.ts'
-import { type Areas, readIndices } from './artifacts/indices.ts'
+import { type Areas, type DrawnIndex, readIndices } from './artifacts/indices.ts'
 import { previewWebp } from './artifacts/preview.ts'
 
 /** Pace of a cine where nobody knows the heart's. */
@@ -29,6 +29,40 @@ export interface Artifact {
   readonly name: string
   readonly contentType: string
   readonly bytes: Uint8Array
+}
+
+/** What both documents of a drawing say of it. */
+interface Said {
+  readonly drawing: Drawing
+  /** `name@version` */
+  readonly model: string
+  readonly codeVersion: string
+  readonly evidence: Evidence
+  readonly synthetic: true
+  readonly notice: string
+}
+
+/** `indices.json` */
+export interface IndicesDocument extends Said {
+  readonly indices: readonly DrawnIndex[]
+}
+
+/** `manifest.json` */
+export interface ManifestDocument extends Said {
+  readonly studyUid: string
+  readonly views: readonly {
+    readonly view: View
+    readonly seriesUid: string
+    readonly instanceUid: string
+    readonly frames: number
+  }[]
+  /** All but this one. */
+  readonly files: readonly {
+    readonly name: string
+    readonly contentType: string
+    readonly bytes: number
+    readonly sha256: string
+  }[]
 }
 
 /** A window as screened, and what screening said of it. */
@@ -77,8 +111,9 @@ export class Drawer {
     const model = `${name}@${version}`
     const codeVersion = this.#codeVersion
     const cycleMs = 60_000 / (result.quality.heartRateBpm ?? DEFAULT_HEART_RATE_BPM)
-    const said = { drawing, model, codeVersion, evidence: synthesis!.evidence, synthetic: true, notice: NOTICE }
-    const indices = readIndices(synthesis!.readout, await this.#measure(cines), result.indices)
+    const { evidence, readout } = synthesis!
+    const said: Said = { drawing, model, codeVersion, evidence, synthetic: true, notice: NOTICE }
+    const indices = readIndices(readout, await this.#measure(cines), result.indices)
     const files: Artifact[] = []
     for (const view of VIEWS) {
       const bytes = dicomFile(cines[view], { drawing, model, codeVersion, cycleMs })
@@ -87,14 +122,15 @@ export class Drawer {
     for (const view of VIEWS) {
       files.push({ name: `${view}.webp`, contentType: 'image/webp', bytes: await previewWebp(cines[view], cycleMs) })
     }
-    files.push(json('indices.json', { ...said, indices }))
+    files.push(json<IndicesDocument>('indices.json', { ...said, indices }))
     const views = VIEWS.map((view) => ({
       view,
       seriesUid: seriesUid(drawing, view),
       instanceUid: instanceUid(drawing, view),
       frames: cines[view].count,
     }))
-    return [...files, json('manifest.json', { ...said, studyUid: studyUid(drawing), views, files: files.map(listed) })]
+    const manifest = { ...said, studyUid: studyUid(drawing), views, files: files.map(listed) }
+    return [...files, json<ManifestDocument>('manifest.json', manifest)]
   }
 
   /** Frees the native sessions. */
@@ -112,7 +148,7 @@ export class Drawer {
   }
 }
 
-const json = (name: string, value: unknown): Artifact => ({
+const json = <T>(name: string, value: T): Artifact => ({
   name,
   contentType: 'application/json',
   bytes: Buffer.from(`${JSON.stringify(value, null, 2)}\n`),

@@ -8,6 +8,8 @@ import { MARK_ROWS, withMark } from './mark.ts'
 
 const SCALE = 4
 const QUALITY = 85
+/** Half the time of the standard 4 for a tenth more bytes. */
+const EFFORT = 1
 
 /** @param cycleMs length of the cardiac cycle */
 export async function previewWebp(cine: Cine, cycleMs: number): Promise<Uint8Array> {
@@ -16,7 +18,7 @@ export async function previewWebp(cine: Cine, cycleMs: number): Promise<Uint8Arr
   const marked = withMark(await enlarged(cine), count, rows, columns, SCALE)
   const pageHeight = rows + MARK_ROWS * SCALE
   return sharp(marked, { raw: { width: columns, height: count * pageHeight, channels: 1, pageHeight } })
-    .webp({ quality: QUALITY, loop: 0, delay: delays(count, cycleMs) })
+    .webp({ quality: QUALITY, effort: EFFORT, loop: 0, delay: delays(count, cycleMs) })
     .toBuffer()
 }
 

@@ -1,11 +1,8 @@
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-
-const ROOT = resolve(import.meta.dirname, '../../..')
-const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
+import { DEMO, cli as run } from '../../helpers/cli.ts'
 
 let folder: string
 
@@ -15,24 +12,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-interface Outcome {
-  readonly code: number
-  readonly stdout: string
-  readonly stderr: string
-}
-
-function cli(...args: string[]): Promise<Outcome> {
-  return new Promise((resolve) => {
-    execFile(
-      process.execPath,
-      [join(ROOT, 'functions/cli/main.ts'), ...args],
-      { cwd: folder },
-      (error, stdout, stderr) => {
-        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
-      },
-    )
-  })
-}
+const cli = (...args: string[]) => run(folder, ...args)
 
 describe('cardiacnets screen', () => {
   it('prints one JSON document and nothing else', async () => {

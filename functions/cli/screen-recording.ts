@@ -1,0 +1,50 @@
+/**
+ * Screens a recording without a stack: what `screen` prints, and what `synthesize` draws from.
+ * @module
+ */
+import { fileEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Recording } from '../../shared/domain/recording.ts'
+import type { Result } from '../../shared/domain/result.ts'
+import { timeOfSample } from '../../shared/domain/window.ts'
+import { screenWindow } from '../../shared/inference/screen.ts'
+import type { Screener } from '../../shared/inference/screener.ts'
+import { chooseWindow } from '../../shared/signal/choose-window.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import type { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { codeVersion } from '../../shared/version.ts'
+import type { CleanWindow } from '../../shared/waveform/clean-codec.ts'
+
+/** Asked for once: it starts git, which takes 3 ms. */
+export const CODE_VERSION = codeVersion()
+
+/** Tenant of what never reaches a service. */
+const LOCAL_TENANT = 'local'
+
+export interface ScreenedRecording {
+  readonly result: Result
+  /** What was screened; absent when refused. */
+  readonly clean?: CleanWindow | undefined
+}
+
+/** The first acceptable window's result; where none is, the first window's refusal. */
+export async function screenRecording(
+  screener: Screener,
+  preparer: WindowPreparer,
+  recording: Recording,
+): Promise<ScreenedRecording> {
+  const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, recording, recording.heartRateBpm)
+  const span = { startedAt: timeOfSample(recording.startedAt, recording.rateHz, firstSample), firstSample, durationMs }
+  const window = {
+    ecgId: fileEcgId({ tenant: LOCAL_TENANT, sha256: inputSha256 }),
+    span,
+    quality: prepared.quality,
+    profile: CARDIACNETS_V1.name,
+    inputSha256,
+    person: recording.person,
+  }
+  const { clean } = prepared
+  return { result: await screenWindow(screener, window, clean, CODE_VERSION), clean }
+}
+
+/** The recording without what its file says of the person. */
+export const anonymous = ({ person: _, ...recording }: Recording): Recording => recording

@@ -1,0 +1,121 @@
+/**
+ * `cardiacnets synthesize`: draws the cines that would go with an ECG file, without a stack.
+ * @module
+ */
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { styleText } from 'node:util'
+import { Command } from 'commander'
+import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { Screener } from '../../shared/inference/screener.ts'
+import { samplerOf, VIEWS } from '../../shared/inference/synthesis-manifest.ts'
+import { checkDrawable } from '../../shared/inference/synthesis-refusal.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import type { Artifact, IndicesDocument, ManifestDocument } from '../synthesize/draw.ts'
+import { type FileOptions, readOptions, takeFileOptions, wholeNumber } from './file-options.ts'
+import { errorJson, progress, reportError } from './output.ts'
+import { anonymous, CODE_VERSION, screenRecording } from './screen-recording.ts'
+
+interface SynthesizeOptions extends FileOptions {
+  readonly out: string
+  readonly model: string
+  readonly seed: number
+  readonly sampler?: string
+  readonly steps?: number
+  readonly person: boolean
+  readonly json?: boolean
+}
+
+export function synthesizeCommand(): Command {
+  const command = new Command('synthesize')
+    .description('draw the CMR cines that would go with an ECG file: SYNTHETIC, not an examination')
+    .argument('<file>', 'an ECG file; of a longer recording, its first acceptable ten seconds')
+    .requiredOption('--out <directory>', 'where the files go: DICOM, previews, indices')
+  takeFileOptions(command)
+    .option('--model <directory>', 'the model bundle', activeBundle())
+    .option(
+      '--seed <n>',
+      'another seed draws another of the hearts that the ECG allows',
+      wholeNumber(0, 2 ** 32 - 1),
+      0,
+    )
+    .option('--sampler <name>', "one of the bundle's (default: the one that it names)")
+    .option('--steps <n>', "of each view (default: the sampler's own)", wholeNumber(1, 1000))
+    .option('--no-person', "leave out the sex and age of a file's header")
+    .option('--json', 'one JSON document on stdout')
+  return command.action(async (file: string, options: SynthesizeOptions) => {
+    try {
+      const drawn = await synthesize(file, options)
+      process.stdout.write(options.json ? `${JSON.stringify(drawn, null, 2)}\n` : describe(file, drawn))
+    } catch (error) {
+      process.exitCode = reportError(error, file)
+      if (options.json) process.stdout.write(`${JSON.stringify({ error: errorJson(error) }, null, 2)}\n`)
+    }
+  })
+}
+
+async function synthesize(file: string, options: SynthesizeOptions) {
+  const { out, model, seed, sampler, steps, person } = options
+  const bundle = await readBundle(model, CARDIACNETS_V1.name)
+  const recording = await readRecording(file, readOptions(options))
+  const screener = await Screener.load(bundle)
+  const whose = person ? recording : anonymous(recording)
+  const { result, clean } = await screenRecording(screener, new WindowPreparer(CARDIACNETS_V1), whose)
+  await screener.release()
+  checkDrawable(result, bundle.manifest.synthesis)
+  const startedMs = performance.now()
+  // Only here: loading the libraries for DICOM and WebP would slow down the start of every other command.
+  const { Drawer } = await import('../synthesize/draw.ts')
+  const drawer = await Drawer.open(bundle, CODE_VERSION, { sampler })
+  const total = VIEWS.length * (steps ?? samplerOf(bundle.manifest.synthesis!, sampler).steps)
+  const bar = progress(total, 'drawing', 1)
+  try {
+    // What was not refused has a clean window.
+    const drawable = { result, clean: clean!, person: whose.person }
+    const files = await drawer.draw(drawable, { seed, steps, onProgress: () => bar.step() })
+    await mkdir(out, { recursive: true })
+    for (const { name, bytes } of files) await writeFile(join(out, name), bytes)
+    const seconds = Number(((performance.now() - startedMs) / 1000).toFixed(1))
+    const { indices } = documentOf<IndicesDocument>(files, 'indices.json')
+    return { out, seconds, ...documentOf<ManifestDocument>(files, 'manifest.json'), indices }
+  } finally {
+    bar.stop()
+    await drawer.release()
+  }
+}
+
+/** What we have just written ourselves, so its shape is known. */
+function documentOf<T>(files: readonly Artifact[], name: string): T {
+  return JSON.parse(Buffer.from(files.find((file) => file.name === name)!.bytes).toString())
+}
+
+/** A drawing as a person reads it. */
+function describe(file: string, drawn: Awaited<ReturnType<typeof synthesize>>): string {
+  const { sampler, steps, guidance, seed } = drawn.drawing
+  const value = (number: number | null, unit: string) => (number === null ? 'not found' : `${number} ${unit}`)
+  return [
+    styleText('bold', file),
+    styleText('yellow', '  SYNTHETIC: drawn by a model from an ECG. No scanner took it, and it is not an examination.'),
+    `  seed ${seed}, sampler ${sampler}: ${steps} steps a view, guidance ${guidance}; ${drawn.seconds} s`,
+    '',
+    styleText('dim', '  index                              in the picture   r*    from the ECG   r'),
+    ...drawn.indices.map(({ name, unit, drawn, readoutCorrelation, estimated }) =>
+      [
+        `  ${name.padEnd(32)}${value(drawn, unit).padStart(17)}   ${readoutCorrelation.toFixed(2)}`,
+        estimated && `${value(estimated.value, unit).padStart(15)}   ${estimated.correlation.toFixed(2)}`,
+      ].join(''),
+    ),
+    styleText(
+      'dim',
+      '  r*: of the same measure on true cines; r: of the estimate; both with the truth, on held-out people',
+    ),
+    '',
+    ...drawn.files.map(({ name }) => `  ${join(drawn.out, name)}`),
+    '',
+    styleText('dim', `  ${drawn.model}, learned from ${drawn.evidence} people. ${drawn.notice}`),
+    '',
+  ].join('\n')
+}

@@ -1,0 +1,30 @@
+/**
+ * The command line as a process of its own, and a recording to give to it.
+ * @module
+ */
+import { execFile } from 'node:child_process'
+import { join, resolve } from 'node:path'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+export const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
+
+export interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+/** Runs `cardiacnets` with these arguments in a folder. */
+export function cli(folder: string, ...args: readonly string[]): Promise<Outcome> {
+  return new Promise((resolve) => {
+    execFile(
+      process.execPath,
+      [join(ROOT, 'functions/cli/main.ts'), ...args],
+      { cwd: folder },
+      (error, stdout, stderr) => {
+        resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
+      },
+    )
+  })
+}
