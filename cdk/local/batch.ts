@@ -1,6 +1,6 @@
 /**
  * AWS Batch on this machine: the part of its API that `@aws-sdk/client-batch` needs to submit and end jobs, which run as child processes, one at a time and at
- * the lowest priority, so that screening keeps its budget.
+ * low priority, so that screening keeps its budget.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -85,7 +85,8 @@ const GRACE_MS = 30_000
 
 class BatchError extends Error {}
 
-export async function startBatch(): Promise<LocalBatch> {
+/** @param priority of the processes, as `nice` counts it */
+export async function startBatch(priority: number = constants.priority.PRIORITY_BELOW_NORMAL): Promise<LocalBatch> {
   const jobs = new Map<string, Job>()
   let isStopping = false
   let running: Promise<void> = Promise.resolve()
@@ -187,7 +188,7 @@ export async function startBatch(): Promise<LocalBatch> {
     })
     forwardLines(child, options.log)
     job.child = child
-    if (child.pid !== undefined) yieldTo(child.pid)
+    if (child.pid !== undefined) setPriorityOf(child.pid, priority)
     const timer = setTimeout(() => end(job), timeoutMs)
     try {
       return await new Promise<number>((resolve) => {
@@ -247,13 +248,13 @@ function end({ child }: Job): void {
 }
 
 /**
- * Takes what processor time nobody else wants. Linux shares it between sessions first, whatever the priorities of processes within
- * them; a detached process has a session of its own, which has a priority of its own.
+ * Linux shares processor time between sessions first, whatever the priorities of processes within them; a detached process has a session
+ * of its own, which has a priority of its own.
  */
-function yieldTo(pid: number): void {
+function setPriorityOf(pid: number, priority: number): void {
   try {
-    setPriority(pid, constants.priority.PRIORITY_LOW)
-    if (process.platform === 'linux') writeFileSync(`/proc/${pid}/autogroup`, '19')
+    setPriority(pid, priority)
+    if (process.platform === 'linux') writeFileSync(`/proc/${pid}/autogroup`, String(priority))
   } catch {
     // It has ended already, or the kernel does not group.
   }

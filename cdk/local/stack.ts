@@ -38,6 +38,8 @@ export interface LocalStackOptions {
   readonly dataDir?: string
   /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
   readonly concurrency?: number
+  /** Of the processes that draw cines, as `nice` counts it; below that of all else when absent. */
+  readonly batchPriority?: number
   /** Without the MQTT adapter, `streams/mqtt`. */
   readonly withoutAdapter?: boolean
   /** A cloud assembly with this stack's template, instead of building and synthesizing one. */
@@ -120,7 +122,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
     const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
     const template = await readTemplate(assemblyDir)
-    const batch = await startBatch()
+    const batch = await startBatch(options.batchPriority)
     undo.push(batch.stop)
     const { endpoint: batchEndpoint } = batch
     const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url, batchEndpoint })

@@ -1,0 +1,121 @@
+import { openAsBlob } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
+import { makeDrawingBundle } from '../../helpers/synthesis.ts'
+import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+
+const DEMO = join(resolve(import.meta.dirname, '../../..'), 'functions/cli/demo/virtual-ecg')
+
+interface Job {
+  readonly jobId: string
+  readonly status: string
+  readonly reason?: string
+  readonly artifacts?: readonly { readonly name: string; readonly contentType: string; readonly href: string }[]
+}
+
+let stack: LocalStack
+let ecg: string
+const log = new Lines()
+
+/** The stack as `npm start` makes it, with a bundle of which the part that draws has random weights. */
+beforeAll(async () => {
+  process.env.MODEL_DIR = await makeDrawingBundle(temporaryFolder())
+  stack = await startLocalStack({
+    withoutAdapter: true,
+    ehrPort: 0,
+    // The machine that runs the tests may be busy.
+    batchPriority: 0,
+    log: (source, line) => log.add(`${source}: ${line}`),
+  })
+  const form = new FormData()
+  for (const end of ['.hea', '.dat']) form.append('file', await openAsBlob(`${DEMO}${end}`), `virtual-ecg${end}`)
+  const upload = await fetch(`${stack.apiUrl}/v1/ecgs`, { method: 'POST', body: form })
+  ecg = `${stack.apiUrl}${upload.headers.get('location')}`
+  let status = 202
+  while (status === 202) status = (await fetch(ecg)).status
+}, 300_000)
+
+afterAll(async () => {
+  delete process.env.MODEL_DIR
+  await stack?.stop()
+})
+
+// A test looks at a part of it and fails where that is not as it should be.
+const jobOf = async (response: Response) => (await response.json()) as Job
+
+const submit = async (body: object) =>
+  fetch(`${ecg}/cmr`, {
+    method: 'POST',
+    body: JSON.stringify(body),
+    headers: { 'content-type': 'application/json' },
+  })
+
+/** The worker says when it has ended: each line is a moment to look. */
+async function ended(jobId: string): Promise<Job> {
+  for (;;) {
+    const lines = log.all.length
+    const job = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
+    if (!['queued', 'starting', 'running'].includes(job.status)) return job
+    await log.until((all) => all.length > lines)
+  }
+}
+
+describe('the local stack', () => {
+  it('draws both cines after one call, once for two, and hands them out', async () => {
+    const [first, second] = await Promise.all([submit({}), submit({ seed: 0 })])
+    const { jobId } = await jobOf(first)
+    const same = await jobOf(second)
+    const done = await ended(jobId)
+
+    const bodies = await Promise.all(
+      done.artifacts!.map(async ({ name, href }) => {
+        const response = await fetch(`${stack.apiUrl}${href}`)
+        return [name, response.headers.get('content-type'), Buffer.from(await response.arrayBuffer())] as const
+      }),
+    )
+    const start = (name: string, from: number, to: number) =>
+      bodies.find(([each]) => each === name)![2].toString('latin1', from, to)
+
+    expect(same.jobId).toBe(jobId)
+    expect(done).toMatchObject({ status: 'done' })
+    expect(bodies.map(([name, type]) => `${name} ${type}`)).toEqual([
+      'sax.dcm application/dicom',
+      '4ch.dcm application/dicom',
+      'sax.webp image/webp',
+      '4ch.webp image/webp',
+      'indices.json application/json',
+      'manifest.json application/json',
+    ])
+    expect([start('sax.dcm', 128, 132), start('4ch.webp', 8, 12)]).toEqual(['DICM', 'WEBP'])
+    expect(log.all.filter((line) => line.includes('"message":"done"'))).toHaveLength(1)
+  }, 240_000)
+
+  it('ends a job that is cancelled while it is drawn, and draws it when it is asked for again', async () => {
+    const { jobId } = await jobOf(await submit({ seed: 1, sampler: 'full' }))
+    let job: Job | undefined
+    while (job?.status !== 'running') job = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
+
+    const cancelled = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`, { method: 'DELETE' }))
+    await log.until((lines) => lines.some((line) => line.includes('"message":"nothing"')))
+    const after = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
+    const again = await jobOf(await submit({ seed: 1, sampler: 'full' }))
+
+    expect([cancelled.status, after.status]).toEqual(['cancelled', 'cancelled'])
+    expect(again).toMatchObject({ jobId, status: 'queued' })
+    expect(await ended(jobId)).toMatchObject({ status: 'done' })
+  }, 240_000)
+
+  it('removes with the ECG what was drawn from it', async () => {
+    const { jobId } = await jobOf(await submit({}))
+
+    const deleted = await fetch(ecg, { method: 'DELETE' })
+
+    expect(deleted.status).toBe(204)
+    const gone = await Promise.all([
+      fetch(`${stack.apiUrl}/v1/cmr/${jobId}`),
+      fetch(`${stack.apiUrl}/v1/cmr/${jobId}/artifacts/sax.dcm`),
+    ])
+    expect(gone.map(({ status }) => status)).toEqual([404, 404])
+  })
+})
