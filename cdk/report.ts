@@ -35,6 +35,7 @@ export class Report extends Construct {
         RESULTS_FHIR_QUEUE_URL: queue.queueUrl,
         RESULTS_FHIR_DLQ_URL: dlq.queueUrl,
         RESULTS_TABLE: storage.table.tableName,
+        RAW_BUCKET: storage.bucket.bucketName,
         SITE_CONFIG: JSON.stringify(site),
       },
     })
@@ -50,6 +51,8 @@ export class Report extends Construct {
       'dynamodb:Query',
       'dynamodb:UpdateItem',
     )
+    // The cines that were drawn.
+    storage.grantGet(report, 'artifacts/')
     const auth = site.ehr?.auth
     if (auth?.kind === 'smart-backend') grantSecret(report, auth.key)
   }

@@ -140,7 +140,7 @@ export const CineMessage = CmrMessage.extend({ kind: z.literal('cine') })
 export type CineMessage = z.infer<typeof CineMessage>
 
 /** What comes to the queue `results-fhir`. */
-export const ReportMessage = z.union([ResultMessage, SessionCheck])
+export const ReportMessage = z.union([ResultMessage, SessionCheck, CineMessage])
 export type ReportMessage = z.infer<typeof ReportMessage>
 
 /**

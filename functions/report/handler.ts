@@ -4,7 +4,9 @@
  */
 import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { AssociationStore } from '../../shared/aws/association-store.ts'
-import { dynamo, env, sqs } from '../../shared/aws/clients.ts'
+import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
+import { artifactKey, readObject } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
@@ -13,6 +15,7 @@ import { ReportMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
+import { Cines } from './cines.ts'
 import { Reporter } from './reporter.ts'
 import { SessionStore } from './session-store.ts'
 import { Sessions } from './sessions.ts'
@@ -21,6 +24,7 @@ const logger = createLogger('report')
 const metrics = createMetrics('report')
 const queueUrl = env('RESULTS_FHIR_QUEUE_URL')
 const table = env('RESULTS_TABLE')
+const bucket = env('RAW_BUCKET')
 const { ehr: config, report: rules } = readSiteConfig()
 const reporter = config && createReporter(config)
 
@@ -38,7 +42,13 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
     sendCheck: (check, delayS) => sendMessage(sqs(), queueUrl, JSON.stringify(check), {}, delayS),
     onPutOff: (error) => logger.warn('a change is told later', describeError(error)),
   })
-  return new Reporter({ ...common, serverId: ehrConfig.id, sessions })
+  const cines = new Cines({
+    ...common,
+    serverId: ehrConfig.id,
+    jobs: new CmrJobStore(dynamo(), table),
+    readArtifact: ({ tenant, ecgId, jobId }, name) => readObject(s3(), bucket, artifactKey(tenant, ecgId, jobId, name)),
+  })
+  return new Reporter({ ...common, serverId: ehrConfig.id, sessions, cines })
 }
 
 /** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */

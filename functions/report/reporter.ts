@@ -9,10 +9,12 @@ import type { Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { Origin, ReportMessage, ResultMessage } from '../../shared/messages.ts'
 import type { SiteConfig } from '../../shared/site-config.ts'
-import type { EhrClient, FhirResource } from '../../streams/fhir/client.ts'
+import type { EhrClient } from '../../streams/fhir/client.ts'
 import { screeningOf } from '../../streams/fhir/report/screening.ts'
 import { writeReport } from '../../streams/fhir/report/write.ts'
+import type { Cines } from './cines.ts'
 import type { Sessions } from './sessions.ts'
+import { type Whose, whoseResource } from './whose.ts'
 
 /** What came of a message; counted, never logged with a name. */
 export type Outcome =
@@ -25,6 +27,8 @@ export type Outcome =
   | 'waiting'
   /** Nothing says whose it is, and nothing ever will: an upload without a device. */
   | 'nobody'
+  /** The site writes nothing that learned from simulated people. */
+  | 'withheld'
   /** Deleted, or screened again since: the newer result has a message of its own. */
   | 'outdated'
 
@@ -35,6 +39,7 @@ export interface ReporterOptions {
   readonly results: Pick<ResultStore, 'latest'>
   readonly associations: Pick<AssociationStore, 'patientOrWait' | 'markReported'>
   readonly sessions: Sessions
+  readonly cines: Cines
   readonly rules: SiteConfig['report']
   readonly now: () => Date
 }
@@ -48,8 +53,8 @@ export class Reporter {
 
   /** Resolves when the message has had its effect, wholly; a repeat has none. */
   async report(message: ReportMessage): Promise<Outcome> {
-    const { sessions } = this.#options
-    if ('kind' in message) return sessions.check(message)
+    const { sessions, cines } = this.#options
+    if ('kind' in message) return message.kind === 'cine' ? cines.write(message) : sessions.check(message)
     const { tenant, origin } = message
     const result = parseResult(message.result)
     if (origin.kind === 'mqtt') return sessions.add({ tenant, ...origin }, result)
@@ -57,7 +62,7 @@ export class Reporter {
   }
 
   async #reportOne(message: ResultMessage, origin: ChartOrigin, result: Result): Promise<Outcome> {
-    const { ehr, results, associations, rules, now } = this.#options
+    const { ehr, results, associations, cines, rules, now } = this.#options
     const { tenant } = message
     const { ecgId } = result
     const [latest, whose] = await Promise.all([results.latest(tenant, ecgId), this.#whose(tenant, origin, result)])
@@ -70,6 +75,8 @@ export class Reporter {
       allowsVirtual: rules.virtual,
     })
     if (origin.kind === 'upload') {
+      // Whose it is may have been said only now, and what was drawn until then waits like the result.
+      await cines.writeAll(tenant, ecgId)
       await associations.markReported(tenant, { device: origin.device!, at: timeOf(result, now()), ecgId })
     }
     return outcome
@@ -90,29 +97,6 @@ export class Reporter {
 }
 
 type ChartOrigin = Exclude<Origin, { kind: 'mqtt' }>
-
-interface Whose {
-  readonly patient: string
-  readonly encounter?: string
-  readonly source?: string
-}
-
-const PATIENT = /^(?:.*\/)?(Patient\/[A-Za-z0-9\-.]{1,64})$/
-const ENCOUNTER = /^(?:.*\/)?(Encounter\/[A-Za-z0-9\-.]{1,64})$/
-
-/** The patient and encounter that a resource of this EHR names; an absolute reference leads to the same server, as the EHR checks. */
-function whoseResource({ subject, encounter }: FhirResource, source: string): Whose {
-  const patient = PATIENT.exec(referenceIn(subject) ?? '')?.[1]
-  // Whoever gives it a subject can redrive it.
-  if (patient === undefined) throw new CodedError('field-invalid', { field: 'subject' })
-  const visit = ENCOUNTER.exec(referenceIn(encounter) ?? '')?.[1]
-  return { patient, source, ...(visit === undefined ? {} : { encounter: visit }) }
-}
-
-function referenceIn(value: unknown): string | undefined {
-  const isReference = typeof value === 'object' && value !== null && 'reference' in value
-  return isReference && typeof value.reference === 'string' ? value.reference : undefined
-}
 
 /** What an ECG's patient is looked up by. */
 const timeOf = ({ span }: Result, now: Date) => (span.startedAt === null ? now : new Date(span.startedAt))

@@ -160,7 +160,7 @@ describe('the stack', () => {
         'SITE_CONFIG',
       ],
     ],
-    ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'SITE_CONFIG']],
+    ['report', ['RESULTS_FHIR_DLQ_URL', 'RESULTS_FHIR_QUEUE_URL', 'RESULTS_TABLE', 'RAW_BUCKET', 'SITE_CONFIG']],
     [
       'synthesis-dispatch',
       ['SYNTHESIS_QUEUE_URL', 'SYNTHESIS_DLQ_URL', 'RESULTS_TABLE', 'BATCH_JOB_QUEUE', 'BATCH_JOB_DEFINITION'],

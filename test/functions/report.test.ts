@@ -1,15 +1,18 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { Cines } from '../../functions/report/cines.ts'
 import { Reporter } from '../../functions/report/reporter.ts'
 import { SessionStore } from '../../functions/report/session-store.ts'
 import { Sessions } from '../../functions/report/sessions.ts'
 import { AssociationStore } from '../../shared/aws/association-store.ts'
+import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
+import { artifactKey, putObject, readObject } from '../../shared/aws/payloads.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { fileEcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { type Origin, parseMessage, ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import { parseSiteConfig } from '../../shared/site-config.ts'
 import { createEhrClient } from '../../streams/fhir/client.ts'
-import { startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
+import { BUCKET, startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
 import { makeRefusal, makeResult } from '../helpers/results.ts'
 import { type Resource, type SandboxEhr, startSandboxEhr } from '../helpers/sandbox-ehr/index.ts'
 
@@ -61,7 +64,13 @@ function reporter(site: object = RULES) {
       void checks.push({ check: parseMessage(ReportMessage, JSON.stringify(check)), delayS }),
     onPutOff: (error) => putOff.push(error),
   })
-  return new Reporter({ ...common, serverId: 'ehr', sessions })
+  const cines = new Cines({
+    ...common,
+    serverId: 'ehr',
+    jobs: new CmrJobStore(aws.dynamo, TABLE),
+    readArtifact: ({ ecgId, jobId }, name) => readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name)),
+  })
+  return new Reporter({ ...common, serverId: 'ehr', sessions, cines })
 }
 
 /** A result as `screen` stores and publishes it. */
@@ -392,5 +401,116 @@ describe('a live session', () => {
 
     expect(current()[0]!.conclusion).toContain('Not judged: the quality gate refused the signal (flat, lead-off)')
     expect(inChart('RiskAssessment')).toEqual([])
+  })
+})
+
+describe('a drawn cine', () => {
+  const ecgId = () => fileEcgId({ tenant, sha256: 'f'.repeat(64) })
+  const device = { kind: 'upload', device: 'd1' } as const
+  const live = { kind: 'mqtt', device: 'd1', session: 's1' } as const
+
+  /** A result from `origin` and a job that drew from it, or is about to be done. */
+  async function drawn(origin: Origin, isDone = true) {
+    const jobs = new CmrJobStore(aws.dynamo, TABLE)
+    const message = await published(origin, makeResult({ ecgId: ecgId() }))
+    const drawing = { ecgId: ecgId(), bundleSha256: 'c'.repeat(64), seed: 7, sampler: 'distilled' }
+    const { jobId } = await jobs.submit(tenant, drawing, new Date(nowMs))
+    const mine = { tenant, jobId, worker: 'w1' }
+    await jobs.begin(mine, ecgId(), new Date(nowMs))
+    const manifest = {
+      drawing: { ...drawing, modelSha256: drawing.bundleSha256, steps: 8, guidance: 1 },
+      model: 'cardiacnets-compact@0.3.0',
+      evidence: 'virtual',
+      studyUid: '2.25.1',
+      views: ['sax', '4ch'].map((view, i) => ({
+        view,
+        seriesUid: `2.25.10${i}`,
+        instanceUid: `2.25.20${i}`,
+        frames: 50,
+      })),
+      files: ['sax', '4ch'].flatMap((view) => [
+        { name: `${view}.dcm`, contentType: 'application/dicom' },
+        { name: `${view}.webp`, contentType: 'image/webp' },
+      ]),
+    }
+    const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
+    for (const [name, text] of Object.entries(files)) {
+      await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId(), jobId, name), Buffer.from(text))
+    }
+    const finish = () => jobs.finish(mine, ecgId(), { artifacts: [] }, new Date(nowMs))
+    if (isDone) await finish()
+    const cine = parseMessage(ReportMessage, JSON.stringify({ schema: 1, kind: 'cine', tenant, jobId }))
+    return { message, cine, finish }
+  }
+
+  const associate = () => associations().put(tenant, 'd1', { patient, from: new Date(start) })
+
+  it('of an ECG in the EHR goes to its patient, once, and says SYNTHETIC', async () => {
+    const code = { text: 'ECG' }
+    const source = ehr.create({ resourceType: 'Observation', status: 'final', code, subject: { reference: patient } })
+    const { cine } = await drawn({ kind: 'fhir', server: 'ehr', source: `Observation/${source.id}` })
+
+    const outcomes = [await reporter().report(cine), await reporter().report(cine)]
+
+    expect(outcomes).toEqual(['written', 'written'])
+    expect(inChart('ImagingStudy')).toMatchObject([{ subject: { reference: patient }, numberOfSeries: 2 }])
+    const documents = inChart('DocumentReference')
+    expect(documents).toHaveLength(2)
+    for (const document of documents) {
+      expect(document).toMatchObject({ subject: { reference: patient }, meta: { tag: [{ code: 'synthetic' }] } })
+      expect(document.description).toContain('SYNTHETIC')
+      expect(document.context).toMatchObject({ related: [{}, { reference: `Observation/${source.id}` }] })
+    }
+  })
+
+  it('of a device goes to the patient that it was on', async () => {
+    await associate()
+    const { cine } = await drawn(live)
+
+    expect(await reporter().report(cine)).toBe('written')
+    expect(inChart('ImagingStudy')).toMatchObject([{ subject: { reference: patient } }])
+  })
+
+  it.each([
+    ['a live stream', live],
+    ['an upload', device],
+    ['an upload without a device', { kind: 'upload' } as const],
+  ])('of %s that nobody was associated with goes nowhere', async (_what, origin) => {
+    const { cine } = await drawn(origin)
+
+    expect(await reporter().report(cine)).toBe('nobody')
+    expect(inChart('ImagingStudy')).toEqual([])
+  })
+
+  it('of an upload follows its result, once somebody says whose it is', async () => {
+    const { message, cine } = await drawn(device)
+    const before = [await reporter().report(message), await reporter().report(cine)]
+    await associate()
+
+    const after = await reporter().report(message)
+
+    expect([...before, after]).toEqual(['waiting', 'nobody', 'written'])
+    expect(inChart('ImagingStudy')).toHaveLength(1)
+  })
+
+  it('is not written where the site holds back what learned from simulated people', async () => {
+    await associate()
+    const { cine } = await drawn(device)
+
+    expect(await reporter({}).report(cine)).toBe('withheld')
+    expect(inChart('ImagingStudy')).toEqual([])
+  })
+
+  it('that is not done yet comes again; of a deleted ECG there is nothing to say', async () => {
+    await associate()
+    const { cine, finish } = await drawn(device, false)
+
+    const early = reporter().report(cine)
+    await expect(early).rejects.toMatchObject({ code: 'unavailable', kind: { permanent: false } })
+    await finish()
+    await results().removeRows(tenant, ecgId())
+
+    expect(await reporter().report(cine)).toBe('outdated')
+    expect(inChart('ImagingStudy')).toEqual([])
   })
 })

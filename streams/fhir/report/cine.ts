@@ -8,7 +8,7 @@ import { NOTICE } from '../../../shared/domain/result.ts'
 import { ECG_ID } from './codes.ts'
 import { entry, meta, modelEntry, reference } from './transaction.ts'
 
-/** Of one drawing: (ECG, seed, model), so that drawing the same again makes no twin. */
+/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no twin. */
 const CINE_ID = 'urn:cardiacnets:cine'
 
 /** How a program tells it from a picture of a patient. */
@@ -30,13 +30,14 @@ export interface DrawnView {
   readonly seriesUid: string
   readonly instanceUid: string
   readonly frames: number
-  /** The preview, with SYNTHETIC in its pixels. */
-  readonly preview: { readonly url: string; readonly contentType: string }
+  /** With SYNTHETIC in its pixels. It travels in the document, so that whoever reads the chart needs no token of ours. */
+  readonly preview: { readonly contentType: string; readonly bytes: Uint8Array }
 }
 
 export interface CineOptions {
   readonly ecgId: string
   readonly seed: number
+  readonly sampler: string
   /** `Patient/123` */
   readonly patient: string
   readonly encounter?: string | undefined
@@ -51,8 +52,8 @@ export interface CineOptions {
 
 /** The transaction for a drawing; every create is conditional on what was drawn, so that a retry makes no twin. */
 export function cineBundle(options: CineOptions): Bundle {
-  const { model, ecgId, seed } = options
-  const drawing = `${ecgId}/${seed}/${model.sha256}`
+  const { model, ecgId, seed, sampler } = options
+  const drawing = `${ecgId}/${seed}/${sampler}/${model.sha256}`
   const device = modelEntry('Model that draws cines from ECGs', model.bundle, model.sha256)
   const study = entry(imagingStudy(options, drawing), `identifier=${CINE_ID}|${drawing}`)
   const previews = options.views.map((view) => {
@@ -121,7 +122,16 @@ function preview(
     date: drawnAt.toISOString(),
     author: [device],
     description: `${title(view)}. ${NOTICE}`,
-    content: [{ attachment: { ...view.preview, title: `${title(view)}, ${view.frames} frames` } }],
+    content: [
+      {
+        attachment: {
+          contentType: view.preview.contentType,
+          data: Buffer.from(view.preview.bytes).toString('base64'),
+          size: view.preview.bytes.length,
+          title: `${title(view)}, ${view.frames} frames`,
+        },
+      },
+    ],
     context: {
       ...(encounter === undefined ? {} : { encounter: [{ reference: encounter }] }),
       related: [study, ...(source === undefined ? [] : [{ reference: source }])],

@@ -8,13 +8,14 @@ const view = (name: 'sax' | '4ch', number: number) => ({
   seriesUid: `2.25.10${number}`,
   instanceUid: `2.25.20${number}`,
   frames: 50,
-  preview: { url: `https://cardiacnets.example/v1/cmr/job/${name}.webp`, contentType: 'image/webp' },
+  preview: { contentType: 'image/webp', bytes: Buffer.from(`picture of ${name}`) },
 })
 
 const cine = (overrides: Partial<CineOptions> = {}) =>
   cineBundle({
     ecgId: 'cb13f49a-9791-5ab4-9725-6c9eaba60096',
     seed: 7,
+    sampler: 'distilled',
     patient: 'Patient/p1',
     drawnAt: new Date('2026-01-02T03:05:00Z'),
     studyUid: '2.25.1',
@@ -47,7 +48,20 @@ describe('a drawn cine as a transaction', () => {
     expect(drawn.every(isOurs)).toBe(true)
   })
 
-  it('that comes twice is there once; another seed is another drawing', async () => {
+  it('carries its moving pictures', () => {
+    const documents = cine().entry!.flatMap(({ resource }) =>
+      resource!.resourceType === 'DocumentReference' ? [resource.content![0]!.attachment] : [],
+    )
+
+    const pictures = documents.map(({ data }) => Buffer.from(data!, 'base64').toString())
+    expect(pictures).toEqual(['picture of sax', 'picture of 4ch'])
+    expect(documents).toMatchObject([
+      { contentType: 'image/webp', size: 14 },
+      { contentType: 'image/webp', size: 14 },
+    ])
+  })
+
+  it('that comes twice is there once; another seed or sampler is another drawing', async () => {
     const ehr = await startSandboxEhr()
     onTestFinished(() => ehr.stop())
     const headers = { 'content-type': 'application/fhir+json' }
@@ -56,10 +70,15 @@ describe('a drawn cine as a transaction', () => {
     const send = async (bundle: object) =>
       (await fetch(ehr.baseUrl, { method: 'POST', headers, body: JSON.stringify(bundle) })).status
 
-    const statuses = [await send(cine()), await send(cine()), await send(cine({ seed: 8 }))]
+    const statuses = [
+      await send(cine()),
+      await send(cine()),
+      await send(cine({ seed: 8 })),
+      await send(cine({ sampler: 'full' })),
+    ]
 
-    expect(statuses).toEqual([200, 200, 200])
-    expect([...ehr.store.all('ImagingStudy')]).toHaveLength(2)
-    expect([...ehr.store.all('DocumentReference')]).toHaveLength(4)
+    expect(statuses).toEqual([200, 200, 200, 200])
+    expect([...ehr.store.all('ImagingStudy')]).toHaveLength(3)
+    expect([...ehr.store.all('DocumentReference')]).toHaveLength(6)
   })
 })

@@ -1,0 +1,112 @@
+/**
+ * Drawn cines into the chart: of whom the ECG is known to be, and only where the site lets in what learned from simulated people.
+ * @module
+ */
+import * as z from 'zod'
+import type { AssociationStore } from '../../shared/aws/association-store.ts'
+import type { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
+import type { Judged, ResultStore } from '../../shared/aws/result-store.ts'
+import type { CmrJob } from '../../shared/domain/cmr-job.ts'
+import type { EcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { CineMessage } from '../../shared/messages.ts'
+import type { SiteConfig } from '../../shared/site-config.ts'
+import type { EhrClient } from '../../streams/fhir/client.ts'
+import { cineBundle } from '../../streams/fhir/report/cine.ts'
+import type { Outcome } from './reporter.ts'
+import { type Whose, whoseResource } from './whose.ts'
+
+export interface CinesOptions {
+  readonly ehr: Pick<EhrClient, 'read' | 'transaction'>
+  readonly serverId: string
+  readonly jobs: Pick<CmrJobStore, 'get' | 'ofEcg'>
+  readonly results: Pick<ResultStore, 'judged'>
+  readonly associations: Pick<AssociationStore, 'patientOf'>
+  readonly readArtifact: (job: CmrJob, name: string) => Promise<Uint8Array | undefined>
+  readonly rules: SiteConfig['report']
+}
+
+/** What `functions/synthesize` writes last, as far as the chart wants to know. */
+const Manifest = z.object({
+  drawing: z.object({ seed: z.int(), sampler: z.string(), modelSha256: z.string() }),
+  model: z.string(),
+  evidence: z.enum(['real', 'proxy', 'virtual']),
+  studyUid: z.string(),
+  views: z.array(
+    z.object({
+      view: z.enum(['sax', '4ch']),
+      seriesUid: z.string(),
+      instanceUid: z.string(),
+      frames: z.int().positive(),
+    }),
+  ),
+  files: z.array(z.object({ name: z.string(), contentType: z.string() })),
+})
+
+export class Cines {
+  readonly #options: CinesOptions
+
+  constructor(options: CinesOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Writes what a job drew; a repeat has no effect.
+   * @throws CodedError `unavailable` for a job that is not done yet, as the client does
+   */
+  async write({ tenant, jobId }: CineMessage): Promise<Outcome> {
+    const { jobs } = this.#options
+    const job = await jobs.get(tenant, jobId)
+    if (job === undefined || job.status === 'failed' || job.status === 'cancelled') return 'outdated'
+    if (job.status !== 'done') throw new CodedError('unavailable', { field: 'job' })
+    return this.#write(job)
+  }
+
+  /** Writes all that was drawn from an ECG. */
+  async writeAll(tenant: string, ecgId: EcgId): Promise<void> {
+    for (const job of await this.#options.jobs.ofEcg(tenant, ecgId)) {
+      if (job.status === 'done') await this.#write(job)
+    }
+  }
+
+  async #write(job: CmrJob): Promise<Outcome> {
+    const { ehr, results, readArtifact, rules } = this.#options
+    const { tenant, ecgId, updatedAt } = job
+    const judged = await results.judged(tenant, ecgId)
+    const text = await readArtifact(job, 'manifest.json')
+    if (judged === undefined || text === undefined) return 'outdated'
+    const manifest = Manifest.parse(JSON.parse(Buffer.from(text).toString('utf8')))
+    if (manifest.evidence === 'virtual' && !rules.virtual) return 'withheld'
+    const whose = await this.#whose(tenant, judged)
+    if (whose === undefined) return 'nobody'
+    const views = await Promise.all(
+      manifest.views.map(async ({ view, ...uids }) => {
+        const file = manifest.files.find(({ name }) => name.startsWith(`${view}.`) && !name.endsWith('.dcm'))
+        const bytes = file && (await readArtifact(job, file.name))
+        if (bytes === undefined) throw new CodedError('unavailable', { field: view })
+        return { view, ...uids, preview: { contentType: file!.contentType, bytes } }
+      }),
+    )
+    const { drawing, model, studyUid } = manifest
+    const { seed, sampler, modelSha256: sha256 } = drawing
+    const drawnAt = new Date(updatedAt)
+    await ehr.transaction(
+      cineBundle({ ecgId, seed, sampler, ...whose, drawnAt, studyUid, views, model: { bundle: model, sha256 } }),
+    )
+    return 'written'
+  }
+
+  /** Of a device's ECG, what an association says now: a cine does not wait on the list by itself. */
+  async #whose(tenant: string, { origin, result, arrivedAt }: Judged): Promise<Whose | undefined> {
+    const { ehr, serverId, associations } = this.#options
+    if (origin.kind === 'fhir') {
+      if (origin.server !== serverId) throw new CodedError('origin-foreign', { field: 'origin.server' })
+      return whoseResource(await ehr.read(origin.source), origin.source)
+    }
+    if (origin.device === undefined) return undefined
+    const { startedAt } = result.span
+    const at = startedAt === null ? arrivedAt : new Date(startedAt)
+    const patient = await associations.patientOf(tenant, origin.device, at)
+    return patient === undefined ? undefined : { patient }
+  }
+}
