@@ -42,9 +42,9 @@ export function signalRates({ steps, betaStart, betaEnd, zeroTerminalSnr }: Sche
   return rates.map((rate) => ((rate - last) * first) / (first - last))
 }
 
-/** The timesteps of `count` steps, evenly spaced from the last one down ("trailing"): round(T − i·T/count) − 1. */
+/** The timesteps of `count` steps, evenly spaced from the last one down ("trailing"): round(T − i·T/count) − 1, halves up. */
 export function trailingTimesteps(steps: number, count: number): number[] {
-  return Array.from({ length: count }, (_, i) => roundHalfEven(steps - (i * steps) / count) - 1)
+  return Array.from({ length: count }, (_, i) => Math.round(steps - (i * steps) / count) - 1)
 }
 
 /** The steps from pure noise to a picture without any: the last one lands on ᾱ = 1. */
@@ -66,12 +66,4 @@ export function ddimSteps(schedule: Schedule, prediction: Prediction, count: num
         }
       : { timestep, latent: nextSignal / signal, prediction: nextNoise - (nextSignal * noise) / signal }
   })
-}
-
-/** As Python rounds, so that the timesteps are those of the training code. */
-function roundHalfEven(value: number): number {
-  const floor = Math.floor(value)
-  const rest = value - floor
-  if (rest !== 0.5) return Math.round(value)
-  return floor % 2 === 0 ? floor : floor + 1
 }

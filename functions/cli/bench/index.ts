@@ -9,6 +9,7 @@ import { activeBundle } from '../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
+import { benchCmr } from './cmr.ts'
 import { marginalCost } from './cost.ts'
 import { benchLambda } from './lambda.ts'
 import { benchMessages, screeningMessage } from './messages.ts'
@@ -31,7 +32,9 @@ const count = (text: string): number => {
 
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('measure this machine: signal chain, screening, live devices, functions, messages, cost (two minutes)')
+    .description(
+      'measure this machine: signal chain, screening, live devices, functions, messages, cines, cost (minutes)',
+    )
     .option('--json', 'one JSON document on stdout')
     .option('--devices <n>', 'live devices', count, 200)
     .option('--seconds <n>', 'how long each streams', count, 60)
@@ -56,6 +59,7 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
   const screen = await part('screening', () => benchScreen(windows, screener, preprocess))
   const message = await part('messages', () => benchMessages(windows, screener))
   const lambda = await part('functions', () => benchLambda(screeningMessage(windows[0]!)))
+  const cmr = await part('cines', () => benchCmr(screener.bundle))
   const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
   await screener.release()
   const [cpu] = cpus()
@@ -65,6 +69,7 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
     screen,
     ...(live && { stream: live }),
     lambda,
+    ...(cmr && { cmr }),
     message,
     cost: marginalCost({ ...screen, resultBytes: message.resultStoredP50Bytes }),
   }

@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { LEADS } from '../../../shared/domain/leads.ts'
 import type { Screener } from '../../../shared/inference/screener.ts'
@@ -14,10 +14,8 @@ import { SignalChain } from '../../../shared/signal/chain.ts'
 import { CARDIACNETS_V1, seasonalPeriod } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
 import type { Waveform } from '../../../shared/waveform/codec.ts'
+import { PYTHON, TRAINING } from './python.ts'
 import { median, millisecondsPerCall, round } from './statistics.ts'
-
-const TRAINING = resolve(import.meta.dirname, '../../../models/training')
-const PYTHON = join(TRAINING, process.platform === 'win32' ? '.venv/Scripts/python.exe' : '.venv/bin/python')
 
 /** Heart rate of the compared window: period 441, as in reference/MEASURED.md. */
 const HEART_RATE_BPM = 68

@@ -35,10 +35,10 @@ describe('trailing timesteps', () => {
     expect(trailingTimesteps(1000, 50).at(-1)).toBe(19)
   })
 
-  it('round halves as Python does', () => {
-    // [round(1000 - i * 1000 / 16) - 1 for i in range(16)]
+  it('round halves up, as training does', () => {
+    // cardiacnets.models.diffusion.timesteps(1000, 16)
     expect(trailingTimesteps(1000, 16)).toEqual([
-      999, 937, 874, 811, 749, 687, 624, 561, 499, 437, 374, 311, 249, 187, 124, 61,
+      999, 937, 874, 812, 749, 687, 624, 562, 499, 437, 374, 312, 249, 187, 124, 62,
     ])
   })
 })
