@@ -6,6 +6,7 @@ import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateQueueCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { startEmulators } from '../../cdk/local/emulators.ts'
+import { emulatorEnvironment } from '../../cdk/local/resources.ts'
 
 export type TestAws = Awaited<ReturnType<typeof startTestAws>>
 
@@ -25,6 +26,8 @@ export async function startTestAws() {
     sqs,
     s3,
     dynamo,
+    /** For a process of its own. */
+    env: emulatorEnvironment(emulators),
     intakeUrl: await queue('intake'),
     reportUrl: await queue('results-fhir'),
     synthesisUrl: await queue('synthesis'),

@@ -1,0 +1,93 @@
+import { type ChildProcess, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
+import { readBundle } from '../../../shared/inference/bundle.ts'
+import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { storedEcg } from '../../helpers/stored-ecg.ts'
+import { makeDrawingBundle } from '../../helpers/synthesis.ts'
+
+const tenant = 'clinic'
+let aws: TestAws
+let jobs: CmrJobStore
+let model: string
+
+beforeAll(async () => {
+  aws = await startTestAws()
+  jobs = new CmrJobStore(aws.dynamo, TABLE)
+  model = await makeDrawingBundle(temporaryFolder())
+})
+afterAll(() => aws.stop())
+
+async function submitted(seed: number, sampler: string): Promise<CmrJob> {
+  const { ecgId } = await storedEcg(aws, tenant)
+  const { sha256: bundleSha256 } = await readBundle(model, 'cardiacnets-v1')
+  return jobs.submit(tenant, { ecgId, bundleSha256, seed, sampler }, new Date())
+}
+
+/** The process as Batch would start it. */
+function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> = {}): ChildProcess {
+  const child = spawn(process.execPath, ['functions/synthesize/main.ts'], {
+    cwd: resolve(import.meta.dirname, '../../..'),
+    env: {
+      PATH: process.env.PATH,
+      ...aws.env,
+      RESULTS_TABLE: TABLE,
+      RAW_BUCKET: BUCKET,
+      SYNTHESIS_QUEUE_URL: aws.synthesisUrl,
+      CODE_VERSION: 'test',
+      MODEL_DIR: model,
+      TENANT: tenant,
+      JOB_ID: jobId,
+      ...environment,
+    },
+    stdio: 'ignore',
+  })
+  onTestFinished(() => void child.kill('SIGKILL'))
+  return child
+}
+
+const state = ({ jobId }: CmrJob) => jobs.get(tenant, jobId)
+
+describe('the process that draws', () => {
+  it('gives its job back on SIGTERM in mid-job, says so by 143, and the next one draws it', async () => {
+    const job = await submitted(1, 'full')
+    const first = start(job, { EXECUTION_PROVIDER: 'cpu' })
+    const ending = once(first, 'exit')
+    while ((await state(job))?.step === undefined) await Promise.race([ending, aws.receive(aws.reportUrl)])
+
+    first.kill('SIGTERM')
+    const [code] = await ending
+    const given = await state(job)
+    const messages = await aws.receive(aws.synthesisUrl)
+    const [again] = await once(start(job, { EXECUTION_PROVIDER: 'cpu' }), 'exit')
+
+    expect(code).toBe(143)
+    expect(given).toMatchObject({ status: 'queued' })
+    expect(given).not.toHaveProperty('step')
+    expect(messages.map(({ Body }) => JSON.parse(Body!))).toMatchObject([{ kind: 'draw', jobId: job.jobId }])
+    expect(again).toBe(0)
+    expect(await state(job)).toMatchObject({ status: 'done' })
+  }, 240_000)
+
+  it.skipIf(existsSync('/dev/nvidia0'))(
+    'fails where there is no GPU and nobody said that it may do without',
+    async () => {
+      const job = await submitted(2, 'distilled')
+
+      const [code] = await once(start(job), 'exit')
+
+      expect(code).toBe(1)
+      expect(await state(job)).toMatchObject({
+        status: 'failed',
+        reason: 'provider-inactive',
+        field: 'EXECUTION_PROVIDER',
+      })
+    },
+    120_000,
+  )
+})
