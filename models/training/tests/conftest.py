@@ -8,8 +8,10 @@ import pytest
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.denoiser import DenoiserConfig
 from cardiacnets.models.ecg_mim import EcgMimConfig
 from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.vae import VaeConfig
 from cardiacnets.programme import Programme
 from cardiacnets.stages.ablation import AblationConfig
 from cardiacnets.stages.loop import OptimisationConfig
@@ -39,6 +41,20 @@ def tiny_programme():
         ecg=replace(default.ecg, batch=4, mim=EcgMimConfig(encoder=TINY, decoder=8), optimisation=TWO_STEPS),
         align=replace(default.align, batch=4, cine_copies=1, encoder=TINY, optimisation=TWO_STEPS),
         screening=replace(default.screening, real_batch=4, virtual_batch=4, encoder=TINY, optimisation=TWO_STEPS),
+        vae=replace(
+            default.vae, batch=4, validation_frames=4, vae=VaeConfig(widths=(4, 4, 8), groups=4), optimisation=TWO_STEPS
+        ),
+        diffusion=replace(
+            default.diffusion,
+            batch=4,
+            blind=1,
+            condition_copies=1,
+            validation_cines=4,
+            denoiser=DenoiserConfig(widths=(8, 8), head_width=8, groups=4, token_width=16, embedding=32, context=8),
+            optimisation=TWO_STEPS,
+        ),
+        distillation=replace(default.distillation, batch=4, validation_cines=2, optimisation=TWO_STEPS),
+        draw_steps=2,
         ablation=AblationConfig(fractions=(1.0,), steps=(1,), seeds=(1,), batch=4),
     )
 

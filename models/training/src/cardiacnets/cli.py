@@ -14,6 +14,10 @@ from cardiacnets.segmentation_cli import add_commands as add_segmentation_comman
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
+STAGE_NAMES = (
+    "cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "vae", "diffusion", "distillation",
+    "ablation",
+)  # fmt: skip
 
 
 def train(options: argparse.Namespace) -> int:
@@ -92,7 +96,7 @@ def main() -> None:
     )
     command.add_argument(
         "--stage",
-        choices=["cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "ablation"],
+        choices=STAGE_NAMES,
         help="only this one, and what it needs",
     )
     command.add_argument(

@@ -1,8 +1,9 @@
 """The whole training, stage after stage: each stands in a folder of its own, resumes after a kill, and is done once its
 result is there.
 
-    cohort ─ segmentation ─ hearts ─ cmr (two views) ─┐
-       └──── ecg (masked modelling, with PTB-XL) ─────┴─ align ─ screening ─ (export, evaluate) ─ ablation
+    cohort ─ segmentation ─ hearts ─┬─ cmr (two views) ─┐
+       │                            └─ vae ─────────────│────────┬─ diffusion ─ distillation
+       └──── ecg (masked modelling, with PTB-XL) ───────┴─ align ┴─ screening ─ (export, evaluate) ─ ablation
 """
 
 from collections.abc import Callable, Mapping
@@ -27,8 +28,17 @@ from cardiacnets.models.unet import UNetConfig
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
 from cardiacnets.stages.cines import CineSet
-from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
+from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
+from cardiacnets.stages.diffusion import (
+    Conditions,
+    DiffusionConfig,
+    LatentSet,
+    encode_ecgs,
+    load_denoiser,
+    train_diffusion,
+)
+from cardiacnets.stages.distillation import DistillationConfig, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
@@ -40,6 +50,8 @@ from cardiacnets.stages.screening import (
     train_screening,
 )
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
+from cardiacnets.stages.short_cines import short_cines
+from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
 from cardiacnets.weights import adopt
 
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
@@ -109,6 +121,11 @@ class Programme:
         )
     )
     ablation: AblationConfig = field(default_factory=AblationConfig)
+    vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
+    diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
+    distillation: DistillationConfig = field(default_factory=DistillationConfig)
+    draw_steps: int = 25
+    """Of the denoiser that is not distilled."""
 
 
 _Stage = TypeVar("_Stage", CmrPretrainingConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
@@ -262,6 +279,50 @@ class Run:
             train_screening(self.programme.screening, data, done.parent, self._best_trunk())
         return done
 
+    @cached_property
+    def short_cines(self) -> ShortCineSet:
+        """What is learned and drawn by `vae` and the stages after it."""
+        cines = {view: self.cines(view) for view in VIEWS}
+        short = {view: short_cines(cines[view], CROP[view], self.folder / "vae" / f"{view}.npy") for view in VIEWS}
+        return ShortCineSet(short, cines[VIEWS[0]].split)
+
+    def vae(self) -> Path:
+        """Stage `vae`."""
+        done, is_finished = self._finished("vae")
+        if not is_finished:
+            train_vae(self.programme.vae, self.short_cines, done.parent)
+        return done
+
+    @cached_property
+    def latents(self) -> LatentSet:
+        """Everybody's cines as the VAE sees them."""
+        vae, cines, folder = load_vae(self.vae()), self.short_cines, self.folder / "diffusion"
+        made = {view: encode_cines(vae, cines, view, folder / f"{view}.npy") for view in VIEWS}
+        return LatentSet(made, cines.split)
+
+    @cached_property
+    def conditions(self) -> Conditions:
+        """Everybody's ECG as the frozen aligned encoder sees it."""
+        trunk = load_aligned_trunk(self.align())
+        return encode_ecgs(trunk, self.pairs, self.programme.diffusion, self.folder / "diffusion")
+
+    def diffusion(self) -> Path:
+        """Stage `diffusion`."""
+        done, is_finished = self._finished("diffusion")
+        if not is_finished:
+            train_diffusion(self.programme.diffusion, self.latents, lambda: self.conditions, done.parent)
+        return done
+
+    def distillation(self) -> Path:
+        """Stage `distillation`."""
+        done, is_finished = self._finished("distillation")
+        if not is_finished:
+            teacher, _ = load_denoiser(self.diffusion())
+            p = self.programme
+            config = replace(p.distillation, denoiser=p.diffusion.denoiser, schedule=p.diffusion.schedule)
+            train_distillation(config, self.latents, self.conditions, teacher, done.parent)
+        return done
+
     def ablation(self) -> Path:
         """Stage `ablation`, on the virtual people who have cines."""
         starts: dict[str, Callable[[], Trunk | None]] = {
@@ -286,6 +347,9 @@ STAGES: Mapping[str, Callable[[Run], list[Path]]] = {
     "ecg": lambda run: [run.ecg()],
     "align": lambda run: [run.align()] if run.has_cmr else [],
     "screening": lambda run: [run.screening()],
+    "vae": lambda run: [run.vae()] if run.has_cmr else [],
+    "diffusion": lambda run: [run.diffusion()] if run.has_cmr else [],
+    "distillation": lambda run: [run.distillation()] if run.has_cmr else [],
     "ablation": lambda run: [run.ablation()] if run.is_virtual else [],
 }
 """Stage → what makes it, in the order of the programme; nothing where the people have not what it needs."""

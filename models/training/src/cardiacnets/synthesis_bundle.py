@@ -134,13 +134,16 @@ def synthesis_entry(
     schedule: ScheduleConfig,
     samplers: Mapping[str, SamplerEntry],
     default: str,
+    encoder: str,
     readout: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest's `synthesis`; `samplers` has `full` and `distilled`."""
+    """The manifest's `synthesis`; `samplers` has `full` and `distilled`, `encoder` is the file of the ECG encoder that
+    the denoisers know."""
     config = painter.denoiser.config
     files = {"full": FULL, "distilled": DISTILLED}
     return {
         "evidence": "virtual",
+        "encoder": encoder,
         "latent": {"channels": config.channels, "frames": config.frames, "scale": 1.0},
         "views": {
             name: {
@@ -176,7 +179,8 @@ def synthesis_entry(
 
 
 def add_synthesis(made: Path, difference: float, bundle_dir: Path, entry: dict[str, Any]) -> None:
-    """Put what `export_synthesis` wrote to `made` into a bundle, in place of what was there.
+    """Put what `export_synthesis` wrote to `made`, and the encoder if it lies there, into a bundle, in place of what
+    was there.
 
     Raises:
         ValueError: PyTorch and ONNX differ by more than `PARITY`.
@@ -186,6 +190,8 @@ def add_synthesis(made: Path, difference: float, bundle_dir: Path, entry: dict[s
     path = bundle_dir / "manifest.json"
     manifest = json.loads(path.read_text())
     names = [FULL, DISTILLED, DECODER, *(segmenter_file(view) for view in VIEW_NAMES)]
+    if (made / entry["encoder"]).exists():
+        names.append(entry["encoder"])
     for name in names:
         shutil.copyfile(made / name, bundle_dir / name)
     kept = [file for file in manifest["files"] if file["path"] not in names]

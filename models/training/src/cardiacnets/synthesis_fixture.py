@@ -68,7 +68,7 @@ def shake(module: nn.Module, seed: int) -> nn.Module:
 
 def tiny_painter() -> Painter:
     """All networks at the least size that has every part."""
-    denoiser = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, context=8)
+    denoiser = DenoiserConfig(widths=(8,), middle=True, attends=(True,), head_width=8, groups=4, context=8)
     vae = Vae(VaeConfig(widths=(4, 4, 8), groups=4))
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))
@@ -190,7 +190,7 @@ def make_fixture(out_dir: Path = OUT) -> None:
     count = len(READ_INDICES)
     readout = Readout(READ_INDICES, rng.normal(50, 10, count), rng.normal(0, 1, (len(FEATURES), count)))
     described = describe_readout(readout, dict.fromkeys(READ_INDICES, 0.0), VIEW_NAMES)
-    entry = synthesis_entry(painter, ScheduleConfig(), SAMPLERS, "distilled", described)
+    entry = synthesis_entry(painter, ScheduleConfig(), SAMPLERS, "distilled", "encoder.onnx", described)
     with tempfile.TemporaryDirectory() as made:
         add_synthesis(Path(made), export_synthesis(painter, Path(made)), out_dir, entry)
     (out_dir / "reference.json").write_text(json.dumps(_reference(painter, encoder)) + "\n")

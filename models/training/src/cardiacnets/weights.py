@@ -19,6 +19,9 @@ KEPT: Mapping[str, tuple[str, ...]] = {
     "cmr/four_chamber": ("encoder.",),
     "ecg": ("trunk.",),
     "align": ("",),
+    "vae": ("",),
+    "diffusion": ("ema.",),
+    "distillation": ("ema.",),
 }
 """Stage → prefixes of the weights that later stages read."""
 

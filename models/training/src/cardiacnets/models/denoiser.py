@@ -29,6 +29,8 @@ class DenoiserConfig:
     """Channels a level; each level halves the sides of the one before."""
     blocks: int = 1
     """Residual blocks a level on the way down; one more on the way up."""
+    middle: bool = False
+    """Whether there is a block between the way down and the way up."""
     attends: tuple[bool, ...] = (False, True)
     """Levels with attention in space and to the ECG."""
     head_width: int = 24
@@ -51,8 +53,8 @@ class DenoiserConfig:
 
 
 DENOISER_PAPER = DenoiserConfig(
-    fold=1, frames=50, widths=(320, 640, 1280, 1280), blocks=2, attends=(True, True, True, False), head_width=64,
-    groups=32, token_width=1024, embedding=256, context=1024,
+    fold=1, frames=50, widths=(320, 640, 1280, 1280), blocks=2, middle=True,
+    attends=(True, True, True, False), head_width=64, groups=32, token_width=1024, context=1024,
 )  # fmt: skip
 """Stable Diffusion's widths over 50 × 32 × 32 latents, with the ViT-L's tokens."""
 
@@ -197,7 +199,7 @@ class Denoiser(nn.Module):
                 channels = width
                 kept.append(channels)
             self.down.append(stages)
-        self.middle = Stage(channels, channels, config, config.attends[-1])
+        self.middle = Stage(channels, channels, config, attends=True) if config.middle else None
         self.up = nn.ModuleList()
         for level in reversed(range(len(widths))):
             stages = nn.ModuleList()
@@ -241,7 +243,8 @@ class Denoiser(nn.Module):
             for stage in stages:
                 x = stage(x, signal, tokens)
                 kept.append(x)
-        x = self.middle(x, signal, tokens)
+        if self.middle is not None:
+            x = self.middle(x, signal, tokens)
         for level, stages in enumerate(self.up):
             if level:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")

@@ -22,7 +22,7 @@ class VaeConfig:
     stem: int = 2
     """Pixels a side that are folded into channels before the first convolution: full resolution costs as much as all
     the rest."""
-    widths: tuple[int, ...] = (24, 48, 96)
+    widths: tuple[int, ...] = (16, 32, 64)
     """Channels a level; each level halves the sides of the one before. stem · 2^(levels − 1) = 8."""
     blocks: int = 1
     """Residual blocks a level of the encoder; the decoder has one more."""
@@ -107,6 +107,8 @@ class Vae(nn.Module):
         self.to_latent = nn.Sequential(
             nn.GroupNorm(groups, channels), nn.SiLU(), nn.Conv2d(channels, 2 * config.channels, 3, padding=1)
         )
+        # Little noise at first: under much of it the decoder would learn to look away.
+        nn.init.constant_(self.to_latent[2].bias[config.channels :], -4.0)
         self.from_latent = nn.Conv2d(config.channels, channels, 3, padding=1)
         up: list[nn.Module] = _middle(config)
         for width, after in pairwise((*reversed(widths), 0)):

@@ -1,0 +1,214 @@
+"""Stage `diffusion`: a denoiser of both views' latents, told the ECG by the frozen aligned encoder."""
+
+import copy
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from cardiacnets.augment import AugmentConfig, augment
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
+from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.swin import View
+from cardiacnets.stages.contrastive import PairedSet
+from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
+
+
+@dataclass(frozen=True)
+class DiffusionConfig:
+    """Everything that decides the weights, but the data."""
+
+    batch: int = 12
+    """Cines of one view; views take turns."""
+    blind: int = 600
+    """Steps at first without any ECG. What a heart looks like needs none, so that they may be taken before there is an
+    encoder."""
+    dropout: float = 0.12
+    """Share of the cines whose ECG is withheld, for guidance."""
+    average: float = 0.995
+    """Decay of the moving average of the weights, which is what draws."""
+    condition_copies: int = 2
+    """Augmented copies of each ECG that training draws from, beside the ECG as it is."""
+    late: float = 0.7
+    """Steps are drawn as T·u^late: below 1, more of the noisy ones, where size and motion of the heart are settled;
+    what is left at little noise the decoder smooths away."""
+    validation_cines: int = 64
+    denoiser: DenoiserConfig = field(default_factory=DenoiserConfig)
+    schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
+    augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(reversal=0, inversion=0))
+    optimisation: OptimisationConfig = field(
+        default_factory=lambda: OptimisationConfig(
+            steps=2000, learning_rate=1e-3, weight_decay=0.01, warm_up=0.03, save_every=100
+        )
+    )
+
+
+@dataclass(frozen=True)
+class LatentSet:
+    """Standardised latents of the same n people in each view, in the order of the view numbers."""
+
+    latents: Mapping[View, NDArray[np.float16]]
+    """[n,C,F,h,w]."""
+    split: NDArray[np.str_]
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What the frozen encoder makes of each person's ECG as it is (copy 0) and of its augmented copies."""
+
+    tokens: NDArray[np.float16]
+    """[n,copies,32,D]."""
+    embedding: NDArray[np.float16]
+    """[n,copies,E]."""
+
+    def take(self, rows: NDArray[np.intp], copies: NDArray[np.integer] | int = 0) -> tuple[Tensor, Tensor]:
+        """Tokens [N,32,D] and embeddings [N,E] of some people."""
+        tokens, embedding = self.tokens[rows, copies], self.embedding[rows, copies]
+        return torch.from_numpy(tokens).float(), torch.from_numpy(embedding).float()
+
+
+@torch.no_grad()
+def encode_ecgs(trunk: Trunk, people: PairedSet, config: DiffusionConfig, folder: Path, batch: int = 64) -> Conditions:
+    """`Conditions` from `folder`, or made and kept there; the name holds what they were made with."""
+    made_with = hashlib.sha256(repr((config.condition_copies, config.augment, people.millivolt.shape)).encode())
+    for value in trunk.state_dict().values():
+        made_with.update(value.numpy().tobytes())
+    path = folder / f"ecg-{made_with.hexdigest()[:12]}.npz"
+    if not path.exists():
+        trunk.eval()
+        parts: list[list[tuple[Tensor, Tensor]]] = []
+        for start in range(0, len(people.split), batch):
+            some = slice(start, start + batch)
+            person = torch.from_numpy(people.person[some])
+            millivolt = torch.from_numpy(people.millivolt[some].astype(np.float32))
+            known = (~person.isnan()).float()
+            generator = generator_of(config.optimisation.seed, start)
+            versions = [trunk(millivolt, torch.ones(len(person), 12), person, known)]
+            for _ in range(config.condition_copies):
+                changed, leads, fields = augment(millivolt, person, config.augment, generator)
+                versions.append(trunk(changed, leads, person, fields))
+            parts.append(versions)
+        tokens, embedding = (
+            torch.cat([torch.stack([version[item] for version in versions], dim=1) for versions in parts])
+            for item in (0, 1)
+        )
+        folder.mkdir(parents=True, exist_ok=True)
+        part = path.with_suffix(".part.npz")
+        np.savez(part, tokens=tokens.half().numpy(), embedding=embedding.half().numpy())
+        part.replace(path)
+    return Conditions(**np.load(path))
+
+
+class Averaged(nn.Module):
+    """A network and the moving average of its weights, `ema`, which learns nothing itself."""
+
+    def __init__(self, network: nn.Module, decay: float) -> None:
+        super().__init__()
+        self.network = network
+        self.ema = copy.deepcopy(network).requires_grad_(False)
+        self.decay = decay
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take in the weights as they stand; at first they count for more."""
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for slow, fast in zip(self.ema.parameters(), self.network.parameters(), strict=True):
+            slow.lerp_(fast, 1 - decay)
+
+
+def noisy(latent: Tensor, bar: Tensor, schedule: ScheduleConfig, noise: Tensor) -> tuple[Tensor, Tensor]:
+    """Latent [N,…] with noise to ᾱ [N], and what the network is to say of it."""
+    signal, spread = signal_and_noise(bar, latent)
+    target = noise if schedule.prediction == "epsilon" else signal * noise - spread * latent
+    return signal * latent + spread * noise, target
+
+
+def train_diffusion(
+    config: DiffusionConfig, data: LatentSet, conditions: Callable[[], Conditions], out_dir: Path
+) -> Path:
+    """Train on the split `train`, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`).
+
+    `conditions` is asked for when the blind steps are over. The log has the error on validation people with and without
+    their ECG, the same noise each time: where they are equal, the ECG says nothing of the picture.
+    """
+    optimisation, views = config.optimisation, list(data.latents)
+    train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
+    validation = validation[: config.validation_cines]
+    torch.manual_seed(optimisation.seed)
+    model = Averaged(Denoiser(config.denoiser), config.average)
+    bar = alpha_bar(config.schedule)
+    known = cache(conditions)
+    reached = 0
+
+    def batch(view: View, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+        latent = torch.from_numpy(data.latents[view][rows]).float()
+        return latent.to(device()), torch.full((len(rows),), views.index(view), device=device())
+
+    def error(
+        network: nn.Module, latent: Tensor, view: Tensor, step: Tensor, ecg: tuple[Tensor, ...], noise: Tensor
+    ) -> Tensor:
+        """`ecg`: tokens, embedding, and whether they count."""
+        mixed, target = noisy(latent, bar[step].to(latent.device), config.schedule, noise.to(latent.device))
+        said = network(mixed, step.float().to(latent.device), *(part.to(latent.device) for part in ecg), view)
+        return F.mse_loss(said.float(), target)
+
+    def nothing(rows: int) -> tuple[Tensor, ...]:
+        return torch.zeros(rows, 1, config.denoiser.token_width), torch.zeros(rows, config.denoiser.embedding)
+
+    def loss_of(step: int, generator: torch.Generator) -> Tensor:
+        nonlocal reached
+        reached = step
+        model.update(step)
+        view = views[step % len(views)]
+        rows = rows_of_step(train, config.batch, step // len(views), optimisation.seed)
+        latent, number = batch(view, rows)
+        noise = torch.randn(latent.shape, generator=generator)
+        place = torch.rand(len(rows), generator=generator) ** config.late
+        when = (place * config.schedule.steps).long().clamp_max(config.schedule.steps - 1)
+        counts = (torch.rand(len(rows), generator=generator) >= config.dropout).float()
+        copies = torch.randint(config.condition_copies + 1, (len(rows),), generator=generator).numpy()
+        if step < config.blind:
+            ecg = (*nothing(len(rows)), torch.zeros(len(rows)))
+        else:
+            ecg = (*known().take(rows, copies), counts)
+        return error(model.network, latent, number, when, ecg, noise)
+
+    def validate() -> dict[str, float]:
+        figures = {}
+        for view in views if len(validation) else []:
+            latent, number = batch(view, validation)
+            when = torch.linspace(0, config.schedule.steps - 1, len(validation)).long()
+            noise = torch.randn(latent.shape, generator=generator_of(0))
+            without = (*nothing(len(validation)), torch.zeros(len(validation)))
+            figures[f"{view}.withoutEcg"] = error(model.ema, latent, number, when, without, noise).item()
+            if reached >= config.blind:
+                ecg = (*known().take(validation), torch.ones(len(validation)))
+                figures[f"{view}.withEcg"] = error(model.ema, latent, number, when, ecg, noise).item()
+        return figures
+
+    return run("diffusion", optimisation, described(config), model, loss_of, validate, out_dir)
+
+
+def described(config: object) -> dict:
+    """A configuration as plain JSON."""
+    return json.loads(json.dumps(asdict(config)))
+
+
+def load_denoiser(path: Path) -> tuple[Denoiser, ScheduleConfig]:
+    """The averaged network of `model.pt`, frozen and in evaluation mode, and the schedule that it knows."""
+    state = torch.load(path, weights_only=True)
+    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["denoiser"].items()}
+    model = Denoiser(DenoiserConfig(**sizes))
+    prefix = "ema."
+    own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
+    model.load_state_dict(own)
+    return model.requires_grad_(False).eval(), ScheduleConfig(**state["config"]["schedule"])

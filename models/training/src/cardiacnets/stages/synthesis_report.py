@@ -1,0 +1,262 @@
+"""Stage `synthesis-evaluate`: how faithful drawn cines are to people that nothing learned from; and the read-out.
+
+Everything is of the virtual cohort's test split; the read-out and the classifier are fitted on true cines of its
+training split.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.metrics import auroc
+from cardiacnets.readout import READ_INDICES, Readout, fit_readout
+from cardiacnets.stages.cmr_pretraining import load_encoder
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.segmentation import load_segmenter
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis_metrics import frechet, nearest, psnr, ssim, thumbnails
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SynthesisReportConfig:
+    """How many people are drawn, and how."""
+
+    readout_people: int = 400
+    """Of the training split, whose true cines the read-out is fitted on."""
+    classifier_people: int = 1500
+    people: int = 200
+    """Of the test split."""
+    seeds: int = 4
+    diversity_people: int = 20
+    samplers: Mapping[str, tuple[int, float]] | None = None
+    """Steps and guidance of `full` and `distilled`; from the programme where not given."""
+    components: int = 24
+    """Of the cine's features that the Fréchet distances are of."""
+    ecg_components: int = 8
+
+
+def rounded(value: float) -> float:
+    """Four digits."""
+    return float(f"{value:.4g}")
+
+
+def correlations(read: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[str, float]:
+    """Pearson R of each of `READ_INDICES`, [n,K] each."""
+    return {
+        name: rounded(float(np.corrcoef(read[:, column], truth[:, column])[0, 1]))
+        for column, name in enumerate(READ_INDICES)
+    }
+
+
+class Evaluation:
+    """What is measured on a finished run; everything slow is done once."""
+
+    def __init__(self, run: "Run", config: SynthesisReportConfig) -> None:
+        from cardiacnets.programme import VIEWS
+
+        self.run, self.config = run, config
+        self.vae = load_vae(run.vae())
+        self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
+        self.encoders = {view: load_encoder(run.cmr(view)) for view in VIEWS}
+        people = run.people
+        self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
+        self.conditions = np.asarray(people.conditions)
+        rows = {name: np.flatnonzero(run.short_cines.split == name) for name in ("train", "test")}
+        self.train, self.test = rows["train"], rows["test"][: config.people]
+        self.others = rows["test"][config.people : 2 * config.people]
+        """Test people who are not drawn: real against real is the floor of a distance."""
+        self.readout, self.ceiling = self._fit_readout()
+
+    def true(self, rows: NDArray[np.intp]) -> Cines:
+        """True cines."""
+        return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
+
+    def brushes(self) -> dict[str, Brush]:
+        """The two samplers, as far as they are trained."""
+        p = self.run.programme
+        chosen = self.config.samplers or {
+            "full": (p.draw_steps, p.distillation.guidance),
+            "distilled": (p.distillation.steps, 1.0),
+        }
+        stages = {"full": self.run.diffusion, "distilled": self.run.distillation}
+        return {
+            name: Brush(self.vae, *load_denoiser(stages[name]()), steps, guidance)
+            for name, (steps, guidance) in chosen.items()
+        }
+
+    def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
+        """The read-out, and its R with the truth on true cines of test people."""
+        some = self.train[: self.config.readout_people]
+        readout = fit_readout(measure_features(self.true(some), self.segmenters), self.indices[some], READ_INDICES)
+        self.read_true = readout(measure_features(self.true(self.test), self.segmenters))
+        return readout, correlations(self.read_true, self.indices[self.test])
+
+    def embed(self, cines: Cines) -> NDArray[np.float32]:
+        """Both views' CMR features side by side."""
+        return np.concatenate([cine_embeddings(self.encoders[view], frames) for view, frames in cines.items()], axis=1)
+
+    def fit_feature_space(self) -> None:
+        """Directions of true cines' features and of the ECG's embedding, and a classifier of conditions."""
+        config, some = self.config, self.train[: self.config.classifier_people]
+        features = self.embed(self.true(some))
+        self.space = make_pipeline(StandardScaler(), PCA(config.components, whiten=True, random_state=0)).fit(features)
+        ecg = self.run.conditions.embedding[:, 0].astype(np.float32)
+        self.ecg = make_pipeline(StandardScaler(), PCA(config.ecg_components, whiten=True, random_state=0))
+        self.ecg.fit(ecg[some])
+        self.ecg_points = self.ecg.transform(ecg)
+        self.classifiers = {}
+        for column, name in enumerate(CONDITIONS):
+            model = make_pipeline(StandardScaler(), PCA(64, random_state=0), LogisticRegression(C=0.1, max_iter=500))
+            self.classifiers[name] = model.fit(features, self.conditions[some, column])
+        self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
+
+    def distances(self, embedding: NDArray[np.float32]) -> Report:
+        """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
+
+        def points(features: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+            return np.concatenate([self.space.transform(features), self.ecg_points[rows]], axis=1).astype(np.float64)
+
+        alone, real = (self.space.transform(values).astype(np.float64) for values in (embedding, self.other_embedding))
+        together = points(embedding, self.test), points(self.other_embedding, self.others)
+        return {"cines": rounded(frechet(alone, real)), "withEcg": rounded(frechet(*together))}
+
+    def detection(self, embedding: NDArray[np.float32]) -> dict[str, float | None]:
+        """AUROC of each condition, by the classifier of true cines."""
+        truth = self.conditions[self.test]
+        return {
+            name: rounded(auroc(truth[:, column], self.classifiers[name].decision_function(embedding)))
+            if 0 < truth[:, column].sum() < len(truth)
+            else None
+            for column, name in enumerate(CONDITIONS)
+        }
+
+    def likeness(self, cines: Cines, true: Cines) -> Report:
+        """SSIM and PSNR of each view."""
+        return {
+            view: {
+                "ssim": rounded(float(ssim(frames, true[view]).mean())),
+                "psnr": rounded(float(psnr(frames, true[view]).mean())),
+            }
+            for view, frames in cines.items()
+        }
+
+    def describe(self, cines: Cines) -> Report:
+        """All figures of one way to draw the test people."""
+        embedding, true = self.embed(cines), self.true(self.test)
+        read = self.readout(measure_features(cines, self.segmenters))
+        return {
+            "likeness": self.likeness(cines, true),
+            "distance": self.distances(embedding),
+            "function": correlations(read, self.indices[self.test]),
+            "bias": {
+                name: rounded(float((read - self.indices[self.test])[:, column].mean()))
+                for column, name in enumerate(READ_INDICES)
+            },
+            "conditions": self.detection(embedding),
+        }
+
+    def diversity(self, brush: Brush) -> Report:
+        """How much cines of one ECG differ from seed to seed, beside how much people differ."""
+        rows = self.test[: self.config.diversity_people]
+        sets = [draw(brush, self.run.conditions, rows, seed) for seed in range(self.config.seeds)]
+        read = np.stack([self.readout(measure_features(cines, self.segmenters)) for cines in sets])  # [seeds,n,K]
+        view = next(iter(sets[0]))
+        small = np.stack([thumbnails(cines[view]) for cines in sets])  # [seeds,n,·]
+        true = thumbnails(self.true(rows)[view])
+        return {
+            "pixelsWithinEcg": rounded(float(small.std(axis=0, ddof=1).mean())),
+            "pixelsBetweenPeople": rounded(float(small[0].std(axis=0, ddof=1).mean())),
+            "pixelsBetweenTruePeople": rounded(float(true.std(axis=0, ddof=1).mean())),
+            "function": {
+                name: {
+                    "withinEcg": rounded(float(np.sqrt(read[:, :, k].var(axis=0, ddof=1).mean()))),
+                    "betweenPeople": rounded(float(read[:, :, k].mean(axis=0).std(ddof=1))),
+                }
+                for k, name in enumerate(READ_INDICES)
+            },
+        }
+
+    def copies(self, cines: Cines) -> Report:
+        """Distance to the nearest training person: drawn cines beside true ones of people who were never seen."""
+        found = {}
+        for view, frames in cines.items():
+            keys = thumbnails(np.asarray(self.run.short_cines.frames[view][self.train]))
+            drawn, _ = nearest(thumbnails(frames), keys)
+            true, _ = nearest(thumbnails(self.true(self.test)[view]), keys)
+            limit = np.percentile(true, 1)
+            found[view] = {
+                "drawn": rounded(float(np.median(drawn))),
+                "true": rounded(float(np.median(true))),
+                "smallestDrawn": rounded(float(drawn.min())),
+                "smallestTrue": rounded(float(true.min())),
+                "nearerThanFirstPercentile": rounded(float((drawn < limit).mean())),
+            }
+        return found
+
+
+def shuffled(cines: Cines) -> Cines:
+    """Everybody with the next person's cine."""
+    return {view: np.roll(frames, 1, axis=0) for view, frames in cines.items()}
+
+
+def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: Path) -> Report:
+    """Draw test people, measure, write the report and the sheet beside it."""
+    from cardiacnets.synthesis_sheet import draw_sheet
+
+    evaluation = Evaluation(run, config)
+    evaluation.fit_feature_space()
+    true = evaluation.true(evaluation.test)
+    brushes = evaluation.brushes()
+    drawn = {name: draw(brush, run.conditions, evaluation.test, seed=0) for name, brush in brushes.items()}
+    report: Report = {
+        "people": len(evaluation.test),
+        "samplers": {name: {"steps": brush.steps, "guidance": brush.guidance} for name, brush in brushes.items()},
+        "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
+        "true": {
+            "distance": evaluation.distances(evaluation.true_embedding),
+            "conditions": evaluation.detection(evaluation.true_embedding),
+        },
+        "reconstructed": evaluation.describe(reconstruct(evaluation.vae, run.latents.latents, evaluation.test)),
+        "otherPerson": {
+            "likeness": evaluation.likeness(shuffled(true), true),
+            "distance": evaluation.distances(np.roll(evaluation.true_embedding, 1, axis=0)),
+        },
+        "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
+        "diversity": evaluation.diversity(brushes["distilled"]),
+        "copies": evaluation.copies(drawn["distilled"]),
+    }
+    report_path.parent.mkdir(parents=True, exist_ok=True)
+    report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    draw_sheet(true, drawn, report_path.with_suffix(".png"))
+    return report
+
+
+def try_guidance(run: "Run", config: SynthesisReportConfig, ways: list[tuple[int, float]]) -> list[Report]:
+    """Function agreement and distance of the full sampler at some steps and guidances, on validation people."""
+    config = replace(config, samplers={"full": (1, 1.0)})
+    evaluation = Evaluation(run, config)
+    evaluation.test = np.flatnonzero(run.short_cines.split == "val")[: config.people]
+    brush = evaluation.brushes()["full"]
+    found = []
+    for steps, guidance in ways:
+        cines = draw(replace(brush, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
+        read = evaluation.readout(measure_features(cines, evaluation.segmenters))
+        truth = evaluation.indices[evaluation.test]
+        found.append({"steps": steps, "guidance": guidance, "function": correlations(read, truth)})
+    return found

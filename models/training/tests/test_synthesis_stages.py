@@ -1,0 +1,231 @@
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, sample, signal_and_noise
+from cardiacnets.models.vae import Vae, VaeConfig
+from cardiacnets.readout import FEATURES, fit_readout, label_areas
+from cardiacnets.stages.cines import CineSet
+from cardiacnets.stages.diffusion import Conditions, DiffusionConfig, LatentSet, load_denoiser, train_diffusion
+from cardiacnets.stages.distillation import DistillationConfig, leading_there, train_distillation
+from cardiacnets.stages.loop import OptimisationConfig
+from cardiacnets.stages.short_cines import short_cines, shorten
+from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
+from cardiacnets.synthesis import Brush, draw
+from cardiacnets.synthesis_fixture import shake
+from cardiacnets.synthesis_metrics import frechet, nearest, psnr, ssim
+
+SPLIT = np.repeat(["train", "val", "test"], [40, 12, 8])
+DENOISER = DenoiserConfig(
+    frames=2, fold=1, widths=(16,), attends=(True,), head_width=8, groups=4, token_width=6, embedding=5, context=8
+)
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums of floats depend on how many threads share them."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def log_of(folder):
+    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+
+
+@pytest.fixture
+def brightness():
+    return np.random.default_rng(1).uniform(-1, 1, len(SPLIT))
+
+
+@pytest.fixture
+def latents(brightness):
+    """All of a cine is as bright as the person's number; both views alike."""
+    values = np.broadcast_to(brightness[:, None, None, None, None], (60, 4, 2, 2, 2)).astype(np.float16)
+    return LatentSet({"short_axis": values, "four_chamber": values}, SPLIT)
+
+
+@pytest.fixture
+def conditions(brightness):
+    """The ECG tells the number."""
+    tokens = np.broadcast_to((brightness[:, None, None, None] * [1, -1, 0, 2, -2, 0]), (60, 3, 3, 6))
+    embedding = np.broadcast_to(brightness[:, None, None] * [1, -1, 2, -2, 0], (60, 3, 5))
+    return Conditions(tokens.astype(np.float16), embedding.astype(np.float16))
+
+
+def diffusion_config(**changes):
+    optimisation = OptimisationConfig(steps=20, learning_rate=5e-3, save_every=10, weight_decay=0.0)
+    config = DiffusionConfig(batch=16, blind=5, average=0.9, denoiser=DENOISER, optimisation=optimisation)
+    return replace(config, **changes)
+
+
+def test_half_the_noise_is_gone_from_a_cine_of_fewer_frames_and_its_motion_is_not():
+    rng, phase = np.random.default_rng(2), np.arange(50) / 50
+    clean = 120 + 60 * np.cos(2 * np.pi * phase)[:, None, None] * np.ones((1, 20, 20))
+    noisy = np.clip(clean + rng.normal(0, 10, clean.shape), 0, 255).astype(np.uint8)
+
+    short = shorten(noisy)
+
+    error = short - (120 + 60 * np.cos(2 * np.pi * np.arange(16) / 16))[:, None, None]
+    assert short.shape == (16, 20, 20)
+    assert error.std() == pytest.approx(10 * (16 / 50) ** 0.5, rel=0.1)
+    assert abs(error.mean()) < 0.7
+
+
+def test_short_cines_lie_around_the_heart_and_are_made_once(tmp_path):
+    frames = np.zeros((2, 50, 128, 128), dtype=np.uint8)
+    frames[0, :, 60, 70], frames[1, :, 5, 8] = 200, 100
+    cines = CineSet(frames, np.array(["train", "test"]), np.array([[60, 70], [5, 8]]))
+
+    made = short_cines(cines, 80, tmp_path / "short.npy")
+    again = short_cines(CineSet(frames * 0, cines.split, cines.centre), 80, tmp_path / "short.npy")
+
+    assert made.shape == (2, 16, 80, 80)
+    assert made[:, :, 40, 40].tolist() == [[200] * 16, [100] * 16]
+    assert np.array_equal(made, again)
+
+
+def test_the_vae_learns_frames_of_both_views_and_standardises_its_latents(tmp_path):
+    rng = np.random.default_rng(3)
+    slope = rng.uniform(-1, 1, (60, 4, 2, 1, 1)) * np.stack(np.mgrid[-1:1:16j, -1:1:16j])
+    frames = (127 + 60 * slope.sum(axis=2)).astype(np.uint8)
+    cines = ShortCineSet({"short_axis": frames, "four_chamber": 255 - frames // 2}, SPLIT)
+    config = VaeTrainingConfig(
+        batch=16,
+        vae=VaeConfig(stem=8, widths=(32,), groups=4),
+        optimisation=OptimisationConfig(steps=160, learning_rate=5e-3, save_every=40),
+    )
+
+    vae = load_vae(train_vae(config, cines, tmp_path))
+
+    first, *_, last = (line["validation"] for line in log_of(tmp_path))
+    assert all(last[f"{view}.psnr"] > first[f"{view}.psnr"] + 2 for view in cines.frames)
+    made = encode_cines(vae, cines, "four_chamber", tmp_path / "latents.npy")
+    assert made.shape == (60, 4, 4, 2, 2)
+    assert np.concatenate(
+        [made, encode_cines(vae, cines, "short_axis", tmp_path / "other.npy")]
+    ).std() == pytest.approx(1, abs=0.25)
+
+
+def test_the_denoiser_learns_to_draw_what_the_ecg_says(tmp_path, latents, conditions, brightness):
+    asked = []
+
+    def ask():
+        asked.append(len(asked))
+        return conditions
+
+    path = train_diffusion(
+        diffusion_config(
+            optimisation=replace(diffusion_config().optimisation, steps=120, learning_rate=1e-2, save_every=60)
+        ),
+        latents,
+        ask,
+        tmp_path,
+    )
+
+    last = log_of(tmp_path)[-1]["validation"]
+    assert asked == [0]
+    assert last["short_axis.withEcg"] < 0.7 * last["short_axis.withoutEcg"]
+    denoiser, schedule = load_denoiser(path)
+    rows = np.flatnonzero(latents.split == "test")
+    start = torch.randn(len(rows), 4, 2, 2, 2, generator=torch.Generator().manual_seed(1))
+    ones, view = torch.ones(len(rows)), torch.zeros(len(rows), dtype=torch.long)
+    drawn = sample(lambda x, step: denoiser(x, step, *conditions.take(rows), ones, view), start, schedule, 10)
+    assert np.corrcoef(drawn.mean(dim=(1, 2, 3, 4)), brightness[rows])[0, 1] > 0.9
+
+
+def test_diffusion_killed_and_resumed_is_as_if_it_had_not_been(tmp_path, latents, conditions):
+    config = diffusion_config()
+    whole = train_diffusion(config, latents, lambda: conditions, tmp_path / "whole")
+
+    class Killed(Exception):
+        pass
+
+    def die():
+        raise Killed
+
+    late = replace(config, blind=12)
+    with pytest.raises(Killed):
+        train_diffusion(late, latents, die, tmp_path / "killed")
+    resumed = train_diffusion(late, latents, lambda: conditions, tmp_path / "killed")
+    unbroken = train_diffusion(late, latents, lambda: conditions, tmp_path / "unbroken")
+
+    one, other, different = (torch.load(path, weights_only=True)["model"] for path in (resumed, unbroken, whole))
+    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert any(not torch.equal(one[name], different[name]) for name in one)
+
+
+def test_one_step_of_the_target_goes_where_the_teacher_went():
+    schedule, generator = ScheduleConfig(), torch.Generator().manual_seed(1)
+    bar = torch.cat([alpha_bar(schedule), torch.ones(1, dtype=torch.float64)])
+    for ends in ((999, 874), (499, 374), (124, -1)):
+        latent, reached = torch.randn(2, 3, 4, 5, generator=generator).unbind(0)
+
+        v = leading_there(latent, reached, ends, schedule)
+
+        clean, epsilon = both_of(v, latent, *signal_and_noise(bar[[ends[0]]], latent), "v")
+        signal, noise = signal_and_noise(bar[[ends[1]]], latent)
+        assert torch.allclose(signal * clean + noise * epsilon, reached, atol=1e-3)
+
+
+def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions):
+    teacher, schedule = shake(Denoiser(DENOISER), 1), ScheduleConfig()
+    optimisation = OptimisationConfig(steps=40, learning_rate=5e-3, save_every=5, weight_decay=0.0)
+    config = DistillationConfig(
+        steps=2, guidance=3.0, batch=16, average=0.8, denoiser=DENOISER, schedule=schedule, optimisation=optimisation
+    )
+
+    path = train_distillation(config, latents, conditions, teacher, tmp_path / "student")
+
+    first, *_, last = (line["validation"]["relative"] for line in log_of(tmp_path / "student"))
+    assert last < 0.7 * first
+    student, _ = load_denoiser(path)
+    assert student.config == teacher.config
+
+
+def test_the_same_seed_draws_the_same_cines_whoever_else_is_drawn(conditions):
+    brush = Brush(
+        shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1), shake(Denoiser(DENOISER), 2), ScheduleConfig(), 3, 1.5
+    )
+
+    both = draw(brush, conditions, np.array([3, 7]), seed=1, batch=1)
+    alone = draw(brush, conditions, np.array([7]), seed=1)
+    other = draw(brush, conditions, np.array([7]), seed=2)
+
+    assert both["short_axis"].shape == (2, 2, 80, 80)
+    assert both["four_chamber"].shape == (2, 2, 96, 96)
+    assert np.abs(both["short_axis"][1].astype(int) - alone["short_axis"][0]).max() <= 1
+    assert np.abs(other["short_axis"][0].astype(int) - alone["short_axis"][0]).max() > 5
+
+
+def test_the_read_out_finds_volumes_from_areas():
+    rng = np.random.default_rng(4)
+    features = rng.uniform(5, 30, (300, len(FEATURES)))
+    truth = np.stack([4 * features[:, 1] + 7, features[:, 5] - features[:, 9]], axis=1)
+
+    readout = fit_readout(features[:200], truth[:200], ("lvEdv", "lvMass"))
+
+    assert np.allclose(readout(features[200:]), truth[200:], rtol=0.05, atol=1)
+    labels = np.zeros((1, 10, 10), dtype=np.uint8)
+    labels[0, :2, :5] = 2
+    assert label_areas(labels, 3)[0] == pytest.approx([0, 10 * 0.18**2, 0])
+
+
+def test_measures_of_likeness():
+    rng = np.random.default_rng(5)
+    cines = rng.integers(0, 255, (3, 2, 16, 16)).astype(np.uint8)
+    points = rng.normal(size=(4000, 3))
+
+    assert ssim(cines, cines) == pytest.approx([1, 1, 1])
+    assert (ssim(cines, cines[::-1])[[0, 2]] < 0.2).all()
+    assert psnr(cines // 2, cines // 2 + 10) == pytest.approx([20 * np.log10(25.5)] * 3)
+    # Gaussians of spread 1 and 2, three dimensions, means 1 apart: 1 + 3·(2 − 1)².
+    assert frechet(points, 2 * points + [1, 0, 0]) == pytest.approx(4, abs=0.2)
+    distance, place = nearest(points[:5] + 0.001, points)
+    assert place.tolist() == [0, 1, 2, 3, 4]
+    assert distance == pytest.approx([0.001] * 5, rel=1e-3)
