@@ -127,23 +127,40 @@ def export_onnx(model: ShippedScreen, out_dir: Path) -> None:
         "screen.onnx": (model, inputs),
     }
     for file, (module, example) in parts.items():
-        names_in, names_out = FILES[file]
-        with warnings.catch_warnings():
-            # The TorchScript exporter gives plain opset 17 without onnxscript; it warns that another is the default.
-            warnings.simplefilter("ignore")
-            torch.onnx.export(
-                module,
-                tuple(example[name] for name in names_in),
-                out_dir / file,
-                input_names=list(names_in),
-                output_names=list(names_out),
-                dynamic_axes={name: {0: "N"} for name in (*names_in, *names_out)},
-                opset_version=OPSET,
-                dynamo=False,
-            )
-        with torch.no_grad():
-            outputs = module(*(example[name] for name in names_in))
-        _fix_output_shapes(out_dir / file, [outputs] if isinstance(outputs, Tensor) else list(outputs))
+        _export_part(module, example, *FILES[file], out_dir / file)
+
+
+def _export_part(
+    module: nn.Module, example: dict[str, Tensor], names_in: Sequence[str], names_out: Sequence[str], path: Path
+) -> None:
+    with warnings.catch_warnings():
+        # The TorchScript exporter gives plain opset 17 without onnxscript; it warns that another is the default.
+        warnings.simplefilter("ignore")
+        torch.onnx.export(
+            module,
+            tuple(example[name] for name in names_in),
+            path,
+            input_names=list(names_in),
+            output_names=list(names_out),
+            dynamic_axes={name: {0: "N"} for name in (*names_in, *names_out)},
+            opset_version=OPSET,
+            dynamo=False,
+        )
+    with torch.no_grad():
+        outputs = module(*(example[name] for name in names_in))
+    _fix_output_shapes(path, [outputs] if isinstance(outputs, Tensor) else list(outputs))
+
+
+def export_encoder(encoder: nn.Module, path: Path) -> float:
+    """Write an encoder of the shape of `encoder.onnx`; returns the largest difference to PyTorch, relative to
+    max(1, |value|)."""
+    encoder.eval()
+    inputs = example_inputs(3)
+    _export_part(encoder, example_inputs(), *FILES["encoder.onnx"], path)
+    with torch.no_grad():
+        expected = [value.numpy() for value in encoder(*inputs.values())]
+    actual = inference_session(path).run(None, {name: value.numpy() for name, value in inputs.items()})
+    return max(float((np.abs(a - e) / np.maximum(1, np.abs(e))).max()) for a, e in zip(actual, expected, strict=True))
 
 
 def _fix_output_shapes(path: Path, outputs: list[Tensor]) -> None:

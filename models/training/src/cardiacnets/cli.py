@@ -11,6 +11,7 @@ from cardiacnets.cohort.cli import add_commands as add_cohort_commands
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.profile import REPOSITORY
 from cardiacnets.segmentation_cli import add_commands as add_segmentation_commands
+from cardiacnets.synthesis_cli import add_commands as add_synthesis_commands
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
@@ -84,6 +85,7 @@ def main() -> None:
 
     add_cohort_commands(commands)
     add_segmentation_commands(commands)
+    add_synthesis_commands(commands)
 
     command = commands.add_parser(
         "train", parents=[run_option], help="every stage from the virtual cohort to the ablation (resumes)"

@@ -124,6 +124,8 @@ class Programme:
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
+    drawn_people: int = 3_000
+    """The first of those with cines, who teach how to draw: in so few steps each of them is seen six times."""
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
 
@@ -282,7 +284,8 @@ class Run:
     @cached_property
     def short_cines(self) -> ShortCineSet:
         """What is learned and drawn by `vae` and the stages after it."""
-        cines = {view: self.cines(view) for view in VIEWS}
+        some = slice(0, self.programme.drawn_people)
+        cines = {view: self.cines(view).part(some) for view in VIEWS}
         short = {view: short_cines(cines[view], CROP[view], self.folder / "vae" / f"{view}.npy") for view in VIEWS}
         return ShortCineSet(short, cines[VIEWS[0]].split)
 
@@ -303,8 +306,8 @@ class Run:
     @cached_property
     def conditions(self) -> Conditions:
         """Everybody's ECG as the frozen aligned encoder sees it."""
-        trunk = load_aligned_trunk(self.align())
-        return encode_ecgs(trunk, self.pairs, self.programme.diffusion, self.folder / "diffusion")
+        trunk, some = load_aligned_trunk(self.align()), slice(0, self.programme.drawn_people)
+        return encode_ecgs(trunk, self.people.pairs().ecgs(some), self.programme.diffusion, self.folder / "diffusion")
 
     def diffusion(self) -> Path:
         """Stage `diffusion`."""

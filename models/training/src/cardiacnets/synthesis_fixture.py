@@ -12,11 +12,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import torch
 from torch import Tensor, nn
 
-from cardiacnets.bundle import NOTICE, SCREEN_INPUTS, describe_tensors, example_inputs, file_entry, inference_session
+from cardiacnets.bundle import (
+    NOTICE,
+    SCREEN_INPUTS,
+    describe_tensors,
+    example_inputs,
+    export_encoder,
+    file_entry,
+    inference_session,
+)
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
@@ -83,21 +90,7 @@ def tiny_painter() -> Painter:
 
 def _write_encoder(out_dir: Path) -> TinyEncoder:
     model = shake(TinyEncoder(), 5)
-    inputs = example_inputs()
-    torch.onnx.export(
-        model,
-        tuple(inputs[name] for name in SCREEN_INPUTS),
-        out_dir / "encoder.onnx",
-        input_names=list(SCREEN_INPUTS),
-        output_names=["tokens", "embedding"],
-        dynamic_axes={name: {0: "N"} for name in (*SCREEN_INPUTS, "tokens", "embedding")},
-        opset_version=17,
-        dynamo=False,
-    )
-    graph = onnx.load(out_dir / "encoder.onnx")
-    for axis, size in ((1, 32), (2, 8 * TOKEN_COPIES)):
-        graph.graph.output[0].type.tensor_type.shape.dim[axis].dim_value = size
-    onnx.save(graph, out_dir / "encoder.onnx")
+    export_encoder(model, out_dir / "encoder.onnx")
     return model
 
 

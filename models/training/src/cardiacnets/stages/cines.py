@@ -31,6 +31,11 @@ class CineSet:
         """Row numbers of a split."""
         return np.flatnonzero(self.split == split)
 
+    def part(self, chosen: slice) -> "CineSet":
+        """Some of the people."""
+        centre = None if self.centre is None else self.centre[chosen]
+        return CineSet(self.frames[chosen], self.split[chosen], centre)
+
     def take(self, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Frames uint8 [N,50,H,W] and centres [N,2] of some rows."""
         frames = torch.from_numpy(np.ascontiguousarray(self.frames[rows]))

@@ -55,6 +55,10 @@ class PairedSet:
             if not np.array_equal(cines.split, self.split):
                 raise ValueError(f"the {view} cines are not those of the same people in the same order")
 
+    def ecgs(self, chosen: slice) -> "PairedSet":
+        """Some of the people, without their cines."""
+        return PairedSet(self.millivolt[chosen], self.person[chosen], {}, self.split[chosen])
+
 
 class Projection(nn.Sequential):
     """Features → a point on the unit sphere, [N,in] → [N,out]."""

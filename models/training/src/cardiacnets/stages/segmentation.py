@@ -75,13 +75,19 @@ def train_segmentation(config: SegmentationConfig, frames: FrameSet, out_dir: Pa
     return run("segmentation", config.optimisation, described, model, loss_of, validate, out_dir)
 
 
-def load_segmenter(path: Path) -> Segmenter:
-    """The network of `model.pt` as a function of frames [n, H, W] at the cohort's spacing."""
+def load_unet(path: Path) -> UNet:
+    """The network of `model.pt`."""
     state = torch.load(path, weights_only=True)
     sizes = dict(state["config"]["unet"])
     sizes["widths"] = tuple(sizes["widths"])
-    model = UNet(UNetConfig(**sizes)).to(memory_format=torch.channels_last)
+    model = UNet(UNetConfig(**sizes))
     model.load_state_dict(state["model"])
+    return model.requires_grad_(False).eval()
+
+
+def load_segmenter(path: Path) -> Segmenter:
+    """The network of `model.pt` as a function of frames [n, H, W] at the cohort's spacing."""
+    model = load_unet(path).to(memory_format=torch.channels_last)
     return lambda frames: segment(model, frames)
 
 

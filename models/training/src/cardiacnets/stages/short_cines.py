@@ -36,15 +36,15 @@ def shorten(frames: NDArray[np.uint8], frames_out: int = FRAMES) -> NDArray[np.u
 
 
 def short_cines(cines: CineSet, side: int, path: Path) -> NDArray[np.uint8]:
-    """Every person's [n,16,side,side], mapped from `path`, which is made if it is not there."""
+    """Every person's [n,16,side,side], mapped from `path`, which is made if it is not there; it may hold more people."""
+    count = len(cines.frames)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npy")
-        count = len(cines.frames)
         made = open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, FRAMES, side, side))
         for row in tqdm(range(count), desc=f"short cines {path.stem}", disable=None):
             centre = np.array(cines.frames.shape[2:]) // 2 if cines.centre is None else cines.centre[row]
             made[row] = shorten(cut(cines.frames[row], centre, side))
         made.flush()
         part.replace(path)
-    return np.load(path, mmap_mode="r")
+    return np.load(path, mmap_mode="r")[:count]

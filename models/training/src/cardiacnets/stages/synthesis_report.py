@@ -37,10 +37,10 @@ Report = dict[str, Any]
 class SynthesisReportConfig:
     """How many people are drawn, and how."""
 
-    readout_people: int = 400
+    readout_people: int = 250
     """Of the training split, whose true cines the read-out is fitted on."""
     classifier_people: int = 1500
-    people: int = 200
+    people: int = 160
     """Of the test split."""
     seeds: int = 4
     diversity_people: int = 20
@@ -71,9 +71,7 @@ class Evaluation:
         from cardiacnets.programme import VIEWS
 
         self.run, self.config = run, config
-        self.vae = load_vae(run.vae())
         self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
-        self.encoders = {view: load_encoder(run.cmr(view)) for view in VIEWS}
         people = run.people
         self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
         self.conditions = np.asarray(people.conditions)
@@ -96,16 +94,24 @@ class Evaluation:
         }
         stages = {"full": self.run.diffusion, "distilled": self.run.distillation}
         return {
-            name: Brush(self.vae, *load_denoiser(stages[name]()), steps, guidance)
+            name: Brush(load_vae(self.run.vae()), *load_denoiser(stages[name]()), steps, guidance)
             for name, (steps, guidance) in chosen.items()
         }
 
     def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
         """The read-out, and its R with the truth on true cines of test people."""
         some = self.train[: self.config.readout_people]
-        readout = fit_readout(measure_features(self.true(some), self.segmenters), self.indices[some], READ_INDICES)
-        self.read_true = readout(measure_features(self.true(self.test), self.segmenters))
-        return readout, correlations(self.read_true, self.indices[self.test])
+        features = {name: self._true_features(name, rows) for name, rows in (("train", some), ("test", self.test))}
+        readout = fit_readout(features["train"], self.indices[some], READ_INDICES)
+        return readout, correlations(readout(features["test"]), self.indices[self.test])
+
+    def _true_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Features of true cines, which stay what they are."""
+        path = self.run.folder / "synthesis" / f"areas-{split}-{len(rows)}.npy"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, measure_features(self.true(rows), self.segmenters))
+        return np.load(path)
 
     def embed(self, cines: Cines) -> NDArray[np.float32]:
         """Both views' CMR features side by side."""
@@ -114,6 +120,7 @@ class Evaluation:
     def fit_feature_space(self) -> None:
         """Directions of true cines' features and of the ECG's embedding, and a classifier of conditions."""
         config, some = self.config, self.train[: self.config.classifier_people]
+        self.encoders = {view: load_encoder(self.run.cmr(view)) for view in self.segmenters}
         features = self.embed(self.true(some))
         self.space = make_pipeline(StandardScaler(), PCA(config.components, whiten=True, random_state=0)).fit(features)
         ecg = self.run.conditions.embedding[:, 0].astype(np.float32)
@@ -232,7 +239,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
             "distance": evaluation.distances(evaluation.true_embedding),
             "conditions": evaluation.detection(evaluation.true_embedding),
         },
-        "reconstructed": evaluation.describe(reconstruct(evaluation.vae, run.latents.latents, evaluation.test)),
+        "reconstructed": evaluation.describe(reconstruct(load_vae(run.vae()), run.latents.latents, evaluation.test)),
         "otherPerson": {
             "likeness": evaluation.likeness(shuffled(true), true),
             "distance": evaluation.distances(np.roll(evaluation.true_embedding, 1, axis=0)),

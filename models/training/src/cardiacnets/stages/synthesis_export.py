@@ -1,0 +1,55 @@
+"""Put what draws cines into a bundle: denoisers, decoder, segmenters, the aligned encoder, and the read-out."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardiacnets.bundle import export_encoder
+from cardiacnets.models.encoder import Encoder
+from cardiacnets.readout import describe_readout
+from cardiacnets.stages.contrastive import load_aligned_trunk
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.segmentation import load_unet
+from cardiacnets.stages.synthesis_report import Evaluation, SynthesisReportConfig
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis_bundle import (
+    VIEW_NAMES,
+    Painter,
+    SamplerEntry,
+    add_synthesis,
+    export_synthesis,
+    synthesis_entry,
+)
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
+
+ENCODER = "encoder-aligned.onnx"
+"""`encoder.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""
+
+
+def export_drawing(run: "Run", bundle_dir: Path, config: SynthesisReportConfig) -> float:
+    """Add `synthesis` to the bundle; returns the largest difference between PyTorch and ONNX."""
+    denoiser, schedule = load_denoiser(run.diffusion())
+    distilled, _ = load_denoiser(run.distillation())
+    segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
+    painter = Painter(load_vae(run.vae()), denoiser, distilled, segmenters)
+    evaluation = Evaluation(run, config)
+    p = run.programme
+    entry = synthesis_entry(
+        painter,
+        schedule,
+        {
+            "full": SamplerEntry(p.draw_steps, p.distillation.guidance),
+            "distilled": SamplerEntry(p.distillation.steps, 1.0),
+        },
+        "distilled",
+        ENCODER,
+        describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES),
+    )
+    encoder = Encoder(p.align.encoder)
+    encoder.trunk = load_aligned_trunk(run.align())
+    with tempfile.TemporaryDirectory() as made:
+        difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(painter, Path(made)))
+        add_synthesis(Path(made), difference, bundle_dir, entry)
+    return difference

@@ -1,0 +1,64 @@
+"""`cardiacnets synthesis`: put what draws cines into a bundle, and measure what it draws."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.profile import REPOSITORY
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
+
+BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
+REPORT = REPOSITORY / "models" / "training" / "reports" / "synthesis.json"
+PAGE = REPOSITORY / "docs" / "evaluation.md"
+
+
+def add_commands(commands: "argparse._SubParsersAction") -> None:
+    """Add `synthesis` with its subcommands to the `cardiacnets` parser."""
+    parser = commands.add_parser("synthesis", help="draw cines: into the bundle, and how faithful they are")
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+    shared = argparse.ArgumentParser(add_help=False)
+    shared.add_argument("--run-dir", type=Path, default=cache_dir() / "compact", help="default %(default)s")
+
+    command = actions.add_parser("export", parents=[shared], help="add the drawing networks to a bundle")
+    command.add_argument("--bundle", type=Path, default=BUNDLE, help="default %(default)s")
+    command.set_defaults(run=export)
+
+    command = actions.add_parser(
+        "evaluate", parents=[shared], help="draw virtual test people; report, sheet and section of docs/evaluation.md"
+    )
+    command.add_argument("--people", type=int, default=160, help="default %(default)s")
+    command.add_argument("--report", type=Path, default=REPORT)
+    command.add_argument("--page", type=Path, default=PAGE)
+    command.set_defaults(run=evaluate)
+
+
+def _run(options: argparse.Namespace) -> "Run":
+    from cardiacnets.programme import Programme, Run, in_bfloat16
+    from cardiacnets.stages.loop import has_bfloat16
+
+    return Run(in_bfloat16(Programme()) if has_bfloat16() else Programme(), options.run_dir, adopts=True)
+
+
+def export(options: argparse.Namespace) -> int:
+    """Fit the read-out, export, and add `synthesis` to the manifest."""
+    from cardiacnets.stages.synthesis_export import export_drawing
+    from cardiacnets.stages.synthesis_report import SynthesisReportConfig
+
+    difference = export_drawing(_run(options), options.bundle, SynthesisReportConfig())
+    print(f"{options.bundle}  PyTorch-ONNX difference {difference:.1e}")
+    return 0
+
+
+def evaluate(options: argparse.Namespace) -> int:
+    """Measure, and write report, sheet and page."""
+    from cardiacnets.stages.synthesis_report import SynthesisReportConfig, evaluate_synthesis
+    from cardiacnets.synthesis_page import put_section
+
+    report = evaluate_synthesis(_run(options), SynthesisReportConfig(people=options.people), options.report)
+    put_section(options.page, report)
+    print(json.dumps({name: report["drawn"][name]["function"] for name in report["drawn"]}, indent=1))
+    return 0

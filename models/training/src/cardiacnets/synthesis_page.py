@@ -1,0 +1,111 @@
+"""The section of `docs/evaluation.md` about drawn cines, from `reports/synthesis.json`."""
+
+from pathlib import Path
+from typing import Any
+
+TITLE = "## Cines drawn from the ECG"
+NAMES = {"lvEdv": "LV EDV", "lvEsv": "LV ESV", "lvEf": "LV EF", "lvMass": "LV mass", "rvEdv": "RV EDV"}
+PUBLISHED = {"lvMass": ".69", "rvEdv": ".67"}
+"""R that the paper gives for generated images (UK Biobank; another read-out, other people)."""
+
+
+def _table(head: list[str], rows: list[list[str]]) -> str:
+    lines = [head, ["---"] * len(head), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _likeness(report: dict[str, Any]) -> str:
+    rows = []
+    for name, figures in _ways(report):
+        likeness = figures.get("likeness", {})
+        cells = [f"{likeness[view][key]:.3g}" if likeness else "" for view in VIEWS for key in ("ssim", "psnr")]
+        distance = figures["distance"]
+        rows.append([name, *cells, f"{distance['cines']:.2f}", f"{distance['withEcg']:.2f}"])
+    head = ["", "SSIM, short axis", "PSNR", "SSIM, four-chamber", "PSNR", "Fréchet", "Fréchet with ECG"]
+    return _table(head, rows)
+
+
+VIEWS = ("short_axis", "four_chamber")
+
+
+def _ways(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    drawn = [
+        (f"drawn, {name} ({way['steps']} steps, guidance {way['guidance']:g})", report["drawn"][name])
+        for name, way in report["samplers"].items()
+    ]
+    return [
+        ("true cines (floor)", report["true"]),
+        ("through the VAE and back", report["reconstructed"]),
+        *drawn,
+        ("another person's true cine (ceiling)", report["otherPerson"]),
+    ]
+
+
+def _function(report: dict[str, Any]) -> str:
+    drawn = list(report["drawn"])
+    rows = [
+        [
+            label,
+            *(
+                f"{source[name]:.2f}"
+                for source in (report["readout"]["onTrueCines"], report["reconstructed"]["function"])
+            ),
+            *(f"{report['drawn'][way]['function'][name]:.2f}" for way in drawn),
+            PUBLISHED.get(name, ""),
+        ]
+        for name, label in NAMES.items()
+    ]
+    return _table(["R with the truth", "true cine", "through the VAE", *drawn, "paper"], rows)
+
+
+def _conditions(report: dict[str, Any]) -> str:
+    ways = {"true": report["true"], **report["drawn"]}
+
+    def cell(value: float | None) -> str:
+        return "" if value is None else f"{value:.2f}"
+
+    rows = [
+        [name, *(cell(figures["conditions"][name]) for figures in ways.values())]
+        for name in report["true"]["conditions"]
+    ]
+    return _table(["AUROC", *ways], rows)
+
+
+def section(report: dict[str, Any]) -> str:
+    """Markdown."""
+    spread, copies = report["diversity"], report["copies"]["short_axis"]
+    within, between = spread["function"]["lvEdv"]["withinEcg"], spread["function"]["lvEdv"]["betweenPeople"]
+    return f"""{TITLE}
+
+{report["people"]} virtual test people; true cines are theirs, brought to 16 frames. Fréchet distances are of our CMR encoders' features ({DIMENSIONS}), to as many other
+test people's true cines; with the ECG's embedding beside them they tell whose cine it is.
+
+![True and drawn cines](../models/training/reports/synthesis.png)
+
+{_likeness(report)}
+
+Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
+true cines is the most that drawn ones can show.
+
+{_function(report)}
+
+A classifier of each condition, fitted on true cines' features, applied to drawn ones:
+
+{_conditions(report)}
+
+One ECG, another seed: LV EDV differs by {within:.0f} mL (one deviation), between people by {between:.0f} mL; pixels by {spread["pixelsWithinEcg"]:.1f} grey levels within an ECG and
+{spread["pixelsBetweenPeople"]:.1f} between people (true people: {spread["pixelsBetweenTruePeople"]:.1f}). Nearest training person (short axis): {copies["drawn"]:.1f} grey levels away in the median, a true
+test person {copies["true"]:.1f}; {copies["nearerThanFirstPercentile"]:.1%} of drawn cines lie nearer than the nearest 1% of true ones.
+"""
+
+
+DIMENSIONS = "24 principal directions"
+
+
+def put_section(page: Path, report: dict[str, Any]) -> None:
+    """Put the section at the end of a page, in place of an older one."""
+    text = page.read_text() if page.exists() else ""
+    before, found, after = text.partition(TITLE)
+    rest = after.find("\n## ") if found else -1
+    kept = after[rest + 1 :] if rest >= 0 else ""
+    page.write_text(before.rstrip("\n") + "\n\n" + section(report) + ("\n" + kept if kept else ""))
