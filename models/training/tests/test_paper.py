@@ -10,15 +10,20 @@ import torch
 
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.losses import masked_bce, masked_gaussian_nll
+from cardiacnets.models.denoiser import DENOISER_PAPER, Denoiser
+from cardiacnets.models.diffusion import GUIDANCE_PAPER, SCHEDULE_PAPER, STEPS_PAPER, alpha_bar
 from cardiacnets.models.ecg_vit import EcgMae, EcgVit, EcgVitConfig
 from cardiacnets.models.greenmim import GreenMim, draw_visible
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
 from cardiacnets.models.swin import SWIN_PAPER, Swin
+from cardiacnets.models.vae import VAE_PAPER, Vae
 from cardiacnets.stages import loop
 from cardiacnets.stages.cines import CineSet, draw_affine, sample_cines
 from cardiacnets.stages.cmr_pretraining import CROP, paper
 from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig, cine_features, info_nce
+from cardiacnets.stages.diffusion import noisy
 from cardiacnets.stages.loop import OptimisationConfig, run
+from cardiacnets.stages.vae import VaeTrainingConfig, vae_loss
 
 pytestmark = pytest.mark.paper
 
@@ -160,5 +165,38 @@ def test_a_step_of_both_heads_with_the_encoder_lowers_the_loss(ecgs, tmp_path):
         return masked_bce(logits, sick, torch.ones_like(sick)) + masked_gaussian_nll(mean, logvar, indices, known)
 
     run("heads", ONE_STEP, {}, model, loss, lambda: {"again": loss().item()}, tmp_path)
+
+    assert logged(tmp_path)["validation"]["again"] < logged(tmp_path)["loss"]
+
+
+def test_a_step_of_the_vae_at_256_pixels_lowers_the_loss(tmp_path):
+    config, model = VaeTrainingConfig(vae=VAE_PAPER), Vae(VAE_PAPER)
+    assert parameters(model) == 83_650_441  # Stable Diffusion's has 83.7 million
+    frames = torch.linspace(-1, 1, 256).expand(1, 256, 256) * torch.linspace(-1, 1, 256)[:, None]
+    view = torch.zeros(1, dtype=torch.long)
+    assert model.encode(frames, view)[0].shape == (1, 4, 32, 32)
+
+    def loss(_step=0, _generator=None):
+        return vae_loss(model, frames, view, config, torch.Generator().manual_seed(1))
+
+    run("vae", ONE_STEP, {}, model, loss, lambda: {"again": loss().item()}, tmp_path)
+
+    assert logged(tmp_path)["validation"]["again"] < logged(tmp_path)["loss"]
+
+
+def test_a_step_of_diffusion_over_50_frames_with_the_vit_s_tokens_lowers_the_loss(tmp_path):
+    model, generator = Denoiser(DENOISER_PAPER), torch.Generator().manual_seed(1)
+    latent = torch.zeros(1, 4, 50, 32, 32)
+    ecg = torch.randn(1, 600, 1024, generator=generator), torch.randn(1, 256, generator=generator), torch.ones(1)
+    noise = torch.randn(latent.shape, generator=generator)
+    step, view = torch.tensor([500]), torch.zeros(1, dtype=torch.long)
+    mixed, target = noisy(latent, alpha_bar(SCHEDULE_PAPER)[step], SCHEDULE_PAPER, noise)
+    assert torch.equal(target, noise)  # ε
+    assert (SCHEDULE_PAPER.steps, STEPS_PAPER, GUIDANCE_PAPER) == (1000, 50, 9)
+
+    def loss(_step=0, _generator=None):
+        return (model(mixed, step.float(), *ecg, view) - target).square().mean()
+
+    run("diffusion", ONE_STEP, {}, model, loss, lambda: {"again": loss().item()}, tmp_path)
 
     assert logged(tmp_path)["validation"]["again"] < logged(tmp_path)["loss"]

@@ -27,6 +27,7 @@ class ScheduleConfig:
 
 
 SCHEDULE_PAPER = ScheduleConfig(zero_terminal_snr=False, prediction="epsilon")
+STEPS_PAPER, GUIDANCE_PAPER = 50, 9.0
 
 
 def alpha_bar(config: ScheduleConfig) -> Tensor:

@@ -36,7 +36,7 @@ def shorten(frames: NDArray[np.uint8], frames_out: int = FRAMES) -> NDArray[np.u
 
 
 def short_cines(cines: CineSet, side: int, path: Path) -> NDArray[np.uint8]:
-    """Every person's [n,16,side,side], mapped from `path`, which is made if it is not there; it may hold more people."""
+    """Every person's [n,16,side,side], mapped from `path`, made if it is not there; it may hold more people."""
     count = len(cines.frames)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
