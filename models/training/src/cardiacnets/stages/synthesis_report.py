@@ -49,6 +49,7 @@ class SynthesisReportConfig:
     components: int = 24
     """Of the cine's features that the Fréchet distances are of."""
     ecg_components: int = 8
+    classifier_components: int = 64
 
 
 def rounded(value: float) -> float:
@@ -129,7 +130,11 @@ class Evaluation:
         self.ecg_points = self.ecg.transform(ecg)
         self.classifiers = {}
         for column, name in enumerate(CONDITIONS):
-            model = make_pipeline(StandardScaler(), PCA(64, random_state=0), LogisticRegression(C=0.1, max_iter=500))
+            model = make_pipeline(
+                StandardScaler(),
+                PCA(config.classifier_components, random_state=0),
+                LogisticRegression(C=0.1, max_iter=500),
+            )
             self.classifiers[name] = model.fit(features, self.conditions[some, column])
         self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
 

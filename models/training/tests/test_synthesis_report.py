@@ -1,0 +1,130 @@
+import json
+import shutil
+from dataclasses import asdict, replace
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.greenmim import GreenMim, GreenMimConfig
+from cardiacnets.models.swin import SwinConfig
+from cardiacnets.models.unet import UNet, UNetConfig
+from cardiacnets.models.vae import Vae, VaeConfig
+from cardiacnets.programme import SEGMENTATION_CLASSES, VIEWS, Programme
+from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig
+from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig
+from cardiacnets.stages.diffusion import Averaged, Conditions, DiffusionConfig, LatentSet
+from cardiacnets.stages.segmentation import SegmentationConfig
+from cardiacnets.stages.synthesis_export import ENCODER, export_drawing
+from cardiacnets.stages.synthesis_report import SynthesisReportConfig, evaluate_synthesis
+from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
+from cardiacnets.synthesis_fixture import OUT
+from cardiacnets.synthesis_page import TITLE, put_section
+
+PEOPLE = 40
+DENOISER = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, token_width=8, embedding=16, context=8)
+ENCODER_CONFIG = EncoderConfig(widths=(8, 8), blocks=1, embedding=16)
+REPORT = SynthesisReportConfig(
+    readout_people=12,
+    classifier_people=20,
+    people=6,
+    seeds=2,
+    diversity_people=2,
+    components=3,
+    ecg_components=2,
+    classifier_components=4,
+)
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A finished run of untrained networks: what there is to measure, at the least size."""
+    rng = np.random.default_rng(1)
+    torch.manual_seed(1)
+    split = np.repeat(["train", "val", "test"], [24, 4, 12])
+    vae, unet = VaeConfig(widths=(4, 4, 8), groups=4), UNetConfig(widths=(8, 8), groups=4)
+    swin = {
+        view: SwinConfig(image=side, patch=4, window=5 if side == 80 else 6, dim=8, heads=(1, 1, 2))
+        for view, side in CROP.items()
+    }
+
+    def saved(stage, config, model):
+        path = tmp_path / "run" / stage / "model.pt"
+        path.parent.mkdir(parents=True)
+        torch.save({"config": json.loads(json.dumps(asdict(config))), "model": model.state_dict()}, path)
+        return path
+
+    diffusion = DiffusionConfig(denoiser=DENOISER)
+    contrastive = ContrastiveConfig(encoder=ENCODER_CONFIG, projection=8, whitened=4)
+    paths = {
+        "vae": saved("vae", VaeTrainingConfig(vae=vae), Vae(vae)),
+        "diffusion": saved("diffusion", diffusion, Averaged(Denoiser(DENOISER), 0.9)),
+        "distillation": saved("distillation", diffusion, Averaged(Denoiser(DENOISER), 0.9)),
+        "align": saved("align", contrastive, Alignment(contrastive, dict.fromkeys(VIEWS, 8))),
+    }
+    for view in VIEWS:
+        labels = replace(unet, classes=SEGMENTATION_CLASSES[view])
+        paths[f"segmentation/{view}"] = saved(f"segmentation/{view}", SegmentationConfig(unet=labels), UNet(labels))
+        mim = GreenMimConfig(swin=swin[view])
+        paths[f"cmr/{view}"] = saved(f"cmr/{view}", CmrPretrainingConfig(mim=mim), GreenMim(mim))
+    frames = {view: rng.integers(0, 255, (PEOPLE, 16, side, side)).astype(np.uint8) for view, side in CROP.items()}
+    latents = {
+        view: rng.normal(size=(PEOPLE, 4, 16, side // 8, side // 8)).astype(np.float16) for view, side in CROP.items()
+    }
+    programme = Programme()
+    return SimpleNamespace(
+        folder=tmp_path / "run",
+        programme=replace(programme, align=contrastive, diffusion=diffusion, draw_steps=2),
+        people=SimpleNamespace(
+            indices=rng.normal(100, 20, (PEOPLE, len(INDICES))), conditions=rng.random((PEOPLE, len(CONDITIONS))) < 0.5
+        ),
+        short_cines=ShortCineSet(frames, split),
+        latents=LatentSet(latents, split),
+        conditions=Conditions(
+            rng.normal(size=(PEOPLE, 3, 125, 8)).astype(np.float16), rng.normal(size=(PEOPLE, 3, 16)).astype(np.float16)
+        ),
+        **{name: lambda name=name: paths[name] for name in ("vae", "diffusion", "distillation", "align")},
+        segmentation=lambda view: paths[f"segmentation/{view}"],
+        cmr=lambda view: paths[f"cmr/{view}"],
+    )
+
+
+def test_what_is_drawn_is_measured_and_told(run, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(f"# Page\n\n{TITLE}\n\nold\n\n## After\n\nkept\n")
+
+    report = evaluate_synthesis(run, REPORT, tmp_path / "reports" / "synthesis.json")
+    put_section(page, report)
+
+    assert json.loads((tmp_path / "reports" / "synthesis.json").read_text()) == report
+    assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
+    assert set(report["drawn"]) == {"full", "distilled"}
+    assert set(report["drawn"]["full"]) == {"likeness", "distance", "function", "bias", "conditions"}
+    told = page.read_text()
+    assert told.startswith("# Page\n")
+    assert told.endswith("## After\n\nkept\n")
+    assert told.count(TITLE) == 1
+    assert "old" not in told
+
+
+def test_a_bundle_gains_what_draws(run, tmp_path):
+    bundle = tmp_path / "bundle"
+    shutil.copytree(OUT, bundle)
+    before = json.loads((bundle / "manifest.json").read_text())
+
+    difference = export_drawing(run, bundle, REPORT)
+
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    assert difference < 1e-4
+    assert manifest["synthesis"]["encoder"] == ENCODER
+    assert manifest["synthesis"]["readout"].keys() == before["synthesis"]["readout"].keys()
+    listed = {file["path"]: file["bytes"] for file in manifest["files"]}
+    assert set(listed) == {file["path"] for file in before["files"]} | {ENCODER}
+    assert all((bundle / name).stat().st_size == size for name, size in listed.items())
+    again = export_drawing(run, bundle, REPORT)
+    assert again == difference
+    assert len(json.loads((bundle / "manifest.json").read_text())["files"]) == len(listed)
