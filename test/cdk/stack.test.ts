@@ -1,4 +1,4 @@
-import { writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
@@ -232,6 +232,24 @@ describe('CMR synthesis', () => {
     })
     template.resourceCountIs('AWS::EC2::NatGateway', 0)
     template.resourceCountIs('AWS::EC2::InternetGateway', 0)
+  })
+
+  it('draws in an image that is built at deployment, where none is named', () => {
+    const outdir = temporaryFolder()
+    const site = SiteConfig.parse({})
+    const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES })
+    const built = Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+    const { dockerImages } = JSON.parse(readFileSync(join(outdir, `${STACK_NAME}.assets.json`), 'utf8'))
+
+    const [image] = Object.values<{ source: { directory: string; platform: string } }>(dockerImages)
+
+    expect(image!.source.platform).toBe('linux/amd64')
+    for (const file of ['Dockerfile', 'package-lock.json', 'functions/synthesize/main.ts', 'model/manifest.json']) {
+      expect(existsSync(join(outdir, image!.source.directory, file))).toBe(true)
+    }
+    built.hasResourceProperties('AWS::Batch::JobDefinition', {
+      ContainerProperties: Match.objectLike({ Image: { 'Fn::Sub': Match.stringLikeRegexp('dkr.ecr') } }),
+    })
   })
 
   it('tries again only where the machine was lost', () => {

@@ -28,9 +28,15 @@ beforeAll(async () => {
     batchPriority: 0,
     log: (source, line) => log.add(`${source}: ${line}`),
   })
+  const headers = { 'content-type': 'application/json' }
+  const patient = { resourceType: 'Patient', id: 'p1' }
+  await fetch(`${stack.site.ehr!.baseUrl}/Patient/p1`, { method: 'PUT', headers, body: JSON.stringify(patient) })
+  const association = { patient: 'Patient/p1', from: '2000-01-01T00:00:00Z' }
+  const device = `${stack.apiUrl}/v1/devices/holter-7/association`
+  await fetch(device, { method: 'PUT', headers, body: JSON.stringify(association) })
   const form = new FormData()
   for (const end of ['.hea', '.dat']) form.append('file', await openAsBlob(`${DEMO}${end}`), `virtual-ecg${end}`)
-  const upload = await fetch(`${stack.apiUrl}/v1/ecgs`, { method: 'POST', body: form })
+  const upload = await fetch(`${stack.apiUrl}/v1/ecgs?device=holter-7`, { method: 'POST', body: form })
   ecg = `${stack.apiUrl}${upload.headers.get('location')}`
   let status = 202
   while (status === 202) status = (await fetch(ecg)).status
@@ -104,6 +110,25 @@ describe('the local stack', () => {
     expect([cancelled.status, after.status]).toEqual(['cancelled', 'cancelled'])
     expect(again).toMatchObject({ jobId, status: 'queued' })
     expect(await ended(jobId)).toMatchObject({ status: 'done' })
+  }, 240_000)
+
+  it('writes into the EHR what was drawn, as SYNTHETIC and of the patient that the device was on', async () => {
+    await submit({})
+    interface Found {
+      readonly total: number
+      readonly entry: readonly { readonly resource: object }[]
+    }
+    let studies: Found = { total: 0, entry: [] }
+    while (studies.total === 0) {
+      const response = await fetch(`${stack.site.ehr!.baseUrl}/ImagingStudy?patient=Patient/p1`)
+      studies = (await response.json()) as Found // a searchset, or the test fails
+    }
+
+    expect(studies.entry[0]!.resource).toMatchObject({
+      subject: { reference: 'Patient/p1' },
+      description: expect.stringContaining('SYNTHETIC'),
+      meta: { tag: [{ code: 'synthetic' }] },
+    })
   }, 240_000)
 
   it('removes with the ECG what was drawn from it', async () => {

@@ -152,6 +152,15 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(await response.json()).toMatchObject({ code: 'field-invalid', field })
   })
 
+  it('refuses what is not said to be JSON, rather than pass over what it asks for', async () => {
+    const { ecgId } = await api.screened(tenant)
+
+    const response = await api.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { method: 'POST', body: '{"seed":7}' })
+
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'payload-malformed', field: 'body' })
+  })
+
   it('is for callers who may ask for it', async () => {
     const { ecgId } = await api.screened(tenant)
 
