@@ -36,7 +36,7 @@ type Stores = NonNullable<BuildAppOptions['stores']>
 
 /** A store of fauxqs' own that writes through to disk; absent from its public types. */
 interface Persistence {
-  readonly db?: { exec(sql: string): void }
+  readonly db?: { exec(sql: string): void; prepare(sql: string): { run(...values: readonly string[]): unknown } }
   loadSqsAndSns(sqs: Stores['sqsStore'], sns: Stores['snsStore']): void
   loadS3(s3: Stores['s3Store']): void
   close(): void
@@ -87,6 +87,11 @@ async function persist(stores: Stores, dataDir: string): Promise<readonly Persis
   const objects = new FileS3Persistence(join(dataDir, 'objects'))
   // No fsync a message: the process may be killed and loses nothing, the machine's power may cost the last messages.
   queues.db!.exec('PRAGMA synchronous = NORMAL')
+  // fauxqs' own clears the count of receives as well, which its table refuses: a message that was given back would be lost.
+  const giveBack = queues.db!.prepare(
+    'UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?',
+  )
+  Object.assign(queues, { updateMessageReady: (messageId: string) => void giveBack.run(messageId) })
   queues.loadSqsAndSns(stores.sqsStore, stores.snsStore)
   objects.loadS3(stores.s3Store)
   for (const queue of stores.sqsStore.allQueues()) Object.assign(queue, { persistence: queues })

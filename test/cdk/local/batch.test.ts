@@ -2,10 +2,16 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BatchClient, DescribeJobsCommand, SubmitJobCommand, TerminateJobCommand } from '@aws-sdk/client-batch'
 import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { isRetried } from '../../../cdk/local/batch.ts'
 import { clientOptions } from '../../../cdk/local/resources.ts'
-import { assembly, resource, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
+import { startLocalStack } from '../../../cdk/local/stack.ts'
+import { assembly, Lines, resource, startSmallStack, temporaryFolder, workerResources } from '../helpers/assembly.ts'
+
+const NAMES = {
+  jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',
+  jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
+}
 
 /** A stack with a queue of batch jobs that run `script`, and a queue that hears of those that failed. */
 async function start(script: string, container: object = {}) {
@@ -50,8 +56,7 @@ async function start(script: string, container: object = {}) {
   const submit = async (of: string) => {
     const command = new SubmitJobCommand({
       jobName: 'name',
-      jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',
-      jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
+      ...NAMES,
       parameters: { of },
       containerOverrides: { environment: [{ name: 'OF', value: of }] },
     })
@@ -138,15 +143,55 @@ describe('AWS Batch on one machine', () => {
     expect(log.all).toContain('synthesize: asked to end')
   })
 
+  it('asks a job to end when the stack stops; what it then sends is there after the restart', async () => {
+    const folder = temporaryFolder()
+    const file = join(folder, 'job.mjs')
+    await writeFile(
+      file,
+      `import { createRequire } from 'node:module'
+      const { SQSClient, SendMessageCommand } = createRequire(process.cwd() + '/')('@aws-sdk/client-sqs')
+      const sqs = new SQSClient({ md5: false, useQueueUrlAsEndpoint: false })
+      process.on('SIGTERM', async () => {
+        await sqs.send(new SendMessageCommand({ QueueUrl: process.env.QUEUE, MessageBody: 'given back' }))
+        process.exit(143)
+      })
+      console.log('begins')
+      setInterval(() => {}, 1000)`,
+    )
+    const { Queue, ...worker } = workerResources()
+    const container = { Command: [file], Environment: [{ Name: 'QUEUE', Value: { Ref: 'Queue' } }] }
+    const assemblyDir = await assembly(
+      {
+        ...worker,
+        // Longer than the test: a message that is taken while the stack stops would not be seen again.
+        Queue: { ...Queue!, Properties: { ...Queue!.Properties, VisibilityTimeout: 600 } },
+        Jobs: resource('AWS::Batch::JobQueue', 'jobs', {}),
+        Definition: resource('AWS::Batch::JobDefinition', 'definition', {
+          Type: 'container',
+          ContainerProperties: container,
+        }),
+      },
+      { worker: 'export const handler = async ({ Records }) => { for (const { body } of Records) console.log(body) }' },
+    )
+    const dataDir = temporaryFolder()
+    const log = new Lines()
+    const options = { assemblyDir, dataDir, withoutAdapter: true, log: (_: string, line: string) => log.add(line) }
+    const first = await startLocalStack(options)
+    const batch = new BatchClient(clientOptions(first.env.AWS_ENDPOINT_URL_BATCH!))
+    await batch.send(new SubmitJobCommand({ jobName: 'name', ...NAMES }))
+    await log.until((lines) => lines.includes('begins'))
+
+    await first.stop()
+    const second = await startLocalStack(options)
+    onTestFinished(() => second.stop())
+
+    await log.until((lines) => lines.includes('given back'))
+  }, 60_000)
+
   it('says what it does not support', async () => {
     const { batch, submit } = await start('')
-    const { jobName, jobQueue, jobDefinition } = {
-      jobName: 'name',
-      jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',
-      jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
-    }
-    const array = new SubmitJobCommand({ jobName, jobQueue, jobDefinition, arrayProperties: { size: 2 } })
-    const elsewhere = new SubmitJobCommand({ jobName, jobQueue: 'other', jobDefinition })
+    const array = new SubmitJobCommand({ jobName: 'name', ...NAMES, arrayProperties: { size: 2 } })
+    const elsewhere = new SubmitJobCommand({ jobName: 'name', ...NAMES, jobQueue: 'other' })
 
     await expect(batch.send(array)).rejects.toThrow('does not support arrayProperties')
     await expect(batch.send(elsewhere)).rejects.toMatchObject({ name: 'ClientException' })

@@ -160,8 +160,11 @@ describe('the local stack', () => {
     expect(Messages?.[0]?.Body).toBe('waiting')
   })
 
-  it('does not lose a message to a consumer that died while it waited', async () => {
-    const { stack } = await startSmallStack(assemblyDir)
+  it.each([
+    ['in memory', () => undefined],
+    ['kept on disk', temporaryFolder],
+  ])('does not lose a message, %s, to a consumer that died while it waited', async (_where, dataDir) => {
+    const { stack } = await startSmallStack(assemblyDir, dataDir())
     const { sqs } = clients(stack.env)
     const queueUrl = stack.queueUrls['results-mqtt']!
     const { port } = new URL(queueUrl)
