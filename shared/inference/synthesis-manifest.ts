@@ -70,7 +70,7 @@ export const SynthesisManifest = z
   .object({
     evidence: z.enum(['real', 'proxy', 'virtual']),
     /** The ECG encoder that the denoiser learned from: screening's own goes on to learn. */
-    encoder: z.string().default('encoder.onnx'),
+    encoder: z.string(),
     latent: z.object({
       channels: z.int().positive(),
       /** Frames that are drawn, evenly spaced over one cycle. */

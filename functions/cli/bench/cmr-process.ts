@@ -18,7 +18,7 @@ import { median } from './statistics.ts'
 import { DEMO_RECORD } from './windows.ts'
 
 /** Of the loop and of the bare calls, by turns. */
-const ROUNDS = 9
+const ROUNDS = 5
 const STEPS = 8
 
 export interface DrawingFigures {

@@ -1,0 +1,13 @@
+import json
+
+from cardiacnets.reference.drawing import seconds_per_cine
+from cardiacnets.synthesis_fixture import OUT
+
+
+def test_a_cine_can_be_timed_with_what_a_manifest_states() -> None:
+    synthesis = json.loads((OUT / "manifest.json").read_text())["synthesis"]
+    sampler = synthesis["samplers"][0] | {"steps": 1}
+
+    seconds = seconds_per_cine(synthesis, sampler)
+
+    assert seconds > 0
