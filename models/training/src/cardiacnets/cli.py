@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
+from cardiacnets import synthesis_cli
 from cardiacnets.cohort.cli import add_commands as add_cohort_commands
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.profile import REPOSITORY
 from cardiacnets.segmentation_cli import add_commands as add_segmentation_commands
-from cardiacnets.synthesis_cli import add_commands as add_synthesis_commands
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
@@ -49,6 +49,8 @@ def export(options: argparse.Namespace) -> int:
 
     report = export_bundle(options.run_dir, options.bundle, options.version)
     print(f"{options.bundle}  PyTorch-ONNX difference {report['parity']:.1e}, int8 kept: {report['int8']['kept']}")
+    if (options.run_dir / "distillation" / "model.pt").exists():
+        return synthesis_cli.export(options)
     return 0
 
 
@@ -65,6 +67,10 @@ def evaluate(options: argparse.Namespace) -> int:
         "ood": {name: entry["auroc"] for name, entry in report["ood"]["kinds"].items()},
     }
     print(json.dumps(summary, indent=1))
+    if synthesis_cli.REPORT.exists():
+        from cardiacnets.synthesis_page import put_section
+
+        put_section(options.page, json.loads(synthesis_cli.REPORT.read_text()))
     return 0
 
 
@@ -85,7 +91,7 @@ def main() -> None:
 
     add_cohort_commands(commands)
     add_segmentation_commands(commands)
-    add_synthesis_commands(commands)
+    synthesis_cli.add_commands(commands)
 
     command = commands.add_parser(
         "train", parents=[run_option], help="every stage from the virtual cohort to the ablation (resumes)"
