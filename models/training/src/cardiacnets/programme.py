@@ -115,9 +115,9 @@ class Programme:
     )
     screening: ScreeningConfig = field(
         default_factory=lambda: ScreeningConfig(
-            real_batch=32,
-            virtual_batch=32,
-            optimisation=OptimisationConfig(steps=1800, learning_rate=1e-3, save_every=200),
+            real_batch=24,
+            virtual_batch=40,
+            optimisation=OptimisationConfig(steps=4000, learning_rate=1.5e-3, save_every=400),
         )
     )
     ablation: AblationConfig = field(default_factory=AblationConfig)
