@@ -14,6 +14,7 @@ from cardiacnets.data.cmr_preparation import (
     resample_phases,
     resample_pixels,
 )
+from cardiacnets.stages.segmentation_report import virtual_stacks
 
 
 def bright(frames):
@@ -117,6 +118,19 @@ def test_the_cohorts_own_stack_comes_out_with_its_pixels_and_its_heart():
     assert np.count_nonzero(held) == np.count_nonzero(middle.mask)
     shown = crop(middle.frames, centre, 80)
     assert np.corrcoef(cine.ravel(), shown.ravel())[0, 1] > 0.99
+
+
+def test_of_stacks_of_any_size_the_middle_slice_is_taken_and_cut_to_its_heart():
+    def everything_in_the_middle(frames):
+        labels = np.zeros(frames.shape, dtype=np.uint8)
+        labels[:, 30:98, 30:98] = 1
+        return labels
+
+    report = virtual_stacks(everything_in_the_middle, seed=3, people=3)
+
+    assert (report["people"], report["refused"]) == (3, 0)
+    assert report["middleSliceChosen"] == 1
+    assert 0.5 < report["cropHoldsHeart"]["least"] <= report["cropHoldsHeart"]["mean"] <= 1
 
 
 def test_a_four_chamber_cine_is_cut_larger():

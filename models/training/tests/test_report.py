@@ -30,6 +30,7 @@ EXPORTED = {
     "retrieval": {"short_axis": {"among": 16, "medianRank": 8, "recall1": 0.1, "recall10": 0.6}},
     "ablation": [
         {"variant": variant, "fraction": fraction, "seed": seed, "macroAuroc": 0.6, "meanR": 0.2}
+        | {"conditions": dict.fromkeys(CONDITIONS, 0.6)}
         for variant in ("scratch", "contrastive")
         for fraction in (0.01, 1.0)
         for seed in (1, 2)

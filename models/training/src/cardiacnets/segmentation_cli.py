@@ -46,5 +46,6 @@ def evaluate(options: argparse.Namespace) -> int:
     training = {view: json.loads((options.run_dir / view / "log.jsonl").read_text().splitlines()[-1]) for view in views}
     about = {"cohortSeed": options.cohort_seed, "virtualPeople": options.people, "training": training}
     figures = report_segmentation(segmenters, virtual, people, pig, options.report, about)
-    print(json.dumps({name: figures[name] for name in ("virtualTest", "people", "pig") if name in figures}, indent=1))
+    printed = ("virtualTest", "virtualStacks", "people", "pig")
+    print(json.dumps({name: figures[name] for name in printed if name in figures}, indent=1))
     return 0

@@ -94,9 +94,13 @@ def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dic
     lines = []
     for (variant, fraction, seed), run in runs.items():
         macro, mean_r = _figures(run["logits"], run["means"], conditions, indices)
+        of_each = {
+            name: round(auroc(conditions[:, index], run["logits"][:, index]), 4)
+            for index, name in enumerate(CONDITIONS)
+        }
         lines.append(
             {"variant": variant, "fraction": fraction, "seed": seed}
-            | {"macroAuroc": round(macro, 4), "meanR": round(mean_r, 4)}
+            | {"macroAuroc": round(macro, 4), "meanR": round(mean_r, 4), "conditions": of_each}
         )
     rng = np.random.default_rng(0)
     draws = [rng.integers(len(test), size=len(test)) for _ in range(rounds)]

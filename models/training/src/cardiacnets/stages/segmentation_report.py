@@ -1,5 +1,6 @@
 """How well the heart is found: Dice on held-out virtual people and on real slices, with a picture of both."""
 
+import itertools
 import json
 from collections import defaultdict
 from dataclasses import dataclass
@@ -16,11 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
+from cardiacnets.cohort.cache import split_of
+from cardiacnets.cohort.cmr import STACK, render_short_axis_stack
 from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
+from cardiacnets.cohort.person import draw_person
+from cardiacnets.cohort.scanner import PIXEL_MM
 from cardiacnets.data.cmr_preparation import (
     CROP,
+    STACK_SLICES,
     PreparationError,
     Segmenter,
+    crop,
     heart_centre,
     middle_slice,
     prepare,
@@ -39,6 +46,8 @@ LABELS = {
 }
 # In the order of drawing: the wall's inner border is the cavity's, which shows.
 COLOURS = {LV_WALL: "lime", LV_CAVITY: "red", RV_CAVITY: "deepskyblue", LA_CAVITY: "gold", RA_CAVITY: "magenta"}
+STACK_PEOPLE = 50
+TEST = 2  # of `split_of`
 # The pig's 20 slices reach from the great vessels to beyond the apex: the ten in the middle are a stack for `prepare`.
 PIG_STACK = slice(PIG_SLICES // 4, 3 * PIG_SLICES // 4)
 
@@ -60,6 +69,36 @@ def virtual_dice(segmenter: Segmenter, frames: FrameSet) -> dict[str, float]:
     return {
         LABELS[label]: float(np.mean([dice(a == label, b == label) for a, b in zip(found, frames.mask, strict=True)]))
         for label in sorted(set(np.unique(frames.mask)) - {0})
+    }
+
+
+def virtual_stacks(segmenter: Segmenter, seed: int, people: int = STACK_PEOPLE) -> dict[str, Any]:
+    """Whole short-axis stacks of 3 to 10 slices, base to apex, of virtual test people through `prepare`.
+
+    `middleSliceChosen`: share whose prepared cine looks like the middle slice more than like any other;
+    `cropHoldsHeart`: share of that slice's heart (both ventricles) within the crop, the mean and the least.
+    """
+    chosen, held, refused = [], [], 0
+    test = (index for index in itertools.count() if split_of(seed, index) == TEST)
+    for number, index in enumerate(itertools.islice(test, people)):
+        slices = STACK_SLICES[0] + number % (STACK_SLICES[1] - STACK_SLICES[0] + 1)
+        levels = tuple(np.linspace(STACK[0], STACK[-1], slices))
+        cines = render_short_axis_stack(draw_person(seed, index), seed, levels)
+        middle, size = cines[middle_slice(slices)], CROP["short_axis"]
+        try:
+            cine = prepare(np.stack([each.frames for each in cines]), (PIXEL_MM, PIXEL_MM), segmenter)
+        except PreparationError:
+            refused += 1
+            continue
+        centre = heart_centre(segmenter(middle.frames.astype(np.float32)))
+        alike = [np.corrcoef(cine.ravel(), crop(each.frames, centre, size).ravel())[0, 1] for each in cines]
+        chosen.append(int(np.argmax(alike)) == middle_slice(slices))
+        held.append(np.count_nonzero(crop(middle.mask, centre, size)) / np.count_nonzero(middle.mask))
+    return {
+        "people": people,
+        "refused": refused,
+        "middleSliceChosen": float(np.mean(chosen)),
+        "cropHoldsHeart": {"mean": float(np.mean(held)), "least": float(np.min(held))},
     }
 
 
@@ -128,6 +167,7 @@ def report_segmentation(
             for view, frames in virtual.items()
         },
     }
+    figures["virtualStacks"] = virtual_stacks(short_axis, about["cohortSeed"])
     found_people, found_pig = find(short_axis, people), find(short_axis, pig)
     if people:
         figures["people"] = {
