@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
@@ -16,6 +17,17 @@ from cardiacnets.programme import Programme
 from cardiacnets.stages.ablation import AblationConfig
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import ScreeningConfig, TrainingData
+
+
+@pytest.fixture(autouse=True)
+def one_thread(request):
+    """Sums of floats depend on how many threads share them, and matrices this small take longer on two than on one."""
+    threads = torch.get_num_threads()
+    if request.node.get_closest_marker("paper") is None:
+        torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
 
 TINY = EncoderConfig(widths=(8, 16), blocks=1, embedding=32, dropout=0.1)
 

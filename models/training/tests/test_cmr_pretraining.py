@@ -15,15 +15,6 @@ from cardiacnets.stages.loop import OptimisationConfig
 SWIN = SwinConfig(image=48, frames=6, window=3, dim=16, depths=(2, 2, 2), heads=(1, 2, 4))
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums of floats depend on how many threads share them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def tiny_config(steps=30):
     """A configuration that trains in seconds."""
     return CmrPretrainingConfig(

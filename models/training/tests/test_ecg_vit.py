@@ -9,15 +9,6 @@ TINY = EcgVitConfig(samples=200, patch=20, dim=32, depth=2, heads=2, embedding=1
 ALONE = EcgMaeConfig(TINY, decoder_dim=32, decoder_depth=1, decoder_heads=2)
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Two threads on such small matrices mostly wait for each other."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def people():
     """Four ECGs of 2 s at 100 Hz, one wave a second, and who they are of."""

@@ -12,15 +12,6 @@ from cardiacnets.stages import loop
 from cardiacnets.stages.loop import OptimisationConfig, learning_rate, rows_of_step, run
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums of floats depend on how many threads share them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_each_epoch_has_every_row_once_in_another_order():
     rows = np.arange(100, 112)
 

@@ -20,15 +20,6 @@ from cardiacnets.stages.screening import (
 from .conftest import TINY, tiny_config
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums of floats depend on how many threads share them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def weights(path):
     return torch.load(path, weights_only=True)["model"]
 

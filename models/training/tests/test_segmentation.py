@@ -31,15 +31,6 @@ TINY = SegmentationConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Pictures this small take longer on two threads than on one."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 def tiny(**changes) -> SegmentationConfig:
     return replace(TINY, optimisation=replace(TINY.optimisation, **changes))
 

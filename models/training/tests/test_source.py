@@ -32,12 +32,8 @@ BROKEN, NO_CMR, BAD_CMR, WITHDRAWN, TWICE = EIDS[1], EIDS[3], EIDS[5], EIDS[7], 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path, monkeypatch):
-    """A cache of the test's own, and one thread: on a busy machine two wait for each other."""
+    """A cache of the test's own."""
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path / "cache"))
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def write_table(path, header, rows):

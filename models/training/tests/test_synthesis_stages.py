@@ -25,15 +25,6 @@ DENOISER = DenoiserConfig(
 )
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Sums of floats depend on how many threads share them."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 

@@ -125,7 +125,7 @@ class Programme:
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
     drawn_people: int = 3_000
-    """The first of those with cines, who teach how to draw: in so few steps each of them is seen six times."""
+    """The first of those with cines, who teach how to draw: each of them is seen fourteen times."""
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
 

@@ -47,7 +47,7 @@ class DiffusionConfig:
     augment: AugmentConfig = field(default_factory=lambda: AugmentConfig(reversal=0, inversion=0))
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(
-            steps=2000, learning_rate=1e-3, weight_decay=0.01, warm_up=0.03, save_every=100
+            steps=5000, learning_rate=1e-3, weight_decay=0.01, warm_up=0.03, save_every=100
         )
     )
 
@@ -145,6 +145,7 @@ def train_diffusion(
     validation = validation[: config.validation_cines]
     torch.manual_seed(optimisation.seed)
     model = Averaged(Denoiser(config.denoiser), config.average)
+    model.to(memory_format=torch.channels_last)  # a step of the compact one takes .49 s for .71 on one core
     bar = alpha_bar(config.schedule)
     known = cache(conditions)
     reached = 0

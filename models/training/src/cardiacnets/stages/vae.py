@@ -31,7 +31,7 @@ class VaeTrainingConfig:
     vae: VaeConfig = field(default_factory=VaeConfig)
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(
-            steps=1600, learning_rate=2e-3, weight_decay=0.01, warm_up=0.02, save_every=200
+            steps=4000, learning_rate=2e-3, weight_decay=0.01, warm_up=0.02, save_every=200
         )
     )
 
