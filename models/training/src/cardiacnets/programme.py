@@ -300,7 +300,7 @@ class Run:
     def latents(self) -> LatentSet:
         """Everybody's cines as the VAE sees them."""
         vae, cines, folder = load_vae(self.vae()), self.short_cines, self.folder / "diffusion"
-        made = {view: encode_cines(vae, cines, view, folder / f"{view}.npy") for view in VIEWS}
+        made = {view: encode_cines(vae, cines, view, folder) for view in VIEWS}
         return LatentSet(made, cines.split)
 
     @cached_property

@@ -84,9 +84,10 @@ def guided(
     """Classifier-free guidance (Ho & Salimans 2022, arXiv 2207.12598): uncond + g · (cond − uncond) in one call."""
     rows = len(view)
     if guidance == 1:
-        return lambda latent, step: denoiser(latent, step, tokens, embedding, torch.ones(rows), view)
+        ones = torch.ones(rows, device=view.device)
+        return lambda latent, step: denoiser(latent, step, tokens, embedding, ones, view)
     twice = [torch.cat([value, value]) for value in (tokens, embedding, view)]
-    flag = torch.cat([torch.zeros(rows), torch.ones(rows)])
+    flag = torch.cat([torch.zeros(rows), torch.ones(rows)]).to(view.device)
 
     def predict(latent: Tensor, step: Tensor) -> Tensor:
         both = denoiser(torch.cat([latent, latent]), torch.cat([step, step]), *twice[:2], flag, twice[2])

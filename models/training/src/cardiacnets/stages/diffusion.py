@@ -1,7 +1,6 @@
 """Stage `diffusion`: a denoiser of both views' latents, told the ECG by the frozen aligned encoder."""
 
 import copy
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
@@ -20,7 +19,7 @@ from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_n
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.stages.contrastive import PairedSet
-from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -79,10 +78,8 @@ class Conditions:
 @torch.no_grad()
 def encode_ecgs(trunk: Trunk, people: PairedSet, config: DiffusionConfig, folder: Path, batch: int = 64) -> Conditions:
     """`Conditions` from `folder`, or made and kept there; the name holds what they were made with."""
-    made_with = hashlib.sha256(repr((config.condition_copies, config.augment, people.millivolt.shape)).encode())
-    for value in trunk.state_dict().values():
-        made_with.update(value.numpy().tobytes())
-    path = folder / f"ecg-{made_with.hexdigest()[:12]}.npz"
+    made_with = digest_of(trunk, config.condition_copies, config.augment, people.millivolt.shape)
+    path = folder / f"ecg-{made_with}.npz"
     if not path.exists():
         trunk.eval()
         parts: list[list[tuple[Tensor, Tensor]]] = []

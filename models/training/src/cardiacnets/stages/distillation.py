@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, signal_and_noise, timesteps
 from cardiacnets.stages.diffusion import Averaged, Conditions, LatentSet, described
-from cardiacnets.stages.loop import OptimisationConfig, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,11 @@ class DistillationConfig:
     )
 
 
+def _down_to_none(schedule: ScheduleConfig, where: torch.device) -> Tensor:
+    """ᾱ [T+1], the last one (timestep −1) of no noise."""
+    return torch.cat([alpha_bar(schedule), torch.ones(1, dtype=torch.float64)]).to(where)
+
+
 @torch.no_grad()
 def destination(
     teacher: Denoiser,
@@ -51,11 +56,11 @@ def destination(
     config: DistillationConfig,
 ) -> Tensor:
     """Where the teacher comes to from timestep `ends[0]` at `ends[1]` (−1: no noise), [N,…]."""
-    bar = torch.cat([alpha_bar(config.schedule), torch.ones(1, dtype=torch.float64)])  # bar[-1]: no noise
+    bar = _down_to_none(config.schedule, latent.device)
     predict = guided(teacher, *ecg, view, config.guidance)
     marks = np.linspace(*ends, config.teacher_steps + 1).round().astype(int)
     for now, later in pairwise(marks):
-        rows = torch.full((len(latent),), int(now))
+        rows = torch.full((len(latent),), int(now), device=latent.device)
         signal, noise = signal_and_noise(bar[rows], latent)
         said = predict(latent, rows.float())
         clean, epsilon = both_of(said, latent, signal, noise, config.schedule.prediction)
@@ -66,7 +71,7 @@ def destination(
 
 def leading_there(latent: Tensor, reached: Tensor, ends: tuple[int, int], schedule: ScheduleConfig) -> Tensor:
     """The v whose one DDIM step from `ends[0]` to `ends[1]` takes `latent` to `reached`."""
-    bar = torch.cat([alpha_bar(schedule), torch.ones(1, dtype=torch.float64)])
+    bar = _down_to_none(schedule, latent.device)
     (signal, noise), (signal_there, noise_there) = (signal_and_noise(bar[[end]], latent) for end in ends)
     share = noise_there / noise
     clean = (reached - share * latent) / (signal_there - share * signal)
@@ -89,21 +94,23 @@ def train_distillation(
     train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
     validation = validation[: config.validation_cines]
     model = Averaged(copy.deepcopy(teacher).requires_grad_(True), config.average)
-    bar = alpha_bar(config.schedule)
+    bar = alpha_bar(config.schedule).to(device())
+    teacher.to(device())
     marks = [*timesteps(config.schedule.steps, config.steps), -1]
 
     def error(network: Denoiser, step: int, rows: np.ndarray, generator: torch.Generator) -> tuple[Tensor, Tensor]:
         view = views[step % len(views)]
         place = int(torch.randint(config.steps, (1,), generator=generator))
         ends = marks[place], marks[place + 1]
-        latent = torch.from_numpy(data.latents[view][rows]).float()
-        number = torch.full((len(rows),), views.index(view))
-        ecg = conditions.take(rows)
+        latent = torch.from_numpy(data.latents[view][rows]).float().to(device())
+        number = torch.full((len(rows),), views.index(view), device=device())
+        tokens, embedding = (part.to(device()) for part in conditions.take(rows))
         signal, spread = signal_and_noise(bar[[ends[0]]], latent)
-        mixed = signal * latent + spread * torch.randn(latent.shape, generator=generator)
-        target = leading_there(mixed, destination(teacher, mixed, ecg, number, ends, config), ends, config.schedule)
-        ones = torch.ones(len(rows))
-        said = network(mixed, torch.full((len(rows),), float(ends[0])), *ecg, ones, number)
+        mixed = signal * latent + spread * torch.randn(latent.shape, generator=generator).to(device())
+        reached = destination(teacher, mixed, (tokens, embedding), number, ends, config)
+        target = leading_there(mixed, reached, ends, config.schedule)
+        ones = torch.ones(len(rows), device=device())
+        said = network(mixed, ones * ends[0], tokens, embedding, ones, number)
         return F.mse_loss(said, target), target.square().mean()
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:

@@ -5,6 +5,7 @@ averaged, and the first process alone writes.
 """
 
 import atexit
+import hashlib
 import json
 import math
 import os
@@ -105,6 +106,14 @@ def rows_of_step(rows: np.ndarray, batch: int, step: int, seed: int) -> np.ndarr
     epoch, place = divmod(step, len(rows) // batch)
     order = np.random.default_rng([seed, epoch]).permutation(rows)
     return np.sort(order[place * batch : (place + 1) * batch][rank::processes])
+
+
+def digest_of(network: nn.Module, *others: object) -> str:
+    """Twelve hex digits of a network's weights and of whatever else decides what it makes, for that file's name."""
+    digest = hashlib.sha256(repr(others).encode())
+    for value in network.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()[:12]
 
 
 def learning_rate(step: int, config: OptimisationConfig) -> float:

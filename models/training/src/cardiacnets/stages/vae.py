@@ -13,7 +13,7 @@ from torch import Tensor
 
 from cardiacnets.models.swin import View
 from cardiacnets.models.vae import Vae, VaeConfig
-from cardiacnets.stages.loop import OptimisationConfig, device, rows_of_step, run, save
+from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, rows_of_step, run, save
 
 
 @dataclass(frozen=True)
@@ -124,11 +124,12 @@ def load_vae(path: Path) -> Vae:
 
 
 @torch.no_grad()
-def encode_cines(vae: Vae, cines: ShortCineSet, view: View, path: Path, batch: int = 4) -> NDArray[np.float16]:
-    """Standardised latents [n,C,F,h,w] of a view, from `path`, which is made if it is not there."""
+def encode_cines(vae: Vae, cines: ShortCineSet, view: View, folder: Path, batch: int = 4) -> NDArray[np.float16]:
+    """Standardised latents [n,C,F,h,w] of a view from `folder`, or made and kept there; the name tells by what."""
+    frames = cines.frames[view]
+    path = folder / f"{view}-{digest_of(vae, frames.shape)}.npy"
     if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        frames = cines.frames[view]
+        folder.mkdir(parents=True, exist_ok=True)
         people, length, side = frames.shape[:3]
         part = path.with_suffix(".part.npy")
         shape = (people, vae.config.channels, length, side // 8, side // 8)
