@@ -6,8 +6,9 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
+import type { ErrorCode } from '../../shared/errors.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
-import { notFound, problemHandler, type ReportError } from './problem.ts'
+import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
 import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
@@ -17,6 +18,8 @@ import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 interface Common {
   readonly authenticate: Authenticate
   readonly onError?: ReportError
+  /** Told of every answer. */
+  readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
 export interface ApiOptions extends Common, Omit<EcgOptions, 'cancelJobs'>, DeviceOptions, UploadOptions, CmrOptions {
@@ -68,8 +71,12 @@ export function createEventsApi({
   return app
 }
 
-function base({ authenticate, onError }: Required<Common>) {
+function base({ authenticate, onError, onAnswer }: Common & Required<Pick<Common, 'onError'>>) {
   const app = new OpenAPIHono<AuthVariables>()
+  app.use(async (c, next) => {
+    await next()
+    onAnswer?.(c.res.status, refusalOf(c))
+  })
   app.use(
     secureHeaders({
       contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },

@@ -10,9 +10,10 @@ import { sendMessages } from '../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
-import { CodedError } from '../../shared/errors.ts'
+import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { createLogger } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
+import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { readSiteConfig } from '../../shared/site-config.ts'
 import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
@@ -55,6 +56,7 @@ export function eventsFromEnvironment(stream: StreamRules) {
 
 function commonParts() {
   const logger = createLogger('api')
+  const metrics = createMetrics('api')
   const table = env('RESULTS_TABLE')
   return {
     table,
@@ -62,6 +64,10 @@ function commonParts() {
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
     onError: (description: Readonly<Record<string, unknown>>) => logger.error('request failed', description),
+    onAnswer: (status: number, refusal: ErrorCode | undefined) => {
+      metrics.addBy('status', `${Math.floor(status / 100)}xx`, [METRICS.apiRequests, 1])
+      if (refusal !== undefined) metrics.addBy('reason', refusal, [METRICS.apiRefusals, 1])
+    },
   }
 }
 

@@ -5,7 +5,7 @@
 import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
-import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { describeError } from '../../shared/logging.ts'
 
 export type ReportError = (description: Readonly<Record<string, unknown>>) => void
@@ -22,6 +22,12 @@ export function problemHandler(report: ReportError): ErrorHandler {
 function codedError(thrown: unknown): CodedError {
   const isMalformed = thrown instanceof HTTPException && thrown.status < 500
   return isMalformed ? new CodedError('payload-malformed', { field: 'body' }) : toCodedError(thrown)
+}
+
+/** The code that an answer refuses with; `undefined` for one that does not. */
+export function refusalOf(c: Context): ErrorCode | undefined {
+  if (c.error !== undefined) return codedError(c.error).code
+  return c.res.status === 404 ? 'not-found' : undefined
 }
 
 export const notFound: NotFoundHandler = (c) => respond(c, new CodedError('not-found', { field: 'path' }))

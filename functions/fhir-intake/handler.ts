@@ -2,7 +2,6 @@
  * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Without an EHR in the site's configuration it does nothing.
  * @module
  */
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { FhirProgress } from '../../shared/aws/fhir-progress.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
@@ -57,8 +56,8 @@ export const handler = sqsHandler(
     if (intake === undefined) return
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)
-    if ('submitted' in taken) metrics.addMetric(METRICS.ehrEcgs, MetricUnit.Count, taken.submitted)
-    else metrics.singleMetric().addDimension('reason', taken.skipped).addMetric(METRICS.ehrSkipped, MetricUnit.Count, 1)
+    if ('submitted' in taken) metrics.add(METRICS.ehrEcgs, taken.submitted)
+    else metrics.addBy('reason', taken.skipped, [METRICS.ehrSkipped, 1])
   },
 )
 
@@ -66,8 +65,9 @@ export const handler = sqsHandler(
 async function poll(to: FhirIntake): Promise<void> {
   try {
     await to.poll(new Date())
+    metrics.add(METRICS.ehrPolls)
   } catch (error) {
     logger.error('look for changes failed', describeError(error))
-    metrics.addMetric(METRICS.ehrPollsFailed, MetricUnit.Count, 1)
+    metrics.add(METRICS.ehrPollsFailed)
   }
 }

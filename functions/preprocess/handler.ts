@@ -2,7 +2,6 @@
  * Lambda `preprocess`: SQS `intake` → quality gate and signal chain → SQS `screening`; the raw window is kept in S3.
  * @module
  */
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, putObject, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
@@ -36,7 +35,7 @@ export const handler = sqsHandler(
     const startedMs = performance.now()
     const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, waveform, heartRateBpm)
     const { quality, clean } = prepared
-    metrics.addMetric(METRICS.preprocessMs, MetricUnit.Milliseconds, performance.now() - startedMs)
+    metrics.add(METRICS.preprocessMs, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
       clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
       // A claim check already lies there.

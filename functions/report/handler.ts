@@ -2,7 +2,6 @@
  * Lambda `report`: SQS `results-fhir` → the EHR, as the site's configuration says. Without an EHR, results are not reported.
  * @module
  */
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { AssociationStore } from '../../shared/aws/association-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
@@ -59,7 +58,7 @@ export const handler = sqsHandler(
   { sqs: sqs(), deadLetterQueueUrl: env('RESULTS_FHIR_DLQ_URL'), logger, metrics, retry: RETRY },
   async (message) => {
     const outcome = await reporter?.report(message)
-    if (outcome === 'written') metrics.addMetric(METRICS.reportsWritten, MetricUnit.Count, 1)
-    if (outcome === 'waiting') metrics.addMetric(METRICS.reportsUnidentified, MetricUnit.Count, 1)
+    if (outcome === 'written') metrics.add(METRICS.reportsWritten)
+    if (outcome === 'waiting') metrics.add(METRICS.reportsUnidentified)
   },
 )

@@ -2,13 +2,13 @@
  * Lambda `screen`: SQS `screening` → result in DynamoDB → SNS `results`.
  * @module
  */
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { PublishCommand } from '@aws-sdk/client-sns'
 import { dynamo, env, s3, sns, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, removeEcgObjects } from '../../shared/aws/payloads.ts'
 import { messageAttributes } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import type { Result } from '../../shared/domain/result.ts'
 import { siteIn } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
@@ -40,9 +40,7 @@ export const handler = sqsHandler(
     const window = bytes && decodeClean(bytes, CARDIACNETS_V1.samples)
     const startedMs = performance.now()
     const result = await screenWindow(screener, message, window, codeVersion)
-    if (window !== undefined) {
-      metrics.addMetric(METRICS.inferenceMs, MetricUnit.Milliseconds, performance.now() - startedMs)
-    }
+    if (window !== undefined) metrics.add(METRICS.inferenceMs, performance.now() - startedMs)
     const stored = await results.putOnce(tenant, origin, result, new Date(), message.person)
     if (stored.kind === 'deleted') {
       await removeEcgObjects(s3(), bucket, tenant, ecgId)
@@ -57,9 +55,15 @@ export const handler = sqsHandler(
         MessageAttributes: messageAttributes({ origin: origin.kind }),
       }),
     )
-    if (stored.kind === 'new') {
-      const name = result.status === 'refused' ? METRICS.windowsRefused : METRICS.windowsScreened
-      metrics.addMetric(name, MetricUnit.Count, 1)
-    }
+    if (stored.kind === 'new') count(result)
   },
 )
+
+function count({ status, quality, ood }: Result): void {
+  if (status === 'screened') metrics.add(METRICS.windowsScreened)
+  else {
+    metrics.add(METRICS.windowsRefused)
+    metrics.addBy('reason', quality.reasons[0] ?? 'unknown', [METRICS.refusals, 1])
+  }
+  if (ood?.flagged) metrics.add(METRICS.windowsUnfamiliar)
+}

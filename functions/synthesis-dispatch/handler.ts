@@ -2,7 +2,6 @@
  * Lambda `synthesis-dispatch`: SQS `synthesis` → AWS Batch.
  * @module
  */
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { BatchClient, SubmitJobCommand, TerminateJobCommand } from '@aws-sdk/client-batch'
 import { dynamo, env, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
@@ -57,7 +56,7 @@ export const handler = sqsHandler(
   { sqs: sqs(), deadLetterQueueUrl: env('SYNTHESIS_DLQ_URL'), logger, metrics, retry: RETRY },
   async (message) => {
     const outcome = await dispatcher.dispatch(message)
-    if (outcome === 'submitted') metrics.addMetric(METRICS.cinesDispatched, MetricUnit.Count, 1)
-    if (outcome === 'failed') metrics.addMetric(METRICS.cineWorkersLost, MetricUnit.Count, 1)
+    if (outcome === 'submitted') metrics.add(METRICS.cinesDispatched)
+    if (outcome === 'failed') metrics.add(METRICS.cineWorkersLost)
   },
 )

@@ -11,6 +11,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { activeBundle } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
 import { createLogger, describeError } from '../../shared/logging.ts'
+import { createMetrics } from '../../shared/metrics.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { Drawer } from './draw.ts'
 import { checkProvider, providerOf } from './provider.ts'
@@ -53,6 +54,7 @@ async function main(): Promise<Ended> {
         return Drawer.open(bundle!, env('CODE_VERSION'), { sampler, provider }) // of the bundle that the job names
       },
       onError: (error) => logger.error('trouble while drawing', describeError(error)),
+      metrics: createMetrics('synthesize'),
     },
     { tenant: env('TENANT'), jobId },
     stopping.signal,

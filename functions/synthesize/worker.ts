@@ -16,6 +16,7 @@ import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import type { CmrJobId } from '../../shared/domain/ecg-id.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import type { CineMessage, SynthesisMessage } from '../../shared/messages.ts'
+import { METRICS, type ServiceMetrics } from '../../shared/metrics.ts'
 import type { Drawer } from './draw.ts'
 import { judgedWindow } from './judged-window.ts'
 import { uploadArtifacts } from './upload.ts'
@@ -35,6 +36,7 @@ export interface WorkerOptions {
   /** Opens the models of a sampler, once it is sure where they will run. */
   readonly open: (sampler: string) => Promise<Pick<Drawer, 'draw' | 'release'>>
   readonly onError: (error: unknown) => void
+  readonly metrics?: ServiceMetrics
   /** How often progress is told, and asked whether to go on. */
   readonly beatMs?: number
 }
@@ -60,11 +62,12 @@ export async function work(
   of: { readonly tenant: string; readonly jobId: CmrJobId },
   signal: AbortSignal,
 ): Promise<Ended> {
-  const { jobs, sqs, queueUrl, onError } = options
+  const { jobs, sqs, queueUrl, onError, metrics } = options
   const mine: Worker = { ...of, worker: randomUUID() }
   const job = await begin(options, mine, signal)
   if (job === undefined) return 'nothing'
   const { ecgId } = job
+  const begunAtMs = Date.now()
   const lost = new AbortController()
   const rest = new AbortController()
   const beat = new Beat()
@@ -79,7 +82,11 @@ export async function work(
     drawing.catch(() => {}) // one that is left alone
     // A step cannot be broken off, and a machine that is taken away does not wait for it.
     const drawn = await Promise.race([drawing, stopped])
-    if (drawn !== 'stopped') return (await finish(options, mine, job, drawn)) ? 'done' : 'nothing'
+    if (drawn !== 'stopped') {
+      const isDone = await finish(options, mine, job, drawn)
+      if (isDone) metrics?.add(METRICS.cineS, (Date.now() - begunAtMs) / 1000)
+      return isDone ? 'done' : 'nothing'
+    }
     if (!(await jobs.giveBack(mine, ecgId, new Date()))) return 'nothing'
     const message: SynthesisMessage = { schema: 1, kind: 'draw', ...of }
     await sendMessage(sqs, queueUrl, JSON.stringify(message))
@@ -93,8 +100,11 @@ export async function work(
     const { code, detail } = toCodedError(error)
     const { field } = detail
     const reason = { reason: code, ...(field === undefined ? {} : { field: String(field) }) }
-    return (await jobs.finish(mine, ecgId, reason, new Date())) ? 'failed' : 'nothing'
+    if (!(await jobs.finish(mine, ecgId, reason, new Date()))) return 'nothing'
+    metrics?.addBy('reason', code, [METRICS.cinesFailed, 1])
+    return 'failed'
   } finally {
+    metrics?.publish()
     // Also what was left alone.
     lost.abort()
     rest.abort()
@@ -104,12 +114,18 @@ export async function work(
 
 /** Takes the job, if need be once the worker that had it is past its lease. */
 async function begin(options: WorkerOptions, mine: Worker, signal: AbortSignal): Promise<CmrJob | undefined> {
-  const { jobs } = options
+  const { jobs, metrics } = options
   const { tenant, jobId } = mine
   const known = await jobs.get(tenant, jobId)
   if (known === undefined) return undefined
-  const begun = await jobs.begin(mine, known.ecgId, new Date())
-  if (begun !== undefined || known.status !== 'running') return begun
+  const now = new Date()
+  const begun = await jobs.begin(mine, known.ecgId, now)
+  if (known.status !== 'running') {
+    // It was changed last when it was handed over.
+    if (begun !== undefined) metrics?.add(METRICS.cineWaitS, (now.getTime() - Date.parse(known.updatedAt)) / 1000)
+    return begun
+  }
+  if (begun !== undefined) return begun
   await pause(WORK_LEASE_MS + SLACK_MS, signal)
   return signal.aborted ? undefined : jobs.begin(mine, known.ecgId, new Date())
 }

@@ -8,22 +8,20 @@
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
 import type { Logger } from '@aws-lambda-powertools/logger'
-import type { Metrics } from '@aws-lambda-powertools/metrics'
-import { MetricUnit } from '@aws-lambda-powertools/metrics'
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type * as z from 'zod'
 import { type CodedError, toCodedError } from '../errors.ts'
 import { describeError } from '../logging.ts'
 import { parseMessage } from '../messages.ts'
-import { METRICS } from '../metrics.ts'
+import { METRICS, type ServiceMetrics } from '../metrics.ts'
 import { sendMessage } from './queues.ts'
 
 interface SqsHandlerOptions {
   readonly sqs: SQSClient
   readonly deadLetterQueueUrl: string
   readonly logger: Logger
-  readonly metrics: Metrics
+  readonly metrics: ServiceMetrics
   readonly retry?: RetryOptions
 }
 
@@ -80,17 +78,14 @@ export function sqsHandler<T>(
       reason: error.code,
       ...(field === undefined ? {} : { field: String(field) }),
     })
-    metrics
-      .singleMetric()
-      .addDimension('reason', error.code)
-      .addMetric(METRICS.messagesDeadLettered, MetricUnit.Count, 1)
+    metrics.addBy('reason', error.code, [METRICS.messagesDeadLettered, 1])
   }
 
   return async (event, context) => {
     try {
       return await processPartialResponse(event, handleRecord, processor, { context, throwOnFullBatchFailure: false })
     } finally {
-      if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics()
+      metrics.publish()
     }
   }
 }

@@ -10,10 +10,12 @@ import { pause } from '../../shared/aws/queues.ts'
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
 import { describeError } from '../../shared/logging.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
+import { createMetrics, type ServiceMetrics } from '../../shared/metrics.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import { type AdapterConfig, ConfigError } from './config.ts'
 import { openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
+import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
 import { Journal } from './journal.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
@@ -24,6 +26,7 @@ export interface AdapterParts {
   readonly sqs: SQSClient
   readonly s3: S3Client
   readonly logger: Logger
+  readonly metrics?: ServiceMetrics
 }
 
 export interface Adapter {
@@ -53,7 +56,11 @@ const INBOUND_CHANNELS: readonly Channel[] = ['frames', 'window']
  * Opens the journal, takes up what is in it, and connects.
  * @throws ConfigError when the journal cannot be opened
  */
-export function startAdapter(config: AdapterConfig, { sqs, s3, logger }: AdapterParts): Adapter {
+export function startAdapter(
+  config: AdapterConfig,
+  { sqs, s3, logger, metrics = createMetrics('streams-mqtt') }: AdapterParts,
+): Adapter {
+  const health = new Health(config.clientId, metrics, logger)
   const stopping = new AbortController()
   const { signal } = stopping
   const failed = Promise.withResolvers<unknown>()
@@ -74,6 +81,7 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger }: Adapter
     output: {
       windowsClosed: (windowIds) => intake.add(windowIds.map(windowItem)),
       refused: (rejectId, problem, topic) => {
+        health.refused(problem.code)
         logger.warn('payload refused', { ...problem, tenant: topic?.tenant, device: topic?.device })
         deadLetters.add([rejectItem(rejectId)])
         if (topic !== undefined) tellDevice(topic, problem)
@@ -113,6 +121,7 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger }: Adapter
       filters,
       (arrival) => ingest.receive(arrival),
       (state, error) => {
+        health.connection(clientId, state)
         if (error === undefined) logger.info(`inbound connection ${state}`, { clientId })
         else logger.error('inbound connection failed', { clientId, ...describeError(error) })
       },
@@ -142,8 +151,14 @@ export function startAdapter(config: AdapterConfig, { sqs, s3, logger }: Adapter
   }
   const report = () => {
     ingest.afterwards(() => journal.prune(Date.now() - SESSION_MEMORY_MS))
-    const { counts: frames, sessions } = ingest
-    logger.info('adapter state', { frames, sessions, waitingWindows: intake.waiting, journalBytes: journal.usedBytes })
+    health.report({
+      frames: { ...ingest.counts },
+      sessions: ingest.sessions,
+      waitingWindows: intake.waiting,
+      sentWindows: intake.sent,
+      oldestWindowMs: intake.oldestMs,
+      journalBytes: journal.usedBytes,
+    })
   }
   const upkeep = setInterval(() => {
     ingest.sweep()

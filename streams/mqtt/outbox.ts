@@ -34,6 +34,9 @@ const PAUSE_MS = { first: 100, longest: 30_000 } as const
 export class Outbox {
   readonly #options: OutboxOptions
   #waiting: OutboxItem[] = []
+  /** When each that SQS does not have yet was added, the oldest first. */
+  readonly #addedAtMs = new Map<OutboxItem, number>()
+  #sent = 0
   readonly #underWay = new Set<Promise<void>>()
 
   constructor(options: OutboxOptions) {
@@ -45,7 +48,19 @@ export class Outbox {
     return this.#waiting.length
   }
 
+  /** How long the oldest that SQS does not have yet has been here; 0 when it has all. */
+  get oldestMs(): number {
+    const [addedAtMs] = this.#addedAtMs.values()
+    return addedAtMs === undefined ? 0 : performance.now() - addedAtMs
+  }
+
+  /** How many SQS has taken. */
+  get sent(): number {
+    return this.#sent
+  }
+
   add(items: readonly OutboxItem[]): void {
+    for (const item of items) this.#addedAtMs.set(item, performance.now())
     this.#waiting.push(...items)
     this.#start()
   }
@@ -105,7 +120,12 @@ export class Outbox {
     if (Failed.length > 0) onError(new Error('SQS refused part of a batch'))
     const sent = new Set(entries.map(({ Id }) => Number(Id)))
     for (const { Id } of Failed) sent.delete(Number(Id))
-    for (const index of sent) batch[index]!.sent()
+    for (const index of sent) {
+      const item = batch[index]!
+      this.#addedAtMs.delete(item)
+      item.sent()
+    }
+    this.#sent += sent.size
     return batch.filter((_, index) => !sent.has(index))
   }
 }

@@ -22,7 +22,11 @@ import type { IntakeMessage, Payload, ResultMessage } from '../../shared/message
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import { createResultsTable } from '../helpers/aws.ts'
+import { linesOf, metricsOf } from '../helpers/emf.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
+
+/** What a window may add to the logs, beside Lambda's own lines. */
+const LOG_BYTES = 520
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
 
@@ -186,6 +190,27 @@ describe('an ECG through both functions', () => {
     })
     expect(resultOf(after).findings[0]!.threshold).toBe(0.2)
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(after!.result)
+  })
+
+  it('is counted in two short documents: the log is paid for by the byte', async () => {
+    vi.resetModules()
+    vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
+    const quiet = { preprocess, screen }
+    preprocess = (await import('../../functions/preprocess/handler.ts')).handler
+    screen = (await import('../../functions/screen/handler.ts')).handler
+
+    const good = await linesOf(() => run(intake(syntheticRecording())))
+    const refused = await metricsOf(() => run(intake(syntheticRecording({ seconds: 9 }))))
+
+    ;({ preprocess, screen } = quiet)
+    vi.unstubAllEnvs()
+    expect(good.filter((line) => line !== '')).toHaveLength(2)
+    expect(good.join('\n').length).toBeLessThan(LOG_BYTES)
+    expect(refused).toMatchObject([
+      { service: 'preprocess', PreprocessMs: expect.any(Number) },
+      { service: 'screen', reason: 'too-short', Refusals: 1 },
+      { service: 'screen', WindowsRefused: 1 },
+    ])
   })
 
   it('that comes twice is stored once and published twice with the same bytes', async () => {

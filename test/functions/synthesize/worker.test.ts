@@ -1,5 +1,5 @@
 import { ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Artifact, Drawable } from '../../../functions/synthesize/draw.ts'
 import { type Ended, type WorkerOptions, work } from '../../../functions/synthesize/worker.ts'
 import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
@@ -7,7 +7,9 @@ import { artifactKey, readObject, removeEcgObjects, waveformKey } from '../../..
 import { ResultStore } from '../../../shared/aws/result-store.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import type { DrawOptions } from '../../../shared/inference/synthesizer.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
 import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { metricsOf } from '../../helpers/emf.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { type StoredEcgOptions, storedEcg } from '../../helpers/stored-ecg.ts'
 
@@ -104,6 +106,19 @@ describe('a job', () => {
       artifacts: [{ name: 'sax.dcm', bytes: 7 }, { name: 'manifest.json' }],
     })
     expect(await kept(job)).toEqual(['manifest.json', 'sax.dcm'])
+  })
+
+  it('is counted: how long it waited for a machine, and what it took or why it failed', async () => {
+    vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
+    const { job } = await submitted()
+    const other = await submitted({}, 'd'.repeat(64))
+
+    const drawnWell = await metricsOf(() => run(job, steps, { metrics: createMetrics('synthesize') }))
+    const failed = await metricsOf(() => run(other.job, steps, { metrics: createMetrics('synthesize') }))
+
+    vi.unstubAllEnvs()
+    expect(drawnWell).toMatchObject([{ CineWaitS: expect.any(Number), CineS: expect.any(Number) }])
+    expect(failed).toMatchObject([{ reason: 'bundle-mismatch', CinesFailed: 1 }, { CineWaitS: expect.any(Number) }])
   })
 
   it('is drawn with the heart rate that the device said', async () => {

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { Logger } from '@aws-lambda-powertools/logger'
-import { Metrics } from '@aws-lambda-powertools/metrics'
 import { CreateQueueCommand, type Message, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
 import type { Context, SQSRecord } from 'aws-lambda'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { sqsHandler } from '../../../shared/aws/sqs-handler.ts'
 import { CodedError, type ErrorCode } from '../../../shared/errors.ts'
+import { createMetrics } from '../../../shared/metrics.ts'
 import { startTestAws, type TestAws } from '../../helpers/aws.ts'
 
 let aws: TestAws
@@ -14,6 +14,7 @@ let queueUrl: string
 let deadLetterQueueUrl: string
 
 beforeAll(async () => {
+  process.env.POWERTOOLS_METRICS_DISABLED = 'true'
   aws = await startTestAws()
 })
 afterAll(() => aws.stop())
@@ -34,7 +35,7 @@ function failing(code: ErrorCode) {
       sqs: aws.sqs,
       deadLetterQueueUrl,
       logger: new Logger({ logLevel: 'SILENT' }),
-      metrics: new Metrics({ namespace: 'test', singleMetric: true }),
+      metrics: createMetrics('report'),
       retry: { queueUrl, attempts: 3, firstDelayS: 1, longestDelayS: 2 },
     },
     async () => {

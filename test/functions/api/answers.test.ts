@@ -1,0 +1,25 @@
+import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest'
+import { startTestApi, type TestApi } from './helpers.ts'
+
+let api: TestApi
+let answers: (readonly [number, string | undefined])[]
+
+beforeAll(async () => {
+  api = await startTestApi({ onAnswer: (status, refusal) => answers.push([status, refusal]) })
+})
+afterAll(() => api.stop())
+beforeEach(() => {
+  answers = []
+})
+
+it.each([
+  ['that is well', () => api.as('clinic', '/v1/ecgs'), 200, undefined],
+  ['without a token', () => api.app.request('/v1/ecgs'), 401, 'token-missing'],
+  ['without a scope', () => api.as('clinic', '/v1/ecgs', {}, { scope: 'ecg:write' }), 403, 'scope-missing'],
+  ['with a field that is wrong', () => api.as('clinic', '/v1/ecgs?limit=0'), 400, 'field-invalid'],
+  ['to nowhere', () => api.as('clinic', '/v1/nowhere'), 404, 'not-found'],
+] as const)('an answer to a request %s is counted once, by why it is refused', async (_, ask, status, refusal) => {
+  await ask()
+
+  expect(answers).toEqual([[status, refusal]])
+})
