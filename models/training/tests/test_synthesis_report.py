@@ -102,7 +102,7 @@ def test_what_is_drawn_is_measured_and_told(run, tmp_path):
 
     assert json.loads((tmp_path / "reports" / "synthesis.json").read_text()) == report
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
-    assert set(report["drawn"]) == {"full", "distilled"}
+    assert set(report["drawn"]) == {"full", "few", "distilled"}
     assert set(report["drawn"]["full"]) == {"likeness", "distance", "function", "bias", "conditions"}
     told = page.read_text()
     assert told.startswith("# Page\n")

@@ -84,6 +84,8 @@ test people's true cines; with the ECG's embedding beside them they tell whose c
 
 {_likeness(report)}
 
+`full` is the denoiser as it was trained, `few` the same in as few steps as `distilled`, which learned to take them (docs/synthesis.md).
+
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
 true cines is the most that drawn ones can show.
 

@@ -45,7 +45,8 @@ class SynthesisReportConfig:
     seeds: int = 4
     diversity_people: int = 20
     samplers: Mapping[str, tuple[int, float]] | None = None
-    """Steps and guidance of `full` and `distilled`; from the programme where not given."""
+    """Steps and guidance of `full` and `distilled`, and of `few`, which is `full` in as few steps as `distilled`: what
+    distillation is worth. From the programme where not given."""
     components: int = 24
     """Of the cine's features that the Fréchet distances are of."""
     ecg_components: int = 8
@@ -87,13 +88,14 @@ class Evaluation:
         return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
 
     def brushes(self) -> dict[str, Brush]:
-        """The two samplers, as far as they are trained."""
+        """The ways to draw."""
         p = self.run.programme
         chosen = self.config.samplers or {
             "full": (p.draw_steps, p.distillation.guidance),
+            "few": (p.distillation.steps, p.distillation.guidance),
             "distilled": (p.distillation.steps, 1.0),
         }
-        stages = {"full": self.run.diffusion, "distilled": self.run.distillation}
+        stages = {"full": self.run.diffusion, "few": self.run.diffusion, "distilled": self.run.distillation}
         return {
             name: Brush(load_vae(self.run.vae()), *load_denoiser(stages[name]()), steps, guidance)
             for name, (steps, guidance) in chosen.items()
