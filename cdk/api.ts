@@ -8,20 +8,13 @@ import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import type { IdentityProvider } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { grantSecret } from './secrets.ts'
+import { siteVariable } from './site.ts'
 import type { Storage } from './storage.ts'
 import type { Synthesis } from './synthesis.ts'
-
-/** Who signs the tokens of the API's callers. */
-export interface IdentityProvider {
-  readonly issuer: string
-  readonly audience: string
-  readonly jwksUrl: string
-  /** Claim that names a caller's tenant. */
-  readonly tenantClaim: string
-}
 
 export interface ApiProps {
   readonly defaults: FunctionDefaults
@@ -34,8 +27,6 @@ export interface ApiProps {
   readonly reportQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
-  /** Without one, the API answers nobody. */
-  readonly identityProvider: IdentityProvider | undefined
 }
 
 export class Api extends Construct {
@@ -44,16 +35,16 @@ export class Api extends Construct {
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
-    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, synthesis, identityProvider } = props
+    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
     const environment = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
       INTAKE_QUEUE_URL: intakeQueue.queueUrl,
       RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
-      SITE_CONFIG: JSON.stringify(site),
+      SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
-      ...tokenEnvironment(identityProvider),
+      ...tokenEnvironment(site.deployment.api.identity),
     }
     const api = lambdaFunction(this, defaults, {
       name: 'api',
@@ -112,6 +103,7 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
   return { SYNTHESIS_QUEUE_URL: queues.queue.queueUrl, SYNTHESIS_RULES: JSON.stringify(rules) }
 }
 
+/** Without a provider, the API answers nobody. */
 function tokenEnvironment(provider: IdentityProvider | undefined): Readonly<Record<string, string>> {
   if (provider === undefined) return {}
   const { issuer, audience, jwksUrl, tenantClaim } = provider

@@ -12,6 +12,7 @@ import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { consume, queueWithDlq } from './queue.ts'
 import { grantSecret } from './secrets.ts'
+import { siteVariable } from './site.ts'
 import type { Storage } from './storage.ts'
 
 export interface EhrInboundProps {
@@ -52,7 +53,7 @@ export class EhrInbound extends Construct {
         INTAKE_QUEUE_URL: intakeQueue.queueUrl,
         RAW_BUCKET: storage.bucket.bucketName,
         RESULTS_TABLE: storage.table.tableName,
-        SITE_CONFIG: JSON.stringify(site),
+        SITE_CONFIG: siteVariable(site),
       },
     })
     consume(intake, queue, MAX_CONCURRENCY)

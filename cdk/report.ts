@@ -9,6 +9,7 @@ import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { consume } from './queue.ts'
 import type { Results } from './results.ts'
 import { grantSecret } from './secrets.ts'
+import { siteVariable } from './site.ts'
 import type { Storage } from './storage.ts'
 
 export interface ReportProps {
@@ -36,7 +37,7 @@ export class Report extends Construct {
         RESULTS_FHIR_DLQ_URL: dlq.queueUrl,
         RESULTS_TABLE: storage.table.tableName,
         RAW_BUCKET: storage.bucket.bucketName,
-        SITE_CONFIG: JSON.stringify(site),
+        SITE_CONFIG: siteVariable(site),
       },
     })
     consume(report, queue, MAX_CONCURRENCY)

@@ -6,7 +6,7 @@ import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
-import { Api, type IdentityProvider } from './api.ts'
+import { Api } from './api.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
@@ -19,15 +19,16 @@ import { Synthesis, type SynthesisImage } from './synthesis.ts'
 export interface CardiacNetsProps extends StackProps {
   readonly defaults: FunctionDefaults
   readonly site: SiteConfig
-  readonly identityProvider: IdentityProvider | undefined
   /** Absent where the bundle cannot draw, or nobody wants it to. */
-  readonly synthesis: { readonly rules: SynthesisRules; readonly image: SynthesisImage } | undefined
+  readonly synthesis:
+    | { readonly rules: SynthesisRules; readonly image: SynthesisImage; readonly maxGpus: number }
+    | undefined
 }
 
 export class CardiacNetsStack extends Stack {
   constructor(scope: Construct, id: string, props: CardiacNetsProps) {
     super(scope, id, props)
-    const { defaults, identityProvider } = props
+    const { defaults } = props
     const storage = new Storage(this, 'Storage')
     const results = new Results(this, 'Results', { site: props.site })
     const screening = new Screening(this, 'Screening', { defaults, storage, results })
@@ -50,7 +51,6 @@ export class CardiacNetsStack extends Stack {
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
       reportQueue: results.fhir.queue,
-      identityProvider,
     })
     Tags.of(this).add('project', 'cardiacnets-edge')
 

@@ -1,30 +1,55 @@
 /**
- * `npm run synth`: writes the cloud assembly, offline, and says how big each function is. The local stack runs it with `--host`.
+ * `npm run synth`: writes the cloud assembly of every example site, offline, and says how big each function is. With `--site` only that
+ * one's; the local stack runs it with `--host`, for the site of the context.
  * @module
  */
-import { join, relative } from 'node:path'
+import { join, parse, relative } from 'node:path'
 import { parseArgs } from 'node:util'
 import { createApp } from './app.ts'
-import { FUNCTION_NAMES, hostTarget, zippedBytes } from './lambda-bundle.ts'
+import {
+  bundleFunctions,
+  FUNCTION_NAMES,
+  type FunctionName,
+  hostTarget,
+  type Target,
+  zippedBytes,
+} from './lambda-bundle.ts'
+import { exampleSites, readSite } from './site.ts'
 import { STACK_NAME } from './stack-name.ts'
 
 const { values } = parseArgs({
   options: {
     outdir: { type: 'string', default: 'cdk.out' },
+    /** An example's name, or a file. */
+    site: { type: 'string' },
     /** For this machine rather than for Lambda. */
     host: { type: 'boolean', default: false },
   },
 })
 
-const app = createApp({
-  outdir: values.outdir,
-  ...(values.host ? { target: hostTarget(), synthesisImage: 'this-machine' } : {}),
-})
-const template = app.synth().getStackByName(STACK_NAME).templateFullPath
-if (!values.host) {
-  console.log(relative(process.cwd(), template))
-  for (const name of FUNCTION_NAMES) {
-    const megabytes = zippedBytes(join(app.outdir, 'functions', name)) / 1e6
-    console.log(`${name.padEnd(12)}${megabytes.toFixed(1).padStart(6)} MB zipped`)
+if (values.host) createApp({ outdir: values.outdir, target: hostTarget(), synthesisImage: 'this-machine' }).synth()
+else synthesizeSites(values.site === undefined ? exampleSites() : [values.site])
+
+function synthesizeSites(names: readonly string[]): void {
+  const built = new Map<Target, Readonly<Record<FunctionName, string>>>()
+  const bundlesFor = (target: Target) => {
+    const bundles = built.get(target) ?? bundleFunctions(target, join(values.outdir, 'functions', target))
+    built.set(target, bundles)
+    return bundles
   }
+  const lines = names.map((name) => {
+    const site = readSite(name)
+    const target: Target = `linux-${site.deployment.architecture}`
+    const app = createApp({ outdir: join(values.outdir, parse(name).name), site, target, bundles: bundlesFor(target) })
+    const { template, templateFullPath } = app.synth().getStackByName(STACK_NAME)
+    const resources = Object.keys(template.Resources).length
+    return `${name.padEnd(16)}${String(resources).padStart(4)} resources  ${relative(process.cwd(), templateFullPath)}`
+  })
+  for (const [target, bundles] of built) {
+    for (const name of FUNCTION_NAMES) {
+      const megabytes = zippedBytes(bundles[name]) / 1e6
+      console.log(`${name.padEnd(20)}${megabytes.toFixed(1).padStart(6)} MB zipped, ${target}`)
+    }
+  }
+  for (const line of lines) console.log(line)
 }

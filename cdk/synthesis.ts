@@ -29,11 +29,13 @@ export interface SynthesisProps {
   readonly site: SiteConfig
   readonly rules: SynthesisRules
   readonly image: SynthesisImage
+  /** Drawing at the same time. */
+  readonly maxGpus: number
 }
 
-/** One GPU (NVIDIA L4 or A10G, 24 GB), 4 vCPU and 16 GB each. */
+/** One GPU (NVIDIA L4 or A10G, 24 GB), four vCPUs and 16 GB each. */
 const INSTANCE_TYPES = ['g6.xlarge', 'g5.xlarge']
-const MAX_VCPUS = 16
+const VCPUS = 4
 /** What ECS leaves of 16 GB. */
 const MEMORY_MB = 14_000
 
@@ -82,7 +84,7 @@ export class Synthesis extends Construct {
       treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
     })
 
-    const jobQueue = this.#jobQueue()
+    const jobQueue = this.#jobQueue(props.maxGpus)
     const definition = this.#jobDefinition(props)
     this.#dispatcher(props, jobQueue, definition)
     // Who could not say how it ended.
@@ -129,7 +131,7 @@ export class Synthesis extends Construct {
   }
 
   /** GPU machines, none while nothing is to be drawn. */
-  #jobQueue(): batch.CfnJobQueue {
+  #jobQueue(maxGpus: number): batch.CfnJobQueue {
     const { vpc, machines } = this.#network()
     const launchTemplate = new ec2.LaunchTemplate(this, 'cmr-machine', {
       requireImdsv2: true,
@@ -150,7 +152,7 @@ export class Synthesis extends Construct {
         type: 'SPOT',
         allocationStrategy: 'SPOT_PRICE_CAPACITY_OPTIMIZED',
         minvCpus: 0,
-        maxvCpus: MAX_VCPUS,
+        maxvCpus: maxGpus * VCPUS,
         instanceTypes: INSTANCE_TYPES,
         instanceRole: profile.attrArn,
         ec2Configuration: [{ imageType: 'ECS_AL2023_NVIDIA' }],
@@ -272,7 +274,7 @@ export class Synthesis extends Construct {
         command: ['functions/synthesize/main.ts'],
         jobRoleArn: role.roleArn,
         resourceRequirements: [
-          { type: 'VCPU', value: '4' },
+          { type: 'VCPU', value: String(VCPUS) },
           { type: 'MEMORY', value: String(MEMORY_MB) },
           { type: 'GPU', value: '1' },
         ],

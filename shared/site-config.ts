@@ -1,10 +1,11 @@
 /**
- * What a site decides: its EHR, how we prove to it who we are, and what is written into the chart. One JSON document, without secrets:
- * these are named by where they lie. A deployment reads it at synth (`-c site=FILE`), a function from `SITE_CONFIG`.
+ * What a site decides: its EHR, how we prove to it who we are, what is written into the chart, and how it is deployed. One JSON document,
+ * without secrets: these are named by where they lie. A deployment reads it at synth (`-c site=NAME|FILE`), a function from `SITE_CONFIG`.
  * @module
  */
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
+import { Deployment } from './deployment-config.ts'
 import { CONDITION_IDS } from './domain/conditions.ts'
 import { CodedError } from './errors.ts'
 import { Name } from './messages.ts'
@@ -92,6 +93,8 @@ export const SiteConfig = z.strictObject({
   /** Absent: no EHR, and results are not reported. */
   ehr: Ehr.optional(),
   report: ReportRules.prefault({}),
+  /** Functions are not told of it. */
+  deployment: Deployment.prefault({}),
 })
 export type SiteConfig = z.infer<typeof SiteConfig>
 export type EhrConfig = z.infer<typeof Ehr>

@@ -1,8 +1,9 @@
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
-import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { type AppOptions, createApp } from '../../cdk/app.ts'
+import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { SiteConfig } from '../../shared/site-config.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
@@ -37,13 +38,13 @@ beforeAll(async () => {
 
 const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
 
-function synthesized(site: SiteConfig, synthesis: AppOptions['synthesis'] & {} = RULES): Template {
+function synthesized(site: SiteConfig): Template {
   const app = createApp({
     outdir: temporaryFolder(),
     target: 'linux-arm64',
     bundles,
     site,
-    synthesis,
+    synthesis: RULES,
     synthesisImage: 'registry.example/synthesize:1',
   })
   return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
@@ -318,7 +319,7 @@ describe('CMR synthesis', () => {
   })
 
   it('is left out where nobody wants it: no machines, no network, no queue', () => {
-    const without = synthesized(SiteConfig.parse({}), 'off')
+    const without = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 
     for (const type of ['AWS::Batch::JobQueue', 'AWS::EC2::VPC', 'AWS::CloudWatch::Alarm']) {
       without.resourceCountIs(type, 0)
@@ -348,20 +349,27 @@ describe('a mistyped setting', () => {
     delete process.env.CARDIACNETS_ARCHITECTURE
   })
 
-  it.each([
-    [{ authIssuer: 'https://id.example' }, 'set all of authIssuer, authAudience, authJwksUrl, or none'],
-    [{ authIssuer: 'i', authAudience: 'a', authJwksUrl: 'http://id.example/keys' }, 'must be an https URL'],
-  ])('of who signs tokens (%j) fails as well', (context, message) => {
-    process.env.CDK_CONTEXT_JSON = JSON.stringify(context)
-    onTestFinished(() => void delete process.env.CDK_CONTEXT_JSON)
+  it('in place of an example’s name or a file is no site', () => {
+    expect(() => readSite('hospitle')).toThrow('file-not-found')
+  })
+})
 
-    const synth = () =>
-      createApp({
-        outdir: temporaryFolder(),
-        target: 'linux-arm64',
-        bundles: { preprocess: '', screen: '', api: '', report: '', 'fhir-intake': '', 'synthesis-dispatch': '' },
-      })
+describe('the example sites', () => {
+  it.each(exampleSites())('%s deploys what its file says, for whom its file says', (name) => {
+    const site = readSite(name)
 
-    expect(synth).toThrow(message)
+    const stack = synthesized(site)
+
+    const functions = Object.values(stack.findResources('AWS::Lambda::Function'))
+    const [api] = functions.filter(({ Properties }) => Properties.MemorySize === 1769 && Properties.Timeout === 29)
+    const { AUTH_ISSUER, SITE_CONFIG } = api!.Properties.Environment.Variables
+    expect(AUTH_ISSUER).toBe(site.deployment.api.identity?.issuer)
+    // How it is deployed is no function's business.
+    expect(JSON.parse(SITE_CONFIG)).not.toHaveProperty('deployment')
+    stack.resourceCountIs('AWS::Batch::JobQueue', site.deployment.synthesis === 'off' ? 0 : 1)
+  })
+
+  it('has a clinic, a hospital and a wearable fleet', () => {
+    expect(exampleSites()).toEqual(['clinic', 'hospital', 'wearable-fleet'])
   })
 })
