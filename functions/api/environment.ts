@@ -11,7 +11,7 @@ import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
-import { createLogger } from '../../shared/logging.ts'
+import { createLogger, type LogFields } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { readSiteConfig } from '../../shared/site-config.ts'
@@ -63,7 +63,7 @@ function commonParts() {
     list: new ResultList(dynamo(), table),
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
-    onError: (description: Readonly<Record<string, unknown>>) => logger.error('request failed', description),
+    onError: (description: LogFields) => logger.error('request failed', description),
     onAnswer: (status: number, refusal: ErrorCode | undefined) => {
       metrics.addBy('status', `${Math.floor(status / 100)}xx`, [METRICS.apiRequests, 1])
       if (refusal !== undefined) metrics.addBy('reason', refusal, [METRICS.apiRefusals, 1])

@@ -6,9 +6,9 @@ import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
-import { describeError } from '../../shared/logging.ts'
+import { describeError, type LogFields } from '../../shared/logging.ts'
 
-export type ReportError = (description: Readonly<Record<string, unknown>>) => void
+export type ReportError = (description: LogFields) => void
 
 export function problemHandler(report: ReportError): ErrorHandler {
   return (thrown, c) => {

@@ -7,12 +7,11 @@
  * @module
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
-import type { Logger } from '@aws-lambda-powertools/logger'
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type * as z from 'zod'
 import { type CodedError, toCodedError } from '../errors.ts'
-import { describeError } from '../logging.ts'
+import { describeError, type Log } from '../logging.ts'
 import { parseMessage } from '../messages.ts'
 import { METRICS, type ServiceMetrics } from '../metrics.ts'
 import { sendMessage } from './queues.ts'
@@ -20,7 +19,7 @@ import { sendMessage } from './queues.ts'
 interface SqsHandlerOptions {
   readonly sqs: SQSClient
   readonly deadLetterQueueUrl: string
-  readonly logger: Logger
+  readonly logger: Log
   readonly metrics: ServiceMetrics
   readonly retry?: RetryOptions
 }

@@ -2,13 +2,12 @@
  * The adapter between an MQTT broker and the queues: frames in, windows to SQS, results back.
  * @module
  */
-import type { Logger } from '@aws-lambda-powertools/logger'
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { pause } from '../../shared/aws/queues.ts'
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
-import { describeError } from '../../shared/logging.ts'
+import { describeError, type Log } from '../../shared/logging.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/metrics.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
@@ -25,7 +24,7 @@ import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
 export interface AdapterParts {
   readonly sqs: SQSClient
   readonly s3: S3Client
-  readonly logger: Logger
+  readonly logger: Log
   readonly metrics?: ServiceMetrics
 }
 
@@ -37,6 +36,13 @@ export interface Adapter {
   /** Stops taking frames, sends what is complete as long as that goes quickly, and leaves the rest in the journal. */
   stop(): Promise<void>
 }
+
+type Trouble =
+  | 'outbound connection failed'
+  | 'cannot send to intake'
+  | 'cannot send to intake DLQ'
+  | 'cannot tell the device'
+  | 'cannot publish results'
 
 const UPKEEP_INTERVAL_MS = 1000
 const REPORT_INTERVAL_MS = 60_000
@@ -64,12 +70,12 @@ export function startAdapter(
   const stopping = new AbortController()
   const { signal } = stopping
   const failed = Promise.withResolvers<unknown>()
-  const logError = (message: string) => (error: unknown) => logger.error(message, describeError(error))
+  const logError = (trouble: Trouble) => (error: unknown) => logger.error(trouble, describeError(error))
   const journal = openJournal(config.journalPath)
   const publisher = openTransient(config.broker, `${config.clientId}-out`)
   publisher.on('error', logError('outbound connection failed'))
 
-  const outbox = (queueUrl: string, name: string) =>
+  const outbox = (queueUrl: string, name: 'intake' | 'intake DLQ') =>
     new Outbox({ sqs, queueUrl, signal, onError: logError(`cannot send to ${name}`) })
   const intake = outbox(config.intakeQueueUrl, 'intake')
   const deadLetters = outbox(config.intakeDlqUrl, 'intake DLQ')

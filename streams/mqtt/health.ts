@@ -2,8 +2,8 @@
  * What the adapter tells of itself once a minute: one log line, and the same as metrics.
  * @module
  */
-import type { Logger } from '@aws-lambda-powertools/logger'
 import type { ErrorCode } from '../../shared/errors.ts'
+import type { Log } from '../../shared/logging.ts'
 import { METRICS, type ServiceMetrics } from '../../shared/metrics.ts'
 import type { FrameCounts } from './ingest.ts'
 
@@ -21,13 +21,13 @@ export interface AdapterState {
 export class Health {
   readonly #adapter: string
   readonly #metrics: ServiceMetrics
-  readonly #logger: Logger
+  readonly #logger: Log
   readonly #subscribed = new Set<string>()
   #refusals = new Map<ErrorCode, number>()
   #told = { received: 0, refused: 0, sent: 0 }
 
   /** @param adapter the name of its session at the broker, which no other adapter has */
-  constructor(adapter: string, metrics: ServiceMetrics, logger: Logger) {
+  constructor(adapter: string, metrics: ServiceMetrics, logger: Log) {
     this.#adapter = adapter
     this.#metrics = metrics
     this.#logger = logger

@@ -1,5 +1,4 @@
 import { randomUUID } from 'node:crypto'
-import { Logger } from '@aws-lambda-powertools/logger'
 import { CreateQueueCommand, type Message, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs'
 import type { Context, SQSRecord } from 'aws-lambda'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
@@ -8,6 +7,7 @@ import { sqsHandler } from '../../../shared/aws/sqs-handler.ts'
 import { CodedError, type ErrorCode } from '../../../shared/errors.ts'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { startTestAws, type TestAws } from '../../helpers/aws.ts'
+import { silentLogger } from '../../helpers/logs.ts'
 
 let aws: TestAws
 let queueUrl: string
@@ -34,7 +34,7 @@ function failing(code: ErrorCode) {
     {
       sqs: aws.sqs,
       deadLetterQueueUrl,
-      logger: new Logger({ logLevel: 'SILENT' }),
+      logger: silentLogger(),
       metrics: createMetrics('report'),
       retry: { queueUrl, attempts: 3, firstDelayS: 1, longestDelayS: 2 },
     },

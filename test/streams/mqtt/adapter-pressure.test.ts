@@ -25,8 +25,8 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
     let aws: Aws | undefined
 
     const logger = createLogger('test')
-    const logged = vi.spyOn(logger, 'error').mockReturnValue()
-    const informed = vi.spyOn(logger, 'info').mockReturnValue()
+    const logged = vi.spyOn(logger, 'error').mockImplementation(() => {})
+    const informed = vi.spyOn(logger, 'info').mockImplementation(() => {})
 
     const startWithout = async (settings: Readonly<Record<string, string>> = {}) => {
       const env = { ...absent.env, MQTT_URL: broker.url, MQTT_VERSION: String(version) }

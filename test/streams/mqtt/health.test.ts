@@ -1,8 +1,8 @@
-import { Logger } from '@aws-lambda-powertools/logger'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createMetrics } from '../../../shared/metrics.ts'
 import { type AdapterState, Health } from '../../../streams/mqtt/health.ts'
 import { metricsOf } from '../../helpers/emf.ts'
+import { silentLogger } from '../../helpers/logs.ts'
 
 const STATE: AdapterState = {
   frames: { accepted: 40, repeated: 1, late: 1, refused: 2 },
@@ -17,7 +17,7 @@ describe('what the adapter tells', () => {
   beforeEach(() => vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false'))
   afterEach(() => vi.unstubAllEnvs())
 
-  const start = () => new Health('ward-a', createMetrics('streams-mqtt'), new Logger({ logLevel: 'SILENT' }))
+  const start = () => new Health('ward-a', createMetrics('streams-mqtt'), silentLogger())
 
   it('is its state, under its own name', async () => {
     const health = start()
