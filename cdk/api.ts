@@ -46,6 +46,7 @@ export class Api extends Construct {
       ...synthesisEnvironment(synthesis),
       ...tokenEnvironment(site.deployment.api.identity),
     }
+    const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets' })
     const api = lambdaFunction(this, defaults, {
       name: 'api',
       bundle: 'api',
@@ -53,6 +54,7 @@ export class Api extends Construct {
       memoryMb: 1769,
       timeout: Duration.seconds(29),
       environment,
+      failures: http.metricServerError({ period: Duration.minutes(1), statistic: 'Sum' }),
     })
     storage.table.grant(
       api,
@@ -74,9 +76,10 @@ export class Api extends Construct {
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
-    const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets' })
+    // CDK's own classes and interfaces differ in `undefined`.
+    const live = api as lambda.IFunction
     // The app checks tokens itself: it answers with its own problem documents, and the same code runs everywhere.
-    http.addRoutes({ path: '/{proxy+}', integration: new HttpLambdaIntegration('api', api) })
+    http.addRoutes({ path: '/{proxy+}', integration: new HttpLambdaIntegration('api', live) })
     this.url = http.apiEndpoint
 
     const events = lambdaFunction(this, defaults, {

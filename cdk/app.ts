@@ -8,7 +8,6 @@ import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import { activeBundle } from '../shared/inference/active-bundle.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
-import { codeVersion } from '../shared/version.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
 import { readSite } from './site.ts'
 import { CardiacNetsStack } from './stack.ts'
@@ -41,6 +40,9 @@ export function createApp(options: AppOptions = {}): App {
       '@aws-cdk/aws-iam:minimizePolicies': true,
       // The local stack names what it makes by construct path.
       'aws:cdk:enable-path-metadata': true,
+      // A function's version is of its layers and of what makes it another, not of its tags.
+      '@aws-cdk/aws-lambda:recognizeLayerVersion': true,
+      '@aws-cdk/aws-lambda:recognizeVersionProps': true,
     },
   })
   const context = (name: string): unknown => app.node.tryGetContext(name)
@@ -53,7 +55,6 @@ export function createApp(options: AppOptions = {}): App {
     defaults: {
       architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
-      codeVersion: codeVersion(),
     },
     site,
     synthesis: synthesis(options.synthesis, site, () =>

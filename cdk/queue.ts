@@ -41,6 +41,6 @@ export function queueWithDlq(
 }
 
 /** Feeds a function: no batching window (latency first), failures reported message by message. */
-export function consume(fn: lambda.Function, queue: sqs.Queue, maxConcurrency = 50): void {
+export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency = 50): void {
   fn.addEventSource(new SqsEventSource(queue, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency }))
 }

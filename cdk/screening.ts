@@ -5,6 +5,7 @@
 import { Duration } from 'aws-cdk-lib'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { consume, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
@@ -34,6 +35,8 @@ export class Screening extends Construct {
       timeout: Duration.seconds(30),
       environment: {
         SCREENING_DLQ_URL: dlq.queueUrl,
+        // Goes into every result's provenance.
+        CODE_VERSION: codeVersion(['functions/screen', 'shared']),
         RAW_BUCKET: storage.bucket.bucketName,
         RESULTS_TABLE: storage.table.tableName,
         RESULTS_TOPIC_ARN: results.topic.topicArn,

@@ -14,10 +14,12 @@ import * as logs from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
+import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { consume, type QueueWithDlq, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
+import { IMAGE_SOURCES } from './synthesis-image.ts'
 
 /** What draws: the image as an address, or the folder that it is built from when it is deployed. */
 export type SynthesisImage = { readonly uri: string } | { readonly folder: string }
@@ -232,7 +234,7 @@ export class Synthesis extends Construct {
     removalPolicy: RemovalPolicy.DESTROY,
   })
 
-  #jobDefinition({ defaults, storage, results, site, image }: SynthesisProps): batch.CfnJobDefinition {
+  #jobDefinition({ storage, results, site, image }: SynthesisProps): batch.CfnJobDefinition {
     const { queue } = this.queues
     const role = new iam.Role(this, 'synthesize-role', {
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
@@ -252,7 +254,7 @@ export class Synthesis extends Construct {
       RAW_BUCKET: storage.bucket.bucketName,
       SYNTHESIS_QUEUE_URL: queue.queueUrl,
       ...(isReported ? { RESULTS_FHIR_QUEUE_URL: results.fhir.queue.queueUrl } : {}),
-      CODE_VERSION: defaults.codeVersion,
+      CODE_VERSION: codeVersion(IMAGE_SOURCES),
     }
     const { region } = Stack.of(this)
     return new batch.CfnJobDefinition(this, 'synthesize', {

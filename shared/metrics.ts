@@ -72,6 +72,12 @@ export const METRICS = {
     meaning: 'Screened windows that do not look like the ECGs which the model knows',
     from: ['screen'],
   },
+  messagesFailed: {
+    name: 'MessagesFailed',
+    unit: Count,
+    meaning: 'Tries of messages that failed, what we wait for being away not counted: an upgrade is judged by these',
+    from: QUEUES,
+  },
   messagesDeadLettered: {
     name: 'MessagesDeadLettered',
     unit: Count,

@@ -7,13 +7,18 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 const ROOT = join(import.meta.dirname, '..')
+const PACKAGES = ['package.json', 'package-lock.json']
 
-/** The package's version and, in a git work tree, the commit. Deployed code gets it as `CODE_VERSION` instead. */
-export function codeVersion(): string {
+/**
+ * The package's version and, in a git work tree, the commit; deployed code gets it as `CODE_VERSION` instead.
+ * @param sources with some, the last commit that changed one of them or the packages: what is built of them stays the same at all others
+ */
+export function codeVersion(sources: readonly string[] = []): string {
   // Our own file, so its shape is known.
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
   try {
-    const commit = execFileSync('git', ['rev-parse', '--short=12', 'HEAD'], {
+    const paths = sources.length > 0 ? [...sources, ...PACKAGES] : []
+    const commit = execFileSync('git', ['log', '-1', '--format=%h', '--abbrev=12', 'HEAD', '--', ...paths], {
       cwd: ROOT,
       encoding: 'utf8',
       stdio: ['ignore', 'pipe', 'ignore'],

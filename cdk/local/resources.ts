@@ -17,7 +17,7 @@ import type { ExitRule, FailureRule, JobDefinition } from './batch.ts'
 import type { Emulators } from './emulators.ts'
 import type { EventSourceMapping } from './event-source.ts'
 import type { Route } from './http-api.ts'
-import { type FunctionSpec, functionArn } from './sandbox.ts'
+import { type FunctionSpec, functionArn, functionNameOf } from './sandbox.ts'
 import { rateMs, type Schedule } from './schedule.ts'
 import { ACCOUNT, REGION, type Resolved, resolveIntrinsics, type Template, type TemplateResource } from './template.ts'
 
@@ -74,6 +74,8 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
   'AWS::CloudWatch::Alarm': 'nothing is watched here',
+  'AWS::CodeDeploy::Application': 'the local stack is replaced as a whole',
+  'AWS::CodeDeploy::DeploymentGroup': 'the local stack is replaced as a whole',
   'AWS::Batch::ComputeEnvironment': 'batch jobs run on this machine',
   'AWS::IAM::InstanceProfile': 'batch jobs run on this machine',
   'AWS::EC2::LaunchTemplate': 'batch jobs run on this machine',
@@ -209,6 +211,7 @@ interface Maker {
 
 const AT_REST = 'nothing is encrypted at rest here'
 const TAGS = { Tags: 'tags mean nothing here' }
+const ONE_VERSION = 'a function has one version here, which all its names mean'
 
 const QUEUE_ATTRIBUTES = [
   'DelaySeconds',
@@ -380,6 +383,23 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     },
   },
 
+  'AWS::Lambda::Version': {
+    uses: ['FunctionName'],
+    ignores: {},
+    async make(_name, { FunctionName }) {
+      return { ref: `${functionArn(String(FunctionName))}:1`, attributes: { Version: '1' } }
+    },
+  },
+
+  'AWS::Lambda::Alias': {
+    uses: ['FunctionName', 'Name'],
+    ignores: { FunctionVersion: ONE_VERSION },
+    async make(_name, { FunctionName, Name }) {
+      const ref = `${functionArn(String(FunctionName))}:${Name}`
+      return { ref, attributes: { AliasArn: ref } }
+    },
+  },
+
   'AWS::Lambda::EventSourceMapping': {
     uses: [
       'BatchSize',
@@ -400,7 +420,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       mappings.push({
         queueArn,
         queueUrl: `${emulators.endpoint}/${ACCOUNT}/${queueArn.split(':').at(-1)}`,
-        functionName: String(properties.FunctionName),
+        functionName: functionNameOf(String(properties.FunctionName)),
         batchSize: Number(BatchSize),
         batchingWindowMs: Number(MaximumBatchingWindowInSeconds) * 1000,
         reportsItemFailures: (FunctionResponseTypes as readonly string[]).includes('ReportBatchItemFailures'),
@@ -479,11 +499,11 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 
   'AWS::Lambda::Url': {
     uses: ['InvokeMode', 'TargetFunctionArn'],
-    ignores: { AuthType: 'the local API is open, on 127.0.0.1 only' },
+    ignores: { AuthType: 'the local API is open, on 127.0.0.1 only', Qualifier: ONE_VERSION },
     async make(name, { InvokeMode, TargetFunctionArn }, plan) {
       if (InvokeMode !== 'RESPONSE_STREAM')
         throw new Error(`the local stack knows streaming function URLs only (${name})`)
-      plan.streams.push(String(TargetFunctionArn).split(':').at(-1)!)
+      plan.streams.push(functionNameOf(String(TargetFunctionArn)))
       return { ref: name, attributes: { FunctionUrl: `${plan.apiUrl}/` } }
     },
   },
@@ -513,7 +533,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     uses: ['RouteKey', 'Target'],
     ignores: { ApiId: 'there is one API', AuthorizationType: 'the local API is open, on 127.0.0.1 only' },
     async make(name, { RouteKey, Target }, { routes }) {
-      const functionName = String(Target).split(':').at(-1)!
+      const functionName = functionNameOf(String(Target))
       routes.push({ routeKey: String(RouteKey), functionName })
       return { ref: name, attributes: {} }
     },

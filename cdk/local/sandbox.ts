@@ -36,6 +36,10 @@ const INIT_LIMIT_MS = 10_000
 
 export const functionArn = (name: string): string => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`
 
+/** From a function's ARN or name, either of which may end in a version or an alias. */
+export const functionNameOf = (reference: string): string =>
+  /:function:([^:]+)/.exec(reference)?.[1] ?? reference.split(':')[0]!
+
 /** Starts a process and waits until its handler is loaded. Rejects with a FunctionError when that fails. */
 export async function startSandbox(spec: FunctionSpec, onLog: (line: string) => void = () => {}): Promise<Sandbox> {
   const api = await startRuntimeApi()

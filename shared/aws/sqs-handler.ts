@@ -54,6 +54,7 @@ export function sqsHandler<T>(
         permanent: error.kind.permanent,
         ...describeError(thrown),
       })
+      if (error.kind.permanent || error.code === 'internal') metrics.add(METRICS.messagesFailed)
       const attempt = Number(record.attributes.ApproximateReceiveCount)
       if (error.kind.permanent || attempt >= (retry?.attempts ?? Number.POSITIVE_INFINITY)) return giveUp(record, error)
       if (retry !== undefined) await putOff(record, delayS(retry, attempt), retry.queueUrl)

@@ -1,0 +1,86 @@
+/**
+ * How a function is replaced: a new version gets a tenth of the traffic for five minutes, then all of it; what fails meanwhile turns the
+ * alias back, and with it the whole deployment.
+ * @module
+ */
+import { Duration, Stack } from 'aws-cdk-lib'
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
+import * as codedeploy from 'aws-cdk-lib/aws-codedeploy'
+import * as iam from 'aws-cdk-lib/aws-iam'
+import type * as lambda from 'aws-cdk-lib/aws-lambda'
+import { Construct } from 'constructs'
+
+const CANARY = 'CodeDeployDefault.LambdaCanary10Percent5Minutes'
+
+const PERIOD = Duration.minutes(1)
+
+/** One message that nobody can read is no fault of the version that met it; a version that cannot read fails with all that it is given. */
+const FAILURES_A_MINUTE = 3
+
+/** What the upgrades of a stack's functions have in common: CodeDeploy's application, and what it may do. */
+export class Upgrades extends Construct {
+  readonly #application: string
+  readonly #role: iam.Role
+
+  /** Of the stack that `scope` is in. */
+  static of(scope: Construct): Upgrades {
+    const stack = Stack.of(scope)
+    const made = stack.node.tryFindChild('Upgrades')
+    return made instanceof Upgrades ? made : new Upgrades(stack, 'Upgrades')
+  }
+
+  private constructor(scope: Construct, id: string) {
+    super(scope, id)
+    this.#application = new codedeploy.CfnApplication(this, 'functions', { computePlatform: 'Lambda' }).ref
+    // Not the role that CDK would make: its managed policy may change every alias of the account.
+    this.#role = new iam.Role(this, 'codedeploy-role', {
+      assumedBy: new iam.ServicePrincipal('codedeploy.amazonaws.com'),
+    })
+  }
+
+  /**
+   * From now on `alias` moves to another version by way of a canary.
+   * @param id of the function
+   * @param failures what the function does badly without an error of Lambda's, beside those
+   */
+  canary(scope: Construct, id: string, alias: lambda.Alias, failures: cloudwatch.IMetric): void {
+    const group = new Construct(scope, `${id}-upgrade`)
+    const alarm = new cloudwatch.Alarm(group, 'canary-errors', {
+      alarmDescription: `Function ${id} fails; while it is being replaced, its former version comes back. See docs/operator-runbook.md, "canary-errors".`,
+      metric: new cloudwatch.MathExpression({
+        expression: 'FILL(errors, 0) + FILL(failures, 0)',
+        label: 'errors and failures',
+        usingMetrics: { errors: alias.metricErrors({ period: PERIOD, statistic: 'Sum' }), failures },
+        period: PERIOD,
+      }),
+      threshold: FAILURES_A_MINUTE,
+      evaluationPeriods: 1,
+      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
+    })
+    const { functionArn } = alias.lambda
+    const mayChange = iam.Grant.addToPrincipal({
+      grantee: this.#role,
+      actions: ['lambda:GetAlias', 'lambda:GetProvisionedConcurrencyConfig', 'lambda:UpdateAlias'],
+      resourceArns: [functionArn, `${functionArn}:${alias.aliasName}`],
+    })
+    const mayWatch = iam.Grant.addToPrincipal({
+      grantee: this.#role,
+      actions: ['cloudwatch:DescribeAlarms'],
+      resourceArns: [alarm.alarmArn],
+    })
+    const deployments = new codedeploy.CfnDeploymentGroup(group, 'deployments', {
+      applicationName: this.#application,
+      serviceRoleArn: this.#role.roleArn,
+      deploymentConfigName: CANARY,
+      deploymentStyle: { deploymentType: 'BLUE_GREEN', deploymentOption: 'WITH_TRAFFIC_CONTROL' },
+      alarmConfiguration: { enabled: true, alarms: [{ name: alarm.alarmName }] },
+      autoRollbackConfiguration: { enabled: true, events: ['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_ALARM'] },
+    })
+    for (const grant of [mayChange, mayWatch]) grant.applyBefore(deployments)
+    const { cfnOptions } = alias.node.defaultChild as lambda.CfnAlias // what an alias is made of
+    cfnOptions.updatePolicy = {
+      codeDeployLambdaAliasUpdate: { applicationName: this.#application, deploymentGroupName: deployments.ref },
+    }
+  }
+}
