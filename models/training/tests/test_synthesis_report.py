@@ -85,7 +85,7 @@ def run(tmp_path):
         short_cines=ShortCineSet(frames, split),
         latents=LatentSet(latents, split),
         conditions=Conditions(
-            rng.normal(size=(PEOPLE, 3, 125, 8)).astype(np.float16), rng.normal(size=(PEOPLE, 3, 16)).astype(np.float16)
+            rng.normal(size=(PEOPLE, 3, 32, 8)).astype(np.float16), rng.normal(size=(PEOPLE, 3, 16)).astype(np.float16)
         ),
         **{name: lambda name=name: paths[name] for name in ("vae", "diffusion", "distillation", "align")},
         segmentation=lambda view: paths[f"segmentation/{view}"],

@@ -7,7 +7,7 @@ import torch
 
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, sample, signal_and_noise
-from cardiacnets.models.vae import Vae, VaeConfig
+from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.readout import FEATURES, fit_readout, label_areas
 from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.diffusion import Conditions, DiffusionConfig, LatentSet, load_denoiser, train_diffusion
@@ -178,9 +178,8 @@ def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions):
 
 
 def test_the_same_seed_draws_the_same_cines_whoever_else_is_drawn(conditions):
-    brush = Brush(
-        shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1), shake(Denoiser(DENOISER), 2), ScheduleConfig(), 3, 1.5
-    )
+    vae = shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1)
+    brush = Brush(CineDecoder(vae), shake(Denoiser(DENOISER), 2), DENOISER, ScheduleConfig(), 3, 1.5)
 
     both = draw(brush, conditions, np.array([3, 7]), seed=1, batch=1)
     alone = draw(brush, conditions, np.array([7]), seed=1)

@@ -1,6 +1,6 @@
 """Draw cines with the PyTorch networks, and read function from cines: what `synthesis_report` measures."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cardiacnets.data.cmr_preparation import Segmenter
-from cardiacnets.models.denoiser import Denoiser
+from cardiacnets.models.denoiser import DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
 from cardiacnets.models.swin import View
 from cardiacnets.models.vae import CineDecoder, Vae
@@ -26,10 +26,11 @@ Cines = Mapping[View, NDArray[np.uint8]]
 
 @dataclass(frozen=True)
 class Brush:
-    """A way to draw."""
+    """A way to draw; the networks are PyTorch's, or ONNX files with their manners."""
 
-    vae: Vae
-    denoiser: Denoiser
+    decoder: Callable[[Tensor, Tensor], Tensor]
+    denoiser: Callable[..., Tensor]
+    config: DenoiserConfig
     schedule: ScheduleConfig
     steps: int
     guidance: float
@@ -43,7 +44,7 @@ def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
 @torch.no_grad()
 def draw(brush: Brush, conditions: Conditions, rows: NDArray[np.intp], seed: int, batch: int = 16) -> Cines:
     """Both views of some people, from noise that hangs on the seed and the person."""
-    config, decoder = brush.denoiser.config, CineDecoder(brush.vae)
+    config = brush.config
     cines: dict[View, NDArray[np.uint8]] = {}
     for number, (view, side) in enumerate(CROP.items()):
         parts = []
@@ -57,7 +58,7 @@ def draw(brush: Brush, conditions: Conditions, rows: NDArray[np.intp], seed: int
             views = torch.full((len(some),), number)
             predict = guided(brush.denoiser, *conditions.take(some), views, brush.guidance)
             latent = sample(predict, torch.stack(noise), brush.schedule, brush.steps)
-            parts.append(to_pixels(decoder(latent, views)))
+            parts.append(to_pixels(brush.decoder(latent, views)))
         cines[view] = np.concatenate(parts)
     return cines
 

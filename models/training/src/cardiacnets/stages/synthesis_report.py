@@ -19,12 +19,15 @@ from sklearn.preprocessing import StandardScaler
 
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.metrics import auroc
+from cardiacnets.models.vae import CineDecoder
 from cardiacnets.readout import READ_INDICES, Readout, fit_readout
 from cardiacnets.stages.cmr_pretraining import load_encoder
 from cardiacnets.stages.diffusion import load_denoiser
-from cardiacnets.stages.segmentation import load_segmenter
+from cardiacnets.stages.segmentation import load_segmenter, load_unet
+from cardiacnets.stages.synthesis_precision import CALIBRATION_PEOPLE, compare_precision
 from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis_bundle import Painter
 from cardiacnets.synthesis_metrics import frechet, nearest, psnr, ssim, thumbnails
 
 if TYPE_CHECKING:
@@ -96,10 +99,11 @@ class Evaluation:
             "distilled": (p.distillation.steps, 1.0),
         }
         stages = {"full": self.run.diffusion, "few": self.run.diffusion, "distilled": self.run.distillation}
-        return {
-            name: Brush(load_vae(self.run.vae()), *load_denoiser(stages[name]()), steps, guidance)
-            for name, (steps, guidance) in chosen.items()
-        }
+        decoder, found = CineDecoder(load_vae(self.run.vae())), {}
+        for name, (steps, guidance) in chosen.items():
+            denoiser, schedule = load_denoiser(stages[name]())
+            found[name] = Brush(decoder, denoiser, denoiser.config, schedule, steps, guidance)
+        return found
 
     def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
         """The read-out, and its R with the truth on true cines of test people."""
@@ -223,6 +227,18 @@ class Evaluation:
             }
         return found
 
+    def precision(self, brush: Brush) -> Report:
+        """What eight bits would cost and give; the bundle ships float32."""
+        segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
+        distilled, _ = load_denoiser(self.run.distillation())
+        painter = Painter(load_vae(self.run.vae()), distilled, distilled, segmenters)
+        some = self.train[:CALIBRATION_PEOPLE]
+        figures, cines = compare_precision(painter, brush, self.run.conditions, self.test, some)
+        read = self.readout(measure_features(cines, self.segmenters))
+        return {name: rounded(value) for name, value in figures.items()} | {
+            "function": correlations(read, self.indices[self.test])
+        }
+
 
 def shuffled(cines: Cines) -> Cines:
     """Everybody with the next person's cine."""
@@ -254,6 +270,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
         "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
         "diversity": evaluation.diversity(brushes["distilled"]),
         "copies": evaluation.copies(drawn["distilled"]),
+        "int8": evaluation.precision(brushes["distilled"]),
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
