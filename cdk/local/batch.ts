@@ -11,6 +11,7 @@ import { constants, setPriority } from 'node:os'
 import { resolve } from 'node:path'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sendMessage } from '../../shared/aws/queues.ts'
+import { type Gate, PROTOCOLS } from './aws-calls.ts'
 import { END_WITH_PARENT } from './companion.ts'
 import { closeServer, listen } from './emulators.ts'
 import { forwardLines } from './sandbox.ts'
@@ -86,7 +87,10 @@ const GRACE_MS = 30_000
 class BatchError extends Error {}
 
 /** @param priority of the processes, as `nice` counts it */
-export async function startBatch(priority: number = constants.priority.PRIORITY_BELOW_NORMAL): Promise<LocalBatch> {
+export async function startBatch(
+  gate: Gate,
+  priority: number = constants.priority.PRIORITY_BELOW_NORMAL,
+): Promise<LocalBatch> {
   const jobs = new Map<string, Job>()
   let isStopping = false
   let running: Promise<void> = Promise.resolve()
@@ -97,11 +101,15 @@ export async function startBatch(priority: number = constants.priority.PRIORITY_
   const { port } = await listen(server, 0)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const action = ACTIONS[`${request.method} ${request.url}`]
+    const { method = '', url = '', headers } = request
+    const action = ACTIONS[`${method} ${url}`]
     try {
       if (opened === undefined || isStopping) return answer(response, 500, 'ServerException', { message: 'not there' })
-      if (action === undefined) throw new BatchError(`the local Batch knows no ${request.method} ${request.url}`)
-      answer(response, 200, undefined, action(parse(await text(request))))
+      if (action === undefined) throw new BatchError(`the local Batch knows no ${method} ${url}`)
+      const body = parse(await text(request))
+      const refusal = gate(PROTOCOLS.batch, { method, url, headers, body })
+      if (refusal === undefined) answer(response, 200, undefined, action(body))
+      else response.writeHead(refusal.status, refusal.headers).end(refusal.body)
     } catch (error) {
       if (!(error instanceof BatchError)) throw error
       answer(response, 400, 'ClientException', { message: error.message })

@@ -1,14 +1,15 @@
 /**
- * SQS, SNS and S3 (fauxqs) and DynamoDB (dynalite), in this process, on 127.0.0.1 only.
+ * SQS, SNS and S3 (fauxqs) and DynamoDB (dynalite), in this process, on 127.0.0.1 only. A gate judges each call before it has an effect.
  * @module
  */
-import type { Server as HttpServer } from 'node:http'
+import type { Server as HttpServer, IncomingMessage, ServerResponse } from 'node:http'
 import { findPackageJSON } from 'node:module'
 import type { AddressInfo, Server } from 'node:net'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import dynalite from 'dynalite'
 import { type BuildAppOptions, buildApp } from 'fauxqs'
+import { emulatedProtocol, type Gate, type HttpCall, PROTOCOLS } from './aws-calls.ts'
 import { REGION } from './template.ts'
 
 export interface Emulators {
@@ -18,10 +19,12 @@ export interface Emulators {
   stop(): Promise<void>
 }
 
+const everybody: Gate = () => undefined
+
 /** Starts both on ports of their own. With `dataDir` they keep what they are given there, else in memory. */
-export async function startEmulators(dataDir?: string): Promise<Emulators> {
-  const fauxqs = await startFauxqs(dataDir)
-  const dynamo = await startDynalite(dataDir)
+export async function startEmulators(dataDir?: string, gate: Gate = everybody): Promise<Emulators> {
+  const fauxqs = await startFauxqs(gate, dataDir)
+  const dynamo = await startDynalite(gate, dataDir)
   return {
     endpoint: fauxqs.endpoint,
     dynamoEndpoint: dynamo.endpoint,
@@ -46,7 +49,7 @@ interface Persistence {
  * fauxqs' own `startFauxqs` binds 0.0.0.0, and `buildApp` alone neither persists nor lets the host of queue URLs be chosen,
  * so the parts that `startFauxqs` is made of are put together here.
  */
-async function startFauxqs(dataDir?: string) {
+async function startFauxqs(gate: Gate, dataDir?: string) {
   const [{ SqsStore }, { SnsStore }, { S3Store }] = await Promise.all([
     fauxqsModule<{ SqsStore: new () => Stores['sqsStore'] }>('sqs/sqsStore.js'),
     fauxqsModule<{ SnsStore: new () => Stores['snsStore'] }>('sns/snsStore.js'),
@@ -64,6 +67,22 @@ async function startFauxqs(dataDir?: string) {
     const { QueueUrl } = (request.body ?? {}) as { QueueUrl?: string } // a ReceiveMessage, as it has handles
     for (const handle of handles) stores.sqsStore.getQueue(QueueUrl!)!.changeVisibility(handle, 0)
     return payload
+  })
+  app.addHook('preHandler', async ({ method, raw, headers, body }, reply) => {
+    const call: HttpCall = { method, url: raw.url ?? '/', headers, body }
+    const protocol = emulatedProtocol(call)
+    const refusal = protocol && gate(protocol, call)
+    if (refusal === undefined) return
+    return reply.code(refusal.status).headers(refusal.headers).serializer(String).send(refusal.body)
+  })
+  // Who may not list a bucket is not told that an object is missing.
+  app.addHook('onSend', async ({ method, url, headers, body }, reply, payload) => {
+    const isMissing = reply.statusCode === 404 && ['GET', 'HEAD'].includes(method)
+    const list = { method: 'HEAD', url: `/${url.split('/')[1]}`, headers, body }
+    const refusal = isMissing ? gate(PROTOCOLS.s3, list) : undefined
+    if (refusal === undefined) return payload
+    reply.code(refusal.status).headers(refusal.headers).removeHeader('content-length')
+    return refusal.body
   })
   const endpoint = await app.listen({ host: '127.0.0.1', port: 0 })
   return {
@@ -112,14 +131,43 @@ function receiptHandles(payload: unknown): readonly string[] {
   return Messages.map((message) => message.ReceiptHandle)
 }
 
-async function startDynalite(dataDir?: string) {
+async function startDynalite(gate: Gate, dataDir?: string) {
   const server = dynalite({ createTableMs: 0, ...(dataDir === undefined ? {} : { path: join(dataDir, 'tables') }) })
-  // dynalite throws, in this process, when a client dies in mid-request; that is the client's trouble.
-  server.on('request', (request) => request.removeAllListeners('error').on('error', () => {}))
+  const [serve] = server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void] // its one
+  server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
+    const chunks: Buffer[] = []
+    request.on('error', () => {}) // a client that dies in mid-request
+    request.on('data', (chunk: Buffer) => chunks.push(chunk))
+    request.once('end', () => {
+      const bytes = Buffer.concat(chunks)
+      const { method = '', url = '', headers } = request
+      const refusal = gate(PROTOCOLS.dynamodb, { method, url, headers, body: json(bytes) })
+      if (refusal !== undefined) {
+        response.writeHead(refusal.status, refusal.headers).end(refusal.body)
+        return
+      }
+      // It reads the request by these two events.
+      request.removeAllListeners()
+      serve(request, response)
+      // By itself it throws, in this process, when a client dies.
+      request.removeAllListeners('error').on('error', () => {})
+      request.emit('data', bytes)
+      request.emit('end')
+    })
+  })
   const { port } = await listen(server, 0)
   return {
     endpoint: `http://127.0.0.1:${port}`,
     close: () => closeServer(server),
+  }
+}
+
+/** What is no JSON is dynalite's to refuse. */
+function json(bytes: Buffer): unknown {
+  try {
+    return JSON.parse(bytes.toString())
+  } catch {
+    return undefined
   }
 }
 

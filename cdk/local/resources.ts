@@ -13,10 +13,12 @@ import {
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SNSClient, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, SetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { arnOf } from './aws-calls.ts'
 import type { ExitRule, FailureRule, JobDefinition } from './batch.ts'
 import type { Emulators } from './emulators.ts'
 import type { EventSourceMapping } from './event-source.ts'
 import type { Route } from './http-api.ts'
+import { type Need, type Permissions, roleArn } from './permissions.ts'
 import { type FunctionSpec, functionArn, functionNameOf } from './sandbox.ts'
 import { rateMs, type Schedule } from './schedule.ts'
 import { ACCOUNT, REGION, type Resolved, resolveIntrinsics, type Template, type TemplateResource } from './template.ts'
@@ -56,6 +58,8 @@ export interface Deployment {
 /** Where a template's resources go. */
 export interface Place {
   readonly emulators: Emulators
+  /** Learns the template's roles and policies. */
+  readonly permissions: Permissions
   /** The cloud assembly, which holds the functions' bundles. */
   readonly assemblyDir: string
   readonly apiUrl: string
@@ -65,12 +69,6 @@ export interface Place {
 
 /** Resource types that need nothing on one machine, and why. */
 const SKIPPED: Readonly<Record<string, string>> = {
-  'AWS::IAM::Role': 'nothing checks permissions here',
-  'AWS::IAM::Policy': 'nothing checks permissions here',
-  'AWS::Lambda::Permission': 'nothing checks permissions here',
-  'AWS::SQS::QueuePolicy': 'nothing checks permissions here',
-  'AWS::SNS::TopicPolicy': 'nothing checks permissions here',
-  'AWS::S3::BucketPolicy': 'nothing checks permissions here',
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
   'AWS::CloudWatch::Alarm': 'nothing is watched here',
@@ -119,10 +117,14 @@ export async function deploy(template: Template, place: Place): Promise<Deployme
         `the local stack does not support ${unknown} of ${resource.Type} (${logicalId}); see cdk/README.md`,
       )
     }
-    return maker.make(nameOf(logicalId, resource), properties, plan)
+    return maker.make(nameOf(logicalId, resource), properties, plan, { logicalId, path: pathOf(logicalId, resource) })
   }
 
   await Promise.all(Object.keys(template.Resources).map(lookup))
+  // Only now every policy is known. What no policy allows never begins, as nothing would come of it in AWS.
+  for (const { service, source, needs, begin } of plan.deliveries) {
+    if (place.permissions.refuseService(service, source, needs) === undefined) await begin()
+  }
   for (const [name, { Value }] of Object.entries(template.Outputs ?? {})) {
     plan.outputs[name] = String(await resolveIntrinsics(Value, lookup))
   }
@@ -130,16 +132,31 @@ export async function deploy(template: Template, place: Place): Promise<Deployme
   return plan
 }
 
-/** The last part of the construct path that means something: `CardiacNets/Intake/intake-dlq/Resource` → `intake-dlq`. */
-function nameOf(logicalId: string, resource: TemplateResource): string {
+/** The construct path within the stack: `CardiacNets/Intake/intake-dlq/Resource` → `Intake/intake-dlq`. */
+function pathOf(logicalId: string, resource: TemplateResource): string {
   const path = resource.Metadata?.['aws:cdk:path']
   const parts = typeof path === 'string' ? path.split('/').filter((part) => part !== 'Resource') : []
-  return parts.at(-1) ?? logicalId
+  return parts.slice(1).join('/') || logicalId
+}
+
+/** The last part of that path. */
+function nameOf(logicalId: string, resource: TemplateResource): string {
+  return pathOf(logicalId, resource).split('/').at(-1)!
 }
 
 type Properties = Readonly<Record<string, unknown>>
 
+/** What AWS does by itself, if the policy of what it does it to allows it. */
+interface Delivery {
+  readonly service: string
+  /** ARN of what it is done for. */
+  readonly source: string
+  readonly needs: readonly Need[]
+  begin(): unknown
+}
+
 interface Plan extends Deployment, Place {
+  readonly deliveries: Delivery[]
   readonly queueUrls: Record<string, string>
   readonly tableNames: string[]
   readonly bucketNames: string[]
@@ -170,13 +187,14 @@ function newPlan(place: Place): Plan {
     failureRules: [],
     streams: [],
     outputs: {},
+    deliveries: [],
     clients: newClients(place.emulators),
   }
 }
 
-/** What any AWS client needs to talk to an emulator. */
-export function clientOptions(endpoint: string) {
-  return { endpoint, region: REGION, credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+/** What any AWS client needs to talk to an emulator: as a role, or as whoever runs this machine. */
+export function clientOptions(endpoint: string, role = 'local') {
+  return { endpoint, region: REGION, credentials: { accessKeyId: role, secretAccessKey: 'local' } }
 }
 
 function newClients({ endpoint, dynamoEndpoint }: Emulators) {
@@ -201,12 +219,19 @@ async function checkKept(dynamo: DynamoDBClient, { TableName, GlobalSecondaryInd
   )
 }
 
+/** What tells a resource from others of the same name. */
+interface Identity {
+  readonly logicalId: string
+  /** Construct path within the stack. */
+  readonly path: string
+}
+
 /** How one resource type is made. A property that is neither used nor knowingly ignored is an error. */
 interface Maker {
   readonly uses: readonly string[]
   /** Property → why it does not matter here. */
   readonly ignores: Readonly<Record<string, string>>
-  make(name: string, properties: Properties, plan: Plan): Promise<Resolved>
+  make(name: string, properties: Properties, plan: Plan, identity: Identity): Promise<Resolved>
 }
 
 const AT_REST = 'nothing is encrypted at rest here'
@@ -249,6 +274,7 @@ function failedJobQueue(name: string, pattern: unknown): string {
 
 interface Container {
   readonly Command: readonly string[]
+  readonly JobRoleArn?: string
   readonly Environment?: readonly { readonly Name: string; readonly Value: string }[]
 }
 
@@ -264,11 +290,118 @@ const CONTAINER_PROPERTIES = [
   'ResourceRequirements',
 ]
 
+interface Encryption {
+  readonly ServerSideEncryptionConfiguration?: readonly {
+    readonly ServerSideEncryptionByDefault?: { readonly KMSMasterKeyID?: string }
+  }[]
+}
+
+/** Nothing is encrypted here, but whoever touches the resource must be allowed its key, as in AWS. AWS' own keys let everybody. */
+function encrypt(permissions: Permissions, resource: string, key: unknown): void {
+  if (key === undefined || String(key).includes('alias/aws/')) return
+  permissions.encrypt(resource, String(key).startsWith('arn:') ? String(key) : keyArn(String(key)))
+}
+
+/** As a permission to invoke names it: of any method `*`, and of `$default` no path. */
+function routeArn(api: string, routeKey: string): string {
+  const [method = '', path = ''] = routeKey.split(' ')
+  return `arn:aws:execute-api:${REGION}:${ACCOUNT}:${api}/$default/${method === 'ANY' ? '*' : method}${path}`
+}
+
+const sending = (queueArn: string): Need => ({ action: 'sqs:SendMessage', resource: queueArn })
+
+const keyArn = (id: string): string => `arn:aws:kms:${REGION}:${ACCOUNT}:key/${id}`
+
+/** Of `arn:aws:iam::000000000000:role/{id}`. */
+const roleId = (arn: unknown): string | undefined => (arn === undefined ? undefined : String(arn).split('/').at(-1))
+
+/** The access key of a process that has the role: what it signs with tells the emulators who it is. */
+function credentialsOf(role: unknown): Readonly<Record<string, string>> {
+  const id = roleId(role)
+  return id === undefined ? {} : { AWS_ACCESS_KEY_ID: id }
+}
+
+/** A policy that stands by itself, and the roles that have it. */
+const POLICY: Maker = {
+  uses: ['PolicyDocument', 'Roles'],
+  ignores: { PolicyName: 'nobody asks for it', Description: 'nobody asks for it', Path: 'nobody asks for it' },
+  async make(name, { PolicyDocument, Roles = [] }, { permissions }) {
+    for (const role of Roles as readonly string[]) permissions.grant(role, PolicyDocument)
+    return { ref: name, attributes: {} }
+  },
+}
+
 const MAKERS: Readonly<Record<string, Maker>> = {
+  'AWS::IAM::Role': {
+    uses: ['ManagedPolicyArns', 'Policies'],
+    ignores: {
+      AssumeRolePolicyDocument: 'a role is whose the template says',
+      Description: 'nobody asks for it',
+      MaxSessionDuration: 'nothing expires here',
+      RoleName: 'it is called by its logical id',
+      ...TAGS,
+    },
+    async make(_name, { ManagedPolicyArns = [], Policies = [] }, { permissions }, { logicalId, path }) {
+      permissions.addRole(logicalId, path)
+      for (const { PolicyDocument } of Policies as readonly { PolicyDocument: unknown }[]) {
+        permissions.grant(logicalId, PolicyDocument)
+      }
+      for (const arn of ManagedPolicyArns as readonly string[]) permissions.grantUnknown(logicalId, arn)
+      return { ref: logicalId, attributes: { Arn: roleArn(logicalId), RoleId: logicalId } }
+    },
+  },
+
+  'AWS::IAM::Policy': POLICY,
+
+  'AWS::SQS::QueuePolicy': {
+    uses: ['PolicyDocument', 'Queues'],
+    ignores: {},
+    async make(name, { PolicyDocument, Queues }, { permissions }) {
+      for (const url of Queues as readonly string[]) {
+        permissions.attach(arnOf.queue(url.split('/').at(-1)!), PolicyDocument)
+      }
+      return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::SNS::TopicPolicy': {
+    uses: ['PolicyDocument', 'Topics'],
+    ignores: {},
+    async make(name, { PolicyDocument, Topics }, { permissions }) {
+      for (const arn of Topics as readonly string[]) permissions.attach(arn, PolicyDocument)
+      return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::S3::BucketPolicy': {
+    uses: ['Bucket', 'PolicyDocument'],
+    ignores: {},
+    async make(name, { Bucket, PolicyDocument }, { permissions }) {
+      permissions.attach(arnOf.bucket(String(Bucket)), PolicyDocument)
+      return { ref: name, attributes: {} }
+    },
+  },
+
+  'AWS::KMS::Key': {
+    uses: ['KeyPolicy'],
+    ignores: {
+      Description: 'nobody asks for it',
+      EnableKeyRotation: AT_REST,
+      PendingWindowInDays: 'nothing is deleted here',
+      RotationPeriodInDays: AT_REST,
+      ...TAGS,
+    },
+    async make(_name, { KeyPolicy }, { permissions }, { logicalId }) {
+      const arn = keyArn(logicalId)
+      permissions.attach(arn, KeyPolicy)
+      return { ref: logicalId, attributes: { Arn: arn, KeyId: logicalId } }
+    },
+  },
+
   'AWS::SQS::Queue': {
-    uses: QUEUE_ATTRIBUTES,
-    ignores: { SqsManagedSseEnabled: AT_REST, ...TAGS },
-    async make(name, properties, { clients, emulators, queueUrls }) {
+    uses: [...QUEUE_ATTRIBUTES, 'KmsMasterKeyId'],
+    ignores: { KmsDataKeyReusePeriodSeconds: AT_REST, SqsManagedSseEnabled: AT_REST, ...TAGS },
+    async make(name, properties, { clients, emulators, permissions, queueUrls }) {
       const attributes = Object.entries(properties)
         .filter(([key]) => QUEUE_ATTRIBUTES.includes(key))
         .map(([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)])
@@ -279,23 +412,26 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         new SetQueueAttributesCommand({ QueueUrl: url, Attributes: Object.fromEntries(attributes) }),
       )
       queueUrls[name] = url
-      return { ref: url, attributes: { Arn: `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`, QueueName: name } }
+      const arn = arnOf.queue(name)
+      encrypt(permissions, arn, properties.KmsMasterKeyId)
+      return { ref: url, attributes: { Arn: arn, QueueName: name } }
     },
   },
 
   'AWS::SNS::Topic': {
-    uses: [],
-    ignores: { KmsMasterKeyId: AT_REST, ...TAGS },
-    async make(name, _properties, { clients }) {
+    uses: ['KmsMasterKeyId'],
+    ignores: TAGS,
+    async make(name, { KmsMasterKeyId }, { clients, permissions }) {
       const { TopicArn } = await clients.sns.send(new CreateTopicCommand({ Name: name }))
-      return { ref: TopicArn!, attributes: { TopicName: name } }
+      encrypt(permissions, TopicArn!, KmsMasterKeyId)
+      return { ref: TopicArn!, attributes: { TopicArn: TopicArn!, TopicName: name } }
     },
   },
 
   'AWS::SNS::Subscription': {
     uses: ['Endpoint', 'FilterPolicy', 'FilterPolicyScope', 'Protocol', 'RawMessageDelivery', 'TopicArn'],
     ignores: {},
-    async make(name, { TopicArn, Protocol, Endpoint, ...attributes }, { clients }) {
+    async make(name, { TopicArn, Protocol, Endpoint, ...attributes }, { clients, deliveries }) {
       if (Protocol !== 'sqs') throw new Error(`the local stack delivers to sqs only, not to ${Protocol}`)
       const Attributes = Object.fromEntries(
         Object.entries(attributes).map(([key, value]) => [
@@ -304,35 +440,41 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         ]),
       )
       const subscription = { TopicArn: String(TopicArn), Protocol, Endpoint: String(Endpoint), Attributes }
-      const { SubscriptionArn } = await clients.sns.send(new SubscribeCommand(subscription))
-      return { ref: SubscriptionArn ?? name, attributes: {} }
+      deliveries.push({
+        service: 'sns.amazonaws.com',
+        source: subscription.TopicArn,
+        needs: [sending(subscription.Endpoint)],
+        begin: () => clients.sns.send(new SubscribeCommand(subscription)),
+      })
+      return { ref: name, attributes: {} }
     },
   },
 
   'AWS::S3::Bucket': {
-    uses: [],
+    uses: ['BucketEncryption'],
     ignores: {
-      BucketEncryption: AT_REST,
       LifecycleConfiguration: 'nothing expires here',
       PublicAccessBlockConfiguration: 'only this machine reaches it',
       VersioningConfiguration: 'only the last version is kept here',
       ...TAGS,
     },
-    async make(name, _properties, { clients, bucketNames }) {
+    async make(name, { BucketEncryption }, { clients, permissions, bucketNames }) {
       await clients.s3.send(new CreateBucketCommand({ Bucket: name }))
       bucketNames.push(name)
-      return { ref: name, attributes: { Arn: `arn:aws:s3:::${name}` } }
+      const { ServerSideEncryptionConfiguration: [rule] = [] } = (BucketEncryption ?? {}) as Encryption
+      encrypt(permissions, arnOf.bucket(name), rule?.ServerSideEncryptionByDefault?.KMSMasterKeyID)
+      return { ref: name, attributes: { Arn: arnOf.bucket(name) } }
     },
   },
 
   'AWS::DynamoDB::Table': {
-    uses: ['AttributeDefinitions', 'BillingMode', 'GlobalSecondaryIndexes', 'KeySchema'],
+    uses: ['AttributeDefinitions', 'BillingMode', 'GlobalSecondaryIndexes', 'KeySchema', 'SSESpecification'],
     ignores: {
       PointInTimeRecoverySpecification: 'nothing is backed up here',
       TimeToLiveSpecification: 'nothing expires here',
       ...TAGS,
     },
-    async make(name, properties, { clients, tableNames }) {
+    async make(name, properties, { clients, permissions, tableNames }) {
       const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties
       // CloudFormation's words are the API's.
       const table = {
@@ -349,16 +491,17 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         await checkKept(clients.dynamo, table)
       }
       tableNames.push(name)
-      return { ref: name, attributes: { Arn: `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}` } }
+      const { KMSMasterKeyId } = (properties.SSESpecification ?? {}) as { KMSMasterKeyId?: string }
+      encrypt(permissions, arnOf.table(name), KMSMasterKeyId)
+      return { ref: name, attributes: { Arn: arnOf.table(name) } }
     },
   },
 
   'AWS::Lambda::Function': {
-    uses: ['Code', 'Environment', 'Handler', 'MemorySize', 'Runtime', 'Timeout'],
+    uses: ['Code', 'Environment', 'Handler', 'MemorySize', 'Role', 'Runtime', 'Timeout'],
     ignores: {
       Architectures: 'the bundle is built for this machine',
       LoggingConfig: 'functions log to this process',
-      Role: 'nothing checks permissions here',
       ...TAGS,
     },
     async make(name, properties, { functions, assemblyDir, emulators, batchEndpoint }) {
@@ -377,7 +520,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
           AWS_ENDPOINT_URL_BATCH: batchEndpoint,
           ...OPEN_API,
           ...Variables,
+          ...credentialsOf(properties.Role),
         },
+        role: roleId(properties.Role),
       })
       return { ref: name, attributes: { Arn: functionArn(name) } }
     },
@@ -397,6 +542,28 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     async make(_name, { FunctionName, Name }) {
       const ref = `${functionArn(String(FunctionName))}:${Name}`
       return { ref, attributes: { AliasArn: ref } }
+    },
+  },
+
+  'AWS::Lambda::Permission': {
+    uses: ['Action', 'FunctionName', 'Principal', 'SourceAccount', 'SourceArn'],
+    ignores: {
+      FunctionUrlAuthType: 'the local API is open, on 127.0.0.1 only',
+      InvokedViaFunctionUrl: 'the local API is open, on 127.0.0.1 only',
+    },
+    async make(name, { Action, FunctionName, Principal, SourceAccount, SourceArn }, { permissions }) {
+      const resource = String(FunctionName)
+      const conditions = { 'aws:SourceArn': SourceArn, 'aws:SourceAccount': SourceAccount }
+      const given = Object.entries(conditions).filter(([, value]) => value !== undefined)
+      permissions.attach(resource.startsWith('arn:') ? resource : functionArn(resource), {
+        Statement: {
+          Effect: 'Allow',
+          Principal: Principal === '*' ? '*' : { Service: Principal },
+          Action,
+          Condition: { ArnLike: Object.fromEntries(given) },
+        },
+      })
+      return { ref: name, attributes: {} }
     },
   },
 
@@ -433,19 +600,24 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   'AWS::Events::Rule': {
     uses: ['EventPattern', 'ScheduleExpression', 'Targets'],
     ignores: { State: 'no rule of ours is disabled', ...TAGS },
-    async make(name, { EventPattern, ScheduleExpression, Targets }, { schedules, failureRules, emulators }) {
+    async make(name, { EventPattern, ScheduleExpression, Targets }, plan) {
+      const source = `arn:aws:events:${REGION}:${ACCOUNT}:rule/${name}`
       for (const { Arn, Input, InputTransformer } of Targets as readonly Target[]) {
         // CloudFormation's form
-        const queueUrl = `${emulators.endpoint}/${ACCOUNT}/${Arn.split(':').at(-1)}`
+        const queueUrl = `${plan.emulators.endpoint}/${ACCOUNT}/${Arn.split(':').at(-1)}`
+        const deliver = (begin: () => void) =>
+          plan.deliveries.push({ service: 'events.amazonaws.com', source, needs: [sending(Arn)], begin })
         const isSqs = Arn.startsWith('arn:aws:sqs:')
         if (isSqs && EventPattern === undefined && Input !== undefined) {
-          schedules.push({ everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input })
+          const schedule = { everyMs: rateMs(String(ScheduleExpression)), queueUrl, body: Input }
+          deliver(() => plan.schedules.push(schedule))
         } else if (isSqs && InputTransformer !== undefined) {
           const { InputPathsMap: paths, InputTemplate: template } = InputTransformer
-          failureRules.push({ jobQueue: failedJobQueue(name, EventPattern), queueUrl, paths, template })
+          const rule = { jobQueue: failedJobQueue(name, EventPattern), queueUrl, paths, template }
+          deliver(() => plan.failureRules.push(rule))
         } else throw new Error(`the local stack sends constant or transformed messages to SQS only (${name})`)
       }
-      return { ref: name, attributes: {} }
+      return { ref: name, attributes: { Arn: source } }
     },
   },
 
@@ -488,7 +660,10 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       jobDefinitions.push({
         arn,
         command: container.Command,
-        environment: Object.fromEntries((container.Environment ?? []).map((each) => [each.Name, each.Value])),
+        environment: {
+          ...Object.fromEntries((container.Environment ?? []).map((each) => [each.Name, each.Value])),
+          ...credentialsOf(container.JobRoleArn),
+        },
         attempts: Attempts,
         evaluateOnExit: EvaluateOnExit,
         timeoutMs: AttemptDurationSeconds * 1000,
@@ -530,11 +705,17 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   },
 
   'AWS::ApiGatewayV2::Route': {
-    uses: ['RouteKey', 'Target'],
-    ignores: { ApiId: 'there is one API', AuthorizationType: 'the local API is open, on 127.0.0.1 only' },
-    async make(name, { RouteKey, Target }, { routes }) {
-      const functionName = functionNameOf(String(Target))
-      routes.push({ routeKey: String(RouteKey), functionName })
+    uses: ['ApiId', 'RouteKey', 'Target'],
+    ignores: { AuthorizationType: 'the local API is open, on 127.0.0.1 only' },
+    async make(name, { ApiId, RouteKey, Target }, { deliveries, routes }) {
+      const integration = String(Target).replace(/^integrations\//, '')
+      const route = { routeKey: String(RouteKey), functionName: functionNameOf(integration) }
+      deliveries.push({
+        service: 'apigateway.amazonaws.com',
+        source: routeArn(String(ApiId), route.routeKey),
+        needs: [{ action: 'lambda:InvokeFunction', resource: integration }],
+        begin: () => routes.push(route),
+      })
       return { ref: name, attributes: {} }
     },
   },

@@ -19,6 +19,8 @@ export interface FunctionSpec {
   readonly timeoutMs: number
   /** Told to the function, not enforced. */
   readonly memoryMb: number
+  /** Whose permissions its calls to AWS need; without one, everybody's. */
+  readonly role?: string | undefined
 }
 
 export interface Sandbox {

@@ -12,15 +12,17 @@ import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
 import { STACK_NAME } from '../stack-name.ts'
+import { gateOf } from './aws-calls.ts'
 import { startBatch } from './batch.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { type Companion, startCompanion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr } from './ehr.ts'
 import { closeServer, listen, startEmulators } from './emulators.ts'
-import { type EventSource, startEventSource } from './event-source.ts'
+import { type EventSource, type EventSourceMapping, startEventSource } from './event-source.ts'
 import { EVENTS_PATH, eventsServer } from './events.ts'
 import { httpApi } from './http-api.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
+import { describeViolation, Permissions } from './permissions.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
 import { startSchedule } from './schedule.ts'
 import type { Template } from './template.ts'
@@ -65,6 +67,8 @@ export interface LocalStack {
   readonly functions: Readonly<Record<string, LambdaFunction>>
   /** Process id of the MQTT adapter; another one after it was killed and came back. */
   readonly adapterPid: number | undefined
+  /** What was refused, and what nobody needed. */
+  readonly permissions: Pick<Permissions, 'violations' | 'unused'>
   /** In order: the adapter flushes, functions finish what they hold, then the servers close. */
   stop(): Promise<void>
 }
@@ -117,15 +121,23 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
     const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cardiacnets-')))
     if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
-    const emulators = await startEmulators(options.dataDir)
+    const permissions = new Permissions((violation) => log('permissions', describeViolation(violation)))
+    const gate = gateOf(permissions)
+    const emulators = await startEmulators(options.dataDir, gate)
     undo.push(emulators.stop)
     const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
     const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
     const template = await readTemplate(assemblyDir)
-    const batch = await startBatch(options.batchPriority)
+    const batch = await startBatch(gate, options.batchPriority)
     undo.push(batch.stop)
     const { endpoint: batchEndpoint } = batch
-    const deployment = await deploy(template, { assemblyDir, emulators, apiUrl: api.url, batchEndpoint })
+    const deployment = await deploy(template, {
+      assemblyDir,
+      emulators,
+      permissions,
+      apiUrl: api.url,
+      batchEndpoint,
+    })
     const env = { ...emulatorEnvironment(emulators), AWS_ENDPOINT_URL_BATCH: batchEndpoint }
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
@@ -150,10 +162,30 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
     undo.push(batch.stop)
     batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
-    const sources: EventSource[] = deployment.mappings.map((mapping) =>
-      startEventSource(sqs, mapping, functions[mapping.functionName]!, (line) => log('stack', line)),
-    )
+    const sources: EventSource[] = deployment.mappings.map((mapping) => {
+      const fn = functions[mapping.functionName]!
+      return startEventSource(pollerOf(fn, permissions, mapping), mapping, fn, (line) => log('stack', line))
+    })
     undo.push(() => Promise.all(sources.map((source) => source.stop())))
+
+    /** A mapping polls with the rights of its function, and can only be made where that one has all three. */
+    function pollerOf(
+      { spec: { role } }: LambdaFunction,
+      may: Permissions,
+      { queueArn }: EventSourceMapping,
+    ): SQSClient {
+      if (role === undefined) return sqs
+      may.refuse(
+        role,
+        ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((action) => ({
+          action: `sqs:${action}`,
+          resource: queueArn,
+        })),
+      )
+      const client = new SQSClient({ ...clientOptions(emulators.endpoint, role), md5: false })
+      undo.push(async () => client.destroy())
+      return client
+    }
     const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
@@ -186,6 +218,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       outputs: deployment.outputs,
       env,
       functions,
+      permissions,
       get adapterPid() {
         return adapter?.pid
       },

@@ -6,7 +6,7 @@ import { mkdtempSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, onTestFinished } from 'vitest'
+import { afterAll, expect, onTestFinished } from 'vitest'
 import type { FunctionSpec } from '../../../cdk/local/sandbox.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import type { TemplateResource } from '../../../cdk/local/template.ts'
@@ -86,8 +86,14 @@ export function resource(type: string, name: string, properties: Readonly<Record
   return { Type: type, Properties: properties, Metadata: { 'aws:cdk:path': `Test/${name}/Resource` } }
 }
 
-/** A stack from a small assembly; it ends with the test. Its log is an array of `source: line`. */
-export async function startSmallStack(assemblyDir: string, dataDir?: string) {
+/**
+ * A stack from a small assembly; it ends with the test, which fails where someone was refused a call, unless that `isRefusalExpected`.
+ * Its log is an array of `source: line`.
+ */
+export async function startSmallStack(
+  assemblyDir: string,
+  { dataDir, isRefusalExpected = false }: { readonly dataDir?: string; readonly isRefusalExpected?: boolean } = {},
+) {
   const log = new Lines()
   const stack = await startLocalStack({
     assemblyDir,
@@ -95,7 +101,10 @@ export async function startSmallStack(assemblyDir: string, dataDir?: string) {
     ...(dataDir === undefined ? {} : { dataDir }),
     log: (source, line) => log.add(`${source}: ${line}`),
   })
-  onTestFinished(() => stack.stop())
+  onTestFinished(async () => {
+    await stack.stop()
+    if (!isRefusalExpected) expect(stack.permissions.violations).toEqual([])
+  })
   return { stack, log }
 }
 

@@ -20,6 +20,18 @@ async function start(script: string, container: object = {}) {
   const { stack, log } = await startSmallStack(
     await assembly({
       Heard: resource('AWS::SQS::Queue', 'heard', {}),
+      HeardPolicy: resource('AWS::SQS::QueuePolicy', 'heard-policy', {
+        Queues: [{ Ref: 'Heard' }],
+        PolicyDocument: {
+          Statement: {
+            Effect: 'Allow',
+            Principal: { Service: 'events.amazonaws.com' },
+            Action: 'sqs:SendMessage',
+            Resource: { 'Fn::GetAtt': ['Heard', 'Arn'] },
+            Condition: { ArnEquals: { 'aws:SourceArn': { 'Fn::GetAtt': ['Failed', 'Arn'] } } },
+          },
+        },
+      }),
       Machines: resource('AWS::Batch::ComputeEnvironment', 'machines', { Type: 'MANAGED' }),
       Jobs: resource('AWS::Batch::JobQueue', 'jobs', { Priority: 1, ComputeEnvironmentOrder: [{ Order: 1 }] }),
       Definition: resource('AWS::Batch::JobDefinition', 'definition', {

@@ -147,7 +147,7 @@ describe('the local stack', () => {
     await before.sqs.send(new SendMessageCommand(message))
 
     await first.stop()
-    const { stack: second } = await startSmallStack(assemblyDir, dataDir)
+    const { stack: second } = await startSmallStack(assemblyDir, { dataDir })
 
     const after = clients(second.env)
     const { Item } = await after.dynamo.send(new GetItemCommand({ TableName: second.tableName, Key: item }))
@@ -164,7 +164,8 @@ describe('the local stack', () => {
     ['in memory', () => undefined],
     ['kept on disk', temporaryFolder],
   ])('does not lose a message, %s, to a consumer that died while it waited', async (_where, dataDir) => {
-    const { stack } = await startSmallStack(assemblyDir, dataDir())
+    const kept = dataDir()
+    const { stack } = await startSmallStack(assemblyDir, kept === undefined ? {} : { dataDir: kept })
     const { sqs } = clients(stack.env)
     const queueUrl = stack.queueUrls['results-mqtt']!
     const { port } = new URL(queueUrl)
