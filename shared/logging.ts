@@ -133,3 +133,11 @@ function nameOf(error: unknown): string {
   const name = 'code' in error && typeof error.code === 'string' ? `${error.name} ${error.code}` : error.name
   return ErrorName.safeParse(name).data ?? ErrorName.safeParse(error.name).data ?? 'Error'
 }
+
+/** For a process of our own: an error that nobody caught ends it with a line that follows the rules, not with its text. */
+export function logUncaught(logger: Log): void {
+  process.on('uncaughtException', (error) => {
+    logger.critical('uncaught error', describeError(error))
+    process.exit(1)
+  })
+}

@@ -7,6 +7,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { createLogger, logUncaught } from '../../shared/logging.ts'
 import { apiFromEnvironment } from './environment.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
@@ -42,6 +43,7 @@ export async function serve(
 }
 
 if (import.meta.main) {
+  logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1' } = process.env
   const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST })
   console.log(`listening on ${server.url}`)

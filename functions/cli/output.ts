@@ -23,11 +23,16 @@ export function errorJson(error: unknown) {
 /** Prints one line on stderr and returns the exit code. */
 export function reportError(error: unknown, file?: string): number {
   const coded = toCodedError(error)
-  // On the user's own terminal an unexpected error may speak: it is what a bug report needs.
   const cause = error instanceof CodedError ? error.cause : error
-  const why = coded.code === 'internal' && cause instanceof Error ? ` (${cause.message.split('\n')[0]})` : ''
+  const why = coded.code === 'internal' && cause instanceof Error ? ` (${placeOf(cause)})` : ''
   process.stderr.write(`${file === undefined ? '' : `${file}: `}${styleText('red', coded.message)}${why}\n`)
   return coded.kind.exitCode
+}
+
+/** What a bug report needs of an error that nobody expected; its own text may quote a patient's file. */
+function placeOf({ name, stack = '' }: Error): string {
+  const place = /\(?file:\/\/.*\/((?:functions|shared|streams)\/[\w./-]+:\d+):\d+\)?$/m.exec(stack)?.[1]
+  return place === undefined ? name : `${name} at ${place}`
 }
 
 /** A result as a person reads it. */

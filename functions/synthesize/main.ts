@@ -10,7 +10,7 @@ import { parseCmrJobId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
-import { createLogger, describeError } from '../../shared/logging.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { Drawer } from './draw.ts'
@@ -20,6 +20,7 @@ import { type Ended, work } from './worker.ts'
 const EXIT: Readonly<Record<Ended, number>> = { done: 0, nothing: 0, failed: 1, 'given-back': 143 }
 
 const logger = createLogger('synthesize')
+logUncaught(logger)
 const stopping = new AbortController()
 process.once('SIGTERM', () => stopping.abort())
 

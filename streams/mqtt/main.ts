@@ -4,11 +4,12 @@
  * @module
  */
 import { s3, sqs } from '../../shared/aws/clients.ts'
-import { createLogger, describeError } from '../../shared/logging.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
 import { startAdapter } from './adapter.ts'
 import { ConfigError, configHelp, readConfig } from './config.ts'
 
 const logger = createLogger('streams-mqtt')
+logUncaught(logger)
 
 try {
   const config = readConfig(process.argv.slice(2), process.env)

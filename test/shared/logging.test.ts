@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { afterEach, beforeEach, describe, expect, it, type MockInstance, vi } from 'vitest'
 import { CodedError } from '../../shared/errors.ts'
 import { createLogger, describeError, LOG_FIELDS, type LogFields } from '../../shared/logging.ts'
@@ -83,6 +85,22 @@ describe('a log line', () => {
 
     logger.setLogLevel('INFO')
     expect(takeDropped()).toHaveLength(1)
+  })
+})
+
+describe('an error that nobody caught', () => {
+  it('ends the process with a line that says its class alone', async () => {
+    const script = `
+      import { createLogger, logUncaught } from './shared/logging.ts'
+      logUncaught(createLogger('test'))
+      setImmediate(() => Promise.reject(new TypeError('${PATIENT}')))`
+
+    const run = promisify(execFile)(process.execPath, ['--input-type=module', '-e', script])
+
+    const { code, stdout, stderr } = await run.catch((error) => error)
+    expect(code).toBe(1)
+    expect(JSON.parse(stderr)).toMatchObject({ level: 'CRITICAL', message: 'uncaught error', cause: 'TypeError' })
+    expect(stdout + stderr).not.toContain('Doe')
   })
 })
 
