@@ -5,7 +5,7 @@
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
-import { dirname, join, relative, resolve } from 'node:path'
+import { basename, dirname, join, relative, resolve } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
 import { activeBundle, activeSite } from '../shared/inference/active-bundle.ts'
@@ -28,6 +28,10 @@ export function hostTarget(): Target {
   if (target === undefined) throw new Error(`onnxruntime-node has no binary for this machine (${host})`)
   return target
 }
+
+/** Reads the other from the folder that it stands in: here, the function's own. */
+const FRAME_CODEC = 'streams/mqtt/frame-codec.ts'
+const PROTO = 'streams/mqtt/ecg.proto'
 
 /** All that screening reads of a model bundle. */
 const MODEL_FILES = ['manifest.json', 'screen.onnx']
@@ -74,6 +78,7 @@ export function bundleFunction(name: FunctionName, target: Target, outdir: strin
   if (outputs.some((output) => output.imports.some((imported) => imported.path === 'onnxruntime-node'))) {
     copyOnnxRuntime(target, folder)
   }
+  if (outputs.some(({ inputs }) => FRAME_CODEC in inputs)) cpSync(join(ROOT, PROTO), join(folder, basename(PROTO)))
   if (name === 'screen') copyModel(activeBundle(), activeSite(), join(folder, 'model'))
   return folder
 }

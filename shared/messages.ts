@@ -80,6 +80,18 @@ export const IntakeMessage = Envelope.extend({
 })
 export type IntakeMessage = z.infer<typeof IntakeMessage>
 
+/** AWS IoT Core → `preprocess`: what a device published on `…/window`, as the rule `windows` selects it. */
+const SelectedWindow = z.object({ topic: z.string(), data: z.base64(), receivedAtMs: z.int().nonnegative() })
+
+/** The same as the rule's error action wrote it into the DLQ: a redrive brings it. */
+const UndeliveredWindow = z
+  .object({ topic: z.string(), base64OriginalPayload: z.base64() })
+  .transform(({ topic, base64OriginalPayload }) => ({ topic, data: base64OriginalPayload, receivedAtMs: Date.now() }))
+
+/** All that comes to the queue `intake`. */
+export const IntakeInput = z.union([IntakeMessage, SelectedWindow, UndeliveredWindow])
+export type IntakeInput = z.infer<typeof IntakeInput>
+
 /** `api` and a schedule → `fhir-intake`: a resource of the EHR that may hold an ECG, or the wish to look for new ones. */
 export const FhirInboundMessage = z.discriminatedUnion('kind', [
   z.object({ schema: z.literal(1), tenant: Name, kind: z.literal('resource'), reference: ResourceReference }),
@@ -161,8 +173,9 @@ export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   throw new CodedError(field === 'schema' ? 'schema-unsupported' : 'field-invalid', { field: field || 'body' })
 }
 
-/** Of a union, what is wrong with its first kind says more than that it is none of them. */
+/** Of a union, what is wrong with the kind that it is nearest to says more than that it is none of them. */
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
-  const first = issue.code === 'invalid_union' ? issue.errors[0]?.[0] : undefined
-  return first === undefined ? issue : innermost(first)
+  const kinds = issue.code === 'invalid_union' ? issue.errors : []
+  const [nearest] = kinds.filter((issues) => issues.length > 0).toSorted((a, b) => a.length - b.length)
+  return nearest === undefined ? issue : innermost(nearest[0]!)
 }

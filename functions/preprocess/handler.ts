@@ -9,13 +9,14 @@ import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { timeOfSample } from '../../shared/domain/window.ts'
 import { createLogger } from '../../shared/logging.ts'
-import { IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
+import { IntakeInput, type IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { encodeClean } from '../../shared/waveform/clean-codec.ts'
-import { decodeWaveform } from '../../shared/waveform/codec.ts'
+import { decodeWaveform, encodeWaveform } from '../../shared/waveform/codec.ts'
+import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
 
 const logger = createLogger('preprocess')
 const metrics = createMetrics('preprocess')
@@ -25,11 +26,17 @@ const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
 const preparer = new WindowPreparer(CARDIACNETS_V1)
 
 export const handler = sqsHandler(
-  IntakeMessage,
+  IntakeInput,
   { sqs: sqs(), deadLetterQueueUrl: env('INTAKE_DLQ_URL'), logger, metrics },
-  async ({ heartRateBpm, waveform: payload, ...envelope }) => {
+  async (input) => {
+    const arrived = 'waveform' in input ? ofMessage(input) : ofDevice(input)
+    if (arrived === undefined) {
+      logger.info('a last window was too short to be screened')
+      return
+    }
+    const { heartRateBpm, ...envelope } = arrived.envelope
     const { tenant, ecgId, span } = envelope
-    const packed = await results.unlessDeleted(tenant, ecgId, fromPayload(s3(), bucket, payload))
+    const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
     if (packed === undefined) return
     const waveform = decodeWaveform(packed)
     const startedMs = performance.now()
@@ -38,8 +45,7 @@ export const handler = sqsHandler(
     metrics.add(METRICS.preprocessMs, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
       clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
-      // A claim check already lies there.
-      'inline' in payload && putObject(s3(), bucket, waveformKey('raw', tenant, ecgId), packed),
+      arrived.isStored || putObject(s3(), bucket, waveformKey('raw', tenant, ecgId), packed),
     ])
     const message: ScreeningMessage = {
       ...envelope,
@@ -56,3 +62,27 @@ export const handler = sqsHandler(
     await sendMessage(sqs(), screeningQueue, JSON.stringify(message))
   },
 )
+
+/** An ECG as it came: what is said of it, and its samples as `encodeWaveform` packs them. */
+interface Arrived {
+  readonly envelope: Omit<IntakeMessage, 'waveform'>
+  packed(): Promise<Uint8Array>
+  /** The samples lie in the bucket already. */
+  readonly isStored: boolean
+}
+
+function ofMessage({ waveform, ...envelope }: IntakeMessage): Arrived {
+  return { envelope, packed: () => fromPayload(s3(), bucket, waveform), isStored: !('inline' in waveform) }
+}
+
+/** A device's own window, through no adapter of ours. */
+function ofDevice({ topic, data, receivedAtMs }: Exclude<IntakeInput, IntakeMessage>): Arrived | undefined {
+  const window = readDeviceWindow(topic, Buffer.from(data, 'base64'), receivedAtMs)
+  return (
+    window && {
+      envelope: intakeEnvelope(window),
+      packed: async () => encodeWaveform(window.waveform),
+      isStored: false,
+    }
+  )
+}

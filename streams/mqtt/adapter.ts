@@ -6,7 +6,6 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { pause } from '../../shared/aws/queues.ts'
-import { streamEcgId } from '../../shared/domain/ecg-id.ts'
 import { describeError, type Log } from '../../shared/logging.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/metrics.ts'
@@ -16,6 +15,7 @@ import { openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
+import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
 import { publishResults } from './results.ts'
@@ -206,21 +206,10 @@ function connectionNames({ clientId, connections }: AdapterConfig) {
 }
 
 async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {
-  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = journal.readWindow(windowId)
-  const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-  return {
-    schema: 1,
-    tenant,
-    ecgId,
-    origin: { kind: 'mqtt', device, session },
-    span: {
-      startedAt: new Date(startedAtMs).toISOString(),
-      firstSample,
-      durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
-    },
-    ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
-    waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId), encodeWaveform(waveform)),
-  }
+  const window = journal.readWindow(windowId)
+  const envelope = intakeEnvelope(window)
+  const key = waveformKey('raw', envelope.tenant, envelope.ecgId)
+  return { ...envelope, waveform: await toPayload(s3, bucket, key, encodeWaveform(window.waveform)) }
 }
 
 /** A refused payload as it lies in the DLQ: where it came from, why it is there, and its bytes. */

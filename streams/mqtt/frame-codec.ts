@@ -37,9 +37,18 @@ const WindowType = proto.lookupType('cardiacnets.ecg.v1.Window')
 
 /** Encodes a frame for the wire. */
 export function encodeFrame(frame: Frame, encoding: Encoding = 'protobuf'): Buffer {
-  const samples = Buffer.from(frame.samples.buffer, frame.samples.byteOffset, frame.samples.byteLength)
-  if (encoding === 'json') return Buffer.from(JSON.stringify({ ...frame, samples: samples.toString('base64') }))
-  const bytes = FrameType.encode(FrameType.create({ ...frame, samples })).finish()
+  return encode(FrameType, frame, encoding)
+}
+
+/** Encodes ten seconds, or a session's last window, for the wire. */
+export function encodeWindow(window: Omit<Frame, 'sequence' | 'isLast'>, encoding: Encoding = 'protobuf'): Buffer {
+  return encode(WindowType, window, encoding)
+}
+
+function encode(type: protobuf.Type, message: Pick<Frame, 'samples'>, encoding: Encoding): Buffer {
+  const samples = Buffer.from(message.samples.buffer, message.samples.byteOffset, message.samples.byteLength)
+  if (encoding === 'json') return Buffer.from(JSON.stringify({ ...message, samples: samples.toString('base64') }))
+  const bytes = type.encode(type.create({ ...message, samples })).finish()
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 

@@ -10,7 +10,7 @@
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Frame, FrameLead } from '../../shared/domain/frame.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
-import type { Waveform } from '../../shared/waveform/codec.ts'
+import { type DeviceWindow, startOfWindow } from './intake-message.ts'
 import {
   type AssemblerState,
   type ClosedWindow,
@@ -52,14 +52,6 @@ export interface SessionKey {
   readonly tenant: string
   readonly device: string
   readonly session: string
-}
-
-/** A closed window as SQS is to have it. */
-export interface JournalWindow extends SessionKey {
-  readonly firstSample: number
-  readonly startedAtMs: number
-  readonly heartRateBpm: number | undefined
-  readonly waveform: Waveform
 }
 
 /** A payload that was refused. */
@@ -194,7 +186,7 @@ export class Journal {
       .map(({ id }) => Number(id))
   }
 
-  readWindow(windowId: number): JournalWindow {
+  readWindow(windowId: number): DeviceWindow {
     const row = this.#statement(
       `SELECT session.*, window.first_sample, window.samples AS window_samples
        FROM window JOIN session ON session.id = window.session WHERE window.id = ?`,
@@ -210,7 +202,7 @@ export class Journal {
       device: String(row.device),
       session: String(row.name),
       firstSample: window.firstSample,
-      startedAtMs: Math.round(format.sessionStartedAtMs + (window.firstSample * 1000) / format.rateHz),
+      startedAtMs: startOfWindow(format.sessionStartedAtMs, window.firstSample, format.rateHz),
       heartRateBpm: frames.map((frame) => frame.heart_rate_bpm).findLast((bpm) => typeof bpm === 'number'),
       waveform: windowWaveform(
         format,

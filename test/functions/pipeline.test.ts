@@ -21,6 +21,8 @@ import { SITE_FILE, siteText } from '../../shared/inference/site-calibration.ts'
 import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { encodeWindow } from '../../streams/mqtt/frame-codec.ts'
+import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
 import { createResultsTable } from '../helpers/aws.ts'
 import { linesOf, metricsOf } from '../helpers/emf.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
@@ -133,8 +135,10 @@ function intake(recording: Recording, overrides: Partial<IntakeMessage> = {}): I
 }
 
 /** Runs both functions on the messages and returns what was published. */
-async function run(...messages: IntakeMessage[]): Promise<ResultMessage[]> {
-  await preprocess(event(...messages.map((message) => JSON.stringify(message))), context)
+const run = (...messages: IntakeMessage[]) => runBodies(...messages.map((message) => JSON.stringify(message)))
+
+async function runBodies(...bodies: string[]): Promise<ResultMessage[]> {
+  await preprocess(event(...bodies), context)
   await screen(event(...(await receive(urls.screening)).map(({ Body }) => Body!)), context)
   return (await receive(urls.results)).map(({ Body }): ResultMessage => JSON.parse(Body!))
 }
@@ -322,6 +326,71 @@ describe('an ECG through both functions', () => {
     expect(published).toHaveLength(2)
     expect(a!.findings).toEqual(b!.findings)
     expect(a!.indices).toEqual(b!.indices)
+  })
+})
+
+describe('a window that a device published to AWS IoT Core', () => {
+  const topic = 'ecg/v1/clinic/d1/window'
+  const receivedAtMs = Date.UTC(2026, 0, 2, 3, 4, 15)
+  const payload = () => {
+    const { rateHz, leads } = syntheticRecording()
+    const samples = Int16Array.from(leads.flatMap((lead) => [...lead.samples]))
+    const named = leads.map(({ name, gainUv }) => ({ name, gainUv }))
+    const sessionStartedAtMs = Date.UTC(2026, 0, 2, 3, 4, 5)
+    return encodeWindow({ session: randomUUID(), firstSample: 0, sessionStartedAtMs, rateHz, leads: named, samples })
+  }
+  const selected = (data: Buffer) => JSON.stringify({ data: data.toString('base64'), topic, receivedAtMs })
+
+  it('gives the result that it gives through the adapter, once, whichever comes first', async () => {
+    const data = payload()
+    const window = readDeviceWindow(topic, data, receivedAtMs)!
+    const waveform = { inline: encodeWaveform(window.waveform).toString('base64') }
+    const message: IntakeMessage = { ...intakeEnvelope(window), waveform }
+
+    const [device] = await runBodies(selected(data))
+    const [adapter] = await run(message)
+
+    expect(resultOf(device)).toMatchObject({ ecgId: message.ecgId, status: 'screened', span: message.span })
+    expect(adapter).toEqual(device)
+    const { items } = await new ResultList(dynamo(), 'results').page('clinic', { limit: 100 })
+    expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
+    const { Contents = [] } = await s3().send(new ListObjectsV2Command({ Bucket: 'raw' }))
+    expect(Contents.map(({ Key }) => Key)).toContain(waveformKey('raw', 'clinic', message.ecgId))
+  })
+
+  it('is read from what the rule’s error action wrote, too', async () => {
+    const base64OriginalPayload = payload().toString('base64')
+    const failures = [{ failedAction: 'SqsAction', failedResource: 'intake', errorMessage: 'Access denied' }]
+
+    const [published] = await runBodies(JSON.stringify({ ruleName: 'windows', topic, base64OriginalPayload, failures }))
+
+    expect(resultOf(published)).toMatchObject({ status: 'screened' })
+  })
+
+  it.each([
+    ['data that is no base64', () => JSON.stringify({ data: '?', topic, receivedAtMs }), 'field-invalid', 'data'],
+    ['no time of arrival', () => JSON.stringify({ data: 'AAAA', topic }), 'field-invalid', 'receivedAtMs'],
+    ['no window in the data', () => selected(Buffer.from('{"a":')), 'payload-malformed', 'payload'],
+    ['nothing in the data', () => selected(Buffer.alloc(0)), 'payload-empty', 'payload'],
+    [
+      'another topic',
+      () => JSON.stringify({ data: 'AAAA', topic: 'ecg/v1/clinic/d1/frames', receivedAtMs }),
+      'topic-invalid',
+      'channel',
+    ],
+    [
+      'a clock that is ahead',
+      () => JSON.stringify({ data: payload().toString('base64'), topic, receivedAtMs: 0 }),
+      'clock-invalid',
+      'sessionStartedAtMs',
+    ],
+  ])('and that has %s goes to the DLQ with its reason', async (_what, body, reason, field) => {
+    const response = await preprocess(event(body()), context)
+
+    expect(response.batchItemFailures).toEqual([])
+    const [dead] = await receive(urls.intakeDlq)
+    expect(dead!.MessageAttributes).toMatchObject({ reason: { StringValue: reason }, field: { StringValue: field } })
+    expect(await receive(urls.screening)).toEqual([])
   })
 })
 

@@ -1,0 +1,70 @@
+/**
+ * A device's window on its way into the intake: the same message by whichever way it comes, the adapter's journal or AWS IoT Core.
+ * @module
+ */
+import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { IntakeMessage } from '../../shared/messages.ts'
+import type { Waveform } from '../../shared/waveform/codec.ts'
+import { decodeWindow } from './frame-codec.ts'
+import { parseTopic } from './topics.ts'
+import { MIN_WINDOW_S, windowWaveform } from './window-assembler.ts'
+
+/** A window of a session, whole or the session's last. */
+export interface DeviceWindow {
+  readonly tenant: string
+  readonly device: string
+  readonly session: string
+  /** Within the session. */
+  readonly firstSample: number
+  /** When its first sample was taken, milliseconds since 1970. */
+  readonly startedAtMs: number
+  readonly heartRateBpm: number | undefined
+  readonly waveform: Waveform
+}
+
+/** All of the message but the samples. */
+export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'waveform'> {
+  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = window
+  return {
+    schema: 1,
+    tenant,
+    ecgId: streamEcgId({ tenant, source: 'mqtt', device, session, firstSample }),
+    origin: { kind: 'mqtt', device, session },
+    span: {
+      startedAt: new Date(startedAtMs).toISOString(),
+      firstSample,
+      durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
+    },
+    ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+  }
+}
+
+/** When a window's first sample was taken, milliseconds since 1970. */
+export function startOfWindow(sessionStartedAtMs: number, firstSample: number, rateHz: number): number {
+  return Math.round(sessionStartedAtMs + (firstSample * 1000) / rateHz)
+}
+
+/**
+ * Reads what a device published on `…/window`, as the adapter does.
+ * @param receivedAtMs the broker's clock, against which the device's is checked
+ * @returns `undefined` for a last window that is too short to be screened
+ * @throws CodedError as `parseTopic` and `decodeWindow`; `topic-invalid` for another channel
+ */
+export function readDeviceWindow(text: string, payload: Uint8Array, receivedAtMs: number): DeviceWindow | undefined {
+  const { tenant, device, channel } = parseTopic(text)
+  if (channel !== 'window') throw new CodedError('topic-invalid', { field: 'channel' })
+  const frame = decodeWindow(payload, undefined, receivedAtMs)
+  const { session, firstSample, sessionStartedAtMs, rateHz, leads, heartRateBpm } = frame
+  const samples = frame.samples.length / leads.length
+  if (samples < MIN_WINDOW_S * rateHz) return undefined
+  return {
+    tenant,
+    device,
+    session,
+    firstSample,
+    startedAtMs: startOfWindow(sessionStartedAtMs, firstSample, rateHz),
+    heartRateBpm,
+    waveform: windowWaveform({ sessionStartedAtMs, rateHz, leads }, { firstSample, samples }, [frame]),
+  }
+}
