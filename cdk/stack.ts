@@ -4,12 +4,14 @@
  */
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
+import { adapterName } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { Api } from './api.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
+import { Observability } from './observability.ts'
 import { Report } from './report.ts'
 import { Results } from './results.ts'
 import { Screening } from './screening.ts'
@@ -51,6 +53,11 @@ export class CardiacNetsStack extends Stack {
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
       reportQueue: results.fhir.queue,
+    })
+    new Observability(this, 'Observability', {
+      site: props.site,
+      adapters: props.site.deployment.gateway.adapter?.shards.map(adapterName) ?? [],
+      hasSynthesis: synthesis !== undefined,
     })
     Tags.of(this).add('project', 'cardiacnets-edge')
 

@@ -4,7 +4,6 @@
  */
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
 import * as batch from 'aws-cdk-lib/aws-batch'
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import * as ecrAssets from 'aws-cdk-lib/aws-ecr-assets'
 import * as events from 'aws-cdk-lib/aws-events'
@@ -76,15 +75,7 @@ export class Synthesis extends Construct {
     this.rules = props.rules
     // The dispatcher puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
     this.queues = queueWithDlq(this, 'synthesis', { maxReceiveCount: 20 })
-    const { queue, dlq } = this.queues
-    new cloudwatch.Alarm(this, 'synthesis-dlq-alarm', {
-      alarmDescription: 'Jobs of CMR synthesis were given up. See cdk/README.md, "Alarms".',
-      metric: dlq.metricApproximateNumberOfMessagesVisible({ period: Duration.minutes(5), statistic: 'Maximum' }),
-      threshold: 1,
-      evaluationPeriods: 1,
-      comparisonOperator: cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-      treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,
-    })
+    const { queue } = this.queues
 
     const jobQueue = this.#jobQueue(props.maxGpus)
     const definition = this.#jobDefinition(props)

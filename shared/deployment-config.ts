@@ -30,6 +30,9 @@ const Shard = z.strictObject({
 })
 export type Shard = z.infer<typeof Shard>
 
+/** A shard's `MQTT_CLIENT_ID`: its session at the broker, and what its adapter's metrics are counted by. */
+export const adapterName = ({ id }: Shard) => `ecg-${id}`
+
 const Adapter = z.strictObject({
   /** TLS only: what passes are ECGs. */
   brokerUrl: z.url({ protocol: /^(mqtts|wss)$/ }),

@@ -136,7 +136,13 @@ export const METRICS = {
   cinesFailed: {
     name: 'CinesFailed',
     unit: Count,
-    meaning: 'Jobs that a machine took and could not draw, by coded reason',
+    meaning: 'Jobs that a machine took and could not draw',
+    from: ['synthesize'],
+  },
+  cineFailures: {
+    name: 'CineFailures',
+    unit: Count,
+    meaning: 'The same, by coded reason',
     from: ['synthesize'],
     by: 'reason',
   },

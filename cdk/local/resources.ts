@@ -72,6 +72,8 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
   'AWS::CloudWatch::Alarm': 'nothing is watched here',
+  'AWS::CloudWatch::Dashboard': 'nothing is watched here',
+  'AWS::KMS::Key': 'nothing is encrypted at rest here',
   'AWS::CodeDeploy::Application': 'the local stack is replaced as a whole',
   'AWS::CodeDeploy::DeploymentGroup': 'the local stack is replaced as a whole',
   'AWS::Batch::ComputeEnvironment': 'batch jobs run on this machine',
@@ -432,6 +434,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     uses: ['Endpoint', 'FilterPolicy', 'FilterPolicyScope', 'Protocol', 'RawMessageDelivery', 'TopicArn'],
     ignores: {},
     async make(name, { TopicArn, Protocol, Endpoint, ...attributes }, { clients, deliveries }) {
+      // Of alarms, which nobody raises here.
+      if (Protocol === 'email') return { ref: name, attributes: {} }
       if (Protocol !== 'sqs') throw new Error(`the local stack delivers to sqs only, not to ${Protocol}`)
       const Attributes = Object.fromEntries(
         Object.entries(attributes).map(([key, value]) => [

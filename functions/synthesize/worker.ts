@@ -101,7 +101,8 @@ export async function work(
     const { field } = detail
     const reason = { reason: code, ...(field === undefined ? {} : { field: String(field) }) }
     if (!(await jobs.finish(mine, ecgId, reason, new Date()))) return 'nothing'
-    metrics?.addBy('reason', code, [METRICS.cinesFailed, 1])
+    metrics?.add(METRICS.cinesFailed)
+    metrics?.addBy('reason', code, [METRICS.cineFailures, 1])
     return 'failed'
   } finally {
     metrics?.publish()

@@ -118,7 +118,10 @@ describe('a job', () => {
 
     vi.unstubAllEnvs()
     expect(drawnWell).toMatchObject([{ CineWaitS: expect.any(Number), CineS: expect.any(Number) }])
-    expect(failed).toMatchObject([{ reason: 'bundle-mismatch', CinesFailed: 1 }, { CineWaitS: expect.any(Number) }])
+    expect(failed).toMatchObject([
+      { reason: 'bundle-mismatch', CineFailures: 1 },
+      { CineWaitS: expect.any(Number), CinesFailed: 1 },
+    ])
   })
 
   it('is drawn with the heart rate that the device said', async () => {
