@@ -39,6 +39,8 @@ export const arnOf = {
   queue: (name: string) => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`,
   table: (name: string) => `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`,
   bucket: (name: string) => `arn:aws:s3:::${name}`,
+  /** Of MQTT. */
+  topic: (name: string) => `arn:aws:iot:${REGION}:${ACCOUNT}:topic/${name}`,
 }
 
 type Fields = Readonly<Record<string, unknown>>
@@ -200,7 +202,31 @@ const batch: Protocol = {
   }),
 }
 
-export const PROTOCOLS = { sqs, sns, s3, dynamodb, batch } as const
+/** Of `POST /topics/{topic}`, AWS IoT's data plane. */
+export function publishedTopic({ method, url }: HttpCall): string | undefined {
+  const [, topic] = /^\/topics\/(.+)$/.exec(new URL(url, 'http://localhost').pathname) ?? []
+  return method === 'POST' && topic !== undefined ? decodeURIComponent(topic) : undefined
+}
+
+/** The data plane: `POST /topics/{topic}`. */
+const iot: Protocol = {
+  needs(call) {
+    const topic = publishedTopic(call)
+    if (topic === undefined) return [unknown('iot', call)]
+    const resource = arnOf.topic(topic)
+    const publish = { action: 'iot:Publish', resource }
+    return new URL(call.url, 'http://localhost').searchParams.get('retain') === 'true'
+      ? [publish, { action: 'iot:RetainPublish', resource }]
+      : [publish]
+  },
+  refusal: (message) => ({
+    status: 403,
+    headers: { 'content-type': 'application/json', 'x-amzn-errortype': 'ForbiddenException' },
+    body: JSON.stringify({ message }),
+  }),
+}
+
+export const PROTOCOLS = { sqs, sns, s3, dynamodb, batch, iot } as const
 
 /** What fauxqs serves at one address: told apart as it does itself. */
 export function emulatedProtocol({ headers, url }: HttpCall): Protocol | undefined {

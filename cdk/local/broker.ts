@@ -3,7 +3,7 @@
  * @module
  */
 import { createServer } from 'node:net'
-import { Aedes } from 'aedes'
+import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
 import { listen } from './emulators.ts'
 
 /** Where devices send ECGs to: `ecg/v1/{tenant}/{device}/frames` and `…/window`. */
@@ -11,8 +11,22 @@ const INBOUND = ['frames', 'window']
 
 const endOf = (topic: string) => topic.slice(topic.lastIndexOf('/') + 1)
 
+/** What a client has published. */
+export interface Publication {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly clientId: string
+}
+
 export interface Broker {
   readonly url: string
+  /**
+   * Tells of all that clients publish, as AWS IoT Core's rules hear it; they count as subscribers of their filters.
+   * @returns what ends it
+   */
+  onPublish(filters: readonly string[], listener: (publication: Publication) => void): () => void
+  /** Publishes at QoS 1; resolves when it is on its way to whoever has subscribed. */
+  publish(topic: string, payload: Buffer): Promise<void>
   /** Resolves once a client has subscribed to a topic whose last part is this. */
   subscribed(topicEnd: string): Promise<void>
   stop(): Promise<void>
@@ -39,6 +53,20 @@ export async function startBroker(port: number): Promise<Broker> {
         aedes.on('subscribe', (subscriptions) => {
           if (subscriptions.some(({ topic }) => endOf(topic) === topicEnd)) resolve()
         })
+      }),
+    onPublish(filters, listener) {
+      for (const filter of filters) heard.add(endOf(filter))
+      const tell = ({ topic, payload }: AedesPublishPacket, client: Client | null) => {
+        if (client === null) return
+        listener({ topic, payload: Buffer.from(payload), clientId: client.id })
+      }
+      aedes.on('publish', tell)
+      return () => aedes.off('publish', tell)
+    },
+    publish: (topic, payload) =>
+      new Promise((resolve, reject) => {
+        const packet = { cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false } as const
+        aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
       }),
     async stop() {
       // The broker first: it hangs up on its clients, and the server waits for them.

@@ -80,7 +80,7 @@ const KNOWN_KEYS = new Set([
 ])
 
 /** Services whose calls are checked on one machine; of other permissions nothing is known. */
-const CHECKED = ['batch', 'dynamodb', 'kms', 's3', 'secretsmanager', 'sns', 'sqs']
+const CHECKED = ['batch', 'dynamodb', 'iot', 'kms', 's3', 'secretsmanager', 'sns', 'sqs']
 
 class UnknownConditionError extends Error {}
 

@@ -18,6 +18,7 @@ import type { ExitRule, FailureRule, JobDefinition } from './batch.ts'
 import type { Emulators } from './emulators.ts'
 import type { EventSourceMapping } from './event-source.ts'
 import type { Route } from './http-api.ts'
+import { parseQuery, type RuleAction, type TopicRule } from './iot.ts'
 import { type Need, type Permissions, roleArn } from './permissions.ts'
 import { type FunctionSpec, functionArn, functionNameOf } from './sandbox.ts'
 import { rateMs, type Schedule } from './schedule.ts'
@@ -49,6 +50,7 @@ export interface Deployment {
   readonly jobQueues: readonly string[]
   readonly jobDefinitions: readonly JobDefinition[]
   readonly failureRules: readonly FailureRule[]
+  readonly topicRules: readonly TopicRule[]
   /** Names of functions with a URL that streams. */
   readonly streams: readonly string[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
@@ -63,8 +65,8 @@ export interface Place {
   /** The cloud assembly, which holds the functions' bundles. */
   readonly assemblyDir: string
   readonly apiUrl: string
-  /** Where AWS Batch is. */
-  readonly batchEndpoint: string
+  /** Environment that says where other services are. */
+  readonly endpoints: Readonly<Record<string, string>>
 }
 
 /** Resource types that need nothing on one machine, and why. */
@@ -169,6 +171,7 @@ interface Plan extends Deployment, Place {
   readonly jobQueues: string[]
   readonly jobDefinitions: JobDefinition[]
   readonly failureRules: FailureRule[]
+  readonly topicRules: TopicRule[]
   readonly streams: string[]
   readonly outputs: Record<string, string>
   readonly clients: ReturnType<typeof newClients>
@@ -187,6 +190,7 @@ function newPlan(place: Place): Plan {
     jobQueues: [],
     jobDefinitions: [],
     failureRules: [],
+    topicRules: [],
     streams: [],
     outputs: {},
     deliveries: [],
@@ -304,6 +308,31 @@ function encrypt(permissions: Permissions, resource: string, key: unknown): void
   permissions.encrypt(resource, String(key).startsWith('arn:') ? String(key) : keyArn(String(key)))
 }
 
+/** CloudFormation's form of a rule of AWS IoT. */
+interface RulePayload {
+  readonly Sql: string
+  readonly AwsIotSqlVersion?: string
+  readonly Description?: string
+  readonly Actions: readonly RuleTarget[]
+  readonly ErrorAction?: RuleTarget
+}
+
+type RuleTarget = Readonly<Record<string, Readonly<Record<string, unknown>>>>
+
+function ruleAction(rule: string, { Sqs, CloudwatchLogs, ...others }: RuleTarget): RuleAction {
+  const [unknown] = Object.keys(others)
+  if (unknown === undefined && Sqs !== undefined && Sqs.UseBase64 !== true) {
+    return { kind: 'sqs', queueUrl: String(Sqs.QueueUrl), role: roleId(Sqs.RoleArn)! }
+  }
+  if (unknown === undefined && CloudwatchLogs !== undefined) return { kind: 'log' }
+  throw new Error(`the local stack does not know the action ${unknown ?? 'Sqs with UseBase64'} of a rule (${rule})`)
+}
+
+/** A service takes on a role, if the role trusts it. */
+function assuming(service: string, role: unknown, source: string): Delivery {
+  return { service, source, needs: [{ action: 'sts:AssumeRole', resource: String(role) }], begin: () => {} }
+}
+
 /** As a permission to invoke names it: of any method `*`, and of `$default` no path. */
 function routeArn(api: string, routeKey: string): string {
   const [method = '', path = ''] = routeKey.split(' ')
@@ -335,16 +364,17 @@ const POLICY: Maker = {
 
 const MAKERS: Readonly<Record<string, Maker>> = {
   'AWS::IAM::Role': {
-    uses: ['ManagedPolicyArns', 'Policies'],
+    uses: ['AssumeRolePolicyDocument', 'ManagedPolicyArns', 'Policies'],
     ignores: {
-      AssumeRolePolicyDocument: 'a role is whose the template says',
       Description: 'nobody asks for it',
       MaxSessionDuration: 'nothing expires here',
       RoleName: 'it is called by its logical id',
       ...TAGS,
     },
-    async make(_name, { ManagedPolicyArns = [], Policies = [] }, { permissions }, { logicalId, path }) {
+    async make(_name, { AssumeRolePolicyDocument, ManagedPolicyArns = [], Policies = [] }, plan, { logicalId, path }) {
+      const { permissions } = plan
       permissions.addRole(logicalId, path)
+      permissions.attach(roleArn(logicalId), AssumeRolePolicyDocument)
       for (const { PolicyDocument } of Policies as readonly { PolicyDocument: unknown }[]) {
         permissions.grant(logicalId, PolicyDocument)
       }
@@ -508,7 +538,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       LoggingConfig: 'functions log to this process',
       ...TAGS,
     },
-    async make(name, properties, { functions, assemblyDir, emulators, batchEndpoint }) {
+    async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints }) {
       const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
       if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
       const { S3Key } = properties.Code as { S3Key?: string } // CDK gives every asset so
@@ -521,13 +551,16 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         memoryMb: Number(MemorySize),
         environment: {
           ...emulatorEnvironment(emulators),
-          AWS_ENDPOINT_URL_BATCH: batchEndpoint,
+          ...endpoints,
           ...OPEN_API,
           ...Variables,
           ...credentialsOf(properties.Role),
         },
         role: roleId(properties.Role),
       })
+      if (properties.Role !== undefined) {
+        deliveries.push(assuming('lambda.amazonaws.com', properties.Role, functionArn(name)))
+      }
       return { ref: name, attributes: { Arn: functionArn(name) } }
     },
   },
@@ -625,6 +658,31 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     },
   },
 
+  'AWS::IoT::TopicRule': {
+    uses: ['TopicRulePayload'],
+    ignores: { RuleName: 'it is called by its construct', ...TAGS },
+    async make(name, { TopicRulePayload }, plan) {
+      const { Sql, Actions, ErrorAction, AwsIotSqlVersion, Description: _, ...others } = TopicRulePayload as RulePayload
+      const [unknown] = Object.keys(others)
+      if (unknown !== undefined) throw new Error(`the local stack does not support ${unknown} of a rule (${name})`)
+      if (AwsIotSqlVersion !== '2016-03-23') {
+        throw new Error(`the local stack knows IoT's SQL of 2016-03-23 only, not ${AwsIotSqlVersion} (${name})`)
+      }
+      plan.topicRules.push({
+        name,
+        query: parseQuery(Sql),
+        actions: Actions.map((action) => ruleAction(name, action)),
+        errorAction: ErrorAction && ruleAction(name, ErrorAction),
+      })
+      const arn = `arn:aws:iot:${REGION}:${ACCOUNT}:rule/${name}`
+      for (const action of [...Actions, ...(ErrorAction === undefined ? [] : [ErrorAction])]) {
+        for (const { RoleArn } of Object.values(action))
+          plan.deliveries.push(assuming('iot.amazonaws.com', RoleArn, arn))
+      }
+      return { ref: name, attributes: { Arn: arn } }
+    },
+  },
+
   'AWS::Batch::JobQueue': {
     uses: [],
     ignores: {
@@ -648,7 +706,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       PlatformCapabilities: 'batch jobs run on this machine',
       ...TAGS,
     },
-    async make(name, { Type, ContainerProperties, RetryStrategy, Timeout }, { jobDefinitions }) {
+    async make(name, { Type, ContainerProperties, RetryStrategy, Timeout }, { deliveries, jobDefinitions }) {
       if (Type !== 'container') throw new Error(`the local stack runs containers only, not ${Type} (${name})`)
       const container = ContainerProperties as Container // CloudFormation's form
       const unknown = Object.keys(container).find((each) => !CONTAINER_PROPERTIES.includes(each))
@@ -661,6 +719,9 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       }
       const { AttemptDurationSeconds = 86_400 } = (Timeout ?? {}) as { AttemptDurationSeconds?: number }
       const arn = `arn:aws:batch:${REGION}:${ACCOUNT}:job-definition/${name}:1`
+      if (container.JobRoleArn !== undefined) {
+        deliveries.push(assuming('ecs-tasks.amazonaws.com', container.JobRoleArn, arn))
+      }
       jobDefinitions.push({
         arn,
         command: container.Command,

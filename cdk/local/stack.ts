@@ -21,8 +21,9 @@ import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, type EventSourceMapping, startEventSource } from './event-source.ts'
 import { EVENTS_PATH, eventsServer } from './events.ts'
 import { httpApi } from './http-api.ts'
+import { startDataPlane, startRules } from './iot.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
-import { describeViolation, Permissions } from './permissions.ts'
+import { describeViolation, type Need, Permissions } from './permissions.ts'
 import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
 import { startSchedule } from './schedule.ts'
 import type { Template } from './template.ts'
@@ -130,15 +131,17 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const template = await readTemplate(assemblyDir)
     const batch = await startBatch(gate, options.batchPriority)
     undo.push(batch.stop)
-    const { endpoint: batchEndpoint } = batch
+    const dataPlane = await startDataPlane(gate, broker)
+    undo.push(dataPlane.stop)
+    const endpoints = { AWS_ENDPOINT_URL_BATCH: batch.endpoint, AWS_ENDPOINT_URL_IOT_DATA_PLANE: dataPlane.endpoint }
     const deployment = await deploy(template, {
       assemblyDir,
       emulators,
       permissions,
       apiUrl: api.url,
-      batchEndpoint,
+      endpoints,
     })
-    const env = { ...emulatorEnvironment(emulators), AWS_ENDPOINT_URL_BATCH: batchEndpoint }
+    const env = { ...emulatorEnvironment(emulators), ...endpoints }
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
     const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
@@ -162,29 +165,27 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
     undo.push(batch.stop)
     batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
+    const clients = new Map<string, SQSClient>()
+    undo.push(async () => {
+      for (const client of clients.values()) client.destroy()
+    })
+    /** A client with the rights of a role. */
+    const sqsAs = (role: string): SQSClient => {
+      const client = clients.get(role) ?? new SQSClient({ ...clientOptions(emulators.endpoint, role), md5: false })
+      clients.set(role, client)
+      return client
+    }
     const sources: EventSource[] = deployment.mappings.map((mapping) => {
       const fn = functions[mapping.functionName]!
-      return startEventSource(pollerOf(fn, permissions, mapping), mapping, fn, (line) => log('stack', line))
+      const { role } = fn.spec
+      // A mapping polls with the rights of its function, and can only be made where that one has all three.
+      if (role !== undefined) permissions.refuse(role, polling(mapping))
+      return startEventSource(role === undefined ? sqs : sqsAs(role), mapping, fn, (line) => log('stack', line))
     })
     undo.push(() => Promise.all(sources.map((source) => source.stop())))
-
-    /** A mapping polls with the rights of its function, and can only be made where that one has all three. */
-    function pollerOf(
-      { spec: { role } }: LambdaFunction,
-      may: Permissions,
-      { queueArn }: EventSourceMapping,
-    ): SQSClient {
-      if (role === undefined) return sqs
-      may.refuse(
-        role,
-        ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((action) => ({
-          action: `sqs:${action}`,
-          resource: queueArn,
-        })),
-      )
-      const client = new SQSClient({ ...clientOptions(emulators.endpoint, role), md5: false })
-      undo.push(async () => client.destroy())
-      return client
+    if (broker !== undefined) {
+      const rules = startRules(deployment.topicRules, { broker, sqsAs, log: (line) => log('iot', line) })
+      undo.push(rules.stop)
     }
     const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
@@ -226,6 +227,12 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     }
   }
 }
+
+const polling = ({ queueArn }: EventSourceMapping): readonly Need[] =>
+  ['ReceiveMessage', 'DeleteMessage', 'GetQueueAttributes'].map((action) => ({
+    action: `sqs:${action}`,
+    resource: queueArn,
+  }))
 
 /** Builds the functions for this machine and synthesizes the site's stack into `folder`. In a process of its own: CDK takes 300 MB. */
 async function synthesize(folder: string, site: SiteConfig): Promise<string> {
