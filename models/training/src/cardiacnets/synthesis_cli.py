@@ -35,6 +35,14 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     command.add_argument("--page", type=Path, default=PAGE)
     command.set_defaults(run=evaluate)
 
+    command = actions.add_parser(
+        "guidance", parents=[shared], help="what guidance does, on validation people: a line of JSON each"
+    )
+    command.add_argument("guidance", type=float, nargs="+")
+    command.add_argument("--steps", type=int, default=12, help="default %(default)s")
+    command.add_argument("--people", type=int, default=100, help="default %(default)s")
+    command.set_defaults(run=guidance)
+
 
 def _run(options: argparse.Namespace) -> "Run":
     from cardiacnets.programme import Programme, Run, in_bfloat16
@@ -61,4 +69,15 @@ def evaluate(options: argparse.Namespace) -> int:
     report = evaluate_synthesis(_run(options), SynthesisReportConfig(people=options.people), options.report)
     put_section(options.page, report)
     print(json.dumps({name: report["drawn"][name]["function"] for name in report["drawn"]}, indent=1))
+    return 0
+
+
+def guidance(options: argparse.Namespace) -> int:
+    """Draw validation people with each guidance."""
+    from cardiacnets.stages.synthesis_report import SynthesisReportConfig, try_guidance
+
+    run, config = _run(options), SynthesisReportConfig(people=options.people)
+    for value in options.guidance:
+        (figures,) = try_guidance(run, config, [(options.steps, value)])
+        print(json.dumps(figures), flush=True)
     return 0

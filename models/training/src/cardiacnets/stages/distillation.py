@@ -28,7 +28,8 @@ class DistillationConfig:
     """Of the student."""
     teacher_steps: int = 3
     """Of the teacher, for each of the student's."""
-    guidance: float = 1.75
+    guidance: float = 2.0
+    """Of the teacher. More of it shows more of the ECG, and too large differences (`cardiacnets synthesis guidance`)."""
     batch: int = 16
     average: float = 0.98
     validation_cines: int = 32
@@ -36,7 +37,7 @@ class DistillationConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(
-            steps=300, learning_rate=3e-4, weight_decay=0.0, warm_up=0.05, save_every=50
+            steps=400, learning_rate=3e-4, weight_decay=0.0, warm_up=0.05, save_every=50
         )
     )
 

@@ -279,15 +279,23 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
 
 
 def try_guidance(run: "Run", config: SynthesisReportConfig, ways: list[tuple[int, float]]) -> list[Report]:
-    """Function agreement and distance of the full sampler at some steps and guidances, on validation people."""
+    """The denoiser that is not distilled at some steps and guidances, on validation people: function agreement, and how
+    much drawn people differ, as a share of what true ones do."""
     config = replace(config, samplers={"full": (1, 1.0)})
     evaluation = Evaluation(run, config)
     evaluation.test = np.flatnonzero(run.short_cines.split == "val")[: config.people]
-    brush = evaluation.brushes()["full"]
+    truth, brush = evaluation.indices[evaluation.test], evaluation.brushes()["full"]
     found = []
     for steps, guidance in ways:
         cines = draw(replace(brush, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
         read = evaluation.readout(measure_features(cines, evaluation.segmenters))
-        truth = evaluation.indices[evaluation.test]
-        found.append({"steps": steps, "guidance": guidance, "function": correlations(read, truth)})
+        spread = read.std(axis=0) / truth.std(axis=0)
+        found.append(
+            {
+                "steps": steps,
+                "guidance": guidance,
+                "function": correlations(read, truth),
+                "spread": {name: rounded(float(share)) for name, share in zip(READ_INDICES, spread, strict=True)},
+            }
+        )
     return found
