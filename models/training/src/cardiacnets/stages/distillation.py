@@ -29,7 +29,7 @@ class DistillationConfig:
     teacher_steps: int = 3
     """Of the teacher, for each of the student's."""
     guidance: float = 2.0
-    """Of the teacher. More of it shows more of the ECG, and too large differences (`cardiacnets synthesis guidance`)."""
+    """Of the teacher. More of it shows more of the ECG, and exaggerates (`cardiacnets synthesis guidance`)."""
     batch: int = 16
     average: float = 0.98
     validation_cines: int = 32
