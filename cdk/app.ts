@@ -5,16 +5,16 @@
 import { join } from 'node:path'
 import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
-import { activeBundle } from '../shared/inference/active-bundle.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
+import { type Model, readModel, stageModel } from './model-layer.ts'
 import { readSite } from './site.ts'
 import { CardiacNetsStack } from './stack.ts'
 import { STACK_NAME } from './stack-name.ts'
 import type { SynthesisImage } from './synthesis.ts'
 import { stageImage } from './synthesis-image.ts'
-import { readSynthesisRules } from './synthesis-rules.ts'
+import { synthesisRules } from './synthesis-rules.ts'
 
 export interface AppOptions {
   /** Where the cloud assembly goes; the CDK CLI's own folder, or `cdk.out`, when absent. */
@@ -25,7 +25,9 @@ export interface AppOptions {
   readonly bundles?: Readonly<Record<FunctionName, string>>
   /** Instead of the file that the context value `site` names. */
   readonly site?: SiteConfig
-  /** Instead of what the active bundle can draw. */
+  /** Instead of the bundle in the folder that the context value `bundle` names, else the active one. */
+  readonly model?: Model
+  /** Instead of what the bundle can draw. */
   readonly synthesis?: SynthesisRules
   /** The image that draws; else the one that the context value `synthesisImage` names, else one that is built at deployment. */
   readonly synthesisImage?: string
@@ -50,24 +52,25 @@ export function createApp(options: AppOptions = {}): App {
   const target =
     options.target ??
     lambdaTarget(context('architecture') ?? process.env.CARDIACNETS_ARCHITECTURE ?? site.deployment.architecture)
+  const model = options.model ?? readModel(context('bundle') as string | undefined) // as a command line has it
   const image = options.synthesisImage ?? context('synthesisImage')
   new CardiacNetsStack(app, STACK_NAME, {
     defaults: {
       architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
     },
+    model: { ...model, folder: stageModel(model, app.outdir) },
     site,
-    synthesis: synthesis(options.synthesis, site, () =>
-      image === undefined ? { folder: stageImage(app.outdir) } : { uri: String(image) },
+    synthesis: synthesis(options.synthesis ?? synthesisRules(model.bundle), site, () =>
+      image === undefined ? { folder: stageImage(model.bundle.directory, app.outdir) } : { uri: String(image) },
     ),
   })
   return app
 }
 
 /** Machines to draw with, where the site wants them and the bundle can draw. */
-function synthesis(wanted: SynthesisRules | undefined, { deployment }: SiteConfig, image: () => SynthesisImage) {
+function synthesis(rules: SynthesisRules | undefined, { deployment }: SiteConfig, image: () => SynthesisImage) {
   if (deployment.synthesis === 'off') return undefined
-  const rules = wanted ?? readSynthesisRules(activeBundle())
   return rules && { rules, image: image(), maxGpus: deployment.synthesis.maxGpus }
 }
 

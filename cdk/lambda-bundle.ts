@@ -3,13 +3,11 @@
  * Never `NodejsFunction`'s `nodeModules`: it runs `npm ci` without our `.npmrc`, and onnxruntime-node's script would fetch CUDA.
  * @module
  */
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { findPackageJSON } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
-import { activeBundle, activeSite } from '../shared/inference/active-bundle.ts'
-import { SITE_FILE } from '../shared/inference/site-calibration.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -32,9 +30,6 @@ export function hostTarget(): Target {
 /** Reads the other from the folder that it stands in: here, the function's own. */
 const FRAME_CODEC = 'streams/mqtt/frame-codec.ts'
 const PROTO = 'streams/mqtt/ecg.proto'
-
-/** All that screening reads of a model bundle. */
-const MODEL_FILES = ['manifest.json', 'screen.onnx']
 
 /** Builds every function; returns each one's folder. */
 export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
@@ -79,7 +74,6 @@ export function bundleFunction(name: FunctionName, target: Target, outdir: strin
     copyOnnxRuntime(target, folder)
   }
   if (outputs.some(({ inputs }) => FRAME_CODEC in inputs)) cpSync(join(ROOT, PROTO), join(folder, basename(PROTO)))
-  if (name === 'screen') copyModel(activeBundle(), activeSite(), join(folder, 'model'))
   return folder
 }
 
@@ -100,16 +94,6 @@ function copyCode(from: string, to: string, paths: readonly string[]): void {
     const isRuntime = (source: string) => !/\.(d\.ts|map)$/.test(source)
     cpSync(join(from, path), join(to, path), { recursive: true, filter: isRuntime })
   }
-}
-
-function copyModel(bundle: string, site: string | undefined, to: string): void {
-  mkdirSync(to, { recursive: true })
-  for (const file of MODEL_FILES) {
-    const source = join(bundle, file)
-    if (!existsSync(source)) throw new Error(`the model bundle has no ${relative(ROOT, source)}`)
-    cpSync(source, join(to, file))
-  }
-  if (site !== undefined) cpSync(site, join(to, SITE_FILE))
 }
 
 function packageFolder(name: string): string {

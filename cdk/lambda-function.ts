@@ -28,6 +28,7 @@ export interface FunctionProps {
   readonly memoryMb: number
   readonly timeout: Duration
   readonly environment: Readonly<Record<string, string>>
+  readonly layers?: lambda.ILayerVersion[]
   /** What it does badly without an error of Lambda's, by which an upgrade is judged; messages that failed, by default. */
   readonly failures?: cloudwatch.IMetric
 }
@@ -58,6 +59,7 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
     handler: props.handler ?? 'handler.handler',
     code: lambda.Code.fromAsset(defaults.bundles[props.bundle]),
     memorySize: props.memoryMb,
+    ...(props.layers && { layers: props.layers }),
     timeout: props.timeout,
     logGroup,
     role,

@@ -1,5 +1,5 @@
 /**
- * `node cdk/measure.ts EVENT.json`: cold start of `screen` with that event, and the zipped size of each function, as one JSON
+ * `node cdk/measure.ts EVENT.json`: cold start of `screen` with that event, and the zipped size of each function and of the model's layer, as one JSON
  * document. `cardiacnets bench` runs it as a process, since nothing imports `cdk`.
  * @module
  */
@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { type ColdStart, measureColdStart } from './cold-start.ts'
 import { bundleFunction, FUNCTION_NAMES, type Target, zippedBytes } from './lambda-bundle.ts'
 import { startLocalStack } from './local/stack.ts'
+import { readModel, stageModel } from './model-layer.ts'
 
 const COLD_STARTS = 7
 
@@ -19,15 +20,17 @@ try {
   const starts: ColdStart[] = []
   for (let i = 0; i < COLD_STARTS; i++) starts.push(await measureColdStart(stack.functions.screen!.spec, event))
   const [median] = starts.toSorted((a, b) => a.firstAnswerMs - b.firstAnswerMs).slice(COLD_STARTS >> 1)
+  const modelMb = megabytes(zippedBytes(stageModel(readModel(), folder)))
   const zipMb = Object.fromEntries(
     (['linux-arm64', 'linux-x64'] satisfies Target[]).map((target) => [
       target,
-      Object.fromEntries(
-        FUNCTION_NAMES.map((name) => [
+      Object.fromEntries([
+        ...FUNCTION_NAMES.map((name) => [
           name,
           megabytes(zippedBytes(bundleFunction(name, target, join(folder, target)))),
         ]),
-      ),
+        ['model', modelMb],
+      ]),
     ]),
   )
   console.log(

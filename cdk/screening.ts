@@ -7,6 +7,7 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { MODEL_DIR, type Model, modelLayer } from './model-layer.ts'
 import { consume, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
@@ -15,13 +16,14 @@ export interface ScreeningProps {
   readonly defaults: FunctionDefaults
   readonly storage: Storage
   readonly results: Results
+  readonly model: Model & { readonly folder: string }
 }
 
 export class Screening extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
 
-  constructor(scope: Construct, id: string, { defaults, storage, results }: ScreeningProps) {
+  constructor(scope: Construct, id: string, { defaults, storage, results, model }: ScreeningProps) {
     super(scope, id)
     const { queue, dlq } = queueWithDlq(this, 'screening')
     this.queue = queue
@@ -33,6 +35,7 @@ export class Screening extends Construct {
       // One whole vCPU: the model runs on one thread.
       memoryMb: 1769,
       timeout: Duration.seconds(30),
+      layers: [modelLayer(this, model, model.folder)],
       environment: {
         SCREENING_DLQ_URL: dlq.queueUrl,
         // Goes into every result's provenance.
@@ -40,8 +43,7 @@ export class Screening extends Construct {
         RAW_BUCKET: storage.bucket.bucketName,
         RESULTS_TABLE: storage.table.tableName,
         RESULTS_TOPIC_ARN: results.topic.topicArn,
-        // From the function's own folder, which is its working directory.
-        MODEL_DIR: 'model',
+        MODEL_DIR,
       },
     })
     consume(screen, queue)

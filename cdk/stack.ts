@@ -11,6 +11,7 @@ import { Api } from './api.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
+import type { Model } from './model-layer.ts'
 import { Observability } from './observability.ts'
 import { Report } from './report.ts'
 import { Results } from './results.ts'
@@ -20,6 +21,8 @@ import { Synthesis, type SynthesisImage } from './synthesis.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly defaults: FunctionDefaults
+  /** With the folder of its layer (`stageModel`). */
+  readonly model: Model & { readonly folder: string }
   readonly site: SiteConfig
   /** Absent where the bundle cannot draw, or nobody wants it to. */
   readonly synthesis:
@@ -33,7 +36,7 @@ export class CardiacNetsStack extends Stack {
     const { defaults } = props
     const storage = new Storage(this, 'Storage')
     const results = new Results(this, 'Results', { site: props.site })
-    const screening = new Screening(this, 'Screening', { defaults, storage, results })
+    const screening = new Screening(this, 'Screening', { defaults, storage, results, model: props.model })
     const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
     const inbound = new EhrInbound(this, 'EhrInbound', {
       defaults,

@@ -14,6 +14,7 @@ import {
   type Target,
   zippedBytes,
 } from './lambda-bundle.ts'
+import { readModel, stageModel } from './model-layer.ts'
 import { exampleSites, readSite } from './site.ts'
 import { STACK_NAME } from './stack-name.ts'
 
@@ -45,11 +46,11 @@ function synthesizeSites(names: readonly string[]): void {
     const resources = Object.keys(template.Resources).length
     return `${name.padEnd(16)}${String(resources).padStart(4)} resources  ${relative(process.cwd(), templateFullPath)}`
   })
+  const sizeLine = (name: string, folder: string, where: string) =>
+    console.log(`${name.padEnd(20)}${(zippedBytes(folder) / 1e6).toFixed(1).padStart(6)} MB zipped, ${where}`)
   for (const [target, bundles] of built) {
-    for (const name of FUNCTION_NAMES) {
-      const megabytes = zippedBytes(bundles[name]) / 1e6
-      console.log(`${name.padEnd(20)}${megabytes.toFixed(1).padStart(6)} MB zipped, ${target}`)
-    }
+    for (const name of FUNCTION_NAMES) sizeLine(name, bundles[name], target)
   }
+  sizeLine('model', stageModel(readModel(), values.outdir), 'a layer of screen')
   for (const line of lines) console.log(line)
 }

@@ -4,7 +4,6 @@
  */
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { activeBundle } from '../shared/inference/active-bundle.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 
@@ -12,12 +11,12 @@ const ROOT = resolve(import.meta.dirname, '..')
 export const IMAGE_SOURCES = ['package.json', 'package-lock.json', '.npmrc', 'shared', 'functions/synthesize'] as const
 
 /** @returns the folder, with the Dockerfile at its top */
-export function stageImage(outdir: string): string {
+export function stageImage(bundle: string, outdir: string): string {
   const folder = join(outdir, 'synthesis-image')
   rmSync(folder, { recursive: true, force: true })
   mkdirSync(folder, { recursive: true })
   for (const path of IMAGE_SOURCES) cpSync(join(ROOT, path), join(folder, path), { recursive: true })
   cpSync(join(ROOT, 'functions/synthesize/Dockerfile'), join(folder, 'Dockerfile'))
-  cpSync(activeBundle(), join(folder, 'model'), { recursive: true })
+  cpSync(bundle, join(folder, 'model'), { recursive: true })
   return folder
 }

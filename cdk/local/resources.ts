@@ -362,6 +362,22 @@ const POLICY: Maker = {
   },
 }
 
+/** Where the cloud assembly holds what CDK would upload: `asset.{hash}`. */
+function assetFolder(assemblyDir: string, asset: unknown): string {
+  const { S3Key } = asset as { S3Key?: string } // CDK gives every asset so
+  return join(assemblyDir, `asset.${String(S3Key).replace(/\.zip$/, '')}`)
+}
+
+/** Lambda unpacks a layer into `/opt`; here a variable that points there is led into the layer's folder. */
+function fromLayer(name: string, variables: Readonly<Record<string, string>>, layers: unknown = []) {
+  const [folder, ...others] = layers as readonly string[] // each by its `Ref`
+  if (folder === undefined) return variables
+  if (others.length > 0) throw new Error(`the local stack gives a function one layer only (${name})`)
+  return Object.fromEntries(
+    Object.entries(variables).map(([key, value]) => [key, String(value).replace(/^\/opt(?=\/)/, () => folder)]),
+  )
+}
+
 const MAKERS: Readonly<Record<string, Maker>> = {
   'AWS::IAM::Role': {
     uses: ['AssumeRolePolicyDocument', 'ManagedPolicyArns', 'Policies'],
@@ -532,7 +548,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   },
 
   'AWS::Lambda::Function': {
-    uses: ['Code', 'Environment', 'Handler', 'MemorySize', 'Role', 'Runtime', 'Timeout'],
+    uses: ['Code', 'Environment', 'Handler', 'Layers', 'MemorySize', 'Role', 'Runtime', 'Timeout'],
     ignores: {
       Architectures: 'the bundle is built for this machine',
       LoggingConfig: 'functions log to this process',
@@ -541,11 +557,10 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints }) {
       const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
       if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
-      const { S3Key } = properties.Code as { S3Key?: string } // CDK gives every asset so
       const { Variables = {} } = (properties.Environment ?? {}) as { Variables?: Readonly<Record<string, string>> }
       functions.push({
         name,
-        folder: join(assemblyDir, `asset.${String(S3Key).replace(/\.zip$/, '')}`),
+        folder: assetFolder(assemblyDir, properties.Code),
         handler: String(Handler),
         timeoutMs: Number(Timeout) * 1000,
         memoryMb: Number(MemorySize),
@@ -553,7 +568,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
           ...emulatorEnvironment(emulators),
           ...endpoints,
           ...OPEN_API,
-          ...Variables,
+          ...fromLayer(name, Variables, properties.Layers),
           ...credentialsOf(properties.Role),
         },
         role: roleId(properties.Role),
@@ -562,6 +577,19 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         deliveries.push(assuming('lambda.amazonaws.com', properties.Role, functionArn(name)))
       }
       return { ref: name, attributes: { Arn: functionArn(name) } }
+    },
+  },
+
+  'AWS::Lambda::LayerVersion': {
+    uses: ['Content'],
+    ignores: {
+      CompatibleArchitectures: 'one that was made for this machine',
+      CompatibleRuntimes: 'functions run on one runtime here',
+      Description: 'nobody lists layers here',
+    },
+    async make(_name, { Content }, { assemblyDir }) {
+      // What a function is given of it: its folder.
+      return { ref: assetFolder(assemblyDir, Content), attributes: {} }
     },
   },
 

@@ -58,7 +58,7 @@ export function modelsCommand(): Command {
       await verifyBundle(bundle)
       await chooseBundle(directory, site)
       const corrected = site === undefined ? '' : `, corrected by site calibration ${site.sha256.slice(0, 12)}`
-      print(`${nameOf(bundle)} is active${corrected}. Restart the local stack to serve it.`)
+      print(`${nameOf(bundle)} is active${corrected}. Restart the local stack, or deploy, to serve it.`)
     })
   return models
 }

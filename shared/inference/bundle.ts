@@ -3,8 +3,7 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { readFile } from 'node:fs/promises'
+import { createReadStream, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
@@ -79,9 +78,17 @@ export interface Bundle {
  * @throws CodedError `bundle-missing`, `bundle-corrupt`, `bundle-mismatch`
  */
 export async function readBundle(directory: string, profile: string): Promise<Bundle> {
-  const bytes = await readFile(join(directory, 'manifest.json')).catch((cause: unknown) => {
+  return bundleOf(directory, profile)
+}
+
+/** `readBundle` at once. */
+export function bundleOf(directory: string, profile: string): Bundle {
+  let bytes: Buffer
+  try {
+    bytes = readFileSync(join(directory, 'manifest.json'))
+  } catch (cause) {
     throw new CodedError('bundle-missing', { field: 'manifest.json' }, { cause })
-  })
+  }
   const manifest = parseManifest(bytes.toString('utf8'))
   if (manifest.profile !== profile) throw new CodedError('bundle-mismatch', { field: 'profile' })
   for (const [position, id] of CONDITION_IDS.entries()) {

@@ -25,6 +25,7 @@ import { encodeWindow } from '../../streams/mqtt/frame-codec.ts'
 import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
 import { createResultsTable } from '../helpers/aws.ts'
 import { linesOf, metricsOf } from '../helpers/emf.ts'
+import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
 /** What a window may add to the logs, beside Lambda's own lines. */
@@ -194,6 +195,30 @@ describe('an ECG through both functions', () => {
     })
     expect(resultOf(after).findings[0]!.threshold).toBe(0.2)
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(after!.result)
+  })
+
+  it('is screened again by a bundle that took the other’s place, and by that one when it comes back', async () => {
+    const message = intake(syntheticRecording())
+    const [before] = await run(message)
+    const model = otherBundle(await mkdtemp(join(tmpdir(), 'cardiacnets-model-')))
+    vi.resetModules()
+    vi.stubEnv('MODEL_DIR', model)
+    const former = screen
+    screen = (await import('../../functions/screen/handler.ts')).handler
+
+    const [after] = await run(message)
+    screen = former
+    const [again] = await run(message)
+
+    vi.unstubAllEnvs()
+    await rm(model, { recursive: true })
+    const [first, second] = [resultOf(before).provenance, resultOf(after).provenance]
+    expect(second.modelBundle).toMatch(/@9\.9\.9$/)
+    expect(second.modelSha256).not.toBe(first.modelSha256)
+    // The result that was there is the one that is published again.
+    expect(again!.result).toBe(before!.result)
+    const { items } = await new ResultList(dynamo(), 'results').page('clinic', { limit: 100 })
+    expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(2)
   })
 
   it('is counted in two short documents: the log is paid for by the byte', async () => {

@@ -1,4 +1,6 @@
-import { expect, it } from 'vitest'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { expect, it, onTestFinished } from 'vitest'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import { assembly, functionResource, resource } from '../helpers/assembly.ts'
 
@@ -30,4 +32,25 @@ it.each([
   const starting = start(resources)
 
   await expect(starting).rejects.toThrow(message)
+})
+
+it('a function finds its layer where Lambda would have unpacked it', async () => {
+  const code = `import { readFileSync } from 'node:fs'
+    export const handler = async () => readFileSync(process.env.MODEL_DIR + '/manifest.json', 'utf8')`
+  const resources = {
+    Layer: resource('AWS::Lambda::LayerVersion', 'model', { Content: { S3Bucket: 'assets', S3Key: 'model.zip' } }),
+    Fn: functionResource('f', {
+      Layers: [{ Ref: 'Layer' }],
+      Environment: { Variables: { MODEL_DIR: '/opt/model' } },
+    }),
+  }
+  const assemblyDir = await assembly(resources, { f: code })
+  mkdirSync(join(assemblyDir, 'asset.model/model'), { recursive: true })
+  writeFileSync(join(assemblyDir, 'asset.model/model/manifest.json'), 'the bundle')
+  const stack = await startLocalStack({ assemblyDir, withoutAdapter: true })
+  onTestFinished(() => stack.stop())
+
+  const answer = await stack.functions.f!.invoke('{}')
+
+  expect(JSON.parse(answer)).toBe('the bundle')
 })

@@ -4,6 +4,7 @@ import { join, relative, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { IMAGE_SOURCES, stageImage } from '../../../cdk/synthesis-image.ts'
+import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -79,7 +80,7 @@ describe('the Dockerfile', () => {
 describe('the folder that it is built from', () => {
   let folder: string
   beforeAll(() => {
-    folder = stageImage(temporaryFolder())
+    folder = stageImage(SHIPPED_BUNDLE, temporaryFolder())
   })
 
   it('has what is copied', () => {
