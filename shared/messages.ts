@@ -1,5 +1,16 @@
 /**
  * The messages between the rooms, as they stand in SQS and SNS. Each carries `schema`, so that old ones drain through new code.
+ *
+ * While functions are replaced, old and new ones read each other's messages; queues keep them for four days, dead-letter queues for fourteen. So
+ * a field that readers may ignore needs no new schema: add it as optional. For any other change:
+ * 1. **Read it first.** The type becomes `z.union([TheNew, TheOld.transform(toTheNew)])`, handlers know the new one only, `NEWEST_SCHEMA` goes up, and
+ *    whoever writes still writes the old one. Deploy that (the adapter too, if it reads it), and wait until nobody wants it rolled back.
+ * 2. **Write it.** Messages as the last deployment wrote them go to `test/fixtures/messages/v{n}`, where a test drains them through today's handlers.
+ * 3. **Forget the old one** once it can lie nowhere any more: fourteen days later, and what was redriven is through.
+ *
+ * A message of a schema that is newer than the code (it was rolled back in between) is no accident and nobody's fault: it goes to the dead-letter queue as
+ * `schema-unsupported`, letter for letter, and after the next deployment `cli redrive QUEUE --reason schema-unsupported` brings it back.
+ * A window that comes from a device by AWS IoT Core has its version in its topic (`ecg/v1/…`) instead.
  * @module
  */
 import * as z from 'zod'
@@ -7,6 +18,9 @@ import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from './domain/e
 import { LEADS } from './domain/leads.ts'
 import { QUALITY_REASONS } from './domain/quality.ts'
 import { CodedError } from './errors.ts'
+
+/** Of all messages that this code reads. */
+const NEWEST_SCHEMA = 1
 
 /** One SQS billing unit; a body that stays within it travels inline, else as a claim check. */
 export const INLINE_LIMIT_BYTES = 64 * 1024
@@ -157,7 +171,7 @@ export type ReportMessage = z.infer<typeof ReportMessage>
 
 /**
  * Parses a message body.
- * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for another schema, `field-invalid` naming the first bad field.
+ * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for a newer schema or none, `field-invalid` naming the first bad field.
  */
 export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   let json: unknown
@@ -170,7 +184,14 @@ export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   const parsed = type.safeParse(json)
   if (parsed.success) return parsed.data
   const field = innermost(parsed.error.issues[0]!).path.join('.')
-  throw new CodedError(field === 'schema' ? 'schema-unsupported' : 'field-invalid', { field: field || 'body' })
+  // A newer message may differ in anything, its kind among it.
+  if (field === 'schema' || isNewer(json)) throw new CodedError('schema-unsupported', { field: 'schema' })
+  throw new CodedError('field-invalid', { field: field || 'body' })
+}
+
+function isNewer(json: unknown): boolean {
+  if (typeof json !== 'object' || json === null || !('schema' in json)) return false
+  return typeof json.schema === 'number' && json.schema > NEWEST_SCHEMA
 }
 
 /** Of a union, what is wrong with the kind that it is nearest to says more than that it is none of them. */

@@ -25,6 +25,7 @@ import { encodeWindow } from '../../streams/mqtt/frame-codec.ts'
 import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
 import { createResultsTable } from '../helpers/aws.ts'
 import { linesOf, metricsOf } from '../helpers/emf.ts'
+import { oldMessage } from '../helpers/old-messages.ts'
 import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
@@ -145,6 +146,36 @@ async function runBodies(...bodies: string[]): Promise<ResultMessage[]> {
 }
 
 const resultOf = (message: ResultMessage | undefined): Result => JSON.parse(message!.result)
+
+describe('a message that an earlier version left in its queue', () => {
+  it('becomes a result', async () => {
+    const before = await oldMessage('intake-inline')
+
+    const [published] = await runBodies(before)
+
+    expect(resultOf(published)).toMatchObject({ ecgId: JSON.parse(before).ecgId, status: 'screened' })
+  })
+
+  it.each([
+    ['screening', 'screened'],
+    ['screening-refused', 'refused'],
+  ])('(%s) goes on from where it was', async (name, status) => {
+    await screen(event(await oldMessage(name)), context)
+
+    const [published] = (await receive(urls.results)).map(({ Body }): ResultMessage => JSON.parse(Body!))
+    expect(resultOf(published).status).toBe(status)
+    expect(await receive(urls.screeningDlq)).toEqual([])
+  })
+
+  it('is kept, letter for letter, where it is a later version’s: a redrive brings it back', async () => {
+    const later = (await oldMessage('screening')).replace('"schema":1', '"schema":2')
+
+    await screen(event(later), context)
+
+    const [kept] = await receive(urls.screeningDlq)
+    expect(kept).toMatchObject({ Body: later, MessageAttributes: { reason: { StringValue: 'schema-unsupported' } } })
+  })
+})
 
 describe('an ECG through both functions', () => {
   it('becomes a stored, published result with five findings and 82 indices', async () => {

@@ -1,0 +1,60 @@
+import { describe, expect, it } from 'vitest'
+import type * as z from 'zod'
+import {
+  CineMessage,
+  FhirInboundMessage,
+  IntakeInput,
+  parseMessage,
+  ReportMessage,
+  ResultMessage,
+  ScreeningMessage,
+  SynthesisMessage,
+} from '../../shared/messages.ts'
+import { codedError } from '../helpers/errors.ts'
+import { OLD_MESSAGES, oldMessage } from '../helpers/old-messages.ts'
+
+/** Who reads which, by the queue that it lies in. */
+const READERS: Readonly<Record<string, z.ZodType>> = {
+  'intake-inline': IntakeInput,
+  'intake-claim-check': IntakeInput,
+  screening: ScreeningMessage,
+  'screening-refused': ScreeningMessage,
+  result: ReportMessage,
+  'session-check': ReportMessage,
+  cine: ReportMessage,
+  'fhir-resource': FhirInboundMessage,
+  'fhir-poll': FhirInboundMessage,
+  'cmr-draw': SynthesisMessage,
+  'cmr-cancel': SynthesisMessage,
+  'cmr-ended': SynthesisMessage,
+}
+
+describe.each(OLD_MESSAGES)('an old message (%s)', (name) => {
+  it('is read whole by today’s code', async () => {
+    const body = await oldMessage(name)
+
+    const read = parseMessage(READERS[name]!, body)
+
+    expect(read).toEqual(JSON.parse(body))
+  })
+
+  it('of a schema that nobody reads yet says so, whatever else is new in it', async () => {
+    const later = { ...JSON.parse(await oldMessage(name)), schema: 2, kind: 'of-the-future' }
+
+    const read = () => parseMessage(READERS[name]!, JSON.stringify(later))
+
+    expect(codedError(read).code).toBe('schema-unsupported')
+  })
+})
+
+it('a message without a schema is none of ours', () => {
+  const read = () => parseMessage(ResultMessage, '{"tenant":"clinic"}')
+
+  expect(codedError(read).code).toBe('schema-unsupported')
+})
+
+it('a wrong field of today’s schema is named', () => {
+  const read = () => parseMessage(CineMessage, '{"schema":1,"kind":"cine","tenant":"clinic","jobId":"x"}')
+
+  expect(codedError(read).code).toBe('field-invalid')
+})
