@@ -7,8 +7,9 @@ import { cpSync, mkdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import type { Construct } from 'constructs'
-import { activeBundle, activeSite, siteIn } from '../shared/inference/active-bundle.ts'
+import { activeBundle, activeReference, activeSite, referenceIn, siteIn } from '../shared/inference/active-bundle.ts'
 import { type Bundle, bundleOf } from '../shared/inference/bundle.ts'
+import { REFERENCE_FILE } from '../shared/inference/population.ts'
 import { SITE_FILE } from '../shared/inference/site-calibration.ts'
 import { CARDIACNETS_V1 } from '../shared/signal/profile.ts'
 
@@ -16,6 +17,8 @@ export interface Model {
   readonly bundle: Bundle
   /** The site calibration that corrects it, if any. */
   readonly site: string | undefined
+  /** What its drift is measured against, if anything. */
+  readonly reference: string | undefined
 }
 
 /** All that screening reads of a bundle. */
@@ -33,6 +36,7 @@ export function readModel(folder?: string): Model {
   return {
     bundle: bundleOf(directory, CARDIACNETS_V1.name),
     site: folder === undefined ? activeSite() : siteIn(folder),
+    reference: folder === undefined ? activeReference() : referenceIn(folder),
   }
 }
 
@@ -41,7 +45,7 @@ export function readModel(folder?: string): Model {
  * @returns its folder
  * @throws Error for a file that is not what the manifest says
  */
-export function stageModel({ bundle, site }: Model, outdir: string): string {
+export function stageModel({ bundle, site, reference }: Model, outdir: string): string {
   const folder = join(outdir, 'model-layer')
   const model = join(folder, 'model')
   rmSync(folder, { recursive: true, force: true })
@@ -54,6 +58,7 @@ export function stageModel({ bundle, site }: Model, outdir: string): string {
     throw new Error(`screen.onnx of ${bundle.directory} is not what its manifest says`)
   }
   if (site !== undefined) cpSync(site, join(model, SITE_FILE))
+  if (reference !== undefined) cpSync(reference, join(model, REFERENCE_FILE))
   return folder
 }
 

@@ -51,7 +51,7 @@ export class Screening extends Construct {
     storage.grantGet(screen, 'clean/')
     // What comes again of a deleted ECG is removed again.
     storage.grantRemove(screen)
-    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:DeleteItem')
+    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem')
     results.topic.grantPublish(screen)
   }
 }

@@ -128,6 +128,8 @@ export const ScreeningMessage = Envelope.extend({
   inputSha256: z.hex().length(64),
   quality: Quality,
   clean: Payload.optional(),
+  /** Stands for somebody in the population that is compared with the bundle's reference. */
+  isCounted: z.boolean().optional(),
 })
 export type ScreeningMessage = z.infer<typeof ScreeningMessage>
 

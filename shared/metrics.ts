@@ -30,7 +30,7 @@ export interface Metric {
   readonly by?: string
 }
 
-const { Bytes, Count, Milliseconds, Seconds } = MetricUnit
+const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
 const QUEUES: readonly Service[] = ['fhir-intake', 'preprocess', 'report', 'screen', 'synthesis-dispatch']
 
 export const METRICS = {
@@ -70,6 +70,19 @@ export const METRICS = {
     name: 'WindowsUnfamiliar',
     unit: Count,
     meaning: 'Screened windows that do not look like the ECGs which the model knows',
+    from: ['screen'],
+  },
+  scoreShift: {
+    name: 'ScoreShift',
+    unit: NoUnit,
+    meaning: 'Population stability index of the scores of some 500 people against the reference, by condition',
+    from: ['screen'],
+    by: 'condition',
+  },
+  qualityShift: {
+    name: 'QualityShift',
+    unit: NoUnit,
+    meaning: 'Population stability index of the quality verdicts of the same people',
     from: ['screen'],
   },
   messagesFailed: {
@@ -259,7 +272,7 @@ type PartedValue<By> = readonly [metric: Extract<Parted, { by: By }>, value: num
 const metricsOf = (serviceName: Service) => new Metrics({ namespace: METRICS_NAMESPACE, serviceName })
 
 /** The log is paid for by the byte. */
-const short = (value: number) => Math.round(value * 100) / 100
+const short = (value: number) => Math.round(value * 1000) / 1000
 
 export function createMetrics(service: Service): ServiceMetrics {
   return new ServiceMetrics(service)

@@ -2,16 +2,24 @@
  * `cardiacnets models`: look at model bundles, check them, choose one.
  * @module
  */
-import { readdir } from 'node:fs/promises'
+import { readdir, readFile, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Command } from 'commander'
+import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite, chooseBundle, SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { type Bundle, readBundle } from '../../shared/inference/bundle.ts'
+import { parseReference, type Reference, referenceOf } from '../../shared/inference/population.ts'
+import { Screener } from '../../shared/inference/screener.ts'
 import { verifyBundle } from '../../shared/inference/session.ts'
 import { type Prevalences, readSite, withPrevalences } from '../../shared/inference/site-calibration.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
 import { parsePrevalences } from './model-options.ts'
-import { errorJson } from './output.ts'
+import { errorJson, progress } from './output.ts'
+import { screenRecording } from './screen-recording.ts'
 
 function print(text: string): void {
   process.stdout.write(`${text}\n`)
@@ -20,6 +28,7 @@ function print(text: string): void {
 interface UseOptions {
   readonly site?: string
   readonly prevalence?: Prevalences
+  readonly reference?: string
 }
 
 export function modelsCommand(): Command {
@@ -51,16 +60,61 @@ export function modelsCommand(): Command {
     .description('verify a bundle and make it the active one of this working copy')
     .option('--site <file>', 'correct its findings by a site calibration that `evaluate` made')
     .option('--prevalence <list>', 'base rates of those who are screened, as cad=0.05,hf=0.02', parsePrevalences)
+    .option('--reference <file>', 'measure drift against what `models reference` made of the site')
     .action(async (directory: string, options: UseOptions) => {
       const bundle = await readBundle(directory, CARDIACNETS_V1.name)
       const fitted = options.site === undefined ? undefined : await readSite(options.site, bundle)
       const site = options.prevalence === undefined ? fitted : withPrevalences(bundle, options.prevalence, fitted)
       await verifyBundle(bundle)
-      await chooseBundle(directory, site)
+      const reference = options.reference === undefined ? undefined : await referenceText(options.reference, bundle)
+      await chooseBundle(directory, site, undefined, reference)
       const corrected = site === undefined ? '' : `, corrected by site calibration ${site.sha256.slice(0, 12)}`
       print(`${nameOf(bundle)} is active${corrected}. Restart the local stack, or deploy, to serve it.`)
     })
+  const reference = models
+    .command('reference')
+    .description('how the active bundle scores ECGs of yours: what drift is measured against')
+    .argument('<file...>', 'ECG files, a hundred at least: of those who are to be screened')
+    .requiredOption('--out <file>', 'where to write it')
+    .requiredOption('--dataset <words>', 'whose ECGs they are, in words that name nobody')
+  takeFileOptions(reference).action(async (files: string[], options: ReferenceOptions) => {
+    const made = await makeReference(files, options)
+    await writeFile(options.out, `${JSON.stringify(made, null, 2)}\n`)
+    print(
+      `${options.out}. To measure drift against it: npm run cli -- models use ${activeBundle()} --reference ${options.out}`,
+    )
+  })
   return models
+}
+
+/** @throws CodedError `file-not-found`, and as `parseReference` */
+async function referenceText(file: string, bundle: Bundle): Promise<string> {
+  const text = await readFile(file, 'utf8').catch((cause: unknown) => {
+    throw new CodedError('file-not-found', { field: 'reference' }, { cause })
+  })
+  parseReference(text, bundle)
+  return text
+}
+
+interface ReferenceOptions extends FileOptions {
+  readonly out: string
+  readonly dataset: string
+}
+
+async function makeReference(files: readonly string[], options: ReferenceOptions): Promise<Reference> {
+  const bundle = await readBundle(activeBundle(), CARDIACNETS_V1.name)
+  const screener = await Screener.load(bundle)
+  const preparer = new WindowPreparer(CARDIACNETS_V1)
+  const bar = progress(files.length, 'screening')
+  const results: Result[] = []
+  for (const file of files) {
+    const recording = await readRecording(file, readOptions(options))
+    results.push((await screenRecording(screener, preparer, recording)).result)
+    bar.step()
+  }
+  bar.stop()
+  await screener.release()
+  return referenceOf(bundle, options.dataset, results)
 }
 
 function describeEntry({

@@ -8,6 +8,7 @@ import { sendMessage } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { timeOfSample } from '../../shared/domain/window.ts'
+import { isCounted } from '../../shared/inference/population.ts'
 import { createLogger } from '../../shared/logging.ts'
 import { IntakeInput, type IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
@@ -58,6 +59,7 @@ export const handler = sqsHandler(
       inputSha256,
       quality,
       ...(cleanPayload === undefined ? {} : { clean: cleanPayload }),
+      ...(isCounted(envelope.origin, span.firstSample + firstSample, waveform.rateHz) ? { isCounted: true } : {}),
     }
     await sendMessage(sqs(), screeningQueue, JSON.stringify(message))
   },

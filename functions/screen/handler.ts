@@ -5,16 +5,18 @@
 import { PublishCommand } from '@aws-sdk/client-sns'
 import { dynamo, env, s3, sns, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, removeEcgObjects } from '../../shared/aws/payloads.ts'
+import { PopulationStore } from '../../shared/aws/population-store.ts'
 import { messageAttributes } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { siteIn } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
+import { Population, readReference, referenceSha256 } from '../../shared/inference/population.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
 import { Screener } from '../../shared/inference/screener.ts'
 import { readSite } from '../../shared/inference/site-calibration.ts'
-import { createLogger } from '../../shared/logging.ts'
+import { createLogger, describeError } from '../../shared/logging.ts'
 import { type ResultMessage, ScreeningMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
@@ -29,6 +31,9 @@ const results = new ResultStore(dynamo(), env('RESULTS_TABLE'))
 const bundle = await readBundle(env('MODEL_DIR'), CARDIACNETS_V1.name)
 const site = siteIn(bundle.directory)
 const screener = await Screener.load(bundle, site === undefined ? undefined : await readSite(site, bundle))
+const reference = await readReference(bundle.directory, bundle)
+const population = reference && new Population(reference, bundle, screener.site)
+const counts = reference && new PopulationStore(dynamo(), env('RESULTS_TABLE'), referenceSha256(reference))
 
 export const handler = sqsHandler(
   ScreeningMessage,
@@ -55,7 +60,9 @@ export const handler = sqsHandler(
         MessageAttributes: messageAttributes({ origin: origin.kind }),
       }),
     )
-    if (stored.kind === 'new') count(result)
+    if (stored.kind !== 'new') return
+    count(result)
+    if (message.isCounted) await compare(result)
   },
 )
 
@@ -66,4 +73,18 @@ function count({ status, quality, ood }: Result): void {
     metrics.addBy('reason', quality.reasons[0] ?? 'unknown', [METRICS.refusals, 1])
   }
   if (ood?.flagged) metrics.add(METRICS.windowsUnfamiliar)
+}
+
+/** Adds to the population; who completes it says how far it has moved. An ECG never fails by this. */
+async function compare(result: Result): Promise<void> {
+  if (population === undefined || counts === undefined) return
+  try {
+    const complete = await counts.add(population.binsOf(result), new Date())
+    if (complete === undefined) return
+    const { scores, quality } = population.shifts(complete)
+    metrics.add(METRICS.qualityShift, quality)
+    for (const [condition, shift] of scores) metrics.addBy('condition', condition, [METRICS.scoreShift, shift])
+  } catch (error) {
+    logger.warn('not counted in the population', describeError(error))
+  }
 }

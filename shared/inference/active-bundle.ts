@@ -6,6 +6,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { REFERENCE_FILE } from './population.ts'
 import { SITE_FILE, type Site } from './site-calibration.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -26,20 +27,41 @@ export function activeSite(): string | undefined {
   return siteIn(process.env.MODEL_DIR ?? CHOICE_FOLDER)
 }
 
+/** Where the active bundle's drift reference lies: the site's own, if `chooseBundle` was given one, else the bundle's. */
+export function activeReference(): string | undefined {
+  return referenceIn(process.env.MODEL_DIR ?? CHOICE_FOLDER) ?? referenceIn(activeBundle())
+}
+
+/** The drift reference in a folder, if there is one. */
+export function referenceIn(folder: string): string | undefined {
+  const path = join(folder, REFERENCE_FILE)
+  return existsSync(path) ? path : undefined
+}
+
 /** The site calibration in a folder, if there is one. */
 export function siteIn(folder: string): string | undefined {
   const path = join(folder, SITE_FILE)
   return existsSync(path) ? path : undefined
 }
 
-/** Makes `directory` the active bundle of this working copy, corrected as `site` says; without one, not corrected any more. */
-export async function chooseBundle(directory: string, site?: Site, folder = CHOICE_FOLDER): Promise<void> {
+/**
+ * Makes `directory` the active bundle of this working copy, corrected as `site` says; without one, not corrected any more.
+ * @param reference text of the site's own drift reference
+ */
+export async function chooseBundle(
+  directory: string,
+  site?: Site,
+  folder = CHOICE_FOLDER,
+  reference?: string,
+): Promise<void> {
   await mkdir(folder, { recursive: true })
   const path = join(folder, SITE_FILE)
   // First, so that no bundle ever stands beside another one's calibration.
   await rm(path, { force: true })
+  await rm(join(folder, REFERENCE_FILE), { force: true })
   await writeFile(join(folder, CHOICE_FILE), `${resolve(directory)}\n`)
   if (site !== undefined) await writeFile(path, site.text)
+  if (reference !== undefined) await writeFile(join(folder, REFERENCE_FILE), reference)
 }
 
 function chosenBundle(): string | undefined {

@@ -62,7 +62,9 @@ describe('the layer', () => {
   it('holds of the bundle just what screening reads', () => {
     const layer = stageModel(readModel(SHIPPED_BUNDLE), temporaryFolder())
 
-    expect(filesOf(layer)).toEqual([join('model', 'manifest.json'), join('model', 'screen.onnx')])
+    expect(filesOf(layer)).toEqual(
+      ['drift-reference.json', 'manifest.json', 'screen.onnx'].map((file) => join('model', file)),
+    )
   })
 
   it('holds the calibration that stands beside the bundle', () => {

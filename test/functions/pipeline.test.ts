@@ -2,6 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { cp, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, ListObjectsV2Command, PutObjectCommand } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SubscribeCommand } from '@aws-sdk/client-sns'
 import { CreateQueueCommand, GetQueueAttributesCommand, type Message, ReceiveMessageCommand } from '@aws-sdk/client-sqs'
@@ -17,6 +18,7 @@ import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
+import { readReference, referenceSha256 } from '../../shared/inference/population.ts'
 import { SITE_FILE, siteText } from '../../shared/inference/site-calibration.ts'
 import type { IntakeMessage, Payload, ResultMessage } from '../../shared/messages.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
@@ -271,6 +273,28 @@ describe('an ECG through both functions', () => {
       { service: 'screen', reason: 'too-short', Refusals: 1 },
       { service: 'screen', WindowsRefused: 1 },
     ])
+  })
+
+  it('counts once in the population, and a later window of the same day not at all', async () => {
+    const bundle = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
+    const counted = async () => {
+      const Key = {
+        pk: { S: `drift#${referenceSha256((await readReference(SHIPPED_BUNDLE, bundle))!)}` },
+        sk: { S: 'population' },
+      }
+      const { Item } = await dynamo().send(new GetItemCommand({ TableName: 'results', Key, ConsistentRead: true }))
+      return Number(Item?.n?.N ?? 0)
+    }
+    const message = intake(syntheticRecording())
+    const before = await counted()
+
+    await run(message)
+    await run(message)
+    const after = await counted()
+    await run(intake(syntheticRecording(), { span: { ...message.span, firstSample: 5000 } }))
+
+    expect(after).toBe(before + 1)
+    expect(await counted()).toBe(after)
   })
 
   it('that comes twice is stored once and published twice with the same bytes', async () => {

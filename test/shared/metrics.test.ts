@@ -34,7 +34,7 @@ describe('the metrics', () => {
   it('are counted by what is public: never by a tenant, a device or a person', () => {
     const parts = new Set(metrics.flatMap(([, { by }]) => by ?? []))
 
-    expect([...parts].sort()).toEqual(['adapter', 'reason', 'status'])
+    expect([...parts].sort()).toEqual(['adapter', 'condition', 'reason', 'status'])
   })
 })
 
@@ -52,7 +52,7 @@ describe('a document of metrics', () => {
       metrics.publish()
     })
 
-    expect(documents).toMatchObject([{ service: 'screen', InferenceMs: 4.23, WindowsScreened: 1 }])
+    expect(documents).toMatchObject([{ service: 'screen', InferenceMs: 4.235, WindowsScreened: 1 }])
     expect(documents[0]).toHaveProperty('_aws.CloudWatchMetrics.0.Dimensions', [['service']])
   })
 
