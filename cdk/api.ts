@@ -10,6 +10,7 @@ import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { IdentityProvider } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
+import type { Audit } from './audit.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
@@ -19,6 +20,7 @@ import type { Synthesis } from './synthesis.ts'
 export interface ApiProps {
   readonly defaults: FunctionDefaults
   readonly storage: Storage
+  readonly audit: Audit
   readonly intakeQueue: sqs.IQueue
   /** Where the EHR's notifications go. */
   readonly inboundQueue: sqs.IQueue
@@ -35,10 +37,11 @@ export class Api extends Construct {
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
-    const { defaults, storage, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
+    const { defaults, storage, audit, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
     const environment = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
+      ...audit.environment,
       INTAKE_QUEUE_URL: intakeQueue.queueUrl,
       RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
@@ -64,6 +67,7 @@ export class Api extends Construct {
       'dynamodb:Query',
       'dynamodb:UpdateItem',
     )
+    audit.grantAppend(api)
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
     storage.grantGet(api, 'artifacts/')
@@ -92,6 +96,7 @@ export class Api extends Construct {
       environment,
     })
     storage.table.grant(events, 'dynamodb:Query')
+    audit.grantAppend(events)
     const { url } = events.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.NONE,
       invokeMode: lambda.InvokeMode.RESPONSE_STREAM,

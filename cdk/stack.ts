@@ -8,6 +8,7 @@ import { adapterName } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { Api } from './api.ts'
+import { Audit } from './audit.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import type { FunctionDefaults } from './lambda-function.ts'
@@ -48,8 +49,10 @@ export class CardiacNetsStack extends Stack {
     const synthesis =
       props.synthesis &&
       new Synthesis(this, 'Synthesis', { defaults, storage, results, site: props.site, ...props.synthesis })
+    const audit = new Audit(this, 'Audit', { keptDays: props.site.deployment.retentionDays.audit })
     const api = new Api(this, 'Api', {
       defaults,
+      audit,
       synthesis,
       storage,
       site: props.site,
@@ -70,6 +73,7 @@ export class CardiacNetsStack extends Stack {
       EventsUrl: api.eventsUrl,
       RawBucket: storage.bucket.bucketName,
       ResultsTable: storage.table.tableName,
+      AuditTable: audit.table.tableName,
       ResultsTopicArn: results.topic.topicArn,
       IntakeQueueUrl: intake.queue.queueUrl,
       IntakeDlqUrl: intake.dlq.queueUrl,

@@ -88,6 +88,8 @@ const RetentionDays = z.strictObject({
   logs: z.literal(LOG_DAYS).default(90),
   /** Records of who asked for what: of the API, the bucket and the network. */
   accessLogs: z.literal(LOG_DAYS).default(365),
+  /** Who read and wrote which ECG; six years, as HIPAA asks of its documentation (45 CFR 164.316). */
+  audit: Days.default(2192),
   /** Payloads that were refused, for whoever mends the device. */
   rejected: Days.default(30),
   /** An ECG's samples after they were overwritten or deleted. */

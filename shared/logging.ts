@@ -7,6 +7,7 @@ import { channel } from 'node:diagnostics_channel'
 import { Logger } from '@aws-lambda-powertools/logger'
 import type { LogAttributes, LogItemExtraInput, LogItemMessage } from '@aws-lambda-powertools/logger/types'
 import * as z from 'zod'
+import { AUDIT_ACTIONS } from './audit.ts'
 import { LEADS } from './domain/leads.ts'
 import { CodedError, ERROR_KINDS } from './errors.ts'
 import { Name } from './messages.ts'
@@ -43,6 +44,10 @@ export const LOG_FIELDS = {
   jobId: z.uuid(),
   messageId: z.string().regex(/^[\w-]{1,100}$/),
   traceId: z.string().regex(/^[0-9a-f]{32}$/),
+
+  // The audit trail (`audit.ts`).
+  action: z.enum(AUDIT_ACTIONS),
+  outcome: z.enum(['done', ...Object.keys(ERROR_KINDS)] as ['done', keyof typeof ERROR_KINDS]),
 
   // The adapter's state.
   clientId: Name,

@@ -521,6 +521,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     uses: ['AttributeDefinitions', 'BillingMode', 'GlobalSecondaryIndexes', 'KeySchema', 'SSESpecification'],
     ignores: {
       PointInTimeRecoverySpecification: 'nothing is backed up here',
+      DeletionProtectionEnabled: 'nobody deletes a table here',
       TimeToLiveSpecification: 'nothing expires here',
       ...TAGS,
     },

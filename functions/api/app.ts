@@ -7,6 +7,7 @@ import type { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
+import { type AuditOptions, auditing } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
@@ -15,7 +16,7 @@ import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
 import { type EventOptions, eventRoutes } from './routes/events.ts'
 import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
-interface Common {
+interface Common extends AuditOptions {
   readonly authenticate: Authenticate
   readonly onError?: ReportError
   /** Told of every answer. */
@@ -71,7 +72,7 @@ export function createEventsApi({
   return app
 }
 
-function base({ authenticate, onError, onAnswer }: Common & Required<Pick<Common, 'onError'>>) {
+function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
   const app = new OpenAPIHono<AuthVariables>()
   app.use(async (c, next) => {
     await next()
@@ -88,6 +89,7 @@ function base({ authenticate, onError, onAnswer }: Common & Required<Pick<Common
     // ECGs are kept by nobody on the way; a client may keep one to compare.
     c.res.headers.set('cache-control', 'private, no-cache')
   })
+  app.use('/v1/*', auditing(audit))
   app.use('/v1/*', authentication(authenticate))
   app.notFound(notFound)
   app.onError(problemHandler(onError))

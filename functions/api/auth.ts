@@ -4,6 +4,8 @@
  */
 import type { MiddlewareHandler } from 'hono'
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
+import * as z from 'zod'
+import type { CmrJobId, EcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 
@@ -11,6 +13,8 @@ export const SCOPES = ['ecg:read', 'ecg:write', 'cmr:request'] as const
 export type Scope = (typeof SCOPES)[number]
 
 export interface Caller {
+  /** Who that is, as the provider names it: for the audit trail. */
+  readonly subject: string
   readonly tenant: string
   readonly scopes: ReadonlySet<string>
   /** When the token ends; a stream ends with it. */
@@ -31,12 +35,24 @@ export interface TokenRules {
 /** Public-key signatures only: with a shared secret whoever checks a token could also make one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
+const Subject = z
+  .string()
+  .min(1)
+  .max(256)
+  .regex(/^[^\p{Cc}]+$/u)
+
 /** Clocks of the provider and ours may differ by so much. */
 const CLOCK_TOLERANCE_S = 5
 
 /** Variables that the routes find in their context. */
 export interface AuthVariables {
-  readonly Variables: { caller: Caller }
+  readonly Variables: {
+    caller: Caller
+    /** For the audit trail (`audit.ts`). */
+    touched: Set<EcgId>
+    jobId?: CmrJobId
+    traceId: string
+  }
 }
 
 /**
@@ -50,7 +66,15 @@ export function tokenAuthenticator({ issuer, audience, tenantClaim, keys }: Toke
     const claims = await verify(token)
     const tenant = Name.safeParse(claims[tenantClaim])
     if (!tenant.success) throw new CodedError('token-invalid', { field: tenantClaim })
-    return { tenant: tenant.data, scopes: scopesOf(claims), expiresAt: new Date(claims.exp! * 1000) }
+    // Who reads an ECG must be somebody (RFC 9068, section 2.2).
+    const subject = Subject.safeParse(claims.sub)
+    if (!subject.success) throw new CodedError('token-invalid', { field: 'sub' })
+    return {
+      subject: subject.data,
+      tenant: tenant.data,
+      scopes: scopesOf(claims),
+      expiresAt: new Date(claims.exp! * 1000),
+    }
   }
 
   async function verify(token: string): Promise<JWTPayload> {
@@ -76,7 +100,7 @@ export function remoteKeys(url: URL): JWTVerifyGetKey {
 
 /** Lets everyone in as one tenant. Only for the local stack: see `environment.ts`. */
 export function openAuthenticator(tenant: string): Authenticate {
-  return async () => ({ tenant, scopes: new Set(SCOPES) })
+  return async () => ({ subject: 'local', tenant, scopes: new Set(SCOPES) })
 }
 
 /** Tells who calls. */

@@ -3,7 +3,9 @@
  * @module
  */
 
+import { type AuditAction, type AuditOutcome, noteAudit } from '../../shared/audit.ts'
 import { AssociationStore } from '../../shared/aws/association-store.ts'
+import { AuditStore } from '../../shared/aws/audit-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
@@ -11,7 +13,7 @@ import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
-import { createLogger, type LogFields } from '../../shared/logging.ts'
+import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { readSiteConfig } from '../../shared/site-config.ts'
@@ -63,6 +65,10 @@ function commonParts() {
     list: new ResultList(dynamo(), table),
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
+    audit: new AuditStore(dynamo(), env('AUDIT_TABLE'), Number(env('AUDIT_DAYS'))),
+    onStranger: (action: AuditAction, outcome: AuditOutcome) => noteAudit(logger, action, outcome, {}),
+    onLost: (error: unknown, action: AuditAction) =>
+      logger.error('audit entry lost', { action, ...describeError(error) }),
     onError: (description: LogFields) => logger.error('request failed', description),
     onAnswer: (status: number, refusal: ErrorCode | undefined) => {
       metrics.addBy('status', `${Math.floor(status / 100)}xx`, [METRICS.apiRequests, 1])

@@ -32,7 +32,7 @@ export function refusalOf(c: Context): ErrorCode | undefined {
 
 export const notFound: NotFoundHandler = (c) => respond(c, new CodedError('not-found', { field: 'path' }))
 
-function respond(c: Context, { code, kind, detail }: CodedError): Response {
+export function respond(c: Context, { code, kind, detail }: CodedError): Response {
   const problem = {
     type: `urn:cardiacnets:error:${code}`,
     title: code.replaceAll('-', ' '),

@@ -2,6 +2,7 @@
  * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Without an EHR in the site's configuration it does nothing.
  * @module
  */
+import { noteAudit } from '../../shared/audit.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { FhirProgress } from '../../shared/aws/fhir-progress.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
@@ -29,13 +30,15 @@ function createIntake(config: EhrConfig): FhirIntake {
     server,
     criteria,
     ehr: ehrOfSite(config),
-    recordings: new RecordingIntake({
-      sqs: sqs(),
-      queueUrl: env('INTAKE_QUEUE_URL'),
-      s3: s3(),
-      bucket: env('RAW_BUCKET'),
-      results: new ResultStore(dynamo(), table),
-    }),
+    recordings: noted(
+      new RecordingIntake({
+        sqs: sqs(),
+        queueUrl: env('INTAKE_QUEUE_URL'),
+        s3: s3(),
+        bucket: env('RAW_BUCKET'),
+        results: new ResultStore(dynamo(), table),
+      }),
+    ),
     progress: new FhirProgress(dynamo(), table),
     enqueue: (messages) =>
       sendMessages(
@@ -46,12 +49,30 @@ function createIntake(config: EhrConfig): FhirIntake {
   })
 }
 
+/** With a line of the audit trail for each ECG that is taken in. */
+function noted(recordings: RecordingIntake): Pick<RecordingIntake, 'submit'> {
+  return {
+    async submit(submission) {
+      const submitted = await recordings.submit(submission)
+      noteAudit(logger, 'waveform.write', 'done', { tenant: submission.tenant, ecgId: submitted.ecgId })
+      return submitted
+    },
+  }
+}
+
 /** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 5, longestDelayS: 3600 }
 
 export const handler = sqsHandler(
   FhirInboundMessage,
-  { sqs: sqs(), deadLetterQueueUrl: env('FHIR_INBOUND_DLQ_URL'), logger, metrics, retry: RETRY },
+  {
+    sqs: sqs(),
+    deadLetterQueueUrl: env('FHIR_INBOUND_DLQ_URL'),
+    logger,
+    metrics,
+    audit: { action: 'ehr.read', of: ({ tenant, kind }) => (kind === 'poll' ? undefined : { tenant }) },
+    retry: RETRY,
+  },
   async (message) => {
     if (intake === undefined) return
     if (message.kind === 'poll') return poll(intake)

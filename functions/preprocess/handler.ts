@@ -28,14 +28,21 @@ const preparer = new WindowPreparer(CARDIACNETS_V1)
 
 export const handler = sqsHandler(
   IntakeInput,
-  { sqs: sqs(), deadLetterQueueUrl: env('INTAKE_DLQ_URL'), logger, metrics },
-  async (input) => {
+  {
+    sqs: sqs(),
+    deadLetterQueueUrl: env('INTAKE_DLQ_URL'),
+    logger,
+    metrics,
+    audit: { action: 'waveform.write', of: (input) => ('waveform' in input ? ofWhich(input) : {}) },
+  },
+  async (input, touches) => {
     const arrived = 'waveform' in input ? ofMessage(input) : ofDevice(input)
     if (arrived === undefined) {
       logger.info('a last window was too short to be screened')
       return
     }
     const { heartRateBpm, ...envelope } = arrived.envelope
+    touches(ofWhich(envelope))
     const { tenant, ecgId, span } = envelope
     const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
     if (packed === undefined) return
@@ -64,6 +71,8 @@ export const handler = sqsHandler(
     await sendMessage(sqs(), screeningQueue, JSON.stringify(message))
   },
 )
+
+const ofWhich = ({ tenant, ecgId }: Pick<IntakeMessage, 'tenant' | 'ecgId'>) => ({ tenant, ecgId })
 
 /** An ECG as it came: what is said of it, and its samples as `encodeWaveform` packs them. */
 interface Arrived {

@@ -2,6 +2,7 @@
  * Lambda `report`: SQS `results-fhir` → the EHR, as the site's configuration says. Without an EHR, results are not reported.
  * @module
  */
+import type { AuditOf } from '../../shared/audit.ts'
 import { AssociationStore } from '../../shared/aws/association-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
@@ -53,9 +54,30 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
 /** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 
+/** What a message is about; without an EHR nothing is read or written. */
+function reportOf(message: ReportMessage): AuditOf | undefined {
+  if (reporter === undefined) return undefined
+  const { tenant } = message
+  if (!('kind' in message)) return { tenant, ecgId: ecgIdIn(message.result) }
+  return message.kind === 'cine'
+    ? { tenant, jobId: message.jobId }
+    : { tenant, device: message.device, session: message.session }
+}
+
+function ecgIdIn(result: string): string | undefined {
+  return /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] // our own JSON, but for one that will be refused
+}
+
 export const handler = sqsHandler(
   ReportMessage,
-  { sqs: sqs(), deadLetterQueueUrl: env('RESULTS_FHIR_DLQ_URL'), logger, metrics, retry: RETRY },
+  {
+    sqs: sqs(),
+    deadLetterQueueUrl: env('RESULTS_FHIR_DLQ_URL'),
+    logger,
+    metrics,
+    audit: { action: 'report.write', of: reportOf },
+    retry: RETRY,
+  },
   async (message) => {
     const outcome = await reporter?.report(message)
     if (outcome === 'written') metrics.add(METRICS.reportsWritten)

@@ -37,7 +37,13 @@ const counts = reference && new PopulationStore(dynamo(), env('RESULTS_TABLE'), 
 
 export const handler = sqsHandler(
   ScreeningMessage,
-  { sqs: sqs(), deadLetterQueueUrl: env('SCREENING_DLQ_URL'), logger, metrics },
+  {
+    sqs: sqs(),
+    deadLetterQueueUrl: env('SCREENING_DLQ_URL'),
+    logger,
+    metrics,
+    audit: { action: 'result.write', of: ({ tenant, ecgId }) => ({ tenant, ecgId }) },
+  },
   async (message) => {
     const { tenant, ecgId, origin, clean } = message
     const bytes = clean && (await results.unlessDeleted(tenant, ecgId, fromPayload(s3(), bucket, clean)))

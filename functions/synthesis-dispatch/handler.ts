@@ -53,7 +53,14 @@ const RETRY = { queueUrl, attempts: 12, firstDelayS: 150, longestDelayS: 600 }
 
 export const handler = sqsHandler(
   SynthesisMessage,
-  { sqs: sqs(), deadLetterQueueUrl: env('SYNTHESIS_DLQ_URL'), logger, metrics, retry: RETRY },
+  {
+    sqs: sqs(),
+    deadLetterQueueUrl: env('SYNTHESIS_DLQ_URL'),
+    logger,
+    metrics,
+    audit: { action: 'cmr.dispatch', of: ({ tenant, jobId }) => ({ tenant, jobId }) },
+    retry: RETRY,
+  },
   async (message) => {
     const outcome = await dispatcher.dispatch(message)
     if (outcome === 'submitted') metrics.add(METRICS.cinesDispatched)

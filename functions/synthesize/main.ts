@@ -3,6 +3,7 @@
  * exits with 0 (done, or nothing to do), 1 (failed, with its reason in the job) or 143 (given back, after SIGTERM).
  * @module
  */
+import { type AuditOutcome, noteAudit } from '../../shared/audit.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
@@ -35,13 +36,15 @@ async function bundleHere() {
 }
 
 async function main(): Promise<Ended> {
+  const tenant = env('TENANT')
   const jobId = parseCmrJobId(env('JOB_ID'))
   if (jobId === undefined) throw new CodedError('field-invalid', { field: 'JOB_ID' })
   const table = env('RESULTS_TABLE')
   const bundle = await bundleHere()
-  return work(
+  const jobs = new CmrJobStore(dynamo(), table)
+  const ended = await work(
     {
-      jobs: new CmrJobStore(dynamo(), table),
+      jobs,
       results: new ResultStore(dynamo(), table),
       s3: s3(),
       bucket: env('RAW_BUCKET'),
@@ -57,9 +60,19 @@ async function main(): Promise<Ended> {
       onError: (error) => logger.error('trouble while drawing', describeError(error)),
       metrics: createMetrics('synthesize'),
     },
-    { tenant: env('TENANT'), jobId },
+    { tenant, jobId },
     stopping.signal,
   )
+  if (ended === 'nothing') return ended
+  const job = await jobs.get(tenant, jobId)
+  noteAudit(logger, 'cmr.draw', outcomeOf(ended, job?.reason), { tenant, jobId, ecgId: job?.ecgId })
+  return ended
+}
+
+/** A failed job's reason is a code. */
+function outcomeOf(ended: Ended, reason: string | undefined): AuditOutcome {
+  if (ended === 'done') return ended
+  return ended === 'given-back' ? 'unavailable' : ((reason ?? 'internal') as AuditOutcome)
 }
 
 try {

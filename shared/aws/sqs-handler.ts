@@ -10,17 +10,26 @@ import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-p
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type * as z from 'zod'
+import { type AuditAction, type AuditOf, type AuditOutcome, noteAudit } from '../audit.ts'
 import { type CodedError, toCodedError } from '../errors.ts'
 import { describeError, type Log } from '../logging.ts'
 import { parseMessage } from '../messages.ts'
 import { METRICS, type ServiceMetrics } from '../metrics.ts'
 import { sendMessage } from './queues.ts'
 
-interface SqsHandlerOptions {
+/** What a function does to an ECG by handling a message, for the audit trail. */
+interface AuditRule<T> {
+  readonly action: AuditAction
+  /** @returns `undefined` for a message that touches none */
+  readonly of: (message: T) => AuditOf | undefined
+}
+
+interface SqsHandlerOptions<T> {
   readonly sqs: SQSClient
   readonly deadLetterQueueUrl: string
   readonly logger: Log
   readonly metrics: ServiceMetrics
+  readonly audit: AuditRule<T>
   readonly retry?: RetryOptions
 }
 
@@ -34,19 +43,20 @@ export interface RetryOptions {
 }
 
 /**
+ * @param handle may say by `touches` which ECG it is, where the message does not
  * @example
- * export const handler = sqsHandler(ScreeningMessage, { sqs: sqs(), deadLetterQueueUrl, logger, metrics }, async (message) => { … })
+ * export const handler = sqsHandler(ScreeningMessage, { sqs: sqs(), deadLetterQueueUrl, logger, metrics, audit }, async (message) => { … })
  */
 export function sqsHandler<T>(
   type: z.ZodType<T>,
-  { sqs, deadLetterQueueUrl, logger, metrics, retry }: SqsHandlerOptions,
-  handle: (message: T) => Promise<void>,
+  { sqs, deadLetterQueueUrl, logger, metrics, audit, retry }: SqsHandlerOptions<T>,
+  handle: (message: T, touches: (found: AuditOf) => void) => Promise<void>,
 ): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
   const processor = new BatchProcessor(EventType.SQS)
 
   const handleRecord = async (record: SQSRecord) => {
     try {
-      await handle(parseMessage(type, record.body))
+      await audited(parseMessage(type, record.body))
     } catch (thrown) {
       const error = toCodedError(thrown)
       logger.error('message failed', {
@@ -60,6 +70,22 @@ export function sqsHandler<T>(
       if (retry !== undefined) await putOff(record, delayS(retry, attempt), retry.queueUrl)
       throw error
     }
+  }
+
+  const audited = async (message: T) => {
+    const note = (outcome: AuditOutcome) => {
+      if (of !== undefined) noteAudit(logger, audit.action, outcome, of)
+    }
+    let of = audit.of(message)
+    try {
+      await handle(message, (found) => {
+        of = found
+      })
+    } catch (thrown) {
+      note(toCodedError(thrown).code)
+      throw thrown
+    }
+    note('done')
   }
 
   const putOff = async ({ receiptHandle }: SQSRecord, seconds: number, queueUrl: string) => {

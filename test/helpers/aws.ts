@@ -11,6 +11,7 @@ import { emulatorEnvironment } from '../../cdk/local/resources.ts'
 export type TestAws = Awaited<ReturnType<typeof startTestAws>>
 
 export const TABLE = 'results'
+export const AUDIT_TABLE = 'audit'
 export const BUCKET = 'raw'
 
 export async function startTestAws() {
@@ -20,6 +21,7 @@ export async function startTestAws() {
   const s3 = new S3Client({ ...options, endpoint: emulators.endpoint, forcePathStyle: true })
   const dynamo = new DynamoDBClient({ ...options, endpoint: emulators.dynamoEndpoint })
   await createResultsTable(dynamo)
+  await createAuditTable(dynamo)
   await s3.send(new CreateBucketCommand({ Bucket: BUCKET }))
   const queue = async (name: string) => (await sqs.send(new CreateQueueCommand({ QueueName: name }))).QueueUrl!
   return {
@@ -41,6 +43,21 @@ export async function startTestAws() {
       await emulators.stop()
     },
   }
+}
+
+/** As `cdk/audit.ts` makes it. */
+export async function createAuditTable(dynamo: DynamoDBClient): Promise<void> {
+  await dynamo.send(
+    new CreateTableCommand({
+      TableName: AUDIT_TABLE,
+      BillingMode: 'PAY_PER_REQUEST',
+      AttributeDefinitions: ['pk', 'sk'].map((name) => ({ AttributeName: name, AttributeType: 'S' })),
+      KeySchema: [
+        { AttributeName: 'pk', KeyType: 'HASH' },
+        { AttributeName: 'sk', KeyType: 'RANGE' },
+      ],
+    }),
+  )
 }
 
 /** As `cdk/storage.ts` makes it. */

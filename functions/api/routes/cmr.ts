@@ -5,6 +5,7 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute, z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
 import { etag } from 'hono/etag'
 import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
@@ -17,7 +18,8 @@ import { CodedError } from '../../../shared/errors.ts'
 import { checkDrawable } from '../../../shared/inference/synthesis-refusal.ts'
 import type { SynthesisMessage } from '../../../shared/messages.ts'
 import type { SynthesisRules } from '../../../shared/synthesis-rules.ts'
-import { requireScope } from '../auth.ts'
+import { touch } from '../audit.ts'
+import { type AuthVariables, requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
 import { ArtifactParams, CmrJob as CmrJobBody, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
 import { ecgIdParam, jobIdParam, json, needs, problems, routes } from './common.ts'
@@ -109,25 +111,25 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
       await jobs.remove(tenant, job)
       throw new CodedError('not-found', { field: 'id' })
     }
+    c.set('jobId', job.jobId)
     // Also for a job that waits already: whoever submitted it may have got no further.
     if (job.status === 'queued') await send(queueUrl, { schema: 1, kind: 'draw', tenant, jobId: job.jobId })
     return c.json(view(job), 202, { location: `/v1/cmr/${job.jobId}` })
   })
 
   app.openapi(getRoute, async (c) => {
-    return c.json(view(await existing(c.get('caller').tenant, c.req.valid('param').jobId)), 200)
+    return c.json(view(await existing(c, c.req.valid('param').jobId)), 200)
   })
 
   app.openapi(cancelRoute, async (c) => {
-    const { tenant } = c.get('caller')
-    const job = await existing(tenant, c.req.valid('param').jobId)
-    return c.json(view((await cancel(job)) ?? (await existing(tenant, job.jobId))), 200)
+    const job = await existing(c, c.req.valid('param').jobId)
+    return c.json(view((await cancel(job)) ?? (await existing(c, job.jobId))), 200)
   })
 
   app.openapi(artifactRoute, async (c) => {
     const { tenant } = c.get('caller')
     const { jobId, name } = c.req.valid('param')
-    const job = await existing(tenant, jobId)
+    const job = await existing(c, jobId)
     const artifact = job.artifacts?.find((each) => each.name === name)
     if (artifact === undefined) throw new CodedError('not-found', { field: 'name' })
     const tag = `"${artifact.sha256}"`
@@ -144,9 +146,10 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
     throw new CodedError(isOnItsWay ? 'not-screened' : 'not-found', { field: 'id' })
   }
 
-  async function existing(tenant: string, jobId: string): Promise<CmrJob> {
-    const job = await jobs.get(tenant, jobIdParam(jobId))
+  async function existing(c: Context<AuthVariables>, jobId: string): Promise<CmrJob> {
+    const job = await jobs.get(c.get('caller').tenant, jobIdParam(jobId))
     if (job === undefined) throw new CodedError('not-found', { field: 'jobId' })
+    touch(c, job.ecgId)
     return job
   }
 

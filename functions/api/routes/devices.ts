@@ -8,6 +8,7 @@ import type { AssociationStore, Unidentified } from '../../../shared/aws/associa
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import type { ResultMessage } from '../../../shared/messages.ts'
+import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
 import { After, Associated, Association, Device, Limit, UnidentifiedPage } from '../schemas.ts'
@@ -61,6 +62,7 @@ export function deviceRoutes({ associations, results, sqs, reportQueueUrl }: Dev
     let released = 0
     let batch: Promise<boolean>[] = []
     for await (const waiting of associations.waitingFor(tenant, device, span)) {
+      touch(c, waiting.ecgId)
       batch.push(release(tenant, waiting))
       if (batch.length < CONCURRENCY) continue
       released += (await Promise.all(batch)).filter(Boolean).length
@@ -72,6 +74,7 @@ export function deviceRoutes({ associations, results, sqs, reportQueueUrl }: Dev
 
   app.openapi(unidentifiedRoute, async (c) => {
     const { items, next } = await associations.unidentified(c.get('caller').tenant, c.req.valid('query'))
+    touch(c, ...items.map(({ ecgId }) => ecgId))
     const shown = items.map(({ device, at, ecgId }) => ({ device, at: at.toISOString(), ecgId }))
     return c.json({ items: shown, ...(next === undefined ? {} : { next }) }, 200)
   })

@@ -14,6 +14,7 @@ import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
+import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
@@ -88,7 +89,9 @@ export function ecgRoutes({ results, list, associations, cancelJobs, s3, bucket 
   app.openapi(listRoute, async (c) => {
     const { limit, after, from, to, ...filter } = c.req.valid('query')
     const times = { from: from === undefined ? from : new Date(from), to: to === undefined ? to : new Date(to) }
-    return c.json(await list.page(c.get('caller').tenant, { limit, after, filter: { ...filter, ...times } }), 200)
+    const page = await list.page(c.get('caller').tenant, { limit, after, filter: { ...filter, ...times } })
+    touch(c, ...page.items.map(({ ecgId }) => ecgId))
+    return c.json(page, 200)
   })
 
   app.openapi(getRoute, async (c) => {

@@ -11,8 +11,10 @@ import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { pause } from '../../../shared/aws/queues.ts'
 import type { ResultList, ResultSummary } from '../../../shared/aws/result-list.ts'
 import type { CmrProgress } from '../../../shared/domain/cmr-job.ts'
+import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { describeError } from '../../../shared/logging.ts'
+import { type AuditOptions, touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import type { ReportError } from '../problem.ts'
 import { After, News } from '../schemas.ts'
@@ -24,6 +26,7 @@ export interface EventOptions {
   /** Absent where the front cannot stream. */
   readonly stream?: StreamRules | undefined
   readonly onError: ReportError
+  readonly audit: AuditOptions['audit']
 }
 
 export interface StreamRules {
@@ -62,7 +65,10 @@ interface Events {
   readonly position: string
 }
 
-export function eventRoutes({ list, jobs, stream: rules, onError }: EventOptions) {
+/** ECGs that events are about. */
+const told = ({ items }: Events) => [...new Set(items.map(({ data }) => data.ecgId))]
+
+export function eventRoutes({ list, jobs, stream: rules, onError, audit }: EventOptions) {
   const app = routes()
 
   /** What is new of both; a position of before there were jobs begins with those of now. */
@@ -87,13 +93,14 @@ export function eventRoutes({ list, jobs, stream: rules, onError }: EventOptions
   }
 
   app.openapi(eventsRoute, async (c) => {
-    const { tenant, expiresAt } = c.get('caller')
+    const { tenant, subject, expiresAt } = c.get('caller')
     const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after
     // Before the stream begins, so that a position which is none is answered by a problem.
     const news = await newsOf(tenant, after)
     if (!/text\/event-stream/i.test(c.req.header('accept') ?? '')) {
       const items = news.items.flatMap(({ event, data }) => (event === 'result' ? [data] : []))
       const cmr = news.items.flatMap(({ event, data }) => (event === 'cmr' ? [data] : []))
+      touch(c, ...told(news))
       return c.json({ items, cmr, next: news.position }, 200)
     }
     if (rules === undefined) throw new CodedError('not-acceptable', { field: 'accept' })
@@ -101,13 +108,23 @@ export function eventRoutes({ list, jobs, stream: rules, onError }: EventOptions
     // No proxy may hold events back.
     c.header('x-accel-buffering', 'no')
     // The document knows no stream's type.
-    return streamSSE(c, (sse) => run(sse, tenant, news, rules, endsInMs)) as never
+    const note = (ecgIds: readonly EcgId[]) =>
+      audit.append({
+        at: new Date(),
+        tenant,
+        action: 'events.read',
+        outcome: 'done',
+        subject,
+        ecgIds,
+        traceId: c.get('traceId'),
+      })
+    return streamSSE(c, (sse) => run(sse, tenant, { news, note }, rules, endsInMs)) as never
   })
 
   async function run(
     sse: SSEStreamingApi,
     tenant: string,
-    first: Events,
+    { news: first, note }: { news: Events; note: (ecgIds: readonly EcgId[]) => Promise<void> },
     { pollMs, heartbeatMs }: StreamRules,
     endsInMs: number,
   ): Promise<void> {
@@ -118,6 +135,7 @@ export function eventRoutes({ list, jobs, stream: rules, onError }: EventOptions
     let saidAtMs = Number.NEGATIVE_INFINITY
     try {
       while (!signal.aborted) {
+        if (news.items.length > 0) await note(told(news))
         for (const { event, data, position } of news.items) {
           await sse.writeSSE({ event, id: position, data: JSON.stringify(data) })
           saidAtMs = performance.now()

@@ -5,6 +5,7 @@
 import { createRoute, z } from '@hono/zod-openapi'
 import type { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
 import { FORMAT_NAMES, parseRecording } from '../../../streams/formats/index.ts'
+import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { type BodyLimits, boundedBody, contentSha256, uploadedFiles } from '../body.ts'
 import { Submitted, UploadQuery } from '../schemas.ts'
@@ -55,6 +56,7 @@ export function uploadRoutes({ intake, limits }: UploadOptions) {
       recording,
       sha256: contentSha256(files, stated),
     })
+    touch(c, ecgId)
     return c.json({ ecgId, status: 'pending' as const, windows }, 202, { location: `/v1/ecgs/${ecgId}` })
   })
   return app

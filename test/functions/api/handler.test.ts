@@ -6,7 +6,7 @@ import { type Emulators, startEmulators } from '../../../cdk/local/emulators.ts'
 import { dynamo } from '../../../shared/aws/clients.ts'
 import { ResultStore } from '../../../shared/aws/result-store.ts'
 import { fileEcgId } from '../../../shared/domain/ecg-id.ts'
-import { createResultsTable, TABLE } from '../../helpers/aws.ts'
+import { AUDIT_TABLE, createAuditTable, createResultsTable, TABLE } from '../../helpers/aws.ts'
 import { makeResult } from '../../helpers/results.ts'
 
 type Streaming = (event: Event, to: PassThrough, context: object) => Promise<void>
@@ -28,6 +28,8 @@ beforeAll(async () => {
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     UNAUTHENTICATED_TENANT: 'local',
     RESULTS_TABLE: TABLE,
+    AUDIT_TABLE,
+    AUDIT_DAYS: '1',
     RAW_BUCKET: 'raw',
     INTAKE_QUEUE_URL: 'http://127.0.0.1/intake',
     RESULTS_FHIR_QUEUE_URL: 'http://127.0.0.1/results-fhir',
@@ -43,6 +45,7 @@ beforeAll(async () => {
     },
   })
   await createResultsTable(dynamo())
+  await createAuditTable(dynamo())
   api = await import('../../../functions/api/handler.ts')
 })
 afterAll(async () => {

@@ -7,14 +7,16 @@ import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
 import { AssociationStore } from '../../../shared/aws/association-store.ts'
+import { AuditStore } from '../../../shared/aws/audit-store.ts'
 import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../../shared/aws/result-list.ts'
 import { ResultStore } from '../../../shared/aws/result-store.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
+import { describeError } from '../../../shared/logging.ts'
 import type { Origin } from '../../../shared/messages.ts'
-import { BUCKET, startTestAws, TABLE } from '../../helpers/aws.ts'
+import { AUDIT_TABLE, BUCKET, startTestAws, TABLE } from '../../helpers/aws.ts'
 import { makeResult } from '../../helpers/results.ts'
 
 export const ISSUER = 'https://id.example/'
@@ -42,7 +44,12 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const list = new ResultList(aws.dynamo, TABLE)
   const jobs = new CmrJobStore(aws.dynamo, TABLE)
   const reported: unknown[] = []
+  const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 2192)
+  const strangers: unknown[] = []
   const app = createApi({
+    audit,
+    onStranger: (action, outcome) => strangers.push({ action, outcome }),
+    onLost: (error, action) => reported.push({ action, ...describeError(error) }),
     authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', keys }),
     results,
     associations,
@@ -67,6 +74,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
       Object.entries({
         iss: ISSUER,
         aud: AUDIENCE,
+        sub: 'jane',
         exp: now + 600,
         tenant: 'clinic',
         scope: SCOPES.join(' '),
@@ -83,6 +91,8 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     associations,
     list,
     jobs,
+    audit,
+    strangers,
     reported,
     token,
     /** As a caller of a tenant, with every scope unless said otherwise. */

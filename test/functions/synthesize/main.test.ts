@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
@@ -45,7 +46,7 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
       JOB_ID: jobId,
       ...environment,
     },
-    stdio: 'ignore',
+    stdio: ['ignore', 'pipe', 'ignore'],
   })
   onTestFinished(() => void child.kill('SIGKILL'))
   return child
@@ -79,9 +80,17 @@ describe('the process that draws', () => {
     async () => {
       const job = await submitted(2, 'distilled')
 
-      const [code] = await once(start(job), 'exit')
+      const process = start(job)
+      const [[code], printed] = await Promise.all([once(process, 'exit'), text(process.stdout!)])
 
       expect(code).toBe(1)
+      const of = { action: 'cmr.draw', tenant, jobId: job.jobId, ecgId: job.ecgId, outcome: 'provider-inactive' }
+      expect(
+        printed
+          .split('\n')
+          .filter(Boolean)
+          .map((line) => JSON.parse(line)),
+      ).toContainEqual(expect.objectContaining(of))
       expect(await state(job)).toMatchObject({
         status: 'failed',
         reason: 'provider-inactive',

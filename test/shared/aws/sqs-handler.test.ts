@@ -35,6 +35,7 @@ function failing(code: ErrorCode) {
       sqs: aws.sqs,
       deadLetterQueueUrl,
       logger: silentLogger(),
+      audit: { action: 'report.write', of: () => ({ tenant: 'clinic' }) },
       metrics: createMetrics('report'),
       retry: { queueUrl, attempts: 3, firstDelayS: 1, longestDelayS: 2 },
     },

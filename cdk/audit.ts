@@ -1,0 +1,37 @@
+/**
+ * Where the audit trail of people's requests is kept. Functions may add an entry, and nothing else: none may read, change or delete one.
+ * @module
+ */
+import { RemovalPolicy } from 'aws-cdk-lib'
+import * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
+import type * as iam from 'aws-cdk-lib/aws-iam'
+import { Construct } from 'constructs'
+
+export interface AuditProps {
+  /** After which an entry is forgotten. */
+  readonly keptDays: number
+}
+
+export class Audit extends Construct {
+  readonly table: dynamodb.Table
+  /** What a function must be told to add to it. */
+  readonly environment: Readonly<Record<string, string>>
+
+  constructor(scope: Construct, id: string, { keptDays }: AuditProps) {
+    super(scope, id)
+    this.table = new dynamodb.Table(this, 'audit', {
+      partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
+      sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
+      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      timeToLiveAttribute: 'expiresAt',
+      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: true,
+      removalPolicy: RemovalPolicy.RETAIN,
+    })
+    this.environment = { AUDIT_TABLE: this.table.tableName, AUDIT_DAYS: String(keptDays) }
+  }
+
+  grantAppend(grantee: iam.IGrantable): void {
+    this.table.grant(grantee, 'dynamodb:PutItem')
+  }
+}

@@ -1,0 +1,104 @@
+/**
+ * Every request that touches an ECG becomes an entry of the audit trail, refused or not, before its answer goes out.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { Context, MiddlewareHandler } from 'hono'
+import type { AuditAction, AuditEntry } from '../../shared/audit.ts'
+import type { AuditStore } from '../../shared/aws/audit-store.ts'
+import { type EcgId, parseCmrJobId, parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { NAME_PATTERN } from '../../shared/messages.ts'
+import type { AuthVariables } from './auth.ts'
+import { refusalOf, respond } from './problem.ts'
+
+/** What each route does; a test holds that there is no other route. */
+export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
+  'POST /v1/ecgs': 'ecg.upload',
+  'GET /v1/ecgs': 'ecg.list',
+  'GET /v1/ecgs/:id': 'ecg.read',
+  'GET /v1/ecgs/:id/waveform': 'waveform.read',
+  'DELETE /v1/ecgs/:id': 'ecg.delete',
+  'POST /v1/ecgs/:id/cmr': 'cmr.request',
+  'GET /v1/cmr/:id': 'cmr.read',
+  'DELETE /v1/cmr/:id': 'cmr.cancel',
+  'GET /v1/cmr/:id/artifacts/:name': 'artifact.read',
+  'PUT /v1/devices/:id/association': 'association.write',
+  'GET /v1/unidentified': 'unidentified.list',
+  'GET /v1/events': 'events.read',
+}
+
+const ROUTES = Object.entries(ROUTE_ACTIONS).map(([route, action]) => {
+  const [method, path] = route.split(' ') as [string, string]
+  return { method, action, pattern: new URLPattern({ pathname: path }) }
+})
+
+export interface AuditOptions {
+  readonly audit: Pick<AuditStore, 'append'>
+  /** Told of a caller who is not known, which is not worth an entry: anybody could fill the table. */
+  readonly onStranger: (action: AuditAction, outcome: AuditEntry['outcome']) => void
+  /** Told why an entry could not be kept. */
+  readonly onLost: (error: unknown, action: AuditAction) => void
+}
+
+/** Notes for the entry which ECGs the answer is about, where the path does not say it. */
+export function touch(c: Context<AuthVariables>, ...ecgIds: readonly EcgId[]): void {
+  for (const ecgId of ecgIds) c.get('touched').add(ecgId)
+}
+
+/** An answer that could not be noted is not given: 503. */
+export function auditing({ audit, onStranger, onLost }: AuditOptions): MiddlewareHandler<AuthVariables> {
+  return async (c, next) => {
+    const touched = new Set<EcgId>()
+    c.set('touched', touched)
+    c.set('traceId', traceIdOf(c))
+    await next()
+    const route = routeOf(c)
+    if (route === undefined) return
+    const { action, id } = route
+    const caller = c.get('caller')
+    const outcome = refusalOf(c) ?? 'done'
+    if (caller === undefined) return onStranger(action, outcome)
+    // Whoever asks for news and gets none has read nothing.
+    if (action === 'events.read' && outcome === 'done' && touched.size === 0) return
+    const asked = id === undefined ? undefined : parseEcgId(id)
+    if (asked !== undefined && action !== 'cmr.read' && action !== 'cmr.cancel' && action !== 'artifact.read') {
+      touched.add(asked)
+    }
+    try {
+      await audit.append({
+        at: new Date(),
+        tenant: caller.tenant,
+        action,
+        outcome,
+        subject: caller.subject,
+        ecgIds: [...touched],
+        jobId: action.startsWith('cmr.') || action === 'artifact.read' ? (c.get('jobId') ?? jobIdOf(id)) : undefined,
+        device: action === 'association.write' && NAME_PATTERN.test(id ?? '') ? id : undefined,
+        traceId: c.get('traceId'),
+      })
+    } catch (error) {
+      onLost(error, action)
+      c.res = undefined // else its headers would be kept
+      c.res = respond(c, new CodedError('unavailable', { field: 'audit' }))
+    }
+  }
+}
+
+function routeOf(c: Context): { readonly action: AuditAction; readonly id: string | undefined } | undefined {
+  for (const { method, action, pattern } of ROUTES) {
+    if (method !== (c.req.method === 'HEAD' ? 'GET' : c.req.method)) continue
+    const match = pattern.exec({ pathname: c.req.path })
+    if (match !== null) return { action, id: match.pathname.groups.id }
+  }
+  return undefined
+}
+
+const jobIdOf = (id: string | undefined) => (id === undefined ? undefined : parseCmrJobId(id))
+
+/** W3C Trace Context, else X-Ray's, else one of our own. */
+export function traceIdOf(c: Context): string {
+  const w3c = /^00-([0-9a-f]{32})-/.exec(c.req.header('traceparent') ?? '')?.[1]
+  const [, seconds, rest] = /Root=1-([0-9a-f]{8})-([0-9a-f]{24})/.exec(c.req.header('x-amzn-trace-id') ?? '') ?? []
+  return w3c ?? (seconds === undefined ? randomUUID().replaceAll('-', '') : `${seconds}${rest}`)
+}

@@ -1,0 +1,216 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createEventsApi } from '../../../functions/api/app.ts'
+import { ROUTE_ACTIONS } from '../../../functions/api/audit.ts'
+import { AUDIT_ACTIONS, type AuditEntry } from '../../../shared/audit.ts'
+import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { writeWaveform } from '../../helpers/dicom-writer.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { storedEcg } from '../../helpers/stored-ecg.ts'
+import { answerOf, readEvents, startTestApi, type TestApi } from './helpers.ts'
+
+let api: TestApi
+/** Tests share the table, not a tenant. */
+let tenant: string
+let tenants = 0
+
+beforeAll(async () => {
+  api = await startTestApi()
+})
+afterAll(() => api.stop())
+beforeEach(() => {
+  tenant = `clinic${++tenants}`
+})
+
+async function entries(of = tenant): Promise<AuditEntry[]> {
+  return all(api.audit.entries({ tenant: of, since: new Date(Date.now() - 60_000), until: new Date() }))
+}
+
+async function all<T>(from: AsyncIterable<T>): Promise<T[]> {
+  const items: T[] = []
+  for await (const item of from) items.push(item)
+  return items
+}
+
+const json = { 'content-type': 'application/json' }
+const association = JSON.stringify({ patient: 'Patient/123', from: '2026-01-02T00:00:00Z' })
+
+/** Each route with a request that it answers. */
+const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) => [string, RequestInit?]>> = {
+  'POST /v1/ecgs': () => ['/v1/ecgs', { method: 'POST', body: Uint8Array.from(ecgFile()) }],
+  'GET /v1/ecgs': () => ['/v1/ecgs'],
+  'GET /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`],
+  'GET /v1/ecgs/:id/waveform': ({ ecgId }) => [`/v1/ecgs/${ecgId}/waveform`],
+  'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
+  'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
+  'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],
+  'DELETE /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`, { method: 'DELETE' }],
+  'GET /v1/cmr/:id/artifacts/:name': ({ jobId }) => [`/v1/cmr/${jobId}/artifacts/sax.webp`],
+  'PUT /v1/devices/:id/association': () => [
+    '/v1/devices/d1/association',
+    { method: 'PUT', headers: json, body: association },
+  ],
+  'GET /v1/unidentified': () => ['/v1/unidentified'],
+  'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
+}
+
+const ecgFile = () => writeWaveform(syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5 })).bytes
+
+/** An ECG of the tenant with its samples, and a job. */
+async function anEcg() {
+  const { ecgId } = await storedEcg(api, tenant)
+  const drawing = { ecgId, bundleSha256: 'c'.repeat(64), seed: 3, sampler: 'full' }
+  return { ecgId, jobId: (await api.jobs.submit(tenant, drawing, new Date())).jobId }
+}
+
+describe('every route of the API', () => {
+  const routes = Object.keys(ROUTE_ACTIONS)
+
+  it('that anybody can call by a token is one that the audit trail knows', () => {
+    const known = (method: string, path: string) => `${method} ${path.replace(/:jobId/, ':id')}`
+    const served = api.app.routes
+      .filter(({ path, method }) => path.startsWith('/v1/') && !path.includes('*') && method !== 'ALL')
+      .map(({ method, path }) => known(method, path))
+
+    expect([...new Set(served)].sort()).toEqual([...routes].sort())
+    expect(Object.keys(REQUESTS).sort()).toEqual([...routes].sort())
+  })
+
+  it('beside those has none but these, which touch no ECG', () => {
+    const others = api.app.routes
+      .map(({ path }) => path)
+      .filter((path) => !path.startsWith('/v1/') && !path.includes('*'))
+
+    expect([...new Set(others)].sort()).toEqual(['/healthz', '/openapi.json'])
+  })
+
+  it.each(routes)('leaves an entry: %s', async (route) => {
+    const ids = await anEcg()
+    const [path, init] = REQUESTS[route]!(ids)
+
+    const response = await api.as(tenant, path, {
+      ...init,
+      headers: { ...init?.headers, traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` },
+    })
+
+    const [entry, ...more] = await entries()
+    expect(more).toEqual([])
+    expect(entry).toMatchObject({ tenant, subject: 'jane', action: ROUTE_ACTIONS[route], traceId: 'a'.repeat(32) })
+    // No drawing lies there: what was asked for is noted all the same.
+    expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
+    expect(response.ok).toBe(entry!.outcome === 'done')
+    if (route === 'POST /v1/ecgs') expect(entry!.ecgIds).toEqual([(await answerOf(response)).ecgId])
+    else if (!/devices|unidentified/.test(route)) expect(entry!.ecgIds).toEqual([ids.ecgId])
+    if (path.includes(ids.jobId)) expect(entry!.jobId).toBe(ids.jobId)
+    if (route.includes('devices')) expect(entry!.device).toBe('d1')
+    expect(JSON.stringify(entry)).not.toContain('Patient/')
+  })
+
+  it.each(routes)('leaves one when the scope is missing: %s', async (route) => {
+    const ids = await anEcg()
+    const [path, init = {}] = REQUESTS[route]!(ids)
+
+    const response = await api.as(tenant, path, init, { scope: 'other' })
+
+    expect(response.status).toBe(403)
+    expect(await entries()).toMatchObject([{ action: ROUTE_ACTIONS[route], outcome: 'scope-missing', subject: 'jane' }])
+  })
+
+  it.each(routes)('is not answered when its entry cannot be kept: %s', async (route) => {
+    const ids = await anEcg()
+    const broken = vi.spyOn(api.audit, 'append').mockRejectedValue(new Error('no table'))
+    onTestFinished(() => broken.mockRestore())
+
+    const response = await api.as(tenant, ...REQUESTS[route]!(ids))
+
+    expect(response.status).toBe(503)
+    expect(await response.json()).toMatchObject({ code: 'unavailable', field: 'audit' })
+    expect(api.reported.at(-1)).toMatchObject({ action: ROUTE_ACTIONS[route], cause: 'Error' })
+  })
+})
+
+describe('an entry', () => {
+  it("says of another tenant's ECG who asked, and that there is none", async () => {
+    const { ecgId } = await anEcg()
+
+    const response = await api.as('other', `/v1/ecgs/${ecgId}`)
+
+    expect(response.status).toBe(404)
+    expect(await entries()).toEqual([])
+    expect(await entries('other')).toMatchObject([{ outcome: 'not-found', ecgIds: [ecgId], subject: 'jane' }])
+  })
+
+  it('is not made for a caller whom nobody vouches for; a line is', async () => {
+    const path = `/v1/ecgs/${fileEcgId({ tenant, sha256: '' })}`
+
+    const responses = [
+      await api.app.request(path),
+      await api.app.request(path, { headers: { authorization: 'Bearer none' } }),
+      await api.as(tenant, path, {}, { sub: undefined }),
+      await api.as(tenant, path, {}, { sub: 'a\nb' }),
+    ]
+
+    expect(responses.map(({ status }) => status)).toEqual([401, 401, 401, 401])
+    expect(api.strangers.slice(-4)).toEqual([
+      { action: 'ecg.read', outcome: 'token-missing' },
+      ...Array(3).fill({ action: 'ecg.read', outcome: 'token-invalid' }),
+    ])
+    expect(await entries()).toEqual([])
+  })
+
+  it('is made for each batch of a stream before it is sent, and none for a stream on which nothing comes', async () => {
+    const response = await api.as(tenant, '/v1/events', { headers: { accept: 'text/event-stream' } })
+    const reading = readEvents(response, 1)
+    const { ecgId } = await api.screened(tenant)
+
+    await reading
+
+    expect(await entries()).toMatchObject([{ action: 'events.read', ecgIds: [ecgId], subject: 'jane' }])
+  })
+
+  it('can be looked for by ECG and by subject', async () => {
+    const [one, two] = [await api.screened(tenant), await api.screened(tenant)]
+    await api.as(tenant, `/v1/ecgs/${one.ecgId}`)
+    await api.as(tenant, `/v1/ecgs/${two.ecgId}`, {}, { sub: 'joe' })
+    const since = new Date(Date.now() - 60_000)
+    const find = (query: object) => all(api.audit.entries({ tenant, since, until: new Date(), ...query }))
+
+    const [ofOne, ofJoe, before] = [
+      await find({ ecgId: one.ecgId }),
+      await find({ subject: 'joe' }),
+      await find({ until: since }),
+    ]
+
+    expect(ofOne).toMatchObject([{ ecgIds: [one.ecgId], subject: 'jane' }])
+    expect(ofJoe).toMatchObject([{ ecgIds: [two.ecgId], subject: 'joe' }])
+    expect(before).toEqual([])
+  })
+})
+
+it('the API for events alone has no other route', () => {
+  const { audit, list, jobs } = api
+  const authenticate = () => Promise.reject(new CodedError('token-missing'))
+  const app = createEventsApi({
+    audit,
+    list,
+    jobs,
+    authenticate,
+    stream: { pollMs: 1, heartbeatMs: 1, maxMs: 1 },
+    onStranger: () => {},
+    onLost: () => {},
+  })
+
+  const paths = app.routes.map(({ path }) => path).filter((path) => !path.includes('*'))
+
+  expect(app).toBeInstanceOf(OpenAPIHono)
+  expect([...new Set(paths)]).toEqual(['/v1/events'])
+})
+
+it('every action of a person is one of a route or of a command', () => {
+  const ofFunctions = ['waveform.write', 'result.write', 'ehr.read', 'report.write', 'cmr.dispatch', 'cmr.draw']
+
+  expect(AUDIT_ACTIONS.filter((action) => !ofFunctions.includes(action)).sort()).toEqual(
+    [...Object.values(ROUTE_ACTIONS), 'patient.erase'].sort(),
+  )
+})
