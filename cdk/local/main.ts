@@ -45,12 +45,15 @@ await main(command.opts<Options>()).catch((error: unknown) => {
 
 async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
   const dataDir = resolve(data)
-  const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal']
+  const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal', 'audit.jsonl']
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
   await mkdir(dataDir, { recursive: true })
   const logFile = createWriteStream(join(dataDir, 'stack.log'))
+  const auditFile = createWriteStream(join(dataDir, 'audit.jsonl'), { flags: 'a' })
   const log = (source: string, line: string) => {
     logFile.write(`${new Date().toISOString()} ${source} ${line}\n`)
+    // In AWS the log groups keep them; here the log begins anew with each start, and the audit trail does not.
+    if (line.includes('"message":"audit"')) auditFile.write(`${line}\n`)
     if (isForTheTerminal(line)) console.log(`${source}: ${line}`)
   }
 
@@ -65,7 +68,13 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
     dataDir,
     log,
   })
-  await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: stack.outputs }, null, 2)}\n`)
+  const outputs = {
+    ...stack.outputs,
+    // For commands that read what the stack holds; in AWS there is no need to say it.
+    LocalEndpoint: stack.env.AWS_ENDPOINT_URL_SQS,
+    LocalDynamoEndpoint: stack.env.AWS_ENDPOINT_URL_DYNAMODB,
+  }
+  await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: outputs }, null, 2)}\n`)
   for (const { criteria, status } of await subscribeLocally(stack.site))
     log('ehr', `subscription ${status}: ${criteria}`)
   console.log(addresses(stack, dataDir))

@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, CommanderError } from 'commander'
+import { auditCommand } from './audit.ts'
 import { benchCommand } from './bench/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
 import { fhirCommand } from './fhir.ts'
@@ -26,6 +27,7 @@ const program = new Command('cardiacnets')
   .addCommand(streamCommand())
   .addCommand(redriveCommand())
   .addCommand(fhirCommand())
+  .addCommand(auditCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 1 internal error.')

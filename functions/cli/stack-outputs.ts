@@ -3,6 +3,8 @@
  * @module
  */
 import { readFile } from 'node:fs/promises'
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { CodedError } from '../../shared/errors.ts'
 
@@ -28,6 +30,16 @@ export function outputOf(outputs: Readonly<Record<string, string>>, name: string
 
 /** What the local stack takes for credentials; AWS itself never sees them. */
 const LOCAL = { region: 'eu-central-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } }
+
+/** Clients of what the outputs name: of the local stack's emulators, or of AWS. */
+export function clientsFor({ LocalEndpoint: endpoint, LocalDynamoEndpoint: dynamo }: Readonly<Record<string, string>>) {
+  const at = (address: string | undefined) => (address === undefined ? {} : { ...LOCAL, endpoint: address })
+  return {
+    dynamo: new DynamoDBClient(at(dynamo)),
+    s3: new S3Client({ ...at(endpoint), forcePathStyle: endpoint !== undefined }),
+    sqs: new SQSClient({ ...at(endpoint), useQueueUrlAsEndpoint: false }),
+  }
+}
 
 export function sqsFor(queueUrl: string): SQSClient {
   const isLocal = queueUrl.startsWith('http://127.0.0.1')

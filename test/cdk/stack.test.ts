@@ -13,6 +13,8 @@ let bundles: NonNullable<AppOptions['bundles']>
 let template: Template
 
 const API_VARIABLES = [
+  'AUDIT_DAYS',
+  'AUDIT_TABLE',
   'RESULTS_TABLE',
   'RAW_BUCKET',
   'INTAKE_QUEUE_URL',
@@ -200,17 +202,33 @@ describe('the stack', () => {
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
   })
 
-  it('lets the function of events read the table, and do nothing else', () => {
+  it('lets the function of events read the table and add to the audit trail, and do nothing else', () => {
     const policies = template.findResources('AWS::IAM::Policy')
     const [id] = Object.keys(policies).filter((name) => name.includes('eventsrole'))
 
     const statements: { Action: string | string[] }[] = policies[id!]!.Properties.PolicyDocument.Statement
 
     expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([
+      'dynamodb:PutItem',
       'dynamodb:Query',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
     ])
+  })
+})
+
+describe('the audit trail', () => {
+  it('can be added to, and by no function read, changed or deleted', () => {
+    const [table] = Object.keys(template.findResources('AWS::DynamoDB::Table')).filter((id) => id.startsWith('Audit'))
+    const statements: { Action: string | string[]; Resource: unknown }[] = propertiesOf('AWS::IAM::Policy').flatMap(
+      ({ PolicyDocument }) => PolicyDocument.Statement,
+    )
+
+    const actions = statements
+      .filter(({ Resource }) => JSON.stringify(Resource).includes(`"${table}"`))
+      .flatMap(({ Action }) => Action)
+
+    expect(new Set(actions)).toEqual(new Set(['dynamodb:PutItem']))
   })
 })
 

@@ -1,0 +1,137 @@
+/**
+ * `cardiacnets audit`: who read or wrote an ECG, or what somebody did: entries of people's requests, and the lines of functions.
+ * @module
+ */
+import { createReadStream, existsSync } from 'node:fs'
+import { createInterface } from 'node:readline'
+import { Command, InvalidArgumentError } from 'commander'
+import { AuditStore } from '../../shared/aws/audit-store.ts'
+import { type EcgId, parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from './stack-outputs.ts'
+
+/** Where `npm start` keeps the lines of its functions. */
+const LOCAL_LINES = '.local/audit.jsonl'
+
+const DAY_MS = 24 * 3600 * 1000
+
+interface AuditCommandOptions {
+  readonly ecg?: EcgId
+  readonly subject?: string
+  readonly since?: Date
+  readonly until?: Date
+  readonly tenant: string
+  readonly lines?: string
+  readonly outputs: string
+  readonly json?: boolean
+}
+
+/** What is shown, by whomever it was done. */
+interface Shown {
+  readonly at: string
+  /** `caller:` with the token's subject, or `service:` with the function's name. */
+  readonly by: string
+  readonly action: string
+  readonly outcome: string
+  readonly ecgIds: readonly string[]
+  readonly jobId?: string | undefined
+  readonly device?: string | undefined
+  readonly traceId?: string | undefined
+}
+
+export function auditCommand(): Command {
+  return new Command('audit')
+    .description('say who read or wrote an ECG, or what somebody did')
+    .option('--ecg <id>', 'what was done to this ECG', (text) => {
+      const ecgId = parseEcgId(text)
+      if (ecgId === undefined) throw new InvalidArgumentError('no id of an ECG')
+      return ecgId
+    })
+    .option('--subject <sub>', "what this caller did, by its token's `sub`")
+    .option('--since <time>', 'from then on; the last 30 days when left out', parseTime)
+    .option('--until <time>', 'up to then', parseTime)
+    .option('--tenant <name>', 'whose trail', 'local')
+    .option('--lines <file>', 'log lines of functions, a JSON document each; `-` reads them from the standard input')
+    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
+    .option('--json', 'print one JSON array')
+    .action(async (options: AuditCommandOptions) => {
+      const shown = await collect(options)
+      if (options.json) process.stdout.write(`${JSON.stringify(shown, null, 2)}\n`)
+      else for (const each of shown) process.stdout.write(`${describe(each)}\n`)
+    })
+}
+
+async function collect({ ecg, subject, tenant, ...options }: AuditCommandOptions): Promise<readonly Shown[]> {
+  const outputs = await readOutputs(options.outputs)
+  const until = options.until ?? new Date()
+  const since = options.since ?? new Date(until.getTime() - 30 * DAY_MS)
+  const { dynamo } = clientsFor(outputs)
+  const store = new AuditStore(dynamo, outputOf(outputs, 'AuditTable'), 0) // nothing is written
+  const shown: Shown[] = []
+  for await (const { at, subject: by, ...entry } of store.entries({ tenant, since, until, ecgId: ecg, subject })) {
+    const { action, outcome, ecgIds, jobId, device, traceId } = entry
+    shown.push({ at: at.toISOString(), by: `caller:${by}`, action, outcome, ecgIds, jobId, device, traceId })
+  }
+  const lines =
+    options.lines ?? (options.outputs === LOCAL_OUTPUTS && existsSync(LOCAL_LINES) ? LOCAL_LINES : undefined)
+  // A function acts for no subject.
+  if (lines !== undefined && subject === undefined) {
+    for await (const line of linesOf(lines)) {
+      const of = parseLine(line)
+      const isWanted = of !== undefined && of.tenant === tenant && (ecg === undefined || of.shown.ecgIds.includes(ecg))
+      if (isWanted && of.shown.at >= since.toISOString() && of.shown.at <= until.toISOString()) shown.push(of.shown)
+    }
+  }
+  return shown.toSorted((a, b) => a.at.localeCompare(b.at))
+}
+
+function linesOf(file: string): AsyncIterable<string> {
+  const input = file === '-' ? process.stdin : createReadStream(file)
+  const lines = createInterface({ input })
+  // A stream's error is not one of the lines'.
+  input.once('error', (cause: unknown) => lines.emit('error', new CodedError('file-not-found', { field: 'lines' }, { cause })))
+  return lines
+}
+
+/** A line of the trail; any other is none of ours. */
+function parseLine(line: string): { readonly tenant: unknown; readonly shown: Shown } | undefined {
+  let of: Readonly<Record<string, unknown>>
+  try {
+    of = JSON.parse(line)
+  } catch {
+    return undefined
+  }
+  if (of?.message !== 'audit') return undefined
+  const text = (key: string) => (typeof of[key] === 'string' ? of[key] : undefined)
+  const ecgId = text('ecgId')
+  return {
+    tenant: of.tenant,
+    shown: {
+      at: text('timestamp') ?? '',
+      by: `service:${text('service')}`,
+      action: text('action') ?? '',
+      outcome: text('outcome') ?? '',
+      ecgIds: ecgId === undefined ? [] : [ecgId],
+      jobId: text('jobId'),
+      device: text('device'),
+      traceId: text('traceId'),
+    },
+  }
+}
+
+function describe({ at, by, action, outcome, ecgIds, jobId, device, traceId }: Shown): string {
+  const [first, ...more] = ecgIds
+  const which = [
+    first === undefined ? '' : `ecg ${first}${more.length === 0 ? '' : ` and ${more.length} more`}`,
+    jobId === undefined ? '' : `job ${jobId}`,
+    device === undefined ? '' : `device ${device}`,
+    traceId === undefined ? '' : `trace ${traceId}`,
+  ]
+  return [at, by.padEnd(22), action.padEnd(17), outcome.padEnd(13), ...which.filter(Boolean)].join('  ')
+}
+
+function parseTime(text: string): Date {
+  const time = new Date(text)
+  if (Number.isNaN(time.getTime())) throw new InvalidArgumentError('a time such as 2026-01-02 or 2026-01-02T03:04:05Z')
+  return time
+}
