@@ -30,7 +30,7 @@ export const AUDIT_ACTIONS = [
   'waveform.write',
   'result.write',
   'ehr.read',
-  'report.write',
+  'result.report',
   'cmr.dispatch',
   'cmr.draw',
 ] as const

@@ -89,7 +89,9 @@ function linesOf(file: string): AsyncIterable<string> {
   const input = file === '-' ? process.stdin : createReadStream(file)
   const lines = createInterface({ input })
   // A stream's error is not one of the lines'.
-  input.once('error', (cause: unknown) => lines.emit('error', new CodedError('file-not-found', { field: 'lines' }, { cause })))
+  input.once('error', (cause: unknown) =>
+    lines.emit('error', new CodedError('file-not-found', { field: 'lines' }, { cause })),
+  )
   return lines
 }
 

@@ -75,7 +75,7 @@ export const handler = sqsHandler(
     deadLetterQueueUrl: env('RESULTS_FHIR_DLQ_URL'),
     logger,
     metrics,
-    audit: { action: 'report.write', of: reportOf },
+    audit: { action: 'result.report', of: reportOf },
     retry: RETRY,
   },
   async (message) => {

@@ -553,7 +553,7 @@ describe('no marker comes out of a function that reads a queue', () => {
     }
     await handlers.report(eventOf(...bad(messages[0]!)), context)
 
-    expect(audited()).toEqual(new Set(['report.write']))
+    expect(audited()).toEqual(new Set(['result.report']))
     expect(printed.join()).toContain('ehr-')
   }, 60_000)
 

@@ -35,7 +35,7 @@ function failing(code: ErrorCode) {
       sqs: aws.sqs,
       deadLetterQueueUrl,
       logger: silentLogger(),
-      audit: { action: 'report.write', of: () => ({ tenant: 'clinic' }) },
+      audit: { action: 'result.report', of: () => ({ tenant: 'clinic' }) },
       metrics: createMetrics('report'),
       retry: { queueUrl, attempts: 3, firstDelayS: 1, longestDelayS: 2 },
     },
