@@ -46,19 +46,30 @@ async function freePort(port: number): Promise<number> {
   return address.port
 }
 
+/** Whose everything is on one machine, where the API asks nobody who they are. */
+export const tenantOf = ({ deployment }: SiteConfig): string => deployment.tenants[0]!
+
 /**
- * What the local stack's site decides: everything is written, simulated or not, and sessions are told soon.
+ * A site on one machine: the sandbox in the place of its EHR, to which everything is written, simulated or not, and sessions are told soon.
  * @param folder keeps the secret that the EHR sends with its notifications
  */
-export function localSite(ehr: LocalEhr, apiUrl: string, folder: string): SiteConfig {
+export function localSite(
+  site: SiteConfig,
+  ehr: { readonly baseUrl: string; readonly ourUrl: string } | undefined,
+  folder: string,
+): SiteConfig {
+  const { deployment } = site
+  if (ehr === undefined) return SiteConfig.parse({ deployment })
   const file = join(folder, 'fhir-secret')
   if (!existsSync(file)) writeFileSync(file, randomUUID(), { mode: 0o600 })
   return SiteConfig.parse({
+    deployment,
     ehr: {
       id: 'sandbox',
+      tenant: tenantOf(site),
       baseUrl: ehr.baseUrl,
       auth: { kind: 'none' },
-      subscription: { secret: { file }, ourUrl: apiUrl },
+      subscription: { secret: { file }, ourUrl: ehr.ourUrl },
     },
     report: { virtual: true, session: { silenceS: 30, sustainedWindows: 3, changeIntervalS: 60 } },
   })

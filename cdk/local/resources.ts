@@ -67,6 +67,8 @@ export interface Place {
   readonly apiUrl: string
   /** Environment that says where other services are. */
   readonly endpoints: Readonly<Record<string, string>>
+  /** Whom the API takes everybody for. */
+  readonly tenant: string
 }
 
 /** Resource types that need nothing on one machine, and why. */
@@ -213,7 +215,7 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
 }
 
 /** Nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
-const OPEN_API = { UNAUTHENTICATED_TENANT: 'local' }
+const openApi = (tenant: string) => ({ UNAUTHENTICATED_TENANT: tenant })
 
 /** A table that was kept is used as it is, so it must have the indexes of today's template. */
 async function checkKept(dynamo: DynamoDBClient, { TableName, GlobalSecondaryIndexes = [] }: CreateTableCommandInput) {
@@ -555,7 +557,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       LoggingConfig: 'functions log to this process',
       ...TAGS,
     },
-    async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints }) {
+    async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints, tenant }) {
       const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
       if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
       const { Variables = {} } = (properties.Environment ?? {}) as { Variables?: Readonly<Record<string, string>> }
@@ -568,7 +570,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         environment: {
           ...emulatorEnvironment(emulators),
           ...endpoints,
-          ...OPEN_API,
+          ...openApi(tenant),
           ...fromLayer(name, Variables, properties.Layers),
           ...credentialsOf(properties.Role),
         },

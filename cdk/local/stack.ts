@@ -16,7 +16,7 @@ import { gateOf } from './aws-calls.ts'
 import { startBatch } from './batch.ts'
 import { type Broker, startBroker } from './broker.ts'
 import { type Companion, startCompanion } from './companion.ts'
-import { type LocalEhr, localSite, startLocalEhr } from './ehr.ts'
+import { type LocalEhr, localSite, startLocalEhr, tenantOf } from './ehr.ts'
 import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, type EventSourceMapping, startEventSource } from './event-source.ts'
 import { EVENTS_PATH, eventsServer } from './events.ts'
@@ -37,6 +37,8 @@ export interface LocalStackOptions {
   readonly broker?: string
   /** Port of a sandbox EHR, to which results are reported; 0 takes any free one. No EHR when absent. */
   readonly ehrPort?: number
+  /** The site, whose EHR is replaced by the sandbox; its first tenant is whom the API takes everybody for. All defaults when absent. */
+  readonly site?: SiteConfig
   /** Keeps queues, objects, results and the adapter's journal here; nothing outlives the stack when absent. */
   readonly dataDir?: string
   /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
@@ -126,7 +128,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const gate = gateOf(permissions)
     const emulators = await startEmulators(options.dataDir, gate)
     undo.push(emulators.stop)
-    const site = ehr === undefined ? parseSiteConfig('{}') : localSite(ehr, api.url, folder)
+    const wanted = options.site ?? parseSiteConfig('{}')
+    const site = localSite(wanted, ehr && { ...ehr, ourUrl: api.url }, folder)
     const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
     const template = await readTemplate(assemblyDir)
     const batch = await startBatch(gate, options.batchPriority)
@@ -140,6 +143,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       permissions,
       apiUrl: api.url,
       endpoints,
+      tenant: tenantOf(site),
     })
     const env = { ...emulatorEnvironment(emulators), ...endpoints }
 

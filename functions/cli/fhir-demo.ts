@@ -47,7 +47,7 @@ export function demoCommand(): Command {
 }
 
 /** One ECG's way through the EHR and back. Times are by the EHR's own clock, where it gives one. */
-interface RoundTrip {
+export interface RoundTrip {
   readonly patient: string
   readonly ecg: string
   readonly report: FhirResource
@@ -69,7 +69,11 @@ async function demo(file: string, { site, count, timeout, json }: DemoOptions): 
   else process.stdout.write(describe(trips[0]!, timings))
 }
 
-async function roundTrip(ehr: EhrClient, recording: Recording, timeoutMs: number): Promise<RoundTrip> {
+/**
+ * Puts a virtual patient and an ECG into the EHR and waits for the report.
+ * @throws CodedError `unavailable` when none comes in time
+ */
+export async function roundTrip(ehr: EhrClient, recording: Recording, timeoutMs: number): Promise<RoundTrip> {
   const name = [{ family: 'Demo', given: ['Virtual'] }]
   const { id: patientId } = await ehr.create({ resourceType: 'Patient', ...({ name } as object) })
   const patient = `Patient/${String(patientId)}`

@@ -29,9 +29,12 @@ export class DeviceLink {
     client.on('message', (topic, payload) => this.#listeners.get(topic)?.(payload))
   }
 
-  /** @throws Error when the broker cannot be reached or refuses */
-  static async open(broker: BrokerOptions): Promise<DeviceLink> {
-    const client = openTransient(broker, `ecg-${randomUUID().slice(0, 18)}`)
+  /**
+   * @param clientId of brokers that know a device by it, as AWS IoT Core does
+   * @throws Error when the broker cannot be reached or refuses
+   */
+  static async open(broker: BrokerOptions, clientId = `ecg-${randomUUID().slice(0, 18)}`): Promise<DeviceLink> {
+    const client = openTransient(broker, clientId)
     await new Promise<void>((resolve, reject) => {
       client.once('connect', () => resolve())
       client.once('error', (error) => {
