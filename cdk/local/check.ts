@@ -10,9 +10,10 @@ import { styleText } from 'node:util'
 import { Command, Option } from 'commander'
 import { outputOf, readOutputs } from '../../functions/cli/stack-outputs.ts'
 import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { readSite } from '../site.ts'
-import { readSynthesisRules } from '../synthesis-rules.ts'
 import { subscribeLocally, tenantOf } from './ehr.ts'
 import { describeViolation, type Grant, type Violation } from './permissions.ts'
 import { type Addresses, type Step, smoke, step } from './smoke.ts'
@@ -153,7 +154,8 @@ function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
 
 /** A bundle that only screens is lent networks that draw, with random weights: the wiring is what is checked. Says so. */
 async function drawingBundle(folder: string): Promise<string> {
-  if (readSynthesisRules(activeBundle()) !== undefined) return ''
+  const { manifest } = await readBundle(activeBundle(), CARDIACNETS_V1.name)
+  if (manifest.synthesis !== undefined) return ''
   const { makeDrawingBundle } = await import('../../test/helpers/synthesis.ts')
   process.env.MODEL_DIR = await makeDrawingBundle(join(folder, 'model'))
   return '; the bundle cannot draw, random weights do'
