@@ -11,6 +11,7 @@ import { AUDIT_ACTIONS } from './audit.ts'
 import { LEADS } from './domain/leads.ts'
 import { CodedError, ERROR_KINDS } from './errors.ts'
 import { Name } from './messages.ts'
+import { currentTrace } from './tracing.ts'
 
 const Count = z.number().nonnegative()
 
@@ -95,8 +96,18 @@ class AllowListLogger extends Logger {
   /** All lines pass here, printed or not. */
   protected override processLogItem(level: number, message: LogItemMessage, extra: LogItemExtraInput): void {
     const text = typeof message === 'string' && MESSAGE.test(message) ? message : 'message withheld'
-    super.processLogItem(level, text, [allowed(this.#service, extra)])
+    super.processLogItem(level, text, [{ ...ofTrace(level), ...allowed(this.#service, extra) }])
   }
+}
+
+/** As Powertools counts levels. */
+const WARN = 16
+
+/** The log is paid for by the byte: where all is well, only sampled traces stand in it. */
+function ofTrace(level: number): LogAttributes {
+  const trace = currentTrace()
+  const isWanted = trace?.isSampled === true || level >= WARN
+  return trace !== undefined && isWanted ? { traceId: trace.traceId } : {}
 }
 
 function allowed(service: string, extra: LogItemExtraInput): LogAttributes {

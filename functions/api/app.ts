@@ -7,6 +7,7 @@ import type { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
+import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/tracing.ts'
 import { type AuditOptions, auditing } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
@@ -74,6 +75,11 @@ export function createEventsApi({
 
 function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
   const app = new OpenAPIHono<AuthVariables>()
+  app.use(async (c, next) => {
+    const trace = childOf(c.req.header(TRACEPARENT), true)
+    await inTrace(trace, next)
+    c.res.headers.set(TRACEPARENT, formatTraceparent(trace))
+  })
   app.use(async (c, next) => {
     await next()
     onAnswer?.(c.res.status, refusalOf(c))

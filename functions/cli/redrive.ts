@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-sqs'
 import { Command, InvalidArgumentError } from 'commander'
 import { sendMessage } from '../../shared/aws/queues.ts'
+import { TRACEPARENT } from '../../shared/tracing.ts'
 import { outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
 /** The queues that have a dead-letter queue, and what the stack's outputs call them. */
@@ -78,7 +79,8 @@ export async function redrive(
         left.push(message)
         continue
       }
-      await sendMessage(sqs, target, message.Body!)
+      const traceparent = message.MessageAttributes?.[TRACEPARENT]?.StringValue
+      await sendMessage(sqs, target, message.Body!, traceparent === undefined ? {} : { [TRACEPARENT]: traceparent })
       await sqs.send(new DeleteMessageCommand({ QueueUrl: source, ReceiptHandle: message.ReceiptHandle! }))
       moved++
     }

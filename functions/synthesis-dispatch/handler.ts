@@ -9,6 +9,7 @@ import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { createLogger } from '../../shared/logging.ts'
 import { SynthesisMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { traceHeaders } from '../../shared/tracing.ts'
 import { type BatchQueue, Dispatcher } from './dispatcher.ts'
 
 const logger = createLogger('synthesis-dispatch')
@@ -31,6 +32,7 @@ const batch: BatchQueue = {
           environment: [
             { name: 'TENANT', value: tenant },
             { name: 'JOB_ID', value: jobId },
+            ...Object.values(traceHeaders()).map((value) => ({ name: 'TRACEPARENT', value })),
           ],
         },
       }),

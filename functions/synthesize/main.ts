@@ -14,6 +14,7 @@ import { readBundle } from '../../shared/inference/bundle.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
 import { createMetrics } from '../../shared/metrics.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { childOf, inTrace } from '../../shared/tracing.ts'
 import { Drawer } from './draw.ts'
 import { checkProvider, providerOf } from './provider.ts'
 import { type Ended, work } from './worker.ts'
@@ -76,7 +77,7 @@ function outcomeOf(ended: Ended, reason: string | undefined): AuditOutcome {
 }
 
 try {
-  const ended = await main()
+  const ended = await inTrace(childOf(process.env.TRACEPARENT), main)
   logger.info(ended)
   process.exit(EXIT[ended])
 } catch (error) {

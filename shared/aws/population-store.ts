@@ -18,12 +18,14 @@ export const LEAST_MS = 24 * 3600 * 1000
 export class PopulationStore {
   readonly #documents: DynamoDBDocumentClient
   readonly #table: string
+  readonly #size: number
   readonly #key: { readonly pk: string; readonly sk: string }
 
   /** @param sha256 of the reference: against another one it begins anew */
-  constructor(dynamo: DynamoDBClient, table: string, sha256: string) {
+  constructor(dynamo: DynamoDBClient, table: string, sha256: string, size = POPULATION) {
     this.#documents = documents(dynamo)
     this.#table = table
+    this.#size = size
     this.#key = { pk: `drift#${sha256}`, sk: 'population' }
   }
 
@@ -46,7 +48,7 @@ export class PopulationStore {
       }),
     )
     const { pk: _, sk: __, n, since, ...counts } = Attributes
-    const isComplete = Number(n) >= POPULATION && now.getTime() - Number(since) >= LEAST_MS
+    const isComplete = Number(n) >= this.#size && now.getTime() - Number(since) >= LEAST_MS
     return isComplete && (await this.#takeAway(Number(n))) ? (counts as BinCounts) : undefined // as it was written
   }
 

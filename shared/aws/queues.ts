@@ -11,6 +11,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs'
 import { CodedError } from '../errors.ts'
+import { traceHeaders } from '../tracing.ts'
 
 /** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
 export type Attributes = Readonly<Record<string, string>>
@@ -45,15 +46,23 @@ const MAX_BATCH = 10
  */
 export async function sendMessages(sqs: SQSClient, queueUrl: string, bodies: readonly string[]): Promise<void> {
   for (let at = 0; at < bodies.length; at += MAX_BATCH) {
-    const Entries = bodies.slice(at, at + MAX_BATCH).map((MessageBody, index) => ({ Id: String(index), MessageBody }))
+    const Entries = bodies.slice(at, at + MAX_BATCH).map((MessageBody, index) => ({
+      Id: String(index),
+      MessageBody,
+      MessageAttributes: messageAttributes({}),
+    }))
     const { Failed = [] } = await sqs.send(new SendMessageBatchCommand({ QueueUrl: queueUrl, Entries }))
     if (Failed.length > 0) throw new CodedError('unavailable', { field: 'queue' })
   }
 }
 
+/** As SQS and SNS take them, with the trace that this is a step of. */
 export function messageAttributes(attributes: Attributes) {
   return Object.fromEntries(
-    Object.entries(attributes).map(([name, value]) => [name, { DataType: 'String', StringValue: value }]),
+    Object.entries({ ...traceHeaders(), ...attributes }).map(([name, value]) => [
+      name,
+      { DataType: 'String', StringValue: value },
+    ]),
   )
 }
 

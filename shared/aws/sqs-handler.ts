@@ -4,6 +4,8 @@
  * - a permanent coded error → sent to the DLQ with its `reason`, then deleted (redrive alone cannot add a reason)
  * - anything else → a batch item failure: it comes again, and redrive moves it in the end; with `retry`, after pauses that double, and
  *   at last it goes to the DLQ with its reason as well
+ *
+ * Each is handled within the trace that came with it (`shared/tracing.ts`).
  * @module
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
@@ -15,6 +17,7 @@ import { type CodedError, toCodedError } from '../errors.ts'
 import { describeError, type Log } from '../logging.ts'
 import { parseMessage } from '../messages.ts'
 import { METRICS, type ServiceMetrics } from '../metrics.ts'
+import { childOf, inTrace, TRACEPARENT } from '../tracing.ts'
 import { sendMessage } from './queues.ts'
 
 /** What a function does to an ECG by handling a message, for the audit trail. */
@@ -54,7 +57,10 @@ export function sqsHandler<T>(
 ): (event: SQSEvent, context: Context) => Promise<SQSBatchResponse> {
   const processor = new BatchProcessor(EventType.SQS)
 
-  const handleRecord = async (record: SQSRecord) => {
+  const handleRecord = (record: SQSRecord) =>
+    inTrace(childOf(record.messageAttributes[TRACEPARENT]?.stringValue), () => handleTraced(record))
+
+  const handleTraced = async (record: SQSRecord) => {
     try {
       await audited(parseMessage(type, record.body))
     } catch (thrown) {

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
+import { traceHeaders } from '../../shared/tracing.ts'
 
 export interface TransportOptions {
   /** Of one attempt, its answer's body included. */
@@ -89,7 +90,7 @@ async function sendOnce(first: URL, request: HttpRequest, options: TransportOpti
   for (let redirects = 0; ; redirects++) {
     const response = await fetch(url, {
       method: request.method,
-      headers: request.headers,
+      headers: { ...traceHeaders(), ...request.headers },
       ...(request.body === undefined ? {} : { body: request.body }),
       redirect: 'manual',
       signal,

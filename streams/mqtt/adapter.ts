@@ -9,6 +9,7 @@ import { pause } from '../../shared/aws/queues.ts'
 import { describeError, type Log } from '../../shared/logging.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/metrics.ts'
+import { childOf, formatTraceparent, TRACEPARENT } from '../../shared/tracing.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import { type AdapterConfig, ConfigError } from './config.ts'
 import { openInbound, openTransient } from './connection.ts'
@@ -50,6 +51,9 @@ const REPORT_INTERVAL_MS = 60_000
 /** After a day a session that comes again is a new one to us: no broker keeps a message for repeating that long. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
+/** Of the windows whose device sends no trace: an operator can follow these through all logs. */
+const SAMPLED_SHARE = 0.01
+
 /** How long a shutdown waits for SQS. */
 const FLUSH_MS = 3000
 
@@ -85,7 +89,8 @@ export function startAdapter(
     clock: { now: Date.now, monotonic: () => performance.now() },
     idleMs: config.idleMs,
     output: {
-      windowsClosed: (windowIds) => intake.add(windowIds.map(windowItem)),
+      windowsClosed: (windowIds, traceparents) =>
+        intake.add(windowIds.map((id) => windowItem(id, traceparents?.get(id)))),
       refused: (rejectId, problem, topic) => {
         health.refused(problem.code)
         logger.warn('payload refused', { ...problem, tenant: topic?.tenant, device: topic?.device })
@@ -96,10 +101,16 @@ export function startAdapter(
     },
   })
 
-  const windowItem = (windowId: number): OutboxItem => ({
-    prepare: async () => ({ body: JSON.stringify(await intakeMessage(journal, s3, config.rawBucket, windowId)) }),
-    sent: () => ingest.afterwards(() => journal.windowSent(windowId)),
-  })
+  const windowItem = (windowId: number, fromDevice?: string): OutboxItem => {
+    const traceparent = formatTraceparent(childOf(fromDevice, Math.random() < SAMPLED_SHARE))
+    return {
+      prepare: async () => ({
+        body: JSON.stringify(await intakeMessage(journal, s3, config.rawBucket, windowId)),
+        attributes: { [TRACEPARENT]: traceparent },
+      }),
+      sent: () => ingest.afterwards(() => journal.windowSent(windowId)),
+    }
+  }
   const rejectItem = (rejectId: number): OutboxItem => ({
     prepare: () => deadLetter(journal, s3, config.rawBucket, rejectId),
     sent: () => ingest.afterwards(() => journal.rejectSent(rejectId)),

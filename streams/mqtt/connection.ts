@@ -3,6 +3,7 @@
  * @module
  */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
+import { TRACEPARENT } from '../../shared/tracing.ts'
 import type { Arrival } from './ingest.ts'
 
 export interface BrokerOptions {
@@ -88,6 +89,7 @@ export function openInbound(
       topic: packet.topic,
       payload: typeof packet.payload === 'string' ? Buffer.from(packet.payload) : packet.payload,
       contentType: properties?.contentType,
+      traceparent: userProperty(properties?.userProperties?.[TRACEPARENT]),
       acknowledge: (reasonCode) => {
         if (packet.qos === 1 && client.connected && !client.disconnecting && client.stream === stream) {
           send({ cmd: 'puback', messageId: messageId!, reasonCode })
@@ -116,6 +118,9 @@ export function openInbound(
     rejoin: () => void client.reconnect(),
   }
 }
+
+/** MQTT lets a property be there twice; the first counts. */
+export const userProperty = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value)
 
 function clientOptions({ version, username, password, ca, cert, key }: BrokerOptions): IClientOptions {
   return {

@@ -11,22 +11,27 @@ import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording, sampleCount } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
-import { type BrokerOptions, openTransient } from './connection.ts'
+import { TRACEPARENT } from '../../shared/tracing.ts'
+import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
 import { CONTENT_TYPES, type Encoding, encodeFrame, GAIN_RANGE_UV } from './frame-codec.ts'
 import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 
+type Listener = (payload: Buffer, traceparent?: string) => void
+
 /** A connection to the broker, which many devices of one tenant may share. */
 export class DeviceLink {
   readonly #client: MqttClient
   readonly #version: 4 | 5
-  readonly #listeners = new Map<string, (payload: Buffer) => void>()
+  readonly #listeners = new Map<string, Listener>()
 
   private constructor(client: MqttClient, version: 4 | 5) {
     this.#client = client
     this.#version = version
-    client.on('message', (topic, payload) => this.#listeners.get(topic)?.(payload))
+    client.on('message', (topic, payload, { properties }) => {
+      this.#listeners.get(topic)?.(payload, userProperty(properties?.userProperties?.[TRACEPARENT]))
+    })
   }
 
   /**
@@ -47,7 +52,7 @@ export class DeviceLink {
     return new DeviceLink(client, broker.version)
   }
 
-  async listen(topic: string, listener: (payload: Buffer) => void): Promise<void> {
+  async listen(topic: string, listener: Listener): Promise<void> {
     this.#listeners.set(topic, listener)
     await this.#client.subscribeAsync(topic, { qos: 1 })
   }
@@ -58,8 +63,9 @@ export class DeviceLink {
   }
 
   /** Resolves when the broker has it. */
-  async publish(topic: string, payload: Buffer, contentType: string): Promise<void> {
-    const properties = { contentType }
+  async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
+    const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
+    const properties = { contentType, ...userProperties }
     await this.#client.publishAsync(topic, payload, { qos: 1, ...(this.#version === 5 ? { properties } : {}) })
   }
 

@@ -16,6 +16,8 @@ export interface Arrival {
   readonly topic: string
   readonly payload: Uint8Array
   readonly contentType: string | undefined
+  /** As the device sent it, unchecked. */
+  readonly traceparent?: string | undefined
   /** Tells the broker that the message is ours now. Reason codes are those of MQTT 5; on 3.1.1 they are not sent. */
   acknowledge(reasonCode: number): void
 }
@@ -30,7 +32,8 @@ export interface Problem {
 
 /** Where it goes from here, after the commit. */
 export interface IngestOutput {
-  windowsClosed(windowIds: readonly number[]): void
+  /** @param traceparents of the frames that closed them, where they had one; kept in memory only */
+  windowsClosed(windowIds: readonly number[], traceparents?: ReadonlyMap<number, string>): void
   refused(rejectId: number, problem: Problem, topic: Topic | undefined): void
   /** The journal cannot be written: what is in memory is ahead of it, so this process must end and start again. */
   failed(error: unknown): void
@@ -128,14 +131,17 @@ export class Ingest {
       for (const change of settled) change()
       return arrivals.map((arrival) => this.#take(arrival))
     })
+    const traceparents = new Map<number, string>()
     for (const [index, outcome] of outcomes?.entries() ?? []) {
+      const { traceparent } = arrivals[index]!
       arrivals[index]!.acknowledge(outcome.reason)
+      if (traceparent !== undefined) for (const id of outcome.windowIds) traceparents.set(id, traceparent)
       if (outcome.reject !== undefined) {
         this.#options.output.refused(outcome.reject.id, outcome.reject.problem, outcome.reject.topic)
       }
     }
     const closed = outcomes?.flatMap(({ windowIds }) => windowIds) ?? []
-    if (closed.length > 0) this.#options.output.windowsClosed(closed)
+    if (closed.length > 0) this.#options.output.windowsClosed(closed, traceparents)
   }
 
   /** Closes windows that are overdue, and sessions that have been silent for too long. */

@@ -7,6 +7,7 @@ import type { MqttClient } from 'mqtt'
 import { consume } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { parseMessage, ResultMessage } from '../../shared/messages.ts'
+import { TRACEPARENT } from '../../shared/tracing.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { buildTopic } from './topics.ts'
 
@@ -29,7 +30,7 @@ export interface ResultsOptions {
 export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: ResultsOptions): Promise<void> {
   const publish = async (message: Message): Promise<Message | undefined> => {
     try {
-      await publishResult(to.client, to.version, message.Body ?? '', signal)
+      await publishResult(to.client, to.version, message, signal)
       return message
     } catch (error) {
       if (!signal.aborted) onError(error)
@@ -42,14 +43,15 @@ export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: 
   await Promise.all(consumers)
 }
 
-async function publishResult(client: MqttClient, version: 4 | 5, body: string, signal: AbortSignal): Promise<void> {
-  const { tenant, origin, result } = parseMessage(ResultMessage, body)
+async function publishResult(client: MqttClient, version: 4 | 5, message: Message, signal: AbortSignal): Promise<void> {
+  const { tenant, origin, result } = parseMessage(ResultMessage, message.Body ?? '')
+  const traceparent = message.MessageAttributes?.[TRACEPARENT]?.StringValue
   if (origin.kind !== 'mqtt') throw new CodedError('field-invalid', { field: 'origin.kind' })
   const topic = buildTopic({ tenant, device: origin.device, channel: 'results' })
   const properties = {
     contentType: CONTENT_TYPES.json,
     messageExpiryInterval: EXPIRY_S,
-    userProperties: { 'ecg-id': ecgIdOf(result) },
+    userProperties: { 'ecg-id': ecgIdOf(result), ...(traceparent === undefined ? {} : { [TRACEPARENT]: traceparent }) },
   }
   const published = client.publishAsync(topic, result, { qos: 1, ...(version === 5 ? { properties } : {}) })
   // Away from the broker, mqtt.js waits for ever; a shutdown must not.

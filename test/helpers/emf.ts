@@ -1,17 +1,19 @@
 /** CloudWatch's embedded metric format, as a service writes it. */
 import { vi } from 'vitest'
 
-/** What is written to stdout while `act` runs, line by line. */
+/** What is written to stdout and stderr while `act` runs, line by line. */
 export async function linesOf(act: () => unknown): Promise<readonly string[]> {
   const chunks: string[] = []
-  const spy = vi.spyOn(process.stdout, 'write').mockImplementation((chunk) => {
-    chunks.push(String(chunk))
-    return true
-  })
+  const spies = [process.stdout, process.stderr].map((stream) =>
+    vi.spyOn(stream, 'write').mockImplementation((chunk) => {
+      chunks.push(String(chunk))
+      return true
+    }),
+  )
   try {
     await act()
   } finally {
-    spy.mockRestore()
+    for (const spy of spies) spy.mockRestore()
   }
   return chunks.join('').split('\n')
 }

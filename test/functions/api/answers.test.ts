@@ -23,3 +23,14 @@ it.each([
 
   expect(answers).toEqual([[status, refusal]])
 })
+
+it('goes on with the caller’s trace, and says which one it is', async () => {
+  const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
+  const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-00` }
+
+  const response = await api.as('clinic', '/v1/ecgs', { headers })
+  const other = await api.app.request('/v1/nowhere')
+
+  expect(response.headers.get('traceparent')).toMatch(new RegExp(`^00-${traceId}-(?!00f067aa0ba902b7)[0-9a-f]{16}-00$`))
+  expect(other.headers.get('traceparent')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/)
+})

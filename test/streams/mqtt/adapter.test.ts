@@ -15,9 +15,10 @@ import { type Aws, startAws } from './helpers/aws.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
 import { expectEachOnce } from './helpers/expectations.ts'
 import { makeFrame, makeRecording } from './helpers/factories.ts'
-import { type Responder, startResponder } from './helpers/responder.ts'
+import { type Responder, type ScreenedWindow, startResponder } from './helpers/responder.ts'
 
 const tenant = 'clinic'
+const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 const topicOf = (channel: Channel) => buildTopic({ tenant, device: 'd1', channel })
 
 describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
@@ -119,6 +120,23 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
 
       expect(responder.windows.map(({ message }) => message.span.firstSample).sort()).toEqual([0, 5000])
       expect(responder.windows[1]!.waveform.leads).toEqual(recording.leads)
+    })
+
+    it('traces a window as the device wishes where MQTT can say so, else by a trace of its own', async () => {
+      await startReady()
+      const { leads, rows } = toWire(makeRecording(10))
+      const samples = Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64')
+      const window = { session: 's1', firstSample: 0, sessionStartedAtMs: Date.now(), rateHz: 500, leads, samples }
+      const returned = Promise.withResolvers<string | undefined>()
+      await link.listen(topicOf('results'), (_, traceparent) => returned.resolve(traceparent))
+
+      await link.publish(topicOf('window'), Buffer.from(JSON.stringify(window)), 'application/json', TRACEPARENT)
+      const inResult = await returned.promise
+
+      const [{ traceparent }] = responder.windows as [ScreenedWindow]
+      expect(traceparent).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-0[01]$/)
+      expect(traceparent!.includes(TRACEPARENT.slice(3, 35))).toBe(version === 5)
+      expect(inResult).toBe(version === 5 ? traceparent : undefined)
     })
 
     it('tells the device of a bad frame, sends it to the DLQ with the reason, and answers what follows', async () => {

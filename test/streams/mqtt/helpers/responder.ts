@@ -9,6 +9,7 @@ import type { Aws } from './aws.ts'
 export interface ScreenedWindow {
   readonly message: IntakeMessage
   readonly waveform: Waveform
+  readonly traceparent: string | undefined
 }
 
 export interface Responder {
@@ -23,11 +24,12 @@ export function startResponder({ sqs, s3, queues, bucket }: Aws): Responder {
   const answer = async (sqsMessage: Message) => {
     const message = parseMessage(IntakeMessage, sqsMessage.Body!)
     const waveform = decodeWaveform(await fromPayload(s3, bucket, message.waveform))
-    windows.push({ message, waveform })
+    const traceparent = sqsMessage.MessageAttributes?.traceparent?.StringValue
+    windows.push({ message, waveform, traceparent })
     const result = JSON.stringify({ ecgId: message.ecgId, span: message.span, input: waveformSha256(waveform) })
     const { tenant, origin } = message
     const body: ResultMessage = { schema: 1, tenant, origin, result }
-    await sendMessage(sqs, queues.results, JSON.stringify(body))
+    await sendMessage(sqs, queues.results, JSON.stringify(body), traceparent === undefined ? {} : { traceparent })
     return sqsMessage
   }
   const running = consume(sqs, queues.intake, (messages) => Promise.all(messages.map(answer)), {
