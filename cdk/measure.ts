@@ -20,6 +20,7 @@ try {
   const starts: ColdStart[] = []
   for (let i = 0; i < COLD_STARTS; i++) starts.push(await measureColdStart(stack.functions.screen!.spec, event))
   const [median] = starts.toSorted((a, b) => a.firstAnswerMs - b.firstAnswerMs).slice(COLD_STARTS >> 1)
+  const memoryMb = Object.fromEntries(Object.values(stack.functions).map(({ spec }) => [spec.name, spec.memoryMb]))
   const modelMb = megabytes(zippedBytes(stageModel(readModel(), folder)))
   const zipMb = Object.fromEntries(
     (['linux-arm64', 'linux-x64'] satisfies Target[]).map((target) => [
@@ -34,7 +35,12 @@ try {
     ]),
   )
   console.log(
-    JSON.stringify({ coldStartMs: Math.round(median!.firstAnswerMs), initMs: Math.round(median!.initMs), zipMb }),
+    JSON.stringify({
+      coldStartMs: Math.round(median!.firstAnswerMs),
+      initMs: Math.round(median!.initMs),
+      memoryMb,
+      zipMb,
+    }),
   )
 } finally {
   await stack.stop()

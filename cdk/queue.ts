@@ -40,7 +40,17 @@ export function queueWithDlq(
   return { queue, dlq }
 }
 
-/** Feeds a function: no batching window (latency first), failures reported message by message. */
-export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency = 50): void {
-  fn.addEventSource(new SqsEventSource(queue, { batchSize: 10, reportBatchItemFailures: true, maxConcurrency }))
+/**
+ * Feeds a function, failures reported message by message.
+ * @param gather how long a batch may wait to be full, where latency matters less than what each request costs; whole seconds
+ */
+export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency = 50, gather?: Duration): void {
+  fn.addEventSource(
+    new SqsEventSource(queue, {
+      batchSize: 10,
+      reportBatchItemFailures: true,
+      maxConcurrency,
+      ...(gather && { maxBatchingWindow: gather }),
+    }),
+  )
 }

@@ -22,6 +22,9 @@ export interface ReportProps {
 /** An EHR is not to be stormed: so many batches of ten at a time. */
 const MAX_CONCURRENCY = 5
 
+/** A chart can wait for a second; ten live windows a batch rather than one save most of what the queue and the function cost. */
+const GATHER = Duration.seconds(1)
+
 export class Report extends Construct {
   constructor(scope: Construct, id: string, { defaults, storage, results, site }: ReportProps) {
     super(scope, id)
@@ -40,7 +43,7 @@ export class Report extends Construct {
         SITE_CONFIG: siteVariable(site),
       },
     })
-    consume(report, queue, MAX_CONCURRENCY)
+    consume(report, queue, MAX_CONCURRENCY, GATHER)
     // To itself, later: has a live session ended?
     queue.grantSendMessages(report)
     dlq.grantSendMessages(report)

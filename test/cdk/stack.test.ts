@@ -90,13 +90,14 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() })
   })
 
-  it('feeds its functions in batches of ten, without a window, and hears of each failed message', () => {
+  it('feeds its functions in batches of ten, at once but for the chart, and hears of each failed message', () => {
     template.resourceCountIs('AWS::Lambda::EventSourceMapping', 5)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
-      MaximumBatchingWindowInSeconds: Match.absent(),
     })
+    const windows = propertiesOf('AWS::Lambda::EventSourceMapping').map((each) => each.MaximumBatchingWindowInSeconds)
+    expect(windows.filter((seconds) => seconds !== undefined)).toEqual([1])
     const concurrency = propertiesOf('AWS::Lambda::EventSourceMapping').map(
       (each) => each.ScalingConfig.MaximumConcurrency,
     )

@@ -9,11 +9,13 @@ import { activeBundle } from '../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
+import { type Parts, sum, windowCost } from '../cost/marginal.ts'
 import { benchCmr } from './cmr.ts'
-import { marginalCost } from './cost.ts'
 import { benchLambda } from './lambda.ts'
+import { readMeasured } from './measured.ts'
 import { benchMessages, screeningMessage } from './messages.ts'
 import { benchPreprocess, benchScreen } from './signal.ts'
+import { round } from './statistics.ts'
 import { benchStream } from './stream.ts'
 import { benchWindows } from './windows.ts'
 
@@ -62,6 +64,13 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
   const cmr = await part('cines', () => benchCmr(screener.bundle))
   const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
   await screener.release()
+  const parts = windowCost({
+    ...screen,
+    resultBytes: message.resultStoredP50Bytes,
+    logBytes: readMeasured().logBytes,
+    architecture: 'arm64',
+    memory: lambda.memoryMb,
+  })
   const [cpu] = cpus()
   return {
     machine: { cpu: cpu?.model, cores: cpus().length, node: process.version, windows: `${windows.length} ${source}` },
@@ -71,9 +80,11 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
     lambda,
     ...(cmr && { cmr }),
     message,
-    cost: marginalCost({ ...screen, resultBytes: message.resultStoredP50Bytes }),
+    cost: { usdPerMillionWindows: round(sum(parts)), parts: rounded(parts) },
   }
 }
+
+const rounded = (parts: Parts) => Object.fromEntries(Object.entries(parts).map(([name, usd]) => [name, round(usd)]))
 
 /** Figures as indented lines. */
 function table(figures: object, indent = '  '): string {

@@ -12,6 +12,8 @@ export interface LambdaFigures {
   /** From the start of the process to the first answer of `screen`, median. */
   readonly coldStartMs: number
   readonly initMs: number
+  /** As the template sets it. */
+  readonly memoryMb: { readonly preprocess: number; readonly screen: number; readonly report: number }
   readonly zipMb: Readonly<Record<string, Readonly<Record<string, number>>>>
 }
 

@@ -1,0 +1,61 @@
+/**
+ * `npm run cost -- --site hospital --devices 500`: what a site costs a month, from its template, measured times and list prices.
+ * @module
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { readMeasured } from '../../functions/cli/bench/measured.ts'
+import { sum } from '../../functions/cli/cost/marginal.ts'
+import { PRICES_DATE, REGIONS } from '../../functions/cli/cost/prices.ts'
+import { readSite } from '../site.ts'
+import { estimate } from './estimate.ts'
+import { withReports } from './page.ts'
+import { costReport, type Subject } from './report.ts'
+import { resourcesOf } from './synthesized.ts'
+
+const PAGE = join(import.meta.dirname, '../../docs/cost.md')
+
+interface Options {
+  readonly site: string
+  readonly devices?: number
+  readonly hours: number
+  readonly json?: boolean
+  readonly docs?: boolean
+}
+
+const above = (text: string): number => {
+  const value = Number(text)
+  if (value > 0) return value
+  throw new InvalidArgumentError('a number above 0')
+}
+
+const options = new Command('npm run cost --')
+  .description('What a site costs a month in AWS, by service, from its template, measured times and list prices.')
+  .option('--site <name|file>', 'an example of cdk/sites, or a file', 'hospital')
+  .option('--devices <n>', 'live devices (default: as the site says)', above)
+  .option('--hours <n>', 'hours a day that each streams', above, 24)
+  .addOption(new Option('--region <region>', 'whose prices').choices([...REGIONS]).default(REGIONS[0]))
+  .option('--json', 'one JSON document on stdout')
+  .option('--docs', 'write the tables of docs/cost.md anew instead')
+  .parse()
+  .opts<Options>()
+
+if (options.docs) writeFileSync(PAGE, withReports(readFileSync(PAGE, 'utf8')))
+else print(options)
+
+function print({ site: name, devices, hours, json }: Options): void {
+  const site = readSite(name)
+  const usage = { devices: devices ?? site.deployment.devices, hoursADay: hours }
+  const subject: Subject = { name, site, resources: resourcesOf(site), usage, measured: readMeasured() }
+  if (!json) {
+    console.log(costReport(subject))
+    return
+  }
+  const figures = estimate(site, subject.resources, usage, subject.measured)
+  const usdPerMillionWindows = {
+    adapterPath: sum(figures.perMillion),
+    ...(site.ehr && { withEhr: sum(figures.perMillion) + sum(figures.ehrPerMillion) }),
+  }
+  console.log(JSON.stringify({ site: name, usage, pricesOf: PRICES_DATE, usdPerMillionWindows, ...figures }, null, 2))
+}

@@ -1,0 +1,103 @@
+/**
+ * An estimate as Markdown: what `npm run cost` prints, and docs/cost.md holds.
+ * @module
+ */
+import type { Measured } from '../../functions/cli/bench/measured.ts'
+import { type Parts, sum } from '../../functions/cli/cost/marginal.ts'
+import { PRICES, PRICES_DATE } from '../../functions/cli/cost/prices.ts'
+import type { SiteConfig } from '../../shared/site-config.ts'
+import { type Estimate, estimate, memorySensitivity, pathOf, type Usage } from './estimate.ts'
+import type { Resources } from './fixed.ts'
+
+/** Of DESIGN section 7, USD a million windows. */
+const BUDGET = 10
+
+const MEMORY_MB = [512, 1024, 1769, 3008]
+const HOURS_A_DAY = [1, 8, 24]
+
+export interface Subject {
+  readonly name: string
+  readonly site: SiteConfig
+  readonly resources: Resources
+  readonly usage: Usage
+  readonly measured: Measured
+}
+
+export function costReport({ name, site, resources, usage, measured }: Subject): string {
+  const of = (changed: Partial<Usage> = {}) => estimate(site, resources, { ...usage, ...changed }, measured)
+  const now = of()
+  const path = pathOf(resources, measured)
+  const { windowsM } = now
+  const gatewayUsd = sum(now.gateway)
+  const fixedUsd = now.fixed.reduce((usd, line) => usd + line.usd, 0)
+  const detail = (parts: Parts) => Object.entries(parts).map(([part, usd]) => [`– ${part}`, dollars(usd)])
+  const monthly = [
+    [`**windows**, ${windowsM.toFixed(1)} million`, strong(now.windows)],
+    ...detail(scaled(now.perMillion, windowsM)),
+    ...section('EHR', now.ehr, scaled(now.ehrPerMillion, windowsM)),
+    ...section('devices’ gateway', gatewayUsd, now.gateway),
+    ...section('storage, for each month kept', sum(now.storage), now.storage),
+    ['**there all day**', strong(fixedUsd)],
+    ...now.fixed.map((line) => [`– ${line.count} ${line.name}`, dollars(line.usd)]),
+    ['**sum**', strong(now.total)],
+  ]
+  const perMillion = [
+    ...Object.entries(now.perMillion).map(([part, usd]) => [part, usd.toFixed(2)]),
+    [`**adapter path** (budget ${BUDGET})`, `**${sum(now.perMillion).toFixed(2)}**`],
+    ...Object.entries(now.ehrPerMillion).map(([part, usd]) => [part, usd.toFixed(2)]),
+    ...(site.ehr === undefined ? [] : [withEhr(now)]),
+  ]
+  return [
+    `**${name}**: ${usage.devices} devices, ${usage.hoursADay} hours a day; us-east-1, list prices of ${PRICES_DATE}; times and sizes of ${measured.date} (bundle ${measured.bundle}: ${measured.machine}).`,
+    table(['a month', 'USD'], monthly),
+    table(['a million windows', 'USD'], perMillion),
+    table(
+      ['memory of preprocess and screen', 'arm64, USD a million', 'x64, USD a million'],
+      memorySensitivity(path, MEMORY_MB).map(({ memoryMb, arm64, x64 }) => [
+        `${memoryMb} MB`,
+        arm64.toFixed(2),
+        x64.toFixed(2),
+      ]),
+    ),
+    table(
+      ['hours a day', 'million windows', 'sum, USD a month'],
+      HOURS_A_DAY.map((hoursADay) => {
+        const { windowsM: millions, total } = of({ hoursADay })
+        return [String(hoursADay), millions.toFixed(1), dollars(total)]
+      }),
+    ),
+    [
+      site.deployment.synthesis === 'off'
+        ? []
+        : [
+            `Cines: ${PRICES.gpuHour} USD an hour of a GPU (g6.xlarge on demand; spot is less); seconds a cine on one are not measured, so none are in the sum.`,
+          ],
+      now.unpriced.length === 0 ? [] : [`Without a price here: ${now.unpriced.join(', ')}.`],
+    ]
+      .flat()
+      .join(' '),
+  ]
+    .filter((part) => part !== '')
+    .join('\n\n')
+}
+
+function withEhr({ perMillion, ehrPerMillion }: Estimate): readonly string[] {
+  return ['**adapter path with an EHR**', `**${(sum(perMillion) + sum(ehrPerMillion)).toFixed(2)}**`]
+}
+
+function section(name: string, usd: number, parts: Parts): string[][] {
+  return usd === 0
+    ? []
+    : [[`**${name}**`, strong(usd)], ...Object.entries(parts).map(([part, each]) => [`– ${part}`, dollars(each)])]
+}
+
+const scaled = (parts: Parts, by: number): Parts =>
+  Object.fromEntries(Object.entries(parts).map(([part, usd]) => [part, usd * by]))
+
+const dollars = (usd: number) => (usd >= 100 ? Math.round(usd).toLocaleString('en-US') : usd.toFixed(2))
+const strong = (usd: number) => `**${dollars(usd)}**`
+
+export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
+  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { memorySensitivity } from '../../cdk/cost/estimate.ts'
+import { fixedCost, type Resources } from '../../cdk/cost/fixed.ts'
+import { withReports } from '../../cdk/cost/page.ts'
+import { readMeasured } from '../../functions/cli/bench/measured.ts'
+import { ehrCost, type Path, sum, windowCost } from '../../functions/cli/cost/marginal.ts'
+
+const PAGE = join(import.meta.dirname, '../../docs/cost.md')
+
+/** Two sites are synthesized, on a machine that may be busy. */
+const SYNTHESES_MS = 180_000
+
+const path: Path = {
+  ...readMeasured().screen,
+  resultBytes: readMeasured().message.resultStoredP50Bytes,
+  logBytes: readMeasured().logBytes,
+  architecture: 'arm64',
+  memory: { preprocess: 1024, screen: 1769, report: 512 },
+}
+
+it('the page about cost says what the command prints (else: npm run -s cost -- --docs)', {
+  timeout: SYNTHESES_MS,
+}, () => {
+  const page = readFileSync(PAGE, 'utf8')
+
+  expect(withReports(page)).toBe(page)
+})
+
+describe('a million windows', () => {
+  it('cost 10 USD at most on the adapter path', () => {
+    expect(sum(windowCost(path))).toBeLessThan(10)
+  })
+
+  it('cost two write units and a share of a batch more where there is an EHR', () => {
+    const { 'DynamoDB sessions': sessions, 'SQS results-fhir': sqs } = ehrCost(path)
+
+    expect(sessions).toBeCloseTo(1.25)
+    expect(sqs).toBeCloseTo(0.48)
+  })
+
+  it('cost a write unit more for each kilobyte of their results', () => {
+    const { DynamoDB: now } = windowCost(path)
+    const { DynamoDB: more } = windowCost({ ...path, resultBytes: path.resultBytes + 1024 })
+
+    expect(more! - now!).toBeCloseTo(0.625)
+  })
+
+  it('cost more on x64, and with memory that no work is there for', () => {
+    const [small, large] = memorySensitivity(path, [1769, 3538])
+
+    expect(small!.x64 / small!.arm64).toBeGreaterThan(1.1)
+    expect(large!.arm64).toBeGreaterThan(1.5 * small!.arm64)
+  })
+})
+
+describe('what is there all day', () => {
+  const cost = (...resources: [type: string, properties?: object][]) =>
+    fixedCost(
+      Object.fromEntries(resources.map(([Type, Properties], i) => [`R${i}`, { Type, Properties }])) as Resources,
+    ) // as a template has them
+  const line = (name: string, of: ReturnType<typeof cost>) => of.lines.find((each) => each.name.includes(name))
+
+  it('is counted in the units that it is billed by', () => {
+    const of = cost(
+      ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Interface', SubnetIds: ['a', 'b'] }],
+      ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Gateway' }],
+      ['AWS::CloudWatch::Alarm', { MetricName: 'Errors' }],
+      ['AWS::CloudWatch::Alarm', { Metrics: [{ Expression: 'a + b' }, { MetricStat: {} }, { MetricStat: {} }] }],
+      ['AWS::WAFv2::WebACL', { Rules: [{}, {}] }],
+      ['AWS::SQS::Queue'],
+    )
+
+    expect(line('endpoints', of)).toMatchObject({ count: 2, usd: 14.6 })
+    expect(line('alarms', of)).toMatchObject({ count: 3 })
+    expect(line('web ACLs', of)).toMatchObject({ count: 1, usd: 7 })
+    expect(of.unpriced).toEqual([])
+  })
+
+  it('of a machine is found by way of its launch template, whose group may want several', () => {
+    const resources: Resources = {
+      Machine: { Type: 'AWS::EC2::LaunchTemplate', Properties: { LaunchTemplateData: { InstanceType: 't4g.medium' } } },
+      Group: {
+        Type: 'AWS::AutoScaling::AutoScalingGroup',
+        Properties: { MinSize: '2', LaunchTemplate: { LaunchTemplateId: { Ref: 'Machine' } } },
+      },
+    }
+
+    expect(line('machines', fixedCost(resources))).toMatchObject({ count: 2, usd: 2 * 0.0336 * 730 })
+  })
+
+  it('without a price is named, and a machine without one is an error', () => {
+    expect(cost(['AWS::Kinesis::Stream']).unpriced).toEqual(['AWS::Kinesis::Stream'])
+    expect(() => cost(['AWS::EC2::Instance', { InstanceType: 'u-24tb1.metal' }])).toThrow('u-24tb1.metal')
+  })
+})
