@@ -74,6 +74,7 @@ export class CardiacNetsStack extends Stack {
       RawBucket: storage.bucket.bucketName,
       ResultsTable: storage.table.tableName,
       AuditTable: audit.table.tableName,
+      AuditDays: String(props.site.deployment.retentionDays.audit),
       ResultsTopicArn: results.topic.topicArn,
       IntakeQueueUrl: intake.queue.queueUrl,
       IntakeDlqUrl: intake.dlq.queueUrl,

@@ -24,7 +24,7 @@ interface Common extends AuditOptions {
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
-export interface ApiOptions extends Common, Omit<EcgOptions, 'cancelJobs'>, DeviceOptions, UploadOptions, CmrOptions {
+export interface ApiOptions extends Common, Omit<EcgOptions, 'deletion'>, DeviceOptions, UploadOptions, CmrOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
@@ -43,9 +43,9 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   if (fhir !== undefined) app.route('/fhir', fhir)
 
   app.route('/', uploadRoutes(options))
-  const cmr = cmrRoutes(options)
-  app.route('/', ecgRoutes({ ...options, cancelJobs: cmr.cancelJobs }))
-  app.route('/', cmr.app)
+  const deletion = { ...options, synthesisQueueUrl: options.synthesis?.queueUrl }
+  app.route('/', ecgRoutes({ ...options, deletion }))
+  app.route('/', cmrRoutes(options))
   app.route('/', deviceRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))
 

@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
 import { benchCommand } from './bench/index.ts'
+import { eraseCommand } from './erase/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
 import { fhirCommand } from './fhir.ts'
 import { modelsCommand } from './models.ts'
@@ -28,6 +29,7 @@ const program = new Command('cardiacnets')
   .addCommand(redriveCommand())
   .addCommand(fhirCommand())
   .addCommand(auditCommand())
+  .addCommand(eraseCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 1 internal error.')

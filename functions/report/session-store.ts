@@ -9,7 +9,7 @@ import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/c
 import { type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
 import { documents } from '../../shared/aws/clients.ts'
-import { type SessionKey, sessionPk, windowSk } from '../../shared/aws/session-keys.ts'
+import { headKey, type SessionKey, sessionPk, windowSk } from '../../shared/aws/session-keys.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
@@ -201,7 +201,6 @@ function namesIn(expressions: string, names: readonly (readonly [string, string]
   return used.length === 0 ? {} : { ExpressionAttributeNames: Object.fromEntries(used) }
 }
 
-const headKey = (key: SessionKey) => ({ pk: sessionPk(key), sk: 'head' })
 const expiry = (now: Date) => Math.ceil(now.getTime() / 1000) + KEPT_S
 
 function toDigest(item: Record<string, unknown>): WindowDigest {

@@ -2,7 +2,8 @@
  * Which patient a device was on, and when; and the results that wait until somebody says so.
  *
  * In the table of results: `pk` = tenant#device#name, `sk` = associations holds all of a device's (so that one conditional write keeps
- * them free of overlaps); `pk` = tenant#unidentified, `sk` = device#at#ecgId is a result that waits. Neither is in the index `byArrival`.
+ * them free of overlaps), and `pk` = tenant#devices, `sk` = name says that it has any; `pk` = tenant#unidentified, `sk` = device#at#ecgId is a
+ * result that waits. None is in the index `byArrival`.
  * @module
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -82,6 +83,8 @@ export class AssociationStore {
   async put(tenant: string, device: string, { patient, from, to }: Association): Promise<void> {
     const span = { patient, from: from.getTime(), to: to?.getTime() }
     if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
+    // First: by this list whoever erases a patient finds the device.
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: { pk: devicesPk(tenant), sk: device } }))
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
       const others = spans.filter((other) => other.from !== span.from)
@@ -90,6 +93,45 @@ export class AssociationStore {
         throw new CodedError('payload-too-large', { field: 'device', maxAssociations: MAX_ASSOCIATIONS })
       }
       if (await this.#write(tenant, device, version, [...others, span])) return
+    }
+    throw new CodedError('unavailable', { field: 'device' })
+  }
+
+  /** Devices that were on anybody. */
+  async devices(tenant: string): Promise<readonly string[]> {
+    const devices: string[] = []
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: 'pk = :pk',
+          ExpressionAttributeValues: { ':pk': devicesPk(tenant) },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      )
+      devices.push(...Items.map(({ sk }) => String(sk)))
+      start = LastEvaluatedKey
+    } while (start !== undefined)
+    return devices
+  }
+
+  /** When a device was on a patient. */
+  async spansOf(tenant: string, device: string, patient: string): Promise<readonly Pick<Association, 'from' | 'to'>[]> {
+    const { spans } = await this.#read(tenant, device)
+    return spans
+      .filter((span) => span.patient === patient)
+      .map(({ from, to }) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) }))
+  }
+
+  /** Forgets that a device was on a patient. @returns how many associations that were */
+  async forget(tenant: string, device: string, patient: string): Promise<number> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const { version, spans } = await this.#read(tenant, device)
+      const others = spans.filter((span) => span.patient !== patient)
+      if (others.length === spans.length) return 0
+      if (await this.#write(tenant, device, version, others)) return spans.length - others.length
     }
     throw new CodedError('unavailable', { field: 'device' })
   }
@@ -196,6 +238,8 @@ function overlap(a: Span, b: Span): boolean {
 }
 
 const associationsKey = (tenant: string, device: string) => ({ pk: `${tenant}#device#${device}`, sk: 'associations' })
+
+const devicesPk = (tenant: string) => `${tenant}#devices`
 
 const waitingPk = (tenant: string) => `${tenant}#unidentified`
 

@@ -83,26 +83,36 @@ export async function removeArtifacts(s3: S3Client, bucket: string, tenant: stri
   await removeObjects(s3, bucket, artifactKey(tenant, ecgId, jobId, ''))
 }
 
-/** Removes all that lies in the bucket of an ECG, with every earlier version. */
-export async function removeEcgObjects(s3: S3Client, bucket: string, tenant: string, ecgId: EcgId): Promise<void> {
-  const prefixes = [
-    waveformKey('raw', tenant, ecgId),
-    waveformKey('clean', tenant, ecgId),
-    artifactPrefix(tenant, ecgId),
-  ]
-  await Promise.all(prefixes.map((prefix) => removeObjects(s3, bucket, prefix)))
+/** Removes all that lies in the bucket of an ECG, with every earlier version. @returns how many versions */
+export async function removeEcgObjects(s3: S3Client, bucket: string, tenant: string, ecgId: EcgId): Promise<number> {
+  const counts = await Promise.all(ecgPrefixes(tenant, ecgId).map((prefix) => removeObjects(s3, bucket, prefix)))
+  return counts.reduce((sum, count) => sum + count, 0)
 }
 
-async function removeObjects(s3: S3Client, Bucket: string, Prefix: string): Promise<void> {
-  for (;;) {
+/** Whether anything lies in the bucket of an ECG. */
+export async function hasEcgObjects(s3: S3Client, bucket: string, tenant: string, ecgId: EcgId): Promise<boolean> {
+  for (const Prefix of ecgPrefixes(tenant, ecgId)) {
+    const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket: bucket, Prefix, MaxKeys: 1 }))
+    if (Contents.length > 0) return true
+  }
+  return false
+}
+
+function ecgPrefixes(tenant: string, ecgId: EcgId): readonly string[] {
+  return [waveformKey('raw', tenant, ecgId), waveformKey('clean', tenant, ecgId), artifactPrefix(tenant, ecgId)]
+}
+
+async function removeObjects(s3: S3Client, Bucket: string, Prefix: string): Promise<number> {
+  for (let removed = 0; ; ) {
     const { Versions = [], DeleteMarkers = [] } = await s3.send(new ListObjectVersionsCommand({ Bucket, Prefix }))
     // The local stack's S3 keeps no versions and lists none.
     const { Contents = [] } = await s3.send(new ListObjectsV2Command({ Bucket, Prefix }))
     const versions = [...Versions, ...DeleteMarkers].map(({ Key, VersionId }) => ({ Key, VersionId }))
     const Objects = versions.length > 0 ? versions : Contents.map(({ Key }) => ({ Key }))
-    if (Objects.length === 0) return
+    if (Objects.length === 0) return removed
     const { Errors = [] } = await s3.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } }))
     if (Errors.length > 0) throw new CodedError('unavailable', { field: 'waveform' })
+    removed += Objects.length
   }
 }
 

@@ -61,7 +61,7 @@ export class RecordingIntake {
       if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
       await results.undelete(tenant, ecgId)
     }
-    await results.markReceived(tenant, ecgId)
+    await results.markReceived(tenant, ecgId, origin)
     const { rateHz, startedAt, person, heartRateBpm } = recording
     const message: IntakeMessage = {
       schema: 1,

@@ -16,6 +16,7 @@ import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
 import { documents } from './clients.ts'
 import { cmrJobKey, cmrJobOfRow } from './cmr-keys.ts'
+import { type EhrSource, ehrEcgKey } from './ehr-ecgs.ts'
 import { sessionPk, windowSk } from './session-keys.ts'
 
 /** What became of a result that was to be stored. */
@@ -37,7 +38,7 @@ interface StoredOrigin {
   readonly person?: Person
   readonly device?: string
   readonly session?: string
-  readonly ehr?: { readonly server: string; readonly source: string }
+  readonly ehr?: EhrSource
 }
 
 export class ResultStore {
@@ -78,7 +79,7 @@ export class ResultStore {
             status: result.status,
             device: 'device' in origin ? origin.device : undefined,
             session: 'session' in origin ? origin.session : undefined,
-            ehr: origin.kind === 'fhir' ? { server: origin.server, source: origin.source } : undefined,
+            ehr: ehrOf(origin),
             person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
             result: packResult(json),
@@ -127,8 +128,12 @@ export class ResultStore {
   }
 
   /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
-  async markReceived(tenant: string, ecgId: EcgId): Promise<void> {
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: receivedKey(tenant, ecgId) }))
+  async markReceived(tenant: string, ecgId: EcgId, origin: Origin): Promise<void> {
+    const put = (Item: Record<string, unknown>) =>
+      this.#documents.send(new PutCommand({ TableName: this.#table, Item }))
+    const ehr = ehrOf(origin)
+    if (ehr !== undefined) await put(ehrEcgKey(tenant, ehr, ecgId))
+    await put({ ...receivedKey(tenant, ecgId), ehr })
   }
 
   async isReceived(tenant: string, ecgId: EcgId): Promise<boolean> {
@@ -157,16 +162,23 @@ export class ResultStore {
     return true
   }
 
+  /** Where an ECG may wait for a patient. */
+  async placesOf(tenant: string, ecgId: EcgId): Promise<readonly { readonly device: string; readonly at: Date }[]> {
+    const rows = await this.#rows(tenant, ecgId, 'result#')
+    return rows.flatMap(({ device, startedAt }) =>
+      typeof device === 'string' ? [{ device, at: new Date(String(startedAt)) }] : [],
+    )
+  }
+
   /**
-   * Removes all that is known of an ECG but the mark that it was deleted, with its place in a live session.
-   * @returns where it may wait for a patient
+   * Removes all that is known of an ECG but the mark that it was deleted, with its place in a live session. What leads to an ECG goes last, so that
+   * one that was broken off can be taken up.
+   * @returns how many rows
    */
-  async removeRows(tenant: string, ecgId: EcgId): Promise<readonly { readonly device: string; readonly at: Date }[]> {
+  async removeRows(tenant: string, ecgId: EcgId): Promise<number> {
     const { sk: mark } = deletedKey(tenant, ecgId)
     const rows = (await this.#rows(tenant, ecgId, '')).filter(({ sk }) => sk !== mark)
-    const places: { device: string; at: Date }[] = []
-    for (const { pk, sk, device, session, startedAt, ...row } of rows) {
-      if (typeof device === 'string') places.push({ device, at: new Date(String(startedAt)) })
+    for (const { pk, sk, device, session, ...row } of rows) {
       if (typeof device === 'string' && typeof session === 'string') {
         // Our own JSON, so its shape is known.
         const { span } = JSON.parse(unpack(row)) as Result
@@ -174,10 +186,12 @@ export class ResultStore {
       }
       const job = cmrJobOfRow(sk)
       if (job !== undefined) await this.#delete(cmrJobKey(tenant, job))
-      // Last, so that one that was broken off can be taken up.
       await this.#delete({ pk, sk })
     }
-    return places
+    for (const { ehr } of rows) {
+      if (ehr !== undefined) await this.#delete(ehrEcgKey(tenant, ehr as EhrSource, ecgId)) // as it was written
+    }
+    return rows.length
   }
 
   /** Lets a deleted ECG in again. */
@@ -213,6 +227,10 @@ export class ResultStore {
   async #delete(Key: Record<string, unknown>): Promise<void> {
     await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
   }
+}
+
+function ehrOf(origin: Origin): EhrSource | undefined {
+  return origin.kind === 'fhir' ? { server: origin.server, source: origin.source } : undefined
 }
 
 function originOf({ device, session, ehr }: Omit<StoredOrigin, 'arrival'>): Origin {

@@ -11,5 +11,8 @@ export interface SessionKey {
 
 export const sessionPk = ({ tenant, device, session }: SessionKey): string => `${tenant}#session#${device}#${session}`
 
+/** Where a session's state is, with what was reported of each patient. */
+export const headKey = (key: SessionKey) => ({ pk: sessionPk(key), sk: 'head' })
+
 /** Sorts as the number does. */
 export const windowSk = (firstSample: number): string => `window#${String(firstSample).padStart(16, '0')}`

@@ -348,7 +348,7 @@ describe('an ECG through both functions', () => {
     const message = intake(syntheticRecording())
     const { tenant, ecgId } = message
     const results = new ResultStore(dynamo(), 'results')
-    await results.markReceived(tenant, ecgId)
+    await results.markReceived(tenant, ecgId, message.origin)
     await results.markDeleted(tenant, ecgId)
     const waveform = { key: waveformKey('raw', tenant, ecgId), sha256: '0'.repeat(64), bytes: 5 }
 

@@ -8,6 +8,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { etag } from 'hono/etag'
 import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import { cancelJob } from '../../../shared/aws/ecg-deletion.ts'
 import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
@@ -23,7 +24,6 @@ import { type AuthVariables, requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
 import { ArtifactParams, CmrJob as CmrJobBody, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
 import { ecgIdParam, jobIdParam, json, needs, problems, routes } from './common.ts'
-import type { CancelJobs } from './ecgs.ts'
 
 export interface CmrOptions {
   readonly results: Pick<ResultStore, 'latest' | 'isReceived' | 'isDeleted'>
@@ -123,7 +123,12 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
 
   app.openapi(cancelRoute, async (c) => {
     const job = await existing(c, c.req.valid('param').jobId)
-    return c.json(view((await cancel(job)) ?? (await existing(c, job.jobId))), 200)
+    return c.json(
+      view(
+        (await cancelJob(job, { jobs, sqs, synthesisQueueUrl: synthesis?.queueUrl })) ?? (await existing(c, job.jobId)),
+      ),
+      200,
+    )
   })
 
   app.openapi(artifactRoute, async (c) => {
@@ -153,25 +158,11 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
     return job
   }
 
-  async function cancel({ tenant, jobId, ecgId }: CmrJob): Promise<CmrJob | undefined> {
-    const cancelled = await jobs.cancel(tenant, jobId, ecgId, new Date())
-    const { batchJobId } = cancelled ?? {}
-    if (batchJobId !== undefined && synthesis !== undefined) {
-      await send(synthesis.queueUrl, { schema: 1, kind: 'cancel', tenant, jobId, batchJobId })
-    }
-    return cancelled
-  }
-
   function send(queueUrl: string, message: SynthesisMessage): Promise<void> {
     return sendMessage(sqs, queueUrl, JSON.stringify(message))
   }
 
-  /** For whoever deletes an ECG. */
-  const cancelJobs: CancelJobs = async (tenant, ecgId) => {
-    for (const job of await jobs.ofEcg(tenant, ecgId)) await cancel(job)
-  }
-
-  return { app, cancelJobs }
+  return app
 }
 
 function view(job: CmrJob) {

@@ -5,11 +5,10 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
-import type { AssociationStore } from '../../../shared/aws/association-store.ts'
-import { readObject, removeEcgObjects, waveformKey } from '../../../shared/aws/payloads.ts'
+import { deleteEcg, type EcgDeletion } from '../../../shared/aws/ecg-deletion.ts'
+import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
 import type { ResultList } from '../../../shared/aws/result-list.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
-import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
@@ -19,14 +18,10 @@ import { requireScope } from '../auth.ts'
 import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
-/** Ends what is being drawn from an ECG. */
-export type CancelJobs = (tenant: string, ecgId: EcgId) => Promise<void>
-
 export interface EcgOptions {
   readonly results: ResultStore
   readonly list: ResultList
-  readonly associations: AssociationStore
-  readonly cancelJobs: CancelJobs
+  readonly deletion: EcgDeletion
   readonly s3: S3Client
   readonly bucket: string
 }
@@ -83,7 +78,7 @@ const deleteRoute = createRoute({
   responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
 })
 
-export function ecgRoutes({ results, list, associations, cancelJobs, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
@@ -125,12 +120,7 @@ export function ecgRoutes({ results, list, associations, cancelJobs, s3, bucket 
   app.openapi(deleteRoute, async (c) => {
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    // The mark first: what is under way meets it, and removes itself. Each step may be done again.
-    if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
-    await cancelJobs(tenant, ecgId)
-    await removeEcgObjects(s3, bucket, tenant, ecgId)
-    for (const place of await results.removeRows(tenant, ecgId))
-      await associations.markReported(tenant, { ...place, ecgId })
+    if ((await deleteEcg(deletion, tenant, ecgId)) === undefined) throw new CodedError('not-found', { field: 'id' })
     return c.body(null, 204)
   })
 

@@ -124,7 +124,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
 
   it('refuses an ECG that is not screened yet, that never was, that was deleted, and another tenant’s', async () => {
     const pending = fileEcgId({ tenant, sha256: 'pending' })
-    await api.results.markReceived(tenant, pending)
+    await api.results.markReceived(tenant, pending, { kind: 'upload' })
     const { ecgId: deleted } = await api.screened(tenant)
     await api.as(tenant, `/v1/ecgs/${deleted}`, { method: 'DELETE' })
     const { ecgId: foreign } = await api.screened('another')
