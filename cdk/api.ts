@@ -3,7 +3,9 @@
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
@@ -12,6 +14,8 @@ import type { IdentityProvider } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { Audit } from './audit.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { logGroup } from './log-group.ts'
+import { grantSend } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
 import type { Storage } from './storage.ts'
@@ -29,6 +33,24 @@ export interface ApiProps {
   readonly reportQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
+}
+
+/** Requests that are answered at the same time: parsing a file takes a second, all else some milliseconds. */
+const API_CONCURRENCY = 50
+
+/** People who watch results as they come; each keeps one for five minutes. */
+const STREAMS = 50
+
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html */
+const ACCESS_LOG = {
+  time: '$context.requestTime',
+  requestId: '$context.requestId',
+  subject: '$context.authorizer.claims.sub',
+  ip: '$context.identity.sourceIp',
+  route: '$context.routeKey',
+  status: '$context.status',
+  bytes: '$context.responseLength',
+  ms: '$context.responseLatency',
 }
 
 export class Api extends Construct {
@@ -49,41 +71,31 @@ export class Api extends Construct {
       ...synthesisEnvironment(synthesis),
       ...tokenEnvironment(site.deployment.api.identity),
     }
-    const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets' })
+    const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
     const api = lambdaFunction(this, defaults, {
       name: 'api',
       bundle: 'api',
       // To parse a large file takes a whole vCPU for seconds, and several times its size.
       memoryMb: 1769,
       timeout: Duration.seconds(29),
+      concurrency: API_CONCURRENCY,
       environment,
       failures: http.metricServerError({ period: Duration.minutes(1), statistic: 'Sum' }),
     })
-    storage.table.grant(
-      api,
-      'dynamodb:DeleteItem',
-      'dynamodb:GetItem',
-      'dynamodb:PutItem',
-      'dynamodb:Query',
-      'dynamodb:UpdateItem',
-    )
+    storage.grantRows(api, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
     audit.grantAppend(api)
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
     storage.grantGet(api, 'artifacts/')
     storage.grantRemove(api)
-    synthesis?.queues.queue.grantSendMessages(api)
-    intakeQueue.grantSendMessages(api)
-    reportQueue.grantSendMessages(api)
-    inboundQueue.grantSendMessages(api)
+    if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
+    for (const queue of [intakeQueue, reportQueue, inboundQueue]) grantSend(queue, api)
     // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
     // CDK's own classes and interfaces differ in `undefined`.
-    const live = api as lambda.IFunction
-    // The app checks tokens itself: it answers with its own problem documents, and the same code runs everywhere.
-    http.addRoutes({ path: '/{proxy+}', integration: new HttpLambdaIntegration('api', live) })
+    this.#open(http, api as lambda.IFunction, site, defaults)
     this.url = http.apiEndpoint
 
     const events = lambdaFunction(this, defaults, {
@@ -93,15 +105,40 @@ export class Api extends Construct {
       memoryMb: 256,
       // A stream ends after five minutes.
       timeout: Duration.minutes(6),
+      concurrency: STREAMS,
       environment,
     })
-    storage.table.grant(events, 'dynamodb:Query')
+    storage.grantRows(events, 'Query')
     audit.grantAppend(events)
     const { url } = events.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.NONE,
       invokeMode: lambda.InvokeMode.RESPONSE_STREAM,
     })
     this.eventsUrl = url
+  }
+
+  /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
+  #open(http: apigateway.HttpApi, api: lambda.IFunction, { deployment }: SiteConfig, defaults: FunctionDefaults): void {
+    const { identity, requestsPerSecond, burst } = deployment.api
+    const integration = new HttpLambdaIntegration('api', api)
+    // Its health, its description, our public keys, and the EHR's notifications, which bring a secret of their own.
+    http.addRoutes({ path: '/{proxy+}', integration })
+    if (identity?.isCheckedAtGateway) {
+      const authorizer = new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] })
+      http.addRoutes({ path: '/v1/{proxy+}', integration, authorizer })
+    }
+    http.addStage('stage', {
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: { rateLimit: requestsPerSecond, burstLimit: burst },
+      accessLogSettings: {
+        destination: new apigateway.LogGroupLogDestination(
+          logGroup(this, 'access-log', { ...defaults.log, days: deployment.retentionDays.accessLogs }),
+        ),
+        // The route's pattern, not the path: that one may say whose ECG is asked for.
+        format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
+      },
+    })
   }
 }
 

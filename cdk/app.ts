@@ -40,6 +40,10 @@ export function createApp(options: AppOptions = {}): App {
     analyticsReporting: false,
     context: {
       '@aws-cdk/aws-iam:minimizePolicies': true,
+      // Only rules of this account may send to the queues.
+      '@aws-cdk/aws-events:eventsTargetQueueSameAccount': true,
+      // Buckets know no access control lists.
+      '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
       // The local stack names what it makes by construct path.
       'aws:cdk:enable-path-metadata': true,
       // A function's version is of its layers and of what makes it another, not of its tags.
@@ -55,7 +59,7 @@ export function createApp(options: AppOptions = {}): App {
   const model = options.model ?? readModel(context('bundle') as string | undefined) // as a command line has it
   const image = options.synthesisImage ?? context('synthesisImage')
   new CardiacNetsStack(app, STACK_NAME, {
-    defaults: {
+    build: {
       architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),
     },

@@ -5,9 +5,12 @@
 import { RemovalPolicy } from 'aws-cdk-lib'
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
 import type * as iam from 'aws-cdk-lib/aws-iam'
+import type * as kms from 'aws-cdk-lib/aws-kms'
 import { Construct } from 'constructs'
+import { grantKey } from './keys.ts'
 
 export interface AuditProps {
+  readonly key: kms.IKey
   /** After which an entry is forgotten. */
   readonly keptDays: number
 }
@@ -17,12 +20,14 @@ export class Audit extends Construct {
   /** What a function must be told to add to it. */
   readonly environment: Readonly<Record<string, string>>
 
-  constructor(scope: Construct, id: string, { keptDays }: AuditProps) {
+  constructor(scope: Construct, id: string, { key, keptDays }: AuditProps) {
     super(scope, id)
     this.table = new dynamodb.Table(this, 'audit', {
       partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: key,
       timeToLiveAttribute: 'expiresAt',
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
@@ -33,5 +38,6 @@ export class Audit extends Construct {
 
   grantAppend(grantee: iam.IGrantable): void {
     this.table.grant(grantee, 'dynamodb:PutItem')
+    grantKey(this.table.encryptionKey!, grantee, 'dynamodb')
   }
 }

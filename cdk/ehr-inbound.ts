@@ -10,13 +10,14 @@ import { Construct } from 'constructs'
 import type { FhirInboundMessage } from '../shared/messages.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
-import { consume, queueWithDlq } from './queue.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
 import type { Storage } from './storage.ts'
 
 export interface EhrInboundProps {
   readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
   readonly storage: Storage
   readonly intakeQueue: sqs.Queue
   readonly site: SiteConfig
@@ -31,10 +32,11 @@ export class EhrInbound extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
 
-  constructor(scope: Construct, id: string, { defaults, storage, intakeQueue, site }: EhrInboundProps) {
+  constructor(scope: Construct, id: string, { defaults, queues, storage, intakeQueue, site }: EhrInboundProps) {
     super(scope, id)
     // The function puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
     const { queue, dlq } = queueWithDlq(this, 'fhir-inbound', {
+      ...queues,
       visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
       maxReceiveCount: 20,
     })
@@ -47,6 +49,7 @@ export class EhrInbound extends Construct {
       // An ECG with its attached files, as text and parsed.
       memoryMb: 1024,
       timeout: TIMEOUT,
+      concurrency: MAX_CONCURRENCY,
       environment: {
         FHIR_INBOUND_QUEUE_URL: queue.queueUrl,
         FHIR_INBOUND_DLQ_URL: dlq.queueUrl,
@@ -58,11 +61,11 @@ export class EhrInbound extends Construct {
     })
     consume(intake, queue, MAX_CONCURRENCY)
     // To itself: what a look for changes finds.
-    queue.grantSendMessages(intake)
-    dlq.grantSendMessages(intake)
-    intakeQueue.grantSendMessages(intake)
+    grantSend(queue, intake)
+    grantSend(dlq, intake)
+    grantSend(intakeQueue, intake)
     storage.grantPut(intake, 'raw/')
-    storage.table.grant(intake, 'dynamodb:GetItem', 'dynamodb:PutItem')
+    storage.grantRows(intake, 'GetItem', 'PutItem')
     const { ehr } = site
     if (ehr?.auth.kind === 'smart-backend') grantSecret(intake, ehr.auth.key)
 

@@ -6,11 +6,16 @@ import { Duration } from 'aws-cdk-lib'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
-import { consume, queueWithDlq } from './queue.ts'
+import type { Network } from './network.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
 import type { Storage } from './storage.ts'
 
 export interface IntakeProps {
   readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
+  readonly network: Network
+  /** Windows that are prepared at the same time, in tens. */
+  readonly concurrency: number
   readonly storage: Storage
   readonly screeningQueue: sqs.Queue
 }
@@ -19,9 +24,10 @@ export class Intake extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
 
-  constructor(scope: Construct, id: string, { defaults, storage, screeningQueue }: IntakeProps) {
+  constructor(scope: Construct, id: string, props: IntakeProps) {
     super(scope, id)
-    const { queue, dlq } = queueWithDlq(this, 'intake')
+    const { defaults, network, concurrency, storage, screeningQueue } = props
+    const { queue, dlq } = queueWithDlq(this, 'intake', props.queues)
     this.queue = queue
     this.dlq = dlq
 
@@ -30,6 +36,8 @@ export class Intake extends Construct {
       bundle: 'preprocess',
       memoryMb: 1024,
       timeout: Duration.seconds(30),
+      concurrency,
+      network,
       environment: {
         INTAKE_DLQ_URL: dlq.queueUrl,
         SCREENING_QUEUE_URL: screeningQueue.queueUrl,
@@ -37,12 +45,12 @@ export class Intake extends Construct {
         RESULTS_TABLE: storage.table.tableName,
       },
     })
-    consume(preprocess, queue)
-    dlq.grantSendMessages(preprocess)
-    screeningQueue.grantSendMessages(preprocess)
+    consume(preprocess, queue, concurrency)
+    grantSend(dlq, preprocess)
+    grantSend(screeningQueue, preprocess)
     storage.grantGet(preprocess, 'raw/')
     storage.grantPut(preprocess, 'raw/')
     storage.grantPut(preprocess, 'clean/')
-    storage.table.grant(preprocess, 'dynamodb:GetItem')
+    storage.grantRows(preprocess, 'GetItem')
   }
 }

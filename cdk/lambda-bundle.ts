@@ -12,7 +12,15 @@ import { buildSync } from 'esbuild'
 const ROOT = resolve(import.meta.dirname, '..')
 
 /** Every Lambda; its code is `functions/{name}/handler.ts`, which exports `handler`. */
-export const FUNCTION_NAMES = ['preprocess', 'screen', 'report', 'fhir-intake', 'api', 'synthesis-dispatch'] as const
+export const FUNCTION_NAMES = [
+  'preprocess',
+  'screen',
+  'report',
+  'fhir-intake',
+  'api',
+  'synthesis-dispatch',
+  'publish',
+] as const
 export type FunctionName = (typeof FUNCTION_NAMES)[number]
 
 /** Where a bundle runs: a platform and architecture that onnxruntime-node has a binary for. */
@@ -41,6 +49,7 @@ export function bundleFunctions(target: Target, outdir: string): Readonly<Record
     'fhir-intake': build('fhir-intake'),
     api: build('api'),
     'synthesis-dispatch': build('synthesis-dispatch'),
+    publish: build('publish'),
   }
 }
 

@@ -2,21 +2,27 @@
  * What every Lambda of the stack has in common.
  * @module
  */
-import { Duration, RemovalPolicy } from 'aws-cdk-lib'
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import * as iam from 'aws-cdk-lib/aws-iam'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
-import * as logs from 'aws-cdk-lib/aws-logs'
 import type { Construct } from 'constructs'
 import { METRICS, METRICS_NAMESPACE } from '../shared/metrics.ts'
 import type { FunctionName } from './lambda-bundle.ts'
+import { type LogDefaults, logGroup } from './log-group.ts'
+import type { Network } from './network.ts'
 import { Upgrades } from './upgrades.ts'
 
-/** What the functions of one stack share. */
-export interface FunctionDefaults {
+/** How the functions of one stack were built. */
+export interface FunctionBuild {
   readonly architecture: lambda.Architecture
   /** Built folder of each function (`lambda-bundle.ts`). */
   readonly bundles: Readonly<Record<FunctionName, string>>
+}
+
+/** What the functions of one stack share. */
+export interface FunctionDefaults extends FunctionBuild {
+  readonly log: LogDefaults
 }
 
 export interface FunctionProps {
@@ -29,6 +35,10 @@ export interface FunctionProps {
   readonly timeout: Duration
   readonly environment: Readonly<Record<string, string>>
   readonly layers?: lambda.ILayerVersion[]
+  /** At most so many at a time; set aside for it, out of the 1,000 that an account has unless it asks for more. */
+  readonly concurrency: number
+  /** Where it runs, unless it calls somebody outside AWS. */
+  readonly network?: Network
   /** What it does badly without an error of Lambda's, by which an upgrade is judged; messages that failed, by default. */
   readonly failures?: cloudwatch.IMetric
 }
@@ -37,22 +47,21 @@ export interface FunctionProps {
 const LIVE = 'live'
 
 /**
- * A function from its built folder, with a log group of its own that forgets after three months; its alias `live`, to which it is known and
+ * A function from its built folder, with a role and a log group of its own; its alias `live`, to which it is known and
  * which moves to a new version by way of a canary (`upgrades.ts`).
  *
  * A version is made of whatever differs in code, layers and settings, and of nothing else: a variable that changes with each commit would
  * replace every function at each deployment.
  */
 export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, props: FunctionProps): lambda.Alias {
-  const logGroup = new logs.LogGroup(scope, `${props.name}-log`, {
-    retention: logs.RetentionDays.THREE_MONTHS,
-    removalPolicy: RemovalPolicy.DESTROY,
-  })
-  // Not the role that CDK would make: its managed policy may write to every log group of the account.
+  const { network } = props
+  const group = logGroup(scope, `${props.name}-log`, defaults.log)
+  // Not the role that CDK would make: its managed policies may write to every log group of the account.
   const role = new iam.Role(scope, `${props.name}-role`, {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
   })
-  logGroup.grantWrite(role)
+  group.grantWrite(role)
+  if (network !== undefined) grantInterfaces(role)
   const fn = new lambda.Function(scope, props.name, {
     runtime: lambda.Runtime.NODEJS_24_X,
     architecture: defaults.architecture,
@@ -61,8 +70,10 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
     memorySize: props.memoryMb,
     ...(props.layers && { layers: props.layers }),
     timeout: props.timeout,
-    logGroup,
+    reservedConcurrentExecutions: props.concurrency,
+    logGroup: group,
     role,
+    ...(network === undefined ? {} : network.forFunctions),
     environment: {
       POWERTOOLS_SERVICE_NAME: props.name,
       POWERTOOLS_METRICS_NAMESPACE: 'CardiacNets',
@@ -87,4 +98,28 @@ function messagesFailed(service: string): cloudwatch.IMetric {
     statistic: 'Sum',
     period: Duration.minutes(1),
   })
+}
+
+/** What Lambda does with a function's role to plug it into a network. Lambda asks for `*`; the function itself may do none of it. */
+const INTERFACES = [
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+]
+
+/** https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html */
+function grantInterfaces(role: iam.Role): void {
+  role.addToPolicy(new iam.PolicyStatement({ actions: INTERFACES, resources: ['*'] }))
+  const code = Stack.of(role).formatArn({ service: 'lambda', resource: 'function:*' })
+  role.addToPolicy(
+    new iam.PolicyStatement({
+      effect: iam.Effect.DENY,
+      actions: INTERFACES,
+      resources: ['*'],
+      conditions: { ArnLike: { 'lambda:SourceFunctionArn': code } },
+    }),
+  )
 }

@@ -10,7 +10,7 @@ import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
 import * as iam from 'aws-cdk-lib/aws-iam'
-import * as kms from 'aws-cdk-lib/aws-kms'
+import type * as kms from 'aws-cdk-lib/aws-kms'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import * as sns from 'aws-cdk-lib/aws-sns'
 import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
@@ -24,6 +24,7 @@ import type { SiteConfig } from '../shared/site-config.ts'
 export const RUNBOOK = 'docs/operator-runbook.md'
 
 export interface ObservabilityProps {
+  readonly key: kms.IKey
   readonly site: SiteConfig
   /** Names of the adapters' sessions at their broker (`MQTT_CLIENT_ID`). */
   readonly adapters: readonly string[]
@@ -148,9 +149,9 @@ export class Observability extends Construct {
   readonly topic: sns.Topic
   readonly #alarms: cloudwatch.Alarm[] = []
 
-  constructor(scope: Construct, id: string, { site, adapters, hasSynthesis }: ObservabilityProps) {
+  constructor(scope: Construct, id: string, { key, site, adapters, hasSynthesis }: ObservabilityProps) {
     super(scope, id)
-    this.topic = this.#topic(site.deployment.alarms.email)
+    this.topic = this.#topic(key, site.deployment.alarms.email)
     const found = Stack.of(this).node.findAll()
     const queues = found.filter((each) => each instanceof sqs.Queue)
     const functions = found.filter((each) => each instanceof lambda.Function).filter(isOurs)
@@ -170,19 +171,9 @@ export class Observability extends Construct {
     this.#dashboard(queues, functions, adapters, hasSynthesis)
   }
 
-  #topic(email: string | undefined): sns.Topic {
-    // CloudWatch cannot publish to a topic under the key that AWS keeps for SNS.
-    const key = new kms.Key(this, 'alarms-key', { enableKeyRotation: true, description: 'Alarms of CardiacNets' })
-    key.addToResourcePolicy(
-      new iam.PolicyStatement({
-        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
-        actions: ['kms:Decrypt', 'kms:GenerateDataKey*'],
-        resources: ['*'], // of a key's own policy: the key
-        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
-      }),
-    )
-    // CDK's own classes and interfaces differ in `undefined`.
-    const topic = new sns.Topic(this, 'alarms', { enforceSSL: true, masterKey: key as kms.IKey })
+  /** Under a key of ours: CloudWatch cannot publish to a topic under the one that AWS keeps for SNS. */
+  #topic(key: kms.IKey, email: string | undefined): sns.Topic {
+    const topic = new sns.Topic(this, 'alarms', { enforceSSL: true, masterKey: key })
     topic.addToResourcePolicy(
       new iam.PolicyStatement({
         principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],

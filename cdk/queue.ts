@@ -3,10 +3,13 @@
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
+import type * as iam from 'aws-cdk-lib/aws-iam'
+import type * as kms from 'aws-cdk-lib/aws-kms'
 import type * as lambda from 'aws-cdk-lib/aws-lambda'
 import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
 import * as sqs from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
+import { DATA_KEY_REUSE, grantKey } from './keys.ts'
 
 export interface QueueWithDlq {
   readonly queue: sqs.Queue
@@ -17,6 +20,7 @@ export interface QueueWithDlq {
 const VISIBILITY = Duration.seconds(180)
 
 export interface QueueOptions {
+  readonly key: kms.IKey
   readonly visibilityTimeout?: Duration
   /** How often SQS hands a message out before it moves it to the DLQ itself. */
   readonly maxReceiveCount?: number
@@ -26,9 +30,14 @@ export interface QueueOptions {
 export function queueWithDlq(
   scope: Construct,
   id: string,
-  { visibilityTimeout = VISIBILITY, maxReceiveCount = 5 }: QueueOptions = {},
+  { key, visibilityTimeout = VISIBILITY, maxReceiveCount = 5 }: QueueOptions,
 ): QueueWithDlq {
-  const common = { encryption: sqs.QueueEncryption.SQS_MANAGED, enforceSSL: true }
+  const common = {
+    encryption: sqs.QueueEncryption.KMS,
+    encryptionMasterKey: key,
+    dataKeyReuse: DATA_KEY_REUSE,
+    enforceSSL: true,
+  }
   const dlq = new sqs.Queue(scope, `${id}-dlq`, { ...common, retentionPeriod: Duration.days(14) })
   const queue = new sqs.Queue(scope, id, {
     ...common,
@@ -40,11 +49,23 @@ export function queueWithDlq(
   return { queue, dlq }
 }
 
+/** Not the queue's own: that one may also ask for its attributes, and use its key by every way. */
+export function grantSend(queue: sqs.IQueue, grantee: iam.IGrantable): void {
+  queue.grant(grantee, 'sqs:SendMessage')
+  grantKey(queue.encryptionMasterKey!, grantee, 'sqs')
+}
+
+export function grantReceive(queue: sqs.IQueue, grantee: iam.IGrantable): void {
+  queue.grant(grantee, 'sqs:ReceiveMessage', 'sqs:DeleteMessage')
+  grantKey(queue.encryptionMasterKey!, grantee, 'sqs')
+}
+
 /**
  * Feeds a function, failures reported message by message.
+ * @param maxConcurrency at most as many at a time as are reserved for it
  * @param gather how long a batch may wait to be full, where latency matters less than what each request costs; whole seconds
  */
-export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency = 50, gather?: Duration): void {
+export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency: number, gather?: Duration): void {
   fn.addEventSource(
     new SqsEventSource(queue, {
       batchSize: 10,

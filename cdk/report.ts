@@ -6,7 +6,7 @@ import { Duration } from 'aws-cdk-lib'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
-import { consume } from './queue.ts'
+import { consume, grantSend } from './queue.ts'
 import type { Results } from './results.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
@@ -35,6 +35,7 @@ export class Report extends Construct {
       memoryMb: 512,
       // Several calls of the EHR, each of which may be tried again.
       timeout: Duration.seconds(60),
+      concurrency: MAX_CONCURRENCY,
       environment: {
         RESULTS_FHIR_QUEUE_URL: queue.queueUrl,
         RESULTS_FHIR_DLQ_URL: dlq.queueUrl,
@@ -45,16 +46,9 @@ export class Report extends Construct {
     })
     consume(report, queue, MAX_CONCURRENCY, GATHER)
     // To itself, later: has a live session ended?
-    queue.grantSendMessages(report)
-    dlq.grantSendMessages(report)
-    storage.table.grant(
-      report,
-      'dynamodb:DeleteItem',
-      'dynamodb:GetItem',
-      'dynamodb:PutItem',
-      'dynamodb:Query',
-      'dynamodb:UpdateItem',
-    )
+    grantSend(queue, report)
+    grantSend(dlq, report)
+    storage.grantRows(report, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
     // The cines that were drawn.
     storage.grantGet(report, 'artifacts/')
     const auth = site.ehr?.auth

@@ -3,11 +3,13 @@
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
-import * as kms from 'aws-cdk-lib/aws-kms'
+import * as iam from 'aws-cdk-lib/aws-iam'
+import type * as kms from 'aws-cdk-lib/aws-kms'
 import * as sns from 'aws-cdk-lib/aws-sns'
 import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
+import { grantKey } from './keys.ts'
 import { type QueueWithDlq, queueWithDlq } from './queue.ts'
 
 /** The adapter is a process of our own that answers within seconds, so what it dropped comes again soon. */
@@ -21,6 +23,7 @@ const FHIR = { visibilityTimeout: Duration.seconds(360), maxReceiveCount: 20 }
 
 export interface ResultsProps {
   readonly site: SiteConfig
+  readonly key: kms.IKey
 }
 
 export class Results extends Construct {
@@ -28,14 +31,11 @@ export class Results extends Construct {
   readonly mqtt: QueueWithDlq
   readonly fhir: QueueWithDlq
 
-  constructor(scope: Construct, id: string, { site }: ResultsProps) {
+  constructor(scope: Construct, id: string, { site, key }: ResultsProps) {
     super(scope, id)
-    this.topic = new sns.Topic(this, 'results', {
-      enforceSSL: true,
-      masterKey: kms.Alias.fromAliasName(this, 'SnsKey', 'alias/aws/sns'),
-    })
-    this.mqtt = queueWithDlq(this, 'results-mqtt', { visibilityTimeout: MQTT_VISIBILITY })
-    this.fhir = queueWithDlq(this, 'results-fhir', FHIR)
+    this.topic = new sns.Topic(this, 'results', { enforceSSL: true, masterKey: key })
+    this.mqtt = queueWithDlq(this, 'results-mqtt', { key, visibilityTimeout: MQTT_VISIBILITY })
+    this.fhir = queueWithDlq(this, 'results-fhir', { key, ...FHIR })
     const toDevices = { origin: sns.SubscriptionFilter.stringFilter({ allowlist: ['mqtt'] }) }
     this.topic.addSubscription(
       new SqsSubscription(this.mqtt.queue, { rawMessageDelivery: true, filterPolicy: toDevices }),
@@ -44,5 +44,11 @@ export class Results extends Construct {
     if (site.ehr !== undefined) {
       this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
     }
+  }
+
+  /** Not the topic's own, which lets in by every way of using its key. */
+  grantPublish(grantee: iam.IGrantable): void {
+    iam.Grant.addToPrincipal({ grantee, actions: ['sns:Publish'], resourceArns: [this.topic.topicArn] })
+    grantKey(this.topic.masterKey!, grantee, 'sns')
   }
 }

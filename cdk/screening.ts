@@ -8,12 +8,17 @@ import { Construct } from 'constructs'
 import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { MODEL_DIR, type Model, modelLayer } from './model-layer.ts'
-import { consume, queueWithDlq } from './queue.ts'
+import type { Network } from './network.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
 
 export interface ScreeningProps {
   readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
+  readonly network: Network
+  /** Windows that are screened at the same time, in tens. */
+  readonly concurrency: number
   readonly storage: Storage
   readonly results: Results
   readonly model: Model & { readonly folder: string }
@@ -23,9 +28,10 @@ export class Screening extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
 
-  constructor(scope: Construct, id: string, { defaults, storage, results, model }: ScreeningProps) {
+  constructor(scope: Construct, id: string, props: ScreeningProps) {
     super(scope, id)
-    const { queue, dlq } = queueWithDlq(this, 'screening')
+    const { defaults, network, concurrency, storage, results, model } = props
+    const { queue, dlq } = queueWithDlq(this, 'screening', props.queues)
     this.queue = queue
     this.dlq = dlq
 
@@ -36,6 +42,8 @@ export class Screening extends Construct {
       memoryMb: 1769,
       timeout: Duration.seconds(30),
       layers: [modelLayer(this, model, model.folder)],
+      concurrency,
+      network,
       environment: {
         SCREENING_DLQ_URL: dlq.queueUrl,
         // Goes into every result's provenance.
@@ -46,12 +54,12 @@ export class Screening extends Construct {
         MODEL_DIR,
       },
     })
-    consume(screen, queue)
-    dlq.grantSendMessages(screen)
+    consume(screen, queue, concurrency)
+    grantSend(dlq, screen)
     storage.grantGet(screen, 'clean/')
     // What comes again of a deleted ECG is removed again.
     storage.grantRemove(screen)
-    storage.table.grant(screen, 'dynamodb:GetItem', 'dynamodb:PutItem', 'dynamodb:UpdateItem', 'dynamodb:DeleteItem')
-    results.topic.grantPublish(screen)
+    storage.grantRows(screen, 'DeleteItem', 'GetItem', 'PutItem', 'UpdateItem')
+    results.grantPublish(screen)
   }
 }

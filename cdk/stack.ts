@@ -9,10 +9,13 @@ import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { Api } from './api.ts'
 import { Audit } from './audit.ts'
+import { DeviceGateway } from './device-gateway.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
-import type { FunctionDefaults } from './lambda-function.ts'
+import { Keys } from './keys.ts'
+import type { FunctionBuild, FunctionDefaults } from './lambda-function.ts'
 import type { Model } from './model-layer.ts'
+import { Network } from './network.ts'
 import { Observability } from './observability.ts'
 import { Report } from './report.ts'
 import { Results } from './results.ts'
@@ -21,7 +24,7 @@ import { Storage } from './storage.ts'
 import { Synthesis, type SynthesisImage } from './synthesis.ts'
 
 export interface CardiacNetsProps extends StackProps {
-  readonly defaults: FunctionDefaults
+  readonly build: FunctionBuild
   /** With the folder of its layer (`stageModel`). */
   readonly model: Model & { readonly folder: string }
   readonly site: SiteConfig
@@ -34,35 +37,49 @@ export interface CardiacNetsProps extends StackProps {
 export class CardiacNetsStack extends Stack {
   constructor(scope: Construct, id: string, props: CardiacNetsProps) {
     super(scope, id, props)
-    const { defaults } = props
-    const storage = new Storage(this, 'Storage')
-    const results = new Results(this, 'Results', { site: props.site })
-    const screening = new Screening(this, 'Screening', { defaults, storage, results, model: props.model })
-    const intake = new Intake(this, 'Intake', { defaults, storage, screeningQueue: screening.queue })
-    const inbound = new EhrInbound(this, 'EhrInbound', {
-      defaults,
-      storage,
-      intakeQueue: intake.queue,
-      site: props.site,
+    const { site, build } = props
+    const { deployment } = site
+    const keys = new Keys(this, 'Keys')
+    const log = { key: keys.logs, days: deployment.retentionDays.logs }
+    const defaults: FunctionDefaults = { ...build, log }
+    const queues = { key: keys.data }
+    const network = new Network(this, 'Network', {
+      zones: deployment.zones,
+      log,
+      isPublicToo: deployment.gateway.adapter !== undefined,
     })
-    new Report(this, 'Report', { defaults, storage, results, site: props.site })
+    const storage = new Storage(this, 'Storage', {
+      key: keys.data,
+      retentionDays: deployment.retentionDays,
+      hasFrontDoor: deployment.console !== undefined,
+    })
+    const results = new Results(this, 'Results', { site, key: keys.data })
+    const onTheWay = { defaults, queues, network, storage, concurrency: windowConcurrency(deployment.devices) }
+    const screening = new Screening(this, 'Screening', { ...onTheWay, results, model: props.model })
+    const intake = new Intake(this, 'Intake', { ...onTheWay, screeningQueue: screening.queue })
+    if (deployment.gateway.iotCore) {
+      new DeviceGateway(this, 'DeviceGateway', { defaults, deployment, intake, results: results.mqtt })
+    }
+    const inbound = new EhrInbound(this, 'EhrInbound', { defaults, queues, storage, intakeQueue: intake.queue, site })
+    new Report(this, 'Report', { defaults, storage, results, site })
     const synthesis =
       props.synthesis &&
-      new Synthesis(this, 'Synthesis', { defaults, storage, results, site: props.site, ...props.synthesis })
-    const audit = new Audit(this, 'Audit', { keptDays: props.site.deployment.retentionDays.audit })
+      new Synthesis(this, 'Synthesis', { defaults, queues, network, storage, results, site, ...props.synthesis })
+    const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })
     const api = new Api(this, 'Api', {
       defaults,
       audit,
       synthesis,
       storage,
-      site: props.site,
+      site,
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
       reportQueue: results.fhir.queue,
     })
     new Observability(this, 'Observability', {
-      site: props.site,
-      adapters: props.site.deployment.gateway.adapter?.shards.map(adapterName) ?? [],
+      key: keys.data,
+      site,
+      adapters: deployment.gateway.adapter?.shards.map(adapterName) ?? [],
       hasSynthesis: synthesis !== undefined,
     })
     Tags.of(this).add('project', 'cardiacnets-edge')
@@ -92,4 +109,12 @@ export class CardiacNetsStack extends Stack {
     }
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
   }
+}
+
+/**
+ * Of the functions that each window passes: a window every ten seconds a device, at most 0.1 s each, and twice that for bursts. SQS invokes no
+ * more than 1,000 at a time; an account has 1,000 for all its functions until it asks for more.
+ */
+function windowConcurrency(devices: number): number {
+  return Math.min(Math.max(50, Math.ceil((devices / 10) * 0.1 * 2)), 1000)
 }

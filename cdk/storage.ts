@@ -5,43 +5,83 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib'
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
 import * as iam from 'aws-cdk-lib/aws-iam'
+import type * as kms from 'aws-cdk-lib/aws-kms'
 import * as s3 from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
+import type { Deployment } from '../shared/deployment-config.ts'
+import { grantKey } from './keys.ts'
 
 /** Where objects of an ECG lie (`shared/aws/payloads.ts`). */
 const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
+
+/** Newest first. */
+const BY_ARRIVAL = 'byArrival'
+
+export interface StorageProps {
+  readonly key: kms.IKey
+  readonly retentionDays: Deployment['retentionDays']
+  /** Whether CloudFront writes its logs here, which it does as owner. */
+  readonly hasFrontDoor: boolean
+}
 
 /** The bucket of waveforms and the table of results. Both outlive the stack. */
 export class Storage extends Construct {
   readonly bucket: s3.Bucket
   readonly table: dynamodb.Table
+  /** Who asked which bucket for what. */
+  readonly accessLogs: s3.Bucket
 
-  constructor(scope: Construct, id: string) {
+  constructor(scope: Construct, id: string, { key, retentionDays, hasFrontDoor }: StorageProps) {
     super(scope, id)
-    this.bucket = new s3.Bucket(this, 'raw', {
+    const common = {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
-      encryption: s3.BucketEncryption.S3_MANAGED,
       enforceSSL: true,
       minimumTLSVersion: 1.2,
       versioned: true,
       removalPolicy: RemovalPolicy.RETAIN,
+    }
+    this.accessLogs = new s3.Bucket(this, 'access-logs', {
+      ...common,
+      // S3 writes its access logs under no other.
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      ...(hasFrontDoor ? { objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_PREFERRED } : {}),
+      lifecycleRules: [
+        { expiration: Duration.days(retentionDays.accessLogs), noncurrentVersionExpiration: Duration.days(1) },
+      ],
+    })
+    this.bucket = new s3.Bucket(this, 'raw', {
+      ...common,
+      encryption: s3.BucketEncryption.KMS,
+      encryptionKey: key,
+      // One request to KMS for many objects.
+      bucketKeyEnabled: true,
+      // CDK's own classes and interfaces differ in `undefined`.
+      serverAccessLogsBucket: this.accessLogs as s3.IBucket,
+      serverAccessLogsPrefix: 'raw/',
       lifecycleRules: [
         { abortIncompleteMultipartUploadAfter: Duration.days(1) },
         // A clean window follows from the raw one: it is kept only while a message (14 days at most, in a DLQ) points at it.
         { prefix: 'clean/', expiration: Duration.days(15), noncurrentVersionExpiration: Duration.days(1) },
+        // Messages in the intake's DLQ point at them for 14 days.
+        { prefix: 'rejected/', ...expireAfter(Math.max(15, retentionDays.rejected)) },
+        { prefix: 'raw/', ...expireNoncurrentAfter(retentionDays.supersededRaw) },
+        { prefix: 'artifacts/', ...expireNoncurrentAfter(retentionDays.supersededRaw) },
       ],
     })
     this.table = new dynamodb.Table(this, 'results', {
       partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
       billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
+      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
+      encryptionKey: key,
       // Live sessions are forgotten some time after their summary was written.
       timeToLiveAttribute: 'expiresAt',
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
+      deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
     })
     this.table.addGlobalSecondaryIndex({
-      indexName: 'byArrival',
+      indexName: BY_ARRIVAL,
       partitionKey: { name: 'tenant', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'arrival', type: dynamodb.AttributeType.STRING },
       // What a list shows: the result itself would double the cost of writing it.
@@ -50,14 +90,29 @@ export class Storage extends Construct {
     })
   }
 
+  /** Rows of the table, by the names of the API's actions; `Query` is let into the index as well. */
+  grantRows(
+    grantee: iam.IGrantable,
+    ...actions: ('DeleteItem' | 'GetItem' | 'PutItem' | 'Query' | 'UpdateItem')[]
+  ): void {
+    const { tableArn } = this.table
+    for (const action of actions) {
+      this.#grant(grantee, `dynamodb:${action}`, tableArn)
+      if (action === 'Query') this.#grant(grantee, 'dynamodb:Query', `${tableArn}/index/${BY_ARRIVAL}`)
+    }
+    grantKey(this.table.encryptionKey!, grantee, 'dynamodb')
+  }
+
   /** Reads objects below `prefix`; `ListBucket` is what makes a missing one answer 404 rather than 403. */
   grantGet(grantee: iam.IGrantable, prefix: string): void {
     this.#grant(grantee, 's3:GetObject', this.bucket.arnForObjects(`${prefix}*`))
     this.#grant(grantee, 's3:ListBucket', this.bucket.bucketArn)
+    grantKey(this.bucket.encryptionKey!, grantee, 's3')
   }
 
   grantPut(grantee: iam.IGrantable, prefix: string): void {
     this.#grant(grantee, 's3:PutObject', this.bucket.arnForObjects(`${prefix}*`))
+    grantKey(this.bucket.encryptionKey!, grantee, 's3')
   }
 
   /** Removes what lies of an ECG (all of it, or below `prefixes`), with every earlier version. */
@@ -74,4 +129,12 @@ export class Storage extends Construct {
   #grant(grantee: iam.IGrantable, action: string, resourceArn: string): void {
     iam.Grant.addToPrincipal({ grantee, actions: [action], resourceArns: [resourceArn] })
   }
+}
+
+function expireAfter(days: number) {
+  return { expiration: Duration.days(days), noncurrentVersionExpiration: Duration.days(1) }
+}
+
+function expireNoncurrentAfter(days: number) {
+  return { noncurrentVersionExpiration: Duration.days(days), expiredObjectDeleteMarker: true }
 }

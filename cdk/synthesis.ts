@@ -2,20 +2,22 @@
  * CMR synthesis on demand: queue → `synthesis-dispatch` → AWS Batch on GPU instances that are there only while something is drawn.
  * @module
  */
-import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
+import { Duration, Stack } from 'aws-cdk-lib'
 import * as batch from 'aws-cdk-lib/aws-batch'
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import * as ecrAssets from 'aws-cdk-lib/aws-ecr-assets'
 import * as events from 'aws-cdk-lib/aws-events'
 import { SqsQueue } from 'aws-cdk-lib/aws-events-targets'
 import * as iam from 'aws-cdk-lib/aws-iam'
-import * as logs from 'aws-cdk-lib/aws-logs'
+import type * as logs from 'aws-cdk-lib/aws-logs'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
-import { consume, type QueueWithDlq, queueWithDlq } from './queue.ts'
+import { logGroup } from './log-group.ts'
+import type { Network } from './network.ts'
+import { consume, grantSend, type QueueOptions, type QueueWithDlq, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
 import { IMAGE_SOURCES } from './synthesis-image.ts'
@@ -25,6 +27,8 @@ export type SynthesisImage = { readonly uri: string } | { readonly folder: strin
 
 export interface SynthesisProps {
   readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
+  readonly network: Network
   readonly storage: Storage
   readonly results: Results
   readonly site: SiteConfig
@@ -53,18 +57,19 @@ const STUCK = [
   'MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT',
 ]
 
-/** Without a way to the internet, all that an instance and its container talk to comes to it. S3 and DynamoDB have gateways, which cost nothing. */
+/** All that an instance and its container talk to, and the dispatcher, beside what the network has anyway. */
 const ENDPOINTS = {
+  batch: ec2.InterfaceVpcEndpointAwsService.BATCH,
   ecr: ec2.InterfaceVpcEndpointAwsService.ECR,
   'ecr-docker': ec2.InterfaceVpcEndpointAwsService.ECR_DOCKER,
   ecs: ec2.InterfaceVpcEndpointAwsService.ECS,
   'ecs-agent': ec2.InterfaceVpcEndpointAwsService.ECS_AGENT,
   'ecs-telemetry': ec2.InterfaceVpcEndpointAwsService.ECS_TELEMETRY,
   logs: ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
-  sqs: ec2.InterfaceVpcEndpointAwsService.SQS,
 }
 
-const HTTPS = ec2.Port.tcp(443)
+/** At most so many batches of ten at a time. */
+const DISPATCHERS = 2
 
 export class Synthesis extends Construct {
   readonly queues: QueueWithDlq
@@ -73,11 +78,12 @@ export class Synthesis extends Construct {
   constructor(scope: Construct, id: string, props: SynthesisProps) {
     super(scope, id)
     this.rules = props.rules
+    this.#log = logGroup(this, 'synthesize-log', props.defaults.log)
     // The dispatcher puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
-    this.queues = queueWithDlq(this, 'synthesis', { maxReceiveCount: 20 })
+    this.queues = queueWithDlq(this, 'synthesis', { ...props.queues, maxReceiveCount: 20 })
     const { queue } = this.queues
 
-    const jobQueue = this.#jobQueue(props.maxGpus)
+    const jobQueue = this.#jobQueue(props)
     const definition = this.#jobDefinition(props)
     this.#dispatcher(props, jobQueue, definition)
     // Who could not say how it ended.
@@ -101,13 +107,19 @@ export class Synthesis extends Construct {
     })
   }
 
-  #dispatcher({ defaults, storage }: SynthesisProps, jobQueue: batch.CfnJobQueue, definition: batch.CfnJobDefinition) {
+  #dispatcher(
+    { defaults, network, storage }: SynthesisProps,
+    jobQueue: batch.CfnJobQueue,
+    definition: batch.CfnJobDefinition,
+  ) {
     const { queue, dlq } = this.queues
     const dispatch = lambdaFunction(this, defaults, {
       name: 'synthesis-dispatch',
       bundle: 'synthesis-dispatch',
       memoryMb: 256,
       timeout: Duration.seconds(30),
+      concurrency: DISPATCHERS,
+      network,
       environment: {
         SYNTHESIS_QUEUE_URL: queue.queueUrl,
         SYNTHESIS_DLQ_URL: dlq.queueUrl,
@@ -116,16 +128,16 @@ export class Synthesis extends Construct {
         BATCH_JOB_DEFINITION: definition.ref,
       },
     })
-    consume(dispatch, queue, 2)
-    dlq.grantSendMessages(dispatch)
-    storage.table.grant(dispatch, 'dynamodb:GetItem', 'dynamodb:UpdateItem')
+    consume(dispatch, queue, DISPATCHERS)
+    grantSend(dlq, dispatch)
+    storage.grantRows(dispatch, 'GetItem', 'UpdateItem')
     grant(dispatch, ['batch:SubmitJob'], [jobQueue.ref, definition.ref])
     grant(dispatch, ['batch:TerminateJob'], [this.#arn('batch', 'job/*')])
   }
 
   /** GPU machines, none while nothing is to be drawn. */
-  #jobQueue(maxGpus: number): batch.CfnJobQueue {
-    const { vpc, machines } = this.#network()
+  #jobQueue({ network, maxGpus }: SynthesisProps): batch.CfnJobQueue {
+    const machines = this.#machineGroup(network)
     const launchTemplate = new ec2.LaunchTemplate(this, 'cmr-machine', {
       requireImdsv2: true,
       // The container is one hop further than the machine, whose rights are not its own.
@@ -150,7 +162,7 @@ export class Synthesis extends Construct {
         instanceRole: profile.attrArn,
         ec2Configuration: [{ imageType: 'ECS_AL2023_NVIDIA' }],
         launchTemplate: { launchTemplateId: launchTemplate.launchTemplateId!, version: '$Latest' },
-        subnets: vpc.isolatedSubnets.map(({ subnetId }) => subnetId),
+        subnets: network.vpc.isolatedSubnets.map(({ subnetId }) => subnetId),
         securityGroupIds: [machines.securityGroupId],
         updateToLatestImageVersion: true,
       },
@@ -168,31 +180,13 @@ export class Synthesis extends Construct {
     })
   }
 
-  /** No way in and none to the internet. */
-  #network() {
-    const vpc = new ec2.Vpc(this, 'cmr-network', {
-      maxAzs: 2,
-      natGateways: 0,
-      subnetConfiguration: [{ name: 'machines', subnetType: ec2.SubnetType.PRIVATE_ISOLATED }],
-      restrictDefaultSecurityGroup: false,
-      gatewayEndpoints: {
-        s3: { service: ec2.GatewayVpcEndpointAwsService.S3 },
-        dynamodb: { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB },
-      },
-    })
-    const group = (name: string, description: string) =>
-      // CDK's own classes and interfaces differ in `undefined`.
-      new ec2.SecurityGroup(this, name, { vpc: vpc as ec2.IVpc, description, allowAllOutbound: false })
-    const machines = group('cmr-machine-group', 'Machines of CMR synthesis')
-    machines.addEgressRule(ec2.Peer.anyIpv4(), HTTPS, 'S3 and DynamoDB by their gateways, the rest by endpoints')
-    const endpoints = group('cmr-endpoint-group', 'Endpoints of CMR synthesis')
-    endpoints.addIngressRule(machines, HTTPS)
+  #machineGroup(network: Network): ec2.SecurityGroup {
+    const machines = network.group('cmr-machine-group', 'Machines of CMR synthesis')
+    network.letToAws(machines)
     // In one zone: each costs by the hour, and what is lost with it can be asked for again.
-    const subnets = { subnets: vpc.isolatedSubnets.slice(0, 1) }
-    for (const [name, service] of Object.entries(ENDPOINTS)) {
-      vpc.addInterfaceEndpoint(`cmr-${name}`, { service, open: false, securityGroups: [endpoints], subnets })
-    }
-    return { vpc, machines }
+    const [subnet] = network.vpc.isolatedSubnets
+    for (const [name, service] of Object.entries(ENDPOINTS)) network.endpoint(name, service, [subnet!])
+    return machines
   }
 
   /** What the ECS agent does. Not the managed policy: that one may change clusters and tags of the whole account. */
@@ -220,26 +214,23 @@ export class Synthesis extends Construct {
     return role
   }
 
-  readonly #log = new logs.LogGroup(this, 'synthesize-log', {
-    retention: logs.RetentionDays.THREE_MONTHS,
-    removalPolicy: RemovalPolicy.DESTROY,
-  })
+  readonly #log: logs.LogGroup
 
   #jobDefinition({ storage, results, site, image }: SynthesisProps): batch.CfnJobDefinition {
     const { queue } = this.queues
     const role = new iam.Role(this, 'synthesize-role', {
       assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com'),
     })
-    storage.table.grant(role, 'dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem')
+    storage.grantRows(role, 'GetItem', 'Query', 'UpdateItem')
     storage.grantGet(role, 'raw/')
     // What was written is read back.
     storage.grantGet(role, 'artifacts/')
     storage.grantPut(role, 'artifacts/')
     storage.grantRemove(role, ['artifacts/'])
     // To give a job back.
-    queue.grantSendMessages(role)
+    grantSend(queue, role)
     const isReported = site.ehr !== undefined
-    if (isReported) results.fhir.queue.grantSendMessages(role)
+    if (isReported) grantSend(results.fhir.queue, role)
     const environment: Readonly<Record<string, string>> = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,

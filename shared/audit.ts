@@ -31,6 +31,7 @@ export const AUDIT_ACTIONS = [
   'result.write',
   'ehr.read',
   'result.report',
+  'result.publish',
   'cmr.dispatch',
   'cmr.draw',
 ] as const

@@ -25,7 +25,7 @@ const BrokerAuth = z.discriminatedUnion('kind', [
 /** One adapter with a machine and a journal of its own, for the frames of some tenants. */
 const Shard = z.strictObject({
   /** Short and for good: it names the adapter's session at the broker, and its volume. */
-  id: z.string().regex(/^[a-z0-9]{1,8}$/),
+  id: z.string().regex(/^[a-z0-9]{1,7}$/),
   tenants: z.array(Name).min(1),
 })
 export type Shard = z.infer<typeof Shard>
@@ -64,6 +64,11 @@ const IdentityProvider = z.strictObject({
   jwksUrl: z.url({ protocol: /^https$/ }),
   /** Claim that names a caller's tenant. */
   tenantClaim: z.string().min(1).default('tenant'),
+  /**
+   * Whether API Gateway checks tokens before the app does. It knows RSA only, and reads the keys from the issuer's discovery document; a
+   * provider without either sets this to false, and the app alone checks.
+   */
+  isCheckedAtGateway: z.boolean().default(true),
 })
 export type IdentityProvider = z.infer<typeof IdentityProvider>
 
@@ -76,6 +81,10 @@ const Api = z.strictObject({
 
 /** The console's files behind CloudFront, with the API under the same name. */
 const Console = z.strictObject({
+  /** The site's own name for it; CloudFront's when absent. */
+  domain: z
+    .strictObject({ name: z.hostname(), certificateArn: z.string().regex(/^arn:[^:]+:acm:us-east-1:/) })
+    .optional(),
   /** `create` makes a web ACL, which is possible in us-east-1 only; elsewhere name one that was made there. */
   waf: z.union([z.enum(['create', 'off']), z.string().regex(/^arn:[^:]+:wafv2:us-east-1:/)]).default('off'),
 })
@@ -90,8 +99,8 @@ const RetentionDays = z.strictObject({
   accessLogs: z.literal(LOG_DAYS).default(365),
   /** Who read and wrote which ECG; six years, as HIPAA asks of its documentation (45 CFR 164.316). */
   audit: Days.default(2192),
-  /** Payloads that were refused, for whoever mends the device. */
-  rejected: Days.default(30),
+  /** Payloads that were refused, for whoever mends the device. Longer than the messages in the intake's DLQ that point at them. */
+  rejected: z.int().min(15).max(36_500).default(30),
   /** An ECG's samples after they were overwritten or deleted. */
   supersededRaw: Days.default(30),
 })

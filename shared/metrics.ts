@@ -15,6 +15,7 @@ export type Service =
   | 'api'
   | 'fhir-intake'
   | 'preprocess'
+  | 'publish'
   | 'report'
   | 'screen'
   | 'streams-mqtt'
@@ -31,7 +32,7 @@ export interface Metric {
 }
 
 const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
-const QUEUES: readonly Service[] = ['fhir-intake', 'preprocess', 'report', 'screen', 'synthesis-dispatch']
+const QUEUES: readonly Service[] = ['fhir-intake', 'preprocess', 'publish', 'report', 'screen', 'synthesis-dispatch']
 
 export const METRICS = {
   // A window's way.

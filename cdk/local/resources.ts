@@ -74,10 +74,13 @@ export interface Place {
 /** Resource types that need nothing on one machine, and why. */
 const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
+  'AWS::ApiGatewayV2::Authorizer': 'the local API is open, on 127.0.0.1 only',
+  'AWS::IoT::Policy': 'the local broker is open, on 127.0.0.1 only',
+  'AWS::IoT::ThingType': 'the local broker knows no things',
+  'AWS::IoT::ThingGroup': 'the local broker knows no things',
   'AWS::ApiGatewayV2::Stage': 'there is one stage, $default',
   'AWS::CloudWatch::Alarm': 'nothing is watched here',
   'AWS::CloudWatch::Dashboard': 'nothing is watched here',
-  'AWS::KMS::Key': 'nothing is encrypted at rest here',
   'AWS::CodeDeploy::Application': 'the local stack is replaced as a whole',
   'AWS::CodeDeploy::DeploymentGroup': 'the local stack is replaced as a whole',
   'AWS::Batch::ComputeEnvironment': 'batch jobs run on this machine',
@@ -87,6 +90,10 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::EC2::Subnet': 'there is no network here',
   'AWS::EC2::RouteTable': 'there is no network here',
   'AWS::EC2::SubnetRouteTableAssociation': 'there is no network here',
+  'AWS::EC2::Route': 'there is no network here',
+  'AWS::EC2::InternetGateway': 'there is no network here',
+  'AWS::EC2::VPCGatewayAttachment': 'there is no network here',
+  'AWS::EC2::FlowLog': 'there is no network here',
   'AWS::EC2::VPCEndpoint': 'there is no network here',
   'AWS::EC2::SecurityGroup': 'there is no network here',
   'AWS::EC2::SecurityGroupEgress': 'there is no network here',
@@ -115,14 +122,16 @@ export async function deploy(template: Template, place: Place): Promise<Deployme
     if (maker === undefined) {
       throw new Error(`the local stack does not support ${resource.Type} (${logicalId}); see cdk/README.md`)
     }
-    const properties = (await resolveIntrinsics(resource.Properties ?? {}, lookup)) as Properties // an object stays one
-    const allowed = new Set([...maker.uses, ...Object.keys(maker.ignores)])
-    const unknown = Object.keys(properties).find((name) => !allowed.has(name))
+    const given = resource.Properties ?? {}
+    const unknown = Object.keys(given).find((name) => !maker.uses.includes(name) && !(name in maker.ignores))
     if (unknown !== undefined) {
       throw new Error(
         `the local stack does not support ${unknown} of ${resource.Type} (${logicalId}); see cdk/README.md`,
       )
     }
+    // What is ignored may refer to what is not made.
+    const used = Object.fromEntries(Object.entries(given).filter(([name]) => maker.uses.includes(name)))
+    const properties = (await resolveIntrinsics(used, lookup)) as Properties // an object stays one
     return maker.make(nameOf(logicalId, resource), properties, plan, { logicalId, path: pathOf(logicalId, resource) })
   }
 
@@ -505,6 +514,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
   'AWS::S3::Bucket': {
     uses: ['BucketEncryption'],
     ignores: {
+      LoggingConfiguration: 'nobody else asks here',
+      OwnershipControls: 'everything is this process’s own',
       LifecycleConfiguration: 'nothing expires here',
       PublicAccessBlockConfiguration: 'only this machine reaches it',
       VersioningConfiguration: 'only the last version is kept here',
@@ -555,6 +566,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     ignores: {
       Architectures: 'the bundle is built for this machine',
       LoggingConfig: 'functions log to this process',
+      ReservedConcurrentExecutions: 'sandboxes are as many as this machine has room for',
+      VpcConfig: 'there is no network here',
       ...TAGS,
     },
     async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints, tenant }) {
@@ -802,7 +815,10 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 
   'AWS::ApiGatewayV2::Route': {
     uses: ['ApiId', 'RouteKey', 'Target'],
-    ignores: { AuthorizationType: 'the local API is open, on 127.0.0.1 only' },
+    ignores: {
+      AuthorizationType: 'the local API is open, on 127.0.0.1 only',
+      AuthorizerId: 'the local API is open, on 127.0.0.1 only',
+    },
     async make(name, { ApiId, RouteKey, Target }, { deliveries, routes }) {
       const integration = String(Target).replace(/^integrations\//, '')
       const route = { routeKey: String(RouteKey), functionName: functionNameOf(integration) }

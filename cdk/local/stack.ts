@@ -219,7 +219,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       site,
       queueUrls: deployment.queueUrls,
       tableName: deployment.tableNames[0]!,
-      bucketName: deployment.bucketNames[0]!,
+      bucketName: bucketOf(deployment),
       outputs: deployment.outputs,
       env,
       functions,
@@ -257,11 +257,12 @@ async function readTemplate(assemblyDir: string): Promise<Template> {
 
 /** What `streams/mqtt` reads from its environment, beside the addresses of AWS. */
 function adapterEnvironment(
-  { queueUrls, bucketNames }: Deployment,
+  deployment: Deployment,
   mqttUrl: string,
   folder: string,
   isEmbedded: boolean,
 ): Readonly<Record<string, string>> {
+  const { queueUrls } = deployment
   return {
     MQTT_URL: mqttUrl,
     // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
@@ -269,9 +270,14 @@ function adapterEnvironment(
     INTAKE_QUEUE_URL: queueUrls.intake!,
     INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
-    RAW_BUCKET: bucketNames[0]!,
+    RAW_BUCKET: bucketOf(deployment),
     JOURNAL_PATH: join(folder, 'journal.db'),
   }
+}
+
+/** Where ECGs lie; others hold logs and the console. */
+function bucketOf({ bucketNames }: Deployment): string {
+  return bucketNames.find((name) => name === 'raw') ?? bucketNames[0]!
 }
 
 /** Waits for the adapter's subscription; without it frames would be lost. */

@@ -60,8 +60,6 @@ const FLUSH_MS = 3000
 /** Share of the journal's limit below which an adapter that left the broker comes back. */
 const RESUME_BELOW = 0.9
 
-const INBOUND_CHANNELS: readonly Channel[] = ['frames', 'window']
-
 /**
  * Opens the journal, takes up what is in it, and connects.
  * @throws ConfigError when the journal cannot be opened
@@ -209,8 +207,9 @@ function openJournal(path: string): Journal {
 }
 
 /** One connection subscribes plainly; several share the subscription, and all feed one journal. */
-function connectionNames({ clientId, connections }: AdapterConfig) {
-  const filters = INBOUND_CHANNELS.map((channel) => topicFilter(channel))
+function connectionNames({ clientId, connections, tenants = ['+'], hearsWindows }: AdapterConfig) {
+  const channels: readonly Channel[] = hearsWindows ? ['frames', 'window'] : ['frames']
+  const filters = tenants.flatMap((tenant) => channels.map((channel) => topicFilter(channel, tenant)))
   if (connections === 1) return [{ clientId, filters }]
   const shared = filters.map((filter) => `$share/${clientId}/${filter}`)
   return Array.from({ length: connections }, (_, index) => ({ clientId: `${clientId}-${index}`, filters: shared }))

@@ -5,9 +5,14 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
+import { Name } from '../../shared/messages.ts'
 import type { BrokerOptions } from './connection.ts'
 
 const path = z.string().min(1)
+const list = z
+  .string()
+  .transform((text) => text.split(','))
+  .pipe(z.array(Name))
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
 /** Each setting with its doc; the flag of `MQTT_URL` is `--mqtt-url`. */
@@ -16,14 +21,21 @@ const Settings = z.object({
   MQTT_VERSION: z.enum(['4', '5']).default('5').meta({ help: '5, or 4 for MQTT 3.1.1' }),
   MQTT_USERNAME: z.string().optional().meta({ help: 'user name' }),
   MQTT_PASSWORD: z.string().optional().meta({ help: 'password (better by environment than by flag)' }),
-  MQTT_CA: path.optional().meta({ help: "PEM file of the authority that signed the broker's certificate" }),
-  MQTT_CERT: path.optional().meta({ help: 'PEM file of our certificate (mutual TLS)' }),
-  MQTT_KEY: path.optional().meta({ help: 'PEM file of our key (mutual TLS)' }),
+  MQTT_CA: path
+    .optional()
+    .meta({ help: "the authority that signed the broker's certificate: a PEM file, or the PEM itself" }),
+  MQTT_CERT: path.optional().meta({ help: 'our certificate, likewise (mutual TLS)' }),
+  MQTT_KEY: path.optional().meta({ help: 'our key, likewise (mutual TLS)' }),
   MQTT_CLIENT_ID: z
     .string()
     .regex(/^[A-Za-z0-9-]{1,19}$/)
     .default('cardiacnets')
     .meta({ help: "names our session at the broker; up to 19 letters, digits, '-'" }),
+  MQTT_TENANTS: list.optional().meta({ help: "tenants whose devices we hear, as 'a,b'; all when left out" }),
+  MQTT_WINDOWS: z
+    .enum(['on', 'off'])
+    .default('on')
+    .meta({ help: "off where somebody else reads the windows that devices collect (AWS IoT Core's rule)" }),
   MQTT_CONNECTIONS: integer(1, 64).default(1).meta({ help: 'more than one: a shared subscription over so many' }),
   JOURNAL_PATH: path.meta({ help: 'SQLite file on a disk that survives us; one adapter each' }),
   JOURNAL_LIMIT_MB: integer(1, 1_000_000)
@@ -39,6 +51,9 @@ const Settings = z.object({
 export interface AdapterConfig {
   readonly broker: BrokerOptions
   readonly clientId: string
+  /** Of all when absent. */
+  readonly tenants: readonly string[] | undefined
+  readonly hearsWindows: boolean
   readonly connections: number
   readonly journalPath: string
   readonly journalLimitBytes: number
@@ -83,6 +98,8 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
       key: readPem('MQTT_KEY', data.MQTT_KEY),
     },
     clientId: data.MQTT_CLIENT_ID,
+    tenants: data.MQTT_TENANTS,
+    hearsWindows: data.MQTT_WINDOWS === 'on',
     connections: data.MQTT_CONNECTIONS,
     journalPath: data.JOURNAL_PATH,
     journalLimitBytes: data.JOURNAL_LIMIT_MB * 1024 * 1024,
@@ -117,10 +134,12 @@ function readFlags(args: readonly string[]): Record<string, string | boolean | u
   }
 }
 
-function readPem(name: string, file: string | undefined): Buffer | undefined {
-  if (file === undefined) return undefined
+/** A secret store gives its text, not a file. */
+function readPem(name: string, fileOrText: string | undefined): Buffer | undefined {
+  if (fileOrText === undefined) return undefined
+  if (fileOrText.startsWith('-----BEGIN ')) return Buffer.from(fileOrText)
   try {
-    return readFileSync(file)
+    return readFileSync(fileOrText)
   } catch {
     throw new ConfigError(`${name}: cannot read the file`)
   }

@@ -5,14 +5,9 @@
 import type { Message, SQSClient } from '@aws-sdk/client-sqs'
 import type { MqttClient } from 'mqtt'
 import { consume } from '../../shared/aws/queues.ts'
-import { CodedError } from '../../shared/errors.ts'
 import { parseMessage, ResultMessage } from '../../shared/messages.ts'
 import { TRACEPARENT } from '../../shared/tracing.ts'
-import { CONTENT_TYPES } from './frame-codec.ts'
-import { buildTopic } from './topics.ts'
-
-/** How long a broker holds a result for a device that is away, where MQTT 5 lets us say so. */
-const EXPIRY_S = 24 * 3600
+import { resultPublication } from './result-publication.ts'
 
 /** One receives while the other deletes. */
 const CONSUMERS = 2
@@ -44,27 +39,13 @@ export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: 
 }
 
 async function publishResult(client: MqttClient, version: 4 | 5, message: Message, signal: AbortSignal): Promise<void> {
-  const { tenant, origin, result } = parseMessage(ResultMessage, message.Body ?? '')
+  const parsed = parseMessage(ResultMessage, message.Body ?? '')
   const traceparent = message.MessageAttributes?.[TRACEPARENT]?.StringValue
-  if (origin.kind !== 'mqtt') throw new CodedError('field-invalid', { field: 'origin.kind' })
-  const topic = buildTopic({ tenant, device: origin.device, channel: 'results' })
-  const properties = {
-    contentType: CONTENT_TYPES.json,
-    messageExpiryInterval: EXPIRY_S,
-    userProperties: { 'ecg-id': ecgIdOf(result), ...(traceparent === undefined ? {} : { [TRACEPARENT]: traceparent }) },
-  }
-  const published = client.publishAsync(topic, result, { qos: 1, ...(version === 5 ? { properties } : {}) })
+  const { topic, payload, contentType, expiryS, userProperties } = resultPublication(parsed, traceparent)
+  const properties = { contentType, messageExpiryInterval: expiryS, userProperties: { ...userProperties } }
+  const published = client.publishAsync(topic, payload, { qos: 1, ...(version === 5 ? { properties } : {}) })
   // Away from the broker, mqtt.js waits for ever; a shutdown must not.
   await unlessAborted(signal, published)
-}
-
-function ecgIdOf(result: string): string {
-  try {
-    return String(JSON.parse(result).ecgId)
-  } catch {
-    // The parser's text quotes the result.
-    throw new CodedError('payload-malformed', { field: 'result' })
-  }
 }
 
 /** What `work` resolves with; rejects when `signal` aborts first. Leaves nothing on the signal, which outlives millions of results. */

@@ -12,6 +12,18 @@ let bundles: NonNullable<AppOptions['bundles']>
 /** Of a site with an EHR. */
 let template: Template
 
+/** IAM knows no resource for these: of a machine of Batch, and of Lambda that plugs a function into a network. */
+const FORCED = [
+  'ecr:GetAuthorizationToken',
+  'ecs:DiscoverPollEndpoint',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:CreateNetworkInterface',
+  'ec2:DeleteNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:UnassignPrivateIpAddresses',
+]
+
 const API_VARIABLES = [
   'AUDIT_DAYS',
   'AUDIT_TABLE',
@@ -34,6 +46,7 @@ beforeAll(async () => {
     'fhir-intake': folder,
     api: folder,
     'synthesis-dispatch': folder,
+    publish: folder,
   }
   template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })
@@ -50,6 +63,15 @@ function synthesized(site: SiteConfig): Template {
     synthesisImage: 'registry.example/synthesize:1',
   })
   return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+}
+
+const examples = new Map<string, Template>()
+
+/** Of an example site; each is synthesized once. */
+function example(name: string): Template {
+  const known = examples.get(name) ?? synthesized(readSite(name))
+  examples.set(name, known)
+  return known
 }
 
 /** As CDK types them: whatever CloudFormation says. */
@@ -85,7 +107,10 @@ describe('the stack', () => {
     for (const type of ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy', 'AWS::S3::BucketPolicy']) {
       template.allResourcesProperties(type, { PolicyDocument: { Statement: Match.arrayWith([plainHttp]) } })
     }
-    template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true })
+    template.allResourcesProperties('AWS::SQS::Queue', {
+      KmsMasterKeyId: Match.anyValue(),
+      KmsDataKeyReusePeriodSeconds: 3600,
+    })
     template.allResourcesProperties('AWS::SNS::Topic', { KmsMasterKeyId: Match.anyValue() })
     template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() })
   })
@@ -132,8 +157,7 @@ describe('the stack', () => {
     for (const { Action, Resource } of statements) {
       const actions = [Action].flat()
       expect(actions.join()).not.toContain('*')
-      // IAM knows no resource for these two, which a machine of Batch needs.
-      if (actions.join() === 'ecr:GetAuthorizationToken,ecs:DiscoverPollEndpoint') continue
+      if (actions.every((action: string) => FORCED.includes(action))) continue
       expect([Resource].flat()).not.toContain('*')
     }
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
@@ -196,11 +220,24 @@ describe('the stack', () => {
     template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 30 })
   })
 
-  it('leaves it to the app to check tokens, and never lets it off', () => {
+  it('leaves it to the app to check tokens where nobody is known to sign them, and never lets it off', () => {
     const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
 
     expect(Object.fromEntries(routes)).toEqual({ 'ANY /{proxy+}': 'NONE' })
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
+  })
+
+  it('has the front door check tokens too, slow down, and write down who asked, but not for whose ECG', () => {
+    const stack = example('clinic')
+
+    stack.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: 'ANY /v1/{proxy+}', AuthorizationType: 'JWT' })
+    stack.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
+      JwtConfiguration: { Audience: ['cardiacnets'], Issuer: 'https://id.clinic.example/' },
+    })
+    stack.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
+      DefaultRouteSettings: { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
+      AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('context\\.path')) },
+    })
   })
 
   it('lets the function of events read the table and add to the audit trail, and do nothing else', () => {
@@ -209,12 +246,112 @@ describe('the stack', () => {
 
     const statements: { Action: string | string[] }[] = policies[id!]!.Properties.PolicyDocument.Statement
 
-    expect(statements.flatMap(({ Action }) => Action).sort()).toEqual([
+    const actions = statements.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('kms:'))
+    expect([...new Set(actions)].sort()).toEqual([
       'dynamodb:PutItem',
       'dynamodb:Query',
       'logs:CreateLogStream',
       'logs:PutLogEvents',
     ])
+  })
+})
+
+describe('the private network', () => {
+  const functionOf = (of: Template, name: string) =>
+    Object.values(of.findResources('AWS::Lambda::Function')).find(
+      ({ Properties }) => Properties.Environment.Variables.POWERTOOLS_SERVICE_NAME === name,
+    )!.Properties
+
+  it('has no way to the internet, and holds the functions that call nobody outside AWS', () => {
+    template.resourceCountIs('AWS::EC2::NatGateway', 0)
+    template.resourceCountIs('AWS::EC2::InternetGateway', 0)
+    for (const name of ['preprocess', 'screen', 'synthesis-dispatch']) {
+      expect(functionOf(template, name).VpcConfig.SubnetIds).toHaveLength(2)
+    }
+    for (const name of ['report', 'fhir-intake', 'api', 'events']) {
+      expect(functionOf(template, name)).not.toHaveProperty('VpcConfig')
+    }
+  })
+
+  it('has endpoints for what they call, in each zone that the site wants', () => {
+    const subnets = (of: Template, service: string) =>
+      Object.values(of.findResources('AWS::EC2::VPCEndpoint'))
+        .filter(({ Properties }) => JSON.stringify(Properties.ServiceName).includes(`.${service}"`))
+        .flatMap(({ Properties }) => Properties.SubnetIds)
+
+    expect(subnets(template, 'sqs')).toHaveLength(2)
+    expect(subnets(template, 'sns')).toHaveLength(2)
+    expect(subnets(template, 'batch')).toHaveLength(1)
+    expect(subnets(example('clinic'), 'sqs')).toHaveLength(1)
+  })
+
+  it('gives every function a number that it never exceeds, no smaller than its queue may ask for', () => {
+    for (const { FunctionName, ScalingConfig } of propertiesOf('AWS::Lambda::EventSourceMapping')) {
+      const alias = template.findResources('AWS::Lambda::Alias')[aliasOf(FunctionName)]!
+      const fn = template.findResources('AWS::Lambda::Function')[alias.Properties.FunctionName.Ref]!
+      expect(fn.Properties.ReservedConcurrentExecutions).toBe(ScalingConfig.MaximumConcurrency)
+    }
+    template.allResourcesProperties('AWS::Lambda::Function', { ReservedConcurrentExecutions: Match.anyValue() })
+  })
+})
+
+describe('AWS IoT Core', () => {
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: variables of IoT's policies
+  const THING = '${iot:Connection.Thing.ThingName}'
+  // biome-ignore lint/suspicious/noTemplateCurlyInString: variables of IoT's policies
+  const OWN = `ecg/v1/${'${iot:Connection.Thing.Attributes[tenant]}'}/${THING}`
+
+  /** Of a policy, each action with the resources that it is allowed, without partition, region and account. */
+  function allowed(of: Template, id: string) {
+    const [policy] = Object.entries(of.findResources('AWS::IoT::Policy')).filter(([name]) => name.includes(id))
+    const statements: { Action: string[]; Resource: { 'Fn::Join': [string, unknown[]] }[] }[] =
+      policy![1].Properties.PolicyDocument.Statement
+    return Object.fromEntries(
+      statements.map(({ Action, Resource }) => [
+        Action.join(),
+        Resource.map((arn) => String(arn['Fn::Join'][1].at(-1)).replace(/^:/, '')),
+      ]),
+    )
+  }
+
+  it('lets a device speak and hear on its own topics only, as itself', () => {
+    expect(allowed(example('clinic'), 'devicepolicy')).toEqual({
+      'iot:Connect': [`client/${THING}`],
+      'iot:Publish': [`topic/${OWN}/frames`, `topic/${OWN}/window`, `topic/${OWN}/status`],
+      'iot:RetainPublish': [`topic/${OWN}/status`],
+      'iot:Subscribe': [`topicfilter/${OWN}/results`, `topicfilter/${OWN}/cmd`],
+      'iot:Receive': [`topic/${OWN}/results`, `topic/${OWN}/cmd`],
+    })
+  })
+
+  it('lets an adapter hear the frames of its own tenants', () => {
+    const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(example('hospital'), 'adaptericu')
+
+    expect(receive).toEqual(['topic/ecg/v1/icu/*/frames'])
+    expect(subscribe).toEqual(['topicfilter/ecg/v1/icu/+/frames', 'topicfilter/$share/ecg-icu/ecg/v1/icu/+/frames'])
+  })
+
+  it('sends windows with their topic to the intake, and to its DLQ what the intake does not take', () => {
+    const stack = example('clinic')
+
+    const queue = (name: string) => ({
+      Sqs: Match.objectLike({ QueueUrl: { Ref: Match.stringLikeRegexp(`^Intake${name}[0-9A-F]+$`) } }),
+    })
+    stack.hasResourceProperties('AWS::IoT::TopicRule', {
+      TopicRulePayload: Match.objectLike({
+        Sql: "SELECT encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs FROM 'ecg/v1/+/+/window'",
+        Actions: [queue('intake')],
+        ErrorAction: queue('intakedlq'),
+      }),
+    })
+  })
+
+  it('publishes results itself where no adapter does', () => {
+    const publishers = (of: Template) =>
+      JSON.stringify(of.findResources('AWS::Lambda::Function')).split('"POWERTOOLS_SERVICE_NAME":"publish"').length - 1
+
+    expect(publishers(example('clinic'))).toBe(1)
+    expect(publishers(example('hospital'))).toBe(0)
   })
 })
 
@@ -255,7 +392,6 @@ describe('CMR synthesis', () => {
       ]),
     })
     template.resourceCountIs('AWS::EC2::NatGateway', 0)
-    template.resourceCountIs('AWS::EC2::InternetGateway', 0)
   })
 
   it('draws in an image that is built at deployment, where none is named', () => {
@@ -306,7 +442,8 @@ describe('CMR synthesis', () => {
 
     const statements: { Action: string | string[] }[] = policies[id!]!.Properties.PolicyDocument.Statement
 
-    expect([...new Set(statements.flatMap(({ Action }) => Action))].sort()).toEqual([
+    const actions = statements.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('kms:'))
+    expect([...new Set(actions)].sort()).toEqual([
       'dynamodb:GetItem',
       'dynamodb:Query',
       'dynamodb:UpdateItem',
@@ -316,8 +453,6 @@ describe('CMR synthesis', () => {
       's3:ListBucket',
       's3:ListBucketVersions',
       's3:PutObject',
-      'sqs:GetQueueAttributes',
-      'sqs:GetQueueUrl',
       'sqs:SendMessage',
     ])
   })
@@ -341,10 +476,10 @@ describe('CMR synthesis', () => {
     })
   })
 
-  it('is left out where nobody wants it: no machines, no network, no queue', () => {
+  it('is left out where nobody wants it: no machines, no queue', () => {
     const without = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 
-    for (const type of ['AWS::Batch::JobQueue', 'AWS::EC2::VPC']) {
+    for (const type of ['AWS::Batch::JobQueue', 'AWS::Batch::ComputeEnvironment']) {
       without.resourceCountIs(type, 0)
     }
     expect(JSON.stringify(without.toJSON())).not.toContain('SYNTHESIS_RULES')
@@ -381,7 +516,7 @@ describe('the example sites', () => {
   it.each(exampleSites())('%s deploys what its file says, for whom its file says', (name) => {
     const site = readSite(name)
 
-    const stack = synthesized(site)
+    const stack = example(name)
 
     const functions = Object.values(stack.findResources('AWS::Lambda::Function'))
     const [api] = functions.filter(({ Properties }) => Properties.MemorySize === 1769 && Properties.Timeout === 29)

@@ -32,6 +32,7 @@ beforeAll(async () => {
       'fhir-intake': folder,
       api: folder,
       'synthesis-dispatch': folder,
+      publish: folder,
     },
     synthesis: { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 },
     synthesisImage: 'this-machine',

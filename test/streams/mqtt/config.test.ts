@@ -26,6 +26,16 @@ describe('readConfig', () => {
     expect(config).toMatchObject({ broker: { version: 4 }, connections: 8 })
   })
 
+  it('hears the tenants that it is given, and takes keys as text, as a secret store gives them', () => {
+    const MQTT_KEY = '-----BEGIN PRIVATE KEY-----\n…'
+
+    const config = readConfig([], { ...env, MQTT_TENANTS: 'icu,wards', MQTT_WINDOWS: 'off', MQTT_KEY })
+
+    expect(config).toMatchObject({ tenants: ['icu', 'wards'], hearsWindows: false })
+    expect(String(config?.broker.key)).toBe(MQTT_KEY)
+    expect(() => readConfig([], { ...env, MQTT_TENANTS: 'a/b' })).toThrow(/^MQTT_TENANTS/)
+  })
+
   it('names what is missing or wrong, and never repeats its value', () => {
     const wrong = { ...env, MQTT_URL: 'http://user:hunter2@broker', JOURNAL_PATH: '', MQTT_VERSION: '3' }
 

@@ -1,0 +1,22 @@
+/**
+ * Log groups of our own: encrypted, and forgetful.
+ * @module
+ */
+import { RemovalPolicy } from 'aws-cdk-lib'
+import type * as kms from 'aws-cdk-lib/aws-kms'
+import * as logs from 'aws-cdk-lib/aws-logs'
+import type { Construct } from 'constructs'
+
+export interface LogDefaults {
+  readonly key: kms.IKey
+  readonly days: number
+}
+
+export function logGroup(scope: Construct, id: string, { key, days }: LogDefaults): logs.LogGroup {
+  return new logs.LogGroup(scope, id, {
+    // The enumeration's values are days, and the site's file takes no others.
+    retention: days as logs.RetentionDays,
+    encryptionKey: key,
+    removalPolicy: RemovalPolicy.DESTROY,
+  })
+}

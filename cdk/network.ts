@@ -1,0 +1,94 @@
+/**
+ * The private network: no way in, and none to the internet. What runs in it reaches AWS by endpoints only.
+ *
+ * In it runs what calls nobody outside AWS: `preprocess`, `screen`, `synthesis-dispatch`, and the machines that draw. Outside stay `report`
+ * and `fhir-intake` (the EHR), `api` and `events` (the identity provider's keys) and `publish` (IoT's data plane has no endpoint with a private name).
+ * @module
+ */
+import * as ec2 from 'aws-cdk-lib/aws-ec2'
+import { Construct } from 'constructs'
+import { type LogDefaults, logGroup } from './log-group.ts'
+
+export const HTTPS = ec2.Port.tcp(443)
+
+export interface NetworkProps {
+  readonly zones: number
+  readonly log: LogDefaults
+  /** Whether something needs addresses of its own on the internet (the adapter, for the broker). */
+  readonly isPublicToo: boolean
+}
+
+export class Network extends Construct {
+  readonly vpc: ec2.IVpc
+  /** What a Lambda is given to run here. */
+  readonly forFunctions: {
+    readonly vpc: ec2.IVpc
+    readonly vpcSubnets: ec2.SubnetSelection
+    readonly securityGroups: ec2.ISecurityGroup[]
+  }
+  readonly #endpointGroup: ec2.SecurityGroup
+  readonly #vpc: ec2.Vpc
+
+  constructor(scope: Construct, id: string, { zones, log, isPublicToo }: NetworkProps) {
+    super(scope, id)
+    const isolated = { name: 'private', subnetType: ec2.SubnetType.PRIVATE_ISOLATED }
+    const open = { name: 'public', subnetType: ec2.SubnetType.PUBLIC, mapPublicIpOnLaunch: false }
+    this.#vpc = new ec2.Vpc(this, 'network', {
+      maxAzs: zones,
+      natGateways: 0,
+      subnetConfiguration: isPublicToo ? [isolated, open] : [isolated],
+      // CDK would do so by a function that may change every security group; nothing is put into that group.
+      restrictDefaultSecurityGroup: false,
+      // These cost nothing.
+      gatewayEndpoints: {
+        s3: { service: ec2.GatewayVpcEndpointAwsService.S3 },
+        dynamodb: { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB },
+      },
+      flowLogs: {
+        rejected: {
+          // Nothing should be: what is says who tries to get out or in.
+          trafficType: ec2.FlowLogTrafficType.REJECT,
+          destination: ec2.FlowLogDestination.toCloudWatchLogs(logGroup(this, 'network-log', log)),
+        },
+      },
+    })
+    // CDK's own classes and interfaces differ in `undefined`.
+    this.vpc = this.#vpc as ec2.IVpc
+    this.#endpointGroup = this.group('endpoint-group', 'Endpoints of AWS')
+    const functions = this.group('function-group', 'Functions')
+    this.forFunctions = {
+      vpc: this.vpc,
+      vpcSubnets: { subnetType: ec2.SubnetType.PRIVATE_ISOLATED },
+      securityGroups: [functions],
+    }
+    this.letToAws(functions)
+    // In every zone: the way of each window.
+    for (const [name, service] of Object.entries({
+      sqs: ec2.InterfaceVpcEndpointAwsService.SQS,
+      sns: ec2.InterfaceVpcEndpointAwsService.SNS,
+    })) {
+      this.endpoint(name, service, this.vpc.isolatedSubnets)
+    }
+  }
+
+  /** A security group that lets nothing in and nothing out. */
+  group(id: string, description: string): ec2.SecurityGroup {
+    return new ec2.SecurityGroup(this, id, { vpc: this.vpc, description, allowAllOutbound: false })
+  }
+
+  /** To AWS's endpoints; S3's and DynamoDB's have addresses of their own. */
+  letToAws(group: ec2.SecurityGroup): void {
+    group.addEgressRule(ec2.Peer.anyIpv4(), HTTPS, 'S3 and DynamoDB by their gateways, the rest by endpoints')
+    this.#endpointGroup.addIngressRule(group, HTTPS)
+  }
+
+  /** Each costs by the hour and zone. */
+  endpoint(name: string, service: ec2.IInterfaceVpcEndpointService, subnets: ec2.ISubnet[]): void {
+    this.#vpc.addInterfaceEndpoint(name, {
+      service,
+      open: false,
+      securityGroups: [this.#endpointGroup],
+      subnets: { subnets },
+    })
+  }
+}
