@@ -23,7 +23,7 @@ from cardiacnets.stages.synthesis_export import ENCODER, export_drawing
 from cardiacnets.stages.synthesis_report import SynthesisReportConfig, evaluate_synthesis
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
 from cardiacnets.synthesis_fixture import OUT
-from cardiacnets.synthesis_page import TITLE, put_section
+from cardiacnets.synthesis_page import CARD_TITLE, NAMES, TITLE, put_section, section
 
 PEOPLE = 40
 DENOISER = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, token_width=8, embedding=16, context=8)
@@ -80,7 +80,8 @@ def run(tmp_path):
         folder=tmp_path / "run",
         programme=replace(programme, align=contrastive, diffusion=diffusion, draw_steps=2),
         people=SimpleNamespace(
-            indices=rng.normal(100, 20, (PEOPLE, len(INDICES))), conditions=rng.random((PEOPLE, len(CONDITIONS))) < 0.5
+            indices=rng.normal(100, 20, (PEOPLE, len(INDICES))),
+            conditions=(rng.random((PEOPLE, len(CONDITIONS))) < 0.5).astype(np.float32),
         ),
         short_cines=ShortCineSet(frames, split),
         latents=LatentSet(latents, split),
@@ -98,7 +99,7 @@ def test_what_is_drawn_is_measured_and_told(run, tmp_path):
     page.write_text(f"# Page\n\n{TITLE}\n\nold\n\n## After\n\nkept\n")
 
     report = evaluate_synthesis(run, REPORT, tmp_path / "reports" / "synthesis.json")
-    put_section(page, report)
+    put_section(page, section(report))
 
     assert json.loads((tmp_path / "reports" / "synthesis.json").read_text()) == report
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
@@ -115,8 +116,17 @@ def test_a_bundle_gains_what_draws(run, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(OUT, bundle)
     before = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "MODEL_CARD.md").write_text(f"# {before['name']} {before['version']}\n\ntext\n")
+    figures, likeness = dict.fromkeys(NAMES, 0.5), {view: {"ssim": 0.5} for view in VIEWS}
+    report = {
+        "people": 3,
+        "samplers": {"distilled": {"steps": 8}},
+        "readout": {"onTrueCines": figures},
+        "drawn": {"distilled": {"function": figures, "bias": figures, "likeness": likeness}},
+        "otherPerson": {"likeness": likeness},
+    }
 
-    difference = export_drawing(run, bundle, REPORT)
+    difference = export_drawing(run, bundle, REPORT, version="9.0.0", report=report)
 
     manifest = json.loads((bundle / "manifest.json").read_text())
     assert difference < 1e-4
@@ -125,6 +135,11 @@ def test_a_bundle_gains_what_draws(run, tmp_path):
     listed = {file["path"]: file["bytes"] for file in manifest["files"]}
     assert set(listed) == {file["path"] for file in before["files"]} | {ENCODER}
     assert all((bundle / name).stat().st_size == size for name, size in listed.items())
-    again = export_drawing(run, bundle, REPORT)
+    assert manifest["version"] == "9.0.0"
+    card = (bundle / "MODEL_CARD.md").read_text()
+    assert card.count(CARD_TITLE) == 1
+    assert card.startswith(f"# {manifest['name']} 9.0.0\n")
+    again = export_drawing(run, bundle, REPORT, report=report)
+    assert (bundle / "MODEL_CARD.md").read_text() == card
     assert again == difference
     assert len(json.loads((bundle / "manifest.json").read_text())["files"]) == len(listed)

@@ -68,9 +68,9 @@ def evaluate(options: argparse.Namespace) -> int:
     }
     print(json.dumps(summary, indent=1))
     if synthesis_cli.REPORT.exists():
-        from cardiacnets.synthesis_page import put_section
+        from cardiacnets.synthesis_page import put_section, section
 
-        put_section(options.page, json.loads(synthesis_cli.REPORT.read_text()))
+        put_section(options.page, section(json.loads(synthesis_cli.REPORT.read_text())))
     return 0
 
 
@@ -121,7 +121,7 @@ def main() -> None:
     command.set_defaults(run=keep)
 
     command = commands.add_parser("export", parents=[run_option, bundle_option], help="calibrate and write the bundle")
-    command.add_argument("--version", default="0.2.0")
+    command.add_argument("--version", default="0.3.0")
     command.set_defaults(run=export)
 
     command = commands.add_parser(

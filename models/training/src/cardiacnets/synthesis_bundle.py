@@ -21,6 +21,7 @@ from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNet
 from cardiacnets.models.vae import CineDecoder, Vae
 from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.synthesis_page import put_section
 
 VIEW_NAMES: Mapping[View, str] = {"short_axis": "sax", "four_chamber": "4ch"}
 """In the order of the networks' view numbers."""
@@ -178,9 +179,20 @@ def synthesis_entry(
     }
 
 
-def add_synthesis(made: Path, difference: float, bundle_dir: Path, entry: dict[str, Any]) -> None:
+CARD = "MODEL_CARD.md"
+
+
+def add_synthesis(
+    made: Path,
+    difference: float,
+    bundle_dir: Path,
+    entry: dict[str, Any],
+    *,
+    version: str | None = None,
+    section: str | None = None,
+) -> None:
     """Put what `export_synthesis` wrote to `made`, and the encoder if it lies there, into a bundle, in place of what
-    was there.
+    was there. `version` is the bundle's new one, `section` what its card is to say of drawn cines.
 
     Raises:
         ValueError: PyTorch and ONNX differ by more than `PARITY`.
@@ -194,8 +206,18 @@ def add_synthesis(made: Path, difference: float, bundle_dir: Path, entry: dict[s
         names.append(entry["encoder"])
     for name in names:
         shutil.copyfile(made / name, bundle_dir / name)
+    card = bundle_dir / CARD
+    if section is not None:
+        put_section(card, section)
+    if version is not None:
+        title = f"# {manifest['name']} "
+        card.write_text(card.read_text().replace(title + manifest["version"], title + version, 1))
+        manifest["version"] = version
+    if card.exists():
+        names.append(CARD)
     kept = [file for file in manifest["files"] if file["path"] not in names]
     manifest["files"] = kept + [file_entry(bundle_dir / name) for name in names]
-    manifest["tensors"] |= {name: describe_tensors(inference_session(bundle_dir / name)) for name in names}
+    networks = [name for name in names if name.endswith(".onnx")]
+    manifest["tensors"] |= {name: describe_tensors(inference_session(bundle_dir / name)) for name in networks}
     manifest["synthesis"] = entry
     path.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")

@@ -25,6 +25,7 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
 
     command = actions.add_parser("export", parents=[shared], help="add the drawing networks to a bundle")
     command.add_argument("--bundle", type=Path, default=BUNDLE, help="default %(default)s")
+    command.add_argument("--version", help="the bundle's new one; default: as it is")
     command.set_defaults(run=export)
 
     command = actions.add_parser(
@@ -52,11 +53,13 @@ def _run(options: argparse.Namespace) -> "Run":
 
 
 def export(options: argparse.Namespace) -> int:
-    """Fit the read-out, export, and add `synthesis` to the manifest."""
+    """Fit the read-out, export, and add `synthesis` to the manifest and what `evaluate` measured to the card."""
     from cardiacnets.stages.synthesis_export import export_drawing
     from cardiacnets.stages.synthesis_report import SynthesisReportConfig
 
-    difference = export_drawing(_run(options), options.bundle, SynthesisReportConfig())
+    report = json.loads(REPORT.read_text()) if REPORT.exists() else None
+    config = SynthesisReportConfig()
+    difference = export_drawing(_run(options), options.bundle, config, version=options.version, report=report)
     print(f"{options.bundle}  PyTorch-ONNX difference {difference:.1e}")
     return 0
 
@@ -64,10 +67,10 @@ def export(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Measure, and write report, sheet and page."""
     from cardiacnets.stages.synthesis_report import SynthesisReportConfig, evaluate_synthesis
-    from cardiacnets.synthesis_page import put_section
+    from cardiacnets.synthesis_page import put_section, section
 
     report = evaluate_synthesis(_run(options), SynthesisReportConfig(people=options.people), options.report)
-    put_section(options.page, report)
+    put_section(options.page, section(report))
     print(json.dumps({name: report["drawn"][name]["function"] for name in report["drawn"]}, indent=1))
     return 0
 

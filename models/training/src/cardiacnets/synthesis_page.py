@@ -118,10 +118,38 @@ test person {copies["true"]:.1f}; {copies["nearerThanFirstPercentile"]:.1%} of d
 DIMENSIONS = "24 principal directions"
 
 
-def put_section(page: Path, report: dict[str, Any]) -> None:
-    """Put the section at the end of a page, in place of an older one."""
-    text = page.read_text() if page.exists() else ""
-    before, found, after = text.partition(TITLE)
+CARD_TITLE = "## Cines that it draws"
+
+
+def card_section(report: dict[str, Any]) -> str:
+    """Of `MODEL_CARD.md`, Markdown."""
+    rows = [
+        [
+            label,
+            f"{report['readout']['onTrueCines'][name]:.2f}",
+            f"{report['drawn']['distilled']['function'][name]:.2f}",
+            f"{report['drawn']['distilled']['bias'][name]:+.1f}",
+        ]
+        for name, label in NAMES.items()
+    ]
+    likeness = report["drawn"]["distilled"]["likeness"]
+    other = report["otherPerson"]["likeness"]
+    return f"""{CARD_TITLE}
+
+Short axis and four chambers, by a latent video diffusion model that is told the ECG by the encoder that was placed near CMR; distilled to {report["samplers"]["distilled"]["steps"]} steps.
+**It learned from simulated hearts only, and what it draws is SYNTHETIC**: it shows what such a heart may look like, never what is in this person. Measured on {report["people"]} virtual test people:
+
+{_table(["R with the truth", "read from the true cine", "from the drawn one", "mean error"], rows)}
+
+Read by the U-Nets and the regression of this bundle. SSIM with the true cine: short axis {likeness["short_axis"]["ssim"]:.2f}, four-chamber {likeness["four_chamber"]["ssim"]:.2f}
+(another person's true cine: {other["short_axis"]["ssim"]:.2f}, {other["four_chamber"]["ssim"]:.2f}). More in docs/evaluation.md.
+"""
+
+
+def put_section(page: Path, text: str) -> None:
+    """Put a section, title first, at the end of a page, in place of an older one of that title."""
+    before_all = page.read_text() if page.exists() else ""
+    before, found, after = before_all.partition(text.partition("\n")[0] + "\n")
     rest = after.find("\n## ") if found else -1
     kept = after[rest + 1 :] if rest >= 0 else ""
-    page.write_text(before.rstrip("\n") + "\n\n" + section(report) + ("\n" + kept if kept else ""))
+    page.write_text(before.rstrip("\n") + "\n\n" + text + ("\n" + kept if kept else ""))

@@ -10,7 +10,7 @@ from cardiacnets.readout import describe_readout
 from cardiacnets.stages.contrastive import load_aligned_trunk
 from cardiacnets.stages.diffusion import load_denoiser
 from cardiacnets.stages.segmentation import load_unet
-from cardiacnets.stages.synthesis_report import Evaluation, SynthesisReportConfig
+from cardiacnets.stages.synthesis_report import Evaluation, Report, SynthesisReportConfig
 from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis_bundle import (
     VIEW_NAMES,
@@ -20,6 +20,7 @@ from cardiacnets.synthesis_bundle import (
     export_synthesis,
     synthesis_entry,
 )
+from cardiacnets.synthesis_page import card_section
 
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
@@ -28,8 +29,16 @@ ENCODER = "encoder-aligned.onnx"
 """`encoder.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""
 
 
-def export_drawing(run: "Run", bundle_dir: Path, config: SynthesisReportConfig) -> float:
-    """Add `synthesis` to the bundle; returns the largest difference between PyTorch and ONNX."""
+def export_drawing(
+    run: "Run",
+    bundle_dir: Path,
+    config: SynthesisReportConfig,
+    *,
+    version: str | None = None,
+    report: Report | None = None,
+) -> float:
+    """Add `synthesis` to the bundle, and to its card what `report` says; returns the largest difference between PyTorch
+    and ONNX."""
     denoiser, schedule = load_denoiser(run.diffusion())
     distilled, _ = load_denoiser(run.distillation())
     segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
@@ -51,5 +60,6 @@ def export_drawing(run: "Run", bundle_dir: Path, config: SynthesisReportConfig) 
     encoder.trunk = load_aligned_trunk(run.align())
     with tempfile.TemporaryDirectory() as made:
         difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(painter, Path(made)))
-        add_synthesis(Path(made), difference, bundle_dir, entry)
+        section = report and card_section(report)
+        add_synthesis(Path(made), difference, bundle_dir, entry, version=version, section=section)
     return difference

@@ -79,7 +79,7 @@ class Evaluation:
         self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
         people = run.people
         self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
-        self.conditions = np.asarray(people.conditions)
+        self.conditions = np.asarray(people.conditions) == 1
         rows = {name: np.flatnonzero(run.short_cines.split == name) for name in ("train", "test")}
         self.train, self.test = rows["train"], rows["test"][: config.people]
         self.others = rows["test"][config.people : 2 * config.people]
