@@ -82,7 +82,7 @@ export const THRESHOLDS = {
     threshold: 1,
     minutes: 1,
     periods: 5,
-    why: 'connections; a restart takes less than a minute, and the broker keeps what comes meanwhile',
+    why: 'all connections that it should have; a restart takes less than a minute, and the broker keeps what comes meanwhile',
   },
   'adapter-journal': {
     threshold: 120,
@@ -160,7 +160,8 @@ export class Observability extends Construct {
     for (const queue of queues) this.#watchQueue(queue)
     for (const fn of functions) this.#watchFunction(fn)
     this.#watchWindows(site.deployment.devices)
-    for (const adapter of adapters) this.#watchAdapter(adapter)
+    const { connections = 1 } = site.deployment.gateway.adapter ?? {}
+    for (const adapter of adapters) this.#watchAdapter(adapter, connections)
     if (hasSynthesis) this.#watchCines()
     if (site.ehr !== undefined) {
       this.#alarm('ehr-polls-failing', { metric: ours(METRICS.ehrPolls), isBelow: true, isMissingBad: true })
@@ -226,11 +227,11 @@ export class Observability extends Construct {
     this.#alarm('cost', { metric: usd, threshold: (THRESHOLDS.cost.threshold / 100) * expectedUsd })
   }
 
-  #watchAdapter(adapter: string): void {
+  #watchAdapter(adapter: string, connections: number): void {
     const of = adapter
     const by = (metric: Metric, statistic: string) => ours(metric, { statistic, part: adapter })
     const connected = by(METRICS.brokerConnected, 'Minimum')
-    this.#alarm('adapter-silent', { metric: connected, isBelow: true, isMissingBad: true, of })
+    this.#alarm('adapter-silent', { metric: connected, threshold: connections, isBelow: true, isMissingBad: true, of })
     this.#alarm('adapter-journal', { metric: by(METRICS.journalAgeS, 'Maximum'), of })
     const received = by(METRICS.framesReceived, 'Sum')
     this.#alarm('device-refusals', { metric: percent(by(METRICS.framesRefused, 'Sum'), [received]), of })

@@ -102,6 +102,7 @@ describe('alarms', () => {
         { Name: 'service', Value: 'streams-mqtt' },
       ],
       ComparisonOperator: 'LessThanThreshold',
+      Threshold: 12, // connections
       TreatMissingData: 'breaching',
     })
   })
