@@ -161,8 +161,13 @@ async function drawingBundle(folder: string): Promise<string> {
   return '; the bundle cannot draw, random weights do'
 }
 
+/** One of a kind is enough: each ECG has a key of its own. */
 function judged(violations: readonly Violation[]): string {
-  if (violations.length > 0) throw new Error(violations.map(describeViolation).join('; '))
+  const kinds = Map.groupBy(violations, ({ principal, action }) => `${principal} ${action}`)
+  const lines = [...kinds.values()].map(([first, ...others]) =>
+    [describeViolation(first!), ...(others.length === 0 ? [] : [`and ${others.length} more`])].join(', '),
+  )
+  if (lines.length > 0) throw new Error(lines.join('; '))
   return 'no call was refused'
 }
 
