@@ -145,7 +145,7 @@ function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
     tenant: tenantOf(stack.site),
     broker: { url: stack.mqttUrl, version: MQTT_VERSION },
     device: 'stack-check',
-    takesFrames: true,
+    takesFrames: stack.adapterPid !== undefined,
     ehr: stack.site.ehr && ehrOfSite(stack.site.ehr),
     timeoutMs: 1000 * timeoutS,
     drawingTimeoutMs: 5 * 60_000,

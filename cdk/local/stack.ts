@@ -202,7 +202,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     undo.push(api.shut)
 
     let adapter: Companion | undefined
-    if (!options.withoutAdapter) {
+    if (!options.withoutAdapter && !isServedByIotCore(site)) {
       const subscribed = broker?.subscribed('frames')
       adapter = startCompanion({
         script: 'streams/mqtt/main.ts',
@@ -262,7 +262,7 @@ function adapterEnvironment(
   folder: string,
   isEmbedded: boolean,
 ): Readonly<Record<string, string>> {
-  const { queueUrls } = deployment
+  const { queueUrls, topicRules } = deployment
   return {
     MQTT_URL: mqttUrl,
     // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
@@ -272,12 +272,19 @@ function adapterEnvironment(
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
     RAW_BUCKET: bucketOf(deployment),
     JOURNAL_PATH: join(folder, 'journal.db'),
+    // As there: what a rule takes, the adapter leaves to it.
+    ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
   }
 }
 
 /** Where ECGs lie; others hold logs and the console. */
 function bucketOf({ bucketNames }: Deployment): string {
   return bucketNames.find((name) => name === 'raw') ?? bucketNames[0]!
+}
+
+/** Where devices send windows only, which rules take, and a function brings them their results. */
+function isServedByIotCore({ deployment: { gateway } }: SiteConfig): boolean {
+  return gateway.iotCore && gateway.adapter === undefined
 }
 
 /** Waits for the adapter's subscription; without it frames would be lost. */
