@@ -14,7 +14,7 @@ import { withReports } from './page.ts'
 import { costReport, type Subject } from './report.ts'
 import { resourcesOf } from './synthesized.ts'
 
-const PAGE = join(import.meta.dirname, '../../docs/cost.md')
+const PAGES = ['cost.md', 'scale.md'].map((name) => join(import.meta.dirname, '../../docs', name))
 
 interface Options {
   readonly site: string
@@ -37,11 +37,11 @@ const options = new Command('npm run cost --')
   .option('--hours <n>', 'hours a day that each streams', above, 24)
   .addOption(new Option('--region <region>', 'whose prices').choices([...REGIONS]).default(REGIONS[0]))
   .option('--json', 'one JSON document on stdout')
-  .option('--docs', 'write the tables of docs/cost.md anew instead')
+  .option('--docs', 'write the tables of docs/cost.md and docs/scale.md anew instead')
   .parse()
   .opts<Options>()
 
-if (options.docs) writeFileSync(PAGE, withReports(readFileSync(PAGE, 'utf8')))
+if (options.docs) for (const page of PAGES) writeFileSync(page, withReports(readFileSync(page, 'utf8')))
 else print(options)
 
 function print({ site: name, devices, hours, json }: Options): void {

@@ -1,16 +1,22 @@
 /**
- * A page with generated tables: between `<!-- cost SITE DEVICES -->` and `<!-- end -->` stands what the command prints.
+ * Pages with generated tables: between `<!-- cost SITE DEVICES -->` or `<!-- scale DEVICES -->` and `<!-- end -->` stands what the command prints.
  * @module
  */
 import { readMeasured } from '../../functions/cli/bench/measured.ts'
 import { readSite } from '../site.ts'
 import { costReport } from './report.ts'
+import { scaleReport } from './scale.ts'
 import { resourcesOf } from './synthesized.ts'
 
-const PLACE = /(<!-- cost (\S+) (\d+) -->\n)[\s\S]*?(<!-- end -->)/g
+const COST = /(<!-- cost (\S+) (\d+) -->\n)[\s\S]*?(<!-- end -->)/g
+const SCALE = /(<!-- scale (\d+) -->\n)[\s\S]*?(<!-- end -->)/g
 
 export function withReports(page: string): string {
-  return page.replace(PLACE, (_, begin: string, name: string, devices: string, end: string) => {
+  const withScale = page.replace(
+    SCALE,
+    (_, begin: string, devices: string, end: string) => `${begin}\n${scaleReport(Number(devices))}\n\n${end}`,
+  )
+  return withScale.replace(COST, (_, begin: string, name: string, devices: string, end: string) => {
     const site = readSite(name)
     const usage = { devices: Number(devices), hoursADay: 24 }
     const report = costReport({ name, site, resources: resourcesOf(site), usage, measured: readMeasured() })

@@ -99,5 +99,6 @@ const strong = (usd: number) => `**${dollars(usd)}**`
 
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const line = (cells: readonly string[]) => `| ${cells.join(' | ')} |`
-  return [line(head), line(head.map((_, i) => (i === 0 ? '---' : '---:'))), ...rows.map(line)].join('\n')
+  const isFigures = (column: number) => rows.every((cells) => /^[*\d.,]+$/.test(cells[column]!))
+  return [line(head), line(head.map((_, column) => (isFigures(column) ? '---:' : '---'))), ...rows.map(line)].join('\n')
 }

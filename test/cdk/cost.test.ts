@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest'
 import { memorySensitivity } from '../../cdk/cost/estimate.ts'
 import { fixedCost, type Resources } from '../../cdk/cost/fixed.ts'
 import { withReports } from '../../cdk/cost/page.ts'
+import { scaleReport } from '../../cdk/cost/scale.ts'
 import { readMeasured } from '../../functions/cli/bench/measured.ts'
 import { ehrCost, type Path, sum, windowCost } from '../../functions/cli/cost/marginal.ts'
 
-const PAGE = join(import.meta.dirname, '../../docs/cost.md')
+const pageOf = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 
 /** Two sites are synthesized, on a machine that may be busy. */
 const SYNTHESES_MS = 180_000
@@ -20,13 +21,15 @@ const path: Path = {
   memory: { preprocess: 1024, screen: 1769, report: 512 },
 }
 
-it('the page about cost says what the command prints (else: npm run -s cost -- --docs)', {
-  timeout: SYNTHESES_MS,
-}, () => {
-  const page = readFileSync(PAGE, 'utf8')
+it.each(['cost.md', 'scale.md'])(
+  'docs/%s says what the command prints (else: npm run -s cost -- --docs)',
+  { timeout: SYNTHESES_MS },
+  (name) => {
+    const page = pageOf(name)
 
-  expect(withReports(page)).toBe(page)
-})
+    expect(withReports(page)).toBe(page)
+  },
+)
 
 describe('a million windows', () => {
   it('cost 10 USD at most on the adapter path', () => {
@@ -93,5 +96,14 @@ describe('what is there all day', () => {
   it('without a price is named, and a machine without one is an error', () => {
     expect(cost(['AWS::Kinesis::Stream']).unpriced).toEqual(['AWS::Kinesis::Stream'])
     expect(() => cost(['AWS::EC2::Instance', { InstanceType: 'u-24tb1.metal' }])).toThrow('u-24tb1.metal')
+  })
+})
+
+describe('scale', () => {
+  it('marks the limits that so many devices meet, and only these', () => {
+    const met = (devices: number) => [...scaleReport(devices).matchAll(/^\| \*\*([\d,]+)\*\*/gm)].map(([, at]) => at)
+
+    expect(met(500)).toEqual(['50'])
+    expect(met(20_000)).toEqual(['50', '860', '1,000', '6,670', '10,000', '10,000', '10,000'])
   })
 })

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type AppOptions, createApp } from '../../cdk/app.ts'
+import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { SiteConfig } from '../../shared/site-config.ts'
@@ -161,6 +162,15 @@ describe('the stack', () => {
       expect([Resource].flat()).not.toContain('*')
     }
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
+  })
+
+  it('gives the functions of the path the memory that docs/scale.md reckons with', () => {
+    const given = propertiesOf('AWS::Lambda::Function').map(({ Environment, MemorySize }) => [
+      Environment.Variables.POWERTOOLS_SERVICE_NAME,
+      MemorySize,
+    ])
+
+    expect(Object.fromEntries(given)).toMatchObject(MEMORY_MB)
   })
 
   it('keeps waveforms and results when the stack goes', () => {

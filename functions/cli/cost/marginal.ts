@@ -41,15 +41,17 @@ const REPORT_BATCH = 10
 /** @returns USD a million windows, by part; one window a batch, the worst case */
 export function windowCost(path: Path): Parts {
   const { memory, prepareMs, inferenceMs, resultBytes, logBytes } = path
-  // The item and its index entry (keys and what a list shows, below 1 KB); a conditional put costs what a put costs.
-  const writeUnits = Math.ceil((resultBytes + 400) / 1024) + 1
   return {
-    'Lambda preprocess': lambdaCost(path.architecture, memory.preprocess, prepareMs, NETWORK_WAIT_MS.preprocess),
-    'Lambda screen': lambdaCost(path.architecture, memory.screen, inferenceMs, NETWORK_WAIT_MS.screen),
+    'Lambda preprocess': lambdaCost(
+      path.architecture,
+      memory.preprocess,
+      busyMs('preprocess', memory.preprocess, prepareMs),
+    ),
+    'Lambda screen': lambdaCost(path.architecture, memory.screen, busyMs('screen', memory.screen, inferenceMs)),
     SQS: QUEUES * REQUESTS_A_MESSAGE * PRICES.sqsMillionRequests,
     SNS: PRICES.snsMillionPublishes,
     // And one consistent read: was the ECG deleted?
-    DynamoDB: writeUnits * PRICES.dynamoMillionWriteUnits + PRICES.dynamoMillionReadUnits,
+    DynamoDB: writeUnitsOf(resultBytes) * PRICES.dynamoMillionWriteUnits + PRICES.dynamoMillionReadUnits,
     Logs: logs(logBytes + 2 * LAMBDA_LOG_BYTES),
   }
 }
@@ -60,7 +62,7 @@ export function ehrCost({ architecture, memory }: Pick<Path, 'architecture' | 'm
     'SQS results-fhir': (1 + (REQUESTS_A_MESSAGE - 1) / REPORT_BATCH) * PRICES.sqsMillionRequests,
     // One by one: the calls of a batch wait one after the other.
     'Lambda report':
-      lambdaCost(architecture, memory.report, 1, NETWORK_WAIT_MS.report) -
+      lambdaCost(architecture, memory.report, busyMs('report', memory.report, 1)) -
       PRICES.lambdaMillionRequests * (1 - 1 / REPORT_BATCH),
     // The window's digest, and the session's clock.
     'DynamoDB sessions': 2 * PRICES.dynamoMillionWriteUnits,
@@ -68,9 +70,15 @@ export function ehrCost({ architecture, memory }: Pick<Path, 'architecture' | 'm
   }
 }
 
-/** Below a whole vCPU the same work takes longer; what waits takes as long with any. */
-function lambdaCost(architecture: Architecture, memoryMb: number, computeMs: number, waitMs: number): number {
-  const billedMs = computeMs * Math.max(1, VCPU_MB / memoryMb) + waitMs
+/** The item and its index entry (keys and what a list shows, below 1 KB); a conditional put costs what a put costs. */
+export const writeUnitsOf = (resultBytes: number): number => Math.ceil((resultBytes + 400) / 1024) + 1
+
+/** How long a window keeps a function. Below a whole vCPU the same work takes longer; what waits takes as long with any. */
+export function busyMs(name: keyof typeof NETWORK_WAIT_MS, memoryMb: number, computeMs: number): number {
+  return computeMs * Math.max(1, VCPU_MB / memoryMb) + NETWORK_WAIT_MS[name]
+}
+
+function lambdaCost(architecture: Architecture, memoryMb: number, billedMs: number): number {
   return PRICES.lambdaMillionRequests + billedMs * 1000 * (memoryMb / 1024) * PRICES.lambdaGbSecond[architecture]
 }
 

@@ -1,0 +1,33 @@
+/**
+ * What AWS allows an account of a region (us-east-1) before anybody asks for more. Looked over on 2026-11-25: `seen` names the page whose stored copy
+ * said so, without one it is from memory. `isHard`: asking does not help.
+ * @module
+ */
+export interface Quota {
+  readonly value: number
+  readonly unit: string
+  readonly seen?: string
+  readonly isHard?: boolean
+}
+
+export const QUOTAS_DATE = '2026-11-25'
+
+const SQS_SCALING = 'Lambda guide, services-sqs-scaling'
+const DYNAMO = 'DynamoDB guide, Limits; re:Post, on-demand-table-throttling'
+const IOT_PAGE = 'AWS general reference, iot-core'
+
+export const QUOTAS = {
+  lambdaConcurrency: { value: 1_000, unit: 'functions at once' },
+  mappingBatches: { value: 1_000, unit: 'batches at once of a queue', seen: SQS_SCALING, isHard: true },
+  mappingRamp: { value: 300, unit: 'more batches at once a minute', seen: SQS_SCALING, isHard: true },
+  sqsInFlight: { value: 120_000, unit: 'messages in flight of a queue', isHard: true },
+  snsPublishes: { value: 30_000, unit: 'messages a second' },
+  dynamoPartitionWrites: { value: 1_000, unit: 'write units a second of one key', seen: DYNAMO, isHard: true },
+  dynamoNewTableWrites: { value: 4_000, unit: 'write units a second of a new table', seen: DYNAMO },
+  dynamoTableWrites: { value: 40_000, unit: 'write units a second of a table', seen: DYNAMO },
+  s3Puts: { value: 3_500, unit: 'PUTs a second of a prefix, before S3 splits it', isHard: true },
+  iotPublishes: { value: 20_000, unit: 'messages in a second' },
+  iotConnections: { value: 500_000, unit: 'connections', seen: 'espressif.com, esp-rainmaker-neo limits' },
+  iotConnects: { value: 500, unit: 'connects a second' },
+  iotConnectionMessages: { value: 100, unit: 'messages a second of a connection', seen: IOT_PAGE, isHard: true },
+} as const satisfies Readonly<Record<string, Quota>>

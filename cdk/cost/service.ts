@@ -1,0 +1,19 @@
+/**
+ * How long a window keeps a function busy, and what it writes.
+ * @module
+ */
+import type { Measured } from '../../functions/cli/bench/measured.ts'
+import { busyMs, writeUnitsOf } from '../../functions/cli/cost/marginal.ts'
+
+/** As the template has them (a test compares), MB. */
+export const MEMORY_MB = { preprocess: 1024, screen: 1769 } as const
+
+/** A window by itself, s. */
+export function serviceSeconds({ screen }: Measured): { readonly preprocess: number; readonly screen: number } {
+  return {
+    preprocess: busyMs('preprocess', MEMORY_MB.preprocess, screen.prepareMs) / 1000,
+    screen: busyMs('screen', MEMORY_MB.screen, screen.inferenceMs) / 1000,
+  }
+}
+
+export const writeUnits = ({ message }: Measured): number => writeUnitsOf(message.resultStoredP50Bytes)
