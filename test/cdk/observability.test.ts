@@ -7,7 +7,7 @@ import { FUNCTION_NAMES } from '../../cdk/lambda-bundle.ts'
 import { RUNBOOK, THRESHOLDS } from '../../cdk/observability.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
-import { METRICS } from '../../shared/metrics.ts'
+import { METRICS, type Metric } from '../../shared/metrics.ts'
 import { SiteConfig } from '../../shared/site-config.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
@@ -176,11 +176,11 @@ describe('the runbook', () => {
     }
   })
 
-  it('lists every metric with its meaning', () => {
-    const missing = Object.values(METRICS).filter(
-      ({ name, meaning }) => !text.includes(`| \`${name}\``) || !text.includes(meaning),
+  it('lists every metric with its unit, services and meaning', () => {
+    const rows = Object.values<Metric>(METRICS).map(
+      ({ name, unit, from, by = '', meaning }) => `| \`${name}\` | ${unit} | ${from.join(', ')} | ${by} | ${meaning} |`,
     )
 
-    expect(missing).toEqual([])
+    expect(rows.filter((row) => !text.includes(row))).toEqual([])
   })
 })

@@ -58,6 +58,18 @@ describe('redrive', () => {
     expect(await bodies(source)).toEqual([])
   })
 
+  it('leaves a message its trace, and takes the reason off', async () => {
+    const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
+    const MessageAttributes = messageAttributes({ reason: 'internal', traceparent })
+    await sqs.send(new SendMessageCommand({ QueueUrl: source, MessageBody: 'd', MessageAttributes }))
+
+    await redrive(sqs, source, target, { reason: 'internal' })
+
+    const command = new ReceiveMessageCommand({ QueueUrl: target, MessageAttributeNames: ['All'] })
+    const [message] = (await sqs.send(command)).Messages!
+    expect(message!.MessageAttributes).toEqual({ traceparent: expect.objectContaining({ StringValue: traceparent }) })
+  })
+
   it('moves only what was given up for the reason that is asked for', async () => {
     const { moved } = await redrive(sqs, source, target, { reason: 'schema-unsupported' })
 
