@@ -37,6 +37,12 @@ export function emulatorEnvironment(emulators: Emulators): Readonly<Record<strin
   }
 }
 
+/** `streams/mqtt` as a container of ECS. */
+export interface AdapterTask {
+  readonly environment: Readonly<Record<string, string>>
+  readonly role: string | undefined
+}
+
 /** What came of a template. Names are the last part of a resource's construct path: `intake`, `intake-dlq`, `results`. */
 export interface Deployment {
   readonly queueUrls: Readonly<Record<string, string>>
@@ -51,6 +57,8 @@ export interface Deployment {
   readonly jobDefinitions: readonly JobDefinition[]
   readonly failureRules: readonly FailureRule[]
   readonly topicRules: readonly TopicRule[]
+  /** Adapters of the devices' broker, one a shard. */
+  readonly adapters: readonly AdapterTask[]
   /** Names of functions with a URL that streams. */
   readonly streams: readonly string[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
@@ -183,6 +191,7 @@ interface Plan extends Deployment, Place {
   readonly jobDefinitions: JobDefinition[]
   readonly failureRules: FailureRule[]
   readonly topicRules: TopicRule[]
+  readonly adapters: AdapterTask[]
   readonly streams: string[]
   readonly outputs: Record<string, string>
   readonly clients: ReturnType<typeof newClients>
@@ -202,6 +211,7 @@ function newPlan(place: Place): Plan {
     jobDefinitions: [],
     failureRules: [],
     topicRules: [],
+    adapters: [],
     streams: [],
     outputs: {},
     deliveries: [],
@@ -295,6 +305,9 @@ interface Container {
   readonly Environment?: readonly { readonly Name: string; readonly Value: string }[]
 }
 
+const variablesOf = ({ Environment = [] }: Container): Readonly<Record<string, string>> =>
+  Object.fromEntries(Environment.map(({ Name, Value }) => [Name, Value]))
+
 const CONTAINER_PROPERTIES = [
   'Command',
   'Environment',
@@ -358,7 +371,7 @@ const keyArn = (id: string): string => `arn:aws:kms:${REGION}:${ACCOUNT}:key/${i
 const roleId = (arn: unknown): string | undefined => (arn === undefined ? undefined : String(arn).split('/').at(-1))
 
 /** The access key of a process that has the role: what it signs with tells the emulators who it is. */
-function credentialsOf(role: unknown): Readonly<Record<string, string>> {
+export function credentialsOf(role: unknown): Readonly<Record<string, string>> {
   const id = roleId(role)
   return id === undefined ? {} : { AWS_ACCESS_KEY_ID: id }
 }
@@ -727,6 +740,31 @@ const MAKERS: Readonly<Record<string, Maker>> = {
     },
   },
 
+  'AWS::ECS::TaskDefinition': {
+    uses: ['ContainerDefinitions', 'TaskRoleArn'],
+    ignores: {
+      Cpu: 'the adapter runs as a process of this machine',
+      ExecutionRoleArn: 'nothing is fetched here',
+      Family: 'nobody asks for it',
+      Memory: 'the adapter runs as a process of this machine',
+      NetworkMode: 'the adapter runs as a process of this machine',
+      RequiresCompatibilities: 'the adapter runs as a process of this machine',
+      RuntimePlatform: 'the adapter runs as a process of this machine',
+      Volumes: 'the journal is a file of this machine',
+      ...TAGS,
+    },
+    async make(name, { ContainerDefinitions, TaskRoleArn }, { adapters, deliveries }) {
+      const [container, ...others] = ContainerDefinitions as readonly (Container & { readonly Name: string })[]
+      if (container?.Name !== 'adapter' || others.length > 0) {
+        throw new Error(`the local stack knows tasks with the one container "adapter" only (${name})`)
+      }
+      adapters.push({ environment: variablesOf(container), role: roleId(TaskRoleArn) })
+      const arn = `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${name}:1`
+      if (TaskRoleArn !== undefined) deliveries.push(assuming('ecs-tasks.amazonaws.com', TaskRoleArn, arn))
+      return { ref: arn, attributes: { TaskDefinitionArn: arn } }
+    },
+  },
+
   'AWS::Batch::JobQueue': {
     uses: [],
     ignores: {
@@ -770,7 +808,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         arn,
         command: container.Command,
         environment: {
-          ...Object.fromEntries((container.Environment ?? []).map((each) => [each.Name, each.Value])),
+          ...variablesOf(container),
           ...credentialsOf(container.JobRoleArn),
         },
         attempts: Attempts,

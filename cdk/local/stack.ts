@@ -24,7 +24,7 @@ import { httpApi } from './http-api.ts'
 import { startDataPlane, startRules } from './iot.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
 import { describeViolation, type Need, Permissions } from './permissions.ts'
-import { clientOptions, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
+import { clientOptions, credentialsOf, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
 import { startSchedule } from './schedule.ts'
 import type { Template } from './template.ts'
 
@@ -68,7 +68,7 @@ export interface LocalStack {
   readonly env: Readonly<Record<string, string>>
   /** By name: `preprocess`, `screen`, `api`. */
   readonly functions: Readonly<Record<string, LambdaFunction>>
-  /** Process id of the MQTT adapter; another one after it was killed and came back. */
+  /** Process id of the (first) MQTT adapter; another one after it was killed and came back. */
   readonly adapterPid: number | undefined
   /** What was refused, and what nobody needed. */
   readonly permissions: Pick<Permissions, 'violations' | 'unused'>
@@ -201,16 +201,23 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     })
     undo.push(api.shut)
 
-    let adapter: Companion | undefined
+    const adapters: Companion[] = []
     if (!options.withoutAdapter && !isServedByIotCore(site)) {
-      const subscribed = broker?.subscribed('frames')
-      adapter = startCompanion({
-        script: 'streams/mqtt/main.ts',
-        env: { ...env, ...adapterEnvironment(deployment, mqttUrl, folder, broker !== undefined) },
-        onLine: (line) => log('adapter', line),
-      })
-      undo.push(adapter.stop)
-      if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
+      // A template without one knows of no broker; here there is one.
+      const tasks = deployment.adapters.length > 0 ? deployment.adapters : [{ environment: {}, role: undefined }]
+      for (const [index, { environment, role }] of tasks.entries()) {
+        const subscribed = broker?.subscribed('frames')
+        const journal = join(folder, index === 0 ? 'journal.db' : `journal-${index}.db`)
+        const here = adapterEnvironment(deployment, mqttUrl, journal, broker !== undefined)
+        const adapter = startCompanion({
+          script: 'streams/mqtt/main.ts',
+          env: { ...env, ...environment, ...here, ...credentialsOf(role) },
+          onLine: (line) => log('adapter', line),
+        })
+        undo.push(adapter.stop)
+        adapters.push(adapter)
+        if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
+      }
     }
 
     return {
@@ -225,7 +232,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       functions,
       permissions,
       get adapterPid() {
-        return adapter?.pid
+        return adapters[0]?.pid
       },
       stop,
     }
@@ -259,19 +266,19 @@ async function readTemplate(assemblyDir: string): Promise<Template> {
 function adapterEnvironment(
   deployment: Deployment,
   mqttUrl: string,
-  folder: string,
+  journal: string,
   isEmbedded: boolean,
 ): Readonly<Record<string, string>> {
   const { queueUrls, topicRules } = deployment
   return {
     MQTT_URL: mqttUrl,
-    // aedes speaks 3.1.1 only; for another broker the adapter's own default, or what our environment says.
-    ...(isEmbedded ? { MQTT_VERSION: '4' } : {}),
+    // aedes speaks 3.1.1 only, without shared subscriptions; for another broker the adapter's own default, or what our environment says.
+    ...(isEmbedded ? { MQTT_VERSION: '4', MQTT_CONNECTIONS: '1' } : {}),
     INTAKE_QUEUE_URL: queueUrls.intake!,
     INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
     RAW_BUCKET: bucketOf(deployment),
-    JOURNAL_PATH: join(folder, 'journal.db'),
+    JOURNAL_PATH: journal,
     // As there: what a rule takes, the adapter leaves to it.
     ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
   }
