@@ -8,6 +8,7 @@
 import type { EcgId } from './domain/ecg-id.ts'
 import type { ErrorCode } from './errors.ts'
 import type { Log, LogFields } from './logging.ts'
+import { currentTrace } from './tracing.ts'
 
 /** All that can be done to an ECG, and by what. */
 export const AUDIT_ACTIONS = [
@@ -60,5 +61,5 @@ export type AuditOf = Pick<LogFields, 'tenant' | 'ecgId' | 'jobId' | 'device' | 
 
 /** Writes a function's line. */
 export function noteAudit(logger: Log, action: AuditAction, outcome: AuditOutcome, of: AuditOf): void {
-  logger.info('audit', { action, outcome, ...of })
+  logger.info('audit', { action, outcome, ...of, traceId: currentTrace()?.traceId })
 }

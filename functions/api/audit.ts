@@ -2,13 +2,13 @@
  * Every request that touches an ECG becomes an entry of the audit trail, refused or not, before its answer goes out.
  * @module
  */
-import { randomUUID } from 'node:crypto'
 import type { Context, MiddlewareHandler } from 'hono'
 import type { AuditAction, AuditEntry } from '../../shared/audit.ts'
 import type { AuditStore } from '../../shared/aws/audit-store.ts'
 import { type EcgId, parseCmrJobId, parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
+import { currentTrace, newTrace } from '../../shared/tracing.ts'
 import type { AuthVariables } from './auth.ts'
 import { refusalOf, respond } from './problem.ts'
 
@@ -51,7 +51,7 @@ export function auditing({ audit, onStranger, onLost }: AuditOptions): Middlewar
   return async (c, next) => {
     const touched = new Set<EcgId>()
     c.set('touched', touched)
-    c.set('traceId', traceIdOf(c))
+    c.set('traceId', (currentTrace() ?? newTrace(true)).traceId)
     await next()
     const route = routeOf(c)
     if (route === undefined) return
@@ -95,10 +95,3 @@ function routeOf(c: Context): { readonly action: AuditAction; readonly id: strin
 }
 
 const jobIdOf = (id: string | undefined) => (id === undefined ? undefined : parseCmrJobId(id))
-
-/** W3C Trace Context, else X-Ray's, else one of our own. */
-export function traceIdOf(c: Context): string {
-  const w3c = /^00-([0-9a-f]{32})-/.exec(c.req.header('traceparent') ?? '')?.[1]
-  const [, seconds, rest] = /Root=1-([0-9a-f]{8})-([0-9a-f]{24})/.exec(c.req.header('x-amzn-trace-id') ?? '') ?? []
-  return w3c ?? (seconds === undefined ? randomUUID().replaceAll('-', '') : `${seconds}${rest}`)
-}

@@ -70,7 +70,16 @@ async function collect({ ecg, subject, tenant, ...options }: AuditCommandOptions
   const shown: Shown[] = []
   for await (const { at, subject: by, ...entry } of store.entries({ tenant, since, until, ecgId: ecg, subject })) {
     const { action, outcome, ecgIds, jobId, device, traceId } = entry
-    shown.push({ at: at.toISOString(), by: `caller:${by}`, action, outcome, ecgIds, jobId, device, traceId })
+    shown.push({
+      at: at.toISOString(),
+      by: by.startsWith('operator:') ? by : `caller:${by}`,
+      action,
+      outcome,
+      ecgIds,
+      jobId,
+      device,
+      traceId,
+    })
   }
   const lines =
     options.lines ?? (options.outputs === LOCAL_OUTPUTS && existsSync(LOCAL_LINES) ? LOCAL_LINES : undefined)
