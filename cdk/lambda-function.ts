@@ -23,6 +23,8 @@ export interface FunctionBuild {
 /** What the functions of one stack share. */
 export interface FunctionDefaults extends FunctionBuild {
   readonly log: LogDefaults
+  /** Of functions: their logs are part of the audit trail. */
+  readonly trail: LogDefaults
 }
 
 export interface FunctionProps {
@@ -55,7 +57,7 @@ const LIVE = 'live'
  */
 export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, props: FunctionProps): lambda.Alias {
   const { network } = props
-  const group = logGroup(scope, `${props.name}-log`, defaults.log)
+  const group = logGroup(scope, `${props.name}-log`, defaults.trail)
   // Not the role that CDK would make: its managed policies may write to every log group of the account.
   const role = new iam.Role(scope, `${props.name}-role`, {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),

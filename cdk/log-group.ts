@@ -10,13 +10,15 @@ import type { Construct } from 'constructs'
 export interface LogDefaults {
   readonly key: kms.IKey
   readonly days: number
+  /** Whether it outlives the stack. */
+  readonly isKept?: boolean
 }
 
-export function logGroup(scope: Construct, id: string, { key, days }: LogDefaults): logs.LogGroup {
+export function logGroup(scope: Construct, id: string, { key, days, isKept = false }: LogDefaults): logs.LogGroup {
   return new logs.LogGroup(scope, id, {
     // The enumeration's values are days, and the site's file takes no others.
     retention: days as logs.RetentionDays,
     encryptionKey: key,
-    removalPolicy: RemovalPolicy.DESTROY,
+    removalPolicy: isKept ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
   })
 }

@@ -51,6 +51,7 @@ export class Screening extends Construct {
         RAW_BUCKET: storage.bucket.bucketName,
         RESULTS_TABLE: storage.table.tableName,
         RESULTS_TOPIC_ARN: results.topic.topicArn,
+        ...storage.retention,
         MODEL_DIR,
       },
     })

@@ -41,7 +41,9 @@ export class CardiacNetsStack extends Stack {
     const { deployment } = site
     const keys = new Keys(this, 'Keys')
     const log = { key: keys.logs, days: deployment.retentionDays.logs }
-    const defaults: FunctionDefaults = { ...build, log }
+    // Lines of the audit trail stand in the functions' own logs (`shared/audit.ts`).
+    const trail = { key: keys.logs, days: deployment.retentionDays.audit, isKept: true }
+    const defaults: FunctionDefaults = { ...build, log, trail }
     const queues = { key: keys.data }
     const network = new Network(this, 'Network', {
       zones: deployment.zones,

@@ -28,11 +28,15 @@ export interface StorageProps {
 export class Storage extends Construct {
   readonly bucket: s3.Bucket
   readonly table: dynamodb.Table
+  /** What whoever stores a result must be told. */
+  readonly retention: Readonly<Record<string, string>>
   /** Who asked which bucket for what. */
   readonly accessLogs: s3.Bucket
 
   constructor(scope: Construct, id: string, { key, retentionDays, hasFrontDoor }: StorageProps) {
     super(scope, id)
+    const { ecgs: ecgDays } = retentionDays
+    this.retention = ecgDays === undefined ? {} : { ECG_DAYS: String(ecgDays) }
     const common = {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
       enforceSSL: true,
@@ -64,8 +68,12 @@ export class Storage extends Construct {
         { prefix: 'clean/', expiration: Duration.days(15), noncurrentVersionExpiration: Duration.days(1) },
         // Messages in the intake's DLQ point at them for 14 days.
         { prefix: 'rejected/', ...expireAfter(Math.max(15, retentionDays.rejected)) },
-        { prefix: 'raw/', ...expireNoncurrentAfter(retentionDays.supersededRaw) },
-        { prefix: 'artifacts/', ...expireNoncurrentAfter(retentionDays.supersededRaw) },
+        ...['raw/', 'artifacts/'].map((prefix) => ({
+          prefix,
+          noncurrentVersionExpiration: Duration.days(retentionDays.supersededRaw),
+          // The mark of a deletion goes with the last version.
+          ...(ecgDays === undefined ? { expiredObjectDeleteMarker: true } : { expiration: Duration.days(ecgDays) }),
+        })),
       ],
     })
     this.table = new dynamodb.Table(this, 'results', {
@@ -133,8 +141,4 @@ export class Storage extends Construct {
 
 function expireAfter(days: number) {
   return { expiration: Duration.days(days), noncurrentVersionExpiration: Duration.days(1) }
-}
-
-function expireNoncurrentAfter(days: number) {
-  return { noncurrentVersionExpiration: Duration.days(days), expiredObjectDeleteMarker: true }
 }

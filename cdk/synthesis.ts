@@ -78,7 +78,7 @@ export class Synthesis extends Construct {
   constructor(scope: Construct, id: string, props: SynthesisProps) {
     super(scope, id)
     this.rules = props.rules
-    this.#log = logGroup(this, 'synthesize-log', props.defaults.log)
+    this.#log = logGroup(this, 'synthesize-log', props.defaults.trail)
     // The dispatcher puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
     this.queues = queueWithDlq(this, 'synthesis', { ...props.queues, maxReceiveCount: 20 })
     const { queue } = this.queues

@@ -98,7 +98,9 @@ const RetentionDays = z.strictObject({
   /** Records of who asked for what: of the API, the bucket and the network. */
   accessLogs: z.literal(LOG_DAYS).default(365),
   /** Who read and wrote which ECG; six years, as HIPAA asks of its documentation (45 CFR 164.316). */
-  audit: Days.default(2192),
+  audit: z.literal(LOG_DAYS).default(2192),
+  /** ECGs: samples, results, drawings. Not counted from a change, for there is none. */
+  ecgs: Days.optional(),
   /** Payloads that were refused, for whoever mends the device. Longer than the messages in the intake's DLQ that point at them. */
   rejected: z.int().min(15).max(36_500).default(30),
   /** An ECG's samples after they were overwritten or deleted. */

@@ -44,10 +44,13 @@ interface StoredOrigin {
 export class ResultStore {
   readonly #table: string
   readonly #documents: DynamoDBDocumentClient
+  readonly #keptDays: number | undefined
 
-  constructor(dynamo: DynamoDBClient, table: string) {
+  /** @param keptDays after which DynamoDB forgets a result; without it, none is forgotten */
+  constructor(dynamo: DynamoDBClient, table: string, keptDays?: number) {
     this.#documents = documents(dynamo)
     this.#table = table
+    this.#keptDays = keptDays
   }
 
   /**
@@ -83,6 +86,8 @@ export class ResultStore {
             person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
             result: packResult(json),
+            expiresAt:
+              this.#keptDays === undefined ? undefined : Math.ceil(now.getTime() / 1000) + this.#keptDays * 86_400,
           },
           ConditionExpression: 'attribute_not_exists(pk)',
         }),

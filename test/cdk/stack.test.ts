@@ -380,6 +380,43 @@ describe('the audit trail', () => {
   })
 })
 
+describe('what is kept', () => {
+  const of = (days: object) => synthesized(SiteConfig.parse({ deployment: { retentionDays: days } }))
+  const rulesOf = (each: Template, prefix: string) =>
+    Object.values(each.findResources('AWS::S3::Bucket'))
+      .flatMap(({ Properties }) => Properties.LifecycleConfiguration?.Rules ?? [])
+      .filter((rule) => rule.Prefix === prefix)
+
+  it('of ECGs is as long as the site says, and without a word until somebody deletes them', () => {
+    const limited = of({ ecgs: 365 })
+    const functionOf = (each: Template) =>
+      Object.values(each.findResources('AWS::Lambda::Function')).map(
+        ({ Properties }) => Properties.Environment.Variables,
+      )
+
+    for (const prefix of ['raw/', 'artifacts/']) {
+      expect(rulesOf(limited, prefix)).toMatchObject([
+        { ExpirationInDays: 365, NoncurrentVersionExpiration: { NoncurrentDays: 30 } },
+      ])
+      expect(rulesOf(template, prefix)[0]).not.toHaveProperty('ExpirationInDays')
+    }
+    expect(functionOf(limited).filter(({ ECG_DAYS }) => ECG_DAYS === '365')).toHaveLength(1)
+    expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])
+  })
+
+  it("of functions' logs is the audit trail's time, for its lines stand in them, and goes on without the stack", () => {
+    const groups = template.findResources('AWS::Logs::LogGroup')
+    const names = Object.values(template.findResources('AWS::Lambda::Function')).map(
+      ({ Properties }) => Properties.LoggingConfig.LogGroup.Ref,
+    )
+
+    expect(names.length).toBeGreaterThan(5)
+    for (const name of names) {
+      expect(groups[name]).toMatchObject({ Properties: { RetentionInDays: 2192 }, DeletionPolicy: 'Retain' })
+    }
+  })
+})
+
 describe('CMR synthesis', () => {
   it('has machines with a GPU, on spot, and none while nothing is drawn', () => {
     template.hasResourceProperties('AWS::Batch::ComputeEnvironment', {
