@@ -11,7 +11,7 @@ import { sendMessage } from '../../shared/aws/queues.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { createLogger, describeError } from '../../shared/logging.ts'
-import { ReportMessage } from '../../shared/messages.ts'
+import { ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
@@ -58,14 +58,15 @@ const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 function reportOf(message: ReportMessage): AuditOf | undefined {
   if (reporter === undefined) return undefined
   const { tenant } = message
-  if (!('kind' in message)) return { tenant, ecgId: ecgIdIn(message.result) }
+  // A live window is only noted for its session's summary: that is what goes into the chart.
+  if (!('kind' in message)) return message.origin.kind === 'mqtt' ? undefined : ofResult(message)
   return message.kind === 'cine'
     ? { tenant, jobId: message.jobId }
     : { tenant, device: message.device, session: message.session }
 }
 
-function ecgIdIn(result: string): string | undefined {
-  return /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] // our own JSON, but for one that will be refused
+function ofResult({ tenant, result }: ResultMessage): AuditOf {
+  return { tenant, ecgId: /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] } // our own JSON, but for one that will be refused
 }
 
 export const handler = sqsHandler(
@@ -78,8 +79,9 @@ export const handler = sqsHandler(
     audit: { action: 'result.report', of: reportOf },
     retry: RETRY,
   },
-  async (message) => {
+  async (message, touches) => {
     const outcome = await reporter?.report(message)
+    if (outcome === 'written' && !('kind' in message)) touches(ofResult(message))
     if (outcome === 'written') metrics.add(METRICS.reportsWritten)
     if (outcome === 'waiting') metrics.add(METRICS.reportsUnidentified)
   },

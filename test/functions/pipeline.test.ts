@@ -32,7 +32,7 @@ import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
 /** What a window may add to the logs, beside Lambda's own lines. */
-const LOG_BYTES = 520
+const LOG_BYTES = 1050
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
 
@@ -254,8 +254,9 @@ describe('an ECG through both functions', () => {
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(2)
   })
 
-  it('is counted in two short documents: the log is paid for by the byte', async () => {
+  it('is counted in two short documents and noted in two short lines: the log is paid for by the byte', async () => {
     vi.resetModules()
+    vi.stubEnv('POWERTOOLS_LOG_LEVEL', 'INFO')
     vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
     const quiet = { preprocess, screen }
     preprocess = (await import('../../functions/preprocess/handler.ts')).handler
@@ -266,7 +267,8 @@ describe('an ECG through both functions', () => {
 
     ;({ preprocess, screen } = quiet)
     vi.unstubAllEnvs()
-    expect(good.filter((line) => line !== '')).toHaveLength(2)
+    expect(good.filter((line) => line !== '')).toHaveLength(4)
+    expect(good.filter((line) => line.includes('"message":"audit"'))).toHaveLength(2)
     expect(good.join('\n').length).toBeLessThan(LOG_BYTES)
     expect(refused).toMatchObject([
       { service: 'preprocess', PreprocessMs: expect.any(Number) },
