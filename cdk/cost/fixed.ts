@@ -56,19 +56,18 @@ const BILLED: Readonly<Record<string, Billed>> = {
     usd: ({ InstanceType }) => machineMonth(InstanceType),
   },
   'AWS::AutoScaling::AutoScalingGroup': {
-    name: 'machines of adapters',
+    name: 'machines of adapters, with system disk and address',
     units: ({ DesiredCapacity, MinSize }) => Number(DesiredCapacity ?? MinSize),
     usd: ({ LaunchTemplate }, all) => {
-      const [id] = /"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/.exec(JSON.stringify(LaunchTemplate))?.slice(1) ?? []
-      const { LaunchTemplateData } = all[id ?? '']?.Properties ?? {}
-      return machineMonth(isRecord(LaunchTemplateData) ? LaunchTemplateData.InstanceType : undefined)
+      const id = /"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/.exec(JSON.stringify(LaunchTemplate))?.[1]
+      return templateMonth(all[id ?? '']?.Properties?.LaunchTemplateData)
     },
   },
 }
 
 /** Types that cost nothing while they are not used, or nothing at all. */
 const FREE =
-  /^AWS::(IAM|Lambda|SQS|SNS|S3|DynamoDB|ApiGatewayV2|Events|Logs|CodeDeploy|IoT|Batch|ECS|CloudFront|CloudTrail|Budgets|CE|Scheduler|SSM|Glue)::|^AWS::EC2::(VPC|Subnet|RouteTable|SubnetRouteTableAssociation|Route|InternetGateway|VPCGatewayAttachment|SecurityGroup\w*|LaunchTemplate|FlowLog)$|^AWS::(AutoScaling::\w+|KMS::Alias|WAFv2::WebACLAssociation|CloudWatch::CompositeAlarm|CDK::Metadata|SecretsManager::\w+Policy)$/
+  /^AWS::(IAM|Lambda|SQS|SNS|S3|DynamoDB|ApiGatewayV2|Events|Logs|CodeDeploy|IoT|Batch|ECS|CloudFront|CloudTrail|Budgets|CE|Scheduler|SSM|ECR)::|^AWS::EC2::(VPC|Subnet|RouteTable|SubnetRouteTableAssociation|Route|InternetGateway|VPCGatewayAttachment|SecurityGroup\w*|LaunchTemplate|FlowLog)$|^AWS::(AutoScaling::\w+|KMS::Alias|WAFv2::(WebACLAssociation|LoggingConfiguration)|CloudWatch::CompositeAlarm|CDK::Metadata|SecretsManager::\w+Policy)$|^Custom::/
 
 /**
  * @returns a line for each kind of what is billed, dearest first, and types whose price nobody here knows
@@ -101,6 +100,19 @@ const customMetrics = () =>
     (total, metric) => total + metric.from.length * ('by' in metric ? VALUES_OF_A_DIMENSION : 1),
     0,
   )
+
+function templateMonth(template: unknown): number {
+  const { InstanceType, BlockDeviceMappings, NetworkInterfaces } = isRecord(template) ? template : {}
+  const disks = list(BlockDeviceMappings).map((each) =>
+    isRecord(each) && isRecord(each.Ebs) ? Number(each.Ebs.VolumeSize) : 0,
+  )
+  const hasAddress = list(NetworkInterfaces).some((each) => isRecord(each) && each.AssociatePublicIpAddress === true)
+  return (
+    machineMonth(InstanceType) +
+    disks.reduce((total, gb) => total + gb, 0) * PRICES.diskGbMonth +
+    (hasAddress ? PRICES.addressHour * HOURS_A_MONTH : 0)
+  )
+}
 
 function machineMonth(type: unknown): number {
   const prices: Readonly<Record<string, number>> = PRICES.instanceHour

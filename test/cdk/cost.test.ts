@@ -83,14 +83,26 @@ describe('what is there all day', () => {
 
   it('of a machine is found by way of its launch template, whose group may want several', () => {
     const resources: Resources = {
-      Machine: { Type: 'AWS::EC2::LaunchTemplate', Properties: { LaunchTemplateData: { InstanceType: 't4g.medium' } } },
+      Machine: {
+        Type: 'AWS::EC2::LaunchTemplate',
+        Properties: {
+          LaunchTemplateData: {
+            InstanceType: 't4g.medium',
+            BlockDeviceMappings: [{ DeviceName: '/dev/xvda', Ebs: { VolumeSize: 30 } }],
+            NetworkInterfaces: [{ AssociatePublicIpAddress: true }],
+          },
+        },
+      },
       Group: {
         Type: 'AWS::AutoScaling::AutoScalingGroup',
         Properties: { MinSize: '2', LaunchTemplate: { LaunchTemplateId: { Ref: 'Machine' } } },
       },
     }
 
-    expect(line('machines', fixedCost(resources))).toMatchObject({ count: 2, usd: 2 * 0.0336 * 730 })
+    expect(line('machines', fixedCost(resources))).toMatchObject({
+      count: 2,
+      usd: 2 * (0.0336 * 730 + 30 * 0.08 + 0.005 * 730),
+    })
   })
 
   it('without a price is named, and a machine without one is an error', () => {
