@@ -27,7 +27,11 @@ describe('the bundle of screen', () => {
   })
 })
 
-it.each(['preprocess', 'api'] as const)('the bundle of %s is one file below 1 MB zipped', (name) => {
-  expect(filesOf(bundles[name])).toEqual(['handler.mjs'])
+it.each([
+  // It reads windows that devices send in protobuf.
+  ['preprocess', ['ecg.proto', 'handler.mjs']],
+  ['api', ['handler.mjs']],
+] as const)('the bundle of %s is its code alone, below 1 MB zipped', (name, files) => {
+  expect(filesOf(bundles[name])).toEqual(files)
   expect(zippedBytes(bundles[name])).toBeLessThan(MEGABYTE)
 })
