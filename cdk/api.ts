@@ -15,6 +15,7 @@ import type { SiteConfig } from '../shared/site-config.ts'
 import type { Audit } from './audit.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
+import { acknowledge } from './nag.ts'
 import { grantSend } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
@@ -40,6 +41,9 @@ const API_CONCURRENCY = 50
 
 /** People who watch results as they come; each keeps one for five minutes. */
 const STREAMS = 50
+
+/** Who signed a token says the identity provider. */
+const KEYS_OUTSIDE = { outside: 'the identity provider, for its keys' }
 
 /** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html */
 const ACCESS_LOG = {
@@ -79,6 +83,7 @@ export class Api extends Construct {
       memoryMb: 1769,
       timeout: Duration.seconds(29),
       concurrency: API_CONCURRENCY,
+      network: KEYS_OUTSIDE,
       environment,
       failures: http.metricServerError({ period: Duration.minutes(1), statistic: 'Sum' }),
     })
@@ -106,6 +111,7 @@ export class Api extends Construct {
       // A stream ends after five minutes.
       timeout: Duration.minutes(6),
       concurrency: STREAMS,
+      network: KEYS_OUTSIDE,
       environment,
     })
     storage.grantRows(events, 'Query')
@@ -113,6 +119,10 @@ export class Api extends Construct {
     const { url } = events.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.NONE,
       invokeMode: lambda.InvokeMode.RESPONSE_STREAM,
+    })
+    acknowledge(events, {
+      'HIPAA.Security-LambdaFunctionPublicAccessProhibited':
+        'A browser streams from it; the app refuses whoever brings no valid token',
     })
     this.eventsUrl = url
   }
@@ -123,6 +133,10 @@ export class Api extends Construct {
     const integration = new HttpLambdaIntegration('api', api)
     // Its health, its description, our public keys, and the EHR's notifications, which bring a secret of their own.
     http.addRoutes({ path: '/{proxy+}', integration })
+    acknowledge(http, {
+      'AwsSolutions-APIG4':
+        'What needs a token is checked by the app, and below /v1 by the gateway too; health, description, public keys and notifications need none',
+    })
     if (identity?.isCheckedAtGateway) {
       const authorizer = new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] })
       http.addRoutes({ path: '/v1/{proxy+}', integration, authorizer })

@@ -7,8 +7,10 @@ import { App } from 'aws-cdk-lib'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
+import { stageAdapterImage } from './adapter-image.ts'
 import { bundleFunctions, type FunctionName, type Target } from './lambda-bundle.ts'
 import { type Model, readModel, stageModel } from './model-layer.ts'
+import { checkRules } from './nag.ts'
 import { readSite } from './site.ts'
 import { CardiacNetsStack } from './stack.ts'
 import { STACK_NAME } from './stack-name.ts'
@@ -65,6 +67,7 @@ export function createApp(options: AppOptions = {}): App {
     },
     model: { ...model, folder: stageModel(model, app.outdir) },
     site,
+    adapterImage: () => stageAdapterImage(app.outdir),
     synthesis: synthesis(options.synthesis ?? synthesisRules(model.bundle), site, () =>
       image === undefined ? { folder: stageImage(model.bundle.directory, app.outdir) } : { uri: String(image) },
     ),
@@ -84,4 +87,4 @@ function lambdaTarget(architecture: unknown): Target {
   throw new Error(`architecture must be arm64 or x64, not ${String(architecture)}`)
 }
 
-if (import.meta.main) createApp().synth()
+if (import.meta.main) checkRules(createApp()).synth()

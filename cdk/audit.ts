@@ -8,6 +8,7 @@ import type * as iam from 'aws-cdk-lib/aws-iam'
 import type * as kms from 'aws-cdk-lib/aws-kms'
 import { Construct } from 'constructs'
 import { grantKey } from './keys.ts'
+import { acknowledge } from './nag.ts'
 
 export interface AuditProps {
   readonly key: kms.IKey
@@ -32,6 +33,10 @@ export class Audit extends Construct {
       pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
       deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
+    })
+    acknowledge(this.table, {
+      'HIPAA.Security-DynamoDBInBackupPlan':
+        'Point-in-time recovery goes back 35 days, and no function can change or delete an entry',
     })
     this.environment = { AUDIT_TABLE: this.table.tableName, AUDIT_DAYS: String(keptDays) }
   }

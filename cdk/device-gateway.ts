@@ -11,6 +11,7 @@ import { adapterName, type Deployment, type Shard } from '../shared/deployment-c
 import { buildTopic, type Channel, topicFilter } from '../streams/mqtt/topics.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
+import { acknowledgeWildcards, printedArn } from './nag.ts'
 import { consume, grantSend, type QueueWithDlq } from './queue.ts'
 
 export interface DeviceGatewayProps {
@@ -147,16 +148,23 @@ export class DeviceGateway extends Construct {
       memoryMb: 256,
       timeout: Duration.seconds(5),
       concurrency: PUBLISHERS,
+      network: { outside: 'the data plane of AWS IoT Core, whose endpoint has no private name' },
       environment: { RESULTS_MQTT_DLQ_URL: dlq.queueUrl },
     })
     consume(publish, queue, PUBLISHERS)
     grantSend(dlq, publish)
+    const topics = deployment.tenants.map(
+      (tenant) => `topic/${buildTopic({ tenant, device: '*', channel: 'results' })}`,
+    )
+    acknowledgeWildcards(
+      publish,
+      topics.map((topic) => printedArn('iot', topic)),
+      'It publishes to whichever device a result is for',
+    )
     iam.Grant.addToPrincipal({
       grantee: publish,
       actions: ['iot:Publish'],
-      resourceArns: deployment.tenants.map((tenant) =>
-        this.#arn(`topic/${buildTopic({ tenant, device: '*', channel: 'results' })}`),
-      ),
+      resourceArns: topics.map((topic) => this.#arn(topic)),
     })
   }
 

@@ -10,6 +10,7 @@ import { Construct } from 'constructs'
 import type { FhirInboundMessage } from '../shared/messages.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { acknowledge } from './nag.ts'
 import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import { siteVariable } from './site.ts'
@@ -50,6 +51,7 @@ export class EhrInbound extends Construct {
       memoryMb: 1024,
       timeout: TIMEOUT,
       concurrency: MAX_CONCURRENCY,
+      network: { outside: 'the EHR' },
       environment: {
         FHIR_INBOUND_QUEUE_URL: queue.queueUrl,
         FHIR_INBOUND_DLQ_URL: dlq.queueUrl,
@@ -70,9 +72,10 @@ export class EhrInbound extends Construct {
     if (ehr?.auth.kind === 'smart-backend') grantSecret(intake, ehr.auth.key)
 
     const message: FhirInboundMessage = { schema: 1, tenant: ehr?.tenant ?? 'local', kind: 'poll' }
-    new events.Rule(this, 'fhir-poll', {
+    const poll = new events.Rule(this, 'fhir-poll', {
       schedule: events.Schedule.rate(Duration.minutes(5)),
       targets: [new SqsQueue(queue, { message: events.RuleTargetInput.fromObject(message) })],
     })
+    acknowledge(poll, { 'Serverless-EventBusDLQ': 'The next look, five minutes later, finds what this one would have' })
   }
 }

@@ -10,6 +10,7 @@ import type { Construct } from 'constructs'
 import { METRICS, METRICS_NAMESPACE } from '../shared/metrics.ts'
 import type { FunctionName } from './lambda-bundle.ts'
 import { type LogDefaults, logGroup } from './log-group.ts'
+import { acknowledge, acknowledgeWildcards } from './nag.ts'
 import type { Network } from './network.ts'
 import { Upgrades } from './upgrades.ts'
 
@@ -39,8 +40,8 @@ export interface FunctionProps {
   readonly layers?: lambda.ILayerVersion[]
   /** At most so many at a time; set aside for it, out of the 1,000 that an account has unless it asks for more. */
   readonly concurrency: number
-  /** Where it runs, unless it calls somebody outside AWS. */
-  readonly network?: Network
+  /** Where it runs, or whom it calls that no endpoint leads to. */
+  readonly network: Network | { readonly outside: string }
   /** What it does badly without an error of Lambda's, by which an upgrade is judged; messages that failed, by default. */
   readonly failures?: cloudwatch.IMetric
 }
@@ -56,7 +57,7 @@ const LIVE = 'live'
  * replace every function at each deployment.
  */
 export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, props: FunctionProps): lambda.Alias {
-  const { network } = props
+  const network = 'outside' in props.network ? undefined : props.network
   const group = logGroup(scope, `${props.name}-log`, defaults.trail)
   // Not the role that CDK would make: its managed policies may write to every log group of the account.
   const role = new iam.Role(scope, `${props.name}-role`, {
@@ -84,6 +85,15 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
     },
     // The alias can go back to one at once (docs/operator-runbook.md); they go with the function.
     currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
+  })
+  const isAsked =
+    'It is never invoked asynchronously: a queue with a DLQ of its own feeds it, or a caller waits for its answer'
+  acknowledge(fn, {
+    'HIPAA.Security-LambdaDLQ': isAsked,
+    'Serverless-LambdaDLQ': isAsked,
+    'Serverless-LambdaTracing':
+      'Traces go by traceparent through messages and logs (shared/tracing.ts), which costs nothing a window',
+    ...('outside' in props.network ? { 'HIPAA.Security-LambdaInsideVPC': `It calls ${props.network.outside}` } : {}),
   })
   // CDK's own classes and interfaces differ in `undefined`.
   const version = fn.currentVersion as lambda.IVersion
@@ -115,6 +125,11 @@ const INTERFACES = [
 /** https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html */
 function grantInterfaces(role: iam.Role): void {
   role.addToPolicy(new iam.PolicyStatement({ actions: INTERFACES, resources: ['*'] }))
+  acknowledgeWildcards(
+    role,
+    ['*'],
+    'Lambda asks for it to plug functions into a network; the function itself is denied it',
+  )
   const code = Stack.of(role).formatArn({ service: 'lambda', resource: 'function:*' })
   role.addToPolicy(
     new iam.PolicyStatement({

@@ -14,11 +14,17 @@ export interface LogDefaults {
   readonly isKept?: boolean
 }
 
-export function logGroup(scope: Construct, id: string, { key, days, isKept = false }: LogDefaults): logs.LogGroup {
+/** For a service that takes logs to groups of certain names only. */
+interface Named extends LogDefaults {
+  readonly name?: string
+}
+
+export function logGroup(scope: Construct, id: string, { key, days, name, isKept = false }: Named): logs.LogGroup {
   return new logs.LogGroup(scope, id, {
     // The enumeration's values are days, and the site's file takes no others.
     retention: days as logs.RetentionDays,
     encryptionKey: key,
+    ...(name && { logGroupName: name }),
     removalPolicy: isKept ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
   })
 }

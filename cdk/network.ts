@@ -8,6 +8,7 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import { Construct } from 'constructs'
 import { type LogDefaults, logGroup } from './log-group.ts'
+import { acknowledge } from './nag.ts'
 
 export const HTTPS = ec2.Port.tcp(443)
 
@@ -51,6 +52,14 @@ export class Network extends Construct {
           destination: ec2.FlowLogDestination.toCloudWatchLogs(logGroup(this, 'network-log', log)),
         },
       },
+    })
+    acknowledge(this.#vpc, {
+      'HIPAA.Security-VPCDefaultSecurityGroupClosed':
+        'Nothing is put into it; CDK would close it by a function that may change every group',
+      ...(isPublicToo && {
+        'HIPAA.Security-VPCNoUnrestrictedRouteToIGW':
+          'Machines of the adapter reach the broker by it; their group lets nothing in',
+      }),
     })
     // CDK's own classes and interfaces differ in `undefined`.
     this.vpc = this.#vpc as ec2.IVpc

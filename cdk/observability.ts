@@ -19,6 +19,7 @@ import { Construct } from 'constructs'
 import { CONDITION_IDS } from '../shared/domain/conditions.ts'
 import { METRICS, METRICS_NAMESPACE, type Metric } from '../shared/metrics.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
+import { acknowledge } from './nag.ts'
 
 /** Where the sections are that the alarms are called after. */
 export const RUNBOOK = 'docs/operator-runbook.md'
@@ -183,6 +184,7 @@ export class Observability extends Construct {
         conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
       }),
     )
+    acknowledge(topic, { 'Serverless-SNSRedrivePolicy': 'Mail; the alarm itself stays in CloudWatch' })
     if (email !== undefined) topic.addSubscription(new EmailSubscription(email))
     return topic
   }

@@ -10,6 +10,7 @@ import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources'
 import * as sqs from 'aws-cdk-lib/aws-sqs'
 import type { Construct } from 'constructs'
 import { DATA_KEY_REUSE, grantKey } from './keys.ts'
+import { acknowledge } from './nag.ts'
 
 export interface QueueWithDlq {
   readonly queue: sqs.Queue
@@ -39,6 +40,7 @@ export function queueWithDlq(
     enforceSSL: true,
   }
   const dlq = new sqs.Queue(scope, `${id}-dlq`, { ...common, retentionPeriod: Duration.days(14) })
+  acknowledge(dlq, { 'Serverless-SQSRedrivePolicy': 'It is itself where messages end' })
   const queue = new sqs.Queue(scope, id, {
     ...common,
     visibilityTimeout,
@@ -74,4 +76,5 @@ export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency: numb
       ...(gather && { maxBatchingWindow: gather }),
     }),
   )
+  acknowledge(fn, { 'Serverless-LambdaEventSourceMappingDestination': 'SQS knows none; the queue has a DLQ' })
 }

@@ -36,6 +36,7 @@ export class Report extends Construct {
       // Several calls of the EHR, each of which may be tried again.
       timeout: Duration.seconds(60),
       concurrency: MAX_CONCURRENCY,
+      network: { outside: 'the EHR' },
       environment: {
         RESULTS_FHIR_QUEUE_URL: queue.queueUrl,
         RESULTS_FHIR_DLQ_URL: dlq.queueUrl,

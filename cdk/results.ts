@@ -10,6 +10,7 @@ import { SqsSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../shared/site-config.ts'
 import { grantKey } from './keys.ts'
+import { acknowledge } from './nag.ts'
 import { type QueueWithDlq, queueWithDlq } from './queue.ts'
 
 /** The adapter is a process of our own that answers within seconds, so what it dropped comes again soon. */
@@ -40,6 +41,9 @@ export class Results extends Construct {
     this.topic.addSubscription(
       new SqsSubscription(this.mqtt.queue, { rawMessageDelivery: true, filterPolicy: toDevices }),
     )
+    for (const { queue } of [this.mqtt, this.fhir]) {
+      acknowledge(queue, { 'Serverless-SNSRedrivePolicy': 'To SQS, SNS tries for 23 days; the queue has a DLQ' })
+    }
     // Without an EHR nobody would want them, and each would cost its way through the queue.
     if (site.ehr !== undefined) {
       this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))

@@ -7,14 +7,17 @@ import type { Construct } from 'constructs'
 import { adapterName } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { SynthesisRules } from '../shared/synthesis-rules.ts'
+import { Adapters } from './adapter.ts'
 import { Api } from './api.ts'
 import { Audit } from './audit.ts'
+import { Console } from './console.ts'
 import { DeviceGateway } from './device-gateway.ts'
 import { EhrInbound } from './ehr-inbound.ts'
 import { Intake } from './intake.ts'
 import { Keys } from './keys.ts'
 import type { FunctionBuild, FunctionDefaults } from './lambda-function.ts'
 import type { Model } from './model-layer.ts'
+import { acknowledge } from './nag.ts'
 import { Network } from './network.ts'
 import { Observability } from './observability.ts'
 import { Report } from './report.ts'
@@ -28,6 +31,8 @@ export interface CardiacNetsProps extends StackProps {
   /** With the folder of its layer (`stageModel`). */
   readonly model: Model & { readonly folder: string }
   readonly site: SiteConfig
+  /** Puts together the folder that the adapter's image is built from. */
+  readonly adapterImage: () => string
   /** Absent where the bundle cannot draw, or nobody wants it to. */
   readonly synthesis:
     | { readonly rules: SynthesisRules; readonly image: SynthesisImage; readonly maxGpus: number }
@@ -78,11 +83,31 @@ export class CardiacNetsStack extends Stack {
       inboundQueue: inbound.queue,
       reportQueue: results.fhir.queue,
     })
+    const { adapter, iotCore } = deployment.gateway
+    if (adapter !== undefined) {
+      const { architecture } = build
+      const image = props.adapterImage()
+      const shared = { network, key: keys.data, log, storage, intake, results: results.mqtt }
+      new Adapters(this, 'Adapters', { adapter, image, architecture, hearsWindows: !iotCore, ...shared })
+    }
+    const console =
+      deployment.console &&
+      new Console(this, 'Console', {
+        console: deployment.console,
+        storage,
+        log,
+        apiUrl: api.url,
+        eventsUrl: api.eventsUrl,
+      })
     new Observability(this, 'Observability', {
       key: keys.data,
       site,
       adapters: deployment.gateway.adapter?.shards.map(adapterName) ?? [],
       hasSynthesis: synthesis !== undefined,
+    })
+    acknowledge(this, {
+      'HIPAA.Security-IAMNoInlinePolicy':
+        'A policy is of one role, made and reviewed with it (test/cdk/rights.txt); a managed one invites others to use it',
     })
     Tags.of(this).add('project', 'cardiacnets-edge')
 
@@ -105,6 +130,7 @@ export class CardiacNetsStack extends Stack {
       ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
       FhirInboundQueueUrl: inbound.queue.queueUrl,
       FhirInboundDlqUrl: inbound.dlq.queueUrl,
+      ...(console === undefined ? {} : { ConsoleUrl: console.url, ConsoleBucket: console.bucket.bucketName }),
       ...(synthesis === undefined
         ? {}
         : { SynthesisQueueUrl: synthesis.queues.queue.queueUrl, SynthesisDlqUrl: synthesis.queues.dlq.queueUrl }),

@@ -2,7 +2,7 @@
  * Where waveforms and results lie.
  * @module
  */
-import { Duration, RemovalPolicy } from 'aws-cdk-lib'
+import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
 import * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
 import * as iam from 'aws-cdk-lib/aws-iam'
 import type * as kms from 'aws-cdk-lib/aws-kms'
@@ -10,6 +10,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3'
 import { Construct } from 'constructs'
 import type { Deployment } from '../shared/deployment-config.ts'
 import { grantKey } from './keys.ts'
+import { acknowledge, acknowledgeWildcards } from './nag.ts'
 
 /** Where objects of an ECG lie (`shared/aws/payloads.ts`). */
 const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
@@ -88,6 +89,15 @@ export class Storage extends Construct {
       deletionProtection: true,
       removalPolicy: RemovalPolicy.RETAIN,
     })
+    acknowledge(this, {
+      'HIPAA.Security-S3BucketReplicationEnabled':
+        'S3 keeps an object in three zones; a copy elsewhere would be one more place to erase a patient from',
+      'HIPAA.Security-DynamoDBInBackupPlan':
+        'Point-in-time recovery goes back 35 days; a backup kept longer would bring back what somebody had erased',
+    })
+    acknowledge(this.accessLogs, {
+      'HIPAA.Security-S3DefaultEncryptionKMS': 'S3 writes access logs under no key but its own',
+    })
     this.table.addGlobalSecondaryIndex({
       indexName: BY_ARRIVAL,
       partitionKey: { name: 'tenant', type: dynamodb.AttributeType.STRING },
@@ -113,25 +123,30 @@ export class Storage extends Construct {
 
   /** Reads objects below `prefix`; `ListBucket` is what makes a missing one answer 404 rather than 403. */
   grantGet(grantee: iam.IGrantable, prefix: string): void {
-    this.#grant(grantee, 's3:GetObject', this.bucket.arnForObjects(`${prefix}*`))
+    this.#grantObjects(grantee, 's3:GetObject', prefix)
     this.#grant(grantee, 's3:ListBucket', this.bucket.bucketArn)
     grantKey(this.bucket.encryptionKey!, grantee, 's3')
   }
 
   grantPut(grantee: iam.IGrantable, prefix: string): void {
-    this.#grant(grantee, 's3:PutObject', this.bucket.arnForObjects(`${prefix}*`))
+    this.#grantObjects(grantee, 's3:PutObject', prefix)
     grantKey(this.bucket.encryptionKey!, grantee, 's3')
   }
 
   /** Removes what lies of an ECG (all of it, or below `prefixes`), with every earlier version. */
   grantRemove(grantee: iam.IGrantable, prefixes: readonly string[] = ECG_PREFIXES): void {
     for (const prefix of prefixes) {
-      const objects = this.bucket.arnForObjects(`${prefix}*`)
-      this.#grant(grantee, 's3:DeleteObject', objects)
-      this.#grant(grantee, 's3:DeleteObjectVersion', objects)
+      this.#grantObjects(grantee, 's3:DeleteObject', prefix)
+      this.#grantObjects(grantee, 's3:DeleteObjectVersion', prefix)
     }
     this.#grant(grantee, 's3:ListBucket', this.bucket.bucketArn)
     this.#grant(grantee, 's3:ListBucketVersions', this.bucket.bucketArn)
+  }
+
+  #grantObjects(grantee: iam.IGrantable, action: string, prefix: string): void {
+    const bucket = Stack.of(this).getLogicalId(this.bucket.node.defaultChild as s3.CfnBucket) // what a bucket is made of
+    acknowledgeWildcards(grantee, [`<${bucket}.Arn>/${prefix}*`], 'Objects are named by tenant and ECG')
+    this.#grant(grantee, action, this.bucket.arnForObjects(`${prefix}*`))
   }
 
   #grant(grantee: iam.IGrantable, action: string, resourceArn: string): void {

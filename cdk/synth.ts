@@ -15,6 +15,7 @@ import {
   zippedBytes,
 } from './lambda-bundle.ts'
 import { readModel, stageModel } from './model-layer.ts'
+import { checkRules } from './nag.ts'
 import { exampleSites, readSite } from './site.ts'
 import { STACK_NAME } from './stack-name.ts'
 
@@ -41,7 +42,9 @@ function synthesizeSites(names: readonly string[]): void {
   const lines = names.map((name) => {
     const site = readSite(name)
     const target: Target = `linux-${site.deployment.architecture}`
-    const app = createApp({ outdir: join(values.outdir, parse(name).name), site, target, bundles: bundlesFor(target) })
+    const app = checkRules(
+      createApp({ outdir: join(values.outdir, parse(name).name), site, target, bundles: bundlesFor(target) }),
+    )
     const { template, templateFullPath } = app.synth().getStackByName(STACK_NAME)
     const resources = Object.keys(template.Resources).length
     return `${name.padEnd(16)}${String(resources).padStart(4)} resources  ${relative(process.cwd(), templateFullPath)}`

@@ -16,6 +16,7 @@ import type { SynthesisRules } from '../shared/synthesis-rules.ts'
 import { codeVersion } from '../shared/version.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
+import { acknowledge, acknowledgeWildcards, printedArn } from './nag.ts'
 import type { Network } from './network.ts'
 import { consume, grantSend, type QueueOptions, type QueueWithDlq, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
@@ -87,7 +88,7 @@ export class Synthesis extends Construct {
     const definition = this.#jobDefinition(props)
     this.#dispatcher(props, jobQueue, definition)
     // Who could not say how it ended.
-    new events.Rule(this, 'cmr-ended', {
+    const ended = new events.Rule(this, 'cmr-ended', {
       eventPattern: {
         source: ['aws.batch'],
         detailType: ['Batch Job State Change'],
@@ -104,6 +105,10 @@ export class Synthesis extends Construct {
           }),
         }),
       ],
+    })
+    acknowledge(ended, {
+      'Serverless-EventBusDLQ':
+        'EventBridge tries for a day; a job whose end nobody heard of can be cancelled and asked for again',
     })
   }
 
@@ -133,6 +138,7 @@ export class Synthesis extends Construct {
     storage.grantRows(dispatch, 'GetItem', 'UpdateItem')
     grant(dispatch, ['batch:SubmitJob'], [jobQueue.ref, definition.ref])
     grant(dispatch, ['batch:TerminateJob'], [this.#arn('batch', 'job/*')])
+    acknowledgeWildcards(dispatch, [printedArn('batch', 'job/*')], 'A job has its id from Batch, when it is submitted')
   }
 
   /** GPU machines, none while nothing is to be drawn. */
@@ -210,6 +216,16 @@ export class Synthesis extends Construct {
     )
     // These two know no resource.
     grant(role, ['ecr:GetAuthorizationToken', 'ecs:DiscoverPollEndpoint'], ['*'])
+    acknowledgeWildcards(
+      role,
+      [
+        '*',
+        printedArn('ecs', 'cluster/*'),
+        printedArn('ecs', 'container-instance/*'),
+        printedArn('ecr', 'repository/*'),
+      ],
+      'Batch names its cluster, and the image may come from any repository of the account; two actions know no resource',
+    )
     this.#log.grantWrite(role)
     return role
   }

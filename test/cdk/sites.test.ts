@@ -1,0 +1,163 @@
+import { App, Stack } from 'aws-cdk-lib'
+import { Match, Template } from 'aws-cdk-lib/assertions'
+import { Queue } from 'aws-cdk-lib/aws-sqs'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { createApp } from '../../cdk/app.ts'
+import { FUNCTION_NAMES, type FunctionName } from '../../cdk/lambda-bundle.ts'
+import type { Template as CloudFormation } from '../../cdk/local/template.ts'
+import { checkRules } from '../../cdk/nag.ts'
+import { exampleSites, readSite } from '../../cdk/site.ts'
+import { STACK_NAME } from '../../cdk/stack-name.ts'
+import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
+import { rightsOf } from './helpers/rights.ts'
+
+const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+
+const templates = new Map<string, Template>()
+const hospital = () => templates.get('hospital')!
+
+/** Each site is synthesized with the rules of cdk-nag: one that is broken and not acknowledged fails here, by name and construct. */
+beforeAll(async () => {
+  const folder = await functionFolder('')
+  const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Record<FunctionName, string>
+  for (const name of exampleSites()) {
+    const app = createApp({
+      outdir: temporaryFolder(),
+      target: 'linux-arm64',
+      bundles,
+      site: readSite(name),
+      synthesis: RULES,
+      synthesisImage: 'registry.example/synthesize:1',
+    })
+    const { template } = checkRules(app).synth().getStackByName(STACK_NAME)
+    templates.set(name, Template.fromJSON(template))
+  }
+}, 300_000)
+
+it('the rules of AWS Solutions, HIPAA and serverless stacks are checked: what breaks one is not synthesized', () => {
+  const app = checkRules(new App({ outdir: temporaryFolder(), analyticsReporting: false }))
+  new Queue(new Stack(app, 'Bare'), 'queue')
+
+  expect(() => app.synth()).toThrow('AwsSolutions-SQS4')
+})
+
+describe('rights', () => {
+  /** Actions that know no resource, or whose resource AWS does not let us name, and who needs them. */
+  const FORCED: Readonly<Record<string, string>> = {
+    'ec2:AssignPrivateIpAddresses': 'Lambda, to plug a function into the network',
+    'ec2:CreateNetworkInterface': 'Lambda, to plug a function into the network',
+    'ec2:DeleteNetworkInterface': 'Lambda, to plug a function into the network',
+    'ec2:DescribeNetworkInterfaces': 'Lambda, to plug a function into the network',
+    'ec2:DescribeSubnets': 'Lambda, to plug a function into the network',
+    'ec2:UnassignPrivateIpAddresses': 'Lambda, to plug a function into the network',
+    'ecr:GetAuthorizationToken': 'whoever pulls an image',
+    'ecs:DiscoverPollEndpoint': 'the ECS agent',
+  }
+
+  it('of the hospital are those that were reviewed: role, action, resource', async () => {
+    const lines = rightsOf(hospital().toJSON() as CloudFormation).map(({ role, effect, action, resource }) =>
+      [...(effect === 'Deny' ? ['not'] : []), role, action, resource].join(' '),
+    )
+
+    await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('rights.txt')
+  })
+
+  it.each(exampleSites())('of %s are for everything only where AWS forces it, and never all of a service’s', (name) => {
+    const rights = rightsOf(templates.get(name)!.toJSON() as CloudFormation).filter(({ effect }) => effect === 'Allow')
+
+    const wide = rights.filter(({ resource }) => resource === '*').map(({ action }) => action)
+    expect(wide.filter((action) => !(action in FORCED))).toEqual([])
+    expect(rights.filter(({ action }) => action.includes('*'))).toEqual([])
+    templates.get(name)!.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
+  })
+})
+
+describe.each(exampleSites())('in %s', (name) => {
+  const all = (type: string) =>
+    Object.values(templates.get(name)!.findResources(type)).map(({ Properties }) => Properties)
+
+  it('everything that lies still is encrypted, ECGs and logs under keys of ours that rotate', () => {
+    for (const each of all('AWS::SQS::Queue')) expect(each.KmsMasterKeyId).toBeDefined()
+    for (const each of all('AWS::SNS::Topic')) expect(each.KmsMasterKeyId).toBeDefined()
+    for (const each of all('AWS::DynamoDB::Table')) expect(each.SSESpecification.KMSMasterKeyId).toBeDefined()
+    for (const each of all('AWS::Logs::LogGroup')) expect(each.KmsKeyId).toBeDefined()
+    for (const each of all('AWS::EC2::Volume'))
+      expect(each).toMatchObject({ Encrypted: true, KmsKeyId: expect.anything() })
+    for (const each of all('AWS::S3::Bucket')) expect(each.BucketEncryption).toBeDefined()
+    for (const each of all('AWS::KMS::Key')) expect(each.EnableKeyRotation).toBe(true)
+    const algorithms = all('AWS::S3::Bucket').map(
+      ({ BucketEncryption: { ServerSideEncryptionConfiguration: rules } }) =>
+        rules[0].ServerSideEncryptionByDefault.SSEAlgorithm,
+    )
+    expect(algorithms).toContain('aws:kms')
+  })
+
+  it('nothing is taken or given in plain text', () => {
+    const plain = Match.objectLike({
+      Effect: 'Deny',
+      Condition: Match.objectLike({ Bool: { 'aws:SecureTransport': 'false' } }),
+    })
+    for (const type of ['AWS::SQS::QueuePolicy', 'AWS::SNS::TopicPolicy', 'AWS::S3::BucketPolicy']) {
+      templates.get(name)!.allResourcesProperties(type, { PolicyDocument: { Statement: Match.arrayWith([plain]) } })
+    }
+    expect(all('AWS::SQS::QueuePolicy')).toHaveLength(all('AWS::SQS::Queue').length)
+    expect(all('AWS::S3::BucketPolicy')).toHaveLength(all('AWS::S3::Bucket').length)
+    for (const { DistributionConfig } of all('AWS::CloudFront::Distribution')) {
+      const behaviors = [DistributionConfig.DefaultCacheBehavior, ...DistributionConfig.CacheBehaviors]
+      for (const each of behaviors) expect(each.ViewerProtocolPolicy).toMatch(/^(https-only|redirect-to-https)$/)
+    }
+  })
+})
+
+describe('the streaming adapter', () => {
+  it('is one task a shard, on the machine of its shard, the old one gone before the new one comes', () => {
+    const services = Object.values(hospital().findResources('AWS::ECS::Service')).map(({ Properties }) => Properties)
+
+    expect(services.map(({ PlacementConstraints: [each] }) => each.Expression)).toEqual([
+      'attribute:ecg-adapter == wards',
+      'attribute:ecg-adapter == icu',
+    ])
+    for (const { DesiredCount, DeploymentConfiguration } of services) {
+      expect(DesiredCount).toBe(1)
+      expect(DeploymentConfiguration).toMatchObject({ MinimumHealthyPercent: 0, MaximumPercent: 100 })
+    }
+    hospital().allResources('AWS::AutoScaling::AutoScalingGroup', {
+      Properties: Match.objectLike({ MinSize: '1', MaxSize: '1' }),
+      UpdatePolicy: Match.objectLike({
+        AutoScalingRollingUpdate: Match.objectLike({ MinInstancesInService: 0, MaxBatchSize: 1 }),
+      }),
+    })
+  })
+
+  it('keeps its journal when machine and stack go, and joins the cluster only with it', () => {
+    hospital().allResources('AWS::EC2::Volume', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
+    const [template] = Object.values(hospital().findResources('AWS::EC2::LaunchTemplate')).filter(({ Properties }) =>
+      JSON.stringify(Properties).includes('attach-volume'),
+    )
+    const script = JSON.stringify(template!.Properties.LaunchTemplateData.UserData)
+    expect(script.indexOf('mount $device')).toBeGreaterThan(script.indexOf('attach-volume'))
+    expect(script.indexOf('ECS_CLUSTER')).toBeGreaterThan(script.indexOf('mount $device'))
+  })
+
+  it('hears its own tenants, and no windows where IoT Core’s rule takes them', () => {
+    const [wards] = Object.values(hospital().findResources('AWS::ECS::TaskDefinition'))
+    const [{ Environment, Secrets, User, ReadonlyRootFilesystem }] = wards!.Properties.ContainerDefinitions
+    const variables = Object.fromEntries(
+      Environment.map(({ Name, Value }: { Name: string; Value: unknown }) => [Name, Value]),
+    )
+
+    expect(variables).toMatchObject({ MQTT_TENANTS: 'hospital', MQTT_WINDOWS: 'off', MQTT_CLIENT_ID: 'ecg-wards' })
+    expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(['MQTT_CERT', 'MQTT_KEY'])
+    expect([User, ReadonlyRootFilesystem]).toEqual(['10001:10001', true])
+  })
+})
+
+describe('the console', () => {
+  it('has a web ACL of its own where the site wants one made, in the region that CloudFront takes it from', () => {
+    const { Rules } = templates.get('wearable-fleet')!.toJSON()
+
+    templates.get('wearable-fleet')!.hasResourceProperties('AWS::WAFv2::WebACL', { Scope: 'CLOUDFRONT' })
+    expect(JSON.stringify(Rules)).toContain('us-east-1')
+    templates.get('clinic')!.resourceCountIs('AWS::CloudFront::Distribution', 0)
+  })
+})
