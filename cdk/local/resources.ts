@@ -96,10 +96,8 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::EC2::LaunchTemplate': 'batch jobs run on this machine',
   'AWS::ECS::Cluster': 'the adapter runs as a process of this machine',
   'AWS::ECS::Service': 'the adapter runs as a process of this machine',
-  'AWS::ECS::TaskDefinition': 'the adapter runs as a process of this machine',
   'AWS::AutoScaling::AutoScalingGroup': 'the adapter runs as a process of this machine',
   'AWS::EC2::Volume': 'the journal is a file of this machine',
-  'AWS::CloudFront::Distribution': 'the local API has one address, and the console none yet',
   'AWS::CloudFront::OriginAccessControl': 'the local API has one address, and the console none yet',
   'AWS::WAFv2::WebACL': 'only this machine reaches it',
   'AWS::WAFv2::LoggingConfiguration': 'only this machine reaches it',
@@ -771,6 +769,14 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       const arn = `arn:aws:ecs:${REGION}:${ACCOUNT}:task-definition/${name}:1`
       if (TaskRoleArn !== undefined) deliveries.push(assuming('ecs-tasks.amazonaws.com', TaskRoleArn, arn))
       return { ref: arn, attributes: { TaskDefinitionArn: arn } }
+    },
+  },
+
+  'AWS::CloudFront::Distribution': {
+    uses: [],
+    ignores: { DistributionConfig: 'the local API has one address, and the console none yet', ...TAGS },
+    async make(name, _properties, { apiUrl }) {
+      return { ref: name, attributes: { DomainName: new URL(apiUrl).host } }
     },
   },
 

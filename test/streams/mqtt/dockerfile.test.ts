@@ -1,0 +1,61 @@
+import { existsSync, readFileSync } from 'node:fs'
+import { join, relative, resolve } from 'node:path'
+import { buildSync } from 'esbuild'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { ADAPTER_SOURCES, stageAdapterImage } from '../../../cdk/adapter-image.ts'
+import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+const dockerfile = readFileSync(join(ROOT, 'streams/mqtt/Dockerfile'), 'utf8')
+const all = (name: string) => [...dockerfile.matchAll(new RegExp(`^${name} +(.+)$`, 'gm'))].map(([, text]) => text!)
+
+describe('the adapter’s image', () => {
+  let folder: string
+  beforeAll(() => {
+    folder = stageAdapterImage(temporaryFolder())
+  })
+
+  it('starts from Node 24, pinned by digest, and runs as nobody, by a command that gets signals itself', () => {
+    expect(all('ARG')).toEqual([expect.stringMatching(/\/node:24-/), expect.stringMatching(/=sha256:[0-9a-f]{64}$/)])
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: the Dockerfile's
+    for (const base of all('FROM')) expect(base).toContain('${NODE_IMAGE}@${NODE_DIGEST}')
+    expect(all('USER')).toEqual(['10001:10001'])
+    expect(all('ENTRYPOINT').map((text) => JSON.parse(text))).toEqual([['node']])
+    expect(all('CMD').map((text) => JSON.parse(text))).toEqual([['streams/mqtt/main.ts']])
+  })
+
+  it('is built from a folder that has what it copies', () => {
+    const copied = all('COPY')
+      .filter((text) => !text.startsWith('--from'))
+      .flatMap((text) => text.split(' ').slice(0, -1))
+
+    expect(copied.filter((path) => !existsSync(join(folder, path)))).toEqual([])
+  })
+
+  it('has every file that the entry point imports, and no package that it leaves out', () => {
+    const { metafile } = buildSync({
+      entryPoints: [join(ROOT, 'streams/mqtt/main.ts')],
+      absWorkingDir: ROOT,
+      bundle: true,
+      write: false,
+      outdir: 'out',
+      packages: 'external',
+      platform: 'node',
+      format: 'esm',
+      metafile: true,
+    })
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+
+    const outside = Object.keys(metafile.inputs).filter(
+      (path) => !ADAPTER_SOURCES.some((source) => !relative(source, path).startsWith('..')),
+    )
+    expect(outside).toEqual([])
+    const packages = Object.values(metafile.outputs)
+      .flatMap(({ imports }) => imports.map(({ path }) => path))
+      .filter((path) => !path.startsWith('node:'))
+    expect(packages).not.toContain('onnxruntime-node')
+    for (const path of packages) {
+      expect(Object.keys(dependencies).some((name) => path === name || path.startsWith(`${name}/`))).toBe(true)
+    }
+  })
+})
