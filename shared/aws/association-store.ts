@@ -159,6 +159,13 @@ export class AssociationStore {
     await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key: waitingKey(tenant, result) }))
   }
 
+  /** Takes an ECG off the list wherever it stands: one whose source says no time stands there once for each time that it came. */
+  async forgetWaiting(tenant: string, device: string, ecgId: EcgId): Promise<void> {
+    for await (const waiting of this.waitingFor(tenant, device, { from: new Date(0), to: undefined })) {
+      if (waiting.ecgId === ecgId) await this.markReported(tenant, waiting)
+    }
+  }
+
   /**
    * What waits, by device and time.
    * @throws CodedError `field-invalid` for a cursor that is not ours

@@ -58,8 +58,7 @@ export async function deleteEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId
   const drawings = await jobs.ofEcg(tenant, ecgId)
   for (const job of drawings) await cancelJob(job, parts)
   const objectVersions = await removeEcgObjects(s3, bucket, tenant, ecgId)
-  for (const place of await results.placesOf(tenant, ecgId))
-    await associations.markReported(tenant, { ...place, ecgId })
+  for (const device of await results.devicesOf(tenant, ecgId)) await associations.forgetWaiting(tenant, device, ecgId)
   const rows = await results.removeRows(tenant, ecgId)
   return { rows, jobs: drawings.length, objectVersions }
 }

@@ -167,12 +167,10 @@ export class ResultStore {
     return true
   }
 
-  /** Where an ECG may wait for a patient. */
-  async placesOf(tenant: string, ecgId: EcgId): Promise<readonly { readonly device: string; readonly at: Date }[]> {
+  /** Devices that an ECG is known to be of. */
+  async devicesOf(tenant: string, ecgId: EcgId): Promise<ReadonlySet<string>> {
     const rows = await this.#rows(tenant, ecgId, 'result#')
-    return rows.flatMap(({ device, startedAt }) =>
-      typeof device === 'string' ? [{ device, at: new Date(String(startedAt)) }] : [],
-    )
+    return new Set(rows.flatMap(({ device }) => (typeof device === 'string' ? [device] : [])))
   }
 
   /**

@@ -75,7 +75,9 @@ async function anEcg(origin: Origin, minute: number): Promise<EcgId> {
   await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, job.jobId, 'sax.dcm'), Buffer.from('cine'))
   if (origin.kind === 'mqtt') await inSession(result, origin)
   if ('device' in origin && origin.device !== undefined) {
-    await parts.associations.markUnidentified(tenant, { device: origin.device, at: at(minute), ecgId, origin })
+    for (const when of [at(minute), NOW]) {
+      await parts.associations.markUnidentified(tenant, { device: origin.device, at: when, ecgId, origin })
+    }
   }
   return ecgId
 }
@@ -194,7 +196,7 @@ describe('a patient who is erased', () => {
 
   it('whose erasure was broken off is erased by the next one', async () => {
     const { jane } = await twoPatients()
-    const broken = vi.spyOn(parts.associations, 'markReported').mockRejectedValueOnce(new Error('no table'))
+    const broken = vi.spyOn(parts.associations, 'forgetWaiting').mockRejectedValueOnce(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
 
     await expect(eraseJane()).rejects.toThrow('no table')
