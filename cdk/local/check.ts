@@ -86,6 +86,8 @@ export async function checkHere(
           site: readSite(options.site),
           ehrPort: 0,
           dataDir: folder,
+          // Nothing goes on beside it that it could starve.
+          batchPriority: 0,
           log: (source, line) => {
             if (/"level":"(ERROR|CRITICAL)"/.test(line) || source === 'permissions') trouble.push(`${source}: ${line}`)
           },
