@@ -101,17 +101,14 @@ function describe(file: string, drawn: Awaited<ReturnType<typeof synthesize>>): 
     styleText('yellow', '  SYNTHETIC: drawn by a model from an ECG. No scanner took it, and it is not an examination.'),
     `  seed ${seed}, sampler ${sampler}: ${steps} steps a view, guidance ${guidance}; ${drawn.seconds} s`,
     '',
-    styleText('dim', '  index                              in the picture   r*    from the ECG   r'),
-    ...drawn.indices.map(({ name, unit, drawn, readoutCorrelation, estimated }) =>
+    styleText('dim', '  index                              in the picture   r      r*     from the ECG   r'),
+    ...drawn.indices.map(({ name, unit, drawn, drawnCorrelation, readoutCorrelation, estimated }) =>
       [
-        `  ${name.padEnd(32)}${value(drawn, unit).padStart(17)}   ${readoutCorrelation.toFixed(2)}`,
+        `  ${name.padEnd(32)}${value(drawn, unit).padStart(17)}   ${drawnCorrelation?.toFixed(2) ?? '?   '}   ${readoutCorrelation.toFixed(2)}`,
         estimated && `${value(estimated.value, unit).padStart(15)}   ${estimated.correlation.toFixed(2)}`,
       ].join(''),
     ),
-    styleText(
-      'dim',
-      '  r*: of the same measure on true cines; r: of the estimate; both with the truth, on held-out people',
-    ),
+    styleText('dim', '  r: with the truth, on held-out people; r*: of the same measure on true cines, not drawn ones'),
     '',
     ...drawn.files.map(({ name }) => `  ${join(drawn.out, name)}`),
     '',

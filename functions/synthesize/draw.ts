@@ -113,7 +113,7 @@ export class Drawer {
     const cycleMs = 60_000 / (result.quality.heartRateBpm ?? DEFAULT_HEART_RATE_BPM)
     const { evidence, readout } = synthesis!
     const said: Said = { drawing, model, codeVersion, evidence, synthetic: true, notice: NOTICE }
-    const indices = readIndices(readout, await this.#measure(cines), result.indices)
+    const indices = readIndices(readout, await this.#measure(cines), sampler.name, result.indices)
     const files: Artifact[] = []
     for (const view of VIEWS) {
       const bytes = dicomFile(cines[view], { drawing, model, codeVersion, cycleMs })

@@ -50,6 +50,8 @@ const Readout = z
         weights: z.array(z.number()),
         /** Pearson correlation with the truth, read from true cines of held-out people: the read-out's own ceiling. */
         correlation: z.number().min(-1).max(1),
+        /** The same of cines that each sampler drew of held-out people's ECGs; absent where nobody measured it. */
+        drawnCorrelation: z.record(z.string(), z.number().min(-1).max(1)).optional(),
       }),
     ),
   })

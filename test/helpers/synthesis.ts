@@ -62,7 +62,9 @@ export function synthesisManifest(changes: Partial<SynthesisManifest> = {}): Syn
         { view: 'sax', label: 1, statistic: 'max', power: 1.5 },
         { view: '4ch', label: 3, statistic: 'min', power: 1 },
       ],
-      indices: [{ id: 'lvEdv', intercept: 10, weights: [2, -1], correlation: 0.95 }],
+      indices: [
+        { id: 'lvEdv', intercept: 10, weights: [2, -1], correlation: 0.95, drawnCorrelation: { distilled: 0.6 } },
+      ],
     },
     ...changes,
   }

@@ -122,7 +122,7 @@ def test_a_bundle_gains_what_draws(run, tmp_path):
         "people": 3,
         "samplers": {"distilled": {"steps": 8}},
         "readout": {"onTrueCines": figures},
-        "drawn": {"distilled": {"function": figures, "bias": figures, "likeness": likeness}},
+        "drawn": {way: {"function": figures, "bias": figures, "likeness": likeness} for way in ("full", "distilled")},
         "otherPerson": {"likeness": likeness},
     }
 
@@ -136,6 +136,7 @@ def test_a_bundle_gains_what_draws(run, tmp_path):
     assert set(listed) == {file["path"] for file in before["files"]} | {ENCODER}
     assert all((bundle / name).stat().st_size == size for name, size in listed.items())
     assert manifest["version"] == "9.0.0"
+    assert manifest["synthesis"]["readout"]["indices"][0]["drawnCorrelation"] == {"full": 0.5, "distilled": 0.5}
     card = (bundle / "MODEL_CARD.md").read_text()
     assert card.count(CARD_TITLE) == 1
     assert card.startswith(f"# {manifest['name']} 9.0.0\n")

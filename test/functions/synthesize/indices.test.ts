@@ -20,27 +20,32 @@ describe('indices of a drawing', () => {
   it('are read from the largest and smallest areas, beside the estimate from the ECG', () => {
     const { indices } = makeResult()
 
-    expect(readIndices(readout, areas, indices)).toEqual([
+    expect(readIndices(readout, areas, 'distilled', indices)).toEqual([
       {
         id: 'lvEdv',
         name: 'LV end-diastolic volume',
         unit: 'mL',
         drawn: 10 + 2 * 64 - 11,
+        drawnCorrelation: 0.6,
         readoutCorrelation: 0.95,
         estimated: { value: 50, low: 40, high: 60, correlation: 0.3, evidence: 'virtual' },
       },
     ])
   })
 
+  it('say nothing of agreement where nobody measured it', () => {
+    expect(readIndices(readout, areas, 'full', [])[0]).not.toHaveProperty('drawnCorrelation')
+  })
+
   it('are unknown where a chamber was never found', () => {
     const none = areas['4ch'].map((frame) => frame.with(3, 0))
 
-    expect(readIndices(readout, { ...areas, '4ch': none }, [])).toMatchObject([{ drawn: null }])
+    expect(readIndices(readout, { ...areas, '4ch': none }, 'full', [])).toMatchObject([{ drawn: null }])
   })
 
   it('are known where a chamber vanishes at its smallest', () => {
     const once = [areas['4ch'][0]!.with(3, 0), areas['4ch'][1]!]
 
-    expect(readIndices(readout, { ...areas, '4ch': once }, [])).toMatchObject([{ drawn: 138 }])
+    expect(readIndices(readout, { ...areas, '4ch': once }, 'full', [])).toMatchObject([{ drawn: 138 }])
   })
 })

@@ -57,8 +57,10 @@ def export(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: PTB-XL fold 9, virtual test people, ablation; report, plots and page."""
     from cardiacnets.stages.export import evaluate_bundle
+    from cardiacnets.synthesis_page import put_section, section, summary
 
-    report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page)
+    drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
+    report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page, drawn and summary(drawn))
     summary = {
         "real": {name: [entry["auroc"], entry["ci"]] for name, entry in report["real"].items()},
         "virtual": {name: [entry["auroc"], entry["ci"]] for name, entry in report["test"]["conditions"].items()},
@@ -67,10 +69,8 @@ def evaluate(options: argparse.Namespace) -> int:
         "ood": {name: entry["auroc"] for name, entry in report["ood"]["kinds"].items()},
     }
     print(json.dumps(summary, indent=1))
-    if synthesis_cli.REPORT.exists():
-        from cardiacnets.synthesis_page import put_section, section
-
-        put_section(options.page, section(json.loads(synthesis_cli.REPORT.read_text())))
+    if drawn:
+        put_section(options.page, section(drawn))
     return 0
 
 

@@ -82,9 +82,13 @@ def fit_readout(features: NDArray[np.floating], truth: NDArray[np.floating], nam
 
 
 def describe_readout(
-    readout: Readout, correlation: Mapping[str, float], view_names: Mapping[View, str]
+    readout: Readout,
+    correlation: Mapping[str, float],
+    view_names: Mapping[View, str],
+    drawn: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """The manifest's `readout`; `correlation` with the truth on true cines of held-out people."""
+    """The manifest's `readout`; `correlation` with the truth on true cines of held-out people, `drawn` of each sampler
+    on what it drew of their ECGs, if that was measured."""
     return {
         "areaUnit": "cm2",
         "features": [asdict(feature) | {"view": view_names[feature.view]} for feature in FEATURES],
@@ -95,6 +99,7 @@ def describe_readout(
                 "weights": [float(weight) for weight in readout.weights[:, column]],
                 "correlation": float(correlation[name]),
             }
+            | ({"drawnCorrelation": {way: float(r[name]) for way, r in drawn.items()}} if drawn else {})
             for column, name in enumerate(readout.names)
         ],
     }

@@ -118,6 +118,24 @@ test person {copies["true"]:.1f}; {copies["nearerThanFirstPercentile"]:.1%} of d
 DIMENSIONS = "24 principal directions"
 
 
+def summary(report: dict[str, Any]) -> dict[str, Any]:
+    """`cmr` of the evaluation JSON: what the distilled sampler draws; means of both views, distances together with the
+    ECG's embedding, between true cines (floor) and another person's (ceiling)."""
+    drawn = report["drawn"]["distilled"]
+    likeness = drawn["likeness"].values()
+    return {
+        "people": report["people"],
+        "ssim": sum(view["ssim"] for view in likeness) / len(likeness),
+        "psnr": sum(view["psnr"] for view in likeness) / len(likeness),
+        "fd": drawn["distance"]["withEcg"],
+        "floorFd": report["true"]["distance"]["withEcg"],
+        "ceilingFd": report["otherPerson"]["distance"]["withEcg"],
+        "lvmR": drawn["function"]["lvMass"],
+        "rvedvR": drawn["function"]["rvEdv"],
+        "functionR": drawn["function"],
+    }
+
+
 CARD_TITLE = "## Cines that it draws"
 
 

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw
 from cardiacnets.stages.cmr_pretraining import CROP
 from cardiacnets.synthesis import Cines
 
-SHOWN = (0, 3, 6, 10)  # of 16 frames
+SHOWN = (0, 6)  # of 16 frames: end-diastole, and about end-systole
 ZOOM = 2
 
 

@@ -236,8 +236,11 @@ def _ablation(run_dir: Path) -> Report:
     return {"ablation": found.pop("runs"), "ablationPaired": found}
 
 
-def evaluate_bundle(bundle_dir: Path, run_dir: Path, report_path: Path, page: Path) -> Report:
-    """Evaluate the ONNX files of a bundle; writes `report_path`, the plots beside it, and the page that quotes it."""
+def evaluate_bundle(bundle_dir: Path, run_dir: Path, report_path: Path, page: Path, cmr: Report | None) -> Report:
+    """Evaluate the ONNX files of a bundle; writes `report_path`, the plots beside it, and the page that quotes it.
+
+    `cmr`: what was measured of drawn cines.
+    """
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
     adjustment = read_adjustment(bundle_dir)
     memory = _memory(run_dir)
@@ -253,6 +256,7 @@ def evaluate_bundle(bundle_dir: Path, run_dir: Path, report_path: Path, page: Pa
         "config": manifest["training"]["config"],
         "commit": manifest["training"]["commit"],
         "seeds": manifest["training"]["seeds"],
+        **({"cmr": cmr} if cmr else {}),
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

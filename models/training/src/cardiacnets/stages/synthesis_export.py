@@ -45,6 +45,7 @@ def export_drawing(
     painter = Painter(load_vae(run.vae()), denoiser, distilled, segmenters)
     evaluation = Evaluation(run, config)
     p = run.programme
+    drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
     entry = synthesis_entry(
         painter,
         schedule,
@@ -54,7 +55,7 @@ def export_drawing(
         },
         "distilled",
         ENCODER,
-        describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES),
+        describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES, drawn),
     )
     encoder = Encoder(p.align.encoder)
     encoder.trunk = load_aligned_trunk(run.align())
