@@ -37,7 +37,12 @@ afterAll(async () => {
 })
 
 function event(body: object): SQSEvent {
-  const record = { messageId: 'm1', body: JSON.stringify(body), attributes: { ApproximateReceiveCount: '1' } }
+  const record = {
+    messageId: 'm1',
+    body: JSON.stringify(body),
+    attributes: { ApproximateReceiveCount: '1' },
+    messageAttributes: {},
+  }
   return { Records: [record] } as unknown as SQSEvent // what the handler reads of one
 }
 
