@@ -1,5 +1,5 @@
 /**
- * Draws with one sampler in a process of its own, so that its peak of memory is its own: `node cmr-process.ts BUNDLE SAMPLER`.
+ * Draws with one sampler in a process of its own, so that its peak of memory is its own: `node cmr-process.ts BUNDLE SAMPLER STEPS`.
  * Prints one JSON document.
  * @module
  */
@@ -27,13 +27,14 @@ export interface DrawingFigures {
   readonly peakMb: number
 }
 
-const [directory, name] = process.argv.slice(2) as [string, string]
+const [directory, name, steps] = process.argv.slice(2) as [string, string, string]
 const bundle = await readBundle(directory, CARDIACNETS_V1.name)
 const { clean } = new WindowPreparer(CARDIACNETS_V1).prepare(cutWindow(await readRecording(DEMO_RECORD), 0))
 
 const synthesizer = await Synthesizer.open(bundle, { sampler: name })
 await synthesizer.draw({ clean: clean! }, { seed: 0, steps: 1 })
-const secondsPerCine = (await millisecondsOf(() => synthesizer.draw({ clean: clean! }, { seed: 0 }))) / 1000
+const options = { seed: 0, steps: Number(steps) }
+const secondsPerCine = (await millisecondsOf(() => synthesizer.draw({ clean: clean! }, options))) / 1000
 const peakMb = process.resourceUsage().maxRSS / 1024
 await synthesizer.release()
 const figures: DrawingFigures = { secondsPerCine, loopOverhead: await loopOverhead(), peakMb }

@@ -16,6 +16,9 @@ import { median, round } from './statistics.ts'
 /** Ours and theirs take turns, so that whatever else the machine does falls on both. */
 const TURNS = 3
 
+/** Of DDIM in the paper (arXiv 2411.13602): what a sampler that is not distilled is measured at, whatever the bundle asks of it. */
+const PAPER_STEPS = 50
+
 interface SamplerFigures {
   /** Both views, from the window to the frames. */
   readonly secondsPerCine: number
@@ -40,7 +43,10 @@ export type CmrFigures = SamplerFigures & {
 export async function benchCmr({ directory, manifest: { synthesis } }: Bundle): Promise<CmrFigures | undefined> {
   if (synthesis === undefined) return undefined
   const figures: Record<string, SamplerFigures> = {}
-  for (const sampler of synthesis.samplers) figures[sampler.name] = await benchSampler(directory, sampler)
+  for (const sampler of synthesis.samplers) {
+    const steps = sampler.name === synthesis.default ? sampler.steps : PAPER_STEPS
+    figures[sampler.name] = await benchSampler(directory, { ...sampler, steps })
+  }
   const { [synthesis.default]: standard, ...others } = figures
   return { ...standard!, threads: availableParallelism(), ...others }
 }
@@ -49,8 +55,8 @@ async function benchSampler(bundle: string, { name, steps, guidance }: Sampler):
   const ours: DrawingFigures[] = []
   const pytorch: number[] = []
   for (let turn = 0; turn < TURNS; turn++) {
-    ours.push(JSON.parse(await runScript('functions/cli/bench/cmr-process.ts', bundle, name)))
-    if (existsSync(PYTHON)) pytorch.push(await timePytorch(bundle, name))
+    ours.push(JSON.parse(await runScript('functions/cli/bench/cmr-process.ts', bundle, name, String(steps))))
+    if (existsSync(PYTHON)) pytorch.push(await timePytorch(bundle, name, steps))
   }
   const seconds = median(ours.map(({ secondsPerCine }) => secondsPerCine))
   return {
@@ -63,8 +69,18 @@ async function benchSampler(bundle: string, { name, steps, guidance }: Sampler):
   }
 }
 
-async function timePytorch(bundle: string, sampler: string): Promise<number> {
-  const args = ['-m', 'cardiacnets.reference.drawing', '--json', '--bundle', bundle, '--sampler', sampler]
+async function timePytorch(bundle: string, sampler: string, steps: number): Promise<number> {
+  const args = [
+    '-m',
+    'cardiacnets.reference.drawing',
+    '--json',
+    '--bundle',
+    bundle,
+    '--sampler',
+    sampler,
+    '--steps',
+    String(steps),
+  ]
   const { stdout } = await promisify(execFile)(PYTHON, [...args, '--threads', String(availableParallelism())], {
     cwd: TRAINING,
   })

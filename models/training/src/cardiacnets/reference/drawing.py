@@ -44,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="seconds a cine (both views) in PyTorch's eager mode")
     parser.add_argument("--bundle", type=Path, required=True, help="folder of a bundle that draws")
     parser.add_argument("--sampler", required=True, help="one of the bundle's")
+    parser.add_argument("--steps", type=int, help="default: the sampler's own")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", action="store_true", help="one JSON document on stdout and nothing else")
     options = parser.parse_args()
@@ -51,7 +52,7 @@ def main() -> None:
     torch.set_num_threads(options.threads)
     synthesis = json.loads((options.bundle / "manifest.json").read_text())["synthesis"]
     (sampler,) = (each for each in synthesis["samplers"] if each["name"] == options.sampler)
-    seconds = seconds_per_cine(synthesis, sampler)
+    seconds = seconds_per_cine(synthesis, sampler | ({"steps": options.steps} if options.steps else {}))
     print(json.dumps({"secondsPerCine": seconds}) if options.json else f"{seconds:.2f} s")
 
 
