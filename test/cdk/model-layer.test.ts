@@ -19,8 +19,8 @@ beforeAll(async () => {
   bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as typeof bundles // one entry a name
 })
 
-function deployed(bundle: string): Resources {
-  const site = parseSiteConfig('{}')
+function deployed(bundle: string, deployment = {}): Resources {
+  const site = parseSiteConfig(JSON.stringify({ deployment }))
   const app = createApp({
     outdir: temporaryFolder(),
     target: 'linux-arm64',
@@ -32,6 +32,15 @@ function deployed(bundle: string): Resources {
   return app.synth().getStackByName(STACK_NAME).template.Resources
 }
 
+const SCREENS_ONLY = { synthesis: 'off' }
+
+/** Types of the resources that are not the same in both, one a resource. */
+function changedTypes(former: Resources, other: Resources): string[] {
+  const ids = [...new Set([...Object.keys(former), ...Object.keys(other)])]
+  const changed = ids.filter((id) => JSON.stringify(former[id]) !== JSON.stringify(other[id]))
+  return changed.map((id) => (former[id] ?? other[id])!.Type).sort()
+}
+
 /** Three syntheses, on a machine that may be busy. */
 const SYNTHESES_MS = 180_000
 
@@ -39,20 +48,30 @@ describe('another model bundle', () => {
   it(
     'changes the layer and the version that uses it, and nothing else; the former one brings all of it back',
     () => {
-      const former = deployed(SHIPPED_BUNDLE)
-      const other = deployed(otherBundle(temporaryFolder()))
+      const former = deployed(SHIPPED_BUNDLE, SCREENS_ONLY)
+      const other = deployed(otherBundle(temporaryFolder()), SCREENS_ONLY)
 
-      const ids = [...new Set([...Object.keys(former), ...Object.keys(other)])]
-      const changed = ids.filter((id) => JSON.stringify(former[id]) !== JSON.stringify(other[id]))
-
-      expect(changed.map((id) => (former[id] ?? other[id])!.Type).sort()).toEqual([
+      expect(changedTypes(former, other)).toEqual([
         'AWS::Lambda::Alias',
         'AWS::Lambda::LayerVersion',
         // The former, which is kept, and the new one.
         'AWS::Lambda::Version',
         'AWS::Lambda::Version',
       ])
-      expect(deployed(SHIPPED_BUNDLE)).toEqual(former)
+      expect(deployed(SHIPPED_BUNDLE, SCREENS_ONLY)).toEqual(former)
+    },
+    SYNTHESES_MS,
+  )
+
+  it(
+    'that draws is also told to the API and its stream of events',
+    () => {
+      const types = changedTypes(deployed(SHIPPED_BUNDLE), deployed(otherBundle(temporaryFolder())))
+
+      // screen's alias and theirs; their settings, which screen has in its layer.
+      expect(types.filter((type) => type === 'AWS::Lambda::Alias')).toHaveLength(3)
+      expect(types.filter((type) => type === 'AWS::Lambda::Function')).toHaveLength(2)
+      expect(types.filter((type) => !type.startsWith('AWS::Lambda::'))).toEqual([])
     },
     SYNTHESES_MS,
   )
