@@ -2,13 +2,13 @@
  * Where the audit trail of people's requests is kept. Functions may add an entry, and nothing else: none may read, change or delete one.
  * @module
  */
-import { RemovalPolicy } from 'aws-cdk-lib'
-import * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
+import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
 import type * as iam from 'aws-cdk-lib/aws-iam'
 import type * as kms from 'aws-cdk-lib/aws-kms'
 import { Construct } from 'constructs'
 import { grantKey } from './keys.ts'
 import { acknowledge } from './nag.ts'
+import { keptTable } from './table.ts'
 
 export interface AuditProps {
   readonly key: kms.IKey
@@ -23,17 +23,7 @@ export class Audit extends Construct {
 
   constructor(scope: Construct, id: string, { key, keptDays }: AuditProps) {
     super(scope, id)
-    this.table = new dynamodb.Table(this, 'audit', {
-      partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
-      sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
-      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
-      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
-      encryptionKey: key,
-      timeToLiveAttribute: 'expiresAt',
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      deletionProtection: true,
-      removalPolicy: RemovalPolicy.RETAIN,
-    })
+    this.table = keptTable(this, 'audit', key)
     acknowledge(this.table, {
       'HIPAA.Security-DynamoDBInBackupPlan':
         'Point-in-time recovery goes back 35 days, and no function can change or delete an entry',

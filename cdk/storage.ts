@@ -11,6 +11,7 @@ import { Construct } from 'constructs'
 import type { Deployment } from '../shared/deployment-config.ts'
 import { grantKey } from './keys.ts'
 import { acknowledge, acknowledgeWildcards } from './nag.ts'
+import { keptTable } from './table.ts'
 
 /** Where objects of an ECG lie (`shared/aws/payloads.ts`). */
 const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
@@ -77,18 +78,8 @@ export class Storage extends Construct {
         })),
       ],
     })
-    this.table = new dynamodb.Table(this, 'results', {
-      partitionKey: { name: 'pk', type: dynamodb.AttributeType.STRING },
-      sortKey: { name: 'sk', type: dynamodb.AttributeType.STRING },
-      billingMode: dynamodb.BillingMode.PAY_PER_REQUEST,
-      encryption: dynamodb.TableEncryption.CUSTOMER_MANAGED,
-      encryptionKey: key,
-      // Live sessions are forgotten some time after their summary was written.
-      timeToLiveAttribute: 'expiresAt',
-      pointInTimeRecoverySpecification: { pointInTimeRecoveryEnabled: true },
-      deletionProtection: true,
-      removalPolicy: RemovalPolicy.RETAIN,
-    })
+    // Live sessions are forgotten some time after their summary was written; results where the site says when.
+    this.table = keptTable(this, 'results', key)
     acknowledge(this, {
       'HIPAA.Security-S3BucketReplicationEnabled':
         'S3 keeps an object in three zones; a copy elsewhere would be one more place to erase a patient from',
