@@ -41,6 +41,17 @@ def _ways(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
+def _beside_a_stranger(report: dict[str, Any]) -> str:
+    """What the Fréchet distance with the ECG says of the drawn cines."""
+    drawn, stranger = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
+    if drawn < stranger:
+        return "With their ECGs, drawn cines are nearer to true ones than strangers' true cines are."
+    return (
+        "**With their ECGs, drawn cines are further from true ones than strangers' true cines are**: "
+        "what they lack in look outweighs that they follow the ECG."
+    )
+
+
 def _function(report: dict[str, Any]) -> str:
     drawn = list(report["drawn"])
     rows = [
@@ -97,6 +108,7 @@ test people's true cines; with the ECG's embedding beside them they tell whose c
 {_likeness(report)}
 
 `full` is the denoiser as it was trained, `few` the same in as few steps as `distilled`, which learned to take them (docs/synthesis.md).
+{_beside_a_stranger(report)}
 
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
 true cines is the most that drawn ones can show.
