@@ -59,7 +59,6 @@ def tiny_programme():
         diffusion=replace(
             default.diffusion,
             batch=4,
-            blind=1,
             condition_copies=1,
             validation_cines=4,
             denoiser=DenoiserConfig(widths=(8, 8), head_width=8, groups=4, token_width=16, embedding=32, context=8),

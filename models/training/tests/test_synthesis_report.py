@@ -18,9 +18,10 @@ from cardiacnets.programme import SEGMENTATION_CLASSES, VIEWS, Programme
 from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig
 from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig
 from cardiacnets.stages.diffusion import Averaged, Conditions, DiffusionConfig, LatentSet
+from cardiacnets.stages.distillation import WAYS
 from cardiacnets.stages.segmentation import SegmentationConfig
 from cardiacnets.stages.synthesis_export import ENCODER, export_drawing
-from cardiacnets.stages.synthesis_report import SynthesisReportConfig, evaluate_synthesis
+from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_distillations, evaluate_synthesis
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
 from cardiacnets.synthesis_fixture import OUT
 from cardiacnets.synthesis_page import CARD_TITLE, NAMES, TITLE, put_section, section
@@ -91,12 +92,13 @@ def run(tmp_path):
         **{name: lambda name=name: paths[name] for name in ("vae", "diffusion", "distillation", "align")},
         segmentation=lambda view: paths[f"segmentation/{view}"],
         cmr=lambda view: paths[f"cmr/{view}"],
+        distillation_by=lambda _: paths["distillation"],
     )
 
 
 def test_what_is_drawn_is_measured_and_told(run, tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(f"# Page\n\n{TITLE}\n\nold\n\n## After\n\nkept\n")
+    page.write_text(f"# Page\n\n{TITLE}\n\nan older section\n\n## After\n\nkept\n")
 
     report = evaluate_synthesis(run, REPORT, tmp_path / "reports" / "synthesis.json")
     put_section(page, section(report))
@@ -105,11 +107,27 @@ def test_what_is_drawn_is_measured_and_told(run, tmp_path):
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
     assert set(report["drawn"]) == {"full", "few", "distilled"}
     assert set(report["drawn"]["full"]) == {"likeness", "distance", "function", "bias", "conditions"}
+    stored, half = (report["precision"][way] for way in ("halfStored", "half"))
+    assert stored["short_axis.psnr"] > 45  # weights are rounded, sums are not
+    assert 0 < half["short_axis.psnr"] <= stored["short_axis.psnr"]
     told = page.read_text()
     assert told.startswith("# Page\n")
     assert told.endswith("## After\n\nkept\n")
     assert told.count(TITLE) == 1
-    assert "old" not in told
+    assert "an older section" not in told
+
+
+def test_ways_to_distil_are_compared_on_validation_people(run):
+    run.short_cines.split[:] = np.repeat(["train", "test", "val"], [24, 4, 12])
+
+    ways = list(compare_distillations(run, replace(REPORT, people=4)))
+
+    assert [figures["way"] for figures in ways] == ["full", "few", *WAYS]
+    assert [figures["calls"] for figures in ways] == [4, 16, 8, 8, 8]
+    assert ways[0]["toFull"] is None
+    assert all(set(figures["toFull"]) == set(VIEWS) for figures in ways[1:])
+    progressive, consistency = (figures["toFull"]["short_axis"] for figures in ways[2:4])
+    assert progressive != consistency, "a consistency model draws with fresh noise in each step"
 
 
 def test_a_bundle_gains_what_draws(run, tmp_path):

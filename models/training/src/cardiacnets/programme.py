@@ -38,7 +38,7 @@ from cardiacnets.stages.diffusion import (
     load_denoiser,
     train_diffusion,
 )
-from cardiacnets.stages.distillation import DistillationConfig, train_distillation
+from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
@@ -124,8 +124,8 @@ class Programme:
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
     distillation: DistillationConfig = field(default_factory=DistillationConfig)
-    drawn_people: int = 3_000
-    """The first of those with cines, who teach how to draw: each of them is seen fourteen times."""
+    drawn_people: int = 6_000
+    """The first of those with cines, who teach how to draw: each of them is seen eleven times."""
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
 
@@ -313,16 +313,28 @@ class Run:
         """Stage `diffusion`."""
         done, is_finished = self._finished("diffusion")
         if not is_finished:
-            train_diffusion(self.programme.diffusion, self.latents, lambda: self.conditions, done.parent)
+            train_diffusion(self.programme.diffusion, self.latents, self.conditions, done.parent)
         return done
 
     def distillation(self) -> Path:
         """Stage `distillation`."""
-        done, is_finished = self._finished("distillation")
+        return self._distil(self.programme.distillation, "distillation")
+
+    def distillation_by(self, way: Way) -> Path:
+        """For comparison: the stage in some way, with as much computing as in the programme's."""
+        default = self.programme.distillation
+        if way == default.way:
+            return self.distillation()
+        steps = round(default.optimisation.steps * STEPS[way] / STEPS[default.way])
+        config = replace(default, way=way, optimisation=replace(default.optimisation, steps=steps))
+        return self._distil(config, f"distillation-{way}")
+
+    def _distil(self, config: DistillationConfig, stage: str) -> Path:
+        done, is_finished = self._finished(stage)
         if not is_finished:
             teacher, _ = load_denoiser(self.diffusion())
-            p = self.programme
-            config = replace(p.distillation, denoiser=p.diffusion.denoiser, schedule=p.diffusion.schedule)
+            p = self.programme.diffusion
+            config = replace(config, denoiser=p.denoiser, schedule=p.schedule)
             train_distillation(config, self.latents, self.conditions, teacher, done.parent)
         return done
 

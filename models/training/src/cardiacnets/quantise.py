@@ -1,4 +1,4 @@
-"""An int8 variant of `screen.onnx` (static QDQ), and whether it earns its place."""
+"""Smaller variants of an ONNX file: int8 (static QDQ), float16, or its weights alone in float16; and their times."""
 
 import time
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
@@ -44,6 +45,34 @@ def quantise(screen: Path, out: Path, feeds: list[Feed]) -> None:
         nodes_to_exclude=[first],
     )
     prepared.unlink()
+
+
+def compute_in_half(network: Path, out: Path) -> None:
+    """Write the float16 variant; inputs and outputs stay float32, and so does what float16 cannot hold."""
+    from onnxruntime.transformers.float16 import convert_float_to_float16  # seconds to import
+
+    onnx.save(convert_float_to_float16(onnx.load(network), keep_io_types=True), out)
+
+
+def store_in_half(network: Path, out: Path) -> None:
+    """Write the variant that keeps its weights in float16 and computes in float32: the runtime widens them when it
+    loads the file. Only values that float16 holds exactly are kept so: round the weights first."""
+    model = onnx.load(network)
+    graph, casts = model.graph, []
+    for tensor in [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT]:
+        wide = numpy_helper.to_array(tensor)
+        narrow = wide.astype(np.float16)
+        if wide.size == 1 or not np.array_equal(narrow, wide):
+            continue
+        stored = numpy_helper.from_array(narrow, f"{tensor.name}_half")
+        graph.initializer.remove(tensor)
+        graph.initializer.append(stored)
+        casts.append(helper.make_node("Cast", [stored.name], [tensor.name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
+    onnx.checker.check_model(model)
+    onnx.save(model, out)
 
 
 def milliseconds(models: list[Path], feed: Feed, rounds: int = 60) -> list[float]:

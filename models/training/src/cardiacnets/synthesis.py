@@ -34,6 +34,8 @@ class Brush:
     schedule: ScheduleConfig
     steps: int
     guidance: float
+    renoise: bool = False
+    """Whether each step but the first starts from fresh noise, as consistency models draw."""
 
 
 def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
@@ -51,13 +53,14 @@ def draw(brush: Brush, conditions: Conditions, rows: NDArray[np.intp], seed: int
         for start in range(0, len(rows), batch):
             some = rows[start : start + batch]
             shape = (config.channels, config.frames, side // 8, side // 8)
-            noise = [
-                torch.randn(shape, generator=torch.Generator().manual_seed(1_000_003 * seed + 2 * int(row) + number))
-                for row in some
-            ]
+            sources = [torch.Generator().manual_seed(1_000_003 * seed + 2 * int(row) + number) for row in some]
+
+            def noise(sources: list[torch.Generator] = sources, shape: tuple[int, ...] = shape) -> Tensor:
+                return torch.stack([torch.randn(shape, generator=source) for source in sources])
+
             views = torch.full((len(some),), number)
             predict = guided(brush.denoiser, *conditions.take(some), views, brush.guidance)
-            latent = sample(predict, torch.stack(noise), brush.schedule, brush.steps)
+            latent = sample(predict, noise(), brush.schedule, brush.steps, noise if brush.renoise else None)
             parts.append(to_pixels(brush.decoder(latent, views)))
         cines[view] = np.concatenate(parts)
     return cines

@@ -1,12 +1,13 @@
 """The part of a bundle that draws cines: ONNX files beside the encoder, and the manifest's `synthesis`."""
 
+import copy
 import json
 import shutil
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import onnx
@@ -23,6 +24,7 @@ from cardiacnets.models.vae import CineDecoder, Vae
 from cardiacnets.stages.cmr_pretraining import CROP
 from cardiacnets.synthesis_page import put_section
 
+Network = TypeVar("Network", bound=nn.Module)
 VIEW_NAMES: Mapping[View, str] = {"short_axis": "sax", "four_chamber": "4ch"}
 """In the order of the networks' view numbers."""
 SPACING_MM = 1.8
@@ -40,6 +42,16 @@ class Painter:
     denoiser: Denoiser
     distilled: Denoiser
     segmenters: Mapping[View, UNet]
+
+
+def in_half(painter: Painter) -> Painter:
+    """The same with weights that float16 holds exactly, as a bundle keeps them (`quantise.store_in_half`)."""
+
+    def rounded(network: Network) -> Network:
+        return copy.deepcopy(network).half().float()
+
+    segmenters = {view: rounded(unet) for view, unet in painter.segmenters.items()}
+    return Painter(rounded(painter.vae), rounded(painter.denoiser), rounded(painter.distilled), segmenters)
 
 
 @dataclass(frozen=True)

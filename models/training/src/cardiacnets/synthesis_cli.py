@@ -44,6 +44,15 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     command.add_argument("--people", type=int, default=100, help="default %(default)s")
     command.set_defaults(run=guidance)
 
+    command = actions.add_parser(
+        "distillations",
+        parents=[shared],
+        help="compare the ways to distil, on validation people: a line of JSON each, and a report",
+    )
+    command.add_argument("--people", type=int, default=160, help="default %(default)s")
+    command.add_argument("--report", type=Path, default=REPORT.with_name("distillation.json"))
+    command.set_defaults(run=distillations)
+
 
 def _run(options: argparse.Namespace) -> "Run":
     from cardiacnets.programme import Programme, Run, in_bfloat16
@@ -79,8 +88,19 @@ def guidance(options: argparse.Namespace) -> int:
     """Draw validation people with each guidance."""
     from cardiacnets.stages.synthesis_report import SynthesisReportConfig, try_guidance
 
-    run, config = _run(options), SynthesisReportConfig(people=options.people)
-    for value in options.guidance:
-        (figures,) = try_guidance(run, config, [(options.steps, value)])
+    ways = [(options.steps, value) for value in options.guidance]
+    for figures in try_guidance(_run(options), SynthesisReportConfig(people=options.people), ways):
         print(json.dumps(figures), flush=True)
+    return 0
+
+
+def distillations(options: argparse.Namespace) -> int:
+    """Train what is missing, draw validation people in each way, and write the report."""
+    from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_distillations
+
+    ways = []
+    for figures in compare_distillations(_run(options), SynthesisReportConfig(people=options.people)):
+        print(json.dumps(figures), flush=True)
+        ways.append(figures)
+    options.report.write_text(json.dumps({"ways": ways}, indent=1, allow_nan=False) + "\n")
     return 0

@@ -75,7 +75,7 @@ def shake(module: nn.Module, seed: int) -> nn.Module:
 
 def tiny_painter() -> Painter:
     """All networks at the least size that has every part."""
-    denoiser = DenoiserConfig(widths=(8,), middle=True, attends=(True,), head_width=8, groups=4, context=8)
+    denoiser = DenoiserConfig(fold=4, widths=(8,), middle=True, attends=(True,), head_width=8, groups=4, context=8)
     vae = Vae(VaeConfig(widths=(4, 4, 8), groups=4))
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))

@@ -22,10 +22,10 @@ class DenoiserConfig:
     channels: int = 4
     """Of the latent."""
     frames: int = 16
-    fold: int = 4
+    fold: int = 8
     """Neighbouring frames that are folded into channels within the network: the heart moves little between them, and
     the cost falls as many times."""
-    widths: tuple[int, ...] = (48, 96)
+    widths: tuple[int, ...] = (80, 160)
     """Channels a level; each level halves the sides of the one before."""
     blocks: int = 1
     """Residual blocks a level on the way down; one more on the way up."""
@@ -33,7 +33,7 @@ class DenoiserConfig:
     """Whether there is a block between the way down and the way up."""
     attends: tuple[bool, ...] = (False, True)
     """Levels with attention in space and to the ECG."""
-    head_width: int = 24
+    head_width: int = 40
     groups: int = 8
     token_width: int = 192
     embedding: int = 256

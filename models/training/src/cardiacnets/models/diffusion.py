@@ -62,8 +62,17 @@ def both_of(
 
 
 @torch.no_grad()
-def sample(predict: Callable[[Tensor, Tensor], Tensor], start: Tensor, config: ScheduleConfig, steps: int) -> Tensor:
-    """DDIM, η 0, from noise [N,…]; `predict(latent, timestep [N])` is guided already."""
+def sample(
+    predict: Callable[[Tensor, Tensor], Tensor],
+    start: Tensor,
+    config: ScheduleConfig,
+    steps: int,
+    fresh: Callable[[], Tensor] | None = None,
+) -> Tensor:
+    """DDIM, η 0, from noise [N,…]; `predict(latent, timestep [N])` is guided already.
+
+    `fresh`: noise [N,…] for each step but the first, in place of what the network took off, as consistency models draw.
+    """
     bar = alpha_bar(config)
     chosen = timesteps(config.steps, steps)
     latent = start
@@ -74,7 +83,7 @@ def sample(predict: Callable[[Tensor, Tensor], Tensor], start: Tensor, config: S
         if later < 0:
             return clean
         signal, noise = signal_and_noise(bar[torch.full_like(rows, later)], latent)
-        latent = signal * clean + noise * epsilon
+        latent = signal * clean + noise * (epsilon if fresh is None else fresh())
     return latent
 
 

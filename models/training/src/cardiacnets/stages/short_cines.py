@@ -36,9 +36,9 @@ def shorten(frames: NDArray[np.uint8], frames_out: int = FRAMES) -> NDArray[np.u
 
 
 def short_cines(cines: CineSet, side: int, path: Path) -> NDArray[np.uint8]:
-    """Every person's [n,16,side,side], mapped from `path`, made if it is not there; it may hold more people."""
+    """Every person's [n,16,side,side], mapped from `path`; made if that is not there or holds fewer people."""
     count = len(cines.frames)
-    if not path.exists():
+    if not path.exists() or len(np.load(path, mmap_mode="r")) < count:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npy")
         made = open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, FRAMES, side, side))

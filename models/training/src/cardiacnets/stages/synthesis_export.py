@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from cardiacnets.bundle import export_encoder
 from cardiacnets.models.encoder import Encoder
+from cardiacnets.quantise import store_in_half
 from cardiacnets.readout import describe_readout
 from cardiacnets.stages.contrastive import load_aligned_trunk
 from cardiacnets.stages.diffusion import load_denoiser
@@ -18,6 +19,7 @@ from cardiacnets.synthesis_bundle import (
     SamplerEntry,
     add_synthesis,
     export_synthesis,
+    in_half,
     synthesis_entry,
 )
 from cardiacnets.synthesis_page import card_section
@@ -42,7 +44,7 @@ def export_drawing(
     denoiser, schedule = load_denoiser(run.diffusion())
     distilled, _ = load_denoiser(run.distillation())
     segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
-    painter = Painter(load_vae(run.vae()), denoiser, distilled, segmenters)
+    painter = in_half(Painter(load_vae(run.vae()), denoiser, distilled, segmenters))
     evaluation = Evaluation(run, config)
     p = run.programme
     drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
@@ -61,6 +63,8 @@ def export_drawing(
     encoder.trunk = load_aligned_trunk(run.align())
     with tempfile.TemporaryDirectory() as made:
         difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(painter, Path(made)))
+        for path in Path(made).iterdir():
+            store_in_half(path, path)
         section = report and card_section(report)
         add_synthesis(Path(made), difference, bundle_dir, entry, version=version, section=section)
     return difference

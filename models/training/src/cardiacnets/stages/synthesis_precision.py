@@ -1,7 +1,7 @@
-"""Whether eight bits would do: what draws, its convolutions quantised, beside float32 in the runtime that ships."""
+"""Whether fewer bits would do: what draws, made smaller, beside float32 in the runtime that ships."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from cardiacnets.bundle import inference_session
-from cardiacnets.quantise import Feed, milliseconds, quantise
+from cardiacnets.quantise import Feed, compute_in_half, milliseconds, quantise, store_in_half
 from cardiacnets.stages.diffusion import Conditions
 from cardiacnets.synthesis import Brush, Cines, draw
-from cardiacnets.synthesis_bundle import DECODER, DISTILLED, Painter, export_synthesis
+from cardiacnets.synthesis_bundle import DECODER, DISTILLED, Painter, export_synthesis, in_half
 from cardiacnets.synthesis_metrics import psnr
 
 CALIBRATION_PEOPLE = 12
@@ -36,30 +36,35 @@ def _as_network(path: Path, kept: list[Feed] | None = None) -> Callable[..., Ten
 
 def compare_precision(
     painter: Painter, brush: Brush, conditions: Conditions, rows: NDArray[np.intp], calibration: NDArray[np.intp]
-) -> tuple[dict[str, float], Cines]:
-    """Quantise what `brush`, the distilled one, draws with. `calibration`: rows of people who give the ranges.
+) -> Iterator[tuple[str, dict[str, float], Cines]]:
+    """Make smaller what `brush`, the distilled one, draws with, in each way. `calibration`: rows of people who give the
+    ranges of int8.
 
-    Returns figures (PSNR in dB to what float32 draws from the same noise, of each view; times quicker, and bytes saved,
-    of denoiser and decoder) and the cines of `rows`, drawn in eight bits.
+    Yields the name of the way, figures (PSNR in dB to what float32 draws from the same noise, of each view; times
+    quicker, and bytes saved, of denoiser and decoder) and the cines of `rows`, drawn so.
     """
+    float32 = draw(brush, conditions, rows, 0)
     with tempfile.TemporaryDirectory() as made:
-        folder = Path(made)
-        export_synthesis(painter, folder)
-        small = {name: folder / f"int8-{name}" for name in (DISTILLED, DECODER)}
-        fed: dict[str, list[Feed]] = {name: [] for name in small}
-        plain = {name: _as_network(folder / name, fed[name]) for name in small}
+        wide, rounded, int8, half, stored = (
+            Path(made) / name for name in ("float32", "rounded", "int8", "half", "stored")
+        )
+        for folder in (wide, rounded, int8, half, stored):
+            folder.mkdir()
+        export_synthesis(painter, wide)
+        export_synthesis(in_half(painter), rounded)
+        fed: dict[str, list[Feed]] = {DISTILLED: [], DECODER: []}
+        plain = {name: _as_network(wide / name, kept) for name, kept in fed.items()}
         draw(replace(brush, denoiser=plain[DISTILLED], decoder=plain[DECODER]), conditions, calibration, 1, batch=4)
-        for name, path in small.items():
-            quantise(folder / name, path, fed[name])
-        int8 = {name: _as_network(path) for name, path in small.items()}
-        cines = draw(replace(brush, denoiser=int8[DISTILLED], decoder=int8[DECODER]), conditions, rows, 0)
-        float32 = draw(brush, conditions, rows, 0)
-        times = {name: milliseconds([folder / name, path], fed[name][-1]) for name, path in small.items()}
-        sizes = {name: 1 - path.stat().st_size / (folder / name).stat().st_size for name, path in small.items()}
-    figures: dict[str, float] = {
-        f"{view}.psnr": float(psnr(frames, float32[view]).mean()) for view, frames in cines.items()
-    }
-    for name, label in ((DISTILLED, "denoiser"), (DECODER, "decoder")):
-        figures[f"{label}.timesQuicker"] = times[name][0] / times[name][1]
-        figures[f"{label}.bytesSaved"] = sizes[name]
-    return figures, cines
+        for name, kept in fed.items():
+            quantise(wide / name, int8 / name, kept)
+            compute_in_half(wide / name, half / name)
+            store_in_half(rounded / name, stored / name)
+        for way, folder in (("int8", int8), ("half", half), ("halfStored", stored)):
+            networks = {name: _as_network(folder / name) for name in fed}
+            cines = draw(replace(brush, denoiser=networks[DISTILLED], decoder=networks[DECODER]), conditions, rows, 0)
+            figures = {f"{view}.psnr": float(psnr(frames, float32[view]).mean()) for view, frames in cines.items()}
+            for name, label in ((DISTILLED, "denoiser"), (DECODER, "decoder")):
+                before, after = milliseconds([wide / name, folder / name], fed[name][-1])
+                figures[f"{label}.timesQuicker"] = before / after
+                figures[f"{label}.bytesSaved"] = 1 - (folder / name).stat().st_size / (wide / name).stat().st_size
+            yield way, figures, cines

@@ -5,7 +5,7 @@ training split.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -23,6 +23,7 @@ from cardiacnets.models.vae import CineDecoder
 from cardiacnets.readout import READ_INDICES, Readout, fit_readout
 from cardiacnets.stages.cmr_pretraining import load_encoder
 from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.distillation import WAYS
 from cardiacnets.stages.segmentation import load_segmenter, load_unet
 from cardiacnets.stages.synthesis_precision import CALIBRATION_PEOPLE, compare_precision
 from cardiacnets.stages.vae import load_vae
@@ -47,9 +48,6 @@ class SynthesisReportConfig:
     """Of the test split."""
     seeds: int = 4
     diversity_people: int = 20
-    samplers: Mapping[str, tuple[int, float]] | None = None
-    """Steps and guidance of `full` and `distilled`, and of `few`, which is `full` in as few steps as `distilled`: what
-    distillation is worth. From the programme where not given."""
     components: int = 24
     """Of the cine's features that the Fréchet distances are of."""
     ecg_components: int = 8
@@ -91,19 +89,19 @@ class Evaluation:
         return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
 
     def brushes(self) -> dict[str, Brush]:
-        """The ways to draw."""
+        """The ways to draw; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
         p = self.run.programme
-        chosen = self.config.samplers or {
-            "full": (p.draw_steps, p.distillation.guidance),
-            "few": (p.distillation.steps, p.distillation.guidance),
-            "distilled": (p.distillation.steps, 1.0),
+        few, guidance = p.distillation.steps, p.distillation.guidance
+        return {
+            "full": self.brush(self.run.diffusion(), p.draw_steps, guidance),
+            "few": self.brush(self.run.diffusion(), few, guidance),
+            "distilled": self.brush(self.run.distillation(), few, 1.0),
         }
-        stages = {"full": self.run.diffusion, "few": self.run.diffusion, "distilled": self.run.distillation}
-        decoder, found = CineDecoder(load_vae(self.run.vae())), {}
-        for name, (steps, guidance) in chosen.items():
-            denoiser, schedule = load_denoiser(stages[name]())
-            found[name] = Brush(decoder, denoiser, denoiser.config, schedule, steps, guidance)
-        return found
+
+    def brush(self, weights: Path, steps: int, guidance: float) -> Brush:
+        """The denoiser of `weights`, in some way."""
+        denoiser, schedule = load_denoiser(weights)
+        return Brush(CineDecoder(load_vae(self.run.vae())), denoiser, denoiser.config, schedule, steps, guidance)
 
     def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
         """The read-out, and its R with the truth on true cines of test people."""
@@ -111,6 +109,13 @@ class Evaluation:
         features = {name: self._true_features(name, rows) for name, rows in (("train", some), ("test", self.test))}
         readout = fit_readout(features["train"], self.indices[some], READ_INDICES)
         return readout, correlations(readout(features["test"]), self.indices[self.test])
+
+    def told(self) -> dict[str, float]:
+        """R with the truth of what a ridge regression reads from the ECG's embedding, fitted on all training people."""
+        embedding = self.run.conditions.embedding[:, 0].astype(np.float64)
+        # On validation people R changes by .01 from a penalty of 3 to one of 300.
+        model = make_pipeline(StandardScaler(), Ridge(30.0)).fit(embedding[self.train], self.indices[self.train])
+        return correlations(model.predict(embedding[self.test]), self.indices[self.test])
 
     def _true_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Features of true cines, which stay what they are."""
@@ -228,16 +233,16 @@ class Evaluation:
         return found
 
     def precision(self, brush: Brush) -> Report:
-        """What eight bits would cost and give; the bundle ships float32."""
+        """What fewer bits would cost and give."""
         segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
         distilled, _ = load_denoiser(self.run.distillation())
         painter = Painter(load_vae(self.run.vae()), distilled, distilled, segmenters)
-        some = self.train[:CALIBRATION_PEOPLE]
-        figures, cines = compare_precision(painter, brush, self.run.conditions, self.test, some)
-        read = self.readout(measure_features(cines, self.segmenters))
-        return {name: rounded(value) for name, value in figures.items()} | {
-            "function": correlations(read, self.indices[self.test])
-        }
+        some, report = self.train[:CALIBRATION_PEOPLE], {}
+        for way, figures, cines in compare_precision(painter, brush, self.run.conditions, self.test, some):
+            read = self.readout(measure_features(cines, self.segmenters))
+            function = {"function": correlations(read, self.indices[self.test])}
+            report[way] = {name: rounded(value) for name, value in figures.items()} | function
+        return report
 
 
 def shuffled(cines: Cines) -> Cines:
@@ -258,6 +263,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
         "people": len(evaluation.test),
         "samplers": {name: {"steps": brush.steps, "guidance": brush.guidance} for name, brush in brushes.items()},
         "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
+        "told": evaluation.told(),
         "true": {
             "distance": evaluation.distances(evaluation.true_embedding),
             "conditions": evaluation.detection(evaluation.true_embedding),
@@ -270,7 +276,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
         "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
         "diversity": evaluation.diversity(brushes["distilled"]),
         "copies": evaluation.copies(drawn["distilled"]),
-        "int8": evaluation.precision(brushes["distilled"]),
+        "precision": evaluation.precision(brushes["distilled"]),
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -278,24 +284,57 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
     return report
 
 
-def try_guidance(run: "Run", config: SynthesisReportConfig, ways: list[tuple[int, float]]) -> list[Report]:
-    """The denoiser that is not distilled at some steps and guidances, on validation people: function agreement, and how
-    much drawn people differ, as a share of what true ones do."""
-    config = replace(config, samplers={"full": (1, 1.0)})
+def on_validation(run: "Run", config: SynthesisReportConfig) -> Evaluation:
+    """The same measures on people by whom choices may be made."""
     evaluation = Evaluation(run, config)
-    evaluation.test = np.flatnonzero(run.short_cines.split == "val")[: config.people]
-    truth, brush = evaluation.indices[evaluation.test], evaluation.brushes()["full"]
-    found = []
+    rows = np.flatnonzero(run.short_cines.split == "val")
+    evaluation.test, evaluation.others = rows[: config.people], rows[config.people : 2 * config.people]
+    return evaluation
+
+
+def agreement(evaluation: Evaluation, cines: Cines) -> Report:
+    """R with the truth of what is read from drawn cines, and its spread among people as a share of the truth's."""
+    truth = evaluation.indices[evaluation.test]
+    read = evaluation.readout(measure_features(cines, evaluation.segmenters))
+    spread = read.std(axis=0) / truth.std(axis=0)
+    return {
+        "function": correlations(read, truth),
+        "spread": {name: rounded(float(share)) for name, share in zip(READ_INDICES, spread, strict=True)},
+    }
+
+
+def try_guidance(run: "Run", config: SynthesisReportConfig, ways: Iterable[tuple[int, float]]) -> Iterator[Report]:
+    """The denoiser that is not distilled at some steps and guidances, on validation people."""
+    evaluation = on_validation(run, config)
+    brush = evaluation.brush(run.diffusion(), 1, 1.0)
     for steps, guidance in ways:
         cines = draw(replace(brush, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
-        read = evaluation.readout(measure_features(cines, evaluation.segmenters))
-        spread = read.std(axis=0) / truth.std(axis=0)
-        found.append(
-            {
-                "steps": steps,
-                "guidance": guidance,
-                "function": correlations(read, truth),
-                "spread": {name: rounded(float(share)) for name, share in zip(READ_INDICES, spread, strict=True)},
-            }
-        )
-    return found
+        yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
+
+
+def compare_distillations(run: "Run", config: SynthesisReportConfig) -> Iterator[Report]:
+    """Each way to distil on validation people, trained if need be, beside what it is measured by: the denoiser in many
+    steps (`full`) and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+    evaluation = on_validation(run, config)
+    evaluation.fit_feature_space()
+    p = run.programme
+    few, guidance = p.distillation.steps, p.distillation.guidance
+    brushes = {
+        "full": evaluation.brush(run.diffusion(), p.draw_steps, guidance),
+        "few": evaluation.brush(run.diffusion(), few, guidance),
+    }
+    for way in WAYS:
+        brush = evaluation.brush(run.distillation_by(way), few, 1.0)
+        brushes[way] = replace(brush, renoise=way == "consistency")
+    full: Cines = {}
+    for name, brush in brushes.items():
+        cines = draw(brush, run.conditions, evaluation.test, seed=0)
+        full = full or cines
+        near = {view: psnr(frames, full[view]).mean() for view, frames in cines.items()}
+        yield {
+            "way": name,
+            "calls": brush.steps * (1 if brush.guidance == 1 else 2),
+            "people": len(evaluation.test),
+            "toFull": None if name == "full" else {view: rounded(float(value)) for view, value in near.items()},
+            "distance": evaluation.distances(evaluation.embed(cines)),
+        } | agreement(evaluation, cines)
