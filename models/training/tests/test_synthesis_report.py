@@ -21,10 +21,10 @@ from cardiacnets.stages.diffusion import Averaged, Conditions, DiffusionConfig, 
 from cardiacnets.stages.distillation import WAYS
 from cardiacnets.stages.segmentation import SegmentationConfig
 from cardiacnets.stages.synthesis_export import ENCODER, export_drawing
-from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_distillations, evaluate_synthesis
+from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_choices, evaluate_synthesis
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
 from cardiacnets.synthesis_fixture import OUT
-from cardiacnets.synthesis_page import CARD_TITLE, NAMES, TITLE, put_section, section
+from cardiacnets.synthesis_page import CARD_TITLE, NAMES, TITLE, choices_section, put_section, section
 
 PEOPLE = 40
 DENOISER = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, token_width=8, embedding=16, context=8)
@@ -92,6 +92,7 @@ def run(tmp_path):
         **{name: lambda name=name: paths[name] for name in ("vae", "diffusion", "distillation", "align")},
         segmentation=lambda view: paths[f"segmentation/{view}"],
         cmr=lambda view: paths[f"cmr/{view}"],
+        diffusion_by=lambda _: paths["diffusion"],
         distillation_by=lambda _: paths["distillation"],
     )
 
@@ -117,17 +118,20 @@ def test_what_is_drawn_is_measured_and_told(run, tmp_path):
     assert "an older section" not in told
 
 
-def test_ways_to_distil_are_compared_on_validation_people(run):
+def test_ways_to_draw_are_compared_on_validation_people(run, tmp_path):
     run.short_cines.split[:] = np.repeat(["train", "test", "val"], [24, 4, 12])
 
-    ways = list(compare_distillations(run, replace(REPORT, people=4)))
+    made = list(compare_choices(run, replace(REPORT, people=4)))
 
-    assert [figures["way"] for figures in ways] == ["full", "few", *WAYS]
+    report = {kind: [figures for choice, figures in made if choice == kind] for kind in ("prediction", "distillation")}
+    assert [figures["name"] for figures in report["prediction"]] == ["v", "epsilon"]
+    ways = report["distillation"]
+    assert [figures["name"] for figures in ways] == ["full", "few", *WAYS]
     assert [figures["calls"] for figures in ways] == [4, 16, 8, 8, 8]
-    assert ways[0]["toFull"] is None
-    assert all(set(figures["toFull"]) == set(VIEWS) for figures in ways[1:])
     progressive, consistency = (figures["toFull"]["short_axis"] for figures in ways[2:4])
     assert progressive != consistency, "a consistency model draws with fresh noise in each step"
+    told = choices_section(report | {"trainingSteps": {"diffusion": 11, "distillation": 12}})
+    assert "| consistency | 8 |" in told
 
 
 def test_a_bundle_gains_what_draws(run, tmp_path):

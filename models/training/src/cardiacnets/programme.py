@@ -22,6 +22,7 @@ from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
@@ -128,6 +129,8 @@ class Programme:
     """The first of those with cines, who teach how to draw: each of them is seen eleven times."""
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
+    choice_steps: Mapping[str, int] = field(default_factory=lambda: {"diffusion": 1000, "distillation": 200})
+    """Of the short trainings that choices are made by (`cardiacnets synthesis choices`)."""
 
 
 _Stage = TypeVar("_Stage", CmrPretrainingConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
@@ -320,14 +323,21 @@ class Run:
         """Stage `distillation`."""
         return self._distil(self.programme.distillation, "distillation")
 
+    def diffusion_by(self, schedule: ScheduleConfig) -> Path:
+        """For comparison: a short `diffusion` with some schedule."""
+        done, is_finished = self._finished(f"choices/diffusion-{schedule.prediction}")
+        if not is_finished:
+            config = replace(self.programme.diffusion, schedule=schedule)
+            optimisation = replace(config.optimisation, steps=self.programme.choice_steps["diffusion"])
+            config = replace(config, optimisation=optimisation)
+            train_diffusion(config, self.latents, self.conditions, done.parent)
+        return done
+
     def distillation_by(self, way: Way) -> Path:
-        """For comparison: the stage in some way, with as much computing as in the programme's."""
-        default = self.programme.distillation
-        if way == default.way:
-            return self.distillation()
-        steps = round(default.optimisation.steps * STEPS[way] / STEPS[default.way])
-        config = replace(default, way=way, optimisation=replace(default.optimisation, steps=steps))
-        return self._distil(config, f"distillation-{way}")
+        """For comparison: a short `distillation` in some way; all of them may compute as much."""
+        default, steps = self.programme.distillation, self.programme.choice_steps["distillation"]
+        optimisation = replace(default.optimisation, steps=round(STEPS[way] * steps))
+        return self._distil(replace(default, way=way, optimisation=optimisation), f"choices/distillation-{way}")
 
     def _distil(self, config: DistillationConfig, stage: str) -> Path:
         done, is_finished = self._finished(stage)

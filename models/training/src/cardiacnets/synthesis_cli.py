@@ -3,7 +3,7 @@
 import argparse
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.profile import REPOSITORY
@@ -45,13 +45,15 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     command.set_defaults(run=guidance)
 
     command = actions.add_parser(
-        "distillations",
+        "choices",
         parents=[shared],
-        help="compare the ways to distil, on validation people: a line of JSON each, and a report",
+        help="what the denoiser predicts and how it is distilled, each way trained shortly and measured on validation "
+        "people: a line of JSON each, report, and section of docs/evaluation.md",
     )
     command.add_argument("--people", type=int, default=160, help="default %(default)s")
-    command.add_argument("--report", type=Path, default=REPORT.with_name("distillation.json"))
-    command.set_defaults(run=distillations)
+    command.add_argument("--report", type=Path, default=REPORT.with_name("choices.json"))
+    command.add_argument("--page", type=Path, default=PAGE)
+    command.set_defaults(run=choices)
 
 
 def _run(options: argparse.Namespace) -> "Run":
@@ -94,13 +96,16 @@ def guidance(options: argparse.Namespace) -> int:
     return 0
 
 
-def distillations(options: argparse.Namespace) -> int:
-    """Train what is missing, draw validation people in each way, and write the report."""
-    from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_distillations
+def choices(options: argparse.Namespace) -> int:
+    """Train what is missing, draw validation people in each way; report and section of the page."""
+    from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_choices
+    from cardiacnets.synthesis_page import choices_section, put_section
 
-    ways = []
-    for figures in compare_distillations(_run(options), SynthesisReportConfig(people=options.people)):
-        print(json.dumps(figures), flush=True)
-        ways.append(figures)
-    options.report.write_text(json.dumps({"ways": ways}, indent=1, allow_nan=False) + "\n")
+    run = _run(options)
+    report: dict[str, Any] = {"trainingSteps": run.programme.choice_steps}
+    for choice, figures in compare_choices(run, SynthesisReportConfig(people=options.people)):
+        print(json.dumps({"choice": choice} | figures), flush=True)
+        report.setdefault(choice, []).append(figures)
+    options.report.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    put_section(options.page, choices_section(report))
     return 0

@@ -181,6 +181,51 @@ def summary(report: dict[str, Any]) -> dict[str, Any]:
     }
 
 
+CHOICES_TITLE = "## How cines are drawn: what was tried"
+CHOICE_NAMES = {
+    "v": "v, zero terminal SNR",
+    "epsilon": "ε, the paper's noise",
+    "full": "not distilled, many steps",
+    "few": "not distilled, as few steps",
+    "progressive": "progressive",
+    "consistency": "consistency",
+    "flow": "rectified flow",
+}
+
+
+def _choice(ways: list[dict[str, Any]]) -> str:
+    rows = [
+        [
+            CHOICE_NAMES[way["name"]],
+            str(way["calls"]),
+            *(f"{way['distance'][kind]:.2f}" for kind in ("cines", "withEcg")),
+            *(f"{way['function'][name]:.2f}" for name in NAMES),
+            f"{sum(way['spread'].values()) / len(way['spread']):.2f}",
+            " / ".join(f"{way['toFull'][view]:.1f}" for view in VIEWS) if "toFull" in way else "",
+        ]
+        for way in ways
+    ]
+    head = ["", "calls a view", "Fréchet", "Fréchet with ECG", *NAMES.values(), "spread", "dB to many steps"]
+    return _table(head, rows)
+
+
+def choices_section(report: dict[str, Any]) -> str:
+    """Of docs/evaluation.md, from `reports/choices.json`."""
+    return f"""{CHOICES_TITLE}
+
+{report["prediction"][0]["people"]} validation people (`cardiacnets synthesis choices`; measures as above). R of each index with the truth; spread of what is read, as a share of the true
+spread; dB to what many steps draw from the same noise (short axis / four-chamber).
+
+What the denoiser predicts, after {report["trainingSteps"]["diffusion"]} steps of training:
+
+{_choice(report["prediction"])}
+
+How it is distilled, after as much computing each ({report["trainingSteps"]["distillation"]} steps of the progressive way):
+
+{_choice(report["distillation"])}
+"""
+
+
 CARD_TITLE = "## Cines that it draws"
 
 

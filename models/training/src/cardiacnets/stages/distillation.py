@@ -55,8 +55,9 @@ class DistillationConfig:
     """Of the teacher, for each of the student's."""
     guidance: float = 2.0
     """Of the teacher. More of it shows more of the ECG, and exaggerates (`cardiacnets synthesis guidance`)."""
-    pairs: int = 500
-    """`flow`: people whose cines the teacher draws first, in half as many steps as it takes for the other ways."""
+    pairs: float = 1.25
+    """`flow`: people, for each step of training, whose cines the teacher draws first, in half as many steps as it takes
+    for the other ways."""
     batch: int = 16
     average: float = 0.98
     validation_cines: int = 32
@@ -207,7 +208,7 @@ WAYS: Mapping[Way, Callable[[Lesson, View, NDArray[np.intp], torch.Generator, De
 
 
 STEPS: Mapping[Way, float] = {"progressive": 1.0, "consistency": 1.5, "flow": 1.5}
-"""Training steps that cost as much, relative to the first."""
+"""Training steps for as much computing, relative to the first."""
 
 
 def train_distillation(
@@ -228,7 +229,7 @@ def train_distillation(
     lesson, ask = Lesson(config, data, conditions, teacher, out_dir), WAYS[config.way]
     model = Averaged(copy.deepcopy(teacher).requires_grad_(True), config.average)
     if config.way == "flow":
-        train = train[: config.pairs]
+        train = train[: max(config.batch, round(config.pairs * optimisation.steps))]
         for view in views:
             for start in tqdm(range(0, len(train), config.batch), desc=f"the teacher draws, {view}", disable=None):
                 lesson.pairs(view, train[start : start + config.batch])

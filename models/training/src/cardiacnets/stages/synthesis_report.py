@@ -19,6 +19,7 @@ from sklearn.preprocessing import StandardScaler
 
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.metrics import auroc
+from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
 from cardiacnets.models.vae import CineDecoder
 from cardiacnets.readout import READ_INDICES, Readout, fit_readout
 from cardiacnets.stages.cmr_pretraining import load_encoder
@@ -312,15 +313,29 @@ def try_guidance(run: "Run", config: SynthesisReportConfig, ways: Iterable[tuple
         yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
 
 
-def compare_distillations(run: "Run", config: SynthesisReportConfig) -> Iterator[Report]:
-    """Each way to distil on validation people, trained if need be, beside what it is measured by: the denoiser in many
-    steps (`full`) and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
+"""What the denoiser predicts, each with the noise that goes with it."""
+
+
+def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
+    """What the way to draw was chosen by, on validation people: what a denoiser predicts (`prediction`), after a short
+    training each; and how it is distilled (`distillation`), shortly too, beside the denoiser in many steps (`full`)
+    and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
     evaluation = on_validation(run, config)
     evaluation.fit_feature_space()
     p = run.programme
-    few, guidance = p.distillation.steps, p.distillation.guidance
+    few, many, guidance = p.distillation.steps, p.draw_steps, p.distillation.guidance
+
+    def figures(name: str, brush: Brush, cines: Cines) -> Report:
+        calls = brush.steps * (1 if brush.guidance == 1 else 2)
+        seen = {"distance": evaluation.distances(evaluation.embed(cines))} | agreement(evaluation, cines)
+        return {"name": name, "calls": calls, "people": len(evaluation.test)} | seen
+
+    for name, schedule in SCHEDULES.items():
+        brush = evaluation.brush(run.diffusion_by(schedule), many, guidance)
+        yield "prediction", figures(name, brush, draw(brush, run.conditions, evaluation.test, seed=0))
     brushes = {
-        "full": evaluation.brush(run.diffusion(), p.draw_steps, guidance),
+        "full": evaluation.brush(run.diffusion(), many, guidance),
         "few": evaluation.brush(run.diffusion(), few, guidance),
     }
     for way in WAYS:
@@ -330,11 +345,5 @@ def compare_distillations(run: "Run", config: SynthesisReportConfig) -> Iterator
     for name, brush in brushes.items():
         cines = draw(brush, run.conditions, evaluation.test, seed=0)
         full = full or cines
-        near = {view: psnr(frames, full[view]).mean() for view, frames in cines.items()}
-        yield {
-            "way": name,
-            "calls": brush.steps * (1 if brush.guidance == 1 else 2),
-            "people": len(evaluation.test),
-            "toFull": None if name == "full" else {view: rounded(float(value)) for view, value in near.items()},
-            "distance": evaluation.distances(evaluation.embed(cines)),
-        } | agreement(evaluation, cines)
+        near = {view: rounded(float(psnr(frames, full[view]).mean())) for view, frames in cines.items()}
+        yield "distillation", figures(name, brush, cines) | ({} if name == "full" else {"toFull": near})

@@ -51,7 +51,7 @@ class ShortCineSet:
 
 def normalised(frames: NDArray[np.uint8]) -> Tensor:
     """uint8 → [−1,1]."""
-    return torch.from_numpy(np.ascontiguousarray(frames)).float() / 127.5 - 1
+    return torch.from_numpy(np.array(frames)).float() / 127.5 - 1
 
 
 def psnr(drawn: Tensor, true: Tensor) -> float:
