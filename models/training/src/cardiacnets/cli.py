@@ -57,7 +57,7 @@ def export(options: argparse.Namespace) -> int:
 def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: PTB-XL fold 9, virtual test people, ablation; report, plots and page."""
     from cardiacnets.stages.export import evaluate_bundle
-    from cardiacnets.synthesis_page import put_section, section, summary
+    from cardiacnets.synthesis_page import choices_section, put_section, section, summary
 
     drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
     report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page, drawn and summary(drawn))
@@ -71,6 +71,8 @@ def evaluate(options: argparse.Namespace) -> int:
     print(json.dumps(summary, indent=1))
     if drawn:
         put_section(options.page, section(drawn))
+    if synthesis_cli.CHOICES.exists():
+        put_section(options.page, choices_section(json.loads(synthesis_cli.CHOICES.read_text())))
     return 0
 
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "synthesis.json"
+CHOICES = REPORT.with_name("choices.json")
 PAGE = REPOSITORY / "docs" / "evaluation.md"
 
 
@@ -51,7 +52,7 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
         "people: a line of JSON each, report, and section of docs/evaluation.md",
     )
     command.add_argument("--people", type=int, default=160, help="default %(default)s")
-    command.add_argument("--report", type=Path, default=REPORT.with_name("choices.json"))
+    command.add_argument("--report", type=Path, default=CHOICES)
     command.add_argument("--page", type=Path, default=PAGE)
     command.set_defaults(run=choices)
 

@@ -72,6 +72,11 @@ def _function(report: dict[str, Any]) -> str:
     return _table(head, rows)
 
 
+def _error(r: float, people: int) -> float:
+    """Standard error of Pearson's R."""
+    return (1 - r**2) / people**0.5
+
+
 def _conditions(report: dict[str, Any]) -> str:
     ways = {"true": report["true"], **report["drawn"]}
 
@@ -144,7 +149,7 @@ test people's true cines; with the ECG's embedding beside them they tell whose c
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
 true cines is the most that drawn ones can show. "Read from the ECG" is a ridge regression on the embedding that the denoiser is told.
 An ECG goes with many hearts; a cine that shows one of them, as likely as it is, agrees with the truth by no more than the square of that R.
-Guidance draws nearer to the mean of them, and so may come between the two.
+Guidance draws nearer to the mean of them, and so may come between the two. With so many people the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
 
 {_function(report)}
 
