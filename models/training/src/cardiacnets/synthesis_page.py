@@ -216,16 +216,21 @@ def _choice(ways: list[dict[str, Any]]) -> str:
 
 def choices_section(report: dict[str, Any]) -> str:
     """Of docs/evaluation.md, from `reports/choices.json`."""
+
+    def nearest(ways: list[dict[str, Any]]) -> str:
+        return CHOICE_NAMES[min(ways, key=lambda way: way["distance"]["withEcg"])["name"]]
+
+    students = [way for way in report["distillation"] if way["name"] not in {"full", "few"}]
     return f"""{CHOICES_TITLE}
 
 {report["prediction"][0]["people"]} validation people (`cardiacnets synthesis choices`; measures as above). R of each index with the truth; spread of what is read, as a share of the true
 spread; dB to what many steps draw from the same noise (short axis / four-chamber).
 
-What the denoiser predicts, after {report["trainingSteps"]["diffusion"]} steps of training:
+What the denoiser predicts, after {report["trainingSteps"]["diffusion"]} steps of training (nearest to true cines: {nearest(report["prediction"])}):
 
 {_choice(report["prediction"])}
 
-How it is distilled, after as much computing each ({report["trainingSteps"]["distillation"]} steps of the progressive way):
+How it is distilled, after as much computing each ({report["trainingSteps"]["distillation"]} steps of the progressive way; nearest to true cines: {nearest(students)}):
 
 {_choice(report["distillation"])}
 """

@@ -65,7 +65,7 @@ class DistillationConfig:
     schedule: ScheduleConfig = field(default_factory=ScheduleConfig)
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(
-            steps=400, learning_rate=3e-4, weight_decay=0.0, warm_up=0.05, save_every=50
+            steps=200, learning_rate=3e-4, weight_decay=0.0, warm_up=0.05, save_every=50
         )
     )
 
