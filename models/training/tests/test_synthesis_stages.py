@@ -104,7 +104,7 @@ def test_the_vae_learns_frames_of_both_views_and_standardises_its_latents(tmp_pa
 def test_the_denoiser_learns_to_draw_what_the_ecg_says(tmp_path, latents, conditions, brightness):
     path = train_diffusion(
         diffusion_config(
-            optimisation=replace(diffusion_config().optimisation, steps=160, learning_rate=1e-2, save_every=80)
+            optimisation=replace(diffusion_config().optimisation, steps=320, learning_rate=1e-2, save_every=160)
         ),
         latents,
         conditions,
@@ -137,9 +137,12 @@ def test_diffusion_killed_and_resumed_is_as_if_it_had_not_been(tmp_path, latents
     with pytest.raises(Killed):
         train_diffusion(config, latents, Dying(conditions.tokens, conditions.embedding), tmp_path / "killed")
     resumed = train_diffusion(config, latents, conditions, tmp_path / "killed")
+    reseeded = replace(config, optimisation=replace(config.optimisation, seed=2))
+    another = train_diffusion(reseeded, latents, conditions, tmp_path / "another")
 
-    one, other = (torch.load(path, weights_only=True)["model"] for path in (resumed, unbroken))
+    one, other, different = (torch.load(path, weights_only=True)["model"] for path in (resumed, unbroken, another))
     assert all(torch.equal(one[name], other[name]) for name in one)
+    assert any(not torch.equal(one[name], different[name]) for name in one)
 
 
 def test_one_step_of_the_target_goes_where_the_teacher_went():

@@ -129,8 +129,8 @@ class Programme:
     """The first of those with cines, who teach how to draw: each of them is seen eleven times."""
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
-    choice_steps: Mapping[str, int] = field(default_factory=lambda: {"diffusion": 1000, "distillation": 200})
-    """Of the short trainings that choices are made by (`cardiacnets synthesis choices`)."""
+    choice_steps: int = 1000
+    """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets synthesis choices`)."""
 
 
 _Stage = TypeVar("_Stage", CmrPretrainingConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
@@ -328,15 +328,18 @@ class Run:
         done, is_finished = self._finished(f"choices/diffusion-{schedule.prediction}")
         if not is_finished:
             config = replace(self.programme.diffusion, schedule=schedule)
-            optimisation = replace(config.optimisation, steps=self.programme.choice_steps["diffusion"])
+            optimisation = replace(config.optimisation, steps=self.programme.choice_steps)
             config = replace(config, optimisation=optimisation)
             train_diffusion(config, self.latents, self.conditions, done.parent)
         return done
 
     def distillation_by(self, way: Way) -> Path:
-        """For comparison: a short `distillation` in some way; all of them may compute as much."""
-        default, steps = self.programme.distillation, self.programme.choice_steps["distillation"]
-        optimisation = replace(default.optimisation, steps=round(STEPS[way] * steps))
+        """For comparison: the stage in some way, with as much computing as in the programme's."""
+        default = self.programme.distillation
+        if way == default.way:
+            return self.distillation()
+        steps = round(default.optimisation.steps * STEPS[way] / STEPS[default.way])
+        optimisation = replace(default.optimisation, steps=steps)
         return self._distil(replace(default, way=way, optimisation=optimisation), f"choices/distillation-{way}")
 
     def _distil(self, config: DistillationConfig, stage: str) -> Path:

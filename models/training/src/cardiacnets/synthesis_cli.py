@@ -48,8 +48,8 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
     command = actions.add_parser(
         "choices",
         parents=[shared],
-        help="what the denoiser predicts and how it is distilled, each way trained shortly and measured on validation "
-        "people: a line of JSON each, report, and section of docs/evaluation.md",
+        help="what the denoiser predicts and how it is distilled, each way trained and measured on validation people: "
+        "a line of JSON each, report, and section of docs/evaluation.md",
     )
     command.add_argument("--people", type=int, default=160, help="default %(default)s")
     command.add_argument("--report", type=Path, default=CHOICES)
@@ -103,7 +103,9 @@ def choices(options: argparse.Namespace) -> int:
     from cardiacnets.synthesis_page import choices_section, put_section
 
     run = _run(options)
-    report: dict[str, Any] = {"trainingSteps": run.programme.choice_steps}
+    p = run.programme
+    steps = {"diffusion": p.choice_steps, "distillation": p.distillation.optimisation.steps}
+    report: dict[str, Any] = {"trainingSteps": steps}
     for choice, figures in compare_choices(run, SynthesisReportConfig(people=options.people)):
         print(json.dumps({"choice": choice} | figures), flush=True)
         report.setdefault(choice, []).append(figures)

@@ -148,8 +148,8 @@ test people's true cines; with the ECG's embedding beside them they tell whose c
 
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
 true cines is the most that drawn ones can show. "Read from the ECG" is a ridge regression on the embedding that the denoiser is told.
-An ECG goes with many hearts; a cine that shows one of them, as likely as it is, agrees with the truth by no more than the square of that R.
-Guidance draws nearer to the mean of them, and so may come between the two. With so many people the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
+An ECG goes with many hearts. Where nothing but that reading were known, cines that showed each of them as often as it occurs would agree with the truth by the square of that R, and cines of the mean heart
+by that R; guidance lies between the two. The denoiser is told the ECG's tokens too, and may know more than a linear reading of the embedding does. With so many people the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
 
 {_function(report)}
 

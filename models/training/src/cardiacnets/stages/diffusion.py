@@ -81,7 +81,7 @@ def encode_ecgs(trunk: Trunk, people: PairedSet, config: DiffusionConfig, folder
         parts: list[list[tuple[Tensor, Tensor]]] = []
         for start in range(0, len(people.split), batch):
             some = slice(start, start + batch)
-            person = torch.from_numpy(people.person[some])
+            person = torch.from_numpy(np.array(people.person[some]))
             millivolt = torch.from_numpy(people.millivolt[some].astype(np.float32))
             known = (~person.isnan()).float()
             generator = generator_of(config.optimisation.seed, start)

@@ -319,8 +319,8 @@ SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
 
 def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
     """What the way to draw was chosen by, on validation people: what a denoiser predicts (`prediction`), after a short
-    training each; and how it is distilled (`distillation`), shortly too, beside the denoiser in many steps (`full`)
-    and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+    training each; and how it is distilled (`distillation`), beside the denoiser in many steps (`full`) and in as few
+    (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
     evaluation = on_validation(run, config)
     evaluation.fit_feature_space()
     p = run.programme
