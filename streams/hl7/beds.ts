@@ -3,8 +3,8 @@
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
-import { timeOfText } from './time.ts'
 import type { Message } from './message.ts'
+import { timeOfText } from './time.ts'
 import { bedOf, mergedOf, visitOf } from './visit.ts'
 
 /** A person in a bed from `fromMs` up to, but not at, `toMs`. */

@@ -12,12 +12,12 @@ export interface Separators {
   readonly field: string
   readonly component: string
   readonly repetition: string
-  readonly escape: string
+  readonly escaping: string
   readonly subcomponent: string
 }
 
 /** What nearly all senders use, and what we write. */
-export const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escape: '\\', subcomponent: '&' }
+export const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escaping: '\\', subcomponent: '&' }
 
 /** Versions that are read: HL7 kept the segments that we look at compatible throughout. */
 const VERSION = /^2\.[3-8](?:\.\d)?(?:\.\d)?$/
@@ -62,13 +62,13 @@ export class Segment {
   /** A component of a repetition that `repetitions` gave. */
   part(whole: string, component: number, subcomponent = 1): string {
     const parts = (whole.split(this.#separators.component)[component - 1] ?? '').split(this.#separators.subcomponent)
-    const part = unescape(parts[subcomponent - 1] ?? '', this.#separators)
+    const part = resolveEscapes(parts[subcomponent - 1] ?? '', this.#separators)
     return part === '""' ? '' : part
   }
 
   /** Every component of a repetition, escapes resolved, subcomponents left in. */
   components(whole: string): readonly string[] {
-    return whole.split(this.#separators.component).map((part) => unescape(part, this.#separators))
+    return whole.split(this.#separators.component).map((part) => resolveEscapes(part, this.#separators))
   }
 
   /** The error that says where in this segment something is wrong. */
@@ -162,28 +162,28 @@ const linesOf = (text: string): string[] =>
 
 function separatorsOf(line: string): Separators {
   const field = line[3]!
-  const [component, repetition, escape = STANDARD.escape, subcomponent = STANDARD.subcomponent] =
+  const [component, repetition, escaping = STANDARD.escaping, subcomponent = STANDARD.subcomponent] =
     line.slice(4).split(field)[0] ?? ''
-  const all = [field, component, repetition, escape, subcomponent]
+  const all = [field, component, repetition, escaping, subcomponent]
   const isValid = all.every((each) => each !== undefined && /^[\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]$/.test(each))
   if (!isValid || new Set(all).size !== all.length) throw new CodedError('payload-malformed', { field: 'MSH[0].2' })
-  return { field, component: component!, repetition: repetition!, escape, subcomponent }
+  return { field, component: component!, repetition: repetition!, escaping, subcomponent }
 }
 
 /** https://www.hl7.org/implement/standards/product_brief.cfm?product_id=185, chapter 2.7 */
-function unescape(text: string, { field, component, repetition, escape, subcomponent }: Separators): string {
-  if (!text.includes(escape)) return text
+function resolveEscapes(text: string, { field, component, repetition, escaping, subcomponent }: Separators): string {
+  if (!text.includes(escaping)) return text
   const meanings: Readonly<Record<string, string>> = {
     F: field,
     S: component,
     R: repetition,
-    E: escape,
+    E: escaping,
     T: subcomponent,
     '.br': '\n',
   }
   let out = ''
   for (let at = 0; at < text.length; ) {
-    const end = text[at] === escape ? text.indexOf(escape, at + 1) : -1
+    const end = text[at] === escaping ? text.indexOf(escaping, at + 1) : -1
     if (end < 0) {
       out += text[at++]
       continue

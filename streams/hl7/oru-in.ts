@@ -9,8 +9,8 @@ import { CodedError } from '../../shared/errors.ts'
 import { microvolts } from '../formats/format.ts'
 import { parseRecording } from '../formats/index.ts'
 import { toLead } from '../formats/quantise.ts'
-import { timeOfText } from './time.ts'
 import type { Message, Segment } from './message.ts'
+import { timeOfText } from './time.ts'
 import { type OrderNumbers, orderOf, type Visit, visitOf } from './visit.ts'
 
 /** What a site says of senders that leave it out. */
@@ -170,9 +170,7 @@ function channelsOf(obx: Segment, all: readonly Segment[], defaults: WaveformDef
     if (name === undefined) return []
     const { gainUv, offset } = scaleFor(obx, facet(RESOLUTION), facet(OFFSET), definition, index, defaults)
     const volts = columns[index]!.map((value) => value - offset)
-    return [
-      { lead: toLead(name, volts, gainUv, (at) => obx.error('sample-invalid', 5, { sample: at })), rateHz },
-    ]
+    return [{ lead: toLead(name, volts, gainUv, (at) => obx.error('sample-invalid', 5, { sample: at })), rateHz }]
   })
 }
 
@@ -189,7 +187,7 @@ function nameOf(obx: Segment, { leads = {} }: WaveformDefaults): LeadName | unde
 
 /** `MDC_ECG_ELEC_POTL_II`, `MDC_ECG_LEAD_II`, `ECG_II`, `Lead II`, `II`. */
 function leadOfCode(text: string): LeadName | undefined {
-  return findLead(text) ?? findLead(text.replace(/^.*?(?:ELEC_POTL|LEAD|ECG|EKG|WAVEFORM)[\s_:-]+/i, ''))
+  return findLead(text) ?? findLead(text.replace(/^.*(?:ELEC_POTL|LEAD|ECG|EKG|WAVEFORM)[\s_:-]+/i, ''))
 }
 
 /** HL7 2.x chapter 7, CD: number & name ^ source ^ sensitivity & unit ^ calibration ^ sampling frequency ^ range, a repetition a channel. */
@@ -227,7 +225,10 @@ function scaleFor(
 ): { readonly gainUv: number; readonly offset: number } {
   const offset = baseline === undefined ? 0 : numberOf(baseline.text(5))
   if (resolution !== undefined) {
-    return { gainUv: numberOf(resolution.text(5)) * unitOf(resolution, resolution.text(6, 2) || resolution.text(6)), offset }
+    return {
+      gainUv: numberOf(resolution.text(5)) * unitOf(resolution, resolution.text(6, 2) || resolution.text(6)),
+      offset,
+    }
   }
   const stated = definition?.repetitions(5)[channel]
   if (definition !== undefined && stated !== undefined && definition.part(stated, 3) !== '') {
@@ -276,7 +277,11 @@ function valuesOf(obx: Segment, channels: number): Float64Array[] {
 }
 
 /** One lead over several repetitions is one long row (senders break lines so). */
-function rowsOf(rows: readonly (readonly string[])[], channels: number, length: number): readonly (readonly string[])[] {
+function rowsOf(
+  rows: readonly (readonly string[])[],
+  channels: number,
+  length: number,
+): readonly (readonly string[])[] {
   if (channels > 1) return rows
   const row = rows.flat()
   return row.length === length ? [row] : [row.slice(0, length)]

@@ -74,7 +74,9 @@ export function writeOru(content: OruContent, options: OruOptions): Buffer {
       17: 'UNICODE UTF-8',
     }),
     writeSegment('PID', { 1: '1', 3: patientOf(visit), 5: visit.patient === undefined ? '' : '""' }),
-    ...(visit.bed === undefined ? [] : [writeSegment('PV1', { 1: '1', 2: 'U', 3: visit.bed.split('^').map(escapeText).join('^') })]),
+    ...(visit.bed === undefined
+      ? []
+      : [writeSegment('PV1', { 1: '1', 2: 'U', 3: visit.bed.split('^').map(escapeText).join('^') })]),
     writeSegment('ORC', { 1: 'RE', 2: escapeText(order.placer ?? ''), 3: escapeText(order.filler ?? result.ecgId) }),
     writeSegment('OBR', {
       1: '1',
@@ -102,25 +104,39 @@ function observations({ result, pdf }: OruContent, { codes, allowsVirtual }: Oru
   const isSent = ({ evidence }: { readonly evidence: Evidence }) => allowsVirtual || evidence !== 'virtual'
   const sent = { findings: findings.filter(isSent), indices: indices.filter(isSent) }
   const heldBack = findings.length + indices.length - sent.findings.length - sent.indices.length
-  const text = (name: Code, value: string, more: Fields = {}) => ({ 2: 'ST', 3: code(name), 5: escapeText(value), ...more })
+  const text = (name: Code, value: string, more: Fields = {}) => ({
+    2: 'ST',
+    3: code(name),
+    5: escapeText(value),
+    ...more,
+  })
   return [
-    ...(ood?.flagged ? [text(['unfamiliar', 'Unlike the ECGs that the model knows', 'L'], UNFAMILIAR, { 8: 'A' })] : []),
+    ...(ood?.flagged
+      ? [text(['unfamiliar', 'Unlike the ECGs that the model knows', 'L'], UNFAMILIAR, { 8: 'A' })]
+      : []),
     ...sent.findings.map((finding) => findingFields(finding, codes)),
     ...sent.indices.filter(({ id }) => SENT_INDICES.includes(id)).map((index) => indexFields(index, codes)),
     text(
       codes.quality ?? ['signal-quality', 'Signal quality of the ECG', 'L'],
-      status === 'screened' ? 'acceptable' : `Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`,
+      status === 'screened'
+        ? 'acceptable'
+        : `Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`,
       status === 'screened' ? {} : { 8: 'A' },
     ),
     ...warnings.map((warning) =>
-      text(codes.warning ?? ['warning', 'Warning', 'L'], `${warning.code}: ${warningText(warning)}`, { 4: warning.code, 8: 'A' }),
+      text(codes.warning ?? ['warning', 'Warning', 'L'], `${warning.code}: ${warningText(warning)}`, {
+        4: warning.code,
+        8: 'A',
+      }),
     ),
     ...(result.supersedes === undefined
       ? []
       : [text(['supersedes', 'Correction', 'L'], `Version ${result.version}; replaces version ${result.supersedes}.`)]),
     ...(heldBack === 0
       ? []
-      : [text(['held-back', 'Held back by site rule', 'L'], `${heldBack} numbers that learned from simulated people.`)]),
+      : [
+          text(['held-back', 'Held back by site rule', 'L'], `${heldBack} numbers that learned from simulated people.`),
+        ]),
     text(
       ['provenance', 'Made by', 'L'],
       `ECG ${result.ecgId}; ${provenance.modelBundle} (${provenance.modelSha256.slice(0, 12)}); ${provenance.profile}. ${result.notice}`,
@@ -157,7 +173,10 @@ function findingFields(finding: Finding, codes: CodeTable): Fields {
   }
 }
 
-function indexFields({ id, name, value, unit, low, high, correlation, evidence }: IndexEstimate, codes: CodeTable): Fields {
+function indexFields(
+  { id, name, value, unit, low, high, correlation, evidence }: IndexEstimate,
+  codes: CodeTable,
+): Fields {
   const method = `Estimated from the ECG by a model, ${EVIDENCE_WORDS[evidence]}; r = ${correlation.toFixed(2)}; OBX-7 is the 90% interval`
   return {
     2: 'NM',

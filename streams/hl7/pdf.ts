@@ -57,8 +57,7 @@ export class PdfPage {
   /** The document, the same bytes for the same page. */
   toBytes(title: string): Buffer {
     const content = deflateSync(Buffer.from(this.#operators.join('\n'), 'latin1'))
-    const font = (name: string) =>
-      `<< /Type /Font /Subtype /Type1 /BaseFont /${name} /Encoding /WinAnsiEncoding >>`
+    const font = (name: string) => `<< /Type /Font /Subtype /Type1 /BaseFont /${name} /Encoding /WinAnsiEncoding >>`
     const box = `[0 0 ${n(this.#width * MM)} ${n(this.#height * MM)}]`
     const objects: (string | Buffer)[] = [
       '<< /Type /Catalog /Pages 2 0 R >>',

@@ -56,7 +56,9 @@ export function drawReport({ result, waveform, order, allowsVirtual }: ReportPag
 
 function drawHead(page: PdfPage, { ecgId, span, version, supersedes }: Result, order: OrderNumbers): void {
   page.text(LEFT, 202, 13, 'ECG screening', { isBold: true })
-  page.text(LEFT + 40, 202, 9, 'Investigational. Not a medical device; not for diagnosis or treatment.', { colour: RED })
+  page.text(LEFT + 40, 202, 9, 'Investigational. Not a medical device; not for diagnosis or treatment.', {
+    colour: RED,
+  })
   const numbers = [
     order.placer === undefined ? '' : `order ${order.placer}`,
     order.filler === undefined ? '' : `filler ${order.filler}`,
@@ -70,8 +72,21 @@ function drawHead(page: PdfPage, { ecgId, span, version, supersedes }: Result, o
 function drawGrid(page: PdfPage): void {
   const right = LEFT + STRIP_SECONDS * MM_A_SECOND
   const across = (step: number) =>
-    steps(GRID_BOTTOM, GRID_TOP, step).map((y) => [[LEFT, y], [right, y]] as const)
-  const down = (step: number) => steps(LEFT, right, step).map((x) => [[x, GRID_BOTTOM], [x, GRID_TOP]] as const)
+    steps(GRID_BOTTOM, GRID_TOP, step).map(
+      (y) =>
+        [
+          [LEFT, y],
+          [right, y],
+        ] as const,
+    )
+  const down = (step: number) =>
+    steps(LEFT, right, step).map(
+      (x) =>
+        [
+          [x, GRID_BOTTOM],
+          [x, GRID_TOP],
+        ] as const,
+    )
   page.lines([...across(1), ...down(1)], 0.08, GRID_FINE)
   page.lines([...across(5), ...down(5)], 0.15, GRID)
 }
@@ -91,7 +106,18 @@ function drawLeads(page: PdfPage, { rateHz, leads }: Waveform): void {
   // A millivolt, 0.2 s: what the scale is checked by.
   for (const y of ROWS) {
     const [left, right] = [LEFT - 7, LEFT - 2]
-    page.trace([[left - 1, y], [left, y], [left, y + MM_A_MILLIVOLT], [right, y + MM_A_MILLIVOLT], [right, y], [right + 1, y]], 0.25, BLACK)
+    page.trace(
+      [
+        [left - 1, y],
+        [left, y],
+        [left, y + MM_A_MILLIVOLT],
+        [right, y + MM_A_MILLIVOLT],
+        [right, y],
+        [right + 1, y],
+      ],
+      0.25,
+      BLACK,
+    )
   }
   page.text(LEFT, GRID_BOTTOM - 4, 7, '25 mm/s   10 mm/mV   print at 100%', { colour: GREY })
 }
@@ -130,7 +156,8 @@ function drawFindings(page: PdfPage, result: Result, allowsVirtual: boolean): vo
   const isShown = ({ evidence }: { readonly evidence: Evidence }) => allowsVirtual || evidence !== 'virtual'
   const { quality, warnings, findings, indices, ood, provenance } = result
   const left: string[] = []
-  if (result.status === 'refused') left.push(`Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`)
+  if (result.status === 'refused')
+    left.push(`Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`)
   if (ood?.flagged) left.push('UNLIKE THE ECGS THAT THE MODEL KNOWS: do not rely on the numbers below.')
   for (const finding of findings.filter(isShown)) {
     left.push(`${CONDITION_NAMES.get(finding.condition) ?? finding.condition}: ${findingText(finding)}`)
@@ -141,7 +168,9 @@ function drawFindings(page: PdfPage, result: Result, allowsVirtual: boolean): vo
   if (quality.heartRateBpm !== null) left.push(`Heart rate ${Math.round(quality.heartRateBpm)} /min`)
   const right = indices
     .filter((index) => isShown(index) && SENT_INDICES.includes(index.id))
-    .map(({ name, value, unit, low, high }) => `${name}: ${short(value)} ${unit}  (90%: ${short(low)} to ${short(high)})`)
+    .map(
+      ({ name, value, unit, low, high }) => `${name}: ${short(value)} ${unit}  (90%: ${short(low)} to ${short(high)})`,
+    )
   if (right.length > 0) right.unshift('Estimated from the ECG by a model; not measured by imaging:')
   for (const [index, line] of left.slice(0, MAX_LINES).entries()) page.text(LEFT, 68 - 5 * index, 8, line.slice(0, 120))
   for (const [index, line] of right.slice(0, MAX_LINES).entries()) page.text(186, 68 - 5 * index, 8, line.slice(0, 72))
