@@ -30,8 +30,8 @@ export interface ApiProps {
   /** Where the EHR's notifications go. */
   readonly inboundQueue: sqs.IQueue
   readonly site: SiteConfig
-  /** Where results go that are to be reported to the EHR. */
-  readonly reportQueue: sqs.IQueue
+  /** Where it goes what no caller waits for. */
+  readonly upkeepQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
 }
@@ -63,13 +63,13 @@ export class Api extends Construct {
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
-    const { defaults, storage, audit, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
+    const { defaults, storage, audit, site, intakeQueue, inboundQueue, upkeepQueue, synthesis } = props
     const environment = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
       ...audit.environment,
       INTAKE_QUEUE_URL: intakeQueue.queueUrl,
-      RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+      UPKEEP_QUEUE_URL: upkeepQueue.queueUrl,
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
       SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
@@ -92,9 +92,8 @@ export class Api extends Construct {
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
     storage.grantGet(api, 'artifacts/')
-    storage.grantRemove(api)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
-    for (const queue of [intakeQueue, reportQueue, inboundQueue]) grantSend(queue, api)
+    for (const queue of [intakeQueue, upkeepQueue, inboundQueue]) grantSend(queue, api)
     // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
@@ -114,7 +113,7 @@ export class Api extends Construct {
       network: KEYS_OUTSIDE,
       environment,
     })
-    storage.grantRows(events, 'Query')
+    storage.grantRows(events, 'GetItem', 'Query')
     audit.grantAppend(events)
     const { url } = events.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.NONE,

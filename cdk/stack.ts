@@ -25,6 +25,7 @@ import { Results } from './results.ts'
 import { Screening } from './screening.ts'
 import { Storage } from './storage.ts'
 import { Synthesis, type SynthesisImage } from './synthesis.ts'
+import { Upkeep } from './upkeep.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly build: FunctionBuild
@@ -72,6 +73,14 @@ export class CardiacNetsStack extends Stack {
     const synthesis =
       props.synthesis &&
       new Synthesis(this, 'Synthesis', { defaults, queues, network, storage, results, site, ...props.synthesis })
+    const upkeep = new Upkeep(this, 'Upkeep', {
+      defaults,
+      queues,
+      network,
+      storage,
+      synthesis,
+      reportQueue: results.fhir.queue,
+    })
     const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })
     const api = new Api(this, 'Api', {
       defaults,
@@ -81,7 +90,7 @@ export class CardiacNetsStack extends Stack {
       site,
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
-      reportQueue: results.fhir.queue,
+      upkeepQueue: upkeep.queue,
     })
     const { adapter, iotCore } = deployment.gateway
     if (adapter !== undefined) {
@@ -130,6 +139,8 @@ export class CardiacNetsStack extends Stack {
       ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
       FhirInboundQueueUrl: inbound.queue.queueUrl,
       FhirInboundDlqUrl: inbound.dlq.queueUrl,
+      UpkeepQueueUrl: upkeep.queue.queueUrl,
+      UpkeepDlqUrl: upkeep.dlq.queueUrl,
       ...(console === undefined ? {} : { ConsoleUrl: console.url, ConsoleBucket: console.bucket.bucketName }),
       ...(synthesis === undefined
         ? {}

@@ -39,8 +39,8 @@ export const AUDIT_ACTIONS = [
 ] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
-/** `done`, or the code that it was refused or failed with. */
-export type AuditOutcome = 'done' | ErrorCode
+/** `begun` before it is done, `done` after it, or the code that it was refused or failed with. */
+export type AuditOutcome = 'begun' | 'done' | ErrorCode
 
 /** What a person did. */
 export interface AuditEntry {
@@ -54,6 +54,8 @@ export interface AuditEntry {
   readonly ecgIds: readonly EcgId[]
   readonly jobId?: string | undefined
   readonly device?: string | undefined
+  /** `2/3`, of an entry that is kept in parts. */
+  readonly part?: string | undefined
   readonly traceId: string
 }
 

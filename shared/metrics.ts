@@ -21,6 +21,7 @@ export type Service =
   | 'streams-mqtt'
   | 'synthesis-dispatch'
   | 'synthesize'
+  | 'upkeep'
 
 export interface Metric {
   readonly name: string
@@ -32,7 +33,15 @@ export interface Metric {
 }
 
 const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
-const QUEUES: readonly Service[] = ['fhir-intake', 'preprocess', 'publish', 'report', 'screen', 'synthesis-dispatch']
+const QUEUES: readonly Service[] = [
+  'fhir-intake',
+  'preprocess',
+  'publish',
+  'report',
+  'screen',
+  'synthesis-dispatch',
+  'upkeep',
+]
 
 export const METRICS = {
   // A window's way.

@@ -8,7 +8,7 @@ import { secureHeaders } from 'hono/secure-headers'
 import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/tracing.ts'
-import { type AuditOptions, auditing } from './audit.ts'
+import { type AuditOptions, auditing, notingFirst } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
@@ -24,7 +24,7 @@ interface Common extends AuditOptions {
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
-export interface ApiOptions extends Common, Omit<EcgOptions, 'deletion'>, DeviceOptions, UploadOptions, CmrOptions {
+export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions, CmrOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
@@ -43,8 +43,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   if (fhir !== undefined) app.route('/fhir', fhir)
 
   app.route('/', uploadRoutes(options))
-  const deletion = { ...options, synthesisQueueUrl: options.synthesis?.queueUrl }
-  app.route('/', ecgRoutes({ ...options, deletion }))
+  app.route('/', ecgRoutes(options))
   app.route('/', cmrRoutes(options))
   app.route('/', deviceRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))
@@ -67,7 +66,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 export function createEventsApi({
   onError = () => {},
   ...options
-}: Common & Pick<Required<ApiOptions>, 'list' | 'jobs' | 'stream'>) {
+}: Common & Pick<Required<ApiOptions>, 'list' | 'jobs' | 'results' | 'stream'>) {
   const app = base({ ...options, onError })
   app.route('/', eventRoutes({ ...options, onError }))
   return app
@@ -97,6 +96,7 @@ function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<P
   })
   app.use('/v1/*', auditing(audit))
   app.use('/v1/*', authentication(authenticate))
+  app.use('/v1/*', notingFirst(audit))
   app.notFound(notFound)
   app.onError(problemHandler(onError))
   return app

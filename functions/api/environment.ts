@@ -28,19 +28,18 @@ const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
 
 export function apiFromEnvironment(stream?: StreamRules) {
   const { table, ...common } = commonParts()
-  const results = new ResultStore(dynamo(), table)
+  const { results } = common
   const bucket = env('RAW_BUCKET')
   const { ehr } = readSiteConfig()
   return createApi({
     ...common,
-    results,
     associations: new AssociationStore(dynamo(), table),
     intake: new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket, results }),
     limits: UPLOAD_LIMITS,
     s3: s3(),
     bucket,
     sqs: sqs(),
-    reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    upkeepQueueUrl: env('UPKEEP_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
     stream,
@@ -63,6 +62,7 @@ function commonParts() {
   const table = env('RESULTS_TABLE')
   return {
     table,
+    results: new ResultStore(dynamo(), table),
     list: new ResultList(dynamo(), table),
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),

@@ -31,7 +31,7 @@ const API_VARIABLES = [
   'RESULTS_TABLE',
   'RAW_BUCKET',
   'INTAKE_QUEUE_URL',
-  'RESULTS_FHIR_QUEUE_URL',
+  'UPKEEP_QUEUE_URL',
   'FHIR_INBOUND_QUEUE_URL',
   'SITE_CONFIG',
   'SYNTHESIS_QUEUE_URL',
@@ -48,6 +48,7 @@ beforeAll(async () => {
     api: folder,
     'synthesis-dispatch': folder,
     publish: folder,
+    upkeep: folder,
   }
   template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })

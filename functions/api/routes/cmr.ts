@@ -153,7 +153,10 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
 
   async function existing(c: Context<AuthVariables>, jobId: string): Promise<CmrJob> {
     const job = await jobs.get(c.get('caller').tenant, jobIdParam(jobId))
-    if (job === undefined) throw new CodedError('not-found', { field: 'jobId' })
+    // With its ECG a job is gone at once, whatever is still to be removed of it.
+    if (job === undefined || (await results.isDeleted(job.tenant, job.ecgId))) {
+      throw new CodedError('not-found', { field: 'jobId' })
+    }
     touch(c, job.ecgId)
     return job
   }

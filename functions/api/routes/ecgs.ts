@@ -3,15 +3,17 @@
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
-import { deleteEcg, type EcgDeletion } from '../../../shared/aws/ecg-deletion.ts'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultList } from '../../../shared/aws/result-list.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { UpkeepMessage } from '../../../shared/messages.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
@@ -21,9 +23,11 @@ import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 export interface EcgOptions {
   readonly results: ResultStore
   readonly list: ResultList
-  readonly deletion: EcgDeletion
   readonly s3: S3Client
   readonly bucket: string
+  readonly sqs: SQSClient
+  /** Where it goes what no caller waits for. */
+  readonly upkeepQueueUrl: string
 }
 
 /** What is asked for again and again while an ECG is on its way. */
@@ -75,18 +79,29 @@ const deleteRoute = createRoute({
   security: needs('ecg:write'),
   middleware: requireScope('ecg:write'),
   request: { params: EcgParams },
-  responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
+  responses: {
+    204: {
+      description: 'Gone for every reader, and soon from every store; stays so unless the file is uploaded again',
+    },
+    ...problems,
+  },
 })
 
-export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, list, s3, bucket, sqs, upkeepQueueUrl }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
     const { limit, after, from, to, ...filter } = c.req.valid('query')
     const times = { from: from === undefined ? from : new Date(from), to: to === undefined ? to : new Date(to) }
-    const page = await list.page(c.get('caller').tenant, { limit, after, filter: { ...filter, ...times } })
-    touch(c, ...page.items.map(({ ecgId }) => ecgId))
-    return c.json(page, 200)
+    const { tenant } = c.get('caller')
+    const page = await list.page(tenant, { limit, after, filter: { ...filter, ...times } })
+    const gone = await results.deletedOf(
+      tenant,
+      page.items.map(({ ecgId }) => ecgId),
+    )
+    const items = page.items.filter(({ ecgId }) => !gone.has(ecgId))
+    touch(c, ...items.map(({ ecgId }) => ecgId))
+    return c.json({ ...page, items }, 200)
   })
 
   app.openapi(getRoute, async (c) => {
@@ -103,8 +118,12 @@ export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
   app.openapi(waveformRoute, async (c) => {
     const ecgId = ecgIdParam(c.req.valid('param').id)
     const { from, seconds } = c.req.valid('query')
-    const packed = await readObject(s3, bucket, waveformKey('raw', c.get('caller').tenant, ecgId))
-    if (packed === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { tenant } = c.get('caller')
+    const [packed, isDeleted] = await Promise.all([
+      readObject(s3, bucket, waveformKey('raw', tenant, ecgId)),
+      results.isDeleted(tenant, ecgId),
+    ])
+    if (packed === undefined || isDeleted) throw new CodedError('not-found', { field: 'id' })
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
@@ -120,7 +139,10 @@ export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
   app.openapi(deleteRoute, async (c) => {
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    if ((await deleteEcg(deletion, tenant, ecgId)) === undefined) throw new CodedError('not-found', { field: 'id' })
+    // From here on nobody reads it. An ECG may have thousands of drawings: they are removed by and by, not while the caller waits.
+    if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
+    const message: UpkeepMessage = { schema: 1, kind: 'deletion', tenant, ecgId }
+    await sendMessage(sqs, upkeepQueueUrl, JSON.stringify(message))
     return c.body(null, 204)
   })
 

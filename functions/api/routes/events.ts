@@ -10,6 +10,7 @@ import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
 import type { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { pause } from '../../../shared/aws/queues.ts'
 import type { ResultList, ResultSummary } from '../../../shared/aws/result-list.ts'
+import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import type { CmrProgress } from '../../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
@@ -23,6 +24,7 @@ import { needs, problems, routes } from './common.ts'
 export interface EventOptions {
   readonly list: Pick<ResultList, 'news'>
   readonly jobs: Pick<CmrJobStore, 'news'>
+  readonly results: Pick<ResultStore, 'deletedOf'>
   /** Absent where the front cannot stream. */
   readonly stream?: StreamRules | undefined
   readonly onError: ReportError
@@ -68,14 +70,14 @@ interface Events {
 /** ECGs that events are about. */
 const told = ({ items }: Events) => [...new Set(items.map(({ data }) => data.ecgId))]
 
-export function eventRoutes({ list, jobs, stream: rules, onError, audit }: EventOptions) {
+export function eventRoutes({ list, jobs, results: marks, stream: rules, onError, audit }: EventOptions) {
   const app = routes()
 
   /** What is new of both; a position of before there were jobs begins with those of now. */
   async function newsOf(tenant: string, after: string | undefined): Promise<Events> {
     const [ofResults, ofJobs] = after?.split('~', 2) ?? []
     const [results, progress] = await Promise.all([list.news(tenant, ofResults), jobs.news(tenant, ofJobs)])
-    return {
+    const news = {
       items: [
         ...results.items.map(({ item, position }) => ({
           event: 'result' as const,
@@ -90,6 +92,8 @@ export function eventRoutes({ list, jobs, stream: rules, onError, audit }: Event
       ],
       position: `${results.position}~${progress.position}`,
     }
+    const gone = await marks.deletedOf(tenant, told(news))
+    return { ...news, items: news.items.filter(({ data }) => !gone.has(data.ecgId)) }
   }
 
   app.openapi(eventsRoute, async (c) => {

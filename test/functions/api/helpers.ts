@@ -6,16 +6,18 @@ import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { Upkeep } from '../../../functions/upkeep/upkeep.ts'
 import { AssociationStore } from '../../../shared/aws/association-store.ts'
 import { AuditStore } from '../../../shared/aws/audit-store.ts'
 import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../../shared/aws/result-list.ts'
 import { ResultStore } from '../../../shared/aws/result-store.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { describeError } from '../../../shared/logging.ts'
-import type { Origin } from '../../../shared/messages.ts'
+import { type Origin, parseMessage, UpkeepMessage } from '../../../shared/messages.ts'
 import { AUDIT_TABLE, BUCKET, startTestAws, TABLE } from '../../helpers/aws.ts'
 import { makeResult } from '../../helpers/results.ts'
 
@@ -63,7 +65,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     s3: aws.s3,
     bucket: BUCKET,
     sqs: aws.sqs,
-    reportQueueUrl: aws.reportUrl,
+    upkeepQueueUrl: aws.upkeepUrl,
     stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
     onError: (description) => reported.push(description),
     ...overrides,
@@ -89,9 +91,31 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key)
   }
 
+  const upkeep = new Upkeep({
+    associations,
+    deletion: {
+      results,
+      associations,
+      jobs,
+      s3: aws.s3,
+      bucket: BUCKET,
+      sqs: aws.sqs,
+      synthesisQueueUrl: aws.synthesisUrl,
+    },
+    report: (message) => sendMessage(aws.sqs, aws.reportUrl, JSON.stringify(message)),
+    goOn: (message) => sendMessage(aws.sqs, aws.upkeepUrl, JSON.stringify(message)),
+  })
+
   return {
     ...aws,
     app,
+    /** Does what requests have set off, as the function does. */
+    async upkeep(): Promise<void> {
+      for (let messages = await aws.receive(aws.upkeepUrl); messages.length > 0; ) {
+        for (const { Body } of messages) await upkeep.handle(parseMessage(UpkeepMessage, Body!))
+        messages = await aws.receive(aws.upkeepUrl)
+      }
+    },
     results,
     associations,
     list,
