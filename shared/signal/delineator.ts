@@ -147,9 +147,13 @@ class Context {
     const noiseMv = this.#beats.noiseMv.get(name)!
     const qrs = this.#qrs(beat, noiseMv)
     const { qrs: all } = this.#beats
-    const tWave = t && this.#wave(beat, { ...t, first: Math.max(t.first, qrs?.end ?? all.end) }, MIN_T_MV, noiseMv, PHASES_S.t)
-    const before = Math.min(qrs?.onset ?? all.onset, all.onset + this.#samples(0.01)) - this.#samples(WAVE_SLOPE_S / 2) - 1
-    const pWave = p && this.#wave(beat, { ...p, last: Math.min(p.last + this.#samples(0.02), before) }, MIN_P_MV, noiseMv, PHASES_S.p)
+    const tWave =
+      t && this.#wave(beat, { ...t, first: Math.max(t.first, qrs?.end ?? all.end) }, MIN_T_MV, noiseMv, PHASES_S.t)
+    const before =
+      Math.min(qrs?.onset ?? all.onset, all.onset + this.#samples(0.01)) - this.#samples(WAVE_SLOPE_S / 2) - 1
+    const pWave =
+      p &&
+      this.#wave(beat, { ...p, last: Math.min(p.last + this.#samples(0.02), before) }, MIN_P_MV, noiseMv, PHASES_S.p)
     return {
       ...(pWave === undefined ? {} : { p: pWave }),
       ...(qrs === undefined ? {} : { qrs }),
@@ -208,7 +212,8 @@ class Context {
     if (last - first < 4 * half) return undefined
     const smoothed = smooth(beat, half, first, last)
     // The level is that of the calmer side: for T the one after it, for P a line from one side to the other.
-    const levelAt = (i: number) => smoothed[first]! + ((smoothed[last]! - smoothed[first]!) * (i - first)) / (last - first)
+    const levelAt = (i: number) =>
+      smoothed[first]! + ((smoothed[last]! - smoothed[first]!) * (i - first)) / (last - first)
     let main = first
     for (let i = first; i <= last; i++) {
       if (Math.abs(smoothed[i]! - levelAt(i)) > Math.abs(smoothed[main]! - levelAt(main))) main = i
@@ -233,7 +238,13 @@ class Context {
   }
 
   /** Where the flank from `peak` towards `limit` ends: the mean of what its slope and its tangent say. */
-  #flank(smoothed: Float64Array, slopes: Float64Array, peak: number, limit: number, direction: 1 | -1): number | undefined {
+  #flank(
+    smoothed: Float64Array,
+    slopes: Float64Array,
+    peak: number,
+    limit: number,
+    direction: 1 | -1,
+  ): number | undefined {
     // Only slopes that lead from the peak to the level count: a neighbour's flank leads away from it.
     const towards = Math.sign((smoothed[limit]! - smoothed[peak]!) * direction)
     let steepest = peak
@@ -263,7 +274,10 @@ function globalWaves(leads: readonly LeadWaves[]): LeadWaves {
     if (waves.length < Math.min(MIN_LEADS, leads.length)) return undefined
     const onsets = waves.map(({ onset }) => onset).sort((a, b) => a - b)
     const ends = waves.map(({ end }) => end).sort((a, b) => a - b)
-    return { onset: onsets[1] ?? onsets[0]!, end: late === undefined ? (ends.at(-2) ?? ends[0]!) : quantile(ends, late) }
+    return {
+      onset: onsets[1] ?? onsets[0]!,
+      end: late === undefined ? (ends.at(-2) ?? ends[0]!) : quantile(ends, late),
+    }
   }
   const p = wave((lead) => lead.p)
   const qrs = wave((lead) => lead.qrs)
@@ -286,7 +300,12 @@ function rootMeanSquare({ leads, length }: MedianBeats): Float64Array {
 function highestHill(values: Float64Array, first: number, last: number): number | undefined {
   let best: number | undefined
   for (let i = first + 1; i < last; i++) {
-    if (values[i]! >= values[i - 1]! && values[i]! > values[i + 1]! && (best === undefined || values[i]! > values[best]!)) best = i
+    if (
+      values[i]! >= values[i - 1]! &&
+      values[i]! > values[i + 1]! &&
+      (best === undefined || values[i]! > values[best]!)
+    )
+      best = i
   }
   return best
 }

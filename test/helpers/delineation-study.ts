@@ -57,7 +57,9 @@ export async function studyDelineation(tolerancesMs: readonly number[]): Promise
     const peaks = Array.from(detector.detect([mv.get('II')!, mv.get('V5')!]))
     const beats = averager.average(mv, peaks)
     const delineation = beats && delineate(beats)
-    const truth = new Map(LEADS.map((name) => [name, waveAnnotations(header.replace('.hea', `.${name.toLowerCase()}`))]))
+    const truth = new Map(
+      LEADS.map((name) => [name, waveAnnotations(header.replace('.hea', `.${name.toLowerCase()}`))]),
+    )
     recordings++
     if (beats === undefined) silent++
     for (const [name, waves] of truth) countLead(boundaries, waves, name, beats, delineation)
@@ -137,7 +139,9 @@ function addIntervals(
   for (const { peak } of guide) {
     const edges = (wave: WaveName, edge: Edge, from: number, to: number) =>
       [...truth.values()]
-        .flatMap((waves) => waves.find((w) => w.wave === wave && w.peak >= peak + from && w.peak <= peak + to)?.[edge] ?? [])
+        .flatMap(
+          (waves) => waves.find((w) => w.wave === wave && w.peak >= peak + from && w.peak <= peak + to)?.[edge] ?? [],
+        )
         .sort((a, b) => a - b)
     const near = 0.1 * RATE_HZ
     const qrsOnset = edges('qrs', 'onset', -near, near)[1]

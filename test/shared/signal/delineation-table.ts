@@ -16,7 +16,9 @@ const NAMES = { p: 'P', qrs: 'QRS', t: 'T' } as const
 const { recordings, silent, boundaries, intervals, withoutP } = await studyDelineation([40, 150])
 const [narrow, wide] = [boundaries.get(40)!, boundaries.get(150)!]
 
-console.log('| boundary | annotated | F1 at ±40 ms | F1 at ±150 ms | sensitivity, PPV at ±150 ms | median error | median absolute error | SD |')
+console.log(
+  '| boundary | annotated | F1 at ±40 ms | F1 at ±150 ms | sensitivity, PPV at ±150 ms | median error | median absolute error | SD |',
+)
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |')
 for (const wave of WAVE_NAMES) {
   for (const edge of EDGES) {
@@ -32,9 +34,15 @@ for (const wave of WAVE_NAMES) {
   }
 }
 console.log()
-console.log('| interval | recordings | median error | median absolute error | within ±10 ms | within ±20 ms | within ±40 ms |')
+console.log(
+  '| interval | recordings | median error | median absolute error | within ±10 ms | within ±20 ms | within ±40 ms |',
+)
 console.log('| --- | --- | --- | --- | --- | --- | --- |')
-for (const [name, of] of [['PR', 'pr'], ['QRS', 'qrs'], ['QT', 'qt']] as const) {
+for (const [name, of] of [
+  ['PR', 'pr'],
+  ['QRS', 'qrs'],
+  ['QT', 'qt'],
+] as const) {
   const errors = intervals[of]
   const within = (ms: number) => percent(errors.filter((error) => Math.abs(error) <= ms).length / errors.length)
   console.log(
@@ -42,4 +50,6 @@ for (const [name, of] of [['PR', 'pr'], ['QRS', 'qrs'], ['QT', 'qt']] as const) 
   )
 }
 console.log()
-console.log(`${recordings} recordings, ${silent} without three beats that are alike. No P wave annotated in ${withoutP.recordings}; in ${withoutP.invented} of them one was found.`)
+console.log(
+  `${recordings} recordings, ${silent} without three beats that are alike. No P wave annotated in ${withoutP.recordings}; in ${withoutP.invented} of them one was found.`,
+)

@@ -1,7 +1,7 @@
 """Where the waves of a virtual ECG begin and end: known exactly, because each wave is drawn by itself.
 
-A wave drawn from bells has no first sample. Its boundary is where it has fallen to a share of its peak that readers call
-the end of a wave: 2.3 standard deviations of a bell (7 %) for P and T, and 3 % for the steeper QRS.
+A wave drawn from bells has no first sample. Its boundary is where it has fallen to a share of its peak that readers
+call the end of a wave: 2.3 standard deviations of a bell (7 %) for P and T, and 3 % for the steeper QRS.
 """
 
 from dataclasses import dataclass, replace
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .anatomy import Floats
-from .electrics import Electrics, draw_electrics
 from .ecg import _add_atria, _add_ventricles, _coefficients  # the drawing itself, wave by wave
+from .electrics import Electrics, draw_electrics
 from .leads import twelve_leads
 from .noise import RATE_HZ, SAMPLES
 from .person import ECG_STREAM, Person, generator
