@@ -3,26 +3,29 @@ import { expressionsIn, findExpressions, prove, readVerdicts } from './regular-e
 
 /** Slow, and why it can do no harm. */
 const ARGUED: Readonly<Record<string, string>> = {
-  '/(<!-- cost (\\S+) (\\d+) -->\\n)[\\s\\S]*?(<!-- end -->)/g': 'reads docs/cost.md, a page of ours, when a developer asks',
+  '/(<!-- cost (\\S+) (\\d+) -->\\n)[\\s\\S]*?(<!-- end -->)/g':
+    'reads docs/cost.md, a page of ours, when a developer asks',
   '/(<!-- scale (\\d+) -->\\n)[\\s\\S]*?(<!-- end -->)/g': 'reads docs/cost.md, a page of ours, when a developer asks',
 }
 
-/** Built when the program runs: what they are built of, and why that is no one's input. */
+/** Files that build one when the program runs: of what, and why that is no one's input. */
 const BUILT: Readonly<Record<string, string>> = {
-  'new RegExp(`^${source}$`)': 'a route of the synthesized template: its parts end at a slash',
-  'new RegExp(`(?:"((?:[^"]|"")*)"|([^"\\\\r\\\\n${delimiter}]*))(${delimiter}|\\\\r\\\\n|\\\\n|\\\\r|$)`, \'y\')':
-    'sticky, its parts share no character; of a list of files that an operator writes',
-  "new RegExp(`(?:^|\\\\s)<?${word}>?:?\\\\s+(\\\\d{1,3}(?:\\\\.\\\\d+)?)(?:\\\\s|$)`, 'i')":
-    'one of three words; proven with each of them below; lines of a header are bounded',
+  'cdk/local/http-api.ts': 'a route of the synthesized template: its parts end at a slash',
+  'functions/cli/evaluate/cohort.ts':
+    'sticky, its parts share no character; reads a list of files that an operator writes',
+  'streams/formats/wfdb/person.ts': 'one of three words, proven with each of them below; lines of a header are bounded',
 }
 
 describe('regular expressions', () => {
   const found = findExpressions()
 
   it('are found in the source, literals and built ones', () => {
-    const inFile = expressionsIn('x.ts', 'const a: RegExp = /x+$/i, b = "/no/", c = 4 / 2 / 1, d = new RegExp(`^${a}`)')
+    const inFile = expressionsIn(
+      'x.ts',
+      'const a: RegExp = /x+$/i, b = "/no/", c = 4 / 2 / 1, d = new RegExp(a.source)',
+    )
 
-    expect(inFile.map(({ text }) => text)).toEqual(['/x+$/i', 'new RegExp(`^${a}`)'])
+    expect(inFile.map(({ text }) => text)).toEqual(['/x+$/i', 'new RegExp(a.source)'])
     expect(found.length).toBeGreaterThan(100)
   })
 
@@ -38,7 +41,7 @@ describe('regular expressions', () => {
   })
 
   it('are built only where it is said of what', () => {
-    const unknown = found.filter(({ text, isBuilt }) => isBuilt && BUILT[text] === undefined)
+    const unknown = found.filter(({ file, isBuilt }) => isBuilt && BUILT[file] === undefined)
 
     expect(unknown).toEqual([])
   })
@@ -48,9 +51,9 @@ describe('regular expressions', () => {
   })
 
   it('have no argument left that nothing needs', () => {
-    const texts = new Set(found.map(({ text }) => text))
+    const needed = new Set(found.map(({ text, file, isBuilt }) => (isBuilt ? file : text)))
 
-    expect([...Object.keys(ARGUED), ...Object.keys(BUILT)].filter((text) => !texts.has(text))).toEqual([])
+    expect([...Object.keys(ARGUED), ...Object.keys(BUILT)].filter((each) => !needed.has(each))).toEqual([])
   })
 
   it.each([

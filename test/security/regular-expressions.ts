@@ -41,13 +41,12 @@ export function expressionsIn(file: string, source: string): readonly FoundExpre
   const found = new Map<string, FoundExpression>()
   const add = (text: string, isBuilt: boolean) => found.set(text, { text, file, isBuilt })
   const visit = (node: unknown): void => {
-    if (Array.isArray(node)) return node.forEach(visit)
     if (typeof node !== 'object' || node === null) return
     const { type, regex, callee, start, end } = node as Readonly<Record<string, unknown>> // as: any object has entries
     if (type === 'Literal' && isPattern(regex)) add(`/${regex.pattern}/${regex.flags}`, false)
     else if ((type === 'NewExpression' || type === 'CallExpression') && isRegExp(callee))
       add(source.slice(Number(start), Number(end)), true)
-    else Object.values(node).forEach(visit)
+    else for (const child of Object.values(node)) visit(child)
   }
   visit(parseSync(file, source).program)
   return [...found.values()]
