@@ -45,11 +45,13 @@ const STREAMS = 50
 /** Who signed a token says the identity provider. */
 const KEYS_OUTSIDE = { outside: 'the identity provider, for its keys' }
 
-/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html */
+/**
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
+ * Not who asked: a subject may be somebody's name. The audit trail says so, by time and route.
+ */
 const ACCESS_LOG = {
   time: '$context.requestTime',
   requestId: '$context.requestId',
-  subject: '$context.authorizer.claims.sub',
   ip: '$context.identity.sourceIp',
   route: '$context.routeKey',
   status: '$context.status',

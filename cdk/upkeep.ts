@@ -35,7 +35,8 @@ export class Upkeep extends Construct {
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id)
     const { defaults, queues, network, storage, reportQueue, synthesis } = props
-    const { queue, dlq } = queueWithDlq(this, 'upkeep', {
+    // In a scope of its own: the function is called the same.
+    const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
       ...queues,
       visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
     })
