@@ -335,7 +335,7 @@ export class Observability extends Construct {
     )
     dashboard.addWidgets(
       graph('API, by status', [parts(METRICS.apiRequests)]),
-      graph('API, why refused', [parts(METRICS.apiRefusals)]),
+      graph('API, why refused', [parts(METRICS.apiRefusals)], [parts(METRICS.apiLimits)]),
       graph(
         'EHR',
         [ours(METRICS.ehrEcgs), ours(METRICS.reportsWritten), ours(METRICS.reportsUnidentified)],

@@ -107,6 +107,7 @@ export class CardiacNetsStack extends Stack {
         log,
         apiUrl: api.url,
         eventsUrl: api.eventsUrl,
+        front: api.front,
       })
     new Observability(this, 'Observability', {
       key: keys.data,
@@ -122,8 +123,9 @@ export class CardiacNetsStack extends Stack {
 
     // What the adapter, the CLI and an operator need to know.
     const outputs: Readonly<Record<string, string>> = {
-      ApiUrl: api.url,
-      EventsUrl: api.eventsUrl,
+      // Behind CloudFront neither answers by its own address.
+      ApiUrl: console?.url ?? api.url,
+      EventsUrl: console === undefined ? api.eventsUrl : `${console.url}/`,
       RawBucket: storage.bucket.bucketName,
       ResultsTable: storage.table.tableName,
       AuditTable: audit.table.tableName,

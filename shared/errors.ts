@@ -67,6 +67,10 @@ export const ERROR_KINDS = {
   'scope-missing': { ...badInput, status: 403 },
   // Of a tenant that may not do this here, whatever its token's scopes.
   'tenant-forbidden': { ...badInput, status: 403 },
+  // Not by the site's own name, which CloudFront answers.
+  'address-closed': { ...badInput, status: 403 },
+  // More than a tenant, a caller or a device may have; `retryAfterS` says when to ask again.
+  'limit-exceeded': { ...badInput, status: 429 },
   'request-timeout': { ...badInput, status: 408 },
   'not-acceptable': { ...badInput, status: 406 },
   deleted: { ...badInput, status: 410 },

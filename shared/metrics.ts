@@ -184,6 +184,13 @@ export const METRICS = {
     from: ['api'],
     by: 'reason',
   },
+  apiLimits: {
+    name: 'ApiLimits',
+    unit: Count,
+    meaning: 'Requests of callers that had their share, or whose tenant had, by limit',
+    from: ['api'],
+    by: 'limit',
+  },
   // The adapter: once a minute each, by the name of its session at the broker.
   brokerConnected: {
     name: 'BrokerConnected',

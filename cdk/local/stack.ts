@@ -10,6 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { FRONT_HEADER } from '../../shared/deployment-config.ts'
 import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import { gateOf } from './aws-calls.ts'
@@ -194,7 +195,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
+    // This server is the front, too: it brings what the API wants of one.
+    const front = deployment.functions.find(({ environment }) => environment.FRONT_SECRET !== undefined)?.environment
+      .FRONT_SECRET
     api.open((request, response) => {
+      if (front !== undefined) request.headers[FRONT_HEADER] = front
       const isForEvents = new URL(request.url ?? '/', 'http://localhost').pathname === EVENTS_PATH
       if (events === undefined || !isForEvents) routes(request, response)
       else events.answer(request, response).catch(() => response.destroy())
@@ -227,7 +232,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       queueUrls: deployment.queueUrls,
       tableName: deployment.tableNames[0]!,
       bucketName: bucketOf(deployment),
-      outputs: deployment.outputs,
+      outputs: { ...deployment.outputs, ApiUrl: api.url, EventsUrl: `${api.url}/` },
       env,
       functions,
       permissions,

@@ -10,6 +10,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/tracing.ts'
 import { type AuditOptions, auditing, notingFirst } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
+import { fromFront } from './front.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
@@ -19,6 +20,8 @@ import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
   readonly authenticate: Authenticate
+  /** What the front that all requests come by sends with each; whoever does not bring it came another way. */
+  readonly front?: string | undefined
   readonly onError?: ReportError
   /** Told of every answer. */
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
@@ -66,13 +69,15 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 export function createEventsApi({
   onError = () => {},
   ...options
-}: Common & Pick<Required<ApiOptions>, 'list' | 'jobs' | 'results' | 'stream'>) {
+}: Common &
+  Pick<Required<ApiOptions>, 'list' | 'jobs' | 'results' | 'stream' | 'quotas' | 'apiLimits'> &
+  Pick<ApiOptions, 'onLimit'>) {
   const app = base({ ...options, onError })
   app.route('/', eventRoutes({ ...options, onError }))
   return app
 }
 
-function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
+function base({ authenticate, front, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
   const app = new OpenAPIHono<AuthVariables>()
   app.use(async (c, next) => {
     const trace = childOf(c.req.header(TRACEPARENT), true)
@@ -89,6 +94,7 @@ function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<P
       referrerPolicy: 'no-referrer',
     }),
   )
+  if (front !== undefined) app.use(fromFront(front))
   app.use('/v1/*', async (c, next) => {
     await next()
     // ECGs are kept by nobody on the way; a client may keep one to compare.

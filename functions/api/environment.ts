@@ -9,9 +9,11 @@ import { AuditStore } from '../../shared/aws/audit-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
+import { QuotaStore } from '../../shared/aws/quota-store.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
+import { ApiLimits } from '../../shared/deployment-config.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
@@ -21,6 +23,7 @@ import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
+import type { Limit } from './quota.ts'
 import type { StreamRules } from './routes/events.ts'
 
 /** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
@@ -66,6 +69,10 @@ function commonParts() {
     list: new ResultList(dynamo(), table),
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
+    front: process.env.FRONT_SECRET,
+    quotas: new QuotaStore(dynamo(), table),
+    apiLimits: ApiLimits.parse(JSON.parse(process.env.API_LIMITS ?? '{}')),
+    onLimit: (limit: Limit) => metrics.addBy('limit', limit, [METRICS.apiLimits, 1]),
     audit: new AuditStore(dynamo(), env('AUDIT_TABLE'), Number(env('AUDIT_DAYS'))),
     onStranger: (action: AuditAction, outcome: AuditOutcome) => noteAudit(logger, action, outcome, {}),
     onLost: (error: unknown, action: AuditAction) =>

@@ -12,10 +12,11 @@ import type { UpkeepMessage } from '../../../shared/messages.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
+import { limited, type QuotaOptions } from '../quota.ts'
 import { After, Associated, Association, Device, Limit, UnidentifiedPage } from '../schemas.ts'
 import { json, needs, problems, routes } from './common.ts'
 
-export interface DeviceOptions {
+export interface DeviceOptions extends QuotaOptions {
   readonly associations: AssociationStore
   readonly results: Pick<ResultStore, 'deletedOf'>
   /** Who may report to the EHR, whose patients associations name; absent where there is no EHR. */
@@ -25,20 +26,25 @@ export interface DeviceOptions {
   readonly upkeepQueueUrl: string
 }
 
-const associationRoute = createRoute({
-  method: 'put',
-  path: '/v1/devices/{id}/association',
-  summary: 'Say which patient a device is on',
-  description:
-    'From `from` up to `to`. An association with the same `from` is replaced; one that overlaps another is refused. Results that waited for it are reported afterwards.',
-  security: needs('ecg:write'),
-  middleware: [requireScope('ecg:write'), boundedBody({ maxBytes: 64 * 1024, timeoutMs: 10_000 })] as const,
-  request: {
-    params: z.object({ id: Device }),
-    body: { required: true, content: { 'application/json': { schema: Association } } },
-  },
-  responses: { 200: json(Associated, 'The association as it now stands'), ...problems },
-})
+const associationRoute = (quota: QuotaOptions) =>
+  createRoute({
+    method: 'put',
+    path: '/v1/devices/{id}/association',
+    summary: 'Say which patient a device is on',
+    description:
+      'From `from` up to `to`. An association with the same `from` is replaced; one that overlaps another is refused. Results that waited for it are reported afterwards.',
+    security: needs('ecg:write'),
+    middleware: [
+      requireScope('ecg:write'),
+      limited(quota, 'associationsPerMinute'),
+      boundedBody({ maxBytes: 64 * 1024, timeoutMs: 10_000 }),
+    ] as const,
+    request: {
+      params: z.object({ id: Device }),
+      body: { required: true, content: { 'application/json': { schema: Association } } },
+    },
+    responses: { 200: json(Associated, 'The association as it now stands'), ...problems },
+  })
 
 const unidentifiedRoute = createRoute({
   method: 'get',
@@ -50,10 +56,10 @@ const unidentifiedRoute = createRoute({
   responses: { 200: json(UnidentifiedPage, 'A page'), ...problems },
 })
 
-export function deviceRoutes({ associations, results, ehrTenants, sqs, upkeepQueueUrl }: DeviceOptions) {
+export function deviceRoutes({ associations, results, ehrTenants, sqs, upkeepQueueUrl, ...quota }: DeviceOptions) {
   const app = routes()
 
-  app.openapi(associationRoute, async (c) => {
+  app.openapi(associationRoute(quota), async (c) => {
     const { tenant } = c.get('caller')
     // The patients are the EHR's: to name one is for those only whose results may stand in its charts.
     if (ehrTenants?.has(tenant) === false) throw new CodedError('tenant-forbidden', { field: 'tenant' })

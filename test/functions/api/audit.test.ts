@@ -247,13 +247,15 @@ describe('an entry', () => {
 })
 
 it('the API for events alone has no other route', () => {
-  const { audit, list, jobs, results } = api
+  const { audit, list, jobs, results, quotas, apiLimits } = api
   const authenticate = () => Promise.reject(new CodedError('token-missing'))
   const app = createEventsApi({
     audit,
     list,
     jobs,
     results,
+    quotas,
+    apiLimits,
     authenticate,
     stream: { pollMs: 1, heartbeatMs: 1, maxMs: 1 },
     onStranger: () => {},

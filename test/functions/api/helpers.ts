@@ -11,9 +11,11 @@ import { AssociationStore } from '../../../shared/aws/association-store.ts'
 import { AuditStore } from '../../../shared/aws/audit-store.ts'
 import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
+import { QuotaStore } from '../../../shared/aws/quota-store.ts'
 import { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../../shared/aws/result-list.ts'
 import { ResultStore } from '../../../shared/aws/result-store.ts'
+import { ApiLimits } from '../../../shared/deployment-config.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { describeError } from '../../../shared/logging.ts'
@@ -50,6 +52,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const strangers: unknown[] = []
   /** Whoever a test lets ask. */
   const tenants = new Set(['clinic'])
+  const quota = { quotas: new QuotaStore(aws.dynamo, TABLE), apiLimits: ApiLimits.parse({}) }
   const app = createApi({
     audit,
     onStranger: (action, outcome) => strangers.push({ action, outcome }),
@@ -66,6 +69,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     bucket: BUCKET,
     sqs: aws.sqs,
     upkeepQueueUrl: aws.upkeepUrl,
+    ...quota,
     stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
     onError: (description) => reported.push(description),
     ...overrides,
@@ -108,6 +112,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
 
   return {
     ...aws,
+    ...quota,
     app,
     /** Does what requests have set off, as the function does. */
     async upkeep(): Promise<void> {
