@@ -34,6 +34,9 @@ export const SYNTHESIS_RULES = {
   minimumLeads: 8,
 }
 
+/** More than tests open. */
+const MANY = { tenant: 1000, subject: 1000 }
+
 /** `undefined` takes a claim out. */
 export type Claims = Readonly<Record<string, unknown>>
 
@@ -52,7 +55,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const strangers: unknown[] = []
   /** Whoever a test lets ask. */
   const tenants = new Set(['clinic'])
-  const quota = { quotas: new QuotaStore(aws.dynamo, TABLE), apiLimits: ApiLimits.parse({}) }
+  const quota = { quotas: new QuotaStore(aws.dynamo, TABLE), apiLimits: ApiLimits.parse({ streams: MANY }) }
   const app = createApi({
     audit,
     onStranger: (action, outcome) => strangers.push({ action, outcome }),
