@@ -55,7 +55,24 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const strangers: unknown[] = []
   /** Whoever a test lets ask. */
   const tenants = new Set(['clinic'])
-  const quota = { quotas: new QuotaStore(aws.dynamo, TABLE), apiLimits: ApiLimits.parse({ streams: MANY }) }
+  const store = new QuotaStore(aws.dynamo, TABLE)
+  const places = new Set<Promise<void>>()
+  let isStopped = false
+  /** What a stream gives back when the emulators are gone is not asked of them. */
+  const hold: QuotaStore['hold'] = async (...of) => {
+    const giveBack = await store.hold(...of)
+    return (
+      giveBack &&
+      (async () => {
+        if (isStopped) return
+        const giving = giveBack().finally(() => places.delete(giving))
+        places.add(giving)
+        await giving
+      })
+    )
+  }
+  const take: QuotaStore['take'] = (...of) => store.take(...of)
+  const quota = { quotas: { take, hold }, apiLimits: ApiLimits.parse({ streams: MANY }) }
   const app = createApi({
     audit,
     onStranger: (action, outcome) => strangers.push({ action, outcome }),
@@ -117,6 +134,11 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     ...aws,
     ...quota,
     app,
+    async stop(): Promise<void> {
+      isStopped = true
+      await Promise.allSettled(places)
+      await aws.stop()
+    },
     /** Does what requests have set off, as the function does. */
     async upkeep(): Promise<void> {
       for (let messages = await aws.receive(aws.upkeepUrl); messages.length > 0; ) {
