@@ -27,7 +27,14 @@ def train(options: argparse.Namespace) -> int:
     from cardiacnets.stages.loop import has_bfloat16
 
     programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
-    run = Run(programme, options.run_dir, workers=options.threads, data=options.data, adopts=not options.afresh)
+    run = Run(
+        programme,
+        options.run_dir,
+        workers=options.threads,
+        data=options.data,
+        adopts=not options.afresh,
+        start=options.from_bundle,
+    )
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
             print(f"{name}: {made}")
@@ -114,6 +121,12 @@ def main() -> None:
     )
     command.add_argument(
         "--afresh", action="store_true", help="train pretraining stages too whose weights the repository keeps"
+    )
+    command.add_argument(
+        "--from-bundle",
+        type=Path,
+        metavar="DIR",
+        help="stage screening goes on from this bundle's network, with fewer steps",
     )
     command.set_defaults(run=train)
 

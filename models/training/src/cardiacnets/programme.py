@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from cardiacnets import cohort
 from cardiacnets.augment import AugmentConfig
@@ -26,6 +27,7 @@ from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
+from cardiacnets.models.unfold import load_bundle
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
 from cardiacnets.stages.cines import CineSet
@@ -65,6 +67,8 @@ NOBODY = (
     ((), str),
 )
 """Shapes and kinds of an empty `VirtualSet`."""
+NORM_ECGS = 128
+"""Of each set, on which a bundle's batch norms get their statistics back."""
 SEGMENTATION_CLASSES: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
 
 
@@ -116,11 +120,16 @@ class Programme:
     )
     screening: ScreeningConfig = field(
         default_factory=lambda: ScreeningConfig(
-            real_batch=24,
-            virtual_batch=40,
+            real_batch=20,
+            virtual_batch=22,
+            isolated_batch=6,
+            isolated_weight=0.3,
+            average=0.995,
             optimisation=OptimisationConfig(steps=4000, learning_rate=1.5e-3, save_every=400),
         )
     )
+    further: OptimisationConfig = OptimisationConfig(steps=1200, learning_rate=5e-4, save_every=200)
+    """Of `screening` where it goes on from a bundle."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -168,14 +177,16 @@ class Run:
         *,
         data: str = VIRTUAL,
         adopts: bool = False,
+        start: Path | None = None,
     ) -> None:
         """`data` as `load_source` takes it: the people with CMR and truth, in place of virtual ones.
 
         `adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done, of a cohort of
         one's own those alone that never learn from it.
+        `start`: a bundle whose network `screening` goes on from, in place of the aligned trunk.
         """
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
-        self.data, self.adopts = data, adopts
+        self.data, self.adopts, self.start = data, adopts, start
 
     @property
     def is_virtual(self) -> bool:
@@ -281,7 +292,13 @@ class Run:
         done, is_finished = self._finished("screening")
         if not is_finished:
             data = TrainingData(self.load_real() if self.is_virtual else self.people.real_set(), self.virtual)
-            train_screening(self.programme.screening, data, done.parent, self._best_trunk())
+            config = self.programme.screening
+            if self.start is None:
+                train_screening(config, data, done.parent, self._best_trunk())
+            else:
+                some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
+                start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
+                train_screening(replace(config, optimisation=self.programme.further), data, done.parent, start=start)
         return done
 
     @cached_property

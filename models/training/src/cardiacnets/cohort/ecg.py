@@ -53,7 +53,9 @@ def render_ecg(person: Person, seed: int) -> Ecg:
 
 def _coefficients(electrics: Electrics) -> _Coefficients:
     heart = electrics.heart_cm[None]
-    field = lead_field(electrics.electrodes_cm, np.concatenate([electrics.position_cm, heart]), electrics.transfer) * 1000
+    field = (
+        lead_field(electrics.electrodes_cm, np.concatenate([electrics.position_cm, heart]), electrics.transfer) * 1000
+    )
     ventricles, centre = field[:, :SOURCE_COUNT], field[:, -1]
     # The atria lie deeper than the ventricles, where more of the distance to an electrode is left.
     atria = lead_field(electrics.electrodes_cm, heart + ATRIA_CM, electrics.transfer, nearness=0.8) * 1000

@@ -5,11 +5,12 @@ moves through the heart as activation does. Order of activation after Durrer et 
 Repolarisation keeps Wilson's ventricular gradient: what a conduction block adds to the area of QRS it takes from the
 area of T (Wilson 1934).
 
-Disease reaches the ECG only as far as a person *expresses* it, and people carry mimics, healthy and ill alike: a fifth of
-patients have a normal ECG, a third of healthy people an odd one.
+Disease reaches the ECG only as far as a person *expresses* it, and people carry mimics, healthy and ill alike: a fifth
+of patients have a normal ECG, a third of healthy people an odd one.
 
-How T and ST vectors scatter between people is that of real ones: `PERSONAL_T` and `PERSONAL_ST` are what reader-normals of PTB-XL
-(folds 1–3) vary in beyond what the patches give, by least squares on the leads of a single dipole.
+How T and ST vectors scatter between people is that of real ones: `PERSONAL_T` and `PERSONAL_ST` are what
+reader-normals of PTB-XL (folds 1–3) vary in beyond what the patches give, by least squares on the leads of a single
+dipole.
 """
 
 from dataclasses import dataclass, field
@@ -189,10 +190,11 @@ def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _conduction(case: _Case, rng: np.random.Generator) -> str:
-    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: complete RBBB in 1.4 % of men and 0.5 % of women, incomplete
-    4.7 and 2.3 %; Eriksson et al. 1998, Circulation 98:2494: LBBB 1 % at 60, 6 % at 80), two and a half times as frequent so that
-    a network meets enough of them, in healthy and ill alike. Dilated cardiomyopathy adds a little LBBB (a quarter of patients
-    have it, Baldasseroni et al. 2002, Am Heart J 143:398, but among people with LBBB few have the disease), PH incomplete RBBB."""
+    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: complete RBBB in 1.4 % of men and 0.5 % of
+    women, incomplete 4.7 and 2.3 %; Eriksson et al. 1998, Circulation 98:2494: LBBB 1 % at 60, 6 % at 80), two and a
+    half times as frequent so that a network meets enough of them, in healthy and ill alike. Dilated cardiomyopathy
+    adds a little LBBB (a quarter of patients have it, Baldasseroni et al. 2002, Am Heart J 143:398, but among people
+    with LBBB few have the disease), PH incomplete RBBB."""
     person, shown = case.person, case.shown
     if person.paced:
         return "paced"

@@ -7,9 +7,10 @@ Means and spreads are those of healthy people; disease then moves them. Sources:
 - **F17** Fry et al. 2017, Am J Epidemiol 186:1026: body size of UK Biobank participants.
 - **R10** Redheuil et al. 2010, Hypertension 55:319: aortic size and distensibility against age.
 
-**Confounders.** A rate, a rhythm or a body shape that a disease makes likelier in life is drawn here from population rates for
-healthy and ill people alike. So a network cannot take sinus tachycardia for heart failure, or a bundle branch block for pulmonary
-hypertension: only the disease itself separates the two groups. Rates are given where they are drawn.
+**Confounders.** A rate, a rhythm or a body shape that a disease makes likelier in life is drawn here from population
+rates for healthy and ill people alike. So a network cannot take sinus tachycardia for heart failure, or a bundle
+branch block for pulmonary hypertension: only the disease itself separates the two groups. Rates are given where they
+are drawn.
 
 Checked against abstracts and open tables (November 2026): P17's LV EF and mass by sex and the direction of its age
 trends, that LA EF does not differ by sex (Hudsmith et al. 2005), ascending distensibility and the EF of HCM (both cited
@@ -132,13 +133,16 @@ def _draw_body(rng: np.random.Generator, index: int) -> Person:
     height = rng.normal(162.6, 6.3) if female else rng.normal(176.0, 6.8)  # F17
     height -= 0.1 * (age - 57)
     bmi = np.exp(rng.normal(np.log(26.4 if female else 27.2), 0.165 if female else 0.14))  # F17
-    if rng.random() < 0.06:  # obesity of class II and above: 5 to 7 % of British adults (Health Survey for England 2021)
+    if (
+        rng.random() < 0.06
+    ):  # obesity of class II and above: 5 to 7 % of British adults (Health Survey for England 2021)
         bmi *= rng.uniform(1.25, 1.6)
     systolic = np.clip(rng.normal(137 + 0.55 * (age - 62), 17), 95, 205)  # UK Biobank imaging visit
     pulse_pressure = np.clip(0.42 * (systolic - 20) + 0.25 * (age - 62) + rng.normal(0, 5), 24, 100)
     rate = rng.normal(69.5 if female else 67, 12)
-    # Sinus tachycardia (fever, anaemia, pain, fear) and bradycardia (training, drugs) of people who come to have an ECG.
-    # PTB-XL's readers state them in 3.8 % and 2.9 % of ECGs; here they are twice as frequent, in healthy and ill alike.
+    # Sinus tachycardia (fever, anaemia, pain, fear) and bradycardia (training, drugs) of people who come to have an
+    # ECG. PTB-XL's readers state them in 3.8 % and 2.9 % of ECGs; here they are twice as frequent, in healthy and ill
+    # alike.
     other, quick, slow = rng.random(), rng.normal(38, 10), rng.normal(16, 4)
     rate += quick if other < 0.076 else (-slow if other < 0.134 else 0)
     rate = np.clip(rate, 38, 150)
@@ -199,7 +203,8 @@ def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
     wall = 0.45 * size + np.sqrt(1 - 0.45**2) * wall  # mass and volume go together
     since = max(person.age_y, 35) - 60  # P17's trends begin at 45; before 35 they are not continued
     # P17: LVEDVi 74 ± 12 mL/m2, LVMi 42 ± 7 g/m2, EF 61 ± 5 % in women; 85 ± 15, 53 ± 9 and 58 ± 5 % in men. The means
-    # below are moved by 2 to 4 % so that volumes and mass, not indexed, are P17's (EDV 124 and 166 mL, mass 70 and 103 g).
+    # below are moved by 2 to 4 % so that volumes and mass, not indexed, are P17's (EDV 124 and 166 mL, mass 70 and 103
+    # g).
     if person.female:
         edv_index, mass_index, ef = 72 - 0.35 * since + 11.5 * size, 40 + 6.5 * wall, 0.61 + 0.048 * force
     else:
@@ -301,8 +306,8 @@ def _motion_pattern(person: Person, rng: np.random.Generator) -> Floats:
 def _draw_heart_failure(person: Person, rng: np.random.Generator) -> None:
     """HF follows from a ventricle that empties or fills badly.
 
-    Its neurohormones quicken the heart (by 6 /min here; resting rates of treated HF and of controls differ by 5 to 8, Castagno
-    et al. 2012, J Am Coll Cardiol 59:1785), but far less than what else quickens it.
+    Its neurohormones quicken the heart (by 6 /min here; resting rates of treated HF and of controls differ by 5 to 8,
+    Castagno et al. 2012, J Am Coll Cardiol 59:1785), but far less than what else quickens it.
     """
     reduced = (0.48 - person.lowest_ef) / 0.030
     stiff = (person.stiffness - 0.45) / 0.05
