@@ -6,8 +6,11 @@ result is there.
        └──── ecg (masked modelling, with PTB-XL) ───────┴─ align ┴─ screening ─ (export, evaluate) ─ ablation
 """
 
+import json
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
@@ -28,6 +31,7 @@ from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
+from cardiacnets.profile import REPOSITORY
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
 from cardiacnets.stages.cines import CineSet
@@ -43,6 +47,7 @@ from cardiacnets.stages.diffusion import (
 )
 from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
+from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import (
@@ -128,8 +133,8 @@ class Programme:
             optimisation=OptimisationConfig(steps=4000, learning_rate=1.5e-3, save_every=400),
         )
     )
-    further: OptimisationConfig = OptimisationConfig(steps=1200, learning_rate=5e-4, save_every=200)
-    """Of `screening` where it goes on from a bundle."""
+    further: FurtherConfig = field(default_factory=FurtherConfig)
+    """`screening` where it goes on from a bundle."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -163,6 +168,19 @@ def in_bfloat16(programme: Programme) -> Programme:
 def ptbxl() -> RealSet:
     """PTB-XL without the test fold: training code never holds it."""
     return load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
+
+
+def write_provenance(folder: Path, data: str, start: Path | None) -> None:
+    """Keep beside a run what its weights come from: the commit that it runs at, the date, the people, the bundle
+    before it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    found = {"commit": commit or "unknown", "date": datetime.now(UTC).strftime("%Y-%m-%d"), "people": data}
+    if start is not None:
+        before = json.loads((start / "manifest.json").read_text())
+        found["from"] = f"{before['name']}@{before['version']}, trained at {before['training']['commit'][:12]}"
+    (folder / "provenance.json").write_text(json.dumps(found, indent=1) + "\n")
 
 
 class Run:
@@ -293,12 +311,18 @@ class Run:
         if not is_finished:
             data = TrainingData(self.load_real() if self.is_virtual else self.people.real_set(), self.virtual)
             config = self.programme.screening
+            write_provenance(done.parent, self.data, self.start)
             if self.start is None:
                 train_screening(config, data, done.parent, self._best_trunk())
             else:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
-                train_screening(replace(config, optimisation=self.programme.further), data, done.parent, start=start)
+                further, trunk = self.programme.further, start.encoder.trunk
+                features = {
+                    name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
+                    for name, some in (("real", data.real), ("virtual", data.virtual))
+                }
+                train_further(further, data, features, start, done.parent)
         return done
 
     @cached_property

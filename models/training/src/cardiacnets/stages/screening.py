@@ -1,8 +1,8 @@
 """Stage `screening`: both heads on the ECG encoder, from real labels (CAD), a teacher (HF) and virtual truth (all
 else).
 
-The encoder starts from scratch, from a pretrained trunk or, with the heads, from a bundle; it learns on with the heads
-or stays as it is.
+The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is. Heads that
+go on from a bundle: `further.py`.
 """
 
 import copy
@@ -183,10 +183,11 @@ def losses(
     with torch.set_grad_enabled(not config.is_frozen):
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
     with torch.autocast(embedding.device.type, enabled=False):  # variances want more digits than bfloat16 has
-        return _head_losses(model, embedding.float(), batch, config)
+        return head_losses(model, embedding.float(), batch, config)
 
 
-def _head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: ScreeningConfig) -> dict[str, Tensor]:
+def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: ScreeningConfig) -> dict[str, Tensor]:
+    """The parts of the loss, from embeddings [N,256]."""
     logits = model.screen.screening_head(embedding)
     stated = model.statements(F.relu(embedding))
     mean, logvar = model.screen.function_head.standardised(embedding)
@@ -217,7 +218,8 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
     """How far ECGs [N] with an isolated finding of conduction or rhythm lie above what the batch's normal ones reach
-    (their mean and one deviation), squared; logits [N,K] of conditions that nobody labelled on real ECGs.
+    (their mean and one deviation), squared up to one and then straight; logits [N,K] of conditions that nobody
+    labelled on real ECGs.
 
     An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Normal
     ECGs themselves get no gradient, so that "real" is not learned as "healthy".
@@ -226,7 +228,8 @@ def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
         return logits.new_zeros(())
     usual = logits[normal].detach()
     limit = usual.mean(dim=0) + usual.std(dim=0)
-    return F.relu(logits[isolated] - limit).square().mean()
+    excess = F.relu(logits[isolated] - limit)
+    return F.smooth_l1_loss(excess, torch.zeros_like(excess))
 
 
 @torch.no_grad()
@@ -255,12 +258,28 @@ def _mean_r_of_known(truth: NDArray, means: NDArray) -> float:
 
 
 def validate(model: Screen, data: TrainingData) -> dict[str, float]:
-    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices."""
-    real = data.real.fold == VALIDATION_FOLD
-    virtual = data.virtual.split == "val"
+    """`figures_of` a network on fold 8 and virtual validation people."""
+    real, virtual = data.real.fold == VALIDATION_FOLD, data.virtual.split == "val"
+    answers = [
+        predict(model, some.millivolt[rows], some.person[rows]) if rows.any() else None
+        for some, rows in ((data.real, real), (data.virtual, virtual))
+    ]
+    return figures_of(data, real, virtual, *answers)
+
+
+def figures_of(
+    data: TrainingData,
+    real: NDArray[np.bool_],
+    virtual: NDArray[np.bool_],
+    on_real: tuple[NDArray, NDArray] | None,
+    on_virtual: tuple[NDArray, NDArray] | None,
+) -> dict[str, float]:
+    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices;
+    agreement with the teacher, and what isolated findings are taken for. Answers (logits, index means) are of the rows
+    chosen."""
     figures = {}
-    if real.any():
-        logits, means = predict(model, data.real.millivolt[real], data.real.person[real])
+    if on_real is not None and real.any():
+        logits, means = on_real
         for index, name in enumerate(CONDITIONS):
             truth = data.real.conditions[real, index]
             known = ~np.isnan(truth)
@@ -272,8 +291,8 @@ def validate(model: Screen, data: TrainingData) -> dict[str, float]:
             figures |= isolated_flags(data.real.kind[real], logits)
         if data.real.indices is not None:
             figures["meanR"] = _mean_r_of_known(data.real.indices[real], means)
-    if virtual.any():
-        logits, means = predict(model, data.virtual.millivolt[virtual], data.virtual.person[virtual])
+    if on_virtual is not None and virtual.any():
+        logits, means = on_virtual
         for index in VIRTUAL_CONDITIONS:
             figures[CONDITIONS[index]] = auroc(data.virtual.conditions[virtual, index], logits[:, index])
         figures["meanR"] = float(pearson(data.virtual.indices[virtual], means).mean())
@@ -314,27 +333,22 @@ def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArra
     return np.sort(np.random.default_rng([seed, 1]).permutation(rows)[: max(2, round(fraction * len(rows)))])
 
 
-def train_screening(
-    config: ScreeningConfig, data: TrainingData, out_dir: Path, trunk: Trunk | None = None, start: Screen | None = None
-) -> Path:
+def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path, trunk: Trunk | None = None) -> Path:
     """Train, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`; read it with `load_trained`).
 
-    `trunk` is what the encoder starts from (pretraining), `start` what all of it does (a bundle), if anything.
+    `trunk` is what the encoder starts from (pretraining), if anything.
     """
     optimisation = config.optimisation
     torch.manual_seed(optimisation.seed)
     model = TrainingModel(config, data.real.statements.shape[1])
     if trunk is not None:
         model.screen.encoder.trunk.load_state_dict(trunk.state_dict())
-    if start is not None:
-        model.screen.load_state_dict(start.state_dict())
     virtual_train = labelled_rows(data.virtual.split, config.label_fraction, optimisation.seed)
     real_train = np.flatnonzero(np.isin(data.real.fold, TRAIN_FOLDS))
     known = [data.virtual.indices[virtual_train]]
     if data.real.indices is not None:
         known.append(data.real.indices[real_train])
-    if start is None:
-        model.screen.function_head.standardise(torch.from_numpy(np.concatenate(known)))
+    model.screen.function_head.standardise(torch.from_numpy(np.concatenate(known)))
     isolated = np.zeros(0, dtype=np.intp)
     if data.real.kind is not None and config.isolated_batch:
         isolated = isolated_rows(data.real.kind, real_train, optimisation.seed)
