@@ -89,7 +89,8 @@ async function stream(ended: AbortSignal, onOpen: () => void): Promise<void> {
   const signal = AbortSignal.any([ended, silence.signal])
   try {
     const response = await authorizedFetch(new Request('/v1/events', { headers, signal }))
-    if (!response.ok || response.body === null) throw new ApiError(response.status, await response.json().catch(() => {}))
+    if (!response.ok || response.body === null)
+      throw new ApiError(response.status, await response.json().catch(() => {}))
     feedState.value = 'live'
     onOpen()
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
@@ -132,7 +133,8 @@ function tell(summary: Summary): void {
 
 async function poll(ended: AbortSignal): Promise<void> {
   const query = after === undefined ? {} : { after }
-  const news = await wanted(api.GET('/v1/events', { params: { query }, signal: ended }))
+  // Without `accept` it is a page, not a stream's text.
+  const news = (await wanted(api.GET('/v1/events', { params: { query }, signal: ended }))) as Schemas['News']
   after = news.next
   feedState.value = 'polling'
   heardAt.value = Date.now()

@@ -61,12 +61,12 @@ export function segmentsOf(layout: LayoutName, isCabrera: boolean, seconds: numb
 export const labelOf = ({ lead, isInverted }: Segment) => (isInverted ? `−${lead}` : lead)
 
 /** Left of the traces: the calibration pulse. */
-export const PULSE_MM = 12
-/** Above the first row and below the last. */
-const EDGE_MM = 5
+export const PULSE_MM = 10
+/** Above the first row and below the last: with it every row's 0 mV lies on a line of the grid. */
+const edgeMm = (layout: LayoutName) => (layout === '12x1' ? 7.5 : 5)
 
-/** Of one row: two and a half millivolts at the usual gain, more where there are few rows. */
-export const rowMmOf = (layout: LayoutName) => (layout === '12x1' ? 15 : layout === '6x2' ? 20 : 27)
+/** Of one row: three millivolts at the usual gain, less where there are many rows. */
+export const rowMmOf = (layout: LayoutName) => (layout === '12x1' ? 15 : layout === '6x2' ? 20 : 30)
 
 export interface PaperSize {
   readonly widthMm: number
@@ -76,12 +76,12 @@ export interface PaperSize {
 export function paperSize(layout: LayoutName, mmPerS: number, seconds: number = PAGE_S): PaperSize {
   return {
     widthMm: PULSE_MM + seconds * mmPerS + 5,
-    heightMm: 2 * EDGE_MM + rowsOf(layout) * rowMmOf(layout),
+    heightMm: 2 * edgeMm(layout) + rowsOf(layout) * rowMmOf(layout),
   }
 }
 
 /** Where 0 mV of a row lies, from the paper's top. */
-export const baselineMm = (layout: LayoutName, row: number) => EDGE_MM + (row + 0.5) * rowMmOf(layout)
+export const baselineMm = (layout: LayoutName, row: number) => edgeMm(layout) + (row + 0.5) * rowMmOf(layout)
 
 /** Where a time of the page lies, from the paper's left. */
 export const timeMm = (seconds: number, mmPerS: number) => PULSE_MM + seconds * mmPerS

@@ -104,11 +104,14 @@ export function drawTraces(
     const note = noteOf(segment)
     if (under !== undefined) drawSegment(context, under, segment, view, scale, colours.faint, line)
     if (note?.isDrawn !== false) drawSegment(context, recording, segment, view, scale, colours.trace, line)
-    // Names stand on a patch of paper, so that neither grid nor trace runs through them.
+    // Names have a rim of paper, so that neither grid nor trace runs through them.
     const label = labelOf(segment)
     context.font = `600 ${font(3.2)}`
     const top = base - 8.2 * scale
     const width = context.measureText(label).width
+    context.strokeStyle = colours.paper
+    context.lineWidth = scale
+    context.strokeText(label, left + scale, top)
     context.fillStyle = colours.trace
     context.fillText(label, left + scale, top)
     if (segment.from > 0) {
@@ -135,12 +138,12 @@ function drawPulses(
     const base = baselineMm(layout, row) * scale
     // One millivolt for 5 mm.
     const points = [
-      [PULSE_MM - 10, 0],
       [PULSE_MM - 8.5, 0],
-      [PULSE_MM - 8.5, gain],
-      [PULSE_MM - 3.5, gain],
-      [PULSE_MM - 3.5, 0],
-      [PULSE_MM - 2, 0],
+      [PULSE_MM - 7.5, 0],
+      [PULSE_MM - 7.5, gain],
+      [PULSE_MM - 2.5, gain],
+      [PULSE_MM - 2.5, 0],
+      [PULSE_MM - 1.5, 0],
     ] as const
     for (const [i, [x, up]] of points.entries()) {
       context[i === 0 ? 'moveTo' : 'lineTo'](x * scale, base - up * scale)

@@ -20,7 +20,7 @@ export interface Sheet {
 const HEADING_MM = 5
 const INK = '#14171a'
 
-const escape = (text: string) =>
+const escaped = (text: string) =>
   text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`).replace(/[^\P{Cc}\t]/gu, ' ')
 
 /** The sheet's size, its heading and footing included. */
@@ -49,7 +49,7 @@ export function sheetSvg(sheet: Sheet): string {
   const rows = [...new Set(segmentsOf(view.layout, view.isCabrera, view.seconds).map(({ row }) => row))]
   const pulses = rows.map((row) => {
     const base = baselineMm(view.layout, row)
-    const d = `M${PULSE_MM - 10} ${base}h1.5v${-view.gain}h5v${view.gain}h1.5`
+    const d = `M${PULSE_MM - 8.5} ${base}h1v${-view.gain}h5v${view.gain}h1`
     return `<path class="pulse" d="${d}" fill="none" stroke="${INK}" stroke-width="0.3"/>`
   })
   return [
@@ -74,7 +74,7 @@ function grid(widthMm: number, heightMm: number): string {
 }
 
 function text(x: number, y: number, size: number, words: string, weight = 400): string {
-  return `<text x="${x}" y="${y}" font-size="${size}" font-weight="${weight}" fill="${INK}">${escape(words)}</text>`
+  return `<text x="${x}" y="${y}" font-size="${size}" font-weight="${weight}" fill="${INK}">${escaped(words)}</text>`
 }
 
 function path(recording: Recording, segment: Segment, { layout, mmPerS, gain, from }: View): string {

@@ -2,14 +2,15 @@
  * Only the rows that can be seen, of a list that may be long.
  * @module
  */
-import { useEffect, useReducer, useRef } from 'preact/hooks'
+
 import {
   elementScroll,
   observeElementOffset,
   observeElementRect,
-  Virtualizer,
   type VirtualItem,
+  Virtualizer,
 } from '@tanstack/virtual-core'
+import { useEffect, useReducer, useRef } from 'preact/hooks'
 
 export interface VirtualRows {
   readonly items: readonly VirtualItem[]

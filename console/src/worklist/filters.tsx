@@ -6,8 +6,8 @@ import { useEffect, useRef } from 'preact/hooks'
 import { CONDITION_IDS, type ConditionId } from '../../../shared/domain/conditions.ts'
 import { t, word } from '../i18n/index.ts'
 import { Icon } from '../ui/parts.tsx'
-import { UploadButton } from './upload.tsx'
 import { type Filter, filter, isFiltered, reload } from './list.ts'
+import { UploadButton } from './upload.tsx'
 
 const TYPING_MS = 250
 
@@ -30,7 +30,7 @@ export function Filters() {
   }
   const { status, flagged, from, to } = filter.value
   return (
-    <div class="filters" role="search">
+    <search class="filters">
       <label class="search">
         <Icon name="search" />
         <span class="sr">{t('worklist.search')}</span>
@@ -46,7 +46,7 @@ export function Filters() {
             timer.current = setTimeout(() => set({ search: value }), TYPING_MS)
           }}
         />
-        <kbd aria-hidden="true">/</kbd>
+        <kbd>/</kbd>
       </label>
       <label>
         <span class="sr">{t('worklist.flags')}</span>
@@ -89,6 +89,6 @@ export function Filters() {
         </button>
       )}
       <UploadButton />
-    </div>
+    </search>
   )
 }

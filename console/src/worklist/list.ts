@@ -139,6 +139,7 @@ export function matches({ status, flagged, device, startedAt }: Summary, wanted:
   if (wanted.flagged !== undefined && !flagged.includes(wanted.flagged)) return false
   if (wanted.search !== undefined && !(device ?? '').includes(wanted.search)) return false
   if (wanted.from !== undefined && new Date(startedAt) < startOf(wanted.from)) return false
-  if (wanted.to !== undefined && new Date(startedAt).getTime() >= startOf(wanted.to).getTime() + 86_400_000) return false
+  if (wanted.to !== undefined && new Date(startedAt).getTime() >= startOf(wanted.to).getTime() + 86_400_000)
+    return false
   return true
 }

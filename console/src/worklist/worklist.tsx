@@ -88,7 +88,14 @@ export function Worklist() {
             const row = rows.value[index]
             return (
               row !== undefined && (
-                <Row key={row.ecgId} row={row} index={index} top={start} height={rowPx} isChosen={index === chosen.value} />
+                <Row
+                  key={row.ecgId}
+                  row={row}
+                  index={index}
+                  top={start}
+                  height={rowPx}
+                  isChosen={index === chosen.value}
+                />
               )
             )
           })}
@@ -136,12 +143,19 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
           t('status.screened')
         ) : (
           <>
-            <Icon name="refused" /> {reasons.length === 0 ? t('status.refused') : reasons.map((each) => word('reason', each)).join(', ')}
+            <Icon name="refused" />{' '}
+            {reasons.length === 0 ? t('status.refused') : reasons.map((each) => word('reason', each)).join(', ')}
           </>
         )}
       </span>
       <span class="right num">
-        {heartRateBpm == null ? '–' : <>{number(heartRateBpm)} <small>bpm</small></>}
+        {heartRateBpm == null ? (
+          '–'
+        ) : (
+          <>
+            {number(heartRateBpm)} <small>bpm</small>
+          </>
+        )}
       </span>
       <span class="highest">
         {highest !== undefined && (
