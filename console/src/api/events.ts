@@ -114,7 +114,9 @@ async function stream(ended: AbortSignal, onOpen: () => void): Promise<void> {
 function take(block: string): void {
   let [event, data] = ['message', '']
   for (const line of block.split('\n')) {
-    const [, field, value = ''] = /^([^:]*):? ?(.*)$/.exec(line) ?? []
+    const colon = line.indexOf(':')
+    const field = colon < 0 ? line : line.slice(0, colon)
+    const value = colon < 0 ? '' : line.slice(colon + 1).trimStart()
     if (field === 'id') after = value
     else if (field === 'event') event = value
     else if (field === 'data') data += value
