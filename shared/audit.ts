@@ -18,6 +18,7 @@ export const AUDIT_ACTIONS = [
   'ecg.read',
   'ecg.delete',
   'waveform.read',
+  'subject.read',
   'events.read',
   'unidentified.list',
   'association.write',
@@ -27,6 +28,7 @@ export const AUDIT_ACTIONS = [
   'artifact.read',
   // An operator's commands.
   'patient.erase',
+  'report.withdraw',
   // Functions.
   'waveform.write',
   'result.write',

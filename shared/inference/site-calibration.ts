@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
+import { logit, priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
 import type { Person } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
@@ -149,8 +150,8 @@ function correctionOf(
   if (stated?.prevalence === undefined) return { scale, offset, thresholds, ...(limits && { limits }) }
   const learned = stated.fitted?.prevalence ?? condition.prevalence
   if (learned === undefined) throw new CodedError('prevalence-unknown', { condition: condition.id })
-  const shift = logit(stated.prevalence) - logit(learned)
-  const moved = (threshold: number) => roundDown(sigmoid(logit(threshold) + shift))
+  const shift = priorShift(stated.prevalence, learned)
+  const moved = (threshold: number) => roundDown(shifted(threshold, shift))
   return {
     scale,
     offset: offset + shift,
@@ -199,9 +200,3 @@ export function thresholdFor(
 export function isBorderline(probability: number, threshold: number, withinLogOdds: number | undefined): boolean {
   return withinLogOdds !== undefined && Math.abs(logit(probability) - logit(threshold)) <= withinLogOdds
 }
-
-/** Log-odds of a probability; infinite at 0 and 1. */
-export const logit = (probability: number) => Math.log(probability / (1 - probability))
-
-/** Probability of log-odds. */
-export const sigmoid = (logOdds: number) => 1 / (1 + Math.exp(-logOdds))

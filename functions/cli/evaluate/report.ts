@@ -3,13 +3,13 @@
  * @module
  */
 import { CONDITION_NAMES, type ConditionId } from '../../../shared/domain/conditions.ts'
+import { logit } from '../../../shared/domain/prevalence.ts'
 import { type Evidence, NOTICE } from '../../../shared/domain/result.ts'
 import type { Bundle, Manifest } from '../../../shared/inference/bundle.ts'
 import {
   type Correction,
   correctedProbability,
   correctionFor,
-  logit,
   type Site,
   type SiteCalibration,
   thresholdFor,

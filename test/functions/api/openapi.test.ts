@@ -44,6 +44,7 @@ describe('the OpenAPI document', () => {
       'get /v1/ecgs': ['ecg:read'],
       'get /v1/ecgs/{id}': ['ecg:read'],
       'get /v1/ecgs/{id}/waveform': ['ecg:read'],
+      'get /v1/ecgs/{id}/subject': ['ecg:read'],
       'delete /v1/ecgs/{id}': ['ecg:write'],
       'post /v1/ecgs/{id}/cmr': ['cmr:request'],
       'get /v1/cmr/{jobId}': ['ecg:read'],
@@ -114,7 +115,7 @@ describe('what needs no token', () => {
   it('is nothing else', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     const response = await api.app.request('/v1/ecgs', {
-      headers: { authorization: `Bearer ${await api.token({}, privateKey)}` },
+      headers: { authorization: `Bearer ${await api.token({}, { key: privateKey })}` },
     })
 
     expect(response.status).toBe(401)

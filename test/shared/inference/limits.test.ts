@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from 'vitest'
+import { logit, sigmoid } from '../../../shared/domain/prevalence.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { type Bundle, Manifest, readBundle } from '../../../shared/inference/bundle.ts'
 import { type Limits, limitFor } from '../../../shared/inference/limits.ts'
@@ -6,8 +7,6 @@ import { Screener } from '../../../shared/inference/screener.ts'
 import {
   correctionFor,
   isBorderline,
-  logit,
-  sigmoid,
   thresholdFor,
   withPrevalences,
 } from '../../../shared/inference/site-calibration.ts'
