@@ -65,3 +65,13 @@ def test_forty_people_are_enough_for_a_limit_and_thirty_are_not():
     assert conformal_limit(np.linspace(0.1, 0.5, 40), 0.025) > 0.5
     with pytest.raises(ValueError, match="cannot tell"):
         conformal_limit(np.linspace(0.1, 0.5, 30), 0.025)
+
+
+def test_no_limit_is_below_the_lowest():
+    rng = np.random.default_rng(3)
+    person = people(rng, 1000)
+    low = scores(rng, person) / 10
+
+    limits = fit_limits(low, low, person, 0.025, "made up", lowest=0.5)
+
+    assert {band.threshold for band in limits.bands} | {limits.otherwise} == {0.5}

@@ -96,8 +96,11 @@ def _count(age: Array, band: tuple[float, float]) -> int:
     return int(np.sum((age >= band[0]) & (age < band[1])))
 
 
-def fit_limits(chance: Array, unknown: Array, person: Array, rate: float, dataset: str) -> Limits:
-    """Limits from normal people [n]: `chance` with sex and age known, `unknown` with both withheld; `person` [n,4]."""
+def fit_limits(chance: Array, unknown: Array, person: Array, rate: float, dataset: str, lowest: float = 0.0) -> Limits:
+    """Limits from normal people [n]: `chance` with sex and age known, `unknown` with both withheld; `person` [n,4].
+
+    No limit is below `lowest`.
+    """
     sex, age = person[:, 0], person[:, 1]
     bands = []
     for low, high in age_bands(age):
@@ -107,8 +110,11 @@ def fit_limits(chance: Array, unknown: Array, person: Array, rate: float, datase
             groups: list[tuple[str | None, NDArray[np.bool_]]] = list(zip(SEXES, by_sex, strict=True))
         else:
             groups = [(None, inside)]
-        bands += [Band(name, low, high, int(rows.sum()), conformal_limit(chance[rows], rate)) for name, rows in groups]
-    return Limits(dataset, rate, tuple(bands), conformal_limit(unknown, rate))
+        bands += [
+            Band(name, low, high, int(rows.sum()), max(lowest, conformal_limit(chance[rows], rate)))
+            for name, rows in groups
+        ]
+    return Limits(dataset, rate, tuple(bands), max(lowest, conformal_limit(unknown, rate)))
 
 
 def limits_of(limits: Limits, person: Array) -> Array:
