@@ -7,7 +7,7 @@ import { Client, type FhirResource } from 'fhir-kit-client'
 import { CodedError } from '../../shared/errors.ts'
 import type { SigningKey } from './keys.ts'
 import { type SmartOptions, SmartToken } from './smart.ts'
-import { type HttpAnswer, belowBase, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
+import { belowBase, type HttpAnswer, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
 
 export type { FhirResource } from 'fhir-kit-client'
 export type { SigningKey, SmartOptions }

@@ -51,7 +51,9 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
     // All bounds before the first read: what names too much is not walked half.
     const contained = 'contained' in resource ? resource.contained : []
     const parts = new Set(neededParts(resource).filter((reference) => !resources.has(reference)))
-    const urls = attachmentsOf(resource).flatMap(({ data, url }) => (data !== undefined || url === undefined ? [] : [url]))
+    const urls = attachmentsOf(resource).flatMap(({ data, url }) =>
+      data !== undefined || url === undefined ? [] : [url],
+    )
     if (++walked + waiting.length + contained.length > MAX_RESOURCES) {
       throw new CodedError('payload-too-large', { field: 'contained', maxResources: MAX_RESOURCES })
     }

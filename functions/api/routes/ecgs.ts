@@ -6,6 +6,7 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
+import type { AssociationStore } from '../../../shared/aws/association-store.ts'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultList } from '../../../shared/aws/result-list.ts'
@@ -17,11 +18,12 @@ import type { UpkeepMessage } from '../../../shared/messages.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
-import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
+import { EcgParams, ListQuery, Page, Result, Subject, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface EcgOptions {
   readonly results: ResultStore
+  readonly associations: AssociationStore
   readonly list: ResultList
   readonly s3: S3Client
   readonly bucket: string
@@ -72,6 +74,16 @@ const waveformRoute = createRoute({
   },
 })
 
+const subjectRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}/subject',
+  summary: 'Whose an ECG is, as far as it is known here',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { params: EcgParams },
+  responses: { 200: json(Subject, 'How it came, from which device, and of whom'), ...problems },
+})
+
 const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/ecgs/{id}',
@@ -87,7 +99,7 @@ const deleteRoute = createRoute({
   },
 })
 
-export function ecgRoutes({ results, list, s3, bucket, sqs, upkeepQueueUrl }: EcgOptions) {
+export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeepQueueUrl }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
@@ -134,6 +146,18 @@ export function ecgRoutes({ results, list, s3, bucket, sqs, upkeepQueueUrl }: Ec
     }))
     const samples = leads[0]!.samples.length
     return c.json({ ecgId, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
+  })
+
+  app.openapi(subjectRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const judged = await results.judged(tenant, ecgIdParam(c.req.valid('param').id))
+    if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { origin, result, arrivedAt } = judged
+    if (origin.kind === 'fhir') return c.json({ source: origin.kind }, 200)
+    const { device } = origin
+    const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
+    const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
+    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }) }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {
