@@ -7,7 +7,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { createLogger, logUncaught } from '../../shared/logging.ts'
+import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
 import { apiFromEnvironment } from './environment.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }

@@ -5,16 +5,16 @@
 import { styleText } from 'node:util'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { sendMessages } from '../../shared/aws/queues.ts'
+import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
+import { type EhrConfig, readSiteConfigFile } from '../../shared/config/site.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
-import { type EhrConfig, readSiteConfigFile } from '../../shared/site-config.ts'
 import { changesSince } from '../../streams/fhir/changes.ts'
 import { checkSite, notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Payload, subscribe } from '../../streams/fhir/subscription.ts'
 import { demoCommand } from './fhir-demo.ts'
 import { EXIT } from './output.ts'
-import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
 interface SiteOption {
   readonly site: string
