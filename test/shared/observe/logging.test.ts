@@ -91,7 +91,7 @@ describe('a log line', () => {
 describe('an error that nobody caught', () => {
   it('ends the process with a line that says its class alone', async () => {
     const script = `
-      import { createLogger, logUncaught } from './shared/logging.ts'
+      import { createLogger, logUncaught } from './shared/observe/logging.ts'
       logUncaught(createLogger('test'))
       setImmediate(() => Promise.reject(new TypeError('${PATIENT}')))`
 

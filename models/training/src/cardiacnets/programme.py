@@ -14,46 +14,33 @@ from typing import TypeVar
 
 import numpy as np
 
-from cardiacnets import cohort
-from cardiacnets.augment import AugmentConfig
-from cardiacnets.cohort.cli import DEFAULT_SEED
-from cardiacnets.data.real import RealSet, load_real, no_real
-from cardiacnets.data.segmentation_frames import load_frames
-from cardiacnets.data.source import CohortSource, load_source
-from cardiacnets.data.virtual import VirtualSet, load_virtual
-from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.models.diffusion import ScheduleConfig
-from cardiacnets.models.encoder import Trunk
-from cardiacnets.models.swin import View
-from cardiacnets.models.unet import UNetConfig
-from cardiacnets.stages import cmr_pretraining
-from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cines import CineSet
-from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
-from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
-from cardiacnets.stages.diffusion import (
-    Conditions,
-    DiffusionConfig,
-    LatentSet,
-    encode_ecgs,
-    load_denoiser,
-    train_diffusion,
-)
-from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
-from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
-from cardiacnets.stages.hearts import find_hearts
-from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import (
-    TRAIN_FOLDS,
-    VALIDATION_FOLD,
-    ScreeningConfig,
-    TrainingData,
-    train_screening,
-)
-from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
-from cardiacnets.stages.short_cines import short_cines
-from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
-from cardiacnets.weights import adopt
+from . import cohort
+from .cli.cohort import DEFAULT_SEED
+from .data.cines import CineSet
+from .data.real import RealSet, load_real, no_real
+from .data.segmentation_frames import load_frames
+from .data.source import CohortSource, load_source
+from .data.virtual import VirtualSet, load_virtual
+from .domain import CONDITIONS, INDICES
+from .models.augment import AugmentConfig
+from .models.diffusion import ScheduleConfig
+from .models.encoder import Trunk
+from .models.swin import View
+from .models.unet import UNetConfig
+from .stages import cmr_pretraining
+from .stages.ablation import AblationConfig, run_ablation
+from .stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
+from .stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
+from .stages.diffusion import Conditions, DiffusionConfig, LatentSet, encode_ecgs, load_denoiser, train_diffusion
+from .stages.distillation import STEPS, DistillationConfig, Way, train_distillation
+from .stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
+from .stages.hearts import find_hearts
+from .stages.loop import OptimisationConfig
+from .stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, ScreeningConfig, TrainingData, train_screening
+from .stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
+from .stages.short_cines import short_cines
+from .stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
+from .weights import adopt
 
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 VIRTUAL = "virtual"

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiacnets.data import ptbxl
-from cardiacnets.data.windows import cached_millivolt
-from cardiacnets.domain import CONDITIONS
+from ..domain import CONDITIONS
+from . import ptbxl
+from .windows import cached_millivolt
 
 FOLDS = tuple(range(1, 10))
 STATEMENT_FOLDS = tuple(range(1, 8))

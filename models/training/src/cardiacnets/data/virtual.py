@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiacnets import cohort
-from cardiacnets.data.windows import cached_millivolt
-from cardiacnets.profile import load_profile
+from .. import cohort
+from ..signal.profile import load_profile
+from .windows import cached_millivolt
 
 
 @dataclass(frozen=True)

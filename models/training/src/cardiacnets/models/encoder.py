@@ -7,8 +7,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.domain import LEADS, PERSON_FIELDS
-from cardiacnets.models.frontend import FrontEnd
+from ..domain import LEADS, PERSON_FIELDS
+from .frontend import FrontEnd
 
 # Sex, age (years), height (cm), weight (kg): about the middle and spread of an adult clinic population.
 PERSON_MIDDLE = (0.5, 60.0, 170.0, 76.0)

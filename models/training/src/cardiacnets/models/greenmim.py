@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.models.swin import (
+from .swin import (
     SWIN_COMPACT,
     SWIN_PAPER,
     Layout,

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from cardiacnets.domain import CONDITIONS, INDICES
+from ..domain import CONDITIONS, INDICES
 
 
 class ScreeningHead(nn.Module):

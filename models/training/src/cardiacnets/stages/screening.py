@@ -15,15 +15,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import AugmentConfig, augment
-from cardiacnets.data.real import RealSet
-from cardiacnets.data.virtual import VirtualSet
-from cardiacnets.domain import CONDITIONS
-from cardiacnets.losses import masked_bce, masked_gaussian_nll
-from cardiacnets.metrics import auroc, pearson
-from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
-from cardiacnets.models.screen import Screen
-from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
+from ..data.real import RealSet
+from ..data.virtual import VirtualSet
+from ..domain import CONDITIONS
+from ..metrics import auroc, pearson
+from ..models.augment import AugmentConfig, augment
+from ..models.encoder import EncoderConfig, Trunk, encoder_config
+from ..models.losses import masked_bce, masked_gaussian_nll
+from ..models.screen import Screen
+from .loop import OptimisationConfig, rows_of_step, run
 
 TRAIN_FOLDS = tuple(range(1, 8))
 VALIDATION_FOLD = 8
