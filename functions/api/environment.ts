@@ -5,7 +5,7 @@
 
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
-import { readSiteConfig } from '../../shared/config/site.ts'
+import { readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { parseSynthesisRules } from '../../shared/config/synthesis-rules.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { RecordingIntake } from '../../shared/intake/recording-intake.ts'
@@ -42,6 +42,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     bucket,
     sqs: sqs(),
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
     stream,
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
@@ -94,6 +95,7 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     AUTH_ISSUER: issuer,
     AUTH_AUDIENCE: audience,
     AUTH_JWKS_URL: jwksUrl,
+    AUTH_TENANTS: tenants,
   } = settings
   if (open !== undefined) {
     if (!isLoopback(settings.AWS_ENDPOINT_URL_DYNAMODB)) {
@@ -101,13 +103,19 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     }
     return openAuthenticator(open)
   }
-  if (issuer === undefined || audience === undefined || jwksUrl === undefined) {
+  if (issuer === undefined || audience === undefined || jwksUrl === undefined || !tenants) {
     return async () => {
       throw new CodedError('unavailable', { field: 'identityProvider' })
     }
   }
   const tenantClaim = settings.AUTH_TENANT_CLAIM ?? 'tenant'
-  return tokenAuthenticator({ issuer, audience, tenantClaim, keys: remoteKeys(new URL(jwksUrl)) })
+  return tokenAuthenticator({
+    issuer,
+    audience,
+    tenantClaim,
+    tenants: new Set(tenants.split(',')),
+    keys: remoteKeys(new URL(jwksUrl)),
+  })
 }
 
 function isLoopback(url: string | undefined): boolean {

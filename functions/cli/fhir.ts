@@ -6,7 +6,6 @@ import { styleText } from 'node:util'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { sendMessages } from '../../shared/aws/queues.ts'
 import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
-import { type EhrConfig, readSiteConfigFile } from '../../shared/config/site.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { changesSince } from '../../streams/fhir/changes.ts'
@@ -14,17 +13,9 @@ import { checkSite, notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Payload, subscribe } from '../../streams/fhir/subscription.ts'
 import { demoCommand } from './fhir-demo.ts'
+import { withdrawCommand } from './fhir-withdraw.ts'
 import { EXIT } from './output.ts'
-
-interface SiteOption {
-  readonly site: string
-}
-
-/** Where `npm start` writes the local stack's. */
-const LOCAL_SITE = '.local/site.json'
-
-export const siteOption = () =>
-  new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
+import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
 
 export function fhirCommand(): Command {
   return new Command('fhir')
@@ -32,6 +23,7 @@ export function fhirCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(subscribeCommand())
     .addCommand(catchUpCommand())
+    .addCommand(withdrawCommand())
     .addCommand(demoCommand())
 }
 
@@ -122,10 +114,4 @@ function catchUpCommand(): Command {
       }
       sqs?.destroy()
     })
-}
-
-function ehrConfig(file: string): EhrConfig {
-  const { ehr } = readSiteConfigFile(file)
-  if (ehr === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
-  return ehr
 }

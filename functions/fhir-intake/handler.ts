@@ -7,6 +7,7 @@ import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { type EhrConfig, readSiteConfig } from '../../shared/config/site.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { RecordingIntake } from '../../shared/intake/recording-intake.ts'
 import { FhirInboundMessage } from '../../shared/messages.ts'
 import { noteAudit } from '../../shared/observe/audit.ts'
@@ -76,6 +77,8 @@ export const handler = sqsHandler(
   },
   async (message) => {
     if (intake === undefined) return
+    // What the EHR holds is its tenant's, whoever a message says it is for.
+    if (message.tenant !== ehr?.tenant) throw new CodedError('origin-foreign', { field: 'tenant' })
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)
     if ('submitted' in taken) metrics.add(METRICS.ehrEcgs, taken.submitted)

@@ -7,7 +7,7 @@ import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { artifactKey, readObject } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import { type EhrConfig, readSiteConfig } from '../../shared/config/site.ts'
+import { type EhrConfig, readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import type { AuditOf } from '../../shared/observe/audit.ts'
 import { createLogger, describeError } from '../../shared/observe/logging.ts'
@@ -27,6 +27,7 @@ const queueUrl = env('RESULTS_FHIR_QUEUE_URL')
 const table = env('RESULTS_TABLE')
 const bucket = env('RAW_BUCKET')
 const { ehr: config, report: rules } = readSiteConfig()
+const tenants = config === undefined ? new Set<string>() : reportingTenants(config)
 const reporter = config && createReporter(config)
 
 function createReporter(ehrConfig: EhrConfig): Reporter {
@@ -35,6 +36,9 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
     results: new ResultStore(dynamo(), table),
     associations: new AssociationStore(dynamo(), table),
     rules,
+    serverId: ehrConfig.id,
+    ehrTenant: ehrConfig.tenant,
+    tenants,
     now: () => new Date(),
   }
   const sessions = new Sessions({
@@ -45,20 +49,19 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
   })
   const cines = new Cines({
     ...common,
-    serverId: ehrConfig.id,
     jobs: new CmrJobStore(dynamo(), table),
     readArtifact: ({ tenant, ecgId, jobId }, name) => readObject(s3(), bucket, artifactKey(tenant, ecgId, jobId, name)),
   })
-  return new Reporter({ ...common, serverId: ehrConfig.id, sessions, cines })
+  return new Reporter({ ...common, sessions, cines })
 }
 
 /** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 
-/** What a message is about; without an EHR nothing is read or written. */
+/** What a message is about; without an EHR, and of a tenant that may not report to it, nothing is read or written. */
 function reportOf(message: ReportMessage): AuditOf | undefined {
-  if (reporter === undefined) return undefined
   const { tenant } = message
+  if (!tenants.has(tenant)) return undefined
   // A live window is only noted for its session's summary: that is what goes into the chart.
   if (!('kind' in message)) return message.origin.kind === 'mqtt' ? undefined : ofResult(message)
   return message.kind === 'cine'

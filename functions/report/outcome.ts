@@ -15,5 +15,7 @@ export type Outcome =
   | 'nobody'
   /** The site writes nothing that learned from simulated people. */
   | 'withheld'
+  /** Of a tenant that may not report to this EHR. */
+  | 'foreign'
   /** Deleted, or screened again since: the newer result has a message of its own. */
   | 'outdated'
