@@ -86,7 +86,7 @@ export const GatewayConfig = z.strictObject({
   tenant: Name.default('local'),
   /** Where the journal lies: on an encrypted disk. */
   data: File.default('.local/gateway'),
-  limitMb: z.int().min(16).max(1_000_000).default(4096),
+  limitMb: z.number().min(0.5).max(1_000_000).default(4096),
   /** How long an ECG stays after all that waits for it is done. */
   keepHours: z
     .number()

@@ -49,6 +49,9 @@ const PRUNE_EVERY = 60
 /** As many ECGs wait for a comparison with the cloud's result; beyond it the oldest is left out. */
 const MAX_COMPARED = 200
 
+/** How often the cloud is asked for its result of one. */
+const MAX_TRIES = 20
+
 /** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
 const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
 
@@ -76,7 +79,7 @@ class Ward implements Gateway {
   readonly #failed = Promise.withResolvers<unknown>()
   readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
   readonly #deliveries: Hl7Delivery[] = []
-  readonly #toCompare: number[] = []
+  readonly #toCompare: { readonly id: number; readonly tries: number }[] = []
   #forwarder: Forwarder | undefined
   #mqtt: MqttDoor | undefined
   #folder: FolderDoor | undefined
@@ -285,7 +288,7 @@ class Ward implements Gateway {
       signal,
       onForwarded: (id) => {
         if (cloud.result === undefined) return
-        this.#toCompare.push(id)
+        this.#toCompare.push({ id, tries: 0 })
         if (this.#toCompare.length > MAX_COMPARED) this.#toCompare.shift()
       },
       onState: (isAway, error) => {
@@ -370,12 +373,16 @@ class Ward implements Gateway {
 
   /** Asks the cloud for its own result of an ECG that was forwarded. */
   async #compareNext(): Promise<void> {
-    const id = this.#toCompare.shift()
-    const ecg = id === undefined ? undefined : this.#store.readEcg(id)
-    if (ecg?.result === undefined) return
+    const next = this.#toCompare.shift()
+    const ecg = next && this.#store.readEcg(next.id)
+    if (next === undefined || ecg === undefined) return
+    const again = () => {
+      if (next.tries < MAX_TRIES) this.#toCompare.push({ ...next, tries: next.tries + 1 })
+    }
+    if (ecg.result === undefined) return again()
     try {
       const clouds = await this.#parts.cloud?.result?.(ecg.envelope.ecgId, this.#stopping.signal)
-      if (clouds === undefined) return
+      if (clouds === undefined) return again()
       const difference = differenceOf(parseResult(ecg.result), parseResult(clouds))
       if (difference === undefined) return
       count(this.#counters.differences, difference)

@@ -33,11 +33,12 @@ export const TABLES = `
   ) STRICT;
   CREATE INDEX stay_of_patient ON stay (patient, from_ms);
   CREATE INDEX stay_of_bed ON stay (bed, from_ms);
+  CREATE INDEX stay_by_end ON stay (to_ms) WHERE to_ms IS NOT NULL;
   CREATE TABLE orders (
     id INTEGER PRIMARY KEY, placer TEXT NOT NULL, filler TEXT NOT NULL, service TEXT, patient TEXT, at_ms INTEGER NOT NULL,
     answered INTEGER NOT NULL DEFAULT 0, UNIQUE (placer, filler)
   ) STRICT;
-  CREATE INDEX orders_of_patient ON orders (patient, id) WHERE answered = 0;
+  CREATE INDEX orders_of_patient ON orders (patient, answered, id);
   CREATE INDEX orders_by_time ON orders (at_ms);
   CREATE TABLE instance (uid TEXT PRIMARY KEY, at_ms INTEGER NOT NULL) STRICT;
   CREATE INDEX instance_by_time ON instance (at_ms);
