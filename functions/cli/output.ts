@@ -33,8 +33,17 @@ export function reportError(error: unknown, file?: string): number {
 
 /** What a bug report needs of an error that nobody expected; its own text may quote a patient's file. */
 function placeOf({ name, stack = '' }: Error): string {
-  const place = /\(?file:\/\/.*\/((?:functions|shared|streams)\/[\w./-]+:\d+):\d+\)?$/m.exec(stack)?.[1]
+  const [place] = stack.split('\n').flatMap(placeIn)
   return place === undefined ? name : `${name} at ${place}`
+}
+
+const ROOMS = ['/functions/', '/shared/', '/streams/']
+
+/** The file and line of ours in a line of a stack. */
+function placeIn(line: string): readonly string[] {
+  const from = Math.max(...ROOMS.map((room) => line.lastIndexOf(room)))
+  const [, place] = /^([\w./-]+:\d+):\d+\)?$/.exec(from < 0 ? '' : line.slice(from + 1)) ?? []
+  return place !== undefined && line.includes('file://') ? [place] : []
 }
 
 /** A result as a person reads it. */

@@ -209,7 +209,14 @@ export function escapeText(text: string): string {
 export function writeSegment(name: string, fields: Readonly<Record<number, string | undefined>>): string {
   const last = Math.max(0, ...Object.keys(fields).map(Number))
   const values = Array.from({ length: last }, (_, index) => fields[index + 1] ?? '')
-  return `${name}|${values.join('|')}`.replace(/\|+$/, '')
+  return withoutTrailing(`${name}|${values.join('|')}`, '|')
+}
+
+/** A text without the separators at its end. */
+export function withoutTrailing(text: string, separator: '|' | '^'): string {
+  let end = text.length
+  while (text[end - 1] === separator) end--
+  return text.slice(0, end)
 }
 
 /** HL7's time, in UTC with its zone, to the millisecond. */

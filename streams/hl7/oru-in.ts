@@ -81,7 +81,7 @@ function deviceOf(obx: readonly Segment[]): string | undefined {
   return undefined
 }
 
-const BASE64 = /^[A-Za-z0-9+/\s]*={0,2}\s*$/
+const BASE64 = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/
 
 /** ED: source application ^ type ^ subtype ^ encoding ^ data; some senders write fewer components and leave the encoding to be guessed. */
 function attachment(obx: Segment): { readonly bytes: Buffer; readonly isPdf: boolean } {
@@ -287,6 +287,6 @@ function rowsOf(
   return row.length === length ? [row] : [row.slice(0, length)]
 }
 
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
 
 const numberOf = (text: string): number => (NUMBER.test(text.trim()) ? Number(text) : Number.NaN)

@@ -6,7 +6,7 @@
 import { CONDITION_NAMES, type ConditionId } from '../../shared/domain/conditions.ts'
 import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
-import { escapeText, writeSegment, writeTime } from './message.ts'
+import { escapeText, withoutTrailing, writeSegment, writeTime } from './message.ts'
 import type { OrderNumbers, Visit } from './visit.ts'
 
 /** A code as it is written: identifier, text, coding system. */
@@ -191,4 +191,4 @@ function indexFields(
 
 const number = (value: number) => String(Number(value.toPrecision(6)))
 
-const code = ([id, text, system]: Code) => [id, text, system].map(escapeText).join('^').replace(/\^+$/, '')
+const code = ([id, text, system]: Code) => withoutTrailing([id, text, system].map(escapeText).join('^'), '^')

@@ -2,7 +2,7 @@
  * What a message says of whom and which order it is about: the identifiers that travel back with the result, and nothing else of a person.
  * @module
  */
-import type { Message, Segment } from './message.ts'
+import { type Message, type Segment, withoutTrailing } from './message.ts'
 
 /** PID-3 and PV1-3, as they must be written back. */
 export interface Visit {
@@ -41,14 +41,8 @@ function identifierOf(pid: Segment, field: number): string | undefined {
 export function bedOf(segment: Segment | undefined, field: number): string | undefined {
   const [first] = segment?.repetitions(field) ?? []
   if (segment === undefined || first === undefined) return undefined
-  return blank(
-    segment
-      .components(first)
-      .slice(0, 3)
-      .map((part) => part.trim())
-      .join('^')
-      .replace(/\^+$/, ''),
-  )
+  const parts = segment.components(first).slice(0, 3)
+  return blank(withoutTrailing(parts.map((part) => part.trim()).join('^'), '^'))
 }
 
 /** MRG-1: the number that is given up. */
