@@ -75,7 +75,7 @@ export async function stow(base: string, path: string, token?: string): Promise<
     readFileSync(path),
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ])
-  const url = `${base.replace(/\/+$/, '')}/studies`
+  const url = new URL('studies', base.endsWith('/') ? base : `${base}/`)
   const answer = await fetch(url, {
     method: 'POST',
     redirect: 'error',
