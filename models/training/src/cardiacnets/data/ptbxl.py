@@ -76,6 +76,12 @@ def cad_codes(root: Path | None = None) -> frozenset[str]:
         )
 
 
+def hypertrophy_codes(root: Path | None = None) -> frozenset[str]:
+    """SCP statements of diagnostic class HYP: ventricles and atria."""
+    with ((root or data_dir()) / "ptbxl100" / "scp_statements.csv").open(newline="") as file:
+        return frozenset(row[""] for row in csv.DictReader(file) if row["diagnostic_class"] == "HYP")
+
+
 def read_labels(root: Path | None = None) -> Labels:
     """All rows of `ptbxl_labels.csv`."""
     positive = cad_codes(root)
