@@ -57,6 +57,12 @@ export const LOG_FIELDS = {
   waitingWindows: Count,
   journalBytes: Count,
   usedBytes: Count,
+
+  // The gateway.
+  door: z.enum(['mqtt', 'hl7', 'dicom', 'folder', 'status']),
+  guard: z.enum(['loopback', 'mutual-tls', 'peers', 'mutual-tls-and-peers']),
+  port: Count,
+  erased: Count,
 } as const
 
 export type LogFields = { readonly [Key in keyof typeof LOG_FIELDS]?: z.input<(typeof LOG_FIELDS)[Key]> | undefined }

@@ -73,7 +73,7 @@ def measured(tmp_path_factory):
     export_onnx(ShippedScreen(screen, Ood(screen.encoder.trunk.attention.in_channels)).eval(), folder)
     judge = Judge(folder / "screen.onnx", folder)
     data = measuring.HeldOut(ecgs("real", 1, is_virtual=False), ecgs("virtual", 2, is_virtual=True))
-    adjustment = calibrate(judge, data.real, data.virtual)
+    adjustment, _ = calibrate(judge, data.real, data.virtual)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARDIACNETS_DATA", str(folder))  # no other devices' ECGs
         found = measuring.measure(judge, data, adjustment, {"PPG-like": 0.9})

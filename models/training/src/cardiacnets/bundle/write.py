@@ -15,9 +15,9 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from ..domain import CONDITIONS, INDICES, LEADS, PERSON_FIELDS
-from ..models.screen import ShippedScreen
-from ..signal.profile import load_profile
+from cardiacnets.domain import CONDITIONS, INDICES, LEADS, PERSON_FIELDS
+from cardiacnets.models.screen import ShippedScreen
+from cardiacnets.signal.profile import load_profile
 
 OPSET = 17
 PARITY = 1e-4
@@ -26,6 +26,7 @@ NOTICE = "Investigational. Not a medical device."
 SCREEN_INPUTS = ("ecg", "amplitude", "lead_mask", "person", "person_mask")
 SCREEN_OUTPUTS = ("condition_logits", "index_mean", "index_logvar", "embedding", "ood")
 INT8_FILE = "screen-int8.onnx"
+CARD = "MODEL_CARD.md"
 FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "encoder.onnx": (SCREEN_INPUTS, ("tokens", "embedding")),
     "screening_head.onnx": (("embedding",), ("condition_logits",)),
@@ -64,6 +65,13 @@ class ConditionEntry:
     prevalence: float
     """Share with the condition where `calibration` was fitted."""
     operatingPoint: str = "youden"
+    limits: dict[str, Any] | None = None
+    """Operating points by sex and age (`evaluation.limits`)."""
+    borderlineLogOdds: float | None = None
+
+    def described(self) -> dict[str, Any]:
+        """As the manifest has it: nothing that is not there."""
+        return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -218,6 +226,31 @@ def file_entry(path: Path) -> dict[str, Any]:
     return {"path": path.name, "sha256": hashlib.sha256(content).hexdigest(), "bytes": len(content)}
 
 
+def kept_synthesis(folder: Path) -> dict[str, Any]:
+    """The part that draws of the bundle that is there, if all its files are as its manifest says: it has an encoder of
+    its own, so that another screening network leaves it as it was."""
+    path = folder / "manifest.json"
+    before = json.loads(path.read_text()) if path.exists() else {}
+    mine = {*FILES, CARD, INT8_FILE}
+    files = [file for file in before.get("files", []) if file["path"] not in mine]
+    whole = all((folder / file["path"]).exists() and file_entry(folder / file["path"]) == file for file in files)
+    if "synthesis" not in before or not whole:
+        return {"files": [], "tensors": {}}
+    tensors = {name: entry for name, entry in before["tensors"].items() if name not in mine}
+    return {"files": files, "tensors": tensors, "synthesis": before["synthesis"]}
+
+
+def state_figures(folder: Path, facts: BundleFacts, card: str) -> None:
+    """Put other figures of accuracy and another card into a written bundle; nothing that decides a result changes."""
+    path = folder / "manifest.json"
+    manifest = json.loads(path.read_text())
+    (folder / CARD).write_text(card)
+    manifest["conditions"] = [entry.described() for entry in facts.conditions]
+    manifest["indices"] = [asdict(entry) for entry in facts.indices]
+    manifest["files"] = [file_entry(folder / CARD) if file["path"] == CARD else file for file in manifest["files"]]
+    path.write_text(json.dumps(manifest, indent=1, allow_nan=False) + "\n")
+
+
 def write_bundle(
     made: Path, difference: float, out_dir: Path, facts: BundleFacts, card: str, extra: Sequence[str] = ()
 ) -> None:
@@ -235,18 +268,21 @@ def write_bundle(
     files = (*FILES, *extra)
     for file in files:
         shutil.copyfile(made / file, out_dir / file)
-    (out_dir / "MODEL_CARD.md").write_text(card)
+    (out_dir / CARD).write_text(card)
+    drawing = kept_synthesis(out_dir)
+    screening = [file_entry(out_dir / file) for file in (*files, CARD)]
     manifest = {
         "schema": 1,
         "name": facts.name,
         "version": facts.version,
         "profile": load_profile().name,
         "licence": "Apache-2.0",
-        "files": [file_entry(out_dir / file) for file in (*files, "MODEL_CARD.md")],
-        "tensors": {file: describe_tensors(inference_session(out_dir / file)) for file in files},
-        "conditions": [asdict(entry) for entry in facts.conditions],
+        "files": screening + drawing["files"],
+        "tensors": {file: describe_tensors(inference_session(out_dir / file)) for file in files} | drawing["tensors"],
+        "conditions": [entry.described() for entry in facts.conditions],
         "indices": [asdict(entry) for entry in facts.indices],
         "ood": asdict(facts.ood),
+        **({"synthesis": drawing["synthesis"]} if "synthesis" in drawing else {}),
         "training": facts.training,
         "notice": NOTICE,
     }

@@ -2,10 +2,10 @@
 
 import numpy as np
 
-from ..cohort.ecg import render_ecg
-from ..cohort.person import draw_person
-from ..domain import LEADS
-from ..signal.profile import REPOSITORY
+from cardiacnets.cohort.ecg import render_ecg
+from cardiacnets.cohort.person import draw_person
+from cardiacnets.domain import LEADS
+from cardiacnets.signal.profile import REPOSITORY
 
 SEED, INDEX = 20241120, 7
 OUT_DIR = REPOSITORY / "functions" / "cli" / "demo"

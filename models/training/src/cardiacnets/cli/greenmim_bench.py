@@ -13,8 +13,8 @@ from dataclasses import asdict, dataclass
 import torch
 from torch import Tensor
 
-from ..models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMimConfig, draw_visible, visible_layout
-from ..models.swin import Partition, Swin
+from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMimConfig, draw_visible, visible_layout
+from cardiacnets.models.swin import Partition, Swin
 
 # Name, sizes, cines a batch, passes timed.
 CASES = (

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import torch
 
-from ..data.windows import cache_dir
-from ..signal.profile import REPOSITORY
-from . import synthesis as synthesis_cli
-from .cohort import add_commands as add_cohort_commands
-from .segmentation import add_commands as add_segmentation_commands
+from cardiacnets.cli import synthesis as synthesis_cli
+from cardiacnets.cli.cohort import add_commands as add_cohort_commands
+from cardiacnets.cli.segmentation import add_commands as add_segmentation_commands
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.signal.profile import REPOSITORY
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
@@ -23,11 +23,18 @@ STAGE_NAMES = (
 
 def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
-    from ..programme import STAGES, Programme, Run, in_bfloat16
-    from ..stages.loop import has_bfloat16
+    from cardiacnets.programme import STAGES, Programme, Run, in_bfloat16
+    from cardiacnets.stages.loop import has_bfloat16
 
     programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
-    run = Run(programme, options.run_dir, workers=options.threads, data=options.data, adopts=not options.afresh)
+    run = Run(
+        programme,
+        options.run_dir,
+        workers=options.threads,
+        data=options.data,
+        adopts=not options.afresh,
+        start=options.from_bundle,
+    )
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
             print(f"{name}: {made}")
@@ -36,7 +43,7 @@ def train(options: argparse.Namespace) -> int:
 
 def keep(options: argparse.Namespace) -> int:
     """Write the weights that a new machine need not train again."""
-    from .. import weights
+    from cardiacnets import weights
 
     for path in weights.keep(options.run_dir):
         print(path)
@@ -45,33 +52,38 @@ def keep(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     """Calibrate, evaluate and write the bundle."""
-    from ..evaluation.export import export_bundle
+    from cardiacnets.evaluation.export import export_bundle
 
-    report = export_bundle(options.run_dir, options.bundle, options.version)
-    print(f"{options.bundle}  PyTorch-ONNX difference {report['parity']:.1e}, int8 kept: {report['int8']['kept']}")
+    report = export_bundle(options.run_dir, options.bundle, options.version, with_int8=options.int8)
+    print(f"{options.bundle}  PyTorch-ONNX difference {report['parity']:.1e}")
+    print(json.dumps(report["choices"], indent=1))
     if (options.run_dir / "distillation" / "model.pt").exists():
         return synthesis_cli.export(options)
     return 0
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Report on what `export` wrote: PTB-XL fold 9, virtual test people, ablation; report, plots and page."""
-    from ..evaluation.export import evaluate_bundle
-    from ..synthesis.page import choices_section, put_section, section, summary
+    """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
+    card."""
+    from cardiacnets.evaluation.export import evaluate_bundle
+    from cardiacnets.synthesis.page import choices_section, put_section, section, summary
 
     drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
-    report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page, drawn and summary(drawn))
+    cmr = drawn and summary(drawn)
+    report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page, cmr, final=options.final)
     summary = {
-        "real": {name: [entry["auroc"], entry["ci"]] for name, entry in report["real"].items()},
+        "cad": [report["real"]["cad"][name] for name in ("auroc", "ci", "slope", "slopeCi")],
+        "normalsFlagged": {name: entry["share"] for name, entry in report["real"]["normals"]["flagged"].items()},
+        "hfTeacher": report["real"]["teacher"].get("hf", {}).get("r"),
         "virtual": {name: [entry["auroc"], entry["ci"]] for name, entry in report["test"]["conditions"].items()},
         **{name: report["test"][name] for name in ("macroAuroc", "meanR", "coverage90")},
         "closeness": {name: entry["closeness"] for name, entry in report["oracle"].items()},
         "ood": {name: entry["auroc"] for name, entry in report["ood"]["kinds"].items()},
     }
     print(json.dumps(summary, indent=1))
-    if drawn:
+    if drawn and options.final:
         put_section(options.page, section(drawn))
-    if synthesis_cli.CHOICES.exists():
+    if options.final and synthesis_cli.CHOICES.exists():
         put_section(options.page, choices_section(json.loads(synthesis_cli.CHOICES.read_text())))
     return 0
 
@@ -115,6 +127,12 @@ def main() -> None:
     command.add_argument(
         "--afresh", action="store_true", help="train pretraining stages too whose weights the repository keeps"
     )
+    command.add_argument(
+        "--from-bundle",
+        type=Path,
+        metavar="DIR",
+        help="stage screening keeps this bundle's convolutions and trains its heads",
+    )
     command.set_defaults(run=train)
 
     command = commands.add_parser(
@@ -123,13 +141,15 @@ def main() -> None:
     command.set_defaults(run=keep)
 
     command = commands.add_parser("export", parents=[run_option, bundle_option], help="calibrate and write the bundle")
-    command.add_argument("--version", default="0.3.0")
+    command.add_argument("--version", required=True, help="of the bundle that is written, such as 1.0.0")
+    command.add_argument("--int8", action="store_true", help="the quantised variant too (not loaded)")
     command.set_defaults(run=export)
 
     command = commands.add_parser(
         "evaluate", parents=[run_option, bundle_option], help="write the report, its plots and docs/evaluation.md"
     )
     command.add_argument("--report", type=Path, default=REPORT)
+    command.add_argument("--final", action="store_true", help="on PTB-XL fold 9, at most twice a version; else fold 8")
     command.add_argument("--page", type=Path, default=REPOSITORY / "docs" / "evaluation.md")
     command.set_defaults(run=evaluate)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..data.cines import load_cines
-from ..data.windows import cache_dir
-from ..stages.cmr_pretraining import CROP, paper, pretrain_cmr
-from ..stages.loop import OptimisationConfig, process
+from cardiacnets.data.cines import load_cines
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.stages.cmr_pretraining import CROP, paper, pretrain_cmr
+from cardiacnets.stages.loop import OptimisationConfig, process
 
 
 def main() -> None:

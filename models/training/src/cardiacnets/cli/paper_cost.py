@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from ..models.ecg_vit import EcgMae, EcgVit
-from ..models.greenmim import GREENMIM_PAPER, GreenMim, draw_visible
-from ..models.heads import FunctionHead, ScreeningHead
-from ..models.swin import Swin
+from cardiacnets.models.ecg_vit import EcgMae, EcgVit
+from cardiacnets.models.greenmim import GREENMIM_PAPER, GreenMim, draw_visible
+from cardiacnets.models.heads import FunctionHead, ScreeningHead
+from cardiacnets.models.swin import Swin
 
 PEAK_FLOPS = 312e12
 """A100, bfloat16, dense (NVIDIA's data sheet)."""

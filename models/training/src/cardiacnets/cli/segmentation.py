@@ -4,8 +4,8 @@ import argparse
 import json
 from pathlib import Path
 
-from ..data.windows import cache_dir
-from ..signal.profile import REPOSITORY
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.signal.profile import REPOSITORY
 
 REPORT = REPOSITORY / "models" / "training" / "reports" / "segmentation.json"
 DEFAULT_PEOPLE = 400
@@ -13,7 +13,7 @@ DEFAULT_PEOPLE = 400
 
 def add_commands(commands: "argparse._SubParsersAction") -> None:
     """Add `segmentation` with its subcommands to the `cardiacnets` parser."""
-    from .cohort import DEFAULT_SEED
+    from cardiacnets.cli.cohort import DEFAULT_SEED
 
     parser = commands.add_parser("segmentation", help="how well the heart is found in a cine")
     actions = parser.add_subparsers(required=True, metavar="ACTION")
@@ -30,10 +30,10 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Write the report and its picture; real slices are left out, with a message, where they are absent."""
-    from ..data.real_cmr import has_real_cmr, load_pig, load_sunnybrook_dicom, load_sunnybrook_jpeg
-    from ..data.segmentation_frames import load_frames
-    from ..evaluation.segmentation import report_segmentation
-    from ..stages.segmentation import load_segmenter
+    from cardiacnets.data.real_cmr import has_real_cmr, load_pig, load_sunnybrook_dicom, load_sunnybrook_jpeg
+    from cardiacnets.data.segmentation_frames import load_frames
+    from cardiacnets.evaluation.segmentation import report_segmentation
+    from cardiacnets.stages.segmentation import load_segmenter
 
     views = [view for view in ("short_axis", "four_chamber") if (options.run_dir / view / "model.pt").exists()]
     segmenters = {view: load_segmenter(options.run_dir / view / "model.pt") for view in views}

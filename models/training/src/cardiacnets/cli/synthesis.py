@@ -5,11 +5,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..data.windows import cache_dir
-from ..signal.profile import REPOSITORY
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.signal.profile import REPOSITORY
 
 if TYPE_CHECKING:
-    from ..programme import Run
+    from cardiacnets.programme import Run
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "synthesis.json"
@@ -58,16 +58,16 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options: argparse.Namespace) -> "Run":
-    from ..programme import Programme, Run, in_bfloat16
-    from ..stages.loop import has_bfloat16
+    from cardiacnets.programme import Programme, Run, in_bfloat16
+    from cardiacnets.stages.loop import has_bfloat16
 
     return Run(in_bfloat16(Programme()) if has_bfloat16() else Programme(), options.run_dir, adopts=True)
 
 
 def export(options: argparse.Namespace) -> int:
     """Fit the read-out, export, and add `synthesis` to the manifest and what `evaluate` measured to the card."""
-    from ..synthesis.export import export_drawing
-    from ..synthesis.report import SynthesisReportConfig
+    from cardiacnets.synthesis.export import export_drawing
+    from cardiacnets.synthesis.report import SynthesisReportConfig
 
     report = json.loads(REPORT.read_text()) if REPORT.exists() else None
     config = SynthesisReportConfig()
@@ -78,8 +78,8 @@ def export(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure, and write report, sheet and page."""
-    from ..synthesis.page import put_section, section
-    from ..synthesis.report import SynthesisReportConfig, evaluate_synthesis
+    from cardiacnets.synthesis.page import put_section, section
+    from cardiacnets.synthesis.report import SynthesisReportConfig, evaluate_synthesis
 
     report = evaluate_synthesis(_run(options), SynthesisReportConfig(people=options.people), options.report)
     put_section(options.page, section(report))
@@ -89,7 +89,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def guidance(options: argparse.Namespace) -> int:
     """Draw validation people with each guidance."""
-    from ..synthesis.report import SynthesisReportConfig, try_guidance
+    from cardiacnets.synthesis.report import SynthesisReportConfig, try_guidance
 
     ways = [(options.steps, value) for value in options.guidance]
     for figures in try_guidance(_run(options), SynthesisReportConfig(people=options.people), ways):
@@ -99,8 +99,8 @@ def guidance(options: argparse.Namespace) -> int:
 
 def choices(options: argparse.Namespace) -> int:
     """Train what is missing, draw validation people in each way; report and section of the page."""
-    from ..synthesis.page import choices_section, put_section
-    from ..synthesis.report import SynthesisReportConfig, compare_choices
+    from cardiacnets.synthesis.page import choices_section, put_section
+    from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices
 
     run = _run(options)
     p = run.programme

@@ -1,4 +1,4 @@
-"""`python -m cardiacnets.cli.synthesis_fixture [OUT]`: tiny random networks in the shape of the real bundle, and
+"""`python -m cardiacnets.cli.synthesis_fixture [OUT]`: tiny random networks in the real bundle's shape, and
 what PyTorch draws with it, for the tests of `shared/inference`.
 
 `reference.json` has, for each sampler and guidance: the start noise, tokens and embedding, the sampled latent and
@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..bundle.write import (
+from cardiacnets.bundle.write import (
     NOTICE,
     SCREEN_INPUTS,
     describe_tensors,
@@ -24,16 +24,23 @@ from ..bundle.write import (
     file_entry,
     inference_session,
 )
-from ..domain import CONDITIONS, INDICES
-from ..models.denoiser import Denoiser, DenoiserConfig
-from ..models.diffusion import ScheduleConfig, guided, sample
-from ..models.encoder import Encoder, EncoderConfig
-from ..models.unet import UNet, UNetConfig
-from ..models.vae import CineDecoder, Vae, VaeConfig
-from ..signal.profile import REPOSITORY, load_profile
-from ..stages.cmr_pretraining import CROP
-from ..synthesis.bundle import VIEW_NAMES, Painter, SamplerEntry, add_synthesis, export_synthesis, synthesis_entry
-from ..synthesis.readout import FEATURES, READ_INDICES, Readout, describe_readout
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
+from cardiacnets.models.encoder import Encoder, EncoderConfig
+from cardiacnets.models.unet import UNet, UNetConfig
+from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
+from cardiacnets.signal.profile import REPOSITORY, load_profile
+from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.synthesis.bundle import (
+    VIEW_NAMES,
+    Painter,
+    SamplerEntry,
+    add_synthesis,
+    export_synthesis,
+    synthesis_entry,
+)
+from cardiacnets.synthesis.readout import FEATURES, READ_INDICES, Readout, describe_readout
 
 OUT = REPOSITORY / "test" / "fixtures" / "synthesis"
 SEED = 7

@@ -9,9 +9,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 
-from ..domain import LEADS
-from .errors import RecordError
-from .wfdb import Record
+from cardiacnets.data.errors import RecordError
+from cardiacnets.data.wfdb import Record
+from cardiacnets.domain import LEADS
 
 
 def read_cardiosoft(path: Path) -> Record:

@@ -16,11 +16,11 @@ import numpy as np
 import pydicom
 from numpy.typing import NDArray
 
-from ..cohort.cmr import FIELD
-from ..cohort.motion import FRAMES
-from ..models.swin import View
-from .cmr_preparation import crop, middle_slice, resample_phases, resample_pixels, to_grey
-from .errors import RecordError
+from cardiacnets.cohort.cmr import FIELD
+from cardiacnets.cohort.motion import FRAMES
+from cardiacnets.data.cmr_preparation import crop, middle_slice, resample_phases, resample_pixels, to_grey
+from cardiacnets.data.errors import RecordError
+from cardiacnets.models.swin import View
 
 SERIES: dict[View, re.Pattern] = {
     "short_axis": re.compile(r"CINE_segmented_SAX(?:_b(\d+))?", re.IGNORECASE),

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional as F
 
-from .. import cohort
-from ..models.swin import View
-from ..stages.loop import device
+from cardiacnets import cohort
+from cardiacnets.models.swin import View
+from cardiacnets.stages.loop import device
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from ..cohort.motion import FRAMES
-from ..cohort.scanner import PIXEL_MM
+from cardiacnets.cohort.motion import FRAMES
+from cardiacnets.cohort.scanner import PIXEL_MM
 
 Segmenter = Callable[[NDArray], NDArray[np.uint8]]
 """Frames [n, H, W] at the cohort's spacing → labels of the cohort [n, H, W], 0 outside the heart."""

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import CONDITIONS
+from cardiacnets.domain import CONDITIONS
 
 TABLE = Path(__file__).with_name("diagnosis_codes.csv")
 

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import CONDITIONS, INDICES, PERSON_FIELDS
-from ..models.swin import View
-from .errors import SourceError
+from cardiacnets.data.errors import SourceError
+from cardiacnets.domain import CONDITIONS, INDICES, PERSON_FIELDS
+from cardiacnets.models.swin import View
 
 VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 SPLITS = ("train", "val", "test")

@@ -20,10 +20,10 @@ from pathlib import Path
 
 import numpy as np
 
-from ..domain import CONDITIONS
-from .diagnoses import conditions_of
-from .errors import SourceError
-from .manifest import Entry, unknown
+from cardiacnets.data.diagnoses import conditions_of
+from cardiacnets.data.errors import SourceError
+from cardiacnets.data.manifest import Entry, unknown
+from cardiacnets.domain import CONDITIONS
 
 SEX = {"M": 0.0, "F": 1.0}
 

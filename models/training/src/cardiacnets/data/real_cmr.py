@@ -17,8 +17,8 @@ from matplotlib.path import Path as Outline
 from numpy.typing import NDArray
 from PIL import Image
 
-from .ptbxl import data_dir
-from .windows import cache_dir
+from cardiacnets.data.ptbxl import data_dir
+from cardiacnets.data.windows import cache_dir
 
 # The JPEGs carry no spacing: 320 mm over 256 pixels is what Radau et al. give for the database.
 SUNNYBROOK_JPEG_MM = 320 / 256

@@ -7,11 +7,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ..models.frontend import FrontEnd
-from .cardiosoft import read_cardiosoft
-from .errors import RecordError
-from .wfdb import Record, read_record
-from .windows import to_window
+from cardiacnets.data.cardiosoft import read_cardiosoft
+from cardiacnets.data.errors import RecordError
+from cardiacnets.data.wfdb import Record, read_record
+from cardiacnets.data.windows import to_window
+from cardiacnets.models.frontend import FrontEnd
 
 WINDOW_S = 10
 MAX_BRIDGED_S = 0.2

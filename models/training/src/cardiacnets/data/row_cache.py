@@ -16,7 +16,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import DTypeLike, NDArray
 from tqdm import tqdm
 
-from .errors import CODES, RecordError
+from cardiacnets.data.errors import CODES, RecordError
 
 CHUNK = 64
 MADE = 1

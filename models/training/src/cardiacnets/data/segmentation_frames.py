@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..cohort.cache import CINE_VERSION, COHORT_VERSION, SPLITS, split_of
-from ..cohort.cmr import Cine, render_four_chamber, render_short_axis_stack
-from ..cohort.motion import FRAMES
-from ..cohort.person import draw_person
-from .windows import cache_dir
+from cardiacnets.cohort.cache import CINE_VERSION, COHORT_VERSION, SPLITS, split_of
+from cardiacnets.cohort.cmr import Cine, render_four_chamber, render_short_axis_stack
+from cardiacnets.cohort.motion import FRAMES
+from cardiacnets.cohort.person import draw_person
+from cardiacnets.data.windows import cache_dir
 
 View = Literal["short_axis", "four_chamber"]
 FRAME_SIZE = 160  # pixels of 1.8 mm: more than the network sees, so that it can be moved, turned and shrunk

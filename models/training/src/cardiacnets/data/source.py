@@ -11,21 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .. import cohort
-from ..cohort.cmr import FIELD
-from ..cohort.motion import FRAMES
-from ..models.swin import View
-from ..stages.contrastive import PairedSet
-from . import cine_dicom, row_cache
-from .cines import CineSet, load_cines
-from .errors import SourceError
-from .manifest import VIEWS, Entry, read_manifest, splits_of
-from .mimic import index_mimic
-from .real import RealSet
-from .recordings import trunk_input
-from .ukb import index_ukb
-from .virtual import load_virtual
-from .windows import cache_dir, chain_key
+from cardiacnets import cohort
+from cardiacnets.cohort.cmr import FIELD
+from cardiacnets.cohort.motion import FRAMES
+from cardiacnets.data import cine_dicom, row_cache
+from cardiacnets.data.cines import CineSet, load_cines
+from cardiacnets.data.errors import SourceError
+from cardiacnets.data.manifest import VIEWS, Entry, read_manifest, splits_of
+from cardiacnets.data.mimic import index_mimic
+from cardiacnets.data.real import RealSet
+from cardiacnets.data.recordings import trunk_input
+from cardiacnets.data.ukb import index_ukb
+from cardiacnets.data.virtual import load_virtual
+from cardiacnets.data.windows import cache_dir, chain_key
+from cardiacnets.models.swin import View
+from cardiacnets.stages.contrastive import PairedSet
 
 READER_VERSION = 1
 """Raised whenever the same files would give other rows."""

@@ -22,11 +22,11 @@ from pathlib import Path
 
 import numpy as np
 
-from ..domain import CONDITIONS, INDICES
-from ..models.swin import View
-from .diagnoses import conditions_of
-from .errors import SourceError
-from .manifest import Entry, index_of_column, unknown
+from cardiacnets.data.diagnoses import conditions_of
+from cardiacnets.data.errors import SourceError
+from cardiacnets.data.manifest import Entry, index_of_column, unknown
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.swin import View
 
 INSTANCE = "2"
 ECG_FIELD = "20205"

@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import cohort
-from ..signal.profile import load_profile
-from .windows import cached_millivolt
+from cardiacnets import cohort
+from cardiacnets.data.windows import cached_millivolt
+from cardiacnets.signal.profile import load_profile
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import LEADS
+from cardiacnets.domain import LEADS
 
 INVALID = -0x8000
 """The sample that format 16 marks a missing one with."""

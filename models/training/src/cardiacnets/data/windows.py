@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..models import frontend
-from ..reference.vectorised import preprocess
-from ..signal.heart_rate import heart_rate
-from ..signal.profile import load_profile
-from ..signal.resample import resample
+from cardiacnets.models import frontend
+from cardiacnets.reference.vectorised import preprocess
+from cardiacnets.signal.heart_rate import heart_rate
+from cardiacnets.signal.profile import load_profile
+from cardiacnets.signal.resample import resample
 
 
 @dataclass(frozen=True)

@@ -6,13 +6,16 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.metrics import roc_curve
 
-from ..bundle.write import Calibration
+from cardiacnets.bundle.write import Calibration
 
 Array = NDArray[np.floating]
 
 
-def fit_platt(logit: Array, truth: NDArray[np.bool_]) -> Calibration:
-    """Scale and offset that minimise the cross-entropy of sigmoid(scale · logit + offset) (Platt 1999)."""
+def fit_platt(logit: Array, truth: NDArray) -> Calibration:
+    """Scale and offset that minimise the cross-entropy of sigmoid(scale · logit + offset) (Platt 1999).
+
+    `truth`: 0 and 1, or soft labels between them.
+    """
 
     def cross_entropy(parameters: Array) -> float:
         z = parameters[0] * logit + parameters[1]

@@ -10,20 +10,20 @@ import onnxruntime
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from .. import cohort
-from ..bundle.write import SCREEN_OUTPUTS, inference_session
-from ..data import ptbxl, wfdb
-from ..data.windows import Window, chain_key, to_window
-from ..domain import CONDITIONS, LEADS
-from ..signal.disturb import Disturbance, disturb
-from ..signal.outliers import RATE_HZ as OUTLIER_RATE_HZ
-from ..signal.outliers import make_outliers
-from ..signal.profile import load_profile
+from cardiacnets import cohort
+from cardiacnets.bundle.write import SCREEN_OUTPUTS, inference_session
+from cardiacnets.data import ptbxl, teacher, wfdb
+from cardiacnets.data.windows import Window, chain_key, to_window
+from cardiacnets.domain import CONDITIONS, LEADS
+from cardiacnets.signal.disturb import Disturbance, disturb
+from cardiacnets.signal.outliers import RATE_HZ as OUTLIER_RATE_HZ
+from cardiacnets.signal.outliers import make_outliers
+from cardiacnets.signal.profile import load_profile
 
 Array = NDArray[np.floating]
 
 CAD = CONDITIONS.index("cad")
-TEST_FOLD = 9
+TEST_FOLD, VALIDATION_FOLD = 9, 8
 BATCH = 64
 
 
@@ -42,6 +42,13 @@ class EcgSet:
     indices: Array | None = None
     codes: tuple[frozenset[str], ...] = ()
     """SCP statements of each, where the set has them."""
+    teacher: Array | None = None
+    """[n] logits of heart failure by a published ensemble, NaN where it said nothing."""
+
+    @property
+    def normal(self) -> NDArray[np.bool_]:
+        """[n] ECGs that a reader called normal, and nobody CAD."""
+        return np.array(["NORM" in stated for stated in self.codes], dtype=bool) & ~self.conditions[:, CAD]
 
     def __len__(self) -> int:
         return len(self.person)
@@ -56,6 +63,7 @@ class EcgSet:
             self.conditions[rows],
             None if self.indices is None else self.indices[rows],
             tuple(self.codes[row] for row in rows) if self.codes else (),
+            None if self.teacher is None else self.teacher[rows],
         )
 
     def thinned(self, most: int) -> "EcgSet":
@@ -114,6 +122,7 @@ def real_set(fold: int) -> EcgSet:
         np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         conditions,
         codes=tuple(labels.scp_codes[row] for row in rows),
+        teacher=teacher.logits_of(ids),
     )
 
 
@@ -131,6 +140,17 @@ def virtual_set(cohort_dir: Path, split: str) -> EcgSet:
         np.asarray(people.conditions[rows]),
         indices,
     )
+
+
+def half_twice(ecgs: EcgSet, which: int) -> EcgSet:
+    """Each recording's first (0) or second (1) half, twice: two looks at the same person minutes or seconds apart."""
+
+    def recording(row: int) -> Array:
+        whole = np.asarray(ecgs.recording(row))
+        half = whole.shape[1] // 2
+        return np.tile(whole[:, which * half : (which + 1) * half], (1, 2))
+
+    return replace(ecgs, name=f"{ecgs.name}-half{which}", recording=recording)
 
 
 def records_set(name: str, headers: Iterable[Path]) -> EcgSet:

@@ -1,10 +1,11 @@
 """`docs/evaluation.md`, written from the report so that its numbers cannot drift from it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from ..bundle.write import NOTICE
-from ..domain import CONDITIONS
+from cardiacnets.bundle.write import NOTICE
+from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation.people_page import people_section, table
 
 NAMES = {
     "cad": "Coronary artery disease",
@@ -16,11 +17,6 @@ NAMES = {
 Entry = Mapping[str, Any]
 FIGURES = "../models/training/reports/compact"
 VARIANTS = {"scratch": "scratch", "masked": "masked ECGs", "contrastive": "contrast with CMR"}
-
-
-def table(head: list[str], rows: Iterable[list[str]]) -> str:
-    """A Markdown table."""
-    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
 def three(value: float | None) -> str:
@@ -100,13 +96,17 @@ def coverage(test: Entry) -> str:
     return f"The 90% intervals cover {test['coverage90']:.1%} on average, {low:.1%} to {high:.1%} an index{which}."
 
 
+def _has_teacher(report: Entry) -> bool:
+    return bool(report["real"].get("teacher"))
+
+
 def _main(report: Entry) -> str:
     test, published, cad = report["test"], report["published"], report["real"]["cad"]
     rows = [[NAMES["cad"], "real", f"PTB-XL fold 9, {cad['n']:,} ECGs", with_ci(cad), three(published["cad"])]]
     rows += [
         [
             NAMES[name],
-            "virtual",
+            "teacher" if _has_teacher(report) and name == "hf" else "virtual",
             f"{test['n']:,} virtual people",
             with_ci(test["conditions"][name]),
             three(published[name]),
@@ -241,20 +241,24 @@ def _claim(paired: list[Entry]) -> str:
 
 
 def _int8(report: Entry) -> str:
+    if "int8" not in report:
+        return ""
     int8 = report["int8"]
     lost = ", ".join(f"{name} {value:+.4f}" for name, value in int8["aurocLost"].items())
     ms, mb = int8["milliseconds"], int8["megabytes"]
     verdict = (
         "It is shipped." if int8["kept"] else "It is **not** shipped: it has to lose less than 0.005 and be 10% faster."
     )
-    return f"""Static QDQ, a scale a channel, the encoder's convolutions. AUROC lost on validation data: {lost}.
-One window on one thread: {ms["int8"]:.2f} ms against {ms["float32"]:.2f} ms; {mb["int8"]:.1f} MB against {mb["float32"]:.1f} MB. {verdict}"""
+    return f"""## int8
+
+Static QDQ, a scale a channel, the encoder's convolutions. AUROC lost on validation data: {lost}.
+One window on one thread: {ms["int8"]:.2f} ms against {ms["float32"]:.2f} ms; {mb["int8"]:.1f} MB against {mb["float32"]:.1f} MB. {verdict}
+"""
 
 
 def evaluation_page(report: Entry) -> str:
     """The page; `report` as `evaluate_bundle` makes it."""
     test, cad = report["test"], report["real"]["cad"]
-    flagged = ", ".join(f"{NAMES[name]} {share:.0%}" for name, share in report["virtualFindingsOnRealNormals"].items())
     on_virtual = with_ci(test["conditions"]["cad"])
     rates = report["rates"].get("cinc2021")
     at_rates = (
@@ -295,7 +299,7 @@ Brier score {cad["brier"]:.3f}. Thresholds were set on fold 8; `youden` is in us
 
 {proxies(report)}
 
-Of real ECGs that readers called normal, the virtual findings flag: {flagged}.
+{people_section(report)}
 
 ![Calibration]({FIGURES}/calibration.png)
 
@@ -333,7 +337,4 @@ third column is what it would do had nobody thought of that kind (fold 8).
 
 {_ablation(report)}
 
-## int8
-
-{_int8(report)}
-"""
+{_int8(report)}"""

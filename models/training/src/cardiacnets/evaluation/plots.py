@@ -16,13 +16,13 @@ from sklearn.calibration import calibration_curve
 from sklearn.decomposition import PCA
 from sklearn.metrics import roc_curve
 
-from ..bundle.write import NOTICE
-from ..domain import CONDITIONS, INDICES
-from ..metrics import auroc, pearson
-from ..stages.contrastive import retrieval_rank
-from .calibrate import probability
-from .judge import CAD, TEST_FOLD, Judge, Predictions
-from .report import Adjustment, HeldOut
+from cardiacnets.bundle.write import NOTICE
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.evaluation.calibrate import probability
+from cardiacnets.evaluation.judge import CAD, TEST_FOLD, Judge, Predictions
+from cardiacnets.evaluation.report import Adjustment, HeldOut
+from cardiacnets.metrics import auroc, pearson
+from cardiacnets.stages.contrastive import retrieval_rank
 
 BLAND_ALTMAN = (("lvEf", "%"), ("lvMass", "g"), ("rvEdv", "mL"))
 RETRIEVAL_AMONG = 1000

@@ -14,11 +14,11 @@ from numpy.typing import NDArray
 from scipy.signal import butter, firwin, resample_poly, sosfiltfilt
 from tqdm import tqdm
 
-from ..data.wfdb import read_record
-from ..reference.stages import Float64
-from ..reference.vectorised import preprocess
-from ..signal.heart_rate import heart_rate
-from ..signal.profile import REPOSITORY, Profile, load_profile
+from cardiacnets.data.wfdb import read_record
+from cardiacnets.reference.stages import Float64
+from cardiacnets.reference.vectorised import preprocess
+from cardiacnets.signal.heart_rate import heart_rate
+from cardiacnets.signal.profile import REPOSITORY, Profile, load_profile
 
 DATA = Path(os.environ.get("CARDIACNETS_DATA", REPOSITORY.parent / "shared" / "data"))
 RATE_HZ = 500

@@ -17,12 +17,12 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional as F
 
-from ..cohort.cache import split_of
-from ..cohort.cmr import STACK, render_short_axis_stack
-from ..cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
-from ..cohort.person import draw_person
-from ..cohort.scanner import PIXEL_MM
-from ..data.cmr_preparation import (
+from cardiacnets.cohort.cache import split_of
+from cardiacnets.cohort.cmr import STACK, render_short_axis_stack
+from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
+from cardiacnets.cohort.person import draw_person
+from cardiacnets.cohort.scanner import PIXEL_MM
+from cardiacnets.data.cmr_preparation import (
     CROP,
     STACK_SLICES,
     PreparationError,
@@ -33,9 +33,9 @@ from ..data.cmr_preparation import (
     prepare,
     resample_pixels,
 )
-from ..data.real_cmr import PIG_PHASES, PIG_SLICES, RealSlice
-from ..data.segmentation_frames import FrameSet
-from ..stages.segmentation import dice
+from cardiacnets.data.real_cmr import PIG_PHASES, PIG_SLICES, RealSlice
+from cardiacnets.data.segmentation_frames import FrameSet
+from cardiacnets.stages.segmentation import dice
 
 LABELS = {
     LV_CAVITY: "lvCavity",

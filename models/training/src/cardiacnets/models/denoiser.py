@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .vae import VIEW_COUNT
+from cardiacnets.models.vae import VIEW_COUNT
 
 
 @dataclass(frozen=True)

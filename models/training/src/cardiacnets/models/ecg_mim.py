@@ -6,9 +6,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..domain import LEADS, PERSON_FIELDS
-from .augment import random_lead_mask
-from .encoder import EncoderConfig, Trunk
+from cardiacnets.domain import LEADS, PERSON_FIELDS
+from cardiacnets.models.augment import random_lead_mask
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 
 RANGE_MV = 3.0
 """Targets are cut there: a spike of a bad contact is not worth learning."""

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..domain import LEADS, PERSON_FIELDS
-from .augment import random_lead_mask
-from .encoder import PERSON_MIDDLE, PERSON_SPREAD
+from cardiacnets.domain import LEADS, PERSON_FIELDS
+from cardiacnets.models.augment import random_lead_mask
+from cardiacnets.models.encoder import PERSON_MIDDLE, PERSON_SPREAD
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from .swin import (
+from cardiacnets.models.swin import (
     SWIN_COMPACT,
     SWIN_PAPER,
     Layout,

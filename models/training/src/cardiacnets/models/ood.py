@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..domain import LEADS
+from cardiacnets.domain import LEADS
 
 RELATIONS = (
     ((0, 1.0), (2, 1.0), (1, -1.0)),  # I + III = II

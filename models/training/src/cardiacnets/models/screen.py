@@ -2,9 +2,9 @@
 
 from torch import Tensor, nn
 
-from .encoder import Encoder, EncoderConfig
-from .heads import FunctionHead, ScreeningHead
-from .ood import Ood
+from cardiacnets.models.encoder import Encoder, EncoderConfig
+from cardiacnets.models.heads import FunctionHead, ScreeningHead
+from cardiacnets.models.ood import Ood
 
 
 class Screen(nn.Module):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from ..models.denoiser import Denoiser, DenoiserConfig
-from ..models.diffusion import ScheduleConfig, guided, sample
-from ..models.vae import CineDecoder, Vae, VaeConfig
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
+from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 
 
 def seconds_per_cine(synthesis: dict, sampler: dict) -> float:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from .stages import Float64
+from cardiacnets.reference.stages import Float64
 
 # Centre (s from R), width (s) and height (mV in a lead of gain 1) of P, Q, R, S and T.
 WAVES = ((-0.17, 0.022, 0.12), (-0.03, 0.009, -0.10), (0.0, 0.010, 1.10), (0.03, 0.010, -0.25), (0.26, 0.045, 0.30))

@@ -6,9 +6,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .outliers import CHANNELS, twelve_leads
-from .profile import load_profile
-from .resample import resample
+from cardiacnets.signal.outliers import CHANNELS, twelve_leads
+from cardiacnets.signal.profile import load_profile
+from cardiacnets.signal.resample import resample
 
 Array = NDArray[np.floating]
 NoiseKind = Literal["white", "baseline wander", "mains", "electrode motion"]

@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..domain import CONDITIONS
-from ..metrics import auroc, pearson
-from ..models.encoder import Trunk
-from .screening import ScreeningConfig, TrainingData, load_trained, predict, train_screening
+from cardiacnets.domain import CONDITIONS
+from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.encoder import Trunk
+from cardiacnets.stages.screening import ScreeningConfig, TrainingData, load_trained, predict, train_screening
 
 VARIANTS = ("scratch", "masked", "contrastive")
 

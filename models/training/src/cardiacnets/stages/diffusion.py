@@ -12,13 +12,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..models.augment import AugmentConfig, augment
-from ..models.denoiser import Denoiser, DenoiserConfig
-from ..models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
-from ..models.encoder import Trunk
-from ..models.swin import View
-from .contrastive import PairedSet
-from .loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
+from cardiacnets.models.augment import AugmentConfig, augment
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
+from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.swin import View
+from cardiacnets.stages.contrastive import PairedSet
+from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
 
 
 @dataclass(frozen=True)

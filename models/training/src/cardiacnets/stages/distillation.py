@@ -25,11 +25,11 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from ..models.denoiser import Denoiser, DenoiserConfig
-from ..models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
-from ..models.swin import View
-from .diffusion import Averaged, Conditions, LatentSet, described
-from .loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
+from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
+from cardiacnets.models.swin import View
+from cardiacnets.stages.diffusion import Averaged, Conditions, LatentSet, described
+from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
 
 Way = Literal["progressive", "consistency", "flow"]
 Ends = tuple[int, int]

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from ..data.cmr_preparation import PreparationError, Segmenter, heart_centre
+from cardiacnets.data.cmr_preparation import PreparationError, Segmenter, heart_centre
 
 LOOKED_AT = (0, 17)
 """Frames: end-diastole, where the heart is largest, and about end-systole. All fifty would take an hour."""

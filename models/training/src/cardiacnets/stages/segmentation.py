@@ -11,11 +11,11 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..data.augment_frames import FrameAugmentConfig, augment_frames
-from ..data.cmr_preparation import Segmenter
-from ..data.segmentation_frames import FrameSet
-from ..models.unet import UNet, UNetConfig, standardise
-from .loop import OptimisationConfig, device, rows_of_step, run
+from cardiacnets.data.augment_frames import FrameAugmentConfig, augment_frames
+from cardiacnets.data.cmr_preparation import Segmenter
+from cardiacnets.data.segmentation_frames import FrameSet
+from cardiacnets.models.unet import UNet, UNetConfig, standardise
+from cardiacnets.stages.loop import OptimisationConfig, device, rows_of_step, run
 
 VALIDATED = 96  # frames
 

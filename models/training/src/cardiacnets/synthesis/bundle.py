@@ -15,14 +15,14 @@ import onnxruntime
 import torch
 from torch import Tensor, nn
 
-from ..bundle.write import OPSET, PARITY, describe_tensors, file_entry, inference_session
-from ..models.denoiser import Denoiser
-from ..models.diffusion import ScheduleConfig
-from ..models.swin import View
-from ..models.unet import UNet
-from ..models.vae import CineDecoder, Vae
-from ..stages.cmr_pretraining import CROP
-from .page import put_section
+from cardiacnets.bundle.write import OPSET, PARITY, describe_tensors, file_entry, inference_session
+from cardiacnets.models.denoiser import Denoiser
+from cardiacnets.models.diffusion import ScheduleConfig
+from cardiacnets.models.swin import View
+from cardiacnets.models.unet import UNet
+from cardiacnets.models.vae import CineDecoder, Vae
+from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.synthesis.page import put_section
 
 Network = TypeVar("Network", bound=nn.Module)
 VIEW_NAMES: Mapping[View, str] = {"short_axis": "sax", "four_chamber": "4ch"}

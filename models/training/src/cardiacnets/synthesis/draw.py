@@ -9,15 +9,15 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..data.cmr_preparation import Segmenter
-from ..models.denoiser import DenoiserConfig
-from ..models.diffusion import ScheduleConfig, guided, sample
-from ..models.swin import View
-from ..models.vae import CineDecoder, Vae
-from ..stages.cmr_pretraining import CROP
-from ..stages.diffusion import Conditions
-from ..stages.short_cines import resampling
-from .readout import features_of, label_areas
+from cardiacnets.data.cmr_preparation import Segmenter
+from cardiacnets.models.denoiser import DenoiserConfig
+from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
+from cardiacnets.models.swin import View
+from cardiacnets.models.vae import CineDecoder, Vae
+from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.stages.diffusion import Conditions
+from cardiacnets.stages.short_cines import resampling
+from cardiacnets.synthesis.readout import features_of, label_areas
 
 LABELS: Mapping[View, int] = {"short_axis": 3, "four_chamber": 5}
 Cines = Mapping[View, NDArray[np.uint8]]

@@ -4,20 +4,28 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ..bundle.quantise import store_in_half
-from ..bundle.write import export_encoder
-from ..models.encoder import Encoder
-from ..stages.contrastive import load_aligned_trunk
-from ..stages.diffusion import load_denoiser
-from ..stages.segmentation import load_unet
-from ..stages.vae import load_vae
-from .bundle import VIEW_NAMES, Painter, SamplerEntry, add_synthesis, export_synthesis, in_half, synthesis_entry
-from .page import card_section
-from .readout import describe_readout
-from .report import Evaluation, Report, SynthesisReportConfig
+from cardiacnets.bundle.quantise import store_in_half
+from cardiacnets.bundle.write import export_encoder
+from cardiacnets.models.encoder import Encoder
+from cardiacnets.stages.contrastive import load_aligned_trunk
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.segmentation import load_unet
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis.bundle import (
+    VIEW_NAMES,
+    Painter,
+    SamplerEntry,
+    add_synthesis,
+    export_synthesis,
+    in_half,
+    synthesis_entry,
+)
+from cardiacnets.synthesis.page import card_section
+from cardiacnets.synthesis.readout import describe_readout
+from cardiacnets.synthesis.report import Evaluation, Report, SynthesisReportConfig
 
 if TYPE_CHECKING:
-    from ..programme import Run
+    from cardiacnets.programme import Run
 
 ENCODER = "encoder-aligned.onnx"
 """`encoder.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""

@@ -10,12 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..bundle.quantise import Feed, compute_in_half, milliseconds, quantise, store_in_half
-from ..bundle.write import inference_session
-from ..stages.diffusion import Conditions
-from .bundle import DECODER, DISTILLED, Painter, export_synthesis, in_half
-from .draw import Brush, Cines, draw
-from .metrics import psnr
+from cardiacnets.bundle.quantise import Feed, compute_in_half, milliseconds, quantise, store_in_half
+from cardiacnets.bundle.write import inference_session
+from cardiacnets.stages.diffusion import Conditions
+from cardiacnets.synthesis.bundle import DECODER, DISTILLED, Painter, export_synthesis, in_half
+from cardiacnets.synthesis.draw import Brush, Cines, draw
+from cardiacnets.synthesis.metrics import psnr
 
 CALIBRATION_PEOPLE = 12
 

@@ -11,9 +11,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
-from ..cohort.scanner import PIXEL_MM
-from ..models.swin import View
+from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
+from cardiacnets.cohort.scanner import PIXEL_MM
+from cardiacnets.models.swin import View
 
 READ_INDICES = ("lvEdv", "lvEsv", "lvEf", "lvMass", "rvEdv")
 RIDGE = 3.0

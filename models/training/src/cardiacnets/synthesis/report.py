@@ -17,23 +17,23 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from ..domain import CONDITIONS, INDICES
-from ..metrics import auroc
-from ..models.diffusion import SCHEDULE_PAPER, ScheduleConfig
-from ..models.vae import CineDecoder
-from ..stages.cmr_pretraining import load_encoder
-from ..stages.diffusion import load_denoiser
-from ..stages.distillation import WAYS
-from ..stages.segmentation import load_segmenter, load_unet
-from ..stages.vae import load_vae
-from .bundle import Painter
-from .draw import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
-from .metrics import frechet, nearest, psnr, ssim, thumbnails
-from .precision import CALIBRATION_PEOPLE, compare_precision
-from .readout import READ_INDICES, Readout, fit_readout
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.metrics import auroc
+from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
+from cardiacnets.models.vae import CineDecoder
+from cardiacnets.stages.cmr_pretraining import load_encoder
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.distillation import WAYS
+from cardiacnets.stages.segmentation import load_segmenter, load_unet
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis.bundle import Painter
+from cardiacnets.synthesis.draw import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim, thumbnails
+from cardiacnets.synthesis.precision import CALIBRATION_PEOPLE, compare_precision
+from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
 
 if TYPE_CHECKING:
-    from ..programme import Run
+    from cardiacnets.programme import Run
 
 Report = dict[str, Any]
 
@@ -72,7 +72,7 @@ class Evaluation:
     """What is measured on a finished run; everything slow is done once."""
 
     def __init__(self, run: "Run", config: SynthesisReportConfig) -> None:
-        from ..programme import VIEWS
+        from cardiacnets.programme import VIEWS
 
         self.run, self.config = run, config
         self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
@@ -253,7 +253,7 @@ def shuffled(cines: Cines) -> Cines:
 
 def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: Path) -> Report:
     """Draw test people, measure, write the report and the sheet beside it."""
-    from .sheet import draw_sheet
+    from cardiacnets.synthesis.sheet import draw_sheet
 
     evaluation = Evaluation(run, config)
     evaluation.fit_feature_space()

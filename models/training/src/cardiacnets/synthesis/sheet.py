@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from ..stages.cmr_pretraining import CROP
-from .draw import Cines
+from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.synthesis.draw import Cines
 
 SHOWN = (0, 6)  # of 16 frames: end-diastole, and about end-systole
 ZOOM = 2
