@@ -4,7 +4,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { MiddlewareHandler } from 'hono'
-import { FRONT_HEADER } from '../../shared/deployment-config.ts'
+import { FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { CodedError } from '../../shared/errors.ts'
 
 /** @param secret what the front sends with each request */

@@ -3,9 +3,9 @@
  * @module
  */
 import type { MiddlewareHandler } from 'hono'
-import type { QuotaStore } from '../../shared/aws/quota-store.ts'
-import type { ApiLimits } from '../../shared/deployment-config.ts'
+import type { ApiLimits } from '../../shared/config/deployment.ts'
 import { CodedError } from '../../shared/errors.ts'
+import type { QuotaStore } from '../../shared/store/quotas.ts'
 import type { AuthVariables, Caller } from './auth.ts'
 
 export type Limit = keyof ApiLimits

@@ -2,15 +2,16 @@
  * Lambda `upkeep`: SQS `upkeep` → what is left to do after a request was answered.
  * @module
  */
-import { AssociationStore } from '../../shared/aws/association-store.ts'
+
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import { createLogger } from '../../shared/logging.ts'
 import { UpkeepMessage } from '../../shared/messages.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/observe/logging.ts'
+import { createMetrics } from '../../shared/observe/metrics.ts'
+import { AssociationStore } from '../../shared/store/associations.ts'
+import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { Upkeep } from './upkeep.ts'
 
 const table = env('RESULTS_TABLE')

@@ -3,9 +3,10 @@
  * Either may be of thousands of rows, and each step of it may be done again.
  * @module
  */
-import type { AssociationStore, Unidentified } from '../../shared/aws/association-store.ts'
-import { type EcgDeletion, removeEcg } from '../../shared/aws/ecg-deletion.ts'
+
 import type { ResultMessage, UpkeepMessage } from '../../shared/messages.ts'
+import type { AssociationStore, Unidentified } from '../../shared/store/associations.ts'
+import { type EcgDeletion, removeEcg } from '../../shared/store/ecg-deletion.ts'
 
 export interface UpkeepOptions {
   readonly deletion: EcgDeletion

@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest'
 import { Upkeep } from '../../functions/upkeep/upkeep.ts'
-import type { Unidentified } from '../../shared/aws/association-store.ts'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { ResultMessage, UpkeepMessage } from '../../shared/messages.ts'
+import type { Unidentified } from '../../shared/store/associations.ts'
 
 const tenant = 'clinic'
 const device = 'd1'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { ApiLimits, FRONT_HEADER } from '../../../shared/deployment-config.ts'
+import { ApiLimits, FRONT_HEADER } from '../../../shared/config/deployment.ts'
 import { startTestApi, type TestApi } from './helpers.ts'
 
 let api: TestApi
