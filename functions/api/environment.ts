@@ -12,6 +12,7 @@ import { sendMessages } from '../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
+import { signInOf } from '../../shared/config/sign-in.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
@@ -43,6 +44,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
+    signIn: signInOf(process.env),
     stream,
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
   })
