@@ -111,7 +111,9 @@ async function finish(here: URL): Promise<void> {
   sessionStorage.removeItem(PENDING)
   // The code is spent: it must not stay in the address.
   const { verifier, state, nonce, hash } = JSON.parse(pending ?? '{}') as Readonly<Record<string, string>>
-  history.replaceState(null, '', `/${hash ?? ''}`)
+  history.replaceState(null, '', '/')
+  // Tells the router as well.
+  if (hash !== undefined && hash !== '') location.replace(hash)
   const { issuer, clientId } = config!
   const [as, client] = [await discover(issuer), { client_id: clientId }]
   const answer = oauth.validateAuthResponse(as, client, here, state!)
