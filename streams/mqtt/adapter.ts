@@ -18,6 +18,8 @@ import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
+import { DEFAULT_RATES, heavyHolders, Limits } from './limits.ts'
+import { ListeningClock } from './listening.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
 import { publishResults } from './results.ts'
 import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
@@ -37,6 +39,9 @@ export interface Adapter {
   /** Stops taking frames, sends what is complete as long as that goes quickly, and leaves the rest in the journal. */
   stop(): Promise<void>
 }
+
+/** Of a payload whose topic names no device. */
+const NOBODY = { tenant: '', device: '' }
 
 type Trouble =
   | 'outbound connection failed'
@@ -60,6 +65,15 @@ const FLUSH_MS = 3000
 /** Share of the journal's limit below which an adapter that left the broker comes back. */
 const RESUME_BELOW = 0.9
 
+/** Share beyond which what is kept for corrections makes room, the oldest first; windows that wait for SQS never do. */
+const MAKE_ROOM_BEYOND = 0.5
+
+/** How much makes room at a time: windows that could still have been corrected, and sessions that are over. */
+const ROOM_CHUNK = 500
+
+/** Share beyond which we look who fills the journal. */
+const WATCH_BEYOND = 0.2
+
 /**
  * Opens the journal, takes up what is in it, and connects.
  * @throws ConfigError when the journal cannot be opened
@@ -82,17 +96,28 @@ export function startAdapter(
   const intake = outbox(config.intakeQueueUrl, 'intake')
   const deadLetters = outbox(config.intakeDlqUrl, 'intake DLQ')
 
+  const connections = connectionNames(config)
+  const monotonic = () => performance.now()
+  const listening = new ListeningClock(
+    connections.map(({ clientId }) => clientId),
+    monotonic,
+  )
+  const limits = new Limits(DEFAULT_RATES, monotonic)
   const ingest = new Ingest({
     journal,
-    clock: { now: Date.now, monotonic: () => performance.now() },
+    clock: { now: Date.now, monotonic, listening: () => listening.now() },
     idleMs: config.idleMs,
+    limits,
     output: {
       windowsClosed: (windowIds, traceparents) =>
         intake.add(windowIds.map((id) => windowItem(id, traceparents?.get(id)))),
-      refused: (rejectId, problem, topic) => {
+      refused: (rejectId, problem, topic, limit) => {
         health.refused(problem.code)
-        logger.warn('payload refused', { ...problem, tenant: topic?.tenant, device: topic?.device })
-        deadLetters.add([rejectItem(rejectId)])
+        if (limit !== undefined) health.limited(limit)
+        // Who floods us is told now and then, and fills neither the log nor the queue.
+        if (limit !== undefined && !limits.mayTell(limit, topic ?? NOBODY)) return
+        logger.warn('payload refused', { ...problem, limit, tenant: topic?.tenant, device: topic?.device })
+        if (rejectId !== undefined) deadLetters.add([rejectItem(rejectId)])
         if (topic !== undefined) tellDevice(topic, problem)
       },
       failed: failed.resolve,
@@ -129,7 +154,7 @@ export function startAdapter(
   ingest.recover()
   deadLetters.add(journal.pendingRejects().map(rejectItem))
 
-  const inbound = connectionNames(config).map(({ clientId, filters }) =>
+  const inbound = connections.map(({ clientId, filters }) =>
     openInbound(
       config.broker,
       clientId,
@@ -137,9 +162,12 @@ export function startAdapter(
       (arrival) => ingest.receive(arrival),
       (state, error) => {
         health.connection(clientId, state)
+        if (state === 'subscribed') listening.up(clientId)
+        if (state === 'disconnected') listening.down(clientId)
         if (error === undefined) logger.info(`inbound connection ${state}`, { clientId })
         else logger.error('inbound connection failed', { clientId, ...describeError(error) })
       },
+      () => listening.heard(clientId),
     ),
   )
   const results = publishResults({
@@ -151,8 +179,19 @@ export function startAdapter(
     onError: logError('cannot publish results'),
   })
 
+  const makeRoom = () => {
+    while (journal.usedBytes > config.journalLimitBytes * MAKE_ROOM_BEYOND) {
+      const expired = ingest.expire(Number.MAX_SAFE_INTEGER, ROOM_CHUNK)
+      const pruned = journal.transaction(() => journal.prune(Number.MAX_SAFE_INTEGER, ROOM_CHUNK))
+      if (expired + pruned === 0) break
+      logger.warn('journal makes room', { expired, pruned })
+    }
+    const isWatched = journal.usedBytes > config.journalLimitBytes * WATCH_BEYOND
+    limits.heavy = isWatched ? heavyHolders(journal.holdings(), config.journalLimitBytes) : new Set()
+  }
   let isAway = false
   const holdWithinLimit = () => {
+    makeRoom()
     const { usedBytes } = journal
     if (!isAway && usedBytes > config.journalLimitBytes) {
       isAway = true
@@ -165,7 +204,8 @@ export function startAdapter(
     }
   }
   const report = () => {
-    ingest.afterwards(() => journal.prune(Date.now() - SESSION_MEMORY_MS))
+    ingest.expire(Date.now() - config.correctionMs)
+    ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
     health.report({
       frames: { ...ingest.counts },
       sessions: ingest.sessions,
@@ -176,6 +216,7 @@ export function startAdapter(
     })
   }
   const upkeep = setInterval(() => {
+    if (listening.takeReturn()) ingest.resumed()
     ingest.sweep()
     holdWithinLimit()
   }, UPKEEP_INTERVAL_MS)

@@ -21,6 +21,10 @@ export interface DeviceWindow {
   readonly startedAtMs: number
   readonly heartRateBpm: number | undefined
   readonly waveform: Waveform
+  /** 1 when left out; a later one has samples that came after the one before it was closed. */
+  readonly version?: number
+  /** Samples are missing that may still come, as a new version. */
+  readonly isShort?: boolean
 }
 
 /** All of the message but the samples. */
