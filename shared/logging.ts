@@ -57,6 +57,9 @@ export const LOG_FIELDS = {
   waitingWindows: Count,
   journalBytes: Count,
   usedBytes: Count,
+  limit: Place,
+  expiredWindows: Count,
+  forgottenSessions: Count,
 } as const
 
 export type LogFields = { readonly [Key in keyof typeof LOG_FIELDS]?: z.input<(typeof LOG_FIELDS)[Key]> | undefined }

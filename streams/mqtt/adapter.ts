@@ -18,7 +18,8 @@ import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
-import { DEFAULT_RATES, heavyHolders, Limits } from './limits.ts'
+import { makeRoom } from './journal-room.ts'
+import { DEFAULT_RATES, Limits } from './limits.ts'
 import { ListeningClock } from './listening.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
 import { publishResults } from './results.ts'
@@ -64,15 +65,6 @@ const FLUSH_MS = 3000
 
 /** Share of the journal's limit below which an adapter that left the broker comes back. */
 const RESUME_BELOW = 0.9
-
-/** Share beyond which what is kept for corrections makes room, the oldest first; windows that wait for SQS never do. */
-const MAKE_ROOM_BEYOND = 0.5
-
-/** How much makes room at a time: windows that could still have been corrected, and sessions that are over. */
-const ROOM_CHUNK = 500
-
-/** Share beyond which we look who fills the journal. */
-const WATCH_BEYOND = 0.2
 
 /**
  * Opens the journal, takes up what is in it, and connects.
@@ -179,19 +171,10 @@ export function startAdapter(
     onError: logError('cannot publish results'),
   })
 
-  const makeRoom = () => {
-    while (journal.usedBytes > config.journalLimitBytes * MAKE_ROOM_BEYOND) {
-      const expired = ingest.expire(Number.MAX_SAFE_INTEGER, ROOM_CHUNK)
-      const pruned = journal.transaction(() => journal.prune(Number.MAX_SAFE_INTEGER, ROOM_CHUNK))
-      if (expired + pruned === 0) break
-      logger.warn('journal makes room', { expired, pruned })
-    }
-    const isWatched = journal.usedBytes > config.journalLimitBytes * WATCH_BEYOND
-    limits.heavy = isWatched ? heavyHolders(journal.holdings(), config.journalLimitBytes) : new Set()
-  }
   let isAway = false
   const holdWithinLimit = () => {
-    makeRoom()
+    const room = makeRoom({ ingest, journal, limits, limitBytes: config.journalLimitBytes })
+    if (room.expiredWindows + room.forgottenSessions > 0) logger.warn('journal makes room', room)
     const { usedBytes } = journal
     if (!isAway && usedBytes > config.journalLimitBytes) {
       isAway = true
@@ -259,7 +242,7 @@ function connectionNames({ clientId, connections, tenants = ['+'], hearsWindows 
 async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {
   const window = journal.readWindow(windowId)
   const envelope = intakeEnvelope(window)
-  const key = waveformKey('raw', envelope.tenant, envelope.ecgId)
+  const key = waveformKey('raw', envelope.tenant, envelope.ecgId, envelope.version)
   return { ...envelope, waveform: await toPayload(s3, bucket, key, encodeWaveform(window.waveform)) }
 }
 

@@ -292,9 +292,13 @@ export class Ingest {
   }
 
   /** The assembler forgets the frames of closed windows; one that reaches beyond these must not overlap what is held of them. */
-  #checkAgainstClosed({ id, assembler: { closedThrough } }: Session, { firstSample, leads, samples }: Frame): void {
+  #checkAgainstClosed({ id, assembler }: Session, { sequence, firstSample, leads, samples }: Frame): void {
+    const { closedThrough } = assembler
     const isAcross = firstSample < closedThrough && firstSample + samples.length / leads.length > closedThrough
     if (!isAcross) return
+    const held = this.#options.journal.frameAt(id, firstSample, assembler.format)
+    if (held !== undefined && held.sequence !== sequence)
+      throw new CodedError('sequence-invalid', { field: 'firstSample' })
     const { before, behind } = this.#options.journal.neighbours(id, firstSample)
     const overlaps = (before?.endSample ?? 0) > firstSample || (behind?.firstSample ?? closedThrough) < closedThrough
     if (overlaps) throw new CodedError('sequence-invalid', { field: 'firstSample' })

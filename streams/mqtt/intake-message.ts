@@ -29,7 +29,7 @@ export interface DeviceWindow {
 
 /** All of the message but the samples. */
 export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'waveform'> {
-  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = window
+  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform, version = 1, isShort } = window
   return {
     schema: 1,
     tenant,
@@ -41,6 +41,8 @@ export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'wavef
       durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
     },
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...(version === 1 ? {} : { version, supersedes: version - 1 }),
+    ...(isShort === true ? { warnings: [{ code: 'window-closed-short' }] } : {}),
   }
 }
 
