@@ -15,6 +15,9 @@ export const LIMB_LEADS = LEADS.slice(0, 6)
 /** A prefix some formats put before the name: `Lead II`, `ECG aVF`, `MDC_ECG_LEAD_V1`. */
 const PREFIX = /^(?:mdc[_ ]ecg[_ ]lead|ecg|lead)[\s_:-]*/i
 
+/** No source has a longer name for a lead: text of any length may stand where a name is looked for. */
+const MAX_NAME_LENGTH = 256
+
 const BY_KEY: ReadonlyMap<string, LeadName> = new Map(LEADS.map((name) => [name.toLowerCase(), name]))
 
 /**
@@ -29,5 +32,5 @@ export function leadByName(name: string, field = 'lead'): LeadName {
 
 /** As `leadByName`, but `undefined` for a channel that is no standard lead (a Frank lead, a respiration trace). */
 export function findLead(name: string): LeadName | undefined {
-  return BY_KEY.get(name.trim().replace(PREFIX, '').toLowerCase())
+  return name.length > MAX_NAME_LENGTH ? undefined : BY_KEY.get(name.trim().replace(PREFIX, '').toLowerCase())
 }

@@ -39,8 +39,11 @@ function looksLikeCsv(text: string): boolean {
   if (header === undefined || below === undefined) return false
   const { cells, delimiter } = splitHeader(header)
   const isNumeric = splitRow(below, delimiter).some((cell) => Number.isFinite(Number.parseFloat(cell)))
-  return isNumeric && cells.some((cell) => /[a-z]/i.test(cell)) && cells.every((cell) => cell.length <= 64)
+  return isNumeric && cells.some((cell) => /[a-z]/i.test(cell)) && cells.every((cell) => cell.length <= MAX_HEADER_CELL)
 }
+
+/** A lead's name and its unit. */
+const MAX_HEADER_CELL = 64
 
 /** Most rows that the longest recording has. */
 const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
@@ -75,18 +78,25 @@ interface LeadColumn {
   readonly unit: string | undefined
 }
 
-// `II`, `II (mV)`, `II [uV]`, `II_mV`, `II/µV`
-const LEAD_CELL = /^(?<name>.*?)(?:\s*[([](?<bracketed>[^)\]]+)[)\]]|[\s_/](?<suffix>[muµμ]v))?$/i
+/** `II`, `II (mV)`, `II [uV]`, `II_mV`, `II/µV`: the name and the unit behind it. A longer cell is no lead. */
+function leadAndUnit(cell: string): { name: string; unit?: string | undefined } {
+  if (cell.length > MAX_HEADER_CELL) return { name: '' }
+  const bracket = Math.max(cell.lastIndexOf('('), cell.lastIndexOf('['))
+  if (bracket >= 0 && bracket < cell.length - 2 && /[)\]]$/.test(cell))
+    return { name: cell.slice(0, bracket), unit: cell.slice(bracket + 1, -1) }
+  const suffix = /[\s_/]([muµμ]v)$/i.exec(cell)
+  return suffix === null ? { name: cell } : { name: cell.slice(0, suffix.index), unit: suffix[1] }
+}
 
 function leadColumns({ header }: CsvTable): LeadColumn[] {
   const columns: LeadColumn[] = []
   for (const [index, cell] of header.entries()) {
-    const { name = '', bracketed, suffix } = LEAD_CELL.exec(cell)?.groups ?? {}
+    const { name, unit } = leadAndUnit(cell)
     const lead = findLead(name)
     if (lead === undefined) continue
     if (columns.some((column) => column.name === lead))
       throw new CodedError('lead-duplicate', { column: index + 1, lead })
-    columns.push({ name: lead, index, unit: bracketed ?? suffix })
+    columns.push({ name: lead, index, unit })
   }
   if (columns.length === 0) throw new CodedError('lead-unknown', { field: 'header' })
   return columns
@@ -141,7 +151,7 @@ const invalidSample =
     new CodedError('sample-invalid', { line: firstLine + row, column: index + 1 })
 
 // What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 /** A column as numbers, NaN where it has none. */
 function numbers({ rows, delimiter, firstLine }: CsvTable, column: number): Float64Array {

@@ -27,7 +27,21 @@ const FACTS: ReadonlyMap<string, string> = new Map([
   ['gain', 'gain'],
 ])
 
-const FACT_LINE = /^#?\s*(?<name>[a-z ]+?)\s*(?:\([^)]*\))?\s*:\s*(?<value>\S+)/i
+/** `rate: 500`, `# Sampling Rate (Hz): 500`; a longer line states nothing that is known. */
+function factIn(line: string): { fact: string; value: string } | undefined {
+  const colon = line.length > MAX_FACT_LINE ? -1 : line.indexOf(':')
+  if (colon < 0) return undefined
+  const stated = line.slice(line.startsWith('#') ? 1 : 0, colon).trim()
+  const remark = stated.endsWith(')') ? stated.indexOf('(') : -1
+  const fact = FACTS.get((remark < 0 ? stated : stated.slice(0, remark)).trim().toLowerCase())
+  const [value = ''] = line
+    .slice(colon + 1)
+    .trim()
+    .split(/\s/, 1)
+  return fact === undefined || value === '' ? undefined : { fact, value }
+}
+
+const MAX_FACT_LINE = 256
 
 /** The lines of a text, the facts before its header row, and where that row is. */
 export function readPreamble(text: string): { lines: string[]; facts: Map<string, string>; headerRow: number } {
@@ -36,9 +50,8 @@ export function readPreamble(text: string): { lines: string[]; facts: Map<string
   let headerRow = 0
   for (; headerRow < lines.length; headerRow++) {
     const line = lines[headerRow]!.trim()
-    const { name = '', value = '' } = FACT_LINE.exec(line)?.groups ?? {}
-    const fact = FACTS.get(name.toLowerCase())
-    if (fact !== undefined) facts.set(fact, value)
+    const stated = factIn(line)
+    if (stated !== undefined) facts.set(stated.fact, stated.value)
     else if (line !== '' && !line.startsWith('#')) break
   }
   return { lines, facts, headerRow }
@@ -66,6 +79,9 @@ export function readTable(text: string, { maxRows, maxColumns }: TableLimits): C
   while (lines.at(-1)?.trim() === '') lines.pop()
   if (lines.length <= headerRow + 1) throw new CodedError('payload-empty', { field: 'rows' })
   if (lines.length - headerRow - 1 > maxRows) throw new CodedError('payload-too-large', { field: 'rows', maxRows })
+  const longest = lines.findIndex(({ length }) => length > MAX_LINE_LENGTH)
+  if (longest >= 0)
+    throw new CodedError('payload-too-large', { field: 'line', line: longest + 1, maxLength: MAX_LINE_LENGTH })
   const { cells: header, delimiter } = splitHeader(lines[headerRow]!)
   if (header.length > maxColumns) throw new CodedError('payload-too-large', { field: 'columns', maxColumns })
   const firstLine = headerRow + 2
@@ -82,6 +98,9 @@ export function readTable(text: string, { maxRows, maxColumns }: TableLimits): C
 export function splitRow(line: string, delimiter: string): string[] {
   return line.split(delimiter).map((cell) => cell.trim().replace(/^"(.*)"$/, '$1'))
 }
+
+/** A comment, or a header row of 64 long names. */
+const MAX_LINE_LENGTH = 16_384
 
 /** Facts, comments and empty lines at the end. */
 const MAX_OTHER_LINES = 1000

@@ -87,10 +87,16 @@ function leadOf(definition: Dataset): LeadName | undefined {
     return leadOfScpCode(Number(number))
   const names = [source?.text('codeValue'), source?.text('codeMeaning'), definition.text('channelLabel')]
   for (const name of names) {
-    const lead = findLead((name ?? '').replace(/\s*\(.*\)$/, ''))
+    const lead = findLead(withoutRemark(name ?? ''))
     if (lead !== undefined) return lead
   }
   return undefined
+}
+
+/** `Lead II (Einthoven)` is `Lead II`. */
+function withoutRemark(name: string): string {
+  const at = name.indexOf('(')
+  return at >= 0 && name.endsWith(')') ? name.slice(0, at).trimEnd() : name
 }
 
 interface SampleType {

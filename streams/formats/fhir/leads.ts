@@ -47,12 +47,16 @@ export function leadsOfConcept({ coding, text }: CodeableConcept): readonly Lead
   if (coded.length > 0) return coded
   const named = text === undefined ? undefined : leadOfText(text)
   if (named !== undefined || text === undefined) return named === undefined ? [] : [named]
+  if (text.length > MAX_TEXT_LENGTH) return []
   const parts = text
     .trim()
     .split(/[\s,;/\\]+/)
     .map(leadOfText)
   return parts.includes(undefined) ? [] : distinct(parts)
 }
+
+/** Twelve leads with a word each take 100 characters. */
+const MAX_TEXT_LENGTH = 256
 
 function leadOfCoding({ code, display }: Coding): LeadName | undefined {
   return (code && leadOfCode(code)) || (display && leadOfText(display)) || undefined
@@ -73,12 +77,9 @@ function leadOfMdc(code: number): LeadName | undefined {
 
 /** `II`, `Lead II`, `aVR lead`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1` */
 function leadOfText(text: string): LeadName | undefined {
-  return findLead(
-    text
-      .trim()
-      .replace(/^(?:mdc_ecg_elec_potl_|lead site\s+|ecg[\s_-]+(?=lead))/i, '')
-      .replace(/\s+lead$/i, ''),
-  )
+  if (text.length > MAX_TEXT_LENGTH) return undefined
+  const name = text.trim().replace(/^(?:mdc_ecg_elec_potl_|lead site\s+|ecg[\s_-]+(?=lead))/i, '')
+  return findLead(/\slead$/i.test(name) ? name.slice(0, -'lead'.length) : name)
 }
 
 const distinct = (leads: readonly (LeadName | undefined)[]) => [...new Set(leads)].filter((lead) => lead !== undefined)
