@@ -103,7 +103,7 @@ export interface WindowTiming {
   readonly publishedAtMs: number
   /** From there to the result; absent when none came. */
   readonly latencyMs?: number
-  /** Distinct results: 1 unless something is wrong. */
+  /** Distinct results of one version: 1 unless something is wrong. */
   readonly results: number
 }
 
@@ -239,8 +239,8 @@ interface Expected {
   readonly firstSample: number
   readonly publishedAtMs: number
   latencyMs?: number
-  /** Distinct bodies. */
-  readonly bodies: Set<string>
+  /** Distinct bodies, by version. */
+  readonly bodies: Map<number, Set<string>>
 }
 
 /** Which windows have been sent, and what has come back. */
@@ -274,15 +274,18 @@ class ResultLog {
   received(payload: Buffer): void {
     const atMs = performance.now()
     const body = payload.toString()
-    // Stored results, byte for byte: their shape is `Result`.
-    const result = parseResult(body)
-    const expected = this.#expected.get(result.ecgId)
-    if (expected === undefined) return
+    const result = readResult(body)
+    const expected = result && this.#expected.get(result.ecgId)
+    if (result === undefined || expected === undefined) return
+    const bodies = expected.bodies.get(result.version) ?? new Set()
     const isFirst = expected.bodies.size === 0
-    expected.bodies.add(body)
-    if (!isFirst) return
-    expected.latencyMs = atMs - expected.publishedAtMs
-    this.#waiting--
+    expected.bodies.set(result.version, bodies.add(body))
+    if (bodies.size > 1) return
+    if (isFirst) {
+      expected.latencyMs = atMs - expected.publishedAtMs
+      this.#waiting--
+    }
+    // A correction, too.
     this.#options.onResult?.(result, timingOf(result.ecgId, expected))
     this.#check()
   }
@@ -298,7 +301,7 @@ class ResultLog {
   #add(firstSample: number): void {
     const { tenant, device, session } = this.#options
     const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Map() })
     this.#waiting++
   }
 
@@ -308,5 +311,15 @@ class ResultLog {
 }
 
 function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): WindowTiming {
-  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
+  const results = Math.max(0, ...[...bodies.values()].map(({ size }) => size))
+  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results }
+}
+
+/** A result, or `undefined` for whatever else somebody publishes on the topic. */
+function readResult(body: string): Result | undefined {
+  try {
+    return parseResult(body)
+  } catch {
+    return undefined
+  }
 }
