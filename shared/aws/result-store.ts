@@ -80,7 +80,6 @@ export class ResultStore {
             arrival: `${now.toISOString()}#${result.ecgId}#${result.provenance.modelSha256.slice(0, 8)}`,
             startedAt: result.span.startedAt ?? now.toISOString(),
             status: result.status,
-            version: result.version === 1 ? undefined : result.version,
             device: 'device' in origin ? origin.device : undefined,
             session: 'session' in origin ? origin.session : undefined,
             ehr: ehrOf(origin),
