@@ -77,12 +77,14 @@ export async function startBroker(port: number): Promise<Broker> {
     else grantAtMostOne(client)
     done(isRefused ? new Error('MQTT 5 is not spoken here') : null, !isRefused)
   }
+  // Its types leave it out.
+  const { persistence: memory } = aedes as unknown as { readonly persistence: AedesMemory }
   /** What those who hear ECGs have not acknowledged. */
   const unacknowledged = async () => {
     let count = 0
     for (const [id, ends] of hearers) {
       if (!INBOUND.some((end) => ends.has(end))) continue
-      for await (const _packet of aedes.persistence.outgoingStream({ id })) count++
+      for await (const _packet of memory.outgoingStream({ id })) count++
     }
     return count
   }
@@ -124,6 +126,11 @@ export async function startBroker(port: number): Promise<Broker> {
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+/** Where aedes keeps what a client has not acknowledged. */
+interface AedesMemory {
+  outgoingStream(client: { readonly id: string }): AsyncIterable<unknown>
 }
 
 /** What a client's packets come from. */
