@@ -315,3 +315,7 @@ export const en = {
   'error.worker-lost': 'The machine that drew it disappeared. Try again.',
   'error.other': 'Refused ({code}, {field}).',
 } as const satisfies Record<string, string>
+
+/** Every key that a language must have. */
+export type Key = keyof typeof en
+export type Words = Readonly<Record<Key, string>>

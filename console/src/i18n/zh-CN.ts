@@ -2,7 +2,7 @@
  * 页面用语，简体中文。
  * @module
  */
-import type { Words } from './index.ts'
+import type { Words } from './en.ts'
 
 export const zh: Words = {
   'notice.short': '仅供研究。非医疗器械。',
