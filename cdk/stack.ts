@@ -108,6 +108,7 @@ export class CardiacNetsStack extends Stack {
         apiUrl: api.url,
         eventsUrl: api.eventsUrl,
         front: api.front,
+        issuer: deployment.api.identity?.issuer,
       })
     new Observability(this, 'Observability', {
       key: keys.data,

@@ -129,7 +129,8 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
 
   app.openapi(waveformRoute, async (c) => {
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    const { from, seconds } = c.req.valid('query')
+    const { from, seconds, leads: only } = c.req.valid('query')
+    const wanted = only === undefined ? undefined : new Set(only.split(','))
     const { tenant } = c.get('caller')
     const [packed, isDeleted] = await Promise.all([
       readObject(s3, bucket, waveformKey('raw', tenant, ecgId)),
@@ -139,7 +140,8 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
-    const piece = leads.map(({ name, gainUv, samples }) => ({
+    const shown = leads.filter(({ name }) => wanted?.has(name) ?? true)
+    const piece = shown.map(({ name, gainUv, samples }) => ({
       name,
       gainUv,
       samples: Array.from(samples.subarray(firstSample, end), (sample) => (sample === MISSING_SAMPLE ? null : sample)),
