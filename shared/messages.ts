@@ -17,6 +17,7 @@ import * as z from 'zod'
 import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from './domain/ecg-id.ts'
 import { LEADS } from './domain/leads.ts'
 import { QUALITY_REASONS } from './domain/quality.ts'
+import { WARNING_CODES } from './domain/warnings.ts'
 import { CodedError } from './errors.ts'
 
 /** Of all messages that this code reads. */
@@ -74,6 +75,29 @@ const Person = z
   })
   .partial()
 
+const Warning = z.object({
+  code: z.enum(WARNING_CODES),
+  field: z.string().optional(),
+  leads: z.array(z.enum(LEADS)).readonly().optional(),
+  which: z.string().optional(),
+  probability: z.number().min(0).max(1).optional(),
+  withholds: z.boolean().optional(),
+})
+
+const Measured = z.number().optional()
+const Measurements = z.object({
+  method: z.string(),
+  heartRateBpm: Measured,
+  rrMs: Measured,
+  pMs: Measured,
+  prMs: Measured,
+  qrsMs: Measured,
+  qtMs: Measured,
+  qtcBazettMs: Measured,
+  qtcFridericiaMs: Measured,
+  axisDegrees: Measured,
+})
+
 const Envelope = z.object({
   schema: z.literal(1),
   tenant: Name,
@@ -85,6 +109,11 @@ const Envelope = z.object({
     durationMs: z.number().nonnegative(),
   }),
   person: Person.optional(),
+  /** Absent: 1. A correction has the next number. */
+  version: z.int().positive().optional(),
+  supersedes: z.int().positive().optional(),
+  /** What a reader must know although the ECG was read. */
+  warnings: z.array(Warning).readonly().optional(),
 })
 
 /** adapter → `preprocess`: one window, packed by `shared/waveform/codec.ts`. */
@@ -127,6 +156,7 @@ export const ScreeningMessage = Envelope.extend({
   profile: z.string(),
   inputSha256: z.hex().length(64),
   quality: Quality,
+  measurements: Measurements.optional(),
   clean: Payload.optional(),
   /** Stands for somebody in the population that is compared with the bundle's reference. */
   isCounted: z.boolean().optional(),

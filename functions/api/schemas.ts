@@ -7,8 +7,11 @@ import { CMR_STATUSES } from '../../shared/domain/cmr-job.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import { QUALITY_REASONS } from '../../shared/domain/quality.ts'
+import { EVIDENCES } from '../../shared/domain/result.ts'
+import { WARNING_CODES } from '../../shared/domain/warnings.ts'
 import { ERROR_KINDS } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
+import { VOLTAGE_UNITS } from '../../streams/formats/units.ts'
 
 export const Device = z
   .string()
@@ -19,9 +22,10 @@ const EcgIdText = z.uuid().openapi({ example: 'ee79d91b-783a-56af-aac1-38e1d995a
 
 const Status = z.enum(['screened', 'refused'])
 const Condition = z.enum(CONDITION_IDS)
-const Evidence = z
-  .enum(['real', 'proxy', 'virtual'])
-  .openapi({ description: 'What the number learned from: labels of real people, a proxy label, or simulated people.' })
+const Evidence = z.enum(EVIDENCES).openapi({
+  description:
+    "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
+})
 
 export const Problem = z
   .object({
@@ -54,9 +58,37 @@ export const Summary = z
 
 export const Page = z.object({ items: z.array(Summary).readonly(), next: z.string().optional() }).openapi('Page')
 
+const Warning = z
+  .object({
+    code: z.enum(WARNING_CODES),
+    field: z.string().optional(),
+    leads: z.array(z.enum(LEADS)).optional(),
+    which: z.string().optional(),
+    probability: z.number().optional(),
+    withholds: z.boolean().optional(),
+  })
+  .openapi('Warning', { description: 'What a reader must know although the ECG was read.' })
+
+const Measurements = z
+  .object({
+    method: z.string(),
+    heartRateBpm: z.number().optional(),
+    rrMs: z.number().optional(),
+    pMs: z.number().optional(),
+    prMs: z.number().optional(),
+    qrsMs: z.number().optional(),
+    qtMs: z.number().optional(),
+    qtcBazettMs: z.number().optional(),
+    qtcFridericiaMs: z.number().optional(),
+    axisDegrees: z.number().optional(),
+  })
+  .openapi('Measurements', { description: 'What the method is not sure of is absent.' })
+
 export const Result = z
   .object({
     ecgId: EcgIdText,
+    version: z.int().optional().openapi({ description: 'Absent in results stored before versions: 1.' }),
+    supersedes: z.int().optional().openapi({ description: 'The version that this one replaces.' }),
     status: Status,
     span: z.object({ startedAt: z.string().nullable(), firstSample: z.int(), durationMs: z.number() }),
     quality: z.object({
@@ -66,12 +98,19 @@ export const Result = z
       derived: z.array(z.enum(LEADS)),
       heartRateBpm: z.number().nullable(),
     }),
+    warnings: z.array(Warning).optional(),
+    measurements: Measurements.optional(),
     findings: z.array(
       z.object({
         condition: Condition,
         probability: z.number(),
         threshold: z.number(),
         flagged: z.boolean(),
+        borderline: z.boolean().optional().openapi({ description: 'Close to the threshold; never changes `flagged`.' }),
+        withheld: z
+          .object({ reason: z.enum(WARNING_CODES) })
+          .optional()
+          .openapi({ description: 'This finding must not be read, neither as flagged nor as not flagged.' }),
         evidence: Evidence,
       }),
     ),
@@ -206,8 +245,13 @@ export const ListQuery = z.object({
 
 export const UploadQuery = z.object({
   format: z.string().max(32).optional().openapi({ description: 'Found by content when left out.' }),
-  rateHz: z.coerce.number().positive().optional().openapi({ description: 'Where the file does not say it (CSV).' }),
-  unit: z.enum(['mV', 'uV', 'V']).optional().openapi({ description: 'Where the file does not say it (CSV).' }),
+  rateHz: z.coerce
+    .number()
+    .positive()
+    .optional()
+    .openapi({ description: 'Outranks what the file says, in every format.' }),
+  unit: z.enum(VOLTAGE_UNITS).optional().openapi({ description: 'Of the samples; outranks what the file says.' }),
+  lead: z.enum(LEADS).optional().openapi({ description: 'Which lead the only ECG channel of the file is.' }),
   device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
 })
 

@@ -4,8 +4,8 @@
  */
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { LEADS } from '../../shared/domain/leads.ts'
-import { VOLTAGE_UNITS, type VoltageUnit } from '../../streams/formats/format.ts'
 import { FORMAT_NAMES, type ReadOptions } from '../../streams/formats/index.ts'
+import { VOLTAGE_UNITS, type VoltageUnit } from '../../streams/formats/units.ts'
 
 export interface FileOptions {
   readonly format?: string
@@ -18,11 +18,9 @@ export interface FileOptions {
 export function takeFileOptions(command: Command): Command {
   return command
     .option('--format <name>', `of the file: ${FORMAT_NAMES.join(', ')} (default: by content)`)
-    .option('--rate <hz>', 'sampling rate of a file that states none', positive)
-    .addOption(new Option('--unit <unit>', 'of a file that states none').choices(VOLTAGE_UNITS))
-    .addOption(
-      new Option('--lead <name>', 'which lead to take the only one for, where the file names none').choices(LEADS),
-    )
+    .option('--rate <hz>', 'sampling rate; outranks what the file says', positive)
+    .addOption(new Option('--unit <unit>', 'of the samples; outranks what the file says').choices(VOLTAGE_UNITS))
+    .addOption(new Option('--lead <name>', 'which lead the only ECG channel of a file is').choices(LEADS))
 }
 
 export const readOptions = ({ format, rate, unit, lead }: FileOptions): ReadOptions => ({

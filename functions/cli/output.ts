@@ -6,7 +6,8 @@ import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
-import type { IndexEstimate, Result } from '../../shared/domain/result.ts'
+import type { Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
+import { warningText } from '../../shared/domain/warnings.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 
 export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3 } as const
@@ -45,6 +46,7 @@ export function describeResult(result: Result, options: { readonly title: string
   if (poor.length > 0)
     lines.push(`  leads not used: ${poor.map((lead) => `${lead} (${quality.leads[lead]})`).join(', ')}`)
   if (quality.derived.length > 0) lines.push(`  leads derived from two others: ${quality.derived.join(', ')}`)
+  for (const warning of result.warnings) lines.push(styleText('yellow', `  warning: ${warningText(warning)}`))
   if (result.ood?.flagged === true) {
     const { score, threshold } = result.ood
     lines.push(
@@ -54,10 +56,12 @@ export function describeResult(result: Result, options: { readonly title: string
   }
   if (result.status === 'screened') {
     lines.push('', styleText('dim', '  condition                   probability  threshold            learned from'))
-    for (const { condition, probability, threshold, flagged, evidence } of result.findings) {
-      const verdict = flagged ? styleText('yellow', 'FLAGGED'.padEnd(9)) : 'below'.padEnd(9)
+    for (const finding of result.findings) {
+      const { condition, probability, threshold, evidence } = finding
       const name = CONDITION_NAMES.get(condition) ?? condition
-      lines.push(`  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdict} ${evidence}`)
+      lines.push(
+        `  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdictOf(finding)} ${evidence}`,
+      )
     }
     lines.push(
       '',
@@ -74,6 +78,12 @@ export function describeResult(result: Result, options: { readonly title: string
     '',
   )
   return lines.join('\n')
+}
+
+function verdictOf({ flagged, borderline, withheld }: Finding): string {
+  if (withheld !== undefined) return styleText('yellow', 'withheld'.padEnd(10))
+  if (flagged) return styleText('yellow', (borderline ? 'FLAGGED ~' : 'FLAGGED').padEnd(10))
+  return (borderline ? 'below ~' : 'below').padEnd(10)
 }
 
 function describeQuality({ quality }: Result): string {

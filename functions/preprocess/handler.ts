@@ -41,7 +41,7 @@ export const handler = sqsHandler(
       logger.info('a last window was too short to be screened')
       return
     }
-    const { heartRateBpm, ...envelope } = arrived.envelope
+    const { heartRateBpm, warnings = [], ...envelope } = arrived.envelope
     touches(ofWhich(envelope))
     const { tenant, ecgId, span } = envelope
     const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
@@ -49,7 +49,7 @@ export const handler = sqsHandler(
     const waveform = decodeWaveform(packed)
     const startedMs = performance.now()
     const { firstSample, durationMs, inputSha256, prepared } = chooseWindow(preparer, waveform, heartRateBpm)
-    const { quality, clean } = prepared
+    const { quality, measurements, clean } = prepared
     metrics.add(METRICS.preprocessMs, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
       clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
@@ -65,6 +65,8 @@ export const handler = sqsHandler(
       profile: CARDIACNETS_V1.name,
       inputSha256,
       quality,
+      ...(warnings.length + prepared.warnings.length === 0 ? {} : { warnings: [...warnings, ...prepared.warnings] }),
+      ...(measurements === undefined ? {} : { measurements }),
       ...(cleanPayload === undefined ? {} : { clean: cleanPayload }),
       ...(isCounted(envelope.origin, span.firstSample + firstSample, waveform.rateHz) ? { isCounted: true } : {}),
     }

@@ -8,6 +8,7 @@ import type { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import type { Judged, ResultStore } from '../../shared/aws/result-store.ts'
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
+import { EVIDENCES } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { CineMessage } from '../../shared/messages.ts'
 import type { SiteConfig } from '../../shared/site-config.ts'
@@ -30,7 +31,7 @@ export interface CinesOptions {
 const Manifest = z.object({
   drawing: z.object({ seed: z.int(), sampler: z.string(), modelSha256: z.string() }),
   model: z.string(),
-  evidence: z.enum(['real', 'proxy', 'virtual']),
+  evidence: z.enum(EVIDENCES),
   studyUid: z.string(),
   views: z.array(
     z.object({

@@ -5,7 +5,7 @@
  */
 import type { AssociationStore } from '../../shared/aws/association-store.ts'
 import type { ResultStore } from '../../shared/aws/result-store.ts'
-import type { Result } from '../../shared/domain/result.ts'
+import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { Origin, ReportMessage, ResultMessage } from '../../shared/messages.ts'
 import type { SiteConfig } from '../../shared/site-config.ts'
@@ -56,7 +56,7 @@ export class Reporter {
     const { sessions, cines } = this.#options
     if ('kind' in message) return message.kind === 'cine' ? cines.write(message) : sessions.check(message)
     const { tenant, origin } = message
-    const result = parseResult(message.result)
+    const result = readResult(message.result)
     if (origin.kind === 'mqtt') return sessions.add({ tenant, ...origin }, result)
     return this.#reportOne(message, origin, result)
   }
@@ -101,9 +101,9 @@ type ChartOrigin = Exclude<Origin, { kind: 'mqtt' }>
 /** What an ECG's patient is looked up by. */
 const timeOf = ({ span }: Result, now: Date) => (span.startedAt === null ? now : new Date(span.startedAt))
 
-function parseResult(json: string): Result {
+function readResult(json: string): Result {
   try {
-    return JSON.parse(json) as Result // our own, letter for letter as it was stored
+    return parseResult(json)
   } catch {
     // The parser's text quotes the result.
     throw new CodedError('payload-malformed', { field: 'result' })

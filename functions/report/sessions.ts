@@ -11,7 +11,7 @@ import { MAX_DELAY_S } from '../../shared/aws/queues.ts'
 import type { ResultStore } from '../../shared/aws/result-store.ts'
 import type { SessionKey } from '../../shared/aws/session-keys.ts'
 import { parseEcgId, sessionSummaryId } from '../../shared/domain/ecg-id.ts'
-import type { Result } from '../../shared/domain/result.ts'
+import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { SessionCheck } from '../../shared/messages.ts'
 import type { SiteConfig } from '../../shared/site-config.ts'
@@ -192,7 +192,7 @@ export class Sessions {
       const some = windows.slice(from, from + READERS)
       const jsons = await Promise.all(some.map(({ ecgId }) => this.#options.results.latest(tenant, ecgId)))
       for (const [i, json] of jsons.entries()) {
-        const result = json === undefined ? undefined : (JSON.parse(json) as Result) // our own
+        const result = json === undefined ? undefined : parseResult(json)
         if (result?.provenance.modelSha256 === some[i]!.modelSha256) found.push(result)
       }
     }

@@ -11,7 +11,7 @@ import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/c
 import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import type { EcgId } from '../domain/ecg-id.ts'
 import type { Person } from '../domain/recording.ts'
-import type { Result } from '../domain/result.ts'
+import { parseResult, type Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
 import { documents } from './clients.ts'
@@ -98,8 +98,7 @@ export class ResultStore {
       const Item = await this.#get(key)
       if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
       const stored = unpack(Item)
-      // Our own JSON, so its shape is known.
-      const { provenance } = JSON.parse(stored) as Result
+      const { provenance } = parseResult(stored)
       if (provenance.inputSha256 !== result.provenance.inputSha256) {
         throw new CodedError('session-changed', { field: 'session' })
       }
@@ -119,7 +118,7 @@ export class ResultStore {
     if (newest === undefined) return undefined
     const { person, arrival, ...from } = newest as unknown as StoredOrigin // as `putOnce` wrote it
     return {
-      result: JSON.parse(unpack(newest)) as Result, // our own JSON, so its shape is known
+      result: parseResult(unpack(newest)),
       person,
       origin: originOf(from),
       arrivedAt: new Date(arrival.split('#')[0]!),
@@ -183,8 +182,7 @@ export class ResultStore {
     const rows = (await this.#rows(tenant, ecgId, '')).filter(({ sk }) => sk !== mark)
     for (const { pk, sk, device, session, ...row } of rows) {
       if (typeof device === 'string' && typeof session === 'string') {
-        // Our own JSON, so its shape is known.
-        const { span } = JSON.parse(unpack(row)) as Result
+        const { span } = parseResult(unpack(row))
         await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
       }
       const job = cmrJobOfRow(sk)

@@ -4,10 +4,15 @@
  */
 import type { ConditionId } from './conditions.ts'
 import type { EcgId } from './ecg-id.ts'
+import type { Measurements } from './measurements.ts'
 import type { Quality } from './quality.ts'
+import type { ResultWarning, WarningCode } from './warnings.ts'
 
-/** What a number learned from: `real` labels of real people, a `proxy` label, or the `virtual` cohort. */
-export type Evidence = 'real' | 'proxy' | 'virtual'
+/** `real`: labels of people. `teacher`: a published model's reading of real ECGs. `proxy`: a stand-in label. `virtual`: simulated people. */
+export const EVIDENCES = ['real', 'teacher', 'proxy', 'virtual'] as const
+
+/** What a number learned from. */
+export type Evidence = (typeof EVIDENCES)[number]
 
 export const NOTICE = 'Investigational. Not a medical device; not for diagnosis or treatment.'
 
@@ -15,8 +20,13 @@ export interface Finding {
   readonly condition: ConditionId
   readonly probability: number
   readonly threshold: number
+  /** Never true for a withheld finding. */
   readonly flagged: boolean
+  /** The probability is close to the threshold. Never changes `flagged`. */
+  readonly borderline: boolean
   readonly evidence: Evidence
+  /** Why this finding must not be read: an outlet shows the reason in place of "flagged" or "not flagged". */
+  readonly withheld?: { readonly reason: WarningCode }
 }
 
 export interface IndexEstimate {
@@ -63,9 +73,16 @@ export interface ScreenedSpan {
 
 export interface Result {
   readonly ecgId: EcgId
+  /** 1 for the first result of an ECG; a correction has the next number. */
+  readonly version: number
+  /** The version that this result replaces. */
+  readonly supersedes?: number
   readonly status: 'screened' | 'refused'
   readonly span: ScreenedSpan
   readonly quality: Quality
+  readonly warnings: readonly ResultWarning[]
+  /** Absent when refused, and where nothing could be measured. */
+  readonly measurements?: Measurements
   /** Empty when refused. */
   readonly findings: readonly Finding[]
   /** Empty when refused. */
@@ -74,4 +91,24 @@ export interface Result {
   readonly ood?: OutOfDistribution
   readonly provenance: Provenance
   readonly notice: string
+}
+
+/** Results stored before version 1.0 have no version, no warnings and no borderline findings. */
+type Stored = Omit<Result, 'version' | 'warnings' | 'findings'> &
+  Partial<Pick<Result, 'version' | 'warnings'>> & {
+    readonly findings: readonly (Omit<Finding, 'borderline'> & Partial<Pick<Finding, 'borderline'>>)[]
+  }
+
+/**
+ * Reads a result that this product wrote, of any age.
+ * @throws SyntaxError for text that is not JSON
+ */
+export function parseResult(json: string): Result {
+  const stored = JSON.parse(json) as Stored // our own JSON, so its shape is known
+  return {
+    ...stored,
+    version: stored.version ?? 1,
+    warnings: stored.warnings ?? [],
+    findings: stored.findings.map((finding) => ({ ...finding, borderline: finding.borderline ?? false })),
+  }
 }

@@ -12,6 +12,7 @@ export const WARNINGS = {
   'leads-identical': 'Leads carry the same signal: {leads}.',
   'scale-doubtful': 'The amplitude is not that of a heart: check the unit and the gain ({field}).',
   'lead-left-out': 'Leads were left out because they cannot be read: {leads}.',
+  'field-left-out': 'A field that is not needed for the ECG cannot be read and was left out: {field}.',
   'samples-left-out': 'A part of the recording was left out because it cannot be read: {field}.',
   'checksum-mismatch': 'A checksum of the file does not match its samples: {field}.',
   'option-unused': 'An option changes nothing for this file: {field}.',

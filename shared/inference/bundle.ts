@@ -8,10 +8,11 @@ import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, INDICES } from '../domain/conditions.ts'
+import { EVIDENCES } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import { SynthesisManifest } from './synthesis-manifest.ts'
 
-const Evidence = z.enum(['real', 'proxy', 'virtual'])
+const Evidence = z.enum(EVIDENCES)
 const Tensor = z.object({
   name: z.string(),
   type: z.string(),

@@ -3,17 +3,24 @@
  * @module
  */
 import type { EcgId } from '../domain/ecg-id.ts'
+import type { Measurements } from '../domain/measurements.ts'
 import type { Quality } from '../domain/quality.ts'
 import type { Person } from '../domain/recording.ts'
-import { NOTICE, type Result, type ScreenedSpan } from '../domain/result.ts'
+import { type Finding, NOTICE, type Result, type ScreenedSpan } from '../domain/result.ts'
+import type { ResultWarning } from '../domain/warnings.ts'
 import type { CleanWindow } from '../waveform/clean-codec.ts'
 import type { Screener } from './screener.ts'
 
 /** One window on its way to a result. */
 export interface Screenable {
   readonly ecgId: EcgId
+  /** 1 unless it corrects an earlier result. */
+  readonly version?: number | undefined
+  readonly supersedes?: number | undefined
   readonly span: ScreenedSpan
   readonly quality: Quality
+  readonly warnings?: readonly ResultWarning[] | undefined
+  readonly measurements?: Measurements | undefined
   readonly profile: string
   readonly inputSha256: string
   readonly person?: Person | undefined
@@ -27,13 +34,18 @@ export async function screenWindow(
   codeVersion: string,
 ): Promise<Result> {
   const { bundle, site } = screener
+  const { version = 1, supersedes, warnings = [], measurements } = window
   const screening = clean === undefined ? undefined : await screener.screen(clean, window.person)
   return {
     ecgId: window.ecgId,
+    version,
+    ...(supersedes === undefined ? {} : { supersedes }),
     status: screening === undefined ? 'refused' : 'screened',
     span: window.span,
     quality: window.quality,
-    findings: screening?.findings ?? [],
+    warnings,
+    ...(screening === undefined || measurements === undefined ? {} : { measurements }),
+    findings: withhold(screening?.findings ?? [], warnings),
     indices: screening?.indices ?? [],
     ...(screening?.ood === undefined ? {} : { ood: screening.ood }),
     provenance: {
@@ -46,4 +58,11 @@ export async function screenWindow(
     },
     notice: NOTICE,
   }
+}
+
+/** Findings that a warning withholds keep their probability, and are neither flagged nor borderline. */
+function withhold(findings: readonly Finding[], warnings: readonly ResultWarning[]): readonly Finding[] {
+  const reason = warnings.find(({ withholds }) => withholds)?.code
+  if (reason === undefined) return findings
+  return findings.map((finding) => ({ ...finding, flagged: false, borderline: false, withheld: { reason } }))
 }

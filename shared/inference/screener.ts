@@ -76,7 +76,7 @@ export class Screener {
       const correction = correctionFor(this.bundle, this.site, i)
       const probability = correctedProbability(correction, logOdds[i]!)
       const threshold = correction.thresholds[operatingPoint]
-      return { condition: id, probability, threshold, flagged: probability >= threshold, evidence }
+      return { condition: id, probability, threshold, flagged: probability >= threshold, borderline: false, evidence }
     })
   }
 

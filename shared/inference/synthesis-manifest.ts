@@ -2,8 +2,10 @@
  * The part of a bundle's manifest that says how it draws cines; absent in bundles that only screen.
  * @module
  */
+
 import * as z from 'zod'
 import { INDICES } from '../domain/conditions.ts'
+import { EVIDENCES } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 
 /** What a cine shows: the short axis, or four chambers. */
@@ -70,7 +72,7 @@ export type Readout = z.infer<typeof Readout>
 
 export const SynthesisManifest = z
   .object({
-    evidence: z.enum(['real', 'proxy', 'virtual']),
+    evidence: z.enum(EVIDENCES),
     /** The ECG encoder that the denoiser learned from: screening's own goes on to learn. */
     encoder: z.string(),
     latent: z.object({

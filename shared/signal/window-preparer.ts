@@ -3,8 +3,10 @@
  * @module
  */
 import { LEADS, type LeadName } from '../domain/leads.ts'
+import type { Measurements } from '../domain/measurements.ts'
 import type { LeadVerdict, Quality } from '../domain/quality.ts'
 import { MISSING_SAMPLE, type RecordedLead } from '../domain/recording.ts'
+import type { ResultWarning } from '../domain/warnings.ts'
 import { WINDOW_S, windowSamples } from '../domain/window.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
@@ -19,6 +21,8 @@ import { Resampler } from './resample.ts'
 
 export interface PreparedWindow {
   readonly quality: Quality
+  readonly warnings: readonly ResultWarning[]
+  readonly measurements?: Measurements
   /** Absent when the window is refused. */
   readonly clean?: CleanWindow
 }
@@ -67,7 +71,7 @@ export class WindowPreparer {
     }))
     const { verdict, reasons, leads: verdicts } = tools.gate.judge({ rateHz, leads: delivered })
     const quality = { verdict, reasons, leads: allLeads(verdicts), derived: [], heartRateBpm: null }
-    if (verdict === 'refused') return { quality }
+    if (verdict === 'refused') return { quality, warnings: [] }
 
     const maxBridged = Math.floor((this.#profile.maxBridgedGapMs * rateHz) / 1000)
     const usable = new Map<LeadName, Float64Array>()
@@ -83,6 +87,7 @@ export class WindowPreparer {
     for (const name of derived.keys()) quality.leads[name] = 'acceptable'
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
+      warnings: [],
       clean: this.#clean(new Map([...usable, ...derived]), tools.resampler, heartRate),
     }
   }

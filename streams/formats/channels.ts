@@ -93,9 +93,9 @@ export function readableLeads<C extends { readonly name: LeadName }>(
   return leads
 }
 
-/** Says that a caller's unit changes nothing: the format fixes the unit of what it stores. */
-export function warnUnusedUnit({ unit }: ReadOptions, warnings: ResultWarning[]): void {
-  if (unit !== undefined) warnings.push({ code: 'option-unused', field: 'unit' })
+/** Says of options that they change nothing: the format fixes what they would tell. */
+export function warnUnused(options: ReadOptions, names: readonly ('unit' | 'lead')[], warnings: ResultWarning[]): void {
+  for (const field of names) if (options[field] !== undefined) warnings.push({ code: 'option-unused', field })
 }
 
 /** For a recording: nothing where there is nothing to say. */

@@ -32,7 +32,7 @@ export interface Format {
   /** Whether this is the (main) file of such a recording, judged by its content. */
   detects(bytes: Uint8Array): boolean
   /** Names, without a folder, of the other files that the recording needs. */
-  companions?(main: Uint8Array): readonly string[]
+  companions?(main: Uint8Array, options: ReadOptions): readonly string[]
   /** @throws CodedError naming the field, line or column at fault */
   parse(main: SourceFile, others: readonly SourceFile[], options: ReadOptions): Recording
 }

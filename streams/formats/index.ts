@@ -12,7 +12,7 @@ import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
 import { edf } from './edf/index.ts'
 import { createFhirFormat } from './fhir/index.ts'
-import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
+import { type Format, MAX_FILE_BYTES, type ReadOptions, type SourceFile } from './format.ts'
 import { ishne } from './ishne/index.ts'
 import { json } from './json/index.ts'
 import { mfer } from './mfer/index.ts'
@@ -21,7 +21,7 @@ import { scp } from './scp/index.ts'
 import { sierra } from './sierra/index.ts'
 import { wfdb } from './wfdb/index.ts'
 
-export type { ParseOptions, SourceFile } from './format.ts'
+export type { ReadOptions, SourceFile } from './format.ts'
 
 /** A FHIR resource may hold a file of any format, itself included. */
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
@@ -31,11 +31,6 @@ const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, scp, mfer, aecg, 
 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
-
-export interface ReadOptions extends ParseOptions {
-  /** One of `FORMAT_NAMES`; found by content when left out. */
-  readonly format?: string | undefined
-}
 
 /**
  * The recording in one or several files (a WFDB header and its signal files), in any order.
@@ -60,7 +55,7 @@ export function parseRecording(files: readonly SourceFile[], options: ReadOption
 export async function readRecording(path: string, options: ReadOptions = {}): Promise<Recording> {
   const file = await readSource(path)
   const { format, main } = findMain([file], options.format) ?? (await readMainBeside(path, file, options.format))
-  const companions = format.companions?.(main.bytes) ?? []
+  const companions = format.companions?.(main.bytes, options) ?? []
   const others = await Promise.all(
     companions.map((name) => (name === file.name ? file : readSource(join(dirname(path), name)))),
   )

@@ -9,7 +9,7 @@ import { type EcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording, sampleCount } from '../../shared/domain/recording.ts'
-import type { Result } from '../../shared/domain/result.ts'
+import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/tracing.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
@@ -275,7 +275,7 @@ class ResultLog {
     const atMs = performance.now()
     const body = payload.toString()
     // Stored results, byte for byte: their shape is `Result`.
-    const result = JSON.parse(body) as Result
+    const result = parseResult(body)
     const expected = this.#expected.get(result.ecgId)
     if (expected === undefined) return
     const isFirst = expected.bodies.size === 0

@@ -14,6 +14,7 @@ export const MODEL_SHA256 = 'a'.repeat(64)
 export function makeResult(overrides: Partial<Result> = {}): Result {
   return {
     ecgId: streamEcgId({ tenant: 'clinic', source: 'mqtt', device: 'd1', session: 's1', firstSample: 0 }),
+    version: 1,
     status: 'screened',
     span: { startedAt: '2026-01-02T03:04:05.000Z', firstSample: 0, durationMs: 10_000 },
     quality: {
@@ -23,10 +24,11 @@ export function makeResult(overrides: Partial<Result> = {}): Result {
       derived: [],
       heartRateBpm: 71.5,
     },
+    warnings: [],
     findings: CONDITION_IDS.map((condition, i) => {
       const probability = 0.41 - i * 0.08
       const evidence = condition === 'cad' ? 'real' : 'virtual'
-      return { condition, probability, threshold: 0.3, flagged: probability >= 0.3, evidence }
+      return { condition, probability, threshold: 0.3, flagged: probability >= 0.3, borderline: false, evidence }
     }),
     indices: INDICES.map(({ id, name, unit }, i) => ({
       id,

@@ -14,7 +14,7 @@ import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
-import { NOTICE, type Result } from '../../../shared/domain/result.ts'
+import { NOTICE, parseResult, type Result } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { checkDrawable } from '../../../shared/inference/synthesis-refusal.ts'
 import type { SynthesisMessage } from '../../../shared/messages.ts'
@@ -146,7 +146,7 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
 
   async function screened(tenant: string, ecgId: EcgId): Promise<Result> {
     const result = await results.latest(tenant, ecgId)
-    if (result !== undefined) return JSON.parse(result) as Result // our own, as it was stored
+    if (result !== undefined) return parseResult(result)
     const isOnItsWay = (await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))
     throw new CodedError(isOnItsWay ? 'not-screened' : 'not-found', { field: 'id' })
   }

@@ -7,6 +7,7 @@
  * final, which ours never are, and `entered-in-error` says that nothing of it ever happened.
  * @module
  */
+
 import type {
   Bundle,
   BundleEntry,
@@ -20,14 +21,15 @@ import type {
 } from '@medplum/fhirtypes'
 import { CONDITION_NAMES } from '../../../shared/domain/conditions.ts'
 import { type Finding, NOTICE } from '../../../shared/domain/result.ts'
+import { warningText } from '../../../shared/domain/warnings.ts'
 import {
-  aboveOrBelow,
   conditionConcept,
   EKG_STUDY,
   ELECTROCARDIAC,
   EVIDENCE_TEXT,
   INPUT_ID,
   RESULT_ID,
+  riskConcept,
 } from './codes.ts'
 import { indexParts, type Part, qualityPart } from './observations.ts'
 import { type Allowed, allowed, type Screening, type SessionFacts } from './screening.ts'
@@ -143,15 +145,16 @@ function riskAssessment(
     prediction: findings.map((finding) => ({
       outcome: conditionConcept(finding.condition),
       // A percentage, as the definition of the element asks.
-      probabilityDecimal: percent(finding.probability),
-      qualitativeRisk: aboveOrBelow(finding.flagged),
+      ...(finding.withheld === undefined ? { probabilityDecimal: percent(finding.probability) } : {}),
+      qualitativeRisk: riskConcept(finding),
       rationale: rationale(finding, session?.flaggedShare[screening.findings.indexOf(finding)]),
     })),
     note: [{ text: NOTICE }],
   }
 }
 
-function rationale({ threshold, evidence }: Finding, share: number | undefined): string {
+function rationale({ threshold, evidence, withheld }: Finding, share: number | undefined): string {
+  if (withheld !== undefined) return `Withheld (${withheld.reason}): neither above nor below the threshold.`
   const often =
     share === undefined ? '' : ` Mean over the session; above the threshold in ${percent(share)}% of its windows.`
   return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%; ${EVIDENCE_TEXT[evidence]}.${often}`
@@ -187,16 +190,17 @@ function diagnosticReport(
 
 /** What a reader sees first, the notice before all else. */
 function conclusion(
-  { status, quality, ood, provenance, session }: Screening,
+  { status, quality, ood, warnings = [], provenance, session }: Screening,
   { findings, indices, withheld }: Allowed,
 ): string {
   const name = ({ condition }: Finding) => CONDITION_NAMES.get(condition) ?? condition
   const describe = (finding: Finding) =>
     `${name(finding)} ${percent(finding.probability)}% (threshold ${percent(finding.threshold)}%, ${EVIDENCE_TEXT[finding.evidence]})`
   const list = (title: string, isFlagged: boolean) => {
-    const those = findings.filter(({ flagged }) => flagged === isFlagged)
+    const those = findings.filter(({ flagged, withheld: held }) => held === undefined && flagged === isFlagged)
     return those.length === 0 ? [] : [`${title}: ${those.map(describe).join('; ')}.`]
   }
+  const heldBack = findings.filter((finding) => finding.withheld !== undefined)
   return [
     NOTICE,
     `Screened by ${provenance.modelBundle}, a model.`,
@@ -207,13 +211,15 @@ function conclusion(
     ...(ood?.flagged === true
       ? ['NOT LIKE AN ECG that the model knows: the numbers below are not to be believed.']
       : []),
+    ...warnings.map((warning) => `Warning: ${warningText(warning)}`),
+    ...(heldBack.length === 0 ? [] : [`Findings withheld because of a warning: ${heldBack.map(name).join('; ')}.`]),
     ...list('Above threshold', true),
     ...list('Below threshold', false),
     ...(session?.isOver === true ? describeEpisodes(session) : []),
     ...(indices.length === 0
       ? []
       : [`${indices.length} cardiac function indices are estimated; each says how far to trust it.`]),
-    ...(withheld === 0 ? [] : [`Not shown, as they learned from simulated people: ${withheld} numbers.`]),
+    ...(withheld === 0 ? [] : [`Not shown, as they did not learn from real patients' labels: ${withheld} numbers.`]),
   ].join('\n')
 }
 

@@ -5,7 +5,7 @@
  */
 import type { CodeableConcept, Coding } from '@medplum/fhirtypes'
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
-import type { Evidence } from '../../../shared/domain/result.ts'
+import type { Evidence, Finding } from '../../../shared/domain/result.ts'
 
 export const LOINC = 'http://loinc.org'
 export const UCUM = 'http://unitsofmeasure.org'
@@ -73,13 +73,18 @@ export const correlationConcept: CodeableConcept = {
 /**
  * Not HL7's `risk-probability`: its words (low, high, certain) promise a likelihood, and a threshold is none.
  */
-export function aboveOrBelow(isFlagged: boolean): CodeableConcept {
+export function riskConcept({ flagged: isFlagged, withheld }: Pick<Finding, 'flagged' | 'withheld'>): CodeableConcept {
+  if (withheld !== undefined) {
+    const text = `withheld: ${withheld.reason}`
+    return { coding: [{ system: FINDING, code: 'withheld', display: text }], text }
+  }
   const text = `${isFlagged ? 'above' : 'below'} the threshold of the model`
   return { coding: [{ system: FINDING, code: isFlagged ? 'above-threshold' : 'below-threshold', display: text }], text }
 }
 
 export const EVIDENCE_TEXT: Readonly<Record<Evidence, string>> = {
   real: "learned from real patients' labels",
+  teacher: "learned from a published model's reading of real ECGs",
   proxy: "learned from a stand-in for real patients' labels",
   virtual: 'learned from simulated people',
 }

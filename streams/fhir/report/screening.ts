@@ -3,8 +3,10 @@
  * @module
  */
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
+import type { Measurements } from '../../../shared/domain/measurements.ts'
 import type { Quality } from '../../../shared/domain/quality.ts'
 import type { Finding, IndexEstimate, OutOfDistribution, Provenance, Result } from '../../../shared/domain/result.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { ECG_ID } from './codes.ts'
 
 export interface Screening {
@@ -25,6 +27,9 @@ export interface Screening {
   }
   /** Of one ECG only. */
   readonly ood?: OutOfDistribution
+  /** Of one ECG only. */
+  readonly warnings?: readonly ResultWarning[]
+  readonly measurements?: Measurements
   readonly provenance: Provenance
   /** Of a session: how many windows it sums up. */
   readonly session?: SessionFacts
@@ -50,7 +55,7 @@ export interface Episode {
 }
 
 export function screeningOf(result: Result): Screening {
-  const { ecgId, status, span, quality, findings, indices, ood, provenance } = result
+  const { ecgId, status, span, quality, warnings, measurements, findings, indices, ood, provenance } = result
   const startMs = span.startedAt === null ? undefined : Date.parse(span.startedAt)
   return {
     about: { system: ECG_ID, value: ecgId },
@@ -62,6 +67,8 @@ export function screeningOf(result: Result): Screening {
     indices,
     quality,
     ...(ood === undefined ? {} : { ood }),
+    warnings,
+    ...(measurements === undefined ? {} : { measurements }),
     provenance,
   }
 }
@@ -73,12 +80,12 @@ export interface Allowed {
   readonly withheld: number
 }
 
-/** Numbers that learned from simulated people are held back unless the site says otherwise. */
+/** Numbers that did not learn from real patients' labels are held back unless the site says otherwise. */
 export function allowed(
   { findings, indices }: Pick<Screening, 'findings' | 'indices'>,
   allowsVirtual: boolean,
 ): Allowed {
-  const isAllowed = ({ evidence }: Pick<Finding, 'evidence'>) => allowsVirtual || evidence !== 'virtual'
+  const isAllowed = ({ evidence }: Pick<Finding, 'evidence'>) => allowsVirtual || evidence === 'real'
   const kept = { findings: findings.filter(isAllowed), indices: indices.filter(isAllowed) }
   const withheld = findings.length + indices.length - kept.findings.length - kept.indices.length
   return { ...kept, withheld }

@@ -17,7 +17,22 @@ function unquoted(cell: string, quote: string): string {
 
 /** How data tools write that there is no value. */
 const NOTHING: ReadonlySet<string> = new Set([
-  ...['', 'na', 'n/a', '#n/a', '#na', '<na>', 'nan', '-nan', '+nan', '-nan(ind)', '1.#qnan', '-1.#ind', '#num!', '#value!'],
+  ...[
+    '',
+    'na',
+    'n/a',
+    '#n/a',
+    '#na',
+    '<na>',
+    'nan',
+    '-nan',
+    '+nan',
+    '-nan(ind)',
+    '1.#qnan',
+    '-1.#ind',
+    '#num!',
+    '#value!',
+  ],
   ...['null', 'nil', 'none', 'missing', '-', '--', '.', '?', '*'],
 ])
 

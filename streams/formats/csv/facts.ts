@@ -13,7 +13,13 @@ const NAMES: Readonly<Record<FactName, readonly string[]>> = {
   rate: [
     ...['rate', 'sampling rate', 'sample rate', 'sampling frequency', 'sample frequency', 'frequency', 'fs'],
     ...['samplerate', 'samplingrate', 'samplingfrequency', 'samples per second', 'sampling_rate', 'sample_rate'],
-    ...['abtastrate', 'abtastfrequenz', "fréquence d'échantillonnage", 'frecuencia de muestreo', 'frequenza di campionamento'],
+    ...[
+      'abtastrate',
+      'abtastfrequenz',
+      "fréquence d'échantillonnage",
+      'frecuencia de muestreo',
+      'frequenza di campionamento',
+    ],
   ],
   unit: ['unit', 'units', 'einheit', 'unité', 'unidad', 'unità'],
   gain: ['gain'],

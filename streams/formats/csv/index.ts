@@ -26,7 +26,7 @@ import type { Format, ReadOptions, SourceFile } from '../format.ts'
 import { quantise, toLead } from '../quantise.ts'
 import { startOfText } from '../time.ts'
 import { microvolts } from '../units.ts'
-import { dataColumns, type DataColumn } from './columns.ts'
+import { type DataColumn, dataColumns } from './columns.ts'
 import { gainOfFacts, personOfFacts, rateOfFacts, startOfFacts } from './facts.ts'
 import { findLayout, type Layout } from './layout.ts'
 import { isMovesense, movesenseUnit, rateOfPackets } from './movesense.ts'
@@ -80,14 +80,17 @@ export function parse({ name, bytes }: SourceFile, options: ReadOptions = {}): R
   if (rows.isTailCut) warnings.push({ code: 'samples-left-out', field: `line ${rows.lineOf(rows.count)}` })
 
   const movesense = isMovesense(layout.header)
-  const packetRate = movesense && options.rateHz === undefined ? rateOfPackets(rows.values.get(0)!, rows.lineOf) : undefined
+  const packetRate =
+    movesense && options.rateHz === undefined ? rateOfPackets(rows.values.get(0)!, rows.lineOf) : undefined
   const time = timeOf(rows, movesense ? [] : columns.times, {
     stated: options.rateHz ?? packetRate ?? rateOfFacts(layout.facts),
     isCallers: options.rateHz !== undefined,
     warnings,
   })
   const unit = options.unit ?? (movesense ? movesenseUnit(name) : undefined)
-  const [start] = columns.times.map(({ index }) => startOfText(layout.first[index])).filter((text) => text !== undefined)
+  const [start] = columns.times
+    .map(({ index }) => startOfText(layout.first[index]))
+    .filter((text) => text !== undefined)
   return checkRecording({
     format: 'csv',
     rateHz: time.rateHz,

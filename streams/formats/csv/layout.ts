@@ -75,7 +75,8 @@ function quoteOf(lines: readonly Line[]): '"' | "'" {
 }
 
 function readLines(lines: readonly Line[], delimiter: string, quote: string): Layout | undefined {
-  const split = (text: string) => splitLine(delimiter === ' ' ? text.trim().replace(/ +/g, ' ') : text, delimiter, quote)
+  const split = (text: string) =>
+    splitLine(delimiter === ' ' ? text.trim().replace(/ +/g, ' ') : text, delimiter, quote)
   const facts = new Map<FactName, string>()
   let before: readonly string[] = []
   for (const [index, { text }] of lines.entries()) {
@@ -146,10 +147,13 @@ function startsData(
 ): boolean {
   const cells = split(lines[index]!.text)
   const isMeasured = (cell: string) => numberOf(cell) !== undefined || secondsOfClock(cell) !== undefined
-  if (cells.every(isMeasured)) return cells.some((cell) => cell !== '' && (numberOf(cell) !== undefined || isNothing(cell)))
+  if (cells.every(isMeasured))
+    return cells.some((cell) => cell !== '' && (numberOf(cell) !== undefined || isNothing(cell)))
   if (cells.length < 2 || before.length !== cells.length || before.some((cell) => isValue(cell))) return false
   const next = lines.slice(index + 1, index + 3).map(({ text }) => split(text))
-  return cells.some((cell, place) => isValue(cell) && next.length === 2 && next.every((row) => isValue(row[place] ?? '')))
+  return cells.some(
+    (cell, place) => isValue(cell) && next.length === 2 && next.every((row) => isValue(row[place] ?? '')),
+  )
 }
 
 const isValue = (cell: string) => !isNothing(cell) && numberOf(cell) !== undefined

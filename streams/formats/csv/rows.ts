@@ -55,7 +55,7 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
     for (const column of columns) column.push(count, cells[column.index] ?? '')
     count++
   }
-  Papa.parse<string[]>(body, {
+  const config: Papa.ParseLocalConfig<string[], File> = {
     delimiter: layout.delimiter,
     quoteChar: layout.quote,
     skipEmptyLines: true,
@@ -63,7 +63,10 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
     chunk: ({ data }) => {
       for (const cells of data) take(cells)
     },
-  })
+    complete: () => {},
+  }
+  // as: the types know chunks of files alone; the parser makes them of strings too.
+  Papa.parse(body as unknown as File, config)
   return {
     count,
     values: new Map(columns.map((column) => [column.index, column.values.subarray(0, count)])),

@@ -24,7 +24,20 @@ const TIME_WORDS: ReadonlySet<string> = new Set([
 ])
 
 const BESIDE_TIME: ReadonlySet<string> = new Set([
-  ...['elapsed', 'relative', 'absolute', 'phone', 'sensor', 'device', 'system', 'host', 'sample', 'ecg', 'ekg', 'local'],
+  ...[
+    'elapsed',
+    'relative',
+    'absolute',
+    'phone',
+    'sensor',
+    'device',
+    'system',
+    'host',
+    'sample',
+    'ecg',
+    'ekg',
+    'local',
+  ],
   ...['utc', 'gmt', 'unix', 'epoch', 'iso', 'since', 'start', 'from', 'of', 'day', 'stamp'],
 ])
 
@@ -105,7 +118,7 @@ export function timingOf(seconds: Float64Array, lineOf: (row: number) => number)
   const back = intervals.findIndex((interval) => interval < 0)
   if (back >= 0) throw invalid(back + 1)
   const typical = intervals.toSorted()[intervals.length >> 1]!
-  const still = intervals.findIndex((interval) => interval === 0)
+  const still = intervals.indexOf(0)
   if (!(typical > 0)) throw invalid(still + 1)
   const inner = intervals.filter((interval) => interval <= GAP * typical)
   const step = inner.reduce((sum, interval) => sum + interval, 0) / inner.length

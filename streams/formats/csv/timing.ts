@@ -28,9 +28,7 @@ export function timeOf(
 ): Pick<Timing, 'rateHz' | 'places'> {
   const attempts = columns.map((column) => attempt(rows, column))
   // Of several columns (phone, sensor, elapsed) the evenest.
-  const [best] = attempts
-    .filter((each) => 'rateHz' in each)
-    .toSorted((a, b) => a.deviation - b.deviation)
+  const [best] = attempts.filter((each) => 'rateHz' in each).toSorted((a, b) => a.deviation - b.deviation)
   if (stated === undefined) {
     if (best !== undefined) return best
     throw attempts.find((each) => each instanceof CodedError) ?? new CodedError('field-invalid', { field: 'rate' })

@@ -15,8 +15,8 @@ import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { leadsAmong, readableLeads, said } from '../channels.ts'
 import type { Format, ReadOptions } from '../format.ts'
-import { plausiblePerson } from '../person.ts'
-import { monthByName, shifted, utcTime, yearsBetween } from '../time.ts'
+import { ageAt, plausiblePerson } from '../person.ts'
+import { monthByName, shifted, utcTime } from '../time.ts'
 import { microvolts } from '../units.ts'
 import { type EdfHeader, type EdfSignal, looksLikeEdf, parseHeader } from './header.ts'
 import { type EdfRecords, isAnnotation, locateRecords } from './records.ts'
@@ -37,7 +37,13 @@ export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const header = parseHeader(bytes)
   const signals = header.signals.filter((signal) => !isAnnotation(signal))
-  const named = leadsAmong(signals, (signal) => ({ ...signal, lead: findLead(signal.label) }), options, 'label', warnings)
+  const named = leadsAmong(
+    signals,
+    (signal) => ({ ...signal, lead: findLead(signal.label) }),
+    options,
+    'label',
+    warnings,
+  )
   const samplesPerRecord = usualCount(named.map(({ channel }) => channel.samplesPerRecord))
   const leads = named.filter(({ channel }) => channel.samplesPerRecord === samplesPerRecord)
   if (leads.length < named.length) {
@@ -53,7 +59,8 @@ export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
     rateHz,
     leads: readableLeads(
       leads,
-      ({ name, channel }) => readLead(name, { ...channel, unit: options.unit ?? channel.unit }, header.sampleBytes, records),
+      ({ name, channel }) =>
+        readLead(name, { ...channel, unit: options.unit ?? channel.unit }, header.sampleBytes, records),
       warnings,
     ),
     startedAt: startedAt === undefined ? undefined : shifted(startedAt, records.onsetS * 1000),
@@ -123,6 +130,6 @@ function personOf({ variant, patient }: EdfHeader, startedAt: string | undefined
   const birth = utcTime({ year: Number(year), month: monthByName(month ?? ''), day: Number(day) })
   return plausiblePerson({
     sex: sex === 'M' ? 'male' : sex === 'F' ? 'female' : undefined,
-    ageYears: birth === undefined || startedAt === undefined ? undefined : yearsBetween(birth, startedAt),
+    ageYears: ageAt(birth, startedAt),
   })
 }

@@ -45,17 +45,17 @@ const OTHER_CODES: ReadonlyMap<string, LeadName> = new Map([
 export function leadsOfConcept({ coding, text }: CodeableConcept): readonly LeadName[] {
   const coded = distinct(coding.map(leadOfCoding))
   if (coded.length > 0) return coded
-  const named = text === undefined ? undefined : leadOfText(text)
+  const named = text === undefined ? undefined : findLead(text)
   if (named !== undefined || text === undefined) return named === undefined ? [] : [named]
   const parts = text
     .trim()
     .split(/[\s,;/\\]+/)
-    .map(leadOfText)
+    .map((part) => findLead(part))
   return parts.includes(undefined) ? [] : distinct(parts)
 }
 
 function leadOfCoding({ code, display }: Coding): LeadName | undefined {
-  return (code && leadOfCode(code)) || (display && leadOfText(display)) || undefined
+  return (code && leadOfCode(code)) || (display && findLead(display)) || undefined
 }
 
 function leadOfCode(code: string): LeadName | undefined {
@@ -64,21 +64,11 @@ function leadOfCode(code: string): LeadName | undefined {
   if (partition !== undefined) return leadOfMdc(Number(partition) * 0x1_0000 + Number(inPartition))
   const [, scp] = /^5\.6\.3-9-(\d+)$/.exec(code) ?? []
   if (scp !== undefined) return leadOfScpCode(Number(scp))
-  return OTHER_CODES.get(code) ?? (/^\d{6}$/.test(code) ? leadOfMdc(Number(code)) : leadOfText(code))
+  return OTHER_CODES.get(code) ?? (/^\d{6}$/.test(code) ? leadOfMdc(Number(code)) : findLead(code))
 }
 
 function leadOfMdc(code: number): LeadName | undefined {
   return leadOfScpCode(code - MDC_POTENTIALS) ?? leadOfScpCode(code - MDC_LEADS)
-}
-
-/** `II`, `Lead II`, `aVR lead`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1` */
-function leadOfText(text: string): LeadName | undefined {
-  return findLead(
-    text
-      .trim()
-      .replace(/^(?:mdc_ecg_elec_potl_|lead site\s+|ecg[\s_-]+(?=lead))/i, '')
-      .replace(/\s+lead$/i, ''),
-  )
 }
 
 const distinct = (leads: readonly (LeadName | undefined)[]) => [...new Set(leads)].filter((lead) => lead !== undefined)

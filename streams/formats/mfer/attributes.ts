@@ -11,8 +11,9 @@ export interface ChannelAttributes {
   /** Samples of a block. */
   blockLength?: number
   rateHz?: number
-  /** Volts a step; NaN for another unit. */
-  resolutionV?: number
+  /** Of a step, in volts where `isVolts`. */
+  resolution?: number
+  isVolts?: boolean
   offset?: Uint8Array
   compression?: number
   /** The value of samples that are none, in the channel's data type. */
@@ -117,8 +118,8 @@ function put(attributes: ChannelAttributes, tag: number, value: ByteReader): voi
     }
     case TAG.resolution: {
       const unit = value.u8(field)
-      const amount = scaled(value, field)
-      attributes.resolutionV = unit === 0 ? amount : Number.NaN
+      attributes.resolution = scaled(value, field)
+      attributes.isVolts = unit === 0
       break
     }
     case TAG.offset:

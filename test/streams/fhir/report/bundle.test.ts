@@ -97,7 +97,9 @@ describe('a result as a transaction', () => {
 
     expect(risks(bundle)[0]!.prediction).toHaveLength(1)
     expect(observations(bundle)).toHaveLength(1)
-    expect(reports(bundle)[0]!.conclusion).toContain('Not shown, as they learned from simulated people: 86 numbers.')
+    expect(reports(bundle)[0]!.conclusion).toContain(
+      "Not shown, as they did not learn from real patients' labels: 86 numbers.",
+    )
   })
 
   it('says of a refusal why there is no answer, and answers nothing', () => {
