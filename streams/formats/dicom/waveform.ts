@@ -139,6 +139,7 @@ export function groupReader(
   const data = dataset.bytes('waveformData') ?? new Uint8Array()
   const frameBytes = (channels.length * type.bits) / 8
   const samples = Math.min(stated, Math.floor(data.length / frameBytes))
+  if (stated === 0) throw new CodedError('payload-empty', { field: 'samples' })
   if (samples === 0)
     throw new CodedError('payload-malformed', { field: 'waveformData', expectedBytes: stated * frameBytes })
   if (samples < stated) warnings.push({ code: 'samples-left-out', field: `sample ${samples}` })

@@ -48,7 +48,7 @@ export function readObservation(observations: readonly Observation[], options: R
   return checkRecording({
     format: 'fhir',
     rateHz,
-    leads: [...stretches].map(([name, parts]) => leadOf(name, parts, 'component.valueSampledData.data')),
+    leads: [...stretches].map(([name, parts]) => leadOf(name, parts, `${parts.at(-1)!.field}.data`)),
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
     ...said(warnings),
@@ -76,7 +76,7 @@ function leadParts(parts: readonly LeadData[], { lead }: ReadOptions, warnings: 
 }
 
 function readStretches(parts: readonly LeadPart[], options: ReadOptions, warnings: ResultWarning[]) {
-  const stretches = new Map<LeadName, Stretch[]>()
+  const stretches = new Map<LeadName, (Stretch & { readonly field: string })[]>()
   const left = new Set<LeadName>()
   const errors: CodedError[] = []
   let rateHz: number | undefined
@@ -88,7 +88,7 @@ function readStretches(parts: readonly LeadPart[], options: ReadOptions, warning
         const soFar = stretches.get(name) ?? []
         const values = soFar.reduce((sum, { series }) => sum + series.columns[0]!.length, series.columns[0]!.length)
         checkDuration(values, rateHz, `${part.field}.data`)
-        stretches.set(name, [...soFar, { series, dimension }])
+        stretches.set(name, [...soFar, { series, dimension, field: part.field }])
       }
     } catch (error) {
       if (!(error instanceof CodedError) || error.code === 'payload-too-large') throw error

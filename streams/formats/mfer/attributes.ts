@@ -26,6 +26,8 @@ export interface MferFile {
   /** Times that each channel's block comes; undefined when that follows from the length of the data. */
   readonly sequences: number | undefined
   readonly waveforms: readonly ByteReader[]
+  /** The file ends within the waveform. */
+  readonly isWaveformCut: boolean
   readonly sex: number | undefined
   readonly age: ByteReader | undefined
   readonly time: ByteReader | undefined
@@ -65,6 +67,7 @@ export function readAttributes(bytes: Uint8Array): MferFile {
   const own = new Map<number, ChannelAttributes>()
   const waveforms: ByteReader[] = []
   let count = 0
+  let isWaveformCut = false
   let sequences: number | undefined
   let sex: number | undefined
   let age: ByteReader | undefined
@@ -75,7 +78,10 @@ export function readAttributes(bytes: Uint8Array): MferFile {
     if (tag === TAG.end) break
     const channel = tag === TAG.channel ? channelNumber(reader) : undefined
     const field = `tag${tag}`
-    const value = reader.section(readLength(reader, field), field)
+    const length = readLength(reader, field)
+    const isCut = tag === TAG.waveform && length > reader.remaining
+    const value = reader.section(isCut ? reader.remaining : length, field)
+    if (isCut) isWaveformCut = true
     if (channel !== undefined) {
       const attributes = own.get(channel) ?? {}
       own.set(channel, attributes)
@@ -94,7 +100,7 @@ export function readAttributes(bytes: Uint8Array): MferFile {
   }
   if (!(count >= 1 && count <= MAX_CHANNELS)) throw reader.malformed('channels')
   const channels = Array.from({ length: count }, (_, channel) => ({ ...common, ...own.get(channel) }))
-  return { littleEndian: reader.littleEndian, channels, sequences, waveforms, sex, age, time }
+  return { littleEndian: reader.littleEndian, channels, sequences, waveforms, isWaveformCut, sex, age, time }
 }
 
 function put(attributes: ChannelAttributes, tag: number, value: ByteReader): void {

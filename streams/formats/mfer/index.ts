@@ -86,8 +86,10 @@ export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
       throw new CodedError('format-unsupported', { field: 'interval' })
   }
   const whole = Math.floor(waveform.remaining / sequenceBytes)
-  const sequences = Math.min(file.sequences ?? whole, whole)
-  if (file.sequences !== undefined && whole < file.sequences)
+  // A count that is off is of no matter where the blocks fill the data; else the blocks are others than they seem.
+  const isShort = file.isWaveformCut || waveform.remaining % sequenceBytes === 0
+  const sequences = isShort ? Math.min(file.sequences ?? whole, whole) : (file.sequences ?? whole)
+  if (file.sequences !== undefined && sequences < file.sequences)
     warnings.push({ code: 'samples-left-out', field: `sequence ${whole + 1}` })
   checkDuration(sequences * blockLength, rateHz, 'sequences')
   const data = waveform.bytes(sequences * sequenceBytes, 'waveform')

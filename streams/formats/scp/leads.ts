@@ -55,20 +55,31 @@ export function readLeads(
   if (!(Number.isInteger(factor) && factor >= 1 && (factor === 1 || rhythm.isBimodal)))
     throw new CodedError('format-unsupported', { field: 'interval' })
   const rateHz = options.rateHz ?? 1e6 / intervalUs
-  const firstSample = spans.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY)
-  const length = spans.reduce((most, { end }) => Math.max(most, end + 1), 0) - firstSample
-  checkDuration(length, rateHz, 'samples')
   const section2 = sections.get(2)
   const tables = section2 && readHuffmanTables(section2)
   const channels = spans.map((span, place) => ({ span, place, lead: span.name, label: '' }))
   const known = leadsAmong(channels, (channel) => channel, options, 'section3', warnings)
-  const read = ({ name, channel: { span, place } }: (typeof known)[number]) => {
-    const decoded = decodeRhythm(span, place, { rhythm, reference, beats, usesReferenceBeat, factor, tables })
+  const starts = new Map<LeadName, number>()
+  const recorded = readableLeads(
+    known,
+    ({ name, channel: { span, place } }) => {
+      checkDuration(span.end - span.start + 1, rateHz, 'samples')
+      starts.set(name, span.start)
+      const samples = decodeRhythm(span, place, { rhythm, reference, beats, usesReferenceBeat, factor, tables })
+      return { name, gainUv: rhythm.nanovolts / NANOVOLTS_PER_MICROVOLT, samples }
+    },
+    warnings,
+  )
+  const startOf = ({ name }: RecordedLead) => starts.get(name)!
+  const firstSample = Math.min(...recorded.map(startOf))
+  const length = Math.max(...recorded.map((lead) => startOf(lead) + lead.samples.length)) - firstSample
+  checkDuration(length, rateHz, 'samples')
+  const leads = recorded.map((lead) => {
     const samples = new Int32Array(length).fill(MISSING_SAMPLE)
-    samples.set(decoded, span.start - firstSample)
-    return { name, gainUv: rhythm.nanovolts / NANOVOLTS_PER_MICROVOLT, samples }
-  }
-  return { rateHz, firstSample, leads: readableLeads(known, read, warnings) }
+    samples.set(lead.samples, startOf(lead) - firstSample)
+    return { ...lead, samples }
+  })
+  return { rateHz, firstSample, leads }
 }
 
 interface Coding {

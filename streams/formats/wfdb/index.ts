@@ -49,6 +49,9 @@ export function parse(headerBytes: Uint8Array, files: readonly SourceFile[], opt
   const off: LeadName[] = []
   const read = (lead: EcgSignal) => readLead(lead, files, samples, { stated: header.samples, options, off })
   const recorded = readableLeads(leads, read, warnings)
+  // All sums off in a file of another length: the header counts other signals than lie in it.
+  if (off.length === recorded.length && header.samples !== undefined && there > header.samples)
+    throw new CodedError('payload-malformed', { field: 'signals' })
   if (off.length > 0) warnings.push({ code: 'checksum-mismatch', field: 'header', leads: off })
   return checkRecording({
     format: 'wfdb',
