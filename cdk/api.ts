@@ -10,7 +10,7 @@ import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
-import type { IdentityProvider } from '../shared/deployment-config.ts'
+import type { Deployment } from '../shared/deployment-config.ts'
 import type { SiteConfig } from '../shared/site-config.ts'
 import type { Audit } from './audit.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
@@ -73,7 +73,7 @@ export class Api extends Construct {
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
       SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
-      ...tokenEnvironment(site.deployment.api.identity),
+      ...tokenEnvironment(site.deployment),
     }
     const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
     const api = lambdaFunction(this, defaults, {
@@ -163,8 +163,14 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
 }
 
 /** Without a provider, the API answers nobody. */
-function tokenEnvironment(provider: IdentityProvider | undefined): Readonly<Record<string, string>> {
-  if (provider === undefined) return {}
-  const { issuer, audience, jwksUrl, tenantClaim } = provider
-  return { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience, AUTH_JWKS_URL: jwksUrl, AUTH_TENANT_CLAIM: tenantClaim }
+function tokenEnvironment({ api, tenants }: Deployment): Readonly<Record<string, string>> {
+  if (api.identity === undefined) return {}
+  const { issuer, audience, jwksUrl, tenantClaim } = api.identity
+  return {
+    AUTH_ISSUER: issuer,
+    AUTH_AUDIENCE: audience,
+    AUTH_JWKS_URL: jwksUrl,
+    AUTH_TENANT_CLAIM: tenantClaim,
+    AUTH_TENANTS: tenants.join(),
+  }
 }

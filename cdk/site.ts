@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/site-config.ts'
+import { checkTenants, parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/site-config.ts'
 
 const EXAMPLES = join(import.meta.dirname, 'sites')
 
@@ -23,7 +23,9 @@ export function exampleSites(): readonly string[] {
 export function readSite(nameOrFile: string | undefined): SiteConfig {
   if (nameOrFile === undefined) return parseSiteConfig('{}')
   const example = join(EXAMPLES, `${nameOrFile}.json`)
-  return readSiteConfigFile(existsSync(example) ? example : nameOrFile)
+  const site = readSiteConfigFile(existsSync(example) ? example : nameOrFile)
+  checkTenants(site)
+  return site
 }
 
 /** What functions are told of a site, as their `SITE_CONFIG`: all but how it is deployed. Lambda allows 4 KB of environment. */

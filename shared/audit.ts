@@ -27,6 +27,7 @@ export const AUDIT_ACTIONS = [
   'artifact.read',
   // An operator's commands.
   'patient.erase',
+  'report.withdraw',
   // Functions.
   'waveform.write',
   'result.write',

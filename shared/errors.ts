@@ -65,6 +65,8 @@ export const ERROR_KINDS = {
   'token-missing': { ...badInput, status: 401 },
   'token-invalid': { ...badInput, status: 401 },
   'scope-missing': { ...badInput, status: 403 },
+  // Of a tenant that may not do this here, whatever its token's scopes.
+  'tenant-forbidden': { ...badInput, status: 403 },
   'request-timeout': { ...badInput, status: 408 },
   'not-acceptable': { ...badInput, status: 406 },
   deleted: { ...badInput, status: 410 },

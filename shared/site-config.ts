@@ -48,6 +48,8 @@ const Ehr = z.strictObject({
   id: Name.default('ehr'),
   /** Whose its ECGs are here. */
   tenant: Name.default('local'),
+  /** Tenants whose results may be written into its charts, and whose devices may be on its patients; its own alone when absent. */
+  reportingTenants: z.array(Name).optional(),
   /** FHIR R4 base, e.g. `https://ehr.example/fhir/R4`. Nothing outside its origin (and `tokenUrl`) is ever fetched. */
   baseUrl: ServerUrl,
   auth: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') }), SmartBackend]),
@@ -99,6 +101,27 @@ export const SiteConfig = z.strictObject({
 export type SiteConfig = z.infer<typeof SiteConfig>
 export type EhrConfig = z.infer<typeof Ehr>
 export type SessionRule = z.infer<typeof SessionRule>
+
+/** Tenants whose results may be written into the EHR: those that the site lists, else the EHR's own. No other is ever reported. */
+export function reportingTenants({ tenant, reportingTenants: listed }: EhrConfig): ReadonlySet<string> {
+  return new Set(listed ?? [tenant])
+}
+
+/**
+ * Checks that every tenant that the EHR's part names is a tenant of the site. Only a deployment can: functions are not told of it.
+ * @throws CodedError `site-config-invalid` naming the field
+ */
+export function checkTenants({ ehr, deployment }: SiteConfig): void {
+  if (ehr === undefined) return
+  const expected = 'one of site.deployment.tenants'
+  if (!deployment.tenants.includes(ehr.tenant)) {
+    throw new CodedError('site-config-invalid', { field: 'site.ehr.tenant', expected })
+  }
+  const stranger = ehr.reportingTenants?.findIndex((tenant) => !deployment.tenants.includes(tenant)) ?? -1
+  if (stranger >= 0) {
+    throw new CodedError('site-config-invalid', { field: `site.ehr.reportingTenants.${stranger}`, expected })
+  }
+}
 
 /**
  * Parses a site's configuration.

@@ -6,7 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { SiteConfig } from '../../shared/site-config.ts'
+import { reportingTenants, SiteConfig } from '../../shared/site-config.ts'
 import { notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Subscribed, subscribe } from '../../streams/fhir/subscription.ts'
@@ -67,6 +67,7 @@ export function localSite(
     ehr: {
       id: 'sandbox',
       tenant: tenantOf(site),
+      ...(site.ehr === undefined ? {} : { reportingTenants: [...reportingTenants(site.ehr)] }),
       baseUrl: ehr.baseUrl,
       auth: { kind: 'none' },
       subscription: { secret: { file }, ourUrl: ehr.ourUrl },

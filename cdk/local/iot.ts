@@ -62,13 +62,15 @@ const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression]
  * @throws Error naming what it does not know
  */
 export function parseQuery(sql: string): Query {
-  const [, items, from, rest] = /^\s*SELECT\s+(.+?)\s+FROM\s+'([^']+)'\s*(.*)$/is.exec(sql) ?? []
-  if (items === undefined || from === undefined) throw unknown(sql)
-  if (rest !== '') throw unknown(rest!)
+  const [head = '', tail = '', ...more] = sql.trim().split(/\sFROM\s/i)
+  const [, from, rest] = /^\s*'([^']+)'(.*)$/s.exec(tail) ?? []
+  if (!/^SELECT\s/i.test(head) || from === undefined || more.length > 0) throw unknown(sql)
+  if (rest!.trim() !== '') throw unknown(rest!.trim())
+  const items = head.slice('SELECT'.length)
   const columns = splitItems(items).map((item) => {
-    const [, text = item, name] = /^(.+)\s+AS\s+(\w+)$/is.exec(item) ?? []
-    if (name === undefined) throw unknown(item)
-    return [name, expressionOf(text.trim())] as const
+    const [text = item, name = '', ...others] = item.split(/\sAS\s/i)
+    if (!/^\w+$/.test(name.trim()) || others.length > 0) throw unknown(item)
+    return [name.trim(), expressionOf(text.trim())] as const
   })
   return {
     from,
@@ -87,7 +89,15 @@ function expressionOf(text: string): Expression {
 
 /** At commas, but not at those within brackets. */
 function splitItems(text: string): readonly string[] {
-  return text.split(/,(?![^()]*\))/).map((item) => item.trim())
+  let depth = 0
+  const items = ['']
+  for (const character of text) {
+    if (character === '(') depth++
+    else if (character === ')') depth--
+    if (character === ',' && depth === 0) items.push('')
+    else items.push(items.pop() + character)
+  }
+  return items.map((item) => item.trim())
 }
 
 const unknown = (what: string) => new Error(`the local stack does not know "${what}" in the SQL of a rule of AWS IoT`)

@@ -318,11 +318,20 @@ function none(texts: unknown, ignoresCase: boolean): readonly Pattern[] {
 function wildcard(pattern: string, ignoresCase = false): (value: string) => boolean {
   if (pattern === '*') return () => true
   if (!/[*?]/.test(pattern) && !ignoresCase) return (value) => value === pattern
-  const source = pattern.replace(/[.*+?^${}()|[\]\\]/g, (character) =>
-    character === '*' ? '.*' : character === '?' ? '.' : `\\${character}`,
-  )
-  const expression = new RegExp(`^${source}$`, ignoresCase ? 'is' : 's')
-  return (value) => expression.test(value)
+  const wanted = ignoresCase ? pattern.toLowerCase() : pattern
+  return (value) => matchesWildcard(wanted, ignoresCase ? value.toLowerCase() : value)
+}
+
+/** Goes back only to the last `*`, so that many of them in a pattern cost no more than one. */
+function matchesWildcard(pattern: string, value: string): boolean {
+  let [at, star, resume] = [0, -1, 0]
+  for (let i = 0; i < value.length; ) {
+    if (pattern[at] === '*') [star, resume] = [at++, i]
+    else if (at < pattern.length && (pattern[at] === '?' || pattern[at] === value[i])) [at, i] = [at + 1, i + 1]
+    else if (star < 0) return false
+    else [at, i] = [star + 1, ++resume]
+  }
+  return !/[^*]/.test(pattern.slice(at))
 }
 
 function principals(principal: unknown): (who: Principal) => boolean {

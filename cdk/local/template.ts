@@ -100,7 +100,7 @@ async function substitute(argument: unknown, lookup: Lookup): Promise<string> {
   const own = await resolveIntrinsics(variables, lookup)
   let text = ''
   let end = 0
-  for (const match of String(template).matchAll(/\$\{(!?)([^}]+)\}/g)) {
+  for (const match of String(template).matchAll(/\$\{(!?)([^${}]+)\}/g)) {
     const [whole, literal, name] = match
     text += String(template).slice(end, match.index)
     end = match.index + whole.length

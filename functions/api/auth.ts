@@ -29,6 +29,8 @@ export interface TokenRules {
   readonly audience: string
   /** Claim that names the tenant. */
   readonly tenantClaim: string
+  /** Those of the site: a token of any other is no token here. */
+  readonly tenants: ReadonlySet<string>
   readonly keys: JWTVerifyGetKey
 }
 
@@ -57,15 +59,15 @@ export interface AuthVariables {
 
 /**
  * @example
- * const authenticate = tokenAuthenticator({ issuer, audience, tenantClaim: 'tenant', keys: remoteKeys(jwksUrl) })
+ * const authenticate = tokenAuthenticator({ issuer, audience, tenantClaim: 'tenant', tenants, keys: remoteKeys(jwksUrl) })
  */
-export function tokenAuthenticator({ issuer, audience, tenantClaim, keys }: TokenRules): Authenticate {
+export function tokenAuthenticator({ issuer, audience, tenantClaim, tenants, keys }: TokenRules): Authenticate {
   return async (authorization) => {
     const token = /^Bearer +([\w.~+/=-]+)$/i.exec(authorization ?? '')?.[1]
     if (token === undefined) throw new CodedError('token-missing', { field: 'authorization' })
     const claims = await verify(token)
     const tenant = Name.safeParse(claims[tenantClaim])
-    if (!tenant.success) throw new CodedError('token-invalid', { field: tenantClaim })
+    if (!tenant.success || !tenants.has(tenant.data)) throw new CodedError('token-invalid', { field: tenantClaim })
     // Who reads an ECG must be somebody (RFC 9068, section 2.2).
     const subject = Subject.safeParse(claims.sub)
     if (!subject.success) throw new CodedError('token-invalid', { field: 'sub' })
@@ -79,13 +81,14 @@ export function tokenAuthenticator({ issuer, audience, tenantClaim, keys }: Toke
 
   async function verify(token: string): Promise<JWTPayload> {
     try {
-      const { payload } = await jwtVerify(token, keys, {
+      const { payload, protectedHeader } = await jwtVerify(token, keys, {
         issuer,
         audience,
         algorithms: ALGORITHMS,
         requiredClaims: ['exp'],
         clockTolerance: CLOCK_TOLERANCE_S,
       })
+      if (!isAccessToken(protectedHeader.typ)) throw new CodedError('token-invalid', { field: 'typ' })
       return payload
     } catch (cause) {
       throw refusal(cause)
@@ -119,6 +122,14 @@ export function requireScope(scope: Scope): MiddlewareHandler<AuthVariables> {
   }
 }
 
+/**
+ * What else the same keys may have signed for us (a logout, a security event, a proof of possession) says so in `typ`, and lets nobody in:
+ * RFC 8725, section 3.11. An access token is `at+jwt` (RFC 9068); many providers still say `JWT`, or nothing.
+ */
+function isAccessToken(typ: string | undefined): boolean {
+  return typ === undefined || ['jwt', 'at+jwt'].includes(typ.toLowerCase().replace(/^application\//, ''))
+}
+
 /** OAuth 2.0 has `scope`, a list in one text (RFC 8693); some providers have `scp`, a text or an array. */
 function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
   const listed = [scope, scp].flat().filter((part) => typeof part === 'string')
@@ -127,6 +138,7 @@ function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
 
 /** What is wrong with a token, without its text. Keys that cannot be fetched are our trouble, not the caller's. */
 function refusal(cause: unknown): CodedError {
+  if (cause instanceof CodedError) return cause
   if (cause instanceof errors.JWTClaimValidationFailed || cause instanceof errors.JWTExpired) {
     return new CodedError('token-invalid', { field: cause.claim }, { cause })
   }

@@ -16,7 +16,7 @@ import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { readSiteConfig } from '../../shared/site-config.ts'
+import { readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
 import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
@@ -41,6 +41,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     bucket,
     sqs: sqs(),
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
     stream,
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
@@ -93,6 +94,7 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     AUTH_ISSUER: issuer,
     AUTH_AUDIENCE: audience,
     AUTH_JWKS_URL: jwksUrl,
+    AUTH_TENANTS: tenants,
   } = settings
   if (open !== undefined) {
     if (!isLoopback(settings.AWS_ENDPOINT_URL_DYNAMODB)) {
@@ -100,13 +102,19 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     }
     return openAuthenticator(open)
   }
-  if (issuer === undefined || audience === undefined || jwksUrl === undefined) {
+  if (issuer === undefined || audience === undefined || jwksUrl === undefined || !tenants) {
     return async () => {
       throw new CodedError('unavailable', { field: 'identityProvider' })
     }
   }
   const tenantClaim = settings.AUTH_TENANT_CLAIM ?? 'tenant'
-  return tokenAuthenticator({ issuer, audience, tenantClaim, keys: remoteKeys(new URL(jwksUrl)) })
+  return tokenAuthenticator({
+    issuer,
+    audience,
+    tenantClaim,
+    tenants: new Set(tenants.split(',')),
+    keys: remoteKeys(new URL(jwksUrl)),
+  })
 }
 
 function isLoopback(url: string | undefined): boolean {

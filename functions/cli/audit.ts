@@ -8,6 +8,7 @@ import { Command, InvalidArgumentError } from 'commander'
 import { AuditStore } from '../../shared/aws/audit-store.ts'
 import { type EcgId, parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { Name } from '../../shared/messages.ts'
 import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from './stack-outputs.ts'
 
 /** Where `npm start` keeps the lines of its functions. */
@@ -50,7 +51,7 @@ export function auditCommand(): Command {
     .option('--subject <sub>', "what this caller did, by its token's `sub`")
     .option('--since <time>', 'from then on; the last 30 days when left out', parseTime)
     .option('--until <time>', 'up to then', parseTime)
-    .option('--tenant <name>', 'whose trail', 'local')
+    .option('--tenant <name>', 'whose trail', parseTenant, 'local')
     .option('--lines <file>', 'log lines of functions, a JSON document each; `-` reads them from the standard input')
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
     .option('--json', 'print one JSON array')
@@ -139,6 +140,12 @@ function describe({ at, by, action, outcome, ecgIds, jobId, device, traceId }: S
     traceId === undefined ? '' : `trace ${traceId}`,
   ]
   return [at, by.padEnd(22), action.padEnd(17), outcome.padEnd(13), ...which.filter(Boolean)].join('  ')
+}
+
+/** A `#` would reach into the rows of another day, or of another tenant. */
+function parseTenant(text: string): string {
+  if (Name.safeParse(text).success) return text
+  throw new InvalidArgumentError('no name of a tenant')
 }
 
 function parseTime(text: string): Date {

@@ -7,24 +7,15 @@ import { Command, InvalidArgumentError, Option } from 'commander'
 import { sendMessages } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
-import { type EhrConfig, readSiteConfigFile } from '../../shared/site-config.ts'
 import { changesSince } from '../../streams/fhir/changes.ts'
 import { checkSite, notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Payload, subscribe } from '../../streams/fhir/subscription.ts'
 import { demoCommand } from './fhir-demo.ts'
+import { withdrawCommand } from './fhir-withdraw.ts'
 import { EXIT } from './output.ts'
+import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
 import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
-
-interface SiteOption {
-  readonly site: string
-}
-
-/** Where `npm start` writes the local stack's. */
-const LOCAL_SITE = '.local/site.json'
-
-export const siteOption = () =>
-  new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
 
 export function fhirCommand(): Command {
   return new Command('fhir')
@@ -32,6 +23,7 @@ export function fhirCommand(): Command {
     .addCommand(checkCommand())
     .addCommand(subscribeCommand())
     .addCommand(catchUpCommand())
+    .addCommand(withdrawCommand())
     .addCommand(demoCommand())
 }
 
@@ -122,10 +114,4 @@ function catchUpCommand(): Command {
       }
       sqs?.destroy()
     })
-}
-
-function ehrConfig(file: string): EhrConfig {
-  const { ehr } = readSiteConfigFile(file)
-  if (ehr === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
-  return ehr
 }

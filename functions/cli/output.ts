@@ -6,6 +6,7 @@ import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
+import type { Measurements } from '../../shared/domain/measurements.ts'
 import type { Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
@@ -32,8 +33,17 @@ export function reportError(error: unknown, file?: string): number {
 
 /** What a bug report needs of an error that nobody expected; its own text may quote a patient's file. */
 function placeOf({ name, stack = '' }: Error): string {
-  const place = /\(?file:\/\/.*\/((?:functions|shared|streams)\/[\w./-]+:\d+):\d+\)?$/m.exec(stack)?.[1]
+  const [place] = stack.split('\n').flatMap(placeIn)
   return place === undefined ? name : `${name} at ${place}`
+}
+
+const ROOMS = ['/functions/', '/shared/', '/streams/']
+
+/** The file and line of ours in a line of a stack. */
+function placeIn(line: string): readonly string[] {
+  const from = Math.max(...ROOMS.map((room) => line.lastIndexOf(room)))
+  const [, place] = /^([\w./-]+:\d+):\d+\)?$/.exec(from < 0 ? '' : line.slice(from + 1)) ?? []
+  return place !== undefined && line.includes('file://') ? [place] : []
 }
 
 /** A result as a person reads it. */
@@ -46,6 +56,7 @@ export function describeResult(result: Result, options: { readonly title: string
   if (poor.length > 0)
     lines.push(`  leads not used: ${poor.map((lead) => `${lead} (${quality.leads[lead]})`).join(', ')}`)
   if (quality.derived.length > 0) lines.push(`  leads derived from two others: ${quality.derived.join(', ')}`)
+  if (result.measurements !== undefined) lines.push(...describeMeasurements(result.measurements))
   for (const warning of result.warnings) lines.push(styleText('yellow', `  warning: ${warningText(warning)}`))
   if (result.ood?.flagged === true) {
     const { score, threshold } = result.ood
@@ -78,6 +89,19 @@ export function describeResult(result: Result, options: { readonly title: string
     '',
   )
   return lines.join('\n')
+}
+
+/** One line; empty where no more than the heart rate could be measured. */
+function describeMeasurements(measured: Measurements): readonly string[] {
+  const { prMs, qrsMs, qtMs, qtcBazettMs, qtcFridericiaMs, axisDegrees, method } = measured
+  const parts = [
+    prMs === undefined ? [] : `PR ${prMs} ms`,
+    qrsMs === undefined ? [] : `QRS ${qrsMs} ms`,
+    qtMs === undefined ? [] : `QT ${qtMs} ms`,
+    qtcBazettMs === undefined ? [] : `QTc ${qtcBazettMs} ms (Bazett), ${qtcFridericiaMs} ms (Fridericia)`,
+    axisDegrees === undefined ? [] : `axis ${axisDegrees}°`,
+  ].flat()
+  return parts.length === 0 ? [] : [`  measured: ${parts.join(', ')} (${method})`]
 }
 
 function verdictOf({ flagged, borderline, withheld }: Finding): string {

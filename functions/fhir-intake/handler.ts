@@ -9,6 +9,7 @@ import { sendMessages } from '../../shared/aws/queues.ts'
 import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { createLogger, describeError } from '../../shared/logging.ts'
 import { FhirInboundMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
@@ -75,6 +76,8 @@ export const handler = sqsHandler(
   },
   async (message) => {
     if (intake === undefined) return
+    // What the EHR holds is its tenant's, whoever a message says it is for.
+    if (message.tenant !== ehr?.tenant) throw new CodedError('origin-foreign', { field: 'tenant' })
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)
     if ('submitted' in taken) metrics.add(METRICS.ehrEcgs, taken.submitted)

@@ -20,6 +20,10 @@ import { type Whose, whoseResource } from './whose.ts'
 export interface CinesOptions {
   readonly ehr: Pick<EhrClient, 'read' | 'transaction'>
   readonly serverId: string
+  /** Whose ECGs come from it. */
+  readonly ehrTenant: string
+  /** Who may report to it. */
+  readonly tenants: ReadonlySet<string>
   readonly jobs: Pick<CmrJobStore, 'get' | 'ofEcg'>
   readonly results: Pick<ResultStore, 'judged'>
   readonly associations: Pick<AssociationStore, 'patientOf'>
@@ -71,8 +75,9 @@ export class Cines {
   }
 
   async #write(job: CmrJob): Promise<Outcome> {
-    const { ehr, results, readArtifact, rules } = this.#options
+    const { ehr, results, readArtifact, rules, tenants } = this.#options
     const { tenant, ecgId, updatedAt } = job
+    if (!tenants.has(tenant)) return 'foreign'
     const judged = await results.judged(tenant, ecgId)
     const text = await readArtifact(job, 'manifest.json')
     if (judged === undefined || text === undefined) return 'outdated'
@@ -99,9 +104,10 @@ export class Cines {
 
   /** Of a device's ECG, what an association says now: a cine does not wait on the list by itself. */
   async #whose(tenant: string, { origin, result, arrivedAt }: Judged): Promise<Whose | undefined> {
-    const { ehr, serverId, associations } = this.#options
+    const { ehr, serverId, ehrTenant, associations } = this.#options
     if (origin.kind === 'fhir') {
-      if (origin.server !== serverId) throw new CodedError('origin-foreign', { field: 'origin.server' })
+      if (origin.server !== serverId || tenant !== ehrTenant)
+        throw new CodedError('origin-foreign', { field: 'origin.server' })
       return whoseResource(await ehr.read(origin.source), origin.source)
     }
     if (origin.device === undefined) return undefined

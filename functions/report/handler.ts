@@ -13,7 +13,7 @@ import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { createLogger, describeError } from '../../shared/logging.ts'
 import { ReportMessage, type ResultMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
+import { type EhrConfig, readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { Cines } from './cines.ts'
 import { Reporter } from './reporter.ts'
@@ -26,6 +26,7 @@ const queueUrl = env('RESULTS_FHIR_QUEUE_URL')
 const table = env('RESULTS_TABLE')
 const bucket = env('RAW_BUCKET')
 const { ehr: config, report: rules } = readSiteConfig()
+const tenants = config === undefined ? new Set<string>() : reportingTenants(config)
 const reporter = config && createReporter(config)
 
 function createReporter(ehrConfig: EhrConfig): Reporter {
@@ -34,6 +35,9 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
     results: new ResultStore(dynamo(), table),
     associations: new AssociationStore(dynamo(), table),
     rules,
+    serverId: ehrConfig.id,
+    ehrTenant: ehrConfig.tenant,
+    tenants,
     now: () => new Date(),
   }
   const sessions = new Sessions({
@@ -44,20 +48,19 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
   })
   const cines = new Cines({
     ...common,
-    serverId: ehrConfig.id,
     jobs: new CmrJobStore(dynamo(), table),
     readArtifact: ({ tenant, ecgId, jobId }, name) => readObject(s3(), bucket, artifactKey(tenant, ecgId, jobId, name)),
   })
-  return new Reporter({ ...common, serverId: ehrConfig.id, sessions, cines })
+  return new Reporter({ ...common, sessions, cines })
 }
 
 /** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 
-/** What a message is about; without an EHR nothing is read or written. */
+/** What a message is about; without an EHR, and of a tenant that may not report to it, nothing is read or written. */
 function reportOf(message: ReportMessage): AuditOf | undefined {
-  if (reporter === undefined) return undefined
   const { tenant } = message
+  if (!tenants.has(tenant)) return undefined
   // A live window is only noted for its session's summary: that is what goes into the chart.
   if (!('kind' in message)) return message.origin.kind === 'mqtt' ? undefined : ofResult(message)
   return message.kind === 'cine'

@@ -29,6 +29,8 @@ export type Outcome =
   | 'nobody'
   /** The site writes nothing that learned from simulated people. */
   | 'withheld'
+  /** Of a tenant that may not report to this EHR. */
+  | 'foreign'
   /** Deleted, or screened again since: the newer result has a message of its own. */
   | 'outdated'
 
@@ -36,6 +38,10 @@ export interface ReporterOptions {
   readonly ehr: EhrClient
   /** The site's name of the EHR. */
   readonly serverId: string
+  /** Whose ECGs come from it. */
+  readonly ehrTenant: string
+  /** Who may report to it. */
+  readonly tenants: ReadonlySet<string>
   readonly results: Pick<ResultStore, 'latest'>
   readonly associations: Pick<AssociationStore, 'patientOrWait' | 'markReported'>
   readonly sessions: Sessions
@@ -53,7 +59,8 @@ export class Reporter {
 
   /** Resolves when the message has had its effect, wholly; a repeat has none. */
   async report(message: ReportMessage): Promise<Outcome> {
-    const { sessions, cines } = this.#options
+    const { sessions, cines, tenants } = this.#options
+    if (!tenants.has(message.tenant)) return 'foreign'
     if ('kind' in message) return message.kind === 'cine' ? cines.write(message) : sessions.check(message)
     const { tenant, origin } = message
     const result = readResult(message.result)
@@ -83,9 +90,10 @@ export class Reporter {
   }
 
   async #whose(tenant: string, origin: ChartOrigin, result: Result): Promise<Whose | 'waiting' | 'nobody'> {
-    const { ehr, serverId, associations, now } = this.#options
+    const { ehr, serverId, ehrTenant, associations, now } = this.#options
     if (origin.kind === 'fhir') {
-      if (origin.server !== serverId) throw new CodedError('origin-foreign', { field: 'origin.server' })
+      if (origin.server !== serverId || tenant !== ehrTenant)
+        throw new CodedError('origin-foreign', { field: 'origin.server' })
       return whoseResource(await ehr.read(origin.source), origin.source)
     }
     const { device } = origin

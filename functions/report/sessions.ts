@@ -32,6 +32,8 @@ import type { Head, SessionStore } from './session-store.ts'
 export interface SessionsOptions {
   readonly ehr: EhrClient
   readonly store: SessionStore
+  /** Who may report to the EHR: of any other, nothing is noted and nothing written. */
+  readonly tenants: ReadonlySet<string>
   readonly results: Pick<ResultStore, 'latest'>
   readonly associations: Pick<AssociationStore, 'patientsOf' | 'markUnidentified' | 'markReported'>
   readonly rules: SiteConfig['report']
@@ -58,7 +60,8 @@ export class Sessions {
   /** Takes a window's result. */
   async add(of: SessionKey, result: Result): Promise<Outcome> {
     const key = keyOf(of)
-    const { store, rules, now } = this.#options
+    const { store, rules, tenants, now } = this.#options
+    if (!tenants.has(key.tenant)) return 'foreign'
     const digest = digestOf(result, now(), rules.virtual)
     const isNew = await store.addWindow(key, digest, now())
     const head = (await store.touch(key, now())) ?? (await this.#notLive(key, isNew))
@@ -68,8 +71,9 @@ export class Sessions {
 
   /** Sees whether a session has ended. */
   async check({ token, ...message }: SessionCheck): Promise<Outcome> {
-    const { store, rules, now } = this.#options
+    const { store, rules, tenants, now } = this.#options
     const key = keyOf(message)
+    if (!tenants.has(key.tenant)) return 'foreign'
     const head = await store.head(key)
     if (head?.token !== token || head.state === 'over') return 'outdated'
     const remainingMs = head.lastAt + 1000 * rules.session.silenceS - now().getTime()

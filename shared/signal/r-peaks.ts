@@ -32,7 +32,6 @@ const R_SEARCH_S = 0.03
 
 /** Finds R peaks; owns its buffers, so one instance serves one thread. */
 export class RPeakDetector {
-  readonly #rateHz: number
   readonly #decimation: number
   readonly #bandPass: BandPass
   readonly #qrsHalf: number
@@ -50,7 +49,6 @@ export class RPeakDetector {
 
   /** @param rateHz rate of the leads, ≥ 100 */
   constructor(rateHz: number) {
-    this.#rateHz = rateHz
     this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
     const workingHz = rateHz / this.#decimation
     this.#bandPass = new BandPass(QRS_BAND_HZ.low, QRS_BAND_HZ.high, workingHz)
@@ -81,11 +79,6 @@ export class RPeakDetector {
       this.#peaks[i] = Math.round((this.#peaks[i]! + 0.5) * this.#decimation - 0.5)
     }
     return this.#peaks.subarray(0, kept)
-  }
-
-  /** The heart rate that the leads show, beats a minute; undefined with fewer than two beats. */
-  heartRateBpm(leads: readonly Float64Array[]): number | undefined {
-    return heartRateBpm(this.detect(leads), this.#rateHz)
   }
 
   #grow(n: number): void {
@@ -219,16 +212,12 @@ const RHYTHM_LEADS: readonly LeadName[] = ['II', 'V5', 'V4', 'V6', 'I', 'aVF', '
 const HEARD_LEADS = 2
 
 /**
- * The heart rate of a window, from the best of its leads.
+ * The beats of a window, from the best of its leads.
  * @param leads acceptable leads, [n] each, mV at the detector's rate, no NaN
- * @returns beats a minute; undefined with fewer than two beats or no lead
+ * @returns sample indices, ascending; empty without a lead. A view that the detector's next call overwrites
  */
-export function windowHeartRate(
-  detector: RPeakDetector,
-  leads: ReadonlyMap<LeadName, Float64Array>,
-): number | undefined {
-  const heard = RHYTHM_LEADS.flatMap((name) => leads.get(name) ?? []).slice(0, HEARD_LEADS)
-  return heard.length === 0 ? undefined : detector.heartRateBpm(heard)
+export function windowPeaks(detector: RPeakDetector, leads: ReadonlyMap<LeadName, Float64Array>): Int32Array {
+  return detector.detect(RHYTHM_LEADS.flatMap((name) => leads.get(name) ?? []).slice(0, HEARD_LEADS))
 }
 
 /** A rhythm is even when its RR intervals vary no more than this (coefficient of variation). */

@@ -14,9 +14,11 @@ import type { Waveform } from '../waveform/codec.ts'
 import { SignalChain } from './chain.ts'
 import { bridgeGaps } from './gaps.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
+import { measureWindow } from './measurements.ts'
+import { BeatAverager } from './median-beat.ts'
 import { type SignalProfile, seasonalPeriod } from './profile.ts'
 import { QualityGate } from './quality-gate.ts'
-import { RPeakDetector, windowHeartRate } from './r-peaks.ts'
+import { RPeakDetector, heartRateBpm as rateOfPeaks, windowPeaks } from './r-peaks.ts'
 import { Resampler } from './resample.ts'
 
 export interface PreparedWindow {
@@ -46,12 +48,17 @@ export class WindowPreparer {
   readonly #profile: SignalProfile
   readonly #chain: SignalChain
   readonly #tools = new Map<number, SourceTools>()
+  readonly #averager: BeatAverager
   readonly #signal: Float64Array
+  /** Each of the twelve leads at the profile's rate, mV. */
+  readonly #resampled: readonly Float64Array[]
 
   constructor(profile: SignalProfile) {
     this.#profile = profile
     this.#chain = new SignalChain(profile)
+    this.#averager = new BeatAverager(profile.rateHz, profile.samples)
     this.#signal = new Float64Array(profile.samples)
+    this.#resampled = LEADS.map(() => new Float64Array(profile.samples))
   }
 
   /**
@@ -80,19 +87,41 @@ export class WindowPreparer {
       bridgeGaps(mv, maxBridged)
       usable.set(name, mv)
     }
-    const heartRate = this.#believed(heartRateBpm) ?? windowHeartRate(tools.detector, usable) ?? null
+    const peaks = windowPeaks(tools.detector, usable)
+    const heartRate = this.#believed(heartRateBpm) ?? rateOfPeaks(peaks, rateHz) ?? null
     // A limb lead that was delivered but cannot be used stays unused: its electrode is in the others as well.
     const missing = (name: LeadName) => !verdicts.has(name)
     const derived = new Map([...deriveLimbLeads(usable)].filter(([name]) => missing(name)))
     for (const name of derived.keys()) quality.leads[name] = 'acceptable'
+    const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
+    const measurements = this.#measure(leadsAtProfileRate, peaks, rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
       warnings: [],
-      clean: this.#clean(new Map([...usable, ...derived]), tools.resampler, heartRate),
+      ...(measurements === undefined ? {} : { measurements }),
+      clean: this.#clean(leadsAtProfileRate, heartRate),
     }
   }
 
-  #clean(leads: Leads, resampler: Resampler, heartRateBpm: number | null): CleanWindow {
+  #resample(leads: Leads, resampler: Resampler): Leads {
+    const resampled = new Map<LeadName, Float64Array>()
+    for (const [i, name] of LEADS.entries()) {
+      const lead = leads.get(name)
+      if (lead === undefined) continue
+      resampler.run(lead, this.#resampled[i]!)
+      resampled.set(name, this.#resampled[i]!)
+    }
+    return resampled
+  }
+
+  #measure(leads: Leads, peaks: ArrayLike<number>, peaksRateHz: number): Measurements | undefined {
+    const { rateHz } = this.#profile
+    const places = Array.from(peaks, (peak) => Math.round((peak * rateHz) / peaksRateHz))
+    return measureWindow(this.#averager, leads, places, rateHz)
+  }
+
+  /** @param leads at the profile's rate */
+  #clean(leads: Leads, heartRateBpm: number | null): CleanWindow {
     const { samples } = this.#profile
     const period = seasonalPeriod(this.#profile, heartRateBpm)
     const codes = new Int16Array(LEADS.length * samples)
@@ -102,8 +131,7 @@ export class WindowPreparer {
     for (const [i, name] of LEADS.entries()) {
       const lead = leads.get(name)
       if (lead === undefined) continue
-      resampler.run(lead, signal)
-      const { min, max } = this.#chain.run(signal, period, signal)
+      const { min, max } = this.#chain.run(lead, period, signal)
       amplitude[2 * i] = min
       amplitude[2 * i + 1] = max
       leadMask[i] = 1

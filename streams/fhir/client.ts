@@ -167,12 +167,18 @@ function accepted(answer: HttpAnswer): HttpAnswer {
   throw new CodedError('ehr-refused', { status })
 }
 
+/** `https://ehr.example/fhir/Observation/123/_history/1` as the resource it names. */
+function created(location: string): FhirResource {
+  const parts = location.split('/')
+  const [resourceType = '', id = ''] = parts.slice(parts.at(-2) === '_history' ? -4 : -2)
+  const isResource = /^[A-Z][A-Za-z]{1,63}$/.test(resourceType) && /^[A-Za-z0-9\-.]{1,64}$/.test(id)
+  return isResource ? { resourceType, id } : { resourceType: 'Parameters' }
+}
+
 function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
   // A create may be answered without a body; its address then says the id (https://hl7.org/fhir/R4/http.html#create).
   if (body.length === 0) {
-    const [, resourceType = 'Parameters', id] =
-      /([A-Z][A-Za-z]+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/[^/]+)?$/.exec(headers.get('location') ?? '') ?? []
-    return id === undefined ? { resourceType } : { resourceType, id }
+    return created(headers.get('location') ?? '')
   }
   try {
     const json: unknown = JSON.parse(body.toString('utf8'))

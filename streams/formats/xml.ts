@@ -70,15 +70,31 @@ export function sniffXmlRoot(bytes: Uint8Array): string | undefined {
   } catch {
     return undefined
   }
-  return PROLOG.exec(text)?.groups?.root
+  return ROOT.exec(text.slice(rootAt(text)))?.groups?.root
 }
 
 /** Room for the comments that some files have before their root element. */
 const SNIFFED_BYTES = 16_384
 
-// Comments, processing instructions and a document type may stand before the root element.
-const PROLOG =
-  /^\s*(?:(?:<\?[^?]*(?:\?(?!>)[^?]*)*\?>|<!--[^-]*(?:-(?!->)[^-]*)*-->|<!DOCTYPE[^>[]*>)\s*)*<(?:[\w.-]+:)?(?<root>[A-Za-z_][\w.-]*)[\s/>]/
+const ROOT = /^<(?:[\w.-]+:)?(?<root>[A-Za-z_][\w.-]*)[\s/>]/
+
+/** What may stand before the root element: how it begins and how it ends. */
+const PROLOG: readonly (readonly [string, string])[] = [
+  ['<?', '?>'],
+  ['<!--', '-->'],
+  ['<!DOCTYPE', '>'],
+]
+
+/** Where the first element of a text begins, after processing instructions, comments and a document type. */
+function rootAt(text: string): number {
+  for (let at = 0; ; ) {
+    while (/^\s/.test(text.charAt(at))) at++
+    const [begin, end = ''] = PROLOG.find(([start]) => text.startsWith(start, at)) ?? []
+    const closed = begin === undefined ? -1 : text.indexOf(end, at + begin.length)
+    if (closed < 0) return at
+    at = closed + end.length
+  }
+}
 
 /** The first child of that name. */
 export function child(element: XmlElement | undefined, name: string): XmlElement | undefined {
@@ -110,7 +126,7 @@ export function decimal(text: string | undefined): number | undefined {
   return text !== undefined && DECIMAL.test(text.trim()) ? Number(text) : undefined
 }
 
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d{1,3})?$/i
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?$/i
 
 /** First descendant of that name, depth first. */
 export function descendant(element: XmlElement, name: string): XmlElement | undefined {
@@ -155,17 +171,18 @@ function decodeXml(bytes: Uint8Array): string {
 const DECLARATION = /<!(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)/gi
 
 // GE MUSE names a DTD that nobody has; it is passed over and never fetched.
-const DOCTYPE = /<!DOCTYPE\s+[\w:.-]+(?:\s+SYSTEM\s+(?:"[^"]*"|'[^']*'))?\s*>/
+const DOCTYPE = /^<!DOCTYPE\s+[\w:.-]+(?:\s+SYSTEM\s+(?:"[^"]*"|'[^']*'))?\s*>/
+
+const MAX_DOCTYPE_LENGTH = 1024
 
 /** @throws CodedError `format-unsupported` for a document type that declares something, or any declaration elsewhere */
 function withoutDoctype(text: string): string {
   const declarations = text.match(DECLARATION)?.length ?? 0
   if (declarations === 0) return text
-  const stripped = text.replace(DOCTYPE, '')
-  if (declarations > 1 || stripped.length === text.length) {
-    throw new CodedError('format-unsupported', { field: 'doctype' })
-  }
-  return stripped
+  const at = text.indexOf('<!DOCTYPE')
+  const [doctype] = DOCTYPE.exec(at < 0 ? '' : text.slice(at, at + MAX_DOCTYPE_LENGTH)) ?? []
+  if (declarations > 1 || doctype === undefined) throw new CodedError('format-unsupported', { field: 'doctype' })
+  return text.slice(0, at) + text.slice(at + doctype.length)
 }
 
 /** `<`, `=` and `&` in a text: no less than it has tags, attributes and references. */

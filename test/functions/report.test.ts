@@ -54,6 +54,9 @@ function reporter(site: object = RULES) {
     results: results(),
     associations: associations(),
     rules,
+    serverId: 'ehr',
+    ehrTenant: tenant,
+    tenants: new Set([tenant]),
     now: () => new Date(nowMs),
   }
   const sessions = new Sessions({
@@ -66,11 +69,10 @@ function reporter(site: object = RULES) {
   })
   const cines = new Cines({
     ...common,
-    serverId: 'ehr',
     jobs: new CmrJobStore(aws.dynamo, TABLE),
     readArtifact: ({ ecgId, jobId }, name) => readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name)),
   })
-  return new Reporter({ ...common, serverId: 'ehr', sessions, cines })
+  return new Reporter({ ...common, sessions, cines })
 }
 
 /** A result as `screen` stores and publishes it. */
@@ -132,7 +134,10 @@ describe('the result of an ECG in the EHR', () => {
   it('that was deleted is not written', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
 
-    const outcome = await reporter().report({ ...message, tenant: 'another' })
+    await results().markDeleted(tenant, ecgId())
+    await results().removeRows(tenant, ecgId())
+
+    const outcome = await reporter().report(message)
 
     expect(outcome).toBe('outdated')
     expect(inChart('DiagnosticReport')).toEqual([])

@@ -13,8 +13,47 @@ const NO_TIME = [60, 61, 62]
 
 /** Sample indices of the beats. */
 export function beatAnnotations(path: string): number[] {
+  return annotations(path).flatMap(({ code, time }) => (BEATS.has(code) ? [time] : []))
+}
+
+const WAVE_BEGINS = 39
+const WAVE_ENDS = 40
+/** Codes of the peaks: P wave, normal beat, T wave. LUDB knows no other. */
+const PEAKS: ReadonlyMap<number, WaveName> = new Map([
+  [24, 'p'],
+  [1, 'qrs'],
+  [27, 't'],
+])
+
+export type WaveName = 'p' | 'qrs' | 't'
+
+export interface AnnotatedWave {
+  readonly wave: WaveName
+  /** Sample indices; absent where the annotators left it open. */
+  readonly onset?: number
+  readonly peak: number
+  readonly end?: number
+}
+
+/** The waves of a lead of LUDB, ascending. */
+export function waveAnnotations(path: string): AnnotatedWave[] {
+  const all = annotations(path)
+  return all.flatMap(({ code, time }, i) => {
+    const wave = PEAKS.get(code)
+    if (wave === undefined) return []
+    const [before, after] = [all[i - 1], all[i + 1]]
+    return {
+      wave,
+      peak: time,
+      ...(before?.code === WAVE_BEGINS ? { onset: before.time } : {}),
+      ...(after?.code === WAVE_ENDS ? { end: after.time } : {}),
+    }
+  })
+}
+
+function annotations(path: string): { code: number; time: number }[] {
   const bytes = readFileSync(path)
-  const beats: number[] = []
+  const found: { code: number; time: number }[] = []
   let time = 0
   for (let at = 0; at + 1 < bytes.length; ) {
     const word = bytes.readUInt16LE(at)
@@ -30,8 +69,8 @@ export function beatAnnotations(path: string): number[] {
       at += interval + (interval % 2)
     } else if (!NO_TIME.includes(code)) {
       time += interval
-      if (BEATS.has(code)) beats.push(time)
+      found.push({ code, time })
     }
   }
-  return beats
+  return found
 }

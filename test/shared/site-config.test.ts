@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { parseSiteConfig, readSiteConfig } from '../../shared/site-config.ts'
+import { checkTenants, parseSiteConfig, readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
 import { codedError } from '../helpers/errors.ts'
 
 const smart = {
@@ -78,5 +78,25 @@ describe('a site’s configuration', () => {
     const error = codedError(() => readSiteConfig({ SITE_CONFIG_FILE: '/nowhere/site.json' }))
 
     expect(error.code).toBe('file-not-found')
+  })
+})
+
+describe('the tenants that may report to the EHR', () => {
+  const ehr = { tenant: 'clinic', baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } }
+  const parse = (changes: object, tenants = ['clinic', 'ward']) =>
+    parseSiteConfig(JSON.stringify({ ehr: { ...ehr, ...changes }, deployment: { tenants } }))
+
+  it('are its own where the site lists none, and exactly those that it lists', () => {
+    expect([...reportingTenants(parse({}).ehr!)]).toEqual(['clinic'])
+    expect([...reportingTenants(parse({ reportingTenants: ['ward'] }).ehr!)]).toEqual(['ward'])
+  })
+
+  it.each([
+    ['site.ehr.tenant', {}, ['ward']],
+    ['site.ehr.reportingTenants.1', { reportingTenants: ['clinic', 'nobody'] }, ['clinic', 'ward']],
+  ])('must be tenants of the site (%s)', (field, changes, tenants) => {
+    const error = codedError(() => checkTenants(parse(changes, tenants)))
+
+    expect(error).toMatchObject({ code: 'site-config-invalid', detail: { field } })
   })
 })

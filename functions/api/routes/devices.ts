@@ -7,6 +7,7 @@ import { createRoute, z } from '@hono/zod-openapi'
 import type { AssociationStore, Unidentified } from '../../../shared/aws/association-store.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { ResultStore } from '../../../shared/aws/result-store.ts'
+import { CodedError } from '../../../shared/errors.ts'
 import type { ResultMessage } from '../../../shared/messages.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
@@ -17,6 +18,8 @@ import { json, needs, problems, routes } from './common.ts'
 export interface DeviceOptions {
   readonly associations: AssociationStore
   readonly results: Pick<ResultStore, 'latest'>
+  /** Who may report to the EHR, whose patients associations name; absent where there is no EHR. */
+  readonly ehrTenants?: ReadonlySet<string> | undefined
   readonly sqs: SQSClient
   /** Where results go that are to be reported to the EHR. */
   readonly reportQueueUrl: string
@@ -50,11 +53,13 @@ const unidentifiedRoute = createRoute({
   responses: { 200: json(UnidentifiedPage, 'A page'), ...problems },
 })
 
-export function deviceRoutes({ associations, results, sqs, reportQueueUrl }: DeviceOptions) {
+export function deviceRoutes({ associations, results, ehrTenants, sqs, reportQueueUrl }: DeviceOptions) {
   const app = routes()
 
   app.openapi(associationRoute, async (c) => {
     const { tenant } = c.get('caller')
+    // The patients are the EHR's: to name one is for those only whose results may stand in its charts.
+    if (ehrTenants?.has(tenant) === false) throw new CodedError('tenant-forbidden', { field: 'tenant' })
     const device = c.req.valid('param').id
     const body = c.req.valid('json')
     const span = { from: new Date(body.from), to: body.to === undefined ? undefined : new Date(body.to) }

@@ -26,6 +26,8 @@ export interface Erasure {
   readonly patient?: string | undefined
   readonly spans: readonly DeviceSpan[]
   readonly ecgIds: readonly EcgId[]
+  /** Other tenants whose devices may be on the EHR's patients, and so on this one. */
+  readonly otherTenants?: readonly string[]
   /** Who has it done. */
   readonly by: string
   readonly now: Date
@@ -76,7 +78,7 @@ const ECGS_AN_ENTRY = 50
  * is left.
  */
 export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Receipt> {
-  const { tenant, patient, spans, ecgIds, by, now } = erasure
+  const { tenant, patient, spans, ecgIds, otherTenants = [], by, now } = erasure
   const id = randomUUID()
   const removed = { ecgs: 0, rows: 0, objectVersions: 0, jobs: 0, associations: 0, sessions: 0 }
   const sessions = new Map<string, SessionKey>()
@@ -126,7 +128,7 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
     ecgIds,
     removed,
     left: await leftOf(parts, tenant, ecgIds),
-    notCovered: notCovered(now),
+    notCovered: notCovered(now, otherTenants),
   }
 }
 
@@ -183,9 +185,13 @@ export function saltedHash(patient: string, salt: string = randomUUID()) {
   return { salt, sha256: createHash('sha256').update(`${salt}${patient}`).digest('hex') }
 }
 
-function notCovered(now: Date): readonly NotCovered[] {
+function notCovered(now: Date, otherTenants: readonly string[]): readonly NotCovered[] {
   const after = (days: number) => new Date(now.getTime() + days * DAY_MS).toISOString()
   return [
+    ...otherTenants.map((tenant) => ({
+      what: `ECGs of the same patient under the tenant ${tenant}: run again with --tenant ${tenant}`,
+      goneBy: null,
+    })),
     {
       what: "the EHR's own copy: ECGs there, and the reports and cines that were written into the chart",
       goneBy: null,

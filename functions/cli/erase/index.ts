@@ -17,10 +17,10 @@ import { ResultStore } from '../../../shared/aws/result-store.ts'
 import { type EcgId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { Name } from '../../../shared/messages.ts'
-import { readSiteConfigFile } from '../../../shared/site-config.ts'
+import { readSiteConfigFile, reportingTenants } from '../../../shared/site-config.ts'
 import { ehrOfSite } from '../../../streams/fhir/site.ts'
-import { siteOption } from '../fhir.ts'
 import { EXIT } from '../output.ts'
+import { siteOption } from '../site-option.ts'
 import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from '../stack-outputs.ts'
 import { type ErasureParts, erase, type Receipt } from './erase.ts'
 import { type DeviceSpan, ecgsOfEhr, ecgsOfSpan, spansOfPatient } from './find.ts'
@@ -90,7 +90,7 @@ export function eraseCommand(): Command {
         sqs,
         synthesisQueueUrl: outputs.SynthesisQueueUrl,
       }
-      const { patient, spans, ecgIds } = await find(parts, options)
+      const { patient, spans, ecgIds, otherTenants } = await find(parts, options)
       const { tenant, by } = options
       for (const ecgId of ecgIds) process.stdout.write(`${ecgId}${await describe(parts, tenant, ecgId)}\n`)
       process.stdout.write(`${ecgIds.length} ECGs, ${spans.length} spans of devices\n`)
@@ -98,7 +98,7 @@ export function eraseCommand(): Command {
         process.stdout.write('nothing was deleted: --yes does it\n')
         return
       }
-      const receipt = await erase(parts, { tenant, patient, spans, ecgIds, by, now: new Date() })
+      const receipt = await erase(parts, { tenant, patient, spans, ecgIds, otherTenants, by, now: new Date() })
       const file = options.receipt ?? join(dirname(options.outputs), 'erasures', `${receipt.id}.json`)
       await mkdir(dirname(file), { recursive: true })
       await writeFile(file, `${JSON.stringify(receipt, null, 2)}\n`, { mode: 0o600 })
@@ -138,7 +138,9 @@ async function find(parts: ErasureParts, options: EraseCommandOptions) {
     const at = { ehr: ehrOfSite(config), server: config.id }
     for (const ecgId of await ecgsOfEhr(at, { ...parts, tenant }, patient)) ecgIds.add(ecgId)
   }
-  return { patient, spans, ecgIds: [...ecgIds] }
+  const reporting = patient === undefined || config === undefined ? new Set<string>() : reportingTenants(config)
+  const otherTenants = reporting.has(tenant) ? [...reporting].filter((other) => other !== tenant) : []
+  return { patient, spans, ecgIds: [...ecgIds], otherTenants }
 }
 
 async function readPatient(given: string): Promise<string> {

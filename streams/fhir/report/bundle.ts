@@ -31,7 +31,7 @@ import {
   RESULT_ID,
   riskConcept,
 } from './codes.ts'
-import { indexParts, type Part, qualityPart } from './observations.ts'
+import { indexParts, measurementParts, type Part, qualityPart } from './observations.ts'
 import { type Allowed, allowed, type Screening, type SessionFacts } from './screening.ts'
 import { entry, meta, modelEntry, reference } from './transaction.ts'
 
@@ -66,8 +66,8 @@ export function reportBundle(options: ReportOptions): Bundle {
   const { modelBundle, modelSha256 } = screening.provenance
   const device = modelEntry('Model that screens ECGs', modelBundle, modelSha256)
   const own = (part?: string) => `identifier=${RESULT_ID}|${resultId(screening, part)}`
-  const observations = [qualityPart(screening), ...indexParts(allows.indices)].map((part) =>
-    entry(toObservation(part, options, reference(device)), own(part.name)),
+  const observations = [qualityPart(screening), ...measurementParts(screening), ...indexParts(allows.indices)].map(
+    (part) => entry(toObservation(part, options, reference(device)), own(part.name)),
   )
   const [quality] = observations.map(reference) as [Reference<Observation>] // there is always one of quality
   const risk =

@@ -5,11 +5,8 @@
  */
 import type { Bundle, Device, DocumentReference, ImagingStudy, Reference } from '@medplum/fhirtypes'
 import { NOTICE } from '../../../shared/domain/result.ts'
-import { ECG_ID } from './codes.ts'
+import { CINE_ID, ECG_ID } from './codes.ts'
 import { entry, meta, modelEntry, reference } from './transaction.ts'
-
-/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no twin. */
-const CINE_ID = 'urn:cardiacnets:cine'
 
 /** How a program tells it from a picture of a patient. */
 const SYNTHETIC = {

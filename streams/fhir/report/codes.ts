@@ -15,6 +15,8 @@ const SNOMED = 'http://snomed.info/sct'
 export const RESULT_ID = 'urn:cardiacnets:result'
 export const ECG_ID = 'urn:cardiacnets:ecg'
 export const SESSION_ID = 'urn:cardiacnets:session'
+/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no twin. */
+export const CINE_ID = 'urn:cardiacnets:cine'
 export const MODEL_ID = 'urn:cardiacnets:model-sha256'
 export const INPUT_ID = 'urn:cardiacnets:input-sha256'
 
@@ -24,6 +26,22 @@ const QUALITY = 'urn:cardiacnets:quality'
 
 export const EKG_STUDY: CodeableConcept = { coding: [{ system: LOINC, code: '11524-6', display: 'EKG study' }] }
 export const HEART_RATE: CodeableConcept = { coding: [{ system: LOINC, code: '8867-4', display: 'Heart rate' }] }
+
+const ekg = (code: string, display: string): Coding => ({ system: LOINC, code, display })
+
+/** The panel that measurements of an ECG belong to, and its members (loinc.org, looked up November 2026). */
+export const EKG_PANEL: CodeableConcept = { coding: [ekg('34534-8', '12 lead EKG panel')] }
+export const EKG_MEMBERS = {
+  prMs: { coding: [ekg('8625-6', 'P-R Interval')] },
+  qrsMs: { coding: [ekg('8633-0', 'QRS duration')] },
+  qtMs: { coding: [ekg('8634-8', 'Q-T interval')] },
+  // 8636-3 names no formula: whoever looks for "QTc" finds Bazett's, which is what most devices mean by it.
+  qtcBazettMs: {
+    coding: [ekg('8636-3', 'Q-T interval corrected'), ekg('76635-2', 'Q-T interval corrected based on Bazett formula')],
+  },
+  qtcFridericiaMs: { coding: [ekg('76634-5', 'Q-T interval corrected based on Fridericia formula')] },
+  axisDegrees: { coding: [ekg('8632-6', 'QRS axis')] },
+} as const satisfies Record<string, CodeableConcept>
 
 /** https://terminology.hl7.org/CodeSystem-v2-0074.html */
 export const ELECTROCARDIAC: CodeableConcept = {

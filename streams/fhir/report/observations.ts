@@ -7,6 +7,8 @@ import { LEADS } from '../../../shared/domain/leads.ts'
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
 import {
   correlationConcept,
+  EKG_MEMBERS,
+  EKG_PANEL,
   EVIDENCE_TEXT,
   HEART_RATE,
   indexConcept,
@@ -93,6 +95,31 @@ function reliability(indices: readonly IndexEstimate[]): string {
   const range = least === most ? `r = ${least}` : `r = ${least} to ${most}`
   const [{ evidence }] = indices as readonly [IndexEstimate] // a group has a member
   return `A model's estimate from an ECG, ${EVIDENCE_TEXT[evidence]}. Correlation with the measured value on held-out people: ${range}. The interval holds the measured value in 90% of such people.`
+}
+
+const MEMBER_UNITS = { Ms: 'ms', Degrees: 'deg' } as const
+
+/** What was measured on the trace, as members of LOINC's panel; empty where nothing was. */
+export function measurementParts({ measurements }: Pick<Screening, 'measurements'>): readonly Part[] {
+  if (measurements === undefined) return []
+  const { method, heartRateBpm } = measurements
+  const members = Object.entries(EKG_MEMBERS).flatMap(([name, code]): ObservationComponent[] => {
+    const value = measurements[name as keyof typeof EKG_MEMBERS] // the table's own keys
+    const unit = name.endsWith('Ms') ? MEMBER_UNITS.Ms : MEMBER_UNITS.Degrees
+    return value === undefined ? [] : [{ code, valueQuantity: quantity(value, unit) }]
+  })
+  const rate: ObservationComponent[] =
+    heartRateBpm === undefined
+      ? []
+      : [{ code: HEART_RATE, valueQuantity: quantity(heartRateBpm, '/min', 'beats/minute') }]
+  if (members.length + rate.length === 0) return []
+  const content: Content = {
+    category: [PROCEDURE],
+    code: EKG_PANEL,
+    method: { text: `Measured on the median beat by software (${method}); not over-read` },
+    component: [...rate, ...members],
+  }
+  return [{ name: 'measurements', content }]
 }
 
 /** Signal quality; of a refused ECG, the reason why there is nothing else. */

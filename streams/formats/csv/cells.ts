@@ -39,16 +39,16 @@ const NOTHING: ReadonlySet<string> = new Set([
 export const isNothing = (cell: string): boolean => cell.length <= 9 && NOTHING.has(cell.trim().toLowerCase())
 
 // What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 /** No number needs more characters. */
 const MAX_NUMBER = 40
 
 /** A number with a decimal point or comma; NaN for a cell that says nothing, undefined for one that says something else. */
 export function numberOf(cell: string): number | undefined {
+  if (cell.length > MAX_NUMBER) return undefined
   if (DECIMAL.test(cell)) return Number(cell)
   if (isNothing(cell)) return Number.NaN
-  if (cell.length > MAX_NUMBER) return undefined
   const text = pointed(cell.trim().replace('\u2212', '-'))
   return DECIMAL.test(text) ? Number(text) : undefined
 }

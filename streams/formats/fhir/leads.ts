@@ -47,12 +47,16 @@ export function leadsOfConcept({ coding, text }: CodeableConcept): readonly Lead
   if (coded.length > 0) return coded
   const named = text === undefined ? undefined : findLead(text)
   if (named !== undefined || text === undefined) return named === undefined ? [] : [named]
+  if (text.length > MAX_TEXT_LENGTH) return []
   const parts = text
     .trim()
     .split(/[\s,;/\\]+/)
     .map((part) => findLead(part))
   return parts.includes(undefined) ? [] : distinct(parts)
 }
+
+/** Twelve leads with a word each take 100 characters. */
+const MAX_TEXT_LENGTH = 256
 
 function leadOfCoding({ code, display }: Coding): LeadName | undefined {
   return (code && leadOfCode(code)) || (display && findLead(display)) || undefined

@@ -70,7 +70,7 @@ function rateOf({ period, interval, intervalUnit }: SampledData, field: string):
 }
 
 // What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
-const DECIMAL = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i
+const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
 /** `E`: error, `U` and `L`: beyond the upper or lower limit, held there where the limit is known. Dimensions are interlaced. */
 function readValues(

@@ -38,6 +38,9 @@ export interface WfdbSignal {
 /** More signals than any ECG recorder has; keeps a hostile header small. */
 const MAX_SIGNALS = 64
 
+/** header(5) has lines of 255 characters. */
+const MAX_LINE_LENGTH = 4096
+
 /** header(5): the rate when the record line names none. */
 const DEFAULT_RATE_HZ = 250
 
@@ -57,7 +60,7 @@ const INTEGER = /^-?\d+$/
 /** Whether a text begins like a header: its first line that is no comment is a record line. */
 export function looksLikeHeader(text: string): boolean {
   const first = text.split(/\r?\n/).find((line) => line.trim() !== '' && !line.startsWith('#'))
-  return first !== undefined && RECORD_LINE.test(first.trim())
+  return first !== undefined && first.length <= MAX_LINE_LENGTH && RECORD_LINE.test(first.trim())
 }
 
 /** @throws CodedError `payload-malformed` naming the line and field, `format-unsupported`, `rate-unsupported` */
@@ -65,6 +68,7 @@ export function parseHeader(bytes: Uint8Array, options: ReadOptions = {}): WfdbH
   const comments: string[] = []
   const lines: { line: number; text: string }[] = []
   for (const [index, raw] of decodeText(bytes).split(/\r?\n/).entries()) {
+    if (raw.length > MAX_LINE_LENGTH) throw malformed(index + 1, 'line')
     const text = raw.trim()
     if (text.startsWith('#')) comments.push(text.slice(1).trim())
     else if (text !== '') lines.push({ line: index + 1, text })
@@ -120,14 +124,17 @@ function int32(text: string, line: number, field: string): number {
 
 const malformed = (line: number, field: string) => new CodedError('payload-malformed', { line, field })
 
+const matched = (pattern: RegExp, word: string) => [pattern.exec(word)].filter((match) => match !== null)
+
 /**
  * The start as ISO 8601, read as UTC; undefined unless both time and date are there and exist. Standard is `08:27:38 16/01/1985`;
  * CPSC2018 in the CinC 2021 challenge has `12-May-2020 12:33:59`.
  */
 function startTime(text: string): string | undefined {
-  const time = /(?:^|\s)(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d{1,3})\d*)?(?=\s|$)/.exec(text)
-  const date = /(?:^|\s)(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})(?=\s|$)/.exec(text)
-  if (time === null || date === null) return undefined
+  const words = text.trim().split(/\s+/)
+  const [time] = words.flatMap((word) => matched(/^(\d{1,2}):(\d{2}):(\d{2})(?:\.(\d+))?$/, word))
+  const [date] = words.flatMap((word) => matched(/^(\d{1,2})([/-])(\d{1,2}|[A-Za-z]{3})\2(\d{4})$/, word))
+  if (time === undefined || date === undefined) return undefined
   return utcTime({
     year: Number(date[4]),
     month: monthByName(date[3]!) || Number(date[3]),
@@ -135,6 +142,6 @@ function startTime(text: string): string | undefined {
     hour: Number(time[1]),
     minute: Number(time[2]),
     second: Number(time[3]),
-    millisecond: Number((time[4] ?? '').padEnd(3, '0')),
+    millisecond: Number((time[4] ?? '').slice(0, 3).padEnd(3, '0')),
   })
 }

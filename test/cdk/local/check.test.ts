@@ -20,7 +20,14 @@ const front = createServer()
 beforeAll(async () => {
   keys = await generateKeyPair('ES256')
   stack = await startLocalStack({})
-  const authenticate = tokenAuthenticator({ issuer, audience, tenantClaim: 'tenant', keys: async () => keys.publicKey })
+  const tenants = new Set(['local'])
+  const authenticate = tokenAuthenticator({
+    issuer,
+    audience,
+    tenantClaim: 'tenant',
+    tenants,
+    keys: async () => keys.publicKey,
+  })
   front.on('request', async (incoming, response) => {
     try {
       await authenticate(incoming.headers.authorization)

@@ -49,6 +49,7 @@ describe('a caller', () => {
     ['that never ends', { exp: undefined }, 'exp'],
     ['that does not hold yet', { nbf: past() + 600 }, 'nbf'],
     ['without a tenant', { tenant: undefined }, 'tenant'],
+    ['of a tenant that the site does not have', { tenant: 'stranger' }, 'tenant'],
     ['with a tenant that would reach into another’s rows', { tenant: 'clinic#1' }, 'tenant'],
   ])('with a token %s does not', async (_, claims, field) => {
     const response = await withHeader(`Bearer ${await api.token(claims)}`)
@@ -58,9 +59,25 @@ describe('a caller', () => {
     expect(await response.json()).toMatchObject({ code: 'token-invalid', field })
   })
 
+  it.each(['logout+jwt', 'secevent+jwt', 'dpop+jwt', 'application/token-introspection+jwt'])(
+    'with what the provider signed as %s, and no access token, does not',
+    async (typ) => {
+      const response = await withHeader(`Bearer ${await api.token({}, { typ })}`)
+
+      expect(response.status).toBe(401)
+      expect(await response.json()).toMatchObject({ code: 'token-invalid', field: 'typ' })
+    },
+  )
+
+  it.each(['JWT', 'at+jwt', 'application/at+jwt'])('with a token of the type %s comes in', async (typ) => {
+    const response = await withHeader(`Bearer ${await api.token({}, { typ })}`)
+
+    expect(response.status).toBe(200)
+  })
+
   it.each([
     ['nobody (alg none)', async () => `${base64({ alg: 'none' })}.${(await api.token()).split('.')[1]}.`],
-    ['somebody else', async () => api.token({}, (await generateKeyPair('ES256')).privateKey)],
+    ['somebody else', async () => api.token({}, { key: (await generateKeyPair('ES256')).privateKey })],
     [
       'a shared secret',
       async () =>
@@ -134,9 +151,10 @@ describe('the provider’s keys', () => {
       issuer: ISSUER,
       audience: AUDIENCE,
       tenantClaim: 't',
+      tenants: new Set(['clinic']),
       keys: remoteKeys(url),
     })
-    const token = await api.token({ t: 'clinic' }, privateKey, 'RS256')
+    const token = await api.token({ t: 'clinic' }, { key: privateKey, alg: 'RS256' })
 
     const callers = await Promise.all(Array.from({ length: 5 }, () => authenticate(`Bearer ${token}`)))
 
@@ -150,6 +168,7 @@ describe('the provider’s keys', () => {
       issuer: ISSUER,
       audience: AUDIENCE,
       tenantClaim: 't',
+      tenants: new Set(['clinic']),
       keys: remoteKeys(url),
     })
 
@@ -174,6 +193,13 @@ describe('the environment', () => {
         AWS_ENDPOINT_URL_DYNAMODB: 'https://dynamodb.eu-central-1.amazonaws.com',
       }),
     ).toThrow('local stack only')
+  })
+
+  it('without a list of tenants lets nobody in', async () => {
+    const provider = { AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE, AUTH_JWKS_URL: `${ISSUER}jwks.json` }
+    const caller = authenticatorOf(provider)(`Bearer ${await api.token()}`)
+
+    await expect(caller).rejects.toMatchObject({ code: 'unavailable', detail: { field: 'identityProvider' } })
   })
 
   it('lets everybody in in the local stack', async () => {

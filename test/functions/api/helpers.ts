@@ -46,11 +46,13 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const reported: unknown[] = []
   const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 2192)
   const strangers: unknown[] = []
+  /** Whoever a test lets ask. */
+  const tenants = new Set(['clinic'])
   const app = createApi({
     audit,
     onStranger: (action, outcome) => strangers.push({ action, outcome }),
     onLost: (error, action) => reported.push({ action, ...describeError(error) }),
-    authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', keys }),
+    authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', tenants, keys }),
     results,
     associations,
     list,
@@ -68,7 +70,10 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   })
 
   /** A token as the provider would sign it; `claims` replaces what it says, `undefined` takes it out. */
-  function token(claims: Claims = {}, key = privateKey, alg = 'ES256'): Promise<string> {
+  function token(
+    claims: Claims = {},
+    { key = privateKey, ...header }: { key?: typeof privateKey; alg?: string; typ?: string } = {},
+  ): Promise<string> {
     const now = Math.floor(Date.now() / 1000)
     const payload: JWTPayload = Object.fromEntries(
       Object.entries({
@@ -81,7 +86,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
         ...claims,
       }).filter(([, value]) => value !== undefined),
     )
-    return new SignJWT(payload).setProtectedHeader({ alg, kid: 'k1' }).sign(key)
+    return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key)
   }
 
   return {
@@ -97,6 +102,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     token,
     /** As a caller of a tenant, with every scope unless said otherwise. */
     async as(tenant: string, path: string, init: RequestInit = {}, claims: Claims = {}): Promise<Response> {
+      tenants.add(tenant)
       const headers = new Headers(init.headers)
       headers.set('authorization', `Bearer ${await token({ tenant, ...claims })}`)
       return app.request(path, { ...init, headers })

@@ -114,7 +114,7 @@ describe('what needs no token', () => {
   it('is nothing else', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     const response = await api.app.request('/v1/ecgs', {
-      headers: { authorization: `Bearer ${await api.token({}, privateKey)}` },
+      headers: { authorization: `Bearer ${await api.token({}, { key: privateKey })}` },
     })
 
     expect(response.status).toBe(401)

@@ -19,8 +19,18 @@ describe('cardiacnets screen', () => {
     const { code, stdout, stderr } = await cli('screen', DEMO, '--json')
 
     expect(code).toBe(0)
-    expect(JSON.parse(stdout)).toMatchObject({ status: 'screened', quality: { verdict: 'acceptable' } })
+    expect(JSON.parse(stdout)).toMatchObject({
+      status: 'screened',
+      quality: { verdict: 'acceptable' },
+      measurements: { method: expect.any(String), prMs: expect.any(Number), qrsMs: expect.any(Number) },
+    })
     expect(stderr).toBe('')
+  })
+
+  it('prints what was measured, in one line', async () => {
+    const { stdout } = await cli('screen', DEMO)
+
+    expect(stdout).toMatch(/measured: PR \d+ ms, QRS \d+ ms, QT \d+ ms, QTc \d+ ms \(Bazett\).* axis -?\d+°/)
   })
 
   it('prints an array in order for several files, with an error in the place of the one that fails', async () => {

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, test } from 'vitest'
-import { heartRateBpm, RPeakDetector, windowHeartRate } from '../../../shared/signal/r-peaks.ts'
+import { heartRateBpm, RPeakDetector, windowPeaks } from '../../../shared/signal/r-peaks.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { LAYOUTS, readSignal } from '../../../streams/formats/wfdb/signals.ts'
 import { dataPath, hasData, headersIn, NO_DATA } from '../../helpers/data-folder.ts'
@@ -97,13 +97,13 @@ describe('heart rate', () => {
   test('of a window comes from the leads that are left', () => {
     const { leads } = syntheticRecording({ heartRateBpm: 64, leads: ['V1', 'aVL'] })
 
-    const rate = windowHeartRate(new RPeakDetector(500), new Map(leads.map((lead) => [lead.name, leadMv(lead)])))
+    const peaks = windowPeaks(new RPeakDetector(500), new Map(leads.map((lead) => [lead.name, leadMv(lead)])))
 
-    expect(rate).toBeCloseTo(64, 0)
+    expect(heartRateBpm(peaks, 500)).toBeCloseTo(64, 0)
   })
 
   test('of no lead is unknown', () => {
-    expect(windowHeartRate(new RPeakDetector(500), new Map())).toBeUndefined()
+    expect(heartRateBpm(windowPeaks(new RPeakDetector(500), new Map()), 500)).toBeUndefined()
   })
 })
 
@@ -152,7 +152,8 @@ describe.skipIf(!hasData)(`R peaks of real ECGs${NO_DATA}`, () => {
       const labels = /^#Dx: (.*)$/m.exec(readFileSync(header, 'utf8'))![1]!.trim().split(',')
       if (!labels.includes(code)) continue
       const { leads } = await readRecording(header)
-      rates.push(windowHeartRate(detector, new Map(leads.map((lead) => [lead.name, leadMv(lead)])))!)
+      const peaks = windowPeaks(detector, new Map(leads.map((lead) => [lead.name, leadMv(lead)])))
+      rates.push(heartRateBpm(peaks, 500)!)
     }
 
     expect(rates.length).toBeGreaterThan(5)

@@ -44,6 +44,35 @@ describe('a result as a transaction', () => {
     expect(problemsOf(report(overrides))).toEqual([])
   })
 
+  it('carries measurements as members of the EKG panel, with their method, and leaves out what was not measured', () => {
+    const measurements = { method: 'm-1', heartRateBpm: 71.5, qrsMs: 96, qtMs: 402, qtcBazettMs: 439, axisDegrees: -31 }
+
+    const bundle = report({ screening: screeningOf(makeResult({ measurements })), allowsVirtual: false })
+
+    expect(problemsOf(bundle)).toEqual([])
+    const panel = observations(bundle).find(({ code }) => code.coding?.[0]?.code === '34534-8')!
+    const members = panel.component!.map(({ code, valueQuantity }) => [
+      code.coding![0]!.code,
+      valueQuantity!.value,
+      valueQuantity!.code,
+    ])
+    expect(members).toEqual([
+      ['8867-4', 71.5, '/min'],
+      ['8633-0', 96, 'ms'],
+      ['8634-8', 402, 'ms'],
+      ['8636-3', 439, 'ms'],
+      ['8632-6', -31, 'deg'],
+    ])
+    expect(panel.method!.text).toContain('m-1')
+    expect(reports(bundle)[0]!.result).toHaveLength(observations(bundle).length)
+  })
+
+  it('has no panel where nothing was measured', () => {
+    const panels = observations(report()).filter(({ code }) => code.coding?.[0]?.code === '34534-8')
+
+    expect(panels).toEqual([])
+  })
+
   it('is a preliminary EKG study that begins with the notice', () => {
     const [diagnostic] = reports(report())
 

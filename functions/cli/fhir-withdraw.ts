@@ -1,0 +1,70 @@
+/**
+ * `cardiacnets fhir withdraw`: reports that stand in the EHR for a tenant that may not report to it, taken back.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { hostname, userInfo } from 'node:os'
+import { Command } from 'commander'
+import { AuditStore } from '../../shared/aws/audit-store.ts'
+import { type TenantTrace, tracesBut } from '../../shared/aws/tenant-trace.ts'
+import { parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { reportingTenants } from '../../shared/site-config.ts'
+import { type About, type Standing, standing, withdraw } from '../../streams/fhir/report/withdraw.ts'
+import { ehrOfSite } from '../../streams/fhir/site.ts'
+import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from './stack-outputs.ts'
+
+interface WithdrawOptions extends SiteOption {
+  readonly outputs: string
+  readonly by: string
+  readonly yes?: boolean
+}
+
+export function withdrawCommand(): Command {
+  return new Command('withdraw')
+    .description('list reports of tenants that may not report to the EHR; --yes marks them as entered in error')
+    .addOption(siteOption())
+    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
+    .option('--by <name>', 'who has it done, for the audit trail', `operator:${userInfo().username}@${hostname()}`)
+    .option('--yes', 'do it')
+    .action(async ({ site, outputs: file, by, yes }: WithdrawOptions) => {
+      const config = ehrConfig(site)
+      const ehr = ehrOfSite(config)
+      const outputs = await readOutputs(file)
+      const { dynamo } = clientsFor(outputs)
+      const audit = new AuditStore(dynamo, outputOf(outputs, 'AuditTable'), Number(outputOf(outputs, 'AuditDays')))
+      const traceId = randomUUID().replaceAll('-', '')
+      let count = 0
+      for (const trace of await tracesBut(dynamo, outputOf(outputs, 'ResultsTable'), reportingTenants(config))) {
+        const { tenant } = trace
+        const found = await standing(ehr, aboutsOf(trace))
+        count += found.length
+        for (const each of found) process.stdout.write(`${tenant}  ${describe(each)}\n`)
+        if (yes !== true) continue
+        for (const those of Map.groupBy(found, ({ about }) => about.id).values()) {
+          const ecgIds = those[0]!.about.kind === 'ecg' ? [parseEcgId(those[0]!.about.id)!] : []
+          // Before, not after: what nobody could note is not done.
+          await audit.append({
+            at: new Date(),
+            tenant,
+            action: 'report.withdraw',
+            outcome: 'done',
+            subject: by,
+            ecgIds,
+            traceId,
+          })
+          await withdraw(ehr, those)
+        }
+      }
+      const done = yes === true ? 'withdrawn' : 'nothing was changed: --yes withdraws them'
+      process.stdout.write(`${count} resources of tenants that may not report; ${count === 0 ? 'all is well' : done}\n`)
+    })
+}
+
+const aboutsOf = ({ ecgIds, summaryIds }: TenantTrace): readonly About[] => [
+  ...ecgIds.map((id) => ({ kind: 'ecg' as const, id })),
+  ...summaryIds.map((id) => ({ kind: 'session' as const, id })),
+]
+
+/** Which resource, and of what; not whose chart it stands in. */
+const describe = ({ about, resource }: Standing) => `${resource.resourceType}/${resource.id}  ${about.kind} ${about.id}`

@@ -1,0 +1,24 @@
+/**
+ * The site's configuration, of commands that need its EHR.
+ * @module
+ */
+import { Option } from 'commander'
+import { CodedError } from '../../shared/errors.ts'
+import { type EhrConfig, readSiteConfigFile } from '../../shared/site-config.ts'
+
+export interface SiteOption {
+  readonly site: string
+}
+
+/** Where `npm start` writes the local stack's. */
+const LOCAL_SITE = '.local/site.json'
+
+export const siteOption = () =>
+  new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
+
+/** @throws CodedError `site-config-invalid` for a site without one */
+export function ehrConfig(file: string): EhrConfig {
+  const { ehr } = readSiteConfigFile(file)
+  if (ehr === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
+  return ehr
+}

@@ -1,0 +1,334 @@
+/**
+ * Delineation: where P, QRS and T begin and end, in the median beat of each lead. Slopes and tangents on smoothed differences (Haar wavelets), the
+ * method of Laguna 1994 and Martinez 2004 in its outline; all leads together first say where a wave is, each lead then where it begins and ends in it.
+ * @module
+ */
+import type { LeadName } from '../domain/leads.ts'
+import type { MedianBeats } from './median-beat.ts'
+
+/** First and last sample of a wave, from the beginning of the beat; fractions are meant. */
+export interface Wave {
+  readonly onset: number
+  readonly end: number
+}
+
+export interface LeadWaves {
+  readonly p?: Wave
+  readonly qrs?: Wave
+  readonly t?: Wave
+}
+
+export interface Delineation {
+  readonly leads: ReadonlyMap<LeadName, LeadWaves>
+  /** Of all leads together: the earliest onset and the latest end that several leads agree on. */
+  readonly global: LeadWaves
+}
+
+/** Support of the differences on each side: short for QRS, one cycle of 50 Hz for P and T, s. */
+const QRS_SLOPE_S = 0.006
+const WAVE_SLOPE_S = 0.02
+
+/** A lead's QRS begins and ends no further than this from that of all leads, s. */
+const QRS_SLACK_S = 0.024
+/** Share of the lead's steepest slope that its QRS begins and ends with, the least slope, mV/s, and the calm that must follow, s. */
+const QRS_ONSET_SHARE = 0.035
+const QRS_END_SHARE = 0.07
+const MIN_QRS_SLOPE = 1
+const QRS_CALM_S = 0.008
+/** A lead with a lower complex has none to measure, mV. */
+const MIN_QRS_MV = 0.08
+
+/** A P or T wave begins and ends where its slope has fallen to this share of its steepest: 2.3 standard deviations of a bell. */
+const WAVE_SHARE = 0.27
+/** From a wave's peak, the tangent of its steepest flank meets the level at 2 standard deviations; its end lies so much further. */
+const BEYOND_TANGENT = 1.15
+/** A second phase of opposite sign, at least this share of the first, belongs to the wave. */
+const SECOND_PHASE = 0.25
+/** The peaks of two phases lie no further apart, s. */
+const PHASES_S = { p: 0.06, t: 0.14 } as const
+
+/** The least height of a T and a P wave in one lead, mV, and in standard errors of the median beat. */
+const MIN_T_MV = 0.03
+const MIN_P_MV = 0.02
+const MIN_ERRORS = 4
+
+/** Where T is looked for: from so long after QRS, to so long before the next QRS where there is no P, s. */
+const T_AFTER_S = 0.05
+const T_BEFORE_NEXT_S = 0.06
+/** P peaks at least and at most so long before QRS, s. */
+const P_PEAK_S = { min: 0.035, max: 0.33 } as const
+/** P lies within this of its peak in all leads together, s. */
+const P_REACH_S = 0.11
+/** Least mean correlation of single beats with the median beat around P. */
+const MIN_P_AGREEMENT = 0.4
+/** Leads that must show a wave. */
+const MIN_LEADS = 3
+
+export function delineate(beats: MedianBeats): Delineation {
+  const context = new Context(beats)
+  const t = context.findT()
+  const p = context.findP(t)
+  const leads = new Map<LeadName, LeadWaves>()
+  for (const name of beats.leads.keys()) leads.set(name, context.delineateLead(name, p, t))
+  return { leads, global: globalWaves([...leads.values()]) }
+}
+
+interface Region {
+  readonly first: number
+  readonly peak: number
+  readonly last: number
+}
+
+class Context {
+  readonly #beats: MedianBeats
+  readonly #rms: Float64Array
+  readonly #slopes = new Float64Array(1024)
+
+  constructor(beats: MedianBeats) {
+    this.#beats = beats
+    this.#rms = smooth(rootMeanSquare(beats), this.#samples(WAVE_SLOPE_S / 2))
+  }
+
+  #samples(seconds: number): number {
+    return Math.max(1, Math.round(seconds * this.#beats.rateHz))
+  }
+
+  /** T of all leads: the highest root mean square after QRS, and where its last flank ends. */
+  findT(): Region | undefined {
+    const { qrs, origin, rr, length } = this.#beats
+    const rms = this.#rms
+    const first = qrs.end + this.#samples(T_AFTER_S)
+    const last = Math.min(length - 1, origin + rr - (origin - qrs.onset) - this.#samples(T_BEFORE_NEXT_S))
+    if (last - first < this.#samples(0.08)) return undefined
+    const limit = Math.min(last, first + this.#samples(0.42))
+    let peak = first
+    for (let i = first; i <= limit; i++) if (rms[i]! > rms[peak]!) peak = i
+    // A maximum at the beginning is the fall of ST; the T wave is a hill of its own, if there is one.
+    const hill = highestHill(rms, first, limit)
+    if (hill !== undefined && peak < first + this.#samples(0.02)) peak = hill
+    let lowest = peak
+    for (let i = peak; i <= last; i++) {
+      if (rms[i]! < rms[lowest]!) lowest = i
+      // Rising again: U, or the P of the next beat.
+      if (rms[i]! > rms[lowest]! + 0.25 * (rms[peak]! - rms[lowest]!) && i > peak + this.#samples(0.08)) break
+    }
+    if (lowest - peak < this.#samples(0.02)) return undefined
+    return { first, peak, last: lowest }
+  }
+
+  /** P of all leads: a hill before QRS that single beats show too. */
+  findP(t: Region | undefined): Region | undefined {
+    const { qrs, rr } = this.#beats
+    const rms = this.#rms
+    const earliest = Math.max(2, qrs.onset - this.#samples(P_PEAK_S.max), t === undefined ? 0 : t.last - rr)
+    const latest = qrs.onset - this.#samples(P_PEAK_S.min)
+    let found: Region | undefined
+    let prominence = 0
+    for (let i = earliest + 1; i < latest; i++) {
+      if (!(rms[i]! >= rms[i - 1]! && rms[i]! > rms[i + 1]!)) continue
+      const reach = this.#samples(P_REACH_S)
+      let left = i
+      for (let j = i; j >= Math.max(0, i - reach); j--) if (rms[j]! < rms[left]!) left = j
+      let right = i
+      for (let j = i; j <= Math.min(qrs.onset, i + reach); j++) if (rms[j]! < rms[right]!) right = j
+      const height = rms[i]! - Math.max(rms[left]!, rms[right]!)
+      if (height > prominence) {
+        prominence = height
+        found = { first: left, peak: i, last: right }
+      }
+    }
+    if (found === undefined || prominence < MIN_P_MV / 2) return undefined
+    if (this.#beats.agreement(found.first, found.last) < MIN_P_AGREEMENT) return undefined
+    return found
+  }
+
+  delineateLead(name: LeadName, p: Region | undefined, t: Region | undefined): LeadWaves {
+    const beat = this.#beats.leads.get(name)!
+    const noiseMv = this.#beats.noiseMv.get(name)!
+    const qrs = this.#qrs(beat, noiseMv)
+    const { qrs: all } = this.#beats
+    const tWave =
+      t && this.#wave(beat, { ...t, first: Math.max(t.first, qrs?.end ?? all.end) }, MIN_T_MV, noiseMv, PHASES_S.t)
+    const before =
+      Math.min(qrs?.onset ?? all.onset, all.onset + this.#samples(0.01)) - this.#samples(WAVE_SLOPE_S / 2) - 1
+    const pWave =
+      p &&
+      this.#wave(beat, { ...p, last: Math.min(p.last + this.#samples(0.02), before) }, MIN_P_MV, noiseMv, PHASES_S.p)
+    return {
+      ...(pWave === undefined ? {} : { p: pWave }),
+      ...(qrs === undefined ? {} : { qrs }),
+      ...(tWave === undefined ? {} : { t: tWave }),
+    }
+  }
+
+  #qrs(beat: Float64Array, noiseMv: number): Wave | undefined {
+    const { qrs, rateHz } = this.#beats
+    const slack = this.#samples(QRS_SLACK_S)
+    const first = Math.max(0, qrs.onset - slack)
+    const last = Math.min(beat.length - 1, qrs.end + slack)
+    let min = 0
+    let max = 0
+    for (let i = qrs.onset; i <= qrs.end; i++) {
+      min = Math.min(min, beat[i]!)
+      max = Math.max(max, beat[i]!)
+    }
+    if (max - min < Math.max(MIN_QRS_MV, MIN_ERRORS * noiseMv)) return undefined
+    const half = this.#samples(QRS_SLOPE_S)
+    const slopes = this.#slopes
+    differences(beat, half, first, last, slopes)
+    let steepest = 0
+    for (let i = qrs.onset; i <= qrs.end; i++) steepest = Math.max(steepest, Math.abs(slopes[i]!))
+    // The difference of two means of `half` samples, `half` + 1 apart: per second, and its standard error.
+    const perSecond = (half + 1) / rateHz
+    const least = Math.max(MIN_QRS_SLOPE * perSecond, 3 * noiseMv * Math.sqrt(2 / half))
+    const calm = this.#samples(QRS_CALM_S)
+    const onsetLimit = Math.max(least, QRS_ONSET_SHARE * steepest)
+    const endLimit = Math.max(least, QRS_END_SHARE * steepest)
+    if (steepest < 2 * least) return undefined
+    let onset = first
+    for (let i = first, above = 0; i <= qrs.end; i++) {
+      above = Math.abs(slopes[i]!) > onsetLimit ? above + 1 : 0
+      if (above === calm) {
+        onset = i - calm + 1
+        break
+      }
+    }
+    let end = last
+    for (let i = last, above = 0; i >= qrs.onset; i--) {
+      above = Math.abs(slopes[i]!) > endLimit ? above + 1 : 0
+      if (above === calm) {
+        end = i + calm - 1
+        break
+      }
+    }
+    return end - onset > this.#samples(0.03) ? { onset, end } : undefined
+  }
+
+  /** A P or T wave within a region. */
+  #wave(beat: Float64Array, region: Region, minMv: number, noiseMv: number, phasesS: number): Wave | undefined {
+    const { first } = region
+    const last = Math.min(region.last, beat.length - 1)
+    const half = this.#samples(WAVE_SLOPE_S / 2)
+    if (last - first < 4 * half) return undefined
+    const smoothed = smooth(beat, half, first, last)
+    // The level is that of the calmer side: for T the one after it, for P a line from one side to the other.
+    const levelAt = (i: number) =>
+      smoothed[first]! + ((smoothed[last]! - smoothed[first]!) * (i - first)) / (last - first)
+    let main = first
+    for (let i = first; i <= last; i++) {
+      if (Math.abs(smoothed[i]! - levelAt(i)) > Math.abs(smoothed[main]! - levelAt(main))) main = i
+    }
+    const height = smoothed[main]! - levelAt(main)
+    if (Math.abs(height) < Math.max(minMv, MIN_ERRORS * noiseMv)) return undefined
+    // The opposite phase, before or after.
+    let other = main
+    const near = this.#samples(phasesS)
+    for (let i = Math.max(first, main - near); i <= Math.min(last, main + near); i++) {
+      const value = (smoothed[i]! - levelAt(i)) * Math.sign(height)
+      if (value < (smoothed[other]! - levelAt(other)) * Math.sign(height)) other = i
+    }
+    const isBiphasic = -(smoothed[other]! - levelAt(other)) * Math.sign(height) > SECOND_PHASE * Math.abs(height)
+    const firstPeak = isBiphasic ? Math.min(main, other) : main
+    const lastPeak = isBiphasic ? Math.max(main, other) : main
+    const slopes = this.#slopes
+    differences(beat, half, first, last, slopes)
+    const onset = this.#flank(smoothed, slopes, firstPeak, first, -1)
+    const end = this.#flank(smoothed, slopes, lastPeak, last, 1)
+    return onset !== undefined && end !== undefined && end - onset > this.#samples(0.03) ? { onset, end } : undefined
+  }
+
+  /** Where the flank from `peak` towards `limit` ends: the mean of what its slope and its tangent say. */
+  #flank(
+    smoothed: Float64Array,
+    slopes: Float64Array,
+    peak: number,
+    limit: number,
+    direction: 1 | -1,
+  ): number | undefined {
+    // Only slopes that lead from the peak to the level count: a neighbour's flank leads away from it.
+    const towards = Math.sign((smoothed[limit]! - smoothed[peak]!) * direction)
+    let steepest = peak
+    for (let i = peak; i !== limit; i += direction) {
+      if (slopes[i]! * towards > Math.max(0, slopes[steepest]! * towards)) steepest = i
+    }
+    if (steepest === peak) return undefined
+    const bySlope = (() => {
+      for (let i = steepest; i !== limit; i += direction) {
+        if (slopes[i]! * towards < WAVE_SHARE * Math.abs(slopes[steepest]!)) return i
+      }
+      return limit
+    })()
+    const half = this.#samples(WAVE_SLOPE_S / 2)
+    const perSample = slopes[steepest]! / (half + 1)
+    const tangent = steepest + (smoothed[limit]! - smoothed[steepest]!) / perSample
+    const byTangent = peak + BEYOND_TANGENT * (tangent - peak)
+    const isBeyond = (byTangent - bySlope) * direction > 0
+    return isBeyond ? bySlope : (bySlope + byTangent) / 2
+  }
+}
+
+/** Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few. */
+function globalWaves(leads: readonly LeadWaves[]): LeadWaves {
+  const wave = (of: (waves: LeadWaves) => Wave | undefined, late?: number): Wave | undefined => {
+    const waves = leads.flatMap((lead) => of(lead) ?? [])
+    if (waves.length < Math.min(MIN_LEADS, leads.length)) return undefined
+    const onsets = waves.map(({ onset }) => onset).sort((a, b) => a - b)
+    const ends = waves.map(({ end }) => end).sort((a, b) => a - b)
+    return {
+      onset: onsets[1] ?? onsets[0]!,
+      end: late === undefined ? (ends.at(-2) ?? ends[0]!) : quantile(ends, late),
+    }
+  }
+  const p = wave((lead) => lead.p)
+  const qrs = wave((lead) => lead.qrs)
+  const t = wave((lead) => lead.t, 0.6)
+  return { ...(p === undefined ? {} : { p }), ...(qrs === undefined ? {} : { qrs }), ...(t === undefined ? {} : { t }) }
+}
+
+function quantile(sorted: readonly number[], share: number): number {
+  const at = share * (sorted.length - 1)
+  const low = Math.floor(at)
+  return sorted[low]! + (at - low) * ((sorted[low + 1] ?? sorted[low]!) - sorted[low]!)
+}
+
+function rootMeanSquare({ leads, length }: MedianBeats): Float64Array {
+  const sum = new Float64Array(length)
+  for (const beat of leads.values()) for (let i = 0; i < length; i++) sum[i]! += beat[i]! * beat[i]!
+  return sum.map((value) => Math.sqrt(value / leads.size))
+}
+
+function highestHill(values: Float64Array, first: number, last: number): number | undefined {
+  let best: number | undefined
+  for (let i = first + 1; i < last; i++) {
+    if (
+      values[i]! >= values[i - 1]! &&
+      values[i]! > values[i + 1]! &&
+      (best === undefined || values[i]! > values[best]!)
+    )
+      best = i
+  }
+  return best
+}
+
+/** Mean over 2·half + 1 samples, for `first` to `last`; nearest samples are held beyond the ends. */
+function smooth(values: Float64Array, half: number, first = 0, last = values.length - 1): Float64Array {
+  const output = new Float64Array(values.length)
+  const at = (i: number) => values[i < 0 ? 0 : i >= values.length ? values.length - 1 : i]!
+  let sum = 0
+  for (let j = first - half; j <= first + half; j++) sum += at(j)
+  for (let i = first; i <= last; i++) {
+    output[i] = sum / (2 * half + 1)
+    sum += at(i + half + 1) - at(i - half)
+  }
+  return output
+}
+
+/** Mean of the `half` samples after each less that of those before it. */
+function differences(values: Float64Array, half: number, first: number, last: number, output: Float64Array): void {
+  const at = (i: number) => values[i < 0 ? 0 : i >= values.length ? values.length - 1 : i]!
+  for (let i = first; i <= last; i++) {
+    let sum = 0
+    for (let j = 1; j <= half; j++) sum += at(i + j) - at(i - j)
+    output[i] = sum / half
+  }
+}

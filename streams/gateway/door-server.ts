@@ -1,0 +1,152 @@
+/**
+ * A TCP door: plain on loopback; anywhere else only with mutual TLS or a list of peers. Says which.
+ * @module
+ */
+import { BlockList, createServer, isIP, type Server, type Socket } from 'node:net'
+import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
+import { CodedError } from '../../shared/errors.ts'
+
+export interface TlsFiles {
+  readonly cert: Buffer
+  readonly key: Buffer
+  /** With it, a peer must show a certificate that this authority signed. */
+  readonly ca?: Buffer | undefined
+}
+
+export interface DoorAddress {
+  readonly host: string
+  /** 0 takes any. */
+  readonly port: number
+  readonly tls?: TlsFiles | undefined
+  /** Addresses (`10.1.2.3`) and networks (`10.1.0.0/16`) that may connect; anybody when absent. */
+  readonly peers?: readonly string[] | undefined
+}
+
+export interface OpenDoor {
+  readonly port: number
+  /** How it is guarded, for the log and `status`. */
+  readonly guard: Guard
+  readonly connections: number
+  close(): Promise<void>
+}
+
+export type Guard = 'loopback' | 'mutual-tls' | 'peers' | 'mutual-tls-and-peers'
+
+/** Connections at once: a ward's devices and systems have some dozens. A peer that floods takes none from the others. */
+const MAX_CONNECTIONS = 512
+const MAX_A_PEER = 64
+
+/** How long a TLS peer may take to show who it is. */
+const HANDSHAKE_MS = 10_000
+
+/**
+ * How a door would be guarded.
+ * @throws CodedError `site-config-invalid` for one outside loopback that asks nobody who they are
+ */
+export function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard {
+  const isMutual = tls?.ca !== undefined
+  if (isMutual && peers !== undefined) return 'mutual-tls-and-peers'
+  if (isMutual) return 'mutual-tls'
+  if (peers !== undefined) return 'peers'
+  if (isLoopback(host)) return 'loopback'
+  throw new CodedError('site-config-invalid', {
+    field: name,
+    expected: 'mutual TLS or a list of peers outside loopback',
+  })
+}
+
+/**
+ * Opens it; each connection that may come in is handed to `serve`.
+ * @param onRefused is told of each that may not
+ */
+export async function openDoor(
+  address: DoorAddress,
+  name: string,
+  serve: (socket: Socket) => void,
+  onRefused: () => void = () => {},
+): Promise<OpenDoor> {
+  const guard = guardOf(address, name)
+  const isPeer = peerCheck(address.peers, name)
+  const sockets = new Map<Socket, string>()
+  const admit = (socket: Socket): boolean => {
+    const peer = socket.remoteAddress ?? ''
+    const ofPeer = [...sockets.values()].filter((each) => each === peer).length
+    const isAdmitted = isPeer(peer) && sockets.size < MAX_CONNECTIONS && ofPeer < MAX_A_PEER
+    if (!isAdmitted) {
+      onRefused()
+      socket.destroy()
+      return false
+    }
+    sockets.set(socket, peer)
+    socket.once('close', () => sockets.delete(socket))
+    // Whoever serves it listens for errors of its own; none may end the process.
+    socket.on('error', () => socket.destroy())
+    socket.setNoDelay(true)
+    return true
+  }
+  const server = serverFor(address, admit, serve, onRefused)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(address.port, address.host, () => resolve())
+  })
+  const listening = server.address()
+  return {
+    port: typeof listening === 'object' && listening !== null ? listening.port : address.port,
+    guard,
+    get connections() {
+      return sockets.size
+    },
+    async close() {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      for (const socket of sockets.keys()) socket.destroy()
+      await closed
+    },
+  }
+}
+
+function serverFor(
+  { tls }: DoorAddress,
+  admit: (socket: Socket) => boolean,
+  serve: (socket: Socket) => void,
+  onRefused: () => void,
+): Server {
+  if (tls === undefined) {
+    return createServer((socket) => {
+      if (admit(socket)) serve(socket)
+    })
+  }
+  const options: TlsOptions = {
+    cert: tls.cert,
+    key: tls.key,
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: HANDSHAKE_MS,
+    ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
+  }
+  const server = createTlsServer(options, (socket) => {
+    if (admit(socket)) serve(socket)
+  })
+  // A certificate that has expired, or none.
+  server.on('tlsClientError', onRefused)
+  return server
+}
+
+function peerCheck(peers: readonly string[] | undefined, name: string): (address: string) => boolean {
+  if (peers === undefined) return () => true
+  const list = new BlockList()
+  for (const peer of peers) {
+    const [address = '', bits] = peer.split('/')
+    const family = isIP(address) === 6 ? 'ipv6' : 'ipv4'
+    if (isIP(address) === 0) throw new CodedError('site-config-invalid', { field: `${name}.peers` })
+    if (bits === undefined) list.addAddress(address, family)
+    else list.addSubnet(address, Number(bits), family)
+  }
+  return (address) => {
+    // An IPv4 peer of a socket that speaks both.
+    const plain = address.replace(/^::ffff:/, '')
+    return list.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127\./.test(host)
+}

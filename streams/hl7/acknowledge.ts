@@ -1,0 +1,126 @@
+/**
+ * What a sender is told: HL7's original and enhanced acknowledgement, with a code of table 0357 that names the segment and field.
+ * @module
+ */
+import { type CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
+import { escapeText, type Message, readHeader, writeSegment, writeTime } from './message.ts'
+
+/** What became of a message: stored, wrong in itself (the sender must mend it), or not ours to take. */
+export type Verdict = 'accepted' | 'error' | 'rejected'
+
+/** HL7 table 0357. */
+const CODES: Readonly<Partial<Record<ErrorCode, readonly [code: string, text: string]>>> = {
+  'payload-empty': ['101', 'Required field missing'],
+  'lead-missing': ['101', 'Required field missing'],
+  'field-invalid': ['102', 'Data type error'],
+  'payload-malformed': ['102', 'Data type error'],
+  'unit-unknown': ['103', 'Table value not found'],
+  'lead-unknown': ['103', 'Table value not found'],
+  'format-unknown': ['103', 'Table value not found'],
+  'format-unsupported': ['200', 'Unsupported message type'],
+  'origin-foreign': ['204', 'Unknown key identifier'],
+  'association-overlap': ['205', 'Duplicate key identifier'],
+}
+const INTERNAL = ['207', 'Application internal error'] as const
+
+/** Not ours to take, however often it is sent: another type or version, or more than we read. All else is an error in what was sent. */
+const REJECTED: readonly ErrorCode[] = ['format-unsupported', 'payload-too-large', 'origin-foreign']
+
+export interface Acknowledger {
+  readonly application: string
+  readonly facility: string
+  /** Names the acknowledgement itself. */
+  readonly controlId: () => string
+  readonly now: () => Date
+}
+
+/**
+ * The answers to a message: one, or in enhanced mode (MSH-15, MSH-16) the acceptance and the application's, as far as the sender wants them.
+ * We store before we answer, so both say the same.
+ */
+export function acknowledge(message: Message, error: CodedError | undefined, by: Acknowledger): readonly Buffer[] {
+  const verdict = verdictOf(error)
+  const [accept, application] = [message.header.text(15), message.header.text(16)]
+  if (accept === '' && application === '') return [write(message, ORIGINAL[verdict], error, by)]
+  const codes = [
+    wants(accept || 'NE', verdict) ? COMMIT[verdict] : undefined,
+    // A message that was not accepted has no application's answer to wait for, unless nothing else says so.
+    wants(application || 'AL', verdict) ? ORIGINAL[verdict] : undefined,
+  ]
+  return codes.flatMap((code) => (code === undefined ? [] : [write(message, code, error, by)]))
+}
+
+/** The answer to what is no message. Without a header there is nobody to answer. */
+export function acknowledgeBroken(head: Uint8Array, error: CodedError, by: Acknowledger): readonly Buffer[] {
+  try {
+    return acknowledge(readHeader(head), error, by)
+  } catch (cause) {
+    const none = toCodedError(cause)
+    const time = writeTime(by.now())
+    const from = [escapeText(by.application), escapeText(by.facility)]
+    const header = `MSH|^~\\&|${from.join('|')}|||${time}||ACK|${by.controlId()}|P|2.5.1||||||UNICODE UTF-8`
+    return [encode([header, 'MSA|AR|', errorSegment(error.code === 'payload-too-large' ? error : none, '2.5.1')])]
+  }
+}
+
+const ORIGINAL = { accepted: 'AA', error: 'AE', rejected: 'AR' } as const
+const COMMIT = { accepted: 'CA', error: 'CE', rejected: 'CR' } as const
+
+export function verdictOf(error: CodedError | undefined): Verdict {
+  if (error === undefined) return 'accepted'
+  return REJECTED.includes(error.code) ? 'rejected' : 'error'
+}
+
+/** HL7 table 0155: always, never, on success, on error. */
+function wants(condition: string, verdict: Verdict): boolean {
+  if (condition === 'NE') return false
+  if (condition === 'SU') return verdict === 'accepted'
+  if (condition === 'ER') return verdict !== 'accepted'
+  return true
+}
+
+function write(message: Message, code: string, error: CodedError | undefined, by: Acknowledger): Buffer {
+  const { header } = message
+  const version = /^2\.\d/.test(message.version) ? message.version : '2.5.1'
+  const event = header.text(9, 2)
+  const segments = [
+    writeSegment('MSH', {
+      1: '^~\\&',
+      2: escapeText(by.application),
+      3: escapeText(by.facility),
+      4: escapeText(header.text(3)),
+      5: escapeText(header.text(4)),
+      6: writeTime(by.now()),
+      8: event === '' || version < '2.4' ? 'ACK' : `ACK^${escapeText(event)}^ACK`,
+      9: by.controlId(),
+      10: escapeText(header.text(11)) || 'P',
+      11: version,
+      17: 'UNICODE UTF-8',
+    }),
+    writeSegment('MSA', { 1: code, 2: escapeText(message.controlId), 3: error && version < '2.7' ? error.code : '' }),
+  ]
+  if (error !== undefined) segments.push(errorSegment(error, version))
+  return encode(segments)
+}
+
+/** `OBX[4].5` → segment OBX, the second of the message's that is named so is not known here, so its index among all. */
+function errorSegment(error: CodedError, version: string): string {
+  const [code, text] = CODES[error.code] ?? INTERNAL
+  const place = /^([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:\.(\d+))?/.exec(String(error.detail.field ?? ''))
+  const [, segment = 'MSH', index, field] = place ?? []
+  const sequence = index === undefined ? '1' : String(Number(index) + 1)
+  // Ours, coded and without a value of the sender's.
+  const message = escapeText(error.message)
+  if (version < '2.5') {
+    return writeSegment('ERR', { 1: `${segment}^${sequence}^${field ?? ''}^${code}&${text}&HL70357` })
+  }
+  return writeSegment('ERR', {
+    2: `${segment}^${sequence}^${field ?? ''}`,
+    3: `${code}^${text}^HL70357`,
+    4: 'E',
+    5: `${error.code}^^L`,
+    8: message,
+  })
+}
+
+const encode = (segments: readonly string[]) => Buffer.from(`${segments.join('\r')}\r`, 'utf8')

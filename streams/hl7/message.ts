@@ -1,0 +1,225 @@
+/**
+ * An HL7 v2 message as segments, fields, repetitions, components and subcomponents, with the separators that its sender declares.
+ *
+ * Of our own making: `@medplum/hl7` has no bound on a message, no TLS, and acknowledges before a message can be stored; `@medplum/core`, which
+ * splits a message as this file does, takes 22 MB of memory for it and leaves escapes as they are.
+ * @module
+ */
+import { CodedError } from '../../shared/errors.ts'
+import { decodeCharset } from './charsets.ts'
+
+export interface Separators {
+  readonly field: string
+  readonly component: string
+  readonly repetition: string
+  readonly escaping: string
+  readonly subcomponent: string
+}
+
+/** What nearly all senders use, and what we write. */
+export const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escaping: '\\', subcomponent: '&' }
+
+/** Versions that are read: HL7 kept the segments that we look at compatible throughout. */
+const VERSION = /^2\.[3-8](?:\.\d)?(?:\.\d)?$/
+
+/** A waveform of ten minutes has twelve OBX; a panel of a device some hundreds. */
+const MAX_SEGMENTS = 10_000
+
+export class Segment {
+  readonly name: string
+  /** Its place in the message, from 0. */
+  readonly index: number
+  readonly #fields: readonly string[]
+  readonly #separators: Separators
+
+  constructor(text: string, index: number, separators: Separators) {
+    const fields = text.split(separators.field)
+    this.name = fields[0]!
+    this.index = index
+    this.#separators = separators
+    // MSH-1 is the separator itself.
+    this.#fields = this.name === 'MSH' ? ['MSH', separators.field, ...fields.slice(1)] : fields
+  }
+
+  /** A field as it was sent, escapes and all; empty where there is none. HL7's `""` (delete) counts as empty. */
+  raw(field: number): string {
+    const text = this.#fields[field] ?? ''
+    return text === '""' ? '' : text
+  }
+
+  /** Every repetition of a field, as it was sent. */
+  repetitions(field: number): readonly string[] {
+    const text = this.raw(field)
+    return text === '' ? [] : text.split(this.#separators.repetition)
+  }
+
+  /** A component, its escapes resolved; its first subcomponent unless told which. Counted from 1. */
+  text(field: number, component = 1, subcomponent = 1, repetition = 1): string {
+    const whole = this.raw(field).split(this.#separators.repetition)[repetition - 1] ?? ''
+    return this.part(whole, component, subcomponent)
+  }
+
+  /** A component of a repetition that `repetitions` gave. */
+  part(whole: string, component: number, subcomponent = 1): string {
+    const parts = (whole.split(this.#separators.component)[component - 1] ?? '').split(this.#separators.subcomponent)
+    const part = resolveEscapes(parts[subcomponent - 1] ?? '', this.#separators)
+    return part === '""' ? '' : part
+  }
+
+  /** Every component of a repetition, escapes resolved, subcomponents left in. */
+  components(whole: string): readonly string[] {
+    return whole.split(this.#separators.component).map((part) => resolveEscapes(part, this.#separators))
+  }
+
+  /** The error that says where in this segment something is wrong. */
+  error(code: CodedError['code'], field: number, detail: Readonly<Record<string, string | number>> = {}): CodedError {
+    return new CodedError(code, { field: `${this.name}[${this.index}].${field}`, ...detail })
+  }
+}
+
+export class Message {
+  readonly separators: Separators
+  readonly segments: readonly Segment[]
+
+  constructor(separators: Separators, segments: readonly Segment[]) {
+    this.separators = separators
+    this.segments = segments
+  }
+
+  get header(): Segment {
+    return this.segments[0]!
+  }
+
+  /** `ORU^R01` and the like. */
+  get type(): string {
+    return `${this.header.text(9, 1)}^${this.header.text(9, 2)}`
+  }
+
+  get controlId(): string {
+    return this.header.text(10)
+  }
+
+  get version(): string {
+    return this.header.text(12)
+  }
+
+  first(name: string): Segment | undefined {
+    return this.segments.find((segment) => segment.name === name)
+  }
+
+  all(name: string): readonly Segment[] {
+    return this.segments.filter((segment) => segment.name === name)
+  }
+}
+
+/**
+ * Parses a message as it came between MLLP's brackets.
+ * @throws CodedError `payload-malformed` (no MSH, separators that are none, a segment that has no name), `format-unsupported` (character set, version),
+ *   `field-invalid` (no control id), `payload-too-large` (segments)
+ */
+export function parseMessage(bytes: Uint8Array): Message {
+  const message = readHeader(bytes)
+  const { separators, header } = message
+  if (header.text(10) === '') throw header.error('field-invalid', 10)
+  if (header.text(9) === '') throw header.error('field-invalid', 9)
+  if (!VERSION.test(header.text(12))) throw header.error('format-unsupported', 12)
+  const text = decodeCharset(bytes, header)
+  const lines = linesOf(text)
+  if (lines.length > MAX_SEGMENTS) {
+    throw new CodedError('payload-too-large', { field: 'segments', maxSegments: MAX_SEGMENTS })
+  }
+  const segments = lines.map((line, index) => {
+    const segment = new Segment(line, index, separators)
+    if (!SEGMENT_NAME.test(segment.name)) throw new CodedError('payload-malformed', { field: `segment[${index}]` })
+    return segment
+  })
+  return new Message(separators, segments)
+}
+
+const SEGMENT_NAME = /^[A-Z][A-Z0-9]{2}$/
+
+/**
+ * The header alone, read as Latin-1: enough to answer a message of which nothing else can be read.
+ * @throws CodedError `payload-empty`, `payload-malformed`
+ */
+export function readHeader(bytes: Uint8Array): Message {
+  if (bytes.length === 0) throw new CodedError('payload-empty', { field: 'MSH' })
+  const head = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, HEADER_BYTES)).toString('latin1')
+  const [line = ''] = linesOf(head)
+  if (!line.startsWith('MSH') || line.length < 9) throw new CodedError('payload-malformed', { field: 'MSH' })
+  const separators = separatorsOf(line)
+  return new Message(separators, [new Segment(line, 0, separators)])
+}
+
+const HEADER_BYTES = 4096
+
+/** A segment ends with CR; some senders write LF or both. */
+const linesOf = (text: string): string[] =>
+  text
+    .split(/\r\n|\r|\n/)
+    .map((line) => line.trimStart())
+    .filter((line) => line !== '')
+
+function separatorsOf(line: string): Separators {
+  const field = line[3]!
+  const [component, repetition, escaping = STANDARD.escaping, subcomponent = STANDARD.subcomponent] =
+    line.slice(4).split(field)[0] ?? ''
+  const all = [field, component, repetition, escaping, subcomponent]
+  const isValid = all.every((each) => each !== undefined && /^[\x21-\x2f\x3a-\x40\x5b-\x60\x7b-\x7e]$/.test(each))
+  if (!isValid || new Set(all).size !== all.length) throw new CodedError('payload-malformed', { field: 'MSH[0].2' })
+  return { field, component: component!, repetition: repetition!, escaping, subcomponent }
+}
+
+/** https://www.hl7.org/implement/standards/product_brief.cfm?product_id=185, chapter 2.7 */
+function resolveEscapes(text: string, { field, component, repetition, escaping, subcomponent }: Separators): string {
+  if (!text.includes(escaping)) return text
+  const meanings: Readonly<Record<string, string>> = {
+    F: field,
+    S: component,
+    R: repetition,
+    E: escaping,
+    T: subcomponent,
+    '.br': '\n',
+  }
+  let out = ''
+  for (let at = 0; at < text.length; ) {
+    const end = text[at] === escaping ? text.indexOf(escaping, at + 1) : -1
+    if (end < 0) {
+      out += text[at++]
+      continue
+    }
+    const name = text.slice(at + 1, end)
+    const hex = /^X((?:[0-9A-Fa-f]{2})+)$/.exec(name)?.[1]
+    // Highlighting and local escapes have no text of their own.
+    out += meanings[name] ?? (hex === undefined ? '' : Buffer.from(hex, 'hex').toString('latin1'))
+    at = end + 1
+  }
+  return out
+}
+
+/** A text as it may stand in a component that we write: separators escaped, line ends too, other control characters gone. */
+export function escapeText(text: string): string {
+  return text
+    .replace(/[\\|^~&]/g, (each) => `\\${{ '\\': 'E', '|': 'F', '^': 'S', '~': 'R', '&': 'T' }[each]}\\`)
+    .replace(/\r\n|\r|\n/g, '\\.br\\')
+    .replace(/\p{Cc}/gu, '')
+}
+
+/** A segment's text from its fields, counted from 1; what stands in them is written as it is. */
+export function writeSegment(name: string, fields: Readonly<Record<number, string | undefined>>): string {
+  const last = Math.max(0, ...Object.keys(fields).map(Number))
+  const values = Array.from({ length: last }, (_, index) => fields[index + 1] ?? '')
+  return withoutTrailing(`${name}|${values.join('|')}`, '|')
+}
+
+/** A text without the separators at its end. */
+export function withoutTrailing(text: string, separator: '|' | '^'): string {
+  let end = text.length
+  while (text[end - 1] === separator) end--
+  return text.slice(0, end)
+}
+
+/** HL7's time, in UTC with its zone, to the millisecond. */
+export function writeTime(at: Date): string {
+  return `${at.toISOString().replace(/[-:TZ]/g, '')}+0000`
+}

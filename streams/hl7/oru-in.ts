@@ -1,0 +1,292 @@
+/**
+ * ECGs in an ORU^R01: waveforms in OBX NA (or MA), files by base64 in OBX ED (aECG, MUSE, DICOM, SCP and whatever else `streams/formats` reads),
+ * and PDFs, which hold no samples and are counted.
+ * @module
+ */
+import { findLead, type LeadName } from '../../shared/domain/leads.ts'
+import { checkRecording, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { microvolts } from '../formats/format.ts'
+import { parseRecording } from '../formats/index.ts'
+import { toLead } from '../formats/quantise.ts'
+import type { Message, Segment } from './message.ts'
+import { timeOfText } from './time.ts'
+import { type OrderNumbers, orderOf, type Visit, visitOf } from './visit.ts'
+
+/** What a site says of senders that leave it out. */
+export interface WaveformDefaults {
+  readonly rateHz?: number | undefined
+  readonly gainUv?: number | undefined
+  /** IANA name of the zone of times that state none. */
+  readonly timeZone?: string | undefined
+  /** The site's own codes of leads: `ECG_II` → `II`. */
+  readonly leads?: Readonly<Record<string, LeadName>> | undefined
+}
+
+export interface ReceivedEcg {
+  readonly recording: Recording
+  readonly order: OrderNumbers
+  readonly visit: Visit
+  /** OBX-18 (equipment instance) or MSH-3 of the sender that names a device so. */
+  readonly device: string | undefined
+}
+
+export interface ReceivedOru {
+  readonly ecgs: readonly ReceivedEcg[]
+  /** Attachments without samples. */
+  readonly pdfs: number
+}
+
+/** An OBR with the OBXs that belong to it. */
+interface Group {
+  readonly obr: Segment | undefined
+  readonly obx: readonly Segment[]
+}
+
+/**
+ * @throws CodedError naming the segment and field: `lead-missing` where there is no ECG at all, `lead-unknown`, `unit-unknown`, `rate-unsupported`,
+ *   `sample-invalid`, `payload-malformed` (base64), and those of the file's format
+ */
+export function readOru(message: Message, defaults: WaveformDefaults = {}): ReceivedOru {
+  const visit = visitOf(message)
+  const ecgs: ReceivedEcg[] = []
+  let pdfs = 0
+  for (const { obr, obx } of groupsOf(message)) {
+    const about = { order: orderOf(message, obr), visit, device: deviceOf(obx) }
+    for (const segment of obx.filter((each) => each.text(2) === 'ED')) {
+      const file = attachment(segment)
+      if (file.isPdf) pdfs++
+      else ecgs.push({ recording: readFile(file.bytes, segment), ...about })
+    }
+    const waves = obx.filter((each) => ['NA', 'MA'].includes(each.text(2)))
+    if (waves.length > 0) ecgs.push({ recording: readWaves(waves, obx, obr, defaults), ...about })
+  }
+  if (ecgs.length === 0 && pdfs === 0) throw new CodedError('lead-missing', { field: 'OBX' })
+  return { ecgs, pdfs }
+}
+
+function groupsOf(message: Message): readonly Group[] {
+  const groups: { obr: Segment | undefined; obx: Segment[] }[] = []
+  for (const segment of message.segments) {
+    if (segment.name === 'OBR') groups.push({ obr: segment, obx: [] })
+    if (segment.name !== 'OBX') continue
+    if (groups.length === 0) groups.push({ obr: undefined, obx: [] })
+    groups.at(-1)!.obx.push(segment)
+  }
+  return groups
+}
+
+function deviceOf(obx: readonly Segment[]): string | undefined {
+  for (const segment of obx) if (segment.text(18) !== '') return segment.text(18)
+  return undefined
+}
+
+const BASE64 = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/
+
+/** ED: source application ^ type ^ subtype ^ encoding ^ data; some senders write fewer components and leave the encoding to be guessed. */
+function attachment(obx: Segment): { readonly bytes: Buffer; readonly isPdf: boolean } {
+  const parts = obx.components(obx.raw(5))
+  const data = parts.at(-1) ?? ''
+  if (data === '') throw obx.error('payload-empty', 5)
+  const encoding = parts.length >= 5 ? parts[3]!.toLowerCase() : 'base64'
+  const bytes = decode(data, encoding)
+  if (bytes === undefined) throw obx.error('payload-malformed', 5)
+  return { bytes, isPdf: bytes.subarray(0, 5).toString('latin1') === '%PDF-' }
+}
+
+function decode(data: string, encoding: string): Buffer | undefined {
+  if (encoding === 'hex') return /^(?:[0-9A-Fa-f]{2})+$/.test(data) ? Buffer.from(data, 'hex') : undefined
+  if (encoding === 'a') return Buffer.from(data, 'utf8')
+  return BASE64.test(data) ? Buffer.from(data, 'base64') : undefined
+}
+
+function readFile(bytes: Buffer, obx: Segment): Recording {
+  try {
+    return parseRecording([{ name: 'attachment', bytes }])
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    throw obx.error(error.code, 5, { within: String(error.detail.field ?? 'file') })
+  }
+}
+
+/** Settings of a waveform, in OBXs beside it: by IHE PCD's reference codes, whatever stands before or behind them. */
+const RATE = /MDC_ATTR_SAMP_RATE|SAMP(?:LE|LING)?[_ ]?RATE/i
+const RESOLUTION = /MDC_ATTR_NU_MSMT_RES|(?:AMPLITUDE|VOLTAGE)[_ ]?(?:RESOLUTION|GAIN)|UV[_ ]?PER[_ ]?(?:LSB|BIT)/i
+const OFFSET = /MDC_ATTR_(?:BASELINE|DATA)_OFFSET|BASELINE/i
+
+/** Frequencies of the units that senders write beside a rate: per second, or a period in milliseconds. */
+function rateOf(value: number, unit: string): number {
+  if (/MDC_DIM_MILLI_SEC|^ms$/i.test(unit)) return 1000 / value
+  return value
+}
+
+function readWaves(
+  waves: readonly Segment[],
+  all: readonly Segment[],
+  obr: Segment | undefined,
+  defaults: WaveformDefaults,
+): Recording {
+  const rates = new Set<number>()
+  const leads: RecordedLead[] = []
+  for (const obx of waves) {
+    const channels = channelsOf(obx, all, defaults)
+    if (channels === undefined) continue
+    for (const { lead, rateHz } of channels) {
+      rates.add(rateHz)
+      leads.push(lead)
+    }
+  }
+  const [first] = waves as readonly [Segment] // a caller has one
+  if (leads.length === 0) throw first.error('lead-unknown', 3)
+  if (rates.size > 1) throw first.error('rate-unsupported', 5)
+  const [rateHz] = [...rates] as [number] // a lead has a rate
+  const startedAt = timeOfText(first.text(14), defaults.timeZone) ?? timeOfText(obr?.text(7), defaults.timeZone)
+  const shortest = Math.min(...leads.map(({ samples }) => samples.length))
+  // Channels of one strip may end a sample apart: what all of them have is the strip.
+  const even = leads.map((lead) => ({ ...lead, samples: lead.samples.subarray(0, shortest) }))
+  try {
+    return checkRecording({ format: 'hl7', rateHz, leads: even, startedAt })
+  } catch (error) {
+    if (!(error instanceof CodedError)) throw error
+    throw first.error(error.code, 5)
+  }
+}
+
+interface Channel {
+  readonly lead: RecordedLead
+  readonly rateHz: number
+}
+
+/** The leads of one NA or MA; undefined where it is a channel that is no standard lead (a pulse, a respiration). */
+function channelsOf(obx: Segment, all: readonly Segment[], defaults: WaveformDefaults): Channel[] | undefined {
+  const definition = all.find((each) => each.text(2) === 'CD' && isOf(each, obx))
+  const names = definition === undefined ? [nameOf(obx, defaults)] : definitionNames(definition, defaults)
+  if (names.every((name) => name === undefined)) return undefined
+  const facet = (pattern: RegExp) =>
+    all.find((each) => each.text(2) === 'NM' && isOf(each, obx) && pattern.test(`${each.text(3)} ${each.text(3, 2)}`))
+  const rateHz = rateFor(obx, facet(RATE), definition, defaults)
+  const columns = valuesOf(obx, names.length)
+  return names.flatMap((name, index) => {
+    if (name === undefined) return []
+    const { gainUv, offset } = scaleFor(obx, facet(RESOLUTION), facet(OFFSET), definition, index, defaults)
+    const volts = columns[index]!.map((value) => value - offset)
+    return [{ lead: toLead(name, volts, gainUv, (at) => obx.error('sample-invalid', 5, { sample: at })), rateHz }]
+  })
+}
+
+/** Facets belong by their sub-id (IHE PCD: `1.1.2` and `1.1.2.1`) or, without one, to all waveforms of the OBR. */
+function isOf(facet: Segment, wave: Segment): boolean {
+  const [own, of] = [facet.text(4), wave.text(4)]
+  return own === '' || of === '' || own === of || own.startsWith(`${of}.`) || of.startsWith(`${own}.`)
+}
+
+function nameOf(obx: Segment, { leads = {} }: WaveformDefaults): LeadName | undefined {
+  const [code, text] = [obx.text(3), obx.text(3, 2)]
+  return leads[code] ?? leads[text] ?? leadOfCode(text) ?? leadOfCode(code)
+}
+
+/** `MDC_ECG_ELEC_POTL_II`, `MDC_ECG_LEAD_II`, `ECG_II`, `Lead II`, `II`. */
+function leadOfCode(text: string): LeadName | undefined {
+  return findLead(text) ?? findLead(text.replace(/^.*(?:ELEC_POTL|LEAD|ECG|EKG|WAVEFORM)[\s_:-]+/i, ''))
+}
+
+/** HL7 2.x chapter 7, CD: number & name ^ source ^ sensitivity & unit ^ calibration ^ sampling frequency ^ range, a repetition a channel. */
+function definitionNames(definition: Segment, defaults: WaveformDefaults): (LeadName | undefined)[] {
+  return definition.repetitions(5).map((channel) => {
+    const name = definition.part(channel, 1, 2) || definition.part(channel, 1, 1)
+    return defaults.leads?.[name] ?? leadOfCode(name)
+  })
+}
+
+function rateFor(
+  obx: Segment,
+  facet: Segment | undefined,
+  definition: Segment | undefined,
+  { rateHz }: WaveformDefaults,
+): number {
+  const [value, where] =
+    facet !== undefined
+      ? [rateOf(numberOf(facet.text(5)), facet.text(6, 2) || facet.text(6)), facet]
+      : definition !== undefined
+        ? [numberOf(definition.part(definition.repetitions(5)[0] ?? '', 5)), definition]
+        : [rateHz ?? Number.NaN, obx]
+  // A rate is never guessed: at another one, every interval is wrong.
+  if (!(value > 0)) throw where.error('rate-unsupported', 5)
+  return value
+}
+
+function scaleFor(
+  obx: Segment,
+  resolution: Segment | undefined,
+  baseline: Segment | undefined,
+  definition: Segment | undefined,
+  channel: number,
+  { gainUv }: WaveformDefaults,
+): { readonly gainUv: number; readonly offset: number } {
+  const offset = baseline === undefined ? 0 : numberOf(baseline.text(5))
+  if (resolution !== undefined) {
+    return {
+      gainUv: numberOf(resolution.text(5)) * unitOf(resolution, resolution.text(6, 2) || resolution.text(6)),
+      offset,
+    }
+  }
+  const stated = definition?.repetitions(5)[channel]
+  if (definition !== undefined && stated !== undefined && definition.part(stated, 3) !== '') {
+    const factor = numberOf(definition.part(stated, 4) || '1')
+    const base = numberOf(definition.part(stated, 4, 2) || '0')
+    const uv = numberOf(definition.part(stated, 3)) * unitOf(definition, definition.part(stated, 3, 2)) * factor
+    return { gainUv: uv, offset: base }
+  }
+  // Samples in a voltage's own unit need no resolution.
+  const unit = obx.text(6, 2) || obx.text(6)
+  if (unit !== '') return { gainUv: unitOf(obx, unit), offset }
+  if (gainUv === undefined) throw obx.error('unit-unknown', 6)
+  return { gainUv, offset }
+}
+
+const UNITS: Readonly<Record<string, string>> = {
+  MDC_DIM_MILLI_VOLT: 'mV',
+  MDC_DIM_MICRO_VOLT: 'uV',
+  MDC_DIM_VOLT: 'V',
+}
+
+function unitOf(segment: Segment, unit: string): number {
+  try {
+    return microvolts(UNITS[unit] ?? unit, 'unit')
+  } catch {
+    throw segment.error('unit-unknown', segment.text(2) === 'CD' ? 5 : 6)
+  }
+}
+
+/** NA: components are samples (a repetition, where there are several, is the next channel); MA: a repetition a moment, a component a channel. */
+function valuesOf(obx: Segment, channels: number): Float64Array[] {
+  const rows = obx.repetitions(5).map((row) => obx.components(row))
+  if (rows.length === 0) throw obx.error('payload-empty', 5)
+  const isMultiplexed = obx.text(2) === 'MA'
+  const length = isMultiplexed ? rows.length : Math.floor((rows.length / channels) * rows[0]!.length)
+  const flat = isMultiplexed ? rows : rowsOf(rows, channels, length)
+  return Array.from({ length: channels }, (_, channel) =>
+    Float64Array.from({ length }, (_, at) => {
+      const text = isMultiplexed ? flat[at]![channel] : flat[channel]![at]
+      if (text === undefined || text === '') return Number.NaN
+      const value = numberOf(text)
+      if (Number.isNaN(value)) throw obx.error('sample-invalid', 5, { sample: at })
+      return value
+    }),
+  )
+}
+
+/** One lead over several repetitions is one long row (senders break lines so). */
+function rowsOf(
+  rows: readonly (readonly string[])[],
+  channels: number,
+  length: number,
+): readonly (readonly string[])[] {
+  if (channels > 1) return rows
+  const row = rows.flat()
+  return row.length === length ? [row] : [row.slice(0, length)]
+}
+
+const NUMBER = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/
+
+const numberOf = (text: string): number => (NUMBER.test(text.trim()) ? Number(text) : Number.NaN)

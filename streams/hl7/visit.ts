@@ -1,0 +1,67 @@
+/**
+ * What a message says of whom and which order it is about: the identifiers that travel back with the result, and nothing else of a person.
+ * @module
+ */
+import { type Message, type Segment, withoutTrailing } from './message.ts'
+
+/** PID-3 and PV1-3, as they must be written back. */
+export interface Visit {
+  /** The identifier, and who assigned it (PID-3.4). */
+  readonly patient: string | undefined
+  readonly authority: string | undefined
+  /** Point of care ^ room ^ bed ^ facility. */
+  readonly bed: string | undefined
+}
+
+/** By which a result finds its order. */
+export interface OrderNumbers {
+  readonly placer?: string
+  readonly filler?: string
+  /** OBR-4: what was ordered. */
+  readonly service?: readonly [code: string, text: string, system: string]
+}
+
+export function visitOf(message: Message): Visit {
+  const pid = message.first('PID')
+  const whole = pid === undefined ? undefined : identifierOf(pid, 3)
+  return {
+    patient: whole && pid ? blank(pid.part(whole, 1)) : undefined,
+    authority: whole && pid ? blank(pid.part(whole, 4)) : undefined,
+    bed: bedOf(message.first('PV1'), 3),
+  }
+}
+
+/** Of several identifiers the medical record number (MR), else the first. HL7 2.3 senders have the number alone in PID-3, or only PID-2. */
+function identifierOf(pid: Segment, field: number): string | undefined {
+  const all = pid.repetitions(field)
+  return all.find((each) => pid.part(each, 5) === 'MR') ?? all[0] ?? pid.repetitions(2)[0]
+}
+
+/** A place as one text: empty parts at its end are left out, so that `ICU^01^A` is the same bed with and without a facility's blanks. */
+export function bedOf(segment: Segment | undefined, field: number): string | undefined {
+  const [first] = segment?.repetitions(field) ?? []
+  if (segment === undefined || first === undefined) return undefined
+  const parts = segment.components(first).slice(0, 3)
+  return blank(withoutTrailing(parts.map((part) => part.trim()).join('^'), '^'))
+}
+
+/** MRG-1: the number that is given up. */
+export function mergedOf(message: Message): string | undefined {
+  const mrg = message.first('MRG')
+  const whole = mrg && identifierOf(mrg, 1)
+  return whole && mrg ? blank(mrg.part(whole, 1)) : undefined
+}
+
+export function orderOf(message: Message, obr = message.first('OBR')): OrderNumbers {
+  const orc = message.first('ORC')
+  const placer = obr?.text(2) || orc?.text(2) || ''
+  const filler = obr?.text(3) || orc?.text(3) || ''
+  const code = obr?.text(4) ?? ''
+  return {
+    ...(placer === '' ? {} : { placer }),
+    ...(filler === '' ? {} : { filler }),
+    ...(code === '' || obr === undefined ? {} : { service: [code, obr.text(4, 2), obr.text(4, 3)] as const }),
+  }
+}
+
+const blank = (text: string): string | undefined => (text === '' ? undefined : text)

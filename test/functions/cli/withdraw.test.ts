@@ -1,0 +1,161 @@
+import { randomUUID } from 'node:crypto'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, it, vi } from 'vitest'
+import { withdrawCommand } from '../../../functions/cli/fhir-withdraw.ts'
+import { Cines } from '../../../functions/report/cines.ts'
+import { Reporter } from '../../../functions/report/reporter.ts'
+import { SessionStore } from '../../../functions/report/session-store.ts'
+import { Sessions } from '../../../functions/report/sessions.ts'
+import { AssociationStore } from '../../../shared/aws/association-store.ts'
+import { AuditStore } from '../../../shared/aws/audit-store.ts'
+import { CmrJobStore } from '../../../shared/aws/cmr-job-store.ts'
+import { artifactKey, putObject, readObject } from '../../../shared/aws/payloads.ts'
+import { ResultStore } from '../../../shared/aws/result-store.ts'
+import { fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import type { Origin, SessionCheck } from '../../../shared/messages.ts'
+import { parseSiteConfig } from '../../../shared/site-config.ts'
+import { createEhrClient } from '../../../streams/fhir/client.ts'
+import { AUDIT_TABLE, BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { makeResult } from '../../helpers/results.ts'
+import { type SandboxEhr, startSandboxEhr } from '../../helpers/sandbox-ehr/index.ts'
+
+let aws: TestAws
+let ehr: SandboxEhr
+let folder: string
+let patient: string
+const AT = new Date('2026-01-02T03:04:05.000Z')
+
+beforeAll(async () => {
+  ;[aws, ehr] = await Promise.all([startTestAws(), startSandboxEhr()])
+  patient = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
+  folder = await mkdtemp(join(tmpdir(), 'withdraw-'))
+  const site = {
+    ehr: { tenant: 'hospital', baseUrl: ehr.baseUrl, auth: { kind: 'none' } },
+    deployment: { tenants: ['hospital', 'b'] },
+  }
+  const outputs = {
+    ResultsTable: TABLE,
+    AuditTable: AUDIT_TABLE,
+    AuditDays: '30',
+    LocalEndpoint: aws.env.AWS_ENDPOINT_URL_S3,
+    LocalDynamoEndpoint: aws.env.AWS_ENDPOINT_URL_DYNAMODB,
+  }
+  await writeFile(join(folder, 'site.json'), JSON.stringify(site))
+  await writeFile(join(folder, 'outputs.json'), JSON.stringify({ stack: outputs }))
+})
+afterAll(() => Promise.all([aws.stop(), ehr.stop(), rm(folder, { recursive: true })]))
+
+/** What the command prints. */
+async function withdraw(...options: string[]): Promise<string> {
+  let printed = ''
+  const write = vi.spyOn(process.stdout, 'write').mockImplementation((text) => {
+    printed += text
+    return true
+  })
+  const at = ['--site', join(folder, 'site.json'), '--outputs', join(folder, 'outputs.json'), '--by', 'operator:x']
+  await withdrawCommand().parseAsync([...at, ...options], { from: 'user' })
+  write.mockRestore()
+  return printed
+}
+
+/** An upload, a live session and a drawing of a tenant in the chart, as a version before the list of tenants wrote them. */
+async function reported(tenant: string) {
+  const checks: SessionCheck[] = []
+  let now = AT
+  const { report: rules } = parseSiteConfig('{"report":{"virtual":true,"session":{"silenceS":20}}}')
+  const results = new ResultStore(aws.dynamo, TABLE)
+  const associations = new AssociationStore(aws.dynamo, TABLE)
+  const jobs = new CmrJobStore(aws.dynamo, TABLE)
+  const common = {
+    ehr: createEhrClient({ baseUrl: ehr.baseUrl }),
+    serverId: 'ehr',
+    ehrTenant: tenant,
+    tenants: new Set([tenant]),
+    results,
+    associations,
+    rules,
+    now: () => now,
+  }
+  const sessions = new Sessions({
+    ...common,
+    store: new SessionStore(aws.dynamo, TABLE),
+    sendCheck: async (check) => void checks.push(check),
+    onPutOff: () => {},
+  })
+  const readArtifact = (_: unknown, name: string) => readObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name))
+  const reporter = new Reporter({ ...common, sessions, cines: new Cines({ ...common, jobs, readArtifact }) })
+  await associations.put(tenant, 'd1', { patient, from: new Date(0) })
+  const upload: Origin = { kind: 'upload', device: 'd1' }
+  const ecgId = fileEcgId({ tenant, sha256: randomUUID() })
+  const { jobId } = await jobs.submit(tenant, { ecgId, bundleSha256: 'c', seed: 7, sampler: 'full' }, AT)
+  const views = ['sax', '4ch'].map((view, i) => ({ view, seriesUid: `1.${i}`, instanceUid: `2.${i}`, frames: 50 }))
+  const manifest = {
+    drawing: { seed: 7, sampler: 'full', modelSha256: 'c' },
+    model: 'compact@1',
+    evidence: 'virtual',
+    studyUid: '2.25.1',
+    views,
+    files: views.map(({ view }) => ({ name: `${view}.webp`, contentType: 'image/webp' })),
+  }
+  const files = { 'sax.webp': 'picture', '4ch.webp': 'picture', 'manifest.json': JSON.stringify(manifest) }
+  for (const [name, text] of Object.entries(files)) {
+    await putObject(aws.s3, BUCKET, artifactKey(tenant, ecgId, jobId, name), Buffer.from(text))
+  }
+  await jobs.begin({ tenant, jobId, worker: 'w' }, ecgId, AT)
+  await jobs.finish({ tenant, jobId, worker: 'w' }, ecgId, { artifacts: [] }, AT)
+  const live: Origin = { kind: 'mqtt', device: 'd1', session: 's1' }
+  const window = fileEcgId({ tenant, sha256: randomUUID() })
+  for (const [id, origin] of [
+    [ecgId, upload],
+    [window, live],
+  ] as const) {
+    const stored = await results.putOnce(tenant, origin, makeResult({ ecgId: id }), AT)
+    if (stored.kind === 'deleted') throw new Error('nobody deleted it')
+    await reporter.report({ schema: 1, tenant, origin, result: stored.json })
+  }
+  now = new Date(AT.getTime() + 60_000)
+  expect(await reporter.report(checks[0]!)).toBe('written')
+}
+
+const TYPES = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'ImagingStudy', 'DocumentReference']
+const statuses = () => {
+  const all = TYPES.flatMap((type) => [...ehr.store.all(type)])
+  return Object.groupBy(all, ({ status }) => String(status))
+}
+
+it('lists what stands in charts for a tenant that may not report, and withdraws that and nothing else', async () => {
+  await reported('hospital')
+  const own = statuses()
+  const ownCount = Object.values(own).flat().length
+  await reported('b')
+  const all = Object.values(statuses()).flat().length
+
+  const listed = await withdraw()
+  const untouched = statuses()['entered-in-error']
+  const done = await withdraw('--yes')
+  const again = await withdraw()
+
+  expect(listed).toContain(`${all - ownCount} resources`)
+  expect(listed).toMatch(/^b {2}DiagnosticReport\/\S+ {2}ecg /m)
+  expect(listed).toMatch(/^b {2}DiagnosticReport\/\S+ {2}session /m)
+  expect(listed).toMatch(/^b {2}ImagingStudy\//m)
+  expect(listed).toMatch(/^b {2}DocumentReference\//m)
+  expect(listed).not.toMatch(/^hospital/m)
+  expect(listed + done).not.toContain(patient)
+  expect(untouched).toBeUndefined()
+  expect(done).toContain('withdrawn')
+  const after = statuses()
+  expect(after['entered-in-error']).toHaveLength(all - ownCount)
+  const stillThere = Object.values(after)
+    .flat()
+    .filter((resource) => resource?.status !== 'entered-in-error')
+  expect(stillThere).toEqual(expect.arrayContaining(Object.values(own).flat()))
+  expect(again).toBe('0 resources of tenants that may not report; all is well\n')
+  const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 30)
+  const period = { since: new Date(Date.now() - 600_000), until: new Date() }
+  const noted: unknown[] = []
+  for await (const { action, subject } of audit.entries({ tenant: 'b', ...period })) noted.push([action, subject])
+  expect(noted).toEqual(Array(2).fill(['report.withdraw', 'operator:x']))
+})

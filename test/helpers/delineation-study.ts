@@ -1,0 +1,170 @@
+/**
+ * Our delineation beside the annotators of LUDB: the figures of docs/delineation.md and of its test. LUDB is for evaluation only: nothing was chosen on it.
+ * @module
+ */
+import { LEADS, type LeadName } from '../../shared/domain/leads.ts'
+import { type Delineation, delineate } from '../../shared/signal/delineator.ts'
+import { BeatAverager, type MedianBeats } from '../../shared/signal/median-beat.ts'
+import { RPeakDetector } from '../../shared/signal/r-peaks.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { headersIn } from './data-folder.ts'
+import { leadMv } from './recordings.ts'
+import { type AnnotatedWave, type WaveName, waveAnnotations } from './wfdb-annotations.ts'
+
+export const WAVE_NAMES: readonly WaveName[] = ['p', 'qrs', 't']
+export const EDGES = ['onset', 'end'] as const
+type Edge = (typeof EDGES)[number]
+
+/** Annotated boundaries found and missed, ours that are none, and the errors (ms, ours less theirs) of those found. */
+export interface BoundaryCount {
+  found: number
+  missed: number
+  invented: number
+  errorsMs: number[]
+}
+
+export interface IntervalErrors {
+  /** Ours less that of the annotators, ms, one a recording. */
+  readonly pr: number[]
+  readonly qrs: number[]
+  readonly qt: number[]
+}
+
+export interface DelineationStudy {
+  readonly recordings: number
+  /** Without three beats that are alike. */
+  readonly silent: number
+  /** By tolerance in ms, then `p onset`, … */
+  readonly boundaries: ReadonlyMap<number, ReadonlyMap<string, BoundaryCount>>
+  readonly intervals: IntervalErrors
+  /** Recordings in which the annotators see no P wave, and in how many of them we do. */
+  readonly withoutP: { readonly recordings: number; readonly invented: number }
+}
+
+const RATE_HZ = 500
+
+export async function studyDelineation(tolerancesMs: readonly number[]): Promise<DelineationStudy> {
+  const detector = new RPeakDetector(RATE_HZ)
+  const averager = new BeatAverager(RATE_HZ, 10 * RATE_HZ)
+  const boundaries = new Map(tolerancesMs.map((tolerance) => [tolerance, new Map<string, BoundaryCount>()]))
+  const intervals: IntervalErrors = { pr: [], qrs: [], qt: [] }
+  const withoutP = { recordings: 0, invented: 0 }
+  let recordings = 0
+  let silent = 0
+  for (const header of headersIn('ludb/data')) {
+    const { leads } = await readRecording(header)
+    const mv = new Map(leads.map((lead) => [lead.name, leadMv(lead)]))
+    const peaks = Array.from(detector.detect([mv.get('II')!, mv.get('V5')!]))
+    const beats = averager.average(mv, peaks)
+    const delineation = beats && delineate(beats)
+    const truth = new Map(
+      LEADS.map((name) => [name, waveAnnotations(header.replace('.hea', `.${name.toLowerCase()}`))]),
+    )
+    recordings++
+    if (beats === undefined) silent++
+    for (const [name, waves] of truth) countLead(boundaries, waves, name, beats, delineation)
+    if (beats !== undefined && delineation !== undefined) addIntervals(intervals, truth, delineation, beats.rateHz)
+    if (![...truth.values()].flat().some(({ wave }) => wave === 'p')) {
+      withoutP.recordings++
+      if (delineation?.global.p !== undefined) withoutP.invented++
+    }
+  }
+  return { recordings, silent, boundaries, intervals, withoutP }
+}
+
+function countLead(
+  boundaries: ReadonlyMap<number, Map<string, BoundaryCount>>,
+  waves: readonly AnnotatedWave[],
+  name: LeadName,
+  beats: MedianBeats | undefined,
+  delineation: Delineation | undefined,
+): void {
+  const times = waves.flatMap(({ onset, peak, end }) => [onset ?? peak, end ?? peak])
+  // Annotators leave out the first and last beats: what lies beyond theirs is neither right nor wrong.
+  const [from, to] = [Math.min(...times), Math.max(...times)]
+  for (const wave of WAVE_NAMES) {
+    const ours = delineation?.leads.get(name)?.[wave]
+    for (const edge of EDGES) {
+      const theirs = waves.flatMap((annotated) => (annotated.wave === wave ? (annotated[edge] ?? []) : []))
+      const places =
+        beats === undefined || ours === undefined ? [] : beats.beats.map((beat) => beat - beats.origin + ours[edge])
+      for (const [toleranceMs, counts] of boundaries) {
+        const tolerance = (toleranceMs * RATE_HZ) / 1000
+        const inside = places.filter((place) => place >= from - tolerance && place <= to + tolerance)
+        count(counts, `${wave} ${edge}`, theirs, inside, tolerance)
+      }
+    }
+  }
+}
+
+function count(
+  counts: Map<string, BoundaryCount>,
+  key: string,
+  theirs: readonly number[],
+  ours: readonly number[],
+  tolerance: number,
+): void {
+  const row: BoundaryCount = counts.get(key) ?? { found: 0, missed: 0, invented: 0, errorsMs: [] }
+  counts.set(key, row)
+  const left = new Set(ours)
+  for (const time of theirs) {
+    let nearest: number | undefined
+    for (const place of left) {
+      const isNearer = nearest === undefined || Math.abs(place - time) < Math.abs(nearest - time)
+      if (Math.abs(place - time) <= tolerance && isNearer) nearest = place
+    }
+    if (nearest === undefined) {
+      row.missed++
+      continue
+    }
+    left.delete(nearest)
+    row.found++
+    row.errorsMs.push(((nearest - time) * 1000) / RATE_HZ)
+  }
+  row.invented += left.size
+}
+
+/**
+ * Intervals of a beat as the annotators' leads together give them: from the second earliest onset to the second latest end (one lead alone may be
+ * a slip), of the T wave to the end of the middle lead. The median over the beats is the recording's.
+ */
+function addIntervals(
+  errors: IntervalErrors,
+  truth: ReadonlyMap<LeadName, readonly AnnotatedWave[]>,
+  { global }: Delineation,
+  rateHz: number,
+): void {
+  const guide = truth.get('II')!.filter(({ wave }) => wave === 'qrs')
+  const found: Record<'pr' | 'qrs' | 'qt', number[]> = { pr: [], qrs: [], qt: [] }
+  for (const { peak } of guide) {
+    const edges = (wave: WaveName, edge: Edge, from: number, to: number) =>
+      [...truth.values()]
+        .flatMap(
+          (waves) => waves.find((w) => w.wave === wave && w.peak >= peak + from && w.peak <= peak + to)?.[edge] ?? [],
+        )
+        .sort((a, b) => a - b)
+    const near = 0.1 * RATE_HZ
+    const qrsOnset = edges('qrs', 'onset', -near, near)[1]
+    const qrsEnd = edges('qrs', 'end', -near, near).at(-2)
+    const pOnset = edges('p', 'onset', -0.4 * RATE_HZ, -0.03 * RATE_HZ)[1]
+    const tEnds = edges('t', 'end', near, 0.6 * RATE_HZ)
+    const tEnd = tEnds.length > 2 ? tEnds[tEnds.length >> 1] : undefined
+    if (qrsOnset === undefined || qrsEnd === undefined) continue
+    found.qrs.push(qrsEnd - qrsOnset)
+    if (pOnset !== undefined) found.pr.push(qrsOnset - pOnset)
+    if (tEnd !== undefined) found.qt.push(tEnd - qrsOnset)
+  }
+  const ms = (samples: number) => (1000 * samples) / rateHz
+  const add = (of: 'pr' | 'qrs' | 'qt', ours: number | undefined) => {
+    if (ours !== undefined && found[of].length > 0) errors[of].push(ms(ours) - ms(median(found[of])))
+  }
+  const { p, qrs, t } = global
+  add('qrs', qrs && qrs.end - qrs.onset)
+  add('pr', p && qrs && qrs.onset - p.onset)
+  add('qt', t && qrs && t.end - qrs.onset)
+}
+
+export function median(values: readonly number[]): number {
+  const sorted = values.toSorted((a, b) => a - b)
+  return sorted.length === 0 ? Number.NaN : sorted[sorted.length >> 1]!
+}

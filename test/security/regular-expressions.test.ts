@@ -1,0 +1,65 @@
+import { describe, expect, it } from 'vitest'
+import { expressionsIn, findExpressions, prove, readVerdicts } from './regular-expressions.ts'
+
+/** Slow, and why it can do no harm. */
+const ARGUED: Readonly<Record<string, string>> = {
+  '/(<!-- cost (\\S+) (\\d+) -->\\n)[\\s\\S]*?(<!-- end -->)/g':
+    'reads docs/cost.md, a page of ours, when a developer asks',
+  '/(<!-- scale (\\d+) -->\\n)[\\s\\S]*?(<!-- end -->)/g': 'reads docs/cost.md, a page of ours, when a developer asks',
+}
+
+/** Files that build one when the program runs: of what, and why that is no one's input. */
+const BUILT: Readonly<Record<string, string>> = {
+  'cdk/local/http-api.ts': 'a route of the synthesized template: its parts end at a slash',
+  'functions/cli/evaluate/cohort.ts':
+    'sticky, its parts share no character; reads a list of files that an operator writes',
+  'streams/formats/wfdb/person.ts': 'one of three words, proven with each of them below; lines of a header are bounded',
+}
+
+describe('regular expressions', () => {
+  const found = findExpressions()
+
+  it('are found in the source, literals and built ones', () => {
+    const inFile = expressionsIn(
+      'x.ts',
+      'const a: RegExp = /x+$/i, b = "/no/", c = 4 / 2 / 1, d = new RegExp(a.source)',
+    )
+
+    expect(inFile.map(({ text }) => text)).toEqual(['/x+$/i', 'new RegExp(a.source)'])
+    expect(found.length).toBeGreaterThan(100)
+  })
+
+  it('match in linear time, or it is said why one need not', { timeout: 300_000 }, () => {
+    const known = readVerdicts()
+
+    const slow = found
+      .filter(({ text, isBuilt }) => !isBuilt && ARGUED[text] === undefined)
+      .map(({ text, file }) => ({ file, text, verdict: known[text] ?? prove(text) }))
+      .filter(({ verdict }) => verdict !== 'linear')
+
+    expect(slow).toEqual([])
+  })
+
+  it('are built only where it is said of what', () => {
+    const unknown = found.filter(({ file, isBuilt }) => isBuilt && BUILT[file] === undefined)
+
+    expect(unknown).toEqual([])
+  })
+
+  it.each(['age', 'height', 'weight'])('of a WFDB comment with %s is linear', { timeout: 60_000 }, (word) => {
+    expect(prove(`/(?:^|\\s)<?${word}>?:?\\s+(\\d{1,3}(?:\\.\\d+)?)(?:\\s|$)/i`)).toBe('linear')
+  })
+
+  it('have no argument left that nothing needs', () => {
+    const needed = new Set(found.map(({ text, file, isBuilt }) => (isBuilt ? file : text)))
+
+    expect([...Object.keys(ARGUED), ...Object.keys(BUILT)].filter((each) => !needed.has(each))).toEqual([])
+  })
+
+  it.each([
+    ['a preamble of CSV', '/^#?\\s*(?<name>[a-z ]+?)\\s*(?:\\([^)]*\\))?\\s*:\\s*(?<value>\\S+)/i'],
+    ['the lead of a FHIR code', '/\\s+lead$/i'],
+  ])('that were slow are known as such: %s', { timeout: 60_000 }, (_, literal) => {
+    expect(prove(literal)).toMatch(/polynomial/)
+  })
+})

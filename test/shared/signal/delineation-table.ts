@@ -1,0 +1,55 @@
+/**
+ * Prints the tables of docs/delineation.md: `npm run -s delineation-table`. Takes half a minute.
+ * @module
+ */
+import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
+import { EDGES, median, studyDelineation, WAVE_NAMES } from '../../helpers/delineation-study.ts'
+
+if (!hasData) {
+  console.error(`nothing to measure${NO_DATA}`)
+  process.exit(2)
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)}%`
+const NAMES = { p: 'P', qrs: 'QRS', t: 'T' } as const
+
+const { recordings, silent, boundaries, intervals, withoutP } = await studyDelineation([40, 150])
+const [narrow, wide] = [boundaries.get(40)!, boundaries.get(150)!]
+
+console.log(
+  '| boundary | annotated | F1 at ±40 ms | F1 at ±150 ms | sensitivity, PPV at ±150 ms | median error | median absolute error | SD |',
+)
+console.log('| --- | --- | --- | --- | --- | --- | --- | --- |')
+for (const wave of WAVE_NAMES) {
+  for (const edge of EDGES) {
+    const [at40, at150] = [narrow.get(`${wave} ${edge}`)!, wide.get(`${wave} ${edge}`)!]
+    const f1 = ({ found, missed, invented }: typeof at40) => percent((2 * found) / (2 * found + missed + invented))
+    const { found, missed, invented, errorsMs } = at150
+    const mean = errorsMs.reduce((sum, error) => sum + error, 0) / errorsMs.length
+    const sd = Math.sqrt(errorsMs.reduce((sum, error) => sum + (error - mean) ** 2, 0) / errorsMs.length)
+    console.log(
+      `| ${NAMES[wave]} ${edge} | ${found + missed} | ${f1(at40)} | ${f1(at150)} | ${percent(found / (found + missed))}, ` +
+        `${percent(found / (found + invented))} | ${median(errorsMs).toFixed(1)} ms | ${median(errorsMs.map(Math.abs)).toFixed(1)} ms | ${sd.toFixed(1)} ms |`,
+    )
+  }
+}
+console.log()
+console.log(
+  '| interval | recordings | median error | median absolute error | within ±10 ms | within ±20 ms | within ±40 ms |',
+)
+console.log('| --- | --- | --- | --- | --- | --- | --- |')
+for (const [name, of] of [
+  ['PR', 'pr'],
+  ['QRS', 'qrs'],
+  ['QT', 'qt'],
+] as const) {
+  const errors = intervals[of]
+  const within = (ms: number) => percent(errors.filter((error) => Math.abs(error) <= ms).length / errors.length)
+  console.log(
+    `| ${name} | ${errors.length} | ${median(errors).toFixed(1)} ms | ${median(errors.map(Math.abs)).toFixed(1)} ms | ${within(10)} | ${within(20)} | ${within(40)} |`,
+  )
+}
+console.log()
+console.log(
+  `${recordings} recordings, ${silent} without three beats that are alike. No P wave annotated in ${withoutP.recordings}; in ${withoutP.invented} of them one was found.`,
+)
