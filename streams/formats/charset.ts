@@ -13,8 +13,8 @@ const DETECTED_BYTES = 4 * 1024
 /** Share of a text's bytes that must be zero in one of the two places for UTF-16 without a mark. */
 const MIN_ZEROS = 0.8
 
-/** What an ECG's text has where it has anything beyond ASCII. */
-const MICRO = /[\u00b5\u03bc]/
+/** What an ECG's text has where it has anything beyond ASCII; `æV` is µV in the charset of DOS. */
+const MICRO = /[\u00b5\u03bc]|\u00e6V/
 
 /**
  * Text in UTF-8, UTF-16, or else in what charset it can be: where several can, in the one in which there is a micro sign, else in the likeliest.
@@ -50,11 +50,8 @@ function utf16In(head: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
 const USUAL = ['windows-1252', 'gb18030', 'shift_jis', 'euc-kr']
 
 function charsetOf(head: Uint8Array): string {
-  const detected = analyse(letters(head))
-    .map(({ name }) => name)
-    .filter(isKnown)
   const usual = USUAL.find((charset) => MICRO.test(new TextDecoder(charset).decode(head)))
-  return usual ?? detected[0] ?? USUAL[0]!
+  return usual ?? analyse(letters(head)).find(({ name }) => isKnown(name))?.name ?? USUAL[0]!
 }
 
 /** Lines with something beyond ASCII: digits say nothing of a charset. */

@@ -6,7 +6,7 @@
 import { findLead, type LeadName } from '../../shared/domain/leads.ts'
 import { checkRecording, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
-import { microvolts } from '../formats/format.ts'
+import { microvolts } from '../formats/units.ts'
 import { parseRecording } from '../formats/index.ts'
 import { toLead } from '../formats/quantise.ts'
 import type { Message, Segment } from './message.ts'

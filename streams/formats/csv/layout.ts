@@ -117,7 +117,7 @@ function below(lines: readonly Line[], from: number, { split, ...known }: Known)
     if (text.trim() === '' || /^\s*[#%]/.test(text)) continue
     const cells = split(text)
     const isData = cells.some((cell) => numberOf(cell) !== undefined)
-    if (isData && !cells.every((cell) => cell === '' || isUnit(cell))) {
+    if (isData && !(cells.some(isUnit) && cells.every((cell) => cell === '' || isUnit(cell)))) {
       return atLine(lines, index, { ...known, units, first: cells })
     }
     if (cells.some((cell) => findVoltageUnit(cell) !== undefined)) units = cells

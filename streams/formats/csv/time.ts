@@ -38,7 +38,7 @@ const BESIDE_TIME: ReadonlySet<string> = new Set([
     'ekg',
     'local',
   ],
-  ...['utc', 'gmt', 'unix', 'epoch', 'iso', 'since', 'start', 'from', 'of', 'day', 'stamp'],
+  ...['utc', 'gmt', 'unix', 'epoch', 'iso', 'since', 'start', 'from', 'of', 'and', 'day', 'stamp'],
 ])
 
 /** Whether a column's name says that it holds times. */

@@ -173,7 +173,7 @@ test('whatever befalls the text of a CSV file, it is read or refused with a code
         expect(typeof outcome === 'number' || outcome instanceof CodedError).toBe(true)
       },
     ),
-    { numRuns: 2000 },
+    { numRuns: 500 },
   )
 })
 
