@@ -95,12 +95,17 @@ async function formFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
 }
 
 /** sha256 of what decides the samples: of one file its bytes; of several, their names too; and what the caller says that no file does. */
-export function contentSha256(files: readonly SourceFile[], { rateHz, unit, lead }: ReadOptions): string {
+export function contentSha256(
+  files: readonly SourceFile[],
+  { rateHz, unit, lead, sex, ageYears }: ReadOptions,
+): string {
   const [only] = files
-  const isSaid = rateHz !== undefined || unit !== undefined || lead !== undefined
+  const more = { lead, sex, ageYears }
+  const isMore = Object.values(more).some((value) => value !== undefined)
+  const isSaid = rateHz !== undefined || unit !== undefined || isMore
   if (files.length === 1 && !isSaid) return sha256(only!.bytes)
   const parts = files.map(({ name, bytes }) => [name, sha256(bytes)]).sort(([a], [b]) => (a! < b! ? -1 : 1))
   return createHash('sha256')
-    .update(JSON.stringify([parts, rateHz, unit, ...(lead === undefined ? [] : [lead])]))
+    .update(JSON.stringify([parts, rateHz, unit, ...(isMore ? [more] : [])]))
     .digest('hex')
 }

@@ -33,6 +33,7 @@ export const Problem = z
     title: z.string(),
     status: z.int(),
     code: z.enum(Object.keys(ERROR_KINDS)),
+    detail: z.string().openapi({ description: 'What is wrong, where, and what to do, in words.' }),
     field: z.string().optional(),
   })
   .loose()
@@ -279,6 +280,8 @@ export const UploadQuery = z.object({
     .openapi({ description: 'Outranks what the file says, in every format.' }),
   unit: z.enum(VOLTAGE_UNITS).optional().openapi({ description: 'Of the samples; outranks what the file says.' }),
   lead: z.enum(LEADS).optional().openapi({ description: 'Which lead the only ECG channel of the file is.' }),
+  sex: z.enum(['male', 'female']).optional().openapi({ description: 'Of the person; outranks what the file says.' }),
+  ageYears: z.coerce.number().positive().max(120).optional().openapi({ description: 'Outranks what the file says.' }),
   device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
 })
 

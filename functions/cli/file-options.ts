@@ -12,6 +12,8 @@ export interface FileOptions {
   readonly rate?: number
   readonly unit?: VoltageUnit
   readonly lead?: string
+  readonly sex?: 'male' | 'female'
+  readonly age?: number
 }
 
 /** Adds the options to a command. */
@@ -21,13 +23,17 @@ export function takeFileOptions(command: Command): Command {
     .option('--rate <hz>', 'sampling rate; outranks what the file says', positive)
     .addOption(new Option('--unit <unit>', 'of the samples; outranks what the file says').choices(VOLTAGE_UNITS))
     .addOption(new Option('--lead <name>', 'which lead the only ECG channel of a file is').choices(LEADS))
+    .addOption(new Option('--sex <sex>', 'of the person; outranks what the file says').choices(['male', 'female']))
+    .option('--age <years>', 'of the person; outranks what the file says', positive)
 }
 
-export const readOptions = ({ format, rate, unit, lead }: FileOptions): ReadOptions => ({
+export const readOptions = ({ format, rate, unit, lead, sex, age }: FileOptions): ReadOptions => ({
   format,
   rateHz: rate,
   unit,
   lead,
+  sex,
+  ageYears: age,
 })
 
 export function positive(text: string): number {

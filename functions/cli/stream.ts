@@ -78,7 +78,7 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
     signal: stop.signal,
     resultTimeoutMs: 1000 * options.timeout,
     onResult,
-    onProblem: ({ code, field }) => process.stderr.write(`the service refuses a frame: ${code} ${field ?? ''}\n`),
+    onProblem: ({ code, message }) => process.stderr.write(`the service refuses a frame: ${message} [${code}]\n`),
   })
   await link.close()
   return summarise(report) || (isAnyRefused ? EXIT.refused : EXIT.ok)

@@ -19,6 +19,7 @@ export const WARNINGS = {
   'rate-contradicted': 'The times in the file make another sampling rate than the one that it states: {field}.',
   'window-padded': 'The window is shorter than ten seconds and was padded.',
   'person-doubtful': 'What is said of the person is contradictory or not covered by the model: {field}.',
+  'person-not-covered': 'The model did not learn from people under 18 years: its findings are withheld.',
   'paced-rhythm': 'Pacing spikes were found; the model did not learn from paced rhythms.',
   'window-closed-short': 'Samples were missing when the window was closed.',
   'clock-doubtful': 'The device or the gateway had no trusted time.',

@@ -3,7 +3,7 @@
  * @module
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
-import type { Recording } from '../../shared/domain/recording.ts'
+import type { Person, Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { VoltageUnit } from './units.ts'
 
@@ -22,6 +22,8 @@ export interface ReadOptions {
   readonly unit?: VoltageUnit | undefined
   /** Which lead the only ECG channel of a file is. */
   readonly lead?: string | undefined
+  readonly sex?: Person['sex']
+  readonly ageYears?: number | undefined
 }
 
 export interface Format {

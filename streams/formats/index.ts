@@ -17,6 +17,7 @@ import { ishne } from './ishne/index.ts'
 import { json } from './json/index.ts'
 import { mfer } from './mfer/index.ts'
 import { muse } from './muse/index.ts'
+import { plausiblePerson, withPerson } from './person.ts'
 import { scp } from './scp/index.ts'
 import { sierra } from './sierra/index.ts'
 import { wfdb } from './wfdb/index.ts'
@@ -39,11 +40,8 @@ export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
 export function parseRecording(files: readonly SourceFile[], options: ReadOptions = {}): Recording {
   for (const { bytes } of files) checkSize(bytes.length)
   const { format, main } = findMain(files, options.format) ?? assumeMain(files[0], options.format)
-  return format.parse(
-    main,
-    files.filter((file) => file !== main),
-    options,
-  )
+  const others = files.filter((file) => file !== main)
+  return withPerson(format.parse(main, others, options), personOf(options))
 }
 
 /**
@@ -59,13 +57,15 @@ export async function readRecording(path: string, options: ReadOptions = {}): Pr
   const others = await Promise.all(
     companions.map((name) => (name === file.name ? file : readSource(join(dirname(path), name)))),
   )
-  return format.parse(main, others, options)
+  return withPerson(format.parse(main, others, options), personOf(options))
 }
+
+const personOf = ({ sex, ageYears }: ReadOptions) => plausiblePerson({ sex, ageYears })
 
 /** Names of the other files that a recording needs beside this one, if it is a main file at all. */
 export function companionsOf({ name, bytes }: SourceFile): readonly string[] {
   const format = FORMATS.find((each) => each.detects(bytes))
-  return (format?.companions?.(bytes) ?? []).filter((each) => each !== name)
+  return (format?.companions?.(bytes, {}) ?? []).filter((each) => each !== name)
 }
 
 interface Found {

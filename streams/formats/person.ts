@@ -2,7 +2,8 @@
  * What sources say of the person, kept where it is believable.
  * @module
  */
-import type { Person } from '../../shared/domain/recording.ts'
+import type { Person, Recording } from '../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { yearsBetween } from './time.ts'
 
 /**
@@ -57,3 +58,23 @@ export function ageAt(birth: string | undefined, start: string | undefined): num
 export const inchesToCm = (inches: number | undefined) => (inches === undefined ? undefined : inches * 2.54)
 
 export const poundsToKg = (pounds: number | undefined) => (pounds === undefined ? undefined : pounds * 0.45359237)
+
+/** Ages of one person that were counted on different days, and rounded. */
+const SAME_AGE_YEARS = 1.5
+
+/** A recording with what is said of the person elsewhere (by the caller, by the EHR), which outranks the file. Where both say something else, that is said. */
+export function withPerson(recording: Recording, person: Person | undefined): Recording {
+  if (person === undefined || Object.values(person).every((value) => value === undefined)) return recording
+  const { person: own, warnings = [] } = recording
+  const doubts: ResultWarning[] = []
+  if (own?.sex !== undefined && person.sex !== undefined && own.sex !== person.sex)
+    doubts.push({ code: 'person-doubtful', field: 'sex' })
+  if (Math.abs((own?.ageYears ?? Number.NaN) - (person.ageYears ?? Number.NaN)) > SAME_AGE_YEARS)
+    doubts.push({ code: 'person-doubtful', field: 'age' })
+  const stated = Object.fromEntries(Object.entries(person).filter(([, value]) => value !== undefined))
+  return {
+    ...recording,
+    person: { ...own, ...stated },
+    ...(doubts.length === 0 ? {} : { warnings: [...warnings, ...doubts] }),
+  }
+}

@@ -5,6 +5,7 @@
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import type { Journal, SessionKey } from './journal.ts'
@@ -25,6 +26,8 @@ export interface Arrival {
 /** What a device is told about a payload that was refused. */
 export interface Problem {
   readonly code: ErrorCode
+  /** What is wrong, where, and what to do, in words. */
+  readonly message: string
   readonly field?: string
   readonly session?: string
   readonly sequence?: number
@@ -265,6 +268,7 @@ export class Ingest {
     const id = this.#options.journal.addReject({ topic: arrival.topic, contentType, code, field, payload })
     const problem: Problem = {
       code,
+      message: sentenceOf({ code, detail }),
       ...(field === undefined ? {} : { field }),
       ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
     }

@@ -5,7 +5,7 @@
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { ReadOptions, SourceFile } from '../format.ts'
-import { ageAt, plausiblePerson } from '../person.ts'
+import { ageAt, plausiblePerson, withPerson } from '../person.ts'
 import { holdsEcg, leadsIn, readObservation } from './observation.ts'
 import { attachmentsOf, type EcgResource, type Observation, parseResource, partsOf } from './resources.ts'
 
@@ -88,8 +88,7 @@ export function findEcgs(
   function found(label: Label, scope: ResourceStore, read: () => Recording): void {
     const recording = attempt(read, false)
     if (recording === undefined) return
-    const person = recording.person ?? personOf(label.subject, scope, recording.startedAt)
-    ecgs.push({ ...label, recording: { ...recording, ...(person === undefined ? {} : { person }) } })
+    ecgs.push({ ...label, recording: withPerson(recording, personOf(label.subject, scope, recording.startedAt)) })
   }
 
   function attempt<T>(read: () => T, isRoot: boolean): T | undefined {

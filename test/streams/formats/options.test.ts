@@ -115,3 +115,23 @@ describe('what the caller says supplies what the file leaves out', () => {
     expect(leads.map(({ name, samples }) => [name, ...samples])).toEqual([['I', ...two.leads[0]!.samples]])
   })
 })
+
+describe('the person of a file', () => {
+  const files = writeWfdb(one, { comments: ['Age: 71', 'Sex: F'] })
+
+  test('is whom the caller says, and where the file says another that is said', () => {
+    expect(parseRecording(files, { sex: 'male', ageYears: 30 })).toMatchObject({
+      person: { sex: 'male', ageYears: 30 },
+      warnings: [
+        { code: 'person-doubtful', field: 'sex' },
+        { code: 'person-doubtful', field: 'age' },
+      ],
+    })
+  })
+
+  test('is not doubted where both say the same', () => {
+    const recording = parseRecording(files, { sex: 'female', ageYears: 72 })
+
+    expect([recording.person, recording.warnings]).toEqual([{ sex: 'female', ageYears: 72 }, undefined])
+  })
+})
