@@ -5,7 +5,6 @@
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
-import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import type { Journal, SessionKey } from './journal.ts'
@@ -28,8 +27,6 @@ export interface Arrival {
 /** What a device is told about a payload that was refused. */
 export interface Problem {
   readonly code: ErrorCode
-  /** What is wrong, where, and what to do, in words. */
-  readonly message: string
   readonly field?: string
   readonly session?: string
   readonly sequence?: number
@@ -367,7 +364,6 @@ export class Ingest {
     const field = detail.field === undefined ? undefined : String(detail.field)
     const problem: Problem = {
       code,
-      message: sentenceOf({ code, detail }),
       ...(field === undefined ? {} : { field }),
       ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
     }
