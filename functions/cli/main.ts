@@ -4,6 +4,7 @@
  * @module
  */
 import { Command, CommanderError } from 'commander'
+import { codeVersion } from '../../shared/version.ts'
 import { auditCommand } from './audit.ts'
 import { benchCommand } from './bench.ts'
 import { eraseCommand } from './erase/index.ts'
@@ -22,6 +23,7 @@ const program = new Command('cardiacnets')
   .description(
     'Screens 12-lead ECGs for five heart diseases and 82 cardiac function indices.\nInvestigational. Not a medical device.',
   )
+  .version(codeVersion(), '--version', 'print the version and the commit')
   .showHelpAfterError('(--help says more)')
   .exitOverride()
   .addCommand(screenCommand())
