@@ -119,9 +119,11 @@ interface AuditedRoute {
 }
 
 function routeOf(c: Context): AuditedRoute | undefined {
+  // As the routes see it: a slash at the end means nothing.
+  const pathname = c.req.path.length > 1 && c.req.path.endsWith('/') ? c.req.path.slice(0, -1) : c.req.path
   for (const { method, action, pattern } of ROUTES) {
     if (method !== (c.req.method === 'HEAD' ? 'GET' : c.req.method)) continue
-    const match = pattern.exec({ pathname: c.req.path })
+    const match = pattern.exec({ pathname })
     if (match !== null) return { action, id: match.pathname.groups.id }
   }
   return undefined
