@@ -6,6 +6,7 @@
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
 import { benchCommand } from './bench/index.ts'
+import { dicomCommand } from './dicom.ts'
 import { eraseCommand } from './erase/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
 import { fhirCommand } from './fhir.ts'
@@ -32,6 +33,7 @@ const program = new Command('cardiacnets')
   .addCommand(auditCommand())
   .addCommand(eraseCommand())
   .addCommand(gatewayCommand())
+  .addCommand(dicomCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 1 internal error.')
