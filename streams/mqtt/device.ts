@@ -13,7 +13,7 @@ import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/tracing.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
-import { CONTENT_TYPES, type Encoding, encodeFrame, GAIN_RANGE_UV } from './frame-codec.ts'
+import { contentTypeOf, encodeFrame, type FrameEncoding, GAIN_RANGE_UV } from './frame-codec.ts'
 import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
@@ -41,10 +41,15 @@ export class DeviceLink {
   static async open(broker: BrokerOptions, clientId = `ecg-${randomUUID().slice(0, 18)}`): Promise<DeviceLink> {
     const client = openTransient(broker, clientId)
     await new Promise<void>((resolve, reject) => {
-      client.once('connect', () => resolve())
-      client.once('error', (error) => {
+      const fail = (error: Error) => {
         client.end(true)
         reject(error)
+      }
+      client.once('error', fail)
+      client.once('connect', () => {
+        // A broker that is away for a moment later on must not end the link.
+        client.off('error', fail)
+        resolve()
       })
     })
     // From here on mqtt.js reconnects by itself, and sends again what was not acknowledged.
@@ -54,25 +59,41 @@ export class DeviceLink {
 
   async listen(topic: string, listener: Listener): Promise<void> {
     this.#listeners.set(topic, listener)
-    await this.#client.subscribeAsync(topic, { qos: 1 })
+    await this.#again(() => this.#client.subscribeAsync(topic, { qos: 1 }))
   }
 
   async unlisten(topic: string): Promise<void> {
     this.#listeners.delete(topic)
-    await this.#client.unsubscribeAsync(topic)
+    await this.#again(() => this.#client.unsubscribeAsync(topic))
   }
 
   /** Resolves when the broker has it. */
   async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
     const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
     const properties = { contentType, ...userProperties }
-    await this.#client.publishAsync(topic, payload, { qos: 1, ...(this.#version === 5 ? { properties } : {}) })
+    const options = { qos: 1 as const, ...(this.#version === 5 ? { properties } : {}) }
+    await this.#again(() => this.#client.publishAsync(topic, payload, options))
+  }
+
+  /** mqtt.js gives up what was under way when a connection goes away once more while it is taken up again. Twice is once to us. */
+  async #again(work: () => Promise<unknown>): Promise<void> {
+    for (;;) {
+      try {
+        await work()
+        return
+      } catch (error) {
+        if (this.#client.disconnecting || !isClosed(error)) throw error
+      }
+    }
   }
 
   close(): Promise<void> {
     return this.#client.endAsync()
   }
 }
+
+/** mqtt.js's own words for a connection that went away under a message. */
+const isClosed = (error: unknown) => error instanceof Error && error.message === 'Connection closed'
 
 export interface StreamOptions {
   readonly link: DeviceLink
@@ -85,7 +106,7 @@ export interface StreamOptions {
   /** Starts over at the recording's end, within the same session, until `signal` aborts. */
   readonly loop?: boolean
   readonly frameMs?: number
-  readonly encoding?: Encoding
+  readonly encoding?: FrameEncoding
   /** Time before the first frame, for devices that are not in step. */
   readonly delayMs?: number
   /** Ends the stream with the frame under way, which is then the session's last. */
@@ -151,7 +172,7 @@ export async function streamRecording(recording: Recording, options: StreamOptio
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
-    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), CONTENT_TYPES[encoding])
+    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), contentTypeOf(encoding))
     underWay.add(published)
     // One that fails stays, and fails the stream below.
     published.then(

@@ -15,7 +15,7 @@ import { COMMITMENT, COMMITMENT_INSTANCE } from '../../../streams/dicom/uids.ts'
 import { type DicomStoreOptions, storeInstance } from '../../../streams/gateway/dicom-door.ts'
 import { type OpenDoor, openDoor } from '../../../streams/gateway/door-server.ts'
 import { Store } from '../../../streams/gateway/store.ts'
-import { writeWaveform } from '../../helpers/dicom-writer.ts'
+import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 
 const run = promisify(execFile)
@@ -66,9 +66,21 @@ afterEach(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const fileOf = (name: string, options: Parameters<typeof writeWaveform>[1] = {}, recording = ECG) => {
+const INSTANCE = '1.2.826.0.1.3680043.10.1.2'
+
+const fileOf = (name: string, options: Parameters<typeof writeDicom>[1] = {}, recording = ECG) => {
   const path = join(folder, name)
-  writeFileSync(path, writeWaveform(recording, options).bytes)
+  const { bytes } = writeDicom(
+    [
+      [0x0008_0016, 'UI', `${TWELVE_LEAD}\0`],
+      [0x0008_0018, 'UI', INSTANCE],
+      [0x0008_0050, 'SH', 'ACC-1 '],
+      [0x0010_0020, 'LO', '4711'],
+      [0x5400_0100, 'SQ', [waveformGroup(recording)]],
+    ],
+    options,
+  )
+  writeFileSync(path, bytes)
   return path
 }
 
