@@ -6,13 +6,13 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import { S3Client } from '@aws-sdk/client-s3'
 import { Command } from 'commander'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { apiCloud, type Cloud, sqsCloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
 import { runGateway } from '../../streams/gateway/run.ts'
-import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
 interface GatewayOptions {
   readonly config?: string

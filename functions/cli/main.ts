@@ -5,7 +5,7 @@
  */
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
-import { benchCommand } from './bench/index.ts'
+import { benchCommand } from './bench.ts'
 import { dicomCommand } from './dicom.ts'
 import { eraseCommand } from './erase/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'

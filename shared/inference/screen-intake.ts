@@ -3,12 +3,12 @@
  * @module
  */
 import type { Result } from '../domain/result.ts'
+import type { Waveform } from '../domain/waveform.ts'
 import { timeOfSample } from '../domain/window.ts'
 import type { IntakeMessage } from '../messages.ts'
 import { chooseWindow } from '../signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../signal/profile.ts'
 import type { WindowPreparer } from '../signal/window-preparer.ts'
-import type { Waveform } from '../waveform/codec.ts'
 import { screenWindow } from './screen.ts'
 import type { Screener } from './screener.ts'
 

@@ -2,7 +2,7 @@
  * Runs a gateway until it is told to stop, or must start again from the disk.
  * @module
  */
-import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import type { Cloud } from './cloud.ts'
 import type { GatewayConfig } from './config.ts'
 import { startGateway } from './gateway.ts'
