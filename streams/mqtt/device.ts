@@ -18,6 +18,9 @@ import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 
+const RETRY_MS = 200
+const NEVER = new AbortController().signal
+
 type Listener = (payload: Buffer, traceparent?: string) => void
 
 /** A connection to the broker, which many devices of one tenant may share. */
@@ -25,6 +28,7 @@ export class DeviceLink {
   readonly #client: MqttClient
   readonly #version: 4 | 5
   readonly #listeners = new Map<string, Listener>()
+  #isClosed = false
 
   private constructor(client: MqttClient, version: 4 | 5) {
     this.#client = client
@@ -47,7 +51,7 @@ export class DeviceLink {
       }
       client.once('error', fail)
       client.once('connect', () => {
-        // A broker that is away for a moment later on must not end the link.
+        // A broker that is away later is no reason to give up.
         client.off('error', fail)
         resolve()
       })
@@ -59,41 +63,41 @@ export class DeviceLink {
 
   async listen(topic: string, listener: Listener): Promise<void> {
     this.#listeners.set(topic, listener)
-    await this.#again(() => this.#client.subscribeAsync(topic, { qos: 1 }))
+    await this.#untilDone(() => this.#client.subscribeAsync(topic, { qos: 1 }))
   }
 
   async unlisten(topic: string): Promise<void> {
     this.#listeners.delete(topic)
-    await this.#again(() => this.#client.unsubscribeAsync(topic))
+    await this.#untilDone(() => this.#client.unsubscribeAsync(topic))
   }
 
-  /** Resolves when the broker has it. */
+  /** Resolves when the broker has it, however often the connection is lost on the way: a frame that comes twice does no harm. */
   async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
     const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
     const properties = { contentType, ...userProperties }
-    const options = { qos: 1 as const, ...(this.#version === 5 ? { properties } : {}) }
-    await this.#again(() => this.#client.publishAsync(topic, payload, options))
+    const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
+    await this.#untilDone(() => this.#client.publishAsync(topic, payload, options))
   }
 
-  /** mqtt.js gives up what was under way when a connection goes away once more while it is taken up again. Twice is once to us. */
-  async #again(work: () => Promise<unknown>): Promise<void> {
+  async #untilDone(work: () => Promise<unknown>): Promise<void> {
     for (;;) {
       try {
         await work()
         return
       } catch (error) {
-        if (this.#client.disconnecting || !isClosed(error)) throw error
+        // mqtt.js gives up what waits behind its own repeats when the connection goes once more.
+        const isLost = error instanceof Error && error.message === 'Connection closed'
+        if (!isLost || this.#isClosed) throw error
+        await pause(RETRY_MS, NEVER)
       }
     }
   }
 
   close(): Promise<void> {
+    this.#isClosed = true
     return this.#client.endAsync()
   }
 }
-
-/** mqtt.js's own words for a connection that went away under a message. */
-const isClosed = (error: unknown) => error instanceof Error && error.message === 'Connection closed'
 
 export interface StreamOptions {
   readonly link: DeviceLink
@@ -124,7 +128,7 @@ export interface WindowTiming {
   readonly publishedAtMs: number
   /** From there to the result; absent when none came. */
   readonly latencyMs?: number
-  /** Distinct results: 1 unless something is wrong. */
+  /** Distinct results of one version: 1 unless something is wrong. */
   readonly results: number
 }
 
@@ -260,8 +264,8 @@ interface Expected {
   readonly firstSample: number
   readonly publishedAtMs: number
   latencyMs?: number
-  /** Distinct bodies. */
-  readonly bodies: Set<string>
+  /** Distinct bodies, by version. */
+  readonly bodies: Map<number, Set<string>>
 }
 
 /** Which windows have been sent, and what has come back. */
@@ -295,15 +299,18 @@ class ResultLog {
   received(payload: Buffer): void {
     const atMs = performance.now()
     const body = payload.toString()
-    // Stored results, byte for byte: their shape is `Result`.
-    const result = parseResult(body)
-    const expected = this.#expected.get(result.ecgId)
-    if (expected === undefined) return
+    const result = readResult(body)
+    const expected = result && this.#expected.get(result.ecgId)
+    if (result === undefined || expected === undefined) return
+    const bodies = expected.bodies.get(result.version) ?? new Set()
     const isFirst = expected.bodies.size === 0
-    expected.bodies.add(body)
-    if (!isFirst) return
-    expected.latencyMs = atMs - expected.publishedAtMs
-    this.#waiting--
+    expected.bodies.set(result.version, bodies.add(body))
+    if (bodies.size > 1) return
+    if (isFirst) {
+      expected.latencyMs = atMs - expected.publishedAtMs
+      this.#waiting--
+    }
+    // A correction, too.
     this.#options.onResult?.(result, timingOf(result.ecgId, expected))
     this.#check()
   }
@@ -319,7 +326,7 @@ class ResultLog {
   #add(firstSample: number): void {
     const { tenant, device, session } = this.#options
     const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Map() })
     this.#waiting++
   }
 
@@ -329,5 +336,15 @@ class ResultLog {
 }
 
 function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): WindowTiming {
-  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
+  const results = Math.max(0, ...[...bodies.values()].map(({ size }) => size))
+  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results }
+}
+
+/** A result, or `undefined` for whatever else somebody publishes on the topic. */
+function readResult(body: string): Result | undefined {
+  try {
+    return parseResult(body)
+  } catch {
+    return undefined
+  }
 }
