@@ -40,6 +40,9 @@ export const ERROR_KINDS = {
   'sequence-invalid': badInput,
   'clock-invalid': badInput,
   'session-changed': badInput,
+  // A device or tenant asks more of the adapter than its share, or brings samples later than the site keeps their window for.
+  'limit-exceeded': { ...badInput, status: 429 },
+  'correction-expired': { ...badInput, status: 409 },
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
   // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.
@@ -60,6 +63,9 @@ export const ERROR_KINDS = {
   'ehr-refused': { status: 502, exitCode: 2, permanent: true },
   'ehr-malformed': { status: 502, exitCode: 1, permanent: false },
   'origin-foreign': badInput,
+  // The gateway in the ward.
+  'disk-full': { ...internal, status: 507 },
+  'delivery-refused': { ...badInput, status: 502 },
   // HTTP, storage and models.
   'not-found': { ...badInput, status: 404 },
   'token-missing': { ...badInput, status: 401 },

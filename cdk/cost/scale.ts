@@ -3,15 +3,15 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
-import { type Measured, readMeasured } from '../../functions/cli/bench/measured.ts'
+import { type Measured, readMeasured } from './measured.ts'
 import { QUOTAS, QUOTAS_DATE, type Quota } from './quotas.ts'
 import { table } from './report.ts'
 import { serviceSeconds, writeUnits } from './service.ts'
 
 /** A window each. */
 const WINDOW_S = 10
-/** How long a message that failed is hidden (`cdk/queue.ts`). */
-const VISIBILITY_S = 180
+/** How long a message that failed is hidden (`cdk/constructs/queue.ts`). */
+const VISIBILITY_S = 60
 const HOUR_S = 3600
 /** An adapter's core is full at this share. */
 const FULL = 0.6
@@ -51,7 +51,7 @@ function limits(measured: Measured): readonly Limit[] {
       change: '`connections` again, or a broker with a larger window of unacknowledged messages',
     },
     {
-      what: 'SQS in flight while a dependency is away (each message is hidden for 180 s)',
+      what: 'SQS in flight while a dependency is away (each message is hidden for 60 s)',
       quota: QUOTAS.sqsInFlight,
       aDevice: windows * VISIBILITY_S,
       change:

@@ -2,12 +2,14 @@
  * `npm start`: the whole stack on this machine, with a demo device, until Ctrl-C.
  * @module
  */
-import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Companion, startCompanion } from './companion.ts'
+import { buildConsole } from './console-build.ts'
+import { claimFolder, openLog } from './data-folder.ts'
 import { subscribeLocally } from './ehr.ts'
 import { type LocalStack, startLocalStack } from './stack.ts'
 
@@ -16,6 +18,8 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 /** A second Ctrl-C within this time is the same one: npm passes on what the terminal has already sent. */
 const SAME_SIGNAL_MS = 1_000
+
+const LOOK_FOR_PARENT_MS = 500
 
 interface Options {
   readonly port: number
@@ -46,24 +50,27 @@ await main(command.opts<Options>()).catch((error: unknown) => {
 async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
   const dataDir = resolve(data)
   const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal', 'audit.jsonl']
+  // Before anything in it is touched: another stack may be at work there.
+  claimFolder(dataDir)
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
-  await mkdir(dataDir, { recursive: true })
-  const logFile = createWriteStream(join(dataDir, 'stack.log'))
-  const auditFile = createWriteStream(join(dataDir, 'audit.jsonl'), { flags: 'a' })
+  const logFile = openLog(join(dataDir, 'stack.log'), console.error)
+  const auditFile = openLog(join(dataDir, 'audit.jsonl'), console.error, Number.POSITIVE_INFINITY)
   const log = (source: string, line: string) => {
     logFile.write(`${new Date().toISOString()} ${source} ${line}\n`)
-    // In AWS the log groups keep them; here the log begins anew with each start, and the audit trail does not.
+    // In AWS the log groups keep them.
     if (line.includes('"message":"audit"')) auditFile.write(`${line}\n`)
     if (isForTheTerminal(line)) console.log(`${source}: ${line}`)
   }
 
   let stack: LocalStack | undefined
   let demoDevice: Companion | undefined
+  const consoleDir = await buildConsole()
   const interrupted = onInterrupt()
   stack = await startLocalStack({
     apiPort: port,
     mqttPort,
     ehrPort: fhirPort,
+    ...(consoleDir === undefined ? {} : { consoleDir }),
     ...(broker === undefined ? {} : { broker }),
     dataDir,
     log,
@@ -77,7 +84,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: outputs }, null, 2)}\n`)
   for (const { criteria, status } of await subscribeLocally(stack.site))
     log('ehr', `subscription ${status}: ${criteria}`)
-  console.log(addresses(stack, dataDir))
+  console.log(addresses(stack, dataDir, consoleDir !== undefined))
   if (demo && existsSync(join(ROOT, DEMO_DEVICE))) {
     demoDevice = startCompanion({
       script: DEMO_DEVICE,
@@ -91,10 +98,15 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   console.log('stopping…')
   await demoDevice?.stop()
   await stack.stop()
+  logFile.end()
+  auditFile.end()
   process.exit(0)
 }
 
-/** Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. */
+/**
+ * Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. Also when npm, which started us, is gone: whoever ends it by its
+ * process id ends a shell between the two, which hands no signal on.
+ */
 function onInterrupt(): Promise<void> {
   return new Promise((resolve) => {
     let firstAt: number | undefined
@@ -105,6 +117,9 @@ function onInterrupt(): Promise<void> {
       } else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1)
     }
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+    if (process.env.npm_lifecycle_event === undefined) return
+    const parent = process.ppid
+    setInterval(() => process.ppid !== parent && firstAt === undefined && interrupt(), LOOK_FOR_PARENT_MS).unref()
   })
 }
 
@@ -113,14 +128,15 @@ function isForTheTerminal(line: string): boolean {
   return !line.startsWith('{') || /"level":"(WARN|ERROR|CRITICAL)"/.test(line)
 }
 
-function addresses(stack: LocalStack, dataDir: string): string {
+function addresses(stack: LocalStack, dataDir: string, hasConsole: boolean): string {
   const rows = [
+    ...(hasConsole ? [['Console', `${stack.apiUrl}/`, 'open it in a browser; no sign-in here'] as const] : []),
     ['API', stack.apiUrl, 'ECGs at /v1/ecgs'],
     ['MQTT', stack.mqttUrl, 'frames to ecg/v1/local/{device}/frames'],
     ['FHIR', stack.site.ehr!.baseUrl, 'sandbox EHR, forgets when it stops: cli fhir demo'],
     ['SQS, SNS, S3', stack.env.AWS_ENDPOINT_URL_SQS!, 'fauxqs'],
     ['DynamoDB', stack.env.AWS_ENDPOINT_URL_DYNAMODB!, 'dynalite'],
-    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'],
+    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'] as const,
   ] as const
   const width = Math.max(...rows.map(([, address]) => address.length))
   const table = rows.map(([name, address, note]) => `  ${name.padEnd(14)}${address.padEnd(width + 2)}${note}`)

@@ -10,23 +10,24 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
-import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
+import { parseSiteConfig, type SiteConfig } from '../../shared/config/site.ts'
 import { STACK_NAME } from '../stack-name.ts'
-import { gateOf } from './aws-calls.ts'
-import { startBatch } from './batch.ts'
-import { type Broker, startBroker } from './broker.ts'
+import { startBatch } from './aws/batch.ts'
+import { type Broker, startBroker } from './aws/broker.ts'
+import { startEmulators } from './aws/emulators.ts'
+import { type EventSource, type EventSourceMapping, startEventSource } from './aws/event-source.ts'
+import { httpApi } from './aws/http-api.ts'
+import { startDataPlane, startRules } from './aws/iot.ts'
+import { startSchedule } from './aws/schedule.ts'
 import { type Companion, startCompanion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr, tenantOf } from './ehr.ts'
-import { closeServer, listen, startEmulators } from './emulators.ts'
-import { type EventSource, type EventSourceMapping, startEventSource } from './event-source.ts'
-import { EVENTS_PATH, eventsServer } from './events.ts'
-import { httpApi } from './http-api.ts'
-import { startDataPlane, startRules } from './iot.ts'
-import { type LambdaFunction, lambdaFunction } from './lambda.ts'
-import { describeViolation, type Need, Permissions } from './permissions.ts'
-import { clientOptions, credentialsOf, type Deployment, deploy, emulatorEnvironment } from './resources.ts'
-import { startSchedule } from './schedule.ts'
-import type { Template } from './template.ts'
+import { EVENTS_PATH, eventsServer, isApiPath } from './events.ts'
+import { closeServer, listen } from './http.ts'
+import { gateOf } from './iam/aws-calls.ts'
+import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
+import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
+import { clientOptions, credentialsOf, type Deployment, deploy, emulatorEnvironment } from './template/deploy.ts'
+import type { Template } from './template/intrinsics.ts'
 
 export interface LocalStackOptions {
   /** 0 takes any free port. */
@@ -47,6 +48,8 @@ export interface LocalStackOptions {
   readonly batchPriority?: number
   /** Without the MQTT adapter, `streams/mqtt`. */
   readonly withoutAdapter?: boolean
+  /** The console's built files, served at the API's address. */
+  readonly consoleDir?: string
   /** A cloud assembly with this stack's template, instead of building and synthesizing one. */
   readonly assemblyDir?: string
   /** Every line that a function, the adapter or the stack itself says. */
@@ -148,7 +151,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const env = { ...emulatorEnvironment(emulators), ...endpoints }
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
-    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
+    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line), options.consoleDir)
     if (events !== undefined) undo.push(events.stop)
 
     const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
@@ -195,8 +198,9 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
     api.open((request, response) => {
-      const isForEvents = new URL(request.url ?? '/', 'http://localhost').pathname === EVENTS_PATH
-      if (events === undefined || !isForEvents) routes(request, response)
+      const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+      const isForServer = pathname === EVENTS_PATH || (options.consoleDir !== undefined && !isApiPath(pathname))
+      if (events === undefined || !isForServer) routes(request, response)
       else events.answer(request, response).catch(() => response.destroy())
     })
     undo.push(api.shut)
@@ -219,6 +223,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
       }
     }
+    // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
+    if (broker !== undefined) undo.push(broker.drain)
 
     return {
       apiUrl: api.url,

@@ -3,21 +3,23 @@
  * @module
  */
 
-import { type AuditAction, type AuditOutcome, noteAudit } from '../../shared/audit.ts'
-import { AssociationStore } from '../../shared/aws/association-store.ts'
-import { AuditStore } from '../../shared/aws/audit-store.ts'
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
-import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
-import { ResultList } from '../../shared/aws/result-list.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
+import { signInOf } from '../../shared/config/sign-in.ts'
+import { readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
+import { parseSynthesisRules } from '../../shared/config/synthesis-rules.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
-import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
+import { RecordingIntake } from '../../shared/intake/recording-intake.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
-import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
-import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
+import { noteAudit } from '../../shared/observe/audit.ts'
+import type { AuditAction, AuditOutcome } from '../../shared/observe/audit-actions.ts'
+import { createLogger, describeError, type LogFields } from '../../shared/observe/logging.ts'
+import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
+import { AssociationStore } from '../../shared/store/associations.ts'
+import { AuditStore } from '../../shared/store/audit.ts'
+import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { ResultList } from '../../shared/store/result-list.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
@@ -43,6 +45,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
+    signIn: signInOf(process.env),
     stream,
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
   })

@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /**
- * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`.
+ * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`; serves the
+ * console's files from `CONSOLE_DIR` where they are.
  * @module
  */
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { createLogger, logUncaught } from '../../shared/logging.ts'
+import { signInOf } from '../../shared/config/sign-in.ts'
+import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
+import { withConsole } from './console.ts'
 import { apiFromEnvironment } from './environment.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
@@ -44,8 +47,14 @@ export async function serve(
 
 if (import.meta.main) {
   logUncaught(createLogger('api'))
-  const { PORT = '8080', HOST = '127.0.0.1' } = process.env
-  const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST })
+  const { PORT = '8080', HOST = '127.0.0.1', CONSOLE_DIR } = process.env
+  const signInAt = signInOf(process.env)
+  const fetch = withConsole(
+    apiFromEnvironment(STREAM).fetch,
+    CONSOLE_DIR,
+    signInAt === undefined ? [] : [new URL(signInAt.issuer).origin],
+  )
+  const server = await serve({ fetch }, { port: Number(PORT), host: HOST })
   console.log(`listening on ${server.url}`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
 }

@@ -5,16 +5,16 @@
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, putObject, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
 import { timeOfSample } from '../../shared/domain/window.ts'
 import { isCounted } from '../../shared/inference/population.ts'
-import { createLogger } from '../../shared/logging.ts'
 import { IntakeInput, type IntakeMessage, type ScreeningMessage } from '../../shared/messages.ts'
-import { createMetrics, METRICS } from '../../shared/metrics.ts'
+import { createLogger } from '../../shared/observe/logging.ts'
+import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
 import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { encodeClean } from '../../shared/waveform/clean-codec.ts'
 import { decodeWaveform, encodeWaveform } from '../../shared/waveform/codec.ts'
 import { intakeEnvelope, readDeviceWindow } from '../../streams/mqtt/intake-message.ts'
@@ -43,7 +43,7 @@ export const handler = sqsHandler(
     }
     const { heartRateBpm, warnings = [], ...envelope } = arrived.envelope
     touches(ofWhich(envelope))
-    const { tenant, ecgId, span } = envelope
+    const { tenant, ecgId, span, version } = envelope
     const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
     if (packed === undefined) return
     const waveform = decodeWaveform(packed)
@@ -52,8 +52,8 @@ export const handler = sqsHandler(
     const { quality, measurements, clean } = prepared
     metrics.add(METRICS.preprocessMs, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
-      clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
-      arrived.isStored || putObject(s3(), bucket, waveformKey('raw', tenant, ecgId), packed),
+      clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId, version), encodeClean(clean)),
+      arrived.isStored || putObject(s3(), bucket, waveformKey('raw', tenant, ecgId, version), packed),
     ])
     const message: ScreeningMessage = {
       ...envelope,

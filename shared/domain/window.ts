@@ -2,11 +2,14 @@
  * A window: ten seconds of a recording, the unit of screening.
  * @module
  */
-import type { Waveform } from '../waveform/codec.ts'
+import type { Waveform } from './waveform.ts'
 
 export const WINDOW_S = 10
 
-/** A recording of at least so long is a window, padded to its end by its last sample. Shorter ones are refused: what the model makes of less was never measured. */
+/**
+ * A recording of at least so long is a window, padded to its end by its last sample. Shorter ones are refused: what the model makes of less was
+ * never measured.
+ */
 export const MIN_WINDOW_S = 9
 
 /** Windows of a longer recording are tried at steps of this, until one is acceptable. */

@@ -3,9 +3,9 @@
  * @module
  */
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Waveform } from '../../shared/domain/waveform.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { IntakeMessage } from '../../shared/messages.ts'
-import type { Waveform } from '../../shared/waveform/codec.ts'
 import { decodeWindow } from './frame-codec.ts'
 import { parseTopic } from './topics.ts'
 import { MIN_WINDOW_S, windowWaveform } from './window-assembler.ts'
@@ -21,11 +21,15 @@ export interface DeviceWindow {
   readonly startedAtMs: number
   readonly heartRateBpm: number | undefined
   readonly waveform: Waveform
+  /** 1 when left out; a later one has samples that came after the one before it was closed. */
+  readonly version?: number
+  /** Samples are missing that may still come, as a new version. */
+  readonly isShort?: boolean
 }
 
 /** All of the message but the samples. */
 export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'waveform'> {
-  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = window
+  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform, version = 1, isShort } = window
   return {
     schema: 1,
     tenant,
@@ -37,6 +41,8 @@ export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'wavef
       durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
     },
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...(version === 1 ? {} : { version, supersedes: version - 1 }),
+    ...(isShort === true ? { warnings: [{ code: 'window-closed-short' }] } : {}),
   }
 }
 

@@ -6,7 +6,7 @@ import { type AppOptions, createApp } from '../../cdk/app.ts'
 import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
-import { SiteConfig } from '../../shared/site-config.ts'
+import { SiteConfig } from '../../shared/config/site.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
 let bundles: NonNullable<AppOptions['bundles']>
@@ -140,6 +140,16 @@ describe('the stack', () => {
       const { VisibilityTimeout } = queues[EventSourceArn['Fn::GetAtt'][0]]!.Properties
       expect(VisibilityTimeout).toBe(6 * Timeout)
     }
+  })
+
+  it('hides a live window whose function was killed for a minute at most', () => {
+    const queues = Object.entries(template.findResources('AWS::SQS::Queue'))
+    const live = queues.filter(([id]) =>
+      /^(intake|screening|results)(intake|screening|resultsmqtt)[0-9A-F]{8}$/.test(id),
+    )
+
+    expect(live).toHaveLength(3)
+    for (const [, { Properties }] of live) expect(Properties.VisibilityTimeout).toBeLessThanOrEqual(60)
   })
 
   it('hands results to both queues as they are, without the envelope of SNS', () => {

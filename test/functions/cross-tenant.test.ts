@@ -11,7 +11,8 @@ import { ListObjectsV2Command } from '@aws-sdk/client-s3'
 import { CreateTopicCommand, SNSClient } from '@aws-sdk/client-sns'
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { closeServer, listen } from '../../cdk/local/emulators.ts'
+import { closeServer, listen } from '../../cdk/local/http.ts'
+import { type SandboxEhr, startSandboxEhr } from '../../cdk/local/sandbox-ehr/index.ts'
 import { ROUTE_ACTIONS } from '../../functions/api/audit.ts'
 import { work } from '../../functions/synthesize/worker.ts'
 import { artifactKey, putObject, waveformKey } from '../../shared/aws/payloads.ts'
@@ -23,7 +24,6 @@ import { AUDIT_TABLE, BUCKET, TABLE } from '../helpers/aws.ts'
 import { ecgObservation } from '../helpers/fhir-observations.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 import { makeResult } from '../helpers/results.ts'
-import { type SandboxEhr, startSandboxEhr } from '../helpers/sandbox-ehr/index.ts'
 import { answerOf, startTestApi, type TestApi } from './api/helpers.ts'
 
 /** Has the EHR, and an ECG with a drawing. */
@@ -146,6 +146,7 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
   'GET /v1/ecgs': () => ({ path: `/v1/ecgs?device=${DEVICE}`, status: 200 }),
   'GET /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'GET /v1/ecgs/:id/waveform': () => ({ path: `/v1/ecgs/${own.ecgId}/waveform`, status: 404 }),
+  'GET /v1/ecgs/:id/subject': () => ({ path: `/v1/ecgs/${own.ecgId}/subject`, status: 404 }),
   'DELETE /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, init: json({}), status: 404 }),
   'GET /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),

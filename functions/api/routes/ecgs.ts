@@ -5,21 +5,23 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
-import { deleteEcg, type EcgDeletion } from '../../../shared/aws/ecg-deletion.ts'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
-import type { ResultList } from '../../../shared/aws/result-list.ts'
-import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { AssociationStore } from '../../../shared/store/associations.ts'
+import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
+import type { ResultList } from '../../../shared/store/result-list.ts'
+import type { ResultStore } from '../../../shared/store/results.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
-import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
+import { EcgParams, ListQuery, Page, Result, Subject, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface EcgOptions {
   readonly results: ResultStore
+  readonly associations: AssociationStore
   readonly list: ResultList
   readonly deletion: EcgDeletion
   readonly s3: S3Client
@@ -68,6 +70,16 @@ const waveformRoute = createRoute({
   },
 })
 
+const subjectRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}/subject',
+  summary: 'Whose an ECG is, as far as it is known here',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { params: EcgParams },
+  responses: { 200: json(Subject, 'How it came, from which device, and of whom'), ...problems },
+})
+
 const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/ecgs/{id}',
@@ -78,7 +90,7 @@ const deleteRoute = createRoute({
   responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
 })
 
-export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, associations, list, deletion, s3, bucket }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
@@ -102,19 +114,33 @@ export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
 
   app.openapi(waveformRoute, async (c) => {
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    const { from, seconds } = c.req.valid('query')
+    const { from, seconds, leads: only } = c.req.valid('query')
+    const wanted = only === undefined ? undefined : new Set(only.split(','))
     const packed = await readObject(s3, bucket, waveformKey('raw', c.get('caller').tenant, ecgId))
     if (packed === undefined) throw new CodedError('not-found', { field: 'id' })
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
-    const piece = leads.map(({ name, gainUv, samples }) => ({
+    const shown = leads.filter(({ name }) => wanted?.has(name) ?? true)
+    const piece = shown.map(({ name, gainUv, samples }) => ({
       name,
       gainUv,
       samples: Array.from(samples.subarray(firstSample, end), (sample) => (sample === MISSING_SAMPLE ? null : sample)),
     }))
     const samples = leads[0]!.samples.length
     return c.json({ ecgId, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
+  })
+
+  app.openapi(subjectRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const judged = await results.judged(tenant, ecgIdParam(c.req.valid('param').id))
+    if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { origin, result, arrivedAt } = judged
+    if (origin.kind === 'fhir') return c.json({ source: origin.kind }, 200)
+    const { device } = origin
+    const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
+    const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
+    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }) }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {

@@ -2,9 +2,10 @@ import { OpenAPIHono } from '@hono/zod-openapi'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createEventsApi } from '../../../functions/api/app.ts'
 import { ROUTE_ACTIONS } from '../../../functions/api/audit.ts'
-import { AUDIT_ACTIONS, type AuditEntry } from '../../../shared/audit.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { AuditEntry } from '../../../shared/observe/audit.ts'
+import { AUDIT_ACTIONS } from '../../../shared/observe/audit-actions.ts'
 import { writeWaveform } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { storedEcg } from '../../helpers/stored-ecg.ts'
@@ -42,6 +43,7 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/ecgs': () => ['/v1/ecgs'],
   'GET /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`],
   'GET /v1/ecgs/:id/waveform': ({ ecgId }) => [`/v1/ecgs/${ecgId}/waveform`],
+  'GET /v1/ecgs/:id/subject': ({ ecgId }) => [`/v1/ecgs/${ecgId}/subject`],
   'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
   'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],

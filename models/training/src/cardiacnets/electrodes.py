@@ -1,9 +1,9 @@
 """Trains the network that sees exchanged electrodes: `python -m cardiacnets.electrodes FEATURES`.
 
-Each ECG is a table of means over parts of its median beat, written by `npm run electrode-features` with the code that also
-runs in production. The means are linear in the leads, so an exchange of electrodes is arithmetic on the table. PTB-XL,
-folds 1 to 7 to learn from (those that the folder has), 8 to choose the limits on, 9 to measure once. Hearts that point to the right, and every
-other disorder of PTB-XL, are among those without an exchange.
+Each ECG is a table of means over parts of its median beat, written by `npm run electrode-features` with the code that
+also runs in production. The means are linear in the leads, so an exchange of electrodes is arithmetic on the table.
+PTB-XL, folds 1 to 7 to learn from (those that the folder has), 8 to choose the limits on, 9 to measure. Hearts that
+point to the right, and every other disorder of PTB-XL, are among those without an exchange.
 """
 
 import argparse
@@ -123,9 +123,9 @@ def train(parts: Floats, seed: int, epochs: int) -> tuple[nn.Sequential, Floats,
 def document(network: nn.Sequential, mean: Floats, deviation: Floats, limits: dict[str, Any]) -> dict[str, Any]:
     """What `shared/signal/electrodes.ts` reads, with four digits a number."""
 
-    def digits(values: Any) -> Any:
+    def digits(values: object) -> object:
         return json.loads(
-            json.dumps(np.asarray(values, dtype=float).tolist()), parse_float=lambda x: float(f"{float(x):.4g}")
+            json.dumps(np.asarray(values, dtype=np.float64).tolist()), parse_float=lambda x: float(f"{float(x):.4g}")
         )
 
     def layer(linear: nn.Linear) -> list[dict[str, Any]]:
@@ -227,13 +227,15 @@ def table(report: dict[str, Any]) -> str:
     for kind, row in report["kinds"].items():
         n = row["n"]
         lines.append(
-            f"| {kind} | {share(row['found'], n, row['foundCi'])} | {share(row['named'], n)} | {share(row['withheld'], n)} | {row['falseAlarms']} of {n} |"
+            f"| {kind} | {share(row['found'], n, row['foundCi'])} | "
+            f"{share(row['named'], n)} | {share(row['withheld'], n)} | {row['falseAlarms']} of {n} |"
         )
     lines += ["", "| ECGs as they are | n | warned | findings withheld |", "| --- | --- | --- | --- |"]
     for name, row in report["asIs"].items():
         n = row["n"]
         lines.append(
-            f"| {name} | {n} | {share(row['warned'], n, row['warnedCi'])} | {share(row['withheld'], n, row['withheldCi'])} |"
+            f"| {name} | {n} | {share(row['warned'], n, row['warnedCi'])} | "
+            f"{share(row['withheld'], n, row['withheldCi'])} |"
         )
     return "\n".join(lines)
 

@@ -2,8 +2,9 @@
 import type { Message } from '@aws-sdk/client-sqs'
 import { fromPayload } from '../../../../shared/aws/payloads.ts'
 import { consume, sendMessage } from '../../../../shared/aws/queues.ts'
+import type { Waveform } from '../../../../shared/domain/waveform.ts'
 import { IntakeMessage, parseMessage, type ResultMessage } from '../../../../shared/messages.ts'
-import { decodeWaveform, type Waveform, waveformSha256 } from '../../../../shared/waveform/codec.ts'
+import { decodeWaveform, waveformSha256 } from '../../../../shared/waveform/codec.ts'
 import type { Aws } from './aws.ts'
 
 export interface ScreenedWindow {
@@ -26,7 +27,8 @@ export function startResponder({ sqs, s3, queues, bucket }: Aws): Responder {
     const waveform = decodeWaveform(await fromPayload(s3, bucket, message.waveform))
     const traceparent = sqsMessage.MessageAttributes?.traceparent?.StringValue
     windows.push({ message, waveform, traceparent })
-    const result = JSON.stringify({ ecgId: message.ecgId, span: message.span, input: waveformSha256(waveform) })
+    const { ecgId, version = 1, span } = message
+    const result = JSON.stringify({ ecgId, version, span, findings: [], input: waveformSha256(waveform) })
     const { tenant, origin } = message
     const body: ResultMessage = { schema: 1, tenant, origin, result }
     await sendMessage(sqs, queues.results, JSON.stringify(body), traceparent === undefined ? {} : { traceparent })
