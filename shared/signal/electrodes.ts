@@ -1,6 +1,6 @@
 /**
  * Are electrodes exchanged? A small network looks at the median beat: means over parts of P, QRS and ST-T of the eight independent leads. Those are
- * linear in the leads, so that training exchanges electrodes by arithmetic on them (`models/training/src/cardiacnets/electrodes.py`).
+ * linear in the leads, so that training exchanges electrodes by arithmetic on them (`models/training/src/cardiacnets/signal/electrodes.py`).
  * How much it finds: docs/electrodes.md.
  * @module
  */

@@ -15,6 +15,7 @@ import { SignalChain } from './chain.ts'
 import { electrodeWarnings } from './electrodes.ts'
 import { bridgeGaps } from './gaps.ts'
 import { HumRemover } from './hum.ts'
+import { leadWarnings } from './lead-consistency.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
 import { measureBeats } from './measurements.ts'
 import { BeatAverager } from './median-beat.ts'
@@ -93,6 +94,7 @@ export class WindowPreparer {
       bridgeGaps(mv, maxBridged)
       usable.set(name, mv)
     }
+    const warnings = leadWarnings(delivered.filter(({ name }) => usable.has(name)))
     const peaks = windowPeaks(tools.detector, usable)
     const heartRate = this.#believed(heartRateBpm) ?? rateOfPeaks(peaks, rateHz) ?? null
     // A limb lead that was delivered but cannot be used stays unused: its electrode is in the others as well.
@@ -105,7 +107,7 @@ export class WindowPreparer {
     const measurements = measureBeats(beats, places, this.#profile.rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
-      warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...electrodeWarnings(beats)],
+      warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...warnings, ...electrodeWarnings(beats)],
       ...(measurements === undefined ? {} : { measurements }),
       clean: this.#clean(leadsAtProfileRate, heartRate),
     }

@@ -1,6 +1,6 @@
 /**
  * Writes what the electrode network learns from: `npm run -s electrode-features -- DIR [fold…]`. For each fold of PTB-XL `foldNN.f32` ([ECGs][160], mV) and
- * `foldNN.ids`, without the ECGs that have no median beat. Read by `python -m cardiacnets.electrodes DIR`.
+ * `foldNN.ids`, without the ECGs that have no median beat. Read by `python -m cardiacnets.signal.electrodes DIR`.
  * @module
  */
 import { mkdirSync, writeFileSync } from 'node:fs'

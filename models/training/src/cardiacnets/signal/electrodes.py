@@ -1,4 +1,4 @@
-"""Trains the network that sees exchanged electrodes: `python -m cardiacnets.electrodes FEATURES`.
+"""Trains the network that sees exchanged electrodes: `python -m cardiacnets.signal.electrodes FEATURES`.
 
 Each ECG is a table of means over parts of its median beat, written by `npm run electrode-features` with the code that
 also runs in production. The means are linear in the leads, so an exchange of electrodes is arithmetic on the table.
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from cardiacnets.data.ptbxl import read_labels
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 
 Floats = NDArray[np.float32]
 
