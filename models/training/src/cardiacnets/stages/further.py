@@ -175,6 +175,6 @@ def validate(model: Screen, data: TrainingData, features: Mapping[str, Features]
 
 
 def score(figures: Mapping[str, float]) -> float:
-    """What the kept check is chosen by: CAD counts twice, the rest once."""
-    parts = [figures[name] for name in ("cm", "pericarditis", "ph", "meanR") if name in figures]
-    return 2 * figures.get("cad", 0.0) + sum(parts) + figures.get("hfTeacherR", 0.0)
+    """What the kept check is chosen by: CAD counts twice, the rest once, and so do the proxies on real ECGs."""
+    names = ("cm", "pericarditis", "ph", "meanR", "hfTeacherR", "cmProxy", "phProxy")
+    return 2 * figures.get("cad", 0.0) + sum(figures.get(name, 0.0) for name in names)
