@@ -8,7 +8,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
-import { createLogger, logUncaught } from '../../shared/logging.ts'
+import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
 import { withConsole } from './console.ts'
 import { apiFromEnvironment } from './environment.ts'
 

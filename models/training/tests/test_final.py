@@ -2,8 +2,8 @@ import json
 
 import pytest
 
-from cardiacnets.bundle import INT8_FILE, file_entry, kept_synthesis
-from cardiacnets.stages.export import note_final
+from cardiacnets.bundle.write import INT8_FILE, file_entry, kept_synthesis
+from cardiacnets.evaluation.export import note_final
 
 
 def test_a_version_is_looked_at_on_the_test_fold_twice_and_no_more(tmp_path):

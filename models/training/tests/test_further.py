@@ -4,7 +4,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from cardiacnets.augment import AugmentConfig
+from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.screening import OptimisationConfig, load_trained, validate

@@ -3,14 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from cardiacnets.evaluation.limits import (
-    LEAST,
-    age_bands,
-    conformal_limit,
-    fit_limits,
-    limits_of,
-    read_limits,
-)
+from cardiacnets.evaluation.limits import LEAST, age_bands, conformal_limit, fit_limits, limits_of, read_limits
 
 
 def people(rng, n):

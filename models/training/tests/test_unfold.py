@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from cardiacnets.bundle import example_inputs, export_onnx
+from cardiacnets.bundle.write import example_inputs, export_onnx
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.screen import Screen, ShippedScreen
 from cardiacnets.models.unfold import load_bundle

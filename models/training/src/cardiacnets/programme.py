@@ -19,22 +19,22 @@ import numpy as np
 import torch
 
 from cardiacnets import cohort
-from cardiacnets.augment import AugmentConfig
-from cardiacnets.cohort.cli import DEFAULT_SEED
+from cardiacnets.cli.cohort import DEFAULT_SEED
+from cardiacnets.data.cines import CineSet
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
 from cardiacnets.stages.diffusion import (
@@ -50,13 +50,7 @@ from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, 
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import (
-    TRAIN_FOLDS,
-    VALIDATION_FOLD,
-    ScreeningConfig,
-    TrainingData,
-    train_screening,
-)
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, ScreeningConfig, TrainingData, train_screening
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
 from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae

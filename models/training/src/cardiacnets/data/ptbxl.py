@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 
 RATE_HZ = 100
 SAMPLES = 1000

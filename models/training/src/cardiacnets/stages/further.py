@@ -15,9 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cardiacnets.augment import AugmentConfig, augment, random_person_mask
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
+from cardiacnets.models.augment import AugmentConfig, augment, random_person_mask
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.loop import OptimisationConfig, generator_of, learning_rate, save

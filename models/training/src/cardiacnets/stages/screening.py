@@ -18,13 +18,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import AugmentConfig, augment
 from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
-from cardiacnets.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
+from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
