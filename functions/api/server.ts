@@ -8,6 +8,7 @@ import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createAdaptorServer } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { signInOf } from '../../shared/config/sign-in.ts'
 import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
 import { withConsole } from './console.ts'
 import { apiFromEnvironment } from './environment.ts'
@@ -47,7 +48,12 @@ export async function serve(
 if (import.meta.main) {
   logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1', CONSOLE_DIR } = process.env
-  const fetch = withConsole(apiFromEnvironment(STREAM).fetch, CONSOLE_DIR)
+  const signInAt = signInOf(process.env)
+  const fetch = withConsole(
+    apiFromEnvironment(STREAM).fetch,
+    CONSOLE_DIR,
+    signInAt === undefined ? [] : [new URL(signInAt.issuer).origin],
+  )
   const server = await serve({ fetch }, { port: Number(PORT), host: HOST })
   console.log(`listening on ${server.url}`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
