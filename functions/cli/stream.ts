@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import type { BrokerOptions } from '../../streams/mqtt/connection.ts'
@@ -78,7 +79,8 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
     signal: stop.signal,
     resultTimeoutMs: 1000 * options.timeout,
     onResult,
-    onProblem: ({ code, field }) => process.stderr.write(`the service refuses a frame: ${code} ${field ?? ''}\n`),
+    onProblem: ({ code, field }) =>
+      process.stderr.write(`the service refuses a frame: ${sentenceOf({ code, detail: { field } })} [${code}]\n`),
   })
   await link.close()
   return summarise(report) || (isAnyRefused ? EXIT.refused : EXIT.ok)

@@ -103,7 +103,7 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
       // The decoded message has every field under its own name, with its default where it was not sent.
       return type.decode(payload) as unknown as Wire
     }
-    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    const json: unknown = JSON.parse(textOf(payload))
     if (!isObject(json)) throw new Error('no object')
     return json
   } catch (error) {
@@ -113,15 +113,24 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
   }
 }
 
+/** A byte order mark before and zeros behind, as C ends a text, are no part of it. */
+function textOf(payload: Uint8Array): string {
+  let end = payload.length
+  while (end > 0 && payload[end - 1] === 0) end--
+  return new TextDecoder('utf-8', { fatal: true }).decode(payload.subarray(0, end))
+}
+
 function encodingOf(payload: Uint8Array, contentType: string | undefined): Encoding {
-  if (contentType === undefined || contentType === '') return payload[0] === OPEN_BRACE ? 'json' : 'protobuf'
+  if (contentType === undefined || contentType === '') return startsJson(payload) ? 'json' : 'protobuf'
   const mediaType = contentType.split(';')[0]!.trim().toLowerCase()
   if (mediaType === CONTENT_TYPES.json) return 'json'
   if (mediaType === CONTENT_TYPES.protobuf || mediaType === 'application/protobuf') return 'protobuf'
   throw new CodedError('format-unsupported', { field: 'contentType' })
 }
 
-const OPEN_BRACE = 0x7b
+/** `{`, behind a byte order mark and blanks: a frame in protobuf begins with the tag of a field. */
+const startsJson = (payload: Uint8Array) =>
+  /^(?:\u00ef\u00bb\u00bf)?[ \t\r\n]*\{/.test(Buffer.from(payload.subarray(0, 64)).toString('latin1'))
 
 /** What frames and windows have in common. */
 function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLast'> {
