@@ -7,6 +7,7 @@ import { Command, CommanderError } from 'commander'
 import { codeVersion } from '../../shared/version.ts'
 import { auditCommand } from './audit.ts'
 import { benchCommand } from './bench.ts'
+import { dicomCommand } from './dicom.ts'
 import { eraseCommand } from './erase/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
 import { fhirCommand } from './fhir.ts'
@@ -35,6 +36,7 @@ const program = new Command('cardiacnets')
   .addCommand(auditCommand())
   .addCommand(eraseCommand())
   .addCommand(gatewayCommand())
+  .addCommand(dicomCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText(

@@ -24,7 +24,7 @@ interface StreamCommandOptions extends FileOptions {
   readonly device: string
   readonly session?: string
   readonly frameMs: number
-  readonly encoding: 'protobuf' | 'json'
+  readonly encoding: 'protobuf' | 'json' | 'packed'
   readonly mqtt: '3.1.1' | '5'
   readonly username?: string
   readonly ca?: string
@@ -47,7 +47,7 @@ export function streamCommand(): Command {
     .option('--device <name>', 'part of the topic', `cli-${process.pid}`)
     .option('--session <name>', 'default: a new one')
     .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
-    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json']).default('protobuf'))
+    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json', 'packed']).default('protobuf'))
     .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
     .option('--username <name>', 'the password comes from MQTT_PASSWORD')
     .option('--ca <file>', "PEM of the authority that signed the broker's certificate")

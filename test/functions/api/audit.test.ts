@@ -221,6 +221,6 @@ it('every action of a person is one of a route or of a command', () => {
   ]
 
   expect(AUDIT_ACTIONS.filter((action) => !ofFunctions.includes(action)).sort()).toEqual(
-    [...Object.values(ROUTE_ACTIONS), 'patient.erase'].sort(),
+    [...Object.values(ROUTE_ACTIONS), 'patient.erase', 'report.withdraw'].sort(),
   )
 })
