@@ -8,10 +8,11 @@ import { FORMAT_NAMES, parseRecording } from '../../../streams/formats/index.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { type BodyLimits, boundedBody, contentSha256, uploadedFiles } from '../body.ts'
+import { limited, type QuotaOptions } from '../quota.ts'
 import { Submitted, UploadQuery } from '../schemas.ts'
 import { json, needs, problems, routes } from './common.ts'
 
-export interface UploadOptions {
+export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
 }
@@ -27,14 +28,14 @@ const body = {
   },
 }
 
-export function uploadRoutes({ intake, limits }: UploadOptions) {
+export function uploadRoutes({ intake, limits, ...quota }: UploadOptions) {
   const route = createRoute({
     method: 'post',
     path: '/v1/ecgs',
     summary: 'Take an ECG in',
     description: `One file as the body, or several that make one recording (WFDB) as a form. Formats: ${FORMAT_NAMES.join(', ')}. The same content is the same ECG.`,
     security: needs('ecg:write'),
-    middleware: [requireScope('ecg:write'), boundedBody(limits)] as const,
+    middleware: [requireScope('ecg:write'), limited(quota, 'uploadsPerMinute'), boundedBody(limits)] as const,
     request: { query: UploadQuery },
     responses: {
       202: {
