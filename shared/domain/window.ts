@@ -27,11 +27,14 @@ export function windowStarts({ rateHz, leads }: Waveform): number[] {
   return Array.from({ length: count }, (_, i) => i * length)
 }
 
-/** Where windows are looked for, in order: every second, as long as a whole window fits. */
-export function slidingStarts({ rateHz, leads }: Waveform): number[] {
+/** Where windows are looked for, in order: the consecutive ones, then every second, as far as a whole window fits. */
+export function slidingStarts(recording: Waveform): number[] {
+  const { rateHz, leads } = recording
   const rest = leads[0]!.samples.length - windowSamples(rateHz)
   const step = Math.round(SLIDE_S * rateHz)
-  return Array.from({ length: Math.max(0, Math.floor(rest / step)) + 1 }, (_, i) => i * step)
+  const slid = Array.from({ length: Math.max(0, Math.floor(rest / step)) + 1 }, (_, i) => i * step)
+  // Right beside a stretch of nothing lies a window with a second of it in: acceptable, and worse than the next whole one.
+  return [...new Set([...windowStarts(recording), ...slid])]
 }
 
 /** The window that starts at `firstSample`. Its samples are views of the recording's. */
