@@ -28,13 +28,10 @@ export class TrustedClock implements Clock {
     this.#offset = now() - monotonic()
   }
 
-  now(): number {
-    return this.#now()
-  }
+  /** Bound: the ingest hands its clock's parts on by themselves. */
+  readonly now = (): number => this.#now()
 
-  monotonic(): number {
-    return this.#monotonic()
-  }
+  readonly monotonic = (): number => this.#monotonic()
 
   /** Looks at the clock; call it now and then. */
   get isTrusted(): boolean {
