@@ -39,6 +39,8 @@ export class Upkeep extends Construct {
     const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
       ...queues,
       visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
+      // Not a live queue's tries: what is broken off goes on from where it was, also for a very large ECG.
+      maxReceiveCount: 20,
     })
     this.queue = queue
     this.dlq = dlq

@@ -91,7 +91,7 @@ describe('the stack', () => {
 
     const working = Object.values(queues).filter(({ Properties }) => Properties.RedrivePolicy)
 
-    expect(working).toHaveLength(6)
+    expect(working).toHaveLength(7)
     for (const { Properties } of working) {
       const dlq = queues[Properties.RedrivePolicy.deadLetterTargetArn['Fn::GetAtt'][0]]
       expect(dlq?.Properties.MessageRetentionPeriod).toBe(14 * 24 * 3600)
@@ -119,7 +119,7 @@ describe('the stack', () => {
   })
 
   it('feeds its functions in batches of ten, at once but for the chart, and hears of each failed message', () => {
-    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 5)
+    template.resourceCountIs('AWS::Lambda::EventSourceMapping', 6)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
       FunctionResponseTypes: ['ReportBatchItemFailures'],
@@ -129,7 +129,7 @@ describe('the stack', () => {
     const concurrency = propertiesOf('AWS::Lambda::EventSourceMapping').map(
       (each) => each.ScalingConfig.MaximumConcurrency,
     )
-    expect(concurrency.sort()).toEqual([2, 5, 5, 50, 50])
+    expect(concurrency.sort()).toEqual([2, 5, 5, 5, 50, 50])
   })
 
   it('hides a message for six times as long as its function may run', () => {
@@ -238,7 +238,7 @@ describe('the stack', () => {
 
   it('runs Node 24 on arm64, the model with one whole vCPU', () => {
     template.allResourcesProperties('AWS::Lambda::Function', { Runtime: 'nodejs24.x', Architectures: ['arm64'] })
-    template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 30 })
+    template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 10 })
   })
 
   it('leaves it to the app to check tokens where nobody is known to sign them, and never lets it off', () => {

@@ -95,9 +95,12 @@ export function parseQuery(sql: string): Query {
   if (rest!.trim() !== '') throw unknown(rest!.trim())
   const items = head.slice('SELECT'.length)
   const columns = splitItems(items).map((item) => {
-    const [text = item, name = '', ...others] = item.split(/\sAS\s/i)
-    if (!/^\w+$/.test(name.trim()) || others.length > 0) throw unknown(item)
-    return [name.trim(), expressionOf(text.trim())] as const
+    // The last one: a cast says AS within its brackets.
+    const parts = item.split(/\sAS\s/i)
+    const name = parts.at(-1)!.trim()
+    const text = item.slice(0, item.length - parts.at(-1)!.length - ' AS '.length)
+    if (parts.length < 2 || !/^\w+$/.test(name)) throw unknown(item)
+    return [name, expressionOf(text.trim())] as const
   })
   return {
     from,
