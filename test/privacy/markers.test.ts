@@ -63,7 +63,9 @@ let ehrAnswer: { status: number; body: unknown } | ((path: string) => { status: 
 /** What came back from the functions. */
 let answered: string[]
 
-const handlers = {} as Record<'preprocess' | 'screen' | 'report' | 'fhirIntake' | 'dispatch', Handler> & { api: Api }
+const handlers = {} as Record<'preprocess' | 'screen' | 'report' | 'fhirIntake' | 'dispatch' | 'upkeep', Handler> & {
+  api: Api
+}
 
 beforeAll(async () => {
   aws = await startTestAws()
@@ -83,6 +85,8 @@ beforeAll(async () => {
     RESULTS_TABLE: TABLE,
     AUDIT_TABLE,
     AUDIT_DAYS: '1',
+    // A marker must not stop at a limit.
+    API_LIMITS: JSON.stringify({ uploadsPerMinute: { tenant: 100_000, subject: 100_000 } }),
     RAW_BUCKET: BUCKET,
     INTAKE_QUEUE_URL: aws.intakeUrl,
     INTAKE_DLQ_URL: dlqUrl,
@@ -95,6 +99,8 @@ beforeAll(async () => {
     FHIR_INBOUND_DLQ_URL: dlqUrl,
     SYNTHESIS_QUEUE_URL: aws.synthesisUrl,
     SYNTHESIS_DLQ_URL: dlqUrl,
+    UPKEEP_QUEUE_URL: aws.intakeUrl,
+    UPKEEP_DLQ_URL: dlqUrl,
     SYNTHESIS_RULES: JSON.stringify({
       bundleSha256: 'c'.repeat(64),
       samplers: ['full'],
@@ -119,6 +125,7 @@ beforeAll(async () => {
     report: (await import('../../functions/report/handler.ts')).handler,
     fhirIntake: (await import('../../functions/fhir-intake/handler.ts')).handler,
     dispatch: (await import('../../functions/synthesis-dispatch/handler.ts')).handler,
+    upkeep: (await import('../../functions/upkeep/handler.ts')).handler,
     api: (await import('../../functions/api/handler.ts')).handler,
   })
   watch = watchAws(s3(), sqs(), sns(), dynamo())
@@ -556,6 +563,18 @@ describe('no marker comes out of a function that reads a queue', () => {
     expect(audited()).toEqual(new Set(['result.report']))
     expect(printed.join()).toContain('ehr-')
   }, 60_000)
+
+  it('upkeep', async () => {
+    const from = '2026-01-02T03:04:05Z'
+    const messages = [
+      { schema: 1, tenant, kind: 'deletion', ecgId: ecgId(), note: mark('note') },
+      { schema: 1, tenant, kind: 'association', device: 'd1', from, to: null, note: mark('note') },
+    ]
+
+    for (const good of messages) await handlers.upkeep(eventOf(good, ...bad(good)), context)
+
+    expect(audited()).toEqual(new Set(['ecg.delete', 'association.write']))
+  })
 
   it('synthesis-dispatch, with a Batch that refuses in words of its own', async () => {
     const jobId = ecgId()
