@@ -10,6 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { forThisMachine } from '../../shared/loopback.ts'
 import { parseSiteConfig, type SiteConfig } from '../../shared/site-config.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import { gateOf } from './aws-calls.ts'
@@ -306,7 +307,7 @@ async function startApiServer(port: number) {
     response.writeHead(503, { 'content-type': 'application/json' }).end('{"message":"Service Unavailable"}')
   }
   let serve = unavailable
-  const server = createServer((request, response) => serve(request, response))
+  const server = createServer(forThisMachine((request, response) => serve(request, response)))
   const address = await claimPort('API', '--port', port, (free) => listen(server, free))
   return {
     url: `http://127.0.0.1:${address.port}`,

@@ -14,6 +14,7 @@ import { ResultList } from '../../shared/aws/result-list.ts'
 import { ResultStore } from '../../shared/aws/result-store.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { createLogger, describeError, type LogFields } from '../../shared/logging.ts'
+import { isLoopback } from '../../shared/loopback.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { createMetrics, METRICS } from '../../shared/metrics.ts'
 import { readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
@@ -97,7 +98,8 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     AUTH_TENANTS: tenants,
   } = settings
   if (open !== undefined) {
-    if (!isLoopback(settings.AWS_ENDPOINT_URL_DYNAMODB)) {
+    const table = settings.AWS_ENDPOINT_URL_DYNAMODB
+    if (table === undefined || !isLoopback(new URL(table).hostname)) {
       throw new Error('UNAUTHENTICATED_TENANT is for the local stack only: the table is not on this machine')
     }
     return openAuthenticator(open)
@@ -115,8 +117,4 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     tenants: new Set(tenants.split(',')),
     keys: remoteKeys(new URL(jwksUrl)),
   })
-}
-
-function isLoopback(url: string | undefined): boolean {
-  return url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(new URL(url).hostname)
 }

@@ -3,11 +3,12 @@
  * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`.
  * @module
  */
-import type { Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { createLogger, logUncaught } from '../../shared/logging.ts'
+import { forThisMachine, withPath } from '../../shared/loopback.ts'
 import { apiFromEnvironment } from './environment.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
@@ -20,13 +21,20 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+export interface ServerOptions {
+  readonly port: number
+  readonly host: string
+  /** Asks nobody for a token: then only names of this machine are answered, so that no page of another site can read from it. */
+  readonly isOpen?: boolean
+}
+
 /** Serves an app. Rejects with the system's own error where the port is taken. */
 export async function serve(
   app: Pick<Hono, 'fetch'>,
-  { port, host }: { port: number; host: string },
+  { port, host, isOpen = false }: ServerOptions,
 ): Promise<RunningServer> {
-  // Plain HTTP/1.1: no other server is asked for.
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: TIMEOUTS }) as Server
+  const answer = getRequestListener(app.fetch)
+  const server = createServer(TIMEOUTS, isOpen ? forThisMachine(answer) : withPath(answer))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -45,7 +53,8 @@ export async function serve(
 if (import.meta.main) {
   logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1' } = process.env
-  const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST })
+  const isOpen = process.env.UNAUTHENTICATED_TENANT !== undefined
+  const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST, isOpen })
   console.log(`listening on ${server.url}`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
 }
