@@ -17,12 +17,14 @@ export function namesThisMachine(host: string | undefined): boolean {
   return name !== undefined && isLoopback(name) && Number(port ?? 80) <= 65_535
 }
 
+const BASE = 'http://localhost'
+
 /**
  * A request's target as path and query; undefined for what is none. Absolute form names its host once more (RFC 9112, section 3.2.2).
- * `//x` is taken for no path: a URL parser reads a host from it, and some throw.
+ * `//x` and `/\\x` are no paths: whoever parses them later reads a host, or throws.
  */
 export function pathOf(target: string | undefined): { path: string; host?: string } | undefined {
-  if (target?.startsWith('/')) return target.startsWith('//') ? undefined : { path: target }
+  if (target?.startsWith('/')) return URL.parse(target, BASE)?.origin === BASE ? { path: target } : undefined
   if (!/^https?:\/\//i.test(target ?? '') || !URL.canParse(target!)) return undefined
   const { pathname, search, host } = new URL(target!)
   return { path: pathname + search, host }

@@ -22,12 +22,14 @@ import { parseSynthesisRules } from '../../shared/synthesis-rules.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
+import type { ParseUpload } from './parsing/pool.ts'
 import type { StreamRules } from './routes/events.ts'
 
 /** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
 const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
 
-export function apiFromEnvironment(stream?: StreamRules) {
+/** @param parse where uploads are read, in a process that answers several callers at once */
+export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   const { table, ...common } = commonParts()
   const results = new ResultStore(dynamo(), table)
   const bucket = env('RAW_BUCKET')
@@ -45,6 +47,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
     stream,
+    ...(parse === undefined ? {} : { parse }),
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
   })
 }

@@ -5,11 +5,13 @@
  */
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { createLogger, logUncaught } from '../../shared/logging.ts'
 import { forThisMachine, withPath } from '../../shared/loopback.ts'
 import { apiFromEnvironment } from './environment.ts'
+import { createParsingPool } from './parsing/pool.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
 
@@ -53,8 +55,9 @@ export async function serve(
 if (import.meta.main) {
   logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1' } = process.env
+  const pool = createParsingPool({ workers: Math.max(1, availableParallelism() - 1) })
   const isOpen = process.env.UNAUTHENTICATED_TENANT !== undefined
-  const server = await serve(apiFromEnvironment(STREAM), { port: Number(PORT), host: HOST, isOpen })
+  const server = await serve(apiFromEnvironment(STREAM, pool.parse), { port: Number(PORT), host: HOST, isOpen })
   console.log(`listening on ${server.url}`)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close().then(pool.close))
 }

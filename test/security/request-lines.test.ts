@@ -109,6 +109,8 @@ describe('a target', () => {
     ['/v1/ecgs?limit=5', '/v1/ecgs?limit=5'],
     ['http://127.0.0.1:8080/healthz?x', '/healthz?x'],
     ['//', undefined],
+    ['/\\', undefined],
+    ['/\\evil.example/', undefined],
     ['http://x:99999/', undefined],
     ['*', undefined],
     [undefined, undefined],
