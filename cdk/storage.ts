@@ -19,6 +19,12 @@ const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
 /** Newest first. */
 const BY_ARRIVAL = 'byArrival'
 
+/**
+ * What the console's worklist shows beside. DynamoDB changes no index in place: a table that was deployed with another list needs this index
+ * under a new name in one deployment, and the old one taken out in the next.
+ */
+const LISTED = ['heartRateBpm', 'reasons', 'top', 'warnings', 'version']
+
 export interface StorageProps {
   readonly key: kms.IKey
   readonly retentionDays: Deployment['retentionDays']
@@ -95,7 +101,7 @@ export class Storage extends Construct {
       sortKey: { name: 'arrival', type: dynamodb.AttributeType.STRING },
       // What a list shows: the result itself would double the cost of writing it.
       projectionType: dynamodb.ProjectionType.INCLUDE,
-      nonKeyAttributes: ['startedAt', 'status', 'device', 'flagged'],
+      nonKeyAttributes: ['startedAt', 'status', 'device', 'flagged', ...LISTED],
     })
   }
 

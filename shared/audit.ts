@@ -18,6 +18,7 @@ export const AUDIT_ACTIONS = [
   'ecg.read',
   'ecg.delete',
   'waveform.read',
+  'subject.read',
   'events.read',
   'unidentified.list',
   'association.write',

@@ -13,20 +13,33 @@ export const EVENTS_PATH = '/v1/events'
 
 const SCRIPT = 'functions/api/server.ts'
 
+/** As CloudFront tells the API from the console (`cdk/console.ts`). */
+export const isApiPath = (pathname: string) => /^\/(v1|fhir)\/|^\/(healthz|openapi\.json|console\.json)$/.test(pathname)
+
 export interface EventsServer {
   /** Passes one request on, and its answer back as it comes. */
   answer(incoming: IncomingMessage, response: ServerResponse): Promise<void>
   stop(): Promise<void>
 }
 
-export function eventsServer({ environment }: FunctionSpec, log: (line: string) => void): EventsServer {
+/** @param consoleDir the console's built files, which the same server answers with at all other paths */
+export function eventsServer(
+  { environment }: FunctionSpec,
+  log: (line: string) => void,
+  consoleDir?: string,
+): EventsServer {
   let companion: Companion | undefined
   let listening = Promise.withResolvers<string>()
 
   function start(): Companion {
     return startCompanion({
       script: SCRIPT,
-      env: { ...environment, PORT: '0', HOST: '127.0.0.1' },
+      env: {
+        ...environment,
+        PORT: '0',
+        HOST: '127.0.0.1',
+        ...(consoleDir === undefined ? {} : { CONSOLE_DIR: consoleDir }),
+      },
       onLine: (line) => {
         log(line)
         const url = /^listening on (\S+)$/.exec(line)?.[1]

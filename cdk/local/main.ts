@@ -8,6 +8,7 @@ import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Companion, startCompanion } from './companion.ts'
+import { buildConsole } from './console-build.ts'
 import { subscribeLocally } from './ehr.ts'
 import { type LocalStack, startLocalStack } from './stack.ts'
 
@@ -59,11 +60,13 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
 
   let stack: LocalStack | undefined
   let demoDevice: Companion | undefined
+  const consoleDir = await buildConsole()
   const interrupted = onInterrupt()
   stack = await startLocalStack({
     apiPort: port,
     mqttPort,
     ehrPort: fhirPort,
+    ...(consoleDir === undefined ? {} : { consoleDir }),
     ...(broker === undefined ? {} : { broker }),
     dataDir,
     log,
@@ -77,7 +80,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   await writeFile(join(dataDir, 'outputs.json'), `${JSON.stringify({ [STACK_NAME]: outputs }, null, 2)}\n`)
   for (const { criteria, status } of await subscribeLocally(stack.site))
     log('ehr', `subscription ${status}: ${criteria}`)
-  console.log(addresses(stack, dataDir))
+  console.log(addresses(stack, dataDir, consoleDir !== undefined))
   if (demo && existsSync(join(ROOT, DEMO_DEVICE))) {
     demoDevice = startCompanion({
       script: DEMO_DEVICE,
@@ -113,14 +116,15 @@ function isForTheTerminal(line: string): boolean {
   return !line.startsWith('{') || /"level":"(WARN|ERROR|CRITICAL)"/.test(line)
 }
 
-function addresses(stack: LocalStack, dataDir: string): string {
+function addresses(stack: LocalStack, dataDir: string, hasConsole: boolean): string {
   const rows = [
+    ...(hasConsole ? [['Console', `${stack.apiUrl}/`, 'open it in a browser; no sign-in here'] as const] : []),
     ['API', stack.apiUrl, 'ECGs at /v1/ecgs'],
     ['MQTT', stack.mqttUrl, 'frames to ecg/v1/local/{device}/frames'],
     ['FHIR', stack.site.ehr!.baseUrl, 'sandbox EHR, forgets when it stops: cli fhir demo'],
     ['SQS, SNS, S3', stack.env.AWS_ENDPOINT_URL_SQS!, 'fauxqs'],
     ['DynamoDB', stack.env.AWS_ENDPOINT_URL_DYNAMODB!, 'dynalite'],
-    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'],
+    ['Data', dataDir, 'outputs.json, stack.log; --fresh forgets the rest'] as const,
   ] as const
   const width = Math.max(...rows.map(([, address]) => address.length))
   const table = rows.map(([name, address, note]) => `  ${name.padEnd(14)}${address.padEnd(width + 2)}${note}`)

@@ -20,7 +20,7 @@ import { type Companion, startCompanion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr, tenantOf } from './ehr.ts'
 import { closeServer, listen, startEmulators } from './emulators.ts'
 import { type EventSource, type EventSourceMapping, startEventSource } from './event-source.ts'
-import { EVENTS_PATH, eventsServer } from './events.ts'
+import { EVENTS_PATH, eventsServer, isApiPath } from './events.ts'
 import { httpApi } from './http-api.ts'
 import { startDataPlane, startRules } from './iot.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda.ts'
@@ -48,6 +48,8 @@ export interface LocalStackOptions {
   readonly batchPriority?: number
   /** Without the MQTT adapter, `streams/mqtt`. */
   readonly withoutAdapter?: boolean
+  /** The console's built files, served at the API's address. */
+  readonly consoleDir?: string
   /** A cloud assembly with this stack's template, instead of building and synthesizing one. */
   readonly assemblyDir?: string
   /** Every line that a function, the adapter or the stack itself says. */
@@ -149,7 +151,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const env = { ...emulatorEnvironment(emulators), ...endpoints }
 
     const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
-    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line))
+    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line), options.consoleDir)
     if (events !== undefined) undo.push(events.stop)
 
     const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
@@ -196,8 +198,9 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
     api.open((request, response) => {
-      const isForEvents = new URL(request.url ?? '/', 'http://localhost').pathname === EVENTS_PATH
-      if (events === undefined || !isForEvents) routes(request, response)
+      const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+      const isForServer = pathname === EVENTS_PATH || (options.consoleDir !== undefined && !isApiPath(pathname))
+      if (events === undefined || !isForServer) routes(request, response)
       else events.answer(request, response).catch(() => response.destroy())
     })
     undo.push(api.shut)

@@ -18,6 +18,7 @@ export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
   'GET /v1/ecgs': 'ecg.list',
   'GET /v1/ecgs/:id': 'ecg.read',
   'GET /v1/ecgs/:id/waveform': 'waveform.read',
+  'GET /v1/ecgs/:id/subject': 'subject.read',
   'DELETE /v1/ecgs/:id': 'ecg.delete',
   'POST /v1/ecgs/:id/cmr': 'cmr.request',
   'GET /v1/cmr/:id': 'cmr.read',

@@ -52,6 +52,15 @@ export const Summary = z
     status: Status,
     device: Device.optional(),
     flagged: z.array(Condition).readonly(),
+    arrivedAt: z.string().openapi({ description: 'When the result was stored.' }),
+    heartRateBpm: z.number().optional(),
+    reasons: z.array(z.enum(QUALITY_REASONS)).readonly().optional().openapi({ description: 'Why it was refused.' }),
+    top: z
+      .object({ condition: Condition, probability: z.number() })
+      .optional()
+      .openapi({ description: 'The highest probability of those that may be read.' }),
+    warnings: z.array(z.enum(WARNING_CODES)).readonly().optional(),
+    version: z.int().optional().openapi({ description: 'Absent for the first.' }),
   })
   .openapi('Summary')
 
@@ -157,6 +166,18 @@ export const Waveform = z
   })
   .openapi('Waveform')
 
+export const Subject = z
+  .object({
+    source: z.enum(['mqtt', 'upload', 'fhir']).openapi({ description: 'How the ECG came.' }),
+    device: Device.optional(),
+    patient: z.string().optional().openapi({
+      example: 'Patient/123',
+      description:
+        'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
+    }),
+  })
+  .openapi('Subject')
+
 const Time = z.iso.datetime({ offset: true }).openapi({ example: '2026-01-02T03:04:05Z' })
 
 export const Association = z
@@ -236,6 +257,12 @@ export const ListQuery = z.object({
   limit: Limit,
   after: After.optional(),
   device: Device.optional(),
+  search: z
+    .string()
+    .max(128)
+    .regex(/^[\w.:-]+$/)
+    .optional()
+    .openapi({ description: "Part of a device's name." }),
   status: Status.optional(),
   flagged: Condition.optional().openapi({ description: 'Only ECGs with this condition above its threshold.' }),
   from: Time.optional().openapi({ description: 'Taken at this time or later.' }),

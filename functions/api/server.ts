@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 /**
- * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`.
+ * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`; serves the
+ * console's files from `CONSOLE_DIR` where they are.
  * @module
  */
 import { createServer } from 'node:http'
@@ -10,6 +11,7 @@ import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { createLogger, logUncaught } from '../../shared/logging.ts'
 import { forThisMachine, withPath } from '../../shared/loopback.ts'
+import { withConsole } from './console.ts'
 import { apiFromEnvironment } from './environment.ts'
 import { createParsingPool } from './parsing/pool.ts'
 
@@ -54,10 +56,11 @@ export async function serve(
 
 if (import.meta.main) {
   logUncaught(createLogger('api'))
-  const { PORT = '8080', HOST = '127.0.0.1' } = process.env
+  const { PORT = '8080', HOST = '127.0.0.1', CONSOLE_DIR } = process.env
   const pool = createParsingPool({ workers: Math.max(1, availableParallelism() - 1) })
+  const fetch = withConsole(apiFromEnvironment(STREAM, pool.parse).fetch, CONSOLE_DIR)
   const isOpen = process.env.UNAUTHENTICATED_TENANT !== undefined
-  const server = await serve(apiFromEnvironment(STREAM, pool.parse), { port: Number(PORT), host: HOST, isOpen })
+  const server = await serve({ fetch }, { port: Number(PORT), host: HOST, isOpen })
   console.log(`listening on ${server.url}`)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close().then(pool.close))
 }

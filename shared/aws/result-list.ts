@@ -8,7 +8,9 @@ import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb
 import * as z from 'zod'
 import type { ConditionId } from '../domain/conditions.ts'
 import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import type { QualityReason } from '../domain/quality.ts'
 import type { Result } from '../domain/result.ts'
+import type { WarningCode } from '../domain/warnings.ts'
 import { CodedError } from '../errors.ts'
 import { documents } from './clients.ts'
 import { type News, readNews } from './news.ts'
@@ -21,6 +23,16 @@ export interface ResultSummary {
   readonly device?: string
   /** Conditions above their threshold. */
   readonly flagged: readonly ConditionId[]
+  /** When the result was stored, ISO 8601 in UTC: against it a reader knows how far behind it is. */
+  readonly arrivedAt: string
+  readonly heartRateBpm?: number
+  /** Why the window was refused. */
+  readonly reasons?: readonly QualityReason[]
+  /** The highest probability of those that may be read. */
+  readonly top?: { readonly condition: ConditionId; readonly probability: number }
+  readonly warnings?: readonly WarningCode[]
+  /** Absent for the first. */
+  readonly version?: number
 }
 
 export interface Page {
@@ -32,6 +44,8 @@ export interface Page {
 /** What a list is narrowed to; times are those when the ECG was taken. */
 export interface Filter {
   readonly device?: string | undefined
+  /** Part of a device's name. */
+  readonly search?: string | undefined
   readonly status?: Result['status'] | undefined
   readonly flagged?: ConditionId | undefined
   readonly from?: Date | undefined
@@ -144,9 +158,10 @@ interface Narrowing {
   readonly values: Readonly<Record<string, string>>
 }
 
-function narrowing({ device, status, flagged, from, to }: Filter): Narrowing {
+function narrowing({ device, search, status, flagged, from, to }: Filter): Narrowing {
   const wanted = [
     ['device', '#device = :device', device],
+    ['device', 'contains(#device, :search)', search, ':search'],
     ['status', '#status = :status', status],
     ['flagged', 'contains(#flagged, :flagged)', flagged],
     ['startedAt', '#startedAt >= :from', from?.toISOString(), ':from'],
@@ -163,11 +178,18 @@ function narrowing({ device, status, flagged, from, to }: Filter): Narrowing {
   }
 }
 
-function toSummary({ pk, startedAt, status, device, flagged }: Item): ResultSummary {
+/** What a list shows only where it was written: rows of before have less. */
+const SOMETIMES = ['device', 'heartRateBpm', 'reasons', 'top', 'warnings', 'version'] as const
+
+function toSummary({ pk, startedAt, status, flagged, arrival, ...row }: Item): ResultSummary {
   const id = String(pk).split('#')[1] ?? ''
+  const more = SOMETIMES.filter((name) => row[name] !== undefined).map((name) => [name, row[name]])
   // Written by `ResultStore`, so the shapes are known.
-  const written = { startedAt, status, flagged } as Pick<ResultSummary, 'startedAt' | 'status' | 'flagged'>
-  return { ecgId: parseEcgId(id)!, ...written, ...(device === undefined ? {} : { device: String(device) }) }
+  const written = { startedAt, status, flagged, ...Object.fromEntries(more) } as Omit<
+    ResultSummary,
+    'ecgId' | 'arrivedAt'
+  >
+  return { ecgId: parseEcgId(id)!, ...written, arrivedAt: String(arrival).split('#')[0]! }
 }
 
 const makeCursor = ({ pk, sk, arrival }: Item): string =>

@@ -85,6 +85,7 @@ export class ResultStore {
             ehr: ehrOf(origin),
             person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
             flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
+            ...listed(result),
             result: packResult(json),
             expiresAt:
               this.#keptDays === undefined ? undefined : Math.ceil(now.getTime() / 1000) + this.#keptDays * 86_400,
@@ -227,6 +228,19 @@ export class ResultStore {
 
   async #delete(Key: Record<string, unknown>): Promise<void> {
     await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
+  }
+}
+
+/** What a list shows beside status and flags (`result-list.ts`). */
+function listed({ quality, findings, warnings, version }: Result) {
+  const readable = findings.filter(({ withheld }) => withheld === undefined)
+  const top = readable.toSorted((a, b) => b.probability - a.probability)[0]
+  return {
+    heartRateBpm: quality.heartRateBpm ?? undefined,
+    reasons: quality.reasons.length === 0 ? undefined : quality.reasons,
+    top: top === undefined ? undefined : { condition: top.condition, probability: top.probability },
+    warnings: warnings.length === 0 ? undefined : [...new Set(warnings.map(({ code }) => code))],
+    version: version === 1 ? undefined : version,
   }
 }
 

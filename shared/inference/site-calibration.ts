@@ -11,6 +11,7 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
+import { priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
 import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
 
@@ -145,8 +146,8 @@ function correctionOf(
   if (stated?.prevalence === undefined) return { scale, offset, thresholds }
   const learned = stated.fitted?.prevalence ?? condition.prevalence
   if (learned === undefined) throw new CodedError('prevalence-unknown', { condition: condition.id })
-  const shift = logit(stated.prevalence) - logit(learned)
-  const moved = (threshold: number) => roundDown(sigmoid(logit(threshold) + shift))
+  const shift = priorShift(stated.prevalence, learned)
+  const moved = (threshold: number) => roundDown(shifted(threshold, shift))
   return {
     scale,
     offset: offset + shift,
@@ -172,9 +173,3 @@ export function correctedProbability({ scale, offset }: Correction, logOdds: num
 export function correctionFor(bundle: Bundle, site: Site | undefined, index: number): Correction {
   return site?.corrections[index] ?? { scale: 1, offset: 0, thresholds: bundle.manifest.conditions[index]!.thresholds }
 }
-
-/** Log-odds of a probability; infinite at 0 and 1. */
-export const logit = (probability: number) => Math.log(probability / (1 - probability))
-
-/** Probability of log-odds. */
-export const sigmoid = (logOdds: number) => 1 / (1 + Math.exp(-logOdds))

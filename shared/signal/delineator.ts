@@ -26,7 +26,9 @@ export interface Delineation {
 
 /** Support of the differences on each side: short for QRS, one cycle of 50 Hz for P and T, s. */
 const QRS_SLOPE_S = 0.006
-const WAVE_SLOPE_S = 0.02
+const WAVE_SLOPE_S = { p: 0.01, t: 0.02 } as const
+/** Half of what P and T are smoothed over, s. */
+const WAVE_SMOOTH_S = 0.01
 
 /** A lead's QRS begins and ends no further than this from that of all leads, s. */
 const QRS_SLACK_S = 0.024
@@ -48,8 +50,7 @@ const SECOND_PHASE = 0.25
 const PHASES_S = { p: 0.06, t: 0.14 } as const
 
 /** The least height of a T and a P wave in one lead, mV, and in standard errors of the median beat. */
-const MIN_T_MV = 0.03
-const MIN_P_MV = 0.02
+const MIN_WAVE_MV = { p: 0.02, t: 0.03 } as const
 const MIN_ERRORS = 4
 
 /** Where T is looked for: from so long after QRS, to so long before the next QRS where there is no P, s. */
@@ -86,7 +87,7 @@ class Context {
 
   constructor(beats: MedianBeats) {
     this.#beats = beats
-    this.#rms = smooth(rootMeanSquare(beats), this.#samples(WAVE_SLOPE_S / 2))
+    this.#rms = smooth(rootMeanSquare(beats), this.#samples(WAVE_SMOOTH_S))
   }
 
   #samples(seconds: number): number {
@@ -137,23 +138,19 @@ class Context {
         found = { first: left, peak: i, last: right }
       }
     }
-    if (found === undefined || prominence < MIN_P_MV / 2) return undefined
+    if (found === undefined || prominence < MIN_WAVE_MV.p / 2) return undefined
     if (this.#beats.agreement(found.first, found.last) < MIN_P_AGREEMENT) return undefined
     return found
   }
 
   delineateLead(name: LeadName, p: Region | undefined, t: Region | undefined): LeadWaves {
     const beat = this.#beats.leads.get(name)!
-    const noiseMv = this.#beats.noiseMv.get(name)!
-    const qrs = this.#qrs(beat, noiseMv)
+    const { slopeMv, waveMv } = this.#beats.noise.get(name)!
+    const qrs = this.#qrs(beat, slopeMv)
     const { qrs: all } = this.#beats
-    const tWave =
-      t && this.#wave(beat, { ...t, first: Math.max(t.first, qrs?.end ?? all.end) }, MIN_T_MV, noiseMv, PHASES_S.t)
-    const before =
-      Math.min(qrs?.onset ?? all.onset, all.onset + this.#samples(0.01)) - this.#samples(WAVE_SLOPE_S / 2) - 1
-    const pWave =
-      p &&
-      this.#wave(beat, { ...p, last: Math.min(p.last + this.#samples(0.02), before) }, MIN_P_MV, noiseMv, PHASES_S.p)
+    const tWave = t && this.#wave(beat, { ...t, first: Math.max(t.first, qrs?.end ?? all.end) }, 't', waveMv)
+    const before = Math.min(qrs?.onset ?? all.onset, all.onset + this.#samples(0.01)) - this.#samples(WAVE_SMOOTH_S) - 1
+    const pWave = p && this.#wave(beat, { ...p, last: Math.min(p.last + this.#samples(0.02), before) }, 'p', waveMv)
     return {
       ...(pWave === undefined ? {} : { p: pWave }),
       ...(qrs === undefined ? {} : { qrs }),
@@ -205,10 +202,10 @@ class Context {
   }
 
   /** A P or T wave within a region. */
-  #wave(beat: Float64Array, region: Region, minMv: number, noiseMv: number, phasesS: number): Wave | undefined {
+  #wave(beat: Float64Array, region: Region, kind: 'p' | 't', noiseMv: number): Wave | undefined {
     const { first } = region
     const last = Math.min(region.last, beat.length - 1)
-    const half = this.#samples(WAVE_SLOPE_S / 2)
+    const half = this.#samples(WAVE_SMOOTH_S)
     if (last - first < 4 * half) return undefined
     const smoothed = smooth(beat, half, first, last)
     // The level is that of the calmer side: for T the one after it, for P a line from one side to the other.
@@ -219,10 +216,10 @@ class Context {
       if (Math.abs(smoothed[i]! - levelAt(i)) > Math.abs(smoothed[main]! - levelAt(main))) main = i
     }
     const height = smoothed[main]! - levelAt(main)
-    if (Math.abs(height) < Math.max(minMv, MIN_ERRORS * noiseMv)) return undefined
+    if (Math.abs(height) < Math.max(MIN_WAVE_MV[kind], MIN_ERRORS * noiseMv)) return undefined
     // The opposite phase, before or after.
     let other = main
-    const near = this.#samples(phasesS)
+    const near = this.#samples(PHASES_S[kind])
     for (let i = Math.max(first, main - near); i <= Math.min(last, main + near); i++) {
       const value = (smoothed[i]! - levelAt(i)) * Math.sign(height)
       if (value < (smoothed[other]! - levelAt(other)) * Math.sign(height)) other = i
@@ -231,9 +228,10 @@ class Context {
     const firstPeak = isBiphasic ? Math.min(main, other) : main
     const lastPeak = isBiphasic ? Math.max(main, other) : main
     const slopes = this.#slopes
-    differences(beat, half, first, last, slopes)
-    const onset = this.#flank(smoothed, slopes, firstPeak, first, -1)
-    const end = this.#flank(smoothed, slopes, lastPeak, last, 1)
+    const support = this.#samples(WAVE_SLOPE_S[kind])
+    differences(beat, support, first, last, slopes)
+    const onset = this.#flank(smoothed, slopes, support, firstPeak, first, -1)
+    const end = this.#flank(smoothed, slopes, support, lastPeak, last, 1)
     return onset !== undefined && end !== undefined && end - onset > this.#samples(0.03) ? { onset, end } : undefined
   }
 
@@ -241,6 +239,7 @@ class Context {
   #flank(
     smoothed: Float64Array,
     slopes: Float64Array,
+    support: number,
     peak: number,
     limit: number,
     direction: 1 | -1,
@@ -258,8 +257,7 @@ class Context {
       }
       return limit
     })()
-    const half = this.#samples(WAVE_SLOPE_S / 2)
-    const perSample = slopes[steepest]! / (half + 1)
+    const perSample = slopes[steepest]! / (support + 1)
     const tangent = steepest + (smoothed[limit]! - smoothed[steepest]!) / perSample
     const byTangent = peak + BEYOND_TANGENT * (tangent - peak)
     const isBeyond = (byTangent - bySlope) * direction > 0
@@ -267,21 +265,18 @@ class Context {
   }
 }
 
-/** Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few. */
+/** Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few (of twelve leads QRS has the second; P is low and its outliers are noise). */
 function globalWaves(leads: readonly LeadWaves[]): LeadWaves {
-  const wave = (of: (waves: LeadWaves) => Wave | undefined, late?: number): Wave | undefined => {
+  const wave = (of: (waves: LeadWaves) => Wave | undefined, early: number, late: number): Wave | undefined => {
     const waves = leads.flatMap((lead) => of(lead) ?? [])
     if (waves.length < Math.min(MIN_LEADS, leads.length)) return undefined
     const onsets = waves.map(({ onset }) => onset).sort((a, b) => a - b)
     const ends = waves.map(({ end }) => end).sort((a, b) => a - b)
-    return {
-      onset: onsets[1] ?? onsets[0]!,
-      end: late === undefined ? (ends.at(-2) ?? ends[0]!) : quantile(ends, late),
-    }
+    return { onset: quantile(onsets, early), end: quantile(ends, late) }
   }
-  const p = wave((lead) => lead.p)
-  const qrs = wave((lead) => lead.qrs)
-  const t = wave((lead) => lead.t, 0.6)
+  const p = wave((lead) => lead.p, 0.2, 0.8)
+  const qrs = wave((lead) => lead.qrs, 0.1, 0.9)
+  const t = wave((lead) => lead.t, 0.4, 0.6)
   return { ...(p === undefined ? {} : { p }), ...(qrs === undefined ? {} : { qrs }), ...(t === undefined ? {} : { t }) }
 }
 

@@ -4,7 +4,15 @@
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
-import { medianInPlace } from './median.ts'
+import { medianInPlace, medianOfFew } from './median.ts'
+
+/** Standard errors of a sample of a median beat, mV: a slow baseline is in none, a hum in that of slopes more than in that of waves. */
+export interface BeatNoise {
+  /** Of two samples so far apart as QRS' slopes are measured over. */
+  readonly slopeMv: number
+  /** Of two samples half a P wave apart. */
+  readonly waveMv: number
+}
 
 export interface MedianBeats {
   readonly rateHz: number
@@ -22,8 +30,7 @@ export interface MedianBeats {
   readonly qrs: { readonly onset: number; readonly end: number }
   /** [length] of each lead, mV above the level right before QRS; the next call overwrites it. */
   readonly leads: ReadonlyMap<LeadName, Float64Array>
-  /** Standard error of a sample of each lead's median beat, mV. */
-  readonly noiseMv: ReadonlyMap<LeadName, number>
+  readonly noise: ReadonlyMap<LeadName, BeatNoise>
   /** Mean correlation of the single beats with the median beat over a stretch before the QRS complex (see `agreement`). */
   agreement(first: number, last: number): number
 }
@@ -62,6 +69,10 @@ const NEAR_QRS_S = 0.03
 
 /** Every so many samples are looked at where beats are compared. */
 const STRIDE = 4
+
+/** Noise is measured between samples so far apart, s. */
+const SLOPE_LAG_S = 0.008
+const WAVE_LAG_S = 0.04
 
 /** Standard error of a median over that of a mean, and the standard deviation over the median magnitude. */
 const MEDIAN_ERROR = 1.25
@@ -104,13 +115,14 @@ export class BeatAverager {
     const beats = this.#alike(leads, aligned, complex)
     if (beats.length < MIN_BEATS) return undefined
     const medians = new Map<LeadName, Float64Array>()
-    const noiseMv = new Map<LeadName, number>()
+    const noise = new Map<LeadName, BeatNoise>()
     const span = { before, length: before + after }
     for (const [name, lead] of leads) {
       const flat = this.#takeOffLevel(lead, aligned, complex.onset)
       const median = this.#medianOf(name, flat, beats, span, complex)
       medians.set(name, median)
-      noiseMv.set(name, this.#noiseOf(flat, median, beats, span))
+      const ofLag = (seconds: number) => this.#noiseOf(flat, median, beats, span, Math.round(seconds * rateHz))
+      noise.set(name, { slopeMv: ofLag(SLOPE_LAG_S), waveMv: ofLag(WAVE_LAG_S) })
     }
     const qrs = { onset: before + complex.onset, end: before + complex.end }
     const shared = { rateHz, origin: before, length: span.length, beats, beatCount: peaks.length, rr }
@@ -118,7 +130,7 @@ export class BeatAverager {
       ...shared,
       qrs,
       leads: medians,
-      noiseMv,
+      noise,
       agreement: (first, last) => agreement(leads, medians, beats, before, first, last),
     }
   }
@@ -287,17 +299,19 @@ export class BeatAverager {
     median: Float64Array,
     beats: readonly number[],
     { before, length }: { before: number; length: number },
+    lag: number,
   ): number {
     const magnitudes = this.#magnitudes
     let count = 0
     for (const beat of beats) {
-      for (let j = 0; j < length && count < magnitudes.length; j += 5 * STRIDE) {
+      for (let j = 0; j + lag < length && count < magnitudes.length; j += 5 * STRIDE) {
         const at = beat - before + j
-        if (at >= 0 && at < flat.length) magnitudes[count++] = Math.abs(flat[at]! - median[j]!)
+        if (at < 0 || at + lag >= flat.length) continue
+        magnitudes[count++] = Math.abs(flat[at]! - median[j]! - flat[at + lag]! + median[j + lag]!)
       }
     }
     const middle = count === 0 ? 0 : medianInPlace(magnitudes, count)
-    return (MEDIAN_ERROR * OF_MEDIAN_MAGNITUDE * middle) / Math.sqrt(beats.length)
+    return (MEDIAN_ERROR * OF_MEDIAN_MAGNITUDE * middle) / Math.sqrt(2 * beats.length)
   }
 }
 
@@ -366,24 +380,6 @@ function agreement(
     counted++
   }
   return counted === 0 ? 0 : total / counted
-}
-
-/** For this many values sorting by insertion is quicker than selection. */
-const FEW = 24
-
-function medianOfFew(values: Float64Array, n: number): number {
-  if (n > FEW) return medianInPlace(values, n)
-  for (let i = 1; i < n; i++) {
-    const value = values[i]!
-    let j = i - 1
-    while (j >= 0 && values[j]! > value) {
-      values[j + 1] = values[j]!
-      j--
-    }
-    values[j + 1] = value
-  }
-  const middle = n >> 1
-  return n % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2
 }
 
 /** Scales to length 1, in place. */

@@ -146,6 +146,7 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
   'GET /v1/ecgs': () => ({ path: `/v1/ecgs?device=${DEVICE}`, status: 200 }),
   'GET /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'GET /v1/ecgs/:id/waveform': () => ({ path: `/v1/ecgs/${own.ecgId}/waveform`, status: 404 }),
+  'GET /v1/ecgs/:id/subject': () => ({ path: `/v1/ecgs/${own.ecgId}/subject`, status: 404 }),
   'DELETE /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, init: json({}), status: 404 }),
   'GET /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),

@@ -81,7 +81,13 @@ export async function createResultsTable(dynamo: DynamoDBClient): Promise<void> 
             { AttributeName: 'tenant', KeyType: 'HASH' },
             { AttributeName: 'arrival', KeyType: 'RANGE' },
           ],
-          Projection: { ProjectionType: 'INCLUDE', NonKeyAttributes: ['startedAt', 'status', 'device', 'flagged'] },
+          Projection: {
+            ProjectionType: 'INCLUDE',
+            NonKeyAttributes: [
+              ...['startedAt', 'status', 'device', 'flagged'],
+              ...['heartRateBpm', 'reasons', 'top', 'warnings', 'version'],
+            ],
+          },
         },
       ],
     }),

@@ -5,6 +5,7 @@
 import type { S3Client } from '@aws-sdk/client-s3'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
+import type { AssociationStore } from '../../../shared/aws/association-store.ts'
 import { deleteEcg, type EcgDeletion } from '../../../shared/aws/ecg-deletion.ts'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
 import type { ResultList } from '../../../shared/aws/result-list.ts'
@@ -15,11 +16,12 @@ import { CodedError } from '../../../shared/errors.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
-import { EcgParams, ListQuery, Page, Result, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
+import { EcgParams, ListQuery, Page, Result, Subject, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface EcgOptions {
   readonly results: ResultStore
+  readonly associations: AssociationStore
   readonly list: ResultList
   readonly deletion: EcgDeletion
   readonly s3: S3Client
@@ -68,6 +70,16 @@ const waveformRoute = createRoute({
   },
 })
 
+const subjectRoute = createRoute({
+  method: 'get',
+  path: '/v1/ecgs/{id}/subject',
+  summary: 'Whose an ECG is, as far as it is known here',
+  security: needs('ecg:read'),
+  middleware: requireScope('ecg:read'),
+  request: { params: EcgParams },
+  responses: { 200: json(Subject, 'How it came, from which device, and of whom'), ...problems },
+})
+
 const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/ecgs/{id}',
@@ -78,7 +90,7 @@ const deleteRoute = createRoute({
   responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
 })
 
-export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, associations, list, deletion, s3, bucket }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
@@ -115,6 +127,18 @@ export function ecgRoutes({ results, list, deletion, s3, bucket }: EcgOptions) {
     }))
     const samples = leads[0]!.samples.length
     return c.json({ ecgId, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
+  })
+
+  app.openapi(subjectRoute, async (c) => {
+    const { tenant } = c.get('caller')
+    const judged = await results.judged(tenant, ecgIdParam(c.req.valid('param').id))
+    if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { origin, result, arrivedAt } = judged
+    if (origin.kind === 'fhir') return c.json({ source: origin.kind }, 200)
+    const { device } = origin
+    const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
+    const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
+    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }) }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {

@@ -3,7 +3,8 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import { roundDown, type SiteCalibration, sigmoid } from '../../../shared/inference/site-calibration.ts'
+import { sigmoid } from '../../../shared/domain/prevalence.ts'
+import { roundDown, type SiteCalibration } from '../../../shared/inference/site-calibration.ts'
 import {
   type CalibrationFigures,
   calibrationOf,

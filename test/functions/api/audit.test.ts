@@ -42,6 +42,7 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/ecgs': () => ['/v1/ecgs'],
   'GET /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`],
   'GET /v1/ecgs/:id/waveform': ({ ecgId }) => [`/v1/ecgs/${ecgId}/waveform`],
+  'GET /v1/ecgs/:id/subject': ({ ecgId }) => [`/v1/ecgs/${ecgId}/subject`],
   'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
   'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],

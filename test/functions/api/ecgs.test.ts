@@ -9,6 +9,7 @@ import { encodeWaveform } from '../../../shared/waveform/codec.ts'
 import { digestOf } from '../../../streams/fhir/report/session.ts'
 import { BUCKET, TABLE } from '../../helpers/aws.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
+import { makeResult } from '../../helpers/results.ts'
 import { writeWfdb } from '../../helpers/wfdb-writer.ts'
 import { answerOf, startTestApi, type TestApi } from './helpers.ts'
 
@@ -207,6 +208,37 @@ describe('GET /v1/ecgs/{id}/waveform', () => {
   })
 })
 
+describe('GET /v1/ecgs/{id}/subject', () => {
+  const device = { kind: 'mqtt' as const, device: 'holter-7', session: 's' }
+  const subject = async (ecgId: string) => (await api.as('clinic', `/v1/ecgs/${ecgId}/subject`)).json()
+
+  it('says whom the device was on when the ECG was taken', async () => {
+    const { ecgId } = await api.screened('clinic', {}, device)
+    const before = await subject(ecgId)
+    await api.associations.put('clinic', 'holter-7', {
+      patient: 'Patient/123',
+      from: new Date('2026-01-02T03:00:00Z'),
+      to: new Date('2026-01-02T04:00:00Z'),
+    })
+    const span = { startedAt: '2026-01-02T04:00:00.000Z', firstSample: 0, durationMs: 10_000 }
+    const later = await api.screened('clinic', { span }, device)
+
+    expect(before).toEqual({ source: 'mqtt', device: 'holter-7' })
+    expect(await subject(ecgId)).toEqual({ source: 'mqtt', device: 'holter-7', patient: 'Patient/123' })
+    expect(await subject(later.ecgId)).toEqual({ source: 'mqtt', device: 'holter-7' })
+  })
+
+  it('leaves to the EHR whose an ECG of the EHR is', async () => {
+    const { ecgId } = await api.screened('clinic', {}, { kind: 'fhir', server: 'ehr', source: 'Observation/1' })
+
+    expect(await subject(ecgId)).toEqual({ source: 'fhir' })
+  })
+
+  it('knows nothing of an ECG that there is not', async () => {
+    expect((await api.as('clinic', '/v1/ecgs/nonsense/subject')).status).toBe(404)
+  })
+})
+
 describe('GET /v1/ecgs', () => {
   /** Seven ECGs of a tenant of their own, the last to arrive first. */
   async function seven(tenant: string): Promise<EcgId[]> {
@@ -241,6 +273,32 @@ describe('GET /v1/ecgs', () => {
     expect(shown.flat()).toEqual(ids)
   })
 
+  it('shows of an ECG what a worklist needs: rate, highest readable probability, why it was refused, warnings, when it came', async () => {
+    const withheld = { reason: 'electrodes-exchanged' as const }
+    const [highest, ...others] = makeResult().findings
+    const findings = [{ ...highest!, probability: 0.9, withheld }, ...others]
+    const warnings = [{ code: 'electrodes-exchanged' as const, which: 'RA-LA' }]
+    const leads = makeResult().quality
+    const refused = { ...leads, verdict: 'refused' as const, reasons: ['flat' as const], heartRateBpm: null }
+    await api.screened('listed', { findings, warnings, version: 2, supersedes: 1 })
+    await api.screened('listed', { status: 'refused', findings: [], indices: [], quality: refused })
+
+    const { items } = await answerOf(await api.as('listed', '/v1/ecgs'))
+
+    expect(items).toEqual([
+      expect.objectContaining({ status: 'refused', reasons: ['flat'], flagged: [] }),
+      expect.objectContaining({
+        heartRateBpm: leads.heartRateBpm,
+        top: { condition: others[0]!.condition, probability: others[0]!.probability },
+        warnings: ['electrodes-exchanged'],
+        version: 2,
+        arrivedAt: expect.stringMatching(/^\d{4}-\d\d-\d\dT[\d:.]+Z$/),
+      }),
+    ])
+    expect(items[0]).not.toHaveProperty('heartRateBpm')
+    expect(items[0]).not.toHaveProperty('top')
+  })
+
   it('has no page behind a last one that is full', async () => {
     await seven('full')
 
@@ -249,6 +307,8 @@ describe('GET /v1/ecgs', () => {
 
   it.each([
     ['device=d1', [4, 1]],
+    ['search=1', [4, 1]],
+    ['search=D1', []],
     ['status=refused', [5, 3, 1]],
     ['flagged=cad', [6, 4, 2, 0]],
     ['flagged=hf', []],

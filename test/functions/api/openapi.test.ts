@@ -44,6 +44,7 @@ describe('the OpenAPI document', () => {
       'get /v1/ecgs': ['ecg:read'],
       'get /v1/ecgs/{id}': ['ecg:read'],
       'get /v1/ecgs/{id}/waveform': ['ecg:read'],
+      'get /v1/ecgs/{id}/subject': ['ecg:read'],
       'delete /v1/ecgs/{id}': ['ecg:write'],
       'post /v1/ecgs/{id}/cmr': ['cmr:request'],
       'get /v1/cmr/{jobId}': ['ecg:read'],

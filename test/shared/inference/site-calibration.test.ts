@@ -2,17 +2,16 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
+import { logit, sigmoid } from '../../../shared/domain/prevalence.ts'
 import { chooseBundle, SHIPPED_BUNDLE, siteIn } from '../../../shared/inference/active-bundle.ts'
 import { type Bundle, readBundle } from '../../../shared/inference/bundle.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
 import {
   correctedProbability,
-  logit,
   parseSite,
   readSite,
   roundDown,
   type SiteCalibration,
-  sigmoid,
   siteText,
   withPrevalences,
 } from '../../../shared/inference/site-calibration.ts'

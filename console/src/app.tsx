@@ -1,0 +1,109 @@
+/**
+ * The frame around all views: where one can go, how the stream is, and the notice that never leaves the screen.
+ * @module
+ */
+import { effect, useSignal } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { feedState, heardAt, listenToResults, startFeed } from './api/events.ts'
+import { authState } from './auth/session.ts'
+import { EcgView } from './ecg/ecg-view.tsx'
+import { LANGUAGES, type Language, language, speak, t, word } from './i18n/index.ts'
+import { href, route } from './router.ts'
+import { ago } from './ui/format.ts'
+import { Icon } from './ui/parts.tsx'
+import { toggleTheme } from './ui/theme.ts'
+import { arrive, reload } from './worklist/list.ts'
+import { DropZone } from './worklist/upload.tsx'
+import { Worklist } from './worklist/worklist.tsx'
+
+effect(() => {
+  document.documentElement.lang = language.value
+})
+
+export function App() {
+  useEffect(() => {
+    authState.value = 'open'
+    // The stream first and the list after it, so that nothing falls in between.
+    startFeed()
+    const stop = listenToResults(arrive)
+    void reload()
+    return stop
+  }, [])
+  if (authState.value === 'unknown') return null
+  return (
+    <>
+      <a class="skip" href="#main">
+        {t('nav.skip')}
+      </a>
+      <Header />
+      <View />
+      <Notice />
+      <DropZone />
+    </>
+  )
+}
+
+function View() {
+  const at = route.value
+  return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
+}
+
+function Header() {
+  const { view } = route.value
+  const link = (to: 'worklist') => (
+    <a href={href({ view: to })} aria-current={view === to ? 'page' : undefined}>
+      {t(`nav.${to}`)}
+    </a>
+  )
+  return (
+    <header class="top">
+      <a class="brand" href="#/" aria-label="CardiacNets">
+        <svg viewBox="0 0 64 24" aria-hidden="true">
+          <path d="M1 14h14l4-6 5 6h4l4-11 6 19 4-8h21" />
+        </svg>
+        <span>CardiacNets</span>
+      </a>
+      <nav aria-label={t('nav.label')}>{link('worklist')}</nav>
+      <FeedLamp />
+      <label class="language">
+        <span class="sr">{t('nav.language')}</span>
+        <select value={language.value} onChange={({ currentTarget }) => speak(currentTarget.value as Language)}>
+          {Object.entries(LANGUAGES).map(([id, { name }]) => (
+            <option key={id} value={id}>
+              {name}
+            </option>
+          ))}
+        </select>
+      </label>
+      <button type="button" class="quiet" aria-label={t('nav.theme')} title={t('nav.theme')} onClick={toggleTheme}>
+        <Icon name="theme" />
+      </button>
+    </header>
+  )
+}
+
+/** How the stream of events is: in words, not by a colour alone. */
+function FeedLamp() {
+  const now = useSignal(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => (now.value = Date.now()), 5_000)
+    return () => clearInterval(timer)
+  }, [])
+  const silent = heardAt.value === 0 ? 0 : now.value - heardAt.value
+  const state = feedState.value
+  return (
+    <span class={`feed feed-${state}`} role="status" title={t('feed.hint')}>
+      <i aria-hidden="true" />
+      {word('feed', state)}
+      {state === 'lost' && heardAt.value > 0 && <small>{t('feed.since', { ago: ago(silent) })}</small>}
+    </span>
+  )
+}
+
+function Notice() {
+  return (
+    <footer class="notice">
+      <b>{t('notice.short')}</b> <span>{t('notice.long')}</span>
+    </footer>
+  )
+}

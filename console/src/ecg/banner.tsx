@@ -1,0 +1,28 @@
+/**
+ * Whose ECG this is, as far as the site lets the page know.
+ * @module
+ */
+import type { Schemas } from '../../../streams/client/index.ts'
+import { t } from '../i18n/index.ts'
+import { Icon } from '../ui/parts.tsx'
+
+export type Subject = Schemas['Subject']
+
+export function Banner({ subject }: { readonly subject: Subject | undefined }) {
+  if (subject === undefined) return <p class="banner" aria-busy="true" />
+  const { device, patient, source } = subject
+  return (
+    <p class="banner">
+      {device !== undefined && <span class="device">{device}</span>}
+      {patient !== undefined ? (
+        <b>{patient}</b>
+      ) : source === 'fhir' ? (
+        <span>{t('ecg.fromEhr')}</span>
+      ) : (
+        <span class="unidentified">
+          <Icon name="warning" /> {t('ecg.unidentified')}
+        </span>
+      )}
+    </p>
+  )
+}

@@ -1,0 +1,183 @@
+/**
+ * ECG paper on a canvas. All lengths are millimetres times `scale`, device pixels a millimetre, the same across and down: the grid is square.
+ * @module
+ */
+import { drawTrace } from './decimate.ts'
+import {
+  baselineMm,
+  type Gain,
+  type LayoutName,
+  labelOf,
+  PULSE_MM,
+  paperSize,
+  type Segment,
+  segmentsOf,
+  timeMm,
+} from './layout.ts'
+import type { Recording } from './recording.ts'
+
+export interface View {
+  readonly layout: LayoutName
+  readonly isCabrera: boolean
+  /** Millimetres a second; less than 25 where a long recording is looked at from afar. */
+  readonly mmPerS: number
+  readonly gain: Gain
+  /** Seconds into the recording at which the page begins, and how many it shows. */
+  readonly from: number
+  readonly seconds: number
+}
+
+export interface Colours {
+  readonly paper: string
+  readonly minor: string
+  readonly major: string
+  readonly trace: string
+  readonly faint: string
+  readonly accent: string
+}
+
+/** The theme's colours for paper, from the style sheet. */
+export function coloursOf(element: Element): Colours {
+  const style = getComputedStyle(element)
+  const read = (name: string) => style.getPropertyValue(`--ecg-${name}`).trim()
+  return {
+    paper: read('paper'),
+    minor: read('minor'),
+    major: read('major'),
+    trace: read('trace'),
+    faint: read('faint'),
+    accent: read('accent'),
+  }
+}
+
+export const viewSize = ({ layout, mmPerS, seconds }: View) => paperSize(layout, mmPerS, seconds)
+
+/** The grid: a line each millimetre, a stronger one each fifth. Lines lie on whole device pixels, each at its own true place. */
+export function drawGrid(canvas: HTMLCanvasElement | OffscreenCanvas, scale: number, colours: Colours): void {
+  const context = canvas.getContext('2d', { alpha: false }) as CanvasRenderingContext2D
+  const { width, height } = canvas
+  context.fillStyle = colours.paper
+  context.fillRect(0, 0, width, height)
+  for (const [step, colour] of [
+    [1, colours.minor],
+    [5, colours.major],
+  ] as const) {
+    context.fillStyle = colour
+    for (let mm = 0; mm * scale < width; mm += step) context.fillRect(Math.round(mm * scale), 0, 1, height)
+    for (let mm = 0; mm * scale < height; mm += step) context.fillRect(0, Math.round(mm * scale), width, 1)
+  }
+}
+
+export interface Note {
+  /** What stands in place of a trace: `missing`, or why it was refused. */
+  readonly text: string
+  readonly isDrawn: boolean
+}
+
+export interface Drawn {
+  readonly recording: Recording
+  readonly view: View
+  /** Words for a lead that is not drawn, or drawn with a remark. */
+  readonly noteOf: (segment: Segment) => Note | undefined
+  /** An earlier ECG below this one, faint, aligned at the page's beginning. */
+  readonly under?: Recording | undefined
+}
+
+/** The traces, their names and the 1 mV pulses, on a canvas that lies over the grid. */
+export function drawTraces(
+  canvas: HTMLCanvasElement | OffscreenCanvas,
+  scale: number,
+  colours: Colours,
+  { recording, view, noteOf, under }: Drawn,
+): void {
+  const context = canvas.getContext('2d') as CanvasRenderingContext2D
+  context.clearRect(0, 0, canvas.width, canvas.height)
+  context.lineJoin = 'round'
+  context.lineCap = 'round'
+  const line = Math.max(1, 0.3 * scale)
+  const segments = segmentsOf(view.layout, view.isCabrera, view.seconds)
+  const font = (mm: number) => `${Math.round(mm * scale)}px system-ui, sans-serif`
+  drawPulses(context, scale, colours, view, line)
+  for (const segment of segments) {
+    const base = baselineMm(view.layout, segment.row) * scale
+    const left = timeMm(segment.from, view.mmPerS) * scale
+    const note = noteOf(segment)
+    if (under !== undefined) drawSegment(context, under, segment, view, scale, colours.faint, line)
+    if (note?.isDrawn !== false) drawSegment(context, recording, segment, view, scale, colours.trace, line)
+    // Names have a rim of paper, so that neither grid nor trace runs through them.
+    const label = labelOf(segment)
+    context.font = `600 ${font(3.2)}`
+    const top = base - 8.2 * scale
+    const width = context.measureText(label).width
+    context.strokeStyle = colours.paper
+    context.lineWidth = scale
+    context.strokeText(label, left + scale, top)
+    context.fillStyle = colours.trace
+    context.fillText(label, left + scale, top)
+    if (segment.from > 0) {
+      context.fillRect(Math.round(left), Math.round(base - 3 * scale), Math.max(1, Math.round(0.25 * scale)), 6 * scale)
+    }
+    if (note === undefined) continue
+    context.font = `italic ${font(2.7)}`
+    context.fillText(note.text, left + width + 2.5 * scale, top)
+  }
+}
+
+function drawPulses(
+  context: CanvasRenderingContext2D,
+  scale: number,
+  { trace }: Colours,
+  { layout, isCabrera, seconds, gain }: View,
+  line: number,
+): void {
+  const rows = new Set(segmentsOf(layout, isCabrera, seconds).map(({ row }) => row))
+  context.strokeStyle = trace
+  context.lineWidth = line
+  context.beginPath()
+  for (const row of rows) {
+    const base = baselineMm(layout, row) * scale
+    // One millivolt for 5 mm.
+    const points = [
+      [PULSE_MM - 8.5, 0],
+      [PULSE_MM - 7.5, 0],
+      [PULSE_MM - 7.5, gain],
+      [PULSE_MM - 2.5, gain],
+      [PULSE_MM - 2.5, 0],
+      [PULSE_MM - 1.5, 0],
+    ] as const
+    for (const [i, [x, up]] of points.entries()) {
+      context[i === 0 ? 'moveTo' : 'lineTo'](x * scale, base - up * scale)
+    }
+  }
+  context.stroke()
+}
+
+function drawSegment(
+  context: CanvasRenderingContext2D,
+  recording: Recording,
+  segment: Segment,
+  { layout, mmPerS, gain, from }: View,
+  scale: number,
+  colour: string,
+  line: number,
+): void {
+  const trace = recording.traces.get(segment.lead)
+  if (trace === undefined) return
+  const { rateHz, length } = recording
+  const begin = Math.max(0, Math.ceil((from + segment.from) * rateHz - 1e-6))
+  const end = Math.min(length, Math.ceil((from + segment.to) * rateHz - 1e-6))
+  context.strokeStyle = colour
+  context.lineWidth = line
+  context.beginPath()
+  drawTrace(context, {
+    samples: trace.samples,
+    pyramid: trace.pyramid,
+    begin,
+    end,
+    x: timeMm(begin / rateHz - from, mmPerS) * scale,
+    pxPerSample: (mmPerS * scale) / rateHz,
+    y: baselineMm(layout, segment.row) * scale,
+    pxPerMv: (segment.isInverted ? -gain : gain) * scale,
+  })
+  context.stroke()
+}

@@ -1,0 +1,74 @@
+/**
+ * An ECG as the page holds it: each lead in mV, gaps as NaN, with a pyramid of extremes for drawing far out.
+ * @module
+ */
+import type { LeadName } from '../../../shared/domain/leads.ts'
+import { LEADS } from '../../../shared/domain/leads.ts'
+import type { Schemas } from '../../../streams/client/index.ts'
+import { Pyramid } from './decimate.ts'
+
+export interface Trace {
+  readonly name: LeadName
+  /** mV; NaN where there is none, or not yet. */
+  readonly samples: Float32Array
+  readonly pyramid: Pyramid
+  /** Calculated from two other limb leads. */
+  readonly isDerived: boolean
+}
+
+export interface Recording {
+  readonly rateHz: number
+  /** Samples a lead, of the whole recording. */
+  readonly length: number
+  readonly traces: ReadonlyMap<LeadName, Trace>
+  /** Samples that are here, from the first on. */
+  loaded: number
+}
+
+type Piece = Schemas['Waveform']
+
+/** Each limb lead as a·I + b·II (Einthoven 1912, Goldberger 1942). */
+const OF_I_AND_II: Partial<Record<LeadName, readonly [number, number]>> = {
+  III: [-1, 1],
+  aVR: [-0.5, -0.5],
+  aVL: [1, -0.5],
+  aVF: [-0.5, 1],
+}
+
+/** Makes room for a recording by its first piece; `add` fills it. */
+export function newRecording({ rateHz, samples, leads }: Piece): Recording {
+  const names = new Set(leads.map(({ name }) => name as LeadName))
+  const hasBoth = names.has('I') && names.has('II')
+  const traces = LEADS.flatMap((name): Trace[] => {
+    const isDerived = !names.has(name) && hasBoth && OF_I_AND_II[name] !== undefined
+    if (!names.has(name) && !isDerived) return []
+    const values = new Float32Array(samples).fill(Number.NaN)
+    return [{ name, samples: values, pyramid: new Pyramid(values), isDerived }]
+  })
+  return { rateHz, length: samples, traces: new Map(traces.map((trace) => [trace.name, trace])), loaded: 0 }
+}
+
+/** Puts a piece where it belongs. */
+export function add(recording: Recording, { firstSample, leads }: Piece): void {
+  let count = 0
+  for (const { name, gainUv, samples } of leads) {
+    const trace = recording.traces.get(name as LeadName)
+    if (trace === undefined) continue
+    count = samples.length
+    for (let i = 0; i < samples.length; i++) {
+      const value = samples[i]
+      trace.samples[firstSample + i] = value == null ? Number.NaN : (value * gainUv) / 1000
+    }
+    trace.pyramid.update(firstSample, firstSample + samples.length)
+  }
+  const [one, two] = [recording.traces.get('I')?.samples, recording.traces.get('II')?.samples]
+  for (const trace of recording.traces.values()) {
+    if (!trace.isDerived || one === undefined || two === undefined) continue
+    const [a, b] = OF_I_AND_II[trace.name]!
+    for (let i = firstSample; i < firstSample + count; i++) trace.samples[i] = a * one[i]! + b * two[i]!
+    trace.pyramid.update(firstSample, firstSample + count)
+  }
+  recording.loaded = Math.max(recording.loaded, firstSample + count)
+}
+
+export const secondsOf = ({ length, rateHz }: Pick<Recording, 'length' | 'rateHz'>) => length / rateHz

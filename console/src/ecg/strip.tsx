@@ -1,0 +1,151 @@
+/**
+ * The paper on the screen: grid and traces on canvases, calipers above, moved by pointer, wheel and keys.
+ * @module
+ */
+import { type Signal, useSignal } from '@preact/signals'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import { t } from '../i18n/index.ts'
+import { theme } from '../ui/theme.ts'
+import { pxPerMm } from './calibration.ts'
+import { CaliperLayer } from './caliper-layer.tsx'
+import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
+import { type Caliper, snap } from './measure.ts'
+import { coloursOf, drawGrid, drawTraces, type Note, type View, viewSize } from './paper.ts'
+import { type Recording, secondsOf } from './recording.ts'
+
+export interface StripProps {
+  readonly recording: Recording
+  /** Counts pieces of samples that came. */
+  readonly pieces: number
+  readonly view: View
+  readonly noteOf: (segment: Segment) => Note | undefined
+  readonly under?: Recording | undefined
+  readonly caliper: Signal<Caliper | undefined>
+  readonly isMeasuring: boolean
+  readonly isMarching: boolean
+  readonly rrMs: number | undefined
+  readonly onPan: (from: number) => void
+  readonly onZoom?: (factor: number, at: number) => void
+  readonly label: string
+}
+
+export function Strip(props: StripProps) {
+  const { recording, pieces, view, noteOf, under, caliper, isMeasuring, isMarching, rrMs, onPan, onZoom, label } = props
+  const [grid, traces] = [useRef<HTMLCanvasElement>(null), useRef<HTMLCanvasElement>(null)]
+  const { widthMm, heightMm } = viewSize(view)
+  const css = pxPerMm.value
+  const ratio = useRatio()
+  const scale = css * ratio
+  const [width, height] = [Math.ceil(widthMm * scale), Math.ceil(heightMm * scale)]
+  const style = { width: `${width / ratio}px`, height: `${height / ratio}px` }
+
+  useLayoutEffect(() => {
+    const canvas = grid.current
+    if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas))
+  }, [width, height, scale, theme.value])
+  useLayoutEffect(() => {
+    const canvas = traces.current
+    if (canvas !== null) drawTraces(canvas, scale, coloursOf(canvas), { recording, view, noteOf, under })
+  }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under])
+
+  const longest = Math.max(0, secondsOf(recording) - view.seconds)
+  const pan = (from: number) => onPan(snap(Math.min(longest, Math.max(0, from)), recording.rateHz))
+  const drag = useRef<{ x: number; from: number } | undefined>(undefined)
+  const at = (event: PointerEvent) => place(event, css, view, recording)
+
+  return (
+    <div
+      class={`paper ${isMeasuring ? 'measuring' : longest > 0 ? 'movable' : ''}`}
+      role="application"
+      aria-roledescription={t('ecg.paper')}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: an application, moved by keys
+      tabIndex={0}
+      style={style}
+      onPointerDown={(event) => {
+        if (event.button !== 0) return
+        event.currentTarget.setPointerCapture(event.pointerId)
+        if (!isMeasuring) drag.current = { x: event.clientX, from: view.from }
+        else {
+          const { s, mv, row } = at(event)
+          caliper.value = { from: { s, mv }, to: { s, mv }, row }
+          drag.current = { x: event.clientX, from: view.from }
+        }
+      }}
+      onPointerMove={(event) => {
+        const start = drag.current
+        if (start === undefined) return
+        if (!isMeasuring) return pan(start.from - (event.clientX - start.x) / (css * view.mmPerS))
+        const { s, mv } = at(event)
+        const current = caliper.peek()
+        // The row is the one that the caliper began in.
+        const row = current?.row ?? 0
+        const level = mv + (current === undefined ? 0 : rowShift(event, css, view, row))
+        if (current !== undefined) caliper.value = { ...current, to: { s, mv: level } }
+      }}
+      onPointerUp={() => {
+        drag.current = undefined
+      }}
+      onWheel={(event) => {
+        const isSideways = Math.abs(event.deltaX) > Math.abs(event.deltaY)
+        if (isSideways && longest > 0) {
+          event.preventDefault()
+          pan(view.from + event.deltaX / (css * view.mmPerS))
+        } else if ((event.ctrlKey || event.metaKey) && onZoom !== undefined) {
+          event.preventDefault()
+          const x = event.clientX - event.currentTarget.getBoundingClientRect().left
+          onZoom(Math.exp(-event.deltaY / 300), view.from + (x / css - timeMm(0, view.mmPerS)) / view.mmPerS)
+        }
+      }}
+      onKeyDown={(event) => {
+        const side = event.key === 'ArrowRight' ? 1 : event.key === 'ArrowLeft' ? -1 : 0
+        if (side === 0) return
+        event.preventDefault()
+        const current = caliper.peek()
+        if (isMeasuring && current !== undefined) {
+          const to = snap(current.to.s + (side * (event.shiftKey ? 10 : 1)) / recording.rateHz, recording.rateHz)
+          caliper.value = { ...current, to: { ...current.to, s: to } }
+        } else pan(view.from + side * (event.shiftKey ? view.seconds : 1))
+      }}
+    >
+      <canvas ref={grid} width={width} height={height} style={style} />
+      <canvas ref={traces} width={width} height={height} style={style} />
+      <CaliperLayer caliper={caliper} view={view} css={css} rrMs={rrMs} isMarching={isMarching} />
+    </div>
+  )
+}
+
+/** Time and voltage under the pointer; the row is the nearest one. */
+function place(event: PointerEvent, css: number, view: View, { rateHz }: Recording) {
+  const box = (event.currentTarget as Element).getBoundingClientRect() // the paper, which has the handlers
+  const [x, y] = [(event.clientX - box.left) / css, (event.clientY - box.top) / css]
+  const rows = rowsOf(view.layout)
+  const row = Math.min(rows - 1, Math.max(0, Math.floor((y - baselineMm(view.layout, 0)) / rowMmOf(view.layout) + 0.5)))
+  const s = snap(view.from + (x - timeMm(0, view.mmPerS)) / view.mmPerS, rateHz)
+  return { s, mv: (baselineMm(view.layout, row) - y) / view.gain, row }
+}
+
+/** What a pointer in another row is above or below the one that the caliper began in, mV. */
+function rowShift(event: PointerEvent, css: number, view: View, row: number): number {
+  const here = place(event, css, view, { rateHz: 1 } as Recording).row // only its row is used
+  return (baselineMm(view.layout, row) - baselineMm(view.layout, here)) / view.gain
+}
+
+/** Device pixels a CSS pixel, which changes when the window moves to another screen or the page is zoomed. */
+function useRatio(): number {
+  const ratio = useSignal(devicePixelRatio)
+  useEffect(() => {
+    const query = matchMedia(`(resolution: ${devicePixelRatio}dppx)`)
+    const change = () => {
+      ratio.value = devicePixelRatio
+    }
+    query.addEventListener('change', change)
+    return () => query.removeEventListener('change', change)
+  }, [ratio.value])
+  return ratio.value
+}
+
+/** Seconds of the page that a lead covers, for words. */
+export const leadsOf = (view: View) => [
+  ...new Set(segmentsOf(view.layout, view.isCabrera, view.seconds).map(({ lead }) => lead)),
+]

@@ -1,0 +1,103 @@
+/**
+ * ECG paper as an SVG in millimetres: for print, PDF and export. One user unit is one millimetre.
+ * @module
+ */
+import { drawTrace } from './decimate.ts'
+import { baselineMm, labelOf, PULSE_MM, type Segment, segmentsOf, timeMm } from './layout.ts'
+import { type Note, type View, viewSize } from './paper.ts'
+import type { Recording } from './recording.ts'
+
+export interface Sheet {
+  readonly recording: Recording
+  readonly view: View
+  readonly noteOf: (segment: Segment) => Note | undefined
+  /** Lines above the traces: what, when, whose. */
+  readonly heading: readonly string[]
+  /** Below them: speed, gain, filter; the notice. */
+  readonly footing: readonly string[]
+}
+
+const HEADING_MM = 5
+const INK = '#14171a'
+
+const escaped = (text: string) =>
+  text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`).replace(/[^\P{Cc}\t]/gu, ' ')
+
+/** The sheet's size, its heading and footing included. */
+export function sheetSize({ view, heading, footing }: Pick<Sheet, 'view' | 'heading' | 'footing'>) {
+  const { widthMm, heightMm } = viewSize(view)
+  return { widthMm, heightMm: heightMm + (heading.length + footing.length) * HEADING_MM + 4 }
+}
+
+/** The sheet's text. Everything that comes from outside is escaped. */
+export function sheetSvg(sheet: Sheet): string {
+  const { recording, view, noteOf, heading, footing } = sheet
+  const paper = viewSize(view)
+  const { widthMm, heightMm } = sheetSize(sheet)
+  const top = heading.length * HEADING_MM + 2
+  const texts = [
+    ...heading.map((line, i) => text(1, (i + 0.8) * HEADING_MM, i === 0 ? 3.6 : 3, line, i === 0 ? 600 : 400)),
+    ...footing.map((line, i) => text(1, top + paper.heightMm + (i + 0.9) * HEADING_MM, 2.8, line)),
+  ]
+  const traces = segmentsOf(view.layout, view.isCabrera, view.seconds).map((segment) => {
+    const base = baselineMm(view.layout, segment.row)
+    const left = timeMm(segment.from, view.mmPerS)
+    const note = noteOf(segment)
+    const label = note === undefined ? labelOf(segment) : `${labelOf(segment)}  ${note.text}`
+    return text(left + 1, base - 8.2, 3.2, label, 600) + (note?.isDrawn === false ? '' : path(recording, segment, view))
+  })
+  const rows = [...new Set(segmentsOf(view.layout, view.isCabrera, view.seconds).map(({ row }) => row))]
+  const pulses = rows.map((row) => {
+    const base = baselineMm(view.layout, row)
+    const d = `M${PULSE_MM - 8.5} ${base}h1v${-view.gain}h5v${view.gain}h1`
+    return `<path class="pulse" d="${d}" fill="none" stroke="${INK}" stroke-width="0.3"/>`
+  })
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" width="${widthMm}mm" height="${heightMm}mm" viewBox="0 0 ${widthMm} ${heightMm}" font-family="Helvetica, Arial, sans-serif">`,
+    `<rect width="${widthMm}" height="${heightMm}" fill="#ffffff"/>`,
+    `<g transform="translate(0 ${top})">${grid(paper.widthMm, paper.heightMm)}${pulses.join('')}${traces.join('')}</g>`,
+    ...texts,
+    '</svg>',
+  ].join('\n')
+}
+
+function grid(widthMm: number, heightMm: number): string {
+  const lines = (step: number) => {
+    const across = Array.from({ length: Math.floor(widthMm / step) + 1 }, (_, i) => `M${i * step} 0v${heightMm}`)
+    const down = Array.from({ length: Math.floor(heightMm / step) + 1 }, (_, i) => `M0 ${i * step}h${widthMm}`)
+    return [...across, ...down].join('')
+  }
+  return [
+    `<path d="${lines(1)}" stroke="#f0c9c2" stroke-width="0.08" fill="none"/>`,
+    `<path d="${lines(5)}" stroke="#dd9c91" stroke-width="0.16" fill="none"/>`,
+  ].join('')
+}
+
+function text(x: number, y: number, size: number, words: string, weight = 400): string {
+  return `<text x="${x}" y="${y}" font-size="${size}" font-weight="${weight}" fill="${INK}">${escaped(words)}</text>`
+}
+
+function path(recording: Recording, segment: Segment, { layout, mmPerS, gain, from }: View): string {
+  const trace = recording.traces.get(segment.lead)
+  if (trace === undefined) return ''
+  const { rateHz, length } = recording
+  const begin = Math.max(0, Math.ceil((from + segment.from) * rateHz - 1e-6))
+  const end = Math.min(length, Math.ceil((from + segment.to) * rateHz - 1e-6))
+  const parts: string[] = []
+  const point = (command: string, x: number, y: number) => parts.push(`${command}${x.toFixed(3)} ${y.toFixed(3)}`)
+  // Print has no pixels: each sample is drawn, however many a millimetre there are.
+  const unit = 1000
+  drawTrace(
+    { moveTo: (x, y) => point('M', x / unit, y / unit), lineTo: (x, y) => point('L', x / unit, y / unit) },
+    {
+      samples: trace.samples,
+      begin,
+      end,
+      x: timeMm(begin / rateHz - from, mmPerS) * unit,
+      pxPerSample: (mmPerS / rateHz) * unit,
+      y: baselineMm(layout, segment.row) * unit,
+      pxPerMv: (segment.isInverted ? -gain : gain) * unit,
+    },
+  )
+  return `<path d="${parts.join('')}" fill="none" stroke="${INK}" stroke-width="0.25" stroke-linejoin="round"/>`
+}

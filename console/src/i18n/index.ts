@@ -1,0 +1,45 @@
+/**
+ * Words of the page, from one file a language; switched without a reload.
+ * @module
+ */
+import { signal } from '@preact/signals'
+import { en } from './en.ts'
+import { zh } from './zh-CN.ts'
+
+/** Every key that a language must have. */
+export type Key = keyof typeof en
+export type Words = Readonly<Record<Key, string>>
+
+export const LANGUAGES = { en: { name: 'English', words: en }, 'zh-CN': { name: '简体中文', words: zh } } as const
+export type Language = keyof typeof LANGUAGES
+
+const KEY = 'cardiacnets.language'
+
+function first(): Language {
+  const kept = localStorage.getItem(KEY)
+  if (kept === 'en' || kept === 'zh-CN') return kept
+  return navigator.language.startsWith('zh') ? 'zh-CN' : 'en'
+}
+
+export const language = signal<Language>(first())
+
+export function speak(chosen: Language): void {
+  localStorage.setItem(KEY, chosen)
+  language.value = chosen
+}
+
+/**
+ * A sentence, with its blanks filled.
+ * @example
+ * t('worklist.behind', { ago: '12 s ago' })
+ */
+export function t(key: Key, blanks: Readonly<Record<string, string | number>> = {}): string {
+  const words: Words = LANGUAGES[language.value].words
+  return words[key].replace(/\{(\w+)\}/g, (_, name: string) => String(blanks[name] ?? ''))
+}
+
+/** A word that a code stands for; a code that this page does not know is shown as it is. */
+export function word(group: string, code: string): string {
+  const words: Readonly<Record<string, string>> = LANGUAGES[language.value].words
+  return words[`${group}.${code}`] ?? code.replaceAll('-', ' ')
+}

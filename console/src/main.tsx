@@ -1,0 +1,13 @@
+/**
+ * The console: one page, everything by the public API.
+ * @module
+ */
+import { render } from 'preact'
+import './styles/base.css'
+import './styles/shell.css'
+import './styles/worklist.css'
+import './styles/ecg.css'
+import './styles/result.css'
+import { App } from './app.tsx'
+
+render(<App />, document.getElementById('app')!)

@@ -1,0 +1,139 @@
+/**
+ * The five conditions: probability, threshold, what was learned from, and what they would be at another prevalence.
+ * @module
+ */
+import { useSignal } from '@preact/signals'
+import type { ConditionId } from '../../../shared/domain/conditions.ts'
+import { logit, shifted } from '../../../shared/domain/prevalence.ts'
+import type { Finding, Result } from '../../../shared/domain/result.ts'
+import { t, word } from '../i18n/index.ts'
+import { percent } from '../ui/format.ts'
+import { Icon } from '../ui/parts.tsx'
+
+/** A finding as it would be where so many have the condition, for each that it had in the bundle's training. */
+type Factors = Readonly<Partial<Record<ConditionId, number>>>
+
+/** Odds of the condition, as a multiple of those that the probability was calibrated at: a twentieth to twenty times. */
+const RANGE = { min: -3, max: 3, step: 0.05 }
+
+export function Findings({ result }: { readonly result: Result }) {
+  const factors = useSignal<Factors>({})
+  const isOpen = useSignal(false)
+  const isChanged = Object.values(factors.value).some((value) => value !== 0)
+  return (
+    <section class="findings">
+      <h2>
+        {t('result.title')}
+        <button
+          type="button"
+          class="quiet push"
+          aria-expanded={isOpen.value}
+          onClick={() => (isOpen.value = !isOpen.value)}
+        >
+          {t('prevalence.button')}
+        </button>
+      </h2>
+      {isOpen.value && (
+        <p class="hint">
+          {t('prevalence.hint')}{' '}
+          {isChanged && (
+            <button type="button" class="link" onClick={() => (factors.value = {})}>
+              {t('prevalence.reset')}
+            </button>
+          )}
+        </p>
+      )}
+      {isChanged && <p class="hint stressed">{t('prevalence.changed')}</p>}
+      <ul>
+        {result.findings.map((finding) => {
+          const shift = factors.value[finding.condition] ?? 0
+          return (
+            <Row
+              key={finding.condition}
+              finding={shift === 0 ? finding : atShift(finding, shift)}
+              shift={shift}
+              onShift={
+                isOpen.value ? (value) => (factors.value = { ...factors.value, [finding.condition]: value }) : undefined
+              }
+            />
+          )
+        })}
+      </ul>
+    </section>
+  )
+}
+
+/** The library's own correction: probability and threshold move together, so that what is flagged stays flagged. */
+function atShift(finding: Finding, shift: number): Finding {
+  return {
+    ...finding,
+    probability: shifted(finding.probability, shift),
+    threshold: shifted(finding.threshold, shift),
+  }
+}
+
+interface RowProps {
+  readonly finding: Finding
+  readonly shift: number
+  readonly onShift: ((value: number) => void) | undefined
+}
+
+function Row({ finding, shift, onShift }: RowProps) {
+  const { condition, probability, threshold, flagged, borderline, evidence, withheld } = finding
+  const state = withheld !== undefined ? 'withheld' : borderline ? 'borderline' : flagged ? 'flagged' : 'clear'
+  return (
+    <li class={`finding ${state}`} data-condition={condition} data-state={state}>
+      <div class="line">
+        <b>{word('condition', condition)}</b>
+        <span class={`chip ${state}`}>
+          {withheld === undefined
+            ? state === 'borderline'
+              ? t(flagged ? 'finding.borderlineFlagged' : 'finding.borderlineClear')
+              : word('finding', state)
+            : t('finding.withheld', { reason: word('withheld', withheld.reason) })}
+        </span>
+        <span class="num value">{withheld === undefined ? percent(probability) : '–'}</span>
+      </div>
+      {withheld === undefined && (
+        <svg
+          class="scale"
+          viewBox="0 0 100 6"
+          preserveAspectRatio="none"
+          role="img"
+          aria-label={`${percent(probability)}; ${t('finding.threshold')} ${percent(threshold)}`}
+        >
+          <rect class="track" x="0" y="2" width="100" height="2" />
+          <rect class="bar" x="0" y="1" width={100 * place(probability)} height="4" />
+          <rect class="mark" x={100 * place(threshold) - 0.3} y="0" width="0.6" height="6" />
+        </svg>
+      )}
+      <div class="line small">
+        <span class={`evidence ${evidence}`} title={word('evidenceHint', evidence)}>
+          {evidence !== 'real' && <Icon name="warning" />} {word('evidence', evidence)}
+        </span>
+        <span class="num push">
+          {t('finding.threshold')} {percent(threshold)}
+        </span>
+      </div>
+      {onShift !== undefined && (
+        <label class="prevalence">
+          <span>{t('prevalence.odds')}</span>
+          <input
+            type="range"
+            {...RANGE}
+            value={shift}
+            aria-label={`${t('prevalence.odds')}, ${word('condition', condition)}`}
+            onInput={({ currentTarget }) => onShift(Number(currentTarget.value))}
+          />
+          <output class="num">×{Math.exp(shift).toPrecision(2)}</output>
+        </label>
+      )}
+    </li>
+  )
+}
+
+/** On the scale small probabilities have room: log-odds from one in two hundred to 99%. */
+function place(probability: number): number {
+  const [low, high] = [logit(0.005), logit(0.99)]
+  return Math.min(1, Math.max(0, (logit(Math.min(0.9999, Math.max(0.0001, probability))) - low) / (high - low)))
+}

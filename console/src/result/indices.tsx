@@ -1,0 +1,99 @@
+/**
+ * The 82 indices in groups. An estimate shows its interval and how well such estimates agreed with the truth, so that it never looks like a measurement.
+ * @module
+ */
+import type { IndexEstimate } from '../../../shared/domain/result.ts'
+import { t, word } from '../i18n/index.ts'
+import { estimate, number } from '../ui/format.ts'
+import { BullsEye } from './bulls-eye.tsx'
+
+/** By the order of the indices (`shared/domain/indices.json`). */
+const GROUPS = [
+  ['lv', 0, 6],
+  ['rv', 6, 10],
+  ['la', 10, 14],
+  ['ra', 14, 18],
+  ['aorta', 18, 24],
+  ['thickness', 24, 41],
+  ['circumferential', 41, 58],
+  ['radial', 58, 75],
+  ['longitudinal', 75, 82],
+] as const
+
+const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
+
+export function Indices({ indices }: { readonly indices: readonly IndexEstimate[] }) {
+  return (
+    <section class="indices">
+      <h2>{t('indices.title')}</h2>
+      <p class="hint">{t('indices.hint')}</p>
+      {GROUPS.map(([group, begin, end], i) => {
+        const members = indices.slice(begin, end)
+        if (members.length === 0) return null
+        return (
+          <details key={group} open={i === 0} data-group={group}>
+            <summary>
+              {word('group', group)} <small>{members.length}</small>
+            </summary>
+            {SEGMENTED.includes(group) && members.length === 17 && (
+              <BullsEye segments={members.slice(0, 16)} global={members[16]!} />
+            )}
+            <table>
+              <thead class="sr">
+                <tr>
+                  <th>{t('indices.name')}</th>
+                  <th>{t('indices.value')}</th>
+                  <th>{t('indices.interval')}</th>
+                  <th>{t('indices.reliability')}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {members.map((index) => (
+                  <Row key={index.id} index={index} span={spanOf(members, index)} />
+                ))}
+              </tbody>
+            </table>
+          </details>
+        )
+      })}
+    </section>
+  )
+}
+
+/** The scale that an index is drawn on: its own interval with room beside, so that a wide one looks wide against its value. */
+function spanOf(_members: readonly IndexEstimate[], { low, high }: IndexEstimate): readonly [number, number] {
+  const room = (high - low) * 0.15
+  return [low - room, high + room]
+}
+
+/** How much a correlation with the truth is worth, in words. */
+export const reliability = (correlation: number) =>
+  correlation >= 0.7 ? 'good' : correlation >= 0.5 ? 'fair' : correlation >= 0.3 ? 'weak' : 'none'
+
+function Row({ index, span: [from, to] }: { readonly index: IndexEstimate; readonly span: readonly [number, number] }) {
+  const { name, value, unit, low, high, correlation, evidence, id } = index
+  const at = (x: number) => (100 * (x - from)) / (to - from)
+  const worth = reliability(correlation)
+  return (
+    <tr class={worth} data-index={id}>
+      <th scope="row">{word('index', id) === id ? name : word('index', id)}</th>
+      <td class="num right">
+        <span class="about">≈</span> {estimate(value)} <small>{unit}</small>
+      </td>
+      <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unit}`}>
+        <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+          <rect x={at(low)} y="4" width={at(high) - at(low)} height="2" />
+          <rect class="value" x={at(value) - 1} y="1.5" width="2" height="7" />
+        </svg>
+        <span class="num range">
+          {estimate(low)} – {estimate(high)}
+        </span>
+      </td>
+      <td class="right">
+        <span class={`worth ${worth}`} title={`${word('worth', worth)}; ${word('evidenceHint', evidence)}`}>
+          <span class="num">r {number(correlation, 2)}</span>
+        </span>
+      </td>
+    </tr>
+  )
+}

@@ -1,0 +1,44 @@
+/**
+ * Only the rows that can be seen, of a list that may be long.
+ * @module
+ */
+
+import {
+  elementScroll,
+  observeElementOffset,
+  observeElementRect,
+  type VirtualItem,
+  Virtualizer,
+} from '@tanstack/virtual-core'
+import { useEffect, useReducer, useRef } from 'preact/hooks'
+
+export interface VirtualRows {
+  readonly items: readonly VirtualItem[]
+  readonly totalPx: number
+  readonly scrollTo: (index: number) => void
+}
+
+export function useVirtualRows(count: number, rowPx: number, scroller: { current: HTMLElement | null }): VirtualRows {
+  const [, redraw] = useReducer((n: number) => n + 1, 0)
+  const kept = useRef<Virtualizer<HTMLElement, HTMLElement> | undefined>(undefined)
+  const options = {
+    count,
+    estimateSize: () => rowPx,
+    overscan: 12,
+    getScrollElement: () => scroller.current,
+    scrollToFn: elementScroll,
+    observeElementRect,
+    observeElementOffset,
+    onChange: () => redraw(undefined as never),
+  }
+  kept.current ??= new Virtualizer<HTMLElement, HTMLElement>(options)
+  const virtualizer = kept.current
+  virtualizer.setOptions(options)
+  useEffect(() => virtualizer._didMount(), [virtualizer])
+  useEffect(() => virtualizer._willUpdate())
+  return {
+    items: virtualizer.getVirtualItems(),
+    totalPx: virtualizer.getTotalSize(),
+    scrollTo: (index) => virtualizer.scrollToIndex(index, { align: 'auto' }),
+  }
+}

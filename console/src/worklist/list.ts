@@ -1,0 +1,145 @@
+/**
+ * The rows of the worklist: pages by cursor, new results on top as they arrive, each ECG once.
+ * @module
+ */
+import { batch, computed, signal } from '@preact/signals'
+import type { ConditionId } from '../../../shared/domain/conditions.ts'
+import type { ApiError } from '../../../streams/client/problem.ts'
+import { api, toApiError, wanted } from '../api/client.ts'
+import type { Summary } from '../api/events.ts'
+
+export interface Filter {
+  readonly status?: 'screened' | 'refused'
+  readonly flagged?: ConditionId
+  /** Part of a device's name. */
+  readonly search?: string
+  /** Taken on this day or later / before the end of this day: `YYYY-MM-DD`, in the reader's zone. */
+  readonly from?: string
+  readonly to?: string
+}
+
+const PAGE = 100
+
+export const filter = signal<Filter>({})
+export const rows = signal<readonly Summary[]>([])
+export const loading = signal(true)
+export const failure = signal<ApiError | undefined>(undefined)
+export const hasMore = signal(false)
+/** New rows that wait while the reader is further down. */
+export const waiting = signal<readonly Summary[]>([])
+/** Whether the reader looks at the top, where new rows may come in. */
+export const isAtTop = signal(true)
+/** Which ECG the keyboard is at. */
+export const chosen = signal(0)
+
+export const isFiltered = computed(() => Object.values(filter.value).some((value) => value !== undefined))
+
+let known = new Set<string>()
+let cursor: string | undefined
+let generation = 0
+let isFetching = false
+
+/** Begins anew with a filter. */
+export async function reload(next: Filter = filter.peek()): Promise<void> {
+  generation++
+  known = new Set()
+  cursor = undefined
+  isFetching = false
+  batch(() => {
+    filter.value = next
+    rows.value = []
+    waiting.value = []
+    loading.value = true
+    failure.value = undefined
+    hasMore.value = false
+    chosen.value = 0
+  })
+  await more()
+}
+
+/** The next page, unless it is on its way already. A narrow filter may give pages with nothing but a cursor: these are read on. */
+export async function more(): Promise<void> {
+  if (isFetching) return
+  isFetching = true
+  const mine = generation
+  try {
+    do {
+      const query = { limit: PAGE, ...toQuery(filter.peek()), ...(cursor === undefined ? {} : { after: cursor }) }
+      const page = await wanted(api.GET('/v1/ecgs', { params: { query } }))
+      if (mine !== generation) return
+      cursor = page.next
+      const fresh = page.items.filter(({ ecgId }) => !known.has(ecgId))
+      for (const { ecgId } of fresh) known.add(ecgId)
+      batch(() => {
+        rows.value = [...rows.peek(), ...fresh]
+        hasMore.value = cursor !== undefined
+        loading.value = false
+        failure.value = undefined
+      })
+      if (fresh.length > 0) break
+    } while (cursor !== undefined)
+  } catch (error) {
+    if (mine !== generation) return
+    batch(() => {
+      failure.value = toApiError(error)
+      loading.value = false
+    })
+  } finally {
+    if (mine === generation) isFetching = false
+  }
+}
+
+/** A result that has just arrived. A newer version of one that is shown takes its place. */
+export function arrive(summary: Summary): void {
+  if (!matches(summary, filter.peek())) return
+  if (known.has(summary.ecgId)) {
+    const replace = (row: Summary) => (row.ecgId === summary.ecgId ? summary : row)
+    rows.value = rows.peek().map(replace)
+    waiting.value = waiting.peek().map(replace)
+    return
+  }
+  known.add(summary.ecgId)
+  if (isAtTop.peek()) {
+    batch(() => {
+      rows.value = [summary, ...rows.peek()]
+      // The row that is chosen stays the same one.
+      if (chosen.peek() > 0) chosen.value = chosen.peek() + 1
+    })
+  } else waiting.value = [summary, ...waiting.peek()]
+}
+
+/** Lets the rows that wait in. */
+export function letIn(): void {
+  batch(() => {
+    rows.value = [...waiting.peek(), ...rows.peek()]
+    waiting.value = []
+    chosen.value = 0
+  })
+}
+
+export function forget(ecgId: string): void {
+  rows.value = rows.peek().filter((row) => row.ecgId !== ecgId)
+}
+
+function toQuery({ status, flagged, search, from, to }: Filter) {
+  return {
+    ...(status === undefined ? {} : { status }),
+    ...(flagged === undefined ? {} : { flagged }),
+    ...(search === undefined ? {} : { search }),
+    ...(from === undefined ? {} : { from: startOf(from).toISOString() }),
+    ...(to === undefined ? {} : { to: new Date(startOf(to).getTime() + 86_400_000).toISOString() }),
+  }
+}
+
+const startOf = (date: string) => new Date(`${date}T00:00:00`)
+
+/** As the API filters. */
+export function matches({ status, flagged, device, startedAt }: Summary, wanted: Filter): boolean {
+  if (wanted.status !== undefined && status !== wanted.status) return false
+  if (wanted.flagged !== undefined && !flagged.includes(wanted.flagged)) return false
+  if (wanted.search !== undefined && !(device ?? '').includes(wanted.search)) return false
+  if (wanted.from !== undefined && new Date(startedAt) < startOf(wanted.from)) return false
+  if (wanted.to !== undefined && new Date(startedAt).getTime() >= startOf(wanted.to).getTime() + 86_400_000)
+    return false
+  return true
+}

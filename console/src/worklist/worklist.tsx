@@ -1,0 +1,197 @@
+/**
+ * The worklist: what arrived, newest first.
+ * @module
+ */
+import { useEffect, useRef, useState } from 'preact/hooks'
+import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
+import type { Summary } from '../api/events.ts'
+import { t, word } from '../i18n/index.ts'
+import { go, href } from '../router.ts'
+import { clock, day, number, percent, utc } from '../ui/format.ts'
+import { Failure, Icon, State } from '../ui/parts.tsx'
+import { useVirtualRows } from '../ui/use-virtual.ts'
+import { Filters } from './filters.tsx'
+import { chosen, failure, hasMore, isAtTop, isFiltered, letIn, loading, more, reload, rows, waiting } from './list.ts'
+
+const ROW_PX = 44
+/** Rows before the end at which the next page is asked for. */
+const AHEAD = 40
+
+export function Worklist() {
+  const scroller = useRef<HTMLDivElement>(null)
+  const [isWide, setWide] = useState(innerWidth >= 720)
+  const rowPx = isWide ? ROW_PX : 68
+  const count = rows.value.length
+  const { items, totalPx, scrollTo } = useVirtualRows(count, rowPx, scroller)
+  useEffect(() => {
+    const measure = () => setWide(innerWidth >= 720)
+    addEventListener('resize', measure)
+    return () => removeEventListener('resize', measure)
+  }, [])
+  const last = items.at(-1)?.index ?? 0
+  useEffect(() => {
+    if (hasMore.value && failure.value === undefined && last > count - AHEAD) void more()
+  }, [last, count])
+
+  const move = (to: number) => {
+    chosen.value = Math.max(0, Math.min(count - 1, to))
+    scrollTo(chosen.value)
+  }
+  const onKeyDown = (event: KeyboardEvent) => {
+    const steps: Readonly<Record<string, number>> = { ArrowDown: 1, ArrowUp: -1, PageDown: 12, PageUp: -12 }
+    const step = steps[event.key]
+    if (step !== undefined) move(chosen.value + step)
+    else if (event.key === 'Home') move(0)
+    else if (event.key === 'End') move(count - 1)
+    else if (event.key === 'Enter') open(rows.value[chosen.value])
+    else return
+    event.preventDefault()
+  }
+
+  return (
+    <main class="worklist" id="main">
+      <Filters />
+      {waiting.value.length > 0 && (
+        <button
+          type="button"
+          class="fresh"
+          onClick={() => {
+            letIn()
+            scroller.current?.scrollTo({ top: 0 })
+          }}
+        >
+          {t('worklist.waiting', { count: waiting.value.length })}
+        </button>
+      )}
+      <div class="table-head" aria-hidden="true">
+        <span>{t('worklist.time')}</span>
+        <span>{t('worklist.device')}</span>
+        <span>{t('worklist.verdict')}</span>
+        <span class="right">{t('worklist.rate')}</span>
+        <span>{t('worklist.highest')}</span>
+        <span>{t('worklist.flags')}</span>
+      </div>
+      <div
+        class="rows"
+        ref={scroller}
+        role="listbox"
+        aria-label={t('nav.worklist')}
+        aria-activedescendant={count > 0 ? `row-${chosen.value}` : undefined}
+        tabIndex={0}
+        onKeyDown={onKeyDown}
+        onScroll={(event) => {
+          isAtTop.value = event.currentTarget.scrollTop < rowPx / 2
+        }}
+      >
+        <div class="rows-space" role="presentation" style={{ height: `${totalPx}px` }}>
+          {items.map(({ index, start }) => {
+            const row = rows.value[index]
+            return (
+              row !== undefined && (
+                <Row
+                  key={row.ecgId}
+                  row={row}
+                  index={index}
+                  top={start}
+                  height={rowPx}
+                  isChosen={index === chosen.value}
+                />
+              )
+            )
+          })}
+        </div>
+      </div>
+      <Below count={count} />
+    </main>
+  )
+}
+
+const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
+
+interface RowProps {
+  readonly row: Summary
+  readonly index: number
+  readonly top: number
+  readonly height: number
+  readonly isChosen: boolean
+}
+
+function Row({ row, index, top, height, isChosen }: RowProps) {
+  const { ecgId, startedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
+  return (
+    // The listbox has the keyboard; a row is its option.
+    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
+    <div
+      class={`row ${isChosen ? 'chosen' : ''} ${status}`}
+      id={`row-${index}`}
+      role="option"
+      aria-selected={isChosen}
+      tabIndex={-1}
+      data-ecg={ecgId}
+      style={{ transform: `translateY(${top}px)`, height: `${height}px` }}
+      onClick={() => {
+        chosen.value = index
+        open(row)
+      }}
+    >
+      <span class="when" title={utc(startedAt)}>
+        <b>{clock(startedAt)}</b> <small>{day(startedAt)}</small>
+      </span>
+      <span class="device">{device ?? <i>{t('worklist.upload')}</i>}</span>
+      <span class="verdict">
+        {status === 'screened' ? (
+          t('status.screened')
+        ) : (
+          <>
+            <Icon name="refused" />{' '}
+            {reasons.length === 0 ? t('status.refused') : reasons.map((each) => word('reason', each)).join(', ')}
+          </>
+        )}
+      </span>
+      <span class="right num">
+        {heartRateBpm == null ? (
+          '–'
+        ) : (
+          <>
+            {number(heartRateBpm)} <small>bpm</small>
+          </>
+        )}
+      </span>
+      <span class="highest">
+        {highest !== undefined && (
+          <>
+            <meter min={0} max={1} value={highest.probability} aria-hidden="true" />
+            <span class="num">{percent(highest.probability)}</span> <small>{word('short', highest.condition)}</small>
+          </>
+        )}
+      </span>
+      <span class="flags">
+        {CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
+          <span key={id} class="chip flagged" title={word('condition', id)}>
+            {word('short', id)}
+          </span>
+        ))}
+      </span>
+      <a class="sr" href={href({ view: 'ecg', id: ecgId })} tabIndex={-1}>
+        {t('worklist.open')}
+      </a>
+    </div>
+  )
+}
+
+function Below({ count }: { readonly count: number }) {
+  if (failure.value !== undefined) {
+    return <Failure error={failure.value} onRetry={() => void (count === 0 ? reload() : more())} />
+  }
+  if (loading.value) return <State icon="loading" title={t('state.loading')} />
+  if (count > 0) return null
+  return isFiltered.value ? (
+    <State icon="empty" title={t('worklist.noneMatch')} text={t('worklist.noneMatchHint')}>
+      <button type="button" onClick={() => void reload({})}>
+        {t('worklist.clear')}
+      </button>
+    </State>
+  ) : (
+    <State icon="empty" title={t('worklist.none')} text={t('worklist.noneHint')} />
+  )
+}

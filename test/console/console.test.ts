@@ -1,0 +1,269 @@
+import { readdirSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { gzipSync } from 'node:zlib'
+import type { Page } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { LocalStack } from '../../cdk/local/stack.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
+import { hasBrowser, NO_BROWSER, type Opened, openPage } from './helpers/browser.ts'
+import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
+
+const AXE = readFileSync(resolve(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8')
+const CSS_PX_PER_MM = 96 / 25.4
+
+describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () => {
+  let stack: LocalStack
+  let ecgId: string
+  let opened: Opened
+  let page: Page
+
+  beforeAll(async () => {
+    stack = await startConsoleStack()
+    ecgId = await screened(stack.apiUrl)
+    opened = await openPage(stack.apiUrl)
+    page = opened.page
+  }, 240_000)
+  afterAll(async () => {
+    await page?.context().close()
+    await stack?.stop()
+  }, 60_000)
+
+  const go = async (hash: string) => {
+    await page.goto(`${stack.apiUrl}/${hash}`)
+  }
+
+  /** What axe finds of WCAG 2.2 A and AA. */
+  async function breaches(): Promise<string[]> {
+    // By the debugger, which no policy of the page binds.
+    await page.evaluate(AXE)
+    return page.evaluate(async () => {
+      const run = (window as unknown as { axe: { run: (options: object) => Promise<AxeResults> } }).axe.run
+      const { violations } = await run({ runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+      return violations.map(({ id, nodes }) => `${id}: ${nodes.map(({ html }) => html.slice(0, 120)).join(' | ')}`)
+    })
+  }
+
+  it('shows what a device streams in the worklist without a reload, and opens it by the keyboard', async () => {
+    await go('#/')
+    await page.locator('.feed-live').waitFor()
+    const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
+    const recording = await readRecording(demoFiles()[0]!)
+    const done = streamRecording(recording, {
+      link,
+      tenant: 'local',
+      device: 'ward-3',
+      speed: Number.POSITIVE_INFINITY,
+    })
+
+    const row = page.locator('.row', { hasText: 'ward-3' })
+    await row.first().waitFor()
+    await done
+    await link.close()
+    await page.locator('.rows').focus()
+    await page.keyboard.press('Home')
+    await page.keyboard.press('Enter')
+    await page.locator('.paper canvas').first().waitFor()
+
+    expect(await page.locator('.banner').textContent()).toContain('ward-3')
+    expect(await page.locator('.unidentified').isVisible()).toBe(true)
+    expect(await page.locator('.notice').textContent()).toContain('Not a medical device')
+  })
+
+  it('narrows the worklist by device, says that nothing matches, and comes back', async () => {
+    await go('#/')
+    await page.keyboard.press('/')
+    await page.keyboard.type('no-such-device')
+    await page.getByText('No ECG matches').waitFor()
+
+    await page.getByRole('button', { name: 'Clear filters' }).first().click()
+
+    await page.locator('.row').first().waitFor()
+  })
+
+  it('draws square, true paper: the grid’s lines lie where the millimetres are', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.paper canvas').nth(1).waitFor()
+
+    const lines = await page.evaluate(() => {
+      const canvas = document.querySelector<HTMLCanvasElement>('.paper canvas')!
+      const context = canvas.getContext('2d')!
+      const major = (across: boolean) => {
+        const length = across ? canvas.width : canvas.height
+        const { data } = across ? context.getImageData(0, 7, length, 1) : context.getImageData(7, 0, 1, length)
+        const colours = Array.from({ length }, (_, i) => [...data.subarray(4 * i, 4 * i + 3)].join())
+        const darkest = colours[0]!
+        return colours.flatMap((colour, i) => (colour === darkest ? [i] : []))
+      }
+      return { across: major(true), down: major(false) }
+    })
+
+    for (const found of [lines.across, lines.down]) {
+      expect(found.length).toBeGreaterThan(20)
+      for (const [i, at] of found.entries()) expect(Math.abs(at - i * 5 * CSS_PX_PER_MM)).toBeLessThanOrEqual(0.5)
+    }
+  })
+
+  it('is calibrated with a bank card once, and then true on this screen', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.getByRole('button', { name: 'Calibrate' }).click()
+    await page.locator('.card-dialog input').fill('428')
+    await page.getByRole('button', { name: 'Same width' }).click()
+
+    // 428 px are the 85.6 mm of a card: 5 px a millimetre.
+    await page.waitForFunction(() => document.querySelector<HTMLCanvasElement>('.paper canvas')!.width === 265 * 5)
+    await page.reload()
+    await page.locator('.paper canvas').first().waitFor()
+
+    expect(await page.locator('.paper canvas').first().getAttribute('width')).toBe(String(265 * 5))
+    await page.evaluate(() => localStorage.clear())
+  })
+
+  it('measures with calipers, to the sample', async () => {
+    await go(`#/ecg/${ecgId}`)
+    const paper = page.locator('.paper')
+    await paper.waitFor()
+    await page.getByRole('button', { name: 'Calipers' }).click()
+    const box = (await paper.boundingBox())!
+    // From 1 s to 1.8 s of the page's first row, half a millivolt up.
+    const [x, y] = [
+      (s: number) => box.x + (10 + 25 * s) * CSS_PX_PER_MM,
+      (mv: number) => box.y + (20 - 10 * mv) * CSS_PX_PER_MM,
+    ]
+    await page.mouse.move(x(1), y(0))
+    await page.mouse.down()
+    await page.mouse.move(x(1.8), y(0.5), { steps: 3 })
+    await page.mouse.up()
+
+    const reading = page.locator('.caliper-reading')
+    expect(Math.abs(Number(await reading.getAttribute('data-ms')) - 800)).toBeLessThanOrEqual(12)
+    expect(Math.abs(Number(await reading.getAttribute('data-mv')) - 0.5)).toBeLessThanOrEqual(0.03)
+    expect(await reading.textContent()).toMatch(/7\d bpm/)
+    const before = Number(await reading.getAttribute('data-ms'))
+    await paper.focus()
+    await page.keyboard.press('ArrowRight')
+    expect(Number(await reading.getAttribute('data-ms')) - before).toBeCloseTo(2, 1)
+  })
+
+  it('says of each finding what it learned from, its threshold and its state; of each index its interval and reliability', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    const result = (await (await fetch(`${stack.apiUrl}/v1/ecgs/${ecgId}`)).json()) as {
+      findings: object[]
+      indices: object[]
+    }
+
+    expect(await page.locator('.finding').count()).toBe(result.findings.length)
+    expect(await page.locator('.finding .evidence').allTextContents()).toEqual(
+      expect.arrayContaining([expect.stringContaining('learned from')]),
+    )
+    expect(await page.locator('[data-index]').count()).toBe(result.indices.length)
+    expect(await page.locator('[data-index] .worth').first().textContent()).toMatch(/^r -?\d\.\d\d$/)
+    expect(await page.locator('[data-segment]').count()).toBe(48)
+  })
+
+  it('recalculates in place for another prevalence, and says that these are not the stored numbers', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.getByRole('button', { name: 'Prevalence' }).click()
+    const value = page.locator('[data-condition=cad] .value')
+    const before = await value.textContent()
+    await page.locator('[data-condition=cad] input[type=range]').fill('2')
+
+    await page.getByText('not those of the stored result').waitFor()
+    expect(Number.parseFloat((await value.textContent())!)).toBeGreaterThan(Number.parseFloat(before!))
+    await page.getByRole('button', { name: 'As stored' }).click()
+    expect(await value.textContent()).toBe(before)
+  })
+
+  it.each(['#/', 'ecg'])(
+    'has no breach of WCAG 2.2 AA, of its own policy, or of the rule that nothing is asked elsewhere: %s',
+    async (view) => {
+      await go(view === 'ecg' ? `#/ecg/${ecgId}` : view)
+      await page
+        .locator(view === 'ecg' ? '.finding' : '.row')
+        .first()
+        .waitFor()
+
+      expect(await breaches()).toEqual([])
+      expect(opened.complaints).toEqual([])
+      expect(opened.foreign).toEqual([])
+    },
+  )
+
+  it('speaks Chinese without a reload', async () => {
+    await go('#/')
+    await page.locator('.language select').selectOption('zh-CN')
+
+    await page.getByText('工作列表').first().waitFor()
+    expect(await page.evaluate(() => document.documentElement.lang)).toBe('zh-CN')
+    await page.locator('.language select').selectOption('en')
+  })
+
+  it('takes files in by drag and drop, and says in words why it does not take one', async () => {
+    await go('#/')
+    await page.locator('.row').first().waitFor()
+    const drop = async (name: string, text: string) => {
+      const transfer = await page.evaluateHandle(
+        ([file, body]) => {
+          const data = new DataTransfer()
+          data.items.add(new File([body!], file!))
+          return data
+        },
+        [name, text],
+      )
+      await page.dispatchEvent('body', 'drop', { dataTransfer: transfer })
+    }
+
+    await drop('<img src=x onerror=alert(1)>.txt', 'no ECG at all')
+
+    await page.locator('.uploads .why').waitFor()
+    expect(await page.locator('.uploads .why').textContent()).toContain('not an ECG file')
+    expect(await page.locator('.uploads img').count()).toBe(0)
+    expect(await page.locator('.uploads .name').textContent()).toContain('<img src=x')
+  })
+
+  it('says that an ECG was deleted while it was open, and what an unknown one is', async () => {
+    const files = demoFiles()
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    await page.getByRole('button', { name: 'Delete ECG' }).click()
+    await page.locator('dialog .primary').click()
+    await page.locator('.worklist').waitFor()
+    expect(await page.locator(`[data-ecg="${ecgId}"]`).count()).toBe(0)
+
+    await go('#/ecg/00000000-0000-5000-8000-000000000000')
+    await page.getByText('There is no such ECG').waitFor()
+    ecgId = await screened(stack.apiUrl, files)
+  })
+
+  it('says so when the API is away, and goes on when it is back', async () => {
+    await go('#/')
+    await page.locator('.feed-live').waitFor()
+    await page.context().setOffline(true)
+    await page.reload().catch(() => {})
+    await page.context().setOffline(false)
+    await go('#/')
+    await page.route('**/v1/**', (route) => route.abort())
+    await page.reload()
+
+    await page.getByText('The API does not answer').waitFor()
+    await page.locator('.feed-lost').waitFor()
+    await page.unroute('**/v1/**')
+    await page.getByRole('button', { name: 'Try again' }).click()
+    await page.locator('.row').first().waitFor()
+    await page.locator('.feed-live').waitFor()
+  })
+
+  it('keeps its script within 150 kB, compressed', () => {
+    const assets = resolve(import.meta.dirname, '../../console/dist/assets')
+    const scripts = readdirSync(assets).filter((name) => name.endsWith('.js'))
+    const bytes = scripts.reduce((sum, name) => sum + gzipSync(readFileSync(join(assets, name))).length, 0)
+
+    expect(scripts.length).toBeGreaterThan(0)
+    expect(bytes).toBeLessThanOrEqual(150_000)
+  })
+})
+
+interface AxeResults {
+  readonly violations: readonly { readonly id: string; readonly nodes: readonly { readonly html: string }[] }[]
+}

@@ -1,0 +1,154 @@
+import { describe, expect, it } from 'vitest'
+import { drawTrace, Pyramid } from '../../console/src/ecg/decimate.ts'
+import { baselineMm, LAYOUTS, labelOf, PULSE_MM, segmentsOf, timeMm } from '../../console/src/ecg/layout.ts'
+import { marchOut, reading, snap } from '../../console/src/ecg/measure.ts'
+import { add, newRecording } from '../../console/src/ecg/recording.ts'
+import { sheetSvg } from '../../console/src/ecg/svg.ts'
+import { LEADS } from '../../shared/domain/leads.ts'
+
+/** Points of a drawn line, a list a stroke. */
+function strokes(draw: (sink: { moveTo(x: number, y: number): void; lineTo(x: number, y: number): void }) => void) {
+  const lines: [number, number][][] = []
+  draw({ moveTo: (x, y) => lines.push([[x, y]]), lineTo: (x, y) => lines.at(-1)!.push([x, y]) })
+  return lines
+}
+
+/** A wave with rare one-sample spikes, which a careless reduction loses. */
+function spiky(length: number): Float32Array {
+  const samples = Float32Array.from({ length }, (_, i) => 0.4 * Math.sin(i / 37) + (i % 997 === 0 ? 2 : 0))
+  for (let i = 5000; i < 5200 && i < length; i++) samples[i] = Number.NaN
+  return samples
+}
+
+describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels a sample', (pxPerSample) => {
+  const samples = spiky(60_000)
+  const pyramid = new Pyramid(samples)
+  pyramid.update(0, samples.length)
+  const place = { begin: 0, end: samples.length, x: 10, pxPerSample, y: 200, pxPerMv: 40 }
+
+  it.each(['with a pyramid', 'without'])('keeps every peak within a pixel of plain arithmetic, %s', (kind) => {
+    const lines = strokes((sink) => drawTrace(sink, { samples, ...(kind === 'without' ? {} : { pyramid }), ...place }))
+    const drawn = new Map<number, { low: number; high: number }>()
+    for (const [x, y] of lines.flat()) {
+      const column = Math.floor(x)
+      const known = drawn.get(column) ?? { low: y, high: y }
+      drawn.set(column, { low: Math.min(known.low, y), high: Math.max(known.high, y) })
+    }
+    for (const [i, value] of samples.entries()) {
+      if (Number.isNaN(value)) continue
+      const [x, y] = [Math.floor(10 + i * pxPerSample), 200 - value * 40]
+      // The reference: this very sample must lie in what is drawn at its column, or one beside it.
+      const near = [x - 1, x, x + 1].some((column) => {
+        const { low = 1, high = 0 } = drawn.get(column) ?? {}
+        return y >= low - 1 && y <= high + 1
+      })
+      if (!near) expect.fail(`sample ${i} of ${value} mV is not drawn`)
+    }
+  })
+})
+
+it('a gap is a gap, however far out', () => {
+  const samples = spiky(60_000)
+  const at = (pxPerSample: number) =>
+    strokes((sink) => drawTrace(sink, { samples, begin: 4000, end: 6000, x: 0, pxPerSample, y: 0, pxPerMv: 1 }))
+
+  for (const pxPerSample of [1, 0.2, 0.05]) {
+    const lines = at(pxPerSample)
+
+    expect(lines).toHaveLength(2)
+    expect(lines[0]!.at(-1)![0]).toBeLessThanOrEqual(1000 * pxPerSample + 1)
+    expect(lines[1]![0]![0]).toBeGreaterThanOrEqual(1200 * pxPerSample - 1)
+  }
+})
+
+describe('the paper', () => {
+  it.each(LAYOUTS)('%s shows every lead, each where its row and column are', (layout) => {
+    const segments = segmentsOf(layout, false)
+
+    expect(new Set(segments.map(({ lead }) => lead))).toEqual(new Set(LEADS))
+    for (const { from, to, row } of segments) {
+      expect(to - from).toBeCloseTo({ '3x4+1': row === 3 ? 10 : 2.5, '3x4': 2.5, '6x2': 5, '12x1': 10 }[layout])
+      expect((baselineMm(layout, row) / 2.5) % 1).toBe(0)
+    }
+  })
+
+  it('turns aVR over in the Cabrera order, and says so', () => {
+    const limb = segmentsOf('6x2', true).slice(0, 6)
+
+    expect(limb.map(labelOf)).toEqual(['aVL', 'I', '−aVR', 'II', 'aVF', 'III'])
+  })
+
+  it('has time zero on a line of the grid', () => {
+    expect(timeMm(0, 25) % 5).toBe(0)
+    expect(PULSE_MM).toBe(timeMm(0, 50))
+  })
+})
+
+describe('calipers', () => {
+  const caliper = { from: { s: 1, mv: 0.1 }, to: { s: 1.4, mv: 0.6 }, row: 0 }
+
+  it('say milliseconds, millivolts, rate, and QTc by both formulas for the heart’s own rate', () => {
+    const { ms, mv, bpm, qtcBazett, qtcFridericia } = reading(caliper, 640)
+
+    expect(ms).toBeCloseTo(400)
+    expect(mv).toBeCloseTo(0.5)
+    expect(bpm).toBeCloseTo(150)
+    expect(qtcBazett).toBeCloseTo(400 / 0.8)
+    expect(qtcFridericia).toBeCloseTo(400 / Math.cbrt(0.64))
+  })
+
+  it('say no QTc without a rate, or of what can be no QT', () => {
+    expect(reading(caliper, undefined).qtcBazett).toBeUndefined()
+    expect(reading({ ...caliper, to: { s: 3, mv: 0 } }, 640).qtcBazett).toBeUndefined()
+  })
+
+  it('snap to the sample and march out both ways', () => {
+    expect(snap(0.4987, 500)).toBe(0.498)
+    expect(marchOut(caliper, 0, 2.5).map((s) => Number(s.toFixed(3)))).toEqual([0.2, 0.6, 1, 1.4, 1.8, 2.2])
+  })
+})
+
+describe('a recording', () => {
+  const piece = (names: readonly ('I' | 'II' | 'V1')[], samples: (number | null)[], firstSample = 0) => ({
+    ecgId: 'e',
+    rateHz: 500,
+    samples: 6,
+    firstSample,
+    notice: '',
+    leads: names.map((name) => ({ name, gainUv: 2, samples })),
+  })
+
+  it('is in millivolts, with gaps where samples are missing and the dependent limb leads derived', () => {
+    const recording = newRecording(piece(['I', 'II', 'V1'], [100, null, 300]))
+    add(recording, piece(['I', 'II', 'V1'], [100, null, 300]))
+    const samples = (name: 'I' | 'III' | 'aVR') => [...recording.traces.get(name)!.samples.subarray(0, 3)]
+
+    expect(samples('I')).toEqual([Math.fround(0.2), Number.NaN, Math.fround(0.6)])
+    expect(samples('III')[0]).toBe(0)
+    expect(samples('aVR')[2]).toBeCloseTo(-0.6)
+    expect(recording.traces.get('aVF')!.isDerived).toBe(true)
+    expect(recording.traces.has('V2')).toBe(false)
+  })
+
+  it('of one lead invents no other', () => {
+    expect([...newRecording(piece(['I'], [1])).traces.keys()]).toEqual(['I'])
+  })
+
+  it('as an SVG is in millimetres: 1 mV is as long as the gain says, and words from outside are text', () => {
+    const recording = newRecording(piece(['I', 'II', 'V1'], [0]))
+    add(recording, piece(['I', 'II', 'V1'], [0, 500, 500, 0, 0, 0]))
+    const svg = sheetSvg({
+      recording,
+      view: { layout: '12x1', isCabrera: false, mmPerS: 25, gain: 20, from: 0, seconds: 10 },
+      noteOf: ({ lead }) => (lead === 'V6' ? { text: 'not recorded', isDrawn: false } : undefined),
+      heading: ['<script>alert(1)</script>'],
+      footing: [],
+    })
+    const points = /<path d="M10\.000 ([\d.]+)L[\d.]+ ([\d.]+)L/.exec(svg)!.slice(1).map(Number)
+
+    expect(points[0]! - points[1]!).toBeCloseTo(20, 2)
+    expect(svg).toMatch(/width="265mm" height="[\d.]+mm" viewBox="0 0 265 /)
+    expect(svg).toContain('V6  not recorded')
+    expect(svg).not.toContain('<script>')
+  })
+})

@@ -1,0 +1,32 @@
+/**
+ * The real local stack with the console, for browser tests, and ECGs in it.
+ * @module
+ */
+import { openAsBlob } from 'node:fs'
+import { basename, resolve } from 'node:path'
+import { buildConsole } from '../../../cdk/local/console-build.ts'
+import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
+
+const DEMO = resolve(import.meta.dirname, '../../../functions/cli/demo/virtual-ecg')
+
+export async function startConsoleStack(): Promise<LocalStack> {
+  const consoleDir = await buildConsole()
+  if (consoleDir === undefined) throw new Error('the console is not built, and cannot be')
+  return startLocalStack({ consoleDir })
+}
+
+/** Files that make one recording, in; resolves with the ECG's id once its result is there. */
+export async function screened(apiUrl: string, files: readonly string[] = demoFiles()): Promise<string> {
+  const form = new FormData()
+  for (const file of files) form.append('file', await openAsBlob(file), basename(file))
+  const taken = await fetch(`${apiUrl}/v1/ecgs`, { method: 'POST', body: form })
+  const { ecgId } = (await taken.json()) as { ecgId: string }
+  for (let tries = 0; tries < 600; tries++) {
+    const answer = await fetch(`${apiUrl}/v1/ecgs/${ecgId}`)
+    if (answer.status === 200) return ecgId
+    await new Promise((done) => setTimeout(done, 100))
+  }
+  throw new Error('no result came')
+}
+
+export const demoFiles = () => [`${DEMO}.hea`, `${DEMO}.dat`]
