@@ -5,7 +5,7 @@
  */
 import { readFileSync } from 'node:fs'
 import * as z from 'zod'
-import { Deployment } from './deployment-config.ts'
+import { Deployment, KeyArn } from './deployment-config.ts'
 import { CONDITION_IDS } from './domain/conditions.ts'
 import { CodedError } from './errors.ts'
 import { Name } from './messages.ts'
@@ -21,7 +21,8 @@ const ServerUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
 
 /** Where a secret lies: AWS Secrets Manager, or a file for a machine of one's own. */
 const SecretSource = z.union([
-  z.strictObject({ secretArn: z.string().startsWith('arn:') }),
+  /** `keyArn`: the KMS key that it is encrypted under, where that is not the one of AWS Secrets Manager; its policy must allow our functions. */
+  z.strictObject({ secretArn: z.string().startsWith('arn:'), keyArn: KeyArn.optional() }),
   z.strictObject({ file: z.string().min(1) }),
 ])
 export type SecretSource = z.infer<typeof SecretSource>

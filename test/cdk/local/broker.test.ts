@@ -47,3 +47,25 @@ it('takes other topics at any time', async () => {
 
   await expect(device.publishAsync('ecg/v1/local/d1/status', '{}', { qos: 1 })).resolves.toBeDefined()
 })
+
+it('does not hang up on the adapter for a device without a name', async () => {
+  const { connect } = await start()
+  const [adapter, nameless, device] = [await connect(), await connect(), await connect()]
+  await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })
+  const heard: string[] = []
+  const arrived = new Promise<void>((resolve) => {
+    adapter.on('message', (topic) => {
+      heard.push(topic)
+      resolve()
+    })
+    adapter.once('close', () => resolve())
+  })
+
+  nameless.publish('ecg/v1/local//frames', 'frame', { qos: 1 })
+  await new Promise<void>((resolve) => nameless.once('close', () => resolve()))
+  device.publish('ecg/v1/local/d1/frames', 'frame', { qos: 1 })
+  await arrived
+
+  expect(heard).toEqual(['ecg/v1/local/d1/frames'])
+  expect(adapter.connected).toBe(true)
+})
