@@ -4,7 +4,7 @@
  */
 import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkTenants, parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/site-config.ts'
+import { checkTenants, parseSiteConfig, readSiteConfigFile, type SiteConfig } from '../shared/config/site.ts'
 
 const EXAMPLES = join(import.meta.dirname, 'sites')
 

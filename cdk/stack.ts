@@ -4,27 +4,27 @@
  */
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
-import { adapterName } from '../shared/deployment-config.ts'
-import type { SiteConfig } from '../shared/site-config.ts'
-import type { SynthesisRules } from '../shared/synthesis-rules.ts'
-import { Adapters } from './adapter.ts'
-import { Api } from './api.ts'
-import { Audit } from './audit.ts'
-import { Console } from './console.ts'
-import { DeviceGateway } from './device-gateway.ts'
-import { EhrInbound } from './ehr-inbound.ts'
-import { Intake } from './intake.ts'
-import { Keys } from './keys.ts'
-import type { FunctionBuild, FunctionDefaults } from './lambda-function.ts'
-import type { Model } from './model-layer.ts'
-import { acknowledge } from './nag.ts'
-import { Network } from './network.ts'
-import { Observability } from './observability.ts'
-import { Report } from './report.ts'
-import { Results } from './results.ts'
-import { Screening } from './screening.ts'
-import { Storage } from './storage.ts'
-import { Synthesis, type SynthesisImage } from './synthesis.ts'
+import { adapterName } from '../shared/config/deployment.ts'
+import type { SiteConfig } from '../shared/config/site.ts'
+import type { SynthesisRules } from '../shared/config/synthesis-rules.ts'
+import type { Model } from './build/model-layer.ts'
+import { Adapters } from './constructs/adapter.ts'
+import { Api } from './constructs/api.ts'
+import { Audit } from './constructs/audit.ts'
+import { Console } from './constructs/console.ts'
+import { DeviceGateway } from './constructs/device-gateway.ts'
+import { EhrInbound } from './constructs/ehr-inbound.ts'
+import { Intake } from './constructs/intake.ts'
+import { Keys } from './constructs/keys.ts'
+import type { FunctionBuild, FunctionDefaults } from './constructs/lambda-function.ts'
+import { acknowledge } from './constructs/nag.ts'
+import { Network } from './constructs/network.ts'
+import { Observability } from './constructs/observability.ts'
+import { Report } from './constructs/report.ts'
+import { Results } from './constructs/results.ts'
+import { Screening } from './constructs/screening.ts'
+import { Storage } from './constructs/storage.ts'
+import { Synthesis, type SynthesisImage } from './constructs/synthesis.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly build: FunctionBuild
@@ -46,7 +46,7 @@ export class CardiacNetsStack extends Stack {
     const { deployment } = site
     const keys = new Keys(this, 'Keys')
     const log = { key: keys.logs, days: deployment.retentionDays.logs }
-    // Lines of the audit trail stand in the functions' own logs (`shared/audit.ts`).
+    // Lines of the audit trail stand in the functions' own logs (`shared/observe/audit.ts`).
     const trail = { key: keys.logs, days: deployment.retentionDays.audit, isKept: true }
     const defaults: FunctionDefaults = { ...build, log, trail }
     const queues = { key: keys.data }

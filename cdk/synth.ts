@@ -13,9 +13,9 @@ import {
   hostTarget,
   type Target,
   zippedBytes,
-} from './lambda-bundle.ts'
-import { readModel, stageModel } from './model-layer.ts'
-import { checkRules } from './nag.ts'
+} from './build/lambda-bundle.ts'
+import { readModel, stageModel } from './build/model-layer.ts'
+import { checkRules } from './constructs/nag.ts'
 import { exampleSites, readSite } from './site.ts'
 import { STACK_NAME } from './stack-name.ts'
 

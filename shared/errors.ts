@@ -60,6 +60,9 @@ export const ERROR_KINDS = {
   'ehr-refused': { status: 502, exitCode: 2, permanent: true },
   'ehr-malformed': { status: 502, exitCode: 1, permanent: false },
   'origin-foreign': badInput,
+  // The gateway in the ward.
+  'disk-full': { ...internal, status: 507 },
+  'delivery-refused': { ...badInput, status: 502 },
   // HTTP, storage and models.
   'not-found': { ...badInput, status: 404 },
   'token-missing': { ...badInput, status: 401 },

@@ -2,20 +2,14 @@
  * What a site costs a month: what each window costs, how devices reach us, what is kept, and what is there all day.
  * @module
  */
-import type { Measured } from '../../functions/cli/bench/measured.ts'
-import {
-  type Architecture,
-  ehrCost,
-  type Parts,
-  type Path,
-  sum,
-  windowCost,
-} from '../../functions/cli/cost/marginal.ts'
-import { PRICES } from '../../functions/cli/cost/prices.ts'
-import { METRICS_NAMESPACE } from '../../shared/metrics.ts'
-import type { SiteConfig } from '../../shared/site-config.ts'
-import { isRecord } from '../local/template.ts'
+
+import type { SiteConfig } from '../../shared/config/site.ts'
+import { isRecord } from '../../shared/is-record.ts'
+import { METRICS_NAMESPACE } from '../../shared/observe/metrics.ts'
 import { type FixedLine, fixedCost, HOURS_A_MONTH, type Resources } from './fixed.ts'
+import { type Architecture, ehrCost, type Parts, type Path, sum, windowCost } from './marginal.ts'
+import type { Measured } from './measured.ts'
+import { PRICES } from './prices.ts'
 
 export interface Usage {
   readonly devices: number

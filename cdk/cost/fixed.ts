@@ -2,9 +2,10 @@
  * What a template costs a month by being there, used or not: each billed resource type by what the template says of it.
  * @module
  */
-import { PRICES } from '../../functions/cli/cost/prices.ts'
-import { METRICS } from '../../shared/metrics.ts'
-import { isRecord } from '../local/template.ts'
+
+import { isRecord } from '../../shared/is-record.ts'
+import { METRICS } from '../../shared/observe/metrics.ts'
+import { PRICES } from './prices.ts'
 
 export const HOURS_A_MONTH = 730
 
@@ -117,8 +118,7 @@ function templateMonth(template: unknown): number {
 function machineMonth(type: unknown): number {
   const prices: Readonly<Record<string, number>> = PRICES.instanceHour
   const hour = prices[String(type)]
-  if (hour === undefined)
-    throw new Error(`no price for the machine ${String(type)}: add it to functions/cli/cost/prices.ts`)
+  if (hour === undefined) throw new Error(`no price for the machine ${String(type)}: add it to cdk/cost/prices.ts`)
   return hour * HOURS_A_MONTH
 }
 

@@ -2,8 +2,9 @@
  * Pages with generated tables: between `<!-- cost SITE DEVICES -->` or `<!-- scale DEVICES -->` and `<!-- end -->` stands what the command prints.
  * @module
  */
-import { readMeasured } from '../../functions/cli/bench/measured.ts'
+
 import { readSite } from '../site.ts'
+import { readMeasured } from './measured.ts'
 import { costReport } from './report.ts'
 import { scaleReport } from './scale.ts'
 import { resourcesOf } from './synthesized.ts'

@@ -2,12 +2,13 @@
  * An estimate as Markdown: what `npm run cost` prints, and docs/cost.md holds.
  * @module
  */
-import type { Measured } from '../../functions/cli/bench/measured.ts'
-import { type Parts, sum } from '../../functions/cli/cost/marginal.ts'
-import { PRICES, PRICES_DATE } from '../../functions/cli/cost/prices.ts'
-import type { SiteConfig } from '../../shared/site-config.ts'
+
+import type { SiteConfig } from '../../shared/config/site.ts'
 import { type Estimate, estimate, memorySensitivity, pathOf, type Usage } from './estimate.ts'
 import type { Resources } from './fixed.ts'
+import { type Parts, sum } from './marginal.ts'
+import type { Measured } from './measured.ts'
+import { PRICES, PRICES_DATE } from './prices.ts'
 
 /** Of DESIGN section 7, USD a million windows. */
 const BUDGET = 10

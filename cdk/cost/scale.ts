@@ -3,14 +3,14 @@
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
-import { type Measured, readMeasured } from '../../functions/cli/bench/measured.ts'
+import { type Measured, readMeasured } from './measured.ts'
 import { QUOTAS, QUOTAS_DATE, type Quota } from './quotas.ts'
 import { table } from './report.ts'
 import { serviceSeconds, writeUnits } from './service.ts'
 
 /** A window each. */
 const WINDOW_S = 10
-/** How long a message that failed is hidden (`cdk/queue.ts`). */
+/** How long a message that failed is hidden (`cdk/constructs/queue.ts`). */
 const VISIBILITY_S = 180
 const HOUR_S = 3600
 /** An adapter's core is full at this share. */

@@ -2,8 +2,9 @@
  * How long a window keeps a function busy, and what it writes.
  * @module
  */
-import type { Measured } from '../../functions/cli/bench/measured.ts'
-import { busyMs, writeUnitsOf } from '../../functions/cli/cost/marginal.ts'
+
+import { busyMs, writeUnitsOf } from './marginal.ts'
+import type { Measured } from './measured.ts'
 
 /** As the template has them (a test compares), MB. */
 export const MEMORY_MB = { preprocess: 1024, screen: 1769 } as const

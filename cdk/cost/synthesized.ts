@@ -5,9 +5,9 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { SiteConfig } from '../../shared/site-config.ts'
+import type { SiteConfig } from '../../shared/config/site.ts'
 import { createApp } from '../app.ts'
-import { FUNCTION_NAMES, type FunctionName } from '../lambda-bundle.ts'
+import { FUNCTION_NAMES, type FunctionName } from '../build/lambda-bundle.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import type { Resources } from './fixed.ts'
 

@@ -6,7 +6,7 @@
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
 import { pause } from '../../shared/aws/queues.ts'
-import { forwardLines } from './sandbox.ts'
+import { forwardLines } from './lambda/sandbox.ts'
 
 /** Loaded before the script: when this process is killed, the channel to it closes and the script is asked to end. */
 export const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(

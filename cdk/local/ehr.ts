@@ -6,12 +6,12 @@ import { randomUUID } from 'node:crypto'
 import { existsSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { join } from 'node:path'
-import { reportingTenants, SiteConfig } from '../../shared/site-config.ts'
+import { reportingTenants, SiteConfig } from '../../shared/config/site.ts'
 import { notificationsUrl } from '../../streams/fhir/check.ts'
 import { ehrOfSite, secretOf } from '../../streams/fhir/site.ts'
 import { type Subscribed, subscribe } from '../../streams/fhir/subscription.ts'
 import { startCompanion } from './companion.ts'
-import { closeServer, listen } from './emulators.ts'
+import { closeServer, listen } from './http.ts'
 
 export interface LocalEhr {
   /** FHIR R4 base. */
@@ -24,7 +24,7 @@ export async function startLocalEhr(port: number, onLine: (line: string) => void
   const free = await freePort(port)
   const ready = Promise.withResolvers<void>()
   const companion = startCompanion({
-    script: 'test/helpers/sandbox-ehr/main.ts',
+    script: 'cdk/local/sandbox-ehr/main.ts',
     args: ['--port', String(free)],
     env: {},
     onLine: (line) => {

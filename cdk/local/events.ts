@@ -6,7 +6,7 @@
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
 import { pipeline } from 'node:stream'
 import { type Companion, startCompanion } from './companion.ts'
-import type { FunctionSpec } from './sandbox.ts'
+import type { FunctionSpec } from './lambda/sandbox.ts'
 
 /** What the function URL answers; behind the local API's own address, for there is but one here. */
 export const EVENTS_PATH = '/v1/events'

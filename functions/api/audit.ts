@@ -3,12 +3,13 @@
  * @module
  */
 import type { Context, MiddlewareHandler } from 'hono'
-import type { AuditAction, AuditEntry } from '../../shared/audit.ts'
-import type { AuditStore } from '../../shared/aws/audit-store.ts'
 import { type EcgId, parseCmrJobId, parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
-import { currentTrace, newTrace } from '../../shared/tracing.ts'
+import type { AuditEntry } from '../../shared/observe/audit.ts'
+import type { AuditAction } from '../../shared/observe/audit-actions.ts'
+import { currentTrace, newTrace } from '../../shared/observe/tracing.ts'
+import type { AuditStore } from '../../shared/store/audit.ts'
 import type { AuthVariables } from './auth.ts'
 import { refusalOf, respond } from './problem.ts'
 

@@ -6,7 +6,7 @@ import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
-import { describeError, type LogFields } from '../../shared/logging.ts'
+import { describeError, type LogFields } from '../../shared/observe/logging.ts'
 
 export type ReportError = (description: LogFields) => void
 

@@ -5,11 +5,11 @@
 import { createReadStream, existsSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { Command, InvalidArgumentError } from 'commander'
-import { AuditStore } from '../../shared/aws/audit-store.ts'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from '../../shared/aws/stack-outputs.ts'
 import { type EcgId, parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
-import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from './stack-outputs.ts'
+import { AuditStore } from '../../shared/store/audit.ts'
 
 /** Where `npm start` keeps the lines of its functions. */
 const LOCAL_LINES = '.local/audit.jsonl'

@@ -5,14 +5,14 @@
 import { randomUUID } from 'node:crypto'
 import { hostname, userInfo } from 'node:os'
 import { Command } from 'commander'
-import { AuditStore } from '../../shared/aws/audit-store.ts'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from '../../shared/aws/stack-outputs.ts'
 import { type TenantTrace, tracesBut } from '../../shared/aws/tenant-trace.ts'
+import { reportingTenants } from '../../shared/config/site.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
-import { reportingTenants } from '../../shared/site-config.ts'
+import { AuditStore } from '../../shared/store/audit.ts'
 import { type About, type Standing, standing, withdraw } from '../../streams/fhir/report/withdraw.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
-import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from './stack-outputs.ts'
 
 interface WithdrawOptions extends SiteOption {
   readonly outputs: string

@@ -5,6 +5,7 @@
 import { styleText } from 'node:util'
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { sendMessages } from '../../shared/aws/queues.ts'
+import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { changesSince } from '../../streams/fhir/changes.ts'
@@ -15,7 +16,6 @@ import { demoCommand } from './fhir-demo.ts'
 import { withdrawCommand } from './fhir-withdraw.ts'
 import { EXIT } from './output.ts'
 import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
-import { LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
 
 export function fhirCommand(): Command {
   return new Command('fhir')

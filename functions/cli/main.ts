@@ -5,10 +5,11 @@
  */
 import { Command, CommanderError } from 'commander'
 import { auditCommand } from './audit.ts'
-import { benchCommand } from './bench/index.ts'
+import { benchCommand } from './bench.ts'
 import { eraseCommand } from './erase/index.ts'
 import { evaluateCommand } from './evaluate/index.ts'
 import { fhirCommand } from './fhir.ts'
+import { gatewayCommand } from './gateway.ts'
 import { modelsCommand } from './models.ts'
 import { EXIT, reportError } from './output.ts'
 import { redriveCommand } from './redrive.ts'
@@ -30,6 +31,7 @@ const program = new Command('cardiacnets')
   .addCommand(fhirCommand())
   .addCommand(auditCommand())
   .addCommand(eraseCommand())
+  .addCommand(gatewayCommand())
   .addCommand(modelsCommand())
   .addCommand(benchCommand())
   .addHelpText('after', '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 1 internal error.')

@@ -11,8 +11,8 @@ import {
 } from '@aws-sdk/client-sqs'
 import { Command, InvalidArgumentError } from 'commander'
 import { sendMessage } from '../../shared/aws/queues.ts'
-import { TRACEPARENT } from '../../shared/tracing.ts'
-import { outputOf, readOutputs, sqsFor } from './stack-outputs.ts'
+import { outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
+import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 
 /** The queues that have a dead-letter queue, and what the stack's outputs call them. */
 const QUEUES = {

@@ -3,8 +3,8 @@
  * @module
  */
 import { Option } from 'commander'
+import { type EhrConfig, readSiteConfigFile } from '../../shared/config/site.ts'
 import { CodedError } from '../../shared/errors.ts'
-import { type EhrConfig, readSiteConfigFile } from '../../shared/site-config.ts'
 
 export interface SiteOption {
   readonly site: string

@@ -2,18 +2,19 @@
  * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Without an EHR in the site's configuration it does nothing.
  * @module
  */
-import { noteAudit } from '../../shared/audit.ts'
+
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { FhirProgress } from '../../shared/aws/fhir-progress.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
-import { RecordingIntake } from '../../shared/aws/recording-intake.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import { type EhrConfig, readSiteConfig } from '../../shared/config/site.ts'
 import { CodedError } from '../../shared/errors.ts'
-import { createLogger, describeError } from '../../shared/logging.ts'
+import { RecordingIntake } from '../../shared/intake/recording-intake.ts'
 import { FhirInboundMessage } from '../../shared/messages.ts'
-import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { type EhrConfig, readSiteConfig } from '../../shared/site-config.ts'
+import { noteAudit } from '../../shared/observe/audit.ts'
+import { createLogger, describeError } from '../../shared/observe/logging.ts'
+import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
+import { FhirProgress } from '../../shared/store/fhir-progress.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { FhirIntake } from '../../streams/fhir/intake.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 

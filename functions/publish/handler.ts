@@ -5,10 +5,10 @@
 import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-plane'
 import { env, sqs } from '../../shared/aws/clients.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import { createLogger } from '../../shared/logging.ts'
 import { type Origin, ResultMessage } from '../../shared/messages.ts'
-import { createMetrics } from '../../shared/metrics.ts'
-import { traceHeaders } from '../../shared/tracing.ts'
+import { createLogger } from '../../shared/observe/logging.ts'
+import { createMetrics } from '../../shared/observe/metrics.ts'
+import { traceHeaders } from '../../shared/observe/tracing.ts'
 import { resultPublication } from '../../streams/mqtt/result-publication.ts'
 
 const logger = createLogger('publish')

@@ -3,18 +3,18 @@
  * @module
  */
 import * as z from 'zod'
-import type { AssociationStore } from '../../shared/aws/association-store.ts'
-import type { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
-import type { Judged, ResultStore } from '../../shared/aws/result-store.ts'
+import type { SiteConfig } from '../../shared/config/site.ts'
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import { EVIDENCES } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { CineMessage } from '../../shared/messages.ts'
-import type { SiteConfig } from '../../shared/site-config.ts'
+import type { AssociationStore } from '../../shared/store/associations.ts'
+import type { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import type { Judged, ResultStore } from '../../shared/store/results.ts'
 import type { EhrClient } from '../../streams/fhir/client.ts'
 import { cineBundle } from '../../streams/fhir/report/cine.ts'
-import type { Outcome } from './reporter.ts'
+import type { Outcome } from './outcome.ts'
 import { type Whose, whoseResource } from './whose.ts'
 
 export interface CinesOptions {

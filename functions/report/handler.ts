@@ -2,18 +2,19 @@
  * Lambda `report`: SQS `results-fhir` → the EHR, as the site's configuration says. Without an EHR, results are not reported.
  * @module
  */
-import type { AuditOf } from '../../shared/audit.ts'
-import { AssociationStore } from '../../shared/aws/association-store.ts'
+
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { artifactKey, readObject } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import { createLogger, describeError } from '../../shared/logging.ts'
+import { type EhrConfig, readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { ReportMessage, type ResultMessage } from '../../shared/messages.ts'
-import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { type EhrConfig, readSiteConfig, reportingTenants } from '../../shared/site-config.ts'
+import type { AuditOf } from '../../shared/observe/audit.ts'
+import { createLogger, describeError } from '../../shared/observe/logging.ts'
+import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
+import { AssociationStore } from '../../shared/store/associations.ts'
+import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { ehrOfSite } from '../../streams/fhir/site.ts'
 import { Cines } from './cines.ts'
 import { Reporter } from './reporter.ts'

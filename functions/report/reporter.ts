@@ -3,36 +3,20 @@
  * session is written as one summary (`sessions.ts`).
  * @module
  */
-import type { AssociationStore } from '../../shared/aws/association-store.ts'
-import type { ResultStore } from '../../shared/aws/result-store.ts'
+
+import type { SiteConfig } from '../../shared/config/site.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { Origin, ReportMessage, ResultMessage } from '../../shared/messages.ts'
-import type { SiteConfig } from '../../shared/site-config.ts'
+import type { AssociationStore } from '../../shared/store/associations.ts'
+import type { ResultStore } from '../../shared/store/results.ts'
 import type { EhrClient } from '../../streams/fhir/client.ts'
 import { screeningOf } from '../../streams/fhir/report/screening.ts'
 import { writeReport } from '../../streams/fhir/report/write.ts'
 import type { Cines } from './cines.ts'
+import type { Outcome } from './outcome.ts'
 import type { Sessions } from './sessions.ts'
 import { type Whose, whoseResource } from './whose.ts'
-
-/** What came of a message; counted, never logged with a name. */
-export type Outcome =
-  | 'written'
-  /** This version is in the chart already. */
-  | 'exists'
-  /** Part of a session whose summary comes later. */
-  | 'collected'
-  /** In the list `unidentified` until somebody says whose it is. */
-  | 'waiting'
-  /** Nothing says whose it is, and nothing ever will: an upload without a device. */
-  | 'nobody'
-  /** The site writes nothing that learned from simulated people. */
-  | 'withheld'
-  /** Of a tenant that may not report to this EHR. */
-  | 'foreign'
-  /** Deleted, or screened again since: the newer result has a message of its own. */
-  | 'outdated'
 
 export interface ReporterOptions {
   readonly ehr: EhrClient

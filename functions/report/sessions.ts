@@ -6,15 +6,15 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import type { AssociationStore } from '../../shared/aws/association-store.ts'
 import { MAX_DELAY_S } from '../../shared/aws/queues.ts'
-import type { ResultStore } from '../../shared/aws/result-store.ts'
 import type { SessionKey } from '../../shared/aws/session-keys.ts'
+import type { SiteConfig } from '../../shared/config/site.ts'
 import { parseEcgId, sessionSummaryId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { SessionCheck } from '../../shared/messages.ts'
-import type { SiteConfig } from '../../shared/site-config.ts'
+import type { AssociationStore } from '../../shared/store/associations.ts'
+import type { ResultStore } from '../../shared/store/results.ts'
 import type { EhrClient } from '../../streams/fhir/client.ts'
 import { allowed } from '../../streams/fhir/report/screening.ts'
 import {
@@ -26,7 +26,7 @@ import {
   type WindowDigest,
 } from '../../streams/fhir/report/session.ts'
 import { writeReport } from '../../streams/fhir/report/write.ts'
-import type { Outcome } from './reporter.ts'
+import type { Outcome } from './outcome.ts'
 import type { Head, SessionStore } from './session-store.ts'
 
 export interface SessionsOptions {

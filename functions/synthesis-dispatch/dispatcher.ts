@@ -5,10 +5,11 @@
  * a batch job that came of a message which was handled twice finds its job taken.
  * @module
  */
-import { type CmrJobStore, MAX_DISPATCHES } from '../../shared/aws/cmr-job-store.ts'
+
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { SynthesisMessage } from '../../shared/messages.ts'
+import { type CmrJobStore, MAX_DISPATCHES } from '../../shared/store/cmr-jobs.ts'
 
 /** What the dispatcher needs of AWS Batch. */
 export interface BatchQueue {

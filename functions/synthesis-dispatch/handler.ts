@@ -4,12 +4,12 @@
  */
 import { BatchClient, SubmitJobCommand, TerminateJobCommand } from '@aws-sdk/client-batch'
 import { dynamo, env, sqs } from '../../shared/aws/clients.ts'
-import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import { createLogger } from '../../shared/logging.ts'
 import { SynthesisMessage } from '../../shared/messages.ts'
-import { createMetrics, METRICS } from '../../shared/metrics.ts'
-import { traceHeaders } from '../../shared/tracing.ts'
+import { createLogger } from '../../shared/observe/logging.ts'
+import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
+import { traceHeaders } from '../../shared/observe/tracing.ts'
+import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
 import { type BatchQueue, Dispatcher } from './dispatcher.ts'
 
 const logger = createLogger('synthesis-dispatch')

@@ -4,15 +4,16 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3'
 import { readObject, waveformKey } from '../../shared/aws/payloads.ts'
-import type { ResultStore } from '../../shared/aws/result-store.ts'
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
+import type { Waveform } from '../../shared/domain/waveform.ts'
 import { cutWindow, windowStarts } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import type { ResultStore } from '../../shared/store/results.ts'
 import type { CleanWindow } from '../../shared/waveform/clean-codec.ts'
-import { decodeWaveform, type Waveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { decodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import type { Drawable } from './draw.ts'
 
 export interface Stores {

@@ -3,18 +3,20 @@
  * exits with 0 (done, or nothing to do), 1 (failed, with its reason in the job) or 143 (given back, after SIGTERM).
  * @module
  */
-import { type AuditOutcome, noteAudit } from '../../shared/audit.ts'
+
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
-import { CmrJobStore } from '../../shared/aws/cmr-job-store.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { parseCmrJobId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
-import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
-import { createMetrics } from '../../shared/metrics.ts'
+import { noteAudit } from '../../shared/observe/audit.ts'
+import type { AuditOutcome } from '../../shared/observe/audit-actions.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
+import { createMetrics } from '../../shared/observe/metrics.ts'
+import { childOf, inTrace } from '../../shared/observe/tracing.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
-import { childOf, inTrace } from '../../shared/tracing.ts'
+import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { Drawer } from './draw.ts'
 import { checkProvider, providerOf } from './provider.ts'
 import { type Ended, work } from './worker.ts'

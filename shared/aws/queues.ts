@@ -11,7 +11,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs'
 import { CodedError } from '../errors.ts'
-import { traceHeaders } from '../tracing.ts'
+import { traceHeaders } from '../observe/tracing.ts'
 
 /** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
 export type Attributes = Readonly<Record<string, string>>

@@ -4,8 +4,8 @@
  */
 import { readFile } from 'node:fs/promises'
 import { GetSecretValueCommand } from '@aws-sdk/client-secrets-manager'
+import type { SecretSource } from '../config/site.ts'
 import { CodedError } from '../errors.ts'
-import type { SecretSource } from '../site-config.ts'
 import { secretsManager } from './clients.ts'
 
 /**

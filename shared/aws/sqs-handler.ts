@@ -5,19 +5,20 @@
  * - anything else → a batch item failure: it comes again, and redrive moves it in the end; with `retry`, after pauses that double, and
  *   at last it goes to the DLQ with its reason as well
  *
- * Each is handled within the trace that came with it (`shared/tracing.ts`).
+ * Each is handled within the trace that came with it (`shared/observe/tracing.ts`).
  * @module
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
 import { ChangeMessageVisibilityCommand, type SQSClient } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda'
 import type * as z from 'zod'
-import { type AuditAction, type AuditOf, type AuditOutcome, noteAudit } from '../audit.ts'
 import { type CodedError, toCodedError } from '../errors.ts'
-import { describeError, type Log } from '../logging.ts'
 import { parseMessage } from '../messages.ts'
-import { METRICS, type ServiceMetrics } from '../metrics.ts'
-import { childOf, inTrace, TRACEPARENT } from '../tracing.ts'
+import { type AuditOf, noteAudit } from '../observe/audit.ts'
+import type { AuditAction, AuditOutcome } from '../observe/audit-actions.ts'
+import { describeError, type Log } from '../observe/logging.ts'
+import { METRICS, type ServiceMetrics } from '../observe/metrics.ts'
+import { childOf, inTrace, TRACEPARENT } from '../observe/tracing.ts'
 import { sendMessage } from './queues.ts'
 
 /** What a function does to an ECG by handling a message, for the audit trail. */

@@ -2,7 +2,7 @@
  * A window: ten seconds of a recording, the unit of screening.
  * @module
  */
-import type { Waveform } from '../waveform/codec.ts'
+import type { Waveform } from './waveform.ts'
 
 export const WINDOW_S = 10
 

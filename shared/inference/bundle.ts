@@ -10,6 +10,7 @@ import * as z from 'zod'
 import { CONDITION_IDS, INDICES } from '../domain/conditions.ts'
 import { EVIDENCES } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
+import { Limits } from './limits.ts'
 import { SynthesisManifest } from './synthesis-manifest.ts'
 
 const Evidence = z.enum(EVIDENCES)
@@ -20,17 +21,24 @@ const Tensor = z.object({
   shape: z.array(z.union([z.int().positive(), z.string()])),
 })
 
-const Condition = z.object({
-  id: z.enum(CONDITION_IDS),
-  evidence: Evidence,
-  /** probability = sigmoid(scale · logit + offset) */
-  calibration: z.object({ scale: z.number().positive(), offset: z.number() }),
-  thresholds: z.object({ youden: z.number().min(0).max(1), sensitivity90: z.number().min(0).max(1) }),
-  operatingPoint: z.enum(['youden', 'sensitivity90']),
-  auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
-  /** Share of the ECGs with the condition where `calibration` was fitted: what a site's base rate is corrected from. */
-  prevalence: z.number().gt(0).lt(1).optional(),
-})
+const Condition = z
+  .object({
+    id: z.enum(CONDITION_IDS),
+    evidence: Evidence,
+    /** probability = sigmoid(scale · logit + offset) */
+    calibration: z.object({ scale: z.number().positive(), offset: z.number() }),
+    thresholds: z.object({ youden: z.number().min(0).max(1), sensitivity90: z.number().min(0).max(1) }),
+    /** `limits`: by sex and age, as below. */
+    operatingPoint: z.enum(['youden', 'sensitivity90', 'limits']),
+    /** Absent in bundles made before operating points by sex and age were. */
+    limits: Limits.optional(),
+    /** Log-odds to either side of the threshold within which a finding is borderline: another look at the same person moves it as far. */
+    borderlineLogOdds: z.number().nonnegative().optional(),
+    auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
+    /** Share of the ECGs with the condition where `calibration` was fitted: what a site's base rate is corrected from. */
+    prevalence: z.number().gt(0).lt(1).optional(),
+  })
+  .refine(({ operatingPoint, limits }) => operatingPoint !== 'limits' || limits !== undefined, { path: ['limits'] })
 
 const Index = z.object({
   id: z.string(),

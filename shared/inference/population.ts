@@ -16,8 +16,8 @@ import { QUALITY_REASONS } from '../domain/quality.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
-import { populationStability } from '../psi.ts'
 import type { Bundle } from './bundle.ts'
+import { populationStability } from './psi.ts'
 import { correctedProbability, correctionFor, type Site } from './site-calibration.ts'
 
 /** Its name in the bundle, in `.local` and in the screening Lambda's model folder. */

@@ -9,7 +9,14 @@ import type { Finding, IndexEstimate, OutOfDistribution } from '../domain/result
 import type { CleanWindow } from '../waveform/clean-codec.ts'
 import type { Bundle } from './bundle.ts'
 import { encoderInputs, numbers, openSession } from './session.ts'
-import { correctedProbability, correctionFor, round, type Site } from './site-calibration.ts'
+import {
+  correctedProbability,
+  correctionFor,
+  isBorderline,
+  round,
+  type Site,
+  thresholdFor,
+} from './site-calibration.ts'
 
 const SCREEN_FILE = 'screen.onnx'
 
@@ -46,7 +53,7 @@ export class Screener {
     const outputs = await this.#run(window, person)
     const limit = this.bundle.manifest.ood
     return {
-      findings: this.#findings(numbers(outputs, 'condition_logits')),
+      findings: this.#findings(numbers(outputs, 'condition_logits'), person),
       indices: this.#indices(numbers(outputs, 'index_mean'), numbers(outputs, 'index_logvar')),
       ...(limit === undefined ? {} : { ood: judge(numbers(outputs, 'ood')[0]!, limit.threshold) }),
     }
@@ -70,13 +77,14 @@ export class Screener {
     return this.bundle.manifest.conditions.map(({ calibration: { scale, offset } }, i) => scale * logits[i]! + offset)
   }
 
-  #findings(logits: Float32Array): Finding[] {
+  #findings(logits: Float32Array, person: Person): Finding[] {
     const logOdds = this.#logOdds(logits)
-    return this.bundle.manifest.conditions.map(({ id, evidence, operatingPoint }, i) => {
+    return this.bundle.manifest.conditions.map(({ id, evidence, operatingPoint, borderlineLogOdds }, i) => {
       const correction = correctionFor(this.bundle, this.site, i)
       const probability = correctedProbability(correction, logOdds[i]!)
-      const threshold = correction.thresholds[operatingPoint]
-      return { condition: id, probability, threshold, flagged: probability >= threshold, borderline: false, evidence }
+      const threshold = thresholdFor(operatingPoint, correction, person)
+      const borderline = isBorderline(probability, threshold, borderlineLogOdds)
+      return { condition: id, probability, threshold, flagged: probability >= threshold, borderline, evidence }
     })
   }
 

@@ -11,9 +11,11 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
-import { priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
+import { logit, priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
+import type { Person } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
+import { type Limits, limitFor, mapLimits } from './limits.ts'
 
 /** Its name in `evaluate --out`, in `.local` and in the screening Lambda's model folder. */
 export const SITE_FILE = 'site-calibration.json'
@@ -71,6 +73,8 @@ export interface Correction {
   readonly offset: number
   /** Of the corrected probability. */
   readonly thresholds: Manifest['conditions'][number]['thresholds']
+  /** Of the corrected probability; absent where the site has set thresholds of its own, and where the bundle has no limits. */
+  readonly limits?: Limits
 }
 
 /** The text of a site calibration's file. */
@@ -142,8 +146,8 @@ function correctionOf(
   condition: Manifest['conditions'][number],
   stated: SiteCalibration['conditions'][number] | undefined,
 ): Correction {
-  const { scale, offset, thresholds } = stated?.fitted ?? { scale: 1, offset: 0, thresholds: condition.thresholds }
-  if (stated?.prevalence === undefined) return { scale, offset, thresholds }
+  const { scale, offset, thresholds, limits }: Correction = stated?.fitted ?? uncorrected(condition)
+  if (stated?.prevalence === undefined) return { scale, offset, thresholds, ...(limits && { limits }) }
   const learned = stated.fitted?.prevalence ?? condition.prevalence
   if (learned === undefined) throw new CodedError('prevalence-unknown', { condition: condition.id })
   const shift = priorShift(stated.prevalence, learned)
@@ -152,8 +156,16 @@ function correctionOf(
     scale,
     offset: offset + shift,
     thresholds: { youden: moved(thresholds.youden), sensitivity90: moved(thresholds.sensitivity90) },
+    ...(limits && { limits: mapLimits(limits, moved) }),
   }
 }
+
+const uncorrected = ({ thresholds, limits }: Manifest['conditions'][number]): Correction => ({
+  scale: 1,
+  offset: 0,
+  thresholds,
+  ...(limits && { limits }),
+})
 
 /** Four significant digits: more than the model knows, few enough that a last bit does not show. */
 export const round = (value: number) => Number(value.toPrecision(4))
@@ -171,5 +183,20 @@ export function correctedProbability({ scale, offset }: Correction, logOdds: num
 
 /** What corrects a condition: the site's word, else nothing. */
 export function correctionFor(bundle: Bundle, site: Site | undefined, index: number): Correction {
-  return site?.corrections[index] ?? { scale: 1, offset: 0, thresholds: bundle.manifest.conditions[index]!.thresholds }
+  return site?.corrections[index] ?? uncorrected(bundle.manifest.conditions[index]!)
+}
+
+/** The threshold that a finding of this person is flagged at. A site's own thresholds go before the bundle's limits by sex and age. */
+export function thresholdFor(
+  operatingPoint: Manifest['conditions'][number]['operatingPoint'],
+  { thresholds, limits }: Correction,
+  person: Person,
+): number {
+  if (operatingPoint !== 'limits') return thresholds[operatingPoint]
+  return limits === undefined ? thresholds.youden : limitFor(limits, person)
+}
+
+/** Whether a probability lies within so many log-odds of a threshold. */
+export function isBorderline(probability: number, threshold: number, withinLogOdds: number | undefined): boolean {
+  return withinLogOdds !== undefined && Math.abs(logit(probability) - logit(threshold)) <= withinLogOdds
 }

@@ -2,8 +2,10 @@
  * Of a recording longer than a window, the one window that stands for it: what `preprocess` and the CLI share.
  * @module
  */
+
+import type { Waveform } from '../domain/waveform.ts'
 import { cutWindow, windowStarts } from '../domain/window.ts'
-import { type Waveform, waveformSha256 } from '../waveform/codec.ts'
+import { waveformSha256 } from '../waveform/codec.ts'
 import type { PreparedWindow, WindowPreparer } from './window-preparer.ts'
 
 export interface ChosenWindow {

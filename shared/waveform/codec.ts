@@ -12,13 +12,8 @@ import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
 import * as z from 'zod'
 import { LEADS, type LeadName } from '../domain/leads.ts'
 import { checkRecording, MAX_DURATION_S, RATE_RANGE_HZ, type RecordedLead } from '../domain/recording.ts'
+import type { Waveform } from '../domain/waveform.ts'
 import { CodedError } from '../errors.ts'
-
-/** The part of a recording that is packed: all that decides a result, nothing that names anyone. */
-export interface Waveform {
-  readonly rateHz: number
-  readonly leads: readonly RecordedLead[]
-}
 
 const MAGIC = Buffer.from('ECG1', 'latin1')
 const PREFIX_BYTES = MAGIC.length + 2

@@ -3,8 +3,8 @@
  * @module
  */
 import * as z from 'zod'
+import type { EhrConfig } from '../../shared/config/site.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
-import type { EhrConfig } from '../../shared/site-config.ts'
 import { createEhrClient, type EhrClient } from './client.ts'
 import { JWKS_PATH, NOTIFICATIONS_PATH, SECRET_HEADER } from './endpoint.ts'
 import { ehrOfSite, secretOf } from './site.ts'

@@ -3,10 +3,10 @@
  * @module
  */
 import { createHash } from 'node:crypto'
-import type { FhirProgress } from '../../shared/aws/fhir-progress.ts'
-import type { RecordingIntake } from '../../shared/aws/recording-intake.ts'
 import { CodedError } from '../../shared/errors.ts'
+import type { RecordingIntake } from '../../shared/intake/recording-intake.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
+import type { FhirProgress } from '../../shared/store/fhir-progress.ts'
 import { waveformSha256 } from '../../shared/waveform/codec.ts'
 import type { FoundEcg } from '../formats/fhir/ecgs.ts'
 import { changesSince } from './changes.ts'

@@ -3,8 +3,8 @@
  * @module
  */
 import { readSecret } from '../../shared/aws/secrets.ts'
+import type { EhrConfig } from '../../shared/config/site.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
-import type { EhrConfig } from '../../shared/site-config.ts'
 import { createEhrClient, type EhrClient } from './client.ts'
 import { createFhirEndpoint } from './endpoint.ts'
 import { type KeySet, parseKeySet } from './keys.ts'

@@ -5,7 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
-import { traceHeaders } from '../../shared/tracing.ts'
+import { traceHeaders } from '../../shared/observe/tracing.ts'
 
 export interface TransportOptions {
   /** Of one attempt, its answer's body included. */

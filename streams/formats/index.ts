@@ -67,6 +67,12 @@ export async function readRecording(path: string, options: ReadOptions = {}): Pr
   return format.parse(main, others, options)
 }
 
+/** Names of the other files that a recording needs beside this one, if it is a main file at all. */
+export function companionsOf({ name, bytes }: SourceFile): readonly string[] {
+  const format = FORMATS.find((each) => each.detects(bytes))
+  return (format?.companions?.(bytes) ?? []).filter((each) => each !== name)
+}
+
 interface Found {
   readonly format: Format
   readonly main: SourceFile

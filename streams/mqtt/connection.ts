@@ -3,7 +3,7 @@
  * @module
  */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
-import { TRACEPARENT } from '../../shared/tracing.ts'
+import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import type { Arrival } from './ingest.ts'
 
 export interface BrokerOptions {

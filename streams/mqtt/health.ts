@@ -3,8 +3,8 @@
  * @module
  */
 import type { ErrorCode } from '../../shared/errors.ts'
-import type { Log } from '../../shared/logging.ts'
-import { METRICS, type ServiceMetrics } from '../../shared/metrics.ts'
+import type { Log } from '../../shared/observe/logging.ts'
+import { METRICS, type ServiceMetrics } from '../../shared/observe/metrics.ts'
 import type { FrameCounts } from './ingest.ts'
 
 /** Counts are since the start. */

@@ -3,9 +3,9 @@
  * @module
  */
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import type { Waveform } from '../../shared/domain/waveform.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { IntakeMessage } from '../../shared/messages.ts'
-import type { Waveform } from '../../shared/waveform/codec.ts'
 import { decodeWindow } from './frame-codec.ts'
 import { parseTopic } from './topics.ts'
 import { MIN_WINDOW_S, windowWaveform } from './window-assembler.ts'

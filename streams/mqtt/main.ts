@@ -4,7 +4,7 @@
  * @module
  */
 import { s3, sqs } from '../../shared/aws/clients.ts'
-import { createLogger, describeError, logUncaught } from '../../shared/logging.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import { startAdapter } from './adapter.ts'
 import { ConfigError, configHelp, readConfig } from './config.ts'
 

@@ -4,7 +4,7 @@
  */
 import { CodedError } from '../../shared/errors.ts'
 import type { ResultMessage } from '../../shared/messages.ts'
-import { TRACEPARENT } from '../../shared/tracing.ts'
+import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { buildTopic } from './topics.ts'
 

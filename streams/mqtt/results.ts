@@ -6,7 +6,7 @@ import type { Message, SQSClient } from '@aws-sdk/client-sqs'
 import type { MqttClient } from 'mqtt'
 import { consume } from '../../shared/aws/queues.ts'
 import { parseMessage, ResultMessage } from '../../shared/messages.ts'
-import { TRACEPARENT } from '../../shared/tracing.ts'
+import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { resultPublication } from './result-publication.ts'
 
 /** One receives while the other deletes. */

@@ -11,9 +11,9 @@
 import { crc32 } from 'node:zlib'
 import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
+import type { Waveform } from '../../shared/domain/waveform.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
-import type { Waveform } from '../../shared/waveform/codec.ts'
 
 /** How much later than its successors a frame may come. */
 export const REORDER_HORIZON_S = 2

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { memorySensitivity } from '../../cdk/cost/estimate.ts'
 import { fixedCost, type Resources } from '../../cdk/cost/fixed.ts'
+import { ehrCost, type Path, sum, windowCost } from '../../cdk/cost/marginal.ts'
+import { readMeasured } from '../../cdk/cost/measured.ts'
 import { withReports } from '../../cdk/cost/page.ts'
 import { scaleReport } from '../../cdk/cost/scale.ts'
-import { readMeasured } from '../../functions/cli/bench/measured.ts'
-import { ehrCost, type Path, sum, windowCost } from '../../functions/cli/cost/marginal.ts'
 
 const pageOf = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 

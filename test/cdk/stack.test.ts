@@ -6,7 +6,7 @@ import { type AppOptions, createApp } from '../../cdk/app.ts'
 import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
-import { SiteConfig } from '../../shared/site-config.ts'
+import { SiteConfig } from '../../shared/config/site.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
 let bundles: NonNullable<AppOptions['bundles']>

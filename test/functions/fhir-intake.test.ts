@@ -1,11 +1,11 @@
 import { CreateQueueCommand } from '@aws-sdk/client-sqs'
 import type { Context, SQSBatchResponse, SQSEvent } from 'aws-lambda'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { type SandboxEhr, startSandboxEhr } from '../../cdk/local/sandbox-ehr/index.ts'
 import { FhirInboundMessage, IntakeMessage, parseMessage } from '../../shared/messages.ts'
 import { BUCKET, startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
 import { ecgObservation } from '../helpers/fhir-observations.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
-import { type SandboxEhr, startSandboxEhr } from '../helpers/sandbox-ehr/index.ts'
 
 let aws: TestAws
 let ehr: SandboxEhr

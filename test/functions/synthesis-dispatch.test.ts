@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type BatchQueue, Dispatcher } from '../../functions/synthesis-dispatch/dispatcher.ts'
-import { CmrJobStore, MAX_DISPATCHES } from '../../shared/aws/cmr-job-store.ts'
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { SynthesisMessage } from '../../shared/messages.ts'
+import { CmrJobStore, MAX_DISPATCHES } from '../../shared/store/cmr-jobs.ts'
 import { startTestAws, TABLE, type TestAws } from '../helpers/aws.ts'
 
 let aws: TestAws

@@ -5,8 +5,8 @@
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateQueueCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { startEmulators } from '../../cdk/local/emulators.ts'
-import { emulatorEnvironment } from '../../cdk/local/resources.ts'
+import { startEmulators } from '../../cdk/local/aws/emulators.ts'
+import { emulatorEnvironment } from '../../cdk/local/template/deploy.ts'
 
 export type TestAws = Awaited<ReturnType<typeof startTestAws>>
 
@@ -45,7 +45,7 @@ export async function startTestAws() {
   }
 }
 
-/** As `cdk/audit.ts` makes it. */
+/** As `cdk/constructs/audit.ts` makes it. */
 export async function createAuditTable(dynamo: DynamoDBClient): Promise<void> {
   await dynamo.send(
     new CreateTableCommand({
@@ -60,7 +60,7 @@ export async function createAuditTable(dynamo: DynamoDBClient): Promise<void> {
   )
 }
 
-/** As `cdk/storage.ts` makes it. */
+/** As `cdk/constructs/storage.ts` makes it. */
 export async function createResultsTable(dynamo: DynamoDBClient): Promise<void> {
   await dynamo.send(
     new CreateTableCommand({

@@ -3,7 +3,7 @@
  * @module
  */
 import { afterEach, expect } from 'vitest'
-import { createLogger, type DroppedField, LOG_DROPS, type Log } from '../../shared/logging.ts'
+import { createLogger, type DroppedField, LOG_DROPS, type Log } from '../../shared/observe/logging.ts'
 
 const dropped: DroppedField[] = []
 LOG_DROPS.subscribe((field) => dropped.push(field as DroppedField)) // as `logging.ts` publishes them

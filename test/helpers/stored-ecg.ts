@@ -3,13 +3,13 @@
  * @module
  */
 import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
-import { ResultStore } from '../../shared/aws/result-store.ts'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Person, Recording } from '../../shared/domain/recording.ts'
 import type { Origin } from '../../shared/messages.ts'
 import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { ResultStore } from '../../shared/store/results.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import { BUCKET, TABLE, type TestAws } from './aws.ts'
 import { syntheticRecording } from './recordings.ts'

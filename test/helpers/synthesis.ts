@@ -9,7 +9,7 @@ import type { Manifest } from '../../shared/inference/bundle.ts'
 import type { SynthesisManifest, View } from '../../shared/inference/synthesis-manifest.ts'
 import type { Cine } from '../../shared/inference/synthesizer.ts'
 
-/** Random weights in the shape of a bundle, made by `python -m cardiacnets.synthesis_fixture`. */
+/** Random weights in the shape of a bundle, made by `python -m cardiacnets.cli.synthesis_fixture`. */
 export const TINY_BUNDLE = resolve(import.meta.dirname, '../fixtures/synthesis')
 
 const SCREEN = 'screen.onnx'

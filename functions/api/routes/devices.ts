@@ -4,11 +4,11 @@
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute, z } from '@hono/zod-openapi'
-import type { AssociationStore, Unidentified } from '../../../shared/aws/association-store.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
-import type { ResultStore } from '../../../shared/aws/result-store.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { ResultMessage } from '../../../shared/messages.ts'
+import type { AssociationStore, Unidentified } from '../../../shared/store/associations.ts'
+import type { ResultStore } from '../../../shared/store/results.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'

@@ -3,7 +3,7 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi'
-import type { RecordingIntake } from '../../../shared/aws/recording-intake.ts'
+import type { RecordingIntake } from '../../../shared/intake/recording-intake.ts'
 import { FORMAT_NAMES } from '../../../streams/formats/index.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'

@@ -5,12 +5,12 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { DeleteCommand, GetCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import type { AuditStore } from '../../../shared/aws/audit-store.ts'
 import { documents } from '../../../shared/aws/clients.ts'
-import { deleteEcg, type EcgDeletion } from '../../../shared/aws/ecg-deletion.ts'
 import { hasEcgObjects } from '../../../shared/aws/payloads.ts'
 import { headKey, type SessionKey, sessionPk } from '../../../shared/aws/session-keys.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
+import type { AuditStore } from '../../../shared/store/audit.ts'
+import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
 import type { DeviceSpan } from './find.ts'
 
 export interface ErasureParts extends EcgDeletion {
@@ -65,7 +65,7 @@ export interface Receipt {
 
 const DAY_MS = 24 * 3600 * 1000
 
-/** What SQS and DynamoDB keep (`cdk/queue.ts`; point-in-time recovery). */
+/** What SQS and DynamoDB keep (`cdk/constructs/queue.ts`; point-in-time recovery). */
 const QUEUE_DAYS = 4
 const DLQ_DAYS = 14
 const BACKUP_DAYS = 35

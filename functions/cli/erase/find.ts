@@ -4,11 +4,11 @@
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
-import type { AssociationStore } from '../../../shared/aws/association-store.ts'
-import { ecgsOfSources } from '../../../shared/aws/ehr-ecgs.ts'
-import type { ResultList } from '../../../shared/aws/result-list.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { AssociationStore } from '../../../shared/store/associations.ts'
+import { ecgsOfSources } from '../../../shared/store/ehr-ecgs.ts'
+import type { ResultList } from '../../../shared/store/result-list.ts'
 import type { EhrClient } from '../../../streams/fhir/client.ts'
 
 /** A device's ECGs from `from` up to, but not at, `to`. */

@@ -37,6 +37,13 @@ function describeCondition(condition: ConditionReport): string[] {
         `  at ${threshold.toPrecision(3)} (${rule}${inUse}): sensitivity ${interval(sensitivity)}, specificity ${interval(specificity)}`,
       )
     }
+    if (figures.limits !== undefined) {
+      const { sensitivity, specificity } = figures.limits
+      const inUse = operatingPoint === 'limits' ? ', in use' : ''
+      lines.push(
+        `  at the limits by sex and age${inUse}: sensitivity ${interval(sensitivity)}, specificity ${interval(specificity)}`,
+      )
+    }
     lines.push(`  Brier ${brier.toFixed(4)}, ECE ${ece.toFixed(4)}`)
   }
   lines.push(...subgroups.map(describeSubgroup), `  ${describeSite(condition.site)}`)

@@ -3,17 +3,19 @@
  * @module
  */
 import { CONDITION_NAMES, type ConditionId } from '../../../shared/domain/conditions.ts'
+import { logit } from '../../../shared/domain/prevalence.ts'
 import { type Evidence, NOTICE } from '../../../shared/domain/result.ts'
 import type { Bundle, Manifest } from '../../../shared/inference/bundle.ts'
 import {
+  type Correction,
   correctedProbability,
   correctionFor,
   type Site,
   type SiteCalibration,
+  thresholdFor,
 } from '../../../shared/inference/site-calibration.ts'
 import type { Cohort } from './cohort.ts'
 import {
-  type Accuracy,
   accuracy,
   type CalibrationFigures,
   calibrationOf,
@@ -50,13 +52,15 @@ export interface ConditionReport extends Counts {
   readonly published: Manifest['conditions'][number]['auroc']
   /** ECGs with a label that were refused or could not be read, and how many of them are positive. */
   readonly unscreened: { readonly n: number; readonly positives: number }
-  readonly operatingPoint: 'youden' | 'sensitivity90'
+  readonly operatingPoint: Manifest['conditions'][number]['operatingPoint']
   /** Absent where the cohort has one class only. */
   readonly figures?: {
     readonly auroc: Interval
     readonly thresholds: Readonly<
       Record<'youden' | 'sensitivity90', { threshold: number; sensitivity: Interval; specificity: Interval }>
     >
+    /** At the limits by sex and age, where the bundle has them and the site has no thresholds of its own. */
+    readonly limits?: { readonly sensitivity: Interval; readonly specificity: Interval }
     readonly calibration: CalibrationFigures
     readonly roc: readonly RocPoint[]
   }
@@ -94,6 +98,8 @@ const AGES = [
 interface Screened {
   readonly logOdds: number
   readonly probability: number
+  /** Log-odds above the threshold that holds for this person. */
+  readonly above: number
   readonly truth: boolean
   readonly person: number
   readonly sex: 'male' | 'female' | undefined
@@ -151,10 +157,12 @@ function conditionReport(
     if (outcome.status !== 'screened') return []
     const logOdds = outcome.logOdds[index]!
     const { row, about } = outcome
+    const probability = correctedProbability(correction, logOdds)
     return [
       {
         logOdds,
-        probability: correctedProbability(correction, logOdds),
+        probability,
+        above: logit(probability) - logit(thresholdFor(operatingPoint, correction, about)),
         truth: row.labels[id] === true,
         person: row.person,
         sex: about.sex,
@@ -173,13 +181,14 @@ function conditionReport(
     ...countsOf(served),
     unscreened: { n: lost.length, positives: lost.filter(({ row }) => row.labels[id] === true).length },
     operatingPoint,
-    ...(positive > 0 && negative > 0 ? { figures: figuresOf(served, correction.thresholds) } : {}),
-    subgroups: subgroupsOf(screened, correction.thresholds[operatingPoint]),
+    ...(positive > 0 && negative > 0 ? { figures: figuresOf(screened, correction) } : {}),
+    subgroups: subgroupsOf(screened),
     site: fitSite(scoredBy(screened, ({ logOdds }) => logOdds)),
   }
 }
 
-function figuresOf(served: Scored, thresholds: { youden: number; sensitivity90: number }) {
+function figuresOf(screened: readonly Screened[], { thresholds, limits }: Correction) {
+  const served = scoredBy(screened, ({ probability }) => probability)
   const { auroc, points } = accuracy(served, [thresholds.youden, thresholds.sensitivity90])
   return {
     auroc,
@@ -187,12 +196,21 @@ function figuresOf(served: Scored, thresholds: { youden: number; sensitivity90: 
       youden: { threshold: thresholds.youden, ...points[0]! },
       sensitivity90: { threshold: thresholds.sensitivity90, ...points[1]! },
     },
+    ...(limits === undefined ? {} : { limits: atOwnThreshold(screened) }),
     calibration: calibrationOf(served.score, served.truth),
     roc: rocCurve(served),
   }
 }
 
-function subgroupsOf(screened: readonly Screened[], threshold: number): Subgroup[] {
+/** Sensitivity and specificity with everybody at the threshold that holds for them. */
+function atOwnThreshold(screened: readonly Screened[]) {
+  return accuracy(
+    scoredBy(screened, ({ above }) => above),
+    [0],
+  ).points[0]!
+}
+
+function subgroupsOf(screened: readonly Screened[]): Subgroup[] {
   const groups = [
     ...(['female', 'male'] as const).map((sex) => ({ name: sex, has: (each: Screened) => each.sex === sex })),
     ...AGES.map(({ name, from, below }) => ({
@@ -201,12 +219,12 @@ function subgroupsOf(screened: readonly Screened[], threshold: number): Subgroup
     })),
   ]
   return groups.flatMap(({ name, has }) => {
-    const scored = scoredBy(screened.filter(has), ({ probability }) => probability)
+    const some = screened.filter(has)
+    const scored = scoredBy(some, ({ probability }) => probability)
     if (scored.score.length === 0) return []
     const { positive, negative } = peopleByTruth(scored)
     if (Math.min(positive, negative) < LEAST_PEOPLE) return [{ name, ...countsOf(scored) }]
-    const figures: Accuracy = accuracy(scored, [threshold])
-    return [{ name, ...countsOf(scored), auroc: figures.auroc, ...figures.points[0]! }]
+    return [{ name, ...countsOf(scored), auroc: accuracy(scored, []).auroc, ...atOwnThreshold(some) }]
   })
 }
 

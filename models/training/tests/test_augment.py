@@ -1,6 +1,6 @@
 import torch
 
-from cardiacnets.augment import AugmentConfig, augment, crop_resize, random_lead_mask
+from cardiacnets.models.augment import AugmentConfig, augment, crop_resize, random_lead_mask
 
 
 def test_every_ecg_keeps_a_lead_and_limb_leads_come_together_unless_alone():

@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.bundle import (
+from cardiacnets.bundle.quantise import quantise
+from cardiacnets.bundle.write import (
     FILES,
     Auroc,
     BundleFacts,
@@ -20,10 +21,9 @@ from cardiacnets.bundle import (
 )
 from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES, LEADS
-from cardiacnets.evaluate import EcgSet, Judge, model_inputs
+from cardiacnets.evaluation.judge import EcgSet, Judge, model_inputs
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.screen import Screen, ShippedScreen
-from cardiacnets.quantise import quantise
 from cardiacnets.reference.synthetic import synthetic_ecg
 
 FACTS = BundleFacts(

@@ -3,7 +3,7 @@ import pytest
 from scipy.special import expit
 from sklearn.metrics import roc_auc_score
 
-from cardiacnets.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
+from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.metrics import auroc, auroc_with_ci, pearson
 
 

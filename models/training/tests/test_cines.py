@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
+from cardiacnets.data.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
 
 
 def random_frames(rows=2, side=60):

@@ -14,7 +14,7 @@ from cardiacnets.data.cmr_preparation import (
     resample_phases,
     resample_pixels,
 )
-from cardiacnets.stages.segmentation_report import virtual_stacks
+from cardiacnets.evaluation.segmentation import virtual_stacks
 
 
 def bright(frames):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from cardiacnets.data.cines import CineSet
 from cardiacnets.models.greenmim import GreenMim, GreenMimConfig
 from cardiacnets.models.swin import SwinConfig
 from cardiacnets.stages import cmr_pretraining
-from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.loop import OptimisationConfig
 

@@ -1,6 +1,6 @@
 import numpy as np
 
-from cardiacnets.stages.cmr_probe import ridge_r
+from cardiacnets.evaluation.cmr_probe import ridge_r
 
 
 def test_ridge_regression_finds_what_depends_on_the_features_and_nothing_else():

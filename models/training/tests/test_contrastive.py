@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.augment import AugmentConfig
+from cardiacnets.data.cines import CineSet
+from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.swin import Swin, SwinConfig
 from cardiacnets.stages import contrastive
-from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.contrastive import (
     ContrastiveConfig,
     PairedSet,

@@ -1,7 +1,7 @@
 import json
 
+from cardiacnets.cli.synthesis_fixture import OUT
 from cardiacnets.reference.drawing import seconds_per_cine
-from cardiacnets.synthesis_fixture import OUT
 
 
 def test_a_cine_can_be_timed_with_what_a_manifest_states() -> None:

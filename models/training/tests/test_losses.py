@@ -2,7 +2,7 @@ import math
 
 import torch
 
-from cardiacnets.losses import masked_bce, masked_gaussian_nll
+from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 
 
 def test_unknown_targets_change_neither_the_loss_nor_its_gradient():

@@ -4,13 +4,13 @@ import torch
 
 from cardiacnets.data.real import RealSet
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation import fit_ood as stage
+from cardiacnets.evaluation.fit_ood import OodConfig, fit_ood
 from cardiacnets.metrics import auroc
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.ood import SignalMeasures
-from cardiacnets.outliers import KINDS, make_outliers, twelve_leads
 from cardiacnets.reference.synthetic import synthetic_ecg
-from cardiacnets.stages import ood as stage
-from cardiacnets.stages.ood import OodConfig, fit_ood
+from cardiacnets.signal.outliers import KINDS, make_outliers, twelve_leads
 
 LIMB_LAW = 0
 

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
+from cardiacnets.data.cines import CineSet, draw_affine, sample_cines
 from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.denoiser import DENOISER_PAPER, Denoiser
 from cardiacnets.models.diffusion import GUIDANCE_PAPER, SCHEDULE_PAPER, STEPS_PAPER, alpha_bar
 from cardiacnets.models.ecg_vit import EcgMae, EcgVit, EcgVitConfig
 from cardiacnets.models.greenmim import GreenMim, draw_visible
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
+from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.swin import SWIN_PAPER, Swin
 from cardiacnets.models.vae import VAE_PAPER, Vae
 from cardiacnets.stages import loop
-from cardiacnets.stages.cines import CineSet, draw_affine, sample_cines
 from cardiacnets.stages.cmr_pretraining import CROP, paper
 from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig, cine_features, info_nce
 from cardiacnets.stages.diffusion import noisy

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from cardiacnets.profile import FLAT_RANGE_MV, load_profile
 from cardiacnets.reference import obvious, vectorised
 from cardiacnets.reference.make_vectors import ARRAYS, CASES, OUT_DIR, make_input, make_vectors
-from cardiacnets.resample import resample
+from cardiacnets.signal.profile import FLAT_RANGE_MV, load_profile
+from cardiacnets.signal.resample import resample
 
 PROFILE = load_profile()
 STAGES = ("trend", "detrended", "denoised", "smoothed", "scaled", "amplitude")

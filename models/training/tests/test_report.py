@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets import report as measuring
-from cardiacnets.bundle import BundleFacts, IndexEntry, OodEntry, export_onnx
-from cardiacnets.card import model_card
-from cardiacnets.disturb import NOISE_KINDS, Disturbance, disturb
+from cardiacnets.bundle.write import BundleFacts, IndexEntry, OodEntry, export_onnx
 from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.evaluate import EcgSet, Judge
-from cardiacnets.evaluation_page import evaluation_page
+from cardiacnets.evaluation import report as measuring
+from cardiacnets.evaluation.card import model_card
+from cardiacnets.evaluation.export import calibrate
+from cardiacnets.evaluation.judge import EcgSet, Judge
+from cardiacnets.evaluation.page import evaluation_page
+from cardiacnets.evaluation.plots import draw_all
 from cardiacnets.metrics import auroc, auroc_with_ci, bootstrap_ci
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.screen import Screen, ShippedScreen
-from cardiacnets.plots import draw_all
 from cardiacnets.reference.synthetic import synthetic_ecg
-from cardiacnets.stages.export import calibrate
+from cardiacnets.signal.disturb import NOISE_KINDS, Disturbance, disturb
 
 PEOPLE = 16
 EXPORTED = {
@@ -73,7 +73,7 @@ def measured(tmp_path_factory):
     export_onnx(ShippedScreen(screen, Ood(screen.encoder.trunk.attention.in_channels)).eval(), folder)
     judge = Judge(folder / "screen.onnx", folder)
     data = measuring.HeldOut(ecgs("real", 1, is_virtual=False), ecgs("virtual", 2, is_virtual=True))
-    adjustment = calibrate(judge, data.real, data.virtual)
+    adjustment, _ = calibrate(judge, data.real, data.virtual)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARDIACNETS_DATA", str(folder))  # no other devices' ECGs
         found = measuring.measure(judge, data, adjustment, {"PPG-like": 0.9})

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from cardiacnets.models.encoder import Trunk
 from cardiacnets.stages import screening
 from cardiacnets.stages.screening import (
     TrainingModel,
+    isolated_excess,
     labelled_rows,
     load_trained,
     losses,
@@ -115,3 +117,54 @@ def test_the_heads_learn_in_float32_under_autocast(training_data):
 
     assert {value.dtype for value in parts.values()} == {torch.float32}
     assert all(value.isfinite() for value in parts.values())
+
+
+def test_the_teacher_sets_heart_failure_and_virtual_people_an_auxiliary_task(training_data):
+    real = replace(training_data.real, teacher=np.linspace(-6, 3, 90, dtype=np.float32))
+    data = replace(training_data, real=real)
+    hf = CONDITIONS.index("hf")
+
+    batch = make_batch(data, np.arange(5), np.arange(7))
+
+    assert batch.conditions[:, hf].isnan().all()
+    assert not batch.teacher[:5].isnan().any()
+    assert batch.teacher[5:].isnan().all()
+    assert batch.virtual_hf[:5].isnan().all()
+    assert not batch.virtual_hf[5:].isnan().any()
+
+
+def test_the_head_comes_to_say_what_the_teacher_says(training_data, tmp_path):
+    upright = training_data.real.cad
+    teacher = np.where(upright, 2.0, -6.0).astype(np.float32)
+    data = replace(training_data, real=replace(training_data.real, teacher=teacher))
+
+    figures = validate(load_trained(train_screening(tiny_config(steps=120), data, tmp_path))[0], data)
+
+    assert figures["hfTeacherR"] > 0.8
+
+
+def test_isolated_findings_are_pulled_down_to_normal_ones_and_normal_ones_are_left_alone():
+    logits = torch.tensor([[0.0], [0.2], [3.0], [5.0]], requires_grad=True)
+    normal = torch.tensor([True, True, False, False])
+    isolated = torch.tensor([False, False, True, False])
+
+    loss = isolated_excess(logits, normal, isolated)
+    loss.backward()
+
+    assert loss > 0
+    assert logits.grad[:2].abs().sum() == 0
+    assert logits.grad[2] > 0
+    assert logits.grad[3] == 0
+
+
+def test_the_average_of_the_weights_is_what_is_read_back(training_data, tmp_path):
+    path = train_screening(tiny_config(steps=20, average=0.9), training_data, tmp_path)
+
+    read, _ = load_trained(path)
+
+    state = weights(path)
+    for name, value in read.state_dict().items():
+        assert torch.equal(value, state[f"average.{name}"]), name
+    assert not torch.equal(
+        state["average.screening_head.layers.1.weight"], state["screen.screening_head.layers.1.weight"]
+    )

@@ -7,18 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.augment_frames import FrameAugmentConfig, augment_frames
+from cardiacnets.data.augment_frames import FrameAugmentConfig, augment_frames
 from cardiacnets.data.segmentation_frames import FRAMES_A_PERSON, FrameSet, load_frames
 from cardiacnets.models.unet import UNet, UNetConfig, standardise
 from cardiacnets.stages import loop
 from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.segmentation import (
-    SegmentationConfig,
-    dice,
-    load_segmenter,
-    segment,
-    train_segmentation,
-)
+from cardiacnets.stages.segmentation import SegmentationConfig, dice, load_segmenter, segment, train_segmentation
 
 TINY = SegmentationConfig(
     batch=8,

@@ -9,7 +9,6 @@ import pytest
 import torch
 
 from cardiacnets import cohort
-from cardiacnets.augment import AugmentConfig
 from cardiacnets.data import row_cache
 from cardiacnets.data.errors import RecordError, SourceError
 from cardiacnets.data.manifest import Entry, index_of_column, read_manifest, split_of, splits_of
@@ -17,6 +16,7 @@ from cardiacnets.data.mimic import index_mimic
 from cardiacnets.data.source import load_source
 from cardiacnets.data.ukb import index_ukb
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.swin import Swin, SwinConfig
 from cardiacnets.programme import STAGES, Run
 from cardiacnets.stages.cmr_pretraining import compact, pretrain_cmr

@@ -5,21 +5,13 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.bundle import inference_session
+from cardiacnets.bundle.quantise import store_in_half
+from cardiacnets.bundle.write import inference_session
+from cardiacnets.cli.synthesis_fixture import OUT, make_fixture, shake
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
-from cardiacnets.quantise import store_in_half
-from cardiacnets.synthesis_bundle import (
-    DISTILLED,
-    FULL,
-    VIEW_NAMES,
-    Painter,
-    example_of,
-    export_synthesis,
-    in_half,
-)
-from cardiacnets.synthesis_fixture import OUT, make_fixture, shake
+from cardiacnets.synthesis.bundle import DISTILLED, FULL, VIEW_NAMES, Painter, example_of, export_synthesis, in_half
 
 TINY = DenoiserConfig(frames=4, fold=2, widths=(8, 16), head_width=8, groups=4, token_width=6, embedding=10, context=8)
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from cardiacnets.cli.synthesis_fixture import OUT
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.encoder import EncoderConfig
@@ -20,11 +21,10 @@ from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig
 from cardiacnets.stages.diffusion import Averaged, Conditions, DiffusionConfig, LatentSet
 from cardiacnets.stages.distillation import WAYS
 from cardiacnets.stages.segmentation import SegmentationConfig
-from cardiacnets.stages.synthesis_export import ENCODER, export_drawing
-from cardiacnets.stages.synthesis_report import SynthesisReportConfig, compare_choices, evaluate_synthesis
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
-from cardiacnets.synthesis_fixture import OUT
-from cardiacnets.synthesis_page import CARD_TITLE, NAMES, TITLE, choices_section, put_section, section
+from cardiacnets.synthesis.export import ENCODER, export_drawing
+from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, put_section, section
+from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices, evaluate_synthesis
 
 PEOPLE = 40
 DENOISER = DenoiserConfig(widths=(8,), attends=(True,), head_width=8, groups=4, token_width=8, embedding=16, context=8)

@@ -5,19 +5,19 @@ import numpy as np
 import pytest
 import torch
 
+from cardiacnets.cli.synthesis_fixture import shake
+from cardiacnets.data.cines import CineSet
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, sample, signal_and_noise
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
-from cardiacnets.readout import FEATURES, fit_readout, label_areas
-from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.diffusion import Conditions, DiffusionConfig, LatentSet, load_denoiser, train_diffusion
 from cardiacnets.stages.distillation import WAYS, DistillationConfig, leading_there, train_distillation
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.short_cines import short_cines, shorten
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
-from cardiacnets.synthesis import Brush, draw
-from cardiacnets.synthesis_fixture import shake
-from cardiacnets.synthesis_metrics import frechet, nearest, psnr, ssim
+from cardiacnets.synthesis.draw import Brush, draw
+from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim
+from cardiacnets.synthesis.readout import FEATURES, fit_readout, label_areas
 
 SPLIT = np.repeat(["train", "val", "test"], [40, 12, 8])
 DENOISER = DenoiserConfig(

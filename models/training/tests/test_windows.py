@@ -4,10 +4,10 @@ import torch
 
 from cardiacnets.data import windows
 from cardiacnets.data.windows import cached_millivolt, to_window
-from cardiacnets.heart_rate import heart_rate
 from cardiacnets.models.frontend import FrontEnd
 from cardiacnets.reference.synthetic import synthetic_ecg
-from cardiacnets.resample import resample
+from cardiacnets.signal.heart_rate import heart_rate
+from cardiacnets.signal.resample import resample
 
 
 def to_millivolt(window):

@@ -3,10 +3,10 @@
  * @module
  */
 import { createHash } from 'node:crypto'
+import type { SessionRule } from '../../../shared/config/site.ts'
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Finding, IndexEstimate, Result } from '../../../shared/domain/result.ts'
-import type { SessionRule } from '../../../shared/site-config.ts'
 import { SESSION_ID } from './codes.ts'
 import { allowed, type Episode, type Screening } from './screening.ts'
 

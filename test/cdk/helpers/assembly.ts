@@ -7,9 +7,9 @@ import { mkdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, expect, onTestFinished } from 'vitest'
-import type { FunctionSpec } from '../../../cdk/local/sandbox.ts'
+import type { FunctionSpec } from '../../../cdk/local/lambda/sandbox.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
-import type { TemplateResource } from '../../../cdk/local/template.ts'
+import type { TemplateResource } from '../../../cdk/local/template/intrinsics.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
 
 const temporary: string[] = []

@@ -2,7 +2,7 @@
  * What the roles of a template may do, in words that can be read and reviewed.
  * @module
  */
-import type { Template } from '../../../cdk/local/template.ts'
+import type { Template } from '../../../cdk/local/template/intrinsics.ts'
 
 export interface Right {
   readonly role: string

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import { exportJWK, generateKeyPair, SignJWT } from 'jose'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { closeServer, listen } from '../../../cdk/local/emulators.ts'
+import { closeServer, listen } from '../../../cdk/local/http.ts'
 import { remoteKeys, tokenAuthenticator } from '../../../functions/api/auth.ts'
 import { authenticatorOf } from '../../../functions/api/environment.ts'
 import { AUDIENCE, type Claims, ISSUER, startTestApi, type TestApi } from './helpers.ts'

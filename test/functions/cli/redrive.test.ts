@@ -1,6 +1,6 @@
 import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { type Emulators, startEmulators } from '../../../cdk/local/emulators.ts'
+import { type Emulators, startEmulators } from '../../../cdk/local/aws/emulators.ts'
 import { redrive } from '../../../functions/cli/redrive.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module'
 import { join, relative, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { IMAGE_SOURCES, stageImage } from '../../../cdk/synthesis-image.ts'
+import { IMAGE_SOURCES, stageImage } from '../../../cdk/build/synthesis-image.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import * as z from 'zod'
 import { sqsHandler } from '../../../shared/aws/sqs-handler.ts'
 import { CodedError, type ErrorCode } from '../../../shared/errors.ts'
-import { createMetrics } from '../../../shared/metrics.ts'
+import { createMetrics } from '../../../shared/observe/metrics.ts'
 import { startTestAws, type TestAws } from '../../helpers/aws.ts'
 import { silentLogger } from '../../helpers/logs.ts'
 

@@ -11,7 +11,7 @@ import { samplerOf, type View } from '../../../shared/inference/synthesis-manife
 import { type ScreenInput, Synthesizer } from '../../../shared/inference/synthesizer.ts'
 import { TINY_BUNDLE } from '../../helpers/synthesis.ts'
 
-/** What PyTorch made with the same weights (`cardiacnets.synthesis_fixture`). */
+/** What PyTorch made with the same weights (`cardiacnets.cli.synthesis_fixture`). */
 interface Reference {
   readonly tokens: readonly number[]
   readonly embedding: readonly number[]

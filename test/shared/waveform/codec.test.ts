@@ -2,7 +2,8 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { LEADS } from '../../../shared/domain/leads.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
-import { decodeWaveform, encodeWaveform, type Waveform, waveformSha256 } from '../../../shared/waveform/codec.ts'
+import type { Waveform } from '../../../shared/domain/waveform.ts'
+import { decodeWaveform, encodeWaveform, waveformSha256 } from '../../../shared/waveform/codec.ts'
 
 const int32 = fc.integer({ min: -0x8000_0000, max: 0x7fff_ffff })
 

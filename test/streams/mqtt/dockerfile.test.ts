@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, relative, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { ADAPTER_SOURCES, stageAdapterImage } from '../../../cdk/adapter-image.ts'
+import { ADAPTER_SOURCES, stageAdapterImage } from '../../../cdk/build/adapter-image.ts'
 import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { createMetrics } from '../../../shared/metrics.ts'
+import { createMetrics } from '../../../shared/observe/metrics.ts'
 import { type AdapterState, Health } from '../../../streams/mqtt/health.ts'
 import { metricsOf } from '../../helpers/emf.ts'
 import { silentLogger } from '../../helpers/logs.ts'

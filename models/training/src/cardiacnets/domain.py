@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 
 LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 PERSON_FIELDS = ("sex", "age", "height", "weight")

@@ -6,29 +6,35 @@ result is there.
        └──── ecg (masked modelling, with PTB-XL) ───────┴─ align ┴─ screening ─ (export, evaluate) ─ ablation
 """
 
+import json
+import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
+import torch
 
 from cardiacnets import cohort
-from cardiacnets.augment import AugmentConfig
-from cardiacnets.cohort.cli import DEFAULT_SEED
+from cardiacnets.cli.cohort import DEFAULT_SEED
+from cardiacnets.data.cines import CineSet
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
 from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
+from cardiacnets.models.unfold import load_bundle
+from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cines import CineSet
 from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
 from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
 from cardiacnets.stages.diffusion import (
@@ -41,15 +47,10 @@ from cardiacnets.stages.diffusion import (
 )
 from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
+from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import (
-    TRAIN_FOLDS,
-    VALIDATION_FOLD,
-    ScreeningConfig,
-    TrainingData,
-    train_screening,
-)
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, ScreeningConfig, TrainingData, train_screening
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
 from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
@@ -65,6 +66,8 @@ NOBODY = (
     ((), str),
 )
 """Shapes and kinds of an empty `VirtualSet`."""
+NORM_ECGS = 128
+"""Of each set, on which a bundle's batch norms get their statistics back."""
 SEGMENTATION_CLASSES: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
 
 
@@ -116,11 +119,16 @@ class Programme:
     )
     screening: ScreeningConfig = field(
         default_factory=lambda: ScreeningConfig(
-            real_batch=24,
-            virtual_batch=40,
+            real_batch=20,
+            virtual_batch=22,
+            isolated_batch=6,
+            isolated_weight=0.3,
+            average=0.995,
             optimisation=OptimisationConfig(steps=4000, learning_rate=1.5e-3, save_every=400),
         )
     )
+    further: FurtherConfig = field(default_factory=FurtherConfig)
+    """`screening` where it goes on from a bundle."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -156,6 +164,19 @@ def ptbxl() -> RealSet:
     return load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
 
 
+def write_provenance(folder: Path, data: str, start: Path | None) -> None:
+    """Keep beside a run what its weights come from: the commit that it runs at, the date, the people, the bundle
+    before it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    git = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
+    commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()
+    found = {"commit": commit or "unknown", "date": datetime.now(UTC).strftime("%Y-%m-%d"), "people": data}
+    if start is not None:
+        before = json.loads((start / "manifest.json").read_text())
+        found["from"] = f"{before['name']}@{before['version']}, trained at {before['training']['commit'][:12]}"
+    (folder / "provenance.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
 class Run:
     """One run of a programme in a folder; each stage is a method that returns its result, made if need be."""
 
@@ -168,14 +189,16 @@ class Run:
         *,
         data: str = VIRTUAL,
         adopts: bool = False,
+        start: Path | None = None,
     ) -> None:
         """`data` as `load_source` takes it: the people with CMR and truth, in place of virtual ones.
 
         `adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done, of a cohort of
         one's own those alone that never learn from it.
+        `start`: a bundle whose network `screening` goes on from, in place of the aligned trunk.
         """
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
-        self.data, self.adopts = data, adopts
+        self.data, self.adopts, self.start = data, adopts, start
 
     @property
     def is_virtual(self) -> bool:
@@ -281,7 +304,19 @@ class Run:
         done, is_finished = self._finished("screening")
         if not is_finished:
             data = TrainingData(self.load_real() if self.is_virtual else self.people.real_set(), self.virtual)
-            train_screening(self.programme.screening, data, done.parent, self._best_trunk())
+            config = self.programme.screening
+            write_provenance(done.parent, self.data, self.start)
+            if self.start is None:
+                train_screening(config, data, done.parent, self._best_trunk())
+            else:
+                some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
+                start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
+                further, trunk = self.programme.further, start.encoder.trunk
+                features = {
+                    name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
+                    for name, some in (("real", data.real), ("virtual", data.virtual))
+                }
+                train_further(further, data, features, start, done.parent)
         return done
 
     @cached_property

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 
 WEIGHTS = REPOSITORY / "models" / "training" / "weights"
 KEPT: Mapping[str, tuple[str, ...]] = {

@@ -122,7 +122,8 @@ def test_conditions_move_the_heart_as_they_do_in_life(people: list[Person], indi
 
     assert indices["lvEdv"][kind == "dcm"].mean() > 1.15 * indices["lvEdv"][healthy].mean()
     assert indices["lvMass"][kind == "hcm"].mean() > 1.30 * indices["lvMass"][healthy].mean()
-    assert indices["laMaxVolume"][kind == "rcm"].mean() > 1.30 * indices["laMaxVolume"][healthy].mean()
+    # Restriction no longer brings AF with it, which dilates atria of its own.
+    assert indices["laMaxVolume"][kind == "rcm"].mean() > 1.20 * indices["laMaxVolume"][healthy].mean()
     assert indices["rvEf"][with_ph].mean() < indices["rvEf"][healthy].mean() - 6
     assert indices["lvEf"][with_hf].mean() < indices["lvEf"][healthy].mean() - 6
 

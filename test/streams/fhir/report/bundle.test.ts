@@ -1,16 +1,16 @@
 import type { Bundle, DiagnosticReport, Observation, Provenance, RiskAssessment } from '@medplum/fhirtypes'
 import { beforeEach, describe, expect, it } from 'vitest'
-import { NOTICE } from '../../../../shared/domain/result.ts'
-import { isOurs } from '../../../../streams/fhir/ours.ts'
-import { type Replaceable, type ReportOptions, reportBundle } from '../../../../streams/fhir/report/bundle.ts'
-import { screeningOf } from '../../../../streams/fhir/report/screening.ts'
-import { makeRefusal, makeResult } from '../../../helpers/results.ts'
 import {
   problemsOf,
   type SandboxEhr,
   type StoredResource,
   startSandboxEhr,
-} from '../../../helpers/sandbox-ehr/index.ts'
+} from '../../../../cdk/local/sandbox-ehr/index.ts'
+import { NOTICE } from '../../../../shared/domain/result.ts'
+import { isOurs } from '../../../../streams/fhir/ours.ts'
+import { type Replaceable, type ReportOptions, reportBundle } from '../../../../streams/fhir/report/bundle.ts'
+import { screeningOf } from '../../../../streams/fhir/report/screening.ts'
+import { makeRefusal, makeResult } from '../../../helpers/results.ts'
 
 const report = (overrides: Partial<ReportOptions> = {}) =>
   reportBundle({

@@ -1,7 +1,7 @@
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { problemsOf, startSandboxEhr } from '../../../../cdk/local/sandbox-ehr/index.ts'
 import { isOurs } from '../../../../streams/fhir/ours.ts'
 import { type CineOptions, cineBundle } from '../../../../streams/fhir/report/cine.ts'
-import { problemsOf, startSandboxEhr } from '../../../helpers/sandbox-ehr/index.ts'
 
 const view = (name: 'sax' | '4ch', number: number) => ({
   view: name,

@@ -2,8 +2,9 @@
 import type { Message } from '@aws-sdk/client-sqs'
 import { fromPayload } from '../../../../shared/aws/payloads.ts'
 import { consume, sendMessage } from '../../../../shared/aws/queues.ts'
+import type { Waveform } from '../../../../shared/domain/waveform.ts'
 import { IntakeMessage, parseMessage, type ResultMessage } from '../../../../shared/messages.ts'
-import { decodeWaveform, type Waveform, waveformSha256 } from '../../../../shared/waveform/codec.ts'
+import { decodeWaveform, waveformSha256 } from '../../../../shared/waveform/codec.ts'
 import type { Aws } from './aws.ts'
 
 export interface ScreenedWindow {

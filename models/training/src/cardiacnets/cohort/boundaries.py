@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from .anatomy import Floats
-from .ecg import _add_atria, _add_ventricles, _coefficients  # the drawing itself, wave by wave
+from .ecg import _add_atria, _add_ventricles, _coefficients
 from .electrics import Electrics, draw_electrics
 from .leads import twelve_leads
 from .noise import RATE_HZ, SAMPLES

@@ -52,10 +52,13 @@ def render_ecg(person: Person, seed: int) -> Ecg:
 
 
 def _coefficients(electrics: Electrics) -> _Coefficients:
-    sources = np.concatenate([electrics.position_cm, electrics.heart_cm[None] + ATRIA_CM])
-    sources = np.concatenate([sources, electrics.heart_cm[None]])
-    field = lead_field(electrics.electrodes_cm, sources, electrics.transfer) * 1000
-    ventricles, atria, centre = field[:, :SOURCE_COUNT], field[:, SOURCE_COUNT:-1], field[:, -1]
+    heart = electrics.heart_cm[None]
+    field = (
+        lead_field(electrics.electrodes_cm, np.concatenate([electrics.position_cm, heart]), electrics.transfer) * 1000
+    )
+    ventricles, centre = field[:, :SOURCE_COUNT], field[:, -1]
+    # The atria lie deeper than the ventricles, where more of the distance to an electrode is left.
+    atria = lead_field(electrics.electrodes_cm, heart + ATRIA_CM, electrics.transfer, nearness=0.8) * 1000
     t = np.einsum("eki,ki->ek", ventricles, electrics.t)
     group = np.abs(electrics.t_lag_s[:, None] - _T_GROUPS).argmin(axis=1)
     return _Coefficients(

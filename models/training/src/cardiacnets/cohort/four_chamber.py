@@ -18,7 +18,7 @@ from .heart import (
     draw_coat,
     draw_pericardium,
     trabeculae,
-)  # fmt: skip
+)
 from .motion import FRAMES
 from .scanner import BLOOD, FAT, Grid, Image, Window, around, blend, ellipse_distance, inside
 from .surroundings import four_chamber_surroundings

@@ -46,15 +46,15 @@ _FIELD_SCALE = np.linalg.norm(ELECTRODE_VECTORS, axis=1) / np.linalg.norm(_REFER
 def draw_transfer(rng: np.random.Generator) -> Floats:
     """[9, 3] lead vectors of one torso: lungs, fat and skin make each electrode a little deaf or keen, and askew."""
     length = np.linalg.norm(ELECTRODE_VECTORS, axis=1)[:, None]
-    keen = np.exp(0.10 * rng.normal(size=(9, 1)))
-    return ELECTRODE_VECTORS * keen + 0.10 * length * rng.normal(size=(9, 3))
+    keen = np.exp(0.08 * rng.normal(size=(9, 1)))
+    return ELECTRODE_VECTORS * keen + 0.07 * length * rng.normal(size=(9, 3))
 
 
-def lead_field(electrodes: Floats, sources: Floats, transfer: Floats) -> Floats:
+def lead_field(electrodes: Floats, sources: Floats, transfer: Floats, nearness: float = 0.45) -> Floats:
     """[9, 3] cm, [K, 3] cm, lead vectors [9, 3] → [9, K, 3]: potentials against Wilson's terminal a unit of dipole."""
     change = (_field(electrodes, sources) - _REFERENCE_FIELD[:, None]) * _FIELD_SCALE[:, None, None]
-    # A bounded chest evens out what an open conductor would show of a near source.
-    vectors = transfer[:, None] + 0.8 * change
+    # A bounded chest evens out what an open conductor would show of a near source: `nearness` of it is left.
+    vectors = transfer[:, None] + nearness * change
     return vectors - vectors[:3].mean(axis=0)
 
 

@@ -5,17 +5,7 @@ from numpy.typing import NDArray
 
 from . import scanner
 from .anatomy import Floats
-from .heart import (
-    ANGLES,
-    LV_CAVITY,
-    LV_WALL,
-    RV_CAVITY,
-    Heart,
-    draw_coat,
-    draw_pericardium,
-    ring_weights,
-    trabeculae,
-)  # fmt: skip
+from .heart import ANGLES, LV_CAVITY, LV_WALL, RV_CAVITY, Heart, draw_coat, draw_pericardium, ring_weights, trabeculae
 from .motion import FRAMES
 from .scanner import BLOOD, EDGE_MM, Grid, Image, Window, around, blend, ellipse_distance, inside
 from .surroundings import short_axis_surroundings

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiacnets.profile import REPOSITORY
+from cardiacnets.signal.profile import REPOSITORY
 
 RATE_HZ = 100
 SAMPLES = 1000
@@ -74,6 +74,12 @@ def cad_codes(root: Path | None = None) -> frozenset[str]:
             for row in csv.DictReader(file)
             if row["diagnostic_class"] == "MI" or row["diagnostic_subclass"] in ISCHAEMIA_SUBCLASSES
         )
+
+
+def hypertrophy_codes(root: Path | None = None) -> frozenset[str]:
+    """SCP statements of diagnostic class HYP: ventricles and atria."""
+    with ((root or data_dir()) / "ptbxl100" / "scp_statements.csv").open(newline="") as file:
+        return frozenset(row[""] for row in csv.DictReader(file) if row["diagnostic_class"] == "HYP")
 
 
 def read_labels(root: Path | None = None) -> Labels:

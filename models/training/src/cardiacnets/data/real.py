@@ -1,13 +1,14 @@
 """PTB-XL as the trunk sees it, with labels: the real half of the training data."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from cardiacnets.data import ptbxl
+from cardiacnets.data import ptbxl, teacher
 from cardiacnets.data.windows import cached_millivolt
 from cardiacnets.domain import CONDITIONS
 
@@ -31,6 +32,10 @@ class RealSet:
     fold: NDArray[np.int64]
     indices: NDArray[np.float32] | None = None
     """[n,82], NaN where unknown; PTB-XL knows none."""
+    teacher: NDArray[np.float32] | None = None
+    """[n] logits of heart failure by a published ensemble, NaN where it said nothing."""
+    kind: NDArray[np.str_] | None = None
+    """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
 
     @property
     def cad(self) -> NDArray[np.bool_]:
@@ -65,15 +70,46 @@ def statements(labels: ptbxl.Labels) -> NDArray[np.bool_]:
     return np.concatenate([labels.superclasses, np.array(present)], axis=1)
 
 
+NORMAL = "normal"
+ISOLATED: Mapping[str, frozenset[str]] = {
+    "RBBB": frozenset({"CRBBB"}),
+    "LBBB": frozenset({"CLBBB"}),
+    "AF": frozenset({"AFIB"}),
+    "tachycardia": frozenset({"STACH"}),
+    "bradycardia": frozenset({"SBRAD"}),
+    "paced": frozenset({"PACE"}),
+    "IRBBB": frozenset({"IRBBB"}),
+    "LAFB": frozenset({"LAFB"}),
+    "1AVB": frozenset({"1AVB"}),
+}
+"""Name → statements of conduction or rhythm. The first that an ECG has counts."""
+VOLTAGE = frozenset({"VCLVH", "HVOLT", "LVOLT"})
+
+
+def isolated_kinds(codes: Sequence[frozenset[str]], root: Path | None = None) -> NDArray[np.str_]:
+    """[n] `NORMAL` where a reader called the ECG normal and not CAD; a name of `ISOLATED` where conduction or rhythm is
+    all that a reader found, with no infarction, ischaemia, hypertrophy or abnormal voltage; else ""."""
+    disease = ptbxl.cad_codes(root) | ptbxl.hypertrophy_codes(root) | VOLTAGE
+    kinds = []
+    for stated in codes:
+        name = ""
+        if not stated & disease:
+            found = (kind for kind, some in ISOLATED.items() if stated & some)
+            name = next(found, NORMAL if "NORM" in stated else "")
+        kinds.append(name)
+    return np.array(kinds)
+
+
 def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
     """Preprocess (or read the cache of) `folds`, one cache file a fold."""
     labels = ptbxl.read_labels()
     row_of = {ecg_id: row for row, ecg_id in enumerate(labels.ecg_id)}
-    parts, rows = [], []
+    parts, rows, all_ids = [], [], []
     for fold in folds:
         ids = ptbxl.read_ids(fold)
         parts.append(cached_millivolt(f"ptbxl-fold{fold:02d}", recordings((fold,)), len(ids), ptbxl.RATE_HZ))
         rows += [row_of[ecg_id] for ecg_id in ids]
+        all_ids.append(ids)
     unknown = np.full(len(rows), np.nan, dtype=np.float32)
     conditions = np.full((len(rows), len(CONDITIONS)), np.nan, dtype=np.float32)
     conditions[:, CONDITIONS.index("cad")] = labels.cad[rows]
@@ -83,4 +119,6 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         statements=statements(labels)[rows],
         person=np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         fold=labels.fold[rows],
+        teacher=teacher.logits_of(np.concatenate(all_ids)),
+        kind=isolated_kinds([labels.scp_codes[row] for row in rows]),
     )

@@ -15,6 +15,7 @@ from cardiacnets import cohort
 from cardiacnets.cohort.cmr import FIELD
 from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.data import cine_dicom, row_cache
+from cardiacnets.data.cines import CineSet, load_cines
 from cardiacnets.data.errors import SourceError
 from cardiacnets.data.manifest import VIEWS, Entry, read_manifest, splits_of
 from cardiacnets.data.mimic import index_mimic
@@ -24,7 +25,6 @@ from cardiacnets.data.ukb import index_ukb
 from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import cache_dir, chain_key
 from cardiacnets.models.swin import View
-from cardiacnets.stages.cines import CineSet, load_cines
 from cardiacnets.stages.contrastive import PairedSet
 
 READER_VERSION = 1

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from cardiacnets import cohort
 from cardiacnets.data.windows import cached_millivolt
-from cardiacnets.profile import load_profile
+from cardiacnets.signal.profile import load_profile
 
 
 @dataclass(frozen=True)

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from cardiacnets.heart_rate import heart_rate
 from cardiacnets.models import frontend
-from cardiacnets.profile import load_profile
 from cardiacnets.reference.vectorised import preprocess
-from cardiacnets.resample import resample
+from cardiacnets.signal.heart_rate import heart_rate
+from cardiacnets.signal.profile import load_profile
+from cardiacnets.signal.resample import resample
 
 
 @dataclass(frozen=True)

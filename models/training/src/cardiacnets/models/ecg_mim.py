@@ -6,8 +6,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import random_lead_mask
 from cardiacnets.domain import LEADS, PERSON_FIELDS
+from cardiacnets.models.augment import random_lead_mask
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 
 RANGE_MV = 3.0

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import random_lead_mask
 from cardiacnets.domain import LEADS, PERSON_FIELDS
+from cardiacnets.models.augment import random_lead_mask
 from cardiacnets.models.encoder import PERSON_MIDDLE, PERSON_SPREAD
 
 

@@ -105,15 +105,24 @@ class Trunk(nn.Module):
         self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
         """millivolt [N,12,1000] and the rest as in `Encoder` → tokens [N,32,192], embedding [N,256]."""
+        tokens, pooled = self.pool(millivolt, lead_mask)
+        return tokens, self.embed(pooled, person, person_mask)
+
+    def pool(self, millivolt: Tensor, lead_mask: Tensor) -> tuple[Tensor, Tensor]:
+        """What the convolutions make of an ECG: tokens [N,32,192], and mean, maximum and weighted mean of them,
+        [N,576]."""
         x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,32,500]
         x = F.max_pool1d(torch.relu(self.stem_norm(x)), 3, 2, 1)  # [N,32,250]
         x = self.stages(x)  # [N,192,32]
         weight = torch.softmax(self.attention(x), dim=-1)  # [N,1,32]
         pooled = torch.cat([x.mean(dim=-1), x.amax(dim=-1), (x * weight).sum(dim=-1)], dim=-1)  # [N,576]
+        return x.transpose(1, 2), pooled
+
+    def embed(self, pooled: Tensor, person: Tensor, person_mask: Tensor) -> Tensor:
+        """[N,576] and the person → embedding [N,256]."""
         known = torch.where(person_mask > 0, (person - self.person_middle) / self.person_spread, 0.0)
         someone = self.person(torch.cat([known, person_mask], dim=-1))  # [N,32]
-        embedding = self.project(torch.cat([self.dropout(pooled), someone], dim=-1))  # [N,256]
-        return x.transpose(1, 2), embedding
+        return self.project(torch.cat([self.dropout(pooled), someone], dim=-1))  # [N,256]
 
 
 class Encoder(nn.Module):

@@ -22,6 +22,22 @@ class ScreeningHead(nn.Module):
         return self.layers(embedding)
 
 
+CHAMBERS = (0, 6, 10, 14)
+"""Where the four indices of each chamber begin: LV, RV, LA, RA; largest volume, smallest volume, stroke volume, EF
+(%)."""
+
+
+def consistent(mean: Tensor) -> Tensor:
+    """Indices [N,82] in their units → the same, with what no heart can break: of each chamber the largest volume and
+    the EF are kept, 0 < EF < 100, and stroke volume = EF · largest, smallest = largest − stroke volume follow."""
+    columns = list(mean.split(1, dim=1))
+    for first in CHAMBERS:
+        largest, ef = columns[first].clamp_min(5), columns[first + 3].clamp(3, 90)
+        stroke = largest * ef / 100
+        columns[first : first + 4] = [largest, largest - stroke, stroke, ef]
+    return torch.cat(columns, dim=1)
+
+
 class FunctionHead(nn.Module):
     """Embedding [N,256] → index_mean, index_logvar [N,82], in the order and units of `shared/domain/indices.json`.
 
@@ -61,4 +77,4 @@ class FunctionHead(nn.Module):
     def forward(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """See the class."""
         mean, logvar = self.standardised(embedding)
-        return self.middle + mean * self.spread, logvar + 2 * self.spread.log()
+        return consistent(self.middle + mean * self.spread), logvar + 2 * self.spread.log()

@@ -13,9 +13,9 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import numpy as np
 import onnxruntime
 
-from cardiacnets.profile import load_profile
 from cardiacnets.reference import obvious, vectorised
 from cardiacnets.reference.synthetic import synthetic_ecg
+from cardiacnets.signal.profile import load_profile
 
 
 def median_ms(run: Callable[[], object], repeats: int) -> float:

@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from cardiacnets.profile import REPOSITORY, load_profile
 from cardiacnets.reference import obvious
 from cardiacnets.reference.stages import Float64
 from cardiacnets.reference.synthetic import synthetic_ecg
-from cardiacnets.resample import resample
+from cardiacnets.signal.profile import REPOSITORY, load_profile
+from cardiacnets.signal.resample import resample
 
 OUT_DIR = REPOSITORY / "test" / "shared" / "signal" / "vectors"
 SEED = 20241120

@@ -8,8 +8,8 @@ import pywt
 from scipy.signal import savgol_filter
 from statsmodels.tsa.seasonal import seasonal_decompose
 
-from cardiacnets.profile import FLAT_RANGE_MV, Profile
 from cardiacnets.reference.stages import Float64, Stages
+from cardiacnets.signal.profile import FLAT_RANGE_MV, Profile
 
 
 def baseline(lead: Float64, period: int) -> Float64:

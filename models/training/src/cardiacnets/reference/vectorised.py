@@ -4,8 +4,8 @@ import numpy as np
 import pywt
 from scipy.signal import savgol_filter
 
-from cardiacnets.profile import FLAT_RANGE_MV, Profile
 from cardiacnets.reference.stages import Float64, Stages
+from cardiacnets.signal.profile import FLAT_RANGE_MV, Profile
 
 
 def baseline(window: Float64, period: int) -> Float64:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import torch
 
+from cardiacnets.data.cines import CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
 from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMim, GreenMimConfig, draw_visible
 from cardiacnets.models.swin import Swin, SwinConfig, View
-from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
 from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
 
 CROP: dict[View, int] = {"short_axis": 80, "four_chamber": 96}

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import AugmentConfig, augment
+from cardiacnets.data.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
+from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
 from cardiacnets.models.swin import Swin, View
-from cardiacnets.stages.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
 from cardiacnets.stages.cmr_pretraining import CROP
 from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, of_all_processes, rows_of_step, run
 

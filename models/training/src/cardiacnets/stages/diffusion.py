@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import AugmentConfig, augment
+from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
 from cardiacnets.models.encoder import Trunk

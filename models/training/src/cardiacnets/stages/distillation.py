@@ -26,15 +26,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
-from cardiacnets.models.diffusion import (
-    ScheduleConfig,
-    alpha_bar,
-    both_of,
-    guided,
-    sample,
-    signal_and_noise,
-    timesteps,
-)
+from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
 from cardiacnets.models.swin import View
 from cardiacnets.stages.diffusion import Averaged, Conditions, LatentSet, described
 from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run

@@ -1,8 +1,11 @@
-"""Stage `screening`: both heads on the ECG encoder, from real labels (CAD) and virtual truth (all else).
+"""Stage `screening`: both heads on the ECG encoder, from real labels (CAD), a teacher (HF) and virtual truth (all
+else).
 
-The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is.
+The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is. Heads that
+go on from a bundle: `further.py`.
 """
 
+import copy
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -15,20 +18,24 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.augment import AugmentConfig, augment
-from cardiacnets.data.real import RealSet
+from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
-from cardiacnets.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
+from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 TRAIN_FOLDS = tuple(range(1, 8))
 VALIDATION_FOLD = 8
-CAD = CONDITIONS.index("cad")
+CAD, HF = CONDITIONS.index("cad"), CONDITIONS.index("hf")
 VIRTUAL_CONDITIONS = [index for index in range(len(CONDITIONS)) if index != CAD]
+STRUCTURAL = [index for index in VIRTUAL_CONDITIONS if index != HF]
+"""Conditions that nobody labelled on real ECGs."""
+LOGIT_RANGE = (-9.0, 6.0)
+"""Of the teacher: a logit beyond it says no more than one at its end."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +55,15 @@ class ScreeningConfig:
     """Of the auxiliary PTB-XL statements, which shape the encoder and are dropped at export. CAD on fold 8 after 450
     steps: .837 without, .858 with the five superclasses alone, .865 with the frequent statements too."""
     index_weight: float = 1.0
+    teacher_weight: float = 1.0
+    """Of the teacher's logits for HF, where the real set has them; virtual people then do not teach the finding."""
+    isolated_batch: int = 0
+    """Real ECGs a step whose only finding is one of conduction or rhythm, each kind as often as another."""
+    isolated_weight: float = 0.0
+    """Of what `isolated_excess` gives."""
+    average: float = 0.0
+    """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
+    themselves."""
     encoder: EncoderConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimisation: OptimisationConfig = field(
@@ -70,14 +86,36 @@ class TrainingModel(nn.Module):
         super().__init__()
         self.screen = Screen(config.encoder)
         self.statements = nn.Linear(config.encoder.embedding, statements)
+        self.virtual_hf = nn.Linear(config.encoder.embedding, 1)
         self.is_frozen = config.is_frozen
         self.screen.encoder.requires_grad_(not config.is_frozen)
+        self.decay = config.average
+        self.average = copy.deepcopy(self.screen).requires_grad_(False) if config.average else None
+
+    @property
+    def shipped(self) -> Screen:
+        """What validation and export take."""
+        return self.screen if self.average is None else self.average
+
+    @torch.no_grad()
+    def update(self, step: int) -> None:
+        """Take the weights and batch statistics as they stand into the average; at first they count for more."""
+        if self.average is None:
+            return
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for slow, fast in zip(self.average.state_dict().values(), self.screen.state_dict().values(), strict=True):
+            if slow.is_floating_point():
+                slow.lerp_(fast, 1 - decay)
+            else:
+                slow.copy_(fast)
 
     def train(self, mode: bool = True) -> Self:
         """A frozen trunk keeps its batch statistics, and drops nothing out."""
         super().train(mode)
         if self.is_frozen:
             self.screen.encoder.eval()
+        if self.average is not None:
+            self.average.eval()
         return self
 
 
@@ -91,6 +129,13 @@ class Batch:
     conditions: Tensor
     statements: Tensor
     indices: Tensor
+    teacher: Tensor
+    """[N] logits of heart failure, NaN where nobody gave them."""
+    virtual_hf: Tensor
+    """[N,1] 0 or 1 of virtual people where a teacher sets the finding, else NaN."""
+    normal: Tensor
+    isolated: Tensor
+    """[N] bool: what `isolated_kinds` says of real ECGs."""
 
 
 def make_batch(
@@ -102,6 +147,16 @@ def make_batch(
     taught = virtual.conditions[virtual_rows].astype(np.float32)
     if not virtual_cad:
         taught[:, CAD] = np.nan
+    n = n_real + n_virtual
+    teacher, virtual_hf = np.full(n, np.nan, dtype=np.float32), np.full((n, 1), np.nan, dtype=np.float32)
+    if real.teacher is not None:
+        teacher[:n_real] = real.teacher[real_rows]
+        virtual_hf[n_real:, 0] = taught[:, HF]
+        taught[:, HF] = np.nan
+    normal, isolated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    if real.kind is not None:
+        normal[:n_real] = real.kind[real_rows] == NORMAL
+        isolated[:n_real] = np.isin(real.kind[real_rows], list(ISOLATED))
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -113,7 +168,8 @@ def make_batch(
     ecg = np.concatenate([real.millivolt[real_rows], virtual.millivolt[virtual_rows]]).astype(np.float32)
     person = np.concatenate([real.person[real_rows], virtual.person[virtual_rows]])
     conditions = np.concatenate([real.conditions[real_rows], taught])
-    return Batch(*map(torch.from_numpy, (ecg, person, is_real, conditions, statements, indices)))
+    arrays = ecg, person, is_real, conditions, statements, indices, teacher, virtual_hf, normal, isolated
+    return Batch(*map(torch.from_numpy, arrays))
 
 
 def losses(
@@ -127,21 +183,53 @@ def losses(
     with torch.set_grad_enabled(not config.is_frozen):
         _, embedding = model.screen.encoder.trunk(ecg, lead_mask, batch.person, person_mask)
     with torch.autocast(embedding.device.type, enabled=False):  # variances want more digits than bfloat16 has
-        return _head_losses(model, embedding.float(), batch, config)
+        return head_losses(model, embedding.float(), batch, config)
 
 
-def _head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: ScreeningConfig) -> dict[str, Tensor]:
+def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: ScreeningConfig) -> dict[str, Tensor]:
+    """The parts of the loss, from embeddings [N,256]."""
     logits = model.screen.screening_head(embedding)
     stated = model.statements(F.relu(embedding))
     mean, logvar = model.screen.function_head.standardised(embedding)
     target = model.screen.function_head.standard(batch.indices)
     known = (~batch.conditions.isnan()).float()
+    virtual_hf = model.virtual_hf(F.relu(embedding))
     return {
+        "teacher": config.teacher_weight * teacher_loss(logits[:, HF], batch.teacher),
+        "virtualHf": masked_bce(virtual_hf, batch.virtual_hf, (~batch.virtual_hf.isnan()).float()) / len(CONDITIONS),
+        "isolated": config.isolated_weight * isolated_excess(logits[:, STRUCTURAL], batch.normal, batch.isolated),
         "conditions": masked_bce(logits, batch.conditions, known),
         "statements": config.statement_weight
         * masked_bce(stated, batch.statements, batch.real.expand(-1, stated.shape[1])),
         "indices": config.index_weight * masked_gaussian_nll(mean, logvar, target, (~target.isnan()).float()),
     }
+
+
+def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
+    """Mean over the rows that the teacher knows: cross-entropy against its probability, and a smooth distance of the
+    logits, without which the many ECGs that it is sure of would teach nothing of their order. Both [N]."""
+    known = ~teacher.isnan()
+    if not known.any():
+        return logit.new_zeros(())
+    target = teacher[known].clamp(*LOGIT_RANGE)
+    entropy = F.binary_cross_entropy_with_logits(logit[known], target.sigmoid())
+    return entropy + 0.15 * F.smooth_l1_loss(logit[known], target)
+
+
+def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
+    """How far ECGs [N] with an isolated finding of conduction or rhythm lie above what the batch's normal ones reach
+    (their mean and one deviation), squared up to one and then straight; logits [N,K] of conditions that nobody
+    labelled on real ECGs.
+
+    An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Normal
+    ECGs themselves get no gradient, so that "real" is not learned as "healthy".
+    """
+    if normal.sum() < 2 or not isolated.any():
+        return logits.new_zeros(())
+    usual = logits[normal].detach()
+    limit = usual.mean(dim=0) + usual.std(dim=0)
+    excess = F.relu(logits[isolated] - limit)
+    return F.smooth_l1_loss(excess, torch.zeros_like(excess))
 
 
 @torch.no_grad()
@@ -170,25 +258,71 @@ def _mean_r_of_known(truth: NDArray, means: NDArray) -> float:
 
 
 def validate(model: Screen, data: TrainingData) -> dict[str, float]:
-    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices."""
-    real = data.real.fold == VALIDATION_FOLD
-    virtual = data.virtual.split == "val"
+    """`figures_of` a network on fold 8 and virtual validation people."""
+    real, virtual = data.real.fold == VALIDATION_FOLD, data.virtual.split == "val"
+    answers = [
+        predict(model, some.millivolt[rows], some.person[rows]) if rows.any() else None
+        for some, rows in ((data.real, real), (data.virtual, virtual))
+    ]
+    return figures_of(data, real, virtual, *answers)
+
+
+def figures_of(
+    data: TrainingData,
+    real: NDArray[np.bool_],
+    virtual: NDArray[np.bool_],
+    on_real: tuple[NDArray, NDArray] | None,
+    on_virtual: tuple[NDArray, NDArray] | None,
+) -> dict[str, float]:
+    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices;
+    agreement with the teacher, and what isolated findings are taken for. Answers (logits, index means) are of the rows
+    chosen."""
     figures = {}
-    if real.any():
-        logits, means = predict(model, data.real.millivolt[real], data.real.person[real])
+    if on_real is not None and real.any():
+        logits, means = on_real
         for index, name in enumerate(CONDITIONS):
             truth = data.real.conditions[real, index]
             known = ~np.isnan(truth)
-            if known.any():
+            if index == HF and data.real.teacher is not None:
+                figures["hfTeacherR"] = teacher_r(data.real.teacher[real], logits[:, HF])
+            elif known.any():
                 figures[name] = auroc(truth[known] > 0, logits[known, index])
+        if data.real.kind is not None:
+            figures |= isolated_flags(data.real.kind[real], logits)
         if data.real.indices is not None:
             figures["meanR"] = _mean_r_of_known(data.real.indices[real], means)
-    if virtual.any():
-        logits, means = predict(model, data.virtual.millivolt[virtual], data.virtual.person[virtual])
+    if on_virtual is not None and virtual.any():
+        logits, means = on_virtual
         for index in VIRTUAL_CONDITIONS:
             figures[CONDITIONS[index]] = auroc(data.virtual.conditions[virtual, index], logits[:, index])
         figures["meanR"] = float(pearson(data.virtual.indices[virtual], means).mean())
     return figures
+
+
+def teacher_r(teacher: NDArray, logit: NDArray) -> float:
+    """Pearson's R of logits on the ECGs that the teacher knows."""
+    known = ~np.isnan(teacher)
+    return float(pearson(teacher[known, None].astype(np.float64), logit[known, None].astype(np.float64))[0])
+
+
+def isolated_flags(kind: NDArray[np.str_], logits: NDArray) -> dict[str, float]:
+    """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it was confused
+    with."""
+    normal = kind == NORMAL
+    figures = {}
+    for name, index in (("RBBB", "ph"), ("LBBB", "cm"), ("tachycardia", "hf")):
+        column, chosen = logits[:, CONDITIONS.index(index)], kind == name
+        if normal.sum() >= 40 and chosen.any():
+            figures[f"{name}As{index.title()}"] = float(np.mean(column[chosen] > np.quantile(column[normal], 0.975)))
+    return figures
+
+
+def isolated_rows(kind: NDArray[np.str_], rows: NDArray[np.intp], seed: int, each: int = 300) -> NDArray[np.intp]:
+    """Rows with an isolated finding, `each` of a kind (rare ones several times)."""
+    rng = np.random.default_rng([seed, 2])
+    pools = [rows[kind[rows] == name] for name in ISOLATED]
+    drawn = [np.sort(rng.choice(pool, each)) for pool in pools if len(pool)]
+    return np.concatenate(drawn) if drawn else rows[:0]
 
 
 def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArray[np.intp]:
@@ -215,24 +349,31 @@ def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path, 
     if data.real.indices is not None:
         known.append(data.real.indices[real_train])
     model.screen.function_head.standardise(torch.from_numpy(np.concatenate(known)))
+    isolated = np.zeros(0, dtype=np.intp)
+    if data.real.kind is not None and config.isolated_batch:
+        isolated = isolated_rows(data.real.kind, real_train, optimisation.seed)
+    if model.average is not None:
+        model.average.load_state_dict(model.screen.state_dict())
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
-        rows = (
+        model.update(step)
+        sets = (real_train, config.real_batch), (isolated, config.isolated_batch), (virtual_train, config.virtual_batch)
+        usual, special, virtual = (
             rows_of_step(rows, batch, step, optimisation.seed) if batch and len(rows) else rows[:0]
-            for rows, batch in ((real_train, config.real_batch), (virtual_train, config.virtual_batch))
+            for rows, batch in sets
         )
-        batch = make_batch(data, *rows, virtual_cad=config.virtual_cad)
+        batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
         return sum(losses(model, batch, config, generator).values())
 
     described = json.loads(json.dumps(asdict(config)))
-    return run("screening", optimisation, described, model, loss_of, lambda: validate(model.screen, data), out_dir)
+    return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)
 
 
 def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
     model = Screen(encoder_config(state["config"]["encoder"]))
-    prefix = "screen."
+    prefix = "average." if state["config"].get("average") else "screen."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)
     return model.eval(), state["config"]

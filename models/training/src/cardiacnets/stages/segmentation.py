@@ -11,7 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
-from cardiacnets.augment_frames import FrameAugmentConfig, augment_frames
+from cardiacnets.data.augment_frames import FrameAugmentConfig, augment_frames
 from cardiacnets.data.cmr_preparation import Segmenter
 from cardiacnets.data.segmentation_frames import FrameSet
 from cardiacnets.models.unet import UNet, UNetConfig, standardise

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import resample
 from tqdm import tqdm
 
-from cardiacnets.stages.cines import CineSet
+from cardiacnets.data.cines import CineSet
 
 FRAMES = 16
 

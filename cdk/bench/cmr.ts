@@ -1,0 +1,88 @@
+/**
+ * Drawing cines: each sampler of the bundle, against the same loop in PyTorch.
+ * @module
+ */
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { promisify } from 'node:util'
+import type { Bundle } from '../../shared/inference/bundle.ts'
+import type { Sampler } from '../../shared/inference/synthesis-manifest.ts'
+import { median, round } from '../../shared/statistics.ts'
+import type { DrawingFigures } from './cmr-process.ts'
+import { runScript } from './process.ts'
+import { PYTHON, TRAINING } from './python.ts'
+
+/** Ours and theirs take turns, so that whatever else the machine does falls on both. */
+const TURNS = 3
+
+/** Of DDIM in the paper (arXiv 2411.13602): what a sampler that is not distilled is measured at, whatever the bundle asks of it. */
+const PAPER_STEPS = 50
+
+interface SamplerFigures {
+  /** Both views, from the window to the frames. */
+  readonly secondsPerCine: number
+  /** Of each view. */
+  readonly steps: number
+  readonly guidance: number
+  /** Time of the sampling loop over that of its ONNX calls alone. */
+  readonly loopOverhead: number
+  /** PyTorch's time for noise to frames over ours for window to frames; absent where models/training is not set up (`uv sync`). */
+  readonly ratioVsPytorch?: number
+  /** Most memory of the process that drew. */
+  readonly peakMb: number
+}
+
+/** The default sampler's figures, and those of the others by their names. */
+export type CmrFigures = SamplerFigures & {
+  readonly threads: number
+  readonly [sampler: string]: SamplerFigures | number
+}
+
+/** Nothing for a bundle that only screens. */
+export async function benchCmr({ directory, manifest: { synthesis } }: Bundle): Promise<CmrFigures | undefined> {
+  if (synthesis === undefined) return undefined
+  const figures: Record<string, SamplerFigures> = {}
+  for (const sampler of synthesis.samplers) {
+    const steps = sampler.name === synthesis.default ? sampler.steps : PAPER_STEPS
+    figures[sampler.name] = await benchSampler(directory, { ...sampler, steps })
+  }
+  const { [synthesis.default]: standard, ...others } = figures
+  return { ...standard!, threads: availableParallelism(), ...others }
+}
+
+async function benchSampler(bundle: string, { name, steps, guidance }: Sampler): Promise<SamplerFigures> {
+  const ours: DrawingFigures[] = []
+  const pytorch: number[] = []
+  for (let turn = 0; turn < TURNS; turn++) {
+    ours.push(JSON.parse(await runScript('cdk/bench/cmr-process.ts', bundle, name, String(steps))))
+    if (existsSync(PYTHON)) pytorch.push(await timePytorch(bundle, name, steps))
+  }
+  const seconds = median(ours.map(({ secondsPerCine }) => secondsPerCine))
+  return {
+    secondsPerCine: round(seconds),
+    steps,
+    guidance,
+    loopOverhead: round(median(ours.map(({ loopOverhead }) => loopOverhead))),
+    ...(pytorch.length > 0 && { ratioVsPytorch: round(median(pytorch) / seconds) }),
+    peakMb: round(Math.max(...ours.map(({ peakMb }) => peakMb))),
+  }
+}
+
+async function timePytorch(bundle: string, sampler: string, steps: number): Promise<number> {
+  const args = [
+    '-m',
+    'cardiacnets.reference.drawing',
+    '--json',
+    '--bundle',
+    bundle,
+    '--sampler',
+    sampler,
+    '--steps',
+    String(steps),
+  ]
+  const { stdout } = await promisify(execFile)(PYTHON, [...args, '--threads', String(availableParallelism())], {
+    cwd: TRAINING,
+  })
+  return JSON.parse(stdout).secondsPerCine
+}

@@ -1,0 +1,100 @@
+/**
+ * `cardiacnets bench`: measures this machine and prints the figures of DESIGN section 5.
+ * @module
+ */
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { Command, InvalidArgumentError } from 'commander'
+import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { Screener } from '../../shared/inference/screener.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { round } from '../../shared/statistics.ts'
+import { type Parts, sum, windowCost } from '../cost/marginal.ts'
+import { readMeasured } from '../cost/measured.ts'
+import { benchCmr } from './cmr.ts'
+import { benchLambda } from './lambda.ts'
+import { benchMessages, screeningMessage } from './messages.ts'
+import { benchPreprocess, benchScreen } from './signal.ts'
+import { benchStream } from './stream.ts'
+import { benchWindows } from './windows.ts'
+
+interface BenchOptions {
+  readonly json?: boolean
+  readonly devices: number
+  readonly seconds: number
+  readonly stream: boolean
+}
+
+const count = (text: string): number => {
+  const value = Number(text)
+  if (Number.isInteger(value) && value > 0) return value
+  throw new InvalidArgumentError('a whole number above 0')
+}
+
+function benchCommand(): Command {
+  return new Command('bench')
+    .description(
+      'measure this machine: signal chain, screening, live devices, functions, messages, cines, cost (minutes)',
+    )
+    .option('--json', 'one JSON document on stdout')
+    .option('--devices <n>', 'live devices', count, 200)
+    .option('--seconds <n>', 'how long each streams', count, 60)
+    .option('--no-stream', 'leave the live devices out')
+    .action(async (options: BenchOptions) => {
+      const figures = await bench(options)
+      if (options.json) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
+      else for (const [part, value] of Object.entries(figures)) process.stdout.write(`${part}\n${table(value)}\n`)
+    })
+}
+
+async function bench({ devices, seconds, stream }: BenchOptions) {
+  const { source, windows } = await benchWindows()
+  const screener = await Screener.load(await readBundle(activeBundle(), CARDIACNETS_V1.name))
+  const part = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
+    process.stderr.write(`${name}…\n`)
+    return run()
+  }
+  const preprocess = await part('signal chain', () =>
+    benchPreprocess(windows[0]!, join(screener.bundle.directory, 'screen.onnx')),
+  )
+  const screen = await part('screening', () => benchScreen(windows, screener, preprocess))
+  const message = await part('messages', () => benchMessages(windows, screener))
+  const lambda = await part('functions', () => benchLambda(screeningMessage(windows[0]!)))
+  const cmr = await part('cines', () => benchCmr(screener.bundle))
+  const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
+  await screener.release()
+  const parts = windowCost({
+    ...screen,
+    resultBytes: message.resultStoredP50Bytes,
+    logBytes: readMeasured().logBytes,
+    architecture: 'arm64',
+    memory: lambda.memoryMb,
+  })
+  const [cpu] = cpus()
+  return {
+    machine: { cpu: cpu?.model, cores: cpus().length, node: process.version, windows: `${windows.length} ${source}` },
+    preprocess,
+    screen,
+    ...(live && { stream: live }),
+    lambda,
+    ...(cmr && { cmr }),
+    message,
+    cost: { usdPerMillionWindows: round(sum(parts)), parts: rounded(parts) },
+  }
+}
+
+const rounded = (parts: Parts) => Object.fromEntries(Object.entries(parts).map(([name, usd]) => [name, round(usd)]))
+
+/** Figures as indented lines. */
+function table(figures: object, indent = '  '): string {
+  return Object.entries(figures)
+    .map(([name, value]) =>
+      typeof value === 'object' && value !== null
+        ? `${indent}${name}\n${table(value, `${indent}  `)}`
+        : `${indent}${name.padEnd(24)}${value}`,
+    )
+    .join('\n')
+}
+
+if (import.meta.main) await benchCommand().parseAsync()

@@ -1,0 +1,52 @@
+/**
+ * `node cdk/bench/measure.ts EVENT.json`: cold start of `screen` with that event, and the zipped size of each function and of the model's layer, as one JSON
+ * document. `cardiacnets bench` runs it as a process, since nothing imports `cdk`.
+ * @module
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { bundleFunction, FUNCTION_NAMES, type Target, zippedBytes } from '../build/lambda-bundle.ts'
+import { readModel, stageModel } from '../build/model-layer.ts'
+import { startLocalStack } from '../local/stack.ts'
+import { type ColdStart, measureColdStart } from './cold-start.ts'
+
+const COLD_STARTS = 7
+
+const event = await readFile(process.argv[2]!, 'utf8')
+const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-measure-'))
+const stack = await startLocalStack({ withoutAdapter: true })
+try {
+  const starts: ColdStart[] = []
+  for (let i = 0; i < COLD_STARTS; i++) starts.push(await measureColdStart(stack.functions.screen!.spec, event))
+  const [median] = starts.toSorted((a, b) => a.firstAnswerMs - b.firstAnswerMs).slice(COLD_STARTS >> 1)
+  const memoryMb = Object.fromEntries(Object.values(stack.functions).map(({ spec }) => [spec.name, spec.memoryMb]))
+  const modelMb = megabytes(zippedBytes(stageModel(readModel(), folder)))
+  const zipMb = Object.fromEntries(
+    (['linux-arm64', 'linux-x64'] satisfies Target[]).map((target) => [
+      target,
+      Object.fromEntries([
+        ...FUNCTION_NAMES.map((name) => [
+          name,
+          megabytes(zippedBytes(bundleFunction(name, target, join(folder, target)))),
+        ]),
+        ['model', modelMb],
+      ]),
+    ]),
+  )
+  console.log(
+    JSON.stringify({
+      coldStartMs: Math.round(median!.firstAnswerMs),
+      initMs: Math.round(median!.initMs),
+      memoryMb,
+      zipMb,
+    }),
+  )
+} finally {
+  await stack.stop()
+  await rm(folder, { recursive: true })
+}
+
+function megabytes(bytes: number): number {
+  return Number((bytes / 1e6).toFixed(1))
+}

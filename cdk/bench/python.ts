@@ -1,0 +1,8 @@
+/**
+ * Where the Python references live, once `uv sync` has set them up.
+ * @module
+ */
+import { join, resolve } from 'node:path'
+
+export const TRAINING = resolve(import.meta.dirname, '../../models/training')
+export const PYTHON = join(TRAINING, process.platform === 'win32' ? '.venv/Scripts/python.exe' : '.venv/bin/python')

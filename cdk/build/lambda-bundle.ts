@@ -1,0 +1,129 @@
+/**
+ * Builds each Lambda into a folder of its own that runs as it stands: `handler.mjs` plus what cannot be bundled.
+ * Never `NodejsFunction`'s `nodeModules`: it runs `npm ci` without our `.npmrc`, and onnxruntime-node's script would fetch CUDA.
+ * @module
+ */
+import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
+import { findPackageJSON } from 'node:module'
+import { basename, dirname, join, relative, resolve } from 'node:path'
+import { deflateRawSync } from 'node:zlib'
+import { buildSync } from 'esbuild'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+
+/** Every Lambda; its code is `functions/{name}/handler.ts`, which exports `handler`. */
+export const FUNCTION_NAMES = [
+  'preprocess',
+  'screen',
+  'report',
+  'fhir-intake',
+  'api',
+  'synthesis-dispatch',
+  'publish',
+] as const
+export type FunctionName = (typeof FUNCTION_NAMES)[number]
+
+/** Where a bundle runs: a platform and architecture that onnxruntime-node has a binary for. */
+export const TARGETS = ['linux-arm64', 'linux-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'] as const
+export type Target = (typeof TARGETS)[number]
+
+/** The target of this machine. Throws where onnxruntime-node has no binary for it. */
+export function hostTarget(): Target {
+  const host = `${process.platform}-${process.arch}`
+  const target = TARGETS.find((known) => known === host)
+  if (target === undefined) throw new Error(`onnxruntime-node has no binary for this machine (${host})`)
+  return target
+}
+
+/** Reads the other from the folder that it stands in: here, the function's own. */
+const FRAME_CODEC = 'streams/mqtt/frame-codec.ts'
+const PROTO = 'streams/mqtt/ecg.proto'
+
+/** Builds every function; returns each one's folder. */
+export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
+  const build = (name: FunctionName) => bundleFunction(name, target, outdir)
+  return {
+    preprocess: build('preprocess'),
+    screen: build('screen'),
+    report: build('report'),
+    'fhir-intake': build('fhir-intake'),
+    api: build('api'),
+    'synthesis-dispatch': build('synthesis-dispatch'),
+    publish: build('publish'),
+  }
+}
+
+/**
+ * Builds one function for `target` into `{outdir}/{name}` and returns that folder.
+ *
+ * ES modules, so that a handler may load its model by top-level `await`; `.mjs`, so that Node needs no package.json to know.
+ */
+export function bundleFunction(name: FunctionName, target: Target, outdir: string): string {
+  const folder = join(outdir, name)
+  rmSync(folder, { recursive: true, force: true })
+  const { metafile } = buildSync({
+    entryPoints: [join(ROOT, 'functions', name, 'handler.ts')],
+    outfile: join(folder, 'handler.mjs'),
+    absWorkingDir: ROOT,
+    bundle: true,
+    platform: 'node',
+    target: 'node24',
+    format: 'esm',
+    mainFields: ['module', 'main'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    metafile: true,
+    logLevel: 'error',
+    external: ['onnxruntime-node'],
+    // CommonJS dependencies call `require` for Node's own modules.
+    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+  })
+  const outputs = Object.values(metafile.outputs)
+  if (outputs.some((output) => output.imports.some((imported) => imported.path === 'onnxruntime-node'))) {
+    copyOnnxRuntime(target, folder)
+  }
+  if (outputs.some(({ inputs }) => FRAME_CODEC in inputs)) cpSync(join(ROOT, PROTO), join(folder, basename(PROTO)))
+  return folder
+}
+
+/** onnxruntime-node's JavaScript and the binary of one target; the package carries 350 MB for the others. */
+function copyOnnxRuntime(target: Target, folder: string): void {
+  const runtime = packageFolder('onnxruntime-node')
+  const common = packageFolder('onnxruntime-common')
+  const binary = join('bin/napi-v6', ...target.split('-'))
+  if (!existsSync(join(runtime, binary))) throw new Error(`onnxruntime-node has no ${binary}`)
+  const modules = join(folder, 'node_modules')
+  copyCode(runtime, join(modules, 'onnxruntime-node'), ['package.json', 'dist', binary])
+  // CommonJS needs dist/cjs only; the ES module build beside it is never loaded.
+  copyCode(common, join(modules, 'onnxruntime-common'), ['package.json', 'dist/cjs'])
+}
+
+function copyCode(from: string, to: string, paths: readonly string[]): void {
+  for (const path of paths) {
+    const isRuntime = (source: string) => !/\.(d\.ts|map)$/.test(source)
+    cpSync(join(from, path), join(to, path), { recursive: true, filter: isRuntime })
+  }
+}
+
+function packageFolder(name: string): string {
+  const manifest = findPackageJSON(name, import.meta.url)
+  if (manifest === undefined) throw new Error(`${name} is not installed: run npm ci`)
+  return dirname(manifest)
+}
+
+/** Every file below `folder`, as paths from it, sorted. */
+export function filesOf(folder: string): readonly string[] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => relative(folder, join(entry.parentPath, entry.name)))
+    .sort()
+}
+
+/** Bytes of the zip that Lambda would be given, a little more than CDK's own: its level 9 takes four times as long for 1% less. */
+export function zippedBytes(folder: string): number {
+  const endOfDirectory = 22
+  return filesOf(folder).reduce((total, file) => {
+    const headers = 30 + 46 + 2 * Buffer.byteLength(file)
+    return total + headers + deflateRawSync(readFileSync(join(folder, file))).length
+  }, endOfDirectory)
+}

@@ -1,0 +1,18 @@
+/**
+ * What a deployment tells the API of the bundle that draws.
+ * @module
+ */
+
+import type { SynthesisRules } from '../../shared/config/synthesis-rules.ts'
+import type { Bundle } from '../../shared/inference/bundle.ts'
+
+/** `undefined` of a bundle that only screens. */
+export function synthesisRules({ manifest: { synthesis }, sha256 }: Bundle): SynthesisRules | undefined {
+  if (synthesis === undefined) return undefined
+  return {
+    bundleSha256: sha256,
+    samplers: synthesis.samplers.map(({ name }) => name),
+    default: synthesis.default,
+    minimumLeads: synthesis.minimumLeads,
+  }
+}

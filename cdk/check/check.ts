@@ -1,0 +1,210 @@
+/**
+ * `npm run stack:check`: deploys a site's template on this machine, sends ECGs through each of its doors, and says what failed and which permission
+ * was missing. With `--aws`, sends them through a stack that is deployed.
+ * @module
+ */
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { styleText } from 'node:util'
+import { Command, Option } from 'commander'
+import { outputOf, readOutputs } from '../../shared/aws/stack-outputs.ts'
+import { activeBundle } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { ehrOfSite } from '../../streams/fhir/site.ts'
+import { subscribeLocally, tenantOf } from '../local/ehr.ts'
+import { describeViolation, type Grant, type Violation } from '../local/iam/permissions.ts'
+import { type LocalStack, startLocalStack } from '../local/stack.ts'
+import { readSite } from '../site.ts'
+import { type Addresses, type Step, smoke, step } from './smoke.ts'
+
+interface Options {
+  readonly site: string
+  readonly json?: boolean
+  readonly aws?: boolean
+  readonly outputs: string
+  readonly token?: string
+  readonly tenant?: string
+  readonly mqtt?: string
+  readonly device: string
+  readonly ca?: string
+  readonly cert?: string
+  readonly key?: string
+  readonly ehr?: boolean
+  readonly timeout: number
+}
+
+interface Report {
+  readonly site: string
+  readonly passed: boolean
+  readonly seconds: number
+  readonly steps: readonly Step[]
+  /** On one machine only. */
+  readonly violations?: readonly Violation[]
+  /** What roles that did something may do and did not: what this run needs is less than what a site may need. */
+  readonly unused?: readonly Grant[]
+}
+
+const command = new Command('npm run stack:check --')
+  .description(
+    'Sends ECGs through a whole stack and says what failed: on this machine, or with --aws through a deployed one.',
+  )
+  .option('--site <name>', 'a worked example (clinic, hospital, wearable-fleet) or a file', 'hospital')
+  .option('--json', 'one JSON document, with permissions that nobody needed')
+  .option('--aws', 'a stack that is deployed')
+  .option('--outputs <file>', 'with --aws: what `cdk deploy --outputs-file` wrote', '.local/outputs.json')
+  .addOption(new Option('--token <token>', 'with --aws: for the API').env('STACK_CHECK_TOKEN'))
+  .option('--tenant <name>', "with --aws: the token's (default: the site's first)")
+  .option('--mqtt <url>', "with --aws: the devices' broker (without it, nothing is sent by MQTT)")
+  .option('--device <name>', 'with --aws: a thing that was registered for this', 'stack-check')
+  .option('--ca <file>', 'with --aws: PEM of who signed the broker’s certificate')
+  .option('--cert <file>', 'with --aws: PEM of the device’s certificate')
+  .option('--key <file>', 'with --aws: PEM of its key')
+  .option('--ehr', "with --aws: puts a virtual patient into the site's EHR, which stays there")
+  .option('--timeout <seconds>', 'for each answer', Number, 60)
+
+/** Deploys a site on this machine, in a folder that goes. */
+export async function checkHere(
+  options: Pick<Options, 'site' | 'timeout'>,
+  say: (step: Step) => void,
+): Promise<Report> {
+  const startedMs = performance.now()
+  const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-check-'))
+  const trouble: string[] = []
+  let stack: LocalStack | undefined
+  const steps: Step[] = []
+  const note = (ended: Step) => {
+    steps.push(ended)
+    say(ended)
+  }
+  try {
+    const drawing = await drawingBundle(folder)
+    note(
+      await step('deployment', async () => {
+        stack = await startLocalStack({
+          site: readSite(options.site),
+          ehrPort: 0,
+          dataDir: folder,
+          // Nothing goes on beside it that it could starve.
+          batchPriority: 0,
+          log: (source, line) => {
+            if (/"level":"(ERROR|CRITICAL)"/.test(line) || source === 'permissions') trouble.push(`${source}: ${line}`)
+          },
+        })
+        await subscribeLocally(stack.site)
+        const { functions, queueUrls } = stack
+        return `${options.site}: ${Object.keys(functions).length} functions, ${Object.keys(queueUrls).length} queues${drawing}`
+      }),
+    )
+    if (stack !== undefined) {
+      await smoke(addressesOf(stack, options.timeout), note)
+      const { violations } = stack.permissions
+      note(await step('permissions', async () => judged(violations)))
+    }
+  } finally {
+    await stack?.stop()
+    await rm(folder, { recursive: true, force: true })
+  }
+  const { violations = [], unused = [] } = stack?.permissions ?? {}
+  const report = { site: options.site, ...outcome(steps, startedMs), violations, unused }
+  if (!report.passed) for (const line of trouble.slice(-20)) console.error(line)
+  return report
+}
+
+/** Sends ECGs through a deployed stack; of permissions, what is refused there shows as a step that fails. */
+export async function checkDeployed(options: Options, say: (step: Step) => void): Promise<Report> {
+  const startedMs = performance.now()
+  const outputs = await readOutputs(options.outputs)
+  const site = readSite(options.site)
+  const pem = (file: string | undefined) => (file === undefined ? undefined : readFile(file))
+  const [ca, cert, key] = await Promise.all([pem(options.ca), pem(options.cert), pem(options.key)])
+  const { gateway } = site.deployment
+  const steps = await smoke(
+    {
+      apiUrl: outputOf(outputs, 'ApiUrl'),
+      token: options.token,
+      tenant: options.tenant ?? tenantOf(site),
+      broker: options.mqtt === undefined ? undefined : { url: options.mqtt, version: MQTT_VERSION, ca, cert, key },
+      device: options.device,
+      takesFrames: gateway.adapter !== undefined,
+      ehr: options.ehr && site.ehr !== undefined ? ehrOfSite(site.ehr) : undefined,
+      timeoutMs: 1000 * options.timeout,
+      // Until a machine with a GPU is there, its image loaded and the first job drawn.
+      drawingTimeoutMs: 20 * 60_000,
+    },
+    say,
+  )
+  return { site: options.site, ...outcome(steps, startedMs) }
+}
+
+/** 3.1.1: every broker speaks it, the embedded one nothing newer. */
+const MQTT_VERSION = 4
+
+function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
+  return {
+    apiUrl: stack.apiUrl,
+    tenant: tenantOf(stack.site),
+    broker: { url: stack.mqttUrl, version: MQTT_VERSION },
+    device: 'stack-check',
+    takesFrames: stack.adapterPid !== undefined,
+    ehr: stack.site.ehr && ehrOfSite(stack.site.ehr),
+    timeoutMs: 1000 * timeoutS,
+    drawingTimeoutMs: 5 * 60_000,
+  }
+}
+
+/** A bundle that only screens is lent networks that draw, with random weights: the wiring is what is checked. Says so. */
+async function drawingBundle(folder: string): Promise<string> {
+  const { manifest } = await readBundle(activeBundle(), CARDIACNETS_V1.name)
+  if (manifest.synthesis !== undefined) return ''
+  const { makeDrawingBundle } = await import('../../test/helpers/synthesis.ts')
+  process.env.MODEL_DIR = await makeDrawingBundle(join(folder, 'model'))
+  return '; the bundle cannot draw, random weights do'
+}
+
+/** One of a kind is enough: each ECG has a key of its own. */
+function judged(violations: readonly Violation[]): string {
+  const kinds = Map.groupBy(violations, ({ principal, action }) => `${principal} ${action}`)
+  const lines = [...kinds.values()].map(([first, ...others]) =>
+    [describeViolation(first!), ...(others.length === 0 ? [] : [`and ${others.length} more`])].join(', '),
+  )
+  if (lines.length > 0) throw new Error(lines.join('; '))
+  return 'no call was refused'
+}
+
+function outcome(steps: readonly Step[], startedMs: number) {
+  const seconds = Math.round((performance.now() - startedMs) / 100) / 10
+  return { passed: steps.every((each) => each.outcome !== 'failed'), seconds, steps }
+}
+
+const MARKS = { passed: styleText('green', '✓'), failed: styleText('red', '✗'), skipped: styleText('yellow', '–') }
+
+function row({ name, outcome, ms, detail }: Step): string {
+  return `${MARKS[outcome]} ${name.padEnd(14)}${`${(ms / 1000).toFixed(1)} s`.padStart(8)}  ${detail}`
+}
+
+function summary({ passed, seconds, unused = [], violations }: Report): string {
+  const lines = [passed ? styleText('green', `passed in ${seconds} s`) : styleText('red', `failed after ${seconds} s`)]
+  if (violations !== undefined) {
+    const roles = Map.groupBy(unused, ({ role }) => role)
+    lines.push(`allowed, and not needed by this run: ${unused.length} (--json lists them)`)
+    for (const [role, grants] of [...roles].sort(([a], [b]) => a.localeCompare(b))) {
+      const actions = Map.groupBy(grants, ({ action }) => action)
+      const list = [...actions].map(([action, { length }]) => (length === 1 ? action : `${action} ×${length}`))
+      lines.push(styleText('dim', `  ${role}: ${list.join(', ')}`))
+    }
+  }
+  return lines.join('\n')
+}
+
+if (import.meta.main) {
+  const options = command.parse().opts<Options>()
+  const say = options.json ? () => {} : (ended: Step) => console.log(row(ended))
+  const report = await (options.aws ? checkDeployed(options, say) : checkHere(options, say)).catch((error: unknown) => {
+    console.error(error instanceof Error ? error.message : error)
+    process.exit(1)
+  })
+  console.log(options.json ? JSON.stringify(report, null, 2) : summary(report))
+  process.exit(report.passed ? 0 : 1)
+}

@@ -1,0 +1,176 @@
+/**
+ * The HTTP API: one Lambda (Hono routes inside) behind API Gateway, and one for events, whose function URL can stream.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
+import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
+import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
+import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import * as lambda from 'aws-cdk-lib/aws-lambda'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import type { Deployment } from '../../shared/config/deployment.ts'
+import type { SiteConfig } from '../../shared/config/site.ts'
+import { siteVariable } from '../site.ts'
+import type { Audit } from './audit.ts'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { logGroup } from './log-group.ts'
+import { acknowledge } from './nag.ts'
+import { grantSend } from './queue.ts'
+import { grantSecret } from './secrets.ts'
+import type { Storage } from './storage.ts'
+import type { Synthesis } from './synthesis.ts'
+
+export interface ApiProps {
+  readonly defaults: FunctionDefaults
+  readonly storage: Storage
+  readonly audit: Audit
+  readonly intakeQueue: sqs.IQueue
+  /** Where the EHR's notifications go. */
+  readonly inboundQueue: sqs.IQueue
+  readonly site: SiteConfig
+  /** Where results go that are to be reported to the EHR. */
+  readonly reportQueue: sqs.IQueue
+  /** Absent where nothing can be drawn. */
+  readonly synthesis: Synthesis | undefined
+}
+
+/** Requests that are answered at the same time: parsing a file takes a second, all else some milliseconds. */
+const API_CONCURRENCY = 50
+
+/** People who watch results as they come; each keeps one for five minutes. */
+const STREAMS = 50
+
+/** Who signed a token says the identity provider. */
+const KEYS_OUTSIDE = { outside: 'the identity provider, for its keys' }
+
+/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html */
+const ACCESS_LOG = {
+  time: '$context.requestTime',
+  requestId: '$context.requestId',
+  subject: '$context.authorizer.claims.sub',
+  ip: '$context.identity.sourceIp',
+  route: '$context.routeKey',
+  status: '$context.status',
+  bytes: '$context.responseLength',
+  ms: '$context.responseLatency',
+}
+
+export class Api extends Construct {
+  readonly url: string
+  readonly eventsUrl: string
+
+  constructor(scope: Construct, id: string, props: ApiProps) {
+    super(scope, id)
+    const { defaults, storage, audit, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
+    const environment = {
+      RESULTS_TABLE: storage.table.tableName,
+      RAW_BUCKET: storage.bucket.bucketName,
+      ...audit.environment,
+      INTAKE_QUEUE_URL: intakeQueue.queueUrl,
+      RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+      FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
+      SITE_CONFIG: siteVariable(site),
+      ...synthesisEnvironment(synthesis),
+      ...tokenEnvironment(site.deployment),
+    }
+    const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
+    const api = lambdaFunction(this, defaults, {
+      name: 'api',
+      bundle: 'api',
+      // To parse a large file takes a whole vCPU for seconds, and several times its size.
+      memoryMb: 1769,
+      timeout: Duration.seconds(29),
+      concurrency: API_CONCURRENCY,
+      network: KEYS_OUTSIDE,
+      environment,
+      failures: http.metricServerError({ period: Duration.minutes(1), statistic: 'Sum' }),
+    })
+    storage.grantRows(api, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
+    audit.grantAppend(api)
+    storage.grantGet(api, 'raw/')
+    storage.grantPut(api, 'raw/')
+    storage.grantGet(api, 'artifacts/')
+    storage.grantRemove(api)
+    if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
+    for (const queue of [intakeQueue, reportQueue, inboundQueue]) grantSend(queue, api)
+    // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
+    if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
+    if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
+
+    // CDK's own classes and interfaces differ in `undefined`.
+    this.#open(http, api as lambda.IFunction, site, defaults)
+    this.url = http.apiEndpoint
+
+    const events = lambdaFunction(this, defaults, {
+      name: 'events',
+      bundle: 'api',
+      handler: 'handler.stream',
+      memoryMb: 256,
+      // A stream ends after five minutes.
+      timeout: Duration.minutes(6),
+      concurrency: STREAMS,
+      network: KEYS_OUTSIDE,
+      environment,
+    })
+    storage.grantRows(events, 'Query')
+    audit.grantAppend(events)
+    const { url } = events.addFunctionUrl({
+      authType: lambda.FunctionUrlAuthType.NONE,
+      invokeMode: lambda.InvokeMode.RESPONSE_STREAM,
+    })
+    acknowledge(events, {
+      'HIPAA.Security-LambdaFunctionPublicAccessProhibited':
+        'A browser streams from it; the app refuses whoever brings no valid token',
+    })
+    this.eventsUrl = url
+  }
+
+  /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
+  #open(http: apigateway.HttpApi, api: lambda.IFunction, { deployment }: SiteConfig, defaults: FunctionDefaults): void {
+    const { identity, requestsPerSecond, burst } = deployment.api
+    const integration = new HttpLambdaIntegration('api', api)
+    // Its health, its description, our public keys, and the EHR's notifications, which bring a secret of their own.
+    http.addRoutes({ path: '/{proxy+}', integration })
+    acknowledge(http, {
+      'AwsSolutions-APIG4':
+        'What needs a token is checked by the app, and below /v1 by the gateway too; health, description, public keys and notifications need none',
+    })
+    if (identity?.isCheckedAtGateway) {
+      const authorizer = new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] })
+      http.addRoutes({ path: '/v1/{proxy+}', integration, authorizer })
+    }
+    http.addStage('stage', {
+      stageName: '$default',
+      autoDeploy: true,
+      throttle: { rateLimit: requestsPerSecond, burstLimit: burst },
+      accessLogSettings: {
+        destination: new apigateway.LogGroupLogDestination(
+          logGroup(this, 'access-log', { ...defaults.log, days: deployment.retentionDays.accessLogs }),
+        ),
+        // The route's pattern, not the path: that one may say whose ECG is asked for.
+        format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
+      },
+    })
+  }
+}
+
+function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record<string, string>> {
+  if (synthesis === undefined) return {}
+  const { queues, rules } = synthesis
+  return { SYNTHESIS_QUEUE_URL: queues.queue.queueUrl, SYNTHESIS_RULES: JSON.stringify(rules) }
+}
+
+/** Without a provider, the API answers nobody. */
+function tokenEnvironment({ api, tenants }: Deployment): Readonly<Record<string, string>> {
+  if (api.identity === undefined) return {}
+  const { issuer, audience, jwksUrl, tenantClaim } = api.identity
+  return {
+    AUTH_ISSUER: issuer,
+    AUTH_AUDIENCE: audience,
+    AUTH_JWKS_URL: jwksUrl,
+    AUTH_TENANT_CLAIM: tenantClaim,
+    AUTH_TENANTS: tenants.join(),
+  }
+}

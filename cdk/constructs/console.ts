@@ -1,0 +1,178 @@
+/**
+ * The console's files behind CloudFront, and the API under the same name. A web ACL stands before both: API Gateway's HTTP APIs know none.
+ *
+ * The API's own address goes on answering whoever has a token; what asks there passes no web ACL.
+ * @module
+ */
+import { Aws, CfnRule, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib'
+import * as acm from 'aws-cdk-lib/aws-certificatemanager'
+import * as cloudfront from 'aws-cdk-lib/aws-cloudfront'
+import * as origins from 'aws-cdk-lib/aws-cloudfront-origins'
+import * as s3 from 'aws-cdk-lib/aws-s3'
+import * as wafv2 from 'aws-cdk-lib/aws-wafv2'
+import { Construct } from 'constructs'
+import type { Deployment } from '../../shared/config/deployment.ts'
+import { type LogDefaults, logGroup } from './log-group.ts'
+import { acknowledge } from './nag.ts'
+import type { Storage } from './storage.ts'
+
+export interface ConsoleProps {
+  readonly console: NonNullable<Deployment['console']>
+  readonly storage: Storage
+  readonly log: LogDefaults
+  readonly apiUrl: string
+  readonly eventsUrl: string
+}
+
+/** The API's; all else is the console. */
+const API_PATHS = ['/v1/*', '/fhir/*', '/healthz', '/openapi.json']
+
+/** From one address in five minutes. */
+const REQUESTS = 2000
+
+/**
+ * AWS's own rules. What they count and do not block: bodies, since ECGs are larger than they allow and their bytes look like anything; a query of
+ * more than 2,048 bytes; a caller without a User-Agent, as EHRs are that send notifications.
+ */
+const RULES: readonly { readonly name: string; readonly counted: readonly string[] }[] = [
+  { name: 'AWSManagedRulesAmazonIpReputationList', counted: [] },
+  {
+    name: 'AWSManagedRulesCommonRuleSet',
+    counted: ['SizeRestrictions_BODY', 'SizeRestrictions_QUERYSTRING', 'CrossSiteScripting_BODY', 'NoUserAgent_HEADER'],
+  },
+  { name: 'AWSManagedRulesKnownBadInputsRuleSet', counted: [] },
+]
+
+export class Console extends Construct {
+  readonly url: string
+  readonly bucket: s3.Bucket
+
+  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl }: ConsoleProps) {
+    super(scope, id)
+    this.bucket = new s3.Bucket(this, 'console', {
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      encryption: s3.BucketEncryption.S3_MANAGED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      versioned: true,
+      serverAccessLogsBucket: storage.accessLogs as s3.IBucket,
+      serverAccessLogsPrefix: 'console/',
+      removalPolicy: RemovalPolicy.RETAIN,
+      lifecycleRules: [{ noncurrentVersionExpiration: Duration.days(30) }],
+    })
+    acknowledge(this.bucket, {
+      'HIPAA.Security-S3BucketReplicationEnabled': 'The console is built from this repository; nothing else lies here',
+      'HIPAA.Security-S3DefaultEncryptionKMS': 'The console is public, and no ECG lies here',
+    })
+    const api = this.#behavior(apiUrl)
+    const { domain, waf } = console
+    const webAclId = waf === 'create' ? this.#webAcl(log) : waf
+    const distribution = new cloudfront.Distribution(this, 'front', {
+      comment: 'CardiacNets: console and API',
+      defaultRootObject: 'index.html',
+      defaultBehavior: {
+        origin: origins.S3BucketOrigin.withOriginAccessControl(this.bucket as s3.IBucket),
+        viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+        responseHeadersPolicy: cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+      },
+      // A stream of events is CloudFront's to pass on, not API Gateway's.
+      additionalBehaviors: {
+        '/v1/events': this.#behavior(eventsUrl),
+        ...Object.fromEntries(API_PATHS.map((path) => [path, api])),
+      },
+      minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
+      enableLogging: true,
+      logBucket: storage.accessLogs as s3.IBucket,
+      logFilePrefix: 'front/',
+      ...(domain === undefined
+        ? {}
+        : {
+            domainNames: [domain.name],
+            certificate: acm.Certificate.fromCertificateArn(this, 'certificate', domain.certificateArn),
+          }),
+      ...(webAclId === 'off' ? {} : { webAclId }),
+    })
+    acknowledge(distribution, {
+      'AwsSolutions-CFR1':
+        'Whose ECGs may be seen where is decided by tokens; a web ACL of the site may restrict countries',
+      'AwsSolutions-CFR4':
+        'TLS 1.2 to the origins and, with a domain, to viewers; without one CloudFront’s own certificate decides',
+      ...(webAclId === 'off' && { 'AwsSolutions-CFR2': 'The site wants none' }),
+    })
+    this.url = `https://${domain?.name ?? distribution.distributionDomainName}`
+  }
+
+  /** Passed on as it is, and never kept. */
+  #behavior(url: string): cloudfront.BehaviorOptions {
+    const host = Fn.select(2, Fn.split('/', url))
+    return {
+      origin: new origins.HttpOrigin(host, {
+        protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
+        originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
+      }),
+      viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
+      allowedMethods: cloudfront.AllowedMethods.ALLOW_ALL,
+      cachePolicy: cloudfront.CachePolicy.CACHING_DISABLED,
+      originRequestPolicy: cloudfront.OriginRequestPolicy.ALL_VIEWER_EXCEPT_HOST_HEADER,
+      responseHeadersPolicy: cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+    }
+  }
+
+  /** CloudFront takes its web ACLs from us-east-1 only. */
+  #webAcl(log: LogDefaults): string {
+    new CfnRule(this, 'web-acl-region', {
+      assertions: [
+        {
+          assert: Fn.conditionEquals(Aws.REGION, 'us-east-1'),
+          assertDescription: 'a web ACL for CloudFront is made in us-east-1: deploy there, or name one by its ARN',
+        },
+      ],
+    })
+    const metrics = (metricName: string) => ({
+      cloudWatchMetricsEnabled: true,
+      // A sample would be somebody's request.
+      sampledRequestsEnabled: false,
+      metricName,
+    })
+    const acl = new wafv2.CfnWebACL(this, 'web-acl', {
+      scope: 'CLOUDFRONT',
+      defaultAction: { allow: {} },
+      visibilityConfig: metrics('web-acl'),
+      rules: [
+        ...RULES.map(({ name, counted }, priority) => ({
+          name,
+          priority,
+          overrideAction: { none: {} },
+          statement: {
+            managedRuleGroupStatement: {
+              vendorName: 'AWS',
+              name,
+              ruleActionOverrides: counted.map((rule) => ({ name: rule, actionToUse: { count: {} } })),
+            },
+          },
+          visibilityConfig: metrics(name),
+        })),
+        {
+          name: 'rate',
+          priority: RULES.length,
+          action: { block: {} },
+          statement: { rateBasedStatement: { limit: REQUESTS, aggregateKeyType: 'IP' } },
+          visibilityConfig: metrics('rate'),
+        },
+      ],
+    })
+    const group = logGroup(this, 'web-acl-log', { ...log, name: `aws-waf-logs-${Stack.of(this).stackName}` })
+    new wafv2.CfnLoggingConfiguration(this, 'web-acl-logging', {
+      resourceArn: acl.attrArn,
+      logDestinationConfigs: [group.logGroupArn.replace(/:\*$/, '')],
+      // Paths say which ECG is asked for, and headers hold tokens.
+      redactedFields: [
+        { uriPath: {} },
+        { queryString: {} },
+        { singleHeader: { Name: 'authorization' } },
+        { singleHeader: { Name: 'x-cardiacnets-secret' } },
+      ],
+    })
+    return acl.attrArn
+  }
+}

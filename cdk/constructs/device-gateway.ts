@@ -1,0 +1,191 @@
+/**
+ * AWS IoT Core as the devices' broker: what a device may say and hear, where its windows and its status go, and, where no adapter does so,
+ * what brings it its results.
+ * @module
+ */
+import { Duration, Stack } from 'aws-cdk-lib'
+import * as iam from 'aws-cdk-lib/aws-iam'
+import * as iot from 'aws-cdk-lib/aws-iot'
+import { Construct } from 'constructs'
+import { adapterName, type Deployment, type Shard } from '../../shared/config/deployment.ts'
+import { buildTopic, type Channel, topicFilter } from '../../streams/mqtt/topics.ts'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import { logGroup } from './log-group.ts'
+import { acknowledgeWildcards, printedArn } from './nag.ts'
+import { consume, grantSend, type QueueWithDlq } from './queue.ts'
+
+export interface DeviceGatewayProps {
+  readonly defaults: FunctionDefaults
+  readonly deployment: Deployment
+  readonly intake: QueueWithDlq
+  /** Results for devices. */
+  readonly results: QueueWithDlq
+}
+
+/** At most so many batches of ten at a time: IoT Core takes a message in some 20 ms. */
+const PUBLISHERS = 20
+
+/** Of the SQL that knows binary payloads. */
+const SQL_VERSION = '2016-03-23'
+
+/** Who a thing is: its name is the device, its attribute `tenant` whose it is. Only who registers things may set either. */
+// biome-ignore lint/suspicious/noTemplateCurlyInString: variables of IoT's policies
+const OWN = { tenant: '${iot:Connection.Thing.Attributes[tenant]}', device: '${iot:Connection.Thing.ThingName}' }
+
+/** `*` binary payloads do not survive: base64. The topic, which says whose it is, is no part of the payload. */
+const ENVELOPE = "encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs"
+
+export class DeviceGateway extends Construct {
+  constructor(scope: Construct, id: string, props: DeviceGatewayProps) {
+    super(scope, id)
+    const { gateway, tenants } = props.deployment
+    const type = new iot.CfnThingType(this, 'ecg-device', {
+      thingTypeProperties: { searchableAttributes: ['tenant'], thingTypeDescription: 'Sends ECGs' },
+    })
+    for (const tenant of tenants) {
+      new iot.CfnThingGroup(this, `devices-${tenant}`, {
+        thingGroupProperties: { thingGroupDescription: 'Devices of one tenant' },
+      }).addResourceDependency(type)
+    }
+    this.#devicePolicy()
+    for (const shard of gateway.adapter?.shards ?? []) this.#adapterPolicy(shard, tenants)
+    this.#windowRule(props.intake)
+    this.#statusRule(props)
+    // An adapter has a connection to the broker anyway.
+    if (gateway.adapter === undefined) this.#publisher(props)
+  }
+
+  /** Bound to the thing's own topics by policy variables, so that it is one policy for every device. */
+  #devicePolicy(): void {
+    const topics = (resource: string, ...channels: Channel[]) =>
+      channels.map((channel) => this.#arn(`${resource}/${buildTopic({ ...OWN, channel })}`))
+    new iot.CfnPolicy(this, 'device-policy', {
+      policyDocument: document(
+        statement(['iot:Connect'], [this.#arn(`client/${OWN.device}`)], {
+          // Else a variable would be empty, or somebody else's.
+          Bool: { 'iot:Connection.Thing.IsAttached': ['true'] },
+        }),
+        statement(['iot:Publish'], topics('topic', 'frames', 'window', 'status')),
+        // The status is retained, and the last will.
+        statement(['iot:RetainPublish'], topics('topic', 'status')),
+        statement(['iot:Subscribe'], topics('topicfilter', 'results', 'cmd')),
+        statement(['iot:Receive'], topics('topic', 'results', 'cmd')),
+      ),
+    })
+  }
+
+  /** Of one adapter: it hears frames of its own tenants, and answers any device, since all results come from one queue. */
+  #adapterPolicy(shard: Shard, all: readonly string[]): void {
+    const { tenants: own } = shard
+    const clientId = adapterName(shard)
+    const anyDevice = (tenant: string, channel: Channel) =>
+      this.#arn(`topic/${buildTopic({ tenant, device: '*', channel })}`)
+    const filters = own.map((tenant) => topicFilter('frames', tenant))
+    new iot.CfnPolicy(this, `adapter-${shard.id}-policy`, {
+      policyDocument: document(
+        statement(['iot:Connect'], [this.#arn(`client/${clientId}-*`), this.#arn(`client/${clientId}`)]),
+        statement(
+          ['iot:Subscribe'],
+          filters.flatMap((filter) => [
+            this.#arn(`topicfilter/${filter}`),
+            this.#arn(`topicfilter/$share/${clientId}/${filter}`),
+          ]),
+        ),
+        statement(
+          ['iot:Receive'],
+          own.map((tenant) => anyDevice(tenant, 'frames')),
+        ),
+        statement(
+          ['iot:Publish'],
+          all.flatMap((tenant) => [anyDevice(tenant, 'results'), anyDevice(tenant, 'cmd')]),
+        ),
+      ),
+    })
+  }
+
+  #windowRule({ queue, dlq }: QueueWithDlq): void {
+    const role = this.#ruleRole('window-rule-role')
+    grantSend(queue, role)
+    grantSend(dlq, role)
+    const send = (queueUrl: string) => ({ sqs: { queueUrl, roleArn: role.roleArn, useBase64: false } })
+    new iot.CfnTopicRule(this, 'windows', {
+      topicRulePayload: {
+        awsIotSqlVersion: SQL_VERSION,
+        description: 'Windows that devices collect, to the intake',
+        sql: `SELECT ${ENVELOPE} FROM '${topicFilter('window')}'`,
+        actions: [send(queue.queueUrl)],
+        // Topic and payload stand in what this sends, so that it can be redriven like all else there.
+        errorAction: send(dlq.queueUrl),
+      },
+    })
+  }
+
+  /** A device's last words, for whoever wonders why it is silent. */
+  #statusRule({ defaults }: DeviceGatewayProps): void {
+    const role = this.#ruleRole('status-rule-role')
+    const group = logGroup(this, 'device-status', defaults.log)
+    iam.Grant.addToPrincipal({
+      grantee: role,
+      actions: ['logs:CreateLogStream', 'logs:DescribeLogStreams', 'logs:PutLogEvents'],
+      resourceArns: [group.logGroupArn],
+    })
+    const log = { cloudwatchLogs: { logGroupName: group.logGroupName, roleArn: role.roleArn } }
+    new iot.CfnTopicRule(this, 'status', {
+      topicRulePayload: {
+        awsIotSqlVersion: SQL_VERSION,
+        description: 'Status of devices, to a log group',
+        sql: `SELECT ${ENVELOPE} FROM '${topicFilter('status')}'`,
+        actions: [log],
+        errorAction: log,
+      },
+    })
+  }
+
+  #publisher({ defaults, deployment, results: { queue, dlq } }: DeviceGatewayProps): void {
+    const publish = lambdaFunction(this, defaults, {
+      name: 'publish',
+      bundle: 'publish',
+      memoryMb: 256,
+      timeout: Duration.seconds(5),
+      concurrency: PUBLISHERS,
+      network: { outside: 'the data plane of AWS IoT Core, whose endpoint has no private name' },
+      environment: { RESULTS_MQTT_DLQ_URL: dlq.queueUrl },
+    })
+    consume(publish, queue, PUBLISHERS)
+    grantSend(dlq, publish)
+    const topics = deployment.tenants.map(
+      (tenant) => `topic/${buildTopic({ tenant, device: '*', channel: 'results' })}`,
+    )
+    acknowledgeWildcards(
+      publish,
+      topics.map((topic) => printedArn('iot', topic)),
+      'It publishes to whichever device a result is for',
+    )
+    iam.Grant.addToPrincipal({
+      grantee: publish,
+      actions: ['iot:Publish'],
+      resourceArns: topics.map((topic) => this.#arn(topic)),
+    })
+  }
+
+  #ruleRole(id: string): iam.Role {
+    return new iam.Role(this, id, { assumedBy: new iam.ServicePrincipal('iot.amazonaws.com') })
+  }
+
+  #arn(resource: string): string {
+    return Stack.of(this).formatArn({ service: 'iot', resource })
+  }
+}
+
+function statement(actions: readonly string[], resources: readonly string[], condition?: object) {
+  return {
+    Effect: 'Allow',
+    Action: actions,
+    Resource: resources,
+    ...(condition === undefined ? {} : { Condition: condition }),
+  }
+}
+
+function document(...statements: readonly object[]) {
+  return { Version: '2012-10-17', Statement: statements }
+}

@@ -1,0 +1,420 @@
+/**
+ * Who is told when something is wrong: alarms, the topic that they go to, and the dashboard on which one looks first.
+ *
+ * It is built last and finds queues and functions by itself, so that none is forgotten. An alarm's construct id is the heading of its section in
+ * docs/operator-runbook.md; what it watches (a queue, a function, an adapter) is the construct around it.
+ * @module
+ */
+import { Duration, Stack } from 'aws-cdk-lib'
+import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
+import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions'
+import * as iam from 'aws-cdk-lib/aws-iam'
+import type * as kms from 'aws-cdk-lib/aws-kms'
+import * as lambda from 'aws-cdk-lib/aws-lambda'
+import * as sns from 'aws-cdk-lib/aws-sns'
+import { EmailSubscription } from 'aws-cdk-lib/aws-sns-subscriptions'
+import * as sqs from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import type { SiteConfig } from '../../shared/config/site.ts'
+import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
+import { METRICS, METRICS_NAMESPACE, type Metric } from '../../shared/observe/metrics.ts'
+import { acknowledge } from './nag.ts'
+
+/** Where the sections are that the alarms are called after. */
+export const RUNBOOK = 'docs/operator-runbook.md'
+
+export interface ObservabilityProps {
+  readonly key: kms.IKey
+  readonly site: SiteConfig
+  /** Names of the adapters' sessions at their broker (`MQTT_CLIENT_ID`). */
+  readonly adapters: readonly string[]
+  readonly hasSynthesis: boolean
+}
+
+interface Threshold {
+  readonly threshold: number
+  readonly minutes: number
+  /** How many of these in a row; 1 unless said otherwise. */
+  readonly periods?: number
+  readonly why: string
+}
+
+/** Every threshold and its reason. Ages are in seconds, rates in percent. */
+export const THRESHOLDS = {
+  'queue-age': { threshold: 300, minutes: 1, periods: 5, why: 'a queue of which nothing more is known' },
+  'dlq-depth': { threshold: 1, minutes: 5, why: 'what nobody looks at is gone after 14 days' },
+  'function-errors': {
+    threshold: 3,
+    minutes: 5,
+    why: 'what crashed once is tried again; three times in five minutes is no chance',
+  },
+  'function-duration': {
+    threshold: 80,
+    minutes: 5,
+    periods: 3,
+    why: 'percent of the timeout, which the slowest of a hundred calls takes: beyond it, work is lost and done again',
+  },
+  'refusal-rate': {
+    threshold: 30,
+    minutes: 15,
+    periods: 2,
+    why: 'of 2,173 resting ECGs (PTB-XL fold 8) none is refused; of wearables, those while they are put on',
+  },
+  'unfamiliar-rate': {
+    threshold: 30,
+    minutes: 15,
+    periods: 2,
+    why: 'the card flags 1.4% of its own kind and 14% of the most foreign set that was tried',
+  },
+  'score-drift': {
+    threshold: 0.25,
+    minutes: 60,
+    why: 'by convention much has changed from .25 on; of 500 people like the reference it is .018',
+  },
+  'quality-drift': {
+    threshold: 0.25,
+    minutes: 60,
+    why: 'about one in ten refused, where in the reference none is',
+  },
+  'gpu-wait': { threshold: 1800, minutes: 15, why: 'a spot machine and its image take a few minutes' },
+  'cines-failing': { threshold: 3, minutes: 60, why: 'one may be a bad ECG, three are the machine or the bundle' },
+  'adapter-silent': {
+    threshold: 1,
+    minutes: 1,
+    periods: 5,
+    why: 'all connections that it should have; a restart takes less than a minute, and the broker keeps what comes meanwhile',
+  },
+  'adapter-journal': {
+    threshold: 120,
+    minutes: 1,
+    periods: 5,
+    why: 'a window is in SQS within a second; nothing is lost yet, but findings come late',
+  },
+  'device-refusals': {
+    threshold: 10,
+    minutes: 15,
+    periods: 2,
+    why: 'a device of which one frame in ten is refused is of a make or version that we do not understand',
+  },
+  'ehr-polls-failing': {
+    threshold: 1,
+    minutes: 30,
+    why: 'looks that went well, of six: after an outage of the EHR the next one makes up for those that failed',
+  },
+  'api-errors': { threshold: 5, minutes: 5, why: 'answers of 5xx; a caller tries again, and five are no chance' },
+  cost: {
+    threshold: 125,
+    minutes: 24 * 60,
+    why: 'percent of what the devices that the site expects cost a day: a device in a loop, or more devices than planned for',
+  },
+} as const satisfies Readonly<Record<string, Threshold>>
+
+type AlarmId = keyof typeof THRESHOLDS
+
+/** Seconds that a message may wait, where more is known of a queue. */
+const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
+  intake: { seconds: 60, why: 'live windows, which are answered within half a second' },
+  screening: { seconds: 60, why: 'live windows, which are answered within half a second' },
+  'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, whether or not a device is there' },
+  'results-fhir': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
+  'fhir-inbound': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
+  synthesis: { seconds: 900, why: 'a job is handed to AWS Batch in seconds, and the longest pause is ten minutes' },
+}
+
+/** Below so many windows or frames in a period a share says nothing. */
+const LEAST = 50
+
+/** A live device, day and night. */
+const WINDOWS_A_DAY = 8640
+
+/** The budget of DESIGN section 7, which docs/benchmarks.md keeps (9.53); nothing that runs all day is in it. */
+const USD_PER_MILLION_WINDOWS = 10
+
+/** What a function's calls may take as long as they like. */
+const STREAMS = ['events']
+
+interface Watched {
+  readonly metric: cloudwatch.Metric | cloudwatch.MathExpression
+  readonly threshold?: number
+  readonly isBelow?: boolean
+  readonly isMissingBad?: boolean
+  /** A value now and then holds until the next one. */
+  readonly isRare?: boolean
+  /** Which queue, function or adapter. */
+  readonly of?: string
+}
+
+export class Observability extends Construct {
+  /** Where all alarms go. */
+  readonly topic: sns.Topic
+  readonly #alarms: cloudwatch.Alarm[] = []
+
+  constructor(scope: Construct, id: string, { key, site, adapters, hasSynthesis }: ObservabilityProps) {
+    super(scope, id)
+    this.topic = this.#topic(key, site.deployment.alarms.email)
+    const found = Stack.of(this).node.findAll()
+    const queues = found.filter((each) => each instanceof sqs.Queue)
+    const functions = found.filter((each) => each instanceof lambda.Function).filter(isOurs)
+    const http = found.find((each) => each instanceof apigateway.HttpApi)
+
+    for (const queue of queues) this.#watchQueue(queue)
+    for (const fn of functions) this.#watchFunction(fn)
+    this.#watchWindows(site.deployment.devices)
+    const { connections = 1 } = site.deployment.gateway.adapter ?? {}
+    for (const adapter of adapters) this.#watchAdapter(adapter, connections)
+    if (hasSynthesis) this.#watchCines()
+    if (site.ehr !== undefined) {
+      this.#alarm('ehr-polls-failing', { metric: ours(METRICS.ehrPolls), isBelow: true, isMissingBad: true })
+    }
+    if (http !== undefined) this.#alarm('api-errors', { metric: http.metricServerError({ statistic: 'Sum' }) })
+    // Whoever upgrades is told as well why it was turned back.
+    for (const alarm of found) if (alarm instanceof cloudwatch.Alarm) this.#tell(alarm)
+    this.#dashboard(queues, functions, adapters, hasSynthesis)
+  }
+
+  /** Under a key of ours: CloudWatch cannot publish to a topic under the one that AWS keeps for SNS. */
+  #topic(key: kms.IKey, email: string | undefined): sns.Topic {
+    const topic = new sns.Topic(this, 'alarms', { enforceSSL: true, masterKey: key })
+    topic.addToResourcePolicy(
+      new iam.PolicyStatement({
+        principals: [new iam.ServicePrincipal('cloudwatch.amazonaws.com')],
+        actions: ['sns:Publish'],
+        resources: [topic.topicArn],
+        conditions: { StringEquals: { 'aws:SourceAccount': Stack.of(this).account } },
+      }),
+    )
+    acknowledge(topic, { 'Serverless-SNSRedrivePolicy': 'Mail; the alarm itself stays in CloudWatch' })
+    if (email !== undefined) topic.addSubscription(new EmailSubscription(email))
+    return topic
+  }
+
+  /** A working queue by how long its messages wait, one that ends a way by what lies in it. */
+  #watchQueue(queue: sqs.Queue): void {
+    const of = queue.node.id
+    if (queue.deadLetterQueue === undefined) {
+      const metric = queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' })
+      this.#alarm('dlq-depth', { metric, of })
+    } else {
+      const metric = queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum' })
+      const { seconds: threshold = THRESHOLDS['queue-age'].threshold } = QUEUE_AGES[of] ?? {}
+      this.#alarm('queue-age', { metric, threshold, of })
+    }
+  }
+
+  #watchFunction(fn: lambda.Function): void {
+    const of = fn.node.id
+    const usingMetrics = { errors: fn.metricErrors(), throttles: fn.metricThrottles() }
+    this.#alarm('function-errors', { metric: sum('errors + throttles', usingMetrics), of })
+    if (STREAMS.includes(of)) return
+    const timeoutMs = fn.timeout?.toMilliseconds() ?? 3000
+    const share = sum(`100 * duration / ${timeoutMs}`, { duration: fn.metricDuration({ statistic: 'p99' }) })
+    this.#alarm('function-duration', { metric: share, of })
+  }
+
+  #watchWindows(devices: number): void {
+    const screened = ours(METRICS.windowsScreened)
+    const refused = ours(METRICS.windowsRefused)
+    const unfamiliar = ours(METRICS.windowsUnfamiliar)
+    this.#alarm('refusal-rate', { metric: percent(refused, [screened, refused]) })
+    this.#alarm('unfamiliar-rate', { metric: percent(unfamiliar, [screened]) })
+    const shifts = Object.fromEntries(
+      CONDITION_IDS.map((id) => [id, ours(METRICS.scoreShift, { statistic: 'Maximum', part: id })]),
+    )
+    this.#alarm('score-drift', { metric: sum(`MAX([${CONDITION_IDS.join()}])`, shifts), isRare: true })
+    this.#alarm('quality-drift', { metric: ours(METRICS.qualityShift, { statistic: 'Maximum' }), isRare: true })
+    // Windows times what one costs: billing's own metric is in us-east-1 alone, of the whole account, and hours late.
+    const expectedUsd = (devices * WINDOWS_A_DAY * USD_PER_MILLION_WINDOWS) / 1e6
+    const usd = sum(`(FILL(screened, 0) + FILL(refused, 0)) * ${USD_PER_MILLION_WINDOWS / 1e6}`, { screened, refused })
+    this.#alarm('cost', { metric: usd, threshold: (THRESHOLDS.cost.threshold / 100) * expectedUsd })
+  }
+
+  #watchAdapter(adapter: string, connections: number): void {
+    const of = adapter
+    const by = (metric: Metric, statistic: string) => ours(metric, { statistic, part: adapter })
+    const connected = by(METRICS.brokerConnected, 'Minimum')
+    this.#alarm('adapter-silent', { metric: connected, threshold: connections, isBelow: true, isMissingBad: true, of })
+    this.#alarm('adapter-journal', { metric: by(METRICS.journalAgeS, 'Maximum'), of })
+    const received = by(METRICS.framesReceived, 'Sum')
+    this.#alarm('device-refusals', { metric: percent(by(METRICS.framesRefused, 'Sum'), [received]), of })
+  }
+
+  #watchCines(): void {
+    const failed = ours(METRICS.cinesFailed)
+    const lost = ours(METRICS.cineWorkersLost)
+    this.#alarm('gpu-wait', { metric: ours(METRICS.cineWaitS, { statistic: 'Maximum' }) })
+    this.#alarm('cines-failing', { metric: sum('FILL(failed, 0) + FILL(lost, 0)', { failed, lost }) })
+  }
+
+  #alarm(
+    id: AlarmId,
+    { metric, of, isBelow = false, isMissingBad = false, isRare = false, ...watched }: Watched,
+  ): void {
+    const rule: Threshold = THRESHOLDS[id]
+    const { threshold = rule.threshold } = watched
+    const scope = of === undefined ? this : ((this.node.tryFindChild(of) as Construct) ?? new Construct(this, of))
+    const { ComparisonOperator, TreatMissingData } = cloudwatch
+    const missing = isRare ? TreatMissingData.IGNORE : TreatMissingData.NOT_BREACHING
+    const alarm = new cloudwatch.Alarm(scope, id, {
+      alarmDescription: `${id}${of === undefined ? '' : ` of ${of}`}. See ${RUNBOOK}#${id}`,
+      metric: metric.with({ period: Duration.minutes(rule.minutes) }),
+      threshold,
+      evaluationPeriods: rule.periods ?? 1,
+      comparisonOperator: isBelow
+        ? ComparisonOperator.LESS_THAN_THRESHOLD
+        : ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+      treatMissingData: isMissingBad ? TreatMissingData.BREACHING : missing,
+    })
+    this.#tell(alarm)
+  }
+
+  #tell(alarm: cloudwatch.Alarm): void {
+    alarm.addAlarmAction(new SnsAction(this.topic as sns.ITopic))
+    alarm.addOkAction(new SnsAction(this.topic as sns.ITopic))
+    this.#alarms.push(alarm)
+  }
+
+  #dashboard(
+    queues: readonly sqs.Queue[],
+    functions: readonly lambda.Function[],
+    adapters: readonly string[],
+    hasSynthesis: boolean,
+  ): void {
+    const minute = { period: Duration.minutes(1) }
+    const graph = (title: string, left: cloudwatch.IMetric[], right: cloudwatch.IMetric[] = []) =>
+      new cloudwatch.GraphWidget({ title, left, right, width: 8, height: 6 })
+    const times = (metric: Metric) => ['p50', 'p99'].map((statistic) => ours(metric, { statistic, ...minute }))
+    const working = queues.filter((queue) => queue.deadLetterQueue !== undefined)
+    const ending = queues.filter((queue) => queue.deadLetterQueue === undefined)
+    const ofAdapters = (metric: Metric, statistic: string) =>
+      adapters.map((part) => ours(metric, { statistic, part, ...minute }))
+    const parts = (metric: Metric) =>
+      new cloudwatch.SearchExpression({
+        expression: `SEARCH('{${[METRICS_NAMESPACE, 'service', metric.by].filter(Boolean).join()}} MetricName="${metric.name}"', 'Sum')`,
+        period: Duration.minutes(5),
+      })
+    const dashboard = new cloudwatch.Dashboard(this, 'dashboard', { defaultInterval: Duration.hours(3) })
+    dashboard.addWidgets(
+      new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: this.#alarms, width: 24, height: 6 }),
+    )
+    dashboard.addWidgets(
+      graph('Windows a minute', [
+        ours(METRICS.windowsScreened, minute),
+        ours(METRICS.windowsRefused, minute),
+        ours(METRICS.windowsUnfamiliar, minute),
+      ]),
+      graph('Milliseconds a window', [...times(METRICS.preprocessMs), ...times(METRICS.inferenceMs)]),
+      graph('Why windows are refused', [parts(METRICS.refusals)]),
+    )
+    dashboard.addWidgets(
+      graph(
+        'Oldest message, seconds',
+        working.map((queue) => queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', ...minute })),
+      ),
+      graph(
+        'Given up, in the DLQs',
+        ending.map((queue) => queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' })),
+      ),
+      graph('Why messages were given up', [parts(METRICS.messagesDeadLettered)], [parts(METRICS.messagesFailed)]),
+    )
+    dashboard.addWidgets(
+      graph(
+        'Errors of functions',
+        functions.map((fn) => fn.metricErrors()),
+        functions.map((fn) => fn.metricThrottles()),
+      ),
+      graph(
+        'Duration, p99',
+        functions.filter(({ node }) => !STREAMS.includes(node.id)).map((fn) => fn.metricDuration({ statistic: 'p99' })),
+      ),
+      graph(
+        'Running at once',
+        functions.map((fn) => fn.metric('ConcurrentExecutions', { statistic: 'Maximum' })),
+      ),
+    )
+    dashboard.addWidgets(
+      graph('API, by status', [parts(METRICS.apiRequests)]),
+      graph('API, why refused', [parts(METRICS.apiRefusals)]),
+      graph(
+        'EHR',
+        [ours(METRICS.ehrEcgs), ours(METRICS.reportsWritten), ours(METRICS.reportsUnidentified)],
+        [ours(METRICS.ehrPolls), ours(METRICS.ehrPollsFailed)],
+      ),
+    )
+    if (adapters.length > 0) {
+      dashboard.addWidgets(
+        graph(
+          'Adapters: frames a minute',
+          ofAdapters(METRICS.framesReceived, 'Sum'),
+          ofAdapters(METRICS.framesRefused, 'Sum'),
+        ),
+        graph(
+          'Adapters: connections and sessions',
+          ofAdapters(METRICS.brokerConnected, 'Minimum'),
+          ofAdapters(METRICS.liveSessions, 'Maximum'),
+        ),
+        graph(
+          'Adapters: journal',
+          ofAdapters(METRICS.journalAgeS, 'Maximum'),
+          ofAdapters(METRICS.journalBytes, 'Maximum'),
+        ),
+      )
+      dashboard.addWidgets(
+        graph('Adapters: windows sent', ofAdapters(METRICS.windowsSent, 'Sum')),
+        graph('Why devices are refused', [parts(METRICS.frameRefusals)]),
+      )
+    }
+    if (hasSynthesis) {
+      dashboard.addWidgets(
+        graph(
+          'Cines: seconds to wait and to draw',
+          [ours(METRICS.cineWaitS, { statistic: 'Maximum' })],
+          [ours(METRICS.cineS, { statistic: 'Average' })],
+        ),
+        graph('Cines', [ours(METRICS.cinesDispatched), ours(METRICS.cinesFailed), ours(METRICS.cineWorkersLost)]),
+        graph('Why cines failed', [parts(METRICS.cineFailures)]),
+      )
+    }
+    dashboard.addWidgets(
+      graph('Drift of scores (PSI)', [parts(METRICS.scoreShift)]),
+      graph('Drift of quality (PSI)', [ours(METRICS.qualityShift, { statistic: 'Maximum' })]),
+      graph('EHR: left alone', [parts(METRICS.ehrSkipped)]),
+    )
+  }
+}
+
+interface OursOptions {
+  readonly statistic?: string
+  readonly period?: Duration
+  /** Which of the metric's dimension beside `service`. */
+  readonly part?: string
+}
+
+/** A metric of ours, of the first service that emits it. */
+function ours({ name, from, by }: Metric, options: OursOptions = {}): cloudwatch.Metric {
+  const { statistic = 'Sum', period = Duration.minutes(5), part } = options
+  return new cloudwatch.Metric({
+    namespace: METRICS_NAMESPACE,
+    metricName: name,
+    dimensionsMap: { service: from[0]!, ...(by === undefined || part === undefined ? {} : { [by]: part }) },
+    statistic,
+    period,
+  })
+}
+
+function sum(expression: string, usingMetrics: Record<string, cloudwatch.IMetric>): cloudwatch.MathExpression {
+  return new cloudwatch.MathExpression({ expression, usingMetrics, label: expression })
+}
+
+/** 0 where there is too little to take a share of. */
+function percent(part: cloudwatch.IMetric, whole: readonly cloudwatch.IMetric[]): cloudwatch.MathExpression {
+  const names = whole.map((_, index) => `whole${index}`)
+  const all = names.map((name) => `FILL(${name}, 0)`).join(' + ')
+  const usingMetrics = Object.fromEntries([['part', part], ...names.map((name, index) => [name, whole[index]!])])
+  return sum(`IF((${all}) >= ${LEAST}, 100 * FILL(part, 0) / (${all}), 0)`, usingMetrics)
+}
+
+/** Not one that CDK made for its own purposes: ours have a log group of their own name. */
+function isOurs({ node }: lambda.Function): boolean {
+  return node.scope?.node.tryFindChild(`${node.id}-log`) !== undefined
+}

@@ -1,0 +1,66 @@
+/**
+ * Clean windows in, stored and published results out.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import { codeVersion } from '../../shared/version.ts'
+import { MODEL_DIR, type Model, modelLayer } from '../build/model-layer.ts'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import type { Network } from './network.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
+import type { Results } from './results.ts'
+import type { Storage } from './storage.ts'
+
+export interface ScreeningProps {
+  readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
+  readonly network: Network
+  /** Windows that are screened at the same time, in tens. */
+  readonly concurrency: number
+  readonly storage: Storage
+  readonly results: Results
+  readonly model: Model & { readonly folder: string }
+}
+
+export class Screening extends Construct {
+  readonly queue: sqs.Queue
+  readonly dlq: sqs.Queue
+
+  constructor(scope: Construct, id: string, props: ScreeningProps) {
+    super(scope, id)
+    const { defaults, network, concurrency, storage, results, model } = props
+    const { queue, dlq } = queueWithDlq(this, 'screening', props.queues)
+    this.queue = queue
+    this.dlq = dlq
+
+    const screen = lambdaFunction(this, defaults, {
+      name: 'screen',
+      bundle: 'screen',
+      // One whole vCPU: the model runs on one thread.
+      memoryMb: 1769,
+      timeout: Duration.seconds(30),
+      layers: [modelLayer(this, model, model.folder)],
+      concurrency,
+      network,
+      environment: {
+        SCREENING_DLQ_URL: dlq.queueUrl,
+        // Goes into every result's provenance.
+        CODE_VERSION: codeVersion(['functions/screen', 'shared']),
+        RAW_BUCKET: storage.bucket.bucketName,
+        RESULTS_TABLE: storage.table.tableName,
+        RESULTS_TOPIC_ARN: results.topic.topicArn,
+        ...storage.retention,
+        MODEL_DIR,
+      },
+    })
+    consume(screen, queue, concurrency)
+    grantSend(dlq, screen)
+    storage.grantGet(screen, 'clean/')
+    // What comes again of a deleted ECG is removed again.
+    storage.grantRemove(screen)
+    storage.grantRows(screen, 'DeleteItem', 'GetItem', 'PutItem', 'UpdateItem')
+    results.grantPublish(screen)
+  }
+}

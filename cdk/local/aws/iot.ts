@@ -1,0 +1,212 @@
+/**
+ * AWS IoT Core on this machine, as far as it is used: rules that take what devices publish to SQS or a log, and the data plane by which
+ * functions publish. Devices talk to the local broker, which is open.
+ * @module
+ */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { sendMessage } from '../../../shared/aws/queues.ts'
+import { forThisMachine } from '../../../shared/loopback.ts'
+import { closeServer, listen } from '../http.ts'
+import { type Gate, type HttpCall, PROTOCOLS, publishedTopic } from '../iam/aws-calls.ts'
+import type { Broker, Publication } from './broker.ts'
+
+/** What a rule does with what it selects. */
+export type RuleAction =
+  | { readonly kind: 'sqs'; readonly queueUrl: string; readonly role: string }
+  /** A log group: here, this process' log. */
+  | { readonly kind: 'log' }
+
+export interface TopicRule {
+  readonly name: string
+  readonly query: Query
+  readonly actions: readonly RuleAction[]
+  readonly errorAction: RuleAction | undefined
+}
+
+/** A rule's SQL, ready to run. */
+export interface Query {
+  /** Topic filter. */
+  readonly from: string
+  /** The message that comes of a publication. */
+  select(publication: Publication, nowMs: number): Readonly<Record<string, unknown>>
+}
+
+type Expression = (publication: Publication, nowMs: number) => unknown
+
+/** What a rule may select: https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html */
+const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression])[] = [
+  [
+    /^encode\(\s*\*\s*,\s*'base64'\s*\)$/,
+    () =>
+      ({ payload }) =>
+        payload.toString('base64'),
+  ],
+  [
+    /^topic\(\s*\)$/,
+    () =>
+      ({ topic }) =>
+        topic,
+  ],
+  // Parts are counted from 1.
+  [
+    /^topic\(\s*(\d+)\s*\)$/,
+    (part) =>
+      ({ topic }) =>
+        topic.split('/')[Number(part) - 1],
+  ],
+  [/^timestamp\(\s*\)$/, () => (_publication, nowMs) => nowMs],
+]
+
+/**
+ * Reads the subset of IoT's SQL that is used: `SELECT expression AS name, … FROM 'filter'`.
+ * @throws Error naming what it does not know
+ */
+export function parseQuery(sql: string): Query {
+  const [head = '', tail = '', ...more] = sql.trim().split(/\sFROM\s/i)
+  const [, from, rest] = /^\s*'([^']+)'(.*)$/s.exec(tail) ?? []
+  if (!/^SELECT\s/i.test(head) || from === undefined || more.length > 0) throw unknown(sql)
+  if (rest!.trim() !== '') throw unknown(rest!.trim())
+  const items = head.slice('SELECT'.length)
+  const columns = splitItems(items).map((item) => {
+    const [text = item, name = '', ...others] = item.split(/\sAS\s/i)
+    if (!/^\w+$/.test(name.trim()) || others.length > 0) throw unknown(item)
+    return [name.trim(), expressionOf(text.trim())] as const
+  })
+  return {
+    from,
+    select: (publication, nowMs) =>
+      Object.fromEntries(columns.map(([name, expression]) => [name, expression(publication, nowMs)])),
+  }
+}
+
+function expressionOf(text: string): Expression {
+  for (const [pattern, make] of EXPRESSIONS) {
+    const found = pattern.exec(text)
+    if (found) return make(found[1] ?? '')
+  }
+  throw unknown(text)
+}
+
+/** At commas, but not at those within brackets. */
+function splitItems(text: string): readonly string[] {
+  let depth = 0
+  const items = ['']
+  for (const character of text) {
+    if (character === '(') depth++
+    else if (character === ')') depth--
+    if (character === ',' && depth === 0) items.push('')
+    else items.push(items.pop() + character)
+  }
+  return items.map((item) => item.trim())
+}
+
+const unknown = (what: string) => new Error(`the local stack does not know "${what}" in the SQL of a rule of AWS IoT`)
+
+/** `+` stands for one part of a topic, `#` for all that follow. */
+export function matchesFilter(filter: string, topic: string): boolean {
+  const parts = topic.split('/')
+  const wanted = filter.split('/')
+  for (const [index, part] of wanted.entries()) {
+    if (part === '#') return true
+    if (part !== '+' && part !== parts[index]) return false
+    if (parts[index] === undefined) return false
+  }
+  return wanted.length === parts.length
+}
+
+export interface RuleOptions {
+  readonly broker: Broker
+  /** With the rights of a role. */
+  readonly sqsAs: (role: string) => SQSClient
+  readonly log: (line: string) => void
+}
+
+/** Runs rules on all that devices publish from now on. */
+export function startRules(
+  rules: readonly TopicRule[],
+  { broker, sqsAs, log }: RuleOptions,
+): { stop(): Promise<void> } {
+  const underWay = new Set<Promise<void>>()
+
+  const act = async (action: RuleAction, rule: TopicRule, message: object) => {
+    if (action.kind === 'log') log(`rule ${rule.name}: ${JSON.stringify(message)}`)
+    else await sendMessage(sqsAs(action.role), action.queueUrl, JSON.stringify(message))
+  }
+
+  const run = async (rule: TopicRule, publication: Publication) => {
+    const message = rule.query.select(publication, Date.now())
+    for (const action of rule.actions) {
+      try {
+        await act(action, rule, message)
+      } catch (error) {
+        log(`rule ${rule.name} failed: ${error instanceof Error ? error.name : 'unknown'}`)
+        const failed = failure(rule.name, publication, action, error)
+        if (rule.errorAction !== undefined) await act(rule.errorAction, rule, failed).catch(() => {})
+      }
+    }
+  }
+
+  const detach = broker.onPublish(
+    rules.map(({ query }) => query.from),
+    (publication) => {
+      for (const rule of rules) {
+        if (!matchesFilter(rule.query.from, publication.topic)) continue
+        const running = run(rule, publication).finally(() => underWay.delete(running))
+        underWay.add(running)
+      }
+    },
+  )
+  return {
+    async stop() {
+      detach()
+      await Promise.all(underWay)
+    },
+  }
+}
+
+/** What an error action is given: https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html */
+function failure(ruleName: string, { topic, payload, clientId }: Publication, action: RuleAction, error: unknown) {
+  return {
+    ruleName,
+    topic,
+    clientId,
+    base64OriginalPayload: payload.toString('base64'),
+    failures: [
+      {
+        failedAction: action.kind === 'sqs' ? 'SqsAction' : 'CloudwatchLogsAction',
+        failedResource: action.kind === 'sqs' ? action.queueUrl.split('/').at(-1) : ruleName,
+        errorMessage: error instanceof Error ? error.message : String(error),
+      },
+    ],
+  }
+}
+
+/** The data plane: `Publish` only. Says that it is away until there is a broker. */
+export async function startDataPlane(gate: Gate, broker: Broker | undefined) {
+  const server = createServer(
+    forThisMachine((request, response) => {
+      handle(request, response).catch(() => response.destroy())
+    }),
+  )
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk as Buffer) // no encoding is set
+    const { method = '', url = '', headers } = request
+    const body = Buffer.concat(chunks)
+    const call: HttpCall = { method, url, headers, body }
+    const refusal = gate(PROTOCOLS.iot, call)
+    if (refusal !== undefined) return void response.writeHead(refusal.status, refusal.headers).end(refusal.body)
+    const topic = publishedTopic(call)
+    if (topic === undefined || broker === undefined) {
+      const message = `the local AWS IoT knows no ${method} ${url}, or has no broker of its own`
+      return void response.writeHead(501, { 'content-type': 'application/json' }).end(JSON.stringify({ message }))
+    }
+    await broker.publish(topic, body)
+    response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
+  }
+
+  const { port } = await listen(server, 0)
+  return { endpoint: `http://127.0.0.1:${port}`, stop: () => closeServer(server) }
+}

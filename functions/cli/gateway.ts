@@ -1,0 +1,160 @@
+/**
+ * `cardiacnets gateway`: runs the gateway of a ward, and asks it how it is.
+ * @module
+ */
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import { S3Client } from '@aws-sdk/client-s3'
+import { Command } from 'commander'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
+import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
+import { codeVersion } from '../../shared/version.ts'
+import { apiCloud, type Cloud, sqsCloud } from '../../streams/gateway/cloud.ts'
+import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
+import { startGateway } from '../../streams/gateway/gateway.ts'
+import { EXIT } from './output.ts'
+
+interface GatewayOptions {
+  readonly config?: string
+  readonly data?: string
+  readonly watch?: string
+  readonly tenant?: string
+  readonly mqttPort?: string
+  readonly hl7Port?: string
+  readonly dicomPort?: string
+  readonly statusPort?: string
+  readonly outputs: string
+  readonly model: string
+}
+
+/** Every door on loopback, beside `npm start`: what the command does without a file. */
+const TRY = {
+  mqtt: { port: 1884 },
+  hl7: { port: 2575 },
+  dicom: { port: 11_112, allow: ['STORESCU', 'ECHOSCU'] },
+  folder: { watch: '.local/gateway/inbox' },
+  virtual: true,
+}
+
+export function gatewayCommand(): Command {
+  const command = new Command('gateway')
+    .description(
+      'run the gateway of a ward: HL7 v2, DICOM, MQTT and a folder in, results out, with or without the cloud',
+    )
+    .option('--config <file>', 'JSON (docs/gateway.md); without it, every door on 127.0.0.1')
+    .option('--data <directory>', 'where the journal lies')
+    .option('--watch <directory>', 'the folder that files are dropped into')
+    .option('--tenant <name>', 'whose ECGs these are')
+    .option('--mqtt-port <n>')
+    .option('--hl7-port <n>')
+    .option('--dicom-port <n>')
+    .option('--status-port <n>')
+    .option('--outputs <file>', "a stack's outputs to forward to, where the file says nothing of it", LOCAL_OUTPUTS)
+    .option('--model <directory>', 'the model bundle', activeBundle())
+    .action(async (options: GatewayOptions) => {
+      process.exitCode = await run(options)
+    })
+  const ask = (
+    name: string,
+    description: string,
+    act: (port: string, options: { patient: string; to: string }) => Promise<unknown>,
+  ) =>
+    new Command(name)
+      .description(description)
+      .option('--status-port <n>', 'where it listens on this machine', '9465')
+      .action(async (options: { statusPort: string; patient: string; to: string }) => {
+        process.stdout.write(`${JSON.stringify(await act(options.statusPort, options), null, 2)}\n`)
+      })
+  return command
+    .addCommand(ask('status', 'what a running gateway says of itself', (port) => request(port, 'status')))
+    .addCommand(ask('retry', 'send again what EHRs refused', (port) => request(port, 'retry', {})))
+    .addCommand(
+      ask('erase', 'erase all that the gateway holds of a patient', (port, { patient }) =>
+        request(port, 'erase', { patient }),
+      ).requiredOption('--patient <number>', 'as PID-3 or DICOM states it'),
+    )
+    .addCommand(
+      ask('backup', 'copy the journal while it runs; to restore, put the copy in place of ecgs.db', (port, { to }) =>
+        request(port, 'backup', { path: resolve(to) }),
+      ).requiredOption('--to <file>', 'must not exist'),
+    )
+}
+
+async function request(port: string, path: string, body?: object): Promise<unknown> {
+  const init = body && { method: 'POST', body: JSON.stringify(body), headers: { 'x-cardiacnets': 'cli' } }
+  const answer = await fetch(`http://127.0.0.1:${port}/${path}`, init).catch((cause: unknown) => {
+    throw new CodedError('unavailable', { field: '--status-port' }, { cause })
+  })
+  const document: unknown = await answer.json()
+  if (answer.ok) return document
+  throw new CodedError('field-invalid', { field: path, status: answer.status })
+}
+
+async function run(options: GatewayOptions): Promise<number> {
+  // The journal holds ECGs: its files are for nobody else to read.
+  process.umask(0o077)
+  const logger = createLogger('gateway')
+  logUncaught(logger)
+  const config = configOf(options)
+  const gateway = await startGateway(config, {
+    logger,
+    cloud: await cloudOf(config, options.outputs),
+    screening: {
+      bundleDirectory: resolve(options.model),
+      siteFile: activeSite(),
+      codeVersion: process.env.CODE_VERSION ?? codeVersion(),
+    },
+  })
+  const stopped = new Promise<'stopped'>((done) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => done('stopped'))
+  })
+  await gateway.ready
+  logger.info('gateway ready')
+  process.stderr.write(
+    `gateway ready: ${JSON.stringify(gateway.ports)}, status on http://127.0.0.1:${gateway.ports.status}\n`,
+  )
+  const failure = await Promise.race([stopped, gateway.failed.then((error) => ({ error }))])
+  if (failure !== 'stopped') {
+    // Memory is ahead of the disk: only a fresh start from the disk is safe.
+    logger.critical('gateway failed', describeError(failure.error))
+    process.exit(EXIT.internal)
+  }
+  await gateway.stop()
+  logger.info('gateway stopped')
+  return EXIT.ok
+}
+
+function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {
+  const base = file === undefined ? parseGatewayConfig(TRY) : readGatewayConfig(file)
+  const port = (text: string | undefined) => (text === undefined ? {} : { port: Number(text) })
+  const { mqttPort, hl7Port, dicomPort, statusPort, watch, data, tenant } = flags
+  return parseGatewayConfig({
+    ...base,
+    ...(tenant === undefined ? {} : { tenant }),
+    ...(data === undefined ? {} : { data: resolve(data) }),
+    ...(watch === undefined ? {} : { folder: { watch: resolve(watch) } }),
+    ...((base.mqtt ?? mqttPort) && { mqtt: { ...base.mqtt, ...port(mqttPort) } }),
+    ...((base.hl7 ?? hl7Port) && { hl7: { ...base.hl7, ...port(hl7Port) } }),
+    ...(base.dicom && { dicom: { ...base.dicom, ...port(dicomPort) } }),
+    status: { ...base.status, ...port(statusPort) },
+  })
+}
+
+/** What the file says; without it, the stack that runs beside us, if one does. */
+async function cloudOf({ forward }: GatewayConfig, outputsFile: string): Promise<Cloud | undefined> {
+  if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
+  if (forward?.kind === 'sqs') {
+    return sqsCloud(
+      sqsFor(forward.queueUrl),
+      new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }),
+      forward.queueUrl,
+      forward.bucket,
+    )
+  }
+  if (!existsSync(outputsFile)) return undefined
+  const outputs = await readOutputs(outputsFile)
+  const { s3, sqs } = clientsFor(outputs)
+  return sqsCloud(sqs, s3, outputOf(outputs, 'IntakeQueueUrl'), outputOf(outputs, 'RawBucket'))
+}

@@ -1,0 +1,173 @@
+"""What the paper's sizes cost: parameters, FLOPs and activations counted on the networks, and from them GPU memory and
+hours. Nothing is trained, and no GPU is needed: FLOPs are counted on tensors without data.
+
+`python -m cardiacnets.cli.paper_cost [--json] [--gpus 8]`
+"""
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from cardiacnets.models.ecg_vit import EcgMae, EcgVit
+from cardiacnets.models.greenmim import GREENMIM_PAPER, GreenMim, draw_visible
+from cardiacnets.models.heads import FunctionHead, ScreeningHead
+from cardiacnets.models.swin import Swin
+
+PEAK_FLOPS = 312e12
+"""A100, bfloat16, dense (NVIDIA's data sheet)."""
+UTILISATION = 0.4
+"""Of the peak; assumed. Small windows (Swin) reach less than plain transformers."""
+PEOPLE = 30_000
+"""Who have both ECG and CMR, to train on; assumed."""
+STATE_BYTES = 22
+"""A parameter: weight, gradient, DistributedDataParallel's copy of it and Adam's two moments in float32, and autocast's
+copy in bfloat16."""
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A stage's network, how one batch's loss is made of it, and how long it is assumed to train."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    loss: Callable[[nn.Module, int, torch.device], Tensor]
+    epochs: int
+    batch: int
+    """ECGs or cines on one GPU."""
+    runs: int = 1
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Counted, but for the last two, which follow from the assumptions above."""
+
+    stage: str
+    parameters: int
+    tflops: float
+    """Forward and backward of one ECG or cine."""
+    activation_mb: float
+    """Kept for the backward of one ECG or cine under bfloat16 autocast."""
+    batch: int
+    memory_gb: float
+    """On each GPU; the CUDA context and workspaces (1 to 2 GB) not counted."""
+    epochs: int
+    gpu_hours: float
+
+
+def _green_mim(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+    swin = GREENMIM_PAPER.swin
+    visible = draw_visible(GREENMIM_PAPER, torch.Generator().manual_seed(1))
+    return model.loss(torch.zeros(batch, swin.frames, swin.image, swin.image, device=where), visible)
+
+
+def _ecg_mae(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+    ecg = torch.zeros(batch, 12, 5000, device=where)
+    return model.loss(ecg, 0.5, torch.Generator().manual_seed(1))
+
+
+def _with_heads(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+    trunk, screening_head, function_head = model.children()
+    ecg, leads = torch.zeros(batch, 12, 5000, device=where), torch.ones(batch, 12, device=where)
+    person = torch.ones(batch, 4, device=where)
+    embedding = trunk(ecg, leads, person, person)[1]
+    mean, logvar = function_head.standardised(embedding)
+    return screening_head(embedding).sum() + mean.sum() + logvar.sum()
+
+
+STAGES = (
+    Stage(
+        "CMR masked modelling, both views", lambda: GreenMim(GREENMIM_PAPER), _green_mim, epochs=400, batch=64, runs=2
+    ),
+    Stage("ECG masked modelling", EcgMae, _ecg_mae, epochs=400, batch=128),
+    Stage(
+        "contrast, then heads: the whole ECG encoder",
+        lambda: nn.ModuleList([EcgVit(), ScreeningHead(), FunctionHead()]),
+        _with_heads,
+        epochs=150,
+        batch=32,
+    ),
+)
+"""The projections of the contrastive stage (1.3 M parameters, a vector a person) are left out."""
+
+
+def count_flops(stage: Stage, model: nn.Module, batch: int = 2) -> float:
+    """Of forward and backward, an ECG or cine; `model` has no data."""
+    with FlopCounterMode(display=False) as counter:
+        stage.loss(model, batch, torch.device("meta")).backward()
+    return counter.get_total_flops() / batch
+
+
+def count_activations(stage: Stage, model: nn.Module) -> float:
+    """Bytes that one ECG or cine more keeps for the backward, under bfloat16 autocast on the CPU: each storage once,
+    and without what is kept whatever the batch is (weights and their copies)."""
+
+    def kept(batch: int) -> int:
+        storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used again
+
+        def pack(tensor: Tensor) -> None:  # no backward follows; the tensor itself would hold its graph for ever
+            storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
+
+        with (
+            torch.autograd.graph.saved_tensors_hooks(pack, lambda _: None),
+            torch.autocast("cpu", torch.bfloat16),
+        ):
+            stage.loss(model, batch, torch.device("cpu"))
+        return sum(storage.nbytes() for storage in storages.values())
+
+    return kept(2) - kept(1)
+
+
+def cost(stage: Stage) -> Cost:
+    """Count, and work out the rest."""
+    model = stage.build()
+    parameters = sum(parameter.numel() for parameter in model.parameters())
+    activations = count_activations(stage, model)
+    flops = count_flops(stage, model.to("meta"))
+    seconds = stage.runs * stage.epochs * PEOPLE * flops / (PEAK_FLOPS * UTILISATION)
+    return Cost(
+        stage.name,
+        parameters,
+        round(flops / 1e12, 4),
+        round(activations / 1e6, 1),
+        stage.batch,
+        round((STATE_BYTES * parameters + stage.batch * activations) / 1e9, 1),
+        stage.epochs,
+        round(seconds / 3600, 1),
+    )
+
+
+def frozen_swin_tflops() -> float:
+    """Forward of one cine through a frozen CMR encoder: contrast needs it once for each copy that is drawn from."""
+    swin = GREENMIM_PAPER.swin
+    model = Swin(swin).to("meta")
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model(torch.zeros(1, swin.frames, swin.image, swin.image, device="meta"))
+    return round(counter.get_total_flops() / 1e12, 4)
+
+
+def main() -> None:
+    """Print a table in Markdown, or JSON."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--json", action="store_true")
+    parser.add_argument("--gpus", type=int, default=8)
+    options = parser.parse_args()
+    rows = [cost(stage) for stage in STAGES]
+    if options.json:
+        print(json.dumps({"stages": [asdict(row) for row in rows], "frozenSwinTflops": frozen_swin_tflops()}, indent=1))
+        return
+    print("| stage | parameters | TFLOP | activations | batch | memory | epochs | GPU hours | on", options.gpus, "|")
+    print("| --- " * 9 + "|")
+    for row in rows:
+        counted = f"{row.parameters:,} | {row.tflops} | {row.activation_mb} MB"
+        hours = f"{row.gpu_hours} | {row.gpu_hours / options.gpus:.1f}"
+        print(f"| {row.stage} | {counted} | {row.batch} | {row.memory_gb} GB | {row.epochs} | {hours} |")
+    print(f"\nA cine through a frozen CMR encoder: {frozen_swin_tflops()} TFLOP.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,466 @@
+"""Stage `export`: trained weights → calibrated, evaluated bundle. Stage `evaluate`: a bundle → its report and page."""
+
+import json
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.special import expit
+
+from cardiacnets import cohort
+from cardiacnets.bundle.quantise import milliseconds, quantise
+from cardiacnets.bundle.write import (
+    INT8_FILE,
+    Auroc,
+    BundleFacts,
+    Calibration,
+    ConditionEntry,
+    IndexEntry,
+    OodEntry,
+    export_onnx,
+    parity,
+    state_figures,
+    write_bundle,
+)
+from cardiacnets.data.real import load_real
+from cardiacnets.data.virtual import load_virtual
+from cardiacnets.data.windows import to_window
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
+from cardiacnets.evaluation.card import model_card, pending_card
+from cardiacnets.evaluation.fit_ood import FALSE_ALARMS, OodConfig, fit_ood
+from cardiacnets.evaluation.judge import (
+    CAD,
+    NO_PERSON,
+    TEST_FOLD,
+    WHOLE,
+    EcgSet,
+    Judge,
+    half_twice,
+    model_inputs,
+    real_set,
+    virtual_set,
+)
+from cardiacnets.evaluation.limits import LEAST, fit_limits, read_limits
+from cardiacnets.evaluation.page import evaluation_page
+from cardiacnets.evaluation.plots import draw_all
+from cardiacnets.evaluation.report import (
+    Adjustment,
+    Report,
+    area,
+    held_out_data,
+    measure,
+    measure_teacher,
+    measure_virtual,
+    rounded,
+    validation_data,
+)
+from cardiacnets.evaluation.widen import volumes_follow, widening
+from cardiacnets.metrics import auroc
+from cardiacnets.models.screen import ShippedScreen
+from cardiacnets.signal.profile import REPOSITORY
+from cardiacnets.stages.ablation import report_ablation
+from cardiacnets.stages.contrastive import retrieval
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
+
+PARITY_RECORDINGS = 100
+QUANTISATION_RECORDINGS = 128
+CALIBRATION_PEOPLE = 1600
+"""Virtual validation people that probabilities and intervals are fitted on."""
+INT8_LOSS = 0.005
+INT8_GAIN = 0.9
+"""Kept only if a window takes at most this share of float32's time."""
+FALSE_ALARM_RATES = (0.025, 0.02, 0.015)
+"""Of normal people, for each condition but CAD, in the order they are tried in: the first that keeps
+`MOST_NORMALS_FLAGGED`."""
+MOST_NORMALS_FLAGGED = 0.08
+LOWEST = {"teacher": 0.5}
+"""A finding that repeats a teacher is flagged where the teacher would say "more likely than not", and not for less:
+tachycardia alone lies above what 2.5% of normal ECGs reach in 17% by the teacher itself (fold 8), and above .5 in
+none."""
+SECOND_LOOKS = 400
+MOST_LOOKS = 2
+"""At fold 9, of one version of a bundle."""
+TEACHER = {
+    "name": "Ahus AIM heart-failure ensemble, logits on PTB-XL folds 1–7",
+    "licence": "Apache-2.0",
+    "doi": "10.1038/s41746-026-02774-4",
+}
+PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.13026/kfzx-aw45"}
+
+
+def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0) -> tuple[Adjustment, Report]:
+    """Fit on PTB-XL fold 8 (CAD: its labels; HF: its teacher) and virtual validation people (all else); limits by sex
+    and age on fold 8's normal ECGs. Also how each choice came about."""
+    (on_real, unknown), (on_virtual,) = judge(real, WHOLE, NO_PERSON), judge(virtual)
+    calibrations, thresholds, prevalence = {}, {}, {}
+    for index, name in enumerate(CONDITIONS):
+        is_real = evidence_of(name, real) != "virtual"
+        data, answers = (real, on_real) if is_real else (virtual, on_virtual)
+        truth, logit = data.conditions[:, index].astype(float), answers.logits[:, index]
+        if evidence_of(name, real) == "teacher":
+            assert real.teacher is not None, "that is why the evidence is a teacher"
+            known = ~np.isnan(real.teacher)
+            truth, logit = expit(real.teacher[known]), logit[known]
+        calibrations[name] = fit_platt(logit, truth)
+        thresholds[name] = fit_thresholds(probability(logit, calibrations[name]), truth >= 0.5)
+        prevalence[name] = float(truth.mean())
+    scale = fit_interval_scale(virtual.indices, on_virtual.mean, on_virtual.logvar)
+    normal = real.normal
+    wider, widened = widening(on_real.mean[normal], scale * np.exp(on_real.logvar[normal] / 2), real.person[normal])
+    adjustment = Adjustment(
+        calibrations,
+        thresholds,
+        prevalence,
+        scale * volumes_follow(wider),
+        ood_threshold,
+        {},
+        _second_look(judge, real, calibrations),
+    )
+    dataset = f"{int(normal.sum())} ECGs of PTB-XL fold {VALIDATION_FOLD} that readers called normal"
+    known, withheld = adjustment.chances(on_real)[normal], adjustment.chances(unknown)[normal]
+    tried = {}
+    for rate in FALSE_ALARM_RATES if normal.sum() >= LEAST else ():
+        limits = {
+            name: fit_limits(
+                known[:, index],
+                withheld[:, index],
+                real.person[normal],
+                rate,
+                dataset,
+                LOWEST.get(evidence_of(name, real), 0.0),
+            )
+            for index, name in enumerate(CONDITIONS)
+            if index != CAD
+        }
+        adjustment = replace(adjustment, limits=limits)
+        tried[str(rate)] = rounded(np.mean(adjustment.flags(on_real, real.person)[normal].any(axis=1)))
+        if tried[str(rate)] <= MOST_NORMALS_FLAGGED:
+            break
+    return adjustment, {"widened": widened, "anyFlaggedOfFold8Normals": tried}
+
+
+def evidence_of(name: str, real: EcgSet) -> str:
+    """What a finding learned from."""
+    if name == CONDITIONS[CAD]:
+        return "real"
+    return "teacher" if name == "hf" and real.teacher is not None else "virtual"
+
+
+def _second_look(judge: Judge, real: EcgSet, calibrations: Mapping[str, Calibration]) -> dict[str, float]:
+    """Log-odds that the median person moves by from one half of a recording to the other."""
+    some = real.thinned(SECOND_LOOKS)
+    first, second = (judge(half_twice(some, which))[0] for which in (0, 1))
+    return {
+        name: float(np.median(calibrations[name].scale * np.abs(first.logits[:, i] - second.logits[:, i])))
+        for i, name in enumerate(CONDITIONS)
+    }
+
+
+def read_adjustment(bundle_dir: Path) -> Adjustment:
+    """The calibration that a bundle's manifest holds."""
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    conditions = manifest["conditions"]
+    return Adjustment(
+        {entry["id"]: Calibration(**entry["calibration"]) for entry in conditions},
+        {entry["id"]: entry["thresholds"] for entry in conditions},
+        {entry["id"]: entry["prevalence"] for entry in conditions},
+        np.array([entry["intervalScale"] for entry in manifest["indices"]]),
+        manifest["ood"]["threshold"],
+        {entry["id"]: read_limits(entry["limits"]) for entry in conditions if "limits" in entry},
+        {entry["id"]: entry["borderlineLogOdds"] for entry in conditions if "borderlineLogOdds" in entry},
+    )
+
+
+def trained_at(run_dir: Path) -> dict[str, str]:
+    """Commit and date that the run of `screening` wrote down; of this export where it wrote none."""
+    path = run_dir / "screening" / "provenance.json"
+    return json.loads(path.read_text()) if path.exists() else {"commit": _commit()}
+
+
+def _commit() -> str:
+    return subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.strip()
+
+
+def _memory(run_dir: Path) -> Path:
+    return run_dir / "evaluation"
+
+
+def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: bool = False) -> Report:
+    """Calibrate and write the bundle of `run_dir/screening/model.pt` with figures of validation data; returns them.
+
+    Fold 9 is left alone: `evaluate --final` measures there, and writes the card.
+
+    `with_int8`: the quantised variant beside it, which the service does not load.
+
+    What only this stage can measure (parity, int8, unseen outliers) is kept in `run_dir/evaluation/export.json`.
+    """
+    model, config = load_trained(run_dir / "screening" / "model.pt")
+    people = load_virtual(run_dir / "cohort")
+    trained_on = load_real((*TRAIN_FOLDS, VALIDATION_FOLD))
+    ood, unseen = fit_ood(OodConfig(), model.encoder.trunk, trained_on, people, run_dir / "ood")
+    shipped = ShippedScreen(model, ood).eval()
+    real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val").thinned(CALIBRATION_PEOPLE)
+    memory = _memory(run_dir)
+    with tempfile.TemporaryDirectory() as name:
+        made = Path(name)
+        export_onnx(shipped, made)
+        difference = parity(shipped, made, _tensors(real, PARITY_RECORDINGS))
+        judge = Judge(made / "screen.onnx", memory)
+        adjustment, choices = calibrate(judge, real, virtual)
+        report = _validation_figures(judge, real, virtual)
+        extra = {"parity": difference, "modelSha256": judge.sha256, "unseen": unseen, "choices": choices}
+        if with_int8:
+            extra["int8"] = _try_int8(judge, made, real, virtual, memory)
+        (memory / "export.json").write_text(json.dumps(extra, indent=1) + "\n")
+        report |= extra
+        (on_real,) = judge(real)
+        training = {
+            "data": [
+                PTBXL,
+                *([TEACHER] if real.teacher is not None else []),
+                {"name": "CardiacNets virtual cohort", "seed": int(cohort.load(run_dir / "cohort").seed)}
+                | {"people": len(people.split)},
+            ],
+            "seeds": [config["optimisation"]["seed"]],
+            **trained_at(run_dir),
+            "config": dict(config),
+        }
+        facts = BundleFacts(
+            name="cardiacnets-compact",
+            version=version,
+            conditions=_conditions(
+                adjustment, report, {name: evidence_of(name, real) for name in CONDITIONS}, VALIDATION
+            ),
+            indices=_indices(adjustment, report),
+            ood=OodEntry(
+                adjustment.ood_threshold,
+                float(np.mean(on_real.ood > adjustment.ood_threshold)),
+                f"PTB-XL fold {VALIDATION_FOLD}, 12 leads, set at {FALSE_ALARMS:.0%}",
+            ),
+            training=training,
+        )
+        card = pending_card(version, facts)
+        write_bundle(
+            made, difference, bundle_dir, facts, card, [INT8_FILE] if extra.get("int8", {}).get("kept") else []
+        )
+    return report
+
+
+def _tensors(data: EcgSet, count: int) -> dict[str, torch.Tensor]:
+    feed = _feed(data.thinned(count))
+    return {name: torch.from_numpy(array) for name, array in feed.items()}
+
+
+def _feed(data: EcgSet) -> dict[str, np.ndarray]:
+    return model_inputs([to_window(data.recording(row), data.rate_hz) for row in range(len(data))], data.person)
+
+
+def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Report:
+    """Make the int8 variant, and say what it costs and gains on validation data."""
+    out = made / INT8_FILE
+    samples = [_feed(data.thinned(QUANTISATION_RECORDINGS)) for data in (real, virtual)]
+    feeds = [
+        {name: values[start : start + 16] for name, values in sample.items()}
+        for sample in samples
+        for start in range(0, QUANTISATION_RECORDINGS, 16)
+    ]
+    quantise(judge.screen, out, feeds)
+    small = Judge(out, memory)
+    lost, figures = {}, {}
+    for index, name in enumerate(CONDITIONS):
+        data = real if index == CAD else virtual
+        figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (judge, small)]
+        lost[name] = rounded(figures[name][0] - figures[name][1])
+    times = dict(zip(("float32", "int8"), milliseconds([judge.screen, out], feeds[0]), strict=True))
+    return {
+        "aurocLost": lost,
+        "milliseconds": {name: round(value, 3) for name, value in times.items()},
+        "megabytes": {
+            "float32": round(judge.screen.stat().st_size / 1e6, 2),
+            "int8": round(out.stat().st_size / 1e6, 2),
+        },
+        "kept": max(lost.values()) < INT8_LOSS and times["int8"] <= INT8_GAIN * times["float32"],
+    }
+
+
+VALIDATION = {
+    "real": f"PTB-XL fold {VALIDATION_FOLD}, which its threshold was set on",
+    "teacher": f"PTB-XL fold {VALIDATION_FOLD}, agreement with the teacher above .5",
+    "virtual": "virtual cohort, validation split",
+}
+FINAL = {
+    "real": f"PTB-XL fold {TEST_FOLD}",
+    "teacher": f"PTB-XL fold {TEST_FOLD}, agreement with the teacher above .5",
+    "virtual": "virtual cohort, test split",
+}
+"""Evidence → what a figure was measured on."""
+
+
+def _validation_figures(judge: Judge, real: EcgSet, virtual: EcgSet) -> Report:
+    """What the manifest holds until `evaluate --final` has run."""
+    return {
+        "real": {
+            "cad": area(real.conditions[:, CAD], judge(real)[0].logits[:, CAD]),
+            "teacher": measure_teacher(judge, real),
+        }
+    } | {"test": measure_virtual(judge, virtual)}
+
+
+def _conditions(
+    adjustment: Adjustment, report: Report, evidence: Mapping[str, str], datasets: Mapping[str, str]
+) -> list[ConditionEntry]:
+    """Every condition of the manifest, with figures of `report`."""
+    entries = []
+    for name in CONDITIONS:
+        measured = {
+            "real": lambda name=name: report["real"][name],
+            "teacher": lambda name=name: report["real"]["teacher"][name]["above"],
+            "virtual": lambda name=name: report["test"]["conditions"][name],
+        }[evidence[name]]()
+        limits = adjustment.limits.get(name)
+        entries.append(
+            ConditionEntry(
+                id=name,
+                evidence=evidence[name],
+                calibration=adjustment.calibrations[name],
+                thresholds=dict(adjustment.thresholds[name]),
+                auroc=Auroc(measured["auroc"], tuple(measured["ci"]), datasets[evidence[name]]),
+                prevalence=adjustment.prevalence[name],
+                operatingPoint="youden" if limits is None else "limits",
+                limits=None if limits is None else limits.described(),
+                borderlineLogOdds=round(adjustment.borderline[name], 4) if name in adjustment.borderline else None,
+            )
+        )
+    return entries
+
+
+def _indices(adjustment: Adjustment, report: Report) -> list[IndexEntry]:
+    return [
+        IndexEntry(name, "virtual", report["test"]["perIndexR"][name], float(scale))
+        for name, scale in zip(INDICES, adjustment.interval_scale, strict=True)
+    ]
+
+
+def note_final(ledger: Path, manifest: Report, model_sha256: str) -> None:
+    """Append a look at fold 9 to the ledger: date, commit and bundle.
+
+    Raises:
+        ValueError: this version of the bundle has been looked at twice.
+    """
+    bundle = f"{manifest['name']}@{manifest['version']}"
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()] if ledger.exists() else []
+    if sum(line["bundle"] == bundle for line in lines) >= MOST_LOOKS:
+        raise ValueError(f"{bundle} has been evaluated on fold {TEST_FOLD} {MOST_LOOKS} times: see {ledger}")
+    line = {"date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M"), "commit": _commit(), "bundle": bundle}
+    ledger.parent.mkdir(parents=True, exist_ok=True)
+    with ledger.open("a") as file:
+        file.write(json.dumps(line | {"modelSha256": model_sha256}) + "\n")
+
+
+def _run(run_dir: Path) -> Any:  # noqa: ANN401 (the programme imports every stage; only what needs it pays)
+    from cardiacnets.programme import Programme, Run
+
+    return Run(Programme(), run_dir)
+
+
+def _shared_space(run_dir: Path) -> Report:
+    """Retrieval of held-out people's cines by their ECGs, if contrast was trained; the points are kept for plots."""
+    if not (run_dir / "align" / "model.pt").exists():
+        return {}
+    points, _ = _points(run_dir)
+    return {
+        "retrieval": {
+            name: {key: rounded(value) for key, value in retrieval(points["ecg"], points[name]).items()}
+            for name in points
+            if name != "ecg"
+        }
+    }
+
+
+def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Held-out people's points, and their LV mass, g."""
+    weights = run_dir / "align" / "model.pt"
+    path = _memory(run_dir) / "points.npz"
+    if not path.exists() or path.stat().st_mtime < weights.stat().st_mtime:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        run = _run(run_dir)
+        people = run.ablation_data.virtual  # those with cines
+        mass = people.indices[people.split == "test", INDICES.index("lvMass")]
+        np.savez(path, **run.held_out_points(), mass=mass)
+    points = dict(np.load(path))
+    return points, points.pop("mass")
+
+
+def _ablation(run_dir: Path) -> Report:
+    """The runs that are there."""
+    folder = run_dir / "ablation"
+    if not any(folder.glob("*.npz")):
+        return {}
+    found = report_ablation(_run(run_dir).ablation_data, folder)
+    return {"ablation": found.pop("runs"), "ablationPaired": found}
+
+
+def evaluate_bundle(
+    bundle_dir: Path, run_dir: Path, report_path: Path, page: Path, cmr: Report | None, *, final: bool = False
+) -> Report:
+    """Evaluate the ONNX files of a bundle on validation data, or, `final`, on PTB-XL fold 9 and virtual test people.
+
+    The final one is noted in the ledger beside `report_path`; it writes the report, the plots beside it, the page that
+    quotes it, and the bundle's figures and card. The other writes `validation.json` beside `report_path` alone.
+    `cmr`: what was measured of drawn cines. Retrieval and ablation that this run has not made are taken from the report
+    that is there, as they belong to stages before `screening`.
+    """
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    adjustment = read_adjustment(bundle_dir)
+    memory = _memory(run_dir)
+    judge = Judge(bundle_dir / "screen.onnx", memory)
+    exported = json.loads((memory / "export.json").read_text())
+    if exported["modelSha256"] != judge.sha256:
+        raise ValueError(f"{bundle_dir} is not what was last exported from {run_dir}")
+    bundle = f"{manifest['name']}@{manifest['version']}"
+    if not final:
+        report = measure(judge, validation_data(run_dir / "cohort"), adjustment, exported["unseen"])
+        _write_json(report_path.with_name("validation.json"), report | exported | {"bundle": bundle})
+        return report
+    note_final(report_path.with_name("final.jsonl"), manifest, judge.sha256)
+    data = held_out_data(run_dir / "cohort")
+    report = measure(judge, data, adjustment, exported["unseen"])
+    before = json.loads(report_path.read_text()) if report_path.exists() else {}
+    earlier = {name: before[name] for name in ("retrieval", "ablation", "ablationPaired") if name in before}
+    report |= exported | earlier | _shared_space(run_dir) | _ablation(run_dir)
+    report |= {
+        "bundle": bundle,
+        "config": manifest["training"]["config"],
+        "commit": manifest["training"]["commit"],
+        "seeds": manifest["training"]["seeds"],
+        **({"cmr": cmr} if cmr else {}),
+    }
+    _write_json(report_path, report)
+    space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None
+    draw_all(report_path.with_suffix(""), report, data, judge, adjustment, space)
+    page.write_text(evaluation_page(report))
+    evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}
+    facts = BundleFacts(
+        manifest["name"],
+        manifest["version"],
+        _conditions(adjustment, report, evidence, FINAL),
+        _indices(adjustment, report),
+        OodEntry(**manifest["ood"]),
+        manifest["training"],
+    )
+    state_figures(bundle_dir, facts, model_card(manifest["version"], facts, report))
+    return report
+
+
+def _write_json(path: Path, report: Report) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

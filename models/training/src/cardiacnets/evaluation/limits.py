@@ -1,0 +1,129 @@
+"""Operating points for people: limits by sex and age that flag about the same share of reader-normals in every group.
+
+Split conformal prediction within each group (Mondrian; Vovk et al. 2003): of new normal people of a group, at most
+`rate` are expected above its limit, whatever the network makes of them. The service applies them
+(`shared/inference/limits.ts`).
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+Array = NDArray[np.floating]
+
+AGE_EDGES = (0, 50, 65, 80, 200)
+LEAST = 100
+"""Groups of fewer normal people are pooled."""
+SEXES = ("male", "female")
+
+
+@dataclass(frozen=True)
+class Band:
+    """One group; `sex` None: both."""
+
+    sex: str | None
+    fromAge: float
+    belowAge: float
+    n: int
+    threshold: float
+
+
+@dataclass(frozen=True)
+class Limits:
+    """As the manifest holds them."""
+
+    dataset: str
+    falseAlarms: float
+    bands: tuple[Band, ...]
+    otherwise: float
+
+    def described(self) -> dict[str, Any]:
+        """Plain JSON."""
+        bands = [{name: value for name, value in vars(band).items() if value is not None} for band in self.bands]
+        return {**vars(self), "bands": bands}
+
+
+def read_limits(described: Mapping[str, Any]) -> Limits:
+    """What `described` wrote."""
+    bands = tuple(Band(**{"sex": None} | band) for band in described["bands"])
+    return Limits(described["dataset"], described["falseAlarms"], bands, described["otherwise"])
+
+
+def conformal_limit(chance: Array, rate: float) -> float:
+    """Probability that at most `rate` of new people like these [n] are expected to reach.
+
+    Raises:
+        ValueError: they are too few to tell.
+    """
+    n = len(chance)
+    below = math.ceil((n + 1) * (1 - rate))
+    if below > n:
+        raise ValueError(f"{n} people cannot tell what {rate:.1%} of people reach")
+    log_odds = np.sort(logit(np.clip(chance, 1e-9, 1 - 1e-9)))
+    highest = log_odds[below - 1]
+    above = log_odds[below] if below < n else highest + 0.1
+    return rounded_up(float(expit((highest + above) / 2)), float(expit(highest)))
+
+
+def rounded_up(value: float, over: float) -> float:
+    """`value` at four significant digits, and above `over` at as many: the service compares probabilities rounded
+    so."""
+    step = 10.0 ** (math.floor(math.log10(value)) - 3)
+    rounded = round(value / step) * step
+    lowest = (math.floor(over / step + 0.5) + 1) * step
+    return min(float(f"{max(rounded, lowest):.4g}"), 0.9999)
+
+
+def age_bands(age: Array) -> list[tuple[float, float]]:
+    """Bands between `AGE_EDGES` with `LEAST` people each; what is smaller joins the band before it."""
+    bands: list[tuple[float, float]] = []
+    for low, high in pairwise(AGE_EDGES):
+        count = int(np.sum((age >= low) & (age < high)))
+        if bands and (count < LEAST or _count(age, bands[-1]) < LEAST):
+            bands[-1] = (bands[-1][0], high)
+        else:
+            bands.append((low, high))
+    return bands
+
+
+def _count(age: Array, band: tuple[float, float]) -> int:
+    return int(np.sum((age >= band[0]) & (age < band[1])))
+
+
+def fit_limits(chance: Array, unknown: Array, person: Array, rate: float, dataset: str, lowest: float = 0.0) -> Limits:
+    """Limits from normal people [n]: `chance` with sex and age known, `unknown` with both withheld; `person` [n,4].
+
+    No limit is below `lowest`.
+    """
+    sex, age = person[:, 0], person[:, 1]
+    bands = []
+    for low, high in age_bands(age):
+        inside = (age >= low) & (age < high)
+        by_sex = [inside & (sex == number) for number in range(2)]
+        if min(int(rows.sum()) for rows in by_sex) >= LEAST:
+            groups: list[tuple[str | None, NDArray[np.bool_]]] = list(zip(SEXES, by_sex, strict=True))
+        else:
+            groups = [(None, inside)]
+        bands += [
+            Band(name, low, high, int(rows.sum()), max(lowest, conformal_limit(chance[rows], rate)))
+            for name, rows in groups
+        ]
+    return Limits(dataset, rate, tuple(bands), max(lowest, conformal_limit(unknown, rate)))
+
+
+def limits_of(limits: Limits, person: Array) -> Array:
+    """[n] the limit of each person [n,4], as the service chooses it."""
+    chosen = np.full(len(person), limits.otherwise)
+    sex, age = person[:, 0], person[:, 1]
+    for band in reversed(limits.bands):  # the first that fits counts
+        inside = (age >= band.fromAge) & (age < band.belowAge) & ~np.isnan(sex)
+        if band.sex is not None:
+            inside &= sex == SEXES.index(band.sex)
+        chosen[inside] = band.threshold
+    return chosen

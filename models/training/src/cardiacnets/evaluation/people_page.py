@@ -1,0 +1,144 @@
+"""The part of `docs/evaluation.md` and of the card that tells what is flagged in real people, and how sure the figures are."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from cardiacnets.domain import CONDITIONS
+
+Entry = Mapping[str, Any]
+SHORT = {"cad": "CAD", "cm": "CM", "pericarditis": "pericarditis", "hf": "HF", "ph": "PH", "any": "anything"}
+COLUMNS = (*CONDITIONS, "any")
+
+
+def table(head: list[str], rows: Iterable[list[str]]) -> str:
+    """A Markdown table."""
+    return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
+
+
+def percent(entry: Entry) -> str:
+    """4.2% (3.1–5.6); an en dash where there is nobody."""
+    if entry["share"] is None:
+        return "–"
+    low, high = entry["ci"]
+    return f"{100 * entry['share']:.1f}% ({100 * low:.1f}–{100 * high:.1f})"
+
+
+def bare(entry: Entry) -> str:
+    """4.2%."""
+    return "–" if entry["share"] is None else f"{100 * entry['share']:.1f}%"
+
+
+def normals(report: Entry) -> str:
+    """What is flagged in ECGs that readers called normal."""
+    found = report["real"]["normals"]
+    rows = [
+        ["flagged", str(found["n"]), *(percent(found["flagged"][name]) for name in COLUMNS)],
+        ["borderline (beside)", str(found["n"]), *(bare(found["borderline"][name]) for name in COLUMNS)],
+    ]
+    rows += [
+        [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
+        for name, entry in found["byAge"].items()
+    ]
+    return table(["normal ECGs", "n", *(SHORT[name] for name in COLUMNS)], rows)
+
+
+def statements(report: Entry) -> str:
+    """Flag rates by what a reader stated, alone and with whatever else."""
+    rows = []
+    for name, entry in report["real"]["byStatement"].items():
+        for which in ("isolated", "all"):
+            some = entry[which]
+            if some["any"]["n"]:
+                rows.append([f"{name}, {which}", str(some["any"]["n"]), *(bare(some[column]) for column in COLUMNS)])
+    return table(["statement", "n", *(SHORT[name] for name in COLUMNS)], rows)
+
+
+def heart_rates(report: Entry) -> str:
+    """Flag rates by heart rate in ECGs free of disease."""
+    rows = [
+        [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
+        for name, entry in report["real"]["byHeartRate"].items()
+        if entry["any"]["n"]
+    ]
+    return table(["heart rate, /min", "n", *(SHORT[name] for name in COLUMNS)], rows)
+
+
+def ages(cad: Entry) -> str:
+    """Whom the CAD finding misses."""
+    rows = [
+        [name, *(f"{percent(entry[key])}, n {entry[key]['n']}" for key in ("sensitivity", "specificity"))]
+        for name, entry in cad["byAge"].items()
+    ]
+    return table(["age", "sensitivity (95% CI)", "specificity (95% CI)"], rows)
+
+
+def calibration_line(cad: Entry) -> str:
+    """Slope and calibration in the large."""
+    (low, high), (below, above) = cad["slopeCi"], cad["inTheLargeCi"]
+    return (
+        f"Calibration slope {cad['slope']:.3f} ({low:.3f}–{high:.3f}; below 1: too sure of itself), in the large "
+        f"{cad['inTheLarge']:+.3f} ({below:+.3f} to {above:+.3f})."
+    )
+
+
+def operating(report: Entry) -> str:
+    """Sensitivity and specificity on virtual people at the limits in use."""
+    rows = [
+        [SHORT[name], *(f"{percent(entry[key])}, n {entry[key]['n']}" for key in ("sensitivity", "specificity"))]
+        for name, entry in report["operating"].items()
+    ]
+    return table(["finding, on virtual people", "sensitivity (95% CI)", "specificity (95% CI)"], rows)
+
+
+def teacher_line(report: Entry) -> str:
+    """Agreement with the teacher."""
+    found = report["real"].get("teacher", {}).get("hf")
+    if not found:
+        return ""
+    low, high = found["ci"]
+    above = found["above"]
+    return (
+        f"**HF learned from a teacher**, a published ensemble's reading of PTB-XL ({found['n']:,} ECGs of fold 9): Pearson's R of the\n"
+        f'logits {found["r"]:.3f} ({low:.3f}–{high:.3f}); AUROC against "teacher above .5" {above["auroc"]:.3f}. That is agreement\n'
+        "with another model, not accuracy: nobody's heart failure was confirmed, and the probability is not that of the disease."
+    )
+
+
+def conclusions() -> str:
+    """What a clinician may and may not conclude."""
+    return """- **May**: take a CAD flag as "a reader would probably state infarction or ischaemia", with the error rates above.
+- **May not** take any flag for a diagnosis, or its absence for health: under 50 years the CAD finding misses many.
+- CM, pericarditis and PH learned from simulated people. On real ones only their false alarms are known, not their sensitivity.
+- HF repeats what another model says of the same ECG. Two models that agree are not two opinions.
+- Indices are typical values for somebody with such an ECG. They hardly follow one person's LV EF; the intervals say so."""
+
+
+def people_section(report: Entry) -> str:
+    """The whole section."""
+    return f"""{calibration_line(report["real"]["cad"])}
+
+{ages(report["real"]["cad"])}
+
+{teacher_line(report)}
+
+### Who is flagged without a reason
+
+All ECGs of a group count. Limits were set on normal ECGs of fold 8 by sex and age.
+
+{normals(report)}
+
+By the reader's statements (`isolated`: no other of these, no infarction or ischaemia):
+
+{statements(report)}
+
+By heart rate, ECGs without infarction, ischaemia, LVH, bundle branch block, AF and pacing:
+
+{heart_rates(report)}
+
+### What the same limits find in virtual people
+
+{operating(report)}
+
+### What one may conclude
+
+{conclusions()}"""

@@ -1,0 +1,434 @@
+"""Everything that is measured of a bundle, as the evaluation report (DESIGN section 5)."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from cardiacnets.bundle.write import Calibration
+from cardiacnets.data import ptbxl
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.evaluation import honesty
+from cardiacnets.evaluation.calibrate import probability
+from cardiacnets.evaluation.judge import (
+    CAD,
+    LEAD_SETS,
+    NO_PERSON,
+    TEST_FOLD,
+    VALIDATION_FOLD,
+    WHOLE,
+    EcgSet,
+    Judge,
+    Predictions,
+    Way,
+    outlier_set,
+    real_set,
+    records_set,
+    virtual_set,
+    with_leads,
+)
+from cardiacnets.evaluation.limits import Limits, limits_of
+from cardiacnets.metrics import auroc, auroc_with_ci, bootstrap_ci, pearson
+from cardiacnets.signal.disturb import NOISE_KINDS, SNR_DB, Disturbance
+from cardiacnets.signal.heart_rate import heart_rate
+from cardiacnets.signal.outliers import KINDS
+from cardiacnets.signal.profile import REPOSITORY
+from cardiacnets.signal.resample import resample
+
+Array = NDArray[np.floating]
+Report = dict[str, Any]
+
+VIRTUAL = [index for index in range(len(CONDITIONS)) if index != CAD]
+HF = CONDITIONS.index("hf")
+AGE_GROUPS = ((0, 50), (50, 65), (65, 80), (80, 200))
+PROXIES = {
+    "cm": ("LVH statements", frozenset({"LVH", "VCLVH", "SEHYP"})),
+    "ph": ("RVH statements", frozenset({"RVH", "RAO/RAE"})),
+}
+PUBLISHED = {
+    "cad": 0.772, "cm": 0.877, "pericarditis": 0.711, "hf": 0.868, "ph": 0.733,
+    "meanR": 0.426, "lvMass": 0.744, "rvEdv": 0.698, "lvEf": 0.436,
+}  # fmt: skip
+"""arXiv 2411.13602, v1: UK Biobank, and MIMIC for PH. Another population: beside ours, never against it."""
+ORACLE = REPOSITORY / "models" / "training" / "reports" / "cohort"
+SEED = 9
+VIRTUAL_PEOPLE = 1500
+"""Of these sets, evenly spaced samples go through what takes many runs:"""
+LEAD_SUBSET = 500
+NOISE_SUBSET = 60
+OUTLIERS = 200
+
+
+@dataclass(frozen=True)
+class Adjustment:
+    """What calibration adds to the network, and the data that it was fitted on."""
+
+    calibrations: Mapping[str, Calibration]
+    thresholds: Mapping[str, Mapping[str, float]]
+    prevalence: Mapping[str, float]
+    interval_scale: Array
+    ood_threshold: float
+    limits: Mapping[str, Limits] = field(default_factory=dict)
+    """By sex and age; a condition without them is flagged at Youden's point."""
+    borderline: Mapping[str, float] = field(default_factory=dict)
+    """Log-odds around a threshold."""
+
+    def thresholds_of(self, name: str, person: Array) -> Array:
+        """[n] what the service flags each person [n,4] at."""
+        if name in self.limits:
+            return limits_of(self.limits[name], person)
+        return np.full(len(person), self.thresholds[name]["youden"])
+
+    def chances(self, answers: Predictions) -> Array:
+        """Calibrated probabilities [n,5]."""
+        columns = [probability(answers.logits[:, i], self.calibrations[name]) for i, name in enumerate(CONDITIONS)]
+        return np.stack(columns, axis=1)
+
+    def flags(self, answers: Predictions, person: Array) -> NDArray[np.bool_]:
+        """[n,5] what the service would flag."""
+        limits = np.stack([self.thresholds_of(name, person) for name in CONDITIONS], axis=1)
+        return self.chances(answers) >= limits
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """What is reported on; nothing learned from it, and nothing was chosen on it."""
+
+    real: EcgSet
+    virtual: EcgSet
+
+
+def held_out_data(cohort_dir: Path) -> HeldOut:
+    """PTB-XL fold 9 and virtual test people."""
+    return HeldOut(real_set(TEST_FOLD), virtual_set(cohort_dir, "test").thinned(VIRTUAL_PEOPLE))
+
+
+def validation_data(cohort_dir: Path) -> HeldOut:
+    """What choices are made on: PTB-XL fold 8 and virtual validation people."""
+    return HeldOut(real_set(VALIDATION_FOLD), virtual_set(cohort_dir, "val").thinned(VIRTUAL_PEOPLE))
+
+
+def rounded(value: float) -> float | None:
+    """As reports give it; what cannot be measured (an AUROC without a case) is null."""
+    return None if np.isnan(value) else round(float(value), 4)
+
+
+def area(truth: NDArray[np.bool_], score: Array) -> Report:
+    """AUROC with its interval, n and positives; null where a class is missing."""
+    entry = {"n": len(truth), "positive": int(truth.sum())}
+    if entry["positive"] in (0, entry["n"]):
+        return {"auroc": None, "ci": None} | entry
+    value, (low, high) = auroc_with_ci(truth, score)
+    return {"auroc": rounded(value), "ci": [rounded(low), rounded(high)]} | entry
+
+
+def person_groups(person: Array) -> dict[str, NDArray[np.bool_]]:
+    """Rows by sex and age."""
+    sex, age = person[:, 0], person[:, 1]
+    groups = {"male": sex == 0, "female": sex == 1}
+    for low, high in AGE_GROUPS:
+        name = f"age {low}–{high - 1}" if high < 200 else f"age {low} and over"
+        groups[f"under {high}" if low == 0 else name] = (age >= low) & (age < high)
+    return groups
+
+
+def lead_ways() -> dict[str, Way]:
+    """A way for each set of leads."""
+    return {name: with_leads(leads, name) for name, leads in LEAD_SETS.items()}
+
+
+def macroarea(conditions: NDArray[np.bool_], logits: Array) -> float:
+    """Mean over the four conditions that were learned from virtual people."""
+    return float(np.mean([auroc(conditions[:, index], logits[:, index]) for index in VIRTUAL]))
+
+
+def mean_r(data: EcgSet, answers: Predictions) -> float:
+    """Mean correlation over the 82 indices."""
+    assert data.indices is not None, "virtual people have indices"
+    return float(pearson(data.indices, answers.mean).mean())
+
+
+def measure_test(judge: Judge, data: EcgSet, interval_scale: Array) -> Report:
+    """Conditions and indices on virtual test people."""
+    whole, without = judge(data, WHOLE, NO_PERSON)
+    indices = data.indices
+    assert indices is not None, "virtual people have indices"
+    covered = (np.abs(indices - whole.mean) <= interval_scale * np.exp(whole.logvar / 2)).mean(axis=0)
+    per_index = pearson(indices, whole.mean)
+    low, high = bootstrap_ci(lambda rows: float(pearson(indices[rows], whole.mean[rows]).mean()), len(data), rounds=200)
+    macro_ci = bootstrap_ci(lambda rows: macroarea(data.conditions[rows], whole.logits[rows]), len(data), rounds=200)
+    some = data.thinned(LEAD_SUBSET)
+    ways = lead_ways()
+    fewer = dict(zip(ways, judge(some, *ways.values()), strict=True))
+
+    def both(of: EcgSet, answers: Predictions, rows: NDArray[np.bool_] | slice = slice(None)) -> Report:
+        r = pearson(of.indices[rows], answers.mean[rows]).mean()
+        macro = macroarea(of.conditions[rows], answers.logits[rows])
+        return {"macroAuroc": rounded(macro), "meanR": rounded(r), "n": len(answers.mean[rows])}
+
+    return {
+        "conditions": {
+            name: area(data.conditions[:, index], whole.logits[:, index]) for index, name in enumerate(CONDITIONS)
+        },
+        **both(data, whole),
+        "macroAurocCi": [rounded(limit) for limit in macro_ci],
+        "meanRCi": [rounded(low), rounded(high)],
+        "perIndexR": {name: rounded(r) for name, r in zip(INDICES, per_index, strict=True)},
+        "coverage90": rounded(covered.mean()),
+        "coverage90Range": [rounded(covered.min()), rounded(covered.max())],
+        "coverage90Outside": [name for name, c in zip(INDICES, covered, strict=True) if not 0.85 <= c <= 0.95],
+        "subgroups": {name: both(data, whole, rows) for name, rows in person_groups(data.person).items()},
+        "leadSets": {name: both(some, answers) for name, answers in fewer.items()},
+        "withoutPerson": both(data, without)
+        | {"conditions": {CONDITIONS[i]: rounded(auroc(data.conditions[:, i], without.logits[:, i])) for i in VIRTUAL}},
+    }
+
+
+def measure_virtual(judge: Judge, data: EcgSet) -> Report:
+    """Conditions and indices on virtual people, no more."""
+    (whole,), indices = judge(data), data.indices
+    assert indices is not None, "virtual people have indices"
+    found = zip(INDICES, pearson(indices, whole.mean), strict=True)
+    return {
+        "conditions": {name: area(data.conditions[:, i], whole.logits[:, i]) for i, name in enumerate(CONDITIONS)},
+        "perIndexR": {name: rounded(r) for name, r in found},
+    }
+
+
+def compare_oracle(test: Report, folder: Path = ORACLE) -> Report:
+    """How much of what the virtual ECG tells the network gets out: with the person's fields, and without."""
+    report: Report = {}
+    for name, file, ours in (
+        ("withPerson", "oracle-with-person.json", test),
+        ("withoutPerson", "oracle.json", test["withoutPerson"]),
+    ):
+        oracle = json.loads((folder / file).read_text())
+        macro = float(np.mean([oracle["conditions"][CONDITIONS[index]]["auroc"] for index in VIRTUAL]))
+        report[name] = {
+            "macroAuroc": rounded(macro),
+            "meanR": oracle["meanR"],
+            "macroAuroc5": oracle["macroAuroc"],
+            "people": oracle["n"],
+            "ours": {"macroAuroc": ours["macroAuroc"], "meanR": ours["meanR"]},
+            "closeness": {
+                "macroAuroc": rounded((ours["macroAuroc"] - 0.5) / (macro - 0.5)),
+                "meanR": rounded(ours["meanR"] / oracle["meanR"]),
+            },
+        }
+    return report
+
+
+def measure_cad(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+    """CAD on one PTB-XL fold: AUROC with interval, at the thresholds, by sex, age and lead set."""
+    truth = data.conditions[:, CAD]
+    ways = {**lead_ways(), "withoutPerson": NO_PERSON}
+    (whole,), some = judge(data), data.thinned(LEAD_SUBSET)
+    answers = dict(zip(ways, judge(some, *ways.values()), strict=True))
+    score, fewer = whole.logits[:, CAD], some.conditions[:, CAD]
+    chance = probability(score, adjustment.calibrations["cad"])
+    flagged = chance >= adjustment.thresholds["cad"]["youden"]
+    return area(truth, score) | {
+        **honesty.calibration(chance, truth),
+        "byAge": honesty.by_age(flagged, truth, data.person[:, 1]),
+        "brier": rounded(np.mean((chance - truth) ** 2)),
+        "operatingPoints": {
+            name: {
+                "threshold": rounded(threshold),
+                "sensitivity": rounded(np.mean(chance[truth] >= threshold)),
+                "specificity": rounded(np.mean(chance[~truth] < threshold)),
+            }
+            for name, threshold in adjustment.thresholds["cad"].items()
+        },
+        "subgroups": {name: area(truth[rows], score[rows]) for name, rows in person_groups(data.person).items()},
+        "leadSets": {name: area(fewer, answers[name].logits[:, CAD]) for name in LEAD_SETS},
+        "withoutPerson": area(fewer, answers["withoutPerson"].logits[:, CAD]),
+    }
+
+
+def measure_proxies(judge: Judge, data: EcgSet) -> Report:
+    """What the virtual heads make of real people's hypertrophy statements: proxies, and no disease."""
+    (whole,) = judge(data)
+    report = {}
+    for name, (label, codes) in PROXIES.items():
+        truth = np.array([bool(stated & codes) for stated in data.codes])
+        report[name] = {"label": label} | area(truth, whole.logits[:, CONDITIONS.index(name)])
+    return report
+
+
+def measure_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+    """Who is flagged among real people: normal ones, by age; by the reader's statements; by heart rate alone.
+
+    Every ECG of a group counts, borderline ones too: how many of the normal ones are borderline stands beside.
+    """
+    (whole,) = judge(data)
+    flags, normal, age = adjustment.flags(whole, data.person), data.normal, data.person[:, 1]
+    chance = np.clip(adjustment.chances(whole), 1e-9, 1 - 1e-9)
+    distance = np.stack(
+        [
+            np.abs(logit(chance[:, i]) - logit(adjustment.thresholds_of(name, data.person)))
+            <= adjustment.borderline.get(name, -1.0)
+            for i, name in enumerate(CONDITIONS)
+        ],
+        axis=1,
+    )
+    ages = {"under 50": (0, 50), "50–64": (50, 65), "65–79": (65, 80), "80 and over": (80, 200)}
+    recordings = (np.asarray(data.recording(row), dtype=np.float64) for row in range(len(data)))
+    rate = np.array([heart_rate(recording, data.rate_hz) for recording in recordings])
+    return {
+        "normals": {
+            "n": int(normal.sum()),
+            "flagged": honesty.shares(flags[normal]),
+            "borderline": honesty.shares(distance[normal]),
+            "refused": 0,
+            "withheld": 0,
+            "byAge": {
+                name: honesty.shares(flags[normal & (age >= low) & (age < high)]) for name, (low, high) in ages.items()
+            },
+        },
+        "byStatement": honesty.by_statement(flags, data.codes, data.conditions[:, CAD]),
+        "byHeartRate": honesty.by_heart_rate(flags, rate, data.codes, data.conditions[:, CAD]),
+    }
+
+
+def measure_teacher(judge: Judge, data: EcgSet) -> Report:
+    """Agreement with the teacher of heart failure: no accuracy, as it is nobody's diagnosis."""
+    if data.teacher is None:
+        return {}
+    (whole,) = judge(data)
+    own, known = whole.logits[:, HF], ~np.isnan(data.teacher)
+    return {"hf": honesty.agreement(data.teacher, own) | {"above": area(data.teacher[known] > 0, own[known])}}
+
+
+def measure_virtual_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+    """Sensitivity and specificity on virtual people at what is in use."""
+    (whole,) = judge(data)
+    flags = adjustment.flags(whole, data.person)
+    return {
+        name: {
+            "sensitivity": honesty.share(flags[data.conditions[:, i], i]),
+            "specificity": honesty.share(~flags[~data.conditions[:, i], i]),
+        }
+        for i, name in enumerate(CONDITIONS)
+    }
+
+
+def measure_noise(judge: Judge, data: HeldOut, ood_threshold: float) -> list[Report]:
+    """A sample of both test sets under each noise at each strength."""
+    real, virtual = data.real.thinned(NOISE_SUBSET), data.virtual.thinned(NOISE_SUBSET)
+    ways = {("none", None): WHOLE} | {
+        (kind, snr): Way(f"{kind} {snr} dB", disturbance=Disturbance(kind, snr))
+        for kind in NOISE_KINDS
+        for snr in SNR_DB
+    }
+    lines = []
+    answers = zip(ways, judge(real, *ways.values()), judge(virtual, *ways.values()), strict=True)
+    for (kind, snr), on_real, on_virtual in answers:
+        cad = auroc(real.conditions[:, CAD], on_real.logits[:, CAD])
+        lines.append(
+            {"noise": kind, "snrDb": snr, "cadAuroc": rounded(cad)}
+            | {"macroAuroc": rounded(macroarea(virtual.conditions, on_virtual.logits))}
+            | {"meanR": rounded(mean_r(virtual, on_virtual)), "n": len(real)}
+            | {"ood": rounded(np.mean(on_real.ood > ood_threshold))}
+        )
+    return lines
+
+
+def measure_ood(judge: Judge, data: HeldOut, threshold: float, unseen: Mapping[str, float]) -> Report:
+    """Each kind of outlier against real ECGs that it was not made of, and how often real ECGs are flagged."""
+    half = len(data.real) // 2
+    ecgs = data.real.rows(np.arange(half), f"{data.real.name}-first-half")
+    others = data.real.rows(np.arange(half, len(data.real)), f"{data.real.name}-second-half").thinned(OUTLIERS)
+    ways = lead_ways()
+    some = data.real.thinned(LEAD_SUBSET)
+    in_leads = dict(zip(ways, judge(some, *ways.values()), strict=True)) | {"12 leads": judge(data.real)[0]}
+    inside = in_leads["12 leads"].ood[: len(ecgs)]
+    kinds = {}
+    for kind in KINDS:
+        (found,) = judge(outlier_set(kind, others, SEED))
+        truth = np.repeat([False, True], [len(inside), len(found.ood)])
+        kinds[kind] = area(truth, np.concatenate([inside, found.ood])) | {
+            "flagged": rounded(np.mean(found.ood > threshold)),
+            "unseenAuroc": None if kind not in unseen else rounded(unseen[kind]),
+        }
+
+    def alarms(answers: Predictions) -> Report:
+        return {"flagged": rounded(np.mean(answers.ood > threshold)), "n": len(answers.ood)}
+
+    elsewhere = {}
+    for name, headers in _other_records().items():
+        some = records_set(name, headers)
+        chosen = ("12 leads", "6 (limb)", "1 (I)")
+        for count, answers in zip(chosen, judge(some, *(ways[count] for count in chosen)), strict=True):
+            elsewhere[f"{name}, {count}"] = alarms(answers)
+    return {
+        "threshold": threshold,
+        "kinds": kinds,
+        "falseAlarms": {f"{data.real.name}, {name}": alarms(answers) for name, answers in in_leads.items()}
+        | elsewhere
+        | {"virtual test people, 12 leads": alarms(judge(data.virtual)[0])},
+    }
+
+
+def _other_records() -> dict[str, list[Path]]:
+    """Headers of the 500 Hz records that are there, by data set."""
+    folders = {name: ptbxl.data_dir() / name for name in ("cinc2021", "ptbxl500")}
+    folders["ludb"] = ptbxl.data_dir() / "ludb" / "data"
+    found = {name: sorted(folder.glob("*.hea")) for name, folder in folders.items()}
+    return {name: headers for name, headers in found.items() if headers}
+
+
+def compare_rates(judge: Judge, fast: EcgSet, calibration: Calibration) -> Report:
+    """The same 500 Hz ECG as it is, and brought down to 100 Hz and up again: embeddings and CAD probability."""
+    slow = EcgSet(
+        f"{fast.name}-100Hz",
+        lambda row: resample(fast.recording(row), fast.rate_hz, 100),
+        100,
+        fast.person,
+        fast.conditions,
+    )
+    (fine,), (coarse,) = judge(fast), judge(slow)
+
+    def cosine(a: Array, b: Array) -> Array:
+        return (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
+
+    same = cosine(fine.embedding, coarse.embedding)
+    strangers = cosine(fine.embedding, np.roll(fine.embedding, 1, axis=0))
+    change = np.abs(probability(fine.logits[:, CAD], calibration) - probability(coarse.logits[:, CAD], calibration))
+    return {
+        "n": len(fast),
+        "cosineMedian": rounded(np.median(same)),
+        "cosineP5": rounded(np.quantile(same, 0.05)),
+        "cosineOfStrangersMedian": rounded(np.median(strangers)),
+        "cadProbabilityChangeMedian": rounded(np.median(change)),
+        "cadProbabilityChangeP95": rounded(np.quantile(change, 0.95)),
+        "cadProbabilityChangeMax": rounded(change.max()),
+    }
+
+
+def measure(judge: Judge, data: HeldOut, adjustment: Adjustment, unseen: Mapping[str, float]) -> Report:
+    """Every figure that `screen.onnx` alone gives."""
+    test = measure_test(judge, data.virtual, adjustment.interval_scale)
+    return {
+        "test": test,
+        "oracle": compare_oracle(test),
+        "published": PUBLISHED,
+        "real": {
+            "cad": measure_cad(judge, data.real, adjustment),
+            **measure_flags(judge, data.real, adjustment),
+            "teacher": measure_teacher(judge, data.real),
+        },
+        "operating": measure_virtual_flags(judge, data.virtual, adjustment),
+        "proxies": measure_proxies(judge, data.real),
+        "ood": measure_ood(judge, data, adjustment.ood_threshold, unseen),
+        "noise": measure_noise(judge, data, adjustment.ood_threshold),
+        "rates": {
+            name: compare_rates(judge, records_set(name, headers), adjustment.calibrations["cad"])
+            for name, headers in _other_records().items()
+            if name != "ludb"
+        },
+    }

@@ -1,0 +1,84 @@
+"""A shipped bundle's network as PyTorch modules again, to train on from it.
+
+The exporter folds each batch norm into the convolution before it. Here every norm gets back the mean and the variance
+that its input has on sample ECGs, and a scale and offset that undo them: the network computes the same, and its norms
+follow new data in training.
+"""
+
+from pathlib import Path
+
+import onnx
+import torch
+from onnx import numpy_helper
+from torch import Tensor, nn
+
+from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.screen import Screen
+
+
+def load_bundle(folder: Path, config: EncoderConfig, millivolt: Tensor) -> Screen:
+    """The network of a bundle with an encoder of that configuration; `millivolt` [n,12,1000] are sample ECGs."""
+    screen = Screen(config)
+    trunk = screen.encoder.trunk
+    _fill(screen.screening_head, folder / "screening_head.onnx")
+    _fill(screen.function_head, folder / "function_head.onnx")
+    values = _initializers(folder / "encoder.onnx")
+    named = {name.removeprefix("trunk."): value for name, value in values.items() if name.startswith("trunk.")}
+    state = {name: named.get(name, value) for name, value in trunk.state_dict().items()}
+    state["stem_mask.weight"] = next(v for v in values.values() if v.shape == state["stem_mask.weight"].T.shape).T
+    folded = iter([value for name, value in values.items() if name.startswith("onnx::Conv")])
+    norms = []
+    for convolution, norm in _pairs(trunk):
+        state[f"{convolution}.weight"] = next(folded)
+        state[f"{norm}.bias"] = next(folded)
+        norms.append(norm)
+    trunk.load_state_dict(state)
+    for name in norms:
+        norm = trunk.get_submodule(name)
+        norm.running_mean.zero_()
+        norm.running_var.fill_(1)
+        nn.init.constant_(norm.weight, (1 + norm.eps) ** 0.5)
+    _give_back(screen, [trunk.get_submodule(name) for name in norms], millivolt)
+    return screen.eval()
+
+
+def _initializers(path: Path) -> dict[str, Tensor]:
+    return {
+        tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
+        for tensor in onnx.load(path).graph.initializer
+    }
+
+
+def _fill(module: nn.Module, path: Path) -> None:
+    values = _initializers(path)
+    module.load_state_dict({name: values[name] for name in module.state_dict()})
+
+
+def _pairs(trunk: nn.Module) -> list[tuple[str, str]]:
+    """Names of each convolution of the stages and the norm after it, in the order of the exported graph."""
+    pairs = []
+    for number, block in enumerate(trunk.stages):
+        pairs += [(f"stages.{number}.body.{at}", f"stages.{number}.body.{at + 1}") for at in (0, 3)]
+        if not isinstance(block.shortcut, nn.Identity):
+            pairs.append((f"stages.{number}.shortcut.1", f"stages.{number}.shortcut.2"))
+    return pairs
+
+
+@torch.no_grad()
+def _give_back(screen: Screen, norms: list[nn.BatchNorm1d], millivolt: Tensor) -> None:
+    found: dict[nn.Module, tuple[Tensor, Tensor]] = {}
+
+    def watch(norm: nn.Module, inputs: tuple[Tensor, ...]) -> None:
+        found[norm] = inputs[0].mean(dim=(0, 2)), inputs[0].var(dim=(0, 2))
+
+    handles = [norm.register_forward_pre_hook(watch) for norm in norms]
+    screen.eval()
+    nobody = torch.zeros(len(millivolt), 4)
+    screen.encoder.trunk(millivolt, torch.ones(len(millivolt), 12), nobody, nobody)
+    for handle in handles:
+        handle.remove()
+    for norm, (mean, variance) in found.items():
+        norm.running_mean.copy_(mean)
+        norm.running_var.copy_(variance)
+        norm.weight.copy_((variance + norm.eps).sqrt())
+        norm.bias.add_(mean)

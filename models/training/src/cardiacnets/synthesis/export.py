@@ -1,0 +1,70 @@
+"""Put what draws cines into a bundle: denoisers, decoder, segmenters, the aligned encoder, and the read-out."""
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from cardiacnets.bundle.quantise import store_in_half
+from cardiacnets.bundle.write import export_encoder
+from cardiacnets.models.encoder import Encoder
+from cardiacnets.stages.contrastive import load_aligned_trunk
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.segmentation import load_unet
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis.bundle import (
+    VIEW_NAMES,
+    Painter,
+    SamplerEntry,
+    add_synthesis,
+    export_synthesis,
+    in_half,
+    synthesis_entry,
+)
+from cardiacnets.synthesis.page import card_section
+from cardiacnets.synthesis.readout import describe_readout
+from cardiacnets.synthesis.report import Evaluation, Report, SynthesisReportConfig
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
+
+ENCODER = "encoder-aligned.onnx"
+"""`encoder.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""
+
+
+def export_drawing(
+    run: "Run",
+    bundle_dir: Path,
+    config: SynthesisReportConfig,
+    *,
+    version: str | None = None,
+    report: Report | None = None,
+) -> float:
+    """Add `synthesis` to the bundle, and to its card what `report` says; returns the largest difference between PyTorch
+    and ONNX."""
+    denoiser, schedule = load_denoiser(run.diffusion())
+    distilled, _ = load_denoiser(run.distillation())
+    segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
+    painter = in_half(Painter(load_vae(run.vae()), denoiser, distilled, segmenters))
+    evaluation = Evaluation(run, config)
+    p = run.programme
+    drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
+    entry = synthesis_entry(
+        painter,
+        schedule,
+        {
+            "full": SamplerEntry(p.draw_steps, p.distillation.guidance),
+            "distilled": SamplerEntry(p.distillation.steps, 1.0),
+        },
+        "distilled",
+        ENCODER,
+        describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES, drawn),
+    )
+    encoder = Encoder(p.align.encoder)
+    encoder.trunk = load_aligned_trunk(run.align())
+    with tempfile.TemporaryDirectory() as made:
+        difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(painter, Path(made)))
+        for path in Path(made).iterdir():
+            store_in_half(path, path)
+        section = report and card_section(report)
+        add_synthesis(Path(made), difference, bundle_dir, entry, version=version, section=section)
+    return difference

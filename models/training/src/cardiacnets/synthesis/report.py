@@ -1,0 +1,349 @@
+"""Stage `synthesis-evaluate`: how faithful drawn cines are to people that nothing learned from; and the read-out.
+
+Everything is of the virtual cohort's test split; the read-out and the classifier are fitted on true cines of its
+training split.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.decomposition import PCA
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.metrics import auroc
+from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
+from cardiacnets.models.vae import CineDecoder
+from cardiacnets.stages.cmr_pretraining import load_encoder
+from cardiacnets.stages.diffusion import load_denoiser
+from cardiacnets.stages.distillation import WAYS
+from cardiacnets.stages.segmentation import load_segmenter, load_unet
+from cardiacnets.stages.vae import load_vae
+from cardiacnets.synthesis.bundle import Painter
+from cardiacnets.synthesis.draw import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim, thumbnails
+from cardiacnets.synthesis.precision import CALIBRATION_PEOPLE, compare_precision
+from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
+
+Report = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class SynthesisReportConfig:
+    """How many people are drawn, and how."""
+
+    readout_people: int = 250
+    """Of the training split, whose true cines the read-out is fitted on."""
+    classifier_people: int = 1500
+    people: int = 160
+    """Of the test split."""
+    seeds: int = 4
+    diversity_people: int = 20
+    components: int = 24
+    """Of the cine's features that the Fréchet distances are of."""
+    ecg_components: int = 8
+    classifier_components: int = 64
+
+
+def rounded(value: float) -> float:
+    """Four digits."""
+    return float(f"{value:.4g}")
+
+
+def correlations(read: NDArray[np.floating], truth: NDArray[np.floating]) -> dict[str, float]:
+    """Pearson R of each of `READ_INDICES`, [n,K] each."""
+    return {
+        name: rounded(float(np.corrcoef(read[:, column], truth[:, column])[0, 1]))
+        for column, name in enumerate(READ_INDICES)
+    }
+
+
+class Evaluation:
+    """What is measured on a finished run; everything slow is done once."""
+
+    def __init__(self, run: "Run", config: SynthesisReportConfig) -> None:
+        from cardiacnets.programme import VIEWS
+
+        self.run, self.config = run, config
+        self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
+        people = run.people
+        self.indices = np.asarray(people.indices[:, [INDICES.index(name) for name in READ_INDICES]], dtype=np.float64)
+        self.conditions = np.asarray(people.conditions) == 1
+        rows = {name: np.flatnonzero(run.short_cines.split == name) for name in ("train", "test")}
+        self.train, self.test = rows["train"], rows["test"][: config.people]
+        self.others = rows["test"][config.people : 2 * config.people]
+        """Test people who are not drawn: real against real is the floor of a distance."""
+        self.readout, self.ceiling = self._fit_readout()
+
+    def true(self, rows: NDArray[np.intp]) -> Cines:
+        """True cines."""
+        return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
+
+    def brushes(self) -> dict[str, Brush]:
+        """The ways to draw; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
+        p = self.run.programme
+        few, guidance = p.distillation.steps, p.distillation.guidance
+        return {
+            "full": self.brush(self.run.diffusion(), p.draw_steps, guidance),
+            "few": self.brush(self.run.diffusion(), few, guidance),
+            "distilled": self.brush(self.run.distillation(), few, 1.0),
+        }
+
+    def brush(self, weights: Path, steps: int, guidance: float) -> Brush:
+        """The denoiser of `weights`, in some way."""
+        denoiser, schedule = load_denoiser(weights)
+        return Brush(CineDecoder(load_vae(self.run.vae())), denoiser, denoiser.config, schedule, steps, guidance)
+
+    def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
+        """The read-out, and its R with the truth on true cines of test people."""
+        some = self.train[: self.config.readout_people]
+        features = {name: self._true_features(name, rows) for name, rows in (("train", some), ("test", self.test))}
+        readout = fit_readout(features["train"], self.indices[some], READ_INDICES)
+        return readout, correlations(readout(features["test"]), self.indices[self.test])
+
+    def told(self) -> dict[str, float]:
+        """R with the truth of what a ridge regression reads from the ECG's embedding, fitted on all training people."""
+        embedding = self.run.conditions.embedding[:, 0].astype(np.float64)
+        # On validation people R changes by .01 from a penalty of 3 to one of 300.
+        model = make_pipeline(StandardScaler(), Ridge(30.0)).fit(embedding[self.train], self.indices[self.train])
+        return correlations(model.predict(embedding[self.test]), self.indices[self.test])
+
+    def _true_features(self, split: str, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Features of true cines, which stay what they are."""
+        path = self.run.folder / "synthesis" / f"areas-{split}-{len(rows)}.npy"
+        if not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            np.save(path, measure_features(self.true(rows), self.segmenters))
+        return np.load(path)
+
+    def embed(self, cines: Cines) -> NDArray[np.float32]:
+        """Both views' CMR features side by side."""
+        return np.concatenate([cine_embeddings(self.encoders[view], frames) for view, frames in cines.items()], axis=1)
+
+    def fit_feature_space(self) -> None:
+        """Directions of true cines' features and of the ECG's embedding, and a classifier of conditions."""
+        config, some = self.config, self.train[: self.config.classifier_people]
+        self.encoders = {view: load_encoder(self.run.cmr(view)) for view in self.segmenters}
+        features = self.embed(self.true(some))
+        self.space = make_pipeline(StandardScaler(), PCA(config.components, whiten=True, random_state=0)).fit(features)
+        ecg = self.run.conditions.embedding[:, 0].astype(np.float32)
+        self.ecg = make_pipeline(StandardScaler(), PCA(config.ecg_components, whiten=True, random_state=0))
+        self.ecg.fit(ecg[some])
+        self.ecg_points = self.ecg.transform(ecg)
+        self.classifiers = {}
+        for column, name in enumerate(CONDITIONS):
+            model = make_pipeline(
+                StandardScaler(),
+                PCA(config.classifier_components, random_state=0),
+                LogisticRegression(C=0.1, max_iter=500),
+            )
+            self.classifiers[name] = model.fit(features, self.conditions[some, column])
+        self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
+
+    def distances(self, embedding: NDArray[np.float32]) -> Report:
+        """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
+
+        def points(features: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+            return np.concatenate([self.space.transform(features), self.ecg_points[rows]], axis=1).astype(np.float64)
+
+        alone, real = (self.space.transform(values).astype(np.float64) for values in (embedding, self.other_embedding))
+        together = points(embedding, self.test), points(self.other_embedding, self.others)
+        return {"cines": rounded(frechet(alone, real)), "withEcg": rounded(frechet(*together))}
+
+    def detection(self, embedding: NDArray[np.float32]) -> dict[str, float | None]:
+        """AUROC of each condition, by the classifier of true cines."""
+        truth = self.conditions[self.test]
+        return {
+            name: rounded(auroc(truth[:, column], self.classifiers[name].decision_function(embedding)))
+            if 0 < truth[:, column].sum() < len(truth)
+            else None
+            for column, name in enumerate(CONDITIONS)
+        }
+
+    def likeness(self, cines: Cines, true: Cines) -> Report:
+        """SSIM and PSNR of each view."""
+        return {
+            view: {
+                "ssim": rounded(float(ssim(frames, true[view]).mean())),
+                "psnr": rounded(float(psnr(frames, true[view]).mean())),
+            }
+            for view, frames in cines.items()
+        }
+
+    def describe(self, cines: Cines) -> Report:
+        """All figures of one way to draw the test people."""
+        embedding, true = self.embed(cines), self.true(self.test)
+        read = self.readout(measure_features(cines, self.segmenters))
+        return {
+            "likeness": self.likeness(cines, true),
+            "distance": self.distances(embedding),
+            "function": correlations(read, self.indices[self.test]),
+            "bias": {
+                name: rounded(float((read - self.indices[self.test])[:, column].mean()))
+                for column, name in enumerate(READ_INDICES)
+            },
+            "conditions": self.detection(embedding),
+        }
+
+    def diversity(self, brush: Brush) -> Report:
+        """How much cines of one ECG differ from seed to seed, beside how much people differ."""
+        rows = self.test[: self.config.diversity_people]
+        sets = [draw(brush, self.run.conditions, rows, seed) for seed in range(self.config.seeds)]
+        read = np.stack([self.readout(measure_features(cines, self.segmenters)) for cines in sets])  # [seeds,n,K]
+        view = next(iter(sets[0]))
+        small = np.stack([thumbnails(cines[view]) for cines in sets])  # [seeds,n,·]
+        true = thumbnails(self.true(rows)[view])
+        return {
+            "pixelsWithinEcg": rounded(float(small.std(axis=0, ddof=1).mean())),
+            "pixelsBetweenPeople": rounded(float(small[0].std(axis=0, ddof=1).mean())),
+            "pixelsBetweenTruePeople": rounded(float(true.std(axis=0, ddof=1).mean())),
+            "function": {
+                name: {
+                    "withinEcg": rounded(float(np.sqrt(read[:, :, k].var(axis=0, ddof=1).mean()))),
+                    "betweenPeople": rounded(float(read[:, :, k].mean(axis=0).std(ddof=1))),
+                }
+                for k, name in enumerate(READ_INDICES)
+            },
+        }
+
+    def copies(self, cines: Cines) -> Report:
+        """Distance to the nearest training person: drawn cines beside true ones of people who were never seen."""
+        found = {}
+        for view, frames in cines.items():
+            keys = thumbnails(np.asarray(self.run.short_cines.frames[view][self.train]))
+            drawn, _ = nearest(thumbnails(frames), keys)
+            true, _ = nearest(thumbnails(self.true(self.test)[view]), keys)
+            limit = np.percentile(true, 1)
+            found[view] = {
+                "drawn": rounded(float(np.median(drawn))),
+                "true": rounded(float(np.median(true))),
+                "smallestDrawn": rounded(float(drawn.min())),
+                "smallestTrue": rounded(float(true.min())),
+                "nearerThanFirstPercentile": rounded(float((drawn < limit).mean())),
+            }
+        return found
+
+    def precision(self, brush: Brush) -> Report:
+        """What fewer bits would cost and give."""
+        segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
+        distilled, _ = load_denoiser(self.run.distillation())
+        painter = Painter(load_vae(self.run.vae()), distilled, distilled, segmenters)
+        some, report = self.train[:CALIBRATION_PEOPLE], {}
+        for way, figures, cines in compare_precision(painter, brush, self.run.conditions, self.test, some):
+            read = self.readout(measure_features(cines, self.segmenters))
+            function = {"function": correlations(read, self.indices[self.test])}
+            report[way] = {name: rounded(value) for name, value in figures.items()} | function
+        return report
+
+
+def shuffled(cines: Cines) -> Cines:
+    """Everybody with the next person's cine."""
+    return {view: np.roll(frames, 1, axis=0) for view, frames in cines.items()}
+
+
+def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: Path) -> Report:
+    """Draw test people, measure, write the report and the sheet beside it."""
+    from cardiacnets.synthesis.sheet import draw_sheet
+
+    evaluation = Evaluation(run, config)
+    evaluation.fit_feature_space()
+    true = evaluation.true(evaluation.test)
+    brushes = evaluation.brushes()
+    drawn = {name: draw(brush, run.conditions, evaluation.test, seed=0) for name, brush in brushes.items()}
+    report: Report = {
+        "people": len(evaluation.test),
+        "samplers": {name: {"steps": brush.steps, "guidance": brush.guidance} for name, brush in brushes.items()},
+        "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
+        "told": evaluation.told(),
+        "true": {
+            "distance": evaluation.distances(evaluation.true_embedding),
+            "conditions": evaluation.detection(evaluation.true_embedding),
+        },
+        "reconstructed": evaluation.describe(reconstruct(load_vae(run.vae()), run.latents.latents, evaluation.test)),
+        "otherPerson": {
+            "likeness": evaluation.likeness(shuffled(true), true),
+            "distance": evaluation.distances(np.roll(evaluation.true_embedding, 1, axis=0)),
+        },
+        "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
+        "diversity": evaluation.diversity(brushes["distilled"]),
+        "copies": evaluation.copies(drawn["distilled"]),
+        "precision": evaluation.precision(brushes["distilled"]),
+    }
+    report_path.parent.mkdir(parents=True, exist_ok=True)
+    report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
+    draw_sheet(true, drawn, report_path.with_suffix(".png"))
+    return report
+
+
+def on_validation(run: "Run", config: SynthesisReportConfig) -> Evaluation:
+    """The same measures on people by whom choices may be made."""
+    evaluation = Evaluation(run, config)
+    rows = np.flatnonzero(run.short_cines.split == "val")
+    evaluation.test, evaluation.others = rows[: config.people], rows[config.people : 2 * config.people]
+    return evaluation
+
+
+def agreement(evaluation: Evaluation, cines: Cines) -> Report:
+    """R with the truth of what is read from drawn cines, and its spread among people as a share of the truth's."""
+    truth = evaluation.indices[evaluation.test]
+    read = evaluation.readout(measure_features(cines, evaluation.segmenters))
+    spread = read.std(axis=0) / truth.std(axis=0)
+    return {
+        "function": correlations(read, truth),
+        "spread": {name: rounded(float(share)) for name, share in zip(READ_INDICES, spread, strict=True)},
+    }
+
+
+def try_guidance(run: "Run", config: SynthesisReportConfig, ways: Iterable[tuple[int, float]]) -> Iterator[Report]:
+    """The denoiser that is not distilled at some steps and guidances, on validation people."""
+    evaluation = on_validation(run, config)
+    brush = evaluation.brush(run.diffusion(), 1, 1.0)
+    for steps, guidance in ways:
+        cines = draw(replace(brush, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
+        yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
+
+
+SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
+"""What the denoiser predicts, each with the noise that goes with it."""
+
+
+def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
+    """What the way to draw was chosen by, on validation people: what a denoiser predicts (`prediction`), after a short
+    training each; and how it is distilled (`distillation`), beside the denoiser in many steps (`full`) and in as few
+    (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+    evaluation = on_validation(run, config)
+    evaluation.fit_feature_space()
+    p = run.programme
+    few, many, guidance = p.distillation.steps, p.draw_steps, p.distillation.guidance
+
+    def figures(name: str, brush: Brush, cines: Cines) -> Report:
+        calls = brush.steps * (1 if brush.guidance == 1 else 2)
+        seen = {"distance": evaluation.distances(evaluation.embed(cines))} | agreement(evaluation, cines)
+        return {"name": name, "calls": calls, "people": len(evaluation.test)} | seen
+
+    for name, schedule in SCHEDULES.items():
+        brush = evaluation.brush(run.diffusion_by(schedule), many, guidance)
+        yield "prediction", figures(name, brush, draw(brush, run.conditions, evaluation.test, seed=0))
+    brushes = {
+        "full": evaluation.brush(run.diffusion(), many, guidance),
+        "few": evaluation.brush(run.diffusion(), few, guidance),
+    }
+    for way in WAYS:
+        brush = evaluation.brush(run.distillation_by(way), few, 1.0)
+        brushes[way] = replace(brush, renoise=way == "consistency")
+    full: Cines = {}
+    for name, brush in brushes.items():
+        cines = draw(brush, run.conditions, evaluation.test, seed=0)
+        full = full or cines
+        near = {view: rounded(float(psnr(frames, full[view]).mean())) for view, frames in cines.items()}
+        yield "distillation", figures(name, brush, cines) | ({} if name == "full" else {"toFull": near})

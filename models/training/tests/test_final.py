@@ -1,0 +1,49 @@
+import json
+
+import pytest
+
+from cardiacnets.bundle.write import INT8_FILE, file_entry, kept_synthesis
+from cardiacnets.evaluation.export import note_final
+
+
+def test_a_version_is_looked_at_on_the_test_fold_twice_and_no_more(tmp_path):
+    ledger = tmp_path / "reports" / "final.jsonl"
+    first, next_one = {"name": "compact", "version": "1.0.0"}, {"name": "compact", "version": "1.0.1"}
+
+    note_final(ledger, first, "a" * 64)
+    note_final(ledger, first, "b" * 64)
+    with pytest.raises(ValueError, match="2 times"):
+        note_final(ledger, first, "c" * 64)
+    note_final(ledger, next_one, "d" * 64)
+
+    lines = [json.loads(line) for line in ledger.read_text().splitlines()]
+    assert [line["bundle"] for line in lines] == ["compact@1.0.0"] * 2 + ["compact@1.0.1"]
+    assert all(set(line) == {"date", "commit", "bundle", "modelSha256"} for line in lines)
+
+
+@pytest.fixture
+def bundle_that_draws(tmp_path):
+    for name in ("screen.onnx", INT8_FILE, "denoiser.onnx"):
+        (tmp_path / name).write_bytes(name.encode())
+    names = ("screen.onnx", INT8_FILE, "denoiser.onnx")
+    manifest = {
+        "files": [file_entry(tmp_path / name) for name in names],
+        "tensors": {name: {"inputs": [], "outputs": []} for name in names},
+        "synthesis": {"encoder": "encoder-aligned.onnx"},
+    }
+    (tmp_path / "manifest.json").write_text(json.dumps(manifest))
+    return tmp_path
+
+
+def test_another_screening_network_leaves_the_part_that_draws(bundle_that_draws):
+    kept = kept_synthesis(bundle_that_draws)
+
+    assert [file["path"] for file in kept["files"]] == ["denoiser.onnx"]
+    assert list(kept["tensors"]) == ["denoiser.onnx"]
+    assert kept["synthesis"] == {"encoder": "encoder-aligned.onnx"}
+
+
+def test_a_part_that_is_not_as_its_manifest_says_is_not_kept(bundle_that_draws):
+    (bundle_that_draws / "denoiser.onnx").write_bytes(b"another")
+
+    assert kept_synthesis(bundle_that_draws) == {"files": [], "tensors": {}}

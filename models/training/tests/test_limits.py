@@ -1,0 +1,70 @@
+import json
+
+import numpy as np
+import pytest
+
+from cardiacnets.evaluation.limits import LEAST, age_bands, conformal_limit, fit_limits, limits_of, read_limits
+
+
+def people(rng, n):
+    sex = rng.integers(0, 2, n)
+    return np.stack([sex, rng.uniform(18, 95, n), np.full(n, np.nan), np.full(n, np.nan)], axis=1)
+
+
+def scores(rng, person):
+    """Older women score higher: one common limit would flag hardly anybody else."""
+    centre = 0.2 + 0.004 * person[:, 1] + 0.1 * person[:, 0]
+    return np.clip(centre + 0.1 * rng.normal(size=len(person)), 0.001, 0.999)
+
+
+def test_of_new_people_no_more_than_the_stated_share_lies_above_in_every_group():
+    rng = np.random.default_rng(1)
+    person, fresh = people(rng, 3000), people(rng, 40_000)
+    limits = fit_limits(scores(rng, person), scores(rng, person), person, 0.025, "made up")
+
+    flagged = scores(rng, fresh) >= limits_of(limits, fresh)
+
+    for band in limits.bands:
+        inside = (fresh[:, 1] >= band.fromAge) & (fresh[:, 1] < band.belowAge)
+        inside &= fresh[:, 0] == ("male", "female").index(band.sex)
+        assert 0.01 < flagged[inside].mean() < 0.04
+    assert flagged.mean() == pytest.approx(0.025, abs=0.006)
+
+
+def test_bands_of_few_people_are_pooled():
+    age = np.concatenate([np.full(150, 30), np.full(40, 55), np.full(200, 70), np.full(20, 85)])
+
+    assert age_bands(age) == [(0, 65), (65, 200)]
+    person = np.stack([np.arange(len(age)) % 2, age, age, age], axis=1).astype(float)
+    limits = fit_limits(np.linspace(0.1, 0.9, len(age)), np.linspace(0.1, 0.9, len(age)), person, 0.025, "made up")
+    assert [band.sex for band in limits.bands] == [None, "male", "female"]
+    assert all(band.n >= LEAST for band in limits.bands)
+
+
+def test_who_is_not_known_gets_the_common_limit_and_the_manifest_holds_all_of_it():
+    rng = np.random.default_rng(2)
+    person = people(rng, 2000)
+    limits = fit_limits(scores(rng, person), np.full(2000, 0.3), person, 0.025, "made up")
+    read = read_limits(json.loads(json.dumps(limits.described())))
+
+    nobody = np.array([[np.nan, 60, 0, 0], [1, np.nan, 0, 0]])
+
+    assert read == limits
+    assert np.all(limits_of(read, nobody) == limits.otherwise)
+    assert limits.otherwise > 0.3
+
+
+def test_forty_people_are_enough_for_a_limit_and_thirty_are_not():
+    assert conformal_limit(np.linspace(0.1, 0.5, 40), 0.025) > 0.5
+    with pytest.raises(ValueError, match="cannot tell"):
+        conformal_limit(np.linspace(0.1, 0.5, 30), 0.025)
+
+
+def test_no_limit_is_below_the_lowest():
+    rng = np.random.default_rng(3)
+    person = people(rng, 1000)
+    low = scores(rng, person) / 10
+
+    limits = fit_limits(low, low, person, 0.025, "made up", lowest=0.5)
+
+    assert {band.threshold for band in limits.bands} | {limits.otherwise} == {0.5}

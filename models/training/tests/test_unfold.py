@@ -1,0 +1,37 @@
+import pytest
+import torch
+
+from cardiacnets.bundle.write import example_inputs, export_onnx
+from cardiacnets.models.ood import Ood
+from cardiacnets.models.screen import Screen, ShippedScreen
+from cardiacnets.models.unfold import load_bundle
+
+from .conftest import TINY
+
+
+@pytest.fixture
+def trained():
+    """A network whose batch norms have seen something."""
+    torch.manual_seed(1)
+    screen = Screen(TINY).train()
+    for _ in range(5):
+        screen(*example_inputs(4).values())
+    return screen.eval()
+
+
+def test_a_bundle_s_network_computes_the_same_and_its_norms_follow_data_again(trained, tmp_path):
+    export_onnx(ShippedScreen(trained, Ood(TINY.widths[-1])), tmp_path)
+    inputs, ecgs = example_inputs(3), torch.randn(6, 12, 1000)
+
+    read = load_bundle(tmp_path, TINY, ecgs)
+
+    with torch.no_grad():
+        for expected, actual in zip(trained(*inputs.values()), read(*inputs.values()), strict=True):
+            assert torch.allclose(expected, actual, atol=2e-4)
+        read.encoder.trunk.train()
+        nobody = torch.zeros(6, 4)
+        _, live = read.encoder.trunk(ecgs, torch.ones(6, 12), nobody, nobody)
+        read.eval()
+        _, still = read.encoder.trunk(ecgs, torch.ones(6, 12), nobody, nobody)
+    # In training the norms take the batch's own statistics: of these ECGs, those that they were given back from.
+    assert torch.nn.functional.cosine_similarity(live, still).min() > 0.5

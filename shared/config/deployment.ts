@@ -1,0 +1,143 @@
+/**
+ * How big a site is, what of the stack it wants, and how long it keeps what: the part of a site's configuration that only a deployment reads.
+ * @module
+ */
+import * as z from 'zod'
+import { Name } from '../messages.ts'
+
+const SecretArn = z.string().startsWith('arn:')
+
+/** A customer's key. */
+export const KeyArn = z.string().regex(/^arn:[^:]+:kms:[^:]+:\d{12}:key\/[\w-]+$/)
+
+/** What CloudWatch Logs knows as a retention. */
+const LOG_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+] as const
+
+const Days = z.int().min(1).max(36_500)
+
+/** How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by whoever runs the broker, under its own key or `keyArn`. */
+const BrokerAuth = z.discriminatedUnion('kind', [
+  /** `{"username": …, "password": …}` */
+  z.strictObject({ kind: z.literal('password'), secretArn: SecretArn, keyArn: KeyArn.optional() }),
+  /** `{"certificate": PEM, "key": PEM}`; AWS IoT Core knows no other way. */
+  z.strictObject({ kind: z.literal('certificate'), secretArn: SecretArn, keyArn: KeyArn.optional() }),
+])
+
+/** One adapter with a machine and a journal of its own, for the frames of some tenants. */
+const Shard = z.strictObject({
+  /** Short and for good: it names the adapter's session at the broker, and its volume. */
+  id: z.string().regex(/^[a-z0-9]{1,7}$/),
+  tenants: z.array(Name).min(1),
+})
+export type Shard = z.infer<typeof Shard>
+
+/** A shard's `MQTT_CLIENT_ID`: its session at the broker, and what its adapter's metrics are counted by. */
+export const adapterName = ({ id }: Shard) => `ecg-${id}`
+
+const Adapter = z.strictObject({
+  /** TLS only: what passes are ECGs. */
+  brokerUrl: z.url({ protocol: /^(mqtts|wss)$/ }),
+  /** 4 is MQTT 3.1.1. */
+  mqttVersion: z.union([z.literal(4), z.literal(5)]).default(5),
+  auth: BrokerAuth,
+  /** Connections of each adapter: a broker may limit one (AWS IoT Core: 100 messages/s). */
+  connections: z.int().min(1).max(64).default(1),
+  shards: z
+    .array(Shard)
+    .min(1)
+    .refine((shards) => isUnique(shards.map(({ id }) => id)), 'ids must differ')
+    .refine((shards) => isUnique(shards.flatMap(({ tenants }) => tenants)), 'a tenant belongs to one shard'),
+})
+export type AdapterDeployment = z.infer<typeof Adapter>
+
+/** How devices reach us; neither where ECGs come from files and the EHR only. */
+const Gateway = z.strictObject({
+  /** AWS IoT Core as the devices' broker. */
+  iotCore: z.boolean().default(false),
+  /** Puts windows together from frames, of IoT Core or of a broker of the site's own. */
+  adapter: Adapter.optional(),
+})
+
+/** Who signs the tokens of the API's callers. Without one, a deployed API answers nobody. */
+const IdentityProvider = z.strictObject({
+  issuer: z.url({ protocol: /^https$/ }),
+  audience: z.string().min(1),
+  jwksUrl: z.url({ protocol: /^https$/ }),
+  /** Claim that names a caller's tenant. */
+  tenantClaim: z.string().min(1).default('tenant'),
+  /**
+   * Whether API Gateway checks tokens before the app does. It knows RSA only, and reads the keys from the issuer's discovery document; a
+   * provider without either sets this to false, and the app alone checks.
+   */
+  isCheckedAtGateway: z.boolean().default(true),
+})
+export type IdentityProvider = z.infer<typeof IdentityProvider>
+
+const Api = z.strictObject({
+  identity: IdentityProvider.optional(),
+  /** Beyond these the front door answers 429, whoever asks. */
+  requestsPerSecond: z.int().min(1).max(10_000).default(50),
+  burst: z.int().min(1).max(5_000).default(100),
+})
+
+/** The console's files behind CloudFront, with the API under the same name. */
+const Console = z.strictObject({
+  /** The site's own name for it; CloudFront's when absent. */
+  domain: z
+    .strictObject({ name: z.hostname(), certificateArn: z.string().regex(/^arn:[^:]+:acm:us-east-1:/) })
+    .optional(),
+  /** `create` makes a web ACL, which is possible in us-east-1 only; elsewhere name one that was made there. */
+  waf: z.union([z.enum(['create', 'off']), z.string().regex(/^arn:[^:]+:wafv2:us-east-1:/)]).default('off'),
+})
+
+/** Machines that draw cines. They cost nothing while nothing is drawn, their network's endpoints do. */
+const Synthesis = z.union([z.literal('off'), z.strictObject({ maxGpus: z.int().min(1).max(64).default(4) })])
+
+/** How long things are kept. Absent: until somebody deletes them. */
+const RetentionDays = z.strictObject({
+  logs: z.literal(LOG_DAYS).default(90),
+  /** Records of who asked for what: of the API, the bucket and the network. */
+  accessLogs: z.literal(LOG_DAYS).default(365),
+  /** Who read and wrote which ECG; six years, as HIPAA asks of its documentation (45 CFR 164.316). */
+  audit: z.literal(LOG_DAYS).default(2192),
+  /** ECGs: samples, results, drawings. Not counted from a change, for there is none. */
+  ecgs: Days.optional(),
+  /** Payloads that were refused, for whoever mends the device. Longer than the messages in the intake's DLQ that point at them. */
+  rejected: z.int().min(15).max(36_500).default(30),
+  /** An ECG's samples after they were overwritten or deleted. */
+  supersededRaw: Days.default(30),
+})
+
+export const Deployment = z
+  .strictObject({
+    /** The CloudFormation stack's name. Two sites in one account and region have two: a deployment replaces the stack of its name. */
+    stack: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/)
+      .default('CardiacNets'),
+    architecture: z.enum(['arm64', 'x64']).default('arm64'),
+    /** Live devices that are expected at once; bounds how many functions run at the same time, and is what cost is reckoned for. */
+    devices: z.int().min(1).max(10_000_000).default(200),
+    tenants: z.array(Name).min(1).default(['local']).refine(isUnique, 'names must differ'),
+    /** Zones that the private network spans: each costs its endpoints. */
+    zones: z.int().min(1).max(3).default(2),
+    gateway: Gateway.prefault({}),
+    api: Api.prefault({}),
+    /** Absent: no console. */
+    console: Console.optional(),
+    synthesis: Synthesis.prefault({}),
+    retentionDays: RetentionDays.prefault({}),
+    alarms: z.strictObject({ email: z.email().optional() }).prefault({}),
+  })
+  .refine(
+    ({ tenants, gateway }) =>
+      gateway.adapter?.shards.every((shard) => shard.tenants.every((tenant) => tenants.includes(tenant))) ?? true,
+    { path: ['gateway', 'adapter', 'shards'], message: 'a tenant of a shard must be one of the tenants' },
+  )
+export type Deployment = z.infer<typeof Deployment>
+
+function isUnique(names: readonly string[]): boolean {
+  return new Set(names).size === names.length
+}

@@ -1,0 +1,51 @@
+/**
+ * Operating points by sex and age: above which probability a finding is flagged, so that about the same share of healthy people is flagged in
+ * every group (Mondrian conformal: Vovk et al. 2003). The bundle's manifest holds them; they were set on ECGs that readers called normal.
+ * @module
+ */
+import * as z from 'zod'
+import type { Person } from '../domain/recording.ts'
+
+const Share = z.number().gt(0).lt(1)
+
+export const Limits = z.object({
+  /** The ECGs that the limits were set on, in words. */
+  dataset: z.string(),
+  /** Share of a band's normal ECGs that may lie above its limit. */
+  falseAlarms: Share,
+  /** The first band that a person fits into counts. */
+  bands: z
+    .array(
+      z.object({
+        /** Both where absent. */
+        sex: z.enum(['male', 'female']).optional(),
+        fromAge: z.number().nonnegative(),
+        belowAge: z.number().positive(),
+        /** Normal ECGs that the limit was set on. */
+        n: z.int().positive(),
+        threshold: Share,
+      }),
+    )
+    .min(1),
+  /** Where sex or age is unknown, or in no band. */
+  otherwise: Share,
+})
+export type Limits = z.infer<typeof Limits>
+
+/** The limit that holds for a person. */
+export function limitFor(limits: Limits, { sex, ageYears }: Person): number {
+  if (sex === undefined || ageYears === undefined) return limits.otherwise
+  const band = limits.bands.find(
+    (each) => (each.sex ?? sex) === sex && ageYears >= each.fromAge && ageYears < each.belowAge,
+  )
+  return band?.threshold ?? limits.otherwise
+}
+
+/** Every limit changed in the same way: by a stated base rate. */
+export function mapLimits(limits: Limits, change: (threshold: number) => number): Limits {
+  return {
+    ...limits,
+    bands: limits.bands.map((band) => ({ ...band, threshold: change(band.threshold) })),
+    otherwise: change(limits.otherwise),
+  }
+}

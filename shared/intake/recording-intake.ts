@@ -1,0 +1,79 @@
+/**
+ * The way in for whole recordings (an upload, a FHIR resource): packed into the intake queue as the MQTT adapter packs windows.
+ *
+ * One recording is one ECG with one id and one result; of a longer recording, its first acceptable window is screened.
+ * @module
+ */
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { toPayload, waveformKey } from '../aws/payloads.ts'
+import { sendMessage } from '../aws/queues.ts'
+import { type EcgId, fileEcgId } from '../domain/ecg-id.ts'
+import { type Recording, sampleCount } from '../domain/recording.ts'
+import { windowStarts } from '../domain/window.ts'
+import { CodedError } from '../errors.ts'
+import type { IntakeMessage, Origin } from '../messages.ts'
+import type { ResultStore } from '../store/results.ts'
+import { encodeWaveform } from '../waveform/codec.ts'
+
+export interface Submission {
+  readonly tenant: string
+  readonly origin: Origin
+  readonly recording: Recording
+  /** Of the content that the recording was read from: the same content is the same ECG. */
+  readonly sha256: string
+}
+
+export interface Submitted {
+  readonly ecgId: EcgId
+  /** Whole windows that the recording has to choose from; a shorter one counts as one. */
+  readonly windows: number
+}
+
+export interface RecordingIntakeOptions {
+  readonly sqs: SQSClient
+  readonly queueUrl: string
+  readonly s3: S3Client
+  readonly bucket: string
+  readonly results: Pick<ResultStore, 'isDeleted' | 'undelete' | 'markReceived'>
+}
+
+/**
+ * @example
+ * const intake = new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket: env('RAW_BUCKET'), results })
+ * const { ecgId } = await intake.submit({ tenant, origin: { kind: 'upload' }, recording, sha256: sha256(bytes) })
+ */
+export class RecordingIntake {
+  readonly #options: RecordingIntakeOptions
+
+  constructor(options: RecordingIntakeOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Resolves when the queue has the recording. The same content gives the same id, however often it comes.
+   * @throws CodedError `deleted` for an ECG that was deleted: only a person's upload brings one back, no notification or poll does
+   */
+  async submit({ tenant, origin, recording, sha256 }: Submission): Promise<Submitted> {
+    const { sqs, queueUrl, s3, bucket, results } = this.#options
+    const ecgId = fileEcgId({ tenant, sha256 })
+    if (await results.isDeleted(tenant, ecgId)) {
+      if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
+      await results.undelete(tenant, ecgId)
+    }
+    await results.markReceived(tenant, ecgId, origin)
+    const { rateHz, startedAt, person, heartRateBpm } = recording
+    const message: IntakeMessage = {
+      schema: 1,
+      tenant,
+      ecgId,
+      origin,
+      span: { startedAt: startedAt ?? null, firstSample: 0, durationMs: (1000 * sampleCount(recording)) / rateHz },
+      ...(person === undefined ? {} : { person }),
+      ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+      waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId), encodeWaveform(recording)),
+    }
+    await sendMessage(sqs, queueUrl, JSON.stringify(message))
+    return { ecgId, windows: windowStarts(recording).length }
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * What the audit trail can say.
+ * @module
+ */
+import type { ErrorCode } from '../errors.ts'
+
+/** All that can be done to an ECG, and by what. */
+export const AUDIT_ACTIONS = [
+  // Routes of the API.
+  'ecg.upload',
+  'ecg.list',
+  'ecg.read',
+  'ecg.delete',
+  'waveform.read',
+  'subject.read',
+  'events.read',
+  'unidentified.list',
+  'association.write',
+  'cmr.request',
+  'cmr.read',
+  'cmr.cancel',
+  'artifact.read',
+  // An operator's commands.
+  'patient.erase',
+  'report.withdraw',
+  // Functions.
+  'waveform.write',
+  'result.write',
+  'ehr.read',
+  'result.report',
+  'result.publish',
+  'cmr.dispatch',
+  'cmr.draw',
+] as const
+export type AuditAction = (typeof AUDIT_ACTIONS)[number]
+
+/** `done`, or the code that it was refused or failed with. */
+export type AuditOutcome = 'done' | ErrorCode

@@ -1,0 +1,270 @@
+/**
+ * Which patient a device was on, and when; and the results that wait until somebody says so.
+ *
+ * In the table of results: `pk` = tenant#device#name, `sk` = associations holds all of a device's (so that one conditional write keeps
+ * them free of overlaps), and `pk` = tenant#devices, `sk` = name says that it has any; `pk` = tenant#unidentified, `sk` = device#at#ecgId is a
+ * result that waits. None is in the index `byArrival`.
+ * @module
+ */
+import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import * as z from 'zod'
+import { documents } from '../aws/clients.ts'
+import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import { CodedError } from '../errors.ts'
+import { Origin } from '../messages.ts'
+
+/** A device is on one patient from `from` up to, but not at, `to`; without `to`, until further notice. */
+export interface Association {
+  /** A FHIR reference such as `Patient/123`. */
+  readonly patient: string
+  readonly from: Date
+  readonly to?: Date | undefined
+}
+
+/** A result that belongs to nobody yet. */
+export interface Unidentified {
+  readonly device: string
+  /** When the ECG was taken: what its patient is looked up by. */
+  readonly at: Date
+  readonly ecgId: EcgId
+  /** As its `ResultMessage` had it, so that it can be handed to the report again. */
+  readonly origin: Origin
+}
+
+export interface UnidentifiedPage {
+  readonly items: readonly Unidentified[]
+  /** Pass as `after` for the next page; absent on the last. */
+  readonly next?: string
+}
+
+/** All of a device's stay below DynamoDB's 400 KB an item: ten a day for over a year. */
+const MAX_ASSOCIATIONS = 4000
+
+/** Writers of one device that get in each other's way: each try means that another one was done. */
+const MAX_TRIES = 10
+
+/** Behind every character of a name or a time. */
+const LAST = '~'
+
+const Stored = z.object({
+  version: z.number(),
+  spans: z.array(z.object({ patient: z.string(), from: z.number(), to: z.number().optional() })),
+})
+type Stored = z.infer<typeof Stored>
+
+export class AssociationStore {
+  readonly #table: string
+  readonly #documents: DynamoDBDocumentClient
+
+  constructor(dynamo: DynamoDBClient, table: string) {
+    this.#documents = documents(dynamo)
+    this.#table = table
+  }
+
+  /** The patient that a device was on, or `undefined`. */
+  async patientOf(tenant: string, device: string, at: Date): Promise<string | undefined> {
+    return (await this.patientsOf(tenant, device))(at)
+  }
+
+  /** The patient of a device at any time, from one read: for a session, which may go from one patient to another. */
+  async patientsOf(tenant: string, device: string): Promise<(at: Date) => string | undefined> {
+    const { spans } = await this.#read(tenant, device)
+    return (at) => {
+      const time = at.getTime()
+      return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
+    }
+  }
+
+  /**
+   * Says whose a device's ECGs are. An association with the same `from` is replaced, which is how one is ended or mended.
+   * @throws CodedError `association-overlap` when the device is on another patient in that time, `field-invalid` when it ends before it begins
+   */
+  async put(tenant: string, device: string, { patient, from, to }: Association): Promise<void> {
+    const span = { patient, from: from.getTime(), to: to?.getTime() }
+    if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
+    // First: by this list whoever erases a patient finds the device.
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: { pk: devicesPk(tenant), sk: device } }))
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const { version, spans } = await this.#read(tenant, device)
+      const others = spans.filter((other) => other.from !== span.from)
+      if (others.some((other) => overlap(other, span))) throw new CodedError('association-overlap', { field: 'from' })
+      if (others.length >= MAX_ASSOCIATIONS) {
+        throw new CodedError('payload-too-large', { field: 'device', maxAssociations: MAX_ASSOCIATIONS })
+      }
+      if (await this.#write(tenant, device, version, [...others, span])) return
+    }
+    throw new CodedError('unavailable', { field: 'device' })
+  }
+
+  /** Devices that were on anybody. */
+  async devices(tenant: string): Promise<readonly string[]> {
+    const devices: string[] = []
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: 'pk = :pk',
+          ExpressionAttributeValues: { ':pk': devicesPk(tenant) },
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      )
+      devices.push(...Items.map(({ sk }) => String(sk)))
+      start = LastEvaluatedKey
+    } while (start !== undefined)
+    return devices
+  }
+
+  /** When a device was on a patient. */
+  async spansOf(tenant: string, device: string, patient: string): Promise<readonly Pick<Association, 'from' | 'to'>[]> {
+    const { spans } = await this.#read(tenant, device)
+    return spans
+      .filter((span) => span.patient === patient)
+      .map(({ from, to }) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) }))
+  }
+
+  /** Forgets that a device was on a patient. @returns how many associations that were */
+  async forget(tenant: string, device: string, patient: string): Promise<number> {
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const { version, spans } = await this.#read(tenant, device)
+      const others = spans.filter((span) => span.patient !== patient)
+      if (others.length === spans.length) return 0
+      if (await this.#write(tenant, device, version, others)) return spans.length - others.length
+    }
+    throw new CodedError('unavailable', { field: 'device' })
+  }
+
+  /**
+   * The patient of a result, if known; else it waits in the list. Safe against an association that comes at the same moment.
+   * Whoever gets a patient reports the result, and then calls `markReported`.
+   */
+  async patientOrWait(tenant: string, result: Unidentified): Promise<string | undefined> {
+    const known = await this.patientOf(tenant, result.device, result.at)
+    if (known !== undefined) return known
+    await this.markUnidentified(tenant, result)
+    return this.patientOf(tenant, result.device, result.at)
+  }
+
+  /** Puts a result on the list of those that wait; twice is once. */
+  async markUnidentified(tenant: string, { origin, ...result }: Unidentified): Promise<void> {
+    await this.#documents.send(
+      new PutCommand({ TableName: this.#table, Item: { ...waitingKey(tenant, result), origin } }),
+    )
+  }
+
+  /** Takes a result off the list; one that is not on it is no error. */
+  async markReported(tenant: string, result: Pick<Unidentified, 'device' | 'at' | 'ecgId'>): Promise<void> {
+    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key: waitingKey(tenant, result) }))
+  }
+
+  /** Takes an ECG off the list wherever it stands: one whose source says no time stands there once for each time that it came. */
+  async forgetWaiting(tenant: string, device: string, ecgId: EcgId): Promise<void> {
+    for await (const waiting of this.waitingFor(tenant, device, { from: new Date(0), to: undefined })) {
+      if (waiting.ecgId === ecgId) await this.markReported(tenant, waiting)
+    }
+  }
+
+  /**
+   * What waits, by device and time.
+   * @throws CodedError `field-invalid` for a cursor that is not ours
+   */
+  async unidentified(
+    tenant: string,
+    { limit, after, device }: { limit: number; after?: string | undefined; device?: string | undefined },
+  ): Promise<UnidentifiedPage> {
+    const [first, last] = device === undefined ? ['!', LAST] : [`${device}#`, `${device}#${LAST}`]
+    const start = after === undefined ? first : `${parseCursor(after)}${LAST}`
+    const { items, lastKey } = await this.#waiting(tenant, start < first ? first : start, last, limit)
+    return { items, ...(lastKey === undefined ? {} : { next: Buffer.from(lastKey).toString('base64url') }) }
+  }
+
+  /** All that waits for a device and was taken from `from` up to `to`: what an association lets go. */
+  async *waitingFor(
+    tenant: string,
+    device: string,
+    { from, to }: Pick<Association, 'from' | 'to'>,
+  ): AsyncGenerator<Unidentified> {
+    // Up to, not at, `to`: a longer text with this beginning comes behind it.
+    const last = `${device}#${to === undefined ? LAST : to.toISOString()}`
+    let start: string | undefined = `${device}#${from.toISOString()}`
+    while (start !== undefined) {
+      const { items, lastKey } = await this.#waiting(tenant, start, last)
+      yield* items
+      start = lastKey === undefined ? undefined : `${lastKey}${LAST}`
+    }
+  }
+
+  async #waiting(tenant: string, start: string, last: string, limit?: number) {
+    if (start > last) return { items: [], lastKey: undefined }
+    const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+      new QueryCommand({
+        TableName: this.#table,
+        KeyConditionExpression: 'pk = :pk AND sk BETWEEN :start AND :last',
+        ExpressionAttributeValues: { ':pk': waitingPk(tenant), ':start': start, ':last': last },
+        ConsistentRead: true,
+        Limit: limit,
+      }),
+    )
+    const lastKey = LastEvaluatedKey?.sk
+    return { items: Items.map(toUnidentified), lastKey: lastKey === undefined ? undefined : String(lastKey) }
+  }
+
+  async #read(tenant: string, device: string): Promise<Stored> {
+    const Key = associationsKey(tenant, device)
+    const { Item } = await this.#documents.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
+    return Item === undefined ? { version: 0, spans: [] } : Stored.parse(Item)
+  }
+
+  /** @returns false when another writer came first */
+  async #write(tenant: string, device: string, version: number, spans: Stored['spans']): Promise<boolean> {
+    try {
+      await this.#documents.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item: { ...associationsKey(tenant, device), version: version + 1, spans },
+          ConditionExpression: version === 0 ? 'attribute_not_exists(pk)' : 'version = :version',
+          ...(version === 0 ? {} : { ExpressionAttributeValues: { ':version': version } }),
+        }),
+      )
+      return true
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false
+      throw error
+    }
+  }
+}
+
+type Span = Stored['spans'][number]
+
+function overlap(a: Span, b: Span): boolean {
+  const { from: aFrom, to: aTo = Number.POSITIVE_INFINITY } = a
+  const { from: bFrom, to: bTo = Number.POSITIVE_INFINITY } = b
+  return aFrom < bTo && bFrom < aTo
+}
+
+const associationsKey = (tenant: string, device: string) => ({ pk: `${tenant}#device#${device}`, sk: 'associations' })
+
+const devicesPk = (tenant: string) => `${tenant}#devices`
+
+const waitingPk = (tenant: string) => `${tenant}#unidentified`
+
+const waitingKey = (tenant: string, { device, at, ecgId }: Pick<Unidentified, 'device' | 'at' | 'ecgId'>) => ({
+  pk: waitingPk(tenant),
+  // No device's name holds a `#`.
+  sk: `${device}#${at.toISOString()}#${ecgId}`,
+})
+
+/** A cursor is the key of the last one shown; the tenant is not in it. */
+function parseCursor(cursor: string): string {
+  const key = Buffer.from(cursor, 'base64url').toString('utf8')
+  if (!/^[\w.:-]{1,128}#[\w.:+-]{20,30}#[0-9a-f-]{36}$/.test(key))
+    throw new CodedError('field-invalid', { field: 'after' })
+  return key
+}
+
+function toUnidentified({ sk, origin }: Record<string, unknown>): Unidentified {
+  const [device = '', at = '', id = ''] = String(sk).split('#')
+  return { device, at: new Date(at), ecgId: parseEcgId(id)!, origin: Origin.parse(origin) }
+}

@@ -1,0 +1,332 @@
+/**
+ * Jobs of CMR synthesis in the table of results. Every change is one conditional write of one row, so that whoever comes twice, late or at the same
+ * time as another changes nothing; a worker holds the row by a lease, so that the job of one that died can be taken up.
+ *
+ * In the index `byArrival` jobs have a part of their own (`tenant` = tenant#cmr), in which each moves to the end when it changes.
+ * @module
+ */
+import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import {
+  DeleteCommand,
+  type DynamoDBDocumentClient,
+  GetCommand,
+  PutCommand,
+  QueryCommand,
+  UpdateCommand,
+} from '@aws-sdk/lib-dynamodb'
+import * as z from 'zod'
+import { documents } from '../aws/clients.ts'
+import { CMR_POINTERS, cmrJobKey, cmrJobOfRow, cmrPointerKey } from '../aws/cmr-keys.ts'
+import { type ArtifactEntry, CMR_STATUSES, type CmrJob, type CmrProgress, type Drawing } from '../domain/cmr-job.ts'
+import { type CmrJobId, cmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../domain/ecg-id.ts'
+import { CodedError } from '../errors.ts'
+import { type IndexEntry, type News, readNews } from './news.ts'
+
+/** How long a worker has a job for itself without a sign of life; it gives one several times as often. */
+export const WORK_LEASE_MS = 60_000
+
+/** How long to hand a job over may take. */
+const DISPATCH_LEASE_MS = 60_000
+
+/** A job that five machines did not end would not be ended by a sixth. */
+export const MAX_DISPATCHES = 5
+
+const Stored = z.object({
+  pk: z.string(),
+  ecgId: z.string(),
+  bundleSha256: z.string(),
+  seed: z.number(),
+  sampler: z.string(),
+  status: z.enum(CMR_STATUSES),
+  step: z.number().optional(),
+  steps: z.number().optional(),
+  reason: z.string().optional(),
+  field: z.string().optional(),
+  artifacts: z
+    .array(z.object({ name: z.string(), contentType: z.string(), bytes: z.number(), sha256: z.string() }))
+    .optional(),
+  submittedAt: z.string(),
+  updatedAt: z.string(),
+  batchJobId: z.string().optional(),
+  dispatches: z.number(),
+})
+
+/** Of one attempt: gone when the next one begins. */
+const OF_AN_ATTEMPT = ['step', 'steps', 'reason', 'field', 'batchJobId', 'worker', 'leaseUntil'] as const
+
+const OPEN = '#status IN (:queued, :starting, :running)'
+const MINE = '#status = :running AND #worker = :worker'
+
+/** Whoever works on a job. */
+export interface Worker {
+  readonly tenant: string
+  readonly jobId: CmrJobId
+  /** Of this process alone. */
+  readonly worker: string
+}
+
+interface Change {
+  readonly set?: Readonly<Record<string, unknown>>
+  readonly remove?: readonly string[]
+  /** Attributes as `#name`, states as `:state`. */
+  readonly condition: string
+  readonly values?: Readonly<Record<string, unknown>>
+}
+
+export class CmrJobStore {
+  readonly #table: string
+  readonly #documents: DynamoDBDocumentClient
+
+  constructor(dynamo: DynamoDBClient, table: string) {
+    this.#documents = documents(dynamo)
+    this.#table = table
+  }
+
+  /**
+   * The job of a drawing: a new one, the one that there is, or, where that failed, was cancelled or lost its worker, that one from the start.
+   * Whoever submits makes sure afterwards that the ECG was not deleted meanwhile, and removes the job if it was.
+   */
+  async submit(tenant: string, drawing: Drawing, now: Date): Promise<CmrJob> {
+    const jobId = cmrJobId(drawing)
+    // First: a job that no row leads to would outlive its ECG.
+    await this.#put(cmrPointerKey(tenant, drawing.ecgId, jobId), '')
+    const { ecgId, bundleSha256, seed, sampler } = drawing
+    const row = { ...cmrJobKey(tenant, jobId), ecgId, bundleSha256, seed, sampler, dispatches: 0 }
+    const isNew = await this.#put(
+      { ...row, tenant: `${tenant}#cmr`, submittedAt: now.toISOString(), ...changed('queued', ecgId, now) },
+      'attribute_not_exists(pk)',
+    )
+    if (!isNew) {
+      const isLost = '(#status = :running AND #leaseUntil < :now)'
+      await this.#change(tenant, jobId, {
+        set: { ...changed('queued', ecgId, now), dispatches: 0 },
+        remove: OF_AN_ATTEMPT,
+        condition: `#status IN (:failed, :cancelled) OR ${isLost}`,
+        values: { ':now': now.getTime() },
+      })
+    }
+    const job = await this.get(tenant, jobId)
+    if (job === undefined) throw new CodedError('not-found', { field: 'id' })
+    return job
+  }
+
+  /** Another tenant's job is as absent as one that never was. */
+  async get(tenant: string, jobId: CmrJobId): Promise<CmrJob | undefined> {
+    const Key = cmrJobKey(tenant, jobId)
+    const { Item } = await this.#documents.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
+    return Item && toJob(tenant, Item)
+  }
+
+  /** All jobs of an ECG. */
+  async ofEcg(tenant: string, ecgId: EcgId): Promise<readonly CmrJob[]> {
+    const { Items = [] } = await this.#documents.send(
+      new QueryCommand({
+        TableName: this.#table,
+        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+        ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': CMR_POINTERS },
+        ConsistentRead: true,
+      }),
+    )
+    const ids = Items.map(({ sk }) => cmrJobOfRow(sk)!)
+    const jobs = await Promise.all(ids.map((jobId) => this.get(tenant, jobId)))
+    return jobs.filter((job) => job !== undefined)
+  }
+
+  /** Removes a job whose ECG was deleted. */
+  async remove(tenant: string, { ecgId, jobId }: Pick<CmrJob, 'ecgId' | 'jobId'>): Promise<void> {
+    for (const Key of [cmrJobKey(tenant, jobId), cmrPointerKey(tenant, ecgId, jobId)])
+      await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
+  }
+
+  /** @returns the job, cancelled; `undefined` where it had ended or never was */
+  cancel(tenant: string, jobId: CmrJobId, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
+    return this.#change(tenant, jobId, {
+      set: changed('cancelled', ecgId, now),
+      remove: ['step', 'steps', 'worker', 'leaseUntil'],
+      condition: OPEN,
+    })
+  }
+
+  /**
+   * The right to hand a queued job to a machine, for one at a time: of one that was not heard of again, another may.
+   * @returns the job as it now is, or `undefined` where there is nothing to hand over
+   */
+  claimDispatch(job: CmrJob, now: Date): Promise<CmrJob | undefined> {
+    const isForgotten = '(#status = :starting AND attribute_not_exists(#batchJobId) AND #leaseUntil < :now)'
+    return this.#change(job.tenant, job.jobId, {
+      set: {
+        ...changed('starting', job.ecgId, now),
+        leaseUntil: now.getTime() + DISPATCH_LEASE_MS,
+        dispatches: job.dispatches + 1,
+      },
+      condition: `#dispatches = :dispatches AND (#status = :queued OR ${isForgotten})`,
+      values: { ':dispatches': job.dispatches, ':now': now.getTime() },
+    })
+  }
+
+  /** Notes the batch job. @returns false when the job was cancelled, deleted or handed over anew meanwhile: nobody waits for this batch job */
+  async dispatched({ tenant, jobId, dispatches }: CmrJob, batchJobId: string): Promise<boolean> {
+    const change = { set: { batchJobId }, condition: '#dispatches = :dispatches AND #status <> :cancelled' }
+    return (await this.#change(tenant, jobId, { ...change, values: { ':dispatches': dispatches } })) !== undefined
+  }
+
+  /** Ends a job whose machine is gone without a word, or that no machine could be had for. */
+  fail(job: CmrJob, { reason, field }: Failure, now: Date): Promise<CmrJob | undefined> {
+    const { batchJobId } = job
+    return this.#change(job.tenant, job.jobId, {
+      set: { ...changed('failed', job.ecgId, now), reason, field },
+      remove: ['step', 'steps', 'worker', 'leaseUntil'],
+      // Of an earlier attempt nothing is to be heard any more.
+      condition: `${OPEN} AND ${batchJobId === undefined ? 'attribute_not_exists(#batchJobId)' : '#batchJobId = :batchJobId'}`,
+      ...(batchJobId === undefined ? {} : { values: { ':batchJobId': batchJobId } }),
+    })
+  }
+
+  /** The right to draw, for one worker. @returns `undefined` while another has it, and where there is nothing to draw */
+  begin({ tenant, jobId, worker }: Worker, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
+    return this.#change(tenant, jobId, {
+      set: { ...changed('running', ecgId, now), worker, leaseUntil: now.getTime() + WORK_LEASE_MS },
+      remove: ['step', 'steps'],
+      condition: '#status IN (:queued, :starting) OR (#status = :running AND #leaseUntil < :now)',
+      values: { ':now': now.getTime() },
+    })
+  }
+
+  /** A sign of life. @returns false when the job is no longer this worker's: cancelled, deleted, or given to another */
+  async progress(mine: Worker, ecgId: EcgId, steps: Steps | undefined, now: Date): Promise<boolean> {
+    const leaseUntil = now.getTime() + WORK_LEASE_MS
+    // Without a step nothing has changed that anybody would want to hear of.
+    const set = steps === undefined ? { leaseUntil } : { ...changed('running', ecgId, now, steps), leaseUntil }
+    return this.#ofWorker(mine, { set })
+  }
+
+  /** Gives a job back, as if it had never been handed over. */
+  async giveBack(mine: Worker, ecgId: EcgId, now: Date): Promise<boolean> {
+    return this.#ofWorker(mine, { set: changed('queued', ecgId, now), remove: OF_AN_ATTEMPT })
+  }
+
+  /** @returns false when the job is no longer this worker's */
+  async finish(mine: Worker, ecgId: EcgId, outcome: Outcome, now: Date): Promise<boolean> {
+    const status = 'artifacts' in outcome ? 'done' : 'failed'
+    return this.#ofWorker(mine, {
+      set: { ...changed(status, ecgId, now), ...outcome },
+      remove: ['step', 'steps', 'worker', 'leaseUntil'],
+    })
+  }
+
+  /** What changed since a position (`news.ts`): each job once, as it then was. */
+  news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<CmrProgress>> {
+    const read = async (floor: string, limit: number | undefined) => {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          IndexName: 'byArrival',
+          KeyConditionExpression: '#tenant = :tenant AND arrival >= :floor',
+          ExpressionAttributeNames: { '#tenant': 'tenant' },
+          ExpressionAttributeValues: { ':tenant': `${tenant}#cmr`, ':floor': floor },
+          Limit: limit,
+        }),
+      )
+      return { items: Items, isAll: LastEvaluatedKey === undefined }
+    }
+    return readNews({ read, toItem: toProgress, nameOf: ({ pk, arrival }) => `${pk}#${arrival}` }, after, now)
+  }
+
+  async #ofWorker({ tenant, jobId, worker }: Worker, change: Omit<Change, 'condition'>): Promise<boolean> {
+    const job = await this.#change(tenant, jobId, { ...change, condition: MINE, values: { ':worker': worker } })
+    return job !== undefined
+  }
+
+  /** @returns false when there is such a row already */
+  async #put(Item: Record<string, unknown>, condition: string): Promise<boolean> {
+    try {
+      await this.#documents.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item,
+          ...(condition === '' ? {} : { ConditionExpression: condition }),
+        }),
+      )
+      return true
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false
+      throw error
+    }
+  }
+
+  /** @returns the job as it now is, or `undefined` when the condition is not met */
+  async #change(
+    tenant: string,
+    jobId: CmrJobId,
+    { set = {}, remove = [], condition, values = {} }: Change,
+  ): Promise<CmrJob | undefined> {
+    const given = Object.entries(set).filter(([, value]) => value !== undefined)
+    const gone = remove.filter((name) => set[name] === undefined)
+    const update = [
+      `SET ${given.map(([name]) => `#${name} = :new_${name}`).join(', ')}`,
+      ...(gone.length === 0 ? [] : [`REMOVE ${gone.map((name) => `#${name}`).join(', ')}`]),
+    ].join(' ')
+    const used = new Set(`${update} ${condition}`.match(/[#:]\w+/g))
+    const states = CMR_STATUSES.map((status) => [`:${status}`, status] as const)
+    const all = [
+      ...states,
+      ...given.map(([name, value]) => [`:new_${name}`, value] as const),
+      ...Object.entries(values),
+    ]
+    try {
+      const { Attributes } = await this.#documents.send(
+        new UpdateCommand({
+          TableName: this.#table,
+          Key: cmrJobKey(tenant, jobId),
+          UpdateExpression: update,
+          ConditionExpression: `attribute_exists(pk) AND (${condition})`,
+          // DynamoDB refuses names and values that the expressions do not use.
+          ExpressionAttributeNames: Object.fromEntries(
+            [...used].filter((name) => name.startsWith('#')).map((name) => [name, name.slice(1)]),
+          ),
+          ExpressionAttributeValues: Object.fromEntries(all.filter(([name]) => used.has(name))),
+          ReturnValues: 'ALL_NEW',
+        }),
+      )
+      return toJob(tenant, Attributes!)
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return undefined
+      throw error
+    }
+  }
+}
+
+export interface Failure {
+  readonly reason: string
+  readonly field?: string | undefined
+}
+
+export type Outcome = { readonly artifacts: readonly ArtifactEntry[] } | Failure
+
+export interface Steps {
+  readonly step: number
+  readonly steps: number
+}
+
+/** What changes with every change that is told; the index knows no more of a job than its keys and `status`. */
+function changed(status: CmrJob['status'], ecgId: EcgId, now: Date, { step, steps }: Partial<Steps> = {}) {
+  const updatedAt = now.toISOString()
+  return { status, updatedAt, arrival: `${updatedAt}#${ecgId}#${step ?? ''}#${steps ?? ''}`, step, steps }
+}
+
+function toJob(tenant: string, item: Record<string, unknown>): CmrJob {
+  const { pk, ecgId, ...job } = Stored.parse(item)
+  return { ...job, tenant, jobId: jobIdOf(pk), ecgId: parseEcgId(ecgId)! }
+}
+
+function toProgress({ pk, arrival, status }: IndexEntry): CmrProgress {
+  const [, ecgId = '', step = '', steps = ''] = String(arrival).split('#')
+  return {
+    jobId: jobIdOf(String(pk)),
+    ecgId: parseEcgId(ecgId)!,
+    status: status as CmrJob['status'], // as it was written
+    ...(step === '' ? {} : { step: Number(step), steps: Number(steps) }),
+  }
+}
+
+const jobIdOf = (pk: string) => parseCmrJobId(pk.split('#')[2] ?? '')!

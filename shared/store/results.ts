@@ -1,0 +1,277 @@
+/**
+ * Results in DynamoDB: one item a (ECG, bundle, profile, site calibration if any), written once and never changed.
+ *
+ * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256] is a result, `received` an ECG that is on its way, `deleted` one that is not
+ * to come back, `cmr#job` leads to a job that draws from it (`cmr-job-store.ts`). Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
+ * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
+ * @module
+ */
+import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import { documents } from '../aws/clients.ts'
+import { cmrJobKey, cmrJobOfRow } from '../aws/cmr-keys.ts'
+import { sessionPk, windowSk } from '../aws/session-keys.ts'
+import type { EcgId } from '../domain/ecg-id.ts'
+import type { Person } from '../domain/recording.ts'
+import { parseResult, type Result } from '../domain/result.ts'
+import { CodedError } from '../errors.ts'
+import type { Origin } from '../messages.ts'
+import { type EhrSource, ehrEcgKey } from './ehr-ecgs.ts'
+
+/** What became of a result that was to be stored. */
+export type Stored =
+  /** `json` is what is stored: this result's, or that of the one that came first, letter for letter. */
+  { readonly kind: 'new' | 'known'; readonly json: string } | { readonly kind: 'deleted' }
+
+/** A result and what it was made from. */
+export interface Judged {
+  readonly result: Result
+  readonly origin: Origin
+  /** What the model was told of the person. */
+  readonly person: Person | undefined
+  readonly arrivedAt: Date
+}
+
+interface StoredOrigin {
+  readonly arrival: string
+  readonly person?: Person
+  readonly device?: string
+  readonly session?: string
+  readonly ehr?: EhrSource
+}
+
+export class ResultStore {
+  readonly #table: string
+  readonly #documents: DynamoDBDocumentClient
+  readonly #keptDays: number | undefined
+
+  /** @param keptDays after which DynamoDB forgets a result; without it, none is forgotten */
+  constructor(dynamo: DynamoDBClient, table: string, keptDays?: number) {
+    this.#documents = documents(dynamo)
+    this.#table = table
+    this.#keptDays = keptDays
+  }
+
+  /**
+   * Stores a result unless one with its key is there already, or its ECG was deleted.
+   * @param now stands in for the start time where the source does not say one
+   * @param person as the model was told, so that it can be told the same when a cine is drawn
+   * @throws CodedError `session-changed` when the one that came first is of other samples: a device used a session's name again
+   */
+  async putOnce(tenant: string, origin: Origin, result: Result, now: Date, person?: Person): Promise<Stored> {
+    const stored = await this.#put(tenant, origin, result, now, person)
+    // After the put, not before: who deletes leaves the mark first and looks for results then, so one of the two sees the other.
+    if (!(await this.isDeleted(tenant, result.ecgId))) return stored
+    await this.#delete(resultKey(tenant, result))
+    return { kind: 'deleted' }
+  }
+
+  async #put(tenant: string, origin: Origin, result: Result, now: Date, person: Person | undefined): Promise<Stored> {
+    const json = JSON.stringify(result)
+    const key = resultKey(tenant, result)
+    try {
+      await this.#documents.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item: {
+            ...key,
+            tenant,
+            arrival: `${now.toISOString()}#${result.ecgId}#${result.provenance.modelSha256.slice(0, 8)}`,
+            startedAt: result.span.startedAt ?? now.toISOString(),
+            status: result.status,
+            device: 'device' in origin ? origin.device : undefined,
+            session: 'session' in origin ? origin.session : undefined,
+            ehr: ehrOf(origin),
+            person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
+            flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
+            ...listed(result),
+            result: packResult(json),
+            expiresAt:
+              this.#keptDays === undefined ? undefined : Math.ceil(now.getTime() / 1000) + this.#keptDays * 86_400,
+          },
+          ConditionExpression: 'attribute_not_exists(pk)',
+        }),
+      )
+      return { kind: 'new', json }
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error
+      const Item = await this.#get(key)
+      if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
+      const stored = unpack(Item)
+      const { provenance } = parseResult(stored)
+      if (provenance.inputSha256 !== result.provenance.inputSha256) {
+        throw new CodedError('session-changed', { field: 'session' })
+      }
+      return { kind: 'known', json: stored }
+    }
+  }
+
+  /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
+  async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    return newest && unpack(newest)
+  }
+
+  /** The newest result with what it was made from. */
+  async judged(tenant: string, ecgId: EcgId): Promise<Judged | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    if (newest === undefined) return undefined
+    const { person, arrival, ...from } = newest as unknown as StoredOrigin // as `putOnce` wrote it
+    return {
+      result: parseResult(unpack(newest)),
+      person,
+      origin: originOf(from),
+      arrivedAt: new Date(arrival.split('#')[0]!),
+    }
+  }
+
+  async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
+    return (await this.#rows(tenant, ecgId, 'result#'))
+      .toSorted((a, b) => String(a.arrival).localeCompare(String(b.arrival)))
+      .at(-1)
+  }
+
+  /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
+  async markReceived(tenant: string, ecgId: EcgId, origin: Origin): Promise<void> {
+    const put = (Item: Record<string, unknown>) =>
+      this.#documents.send(new PutCommand({ TableName: this.#table, Item }))
+    const ehr = ehrOf(origin)
+    if (ehr !== undefined) await put(ehrEcgKey(tenant, ehr, ecgId))
+    await put({ ...receivedKey(tenant, ecgId), ehr })
+  }
+
+  async isReceived(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await this.#get(receivedKey(tenant, ecgId))) !== undefined
+  }
+
+  /** Whether an ECG was deleted: a message of it that comes again must leave nothing behind. */
+  async isDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await this.#get(deletedKey(tenant, ecgId))) !== undefined
+  }
+
+  /** What was read; `undefined` where it is gone because its ECG was deleted. */
+  async unlessDeleted<T>(tenant: string, ecgId: EcgId, reading: Promise<T>): Promise<T | undefined> {
+    try {
+      return await reading
+    } catch (error) {
+      if (await this.isDeleted(tenant, ecgId)) return undefined
+      throw error
+    }
+  }
+
+  /** Marks an ECG as deleted, for good. @returns false when the tenant has, and had, no such ECG */
+  async markDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
+    if ((await this.#rows(tenant, ecgId, '')).length === 0) return false
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: deletedKey(tenant, ecgId) }))
+    return true
+  }
+
+  /** Devices that an ECG is known to be of. */
+  async devicesOf(tenant: string, ecgId: EcgId): Promise<ReadonlySet<string>> {
+    const rows = await this.#rows(tenant, ecgId, 'result#')
+    return new Set(rows.flatMap(({ device }) => (typeof device === 'string' ? [device] : [])))
+  }
+
+  /**
+   * Removes all that is known of an ECG but the mark that it was deleted, with its place in a live session. What leads to an ECG goes last, so that
+   * one that was broken off can be taken up.
+   * @returns how many rows
+   */
+  async removeRows(tenant: string, ecgId: EcgId): Promise<number> {
+    const { sk: mark } = deletedKey(tenant, ecgId)
+    const rows = (await this.#rows(tenant, ecgId, '')).filter(({ sk }) => sk !== mark)
+    for (const { pk, sk, device, session, ...row } of rows) {
+      if (typeof device === 'string' && typeof session === 'string') {
+        const { span } = parseResult(unpack(row))
+        await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
+      }
+      const job = cmrJobOfRow(sk)
+      if (job !== undefined) await this.#delete(cmrJobKey(tenant, job))
+      await this.#delete({ pk, sk })
+    }
+    for (const { ehr } of rows) {
+      if (ehr !== undefined) await this.#delete(ehrEcgKey(tenant, ehr as EhrSource, ecgId)) // as it was written
+    }
+    return rows.length
+  }
+
+  /** Lets a deleted ECG in again. */
+  async undelete(tenant: string, ecgId: EcgId): Promise<void> {
+    await this.#delete(deletedKey(tenant, ecgId))
+  }
+
+  async #rows(tenant: string, ecgId: EcgId, prefix: string): Promise<Record<string, unknown>[]> {
+    const rows: Record<string, unknown>[] = []
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: prefix === '' ? 'pk = :pk' : 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': ecgPk(tenant, ecgId), ...(prefix === '' ? {} : { ':prefix': prefix }) },
+          // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
+          ConsistentRead: true,
+          ExclusiveStartKey: start,
+        }),
+      )
+      rows.push(...Items)
+      start = LastEvaluatedKey
+    } while (start !== undefined)
+    return rows
+  }
+
+  async #get(Key: Record<string, unknown>) {
+    const command = new GetCommand({ TableName: this.#table, Key, ConsistentRead: true })
+    return (await this.#documents.send(command)).Item
+  }
+
+  async #delete(Key: Record<string, unknown>): Promise<void> {
+    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
+  }
+}
+
+/** What a list shows beside status and flags (`result-list.ts`). */
+function listed({ quality, findings, warnings, version }: Result) {
+  const readable = findings.filter(({ withheld }) => withheld === undefined)
+  const top = readable.toSorted((a, b) => b.probability - a.probability)[0]
+  return {
+    heartRateBpm: quality.heartRateBpm ?? undefined,
+    reasons: quality.reasons.length === 0 ? undefined : quality.reasons,
+    top: top === undefined ? undefined : { condition: top.condition, probability: top.probability },
+    warnings: warnings.length === 0 ? undefined : [...new Set(warnings.map(({ code }) => code))],
+    version: version === 1 ? undefined : version,
+  }
+}
+
+function ehrOf(origin: Origin): EhrSource | undefined {
+  return origin.kind === 'fhir' ? { server: origin.server, source: origin.source } : undefined
+}
+
+function originOf({ device, session, ehr }: Omit<StoredOrigin, 'arrival'>): Origin {
+  if (ehr !== undefined) return { kind: 'fhir', ...ehr }
+  if (device !== undefined && session !== undefined) return { kind: 'mqtt', device, session }
+  return { kind: 'upload', ...(device === undefined ? {} : { device }) }
+}
+
+const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
+const receivedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'received' })
+const deletedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'deleted' })
+
+function resultKey(tenant: string, { ecgId, provenance }: Result) {
+  const { modelSha256, profile, site } = provenance
+  return {
+    pk: ecgPk(tenant, ecgId),
+    sk: ['result', modelSha256, profile, ...(site === undefined ? [] : [site])].join('#'),
+  }
+}
+
+/** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
+export function packResult(json: string): Buffer {
+  return zstdCompressSync(json, { params: { [constants.ZSTD_c_compressionLevel]: 9 } })
+}
+
+function unpack(item: Record<string, unknown>): string {
+  if (!(item.result instanceof Uint8Array)) throw new CodedError('internal', { field: 'result' })
+  return zstdDecompressSync(item.result).toString('utf8')
+}

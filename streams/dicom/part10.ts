@@ -1,0 +1,24 @@
+/**
+ * A data set as a file (PS3.10): what `streams/formats/dicom` reads.
+ * @module
+ */
+
+/** @param syntax the transfer syntax in which the data set was sent */
+export function writePart10(dataset: Buffer, syntax: string): Buffer {
+  const meta = Buffer.concat([element(0x0001, 'OB', Buffer.from([0, 1])), element(0x0010, 'UI', padded(syntax))])
+  const length = Buffer.alloc(4)
+  length.writeUInt32LE(meta.length)
+  return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), element(0x0000, 'UL', length), meta, dataset])
+}
+
+function element(number: number, vr: string, value: Buffer): Buffer {
+  const head = Buffer.alloc(vr === 'OB' ? 12 : 8)
+  head.writeUInt16LE(0x0002, 0)
+  head.writeUInt16LE(number, 2)
+  head.write(vr, 4, 'latin1')
+  if (vr === 'OB') head.writeUInt32LE(value.length, 8)
+  else head.writeUInt16LE(value.length, 6)
+  return Buffer.concat([head, value])
+}
+
+const padded = (uid: string) => Buffer.from(uid.length % 2 === 0 ? uid : `${uid}\0`, 'latin1')

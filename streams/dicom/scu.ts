@@ -1,0 +1,97 @@
+/**
+ * Sends DICOM files: C-ECHO and C-STORE by dcmjs-dimse, and STOW-RS (PS3.18) over HTTPS.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import dimse from 'dcmjs-dimse'
+import { CodedError } from '../../shared/errors.ts'
+
+const { Client, Dataset, log, requests } = dimse
+
+export interface DicomPeer {
+  readonly host: string
+  readonly port: number
+  readonly calling: string
+  readonly called: string
+  /** PEM of the authority that signed the peer's certificate, and ours. */
+  readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined
+}
+
+log.setLevel('silent')
+
+const TIMEOUT_MS = 30_000
+
+/** @throws CodedError `unavailable` where nobody answers or the association is refused */
+export async function echo(peer: DicomPeer): Promise<void> {
+  await send(peer, new requests.CEchoRequest())
+}
+
+/**
+ * @returns the peer's status, 0 for success and 0xBxxx for a warning
+ * @throws CodedError `delivery-refused` with the status for a failure, `unavailable` where nobody answers or the association is refused
+ */
+export async function storeFile(peer: DicomPeer, path: string): Promise<number> {
+  const dataset = Dataset.fromFile(path)
+  if (dataset === undefined) throw new CodedError('payload-malformed', { field: 'file' })
+  return send(peer, new requests.CStoreRequest(dataset))
+}
+
+function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoRequest | typeof requests.CStoreRequest>) {
+  return new Promise<number>((resolve, reject) => {
+    const client = new Client()
+    let status: number | undefined
+    const unreachable = () => reject(new CodedError('unavailable', { field: 'dicom' }))
+    request.on('response', (response: { getStatus(): number }) => {
+      status = response.getStatus()
+    })
+    client.addRequest(request)
+    client.on('networkError', unreachable)
+    client.on('associationRejected', unreachable)
+    client.on('closed', () => {
+      if (status === undefined) unreachable()
+      else if (status === 0 || status >> 12 === 0xb) resolve(status)
+      else reject(new CodedError('delivery-refused', { field: 'dicom', status }))
+    })
+    const { host, port, calling, called, tls } = peer
+    client.send(host, port, calling, called, {
+      connectTimeout: TIMEOUT_MS,
+      associationTimeout: TIMEOUT_MS,
+      pduTimeout: TIMEOUT_MS,
+      ...(tls === undefined ? {} : { securityOptions: { ...tls, rejectUnauthorized: true } }),
+    })
+  })
+}
+
+/**
+ * Stores a file by STOW-RS.
+ * @param base the DICOMweb address, to which `/studies` is added
+ * @throws CodedError `unavailable` (nobody, 5xx, 401, 429), `delivery-refused` (what the server will never take)
+ */
+export async function stow(base: string, path: string, token?: string): Promise<void> {
+  const boundary = randomUUID()
+  const body = Buffer.concat([
+    Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
+    readFileSync(path),
+    Buffer.from(`\r\n--${boundary}--\r\n`),
+  ])
+  const url = new URL('studies', base.endsWith('/') ? base : `${base}/`)
+  const answer = await fetch(url, {
+    method: 'POST',
+    redirect: 'error',
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    headers: {
+      'content-type': `multipart/related; type="application/dicom"; boundary=${boundary}`,
+      accept: 'application/dicom+json',
+      ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    },
+    body,
+  }).catch((cause: unknown) => {
+    throw new CodedError('unavailable', { field: 'dicomweb' }, { cause })
+  })
+  await answer.body?.cancel()
+  // 202 says that some were refused; of one file, that is this one.
+  if (answer.status === 200) return
+  const mayGoBetter = answer.status >= 500 || [401, 403, 408, 429].includes(answer.status)
+  throw new CodedError(mayGoBetter ? 'unavailable' : 'delivery-refused', { field: 'dicomweb', status: answer.status })
+}

@@ -1,0 +1,89 @@
+/**
+ * Where the gateway forwards to: SQS (with IoT credentials, which the AWS SDK finds by itself), or the HTTP API by a token.
+ * @module
+ */
+
+import { readFile } from 'node:fs/promises'
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
+import { toPayload, waveformKey } from '../../shared/aws/payloads.ts'
+import { sendMessage } from '../../shared/aws/queues.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { decodeWaveform } from '../../shared/waveform/codec.ts'
+import { uploadBody } from './recordings.ts'
+import type { StoredEcg } from './store.ts'
+
+export interface Cloud {
+  /**
+   * Resolves when the cloud has the ECG.
+   * @throws CodedError `unavailable` for what may go better later, `delivery-refused` for what never will
+   */
+  send(ecg: StoredEcg, signal: AbortSignal): Promise<void>
+  /** The cloud's own result of an ECG, JSON; undefined where it has none yet or cannot be asked. */
+  result?(ecgId: string, signal: AbortSignal): Promise<string | undefined>
+}
+
+const REQUEST_MS = 15_000
+
+export function sqsCloud(sqs: SQSClient, s3: S3Client, queueUrl: string, bucket: string): Cloud {
+  return {
+    async send({ envelope, packed }, signal) {
+      const key = waveformKey('raw', envelope.tenant, envelope.ecgId)
+      const timeUp = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
+      const sending = async () => {
+        const waveform = await toPayload(s3, bucket, key, Buffer.from(packed))
+        await sendMessage(sqs, queueUrl, JSON.stringify({ ...envelope, waveform }))
+      }
+      await within(timeUp, sending())
+    },
+  }
+}
+
+export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
+  const request = async (path: string, init: RequestInit, signal: AbortSignal): Promise<Response> => {
+    // Read each time: whoever renews the token writes the file.
+    const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
+    const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
+    try {
+      const limit = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
+      return await fetch(new URL(path, url), { ...init, headers, redirect: 'error', signal: limit })
+    } catch (cause) {
+      throw new CodedError('unavailable', { field: 'forward' }, { cause })
+    }
+  }
+  return {
+    async send({ envelope, packed }, signal) {
+      const { origin } = envelope
+      const device =
+        'device' in origin && origin.device !== undefined ? `&device=${encodeURIComponent(origin.device)}` : ''
+      const body = new Uint8Array(uploadBody(envelope, decodeWaveform(packed)))
+      const answer = await request(`v1/ecgs?format=json${device}`, { method: 'POST', body }, signal)
+      await answer.body?.cancel()
+      if (answer.ok) return
+      throw new CodedError(isForGood(answer.status) ? 'delivery-refused' : 'unavailable', { status: answer.status })
+    },
+    async result(ecgId, signal) {
+      const answer = await request(`v1/ecgs/${ecgId}`, {}, signal)
+      if (answer.status === 200) return answer.text()
+      await answer.body?.cancel()
+      return undefined
+    },
+  }
+}
+
+/** A token that has run out, a queue that is full and a server that is down can be mended; what is wrong with the ECG cannot. */
+const isForGood = (status: number) => status >= 400 && status < 500 && ![401, 403, 408, 409, 425, 429].includes(status)
+
+async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  const aborted = Promise.withResolvers<never>()
+  const abort = () => aborted.reject(signal.reason)
+  signal.addEventListener('abort', abort, { once: true })
+  try {
+    return await Promise.race([work, aborted.promise])
+  } catch (cause) {
+    throw new CodedError('unavailable', { field: 'forward' }, { cause })
+  } finally {
+    signal.removeEventListener('abort', abort)
+    work.catch(() => {})
+  }
+}

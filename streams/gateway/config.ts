@@ -1,0 +1,208 @@
+/**
+ * What a gateway is told: one JSON file, or flags for a try. Secrets are named by the files that they lie in.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import * as z from 'zod'
+import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
+import { LEADS } from '../../shared/domain/leads.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { Name } from '../../shared/messages.ts'
+import { isZone } from '../hl7/time.ts'
+
+const Port = z.int().min(0).max(65_535)
+const File = z.string().min(1)
+const Label = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/)
+
+const Tls = z.strictObject({
+  cert: File,
+  key: File,
+  /** The authority whose certificates peers must show: mutual TLS. */
+  ca: File.optional(),
+})
+
+const DoorSettings = z.strictObject({
+  host: z.string().default('127.0.0.1'),
+  port: Port,
+  tls: Tls.optional(),
+  /** Addresses and networks that may connect. Outside loopback, this or mutual TLS must be there. */
+  peers: z.array(z.string()).min(1).optional(),
+})
+
+const Code = z.tuple([z.string(), z.string(), z.string()]).readonly()
+const CodeTable = z.strictObject({
+  service: Code.optional(),
+  findings: z.partialRecord(z.enum(CONDITION_IDS), Code).optional(),
+  indices: z.record(z.string(), Code).optional(),
+  quality: Code.optional(),
+  warning: Code.optional(),
+  report: Code.optional(),
+})
+
+const Zone = z.string().refine(isZone, 'an IANA time zone')
+
+const Destination = z.strictObject({
+  name: Label,
+  host: z.string(),
+  port: Port,
+  /** The authority that signed the peer's certificate, and ours where it asks for one. */
+  tls: z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() }).optional(),
+  receiving: z.tuple([z.string(), z.string()]).default(['', '']),
+  version: z.enum(['2.3', '2.3.1', '2.4', '2.5', '2.5.1', '2.6', '2.7', '2.8']).default('2.5.1'),
+  processingId: z.enum(['P', 'T', 'D']).default('P'),
+  codes: CodeTable.prefault({}),
+  pdf: z.boolean().default(true),
+  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
+  sends: z.enum(['recordings', 'everything']).default('recordings'),
+  timeoutMs: z.int().min(100).max(600_000).default(30_000),
+})
+
+const Hl7 = DoorSettings.extend({
+  sending: z.tuple([z.string(), z.string()]).default(['CARDIACNETS', 'GATEWAY']),
+  timeZone: Zone.default('UTC'),
+  defaults: z
+    .strictObject({
+      rateHz: z.number().positive().optional(),
+      gainUv: z.number().positive().optional(),
+      leads: z.record(z.string(), z.enum(LEADS)).optional(),
+    })
+    .prefault({}),
+  /** Which devices stand at which bed: `{"ICU^01^A": ["monitor-7"]}`. */
+  beds: z.record(z.string(), z.array(Name)).default({}),
+  maxMessageMb: z.number().positive().max(256).default(32),
+})
+
+const Dicom = DoorSettings.extend({
+  aeTitle: z
+    .string()
+    .regex(/^[\x21-\x7e]{1,16}$/)
+    .default('CARDIACNETS'),
+  /** Calling AE titles that may store. */
+  allow: z.array(z.string()).min(1),
+})
+
+export const GatewayConfig = z.strictObject({
+  tenant: Name.default('local'),
+  /** Where the journal lies: on an encrypted disk. */
+  data: File.default('.local/gateway'),
+  limitMb: z.number().min(0.5).max(1_000_000).default(4096),
+  /** How long an ECG stays after all that waits for it is done. */
+  keepHours: z
+    .number()
+    .positive()
+    .max(24 * 365)
+    .default(24),
+  mqtt: DoorSettings.optional(),
+  hl7: Hl7.optional(),
+  destinations: z.array(Destination).default([]),
+  dicom: Dicom.optional(),
+  folder: z.strictObject({ watch: File }).optional(),
+  status: z.strictObject({ port: Port.default(9465) }).prefault({}),
+  /** Whether numbers that learned from simulated people may be sent to an EHR. */
+  virtual: z.boolean().default(false),
+  forward: z
+    .discriminatedUnion('kind', [
+      z.strictObject({
+        kind: z.literal('sqs'),
+        queueUrl: z.url(),
+        bucket: z.string().min(3),
+        resultsQueueUrl: z.url().optional(),
+      }),
+      z.strictObject({ kind: z.literal('api'), url: z.url(), tokenFile: File.optional() }),
+    ])
+    .optional(),
+  /** Of what waited while the cloud was away; live ECGs go at once. */
+  backlogPerSecond: z.number().positive().max(1000).default(20),
+  sessionIdleS: z.number().positive().max(3600).default(15),
+})
+export type GatewayConfig = z.infer<typeof GatewayConfig>
+export type Destination = z.infer<typeof Destination>
+
+/**
+ * @throws CodedError `site-config-invalid` naming the field, never its value
+ */
+export function parseGatewayConfig(document: unknown): GatewayConfig {
+  const { data, error } = GatewayConfig.safeParse(document)
+  if (data === undefined) {
+    const { path, message } = error.issues[0]!
+    throw new CodedError('site-config-invalid', { field: ['gateway', ...path].join('.'), expected: message })
+  }
+  const names = data.destinations.map(({ name }) => name)
+  if (new Set(names).size < names.length) throw new CodedError('site-config-invalid', { field: 'gateway.destinations' })
+  return data
+}
+
+/** Reads the file; paths in it are relative to it. */
+export function readGatewayConfig(path: string): GatewayConfig {
+  let document: unknown
+  try {
+    document = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    const isThere = cause instanceof SyntaxError
+    throw new CodedError(
+      isThere ? 'site-config-invalid' : 'file-not-found',
+      { field: 'gateway' },
+      isThere ? {} : { cause },
+    )
+  }
+  return withPaths(parseGatewayConfig(document), dirname(resolve(path)))
+}
+
+function withPaths(config: GatewayConfig, base: string): GatewayConfig {
+  const at = (file: string) => resolve(base, file)
+  const tls = <T extends { tls?: z.infer<typeof Tls> | undefined }>(door: T): T =>
+    door.tls === undefined
+      ? door
+      : {
+          ...door,
+          tls: { cert: at(door.tls.cert), key: at(door.tls.key), ...(door.tls.ca && { ca: at(door.tls.ca) }) },
+        }
+  return {
+    ...config,
+    data: at(config.data),
+    ...(config.mqtt && { mqtt: tls(config.mqtt) }),
+    ...(config.hl7 && { hl7: tls(config.hl7) }),
+    ...(config.dicom && { dicom: tls(config.dicom) }),
+    ...(config.folder && { folder: { watch: at(config.folder.watch) } }),
+    ...(config.forward?.kind === 'api' &&
+      config.forward.tokenFile !== undefined && {
+        forward: { ...config.forward, tokenFile: at(config.forward.tokenFile) },
+      }),
+    destinations: config.destinations.map((each) => ({
+      ...each,
+      ...(each.tls && {
+        tls: Object.fromEntries(Object.entries(each.tls).flatMap(([key, file]) => (file ? [[key, at(file)]] : []))),
+      }),
+    })),
+  }
+}
+
+/** @throws CodedError `file-not-found` */
+export function readPem(file: string, field: string): Buffer {
+  try {
+    return readFileSync(file)
+  } catch (cause) {
+    throw new CodedError('file-not-found', { field }, { cause })
+  }
+}
+
+export type DoorSettings = z.infer<typeof DoorSettings>
+
+/** A door's address with its certificates read. */
+export function doorAddress({ host, port, tls, peers }: DoorSettings, name: string) {
+  return {
+    host,
+    port,
+    peers,
+    ...(tls === undefined
+      ? {}
+      : {
+          tls: {
+            cert: readPem(tls.cert, `${name}.tls.cert`),
+            key: readPem(tls.key, `${name}.tls.key`),
+            ...(tls.ca === undefined ? {} : { ca: readPem(tls.ca, `${name}.tls.ca`) }),
+          },
+        }),
+  }
+}

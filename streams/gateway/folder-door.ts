@@ -1,0 +1,211 @@
+/**
+ * A folder that others drop files into (GE MUSE and the like, by FTP or a share). A file is read once it is whole: its size and time have stood still, or
+ * it came by renaming. It then moves to `done/`, or to `rejected/` with the reason beside it. Its name is never logged.
+ * @module
+ */
+import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { MAX_FILE_BYTES } from '../formats/format.ts'
+import { parseRecording, type SourceFile } from '../formats/index.ts'
+import { headerCompanions } from './companions.ts'
+import { ecgOf } from './recordings.ts'
+import type { Added, Store } from './store.ts'
+
+export interface FolderDoorOptions {
+  readonly watch: string
+  readonly tenant: string
+  readonly store: Store
+  /** Milliseconds that only go forward: what standing still is measured by. */
+  readonly now: () => number
+  /** Milliseconds since 1970. */
+  readonly receivedAt: () => number
+  readonly warnings: () => readonly ResultWarning[]
+  /** How long a file must stand still. */
+  readonly stableMs?: number
+  readonly onStored: (added: readonly Added[]) => void
+  readonly onTaken: (error: CodedError | undefined) => void
+}
+
+/** What a name begins or ends with while its file is still being written. */
+const UNFINISHED = /^\.|\.(?:part|tmp|partial|filepart|crdownload|writing)$|~$/i
+
+/** A signal file without its header is given up after so long. */
+const ORPHAN_MS = 10 * 60_000
+
+export const FOLDER_PEER = 'folder'
+
+interface Seen {
+  readonly size: number
+  readonly mtimeMs: number
+  readonly sinceMs: number
+}
+
+export class FolderDoor {
+  readonly #options: Required<FolderDoorOptions>
+  readonly #seen = new Map<string, Seen>()
+  #isBusy = false
+
+  constructor(options: FolderDoorOptions) {
+    this.#options = { stableMs: 2000, ...options }
+  }
+
+  async open(): Promise<void> {
+    for (const folder of ['', 'done', 'rejected']) {
+      await mkdir(join(this.#options.watch, folder), { recursive: true, mode: 0o700 })
+    }
+  }
+
+  /** Looks once; call it every second. One that takes longer is not overtaken. */
+  async look(): Promise<void> {
+    if (this.#isBusy) return
+    this.#isBusy = true
+    try {
+      for (const name of await this.#whole()) await this.#take(name)
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  /** Puts a result beside its file. */
+  async deliver(): Promise<void> {
+    const { store, watch } = this.#options
+    for (const { id, ecg } of store.deliveriesOf(FOLDER_PEER)) {
+      const stored = store.readEcg(ecg)
+      if (stored?.about.file !== undefined && stored.result !== undefined) {
+        const to = join(watch, 'done', `${stored.about.file}.result.json`)
+        await writeFile(`${to}.tmp`, stored.result, { mode: 0o600 })
+        await rename(`${to}.tmp`, to)
+      }
+      store.endDelivery(id, 'done')
+    }
+  }
+
+  /** Names of files that have stood still. */
+  async #whole(): Promise<readonly string[]> {
+    const { watch, now, stableMs } = this.#options
+    const entries = await readdir(watch, { withFileTypes: true })
+    const names = entries.filter((each) => each.isFile() && !UNFINISHED.test(each.name)).map(({ name }) => name)
+    for (const known of this.#seen.keys()) if (!names.includes(known)) this.#seen.delete(known)
+    const whole: string[] = []
+    for (const name of names) {
+      const info = await stat(join(watch, name)).catch(() => undefined)
+      if (info === undefined) continue
+      const { size, mtimeMs } = info
+      const before = this.#seen.get(name)
+      const isSame = before !== undefined && before.size === size && before.mtimeMs === mtimeMs
+      if (!isSame) this.#seen.set(name, { size, mtimeMs, sinceMs: now() })
+      else if (now() - before.sinceMs >= stableMs) whole.push(name)
+    }
+    return whole
+  }
+
+  async #take(name: string): Promise<void> {
+    const { watch, onTaken, onStored } = this.#options
+    let files: readonly SourceFile[] = []
+    try {
+      // Its main file may have taken it along.
+      if (!(await exists(join(watch, name)))) return
+      const main = await this.#read(name)
+      files = [main]
+      const others = headerCompanions(main)
+      // A WFDB header waits for its signals, and signals for their header.
+      if (others === 'not-the-main-file') {
+        if (!this.#isOrphan(name)) return
+        throw new CodedError('file-not-found', { field: 'header' })
+      }
+      for (const other of others) {
+        if (!this.#isWhole(other)) return
+        files = [...files, await this.#read(other)]
+      }
+      const added = this.#store(files, name)
+      await this.#move(files, 'done')
+      if (added.isNew) onStored([added])
+      onTaken(undefined)
+    } catch (cause) {
+      const error = toCodedError(cause)
+      onTaken(error)
+      // No room, or a disk that cannot be read: it stays where it is and is tried again.
+      if (error.code === 'disk-full' || error.code === 'internal') return
+      await this.#move(files.length > 0 ? files : [{ name, bytes: new Uint8Array() }], 'rejected')
+      const reason = JSON.stringify({ code: error.code, ...error.detail })
+      await writeFile(join(watch, 'rejected', `${name}.reason.json`), `${reason}\n`, { mode: 0o600 })
+    }
+  }
+
+  #isWhole(name: string): boolean {
+    const seen = this.#seen.get(name)
+    return seen !== undefined && this.#options.now() - seen.sinceMs >= this.#options.stableMs
+  }
+
+  #isOrphan(name: string): boolean {
+    const seen = this.#seen.get(name)
+    return seen !== undefined && this.#options.now() - seen.sinceMs >= ORPHAN_MS
+  }
+
+  async #read(name: string): Promise<SourceFile> {
+    const path = join(this.#options.watch, name)
+    const file = await open(path, 'r')
+    try {
+      const { size } = await file.stat()
+      if (size > MAX_FILE_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_FILE_BYTES })
+      return { name, bytes: await file.readFile() }
+    } finally {
+      await file.close()
+    }
+  }
+
+  #store(files: readonly SourceFile[], name: string): Added {
+    const { store, tenant, receivedAt, warnings } = this.#options
+    const recording = parseRecording(files)
+    const visit = { patient: undefined, authority: undefined, bed: undefined }
+    const received = ecgOf({
+      tenant,
+      door: 'folder',
+      recording,
+      device: undefined,
+      about: { order: {}, visit, file: name },
+      warnings: warnings(),
+    })
+    return store.transaction(() => store.addEcg(received, receivedAt()))
+  }
+
+  /** A name that is there already gets a number: nothing is written over. */
+  async #move(files: readonly SourceFile[], folder: 'done' | 'rejected'): Promise<void> {
+    const { watch } = this.#options
+    for (const { name } of files) {
+      let target = join(watch, folder, name)
+      for (let i = 1; await exists(target); i++) target = join(watch, folder, `${i}-${basename(name)}`)
+      await rename(join(watch, name), target).catch(() => {})
+      this.#seen.delete(name)
+    }
+  }
+
+  /** Removes what has been in `done/` and `rejected/` for longer than it is kept. */
+  async forgetOlderThan(beforeMs: number): Promise<void> {
+    for (const folder of ['done', 'rejected']) {
+      const path = join(this.#options.watch, folder)
+      for (const name of await readdir(path)) {
+        const { mtimeMs, ctimeMs } = await stat(join(path, name))
+        // Renaming keeps the time of writing; the time of the change is when it came here.
+        if (Math.max(mtimeMs, ctimeMs) < beforeMs) await rm(join(path, name), { force: true })
+      }
+    }
+  }
+
+  /** Removes the files of ECGs that were erased. */
+  async erase(names: readonly string[]): Promise<void> {
+    const { watch } = this.#options
+    for (const name of names) {
+      for (const each of [name, `${name}.result.json`]) await rm(join(watch, 'done', each), { force: true })
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}

@@ -1,0 +1,425 @@
+/**
+ * The gateway in the ward: every door, one journal, screening on the spot, and forwarding when the cloud is there.
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { parseResult } from '../../shared/domain/result.ts'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { describeError, type Log } from '../../shared/observe/logging.ts'
+import { serveMllp } from '../hl7/mllp.ts'
+import { Journal } from '../mqtt/journal.ts'
+import { TrustedClock } from './clock.ts'
+import type { Cloud } from './cloud.ts'
+import { differenceOf } from './compare.ts'
+import { doorAddress, type GatewayConfig } from './config.ts'
+import { Counters, count } from './counters.ts'
+import { type OpenDoor, openDoor } from './door-server.ts'
+import { FOLDER_PEER, FolderDoor } from './folder-door.ts'
+import { Forwarder } from './forwarder.ts'
+import { Hl7Delivery, hl7Peer } from './hl7-delivery.ts'
+import { Hl7Door } from './hl7-door.ts'
+import { devicePeer, MqttDoor } from './mqtt-door.ts'
+import { gatewayMetrics, gatewayStatus } from './report.ts'
+import { Screening, type ScreeningSetup } from './screening.ts'
+import { type StatusServer, startStatusServer } from './status-server.ts'
+import { type Added, type Door, Store, type StoredEcg } from './store.ts'
+
+export interface GatewayParts {
+  readonly logger: Log
+  readonly screening: ScreeningSetup
+  /** Where ECGs are forwarded to; nowhere when absent. */
+  readonly cloud?: Cloud | undefined
+}
+
+export interface Gateway {
+  readonly ports: Readonly<Partial<Record<'mqtt' | 'hl7' | 'dicom' | 'status', number>>>
+  /** Resolves when the model is loaded: until then ECGs are kept and wait. */
+  readonly ready: Promise<void>
+  /** Resolves with the reason when this process must start again from the disk. */
+  readonly failed: Promise<unknown>
+  stop(): Promise<void>
+}
+
+const UPKEEP_MS = 1000
+const HOUR_MS = 3_600_000
+const PRUNE_EVERY = 60
+
+/** As many ECGs wait for a comparison with the cloud's result; beyond it the oldest is left out. */
+const MAX_COMPARED = 200
+
+/** How often the cloud is asked for its result of one. */
+const MAX_TRIES = 20
+
+/** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
+const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
+
+/** @throws CodedError `site-config-invalid`, `file-not-found`; the system's own error for a port that is taken */
+export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
+  const ward = new Ward(config, parts)
+  try {
+    await ward.open()
+  } catch (error) {
+    await ward.stop()
+    throw error
+  }
+  return ward
+}
+
+class Ward implements Gateway {
+  readonly #config: GatewayConfig
+  readonly #parts: GatewayParts
+  readonly #store: Store
+  readonly #journal: Journal
+  readonly #clock: TrustedClock
+  readonly #counters = new Counters()
+  readonly #screening: Screening
+  readonly #stopping = new AbortController()
+  readonly #failed = Promise.withResolvers<unknown>()
+  readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
+  readonly #deliveries: Hl7Delivery[] = []
+  readonly #toCompare: { readonly id: number; readonly tries: number }[] = []
+  #forwarder: Forwarder | undefined
+  #mqtt: MqttDoor | undefined
+  #folder: FolderDoor | undefined
+  #status: StatusServer | undefined
+  #upkeep: NodeJS.Timeout | undefined
+  #isClockTrusted = true
+  #ticks = 0
+  #isStopped = false
+
+  constructor(config: GatewayConfig, parts: GatewayParts) {
+    this.#config = config
+    this.#parts = parts
+    mkdirSync(config.data, { recursive: true, mode: 0o700 })
+    const limitBytes = config.limitMb * 1024 * 1024
+    this.#store = openFile(
+      'journal',
+      () => new Store(join(config.data, 'ecgs.db'), { limitBytes, forwards: parts.cloud !== undefined }),
+    )
+    this.#journal = openFile('journal', () => new Journal(join(config.data, 'frames.db')))
+    this.#clock = new TrustedClock(this.#store.newestMs())
+    this.#isClockTrusted = this.#clock.isTrusted
+    this.#screening = new Screening(parts.screening, {
+      next: (after, limit) =>
+        this.#store.toScreen(after, limit).flatMap((id) => {
+          const ecg = this.#store.readEcg(id)
+          return ecg === undefined ? [] : [{ id, envelope: ecg.envelope, packed: ecg.packed }]
+        }),
+      done: (reply) => {
+        if ('json' in reply) this.#screened(reply.id, reply.json)
+        else this.#unscreenable(reply.id, reply.code)
+      },
+    })
+    this.#screening.failed.catch((error: unknown) => this.#failed.resolve(error))
+  }
+
+  get ready(): Promise<void> {
+    return this.#screening.ready
+  }
+
+  get failed(): Promise<unknown> {
+    return this.#failed.promise
+  }
+
+  get ports() {
+    const ports = Object.fromEntries([...this.#doors].map(([name, { port }]) => [name, port]))
+    return this.#status === undefined ? ports : { ...ports, status: this.#status.port }
+  }
+
+  async open(): Promise<void> {
+    const { mqtt, hl7, dicom, folder, status } = this.#config
+    if (mqtt !== undefined) await this.#openMqtt(mqtt)
+    if (hl7 !== undefined) await this.#openHl7(hl7)
+    if (dicom !== undefined) await this.#openDicom(dicom)
+    if (folder !== undefined) await this.#openFolder(folder.watch)
+    this.#startSending()
+    this.#status = await startStatusServer(status.port, {
+      status: () => gatewayStatus(this.#facts()),
+      metrics: () => gatewayMetrics(this.#facts()),
+      lastResults: (limit) => this.#store.lastEcgs(0, limit).flatMap(({ result }) => result ?? []),
+      resultOf: (ecgId) => this.#store.resultOf(this.#config.tenant, ecgId),
+      erase: (patient) => this.#erase(patient),
+      retryDead: () => {
+        const count = this.#store.retryDead()
+        for (const delivery of this.#deliveries) delivery.wake()
+        return count
+      },
+      backup: (path) => this.#store.backup(path),
+    })
+    this.#parts.logger.info('door open', { door: 'status', guard: 'loopback', port: this.#status.port })
+    this.#upkeep = setInterval(() => this.#tick(), UPKEEP_MS)
+  }
+
+  async stop(): Promise<void> {
+    if (this.#isStopped) return
+    this.#isStopped = true
+    clearInterval(this.#upkeep)
+    await this.#mqtt?.close()
+    await Promise.all([...this.#doors.values()].map((door) => door.close()))
+    this.#stopping.abort()
+    for (const delivery of this.#deliveries) delivery.wake()
+    await Promise.all([this.#forwarder?.ended, ...this.#deliveries.map(({ ended }) => ended)])
+    await this.#screening.stop()
+    await this.#status?.close()
+    this.#journal.close()
+    this.#store.close()
+  }
+
+  readonly #warnings = (): readonly ResultWarning[] =>
+    this.#isClockTrusted ? [] : [{ code: 'clock-doubtful', field: 'gateway' }]
+
+  readonly #onStored = (door: Door) => (added: readonly Added[]) => {
+    count(this.#counters.received, door, added.length)
+    if (added.length === 0) return
+    this.#screening.wake()
+    this.#forwarder?.wake()
+  }
+
+  async #openMqtt(settings: NonNullable<GatewayConfig['mqtt']>): Promise<void> {
+    const door = await MqttDoor.open({
+      store: this.#store,
+      journal: this.#journal,
+      clock: this.#clock,
+      idleMs: this.#config.sessionIdleS * 1000,
+      tenant: this.#config.tenant,
+      warnings: this.#warnings,
+      onStored: this.#onStored('mqtt'),
+      onRefused: (code) => this.#counters.refuse('mqtt', code),
+      onFailed: this.#failed.resolve,
+    })
+    this.#mqtt = door
+    await this.#open('mqtt', settings, (socket) => door.serve(socket))
+  }
+
+  async #openHl7(hl7: NonNullable<GatewayConfig['hl7']>): Promise<void> {
+    const door = new Hl7Door({
+      config: this.#config,
+      hl7,
+      store: this.#store,
+      now: () => this.#clock.now(),
+      warnings: this.#warnings,
+      onStored: this.#onStored('hl7'),
+      onAnswered: (verdict, error) => {
+        count(this.#counters.hl7Answers, verdict)
+        if (error !== undefined) this.#refused('hl7', error)
+      },
+    })
+    const maxBytes = hl7.maxMessageMb * 1024 * 1024
+    await this.#open('hl7', hl7, (socket) => serveMllp(socket, door.answer, door.answerBroken, { maxBytes }))
+  }
+
+  async #openDicom(dicom: NonNullable<GatewayConfig['dicom']>): Promise<void> {
+    // Loaded only where the door is open: it takes 17 MB.
+    const [{ serveDicom }, { storeInstance }] = await Promise.all([
+      import('../dicom/scp.ts'),
+      import('./dicom-door.ts'),
+    ])
+    const storing = {
+      tenant: this.#config.tenant,
+      store: this.#store,
+      now: () => this.#clock.now(),
+      warnings: this.#warnings,
+      onStored: this.#onStored('dicom'),
+      onPdf: () => this.#counters.pdfs++,
+    }
+    await this.#open('dicom', dicom, (socket) =>
+      serveDicom(socket, {
+        aeTitle: dicom.aeTitle,
+        allow: dicom.allow,
+        maxBytes: MAX_INSTANCE_BYTES,
+        store: (instance) => storeInstance(storing, instance),
+        isKept: (uid) => this.#store.hasInstance(uid),
+        onAnswered: (_kind, error) => {
+          if (error === 'not-allowed') this.#counters.refuse('dicom', error)
+          else if (error !== undefined) this.#refused('dicom', error)
+        },
+      }),
+    )
+  }
+
+  async #openFolder(watch: string): Promise<void> {
+    this.#folder = new FolderDoor({
+      watch,
+      tenant: this.#config.tenant,
+      store: this.#store,
+      now: () => this.#clock.monotonic(),
+      receivedAt: () => this.#clock.now(),
+      warnings: this.#warnings,
+      onStored: this.#onStored('folder'),
+      onTaken: (error) => {
+        if (error !== undefined) this.#refused('folder', error)
+      },
+    })
+    await this.#folder.open()
+  }
+
+  async #open(
+    name: 'mqtt' | 'hl7' | 'dicom',
+    settings: NonNullable<GatewayConfig['mqtt']>,
+    serve: Parameters<typeof openDoor>[2],
+  ): Promise<void> {
+    const door = await openDoor(doorAddress(settings, name), name, serve, () => this.#counters.refusedPeers++)
+    this.#doors.set(name, door)
+    this.#parts.logger.info('door open', { door: name, guard: door.guard, port: door.port })
+  }
+
+  #startSending(): void {
+    const { cloud, logger } = this.#parts
+    const { signal } = this.#stopping
+    const now = () => this.#clock.now()
+    for (const destination of this.#config.destinations) {
+      const onOutcome = (outcome: 'sent' | 'retry' | 'dead', error?: CodedError) => {
+        count(this.#counters.delivered, outcome)
+        if (outcome === 'dead') logger.error('an EHR refuses a result for good', { code: 'delivery-refused' })
+        else if (outcome === 'retry') logger.warn('an EHR does not take a result now', describeError(error))
+      }
+      this.#deliveries.push(
+        new Hl7Delivery({ destination, config: this.#config, store: this.#store, now, signal, onOutcome }),
+      )
+    }
+    if (cloud === undefined) return
+    this.#forwarder = new Forwarder({
+      store: this.#store,
+      cloud,
+      backlogPerSecond: this.#config.backlogPerSecond,
+      now,
+      signal,
+      onForwarded: (id) => {
+        if (cloud.result === undefined) return
+        this.#toCompare.push({ id, tries: 0 })
+        if (this.#toCompare.length > MAX_COMPARED) this.#toCompare.shift()
+      },
+      onState: (isAway, error) => {
+        if (isAway) logger.warn('the cloud is away', describeError(error))
+        else logger.info('the cloud is back')
+      },
+      onRefused: (error) => {
+        this.#counters.forwardRefused++
+        logger.error('the cloud refuses an ECG for good', describeError(error))
+      },
+    })
+  }
+
+  #screened(id: number, json: string): void {
+    const ecg = this.#store.readEcg(id)
+    if (ecg === undefined) return
+    this.#store.storeResult(id, json, this.#peersOf(ecg))
+    this.#counters.screened++
+    const { origin, tenant } = ecg.envelope
+    if (origin.kind === 'mqtt') this.#mqtt?.deliver(devicePeer({ tenant, device: origin.device }))
+    for (const delivery of this.#deliveries) delivery.wake()
+  }
+
+  /** Where a result goes: to its device, beside its file, to EHRs. */
+  #peersOf({ door, envelope, about }: StoredEcg): readonly string[] {
+    const { origin, tenant } = envelope
+    return [
+      ...(origin.kind === 'mqtt' ? [devicePeer({ tenant, device: origin.device })] : []),
+      ...(about.file === undefined ? [] : [FOLDER_PEER]),
+      ...this.#config.destinations.filter(({ sends }) => sends === 'everything' || door !== 'mqtt').map(hl7Peer),
+    ]
+  }
+
+  #unscreenable(id: number, code: CodedError['code']): void {
+    this.#store.giveUpScreening(id)
+    this.#counters.unscreenable++
+    this.#parts.logger.error('an ECG cannot be screened here', { code })
+  }
+
+  #refused(door: Door, error: CodedError): void {
+    this.#counters.refuse(door, error.code)
+    this.#parts.logger.warn('refused at a door', { door, ...describeError(error) })
+  }
+
+  #tick(): void {
+    this.#ticks++
+    const isTrusted = this.#clock.isTrusted
+    if (isTrusted !== this.#isClockTrusted) {
+      if (isTrusted) this.#parts.logger.info('the clock can be trusted again')
+      else this.#parts.logger.error('the clock cannot be trusted', { code: 'clock-invalid' })
+    }
+    this.#isClockTrusted = isTrusted
+    try {
+      this.#mqtt?.upkeep()
+      if (this.#ticks % PRUNE_EVERY === 0) this.#prune()
+    } catch (error) {
+      this.#parts.logger.error('upkeep failed', describeError(error))
+    }
+    this.#folder
+      ?.look()
+      .then(() => this.#folder?.deliver())
+      .catch((error: unknown) => this.#parts.logger.error('the folder cannot be read', describeError(error)))
+    if (this.#ticks % 2 === 0) void this.#compareNext()
+  }
+
+  #prune(): void {
+    // A clock that is wrong by a year must not make a year's ECGs old.
+    if (!this.#isClockTrusted) return
+    const before = this.#clock.now() - this.#config.keepHours * HOUR_MS
+    this.#store.forgetOlderThan(before)
+    this.#mqtt?.prune()
+    this.#folder?.forgetOlderThan(before).catch(() => {})
+  }
+
+  async #erase(patient: string): Promise<number> {
+    const beds = this.#config.hl7?.beds ?? {}
+    const { ecgs, files } = this.#store.erase(patient, (bed) => beds[bed] ?? [])
+    await this.#folder?.erase(files)
+    this.#parts.logger.info('erased a patient', { erased: ecgs })
+    return ecgs
+  }
+
+  /** Asks the cloud for its own result of an ECG that was forwarded. */
+  async #compareNext(): Promise<void> {
+    const next = this.#toCompare.shift()
+    const ecg = next && this.#store.readEcg(next.id)
+    if (next === undefined || ecg === undefined) return
+    const again = () => {
+      if (next.tries < MAX_TRIES) this.#toCompare.push({ ...next, tries: next.tries + 1 })
+    }
+    if (ecg.result === undefined) return again()
+    try {
+      const clouds = await this.#parts.cloud?.result?.(ecg.envelope.ecgId, this.#stopping.signal)
+      if (clouds === undefined) return again()
+      const difference = differenceOf(parseResult(ecg.result), parseResult(clouds))
+      if (difference === undefined) return
+      count(this.#counters.differences, difference)
+      if (difference === 'flags') {
+        this.#parts.logger.error('gateway and cloud flag an ECG differently', { ecgId: ecg.envelope.ecgId })
+      }
+    } catch {
+      // It is asked for by the way: what the cloud does not say now is not compared.
+    }
+  }
+
+  #facts() {
+    return {
+      config: this.#config,
+      counters: this.#counters,
+      counts: this.#store.counts(),
+      usedBytes: this.#store.usedBytes + this.#journal.usedBytes,
+      hasRoom: this.#store.hasRoom,
+      isClockTrusted: this.#isClockTrusted,
+      nowMs: this.#clock.now(),
+      doors: this.#doors,
+      frames: this.#mqtt?.frames,
+      sessions: this.#mqtt?.sessions ?? 0,
+      forwarding: this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded },
+    }
+  }
+}
+
+function openFile<T>(field: string, open: () => T): T {
+  try {
+    return open()
+  } catch (cause) {
+    // Another gateway holds it, it is of another version, or the folder cannot be written.
+    throw new CodedError(
+      'site-config-invalid',
+      { field, expected: 'a folder of its own that can be written' },
+      { cause },
+    )
+  }
+}

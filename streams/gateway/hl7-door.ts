@@ -1,0 +1,122 @@
+/**
+ * What the gateway does with an HL7 message: stores ECGs, stays and orders, and answers once they are on the disk.
+ * @module
+ */
+import { randomUUID } from 'node:crypto'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { Name } from '../../shared/messages.ts'
+import { type Acknowledger, acknowledge, acknowledgeBroken, verdictOf } from '../hl7/acknowledge.ts'
+import { bedChanges } from '../hl7/beds.ts'
+import { type Message, parseMessage, readHeader } from '../hl7/message.ts'
+import type { Answer, AnswerBroken } from '../hl7/mllp.ts'
+import { readOru } from '../hl7/oru-in.ts'
+import { orderOf, visitOf } from '../hl7/visit.ts'
+import type { GatewayConfig } from './config.ts'
+import { ecgOf } from './recordings.ts'
+import type { Added, Store } from './store.ts'
+
+export interface Hl7DoorOptions {
+  readonly config: Pick<GatewayConfig, 'tenant'>
+  readonly hl7: NonNullable<GatewayConfig['hl7']>
+  readonly store: Store
+  readonly now: () => number
+  /** Warnings that every ECG gets now (a clock that cannot be trusted). */
+  readonly warnings: () => readonly ResultWarning[]
+  readonly onStored: (added: readonly Added[]) => void
+  readonly onAnswered: (verdict: ReturnType<typeof verdictOf>, error: CodedError | undefined) => void
+}
+
+/** Orders that are new or changed, and that are not wanted any more (HL7 table 0119). */
+const CANCELS = ['CA', 'DC', 'OC', 'CR', 'DR']
+
+export class Hl7Door {
+  readonly #options: Hl7DoorOptions
+  readonly #by: Acknowledger
+
+  constructor(options: Hl7DoorOptions) {
+    this.#options = options
+    const [application, facility] = options.hl7.sending
+    this.#by = { application, facility, controlId: () => randomUUID().slice(0, 20), now: () => new Date(options.now()) }
+  }
+
+  readonly answer: Answer = async (bytes) => {
+    const { message, error } = this.#take(bytes)
+    this.#options.onAnswered(verdictOf(error), error)
+    return message === undefined ? acknowledgeBroken(bytes, error!, this.#by) : acknowledge(message, error, this.#by)
+  }
+
+  readonly answerBroken: AnswerBroken = (head, error) => {
+    this.#options.onAnswered(verdictOf(error), error)
+    return acknowledgeBroken(head, error, this.#by)
+  }
+
+  #take(bytes: Buffer): { readonly message: Message | undefined; readonly error: CodedError | undefined } {
+    let message: Message | undefined
+    try {
+      message = headerOf(bytes)
+      message = parseMessage(bytes)
+      this.#store(message)
+      return { message, error: undefined }
+    } catch (cause) {
+      // Whatever a message does to its reader, the sender is told so; nothing of it was stored.
+      return { message, error: toCodedError(cause) }
+    }
+  }
+
+  #store(message: Message): void {
+    const kind = message.header.text(9, 1)
+    if (kind === 'ORU') this.#storeEcgs(message)
+    else if (kind === 'ADT') this.#storeStays(message)
+    else if (kind === 'ORM' || kind === 'OMG') this.#storeOrder(message)
+    else throw message.header.error('format-unsupported', 9)
+  }
+
+  #storeEcgs(message: Message): void {
+    const { store, hl7, config, now, warnings, onStored } = this.#options
+    const { ecgs } = readOru(message, { ...hl7.defaults, timeZone: hl7.timeZone })
+    const received = ecgs.map(({ recording, order, visit, device }) =>
+      ecgOf({
+        tenant: config.tenant,
+        door: 'hl7',
+        recording,
+        device: Name.safeParse(device).data ?? this.#deviceAt(visit.bed),
+        about: { order, visit },
+        warnings: warnings(),
+      }),
+    )
+    const added = store.transaction(() => received.map((each) => store.addEcg(each, now())))
+    onStored(added.filter(({ isNew }) => isNew))
+  }
+
+  /** A bed with one device names it. */
+  #deviceAt(bed: string | undefined): string | undefined {
+    const devices = bed === undefined ? [] : (this.#options.hl7.beds[bed] ?? [])
+    return devices.length === 1 ? devices[0] : undefined
+  }
+
+  #storeStays(message: Message): void {
+    const { store, hl7, now } = this.#options
+    store.transaction(() => store.applyStays(bedChanges(message, store.stays, now(), hl7.timeZone)))
+  }
+
+  #storeOrder(message: Message): void {
+    const { store, now } = this.#options
+    const order = orderOf(message)
+    if (order.placer === undefined && order.filler === undefined)
+      throw new CodedError('field-invalid', { field: 'ORC.2' })
+    const control = message.first('ORC')?.text(1) ?? ''
+    store.transaction(() => {
+      if (CANCELS.includes(control)) store.cancelOrder(order)
+      else store.addOrder(order, visitOf(message).patient, now())
+    })
+  }
+}
+
+function headerOf(bytes: Buffer): Message | undefined {
+  try {
+    return readHeader(bytes)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,271 @@
+/**
+ * The door for devices: a broker of our own (aedes, MQTT 3.1.1) before the adapter's ingest and frame journal. A PUBLISH is acknowledged when its frame is on
+ * the disk; a window that is closed goes into the gateway's store before it leaves the frame journal; a result waits for its device until it is back.
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { TLSSocket } from 'node:tls'
+import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import { CodedError, type ErrorCode } from '../../shared/errors.ts'
+import { encodeWaveform } from '../../shared/waveform/codec.ts'
+import { type Clock, Ingest, type Problem } from '../mqtt/ingest.ts'
+import { intakeEnvelope } from '../mqtt/intake-message.ts'
+import type { Journal } from '../mqtt/journal.ts'
+import { buildTopic, parseTopic, type Topic } from '../mqtt/topics.ts'
+import { type Added, resultIn, type Store } from './store.ts'
+
+export interface MqttDoorOptions {
+  readonly store: Store
+  readonly journal: Journal
+  readonly clock: Clock
+  readonly idleMs: number
+  /** The only tenant whose devices may come. */
+  readonly tenant: string
+  readonly warnings: () => readonly ResultWarning[]
+  readonly onStored: (added: readonly Added[]) => void
+  readonly onRefused: (code: ErrorCode) => void
+  /** The frame journal cannot be written: this process must start again from the disk. */
+  readonly onFailed: (error: unknown) => void
+}
+
+/** As the adapter has it: a session that comes again after a day is a new one to us. */
+const SESSION_MEMORY_MS = 24 * 3600 * 1000
+
+/** A result that its device has not acknowledged is sent again. */
+const RESEND_MS = 30_000
+
+const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
+const TO_DEVICE: readonly string[] = ['results', 'cmd']
+
+export const devicePeer = ({ tenant, device }: Pick<Topic, 'tenant' | 'device'>) => `device:${tenant}/${device}`
+
+export class MqttDoor {
+  readonly #options: MqttDoorOptions
+  readonly #ingest: Ingest
+  readonly #broker: Aedes
+  /** Windows that the store had no room for. */
+  #waiting: number[] = []
+  /** Who listens for a device's results, and what was sent to each and not acknowledged yet, in order. */
+  readonly #listeners = new Map<string, Map<Client, (number | undefined)[]>>()
+  readonly #sentAtMs = new Map<number, number>()
+
+  private constructor(options: MqttDoorOptions, broker: Aedes) {
+    this.#options = options
+    this.#broker = broker
+    const { journal, clock, idleMs } = options
+    this.#ingest = new Ingest({
+      journal,
+      clock,
+      idleMs,
+      output: {
+        windowsClosed: (ids) => this.#keep(ids),
+        refused: (id, problem, topic) => this.#refused(id, problem, topic),
+        failed: options.onFailed,
+      },
+    })
+    this.#guard()
+  }
+
+  static async open(options: MqttDoorOptions): Promise<MqttDoor> {
+    const door = new MqttDoor(options, await Aedes.createBroker())
+    options.journal.prune(options.clock.now() - SESSION_MEMORY_MS)
+    for (const id of options.journal.pendingRejects()) options.journal.rejectSent(id)
+    door.#ingest.recover()
+    return door
+  }
+
+  /** Takes a device's connection. */
+  serve(socket: Socket): void {
+    this.#broker.handle(socket)
+  }
+
+  get sessions(): number {
+    return this.#ingest.sessions
+  }
+
+  get frames() {
+    return this.#ingest.counts
+  }
+
+  /** Once a second: closes what is overdue, keeps what had no room, sends again what was not acknowledged. */
+  upkeep(): void {
+    this.#ingest.sweep()
+    if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
+    const now = this.#options.clock.monotonic()
+    for (const [delivery, sentAtMs] of this.#sentAtMs) {
+      if (now - sentAtMs > RESEND_MS) this.#sentAtMs.delete(delivery)
+    }
+    for (const peer of this.#listeners.keys()) this.deliver(peer)
+  }
+
+  prune(): void {
+    this.#ingest.afterwards(() => this.#options.journal.prune(this.#options.clock.now() - SESSION_MEMORY_MS))
+  }
+
+  /** Sends what waits for a device, if it listens. */
+  deliver(peer: string): void {
+    const clients = this.#listeners.get(peer)
+    if (clients === undefined || clients.size === 0) return
+    const { store, clock } = this.#options
+    for (const { id, ecg } of store.deliveriesOf(peer)) {
+      if (this.#sentAtMs.has(id)) continue
+      const stored = store.readEcg(ecg)
+      const origin = stored?.envelope.origin
+      if (stored === undefined || origin?.kind !== 'mqtt' || resultIn(stored) === undefined) {
+        store.endDelivery(id, 'done')
+        continue
+      }
+      this.#sentAtMs.set(id, clock.monotonic())
+      for (const sent of clients.values()) sent.push(id)
+      this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, stored.result!)
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#ingest.flush()
+    await new Promise<void>((resolve) => this.#broker.close(resolve))
+    this.#ingest.flush()
+  }
+
+  #guard(): void {
+    const broker = this.#broker
+    broker.authorizePublish = (client, packet, done) => this.#take(client, packet as AedesPublishPacket, done)
+    broker.authorizeSubscribe = (client, subscription, done) => {
+      // A device hears of itself only: no wildcards, no other device's results.
+      const topic = topicOf(subscription.topic)
+      const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
+      done(null, isAllowed ? subscription : null)
+    }
+    broker.on('subscribe', (subscriptions, client) => {
+      for (const { topic: text } of subscriptions) {
+        const topic = topicOf(text)
+        if (topic?.channel !== 'results') continue
+        const peer = devicePeer(topic)
+        const clients = this.#listeners.get(peer) ?? new Map<Client, (number | undefined)[]>()
+        this.#listeners.set(peer, clients)
+        if (!clients.has(client)) clients.set(client, [])
+        this.deliver(peer)
+      }
+    })
+    broker.on('unsubscribe', (topics, client) => {
+      for (const text of topics) {
+        const topic = topicOf(text)
+        if (topic !== undefined) this.#forget(devicePeer(topic), client)
+      }
+    })
+    broker.on('clientDisconnect', (client) => {
+      for (const peer of this.#listeners.keys()) this.#forget(peer, client)
+    })
+    // A client acknowledges in the order in which it got them, whatever the topic.
+    broker.on('ack', (_, client) => this.#acknowledged(client))
+  }
+
+  #forget(peer: string, client: Client): void {
+    const clients = this.#listeners.get(peer)
+    for (const delivery of clients?.get(client) ?? []) if (delivery !== undefined) this.#sentAtMs.delete(delivery)
+    clients?.delete(client)
+    if (clients?.size === 0) this.#listeners.delete(peer)
+  }
+
+  #acknowledged(client: Client): void {
+    const queue = this.#sentTo(client)
+    const delivery = queue.shift()
+    if (delivery === undefined) return
+    for (const clients of this.#listeners.values()) {
+      const own = clients.get(client)
+      const at = own?.indexOf(delivery) ?? -1
+      if (at >= 0) own!.splice(at, 1)
+    }
+    this.#sentAtMs.delete(delivery)
+    this.#options.store.endDelivery(delivery, 'done')
+  }
+
+  /** What a client was sent and has not acknowledged, the oldest first. */
+  #sentTo(client: Client): (number | undefined)[] {
+    const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
+    return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))
+  }
+
+  #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
+    const topic = topicOf(packet.topic)
+    const isAllowed =
+      topic === undefined ||
+      (FROM_DEVICE.includes(topic.channel) && topic.tenant === this.#options.tenant && this.#isOwn(client, topic))
+    if (!isAllowed) {
+      this.#options.onRefused('topic-invalid')
+      done(new Error('not allowed'))
+      return
+    }
+    if (topic?.channel === 'status') {
+      done(null)
+      return
+    }
+    if (!this.#options.store.hasRoom) {
+      // Nothing that waits is dropped for it: the device keeps its frames and is told why.
+      this.#options.onRefused('disk-full')
+      if (topic !== undefined) this.#tell(topic, { code: 'disk-full', field: 'journal' })
+      done(new Error('no room'))
+      return
+    }
+    this.#ingest.receive({
+      topic: packet.topic,
+      payload: Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload),
+      contentType: undefined,
+      // MQTT 3.1.1 knows no reason: a refused payload is acknowledged, and its device told on `cmd`.
+      acknowledge: () => done(null),
+    })
+  }
+
+  /** With mutual TLS, a device is who its certificate says. */
+  #isOwn(client: Client | null, { device }: Topic): boolean {
+    const connection = client?.conn
+    if (!(connection instanceof TLSSocket)) return true
+    const name = connection.getPeerCertificate().subject?.CN
+    return name === undefined || name === device
+  }
+
+  #keep(ids: readonly number[]): void {
+    const { store, journal, clock, warnings } = this.#options
+    for (const id of ids) {
+      const window = journal.readWindow(id)
+      const stated = warnings()
+      const envelope = { ...intakeEnvelope(window), ...(stated.length === 0 ? {} : { warnings: [...stated] }) }
+      try {
+        const packed = encodeWaveform(window.waveform)
+        const about = { order: {}, visit: { patient: undefined, authority: undefined, bed: undefined } }
+        const added = store.transaction(() => store.addEcg({ door: 'mqtt', envelope, packed, about }, clock.now()))
+        this.#ingest.afterwards(() => journal.windowSent(id))
+        if (added.isNew) this.#options.onStored([added])
+      } catch (error) {
+        // It stays in the frame journal until there is room.
+        if (!(error instanceof CodedError)) throw error
+        this.#waiting.push(id)
+      }
+    }
+  }
+
+  #refused(id: number, problem: Problem, topic: Topic | undefined): void {
+    this.#options.onRefused(problem.code)
+    if (topic !== undefined) this.#tell(topic, problem)
+    this.#ingest.afterwards(() => this.#options.journal.rejectSent(id))
+  }
+
+  #tell({ tenant, device }: Topic, problem: Problem): void {
+    // At QoS 0: what is told by the way must not be mistaken for an acknowledged result.
+    this.#publish({ tenant, device, channel: 'cmd' }, JSON.stringify({ problem }), 0)
+  }
+
+  #publish(topic: Topic, payload: string, qos: 0 | 1 = 1): void {
+    const packet = { cmd: 'publish', topic: buildTopic(topic), payload, qos, retain: false, dup: false } as const
+    this.#broker.publish(packet, () => {})
+  }
+}
+
+function topicOf(text: string): Topic | undefined {
+  try {
+    return parseTopic(text)
+  } catch {
+    return undefined
+  }
+}

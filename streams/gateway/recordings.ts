@@ -1,0 +1,87 @@
+/**
+ * A whole recording as the gateway keeps it: in int16, packed, under an id by its content, so that the same ECG by two doors is one.
+ * @module
+ */
+import { createHash } from 'node:crypto'
+import { fileEcgId } from '../../shared/domain/ecg-id.ts'
+import { MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import { MISSING_SAMPLE, type Recording, sampleCount } from '../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import type { Waveform } from '../../shared/domain/waveform.ts'
+import { Name } from '../../shared/messages.ts'
+import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { toWire } from '../mqtt/device.ts'
+import type { About, Door, Envelope, NewEcg } from './store.ts'
+
+export interface Received {
+  readonly tenant: string
+  readonly door: Door
+  readonly recording: Recording
+  /** Names the device that took it, where somebody says so. */
+  readonly device: string | undefined
+  readonly about: About
+  readonly warnings: readonly ResultWarning[]
+}
+
+/** What the store takes of a recording. The same content gives the same id, here and when it is uploaded to the API. */
+export function ecgOf({ tenant, door, recording, device, about, warnings }: Received): NewEcg {
+  const { rateHz, startedAt, heartRateBpm, person } = recording
+  const waveform = canonical(recording)
+  const known = Name.safeParse(device ?? recording.device).data
+  const base: Omit<Envelope, 'ecgId'> = {
+    schema: 1,
+    tenant,
+    origin: { kind: 'upload', ...(known === undefined ? {} : { device: known }) },
+    span: { startedAt: startedAt ?? null, firstSample: 0, durationMs: (1000 * sampleCount(recording)) / rateHz },
+    ...(person === undefined ? {} : { person }),
+    ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+  }
+  const sha256 = createHash('sha256').update(uploadBody(base, waveform)).digest('hex')
+  return {
+    door,
+    envelope: { ...base, ecgId: fileEcgId({ tenant, sha256 }) },
+    packed: encodeWaveform(waveform),
+    waveformSha256: waveformSha256(waveform),
+    about,
+  }
+}
+
+/** In int16, which is what travels; only values beyond it are coarsened. */
+function canonical(recording: Recording): Waveform {
+  const { leads, rows } = toWire(recording)
+  return {
+    rateHz: recording.rateHz,
+    leads: leads.map(({ name, gainUv }, index) => ({
+      name,
+      gainUv,
+      samples: Int32Array.from(rows[index]!, (sample) => (sample === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : sample)),
+    })),
+  }
+}
+
+/** The body of `POST /v1/ecgs` (format `json`): the same bytes for the same ECG. */
+export function uploadBody(
+  { span, heartRateBpm, person }: Omit<Envelope, 'ecgId'>,
+  { rateHz, leads }: Waveform,
+): Buffer {
+  const length = leads[0]!.samples.length
+  const samples = new Int16Array(leads.length * length)
+  for (const [index, lead] of leads.entries()) {
+    for (let i = 0; i < length; i++) {
+      const sample = lead.samples[i]!
+      samples[index * length + i] = sample === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : sample
+    }
+  }
+  const startMs = span.startedAt === null ? -1 : Date.parse(span.startedAt)
+  return Buffer.from(
+    JSON.stringify({
+      rateHz,
+      leads: leads.map(({ name, gainUv }) => ({ name, gainUv })),
+      samples: Buffer.from(samples.buffer).toString('base64'),
+      ...(startMs >= 0 ? { sessionStartedAtMs: startMs } : {}),
+      ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+      ...(person === undefined ? {} : { person }),
+    }),
+  )
+}

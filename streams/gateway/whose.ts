@@ -1,0 +1,26 @@
+/**
+ * Whose an ECG is and which order it answers: by its own message, else by the bed that its device stood at when it was taken.
+ * @module
+ */
+import type { GatewayConfig } from './config.ts'
+import type { About, Store, StoredEcg } from './store.ts'
+
+/** The ECG's own numbers, completed from the ward's stays and orders; nothing is overwritten. */
+export function completeAbout(store: Store, beds: NonNullable<GatewayConfig['hl7']>['beds'], ecg: StoredEcg): About {
+  const { about, envelope } = ecg
+  const visit = about.visit.patient === undefined ? visitAt(store, beds, ecg) : about.visit
+  const hasOrder = about.order.placer !== undefined || about.order.filler !== undefined
+  const order = hasOrder || visit.patient === undefined ? about.order : (store.openOrder(visit.patient) ?? about.order)
+  return { ...about, visit, order: envelope.origin.kind === 'mqtt' ? about.order : order }
+}
+
+function visitAt(store: Store, beds: NonNullable<GatewayConfig['hl7']>['beds'], ecg: StoredEcg): About['visit'] {
+  const { origin, span } = ecg.envelope
+  const device = 'device' in origin ? origin.device : undefined
+  const bed =
+    ecg.about.visit.bed ?? Object.keys(beds).find((each) => device !== undefined && beds[each]!.includes(device))
+  // Without a time of its own nobody can be named by when it came: that would be a guess.
+  if (bed === undefined || span.startedAt === null) return ecg.about.visit
+  const stay = store.stayAt(bed, Date.parse(span.startedAt))
+  return { patient: stay?.patient, authority: stay?.authority, bed }
+}

@@ -1,0 +1,110 @@
+import { appendFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type AppOptions, createApp } from '../../../cdk/app.ts'
+import { FUNCTION_NAMES, filesOf } from '../../../cdk/build/lambda-bundle.ts'
+import { readModel, stageModel } from '../../../cdk/build/model-layer.ts'
+import { STACK_NAME } from '../../../cdk/stack-name.ts'
+import { parseSiteConfig } from '../../../shared/config/site.ts'
+import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
+import { SITE_FILE } from '../../../shared/inference/site-calibration.ts'
+import { otherBundle } from '../../helpers/other-bundle.ts'
+import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+
+type Resources = Readonly<Record<string, { readonly Type: string; readonly Properties?: Record<string, unknown> }>>
+
+let bundles: NonNullable<AppOptions['bundles']>
+beforeAll(async () => {
+  const folder = await functionFolder('export const handler = async () => {}')
+  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as typeof bundles // one entry a name
+})
+
+function deployed(bundle: string, deployment = {}): Resources {
+  const site = parseSiteConfig(JSON.stringify({ deployment }))
+  const app = createApp({
+    outdir: temporaryFolder(),
+    target: 'linux-arm64',
+    bundles,
+    site,
+    model: readModel(bundle),
+    synthesisImage: 'registry.example/synthesize:1',
+  })
+  return app.synth().getStackByName(STACK_NAME).template.Resources
+}
+
+const SCREENS_ONLY = { synthesis: 'off' }
+
+/** Types of the resources that are not the same in both, one a resource. */
+function changedTypes(former: Resources, other: Resources): string[] {
+  const ids = [...new Set([...Object.keys(former), ...Object.keys(other)])]
+  const changed = ids.filter((id) => JSON.stringify(former[id]) !== JSON.stringify(other[id]))
+  return changed.map((id) => (former[id] ?? other[id])!.Type).sort()
+}
+
+/** Three syntheses, on a machine that may be busy. */
+const SYNTHESES_MS = 180_000
+
+describe('another model bundle', () => {
+  it(
+    'changes the layer and the version that uses it, and nothing else; the former one brings all of it back',
+    () => {
+      const former = deployed(SHIPPED_BUNDLE, SCREENS_ONLY)
+      const other = deployed(otherBundle(temporaryFolder()), SCREENS_ONLY)
+
+      expect(changedTypes(former, other)).toEqual([
+        'AWS::Lambda::Alias',
+        'AWS::Lambda::LayerVersion',
+        // The former, which is kept, and the new one.
+        'AWS::Lambda::Version',
+        'AWS::Lambda::Version',
+      ])
+      expect(deployed(SHIPPED_BUNDLE, SCREENS_ONLY)).toEqual(former)
+    },
+    SYNTHESES_MS,
+  )
+
+  it(
+    'that draws is also told to the API and its stream of events',
+    () => {
+      const types = changedTypes(deployed(SHIPPED_BUNDLE), deployed(otherBundle(temporaryFolder())))
+
+      // screen's alias and theirs; their settings, which screen has in its layer.
+      expect(types.filter((type) => type === 'AWS::Lambda::Alias')).toHaveLength(3)
+      expect(types.filter((type) => type === 'AWS::Lambda::Function')).toHaveLength(2)
+      expect(types.filter((type) => !type.startsWith('AWS::Lambda::'))).toEqual([])
+    },
+    SYNTHESES_MS,
+  )
+})
+
+describe('the layer', () => {
+  it('holds of the bundle just what screening reads', () => {
+    const layer = stageModel(readModel(SHIPPED_BUNDLE), temporaryFolder())
+
+    expect(filesOf(layer)).toEqual(
+      ['drift-reference.json', 'manifest.json', 'screen.onnx'].map((file) => join('model', file)),
+    )
+  })
+
+  it('holds the calibration that stands beside the bundle', () => {
+    const bundle = otherBundle(temporaryFolder())
+    appendFileSync(join(bundle, SITE_FILE), '{}')
+
+    const layer = stageModel(readModel(bundle), temporaryFolder())
+
+    expect(filesOf(layer)).toContain(join('model', SITE_FILE))
+  })
+
+  it('is not made of a file that is not what the manifest says', () => {
+    const bundle = otherBundle(temporaryFolder())
+    appendFileSync(join(bundle, 'screen.onnx'), ' ')
+
+    const stage = () => stageModel(readModel(bundle), temporaryFolder())
+
+    expect(stage).toThrow('screen.onnx of')
+  })
+
+  it('is not made of a folder without a bundle', () => {
+    expect(() => readModel(temporaryFolder())).toThrow('bundle-missing')
+  })
+})

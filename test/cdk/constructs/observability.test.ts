@@ -1,0 +1,186 @@
+import { readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { Match, Template } from 'aws-cdk-lib/assertions'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type AppOptions, createApp } from '../../../cdk/app.ts'
+import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
+import { RUNBOOK, THRESHOLDS } from '../../../cdk/constructs/observability.ts'
+import { exampleSites, readSite } from '../../../cdk/site.ts'
+import { STACK_NAME } from '../../../cdk/stack-name.ts'
+import { SiteConfig } from '../../../shared/config/site.ts'
+import { METRICS, type Metric } from '../../../shared/observe/metrics.ts'
+import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+
+const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+
+let bundles: NonNullable<AppOptions['bundles']>
+let hospital: Template
+let plain: Template
+
+beforeAll(async () => {
+  const folder = await functionFolder('export const handler = async () => {}')
+  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as unknown as typeof bundles // all its names
+  hospital = synthesized(readSite('hospital'))
+  plain = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
+}, 300_000)
+
+function synthesized(site: SiteConfig): Template {
+  const outdir = temporaryFolder()
+  const synthesisImage = 'registry.example/synthesize:1'
+  const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES, synthesisImage })
+  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+}
+
+/** What is read of CloudFormation's. */
+interface AlarmProperties {
+  readonly AlarmActions: unknown
+  readonly OKActions: unknown
+  readonly AlarmDescription: string
+  readonly Threshold: number
+  readonly Period?: number
+  readonly EvaluationPeriods: number
+  readonly Metrics?: readonly { readonly MetricStat?: { readonly Period: number } }[]
+}
+
+interface Alarm {
+  readonly id: string
+  readonly path: string
+  readonly properties: AlarmProperties
+}
+
+function alarmsOf(template: Template): readonly Alarm[] {
+  return Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Metadata, Properties }) => {
+    const path: string = Metadata['aws:cdk:path'].replace(/\/Resource$/, '')
+    return {
+      id: path.split('/').at(-1)!,
+      path: path.replace(`${STACK_NAME}/Observability/`, ''),
+      properties: Properties,
+    }
+  })
+}
+
+describe('alarms', () => {
+  it('are these, of the hospital with two adapters', () => {
+    const paths = alarmsOf(hospital).map(({ path }) => path)
+
+    expect(paths.sort()).toMatchSnapshot()
+  })
+
+  it.each(['hospital', 'plain'])('go to the topic, and come back from it (%s)', (which) => {
+    const template = which === 'hospital' ? hospital : plain
+    const [topic] = Object.keys(template.findResources('AWS::SNS::Topic')).filter((id) => id.includes('alarms'))
+
+    for (const { path, properties } of alarmsOf(template)) {
+      expect(properties.AlarmActions, path).toEqual([{ Ref: topic }])
+      expect(properties.OKActions, path).toEqual([{ Ref: topic }])
+      expect(properties.AlarmDescription, path).toMatch(/ See docs\/operator-runbook\.md(#|, ")[a-z-]+"?\.?$/)
+    }
+  })
+
+  it('watch no more metrics at once than CloudWatch can', () => {
+    for (const { path, properties } of alarmsOf(hospital)) {
+      const { Metrics = [], Period = 0, EvaluationPeriods } = properties
+      const periods = Metrics.map(({ MetricStat }) => MetricStat?.Period ?? 0)
+      expect(Metrics.length, path).toBeLessThanOrEqual(10)
+      expect(Math.max(Period, ...periods) * EvaluationPeriods, path).toBeLessThanOrEqual(86_400)
+    }
+  })
+
+  it('of the adapter, EHR and cines are there only with these', () => {
+    const ids = new Set(alarmsOf(plain).map(({ id }) => id))
+
+    for (const id of ['adapter-silent', 'adapter-journal', 'device-refusals', 'gpu-wait', 'ehr-polls-failing']) {
+      expect(ids).not.toContain(id)
+    }
+  })
+
+  it('hear of an adapter that says nothing any more', () => {
+    hospital.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      MetricName: METRICS.brokerConnected.name,
+      Dimensions: [
+        { Name: 'adapter', Value: 'ecg-wards' },
+        { Name: 'service', Value: 'streams-mqtt' },
+      ],
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 12, // connections
+      TreatMissingData: 'breaching',
+    })
+  })
+
+  it('take the cost of the devices that the site expects for what a day costs', () => {
+    const { properties } = alarmsOf(hospital).find(({ id }) => id === 'cost')!
+
+    // 500 devices, 8640 windows a day each, 10 USD a million, and a quarter more.
+    expect(properties.Threshold).toBeCloseTo(54)
+  })
+
+  it('are mailed to whom the site says, under a key that CloudWatch may use', () => {
+    hospital.hasResourceProperties('AWS::SNS::Subscription', {
+      Protocol: 'email',
+      Endpoint: 'ecg-operations@hospital.example',
+    })
+    hospital.hasResourceProperties('AWS::KMS::Key', {
+      EnableKeyRotation: true,
+      KeyPolicy: Match.objectLike({
+        Statement: Match.arrayWith([
+          Match.objectLike({
+            Principal: { Service: Match.arrayWith(['cloudwatch.amazonaws.com']) },
+            Action: ['kms:Decrypt', 'kms:GenerateDataKey*'],
+          }),
+        ]),
+      }),
+    })
+    expect(
+      Object.values(plain.findResources('AWS::SNS::Subscription')).map(({ Properties }) => Properties.Protocol),
+    ).toEqual(['sqs'])
+  })
+})
+
+describe('the dashboard', () => {
+  it('shows every metric by its name', () => {
+    const body = JSON.stringify(Object.values(hospital.findResources('AWS::CloudWatch::Dashboard')))
+
+    const missing = Object.values(METRICS).filter(({ name }) => !body.includes(name))
+
+    expect(missing).toEqual([])
+  })
+})
+
+describe('the runbook', () => {
+  const text = readFileSync(join(resolve(import.meta.dirname, '../../..'), RUNBOOK), 'utf8')
+  const [, , alarmPart = ''] = /^## (Alarms)\n(.*?)(?=^## |$(?![\s\S]))/ms.exec(text) ?? []
+  const sections = new Map(
+    alarmPart
+      .split(/^### /m)
+      .slice(1)
+      .map((section) => [section.split('\n')[0]!.trim(), section] as const),
+  )
+
+  it('has a section for each alarm, and an alarm for each section', () => {
+    const others = exampleSites().filter((site) => site !== 'hospital')
+    const templates = [hospital, plain, ...others.map((site) => synthesized(readSite(site)))]
+    const ids = new Set(templates.flatMap(alarmsOf).map(({ id }) => id))
+
+    expect([...sections.keys()].sort()).toEqual([...ids].sort())
+  }, 300_000)
+
+  it('says of each what it means, where to look and what to do', () => {
+    for (const [heading, section] of sections) {
+      for (const part of ['*Means*', '*Look*', '*Fix*']) expect(section, heading).toContain(part)
+    }
+  })
+
+  it('says each threshold’s reason as the code has it', () => {
+    for (const [id, { why }] of Object.entries(THRESHOLDS)) {
+      if (id !== 'queue-age') expect(sections.get(id), id).toContain(why)
+    }
+  })
+
+  it('lists every metric with its unit, services and meaning', () => {
+    const rows = Object.values<Metric>(METRICS).map(
+      ({ name, unit, from, by = '', meaning }) => `| \`${name}\` | ${unit} | ${from.join(', ')} | ${by} | ${meaning} |`,
+    )
+
+    expect(rows.filter((row) => !text.includes(row))).toEqual([])
+  })
+})

@@ -1,0 +1,121 @@
+import { Template } from 'aws-cdk-lib/assertions'
+import { beforeAll, describe, expect, it } from 'vitest'
+import { type AppOptions, createApp } from '../../../cdk/app.ts'
+import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
+import { STACK_NAME } from '../../../cdk/stack-name.ts'
+import { SiteConfig } from '../../../shared/config/site.ts'
+import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+
+type Bundles = NonNullable<AppOptions['bundles']>
+
+const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+const SEVEN = 7
+
+let bundles: Bundles
+let template: Template
+
+beforeAll(async () => {
+  const folder = await functionFolder('export const handler = async () => {}')
+  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Bundles // one entry a name
+  template = synthesized()
+})
+
+function synthesized(options: AppOptions = {}): Template {
+  const app = createApp({
+    outdir: temporaryFolder(),
+    target: 'linux-arm64',
+    bundles,
+    site: SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }),
+    synthesis: RULES,
+    synthesisImage: 'registry.example/synthesize:1',
+    ...options,
+  })
+  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+}
+
+/** Whatever calls a function, with what it calls. */
+function calls(of: Template): readonly string[] {
+  const named = (type: string, property: string) =>
+    Object.values(of.findResources(type)).map(({ Properties }) => JSON.stringify(Properties[property]))
+  return [
+    ...named('AWS::Lambda::EventSourceMapping', 'FunctionName'),
+    ...named('AWS::ApiGatewayV2::Integration', 'IntegrationUri'),
+    ...named('AWS::Lambda::Permission', 'FunctionName'),
+  ]
+}
+
+describe('a function', () => {
+  it('is called by its alias and by nothing else', () => {
+    const aliases = Object.keys(template.findResources('AWS::Lambda::Alias', { Properties: { Name: 'live' } }))
+
+    const called = calls(template)
+
+    expect(aliases).toHaveLength(SEVEN)
+    expect(called.length).toBeGreaterThan(SEVEN)
+    for (const call of called) expect(aliases).toContain(/"Ref":"(\w+)"/.exec(call)?.[1])
+    for (const url of Object.values(template.findResources('AWS::Lambda::Url'))) {
+      expect(url.Properties.Qualifier).toBe('live')
+    }
+  })
+
+  it('keeps its former versions, to go back to', () => {
+    template.resourceCountIs('AWS::Lambda::Version', SEVEN)
+    template.allResources('AWS::Lambda::Version', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
+  })
+
+  it('moves to a new version by a canary, and back by its alarm', () => {
+    const alarms = template.findResources('AWS::CloudWatch::Alarm')
+    const groups = template.findResources('AWS::CodeDeploy::DeploymentGroup')
+
+    const updates = Object.values(template.findResources('AWS::Lambda::Alias')).map(({ UpdatePolicy }) => UpdatePolicy)
+
+    expect(updates).toHaveLength(SEVEN)
+    for (const { CodeDeployLambdaAliasUpdate: update } of updates) {
+      const { Properties } = groups[update.DeploymentGroupName.Ref]!
+      expect(Properties.DeploymentConfigName).toBe('CodeDeployDefault.LambdaCanary10Percent5Minutes')
+      expect(Properties.AutoRollbackConfiguration.Events).toContain('DEPLOYMENT_STOP_ON_ALARM')
+      const [{ Name }] = Properties.AlarmConfiguration.Alarms
+      expect(alarms[Name.Ref]!.Properties.Threshold).toBe(3)
+    }
+  })
+
+  it('is judged by its errors and by what failed without one', () => {
+    const watched = (name: string) => {
+      const [alarm] = Object.entries(template.findResources('AWS::CloudWatch::Alarm')).filter(([id]) =>
+        id.includes(name),
+      )
+      const metrics: { MetricStat?: { Metric: { MetricName: string } } }[] = alarm![1].Properties.Metrics
+      return metrics.flatMap(({ MetricStat }) => MetricStat?.Metric.MetricName ?? [])
+    }
+
+    expect(watched('screenupgrade')).toEqual(['Errors', 'MessagesFailed'])
+    expect(watched('apiupgrade')).toEqual(['Errors', '5xx'])
+  })
+})
+
+/** The logical ids of the functions' versions, by name of the function: another id is another version. */
+function versions(of: Template): Readonly<Record<string, string>> {
+  const functions = of.findResources('AWS::Lambda::Function')
+  return Object.fromEntries(
+    Object.entries(of.findResources('AWS::Lambda::Version')).map(([id, { Properties }]) => {
+      const { Environment } = functions[Properties.FunctionName.Ref]!.Properties
+      return [Environment.Variables.POWERTOOLS_SERVICE_NAME, id]
+    }),
+  )
+}
+
+describe('a version', () => {
+  it('is the same after another synthesis of the same', () => {
+    expect(versions(synthesized())).toEqual(versions(template))
+  })
+
+  it('is another where the function’s code is, and of that function only', async () => {
+    const report = await functionFolder('export const handler = async () => "other"')
+
+    const { report: changed, ...others } = versions(synthesized({ bundles: { ...bundles, report } }))
+
+    const { report: former, ...unchanged } = versions(template)
+    expect(changed).not.toBe(former)
+    expect(others).toEqual(unchanged)
+  })
+})

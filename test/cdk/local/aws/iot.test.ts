@@ -1,0 +1,155 @@
+import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
+import { connectAsync } from 'mqtt'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { matchesFilter, parseQuery } from '../../../../cdk/local/aws/iot.ts'
+import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
+import type { TemplateResource } from '../../../../cdk/local/template/intrinsics.ts'
+import { assembly, resource, startSmallStack } from '../../helpers/assembly.ts'
+
+const SQL = "SELECT encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs FROM 'ecg/v1/+/+/window'"
+
+describe('the SQL of a rule', () => {
+  it('selects payload, topic, its parts and time', () => {
+    const { from, select } = parseQuery(SQL.replace('SELECT', 'select topic(4) as device,'))
+
+    expect(from).toBe('ecg/v1/+/+/window')
+    expect(select({ topic: 'ecg/v1/t/d/window', payload: Buffer.from([0, 255]), clientId: 'c' }, 5)).toEqual({
+      device: 'd',
+      data: 'AP8=',
+      topic: 'ecg/v1/t/d/window',
+      receivedAtMs: 5,
+    })
+  })
+
+  it.each([
+    ["SELECT * FROM 'a'", '*'],
+    ["SELECT topic() FROM 'a'", 'topic()'],
+    ["SELECT clientid() AS c FROM 'a'", 'clientid()'],
+    ["SELECT encode(x, 'base64') AS d FROM 'a'", "encode(x, 'base64')"],
+    ["SELECT topic() AS t FROM 'a' WHERE x = 1", 'WHERE x = 1'],
+    ['DELETE', 'DELETE'],
+  ])('%s is an error that names what is not known', (sql, what) => {
+    expect(() => parseQuery(sql)).toThrow(`does not know "${what}"`)
+  })
+
+  it.each([
+    ['ecg/v1/+/+/window', 'ecg/v1/t/d/window', true],
+    ['ecg/v1/+/+/window', 'ecg/v1/t/d/frames', false],
+    ['ecg/v1/+/+/window', 'ecg/v1/t/d/window/more', false],
+    ['ecg/v1/+/+/window', 'ecg/v1/t/d', false],
+    ['ecg/#', 'ecg/v1/t', true],
+  ])('the filter %s and the topic %s', (filter, topic, matches) => {
+    expect(matchesFilter(filter, topic)).toBe(matches)
+  })
+})
+
+describe('AWS IoT Core on one machine', () => {
+  const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
+  const send = (id: string) => ({ Sqs: { QueueUrl: { Ref: id }, RoleArn: arn('Role'), UseBase64: false } })
+
+  /** A rule that sends windows to a queue, by a role that may send to `allowed`. */
+  const resources = (allowed: readonly string[], trusted = 'iot.amazonaws.com'): Record<string, TemplateResource> => ({
+    Queue: resource('AWS::SQS::Queue', 'intake', {}),
+    Dlq: resource('AWS::SQS::Queue', 'intake-dlq', {}),
+    Role: resource('AWS::IAM::Role', 'rule-role', {
+      AssumeRolePolicyDocument: {
+        Statement: { Effect: 'Allow', Action: 'sts:AssumeRole', Principal: { Service: trusted } },
+      },
+      Policies: [
+        {
+          PolicyName: 'send',
+          PolicyDocument: { Statement: { Effect: 'Allow', Action: 'sqs:SendMessage', Resource: allowed.map(arn) } },
+        },
+      ],
+    }),
+    Rule: resource('AWS::IoT::TopicRule', 'windows', {
+      TopicRulePayload: {
+        AwsIotSqlVersion: '2016-03-23',
+        Sql: SQL,
+        Actions: [send('Queue')],
+        ErrorAction: send('Dlq'),
+      },
+    }),
+  })
+
+  async function start(template: Record<string, TemplateResource>, isRefusalExpected = false) {
+    const { stack, log } = await startSmallStack(await assembly(template), { isRefusalExpected })
+    const device = await connectAsync(stack.mqttUrl, { protocolVersion: 4 })
+    const sqs = new SQSClient(clientOptions(stack.env.AWS_ENDPOINT_URL_SQS!))
+    onTestFinished(async () => {
+      await device.endAsync(true)
+      sqs.destroy()
+    })
+    const received = async (name: string) => {
+      const command = new ReceiveMessageCommand({ QueueUrl: stack.queueUrls[name]!, WaitTimeSeconds: 20 })
+      return JSON.parse((await sqs.send(command)).Messages![0]!.Body!)
+    }
+    return { stack, log, device, received }
+  }
+
+  it('sends what a rule selects to its queue', async () => {
+    const { device, received } = await start(resources(['Queue', 'Dlq']))
+
+    await device.publishAsync('ecg/v1/t/d/window', Buffer.from([1, 2, 3]), { qos: 1 })
+
+    expect(await received('intake')).toEqual({
+      data: 'AQID',
+      topic: 'ecg/v1/t/d/window',
+      receivedAtMs: expect.closeTo(Date.now(), -5),
+    })
+  })
+
+  it('hands what its role may not send to the error action', async () => {
+    const { stack, device, received } = await start(resources(['Dlq']), true)
+
+    await device.publishAsync('ecg/v1/t/d/window', Buffer.from([1, 2, 3]), { qos: 1 })
+
+    expect(await received('intake-dlq')).toMatchObject({
+      ruleName: 'windows',
+      topic: 'ecg/v1/t/d/window',
+      base64OriginalPayload: 'AQID',
+      failures: [{ failedAction: 'SqsAction', failedResource: 'intake' }],
+    })
+    expect(stack.permissions.violations).toMatchObject([{ principal: 'rule-role', action: 'sqs:SendMessage' }])
+  })
+
+  it('says that a role does not trust it', async () => {
+    const { stack } = await start(resources(['Queue', 'Dlq'], 'lambda.amazonaws.com'), true)
+
+    expect(stack.permissions.violations).toMatchObject([{ principal: 'iot.amazonaws.com', action: 'sts:AssumeRole' }])
+  })
+
+  it('publishes what a role may publish by its data plane', async () => {
+    const { stack, device } = await start(
+      {
+        Role: resource('AWS::IAM::Role', 'role', {
+          Policies: [
+            {
+              PolicyDocument: {
+                Statement: {
+                  Effect: 'Allow',
+                  Action: 'iot:Publish',
+                  Resource: 'arn:aws:iot:us-east-1:000000000000:topic/ecg/v1/t/*/results',
+                },
+              },
+            },
+          ],
+        }),
+      },
+      true,
+    )
+    await device.subscribeAsync('ecg/v1/t/d/results', { qos: 1 })
+    const heard = new Promise<string>((resolve) => device.on('message', (_topic, payload) => resolve(`${payload}`)))
+    const publish = (topic: string) =>
+      fetch(`${stack.env.AWS_ENDPOINT_URL_IOT_DATA_PLANE}/topics/${encodeURIComponent(topic)}?qos=1`, {
+        method: 'POST',
+        headers: { authorization: 'AWS4-HMAC-SHA256 Credential=Role/20260101/us-east-1/iotdata/aws4_request' },
+        body: 'result',
+      })
+
+    const [allowed, denied] = [await publish('ecg/v1/t/d/results'), await publish('ecg/v1/other/d/results')]
+
+    expect([allowed.status, denied.status]).toEqual([200, 403])
+    expect(await heard).toBe('result')
+  })
+})

@@ -1,0 +1,108 @@
+import { beforeAll, describe, expect, it } from 'vitest'
+import { logit, sigmoid } from '../../../shared/domain/prevalence.ts'
+import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
+import { type Bundle, Manifest, readBundle } from '../../../shared/inference/bundle.ts'
+import { type Limits, limitFor } from '../../../shared/inference/limits.ts'
+import { Screener } from '../../../shared/inference/screener.ts'
+import {
+  correctionFor,
+  isBorderline,
+  thresholdFor,
+  withPrevalences,
+} from '../../../shared/inference/site-calibration.ts'
+import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const LIMITS: Limits = {
+  dataset: 'made up',
+  falseAlarms: 0.025,
+  bands: [
+    { sex: 'male', fromAge: 0, belowAge: 50, n: 120, threshold: 0.6 },
+    { sex: 'female', fromAge: 0, belowAge: 50, n: 110, threshold: 0.2 },
+    { fromAge: 50, belowAge: 200, n: 300, threshold: 0.4 },
+  ],
+  otherwise: 0.5,
+}
+const CM = 1
+
+let bundle: Bundle
+
+beforeAll(async () => {
+  const shipped = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
+  const conditions = shipped.manifest.conditions.map((condition) => ({
+    ...condition,
+    operatingPoint: 'limits' as const,
+    limits: LIMITS,
+    borderlineLogOdds: 0.5,
+    prevalence: 0.1,
+  }))
+  bundle = { ...shipped, manifest: { ...shipped.manifest, conditions } }
+})
+
+describe('limits by sex and age', () => {
+  it.each([
+    [{ sex: 'male', ageYears: 30 }, 0.6],
+    [{ sex: 'female', ageYears: 49.9 }, 0.2],
+    [{ sex: 'female', ageYears: 50 }, 0.4],
+    [{ sex: 'male', ageYears: 95 }, 0.4],
+    [{ sex: 'male' }, 0.5],
+    [{ ageYears: 60 }, 0.5],
+    [{}, 0.5],
+  ] as const)('the first band that %j fits into counts, else the common limit', (person, expected) => {
+    expect(limitFor(LIMITS, person)).toBe(expected)
+  })
+
+  it('the finding states the threshold that was applied to this person', async () => {
+    const { clean } = new WindowPreparer(CARDIACNETS_V1).prepare(syntheticRecording())
+    const screener = await Screener.load(bundle)
+
+    const [young, old] = await Promise.all(
+      [30, 70].map((ageYears) => screener.screen(clean!, { sex: 'male', ageYears })),
+    )
+    await screener.release()
+
+    expect(young!.findings[CM]!.threshold).toBe(0.6)
+    expect(old!.findings[CM]!.threshold).toBe(0.4)
+    for (const { probability, threshold, flagged, borderline } of [...young!.findings, ...old!.findings]) {
+      expect(flagged).toBe(probability >= threshold)
+      expect(borderline).toBe(isBorderline(probability, threshold, 0.5))
+    }
+  })
+
+  it('a base rate that a site states moves every limit as it moves the probability', () => {
+    const site = withPrevalences(bundle, { cm: 0.01 })
+    const shift = logit(0.01) - logit(0.1)
+
+    const correction = correctionFor(bundle, site, CM)
+
+    expect(thresholdFor('limits', correction, { sex: 'male', ageYears: 30 })).toBeCloseTo(
+      sigmoid(logit(0.6) + shift),
+      4,
+    )
+    expect(thresholdFor('limits', correction, {})).toBeCloseTo(sigmoid(logit(0.5) + shift), 3)
+  })
+
+  it('thresholds that a site has fitted go before the limits of the bundle', () => {
+    const own = { scale: 1, offset: 0, thresholds: { youden: 0.33, sensitivity90: 0.1 } }
+
+    expect(thresholdFor('limits', own, { sex: 'male', ageYears: 30 })).toBe(0.33)
+  })
+
+  it('a manifest that names limits and has none is refused', () => {
+    const [first, ...others] = bundle.manifest.conditions
+    const { limits: _, ...without } = first!
+
+    expect(Manifest.safeParse({ ...bundle.manifest, conditions: [without, ...others] }).success).toBe(false)
+    expect(Manifest.safeParse(bundle.manifest).success).toBe(true)
+  })
+})
+
+describe('borderline', () => {
+  it('holds on both sides of the threshold, and never where the bundle gives no distance', () => {
+    expect(isBorderline(sigmoid(0.4), 0.5, 0.5)).toBe(true)
+    expect(isBorderline(sigmoid(-0.4), 0.5, 0.5)).toBe(true)
+    expect(isBorderline(sigmoid(0.6), 0.5, 0.5)).toBe(false)
+    expect(isBorderline(0.5, 0.5, undefined)).toBe(false)
+  })
+})

@@ -1,0 +1,54 @@
+import { GetCommand, ScanCommand } from '@aws-sdk/lib-dynamodb'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { documents } from '../../../shared/aws/clients.ts'
+import { fileEcgId } from '../../../shared/domain/ecg-id.ts'
+import type { Origin } from '../../../shared/messages.ts'
+import { ResultStore } from '../../../shared/store/results.ts'
+import { startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
+import { makeResult } from '../../helpers/results.ts'
+
+let aws: TestAws
+beforeAll(async () => {
+  aws = await startTestAws()
+})
+afterAll(() => aws.stop())
+
+const NOW = new Date('2026-01-02T00:00:00Z')
+
+async function rowsOf(tenant: string) {
+  const { Items = [] } = await documents(aws.dynamo).send(new ScanCommand({ TableName: TABLE }))
+  return Items.filter(({ pk }) => String(pk).startsWith(`${tenant}#`))
+}
+
+describe('a stored result', () => {
+  it.each([
+    [undefined, undefined],
+    [365, Date.UTC(2027, 0, 2) / 1000],
+  ])('that is kept for %s days expires at %s', async (days, expiresAt) => {
+    const tenant = `kept-${days}`
+    const store = new ResultStore(aws.dynamo, TABLE, days)
+
+    await store.putOnce(tenant, { kind: 'upload' }, makeResult({ ecgId: fileEcgId({ tenant, sha256: '' }) }), NOW)
+
+    expect((await rowsOf(tenant)).map((row) => row.expiresAt)).toEqual([expiresAt])
+  })
+})
+
+describe('an ECG of the EHR', () => {
+  it('is found by the resource that holds it from when it is on its way until it is removed', async () => {
+    const tenant = 'hospital'
+    const store = new ResultStore(aws.dynamo, TABLE)
+    const ecgId = fileEcgId({ tenant, sha256: '' })
+    const origin: Origin = { kind: 'fhir', server: 'ehr', source: 'Observation/7' }
+    const Key = { pk: 'hospital#fhir#ehr', sk: `ecg#Observation/7#${ecgId}` }
+    const link = async () => (await documents(aws.dynamo).send(new GetCommand({ TableName: TABLE, Key }))).Item
+
+    await store.markReceived(tenant, ecgId, origin)
+    const known = await link()
+    await store.removeRows(tenant, ecgId)
+
+    expect(known).toEqual(Key)
+    expect(await link()).toBeUndefined()
+    expect(await rowsOf(tenant)).toEqual([])
+  })
+})

@@ -1,0 +1,365 @@
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { get } from 'node:http'
+import { join } from 'node:path'
+import { afterEach, describe, expect, it } from 'vitest'
+import type { Recording } from '../../../shared/domain/recording.ts'
+import { parseResult } from '../../../shared/domain/result.ts'
+import { CodedError } from '../../../shared/errors.ts'
+import { openDoor } from '../../../streams/gateway/door-server.ts'
+import { acknowledge } from '../../../streams/hl7/acknowledge.ts'
+import { type Message, parseMessage } from '../../../streams/hl7/message.ts'
+import { serveMllp } from '../../../streams/hl7/mllp.ts'
+import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { writeMuse } from '../../helpers/xml-writers.ts'
+import { adt, fileOru, RawPeer, waveOru } from '../hl7/helpers.ts'
+import { startTestGateway, type TestGateway, until } from './helpers.ts'
+
+const ECG: Recording = syntheticRecording({ gainUv: 5 })
+
+/** Packs badly: some of these fill a small journal. */
+function noise(seed: number): Recording {
+  let state = seed + 1
+  const next = () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) | 0
+    return state >> 20
+  }
+  return { ...ECG, leads: ECG.leads.map((lead) => ({ ...lead, samples: lead.samples.map(next) })) }
+}
+
+let ward: TestGateway | undefined
+afterEach(async () => {
+  await ward?.end()
+  ward = undefined
+})
+
+const open = async (overrides: object = {}) => {
+  ward = await startTestGateway(overrides)
+  return ward
+}
+
+const ask = async (gateway: TestGateway, message: Uint8Array): Promise<Message> => {
+  const peer = await RawPeer.connect(gateway.gateway.ports.hl7!)
+  peer.send(message)
+  const answer = parseMessage(Buffer.from((await peer.answer())!))
+  peer.close()
+  return answer
+}
+const verdictOf = (answer: Message) => answer.first('MSA')!.text(1)
+
+/** An EHR that takes ORUs, answers as it is told, and keeps them. */
+async function startEhr(errorFor: (message: Message, count: number) => CodedError | undefined = () => undefined) {
+  const messages: Message[] = []
+  const by = { application: 'EHR', facility: 'HOSP', controlId: () => 'E1', now: () => new Date() }
+  let count = 0
+  const door = await openDoor({ host: '127.0.0.1', port: 0 }, 'ehr', (socket) =>
+    serveMllp(
+      socket,
+      async (bytes) => {
+        const message = parseMessage(bytes)
+        const error = errorFor(message, count++)
+        if (error === undefined) messages.push(message)
+        return acknowledge(message, error, by)
+      },
+      () => [],
+    ),
+  )
+  return { messages, port: door.port, close: () => door.close() }
+}
+
+describe('a gateway', () => {
+  it('takes an ORU, screens it, answers the EHR with the order, and forwards it', async () => {
+    const ehr = await startEhr()
+    const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
+
+    const answer = await ask(gateway, waveOru(ECG))
+    await until(
+      () => ehr.messages.length,
+      (count) => count === 1,
+    )
+
+    const [oru] = ehr.messages as [Message]
+    const [result] = await gateway.results()
+    await until(
+      () => gateway.cloud.got.length,
+      (count) => count === 1,
+    )
+    expect(verdictOf(answer)).toBe('AA')
+    expect(result!.status).toBe('screened')
+    expect([oru.first('OBR')!.text(2), oru.first('OBR')!.text(3)]).toEqual(['PLACER-1', 'FILLER-9'])
+    expect(oru.first('PID')!.text(3)).toBe('4711')
+    expect(oru.all('OBX').filter((obx) => obx.text(17) !== '').length).toBe(12)
+    expect(gateway.cloud.got[0]!.envelope.ecgId).toBe(result!.ecgId)
+    expect(JSON.stringify(gateway.cloud.got[0]!.envelope)).not.toContain('4711')
+    await ehr.close()
+  })
+
+  it('gives a device its result while the cloud is away, and forwards the window when it is back', async () => {
+    const gateway = await open()
+    gateway.cloud.isAway = true
+    const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`, version: 4 })
+
+    const { windows } = await streamRecording(syntheticRecording({ seconds: 20, gainUv: 5 }), {
+      link,
+      tenant: 'local',
+      device: 'monitor-7',
+      speed: Number.POSITIVE_INFINITY,
+    })
+
+    expect(windows.map(({ results }) => results)).toEqual([1, 1])
+    expect(gateway.cloud.got).toEqual([])
+    gateway.cloud.isAway = false
+    await until(
+      () => gateway.cloud.got.length,
+      (count) => count === 2,
+    )
+    expect(new Set(gateway.cloud.got.map(({ envelope }) => envelope.ecgId))).toEqual(
+      new Set(windows.map(({ ecgId }) => ecgId)),
+    )
+    await link.close()
+  })
+
+  it('keeps a result for a device that is away', async () => {
+    const gateway = await open()
+    const url = `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`
+    const first = await DeviceLink.open({ url, version: 4 })
+    const ending = new AbortController()
+    const streaming = streamRecording(ECG, {
+      link: first,
+      tenant: 'local',
+      device: 'monitor-7',
+      session: 's1',
+      speed: Number.POSITIVE_INFINITY,
+      resultTimeoutMs: 0,
+      signal: ending.signal,
+    })
+    await streaming
+    await first.close()
+    await until(
+      () => gateway.results(),
+      (results) => results.length === 1,
+    )
+
+    const again = await DeviceLink.open({ url, version: 4 })
+    const got = Promise.withResolvers<string>()
+    await again.listen('ecg/v1/local/monitor-7/results', (payload) => got.resolve(payload.toString()))
+
+    expect(parseResult(await got.promise).status).toBe('screened')
+    await again.close()
+  })
+
+  it('reads a file that was dropped, puts its result beside it, and says why it rejects another', async () => {
+    const gateway = await open()
+    writeFileSync(join(gateway.inbox, 'Doe_Jane.xml'), writeMuse(ECG).bytes)
+    writeFileSync(join(gateway.inbox, 'notes.txt'), 'no ECG at all, only words')
+    writeFileSync(join(gateway.inbox, 'half.xml.part'), 'being written')
+
+    await until(
+      () => readdirSync(join(gateway.inbox, 'done')),
+      (names) => names.length === 2,
+    )
+    await until(
+      () => readdirSync(join(gateway.inbox, 'rejected')),
+      (names) => names.length === 2,
+    )
+
+    const result = parseResult(readFileSync(join(gateway.inbox, 'done', 'Doe_Jane.xml.result.json'), 'utf8'))
+    const reason: unknown = JSON.parse(readFileSync(join(gateway.inbox, 'rejected', 'notes.txt.reason.json'), 'utf8'))
+    expect(result.status).toBe('screened')
+    expect(reason).toMatchObject({ code: expect.any(String) })
+    expect(readdirSync(gateway.inbox).toSorted()).toEqual(['done', 'half.xml.part', 'rejected'])
+  })
+
+  it('knows an ECG that comes by two doors', async () => {
+    const gateway = await open()
+    const { bytes } = writeMuse(ECG)
+
+    await ask(gateway, fileOru(bytes))
+    writeFileSync(join(gateway.inbox, 'ecg.xml'), bytes)
+    await until(
+      () => readdirSync(join(gateway.inbox, 'done')),
+      (names) => names.includes('ecg.xml'),
+    )
+    await ask(gateway, fileOru(bytes, { id: 'M2' }))
+
+    await until(
+      () => gateway.cloud.got.length,
+      (count) => count >= 1,
+    )
+    expect(await gateway.results()).toHaveLength(1)
+    expect(gateway.cloud.got).toHaveLength(1)
+  })
+
+  it('tries an EHR again until it takes a result, gives up only what it rejects, and keeps the order', async () => {
+    const seen: string[] = []
+    const ehr = await startEhr((message, count) => {
+      seen.push(message.first('OBR')!.text(2))
+      if (count === 0) return new CodedError('internal')
+      return message.first('OBR')!.text(2) === 'P-B'
+        ? new CodedError('origin-foreign', { field: 'OBR[2].2' })
+        : undefined
+    })
+    const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
+    const oru = (placer: string, rate: number) =>
+      Buffer.from(
+        waveOru(syntheticRecording({ gainUv: 5, heartRateBpm: rate }))
+          .toString()
+          .replace('PLACER-1', placer),
+      )
+
+    for (const [placer, rate] of [
+      ['P-A', 60],
+      ['P-B', 70],
+      ['P-C', 80],
+    ] as const)
+      await ask(gateway, oru(placer, rate))
+    await until(
+      () => ehr.messages.length,
+      (count) => count === 2,
+    )
+
+    expect(seen).toEqual(['P-A', 'P-A', 'P-B', 'P-C'])
+    const status = (await (await fetch(gateway.url('/status'))).json()) as { deliveries: unknown }
+    expect(status.deliveries).toEqual({ 'hl7:ehr': { waiting: 0, dead: 1 } })
+    await ehr.close()
+  })
+
+  it('answers an order, by the bed that the device stands at, when the ECG says neither', async () => {
+    const ehr = await startEhr()
+    const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
+    const orm = (control: string) =>
+      Buffer.from(
+        `MSH|^~\\&|A|B|C|D|20260102||ORM^O01|O1|P|2.5\rPID|1||4711^^^HOSP^MR\rORC|${control}|ORD-1|FIL-1\rOBR|1|ORD-1|FIL-1|93000^ECG^C4\r`,
+      )
+    const bare = waveOru(ECG)
+      .toString()
+      .replace(/\rPID[^\r]*/, '')
+      .replace(/\rPV1[^\r]*/, '')
+      .replace('PLACER-1|FILLER-9', '|')
+      .replaceAll('MONITOR-7', 'monitor-7')
+
+    expect(verdictOf(await ask(gateway, adt('A01', { at: '20260101000000' })))).toBe('AA')
+    expect(verdictOf(await ask(gateway, orm('NW')))).toBe('AA')
+    expect(verdictOf(await ask(gateway, Buffer.from(bare)))).toBe('AA')
+    await until(
+      () => ehr.messages.length,
+      (count) => count === 1,
+    )
+
+    const [oru] = ehr.messages as [Message]
+    expect(oru.first('PID')!.text(3)).toBe('4711')
+    expect([oru.first('OBR')!.text(2), oru.first('OBR')!.text(3)]).toEqual(['ORD-1', 'FIL-1'])
+    await ehr.close()
+  })
+
+  it('goes on after a stop where it was', async () => {
+    const gateway = await open()
+    gateway.cloud.isAway = true
+    await ask(gateway, waveOru(ECG))
+    await until(
+      () => gateway.results(),
+      (results) => results.length === 1,
+    )
+
+    ward = await gateway.again()
+    gateway.cloud.isAway = false
+
+    await until(
+      () => gateway.cloud.got.length,
+      (count) => count === 1,
+    )
+    expect(await ward.results()).toHaveLength(1)
+  })
+
+  it('refuses what is new when its disk bound is reached, by every door, and drops nothing', async () => {
+    const gateway = await open({ limitMb: 0.5 })
+    gateway.cloud.isAway = true
+    let taken = 0
+    for (; ; taken++) {
+      const answer = await ask(gateway, waveOru(noise(taken)))
+      if (verdictOf(answer) === 'AA') continue
+      expect(answer.first('ERR')!.text(5)).toBe('disk-full')
+      break
+    }
+    writeFileSync(join(gateway.inbox, 'late.xml'), writeMuse(syntheticRecording({ gainUv: 5, heartRateBpm: 39 })).bytes)
+    await until(
+      () => gateway.metric('refused_total{reason="folder/disk-full"}'),
+      (count) => count > 0,
+    )
+    expect(readdirSync(gateway.inbox)).toContain('late.xml')
+    expect((await fetch(gateway.url('/healthz'))).status).toBe(503)
+    gateway.cloud.isAway = false
+    await until(
+      () => gateway.cloud.got.length,
+      (count) => count === taken,
+    )
+  })
+
+  it('erases a patient: the ECGs, the stays, the orders and the files', async () => {
+    const gateway = await open()
+    await ask(gateway, adt('A01', { at: '20260101000000' }))
+    await ask(gateway, waveOru(ECG))
+    await until(
+      () => gateway.results(),
+      (results) => results.length === 1,
+    )
+
+    const answer = await gateway.post('/erase', { patient: '4711' })
+
+    expect(await answer.json()).toEqual({ erased: 1 })
+    expect(await gateway.results()).toEqual([])
+    await gateway.gateway.stop()
+    for (const name of readdirSync(join(gateway.folder, 'data'))) {
+      expect(readFileSync(join(gateway.folder, 'data', name)).includes('4711')).toBe(false)
+    }
+  })
+
+  it('is asked by programs of this machine only, and commanded by none in a browser', async () => {
+    const gateway = await open()
+
+    const foreign = new Promise<number | undefined>((resolve) => {
+      const headers = { host: 'evil.example' }
+      get({ host: '127.0.0.1', port: gateway.gateway.ports.status, path: '/status', headers }, (answer) => {
+        answer.resume()
+        resolve(answer.statusCode)
+      })
+    })
+    const commanded = await fetch(gateway.url('/erase'), { method: 'POST', body: '{"patient":"4711"}' })
+
+    expect(await foreign).toBe(400)
+    expect(commanded.status).toBe(400)
+  })
+
+  it('counts where the cloud flags an ECG differently', async () => {
+    const gateway = await open()
+    await ask(gateway, waveOru(ECG))
+    const [ours] = await until(
+      () => gateway.results(),
+      (results) => results.length === 1,
+    )
+    const [first, ...others] = ours!.findings
+    const theirs = { ...ours!, findings: [{ ...first!, flagged: !first!.flagged }, ...others] }
+
+    gateway.cloud.results.set(ours!.ecgId, JSON.stringify(theirs))
+
+    await until(
+      () => gateway.metric('differences_total{difference="flags"}'),
+      (count) => count === 1,
+    )
+  })
+
+  it('copies its journal while it runs, and starts from the copy', async () => {
+    const gateway = await open()
+    await ask(gateway, waveOru(ECG))
+    await until(
+      () => gateway.results(),
+      (results) => results.length === 1,
+    )
+    mkdirSync(join(gateway.folder, 'restored'))
+
+    await gateway.post('/backup', { path: join(gateway.folder, 'restored', 'ecgs.db') })
+    ward = await gateway.again({ data: join(gateway.folder, 'restored') })
+
+    expect(await ward.results()).toHaveLength(1)
+  })
+})
