@@ -133,6 +133,8 @@ export class Api extends Construct {
     const integration = new HttpLambdaIntegration('api', api)
     // Its health, its description, our public keys, and the EHR's notifications, which bring a secret of their own.
     http.addRoutes({ path: '/{proxy+}', integration })
+    // Which is no part of that one: it says where to go.
+    http.addRoutes({ path: '/', methods: [apigateway.HttpMethod.GET], integration })
     acknowledge(http, {
       'AwsSolutions-APIG4':
         'What needs a token is checked by the app, and below /v1 by the gateway too; health, description, public keys and notifications need none',
