@@ -98,6 +98,7 @@ export class CardiacNetsStack extends Stack {
         log,
         apiUrl: api.url,
         eventsUrl: api.eventsUrl,
+        issuer: deployment.api.identity?.issuer,
       })
     new Observability(this, 'Observability', {
       key: keys.data,

@@ -40,6 +40,9 @@ export const ERROR_KINDS = {
   'sequence-invalid': badInput,
   'clock-invalid': badInput,
   'session-changed': badInput,
+  // A device or tenant asks more of the adapter than its share, or brings samples later than the site keeps their window for.
+  'limit-exceeded': { ...badInput, status: 429 },
+  'correction-expired': { ...badInput, status: 409 },
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
   // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.

@@ -17,6 +17,7 @@ import { subscribeLocally, tenantOf } from '../local/ehr.ts'
 import { describeViolation, type Grant, type Violation } from '../local/iam/permissions.ts'
 import { type LocalStack, startLocalStack } from '../local/stack.ts'
 import { readSite } from '../site.ts'
+import { makeDrawingBundle } from './drawing-bundle.ts'
 import { type Addresses, type Step, smoke, step } from './smoke.ts'
 
 interface Options {
@@ -158,7 +159,6 @@ function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
 async function drawingBundle(folder: string): Promise<string> {
   const { manifest } = await readBundle(activeBundle(), CARDIACNETS_V1.name)
   if (manifest.synthesis !== undefined) return ''
-  const { makeDrawingBundle } = await import('../../test/helpers/synthesis.ts')
   process.env.MODEL_DIR = await makeDrawingBundle(join(folder, 'model'))
   return '; the bundle cannot draw, random weights do'
 }

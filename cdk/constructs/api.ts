@@ -11,6 +11,7 @@ import * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { Deployment } from '../../shared/config/deployment.ts'
+import { SIGN_IN_VARIABLE, type SignIn } from '../../shared/config/sign-in.ts'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import { siteVariable } from '../site.ts'
 import type { Audit } from './audit.ts'
@@ -74,6 +75,7 @@ export class Api extends Construct {
       SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
       ...tokenEnvironment(site.deployment),
+      ...signInEnvironment(site.deployment),
     }
     const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
     const api = lambdaFunction(this, defaults, {
@@ -162,6 +164,15 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
   if (synthesis === undefined) return {}
   const { queues, rules } = synthesis
   return { SYNTHESIS_QUEUE_URL: queues.queue.queueUrl, SYNTHESIS_RULES: JSON.stringify(rules) }
+}
+
+/** What the console needs to know before anybody is signed in. */
+function signInEnvironment({ console, api: { identity } }: Deployment): Readonly<Record<string, string>> {
+  if (console?.signIn === undefined || identity === undefined) return {}
+  const { clientId, scope, idleMinutes } = console.signIn
+  const { issuer, audience } = identity
+  const signIn: SignIn = { issuer, audience, clientId, scope, idleMinutes }
+  return { [SIGN_IN_VARIABLE]: JSON.stringify(signIn) }
 }
 
 /** Without a provider, the API answers nobody. */

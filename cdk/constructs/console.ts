@@ -11,6 +11,7 @@ import * as origins from 'aws-cdk-lib/aws-cloudfront-origins'
 import * as s3 from 'aws-cdk-lib/aws-s3'
 import * as wafv2 from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
+import { CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
 import type { Deployment } from '../../shared/config/deployment.ts'
 import { type LogDefaults, logGroup } from './log-group.ts'
 import { acknowledge } from './nag.ts'
@@ -21,11 +22,13 @@ export interface ConsoleProps {
   readonly storage: Storage
   readonly log: LogDefaults
   readonly apiUrl: string
+  /** Of the tokens that the API takes. */
+  readonly issuer: string | undefined
   readonly eventsUrl: string
 }
 
 /** The API's; all else is the console. */
-const API_PATHS = ['/v1/*', '/fhir/*', '/healthz', '/openapi.json']
+const API_PATHS = ['/v1/*', '/fhir/*', '/healthz', '/openapi.json', '/console.json']
 
 /** From one address in five minutes. */
 const REQUESTS = 2000
@@ -47,7 +50,7 @@ export class Console extends Construct {
   readonly url: string
   readonly bucket: s3.Bucket
 
-  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl }: ConsoleProps) {
+  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl, issuer }: ConsoleProps) {
     super(scope, id)
     this.bucket = new s3.Bucket(this, 'console', {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -73,7 +76,7 @@ export class Console extends Construct {
       defaultBehavior: {
         origin: origins.S3BucketOrigin.withOriginAccessControl(this.bucket as s3.IBucket),
         viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-        responseHeadersPolicy: cloudfront.ResponseHeadersPolicy.SECURITY_HEADERS,
+        responseHeadersPolicy: this.#headers(console, issuer),
       },
       // A stream of events is CloudFront's to pass on, not API Gateway's.
       additionalBehaviors: {
@@ -100,6 +103,25 @@ export class Console extends Construct {
       ...(webAclId === 'off' && { 'AwsSolutions-CFR2': 'The site wants none' }),
     })
     this.url = `https://${domain?.name ?? distribution.distributionDomainName}`
+  }
+
+  /** The same policy as locally; the page may ask the identity provider as well. */
+  #headers({ signIn }: ConsoleProps['console'], issuer: string | undefined): cloudfront.ResponseHeadersPolicy {
+    const provider = signIn === undefined || issuer === undefined ? [] : [issuer, ...signIn.origins]
+    const origins = [...new Set(provider.map((url) => new URL(url).origin))]
+    return new cloudfront.ResponseHeadersPolicy(this, 'headers', {
+      securityHeadersBehavior: {
+        contentSecurityPolicy: { contentSecurityPolicy: consolePolicy(origins), override: true },
+        contentTypeOptions: { override: true },
+        referrerPolicy: { referrerPolicy: cloudfront.HeadersReferrerPolicy.NO_REFERRER, override: true },
+        strictTransportSecurity: { accessControlMaxAge: Duration.days(365), override: true },
+      },
+      customHeadersBehavior: {
+        customHeaders: Object.entries(CONSOLE_HEADERS)
+          .filter(([header]) => header !== 'x-content-type-options' && header !== 'referrer-policy')
+          .map(([header, value]) => ({ header, value, override: true })),
+      },
+    })
   }
 
   /** Passed on as it is, and never kept. */

@@ -12,7 +12,7 @@ import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { siteVariable } from '../site.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { acknowledge } from './nag.ts'
-import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq, visibilityFor } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import type { Storage } from './storage.ts'
 
@@ -38,7 +38,7 @@ export class EhrInbound extends Construct {
     // The function puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
     const { queue, dlq } = queueWithDlq(this, 'fhir-inbound', {
       ...queues,
-      visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
+      visibilityTimeout: visibilityFor(TIMEOUT),
       maxReceiveCount: 20,
     })
     this.queue = queue

@@ -2,12 +2,11 @@
  * Windows and recordings in, clean windows out.
  * @module
  */
-import { Duration } from 'aws-cdk-lib'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import type { Network } from './network.ts'
-import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
+import { consume, grantSend, LIVE_TIMEOUT, type QueueOptions, queueWithDlq } from './queue.ts'
 import type { Storage } from './storage.ts'
 
 export interface IntakeProps {
@@ -35,7 +34,7 @@ export class Intake extends Construct {
       name: 'preprocess',
       bundle: 'preprocess',
       memoryMb: 1024,
-      timeout: Duration.seconds(30),
+      timeout: LIVE_TIMEOUT,
       concurrency,
       network,
       environment: {

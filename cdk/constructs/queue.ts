@@ -17,8 +17,20 @@ export interface QueueWithDlq {
   readonly dlq: sqs.Queue
 }
 
-/** Six tries of a function with a timeout of 30 s, as AWS advises; also how long a failed message waits for its next try. */
-const VISIBILITY = Duration.seconds(180)
+/**
+ * Of the functions that live windows pass: `preprocess` and `screen`. A batch of ten windows takes them 0.1 s, the first one with its cold start 1 s
+ * (docs/benchmarks.md); ten recordings of an hour, all of whose windows are refused, take 5 s.
+ */
+export const LIVE_TIMEOUT = Duration.seconds(10)
+
+/**
+ * Six times the function's timeout, as AWS advises (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html), and no more: for so long a
+ * window waits whose function was killed. Also how long a failed message waits for its next try.
+ */
+export const visibilityFor = (timeout: Duration): Duration => Duration.seconds(6 * timeout.toSeconds())
+
+/** With the visibility of a live queue a quarter of an hour: so long may S3 or DynamoDB be away before a message is in the DLQ. */
+const MAX_RECEIVES = 15
 
 export interface QueueOptions {
   readonly key: kms.IKey
@@ -27,11 +39,11 @@ export interface QueueOptions {
   readonly maxReceiveCount?: number
 }
 
-/** `id` and `{id}-dlq`. What fails five times moves to the DLQ, and stays there for 14 days. */
+/** `id` and `{id}-dlq`. What fails fifteen times moves to the DLQ, and stays there for 14 days. */
 export function queueWithDlq(
   scope: Construct,
   id: string,
-  { key, visibilityTimeout = VISIBILITY, maxReceiveCount = 5 }: QueueOptions,
+  { key, visibilityTimeout = visibilityFor(LIVE_TIMEOUT), maxReceiveCount = MAX_RECEIVES }: QueueOptions,
 ): QueueWithDlq {
   const common = {
     encryption: sqs.QueueEncryption.KMS,

@@ -2,14 +2,13 @@
  * Clean windows in, stored and published results out.
  * @module
  */
-import { Duration } from 'aws-cdk-lib'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { codeVersion } from '../../shared/version.ts'
 import { MODEL_DIR, type Model, modelLayer } from '../build/model-layer.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import type { Network } from './network.ts'
-import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
+import { consume, grantSend, LIVE_TIMEOUT, type QueueOptions, queueWithDlq } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
 
@@ -40,7 +39,7 @@ export class Screening extends Construct {
       bundle: 'screen',
       // One whole vCPU: the model runs on one thread.
       memoryMb: 1769,
-      timeout: Duration.seconds(30),
+      timeout: LIVE_TIMEOUT,
       layers: [modelLayer(this, model, model.folder)],
       concurrency,
       network,

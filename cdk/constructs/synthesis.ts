@@ -19,7 +19,7 @@ import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
 import { acknowledge, acknowledgeWildcards, printedArn } from './nag.ts'
 import type { Network } from './network.ts'
-import { consume, grantSend, type QueueOptions, type QueueWithDlq, queueWithDlq } from './queue.ts'
+import { consume, grantSend, type QueueOptions, type QueueWithDlq, queueWithDlq, visibilityFor } from './queue.ts'
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
 
@@ -47,6 +47,9 @@ const MEMORY_MB = 14_000
 
 /** A drawing takes seconds, the container's start a few minutes. */
 const ATTEMPT_TIMEOUT = Duration.hours(1)
+
+/** To hand a job to AWS Batch. */
+const DISPATCH_TIMEOUT = Duration.seconds(30)
 
 /** No spot machine in so long: the job fails, and whoever wants it still asks again. */
 const CAPACITY_TIMEOUT = Duration.hours(6)
@@ -81,7 +84,11 @@ export class Synthesis extends Construct {
     this.rules = props.rules
     this.#log = logGroup(this, 'synthesize-log', props.defaults.trail)
     // The dispatcher puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
-    this.queues = queueWithDlq(this, 'synthesis', { ...props.queues, maxReceiveCount: 20 })
+    this.queues = queueWithDlq(this, 'synthesis', {
+      ...props.queues,
+      visibilityTimeout: visibilityFor(DISPATCH_TIMEOUT),
+      maxReceiveCount: 20,
+    })
     const { queue } = this.queues
 
     const jobQueue = this.#jobQueue(props)
@@ -122,7 +129,7 @@ export class Synthesis extends Construct {
       name: 'synthesis-dispatch',
       bundle: 'synthesis-dispatch',
       memoryMb: 256,
-      timeout: Duration.seconds(30),
+      timeout: DISPATCH_TIMEOUT,
       concurrency: DISPATCHERS,
       network,
       environment: {

@@ -11,7 +11,7 @@ import { serviceSeconds, writeUnits } from './service.ts'
 /** A window each. */
 const WINDOW_S = 10
 /** How long a message that failed is hidden (`cdk/constructs/queue.ts`). */
-const VISIBILITY_S = 180
+const VISIBILITY_S = 60
 const HOUR_S = 3600
 /** An adapter's core is full at this share. */
 const FULL = 0.6
@@ -51,7 +51,7 @@ function limits(measured: Measured): readonly Limit[] {
       change: '`connections` again, or a broker with a larger window of unacknowledged messages',
     },
     {
-      what: 'SQS in flight while a dependency is away (each message is hidden for 180 s)',
+      what: 'SQS in flight while a dependency is away (each message is hidden for 60 s)',
       quota: QUOTAS.sqsInFlight,
       aDevice: windows * VISIBILITY_S,
       change:

@@ -2,13 +2,14 @@
  * `npm start`: the whole stack on this machine, with a demo device, until Ctrl-C.
  * @module
  */
-import { createWriteStream, existsSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { existsSync } from 'node:fs'
+import { rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Companion, startCompanion } from './companion.ts'
 import { buildConsole } from './console-build.ts'
+import { claimFolder, openLog } from './data-folder.ts'
 import { subscribeLocally } from './ehr.ts'
 import { type LocalStack, startLocalStack } from './stack.ts'
 
@@ -17,6 +18,8 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 /** A second Ctrl-C within this time is the same one: npm passes on what the terminal has already sent. */
 const SAME_SIGNAL_MS = 1_000
+
+const LOOK_FOR_PARENT_MS = 500
 
 interface Options {
   readonly port: number
@@ -47,13 +50,14 @@ await main(command.opts<Options>()).catch((error: unknown) => {
 async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
   const dataDir = resolve(data)
   const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal', 'audit.jsonl']
+  // Before anything in it is touched: another stack may be at work there.
+  claimFolder(dataDir)
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
-  await mkdir(dataDir, { recursive: true })
-  const logFile = createWriteStream(join(dataDir, 'stack.log'))
-  const auditFile = createWriteStream(join(dataDir, 'audit.jsonl'), { flags: 'a' })
+  const logFile = openLog(join(dataDir, 'stack.log'), console.error)
+  const auditFile = openLog(join(dataDir, 'audit.jsonl'), console.error, Number.POSITIVE_INFINITY)
   const log = (source: string, line: string) => {
     logFile.write(`${new Date().toISOString()} ${source} ${line}\n`)
-    // In AWS the log groups keep them; here the log begins anew with each start, and the audit trail does not.
+    // In AWS the log groups keep them.
     if (line.includes('"message":"audit"')) auditFile.write(`${line}\n`)
     if (isForTheTerminal(line)) console.log(`${source}: ${line}`)
   }
@@ -94,10 +98,15 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   console.log('stopping…')
   await demoDevice?.stop()
   await stack.stop()
+  logFile.end()
+  auditFile.end()
   process.exit(0)
 }
 
-/** Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. */
+/**
+ * Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. Also when npm, which started us, is gone: whoever ends it by its
+ * process id ends a shell between the two, which hands no signal on.
+ */
 function onInterrupt(): Promise<void> {
   return new Promise((resolve) => {
     let firstAt: number | undefined
@@ -108,6 +117,9 @@ function onInterrupt(): Promise<void> {
       } else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1)
     }
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
+    if (process.env.npm_lifecycle_event === undefined) return
+    const parent = process.ppid
+    setInterval(() => process.ppid !== parent && firstAt === undefined && interrupt(), LOOK_FOR_PARENT_MS).unref()
   })
 }
 

@@ -224,6 +224,8 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
       }
     }
+    // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
+    if (broker !== undefined) undo.push(broker.drain)
 
     return {
       apiUrl: api.url,

@@ -5,9 +5,12 @@
 import { effect, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { feedState, heardAt, listenToResults, startFeed } from './api/events.ts'
-import { authState } from './auth/session.ts'
+import { Gate } from './auth/gate.tsx'
+import { authState, session } from './auth/session.ts'
+import { begin, signOut } from './auth/sign-in.ts'
 import { EcgView } from './ecg/ecg-view.tsx'
 import { LANGUAGES, type Language, language, speak, t, word } from './i18n/index.ts'
+import { Live } from './live/live.tsx'
 import { href, route } from './router.ts'
 import { ago } from './ui/format.ts'
 import { Icon } from './ui/parts.tsx'
@@ -21,36 +24,50 @@ effect(() => {
 })
 
 export function App() {
+  const failure = useSignal<string | undefined>(undefined)
   useEffect(() => {
-    authState.value = 'open'
+    void begin().then(
+      (code) => {
+        failure.value = code
+      },
+      () => {
+        // The API is away; what is asked of it says so.
+        authState.value = 'open'
+      },
+    )
+    return listenToResults(arrive)
+  }, [])
+  const state = authState.value
+  const isIn = state === 'open' || state === 'signed-in'
+  useEffect(() => {
+    if (!isIn) return
     // The stream first and the list after it, so that nothing falls in between.
     startFeed()
-    const stop = listenToResults(arrive)
     void reload()
-    return stop
-  }, [])
-  if (authState.value === 'unknown') return null
+  }, [isIn])
+  if (state === 'unknown') return null
   return (
     <>
       <a class="skip" href="#main">
         {t('nav.skip')}
       </a>
       <Header />
-      <View />
+      {isIn ? <View /> : <Gate failure={failure.value} />}
       <Notice />
-      <DropZone />
+      {isIn && <DropZone />}
     </>
   )
 }
 
 function View() {
   const at = route.value
+  if (at.view === 'live') return <Live key={at.device ?? ''} device={at.device} />
   return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
 }
 
 function Header() {
   const { view } = route.value
-  const link = (to: 'worklist') => (
+  const link = (to: 'worklist' | 'live') => (
     <a href={href({ view: to })} aria-current={view === to ? 'page' : undefined}>
       {t(`nav.${to}`)}
     </a>
@@ -63,8 +80,12 @@ function Header() {
         </svg>
         <span>CardiacNets</span>
       </a>
-      <nav aria-label={t('nav.label')}>{link('worklist')}</nav>
+      <nav aria-label={t('nav.label')}>
+        {link('worklist')}
+        {link('live')}
+      </nav>
       <FeedLamp />
+      <Account />
       <label class="language">
         <span class="sr">{t('nav.language')}</span>
         <select value={language.value} onChange={({ currentTarget }) => speak(currentTarget.value as Language)}>
@@ -96,6 +117,18 @@ function FeedLamp() {
       <i aria-hidden="true" />
       {word('feed', state)}
       {state === 'lost' && heardAt.value > 0 && <small>{t('feed.since', { ago: ago(silent) })}</small>}
+    </span>
+  )
+}
+
+function Account() {
+  if (session.value === undefined) return null
+  return (
+    <span class="account">
+      <span class="name">{session.value.name}</span>
+      <button type="button" class="quiet" onClick={() => void signOut()}>
+        {t('auth.signOut')}
+      </button>
     </span>
   )
 }

@@ -8,6 +8,7 @@ import './styles/shell.css'
 import './styles/worklist.css'
 import './styles/ecg.css'
 import './styles/result.css'
+import './styles/live.css'
 import { App } from './app.tsx'
 
 render(<App />, document.getElementById('app')!)

@@ -5,6 +5,7 @@
 import { OpenAPIHono } from '@hono/zod-openapi'
 import type { Hono } from 'hono'
 import { secureHeaders } from 'hono/secure-headers'
+import type { SignIn } from '../../shared/config/sign-in.ts'
 import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/observe/tracing.ts'
@@ -28,6 +29,8 @@ interface Common extends AuditOptions {
 export interface ApiOptions extends Common, Omit<EcgOptions, 'deletion'>, DeviceOptions, UploadOptions, CmrOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
+  /** Where people sign in to the console; absent where nobody has to. */
+  readonly signIn?: SignIn | undefined
   /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
   readonly fhir?: Hono
 }
@@ -50,6 +53,8 @@ export function createApi({ fhir, ...options }: ApiOptions) {
     }),
   )
   app.get('/healthz', (c) => c.json({ status: 'ok', notice: NOTICE }))
+  // Before anybody is signed in: what the console needs for it, and nothing secret.
+  app.get('/console.json', (c) => c.json({ identity: options.signIn ?? null }))
   if (fhir !== undefined) app.route('/fhir', fhir)
 
   app.route('/', uploadRoutes(options))

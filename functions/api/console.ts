@@ -34,18 +34,24 @@ const API_PATH = /^\/(v1|fhir)\/|^\/(healthz|openapi\.json|console\.json)$/
 /**
  * The API, with the console's files at every other path. The files are read once: a path only ever finds what was there.
  * @param folder `console/dist`; where it is missing, the API alone
+ * @param signInAt origins of the site's identity provider, which the page may ask as well
  */
-export function withConsole(api: Fetch, folder: string | undefined): Fetch {
+export function withConsole(api: Fetch, folder: string | undefined, signInAt: readonly string[] = []): Fetch {
   const files = folder !== undefined && existsSync(join(folder, 'index.html')) ? readFiles(folder) : undefined
   if (files === undefined) return api
   return (request, ...rest) => {
     const { pathname } = new URL(request.url)
-    return API_PATH.test(pathname) ? api(request, ...rest) : answer(files, pathname, request)
+    return API_PATH.test(pathname) ? api(request, ...rest) : answer(files, pathname, request, signInAt)
   }
 }
 
-function answer(files: ReadonlyMap<string, File>, pathname: string, { method, headers }: Request): Response {
-  const common = { ...CONSOLE_HEADERS, 'content-security-policy': consolePolicy() }
+function answer(
+  files: ReadonlyMap<string, File>,
+  pathname: string,
+  { method, headers }: Request,
+  signInAt: readonly string[],
+): Response {
+  const common = { ...CONSOLE_HEADERS, 'content-security-policy': consolePolicy(signInAt) }
   if (method !== 'GET' && method !== 'HEAD') return new Response(null, { status: 405, headers: { allow: 'GET, HEAD' } })
   const file = files.get(pathname === '/' ? '/index.html' : pathname)
   if (file === undefined) return new Response('Not found', { status: 404, headers: common })

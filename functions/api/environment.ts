@@ -5,6 +5,7 @@
 
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
+import { signInOf } from '../../shared/config/sign-in.ts'
 import { readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { parseSynthesisRules } from '../../shared/config/synthesis-rules.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
@@ -47,6 +48,7 @@ export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
     reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
+    signIn: signInOf(process.env),
     stream,
     ...(parse === undefined ? {} : { parse }),
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),

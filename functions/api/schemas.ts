@@ -279,4 +279,9 @@ export const UploadQuery = z.object({
 export const WaveformQuery = z.object({
   from: z.coerce.number().min(0).max(600).default(0).openapi({ description: 'Seconds into the recording.' }),
   seconds: z.coerce.number().positive().max(30).default(10),
+  leads: z
+    .string()
+    .regex(/^[A-Za-z0-9]{1,3}(,[A-Za-z0-9]{1,3}){0,11}$/)
+    .optional()
+    .openapi({ example: 'II,V2', description: 'Only these leads; all of them when left out.' }),
 })

@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
 import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
+import { signInOf } from '../../shared/config/sign-in.ts'
 import { forThisMachine, withPath } from '../../shared/loopback.ts'
 import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
 import { withConsole } from './console.ts'
@@ -58,7 +59,12 @@ if (import.meta.main) {
   logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1', CONSOLE_DIR } = process.env
   const pool = createParsingPool({ workers: Math.max(1, availableParallelism() - 1) })
-  const fetch = withConsole(apiFromEnvironment(STREAM, pool.parse).fetch, CONSOLE_DIR)
+  const signInAt = signInOf(process.env)
+  const fetch = withConsole(
+    apiFromEnvironment(STREAM, pool.parse).fetch,
+    CONSOLE_DIR,
+    signInAt === undefined ? [] : [new URL(signInAt.issuer).origin],
+  )
   const isOpen = process.env.UNAUTHENTICATED_TENANT !== undefined
   const server = await serve({ fetch }, { port: Number(PORT), host: HOST, isOpen })
   console.log(`listening on ${server.url}`)

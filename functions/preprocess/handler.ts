@@ -43,7 +43,7 @@ export const handler = sqsHandler(
     }
     const { heartRateBpm, warnings = [], ...envelope } = arrived.envelope
     touches(ofWhich(envelope))
-    const { tenant, ecgId, span } = envelope
+    const { tenant, ecgId, span, version } = envelope
     const packed = await results.unlessDeleted(tenant, ecgId, arrived.packed())
     if (packed === undefined) return
     const waveform = decodeWaveform(packed)
@@ -52,8 +52,8 @@ export const handler = sqsHandler(
     const { quality, measurements, clean } = prepared
     metrics.add(METRICS.preprocessMs, performance.now() - startedMs)
     const [cleanPayload] = await Promise.all([
-      clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId), encodeClean(clean)),
-      arrived.isStored || putObject(s3(), bucket, waveformKey('raw', tenant, ecgId), packed),
+      clean && toPayload(s3(), bucket, waveformKey('clean', tenant, ecgId, version), encodeClean(clean)),
+      arrived.isStored || putObject(s3(), bucket, waveformKey('raw', tenant, ecgId, version), packed),
     ])
     const message: ScreeningMessage = {
       ...envelope,

@@ -29,9 +29,9 @@ export interface Stores {
 export async function judgedWindow({ results, s3, bucket }: Stores, tenant: string, ecgId: EcgId): Promise<Drawable> {
   const judged = await results.judged(tenant, ecgId)
   if (judged === undefined) throw new CodedError('not-found', { field: 'ecg' })
-  const packed = await readObject(s3, bucket, waveformKey('raw', tenant, ecgId))
-  if (packed === undefined) throw new CodedError('not-found', { field: 'waveform' })
   const { result, person } = judged
+  const packed = await readObject(s3, bucket, waveformKey('raw', tenant, ecgId, result.version))
+  if (packed === undefined) throw new CodedError('not-found', { field: 'waveform' })
   return { result, clean: cleanAgain(decodeWaveform(packed), result), ...(person === undefined ? {} : { person }) }
 }
 

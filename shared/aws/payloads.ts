@@ -63,9 +63,12 @@ export async function readObject(s3: S3Client, bucket: string, key: string): Pro
   }
 }
 
-/** Where a window lies in the bucket. Raw is kept; clean follows from raw and is there only while it travels. */
-export function waveformKey(kind: 'raw' | 'clean', tenant: string, ecgId: EcgId): string {
-  return `${kind}/${tenant}/${ecgId}`
+/**
+ * Where a window lies in the bucket. Raw is kept; clean follows from raw and is there only while it travels. A correction has other samples than
+ * what it corrects, and so a place of its own, behind the same prefix.
+ */
+export function waveformKey(kind: 'raw' | 'clean', tenant: string, ecgId: EcgId, version = 1): string {
+  return `${kind}/${tenant}/${ecgId}${version === 1 ? '' : `.v${version}`}`
 }
 
 /** Below this lies what was made of an ECG on request: cines and their previews. */

@@ -90,6 +90,17 @@ const Console = z.strictObject({
     .optional(),
   /** `create` makes a web ACL, which is possible in us-east-1 only; elsewhere name one that was made there. */
   waf: z.union([z.enum(['create', 'off']), z.string().regex(/^arn:[^:]+:wafv2:us-east-1:/)]).default('off'),
+  /** How people sign in; it takes `api.identity`. Absent: nobody can. */
+  signIn: z
+    .strictObject({
+      /** A public client with PKCE, whose redirect address is the console's own, with a slash. */
+      clientId: z.string().min(1),
+      scope: z.string().min(1).default('openid ecg:read ecg:write cmr:request'),
+      idleMinutes: z.int().min(1).max(480).default(15),
+      /** Where the provider's token endpoint is, should that not be the issuer's own origin. */
+      origins: z.array(z.url({ protocol: /^https$/ })).default([]),
+    })
+    .optional(),
 })
 
 /** Machines that draw cines. They cost nothing while nothing is drawn, their network's endpoints do. */

@@ -57,6 +57,9 @@ export const LOG_FIELDS = {
   waitingWindows: Count,
   journalBytes: Count,
   usedBytes: Count,
+  limit: Place,
+  expiredWindows: Count,
+  forgottenSessions: Count,
 
   // The gateway.
   door: z.enum(['mqtt', 'hl7', 'dicom', 'folder', 'status']),

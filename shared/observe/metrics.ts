@@ -204,6 +204,13 @@ export const METRICS = {
     from: ['streams-mqtt'],
     by: 'reason',
   },
+  framesLimited: {
+    name: 'FramesLimited',
+    unit: Count,
+    meaning: 'Frames and windows that were refused because a device or tenant was beyond a limit, by limit',
+    from: ['streams-mqtt'],
+    by: 'limit',
+  },
   windowsSent: {
     name: 'WindowsSent',
     unit: Count,

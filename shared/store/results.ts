@@ -1,7 +1,7 @@
 /**
- * Results in DynamoDB: one item a (ECG, bundle, profile, site calibration if any), written once and never changed.
+ * Results in DynamoDB: one item a (ECG, version, bundle, profile, site calibration if any), written once and never changed.
  *
- * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256] is a result, `received` an ECG that is on its way, `deleted` one that is not
+ * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256][#v2 and so on] is a result, `received` an ECG that is on its way, `deleted` one that is not
  * to come back, `cmr#job` leads to a job that draws from it (`cmr-job-store.ts`). Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
  * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
@@ -127,8 +127,9 @@ export class ResultStore {
   }
 
   async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
+    const versionOf = ({ version }: Record<string, unknown>) => Number(version ?? 1)
     return (await this.#rows(tenant, ecgId, 'result#'))
-      .toSorted((a, b) => String(a.arrival).localeCompare(String(b.arrival)))
+      .toSorted((a, b) => versionOf(a) - versionOf(b) || String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
   }
 
@@ -258,12 +259,11 @@ const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
 const receivedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'received' })
 const deletedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'deleted' })
 
-function resultKey(tenant: string, { ecgId, provenance }: Result) {
+function resultKey(tenant: string, { ecgId, version, provenance }: Result) {
   const { modelSha256, profile, site } = provenance
-  return {
-    pk: ecgPk(tenant, ecgId),
-    sk: ['result', modelSha256, profile, ...(site === undefined ? [] : [site])].join('#'),
-  }
+  // Rows of before there were versions have none, and are of version 1.
+  const parts = ['result', modelSha256, profile, ...(site === undefined ? [] : [site])]
+  return { pk: ecgPk(tenant, ecgId), sk: [...parts, ...(version === 1 ? [] : [`v${version}`])].join('#') }
 }
 
 /** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */

@@ -100,6 +100,7 @@ export class MqttDoor {
   }
 
   prune(): void {
+    this.#ingest.expire(this.#options.clock.now() - SESSION_MEMORY_MS)
     this.#ingest.afterwards(() => this.#options.journal.prune(this.#options.clock.now() - SESSION_MEMORY_MS))
   }
 
@@ -245,10 +246,10 @@ export class MqttDoor {
     }
   }
 
-  #refused(id: number, problem: Problem, topic: Topic | undefined): void {
+  #refused(id: number | undefined, problem: Problem, topic: Topic | undefined): void {
     this.#options.onRefused(problem.code)
     if (topic !== undefined) this.#tell(topic, problem)
-    this.#ingest.afterwards(() => this.#options.journal.rejectSent(id))
+    if (id !== undefined) this.#ingest.afterwards(() => this.#options.journal.rejectSent(id))
   }
 
   #tell({ tenant, device }: Topic, problem: Problem): void {

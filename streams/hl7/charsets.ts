@@ -2,8 +2,13 @@
  * Character sets by MSH-18 (HL7 table 0211). Without one, UTF-8 where the bytes are that, else Windows-1252, which most older senders mean.
  * @module
  */
-import { CodedError } from '../../shared/errors.ts'
-import type { Segment } from './message.ts'
+import { CodedError, type ErrorCode } from '../../shared/errors.ts'
+
+/** What is read of MSH. */
+interface Header {
+  text(field: number): string
+  error(code: ErrorCode, field: number): CodedError
+}
 
 const LABELS: ReadonlyMap<string, string> = new Map([
   ['ASCII', 'windows-1252'],
@@ -26,7 +31,7 @@ const LABELS: ReadonlyMap<string, string> = new Map([
  * A message's text.
  * @throws CodedError `format-unsupported` for a set that we don't know, `payload-malformed` for bytes that are none of it
  */
-export function decodeCharset(bytes: Uint8Array, header: Segment): string {
+export function decodeCharset(bytes: Uint8Array, header: Header): string {
   const stated = header.text(18).trim().toUpperCase()
   if (stated === '') return decodeUtf8(bytes) ?? new TextDecoder('windows-1252').decode(bytes)
   const label = LABELS.get(stated)

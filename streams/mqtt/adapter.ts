@@ -18,6 +18,9 @@ import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
+import { makeRoom } from './journal-room.ts'
+import { DEFAULT_RATES, Limits } from './limits.ts'
+import { ListeningClock } from './listening.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
 import { publishResults } from './results.ts'
 import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
@@ -37,6 +40,9 @@ export interface Adapter {
   /** Stops taking frames, sends what is complete as long as that goes quickly, and leaves the rest in the journal. */
   stop(): Promise<void>
 }
+
+/** Of a payload whose topic names no device. */
+const NOBODY = { tenant: '', device: '' }
 
 type Trouble =
   | 'outbound connection failed'
@@ -82,17 +88,28 @@ export function startAdapter(
   const intake = outbox(config.intakeQueueUrl, 'intake')
   const deadLetters = outbox(config.intakeDlqUrl, 'intake DLQ')
 
+  const connections = connectionNames(config)
+  const monotonic = () => performance.now()
+  const listening = new ListeningClock(
+    connections.map(({ clientId }) => clientId),
+    monotonic,
+  )
+  const limits = new Limits(DEFAULT_RATES, monotonic)
   const ingest = new Ingest({
     journal,
-    clock: { now: Date.now, monotonic: () => performance.now() },
+    clock: { now: Date.now, monotonic, listening: () => listening.now() },
     idleMs: config.idleMs,
+    limits,
     output: {
       windowsClosed: (windowIds, traceparents) =>
         intake.add(windowIds.map((id) => windowItem(id, traceparents?.get(id)))),
-      refused: (rejectId, problem, topic) => {
+      refused: (rejectId, problem, topic, limit) => {
         health.refused(problem.code)
-        logger.warn('payload refused', { ...problem, tenant: topic?.tenant, device: topic?.device })
-        deadLetters.add([rejectItem(rejectId)])
+        if (limit !== undefined) health.limited(limit)
+        // Who floods us is told now and then, and fills neither the log nor the queue.
+        if (limit !== undefined && !limits.mayTell(limit, topic ?? NOBODY)) return
+        logger.warn('payload refused', { ...problem, limit, tenant: topic?.tenant, device: topic?.device })
+        if (rejectId !== undefined) deadLetters.add([rejectItem(rejectId)])
         if (topic !== undefined) tellDevice(topic, problem)
       },
       failed: failed.resolve,
@@ -129,7 +146,7 @@ export function startAdapter(
   ingest.recover()
   deadLetters.add(journal.pendingRejects().map(rejectItem))
 
-  const inbound = connectionNames(config).map(({ clientId, filters }) =>
+  const inbound = connections.map(({ clientId, filters }) =>
     openInbound(
       config.broker,
       clientId,
@@ -137,9 +154,12 @@ export function startAdapter(
       (arrival) => ingest.receive(arrival),
       (state, error) => {
         health.connection(clientId, state)
+        if (state === 'subscribed') listening.up(clientId)
+        if (state === 'disconnected') listening.down(clientId)
         if (error === undefined) logger.info(`inbound connection ${state}`, { clientId })
         else logger.error('inbound connection failed', { clientId, ...describeError(error) })
       },
+      () => listening.heard(clientId),
     ),
   )
   const results = publishResults({
@@ -153,6 +173,8 @@ export function startAdapter(
 
   let isAway = false
   const holdWithinLimit = () => {
+    const room = makeRoom({ ingest, journal, limits, limitBytes: config.journalLimitBytes })
+    if (room.expiredWindows + room.forgottenSessions > 0) logger.warn('journal makes room', room)
     const { usedBytes } = journal
     if (!isAway && usedBytes > config.journalLimitBytes) {
       isAway = true
@@ -165,7 +187,8 @@ export function startAdapter(
     }
   }
   const report = () => {
-    ingest.afterwards(() => journal.prune(Date.now() - SESSION_MEMORY_MS))
+    ingest.expire(Date.now() - config.correctionMs)
+    ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
     health.report({
       frames: { ...ingest.counts },
       sessions: ingest.sessions,
@@ -176,6 +199,7 @@ export function startAdapter(
     })
   }
   const upkeep = setInterval(() => {
+    if (listening.takeReturn()) ingest.resumed()
     ingest.sweep()
     holdWithinLimit()
   }, UPKEEP_INTERVAL_MS)
@@ -218,7 +242,7 @@ function connectionNames({ clientId, connections, tenants = ['+'], hearsWindows 
 async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {
   const window = journal.readWindow(windowId)
   const envelope = intakeEnvelope(window)
-  const key = waveformKey('raw', envelope.tenant, envelope.ecgId)
+  const key = waveformKey('raw', envelope.tenant, envelope.ecgId, envelope.version)
   return { ...envelope, waveform: await toPayload(s3, bucket, key, encodeWaveform(window.waveform)) }
 }
 

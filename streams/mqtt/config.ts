@@ -41,7 +41,17 @@ const Settings = z.object({
   JOURNAL_LIMIT_MB: integer(1, 1_000_000)
     .default(4096)
     .meta({ help: 'beyond it we leave the broker until SQS has caught up' }),
-  SESSION_IDLE_S: z.coerce.number().positive().default(15).meta({ help: 'a session silent for so long is closed' }),
+  SESSION_IDLE_S: z.coerce.number().positive().default(120).meta({
+    help: 'how long a window under way waits for a silent device; time in which we were away does not count',
+  }),
+  CORRECTION_HOURS: z.coerce
+    .number()
+    .nonnegative()
+    .max(24 * 30)
+    .default(24)
+    .meta({
+      help: 'for so long late frames still complete a window that was closed short, as a new version of its result',
+    }),
   INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue that windows go to' }),
   INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue that refused payloads go to, with a reason' }),
   RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue that results come from' }),
@@ -58,6 +68,7 @@ export interface AdapterConfig {
   readonly journalPath: string
   readonly journalLimitBytes: number
   readonly idleMs: number
+  readonly correctionMs: number
   readonly intakeQueueUrl: string
   readonly intakeDlqUrl: string
   readonly resultsQueueUrl: string
@@ -104,6 +115,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
     journalPath: data.JOURNAL_PATH,
     journalLimitBytes: data.JOURNAL_LIMIT_MB * 1024 * 1024,
     idleMs: data.SESSION_IDLE_S * 1000,
+    correctionMs: data.CORRECTION_HOURS * 3_600_000,
     intakeQueueUrl: data.INTAKE_QUEUE_URL,
     intakeDlqUrl: data.INTAKE_DLQ_URL,
     resultsQueueUrl: data.RESULTS_MQTT_QUEUE_URL,

@@ -27,6 +27,9 @@ const RECEIVE_MAXIMUM = 256
 
 const RECONNECT_MS = 1000
 
+/** How often an idle connection proves to be alive: a dead one is noticed within 1.5 times that. */
+const KEEPALIVE_S = 15
+
 /** Opens a connection that forgets: for publishing, and for results that are wanted now. */
 export function openTransient(broker: BrokerOptions, clientId: string): MqttClient {
   return connect(broker.url, { ...clientOptions(broker), clientId, clean: true })
@@ -40,6 +43,8 @@ interface PacketSender {
     ...rest: unknown[]
   ): void
 }
+
+export type ConnectionState = 'connected' | 'disconnected' | 'subscribed'
 
 /** A subscription whose messages are acknowledged by who receives them, whenever that is. */
 export interface Inbound {
@@ -58,19 +63,22 @@ export interface Inbound {
  * message is called back at once, the PUBACK that follows is swallowed, and our own goes out when the message has been
  * written. Acknowledgements stay in the order of arrival (MQTT 4.6) because commits do. One that comes after its connection has gone is
  * dropped: its packet id means nothing to the next one, and the broker sends the message again.
+ * @param onPacket hears of all that the broker sends, answers to our pings among it: the connection is alive
  */
 export function openInbound(
   broker: BrokerOptions,
   clientId: string,
   filters: readonly string[],
   receive: (arrival: Arrival) => void,
-  onChange: (state: 'connected' | 'disconnected' | 'subscribed', error?: unknown) => void,
+  onChange: (state: ConnectionState, error?: unknown) => void,
+  onPacket: () => void = () => {},
 ): Inbound {
   const client = connect(broker.url, {
     ...clientOptions(broker),
     clientId,
     clean: false,
     resubscribe: false,
+    keepalive: KEEPALIVE_S,
     ...(broker.version === 5
       ? { properties: { sessionExpiryInterval: SESSION_EXPIRY_S, receiveMaximum: RECEIVE_MAXIMUM } }
       : {}),
@@ -98,6 +106,7 @@ export function openInbound(
     })
     done()
   }
+  client.on('packetreceive', onPacket)
   client.on('close', () => onChange('disconnected'))
   client.on('error', (error) => onChange('disconnected', error))
   const subscribed = new Promise<void>((resolve, reject) => {

@@ -18,6 +18,9 @@ import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 
+const RETRY_MS = 200
+const NEVER = new AbortController().signal
+
 type Listener = (payload: Buffer, traceparent?: string) => void
 
 /** A connection to the broker, which many devices of one tenant may share. */
@@ -25,6 +28,7 @@ export class DeviceLink {
   readonly #client: MqttClient
   readonly #version: 4 | 5
   readonly #listeners = new Map<string, Listener>()
+  #isClosed = false
 
   private constructor(client: MqttClient, version: 4 | 5) {
     this.#client = client
@@ -41,10 +45,15 @@ export class DeviceLink {
   static async open(broker: BrokerOptions, clientId = `ecg-${randomUUID().slice(0, 18)}`): Promise<DeviceLink> {
     const client = openTransient(broker, clientId)
     await new Promise<void>((resolve, reject) => {
-      client.once('connect', () => resolve())
-      client.once('error', (error) => {
+      const fail = (error: Error) => {
         client.end(true)
         reject(error)
+      }
+      client.once('error', fail)
+      client.once('connect', () => {
+        // A broker that is away later is no reason to give up.
+        client.off('error', fail)
+        resolve()
       })
     })
     // From here on mqtt.js reconnects by itself, and sends again what was not acknowledged.
@@ -62,14 +71,26 @@ export class DeviceLink {
     await this.#client.unsubscribeAsync(topic)
   }
 
-  /** Resolves when the broker has it. */
+  /** Resolves when the broker has it, however often the connection is lost on the way: a frame that comes twice does no harm. */
   async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
     const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
     const properties = { contentType, ...userProperties }
-    await this.#client.publishAsync(topic, payload, { qos: 1, ...(this.#version === 5 ? { properties } : {}) })
+    const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
+    for (;;) {
+      try {
+        await this.#client.publishAsync(topic, payload, options)
+        return
+      } catch (error) {
+        // mqtt.js gives up what waits behind its own repeats when the connection goes once more.
+        const isLost = error instanceof Error && error.message === 'Connection closed'
+        if (!isLost || this.#isClosed) throw error
+        await pause(RETRY_MS, NEVER)
+      }
+    }
   }
 
   close(): Promise<void> {
+    this.#isClosed = true
     return this.#client.endAsync()
   }
 }
@@ -103,7 +124,7 @@ export interface WindowTiming {
   readonly publishedAtMs: number
   /** From there to the result; absent when none came. */
   readonly latencyMs?: number
-  /** Distinct results: 1 unless something is wrong. */
+  /** Distinct results of one version: 1 unless something is wrong. */
   readonly results: number
 }
 
@@ -239,8 +260,8 @@ interface Expected {
   readonly firstSample: number
   readonly publishedAtMs: number
   latencyMs?: number
-  /** Distinct bodies. */
-  readonly bodies: Set<string>
+  /** Distinct bodies, by version. */
+  readonly bodies: Map<number, Set<string>>
 }
 
 /** Which windows have been sent, and what has come back. */
@@ -274,15 +295,18 @@ class ResultLog {
   received(payload: Buffer): void {
     const atMs = performance.now()
     const body = payload.toString()
-    // Stored results, byte for byte: their shape is `Result`.
-    const result = parseResult(body)
-    const expected = this.#expected.get(result.ecgId)
-    if (expected === undefined) return
+    const result = readResult(body)
+    const expected = result && this.#expected.get(result.ecgId)
+    if (result === undefined || expected === undefined) return
+    const bodies = expected.bodies.get(result.version) ?? new Set()
     const isFirst = expected.bodies.size === 0
-    expected.bodies.add(body)
-    if (!isFirst) return
-    expected.latencyMs = atMs - expected.publishedAtMs
-    this.#waiting--
+    expected.bodies.set(result.version, bodies.add(body))
+    if (bodies.size > 1) return
+    if (isFirst) {
+      expected.latencyMs = atMs - expected.publishedAtMs
+      this.#waiting--
+    }
+    // A correction, too.
     this.#options.onResult?.(result, timingOf(result.ecgId, expected))
     this.#check()
   }
@@ -298,7 +322,7 @@ class ResultLog {
   #add(firstSample: number): void {
     const { tenant, device, session } = this.#options
     const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Set() })
+    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Map() })
     this.#waiting++
   }
 
@@ -308,5 +332,15 @@ class ResultLog {
 }
 
 function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): WindowTiming {
-  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results: bodies.size }
+  const results = Math.max(0, ...[...bodies.values()].map(({ size }) => size))
+  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results }
+}
+
+/** A result, or `undefined` for whatever else somebody publishes on the topic. */
+function readResult(body: string): Result | undefined {
+  try {
+    return parseResult(body)
+  } catch {
+    return undefined
+  }
 }

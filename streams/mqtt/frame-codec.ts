@@ -19,7 +19,7 @@ export const MAX_PAYLOAD_BYTES = 256 * 1024
 export const GAIN_RANGE_UV = { min: 0.01, max: 100 } as const
 
 /** How far a device's clock may run ahead of ours. */
-const MAX_CLOCK_AHEAD_MS = 5 * 60_000
+export const MAX_CLOCK_AHEAD_MS = 5 * 60_000
 
 /** 2000-01-01: a start before it is a clock that was never set, or seconds instead of milliseconds. */
 const EARLIEST_START_MS = 946_684_800_000

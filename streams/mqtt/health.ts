@@ -5,7 +5,9 @@
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Log } from '../../shared/observe/logging.ts'
 import { METRICS, type ServiceMetrics } from '../../shared/observe/metrics.ts'
+import type { ConnectionState } from './connection.ts'
 import type { FrameCounts } from './ingest.ts'
+import type { LimitName } from './limits.ts'
 
 /** Counts are since the start. */
 export interface AdapterState {
@@ -24,6 +26,7 @@ export class Health {
   readonly #logger: Log
   readonly #subscribed = new Set<string>()
   #refusals = new Map<ErrorCode, number>()
+  #limits = new Map<LimitName, number>()
   #told = { received: 0, refused: 0, sent: 0 }
 
   /** @param adapter the name of its session at the broker, which no other adapter has */
@@ -33,13 +36,17 @@ export class Health {
     this.#logger = logger
   }
 
-  connection(clientId: string, state: 'connected' | 'disconnected' | 'subscribed'): void {
+  connection(clientId: string, state: ConnectionState): void {
     if (state === 'subscribed') this.#subscribed.add(clientId)
     if (state === 'disconnected') this.#subscribed.delete(clientId)
   }
 
   refused(code: ErrorCode): void {
     this.#refusals.set(code, (this.#refusals.get(code) ?? 0) + 1)
+  }
+
+  limited(limit: LimitName): void {
+    this.#limits.set(limit, (this.#limits.get(limit) ?? 0) + 1)
   }
 
   report(state: AdapterState): void {
@@ -59,7 +66,9 @@ export class Health {
       [METRICS.journalAgeS, oldestWindowMs / 1000],
     )
     for (const [code, count] of this.#refusals) this.#metrics.addBy('reason', code, [METRICS.frameRefusals, count])
+    for (const [limit, count] of this.#limits) this.#metrics.addBy('limit', limit, [METRICS.framesLimited, count])
     this.#refusals = new Map()
+    this.#limits = new Map()
     this.#told = now
   }
 }

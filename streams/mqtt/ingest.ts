@@ -8,6 +8,8 @@ import type { Frame } from '../../shared/domain/frame.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import type { Journal, SessionKey } from './journal.ts'
+import { closeLate, LATE_PATIENCE_MS, type LateWindow, takeLate } from './late-frames.ts'
+import { DEFAULT_RATES, type LimitName, Limits } from './limits.ts'
 import { parseTopic, type Topic } from './topics.ts'
 import { type ClosedWindow, type Offer, WindowAssembler } from './window-assembler.ts'
 
@@ -34,7 +36,11 @@ export interface Problem {
 export interface IngestOutput {
   /** @param traceparents of the frames that closed them, where they had one; kept in memory only */
   windowsClosed(windowIds: readonly number[], traceparents?: ReadonlyMap<number, string>): void
-  refused(rejectId: number, problem: Problem, topic: Topic | undefined): void
+  /**
+   * @param rejectId for `Journal.readReject`; `undefined` for a payload that is not kept, because its device or tenant is beyond a limit
+   * @param limit the limit that was reached, if one was
+   */
+  refused(rejectId: number | undefined, problem: Problem, topic: Topic | undefined, limit?: LimitName): void
   /** The journal cannot be written: what is in memory is ahead of it, so this process must end and start again. */
   failed(error: unknown): void
 }
@@ -42,8 +48,10 @@ export interface IngestOutput {
 export interface Clock {
   /** Milliseconds since 1970; may jump when the machine's clock is set. */
   now(): number
-  /** Milliseconds that only go forward: what waiting is measured by. */
+  /** Milliseconds that only go forward. */
   monotonic(): number
+  /** Of these, those in which we could hear devices (`ListeningClock`): what their silence is measured by. All of them when left out. */
+  listening?(): number
 }
 
 export interface IngestOptions {
@@ -52,12 +60,13 @@ export interface IngestOptions {
   readonly clock: Clock
   /** A session without frames for so long is closed. */
   readonly idleMs: number
+  readonly limits?: Limits
 }
 
 /** Least time between two commits: at 1,000 frames/s it makes one of eight, and costs a lone frame nothing. */
 const COMMIT_INTERVAL_MS = 8
 
-/** Sessions held in memory, some kilobytes each; beyond it the longest silent is closed. */
+/** Sessions held in memory, some kilobytes each; beyond it the longest silent are forgotten where nothing is open, and closed otherwise. */
 const MAX_SESSIONS = 10_000
 
 /** MQTT 5, section 3.4.2.1. */
@@ -65,6 +74,7 @@ const REASON = {
   success: 0x00,
   implementationSpecific: 0x83,
   topicNameInvalid: 0x90,
+  quotaExceeded: 0x97,
   payloadFormatInvalid: 0x99,
 } as const
 
@@ -77,10 +87,15 @@ interface Session {
   lastFrameAtMs: number
   /** The assembler's `closedThrough` as the journal has it. */
   writtenThrough: number
+  /** Samples before this come too late for any correction. */
+  expiredThrough: number
+  /** When the last late frame came. */
+  lastLateAtMs: number
 }
 
 export class Ingest {
   readonly #options: IngestOptions
+  readonly #limits: Limits
   /** In the order of their last frame. */
   readonly #sessions = new Map<string, Session>()
   #arrivals: Arrival[] = []
@@ -92,6 +107,7 @@ export class Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options
+    this.#limits = options.limits ?? new Limits(DEFAULT_RATES, options.clock.monotonic)
   }
 
   get counts(): FrameCounts {
@@ -137,28 +153,69 @@ export class Ingest {
       arrivals[index]!.acknowledge(outcome.reason)
       if (traceparent !== undefined) for (const id of outcome.windowIds) traceparents.set(id, traceparent)
       if (outcome.reject !== undefined) {
-        this.#options.output.refused(outcome.reject.id, outcome.reject.problem, outcome.reject.topic)
+        const { id, problem, topic, limit } = outcome.reject
+        this.#options.output.refused(id, problem, topic, limit)
       }
     }
     const closed = outcomes?.flatMap(({ windowIds }) => windowIds) ?? []
     if (closed.length > 0) this.#options.output.windowsClosed(closed, traceparents)
   }
 
+  /** We were away by ourselves: every session has its whole patience again, so that devices can send what they kept. */
+  resumed(): void {
+    const nowMs = this.#listeningMs
+    for (const session of this.#sessions.values()) {
+      session.lastFrameAtMs = nowMs
+      session.lastLateAtMs = nowMs
+    }
+  }
+
   /** Closes windows that are overdue, and sessions that have been silent for too long. */
   sweep(): void {
-    const { clock, idleMs, output } = this.#options
-    const nowMs = clock.monotonic()
-    const names = [...this.#sessions.keys()]
-    const excess = new Set(names.slice(0, Math.max(0, names.length - MAX_SESSIONS)))
-    const isEnding = (name: string, session: Session) => excess.has(name) || nowMs - session.lastFrameAtMs >= idleMs
+    const { idleMs, output } = this.#options
+    const nowMs = this.#listeningMs
+    const excess = this.#excess()
     const closed = this.#write(() =>
       [...this.#sessions].flatMap(([name, session]) => {
-        if (!isEnding(name, session)) return this.#advance(session, session.assembler.closeReady(nowMs))
-        this.#sessions.delete(name)
-        return this.#advance(session, session.assembler.close())
+        const { assembler } = session
+        const late = nowMs - session.lastLateAtMs >= LATE_PATIENCE_MS ? this.#closeLate(session) : []
+        const isEnding = excess.has(name) || nowMs - session.lastFrameAtMs >= idleMs
+        if (!isEnding) return [...late, ...this.#advance(session, assembler.closeReady(nowMs))]
+        const ended = this.#advance(session, assembler.close())
+        if (assembler.past.reopened.length === 0) this.#sessions.delete(name)
+        return [...late, ...ended]
       }),
     )
     if (closed !== undefined && closed.length > 0) output.windowsClosed(closed)
+  }
+
+  /** Gives up corrections that were waited for since before `beforeMs` (or the oldest `most` of them). Returns how many windows or runs of them. */
+  expire(beforeMs: number, most?: number): number {
+    const expired = this.#write(() => this.#options.journal.expireHoles(beforeMs, most)) ?? []
+    const sessions = new Map([...this.#sessions.values()].map((session) => [session.id, session]))
+    for (const { sessionId, firstSample, endSample } of expired) {
+      const session = sessions.get(sessionId)
+      if (session === undefined) continue
+      session.assembler.past.forget(firstSample)
+      session.expiredThrough = Math.max(session.expiredThrough, endSample)
+    }
+    return expired.length
+  }
+
+  get #listeningMs(): number {
+    const { clock } = this.#options
+    return clock.listening?.() ?? clock.monotonic()
+  }
+
+  /** Sessions to be dropped from memory: first those of which nothing is open. */
+  #excess(): ReadonlySet<string> {
+    const count = this.#sessions.size - MAX_SESSIONS
+    if (count <= 0) return new Set()
+    const isIdle = ({ assembler }: Session) => !assembler.isOpen && assembler.past.reopened.length === 0
+    const { true: idle = [], false: busy = [] } = Object.groupBy([...this.#sessions], ([, session]) =>
+      isIdle(session) ? 'true' : 'false',
+    )
+    return new Set([...idle, ...busy].slice(0, count).map(([name]) => name))
   }
 
   #schedule(): void {
@@ -190,6 +247,8 @@ export class Ingest {
     let frame: Frame
     try {
       topic = parseTopic(arrival.topic)
+      const limit = this.#limits.take('frames', topic) ?? this.#limits.bytes(topic)
+      if (limit !== undefined) return this.#limit(limit, topic)
       const decode = topic.channel === 'window' ? decodeWindow : decodeFrame
       frame = decode(arrival.payload, arrival.contentType, this.#options.clock.now())
     } catch (error) {
@@ -197,40 +256,80 @@ export class Ingest {
       return this.#refuse(arrival, toCodedError(error), topic, undefined)
     }
     try {
-      return { reason: REASON.success, windowIds: this.#place(topic, frame) }
+      return this.#place(topic, frame)
     } catch (error) {
       if (!(error instanceof CodedError)) throw error
       return this.#refuse(arrival, error, topic, frame)
     }
   }
 
-  #place({ tenant, device }: Topic, frame: Frame): readonly number[] {
+  #place(topic: Topic, frame: Frame): Outcome {
     const { journal, clock } = this.#options
-    const key: SessionKey = { tenant, device, session: frame.session }
-    const session = this.#sessionOf(key) ?? this.#begin(key, frame)
+    const key: SessionKey = { tenant: topic.tenant, device: topic.device, session: frame.session }
+    let session = this.#sessionOf(key)
+    if (session === undefined) {
+      const limit = this.#limits.take('sessions', topic)
+      if (limit !== undefined) return this.#limit(limit, topic, frame)
+      session = this.#begin(key, frame)
+    }
     this.#checkAgainstClosed(session, frame)
-    const offer = session.assembler.offer(frame, clock.monotonic())
-    this.#counts[offer.kind]++
+    const offer = session.assembler.offer(frame, this.#listeningMs, clock.now())
+    const late = this.#late(session, frame, offer)
+    this.#counts[late === undefined && offer.kind === 'late' ? 'repeated' : offer.kind]++
     this.#touch(key, session)
-    if (offer.kind !== 'accepted') return []
-    journal.addFrame(session.id, frame, offer.extent)
-    return this.#advance(session, offer.closed)
+    if (offer.kind === 'accepted') journal.addFrame(session.id, frame, offer.extent)
+    const completed = late === undefined ? [] : this.#closeLate(session, late)
+    const closed = offer.kind === 'accepted' ? this.#advance(session, offer.closed) : []
+    return { reason: REASON.success, windowIds: [...completed, ...closed] }
+  }
+
+  /** Takes the part of a frame that lies in the session's past, where something is missing there. Returns the windows that it opens again. */
+  #late(session: Session, frame: Frame, offer: Offer): readonly number[] | undefined {
+    if (offer.kind === 'repeated') return undefined
+    const windows = takeLate(session, frame, offer.kind === 'late', this.#options.journal)
+    if (windows !== undefined) session.lastLateAtMs = this.#listeningMs
+    return windows
   }
 
   /** The assembler forgets the frames of closed windows; one that reaches beyond these must not overlap what is held of them. */
-  #checkAgainstClosed({ id, assembler: { closedThrough } }: Session, { firstSample, leads, samples }: Frame): void {
+  #checkAgainstClosed({ id, assembler }: Session, { sequence, firstSample, leads, samples }: Frame): void {
+    const { closedThrough } = assembler
     const isAcross = firstSample < closedThrough && firstSample + samples.length / leads.length > closedThrough
-    if (isAcross && this.#options.journal.holdsFrameEnding(id, firstSample, closedThrough)) {
+    if (!isAcross) return
+    const held = this.#options.journal.frameAt(id, firstSample, assembler.format)
+    if (held !== undefined && held.sequence !== sequence)
       throw new CodedError('sequence-invalid', { field: 'firstSample' })
-    }
+    const { before, behind } = this.#options.journal.neighbours(id, firstSample)
+    const overlaps = (before?.endSample ?? 0) > firstSample || (behind?.firstSample ?? closedThrough) < closedThrough
+    if (overlaps) throw new CodedError('sequence-invalid', { field: 'firstSample' })
   }
 
   /** Writes down windows that were closed, and how far the session has come; returns the windows' ids. */
   #advance(session: Session, closed: readonly ClosedWindow[]): readonly number[] {
-    const { id, assembler } = session
+    const { assembler } = session
     if (assembler.closedThrough === session.writtenThrough) return []
     session.writtenThrough = assembler.closedThrough
-    return this.#options.journal.closeWindows(id, closed, assembler.state, this.#options.clock.now())
+    const isShort = ({ firstSample }: ClosedWindow) => assembler.past.within(firstSample, firstSample + 1).length > 0
+    return this.#writeDown(
+      session,
+      closed.map((window) => ({ ...window, version: 1, isShort: isShort(window) })),
+    )
+  }
+
+  /** Closes reopened windows again: those of `windows` that are whole now, or all of them, whole or not. */
+  #closeLate(session: Session, windows?: readonly number[]): readonly number[] {
+    const closed = closeLate(session, this.#options.journal, windows)
+    return closed.length === 0 && windows === undefined ? [] : this.#writeDown(session, closed)
+  }
+
+  #writeDown(session: Session, windows: readonly LateWindow[]): readonly number[] {
+    const { journal, clock } = this.#options
+    const { id, assembler } = session
+    const nowMs = clock.now()
+    // The windows first: frames that nothing holds are forgotten with them.
+    const changes = assembler.past.takeChanges()
+    journal.saveHoles(id, changes, nowMs)
+    return journal.closeWindows(id, windows, assembler.state, nowMs)
   }
 
   #sessionOf(key: SessionKey): Session | undefined {
@@ -238,17 +337,21 @@ export class Ingest {
     if (held !== undefined) return held
     const stored = this.#options.journal.findSession(key)
     if (stored === undefined) return undefined
-    return this.#touch(key, sessionAt(stored.id, new WindowAssembler(stored.state)))
+    const session = sessionAt(stored.id, new WindowAssembler(stored.state), stored.expiredThrough)
+    session.lastLateAtMs = this.#listeningMs
+    return this.#touch(key, session)
   }
 
   #begin(key: SessionKey, frame: Frame): Session {
     const { journal, clock } = this.#options
     const assembler = WindowAssembler.begin(frame)
-    return sessionAt(journal.addSession(key, assembler.state, clock.now()), assembler)
+    const id = journal.addSession(key, assembler.state, clock.now())
+    journal.saveHoles(id, assembler.past.takeChanges(), clock.now())
+    return sessionAt(id, assembler)
   }
 
   #touch(key: SessionKey, session: Session): Session {
-    session.lastFrameAtMs = this.#options.clock.monotonic()
+    session.lastFrameAtMs = this.#listeningMs
     const name = sessionName(key)
     this.#sessions.delete(name)
     this.#sessions.set(name, session)
@@ -259,27 +362,49 @@ export class Ingest {
     const { code, detail } = error
     this.#counts.refused++
     const field = detail.field === undefined ? undefined : String(detail.field)
-    const { contentType } = arrival
-    // An oversize payload is not kept: it is what must not fill the disk.
-    const payload = code === 'payload-too-large' ? new Uint8Array() : arrival.payload
-    const id = this.#options.journal.addReject({ topic: arrival.topic, contentType, code, field, payload })
     const problem: Problem = {
       code,
       ...(field === undefined ? {} : { field }),
       ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
     }
-    return { reason: reasonFor(topic, frame), windowIds: [], reject: { id, problem, topic } }
+    // Who cannot be told apart by its topic shares one name.
+    const limit = this.#limits.take('refusals', topic ?? { tenant: '', device: '' })
+    const id = limit === undefined ? this.#keep(arrival, code, field) : undefined
+    return { reason: reasonFor(topic, frame), windowIds: [], reject: { id, problem, topic, limit } }
+  }
+
+  #keep({ topic, contentType, payload }: Arrival, code: ErrorCode, field: string | undefined): number {
+    // An oversize payload is not kept: it is what must not fill the disk.
+    const kept = code === 'payload-too-large' ? new Uint8Array() : payload
+    return this.#options.journal.addReject({ topic, contentType, code, field, payload: kept })
+  }
+
+  /** Refuses what is beyond a limit, and keeps nothing of it. */
+  #limit(limit: LimitName, topic: Topic, frame?: Frame): Outcome {
+    this.#counts.refused++
+    const problem: Problem = {
+      code: 'limit-exceeded',
+      field: limit.split('-')[1]!,
+      ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
+    }
+    return { reason: REASON.quotaExceeded, windowIds: [], reject: { id: undefined, problem, topic, limit } }
   }
 }
 
-function sessionAt(id: number, assembler: WindowAssembler): Session {
-  return { id, assembler, lastFrameAtMs: 0, writtenThrough: assembler.closedThrough }
+function sessionAt(id: number, assembler: WindowAssembler, expiredThrough = 0): Session {
+  const { closedThrough } = assembler
+  return { id, assembler, lastFrameAtMs: 0, writtenThrough: closedThrough, expiredThrough, lastLateAtMs: 0 }
 }
 
 interface Outcome {
   readonly reason: number
   readonly windowIds: readonly number[]
-  readonly reject?: { readonly id: number; readonly problem: Problem; readonly topic: Topic | undefined }
+  readonly reject?: {
+    readonly id: number | undefined
+    readonly problem: Problem
+    readonly topic: Topic | undefined
+    readonly limit: LimitName | undefined
+  }
 }
 
 function reasonFor(topic: Topic | undefined, frame: Frame | undefined): number {

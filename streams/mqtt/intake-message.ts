@@ -21,11 +21,15 @@ export interface DeviceWindow {
   readonly startedAtMs: number
   readonly heartRateBpm: number | undefined
   readonly waveform: Waveform
+  /** 1 when left out; a later one has samples that came after the one before it was closed. */
+  readonly version?: number
+  /** Samples are missing that may still come, as a new version. */
+  readonly isShort?: boolean
 }
 
 /** All of the message but the samples. */
 export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'waveform'> {
-  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform } = window
+  const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform, version = 1, isShort } = window
   return {
     schema: 1,
     tenant,
@@ -37,6 +41,8 @@ export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'wavef
       durationMs: (waveform.leads[0]!.samples.length * 1000) / waveform.rateHz,
     },
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...(version === 1 ? {} : { version, supersedes: version - 1 }),
+    ...(isShort === true ? { warnings: [{ code: 'window-closed-short' }] } : {}),
   }
 }
 

@@ -1,5 +1,6 @@
 /**
- * The adapter's journal: what it has acknowledged to the broker and not yet handed to SQS, in one SQLite file.
+ * The adapter's journal: what it has acknowledged to the broker and not yet handed to SQS, in one SQLite file; beside it the frames of windows that
+ * were closed short, for as long as late frames may still complete them.
  *
  * Write-ahead log with `synchronous = FULL`: a commit returns once the log is on the disk, so neither a crash of the process nor a loss of
  * power costs an acknowledged frame (as far as the disk keeps its word on fsync). Commits are shared by all that arrived together.
@@ -9,8 +10,13 @@
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import type { Frame, FrameLead } from '../../shared/domain/frame.ts'
+import { windowSamples } from '../../shared/domain/window.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { type DeviceWindow, startOfWindow } from './intake-message.ts'
+import * as sql from './journal-queries.ts'
+import { SCHEMA_VERSION, UPGRADES } from './journal-tables.ts'
+import type { Holding } from './limits.ts'
+import type { Hole, PastWindows } from './past-windows.ts'
 import {
   type AssemblerState,
   type ClosedWindow,
@@ -19,33 +25,6 @@ import {
   type SessionFormat,
   windowWaveform,
 } from './window-assembler.ts'
-
-/** Bump it with the tables; a journal of another version is refused, never guessed at. */
-const SCHEMA_VERSION = 1
-
-const TABLES = `
-  CREATE TABLE session (
-    id INTEGER PRIMARY KEY,
-    tenant TEXT NOT NULL, device TEXT NOT NULL, name TEXT NOT NULL,
-    started_at_ms INTEGER NOT NULL, rate_hz REAL NOT NULL, leads TEXT NOT NULL,
-    closed_through INTEGER NOT NULL, closed_sequence INTEGER NOT NULL,
-    touched_at_ms INTEGER NOT NULL,
-    UNIQUE (tenant, device, name)
-  ) STRICT;
-  CREATE TABLE frame (
-    session INTEGER NOT NULL, sequence INTEGER NOT NULL,
-    first_sample INTEGER NOT NULL, end_sample INTEGER NOT NULL, is_last INTEGER NOT NULL,
-    heart_rate_bpm REAL, samples BLOB NOT NULL,
-    PRIMARY KEY (session, first_sample)
-  ) STRICT;
-  CREATE TABLE window (
-    id INTEGER PRIMARY KEY, session INTEGER NOT NULL, first_sample INTEGER NOT NULL, samples INTEGER NOT NULL
-  ) STRICT;
-  CREATE INDEX window_of_session ON window (session, first_sample);
-  CREATE TABLE reject (
-    id INTEGER PRIMARY KEY, topic TEXT NOT NULL, content_type TEXT, code TEXT NOT NULL, field TEXT, payload BLOB NOT NULL
-  ) STRICT;
-`
 
 /** Which stream of which device. */
 export interface SessionKey {
@@ -63,13 +42,51 @@ export interface Reject {
   readonly payload: Uint8Array
 }
 
+/** A window that is to be sent: the first time, or once more as a new version. */
+export interface VersionedWindow extends ClosedWindow {
+  /** 1 unless the window was sent before. */
+  readonly version: number
+  /** Samples are missing that may still come. */
+  readonly isShort: boolean
+}
+
+/** A session as the journal has it. */
+export interface StoredSession {
+  readonly id: number
+  readonly state: AssemblerState
+  /** Samples before this come too late for any correction, unless their window is complete. */
+  readonly expiredThrough: number
+}
+
+/** A frame's place, without its samples. */
+export type FramePlace = Omit<FrameExtent, 'checksum'>
+
+/** What has come of a window. */
+export interface Coverage {
+  /** Samples a lead. */
+  readonly covered: number
+  /** One past the last of them. */
+  readonly reached: number
+  /** The session's last frame is among them. */
+  readonly isEnded: boolean
+}
+
+/** Windows that can no longer be completed. */
+export interface ExpiredHole {
+  readonly sessionId: number
+  readonly firstSample: number
+  readonly endSample: number
+}
+
 export class Journal {
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
+  /** Of the newest frame. */
+  #arrival: number
 
   /**
-   * Opens the journal, or makes it; `path` may be `:memory:`. It is held alone.
-   * @throws Error when another process holds it or another version wrote it
+   * Opens the journal, or makes it; `path` may be `:memory:`. It is held alone. One of an earlier version is brought up to date.
+   * @throws Error when another process holds it or a later version wrote it
    */
   constructor(path: string) {
     this.#db = new DatabaseSync(path, { timeout: 0 })
@@ -79,8 +96,12 @@ export class Journal {
       PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128`)
     const version = this.#number('PRAGMA user_version', 'user_version')
-    if (version === 0) this.#db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
-    else if (version !== SCHEMA_VERSION) throw new Error(`the journal is of version ${version}, not ${SCHEMA_VERSION}`)
+    if (version > SCHEMA_VERSION) throw new Error(`the journal is of version ${version}, newer than ${SCHEMA_VERSION}`)
+    if (version < SCHEMA_VERSION) {
+      const steps = UPGRADES.slice(version).join('')
+      this.transaction(() => this.#db.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION}`))
+    }
+    this.#arrival = this.#number(sql.LAST_ARRIVAL, 'arrival')
   }
 
   /** Runs `write` as one durable unit: on disk when this returns, undone when it throws. */
@@ -97,24 +118,20 @@ export class Journal {
   }
 
   /** A session as it was left, or `undefined` when it was never seen (or a day has passed). */
-  findSession({ tenant, device, session }: SessionKey): { id: number; state: AssemblerState } | undefined {
-    const row = this.#statement('SELECT * FROM session WHERE tenant = ? AND device = ? AND name = ?').get(
-      tenant,
-      device,
-      session,
-    )
+  findSession({ tenant, device, session }: SessionKey): StoredSession | undefined {
+    const row = this.#statement(sql.FIND_SESSION).get(tenant, device, session)
     if (row === undefined) return undefined
     const id = Number(row.id)
+    const closedThrough = Number(row.closed_through)
     const format = sessionFormat(row)
-    return {
-      id,
-      state: {
-        format,
-        closedThrough: Number(row.closed_through),
-        closedSequence: Number(row.closed_sequence),
-        frames: this.#openFrames(id, Number(row.closed_through), format),
-      },
+    const state = {
+      format,
+      closedThrough,
+      closedSequence: Number(row.closed_sequence),
+      frames: this.#openFrames(id, closedThrough, format),
+      holes: this.#statement(sql.HOLES_OF_SESSION).all(id).map(toHole),
     }
+    return { id, state, expiredThrough: Number(row.expired_through) }
   }
 
   addSession(
@@ -122,16 +139,14 @@ export class Journal {
     { format, closedThrough, closedSequence }: AssemblerState,
     nowMs: number,
   ): number {
-    const { lastInsertRowid } = this.#statement(
-      `INSERT INTO session (tenant, device, name, started_at_ms, rate_hz, leads, closed_through, closed_sequence, touched_at_ms)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-    ).run(
+    const { sessionStartedAtMs, rateHz, leads } = format
+    const { lastInsertRowid } = this.#statement(sql.ADD_SESSION).run(
       tenant,
       device,
       session,
-      format.sessionStartedAtMs,
-      format.rateHz,
-      JSON.stringify(format.leads),
+      sessionStartedAtMs,
+      rateHz,
+      JSON.stringify(leads),
       closedThrough,
       closedSequence,
       nowMs,
@@ -141,7 +156,7 @@ export class Journal {
 
   addFrame(sessionId: number, frame: Frame, extent: FrameExtent): void {
     const { samples } = frame
-    this.#statement('INSERT INTO frame VALUES (?, ?, ?, ?, ?, ?, ?)').run(
+    this.#statement(sql.ADD_FRAME).run(
       sessionId,
       extent.sequence,
       extent.firstSample,
@@ -149,54 +164,76 @@ export class Journal {
       Number(extent.isLast),
       frame.heartRateBpm ?? null,
       new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength),
+      ++this.#arrival,
     )
   }
 
-  /** Whether a frame is held whose end lies in (from, to]. */
-  holdsFrameEnding(sessionId: number, from: number, to: number): boolean {
-    const held = this.#statement('SELECT 1 FROM frame WHERE session = ? AND end_sample > ? AND end_sample <= ?')
-    return held.get(sessionId, from, to) !== undefined
+  /** The frame that starts at a sample, if it is held. */
+  frameAt(sessionId: number, firstSample: number, format: SessionFormat): FrameExtent | undefined {
+    const row = this.#statement(sql.FRAME_AT).get(sessionId, firstSample)
+    return row && toExtent(row, format)
+  }
+
+  /** The nearest frames that are held before and behind a sample. */
+  neighbours(sessionId: number, firstSample: number): { readonly before?: FramePlace; readonly behind?: FramePlace } {
+    const before = this.#statement(sql.FRAME_BEFORE).get(sessionId, firstSample)
+    const behind = this.#statement(sql.FRAME_BEHIND).get(sessionId, firstSample)
+    return { ...(before && { before: toPlace(before) }), ...(behind && { behind: toPlace(behind) }) }
+  }
+
+  /** What has come of the samples [start, stop). */
+  coverage(sessionId: number, start: number, stop: number): Coverage {
+    const span = { session: sessionId, start, stop, from: 2 * start - stop }
+    const row = this.#statement(sql.COVERAGE).get(span)
+    return { covered: Number(row?.covered), reached: Number(row?.reached), isEnded: row?.is_ended === 1 }
   }
 
   /** Writes down that windows are closed, and how far their session has come. Returns the windows' ids, for `readWindow`. */
   closeWindows(
     sessionId: number,
-    windows: readonly ClosedWindow[],
-    { closedThrough, closedSequence }: Pick<AssemblerState, 'closedThrough' | 'closedSequence'>,
+    windows: readonly VersionedWindow[],
+    { format, closedThrough, closedSequence }: Pick<AssemblerState, 'format' | 'closedThrough' | 'closedSequence'>,
     nowMs: number,
   ): readonly number[] {
-    this.#statement('UPDATE session SET closed_through = ?, closed_sequence = ?, touched_at_ms = ? WHERE id = ?').run(
-      closedThrough,
-      closedSequence,
-      nowMs,
-      sessionId,
+    this.#statement(sql.ADVANCE_SESSION).run(closedThrough, closedSequence, nowMs, sessionId)
+    const insert = this.#statement(sql.ADD_WINDOW)
+    const ids = windows.map(({ firstSample, samples, version, isShort }) =>
+      Number(insert.run(sessionId, firstSample, samples, version, Number(isShort), this.#arrival).lastInsertRowid),
     )
-    const insert = this.#statement('INSERT INTO window (session, first_sample, samples) VALUES (?, ?, ?)')
-    const ids = windows.map(({ firstSample, samples }) =>
-      Number(insert.run(sessionId, firstSample, samples).lastInsertRowid),
-    )
-    if (windows.length === 0) this.#forgetFrames(sessionId)
+    const whole = windowSamples(format.rateHz)
+    // A last window that is too short to be sent leaves nothing behind.
+    const sentThrough = (windows.at(-1)?.firstSample ?? -whole) + whole
+    if (sentThrough < closedThrough) this.#forgetFrames(sessionId, closedThrough - whole, closedThrough, whole)
     return ids
+  }
+
+  /** Writes down what is missing of a session's past. */
+  saveHoles(sessionId: number, { removed, saved }: ReturnType<PastWindows['takeChanges']>, nowMs: number): void {
+    for (const firstSample of removed) this.#statement(sql.REMOVE_HOLE).run(sessionId, firstSample)
+    for (const { firstSample, endSample, version, isReopened } of saved) {
+      this.#statement(sql.SAVE_HOLE).run(sessionId, firstSample, endSample, version, Number(isReopened), nowMs)
+    }
   }
 
   /** Ids of the windows that SQS does not have yet, oldest first. */
   pendingWindows(): readonly number[] {
-    return this.#statement('SELECT id FROM window ORDER BY id')
+    return this.#statement(sql.PENDING_WINDOWS)
       .all()
       .map(({ id }) => Number(id))
   }
 
   readWindow(windowId: number): DeviceWindow {
-    const row = this.#statement(
-      `SELECT session.*, window.first_sample, window.samples AS window_samples
-       FROM window JOIN session ON session.id = window.session WHERE window.id = ?`,
-    ).get(windowId)
+    const row = this.#statement(sql.READ_WINDOW).get(windowId)
     if (row === undefined) throw new Error(`window ${windowId} is not in the journal`)
     const window: ClosedWindow = { firstSample: Number(row.first_sample), samples: Number(row.window_samples) }
-    const frames = this.#statement(
-      'SELECT first_sample, heart_rate_bpm, samples FROM frame WHERE session = ? AND end_sample > ? AND first_sample < ? ORDER BY first_sample',
-    ).all(Number(row.id), window.firstSample, window.firstSample + window.samples)
     const format = sessionFormat(row)
+    const frames = this.#statement(sql.FRAMES_OF_WINDOW).all({
+      session: Number(row.id),
+      from: window.firstSample - windowSamples(format.rateHz),
+      start: window.firstSample,
+      stop: window.firstSample + window.samples,
+      through: Number(row.through),
+    })
     return {
       tenant: String(row.tenant),
       device: String(row.device),
@@ -209,30 +246,33 @@ export class Journal {
         window,
         frames.map((frame) => ({ firstSample: Number(frame.first_sample), samples: int16(frame.samples) })),
       ),
+      version: Number(row.version),
+      isShort: row.is_short === 1,
     }
   }
 
-  /** SQS has the window: it leaves the journal, and with it the frames that no other window needs. */
+  /** SQS has the window: it leaves the journal, and with it the frames that nothing else needs. */
   windowSent(windowId: number): void {
-    const row = this.#statement('DELETE FROM window WHERE id = ? RETURNING session').get(windowId)
-    if (row !== undefined) this.#forgetFrames(Number(row.session))
+    const row = this.#statement(sql.REMOVE_WINDOW).get(windowId)
+    if (row === undefined) return
+    const firstSample = Number(row.first_sample)
+    const whole = windowSamples(Number(row.rate_hz))
+    this.#forgetFrames(Number(row.session), firstSample, firstSample + Number(row.samples), whole)
   }
 
   addReject({ topic, contentType, code, field, payload }: Reject): number {
-    const insert = this.#statement(
-      'INSERT INTO reject (topic, content_type, code, field, payload) VALUES (?, ?, ?, ?, ?)',
-    )
+    const insert = this.#statement(sql.ADD_REJECT)
     return Number(insert.run(topic, contentType ?? null, code, field ?? null, payload).lastInsertRowid)
   }
 
   pendingRejects(): readonly number[] {
-    return this.#statement('SELECT id FROM reject ORDER BY id')
+    return this.#statement(sql.PENDING_REJECTS)
       .all()
       .map(({ id }) => Number(id))
   }
 
   readReject(rejectId: number): Reject {
-    const row = this.#statement('SELECT * FROM reject WHERE id = ?').get(rejectId)
+    const row = this.#statement(sql.READ_REJECT).get(rejectId)
     if (row === undefined) throw new Error(`reject ${rejectId} is not in the journal`)
     return {
       topic: String(row.topic),
@@ -245,26 +285,49 @@ export class Journal {
   }
 
   rejectSent(rejectId: number): void {
-    this.#statement('DELETE FROM reject WHERE id = ?').run(rejectId)
+    this.#statement(sql.REMOVE_REJECT).run(rejectId)
   }
 
-  /** Sessions with frames whose window is not closed. */
+  /** Sessions with frames whose window is not closed, or whose past has been reopened. */
   openSessions(): readonly SessionKey[] {
-    return this.#statement(
-      `SELECT tenant, device, name FROM session
-       WHERE EXISTS (SELECT 1 FROM frame WHERE frame.session = session.id AND end_sample > closed_through)`,
-    )
+    return this.#statement(sql.OPEN_SESSIONS)
       .all()
       .map(({ tenant, device, name }) => ({ tenant: String(tenant), device: String(device), session: String(name) }))
   }
 
-  /** Forgets sessions that were last touched before `beforeMs` and hold nothing. Until then they tell late repeats from new frames. */
-  prune(beforeMs: number): void {
-    this.#statement(
-      `DELETE FROM session WHERE touched_at_ms < ?
-       AND NOT EXISTS (SELECT 1 FROM frame WHERE frame.session = session.id)
-       AND NOT EXISTS (SELECT 1 FROM window WHERE window.session = session.id)`,
-    ).run(beforeMs)
+  /**
+   * Forgets sessions that were last touched before `beforeMs` and hold no frame and no window, the oldest first. Until then they tell late repeats
+   * from new frames.
+   * @returns how many
+   */
+  prune(beforeMs: number, most = Number.MAX_SAFE_INTEGER): number {
+    const rows = this.#statement(sql.PRUNE_SESSIONS).all(beforeMs, most)
+    for (const { id } of rows) this.#statement(sql.REMOVE_HOLES).run(Number(id))
+    return rows.length
+  }
+
+  /** Gives up what was noted as missing before `beforeMs`, the oldest first, with the frames that were kept for it. */
+  expireHoles(beforeMs: number, most = Number.MAX_SAFE_INTEGER): readonly ExpiredHole[] {
+    return this.#statement(sql.OLDEST_HOLES)
+      .all(beforeMs, most)
+      .map((row) => {
+        const [sessionId, firstSample, endSample] = [
+          Number(row.session),
+          Number(row.first_sample),
+          Number(row.end_sample),
+        ]
+        this.#statement(sql.REMOVE_HOLE).run(sessionId, firstSample)
+        const session = this.#statement(sql.EXPIRE_SESSION).get(endSample, sessionId)
+        this.#forgetFrames(sessionId, firstSample, endSample, windowSamples(Number(session?.rate_hz)))
+        return { sessionId, firstSample, endSample }
+      })
+  }
+
+  /** How much each device's frames hold. */
+  holdings(): readonly Holding[] {
+    return this.#statement(sql.HOLDINGS)
+      .all()
+      .map(({ tenant, device, bytes }) => ({ tenant: String(tenant), device: String(device), bytes: Number(bytes) }))
   }
 
   /** Bytes in use. The file keeps its largest size; freed pages are used again. */
@@ -279,47 +342,54 @@ export class Journal {
     this.#db.close()
   }
 
-  /** Frames that lie before every unsent window and before what is still open. */
-  #forgetFrames(sessionId: number): void {
-    this.#statement(
-      `DELETE FROM frame WHERE session = :session AND end_sample <= coalesce(
-         (SELECT min(first_sample) FROM window WHERE session = :session),
-         (SELECT closed_through FROM session WHERE id = :session))`,
-    ).run({ session: sessionId })
+  /** Forgets those of the frames that touch [from, to) which nothing needs. */
+  #forgetFrames(session: number, from: number, to: number, whole: number): void {
+    this.#statement(sql.FORGET_FRAMES).run({ session, from: from - whole, to, whole })
   }
 
-  #openFrames(sessionId: number, closedThrough: number, format: SessionFormat): readonly FrameExtent[] {
-    const rows = this.#statement('SELECT * FROM frame WHERE session = ? AND end_sample > ?').all(
-      sessionId,
-      closedThrough,
-    )
-    return rows.map((row) =>
-      extentOf({
-        ...format,
-        session: '',
-        sequence: Number(row.sequence),
-        firstSample: Number(row.first_sample),
-        samples: int16(row.samples),
-        isLast: row.is_last === 1,
-      }),
-    )
+  #openFrames(session: number, through: number, format: SessionFormat): readonly FrameExtent[] {
+    const from = through - windowSamples(format.rateHz)
+    const rows = this.#statement(sql.OPEN_FRAMES).all({ session, from, through })
+    return rows.map((row) => toExtent(row, format))
   }
 
-  #statement(sql: string): StatementSync {
-    let statement = this.#statements.get(sql)
+  #statement(text: string): StatementSync {
+    let statement = this.#statements.get(text)
     if (statement === undefined) {
-      statement = this.#db.prepare(sql)
-      this.#statements.set(sql, statement)
+      statement = this.#db.prepare(text)
+      this.#statements.set(text, statement)
     }
     return statement
   }
 
-  #number(sql: string, column: string): number {
-    return Number(this.#statement(sql).get()?.[column])
+  #number(text: string, column: string): number {
+    return Number(this.#statement(text).get()?.[column])
   }
 }
 
 type Row = Record<string, unknown>
+
+function toPlace(row: Row): FramePlace {
+  return {
+    sequence: Number(row.sequence),
+    firstSample: Number(row.first_sample),
+    endSample: Number(row.end_sample),
+    isLast: row.is_last === 1,
+  }
+}
+
+function toExtent(row: Row, format: SessionFormat): FrameExtent {
+  return extentOf({ ...format, ...toPlace(row), session: '', samples: int16(row.samples) })
+}
+
+function toHole(row: Row): Hole {
+  return {
+    firstSample: Number(row.first_sample),
+    endSample: Number(row.end_sample),
+    version: Number(row.version),
+    isReopened: row.is_reopened === 1,
+  }
+}
 
 function sessionFormat(row: Row): SessionFormat {
   return {

@@ -4,7 +4,8 @@
  * Windows are [k·10 s, (k+1)·10 s) of the session's samples. One is closed when every sample has come; when its frames are numbered
  * without a break, so that what is missing was never sent; when it is overdue: a frame has come that starts 2 s or more behind its
  * end, and five seconds have passed since; when the session's last
- * frame leaves nothing to wait for; or when the session falls silent. A window of which nothing came is never made. Memory is bounded: only the extents of frames that
+ * frame leaves nothing to wait for; or when the session falls silent. A window of which nothing came is never made. What is closed before all its
+ * samples have come is noted in `past`: late frames may still complete it. Memory is bounded: only the extents of frames that
  * reach beyond the last closed window are held: 12 s of them (20 s where whole windows come), and what comes in the time of grace.
  * @module
  */
@@ -14,6 +15,8 @@ import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { MAX_CLOCK_AHEAD_MS } from './frame-codec.ts'
+import { type Hole, PastWindows } from './past-windows.ts'
 
 /** How much later than its successors a frame may come. */
 export const REORDER_HORIZON_S = 2
@@ -24,10 +27,10 @@ export const REORDER_HORIZON_S = 2
  */
 export const GRACE_MS = 5000
 
-/** A last, partial window shorter than this is not sent: there is nothing in it that a refusal could be about. */
+/** A session's last window that is shorter than this is not sent: there is nothing in it that a refusal could be about. */
 export const MIN_WINDOW_S = 1
 
-/** A frame that is further ahead than this is a device's clock or counter gone wrong, not a pause. */
+/** A frame that is further ahead than this is a device's clock or counter gone wrong, unless so much time has passed since the session's start. */
 export const MAX_JUMP_S = 3600
 
 /** What must stay the same throughout a session. */
@@ -48,7 +51,7 @@ export interface FrameExtent {
   readonly isLast: boolean
 }
 
-/** A window that nothing can be added to any more. */
+/** A window that is ready to be sent. */
 export interface ClosedWindow {
   readonly firstSample: number
   /** Samples a lead; fewer than a whole window's only at the end of a session. */
@@ -64,16 +67,19 @@ export interface AssemblerState {
   readonly closedSequence: number
   /** Accepted frames that reach beyond `closedThrough`, in any order. */
   readonly frames: readonly FrameExtent[]
+  /** What is missing before `closedThrough`; nothing when left out. */
+  readonly holes?: readonly Hole[]
 }
 
 export type Offer =
   | { readonly kind: 'accepted'; readonly extent: FrameExtent; readonly closed: readonly ClosedWindow[] }
-  /** The same frame was accepted before, or its windows are closed: nothing to do. */
+  /** `repeated`: the same frame was accepted before. `late`: its windows are closed; whether it completes one, `past` says. */
   | { readonly kind: 'repeated' | 'late' }
 
 /** One session of one device. */
 export class WindowAssembler {
   readonly format: SessionFormat
+  readonly past: PastWindows
   readonly #whole: number
   readonly #horizon: number
   #closedThrough: number
@@ -87,6 +93,7 @@ export class WindowAssembler {
     this.format = state.format
     this.#whole = windowSamples(state.format.rateHz)
     this.#horizon = Math.round(state.format.rateHz * REORDER_HORIZON_S)
+    this.past = new PastWindows(this.#whole, state.holes ?? [])
     this.#closedThrough = state.closedThrough
     this.#closedSequence = state.closedSequence
     this.#frames = [...state.frames].sort((a, b) => a.sequence - b.sequence)
@@ -97,12 +104,10 @@ export class WindowAssembler {
     const whole = windowSamples(rateHz)
     const earliest = Math.max(0, firstSample - Math.round(rateHz * REORDER_HORIZON_S))
     const closedThrough = Math.floor(earliest / whole) * whole
-    return new WindowAssembler({
-      format: { sessionStartedAtMs, rateHz, leads },
-      closedThrough,
-      closedSequence: -1,
-      frames: [],
-    })
+    const format = { sessionStartedAtMs, rateHz, leads }
+    const assembler = new WindowAssembler({ format, closedThrough, closedSequence: -1, frames: [] })
+    assembler.#leaveBehind(0, closedThrough)
+    return assembler
   }
 
   /** Samples before this belong to windows that are closed. */
@@ -116,6 +121,7 @@ export class WindowAssembler {
       closedThrough: this.#closedThrough,
       closedSequence: this.#closedSequence,
       frames: this.#frames,
+      holes: this.past.holes,
     }
   }
 
@@ -127,14 +133,17 @@ export class WindowAssembler {
   /**
    * Takes a frame, or says why not; changes nothing when it throws.
    * @param nowMs any clock that goes forward
+   * @param wallMs milliseconds since 1970: a frame may be hours ahead of the others when they have passed; without it, none may
    * @throws CodedError `session-changed`, `clock-invalid` or `sequence-invalid` naming the field
    */
-  offer(frame: Frame, nowMs: number): Offer {
+  offer(frame: Frame, nowMs: number, wallMs = -Infinity): Offer {
     this.#checkFormat(frame)
     const extent = extentOf(frame)
     if (extent.endSample <= this.#closedThrough) {
-      // A number yet unused that points into the closed past is the device's mistake; any other is a straggler.
-      if (extent.sequence > (this.#frames.at(-1)?.sequence ?? this.#closedSequence)) throw backwards('firstSample')
+      // A number yet unused that points to samples which have come is the device's mistake; any other is a straggler.
+      const isMissing = this.past.within(extent.firstSample, extent.endSample).length > 0
+      const isUnused = extent.sequence > (this.#frames.at(-1)?.sequence ?? this.#closedSequence)
+      if (isUnused && !isMissing) throw backwards('firstSample')
       return { kind: 'late' }
     }
     if (extent.sequence <= this.#closedSequence) throw backwards('sequence')
@@ -149,7 +158,9 @@ export class WindowAssembler {
     if ((before?.endSample ?? 0) > extent.firstSample) throw backwards('firstSample')
     if (extent.endSample > (after?.firstSample ?? Infinity)) throw backwards('firstSample')
     const reached = this.#frames.at(-1)?.endSample ?? this.#closedThrough
-    if (extent.firstSample - reached > MAX_JUMP_S * frame.rateHz) {
+    const takenAtMs = frame.sessionStartedAtMs + (extent.firstSample * 1000) / frame.rateHz
+    const isAhead = takenAtMs > wallMs + MAX_CLOCK_AHEAD_MS
+    if (isAhead && extent.firstSample - reached > MAX_JUMP_S * frame.rateHz) {
       throw new CodedError('clock-invalid', { field: 'firstSample', maxSeconds: MAX_JUMP_S })
     }
 
@@ -174,21 +185,31 @@ export class WindowAssembler {
         if (this.#overdueSinceMs === undefined || nowMs - this.#overdueSinceMs < GRACE_MS) break
       }
       this.#overdueSinceMs = undefined
-      if (isNext) this.#closeWindow(start, end, closed)
-      else this.#closedThrough = start
+      if (isNext) this.#closeWindow(start, end, isComplete, closed)
+      else this.#leaveBehind(this.#closedThrough, start)
     }
     return closed
   }
 
-  /** Closes what is left, for a session that has fallen silent. */
+  /** Closes what is left, however short, for a session that has fallen silent. */
   close(): readonly ClosedWindow[] {
     const closed: ClosedWindow[] = []
     while (this.#frames.length > 0) {
       const start = this.#nextStart()
-      const end = Math.min(start + this.#whole, this.#frames.at(-1)!.endSample)
-      this.#closeWindow(start, end, closed)
+      const stop = start + this.#whole
+      const last = this.#frames.at(-1)!
+      const end = Math.min(stop, last.endSample)
+      if (start > this.#closedThrough && !this.#isUnbroken(start)) this.#leaveBehind(this.#closedThrough, start)
+      const isEnd = end === stop || last.isLast
+      const isWhole = (isEnd && this.#covered(start, stop) === end - start) || this.#isUnbroken(stop)
+      this.#closeWindow(start, end, isWhole, closed)
     }
     return closed
+  }
+
+  /** A frame of a closed window has been taken: its number is used. */
+  noteLate(sequence: number): void {
+    this.#closedSequence = Math.max(this.#closedSequence, sequence)
   }
 
   #checkFormat({ sessionStartedAtMs, rateHz, leads }: Frame): void {
@@ -229,9 +250,20 @@ export class WindowAssembler {
     return covered
   }
 
-  #closeWindow(start: number, end: number, closed: ClosedWindow[]): void {
-    if (end - start >= MIN_WINDOW_S * this.format.rateHz) closed.push({ firstSample: start, samples: end - start })
-    this.#closedThrough = start + this.#whole
+  /** Goes on behind windows of which nothing has come. */
+  #leaveBehind(from: number, to: number): void {
+    if (to > from) this.past.add({ firstSample: from, endSample: to, version: 0, isReopened: false })
+    this.#closedThrough = to
+  }
+
+  #closeWindow(start: number, end: number, isWhole: boolean, closed: ClosedWindow[]): void {
+    const stop = start + this.#whole
+    // Of a window that still waits for samples there is always something to say: that they are missing.
+    if (!isWhole || end - start >= MIN_WINDOW_S * this.format.rateHz) {
+      closed.push({ firstSample: start, samples: end - start })
+    }
+    if (!isWhole) this.past.add({ firstSample: start, endSample: stop, version: 1, isReopened: false })
+    this.#closedThrough = stop
     const kept = this.#frames.findIndex(({ endSample }) => endSample > this.#closedThrough)
     const gone = this.#frames.splice(0, kept === -1 ? this.#frames.length : kept)
     this.#closedSequence = gone.at(-1)?.sequence ?? this.#closedSequence
@@ -271,7 +303,7 @@ export function extentOf({ sequence, firstSample, leads, samples, isLast = false
   }
 }
 
-function isSame(a: FrameExtent, b: FrameExtent): boolean {
+export function isSame(a: FrameExtent, b: FrameExtent): boolean {
   return a.firstSample === b.firstSample && a.endSample === b.endSample && a.checksum === b.checksum
 }
 

@@ -142,6 +142,16 @@ describe('the stack', () => {
     }
   })
 
+  it('hides a live window whose function was killed for a minute at most', () => {
+    const queues = Object.entries(template.findResources('AWS::SQS::Queue'))
+    const live = queues.filter(([id]) =>
+      /^(intake|screening|results)(intake|screening|resultsmqtt)[0-9A-F]{8}$/.test(id),
+    )
+
+    expect(live).toHaveLength(3)
+    for (const [, { Properties }] of live) expect(Properties.VisibilityTimeout).toBeLessThanOrEqual(60)
+  })
+
   it('hands results to both queues as they are, without the envelope of SNS', () => {
     template.resourceCountIs('AWS::SNS::Subscription', 2)
     template.allResourcesProperties('AWS::SNS::Subscription', { Protocol: 'sqs', RawMessageDelivery: true })

@@ -3,17 +3,18 @@ import { join, resolve } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { LocalStack } from '../../cdk/local/stack.ts'
+import { LEADS } from '../../shared/domain/leads.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { hasBrowser, NO_BROWSER, type Opened, openPage } from './helpers/browser.ts'
-import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
+import { pdfLines } from './helpers/pdf.ts'
+import { type ConsoleStack, demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
 const AXE = readFileSync(resolve(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8')
 const CSS_PX_PER_MM = 96 / 25.4
 
-describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () => {
-  let stack: LocalStack
+describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { timeout: 120_000 }, () => {
+  let stack: ConsoleStack
   let ecgId: string
   let opened: Opened
   let page: Page
@@ -72,6 +73,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
 
   it('narrows the worklist by device, says that nothing matches, and comes back', async () => {
     await go('#/')
+    await page.locator('.filters').waitFor()
     await page.keyboard.press('/')
     await page.keyboard.type('no-such-device')
     await page.getByText('No ECG matches').waitFor()
@@ -117,6 +119,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
 
     expect(await page.locator('.paper canvas').first().getAttribute('width')).toBe(String(265 * 5))
     await page.evaluate(() => localStorage.clear())
+    await page.reload()
   })
 
   it('measures with calipers, to the sample', async () => {
@@ -143,6 +146,27 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
     await paper.focus()
     await page.keyboard.press('ArrowRight')
     expect(Number(await reading.getAttribute('data-ms')) - before).toBeCloseTo(2, 1)
+  })
+
+  it('prints at true scale: 1 mV is 10.0 mm, a second 25.0 mm, on A4 across', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.paper').waitFor()
+    await page.locator('.finding').first().waitFor()
+    await page.emulateMedia({ media: 'print' })
+
+    const pdf = await page.pdf({ preferCSSPageSize: true, printBackground: true })
+
+    await page.emulateMedia({ media: null })
+    const lines = pdfLines(pdf)
+    const pulses = lines.filter((line) => line.length === 6 && Math.abs(line[2]![1] - line[1]![1]) > 5)
+    expect(pulses).toHaveLength(4)
+    for (const [, bottom, left, right] of pulses) {
+      expect(Math.abs(left![1] - bottom![1] - 10)).toBeLessThanOrEqual(0.1)
+      expect(Math.abs(right![0] - left![0] - 5)).toBeLessThanOrEqual(0.1)
+    }
+    // The rhythm strip: ten seconds but for the last sample.
+    const longest = Math.max(...lines.filter((line) => line.length > 1000).map((line) => line.at(-1)![0] - line[0]![0]))
+    expect(Math.abs(longest - 250)).toBeLessThanOrEqual(0.3)
   })
 
   it('says of each finding what it learned from, its threshold and its state; of each index its interval and reliability', async () => {
@@ -175,12 +199,34 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
     expect(await value.textContent()).toBe(before)
   })
 
-  it.each(['#/', 'ecg'])(
+  it('shows a device live: its tile sweeps, says how far behind it is, and leads to its twelve leads', async () => {
+    const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
+    const recording = await readRecording(demoFiles()[0]!)
+    await go('#/live')
+    const done = streamRecording(recording, { link, tenant: 'local', device: 'bed-9', speed: Number.POSITIVE_INFINITY })
+    const tile = page.locator('[data-device="bed-9"]')
+    await tile.waitFor()
+    await done
+    await link.close()
+
+    // What is drawn in a worker is seen on the screen only.
+    const ink = async () => (await tile.locator('canvas').screenshot()).length
+    const empty = await ink()
+    await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(empty + 100)
+    expect(await tile.getAttribute('data-pulse')).toBe('live')
+    expect(await tile.textContent()).toContain('behind')
+
+    await tile.click()
+    await page.locator('.leads figure').nth(11).waitFor()
+    expect(await page.locator('.leads figcaption').allTextContents()).toEqual([...LEADS])
+  })
+
+  it.each(['#/', '#/live', 'ecg'])(
     'has no breach of WCAG 2.2 AA, of its own policy, or of the rule that nothing is asked elsewhere: %s',
     async (view) => {
       await go(view === 'ecg' ? `#/ecg/${ecgId}` : view)
       await page
-        .locator(view === 'ecg' ? '.finding' : '.row')
+        .locator(view === 'ecg' ? '.finding' : view === '#/' ? '.row' : '.tile')
         .first()
         .waitFor()
 
@@ -227,7 +273,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
     await page.getByRole('button', { name: 'Delete ECG' }).click()
-    await page.locator('dialog .primary').click()
+    await page.locator('dialog[open] .primary').click()
     await page.locator('.worklist').waitFor()
     expect(await page.locator(`[data-ecg="${ecgId}"]`).count()).toBe(0)
 
@@ -253,6 +299,27 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, () =
     await page.locator('.row').first().waitFor()
     await page.locator('.feed-live').waitFor()
   })
+
+  it('has cines drawn, shows the steps, then both views in a loop, marked SYNTHETIC, and hands the DICOM out', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.getByRole('button', { name: 'Draw cines' }).click()
+    await page.locator('.job').waitFor()
+
+    await page.locator('.player[data-frames="50"]').waitFor({ timeout: 240_000 })
+
+    expect(await page.locator('.player figcaption').allTextContents()).toEqual([
+      expect.stringContaining('SYNTHETIC'),
+      expect.stringContaining('SYNTHETIC'),
+    ])
+    const frame = page.locator('.scrub .num')
+    const before = await frame.textContent()
+    await expect.poll(() => frame.textContent(), { timeout: 20_000 }).not.toBe(before)
+    const download = page.waitForEvent('download')
+    await page.locator('[data-artifact="sax.dcm"]').click()
+    const path = await (await download).path()
+    expect(readFileSync(path).toString('latin1', 128, 132)).toBe('DICM')
+    expect(await page.locator('.drawn tbody tr').count()).toBeGreaterThan(0)
+  }, 300_000)
 
   it('keeps its script within 150 kB, compressed', () => {
     const assets = resolve(import.meta.dirname, '../../console/dist/assets')

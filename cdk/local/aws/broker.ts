@@ -3,6 +3,7 @@
  * @module
  */
 import { createServer } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
 import { listen } from '../http.ts'
 
@@ -29,22 +30,65 @@ export interface Broker {
   publish(topic: string, payload: Buffer): Promise<void>
   /** Resolves once a client has subscribed to a topic whose last part is this. */
   subscribed(topicEnd: string): Promise<void>
+  /**
+   * Takes no more ECGs, and resolves when whoever hears them has acknowledged those that were taken: what lies in the broker's memory is lost with it.
+   * One that is gone for good is not waited for.
+   */
+  drain(): Promise<void>
   stop(): Promise<void>
 }
+
+/** How long a listener may take for what it was sent. */
+const DRAIN_MS = 5000
+
+/** Between two looks at what is not acknowledged yet; two empty ones in a row are the end. */
+const LOOK_MS = 25
+
+/** Of CONNACK in MQTT 5: unsupported protocol version, https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901079 */
+const UNSUPPORTED_VERSION = 0x84
+const REASON_STRING = 0x1f
+const ONLY_3_1_1 = 'This broker speaks MQTT 3.1.1 only: use version 4, or another broker.'
 
 /** Rejects with the system's own error (`EADDRINUSE`) when the port is taken; port 0 takes any. */
 export async function startBroker(port: number): Promise<Broker> {
   const aedes = await Aedes.createBroker()
-  const heard = new Set<string>()
-  aedes.on('subscribe', (subscriptions) => {
-    for (const { topic } of subscriptions) heard.add(endOf(topic))
+  /** Of rules, which are always there; and by client, what those that are connected hear. */
+  const ruled = new Set<string>()
+  const hearers = new Map<string, Set<string>>()
+  let isDraining = false
+  aedes.on('subscribe', (subscriptions, { id }) => {
+    const ends = hearers.get(id) ?? new Set()
+    for (const { topic } of subscriptions) ends.add(endOf(topic))
+    hearers.set(id, ends)
   })
-  // Until the adapter has subscribed, an ECG would be acknowledged and lost. Hung up on, the device sends it again.
+  aedes.on('clientDisconnect', ({ id }) => hearers.delete(id))
+  const isHeard = (end: string) => ruled.has(end) || [...hearers.values()].some((ends) => ends.has(end))
+  // While no adapter listens, an ECG would be acknowledged into memory and lost. Hung up on, the device sends it again.
   aedes.authorizePublish = (_client, { topic }, done) => {
     const end = endOf(topic)
     // aedes hangs up on each subscriber whose `+` would stand for nothing: on the adapter, for what one device sends.
     if (topic.split('/').includes('')) return done(new Error('a level of the topic is empty'))
-    done(INBOUND.includes(end) && !heard.has(end) ? new Error('nobody listens yet') : null)
+    const isRefused = INBOUND.includes(end) && (isDraining || !isHeard(end))
+    done(isRefused ? new Error('nobody listens') : null)
+  }
+  // QoS 2 is granted as 1. aedes looks for the granted QoS under the exact topic: without this a wildcard's subscriber would get 2.
+  aedes.authorizeForward = (_client, packet) => (packet.qos === 2 ? { ...packet, qos: 1 } : packet)
+  aedes.preConnect = (client, { protocolVersion }, done) => {
+    const isRefused = Number(protocolVersion) === 5
+    if (isRefused) client.conn.write(refusalOfVersion5())
+    else grantAtMostOne(client)
+    done(isRefused ? new Error('MQTT 5 is not spoken here') : null, !isRefused)
+  }
+  // Its types leave it out.
+  const { persistence: memory } = aedes as unknown as { readonly persistence: AedesMemory }
+  /** What those who hear ECGs have not acknowledged. */
+  const unacknowledged = async () => {
+    let count = 0
+    for (const [id, ends] of hearers) {
+      if (!INBOUND.some((end) => ends.has(end))) continue
+      for await (const _packet of memory.outgoingStream({ id })) count++
+    }
+    return count
   }
   const server = createServer(aedes.handle)
   const address = await listen(server, port)
@@ -57,7 +101,7 @@ export async function startBroker(port: number): Promise<Broker> {
         })
       }),
     onPublish(filters, listener) {
-      for (const filter of filters) heard.add(endOf(filter))
+      for (const filter of filters) ruled.add(endOf(filter))
       const tell = ({ topic, payload }: AedesPublishPacket, client: Client | null) => {
         if (client === null) return
         listener({ topic, payload: Buffer.from(payload), clientId: client.id })
@@ -70,10 +114,52 @@ export async function startBroker(port: number): Promise<Broker> {
         const packet = { cmd: 'publish', topic, payload, qos: 1, retain: false, dup: false } as const
         aedes.publish(packet, (error) => (error ? reject(error) : resolve()))
       }),
+    async drain() {
+      isDraining = true
+      const end = performance.now() + DRAIN_MS
+      for (let empty = 0; empty < 2 && performance.now() < end; ) {
+        empty = (await unacknowledged()) === 0 ? empty + 1 : 0
+        await pause(LOOK_MS)
+      }
+    },
     async stop() {
       // The broker first: it hangs up on its clients, and the server waits for them.
       await new Promise<void>((resolve) => aedes.close(resolve))
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
+}
+
+/** Where aedes keeps what a client has not acknowledged. */
+interface AedesMemory {
+  outgoingStream(client: { readonly id: string }): AsyncIterable<unknown>
+}
+
+/** What a client's packets come from. */
+interface PacketSource {
+  readonly _parser: NodeJS.EventEmitter
+}
+
+/** aedes grants what is asked for, whatever `authorizeSubscribe` says; so a request is changed before aedes sees it, by its parser, which is private. */
+function grantAtMostOne(client: Client): void {
+  const { _parser: parser } = client as unknown as PacketSource
+  parser.prependListener(
+    'packet',
+    ({ cmd, subscriptions = [] }: { cmd: string; subscriptions?: { qos: number }[] }) => {
+      if (cmd === 'subscribe')
+        for (const subscription of subscriptions) subscription.qos = Math.min(subscription.qos, 1)
+    },
+  )
+}
+
+/** A CONNACK that a client of MQTT 5 can read: aedes answers in the format of 3.1.1, which such a client takes for damaged. */
+function refusalOfVersion5(): Buffer {
+  const reason = Buffer.from(ONLY_3_1_1, 'utf8')
+  const property = Buffer.from([REASON_STRING, reason.length >> 8, reason.length & 0xff])
+  // Both lengths are below 128: one byte each.
+  const properties = Buffer.concat([property, reason])
+  return Buffer.concat([
+    Buffer.from([0x20, properties.length + 3, 0, UNSUPPORTED_VERSION, properties.length]),
+    properties,
+  ])
 }

@@ -21,6 +21,15 @@ export const en = {
   'feed.lost': 'No connection',
   'feed.since': 'last heard {ago}',
 
+  'auth.signedOut': 'Sign in',
+  'auth.hint': 'ECGs are shown to people whom the site knows. You go to its sign-in page and come back.',
+  'auth.locked': 'Locked',
+  'auth.lockedHint': 'Nobody used this page for a while. Sign in to go on where you were.',
+  'auth.failed': 'The sign-in was not completed. Try again.',
+  'auth.away': 'The sign-in page cannot be reached. Check the connection and try again.',
+  'auth.signIn': 'Sign in',
+  'auth.signOut': 'Sign out',
+
   'action.retry': 'Try again',
   'action.cancel': 'Cancel',
   'action.close': 'Close',
@@ -232,6 +241,17 @@ export const en = {
   'trends.title': 'Trend',
   'trends.count': 'last {count} of {device}',
 
+  'live.none': 'No device sends',
+  'live.noneHint': 'A device appears here with its first window of ten seconds.',
+  'live.sum': '{live} of {count} devices send.',
+  'live.more': '{count} more are not shown: the longest silent.',
+  'live.behind': '{seconds} s behind',
+  'live.stale': 'late: {ago}',
+  'live.silent': 'silent: {ago}',
+  'live.open': 'Newest ECG',
+  'live.full': 'Full screen',
+  'live.unknown': 'This device has sent nothing lately',
+
   'provenance.title': 'Provenance',
   'provenance.ecg': 'ECG',
   'provenance.version': 'Version',
@@ -295,3 +315,7 @@ export const en = {
   'error.worker-lost': 'The machine that drew it disappeared. Try again.',
   'error.other': 'Refused ({code}, {field}).',
 } as const satisfies Record<string, string>
+
+/** Every key that a language must have. */
+export type Key = keyof typeof en
+export type Words = Readonly<Record<Key, string>>

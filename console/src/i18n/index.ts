@@ -3,12 +3,10 @@
  * @module
  */
 import { signal } from '@preact/signals'
-import { en } from './en.ts'
+import { en, type Key, type Words } from './en.ts'
 import { zh } from './zh-CN.ts'
 
-/** Every key that a language must have. */
-export type Key = keyof typeof en
-export type Words = Readonly<Record<Key, string>>
+export type { Key, Words }
 
 export const LANGUAGES = { en: { name: 'English', words: en }, 'zh-CN': { name: '简体中文', words: zh } } as const
 export type Language = keyof typeof LANGUAGES

@@ -2,7 +2,7 @@
  * 页面用语，简体中文。
  * @module
  */
-import type { Words } from './index.ts'
+import type { Words } from './en.ts'
 
 export const zh: Words = {
   'notice.short': '仅供研究。非医疗器械。',
@@ -22,6 +22,15 @@ export const zh: Words = {
   'feed.polling': '每 3 秒',
   'feed.lost': '连接中断',
   'feed.since': '上次收到：{ago}',
+
+  'auth.signedOut': '登录',
+  'auth.hint': '心电图只向本站点认识的人员显示。您将前往其登录页面，然后返回。',
+  'auth.locked': '已锁定',
+  'auth.lockedHint': '本页已有一段时间无人使用。请登录后继续。',
+  'auth.failed': '登录未完成。请重试。',
+  'auth.away': '无法打开登录页面。请检查连接后重试。',
+  'auth.signIn': '登录',
+  'auth.signOut': '退出登录',
 
   'action.retry': '重试',
   'action.cancel': '取消',
@@ -227,6 +236,17 @@ export const zh: Words = {
 
   'trends.title': '趋势',
   'trends.count': '{device} 最近 {count} 次',
+
+  'live.none': '没有设备在传输',
+  'live.noneHint': '设备传来第一个十秒窗口后会出现在这里。',
+  'live.sum': '{count} 台设备中 {live} 台正在传输。',
+  'live.more': '另有 {count} 台未显示（静默最久者）。',
+  'live.behind': '滞后 {seconds} 秒',
+  'live.stale': '迟到：{ago}',
+  'live.silent': '静默：{ago}',
+  'live.open': '最新心电图',
+  'live.full': '全屏',
+  'live.unknown': '此设备近期没有传输',
 
   'provenance.title': '来源',
   'provenance.ecg': '心电图',

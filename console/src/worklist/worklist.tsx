@@ -6,7 +6,7 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
 import type { Summary } from '../api/events.ts'
 import { t, word } from '../i18n/index.ts'
-import { go, href } from '../router.ts'
+import { go } from '../router.ts'
 import { clock, day, number, percent, utc } from '../ui/format.ts'
 import { Failure, Icon, State } from '../ui/parts.tsx'
 import { useVirtualRows } from '../ui/use-virtual.ts'
@@ -172,9 +172,6 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
           </span>
         ))}
       </span>
-      <a class="sr" href={href({ view: 'ecg', id: ecgId })} tabIndex={-1}>
-        {t('worklist.open')}
-      </a>
     </div>
   )
 }

@@ -114,13 +114,15 @@ export function ecgRoutes({ results, associations, list, deletion, s3, bucket }:
 
   app.openapi(waveformRoute, async (c) => {
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    const { from, seconds } = c.req.valid('query')
+    const { from, seconds, leads: only } = c.req.valid('query')
+    const wanted = only === undefined ? undefined : new Set(only.split(','))
     const packed = await readObject(s3, bucket, waveformKey('raw', c.get('caller').tenant, ecgId))
     if (packed === undefined) throw new CodedError('not-found', { field: 'id' })
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
-    const piece = leads.map(({ name, gainUv, samples }) => ({
+    const shown = leads.filter(({ name }) => wanted?.has(name) ?? true)
+    const piece = shown.map(({ name, gainUv, samples }) => ({
       name,
       gainUv,
       samples: Array.from(samples.subarray(firstSample, end), (sample) => (sample === MISSING_SAMPLE ? null : sample)),

@@ -5,11 +5,20 @@
 import { openAsBlob } from 'node:fs'
 import { basename, resolve } from 'node:path'
 import { buildConsole } from '../../../cdk/local/console-build.ts'
-import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
+import { startLocalStack } from '../../../cdk/local/stack.ts'
 
 const DEMO = resolve(import.meta.dirname, '../../../functions/cli/demo/virtual-ecg')
 
-export async function startConsoleStack(): Promise<LocalStack> {
+export interface ConsoleStack {
+  readonly apiUrl: string
+  readonly mqttUrl: string
+  stop(): Promise<void>
+}
+
+/** `CONSOLE_STACK="http://127.0.0.1:8080 mqtt://127.0.0.1:1883"` tests a stack that runs already (`npm start`), which saves its start. */
+export async function startConsoleStack(): Promise<ConsoleStack> {
+  const [apiUrl, mqttUrl] = process.env.CONSOLE_STACK?.split(' ') ?? []
+  if (apiUrl !== undefined && mqttUrl !== undefined) return { apiUrl, mqttUrl, stop: async () => {} }
   const consoleDir = await buildConsole()
   if (consoleDir === undefined) throw new Error('the console is not built, and cannot be')
   return startLocalStack({ consoleDir })
@@ -21,7 +30,8 @@ export async function screened(apiUrl: string, files: readonly string[] = demoFi
   for (const file of files) form.append('file', await openAsBlob(file), basename(file))
   const taken = await fetch(`${apiUrl}/v1/ecgs`, { method: 'POST', body: form })
   const { ecgId } = (await taken.json()) as { ecgId: string }
-  for (let tries = 0; tries < 600; tries++) {
+  const deadline = Date.now() + 180_000
+  while (Date.now() < deadline) {
     const answer = await fetch(`${apiUrl}/v1/ecgs/${ecgId}`)
     if (answer.status === 200) return ecgId
     await new Promise((done) => setTimeout(done, 100))

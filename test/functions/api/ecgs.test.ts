@@ -199,6 +199,17 @@ describe('GET /v1/ecgs/{id}/waveform', () => {
     expect(piece.leads[1]!.samples).toEqual([...recording.leads[1]!.samples.subarray(200, 250)])
   })
 
+  it('has only the leads that are asked for', async () => {
+    const { ecgId } = await api.screened('clinic')
+    await putObject(api.s3, BUCKET, waveformKey('raw', 'clinic', ecgId), encodeWaveform(recording))
+
+    const response = await api.as('clinic', `/v1/ecgs/${ecgId}/waveform?leads=V2,II`)
+    const refused = await api.as('clinic', `/v1/ecgs/${ecgId}/waveform?leads=II;V2`)
+
+    expect(await response.json()).toMatchObject({ leads: [{ name: 'II' }, { name: 'V2' }] })
+    expect(refused.status).toBe(400)
+  })
+
   it.each(['from=-1', 'seconds=0', 'seconds=31', 'seconds=x'])('refuses %s', async (query) => {
     const { ecgId } = await api.screened('clinic')
 

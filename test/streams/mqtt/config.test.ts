@@ -16,7 +16,8 @@ describe('readConfig', () => {
       broker: { url: 'mqtt://127.0.0.1:1883', version: 5 },
       clientId: 'cardiacnets',
       connections: 1,
-      idleMs: 15_000,
+      idleMs: 120_000,
+      correctionMs: 86_400_000,
     })
   })
 

@@ -165,10 +165,11 @@ describe('Ingest', () => {
     journal.close()
     start()
 
+    const pending = journal.pendingWindows()
     const reasons = receive(makeFrame({ sequence: 7 }))
 
     expect(reasons).toEqual([0])
-    expect(journal.readWindow(closed[0]!).waveform.leads[0]!.samples[7 * 250]).toBe(-0x8000_0000)
+    expect(journal.readWindow(pending[0]!).waveform.leads[0]!.samples[7 * 250]).toBe(-0x8000_0000)
   })
 
   it.each([4200, 4500])('refuses a frame from sample %i that overlaps a closed window, and goes on', (firstSample) => {
@@ -199,13 +200,14 @@ describe('Ingest', () => {
     expect(journal.readWindow(closed[0]!).waveform.leads[0]!.samples).toHaveLength(1500)
   })
 
-  it('keeps nothing of a silent session that is too short to send', () => {
+  it('gives the window of a silent session a result, however short it is', () => {
     receive(makeFrame())
 
     nowMs += 15_000
     ingest.sweep()
 
-    expect(closed).toEqual([])
+    expect(journal.readWindow(closed[0]!)).toMatchObject({ firstSample: 0, version: 1, isShort: true })
+    expect(journal.readWindow(closed[0]!).waveform.leads[0]!.samples).toHaveLength(250)
     expect(journal.openSessions()).toEqual([])
   })
 

@@ -2,11 +2,18 @@ import { connectAsync } from 'mqtt'
 import { expect, it, onTestFinished } from 'vitest'
 import { startBroker } from '../../../../cdk/local/aws/broker.ts'
 
+let clients = 0
+
 async function start() {
   const broker = await startBroker(0)
   onTestFinished(() => broker.stop())
   const connect = async () => {
-    const client = await connectAsync(broker.url, { protocolVersion: 4, reconnectPeriod: 0 })
+    const client = await connectAsync(broker.url, {
+      protocolVersion: 4,
+      reconnectPeriod: 0,
+      clean: false,
+      clientId: `c${++clients}`,
+    })
     onTestFinished(() => client.endAsync(true))
     return client
   }
@@ -46,6 +53,79 @@ it('takes other topics at any time', async () => {
   const device = await connect()
 
   await expect(device.publishAsync('ecg/v1/local/d1/status', '{}', { qos: 1 })).resolves.toBeDefined()
+})
+
+it('hangs up again when the one that listened has gone', async () => {
+  const { broker, connect } = await start()
+  const [adapter, device] = [await connect(), await connect()]
+  const subscribed = broker.subscribed('frames')
+  await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })
+  await subscribed
+  await device.publishAsync('ecg/v1/local/d1/frames', 'heard', { qos: 1 })
+
+  const closed = new Promise<string>((resolve) => device.once('close', () => resolve('closed')))
+  await adapter.endAsync()
+  const publish = () => device.connected && device.publish('ecg/v1/local/d1/frames', 'unheard', { qos: 1 })
+  const publishing = setInterval(publish, 50)
+  onTestFinished(() => clearInterval(publishing))
+
+  expect(await closed).toBe('closed')
+})
+
+it('grants QoS 1 for 2, and delivers to a wildcard what was published at 2 with 1', async () => {
+  const { connect } = await start()
+  const [adapter, device] = [await connect(), await connect()]
+
+  const [granted] = await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 2 })
+  const qos: number[] = []
+  const all = new Promise<void>((resolve) =>
+    adapter.on('message', (_topic, _payload, packet) => {
+      if (qos.push(packet.qos) === 20) resolve()
+    }),
+  )
+  for (let index = 0; index < 20; index++) await device.publishAsync('ecg/v1/local/d1/frames', `${index}`, { qos: 2 })
+  await all
+
+  expect(granted?.qos).toBe(1)
+  expect(qos).toEqual(Array(20).fill(1))
+})
+
+it('refuses a client of MQTT 5 in words that it can read', async () => {
+  const { broker } = await start()
+
+  const refused = connectAsync(broker.url, { protocolVersion: 5, reconnectPeriod: 0 })
+
+  await expect(refused).rejects.toMatchObject({ code: 0x84, message: expect.stringContaining('Unsupported Protocol') })
+})
+
+it('takes no more ECGs when it drains, and waits for those that were taken', async () => {
+  const { broker, connect } = await start()
+  const [adapter, device] = [await connect(), await connect()]
+  const subscribed = broker.subscribed('frames')
+  await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })
+  await subscribed
+  let acknowledge: (() => void) | undefined
+  const arrived = new Promise<void>((resolve) => {
+    adapter.handleMessage = (_packet, done) => {
+      acknowledge = done
+      resolve()
+    }
+  })
+
+  await device.publishAsync('ecg/v1/local/d1/frames', 'taken', { qos: 1 })
+  await arrived
+  let isDrained = false
+  const drained = broker.drain().then(() => {
+    isDrained = true
+  })
+  const closed = new Promise<string>((resolve) => device.once('close', () => resolve('closed')))
+  device.publish('ecg/v1/local/d1/frames', 'too late', { qos: 1 })
+  const hungUp = await closed
+  const before = isDrained
+  acknowledge!()
+  await drained
+
+  expect([hungUp, before, isDrained]).toEqual(['closed', false, true])
 })
 
 it('does not hang up on the adapter for a device without a name', async () => {

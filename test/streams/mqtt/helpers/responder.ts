@@ -27,7 +27,8 @@ export function startResponder({ sqs, s3, queues, bucket }: Aws): Responder {
     const waveform = decodeWaveform(await fromPayload(s3, bucket, message.waveform))
     const traceparent = sqsMessage.MessageAttributes?.traceparent?.StringValue
     windows.push({ message, waveform, traceparent })
-    const result = JSON.stringify({ ecgId: message.ecgId, span: message.span, input: waveformSha256(waveform) })
+    const { ecgId, version = 1, span } = message
+    const result = JSON.stringify({ ecgId, version, span, findings: [], input: waveformSha256(waveform) })
     const { tenant, origin } = message
     const body: ResultMessage = { schema: 1, tenant, origin, result }
     await sendMessage(sqs, queues.results, JSON.stringify(body), traceparent === undefined ? {} : { traceparent })

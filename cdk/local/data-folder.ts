@@ -1,0 +1,100 @@
+/**
+ * The folder in which the local stack keeps its data: held by one stack at a time, with logs that are appended to and rotated.
+ * @module
+ */
+import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+
+/** What is wrong with a data folder, and what to do: a sentence for the terminal. */
+export class DataFolderError extends Error {
+  override readonly name = 'DataFolderError'
+}
+
+/** A log that is larger is moved to `NAME.1`, in place of the one before it. */
+const ROTATE_BYTES = 20 * 1024 * 1024
+
+/**
+ * Makes the folder if it is not there, and holds it until the process ends, however it ends: the system gives an SQLite lock back.
+ * @returns what gives it back before that
+ * @throws DataFolderError when another stack holds it, or it cannot be written
+ */
+export function claimFolder(folder: string): () => void {
+  try {
+    mkdirSync(folder, { recursive: true })
+    const lock = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
+    lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
+    return () => lock.close()
+  } catch (error) {
+    throw new DataFolderError(sentence(folder, error))
+  }
+}
+
+function sentence(folder: string, error: unknown): string {
+  const { code, errcode } = error as { code?: string; errcode?: number } // as node:fs and node:sqlite throw
+  const isLocked = errcode === SQLITE_BUSY
+  if (isLocked) return `${folder} is in use by another stack: stop that one, or pass --data with another folder.`
+  if (errcode === SQLITE_NOT_A_DATABASE) return `${join(folder, 'lock.db')} is not ours: remove it, or pass --data.`
+  const isForbidden = code === 'EACCES' || code === 'EROFS' || code === 'EPERM' || errcode === SQLITE_CANTOPEN
+  if (isForbidden || errcode === SQLITE_READONLY) {
+    return `${folder} cannot be written: change its owner or rights, or pass --data with another folder.`
+  }
+  if (code === 'EEXIST' || code === 'ENOTDIR') return `${folder} is not a folder: pass --data with another one.`
+  return `${folder} cannot be used: ${whatFailed(error)}`
+}
+
+/** https://www.sqlite.org/rescode.html */
+const [SQLITE_BUSY, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOT_A_DATABASE] = [5, 8, 14, 26]
+
+/** What a system says of a write that failed, in words. */
+export function whatFailed(error: unknown): string {
+  const { code, errcode } = error as { code?: string; errcode?: number } // as node:fs and node:sqlite throw
+  if (code === 'ENOSPC' || errcode === 13) return 'the disk is full'
+  if (code === 'EROFS' || errcode === SQLITE_READONLY) return 'the disk is read-only'
+  if (code === 'EDQUOT') return 'the quota of the disk is used up'
+  return error instanceof Error ? error.message : String(error)
+}
+
+/** A file that lines are appended to. */
+export interface LogFile {
+  write(line: string): void
+  end(): void
+}
+
+/**
+ * Opens a log, behind what earlier runs wrote. It never ends the process: while it cannot be written, lines are dropped, and `onTrouble` hears why, once
+ * until it works again.
+ */
+export function openLog(path: string, onTrouble: (sentence: string) => void, rotateBytes = ROTATE_BYTES): LogFile {
+  let file: number | undefined
+  let bytes = 0
+  let isTold = false
+  const append = (line: string) => {
+    file ??= openSync(path, 'a')
+    if (bytes === 0) bytes = fstatSync(file).size
+    if (bytes > rotateBytes) {
+      closeSync(file)
+      file = undefined
+      renameSync(path, `${path}.1`)
+      file = openSync(path, 'a')
+      bytes = 0
+    }
+    bytes += writeSync(file, line)
+  }
+  return {
+    // At once, so that the last lines before a crash are there.
+    write(line) {
+      try {
+        append(line)
+        isTold = false
+      } catch (error) {
+        if (!isTold) onTrouble(`${path} cannot be written: ${whatFailed(error)}. The stack goes on without this log.`)
+        isTold = true
+      }
+    },
+    end() {
+      if (file !== undefined) closeSync(file)
+      file = undefined
+    },
+  }
+}

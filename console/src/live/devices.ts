@@ -1,0 +1,63 @@
+/**
+ * The devices that send, each with its newest window.
+ * @module
+ */
+import { signal } from '@preact/signals'
+import type { Schemas } from '../../../streams/client/index.ts'
+import { api, wanted } from '../api/client.ts'
+import { listenToResults, type Summary } from '../api/events.ts'
+
+/** No more tiles than anybody can watch. */
+export const MOST_TILES = 64
+/** A device sends a window every ten seconds. */
+const STALE_MS = 25_000
+const SILENT_MS = 5 * 60_000
+
+export interface LiveDevice {
+  readonly device: string
+  readonly newest: Summary
+  /** When its newest result came, `Date.now()`. */
+  readonly at: number
+}
+
+export const devices = signal<ReadonlyMap<string, LiveDevice>>(new Map())
+export const isListed = signal(false)
+
+export type Pulse = 'live' | 'stale' | 'silent'
+
+export const pulseOf = ({ at }: LiveDevice, now: number): Pulse =>
+  now - at > SILENT_MS ? 'silent' : now - at > STALE_MS ? 'stale' : 'live'
+
+/** What lies between a heartbeat and its picture: from the middle of the window's first beat's time to its arrival. */
+export const behindMs = ({ newest, at }: LiveDevice) => Math.max(0, at - Date.parse(newest.startedAt))
+
+function take(summary: Summary, at: number): void {
+  const { device } = summary
+  if (device === undefined) return
+  const known = devices.peek().get(device)
+  if (known !== undefined && known.newest.startedAt >= summary.startedAt) return
+  devices.value = new Map([...devices.peek(), [device, { device, newest: summary, at }]])
+}
+
+/** @returns what ends it */
+export function watchDevices(): () => void {
+  const stop = listenToResults((summary) => take(summary, Date.now()))
+  wanted(api.GET('/v1/ecgs', { params: { query: { limit: 100 } } })).then(
+    ({ items }) => {
+      for (const item of items) take(item, Date.parse(item.arrivedAt))
+      isListed.value = true
+    },
+    () => {
+      isListed.value = true
+    },
+  )
+  return stop
+}
+
+type Piece = Schemas['Waveform']
+
+/** The samples of a window, of the leads that are drawn. */
+export async function windowOf(ecgId: string, leads: readonly string[], ended: AbortSignal): Promise<Piece> {
+  const params = { path: { id: ecgId }, query: { from: 0, seconds: 10, leads: leads.join(',') } }
+  return wanted(api.GET('/v1/ecgs/{id}/waveform', { params, signal: ended }))
+}

@@ -1,0 +1,234 @@
+/**
+ * The wall: each device that sends, with its newest window sweeping; or one device, all twelve leads.
+ * @module
+ */
+import { useSignal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
+import { LEADS } from '../../../shared/domain/leads.ts'
+import { coloursOf } from '../ecg/paper.ts'
+import { add, newRecording } from '../ecg/recording.ts'
+import { t, word } from '../i18n/index.ts'
+import { href } from '../router.ts'
+import { ago, number } from '../ui/format.ts'
+import { Icon, State } from '../ui/parts.tsx'
+import { theme } from '../ui/theme.ts'
+import { behindMs, devices, isListed, type LiveDevice, MOST_TILES, pulseOf, watchDevices, windowOf } from './devices.ts'
+import { type Painted, paint } from './painter.ts'
+
+export function Live({ device }: { readonly device?: string | undefined }) {
+  const now = useSignal(Date.now())
+  useEffect(() => {
+    const timer = setInterval(() => {
+      now.value = Date.now()
+    }, 1000)
+    const stop = watchDevices()
+    return () => {
+      clearInterval(timer)
+      stop()
+    }
+  }, [])
+  const all = [...devices.value.values()].toSorted((a, b) => a.device.localeCompare(b.device))
+  if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now.value} />
+  // Who is silent for longest goes first when there are too many.
+  const shown = all
+    .toSorted((a, b) => b.at - a.at)
+    .slice(0, MOST_TILES)
+    .toSorted((a, b) => a.device.localeCompare(b.device))
+  return (
+    <main class="live" id="main">
+      {shown.length === 0 ? (
+        isListed.value ? (
+          <State icon="empty" title={t('live.none')} text={t('live.noneHint')} />
+        ) : (
+          <State icon="loading" title={t('state.loading')} />
+        )
+      ) : (
+        <>
+          <p class="live-sum">
+            {t('live.sum', {
+              live: all.filter((each) => pulseOf(each, now.value) === 'live').length,
+              count: all.length,
+            })}
+            {all.length > shown.length && ` ${t('live.more', { count: all.length - shown.length })}`}
+          </p>
+          <div class="wall" data-tiles={shown.length}>
+            {shown.map((each) => (
+              <Tile key={each.device} known={each} now={now.value} />
+            ))}
+          </div>
+        </>
+      )}
+    </main>
+  )
+}
+
+function Tile({ known, now }: { readonly known: LiveDevice; readonly now: number }) {
+  const { device, newest } = known
+  const pulse = pulseOf(known, now)
+  return (
+    <a class={`tile ${pulse}`} href={href({ view: 'live', device })} data-device={device} data-pulse={pulse}>
+      <header>
+        <b>{device}</b>
+        {CONDITION_IDS.filter((id) => newest.flagged.includes(id)).map((id) => (
+          <span key={id} class="chip flagged">
+            {word('short', id)}
+          </span>
+        ))}
+        {newest.status === 'refused' && (
+          <span class="chip">
+            {(newest.reasons ?? []).map((reason) => word('reason', reason)).join(', ') || t('status.refused')}
+          </span>
+        )}
+        <span class="push rate num">{newest.heartRateBpm === undefined ? '–' : number(newest.heartRateBpm)}</span>
+      </header>
+      <SweepCanvas ecgId={newest.ecgId} leads={TILE_LEADS} lead="II" />
+      <footer>
+        <span>II</span>
+        <Age known={known} now={now} />
+      </footer>
+    </a>
+  )
+}
+
+const TILE_LEADS = ['II'] as const
+
+/** How far behind the picture is, or for how long nothing came. */
+function Age({ known, now }: { readonly known: LiveDevice; readonly now: number }) {
+  const pulse = pulseOf(known, now)
+  if (pulse === 'live')
+    return <span class="push num">{t('live.behind', { seconds: number(behindMs(known) / 1000, 1) })}</span>
+  return (
+    <span class="push num">
+      <Icon name="warning" /> {t(pulse === 'stale' ? 'live.stale' : 'live.silent', { ago: ago(now - known.at) })}
+    </span>
+  )
+}
+
+interface SweepProps {
+  readonly ecgId: string
+  readonly leads: readonly string[]
+  readonly lead: (typeof LEADS)[number]
+}
+
+/** A canvas whose drawing goes on by itself. */
+function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
+  const canvas = useRef<HTMLCanvasElement>(null)
+  const painted = useRef<Painted | undefined>(undefined)
+  useEffect(() => {
+    const element = canvas.current
+    if (element === null) return
+    painted.current ??= paint(element, coloursOf(element))
+    const resize = () => {
+      const { width, height } = element.getBoundingClientRect()
+      painted.current?.size(
+        Math.round(width * devicePixelRatio),
+        Math.round(height * devicePixelRatio),
+        coloursOf(element),
+      )
+    }
+    const observer = new ResizeObserver(resize)
+    observer.observe(element)
+    resize()
+    return () => observer.disconnect()
+  }, [theme.value])
+  useEffect(() => () => painted.current?.close(), [])
+  useEffect(() => {
+    const ended = new AbortController()
+    shared(ecgId, leads, ended.signal).then(
+      (recording) => {
+        const trace = recording.traces.get(lead)
+        if (trace !== undefined) painted.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
+      },
+      () => {},
+    )
+    return () => ended.abort()
+  }, [ecgId, lead])
+  return <canvas ref={canvas} />
+}
+
+/** Twelve canvases want the same window: it is fetched once. */
+const fetched = new Map<string, ReturnType<typeof fetchWindow>>()
+
+function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
+  const key = `${ecgId} ${leads.join()}`
+  const known = fetched.get(key) ?? fetchWindow(ecgId, leads, ended)
+  fetched.set(key, known)
+  known.catch(() => fetched.delete(key))
+  // What is older was drawn, and is not asked for again.
+  for (const old of [...fetched.keys()].slice(0, -MOST_TILES)) fetched.delete(old)
+  return known
+}
+
+async function fetchWindow(ecgId: string, leads: readonly string[], ended: AbortSignal) {
+  const piece = await windowOf(ecgId, leads, ended)
+  const recording = newRecording(piece)
+  add(recording, piece)
+  return recording
+}
+
+interface SingleProps {
+  readonly device: string
+  readonly known: LiveDevice | undefined
+  readonly now: number
+}
+
+function Single({ device, known, now }: SingleProps) {
+  const screen = useRef<HTMLElement>(null)
+  return (
+    <main class="live single" id="main" ref={screen}>
+      <div class="ecg-head">
+        <a class="back" href="#/live" aria-label={t('nav.live')}>
+          <Icon name="back" />
+        </a>
+        <h1>{device}</h1>
+        {known !== undefined && (
+          <>
+            <span class="rate num">
+              {known.newest.heartRateBpm === undefined ? (
+                '–'
+              ) : (
+                <>
+                  {number(known.newest.heartRateBpm)} <small>bpm</small>
+                </>
+              )}
+            </span>
+            {CONDITION_IDS.filter((id) => known.newest.flagged.includes(id)).map((id) => (
+              <span key={id} class="chip flagged">
+                {word('condition', id)}
+              </span>
+            ))}
+            <Age known={known} now={now} />
+            <a class="button" href={href({ view: 'ecg', id: known.newest.ecgId })}>
+              {t('live.open')}
+            </a>
+          </>
+        )}
+        <button
+          type="button"
+          class="quiet"
+          aria-label={t('live.full')}
+          title={t('live.full')}
+          onClick={() => void screen.current?.requestFullscreen()}
+        >
+          <Icon name="full" />
+        </button>
+      </div>
+      {known === undefined ? (
+        <State
+          icon={isListed.value ? 'empty' : 'loading'}
+          title={isListed.value ? t('live.unknown') : t('state.loading')}
+        />
+      ) : (
+        <div class={`leads ${pulseOf(known, now)}`}>
+          {LEADS.map((lead) => (
+            <figure key={lead}>
+              <figcaption>{lead}</figcaption>
+              <SweepCanvas ecgId={known.newest.ecgId} leads={LEADS} lead={lead} />
+            </figure>
+          ))}
+        </div>
+      )}
+    </main>
+  )
+}

@@ -1,0 +1,48 @@
+/**
+ * The page's side of drawing: hands canvases to the worker, or draws itself where there is no OffscreenCanvas.
+ * @module
+ */
+import { startDrawing } from './drawing.ts'
+import type { Order } from './protocol.ts'
+import type { SweepColours, SweepWindow } from './sweep.ts'
+
+type Send = (order: Order, canvas?: HTMLCanvasElement) => void
+
+const canHandOver =
+  typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
+
+let send: Send | undefined
+
+function sender(): Send {
+  if (send !== undefined) return send
+  if (canHandOver) {
+    const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
+    send = (order) => worker.postMessage(order, order.kind === 'open' ? [order.canvas] : [])
+  } else send = startDrawing()
+  const motion = matchMedia('(prefers-reduced-motion: reduce)')
+  const tell = () => send?.({ kind: 'still', isStill: motion.matches })
+  motion.addEventListener('change', tell)
+  tell()
+  return send
+}
+
+export interface Painted {
+  size(width: number, height: number, colours: SweepColours): void
+  show(window: SweepWindow): void
+  close(): void
+}
+
+let next = 0
+
+/** Takes a canvas over, for good. */
+export function paint(canvas: HTMLCanvasElement, colours: SweepColours): Painted {
+  const id = `sweep-${next++}`
+  const order = sender()
+  if (canHandOver) order({ kind: 'open', id, canvas: canvas.transferControlToOffscreen(), colours })
+  else order({ kind: 'open', id, canvas: canvas as unknown as OffscreenCanvas, colours }, canvas) // drawn on as it is
+  return {
+    size: (width, height, now) => order({ kind: 'size', id, width, height, colours: now }),
+    show: (window) => order({ kind: 'show', id, window }),
+    close: () => order({ kind: 'close', id }),
+  }
+}

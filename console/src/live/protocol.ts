@@ -1,0 +1,18 @@
+/**
+ * What the page says to the worker that draws.
+ * @module
+ */
+import type { SweepColours, SweepWindow } from './sweep.ts'
+
+export type Order =
+  | { readonly kind: 'open'; readonly id: string; readonly canvas: OffscreenCanvas; readonly colours: SweepColours }
+  | {
+      readonly kind: 'size'
+      readonly id: string
+      readonly width: number
+      readonly height: number
+      readonly colours: SweepColours
+    }
+  | { readonly kind: 'show'; readonly id: string; readonly window: SweepWindow }
+  | { readonly kind: 'close'; readonly id: string }
+  | { readonly kind: 'still'; readonly isStill: boolean }

@@ -1,0 +1,104 @@
+/**
+ * Frames that come after their window was closed, and the windows that they complete: each is closed once more, as a new version of the same ECG.
+ * @module
+ */
+import type { Frame } from '../../shared/domain/frame.ts'
+import { windowSamples } from '../../shared/domain/window.ts'
+import { CodedError } from '../../shared/errors.ts'
+import type { Journal, VersionedWindow } from './journal.ts'
+import { extentOf, type FrameExtent, isSame, type WindowAssembler } from './window-assembler.ts'
+
+/** How long a reopened window waits for the rest of its samples: a backlog comes quickly, and each version is screened anew. */
+export const LATE_PATIENCE_MS = 15_000
+
+export type LateWindow = VersionedWindow
+
+interface LateSession {
+  readonly id: number
+  readonly assembler: WindowAssembler
+  readonly expiredThrough: number
+}
+
+/**
+ * Takes a frame for the past of its session: opens the windows that it belongs to and in which samples are missing.
+ * @param isPast the whole frame lies there, and is to be added to the journal; else it is there already, or will be by the caller
+ * @returns the first samples of the windows that it opened; `undefined` when nothing is missing where it belongs, or it was taken before
+ * @throws CodedError `sequence-invalid` for one that contradicts the frames that have come, `correction-expired` for one that is too late
+ */
+export function takeLate(
+  session: LateSession,
+  frame: Frame,
+  isPast: boolean,
+  journal: Journal,
+): readonly number[] | undefined {
+  const { id, assembler, expiredThrough } = session
+  const { past, closedThrough, format } = assembler
+  const extent = extentOf(frame)
+  const end = Math.min(extent.endSample, closedThrough)
+  const holes = end > extent.firstSample ? past.within(extent.firstSample, end) : []
+  if (holes.length === 0) {
+    if (isPast && extent.endSample <= expiredThrough)
+      throw new CodedError('correction-expired', { field: 'firstSample' })
+    return undefined
+  }
+  if (isPast) {
+    const held = journal.frameAt(id, extent.firstSample, format)
+    if (held !== undefined) {
+      if (held.sequence !== extent.sequence) throw contradicts('firstSample')
+      if (!isSame(held, extent)) throw contradicts('sequence')
+      return undefined
+    }
+    checkPlace(extent, journal.neighbours(id, extent.firstSample))
+    journal.addFrame(id, frame, extent)
+    assembler.noteLate(extent.sequence)
+  }
+  return past.reopen(extent.firstSample, end)
+}
+
+/** Frames follow each other by number as they do by sample, and never overlap. */
+function checkPlace(extent: FrameExtent, { before, behind }: ReturnType<Journal['neighbours']>): void {
+  if (before !== undefined) {
+    if (before.endSample > extent.firstSample) throw contradicts('firstSample')
+    if (before.sequence >= extent.sequence || before.isLast) throw contradicts('sequence')
+  }
+  if (behind !== undefined) {
+    if (behind.firstSample < extent.endSample) throw contradicts('firstSample')
+    if (behind.sequence <= extent.sequence) throw contradicts('sequence')
+    if (extent.isLast) throw contradicts('isLast')
+  }
+}
+
+/**
+ * Closes reopened windows.
+ * @param windows only those of these (by first sample) that are whole now; all, whole or not, when left out
+ */
+export function closeLate(
+  { id, assembler }: LateSession,
+  journal: Journal,
+  windows?: readonly number[],
+): readonly LateWindow[] {
+  const { past, format } = assembler
+  const whole = windowSamples(format.rateHz)
+  const closed: LateWindow[] = []
+  for (const { firstSample, version } of past.reopened) {
+    if (windows !== undefined && !windows.includes(firstSample)) continue
+    const stop = firstSample + whole
+    const { covered, reached, isEnded } = journal.coverage(id, firstSample, stop)
+    // Behind the session's last frame nothing is missing.
+    const samples = (isEnded ? reached : stop) - firstSample
+    const isWhole = covered === samples
+    if (!isWhole && windows !== undefined) continue
+    // One that is not whole ends with the last sample that has come, unless more have come behind it.
+    const goesOn = assembler.closedThrough > stop || assembler.isOpen
+    closed.push({
+      firstSample,
+      samples: isWhole || goesOn ? samples : reached - firstSample,
+      version: version + 1,
+      isShort: !isWhole,
+    })
+    past.close(firstSample, isWhole)
+  }
+  return closed
+}
+
+const contradicts = (field: string) => new CodedError('sequence-invalid', { field })

@@ -1,0 +1,78 @@
+/** Imports point one way (docs/DESIGN 4): `shared` ← `streams` ← `functions`; `cdk` starts functions as processes; files form no circle. */
+import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { dirname, join, normalize, relative, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const TOPS = ['shared', 'streams', 'functions', 'cdk', 'console'] as const
+const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"`;]{0,2000}?from\s'(\.[^'\n]+)'|import\('(\.[^'\n]+)'\)/g
+
+/** What each top-level folder may import beside itself. */
+const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
+  shared: [],
+  streams: ['shared'],
+  functions: ['shared', 'streams'],
+  cdk: ['shared', 'streams'],
+  console: ['shared/domain', 'streams/client'],
+}
+
+const imports = new Map(TOPS.flatMap((top) => filesOf(top)).map((file) => [file, importsOf(file)]))
+
+describe('imports', () => {
+  it.each(TOPS)('of %s reach only what DESIGN 4 allows', (top) => {
+    const allowed = [top, ...ALLOWED[top]]
+
+    const strays = edges(({ from }) => from.startsWith(`${top}/`)).filter(
+      ({ to }) => !allowed.some((room) => to.startsWith(`${room}/`)) && to !== 'package.json',
+    )
+
+    expect(strays.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  // The command line runs the cores in its own process.
+  it('of one function never reach another', () => {
+    const strays = edges(({ from }) => from.startsWith('functions/')).filter(
+      ({ from, to }) => to.startsWith('functions/') && room(from) !== room(to) && room(from) !== 'functions/cli',
+    )
+
+    expect(strays.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
+  })
+
+  it('form no circle', () => {
+    expect(circles()).toEqual([])
+  })
+})
+
+/** `functions/api/routes/ecgs.ts` → `functions/api`. */
+const room = (file: string) => file.split('/').slice(0, 2).join('/')
+
+function edges(of: (edge: { from: string; to: string }) => boolean): { from: string; to: string }[] {
+  return [...imports].flatMap(([from, all]) => all.map((to) => ({ from, to }))).filter(of)
+}
+
+function filesOf(top: string): string[] {
+  if (!existsSync(join(ROOT, top))) return []
+  return readdirSync(join(ROOT, top), { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && /\.tsx?$/.test(entry.name) && !entry.parentPath.includes('node_modules'))
+    .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
+}
+
+function importsOf(file: string): string[] {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  return [...text.matchAll(IMPORT)].map(([, still, lazy]) => normalize(join(dirname(file), still ?? lazy ?? '')))
+}
+
+/** One circle for each file that closes one. */
+function circles(): string[] {
+  const found: string[] = []
+  const done = new Set<string>()
+  const visit = (file: string, path: readonly string[]): void => {
+    const at = path.indexOf(file)
+    if (at >= 0) found.push([...path.slice(at), file].join(' → '))
+    if (at >= 0 || done.has(file)) return
+    for (const next of imports.get(file) ?? []) visit(next, [...path, file])
+    done.add(file)
+  }
+  for (const file of imports.keys()) visit(file, [])
+  return found
+}

@@ -1,0 +1,181 @@
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { Frame } from '../../../shared/domain/frame.ts'
+import { FRAME_MS, IDLE_MS, Ward, WINDOW_SAMPLES } from './helpers/ward.ts'
+
+const HOUR_S = 3600
+
+describe('frames that come after their window was closed', () => {
+  let ward: Ward
+
+  beforeEach(() => {
+    ward = new Ward()
+  })
+  afterEach(() => ward.end())
+
+  const stream = (device: string, frames: number) => {
+    for (let left = frames; left > 0; left--) {
+      ward.take(device, 1)
+      ward.publish(device)
+      ward.pass(FRAME_MS)
+      ward.deliver()
+    }
+  }
+  const bySilence = (device: string, seconds: number) => {
+    ward.take(device, (seconds * 1000) / FRAME_MS)
+    ward.pass(seconds * 1000)
+  }
+  const versions = () => ward.sent.map(({ firstSample, version, isShort }) => [firstSample, version, isShort])
+
+  it.each([10, 60, HOUR_S])('make its next version when a device comes back after %i s', (seconds) => {
+    stream('d0', 27)
+
+    bySilence('d0', seconds)
+    ward.publish('d0')
+    ward.deliver()
+    ward.pass(1000)
+
+    const isCorrected = seconds * 1000 > IDLE_MS
+    expect(ward.problems).toEqual([])
+    expect(ward.differences('d0').filter((each) => !each.includes('lost'))).toEqual([])
+    expect(ward.current('d0').every(({ isShort }) => !isShort)).toBe(true)
+    expect(versions().filter(([, version]) => version === 2)).toEqual(isCorrected ? [[WINDOW_SAMPLES, 2, false]] : [])
+    expect(ward.current('d0')).toHaveLength(Math.floor((27 * FRAME_MS + seconds * 1000) / 10_000))
+  })
+
+  it('fill the windows behind what the device sends first', () => {
+    stream('d0', 20)
+    bySilence('d0', 1.2 * HOUR_S)
+
+    ward.publish('d0', (kept) => [...kept.slice(-20), ...kept.slice(0, -20)])
+    ward.deliver()
+    ward.pass(1000)
+
+    expect(ward.problems).toEqual([])
+    expect(ward.differences('d0')).toEqual([])
+    expect(ward.heldBytes).toBe(0)
+  })
+
+  it('make a version of what has come when the rest stays away', () => {
+    stream('d0', 4)
+    ward.pass(IDLE_MS)
+
+    ward.take('d0', 6)
+    ward.publish('d0')
+    ward.deliver()
+    ward.pass(15_000)
+    ward.take('d0', 10)
+    ward.publish('d0')
+    ward.deliver()
+
+    expect(versions()).toEqual([
+      [0, 1, true],
+      [0, 2, true],
+      [0, 3, false],
+    ])
+    expect(ward.sent.map(({ samples }) => samples.length)).toEqual([200, 500, 1000])
+    expect(ward.differences('d0')).toEqual([])
+  })
+
+  it('come twice and change nothing', () => {
+    stream('d0', 4)
+    ward.pass(IDLE_MS)
+    ward.take('d0', 16)
+    ward.publish('d0', (kept) => [...kept, ...kept])
+    ward.deliver()
+    ward.pass(60_000)
+
+    expect(ward.problems).toEqual([])
+    expect(versions()).toEqual([
+      [0, 1, true],
+      [0, 2, false],
+    ])
+  })
+
+  it('survive the process between them', () => {
+    stream('d0', 4)
+    ward.pass(IDLE_MS)
+    ward.take('d0', 6)
+    ward.publish('d0')
+    ward.deliver()
+
+    ward.kill()
+    ward.start()
+    ward.pass(20_000)
+
+    expect(versions()).toEqual([
+      [0, 1, true],
+      [0, 2, true],
+    ])
+  })
+
+  it('are refused and told when they contradict what has come', () => {
+    stream('d0', 4)
+    ward.pass(IDLE_MS)
+    const [overlapping, numbered]: Partial<Frame>[] = [
+      { sequence: 4, firstSample: 170 },
+      { sequence: 2, firstSample: 200 },
+    ]
+    ward.take('d0', 2)
+    ward.publish('d0', (kept) => kept.map((frame, at) => ({ ...frame, ...[overlapping, numbered][at] })))
+    ward.deliver()
+
+    expect(ward.problems).toMatchObject([
+      { code: 'sequence-invalid', field: 'firstSample' },
+      { code: 'sequence-invalid', field: 'sequence' },
+    ])
+  })
+})
+
+describe('silence, order, repeats and kills at random', () => {
+  it('leave each acknowledged sample in exactly one current window', () => {
+    const steps = fc.array(
+      fc.oneof(
+        { weight: 4, arbitrary: fc.record({ kind: fc.constant('stream'), frames: fc.integer({ min: 1, max: 30 }) }) },
+        { weight: 2, arbitrary: fc.record({ kind: fc.constant('silence'), frames: fc.integer({ min: 1, max: 800 }) }) },
+        { weight: 1, arbitrary: fc.record({ kind: fc.constant('kill'), frames: fc.constant(0) }) },
+      ),
+      { minLength: 2, maxLength: 8 },
+    )
+    // Where each frame of a backlog goes, and which ones come again.
+    const disorder = fc.infiniteStream(fc.nat(999))
+
+    fc.assert(
+      fc.property(steps, disorder, fc.boolean(), (all, random, isShuffled) => {
+        const ward = new Ward()
+        const next = () => random.next().value!
+        const arrange = (frames: readonly Frame[]) => {
+          const repeated = frames.filter(() => next() % 10 === 0)
+          const keyed = [...frames, ...repeated].map((frame) => [isShuffled ? next() : frame.sequence, frame] as const)
+          return keyed.sort(([a], [b]) => a - b).map(([, frame]) => frame)
+        }
+        try {
+          for (const { kind, frames } of all) {
+            ward.take('d0', frames)
+            if (kind === 'silence') ward.pass(frames * FRAME_MS)
+            if (kind === 'kill') {
+              ward.kill()
+              ward.sleep(5000)
+              ward.start()
+            }
+            ward.publish('d0', arrange)
+            ward.deliver()
+            ward.pass(FRAME_MS)
+          }
+          ward.take('d0', 1, true)
+          ward.publish('d0')
+          ward.deliver()
+          ward.pass(2 * IDLE_MS)
+
+          expect(ward.problems).toEqual([])
+          expect(ward.differences('d0')).toEqual([])
+          expect(ward.current('d0').filter(({ isShort }) => isShort)).toEqual([])
+          expect(ward.heldBytes).toBe(0)
+        } finally {
+          ward.end()
+        }
+      }),
+      { numRuns: 25 },
+    )
+  }, 60_000)
+})

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { heavyHolders, type LimitRates, Limits } from '../../../streams/mqtt/limits.ts'
+
+const rates = (device: number, tenant: number): LimitRates => {
+  const of = (burst: number) => ({ perSecond: 1, burst })
+  const all = (burst: number) => ({ frames: of(burst), sessions: of(burst), refusals: of(burst) })
+  return { device: all(device), tenant: all(tenant) }
+}
+
+const d1 = { tenant: 'clinic', device: 'd1' }
+const d2 = { tenant: 'clinic', device: 'd2' }
+const other = { tenant: 'ward', device: 'd1' }
+
+describe('Limits', () => {
+  it('lets a device have its burst, and then what time brings back', () => {
+    let nowMs = 0
+    const limits = new Limits(rates(3, 100), () => nowMs)
+    const take = () => limits.take('frames', d1)
+
+    const burst = [take(), take(), take(), take()]
+    nowMs += 2000
+    const later = [take(), take(), take()]
+
+    expect(burst).toEqual([undefined, undefined, undefined, 'device-frames'])
+    expect(later).toEqual([undefined, undefined, 'device-frames'])
+  })
+
+  it('leaves what a device asks in vain to its neighbours, and bounds the tenant', () => {
+    const limits = new Limits(rates(3, 5), () => 0)
+
+    const flood = Array.from({ length: 100 }, () => limits.take('sessions', d1))
+    const neighbour = Array.from({ length: 3 }, () => limits.take('sessions', d2))
+    const elsewhere = limits.take('sessions', other)
+
+    expect(flood.filter((limit) => limit === undefined)).toHaveLength(3)
+    expect(neighbour).toEqual([undefined, undefined, 'tenant-sessions'])
+    expect(elsewhere).toBeUndefined()
+  })
+
+  it('refuses the frames of whoever holds too much, and of nobody else', () => {
+    const limits = new Limits(rates(3, 5), () => 0)
+
+    limits.heavy = new Set(['clinic/d1', 'ward'])
+
+    expect([d1, d2, other].map((topic) => limits.bytes(topic))).toEqual(['device-bytes', undefined, 'tenant-bytes'])
+  })
+
+  it('tells a device now and then', () => {
+    let nowMs = 0
+    const limits = new Limits(rates(3, 5), () => nowMs)
+
+    const told = Array.from({ length: 600 }, () => {
+      nowMs += 100
+      return limits.mayTell('device-frames', d1)
+    })
+
+    expect(told.filter(Boolean).length).toBeLessThan(20)
+    expect(told[0]).toBe(true)
+  })
+})
+
+describe('heavyHolders', () => {
+  it('are those beside whom others would suffer', () => {
+    const holdings = [
+      { ...d1, bytes: 30 },
+      { ...d2, bytes: 25 },
+      { ...other, bytes: 1 },
+    ]
+
+    expect(heavyHolders(holdings, 100)).toEqual(new Set(['clinic', 'clinic/d1']))
+  })
+
+  it('are none where one device is alone', () => {
+    expect(heavyHolders([{ ...d1, bytes: 1000 }], 100)).toEqual(new Set())
+  })
+})
