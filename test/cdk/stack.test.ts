@@ -63,7 +63,7 @@ function synthesized(site: SiteConfig): Template {
     synthesis: RULES,
     synthesisImage: 'registry.example/synthesize:1',
   })
-  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
 }
 
 const examples = new Map<string, Template>()
@@ -455,7 +455,7 @@ describe('CMR synthesis', () => {
     const outdir = temporaryFolder()
     const site = SiteConfig.parse({})
     const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES })
-    const built = Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+    const built = Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
     const { dockerImages } = JSON.parse(readFileSync(join(outdir, `${STACK_NAME}.assets.json`), 'utf8'))
 
     const [image] = Object.values<{ source: { directory: string; platform: string } }>(dockerImages)
