@@ -7,7 +7,7 @@
 /** What an error means at the edges. `permanent`: a retry cannot help, so a queue handler sends the message to its DLQ. */
 interface ErrorKind {
   readonly status: number
-  readonly exitCode: 1 | 2 | 3
+  readonly exitCode: 1 | 2 | 3 | 4
   readonly permanent: boolean
 }
 
@@ -57,7 +57,7 @@ export const ERROR_KINDS = {
   // Who calls.
   unauthorized: { ...badInput, status: 401 },
   // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
-  'ehr-unavailable': { status: 503, exitCode: 1, permanent: false },
+  'ehr-unavailable': { status: 503, exitCode: 4, permanent: false },
   'ehr-unauthorized': { status: 502, exitCode: 2, permanent: false },
   'ehr-forbidden': { status: 502, exitCode: 2, permanent: true },
   'ehr-refused': { status: 502, exitCode: 2, permanent: true },
@@ -85,7 +85,7 @@ export const ERROR_KINDS = {
   'calibration-corrupt': misconfigured,
   'calibration-mismatch': misconfigured,
   'prevalence-unknown': misconfigured,
-  unavailable: { ...internal, status: 503 },
+  unavailable: { ...internal, status: 503, exitCode: 4 },
   internal,
 } as const satisfies Record<string, ErrorKind>
 

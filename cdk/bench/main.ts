@@ -13,6 +13,7 @@ import { round } from '../../shared/statistics.ts'
 import { type Parts, sum, windowCost } from '../cost/marginal.ts'
 import { readMeasured } from '../cost/measured.ts'
 import { benchCmr } from './cmr.ts'
+import { benchGateway } from './gateway.ts'
 import { benchLambda } from './lambda.ts'
 import { benchMessages, screeningMessage } from './messages.ts'
 import { benchPreprocess, benchScreen } from './signal.ts'
@@ -25,6 +26,9 @@ interface BenchOptions {
   readonly seconds: number
   readonly stream: boolean
 }
+
+/** A ward. */
+const GATEWAY_DEVICES = 50
 
 const count = (text: string): number => {
   const value = Number(text)
@@ -63,6 +67,9 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
   const lambda = await part('functions', () => benchLambda(screeningMessage(windows[0]!)))
   const cmr = await part('cines', () => benchCmr(screener.bundle))
   const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
+  const gateway = stream
+    ? await part(`gateway, ${GATEWAY_DEVICES} live devices`, () => benchGateway(GATEWAY_DEVICES))
+    : undefined
   await screener.release()
   const parts = windowCost({
     ...screen,
@@ -77,6 +84,7 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
     preprocess,
     screen,
     ...(live && { stream: live }),
+    ...(gateway && { gateway }),
     lambda,
     ...(cmr && { cmr }),
     message,

@@ -38,14 +38,15 @@ const WINDOWS_AN_HOUR = 360
 const HOURS_A_DAY = 24
 const MILLION = 1e6
 
-/** Of a window and of a frame as they are published: 12 leads × 500 Hz × int16, and some names (streams/mqtt/ecg.proto). */
-const LEAD_BYTES_A_SECOND = 12 * 500 * 2
+/** Session, leads and gains beside the samples of a frame or window (streams/mqtt/ecg.proto). */
 const NAMES_BYTES = 300
-const WINDOW_BYTES = 10 * LEAD_BYTES_A_SECOND + NAMES_BYTES
 
 /** What AWS IoT Core and SQS count as one. */
 const IOT_UNIT = 5 * 1024
 const SQS_UNIT = 64 * 1024
+
+/** Longest frame that is taken (shared/domain/frame.ts). */
+const LONGEST_FRAME_S = 2
 
 /** What the template says of the functions that windows pass through. */
 export function pathOf(resources: Resources, { screen, message, logBytes }: Measured): Path {
@@ -92,19 +93,21 @@ export function estimate(site: SiteConfig, resources: Resources, usage: Usage, m
 }
 
 /** A result goes back to each device as well. */
-function iotCost(deviceHours: number, path: 'frames' | 'windows', { adapter, message }: Measured): Parts {
+function iotCost(deviceHours: number, path: 'frames' | 'windows', { message }: Measured): Parts {
   const windows = deviceHours * WINDOWS_AN_HOUR
-  const frames = deviceHours * 3600 * adapter.framesPerSecond
   const iotUnits = (bytes: number) => Math.ceil(bytes / IOT_UNIT)
-  const windowUnits = windows * iotUnits(WINDOW_BYTES)
-  const frameUnits = frames * iotUnits(LEAD_BYTES_A_SECOND / adapter.framesPerSecond + NAMES_BYTES)
+  // Samples packed without loss, as the reference device sends them with `--encoding packed`; a packed window is base64 in its message.
+  const windowBytes = (message.p50Bytes * 3) / 4 + NAMES_BYTES
+  const frameS = packedFrameS(message.p50Bytes)
+  const windowUnits = windows * iotUnits(windowBytes)
+  const frameUnits = (deviceHours * 3600) / frameS
   // In and out: to the adapter, which subscribes; a rule takes a window without.
   const arriving = path === 'frames' ? 2 * frameUnits : windowUnits
   const results = 2 * windows * iotUnits(message.resultP50Bytes)
   const messages = tiered((arriving + results) / MILLION)
   const share = arriving / (arriving + results)
   // SQS bills the message in 64 KB, sent and received.
-  const moreSqs = 2 * (Math.ceil((WINDOW_BYTES * 4) / 3 / SQS_UNIT) - 1)
+  const moreSqs = 2 * (Math.ceil((windowBytes * 4) / 3 / SQS_UNIT) - 1)
   return {
     'IoT connections': ((deviceHours * 60) / MILLION) * PRICES.iotMillionConnectionMinutes,
     [`IoT messages, ${path}`]: messages * share || 0,
@@ -112,9 +115,15 @@ function iotCost(deviceHours: number, path: 'frames' | 'windows', { adapter, mes
     ...(path === 'windows' && {
       // The rule and its action.
       'IoT rules': ((2 * windowUnits) / MILLION) * PRICES.iotMillionRuleSteps,
-      'SQS intake, windows not packed': (windows / MILLION) * moreSqs * PRICES.sqsMillionRequests,
+      'SQS intake, beyond a unit': (windows / MILLION) * moreSqs * PRICES.sqsMillionRequests,
     }),
   }
+}
+
+/** As long as a packed frame may be to fill one unit, to the tenth of a second. A frame is a unit then. */
+export function packedFrameS(packedWindowBytes: number): number {
+  const bytesASecond = (packedWindowBytes * 3) / 4 / 10
+  return Math.min(LONGEST_FRAME_S, Math.floor((10 * (IOT_UNIT - NAMES_BYTES)) / bytesASecond) / 10)
 }
 
 function tiered(millions: number): number {

@@ -14,6 +14,9 @@ export class DataFolderError extends Error {
 /** A log that is larger is moved to `NAME.1`, in place of the one before it. */
 const ROTATE_BYTES = 20 * 1024 * 1024
 
+/** A lock that nobody refers to is collected as garbage, and with that given back. */
+const held = new Set<DatabaseSync>()
+
 /**
  * Makes the folder if it is not there, and holds it until the process ends, however it ends: the system gives an SQLite lock back.
  * @returns what gives it back before that
@@ -24,7 +27,11 @@ export function claimFolder(folder: string): () => void {
     mkdirSync(folder, { recursive: true })
     const lock = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
-    return () => lock.close()
+    held.add(lock)
+    return () => {
+      held.delete(lock)
+      lock.close()
+    }
   } catch (error) {
     throw new DataFolderError(sentence(folder, error))
   }

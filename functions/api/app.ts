@@ -95,7 +95,8 @@ export function createEventsApi({
 }
 
 function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
-  const app = new OpenAPIHono<AuthVariables>()
+  // A slash at the end of an address means nothing.
+  const app = new OpenAPIHono<AuthVariables>({ strict: false })
   app.use(async (c, next) => {
     const trace = childOf(c.req.header(TRACEPARENT), true)
     await inTrace(trace, next)

@@ -6,7 +6,7 @@ import { createHash } from 'node:crypto'
 import type { HonoRequest, MiddlewareHandler } from 'hono'
 import { sha256 } from '../../shared/aws/payloads.ts'
 import { CodedError } from '../../shared/errors.ts'
-import type { ParseOptions, SourceFile } from '../../streams/formats/index.ts'
+import type { ReadOptions, SourceFile } from '../../streams/formats/index.ts'
 
 export interface BodyLimits {
   readonly maxBytes: number
@@ -95,11 +95,17 @@ async function formFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
 }
 
 /** sha256 of what decides the samples: of one file its bytes; of several, their names too; and what the caller says that no file does. */
-export function contentSha256(files: readonly SourceFile[], { rateHz, unit }: ParseOptions): string {
+export function contentSha256(
+  files: readonly SourceFile[],
+  { rateHz, unit, lead, sex, ageYears }: ReadOptions,
+): string {
   const [only] = files
-  if (files.length === 1 && rateHz === undefined && unit === undefined) return sha256(only!.bytes)
+  const more = { lead, sex, ageYears }
+  const isMore = Object.values(more).some((value) => value !== undefined)
+  const isSaid = rateHz !== undefined || unit !== undefined || isMore
+  if (files.length === 1 && !isSaid) return sha256(only!.bytes)
   const parts = files.map(({ name, bytes }) => [name, sha256(bytes)]).sort(([a], [b]) => (a! < b! ? -1 : 1))
   return createHash('sha256')
-    .update(JSON.stringify([parts, rateHz, unit]))
+    .update(JSON.stringify([parts, rateHz, unit, ...(isMore ? [more] : [])]))
     .digest('hex')
 }

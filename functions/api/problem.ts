@@ -5,6 +5,7 @@
 import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
 import { HTTPException } from 'hono/http-exception'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { describeError, type LogFields } from '../../shared/observe/logging.ts'
 
@@ -38,6 +39,7 @@ export function respond(c: Context, { code, kind, detail }: CodedError): Respons
     title: code.replaceAll('-', ' '),
     status: kind.status,
     code,
+    detail: sentenceOf({ code, detail }),
     ...detail,
   }
   const challenge = challenges[code]?.(detail)

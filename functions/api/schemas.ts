@@ -11,6 +11,7 @@ import { EVIDENCES } from '../../shared/domain/result.ts'
 import { WARNING_CODES } from '../../shared/domain/warnings.ts'
 import { ERROR_KINDS } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
+import { VOLTAGE_UNITS } from '../../streams/formats/units.ts'
 
 export const Device = z
   .string()
@@ -32,6 +33,7 @@ export const Problem = z
     title: z.string(),
     status: z.int(),
     code: z.enum(Object.keys(ERROR_KINDS)),
+    detail: z.string().openapi({ description: 'What is wrong, where, and what to do, in words.' }),
     field: z.string().optional(),
   })
   .loose()
@@ -271,8 +273,15 @@ export const ListQuery = z.object({
 
 export const UploadQuery = z.object({
   format: z.string().max(32).optional().openapi({ description: 'Found by content when left out.' }),
-  rateHz: z.coerce.number().positive().optional().openapi({ description: 'Where the file does not say it (CSV).' }),
-  unit: z.enum(['mV', 'uV', 'V']).optional().openapi({ description: 'Where the file does not say it (CSV).' }),
+  rateHz: z.coerce
+    .number()
+    .positive()
+    .optional()
+    .openapi({ description: 'Outranks what the file says, in every format.' }),
+  unit: z.enum(VOLTAGE_UNITS).optional().openapi({ description: 'Of the samples; outranks what the file says.' }),
+  lead: z.enum(LEADS).optional().openapi({ description: 'Which lead the only ECG channel of the file is.' }),
+  sex: z.enum(['male', 'female']).optional().openapi({ description: 'Of the person; outranks what the file says.' }),
+  ageYears: z.coerce.number().positive().max(120).optional().openapi({ description: 'Outranks what the file says.' }),
   device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
 })
 

@@ -32,8 +32,8 @@ function checkCommand(): Command {
     .description('say, a line a thing, what stands between us and the EHR')
     .addOption(siteOption())
     .action(async ({ site }: SiteOption) => {
-      for await (const { name, isOk, says } of checkSite(ehrConfig(site))) {
-        if (!isOk) process.exitCode = EXIT.badInput
+      for await (const { name, isOk, says, isUnreachable } of checkSite(ehrConfig(site))) {
+        if (!isOk) process.exitCode = isUnreachable ? EXIT.unreachable : EXIT.badInput
         process.stdout.write(`${isOk ? styleText('green', 'ok    ') : styleText('red', 'failed')}  ${name}: ${says}\n`)
       }
     })

@@ -9,12 +9,10 @@ import { Command } from 'commander'
 import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
-import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { apiCloud, type Cloud, sqsCloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
-import { startGateway } from '../../streams/gateway/gateway.ts'
-import { EXIT } from './output.ts'
+import { runGateway } from '../../streams/gateway/run.ts'
 
 interface GatewayOptions {
   readonly config?: string
@@ -54,7 +52,7 @@ export function gatewayCommand(): Command {
     .option('--outputs <file>', "a stack's outputs to forward to, where the file says nothing of it", LOCAL_OUTPUTS)
     .option('--model <directory>', 'the model bundle', activeBundle())
     .action(async (options: GatewayOptions) => {
-      process.exitCode = await run(options)
+      process.exit(await run(options))
     })
   const ask = (
     name: string,
@@ -93,13 +91,8 @@ async function request(port: string, path: string, body?: object): Promise<unkno
 }
 
 async function run(options: GatewayOptions): Promise<number> {
-  // The journal holds ECGs: its files are for nobody else to read.
-  process.umask(0o077)
-  const logger = createLogger('gateway')
-  logUncaught(logger)
   const config = configOf(options)
-  const gateway = await startGateway(config, {
-    logger,
+  return runGateway(config, {
     cloud: await cloudOf(config, options.outputs),
     screening: {
       bundleDirectory: resolve(options.model),
@@ -107,23 +100,6 @@ async function run(options: GatewayOptions): Promise<number> {
       codeVersion: process.env.CODE_VERSION ?? codeVersion(),
     },
   })
-  const stopped = new Promise<'stopped'>((done) => {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => done('stopped'))
-  })
-  await gateway.ready
-  logger.info('gateway ready')
-  process.stderr.write(
-    `gateway ready: ${JSON.stringify(gateway.ports)}, status on http://127.0.0.1:${gateway.ports.status}\n`,
-  )
-  const failure = await Promise.race([stopped, gateway.failed.then((error) => ({ error }))])
-  if (failure !== 'stopped') {
-    // Memory is ahead of the disk: only a fresh start from the disk is safe.
-    logger.critical('gateway failed', describeError(failure.error))
-    process.exit(EXIT.internal)
-  }
-  await gateway.stop()
-  logger.info('gateway stopped')
-  return EXIT.ok
 }
 
 function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {

@@ -2,6 +2,7 @@
  * What the commands print: results for people, errors in one line, progress on a terminal.
  * @module
  */
+import { basename } from 'node:path'
 import { styleText } from 'node:util'
 import { SingleBar } from 'cli-progress'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
@@ -9,25 +10,28 @@ import { LEADS } from '../../shared/domain/leads.ts'
 import type { Measurements } from '../../shared/domain/measurements.ts'
 import type { Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 
-export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3 } as const
+export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3, unreachable: 4 } as const
 
 /** The indices that a result's summary shows; `--all` shows the 82. */
 const HEADLINE_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolume', 'longitudinalStrainGlobal']
 
 /** What goes into `--json` for a file that failed. */
-export function errorJson(error: unknown) {
+export function errorJson(error: unknown, file?: string) {
   const { code, detail } = toCodedError(error)
-  return { code, ...detail }
+  return { code, message: sentenceOf({ code, detail }, file && basename(file)), ...detail }
 }
 
-/** Prints one line on stderr and returns the exit code. */
+/** Prints one line on stderr, the sentence and its code, and returns the exit code. */
 export function reportError(error: unknown, file?: string): number {
   const coded = toCodedError(error)
   const cause = error instanceof CodedError ? error.cause : error
   const why = coded.code === 'internal' && cause instanceof Error ? ` (${placeOf(cause)})` : ''
-  process.stderr.write(`${file === undefined ? '' : `${file}: `}${styleText('red', coded.message)}${why}\n`)
+  const sentence = sentenceOf(coded, file && basename(file))
+  const place = file === undefined ? '' : `${file}: `
+  process.stderr.write(`${place}${styleText('red', sentence)} [${coded.message}]${why}\n`)
   return coded.kind.exitCode
 }
 

@@ -38,7 +38,7 @@ export async function screenRecording(
     ecgId: fileEcgId({ tenant: LOCAL_TENANT, sha256: inputSha256 }),
     span,
     quality: prepared.quality,
-    warnings: prepared.warnings,
+    warnings: [...(recording.warnings ?? []), ...prepared.warnings],
     measurements: prepared.measurements,
     profile: CARDIACNETS_V1.name,
     inputSha256,

@@ -2,18 +2,23 @@
  * `cardiacnets screen`: screens files directly, without a stack.
  * @module
  */
+import { once } from 'node:events'
 import { Command } from 'commander'
+import type { Result } from '../../shared/domain/result.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { Screener } from '../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { type FileOptions, readOptions, takeFileOptions } from './file-options.ts'
+import { inputFiles } from './input-files.ts'
 import { type ModelOptions, readModel, takeModelOptions } from './model-options.ts'
 import { describeResult, EXIT, errorJson, progress, reportError } from './output.ts'
 import { anonymous, screenRecording } from './screen-recording.ts'
 
 interface ScreenOptions extends FileOptions, ModelOptions {
   readonly json?: boolean
+  readonly jsonLines?: boolean
   readonly all?: boolean
   readonly person: boolean
 }
@@ -21,9 +26,13 @@ interface ScreenOptions extends FileOptions, ModelOptions {
 export function screenCommand(): Command {
   const command = new Command('screen')
     .description('screen ECG files directly, without a stack')
-    .argument('<file...>', 'ECG files; of a longer recording, its first acceptable ten seconds')
+    .argument(
+      '<file...>',
+      'ECG files, folders of them, @list (a file of paths, one a line) or - (paths on standard input); of a longer recording, its first acceptable ten seconds',
+    )
   takeFileOptions(command)
     .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
+    .option('--json-lines', 'one JSON document a line, each written as soon as its file is screened')
     .option('--all', 'show all 82 indices')
     .option('--no-person', "leave out the sex and age of a file's header")
   return takeModelOptions(command).action(async (files: string[], options: ScreenOptions) => {
@@ -32,31 +41,82 @@ export function screenCommand(): Command {
 }
 
 /** @returns the exit code: the first bad file's, else 3 where one was refused, else 0 */
-async function screenFiles(files: readonly string[], options: ScreenOptions): Promise<number> {
+async function screenFiles(names: readonly string[], options: ScreenOptions): Promise<number> {
+  const files = await inputFiles(names, process.stdin)
   const { bundle, site } = await readModel(options)
   const screener = await Screener.load(bundle, site)
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const bar = progress(files.length, 'screening')
-  const documents: unknown[] = []
+  // A folder is several files, also where it holds one.
+  const isAlone = files.length === 1 && names.length === 1 && files[0]!.isFound === false
+  const output = outputFor(options, isAlone)
   let failed: number = EXIT.ok
   let isAnyRefused = false
-  for (const file of files) {
+  let passedOver = 0
+  for (const { path, isFound } of files) {
+    bar.step()
     try {
-      const recording = await readRecording(file, readOptions(options))
+      const recording = await readRecording(path, readOptions(options))
       const { result } = await screenRecording(screener, preparer, options.person ? recording : anonymous(recording))
       isAnyRefused ||= result.status === 'refused'
-      documents.push(files.length === 1 ? result : { file, ...result })
-      if (!options.json) process.stdout.write(`${describeResult(result, { title: file, all: options.all === true })}\n`)
+      await output.result(path, result)
     } catch (error) {
-      failed ||= reportError(error, file)
-      documents.push({ file, error: errorJson(error) })
+      if (isFound && error instanceof CodedError && error.code === 'format-unknown') {
+        passedOver++
+        continue
+      }
+      failed ||= reportError(error, path)
+      await output.failed(path, error)
     }
-    bar.step()
   }
   bar.stop()
   await screener.release()
-  if (options.json) {
-    process.stdout.write(`${JSON.stringify(files.length === 1 ? documents[0] : documents, null, 2)}\n`)
-  }
+  await output.end()
+  if (passedOver > 0) process.stderr.write(`${passedOver} of ${files.length} files are no ECG and were passed over\n`)
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
+}
+
+/** What is written of each file, as it comes: nothing is kept. */
+interface Output {
+  result(file: string, result: Result): Promise<void>
+  failed(file: string, error: unknown): Promise<void>
+  end(): Promise<void>
+}
+
+function outputFor({ json, jsonLines, all }: ScreenOptions, isAlone: boolean): Output {
+  if (jsonLines) {
+    return {
+      result: (file, result) => write(`${JSON.stringify({ file, ...result })}\n`),
+      failed: (file, error) => write(`${JSON.stringify({ file, error: errorJson(error, file) })}\n`),
+      end: async () => {},
+    }
+  }
+  if (!json) {
+    return {
+      result: (file, result) => write(`${describeResult(result, { title: file, all: all === true })}\n`),
+      failed: async () => {},
+      end: async () => {},
+    }
+  }
+  if (isAlone) {
+    const document = (value: unknown) => write(`${JSON.stringify(value, null, 2)}\n`)
+    return {
+      result: (_, result) => document(result),
+      failed: (file, error) => document({ file, error: errorJson(error, file) }),
+      end: async () => {},
+    }
+  }
+  let count = 0
+  const entry = (value: unknown) =>
+    write(`${count++ === 0 ? '[' : ','}\n${JSON.stringify(value, null, 2).replace(/^/gm, '  ')}`)
+  return {
+    result: (file, result) => entry({ file, ...result }),
+    failed: (file, error) => entry({ file, error: errorJson(error, file) }),
+    end: () => write(count === 0 ? '[]\n' : '\n]\n'),
+  }
+}
+
+/** Waits for a reader that is slower than we are. */
+async function write(text: string): Promise<void> {
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }

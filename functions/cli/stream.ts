@@ -6,6 +6,7 @@ import { readFile } from 'node:fs/promises'
 import { Command, Option } from 'commander'
 import type { Recording } from '../../shared/domain/recording.ts'
 import type { Result } from '../../shared/domain/result.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import type { BrokerOptions } from '../../streams/mqtt/connection.ts'
@@ -23,7 +24,7 @@ interface StreamCommandOptions extends FileOptions {
   readonly device: string
   readonly session?: string
   readonly frameMs: number
-  readonly encoding: 'protobuf' | 'json'
+  readonly encoding: 'protobuf' | 'json' | 'packed'
   readonly mqtt: '3.1.1' | '5'
   readonly username?: string
   readonly ca?: string
@@ -46,7 +47,7 @@ export function streamCommand(): Command {
     .option('--device <name>', 'part of the topic', `cli-${process.pid}`)
     .option('--session <name>', 'default: a new one')
     .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
-    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json']).default('protobuf'))
+    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json', 'packed']).default('protobuf'))
     .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
     .option('--username <name>', 'the password comes from MQTT_PASSWORD')
     .option('--ca <file>', "PEM of the authority that signed the broker's certificate")
@@ -78,7 +79,8 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
     signal: stop.signal,
     resultTimeoutMs: 1000 * options.timeout,
     onResult,
-    onProblem: ({ code, field }) => process.stderr.write(`the service refuses a frame: ${code} ${field ?? ''}\n`),
+    onProblem: ({ code, field }) =>
+      process.stderr.write(`the service refuses a frame: ${sentenceOf({ code, detail: { field } })} [${code}]\n`),
   })
   await link.close()
   return summarise(report) || (isAnyRefused ? EXIT.refused : EXIT.ok)

@@ -1,5 +1,5 @@
 /**
- * The twelve standard leads, always found by name and never by position.
+ * The twelve standard leads, always found by name and never by position. One table of names for every format, the streams and the API.
  * @module
  */
 import { CodedError } from '../errors.ts'
@@ -12,16 +12,37 @@ export type LeadName = (typeof LEADS)[number]
 /** The six leads that follow from any two of them (Einthoven 1912, Goldberger 1942). */
 export const LIMB_LEADS = LEADS.slice(0, 6)
 
-/** A prefix some formats put before the name: `Lead II`, `ECG aVF`, `MDC_ECG_LEAD_V1`. */
-const PREFIX = /^(?:mdc[_ ]ecg[_ ]lead|ecg|lead)[\s_:-]*/i
+/** By the lower-case name; `DI`, `D2` as in Romance languages, pairs of electrodes as what they measure. */
+const BY_KEY: ReadonlyMap<string, LeadName> = new Map<string, LeadName>([
+  ...LEADS.map((name) => [name.toLowerCase(), name] as const),
+  ['di', 'I'],
+  ['dii', 'II'],
+  ['diii', 'III'],
+  ['d1', 'I'],
+  ['d2', 'II'],
+  ['d3', 'III'],
+  ['la-ra', 'I'],
+  ['ll-ra', 'II'],
+  ['lf-ra', 'II'],
+  ['ll-la', 'III'],
+  ['lf-la', 'III'],
+])
 
-/** No source has a longer name for a lead: text of any length may stand where a name is looked for. */
-const MAX_NAME_LENGTH = 256
+/** Words that sources put around a lead's name: `ECG Lead II`, `Ableitung II`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1`, `aVR lead`. */
+const FILLERS: ReadonlySet<string> = new Set([
+  ...['ecg', 'ekg', 'lead', 'leads', 'mdc', 'elec', 'potl', 'site', 'limb', 'chest', 'precordial', 'standard', 'std'],
+  ...['ableitung', 'derivation', 'derivacion', 'derivacao', 'derivazione', 'avleding'],
+  ...['einthoven', 'goldberger', 'wilson', 'raw', 'filtered'],
+])
 
-const BY_KEY: ReadonlyMap<string, LeadName> = new Map(LEADS.map((name) => [name.toLowerCase(), name]))
+/** Fillers that are also written without a gap: `LeadII`, `ECGV1`. */
+const PREFIXES = ['lead', 'ecg', 'ekg']
+
+/** No source needs more for a name. */
+const MAX_NAME = 80
 
 /**
- * The lead that a source means, ignoring case and the usual prefixes.
+ * The lead that a source means, ignoring case and the usual words around it.
  * @throws CodedError `lead-unknown` naming `field` when the name is none of the twelve.
  */
 export function leadByName(name: string, field = 'lead'): LeadName {
@@ -30,7 +51,40 @@ export function leadByName(name: string, field = 'lead'): LeadName {
   return lead
 }
 
-/** As `leadByName`, but `undefined` for a channel that is no standard lead (a Frank lead, a respiration trace). */
+/**
+ * As `leadByName`, but `undefined` for a channel that is no standard lead (a Frank lead, a respiration trace, an inverted `-aVR`).
+ * A bare number is none: `ECG 1` is the first channel of some recorder, not lead I.
+ */
 export function findLead(name: string): LeadName | undefined {
-  return name.length > MAX_NAME_LENGTH ? undefined : BY_KEY.get(name.trim().replace(PREFIX, '').toLowerCase())
+  // As nearly all sources write it, and every frame of a stream.
+  const exact = BY_KEY.get(name.toLowerCase())
+  if (exact !== undefined || name.length > MAX_NAME) return exact
+  const plain = name.includes('\0') ? name.slice(0, name.indexOf('\0')) : name
+  const words = withoutBrackets(plain.normalize('NFKD').toLowerCase())
+  if (isInverted(words)) return undefined
+  // NFKD parts accents from their letters; what is neither letter nor digit parts words.
+  const left = words
+    .replace(/[\u0300-\u036f]/g, '')
+    .split(/[^a-z0-9]+/)
+    .filter((word) => word !== '' && !FILLERS.has(word))
+  const [first, ...more] = left
+  if (first === undefined) return undefined
+  if (more.length === 0) return BY_KEY.get(first) ?? BY_KEY.get(withoutPrefix(first))
+  const joined = left.join('')
+  // `aV R`, `V 1`; but `I II` is no lead III.
+  return (/^a?v/.test(joined) ? BY_KEY.get(joined) : undefined) ?? BY_KEY.get(left.join('-'))
+}
+
+/** What stands in brackets is a remark or a unit: `Lead II (Einthoven)`, `II [mV]`. */
+function withoutBrackets(text: string): string {
+  const at = text.search(/[([]/)
+  return at < 0 ? text : text.slice(0, at)
+}
+
+/** A minus that belongs to the name, not one that parts it from the word before: `-aVR`, `ECG -aVR`. */
+const isInverted = (text: string) => /(?:^|\s)[-\u2212\u2013][a-z]/.test(text)
+
+function withoutPrefix(word: string): string {
+  const prefix = PREFIXES.find((each) => word.startsWith(each))
+  return prefix === undefined ? word : word.slice(prefix.length)
 }

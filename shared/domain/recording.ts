@@ -4,6 +4,7 @@
  */
 import { CodedError } from '../errors.ts'
 import type { LeadName } from './leads.ts'
+import type { ResultWarning } from './warnings.ts'
 
 /** The value of a sample that was lost or marked invalid at the source. */
 export const MISSING_SAMPLE = -0x8000_0000
@@ -42,6 +43,8 @@ export interface Recording {
   /** Heart rate as the device states it, beats a minute. */
   readonly heartRateBpm?: number | undefined
   readonly person?: Person | undefined
+  /** What a reader must know of how it was read; absent where there is nothing to say. */
+  readonly warnings?: readonly ResultWarning[] | undefined
 }
 
 /** Samples a lead. */

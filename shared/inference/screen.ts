@@ -34,7 +34,8 @@ export async function screenWindow(
   codeVersion: string,
 ): Promise<Result> {
   const { bundle, site } = screener
-  const { version = 1, supersedes, warnings = [], measurements } = window
+  const { version = 1, supersedes, measurements } = window
+  const warnings = [...(window.warnings ?? []), ...personWarnings(window.person)]
   const screening = clean === undefined ? undefined : await screener.screen(clean, window.person)
   return {
     ecgId: window.ecgId,
@@ -58,6 +59,14 @@ export async function screenWindow(
     },
     notice: NOTICE,
   }
+}
+
+/** The model card: not for children. */
+const ADULT_YEARS = 18
+
+function personWarnings(person: Person | undefined): ResultWarning[] {
+  const age = person?.ageYears
+  return age !== undefined && age < ADULT_YEARS ? [{ code: 'person-not-covered', field: 'age', withholds: true }] : []
 }
 
 /** Findings that a warning withholds keep their probability, and are neither flagged nor borderline. */

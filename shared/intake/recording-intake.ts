@@ -62,7 +62,7 @@ export class RecordingIntake {
       await results.undelete(tenant, ecgId)
     }
     await results.markReceived(tenant, ecgId, origin)
-    const { rateHz, startedAt, person, heartRateBpm } = recording
+    const { rateHz, startedAt, person, heartRateBpm, warnings } = recording
     const message: IntakeMessage = {
       schema: 1,
       tenant,
@@ -71,6 +71,7 @@ export class RecordingIntake {
       span: { startedAt: startedAt ?? null, firstSample: 0, durationMs: (1000 * sampleCount(recording)) / rateHz },
       ...(person === undefined ? {} : { person }),
       ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+      ...(warnings === undefined ? {} : { warnings }),
       waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId), encodeWaveform(recording)),
     }
     await sendMessage(sqs, queueUrl, JSON.stringify(message))

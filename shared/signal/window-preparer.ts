@@ -13,6 +13,7 @@ import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { SignalChain } from './chain.ts'
 import { bridgeGaps } from './gaps.ts'
+import { leadWarnings } from './lead-consistency.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
 import { measureWindow } from './measurements.ts'
 import { BeatAverager } from './median-beat.ts'
@@ -87,6 +88,7 @@ export class WindowPreparer {
       bridgeGaps(mv, maxBridged)
       usable.set(name, mv)
     }
+    const warnings = leadWarnings(delivered.filter(({ name }) => usable.has(name)))
     const peaks = windowPeaks(tools.detector, usable)
     const heartRate = this.#believed(heartRateBpm) ?? rateOfPeaks(peaks, rateHz) ?? null
     // A limb lead that was delivered but cannot be used stays unused: its electrode is in the others as well.
@@ -97,7 +99,7 @@ export class WindowPreparer {
     const measurements = this.#measure(leadsAtProfileRate, peaks, rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
-      warnings: [],
+      warnings,
       ...(measurements === undefined ? {} : { measurements }),
       clean: this.#clean(leadsAtProfileRate, heartRate),
     }

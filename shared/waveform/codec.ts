@@ -33,13 +33,20 @@ const Header = z.object({
 
 /** Packs a waveform. Throws nothing for a checked recording. */
 export function encodeWaveform(waveform: Waveform): Buffer {
-  const samples = waveform.leads[0]!.samples.length
   const header = Buffer.from(headerJson(waveform), 'utf8')
-  const planes = Buffer.allocUnsafe(waveform.leads.length * samples * PLANES)
-  const planeBytes = waveform.leads.length * samples
-  const predict = limbPredictors(waveform.leads)
+  const length = Buffer.alloc(2)
+  length.writeUInt16LE(header.length)
+  return Buffer.concat([MAGIC, length, header, packSamples(waveform)])
+}
+
+/** The samples alone: for whoever says rate, leads, gains and their number in another way. */
+export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
+  const samples = leads[0]!.samples.length
+  const planes = Buffer.allocUnsafe(leads.length * samples * PLANES)
+  const planeBytes = leads.length * samples
+  const predict = limbPredictors(leads)
   let at = 0
-  for (const lead of waveform.leads) {
+  for (const lead of leads) {
     const predicted = predict(lead.name)
     let previous = 0
     for (let i = 0; i < samples; i++) {
@@ -54,9 +61,7 @@ export function encodeWaveform(waveform: Waveform): Buffer {
       at++
     }
   }
-  const length = Buffer.alloc(2)
-  length.writeUInt16LE(header.length)
-  return Buffer.concat([MAGIC, length, header, zstdCompressSync(planes)])
+  return zstdCompressSync(planes)
 }
 
 /**
@@ -64,19 +69,37 @@ export function encodeWaveform(waveform: Waveform): Buffer {
  * @throws CodedError `payload-malformed` for anything else, and whatever `checkRecording` finds.
  */
 export function decodeWaveform(bytes: Uint8Array): Waveform {
-  const { header, planes } = unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
-  const planeBytes = header.leads.length * header.samples
-  const leads: RecordedLead[] = []
+  const { header, packed } = unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+  const leads = unpackSamples(
+    header.leads.map(([name, gainUv]) => ({ name, gainUv })),
+    header.samples,
+    packed,
+  )
+  return checkRecording({ format: 'packed', rateHz: header.rateHz, leads })
+}
+
+/**
+ * Unpacks what `packSamples` made.
+ * @param samples of each lead; makes room for no more
+ * @throws CodedError `payload-malformed` for anything else
+ */
+export function unpackSamples(
+  of: readonly Pick<RecordedLead, 'name' | 'gainUv'>[],
+  samples: number,
+  packed: Uint8Array,
+): readonly RecordedLead[] {
+  const planeBytes = of.length * samples
+  const planes = planesOf(packed, planeBytes * PLANES)
   // Predicted leads lean on I and II, so decode in two passes: first those that stand alone, then the others.
-  const decoded = header.leads.map(([name, gainUv]) => ({ name, gainUv, samples: new Int32Array(header.samples) }))
+  const decoded = of.map(({ name, gainUv }) => ({ name, gainUv, samples: new Int32Array(samples) }))
   const predict = limbPredictors(decoded)
   for (const pass of ['alone', 'predicted'] as const) {
     for (const [index, lead] of decoded.entries()) {
       const predicted = predict(lead.name)
       if ((predicted === nothing) !== (pass === 'alone')) continue
       let previous = 0
-      let at = index * header.samples
-      for (let i = 0; i < header.samples; i++, at++) {
+      let at = index * samples
+      for (let i = 0; i < samples; i++, at++) {
         const zigzag =
           planes[at]! |
           (planes[at + planeBytes]! << 8) |
@@ -87,8 +110,7 @@ export function decodeWaveform(bytes: Uint8Array): Waveform {
       }
     }
   }
-  leads.push(...decoded)
-  return checkRecording({ format: 'packed', rateHz: header.rateHz, leads })
+  return decoded
 }
 
 /** sha256 of the samples with their rate, leads and gains: the same for the same signal, however it was packed or sent. */
@@ -108,16 +130,23 @@ function headerJson({ rateHz, leads }: Waveform): string {
   })
 }
 
-function unpack(bytes: Buffer): { header: z.infer<typeof Header>; planes: Buffer } {
+function unpack(bytes: Buffer): { header: z.infer<typeof Header>; packed: Buffer } {
   if (bytes.length === 0) throw new CodedError('payload-empty', { field: 'waveform' })
   try {
     if (!bytes.subarray(0, MAGIC.length).equals(MAGIC)) throw new Error('no magic')
     const end = PREFIX_BYTES + bytes.readUInt16LE(MAGIC.length)
     const header = Header.parse(JSON.parse(bytes.toString('utf8', PREFIX_BYTES, end)))
-    const size = header.leads.length * header.samples * PLANES
-    const planes = zstdDecompressSync(bytes.subarray(end), { maxOutputLength: size })
+    return { header, packed: bytes.subarray(end) }
+  } catch (cause) {
+    throw new CodedError('payload-malformed', { field: 'waveform' }, { cause })
+  }
+}
+
+function planesOf(packed: Uint8Array, size: number): Buffer {
+  try {
+    const planes = zstdDecompressSync(packed, { maxOutputLength: size })
     if (planes.length !== size) throw new Error('short planes')
-    return { header, planes }
+    return planes
   } catch (cause) {
     throw new CodedError('payload-malformed', { field: 'waveform' }, { cause })
   }

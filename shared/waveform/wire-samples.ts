@@ -4,6 +4,7 @@
  */
 import { MISSING_FRAME_SAMPLE } from '../domain/frame.ts'
 import { CodedError } from '../errors.ts'
+import { bytesOfBase64 } from './base64.ts'
 
 /** @throws CodedError `sample-invalid`, `samples-uneven` (half a sample) */
 export function samplesOfWire(wire: unknown): Int16Array {
@@ -11,16 +12,12 @@ export function samplesOfWire(wire: unknown): Int16Array {
 }
 
 function samplesFromBytes(wire: unknown): Int16Array {
-  let bytes: Uint8Array
-  if (wire instanceof Uint8Array) bytes = wire
-  else if (typeof wire === 'string' && BASE64.test(wire)) bytes = Buffer.from(wire, 'base64')
-  else throw new CodedError('sample-invalid', { field: 'samples' })
+  const bytes = wire instanceof Uint8Array ? wire : typeof wire === 'string' ? bytesOfBase64(wire) : undefined
+  if (bytes === undefined) throw new CodedError('sample-invalid', { field: 'samples' })
   if (bytes.length % 2 !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
   // A copy: aligned for int16 (all of Node's platforms are little-endian), and free of the network buffer.
   return new Int16Array(Uint8Array.from(bytes).buffer)
 }
-
-const BASE64 = /^[A-Za-z0-9+/]*={0,2}$/
 
 function samplesFromNumbers(wire: readonly unknown[]): Int16Array {
   const samples = new Int16Array(wire.length)

@@ -34,6 +34,10 @@ export async function echo(peer: DicomPeer): Promise<void> {
 export async function storeFile(peer: DicomPeer, path: string): Promise<number> {
   const dataset = Dataset.fromFile(path)
   if (dataset === undefined) throw new CodedError('payload-malformed', { field: 'file' })
+  for (const field of ['SOPClassUID', 'SOPInstanceUID']) {
+    // Without them dcmjs-dimse throws where nobody can catch it.
+    if (typeof dataset.getElement(field) !== 'string') throw new CodedError('field-invalid', { field })
+  }
   return send(peer, new requests.CStoreRequest(dataset))
 }
 

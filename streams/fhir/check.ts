@@ -15,6 +15,8 @@ export interface Check {
   readonly name: 'server' | 'token' | 'search' | 'endpoint' | 'subscription'
   readonly isOk: boolean
   readonly says: string
+  /** It failed because something cannot be reached. */
+  readonly isUnreachable?: boolean
 }
 
 /** Where the EHR reaches us. */
@@ -143,8 +145,15 @@ async function attempt(
   try {
     return { name, isOk: true, says: await check() }
   } catch (error) {
-    const says = error instanceof Trouble ? error.message : inWords(toCodedError(error), name, config)
-    return { name, isOk: false, says: what === undefined ? says : `${what}: ${says}` }
+    const coded = toCodedError(error)
+    const says = error instanceof Trouble ? error.message : inWords(coded, name, config)
+    const isUnreachable = coded.code === 'ehr-unavailable'
+    return {
+      name,
+      isOk: false,
+      says: what === undefined ? says : `${what}: ${says}`,
+      ...(isUnreachable ? { isUnreachable } : {}),
+    }
   }
 }
 
@@ -152,6 +161,8 @@ function inWords({ code, detail, message }: CodedError, name: Check['name'], con
   const who = name === 'endpoint' ? 'our endpoint' : 'the EHR'
   switch (code) {
     case 'ehr-unavailable':
+      if (detail.field === 'token')
+        return `the token server cannot be reached (${detail.cause ?? `answers ${detail.status}`}): is site.ehr.auth.tokenUrl right?`
       return `${who} cannot be reached (${detail.cause ?? `answers ${detail.status}`})`
     case 'ehr-unauthorized':
       if (detail.field === 'token')
@@ -166,6 +177,10 @@ function inWords({ code, detail, message }: CodedError, name: Check['name'], con
     case 'not-found':
       return 'the EHR has no such address (404): is site.ehr.baseUrl its base?'
     case 'ehr-malformed':
+      if (detail.field === 'token')
+        return 'the token server answers, but not with a token as OAuth has it (access_token, expires_in): it, and not the FHIR server, is at fault'
+      if (detail.field === 'smart-configuration')
+        return 'the .well-known/smart-configuration names no token_endpoint: set site.ehr.auth.tokenUrl'
       return 'answers, but not as a FHIR server: is site.ehr.baseUrl its base?'
     case 'origin-foreign':
       return 'the token endpoint lies on another origin: name it as site.ehr.auth.tokenUrl'

@@ -18,6 +18,9 @@ export const JWKS_PATH = '/.well-known/jwks.json'
 /** What the EHR must send with each notification. */
 export const SECRET_HEADER = 'x-cardiacnets-secret'
 
+/** Of Medplum: what happened to the resource. */
+const MEDPLUM_INTERACTION = 'x-medplum-interaction'
+
 /** A notification names resources; a whole ECG in it is not even looked at. */
 const MAX_BODY_BYTES = 6 * 1024 * 1024
 
@@ -41,7 +44,7 @@ export interface FhirEndpointOptions {
  */
 export function createFhirEndpoint(options: FhirEndpointOptions): Hono {
   const { tenant, baseUrl, enqueue } = options
-  const app = new Hono()
+  const app = new Hono({ strict: false })
 
   app.get(JWKS_PATH, async (c) => {
     const jwks = await options.jwks()
@@ -58,6 +61,8 @@ export function createFhirEndpoint(options: FhirEndpointOptions): Hono {
   app.use(`${NOTIFICATIONS_PATH}/*`, checkSecret(options.secret), limit)
 
   app.post(NOTIFICATIONS_PATH, async (c) => {
+    // Medplum tells of a deletion by a header, with an empty resource: what was deleted cannot be screened.
+    if (c.req.header(MEDPLUM_INTERACTION)?.toLowerCase() === 'delete') return c.body(null, 200)
     await note(readNotification(await c.req.text(), baseUrl))
     return c.body(null, 200)
   })

@@ -61,8 +61,9 @@ const MAX_EVENTS = 1000
  * @throws CodedError `payload-malformed`, `field-invalid`, `origin-foreign`, `payload-too-large`
  */
 export function readNotification(body: string, baseUrl: string): Notification {
-  if (body.trim() === '') return EMPTY_NOTIFICATION
-  const json = parse(body)
+  const content = body.replace(/^\uFEFF/, '').trim()
+  if (content === '' || content === '{}' || content === 'null') return EMPTY_NOTIFICATION
+  const json = parse(content)
   const bundle = Bundle.safeParse(json)
   if (!bundle.success) return ofResource(json)
   const status = statusOf(bundle.data.entry[0]?.resource)

@@ -26,7 +26,13 @@ const ASSERTION_S = 240
 const MARGIN_MS = 60_000
 
 const SmartConfiguration = z.object({ token_endpoint: z.string() })
-const TokenAnswer = z.object({ access_token: z.string().min(1), expires_in: z.number().positive().default(300) })
+const DEFAULT_LIFE_S = 300
+
+/** Servers write the life of a token as a number or as text; one that is neither is taken for a short one. */
+const TokenAnswer = z.object({
+  access_token: z.string().min(1),
+  expires_in: z.coerce.number().positive().catch(DEFAULT_LIFE_S),
+})
 
 interface Token {
   readonly value: string
@@ -86,7 +92,8 @@ export class SmartToken {
     }).toString()
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }
     // An assertion may be used once only (its jti), so a request that may have arrived is not made again with the same one.
-    const answer = await send(this.#tokenUrl, { method: 'POST', headers, body, isRepeatable: false }, this.#transport)
+    const request = { method: 'POST', headers, body, isRepeatable: false } as const
+    const answer = await send(this.#tokenUrl, request, this.#transport).catch(ofTokenServer)
     if (answer.status !== 200) throw new CodedError('ehr-unauthorized', { field: 'token', status: answer.status })
     const { access_token, expires_in } = parseJson(TokenAnswer, answer, 'token')
     const lifeMs = expires_in * 1000
@@ -107,6 +114,13 @@ export class SmartToken {
     const { token_endpoint } = parseJson(SmartConfiguration, answer, 'smart-configuration')
     return sameOrigin(token_endpoint, this.#base)
   }
+}
+
+/** It is not the FHIR server that cannot be reached. */
+function ofTokenServer(error: unknown): never {
+  if (error instanceof CodedError && error.code === 'ehr-unavailable')
+    throw new CodedError('ehr-unavailable', { ...error.detail, field: 'token' }, { cause: error })
+  throw error
 }
 
 function parseJson<T>(type: z.ZodType<T>, { body }: HttpAnswer, field: string): T {

@@ -3,8 +3,9 @@
  * @module
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
-import type { Recording } from '../../shared/domain/recording.ts'
+import type { Person, Recording } from '../../shared/domain/recording.ts'
 import { CodedError } from '../../shared/errors.ts'
+import type { VoltageUnit } from './units.ts'
 
 /** A file as it came: by upload, or from a disk. */
 export interface SourceFile {
@@ -13,12 +14,16 @@ export interface SourceFile {
   readonly bytes: Uint8Array
 }
 
-/** What a file may leave out and a caller may know. */
-export interface ParseOptions {
+/** What a caller knows of a file. It outranks what the file says, and supplies what the file leaves out, in every format. */
+export interface ReadOptions {
+  /** One of `FORMAT_NAMES`; found by content when left out. */
+  readonly format?: string | undefined
   readonly rateHz?: number | undefined
   readonly unit?: VoltageUnit | undefined
-  /** Name of the only lead of a file that names none. */
+  /** Which lead the only ECG channel of a file is. */
   readonly lead?: string | undefined
+  readonly sex?: Person['sex']
+  readonly ageYears?: number | undefined
 }
 
 export interface Format {
@@ -29,9 +34,9 @@ export interface Format {
   /** Whether this is the (main) file of such a recording, judged by its content. */
   detects(bytes: Uint8Array): boolean
   /** Names, without a folder, of the other files that the recording needs. */
-  companions?(main: Uint8Array): readonly string[]
+  companions?(main: Uint8Array, options: ReadOptions): readonly string[]
   /** @throws CodedError naming the field, line or column at fault */
-  parse(main: SourceFile, others: readonly SourceFile[], options: ParseOptions): Recording
+  parse(main: SourceFile, others: readonly SourceFile[], options: ReadOptions): Recording
 }
 
 /** A file larger than this holds more than the longest recording (10 min of 12 leads at 2000 Hz as text). */
@@ -47,22 +52,6 @@ export function refuseDuplicates(leads: readonly { readonly name: LeadName }[], 
     if (seen.has(name)) throw new CodedError('lead-duplicate', { field, lead: name })
     seen.add(name)
   }
-}
-
-const MICROVOLTS = { mv: 1e3, uv: 1, v: 1e6 } as const
-
-export const VOLTAGE_UNITS = ['mV', 'uV', 'V'] as const
-
-export type VoltageUnit = (typeof VOLTAGE_UNITS)[number]
-
-/**
- * Microvolts of a voltage unit as sources write it (`mV`, `uV`, `µV`, `V`, any case).
- * @throws CodedError `unit-unknown` naming `field`
- */
-export function microvolts(unit: string, field: string): number {
-  const key = unit.toLowerCase().replace(/^[µμ]/, 'u')
-  if (key !== 'mv' && key !== 'uv' && key !== 'v') throw new CodedError('unit-unknown', { field })
-  return MICROVOLTS[key]
 }
 
 /** A rate that was divided or multiplied out: so near a whole number, that one is meant. */

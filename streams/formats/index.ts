@@ -12,16 +12,17 @@ import { csv } from './csv/index.ts'
 import { dicom } from './dicom/index.ts'
 import { edf } from './edf/index.ts'
 import { createFhirFormat } from './fhir/index.ts'
-import { type Format, MAX_FILE_BYTES, type ParseOptions, type SourceFile } from './format.ts'
+import { type Format, MAX_FILE_BYTES, type ReadOptions, type SourceFile } from './format.ts'
 import { ishne } from './ishne/index.ts'
 import { json } from './json/index.ts'
 import { mfer } from './mfer/index.ts'
 import { muse } from './muse/index.ts'
+import { plausiblePerson, withPerson } from './person.ts'
 import { scp } from './scp/index.ts'
 import { sierra } from './sierra/index.ts'
 import { wfdb } from './wfdb/index.ts'
 
-export type { ParseOptions, SourceFile } from './format.ts'
+export type { ReadOptions, SourceFile } from './format.ts'
 
 /** A FHIR resource may hold a file of any format, itself included. */
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
@@ -32,11 +33,6 @@ const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, scp, mfer, aecg, 
 /** What the option `format` takes. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
 
-export interface ReadOptions extends ParseOptions {
-  /** One of `FORMAT_NAMES`; found by content when left out. */
-  readonly format?: string | undefined
-}
-
 /**
  * The recording in one or several files (a WFDB header and its signal files), in any order.
  * @throws CodedError `format-unknown`, `payload-empty`, `payload-too-large`, and those of the format
@@ -44,11 +40,8 @@ export interface ReadOptions extends ParseOptions {
 export function parseRecording(files: readonly SourceFile[], options: ReadOptions = {}): Recording {
   for (const { bytes } of files) checkSize(bytes.length)
   const { format, main } = findMain(files, options.format) ?? assumeMain(files[0], options.format)
-  return format.parse(
-    main,
-    files.filter((file) => file !== main),
-    options,
-  )
+  const others = files.filter((file) => file !== main)
+  return withPerson(format.parse(main, others, options), personOf(options))
 }
 
 /**
@@ -60,17 +53,19 @@ export function parseRecording(files: readonly SourceFile[], options: ReadOption
 export async function readRecording(path: string, options: ReadOptions = {}): Promise<Recording> {
   const file = await readSource(path)
   const { format, main } = findMain([file], options.format) ?? (await readMainBeside(path, file, options.format))
-  const companions = format.companions?.(main.bytes) ?? []
+  const companions = format.companions?.(main.bytes, options) ?? []
   const others = await Promise.all(
     companions.map((name) => (name === file.name ? file : readSource(join(dirname(path), name)))),
   )
-  return format.parse(main, others, options)
+  return withPerson(format.parse(main, others, options), personOf(options))
 }
+
+const personOf = ({ sex, ageYears }: ReadOptions) => plausiblePerson({ sex, ageYears })
 
 /** Names of the other files that a recording needs beside this one, if it is a main file at all. */
 export function companionsOf({ name, bytes }: SourceFile): readonly string[] {
   const format = FORMATS.find((each) => each.detects(bytes))
-  return (format?.companions?.(bytes) ?? []).filter((each) => each !== name)
+  return (format?.companions?.(bytes, {}) ?? []).filter((each) => each !== name)
 }
 
 interface Found {

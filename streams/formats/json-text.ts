@@ -17,11 +17,24 @@ export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'json', maxBytes: MAX_BYTES })
   if (markupIn(bytes) > MAX_MARKUP) throw new CodedError('payload-too-large', { field: 'json', maxMarkup: MAX_MARKUP })
   try {
-    return JSON.parse(decodeText(bytes))
+    return JSON.parse(decodeText(withoutTail(bytes)))
   } catch {
     // The cause is dropped: a parser quotes its input.
     throw new CodedError('payload-malformed', { field: 'json' })
   }
+}
+
+/** Whether bytes begin as a JSON object does, behind a byte order mark and blanks. */
+export const startsJson = (bytes: Uint8Array): boolean =>
+  /^[\s\uFEFF]*\{/.test(decodeText(bytes.subarray(0, SNIFFED_BYTES)))
+
+const SNIFFED_BYTES = 256
+
+/** Some writers end a text as C does, with zeros. */
+export function withoutTail(bytes: Uint8Array): Uint8Array {
+  let end = bytes.length
+  while (end > 0 && bytes[end - 1] === 0) end--
+  return bytes.subarray(0, end)
 }
 
 const [QUOTE, BRACKET, BRACE] = [0x22, 0x5b, 0x7b]

@@ -5,6 +5,7 @@
  */
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
 import { CodedError } from '../../shared/errors.ts'
+import { bytesOfBase64 } from '../../shared/waveform/base64.ts'
 
 export interface XmlElement {
   /** Without namespace prefix. */
@@ -141,11 +142,9 @@ export function descendant(element: XmlElement, name: string): XmlElement | unde
  * @throws CodedError `payload-malformed` naming `field`
  */
 export function base64Bytes(text: string, field: string): Uint8Array {
-  const dense = text.replace(/\s+/g, '')
-  if (dense.length % 4 !== 0 || !/^[A-Za-z0-9+/]*={0,2}$/.test(dense)) {
-    throw new CodedError('payload-malformed', { field })
-  }
-  return Buffer.from(dense, 'base64')
+  const bytes = bytesOfBase64(text)
+  if (bytes === undefined) throw new CodedError('payload-malformed', { field })
+  return bytes
 }
 
 const ENCODINGS: ReadonlyMap<string, string> = new Map([

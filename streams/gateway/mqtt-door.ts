@@ -7,6 +7,7 @@ import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import { type Clock, Ingest, type Problem } from '../mqtt/ingest.ts'
@@ -254,7 +255,13 @@ export class MqttDoor {
 
   #tell({ tenant, device }: Topic, problem: Problem): void {
     // At QoS 0: what is told by the way must not be mistaken for an acknowledged result.
-    this.#publish({ tenant, device, channel: 'cmd' }, JSON.stringify({ problem }), 0)
+    this.#publish(
+      { tenant, device, channel: 'cmd' },
+      JSON.stringify({
+        problem: { ...problem, message: sentenceOf({ code: problem.code, detail: { field: problem.field } }) },
+      }),
+      0,
+    )
   }
 
   #publish(topic: Topic, payload: string, qos: 0 | 1 = 1): void {

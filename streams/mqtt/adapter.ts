@@ -6,6 +6,7 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { pause } from '../../shared/aws/queues.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/observe/metrics.ts'
@@ -136,7 +137,9 @@ export function startAdapter(
     const properties = { contentType: CONTENT_TYPES.json }
     publisher.publish(
       buildTopic({ tenant, device, channel: 'cmd' }),
-      JSON.stringify({ problem }),
+      JSON.stringify({
+        problem: { ...problem, message: sentenceOf({ code: problem.code, detail: { field: problem.field } }) },
+      }),
       { qos: 1, ...(config.broker.version === 5 ? { properties } : {}) },
       (error) => error && logError('cannot tell the device')(error),
     )

@@ -13,7 +13,7 @@ import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
-import { CONTENT_TYPES, type Encoding, encodeFrame, GAIN_RANGE_UV } from './frame-codec.ts'
+import { contentTypeOf, encodeFrame, type FrameEncoding, GAIN_RANGE_UV } from './frame-codec.ts'
 import type { Problem } from './ingest.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
@@ -63,12 +63,12 @@ export class DeviceLink {
 
   async listen(topic: string, listener: Listener): Promise<void> {
     this.#listeners.set(topic, listener)
-    await this.#client.subscribeAsync(topic, { qos: 1 })
+    await this.#untilDone(() => this.#client.subscribeAsync(topic, { qos: 1 }))
   }
 
   async unlisten(topic: string): Promise<void> {
     this.#listeners.delete(topic)
-    await this.#client.unsubscribeAsync(topic)
+    await this.#untilDone(() => this.#client.unsubscribeAsync(topic))
   }
 
   /** Resolves when the broker has it, however often the connection is lost on the way: a frame that comes twice does no harm. */
@@ -76,9 +76,13 @@ export class DeviceLink {
     const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
     const properties = { contentType, ...userProperties }
     const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
+    await this.#untilDone(() => this.#client.publishAsync(topic, payload, options))
+  }
+
+  async #untilDone(work: () => Promise<unknown>): Promise<void> {
     for (;;) {
       try {
-        await this.#client.publishAsync(topic, payload, options)
+        await work()
         return
       } catch (error) {
         // mqtt.js gives up what waits behind its own repeats when the connection goes once more.
@@ -106,7 +110,7 @@ export interface StreamOptions {
   /** Starts over at the recording's end, within the same session, until `signal` aborts. */
   readonly loop?: boolean
   readonly frameMs?: number
-  readonly encoding?: Encoding
+  readonly encoding?: FrameEncoding
   /** Time before the first frame, for devices that are not in step. */
   readonly delayMs?: number
   /** Ends the stream with the frame under way, which is then the session's last. */
@@ -172,7 +176,7 @@ export async function streamRecording(recording: Recording, options: StreamOptio
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
-    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), CONTENT_TYPES[encoding])
+    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), contentTypeOf(encoding))
     underWay.add(published)
     // One that fails stays, and fails the stream below.
     published.then(

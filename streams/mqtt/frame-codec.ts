@@ -10,6 +10,7 @@ import { RATE_RANGE_HZ } from '../../shared/domain/recording.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
+import { packSamples, unpackSamples } from '../../shared/waveform/codec.ts'
 import { samplesOfWire } from '../../shared/waveform/wire-samples.ts'
 
 /** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core stops at 128 KB. */
@@ -31,24 +32,46 @@ export const CONTENT_TYPES = { protobuf: 'application/x-protobuf', json: 'applic
 
 export type Encoding = keyof typeof CONTENT_TYPES
 
+/** As a device may send: `packed` is protobuf with its samples packed without loss. */
+export type FrameEncoding = Encoding | 'packed'
+
+/** Of either. */
+export const contentTypeOf = (encoding: FrameEncoding): string =>
+  CONTENT_TYPES[encoding === 'json' ? 'json' : 'protobuf']
+
 const proto = protobuf.parse(readFileSync(new URL('./ecg.proto', import.meta.url), 'utf8')).root
 const FrameType = proto.lookupType('cardiacnets.ecg.v1.Frame')
 const WindowType = proto.lookupType('cardiacnets.ecg.v1.Window')
 
 /** Encodes a frame for the wire. */
-export function encodeFrame(frame: Frame, encoding: Encoding = 'protobuf'): Buffer {
+export function encodeFrame(frame: Frame, encoding: FrameEncoding = 'protobuf'): Buffer {
   return encode(FrameType, frame, encoding)
 }
 
 /** Encodes ten seconds, or a session's last window, for the wire. */
-export function encodeWindow(window: Omit<Frame, 'sequence' | 'isLast'>, encoding: Encoding = 'protobuf'): Buffer {
+export function encodeWindow(window: Omit<Frame, 'sequence' | 'isLast'>, encoding: FrameEncoding = 'protobuf'): Buffer {
   return encode(WindowType, window, encoding)
 }
 
-function encode(type: protobuf.Type, message: Pick<Frame, 'samples'>, encoding: Encoding): Buffer {
+function encode(type: protobuf.Type, message: Pick<Frame, 'samples' | 'leads'>, encoding: FrameEncoding): Buffer {
+  if (encoding === 'packed') {
+    const { samples: plain, leads, ...rest } = message
+    const count = plain.length / leads.length
+    const packed = packSamples({
+      leads: leads.map((lead, i) => ({
+        ...lead,
+        samples: Int32Array.from(plain.subarray(i * count, (i + 1) * count)),
+      })),
+    })
+    return finish(type, { ...rest, leads, packed, packedCount: count })
+  }
   const samples = Buffer.from(message.samples.buffer, message.samples.byteOffset, message.samples.byteLength)
   if (encoding === 'json') return Buffer.from(JSON.stringify({ ...message, samples: samples.toString('base64') }))
-  const bytes = type.encode(type.create({ ...message, samples })).finish()
+  return finish(type, { ...message, samples })
+}
+
+function finish(type: protobuf.Type, message: object): Buffer {
+  const bytes = type.encode(type.create({ ...message })).finish()
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
@@ -103,7 +126,7 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
       // The decoded message has every field under its own name, with its default where it was not sent.
       return type.decode(payload) as unknown as Wire
     }
-    const json: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(payload))
+    const json: unknown = JSON.parse(textOf(payload))
     if (!isObject(json)) throw new Error('no object')
     return json
   } catch (error) {
@@ -113,15 +136,24 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
   }
 }
 
+/** A byte order mark before and zeros behind, as C ends a text, are no part of it. */
+function textOf(payload: Uint8Array): string {
+  let end = payload.length
+  while (end > 0 && payload[end - 1] === 0) end--
+  return new TextDecoder('utf-8', { fatal: true }).decode(payload.subarray(0, end))
+}
+
 function encodingOf(payload: Uint8Array, contentType: string | undefined): Encoding {
-  if (contentType === undefined || contentType === '') return payload[0] === OPEN_BRACE ? 'json' : 'protobuf'
+  if (contentType === undefined || contentType === '') return startsJson(payload) ? 'json' : 'protobuf'
   const mediaType = contentType.split(';')[0]!.trim().toLowerCase()
   if (mediaType === CONTENT_TYPES.json) return 'json'
   if (mediaType === CONTENT_TYPES.protobuf || mediaType === 'application/protobuf') return 'protobuf'
   throw new CodedError('format-unsupported', { field: 'contentType' })
 }
 
-const OPEN_BRACE = 0x7b
+/** `{`, behind a byte order mark and blanks: a frame in protobuf begins with the tag of a field. */
+const startsJson = (payload: Uint8Array) =>
+  /^(?:\u00ef\u00bb\u00bf)?[ \t\r\n]*\{/.test(Buffer.from(payload.subarray(0, 64)).toString('latin1'))
 
 /** What frames and windows have in common. */
 function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLast'> {
@@ -142,7 +174,7 @@ function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLas
     sessionStartedAtMs: checkClock(wire.sessionStartedAtMs, nowMs),
     rateHz,
     leads,
-    samples: checkSamples(wire.samples, leads.length),
+    samples: isPacked(wire) ? checkPacked(wire, leads) : checkSamples(wire.samples, leads.length),
     ...checkHeartRate(wire),
   }
 }
@@ -180,6 +212,42 @@ function checkHeartRate({ heartRateBpm }: Wire): { heartRateBpm?: number } {
   const bpm = number(heartRateBpm, 'heartRateBpm', 'field-invalid')
   if (bpm <= 0 || bpm > 500) throw new CodedError('field-invalid', { field: 'heartRateBpm', min: 0, max: 500 })
   return { heartRateBpm: bpm }
+}
+
+/** A message of protobufjs has empty bytes where nothing was sent. */
+function isPacked({ packed }: Wire): boolean {
+  return (packed instanceof Uint8Array || typeof packed === 'string') && packed.length > 0
+}
+
+/** As many samples of each lead as a window at the highest rate has, and no more, whatever the sender says. */
+const MAX_PACKED_COUNT = windowSamples(RATE_RANGE_HZ.max)
+
+function checkPacked(wire: Wire, leads: readonly FrameLead[]): Int16Array {
+  const plain: unknown = wire.samples
+  const isBoth = (plain instanceof Uint8Array || typeof plain === 'string' || Array.isArray(plain)) && plain.length > 0
+  if (isBoth) throw new CodedError('field-invalid', { field: 'packed' })
+  const count = integer(wire.packedCount ?? 0, 'packedCount', 'field-invalid')
+  if (count === 0) throw new CodedError('payload-empty', { field: 'packedCount' })
+  if (count > MAX_PACKED_COUNT) throw new CodedError('field-invalid', { field: 'packedCount', max: MAX_PACKED_COUNT })
+  const packed = typeof wire.packed === 'string' ? Buffer.from(wire.packed, 'base64') : (wire.packed as Uint8Array) // see isPacked
+  const samples = new Int16Array(leads.length * count)
+  for (const [index, lead] of unpacked(leads, count, packed).entries()) {
+    for (let i = 0; i < count; i++) {
+      const sample = lead.samples[i]!
+      if (sample < -0x8000 || sample > 0x7fff) throw new CodedError('sample-invalid', { field: 'packed' })
+      samples[index * count + i] = sample
+    }
+  }
+  return samples
+}
+
+function unpacked(leads: readonly FrameLead[], count: number, packed: Uint8Array) {
+  try {
+    return unpackSamples(leads, count, packed)
+  } catch {
+    // The cause is dropped: it may quote what came.
+    throw new CodedError('payload-malformed', { field: 'packed' })
+  }
 }
 
 function checkSamples(wire: unknown, leads: number): Int16Array {

@@ -21,7 +21,7 @@ export function cli(folder: string, ...args: readonly string[]): Promise<Outcome
     execFile(
       process.execPath,
       [join(ROOT, 'functions/cli/main.ts'), ...args],
-      { cwd: folder },
+      { cwd: folder, maxBuffer: 64 * 1024 * 1024 },
       (error, stdout, stderr) => {
         resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr })
       },

@@ -12,34 +12,40 @@ import {
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, wholeRate } from '../format.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import { type Format, type ReadOptions, wholeRate } from '../format.ts'
 import { ageAt, plausiblePerson, sexOfText } from '../person.ts'
 import { dateOfText, startOfText } from '../time.ts'
+import { microvolts } from '../units.ts'
 import { at, child, childrenOf, decimal, descendant, parseXml, sniffXmlRoot, textAt, type XmlElement } from '../xml.ts'
 
 export const aecg: Format = {
   name: 'aecg',
   detects: (bytes) => sniffXmlRoot(bytes) === 'AnnotatedECG',
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /**
  * @throws CodedError `payload-malformed` (XML, digits), `payload-empty` (no rhythm), `lead-unknown`, `unit-unknown`, `gain-invalid`,
  *   `sample-invalid`, `field-invalid` (increment), and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
   const root = parseXml(bytes)
   if (root.name !== 'AnnotatedECG') throw new CodedError('payload-malformed', { field: 'AnnotatedECG' })
   const series = rhythmSeries(root)
-  const set = richestSet(series)
+  const set = richestSet(series, options)
+  const leads = leadsAmong(set.sequences, (sequence) => sequence, options, 'sequence.code', warnings)
   const starts = [set.head, startOf(series), startOf(root)].filter((text) => text !== undefined)
   return checkRecording({
     format: 'aecg',
     rateHz: set.rateHz,
-    leads: set.leads.map(readLead),
+    leads: readableLeads(leads, ({ name, channel }) => readLead(name, channel.value, options), warnings),
     startedAt: starts.map(startOfText).find((start) => start !== undefined),
     person: readPerson(root, starts[0]),
+    ...said(warnings),
   })
 }
 
@@ -48,11 +54,12 @@ interface SequenceSet {
   readonly rateHz: number
   /** When its first sample was taken, where its time is absolute. */
   readonly head: string | undefined
-  readonly leads: readonly Sequence[]
+  readonly sequences: readonly Sequence[]
 }
 
 interface Sequence {
-  readonly name: LeadName
+  readonly label: string
+  readonly lead: LeadName | undefined
   readonly value: XmlElement
 }
 
@@ -65,50 +72,49 @@ function rhythmSeries(root: XmlElement): XmlElement {
 }
 
 /** A series that prints leads in turn has several sets; the one with most standard leads is taken, the first among equals. */
-function richestSet(series: XmlElement): SequenceSet {
+function richestSet(series: XmlElement, options: ReadOptions): SequenceSet {
   const sets = childrenOf(series, 'component').flatMap((component) => childrenOf(component, 'sequenceSet'))
+  const named = (all: readonly Sequence[]) => all.filter(({ lead }) => lead !== undefined).length
   const [richest] = sets
-    .map((set) => ({ set, leads: leadSequences(set) }))
-    .sort((a, b) => b.leads.length - a.leads.length)
+    .map((set) => ({ set, sequences: voltageSequences(set) }))
+    .sort((a, b) => named(b.sequences) - named(a.sequences))
   if (richest === undefined) throw new CodedError('payload-empty', { field: 'sequenceSet' })
-  if (richest.leads.length === 0) throw new CodedError('lead-unknown', { field: 'sequence.code' })
-  return { ...readTime(richest.set), leads: richest.leads }
+  return { ...readTime(richest.set, options), sequences: richest.sequences }
 }
 
 const sequences = (set: XmlElement) =>
   childrenOf(set, 'component').flatMap((component) => childrenOf(component, 'sequence'))
 
-function leadSequences(set: XmlElement): Sequence[] {
+function voltageSequences(set: XmlElement): Sequence[] {
   return sequences(set).flatMap((sequence) => {
-    const name = findLead(code(sequence) ?? '')
+    const label = code(sequence) ?? ''
     const value = child(sequence, 'value')
-    return name === undefined || value === undefined ? [] : [{ name, value }]
+    return value === undefined || label.startsWith('TIME_') ? [] : [{ label, lead: findLead(label), value }]
   })
 }
 
 /** Seconds of a time unit, by UCUM. */
 const SECONDS: Readonly<Record<string, number>> = { s: 1, ms: 1e-3, us: 1e-6 }
 
-function readTime(set: XmlElement): Pick<SequenceSet, 'rateHz' | 'head'> {
+function readTime(set: XmlElement, { rateHz }: ReadOptions): Pick<SequenceSet, 'rateHz' | 'head'> {
   const time = sequences(set).find((sequence) => code(sequence)?.startsWith('TIME_'))
   const increment = at(time, 'value', 'increment')
   const unitSeconds = SECONDS[increment?.attributes.get('unit') ?? '']
   const step = decimal(increment?.attributes.get('value'))
-  if (unitSeconds === undefined || step === undefined || step <= 0) {
-    throw new CodedError('field-invalid', { field: 'increment' })
-  }
+  const stated = unitSeconds === undefined || step === undefined || step <= 0 ? undefined : 1 / (step * unitSeconds)
+  if (rateHz === undefined && stated === undefined) throw new CodedError('field-invalid', { field: 'increment' })
   const head = at(time, 'value', 'head')?.attributes.get('value')
   return {
-    rateHz: wholeRate(1 / (step * unitSeconds)),
+    rateHz: rateHz ?? wholeRate(stated!),
     head: code(time) === 'TIME_ABSOLUTE' ? head : undefined,
   }
 }
 
-function readLead({ name, value }: Sequence): RecordedLead {
-  const [scale, origin] = [quantityUv(child(value, 'scale'), `${name}.scale`), child(value, 'origin')]
+function readLead(name: LeadName, value: XmlElement, { unit }: ReadOptions): RecordedLead {
+  const [scale, origin] = [quantityUv(child(value, 'scale'), `${name}.scale`, unit), child(value, 'origin')]
   if (!(scale > 0)) throw new CodedError('gain-invalid', { field: `${name}.scale` })
   // Half a step at most is lost where the origin is none of its multiples.
-  const offset = origin === undefined ? 0 : Math.round(quantityUv(origin, `${name}.origin`) / scale)
+  const offset = origin === undefined ? 0 : Math.round(quantityUv(origin, `${name}.origin`, unit) / scale)
   const digits = textAt(value, 'digits')?.split(/\s+/) ?? []
   const samples = new Int32Array(digits.length)
   for (const [index, digit] of digits.entries()) {
@@ -123,10 +129,10 @@ function readLead({ name, value }: Sequence): RecordedLead {
 
 const INTEGER = /^[+-]?\d{1,10}$/
 
-function quantityUv(element: XmlElement | undefined, field: string): number {
+function quantityUv(element: XmlElement | undefined, field: string, unit: string | undefined): number {
   const value = decimal(element?.attributes.get('value'))
   if (value === undefined) throw new CodedError('gain-invalid', { field })
-  return value * microvolts(element?.attributes.get('unit') ?? '', field)
+  return value * microvolts(unit ?? element?.attributes.get('unit') ?? '', field)
 }
 
 function readPerson(root: XmlElement, start: string | undefined): Person | undefined {

@@ -6,8 +6,10 @@
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
-import type { Format } from '../format.ts'
+import { said, warnUnused } from '../channels.ts'
+import type { Format, ReadOptions } from '../format.ts'
 import { plausiblePerson } from '../person.ts'
 import { utcTime } from '../time.ts'
 
@@ -38,11 +40,14 @@ export const contec: Format = {
       TIME.test(latin1(bytes.subarray(10, 30)))
     )
   },
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /** @throws CodedError `payload-malformed`, and those of `checkRecording` */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
+  warnUnused(options, ['unit', 'lead'], warnings)
+  const rateHz = options.rateHz ?? RATE_HZ
   const reader = new ByteReader(bytes)
   // Case number, name: identities.
   reader.skip(10, 'case')
@@ -54,7 +59,7 @@ export function parse(bytes: Uint8Array): Recording {
   const weightKg = reader.u8('weight')
   const rows = (reader.remaining - FOOTER_BYTES) / ROW_BYTES
   if (!(Number.isInteger(rows) && rows >= 0)) throw reader.malformed('samples')
-  checkDuration(rows, RATE_HZ, 'samples')
+  checkDuration(rows, rateHz, 'samples')
   const leads = STORED_LEADS.map((name) => ({ name, gainUv: GAIN_UV, samples: new Int32Array(rows) }))
   for (let row = 0; row < rows; row++) {
     for (const { samples } of leads) {
@@ -64,7 +69,7 @@ export function parse(bytes: Uint8Array): Recording {
   }
   return checkRecording({
     format: 'contec',
-    rateHz: RATE_HZ,
+    rateHz,
     leads,
     startedAt: utcTime({ year, month, day, hour, minute, second }),
     person: plausiblePerson({
@@ -73,5 +78,6 @@ export function parse(bytes: Uint8Array): Recording {
       ageYears: ageYears || undefined,
       weightKg: weightKg || undefined,
     }),
+    ...said(warnings),
   })
 }

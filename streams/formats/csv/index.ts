@@ -1,49 +1,50 @@
 /**
- * CSV: a header row of lead names in any order, then a row a sample. Delimited by comma, semicolon or tab (a decimal comma is read where
- * the comma does not delimit). An empty cell or `NaN` is a missing sample; columns that are no standard lead are left out.
+ * CSV, as spreadsheets, data tools and wearables write it: a header row of lead names in any order, then a row a sample; or one column of samples
+ * below lines that state its lead. Read by papaparse (RFC 4180), in whatever charset.
  *
- * Before the header row may stand lines `rate: 500` (Hz), `unit: mV` and `gain: 2048` (digits a millivolt), with or without `#`.
- * A unit may also stand behind a lead's name: `II (mV)`, `V1_uV`. The rate may come from a column `time` (seconds) or `time (ms)`.
- * Neither unit nor rate is ever guessed. The CSV of Movesense sensors, which names no lead, is read as well: see `movesense.ts`.
+ * - Delimited by comma, semicolon, tab, bar or blanks; a decimal comma is read where it cannot delimit, or is quoted.
+ * - Before the data may stand facts (`facts.ts`), comments, words; below the header row a row of units (`layout.ts`).
+ * - A time column of any kind tells the rate, and where samples are lost (`time.ts`).
+ * - Blank cells, `NaN`, `NA`, `null` and their like are missing samples; columns that are no standard lead are left out.
+ *
+ * Neither unit nor rate is ever guessed. What the caller says outranks the file.
  * @module
  */
-import { findLead, type LeadName, leadByName } from '../../../shared/domain/leads.ts'
 import {
   checkRecording,
   MAX_DURATION_S,
+  MISSING_SAMPLE,
   RATE_RANGE_HZ,
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { decodeText, type Format, microvolts, type ParseOptions, type SourceFile, sniffText } from '../format.ts'
+import { leadsAmong, said } from '../channels.ts'
+import { decodeAnyText } from '../charset.ts'
+import type { Format, ReadOptions, SourceFile } from '../format.ts'
 import { quantise, toLead } from '../quantise.ts'
+import { startOfText } from '../time.ts'
+import { microvolts } from '../units.ts'
+import { type DataColumn, dataColumns } from './columns.ts'
+import { gainOfFacts, personOfFacts, rateOfFacts, startOfFacts } from './facts.ts'
+import { findLayout, type Layout } from './layout.ts'
 import { isMovesense, movesenseUnit, rateOfPackets } from './movesense.ts'
-import { type CsvTable, readPreamble, readTable, splitHeader, splitRow } from './table.ts'
-import { rateOfTimes, timeUnitSeconds } from './time.ts'
+import { type Rows, readRows } from './rows.ts'
+import { timeOf } from './timing.ts'
 
 export const csv: Format = {
   name: 'csv',
   detects(bytes) {
-    const text = sniffText(bytes)
-    return text !== undefined && looksLikeCsv(text)
+    const isCut = bytes.length > SNIFFED_BYTES
+    const text = decodeAnyText(bytes.subarray(0, SNIFFED_BYTES), isCut)
+    return text !== undefined && findLayout(isCut ? text.slice(0, text.lastIndexOf('\n')) : text) !== undefined
   },
   parse: (main, _others, options) => parse(main, options),
 }
 
-/** A header row with a lead in it, or one of words above a row of numbers. */
-function looksLikeCsv(text: string): boolean {
-  const { headerRow, lines } = readPreamble(text)
-  const header = lines[headerRow]
-  const below = lines[headerRow + 1]
-  if (header === undefined || below === undefined) return false
-  const { cells, delimiter } = splitHeader(header)
-  const isNumeric = splitRow(below, delimiter).some((cell) => Number.isFinite(Number.parseFloat(cell)))
-  return isNumeric && cells.some((cell) => /[a-z]/i.test(cell)) && cells.every((cell) => cell.length <= MAX_HEADER_CELL)
-}
-
-/** A lead's name and its unit. */
-const MAX_HEADER_CELL = 64
+/** Room for all lines that may stand before the data. */
+const SNIFFED_BYTES = 256 * 1024
 
 /** Most rows that the longest recording has. */
 const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
@@ -51,117 +52,101 @@ const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
 /** More than any recorder has channels. */
 const MAX_COLUMNS = 64
 
-/** Ten minutes of twelve leads at 500 Hz take 25 MB. Every cell is a string for a while: 64 MB took 6 s and 750 MB. */
+/** Ten minutes of twelve leads at 500 Hz take 25 MB. */
 const MAX_BYTES = 32 * 1024 * 1024
 
 /**
  * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),
  *   `sample-invalid` (line, column), `payload-malformed` (a row of another length), and those of `checkRecording`
  */
-export function parse({ name, bytes }: SourceFile, options: ParseOptions = {}): Recording {
+export function parse({ name, bytes }: SourceFile, options: ReadOptions = {}): Recording {
   if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_BYTES })
-  const table = readTable(decodeText(bytes), { maxRows: MAX_ROWS, maxColumns: MAX_COLUMNS })
-  if (isMovesense(table.header)) return readMovesense(table, name, options)
-  const columns = leadColumns(table)
-  const rateHz = statedRate(table) ?? rateOfTimeColumn(table) ?? options.rateHz
-  if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'rate' })
+  const text = decodeAnyText(bytes)
+  if (text === undefined) throw new CodedError('payload-malformed', { field: 'text' })
+  // Before there is a string a line.
+  if (lineEndsIn(text) > MAX_ROWS + MAX_OTHER_LINES)
+    throw new CodedError('payload-too-large', { field: 'rows', maxRows: MAX_ROWS })
+  const layout = findLayout(text)
+  if (layout === undefined) throw new CodedError('payload-empty', { field: 'rows' })
+  if (Math.max(layout.header.length, layout.first.length) > MAX_COLUMNS)
+    throw new CodedError('payload-too-large', { field: 'columns', maxColumns: MAX_COLUMNS })
+
+  const warnings: ResultWarning[] = []
+  const columns = dataColumns(layout)
+  const leads = leadsOf(columns.channels, options, warnings)
+  const wanted = [...leads.map(({ channel }) => channel), ...columns.times].map(({ index }) => index)
+  const rows = readRows(text, layout, [...new Set(wanted)], { maxRows: MAX_ROWS })
+  if (rows.count === 0) throw new CodedError('payload-empty', { field: 'rows' })
+  if (rows.isTailCut) warnings.push({ code: 'samples-left-out', field: `line ${rows.lineOf(rows.count)}` })
+
+  const movesense = isMovesense(layout.header)
+  const packetRate =
+    movesense && options.rateHz === undefined ? rateOfPackets(rows.values.get(0)!, rows.lineOf) : undefined
+  const time = timeOf(rows, movesense ? [] : columns.times, {
+    stated: options.rateHz ?? packetRate ?? rateOfFacts(layout.facts),
+    isCallers: options.rateHz !== undefined,
+    warnings,
+  })
+  const unit = options.unit ?? (movesense ? movesenseUnit(name) : undefined)
+  const [start] = columns.times
+    .map(({ index }) => startOfText(layout.first[index]))
+    .filter((text) => text !== undefined)
   return checkRecording({
     format: 'csv',
-    rateHz,
-    leads: columns.map((column) => readLead(table, column, options)),
+    rateHz: time.rateHz,
+    leads: leads.map(({ name, channel }) => spread(readLead(name, channel, layout, rows, unit), time.places)),
+    startedAt: startOfFacts(layout.facts) ?? start,
+    person: personOfFacts(layout.facts),
+    ...said(warnings),
   })
 }
 
-interface LeadColumn {
-  readonly name: LeadName
-  readonly index: number
-  readonly unit: string | undefined
-}
-
-/** `II`, `II (mV)`, `II [uV]`, `II_mV`, `II/µV`: the name and the unit behind it. A longer cell is no lead. */
-function leadAndUnit(cell: string): { name: string; unit?: string | undefined } {
-  if (cell.length > MAX_HEADER_CELL) return { name: '' }
-  const bracket = Math.max(cell.lastIndexOf('('), cell.lastIndexOf('['))
-  if (bracket >= 0 && bracket < cell.length - 2 && /[)\]]$/.test(cell))
-    return { name: cell.slice(0, bracket), unit: cell.slice(bracket + 1, -1) }
-  const suffix = /[\s_/]([muµμ]v)$/i.exec(cell)
-  return suffix === null ? { name: cell } : { name: cell.slice(0, suffix.index), unit: suffix[1] }
-}
-
-function leadColumns({ header }: CsvTable): LeadColumn[] {
-  const columns: LeadColumn[] = []
-  for (const [index, cell] of header.entries()) {
-    const { name, unit } = leadAndUnit(cell)
-    const lead = findLead(name)
+function leadsOf(channels: readonly DataColumn[], options: ReadOptions, warnings: ResultWarning[]) {
+  const seen = new Set<string>()
+  for (const { lead, index } of channels) {
     if (lead === undefined) continue
-    if (columns.some((column) => column.name === lead))
-      throw new CodedError('lead-duplicate', { column: index + 1, lead })
-    columns.push({ name: lead, index, unit })
+    if (seen.has(lead)) throw new CodedError('lead-duplicate', { column: index + 1, lead })
+    seen.add(lead)
   }
-  if (columns.length === 0) throw new CodedError('lead-unknown', { field: 'header' })
-  return columns
+  return leadsAmong(channels, (channel) => channel, options, 'header', warnings)
 }
 
-function statedRate({ facts }: CsvTable): number | undefined {
-  const stated = facts.get('rate')
-  return stated === undefined ? undefined : factNumber(stated)
-}
-
-/** A number before the header row, with a decimal point or comma; NaN for `2,048`, which may be either of two. */
-function factNumber(text: string): number {
-  return /,\d{3}(?!\d)/.test(text) ? Number.NaN : Number.parseFloat(text.replace(',', '.'))
-}
-
-function rateOfTimeColumn(table: CsvTable): number | undefined {
-  for (const [index, cell] of table.header.entries()) {
-    const unitSeconds = timeUnitSeconds(cell)
-    if (unitSeconds === undefined) continue
-    return rateOfTimes(numbers(table, index), unitSeconds, table.firstLine)
-  }
-  return undefined
-}
-
-/** One channel without a lead's name. What lead it is, only the caller can know. */
-function readMovesense(table: CsvTable, fileName: string, { lead, unit, rateHz }: ParseOptions): Recording {
-  if (lead === undefined) throw new CodedError('lead-unknown', { field: 'header' })
-  const column = { name: leadByName(lead), index: 1, unit: movesenseUnit(fileName) ?? unit }
-  return checkRecording({
-    format: 'csv',
-    rateHz: rateHz ?? rateOfPackets(numbers(table, 0), table.firstLine),
-    leads: [readLead(table, column, {})],
-  })
-}
-
-function readLead(table: CsvTable, column: LeadColumn, options: ParseOptions): RecordedLead {
-  const values = numbers(table, column.index)
-  const unit = column.unit ?? table.facts.get('unit') ?? options.unit
-  const digitsPerMv = table.facts.get('gain')
-  if (column.unit === undefined && digitsPerMv !== undefined) {
-    const gainUv = 1000 / factNumber(digitsPerMv)
+function readLead(
+  name: RecordedLead['name'],
+  { index, unit: own }: DataColumn,
+  { facts }: Layout,
+  rows: Rows,
+  stated: string | undefined,
+): RecordedLead {
+  const values = rows.values.get(index)!
+  const invalid = (row: number) => new CodedError('sample-invalid', { line: rows.lineOf(row), column: index + 1 })
+  const gainUv = stated === undefined && own === undefined ? gainOfFacts(facts) : undefined
+  if (gainUv !== undefined) {
     if (!(gainUv > 0 && gainUv < Number.POSITIVE_INFINITY)) throw new CodedError('gain-invalid', { field: 'gain' })
-    return { name: column.name, gainUv, samples: quantise(values, 1, invalidSample(table, column)) }
+    return { name, gainUv, samples: quantise(values, 1, invalid) }
   }
-  if (unit === undefined) throw new CodedError('unit-unknown', { field: 'unit', column: column.index + 1 })
-  return toLead(column.name, values, microvolts(unit, 'unit'), invalidSample(table, column))
+  const unit = stated ?? own ?? facts.get('unit')
+  if (unit === undefined) throw new CodedError('unit-unknown', { field: 'unit', column: index + 1 })
+  return toLead(name, values, microvolts(unit, 'unit'), invalid)
 }
 
-const invalidSample =
-  ({ firstLine }: CsvTable, { index }: Pick<LeadColumn, 'index'>) =>
-  (row: number) =>
-    new CodedError('sample-invalid', { line: firstLine + row, column: index + 1 })
+/** A lead with missing samples where the times have gaps. */
+function spread(lead: RecordedLead, places: Int32Array | undefined): RecordedLead {
+  if (places === undefined) return lead
+  const samples = new Int32Array(places.at(-1)! + 1).fill(MISSING_SAMPLE)
+  for (let row = 0; row < places.length; row++) samples[places[row]!] = lead.samples[row]!
+  return { ...lead, samples }
+}
 
-// What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
-const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
+/** Facts, comments and blank lines. */
+const MAX_OTHER_LINES = 1000
 
-/** A column as numbers, NaN where it has none. */
-function numbers({ rows, delimiter, firstLine }: CsvTable, column: number): Float64Array {
-  const values = new Float64Array(rows.length)
-  for (const [index, row] of rows.entries()) {
-    const cell = row[column]!
-    const text = delimiter === ',' ? cell : cell.replace(',', '.')
-    if (text === '' || text.toLowerCase() === 'nan') values[index] = Number.NaN
-    else if (DECIMAL.test(text)) values[index] = Number(text)
-    else throw new CodedError('sample-invalid', { line: firstLine + index, column: column + 1 })
+function lineEndsIn(text: string): number {
+  let [feeds, returns] = [0, 0]
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code === 0x0a) feeds++
+    else if (code === 0x0d) returns++
   }
-  return values
+  return Math.max(feeds, returns)
 }

@@ -112,13 +112,39 @@ export class Dataset {
 }
 
 const META_GROUP = 0x0002
-const META_LENGTH = 0x0002_0000
 
 const PREAMBLE_BYTES = 128
 const MAGIC = 'DICM'
 
 export function looksLikeDicom(bytes: Uint8Array): boolean {
-  return latin1(bytes.subarray(PREAMBLE_BYTES, PREAMBLE_BYTES + MAGIC.length)) === MAGIC
+  return startOf(bytes) !== undefined || startsBare(bytes) !== undefined
+}
+
+/** Where the file meta group begins: behind preamble and magic, or behind the magic alone, or at the beginning. */
+function startOf(bytes: Uint8Array): number | undefined {
+  for (const at of [PREAMBLE_BYTES, 0]) {
+    if (latin1(bytes.subarray(at, at + MAGIC.length)) === MAGIC) return at + MAGIC.length
+  }
+  return bytes[0] === META_GROUP && bytes[1] === 0 && isElement(bytes, false) ? 0 : undefined
+}
+
+/** A data set that nothing stands before begins with group 0008: whether it is in implicit VR, where it does. */
+function startsBare(bytes: Uint8Array): { isImplicit: boolean } | undefined {
+  if (bytes[0] !== 0x08 || bytes[1] !== 0) return undefined
+  if (isElement(bytes, false)) return { isImplicit: false }
+  return isElement(bytes, true) ? { isImplicit: true } : undefined
+}
+
+/** Whether an element begins a file: an explicit VR, or a length and behind it an element of the same group or the next. */
+function isElement(bytes: Uint8Array, isImplicit: boolean): boolean {
+  if (bytes.length < 16) return false
+  if (!isImplicit) return /^[A-Z]{2}$/.test(latin1(bytes.subarray(4, 6)))
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  const length = view.getUint32(4, true)
+  const next = 8 + length
+  if (length % 2 !== 0 || next + 8 > bytes.length) return false
+  const [group, element] = [view.getUint16(next, true), view.getUint16(next + 2, true)]
+  return group === 0x08 && element > view.getUint16(2, true)
 }
 
 const IMPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2'
@@ -131,8 +157,11 @@ const MAX_INFLATED_BYTES = 64 * 1024 * 1024
 /** @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (transfer syntax) */
 export function readDicom(bytes: Uint8Array): Dataset {
   const reader = new ByteReader(bytes)
-  reader.skip(PREAMBLE_BYTES, 'preamble')
-  if (reader.text(MAGIC.length, 'magic') !== MAGIC) throw new CodedError('payload-malformed', { field: 'magic' })
+  const start = startOf(bytes)
+  const bare = start === undefined ? startsBare(bytes) : undefined
+  if (bare !== undefined) return readElements(reader, wholeFile(bare.isImplicit))
+  if (start === undefined) throw new CodedError('payload-malformed', { field: 'magic' })
+  reader.seek(start, 'fileMeta')
   const syntax = readFileMeta(reader).text('transferSyntax')
   switch (syntax) {
     case IMPLICIT_LITTLE_ENDIAN:
@@ -143,23 +172,25 @@ export function readDicom(bytes: Uint8Array): Dataset {
       const inflated = inflate(reader.bytes(reader.remaining, 'dataset'))
       return readElements(new ByteReader(inflated), wholeFile(false))
     }
+    case undefined: {
+      const rest = bytes.subarray(reader.position)
+      return readElements(reader, wholeFile(!isElement(rest, false)))
+    }
     default:
       throw new CodedError('format-unsupported', { field: 'transferSyntax' })
   }
 }
 
-/** The group 0002, always explicit little-endian. It states its length; should it not, it ends where another group begins. */
+/** The group 0002, always explicit little-endian. It ends where another group begins, whatever length it states. */
 function readFileMeta(reader: ByteReader): Dataset {
   const meta = new Dataset()
-  let end = Number.POSITIVE_INFINITY
-  while (reader.remaining > 0 && reader.position < end) {
+  while (reader.remaining > 0) {
     const start = reader.position
     const group = reader.u16('fileMeta')
     reader.seek(start, 'fileMeta')
     if (group !== META_GROUP) break
     const { tag, length } = readHeader(reader, false)
     const value = reader.bytes(length, 'fileMeta')
-    if (tag === META_LENGTH) end = reader.position + new ByteReader(value).u32('fileMeta')
     const name = NAMES.get(tag)
     if (name !== undefined) meta.put(name, value)
   }
@@ -226,35 +257,52 @@ function readHeader(reader: ByteReader, isImplicit: boolean): Header {
   return { tag, vr, length: reader.u32('length') }
 }
 
+/** To the end of the bytes, also where that comes too soon: how many samples are there is known from the waveform itself. */
 function readElements(reader: ByteReader, encoding: Encoding): Dataset {
-  const { budget, isImplicit, isDelimited, depth } = encoding
   const dataset = new Dataset()
-  while (isDelimited || reader.remaining > 0) {
-    if (budget.left-- === 0) throw reader.malformed('elements')
-    const { tag, vr, length } = readHeader(reader, isImplicit)
-    if (tag === ITEM_DELIMITER && isDelimited) break
-    const name = NAMES.get(tag)
-    const isWanted = name !== undefined && SEQUENCES.has(name)
-    if (isWanted || length === UNDEFINED_LENGTH) {
-      const isUndefined = length === UNDEFINED_LENGTH
-      const source = isUndefined ? reader : reader.section(length, name ?? 'sequence')
-      // PS3.5 6.2.2: a sequence whose VR its writer did not know is in implicit VR.
-      const items = readItems(
-        source,
-        { budget, isImplicit: isImplicit || vr === 'UN', depth: depth + 1, isDelimited: isUndefined },
-        isWanted,
-      )
-      if (isWanted) dataset.put(name, items)
-    } else if (name === undefined) reader.skip(length, 'element')
-    else dataset.put(name, reader.bytes(length, name))
+  while (reader.remaining > 0) {
+    try {
+      if (readElement(reader, encoding, dataset)) break
+    } catch (error) {
+      // Whatever stands behind the waveform (a trailer, padding) is no matter of the ECG.
+      const isBehind = encoding.depth === 0 && dataset.items('waveformSequence').length > 0
+      if (isBehind && error instanceof CodedError && error.code === 'payload-malformed') break
+      throw error
+    }
   }
   return dataset
 }
 
+/** @returns whether it was the delimiter that ends the data set */
+function readElement(reader: ByteReader, encoding: Encoding, dataset: Dataset): boolean {
+  const { budget, isImplicit, isDelimited, depth } = encoding
+  if (budget.left-- === 0) throw reader.malformed('elements')
+  const { tag, vr, length } = readHeader(reader, isImplicit)
+  if (tag === ITEM_DELIMITER && isDelimited) return true
+  const name = NAMES.get(tag)
+  const isWanted = name !== undefined && SEQUENCES.has(name)
+  const isUndefined = length === UNDEFINED_LENGTH
+  if (isWanted || isUndefined) {
+    const source = isUndefined ? reader : reader.section(isWanted ? there(reader, length) : length, name ?? 'sequence')
+    // PS3.5 6.2.2: a sequence whose VR its writer did not know is in implicit VR.
+    const items = readItems(
+      source,
+      { budget, isImplicit: isImplicit || vr === 'UN', depth: depth + 1, isDelimited: isUndefined },
+      isWanted,
+    )
+    if (isWanted) dataset.put(name, items)
+  } else if (name === undefined) reader.skip(length, 'element')
+  else dataset.put(name, reader.bytes(name === 'waveformData' ? there(reader, length) : length, name))
+  return false
+}
+
+/** Of a length that a file promises, what is there. */
+const there = (reader: ByteReader, length: number) => Math.min(length, reader.remaining)
+
 function readItems(reader: ByteReader, encoding: Encoding, isWanted: boolean): Dataset[] {
   if (encoding.depth > MAX_DEPTH) throw reader.malformed('depth')
   const items: Dataset[] = []
-  while (encoding.isDelimited || reader.remaining > 0) {
+  while (reader.remaining > 0) {
     if (encoding.budget.left-- === 0) throw reader.malformed('elements')
     const { tag, length } = readHeader(reader, true)
     if (tag === SEQUENCE_DELIMITER && encoding.isDelimited) break
@@ -264,7 +312,8 @@ function readItems(reader: ByteReader, encoding: Encoding, isWanted: boolean): D
       continue
     }
     const isDelimited = length === UNDEFINED_LENGTH
-    const item = readElements(isDelimited ? reader : reader.section(length, 'item'), { ...encoding, isDelimited })
+    const bytes = isWanted ? there(reader, length) : length
+    const item = readElements(isDelimited ? reader : reader.section(bytes, 'item'), { ...encoding, isDelimited })
     if (!isWanted) continue
     if (items.length === MAX_ITEMS) throw reader.malformed('items')
     items.push(item)

@@ -3,37 +3,42 @@
  * @module
  */
 import { checkRecording, type Person, type Recording } from '../../../shared/domain/recording.ts'
-import { type Format, refuseDuplicates } from '../format.ts'
-import { plausiblePerson } from '../person.ts'
-import { shifted, utcTime, yearsBetween } from '../time.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import type { Format, ReadOptions } from '../format.ts'
+import { ageAt, plausiblePerson, wholeYears } from '../person.ts'
+import { shifted, utcTime } from '../time.ts'
 import { type Dataset, looksLikeDicom, readDicom, type TagName } from './dataset.ts'
-import { chooseGroups, readLeads } from './waveform.ts'
+import { chooseGroups, groupReader } from './waveform.ts'
 
 export const dicom: Format = {
   name: 'dicom',
   detects: looksLikeDicom,
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /**
  * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
  *   `rate-unsupported`, `field-invalid`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
   const dataset = readDicom(bytes)
-  const groups = chooseGroups(dataset)
-  refuseDuplicates(
-    groups.flatMap(({ channels }) => channels),
-    'channelSource',
-  )
+  const groups = chooseGroups(dataset, options)
+  const channels = groups.flatMap((group) => {
+    const read = groupReader(group, options, warnings)
+    return group.channels.map((channel) => ({ ...channel, read }))
+  })
+  const leads = leadsAmong(channels, (channel) => channel, options, 'channelSource', warnings)
   const { rateHz, offsetMs } = groups[0]!
   const startedAt = startOf(dataset)
   return checkRecording({
     format: 'dicom',
     rateHz,
-    leads: groups.flatMap(readLeads),
+    leads: readableLeads(leads, ({ name, channel }) => channel.read(name, channel), warnings),
     startedAt: startedAt === undefined ? undefined : shifted(startedAt, offsetMs),
     person: personOf(dataset, startedAt),
+    ...said(warnings),
   })
 }
 
@@ -83,7 +88,9 @@ function personOf(dataset: Dataset, startedAt: string | undefined): Person | und
   const heightM = number(dataset.text('patientSize'))
   return plausiblePerson({
     sex: sex === 'M' || sex === 'F' ? SEXES[sex] : undefined,
-    ageYears: statedAge(dataset.text('patientAge')) ?? ageAt(startedAt, dataset.text('patientBirthDate')),
+    ageYears:
+      statedAge(dataset.text('patientAge')) ??
+      ageAt(timeOf(`${dataset.text('patientBirthDate') ?? ''}00`, undefined), startedAt),
     heightCm: heightM === undefined ? undefined : heightM * 100,
     weightKg: number(dataset.text('patientWeight')),
   })
@@ -94,13 +101,9 @@ const YEARS = { Y: 1, M: 1 / 12, W: 7 / 365.25, D: 1 / 365.25 } as const
 /** VR AS: `042Y`, `018M`. */
 function statedAge(text = ''): number | undefined {
   const parts = /^(?<count>\d{3})(?<unit>[YMWD])$/.exec(text)?.groups
+  if (parts === undefined) return undefined
   // as: the pattern lets no other letter pass
-  return parts === undefined ? undefined : Math.floor(Number(parts.count) * YEARS[parts.unit as keyof typeof YEARS])
-}
-
-function ageAt(startedAt: string | undefined, birthDate = ''): number | undefined {
-  const birth = timeOf(`${birthDate}00`, undefined)
-  return startedAt === undefined || birth === undefined ? undefined : yearsBetween(birth, startedAt)
+  return wholeYears(Number(parts.count) * YEARS[parts.unit as keyof typeof YEARS])
 }
 
 /** What is no number here is unknown, not an error: the ECG does not depend on it. */

@@ -3,11 +3,15 @@
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
-import { checkDuration, MISSING_SAMPLE, RATE_RANGE_HZ, type RecordedLead } from '../../../shared/domain/recording.ts'
+import { checkDuration, RATE_RANGE_HZ, type RecordedLead } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { WINDOW_S } from '../../../shared/domain/window.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { microvolts } from '../format.ts'
+import type { ChannelFacts } from '../channels.ts'
+import type { ReadOptions } from '../format.ts'
 import { leadOfScpCode } from '../lead-codes.ts'
+import { withoutSentinel } from '../sentinel.ts'
+import { microvolts } from '../units.ts'
 import type { Dataset } from './dataset.ts'
 
 /** Channels that were sampled together. */
@@ -17,13 +21,11 @@ export interface MultiplexGroup {
   readonly offsetMs: number
   readonly rateHz: number
   readonly samples: number
-  readonly channels: readonly LeadChannel[]
+  readonly channels: readonly GroupChannel[]
   readonly dataset: Dataset
 }
 
-/** A channel that is one of the twelve leads. */
-interface LeadChannel {
-  readonly name: LeadName
+export interface GroupChannel extends ChannelFacts {
   /** Its place among all channels of the group. */
   readonly place: number
   readonly definition: Dataset
@@ -32,18 +34,21 @@ interface LeadChannel {
 /**
  * Groups that together are one recording: of those with standard leads the best, and the others of the same samples, rate and start
  * (some devices put limb and precordial leads into groups of their own). Best is what was recorded rather than derived (no median beat),
- * long enough for a window (not the 2.5 s strips of a printed page), with most leads.
+ * long enough for a window (not the 2.5 s strips of a printed page), with most leads. A group that cannot be read is passed over.
  * @throws CodedError `format-unsupported` (no waveform), `lead-unknown`, `rate-unsupported`, `payload-malformed`
  */
-export function chooseGroups(dataset: Dataset): MultiplexGroup[] {
+export function chooseGroups(dataset: Dataset, options: ReadOptions): MultiplexGroup[] {
   const sequence = dataset.items('waveformSequence')
   if (sequence.length === 0) throw new CodedError('format-unsupported', { field: 'waveformSequence' })
-  const groups = sequence.map(readGroup).filter(({ channels }) => channels.length > 0)
+  const all = readGroups(sequence, options)
+  const named = all.filter((group) => leadsIn(group) > 0)
+  // The caller may know of an unnamed channel which lead it is.
+  const groups = named.length === 0 && options.lead !== undefined ? all : named
   const [best] = groups.toSorted(
     (a, b) =>
       Number(b.isOriginal) - Number(a.isOriginal) ||
       Number(isWindow(b)) - Number(isWindow(a)) ||
-      b.channels.length - a.channels.length ||
+      leadsIn(b) - leadsIn(a) ||
       b.samples / b.rateHz - a.samples / a.rateHz,
   )
   if (best === undefined) throw new CodedError('lead-unknown', { field: 'channelSource' })
@@ -56,47 +61,51 @@ export function chooseGroups(dataset: Dataset): MultiplexGroup[] {
   )
 }
 
+function readGroups(sequence: readonly Dataset[], options: ReadOptions): MultiplexGroup[] {
+  const errors: unknown[] = []
+  const groups = sequence.flatMap((dataset) => {
+    try {
+      return [readGroup(dataset, options)]
+    } catch (error) {
+      errors.push(error)
+      return []
+    }
+  })
+  if (groups.length === 0) throw errors[0]
+  return groups
+}
+
+const leadsIn = ({ channels }: MultiplexGroup) => channels.filter(({ lead }) => lead !== undefined).length
+
 const isWindow = ({ samples, rateHz }: MultiplexGroup) => samples >= WINDOW_S * rateHz
 
-function readGroup(dataset: Dataset): MultiplexGroup {
-  const rateHz = dataset.decimal('samplingFrequency')
+function readGroup(dataset: Dataset, options: ReadOptions): MultiplexGroup {
+  const rateHz = options.rateHz ?? dataset.decimal('samplingFrequency')
   if (rateHz === undefined || !(rateHz > 0))
     throw new CodedError('rate-unsupported', { field: 'samplingFrequency', ...RATE_RANGE_HZ })
   const definitions = dataset.items('channelDefinitions')
   if (definitions.length !== dataset.u16('channels')) throw new CodedError('payload-malformed', { field: 'channels' })
-  const channels: LeadChannel[] = []
-  for (const [place, definition] of definitions.entries()) {
-    const name = leadOf(definition)
-    if (name !== undefined) channels.push({ name, place, definition })
-  }
   return {
     isOriginal: dataset.text('waveformOriginality') !== 'DERIVED',
     offsetMs: dataset.decimal('groupTimeOffset') ?? 0,
     rateHz,
     samples: dataset.u32('samples'),
-    channels,
+    channels: definitions.map((definition, place) => ({ ...factsOf(definition), place, definition })),
     dataset,
   }
 }
 
 /** PS3.16 CID 3001: `SCPECG 5.6.3-9-61`, since 2007 `MDC 2:61`; else what the channel is called. */
-function leadOf(definition: Dataset): LeadName | undefined {
+function factsOf(definition: Dataset): ChannelFacts {
   const [source] = definition.items('channelSource')
+  const names = [definition.text('channelLabel'), source?.text('codeMeaning'), source?.text('codeValue')]
+  const label = names.find((name) => name !== undefined) ?? ''
+  const unit = definition.items('sensitivityUnits')[0]?.text('codeValue')
   const number = /^(?:5\.6\.3-9-|2:)(\d+)$/.exec(source?.text('codeValue') ?? '')?.[1]
   if (number !== undefined && /^(?:SCPECG|MDC)/.test(source?.text('codingScheme') ?? ''))
-    return leadOfScpCode(Number(number))
-  const names = [source?.text('codeValue'), source?.text('codeMeaning'), definition.text('channelLabel')]
-  for (const name of names) {
-    const lead = findLead(withoutRemark(name ?? ''))
-    if (lead !== undefined) return lead
-  }
-  return undefined
-}
-
-/** `Lead II (Einthoven)` is `Lead II`. */
-function withoutRemark(name: string): string {
-  const at = name.indexOf('(')
-  return at >= 0 && name.endsWith(')') ? name.slice(0, at).trimEnd() : name
+    return { lead: leadOfScpCode(Number(number)), label, unit }
+  const [lead] = names.toReversed().flatMap((name) => findLead(name ?? '') ?? [])
+  return { lead, label, unit }
 }
 
 interface SampleType {
@@ -114,32 +123,36 @@ const SAMPLE_TYPES: ReadonlyMap<string, SampleType> = new Map([
 ] satisfies [string, SampleType][])
 
 /**
- * The leads of a group, in microvolts: sample × sensitivity × correction + baseline.
- * @throws CodedError `format-unsupported` (sample interpretation, skew), `payload-malformed`, `payload-too-large`, `gain-invalid`, `unit-unknown`
+ * What reads a channel of a group, in microvolts: sample × sensitivity × correction + baseline. Where data are cut, the samples of all channels that are there.
+ * @throws CodedError `format-unsupported` (sample interpretation), `payload-malformed`, `payload-too-large`; the reader: also `format-unsupported` (skew),
+ *   `gain-invalid`, `unit-unknown`
  */
-export function readLeads(group: MultiplexGroup): RecordedLead[] {
-  const { dataset, samples, rateHz, channels } = group
+export function groupReader(
+  { dataset, samples: stated, rateHz, channels }: MultiplexGroup,
+  { unit }: ReadOptions,
+  warnings: ResultWarning[],
+): (name: LeadName, channel: GroupChannel) => RecordedLead {
   const type = SAMPLE_TYPES.get(dataset.text('sampleInterpretation') ?? '')
   if (type === undefined || dataset.u16('bitsAllocated') !== type.bits)
     throw new CodedError('format-unsupported', { field: 'sampleInterpretation' })
-  checkDuration(samples, rateHz, 'samples')
+  checkDuration(stated, rateHz, 'samples')
   const data = dataset.bytes('waveformData') ?? new Uint8Array()
-  const channelCount = dataset.items('channelDefinitions').length
-  const expectedBytes = (samples * channelCount * type.bits) / 8
-  if (data.length < expectedBytes) throw new CodedError('payload-malformed', { field: 'waveformData', expectedBytes })
+  const frameBytes = (channels.length * type.bits) / 8
+  const samples = Math.min(stated, Math.floor(data.length / frameBytes))
+  if (stated === 0) throw new CodedError('payload-empty', { field: 'samples' })
+  if (samples === 0)
+    throw new CodedError('payload-malformed', { field: 'waveformData', expectedBytes: stated * frameBytes })
+  if (samples < stated) warnings.push({ code: 'samples-left-out', field: `sample ${samples}` })
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength)
   const padding = paddingOf(dataset, type)
-  return channels.map(({ name, place, definition }) => {
+  return (name, { place, definition }) => {
     refuseSkew(definition, rateHz)
-    const { gainUv, baselineUv } = calibrationOf(definition)
+    const { gainUv, baselineUv } = calibrationOf(definition, unit)
     const baseline = Math.round(baselineUv / gainUv)
-    const output = new Int32Array(samples)
-    for (let i = 0, index = place; i < samples; i++, index += channelCount) {
-      const value = type.read(view, index)
-      output[i] = value === padding ? MISSING_SAMPLE : value + baseline
-    }
-    return { name, gainUv, samples: output }
-  })
+    const values = new Int32Array(samples)
+    for (let i = 0, index = place; i < samples; i++, index += channels.length) values[i] = type.read(view, index)
+    return { name, gainUv, samples: withoutSentinel(values, padding, baseline) }
+  }
 }
 
 /** The value of samples that are none, as `type` reads it. */
@@ -149,9 +162,9 @@ function paddingOf(dataset: Dataset, type: SampleType): number | undefined {
   return type.read(new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength), 0)
 }
 
-function calibrationOf(definition: Dataset): { gainUv: number; baselineUv: number } {
+function calibrationOf(definition: Dataset, stated: string | undefined): { gainUv: number; baselineUv: number } {
   const [unit] = definition.items('sensitivityUnits')
-  const unitUv = microvolts(unit?.text('codeValue') ?? '', 'sensitivityUnits')
+  const unitUv = microvolts(stated ?? unit?.text('codeValue') ?? unit?.text('codeMeaning') ?? '', 'sensitivityUnits')
   const sensitivity = definition.decimal('sensitivity') ?? Number.NaN
   const gainUv = unitUv * sensitivity * (definition.decimal('sensitivityCorrection') ?? 1)
   if (!(gainUv > 0)) throw new CodedError('gain-invalid', { field: 'sensitivity' })

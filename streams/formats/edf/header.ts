@@ -3,7 +3,6 @@
  * BDF, biosemi.com/faq/file_format.htm.
  * @module
  */
-import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
 
 export interface EdfHeader {
@@ -46,11 +45,16 @@ const BIOSEMI = '\xffBIOSEMI'
 export function looksLikeEdf(bytes: Uint8Array): boolean {
   const version = latin1(bytes.subarray(0, 8))
   if (version !== '0' && version !== BIOSEMI) return false
+  // The length of the header is book-keeping: a date where one stands is as good.
   const [headerBytes, signals] = [latin1(bytes.subarray(184, 192)), latin1(bytes.subarray(252, 256))]
-  return signals !== '' && Number(headerBytes) === FIXED_BYTES + SIGNAL_BYTES * Number(signals)
+  const isDated = /^\d\d?\.\d\d?\.\d\d$/.test(latin1(bytes.subarray(168, 176)))
+  return Number(signals) > 0 && (isDated || Number(headerBytes) === FIXED_BYTES + SIGNAL_BYTES * Number(signals))
 }
 
-/** @throws CodedError `payload-malformed` naming the field */
+/**
+ * Ranges that are no numbers are NaN.
+ * @throws CodedError `payload-malformed` naming the field
+ */
 export function parseHeader(bytes: Uint8Array): EdfHeader {
   const reader = new ByteReader(bytes)
   const version = reader.text(8, 'version')
@@ -60,15 +64,21 @@ export function parseHeader(bytes: Uint8Array): EdfHeader {
     recording: reader.text(80, 'recording'),
     date: reader.text(8, 'date'),
     time: reader.text(8, 'time'),
-    headerBytes: number(reader, 8, 'headerBytes'),
+    headerBytes: reader.text(8, 'headerBytes'),
     variant: reader.text(44, 'variant'),
     records: number(reader, 8, 'records'),
     recordSeconds: number(reader, 8, 'recordSeconds'),
   }
   const count = number(reader, 4, 'signals')
-  if (fixed.headerBytes !== FIXED_BYTES + SIGNAL_BYTES * count) throw reader.malformed('headerBytes')
-  if (!Number.isInteger(fixed.records) || fixed.records < -1) throw reader.malformed('records')
-  return { ...fixed, records: fixed.records < 0 ? undefined : fixed.records, signals: readSignals(reader, count) }
+  if (!(Number.isInteger(count) && count > 0)) throw reader.malformed('signals')
+  // How many records there are, the file's length says as well: a count that is none is not missed.
+  const isCount = Number.isInteger(fixed.records) && fixed.records > 0
+  return {
+    ...fixed,
+    headerBytes: FIXED_BYTES + SIGNAL_BYTES * count,
+    records: isCount ? fixed.records : undefined,
+    signals: readSignals(reader, count),
+  }
 }
 
 /** Each field stands for all signals before the next field does. */
@@ -100,9 +110,8 @@ function readSignals(reader: ByteReader, count: number): EdfSignal[] {
   })
 }
 
+/** NaN for what is no number: a bad field of one channel is of no matter to the others. */
 function number(reader: ByteReader, length: number, field: string): number {
-  const text = reader.text(length, field)
-  const value = /^[-+]?[\d.]+(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : Number.NaN
-  if (!Number.isFinite(value)) throw new CodedError('payload-malformed', { field })
-  return value
+  const text = reader.text(length, field).replace(',', '.')
+  return /^[-+]?[\d.]+(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : Number.NaN
 }

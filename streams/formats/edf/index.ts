@@ -11,48 +11,68 @@ import {
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, refuseDuplicates } from '../format.ts'
-import { plausiblePerson } from '../person.ts'
-import { monthByName, shifted, utcTime, yearsBetween } from '../time.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import type { Format, ReadOptions } from '../format.ts'
+import { ageAt, plausiblePerson } from '../person.ts'
+import { monthByName, shifted, utcTime } from '../time.ts'
+import { microvolts } from '../units.ts'
 import { type EdfHeader, type EdfSignal, looksLikeEdf, parseHeader } from './header.ts'
 import { type EdfRecords, isAnnotation, locateRecords } from './records.ts'
 
 export const edf: Format = {
   name: 'edf',
   detects: looksLikeEdf,
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /**
- * Channels that are no standard lead are left out.
- * @throws CodedError `payload-malformed`, `payload-too-large`, `lead-unknown`, `unit-unknown`, `gain-invalid`, `rate-unsupported`,
- *   `format-unsupported` (leads of several rates), and those of `checkRecording`
+ * Channels that are no standard lead are left out. So are leads of another rate than most, leads without a usable range or unit, and a last
+ * record that is cut: each is said.
+ * @throws CodedError `payload-malformed`, `payload-empty`, `payload-too-large`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
+ *   `rate-unsupported`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
   const header = parseHeader(bytes)
-  const signals = header.signals
-    .filter((signal) => !isAnnotation(signal))
-    .flatMap((signal) => {
-      const name = findLead(signal.label)
-      return name === undefined ? [] : [{ name, signal }]
-    })
-  const [first] = signals
-  if (first === undefined) throw new CodedError('lead-unknown', { field: 'label' })
-  refuseDuplicates(signals, 'label')
-  const { samplesPerRecord } = first.signal
-  if (signals.some(({ signal }) => signal.samplesPerRecord !== samplesPerRecord))
-    throw new CodedError('format-unsupported', { field: 'samplesPerRecord' })
-  const rateHz = rateOf(samplesPerRecord, header.recordSeconds)
-  const records = locateRecords(bytes, header, samplesPerRecord)
+  const signals = header.signals.filter((signal) => !isAnnotation(signal))
+  const named = leadsAmong(
+    signals,
+    (signal) => ({ ...signal, lead: findLead(signal.label) }),
+    options,
+    'label',
+    warnings,
+  )
+  const samplesPerRecord = usualCount(named.map(({ channel }) => channel.samplesPerRecord))
+  const leads = named.filter(({ channel }) => channel.samplesPerRecord === samplesPerRecord)
+  if (leads.length < named.length) {
+    const others = named.filter((lead) => !leads.includes(lead))
+    warnings.push({ code: 'lead-left-out', leads: others.map(({ name }) => name) })
+  }
+  const rateHz = options.rateHz ?? rateOf(samplesPerRecord, header.recordSeconds)
+  const records = locateRecords(bytes, header, samplesPerRecord, rateHz)
+  if (records.isCut) warnings.push({ code: 'samples-left-out', field: `record ${records.starts.length + 1}` })
   const startedAt = startOf(header)
   return checkRecording({
     format: 'edf',
     rateHz,
-    leads: signals.map(({ name, signal }) => readLead(name, signal, header.sampleBytes, records)),
+    leads: readableLeads(
+      leads,
+      ({ name, channel }) =>
+        readLead(name, { ...channel, unit: options.unit ?? channel.unit }, header.sampleBytes, records),
+      warnings,
+    ),
     startedAt: startedAt === undefined ? undefined : shifted(startedAt, records.onsetS * 1000),
     person: personOf(header, startedAt),
+    ...said(warnings),
   })
+}
+
+/** The count that most leads have; of those that as many have, the highest. */
+function usualCount(counts: readonly number[]): number {
+  const times = (count: number) => counts.filter((each) => each === count).length
+  return counts.toSorted((a, b) => times(b) - times(a) || b - a)[0]!
 }
 
 /** Durations have eight characters: 300 Hz is one sample in 0.003333 s. */
@@ -110,6 +130,6 @@ function personOf({ variant, patient }: EdfHeader, startedAt: string | undefined
   const birth = utcTime({ year: Number(year), month: monthByName(month ?? ''), day: Number(day) })
   return plausiblePerson({
     sex: sex === 'M' ? 'male' : sex === 'F' ? 'female' : undefined,
-    ageYears: birth === undefined || startedAt === undefined ? undefined : yearsBetween(birth, startedAt),
+    ageYears: ageAt(birth, startedAt),
   })
 }

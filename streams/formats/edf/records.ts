@@ -17,17 +17,26 @@ export interface EdfRecords {
   readonly length: number
   /** The first record's start after the header's, s. */
   readonly onsetS: number
+  /** Whether a record is missing or cut that the header promises, or the bytes behind the last are a piece of one. */
+  readonly isCut: boolean
 }
 
-/** @throws CodedError `payload-malformed`, `payload-too-large` */
-export function locateRecords(file: Uint8Array, header: EdfHeader, samplesPerRecord: number): EdfRecords {
-  const { sampleBytes, signals, headerBytes, recordSeconds } = header
-  const rateHz = samplesPerRecord / recordSeconds
+/**
+ * The whole records that are there.
+ * @throws CodedError `payload-malformed`, `payload-empty`, `payload-too-large`
+ */
+export function locateRecords(
+  file: Uint8Array,
+  header: EdfHeader,
+  samplesPerRecord: number,
+  rateHz: number,
+): EdfRecords {
+  const { sampleBytes, signals, headerBytes } = header
   const recordBytes = sampleBytes * signals.reduce((sum, signal) => sum + signal.samplesPerRecord, 0)
   const bytes = file.subarray(headerBytes)
-  const count = header.records ?? Math.floor(bytes.length / recordBytes)
-  if (count * recordBytes > bytes.length)
-    throw new CodedError('payload-malformed', { field: 'records', expectedBytes: count * recordBytes })
+  const whole = Math.floor(bytes.length / recordBytes)
+  const count = Math.min(header.records ?? whole, whole)
+  if (count === 0) throw new CodedError('payload-empty', { field: 'records' })
   checkDuration(count * samplesPerRecord, rateHz, 'records')
   const annotations = header.variant.includes('+') ? signals.find(isAnnotation) : undefined
   const onset = (record: number) => onsetOf(bytes, record * recordBytes, header, annotations)
@@ -39,7 +48,8 @@ export function locateRecords(file: Uint8Array, header: EdfHeader, samplesPerRec
   if (overlap >= 0) throw new CodedError('payload-malformed', { field: 'onset', record: overlap })
   const length = (starts.at(-1) ?? -samplesPerRecord) + samplesPerRecord
   checkDuration(length, rateHz, 'records')
-  return { bytes, recordBytes, starts, length, onsetS }
+  const isCut = header.records === undefined ? whole * recordBytes < bytes.length : count < header.records
+  return { bytes, recordBytes, starts, length, onsetS, isCut }
 }
 
 /** EDF+D: there may be gaps between records. */

@@ -4,9 +4,8 @@
  */
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import type { ParseOptions, SourceFile } from '../format.ts'
-import { plausiblePerson } from '../person.ts'
-import { yearsBetween } from '../time.ts'
+import type { ReadOptions, SourceFile } from '../format.ts'
+import { ageAt, plausiblePerson, withPerson } from '../person.ts'
 import { holdsEcg, leadsIn, readObservation } from './observation.ts'
 import { attachmentsOf, type EcgResource, type Observation, parseResource, partsOf } from './resources.ts'
 
@@ -33,7 +32,7 @@ export interface SearchResult {
   readonly errors: readonly CodedError[]
 }
 
-export type ParseFiles = (files: readonly SourceFile[], options: ParseOptions) => Recording
+export type ParseFiles = (files: readonly SourceFile[], options: ReadOptions) => Recording
 
 /** More than a report of any sense bundles. */
 const MAX_RESOURCES = 1000
@@ -43,7 +42,7 @@ export function findEcgs(
   root: unknown,
   store: ResourceStore,
   parseFiles: ParseFiles,
-  options: ParseOptions,
+  options: ReadOptions,
 ): SearchResult {
   const ecgs: FoundEcg[] = []
   const errors: CodedError[] = []
@@ -89,8 +88,7 @@ export function findEcgs(
   function found(label: Label, scope: ResourceStore, read: () => Recording): void {
     const recording = attempt(read, false)
     if (recording === undefined) return
-    const person = recording.person ?? personOf(label.subject, scope, recording.startedAt)
-    ecgs.push({ ...label, recording: { ...recording, ...(person === undefined ? {} : { person }) } })
+    ecgs.push({ ...label, recording: withPerson(recording, personOf(label.subject, scope, recording.startedAt)) })
   }
 
   function attempt<T>(read: () => T, isRoot: boolean): T | undefined {
@@ -188,6 +186,6 @@ function personOf(subject: string | undefined, scope: ResourceStore, startedAt: 
   const day = startedAt ?? new Date().toISOString()
   return plausiblePerson({
     sex: gender === 'male' || gender === 'female' ? gender : undefined,
-    ageYears: birthDate !== undefined && /^\d{4}-\d\d-\d\d$/.test(birthDate) ? yearsBetween(birthDate, day) : undefined,
+    ageYears: ageAt(/^\d{4}-\d\d-\d\d$/.test(birthDate ?? '') ? birthDate : undefined, day),
   })
 }

@@ -5,8 +5,8 @@
  */
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, type ParseOptions, sniffText } from '../format.ts'
-import { parseJson } from '../json-text.ts'
+import type { Format, ReadOptions } from '../format.ts'
+import { parseJson, startsJson } from '../json-text.ts'
 import { findEcgs, type ParseFiles, type ResourceStore } from './ecgs.ts'
 import { ECG_RESOURCE_TYPES } from './resources.ts'
 
@@ -15,16 +15,15 @@ export function createFhirFormat(parseFiles: ParseFiles): Format {
   return {
     name: 'fhir',
     detects(bytes) {
-      const text = sniffText(bytes)
       // The type need not come first, and a narrative may come before it.
-      return text !== undefined && /^\uFEFF?\s*\{/.test(text) && namesEcgResource(bytes)
+      return startsJson(bytes) && namesEcgResource(bytes)
     },
     parse: (main, _others, options) => parse(main.bytes, options, parseFiles),
   }
 }
 
 /** @throws CodedError those of `parseJson`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
-export function parse(bytes: Uint8Array, options: ParseOptions, parseFiles: ParseFiles): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions, parseFiles: ParseFiles): Recording {
   const json = parseJson(bytes)
   const { ecgs, errors } = findEcgs(json, storeOf(json), parseFiles, options)
   const [first] = ecgs

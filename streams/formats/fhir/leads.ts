@@ -45,13 +45,13 @@ const OTHER_CODES: ReadonlyMap<string, LeadName> = new Map([
 export function leadsOfConcept({ coding, text }: CodeableConcept): readonly LeadName[] {
   const coded = distinct(coding.map(leadOfCoding))
   if (coded.length > 0) return coded
-  const named = text === undefined ? undefined : leadOfText(text)
+  const named = text === undefined ? undefined : findLead(text)
   if (named !== undefined || text === undefined) return named === undefined ? [] : [named]
   if (text.length > MAX_TEXT_LENGTH) return []
   const parts = text
     .trim()
     .split(/[\s,;/\\]+/)
-    .map(leadOfText)
+    .map((part) => findLead(part))
   return parts.includes(undefined) ? [] : distinct(parts)
 }
 
@@ -59,7 +59,7 @@ export function leadsOfConcept({ coding, text }: CodeableConcept): readonly Lead
 const MAX_TEXT_LENGTH = 256
 
 function leadOfCoding({ code, display }: Coding): LeadName | undefined {
-  return (code && leadOfCode(code)) || (display && leadOfText(display)) || undefined
+  return (code && leadOfCode(code)) || (display && findLead(display)) || undefined
 }
 
 function leadOfCode(code: string): LeadName | undefined {
@@ -68,18 +68,11 @@ function leadOfCode(code: string): LeadName | undefined {
   if (partition !== undefined) return leadOfMdc(Number(partition) * 0x1_0000 + Number(inPartition))
   const [, scp] = /^5\.6\.3-9-(\d+)$/.exec(code) ?? []
   if (scp !== undefined) return leadOfScpCode(Number(scp))
-  return OTHER_CODES.get(code) ?? (/^\d{6}$/.test(code) ? leadOfMdc(Number(code)) : leadOfText(code))
+  return OTHER_CODES.get(code) ?? (/^\d{6}$/.test(code) ? leadOfMdc(Number(code)) : findLead(code))
 }
 
 function leadOfMdc(code: number): LeadName | undefined {
   return leadOfScpCode(code - MDC_POTENTIALS) ?? leadOfScpCode(code - MDC_LEADS)
-}
-
-/** `II`, `Lead II`, `aVR lead`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1` */
-function leadOfText(text: string): LeadName | undefined {
-  if (text.length > MAX_TEXT_LENGTH) return undefined
-  const name = text.trim().replace(/^(?:mdc_ecg_elec_potl_|lead site\s+|ecg[\s_-]+(?=lead))/i, '')
-  return findLead(/\slead$/i.test(name) ? name.slice(0, -'lead'.length) : name)
 }
 
 const distinct = (leads: readonly (LeadName | undefined)[]) => [...new Set(leads)].filter((lead) => lead !== undefined)

@@ -4,8 +4,10 @@
  */
 import { type LeadName, leadByName } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import type { ParseOptions } from '../format.ts'
+import { said } from '../channels.ts'
+import type { ReadOptions } from '../format.ts'
 import { leadsOfConcept, meansEcg } from './leads.ts'
 import type { CodeableConcept, Observation, SampledData } from './resources.ts'
 import { leadOf, readSampledData, type Series, type Stretch } from './sampled-data.ts'
@@ -30,43 +32,85 @@ export function leadsIn(observation: Observation): readonly LeadName[] {
 
 /**
  * One ECG of one observation, or of several that hold a lead each. A lead that comes several times comes in consecutive stretches,
- * as HealthKit exports and the specification's R6 example have it. Waveforms of no standard lead are left out.
+ * as HealthKit exports and the specification's R6 example have it. Waveforms of no standard lead are left out, and so are those that cannot be read.
  * @throws CodedError `lead-unknown`, `samples-uneven`, `field-invalid`, those of `readSampledData` and of `checkRecording`
  */
-export function readObservation(observations: readonly Observation[], { unit, lead }: ParseOptions): Recording {
-  const stretches = new Map<LeadName, Stretch[]>()
-  const parts = observations.flatMap(waveforms)
-  const named = parts.some(({ code }) => leadsOfConcept(code).length > 0)
-  const assumed = !named && parts.length === 1 && lead !== undefined ? [leadByName(lead)] : []
-  let rateHz: number | undefined
-  let field = 'component'
-  for (const part of parts) {
-    const leads = named ? leadsOfConcept(part.code) : assumed
-    if (leads.length === 0) continue
-    field = part.field
-    if (leads.length !== part.data.dimensions)
-      throw new CodedError('lead-unknown', { field: `${part.field}.dimensions` })
-    const series: Series = readSampledData(part.data, part.field, unit)
-    rateHz ??= series.rateHz
-    if (series.rateHz !== rateHz) throw new CodedError('rate-unsupported', { field: `${part.field}.period` })
-    for (const [dimension, lead] of leads.entries()) {
-      const soFar = stretches.get(lead) ?? []
-      const values = soFar.reduce((sum, stretch) => sum + stretch.series.columns[0]!.length, series.columns[0]!.length)
-      checkDuration(values, rateHz, `${part.field}.data`)
-      stretches.set(lead, [...soFar, { series, dimension }])
-    }
-  }
-  if (rateHz === undefined) throw new CodedError('lead-unknown', { field: 'component.code' })
+export function readObservation(observations: readonly Observation[], options: ReadOptions): Recording {
+  const warnings: ResultWarning[] = []
+  const { stretches, rateHz } = readStretches(
+    leadParts(observations.flatMap(waveforms), options, warnings),
+    options,
+    warnings,
+  )
   const [main] = observations
   const startedAt = startOf(main!)
   const heartRateBpm = heartRateOf(main!)
   return checkRecording({
     format: 'fhir',
     rateHz,
-    leads: [...stretches].map(([name, parts]) => leadOf(name, parts, `${field}.data`)),
+    leads: [...stretches].map(([name, parts]) => leadOf(name, parts, `${parts.at(-1)!.field}.data`)),
     ...(startedAt === undefined ? {} : { startedAt }),
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...said(warnings),
   })
+}
+
+interface LeadPart extends LeadData {
+  readonly leads: readonly LeadName[]
+}
+
+/** The waveforms that are leads; what the caller says of the only one. */
+function leadParts(parts: readonly LeadData[], { lead }: ReadOptions, warnings: ResultWarning[]): LeadPart[] {
+  const named = parts
+    .map((part) => ({ ...part, leads: leadsOfConcept(part.code) }))
+    .filter(({ leads }) => leads.length > 0)
+  const distinct = new Set(named.flatMap(({ leads }) => leads))
+  if (lead === undefined || distinct.size > 1) {
+    if (named.length === 0) throw new CodedError('lead-unknown', { field: 'component.code' })
+    if (lead !== undefined) warnings.push({ code: 'option-unused', field: 'lead' })
+    return named
+  }
+  const only = named.length > 0 ? named : parts.filter(({ data }) => data.dimensions === 1)
+  if (named.length === 0 && only.length !== 1) throw new CodedError('lead-unknown', { field: 'component.code' })
+  return only.map((part) => ({ ...part, leads: [leadByName(lead)] }))
+}
+
+function readStretches(parts: readonly LeadPart[], options: ReadOptions, warnings: ResultWarning[]) {
+  const stretches = new Map<LeadName, (Stretch & { readonly field: string })[]>()
+  const left = new Set<LeadName>()
+  const errors: CodedError[] = []
+  let rateHz: number | undefined
+  for (const part of parts) {
+    try {
+      const series = readSeries(part, options, rateHz)
+      rateHz ??= series.rateHz
+      for (const [dimension, name] of part.leads.entries()) {
+        const soFar = stretches.get(name) ?? []
+        const values = soFar.reduce((sum, { series }) => sum + series.columns[0]!.length, series.columns[0]!.length)
+        checkDuration(values, rateHz, `${part.field}.data`)
+        stretches.set(name, [...soFar, { series, dimension, field: part.field }])
+      }
+    } catch (error) {
+      if (!(error instanceof CodedError) || error.code === 'payload-too-large') throw error
+      errors.push(error)
+      for (const name of part.leads) left.add(name)
+    }
+  }
+  // A lead of which a stretch is missing is no lead of one time any more.
+  for (const name of left) stretches.delete(name)
+  if (rateHz === undefined || stretches.size === 0)
+    throw errors[0] ?? new CodedError('lead-unknown', { field: 'component.code' })
+  if (left.size > 0) warnings.push({ code: 'lead-left-out', leads: [...left] })
+  return { stretches, rateHz }
+}
+
+function readSeries(part: LeadPart, options: ReadOptions, rateHz: number | undefined): Series {
+  if (part.leads.length !== part.data.dimensions)
+    throw new CodedError('lead-unknown', { field: `${part.field}.dimensions` })
+  const series = readSampledData(part.data, part.field, options)
+  if (rateHz !== undefined && series.rateHz !== rateHz)
+    throw new CodedError('rate-unsupported', { field: `${part.field}.period` })
+  return series
 }
 
 function waveforms({ code, valueSampledData, component }: Observation): LeadData[] {

@@ -6,7 +6,8 @@
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import { MAX_DURATION_S, MISSING_SAMPLE, RATE_RANGE_HZ, type RecordedLead } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { microvolts, type VoltageUnit } from '../format.ts'
+import type { ReadOptions } from '../format.ts'
+import { microvolts, type VoltageUnit } from '../units.ts'
 import type { SampledData } from './resources.ts'
 
 /** A stretch of one or several leads: microvolts are `offsetUv + stepUv · value`. */
@@ -33,10 +34,9 @@ const MAX_VALUES = RATE_RANGE_HZ.max * MAX_DURATION_S
 
 /**
  * @param field where it stands, for errors
- * @param unit in case the source gives none
  * @throws CodedError `unit-unknown`, `gain-invalid`, `field-invalid`, `format-unsupported`, `sample-invalid`, `samples-uneven`, `payload-too-large`
  */
-export function readSampledData(data: SampledData, field: string, unit: VoltageUnit | undefined): Series {
+export function readSampledData(data: SampledData, field: string, { unit, rateHz }: ReadOptions): Series {
   // Times of their own for each sample, and codes for values, are no evenly sampled voltage.
   for (const name of ['offsets', 'codeMap'] as const) {
     if (data[name] !== undefined) throw new CodedError('format-unsupported', { field: `${field}.${name}` })
@@ -48,11 +48,11 @@ export function readSampledData(data: SampledData, field: string, unit: VoltageU
   const stepsOf = (limit: number | undefined) =>
     limit === undefined ? Number.NaN : (limit * unitUv - offsetUv) / stepUv
   const limits = { upper: stepsOf(data.upperLimit), lower: stepsOf(data.lowerLimit) }
-  return { rateHz: rateOf(data, field), stepUv, offsetUv, ...readValues(data, limits, `${field}.data`) }
+  return { rateHz: rateHz ?? rateOf(data, field), stepUv, offsetUv, ...readValues(data, limits, `${field}.data`) }
 }
 
-function unitOf({ origin }: SampledData, field: string, fallback: VoltageUnit | undefined): number {
-  const unit = origin.code ?? origin.unit ?? fallback
+function unitOf({ origin }: SampledData, field: string, stated: VoltageUnit | undefined): number {
+  const unit = stated ?? origin.code ?? origin.unit
   // The unit is never guessed, though the specification's own example leaves it out.
   if (unit === undefined) throw new CodedError('unit-unknown', { field })
   return microvolts(unit, field)

@@ -5,19 +5,21 @@
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, RATE_RANGE_HZ, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
+import { leadsAmong, readableLeads, said, warnUnused } from '../channels.ts'
 import { crcCcitt } from '../crc.ts'
-import type { Format } from '../format.ts'
-import { plausiblePerson } from '../person.ts'
-import { utcTime, yearsBetween } from '../time.ts'
+import type { Format, ReadOptions } from '../format.ts'
+import { ageAt, plausiblePerson } from '../person.ts'
+import { utcTime } from '../time.ts'
 
 const MAGIC = 'ISHNE1.0'
 
 export const ishne: Format = {
   name: 'ishne',
   detects: (bytes) => latin1(bytes.subarray(0, MAGIC.length)) === MAGIC,
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /** The checksum covers the header from here. */
@@ -43,46 +45,62 @@ const LEADS: ReadonlyMap<number, LeadName> = new Map([
 
 const NANOVOLTS_PER_MICROVOLT = 1000
 
-/** @throws CodedError `payload-malformed`, `payload-too-large`, `lead-unknown`, `rate-unsupported`, and those of `checkRecording` */
-export function parse(bytes: Uint8Array): Recording {
+/**
+ * The checksum covers the header alone, which who takes out a name seldom makes right again: one that is off is said.
+ * @throws CodedError `payload-malformed`, `payload-too-large`, `lead-unknown`, `rate-unsupported`, and those of `checkRecording`
+ */
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
+  warnUnused(options, ['unit'], warnings)
   const reader = new ByteReader(bytes)
-  const { samples, ecgOffset, ...header } = readHeader(reader)
-  if (!(header.rateHz >= RATE_RANGE_HZ.min))
-    throw new CodedError('rate-unsupported', { field: 'rate', ...RATE_RANGE_HZ })
-  if (samples < 0) throw new CodedError('payload-malformed', { field: 'samples' })
-  checkDuration(samples, header.rateHz, 'samples')
+  const { samples: stated, ecgOffset, ...header } = readHeader(reader, warnings)
+  const rateHz = options.rateHz ?? header.rateHz
+  if (!(rateHz >= RATE_RANGE_HZ.min)) throw new CodedError('rate-unsupported', { field: 'rate', ...RATE_RANGE_HZ })
   reader.seek(ecgOffset, 'ecgOffset')
+  // Where the count is none, or more than there are, the file's end says it.
+  const there = Math.floor(reader.remaining / (header.leadCount * 2))
+  const samples = stated > 0 ? Math.min(stated, there) : there
+  if (samples < stated) warnings.push({ code: 'samples-left-out', field: `sample ${samples}` })
+  checkDuration(samples, rateHz, 'samples')
   const body = reader.section(samples * header.leadCount * 2, 'samples')
   const all = Array.from({ length: header.leadCount }, () => new Int32Array(samples))
   for (let i = 0; i < samples; i++) for (const lead of all) lead[i] = body.i16('samples')
-  const leads = all.flatMap((lead, place) => {
-    const name = LEADS.get(header.specifications[place]!)
-    const gainUv = header.nanovolts[place]! / NANOVOLTS_PER_MICROVOLT
-    return name === undefined ? [] : [{ name, gainUv, samples: lead }]
-  })
-  if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'leadSpecification' })
+  const channels = all.map((samples, place) => ({ samples, specification: header.specifications[place]!, place }))
+  const leads = leadsAmong(
+    channels,
+    ({ specification }) => ({ lead: LEADS.get(specification), label: '' }),
+    options,
+    'leadSpecification',
+    warnings,
+  )
   return checkRecording({
     format: 'ishne',
-    rateHz: header.rateHz,
-    leads,
+    rateHz,
+    leads: readableLeads(
+      leads,
+      ({ name, channel: { samples, place } }) => {
+        const gainUv = header.nanovolts[place]! / NANOVOLTS_PER_MICROVOLT
+        if (!(gainUv > 0)) throw new CodedError('gain-invalid', { field: 'resolution' })
+        return { name, gainUv, samples }
+      },
+      warnings,
+    ),
     startedAt: header.startedAt,
     person: plausiblePerson({
       sex: header.sex === 1 ? 'male' : header.sex === 2 ? 'female' : undefined,
-      ageYears:
-        header.birth === undefined || header.startedAt === undefined
-          ? undefined
-          : yearsBetween(header.birth, header.startedAt),
+      ageYears: ageAt(header.birth, header.startedAt),
     }),
+    ...said(warnings),
   })
 }
 
-function readHeader(reader: ByteReader) {
+function readHeader(reader: ByteReader, warnings: ResultWarning[]) {
   if (reader.text(MAGIC.length, 'magic') !== MAGIC) throw reader.malformed('magic')
   const checksum = reader.u16('checksum')
   const variableBytes = reader.i32('variableBlock')
   reader.seek(CHECKED_FROM, 'header')
   if (crcCcitt(reader.bytes(FIXED_HEADER_BYTES + variableBytes, 'header')) !== checksum)
-    throw reader.malformed('checksum')
+    warnings.push({ code: 'checksum-mismatch', field: 'header' })
   reader.seek(CHECKED_FROM + 4, 'header')
   const samples = reader.i32('samples')
   reader.skip(4, 'variableOffset')

@@ -5,21 +5,21 @@
  */
 
 import type { Recording } from '../../../shared/domain/recording.ts'
-import { type Format, type ParseOptions, sniffText } from '../format.ts'
-import { parseJson } from '../json-text.ts'
+import type { Format, ReadOptions } from '../format.ts'
+import { parseJson, startsJson } from '../json-text.ts'
 import { parseWindow } from './window.ts'
 import { parseZzu } from './zzu.ts'
 
 export const json: Format = {
   name: 'json',
-  detects: (bytes) => /^\uFEFF?\s*\{/.test(sniffText(bytes) ?? ''),
+  detects: (bytes) => startsJson(bytes),
   parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /** @throws CodedError those of `parseJson` and of the shape */
-export function parse(bytes: Uint8Array, options: ParseOptions = {}): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const document = parseJson(bytes)
   return typeof document === 'object' && document !== null && 'signal' in document
     ? parseZzu(document, options)
-    : parseWindow(document)
+    : parseWindow(document, options)
 }

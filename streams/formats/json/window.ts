@@ -5,14 +5,17 @@
  */
 import * as z from 'zod'
 import { MISSING_FRAME_SAMPLE } from '../../../shared/domain/frame.ts'
-import { leadByName } from '../../../shared/domain/leads.ts'
+import { findLead } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { samplesOfWire } from '../../../shared/waveform/wire-samples.ts'
+import { leadsAmong, said, warnUnused } from '../channels.ts'
+import type { ReadOptions } from '../format.ts'
 import { plausiblePerson, sexOfText } from '../person.ts'
 
 const WindowFile = z.object({
-  rateHz: z.number(),
+  rateHz: z.number().optional(),
   leads: z.array(z.object({ name: z.string(), gainUv: z.number() })).nonempty(),
   samples: z.unknown(),
   /** When the session's sample 0 was taken; a date that JavaScript has. */
@@ -26,26 +29,32 @@ const WindowFile = z.object({
 })
 
 /** @throws CodedError `field-invalid`, `lead-unknown`, `sample-invalid`, `samples-uneven`, and those of `checkRecording` */
-export function parseWindow(document: unknown): Recording {
+export function parseWindow(document: unknown, options: ReadOptions = {}): Recording {
   const { data, error } = WindowFile.safeParse(document)
   if (data === undefined) throw new CodedError('field-invalid', { field: error.issues[0]!.path.join('.') || 'file' })
-  const { rateHz, leads, firstSample = 0, sessionStartedAtMs, heartRateBpm, person } = data
+  const { leads, firstSample = 0, sessionStartedAtMs, heartRateBpm, person } = data
+  const rateHz = options.rateHz ?? data.rateHz
+  if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'rateHz' })
+  const warnings: ResultWarning[] = []
+  warnUnused(options, ['unit'], warnings)
   if (Array.isArray(data.samples)) checkDuration(data.samples.length / leads.length, rateHz, 'samples')
   const samples = samplesOfWire(data.samples)
   if (samples.length % leads.length !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
   const count = samples.length / leads.length
+  const channels = leads.map(({ name, gainUv }, index) => ({ label: name, lead: findLead(name), gainUv, index }))
   const recording = checkRecording({
     format: 'json',
     rateHz,
-    leads: leads.map(({ name, gainUv }, index) => ({
-      name: leadByName(name, `leads.${index}.name`),
-      gainUv,
-      samples: Int32Array.from(samples.subarray(index * count, (index + 1) * count), (sample) =>
+    leads: leadsAmong(channels, (channel) => channel, options, 'leads', warnings).map(({ name, channel }) => ({
+      name,
+      gainUv: channel.gainUv,
+      samples: Int32Array.from(samples.subarray(channel.index * count, (channel.index + 1) * count), (sample) =>
         sample === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : sample,
       ),
     })),
     heartRateBpm,
     person: plausiblePerson({ ...person, sex: sexOfText(person?.sex) }),
+    ...said(warnings),
   })
   if (sessionStartedAtMs === undefined) return recording
   const startedAt = new Date(sessionStartedAtMs + (1000 * firstSample) / rateHz)

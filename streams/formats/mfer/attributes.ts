@@ -11,8 +11,9 @@ export interface ChannelAttributes {
   /** Samples of a block. */
   blockLength?: number
   rateHz?: number
-  /** Volts a step; NaN for another unit. */
-  resolutionV?: number
+  /** Of a step, in volts where `isVolts`. */
+  resolution?: number
+  isVolts?: boolean
   offset?: Uint8Array
   compression?: number
   /** The value of samples that are none, in the channel's data type. */
@@ -25,6 +26,8 @@ export interface MferFile {
   /** Times that each channel's block comes; undefined when that follows from the length of the data. */
   readonly sequences: number | undefined
   readonly waveforms: readonly ByteReader[]
+  /** The file ends within the waveform. */
+  readonly isWaveformCut: boolean
   readonly sex: number | undefined
   readonly age: ByteReader | undefined
   readonly time: ByteReader | undefined
@@ -64,6 +67,7 @@ export function readAttributes(bytes: Uint8Array): MferFile {
   const own = new Map<number, ChannelAttributes>()
   const waveforms: ByteReader[] = []
   let count = 0
+  let isWaveformCut = false
   let sequences: number | undefined
   let sex: number | undefined
   let age: ByteReader | undefined
@@ -74,7 +78,10 @@ export function readAttributes(bytes: Uint8Array): MferFile {
     if (tag === TAG.end) break
     const channel = tag === TAG.channel ? channelNumber(reader) : undefined
     const field = `tag${tag}`
-    const value = reader.section(readLength(reader, field), field)
+    const length = readLength(reader, field)
+    const isCut = tag === TAG.waveform && length > reader.remaining
+    const value = reader.section(isCut ? reader.remaining : length, field)
+    if (isCut) isWaveformCut = true
     if (channel !== undefined) {
       const attributes = own.get(channel) ?? {}
       own.set(channel, attributes)
@@ -93,7 +100,7 @@ export function readAttributes(bytes: Uint8Array): MferFile {
   }
   if (!(count >= 1 && count <= MAX_CHANNELS)) throw reader.malformed('channels')
   const channels = Array.from({ length: count }, (_, channel) => ({ ...common, ...own.get(channel) }))
-  return { littleEndian: reader.littleEndian, channels, sequences, waveforms, sex, age, time }
+  return { littleEndian: reader.littleEndian, channels, sequences, waveforms, isWaveformCut, sex, age, time }
 }
 
 function put(attributes: ChannelAttributes, tag: number, value: ByteReader): void {
@@ -117,8 +124,8 @@ function put(attributes: ChannelAttributes, tag: number, value: ByteReader): voi
     }
     case TAG.resolution: {
       const unit = value.u8(field)
-      const amount = scaled(value, field)
-      attributes.resolutionV = unit === 0 ? amount : Number.NaN
+      attributes.resolution = scaled(value, field)
+      attributes.isVolts = unit === 0
       break
     }
     case TAG.offset:

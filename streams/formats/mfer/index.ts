@@ -6,18 +6,21 @@ import type { LeadName } from '../../../shared/domain/leads.ts'
 import {
   checkDuration,
   checkRecording,
-  MISSING_SAMPLE,
   type Person,
   RATE_RANGE_HZ,
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { type ByteReader, latin1 } from '../byte-reader.ts'
-import { type Format, refuseDuplicates } from '../format.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import type { Format, ReadOptions } from '../format.ts'
 import { leadOfScpCode } from '../lead-codes.ts'
-import { plausiblePerson } from '../person.ts'
-import { utcTime, yearsBetween } from '../time.ts'
+import { ageAt, plausiblePerson } from '../person.ts'
+import { withoutSentinel } from '../sentinel.ts'
+import { utcTime } from '../time.ts'
+import { microvolts } from '../units.ts'
 import { type ChannelAttributes, type MferFile, readAttributes } from './attributes.ts'
 
 /** The tag of a preamble, its length 32, and how each begins. */
@@ -26,7 +29,7 @@ const PREAMBLE = '@ MFR '
 export const mfer: Format = {
   name: 'mfer',
   detects: (bytes) => latin1(bytes.subarray(0, PREAMBLE.length + 1)).startsWith(PREAMBLE.trim()),
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /** Bytes of a sample, by data type. */
@@ -52,68 +55,73 @@ const READERS: ReadonlyMap<number, (view: DataView, at: number, littleEndian: bo
   [5, (view, at) => view.getInt8(at)],
 ])
 
-/** A channel that is one of the twelve leads. */
-interface LeadChannel {
-  readonly name: LeadName
+interface Channel {
+  readonly lead: LeadName | undefined
+  readonly label: string
   readonly attributes: ChannelAttributes
   /** First byte of its block in a sequence. */
   readonly at: number
 }
-
-const MICROVOLTS_PER_VOLT = 1e6
 
 /**
  * Channels that are no standard lead are left out.
  * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (compression, offset, several frames, rates or data
  *   types), `lead-unknown`, `rate-unsupported`, `gain-invalid`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
   const file = readAttributes(bytes)
   const [waveform, ...more] = file.waveforms
   if (waveform === undefined) throw new CodedError('payload-empty', { field: 'waveform' })
   if (more.length > 0) throw new CodedError('format-unsupported', { field: 'frames' })
   const { channels, sequenceBytes } = placeChannels(file)
-  const [first] = channels
-  if (first === undefined) throw new CodedError('lead-unknown', { field: 'lead' })
-  refuseDuplicates(channels, 'lead')
-  const { rateHz = Number.NaN, blockLength = 1 } = first.attributes
+  const leads = leadsAmong(channels, (channel) => channel, options, 'lead', warnings)
+  const { blockLength = 1, rateHz: ownRate = Number.NaN } = leads[0]!.channel.attributes
+  const rateHz = options.rateHz ?? ownRate
   if (!(rateHz >= RATE_RANGE_HZ.min && rateHz <= RATE_RANGE_HZ.max))
     throw new CodedError('rate-unsupported', { field: 'interval', ...RATE_RANGE_HZ })
-  for (const { attributes } of channels) {
-    if (attributes.rateHz !== rateHz || (attributes.blockLength ?? 1) !== blockLength)
+  for (const { channel } of leads) {
+    const { attributes } = channel
+    if (!Object.is(attributes.rateHz ?? Number.NaN, ownRate) || (attributes.blockLength ?? 1) !== blockLength)
       throw new CodedError('format-unsupported', { field: 'interval' })
   }
-  const sequences = file.sequences ?? Math.floor(waveform.remaining / sequenceBytes)
+  const whole = Math.floor(waveform.remaining / sequenceBytes)
+  // A count that is off is of no matter where the blocks fill the data; else the blocks are others than they seem.
+  const isShort = file.isWaveformCut || waveform.remaining % sequenceBytes === 0
+  const sequences = isShort ? Math.min(file.sequences ?? whole, whole) : (file.sequences ?? whole)
+  if (file.sequences !== undefined && sequences < file.sequences)
+    warnings.push({ code: 'samples-left-out', field: `sequence ${whole + 1}` })
   checkDuration(sequences * blockLength, rateHz, 'sequences')
   const data = waveform.bytes(sequences * sequenceBytes, 'waveform')
   const startedAt = startOf(file.time)
   return checkRecording({
     format: 'mfer',
     rateHz,
-    leads: channels.map((channel) =>
-      readLead(channel, { data, sequences, sequenceBytes, littleEndian: file.littleEndian }),
+    leads: readableLeads(
+      leads,
+      ({ name, channel }) =>
+        readLead(name, channel, { data, sequences, sequenceBytes, littleEndian: file.littleEndian }, options),
+      warnings,
     ),
     startedAt,
     person: personOf(file, startedAt),
+    ...said(warnings),
   })
 }
 
-function placeChannels({ channels }: MferFile): { channels: LeadChannel[]; sequenceBytes: number } {
-  const leads: LeadChannel[] = []
+function placeChannels({ channels }: MferFile): { channels: Channel[]; sequenceBytes: number } {
+  const placed: Channel[] = []
   let at = 0
   for (const attributes of channels) {
     const { leadCode, dataType = 0, blockLength = 1, compression = 0 } = attributes
     const sampleBytes = SAMPLE_BYTES.get(dataType)
     if (sampleBytes === undefined) throw new CodedError('format-unsupported', { field: 'dataType' })
     if (compression !== 0) throw new CodedError('format-unsupported', { field: 'compression' })
-    const name = leadCode === undefined ? undefined : leadOfScpCode(leadCode)
-    if (name !== undefined) {
-      if (!READERS.has(dataType)) throw new CodedError('format-unsupported', { field: 'dataType' })
-      leads.push({ name, attributes, at })
-    }
+    const lead = leadCode === undefined ? undefined : leadOfScpCode(leadCode)
+    placed.push({ lead, label: '', attributes, at })
     at += blockLength * sampleBytes
   }
-  return { channels: leads, sequenceBytes: at }
+  return { channels: placed, sequenceBytes: at }
 }
 
 interface Blocks {
@@ -124,12 +132,14 @@ interface Blocks {
   readonly littleEndian: boolean
 }
 
-function readLead({ name, attributes, at }: LeadChannel, blocks: Blocks): RecordedLead {
-  const { dataType = 0, blockLength = 1, resolutionV = Number.NaN, nullValue, offset } = attributes
-  const read = READERS.get(dataType)!
+function readLead(name: LeadName, { attributes, at }: Channel, blocks: Blocks, { unit }: ReadOptions): RecordedLead {
+  const { dataType = 0, blockLength = 1, resolution = Number.NaN, isVolts, nullValue, offset } = attributes
+  const read = READERS.get(dataType)
+  if (read === undefined) throw new CodedError('format-unsupported', { field: 'dataType' })
   // Whether it is to be added or taken off the standard leaves to the reader.
   if (offset?.some((byte) => byte !== 0)) throw new CodedError('format-unsupported', { field: 'offset' })
-  const gainUv = resolutionV * MICROVOLTS_PER_VOLT
+  if (unit === undefined && isVolts !== true) throw new CodedError('unit-unknown', { field: 'resolution' })
+  const gainUv = resolution * microvolts(unit ?? 'V', 'resolution')
   if (!(gainUv > 0)) throw new CodedError('gain-invalid', { field: 'resolution' })
   const { data, sequences, sequenceBytes, littleEndian } = blocks
   const sampleBytes = SAMPLE_BYTES.get(dataType)!
@@ -139,11 +149,10 @@ function readLead({ name, attributes, at }: LeadChannel, blocks: Blocks): Record
   for (let sequence = 0, i = 0; sequence < sequences; sequence++) {
     const start = sequence * sequenceBytes + at
     for (let sample = 0; sample < blockLength; sample++, i++) {
-      const value = read(view, start + sample * sampleBytes, littleEndian)
-      samples[i] = value === none ? MISSING_SAMPLE : value
+      samples[i] = read(view, start + sample * sampleBytes, littleEndian)
     }
   }
-  return { name, gainUv, samples }
+  return { name, gainUv, samples: withoutSentinel(samples, none, 0) }
 }
 
 const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -174,11 +183,7 @@ function personOf({ sex, age }: MferFile, startedAt: string | undefined): Person
   }
   return plausiblePerson({
     sex: sex === 1 ? 'male' : sex === 2 ? 'female' : undefined,
-    ageYears:
-      years !== UNKNOWN_AGE
-        ? years
-        : birth === undefined || startedAt === undefined
-          ? undefined
-          : yearsBetween(birth, startedAt),
+    // Nought years may be a child in its first, or nothing: the date of birth tells.
+    ageYears: years !== UNKNOWN_AGE && years !== 0 ? years : ageAt(birth, startedAt),
   })
 }

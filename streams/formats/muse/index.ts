@@ -5,47 +5,86 @@
  * @module
  */
 import { crc32 } from 'node:zlib'
-import { findLead } from '../../../shared/domain/leads.ts'
+import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
 import { checkRecording, type Person, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, wholeRate } from '../format.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import { type Format, type ReadOptions, wholeRate } from '../format.ts'
 import { withLimbLeads } from '../limb-leads.ts'
 import { ageAt, ageInYears, inchesToCm, plausiblePerson, poundsToKg, sexOfText } from '../person.ts'
 import { type CalendarTime, utcTime } from '../time.ts'
+import { microvolts } from '../units.ts'
 import { base64Bytes, child, childrenOf, numberAt, parseXml, sniffXmlRoot, textAt, type XmlElement } from '../xml.ts'
 
 export const muse: Format = {
   name: 'muse',
   detects: (bytes) => sniffXmlRoot(bytes) === 'RestingECG',
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /**
- * @throws CodedError `payload-empty` (no rhythm waveform), `payload-malformed` (base64, checksum, count), `format-unsupported` (leads that do not
- *   start together, other sample types), `unit-unknown`, `gain-invalid`, `lead-unknown`, `field-invalid` (rate), and those of `parseXml` and
- *   `checkRecording`
+ * Of several rhythm waveforms, and of leads that start at different times, those that give most leads together. Leads that cannot be read are left out.
+ * @throws CodedError `payload-empty` (no rhythm waveform), `payload-malformed` (base64, checksum, count), `format-unsupported` (other sample types),
+ *   `unit-unknown`, `gain-invalid`, `lead-unknown`, `field-invalid` (rate), and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const root = parseXml(bytes)
   if (root.name !== 'RestingECG') throw new CodedError('payload-malformed', { field: 'RestingECG' })
-  // The median beat stands beside the rhythm in a waveform of its own.
-  const rhythm = childrenOf(root, 'Waveform').find((each) => textAt(each, 'WaveformType')?.toLowerCase() === 'rhythm')
-  if (rhythm === undefined) throw new CodedError('payload-empty', { field: 'Waveform' })
-  if ((textAt(rhythm, 'SampleType') ?? CONTINUOUS) !== CONTINUOUS) {
-    throw new CodedError('format-unsupported', { field: 'SampleType' })
+  const warnings: ResultWarning[] = []
+  const { rhythm, data } = richestRhythm(root)
+  const leads = leadsAmong(data, factsOf, options, 'LeadID', warnings)
+  const together = simultaneous(leads, ({ channel }) => `${offsetOf(channel)}`)
+  if (together.length < leads.length) {
+    const others = leads.filter((lead) => !together.includes(lead))
+    warnings.push({ code: 'lead-left-out', leads: others.map(({ name }) => name) })
   }
-  const leads = childrenOf(rhythm, 'LeadData').flatMap(readLead)
-  if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'LeadID' })
+  const read = readableLeads(together, ({ name, channel }) => readLead(name, channel, options), warnings)
+  const equallyLong = simultaneous(read, ({ samples }) => `${samples.length}`)
+  if (equallyLong.length < read.length) {
+    const others = read.filter((lead) => !equallyLong.includes(lead))
+    warnings.push({ code: 'lead-left-out', leads: others.map(({ name }) => name) })
+  }
   return checkRecording({
     format: 'muse',
-    rateHz: rateOf(rhythm),
-    leads: withLimbLeads(leads),
+    rateHz: options.rateHz ?? rateOf(rhythm),
+    leads: withLimbLeads(equallyLong),
     startedAt: startOf(root),
     person: readPerson(root),
+    ...said(warnings),
   })
 }
 
 const CONTINUOUS = 'CONTINUOUS_SAMPLES'
+
+/** The median beat stands beside the rhythm in a waveform of its own. */
+function richestRhythm(root: XmlElement): { rhythm: XmlElement; data: XmlElement[] } {
+  const rhythms = childrenOf(root, 'Waveform')
+    .filter((each) => textAt(each, 'WaveformType')?.toLowerCase() === 'rhythm')
+    .map((rhythm) => ({ rhythm, data: childrenOf(rhythm, 'LeadData') }))
+  if (rhythms.length === 0) throw new CodedError('payload-empty', { field: 'Waveform' })
+  const continuous = rhythms.filter(({ rhythm }) => (textAt(rhythm, 'SampleType') ?? CONTINUOUS) === CONTINUOUS)
+  const named = (data: readonly XmlElement[]) => data.filter((each) => factsOf(each).lead !== undefined).length
+  const [richest] = continuous.toSorted((a, b) => named(b.data) - named(a.data))
+  if (richest === undefined) throw new CodedError('format-unsupported', { field: 'SampleType' })
+  return richest
+}
+
+function factsOf(data: XmlElement) {
+  const label = textAt(data, 'LeadID') ?? ''
+  return { label, lead: findLead(label), unit: textAt(data, 'LeadAmplitudeUnits') }
+}
+
+/** When a lead starts, in the units of both fields together. */
+const offsetOf = (data: XmlElement) =>
+  ['LeadTimeOffset', 'LeadOffsetFirstSample'].map((field) => numberAt(data, field) ?? 0).join()
+
+/** The largest group of those that have the same key; the first among equals. */
+function simultaneous<T>(leads: readonly T[], keyOf: (lead: T) => string): T[] {
+  const groups = new Map<string, T[]>()
+  for (const lead of leads) groups.set(keyOf(lead), [...(groups.get(keyOf(lead)) ?? []), lead])
+  return [...groups.values()].sort((a, b) => b.length - a.length)[0] ?? []
+}
 
 /** `SampleBase` times ten to the power of `SampleExponent`. */
 function rateOf(rhythm: XmlElement): number {
@@ -54,27 +93,15 @@ function rateOf(rhythm: XmlElement): number {
   return wholeRate(base * 10 ** (numberAt(rhythm, 'SampleExponent') ?? 0))
 }
 
-/** None for a lead that is no standard one. */
-function readLead(data: XmlElement): RecordedLead[] {
-  const name = findLead(textAt(data, 'LeadID') ?? '')
-  if (name === undefined) return []
+function readLead(name: LeadName, data: XmlElement, { unit }: ReadOptions): RecordedLead {
   if ((numberAt(data, 'LeadSampleSize') ?? 2) !== 2) {
     throw new CodedError('format-unsupported', { lead: name, field: 'LeadSampleSize' })
   }
-  for (const field of ['LeadTimeOffset', 'LeadOffsetFirstSample']) {
-    if ((numberAt(data, field) ?? 0) !== 0) throw new CodedError('format-unsupported', { lead: name, field })
-  }
   const unitsPerBit = numberAt(data, 'LeadAmplitudeUnitsPerBit')
   if (unitsPerBit === undefined) throw new CodedError('gain-invalid', { lead: name, field: 'LeadAmplitudeUnitsPerBit' })
-  const gainUv = unitsPerBit * microvolts(unitOf(data), 'LeadAmplitudeUnits')
-  return [{ name, gainUv, samples: readSamples(data, name) }]
-}
-
-const UNIT_WORDS: Readonly<Record<string, string>> = { microvolts: 'uV', millivolts: 'mV' }
-
-function unitOf(data: XmlElement): string {
-  const unit = textAt(data, 'LeadAmplitudeUnits') ?? ''
-  return UNIT_WORDS[unit.toLowerCase()] ?? unit
+  const gainUv = unitsPerBit * microvolts(unit ?? textAt(data, 'LeadAmplitudeUnits') ?? '', 'LeadAmplitudeUnits')
+  if (!(gainUv > 0)) throw new CodedError('gain-invalid', { lead: name, field: 'LeadAmplitudeUnitsPerBit' })
+  return { name, gainUv, samples: readSamples(data, name) }
 }
 
 function readSamples(data: XmlElement, lead: string): Int32Array {
@@ -84,8 +111,9 @@ function readSamples(data: XmlElement, lead: string): Int32Array {
   if (checksum !== undefined && checksum !== 0 && checksum >>> 0 !== crc32(bytes)) {
     throw new CodedError('payload-malformed', { lead, field: 'LeadDataCRC32' })
   }
-  const count = numberAt(data, 'LeadSampleCountTotal') ?? bytes.length / 2
-  if (count * 2 !== bytes.length) throw new CodedError('payload-malformed', { lead, field: 'LeadSampleCountTotal' })
+  // The counter beside it is book-keeping: what is there is there.
+  const count = bytes.length >> 1
+  if (count === 0) throw new CodedError('payload-malformed', { lead, field: 'WaveFormData' })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const samples = new Int32Array(count)
   for (let i = 0; i < count; i++) samples[i] = view.getInt16(2 * i, true)

@@ -4,8 +4,8 @@
  */
 import type { Person } from '../../../shared/domain/recording.ts'
 import type { ByteReader } from '../byte-reader.ts'
-import { plausiblePerson } from '../person.ts'
-import { utcTime, yearsBetween } from '../time.ts'
+import { ageAt, plausiblePerson, wholeYears } from '../person.ts'
+import { utcTime } from '../time.ts'
 
 export interface ScpHeader {
   readonly startedAt: string | undefined
@@ -63,12 +63,7 @@ export function readHeader(section: ByteReader): ScpHeader {
     startedAt,
     person: plausiblePerson({
       sex: sex === 1 ? 'male' : sex === 2 ? 'female' : undefined,
-      ageYears:
-        age !== undefined
-          ? Math.floor(age)
-          : birth === undefined || startedAt === undefined
-            ? undefined
-            : yearsBetween(birth, startedAt),
+      ageYears: age === undefined ? ageAt(birth, startedAt) : wholeYears(age),
       heightCm: measure(values.get(TAG.height), CENTIMETRES),
       weightKg: measure(values.get(TAG.weight), KILOGRAMS),
     }),

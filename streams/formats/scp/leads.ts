@@ -4,9 +4,11 @@
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import { checkDuration, MISSING_SAMPLE, RATE_RANGE_HZ, type RecordedLead } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { ByteReader } from '../byte-reader.ts'
-import { refuseDuplicates } from '../format.ts'
+import { leadsAmong, readableLeads } from '../channels.ts'
+import type { ReadOptions } from '../format.ts'
 import { leadOfScpCode } from '../lead-codes.ts'
 import { addReferenceBeats, type Beats, decimatedLength, interpolate, readBeats, type Span } from './beats.ts'
 import { decodeHuffman, type HuffmanTables, readHuffmanTables } from './huffman.ts'
@@ -37,9 +39,14 @@ export interface ScpLeads {
 }
 
 /** @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `rate-unsupported` */
-export function readLeads(sections: ReadonlyMap<number, ByteReader>): ScpLeads {
-  const { spans, usesReferenceBeat } = readLeadSpans(required(sections, 3))
-  const rhythm = readSignals(required(sections, 6), spans.length)
+export function readLeads(
+  sections: ReadonlyMap<number, ByteReader>,
+  options: ReadOptions,
+  warnings: ResultWarning[],
+): ScpLeads {
+  const { listed, usesReferenceBeat } = readLeadSpans(required(sections, 3))
+  const rhythm = readSignals(required(sections, 6), listed.length)
+  const spans = countedFromZero(listed, rhythm.intervalUs)
   const needsBeats = usesReferenceBeat || rhythm.isBimodal
   const beats = needsBeats ? readBeats(required(sections, 4)) : undefined
   const reference = needsBeats ? readSignals(required(sections, 5), spans.length) : undefined
@@ -47,20 +54,30 @@ export function readLeads(sections: ReadonlyMap<number, ByteReader>): ScpLeads {
   const factor = rhythm.intervalUs / intervalUs
   if (!(Number.isInteger(factor) && factor >= 1 && (factor === 1 || rhythm.isBimodal)))
     throw new CodedError('format-unsupported', { field: 'interval' })
-  const rateHz = 1e6 / intervalUs
-  const firstSample = spans.reduce((least, { start }) => Math.min(least, start), Number.POSITIVE_INFINITY)
-  const length = spans.reduce((most, { end }) => Math.max(most, end + 1), 0) - firstSample
-  checkDuration(length, rateHz, 'samples')
+  const rateHz = options.rateHz ?? 1e6 / intervalUs
   const section2 = sections.get(2)
   const tables = section2 && readHuffmanTables(section2)
-  const known = spans.flatMap((span, place) => (span.name === undefined ? [] : [{ name: span.name, span, place }]))
-  if (known.length === 0) throw new CodedError('lead-unknown', { field: 'section3' })
-  refuseDuplicates(known, 'section3')
-  const leads = known.map(({ name, span, place }) => {
-    const decoded = decodeRhythm(span, place, { rhythm, reference, beats, usesReferenceBeat, factor, tables })
+  const channels = spans.map((span, place) => ({ span, place, lead: span.name, label: '' }))
+  const known = leadsAmong(channels, (channel) => channel, options, 'section3', warnings)
+  const starts = new Map<LeadName, number>()
+  const recorded = readableLeads(
+    known,
+    ({ name, channel: { span, place } }) => {
+      checkDuration(span.end - span.start + 1, rateHz, 'samples')
+      starts.set(name, span.start)
+      const samples = decodeRhythm(span, place, { rhythm, reference, beats, usesReferenceBeat, factor, tables })
+      return { name, gainUv: rhythm.nanovolts / NANOVOLTS_PER_MICROVOLT, samples }
+    },
+    warnings,
+  )
+  const startOf = ({ name }: RecordedLead) => starts.get(name)!
+  const firstSample = Math.min(...recorded.map(startOf))
+  const length = Math.max(...recorded.map((lead) => startOf(lead) + lead.samples.length)) - firstSample
+  checkDuration(length, rateHz, 'samples')
+  const leads = recorded.map((lead) => {
     const samples = new Int32Array(length).fill(MISSING_SAMPLE)
-    samples.set(decoded, span.start - firstSample)
-    return { name, gainUv: rhythm.nanovolts / NANOVOLTS_PER_MICROVOLT, samples }
+    samples.set(lead.samples, startOf(lead) - firstSample)
+    return { ...lead, samples }
   })
   return { rateHz, firstSample, leads }
 }
@@ -125,18 +142,37 @@ function required(sections: ReadonlyMap<number, ByteReader>, id: number): ByteRe
 
 const USES_REFERENCE_BEAT = 0b1
 
-function readLeadSpans(section: ByteReader): { spans: LeadSpan[]; usesReferenceBeat: boolean } {
+/** Spans as section 3 states them, whatever it counts from. */
+function readLeadSpans(section: ByteReader): { listed: LeadSpan[]; usesReferenceBeat: boolean } {
   const field = 'section3'
   const count = section.u8(field)
   const flags = section.u8(field)
-  const spans = Array.from({ length: count }, (): LeadSpan => {
-    const start = section.u32(field) - 1
-    const end = section.u32(field) - 1
-    if (!(start >= 0 && end >= start)) throw section.malformed(field)
+  const listed = Array.from({ length: count }, (): LeadSpan => {
+    const start = section.u32(field)
+    const end = section.u32(field)
+    if (!(end >= start)) throw section.malformed(field)
     return { start, end, name: leadOfScpCode(section.u8(field)) }
   })
   if (count === 0) throw new CodedError('lead-missing', { field })
-  return { spans, usesReferenceBeat: (flags & USES_REFERENCE_BEAT) !== 0 }
+  return { listed, usesReferenceBeat: (flags & USES_REFERENCE_BEAT) !== 0 }
+}
+
+/** A lead ends with a whole tenth of a second. */
+const PIECE_US = 100_000
+
+/**
+ * Samples count from 1 in the standard, and from 0 in the files of some devices, of which some then count the end as if from 1: of the two lengths, the one that
+ * is whole tenths of a second.
+ */
+function countedFromZero(listed: readonly LeadSpan[], intervalUs: number): LeadSpan[] {
+  const isFromZero = listed.some(({ start }) => start === 0)
+  const isWhole = (samples: number) => (samples * intervalUs) % PIECE_US === 0
+  const isEndFromOne = !isFromZero || listed.every(({ end }) => isWhole(end) && !isWhole(end + 1))
+  return listed.map(({ name, start, end }) => ({
+    name,
+    start: isFromZero ? start : start - 1,
+    end: isEndFromOne ? end - 1 : end,
+  }))
 }
 
 function readSignals(section: ByteReader, leads: number): Signals {

@@ -2,6 +2,7 @@
  * The sections of an SCP-ECG record, after ISO 11073-91064 (EN 1064, AAMI EC71), clause 5.
  * @module
  */
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
 import { crcCcitt } from '../crc.ts'
@@ -29,32 +30,47 @@ const NEEDED = new Set([1, 2, 3, 4, 5, 6])
 const MAX_RECORD_BYTES = 32 * 1024 * 1024
 
 /**
- * The bodies of the needed sections that are there, by number, each with a checksum that is right.
+ * The bodies of the needed sections that are there, by number. Each must be right by its own checksum or by the record's; what is wrong of the other is said. A
+ * header (section 1) that is not is left out: the ECG does not need it.
  * @throws CodedError `payload-malformed` naming the section, `payload-too-large`
  */
-export function readSections(bytes: Uint8Array): ReadonlyMap<number, ByteReader> {
+export function readSections(bytes: Uint8Array, warnings: ResultWarning[]): ReadonlyMap<number, ByteReader> {
   if (bytes.length > MAX_RECORD_BYTES)
     throw new CodedError('payload-too-large', { field: 'record', maxBytes: MAX_RECORD_BYTES })
   const record = new ByteReader(bytes)
   const checksum = record.u16('checksum')
-  const size = record.u32('size')
-  record.seek(size, 'size')
-  if (crcCcitt(bytes.subarray(2, size)) !== checksum) throw record.malformed('checksum')
-  const pointers = readSection(bytes, RECORD_HEADER_BYTES, undefined, 0)
+  const size = Math.min(record.u32('size'), bytes.length)
+  const isSealed = crcCcitt(bytes.subarray(2, size)) === checksum
+  if (!isSealed) warnings.push({ code: 'checksum-mismatch', field: 'record' })
+  const pointers = readSection(bytes, RECORD_HEADER_BYTES, undefined, 0, isSealed, warnings)
   const sections = new Map<number, ByteReader>()
   while (pointers.remaining >= POINTER_BYTES) {
     const id = pointers.u16('section0')
     const length = pointers.u32('section0')
     // Counted from 1.
     const start = pointers.u32('section0') - 1
-    if (NEEDED.has(id) && length > SECTION_HEADER_BYTES && !sections.has(id))
-      sections.set(id, readSection(bytes, start, length, id))
+    if (!NEEDED.has(id) || length <= SECTION_HEADER_BYTES || sections.has(id)) continue
+    try {
+      sections.set(id, readSection(bytes, start, length, id, isSealed, warnings))
+    } catch (error) {
+      if (id !== HEADER_SECTION || !(error instanceof CodedError)) throw error
+      warnings.push({ code: 'field-left-out', field: 'section1' })
+    }
   }
   return sections
 }
 
+const HEADER_SECTION = 1
+
 /** @param length as the pointer says it; section 0, which no pointer leads to, says its own */
-function readSection(bytes: Uint8Array, start: number, length: number | undefined, id: number): ByteReader {
+function readSection(
+  bytes: Uint8Array,
+  start: number,
+  length: number | undefined,
+  id: number,
+  isSealed: boolean,
+  warnings: ResultWarning[],
+): ByteReader {
   const field = `section${id}`
   const reader = new ByteReader(bytes)
   reader.seek(start, field)
@@ -63,7 +79,11 @@ function readSection(bytes: Uint8Array, start: number, length: number | undefine
   const lengthThere = reader.u32(field)
   if (idThere !== id || lengthThere !== (length ?? lengthThere)) throw reader.malformed(field)
   reader.seek(start + 2, field)
-  if (crcCcitt(reader.bytes(lengthThere - 2, field)) !== checksum) throw reader.malformed(field)
+  if (crcCcitt(reader.bytes(lengthThere - 2, field)) !== checksum) {
+    // Zero: whoever wrote it made none.
+    if (!isSealed && checksum !== 0) throw reader.malformed(field)
+    warnings.push({ code: 'checksum-mismatch', field })
+  }
   reader.seek(start + SECTION_HEADER_BYTES, field)
   return reader.section(lengthThere - SECTION_HEADER_BYTES, field)
 }

@@ -12,8 +12,10 @@ import {
   type RecordedLead,
   type Recording,
 } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import type { Format } from '../format.ts'
+import { leadsAmong, said, warnUnused } from '../channels.ts'
+import type { Format, ReadOptions } from '../format.ts'
 import { ageAt, inchesToCm, plausiblePerson, poundsToKg, sexOfText } from '../person.ts'
 import { dateOfText, startOfText } from '../time.ts'
 import {
@@ -32,14 +34,16 @@ import { decodeXli, restoreLimbLeads } from './xli.ts'
 export const sierra: Format = {
   name: 'sierra',
   detects: (bytes) => sniffXmlRoot(bytes) === 'restingecgdata',
-  parse: (main) => parse(main.bytes),
+  parse: (main, _others, options) => parse(main.bytes, options),
 }
 
 /**
  * @throws CodedError `format-unsupported` (version, compression, encoding, sample type), `payload-empty`, `payload-malformed`, `field-invalid`,
  *   `gain-invalid`, `lead-unknown`, and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array): Recording {
+export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
+  warnUnused(options, ['unit'], warnings)
   const root = parseXml(bytes)
   if (root.name !== 'restingecgdata') throw new CodedError('payload-malformed', { field: 'restingecgdata' })
   if (!/^1\.0[34](?:\.\d+)?$/.test(textAt(root, 'documentinfo', 'documentversion') ?? '')) {
@@ -47,13 +51,14 @@ export function parse(bytes: Uint8Array): Recording {
   }
   const waveforms = descendant(root, 'parsedwaveforms')
   if (waveforms === undefined) throw new CodedError('payload-empty', { field: 'parsedwaveforms' })
-  const signal = readSignal(root, waveforms)
+  const signal = readSignal(root, waveforms, options)
   return checkRecording({
     format: 'sierra',
     rateHz: signal.rateHz,
-    leads: readLeads(waveforms, signal),
+    leads: readLeads(waveforms, signal, options, warnings),
     startedAt: startOfText(`${acquired(root, 'date')}T${acquired(root, 'time')}`),
     person: readPerson(root),
+    ...said(warnings),
   })
 }
 
@@ -67,7 +72,7 @@ interface Signal {
 }
 
 /** 1.04 says it beside the samples, 1.03 elsewhere. */
-function readSignal(root: XmlElement, waveforms: XmlElement): Signal {
+function readSignal(root: XmlElement, waveforms: XmlElement, options: ReadOptions): Signal {
   const characteristics = at(root, 'dataacquisition', 'signalcharacteristics')
   const stated = (attribute: string, ...elements: readonly string[]) =>
     waveforms.attributes.get(attribute) ??
@@ -79,7 +84,8 @@ function readSignal(root: XmlElement, waveforms: XmlElement): Signal {
   if (!isSigned || bits !== 16 || offset !== 0) {
     throw new CodedError('format-unsupported', { field: 'signalcharacteristics' })
   }
-  const rateHz = decimal(stated('samplespersecond', 'samplingrate'))
+  const ownRate = decimal(stated('samplespersecond', 'samplingrate'))
+  const rateHz = options.rateHz ?? ownRate
   if (rateHz === undefined) throw new CodedError('field-invalid', { field: 'samplingrate' })
   if (!(rateHz >= RATE_RANGE_HZ.min && rateHz <= RATE_RANGE_HZ.max)) {
     throw new CodedError('rate-unsupported', { field: 'samplingrate', ...RATE_RANGE_HZ })
@@ -90,7 +96,8 @@ function readSignal(root: XmlElement, waveforms: XmlElement): Signal {
   if (durationMs === undefined || !(durationMs > 0)) {
     throw new CodedError('field-invalid', { field: 'durationperchannel' })
   }
-  const count = Math.floor((durationMs * rateHz) / 1000)
+  // The duration counts samples by the rate that the device states.
+  const count = Math.floor((durationMs * (ownRate ?? rateHz)) / 1000)
   checkDuration(count, rateHz, 'durationperchannel')
   const labels = waveforms.attributes.get('leadlabels')?.trim().split(/\s+/) ?? labelsOf(characteristics)
   return { rateHz, gainUv, count, labels }
@@ -109,16 +116,21 @@ function labelsOf(characteristics: XmlElement | undefined): readonly string[] {
 /** More than any recorder has. */
 const MAX_CHANNELS = 32
 
-function readLeads(waveforms: XmlElement, signal: Signal): RecordedLead[] {
+function readLeads(
+  waveforms: XmlElement,
+  signal: Signal,
+  options: ReadOptions,
+  warnings: ResultWarning[],
+): RecordedLead[] {
   const { labels, count, gainUv } = signal
   if (labels.length > MAX_CHANNELS) throw new CodedError('payload-too-large', { field: 'leadlabels' })
   const channels = readChannels(waveforms, labels, count)
-  const leads = labels.flatMap((label, index) => {
-    const name = findLead(label)
-    return name === undefined ? [] : [{ name, gainUv, samples: channels[index]! }]
-  })
-  if (leads.length === 0) throw new CodedError('lead-unknown', { field: 'leadlabels' })
-  return leads
+  const facts = labels.map((label, index) => ({ label, lead: findLead(label), index }))
+  return leadsAmong(facts, (each) => each, options, 'leadlabels', warnings).map(({ name, channel }) => ({
+    name,
+    gainUv,
+    samples: channels[channel.index]!,
+  }))
 }
 
 function readChannels({ attributes, text }: XmlElement, labels: readonly string[], count: number): Int32Array[] {

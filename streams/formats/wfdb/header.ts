@@ -4,7 +4,7 @@
  */
 import { RATE_RANGE_HZ } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { decodeText } from '../format.ts'
+import { decodeText, type ReadOptions } from '../format.ts'
 import { monthByName, utcTime } from '../time.ts'
 
 export interface WfdbHeader {
@@ -44,9 +44,10 @@ const MAX_LINE_LENGTH = 4096
 /** header(5): the rate when the record line names none. */
 const DEFAULT_RATE_HZ = 250
 
+// Challenge data name the record as its file: `E07500.mat 12 500 5000`.
 // RECORD[/SEGMENTS] SIGNALS [RATE[/COUNTER[(BASE)]] [SAMPLES …]]
 const RECORD_LINE =
-  /^[-\w]+(?<segments>\/\d+)?\s+(?<signals>\d+)(?:\s+(?<rate>[\d.eE+]+)(?:\/\S*)?)?(?:\s+(?<samples>\d+))?(?<when>(?:\s.*)?)$/
+  /^[-\w.]+(?<segments>\/\d+)?\s+(?<signals>\d+)(?:\s+(?<rate>[\d.eE+]+)(?:\/\S*)?)?(?:\s+(?<samples>\d+))?(?<when>(?:\s.*)?)$/
 
 // FORMAT[xSAMPLES][:SKEW][+OFFSET]
 const FORMAT_FIELD = /^(?<format>\d+)(?:x(?<samplesPerFrame>\d+))?(?::(?<skew>\d+))?(?:\+(?<byteOffset>\d+))?$/
@@ -63,7 +64,7 @@ export function looksLikeHeader(text: string): boolean {
 }
 
 /** @throws CodedError `payload-malformed` naming the line and field, `format-unsupported`, `rate-unsupported` */
-export function parseHeader(bytes: Uint8Array): WfdbHeader {
+export function parseHeader(bytes: Uint8Array, options: ReadOptions = {}): WfdbHeader {
   const comments: string[] = []
   const lines: { line: number; text: string }[] = []
   for (const [index, raw] of decodeText(bytes).split(/\r?\n/).entries()) {
@@ -80,7 +81,7 @@ export function parseHeader(bytes: Uint8Array): WfdbHeader {
     throw new CodedError('format-unsupported', { line: record.line, field: 'segments' })
   const count = Number(fields.signals)
   if (count < 1 || count > MAX_SIGNALS || rest.length < count) throw malformed(record.line, 'signals')
-  const rateHz = fields.rate === undefined ? DEFAULT_RATE_HZ : Number(fields.rate)
+  const rateHz = options.rateHz ?? (fields.rate === undefined ? DEFAULT_RATE_HZ : Number(fields.rate))
   if (!(rateHz >= RATE_RANGE_HZ.min && rateHz <= RATE_RANGE_HZ.max))
     throw new CodedError('rate-unsupported', { line: record.line, field: 'rate', ...RATE_RANGE_HZ })
   return {

@@ -4,11 +4,14 @@
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
 import { checkDuration, checkRecording, type RecordedLead, type Recording } from '../../../shared/domain/recording.ts'
+import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { type Format, microvolts, refuseDuplicates, type SourceFile, sniffText } from '../format.ts'
-import { looksLikeHeader, parseHeader, type WfdbHeader, type WfdbSignal } from './header.ts'
+import { leadsAmong, readableLeads, said } from '../channels.ts'
+import { type Format, type ReadOptions, type SourceFile, sniffText } from '../format.ts'
+import { microvolts } from '../units.ts'
+import { looksLikeHeader, parseHeader, type WfdbSignal } from './header.ts'
 import { personOfComments } from './person.ts'
-import { LAYOUTS, readSignal } from './signals.ts'
+import { LAYOUTS, readSignal, type SampleLayout } from './signals.ts'
 
 export const wfdb: Format = {
   name: 'wfdb',
@@ -17,78 +20,97 @@ export const wfdb: Format = {
     const text = sniffText(bytes)
     return text !== undefined && looksLikeHeader(text)
   },
-  companions: (main) => [...new Set(ecgSignals(parseHeader(main)).map(({ signal }) => signal.fileName))],
-  parse: (main, others) => parse(main.bytes, others),
-}
-
-/** A signal that is one of the twelve leads. */
-interface EcgSignal {
-  readonly name: LeadName
-  readonly signal: WfdbSignal
-  /** Its place in the frames of its file, and how many signals share them. */
-  readonly place: number
-  readonly signalsInFile: number
+  companions: (main, options) => {
+    const { signals } = parseHeader(main, options)
+    return [...new Set(ecgSignals(signals, options, []).map(({ channel }) => channel.fileName))]
+  },
+  parse: (main, others, options) => parse(main.bytes, others, options),
 }
 
 /**
- * Reads a record. Channels that are no standard lead (Frank leads, respiration) are left out, and their files need not be there.
- * @throws CodedError `file-not-found`, `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`,
+ * Reads a record. Channels that are no standard lead (Frank leads, respiration) are left out, and their files need not be there. Leads that cannot be read are
+ * left out too, and where files are shorter than the header says, what is there is read: both are said, as are checksums that are off.
+ * @throws CodedError `file-not-found`, `payload-malformed`, `payload-empty`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`,
  *   `gain-invalid`, and those of `checkRecording`
  */
-export function parse(headerBytes: Uint8Array, files: readonly SourceFile[]): Recording {
-  const header = parseHeader(headerBytes)
-  const signals = ecgSignals(header)
-  const samples = header.samples ?? samplesInFile(signals[0]!, files)
+export function parse(headerBytes: Uint8Array, files: readonly SourceFile[], options: ReadOptions = {}): Recording {
+  const warnings: ResultWarning[] = []
+  const header = parseHeader(headerBytes, options)
+  const leads = ecgSignals(header.signals, options, warnings).map(({ name, channel }) => {
+    const sharing = header.signals.filter(({ fileName }) => fileName === channel.fileName)
+    return { name, signal: channel, sharing }
+  })
+  const there = Math.min(...leads.map((lead) => samplesInFile(lead, files)))
+  const samples = Math.min(header.samples ?? there, there)
+  if (samples === 0) throw new CodedError('payload-empty', { field: 'samples' })
+  if (header.samples !== undefined && samples < header.samples)
+    warnings.push({ code: 'samples-left-out', field: `sample ${samples}` })
   checkDuration(samples, header.rateHz, 'samples')
+  const off: LeadName[] = []
+  const read = (lead: EcgSignal) => readLead(lead, files, samples, { stated: header.samples, options, off })
+  const recorded = readableLeads(leads, read, warnings)
+  // All sums off in a file of another length: the header counts other signals than lie in it.
+  if (off.length === recorded.length && header.samples !== undefined && there > header.samples)
+    throw new CodedError('payload-malformed', { field: 'signals' })
+  if (off.length > 0) warnings.push({ code: 'checksum-mismatch', field: 'header', leads: off })
   return checkRecording({
     format: 'wfdb',
     rateHz: header.rateHz,
-    leads: signals.map((signal) => readLead(signal, files, samples)),
+    leads: recorded,
     startedAt: header.startedAt,
     person: personOfComments(header.comments),
+    ...said(warnings),
   })
 }
 
-function ecgSignals({ signals }: WfdbHeader): EcgSignal[] {
-  const found: EcgSignal[] = []
-  for (const signal of signals) {
-    const name = findLead(signal.description)
-    if (name === undefined) continue
-    // A header is no reason to read anything outside its own folder.
-    if (!isPlainFileName(signal.fileName)) throw new CodedError('field-invalid', { line: signal.line, field: 'file' })
-    const file = signals.filter(({ fileName }) => fileName === signal.fileName)
-    for (const { line, format, samplesPerFrame, skew, byteOffset } of file) {
-      if (!LAYOUTS.has(format)) throw new CodedError('format-unsupported', { line, field: 'format' })
-      if (samplesPerFrame !== 1) throw new CodedError('format-unsupported', { line, field: 'samplesPerFrame' })
-      if (skew !== 0) throw new CodedError('format-unsupported', { line, field: 'skew' })
-      if (format !== file[0]!.format || byteOffset !== file[0]!.byteOffset)
-        throw new CodedError('payload-malformed', { line, field: 'format' })
-    }
-    found.push({ name, signal, place: file.indexOf(signal), signalsInFile: file.length })
-  }
-  if (found.length === 0) throw new CodedError('lead-unknown', { field: 'description' })
-  refuseDuplicates(found, 'description')
-  return found
+/** A signal that is one of the twelve leads, and the signals that share its file. */
+interface EcgSignal {
+  readonly name: LeadName
+  readonly signal: WfdbSignal
+  readonly sharing: readonly WfdbSignal[]
 }
 
-function readLead(ecgSignal: EcgSignal, files: readonly SourceFile[], count: number): RecordedLead {
-  const { name, signal, place, signalsInFile } = ecgSignal
-  const { line, gain, unit, baseline, checksum } = signal
+function ecgSignals(signals: readonly WfdbSignal[], options: ReadOptions, warnings: ResultWarning[]) {
+  const factsOf = ({ description, unit }: WfdbSignal) => ({ lead: findLead(description), label: description, unit })
+  const leads = leadsAmong(signals, factsOf, options, 'description', warnings)
+  for (const { channel } of leads) {
+    // A header is no reason to read anything outside its own folder.
+    if (!isPlainFileName(channel.fileName)) throw new CodedError('field-invalid', { line: channel.line, field: 'file' })
+  }
+  return leads
+}
+
+/** @throws CodedError where the frames of a file cannot be told apart */
+function layoutOf({ signal, sharing }: EcgSignal): SampleLayout {
+  const layout = LAYOUTS.get(signal.format)
+  if (layout === undefined) throw new CodedError('format-unsupported', { line: signal.line, field: 'format' })
+  for (const { line, format, samplesPerFrame, byteOffset } of sharing) {
+    if (samplesPerFrame !== 1) throw new CodedError('format-unsupported', { line, field: 'samplesPerFrame' })
+    if (format !== signal.format || byteOffset !== signal.byteOffset)
+      throw new CodedError('payload-malformed', { line, field: 'format' })
+  }
+  return layout
+}
+
+function readLead(
+  lead: EcgSignal,
+  files: readonly SourceFile[],
+  count: number,
+  { stated, options, off }: { stated: number | undefined; options: ReadOptions; off: LeadName[] },
+): RecordedLead {
+  const { name, signal, sharing } = lead
+  const { line, gain, unit, baseline, checksum, skew } = signal
+  if (skew !== 0) throw new CodedError('format-unsupported', { line, field: 'skew' })
   // header(5): a gain of zero, or none, marks a signal that is not calibrated; what 200 would make of it is a guess.
   if (gain === undefined || !(gain > 0)) throw new CodedError('gain-invalid', { line, field: 'gain' })
-  const gainUv = microvolts(unit, `signals[${line}].unit`) / gain
-  const layout = LAYOUTS.get(signal.format)!
-  const body = signalBytes(signal, files)
-  if (body.length < layout.bytes(count * signalsInFile))
-    throw new CodedError('payload-malformed', {
-      line,
-      field: 'samples',
-      expectedBytes: layout.bytes(count * signalsInFile),
-    })
+  const gainUv = microvolts(options.unit ?? unit, `signals[${line}].unit`) / gain
   const samples = new Int32Array(count)
-  const sum = readSignal(layout, body, place, signalsInFile, baseline, samples)
+  const body = signalBytes(signal, files)
+  const sum = readSignal(layoutOf(lead), body, sharing.indexOf(signal), sharing.length, baseline, samples)
   if (sum === undefined) throw new CodedError('sample-invalid', { line, field: 'baseline' })
-  if (checksum !== undefined && checksum !== sum) throw new CodedError('payload-malformed', { line, field: 'checksum' })
+  // Of all samples that the header counts: of fewer the sum is another.
+  const isWhole = stated === undefined || stated === count
+  if (isWhole && checksum !== undefined && checksum !== sum) off.push(name)
   return { name, gainUv, samples }
 }
 
@@ -99,9 +121,8 @@ function signalBytes({ line, fileName, byteOffset }: WfdbSignal, files: readonly
   return file.bytes.subarray(byteOffset)
 }
 
-function samplesInFile({ signal, signalsInFile }: EcgSignal, files: readonly SourceFile[]): number {
-  const layout = LAYOUTS.get(signal.format)!
-  return Math.floor(layout.samples(signalBytes(signal, files).length) / signalsInFile)
+function samplesInFile(lead: EcgSignal, files: readonly SourceFile[]): number {
+  return Math.floor(layoutOf(lead).samples(signalBytes(lead.signal, files).length) / lead.sharing.length)
 }
 
 const isPlainFileName = (name: string) =>

@@ -22,9 +22,9 @@ describe('claimFolder', () => {
 
   it('is given back when the process is killed', async () => {
     const folder = temporaryFolder()
-    const script = `const { claimFolder } = await import(process.argv[1]); claimFolder(process.argv[2]); console.log('held'); setInterval(() => {}, 1000)`
+    const script = `const { claimFolder } = await import(process.argv[1]); claimFolder(process.argv[2]); globalThis.gc(); await new Promise((done) => setImmediate(done)); globalThis.gc(); console.log('held'); setInterval(() => {}, 1000)`
     const module = join(import.meta.dirname, '../../../cdk/local/data-folder.ts')
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script, module, folder])
+    const child = spawn(process.execPath, ['--expose-gc', '--input-type=module', '--eval', script, module, folder])
     await once(child.stdout, 'data')
 
     expect(() => claimFolder(folder)).toThrow('in use')

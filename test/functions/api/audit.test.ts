@@ -84,7 +84,7 @@ describe('every route of the API', () => {
       .map(({ path }) => path)
       .filter((path) => !path.startsWith('/v1/') && !path.includes('*'))
 
-    expect([...new Set(others)].sort()).toEqual(['/healthz', '/openapi.json'])
+    expect([...new Set(others)].sort()).toEqual(['/console.json', '/healthz', '/openapi.json'])
   })
 
   it.each(routes)('leaves an entry: %s', async (route) => {
@@ -221,6 +221,6 @@ it('every action of a person is one of a route or of a command', () => {
   ]
 
   expect(AUDIT_ACTIONS.filter((action) => !ofFunctions.includes(action)).sort()).toEqual(
-    [...Object.values(ROUTE_ACTIONS), 'patient.erase'].sort(),
+    [...Object.values(ROUTE_ACTIONS), 'patient.erase', 'report.withdraw'].sort(),
   )
 })

@@ -96,7 +96,8 @@ describe('cardiacnets', () => {
   it('says that a broker cannot be reached', async () => {
     const { code, stderr } = await cli('stream', DEMO, '--to', 'mqtt://127.0.0.1:1', '--timeout', '1')
 
-    expect(code).toBe(1)
+    expect(code).toBe(4)
+    expect(stderr).toContain('A service cannot be reached: --to.')
     expect(stderr).toContain('unavailable')
   })
 })

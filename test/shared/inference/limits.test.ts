@@ -78,7 +78,7 @@ describe('limits by sex and age', () => {
 
     expect(thresholdFor('limits', correction, { sex: 'male', ageYears: 30 })).toBeCloseTo(
       sigmoid(logit(0.6) + shift),
-      4,
+      3,
     )
     expect(thresholdFor('limits', correction, {})).toBeCloseTo(sigmoid(logit(0.5) + shift), 3)
   })

@@ -74,6 +74,7 @@ describe('a site calibration', () => {
       scale: 1,
       offset: 0,
       thresholds: bundle.manifest.conditions[1]!.thresholds,
+      limits: bundle.manifest.conditions[1]!.limits,
     })
   })
 

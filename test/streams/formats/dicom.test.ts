@@ -165,11 +165,56 @@ describe('a DICOM waveform', () => {
   })
 })
 
+describe('of a DICOM file that is not as it should be', () => {
+  test('a count of more samples than there are reads those, and says so', () => {
+    const recording = read(two, { group: [[0x003a_0010, 'UL', u32(26)]] })
+
+    expect(fingerprints(recording)).toEqual(fingerprints(two))
+    expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'sample 25' }])
+  })
+
+  test('a tail that is cut costs the samples in it', () => {
+    const { name, bytes } = writeWaveform(two)
+
+    const { leads, warnings } = parseRecording([{ name, bytes: bytes.subarray(0, -6) }])
+
+    expect(leads[0]!.samples.length).toBeLessThan(25)
+    expect(leads[0]!.samples).toEqual(two.leads[0]!.samples.subarray(0, leads[0]!.samples.length))
+    expect(warnings).toMatchObject([{ code: 'samples-left-out' }])
+  })
+
+  test.each(['explicit', 'implicit'] as const)('neither preamble nor file meta group is missed (%s)', (syntax) => {
+    const uid = (tag: number) => [tag, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1'] as const
+    const waveform = [0x5400_0100, 'SQ', [waveformGroup(two)]] as const
+    const { name, bytes } = writeDicom([uid(0x0008_0016), uid(0x0008_0018), waveform], { syntax })
+    const at = Buffer.from(bytes).indexOf(Buffer.from([0x08, 0, 0x16, 0]), 132)
+
+    for (const start of [128, 132, at]) {
+      const bare = bytes.subarray(start)
+      expect(fingerprints(parseRecording([{ name, bytes: bare }]))).toEqual(fingerprints(two))
+    }
+  })
+
+  test('bytes behind the data set are passed over', () => {
+    const { name, bytes } = writeWaveform(two)
+    const tail = Buffer.from('\xff\xff\xffEOF\0\0\0trailer', 'latin1')
+
+    expect(fingerprints(parseRecording([{ name, bytes: Buffer.concat([bytes, tail]) }]))).toEqual(fingerprints(two))
+  })
+
+  test('a padding value among the real samples is a sample', () => {
+    const ecg = syntheticRecording({ seconds: 1, rateHz: 250, leads: ['II', 'V2'] })
+
+    const zero = read(ecg, { group: [[0x5400_100a, 'OW', i16(0)]] })
+
+    expect(fingerprints(zero)).toEqual(fingerprints(ecg))
+  })
+})
+
 describe('a DICOM waveform is refused', () => {
   const unit: Element[] = [[0x0008_0100, 'SH', 'mm[Hg]']]
 
   test.each<[string, GroupOptions, string]>([
-    ['more samples than it holds', { group: [[0x003a_0010, 'UL', u32(26)]] }, 'payload-malformed'],
     ['samples without end', { group: [[0x003a_0010, 'UL', u32(0xffff_ffff)]] }, 'payload-too-large'],
     ['no samples', { group: [[0x003a_0010, 'UL', u32(0)]] }, 'payload-empty'],
     ['a count cut short', { group: [[0x003a_0010, 'UL', u16(1)]] }, 'payload-malformed'],
@@ -209,15 +254,16 @@ describe('a DICOM waveform is refused', () => {
     )
   })
 
-  test('wherever it is cut', () => {
+  test('where it is cut before its samples', () => {
     const { name, bytes } = writeWaveform(two)
+    const samplesBytes = 2 * 2 * two.leads[0]!.samples.length
 
     const codes = Array.from(
-      { length: bytes.length - 132 },
+      { length: bytes.length - 132 - samplesBytes - 300 },
       (_, cut) => codedError(() => parseRecording([{ name, bytes: bytes.subarray(0, 132 + cut) }])).code,
     )
 
-    expect(new Set(codes)).toEqual(new Set(['format-unsupported', 'payload-malformed']))
+    expect(new Set(codes)).toEqual(new Set(['format-unsupported', 'payload-malformed', 'rate-unsupported']))
   })
 
   test('for a bomb: it is not inflated past the bound', () => {

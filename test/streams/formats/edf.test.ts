@@ -91,12 +91,46 @@ describe('an EDF file', () => {
   })
 })
 
+describe('of an EDF file that is not whole', () => {
+  test.each([['6'], ['99999999'], ['0'], ['five'], ['-7']])('the records are read, whatever %s counts', (records) => {
+    expect(read({ fields: { records } }).leads[0]!.samples).toEqual(two.leads[0]!.samples)
+  })
+
+  test('the whole records are read, and it is said where it is cut', () => {
+    const { name, bytes } = writeEdf(two)
+
+    const recording = parseRecording([{ name, bytes: bytes.subarray(0, -1) }])
+
+    expect(recording.leads[1]!.samples).toEqual(two.leads[1]!.samples.subarray(0, 200))
+    expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'record 5' }])
+  })
+
+  /** Where the fields of a signal begin that come so many bytes into the signals' header. */
+  const fieldAt = (bytesBefore: number, length: number, signal: number) => 256 + 2 * bytesBefore + length * signal
+
+  test.each<[string, number, number, string]>([
+    ['a range of nought', 16 + 80 + 8 + 8, 8, '-32768'],
+    ['a range that is no number', 16 + 80 + 8 + 8, 8, 'n/a'],
+    ['a unit of pressure', 16 + 80, 8, 'mmHg'],
+    ['another rate', 16 + 80 + 8 * 5 + 80, 8, '25'],
+  ])('the leads beside one with %s are read, and it is said', (_, before, length, value) => {
+    const file = writeEdf(two)
+    const bytes = Buffer.from(file.bytes)
+    bytes.write(value.padEnd(length), fieldAt(before, length, 1))
+
+    const recording = parseRecording([{ ...file, bytes }])
+
+    expect(recording.leads.map(({ name }) => name)).toEqual(['II'])
+    expect(recording.warnings).toEqual([{ code: 'lead-left-out', leads: ['V2'] }])
+  })
+
+  test('a length of the header that is off costs nothing', () => {
+    expect(read({ fields: { headerBytes: '512' } }).leads).toHaveLength(2)
+  })
+})
+
 describe('an EDF file is refused', () => {
   test.each<[string, EdfOptions, string]>([
-    ['more records than it holds', { fields: { records: '6' } }, 'payload-malformed'],
-    ['records without end', { fields: { records: '99999999' } }, 'payload-malformed'],
-    ['no records', { fields: { records: '0' } }, 'payload-empty'],
-    ['a count that is no number', { fields: { records: 'five' } }, 'payload-malformed'],
     ['records of no duration', { fields: { recordSeconds: '0' } }, 'rate-unsupported'],
     ['records of no samples', { fields: { samplesPerRecord: '0' } }, 'rate-unsupported'],
     ['samples without end', { fields: { samplesPerRecord: '99999999' } }, 'rate-unsupported'],
@@ -115,17 +149,6 @@ describe('an EDF file is refused', () => {
     expect(codedError(() => parseRecording([writeEdf(two, options)], { format: 'edf' })).code).toBe(code)
   })
 
-  test('for leads of several rates', () => {
-    const file = writeEdf(two)
-    const bytes = Buffer.from(file.bytes)
-    bytes.write('25      ', 256 + 2 * (16 + 80 + 8 + 8 + 8 + 8 + 8 + 80))
-
-    expect(codedError(() => parseRecording([{ ...file, bytes }]))).toMatchObject({
-      code: 'format-unsupported',
-      detail: { field: 'samplesPerRecord' },
-    })
-  })
-
   test('for more than ten minutes', () => {
     const file = writeEdf({
       ...two,
@@ -136,17 +159,16 @@ describe('an EDF file is refused', () => {
     expect(codedError(() => parseRecording([file])).code).toBe('payload-too-large')
   })
 
-  test('wherever it is cut', () => {
+  test('where it is cut before its first whole record', () => {
     const { name, bytes } = writeEdf(two, { variant: 'EDF+C' })
+    const lengths = Array.from({ length: 256 * 4 + 2 * (2 * 50 + 16) - 1 }, (_, i) => i + 1)
 
-    const codes = Array.from(
-      { length: bytes.length },
-      (_, length) =>
-        codedError(() => parseRecording([{ name, bytes: bytes.subarray(0, Math.max(1, length)) }], { format: 'edf' }))
-          .code,
+    const codes = lengths.map(
+      (length) =>
+        codedError(() => parseRecording([{ name, bytes: bytes.subarray(0, length) }], { format: 'edf' })).code,
     )
 
-    expect(new Set(codes)).toEqual(new Set(['payload-malformed']))
+    expect(new Set(codes)).toEqual(new Set(['payload-malformed', 'payload-empty']))
   })
 })
 

@@ -34,13 +34,21 @@ describe('an ISHNE file', () => {
   })
 })
 
+describe('of an ISHNE file that is not as it should be', () => {
+  test.each([0, 1])('the checksum %i of the header is said', (checksum) => {
+    const recording = parseRecording([writeIshne(short, { checksum })])
+
+    expect(fingerprints(recording)).toEqual(fingerprints(short))
+    expect(recording.warnings).toEqual([{ code: 'checksum-mismatch', field: 'header' }])
+  })
+
+  test.each([51, 0x7fff_ffff, 0, -1])('the samples that are there are read, though it counts %i', (samples) => {
+    expect(fingerprints(parseRecording([writeIshne(short, { samples })]))).toEqual(fingerprints(short))
+  })
+})
+
 describe('an ISHNE file is refused', () => {
   test.each<[string, IshneFields, string]>([
-    ['a wrong checksum', { checksum: 1 }, 'payload-malformed'],
-    ['more samples than it holds', { samples: 51 }, 'payload-malformed'],
-    ['samples without end', { samples: 0x7fff_ffff }, 'payload-too-large'],
-    ['a negative count of samples', { samples: -1 }, 'payload-malformed'],
-    ['no samples', { samples: 0 }, 'payload-empty'],
     ['an offset outside', { ecgOffset: 99_999 }, 'payload-malformed'],
     ['a negative offset', { ecgOffset: -1 }, 'payload-malformed'],
     ['a negative block', { variableBytes: -99_999 }, 'payload-malformed'],
@@ -57,11 +65,11 @@ describe('an ISHNE file is refused', () => {
     expect(codedError(() => parseRecording([writeIshne(short, fields)])).code).toBe(code)
   })
 
-  test('wherever it is cut', () => {
+  test('where it is cut before its samples', () => {
     const { name, bytes } = writeIshne(short)
 
     const codes = Array.from(
-      { length: bytes.length - 8 },
+      { length: bytes.length - 8 - 2 * short.leads.length * short.leads[0]!.samples.length },
       (_, cut) => codedError(() => parseRecording([{ name, bytes: bytes.subarray(0, 8 + cut) }])).code,
     )
 

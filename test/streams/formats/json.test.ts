@@ -69,7 +69,7 @@ describe('JSON of our own shape', () => {
     ['no rate', { ...window, rateHz: undefined }, 'field-invalid', 'rateHz'],
     ['a rate out of range', { ...window, rateHz: 50 }, 'rate-unsupported', 'rateHz'],
     ['no leads', { ...window, leads: [] }, 'field-invalid', 'leads'],
-    ['a lead that is none', { ...window, leads: [{ name: 'V7', gainUv: 1 }] }, 'lead-unknown', 'leads.0.name'],
+    ['a lead that is none', { ...window, leads: [{ name: 'V7', gainUv: 1 }] }, 'lead-unknown', 'leads'],
     ['a gain of nothing', { ...window, leads: [{ name: 'II', gainUv: 0 }] }, 'gain-invalid', 'leads[0].gainUv'],
     ['leads that differ in length', { ...window, samples: [1, 2, 3] }, 'samples-uneven', 'samples'],
     ['no samples', { ...window, samples: undefined }, 'field-invalid', 'samples'],
@@ -84,7 +84,7 @@ describe('JSON of our own shape', () => {
       'clock-invalid',
       'firstSample',
     ],
-    ['a resource instead', { resourceType: 'Patient' }, 'field-invalid', 'rateHz'],
+    ['a resource instead', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
   ])('with %s is refused', (_, document, code, field) => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })

@@ -61,10 +61,18 @@ describe('an MFER file', () => {
   })
 })
 
+test.each([u8(3), u8(255, 255, 255, 255)])(
+  'an MFER file of which more sequences are counted than there are is read',
+  (count) => {
+    const { leads, warnings } = read({ tags: { 6: count } })
+
+    expect(leads).toEqual(read().leads)
+    expect(warnings).toMatchObject([{ code: 'samples-left-out' }])
+  },
+)
+
 describe('an MFER file is refused', () => {
   test.each<[string, MferOptions, string]>([
-    ['more sequences than it holds', { tags: { 6: u8(3) } }, 'payload-malformed'],
-    ['sequences without end', { tags: { 6: u8(255, 255, 255, 255) } }, 'payload-too-large'],
     ['no sequences', { tags: { 6: u8(0) } }, 'payload-empty'],
     ['no waveform', { tags: { 30: undefined } }, 'payload-empty'],
     ['no count of channels', { tags: { 5: undefined } }, 'payload-malformed'],
@@ -75,7 +83,7 @@ describe('an MFER file is refused', () => {
     ['a block of nought', { channel: [tag(0x04, u8(0))] }, 'payload-empty'],
     ['no standard lead', { channel: [tag(0x09, u8(0, 0xc0))] }, 'lead-unknown'],
     ['a lead twice', { channel: [tag(0x09, u8(1))] }, 'lead-duplicate'],
-    ['a unit of pressure', { channel: [tag(0x0c, u8(1, 0, 1))] }, 'gain-invalid'],
+    ['a unit of pressure', { channel: [tag(0x0c, u8(1, 0, 1))] }, 'unit-unknown'],
     ['a step of nought', { channel: [tag(0x0c, u8(0, 0xfa, 0))] }, 'gain-invalid'],
     ['no rate', { tags: { 11: undefined } }, 'rate-unsupported'],
     ['a rate of nought', { tags: { 11: u8(0, 0, 0) } }, 'rate-unsupported'],
@@ -98,7 +106,7 @@ describe('an MFER file is refused', () => {
   test.each([
     ['two waveforms', [0x1e, 1, 0], 'format-unsupported'],
     ['leads of several rates', [0x3f, 1, 5, 0x0b, 3, 1, 0xfd, 2], 'format-unsupported'],
-    ['a tag longer than the file', [0x1e, 0x84, 255, 255, 255, 255], 'payload-malformed'],
+    ['a tag longer than the file', [0x0d, 0x84, 255, 255, 255, 255], 'payload-malformed'],
     ['a tag of no stated length', [0x1e, 0x80], 'payload-malformed'],
     ['a length of too many bytes', [0x1e, 0x89], 'payload-malformed'],
     ['tags without end', Array<number>(300_000).fill(0), 'payload-malformed'],

@@ -23,6 +23,21 @@ const problem = (file: { name: string; bytes: Uint8Array }, from: string | RegEx
   return [code, detail.field]
 }
 
+/** Leads that are left out, which is said. */
+function leftOut(file: { name: string; bytes: Uint8Array }) {
+  const { leads, warnings = [] } = parse(file)
+  const [warning] = warnings
+  expect(warning?.code).toBe('lead-left-out')
+  expect(leads.some(({ name }) => warning?.leads?.includes(name))).toBe(false)
+  return warning?.leads
+}
+
+/** Where the waveform of the rhythm begins. */
+function rhythmAt({ bytes }: { bytes: Uint8Array }): number {
+  const text = Buffer.from(bytes).toString()
+  return text.lastIndexOf('<Waveform>', text.indexOf('Rhythm'))
+}
+
 const namesOf = ({ leads }: Recording) => leads.map(({ name }) => name)
 
 describe('an HL7 aECG', () => {
@@ -98,16 +113,22 @@ describe('an HL7 aECG', () => {
     ['no unit of time', 'unit="s"', 'unit="min"', 'field-invalid', 'increment'],
     ['a period of nothing', 'increment value="0.002"', 'increment value="0"', 'field-invalid', 'increment'],
     ['a rate out of range', 'increment value="0.002"', 'increment value="0.02"', 'rate-unsupported', 'rateHz'],
+    ['a lead that is longer', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
+    ['a lead twice', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'sequence.code'],
+    ['a lead without digits', /<digits>[^<]*<\/digits>/, '', 'payload-empty', 'leads[0].samples'],
+  ])('with %s is refused', (_, from, to, code, field) => {
+    expect(problem(writeAecg(ecg), from, to)).toEqual([code, field])
+  })
+
+  test.each([
     ['no scale', '<scale value="2.5" unit="uV"/>', '', 'gain-invalid', 'I.scale'],
     ['a scale below zero', 'scale value="2.5"', 'scale value="-2.5"', 'gain-invalid', 'I.scale'],
     ['another unit', 'unit="uV"/><scale', 'unit="mA"/><scale', 'unit-unknown', 'I.origin'],
     ['a digit that is none', '<digits>', '<digits>1,5 ', 'sample-invalid', 'I.digits[0]'],
     ['a digit too large', '<digits>', '<digits>2147483648 ', 'sample-invalid', 'I.digits[0]'],
-    ['a lead that is longer', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
-    ['a lead twice', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'leads[1].name'],
-    ['a lead without digits', /<digits>[^<]*<\/digits>/, '', 'payload-empty', 'leads[0].samples'],
-  ])('with %s is refused', (_, from, to, code, field) => {
-    expect(problem(writeAecg(ecg), from, to)).toEqual([code, field])
+  ])('of one lead is refused for %s; of more, that lead is left out', (_, from, to, code, field) => {
+    expect(problem(writeAecg({ ...ecg, leads: ecg.leads.slice(0, 1) }), from, to)).toEqual([code, field])
+    expect(leftOut(edited(writeAecg(ecg), from, to))).toEqual(['I'])
   })
 })
 
@@ -174,28 +195,46 @@ describe('a GE MUSE file', () => {
     ['no rhythm', 'Rhythm', 'Median', 'payload-empty', 'Waveform'],
     ['no rate', rhythm('<SampleBase>500'), '$1<SampleBase>x', 'field-invalid', 'SampleBase'],
     ['sampling in pieces', rhythm('CONTINUOUS_SAMPLES'), '$1SPLIT', 'format-unsupported', 'SampleType'],
-    ['samples of four bytes', rhythm('Size>2'), '$1Size>4', 'format-unsupported', 'LeadSampleSize'],
-    [
-      'a lead that starts later',
-      rhythm('<LeadID>'),
-      '$1<LeadTimeOffset>8</LeadTimeOffset><LeadID>',
-      'format-unsupported',
-      'LeadTimeOffset',
-    ],
-    ['no gain', rhythm('PerBit>4.88'), '$1PerBit>?', 'gain-invalid', 'LeadAmplitudeUnitsPerBit'],
-    ['another unit', rhythm('MICROVOLTS'), '$1MICROAMPERES', 'unit-unknown', 'LeadAmplitudeUnits'],
-    ['a bit that flipped', rhythm('<WaveFormData>.'), '$1<WaveFormData>/', 'payload-malformed', 'LeadDataCRC32'],
-    ['another count', rhythm('Total>1000'), '$1Total>999', 'payload-malformed', 'LeadSampleCountTotal'],
-    [
-      'a letter that base64 lacks',
-      rhythm('<WaveFormData>.'),
-      '$1<WaveFormData>_',
-      'payload-malformed',
-      'I.WaveFormData',
-    ],
     ['no leads', /LeadID>/g, 'LeadName>', 'lead-unknown', 'LeadID'],
   ])('with %s is refused', (_, from, to, code, field) => {
     expect(problem(writeMuse(stored), from, to)).toEqual([code, field])
+  })
+
+  test.each([
+    ['samples of four bytes', rhythm('Size>2'), '$1Size>4', 'format-unsupported', 'LeadSampleSize'],
+    ['no gain', rhythm('PerBit>4.88'), '$1PerBit>?', 'gain-invalid', 'LeadAmplitudeUnitsPerBit'],
+    ['another unit', rhythm('MICROVOLTS'), '$1MICROAMPERES', 'unit-unknown', 'LeadAmplitudeUnits'],
+    ['a bit that flipped', rhythm('<WaveFormData>.'), '$1<WaveFormData>/', 'payload-malformed', 'LeadDataCRC32'],
+    [
+      'a letter that base64 lacks',
+      rhythm('<WaveFormData>.'),
+      '$1<WaveFormData>!',
+      'payload-malformed',
+      'I.WaveFormData',
+    ],
+  ])('of one lead is refused for %s; of more, that lead is left out', (_, from, to, code, field) => {
+    expect(problem(writeMuse({ ...stored, leads: stored.leads.slice(0, 1) }), from, to)).toEqual([code, field])
+    expect(leftOut(edited(writeMuse(stored), from, to))).toEqual(['I'])
+  })
+
+  test('leaves out a lead that starts later', () => {
+    const later = edited(writeMuse(stored), rhythm('<LeadID>'), '$1<LeadTimeOffset>8</LeadTimeOffset><LeadID>')
+
+    expect(leftOut(later)).toEqual(['I'])
+  })
+
+  test('counts its samples itself', () => {
+    const other = edited(writeMuse(stored), rhythm('Total>1000'), '$1Total>999')
+
+    expect(parse(other)).toEqual(parse(writeMuse(stored)))
+  })
+
+  test('of several rhythms reads that with most leads', () => {
+    const few = writeMuse({ ...stored, leads: stored.leads.slice(1, 2) })
+    const [strip] = /<Waveform>[\s\S]*?<\/Waveform>/.exec(Buffer.from(few.bytes).toString().slice(rhythmAt(few)))!
+    const both = edited(writeMuse(stored), '<Waveform>', `${strip}<Waveform>`)
+
+    expect(namesOf(parse(both))).toEqual(LEADS)
   })
 
   test('is read where its checksum is zero or missing', () => {

@@ -138,7 +138,14 @@ describe('base64 text', () => {
     expect([...base64Bytes(' AQID\r\n\tBAU=\n', 'x')]).toEqual([1, 2, 3, 4, 5])
   })
 
-  test.each(['AQI', 'A-_D', 'AQ=D', '=AQI'])('%s is refused', (text) => {
+  test.each([
+    ['URL-safe', 'A-_D', [3, 239, 195]],
+    ['without padding', 'AQI', [1, 2]],
+  ])('%s is read', (_, text, bytes) => {
+    expect([...base64Bytes(text, 'x')]).toEqual(bytes)
+  })
+
+  test.each(['AQIDA', 'AQ=D', '=AQI', 'AQ!D'])('%s is refused', (text) => {
     expect(codedError(() => base64Bytes(text, 'x'))).toMatchObject({
       code: 'payload-malformed',
       detail: { field: 'x' },

@@ -122,7 +122,7 @@ class Programme:
             real_batch=20,
             virtual_batch=22,
             isolated_batch=6,
-            isolated_weight=0.3,
+            isolated_weight=0.04,
             average=0.995,
             optimisation=OptimisationConfig(steps=4000, learning_rate=1.5e-3, save_every=400),
         )

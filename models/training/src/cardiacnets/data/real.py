@@ -34,6 +34,8 @@ class RealSet:
     """[n,82], NaN where unknown; PTB-XL knows none."""
     teacher: NDArray[np.float32] | None = None
     """[n] logits of heart failure by a published ensemble, NaN where it said nothing."""
+    proxies: Mapping[str, NDArray[np.bool_]] | None = None
+    """Condition → [n] statements that stand in for it where nobody labelled it (`PROXIES`): watched, never learned."""
     kind: NDArray[np.str_] | None = None
     """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
 
@@ -83,6 +85,11 @@ ISOLATED: Mapping[str, frozenset[str]] = {
     "1AVB": frozenset({"1AVB"}),
 }
 """Name → statements of conduction or rhythm. The first that an ECG has counts."""
+PROXIES: Mapping[str, frozenset[str]] = {
+    "cm": frozenset({"LVH", "VCLVH", "SEHYP"}),
+    "ph": frozenset({"RVH", "RAO/RAE"}),
+}
+"""Condition → statements of hypertrophy."""
 VOLTAGE = frozenset({"VCLVH", "HVOLT", "LVOLT"})
 
 
@@ -121,4 +128,7 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         fold=labels.fold[rows],
         teacher=teacher.logits_of(np.concatenate(all_ids)),
         kind=isolated_kinds([labels.scp_codes[row] for row in rows]),
+        proxies={
+            name: np.array([bool(labels.scp_codes[row] & codes) for row in rows]) for name, codes in PROXIES.items()
+        },
     )

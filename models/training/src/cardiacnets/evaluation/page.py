@@ -331,6 +331,8 @@ third column is what it would do had nobody thought of that kind (fold 8).
 
 ## ECG and CMR in one space
 
+Retrieval and ablation belong to stages before `screening`: where its run did not make them, they are of the last one that did.
+
 {_retrieval(report)}
 
 ## What each kind of pretraining is worth

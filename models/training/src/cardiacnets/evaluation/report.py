@@ -59,9 +59,9 @@ ORACLE = REPOSITORY / "models" / "training" / "reports" / "cohort"
 SEED = 9
 VIRTUAL_PEOPLE = 1500
 """Of these sets, evenly spaced samples go through what takes many runs:"""
-LEAD_SUBSET = 500
-NOISE_SUBSET = 60
-OUTLIERS = 200
+LEAD_SUBSET = 250
+NOISE_SUBSET = 30
+OUTLIERS = 100
 
 
 @dataclass(frozen=True)

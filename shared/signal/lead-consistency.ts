@@ -1,0 +1,113 @@
+/**
+ * Do the leads of a window fit together? Twelve leads are nine electrodes: of the six limb leads two are free and four follow (Einthoven 1912, Goldberger 1942), and no two
+ * leads are the same. Files that break this were exported or wired wrongly.
+ * @module
+ */
+import { LEADS, type LeadName } from '../domain/leads.ts'
+import type { ResultWarning } from '../domain/warnings.ts'
+
+/** What must be nought: a sum of leads, each with its factor. */
+const RULES: readonly (readonly (readonly [lead: LeadName, factor: number])[])[] = [
+  [
+    ['III', 1],
+    ['II', -1],
+    ['I', 1],
+  ],
+  [
+    ['aVR', 1],
+    ['I', 0.5],
+    ['II', 0.5],
+  ],
+  [
+    ['aVL', 1],
+    ['I', -1],
+    ['II', 0.5],
+  ],
+  [
+    ['aVF', 1],
+    ['II', -1],
+    ['I', 0.5],
+  ],
+]
+
+/**
+ * What is left of such a sum, as a share of the smallest lead in it and in mV: half a step of each converter, filters that differ a little and a wandering baseline
+ * leave less; another lead in the place of one leaves more than the lead itself.
+ */
+const MAX_LEFT = 0.5
+const MIN_LEFT_MV = 0.05
+
+export interface ConsistencyLead {
+  readonly name: LeadName
+  /** [samples], mV; NaN where a sample is missing. */
+  readonly mv: Float64Array
+  /** The converter's step, µV. */
+  readonly gainUv: number
+}
+
+/**
+ * Leads that carry one signal, and limb leads that do not follow from the others. Leads that carry one signal are not judged a second time.
+ * @param leads those that the quality gate accepts
+ */
+export function leadWarnings(leads: readonly ConsistencyLead[]): ResultWarning[] {
+  const warnings: ResultWarning[] = []
+  const same = identicalLeads(leads)
+  // No heart looks the same from two sides: which of them is what it is called nobody can say, so nothing is concluded from them.
+  if (same.length > 0) warnings.push({ code: 'leads-identical', leads: same, withholds: true })
+  const others = new Map(leads.filter(({ name }) => !same.includes(name)).map((lead) => [lead.name, lead]))
+  const disagreeing = RULES.filter((rule) => {
+    const terms = rule.map(([name, factor]) => ({ lead: others.get(name), factor }))
+    return (
+      terms.every(({ lead }) => lead !== undefined) &&
+      isBroken(terms.map(({ lead, factor }) => ({ mv: lead!.mv, factor })))
+    )
+  }).map((rule) => rule[0]![0])
+  if (disagreeing.length > 0) warnings.push({ code: 'leads-disagree', leads: disagreeing })
+  return warnings
+}
+
+function identicalLeads(leads: readonly ConsistencyLead[]): LeadName[] {
+  const same = new Set<LeadName>()
+  for (const [i, one] of leads.entries()) {
+    for (const other of leads.slice(i + 1)) {
+      if (same.has(one.name) && same.has(other.name)) continue
+      if (isSame(one, other)) for (const { name } of [one, other]) same.add(name)
+    }
+  }
+  return LEADS.filter((name) => same.has(name))
+}
+
+/** Nowhere further apart than rounding to the coarser step puts them. */
+function isSame(one: ConsistencyLead, other: ConsistencyLead): boolean {
+  const step = Math.max(one.gainUv, other.gainUv) / 1000
+  let compared = 0
+  for (let i = 0; i < one.mv.length; i++) {
+    const apart = Math.abs(one.mv[i]! - other.mv[i]!)
+    if (apart > step) return false
+    if (apart <= step) compared++
+  }
+  return compared > one.mv.length / 2
+}
+
+function isBroken(terms: readonly { readonly mv: Float64Array; readonly factor: number }[]): boolean {
+  const length = terms[0]!.mv.length
+  const sum = new Float64Array(length)
+  for (const { mv, factor } of terms) for (let i = 0; i < length; i++) sum[i]! += factor * mv[i]!
+  const left = spread(sum)
+  return left > MIN_LEFT_MV && left > MAX_LEFT * Math.min(...terms.map(({ mv }) => spread(mv)))
+}
+
+/** Standard deviation of differences over 8 samples: what is slow (an offset, a wandering baseline) is no matter. */
+function spread(mv: Float64Array): number {
+  let [sum, squares, count] = [0, 0, 0]
+  for (let i = STEP; i < mv.length; i++) {
+    const difference = mv[i]! - mv[i - STEP]!
+    if (Number.isNaN(difference)) continue
+    sum += difference
+    squares += difference * difference
+    count++
+  }
+  return count === 0 ? 0 : Math.sqrt(Math.max(0, squares / count - (sum / count) ** 2))
+}
+
+const STEP = 8

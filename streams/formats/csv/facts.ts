@@ -1,0 +1,103 @@
+/**
+ * What the lines before a CSV file's data state: `rate: 500`, `Sample Rate,512 hertz`, `Unit,µV`, with or without `#`.
+ * @module
+ */
+import type { Person } from '../../../shared/domain/recording.ts'
+import { ageAt, ageInYears, plausiblePerson, sexOfText } from '../person.ts'
+import { dateOfText, startOfText } from '../time.ts'
+
+export type FactName = 'rate' | 'unit' | 'gain' | 'lead' | 'start' | 'sex' | 'age' | 'birth'
+
+/** In English, and in the languages in which Apple Health and spreadsheets were seen. What stands in brackets is left away. */
+const NAMES: Readonly<Record<FactName, readonly string[]>> = {
+  rate: [
+    ...['rate', 'sampling rate', 'sample rate', 'sampling frequency', 'sample frequency', 'frequency', 'fs'],
+    ...['samplerate', 'samplingrate', 'samplingfrequency', 'samples per second', 'sampling_rate', 'sample_rate'],
+    ...[
+      'abtastrate',
+      'abtastfrequenz',
+      "fréquence d'échantillonnage",
+      'frecuencia de muestreo',
+      'frequenza di campionamento',
+    ],
+  ],
+  unit: ['unit', 'units', 'einheit', 'unité', 'unidad', 'unità'],
+  gain: ['gain'],
+  lead: ['lead', 'leads', 'ableitung', 'dérivation', 'derivación', 'derivazione'],
+  start: ['recorded date', 'recording date', 'date recorded', 'start', 'start time', 'recorded', 'aufgezeichnet am'],
+  sex: ['sex', 'gender'],
+  age: ['age'],
+  birth: ['date of birth', 'birth date', 'birthdate'],
+}
+
+const BY_NAME: ReadonlyMap<string, FactName> = new Map(
+  // as: Object.entries forgets the keys' type
+  (Object.entries(NAMES) as [FactName, readonly string[]][]).flatMap(([fact, names]) =>
+    names.map((name) => [name, fact] as const),
+  ),
+)
+
+/** No fact's name or value is longer. */
+const MAX_FACT = 100
+
+/** The fact that a line states: a known name, a colon, an equals sign or a delimiter, and one value. */
+export function factOf(line: string, delimiter: string, quote: string): { name: FactName; value: string } | undefined {
+  const separators = [':', '=', ',', ';', '\t', ...(delimiter === ' ' ? [] : [delimiter])]
+  const places = separators.map((separator) => line.indexOf(separator)).filter((at) => at > 0)
+  const at = Math.min(...places)
+  if (places.length === 0 || at > MAX_FACT) return undefined
+  const fact = BY_NAME.get(nameOf(line.slice(0, at), quote))
+  if (fact === undefined) return undefined
+  const separator = line[at]!
+  const rest = line.slice(at + 1, at + 1 + 2 * MAX_FACT).trim()
+  const cells = separator === ':' || separator === '=' ? [rest] : rest.split(separator).map((cell) => cell.trim())
+  const [value = '', ...more] = cells
+  // With more behind it the line is a header row.
+  if (more.some((cell) => cell !== '')) return undefined
+  return { name: fact, value: trimmed(value, [quote, ',', ';', '\t', ' ']) }
+}
+
+function nameOf(text: string, quote: string): string {
+  const bracket = text.indexOf('(')
+  return trimmed(bracket < 0 ? text : text.slice(0, bracket), [quote, ' ', '\t', '#'])
+    .toLowerCase()
+    .replace(/\s+/g, ' ')
+}
+
+function trimmed(text: string, what: readonly string[]): string {
+  let [start, end] = [0, text.length]
+  while (start < end && what.includes(text[start]!)) start++
+  while (end > start && what.includes(text[end - 1]!)) end--
+  return text.slice(start, end)
+}
+
+type Facts = ReadonlyMap<FactName, string>
+
+/** The stated rate, Hz; NaN for one that is no number. */
+export function rateOfFacts(facts: Facts): number | undefined {
+  const stated = facts.get('rate')
+  if (stated === undefined) return undefined
+  return factNumber(stated) * (/k\s*hz|kilohertz/i.test(stated) ? 1000 : 1)
+}
+
+/** Microvolts a digit of `gain: 2048`, digits a millivolt; undefined where none is stated. NaN for one that is no number. */
+export function gainOfFacts(facts: Facts): number | undefined {
+  const digitsPerMv = facts.get('gain')
+  return digitsPerMv === undefined || /mm/i.test(digitsPerMv) ? undefined : 1000 / factNumber(digitsPerMv)
+}
+
+/** A number with a decimal point or comma; NaN for `2,048`, which may be either of two. */
+function factNumber(text: string): number {
+  return /,\d{3}(?!\d)/.test(text) ? Number.NaN : Number.parseFloat(text.replace(',', '.'))
+}
+
+export const startOfFacts = (facts: Facts): string | undefined => startOfText(facts.get('start'))
+
+export function personOfFacts(facts: Facts): Person | undefined {
+  const [, age, unit] = /^(\d{1,3}(?:\.\d{1,9})?)\s{0,9}([a-z]{0,20})$/i.exec(facts.get('age') ?? '') ?? []
+  const [birth, day] = [dateOfText(facts.get('birth')), dateOfText(facts.get('start')?.slice(0, 10))]
+  return plausiblePerson({
+    sex: sexOfText(facts.get('sex')),
+    ageYears: age === undefined ? ageAt(birth, day) : ageInYears(Number(age), unit),
+  })
+}

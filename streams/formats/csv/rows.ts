@@ -1,0 +1,147 @@
+/**
+ * The rows of a CSV file as columns of numbers.
+ * @module
+ */
+import Papa from 'papaparse'
+import { CodedError } from '../../../shared/errors.ts'
+import { numberOf } from './cells.ts'
+import type { Layout } from './layout.ts'
+import { secondsOfClock } from './time.ts'
+
+export interface RowLimits {
+  readonly maxRows: number
+}
+
+export interface Rows {
+  readonly count: number
+  /** By column, [count]: numbers, or seconds of clocks; NaN where there is none. */
+  readonly values: ReadonlyMap<number, Float64Array>
+  /** Columns whose values are times of a clock. */
+  readonly clocks: ReadonlySet<number>
+  /** Whether what stands after the last row was left out: a row that was cut, words. */
+  readonly isTailCut: boolean
+  lineOf(row: number): number
+}
+
+/** Characters that are split at a time: a string a cell of a whole file takes too much memory. */
+const CHUNK = 1024 * 1024
+
+/** A row that is no row: too short or too long, or without a number where the others have theirs. */
+interface Odd {
+  readonly row: number
+  readonly error: (line: number) => CodedError
+}
+
+/**
+ * Reads `wanted` columns of all rows. Blank lines are no rows.
+ * @throws CodedError `payload-too-large`, `payload-malformed` (a row of another length), `sample-invalid`, naming line and column
+ */
+export function readRows(text: string, layout: Layout, wanted: readonly number[], { maxRows }: RowLimits): Rows {
+  const body = layout.delimiter === ' ' ? singleBlanks(text.slice(layout.at)) : text.slice(layout.at)
+  const columns = wanted.map((index) => new Column(index, layout.first[index] ?? ''))
+  let count = 0
+  let odd: Odd | undefined
+  const lineOf = (row: number) => lineOfRow(body, layout, row)
+  const take = (cells: readonly string[]) => {
+    const problem = oddity(cells, layout.columns, columns, count)
+    // Behind it only more of the same may stand: then it is the file's tail.
+    if (odd !== undefined && problem === undefined) throw odd.error(lineOf(odd.row))
+    if (problem !== undefined) {
+      if (problem.isFatal) throw problem.error(lineOf(problem.row))
+      odd ??= problem
+      return
+    }
+    if (count === maxRows) throw new CodedError('payload-too-large', { field: 'rows', maxRows })
+    for (const column of columns) column.push(count, cells[column.index] ?? '')
+    count++
+  }
+  const config: Papa.ParseLocalConfig<string[], File> = {
+    delimiter: layout.delimiter,
+    quoteChar: layout.quote,
+    skipEmptyLines: true,
+    chunkSize: CHUNK,
+    chunk: ({ data }) => {
+      for (const cells of data) take(cells)
+    },
+    complete: () => {},
+  }
+  // as: the types know chunks of files alone; the parser makes them of strings too.
+  Papa.parse(body as unknown as File, config)
+  return {
+    count,
+    values: new Map(columns.map((column) => [column.index, column.values.subarray(0, count)])),
+    clocks: new Set(columns.filter(({ isClock }) => isClock).map(({ index }) => index)),
+    isTailCut: odd !== undefined,
+    lineOf,
+  }
+}
+
+/** A column that grows as its rows come. */
+class Column {
+  readonly index: number
+  readonly isClock: boolean
+  values = new Float64Array(4096)
+
+  constructor(index: number, first: string) {
+    this.index = index
+    this.isClock = secondsOfClock(first) !== undefined
+  }
+
+  read(cell: string): number | undefined {
+    return this.isClock ? (secondsOfClock(cell) ?? (cell.trim() === '' ? Number.NaN : undefined)) : numberOf(cell)
+  }
+
+  push(row: number, cell: string): void {
+    if (row === this.values.length) {
+      const larger = new Float64Array(2 * row)
+      larger.set(this.values)
+      this.values = larger
+    }
+    // `oddity` has seen that it is one.
+    this.values[row] = this.read(cell)!
+  }
+}
+
+function oddity(
+  cells: readonly string[],
+  expected: number,
+  columns: readonly Column[],
+  row: number,
+): (Odd & { readonly isFatal: boolean }) | undefined {
+  const isShort = cells.length < expected && !columns.every(({ index }) => index < cells.length)
+  if (isShort || (cells.length > expected && cells.slice(expected).some((cell) => cell.trim() !== ''))) {
+    const error = (line: number) => new CodedError('payload-malformed', { line, field: 'columns', expected })
+    return { row, error, isFatal: false }
+  }
+  const wrong = columns.find((column) => column.read(cells[column.index] ?? '') === undefined)
+  if (wrong === undefined) return undefined
+  const error = (line: number) => new CodedError('sample-invalid', { line, column: wrong.index + 1 })
+  // A row of words is no row of an ECG; a word among numbers is a sample that cannot be read.
+  return { row, error, isFatal: columns.some((column) => isNumber(column.read(cells[column.index] ?? ''))) }
+}
+
+const isNumber = (value: number | undefined) => value !== undefined && !Number.isNaN(value)
+
+/** Runs of blanks as one, and none before a line. */
+function singleBlanks(text: string): string {
+  return text.replace(/ +/g, ' ').replace(/(^|\n|\r) /g, '$1')
+}
+
+/** The line that a row begins in, from 1: rows are counted as the parser does, which passes over blank lines and takes quoted line ends as text. */
+function lineOfRow(body: string, { firstLine, quote }: Layout, row: number): number {
+  let [line, rows, isQuoted, isBlank] = [firstLine, 0, false, true]
+  for (let i = 0; i < body.length; i++) {
+    const character = body[i]!
+    const isEnd = character === '\n' || (character === '\r' && body[i + 1] !== '\n')
+    if (character === quote) isQuoted = !isQuoted
+    if (isEnd) line++
+    if (isEnd && !isQuoted) {
+      if (!isBlank) rows++
+      isBlank = true
+    } else if (character !== '\n' && character !== '\r') {
+      if (isBlank && rows === row) return line
+      isBlank = false
+    }
+  }
+  return line
+}

@@ -1,0 +1,28 @@
+/**
+ * Values by which a source marks samples that are none.
+ * @module
+ */
+import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
+
+/**
+ * Samples with `baseline` added, in place; what the source states as "no sample" is missing. Unless real samples lie on both sides of that value: then it is
+ * one of them (writers fill the field with a zero).
+ */
+export function withoutSentinel(values: Int32Array, sentinel: number | undefined, baseline: number): Int32Array {
+  const missing = sentinel === undefined || isInside(values, sentinel) ? undefined : sentinel
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!
+    values[i] = value === missing ? MISSING_SAMPLE : value + baseline
+  }
+  return values
+}
+
+function isInside(values: Int32Array, sentinel: number): boolean {
+  let [isBelow, isAbove] = [false, false]
+  for (const value of values) {
+    if (value < sentinel) isBelow = true
+    else if (value > sentinel) isAbove = true
+    if (isBelow && isAbove) return true
+  }
+  return false
+}

@@ -1,0 +1,42 @@
+#!/usr/bin/env node
+/**
+ * The gateway as a service: `node streams/gateway/main.ts FILE`, where FILE is its configuration (docs/gateway.md).
+ * @module
+ */
+import { S3Client } from '@aws-sdk/client-s3'
+import { sqs } from '../../shared/aws/clients.ts'
+import { toCodedError } from '../../shared/errors.ts'
+import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
+import { codeVersion } from '../../shared/version.ts'
+import { apiCloud, type Cloud, sqsCloud } from './cloud.ts'
+import { type GatewayConfig, readGatewayConfig } from './config.ts'
+import { runGateway } from './run.ts'
+
+const [file] = process.argv.slice(2)
+
+try {
+  if (file === undefined) throw new Error('which configuration? node streams/gateway/main.ts FILE')
+  const config = readGatewayConfig(file)
+  const screening = {
+    bundleDirectory: activeBundle(),
+    siteFile: activeSite(),
+    codeVersion: process.env.CODE_VERSION ?? codeVersion(),
+  }
+  const code = await runGateway(config, { cloud: cloudOf(config), screening })
+  process.exit(code)
+} catch (error) {
+  const { message, kind, cause } = toCodedError(error)
+  process.stderr.write(`${cause instanceof Error && file === undefined ? cause.message : message}\n`)
+  process.exit(kind.exitCode)
+}
+
+function cloudOf({ forward }: GatewayConfig): Cloud | undefined {
+  if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
+  if (forward?.kind !== 'sqs') return undefined
+  return sqsCloud(
+    sqs(),
+    new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }),
+    forward.queueUrl,
+    forward.bucket,
+  )
+}

@@ -1,0 +1,37 @@
+/**
+ * Runs a gateway until it is told to stop, or must start again from the disk.
+ * @module
+ */
+import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
+import type { Cloud } from './cloud.ts'
+import type { GatewayConfig } from './config.ts'
+import { startGateway } from './gateway.ts'
+import type { ScreeningSetup } from './screening.ts'
+
+/** @returns the exit code: 0 when it was told to stop, 1 when whoever runs it should start it again */
+export async function runGateway(
+  config: GatewayConfig,
+  parts: { readonly cloud?: Cloud | undefined; readonly screening: ScreeningSetup },
+): Promise<0 | 1> {
+  // The journal holds ECGs: its files are for nobody else to read.
+  process.umask(0o077)
+  const logger = createLogger('gateway')
+  logUncaught(logger)
+  const gateway = await startGateway(config, { logger, ...parts })
+  const stopped = new Promise<'stopped'>((done) => {
+    for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => done('stopped'))
+  })
+  await gateway.ready
+  logger.info('gateway ready')
+  const { ports } = gateway
+  process.stderr.write(`gateway ready: ${JSON.stringify(ports)}, status on http://127.0.0.1:${ports.status}\n`)
+  const failure = await Promise.race([stopped, gateway.failed.then((error) => ({ error }))])
+  if (failure !== 'stopped') {
+    // Memory is ahead of the disk: only a fresh start from the disk is safe.
+    logger.critical('gateway failed', describeError(failure.error))
+    return 1
+  }
+  await gateway.stop()
+  logger.info('gateway stopped')
+  return 0
+}

@@ -1,0 +1,94 @@
+import { spawn } from 'node:child_process'
+import { copyFile, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { DEMO, cli as run } from '../../helpers/cli.ts'
+
+const MAIN = resolve(import.meta.dirname, '../../../functions/cli/main.ts')
+
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'cardiacnets-many-'))
+  await mkdir(join(folder, 'ward/a'), { recursive: true })
+  for (const name of ['virtual-ecg.hea', 'virtual-ecg.dat'])
+    await copyFile(join(dirname(DEMO), name), join(folder, 'ward/a', name))
+  await writeFile(join(folder, 'ward/README.md'), '# no ECG\n')
+  await writeFile(join(folder, 'list.txt'), `${DEMO}\r\n\nnowhere.csv\n`)
+})
+
+afterAll(() => rm(folder, { recursive: true }))
+
+const cli = (...args: string[]) => run(folder, ...args)
+const lines = (text: string) =>
+  text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>)
+
+describe('cardiacnets screen', { timeout: 120_000 }, () => {
+  it('screens the ECGs of a folder and passes over what is none', async () => {
+    const { code, stdout, stderr } = await cli('screen', 'ward', '--json')
+
+    expect(code).toBe(0)
+    expect(JSON.parse(stdout)).toMatchObject([{ file: join('ward', 'a', 'virtual-ecg.hea'), status: 'screened' }])
+    expect(stderr).toContain('1 of 2 files are no ECG')
+  })
+
+  it('takes a list, and writes a line as each file is done', async () => {
+    const { code, stdout } = await cli('screen', '@list.txt', '--json-lines')
+
+    expect(code).toBe(2)
+    expect(lines(stdout)).toMatchObject([
+      { file: DEMO, status: 'screened' },
+      {
+        file: 'nowhere.csv',
+        error: { code: 'file-not-found', message: expect.stringContaining('nowhere.csv is not there') },
+      },
+    ])
+  })
+
+  it('takes paths on standard input', async () => {
+    const child = spawn(process.execPath, [MAIN, 'screen', '-', '--json-lines'], { cwd: folder })
+    const chunks: string[] = []
+    child.stdout.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
+    child.stdin.end(`${DEMO}\n`)
+
+    const code = await new Promise((done) => child.once('close', done))
+
+    expect(code).toBe(0)
+    expect(lines(chunks.join(''))).toMatchObject([{ file: DEMO, status: 'screened' }])
+  })
+
+  it('takes a command line of 5,000 long paths', async () => {
+    const paths = Array.from({ length: 5000 }, (_, i) => join('ward', 'x'.repeat(40), `ecg-of-somebody-${i}.csv`))
+
+    const { code, stdout } = await cli('screen', DEMO, ...paths, '--json-lines')
+
+    expect(code).toBe(2)
+    expect(lines(stdout)).toHaveLength(5001)
+    expect(lines(stdout)[0]).toMatchObject({ file: DEMO, status: 'screened' })
+  })
+
+  it('says that a list is not there', async () => {
+    expect((await cli('screen', '@nowhere.txt')).code).toBe(2)
+  })
+
+  it('says in words what a file is not, beside the code', async () => {
+    const { stderr } = await cli('screen', join('ward', 'README.md'))
+
+    expect(stderr).toContain('README.md is not an ECG file in any of the 13 formats')
+    expect(stderr).toContain('format-unknown')
+  })
+
+  it('withholds the findings of a child', async () => {
+    const [child] = lines((await cli('screen', DEMO, '--age', '9', '--json-lines')).stdout)
+
+    expect(child!.warnings).toContainEqual({ code: 'person-not-covered', field: 'age', withholds: true })
+    const findings = child!.findings as { flagged: boolean; withheld?: { reason: string } }[]
+    expect(findings.length).toBeGreaterThan(0)
+    for (const { flagged, withheld } of findings)
+      expect([flagged, withheld?.reason]).toEqual([false, 'person-not-covered'])
+  })
+})

@@ -1,0 +1,259 @@
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { createServer } from 'node:http'
+import { connect, createServer as createTcpServer } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import dimse from 'dcmjs-dimse'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { CodedError } from '../../../shared/errors.ts'
+import { serveDicom } from '../../../streams/dicom/scp.ts'
+import { echo, storeFile, stow } from '../../../streams/dicom/scu.ts'
+import { COMMITMENT, COMMITMENT_INSTANCE } from '../../../streams/dicom/uids.ts'
+import { type DicomStoreOptions, storeInstance } from '../../../streams/gateway/dicom-door.ts'
+import { type OpenDoor, openDoor } from '../../../streams/gateway/door-server.ts'
+import { Store } from '../../../streams/gateway/store.ts'
+import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+
+const run = promisify(execFile)
+const hasDcmtk = spawnSync('storescu', ['--version']).error === undefined
+const NO_DCMTK = hasDcmtk ? '' : ' (skipped: no storescu; Debian package dcmtk)'
+
+const ECG = syntheticRecording({ gainUv: 5 })
+const TWELVE_LEAD = '1.2.840.10008.5.1.4.1.1.9.1.1'
+
+let folder: string
+let store: Store
+let door: OpenDoor
+let stored: number
+let answers: string[]
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'dicom-'))
+  store = new Store(join(folder, 'ecgs.db'), { limitBytes: 1e8, forwards: false })
+  stored = 0
+  answers = []
+  const options: DicomStoreOptions = {
+    tenant: 'clinic',
+    store,
+    now: () => Date.now(),
+    warnings: () => [],
+    onStored: (added) => {
+      stored += added.length
+    },
+    onPdf: () => {},
+  }
+  door = await openDoor({ host: '127.0.0.1', port: 0 }, 'dicom', (socket) =>
+    serveDicom(socket, {
+      aeTitle: 'CARDIACNETS',
+      allow: ['STORESCU', 'ECHOSCU', 'CARDIACNETS'],
+      maxBytes: 1e7,
+      store: (instance) => storeInstance(options, instance),
+      isKept: (uid) => store.hasInstance(uid),
+      onAnswered: (kind, error) => {
+        answers.push(`${kind}:${error instanceof CodedError ? error.code : (error ?? 'ok')}`)
+      },
+    }),
+  )
+})
+
+afterEach(async () => {
+  await door.close()
+  store.close()
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const INSTANCE = '1.2.826.0.1.3680043.10.1.2'
+
+const fileOf = (name: string, options: Parameters<typeof writeDicom>[1] = {}, recording = ECG) => {
+  const path = join(folder, name)
+  const { bytes } = writeDicom(
+    [
+      [0x0008_0016, 'UI', `${TWELVE_LEAD}\0`],
+      [0x0008_0018, 'UI', INSTANCE],
+      [0x0008_0050, 'SH', 'ACC-1 '],
+      [0x0010_0020, 'LO', '4711'],
+      [0x5400_0100, 'SQ', [waveformGroup(recording)]],
+    ],
+    options,
+  )
+  writeFileSync(path, bytes)
+  return path
+}
+
+describe.skipIf(!hasDcmtk)(`dcmtk at the DICOM door${NO_DCMTK}`, () => {
+  const scu = (...args: readonly string[]) =>
+    run('storescu', ['-v', '-aet', 'STORESCU', '-aec', 'CARDIACNETS', '127.0.0.1', String(door.port), ...args])
+
+  it('hears our echo', async () => {
+    await run('echoscu', ['-aet', 'ECHOSCU', '-aec', 'CARDIACNETS', '127.0.0.1', String(door.port)])
+
+    expect(answers).toContain('association:ok')
+  })
+
+  it.each(['explicit', 'implicit'] as const)(
+    'stores an ECG in %s little-endian, once however often',
+    async (syntax) => {
+      const path = fileOf('ecg.dcm', { syntax })
+
+      const first = await scu(path)
+      const second = await scu(path)
+
+      for (const { stdout, stderr } of [first, second]) expect(`${stdout}${stderr}`).toMatch(/Success/)
+      expect(stored).toBe(1)
+      expect(store.toScreen(0, 10)).toHaveLength(1)
+    },
+  )
+
+  it('is refused an association under a name that is not on the list', async () => {
+    const address = ['127.0.0.1', String(door.port)]
+
+    const storing = run('storescu', ['-aet', 'STRANGER', '-aec', 'CARDIACNETS', ...address, fileOf('a.dcm')])
+
+    await expect(storing).rejects.toThrow()
+    expect(answers).toEqual(['association:not-allowed'])
+    expect(stored).toBe(0)
+  })
+})
+
+describe.skipIf(!hasDcmtk)(`dcmtk's archive${NO_DCMTK}`, () => {
+  let archive: ChildProcess
+  let port: number
+
+  beforeEach(async () => {
+    port = await freePort()
+    mkdirSync(join(folder, 'archive'))
+    const options = ['--fork', '-aet', 'ARCHIVE', '-od', join(folder, 'archive'), String(port)]
+    archive = spawn('storescp', options, { stdio: 'ignore' })
+    await listening(port)
+  })
+  afterEach(async () => {
+    archive.kill('SIGKILL')
+    await once(archive, 'exit')
+  })
+
+  it('gets a file from us, whole', async () => {
+    const peer = { host: '127.0.0.1', port, calling: 'CARDIACNETS', called: 'ARCHIVE' }
+    const path = fileOf('ecg.dcm')
+
+    await echo(peer)
+    const status = await storeFile(peer, path)
+
+    const [name] = readdirSync(join(folder, 'archive'))
+    const uid = async (file: string) =>
+      /\[([\d.]+)\]/.exec((await run('dcmdump', ['+P', '0008,0018', file])).stdout)?.[1]
+    expect(status).toBe(0)
+    expect(await uid(join(folder, 'archive', name!))).toBe(await uid(path))
+  })
+})
+
+describe('the DICOM door', () => {
+  const ourselves = () => ({ host: '127.0.0.1', port: door.port, calling: 'CARDIACNETS', called: 'CARDIACNETS' })
+
+  it('answers what it cannot read with a coded status, and goes on', async () => {
+    const broken = fileOf('broken.dcm', {}, syntheticRecording({ rateHz: 50, seconds: 1 }))
+
+    await expect(storeFile(ourselves(), broken)).rejects.toMatchObject({
+      code: 'delivery-refused',
+      detail: { status: 0xc000 },
+    })
+    expect(await storeFile(ourselves(), fileOf('whole.dcm'))).toBe(0)
+    expect(answers).toContain('store:rate-unsupported')
+  })
+
+  it('stores nothing of a peer that speaks something else', async () => {
+    const socket = connect(door.port, '127.0.0.1')
+    await once(socket, 'connect')
+    socket.on('error', () => {})
+    const closed = once(socket, 'close')
+    socket.resume().end(Buffer.alloc(100_000, 7))
+    await closed
+
+    expect(await storeFile(ourselves(), fileOf('after.dcm'))).toBe(0)
+    expect(stored).toBe(1)
+  })
+
+  it('commits to what is on the disk, and to nothing else', async () => {
+    const path = fileOf('ecg.dcm')
+    await storeFile(ourselves(), path)
+    const uid = String(dimse.Dataset.fromFile(path)!.getElement('SOPInstanceUID'))
+    const client = new dimse.Client()
+    const request = new dimse.requests.NActionRequest(COMMITMENT, COMMITMENT_INSTANCE, 1)
+    const reference = (instance: string) => ({
+      ReferencedSOPClassUID: TWELVE_LEAD,
+      ReferencedSOPInstanceUID: instance,
+    })
+    request.setDataset(
+      new dimse.Dataset({ TransactionUID: '1.2.3.4', ReferencedSOPSequence: [reference(uid), reference('1.2.3.9')] }),
+    )
+    const reported = Promise.withResolvers<Record<string, unknown>>()
+    client.on('nEventReportRequest', (report, done) => {
+      const response = dimse.responses.NEventReportResponse.fromRequest(report)
+      response.setStatus(0)
+      done(response)
+      reported.resolve(report.getDataset()!.getElements())
+    })
+    client.addRequest(request)
+
+    client.send('127.0.0.1', door.port, 'CARDIACNETS', 'CARDIACNETS', { associationLingerTimeout: 2000 })
+    const report = await reported.promise
+
+    expect(report.ReferencedSOPSequence).toMatchObject([reference(uid)])
+    expect(report.FailedSOPSequence).toMatchObject([{ ...reference('1.2.3.9'), FailureReason: 0x0112 }])
+  })
+})
+
+describe('STOW-RS', () => {
+  it('sends a file as PS3.18 has it, and says what the server refuses', async () => {
+    const path = fileOf('ecg.dcm')
+    const got: { url: string | undefined; type: string | undefined; body: Buffer }[] = []
+    let status = 200
+    const server = createServer(async (request, response) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of request) chunks.push(Buffer.from(chunk))
+      got.push({ url: request.url, type: request.headers['content-type'], body: Buffer.concat(chunks) })
+      response.writeHead(status).end('{}')
+    }).listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    const base = `http://127.0.0.1:${portOf(server)}/dicom-web`
+
+    await stow(base, path)
+    status = 409
+    const refused = stow(base, path)
+
+    await expect(refused).rejects.toMatchObject({ code: 'delivery-refused' })
+    expect(got[0]!.url).toBe('/dicom-web/studies')
+    expect(got[0]!.type).toMatch(/^multipart\/related; type="application\/dicom"; boundary=/)
+    expect(got[0]!.body.includes(readFileSync(path))).toBe(true)
+    server.close()
+  })
+})
+
+const portOf = (server: ReturnType<typeof createTcpServer> | ReturnType<typeof createServer>): number => {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : 0
+}
+
+async function freePort(): Promise<number> {
+  const server = createTcpServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const port = portOf(server)
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
+
+async function listening(port: number): Promise<void> {
+  for (;;) {
+    const socket = connect(port, '127.0.0.1')
+    const isUp = await new Promise<boolean>((resolve) => {
+      socket.once('connect', () => resolve(true))
+      socket.once('error', () => resolve(false))
+    })
+    socket.destroy()
+    if (isUp) return
+    await new Promise((resolve) => setTimeout(resolve, 25))
+  }
+}
