@@ -25,6 +25,7 @@ import { Results } from './constructs/results.ts'
 import { Screening } from './constructs/screening.ts'
 import { Storage } from './constructs/storage.ts'
 import { Synthesis, type SynthesisImage } from './constructs/synthesis.ts'
+import { Upkeep } from './constructs/upkeep.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly build: FunctionBuild
@@ -72,6 +73,14 @@ export class CardiacNetsStack extends Stack {
     const synthesis =
       props.synthesis &&
       new Synthesis(this, 'Synthesis', { defaults, queues, network, storage, results, site, ...props.synthesis })
+    const upkeep = new Upkeep(this, 'Upkeep', {
+      defaults,
+      queues,
+      network,
+      storage,
+      synthesis,
+      reportQueue: results.fhir.queue,
+    })
     const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })
     const api = new Api(this, 'Api', {
       defaults,
@@ -81,7 +90,7 @@ export class CardiacNetsStack extends Stack {
       site,
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
-      reportQueue: results.fhir.queue,
+      upkeepQueue: upkeep.queue,
     })
     const { adapter, iotCore } = deployment.gateway
     if (adapter !== undefined) {
@@ -98,6 +107,7 @@ export class CardiacNetsStack extends Stack {
         log,
         apiUrl: api.url,
         eventsUrl: api.eventsUrl,
+        front: api.front,
         issuer: deployment.api.identity?.issuer,
       })
     new Observability(this, 'Observability', {
@@ -114,8 +124,9 @@ export class CardiacNetsStack extends Stack {
 
     // What the adapter, the CLI and an operator need to know.
     const outputs: Readonly<Record<string, string>> = {
-      ApiUrl: api.url,
-      EventsUrl: api.eventsUrl,
+      // Behind CloudFront neither answers by its own address.
+      ApiUrl: console?.url ?? api.url,
+      EventsUrl: console === undefined ? api.eventsUrl : `${console.url}/`,
       RawBucket: storage.bucket.bucketName,
       ResultsTable: storage.table.tableName,
       AuditTable: audit.table.tableName,
@@ -131,6 +142,8 @@ export class CardiacNetsStack extends Stack {
       ResultsFhirDlqUrl: results.fhir.dlq.queueUrl,
       FhirInboundQueueUrl: inbound.queue.queueUrl,
       FhirInboundDlqUrl: inbound.dlq.queueUrl,
+      UpkeepQueueUrl: upkeep.queue.queueUrl,
+      UpkeepDlqUrl: upkeep.dlq.queueUrl,
       ...(console === undefined ? {} : { ConsoleUrl: console.url, ConsoleBucket: console.bucket.bucketName }),
       ...(synthesis === undefined
         ? {}

@@ -69,6 +69,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'request-timeout': 'The request took too long to arrive. Send it again over a faster connection.',
   'not-acceptable': 'The answer cannot be given in that form[: {field}]. Ask for another content type.',
   deleted: 'The ECG was deleted. Only an upload by a person brings it back.',
+  'address-closed': 'This address is not for callers. Ask by the site’s own name (docs/api.md).',
   'limit-exceeded': 'A limit was reached[: {field}]. Wait as Retry-After says, or have the site raise it.',
   'correction-expired': 'The samples came too late to correct the result[: {field}]. The result stays as it is.',
   'delivery-refused': 'The receiver refused the delivery[: {field}]. Look at its log and send it again.',

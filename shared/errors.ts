@@ -73,6 +73,8 @@ export const ERROR_KINDS = {
   'scope-missing': { ...badInput, status: 403 },
   // Of a tenant that may not do this here, whatever its token's scopes.
   'tenant-forbidden': { ...badInput, status: 403 },
+  // Not by the site's own name, which CloudFront answers.
+  'address-closed': { ...badInput, status: 403 },
   'request-timeout': { ...badInput, status: 408 },
   'not-acceptable': { ...badInput, status: 406 },
   deleted: { ...badInput, status: 410 },

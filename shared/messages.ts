@@ -202,6 +202,24 @@ export const ReportMessage = z.union([ResultMessage, SessionCheck, CineMessage])
 export type ReportMessage = z.infer<typeof ReportMessage>
 
 /**
+ * `api` → `upkeep`: what a request set off and no caller waits for. An ECG that was marked as deleted is to be removed; results that waited for
+ * an association are to be handed to the report, from where an earlier message of the same left off.
+ */
+export const UpkeepMessage = z.discriminatedUnion('kind', [
+  z.object({ schema: z.literal(1), kind: z.literal('deletion'), tenant: Name, ecgId: EcgIdField }),
+  z.object({
+    schema: z.literal(1),
+    kind: z.literal('association'),
+    tenant: Name,
+    device: Name,
+    from: z.iso.datetime(),
+    to: z.iso.datetime().nullable(),
+    after: z.object({ at: z.iso.datetime(), ecgId: EcgIdField }).optional(),
+  }),
+])
+export type UpkeepMessage = z.infer<typeof UpkeepMessage>
+
+/**
  * Parses a message body.
  * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for a newer schema or none, `field-invalid` naming the first bad field.
  */

@@ -20,6 +20,7 @@ export const FUNCTION_NAMES = [
   'api',
   'synthesis-dispatch',
   'publish',
+  'upkeep',
 ] as const
 export type FunctionName = (typeof FUNCTION_NAMES)[number]
 
@@ -50,6 +51,7 @@ export function bundleFunctions(target: Target, outdir: string): Readonly<Record
     api: build('api'),
     'synthesis-dispatch': build('synthesis-dispatch'),
     publish: build('publish'),
+    upkeep: build('upkeep'),
   }
 }
 

@@ -8,6 +8,7 @@ import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
+import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { Deployment } from '../../shared/config/deployment.ts'
@@ -31,8 +32,8 @@ export interface ApiProps {
   /** Where the EHR's notifications go. */
   readonly inboundQueue: sqs.IQueue
   readonly site: SiteConfig
-  /** Where results go that are to be reported to the EHR. */
-  readonly reportQueue: sqs.IQueue
+  /** Where it goes what no caller waits for. */
+  readonly upkeepQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
 }
@@ -46,11 +47,13 @@ const STREAMS = 50
 /** Who signed a token says the identity provider. */
 const KEYS_OUTSIDE = { outside: 'the identity provider, for its keys' }
 
-/** https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html */
+/**
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
+ * Not who asked: a subject may be somebody's name. The audit trail says so, by time and route.
+ */
 const ACCESS_LOG = {
   time: '$context.requestTime',
   requestId: '$context.requestId',
-  subject: '$context.authorizer.claims.sub',
   ip: '$context.identity.sourceIp',
   route: '$context.routeKey',
   status: '$context.status',
@@ -61,19 +64,24 @@ const ACCESS_LOG = {
 export class Api extends Construct {
   readonly url: string
   readonly eventsUrl: string
+  /** What CloudFront sends with each request, where there is one: without it neither address answers. */
+  readonly front: string | undefined
 
   constructor(scope: Construct, id: string, props: ApiProps) {
     super(scope, id)
-    const { defaults, storage, audit, site, intakeQueue, inboundQueue, reportQueue, synthesis } = props
+    const { defaults, storage, audit, site, intakeQueue, inboundQueue, upkeepQueue, synthesis } = props
+    if (site.deployment.console !== undefined) this.front = frontSecret(this)
     const environment = {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
       ...audit.environment,
       INTAKE_QUEUE_URL: intakeQueue.queueUrl,
-      RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+      UPKEEP_QUEUE_URL: upkeepQueue.queueUrl,
       FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
       SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
+      API_LIMITS: JSON.stringify(site.deployment.api.limits),
+      ...(this.front === undefined ? {} : { FRONT_SECRET: this.front }),
       ...tokenEnvironment(site.deployment),
       ...signInEnvironment(site.deployment),
     }
@@ -94,9 +102,8 @@ export class Api extends Construct {
     storage.grantGet(api, 'raw/')
     storage.grantPut(api, 'raw/')
     storage.grantGet(api, 'artifacts/')
-    storage.grantRemove(api)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
-    for (const queue of [intakeQueue, reportQueue, inboundQueue]) grantSend(queue, api)
+    for (const queue of [intakeQueue, upkeepQueue, inboundQueue]) grantSend(queue, api)
     // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
@@ -116,7 +123,8 @@ export class Api extends Construct {
       network: KEYS_OUTSIDE,
       environment,
     })
-    storage.grantRows(events, 'Query')
+    // A place for each stream, and marks of what was deleted.
+    storage.grantRows(events, 'DeleteItem', 'GetItem', 'PutItem', 'Query')
     audit.grantAppend(events)
     const { url } = events.addFunctionUrl({
       authType: lambda.FunctionUrlAuthType.NONE,
@@ -131,21 +139,25 @@ export class Api extends Construct {
 
   /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
   #open(http: apigateway.HttpApi, api: lambda.IFunction, { deployment }: SiteConfig, defaults: FunctionDefaults): void {
-    const { identity, requestsPerSecond, burst } = deployment.api
+    const { identity, requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
     const integration = new HttpLambdaIntegration('api', api)
-    // Its health, its description, our public keys, and the EHR's notifications, which bring a secret of their own.
-    http.addRoutes({ path: '/{proxy+}', integration })
-    // Which is no part of that one: it says where to go.
+    // Its health, its description and our public keys; the EHR's notifications, which bring a secret of their own; and what needs a token.
+    const [open, notifications, v1] = ['/{proxy+}', '/fhir/{proxy+}', '/v1/{proxy+}'] as const
+    // The root is no part of the first: it says where to go.
     http.addRoutes({ path: '/', methods: [apigateway.HttpMethod.GET], integration })
+    const authorizer = identity?.isCheckedAtGateway
+      ? { authorizer: new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] }) }
+      : {}
+    const routes = [
+      ...http.addRoutes({ path: open, integration }),
+      ...http.addRoutes({ path: notifications, integration }),
+      ...http.addRoutes({ path: v1, integration, ...authorizer }),
+    ]
     acknowledge(http, {
       'AwsSolutions-APIG4':
         'What needs a token is checked by the app, and below /v1 by the gateway too; health, description, public keys and notifications need none',
     })
-    if (identity?.isCheckedAtGateway) {
-      const authorizer = new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] })
-      http.addRoutes({ path: '/v1/{proxy+}', integration, authorizer })
-    }
-    http.addStage('stage', {
+    const stage = http.addStage('stage', {
       stageName: '$default',
       autoDeploy: true,
       throttle: { rateLimit: requestsPerSecond, burstLimit: burst },
@@ -157,7 +169,40 @@ export class Api extends Construct {
         format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
       },
     })
+    // A throttle for each: what anybody may ask takes nothing from those who have a token.
+    const rates = [
+      [open, openRequestsPerSecond, 2 * openRequestsPerSecond],
+      [notifications, requestsPerSecond, burst],
+      [v1, requestsPerSecond, burst],
+    ] as const
+    const resource = stage.node.defaultChild as apigateway.CfnStage // what a stage is made of
+    resource.routeSettings = Object.fromEntries(
+      rates.map(([path, ThrottlingRateLimit, ThrottlingBurstLimit]) => [
+        `ANY ${path}`,
+        { ThrottlingRateLimit, ThrottlingBurstLimit },
+      ]),
+    )
+    stage.node.addDependency(...routes)
   }
+}
+
+/**
+ * Shared by CloudFront and the API. It keeps nobody's ECG: it tells who came by the front, and so by its web ACL. CloudFront's settings show it, and so
+ * may the functions'.
+ */
+function frontSecret(scope: Construct): string {
+  const secret = new secretsmanager.Secret(scope, 'front-secret', {
+    description: 'What CloudFront sends to the API with each request',
+    generateSecretString: { passwordLength: 48, excludePunctuation: true },
+  })
+  const isNoCredential =
+    'It opens nothing by itself: who comes by the front still needs a token. A new one needs a deployment'
+  acknowledge(secret, {
+    'AwsSolutions-SMG4': isNoCredential,
+    'HIPAA.Security-SecretsManagerRotationEnabled': isNoCredential,
+    'HIPAA.Security-SecretsManagerUsingKMSKey': isNoCredential,
+  })
+  return secret.secretValue.unsafeUnwrap()
 }
 
 function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record<string, string>> {

@@ -1,7 +1,7 @@
 /**
  * The console's files behind CloudFront, and the API under the same name. A web ACL stands before both: API Gateway's HTTP APIs know none.
  *
- * The API's own address goes on answering whoever has a token; what asks there passes no web ACL.
+ * The API's own addresses answer nobody who does not come this way: each request brings what only CloudFront and the API know.
  * @module
  */
 import { Aws, CfnRule, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib'
@@ -12,7 +12,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3'
 import * as wafv2 from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
 import { CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
-import type { Deployment } from '../../shared/config/deployment.ts'
+import { type Deployment, FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { type LogDefaults, logGroup } from './log-group.ts'
 import { acknowledge } from './nag.ts'
 import type { Storage } from './storage.ts'
@@ -25,6 +25,8 @@ export interface ConsoleProps {
   /** Of the tokens that the API takes. */
   readonly issuer: string | undefined
   readonly eventsUrl: string
+  /** What the API wants to see with each request. */
+  readonly front: string | undefined
 }
 
 /** The API's; all else is the console. */
@@ -50,7 +52,7 @@ export class Console extends Construct {
   readonly url: string
   readonly bucket: s3.Bucket
 
-  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl, issuer }: ConsoleProps) {
+  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl, issuer, front }: ConsoleProps) {
     super(scope, id)
     this.bucket = new s3.Bucket(this, 'console', {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -67,7 +69,7 @@ export class Console extends Construct {
       'HIPAA.Security-S3BucketReplicationEnabled': 'The console is built from this repository; nothing else lies here',
       'HIPAA.Security-S3DefaultEncryptionKMS': 'The console is public, and no ECG lies here',
     })
-    const api = this.#behavior(apiUrl)
+    const api = this.#behavior(apiUrl, front)
     const { domain, waf } = console
     const webAclId = waf === 'create' ? this.#webAcl(log) : waf
     const distribution = new cloudfront.Distribution(this, 'front', {
@@ -80,7 +82,7 @@ export class Console extends Construct {
       },
       // A stream of events is CloudFront's to pass on, not API Gateway's.
       additionalBehaviors: {
-        '/v1/events': this.#behavior(eventsUrl),
+        '/v1/events': this.#behavior(eventsUrl, front),
         ...Object.fromEntries(API_PATHS.map((path) => [path, api])),
       },
       minimumProtocolVersion: cloudfront.SecurityPolicyProtocol.TLS_V1_2_2021,
@@ -125,12 +127,14 @@ export class Console extends Construct {
   }
 
   /** Passed on as it is, and never kept. */
-  #behavior(url: string): cloudfront.BehaviorOptions {
+  #behavior(url: string, front: string | undefined): cloudfront.BehaviorOptions {
     const host = Fn.select(2, Fn.split('/', url))
     return {
       origin: new origins.HttpOrigin(host, {
         protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
         originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
+        // CloudFront takes away what a viewer sends under this name.
+        ...(front === undefined ? {} : { customHeaders: { [FRONT_HEADER]: front } }),
       }),
       viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
       allowedMethods: cloudfront.AllowedMethods.ALLOW_ALL,

@@ -35,6 +35,19 @@ const OWN = { tenant: '${iot:Connection.Thing.Attributes[tenant]}', device: '${i
 /** `*` binary payloads do not survive: base64. The topic, which says whose it is, is no part of the payload. */
 const ENVELOPE = "encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs"
 
+/**
+ * Of a device's status what `Status` (`streams/mqtt/ecg.proto`) has, and nothing else that a device may write beside or into it. The status of a
+ * device that speaks protobuf cannot be read by a rule: of that one the log says when it was sent.
+ */
+const STATUS = [
+  'cast(online AS Boolean) AS online',
+  'cast(batteryPercent AS Decimal) AS batteryPercent',
+  "regexp_substr(firmware, '^[A-Za-z0-9._-]{1,32}$') AS firmware",
+  'topic() AS topic',
+  'timestamp() AS receivedAtMs',
+].join(', ')
+const SENT = 'topic() AS topic, timestamp() AS receivedAtMs'
+
 export class DeviceGateway extends Construct {
   constructor(scope: Construct, id: string, props: DeviceGatewayProps) {
     super(scope, id)
@@ -130,15 +143,18 @@ export class DeviceGateway extends Construct {
       resourceArns: [group.logGroupArn],
     })
     const log = { cloudwatchLogs: { logGroupName: group.logGroupName, roleArn: role.roleArn } }
-    new iot.CfnTopicRule(this, 'status', {
-      topicRulePayload: {
-        awsIotSqlVersion: SQL_VERSION,
-        description: 'Status of devices, to a log group',
-        sql: `SELECT ${ENVELOPE} FROM '${topicFilter('status')}'`,
-        actions: [log],
-        errorAction: log,
-      },
-    })
+    const rule = (id: string, description: string, select: string) =>
+      new iot.CfnTopicRule(this, id, {
+        topicRulePayload: {
+          awsIotSqlVersion: SQL_VERSION,
+          description,
+          sql: `SELECT ${select} FROM '${topicFilter('status')}'`,
+          // No error action: it would log the payload, whatever that holds.
+          actions: [log],
+        },
+      })
+    rule('status', 'Status of devices, to a log group', STATUS)
+    rule('status-sent', 'When devices said their status, to a log group', SENT)
   }
 
   #publisher({ defaults, deployment, results: { queue, dlq } }: DeviceGatewayProps): void {

@@ -119,6 +119,7 @@ const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly w
   'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, whether or not a device is there' },
   'results-fhir': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
   'fhir-inbound': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
+  upkeep: { seconds: 3600, why: 'nobody waits for it, but what was deleted is to be gone the same day' },
   synthesis: { seconds: 900, why: 'a job is handed to AWS Batch in seconds, and the longest pause is ten minutes' },
 }
 
@@ -334,7 +335,7 @@ export class Observability extends Construct {
     )
     dashboard.addWidgets(
       graph('API, by status', [parts(METRICS.apiRequests)]),
-      graph('API, why refused', [parts(METRICS.apiRefusals)]),
+      graph('API, why refused', [parts(METRICS.apiRefusals)], [parts(METRICS.apiLimits)]),
       graph(
         'EHR',
         [ours(METRICS.ehrEcgs), ours(METRICS.reportsWritten), ours(METRICS.reportsUnidentified)],

@@ -42,6 +42,9 @@ const command = new Command('npm start --')
   .option('--fresh', 'forget what an earlier run kept')
   .parse()
 
+// What lies in the data folder are ECGs and who read them: for this user alone, whatever the shell's mask. Processes that are started inherit it.
+process.umask(0o077)
+
 await main(command.opts<Options>()).catch((error: unknown) => {
   console.error(error instanceof Error ? error.message : error)
   process.exit(1)

@@ -10,6 +10,7 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
+import { FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { parseSiteConfig, type SiteConfig } from '../../shared/config/site.ts'
 import { forThisMachine } from '../../shared/loopback.ts'
 import { STACK_NAME } from '../stack-name.ts'
@@ -198,7 +199,11 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
     undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
     const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
+    // This server is the front, too: it brings what the API wants of one.
+    const front = deployment.functions.find(({ environment }) => environment.FRONT_SECRET !== undefined)?.environment
+      .FRONT_SECRET
     api.open((request, response) => {
+      if (front !== undefined) request.headers[FRONT_HEADER] = front
       const { pathname } = new URL(request.url ?? '/', 'http://localhost')
       const isForServer = pathname === EVENTS_PATH || (options.consoleDir !== undefined && !isApiPath(pathname))
       if (events === undefined || !isForServer) routes(request, response)
@@ -234,7 +239,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       queueUrls: deployment.queueUrls,
       tableName: deployment.tableNames[0]!,
       bucketName: bucketOf(deployment),
-      outputs: deployment.outputs,
+      outputs: { ...deployment.outputs, ApiUrl: api.url, EventsUrl: `${api.url}/` },
       env,
       functions,
       permissions,

@@ -9,9 +9,10 @@ import type { SignIn } from '../../shared/config/sign-in.ts'
 import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/observe/tracing.ts'
-import { type AuditOptions, auditing } from './audit.ts'
+import { type AuditOptions, auditing, notingFirst } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
 import { described, LICENCE } from './description.ts'
+import { fromFront } from './front.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
@@ -21,12 +22,14 @@ import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
   readonly authenticate: Authenticate
+  /** What the front that all requests come by sends with each; whoever does not bring it came another way. */
+  readonly front?: string | undefined
   readonly onError?: ReportError
   /** Told of every answer. */
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
-export interface ApiOptions extends Common, Omit<EcgOptions, 'deletion'>, DeviceOptions, UploadOptions, CmrOptions {
+export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions, CmrOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** Where people sign in to the console; absent where nobody has to. */
@@ -58,8 +61,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   if (fhir !== undefined) app.route('/fhir', fhir)
 
   app.route('/', uploadRoutes(options))
-  const deletion = { ...options, synthesisQueueUrl: options.synthesis?.queueUrl }
-  app.route('/', ecgRoutes({ ...options, deletion }))
+  app.route('/', ecgRoutes(options))
   app.route('/', cmrRoutes(options))
   app.route('/', deviceRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))
@@ -88,13 +90,15 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 export function createEventsApi({
   onError = () => {},
   ...options
-}: Common & Pick<Required<ApiOptions>, 'list' | 'jobs' | 'stream'>) {
+}: Common &
+  Pick<Required<ApiOptions>, 'list' | 'jobs' | 'results' | 'stream' | 'quotas' | 'apiLimits'> &
+  Pick<ApiOptions, 'onLimit'>) {
   const app = base({ ...options, onError })
   app.route('/', eventRoutes({ ...options, onError }))
   return app
 }
 
-function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
+function base({ authenticate, front, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
   // A slash at the end of an address means nothing.
   const app = new OpenAPIHono<AuthVariables>({ strict: false })
   app.use(async (c, next) => {
@@ -112,6 +116,7 @@ function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<P
       referrerPolicy: 'no-referrer',
     }),
   )
+  if (front !== undefined) app.use(fromFront(front))
   app.use('/v1/*', async (c, next) => {
     await next()
     // ECGs are kept by nobody on the way; a client may keep one to compare.
@@ -119,6 +124,7 @@ function base({ authenticate, onError, onAnswer, ...audit }: Common & Required<P
   })
   app.use('/v1/*', auditing(audit))
   app.use('/v1/*', authentication(authenticate))
+  app.use('/v1/*', notingFirst(audit))
   app.notFound(notFound)
   app.onError(problemHandler(onError))
   return app

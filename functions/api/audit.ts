@@ -7,7 +7,7 @@ import { type EcgId, parseCmrJobId, parseEcgId } from '../../shared/domain/ecg-i
 import { CodedError } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
 import type { AuditEntry } from '../../shared/observe/audit.ts'
-import type { AuditAction } from '../../shared/observe/audit-actions.ts'
+import type { AuditAction, AuditOutcome } from '../../shared/observe/audit-actions.ts'
 import { currentTrace, newTrace } from '../../shared/observe/tracing.ts'
 import type { AuditStore } from '../../shared/store/audit.ts'
 import type { AuthVariables } from './auth.ts'
@@ -35,6 +35,9 @@ const ROUTES = Object.entries(ROUTE_ACTIONS).map(([route, action]) => {
   return { method, action, pattern: new URLPattern({ pathname: path }) }
 })
 
+/** What changes what was there: noted before it is begun, and once more when it is done. */
+const NOTED_FIRST: readonly AuditAction[] = ['ecg.delete', 'association.write', 'cmr.cancel']
+
 export interface AuditOptions {
   readonly audit: Pick<AuditStore, 'append'>
   /** Told of a caller who is not known, which is not worth an entry: anybody could fill the table. */
@@ -57,28 +60,14 @@ export function auditing({ audit, onStranger, onLost }: AuditOptions): Middlewar
     await next()
     const route = routeOf(c)
     if (route === undefined) return
-    const { action, id } = route
+    const { action } = route
     const caller = c.get('caller')
     const outcome = refusalOf(c) ?? 'done'
     if (caller === undefined) return onStranger(action, outcome)
     // Whoever asks for news and gets none has read nothing.
     if (action === 'events.read' && outcome === 'done' && touched.size === 0) return
-    const asked = id === undefined ? undefined : parseEcgId(id)
-    if (asked !== undefined && action !== 'cmr.read' && action !== 'cmr.cancel' && action !== 'artifact.read') {
-      touched.add(asked)
-    }
     try {
-      await audit.append({
-        at: new Date(),
-        tenant: caller.tenant,
-        action,
-        outcome,
-        subject: caller.subject,
-        ecgIds: [...touched],
-        jobId: action.startsWith('cmr.') || action === 'artifact.read' ? (c.get('jobId') ?? jobIdOf(id)) : undefined,
-        device: action === 'association.write' && NAME_PATTERN.test(id ?? '') ? id : undefined,
-        traceId: c.get('traceId'),
-      })
+      await audit.append(entryOf(c, route, outcome))
     } catch (error) {
       onLost(error, action)
       c.res = undefined // else its headers would be kept
@@ -87,10 +76,54 @@ export function auditing({ audit, onStranger, onLost }: AuditOptions): Middlewar
   }
 }
 
-function routeOf(c: Context): { readonly action: AuditAction; readonly id: string | undefined } | undefined {
+/**
+ * Notes what a caller is about to do; behind the check of who that is. What cannot be noted is not begun: 503.
+ * Noted is also what is then refused, for its scope or its field: the second entry says so.
+ */
+export function notingFirst({
+  audit,
+  onLost,
+}: Pick<AuditOptions, 'audit' | 'onLost'>): MiddlewareHandler<AuthVariables> {
+  return async (c, next) => {
+    const route = routeOf(c)
+    if (route !== undefined && NOTED_FIRST.includes(route.action)) {
+      await audit.append(entryOf(c, route, 'begun')).catch((error: unknown) => {
+        onLost(error, route.action)
+        throw new CodedError('unavailable', { field: 'audit' })
+      })
+    }
+    await next()
+  }
+}
+
+function entryOf(c: Context<AuthVariables>, { action, id }: AuditedRoute, outcome: AuditOutcome): AuditEntry {
+  const { tenant, subject } = c.get('caller')
+  const ofJob = action === 'cmr.read' || action === 'cmr.cancel' || action === 'artifact.read'
+  const asked = id === undefined || ofJob ? undefined : parseEcgId(id)
+  return {
+    at: new Date(),
+    tenant,
+    action,
+    outcome,
+    subject,
+    ecgIds: [...new Set([...c.get('touched'), ...(asked === undefined ? [] : [asked])])],
+    jobId: action.startsWith('cmr.') || action === 'artifact.read' ? (c.get('jobId') ?? jobIdOf(id)) : undefined,
+    device: action === 'association.write' && NAME_PATTERN.test(id ?? '') ? id : undefined,
+    traceId: c.get('traceId'),
+  }
+}
+
+interface AuditedRoute {
+  readonly action: AuditAction
+  readonly id: string | undefined
+}
+
+function routeOf(c: Context): AuditedRoute | undefined {
+  // As the routes see it: a slash at the end means nothing.
+  const pathname = c.req.path.length > 1 && c.req.path.endsWith('/') ? c.req.path.slice(0, -1) : c.req.path
   for (const { method, action, pattern } of ROUTES) {
     if (method !== (c.req.method === 'HEAD' ? 'GET' : c.req.method)) continue
-    const match = pattern.exec({ pathname: c.req.path })
+    const match = pattern.exec({ pathname })
     if (match !== null) return { action, id: match.pathname.groups.id }
   }
   return undefined

@@ -5,6 +5,7 @@
 
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
+import { ApiLimits } from '../../shared/config/deployment.ts'
 import { signInOf } from '../../shared/config/sign-in.ts'
 import { readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { parseSynthesisRules } from '../../shared/config/synthesis-rules.ts'
@@ -19,12 +20,14 @@ import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
 import { AssociationStore } from '../../shared/store/associations.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
 import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { QuotaStore } from '../../shared/store/quotas.ts'
 import { ResultList } from '../../shared/store/result-list.ts'
 import { ResultStore } from '../../shared/store/results.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
 import type { ParseUpload } from './parsing/pool.ts'
+import type { Limit } from './quota.ts'
 import type { StreamRules } from './routes/events.ts'
 
 /** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
@@ -33,19 +36,18 @@ const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
 /** @param parse where uploads are read, in a process that answers several callers at once */
 export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   const { table, ...common } = commonParts()
-  const results = new ResultStore(dynamo(), table)
+  const { results } = common
   const bucket = env('RAW_BUCKET')
   const { ehr } = readSiteConfig()
   return createApi({
     ...common,
-    results,
     associations: new AssociationStore(dynamo(), table),
     intake: new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket, results }),
     limits: UPLOAD_LIMITS,
     s3: s3(),
     bucket,
     sqs: sqs(),
-    reportQueueUrl: env('RESULTS_FHIR_QUEUE_URL'),
+    upkeepQueueUrl: env('UPKEEP_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
     signIn: signInOf(process.env),
@@ -70,9 +72,14 @@ function commonParts() {
   const table = env('RESULTS_TABLE')
   return {
     table,
+    results: new ResultStore(dynamo(), table),
     list: new ResultList(dynamo(), table),
     jobs: new CmrJobStore(dynamo(), table),
     authenticate: authenticatorOf(process.env),
+    front: process.env.FRONT_SECRET,
+    quotas: new QuotaStore(dynamo(), table),
+    apiLimits: ApiLimits.parse(JSON.parse(process.env.API_LIMITS ?? '{}')),
+    onLimit: (limit: Limit) => metrics.addBy('limit', limit, [METRICS.apiLimits, 1]),
     audit: new AuditStore(dynamo(), env('AUDIT_TABLE'), Number(env('AUDIT_DAYS'))),
     onStranger: (action: AuditAction, outcome: AuditOutcome) => noteAudit(logger, action, outcome, {}),
     onLost: (error: unknown, action: AuditAction) =>

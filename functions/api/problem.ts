@@ -50,6 +50,7 @@ export function respond(c: Context, { code, kind, detail }: CodedError): Respons
     // What is left of a body that was not read to its end must not be taken for the next request.
     ...(kind.status === 413 || kind.status === 408 ? { connection: 'close' } : {}),
     ...(kind.status === 503 ? { 'retry-after': '5' } : {}),
+    ...(kind.status === 429 ? { 'retry-after': String(detail.retryAfterS ?? 1) } : {}),
   })
 }
 

@@ -195,7 +195,6 @@ export const Association = z
 
 export const Associated = Association.extend({
   device: Device,
-  released: z.int().openapi({ description: 'Results that waited for this and are now handed to the report.' }),
 }).openapi('Associated')
 
 export const UnidentifiedPage = z

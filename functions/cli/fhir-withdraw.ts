@@ -43,17 +43,11 @@ export function withdrawCommand(): Command {
         if (yes !== true) continue
         for (const those of Map.groupBy(found, ({ about }) => about.id).values()) {
           const ecgIds = those[0]!.about.kind === 'ecg' ? [parseEcgId(those[0]!.about.id)!] : []
-          // Before, not after: what nobody could note is not done.
-          await audit.append({
-            at: new Date(),
-            tenant,
-            action: 'report.withdraw',
-            outcome: 'done',
-            subject: by,
-            ecgIds,
-            traceId,
-          })
+          const entry = { tenant, action: 'report.withdraw' as const, subject: by, ecgIds, traceId }
+          // Before, not only after: what nobody could note is not done.
+          await audit.append({ ...entry, at: new Date(), outcome: 'begun' })
           await withdraw(ehr, those)
+          await audit.append({ ...entry, at: new Date(), outcome: 'done' })
         }
       }
       const done = yes === true ? 'withdrawn' : 'nothing was changed: --yes withdraws them'

@@ -18,7 +18,7 @@ import type { Outcome } from './outcome.ts'
 import { type Whose, whoseResource } from './whose.ts'
 
 export interface CinesOptions {
-  readonly ehr: Pick<EhrClient, 'read' | 'transaction'>
+  readonly ehr: Pick<EhrClient, 'baseUrl' | 'read' | 'transaction'>
   readonly serverId: string
   /** Whose ECGs come from it. */
   readonly ehrTenant: string
@@ -108,7 +108,7 @@ export class Cines {
     if (origin.kind === 'fhir') {
       if (origin.server !== serverId || tenant !== ehrTenant)
         throw new CodedError('origin-foreign', { field: 'origin.server' })
-      return whoseResource(await ehr.read(origin.source), origin.source)
+      return whoseResource(await ehr.read(origin.source), origin.source, ehr.baseUrl)
     }
     if (origin.device === undefined) return undefined
     const { startedAt } = result.span

@@ -78,7 +78,7 @@ export class Reporter {
     if (origin.kind === 'fhir') {
       if (origin.server !== serverId || tenant !== ehrTenant)
         throw new CodedError('origin-foreign', { field: 'origin.server' })
-      return whoseResource(await ehr.read(origin.source), origin.source)
+      return whoseResource(await ehr.read(origin.source), origin.source, ehr.baseUrl)
     }
     const { device } = origin
     if (device === undefined) return 'nobody'

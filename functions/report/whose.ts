@@ -11,15 +11,22 @@ export interface Whose {
   readonly source?: string
 }
 
-const PATIENT = /^(?:.*\/)?(Patient\/[A-Za-z0-9\-.]{1,64})$/
-const ENCOUNTER = /^(?:.*\/)?(Encounter\/[A-Za-z0-9\-.]{1,64})$/
+const PATIENT = /^Patient\/[A-Za-z0-9\-.]{1,64}$/
+const ENCOUNTER = /^Encounter\/[A-Za-z0-9\-.]{1,64}$/
 
-/** The patient and encounter that a resource of this EHR names; an absolute reference leads to the same server, as the EHR checks. */
-export function whoseResource({ subject, encounter }: FhirResource, source: string): Whose {
-  const patient = PATIENT.exec(referenceIn(subject) ?? '')?.[1]
+/**
+ * The patient and encounter that a resource of this EHR names. `Patient/1` of another server is another person: a reference that does not lie
+ * below `baseUrl` names nobody here.
+ * @throws CodedError `origin-foreign` for a patient elsewhere, `field-invalid` for none
+ */
+export function whoseResource({ subject, encounter }: FhirResource, source: string, baseUrl: string): Whose {
+  const here = (reference: string | undefined) => reference?.replace(`${baseUrl}/`, '') ?? ''
+  const named = here(referenceIn(subject))
+  const patient = PATIENT.exec(named)?.[0]
+  if (patient === undefined && named.includes(':')) throw new CodedError('origin-foreign', { field: 'subject' })
   // Whoever gives it a subject can redrive it.
   if (patient === undefined) throw new CodedError('field-invalid', { field: 'subject' })
-  const visit = ENCOUNTER.exec(referenceIn(encounter) ?? '')?.[1]
+  const visit = ENCOUNTER.exec(here(referenceIn(encounter)))?.[0]
   return { patient, source, ...(visit === undefined ? {} : { encounter: visit }) }
 }
 

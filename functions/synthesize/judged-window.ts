@@ -7,7 +7,7 @@ import { readObject, waveformKey } from '../../shared/aws/payloads.ts'
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import type { Result } from '../../shared/domain/result.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
-import { cutWindow, windowStarts } from '../../shared/domain/window.ts'
+import { cutWindow, slidingStarts } from '../../shared/domain/window.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
@@ -37,7 +37,7 @@ export async function judgedWindow({ results, s3, bucket }: Stores, tenant: stri
 
 function cleanAgain(recording: Waveform, { provenance, quality }: Result): CleanWindow {
   const preparer = new WindowPreparer(CARDIACNETS_V1)
-  const window = windowStarts(recording)
+  const window = slidingStarts(recording)
     .map((start) => cutWindow(recording, start))
     .find((each) => waveformSha256(each) === provenance.inputSha256)
   if (window === undefined) throw new CodedError('claim-check-mismatch', { field: 'waveform' })

@@ -23,7 +23,7 @@ import { sendMessage } from './queues.ts'
 
 /** What a function does to an ECG by handling a message, for the audit trail. */
 interface AuditRule<T> {
-  readonly action: AuditAction
+  readonly action: AuditAction | ((message: T) => AuditAction)
   /** @returns `undefined` for a message that touches none */
   readonly of: (message: T) => AuditOf | undefined
 }
@@ -81,7 +81,8 @@ export function sqsHandler<T>(
 
   const audited = async (message: T) => {
     const note = (outcome: AuditOutcome) => {
-      if (of !== undefined) noteAudit(logger, audit.action, outcome, of)
+      const action = typeof audit.action === 'function' ? audit.action(message) : audit.action
+      if (of !== undefined) noteAudit(logger, action, outcome, of)
     }
     let of = audit.of(message)
     try {

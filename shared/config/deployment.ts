@@ -75,8 +75,36 @@ const IdentityProvider = z.strictObject({
 })
 export type IdentityProvider = z.infer<typeof IdentityProvider>
 
+/** By which the API knows what came by CloudFront, where a site has one. */
+export const FRONT_HEADER = 'x-cardiacnets-front'
+
+/** Of a tenant, and of one subject of it. */
+const share = (tenant: number, subject: number) => {
+  const Count = z.int().min(1).max(1_000_000)
+  return z.strictObject({ tenant: Count.default(tenant), subject: Count.default(subject) }).prefault({})
+}
+
+/** What one tenant, and one of its callers, may have of what all share; beyond it the API answers 429. */
+export const ApiLimits = z
+  .strictObject({
+    /** Drawings that are begun: ECG, seed and sampler that nobody asked for before. */
+    cinesPerDay: share(1000, 200),
+    /** Open at once, of some 50 that a deployed stack serves. */
+    streams: share(30, 10),
+    uploadsPerMinute: share(1200, 300),
+    associationsPerMinute: share(600, 120),
+  })
+  .prefault({})
+export type ApiLimits = z.infer<typeof ApiLimits>
+
 const Api = z.strictObject({
   identity: IdentityProvider.optional(),
+  limits: ApiLimits,
+  /**
+   * Of what asks for no token: health, description, public keys. It has a throttle of its own, and the EHR's notifications have theirs, so that
+   * neither takes from `/v1`.
+   */
+  openRequestsPerSecond: z.int().min(1).max(10_000).default(10),
   /** Beyond these the front door answers 429, whoever asks. */
   requestsPerSecond: z.int().min(1).max(10_000).default(50),
   burst: z.int().min(1).max(5_000).default(100),

@@ -3,6 +3,7 @@
  * the sentence and keeps the code.
  * @module
  */
+import { ELECTRODE_EXCHANGES, type ElectrodeExchange } from './electrodes.ts'
 import type { LeadName } from './leads.ts'
 
 /** Every code, and what it says. `{which}`, `{leads}` and `{field}` are filled in from the warning. */
@@ -43,13 +44,16 @@ export interface ResultWarning {
   readonly withholds?: boolean | undefined
 }
 
-/** A warning as a sentence for people. */
+/** A warning as a sentence for people; of exchanged electrodes also what has become of the leads, which nobody puts right for the reader. */
 export function warningText({ code, field, leads, which }: ResultWarning): string {
+  const effect = which !== undefined && which in ELECTRODE_EXCHANGES ? (which as ElectrodeExchange) : undefined // just looked up
+  const correction = effect === undefined ? '' : ` If so, ${ELECTRODE_EXCHANGES[effect]}; nothing was corrected.`
   const fill = { which, leads: leads?.join(', '), field }
-  return WARNINGS[code]
+  const sentence = WARNINGS[code]
     .replace(/ ?\(?\{(which|leads|field)\}\)?/g, (whole, name: keyof typeof fill) => {
       const value = fill[name]
       return value === undefined ? '' : whole.replace(`{${name}}`, value)
     })
     .replace(/:(?=\.)/g, '')
+  return `${sentence}${correction}`
 }

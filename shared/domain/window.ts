@@ -6,6 +6,15 @@ import type { Waveform } from './waveform.ts'
 
 export const WINDOW_S = 10
 
+/**
+ * A recording of at least so long is a window, padded to its end by its last sample. Shorter ones are refused: what the model makes of less was
+ * never measured.
+ */
+export const MIN_WINDOW_S = 9
+
+/** Windows of a longer recording are tried at steps of this, until one is acceptable. */
+const SLIDE_S = 1
+
 /** Samples of a window at a source's rate. */
 export function windowSamples(rateHz: number): number {
   return Math.round(WINDOW_S * rateHz)
@@ -16,6 +25,13 @@ export function windowStarts({ rateHz, leads }: Waveform): number[] {
   const length = windowSamples(rateHz)
   const count = Math.max(1, Math.floor(leads[0]!.samples.length / length))
   return Array.from({ length: count }, (_, i) => i * length)
+}
+
+/** Where windows are looked for, in order: every second, as long as a whole window fits. */
+export function slidingStarts({ rateHz, leads }: Waveform): number[] {
+  const rest = leads[0]!.samples.length - windowSamples(rateHz)
+  const step = Math.round(SLIDE_S * rateHz)
+  return Array.from({ length: Math.max(0, Math.floor(rest / step)) + 1 }, (_, i) => i * step)
 }
 
 /** The window that starts at `firstSample`. Its samples are views of the recording's. */

@@ -35,7 +35,7 @@ export interface RecordingIntakeOptions {
   readonly queueUrl: string
   readonly s3: S3Client
   readonly bucket: string
-  readonly results: Pick<ResultStore, 'isDeleted' | 'undelete' | 'markReceived'>
+  readonly results: Pick<ResultStore, 'isDeleted' | 'isBeingDeleted' | 'undelete' | 'markReceived'>
 }
 
 /**
@@ -59,6 +59,8 @@ export class RecordingIntake {
     const ecgId = fileEcgId({ tenant, sha256 })
     if (await results.isDeleted(tenant, ecgId)) {
       if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
+      // What is being removed would take the new one with it.
+      if (await results.isBeingDeleted(tenant, ecgId)) throw new CodedError('unavailable', { field: 'deletion' })
       await results.undelete(tenant, ecgId)
     }
     await results.markReceived(tenant, ecgId, origin)

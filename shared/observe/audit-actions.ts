@@ -34,5 +34,5 @@ export const AUDIT_ACTIONS = [
 ] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
-/** `done`, or the code that it was refused or failed with. */
-export type AuditOutcome = 'done' | ErrorCode
+/** `begun` before it is done, `done` after it, or the code that it was refused or failed with. */
+export type AuditOutcome = 'begun' | 'done' | ErrorCode

@@ -23,6 +23,8 @@ export interface AuditEntry {
   readonly ecgIds: readonly EcgId[]
   readonly jobId?: string | undefined
   readonly device?: string | undefined
+  /** `2/3`, of an entry that is kept in parts. */
+  readonly part?: string | undefined
   readonly traceId: string
 }
 

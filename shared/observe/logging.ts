@@ -48,7 +48,7 @@ export const LOG_FIELDS = {
 
   // The audit trail (`audit.ts`).
   action: z.enum(AUDIT_ACTIONS),
-  outcome: z.enum(['done', ...Object.keys(ERROR_KINDS)] as ['done', keyof typeof ERROR_KINDS]),
+  outcome: z.enum(['begun', 'done', ...Object.keys(ERROR_KINDS)] as ['begun', 'done', keyof typeof ERROR_KINDS]),
 
   // The adapter's state.
   clientId: Name,

@@ -21,6 +21,7 @@ export type Service =
   | 'streams-mqtt'
   | 'synthesis-dispatch'
   | 'synthesize'
+  | 'upkeep'
 
 export interface Metric {
   readonly name: string
@@ -32,7 +33,15 @@ export interface Metric {
 }
 
 const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
-const QUEUES: readonly Service[] = ['fhir-intake', 'preprocess', 'publish', 'report', 'screen', 'synthesis-dispatch']
+const QUEUES: readonly Service[] = [
+  'fhir-intake',
+  'preprocess',
+  'publish',
+  'report',
+  'screen',
+  'synthesis-dispatch',
+  'upkeep',
+]
 
 export const METRICS = {
   // A window's way.
@@ -174,6 +183,13 @@ export const METRICS = {
     meaning: 'Requests that the API refused, by coded reason',
     from: ['api'],
     by: 'reason',
+  },
+  apiLimits: {
+    name: 'ApiLimits',
+    unit: Count,
+    meaning: 'Requests of callers that had their share, or whose tenant had, by limit',
+    from: ['api'],
+    by: 'limit',
   },
   // The adapter: once a minute each, by the name of its session at the broker.
   brokerConnected: {

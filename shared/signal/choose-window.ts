@@ -2,9 +2,8 @@
  * Of a recording longer than a window, the one window that stands for it: what `preprocess` and the CLI share.
  * @module
  */
-
 import type { Waveform } from '../domain/waveform.ts'
-import { cutWindow, windowStarts } from '../domain/window.ts'
+import { cutWindow, slidingStarts } from '../domain/window.ts'
 import { waveformSha256 } from '../waveform/codec.ts'
 import type { PreparedWindow, WindowPreparer } from './window-preparer.ts'
 
@@ -17,10 +16,10 @@ export interface ChosenWindow {
   readonly prepared: PreparedWindow
 }
 
-/** The first acceptable window; where none is, the first one with its refusal. */
+/** The first acceptable window, at steps of a second; where none is, the first one with its refusal. */
 export function chooseWindow(preparer: WindowPreparer, recording: Waveform, heartRateBpm?: number): ChosenWindow {
   let chosen: { firstSample: number; waveform: Waveform; prepared: PreparedWindow } | undefined
-  for (const firstSample of windowStarts(recording)) {
+  for (const firstSample of slidingStarts(recording)) {
     const waveform = cutWindow(recording, firstSample)
     const prepared = preparer.prepare(waveform, heartRateBpm)
     chosen ??= { firstSample, waveform, prepared }

@@ -20,6 +20,8 @@ export interface LeadMeasures {
   railShare: number
   /** Range of the baseline (mean over a second). */
   wanderMv: number
+  /** Range of what is left of the baseline (means over 0.4 s) when that is taken off, as the chain does: steps stay, slow waves go. */
+  leftMv: number
   /** Height of the complexes in the QRS band: the highest of each fifth of the window, the median of those. */
   qrsMv: number
   /** Median magnitude in the QRS band, between complexes for the most part. */
@@ -40,6 +42,9 @@ const NOISE_BAND_HZ = { low: 25, high: 40 } as const
 
 /** The baseline is a mean over twice this. */
 const BASELINE_HALF_S = 0.5
+
+/** What is left of it, over this: longer than a T wave. */
+const LEFT_S = 0.4
 
 /** The window is looked at in this many parts, so that one bad moment does not speak for all of it. */
 const PARTS = 5
@@ -72,6 +77,7 @@ export class LeadMeasurer {
     longestHoldS: 0,
     railShare: 0,
     wanderMv: 0,
+    leftMv: 0,
     qrsMv: 0,
     qrsFloorMv: 0,
     noiseMv: 0,
@@ -106,6 +112,7 @@ export class LeadMeasurer {
     this.#noiseBand.runDelayed(this.#slow, this.#filtered)
     measures.noiseMv = this.#medianMagnitude(this.#filtered)
     measures.wanderMv = this.#takeOffBaseline()
+    measures.leftMv = this.#leftOfBaseline()
     measures.swingMv = this.#medianMagnitude(this.#slow)
     return measures
   }
@@ -255,6 +262,21 @@ export class LeadMeasurer {
       slow[i] = original[i]! - baseline
     }
     return max - min
+  }
+
+  #leftOfBaseline(): number {
+    const slow = this.#slow
+    const length = Math.min(slow.length, Math.round(LEFT_S * this.#workingHz))
+    let sum = 0
+    for (let i = 0; i < length; i++) sum += slow[i]!
+    let min = sum
+    let max = sum
+    for (let i = length; i < slow.length; i++) {
+      sum += slow[i]! - slow[i - length]!
+      if (sum < min) min = sum
+      if (sum > max) max = sum
+    }
+    return (max - min) / length
   }
 }
 

@@ -3,10 +3,9 @@
  * says how good the rest is.
  * @module
  */
-import type { LeadName } from '../domain/leads.ts'
 import type { Measurements } from '../domain/measurements.ts'
 import { type Delineation, delineate, type Wave } from './delineator.ts'
-import type { BeatAverager, MedianBeats } from './median-beat.ts'
+import type { MedianBeats } from './median-beat.ts'
 import { heartRateBpm } from './r-peaks.ts'
 
 /** Name and version: another method, or another threshold, is another version. */
@@ -29,20 +28,19 @@ const QTC_RATE_BPM = { min: 40, max: 130 } as const
 const MIN_NET_AREA = 0.12
 
 /**
- * @param leads usable leads, [samples] each, mV at the averager's rate
+ * @param beats median beats of the usable leads; `undefined` where no three beats are alike
  * @param peaks R peaks, ascending sample indices
+ * @param rateHz of `peaks` and `beats`
  * @returns `undefined` where nothing can be measured
  */
-export function measureWindow(
-  averager: BeatAverager,
-  leads: ReadonlyMap<LeadName, Float64Array>,
+export function measureBeats(
+  beats: MedianBeats | undefined,
   peaks: readonly number[],
   rateHz: number,
 ): Measurements | undefined {
   const rate = heartRateBpm(peaks, rateHz)
   if (rate === undefined) return undefined
   const heart = { heartRateBpm: Math.round(10 * rate) / 10, rrMs: Math.round(60_000 / rate) }
-  const beats = averager.average(leads, peaks)
   if (beats === undefined || beats.beats.length < MIN_SHARE * beats.beatCount) {
     return { method: MEASUREMENT_METHOD, ...heart }
   }

@@ -1,6 +1,6 @@
 /**
- * The quality gate: which leads of a window can be judged, and whether the window can. It sees the source's samples, before gaps are
- * bridged and anything is resampled. Where the thresholds come from: docs/quality-gate.md.
+ * The quality gate: which leads of a window can be judged, and whether the window can. It sees the source's samples without mains hum, before
+ * gaps are bridged and anything is resampled. Where the thresholds come from: docs/quality-gate.md.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
@@ -49,8 +49,9 @@ const MIN_FLOAT_MV = 0.5
 const MAX_HOLD_S = 1.5
 const MIN_LEVELS = 20
 
-/** A baseline that leaves the page; without complexes on it the electrode is off. */
+/** A baseline that leaves the page: without complexes on it the electrode is off, with them it is judged by what is left when the chain has taken it off. */
 const MAX_WANDER_MV = 2.5
+const MAX_LEFT_MV = 1.5
 const MIN_PEAKEDNESS = 6
 
 /** Noise in the band of every source, above 50 Hz, and as a share of the complexes. */
@@ -113,7 +114,10 @@ export class QualityGate {
     if (measures.railShare > MAX_RAIL_SHARE) return 'saturated'
     if (measures.levels < MIN_LEVELS) return 'flat'
     const isPeaked = qrsMv >= MIN_PEAKEDNESS * qrsFloorMv
-    if (measures.wanderMv > MAX_WANDER_MV) return isPeaked ? 'noise' : 'lead-off'
+    if (measures.wanderMv > MAX_WANDER_MV) {
+      if (!isPeaked) return 'lead-off'
+      if (measures.leftMv > MAX_LEFT_MV) return 'noise'
+    }
     if (noiseMv > MAX_NOISE_MV || measures.fastMv > MAX_FAST_MV || noiseMv > MAX_NOISE_OF_QRS * qrsMv) return 'noise'
     if (!isPeaked && measures.swingMv > MAX_SWING_MV && measurer.repetition() < MIN_REPETITION) return 'noise'
     return 'acceptable'

@@ -8,14 +8,16 @@ import type { LeadVerdict, Quality } from '../domain/quality.ts'
 import { MISSING_SAMPLE, type RecordedLead } from '../domain/recording.ts'
 import type { ResultWarning } from '../domain/warnings.ts'
 import type { Waveform } from '../domain/waveform.ts'
-import { WINDOW_S, windowSamples } from '../domain/window.ts'
+import { MIN_WINDOW_S, WINDOW_S, windowSamples } from '../domain/window.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { SignalChain } from './chain.ts'
+import { electrodeWarnings } from './electrodes.ts'
 import { bridgeGaps } from './gaps.ts'
+import { HumRemover } from './hum.ts'
 import { leadWarnings } from './lead-consistency.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
-import { measureWindow } from './measurements.ts'
+import { measureBeats } from './measurements.ts'
 import { BeatAverager } from './median-beat.ts'
 import { type SignalProfile, seasonalPeriod } from './profile.ts'
 import { QualityGate } from './quality-gate.ts'
@@ -32,6 +34,7 @@ export interface PreparedWindow {
 
 /** What depends on the source's rate. */
 interface SourceTools {
+  readonly hum: HumRemover
   readonly gate: QualityGate
   readonly detector: RPeakDetector
   readonly resampler: Resampler
@@ -41,6 +44,9 @@ interface SourceTools {
 
 /** Sources of more rates than this in turn make the oldest one's tools be made anew: devices of a site have few. */
 const KEPT_RATES = 8
+
+/** Padding of less is rounding of the source's rate, s. */
+const MAX_SILENT_PADDING_S = 0.02
 
 type Leads = ReadonlyMap<LeadName, Float64Array>
 
@@ -63,7 +69,7 @@ export class WindowPreparer {
   }
 
   /**
-   * @param waveform one window; a shorter one is refused
+   * @param waveform one window; one of under nine seconds is refused, one of under ten padded
    * @param heartRateBpm as the device states it; detected when left out or not believable
    * @throws CodedError `payload-too-large` for more than a window: the rest would go unseen
    */
@@ -75,7 +81,7 @@ export class WindowPreparer {
     const delivered = leads.map((lead, i) => ({
       name: lead.name,
       gainUv: lead.gainUv,
-      mv: toMillivolt(lead, tools.millivolt[i]!),
+      mv: withoutHum(tools.hum, toMillivolt(lead, tools.millivolt[i]!)),
     }))
     const { verdict, reasons, leads: verdicts } = tools.gate.judge({ rateHz, leads: delivered })
     const quality = { verdict, reasons, leads: allLeads(verdicts), derived: [], heartRateBpm: null }
@@ -96,10 +102,12 @@ export class WindowPreparer {
     const derived = new Map([...deriveLimbLeads(usable)].filter(([name]) => missing(name)))
     for (const name of derived.keys()) quality.leads[name] = 'acceptable'
     const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
-    const measurements = this.#measure(leadsAtProfileRate, peaks, rateHz)
+    const places = Array.from(peaks, (peak) => Math.round((peak * this.#profile.rateHz) / rateHz))
+    const beats = this.#averager.average(leadsAtProfileRate, places)
+    const measurements = measureBeats(beats, places, this.#profile.rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
-      warnings,
+      warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...warnings, ...electrodeWarnings(beats)],
       ...(measurements === undefined ? {} : { measurements }),
       clean: this.#clean(leadsAtProfileRate, heartRate),
     }
@@ -114,12 +122,6 @@ export class WindowPreparer {
       resampled.set(name, this.#resampled[i]!)
     }
     return resampled
-  }
-
-  #measure(leads: Leads, peaks: ArrayLike<number>, peaksRateHz: number): Measurements | undefined {
-    const { rateHz } = this.#profile
-    const places = Array.from(peaks, (peak) => Math.round((peak * rateHz) / peaksRateHz))
-    return measureWindow(this.#averager, leads, places, rateHz)
   }
 
   /** @param leads at the profile's rate */
@@ -153,7 +155,8 @@ export class WindowPreparer {
     const kept = this.#tools.get(rateHz)
     if (kept !== undefined) return kept
     const tools: SourceTools = {
-      gate: new QualityGate({ minSeconds: WINDOW_S, maxBridgedGapMs: this.#profile.maxBridgedGapMs }),
+      hum: new HumRemover(rateHz, windowSamples(rateHz)),
+      gate: new QualityGate({ minSeconds: MIN_WINDOW_S, maxBridgedGapMs: this.#profile.maxBridgedGapMs }),
       detector: new RPeakDetector(rateHz),
       resampler: new Resampler(rateHz, this.#profile.rateHz),
       millivolt: LEADS.map(() => new Float64Array(windowSamples(rateHz))),
@@ -163,6 +166,16 @@ export class WindowPreparer {
     this.#tools.set(rateHz, tools)
     return tools
   }
+}
+
+function withoutHum(hum: HumRemover, mv: Float64Array): Float64Array {
+  hum.remove(mv)
+  return mv
+}
+
+/** The resampler holds the last sample up to the end of the window. A device that is a few samples short is not worth a word. */
+function paddedWarning(samples: number, rateHz: number): readonly ResultWarning[] {
+  return samples < windowSamples(rateHz) - MAX_SILENT_PADDING_S * rateHz ? [{ code: 'window-padded' }] : []
 }
 
 /** Fills `buffer` from a lead's samples and returns as much of it as there are; NaN where a sample is missing. */

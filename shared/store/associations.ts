@@ -180,15 +180,22 @@ export class AssociationStore {
     return { items, ...(lastKey === undefined ? {} : { next: Buffer.from(lastKey).toString('base64url') }) }
   }
 
-  /** All that waits for a device and was taken from `from` up to `to`: what an association lets go. */
+  /**
+   * All that waits for a device and was taken from `from` up to `to`: what an association lets go.
+   * @param after goes on behind this one
+   */
   async *waitingFor(
     tenant: string,
     device: string,
     { from, to }: Pick<Association, 'from' | 'to'>,
+    after?: Pick<Unidentified, 'at' | 'ecgId'>,
   ): AsyncGenerator<Unidentified> {
     // Up to, not at, `to`: a longer text with this beginning comes behind it.
     const last = `${device}#${to === undefined ? LAST : to.toISOString()}`
-    let start: string | undefined = `${device}#${from.toISOString()}`
+    let start: string | undefined =
+      after === undefined
+        ? `${device}#${from.toISOString()}`
+        : `${device}#${after.at.toISOString()}#${after.ecgId}${LAST}`
     while (start !== undefined) {
       const { items, lastKey } = await this.#waiting(tenant, start, last)
       yield* items

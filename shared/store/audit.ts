@@ -12,6 +12,9 @@ import { documents } from '../aws/clients.ts'
 import type { EcgId } from '../domain/ecg-id.ts'
 import type { AuditEntry } from '../observe/audit.ts'
 
+/** An id takes 40 bytes, so that a part is at most a fifth of what an item holds. */
+const ECGS_A_PART = 2000
+
 const DAY_MS = 24 * 3600 * 1000
 
 export interface AuditQuery {
@@ -34,8 +37,16 @@ export class AuditStore {
     this.#keptDays = keptDays
   }
 
-  /** Resolves when the entry is kept. Never replaces one. */
-  async append({ at, ...entry }: AuditEntry): Promise<void> {
+  /** Resolves when the entry is kept. Never replaces one. One of more ECGs than an item holds (400 KB) is kept in parts, in order. */
+  async append({ ecgIds, ...entry }: AuditEntry): Promise<void> {
+    const parts = Math.max(1, Math.ceil(ecgIds.length / ECGS_A_PART))
+    for (let part = 0; part < parts; part++) {
+      const some = ecgIds.slice(part * ECGS_A_PART, (part + 1) * ECGS_A_PART)
+      await this.#put({ ...entry, ecgIds: some, ...(parts === 1 ? {} : { part: `${part + 1}/${parts}` }) })
+    }
+  }
+
+  async #put({ at, ...entry }: AuditEntry): Promise<void> {
     const time = at.toISOString()
     await this.#documents.send(
       new PutCommand({

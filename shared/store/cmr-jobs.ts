@@ -28,6 +28,9 @@ export const WORK_LEASE_MS = 60_000
 /** How long to hand a job over may take. */
 const DISPATCH_LEASE_MS = 60_000
 
+/** Rows of jobs that are read at once. */
+const JOBS_A_PAGE = 25
+
 /** A job that five machines did not end would not be ended by a sixth. */
 export const MAX_DISPATCHES = 5
 
@@ -117,19 +120,32 @@ export class CmrJobStore {
     return Item && toJob(tenant, Item)
   }
 
+  /** All jobs of an ECG, a page at a time: somebody may have had thousands of seeds drawn. */
+  async *pagesOfEcg(tenant: string, ecgId: EcgId): AsyncGenerator<readonly CmrJob[]> {
+    let start: Record<string, unknown> | undefined
+    do {
+      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
+        new QueryCommand({
+          TableName: this.#table,
+          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+          ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': CMR_POINTERS },
+          ConsistentRead: true,
+          Limit: JOBS_A_PAGE,
+          ExclusiveStartKey: start,
+        }),
+      )
+      const ids = Items.map(({ sk }) => cmrJobOfRow(sk)!)
+      const jobs = await Promise.all(ids.map((jobId) => this.get(tenant, jobId)))
+      yield jobs.filter((job) => job !== undefined)
+      start = LastEvaluatedKey
+    } while (start !== undefined)
+  }
+
   /** All jobs of an ECG. */
   async ofEcg(tenant: string, ecgId: EcgId): Promise<readonly CmrJob[]> {
-    const { Items = [] } = await this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-        ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': CMR_POINTERS },
-        ConsistentRead: true,
-      }),
-    )
-    const ids = Items.map(({ sk }) => cmrJobOfRow(sk)!)
-    const jobs = await Promise.all(ids.map((jobId) => this.get(tenant, jobId)))
-    return jobs.filter((job) => job !== undefined)
+    const all: CmrJob[] = []
+    for await (const page of this.pagesOfEcg(tenant, ecgId)) all.push(...page)
+    return all
   }
 
   /** Removes a job whose ECG was deleted. */

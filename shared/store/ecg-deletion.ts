@@ -50,15 +50,26 @@ export interface Removed {
   readonly objectVersions: number
 }
 
-/** Each step may be done again. @returns `undefined` when the tenant has, and had, no such ECG */
-export async function deleteEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId): Promise<Removed | undefined> {
+/**
+ * Removes all of an ECG that is marked as deleted. Each step may be done again, and what was done need not be: who was broken off goes on.
+ */
+export async function removeEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId): Promise<Removed> {
   const { results, associations, jobs, s3, bucket } = parts
-  // The mark first: what is under way meets it, and removes itself.
-  if (!(await results.markDeleted(tenant, ecgId))) return undefined
-  const drawings = await jobs.ofEcg(tenant, ecgId)
-  for (const job of drawings) await cancelJob(job, parts)
+  let drawings = 0
+  for await (const page of jobs.pagesOfEcg(tenant, ecgId)) {
+    drawings += page.length
+    // A worker that finds its job gone removes what it has left.
+    await Promise.all(page.map(async (job) => jobs.remove(tenant, (await cancelJob(job, parts)) ?? job)))
+  }
   const objectVersions = await removeEcgObjects(s3, bucket, tenant, ecgId)
   for (const device of await results.devicesOf(tenant, ecgId)) await associations.forgetWaiting(tenant, device, ecgId)
   const rows = await results.removeRows(tenant, ecgId)
-  return { rows, jobs: drawings.length, objectVersions }
+  await results.endDeletion(tenant, ecgId)
+  return { rows, jobs: drawings, objectVersions }
+}
+
+/** Marks and removes at once, for who has the time. @returns `undefined` when the tenant has, and had, no such ECG */
+export async function deleteEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId): Promise<Removed | undefined> {
+  // The mark first: what is under way meets it, and removes itself.
+  return (await parts.results.markDeleted(tenant, ecgId)) ? removeEcg(parts, tenant, ecgId) : undefined
 }

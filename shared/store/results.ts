@@ -126,9 +126,14 @@ export class ResultStore {
     }
   }
 
+  /** Nothing of an ECG that is marked as deleted, whatever of it is still to be removed: the mark comes with the same read. */
   async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
+    const { sk: mark } = deletedKey(tenant, ecgId)
+    const rows = await this.#rows(tenant, ecgId, { from: mark, to: 'result#~' })
+    if (rows.some(({ sk }) => sk === mark)) return undefined
     const versionOf = ({ version }: Record<string, unknown>) => Number(version ?? 1)
-    return (await this.#rows(tenant, ecgId, 'result#'))
+    return rows
+      .filter(({ sk }) => String(sk).startsWith('result#'))
       .toSorted((a, b) => versionOf(a) - versionOf(b) || String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
   }
@@ -161,16 +166,51 @@ export class ResultStore {
     }
   }
 
-  /** Marks an ECG as deleted, for good. @returns false when the tenant has, and had, no such ECG */
+  /** Those of these ECGs that were deleted. */
+  async deletedOf(tenant: string, ecgIds: readonly EcgId[]): Promise<ReadonlySet<EcgId>> {
+    const marks = await eachOf(ecgIds, async (ecgId) => ((await this.isDeleted(tenant, ecgId)) ? [ecgId] : []))
+    return new Set(marks.flat())
+  }
+
+  /** Whether what was marked as deleted is being removed still. */
+  async isBeingDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
+    return (await this.#get(deletedKey(tenant, ecgId)))?.isPending === true
+  }
+
+  /**
+   * Marks an ECG as deleted, for good: from now on nobody reads it. What is there of it is removed afterwards, until `endDeletion`.
+   * @returns false when the tenant has, and had, no such ECG
+   */
   async markDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
-    if ((await this.#rows(tenant, ecgId, '')).length === 0) return false
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: deletedKey(tenant, ecgId) }))
+    const { Count = 0 } = await this.#documents.send(
+      new QueryCommand({
+        TableName: this.#table,
+        KeyConditionExpression: 'pk = :pk',
+        ExpressionAttributeValues: { ':pk': ecgPk(tenant, ecgId) },
+        ConsistentRead: true,
+        Limit: 1,
+      }),
+    )
+    if (Count === 0) return false
+    const Item = { ...deletedKey(tenant, ecgId), isPending: true }
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item }))
     return true
+  }
+
+  /** Says that nothing of a deleted ECG is left but its mark. */
+  async endDeletion(tenant: string, ecgId: EcgId): Promise<void> {
+    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: deletedKey(tenant, ecgId) }))
+  }
+
+  /** Whether there is anything of an ECG but the mark that it was deleted. */
+  async hasRows(tenant: string, ecgId: EcgId): Promise<boolean> {
+    const { sk: mark } = deletedKey(tenant, ecgId)
+    return (await this.#rows(tenant, ecgId)).some(({ sk }) => sk !== mark)
   }
 
   /** Devices that an ECG is known to be of. */
   async devicesOf(tenant: string, ecgId: EcgId): Promise<ReadonlySet<string>> {
-    const rows = await this.#rows(tenant, ecgId, 'result#')
+    const rows = await this.#rows(tenant, ecgId, { from: 'result#', to: 'result#~' })
     return new Set(rows.flatMap(({ device }) => (typeof device === 'string' ? [device] : [])))
   }
 
@@ -181,8 +221,8 @@ export class ResultStore {
    */
   async removeRows(tenant: string, ecgId: EcgId): Promise<number> {
     const { sk: mark } = deletedKey(tenant, ecgId)
-    const rows = (await this.#rows(tenant, ecgId, '')).filter(({ sk }) => sk !== mark)
-    for (const { pk, sk, device, session, ...row } of rows) {
+    const rows = (await this.#rows(tenant, ecgId)).filter(({ sk }) => sk !== mark)
+    await eachOf(rows, async ({ pk, sk, device, session, ...row }) => {
       if (typeof device === 'string' && typeof session === 'string') {
         const { span } = parseResult(unpack(row))
         await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
@@ -190,7 +230,7 @@ export class ResultStore {
       const job = cmrJobOfRow(sk)
       if (job !== undefined) await this.#delete(cmrJobKey(tenant, job))
       await this.#delete({ pk, sk })
-    }
+    })
     for (const { ehr } of rows) {
       if (ehr !== undefined) await this.#delete(ehrEcgKey(tenant, ehr as EhrSource, ecgId)) // as it was written
     }
@@ -202,15 +242,23 @@ export class ResultStore {
     await this.#delete(deletedKey(tenant, ecgId))
   }
 
-  async #rows(tenant: string, ecgId: EcgId, prefix: string): Promise<Record<string, unknown>[]> {
+  /** @param between of sort keys; all when absent */
+  async #rows(
+    tenant: string,
+    ecgId: EcgId,
+    between?: { readonly from: string; readonly to: string },
+  ): Promise<Record<string, unknown>[]> {
     const rows: Record<string, unknown>[] = []
     let start: Record<string, unknown> | undefined
     do {
       const { Items = [], LastEvaluatedKey } = await this.#documents.send(
         new QueryCommand({
           TableName: this.#table,
-          KeyConditionExpression: prefix === '' ? 'pk = :pk' : 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': ecgPk(tenant, ecgId), ...(prefix === '' ? {} : { ':prefix': prefix }) },
+          KeyConditionExpression: `pk = :pk${between === undefined ? '' : ' AND sk BETWEEN :from AND :to'}`,
+          ExpressionAttributeValues: {
+            ':pk': ecgPk(tenant, ecgId),
+            ...(between === undefined ? {} : { ':from': between.from, ':to': between.to }),
+          },
           // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
           ConsistentRead: true,
           ExclusiveStartKey: start,
@@ -253,6 +301,18 @@ function originOf({ device, session, ehr }: Omit<StoredOrigin, 'arrival'>): Orig
   if (ehr !== undefined) return { kind: 'fhir', ...ehr }
   if (device !== undefined && session !== undefined) return { kind: 'mqtt', device, session }
   return { kind: 'upload', ...(device === undefined ? {} : { device }) }
+}
+
+/** Requests to the table that run at the same time. */
+const CONCURRENCY = 20
+
+/** Does something for each, some at a time. */
+async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<readonly R[]> {
+  const done: R[] = []
+  for (let at = 0; at < all.length; at += CONCURRENCY) {
+    done.push(...(await Promise.all(all.slice(at, at + CONCURRENCY).map(act))))
+  }
+  return done
 }
 
 const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`

@@ -7,13 +7,13 @@ import { Client, type FhirResource } from 'fhir-kit-client'
 import { CodedError } from '../../shared/errors.ts'
 import type { SigningKey } from './keys.ts'
 import { type SmartOptions, SmartToken } from './smart.ts'
-import { type HttpAnswer, sameOrigin, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
+import { belowBase, type HttpAnswer, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
 
 export type { FhirResource } from 'fhir-kit-client'
 export type { SigningKey, SmartOptions }
 
 export interface EhrClientConfig {
-  /** Base of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing of another origin is ever fetched. */
+  /** Base of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing that is not below it is ever fetched. */
   readonly baseUrl: string
   /** SMART Backend Services; absent for a server that asks for no token (the sandbox). */
   readonly smart?: SmartOptions | undefined
@@ -96,7 +96,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
   // The library's own `request` is replaced, so that whatever it words goes this way.
   client.httpClient.request = async (method, path, { headers } = {}, body) => {
     // A transaction goes to the base itself, which no server need answer with a slash at its end.
-    const url = path === '/' ? root : sameOrigin(path, base)
+    const url = path === '/' ? root : belowBase(path, base)
     const json = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const answer = await call(method, url, { accept: 'application/fhir+json', ...lowerCase(headers) }, json)
     return parseResource(answer)
@@ -106,7 +106,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     if (!RELATIVE_REFERENCE.test(reference) && !/^https?:\/\//i.test(reference)) {
       throw new CodedError('field-invalid', { field: 'reference' })
     }
-    return sameOrigin(reference, base)
+    return belowBase(reference, base)
   }
 
   return {
@@ -126,7 +126,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
         const next = nextLink(page)
         if (next === undefined) return
         if (count === MAX_PAGES) throw new CodedError('ehr-malformed', { field: 'link', maxPages: MAX_PAGES })
-        page = await client.request(sameOrigin(next, base).href)
+        page = await client.request(belowBase(next, base).href)
       }
     },
     create: (resource, { ifNoneExist } = {}) =>

@@ -11,6 +11,8 @@ import type { EhrClient, FhirResource } from './client.ts'
 
 /** Reads of the EHR that one ECG may take, and bytes that all of its files may have. */
 const MAX_READS = 50
+/** Resources that one ECG may be made of, contained ones among them. */
+const MAX_RESOURCES = 500
 const MAX_FILES_BYTES = 128 * 1024 * 1024
 
 /**
@@ -39,19 +41,29 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
   const gathered: Gathered = { resources: new Map(), files: new Map(), errors: [] }
   const { resources, files, errors } = gathered
   const waiting: unknown[] = [root]
+  let walked = 0
   let reads = 0
   let bytes = 0
 
   for (let json = waiting.shift(); json !== undefined; json = waiting.shift()) {
     const resource = parsed(json)
     if (resource === undefined) continue
-    if ('contained' in resource) waiting.push(...resource.contained)
-    for (const reference of neededParts(resource)) {
+    // All bounds before the first read: what names too much is not walked half.
+    const contained = 'contained' in resource ? resource.contained : []
+    const parts = new Set(neededParts(resource).filter((reference) => !resources.has(reference)))
+    const urls = attachmentsOf(resource).flatMap(({ data, url }) =>
+      data !== undefined || url === undefined ? [] : [url],
+    )
+    if (++walked + waiting.length + contained.length > MAX_RESOURCES) {
+      throw new CodedError('payload-too-large', { field: 'contained', maxResources: MAX_RESOURCES })
+    }
+    if (reads + parts.size + new Set(urls).size > MAX_READS) throw tooManyReads()
+    for (const each of contained) waiting.push(each)
+    for (const reference of parts) {
       const part = await once(resources, reference, () => ehr.read(reference))
       if (part !== undefined) waiting.push(part)
     }
-    for (const { data, url } of attachmentsOf(resource)) {
-      if (data !== undefined || url === undefined) continue
+    for (const url of urls) {
       const file = await once(files, url, async () => (await ehr.readBinary(url)).bytes)
       bytes += file?.length ?? 0
       if (bytes > MAX_FILES_BYTES)
@@ -78,7 +90,7 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
     refuse = (error: CodedError) => void errors.push(error),
   ): Promise<T | undefined> {
     if (known.has(key)) return undefined
-    if (++reads > MAX_READS) throw new CodedError('payload-too-large', { field: 'reference', maxReads: MAX_READS })
+    if (++reads > MAX_READS) throw tooManyReads()
     try {
       const value = await get()
       known.set(key, value)
@@ -90,6 +102,8 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
     }
   }
 }
+
+const tooManyReads = () => new CodedError('payload-too-large', { field: 'reference', maxReads: MAX_READS })
 
 /** What the parser will say of it, it says itself. */
 function parsed(json: unknown): EcgResource | undefined {

@@ -60,6 +60,20 @@ export function sameOrigin(reference: string, base: URL): URL {
 }
 
 /**
+ * The address that a reference means, when it lies below the server's base. What else the same origin serves is not the EHR's FHIR API, and is not
+ * asked with its token.
+ * @param base with a slash at its end
+ * @throws CodedError `origin-foreign` when it lies anywhere else
+ */
+export function belowBase(reference: string, base: URL): URL {
+  const url = sameOrigin(reference, base)
+  // A page of a search may be at the base itself. An encoded slash is a way up, for whoever decodes it.
+  const isBelow = url.pathname.startsWith(base.pathname) || `${url.pathname}/` === base.pathname
+  if (!isBelow || /%2f|%5c/i.test(url.pathname)) throw new CodedError('origin-foreign', { field: 'reference' })
+  return url
+}
+
+/**
  * Makes a call and returns the answer, whatever its status below 500 other than 429.
  * @throws CodedError `ehr-unavailable`, `origin-foreign` (a redirect to elsewhere), `payload-too-large`
  */

@@ -116,6 +116,6 @@ describe('scale', () => {
     const met = (devices: number) => [...scaleReport(devices).matchAll(/^\| \*\*([\d,]+)\*\*/gm)].map(([, at]) => at)
 
     expect(met(500)).toEqual(['50'])
-    expect(met(20_000)).toEqual(['50', '860', '1,000', '6,670', '10,000', '10,000', '10,000'])
+    expect(met(20_000)).toEqual(['50', '860', '1,000', '10,000', '10,000', '10,000', '20,000'])
   })
 })

@@ -172,6 +172,52 @@ it('each site has a stack of its own name, so that a second one does not replace
   expect(readSite(undefined).deployment.stack).toBe(STACK_NAME)
 })
 
+describe('the addresses of the API itself', () => {
+  const front = (name: string) => {
+    const { Resources } = templates.get(name)!.toJSON() as CloudFormation
+    const functions = Object.values(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function')
+    return functions.flatMap(({ Properties }) => {
+      const { Environment } = Properties as { Environment: { Variables: Record<string, unknown> } } // as CDK made it
+      return 'FRONT_SECRET' in Environment.Variables ? [Environment.Variables] : []
+    })
+  }
+
+  it.each(['hospital', 'wearable-fleet'])('answer only what comes by CloudFront, where there is one (%s)', (name) => {
+    const told = front(name)
+    const [distribution] = Object.values(templates.get(name)!.findResources('AWS::CloudFront::Distribution'))
+    const origins: readonly { CustomOriginConfig?: object; OriginCustomHeaders?: unknown }[] =
+      distribution!.Properties.DistributionConfig.Origins
+
+    const ofApi = origins.filter(({ CustomOriginConfig }) => CustomOriginConfig !== undefined)
+
+    expect(told.map(({ POWERTOOLS_SERVICE_NAME: service }) => service).sort()).toEqual(['api', 'events'])
+    expect(ofApi.length).toBeGreaterThanOrEqual(2)
+    for (const { OriginCustomHeaders } of ofApi) {
+      expect(OriginCustomHeaders).toEqual([{ HeaderName: 'x-cardiacnets-front', HeaderValue: told[0]!.FRONT_SECRET }])
+    }
+  })
+
+  it('are open where there is none', () => {
+    expect(front('clinic')).toEqual([])
+  })
+})
+
+describe('the log of devices’ status', () => {
+  it('takes only what a status has, and no payload of a device', () => {
+    const rules = Object.values(hospital().findResources('AWS::IoT::TopicRule')).map(
+      ({ Properties: { TopicRulePayload: rule } }) => rule,
+    )
+
+    const ofStatus = rules.filter(({ Sql }) => Sql.includes('/status'))
+
+    expect(ofStatus).toHaveLength(2)
+    for (const { Sql, ErrorAction } of ofStatus) {
+      expect(Sql).not.toContain('*')
+      expect(ErrorAction).toBeUndefined()
+    }
+  })
+})
+
 describe('the streaming adapter', () => {
   it('is one task a shard, on the machine of its shard, the old one gone before the new one comes', () => {
     const services = Object.values(hospital().findResources('AWS::ECS::Service')).map(({ Properties }) => Properties)

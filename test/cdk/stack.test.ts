@@ -26,12 +26,13 @@ const FORCED = [
 ]
 
 const API_VARIABLES = [
+  'API_LIMITS',
   'AUDIT_DAYS',
   'AUDIT_TABLE',
   'RESULTS_TABLE',
   'RAW_BUCKET',
   'INTAKE_QUEUE_URL',
-  'RESULTS_FHIR_QUEUE_URL',
+  'UPKEEP_QUEUE_URL',
   'FHIR_INBOUND_QUEUE_URL',
   'SITE_CONFIG',
   'SYNTHESIS_QUEUE_URL',
@@ -48,6 +49,7 @@ beforeAll(async () => {
     api: folder,
     'synthesis-dispatch': folder,
     publish: folder,
+    upkeep: folder,
   }
   template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })
@@ -242,11 +244,16 @@ describe('the stack', () => {
   it('leaves it to the app to check tokens where nobody is known to sign them, and never lets it off', () => {
     const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
 
-    expect(Object.fromEntries(routes)).toEqual({ 'ANY /{proxy+}': 'NONE', 'GET /': 'NONE' })
+    expect(Object.fromEntries(routes)).toEqual({
+      'ANY /{proxy+}': 'NONE',
+      'ANY /fhir/{proxy+}': 'NONE',
+      'ANY /v1/{proxy+}': 'NONE',
+      'GET /': 'NONE',
+    })
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
   })
 
-  it('has the front door check tokens too, slow down, and write down who asked, but not for whose ECG', () => {
+  it('has the front door check tokens too, slow down, and write down what was asked, but not by whom, nor for whose ECG', () => {
     const stack = example('clinic')
 
     stack.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: 'ANY /v1/{proxy+}', AuthorizationType: 'JWT' })
@@ -255,11 +262,17 @@ describe('the stack', () => {
     })
     stack.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
       DefaultRouteSettings: { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
-      AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('context\\.path')) },
+      // A throttle each: what anybody may ask takes nothing from those who have a token.
+      RouteSettings: {
+        'ANY /{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
+        'ANY /fhir/{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
+        'ANY /v1/{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
+      },
+      AccessLogSettings: { Format: Match.not(Match.stringLikeRegexp('context\\.(path|authorizer)')) },
     })
   })
 
-  it('lets the function of events read the table and add to the audit trail, and do nothing else', () => {
+  it('lets the function of events read the table, hold a place for a stream and add to the audit trail, and do nothing else', () => {
     const policies = template.findResources('AWS::IAM::Policy')
     const [id] = Object.keys(policies).filter((name) => name.includes('eventsrole'))
 
@@ -267,6 +280,8 @@ describe('the stack', () => {
 
     const actions = statements.flatMap(({ Action }) => Action).filter((action) => !action.startsWith('kms:'))
     expect([...new Set(actions)].sort()).toEqual([
+      'dynamodb:DeleteItem',
+      'dynamodb:GetItem',
       'dynamodb:PutItem',
       'dynamodb:Query',
       'logs:CreateLogStream',

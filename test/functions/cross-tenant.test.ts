@@ -75,7 +75,7 @@ beforeAll(async () => {
     BATCH_JOB_QUEUE: 'queue',
     BATCH_JOB_DEFINITION: 'definition',
     ...Object.fromEntries(
-      ['INTAKE', 'SCREENING', 'RESULTS_MQTT', 'RESULTS_FHIR', 'FHIR_INBOUND', 'SYNTHESIS'].flatMap((name) => [
+      ['INTAKE', 'SCREENING', 'RESULTS_MQTT', 'RESULTS_FHIR', 'FHIR_INBOUND', 'SYNTHESIS', 'UPKEEP'].flatMap((name) => [
         [`${name}_QUEUE_URL`, api.intakeUrl],
         [`${name}_DLQ_URL`, api.reportUrl],
       ]),
@@ -300,6 +300,24 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     // Nothing waits to be written later, either.
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect((await api.associations.unidentified(OTHER, { limit: 10 })).items).toEqual([])
+  },
+
+  upkeep: async () => {
+    const origin = { kind: 'upload', device: DEVICE } as const
+    await api.associations.markUnidentified(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId, origin })
+    const before = await ownersThings()
+    const of = { schema: 1, tenant: OTHER }
+
+    const { batchItemFailures } = await run(
+      await handlerOf('upkeep'),
+      { ...of, kind: 'deletion', ecgId: own.ecgId },
+      { ...of, kind: 'association', device: DEVICE, from: '2020-01-01T00:00:00.000Z', to: null },
+    )
+
+    expect(batchItemFailures).toEqual([])
+    expect(await api.receive(api.intakeUrl)).toEqual([])
+    expect(await ownersThings()).toEqual(before)
+    await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
   },
 
   'synthesis-dispatch': async () => {

@@ -263,7 +263,7 @@ describe('an ECG through both functions', () => {
     screen = (await import('../../functions/screen/handler.ts')).handler
 
     const good = await linesOf(() => run(intake(syntheticRecording())))
-    const refused = await metricsOf(() => run(intake(syntheticRecording({ seconds: 9 }))))
+    const refused = await metricsOf(() => run(intake(syntheticRecording({ seconds: 8 }))))
 
     ;({ preprocess, screen } = quiet)
     vi.unstubAllEnvs()
@@ -312,7 +312,7 @@ describe('an ECG through both functions', () => {
 
   it('of other samples under the same id goes to the DLQ: nobody is told the result of another ECG', async () => {
     const message = intake(syntheticRecording())
-    const waveform = intake(syntheticRecording({ seconds: 9 })).waveform
+    const waveform = intake(syntheticRecording({ seconds: 8 })).waveform
 
     const [first] = await run(message)
     const second = await run({ ...message, waveform })
@@ -380,7 +380,7 @@ describe('an ECG through both functions', () => {
   })
 
   it('that is too short is refused, and the refusal is a stored, published result', async () => {
-    const message = intake(syntheticRecording({ seconds: 9 }))
+    const message = intake(syntheticRecording({ seconds: 8 }))
 
     const [published] = await run(message)
 

@@ -104,6 +104,15 @@ describe('the result of an ECG in the EHR', () => {
     expect(inChart('RiskAssessment')[0]!.basis).toContainEqual({ reference: `Observation/${id}` })
   })
 
+  it('is written for a patient whom it names by the whole address', async () => {
+    const { id } = ecg({ subject: { reference: `${ehr.baseUrl}/${patient}` } })
+
+    const outcome = await reporter().report(await published(origin(id), makeResult({ ecgId: ecgId() })))
+
+    expect(outcome).toBe('written')
+    expect(current()).toMatchObject([{ subject: { reference: patient } }])
+  })
+
   it('that comes again is not written again', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
     await reporter().report(message)
@@ -152,6 +161,16 @@ describe('the result of an ECG in the EHR', () => {
 
   it.each([
     ['whose ECG names no patient', 'field-invalid', () => origin(ecg({}).id)],
+    [
+      'whose ECG names a patient of another server',
+      'origin-foreign',
+      () => origin(ecg({ subject: { reference: `https://other.example/fhir/${patient}` } }).id),
+    ],
+    [
+      'whose ECG names a patient elsewhere on the same machine',
+      'origin-foreign',
+      () => origin(ecg({ subject: { reference: `${new URL(ehr.baseUrl).origin}/other/${patient}` } }).id),
+    ],
     ['whose ECG is gone', 'not-found', () => origin('nowhere')],
     ['of another EHR', 'origin-foreign', () => origin(ecg().id, 'other')],
   ])('%s is given up with a reason', async (_, code, from) => {

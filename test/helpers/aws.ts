@@ -33,6 +33,7 @@ export async function startTestAws() {
     intakeUrl: await queue('intake'),
     reportUrl: await queue('results-fhir'),
     synthesisUrl: await queue('synthesis'),
+    upkeepUrl: await queue('upkeep'),
     /** Takes up to ten messages off a queue for good: visibility outlasts the test. */
     async receive(QueueUrl: string): Promise<Message[]> {
       const command = new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 3600 })

@@ -4,14 +4,14 @@
  */
 import { readFileSync } from 'node:fs'
 import type { QualityReason } from '../../shared/domain/quality.ts'
+import { MIN_WINDOW_S, WINDOW_S } from '../../shared/domain/window.ts'
+import { HumRemover } from '../../shared/signal/hum.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
-import { type GateLead, type GateVerdict, QualityGate } from '../../shared/signal/quality-gate.ts'
+import { type GateLead, type GateVerdict, type GateWindow, QualityGate } from '../../shared/signal/quality-gate.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { CORRUPTIONS, randomNumbers } from './corruptions.ts'
 import { headersIn, packedEcgs } from './data-folder.ts'
 import { leadMv } from './recordings.ts'
-
-const WINDOW_S = 10
 
 export interface RealEcg {
   readonly source: string
@@ -59,11 +59,23 @@ export async function* realEcgs(packedCount: number): AsyncGenerator<RealEcg> {
   }
 }
 
-export const newGate = () =>
-  new QualityGate({
-    minSeconds: CARDIACNETS_V1.samples / CARDIACNETS_V1.rateHz,
-    maxBridgedGapMs: CARDIACNETS_V1.maxBridgedGapMs,
-  })
+/** The gate as `WindowPreparer` asks it: hum is taken off first. */
+export const newGate = () => {
+  const gate = new QualityGate({ minSeconds: MIN_WINDOW_S, maxBridgedGapMs: CARDIACNETS_V1.maxBridgedGapMs })
+  const removers = new Map<number, HumRemover>()
+  return {
+    judge({ rateHz, leads }: GateWindow): GateVerdict {
+      const remover = removers.get(rateHz) ?? new HumRemover(rateHz, WINDOW_S * rateHz)
+      removers.set(rateHz, remover)
+      const quiet = leads.map((lead) => {
+        const mv = lead.mv.slice()
+        remover.remove(mv)
+        return { ...lead, mv }
+      })
+      return gate.judge({ rateHz, leads: quiet })
+    },
+  }
+}
 
 export interface SourceRow {
   source: string
@@ -166,7 +178,7 @@ function countCorrupted(
   { rateHz, leads }: RealEcg,
   before: GateVerdict['leads'],
   index: number,
-  gate: QualityGate,
+  gate: ReturnType<typeof newGate>,
 ): void {
   const sound = leads.filter(({ name }) => before.get(name) === 'acceptable')
   const chosen = sound[index % sound.length]

@@ -10,6 +10,7 @@ const ARGUED: Readonly<Record<string, string>> = {
 
 /** Files that build one when the program runs: of what, and why that is no one's input. */
 const BUILT: Readonly<Record<string, string>> = {
+  'cdk/local/aws/iot.ts': 'what a rule of the synthesized template looks for in a field',
   'cdk/local/aws/http-api.ts': 'a route of the synthesized template: its parts end at a slash',
   'functions/cli/evaluate/cohort.ts':
     'sticky, its parts share no character; reads a list of files that an operator writes',

@@ -55,6 +55,33 @@ const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression]
       ({ topic }) =>
         topic.split('/')[Number(part) - 1],
   ],
+  // Of a JSON payload; what is no such value is left out.
+  [
+    /^cast\(\s*(\w+)\s+AS\s+Boolean\s*\)$/i,
+    (name) => (publication) => {
+      const value = fieldOf(publication, name)
+      return value === true || value === 'true' ? true : value === false || value === 'false' ? false : undefined
+    },
+  ],
+  [
+    /^cast\(\s*(\w+)\s+AS\s+Decimal\s*\)$/i,
+    (name) => (publication) => {
+      const value = fieldOf(publication, name)
+      const number = typeof value === 'number' || typeof value === 'string' ? Number(value) : Number.NaN
+      return Number.isFinite(number) ? number : undefined
+    },
+  ],
+  [
+    /^regexp_substr\(\s*(\w+\s*,\s*'[^']+')\s*\)$/i,
+    (argument) => {
+      const [, name = '', pattern = ''] = /^(\w+)\s*,\s*'([^']+)'$/.exec(argument) ?? []
+      const wanted = new RegExp(pattern) // of our own template
+      return (publication) => {
+        const value = fieldOf(publication, name)
+        return typeof value === 'string' ? wanted.exec(value)?.[0] : undefined
+      }
+    },
+  ],
   [/^timestamp\(\s*\)$/, () => (_publication, nowMs) => nowMs],
 ]
 
@@ -86,6 +113,17 @@ function expressionOf(text: string): Expression {
     if (found) return make(found[1] ?? '')
   }
   throw unknown(text)
+}
+
+/** @throws Error, without the payload's text, for what is no JSON object: a rule that reads fields fails on it */
+function fieldOf({ payload }: Publication, name: string): unknown {
+  let json: unknown
+  try {
+    json = JSON.parse(payload.toString('utf8'))
+  } catch {
+    throw new Error('the payload is no JSON')
+  }
+  return typeof json === 'object' && json !== null ? (json as Readonly<Record<string, unknown>>)[name] : undefined
 }
 
 /** At commas, but not at those within brackets. */
@@ -135,7 +173,12 @@ export function startRules(
   }
 
   const run = async (rule: TopicRule, publication: Publication) => {
-    const message = rule.query.select(publication, Date.now())
+    let message: Readonly<Record<string, unknown>>
+    try {
+      message = rule.query.select(publication, Date.now())
+    } catch {
+      return log(`rule ${rule.name} failed: payload`)
+    }
     for (const action of rule.actions) {
       try {
         await act(action, rule, message)

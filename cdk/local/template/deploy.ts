@@ -100,6 +100,7 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::AutoScaling::AutoScalingGroup': 'the adapter runs as a process of this machine',
   'AWS::EC2::Volume': 'the journal is a file of this machine',
   'AWS::CloudFront::OriginAccessControl': 'the local API has one address, and the console none yet',
+  'AWS::SecretsManager::Secret': 'the front and the API are one process here',
   'AWS::WAFv2::WebACL': 'only this machine reaches it',
   'AWS::WAFv2::LoggingConfiguration': 'only this machine reaches it',
   'AWS::EC2::VPC': 'there is no network here',

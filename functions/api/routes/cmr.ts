@@ -11,7 +11,7 @@ import { artifactKey, readObject } from '../../../shared/aws/payloads.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { SynthesisRules } from '../../../shared/config/synthesis-rules.ts'
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
-import type { EcgId } from '../../../shared/domain/ecg-id.ts'
+import { cmrJobId, type EcgId } from '../../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult, type Result } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { checkDrawable } from '../../../shared/inference/synthesis-refusal.ts'
@@ -22,10 +22,11 @@ import type { ResultStore } from '../../../shared/store/results.ts'
 import { touch } from '../audit.ts'
 import { type AuthVariables, requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
+import { type QuotaOptions, take } from '../quota.ts'
 import { ArtifactParams, CmrJob as CmrJobBody, CmrParams, CmrRequest, EcgParams } from '../schemas.ts'
 import { ecgIdParam, jobIdParam, json, needs, problems, routes } from './common.ts'
 
-export interface CmrOptions {
+export interface CmrOptions extends QuotaOptions {
   readonly results: Pick<ResultStore, 'latest' | 'isReceived' | 'isDeleted'>
   readonly jobs: CmrJobStore
   readonly s3: S3Client
@@ -94,7 +95,7 @@ const artifactRoute = createRoute({
   },
 })
 
-export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOptions) {
+export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota }: CmrOptions) {
   const app = routes()
 
   app.openapi(submitRoute, async (c) => {
@@ -105,7 +106,11 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
     const { rules, queueUrl } = synthesis!
     const sampler = wanted ?? rules.default
     if (!rules.samplers.includes(sampler)) throw new CodedError('field-invalid', { field: 'sampler' })
-    const job = await jobs.submit(tenant, { ecgId, bundleSha256: rules.bundleSha256, seed, sampler }, new Date())
+    const drawing = { ecgId, bundleSha256: rules.bundleSha256, seed, sampler }
+    const known = await jobs.get(tenant, cmrJobId(drawing))
+    const isNew = known === undefined || known.status === 'failed' || known.status === 'cancelled'
+    if (isNew) await take(quota, 'cinesPerDay', c.get('caller'))
+    const job = await jobs.submit(tenant, drawing, new Date())
     // After the job was stored, not before: who deletes leaves the mark first and looks for jobs then, so one of the two sees the other.
     if (await results.isDeleted(tenant, ecgId)) {
       await jobs.remove(tenant, job)
@@ -153,7 +158,10 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis }: CmrOpti
 
   async function existing(c: Context<AuthVariables>, jobId: string): Promise<CmrJob> {
     const job = await jobs.get(c.get('caller').tenant, jobIdParam(jobId))
-    if (job === undefined) throw new CodedError('not-found', { field: 'jobId' })
+    // With its ECG a job is gone at once, whatever is still to be removed of it.
+    if (job === undefined || (await results.isDeleted(job.tenant, job.ecgId))) {
+      throw new CodedError('not-found', { field: 'jobId' })
+    }
     touch(c, job.ecgId)
     return job
   }

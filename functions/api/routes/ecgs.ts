@@ -3,14 +3,16 @@
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { UpkeepMessage } from '../../../shared/messages.ts'
 import type { AssociationStore } from '../../../shared/store/associations.ts'
-import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
 import type { ResultList } from '../../../shared/store/result-list.ts'
 import type { ResultStore } from '../../../shared/store/results.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
@@ -23,9 +25,11 @@ export interface EcgOptions {
   readonly results: ResultStore
   readonly associations: AssociationStore
   readonly list: ResultList
-  readonly deletion: EcgDeletion
   readonly s3: S3Client
   readonly bucket: string
+  readonly sqs: SQSClient
+  /** Where it goes what no caller waits for. */
+  readonly upkeepQueueUrl: string
 }
 
 /** What is asked for again and again while an ECG is on its way. */
@@ -87,18 +91,29 @@ const deleteRoute = createRoute({
   security: needs('ecg:write'),
   middleware: requireScope('ecg:write'),
   request: { params: EcgParams },
-  responses: { 204: { description: 'Gone, and stays so unless the file is uploaded again' }, ...problems },
+  responses: {
+    204: {
+      description: 'Gone for every reader, and soon from every store; stays so unless the file is uploaded again',
+    },
+    ...problems,
+  },
 })
 
-export function ecgRoutes({ results, associations, list, deletion, s3, bucket }: EcgOptions) {
+export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeepQueueUrl }: EcgOptions) {
   const app = routes()
 
   app.openapi(listRoute, async (c) => {
     const { limit, after, from, to, ...filter } = c.req.valid('query')
     const times = { from: from === undefined ? from : new Date(from), to: to === undefined ? to : new Date(to) }
-    const page = await list.page(c.get('caller').tenant, { limit, after, filter: { ...filter, ...times } })
-    touch(c, ...page.items.map(({ ecgId }) => ecgId))
-    return c.json(page, 200)
+    const { tenant } = c.get('caller')
+    const page = await list.page(tenant, { limit, after, filter: { ...filter, ...times } })
+    const gone = await results.deletedOf(
+      tenant,
+      page.items.map(({ ecgId }) => ecgId),
+    )
+    const items = page.items.filter(({ ecgId }) => !gone.has(ecgId))
+    touch(c, ...items.map(({ ecgId }) => ecgId))
+    return c.json({ ...page, items }, 200)
   })
 
   app.openapi(getRoute, async (c) => {
@@ -116,8 +131,12 @@ export function ecgRoutes({ results, associations, list, deletion, s3, bucket }:
     const ecgId = ecgIdParam(c.req.valid('param').id)
     const { from, seconds, leads: only } = c.req.valid('query')
     const wanted = only === undefined ? undefined : new Set(only.split(','))
-    const packed = await readObject(s3, bucket, waveformKey('raw', c.get('caller').tenant, ecgId))
-    if (packed === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { tenant } = c.get('caller')
+    const [packed, isDeleted] = await Promise.all([
+      readObject(s3, bucket, waveformKey('raw', tenant, ecgId)),
+      results.isDeleted(tenant, ecgId),
+    ])
+    if (packed === undefined || isDeleted) throw new CodedError('not-found', { field: 'id' })
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
@@ -146,7 +165,10 @@ export function ecgRoutes({ results, associations, list, deletion, s3, bucket }:
   app.openapi(deleteRoute, async (c) => {
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    if ((await deleteEcg(deletion, tenant, ecgId)) === undefined) throw new CodedError('not-found', { field: 'id' })
+    // From here on nobody reads it. An ECG may have thousands of drawings: they are removed by and by, not while the caller waits.
+    if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
+    const message: UpkeepMessage = { schema: 1, kind: 'deletion', tenant, ecgId }
+    await sendMessage(sqs, upkeepQueueUrl, JSON.stringify(message))
     return c.body(null, 204)
   })
 

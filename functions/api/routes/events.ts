@@ -14,15 +14,18 @@ import { CodedError } from '../../../shared/errors.ts'
 import { describeError } from '../../../shared/observe/logging.ts'
 import type { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
 import type { ResultList, ResultSummary } from '../../../shared/store/result-list.ts'
+import type { ResultStore } from '../../../shared/store/results.ts'
 import { type AuditOptions, touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import type { ReportError } from '../problem.ts'
+import { holdStream, type QuotaOptions } from '../quota.ts'
 import { After, News } from '../schemas.ts'
 import { needs, problems, routes } from './common.ts'
 
-export interface EventOptions {
+export interface EventOptions extends QuotaOptions {
   readonly list: Pick<ResultList, 'news'>
   readonly jobs: Pick<CmrJobStore, 'news'>
+  readonly results: Pick<ResultStore, 'deletedOf'>
   /** Absent where the front cannot stream. */
   readonly stream?: StreamRules | undefined
   readonly onError: ReportError
@@ -37,6 +40,9 @@ export interface StreamRules {
   /** The stream then ends, and its reader comes back: a Lambda does not live for ever, nor does a token. */
   readonly maxMs: number
 }
+
+/** A stream that ends in time gives its place back; one whose process is gone has it for so much longer. */
+const LEASE_SLACK_MS = 10_000
 
 const eventsRoute = createRoute({
   method: 'get',
@@ -68,14 +74,14 @@ interface Events {
 /** ECGs that events are about. */
 const told = ({ items }: Events) => [...new Set(items.map(({ data }) => data.ecgId))]
 
-export function eventRoutes({ list, jobs, stream: rules, onError, audit }: EventOptions) {
+export function eventRoutes({ list, jobs, results: marks, stream: rules, onError, audit, ...quota }: EventOptions) {
   const app = routes()
 
   /** What is new of both; a position of before there were jobs begins with those of now. */
   async function newsOf(tenant: string, after: string | undefined): Promise<Events> {
     const [ofResults, ofJobs] = after?.split('~', 2) ?? []
     const [results, progress] = await Promise.all([list.news(tenant, ofResults), jobs.news(tenant, ofJobs)])
-    return {
+    const news = {
       items: [
         ...results.items.map(({ item, position }) => ({
           event: 'result' as const,
@@ -90,7 +96,12 @@ export function eventRoutes({ list, jobs, stream: rules, onError, audit }: Event
       ],
       position: `${results.position}~${progress.position}`,
     }
+    const gone = await marks.deletedOf(tenant, told(news))
+    return { ...news, items: news.items.filter(({ data }) => !gone.has(data.ecgId)) }
   }
+
+  /** It is free again when its time is over. */
+  const onLostPlace = (error: unknown) => onError(describeError(error))
 
   app.openapi(eventsRoute, async (c) => {
     const { tenant, subject, expiresAt } = c.get('caller')
@@ -105,6 +116,7 @@ export function eventRoutes({ list, jobs, stream: rules, onError, audit }: Event
     }
     if (rules === undefined) throw new CodedError('not-acceptable', { field: 'accept' })
     const endsInMs = Math.min(rules.maxMs, expiresAt === undefined ? rules.maxMs : expiresAt.getTime() - Date.now())
+    const giveBack = await holdStream(quota, c.get('caller'), Date.now() + Math.max(0, endsInMs) + LEASE_SLACK_MS)
     // No proxy may hold events back.
     c.header('x-accel-buffering', 'no')
     // The document knows no stream's type.
@@ -118,7 +130,9 @@ export function eventRoutes({ list, jobs, stream: rules, onError, audit }: Event
         ecgIds,
         traceId: c.get('traceId'),
       })
-    return streamSSE(c, (sse) => run(sse, tenant, { news, note }, rules, endsInMs)) as never
+    return streamSSE(c, (sse) =>
+      run(sse, tenant, { news, note }, rules, endsInMs).finally(() => giveBack().catch(onLostPlace)),
+    ) as never
   })
 
   async function run(

@@ -9,10 +9,11 @@ import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { type BodyLimits, boundedBody, contentSha256, uploadedFiles } from '../body.ts'
 import { type ParseUpload, parseInline } from '../parsing/pool.ts'
+import { limited, type QuotaOptions } from '../quota.ts'
 import { Submitted, UploadQuery } from '../schemas.ts'
 import { json, needs, problems, routes } from './common.ts'
 
-export interface UploadOptions {
+export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
   /** Where files are read; on this thread when absent. */
@@ -30,14 +31,14 @@ const body = {
   },
 }
 
-export function uploadRoutes({ intake, limits, parse = parseInline }: UploadOptions) {
+export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: UploadOptions) {
   const route = createRoute({
     method: 'post',
     path: '/v1/ecgs',
     summary: 'Take an ECG in',
     description: `One file as the body, or several that make one recording (WFDB) as a form. Formats: ${FORMAT_NAMES.join(', ')}. The same content is the same ECG.`,
     security: needs('ecg:write'),
-    middleware: [requireScope('ecg:write'), boundedBody(limits)] as const,
+    middleware: [requireScope('ecg:write'), limited(quota, 'uploadsPerMinute'), boundedBody(limits)] as const,
     request: { query: UploadQuery },
     responses: {
       202: {

@@ -9,6 +9,7 @@ import { documents } from '../../../shared/aws/clients.ts'
 import { hasEcgObjects } from '../../../shared/aws/payloads.ts'
 import { headKey, type SessionKey, sessionPk } from '../../../shared/aws/session-keys.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
+import type { AuditOutcome } from '../../../shared/observe/audit-actions.ts'
 import type { AuditStore } from '../../../shared/store/audit.ts'
 import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
 import type { DeviceSpan } from './find.ts'
@@ -84,16 +85,18 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
   const sessions = new Map<string, SessionKey>()
   for (let at = 0; at < ecgIds.length; at += ECGS_AN_ENTRY) {
     const some = ecgIds.slice(at, at + ECGS_AN_ENTRY)
-    // Before, not after: what nobody could note is not done.
-    await parts.audit.append({
-      at: new Date(),
-      tenant,
-      action: 'patient.erase',
-      outcome: 'done',
-      subject: by,
-      ecgIds: some,
-      traceId: id.replaceAll('-', ''),
-    })
+    const note = (outcome: AuditOutcome) =>
+      parts.audit.append({
+        at: new Date(),
+        tenant,
+        action: 'patient.erase',
+        outcome,
+        subject: by,
+        ecgIds: some,
+        traceId: id.replaceAll('-', ''),
+      })
+    // Before, not only after: what nobody could note is not done.
+    await note('begun')
     for (const ecgId of some) {
       const origin = (await parts.results.judged(tenant, ecgId))?.origin
       if (origin?.kind === 'mqtt') {
@@ -109,6 +112,7 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
       removed.objectVersions += gone.objectVersions
       removed.jobs += gone.jobs
     }
+    await note('done')
   }
   for (const key of sessions.values()) await removeEmpty(parts, key)
   if (patient !== undefined) {
@@ -172,8 +176,7 @@ async function leftOf({ results, jobs, s3, bucket }: ErasureParts, tenant: strin
   const left: EcgId[] = []
   for (const ecgId of ecgIds) {
     const isThere =
-      (await results.latest(tenant, ecgId)) !== undefined ||
-      (await results.isReceived(tenant, ecgId)) ||
+      (await results.hasRows(tenant, ecgId)) ||
       (await jobs.ofEcg(tenant, ecgId)).length > 0 ||
       (await hasEcgObjects(s3, bucket, tenant, ecgId))
     if (isThere) left.push(ecgId)

@@ -1,7 +1,7 @@
 import { type ChildProcess, execFile, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { openAsBlob, readFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { openAsBlob, readFileSync, statSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
@@ -83,6 +83,20 @@ describe('npm start', () => {
     const outputs = JSON.parse(readFileSync(join(data, 'outputs.json'), 'utf8'))
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
   }, 120_000)
+
+  it('keeps its data in a folder that is for this user alone, whatever the shell’s mask', async () => {
+    const other = createServer().listen(0, '127.0.0.1')
+    await once(other, 'listening')
+    onTestFinished(() => void other.close())
+    const { port } = other.address() as AddressInfo // it listens on a port
+    const data = join(temporaryFolder(), 'data')
+
+    // It ends at once, but not before there is a folder.
+    const { child } = start('--port', String(port), '--fhir-port', '0', '--data', data)
+    await once(child, 'close')
+
+    expect(statSync(data).mode & 0o077).toBe(0)
+  })
 
   it('says in one line which port is taken, and ends', async () => {
     const other = createServer().listen(0, '127.0.0.1')

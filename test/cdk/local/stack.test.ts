@@ -34,6 +34,7 @@ beforeAll(async () => {
       api: folder,
       'synthesis-dispatch': folder,
       publish: folder,
+      upkeep: folder,
     },
     synthesis: { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 },
     synthesisImage: 'this-machine',
@@ -68,6 +69,8 @@ describe('the local stack', () => {
       'screening-dlq',
       'synthesis',
       'synthesis-dlq',
+      'upkeep',
+      'upkeep-dlq',
     ])
     expect(stack).toMatchObject({ bucketName: 'raw', tableName: 'results' })
     expect(stack.outputs).toMatchObject({ ApiUrl: stack.apiUrl, IntakeDlqUrl: stack.queueUrls['intake-dlq'] })
@@ -78,6 +81,7 @@ describe('the local stack', () => {
       'report',
       'screen',
       'synthesis-dispatch',
+      'upkeep',
     ])
   })
 

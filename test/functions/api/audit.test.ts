@@ -57,6 +57,18 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
 }
 
+/** What changes what was there. */
+const CHANGING = ['DELETE /v1/ecgs/:id', 'DELETE /v1/cmr/:id', 'PUT /v1/devices/:id/association']
+
+const pick = ({ tenant, action, subject, jobId, device, traceId }: AuditEntry) => ({
+  tenant,
+  action,
+  subject,
+  traceId,
+  ...(jobId === undefined ? {} : { jobId }),
+  ...(device === undefined ? {} : { device }),
+})
+
 const ecgFile = () => writeWaveform(syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5 })).bytes
 
 /** An ECG of the tenant with its samples, and a job. */
@@ -96,8 +108,11 @@ describe('every route of the API', () => {
       headers: { ...init?.headers, traceparent: `00-${'a'.repeat(32)}-${'b'.repeat(16)}-01` },
     })
 
-    const [entry, ...more] = await entries()
-    expect(more).toEqual([])
+    const all = await entries()
+    const entry = all.at(-1)
+    // What changes what was there is noted before it is begun, too.
+    expect(all.map(({ outcome }) => outcome).slice(0, -1)).toEqual(CHANGING.includes(route) ? ['begun'] : [])
+    for (const begun of all.slice(0, -1)) expect(begun).toMatchObject({ ...pick(entry!), outcome: 'begun' })
     expect(entry).toMatchObject({ tenant, subject: 'jane', action: ROUTE_ACTIONS[route], traceId: 'a'.repeat(32) })
     // No drawing lies there: what was asked for is noted all the same.
     expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
@@ -116,7 +131,8 @@ describe('every route of the API', () => {
     const response = await api.as(tenant, path, init, { scope: 'other' })
 
     expect(response.status).toBe(403)
-    expect(await entries()).toMatchObject([{ action: ROUTE_ACTIONS[route], outcome: 'scope-missing', subject: 'jane' }])
+    const [entry] = (await entries()).filter(({ outcome }) => outcome !== 'begun')
+    expect(entry).toMatchObject({ action: ROUTE_ACTIONS[route], outcome: 'scope-missing', subject: 'jane' })
   })
 
   it.each(routes)('is not answered when its entry cannot be kept: %s', async (route) => {
@@ -132,7 +148,49 @@ describe('every route of the API', () => {
   })
 })
 
+describe('what changes what was there', () => {
+  it.each(CHANGING)('is not done when nobody could note that it is begun: %s', async (route) => {
+    const ids = await anEcg()
+    const broken = vi.spyOn(api.audit, 'append').mockRejectedValue(new Error('no table'))
+    onTestFinished(() => broken.mockRestore())
+
+    await api.as(tenant, ...REQUESTS[route]!(ids))
+
+    expect(await api.results.latest(tenant, ids.ecgId)).toBeDefined()
+    expect(await api.jobs.get(tenant, ids.jobId as never)).toMatchObject({ status: 'queued' })
+    expect(await api.associations.patientOf(tenant, 'd1', new Date())).toBeUndefined()
+  })
+
+  it('is noted as begun where its end could not be noted', async () => {
+    const { ecgId } = await anEcg()
+    const append = api.audit.append.bind(api.audit)
+    let count = 0
+    const breaking = vi.spyOn(api.audit, 'append').mockImplementation(async (entry) => {
+      if (++count > 1) throw new Error('no table')
+      return append(entry)
+    })
+    onTestFinished(() => breaking.mockRestore())
+
+    const response = await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    expect(response.status).toBe(503)
+    expect(await entries()).toMatchObject([{ action: 'ecg.delete', outcome: 'begun', ecgIds: [ecgId] }])
+  })
+})
+
 describe('an entry', () => {
+  it('of more ECGs than an item of the table holds is kept in parts', async () => {
+    const ecgIds = Array.from({ length: 12_000 }, (_, i) => fileEcgId({ tenant, sha256: String(i) }))
+    const at = new Date()
+    const entry = { at, tenant, action: 'unidentified.list', outcome: 'done', subject: 'jane', traceId: 't' } as const
+
+    await api.audit.append({ ...entry, ecgIds })
+
+    const kept = await entries()
+    expect(kept.map(({ part }) => part).sort()).toEqual(['1/6', '2/6', '3/6', '4/6', '5/6', '6/6'])
+    expect(kept.flatMap((each) => each.ecgIds).sort()).toEqual(ecgIds.toSorted())
+  })
+
   it("says of another tenant's ECG who asked, and that there is none", async () => {
     const { ecgId } = await anEcg()
 
@@ -191,12 +249,15 @@ describe('an entry', () => {
 })
 
 it('the API for events alone has no other route', () => {
-  const { audit, list, jobs } = api
+  const { audit, list, jobs, results, quotas, apiLimits } = api
   const authenticate = () => Promise.reject(new CodedError('token-missing'))
   const app = createEventsApi({
     audit,
     list,
     jobs,
+    results,
+    quotas,
+    apiLimits,
     authenticate,
     stream: { pollMs: 1, heartbeatMs: 1, maxMs: 1 },
     onStranger: () => {},

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { artifactKey, putObject, sha256 } from '../../../shared/aws/payloads.ts'
+import { artifactKey, hasEcgObjects, putObject, sha256, waveformKey } from '../../../shared/aws/payloads.ts'
 import { cmrJobId, fileEcgId, parseCmrJobId } from '../../../shared/domain/ecg-id.ts'
+import { encodeWaveform } from '../../../shared/waveform/codec.ts'
 import { BUCKET } from '../../helpers/aws.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
 import { makeRefusal, makeResult } from '../../helpers/results.ts'
 import { readEvents, SYNTHESIS_RULES, startTestApi, type TestApi } from './helpers.ts'
 
@@ -263,6 +265,43 @@ describe('deleting an ECG', () => {
     expect(gone.map(({ status }) => status)).toEqual([404, 404])
   })
 
+  it('hides it at once from every reader, and removes it afterwards however many its drawings are', async () => {
+    const { next: position } = (await (await api.as(tenant, '/v1/events')).json()) as { next: string }
+    const { ecgId, jobId } = await done()
+    const device = 'd1'
+    await putObject(api.s3, BUCKET, waveformKey('raw', tenant, ecgId), encodeWaveform(syntheticRecording()))
+    await api.associations.markUnidentified(tenant, {
+      device,
+      at: new Date(),
+      ecgId,
+      origin: { kind: 'upload', device },
+    })
+    const drawing = { ecgId, bundleSha256: 'c'.repeat(64), sampler: 'full' }
+    // More than one page of them.
+    const seeds = Array.from({ length: 30 }, (_, i) => i + 1)
+    await Promise.all(seeds.map((seed) => api.jobs.submit(tenant, { ...drawing, seed }, new Date())))
+    const one = ['', '/waveform'].map((part) => `/v1/ecgs/${ecgId}${part}`)
+    const paths = [...one, `/v1/cmr/${jobId}`, `/v1/cmr/${jobId}/artifacts/sax.dcm`]
+    const lists = ['/v1/ecgs', '/v1/unidentified', `/v1/events?after=${position}`]
+    const ask = (all: readonly string[]) => Promise.all(all.map((path) => api.as(tenant, path)))
+    const before = await ask([...paths, ...lists])
+
+    const response = await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+
+    expect(response.status).toBe(204)
+    expect(before.map(({ status }) => status)).toEqual(Array(7).fill(200))
+    // Nothing was removed yet.
+    expect(await api.results.hasRows(tenant, ecgId)).toBe(true)
+    expect((await ask(paths)).map(({ status }) => status)).toEqual([404, 404, 404, 404])
+    for (const list of await ask(lists)) expect(await list.text()).not.toContain(ecgId)
+    expect((await submit(ecgId)).status).toBe(404)
+    await api.upkeep()
+    expect(await api.results.hasRows(tenant, ecgId)).toBe(false)
+    expect(await api.jobs.ofEcg(tenant, ecgId)).toEqual([])
+    expect(await hasEcgObjects(api.s3, BUCKET, tenant, ecgId)).toBe(false)
+    await queued()
+  }, 120_000)
+
   it('ends what is being drawn', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
@@ -273,6 +312,7 @@ describe('deleting an ECG', () => {
     await queued()
 
     await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+    await api.upkeep()
 
     expect(await queued()).toEqual([{ schema: 1, kind: 'cancel', tenant, jobId, batchJobId: 'batch-1' }])
     expect(await api.jobs.progress(mine, ecgId, { step: 1, steps: 8 }, new Date())).toBe(false)

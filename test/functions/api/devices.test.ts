@@ -45,7 +45,8 @@ describe('PUT /v1/devices/{id}/association', () => {
     })
 
     expect(response.status).toBe(200)
-    expect(await response.json()).toMatchObject({ device, patient: 'Patient/1', released: 1 })
+    expect(await response.json()).toMatchObject({ device, patient: 'Patient/1' })
+    await api.upkeep()
     const messages = (await api.receive(api.reportUrl)).map(({ Body }) => parseMessage(ResultMessage, Body!))
     expect(messages).toEqual([{ schema: 1, tenant: 'clinic', origin: within.origin, result: within.json }])
     expect(await api.associations.patientOf('clinic', device, new Date(within.at))).toBe('Patient/1')
@@ -61,7 +62,10 @@ describe('PUT /v1/devices/{id}/association', () => {
 
     const response = await associate({ patient: 'Patient/1', from: '2026-01-01T00:00:00Z' })
 
-    expect(await response.json()).toMatchObject({ released: 0 })
+    await api.upkeep()
+
+    expect(response.status).toBe(200)
+    expect(await api.receive(api.reportUrl)).toEqual([])
     expect((await api.associations.unidentified('clinic', { limit: 10, device })).items).toEqual([])
   })
 

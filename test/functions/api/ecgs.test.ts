@@ -403,6 +403,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect(await traces(ecgId)).toHaveLength(6)
 
     const response = await api.as('clinic', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+    await api.upkeep()
 
     expect(response.status).toBe(204)
     expect(await traces(ecgId)).toEqual([`clinic#${ecgId} deleted`])
@@ -431,6 +432,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
   it('takes an ECG back that is still on its way: its result is not stored', async () => {
     const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'early'))
     await api.as('early', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
+    await api.upkeep()
 
     const { stored } = await api.screened('early', { ecgId })
 
@@ -442,9 +444,13 @@ describe('DELETE /v1/ecgs/{id}', () => {
     const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'again'))
     await api.as('again', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
 
+    const tooSoon = await upload(csv(), '?unit=mV', 'again')
+    await api.upkeep()
     const response = await upload(csv(), '?unit=mV', 'again')
     const { stored } = await api.screened('again', { ecgId })
 
+    // What is being removed would take the new one with it.
+    expect([tooSoon.status, tooSoon.headers.get('retry-after')]).toEqual([503, '5'])
     expect(response.status).toBe(202)
     expect(stored.kind).toBe('new')
   })

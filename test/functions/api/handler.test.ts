@@ -32,7 +32,7 @@ beforeAll(async () => {
     AUDIT_DAYS: '1',
     RAW_BUCKET: 'raw',
     INTAKE_QUEUE_URL: 'http://127.0.0.1/intake',
-    RESULTS_FHIR_QUEUE_URL: 'http://127.0.0.1/results-fhir',
+    UPKEEP_QUEUE_URL: 'http://127.0.0.1/results-fhir',
   }
   for (const [name, value] of Object.entries(settings)) vi.stubEnv(name, value)
   vi.stubGlobal('awslambda', {

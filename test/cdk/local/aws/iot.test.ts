@@ -9,6 +9,22 @@ import { assembly, resource, startSmallStack } from '../../helpers/assembly.ts'
 const SQL = "SELECT encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs FROM 'ecg/v1/+/+/window'"
 
 describe('the SQL of a rule', () => {
+  it('selects fields of a payload as what they are to be, and leaves out what they are not', () => {
+    const fields =
+      "cast(online AS Boolean) AS online, cast(level AS Decimal) AS level, regexp_substr(name, '^[a-z]+$') AS name"
+    const { select } = parseQuery(`SELECT ${fields} FROM 'ecg/v1/+/+/status'`)
+    const status = (payload: object) =>
+      JSON.parse(JSON.stringify(select({ topic: 't', payload: Buffer.from(JSON.stringify(payload)) } as never, 0)))
+
+    expect(status({ online: true, level: 80, name: 'abc', note: 'Jane Doe' })).toEqual({
+      online: true,
+      level: 80,
+      name: 'abc',
+    })
+    expect(status({ online: 'Jane', level: 'Doe', name: 'Jane Doe' })).toEqual({})
+    expect(() => select({ topic: 't', payload: Buffer.from([8, 1]) } as never, 0)).toThrow('no JSON')
+  })
+
   it('selects payload, topic, its parts and time', () => {
     const { from, select } = parseQuery(SQL.replace('SELECT', 'select topic(4) as device,'))
 

@@ -1,0 +1,70 @@
+/**
+ * What a request set off and no caller waits for: removal of what was deleted, and results that an association lets go.
+ * @module
+ */
+import { Duration } from 'aws-cdk-lib'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
+import { Construct } from 'constructs'
+import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
+import type { Network } from './network.ts'
+import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
+import type { Storage } from './storage.ts'
+import type { Synthesis } from './synthesis.ts'
+
+export interface UpkeepProps {
+  readonly defaults: FunctionDefaults
+  readonly queues: QueueOptions
+  readonly network: Network
+  readonly storage: Storage
+  /** Where results go that are to be reported to the EHR. */
+  readonly reportQueue: sqs.IQueue
+  /** Absent where nothing can be drawn. */
+  readonly synthesis: Synthesis | undefined
+}
+
+/** Of an ECG with thousands of drawings; what is broken off goes on from where it was. */
+const TIMEOUT = Duration.seconds(120)
+
+/** Rarely is there anything to do, and nobody waits for it. */
+const MAX_CONCURRENCY = 5
+
+export class Upkeep extends Construct {
+  readonly queue: sqs.Queue
+  readonly dlq: sqs.Queue
+
+  constructor(scope: Construct, id: string, props: UpkeepProps) {
+    super(scope, id)
+    const { defaults, queues, network, storage, reportQueue, synthesis } = props
+    // In a scope of its own: the function is called the same.
+    const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
+      ...queues,
+      visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
+    })
+    this.queue = queue
+    this.dlq = dlq
+    const upkeep = lambdaFunction(this, defaults, {
+      name: 'upkeep',
+      bundle: 'upkeep',
+      memoryMb: 512,
+      timeout: TIMEOUT,
+      concurrency: MAX_CONCURRENCY,
+      network,
+      environment: {
+        UPKEEP_QUEUE_URL: queue.queueUrl,
+        UPKEEP_DLQ_URL: dlq.queueUrl,
+        RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+        RESULTS_TABLE: storage.table.tableName,
+        RAW_BUCKET: storage.bucket.bucketName,
+        ...(synthesis === undefined ? {} : { SYNTHESIS_QUEUE_URL: synthesis.queues.queue.queueUrl }),
+      },
+    })
+    consume(upkeep, queue, MAX_CONCURRENCY)
+    grantSend(dlq, upkeep)
+    // To itself: the rest of a long list.
+    grantSend(queue, upkeep)
+    grantSend(reportQueue, upkeep)
+    if (synthesis !== undefined) grantSend(synthesis.queues.queue, upkeep)
+    storage.grantRows(upkeep, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
+    storage.grantRemove(upkeep)
+  }
+}

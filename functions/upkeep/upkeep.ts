@@ -1,0 +1,72 @@
+/**
+ * What a request of the API set off and no caller waits for: the removal of an ECG that was deleted, and the results that an association lets go.
+ * Either may be of thousands of rows, and each step of it may be done again.
+ * @module
+ */
+
+import type { ResultMessage, UpkeepMessage } from '../../shared/messages.ts'
+import type { AssociationStore, Unidentified } from '../../shared/store/associations.ts'
+import { type EcgDeletion, removeEcg } from '../../shared/store/ecg-deletion.ts'
+
+export interface UpkeepOptions {
+  readonly deletion: EcgDeletion
+  readonly associations: Pick<AssociationStore, 'waitingFor' | 'markReported'>
+  /** Hands a result to the report. */
+  readonly report: (message: ResultMessage) => Promise<void>
+  /** Comes again as a message of its own. */
+  readonly goOn: (message: UpkeepMessage) => Promise<void>
+}
+
+/** Results that are handed over at a time, and by one message: well within what a function may take. */
+const CONCURRENCY = 20
+const MAX_RESULTS = 2000
+
+type Released = Extract<UpkeepMessage, { kind: 'association' }>
+
+export class Upkeep {
+  readonly #options: UpkeepOptions
+
+  constructor(options: UpkeepOptions) {
+    this.#options = options
+  }
+
+  /** Resolves when the message has had its effect, or the rest of it is a message of its own. */
+  async handle(message: UpkeepMessage): Promise<void> {
+    if (message.kind === 'association') return this.#release(message)
+    const { deletion } = this.#options
+    // Uploaded again meanwhile, which waits until all is removed: this message has come twice.
+    if (!(await deletion.results.isBeingDeleted(message.tenant, message.ecgId))) return
+    await removeEcg(deletion, message.tenant, message.ecgId)
+  }
+
+  async #release(message: Released): Promise<void> {
+    const { associations, goOn } = this.#options
+    const { tenant, device, from, to, after } = message
+    const span = { from: new Date(from), to: to === null ? undefined : new Date(to) }
+    const behind = after && { ...after, at: new Date(after.at) }
+    let count = 0
+    let batch: Unidentified[] = []
+    for await (const waiting of associations.waitingFor(tenant, device, span, behind)) {
+      batch.push(waiting)
+      if (batch.length < CONCURRENCY) continue
+      await this.#handOver(tenant, batch)
+      count += batch.length
+      batch = []
+      if (count < MAX_RESULTS) continue
+      return goOn({ ...message, after: { at: waiting.at.toISOString(), ecgId: waiting.ecgId } })
+    }
+    await this.#handOver(tenant, batch)
+  }
+
+  /** A result leaves the list when it is reported, so that to hand it over twice loses nothing. */
+  async #handOver(tenant: string, batch: readonly Unidentified[]): Promise<void> {
+    const { associations, deletion, report } = this.#options
+    await Promise.all(
+      batch.map(async (waiting) => {
+        const result = await deletion.results.latest(tenant, waiting.ecgId)
+        if (result === undefined) return associations.markReported(tenant, waiting) // deleted meanwhile
+        return report({ schema: 1, tenant, origin: waiting.origin, result })
+      }),
+    )
+  }
+}
