@@ -362,7 +362,7 @@ export class Observability extends Construct {
       )
       dashboard.addWidgets(
         graph('Adapters: windows sent', ofAdapters(METRICS.windowsSent, 'Sum')),
-        graph('Why devices are refused', [parts(METRICS.frameRefusals)]),
+        graph('Why devices are refused', [parts(METRICS.frameRefusals)], [parts(METRICS.framesLimited)]),
       )
     }
     if (hasSynthesis) {

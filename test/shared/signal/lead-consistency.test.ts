@@ -32,7 +32,7 @@ describe('the leads of a window', () => {
 
   test.each([
     ['III', 'V1'],
-    ['aVR', 'V2'],
+    ['aVR', 'V5'],
     ['aVF', 'V6'],
   ] as const)('of which %s is not what I and II give are said', (name, other) => {
     const stronger = samplesOf(other).map((value) => Math.round(1.5 * value))

@@ -63,6 +63,18 @@ describe('SMART Backend Services', () => {
     }
   })
 
+  it.each(['3599', 'soon'])('takes a token whose life is stated as the text %j', async (life) => {
+    const keys = newKeySet('ES384')
+    await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))
+    server.expiresInS = life
+    const ehr = smartClient(server, keys)
+
+    const read = await Promise.all([ehr.read('Patient/1'), ehr.read('Patient/1')])
+
+    expect(read).toEqual([PATIENT, PATIENT])
+    expect(server.tokens).toBe(1)
+  })
+
   it('gets a new token once when the server no longer takes the old one', async () => {
     const keys = newKeySet()
     await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))

@@ -331,3 +331,29 @@ describe('our public key', () => {
     expect(response.status).toBe(404)
   })
 })
+
+describe('what servers send beside the standard', () => {
+  it("is taken: Medplum's word of a deletion, with an empty resource", async () => {
+    const { send, queued } = endpoint()
+    const headers = {
+      [SECRET_HEADER]: SECRET,
+      'content-type': 'application/fhir+json',
+      'x-medplum-interaction': 'delete',
+      'x-medplum-deleted-resource': 'Observation/e1',
+    }
+
+    const response = await send('', '{}', 'POST', headers)
+
+    expect(response.status).toBe(200)
+    expect(queued).toEqual([])
+  })
+
+  it('is taken: an empty object in the place of nothing', async () => {
+    const { send, queued } = endpoint()
+
+    const response = await send('', '{}')
+
+    expect(response.status).toBe(200)
+    expect(queued).toEqual([POLL])
+  })
+})

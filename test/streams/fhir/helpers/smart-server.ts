@@ -26,7 +26,7 @@ export interface SmartServer extends TestServer {
   readonly baseUrl: string
   /** How many tokens it has given, and the life of the next ones. */
   tokens: number
-  expiresInS: number
+  expiresInS: number | string
   /** Takes back all tokens given so far. */
   revoke(): void
 }
