@@ -3,6 +3,8 @@
  * @module
  */
 
+import { sentenceOf } from '../../shared/error-sentences.ts'
+
 interface Operation {
   readonly operationId: string
   readonly tags: readonly [keyof typeof TAGS]
@@ -41,6 +43,7 @@ const PROBLEM_EXAMPLE = {
   type: 'urn:cardiacnets:error:field-invalid',
   title: 'field invalid',
   status: 400,
+  detail: sentenceOf({ code: 'field-invalid', detail: { field: 'limit' } }),
   code: 'field-invalid',
   field: 'limit',
 }
