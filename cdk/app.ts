@@ -61,6 +61,7 @@ export function createApp(options: AppOptions = {}): App {
   const model = options.model ?? readModel(context('bundle') as string | undefined) // as a command line has it
   const image = options.synthesisImage ?? context('synthesisImage')
   new CardiacNetsStack(app, STACK_NAME, {
+    stackName: site.deployment.stack,
     build: {
       architecture: target.endsWith('-arm64') ? Architecture.ARM_64 : Architecture.X86_64,
       bundles: options.bundles ?? bundleFunctions(target, join(app.outdir, 'functions')),

@@ -45,7 +45,7 @@ function synthesizeSites(names: readonly string[]): void {
     const app = checkRules(
       createApp({ outdir: join(values.outdir, parse(name).name), site, target, bundles: bundlesFor(target) }),
     )
-    const { template, templateFullPath } = app.synth().getStackByName(STACK_NAME)
+    const { template, templateFullPath } = app.synth().getStackArtifact(STACK_NAME)
     const resources = Object.keys(template.Resources).length
     return `${name.padEnd(16)}${String(resources).padStart(4)} resources  ${relative(process.cwd(), templateFullPath)}`
   })

@@ -11,7 +11,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2'
 import * as ecrAssets from 'aws-cdk-lib/aws-ecr-assets'
 import * as ecs from 'aws-cdk-lib/aws-ecs'
 import * as iam from 'aws-cdk-lib/aws-iam'
-import type * as kms from 'aws-cdk-lib/aws-kms'
+import * as kms from 'aws-cdk-lib/aws-kms'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
@@ -131,7 +131,12 @@ export class Adapters extends Construct {
       taskDefinition: task.taskDefinitionArn,
       desiredCount: 1,
       launchType: 'EC2',
-      deploymentConfiguration: { minimumHealthyPercent: 0, maximumPercent: 100 },
+      deploymentConfiguration: {
+        minimumHealthyPercent: 0,
+        maximumPercent: 100,
+        // A task that cannot start is not tried for hours: the task before it comes back.
+        deploymentCircuitBreaker: { enable: true, rollback: true },
+      },
       placementConstraints: [{ type: 'memberOf', expression: `attribute:${TAG} == ${shard.id}` }],
       enableEcsManagedTags: true,
       propagateTags: 'SERVICE',
@@ -141,7 +146,10 @@ export class Adapters extends Construct {
   #task(scope: Construct, shard: Shard): ecs.TaskDefinition {
     const { adapter, hearsWindows, log, storage, intake, results } = this.#props
     const { auth } = adapter
-    const secret = secretsmanager.Secret.fromSecretCompleteArn(scope, 'broker-secret', auth.secretArn)
+    const secret = secretsmanager.Secret.fromSecretAttributes(scope, 'broker-secret', {
+      secretCompleteArn: auth.secretArn,
+      ...(auth.keyArn && { encryptionKey: kms.Key.fromKeyArn(scope, 'broker-secret-key', auth.keyArn) }),
+    })
     const from = (field: string) => ecs.Secret.fromSecretsManager(secret, field)
     const task = new ecs.Ec2TaskDefinition(scope, 'task', {
       networkMode: ecs.NetworkMode.BRIDGE,

@@ -143,6 +143,8 @@ export class Api extends Construct {
     const integration = new HttpLambdaIntegration('api', api)
     // Its health, its description and our public keys; the EHR's notifications, which bring a secret of their own; and what needs a token.
     const [open, notifications, v1] = ['/{proxy+}', '/fhir/{proxy+}', '/v1/{proxy+}'] as const
+    // The root is no part of the first: it says where to go.
+    http.addRoutes({ path: '/', methods: [apigateway.HttpMethod.GET], integration })
     const authorizer = identity?.isCheckedAtGateway
       ? { authorizer: new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] }) }
       : {}

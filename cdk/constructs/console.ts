@@ -35,10 +35,16 @@ const API_PATHS = ['/v1/*', '/fhir/*', '/healthz', '/openapi.json', '/console.js
 /** From one address in five minutes. */
 const REQUESTS = 2000
 
-/** AWS's own rules; ECGs are larger than the body that the common ones allow, and their bytes look like anything. */
+/**
+ * AWS's own rules. What they count and do not block: bodies, since ECGs are larger than they allow and their bytes look like anything; a query of
+ * more than 2,048 bytes; a caller without a User-Agent, as EHRs are that send notifications.
+ */
 const RULES: readonly { readonly name: string; readonly counted: readonly string[] }[] = [
   { name: 'AWSManagedRulesAmazonIpReputationList', counted: [] },
-  { name: 'AWSManagedRulesCommonRuleSet', counted: ['SizeRestrictions_BODY', 'CrossSiteScripting_BODY'] },
+  {
+    name: 'AWSManagedRulesCommonRuleSet',
+    counted: ['SizeRestrictions_BODY', 'SizeRestrictions_QUERYSTRING', 'CrossSiteScripting_BODY', 'NoUserAgent_HEADER'],
+  },
   { name: 'AWSManagedRulesKnownBadInputsRuleSet', counted: [] },
 ]
 

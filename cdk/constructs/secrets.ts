@@ -13,4 +13,12 @@ export function grantSecret(grantee: iam.IGrantable, secret: SecretSource): void
     actions: ['secretsmanager:GetSecretValue'],
     resourceArns: [secret.secretArn],
   })
+  if (secret.keyArn === undefined) return
+  // Under a key of the customer's own; the AWS-managed one asks for no right.
+  iam.Grant.addToPrincipal({
+    grantee,
+    actions: ['kms:Decrypt'],
+    resourceArns: [secret.keyArn],
+    conditions: { StringLike: { 'kms:ViaService': 'secretsmanager.*.amazonaws.com' } },
+  })
 }

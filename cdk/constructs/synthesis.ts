@@ -253,6 +253,7 @@ export class Synthesis extends Construct {
     // To give a job back.
     grantSend(queue, role)
     const isReported = site.ehr !== undefined
+    const { region } = Stack.of(this)
     if (isReported) grantSend(results.fhir.queue, role)
     const environment: Readonly<Record<string, string>> = {
       RESULTS_TABLE: storage.table.tableName,
@@ -260,8 +261,10 @@ export class Synthesis extends Construct {
       SYNTHESIS_QUEUE_URL: queue.queueUrl,
       ...(isReported ? { RESULTS_FHIR_QUEUE_URL: results.fhir.queue.queueUrl } : {}),
       CODE_VERSION: codeVersion(IMAGE_SOURCES),
+      // Batch sets no region, and the machine's metadata are a hop too far for a container: it has its own role's rights only.
+      AWS_REGION: region,
+      AWS_EC2_METADATA_DISABLED: 'true',
     }
-    const { region } = Stack.of(this)
     return new batch.CfnJobDefinition(this, 'synthesize', {
       type: 'container',
       platformCapabilities: ['EC2'],

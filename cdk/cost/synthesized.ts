@@ -29,7 +29,7 @@ export function resourcesOf(site: SiteConfig): Resources {
       synthesis: RULES,
       synthesisImage: 'registry.example/synthesize:1',
     })
-    return app.synth().getStackByName(STACK_NAME).template.Resources
+    return app.synth().getStackArtifact(STACK_NAME).template.Resources
   } finally {
     rmSync(folder, { recursive: true })
   }

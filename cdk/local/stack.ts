@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { parseSiteConfig, type SiteConfig } from '../../shared/config/site.ts'
+import { forThisMachine } from '../../shared/loopback.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import { startBatch } from './aws/batch.ts'
 import { type Broker, startBroker } from './aws/broker.ts'
@@ -317,7 +318,7 @@ async function startApiServer(port: number) {
     response.writeHead(503, { 'content-type': 'application/json' }).end('{"message":"Service Unavailable"}')
   }
   let serve = unavailable
-  const server = createServer((request, response) => serve(request, response))
+  const server = createServer(forThisMachine((request, response) => serve(request, response)))
   const address = await claimPort('API', '--port', port, (free) => listen(server, free))
   return {
     url: `http://127.0.0.1:${address.port}`,

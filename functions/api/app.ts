@@ -11,6 +11,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { type AuditOptions, auditing, notingFirst } from './audit.ts'
 import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
+import { described, LICENCE } from './description.ts'
 import { fromFront } from './front.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
 import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
@@ -45,6 +46,15 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   const onError = options.onError ?? (() => {})
   const app = base({ ...options, onError })
 
+  app.get('/', (c) =>
+    c.json({
+      name: 'CardiacNets Edge',
+      notice: NOTICE,
+      description: '/openapi.json',
+      ecgs: '/v1/ecgs',
+      health: '/healthz',
+    }),
+  )
   app.get('/healthz', (c) => c.json({ status: 'ok', notice: NOTICE }))
   // Before anybody is signed in: what the console needs for it, and nothing secret.
   app.get('/console.json', (c) => c.json({ identity: options.signIn ?? null }))
@@ -62,11 +72,17 @@ export function createApi({ fhir, ...options }: ApiOptions) {
     bearerFormat: 'JWT',
     description: 'Scopes: ecg:read, ecg:write, cmr:request. The tenant is in a claim.',
   })
-  app.doc31('/openapi.json', {
-    openapi: '3.1.0',
-    info: { title: 'CardiacNets Edge', version: '1', description: NOTICE },
-    servers: [{ url: '/' }],
-  })
+  app.get('/openapi.json', (c) =>
+    c.json(
+      described(
+        app.getOpenAPI31Document({
+          openapi: '3.1.0',
+          info: { title: 'CardiacNets Edge', version: '1', description: NOTICE, license: LICENCE },
+          servers: [{ url: '/' }],
+        }),
+      ),
+    ),
+  )
   return app
 }
 

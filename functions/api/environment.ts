@@ -11,6 +11,7 @@ import { readSiteConfig, reportingTenants } from '../../shared/config/site.ts'
 import { parseSynthesisRules } from '../../shared/config/synthesis-rules.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { RecordingIntake } from '../../shared/intake/recording-intake.ts'
+import { isLoopback } from '../../shared/loopback.ts'
 import type { FhirInboundMessage } from '../../shared/messages.ts'
 import { noteAudit } from '../../shared/observe/audit.ts'
 import type { AuditAction, AuditOutcome } from '../../shared/observe/audit-actions.ts'
@@ -25,13 +26,15 @@ import { ResultStore } from '../../shared/store/results.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
+import type { ParseUpload } from './parsing/pool.ts'
 import type { Limit } from './quota.ts'
 import type { StreamRules } from './routes/events.ts'
 
 /** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
 const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
 
-export function apiFromEnvironment(stream?: StreamRules) {
+/** @param parse where uploads are read, in a process that answers several callers at once */
+export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   const { table, ...common } = commonParts()
   const { results } = common
   const bucket = env('RAW_BUCKET')
@@ -49,6 +52,7 @@ export function apiFromEnvironment(stream?: StreamRules) {
     synthesis: synthesisOf(process.env),
     signIn: signInOf(process.env),
     stream,
+    ...(parse === undefined ? {} : { parse }),
     ...(ehr === undefined ? {} : { fhir: endpointOfSite(ehr, noteInbound) }),
   })
 }
@@ -107,7 +111,8 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     AUTH_TENANTS: tenants,
   } = settings
   if (open !== undefined) {
-    if (!isLoopback(settings.AWS_ENDPOINT_URL_DYNAMODB)) {
+    const table = settings.AWS_ENDPOINT_URL_DYNAMODB
+    if (table === undefined || !isLoopback(new URL(table).hostname)) {
       throw new Error('UNAUTHENTICATED_TENANT is for the local stack only: the table is not on this machine')
     }
     return openAuthenticator(open)
@@ -125,8 +130,4 @@ export function authenticatorOf(settings: Readonly<Record<string, string | undef
     tenants: new Set(tenants.split(',')),
     keys: remoteKeys(new URL(jwksUrl)),
   })
-}
-
-function isLoopback(url: string | undefined): boolean {
-  return url !== undefined && ['127.0.0.1', '[::1]', 'localhost'].includes(new URL(url).hostname)
 }

@@ -9,6 +9,7 @@ import { LEADS } from '../../shared/domain/leads.ts'
 import { QUALITY_REASONS } from '../../shared/domain/quality.ts'
 import { EVIDENCES } from '../../shared/domain/result.ts'
 import { WARNING_CODES } from '../../shared/domain/warnings.ts'
+import { ERROR_SENTENCES } from '../../shared/error-sentences.ts'
 import { ERROR_KINDS } from '../../shared/errors.ts'
 import { NAME_PATTERN } from '../../shared/messages.ts'
 import { VOLTAGE_UNITS } from '../../streams/formats/units.ts'
@@ -27,12 +28,17 @@ const Evidence = z.enum(EVIDENCES).openapi({
     "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
 })
 
+/** Each code with its sentence; `{field}` and its like stand for what `detail` names. */
+const CODES = Object.entries(ERROR_SENTENCES)
+  .map(([code, sentence]) => `- \`${code}\`: ${sentence}`)
+  .join('\n')
+
 export const Problem = z
   .object({
     type: z.string(),
     title: z.string(),
     status: z.int(),
-    code: z.enum(Object.keys(ERROR_KINDS)),
+    code: z.enum(Object.keys(ERROR_KINDS)).openapi({ description: CODES }),
     detail: z.string().openapi({ description: 'What is wrong, where, and what to do, in words.' }),
     field: z.string().optional(),
   })

@@ -4,14 +4,17 @@
  * console's files from `CONSOLE_DIR` where they are.
  * @module
  */
-import type { Server } from 'node:http'
+import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { createAdaptorServer } from '@hono/node-server'
+import { availableParallelism } from 'node:os'
+import { getRequestListener } from '@hono/node-server'
 import type { Hono } from 'hono'
 import { signInOf } from '../../shared/config/sign-in.ts'
+import { forThisMachine, withPath } from '../../shared/loopback.ts'
 import { createLogger, logUncaught } from '../../shared/observe/logging.ts'
 import { withConsole } from './console.ts'
 import { apiFromEnvironment } from './environment.ts'
+import { createParsingPool } from './parsing/pool.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
 
@@ -23,13 +26,20 @@ export interface RunningServer {
   close(): Promise<void>
 }
 
+export interface ServerOptions {
+  readonly port: number
+  readonly host: string
+  /** Asks nobody for a token: then only names of this machine are answered, so that no page of another site can read from it. */
+  readonly isOpen?: boolean
+}
+
 /** Serves an app. Rejects with the system's own error where the port is taken. */
 export async function serve(
   app: Pick<Hono, 'fetch'>,
-  { port, host }: { port: number; host: string },
+  { port, host, isOpen = false }: ServerOptions,
 ): Promise<RunningServer> {
-  // Plain HTTP/1.1: no other server is asked for.
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions: TIMEOUTS }) as Server
+  const answer = getRequestListener(app.fetch)
+  const server = createServer(TIMEOUTS, isOpen ? forThisMachine(answer) : withPath(answer))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, host, resolve)
@@ -48,13 +58,15 @@ export async function serve(
 if (import.meta.main) {
   logUncaught(createLogger('api'))
   const { PORT = '8080', HOST = '127.0.0.1', CONSOLE_DIR } = process.env
+  const pool = createParsingPool({ workers: Math.max(1, availableParallelism() - 1) })
   const signInAt = signInOf(process.env)
   const fetch = withConsole(
-    apiFromEnvironment(STREAM).fetch,
+    apiFromEnvironment(STREAM, pool.parse).fetch,
     CONSOLE_DIR,
     signInAt === undefined ? [] : [new URL(signInAt.issuer).origin],
   )
-  const server = await serve({ fetch }, { port: Number(PORT), host: HOST })
+  const isOpen = process.env.UNAUTHENTICATED_TENANT !== undefined
+  const server = await serve({ fetch }, { port: Number(PORT), host: HOST, isOpen })
   console.log(`listening on ${server.url}`)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close())
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => void server.close().then(pool.close))
 }

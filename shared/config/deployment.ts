@@ -7,6 +7,9 @@ import { Name } from '../messages.ts'
 
 const SecretArn = z.string().startsWith('arn:')
 
+/** A customer's key. */
+export const KeyArn = z.string().regex(/^arn:[^:]+:kms:[^:]+:\d{12}:key\/[\w-]+$/)
+
 /** What CloudWatch Logs knows as a retention. */
 const LOG_DAYS = [
   1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
@@ -14,12 +17,12 @@ const LOG_DAYS = [
 
 const Days = z.int().min(1).max(36_500)
 
-/** How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by whoever runs the broker. */
+/** How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by whoever runs the broker, under its own key or `keyArn`. */
 const BrokerAuth = z.discriminatedUnion('kind', [
   /** `{"username": …, "password": …}` */
-  z.strictObject({ kind: z.literal('password'), secretArn: SecretArn }),
+  z.strictObject({ kind: z.literal('password'), secretArn: SecretArn, keyArn: KeyArn.optional() }),
   /** `{"certificate": PEM, "key": PEM}`; AWS IoT Core knows no other way. */
-  z.strictObject({ kind: z.literal('certificate'), secretArn: SecretArn }),
+  z.strictObject({ kind: z.literal('certificate'), secretArn: SecretArn, keyArn: KeyArn.optional() }),
 ])
 
 /** One adapter with a machine and a journal of its own, for the frames of some tenants. */
@@ -148,6 +151,11 @@ const RetentionDays = z.strictObject({
 
 export const Deployment = z
   .strictObject({
+    /** The CloudFormation stack's name. Two sites in one account and region have two: a deployment replaces the stack of its name. */
+    stack: z
+      .string()
+      .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/)
+      .default('CardiacNets'),
     architecture: z.enum(['arm64', 'x64']).default('arm64'),
     /** Live devices that are expected at once; bounds how many functions run at the same time, and is what cost is reckoned for. */
     devices: z.int().min(1).max(10_000_000).default(200),

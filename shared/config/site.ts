@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { CONDITION_IDS } from '../domain/conditions.ts'
 import { CodedError } from '../errors.ts'
 import { Name } from '../messages.ts'
-import { Deployment } from './deployment.ts'
+import { Deployment, KeyArn } from './deployment.ts'
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 
@@ -21,7 +21,8 @@ const ServerUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
 
 /** Where a secret lies: AWS Secrets Manager, or a file for a machine of one's own. */
 const SecretSource = z.union([
-  z.strictObject({ secretArn: z.string().startsWith('arn:') }),
+  /** `keyArn`: the KMS key that it is encrypted under, where that is not the one of AWS Secrets Manager; its policy must allow our functions. */
+  z.strictObject({ secretArn: z.string().startsWith('arn:'), keyArn: KeyArn.optional() }),
   z.strictObject({ file: z.string().min(1) }),
 ])
 export type SecretSource = z.infer<typeof SecretSource>

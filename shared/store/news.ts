@@ -28,8 +28,11 @@ export interface News<T> {
 /** An entry shows in the index at most so long after its time of arrival; what comes later still is in lists, but no news. */
 const SETTLED_MS = 20_000
 
-/** What a position holds at most; where more than that arrive in `SETTLED_MS` they are settled sooner. */
-const MAX_UNSETTLED = 256
+/**
+ * What a position holds at most; where more than that arrive in `SETTLED_MS` they are settled sooner. Two positions stand in one query
+ * (functions/api/routes/events.ts), of which a web ACL lets 2,048 bytes pass.
+ */
+const MAX_UNSETTLED = 118
 
 /** Characters of base64url that stand for an entry in a position: 48 bits. */
 const MARK_LENGTH = 8

@@ -7,6 +7,7 @@ import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult } from '../../shared/domain/result.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { forThisMachine } from '../../shared/loopback.ts'
 
 export interface GatewayStatus {
   readonly isHealthy: boolean
@@ -42,19 +43,21 @@ const LAST = 50
 const OURS = 'x-cardiacnets'
 
 export async function startStatusServer(port: number, source: StatusSource): Promise<StatusServer> {
-  const server = createServer((request, response) => {
-    answer(request, source).then(
-      ({ status, type, body }) => {
-        response.writeHead(status, {
-          'content-type': type,
-          'cache-control': 'no-store',
-          'x-content-type-options': 'nosniff',
-        })
-        response.end(body)
-      },
-      (error: unknown) => refuse(response, toCodedError(error)),
-    )
-  })
+  const server = createServer(
+    forThisMachine((request, response) => {
+      answer(request, source).then(
+        ({ status, type, body }) => {
+          response.writeHead(status, {
+            'content-type': type,
+            'cache-control': 'no-store',
+            'x-content-type-options': 'nosniff',
+          })
+          response.end(body)
+        },
+        (error: unknown) => refuse(response, toCodedError(error)),
+      )
+    }),
+  )
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
   await new Promise<void>((resolve, reject) => {

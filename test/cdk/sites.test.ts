@@ -29,7 +29,7 @@ beforeAll(async () => {
       synthesis: RULES,
       synthesisImage: 'registry.example/synthesize:1',
     })
-    const { template } = checkRules(app).synth().getStackByName(STACK_NAME)
+    const { template } = checkRules(app).synth().getStackArtifact(STACK_NAME)
     templates.set(name, Template.fromJSON(template))
   }
 }, 300_000)
@@ -107,6 +107,69 @@ describe.each(exampleSites())('in %s', (name) => {
       for (const each of behaviors) expect(each.ViewerProtocolPolicy).toMatch(/^(https-only|redirect-to-https)$/)
     }
   })
+})
+
+/** What a deployment showed, of each kind and in every site. */
+describe.each(exampleSites())('deployed, %s', (name) => {
+  const template = () => templates.get(name)!.toJSON() as CloudFormation
+  const all = (type: string) =>
+    Object.values(templates.get(name)!.findResources(type)).map(({ Properties }) => Properties)
+
+  it('tells each container its region, which nothing else does', () => {
+    const containers = [
+      ...all('AWS::Batch::JobDefinition').map(({ ContainerProperties }) => ContainerProperties),
+      ...all('AWS::ECS::TaskDefinition').flatMap(({ ContainerDefinitions }) => ContainerDefinitions),
+    ]
+
+    for (const { Environment } of containers) {
+      const names = Environment.map(({ Name }: { Name: string }) => Name)
+      expect(names).toContain('AWS_REGION')
+    }
+  })
+
+  it('keeps containers from the rights of their machine, which none of them needs', () => {
+    for (const { LaunchTemplateData } of all('AWS::EC2::LaunchTemplate'))
+      expect(LaunchTemplateData.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 })
+    for (const { ContainerProperties } of all('AWS::Batch::JobDefinition'))
+      expect(ContainerProperties.Environment).toContainEqual({ Name: 'AWS_EC2_METADATA_DISABLED', Value: 'true' })
+  })
+
+  it('blocks at its own web ACL neither large ECGs, nor long queries, nor callers without a User-Agent', () => {
+    for (const { Rules } of all('AWS::WAFv2::WebACL')) {
+      const common = Rules.find(({ Name }: { Name: string }) => Name === 'AWSManagedRulesCommonRuleSet')
+      const counted = common.Statement.ManagedRuleGroupStatement.RuleActionOverrides.filter(
+        ({ ActionToUse }: { ActionToUse: object }) => 'Count' in ActionToUse,
+      )
+      expect(counted.map(({ Name }: { Name: string }) => Name)).toEqual(
+        expect.arrayContaining(['SizeRestrictions_BODY', 'SizeRestrictions_QUERYSTRING', 'NoUserAgent_HEADER']),
+      )
+    }
+  })
+
+  it('may decrypt every secret that lies under a key of the customer’s', () => {
+    const keys = [...new Set(JSON.stringify(readSite(name)).match(/arn:aws:kms:[^"]+/g))]
+    const rights = rightsOf(template()).filter(({ effect }) => effect === 'Allow')
+    const readers = rights.filter(({ action }) => action === 'secretsmanager:GetSecretValue').map(({ role }) => role)
+
+    const decrypting = (key: string) =>
+      rights.filter(({ action, resource }) => action === 'kms:Decrypt' && resource === key).map(({ role }) => role)
+    for (const key of keys) {
+      expect(decrypting(key)).not.toEqual([])
+      expect(readers).toEqual(expect.arrayContaining(decrypting(key)))
+    }
+  })
+
+  it('goes back to the tasks before when new ones cannot start', () => {
+    for (const { DeploymentConfiguration } of all('AWS::ECS::Service'))
+      expect(DeploymentConfiguration.DeploymentCircuitBreaker).toEqual({ Enable: true, Rollback: true })
+  })
+})
+
+it('each site has a stack of its own name, so that a second one does not replace the first', () => {
+  const names = exampleSites().map((name) => readSite(name).deployment.stack)
+
+  expect(new Set(names).size).toBe(names.length)
+  expect(readSite(undefined).deployment.stack).toBe(STACK_NAME)
 })
 
 describe('the addresses of the API itself', () => {

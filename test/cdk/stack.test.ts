@@ -65,7 +65,7 @@ function synthesized(site: SiteConfig): Template {
     synthesis: RULES,
     synthesisImage: 'registry.example/synthesize:1',
   })
-  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
 }
 
 const examples = new Map<string, Template>()
@@ -248,6 +248,7 @@ describe('the stack', () => {
       'ANY /{proxy+}': 'NONE',
       'ANY /fhir/{proxy+}': 'NONE',
       'ANY /v1/{proxy+}': 'NONE',
+      'GET /': 'NONE',
     })
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
   })
@@ -468,7 +469,7 @@ describe('CMR synthesis', () => {
     const outdir = temporaryFolder()
     const site = SiteConfig.parse({})
     const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES })
-    const built = Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+    const built = Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
     const { dockerImages } = JSON.parse(readFileSync(join(outdir, `${STACK_NAME}.assets.json`), 'utf8'))
 
     const [image] = Object.values<{ source: { directory: string; platform: string } }>(dockerImages)
@@ -500,7 +501,10 @@ describe('CMR synthesis', () => {
       Object.values(of.findResources('AWS::Batch::JobDefinition')).flatMap(({ Properties }) =>
         Properties.ContainerProperties.Environment.map(({ Name }: { Name: string }) => Name),
       )
-    const always = ['RESULTS_TABLE', 'RAW_BUCKET', 'SYNTHESIS_QUEUE_URL', 'CODE_VERSION']
+    const always = [
+      ...['RESULTS_TABLE', 'RAW_BUCKET', 'SYNTHESIS_QUEUE_URL', 'CODE_VERSION'],
+      ...['AWS_REGION', 'AWS_EC2_METADATA_DISABLED'],
+    ]
 
     expect(variables(template).sort()).toEqual([...always, 'RESULTS_FHIR_QUEUE_URL'].sort())
     expect(variables(synthesized(SiteConfig.parse({}))).sort()).toEqual(always.sort())

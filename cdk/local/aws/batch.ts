@@ -12,6 +12,7 @@ import { resolve } from 'node:path'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import { isRecord } from '../../../shared/is-record.ts'
+import { forThisMachine } from '../../../shared/loopback.ts'
 import { ACCOUNT, REGION } from '../account.ts'
 import { END_WITH_PARENT } from '../companion.ts'
 import { closeServer, listen } from '../http.ts'
@@ -96,9 +97,11 @@ export async function startBatch(
   let isStopping = false
   let running: Promise<void> = Promise.resolve()
   let opened: { readonly plan: BatchPlan; readonly options: BatchOptions } | undefined
-  const server = createServer((request, response) => {
-    handle(request, response).catch(() => response.destroy())
-  })
+  const server = createServer(
+    forThisMachine((request, response) => {
+      handle(request, response).catch(() => response.destroy())
+    }),
+  )
   const { port } = await listen(server, 0)
 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {

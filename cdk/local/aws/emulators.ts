@@ -8,6 +8,7 @@ import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import dynalite from 'dynalite'
 import { type BuildAppOptions, buildApp } from 'fauxqs'
+import { forThisMachine, namesThisMachine, pathOf } from '../../../shared/loopback.ts'
 import { REGION } from '../account.ts'
 import { closeServer, listen } from '../http.ts'
 import { emulatedProtocol, type Gate, type HttpCall, PROTOCOLS } from '../iam/aws-calls.ts'
@@ -67,6 +68,10 @@ async function startFauxqs(gate: Gate, dataDir?: string) {
     const { QueueUrl } = (request.body ?? {}) as { QueueUrl?: string } // a ReceiveMessage, as it has handles
     for (const handle of handles) stores.sqsStore.getQueue(QueueUrl!)!.changeVisibility(handle, 0)
     return payload
+  })
+  app.addHook('onRequest', async ({ raw, headers }, reply) => {
+    if (pathOf(raw.url)?.host === undefined && pathOf(raw.url) !== undefined && namesThisMachine(headers.host)) return
+    return reply.code(400).send()
   })
   app.addHook('preHandler', async ({ method, raw, headers, body }, reply) => {
     const call: HttpCall = { method, url: raw.url ?? '/', headers, body }
@@ -134,27 +139,30 @@ function receiptHandles(payload: unknown): readonly string[] {
 async function startDynalite(gate: Gate, dataDir?: string) {
   const server = dynalite({ createTableMs: 0, ...(dataDir === undefined ? {} : { path: join(dataDir, 'tables') }) })
   const [serve] = server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void] // its one
-  server.removeAllListeners('request').on('request', (request: IncomingMessage, response: ServerResponse) => {
-    const chunks: Buffer[] = []
-    request.on('error', () => {}) // a client that dies in mid-request
-    request.on('data', (chunk: Buffer) => chunks.push(chunk))
-    request.once('end', () => {
-      const bytes = Buffer.concat(chunks)
-      const { method = '', url = '', headers } = request
-      const refusal = gate(PROTOCOLS.dynamodb, { method, url, headers, body: json(bytes) })
-      if (refusal !== undefined) {
-        response.writeHead(refusal.status, refusal.headers).end(refusal.body)
-        return
-      }
-      // It reads the request by these two events.
-      request.removeAllListeners()
-      serve(request, response)
-      // By itself it throws, in this process, when a client dies.
-      request.removeAllListeners('error').on('error', () => {})
-      request.emit('data', bytes)
-      request.emit('end')
-    })
-  })
+  server.removeAllListeners('request').on(
+    'request',
+    forThisMachine((request: IncomingMessage, response: ServerResponse) => {
+      const chunks: Buffer[] = []
+      request.on('error', () => {}) // a client that dies in mid-request
+      request.on('data', (chunk: Buffer) => chunks.push(chunk))
+      request.once('end', () => {
+        const bytes = Buffer.concat(chunks)
+        const { method = '', url = '', headers } = request
+        const refusal = gate(PROTOCOLS.dynamodb, { method, url, headers, body: json(bytes) })
+        if (refusal !== undefined) {
+          response.writeHead(refusal.status, refusal.headers).end(refusal.body)
+          return
+        }
+        // It reads the request by these two events.
+        request.removeAllListeners()
+        serve(request, response)
+        // By itself it throws, in this process, when a client dies.
+        request.removeAllListeners('error').on('error', () => {})
+        request.emit('data', bytes)
+        request.emit('end')
+      })
+    }),
+  )
   const { port } = await listen(server, 0)
   return {
     endpoint: `http://127.0.0.1:${port}`,

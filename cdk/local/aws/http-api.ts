@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { APIGatewayProxyEventV2 } from 'aws-lambda'
 import { isRecord } from '../../../shared/is-record.ts'
+import { withPath } from '../../../shared/loopback.ts'
 
 export interface Route {
   /** `METHOD /path`, with `ANY`, `{name}` and `{name+}`; or `$default`. */
@@ -28,9 +29,9 @@ const TEXT_TYPES = /^(text\/|application\/(json|xml|javascript)\b)/i
 /** Answers as the deployed API would, authorizers aside. */
 export function httpApi(routes: readonly Route[], invoke: Invoke): RequestListener {
   const table = routes.map(compile).sort((a, b) => b.precedence - a.precedence)
-  return (request, response) => {
+  return withPath((request, response) => {
     respond(request, response).catch(() => fail(response, 500, 'Internal Server Error'))
-  }
+  })
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://localhost')

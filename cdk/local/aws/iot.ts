@@ -3,9 +3,10 @@
  * functions publish. Devices talk to the local broker, which is open.
  * @module
  */
-import { createServer } from 'node:http'
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sendMessage } from '../../../shared/aws/queues.ts'
+import { forThisMachine } from '../../../shared/loopback.ts'
 import { closeServer, listen } from '../http.ts'
 import { type Gate, type HttpCall, PROTOCOLS, publishedTopic } from '../iam/aws-calls.ts'
 import type { Broker, Publication } from './broker.ts'
@@ -229,14 +230,15 @@ function failure(ruleName: string, { topic, payload, clientId }: Publication, ac
 
 /** The data plane: `Publish` only. Says that it is away until there is a broker. */
 export async function startDataPlane(gate: Gate, broker: Broker | undefined) {
-  const server = createServer(async (request, response) => {
+  const server = createServer(
+    forThisMachine((request, response) => {
+      handle(request, response).catch(() => response.destroy())
+    }),
+  )
+
+  async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const chunks: Buffer[] = []
-    try {
-      for await (const chunk of request) chunks.push(chunk as Buffer) // no encoding is set
-    } catch {
-      response.destroy()
-      return
-    }
+    for await (const chunk of request) chunks.push(chunk as Buffer) // no encoding is set
     const { method = '', url = '', headers } = request
     const body = Buffer.concat(chunks)
     const call: HttpCall = { method, url, headers, body }
@@ -249,7 +251,8 @@ export async function startDataPlane(gate: Gate, broker: Broker | undefined) {
     }
     await broker.publish(topic, body)
     response.writeHead(200, { 'content-type': 'application/json' }).end('{}')
-  })
+  }
+
   const { port } = await listen(server, 0)
   return { endpoint: `http://127.0.0.1:${port}`, stop: () => closeServer(server) }
 }

@@ -4,6 +4,7 @@
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { forThisMachine } from '../../../shared/loopback.ts'
 import { closeServer, listen } from '../http.ts'
 
 /** What a handler threw, as its runtime reports it; or what became of a sandbox that could not say. */
@@ -47,9 +48,11 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
   let offered: Invocation | undefined
   let running: ({ readonly requestId: string } & PromiseWithResolvers<string>) | undefined
 
-  const server = createServer((request, response) => {
-    handle(request, response).catch(() => response.destroy())
-  })
+  const server = createServer(
+    forThisMachine((request, response) => {
+      handle(request, response).catch(() => response.destroy())
+    }),
+  )
   // A runtime may wait for its next event as long as it takes.
   server.requestTimeout = 0
   server.keepAliveTimeout = 0

@@ -8,6 +8,7 @@ import type { AddressInfo } from 'node:net'
 import { getRequestListener } from '@hono/node-server'
 import { type Context, Hono } from 'hono'
 import type { ContentfulStatusCode } from 'hono/utils/http-status'
+import { forThisMachine } from '../../../shared/loopback.ts'
 import { FhirError, isObject, type Resource, referenceTo, type StoredResource, toResource } from './resource.ts'
 import { search, summarised } from './search.ts'
 import { Store } from './store.ts'
@@ -147,7 +148,7 @@ export async function startSandboxEhr({ port = 0, ...delivery }: SandboxOptions 
     }
   }
 
-  const server = createServer(getRequestListener(app.fetch))
+  const server = createServer(forThisMachine(getRequestListener(app.fetch)))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(port, '127.0.0.1', resolve)

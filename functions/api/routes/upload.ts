@@ -4,10 +4,11 @@
  */
 import { createRoute, z } from '@hono/zod-openapi'
 import type { RecordingIntake } from '../../../shared/intake/recording-intake.ts'
-import { FORMAT_NAMES, parseRecording } from '../../../streams/formats/index.ts'
+import { FORMAT_NAMES } from '../../../streams/formats/index.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
 import { type BodyLimits, boundedBody, contentSha256, uploadedFiles } from '../body.ts'
+import { type ParseUpload, parseInline } from '../parsing/pool.ts'
 import { limited, type QuotaOptions } from '../quota.ts'
 import { Submitted, UploadQuery } from '../schemas.ts'
 import { json, needs, problems, routes } from './common.ts'
@@ -15,6 +16,8 @@ import { json, needs, problems, routes } from './common.ts'
 export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
+  /** Where files are read; on this thread when absent. */
+  readonly parse?: ParseUpload
 }
 
 const Binary = z.string().openapi({ format: 'binary' })
@@ -28,7 +31,7 @@ const body = {
   },
 }
 
-export function uploadRoutes({ intake, limits, ...quota }: UploadOptions) {
+export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: UploadOptions) {
   const route = createRoute({
     method: 'post',
     path: '/v1/ecgs',
@@ -50,7 +53,7 @@ export function uploadRoutes({ intake, limits, ...quota }: UploadOptions) {
   app.openapi({ ...route, hide: true }, async (c) => {
     const { format, device, ...stated } = c.req.valid('query')
     const files = await uploadedFiles(c.req)
-    const recording = parseRecording(files, { format, ...stated })
+    const recording = await parse(files, { format, ...stated })
     const { ecgId, windows } = await intake.submit({
       tenant: c.get('caller').tenant,
       origin: { kind: 'upload', ...(device === undefined ? {} : { device }) },

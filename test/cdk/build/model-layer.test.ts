@@ -29,7 +29,7 @@ function deployed(bundle: string, deployment = {}): Resources {
     model: readModel(bundle),
     synthesisImage: 'registry.example/synthesize:1',
   })
-  return app.synth().getStackByName(STACK_NAME).template.Resources
+  return app.synth().getStackArtifact(STACK_NAME).template.Resources
 }
 
 const SCREENS_ONLY = { synthesis: 'off' }

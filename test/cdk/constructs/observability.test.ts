@@ -28,7 +28,7 @@ function synthesized(site: SiteConfig): Template {
   const outdir = temporaryFolder()
   const synthesisImage = 'registry.example/synthesize:1'
   const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES, synthesisImage })
-  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
 }
 
 /** What is read of CloudFormation's. */

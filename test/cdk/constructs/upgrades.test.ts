@@ -30,7 +30,7 @@ function synthesized(options: AppOptions = {}): Template {
     synthesisImage: 'registry.example/synthesize:1',
     ...options,
   })
-  return Template.fromJSON(app.synth().getStackByName(STACK_NAME).template)
+  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
 }
 
 /** Whatever calls a function, with what it calls. */

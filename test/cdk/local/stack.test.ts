@@ -11,6 +11,7 @@ import { startLocalStack } from '../../../cdk/local/stack.ts'
 import { clientOptions } from '../../../cdk/local/template/deploy.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
+import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../../helpers/request-lines.ts'
 import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that answer with the path, or log the messages that they are given. */
@@ -90,6 +91,17 @@ describe('the local stack', () => {
     const response = await fetch(`${stack.apiUrl}/v1/ecgs`)
 
     expect(await response.json()).toEqual({ path: '/v1/ecgs' })
+  })
+
+  it('goes on after malformed requests, and is reached by names of this machine only', async () => {
+    const { stack } = await startSmallStack(assemblyDir)
+    const port = Number(new URL(stack.apiUrl).port)
+
+    await Promise.all(MALFORMED_REQUESTS.map((bytes) => sendRaw(port, bytes)))
+    const rebound = await sendRaw(port, 'GET /v1/ecgs HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n')
+
+    expect(statusOf(rebound)).toBe(400)
+    expect((await fetch(`${stack.apiUrl}/v1/ecgs`)).status).toBe(200)
   })
 
   it.each(['mqtt', 'upload'])('delivers the result of an ECG that came by %s, letter for letter', async (origin) => {
@@ -204,7 +216,7 @@ describe('the local stack', () => {
 
     await new Promise<void>((resolve) => {
       const socket = connect(Number(port), '127.0.0.1', () => {
-        socket.write('POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy())
+        socket.write('POST / HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{', () => socket.destroy())
       })
       socket.on('close', () => resolve())
     })

@@ -96,7 +96,7 @@ describe('every route of the API', () => {
       .map(({ path }) => path)
       .filter((path) => !path.startsWith('/v1/') && !path.includes('*'))
 
-    expect([...new Set(others)].sort()).toEqual(['/console.json', '/healthz', '/openapi.json'])
+    expect([...new Set(others)].sort()).toEqual(['/', '/console.json', '/healthz', '/openapi.json'])
   })
 
   it.each(routes)('leaves an entry: %s', async (route) => {

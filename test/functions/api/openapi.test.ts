@@ -1,6 +1,12 @@
+import { spawnSync } from 'node:child_process'
+import { writeFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
 import { Hono } from 'hono'
 import { generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { ERROR_KINDS } from '../../../shared/errors.ts'
+import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { startTestApi, type TestApi } from './helpers.ts'
 
 interface Operation {
@@ -120,5 +126,37 @@ describe('what needs no token', () => {
 
     expect(response.status).toBe(401)
     expect((await api.app.request('/nowhere')).status).toBe(404)
+  })
+})
+
+describe('the document as a tool reads it', () => {
+  it('is valid: no error and no warning of redocly', { timeout: 120_000 }, async () => {
+    const file = join(temporaryFolder(), 'openapi.json')
+    writeFileSync(file, JSON.stringify(document))
+    const redocly = createRequire(import.meta.url).resolve('@redocly/cli/bin/cli.js')
+    const env = { ...process.env, REDOCLY_TELEMETRY: 'off', REDOCLY_SUPPRESS_UPDATE_NOTICE: 'true' }
+
+    const { stdout, status } = spawnSync(process.execPath, [redocly, 'lint', file, '--format=json'], {
+      env,
+      encoding: 'utf8',
+    })
+
+    expect(JSON.parse(stdout).totals).toMatchObject({ errors: 0, warnings: 0 })
+    expect(status).toBe(0)
+  })
+
+  it('names each operation once, in a group, and says every code that a problem may have', () => {
+    const all = operations().map(({ operation }) => operation as Operation & { operationId: string; tags: string[] })
+
+    expect(new Set(all.map(({ operationId }) => operationId)).size).toBe(all.length)
+    expect(all.every(({ tags }) => tags.length === 1)).toBe(true)
+    const { Problem } = document.components.schemas as { Problem: { properties: { code: { enum: string[] } } } }
+    expect(Problem.properties.code.enum).toEqual(Object.keys(ERROR_KINDS))
+  })
+
+  it('is where the root says it is', async () => {
+    const root = (await (await api.app.request('/')).json()) as { description: string; health: string }
+
+    for (const path of [root.description, root.health]) expect((await api.app.request(path)).status).toBe(200)
   })
 })

@@ -127,3 +127,25 @@ it('takes no more ECGs when it drains, and waits for those that were taken', asy
 
   expect([hungUp, before, isDrained]).toEqual(['closed', false, true])
 })
+
+it('does not hang up on the adapter for a device without a name', async () => {
+  const { connect } = await start()
+  const [adapter, nameless, device] = [await connect(), await connect(), await connect()]
+  await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })
+  const heard: string[] = []
+  const arrived = new Promise<void>((resolve) => {
+    adapter.on('message', (topic) => {
+      heard.push(topic)
+      resolve()
+    })
+    adapter.once('close', () => resolve())
+  })
+
+  nameless.publish('ecg/v1/local//frames', 'frame', { qos: 1 })
+  await new Promise<void>((resolve) => nameless.once('close', () => resolve()))
+  device.publish('ecg/v1/local/d1/frames', 'frame', { qos: 1 })
+  await arrived
+
+  expect(heard).toEqual(['ecg/v1/local/d1/frames'])
+  expect(adapter.connected).toBe(true)
+})
