@@ -99,7 +99,8 @@ const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::ECS::Service': 'the adapter runs as a process of this machine',
   'AWS::AutoScaling::AutoScalingGroup': 'the adapter runs as a process of this machine',
   'AWS::EC2::Volume': 'the journal is a file of this machine',
-  'AWS::CloudFront::OriginAccessControl': 'the local API has one address, and the console none yet',
+  'AWS::CloudFront::OriginAccessControl': 'the API serves the console here',
+  'AWS::CloudFront::ResponseHeadersPolicy': 'the API serves the console here, and sets its headers',
   'AWS::SecretsManager::Secret': 'the front and the API are one process here',
   'AWS::WAFv2::WebACL': 'only this machine reaches it',
   'AWS::WAFv2::LoggingConfiguration': 'only this machine reaches it',
@@ -776,7 +777,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
 
   'AWS::CloudFront::Distribution': {
     uses: [],
-    ignores: { DistributionConfig: 'the local API has one address, and the console none yet', ...TAGS },
+    ignores: { DistributionConfig: 'the API serves the console here', ...TAGS },
     async make(name, _properties, { apiUrl }) {
       return { ref: name, attributes: { DomainName: new URL(apiUrl).host } }
     },
