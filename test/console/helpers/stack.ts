@@ -28,9 +28,16 @@ export async function startConsoleStack(): Promise<ConsoleStack> {
 export async function screened(apiUrl: string, files: readonly string[] = demoFiles()): Promise<string> {
   const form = new FormData()
   for (const file of files) form.append('file', await openAsBlob(file), basename(file))
-  const taken = await fetch(`${apiUrl}/v1/ecgs`, { method: 'POST', body: form })
-  const { ecgId } = (await taken.json()) as { ecgId: string }
   const deadline = Date.now() + 180_000
+  const post = () => fetch(`${apiUrl}/v1/ecgs`, { method: 'POST', body: form })
+  let taken = await post()
+  // The same ECG was just deleted, and its removal is not done.
+  while (taken.status === 503 && Date.now() < deadline) {
+    await new Promise((done) => setTimeout(done, 1000 * Number(taken.headers.get('retry-after') ?? 1)))
+    taken = await post()
+  }
+  if (!taken.ok) throw new Error(`the API refused the upload: ${taken.status}`)
+  const { ecgId } = (await taken.json()) as { ecgId: string }
   while (Date.now() < deadline) {
     const answer = await fetch(`${apiUrl}/v1/ecgs/${ecgId}`)
     if (answer.status === 200) return ecgId

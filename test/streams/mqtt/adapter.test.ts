@@ -156,7 +156,9 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       )
       const report = await streamRecording(makeRecording(10), { link, tenant, device: 'd2', speed: Infinity })
 
-      expect(told).toEqual({ problem: { code: 'gain-invalid', field: 'leads[0].gainUv' } })
+      expect(told).toEqual({
+        problem: { code: 'gain-invalid', field: 'leads[0].gainUv', message: expect.stringMatching(/^[A-Z].*\.$/) },
+      })
       expect(Messages[0]!.MessageAttributes!.reason!.StringValue).toBe('gain-invalid')
       const letter = JSON.parse(Messages[0]!.Body!)
       expect(letter).toMatchObject({ topic: topicOf('frames'), field: 'leads[0].gainUv' })
