@@ -9,7 +9,7 @@ import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
 type Bundles = NonNullable<AppOptions['bundles']>
 
 const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
-const SEVEN = 7
+const FUNCTIONS = 8
 
 let bundles: Bundles
 let template: Template
@@ -50,8 +50,8 @@ describe('a function', () => {
 
     const called = calls(template)
 
-    expect(aliases).toHaveLength(SEVEN)
-    expect(called.length).toBeGreaterThan(SEVEN)
+    expect(aliases).toHaveLength(FUNCTIONS)
+    expect(called.length).toBeGreaterThan(FUNCTIONS)
     for (const call of called) expect(aliases).toContain(/"Ref":"(\w+)"/.exec(call)?.[1])
     for (const url of Object.values(template.findResources('AWS::Lambda::Url'))) {
       expect(url.Properties.Qualifier).toBe('live')
@@ -59,7 +59,7 @@ describe('a function', () => {
   })
 
   it('keeps its former versions, to go back to', () => {
-    template.resourceCountIs('AWS::Lambda::Version', SEVEN)
+    template.resourceCountIs('AWS::Lambda::Version', FUNCTIONS)
     template.allResources('AWS::Lambda::Version', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
   })
 
@@ -69,7 +69,7 @@ describe('a function', () => {
 
     const updates = Object.values(template.findResources('AWS::Lambda::Alias')).map(({ UpdatePolicy }) => UpdatePolicy)
 
-    expect(updates).toHaveLength(SEVEN)
+    expect(updates).toHaveLength(FUNCTIONS)
     for (const { CodeDeployLambdaAliasUpdate: update } of updates) {
       const { Properties } = groups[update.DeploymentGroupName.Ref]!
       expect(Properties.DeploymentConfigName).toBe('CodeDeployDefault.LambdaCanary10Percent5Minutes')

@@ -70,7 +70,9 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     const { code, stdout } = await cli(flat, '--rate', '500', '--unit', 'mV', '--model', model, '--out', 'x', '--json')
 
     expect(code).toBe(3)
-    expect(JSON.parse(stdout)).toEqual({ error: { code: 'ecg-refused', field: 'quality' } })
+    expect(JSON.parse(stdout)).toEqual({
+      error: { code: 'ecg-refused', field: 'quality', message: expect.stringMatching(/^[A-Z].*\.$/) },
+    })
   })
 
   it('exits with 3 where the card wants more leads', async () => {
