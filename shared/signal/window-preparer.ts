@@ -104,10 +104,12 @@ export class WindowPreparer {
     const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
     const places = Array.from(peaks, (peak) => Math.round((peak * this.#profile.rateHz) / rateHz))
     const beats = this.#averager.average(leadsAtProfileRate, places)
+    // Of leads that are one trace, nothing more is concluded.
+    const exchanged = warnings.some(({ withholds }) => withholds) ? [] : electrodeWarnings(beats)
     const measurements = measureBeats(beats, places, this.#profile.rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
-      warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...warnings, ...electrodeWarnings(beats)],
+      warnings: [...paddedWarning(leads[0]!.samples.length, rateHz), ...warnings, ...exchanged],
       ...(measurements === undefined ? {} : { measurements }),
       clean: this.#clean(leadsAtProfileRate, heartRate),
     }
