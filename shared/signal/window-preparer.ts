@@ -50,6 +50,8 @@ const MAX_SILENT_PADDING_S = 0.02
 
 type Leads = ReadonlyMap<LeadName, Float64Array>
 
+const isChestLead = (name: LeadName) => name.startsWith('V')
+
 /** Prepares windows, one after another; owns its buffers, so one instance serves one thread. */
 export class WindowPreparer {
   readonly #profile: SignalProfile
@@ -104,8 +106,9 @@ export class WindowPreparer {
     const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
     const places = Array.from(peaks, (peak) => Math.round((peak * this.#profile.rateHz) / rateHz))
     const beats = this.#averager.average(leadsAtProfileRate, places)
-    // Of leads that are one trace, nothing more is concluded.
-    const exchanged = warnings.some(({ withholds }) => withholds) ? [] : electrodeWarnings(beats)
+    // Limb leads become alike when RA and RL are exchanged; from chest leads that are one trace, nothing more is concluded.
+    const isOneTrace = warnings.some(({ code, leads: same }) => code === 'leads-identical' && same?.some(isChestLead))
+    const exchanged = isOneTrace ? [] : electrodeWarnings(beats)
     const measurements = measureBeats(beats, places, this.#profile.rateHz)
     return {
       quality: { ...quality, derived: [...derived.keys()], heartRateBpm: heartRate && Math.round(heartRate * 10) / 10 },
