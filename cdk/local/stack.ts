@@ -28,7 +28,14 @@ import { closeServer, listen } from './http.ts'
 import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
-import { clientOptions, credentialsOf, type Deployment, deploy, emulatorEnvironment, type LocalIdentity } from './template/deploy.ts'
+import {
+  clientOptions,
+  credentialsOf,
+  type Deployment,
+  deploy,
+  emulatorEnvironment,
+  type LocalIdentity,
+} from './template/deploy.ts'
 import type { Template } from './template/intrinsics.ts'
 
 export interface LocalStackOptions {
