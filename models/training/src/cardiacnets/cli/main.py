@@ -34,6 +34,7 @@ def train(options: argparse.Namespace) -> int:
         data=options.data,
         adopts=not options.afresh,
         start=options.from_bundle,
+        keeps_convolutions=not options.all_weights,
     )
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
@@ -132,6 +133,9 @@ def main() -> None:
         type=Path,
         metavar="DIR",
         help="stage screening keeps this bundle's convolutions and trains its heads",
+    )
+    command.add_argument(
+        "--all-weights", action="store_true", help="with --from-bundle: the convolutions learn too, by small steps"
     )
     command.set_defaults(run=train)
 
