@@ -136,7 +136,7 @@ class Programme:
             isolated_batch=6,
             isolated_weight=0.04,
             average=0.998,
-            optimisation=OptimisationConfig(steps=2400, learning_rate=5e-4, save_every=200),
+            optimisation=OptimisationConfig(steps=1600, learning_rate=5e-4, save_every=100),
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
