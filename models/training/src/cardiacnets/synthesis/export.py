@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cardiacnets.programme import Run
 
 ENCODER = "encoder-aligned.onnx"
-"""The encoder in `screen.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""
+"""The one that was aligned with CMR, as the denoiser knows it; the encoder in `screen.onnx` learned on with the heads."""
 
 
 def export_drawing(
