@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cardiacnets.programme import Run
 
 ENCODER = "encoder-aligned.onnx"
-"""The one that was aligned with CMR, as the denoiser knows it; the encoder in `screen.onnx` learned on with the heads."""
+"""The one that was aligned with CMR, as the denoiser knows it; that of `screen.onnx` learned on with the heads."""
 
 
 def export_drawing(
