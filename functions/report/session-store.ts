@@ -8,8 +8,9 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { headKey, ownEcgId, type SessionKey, sessionPk, WINDOWS, windowKey } from '../../shared/store/keys.ts'
-import { type Change, type Row, Table } from '../../shared/store/table.ts'
+import { type Change, IS_NEW, type Row, Table, type Condition as WriteCondition } from '../../shared/store/table.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
 
 /** How long a session is kept after its last window: whoever it belongs to must be known by then. */
@@ -35,17 +36,39 @@ export type Head = z.infer<typeof Head>
 
 const Digest = z.object({
   ecgId: z.string(),
+  /** Windows noted before there were versions have none. */
+  version: z.number().default(1),
   firstSample: z.number(),
   at: z.string(),
   durationMs: z.number(),
   status: z.enum(['screened', 'refused']),
   modelSha256: z.string(),
   profile: z.string(),
+  site: z.string().optional(),
   probabilities: z.array(z.number()),
   flagged: z.array(Condition),
   reasons: z.array(z.string()),
   heartRateBpm: z.number().nullable(),
 })
+
+/** What tells one result of a window from another. */
+const RESULT_KEY = ['version', 'modelSha256', 'profile', 'site'] as const
+type NotedWindow = Partial<Pick<WindowDigest, (typeof RESULT_KEY)[number]>>
+
+/** Windows noted before there were versions have none. */
+const isSameResult = ({ version = 1, ...noted }: NotedWindow, digest: WindowDigest) =>
+  RESULT_KEY.every((name) => ({ version, ...noted })[name] === digest[name])
+
+/** The condition that a window is still noted as it was read. */
+function stillNoted(before: NotedWindow): WriteCondition {
+  const parts = RESULT_KEY.map((name) =>
+    before[name] === undefined ? `attribute_not_exists(#${name})` : `#${name} = :${name}`,
+  )
+  return { expression: parts.join(' AND '), values: before }
+}
+
+/** Results of one window that come at the same time are a few. */
+const MAX_TRIES = 10
 
 export class SessionStore {
   readonly #table: Table
@@ -54,10 +77,34 @@ export class SessionStore {
     this.#table = new Table(dynamo, table)
   }
 
-  /** @returns false when the window was there already */
-  async addWindow(key: SessionKey, digest: WindowDigest, now: Date): Promise<boolean> {
+  /**
+   * Notes a window.
+   * @param newest digest of the window's newest result as it is stored now, `undefined` when its ECG was deleted. Asked where the window is there
+   *   already: results come late, twice and out of order, and an older one must not take the place of a newer one
+   * @returns `new`; `known` when the window was there before, whichever of the two changed; `gone` when its ECG was deleted
+   */
+  async addWindow(
+    key: SessionKey,
+    digest: WindowDigest,
+    now: Date,
+    newest: () => Promise<WindowDigest | undefined>,
+  ): Promise<'new' | 'known' | 'gone'> {
+    if (await this.#putWindow(key, digest, now, IS_NEW)) return 'new'
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const before: NotedWindow | undefined = await this.#table.get(windowKey(key, digest.firstSample))
+      // Read after what is noted, so it is never older than that; what is noted meanwhile is found by the condition.
+      const current = await newest()
+      if (current === undefined) return 'gone'
+      if (before !== undefined && isSameResult(before, current)) return 'known'
+      if (await this.#putWindow(key, current, now, before === undefined ? IS_NEW : stillNoted(before))) return 'known'
+    }
+    throw new CodedError('unavailable', { field: 'window' })
+  }
+
+  /** @returns false when the condition is not met */
+  #putWindow(key: SessionKey, digest: WindowDigest, now: Date, condition: WriteCondition): Promise<boolean> {
     const row = { ...digest, at: digest.at.toISOString(), expiresAt: expiry(now) }
-    return (await this.#table.replace({ ...windowKey(key, digest.firstSample), ...row })) === undefined
+    return this.#table.putIf({ ...windowKey(key, digest.firstSample), ...row }, condition)
   }
 
   async head(key: SessionKey): Promise<Head | undefined> {

@@ -107,10 +107,25 @@ export class ResultStore {
     return { kind: 'known', json: stored }
   }
 
-  /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
-  async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
-    const newest = await this.#newest(tenant, ecgId)
+  /**
+   * The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was.
+   * @param version of this version only
+   */
+  async latest(tenant: string, ecgId: EcgId, version?: number): Promise<string | undefined> {
+    const newest = await this.#newest(tenant, ecgId, (each) => version === undefined || each === version)
     return newest && unpack(newest)
+  }
+
+  /** The version of an ECG's newest result; `undefined` while there is none. */
+  async version(tenant: string, ecgId: EcgId): Promise<number | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    return newest && versionOf(newest)
+  }
+
+  /** The newest result of those that a version replaces. */
+  async before(tenant: string, ecgId: EcgId, version: number): Promise<Result | undefined> {
+    const before = await this.#newest(tenant, ecgId, (each) => each < version)
+    return before && parseResult(unpack(before))
   }
 
   /** The newest result with what it was made from. */
@@ -127,12 +142,15 @@ export class ResultStore {
   }
 
   /** Nothing of an ECG that is marked as deleted, whatever of it is still to be removed: the mark comes with the same read. */
-  async #newest(tenant: string, ecgId: EcgId): Promise<Row | undefined> {
+  async #newest(
+    tenant: string,
+    ecgId: EcgId,
+    isWanted: (version: number) => boolean = () => true,
+  ): Promise<Row | undefined> {
     const rows = await this.#rows(tenant, ecgId, RESULTS_AND_MARK)
     if (rows.some(({ sk }) => isDeletedKey(sk))) return undefined
-    const versionOf = ({ version }: Row) => Number(version ?? 1)
     return rows
-      .filter(({ sk }) => isResultKey(sk))
+      .filter((row) => isResultKey(row.sk) && isWanted(versionOf(row)))
       .toSorted((a, b) => versionOf(a) - versionOf(b) || String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
   }
@@ -267,6 +285,8 @@ async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Pro
   }
   return done
 }
+
+const versionOf = ({ version }: Row) => Number(version ?? 1)
 
 /** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
 export function packResult(json: string): Buffer {
