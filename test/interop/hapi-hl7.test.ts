@@ -68,7 +68,10 @@ describe.skipIf(why !== undefined)(
     })
 
     it('sends an ORU with a waveform, takes our answer, and takes and answers the result that comes back', async () => {
-      const answer = await hapi.send(gateway.gateway.ports.hl7!, saved(waveOru(syntheticRecording({ gainUv: 5, rateHz: 100 }))))
+      const answer = await hapi.send(
+        gateway.gateway.ports.hl7!,
+        saved(waveOru(syntheticRecording({ gainUv: 5, rateHz: 100 }))),
+      )
       const message = await hapi.message()
 
       expect([answer.verdict, parseMessage(Buffer.from(answer.text)).first('MSA')!.text(1)]).toEqual(['valid', 'AA'])
