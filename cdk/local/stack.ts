@@ -28,15 +28,15 @@ import { closeServer, listen } from './http.ts'
 import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
+import { deploy } from './template/deploy.ts'
+import type { Template } from './template/intrinsics.ts'
 import {
   clientOptions,
   credentialsOf,
   type Deployment,
-  deploy,
   emulatorEnvironment,
   type LocalIdentity,
-} from './template/deploy.ts'
-import type { Template } from './template/intrinsics.ts'
+} from './template/plan.ts'
 
 export interface LocalStackOptions {
   /** 0 takes any free port. */

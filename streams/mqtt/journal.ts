@@ -9,18 +9,18 @@
  * @module
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Frame, FrameLead } from '../../shared/domain/frame.ts'
+import type { Frame } from '../../shared/domain/frame.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { type DeviceWindow, startOfWindow } from './intake-message.ts'
 import * as sql from './journal-queries.ts'
+import { bytes, type FramePlace, int16, sessionFormat, toExtent, toHole, toPlace } from './journal-rows.ts'
 import { SCHEMA_VERSION, UPGRADES } from './journal-tables.ts'
 import type { Holding } from './limits.ts'
-import type { Hole, PastWindows } from './past-windows.ts'
+import type { PastWindows } from './past-windows.ts'
 import {
   type AssemblerState,
   type ClosedWindow,
-  extentOf,
   type FrameExtent,
   type SessionFormat,
   windowWaveform,
@@ -57,9 +57,6 @@ export interface StoredSession {
   /** Samples before this come too late for any correction, unless their window is complete. */
   readonly expiredThrough: number
 }
-
-/** A frame's place, without its samples. */
-export type FramePlace = Omit<FrameExtent, 'checksum'>
 
 /** What has come of a window. */
 export interface Coverage {
@@ -365,49 +362,4 @@ export class Journal {
   #number(text: string, column: string): number {
     return Number(this.#statement(text).get()?.[column])
   }
-}
-
-type Row = Record<string, unknown>
-
-function toPlace(row: Row): FramePlace {
-  return {
-    sequence: Number(row.sequence),
-    firstSample: Number(row.first_sample),
-    endSample: Number(row.end_sample),
-    isLast: row.is_last === 1,
-  }
-}
-
-function toExtent(row: Row, format: SessionFormat): FrameExtent {
-  return extentOf({ ...format, ...toPlace(row), session: '', samples: int16(row.samples) })
-}
-
-function toHole(row: Row): Hole {
-  return {
-    firstSample: Number(row.first_sample),
-    endSample: Number(row.end_sample),
-    version: Number(row.version),
-    isReopened: row.is_reopened === 1,
-  }
-}
-
-function sessionFormat(row: Row): SessionFormat {
-  return {
-    sessionStartedAtMs: Number(row.started_at_ms),
-    rateHz: Number(row.rate_hz),
-    // Only `addSession` writes this column.
-    leads: JSON.parse(String(row.leads)) as readonly FrameLead[],
-  }
-}
-
-function bytes(column: unknown): Uint8Array {
-  if (column instanceof Uint8Array) return column
-  throw new Error('the journal holds no bytes where it should')
-}
-
-function int16(column: unknown): Int16Array {
-  // A copy where SQLite's bytes are not aligned.
-  const blob = bytes(column)
-  const aligned = blob.byteOffset % 2 === 0 ? blob : Uint8Array.from(blob)
-  return new Int16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)
 }
