@@ -190,7 +190,7 @@ export function startAdapter(
       for (const connection of inbound) connection.rejoin()
     }
   }
-  const report = () => {
+  const reportHealth = () => {
     ingest.expire(Date.now() - config.correctionMs)
     ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
     health.report({
@@ -207,7 +207,7 @@ export function startAdapter(
     ingest.sweep()
     holdWithinLimit()
   }, UPKEEP_INTERVAL_MS)
-  const reporting = setInterval(report, REPORT_INTERVAL_MS)
+  const reporting = setInterval(reportHealth, REPORT_INTERVAL_MS)
 
   const stop = async () => {
     clearInterval(upkeep)
