@@ -1,8 +1,7 @@
 /**
  * Live sessions in the table of results, until their summary is written.
  *
- * `pk` = tenant#session#device#session; `sk` = window#first sample is a window's digest, written as often as its result comes and the same
- * each time; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byArrival`.
+ * `pk` = tenant#session#device#session; `sk` = window#first sample is the digest of a window's newest result; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byArrival`.
  * @module
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -12,6 +11,7 @@ import { documents } from '../../shared/aws/clients.ts'
 import { headKey, type SessionKey, sessionPk, windowSk } from '../../shared/aws/session-keys.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
 
 /** How long a session is kept after its last window: whoever it belongs to must be known by then. */
@@ -37,17 +37,40 @@ export type Head = z.infer<typeof Head>
 
 const Digest = z.object({
   ecgId: z.string(),
+  /** Windows noted before there were versions have none. */
+  version: z.number().default(1),
   firstSample: z.number(),
   at: z.string(),
   durationMs: z.number(),
   status: z.enum(['screened', 'refused']),
   modelSha256: z.string(),
   profile: z.string(),
+  site: z.string().optional(),
   probabilities: z.array(z.number()),
   flagged: z.array(Condition),
   reasons: z.array(z.string()),
   heartRateBpm: z.number().nullable(),
 })
+
+/** What tells one result of a window from another. */
+const RESULT_KEY = ['version', 'modelSha256', 'profile', 'site'] as const
+type NotedWindow = Partial<Pick<WindowDigest, (typeof RESULT_KEY)[number]>>
+
+/** Windows noted before there were versions have none. */
+const isSameResult = ({ version = 1, ...noted }: NotedWindow, digest: WindowDigest) =>
+  RESULT_KEY.every((name) => ({ version, ...noted })[name] === digest[name])
+
+/** The condition that a window is still noted as it was read. */
+function stillNoted(before: NotedWindow): { readonly condition: string; readonly values: Record<string, unknown> } {
+  const known = RESULT_KEY.filter((name) => before[name] !== undefined)
+  const parts = RESULT_KEY.map((name) =>
+    known.includes(name) ? `#${name} = :${name}` : `attribute_not_exists(#${name})`,
+  )
+  return { condition: parts.join(' AND '), values: Object.fromEntries(known.map((name) => [`:${name}`, before[name]])) }
+}
+
+/** Results of one window that come at the same time are a few. */
+const MAX_TRIES = 10
 
 export class SessionStore {
   readonly #table: string
@@ -58,22 +81,79 @@ export class SessionStore {
     this.#table = table
   }
 
-  /** @returns false when the window was there already */
-  async addWindow(key: SessionKey, digest: WindowDigest, now: Date): Promise<boolean> {
-    const { Attributes } = await this.#documents.send(
-      new PutCommand({
+  /**
+   * Notes a window.
+   * @param newest digest of the window's newest result as it is stored now, `undefined` when its ECG was deleted. Asked where the window is there
+   *   already: results come late, twice and out of order, and an older one must not take the place of a newer one
+   * @returns `new`; `known` when the window was there before, whichever of the two changed; `gone` when its ECG was deleted
+   */
+  async addWindow(
+    key: SessionKey,
+    digest: WindowDigest,
+    now: Date,
+    newest: () => Promise<WindowDigest | undefined>,
+  ): Promise<'new' | 'known' | 'gone'> {
+    const isNew = await this.#putWindow(key, digest, now, 'attribute_not_exists(pk)', {})
+    if (isNew) return 'new'
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const before = await this.#window(key, digest.firstSample)
+      // Read after what is noted, so it is never older than that; what is noted meanwhile is found by the condition.
+      const current = await newest()
+      if (current === undefined) return 'gone'
+      if (before === undefined) {
+        if (await this.#putWindow(key, current, now, 'attribute_not_exists(pk)', {})) return 'known'
+        continue
+      }
+      if (isSameResult(before, current)) return 'known'
+      const stillThat = stillNoted(before)
+      if (await this.#putWindow(key, current, now, stillThat.condition, stillThat.values)) return 'known'
+    }
+    throw new CodedError('unavailable', { field: 'window' })
+  }
+
+  async #window(key: SessionKey, firstSample: number): Promise<NotedWindow | undefined> {
+    const { Item } = await this.#documents.send(
+      new GetCommand({
         TableName: this.#table,
-        Item: {
-          pk: sessionPk(key),
-          sk: windowSk(digest.firstSample),
-          ...digest,
-          at: digest.at.toISOString(),
-          expiresAt: expiry(now),
-        },
-        ReturnValues: 'ALL_OLD',
+        Key: { pk: sessionPk(key), sk: windowSk(firstSample) },
+        ConsistentRead: true,
       }),
     )
-    return Attributes === undefined
+    return Item as NotedWindow | undefined // as `#putWindow` wrote it
+  }
+
+  /** @returns false when the condition is not met */
+  async #putWindow(
+    key: SessionKey,
+    digest: WindowDigest,
+    now: Date,
+    condition: string,
+    values: Record<string, unknown>,
+  ): Promise<boolean> {
+    try {
+      await this.#documents.send(
+        new PutCommand({
+          TableName: this.#table,
+          Item: {
+            pk: sessionPk(key),
+            sk: windowSk(digest.firstSample),
+            ...digest,
+            at: digest.at.toISOString(),
+            expiresAt: expiry(now),
+          },
+          ConditionExpression: condition,
+          ...namesIn(
+            condition,
+            RESULT_KEY.map((name) => [`#${name}`, name]),
+          ),
+          ExpressionAttributeValues: Object.keys(values).length === 0 ? undefined : values,
+        }),
+      )
+      return true
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) return false
+      throw error
+    }
   }
 
   async head(key: SessionKey): Promise<Head | undefined> {

@@ -60,11 +60,15 @@ export class Sessions {
   /** Takes a window's result. */
   async add(of: SessionKey, result: Result): Promise<Outcome> {
     const key = keyOf(of)
-    const { store, rules, tenants, now } = this.#options
+    const { store, results, rules, tenants, now } = this.#options
     if (!tenants.has(key.tenant)) return 'foreign'
     const digest = digestOf(result, now(), rules.virtual)
-    const isNew = await store.addWindow(key, digest, now())
-    const head = (await store.touch(key, now())) ?? (await this.#notLive(key, isNew))
+    const noted = await store.addWindow(key, digest, now(), async () => {
+      const newest = await results.latest(key.tenant, result.ecgId)
+      return newest === undefined ? undefined : digestOf(parseResult(newest), now(), rules.virtual)
+    })
+    if (noted === 'gone') return 'outdated'
+    const head = (await store.touch(key, now())) ?? (await this.#notLive(key, noted === 'new'))
     if (head === undefined) return this.#conclude(key)
     return this.#tellChange(key, head, digest)
   }

@@ -197,7 +197,7 @@ const makeCursor = ({ pk, sk, arrival }: Item): string =>
 
 const Cursor = z.tuple([
   z.string().regex(/^[\w.:-]+#[0-9a-f-]{36}$/),
-  z.string().regex(/^result#[0-9a-f]{64}#[\w.-]{1,64}(#[0-9a-f]{64})?$/),
+  z.string().regex(/^result#[0-9a-f]{64}#[\w.-]{1,64}(#[0-9a-f]{64})?(#v\d{1,9})?$/),
   z.string().regex(/^\d{4}-[\d:.TZ-]{19}#[0-9a-f-]{36}#[0-9a-f]{8}$/),
 ])
 

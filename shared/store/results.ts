@@ -107,10 +107,25 @@ export class ResultStore {
     }
   }
 
-  /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
-  async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
-    const newest = await this.#newest(tenant, ecgId)
+  /**
+   * The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was.
+   * @param version of this version only
+   */
+  async latest(tenant: string, ecgId: EcgId, version?: number): Promise<string | undefined> {
+    const newest = await this.#newest(tenant, ecgId, (each) => version === undefined || each === version)
     return newest && unpack(newest)
+  }
+
+  /** The version of an ECG's newest result; `undefined` while there is none. */
+  async version(tenant: string, ecgId: EcgId): Promise<number | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    return newest && versionOf(newest)
+  }
+
+  /** The newest result of those that a version replaces. */
+  async before(tenant: string, ecgId: EcgId, version: number): Promise<Result | undefined> {
+    const before = await this.#newest(tenant, ecgId, (each) => each < version)
+    return before && parseResult(unpack(before))
   }
 
   /** The newest result with what it was made from. */
@@ -127,13 +142,16 @@ export class ResultStore {
   }
 
   /** Nothing of an ECG that is marked as deleted, whatever of it is still to be removed: the mark comes with the same read. */
-  async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
+  async #newest(
+    tenant: string,
+    ecgId: EcgId,
+    isWanted: (version: number) => boolean = () => true,
+  ): Promise<Record<string, unknown> | undefined> {
     const { sk: mark } = deletedKey(tenant, ecgId)
     const rows = await this.#rows(tenant, ecgId, { from: mark, to: 'result#~' })
     if (rows.some(({ sk }) => sk === mark)) return undefined
-    const versionOf = ({ version }: Record<string, unknown>) => Number(version ?? 1)
     return rows
-      .filter(({ sk }) => String(sk).startsWith('result#'))
+      .filter((row) => String(row.sk).startsWith('result#') && isWanted(versionOf(row)))
       .toSorted((a, b) => versionOf(a) - versionOf(b) || String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
   }
@@ -314,6 +332,8 @@ async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Pro
   }
   return done
 }
+
+const versionOf = ({ version }: Record<string, unknown>) => Number(version ?? 1)
 
 const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
 const receivedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'received' })

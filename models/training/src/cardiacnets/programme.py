@@ -128,7 +128,18 @@ class Programme:
         )
     )
     further: FurtherConfig = field(default_factory=FurtherConfig)
-    """`screening` where it goes on from a bundle."""
+    """`screening` where it goes on from a bundle and keeps that bundle's convolutions."""
+    onward: ScreeningConfig = field(
+        default_factory=lambda: ScreeningConfig(
+            real_batch=24,
+            virtual_batch=18,
+            isolated_batch=6,
+            isolated_weight=0.04,
+            average=0.998,
+            optimisation=OptimisationConfig(steps=1600, learning_rate=5e-4, save_every=100),
+        )
+    )
+    """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -156,6 +167,7 @@ def in_bfloat16(programme: Programme) -> Programme:
         ecg=changed(programme.ecg),
         align=changed(programme.align),
         screening=changed(programme.screening),
+        onward=changed(programme.onward),
     )
 
 
@@ -190,15 +202,18 @@ class Run:
         data: str = VIRTUAL,
         adopts: bool = False,
         start: Path | None = None,
+        keeps_convolutions: bool = True,
     ) -> None:
         """`data` as `load_source` takes it: the people with CMR and truth, in place of virtual ones.
 
         `adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done, of a cohort of
         one's own those alone that never learn from it.
         `start`: a bundle whose network `screening` goes on from, in place of the aligned trunk.
+        `keeps_convolutions`: then its heads alone learn, on what its convolutions make of an ECG.
         """
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
         self.data, self.adopts, self.start = data, adopts, start
+        self.keeps_convolutions = keeps_convolutions
 
     @property
     def is_virtual(self) -> bool:
@@ -311,6 +326,8 @@ class Run:
             else:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
+                if not self.keeps_convolutions:
+                    return train_screening(self.programme.onward, data, done.parent, start)
                 further, trunk = self.programme.further, start.encoder.trunk
                 features = {
                     name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -27,6 +28,9 @@ def train(options: argparse.Namespace) -> int:
     from cardiacnets.stages.loop import has_bfloat16
 
     programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
+    people = programme.people if options.people is None else options.people
+    cines = programme.cine_people if options.cine_people is None else options.cine_people
+    programme = replace(programme, people=people, cine_people=min(cines, people))
     run = Run(
         programme,
         options.run_dir,
@@ -34,6 +38,7 @@ def train(options: argparse.Namespace) -> int:
         data=options.data,
         adopts=not options.afresh,
         start=options.from_bundle,
+        keeps_convolutions=not options.all_weights,
     )
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
@@ -133,6 +138,11 @@ def main() -> None:
         metavar="DIR",
         help="stage screening keeps this bundle's convolutions and trains its heads",
     )
+    command.add_argument(
+        "--all-weights", action="store_true", help="with --from-bundle: the convolutions learn too, by small steps"
+    )
+    command.add_argument("--people", type=int, help="virtual people (default 24000)")
+    command.add_argument("--cine-people", type=int, help="of them with cines; screening needs none (default 6000)")
     command.set_defaults(run=train)
 
     command = commands.add_parser(

@@ -22,6 +22,7 @@ from cardiacnets.evaluation.calibrate import probability
 from cardiacnets.evaluation.judge import CAD, TEST_FOLD, Judge, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
 from cardiacnets.metrics import auroc, pearson
+from cardiacnets.pictures import save_figure
 from cardiacnets.stages.contrastive import retrieval_rank
 
 BLAND_ALTMAN = (("lvEf", "%"), ("lvMass", "g"), ("rvEdv", "mL"))
@@ -64,7 +65,7 @@ def _draw(path: Path, size: tuple[float, float], draw: Callable[[Axes], None]) -
 def _save(figure: plt.Figure, path: Path) -> None:
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     figure.text(0.01, 0.008, NOTICE, fontsize=7)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
     plt.close(figure)
 
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from cardiacnets.programme import Run
 
 ENCODER = "encoder-aligned.onnx"
-"""`encoder.onnx` was trained further with the heads; the denoiser knows the one that was aligned with CMR."""
+"""The one that was aligned with CMR, as the denoiser knows it; that of `screen.onnx` learned on with the heads."""
 
 
 def export_drawing(
