@@ -17,7 +17,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'format-unsupported':
     '{what} uses a part of its format that is not read[: {field}][ at line {line}] (docs/formats.md). Export it in another way.',
   'file-not-found':
-    '{what} is not there or may not be read[: {field}]. Check its name and its rights; a WFDB record needs all its files.',
+    '{what} is not there or may not be read[: {field}][ ({file} of {folder})]. Check its name and its rights; a WFDB record needs all its files.',
   'schema-unsupported': 'The message is of a version that is not known. Update the sender or the receiver.',
   'topic-invalid':
     'The topic is not ecg/v1/TENANT/DEVICE/KIND with names of letters, digits, dots and dashes. Publish to the right topic.',
@@ -86,9 +86,11 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'claim-check-mismatch': 'A stored waveform is not the one that the message names. Send the ECG again.',
   'bundle-missing':
     'There is no model bundle in that folder[: {folder} has no {field}]. Give one with --model or `cardiacnets models use`.',
-  'bundle-corrupt': 'A file of the model bundle is not what its manifest says[: {field}][ of {folder}]. Install the bundle again.',
+  'bundle-corrupt':
+    'A file of the model bundle is not what its manifest says[: {field}][ of {folder}]. Install the bundle again.',
   'bundle-mismatch': 'The model bundle does not fit this version[: {field}]. Use a bundle made for it.',
-  'site-config-invalid': 'The configuration of the site has a fault[: {field}]. Correct it (docs/fhir.md).',
+  'site-config-invalid':
+    'The configuration of the site has a fault[: {field}][ ({expected})][, {file} of {folder}]. Correct it (docs/fhir.md, docs/gateway.md).',
   'calibration-missing': 'There is no site calibration in that file[: {field}]. Make one with `cardiacnets evaluate`.',
   'calibration-corrupt': 'The site calibration cannot be read[: {field}]. Make it again with `cardiacnets evaluate`.',
   'calibration-mismatch':

@@ -141,6 +141,7 @@ export async function verifyFile(bundle: Bundle, name: string): Promise<string> 
   } catch (cause) {
     throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory }, { cause })
   }
-  if (hash.digest('hex') !== expected.sha256) throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory })
+  if (hash.digest('hex') !== expected.sha256)
+    throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory })
   return path
 }

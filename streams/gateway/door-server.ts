@@ -84,9 +84,9 @@ export async function openDoor(
     socket.setNoDelay(true)
     return true
   }
-  const server = serverFor(address, admit, serve, onRefused)
+  const server = serverFor(address, name, admit, serve, onRefused)
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(listenFault(error, name, address.port)))
     server.listen(address.port, address.host, () => resolve())
   })
   const listening = server.address()
@@ -106,6 +106,7 @@ export async function openDoor(
 
 function serverFor(
   { tls }: DoorAddress,
+  name: string,
   admit: (socket: Socket) => boolean,
   serve: (socket: Socket) => void,
   onRefused: () => void,
@@ -122,12 +123,36 @@ function serverFor(
     handshakeTimeout: HANDSHAKE_MS,
     ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
   }
-  const server = createTlsServer(options, (socket) => {
+  const onSocket = (socket: Socket) => {
     if (admit(socket)) serve(socket)
-  })
+  }
+  let server: Server
+  try {
+    server = createTlsServer(options, onSocket)
+  } catch (cause) {
+    // A certificate that is none, a key of another one.
+    throw new CodedError(
+      'site-config-invalid',
+      { field: `${name}.tls`, expected: 'a certificate and its key, as PEM' },
+      { cause },
+    )
+  }
   // A certificate that has expired, or none.
   server.on('tlsClientError', onRefused)
   return server
+}
+
+/** What keeps a server from listening, as a coded error. */
+export function listenFault(cause: NodeJS.ErrnoException, field: string, port: number): Error {
+  if (cause.code === 'EADDRINUSE') return new CodedError('port-taken', { field, port }, { cause })
+  const expected = LISTEN_FAULTS[cause.code ?? '']
+  return expected === undefined ? cause : new CodedError('site-config-invalid', { field, expected }, { cause })
+}
+
+const LISTEN_FAULTS: Readonly<Record<string, string>> = {
+  EACCES: 'a port that this user may listen on',
+  EADDRNOTAVAIL: 'an address of this machine',
+  ENOTFOUND: 'an address of this machine',
 }
 
 function peerCheck(peers: readonly string[] | undefined, name: string): (address: string) => boolean {

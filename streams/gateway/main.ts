@@ -5,7 +5,8 @@
  */
 import { S3Client } from '@aws-sdk/client-s3'
 import { sqs } from '../../shared/aws/clients.ts'
-import { toCodedError } from '../../shared/errors.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { apiCloud, type Cloud, sqsCloud } from './cloud.ts'
@@ -15,7 +16,7 @@ import { runGateway } from './run.ts'
 const [file] = process.argv.slice(2)
 
 try {
-  if (file === undefined) throw new Error('which configuration? node streams/gateway/main.ts FILE')
+  if (file === undefined) throw new CodedError('file-not-found', { field: 'node streams/gateway/main.ts FILE' })
   const config = readGatewayConfig(file)
   const screening = {
     bundleDirectory: activeBundle(),
@@ -25,9 +26,9 @@ try {
   const code = await runGateway(config, { cloud: cloudOf(config), screening })
   process.exit(code)
 } catch (error) {
-  const { message, kind, cause } = toCodedError(error)
-  process.stderr.write(`${cause instanceof Error && file === undefined ? cause.message : message}\n`)
-  process.exit(kind.exitCode)
+  const coded = toCodedError(error)
+  process.stderr.write(`${sentenceOf(coded)} [${coded.code}]\n`)
+  process.exit(coded.kind.exitCode)
 }
 
 function cloudOf({ forward }: GatewayConfig): Cloud | undefined {

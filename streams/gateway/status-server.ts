@@ -8,6 +8,7 @@ import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult } from '../../shared/domain/result.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { forThisMachine } from '../../shared/loopback.ts'
+import { listenFault } from './door-server.ts'
 
 export interface GatewayStatus {
   readonly isHealthy: boolean
@@ -61,7 +62,7 @@ export async function startStatusServer(port: number, source: StatusSource): Pro
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
+    server.once('error', (error) => reject(listenFault(error, 'status', port)))
     server.listen(port, '127.0.0.1', () => resolve())
   })
   const address = server.address()

@@ -131,7 +131,7 @@ const fileOf = (folder: string, file: string) => ({ file, folder })
 function storeFault(folder: string, error: unknown): unknown {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
   const { code } = cause as { code?: string }
-  const [named] = /[\w-]+\.(ldb|sst|log)|MANIFEST-\d+|CURRENT/.exec(cause.message) ?? []
+  const [named] = /\d{6}\.(?:ldb|sst|log)|MANIFEST-\d{6}|CURRENT/.exec(cause.message) ?? []
   const detail = fileOf(folder, named ?? manifestOf(folder))
   if (code === 'LEVEL_LOCKED') return new CodedError('data-in-use', detail, { cause })
   if (code === 'LEVEL_CORRUPTION') return new CodedError('data-corrupt', detail, { cause })
