@@ -5,6 +5,7 @@
 import { BlockList, createServer, isIP, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { CodedError } from '../../shared/errors.ts'
+import { listen } from './listen.ts'
 
 export interface TlsFiles {
   readonly cert: Buffer
@@ -85,13 +86,9 @@ export async function openDoor(
     return true
   }
   const server = serverFor(address, name, admit, serve, onRefused)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', (error) => reject(listenFault(error, name, address.port)))
-    server.listen(address.port, address.host, () => resolve())
-  })
-  const listening = server.address()
+  const port = await listen(server, address.port, address.host, `gateway.${name}`)
   return {
-    port: typeof listening === 'object' && listening !== null ? listening.port : address.port,
+    port,
     guard,
     get connections() {
       return sockets.size
@@ -140,19 +137,6 @@ function serverFor(
   // A certificate that has expired, or none.
   server.on('tlsClientError', onRefused)
   return server
-}
-
-/** What keeps a server from listening, as a coded error. */
-export function listenFault(cause: NodeJS.ErrnoException, field: string, port: number): Error {
-  if (cause.code === 'EADDRINUSE') return new CodedError('port-taken', { field, port }, { cause })
-  const expected = LISTEN_FAULTS[cause.code ?? '']
-  return expected === undefined ? cause : new CodedError('site-config-invalid', { field, expected }, { cause })
-}
-
-const LISTEN_FAULTS: Readonly<Record<string, string>> = {
-  EACCES: 'a port that this user may listen on',
-  EADDRNOTAVAIL: 'an address of this machine',
-  ENOTFOUND: 'an address of this machine',
 }
 
 function peerCheck(peers: readonly string[] | undefined, name: string): (address: string) => boolean {

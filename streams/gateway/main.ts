@@ -8,6 +8,7 @@ import { sqs } from '../../shared/aws/clients.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
+import { createLogger, describeError } from '../../shared/observe/logging.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { apiCloud, type Cloud, sqsCloud } from './cloud.ts'
 import { type GatewayConfig, readGatewayConfig } from './config.ts'
@@ -27,6 +28,8 @@ try {
   process.exit(code)
 } catch (error) {
   const coded = toCodedError(error)
+  // What nobody foresaw: the kind of the error helps the person who mends it.
+  if (coded.code === 'internal') createLogger('gateway').critical('gateway did not start', describeError(error))
   process.stderr.write(`${sentenceOf(coded)} [${coded.code}]\n`)
   process.exit(coded.kind.exitCode)
 }

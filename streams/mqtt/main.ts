@@ -9,6 +9,7 @@ import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import { startAdapter } from './adapter.ts'
+import { keepAlive } from './alive.ts'
 import { ConfigError, configHelp, readConfig } from './config.ts'
 
 const logger = createLogger('streams-mqtt')
@@ -39,6 +40,7 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
   process.umask(0o077)
   if (isEmptied(config.journalPath)) console.error(emptiedFile(config.journalPath))
   const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
+  const rest = keepAlive(config.journalPath)
   const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve())
   })
@@ -54,5 +56,6 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
     process.exit(1)
   }
   await adapter.stop()
+  rest()
   logger.info('adapter stopped')
 }

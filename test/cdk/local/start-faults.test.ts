@@ -23,6 +23,7 @@ import { Screener } from '../../../shared/inference/screener.ts'
 import { createLogger } from '../../../shared/observe/logging.ts'
 import { parseGatewayConfig, readGatewayConfig } from '../../../streams/gateway/config.ts'
 import { startGateway } from '../../../streams/gateway/gateway.ts'
+import { listen } from '../../../streams/gateway/listen.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { ConfigError, readConfig } from '../../../streams/mqtt/config.ts'
 import { temporaryFolder } from '../helpers/assembly.ts'
@@ -312,10 +313,10 @@ describe('a fault of the start says which file of which folder, what to do, and 
     const { port, close } = await listening()
     onTestFinished(close)
 
-    const error = await gateway(temporaryFolder(), { hl7: { port } }).catch((fault: unknown) => fault)
+    const error = await listen(createServer(), port, '127.0.0.1', 'gateway.hl7', 1).catch((fault: unknown) => fault)
 
     expect(wordsOf(error)).toBe(
-      `A port is taken: ${port} (hl7). Stop what listens there, or choose another one. [port-taken]`,
+      `A port is taken: ${port} (gateway.hl7). Stop what listens there, or choose another one. [port-taken]`,
     )
     expect(codeOf(error)).toBe(1)
   })
