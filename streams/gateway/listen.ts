@@ -19,7 +19,7 @@ export async function listen(
   port: number,
   host: string,
   field: string,
-  most = TRIES.count,
+  most: number = TRIES.count,
 ): Promise<number> {
   for (let tries = 1; ; tries++) {
     try {
