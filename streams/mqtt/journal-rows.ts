@@ -1,5 +1,5 @@
 /**
- * What the rows of the adapter's journal hold.
+ * Rows of the journal's tables as what they stand for.
  * @module
  */
 import type { FrameLead } from '../../shared/domain/frame.ts'
@@ -9,7 +9,7 @@ import { extentOf, type FrameExtent, type SessionFormat } from './window-assembl
 /** A frame's place, without its samples. */
 export type FramePlace = Omit<FrameExtent, 'checksum'>
 
-type Row = Record<string, unknown>
+export type Row = Record<string, unknown>
 
 export function toPlace(row: Row): FramePlace {
   return {

@@ -9,6 +9,7 @@
  * @module
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { fileFault, foreignFile, isEmptied, newerFile } from '../../shared/data-files.ts'
 import type { Frame } from '../../shared/domain/frame.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
@@ -76,6 +77,9 @@ export interface ExpiredHole {
 }
 
 export class Journal {
+  /** The file was there and empty when it was opened: what it held is lost. */
+  readonly wasEmptied: boolean
+  readonly #path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   /** Of the newest frame. */
@@ -83,34 +87,49 @@ export class Journal {
 
   /**
    * Opens the journal, or makes it; `path` may be `:memory:`. It is held alone. One of an earlier version is brought up to date.
-   * @throws Error when another process holds it or a later version wrote it
+   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`, `disk-full`
    */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path, { timeout: 0 })
+    this.#path = path
+    this.wasEmptied = isEmptied(path)
+    try {
+      this.#db = new DatabaseSync(path, { timeout: 0 })
+      this.#open()
+      this.#arrival = this.#number(sql.LAST_ARRIVAL, 'arrival')
+    } catch (error) {
+      throw fileFault(path, error) ?? error
+    }
+  }
+
+  #open(): void {
     // Frames are some kilobytes: larger pages mean fewer of them a frame. Checkpoints of 2 MB keep the longest commit short
     // (measured, three frames of 6 KB a commit: 0.2 ms, 1.7 ms at worst of a thousand; with SQLite's own 1,000 pages 9 ms).
     this.#db.exec(`
       PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128`)
     const version = this.#number('PRAGMA user_version', 'user_version')
-    if (version > SCHEMA_VERSION) throw new Error(`the journal is of version ${version}, newer than ${SCHEMA_VERSION}`)
+    if (version > SCHEMA_VERSION) throw newerFile(this.#path)
+    // Of a file that somebody has made tables in.
+    if (version === 0 && this.#number('PRAGMA schema_version', 'schema_version') > 0) throw foreignFile(this.#path)
     if (version < SCHEMA_VERSION) {
       const steps = UPGRADES.slice(version).join('')
       this.transaction(() => this.#db.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION}`))
     }
-    this.#arrival = this.#number(sql.LAST_ARRIVAL, 'arrival')
   }
 
-  /** Runs `write` as one durable unit: on disk when this returns, undone when it throws. */
+  /**
+   * Runs `write` as one durable unit: on disk when this returns, undone when it throws.
+   * @throws CodedError `disk-full`, `data-corrupt`, `data-unwritable` naming the file, beside what `write` throws
+   */
   transaction<T>(write: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
     try {
+      this.#db.exec('BEGIN IMMEDIATE')
       const value = write()
       this.#db.exec('COMMIT')
       return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw error
+      throw fileFault(this.#path, error) ?? error
     }
   }
 
