@@ -79,6 +79,7 @@ export class CardiacNetsStack extends Stack {
       network,
       storage,
       synthesis,
+      model: screening.model,
       reportQueue: results.fhir.queue,
     })
     const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })

@@ -18,6 +18,7 @@ import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
 import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
 import { type EventOptions, eventRoutes } from './routes/events.ts'
+import { type ExplanationOptions, explanationRoutes } from './routes/explanations.ts'
 import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
@@ -29,7 +30,7 @@ interface Common extends AuditOptions {
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
-export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions, CmrOptions {
+export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions, CmrOptions, ExplanationOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** Where people sign in to the console; absent where nobody has to. */
@@ -62,6 +63,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 
   app.route('/', uploadRoutes(options))
   app.route('/', ecgRoutes(options))
+  app.route('/', explanationRoutes(options))
   app.route('/', cmrRoutes(options))
   app.route('/', deviceRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))

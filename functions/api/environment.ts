@@ -18,6 +18,7 @@ import type { AuditAction, AuditOutcome } from '../../shared/observe/audit-actio
 import { createLogger, describeError, type LogFields } from '../../shared/observe/logging.ts'
 import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
 import { AssociationStore } from '../../shared/store/associations.ts'
+import { AttributionStore } from '../../shared/store/attributions.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
 import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
 import { QuotaStore } from '../../shared/store/quotas.ts'
@@ -42,6 +43,7 @@ export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   return createApi({
     ...common,
     associations: new AssociationStore(dynamo(), table),
+    attributions: new AttributionStore(dynamo(), table, results),
     intake: new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket, results }),
     limits: UPLOAD_LIMITS,
     s3: s3(),

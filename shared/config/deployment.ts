@@ -93,6 +93,8 @@ export const ApiLimits = z
     streams: share(30, 10),
     uploadsPerMinute: share(1200, 300),
     associationsPerMinute: share(600, 120),
+    /** Questions which stretches moved a score: each keeps a function busy for seconds. */
+    attributionsPerMinute: share(60, 20),
   })
   .prefault({})
 export type ApiLimits = z.infer<typeof ApiLimits>

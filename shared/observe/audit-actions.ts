@@ -14,6 +14,9 @@ export const AUDIT_ACTIONS = [
   'waveform.read',
   'subject.read',
   'events.read',
+  'model-input.read',
+  'attribution.request',
+  'attribution.read',
   'unidentified.list',
   'association.write',
   'cmr.request',
@@ -26,6 +29,7 @@ export const AUDIT_ACTIONS = [
   // Functions.
   'waveform.write',
   'result.write',
+  'attribution.write',
   'ehr.read',
   'result.report',
   'result.publish',

@@ -148,6 +148,35 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(Number(await reading.getAttribute('data-ms')) - before).toBeCloseTo(2, 1)
   })
 
+  it('shades the stretches that moved a score, once asked, and names the strongest in words', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    const traces = () =>
+      page.evaluate(() => document.querySelectorAll<HTMLCanvasElement>('.paper canvas')[1]!.toDataURL().length)
+    const before = await traces()
+
+    await page.getByLabel('Which stretches moved a score').selectOption('cad')
+    await page.locator('[data-explains=cad]').waitFor({ timeout: 90_000 })
+
+    expect(await page.locator('[data-explains=cad]').textContent()).toMatch(/most: (a?V?[IVRLF\d]+), \d+\.\d–\d+\.\d s/)
+    await expect.poll(traces).toBeGreaterThan(before + 1000)
+  })
+
+  it('shows the window as the model sees it, and offers nothing to measure or print there', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+
+    await page.getByRole('button', { name: 'As the model sees it' }).click()
+
+    await page.locator('.legend', { hasText: 'not for measuring' }).waitFor()
+    expect(await page.locator('.legend').first().textContent()).not.toContain('mm/mV')
+    for (const name of ['Calipers', 'Print at true scale', 'Save as SVG']) {
+      expect(await page.getByRole('button', { name }).isDisabled()).toBe(true)
+    }
+    await page.getByRole('button', { name: 'As the model sees it' }).click()
+    await page.locator('.legend', { hasText: 'mm/mV' }).waitFor()
+  })
+
   it('prints at true scale: 1 mV is 10.0 mm, a second 25.0 mm, on A4 across', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.paper').waitFor()

@@ -147,6 +147,9 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
   'GET /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'GET /v1/ecgs/:id/waveform': () => ({ path: `/v1/ecgs/${own.ecgId}/waveform`, status: 404 }),
   'GET /v1/ecgs/:id/subject': () => ({ path: `/v1/ecgs/${own.ecgId}/subject`, status: 404 }),
+  'GET /v1/ecgs/:id/model-input': () => ({ path: `/v1/ecgs/${own.ecgId}/model-input`, status: 404 }),
+  'POST /v1/ecgs/:id/attribution': () => ({ path: `/v1/ecgs/${own.ecgId}/attribution`, status: 404 }),
+  'GET /v1/ecgs/:id/attribution': () => ({ path: `/v1/ecgs/${own.ecgId}/attribution`, status: 404 }),
   'DELETE /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, init: json({}), status: 404 }),
   'GET /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),
@@ -311,6 +314,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     const { batchItemFailures } = await run(
       await handlerOf('upkeep'),
       { ...of, kind: 'deletion', ecgId: own.ecgId },
+      { ...of, kind: 'attribution', ecgId: own.ecgId },
       { ...of, kind: 'association', device: DEVICE, from: '2020-01-01T00:00:00.000Z', to: null },
     )
 

@@ -103,6 +103,20 @@ export const en = {
   'ecg.noSamples': 'No samples',
   'ecg.noSamplesHint': 'The result is kept, but the samples of this ECG are not (or not any more).',
 
+  'ecg.asModel': 'As the model sees it',
+  'ecg.asModelHint':
+    'The window that was screened, filtered, with each lead stretched to its own range. No voltage or ST level can be read from it.',
+  'ecg.asModelLegend': 'as the model sees it: filtered, each lead stretched to its own range; not for measuring',
+
+  'explain.title': 'Which stretches moved a score',
+  'explain.none': 'Why?',
+  'explain.of': 'Why {condition}?',
+  'explain.asking': 'The model is asked 240 times, each time without another half second of a lead.',
+  'explain.raised': 'raised the score for {condition}',
+  'explain.lowered': 'lowered it',
+  'explain.most': 'most: {where}',
+  'explain.hint': 'Log-odds. What the model looked at, not what is wrong with the heart.',
+
   'card.title': 'Calibrate the screen',
   'card.how':
     'Hold a bank card against the frame and move the slider until both are equally wide. 1 mm on the paper is then 1 mm.',
@@ -309,9 +323,11 @@ export const en = {
   'error.field-invalid': 'A value is not allowed ({field}).',
   'error.synthesis-unavailable': 'The model bundle of this stack screens only; it cannot draw.',
   'error.not-screened': 'The ECG is still being screened. Try again in a moment.',
-  'error.ecg-refused': 'No cine can be drawn: the quality gate refused the ECG.',
+  'error.ecg-refused': 'The quality gate refused this ECG: there is nothing to draw or to explain.',
   'error.leads-too-few': 'No cine can be drawn: too few leads are acceptable.',
   'error.ecg-unfamiliar': 'No cine can be drawn: the ECG is unlike those that the model knows.',
+  'error.bundle-mismatch':
+    'A newer model is in use than the one that gave this result. Upload the ECG again to ask that one.',
   'error.worker-lost': 'The machine that drew it disappeared. Try again.',
   'error.other': 'Refused ({code}, {field}).',
 } as const satisfies Record<string, string>

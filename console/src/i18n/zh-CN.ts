@@ -104,6 +104,19 @@ export const zh: Words = {
   'ecg.noSamples': '没有采样',
   'ecg.noSamplesHint': '结果已保留，但此心电图的采样没有（或不再）保留。',
 
+  'ecg.asModel': '模型所见',
+  'ecg.asModelHint': '经滤波、每个导联按自身范围拉伸后的筛查窗口。不能从中读取电压或 ST 水平。',
+  'ecg.asModelLegend': '模型所见：经滤波，每个导联按自身范围拉伸；不可用于测量',
+
+  'explain.title': '哪些片段影响了评分',
+  'explain.none': '为什么？',
+  'explain.of': '为什么 {condition}？',
+  'explain.asking': '正在询问模型 240 次，每次去掉一个导联的半秒。',
+  'explain.raised': '提高了 {condition} 的评分',
+  'explain.lowered': '降低了评分',
+  'explain.most': '最强：{where}',
+  'explain.hint': '单位为对数几率。显示模型关注之处，而非心脏的病变。',
+
   'card.title': '校准屏幕',
   'card.how': '将银行卡贴在方框上，移动滑块直到两者同宽。此后图纸上的 1 毫米即为真实的 1 毫米。',
   'card.width': '方框宽度',
@@ -304,9 +317,10 @@ export const zh: Words = {
   'error.field-invalid': '某值不允许（{field}）。',
   'error.synthesis-unavailable': '此系统的模型包只做筛查，不能绘制。',
   'error.not-screened': '心电图仍在筛查。请稍后重试。',
-  'error.ecg-refused': '无法绘制：质量关拒绝了此心电图。',
+  'error.ecg-refused': '质量关拒绝了此心电图：无可绘制或解释。',
   'error.leads-too-few': '无法绘制：合格导联太少。',
   'error.ecg-unfamiliar': '无法绘制：此心电图与模型所知的不同。',
+  'error.bundle-mismatch': '当前使用的模型比给出此结果的模型更新。请重新上传该心电图。',
   'error.worker-lost': '绘制用的机器消失了。请重试。',
   'error.other': '被拒绝（{code}，{field}）。',
 }

@@ -44,6 +44,9 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`],
   'GET /v1/ecgs/:id/waveform': ({ ecgId }) => [`/v1/ecgs/${ecgId}/waveform`],
   'GET /v1/ecgs/:id/subject': ({ ecgId }) => [`/v1/ecgs/${ecgId}/subject`],
+  'GET /v1/ecgs/:id/model-input': ({ ecgId }) => [`/v1/ecgs/${ecgId}/model-input`],
+  'POST /v1/ecgs/:id/attribution': ({ ecgId }) => [`/v1/ecgs/${ecgId}/attribution`, { method: 'POST' }],
+  'GET /v1/ecgs/:id/attribution': ({ ecgId }) => [`/v1/ecgs/${ecgId}/attribution`],
   'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
   'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],
@@ -71,9 +74,10 @@ const pick = ({ tenant, action, subject, jobId, device, traceId }: AuditEntry) =
 
 const ecgFile = () => writeWaveform(syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5 })).bytes
 
-/** An ECG of the tenant with its samples, and a job. */
+/** An ECG of the tenant with its samples, a job, and a question why its scores are what they are. */
 async function anEcg() {
-  const { ecgId } = await storedEcg(api, tenant)
+  const { ecgId, result } = await storedEcg(api, tenant)
+  await api.attributions.begin(tenant, result, new Date())
   const drawing = { ecgId, bundleSha256: 'c'.repeat(64), seed: 3, sampler: 'full' }
   return { ecgId, jobId: (await api.jobs.submit(tenant, drawing, new Date())).jobId }
 }
@@ -274,6 +278,7 @@ it('every action of a person is one of a route or of a command', () => {
   const ofFunctions = [
     'waveform.write',
     'result.write',
+    'attribution.write',
     'ehr.read',
     'result.report',
     'result.publish',
