@@ -28,7 +28,14 @@ import { closeServer, listen } from './http.ts'
 import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
-import { clientOptions, credentialsOf, type Deployment, deploy, emulatorEnvironment } from './template/deploy.ts'
+import {
+  clientOptions,
+  credentialsOf,
+  type Deployment,
+  deploy,
+  emulatorEnvironment,
+  type LocalIdentity,
+} from './template/deploy.ts'
 import type { Template } from './template/intrinsics.ts'
 
 export interface LocalStackOptions {
@@ -42,6 +49,8 @@ export interface LocalStackOptions {
   readonly ehrPort?: number
   /** The site, whose EHR is replaced by the sandbox; its first tenant is whom the API takes everybody for. All defaults when absent. */
   readonly site?: SiteConfig
+  /** Who signs the tokens of the API's callers, for the site's tenants; everybody is let in when absent. */
+  readonly identity?: Omit<LocalIdentity, 'tenants'>
   /** Keeps queues, objects, results and the adapter's journal here; nothing outlives the stack when absent. */
   readonly dataDir?: string
   /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
@@ -149,6 +158,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       apiUrl: api.url,
       endpoints,
       tenant: tenantOf(site),
+      identity: options.identity && { ...options.identity, tenants: site.deployment.tenants },
     })
     const env = { ...emulatorEnvironment(emulators), ...endpoints }
 

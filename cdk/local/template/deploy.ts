@@ -76,8 +76,19 @@ export interface Place {
   readonly apiUrl: string
   /** Environment that says where other services are. */
   readonly endpoints: Readonly<Record<string, string>>
-  /** Whom the API takes everybody for. */
+  /** Whom the API takes everybody for, where no provider signs tokens. */
   readonly tenant: string
+  /** Who signs the tokens of the API's callers; absent where everybody is let in. */
+  readonly identity?: LocalIdentity | undefined
+}
+
+/** An identity provider on this machine, which may speak plain http. */
+export interface LocalIdentity {
+  readonly issuer: string
+  readonly audience: string
+  readonly jwksUrl: string
+  /** Whose tokens are taken. */
+  readonly tenants: readonly string[]
 }
 
 /** Resource types that need nothing on one machine, and why. */
@@ -243,8 +254,12 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
   }
 }
 
-/** Nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
-const openApi = (tenant: string) => ({ UNAUTHENTICATED_TENANT: tenant })
+/** Without a provider nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
+function callersOf({ tenant, identity }: Pick<Place, 'tenant' | 'identity'>): Readonly<Record<string, string>> {
+  if (identity === undefined) return { UNAUTHENTICATED_TENANT: tenant }
+  const { issuer, audience, jwksUrl, tenants } = identity
+  return { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience, AUTH_JWKS_URL: jwksUrl, AUTH_TENANTS: tenants.join() }
+}
 
 /** A table that was kept is used as it is, so it must have the indexes of today's template. */
 async function checkKept(dynamo: DynamoDBClient, { TableName, GlobalSecondaryIndexes = [] }: CreateTableCommandInput) {
@@ -593,7 +608,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
       VpcConfig: 'there is no network here',
       ...TAGS,
     },
-    async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints, tenant }) {
+    async make(name, properties, { functions, deliveries, assemblyDir, emulators, endpoints, tenant, identity }) {
       const { Runtime, Handler, Timeout = 3, MemorySize = 128 } = properties
       if (Runtime !== 'nodejs24.x') throw new Error(`the local stack runs nodejs24.x only, not ${Runtime} (${name})`)
       const { Variables = {} } = (properties.Environment ?? {}) as { Variables?: Readonly<Record<string, string>> }
@@ -606,8 +621,8 @@ const MAKERS: Readonly<Record<string, Maker>> = {
         environment: {
           ...emulatorEnvironment(emulators),
           ...endpoints,
-          ...openApi(tenant),
           ...fromLayer(name, Variables, properties.Layers),
+          ...callersOf({ tenant, identity }),
           ...credentialsOf(properties.Role),
         },
         role: roleId(properties.Role),
