@@ -92,6 +92,16 @@ export class CardiacNetsStack extends Stack {
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
       upkeepQueue: upkeep.queue,
+      bundle: props.model.bundle,
+      queues: {
+        intake,
+        screening,
+        'results-mqtt': results.mqtt,
+        'results-fhir': results.fhir,
+        'fhir-inbound': inbound,
+        ...(synthesis === undefined ? {} : { synthesis: synthesis.queues }),
+        upkeep,
+      },
     })
     const { adapter, iotCore } = deployment.gateway
     if (adapter !== undefined) {

@@ -9,6 +9,7 @@ import './styles/worklist.css'
 import './styles/ecg.css'
 import './styles/result.css'
 import './styles/live.css'
+import './styles/operations.css'
 import { App } from './app.tsx'
 
 render(<App />, document.getElementById('app')!)

@@ -9,7 +9,7 @@ import type { CmrJobId, EcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 
-export const SCOPES = ['ecg:read', 'ecg:write', 'cmr:request'] as const
+export const SCOPES = ['ecg:read', 'ecg:write', 'cmr:request', 'ops:read', 'ops:write'] as const
 export type Scope = (typeof SCOPES)[number]
 
 export interface Caller {

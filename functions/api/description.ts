@@ -15,6 +15,7 @@ const TAGS = {
   Cines: 'CMR cines that are drawn on demand',
   Devices: 'Which patient a device is on',
   Events: 'What is new',
+  Operations: 'How the service does, and what was given up',
 } as const
 
 const named = (operationId: string, tag: keyof typeof TAGS): Operation => ({ operationId, tags: [tag] })
@@ -36,6 +37,8 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'get /v1/cmr/{jobId}/artifacts/{name}': named('readArtifact', 'Cines'),
   'put /v1/devices/{id}/association': named('associateDevice', 'Devices'),
   'get /v1/unidentified': named('listUnidentified', 'Devices'),
+  'get /v1/operations': named('readOperations', 'Operations'),
+  'post /v1/operations/redrive': named('redriveMessages', 'Operations'),
   'get /v1/events': named('readEvents', 'Events'),
 }
 

@@ -19,6 +19,8 @@ export const AUDIT_ACTIONS = [
   'attribution.read',
   'unidentified.list',
   'association.write',
+  'operations.read',
+  'messages.redrive',
   'cmr.request',
   'cmr.read',
   'cmr.cancel',

@@ -106,6 +106,26 @@ export class ResultList {
   }
 
   /**
+   * What arrived since a time, newest first.
+   * @param most that are looked at; `isAll` says whether these were all
+   */
+  async since(
+    tenant: string,
+    time: Date,
+    most: number,
+  ): Promise<{ readonly items: readonly ResultSummary[]; readonly isAll: boolean }> {
+    const found: Item[] = []
+    let start: Item | undefined
+    do {
+      const query = { tenant, floor: time.toISOString(), isNewestFirst: true, limit: most - found.length + 1, start }
+      const { Items = [], LastEvaluatedKey } = await this.#query(query)
+      found.push(...Items)
+      start = LastEvaluatedKey
+    } while (start !== undefined && found.length <= most)
+    return { items: found.slice(0, most).map(toSummary), isAll: found.length <= most }
+  }
+
+  /**
    * What arrived since a position, each result once; without a position, nothing but the one to go on from.
    * @throws CodedError `field-invalid` for a position that is not ours
    */

@@ -161,6 +161,12 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
     status: 403,
   }),
   'GET /v1/unidentified': () => ({ path: '/v1/unidentified', status: 200 }),
+  'GET /v1/operations': () => ({ path: '/v1/operations', status: 200 }),
+  'POST /v1/operations/redrive': () => ({
+    path: '/v1/operations/redrive',
+    init: json({ queue: 'intake' }),
+    status: 200,
+  }),
   'GET /v1/events': () => ({ path: `/v1/events?after=${own.position}`, status: 200 }),
 }
 

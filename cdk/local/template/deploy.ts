@@ -254,6 +254,9 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
   }
 }
 
+/** There is no CloudWatch here: the API judges itself by what it sees. */
+const NOT_HERE = { ALARMS_OF_STACK: '' }
+
 /** Without a provider nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
 function callersOf({ tenant, identity }: Pick<Place, 'tenant' | 'identity'>): Readonly<Record<string, string>> {
   if (identity === undefined) return { UNAUTHENTICATED_TENANT: tenant }
@@ -624,6 +627,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
           ...fromLayer(name, Variables, properties.Layers),
           ...callersOf({ tenant, identity }),
           ...credentialsOf(properties.Role),
+          ...NOT_HERE,
         },
         role: roleId(properties.Role),
       })

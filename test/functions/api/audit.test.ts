@@ -57,11 +57,21 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
     { method: 'PUT', headers: json, body: association },
   ],
   'GET /v1/unidentified': () => ['/v1/unidentified'],
+  'GET /v1/operations': () => ['/v1/operations'],
+  'POST /v1/operations/redrive': () => [
+    '/v1/operations/redrive',
+    { method: 'POST', headers: json, body: JSON.stringify({ queue: 'intake' }) },
+  ],
   'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
 }
 
 /** What changes what was there. */
-const CHANGING = ['DELETE /v1/ecgs/:id', 'DELETE /v1/cmr/:id', 'PUT /v1/devices/:id/association']
+const CHANGING = [
+  'DELETE /v1/ecgs/:id',
+  'DELETE /v1/cmr/:id',
+  'PUT /v1/devices/:id/association',
+  'POST /v1/operations/redrive',
+]
 
 const pick = ({ tenant, action, subject, jobId, device, traceId }: AuditEntry) => ({
   tenant,
@@ -122,7 +132,7 @@ describe('every route of the API', () => {
     expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
     expect(response.ok).toBe(entry!.outcome === 'done')
     if (route === 'POST /v1/ecgs') expect(entry!.ecgIds).toEqual([(await answerOf(response)).ecgId])
-    else if (!/devices|unidentified/.test(route)) expect(entry!.ecgIds).toEqual([ids.ecgId])
+    else if (!/devices|unidentified|operations/.test(route)) expect(entry!.ecgIds).toEqual([ids.ecgId])
     if (path.includes(ids.jobId)) expect(entry!.jobId).toBe(ids.jobId)
     if (route.includes('devices')) expect(entry!.device).toBe('d1')
     expect(JSON.stringify(entry)).not.toContain('Patient/')

@@ -6,8 +6,10 @@ import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { alarmsHere, type QueueUrls } from '../../../functions/api/operations.ts'
 import { explain } from '../../../functions/upkeep/explain.ts'
 import { Upkeep } from '../../../functions/upkeep/upkeep.ts'
+import { QUEUE_NAMES } from '../../../shared/aws/dead-letters.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import { ApiLimits } from '../../../shared/config/deployment.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
@@ -23,6 +25,7 @@ import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AttributionStore } from '../../../shared/store/attributions.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
+import { DriftStore } from '../../../shared/store/drift.ts'
 import { QuotaStore } from '../../../shared/store/quotas.ts'
 import { ResultList } from '../../../shared/store/result-list.ts'
 import { ResultStore } from '../../../shared/store/results.ts'
@@ -40,6 +43,8 @@ export const SYNTHESIS_RULES = {
   minimumLeads: 8,
 }
 
+const NO_QUEUES = Object.fromEntries(QUEUE_NAMES.map((name) => [name, undefined])) as QueueUrls // each has its place
+
 /** More than tests open. */
 const MANY = { tenant: 1000, subject: 1000 }
 
@@ -55,6 +60,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const results = new ResultStore(aws.dynamo, TABLE)
   const associations = new AssociationStore(aws.dynamo, TABLE)
   const attributions = new AttributionStore(aws.dynamo, TABLE, results)
+  const drift = new DriftStore(aws.dynamo, TABLE)
   const list = new ResultList(aws.dynamo, TABLE)
   const jobs = new CmrJobStore(aws.dynamo, TABLE)
   const reported: unknown[] = []
@@ -98,6 +104,10 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     sqs: aws.sqs,
     upkeepQueueUrl: aws.upkeepUrl,
     ...quota,
+    drift,
+    queueUrls: { ...NO_QUEUES, intake: { queueUrl: aws.intakeUrl, dlqUrl: aws.intakeDlqUrl } },
+    alarms: alarmsHere,
+    bundle: { name: 'test@1', sha256: 'b'.repeat(64) },
     stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
     onError: (description) => reported.push(description),
     ...overrides,
@@ -164,6 +174,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     results,
     associations,
     attributions,
+    drift,
     list,
     jobs,
     audit,
