@@ -5,17 +5,19 @@
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { RUNS_FROM_SOURCE } from './installation.ts'
 
 const ROOT = join(import.meta.dirname, '..')
 const PACKAGES = ['package.json', 'package-lock.json']
 
 /**
- * The package's version and, in a git work tree, the commit; deployed code gets it as `CODE_VERSION` instead.
+ * The package's version and, in a git work tree, the commit. What was built has both in its own package.json; deployed code gets them as `CODE_VERSION`.
  * @param sources with some, the last commit that changed one of them or the packages: what is built of them stays the same at all others
  */
 export function codeVersion(sources: readonly string[] = []): string {
   // Our own file, so its shape is known.
   const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
+  if (!RUNS_FROM_SOURCE) return version
   try {
     const paths = sources.length > 0 ? [...sources, ...PACKAGES] : []
     const commit = execFileSync('git', ['log', '-1', '--format=%h', '--abbrev=12', 'HEAD', '--', ...paths], {

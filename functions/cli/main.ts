@@ -1,24 +1,35 @@
-#!/usr/bin/env node
 /**
  * `cardiacnets`: the command line. One file a command; this one only names them and turns errors into exit codes.
  * @module
  */
 import { Command, CommanderError } from 'commander'
+import { RUNS_FROM_SOURCE } from '../../shared/installation.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { auditCommand } from './audit.ts'
-import { benchCommand } from './bench.ts'
-import { dicomCommand } from './dicom.ts'
-import { eraseCommand } from './erase/index.ts'
-import { evaluateCommand } from './evaluate/index.ts'
-import { fhirCommand } from './fhir.ts'
-import { gatewayCommand } from './gateway.ts'
-import { modelsCommand } from './models.ts'
+import { CLONE_ONLY } from './clone-only.ts'
 import { EXIT, reportError } from './output.ts'
-import { redriveCommand } from './redrive.ts'
-import { screenCommand } from './screen.ts'
 import { commandArguments } from './short-command-line.ts'
-import { streamCommand } from './stream.ts'
-import { synthesizeCommand } from './synthesize.ts'
+
+/** Each loads its own packages only: all of them take two seconds. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  screen: async () => (await import('./screen.ts')).screenCommand(),
+  evaluate: async () => (await import('./evaluate/index.ts')).evaluateCommand(),
+  synthesize: async () => (await import('./synthesize.ts')).synthesizeCommand(),
+  stream: async () => (await import('./stream.ts')).streamCommand(),
+  redrive: async () => (await import('./redrive.ts')).redriveCommand(),
+  fhir: async () => (await import('./fhir.ts')).fhirCommand(),
+  audit: async () => (await import('./audit.ts')).auditCommand(),
+  erase: async () => (await import('./erase/index.ts')).eraseCommand(),
+  gateway: async () => (await import('./gateway.ts')).gatewayCommand(),
+  dicom: async () => (await import('./dicom.ts')).dicomCommand(),
+  models: async () => (await import('./models.ts')).modelsCommand(),
+  ...(RUNS_FROM_SOURCE ? { bench: async () => (await import('./bench.ts')).benchCommand() } : CLONE_ONLY),
+}
+
+/** The command that the arguments name; for help, all of them. */
+function commandsFor([name = '']: readonly string[]): Promise<Command[]> {
+  const named = Object.entries(COMMANDS).filter(([each]) => each === name)
+  return Promise.all((named.length > 0 ? named : Object.entries(COMMANDS)).map(([, load]) => load()))
+}
 
 const program = new Command('cardiacnets')
   .description(
@@ -27,30 +38,20 @@ const program = new Command('cardiacnets')
   .version(codeVersion(), '--version', 'print the version and the commit')
   .showHelpAfterError('(--help says more)')
   .exitOverride()
-  .addCommand(screenCommand())
-  .addCommand(evaluateCommand())
-  .addCommand(synthesizeCommand())
-  .addCommand(streamCommand())
-  .addCommand(redriveCommand())
-  .addCommand(fhirCommand())
-  .addCommand(auditCommand())
-  .addCommand(eraseCommand())
-  .addCommand(gatewayCommand())
-  .addCommand(dicomCommand())
-  .addCommand(modelsCommand())
-  .addCommand(benchCommand())
   .addHelpText(
     'after',
     '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 4 a service cannot be reached, 1 internal error.',
   )
 
-for (const command of program.commands) {
-  for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError('(--help says more)')
-}
-
 try {
   const args = await commandArguments(import.meta.filename)
-  if (args !== undefined) await program.parseAsync(args, { from: 'user' })
+  if (args !== undefined) {
+    for (const command of await commandsFor(args)) {
+      program.addCommand(command)
+      for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError('(--help says more)')
+    }
+    await program.parseAsync(args, { from: 'user' })
+  }
 } catch (error) {
   if (error instanceof CommanderError) process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.badInput
   else process.exitCode = reportError(error)

@@ -5,7 +5,9 @@
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { RUNS_FROM_SOURCE } from '../installation.ts'
 import { REFERENCE_FILE } from './population.ts'
 import { SITE_FILE, type Site } from './site-calibration.ts'
 
@@ -14,7 +16,10 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** The bundle that is shipped. */
 export const SHIPPED_BUNDLE = join(ROOT, 'models/cardiacnets-compact')
 
-const CHOICE_FOLDER = join(ROOT, '.local')
+/** Of this clone; for the installed package, of this user. */
+const CHOICE_FOLDER = RUNS_FROM_SOURCE
+  ? join(ROOT, '.local')
+  : join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'cardiacnets')
 const CHOICE_FILE = 'model-bundle'
 
 /** The active bundle's folder. */

@@ -1,0 +1,24 @@
+/**
+ * The commands that only a clone of the repository has: they need CDK, the emulators and the training code.
+ * @module
+ */
+import { Command } from 'commander'
+
+/** In the installed package: they say where they are. */
+export const CLONE_ONLY: Readonly<Record<string, () => Promise<Command>>> = {
+  start: async () => inClone('start', 'npm start'),
+  bench: async () => inClone('bench', 'npm run -s cli -- bench'),
+}
+
+function inClone(name: string, script: string): Command {
+  const command = new Command(name)
+    .description('needs a clone of the repository')
+    .helpOption(false)
+    .allowUnknownOption()
+    .argument('[options...]')
+  return command.action(() => {
+    command.error(
+      `error: the installed package has no \`${name}\`. Clone the repository, run \`npm ci\`, then \`${script}\`.`,
+    )
+  })
+}
