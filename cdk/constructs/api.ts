@@ -240,7 +240,11 @@ function grantOperations(api: lambda.Alias, queues: readonly QueueWithDlq[]): vo
     arnFormat: ArnFormat.COLON_RESOURCE_NAME,
   })
   iam.Grant.addToPrincipal({ grantee: api, actions: ['cloudwatch:DescribeAlarms'], resourceArns: [resource] })
-  acknowledgeWildcards(api, [resource], 'CloudWatch lists alarms by a prefix, and asks for all of them')
+  acknowledgeWildcards(
+    api,
+    ['arn:<AWS::Partition>:cloudwatch:<AWS::Region>:<AWS::AccountId>:alarm:*'],
+    'CloudWatch lists alarms by a prefix, and asks for all of them',
+  )
 }
 
 function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record<string, string>> {

@@ -224,6 +224,10 @@ export const Subject = z
       description:
         'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
     }),
+    person: z
+      .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
+      .optional()
+      .openapi({ description: 'What the model was told of the person.' }),
   })
   .openapi('Subject')
 

@@ -229,7 +229,7 @@ function Body({ id, opened, beside }: BodyProps) {
         {found === undefined ? (
           <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />
         ) : (
-          <ResultPanel result={found} device={opened.subject.value?.device} />
+          <ResultPanel result={found} subject={opened.subject.value} />
         )}
       </aside>
       <CardDialog open={isCard} />

@@ -12,6 +12,7 @@ import type { Shades } from './explain.ts'
 import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
 import { type Caliper, snap } from './measure.ts'
 import { coloursOf, drawGrid, drawTraces, type Note, type View, viewSize } from './paper.ts'
+import { PhaseCursor } from './phase-cursor.tsx'
 import { type Recording, secondsOf } from './recording.ts'
 
 export interface StripProps {
@@ -126,6 +127,7 @@ export function Strip(props: StripProps) {
     >
       <canvas ref={grid} width={width} height={height} style={style} />
       <canvas ref={traces} width={width} height={height} style={style} />
+      <PhaseCursor recording={recording} view={view} css={css} rrMs={rrMs} pieces={pieces} />
       <CaliperLayer caliper={caliper} view={view} css={css} rrMs={rrMs} isMarching={isMarching} />
     </div>
   )

@@ -117,6 +117,8 @@ export const en = {
   'explain.most': 'most: {where}',
   'explain.hint': 'Log-odds. What the model looked at, not what is wrong with the heart.',
 
+  'print.page': 'page {page} of {pages}',
+
   'card.title': 'Calibrate the screen',
   'card.how':
     'Hold a bank card against the frame and move the slider until both are equally wide. 1 mm on the paper is then 1 mm.',
@@ -231,6 +233,10 @@ export const en = {
   'indices.title': 'Function indices',
   'indices.hint':
     'Estimates from the ECG, not measurements. Bar: 90% interval. r: agreement with the truth on people who were held out.',
+  'indices.ranges':
+    'Normal ranges (shaded): of men and women aged {from} to {to}, {source}. Of other indices and people no figures are known here.',
+  'indices.normal': 'normal {low}–{high}',
+  'indices.noRange': 'no range',
   'indices.name': 'Index',
   'indices.value': 'Estimate',
   'indices.interval': '90% interval',

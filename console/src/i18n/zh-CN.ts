@@ -117,6 +117,8 @@ export const zh: Words = {
   'explain.most': '最强：{where}',
   'explain.hint': '单位为对数几率。显示模型关注之处，而非心脏的病变。',
 
+  'print.page': '第 {page} 页，共 {pages} 页',
+
   'card.title': '校准屏幕',
   'card.how': '将银行卡贴在方框上，移动滑块直到两者同宽。此后图纸上的 1 毫米即为真实的 1 毫米。',
   'card.width': '方框宽度',
@@ -226,6 +228,9 @@ export const zh: Words = {
 
   'indices.title': '心功能指标',
   'indices.hint': '由心电图估计，不是测量。横条：90% 区间。r：与保留人群真实值的一致程度。',
+  'indices.ranges': '正常范围（阴影）：{from} 至 {to} 岁男女，{source}。其他指标和人群在此无数据。',
+  'indices.normal': '正常 {low}–{high}',
+  'indices.noRange': '无范围',
   'indices.name': '指标',
   'indices.value': '估计值',
   'indices.interval': '90% 区间',
