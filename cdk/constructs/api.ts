@@ -13,7 +13,7 @@ import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { QueueName } from '../../shared/aws/dead-letters.ts'
-import type { Deployment } from '../../shared/config/deployment.ts'
+import type { Deployment, IdentityProvider } from '../../shared/config/deployment.ts'
 import { SIGN_IN_VARIABLE, type SignIn } from '../../shared/config/sign-in.ts'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import type { Bundle } from '../../shared/inference/bundle.ts'
@@ -43,6 +43,10 @@ export interface ApiProps {
   readonly queues: Readonly<Partial<Record<QueueName, QueueWithDlq>>>
   /** The bundle that screens. */
   readonly bundle: Bundle
+  /** Who signs tokens: the site's own provider, or the stack's user pool. */
+  readonly identity: IdentityProvider | undefined
+  /** The console's client, where people sign in. */
+  readonly signIn: Pick<SignIn, 'clientId' | 'scope' | 'idleMinutes'> | undefined
 }
 
 /** Requests that are answered at the same time: parsing a file takes a second, all else some milliseconds. */
@@ -90,8 +94,8 @@ export class Api extends Construct {
       MODEL_SHA256: props.bundle.sha256,
       ALARMS_OF_STACK: Stack.of(this).stackName,
       ...(this.front === undefined ? {} : { FRONT_SECRET: this.front }),
-      ...tokenEnvironment(site.deployment),
-      ...signInEnvironment(site.deployment),
+      ...tokenEnvironment(props.identity, site.deployment.tenants),
+      ...signInEnvironment(props),
     }
     const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
     const api = lambdaFunction(this, defaults, {
@@ -118,7 +122,7 @@ export class Api extends Construct {
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
     // CDK's own classes and interfaces differ in `undefined`.
-    this.#open(http, api as lambda.IFunction, site, defaults)
+    this.#open(http, api as lambda.IFunction, props)
     this.url = http.apiEndpoint
 
     const events = lambdaFunction(this, defaults, {
@@ -147,8 +151,9 @@ export class Api extends Construct {
   }
 
   /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
-  #open(http: apigateway.HttpApi, api: lambda.IFunction, { deployment }: SiteConfig, defaults: FunctionDefaults): void {
-    const { identity, requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
+  #open(http: apigateway.HttpApi, api: lambda.IFunction, { site, identity, defaults }: ApiProps): void {
+    const { deployment } = site
+    const { requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
     const integration = new HttpLambdaIntegration('api', api)
     // Its health, its description and our public keys; the EHR's notifications, which bring a secret of their own; and what needs a token.
     const [open, notifications, v1] = ['/{proxy+}', '/fhir/{proxy+}', '/v1/{proxy+}'] as const
@@ -254,18 +259,20 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
 }
 
 /** What the console needs to know before anybody is signed in. */
-function signInEnvironment({ console, api: { identity } }: Deployment): Readonly<Record<string, string>> {
-  if (console?.signIn === undefined || identity === undefined) return {}
-  const { clientId, scope, idleMinutes } = console.signIn
+function signInEnvironment({ identity, signIn }: ApiProps): Readonly<Record<string, string>> {
+  if (signIn === undefined || identity === undefined) return {}
   const { issuer, audience } = identity
-  const signIn: SignIn = { issuer, audience, clientId, scope, idleMinutes }
-  return { [SIGN_IN_VARIABLE]: JSON.stringify(signIn) }
+  const told: SignIn = { issuer, audience, ...signIn }
+  return { [SIGN_IN_VARIABLE]: JSON.stringify(told) }
 }
 
 /** Without a provider, the API answers nobody. */
-function tokenEnvironment({ api, tenants }: Deployment): Readonly<Record<string, string>> {
-  if (api.identity === undefined) return {}
-  const { issuer, audience, jwksUrl, tenantClaim } = api.identity
+function tokenEnvironment(
+  identity: IdentityProvider | undefined,
+  tenants: Deployment['tenants'],
+): Readonly<Record<string, string>> {
+  if (identity === undefined) return {}
+  const { issuer, audience, jwksUrl, tenantClaim } = identity
   return {
     AUTH_ISSUER: issuer,
     AUTH_AUDIENCE: audience,

@@ -71,6 +71,8 @@ beforeAll(async () => {
     RAW_BUCKET: BUCKET,
     MODEL_DIR: SHIPPED_BUNDLE,
     CODE_VERSION: 'test',
+    TENANTS: `${OWNER},${OTHER}`,
+    GROUPS: JSON.stringify({ readers: ['ecg:read'] }),
     RESULTS_TOPIC_ARN: TopicArn,
     BATCH_JOB_QUEUE: 'queue',
     BATCH_JOB_DEFINITION: 'definition',
@@ -328,6 +330,19 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect(await ownersThings()).toEqual(before)
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
+  },
+
+  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  'sign-in': async () => {
+    const { handler } = await import('../../functions/sign-in/handler.ts')
+    const tokenOf = async (tenant: string) => {
+      const request = { userAttributes: { 'custom:tenant': tenant }, groupConfiguration: { groupsToOverride: [OWNER] } }
+      const { response } = await handler({ request, callerContext: { clientId: 'c' } } as never) // what it reads of it
+      return response.claimsAndScopeOverrideDetails!.accessTokenGeneration
+    }
+
+    expect(await tokenOf(OTHER)).toEqual({ claimsToAddOrOverride: { aud: 'c', tenant: OTHER }, scopesToAdd: [] })
+    expect(await tokenOf('elsewhere')).toEqual({ claimsToAddOrOverride: { aud: 'c' }, scopesToAdd: [] })
   },
 
   'synthesis-dispatch': async () => {

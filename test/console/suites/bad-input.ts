@@ -118,8 +118,8 @@ export function badInput(on: () => OnStack): void {
     const { page, go, ecgId, opened } = on()
     const markup = '<img src=x onerror=alert(1)>'
     await page.route('**/v1/ecgs?*', async (route) => {
-      const list = await (await route.fetch()).json()
-      await route.fulfill({ json: { ...list, items: list.items.map((item: object) => ({ ...item, device: markup })) } })
+      const { items = [], ...list } = await (await route.fetch()).json()
+      await route.fulfill({ json: { ...list, items: items.map((item: object) => ({ ...item, device: markup })) } })
     })
     await page.route(`**/v1/ecgs/${ecgId}/subject`, (route) =>
       route.fulfill({ json: { source: 'mqtt', device: markup, patient: `Patient/${markup}` } }),
