@@ -31,14 +31,14 @@ export interface ObservabilityProps {
 }
 
 /** Seconds that a message may wait, where more is known of a queue. */
-const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
-  intake: { seconds: 60, why: 'live windows, which are answered within half a second' },
-  screening: { seconds: 60, why: 'live windows, which are answered within half a second' },
-  'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, whether or not a device is there' },
-  'results-fhir': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
-  'fhir-inbound': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
-  upkeep: { seconds: 3600, why: 'nobody waits for it, but what was deleted is to be gone the same day' },
-  synthesis: { seconds: 900, why: 'a job is handed to AWS Batch in seconds, and the longest pause is ten minutes' },
+export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
+  intake: { seconds: 60, why: 'live windows, answered within half a second' },
+  screening: { seconds: 60, why: 'live windows, answered within half a second' },
+  'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, even if the device is offline' },
+  'results-fhir': { seconds: 3600, why: 'an EHR may be unavailable for an hour; retries continue for four' },
+  'fhir-inbound': { seconds: 3600, why: 'an EHR may be unavailable for an hour; retries continue for four' },
+  upkeep: { seconds: 3600, why: 'no caller waits, but deleted data must be gone the same day' },
+  synthesis: { seconds: 900, why: 'a job reaches AWS Batch within seconds; the longest backoff is ten minutes' },
 }
 
 /** A live device, day and night. */

@@ -3,9 +3,9 @@
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { type DynamoDBDocumentClient, GetCommand, PutCommand } from '@aws-sdk/lib-dynamodb'
-import { documents } from '../aws/clients.ts'
 import type { ConditionId } from '../domain/conditions.ts'
+import { LAST_DRIFT } from './keys.ts'
+import { Table } from './table.ts'
 
 export interface Drift {
   /** When the population was complete, ISO 8601. */
@@ -15,24 +15,19 @@ export interface Drift {
   readonly scores: readonly { readonly condition: ConditionId; readonly shift: number }[]
 }
 
-const KEY = { pk: 'drift', sk: 'last' }
-
 export class DriftStore {
-  readonly #documents: DynamoDBDocumentClient
-  readonly #table: string
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
   async put(drift: Drift): Promise<void> {
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: { ...KEY, drift } }))
+    await this.#table.put({ ...LAST_DRIFT, drift })
   }
 
   /** `undefined` until the first population is complete. */
   async last(): Promise<Drift | undefined> {
-    const { Item } = await this.#documents.send(new GetCommand({ TableName: this.#table, Key: KEY }))
-    return Item?.drift as Drift | undefined // as `put` wrote it
+    return (await this.#table.get(LAST_DRIFT))?.drift as Drift | undefined // as `put` wrote it
   }
 }

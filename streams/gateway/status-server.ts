@@ -8,6 +8,7 @@ import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult } from '../../shared/domain/result.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { forThisMachine } from '../../shared/loopback.ts'
+import { listen } from './listen.ts'
 
 export interface GatewayStatus {
   readonly isHealthy: boolean
@@ -25,7 +26,7 @@ export interface StatusSource {
   ])[]
   /** JSON of the last results, the newest first. */
   lastResults(limit: number): readonly string[]
-  resultOf(ecgId: string): string | undefined
+  resultOf(ecgId: string, version?: number): string | undefined
   erase(patient: string): Promise<number>
   retryDead(): number
   backup(path: string): void
@@ -60,13 +61,9 @@ export async function startStatusServer(port: number, source: StatusSource): Pro
   )
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => resolve())
-  })
-  const address = server.address()
+  const listening = await listen(server, port, '127.0.0.1', 'gateway.status')
   return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
+    port: listening,
     async close() {
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))
@@ -96,7 +93,7 @@ async function answer(request: IncomingMessage, source: StatusSource): Promise<A
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/.test(request.headers.host ?? '')) {
     throw new CodedError('origin-foreign', { field: 'host' })
   }
-  const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1')
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1')
   if (request.method === 'POST') return command(pathname, request, source)
   if (request.method !== 'GET') throw new CodedError('not-found', { field: 'method' })
   if (pathname === '/healthz') {
@@ -107,7 +104,9 @@ async function answer(request: IncomingMessage, source: StatusSource): Promise<A
   if (pathname === '/metrics') return { status: 200, type: 'text/plain; version=0.0.4', body: metricsText(source) }
   if (pathname === '/v1/ecgs') return json(`[${source.lastResults(LAST).join(',')}]`)
   const id = /^\/v1\/ecgs\/([^/]+)$/.exec(pathname)?.[1]
-  const found = id === undefined || parseEcgId(id) === undefined ? undefined : source.resultOf(id)
+  const version = searchParams.get('version')
+  const wanted = version === null ? undefined : Number(version)
+  const found = id === undefined || parseEcgId(id) === undefined ? undefined : source.resultOf(id, wanted)
   if (found !== undefined) return json(found)
   if (pathname === '/') return { status: 200, type: 'text/html; charset=utf-8', body: page(source) }
   throw new CodedError('not-found', { field: 'path' })

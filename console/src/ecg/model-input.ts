@@ -39,6 +39,7 @@ export function recordingOf({ rateHz, steps, leads }: Schemas['ModelInput']): Re
   const piece = {
     ecgId: '',
     notice: '',
+    version: 1,
     rateHz,
     samples,
     firstSample: 0,

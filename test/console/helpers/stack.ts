@@ -24,7 +24,8 @@ export async function startConsoleStack(): Promise<ConsoleStack> {
   if (apiUrl !== undefined && mqttUrl !== undefined) return { apiUrl, mqttUrl, stop: async () => {} }
   const consoleDir = await buildConsole()
   if (consoleDir === undefined) throw new Error('the console is not built, and cannot be')
-  const stack = await startLocalStack({ consoleDir })
+  // A drawing must not wait for everything else that this machine does.
+  const stack = await startLocalStack({ consoleDir, batchPriority: 0 })
   const { apiUrl: api, mqttUrl: mqtt, env, queueUrls } = stack
   const more = { emulator: env.AWS_ENDPOINT_URL_SQS!, deadLetterUrl: queueUrls['fhir-inbound-dlq']! }
   return { apiUrl: api, mqttUrl: mqtt, ...more, stop: () => stack.stop() }

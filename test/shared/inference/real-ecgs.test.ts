@@ -74,7 +74,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
   it('look the same to the encoder at 100 Hz as at 500 Hz, and get the same verdict', {
     timeout: 120_000,
   }, async () => {
-    const encoder = await InferenceSession.create(join(SHIPPED_BUNDLE, 'encoder.onnx'), { intraOpNumThreads: 1 })
+    const encoder = await InferenceSession.create(join(SHIPPED_BUNDLE, 'screen.onnx'), { intraOpNumThreads: 1 })
     const similarities: number[] = []
     let otherVerdicts = 0
     const sources = recordings.filter((recording) => sampleCount(recording) >= 5000).slice(0, 186)

@@ -20,32 +20,26 @@ import torch
 
 from cardiacnets import cohort
 from cardiacnets.cli.cohort import DEFAULT_SEED
-from cardiacnets.data.cines import CineSet
+from cardiacnets.data.cines import CROP, CineSet
+from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.data.paired import PairedSet
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import CONDITIONS, INDICES, VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
-from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
-from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
-from cardiacnets.stages.diffusion import (
-    Conditions,
-    DiffusionConfig,
-    LatentSet,
-    encode_ecgs,
-    load_denoiser,
-    train_diffusion,
-)
-from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
+from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
+from cardiacnets.stages.contrastive import ContrastiveConfig, align, held_out_points, load_aligned_trunk
+from cardiacnets.stages.diffusion import DiffusionConfig, encode_ecgs, load_denoiser, train_diffusion
+from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
@@ -56,7 +50,6 @@ from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
 from cardiacnets.weights import adopt
 
-VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 VIRTUAL = "virtual"
 NOBODY = (
     ((12, 1000), np.float16),
@@ -128,7 +121,18 @@ class Programme:
         )
     )
     further: FurtherConfig = field(default_factory=FurtherConfig)
-    """`screening` where it goes on from a bundle."""
+    """`screening` where it goes on from a bundle and keeps that bundle's convolutions."""
+    onward: ScreeningConfig = field(
+        default_factory=lambda: ScreeningConfig(
+            real_batch=24,
+            virtual_batch=18,
+            isolated_batch=6,
+            isolated_weight=0.04,
+            average=0.998,
+            optimisation=OptimisationConfig(steps=1600, learning_rate=5e-4, save_every=100),
+        )
+    )
+    """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -156,6 +160,7 @@ def in_bfloat16(programme: Programme) -> Programme:
         ecg=changed(programme.ecg),
         align=changed(programme.align),
         screening=changed(programme.screening),
+        onward=changed(programme.onward),
     )
 
 
@@ -190,15 +195,18 @@ class Run:
         data: str = VIRTUAL,
         adopts: bool = False,
         start: Path | None = None,
+        keeps_convolutions: bool = True,
     ) -> None:
         """`data` as `load_source` takes it: the people with CMR and truth, in place of virtual ones.
 
         `adopts`: take the weights that the repository keeps (`weights.py`) for stages that are not done, of a cohort of
         one's own those alone that never learn from it.
         `start`: a bundle whose network `screening` goes on from, in place of the aligned trunk.
+        `keeps_convolutions`: then its heads alone learn, on what its convolutions make of an ECG.
         """
         self.programme, self.folder, self.workers, self.load_real = programme, folder, workers, load_real
         self.data, self.adopts, self.start = data, adopts, start
+        self.keeps_convolutions = keeps_convolutions
 
     @property
     def is_virtual(self) -> bool:
@@ -311,6 +319,8 @@ class Run:
             else:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
+                if not self.keeps_convolutions:
+                    return train_screening(self.programme.onward, data, done.parent, start)
                 further, trunk = self.programme.further, start.encoder.trunk
                 features = {
                     name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
@@ -368,14 +378,16 @@ class Run:
             train_diffusion(config, self.latents, self.conditions, done.parent)
         return done
 
-    def distillation_by(self, way: Way) -> Path:
+    def distillation_by(self, method: Method) -> Path:
         """For comparison: the stage in some way, with as much computing as in the programme's."""
         default = self.programme.distillation
-        if way == default.way:
+        if method == default.method:
             return self.distillation()
-        steps = round(default.optimisation.steps * STEPS[way] / STEPS[default.way])
+        steps = round(default.optimisation.steps * STEPS[method] / STEPS[default.method])
         optimisation = replace(default.optimisation, steps=steps)
-        return self._distil(replace(default, way=way, optimisation=optimisation), f"choices/distillation-{way}")
+        return self._distil(
+            replace(default, method=method, optimisation=optimisation), f"choices/distillation-{method}"
+        )
 
     def _distil(self, config: DistillationConfig, stage: str) -> Path:
         done, is_finished = self._finished(stage)

@@ -27,13 +27,11 @@ SCREEN_INPUTS = ("ecg", "amplitude", "lead_mask", "person", "person_mask")
 SCREEN_OUTPUTS = ("condition_logits", "index_mean", "index_logvar", "embedding", "ood")
 INT8_FILE = "screen-int8.onnx"
 CARD = "MODEL_CARD.md"
-FILES: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
-    "encoder.onnx": (SCREEN_INPUTS, ("tokens", "embedding")),
-    "screening_head.onnx": (("embedding",), ("condition_logits",)),
-    "function_head.onnx": (("embedding",), ("index_mean", "index_logvar")),
-    "screen.onnx": (SCREEN_INPUTS, SCREEN_OUTPUTS),
-}
-"""File → names of its inputs and outputs."""
+ENCODER_OUTPUTS = ("tokens", "embedding")
+SCREEN = "screen.onnx"
+"""Encoder, both heads and the score of what is no ECG, fused: one file, as nobody loads the parts of it."""
+PARTS = ("encoder.onnx", "screening_head.onnx", "function_head.onnx")
+"""What bundles up to 1.0.0 held beside it."""
 
 
 @dataclass(frozen=True)
@@ -124,18 +122,8 @@ def example_inputs(batch: int = 2) -> dict[str, Tensor]:
 
 
 def export_onnx(model: ShippedScreen, out_dir: Path) -> None:
-    """Write the four ONNX files of `FILES` to `out_dir`."""
-    model.eval()
-    inputs = example_inputs()
-    embedding = {"embedding": torch.randn(2, model.screen.encoder.trunk.project.out_features)}
-    parts: dict[str, tuple[nn.Module, dict[str, Tensor]]] = {
-        "encoder.onnx": (model.screen.encoder, inputs),
-        "screening_head.onnx": (model.screen.screening_head, embedding),
-        "function_head.onnx": (model.screen.function_head, embedding),
-        "screen.onnx": (model, inputs),
-    }
-    for file, (module, example) in parts.items():
-        _export_part(module, example, *FILES[file], out_dir / file)
+    """Write `SCREEN` to `out_dir`."""
+    _export_part(model.eval(), example_inputs(), SCREEN_INPUTS, SCREEN_OUTPUTS, out_dir / SCREEN)
 
 
 def _export_part(
@@ -160,11 +148,11 @@ def _export_part(
 
 
 def export_encoder(encoder: nn.Module, path: Path) -> float:
-    """Write an encoder of the shape of `encoder.onnx`; returns the largest difference to PyTorch, relative to
+    """Write an encoder alone, as drawing cines takes it; returns the largest difference to PyTorch, relative to
     max(1, |value|)."""
     encoder.eval()
     inputs = example_inputs(3)
-    _export_part(encoder, example_inputs(), *FILES["encoder.onnx"], path)
+    _export_part(encoder, example_inputs(), SCREEN_INPUTS, ENCODER_OUTPUTS, path)
     with torch.no_grad():
         expected = [value.numpy() for value in encoder(*inputs.values())]
     actual = inference_session(path).run(None, {name: value.numpy() for name, value in inputs.items()})
@@ -182,27 +170,13 @@ def _fix_output_shapes(path: Path, outputs: list[Tensor]) -> None:
 
 
 def parity(model: ShippedScreen, out_dir: Path, inputs: dict[str, Tensor]) -> float:
-    """Largest difference between PyTorch and ONNX over all outputs of all files, relative to max(1, |value|)."""
+    """Largest difference between PyTorch and ONNX over all outputs, relative to max(1, |value|)."""
     model.eval()
     with torch.no_grad():
-        tokens, embedding = model.screen.encoder(*inputs.values())
-        logits, mean, logvar, _, ood = model(*inputs.values())
-    expected = {
-        "tokens": tokens,
-        "embedding": embedding,
-        "condition_logits": logits,
-        "index_mean": mean,
-        "index_logvar": logvar,
-        "ood": ood,
-    }
-    feed = {name: tensor.numpy() for name, tensor in {**inputs, "embedding": embedding}.items()}
-    worst = 0.0
-    for file, (names_in, names_out) in FILES.items():
-        session = inference_session(out_dir / file)
-        for name, actual in zip(names_out, session.run(names_out, {n: feed[n] for n in names_in}), strict=True):
-            reference = expected[name].numpy()
-            worst = max(worst, float((np.abs(actual - reference) / np.maximum(1, np.abs(reference))).max()))
-    return worst
+        expected = [value.numpy() for value in model(*inputs.values())]
+    feed = {name: tensor.numpy() for name, tensor in inputs.items()}
+    actual = inference_session(out_dir / SCREEN).run(SCREEN_OUTPUTS, feed)
+    return max(float((np.abs(a - e) / np.maximum(1, np.abs(e))).max()) for a, e in zip(actual, expected, strict=True))
 
 
 def describe_tensors(session: onnxruntime.InferenceSession) -> dict[str, list[dict[str, Any]]]:
@@ -231,7 +205,7 @@ def kept_synthesis(folder: Path) -> dict[str, Any]:
     its own, so that another screening network leaves it as it was."""
     path = folder / "manifest.json"
     before = json.loads(path.read_text()) if path.exists() else {}
-    mine = {*FILES, CARD, INT8_FILE}
+    mine = {SCREEN, *PARTS, CARD, INT8_FILE}
     files = [file for file in before.get("files", []) if file["path"] not in mine]
     whole = all((folder / file["path"]).exists() and file_entry(folder / file["path"]) == file for file in files)
     if "synthesis" not in before or not whole:
@@ -254,7 +228,7 @@ def state_figures(folder: Path, facts: BundleFacts, card: str) -> None:
 def write_bundle(
     made: Path, difference: float, out_dir: Path, facts: BundleFacts, card: str, extra: Sequence[str] = ()
 ) -> None:
-    """Write the whole bundle from the ONNX files in `made` (`export_onnx`), and `extra` ones there.
+    """Write the whole bundle from the ONNX file in `made` (`export_onnx`), and `extra` ones there.
 
     `difference` is what `parity` found between them and PyTorch; ValueError if it is above `PARITY`.
     """
@@ -264,8 +238,9 @@ def write_bundle(
     if difference > PARITY:
         raise ValueError(f"PyTorch and ONNX differ by {difference:.1e}")
     out_dir.mkdir(parents=True, exist_ok=True)
-    (out_dir / INT8_FILE).unlink(missing_ok=True)
-    files = (*FILES, *extra)
+    for file in (INT8_FILE, *PARTS):
+        (out_dir / file).unlink(missing_ok=True)
+    files = (SCREEN, *extra)
     for file in files:
         shutil.copyfile(made / file, out_dir / file)
     (out_dir / CARD).write_text(card)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -23,10 +24,13 @@ STAGE_NAMES = (
 
 def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
+    from cardiacnets.device import has_bfloat16
     from cardiacnets.programme import STAGES, Programme, Run, in_bfloat16
-    from cardiacnets.stages.loop import has_bfloat16
 
     programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
+    people = programme.people if options.people is None else options.people
+    cines = programme.cine_people if options.cine_people is None else options.cine_people
+    programme = replace(programme, people=people, cine_people=min(cines, people))
     run = Run(
         programme,
         options.run_dir,
@@ -34,6 +38,7 @@ def train(options: argparse.Namespace) -> int:
         data=options.data,
         adopts=not options.afresh,
         start=options.from_bundle,
+        keeps_convolutions=not options.all_weights,
     )
     for name in STAGES if options.stage is None else [options.stage]:
         for made in STAGES[name](run):
@@ -66,7 +71,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
     card."""
     from cardiacnets.evaluation.export import evaluate_bundle
-    from cardiacnets.synthesis.page import choices_section, put_section, section, summary
+    from cardiacnets.evaluation.markdown import put_section
+    from cardiacnets.synthesis.page import choices_section, section, summary
 
     drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
     cmr = drawn and summary(drawn)
@@ -133,6 +139,11 @@ def main() -> None:
         metavar="DIR",
         help="stage screening keeps this bundle's convolutions and trains its heads",
     )
+    command.add_argument(
+        "--all-weights", action="store_true", help="with --from-bundle: the convolutions learn too, by small steps"
+    )
+    command.add_argument("--people", type=int, help="virtual people (default 24000)")
+    command.add_argument("--cine-people", type=int, help="of them with cines; screening needs none (default 6000)")
     command.set_defaults(run=train)
 
     command = commands.add_parser(

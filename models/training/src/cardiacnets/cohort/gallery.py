@@ -9,6 +9,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
+from ..pictures import save_figure
 from .cmr import Cine, render_four_chamber, render_short_axis
 from .ecg import render_ecg
 from .leads import LEADS
@@ -108,5 +109,5 @@ def draw_gallery(out_file: Path, seed: int, people_each: int = 1, kinds: tuple[s
         draw_frames(row[3:5], render_four_chamber(person, seed), CROP["4ch"], "four chambers")
     figure.suptitle(NOTICE, fontsize=9, y=0.998)
     figure.tight_layout(rect=(0, 0, 1, 0.995))
-    figure.savefig(out_file, dpi=70)
+    save_figure(figure, out_file, dpi=45)
     plt.close(figure)

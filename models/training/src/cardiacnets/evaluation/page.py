@@ -131,9 +131,7 @@ def _oracle(report: Entry) -> str:
         entry = report["oracle"][name]
         for figure, title in (("meanR", "mean R"), ("macroAuroc", "macro AUROC of the four")):
             closeness = entry["closeness"][figure]
-            rows.append(
-                [label, title, three(entry["ours"][figure]), three(entry[figure]), f"{closeness:.3f}"]
-            )
+            rows.append([label, title, three(entry["ours"][figure]), three(entry[figure]), f"{closeness:.3f}"])
     return table(["both know", "figure", "ours", "oracle", "closeness (aim 0.95)"], rows)
 
 

@@ -21,8 +21,8 @@ from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import probability
 from cardiacnets.evaluation.judge import CAD, TEST_FOLD, Judge, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
-from cardiacnets.metrics import auroc, pearson
-from cardiacnets.stages.contrastive import retrieval_rank
+from cardiacnets.metrics import auroc, pearson, retrieval_rank
+from cardiacnets.pictures import save_figure
 
 BLAND_ALTMAN = (("lvEf", "%"), ("lvMass", "g"), ("rvEdv", "mL"))
 RETRIEVAL_AMONG = 1000
@@ -64,7 +64,7 @@ def _draw(path: Path, size: tuple[float, float], draw: Callable[[Axes], None]) -
 def _save(figure: plt.Figure, path: Path) -> None:
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     figure.text(0.01, 0.008, NOTICE, fontsize=7)
-    figure.savefig(path, dpi=110)
+    save_figure(figure, path, dpi=110)
     plt.close(figure)
 
 

@@ -22,8 +22,8 @@ from cardiacnets.cohort.cmr import STACK, render_short_axis_stack
 from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
 from cardiacnets.cohort.person import draw_person
 from cardiacnets.cohort.scanner import PIXEL_MM
+from cardiacnets.data.cines import CROP
 from cardiacnets.data.cmr_preparation import (
-    CROP,
     STACK_SLICES,
     PreparationError,
     Segmenter,
@@ -35,6 +35,7 @@ from cardiacnets.data.cmr_preparation import (
 )
 from cardiacnets.data.real_cmr import PIG_PHASES, PIG_SLICES, RealSlice
 from cardiacnets.data.segmentation_frames import FrameSet
+from cardiacnets.pictures import save_figure
 from cardiacnets.stages.segmentation import dice
 
 LABELS = {
@@ -239,7 +240,7 @@ def draw_overlays(
     source = "Real slices: Sunnybrook Cardiac MR Database and Preclinical EP Dataset, CC0."
     figure.text(0.01, 0.002, f"{legend}  {source}", fontsize=6)
     figure.tight_layout(pad=0.3, rect=(0, 0.02, 1, 1))
-    figure.savefig(path, dpi=72)
+    save_figure(figure, path, dpi=72)
     plt.close(figure)
 
 

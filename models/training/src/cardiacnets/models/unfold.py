@@ -20,12 +20,14 @@ def load_bundle(folder: Path, config: EncoderConfig, millivolt: Tensor) -> Scree
     """The network of a bundle with an encoder of that configuration; `millivolt` [n,12,1000] are sample ECGs."""
     screen = Screen(config)
     trunk = screen.encoder.trunk
-    _fill(screen.screening_head, folder / "screening_head.onnx")
-    _fill(screen.function_head, folder / "function_head.onnx")
-    values = _initializers(folder / "encoder.onnx")
-    named = {name.removeprefix("trunk."): value for name, value in values.items() if name.startswith("trunk.")}
-    state = {name: named.get(name, value) for name, value in trunk.state_dict().items()}
-    state["stem_mask.weight"] = next(v for v in values.values() if v.shape == state["stem_mask.weight"].T.shape).T
+    values = _initializers(folder / "screen.onnx")
+    named = {name.removeprefix("screen."): value for name, value in values.items() if name.startswith("screen.")}
+    for name in ("screening_head", "function_head"):
+        head = screen.get_submodule(name)
+        head.load_state_dict({key: named[f"{name}.{key}"] for key in head.state_dict()})
+    state = {name: named.get(f"encoder.trunk.{name}", value) for name, value in trunk.state_dict().items()}
+    (mask,) = (value for name, value in values.items() if name.startswith("onnx::MatMul"))
+    state["stem_mask.weight"] = mask.T
     folded = iter([value for name, value in values.items() if name.startswith("onnx::Conv")])
     norms = []
     for convolution, norm in _pairs(trunk):
@@ -47,11 +49,6 @@ def _initializers(path: Path) -> dict[str, Tensor]:
         tensor.name: torch.from_numpy(numpy_helper.to_array(tensor).copy())
         for tensor in onnx.load(path).graph.initializer
     }
-
-
-def _fill(module: nn.Module, path: Path) -> None:
-    values = _initializers(path)
-    module.load_state_dict({name: values[name] for name in module.state_dict()})
 
 
 def _pairs(trunk: nn.Module) -> list[tuple[str, str]]:

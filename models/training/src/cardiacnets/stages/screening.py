@@ -336,22 +336,26 @@ def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArra
     return np.sort(np.random.default_rng([seed, 1]).permutation(rows)[: max(2, round(fraction * len(rows)))])
 
 
-def train_screening(config: ScreeningConfig, data: TrainingData, out_dir: Path, trunk: Trunk | None = None) -> Path:
+def train_screening(
+    config: ScreeningConfig, data: TrainingData, out_dir: Path, start: Trunk | Screen | None = None
+) -> Path:
     """Train, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`; read it with `load_trained`).
 
-    `trunk` is what the encoder starts from (pretraining), if anything.
+    `start`: the pretrained trunk or the whole network that training begins with, if any.
     """
     optimisation = config.optimisation
     torch.manual_seed(optimisation.seed)
     model = TrainingModel(config, data.real.statements.shape[1])
-    if trunk is not None:
-        model.screen.encoder.trunk.load_state_dict(trunk.state_dict())
+    if start is not None:
+        own = model.screen if isinstance(start, Screen) else model.screen.encoder.trunk
+        own.load_state_dict(start.state_dict())
     virtual_train = labelled_rows(data.virtual.split, config.label_fraction, optimisation.seed)
     real_train = np.flatnonzero(np.isin(data.real.fold, TRAIN_FOLDS))
     known = [data.virtual.indices[virtual_train]]
     if data.real.indices is not None:
         known.append(data.real.indices[real_train])
-    model.screen.function_head.standardise(torch.from_numpy(np.concatenate(known)))
+    if not isinstance(start, Screen):  # a whole network keeps the units that its head learned in
+        model.screen.function_head.standardise(torch.from_numpy(np.concatenate(known)))
     isolated = np.zeros(0, dtype=np.intp)
     if data.real.kind is not None and config.isolated_batch:
         isolated = isolated_rows(data.real.kind, real_train, optimisation.seed)

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from cardiacnets.stages.cmr_pretraining import CROP
+from cardiacnets.data.cines import CROP
+from cardiacnets.pictures import COLOURS
 from cardiacnets.synthesis.draw import Cines
 
 SHOWN = (0, 6)  # of 16 frames: end-diastole, and about end-systole
-ZOOM = 2
+ZOOM = 1
 
 
 def draw_sheet(true: Cines, drawn: Mapping[str, Cines], path: Path, people: int = 6) -> None:
@@ -37,5 +38,5 @@ def draw_sheet(true: Cines, drawn: Mapping[str, Cines], path: Path, people: int 
     titled.paste(sheet, (0, 24))
     width = 2 * ZOOM * (len(SHOWN) * side + gap.shape[1])
     for place, name in enumerate(columns):
-        ImageDraw.Draw(titled).text((place * width + 8, 4), name, fill=0, font_size=16)
-    titled.save(path, optimize=True)
+        ImageDraw.Draw(titled).text((place * width + 8, 4), name, fill=0, font_size=12)
+    titled.quantize(COLOURS).save(path, optimize=True)
