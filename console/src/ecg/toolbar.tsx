@@ -86,6 +86,7 @@ export function Toolbar(props: ToolbarProps) {
           <WhatMoved {...attribution} />
           <button
             type="button"
+            data-model
             aria-pressed={isModel.value}
             title={t('ecg.asModelHint')}
             onClick={() => (isModel.value = !isModel.value)}
