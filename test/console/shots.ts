@@ -26,7 +26,7 @@ interface View {
   readonly hash: string
   /** Whatever is seen once the view is there. */
   readonly ready: string
-  readonly then?: (page: Page) => Promise<unknown>
+  readonly prepare?: (page: Page) => Promise<unknown>
   /** Looked at, and not in the documentation. */
   readonly isExtra?: boolean
 }
@@ -60,11 +60,11 @@ try {
   const ecg = { hash: `#/ecg/${id}`, ready: '.finding' }
   const views: readonly View[] = [
     { name: 'worklist', hash: '#/', ready: '.row' },
-    { name: 'ecg', ...ecg, then: (page) => page.locator('.paper').waitFor() },
-    { name: 'why', ...ecg, then: explained },
-    { name: 'model', ...ecg, then: asModel, isExtra: true },
+    { name: 'ecg', ...ecg, prepare: (page) => page.locator('.paper').waitFor() },
+    { name: 'why', ...ecg, prepare: explained },
+    { name: 'model', ...ecg, prepare: asModel, isExtra: true },
     // For most of a sweep.
-    { name: 'live', hash: '#/live', ready: '.tile', then: (page) => page.waitForTimeout(9_000) },
+    { name: 'live', hash: '#/live', ready: '.tile', prepare: (page) => page.waitForTimeout(9_000) },
     { name: 'operations', hash: '#/operations', ready: '.figures' },
     { name: 'runbook', hash: '#/operations/dlq-depth', ready: '.runbook p', isExtra: true },
   ]
@@ -73,12 +73,12 @@ try {
       if (all === undefined && (size !== 'desktop' || colorScheme !== 'light')) continue
       const context = await browser.newContext({ viewport, colorScheme, locale: language, timezoneId: 'UTC' })
       const page = await context.newPage()
-      for (const { name, hash, ready, then, isExtra } of views) {
+      for (const { name, hash, ready, prepare, isExtra } of views) {
         if (isExtra && all === undefined) continue
         await page.goto(`${stack.apiUrl}/${hash}`)
         await page.reload()
         await page.locator(ready).first().waitFor()
-        await then?.(page)
+        await prepare?.(page)
         const suffix = all === undefined ? '' : `-${size}-${colorScheme}`
         await page.screenshot({ path: join(OUT, `${name}${suffix}.png`) })
       }
