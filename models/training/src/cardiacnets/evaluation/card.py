@@ -182,7 +182,7 @@ def pending_card(version: str, facts: BundleFacts) -> str:
 
 **{NOTICE}** It must not guide the care of anyone.
 
-This bundle has not been measured on people held back. `uv run cardiacnets evaluate --final` (in `models/training`) does so, and writes its card.
+This bundle has not been measured on people held back. `uv run cardiacnets-train evaluate --final` (in `models/training`) does so, and writes its card.
 
 Licence Apache-2.0. Seed {facts.training["seeds"][0]}, commit {facts.training["commit"][:12]}.
 """

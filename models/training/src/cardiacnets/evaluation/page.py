@@ -267,7 +267,7 @@ def evaluation_page(report: Entry) -> str:
     )
     return f"""# What the shipped bundle can do
 
-**{NOTICE}** Written by `uv run cardiacnets evaluate` (in `models/training`) from `models/training/reports/compact.json`;
+**{NOTICE}** Written by `uv run cardiacnets-train evaluate` (in `models/training`) from `models/training/reports/compact.json`;
 do not edit. Bundle `{report["bundle"]}`, trained at commit `{report["commit"][:12]}`.
 
 {_main(report)}

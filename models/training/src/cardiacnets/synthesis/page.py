@@ -221,7 +221,7 @@ def choices_section(report: dict[str, Any]) -> str:
     students = [way for way in report["distillation"] if way["name"] not in {"full", "few"}]
     return f"""{CHOICES_TITLE}
 
-{report["prediction"][0]["people"]} validation people (`cardiacnets synthesis choices`; measures as above). R of each index with the truth; spread of what is read, as a share of the true
+{report["prediction"][0]["people"]} validation people (`cardiacnets-train synthesis choices`; measures as above). R of each index with the truth; spread of what is read, as a share of the true
 spread; dB to what many steps draw from the same noise (short axis / four-chamber).
 
 What the denoiser predicts, after {report["trainingSteps"]["diffusion"]} steps of training (nearest to true cines: {nearest(report["prediction"])}):
