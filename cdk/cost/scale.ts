@@ -58,7 +58,8 @@ function limits(measured: Measured): readonly Limit[] {
       quota: QUOTAS.sqsInFlight,
       aDevice: windows * VISIBILITY_S,
       change: [
-        'None needed: SQS delivers no more, and the rest waits in the queue for up to four days. It only looks like a stop.',
+        'None needed: SQS delivers no more, and the rest waits in the queue for up to four days.',
+        'It only looks like a stop.',
       ],
     },
     {
@@ -92,7 +93,8 @@ function limits(measured: Measured): readonly Limit[] {
       quota: QUOTAS.s3Puts,
       aDevice: windows,
       change: [
-        'None needed if the load rises steadily: keys end in a random id, so S3 splits the prefix, and retries bridge the time.',
+        'None needed if the load rises steadily.',
+        'Keys end in a random id, so S3 splits the prefix, and retries bridge the time.',
         'Beyond 100,000 devices, store one object per session and hour instead of one per window. This also reduces the cost.',
       ],
     },
