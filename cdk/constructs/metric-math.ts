@@ -4,10 +4,8 @@
  */
 import { Duration } from 'aws-cdk-lib'
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch'
+import { LEAST } from '../../shared/observe/alarms.ts'
 import { METRICS_NAMESPACE, type Metric } from '../../shared/observe/metrics.ts'
-
-/** Below so many windows or frames in a period a share says nothing. */
-const LEAST = 50
 
 interface OursOptions {
   readonly statistic?: string

@@ -9,6 +9,9 @@ import { assuming, credentialsOf, emulatorEnvironment, type Makers, type Place, 
 
 const ONE_VERSION = 'a function has one version here, which all its names mean'
 
+/** There is no CloudWatch here: the API judges itself by what it sees. */
+const NOT_HERE = { ALARMS_OF_STACK: '' }
+
 /** Without a provider nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
 function callersOf({ tenant, identity }: Pick<Place, 'tenant' | 'identity'>): Readonly<Record<string, string>> {
   if (identity === undefined) return { UNAUTHENTICATED_TENANT: tenant }
@@ -58,6 +61,7 @@ export const FUNCTIONS: Makers = {
           ...fromLayer(name, Variables, properties.Layers),
           ...callersOf({ tenant, identity }),
           ...credentialsOf(properties.Role),
+          ...NOT_HERE,
         },
         role: roleId(properties.Role),
       })

@@ -7,6 +7,10 @@
 export const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Authorizer': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPool': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolClient': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolDomain': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolGroup': 'the local API is open, on 127.0.0.1 only',
   'AWS::IoT::Policy': 'the local broker is open, on 127.0.0.1 only',
   'AWS::IoT::ThingType': 'the local broker knows no things',
   'AWS::IoT::ThingGroup': 'the local broker knows no things',
