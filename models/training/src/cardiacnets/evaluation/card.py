@@ -22,6 +22,7 @@ from cardiacnets.evaluation.people_page import (
     heart_rates,
     normals,
     operating,
+    rule_line,
     statements,
     table,
     teacher_line,
@@ -116,7 +117,7 @@ validation people; the manifest gives each condition's prevalence there, for sit
 
 {operating_points(cad)}
 
-`youden` is in use. {calibration_line(cad)} Brier score {cad["brier"]:.3f}.
+{rule_line(cad)} {calibration_line(cad)} Brier score {cad["brier"]:.3f}.
 
 {ages(cad)}
 
