@@ -33,6 +33,8 @@ export interface AppOptions {
   readonly synthesis?: SynthesisRules
   /** The image that draws; else the one that the context value `synthesisImage` names, else one that is built at deployment. */
   readonly synthesisImage?: string
+  /** Whether the template is also checked against CloudFormation's schemas, which takes 8 s: for what is deployed. */
+  readonly validation?: boolean
 }
 
 /** The app with its one stack; call `synth()` on it. */
@@ -40,6 +42,7 @@ export function createApp(options: AppOptions = {}): App {
   const app = new App({
     outdir: options.outdir ?? process.env.CDK_OUTDIR ?? 'cdk.out',
     analyticsReporting: false,
+    builtinCloudFormationValidation: options.validation ?? false,
     context: {
       '@aws-cdk/aws-iam:minimizePolicies': true,
       // Only rules of this account may send to the queues.
@@ -88,4 +91,4 @@ function lambdaTarget(architecture: unknown): Target {
   throw new Error(`architecture must be arm64 or x64, not ${String(architecture)}`)
 }
 
-if (import.meta.main) checkRules(createApp()).synth()
+if (import.meta.main) checkRules(createApp({ validation: true })).synth()

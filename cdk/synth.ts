@@ -43,7 +43,13 @@ function synthesizeSites(names: readonly string[]): void {
     const site = readSite(name)
     const target: Target = `linux-${site.deployment.architecture}`
     const app = checkRules(
-      createApp({ outdir: join(values.outdir, parse(name).name), site, target, bundles: bundlesFor(target) }),
+      createApp({
+        outdir: join(values.outdir, parse(name).name),
+        site,
+        target,
+        bundles: bundlesFor(target),
+        validation: true,
+      }),
     )
     const { template, templateFullPath } = app.synth().getStackArtifact(STACK_NAME)
     const resources = Object.keys(template.Resources).length

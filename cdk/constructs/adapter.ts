@@ -163,6 +163,14 @@ export class Adapters extends Construct {
       privileged: false,
       // It sends what is complete, for three seconds.
       stopTimeout: Duration.seconds(30),
+      // ECS does not read the one of the image (streams/mqtt/Dockerfile). Whoever is stalled is started again; its journal stays.
+      healthCheck: {
+        command: ['CMD', 'node', 'streams/mqtt/alive.ts'],
+        interval: Duration.seconds(30),
+        timeout: Duration.seconds(5),
+        startPeriod: Duration.seconds(60),
+        retries: 3,
+      },
       environment: {
         MQTT_URL: adapter.brokerUrl,
         MQTT_VERSION: String(adapter.mqttVersion),

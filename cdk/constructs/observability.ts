@@ -42,85 +42,93 @@ interface Threshold {
 
 /** Every threshold and its reason. Ages are in seconds, rates in percent. */
 export const THRESHOLDS = {
-  'queue-age': { threshold: 300, minutes: 1, periods: 5, why: 'a queue of which nothing more is known' },
-  'dlq-depth': { threshold: 1, minutes: 5, why: 'what nobody looks at is gone after 14 days' },
+  'queue-age': { threshold: 300, minutes: 1, periods: 5, why: 'seconds; for a queue without its own limit' },
+  'dlq-depth': { threshold: 1, minutes: 5, why: 'a dead-lettered message is deleted after 14 days' },
   'function-errors': {
     threshold: 3,
     minutes: 5,
-    why: 'what crashed once is tried again; three times in five minutes is no chance',
+    why: 'a single crash is retried; three failures in five minutes are not coincidence',
   },
   'function-duration': {
     threshold: 80,
     minutes: 5,
     periods: 3,
-    why: 'percent of the timeout, which the slowest of a hundred calls takes: beyond it, work is lost and done again',
+    why: 'percent of the timeout, at p99; beyond the timeout, work is lost and repeated',
   },
   'refusal-rate': {
     threshold: 30,
     minutes: 15,
     periods: 2,
-    why: 'of 2,173 resting ECGs (PTB-XL fold 8) none is refused; of wearables, those while they are put on',
+    why: 'none of 2,173 resting ECGs (PTB-XL fold 8) is refused; wearables are refused while they are being put on',
   },
   'unfamiliar-rate': {
     threshold: 30,
     minutes: 15,
     periods: 2,
-    why: 'the card flags 1.4% of its own kind and 14% of the most foreign set that was tried',
+    why: 'the model card flags 1.4% of in-distribution ECGs and 14% of the most foreign data set tried',
   },
   'score-drift': {
     threshold: 0.25,
     minutes: 60,
-    why: 'by convention much has changed from .25 on; of 500 people like the reference it is .018',
+    why: 'by convention, a PSI of .25 is a large change; 500 people like the reference give .018',
   },
   'quality-drift': {
     threshold: 0.25,
     minutes: 60,
-    why: 'about one in ten refused, where in the reference none is',
+    why: 'a PSI of .25 is about one refusal in ten, where the reference has none',
   },
-  'gpu-wait': { threshold: 1800, minutes: 15, why: 'a spot machine and its image take a few minutes' },
-  'cines-failing': { threshold: 3, minutes: 60, why: 'one may be a bad ECG, three are the machine or the bundle' },
+  'gpu-wait': {
+    threshold: 1800,
+    minutes: 15,
+    why: 'seconds; a spot machine and its image normally take a few minutes',
+  },
+  'cines-failing': {
+    threshold: 3,
+    minutes: 60,
+    why: 'one failure may be a bad ECG; three point to the machine or the bundle',
+  },
   'adapter-silent': {
     threshold: 1,
     minutes: 1,
     periods: 5,
-    why: 'all connections that it should have; a restart takes less than a minute, and the broker keeps what comes meanwhile',
+    why: 'all expected connections; a restart takes less than a minute, and the broker queues messages meanwhile',
   },
   'adapter-journal': {
     threshold: 120,
     minutes: 1,
     periods: 5,
-    why: 'a window is in SQS within a second; nothing is lost yet, but findings come late',
+    why: 'seconds; a window normally reaches SQS within one second',
   },
   'device-refusals': {
     threshold: 10,
     minutes: 15,
     periods: 2,
-    why: 'a device of which one frame in ten is refused is of a make or version that we do not understand',
+    why: 'if one frame in ten is refused, the adapter does not understand this device make or version',
   },
   'ehr-polls-failing': {
     threshold: 1,
     minutes: 30,
-    why: 'looks that went well, of six: after an outage of the EHR the next one makes up for those that failed',
+    why: 'successful polls out of six; after an EHR outage, the next poll catches up',
   },
-  'api-errors': { threshold: 5, minutes: 5, why: 'answers of 5xx; a caller tries again, and five are no chance' },
+  'api-errors': { threshold: 5, minutes: 5, why: 'responses with 5xx; callers retry, and five are not coincidence' },
   cost: {
     threshold: 125,
     minutes: 24 * 60,
-    why: 'percent of what the devices that the site expects cost a day: a device in a loop, or more devices than planned for',
+    why: 'percent of the daily cost of the expected devices; above it, a device loops or there are more devices than planned',
   },
 } as const satisfies Readonly<Record<string, Threshold>>
 
 type AlarmId = keyof typeof THRESHOLDS
 
 /** Seconds that a message may wait, where more is known of a queue. */
-const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
-  intake: { seconds: 60, why: 'live windows, which are answered within half a second' },
-  screening: { seconds: 60, why: 'live windows, which are answered within half a second' },
-  'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, whether or not a device is there' },
-  'results-fhir': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
-  'fhir-inbound': { seconds: 3600, why: 'an EHR may be away for an hour; tries go on for four' },
-  upkeep: { seconds: 3600, why: 'nobody waits for it, but what was deleted is to be gone the same day' },
-  synthesis: { seconds: 900, why: 'a job is handed to AWS Batch in seconds, and the longest pause is ten minutes' },
+export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
+  intake: { seconds: 60, why: 'live windows, answered within half a second' },
+  screening: { seconds: 60, why: 'live windows, answered within half a second' },
+  'results-mqtt': { seconds: 60, why: 'the adapter takes results at once, even if the device is offline' },
+  'results-fhir': { seconds: 3600, why: 'an EHR may be unavailable for an hour; retries continue for four' },
+  'fhir-inbound': { seconds: 3600, why: 'an EHR may be unavailable for an hour; retries continue for four' },
+  upkeep: { seconds: 3600, why: 'no caller waits, but deleted data must be gone the same day' },
+  synthesis: { seconds: 900, why: 'a job reaches AWS Batch within seconds; the longest backoff is ten minutes' },
 }
 
 /** Below so many windows or frames in a period a share says nothing. */

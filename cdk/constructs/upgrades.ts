@@ -46,7 +46,7 @@ export class Upgrades extends Construct {
   canary(scope: Construct, id: string, alias: lambda.Alias, failures: cloudwatch.IMetric): void {
     const group = new Construct(scope, `${id}-upgrade`)
     const alarm = new cloudwatch.Alarm(group, 'canary-errors', {
-      alarmDescription: `Function ${id} fails; while it is being replaced, its former version comes back. See docs/operator-runbook.md, "canary-errors".`,
+      alarmDescription: `canary-errors of ${id}: a deployment in progress is rolled back. See docs/operator-runbook.md#canary-errors`,
       metric: new cloudwatch.MathExpression({
         expression: 'FILL(errors, 0) + FILL(failures, 0)',
         label: 'errors and failures',

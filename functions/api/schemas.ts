@@ -11,7 +11,7 @@ import { EVIDENCES } from '../../shared/domain/result.ts'
 import { WARNING_CODES } from '../../shared/domain/warnings.ts'
 import { ERROR_SENTENCES } from '../../shared/error-sentences.ts'
 import { ERROR_KINDS } from '../../shared/errors.ts'
-import { NAME_PATTERN } from '../../shared/messages.ts'
+import { NAME_PATTERN, Name } from '../../shared/messages.ts'
 import { VOLTAGE_UNITS } from '../../streams/formats/units.ts'
 
 export const Device = z
@@ -105,6 +105,10 @@ export const Result = z
     ecgId: EcgIdText,
     version: z.int().optional().openapi({ description: 'Absent in results stored before versions: 1.' }),
     supersedes: z.int().optional().openapi({ description: 'The version that this one replaces.' }),
+    noLongerFlagged: z
+      .array(z.object({ condition: Condition, evidence: Evidence }))
+      .optional()
+      .openapi({ description: 'Conditions that the version before had above their threshold and this one has not.' }),
     status: Status,
     span: z.object({ startedAt: z.string().nullable(), firstSample: z.int(), durationMs: z.number() }),
     quality: z.object({
@@ -158,6 +162,7 @@ export const Result = z
 export const Waveform = z
   .object({
     ecgId: EcgIdText,
+    version: z.int().openapi({ description: 'Of the ECG: a correction has more samples than the version before.' }),
     rateHz: z.number(),
     samples: z.int().openapi({ description: 'Of the whole recording, a lead.' }),
     firstSample: z.int(),
@@ -260,6 +265,16 @@ export const Limit = z.coerce.number().int().min(1).max(100).default(20)
 
 export const EcgParams = z.object({ id: z.string() })
 
+const Version = z.coerce
+  .number()
+  .int()
+  .min(1)
+  .max(1_000_000_000)
+  .optional()
+  .openapi({ description: 'Of the ECG; the newest that was screened when left out.' })
+
+export const EcgQuery = z.object({ version: Version })
+
 export const ListQuery = z.object({
   limit: Limit,
   after: After.optional(),
@@ -288,9 +303,26 @@ export const UploadQuery = z.object({
   sex: z.enum(['male', 'female']).optional().openapi({ description: 'Of the person; outranks what the file says.' }),
   ageYears: z.coerce.number().positive().max(120).optional().openapi({ description: 'Outranks what the file says.' }),
   device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
+  session: Name.optional().openapi({
+    description:
+      'Of `device`: the body is one window of a live session, which a gateway forwards. Its id is the one that it has by MQTT.',
+  }),
+  firstSample: z.coerce
+    .number()
+    .int()
+    .min(0)
+    .max(Number.MAX_SAFE_INTEGER)
+    .optional()
+    .openapi({ description: 'Of the window, within `session`.' }),
+  version: Version.openapi({ description: 'Of the window; 1 when left out.' }),
+  warnings: z.string().max(512).optional().openapi({
+    example: 'window-closed-short,clock-doubtful',
+    description: 'Codes of what the sender knows of the ECG and its samples do not show.',
+  }),
 })
 
 export const WaveformQuery = z.object({
+  version: Version,
   from: z.coerce.number().min(0).max(600).default(0).openapi({ description: 'Seconds into the recording.' }),
   seconds: z.coerce.number().positive().max(30).default(10),
   leads: z

@@ -14,14 +14,15 @@ import { sendMessage } from '../../shared/aws/queues.ts'
 import { outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 
-/** The queues that have a dead-letter queue, and what the stack's outputs call them. */
-const QUEUES = {
+/** The queues with a dead-letter queue, and their names in the stack outputs. */
+export const REDRIVABLE = {
   intake: 'Intake',
   screening: 'Screening',
   'results-mqtt': 'ResultsMqtt',
   'results-fhir': 'ResultsFhir',
   'fhir-inbound': 'FhirInbound',
   synthesis: 'Synthesis',
+  upkeep: 'Upkeep',
 } as const
 
 /** Messages are held this long, so that none is met twice on the way round; what is left is let go at the end. */
@@ -34,17 +35,17 @@ interface RedriveOptions {
 }
 
 export function redriveCommand(): Command {
-  const names = Object.keys(QUEUES).join(', ')
+  const names = Object.keys(REDRIVABLE).join(', ')
   return new Command('redrive')
     .description('put the messages of a dead-letter queue back on their queue')
     .argument('<queue>', names, (name) => {
-      if (name in QUEUES) return name
+      if (name in REDRIVABLE) return name
       throw new InvalidArgumentError(`one of ${names}`)
     })
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", '.local/outputs.json')
     .option('--reason <code>', 'only messages that were given up for this reason')
     .option('--dry-run', 'say how many there are and why, and move none')
-    .action(async (queue: keyof typeof QUEUES, options: RedriveOptions) => {
+    .action(async (queue: keyof typeof REDRIVABLE, options: RedriveOptions) => {
       const { target, source } = await queueUrls(queue, options.outputs)
       const sqs = sqsFor(target)
       const { moved, counts } = await redrive(sqs, source, target, options)
@@ -117,10 +118,10 @@ async function receive(sqs: SQSClient, queueUrl: string): Promise<readonly Messa
   return Messages
 }
 
-async function queueUrls(queue: keyof typeof QUEUES, file: string): Promise<{ target: string; source: string }> {
+async function queueUrls(queue: keyof typeof REDRIVABLE, file: string): Promise<{ target: string; source: string }> {
   const outputs = await readOutputs(file)
   return {
-    target: outputOf(outputs, `${QUEUES[queue]}QueueUrl`),
-    source: outputOf(outputs, `${QUEUES[queue]}DlqUrl`),
+    target: outputOf(outputs, `${REDRIVABLE[queue]}QueueUrl`),
+    source: outputOf(outputs, `${REDRIVABLE[queue]}DlqUrl`),
   }
 }

@@ -1,17 +1,16 @@
 /**
  * Live sessions in the table of results, until their summary is written.
  *
- * `pk` = tenant#session#device#session; `sk` = window#first sample is a window's digest, written as often as its result comes and the same
- * each time; `sk` = head says whether the session goes on, who looks after its end, and what was reported. Neither is in the index `byArrival`.
+ * Of each window there is a digest, written as often as its result comes and the same each time. The session's head says whether the session goes on,
+ * which check looks after its end, and what was reported.
  * @module
  */
-import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
-import { documents } from '../../shared/aws/clients.ts'
-import { headKey, type SessionKey, sessionPk, windowSk } from '../../shared/aws/session-keys.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
-import { parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { CodedError } from '../../shared/errors.ts'
+import { headKey, ownEcgId, type SessionKey, sessionPk, WINDOWS, windowKey } from '../../shared/store/keys.ts'
+import { type Change, IS_NEW, type Row, Table, type Condition as WriteCondition } from '../../shared/store/table.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
 
 /** How long a session is kept after its last window: whoever it belongs to must be known by then. */
@@ -37,173 +36,140 @@ export type Head = z.infer<typeof Head>
 
 const Digest = z.object({
   ecgId: z.string(),
+  /** Windows noted before there were versions have none. */
+  version: z.number().default(1),
   firstSample: z.number(),
   at: z.string(),
   durationMs: z.number(),
   status: z.enum(['screened', 'refused']),
   modelSha256: z.string(),
   profile: z.string(),
+  site: z.string().optional(),
   probabilities: z.array(z.number()),
   flagged: z.array(Condition),
   reasons: z.array(z.string()),
   heartRateBpm: z.number().nullable(),
 })
 
+/** What tells one result of a window from another. */
+const RESULT_KEY = ['version', 'modelSha256', 'profile', 'site'] as const
+type NotedWindow = Partial<Pick<WindowDigest, (typeof RESULT_KEY)[number]>>
+
+/** Windows noted before there were versions have none. */
+const isSameResult = ({ version = 1, ...noted }: NotedWindow, digest: WindowDigest) =>
+  RESULT_KEY.every((name) => ({ version, ...noted })[name] === digest[name])
+
+/** The condition that a window is still noted as it was read. */
+function stillNoted(before: NotedWindow): WriteCondition {
+  const parts = RESULT_KEY.map((name) =>
+    before[name] === undefined ? `attribute_not_exists(#${name})` : `#${name} = :${name}`,
+  )
+  return { expression: parts.join(' AND '), values: before }
+}
+
+/** Results of one window that come at the same time are a few. */
+const MAX_TRIES = 10
+
 export class SessionStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
-  /** @returns false when the window was there already */
-  async addWindow(key: SessionKey, digest: WindowDigest, now: Date): Promise<boolean> {
-    const { Attributes } = await this.#documents.send(
-      new PutCommand({
-        TableName: this.#table,
-        Item: {
-          pk: sessionPk(key),
-          sk: windowSk(digest.firstSample),
-          ...digest,
-          at: digest.at.toISOString(),
-          expiresAt: expiry(now),
-        },
-        ReturnValues: 'ALL_OLD',
-      }),
-    )
-    return Attributes === undefined
+  /**
+   * Notes a window.
+   * @param newest digest of the window's newest result as it is stored now, `undefined` when its ECG was deleted. Asked where the window is there
+   *   already: results come late, twice and out of order, and an older one must not take the place of a newer one
+   * @returns `new`; `known` when the window was there before, whichever of the two changed; `gone` when its ECG was deleted
+   */
+  async addWindow(
+    key: SessionKey,
+    digest: WindowDigest,
+    now: Date,
+    newest: () => Promise<WindowDigest | undefined>,
+  ): Promise<'new' | 'known' | 'gone'> {
+    if (await this.#putWindow(key, digest, now, IS_NEW)) return 'new'
+    for (let tries = 0; tries < MAX_TRIES; tries++) {
+      const before: NotedWindow | undefined = await this.#table.get(windowKey(key, digest.firstSample))
+      // Read after what is noted, so it is never older than that; what is noted meanwhile is found by the condition.
+      const current = await newest()
+      if (current === undefined) return 'gone'
+      if (before !== undefined && isSameResult(before, current)) return 'known'
+      if (await this.#putWindow(key, current, now, before === undefined ? IS_NEW : stillNoted(before))) return 'known'
+    }
+    throw new CodedError('unavailable', { field: 'window' })
+  }
+
+  /** @returns false when the condition is not met */
+  #putWindow(key: SessionKey, digest: WindowDigest, now: Date, condition: WriteCondition): Promise<boolean> {
+    const row = { ...digest, at: digest.at.toISOString(), expiresAt: expiry(now) }
+    return this.#table.putIf({ ...windowKey(key, digest.firstSample), ...row }, condition)
   }
 
   async head(key: SessionKey): Promise<Head | undefined> {
-    const { Item } = await this.#documents.send(
-      new GetCommand({ TableName: this.#table, Key: headKey(key), ConsistentRead: true }),
-    )
-    return Item === undefined ? undefined : Head.parse(Item)
+    const row = await this.#table.get(headKey(key))
+    return row && Head.parse(row)
   }
 
   /** Notes that a window came. @returns the head, or `undefined` when the session is not live */
   touch(key: SessionKey, now: Date): Promise<Head | undefined> {
-    return this.#update(key, 'SET lastAt = :now, expiresAt = :expiry', '#state = :live', {
-      ':now': now.getTime(),
-      ':expiry': expiry(now),
-      ':live': 'live',
-    })
+    const set = { lastAt: now.getTime(), expiresAt: expiry(now) }
+    return this.#update(key, { set }, '#state = :live', { live: 'live' })
   }
 
   /** Begins a session, or takes up one that was over. @returns `undefined` when another did so first */
   begin(key: SessionKey, token: string, now: Date): Promise<Head | undefined> {
-    return this.#update(
-      key,
-      'SET #state = :live, lastAt = :now, #token = :token, expiresAt = :expiry',
-      'attribute_not_exists(pk) OR #state = :over',
-      { ':now': now.getTime(), ':expiry': expiry(now), ':live': 'live', ':over': 'over', ':token': token },
-    )
+    const set = { state: 'live', lastAt: now.getTime(), token, expiresAt: expiry(now) }
+    return this.#update(key, { set }, 'attribute_not_exists(pk) OR #state = :over', { over: 'over' })
   }
 
   /** Hands the watch over its end from one check to the next. */
   passOn(key: SessionKey, from: string, to: string): Promise<Head | undefined> {
-    return this.#update(key, 'SET #token = :to', '#token = :from', { ':from': from, ':to': to })
+    return this.#update(key, { set: { token: to } }, '#token = :from', { from })
   }
 
   /** Ends a session, unless a window came since `lastAt`. */
   end(key: SessionKey, { token, lastAt }: Pick<Head, 'token' | 'lastAt'>): Promise<Head | undefined> {
-    return this.#update(key, 'SET #state = :over', '#token = :token AND lastAt = :lastAt', {
-      ':over': 'over',
-      ':token': token,
-      ':lastAt': lastAt,
-    })
+    const set = { state: 'over' }
+    return this.#update(key, { set }, '#token = :token AND #lastAt = :lastAt', { token, lastAt })
   }
 
   /** The right to write its report, for one at a time. @returns `undefined` while another has it */
   lease(key: SessionKey, now: Date, untilMs: number): Promise<Head | undefined> {
-    return this.#update(
-      key,
-      'SET busyUntil = :until',
-      'attribute_exists(pk) AND (attribute_not_exists(busyUntil) OR busyUntil < :now)',
-      { ':until': untilMs, ':now': now.getTime() },
-    )
+    const isFree = 'attribute_exists(pk) AND (attribute_not_exists(#busyUntil) OR #busyUntil < :now)'
+    return this.#update(key, { set: { busyUntil: untilMs } }, isFree, { now: now.getTime() })
   }
 
   /** Gives the right back, with what was reported. */
   async release(key: SessionKey, done?: Pick<Head, 'reported' | 'lastReportAt' | 'waiting'>): Promise<void> {
-    const what = done === undefined ? '' : ', reported = :reported, lastReportAt = :at, waiting = :waiting'
-    await this.#update(key, `SET busyUntil = :none${what}`, 'attribute_exists(pk)', {
-      ':none': 0,
-      ...(done === undefined
-        ? {}
-        : { ':reported': done.reported, ':at': done.lastReportAt, ':waiting': done.waiting ?? null }),
-    })
+    const { reported, lastReportAt, waiting = null } = done ?? {}
+    const set = { busyUntil: 0, ...(done === undefined ? {} : { reported, lastReportAt, waiting }) }
+    await this.#update(key, { set }, 'attribute_exists(pk)')
   }
 
   /** The newest `count` windows by their place in the session, newest first. */
-  newest(key: SessionKey, count: number): Promise<readonly WindowDigest[]> {
-    return this.#windows(key, { ScanIndexForward: false, Limit: count })
+  async newest(key: SessionKey, count: number): Promise<readonly WindowDigest[]> {
+    const { rows } = await this.#table.page(sessionPk(key), WINDOWS, { limit: count, isDescending: true })
+    return rows.map(toDigest)
   }
 
   /** All windows in order. */
   async windows(key: SessionKey): Promise<readonly WindowDigest[]> {
-    return this.#windows(key, {})
-  }
-
-  async #windows(key: SessionKey, options: { ScanIndexForward?: boolean; Limit?: number }) {
-    const digests: WindowDigest[] = []
-    let start: Record<string, unknown> | undefined
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': sessionPk(key), ':prefix': 'window#' },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-          ...options,
-        }),
-      )
-      digests.push(...Items.map(toDigest))
-      start = options.Limit === undefined ? LastEvaluatedKey : undefined
-    } while (start !== undefined)
-    return digests
+    const rows = await Array.fromAsync(this.#table.rows(sessionPk(key), WINDOWS))
+    return rows.map(toDigest)
   }
 
   /** @returns the new head, or `undefined` when the condition is not met */
-  async #update(
-    key: SessionKey,
-    update: string,
-    condition: string,
-    values: Record<string, unknown>,
-  ): Promise<Head | undefined> {
-    const names = Object.entries({ '#state': 'state', '#token': 'token' })
-    try {
-      const { Attributes } = await this.#documents.send(
-        new UpdateCommand({
-          TableName: this.#table,
-          Key: headKey(key),
-          UpdateExpression: update,
-          ConditionExpression: condition,
-          ExpressionAttributeValues: values,
-          // DynamoDB refuses a name that the expressions do not use.
-          ...namesIn(`${update} ${condition}`, names),
-          ReturnValues: 'ALL_NEW',
-        }),
-      )
-      return Head.parse(Attributes)
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return undefined
-      throw error
-    }
+  async #update(key: SessionKey, change: Change, condition: string, values: Row = {}): Promise<Head | undefined> {
+    const row = await this.#table.update(headKey(key), change, { expression: condition, values })
+    return row && Head.parse(row)
   }
-}
-
-function namesIn(expressions: string, names: readonly (readonly [string, string])[]) {
-  const used = names.filter(([name]) => expressions.includes(name))
-  return used.length === 0 ? {} : { ExpressionAttributeNames: Object.fromEntries(used) }
 }
 
 const expiry = (now: Date) => Math.ceil(now.getTime() / 1000) + KEPT_S
 
-function toDigest(item: Record<string, unknown>): WindowDigest {
-  const { ecgId, at, ...rest } = Digest.parse(item)
-  return { ...rest, ecgId: parseEcgId(ecgId)!, at: new Date(at) }
+function toDigest(row: Row): WindowDigest {
+  const { ecgId, at, ...rest } = Digest.parse(row)
+  return { ...rest, ecgId: ownEcgId(ecgId), at: new Date(at) }
 }

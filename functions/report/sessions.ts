@@ -7,13 +7,13 @@
  */
 import { randomUUID } from 'node:crypto'
 import { MAX_DELAY_S } from '../../shared/aws/queues.ts'
-import type { SessionKey } from '../../shared/aws/session-keys.ts'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import { parseEcgId, sessionSummaryId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { SessionCheck } from '../../shared/messages.ts'
 import type { AssociationStore } from '../../shared/store/associations.ts'
+import type { SessionKey } from '../../shared/store/keys.ts'
 import type { ResultStore } from '../../shared/store/results.ts'
 import type { EhrClient } from '../../streams/fhir/client.ts'
 import { allowed } from '../../streams/fhir/report/screening.ts'
@@ -60,11 +60,15 @@ export class Sessions {
   /** Takes a window's result. */
   async add(of: SessionKey, result: Result): Promise<Outcome> {
     const key = keyOf(of)
-    const { store, rules, tenants, now } = this.#options
+    const { store, results, rules, tenants, now } = this.#options
     if (!tenants.has(key.tenant)) return 'foreign'
     const digest = digestOf(result, now(), rules.virtual)
-    const isNew = await store.addWindow(key, digest, now())
-    const head = (await store.touch(key, now())) ?? (await this.#notLive(key, isNew))
+    const noted = await store.addWindow(key, digest, now(), async () => {
+      const newest = await results.latest(key.tenant, result.ecgId)
+      return newest === undefined ? undefined : digestOf(parseResult(newest), now(), rules.virtual)
+    })
+    if (noted === 'gone') return 'outdated'
+    const head = (await store.touch(key, now())) ?? (await this.#notLive(key, noted === 'new'))
     if (head === undefined) return this.#conclude(key)
     return this.#tellChange(key, head, digest)
   }

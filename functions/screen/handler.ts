@@ -7,7 +7,7 @@ import { dynamo, env, s3, sns, sqs } from '../../shared/aws/clients.ts'
 import { fromPayload, removeEcgObjects } from '../../shared/aws/payloads.ts'
 import { messageAttributes } from '../../shared/aws/queues.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
-import type { Result } from '../../shared/domain/result.ts'
+import { correcting, type Result } from '../../shared/domain/result.ts'
 import { siteIn } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
 import { Population, readReference, referenceSha256 } from '../../shared/inference/population.ts'
@@ -51,7 +51,9 @@ export const handler = sqsHandler(
     if (clean !== undefined && bytes === undefined) return
     const window = bytes && decodeClean(bytes, CARDIACNETS_V1.samples)
     const startedMs = performance.now()
-    const result = await screenWindow(screener, message, window, codeVersion)
+    const screened = await screenWindow(screener, message, window, codeVersion)
+    const { version } = screened
+    const result = version === 1 ? screened : correcting(screened, await results.before(tenant, ecgId, version))
     if (window !== undefined) metrics.add(METRICS.inferenceMs, performance.now() - startedMs)
     const stored = await results.putOnce(tenant, origin, result, new Date(), message.person)
     if (stored.kind === 'deleted') {

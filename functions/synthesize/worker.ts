@@ -15,7 +15,7 @@ import type { CmrJobId } from '../../shared/domain/ecg-id.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import type { CineMessage, SynthesisMessage } from '../../shared/messages.ts'
 import { METRICS, type ServiceMetrics } from '../../shared/observe/metrics.ts'
-import { type CmrJobStore, type Steps, WORK_LEASE_MS, type Worker } from '../../shared/store/cmr-jobs.ts'
+import { type CmrJobStore, type JobHolder, type Steps, WORK_LEASE_MS } from '../../shared/store/cmr-jobs.ts'
 import type { ResultStore } from '../../shared/store/results.ts'
 import type { Drawer } from './draw.ts'
 import { judgedWindow } from './judged-window.ts'
@@ -63,7 +63,7 @@ export async function work(
   signal: AbortSignal,
 ): Promise<Ended> {
   const { jobs, sqs, queueUrl, onError, metrics } = options
-  const mine: Worker = { ...of, worker: randomUUID() }
+  const mine: JobHolder = { ...of, worker: randomUUID() }
   const job = await begin(options, mine, signal)
   if (job === undefined) return 'nothing'
   const { ecgId } = job
@@ -114,7 +114,7 @@ export async function work(
 }
 
 /** Takes the job, if need be once the worker that had it is past its lease. */
-async function begin(options: WorkerOptions, mine: Worker, signal: AbortSignal): Promise<CmrJob | undefined> {
+async function begin(options: WorkerOptions, mine: JobHolder, signal: AbortSignal): Promise<CmrJob | undefined> {
   const { jobs, metrics } = options
   const { tenant, jobId } = mine
   const known = await jobs.get(tenant, jobId)
@@ -138,7 +138,7 @@ class Beat {
 /** Tells how far the drawing is, and aborts `lost` once the job is not this worker's any more. */
 async function beats(
   { jobs, onError, beatMs = 1_000 }: WorkerOptions,
-  mine: Worker,
+  mine: JobHolder,
   { ecgId }: CmrJob,
   { beat, lost, signal }: { beat: Beat; lost: AbortController; signal: AbortSignal },
 ): Promise<void> {
@@ -181,7 +181,7 @@ async function draw(options: WorkerOptions, job: CmrJob, signal: AbortSignal, be
 /** @returns false, and leaves nothing behind, when the job is not this worker's any more */
 async function finish(
   options: WorkerOptions,
-  mine: Worker,
+  mine: JobHolder,
   job: CmrJob,
   artifacts: Awaited<ReturnType<typeof uploadArtifacts>>,
 ): Promise<boolean> {

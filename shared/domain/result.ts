@@ -77,6 +77,8 @@ export interface Result {
   readonly version: number
   /** The version that this result replaces. */
   readonly supersedes?: number
+  /** Conditions that the version before had above their threshold and this one has not; absent where there are none. */
+  readonly noLongerFlagged?: readonly Pick<Finding, 'condition' | 'evidence'>[]
   readonly status: 'screened' | 'refused'
   readonly span: ScreenedSpan
   readonly quality: Quality
@@ -91,6 +93,20 @@ export interface Result {
   readonly ood?: OutOfDistribution
   readonly provenance: Provenance
   readonly notice: string
+}
+
+/** A correction that says which flags went away with it. */
+export function correcting(result: Result, before: Result | undefined): Result {
+  const flaggedIn = ({ findings }: Result) =>
+    findings.filter(({ flagged, withheld }) => flagged && withheld === undefined)
+  const still = flaggedIn(result).map(({ condition }) => condition)
+  const gone = (before === undefined ? [] : flaggedIn(before))
+    .filter(({ condition }) => !still.includes(condition))
+    .map(({ condition, evidence }) => ({ condition, evidence }))
+  if (gone.length === 0) return result
+  // Beside what it explains: results are read by people too.
+  const { ecgId, version, supersedes, ...rest } = result
+  return { ecgId, version, ...(supersedes === undefined ? {} : { supersedes }), noLongerFlagged: gone, ...rest }
 }
 
 /** Results stored before version 1.0 have no version, no warnings and no borderline findings. */

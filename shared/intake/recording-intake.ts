@@ -8,7 +8,7 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { toPayload, waveformKey } from '../aws/payloads.ts'
 import { sendMessage } from '../aws/queues.ts'
-import { type EcgId, fileEcgId } from '../domain/ecg-id.ts'
+import { type EcgId, fileEcgId, streamEcgId } from '../domain/ecg-id.ts'
 import { type Recording, sampleCount } from '../domain/recording.ts'
 import { windowStarts } from '../domain/window.ts'
 import { CodedError } from '../errors.ts'
@@ -22,6 +22,8 @@ export interface Submission {
   readonly recording: Recording
   /** Of the content that the recording was read from: the same content is the same ECG. */
   readonly sha256: string
+  /** Of a window of a live session (origin `mqtt`): where in the session it begins, and which version of it this is. */
+  readonly window?: { readonly firstSample: number; readonly version: number } | undefined
 }
 
 export interface Submitted {
@@ -54,9 +56,14 @@ export class RecordingIntake {
    * Resolves when the queue has the recording. The same content gives the same id, however often it comes.
    * @throws CodedError `deleted` for an ECG that was deleted: only a person's upload brings one back, no notification or poll does
    */
-  async submit({ tenant, origin, recording, sha256 }: Submission): Promise<Submitted> {
+  async submit({ tenant, origin, recording, sha256, window }: Submission): Promise<Submitted> {
     const { sqs, queueUrl, s3, bucket, results } = this.#options
-    const ecgId = fileEcgId({ tenant, sha256 })
+    const { firstSample, version } = window ?? { firstSample: 0, version: 1 }
+    // The same id as a window has that comes by MQTT: by its place in the session, not by its content.
+    const ecgId =
+      origin.kind === 'mqtt'
+        ? streamEcgId({ tenant, source: 'mqtt', device: origin.device, session: origin.session, firstSample })
+        : fileEcgId({ tenant, sha256 })
     if (await results.isDeleted(tenant, ecgId)) {
       if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
       // What is being removed would take the new one with it.
@@ -70,11 +77,12 @@ export class RecordingIntake {
       tenant,
       ecgId,
       origin,
-      span: { startedAt: startedAt ?? null, firstSample: 0, durationMs: (1000 * sampleCount(recording)) / rateHz },
+      span: { startedAt: startedAt ?? null, firstSample, durationMs: (1000 * sampleCount(recording)) / rateHz },
+      ...(version === 1 ? {} : { version, supersedes: version - 1 }),
       ...(person === undefined ? {} : { person }),
       ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
       ...(warnings === undefined ? {} : { warnings }),
-      waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId), encodeWaveform(recording)),
+      waveform: await toPayload(s3, bucket, waveformKey('raw', tenant, ecgId, version), encodeWaveform(recording)),
     }
     await sendMessage(sqs, queueUrl, JSON.stringify(message))
     return { ecgId, windows: windowStarts(recording).length }

@@ -33,7 +33,8 @@ export interface Metric {
 }
 
 const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
-const QUEUES: readonly Service[] = [
+/** The functions that take messages from a queue. */
+export const QUEUE_HANDLERS: readonly Service[] = [
   'fhir-intake',
   'preprocess',
   'publish',
@@ -48,13 +49,13 @@ export const METRICS = {
   preprocessMs: {
     name: 'PreprocessMs',
     unit: Milliseconds,
-    meaning: 'Signal chain and quality gate, a window',
+    meaning: 'Signal chain and quality gate, per window',
     from: ['preprocess'],
   },
   inferenceMs: {
     name: 'InferenceMs',
     unit: Milliseconds,
-    meaning: 'Encoder and both heads, a window',
+    meaning: 'Encoder and both heads, per window',
     from: ['screen'],
   },
   windowsScreened: {
@@ -79,13 +80,13 @@ export const METRICS = {
   windowsUnfamiliar: {
     name: 'WindowsUnfamiliar',
     unit: Count,
-    meaning: 'Screened windows that do not look like the ECGs which the model knows',
+    meaning: "Screened windows that do not resemble the model's training ECGs",
     from: ['screen'],
   },
   scoreShift: {
     name: 'ScoreShift',
     unit: NoUnit,
-    meaning: 'Population stability index of the scores of some 500 people against the reference, by condition',
+    meaning: 'Population stability index of the scores of about 500 people against the reference',
     from: ['screen'],
     by: 'condition',
   },
@@ -98,21 +99,21 @@ export const METRICS = {
   messagesFailed: {
     name: 'MessagesFailed',
     unit: Count,
-    meaning: 'Tries of messages that failed, what we wait for being away not counted: an upgrade is judged by these',
-    from: QUEUES,
+    meaning: 'Failed attempts, without those where a dependency was unavailable. Canaries are judged by it',
+    from: QUEUE_HANDLERS,
   },
   messagesDeadLettered: {
     name: 'MessagesDeadLettered',
     unit: Count,
-    meaning: 'Messages that were given up, by coded reason',
-    from: QUEUES,
+    meaning: 'Messages moved to a DLQ, by coded reason',
+    from: QUEUE_HANDLERS,
     by: 'reason',
   },
   // The EHR.
   reportsWritten: {
     name: 'ReportsWritten',
     unit: Count,
-    meaning: 'Reports that were written into the EHR',
+    meaning: 'Reports written to the EHR',
     from: ['report'],
   },
   reportsUnidentified: {
@@ -121,51 +122,51 @@ export const METRICS = {
     meaning: 'Results and sessions that wait for a patient',
     from: ['report'],
   },
-  ehrEcgs: { name: 'EhrEcgs', unit: Count, meaning: 'ECGs that came from the EHR', from: ['fhir-intake'] },
+  ehrEcgs: { name: 'EhrEcgs', unit: Count, meaning: 'ECGs received from the EHR', from: ['fhir-intake'] },
   ehrSkipped: {
     name: 'EhrSkipped',
     unit: Count,
-    meaning: 'Resources of the EHR that were left alone, by reason',
+    meaning: 'EHR resources that were skipped, by reason',
     from: ['fhir-intake'],
     by: 'reason',
   },
-  ehrPolls: { name: 'EhrPolls', unit: Count, meaning: 'Looks for changes that went well', from: ['fhir-intake'] },
+  ehrPolls: { name: 'EhrPolls', unit: Count, meaning: 'Successful polls for changes', from: ['fhir-intake'] },
   ehrPollsFailed: {
     name: 'EhrPollsFailed',
     unit: Count,
-    meaning: 'Looks for changes that failed; the next one makes up for it',
+    meaning: 'Failed polls for changes; the next poll catches up',
     from: ['fhir-intake'],
   },
   // Cines.
   cinesDispatched: {
     name: 'CinesDispatched',
     unit: Count,
-    meaning: 'Jobs of CMR synthesis that were handed to a machine',
+    meaning: 'Synthesis jobs handed to a machine',
     from: ['synthesis-dispatch'],
   },
   cineWorkersLost: {
     name: 'CineWorkersLost',
     unit: Count,
-    meaning: 'Jobs of CMR synthesis whose machine was gone without a word',
+    meaning: 'Synthesis jobs whose worker disappeared',
     from: ['synthesis-dispatch'],
   },
   cineWaitS: {
     name: 'CineWaitS',
     unit: Seconds,
-    meaning: 'From a job that was handed to AWS Batch to a machine that draws it',
+    meaning: 'From submission to AWS Batch until a machine draws the job',
     from: ['synthesize'],
   },
-  cineS: { name: 'CineS', unit: Seconds, meaning: 'To draw, measure and store one job', from: ['synthesize'] },
+  cineS: { name: 'CineS', unit: Seconds, meaning: 'Time to draw, measure and store one job', from: ['synthesize'] },
   cinesFailed: {
     name: 'CinesFailed',
     unit: Count,
-    meaning: 'Jobs that a machine took and could not draw',
+    meaning: 'Synthesis jobs that a machine started and could not draw',
     from: ['synthesize'],
   },
   cineFailures: {
     name: 'CineFailures',
     unit: Count,
-    meaning: 'The same, by coded reason',
+    meaning: 'CinesFailed, by coded reason',
     from: ['synthesize'],
     by: 'reason',
   },
@@ -173,7 +174,7 @@ export const METRICS = {
   apiRequests: {
     name: 'ApiRequests',
     unit: Count,
-    meaning: 'Answers of the API, by class of status (2xx …)',
+    meaning: 'API responses, by status class (2xx, …)',
     from: ['api'],
     by: 'status',
   },
@@ -187,7 +188,7 @@ export const METRICS = {
   apiLimits: {
     name: 'ApiLimits',
     unit: Count,
-    meaning: 'Requests of callers that had their share, or whose tenant had, by limit',
+    meaning: 'Requests beyond a limit of the caller or tenant, by limit',
     from: ['api'],
     by: 'limit',
   },
@@ -195,49 +196,49 @@ export const METRICS = {
   brokerConnected: {
     name: 'BrokerConnected',
     unit: Count,
-    meaning: 'Connections to the broker that are subscribed',
+    meaning: 'Broker connections that are subscribed',
     from: ['streams-mqtt'],
     by: 'adapter',
   },
   framesReceived: {
     name: 'FramesReceived',
     unit: Count,
-    meaning: 'Frames and windows that came, refused ones among them',
+    meaning: 'Frames and windows received, including refused ones',
     from: ['streams-mqtt'],
     by: 'adapter',
   },
   framesRefused: {
     name: 'FramesRefused',
     unit: Count,
-    meaning: 'Frames and windows that were refused and told to their device',
+    meaning: 'Frames and windows refused and reported to their device',
     from: ['streams-mqtt'],
     by: 'adapter',
   },
   frameRefusals: {
     name: 'FrameRefusals',
     unit: Count,
-    meaning: 'The same, by coded reason',
+    meaning: 'FramesRefused, by coded reason',
     from: ['streams-mqtt'],
     by: 'reason',
   },
   framesLimited: {
     name: 'FramesLimited',
     unit: Count,
-    meaning: 'Frames and windows that were refused because a device or tenant was beyond a limit, by limit',
+    meaning: 'Frames and windows refused because a device or tenant was beyond a limit, by limit',
     from: ['streams-mqtt'],
     by: 'limit',
   },
   windowsSent: {
     name: 'WindowsSent',
     unit: Count,
-    meaning: 'Windows that SQS has taken from the adapter',
+    meaning: 'Windows that SQS accepted from the adapter',
     from: ['streams-mqtt'],
     by: 'adapter',
   },
   liveSessions: {
     name: 'LiveSessions',
     unit: Count,
-    meaning: 'Sessions of devices in memory',
+    meaning: 'Device sessions in memory',
     from: ['streams-mqtt'],
     by: 'adapter',
   },
@@ -251,7 +252,7 @@ export const METRICS = {
   journalAgeS: {
     name: 'JournalAgeS',
     unit: Seconds,
-    meaning: 'How long the oldest window has waited for SQS; 0 when none waits',
+    meaning: 'Age of the oldest window that waits for SQS; 0 when none waits',
     from: ['streams-mqtt'],
     by: 'adapter',
   },

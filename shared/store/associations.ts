@@ -1,18 +1,25 @@
 /**
  * Which patient a device was on, and when; and the results that wait until somebody says so.
  *
- * In the table of results: `pk` = tenant#device#name, `sk` = associations holds all of a device's (so that one conditional write keeps
- * them free of overlaps), and `pk` = tenant#devices, `sk` = name says that it has any; `pk` = tenant#unidentified, `sk` = device#at#ecgId is a
- * result that waits. None is in the index `byArrival`.
+ * One row holds all associations of a device, so that one conditional write keeps them free of overlaps.
  * @module
  */
-import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
-import { documents } from '../aws/clients.ts'
-import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import type { EcgId } from '../domain/ecg-id.ts'
 import { CodedError } from '../errors.ts'
 import { Origin } from '../messages.ts'
+import {
+  associationsKey,
+  deviceKey,
+  devicesPk,
+  LAST,
+  WAITING_SK_FORMAT,
+  waitingOf,
+  waitingPk,
+  waitingSk,
+} from './keys.ts'
+import { IS_NEW, type Row, Table } from './table.ts'
 
 /** A device is on one patient from `from` up to, but not at, `to`; without `to`, until further notice. */
 export interface Association {
@@ -44,9 +51,6 @@ const MAX_ASSOCIATIONS = 4000
 /** Writers of one device that get in each other's way: each try means that another one was done. */
 const MAX_TRIES = 10
 
-/** Behind every character of a name or a time. */
-const LAST = '~'
-
 const Stored = z.object({
   version: z.number(),
   spans: z.array(z.object({ patient: z.string(), from: z.number(), to: z.number().optional() })),
@@ -54,12 +58,10 @@ const Stored = z.object({
 type Stored = z.infer<typeof Stored>
 
 export class AssociationStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
   /** The patient that a device was on, or `undefined`. */
@@ -84,7 +86,7 @@ export class AssociationStore {
     const span = { patient, from: from.getTime(), to: to?.getTime() }
     if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
     // First: by this list whoever erases a patient finds the device.
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: { pk: devicesPk(tenant), sk: device } }))
+    await this.#table.put(deviceKey(tenant, device))
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
       const others = spans.filter((other) => other.from !== span.from)
@@ -99,22 +101,8 @@ export class AssociationStore {
 
   /** Devices that were on anybody. */
   async devices(tenant: string): Promise<readonly string[]> {
-    const devices: string[] = []
-    let start: Record<string, unknown> | undefined
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: 'pk = :pk',
-          ExpressionAttributeValues: { ':pk': devicesPk(tenant) },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      )
-      devices.push(...Items.map(({ sk }) => String(sk)))
-      start = LastEvaluatedKey
-    } while (start !== undefined)
-    return devices
+    const rows = await Array.fromAsync(this.#table.rows(devicesPk(tenant)))
+    return rows.map(({ sk }) => String(sk))
   }
 
   /** When a device was on a patient. */
@@ -149,14 +137,12 @@ export class AssociationStore {
 
   /** Puts a result on the list of those that wait; twice is once. */
   async markUnidentified(tenant: string, { origin, ...result }: Unidentified): Promise<void> {
-    await this.#documents.send(
-      new PutCommand({ TableName: this.#table, Item: { ...waitingKey(tenant, result), origin } }),
-    )
+    await this.#table.put({ ...waitingKey(tenant, result), origin })
   }
 
   /** Takes a result off the list; one that is not on it is no error. */
   async markReported(tenant: string, result: Pick<Unidentified, 'device' | 'at' | 'ecgId'>): Promise<void> {
-    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key: waitingKey(tenant, result) }))
+    await this.#table.delete(waitingKey(tenant, result))
   }
 
   /** Takes an ECG off the list wherever it stands: one whose source says no time stands there once for each time that it came. */
@@ -205,41 +191,19 @@ export class AssociationStore {
 
   async #waiting(tenant: string, start: string, last: string, limit?: number) {
     if (start > last) return { items: [], lastKey: undefined }
-    const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        KeyConditionExpression: 'pk = :pk AND sk BETWEEN :start AND :last',
-        ExpressionAttributeValues: { ':pk': waitingPk(tenant), ':start': start, ':last': last },
-        ConsistentRead: true,
-        Limit: limit,
-      }),
-    )
-    const lastKey = LastEvaluatedKey?.sk
-    return { items: Items.map(toUnidentified), lastKey: lastKey === undefined ? undefined : String(lastKey) }
+    const { rows, next } = await this.#table.page(waitingPk(tenant), { from: start, to: last }, { limit })
+    return { items: rows.map(toUnidentified), lastKey: next === undefined ? undefined : String(next.sk) }
   }
 
   async #read(tenant: string, device: string): Promise<Stored> {
-    const Key = associationsKey(tenant, device)
-    const { Item } = await this.#documents.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
-    return Item === undefined ? { version: 0, spans: [] } : Stored.parse(Item)
+    const row = await this.#table.get(associationsKey(tenant, device))
+    return row === undefined ? { version: 0, spans: [] } : Stored.parse(row)
   }
 
   /** @returns false when another writer came first */
-  async #write(tenant: string, device: string, version: number, spans: Stored['spans']): Promise<boolean> {
-    try {
-      await this.#documents.send(
-        new PutCommand({
-          TableName: this.#table,
-          Item: { ...associationsKey(tenant, device), version: version + 1, spans },
-          ConditionExpression: version === 0 ? 'attribute_not_exists(pk)' : 'version = :version',
-          ...(version === 0 ? {} : { ExpressionAttributeValues: { ':version': version } }),
-        }),
-      )
-      return true
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false
-      throw error
-    }
+  #write(tenant: string, device: string, version: number, spans: Stored['spans']): Promise<boolean> {
+    const row = { ...associationsKey(tenant, device), version: version + 1, spans }
+    return this.#table.putIf(row, version === 0 ? IS_NEW : { expression: '#version = :version', values: { version } })
   }
 }
 
@@ -251,27 +215,16 @@ function overlap(a: Span, b: Span): boolean {
   return aFrom < bTo && bFrom < aTo
 }
 
-const associationsKey = (tenant: string, device: string) => ({ pk: `${tenant}#device#${device}`, sk: 'associations' })
-
-const devicesPk = (tenant: string) => `${tenant}#devices`
-
-const waitingPk = (tenant: string) => `${tenant}#unidentified`
-
 const waitingKey = (tenant: string, { device, at, ecgId }: Pick<Unidentified, 'device' | 'at' | 'ecgId'>) => ({
   pk: waitingPk(tenant),
-  // No device's name holds a `#`.
-  sk: `${device}#${at.toISOString()}#${ecgId}`,
+  sk: waitingSk(device, at, ecgId),
 })
 
 /** A cursor is the key of the last one shown; the tenant is not in it. */
 function parseCursor(cursor: string): string {
   const key = Buffer.from(cursor, 'base64url').toString('utf8')
-  if (!/^[\w.:-]{1,128}#[\w.:+-]{20,30}#[0-9a-f-]{36}$/.test(key))
-    throw new CodedError('field-invalid', { field: 'after' })
+  if (!WAITING_SK_FORMAT.test(key)) throw new CodedError('field-invalid', { field: 'after' })
   return key
 }
 
-function toUnidentified({ sk, origin }: Record<string, unknown>): Unidentified {
-  const [device = '', at = '', id = ''] = String(sk).split('#')
-  return { device, at: new Date(at), ecgId: parseEcgId(id)!, origin: Origin.parse(origin) }
-}
+const toUnidentified = ({ sk, origin }: Row): Unidentified => ({ ...waitingOf(sk), origin: Origin.parse(origin) })

@@ -1,16 +1,16 @@
 /**
  * Entries of the audit trail, in a table that those who write it may add to and nothing else (`cdk/constructs/audit.ts`).
  *
- * `pk` = tenant#day, `sk` = time#random. One write unit an entry and no index: to look for an ECG or a subject reads the days in question, which
- * nobody does often.
+ * One write unit an entry and no index: a search for an ECG or a subject reads the days in question, which is rare.
  * @module
  */
 import { randomBytes } from 'node:crypto'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { type DynamoDBDocumentClient, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
-import { documents } from '../aws/clients.ts'
 import type { EcgId } from '../domain/ecg-id.ts'
+import { CodedError } from '../errors.ts'
 import type { AuditEntry } from '../observe/audit.ts'
+import { auditKey, auditPk, auditTime, auditTimes } from './keys.ts'
+import { IS_NEW, Table } from './table.ts'
 
 /** An id takes 40 bytes, so that a part is at most a fifth of what an item holds. */
 const ECGS_A_PART = 2000
@@ -26,14 +26,12 @@ export interface AuditQuery {
 }
 
 export class AuditStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
   readonly #keptDays: number
 
   /** @param keptDays after which DynamoDB forgets an entry */
   constructor(dynamo: DynamoDBClient, table: string, keptDays: number) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
     this.#keptDays = keptDays
   }
 
@@ -47,50 +45,27 @@ export class AuditStore {
   }
 
   async #put({ at, ...entry }: AuditEntry): Promise<void> {
-    const time = at.toISOString()
-    await this.#documents.send(
-      new PutCommand({
-        TableName: this.#table,
-        Item: {
-          pk: `${entry.tenant}#${time.slice(0, 10)}`,
-          sk: `${time}#${randomBytes(6).toString('hex')}`,
-          ...entry,
-          expiresAt: Math.ceil((at.getTime() + this.#keptDays * DAY_MS) / 1000),
-        },
-        ConditionExpression: 'attribute_not_exists(pk)',
-      }),
-    )
+    const key = auditKey(entry.tenant, at, randomBytes(6).toString('hex'))
+    const expiresAt = Math.ceil((at.getTime() + this.#keptDays * DAY_MS) / 1000)
+    const isNew = await this.#table.putIf({ ...key, ...entry, expiresAt }, IS_NEW)
+    if (!isNew) throw new CodedError('unavailable', { field: 'audit' })
   }
 
   /** Entries in the order in which they came. */
   async *entries({ tenant, since, until, ecgId, subject }: AuditQuery): AsyncGenerator<AuditEntry> {
-    const [from, to] = [since.toISOString(), `${until.toISOString()}~`]
-    for (let day = Date.parse(from.slice(0, 10)); day <= until.getTime(); day += DAY_MS) {
-      for await (const entry of this.#day(`${tenant}#${new Date(day).toISOString().slice(0, 10)}`, from, to)) {
+    const times = auditTimes(since, until)
+    for (let day = startOfDay(since); day <= until.getTime(); day += DAY_MS) {
+      for await (const { pk: _, sk, expiresAt: __, ...row } of this.#table.rows(
+        auditPk(tenant, new Date(day)),
+        times,
+      )) {
+        const entry = { ...(row as Omit<AuditEntry, 'at'>), at: auditTime(sk) } // as `append` wrote it
         if (ecgId !== undefined && !entry.ecgIds.includes(ecgId)) continue
         if (subject !== undefined && entry.subject !== subject) continue
         yield entry
       }
     }
   }
-
-  async *#day(pk: string, from: string, to: string): AsyncGenerator<AuditEntry> {
-    let start: Record<string, unknown> | undefined
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: 'pk = :pk AND sk BETWEEN :from AND :to',
-          ExpressionAttributeValues: { ':pk': pk, ':from': from, ':to': to },
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      )
-      for (const { pk: _, sk, expiresAt: __, ...entry } of Items) {
-        // As `append` wrote it.
-        yield { ...(entry as Omit<AuditEntry, 'at'>), at: new Date(String(sk).split('#')[0]!) }
-      }
-      start = LastEvaluatedKey
-    } while (start !== undefined)
-  }
 }
+
+const startOfDay = (at: Date): number => Math.floor(at.getTime() / DAY_MS) * DAY_MS

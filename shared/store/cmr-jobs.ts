@@ -5,22 +5,25 @@
  * In the index `byArrival` jobs have a part of their own (`tenant` = tenant#cmr), in which each moves to the end when it changes.
  * @module
  */
-import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import {
-  DeleteCommand,
-  type DynamoDBDocumentClient,
-  GetCommand,
-  PutCommand,
-  QueryCommand,
-  UpdateCommand,
-} from '@aws-sdk/lib-dynamodb'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
-import { documents } from '../aws/clients.ts'
-import { CMR_POINTERS, cmrJobKey, cmrJobOfRow, cmrPointerKey } from '../aws/cmr-keys.ts'
 import { type ArtifactEntry, CMR_STATUSES, type CmrJob, type CmrProgress, type Drawing } from '../domain/cmr-job.ts'
-import { type CmrJobId, cmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../domain/ecg-id.ts'
+import { type CmrJobId, cmrJobId, type EcgId } from '../domain/ecg-id.ts'
 import { CodedError } from '../errors.ts'
+import {
+  CMR_POINTERS,
+  cmrJobKey,
+  cmrJobOfRow,
+  cmrPart,
+  cmrPointerKey,
+  ecgPk,
+  jobArrival,
+  jobArrivalOf,
+  jobIdOfPk,
+  ownEcgId,
+} from './keys.ts'
 import { type IndexEntry, type News, readNews } from './news.ts'
+import { type Change, IS_NEW, type Row, Table } from './table.ts'
 
 /** How long a worker has a job for itself without a sign of life; it gives one several times as often. */
 export const WORK_LEASE_MS = 60_000
@@ -60,29 +63,27 @@ const OF_AN_ATTEMPT = ['step', 'steps', 'reason', 'field', 'batchJobId', 'worker
 const OPEN = '#status IN (:queued, :starting, :running)'
 const MINE = '#status = :running AND #worker = :worker'
 
-/** Whoever works on a job. */
-export interface Worker {
+/** The one process that draws a job. */
+export interface JobHolder {
   readonly tenant: string
   readonly jobId: CmrJobId
   /** Of this process alone. */
   readonly worker: string
 }
 
-interface Change {
-  readonly set?: Readonly<Record<string, unknown>>
-  readonly remove?: readonly string[]
+interface JobChange extends Change {
   /** Attributes as `#name`, states as `:state`. */
   readonly condition: string
-  readonly values?: Readonly<Record<string, unknown>>
+  readonly values?: Row
 }
 
+const STATES = Object.fromEntries(CMR_STATUSES.map((status) => [status, status]))
+
 export class CmrJobStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
   /**
@@ -92,12 +93,12 @@ export class CmrJobStore {
   async submit(tenant: string, drawing: Drawing, now: Date): Promise<CmrJob> {
     const jobId = cmrJobId(drawing)
     // First: a job that no row leads to would outlive its ECG.
-    await this.#put(cmrPointerKey(tenant, drawing.ecgId, jobId), '')
+    await this.#table.put(cmrPointerKey(tenant, drawing.ecgId, jobId))
     const { ecgId, bundleSha256, seed, sampler } = drawing
     const row = { ...cmrJobKey(tenant, jobId), ecgId, bundleSha256, seed, sampler, dispatches: 0 }
-    const isNew = await this.#put(
-      { ...row, tenant: `${tenant}#cmr`, submittedAt: now.toISOString(), ...changed('queued', ecgId, now) },
-      'attribute_not_exists(pk)',
+    const isNew = await this.#table.putIf(
+      { ...row, tenant: cmrPart(tenant), submittedAt: now.toISOString(), ...changed('queued', ecgId, now) },
+      IS_NEW,
     )
     if (!isNew) {
       const isLost = '(#status = :running AND #leaseUntil < :now)'
@@ -105,7 +106,7 @@ export class CmrJobStore {
         set: { ...changed('queued', ecgId, now), dispatches: 0 },
         remove: OF_AN_ATTEMPT,
         condition: `#status IN (:failed, :cancelled) OR ${isLost}`,
-        values: { ':now': now.getTime() },
+        values: { now: now.getTime() },
       })
     }
     const job = await this.get(tenant, jobId)
@@ -115,30 +116,17 @@ export class CmrJobStore {
 
   /** Another tenant's job is as absent as one that never was. */
   async get(tenant: string, jobId: CmrJobId): Promise<CmrJob | undefined> {
-    const Key = cmrJobKey(tenant, jobId)
-    const { Item } = await this.#documents.send(new GetCommand({ TableName: this.#table, Key, ConsistentRead: true }))
-    return Item && toJob(tenant, Item)
+    const row = await this.#table.get(cmrJobKey(tenant, jobId))
+    return row && toJob(tenant, row)
   }
 
   /** All jobs of an ECG, a page at a time: somebody may have had thousands of seeds drawn. */
   async *pagesOfEcg(tenant: string, ecgId: EcgId): AsyncGenerator<readonly CmrJob[]> {
-    let start: Record<string, unknown> | undefined
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-          ExpressionAttributeValues: { ':pk': `${tenant}#${ecgId}`, ':prefix': CMR_POINTERS },
-          ConsistentRead: true,
-          Limit: JOBS_A_PAGE,
-          ExclusiveStartKey: start,
-        }),
-      )
-      const ids = Items.map(({ sk }) => cmrJobOfRow(sk)!)
+    for await (const rows of this.#table.pages(ecgPk(tenant, ecgId), CMR_POINTERS, { limit: JOBS_A_PAGE })) {
+      const ids = rows.map(({ sk }) => cmrJobOfRow(sk)).filter((jobId) => jobId !== undefined)
       const jobs = await Promise.all(ids.map((jobId) => this.get(tenant, jobId)))
       yield jobs.filter((job) => job !== undefined)
-      start = LastEvaluatedKey
-    } while (start !== undefined)
+    }
   }
 
   /** All jobs of an ECG. */
@@ -150,8 +138,8 @@ export class CmrJobStore {
 
   /** Removes a job whose ECG was deleted. */
   async remove(tenant: string, { ecgId, jobId }: Pick<CmrJob, 'ecgId' | 'jobId'>): Promise<void> {
-    for (const Key of [cmrJobKey(tenant, jobId), cmrPointerKey(tenant, ecgId, jobId)])
-      await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
+    await this.#table.delete(cmrJobKey(tenant, jobId))
+    await this.#table.delete(cmrPointerKey(tenant, ecgId, jobId))
   }
 
   /** @returns the job, cancelled; `undefined` where it had ended or never was */
@@ -176,14 +164,14 @@ export class CmrJobStore {
         dispatches: job.dispatches + 1,
       },
       condition: `#dispatches = :dispatches AND (#status = :queued OR ${isForgotten})`,
-      values: { ':dispatches': job.dispatches, ':now': now.getTime() },
+      values: { dispatches: job.dispatches, now: now.getTime() },
     })
   }
 
   /** Notes the batch job. @returns false when the job was cancelled, deleted or handed over anew meanwhile: nobody waits for this batch job */
   async dispatched({ tenant, jobId, dispatches }: CmrJob, batchJobId: string): Promise<boolean> {
     const change = { set: { batchJobId }, condition: '#dispatches = :dispatches AND #status <> :cancelled' }
-    return (await this.#change(tenant, jobId, { ...change, values: { ':dispatches': dispatches } })) !== undefined
+    return (await this.#change(tenant, jobId, { ...change, values: { dispatches } })) !== undefined
   }
 
   /** Ends a job whose machine is gone without a word, or that no machine could be had for. */
@@ -194,38 +182,38 @@ export class CmrJobStore {
       remove: ['step', 'steps', 'worker', 'leaseUntil'],
       // Of an earlier attempt nothing is to be heard any more.
       condition: `${OPEN} AND ${batchJobId === undefined ? 'attribute_not_exists(#batchJobId)' : '#batchJobId = :batchJobId'}`,
-      ...(batchJobId === undefined ? {} : { values: { ':batchJobId': batchJobId } }),
+      ...(batchJobId === undefined ? {} : { values: { batchJobId } }),
     })
   }
 
   /** The right to draw, for one worker. @returns `undefined` while another has it, and where there is nothing to draw */
-  begin({ tenant, jobId, worker }: Worker, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
+  begin({ tenant, jobId, worker }: JobHolder, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
     return this.#change(tenant, jobId, {
       set: { ...changed('running', ecgId, now), worker, leaseUntil: now.getTime() + WORK_LEASE_MS },
       remove: ['step', 'steps'],
       condition: '#status IN (:queued, :starting) OR (#status = :running AND #leaseUntil < :now)',
-      values: { ':now': now.getTime() },
+      values: { now: now.getTime() },
     })
   }
 
   /** A sign of life. @returns false when the job is no longer this worker's: cancelled, deleted, or given to another */
-  async progress(mine: Worker, ecgId: EcgId, steps: Steps | undefined, now: Date): Promise<boolean> {
+  async progress(mine: JobHolder, ecgId: EcgId, steps: Steps | undefined, now: Date): Promise<boolean> {
     const leaseUntil = now.getTime() + WORK_LEASE_MS
     // Without a step nothing has changed that anybody would want to hear of.
     const set = steps === undefined ? { leaseUntil } : { ...changed('running', ecgId, now, steps), leaseUntil }
-    return this.#ofWorker(mine, { set })
+    return this.#ofHolder(mine, { set })
   }
 
   /** Gives a job back, as if it had never been handed over. */
-  async giveBack(mine: Worker, ecgId: EcgId, now: Date): Promise<boolean> {
-    return this.#ofWorker(mine, { set: changed('queued', ecgId, now), remove: OF_AN_ATTEMPT })
+  async giveBack(mine: JobHolder, ecgId: EcgId, now: Date): Promise<boolean> {
+    return this.#ofHolder(mine, { set: changed('queued', ecgId, now), remove: OF_AN_ATTEMPT })
   }
 
   /** @returns false when the job is no longer this worker's */
-  async finish(mine: Worker, ecgId: EcgId, outcome: Outcome, now: Date): Promise<boolean> {
-    const status = 'artifacts' in outcome ? 'done' : 'failed'
-    return this.#ofWorker(mine, {
-      set: { ...changed(status, ecgId, now), ...outcome },
+  async finish(mine: JobHolder, ecgId: EcgId, end: JobEnd, now: Date): Promise<boolean> {
+    const status = 'artifacts' in end ? 'done' : 'failed'
+    return this.#ofHolder(mine, {
+      set: { ...changed(status, ecgId, now), ...end },
       remove: ['step', 'steps', 'worker', 'leaseUntil'],
     })
   }
@@ -233,82 +221,28 @@ export class CmrJobStore {
   /** What changed since a position (`news.ts`): each job once, as it then was. */
   news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<CmrProgress>> {
     const read = async (floor: string, limit: number | undefined) => {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          IndexName: 'byArrival',
-          KeyConditionExpression: '#tenant = :tenant AND arrival >= :floor',
-          ExpressionAttributeNames: { '#tenant': 'tenant' },
-          ExpressionAttributeValues: { ':tenant': `${tenant}#cmr`, ':floor': floor },
-          Limit: limit,
-        }),
-      )
-      return { items: Items, isAll: LastEvaluatedKey === undefined }
+      const { rows, next } = await this.#table.arrivals({ part: cmrPart(tenant), floor, limit })
+      return { items: rows, isAll: next === undefined }
     }
     return readNews({ read, toItem: toProgress, nameOf: ({ pk, arrival }) => `${pk}#${arrival}` }, after, now)
   }
 
-  async #ofWorker({ tenant, jobId, worker }: Worker, change: Omit<Change, 'condition'>): Promise<boolean> {
-    const job = await this.#change(tenant, jobId, { ...change, condition: MINE, values: { ':worker': worker } })
+  async #ofHolder({ tenant, jobId, worker }: JobHolder, change: Change): Promise<boolean> {
+    const job = await this.#change(tenant, jobId, { ...change, condition: MINE, values: { worker } })
     return job !== undefined
-  }
-
-  /** @returns false when there is such a row already */
-  async #put(Item: Record<string, unknown>, condition: string): Promise<boolean> {
-    try {
-      await this.#documents.send(
-        new PutCommand({
-          TableName: this.#table,
-          Item,
-          ...(condition === '' ? {} : { ConditionExpression: condition }),
-        }),
-      )
-      return true
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false
-      throw error
-    }
   }
 
   /** @returns the job as it now is, or `undefined` when the condition is not met */
   async #change(
     tenant: string,
     jobId: CmrJobId,
-    { set = {}, remove = [], condition, values = {} }: Change,
+    { condition, values, ...change }: JobChange,
   ): Promise<CmrJob | undefined> {
-    const given = Object.entries(set).filter(([, value]) => value !== undefined)
-    const gone = remove.filter((name) => set[name] === undefined)
-    const update = [
-      `SET ${given.map(([name]) => `#${name} = :new_${name}`).join(', ')}`,
-      ...(gone.length === 0 ? [] : [`REMOVE ${gone.map((name) => `#${name}`).join(', ')}`]),
-    ].join(' ')
-    const used = new Set(`${update} ${condition}`.match(/[#:]\w+/g))
-    const states = CMR_STATUSES.map((status) => [`:${status}`, status] as const)
-    const all = [
-      ...states,
-      ...given.map(([name, value]) => [`:new_${name}`, value] as const),
-      ...Object.entries(values),
-    ]
-    try {
-      const { Attributes } = await this.#documents.send(
-        new UpdateCommand({
-          TableName: this.#table,
-          Key: cmrJobKey(tenant, jobId),
-          UpdateExpression: update,
-          ConditionExpression: `attribute_exists(pk) AND (${condition})`,
-          // DynamoDB refuses names and values that the expressions do not use.
-          ExpressionAttributeNames: Object.fromEntries(
-            [...used].filter((name) => name.startsWith('#')).map((name) => [name, name.slice(1)]),
-          ),
-          ExpressionAttributeValues: Object.fromEntries(all.filter(([name]) => used.has(name))),
-          ReturnValues: 'ALL_NEW',
-        }),
-      )
-      return toJob(tenant, Attributes!)
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return undefined
-      throw error
-    }
+    const row = await this.#table.update(cmrJobKey(tenant, jobId), change, {
+      expression: `attribute_exists(pk) AND (${condition})`,
+      values: { ...STATES, ...values },
+    })
+    return row && toJob(tenant, row)
   }
 }
 
@@ -317,7 +251,8 @@ export interface Failure {
   readonly field?: string | undefined
 }
 
-export type Outcome = { readonly artifacts: readonly ArtifactEntry[] } | Failure
+/** How a job ended. */
+export type JobEnd = { readonly artifacts: readonly ArtifactEntry[] } | Failure
 
 export interface Steps {
   readonly step: number
@@ -327,22 +262,18 @@ export interface Steps {
 /** What changes with every change that is told; the index knows no more of a job than its keys and `status`. */
 function changed(status: CmrJob['status'], ecgId: EcgId, now: Date, { step, steps }: Partial<Steps> = {}) {
   const updatedAt = now.toISOString()
-  return { status, updatedAt, arrival: `${updatedAt}#${ecgId}#${step ?? ''}#${steps ?? ''}`, step, steps }
+  return { status, updatedAt, arrival: jobArrival(updatedAt, ecgId, step, steps), step, steps }
 }
 
-function toJob(tenant: string, item: Record<string, unknown>): CmrJob {
-  const { pk, ecgId, ...job } = Stored.parse(item)
-  return { ...job, tenant, jobId: jobIdOf(pk), ecgId: parseEcgId(ecgId)! }
+function toJob(tenant: string, row: Row): CmrJob {
+  const { pk, ecgId, ...job } = Stored.parse(row)
+  return { ...job, tenant, jobId: jobIdOfPk(pk), ecgId: ownEcgId(ecgId) }
 }
 
 function toProgress({ pk, arrival, status }: IndexEntry): CmrProgress {
-  const [, ecgId = '', step = '', steps = ''] = String(arrival).split('#')
   return {
-    jobId: jobIdOf(String(pk)),
-    ecgId: parseEcgId(ecgId)!,
+    jobId: jobIdOfPk(pk),
     status: status as CmrJob['status'], // as it was written
-    ...(step === '' ? {} : { step: Number(step), steps: Number(steps) }),
+    ...jobArrivalOf(arrival),
   }
 }
-
-const jobIdOf = (pk: string) => parseCmrJobId(pk.split('#')[2] ?? '')!

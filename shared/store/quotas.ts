@@ -1,14 +1,13 @@
 /**
  * How much of something a tenant, and one caller of it, has had: so much in a span of time, or so many at once.
  *
- * In the table of results, not in an index: `pk` = tenant#quota; `sk` = kind#who#span is a counter, `kind`#who#slot a place that somebody has until
- * `until`. `who` is `tenant`, or a caller's subject by its hash. Rows go by themselves.
+ * A counter is a row of a kind and a span of time, a place a row of a kind and a number that is taken until `until`. Rows expire.
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
-import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, type DynamoDBDocumentClient, PutCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { documents } from '../aws/clients.ts'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { type Key, quotaKey } from './keys.ts'
+import { Table } from './table.ts'
 
 /** Who is counted. */
 export interface Counted {
@@ -27,12 +26,10 @@ export interface Share {
 const SLACK_S = 3600
 
 export class QuotaStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
   /**
@@ -44,7 +41,7 @@ export class QuotaStore {
     const endsS = (span + 1) * spanS
     // The caller first: whoever asks for too much takes nothing from its tenant.
     for (const [who, most] of sharesOf(of, share)) {
-      const key = { pk: quotaPk(of.tenant), sk: `${kind}#${who}#${span}` }
+      const key = quotaKey(of.tenant, kind, who, span)
       if (!(await this.#count(key, most, endsS + SLACK_S))) return Math.max(1, Math.ceil(endsS - now.getTime() / 1000))
     }
     return undefined
@@ -62,12 +59,12 @@ export class QuotaStore {
     now: Date,
   ): Promise<(() => Promise<void>) | undefined> {
     const token = randomUUID()
-    const held: Record<string, unknown>[] = []
+    const held: Key[] = []
     const giveBack = async () => {
       await Promise.all(held.splice(0).map((key) => this.#free(key, token)))
     }
     for (const [who, most] of sharesOf(of, share)) {
-      const key = await this.#place(`${kind}#${who}`, of.tenant, { most, token, untilMs, now })
+      const key = await this.#place((place) => quotaKey(of.tenant, kind, who, place), { most, token, untilMs, now })
       if (key === undefined) {
         await giveBack()
         return undefined
@@ -79,66 +76,30 @@ export class QuotaStore {
 
   /** The first place that is free, from anywhere on. */
   async #place(
-    prefix: string,
-    tenant: string,
+    keyOf: (place: number) => Key,
     { most, token, untilMs, now }: { most: number; token: string; untilMs: number; now: Date },
-  ) {
+  ): Promise<Key | undefined> {
     const first = Math.floor(Math.random() * most)
+    const isFree = { expression: 'attribute_not_exists(pk) OR #until < :now', values: { now: now.getTime() } }
     for (let tries = 0; tries < most; tries++) {
-      const key = { pk: quotaPk(tenant), sk: `${prefix}#${(first + tries) % most}` }
-      const isMine = await this.#unless(
-        new PutCommand({
-          TableName: this.#table,
-          Item: { ...key, token, until: untilMs, expiresAt: Math.ceil(untilMs / 1000) + SLACK_S },
-          ConditionExpression: 'attribute_not_exists(pk) OR #until < :now',
-          ExpressionAttributeNames: { '#until': 'until' },
-          ExpressionAttributeValues: { ':now': now.getTime() },
-        }),
-      )
-      if (isMine) return key
+      const key = keyOf((first + tries) % most)
+      const row = { ...key, token, until: untilMs, expiresAt: Math.ceil(untilMs / 1000) + SLACK_S }
+      if (await this.#table.putIf(row, isFree)) return key
     }
     return undefined
   }
 
-  async #count(Key: Record<string, unknown>, most: number, expiresAt: number): Promise<boolean> {
-    return this.#unless(
-      new UpdateCommand({
-        TableName: this.#table,
-        Key,
-        UpdateExpression: 'ADD #count :one SET expiresAt = :expiry',
-        ConditionExpression: 'attribute_not_exists(#count) OR #count < :most',
-        ExpressionAttributeNames: { '#count': 'count' },
-        ExpressionAttributeValues: { ':one': 1, ':most': most, ':expiry': expiresAt },
-      }),
-    )
+  async #count(key: Key, most: number, expiresAt: number): Promise<boolean> {
+    const change = { add: { count: 1 }, set: { expiresAt } }
+    const hasShare = { expression: 'attribute_not_exists(#count) OR #count < :most', values: { most } }
+    return (await this.#table.update(key, change, hasShare)) !== undefined
   }
 
   /** Another may have it by now. */
-  async #free(Key: Record<string, unknown>, token: string): Promise<void> {
-    await this.#unless(
-      new DeleteCommand({
-        TableName: this.#table,
-        Key,
-        ConditionExpression: '#token = :token',
-        ExpressionAttributeNames: { '#token': 'token' },
-        ExpressionAttributeValues: { ':token': token },
-      }),
-    )
-  }
-
-  /** @returns false when the condition is not met */
-  async #unless(command: PutCommand | UpdateCommand | DeleteCommand): Promise<boolean> {
-    try {
-      await this.#documents.send(command as PutCommand) // all of them are commands of a document client
-      return true
-    } catch (error) {
-      if (error instanceof ConditionalCheckFailedException) return false
-      throw error
-    }
+  async #free(key: Key, token: string): Promise<void> {
+    await this.#table.deleteIf(key, { expression: '#token = :token', values: { token } })
   }
 }
-
-const quotaPk = (tenant: string) => `${tenant}#quota`
 
 function sharesOf({ subject }: Counted, share: Share): readonly (readonly [string, number])[] {
   const hash = createHash('sha256').update(subject).digest('hex').slice(0, 32)

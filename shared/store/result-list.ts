@@ -4,16 +4,16 @@
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { type DynamoDBDocumentClient, QueryCommand } from '@aws-sdk/lib-dynamodb'
 import * as z from 'zod'
-import { documents } from '../aws/clients.ts'
 import type { ConditionId } from '../domain/conditions.ts'
-import { type EcgId, parseEcgId } from '../domain/ecg-id.ts'
+import type { EcgId } from '../domain/ecg-id.ts'
 import type { QualityReason } from '../domain/quality.ts'
 import type { Result } from '../domain/result.ts'
 import type { WarningCode } from '../domain/warnings.ts'
 import { CodedError } from '../errors.ts'
+import { arrivedAt, ecgIdOfPk, RESULT_ARRIVAL_FORMAT, RESULT_PK_FORMAT, RESULT_SK_FORMAT } from './keys.ts'
 import { type News, readNews } from './news.ts'
+import { type Condition, type Row, Table } from './table.ts'
 
 /** What a list shows of an ECG. */
 export interface ResultSummary {
@@ -58,15 +58,11 @@ const MAX_READ = 10_000
 /** A device's clock may be so far ahead of ours. */
 const CLOCK_SLACK_MS = 24 * 3600 * 1000
 
-type Item = Record<string, unknown>
-
 export class ResultList {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
 
   constructor(dynamo: DynamoDBClient, table: string) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
   }
 
   /**
@@ -77,31 +73,27 @@ export class ResultList {
     tenant: string,
     { limit, after, filter = {} }: { limit: number; after?: string | undefined; filter?: Filter },
   ): Promise<Page> {
-    const narrow = narrowing(filter)
-    const found: Item[] = []
-    let start: Item | undefined = after === undefined ? undefined : parseCursor(after, tenant)
-    if (start !== undefined && String(start.arrival) < narrow.floor) return { items: [] }
+    const narrow = { floor: floorOf(filter), filter: conditionOf(filter) }
+    const found: Row[] = []
+    let start: Row | undefined = after === undefined ? undefined : parseCursor(after, tenant)
+    if (start !== undefined && narrow.floor !== undefined && String(start.arrival) < narrow.floor) return { items: [] }
     for (let read = 0; ; ) {
-      const {
-        Items = [],
-        LastEvaluatedKey,
-        ScannedCount = 0,
-      } = await this.#query({
-        tenant,
-        floor: narrow.floor,
-        filter: narrow,
-        isNewestFirst: true,
+      const page = await this.#table.arrivals({
+        part: tenant,
+        ...narrow,
+        isDescending: true,
         // DynamoDB counts what it reads, not what passes the filter.
-        limit: narrow.conditions.length === 0 ? limit + 1 : undefined,
+        limit: narrow.filter === undefined ? limit + 1 : undefined,
         start,
       })
-      found.push(...Items)
-      read += ScannedCount
-      const items = found.slice(0, limit).map(toSummary)
-      if (found.length > limit) return { items, next: makeCursor(found[limit - 1]!) }
-      if (LastEvaluatedKey === undefined) return { items }
-      if (read >= MAX_READ) return { items, next: makeCursor(LastEvaluatedKey) }
-      start = LastEvaluatedKey
+      found.push(...page.rows)
+      read += page.read
+      const shown = found.slice(0, limit)
+      const items = shown.map(toSummary)
+      if (found.length > limit) return { items, next: makeCursor(shown.at(-1) ?? {}) }
+      if (page.next === undefined) return { items }
+      if (read >= MAX_READ) return { items, next: makeCursor(page.next) }
+      start = page.next
     }
   }
 
@@ -111,94 +103,53 @@ export class ResultList {
    */
   news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<ResultSummary>> {
     const read = async (floor: string, limit: number | undefined) => {
-      const { Items = [], LastEvaluatedKey } = await this.#query({ tenant, floor, limit })
-      return { items: Items, isAll: LastEvaluatedKey === undefined }
+      const { rows, next } = await this.#table.arrivals({ part: tenant, floor, limit })
+      return { items: rows, isAll: next === undefined }
     }
     return readNews({ read, toItem: toSummary, nameOf: ({ pk, sk }) => `${pk}#${sk}` }, after, now)
   }
+}
 
-  #query({ tenant, floor, limit, start, isNewestFirst = false, filter }: Query) {
-    const names = { '#tenant': 'tenant', ...filter?.names }
-    return this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        IndexName: 'byArrival',
-        KeyConditionExpression: floor === '' ? '#tenant = :tenant' : '#tenant = :tenant AND arrival >= :floor',
-        ExpressionAttributeNames: names,
-        ExpressionAttributeValues: {
-          ':tenant': tenant,
-          ...(floor === '' ? {} : { ':floor': floor }),
-          ...filter?.values,
-        },
-        ...(filter === undefined || filter.conditions.length === 0
-          ? {}
-          : { FilterExpression: filter.conditions.join(' AND ') }),
-        ScanIndexForward: !isNewestFirst,
-        Limit: limit,
-        ExclusiveStartKey: start,
-      }),
-    )
+/** No result arrives before its ECG was taken, a wrong clock aside. */
+const floorOf = ({ from }: Filter) =>
+  from === undefined ? undefined : new Date(from.getTime() - CLOCK_SLACK_MS).toISOString()
+
+/** @returns nothing for a filter that narrows nothing */
+function conditionOf({ device, search, status, flagged, from, to }: Filter): Condition | undefined {
+  const values = { device, search, status, flagged, from: from?.toISOString(), to: to?.toISOString() }
+  const conditions: Readonly<Record<keyof typeof values, string>> = {
+    device: '#device = :device',
+    search: 'contains(#device, :search)',
+    status: '#status = :status',
+    flagged: 'contains(#flagged, :flagged)',
+    from: '#startedAt >= :from',
+    to: '#startedAt < :to',
   }
-}
-
-interface Query {
-  readonly tenant: string
-  /** Earliest arrival; empty for all. */
-  readonly floor: string
-  readonly limit?: number | undefined
-  readonly start?: Item | undefined
-  readonly isNewestFirst?: boolean
-  readonly filter?: Narrowing
-}
-
-interface Narrowing {
-  readonly floor: string
-  readonly conditions: readonly string[]
-  readonly names: Readonly<Record<string, string>>
-  readonly values: Readonly<Record<string, string>>
-}
-
-function narrowing({ device, search, status, flagged, from, to }: Filter): Narrowing {
-  const wanted = [
-    ['device', '#device = :device', device],
-    ['device', 'contains(#device, :search)', search, ':search'],
-    ['status', '#status = :status', status],
-    ['flagged', 'contains(#flagged, :flagged)', flagged],
-    ['startedAt', '#startedAt >= :from', from?.toISOString(), ':from'],
-    ['startedAt', '#startedAt < :to', to?.toISOString(), ':to'],
-  ].flatMap(([name, condition, value, placeholder = `:${name}`]) =>
-    value === undefined ? [] : [{ name: name!, condition: condition!, value, placeholder }],
-  )
-  return {
-    // No result arrives before its ECG was taken, a wrong clock aside.
-    floor: from === undefined ? '' : new Date(from.getTime() - CLOCK_SLACK_MS).toISOString(),
-    conditions: wanted.map(({ condition }) => condition),
-    names: Object.fromEntries(wanted.map(({ name }) => [`#${name}`, name])),
-    values: Object.fromEntries(wanted.map(({ placeholder, value }) => [placeholder, value])),
-  }
+  const wanted = Object.entries(conditions).filter(([name]) => values[name as keyof typeof values] !== undefined)
+  if (wanted.length === 0) return undefined
+  return { expression: wanted.map(([, condition]) => condition).join(' AND '), values }
 }
 
 /** What a list shows only where it was written: rows of before have less. */
 const SOMETIMES = ['device', 'heartRateBpm', 'reasons', 'top', 'warnings', 'version'] as const
 
-function toSummary({ pk, startedAt, status, flagged, arrival, ...row }: Item): ResultSummary {
-  const id = String(pk).split('#')[1] ?? ''
+function toSummary({ pk, startedAt, status, flagged, arrival, ...row }: Row): ResultSummary {
   const more = SOMETIMES.filter((name) => row[name] !== undefined).map((name) => [name, row[name]])
   // Written by `ResultStore`, so the shapes are known.
   const written = { startedAt, status, flagged, ...Object.fromEntries(more) } as Omit<
     ResultSummary,
     'ecgId' | 'arrivedAt'
   >
-  return { ecgId: parseEcgId(id)!, ...written, arrivedAt: String(arrival).split('#')[0]! }
+  return { ecgId: ecgIdOfPk(pk), ...written, arrivedAt: arrivedAt(arrival) }
 }
 
-const makeCursor = ({ pk, sk, arrival }: Item): string =>
+const makeCursor = ({ pk, sk, arrival }: Row): string =>
   Buffer.from(JSON.stringify([pk, sk, arrival])).toString('base64url')
 
 const Cursor = z.tuple([
-  z.string().regex(/^[\w.:-]+#[0-9a-f-]{36}$/),
-  z.string().regex(/^result#[0-9a-f]{64}#[\w.-]{1,64}(#[0-9a-f]{64})?$/),
-  z.string().regex(/^\d{4}-[\d:.TZ-]{19}#[0-9a-f-]{36}#[0-9a-f]{8}$/),
+  z.string().regex(RESULT_PK_FORMAT),
+  z.string().regex(RESULT_SK_FORMAT),
+  z.string().regex(RESULT_ARRIVAL_FORMAT),
 ])
 
 function parseCursor(cursor: string, tenant: string) {

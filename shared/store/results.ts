@@ -1,23 +1,36 @@
 /**
  * Results in DynamoDB: one item a (ECG, version, bundle, profile, site calibration if any), written once and never changed.
  *
- * `pk` = tenant#ecgId; `sk` = result#bundle sha256#profile[#site sha256][#v2 and so on] is a result, `received` an ECG that is on its way, `deleted` one that is not
- * to come back, `cmr#job` leads to a job that draws from it (`cmr-job-store.ts`). Index `byArrival` = (tenant, arrival) with what a list shows; only results are in it.
- * The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
+ * Beside them, under the same `pk`: the marks of an ECG that is on its way or was deleted, and pointers to jobs that draw from it (`keys.ts`).
+ * The index `byArrival` has what a list shows. The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
  * @module
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, type DynamoDBDocumentClient, GetCommand, PutCommand, QueryCommand } from '@aws-sdk/lib-dynamodb'
-import { documents } from '../aws/clients.ts'
-import { cmrJobKey, cmrJobOfRow } from '../aws/cmr-keys.ts'
-import { sessionPk, windowSk } from '../aws/session-keys.ts'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { EcgId } from '../domain/ecg-id.ts'
 import type { Person } from '../domain/recording.ts'
 import { parseResult, type Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Origin } from '../messages.ts'
-import { type EhrSource, ehrEcgKey } from './ehr-ecgs.ts'
+import {
+  arrivedAt,
+  cmrJobKey,
+  cmrJobOfRow,
+  deletedKey,
+  type EhrSource,
+  ecgPk,
+  ehrEcgKey,
+  isDeletedKey,
+  isResultKey,
+  RESULTS,
+  RESULTS_AND_MARK,
+  receivedKey,
+  resultArrival,
+  resultKey,
+  type SortKeys,
+  windowKey,
+} from './keys.ts'
+import { IS_NEW, type Row, Table } from './table.ts'
 
 /** What became of a result that was to be stored. */
 export type Stored =
@@ -42,14 +55,12 @@ interface StoredOrigin {
 }
 
 export class ResultStore {
-  readonly #table: string
-  readonly #documents: DynamoDBDocumentClient
+  readonly #table: Table
   readonly #keptDays: number | undefined
 
   /** @param keptDays after which DynamoDB forgets a result; without it, none is forgotten */
   constructor(dynamo: DynamoDBClient, table: string, keptDays?: number) {
-    this.#documents = documents(dynamo)
-    this.#table = table
+    this.#table = new Table(dynamo, table)
     this.#keptDays = keptDays
   }
 
@@ -63,97 +74,101 @@ export class ResultStore {
     const stored = await this.#put(tenant, origin, result, now, person)
     // After the put, not before: who deletes leaves the mark first and looks for results then, so one of the two sees the other.
     if (!(await this.isDeleted(tenant, result.ecgId))) return stored
-    await this.#delete(resultKey(tenant, result))
+    await this.#table.delete(resultKey(tenant, result))
     return { kind: 'deleted' }
   }
 
   async #put(tenant: string, origin: Origin, result: Result, now: Date, person: Person | undefined): Promise<Stored> {
     const json = JSON.stringify(result)
     const key = resultKey(tenant, result)
-    try {
-      await this.#documents.send(
-        new PutCommand({
-          TableName: this.#table,
-          Item: {
-            ...key,
-            tenant,
-            arrival: `${now.toISOString()}#${result.ecgId}#${result.provenance.modelSha256.slice(0, 8)}`,
-            startedAt: result.span.startedAt ?? now.toISOString(),
-            status: result.status,
-            device: 'device' in origin ? origin.device : undefined,
-            session: 'session' in origin ? origin.session : undefined,
-            ehr: ehrOf(origin),
-            person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
-            flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
-            ...listed(result),
-            result: packResult(json),
-            expiresAt:
-              this.#keptDays === undefined ? undefined : Math.ceil(now.getTime() / 1000) + this.#keptDays * 86_400,
-          },
-          ConditionExpression: 'attribute_not_exists(pk)',
-        }),
-      )
-      return { kind: 'new', json }
-    } catch (error) {
-      if (!(error instanceof ConditionalCheckFailedException)) throw error
-      const Item = await this.#get(key)
-      if (Item === undefined) throw new CodedError('unavailable', { field: 'result' })
-      const stored = unpack(Item)
-      const { provenance } = parseResult(stored)
-      if (provenance.inputSha256 !== result.provenance.inputSha256) {
-        throw new CodedError('session-changed', { field: 'session' })
-      }
-      return { kind: 'known', json: stored }
+    const row = {
+      ...key,
+      tenant,
+      arrival: resultArrival(now, result),
+      startedAt: result.span.startedAt ?? now.toISOString(),
+      status: result.status,
+      device: 'device' in origin ? origin.device : undefined,
+      session: 'session' in origin ? origin.session : undefined,
+      ehr: ehrOf(origin),
+      person: person !== undefined && Object.keys(person).length > 0 ? person : undefined,
+      flagged: result.findings.filter((finding) => finding.flagged).map((finding) => finding.condition),
+      ...listed(result),
+      result: packResult(json),
+      expiresAt: this.#keptDays === undefined ? undefined : Math.ceil(now.getTime() / 1000) + this.#keptDays * 86_400,
     }
+    if (await this.#table.putIf(row, IS_NEW)) return { kind: 'new', json }
+    const known = await this.#table.get(key)
+    if (known === undefined) throw new CodedError('unavailable', { field: 'result' })
+    const stored = unpack(known)
+    const { provenance } = parseResult(stored)
+    if (provenance.inputSha256 !== result.provenance.inputSha256) {
+      throw new CodedError('session-changed', { field: 'session' })
+    }
+    return { kind: 'known', json: stored }
   }
 
-  /** The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was. */
-  async latest(tenant: string, ecgId: EcgId): Promise<string | undefined> {
-    const newest = await this.#newest(tenant, ecgId)
+  /**
+   * The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was.
+   * @param version of this version only
+   */
+  async latest(tenant: string, ecgId: EcgId, version?: number): Promise<string | undefined> {
+    const newest = await this.#newest(tenant, ecgId, (each) => version === undefined || each === version)
     return newest && unpack(newest)
+  }
+
+  /** The version of an ECG's newest result; `undefined` while there is none. */
+  async version(tenant: string, ecgId: EcgId): Promise<number | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    return newest && versionOf(newest)
+  }
+
+  /** The newest result of those that a version replaces. */
+  async before(tenant: string, ecgId: EcgId, version: number): Promise<Result | undefined> {
+    const before = await this.#newest(tenant, ecgId, (each) => each < version)
+    return before && parseResult(unpack(before))
   }
 
   /** The newest result with what it was made from. */
   async judged(tenant: string, ecgId: EcgId): Promise<Judged | undefined> {
     const newest = await this.#newest(tenant, ecgId)
     if (newest === undefined) return undefined
-    const { person, arrival, ...from } = newest as unknown as StoredOrigin // as `putOnce` wrote it
+    const { person, arrival, ...from } = newest as Row & StoredOrigin // as `putOnce` wrote it
     return {
       result: parseResult(unpack(newest)),
       person,
       origin: originOf(from),
-      arrivedAt: new Date(arrival.split('#')[0]!),
+      arrivedAt: new Date(arrivedAt(arrival)),
     }
   }
 
   /** Nothing of an ECG that is marked as deleted, whatever of it is still to be removed: the mark comes with the same read. */
-  async #newest(tenant: string, ecgId: EcgId): Promise<Record<string, unknown> | undefined> {
-    const { sk: mark } = deletedKey(tenant, ecgId)
-    const rows = await this.#rows(tenant, ecgId, { from: mark, to: 'result#~' })
-    if (rows.some(({ sk }) => sk === mark)) return undefined
-    const versionOf = ({ version }: Record<string, unknown>) => Number(version ?? 1)
+  async #newest(
+    tenant: string,
+    ecgId: EcgId,
+    isWanted: (version: number) => boolean = () => true,
+  ): Promise<Row | undefined> {
+    const rows = await this.#rows(tenant, ecgId, RESULTS_AND_MARK)
+    if (rows.some(({ sk }) => isDeletedKey(sk))) return undefined
     return rows
-      .filter(({ sk }) => String(sk).startsWith('result#'))
+      .filter((row) => isResultKey(row.sk) && isWanted(versionOf(row)))
       .toSorted((a, b) => versionOf(a) - versionOf(b) || String(a.arrival).localeCompare(String(b.arrival)))
       .at(-1)
   }
 
   /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
   async markReceived(tenant: string, ecgId: EcgId, origin: Origin): Promise<void> {
-    const put = (Item: Record<string, unknown>) =>
-      this.#documents.send(new PutCommand({ TableName: this.#table, Item }))
     const ehr = ehrOf(origin)
-    if (ehr !== undefined) await put(ehrEcgKey(tenant, ehr, ecgId))
-    await put({ ...receivedKey(tenant, ecgId), ehr })
+    if (ehr !== undefined) await this.#table.put(ehrEcgKey(tenant, ehr, ecgId))
+    await this.#table.put({ ...receivedKey(tenant, ecgId), ehr })
   }
 
   async isReceived(tenant: string, ecgId: EcgId): Promise<boolean> {
-    return (await this.#get(receivedKey(tenant, ecgId))) !== undefined
+    return (await this.#table.get(receivedKey(tenant, ecgId))) !== undefined
   }
 
   /** Whether an ECG was deleted: a message of it that comes again must leave nothing behind. */
   async isDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
-    return (await this.#get(deletedKey(tenant, ecgId))) !== undefined
+    return (await this.#table.get(deletedKey(tenant, ecgId))) !== undefined
   }
 
   /** What was read; `undefined` where it is gone because its ECG was deleted. */
@@ -174,7 +189,7 @@ export class ResultStore {
 
   /** Whether what was marked as deleted is being removed still. */
   async isBeingDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
-    return (await this.#get(deletedKey(tenant, ecgId)))?.isPending === true
+    return (await this.#table.get(deletedKey(tenant, ecgId)))?.isPending === true
   }
 
   /**
@@ -182,35 +197,24 @@ export class ResultStore {
    * @returns false when the tenant has, and had, no such ECG
    */
   async markDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
-    const { Count = 0 } = await this.#documents.send(
-      new QueryCommand({
-        TableName: this.#table,
-        KeyConditionExpression: 'pk = :pk',
-        ExpressionAttributeValues: { ':pk': ecgPk(tenant, ecgId) },
-        ConsistentRead: true,
-        Limit: 1,
-      }),
-    )
-    if (Count === 0) return false
-    const Item = { ...deletedKey(tenant, ecgId), isPending: true }
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item }))
+    if (!(await this.#table.has(ecgPk(tenant, ecgId)))) return false
+    await this.#table.put({ ...deletedKey(tenant, ecgId), isPending: true })
     return true
   }
 
   /** Says that nothing of a deleted ECG is left but its mark. */
   async endDeletion(tenant: string, ecgId: EcgId): Promise<void> {
-    await this.#documents.send(new PutCommand({ TableName: this.#table, Item: deletedKey(tenant, ecgId) }))
+    await this.#table.put(deletedKey(tenant, ecgId))
   }
 
   /** Whether there is anything of an ECG but the mark that it was deleted. */
   async hasRows(tenant: string, ecgId: EcgId): Promise<boolean> {
-    const { sk: mark } = deletedKey(tenant, ecgId)
-    return (await this.#rows(tenant, ecgId)).some(({ sk }) => sk !== mark)
+    return (await this.#rows(tenant, ecgId)).some(({ sk }) => !isDeletedKey(sk))
   }
 
   /** Devices that an ECG is known to be of. */
   async devicesOf(tenant: string, ecgId: EcgId): Promise<ReadonlySet<string>> {
-    const rows = await this.#rows(tenant, ecgId, { from: 'result#', to: 'result#~' })
+    const rows = await this.#rows(tenant, ecgId, RESULTS)
     return new Set(rows.flatMap(({ device }) => (typeof device === 'string' ? [device] : [])))
   }
 
@@ -220,63 +224,30 @@ export class ResultStore {
    * @returns how many rows
    */
   async removeRows(tenant: string, ecgId: EcgId): Promise<number> {
-    const { sk: mark } = deletedKey(tenant, ecgId)
-    const rows = (await this.#rows(tenant, ecgId)).filter(({ sk }) => sk !== mark)
+    const rows = (await this.#rows(tenant, ecgId)).filter(({ sk }) => !isDeletedKey(sk))
     await eachOf(rows, async ({ pk, sk, device, session, ...row }) => {
       if (typeof device === 'string' && typeof session === 'string') {
         const { span } = parseResult(unpack(row))
-        await this.#delete({ pk: sessionPk({ tenant, device, session }), sk: windowSk(span.firstSample) })
+        await this.#table.delete(windowKey({ tenant, device, session }, span.firstSample))
       }
       const job = cmrJobOfRow(sk)
-      if (job !== undefined) await this.#delete(cmrJobKey(tenant, job))
-      await this.#delete({ pk, sk })
+      if (job !== undefined) await this.#table.delete(cmrJobKey(tenant, job))
+      await this.#table.delete({ pk: String(pk), sk: String(sk) })
     })
     for (const { ehr } of rows) {
-      if (ehr !== undefined) await this.#delete(ehrEcgKey(tenant, ehr as EhrSource, ecgId)) // as it was written
+      if (ehr !== undefined) await this.#table.delete(ehrEcgKey(tenant, ehr as EhrSource, ecgId)) // as it was written
     }
     return rows.length
   }
 
   /** Lets a deleted ECG in again. */
   async undelete(tenant: string, ecgId: EcgId): Promise<void> {
-    await this.#delete(deletedKey(tenant, ecgId))
+    await this.#table.delete(deletedKey(tenant, ecgId))
   }
 
-  /** @param between of sort keys; all when absent */
-  async #rows(
-    tenant: string,
-    ecgId: EcgId,
-    between?: { readonly from: string; readonly to: string },
-  ): Promise<Record<string, unknown>[]> {
-    const rows: Record<string, unknown>[] = []
-    let start: Record<string, unknown> | undefined
-    do {
-      const { Items = [], LastEvaluatedKey } = await this.#documents.send(
-        new QueryCommand({
-          TableName: this.#table,
-          KeyConditionExpression: `pk = :pk${between === undefined ? '' : ' AND sk BETWEEN :from AND :to'}`,
-          ExpressionAttributeValues: {
-            ':pk': ecgPk(tenant, ecgId),
-            ...(between === undefined ? {} : { ':from': between.from, ':to': between.to }),
-          },
-          // Who asks right after it was published must not hear that there is none: `report` would take it for deleted.
-          ConsistentRead: true,
-          ExclusiveStartKey: start,
-        }),
-      )
-      rows.push(...Items)
-      start = LastEvaluatedKey
-    } while (start !== undefined)
-    return rows
-  }
-
-  async #get(Key: Record<string, unknown>) {
-    const command = new GetCommand({ TableName: this.#table, Key, ConsistentRead: true })
-    return (await this.#documents.send(command)).Item
-  }
-
-  async #delete(Key: Record<string, unknown>): Promise<void> {
-    await this.#documents.send(new DeleteCommand({ TableName: this.#table, Key }))
+  // Read as it is now: a reader right after the publication must not find nothing, for `report` takes that for deleted.
+  #rows(tenant: string, ecgId: EcgId, keys?: SortKeys): Promise<Row[]> {
+    return Array.fromAsync(this.#table.rows(ecgPk(tenant, ecgId), keys))
   }
 }
 
@@ -315,23 +286,14 @@ async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Pro
   return done
 }
 
-const ecgPk = (tenant: string, ecgId: EcgId) => `${tenant}#${ecgId}`
-const receivedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'received' })
-const deletedKey = (tenant: string, ecgId: EcgId) => ({ pk: ecgPk(tenant, ecgId), sk: 'deleted' })
-
-function resultKey(tenant: string, { ecgId, version, provenance }: Result) {
-  const { modelSha256, profile, site } = provenance
-  // Rows of before there were versions have none, and are of version 1.
-  const parts = ['result', modelSha256, profile, ...(site === undefined ? [] : [site])]
-  return { pk: ecgPk(tenant, ecgId), sk: [...parts, ...(version === 1 ? [] : [`v${version}`])].join('#') }
-}
+const versionOf = ({ version }: Row) => Number(version ?? 1)
 
 /** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
 export function packResult(json: string): Buffer {
   return zstdCompressSync(json, { params: { [constants.ZSTD_c_compressionLevel]: 9 } })
 }
 
-function unpack(item: Record<string, unknown>): string {
+function unpack(item: Row): string {
   if (!(item.result instanceof Uint8Array)) throw new CodedError('internal', { field: 'result' })
   return zstdDecompressSync(item.result).toString('utf8')
 }

@@ -11,7 +11,7 @@ import { sendMessage } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
 import { uploadBody } from './recordings.ts'
-import type { StoredEcg } from './store.ts'
+import type { Envelope, StoredEcg } from './stored-ecg.ts'
 
 export interface Cloud {
   /**
@@ -20,7 +20,7 @@ export interface Cloud {
    */
   send(ecg: StoredEcg, signal: AbortSignal): Promise<void>
   /** The cloud's own result of an ECG, JSON; undefined where it has none yet or cannot be asked. */
-  result?(ecgId: string, signal: AbortSignal): Promise<string | undefined>
+  result?(of: Envelope, signal: AbortSignal): Promise<string | undefined>
 }
 
 const REQUEST_MS = 15_000
@@ -28,7 +28,7 @@ const REQUEST_MS = 15_000
 export function sqsCloud(sqs: SQSClient, s3: S3Client, queueUrl: string, bucket: string): Cloud {
   return {
     async send({ envelope, packed }, signal) {
-      const key = waveformKey('raw', envelope.tenant, envelope.ecgId)
+      const key = waveformKey('raw', envelope.tenant, envelope.ecgId, envelope.version)
       const timeUp = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
       const sending = async () => {
         const waveform = await toPayload(s3, bucket, key, Buffer.from(packed))
@@ -53,21 +53,30 @@ export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   }
   return {
     async send({ envelope, packed }, signal) {
-      const { origin } = envelope
-      const device =
-        'device' in origin && origin.device !== undefined ? `&device=${encodeURIComponent(origin.device)}` : ''
+      const query = new URLSearchParams({ format: 'json', ...placeOf(envelope) })
       const body = new Uint8Array(uploadBody(envelope, decodeWaveform(packed)))
-      const answer = await request(`v1/ecgs?format=json${device}`, { method: 'POST', body }, signal)
+      const answer = await request(`v1/ecgs?${query}`, { method: 'POST', body }, signal)
       await answer.body?.cancel()
       if (answer.ok) return
       throw new CodedError(isForGood(answer.status) ? 'delivery-refused' : 'unavailable', { status: answer.status })
     },
-    async result(ecgId, signal) {
-      const answer = await request(`v1/ecgs/${ecgId}`, {}, signal)
+    async result({ ecgId, version = 1 }, signal) {
+      const answer = await request(`v1/ecgs/${ecgId}?version=${version}`, {}, signal)
       if (answer.status === 200) return answer.text()
       await answer.body?.cancel()
       return undefined
     },
+  }
+}
+
+/** What stands beside the samples: of a live window its place in the session, so that it has the same id there as here. */
+function placeOf({ origin, span, version, warnings = [] }: Envelope): Record<string, string> {
+  const codes = new Set(warnings.map(({ code }) => code))
+  return {
+    ...('device' in origin && origin.device !== undefined ? { device: origin.device } : {}),
+    ...(origin.kind === 'mqtt' ? { session: origin.session, firstSample: String(span.firstSample) } : {}),
+    ...(version === undefined ? {} : { version: String(version) }),
+    ...(codes.size === 0 ? {} : { warnings: [...codes].join(',') }),
   }
 }
 

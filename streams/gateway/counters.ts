@@ -4,7 +4,7 @@
  */
 import type { ErrorCode } from '../../shared/errors.ts'
 import type { Difference } from './compare.ts'
-import type { Door } from './store.ts'
+import type { Door } from './stored-ecg.ts'
 
 export class Counters {
   readonly received = new Map<Door, number>()

@@ -9,7 +9,8 @@ import type { StoredInstance, StoreVerdict } from '../dicom/scp.ts'
 import { ENCAPSULATED_CDA, ENCAPSULATED_PDF } from '../dicom/uids.ts'
 import { parseRecording } from '../formats/index.ts'
 import { ecgOf } from './recordings.ts'
-import type { About, Added, Store } from './store.ts'
+import type { Store } from './store.ts'
+import type { About, Added } from './stored-ecg.ts'
 
 export interface DicomStoreOptions {
   readonly tenant: string

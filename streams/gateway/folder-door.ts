@@ -11,7 +11,8 @@ import { MAX_FILE_BYTES } from '../formats/format.ts'
 import { parseRecording, type SourceFile } from '../formats/index.ts'
 import { headerCompanions } from './companions.ts'
 import { ecgOf } from './recordings.ts'
-import type { Added, Store } from './store.ts'
+import type { Store } from './store.ts'
+import type { Added } from './stored-ecg.ts'
 
 export interface FolderDoorOptions {
   readonly watch: string

@@ -4,7 +4,7 @@
  */
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseResult } from '../../shared/domain/result.ts'
+import { correcting, parseResult } from '../../shared/domain/result.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
@@ -12,7 +12,7 @@ import { serveMllp } from '../hl7/mllp.ts'
 import { Journal } from '../mqtt/journal.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
-import { differenceOf } from './compare.ts'
+import { Comparisons } from './comparisons.ts'
 import { doorAddress, type GatewayConfig } from './config.ts'
 import { Counters, count } from './counters.ts'
 import { type OpenDoor, openDoor } from './door-server.ts'
@@ -24,7 +24,8 @@ import { devicePeer, MqttDoor } from './mqtt-door.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
-import { type Added, type Door, Store, type StoredEcg } from './store.ts'
+import { Store } from './store.ts'
+import type { Added, Door, StoredEcg } from './stored-ecg.ts'
 
 export interface GatewayParts {
   readonly logger: Log
@@ -45,12 +46,6 @@ export interface Gateway {
 const UPKEEP_MS = 1000
 const HOUR_MS = 3_600_000
 const PRUNE_EVERY = 60
-
-/** As many ECGs wait for a comparison with the cloud's result; beyond it the oldest is left out. */
-const MAX_COMPARED = 200
-
-/** How often the cloud is asked for its result of one. */
-const MAX_TRIES = 20
 
 /** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
 const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
@@ -79,7 +74,7 @@ class Ward implements Gateway {
   readonly #failed = Promise.withResolvers<unknown>()
   readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
   readonly #deliveries: Hl7Delivery[] = []
-  readonly #toCompare: { readonly id: number; readonly tries: number }[] = []
+  #comparisons: Comparisons | undefined
   #forwarder: Forwarder | undefined
   #mqtt: MqttDoor | undefined
   #folder: FolderDoor | undefined
@@ -139,7 +134,7 @@ class Ward implements Gateway {
       status: () => gatewayStatus(this.#facts()),
       metrics: () => gatewayMetrics(this.#facts()),
       lastResults: (limit) => this.#store.lastEcgs(0, limit).flatMap(({ result }) => result ?? []),
-      resultOf: (ecgId) => this.#store.resultOf(this.#config.tenant, ecgId),
+      resultOf: (ecgId, version) => this.#store.resultOf(this.#config.tenant, ecgId, version),
       erase: (patient) => this.#erase(patient),
       retryDead: () => {
         const count = this.#store.retryDead()
@@ -280,17 +275,14 @@ class Ward implements Gateway {
       )
     }
     if (cloud === undefined) return
+    this.#comparisons = new Comparisons({ store: this.#store, cloud, counters: this.#counters, logger, signal })
     this.#forwarder = new Forwarder({
       store: this.#store,
       cloud,
       backlogPerSecond: this.#config.backlogPerSecond,
       now,
       signal,
-      onForwarded: (id) => {
-        if (cloud.result === undefined) return
-        this.#toCompare.push({ id, tries: 0 })
-        if (this.#toCompare.length > MAX_COMPARED) this.#toCompare.shift()
-      },
+      onForwarded: (id) => this.#comparisons?.add(id),
       onState: (isAway, error) => {
         if (isAway) logger.warn('the cloud is away', describeError(error))
         else logger.info('the cloud is back')
@@ -305,7 +297,10 @@ class Ward implements Gateway {
   #screened(id: number, json: string): void {
     const ecg = this.#store.readEcg(id)
     if (ecg === undefined) return
-    this.#store.storeResult(id, json, this.#peersOf(ecg))
+    // A correction says which flags went away. Unless the version before is gone already, or was never screened.
+    const before = (ecg.envelope.version ?? 1) > 1 ? this.#store.resultBefore(ecg.envelope) : undefined
+    const corrected = before === undefined ? json : JSON.stringify(correcting(parseResult(json), before))
+    this.#store.storeResult(id, corrected, this.#peersOf(ecg))
     this.#counters.screened++
     const { origin, tenant } = ecg.envelope
     if (origin.kind === 'mqtt') this.#mqtt?.deliver(devicePeer({ tenant, device: origin.device }))
@@ -351,7 +346,7 @@ class Ward implements Gateway {
       ?.look()
       .then(() => this.#folder?.deliver())
       .catch((error: unknown) => this.#parts.logger.error('the folder cannot be read', describeError(error)))
-    if (this.#ticks % 2 === 0) void this.#compareNext()
+    if (this.#ticks % 2 === 0) void this.#comparisons?.next()
   }
 
   #prune(): void {
@@ -369,29 +364,6 @@ class Ward implements Gateway {
     await this.#folder?.erase(files)
     this.#parts.logger.info('erased a patient', { erased: ecgs })
     return ecgs
-  }
-
-  /** Asks the cloud for its own result of an ECG that was forwarded. */
-  async #compareNext(): Promise<void> {
-    const next = this.#toCompare.shift()
-    const ecg = next && this.#store.readEcg(next.id)
-    if (next === undefined || ecg === undefined) return
-    const again = () => {
-      if (next.tries < MAX_TRIES) this.#toCompare.push({ ...next, tries: next.tries + 1 })
-    }
-    if (ecg.result === undefined) return again()
-    try {
-      const clouds = await this.#parts.cloud?.result?.(ecg.envelope.ecgId, this.#stopping.signal)
-      if (clouds === undefined) return again()
-      const difference = differenceOf(parseResult(ecg.result), parseResult(clouds))
-      if (difference === undefined) return
-      count(this.#counters.differences, difference)
-      if (difference === 'flags') {
-        this.#parts.logger.error('gateway and cloud flag an ECG differently', { ecgId: ecg.envelope.ecgId })
-      }
-    } catch {
-      // It is asked for by the way: what the cloud does not say now is not compared.
-    }
   }
 
   #facts() {

@@ -12,7 +12,8 @@ import { type Message, parseMessage } from '../hl7/message.ts'
 import { writeOru } from '../hl7/oru-out.ts'
 import { drawReport } from '../hl7/report-page.ts'
 import { type Destination, type GatewayConfig, readPem } from './config.ts'
-import { resultIn, type Store } from './store.ts'
+import type { Store } from './store.ts'
+import { resultIn } from './stored-ecg.ts'
 import { completeAbout } from './whose.ts'
 
 export interface Hl7DeliveryOptions {
@@ -90,8 +91,8 @@ export class Hl7Delivery {
     const { store, destination, config, now } = this.#options
     const ecg = store.readEcg(ecgRow)
     const result = ecg && resultIn(ecg)
-    // Erased meanwhile: nobody is to hear of it.
-    if (ecg === undefined || result === undefined) return undefined
+    // Erased meanwhile: nobody is to hear of it. A version that was replaced before its turn came must not follow its correction.
+    if (ecg === undefined || result === undefined || store.isSuperseded(ecg.envelope)) return undefined
     const about = completeAbout(store, config.hl7?.beds ?? {}, ecg)
     const controlId = `${result.ecgId.replaceAll('-', '').slice(0, 17)}v${result.version}`.slice(0, 20)
     const { packed, envelope } = ecg
@@ -120,7 +121,7 @@ export class Hl7Delivery {
     const answer = parseMessage(bytes)
     const code = answer.first('MSA')?.text(1) ?? ''
     if (code === 'AA' || code === 'CA') {
-      store.transaction(() => store.orderAnswered(about.order))
+      store.transaction(() => store.book.orderAnswered(about.order))
       return undefined
     }
     if (code === 'AR' || code === 'CR') return reasonOf(answer)

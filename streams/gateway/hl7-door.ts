@@ -14,7 +14,8 @@ import { readOru } from '../hl7/oru-in.ts'
 import { orderOf, visitOf } from '../hl7/visit.ts'
 import type { GatewayConfig } from './config.ts'
 import { ecgOf } from './recordings.ts'
-import type { Added, Store } from './store.ts'
+import type { Store } from './store.ts'
+import type { Added } from './stored-ecg.ts'
 
 export interface Hl7DoorOptions {
   readonly config: Pick<GatewayConfig, 'tenant'>
@@ -97,7 +98,7 @@ export class Hl7Door {
 
   #storeStays(message: Message): void {
     const { store, hl7, now } = this.#options
-    store.transaction(() => store.applyStays(bedChanges(message, store.stays, now(), hl7.timeZone)))
+    store.transaction(() => store.book.apply(bedChanges(message, store.book.reader, now(), hl7.timeZone)))
   }
 
   #storeOrder(message: Message): void {
@@ -107,8 +108,8 @@ export class Hl7Door {
       throw new CodedError('field-invalid', { field: 'ORC.2' })
     const control = message.first('ORC')?.text(1) ?? ''
     store.transaction(() => {
-      if (CANCELS.includes(control)) store.cancelOrder(order)
-      else store.addOrder(order, visitOf(message).patient, now())
+      if (CANCELS.includes(control)) store.book.cancelOrder(order)
+      else store.book.addOrder(order, visitOf(message).patient, now())
     })
   }
 }

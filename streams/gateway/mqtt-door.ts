@@ -14,7 +14,8 @@ import { type Clock, Ingest, type Problem } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic } from '../mqtt/topics.ts'
-import { type Added, resultIn, type Store } from './store.ts'
+import type { Store } from './store.ts'
+import type { Added } from './stored-ecg.ts'
 
 export interface MqttDoorOptions {
   readonly store: Store
@@ -114,13 +115,15 @@ export class MqttDoor {
       if (this.#sentAtMs.has(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
-      if (stored === undefined || origin?.kind !== 'mqtt' || resultIn(stored) === undefined) {
+      // A version that was replaced before its turn came must not follow its correction.
+      const isWanted = stored?.result !== undefined && !store.isSuperseded(stored.envelope)
+      if (!isWanted || origin?.kind !== 'mqtt') {
         store.endDelivery(id, 'done')
         continue
       }
       this.#sentAtMs.set(id, clock.monotonic())
       for (const sent of clients.values()) sent.push(id)
-      this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, stored.result!)
+      this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, stored.result)
     }
   }
 
@@ -231,8 +234,9 @@ export class MqttDoor {
     const { store, journal, clock, warnings } = this.#options
     for (const id of ids) {
       const window = journal.readWindow(id)
-      const stated = warnings()
-      const envelope = { ...intakeEnvelope(window), ...(stated.length === 0 ? {} : { warnings: [...stated] }) }
+      const known = intakeEnvelope(window)
+      const all = [...(known.warnings ?? []), ...warnings()]
+      const envelope = { ...known, ...(all.length === 0 ? {} : { warnings: all }) }
       try {
         const packed = encodeWaveform(window.waveform)
         const about = { order: {}, visit: { patient: undefined, authority: undefined, bed: undefined } }

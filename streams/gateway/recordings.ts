@@ -11,7 +11,7 @@ import type { Waveform } from '../../shared/domain/waveform.ts'
 import { Name } from '../../shared/messages.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import { toWire } from '../mqtt/device.ts'
-import type { About, Door, Envelope, NewEcg } from './store.ts'
+import type { About, Door, Envelope, NewEcg } from './stored-ecg.ts'
 
 export interface Received {
   readonly tenant: string
@@ -27,6 +27,7 @@ export interface Received {
 export function ecgOf({ tenant, door, recording, device, about, warnings }: Received): NewEcg {
   const { rateHz, startedAt, heartRateBpm, person } = recording
   const waveform = canonical(recording)
+  const all = [...(recording.warnings ?? []), ...warnings]
   const known = Name.safeParse(device ?? recording.device).data
   const base: Omit<Envelope, 'ecgId'> = {
     schema: 1,
@@ -35,7 +36,7 @@ export function ecgOf({ tenant, door, recording, device, about, warnings }: Rece
     span: { startedAt: startedAt ?? null, firstSample: 0, durationMs: (1000 * sampleCount(recording)) / rateHz },
     ...(person === undefined ? {} : { person }),
     ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
-    ...(warnings.length === 0 ? {} : { warnings: [...warnings] }),
+    ...(all.length === 0 ? {} : { warnings: all }),
   }
   const sha256 = createHash('sha256').update(uploadBody(base, waveform)).digest('hex')
   return {

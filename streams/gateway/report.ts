@@ -7,7 +7,7 @@ import type { GatewayConfig } from './config.ts'
 import type { Counters } from './counters.ts'
 import type { OpenDoor } from './door-server.ts'
 import type { GatewayStatus, StatusSource } from './status-server.ts'
-import type { StoreCounts } from './store.ts'
+import type { StoreCounts } from './stored-ecg.ts'
 
 export interface GatewayFacts {
   readonly config: GatewayConfig

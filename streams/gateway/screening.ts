@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads'
 import type { ErrorCode } from '../../shared/errors.ts'
-import type { Envelope } from './store.ts'
+import type { Envelope } from './stored-ecg.ts'
 
 export interface ScreeningSetup {
   readonly bundleDirectory: string

@@ -25,7 +25,7 @@ export interface StatusSource {
   ])[]
   /** JSON of the last results, the newest first. */
   lastResults(limit: number): readonly string[]
-  resultOf(ecgId: string): string | undefined
+  resultOf(ecgId: string, version?: number): string | undefined
   erase(patient: string): Promise<number>
   retryDead(): number
   backup(path: string): void
@@ -96,7 +96,7 @@ async function answer(request: IncomingMessage, source: StatusSource): Promise<A
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/.test(request.headers.host ?? '')) {
     throw new CodedError('origin-foreign', { field: 'host' })
   }
-  const { pathname } = new URL(request.url ?? '/', 'http://127.0.0.1')
+  const { pathname, searchParams } = new URL(request.url ?? '/', 'http://127.0.0.1')
   if (request.method === 'POST') return command(pathname, request, source)
   if (request.method !== 'GET') throw new CodedError('not-found', { field: 'method' })
   if (pathname === '/healthz') {
@@ -107,7 +107,9 @@ async function answer(request: IncomingMessage, source: StatusSource): Promise<A
   if (pathname === '/metrics') return { status: 200, type: 'text/plain; version=0.0.4', body: metricsText(source) }
   if (pathname === '/v1/ecgs') return json(`[${source.lastResults(LAST).join(',')}]`)
   const id = /^\/v1\/ecgs\/([^/]+)$/.exec(pathname)?.[1]
-  const found = id === undefined || parseEcgId(id) === undefined ? undefined : source.resultOf(id)
+  const version = searchParams.get('version')
+  const wanted = version === null ? undefined : Number(version)
+  const found = id === undefined || parseEcgId(id) === undefined ? undefined : source.resultOf(id, wanted)
   if (found !== undefined) return json(found)
   if (pathname === '/') return { status: 200, type: 'text/html; charset=utf-8', body: page(source) }
   throw new CodedError('not-found', { field: 'path' })

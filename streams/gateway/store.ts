@@ -6,76 +6,15 @@
  * it is encrypted, how long it is kept and how it is erased.
  * @module
  */
-import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { type EcgId, parseEcgId } from '../../shared/domain/ecg-id.ts'
+import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
-import type { IntakeMessage } from '../../shared/messages.ts'
-import type { Stay, StayChange, StayReader } from '../hl7/beds.ts'
-import type { OrderNumbers, Visit } from '../hl7/visit.ts'
-import { QUERIES, SCHEMA_VERSION, STATE, TABLES } from './queries.ts'
-
-export type Door = 'mqtt' | 'hl7' | 'dicom' | 'folder'
-
-export type Envelope = Omit<IntakeMessage, 'waveform'>
-
-/** What goes back with the result: numbers of an order and of a stay. Never leaves for the cloud. */
-export interface About {
-  readonly order: OrderNumbers
-  readonly visit: Visit
-  /** Name of the file that it came in. */
-  readonly file?: string
-}
-
-export interface NewEcg {
-  readonly door: Door
-  readonly envelope: Envelope
-  readonly packed: Uint8Array
-  /** Of a whole recording: the same samples by another door are the same ECG. */
-  readonly waveformSha256?: string | undefined
-  readonly about: About
-}
-
-export interface StoredEcg {
-  readonly id: number
-  readonly door: Door
-  readonly envelope: Envelope
-  readonly packed: Uint8Array
-  readonly about: About
-  readonly receivedAtMs: number
-  /** JSON, once it was screened. */
-  readonly result: string | undefined
-}
-
-export interface Added {
-  readonly id: number
-  /** That of the ECG which came first, where the same samples came before. */
-  readonly ecgId: EcgId
-  readonly isNew: boolean
-}
-
-export interface Delivery {
-  readonly id: number
-  readonly ecg: number
-}
-
-export interface Erased {
-  readonly ecgs: number
-  /** Names of the files that they came in. */
-  readonly files: readonly string[]
-}
-
-export interface StoreCounts {
-  readonly ecgs: number
-  readonly toScreen: number
-  readonly toForward: number
-  readonly oldestToForwardMs: number | undefined
-  readonly deliveries: readonly { readonly peer: string; readonly state: 'waiting' | 'dead'; readonly count: number }[]
-}
-
-type Query = keyof typeof QUERIES
-type Row = Record<string, unknown>
+import { SCHEMA_VERSION, STATE, TABLES } from './queries.ts'
+import { type Query, Statements } from './statements.ts'
+import type { About, Added, Delivery, Door, Envelope, Erased, NewEcg, StoreCounts, StoredEcg } from './stored-ecg.ts'
+import { WardBook } from './ward-book.ts'
 
 export interface StoreOptions {
   /** Beyond so many bytes in use, new ECGs are refused; none is dropped. */
@@ -86,7 +25,9 @@ export interface StoreOptions {
 
 export class Store {
   readonly #db: DatabaseSync
-  readonly #statements = new Map<Query, StatementSync>()
+  readonly #statements: Statements
+  /** Who lies in which bed, and which order waits. */
+  readonly book: WardBook
   readonly #options: StoreOptions
 
   /**
@@ -102,6 +43,8 @@ export class Store {
     const version = Number(this.#db.prepare('PRAGMA user_version').get()?.user_version)
     if (version === 0) this.#db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
     else if (version !== SCHEMA_VERSION) throw new Error(`the store is of version ${version}, not ${SCHEMA_VERSION}`)
+    this.#statements = new Statements(this.#db)
+    this.book = new WardBook(this.#statements)
   }
 
   /**
@@ -132,13 +75,13 @@ export class Store {
   addEcg({ door, envelope, packed, waveformSha256, about }: NewEcg, nowMs: number): Added {
     const { tenant, ecgId, version = 1, origin } = envelope
     if (waveformSha256 !== undefined) {
-      const known = this.#row('ecgByWaveform', tenant, waveformSha256)
+      const known = this.#statements.row('ecgByWaveform', tenant, waveformSha256)
       if (known !== undefined) return { id: Number(known.id), ecgId: parseEcgId(String(known.ecg_id))!, isNew: false }
     }
-    const known = this.#row('ecgByKey', tenant, ecgId, version)
+    const known = this.#statements.row('ecgByKey', tenant, ecgId, version)
     if (known !== undefined) return { id: Number(known.id), ecgId, isNew: false }
     if (!this.hasRoom) throw new CodedError('disk-full', { field: 'journal' })
-    const row = this.#statement('addEcg').get({
+    const row = this.#statements.of('addEcg').get({
       tenant,
       ecgId,
       version,
@@ -156,7 +99,7 @@ export class Store {
   }
 
   readEcg(id: number): StoredEcg | undefined {
-    const row = this.#row('readEcg', id)
+    const row = this.#statements.row('readEcg', id)
     if (row === undefined) return undefined
     return {
       id,
@@ -172,38 +115,55 @@ export class Store {
 
   /** ECGs that wait for their result, the oldest first. */
   toScreen(after: number, limit: number): readonly number[] {
-    return this.#rows('toScreen', after, limit).map(({ id }) => Number(id))
+    return this.#statements.rows('toScreen', after, limit).map(({ id }) => Number(id))
   }
 
   /** Keeps a result and queues it for `peers`, as one unit. A result that is there already stands. */
   storeResult(id: number, json: string, peers: readonly string[]): boolean {
     return this.transaction(() => {
       const packed = zstdCompressSync(json, { params: { [constants.ZSTD_c_compressionLevel]: 6 } })
-      const isNew = Number(this.#statement('storeResult').run(packed, id).changes) > 0
-      if (isNew) for (const peer of peers) this.#statement('addDelivery').run(id, peer)
+      const isNew = Number(this.#statements.of('storeResult').run(packed, id).changes) > 0
+      if (isNew) for (const peer of peers) this.#statements.of('addDelivery').run(id, peer)
       return isNew
     })
   }
 
   /** It cannot be screened here; the cloud may know better. */
   giveUpScreening(id: number): void {
-    this.transaction(() => this.#statement('giveUpScreening').run(id))
+    this.transaction(() => this.#statements.of('giveUpScreening').run(id))
   }
 
-  /** The newest result of an ECG, as JSON. */
-  resultOf(tenant: string, ecgId: string): string | undefined {
-    const row = this.#rows('resultsOfEcg', tenant, ecgId).find(({ result }) => result !== null)
+  /** The newest result of an ECG, as JSON; of a version only where one is named. */
+  resultOf(tenant: string, ecgId: string, version?: number): string | undefined {
+    const row = this.#statements
+      .rows('resultsOfEcg', tenant, ecgId)
+      .find((each) => each.result !== null && (version === undefined || Number(each.version) === version))
     return row && unpack(row.result as Uint8Array)
+  }
+
+  /** The newest result of those that a version replaces. */
+  resultBefore({ tenant, ecgId, version = 1 }: Pick<Envelope, 'tenant' | 'ecgId' | 'version'>): Result | undefined {
+    const row = this.#statements
+      .rows('resultsOfEcg', tenant, ecgId)
+      .find((each) => each.result !== null && Number(each.version) < version)
+    return row && parseResult(unpack(row.result as Uint8Array))
+  }
+
+  /** Whether there is a result of a later version: then this one is out of date. */
+  isSuperseded({ tenant, ecgId, version = 1 }: Pick<Envelope, 'tenant' | 'ecgId' | 'version'>): boolean {
+    return this.#statements
+      .rows('resultsOfEcg', tenant, ecgId)
+      .some((each) => each.result !== null && Number(each.version) > version)
   }
 
   /** What came last, the newest first. */
   lastEcgs(sinceMs: number, limit: number): readonly StoredEcg[] {
-    return this.#rows('lastResults', sinceMs, limit).map(({ id }) => this.readEcg(Number(id))!)
+    return this.#statements.rows('lastResults', sinceMs, limit).map(({ id }) => this.readEcg(Number(id))!)
   }
 
   /** ECGs that the cloud does not have, from an id on, the oldest first. */
   toForward(from: number, limit: number): readonly { readonly id: number; readonly receivedAtMs: number }[] {
-    return this.#rows('toForwardAfter', from, limit).map((row) => ({
+    return this.#statements.rows('toForwardAfter', from, limit).map((row) => ({
       id: Number(row.id),
       receivedAtMs: Number(row.received_at_ms),
     }))
@@ -211,109 +171,51 @@ export class Store {
 
   /** The first ECG that came at `ms` or later. */
   firstSince(ms: number): number | undefined {
-    const row = this.#row('firstSince', ms)
+    const row = this.#statements.row('firstSince', ms)
     return row && Number(row.id)
   }
 
   markForwarded(ids: readonly number[], state: 'done' | 'dead'): void {
     this.transaction(() => {
-      for (const id of ids) this.#statement('markForwarded').run(STATE[state], id)
+      for (const id of ids) this.#statements.of('markForwarded').run(STATE[state], id)
     })
   }
 
   nextDelivery(peer: string): Delivery | undefined {
-    const row = this.#row('nextDelivery', peer)
+    const row = this.#statements.row('nextDelivery', peer)
     return row && { id: Number(row.id), ecg: Number(row.ecg) }
   }
 
   deliveriesOf(peer: string): readonly Delivery[] {
-    return this.#rows('deliveriesOf', peer).map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
+    return this.#statements.rows('deliveriesOf', peer).map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
   }
 
   endDelivery(id: number, state: 'done' | 'dead', reason?: string): void {
-    this.transaction(() => this.#statement('endDelivery').run(STATE[state], reason ?? null, id))
+    this.transaction(() => this.#statements.of('endDelivery').run(STATE[state], reason ?? null, id))
   }
 
   /** Gives what was refused another try. @returns how many */
   retryDead(): number {
-    return this.transaction(() => Number(this.#statement('retryDead').run().changes))
-  }
-
-  get stays(): StayReader {
-    return {
-      ofPatient: (patient) => this.#rows('staysOfPatient', patient).map(stayOf),
-      inBed: (bed) => {
-        const row = this.#row('inBed', bed)
-        return row && stayOf(row)
-      },
-    }
-  }
-
-  /** Who lay in a bed at a time. */
-  stayAt(bed: string, atMs: number): Stay | undefined {
-    const row = this.#row('inBedAt', bed, atMs, atMs)
-    return row && stayOf(row)
-  }
-
-  /** Within a transaction. */
-  applyStays(changes: readonly StayChange[]): void {
-    for (const change of changes) {
-      if (change.kind === 'rename') {
-        for (const query of ['renameStays', 'renameOrders', 'setPatient'] as const) {
-          this.#statement(query).run(change.to, change.from)
-        }
-        continue
-      }
-      const { bed, patient, authority, fromMs } = change.stay
-      if (change.kind === 'begin') this.#statement('beginStay').run(bed, patient, authority ?? null, fromMs)
-      else if (change.kind === 'end') this.#statement('endStay').run(change.toMs, bed, fromMs, patient)
-      else if (change.kind === 'reopen') this.#statement('endStay').run(null, bed, fromMs, patient)
-      else this.#statement('removeStay').run(bed, fromMs, patient)
-    }
-  }
-
-  /** Within a transaction. */
-  addOrder({ placer = '', filler = '', service }: OrderNumbers, patient: string | undefined, nowMs: number): void {
-    this.#statement('addOrder').run(placer, filler, service ? JSON.stringify(service) : null, patient ?? null, nowMs)
-  }
-
-  cancelOrder({ placer = '', filler = '' }: OrderNumbers): void {
-    this.#statement('cancelOrder').run(placer, filler)
-  }
-
-  /** The order of a patient that waits, the newest where several do. */
-  openOrder(patient: string): OrderNumbers | undefined {
-    const row = this.#row('openOrder', patient)
-    if (row === undefined) return undefined
-    return {
-      ...(row.placer === '' ? {} : { placer: String(row.placer) }),
-      ...(row.filler === '' ? {} : { filler: String(row.filler) }),
-      // Only `addOrder` writes this column.
-      ...(row.service === null ? {} : { service: JSON.parse(String(row.service)) as OrderNumbers['service'] & {} }),
-    }
-  }
-
-  orderAnswered({ placer = '', filler = '' }: OrderNumbers): void {
-    this.#statement('orderAnswered').run(placer, filler)
+    return this.transaction(() => Number(this.#statements.of('retryDead').run().changes))
   }
 
   /** Within a transaction: a DICOM instance is on the disk, which storage commitment asks about. */
   addInstance(uid: string, nowMs: number): void {
-    this.#statement('addInstance').run(uid, nowMs)
+    this.#statements.of('addInstance').run(uid, nowMs)
   }
 
   hasInstance(uid: string): boolean {
-    return this.#row('hasInstance', uid) !== undefined
+    return this.#statements.row('hasInstance', uid) !== undefined
   }
 
   /** Forgets what is older than it is kept and has nowhere to go any more. @returns how many ECGs */
   forgetOlderThan(beforeMs: number): number {
     return this.transaction(() => {
-      const ids = this.#rows('expired', beforeMs).map(({ id }) => Number(id))
+      const ids = this.#statements.rows('expired', beforeMs).map(({ id }) => Number(id))
       for (const id of ids) this.#forget(id)
-      this.#statement('forgetStays').run(beforeMs)
-      this.#statement('forgetOrders').run(beforeMs)
-      this.#statement('forgetInstances').run(beforeMs)
+      this.#statements.of('forgetStays').run(beforeMs)
+      this.#statements.of('forgetOrders').run(beforeMs)
+      this.#statements.of('forgetInstances').run(beforeMs)
       return ids.length
     })
   }
@@ -325,14 +227,14 @@ export class Store {
    */
   erase(patient: string, devicesAt: (bed: string) => readonly string[]): Erased {
     const erased = this.transaction(() => {
-      const ids = new Set(this.#rows('ecgsOfPatient', patient).map(({ id }) => Number(id)))
-      for (const { bed, fromMs, toMs } of this.stays.ofPatient(patient)) {
+      const ids = new Set(this.#statements.rows('ecgsOfPatient', patient).map(({ id }) => Number(id)))
+      for (const { bed, fromMs, toMs } of this.book.reader.ofPatient(patient)) {
         for (const device of devicesAt(bed)) for (const id of this.#takenBy(device, fromMs, toMs)) ids.add(id)
       }
       const files = [...ids].flatMap((id) => this.readEcg(id)?.about.file ?? [])
       for (const id of ids) this.#forget(id)
-      this.#statement('erasePatientStays').run(patient)
-      this.#statement('erasePatientOrders').run(patient)
+      this.#statements.of('erasePatientStays').run(patient)
+      this.#statements.of('erasePatientOrders').run(patient)
       return { ecgs: ids.size, files }
     })
     // What was deleted is overwritten (`secure_delete`); the log still has the old pages until it is written back.
@@ -341,13 +243,13 @@ export class Store {
   }
 
   counts(): StoreCounts {
-    const forward = this.#row('countToForward')!
+    const forward = this.#statements.row('countToForward')!
     return {
-      ecgs: Number(this.#row('countEcgs')!.count),
-      toScreen: Number(this.#row('countToScreen')!.count),
+      ecgs: Number(this.#statements.row('countEcgs')!.count),
+      toScreen: Number(this.#statements.row('countToScreen')!.count),
       toForward: Number(forward.count),
       oldestToForwardMs: forward.oldest === null ? undefined : Number(forward.oldest),
-      deliveries: this.#rows('countDeliveries').map(({ peer, state, count }) => ({
+      deliveries: this.#statements.rows('countDeliveries').map(({ peer, state, count }) => ({
         peer: String(peer),
         state: state === STATE.dead ? 'dead' : 'waiting',
         count: Number(count),
@@ -357,7 +259,7 @@ export class Store {
 
   /** When the last ECG came, by the clock of then. */
   newestMs(): number | undefined {
-    const newest = this.#row('newest')?.newest
+    const newest = this.#statements.row('newest')?.newest
     return newest === null || newest === undefined ? undefined : Number(newest)
   }
 
@@ -373,10 +275,7 @@ export class Store {
 
   /** What SQLite would do for a statement: for the test of query plans. */
   explain(name: Query): readonly string[] {
-    return this.#db
-      .prepare(`EXPLAIN QUERY PLAN ${QUERIES[name]}`)
-      .all()
-      .map(({ detail }) => String(detail))
+    return this.#statements.explain(name)
   }
 
   close(): void {
@@ -385,7 +284,7 @@ export class Store {
   }
 
   #takenBy(device: string, fromMs: number, toMs = Number.MAX_SAFE_INTEGER): number[] {
-    return this.#rows('ecgsOfDevice', device).flatMap((row) => {
+    return this.#statements.rows('ecgsOfDevice', device).flatMap((row) => {
       const { span } = JSON.parse(String(row.envelope)) as Envelope // as `addEcg` wrote it
       const atMs = span.startedAt === null ? Number.NaN : Date.parse(span.startedAt)
       return atMs >= fromMs && atMs < toMs ? [Number(row.id)] : []
@@ -393,25 +292,8 @@ export class Store {
   }
 
   #forget(id: number): void {
-    this.#statement('forgetDeliveries').run(id)
-    this.#statement('forgetEcg').run(id)
-  }
-
-  #row(name: Query, ...values: readonly SQLInputValue[]): Row | undefined {
-    return this.#statement(name).get(...values)
-  }
-
-  #rows(name: Query, ...values: readonly SQLInputValue[]): readonly Row[] {
-    return this.#statement(name).all(...values)
-  }
-
-  #statement(name: Query): StatementSync {
-    let statement = this.#statements.get(name)
-    if (statement === undefined) {
-      statement = this.#db.prepare(QUERIES[name])
-      this.#statements.set(name, statement)
-    }
-    return statement
+    this.#statements.of('forgetDeliveries').run(id)
+    this.#statements.of('forgetEcg').run(id)
   }
 }
 
@@ -426,17 +308,3 @@ function isDiskTrouble(error: unknown): boolean {
 function unpack(packed: Uint8Array): string {
   return zstdDecompressSync(packed).toString('utf8')
 }
-
-function stayOf(row: Row): Stay {
-  return {
-    bed: String(row.bed),
-    patient: String(row.patient),
-    authority: row.authority === null ? undefined : String(row.authority),
-    fromMs: Number(row.from_ms),
-    toMs: row.to_ms === null ? undefined : Number(row.to_ms),
-  }
-}
-
-/** A stored result, read. */
-export const resultIn = (ecg: StoredEcg): Result | undefined =>
-  ecg.result === undefined ? undefined : parseResult(ecg.result)

@@ -3,14 +3,16 @@
  * @module
  */
 import type { GatewayConfig } from './config.ts'
-import type { About, Store, StoredEcg } from './store.ts'
+import type { Store } from './store.ts'
+import type { About, StoredEcg } from './stored-ecg.ts'
 
 /** The ECG's own numbers, completed from the ward's stays and orders; nothing is overwritten. */
 export function completeAbout(store: Store, beds: NonNullable<GatewayConfig['hl7']>['beds'], ecg: StoredEcg): About {
   const { about, envelope } = ecg
   const visit = about.visit.patient === undefined ? visitAt(store, beds, ecg) : about.visit
   const hasOrder = about.order.placer !== undefined || about.order.filler !== undefined
-  const order = hasOrder || visit.patient === undefined ? about.order : (store.openOrder(visit.patient) ?? about.order)
+  const order =
+    hasOrder || visit.patient === undefined ? about.order : (store.book.openOrder(visit.patient) ?? about.order)
   return { ...about, visit, order: envelope.origin.kind === 'mqtt' ? about.order : order }
 }
 
@@ -21,6 +23,6 @@ function visitAt(store: Store, beds: NonNullable<GatewayConfig['hl7']>['beds'], 
     ecg.about.visit.bed ?? Object.keys(beds).find((each) => device !== undefined && beds[each]!.includes(device))
   // Without a time of its own nobody can be named by when it came: that would be a guess.
   if (bed === undefined || span.startedAt === null) return ecg.about.visit
-  const stay = store.stayAt(bed, Date.parse(span.startedAt))
+  const stay = store.book.stayAt(bed, Date.parse(span.startedAt))
   return { patient: stay?.patient, authority: stay?.authority, bed }
 }

@@ -131,7 +131,7 @@ function observations({ result, pdf }: OruContent, { codes, allowsVirtual }: Oru
     ),
     ...(result.supersedes === undefined
       ? []
-      : [text(['supersedes', 'Correction', 'L'], `Version ${result.version}; replaces version ${result.supersedes}.`)]),
+      : [text(['supersedes', 'Correction', 'L'], correctionText(result, allowsVirtual), { 8: 'A' })]),
     ...(heldBack === 0
       ? []
       : [
@@ -145,6 +145,14 @@ function observations({ result, pdf }: OruContent, { codes, allowsVirtual }: Oru
       ? []
       : [{ 2: 'ED', 3: code(codes.report ?? ['report', 'Report of the ECG screening', 'L']), 5: pdfData(pdf) }]),
   ]
+}
+
+/** What a correction says of the version that it replaces, as far as the site lets its findings out. */
+export function correctionText({ version, supersedes, noLongerFlagged = [] }: Result, allowsVirtual: boolean): string {
+  const sent = noLongerFlagged.filter(({ evidence }) => allowsVirtual || evidence !== 'virtual')
+  const names = sent.map(({ condition }) => CONDITION_NAMES.get(condition) ?? condition).join('; ')
+  const change = names === '' ? '' : ` NO LONGER FLAGGED, though the earlier version was: ${names}.`
+  return `Version ${version}; replaces version ${supersedes}.${change}`
 }
 
 const UNFAMILIAR =

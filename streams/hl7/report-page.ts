@@ -9,7 +9,7 @@ import { MISSING_SAMPLE, type RecordedLead } from '../../shared/domain/recording
 import type { Evidence, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
-import { findingText, SENT_INDICES } from './oru-out.ts'
+import { correctionText, findingText, SENT_INDICES } from './oru-out.ts'
 import { BLACK, type Colour, PdfPage } from './pdf.ts'
 import type { OrderNumbers } from './visit.ts'
 
@@ -47,14 +47,15 @@ export interface ReportPage {
 /** The page as PDF. */
 export function drawReport({ result, waveform, order, allowsVirtual }: ReportPage): Buffer {
   const page = new PdfPage(WIDTH, HEIGHT)
-  drawHead(page, result, order)
+  drawHead(page, { result, order, allowsVirtual })
   drawGrid(page)
   drawLeads(page, waveform)
   drawFindings(page, result, allowsVirtual)
   return page.toBytes('ECG screening report')
 }
 
-function drawHead(page: PdfPage, { ecgId, span, version, supersedes }: Result, order: OrderNumbers): void {
+function drawHead(page: PdfPage, { result, order, allowsVirtual }: Omit<ReportPage, 'waveform'>): void {
+  const { ecgId, span, supersedes } = result
   page.text(LEFT, 202, 13, 'ECG screening', { isBold: true })
   page.text(LEFT + 40, 202, 9, 'Investigational. Not a medical device; not for diagnosis or treatment.', {
     colour: RED,
@@ -64,9 +65,10 @@ function drawHead(page: PdfPage, { ecgId, span, version, supersedes }: Result, o
     order.filler === undefined ? '' : `filler ${order.filler}`,
     `recorded ${span.startedAt ?? 'at an unknown time'}`,
     `ECG ${ecgId}`,
-    supersedes === undefined ? '' : `CORRECTION: version ${version} replaces version ${supersedes}`,
   ]
   page.text(LEFT, 196, 8, numbers.filter((each) => each !== '').join('   '), { colour: GREY })
+  if (supersedes !== undefined)
+    page.text(LEFT, 191.5, 8, `CORRECTION. ${correctionText(result, allowsVirtual)}`, { colour: RED })
 }
 
 function drawGrid(page: PdfPage): void {

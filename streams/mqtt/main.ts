@@ -6,6 +6,7 @@
 import { s3, sqs } from '../../shared/aws/clients.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import { startAdapter } from './adapter.ts'
+import { keepAlive } from './alive.ts'
 import { ConfigError, configHelp, readConfig } from './config.ts'
 
 const logger = createLogger('streams-mqtt')
@@ -29,6 +30,7 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
   // The journal holds ECGs: its files are for nobody else to read.
   process.umask(0o077)
   const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
+  const rest = keepAlive(config.journalPath)
   const stopped = new Promise<void>((resolve) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => resolve())
   })
@@ -43,5 +45,6 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
     process.exit(1)
   }
   await adapter.stop()
+  rest()
   logger.info('adapter stopped')
 }

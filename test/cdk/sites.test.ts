@@ -28,6 +28,7 @@ beforeAll(async () => {
       site: readSite(name),
       synthesis: RULES,
       synthesisImage: 'registry.example/synthesize:1',
+      validation: true,
     })
     const { template } = checkRules(app).synth().getStackArtifact(STACK_NAME)
     templates.set(name, Template.fromJSON(template))

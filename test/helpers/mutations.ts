@@ -9,7 +9,7 @@ import type { SourceFile } from '../../streams/formats/format.ts'
 import { FORMAT_NAMES, parseRecording } from '../../streams/formats/index.ts'
 import { type FormatSample, resealed } from './format-samples.ts'
 
-const KINDS = ['truncate', 'flip', 'byte', 'word', 'digits', 'delete', 'insert', 'repeat', 'splice'] as const
+const KINDS = ['truncate', 'flip', 'byte', 'word', 'digits', 'delete', 'insert', 'repeat', 'splice', 'run'] as const
 
 interface Mutation {
   readonly kind: (typeof KINDS)[number]
@@ -24,6 +24,37 @@ interface Mutation {
 
 /** What lengths, counts and offsets go wrong at. */
 const EDGES = [0, 1, 0x7f, 0x80, 0xff, 0x7fff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_fffe, 0xffff_ffff]
+
+/** What regular expressions and scanners skip, repeat or look for: a long run of one of these is slow where they do so in more than one way. */
+const RUN_CHARACTERS = [
+  ' ',
+  '\t',
+  '\n',
+  '\0',
+  '0',
+  '1',
+  '9',
+  'a',
+  'I',
+  '.',
+  ',',
+  ';',
+  ':',
+  '-',
+  '#',
+  '"',
+  '<',
+  '&',
+  '(',
+  '[',
+  '{',
+  '\\',
+  '^',
+  '|',
+]
+
+/** From what a line holds to more than any reader should look at twice. */
+const RUN_LENGTHS = [256, 4096, 32_768, 131_072]
 
 /** What keeps the rest of the file in its place comes more often: it gets further. */
 const kind = fc.oneof(
@@ -62,7 +93,18 @@ export interface Outcome {
   readonly code: string | undefined
   /** Time on this thread's processor: other processes do not count. */
   readonly cpuMs: number
+  /** That time beyond `FREE_CPU_MS`, for each kilobyte of the files. */
+  readonly cpuMsPerKb: number
 }
+
+/** What reading even a small file may take: a collection of garbage, code that is compiled for the first time. */
+export const FREE_CPU_MS = 100
+
+/**
+ * A kilobyte of text takes about .1 ms, and a quadratic expression on a run of 128 kB some 200 ms. A file beyond this is read again, so that one pause
+ * of the machine is no finding.
+ */
+export const MAX_CPU_MS_PER_KB = 5
 
 /**
  * Reads a sample that was damaged.
@@ -77,6 +119,14 @@ export function readDamaged(
   const damaged = mutations.reduce((files, each) => mutate(files, donor, each), sample.files)
   const files = isResealed ? damaged.map((file) => resealed(sample.format, file)) : damaged
   const format = isNamed && FORMAT_NAMES.includes(sample.format) ? sample.format : undefined
+  const kilobytes = files.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1024
+  const perKb = ({ cpuMs }: Omit<Outcome, 'cpuMsPerKb'>) => Math.max(0, cpuMs - FREE_CPU_MS) / Math.max(1, kilobytes)
+  let outcome = read(files, sample, format)
+  for (let tries = 0; tries < 2 && perKb(outcome) > MAX_CPU_MS_PER_KB; tries++) outcome = read(files, sample, format)
+  return { ...outcome, cpuMsPerKb: perKb(outcome) }
+}
+
+function read(files: readonly SourceFile[], sample: FormatSample, format: string | undefined) {
   const before = process.threadCpuUsage()
   let code: string | undefined
   try {
@@ -130,6 +180,10 @@ function mutateBytes(bytes: Uint8Array, donor: Uint8Array, mutation: Mutation): 
     case 'splice': {
       const from = Math.floor((value / 0x1_0000_0000) * donor.length)
       return cut(at + length, donor.subarray(from, from + length))
+    }
+    case 'run': {
+      const character = RUN_CHARACTERS[value % RUN_CHARACTERS.length]!
+      return cut(at, Buffer.alloc(RUN_LENGTHS[length % RUN_LENGTHS.length]!, character))
     }
   }
 }

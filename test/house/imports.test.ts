@@ -38,6 +38,12 @@ describe('imports', () => {
     expect(strays.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
   })
 
+  it('of DynamoDB documents are in one file, which all stores use', () => {
+    const all = [...imports.keys()].filter((file) => /from '@aws-sdk\/lib-dynamodb'/.test(textOf(file)))
+
+    expect(all.toSorted()).toEqual(['shared/aws/clients.ts', 'shared/store/table.ts'])
+  })
+
   it('form no circle', () => {
     expect(circles()).toEqual([])
   })
@@ -57,9 +63,14 @@ function filesOf(top: string): string[] {
     .map((entry) => relative(ROOT, join(entry.parentPath, entry.name)))
 }
 
+function textOf(file: string): string {
+  return readFileSync(join(ROOT, file), 'utf8')
+}
+
 function importsOf(file: string): string[] {
-  const text = readFileSync(join(ROOT, file), 'utf8')
-  return [...text.matchAll(IMPORT)].map(([, still, lazy]) => normalize(join(dirname(file), still ?? lazy ?? '')))
+  return [...textOf(file).matchAll(IMPORT)].map(([, still, lazy]) =>
+    normalize(join(dirname(file), still ?? lazy ?? '')),
+  )
 }
 
 /** One circle for each file that closes one. */

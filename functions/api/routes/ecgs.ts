@@ -18,7 +18,17 @@ import type { ResultStore } from '../../../shared/store/results.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
-import { EcgParams, ListQuery, Page, Result, Subject, Submitted, Waveform, WaveformQuery } from '../schemas.ts'
+import {
+  EcgParams,
+  EcgQuery,
+  ListQuery,
+  Page,
+  Result,
+  Subject,
+  Submitted,
+  Waveform,
+  WaveformQuery,
+} from '../schemas.ts'
 import { ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface EcgOptions {
@@ -48,10 +58,10 @@ const listRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}',
-  summary: 'The newest result of an ECG',
+  summary: 'The newest result of an ECG, or that of one version',
   security: needs('ecg:read'),
   middleware: [requireScope('ecg:read'), etag()] as const,
-  request: { params: EcgParams },
+  request: { params: EcgParams, query: EcgQuery },
   responses: {
     200: json(Result, 'The result, letter for letter as it was stored'),
     202: json(Submitted, 'The ECG is on its way'),
@@ -119,24 +129,33 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
   app.openapi(getRoute, async (c) => {
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    const result = await results.latest(tenant, ecgId)
+    const { version } = c.req.valid('query')
+    const result = await results.latest(tenant, ecgId, version)
     if (result !== undefined) return c.body(result, 200, { 'content-type': 'application/json' })
-    if ((await results.isReceived(tenant, ecgId)) && !(await results.isDeleted(tenant, ecgId))) {
+    if (
+      version === undefined &&
+      (await results.isReceived(tenant, ecgId)) &&
+      !(await results.isDeleted(tenant, ecgId))
+    ) {
       return c.json({ ecgId, status: 'pending' as const }, 202, { 'retry-after': RETRY_AFTER_S })
     }
-    throw new CodedError('not-found', { field: 'id' })
+    throw new CodedError('not-found', { field: version === undefined ? 'id' : 'version' })
   })
 
   app.openapi(waveformRoute, async (c) => {
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    const { from, seconds, leads: only } = c.req.valid('query')
+    const { from, seconds, leads: only, version: wantedVersion } = c.req.valid('query')
     const wanted = only === undefined ? undefined : new Set(only.split(','))
     const { tenant } = c.get('caller')
+    // The samples that the newest result is of; the first that came while there is none.
+    const version = wantedVersion ?? (await results.version(tenant, ecgId)) ?? 1
     const [packed, isDeleted] = await Promise.all([
-      readObject(s3, bucket, waveformKey('raw', tenant, ecgId)),
+      readObject(s3, bucket, waveformKey('raw', tenant, ecgId, version)),
       results.isDeleted(tenant, ecgId),
     ])
-    if (packed === undefined || isDeleted) throw new CodedError('not-found', { field: 'id' })
+    if (packed === undefined || isDeleted) {
+      throw new CodedError('not-found', { field: wantedVersion === undefined ? 'id' : 'version' })
+    }
     const { rateHz, leads } = decodeWaveform(packed)
     const firstSample = Math.round(from * rateHz)
     const end = firstSample + Math.round(seconds * rateHz)
@@ -147,7 +166,7 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
       samples: Array.from(samples.subarray(firstSample, end), (sample) => (sample === MISSING_SAMPLE ? null : sample)),
     }))
     const samples = leads[0]!.samples.length
-    return c.json({ ecgId, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
+    return c.json({ ecgId, version, rateHz, samples, firstSample, leads: piece, notice: NOTICE }, 200)
   })
 
   app.openapi(subjectRoute, async (c) => {

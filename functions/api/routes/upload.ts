@@ -3,6 +3,9 @@
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi'
+import { type ResultWarning, WARNING_CODES } from '../../../shared/domain/warnings.ts'
+import { windowStarts } from '../../../shared/domain/window.ts'
+import { CodedError } from '../../../shared/errors.ts'
 import type { RecordingIntake } from '../../../shared/intake/recording-intake.ts'
 import { FORMAT_NAMES } from '../../../streams/formats/index.ts'
 import { touch } from '../audit.ts'
@@ -51,17 +54,48 @@ export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: 
   const app = routes()
   app.openAPIRegistry.registerPath({ ...route, request: { ...route.request, body } })
   app.openapi({ ...route, hide: true }, async (c) => {
-    const { format, device, ...stated } = c.req.valid('query')
+    const query = c.req.valid('query')
+    const { format, device, session: _, firstSample: __, version: ___, warnings: ____, ...stated } = query
+    const window = windowOf(query)
+    const known = warningsOf(query)
     const files = await uploadedFiles(c.req)
     const recording = await parse(files, { format, ...stated })
+    if (window !== undefined && windowStarts(recording).length > 1) {
+      throw new CodedError('field-invalid', { field: 'session', expected: 'one window' })
+    }
     const { ecgId, windows } = await intake.submit({
       tenant: c.get('caller').tenant,
-      origin: { kind: 'upload', ...(device === undefined ? {} : { device }) },
-      recording,
+      origin:
+        window === undefined
+          ? { kind: 'upload', ...(device === undefined ? {} : { device }) }
+          : { kind: 'mqtt', device: window.device, session: window.session },
+      recording: known.length === 0 ? recording : { ...recording, warnings: [...(recording.warnings ?? []), ...known] },
       sha256: contentSha256(files, stated),
+      window,
     })
     touch(c, ecgId)
     return c.json({ ecgId, status: 'pending' as const, windows }, 202, { location: `/v1/ecgs/${ecgId}` })
   })
   return app
+}
+
+/** The window of a session that an upload is; `undefined` for a recording. */
+function windowOf({ device, session, firstSample, version }: z.infer<typeof UploadQuery>) {
+  if (session === undefined) {
+    const left = firstSample !== undefined ? 'firstSample' : version !== undefined ? 'version' : undefined
+    if (left !== undefined) throw new CodedError('field-invalid', { field: 'session' })
+    return undefined
+  }
+  if (device === undefined) throw new CodedError('field-invalid', { field: 'device' })
+  if (firstSample === undefined) throw new CodedError('field-invalid', { field: 'firstSample' })
+  return { device, session, firstSample, version: version ?? 1 }
+}
+
+/** @throws CodedError `field-invalid` for an unknown code */
+function warningsOf({ warnings }: z.infer<typeof UploadQuery>): readonly ResultWarning[] {
+  return (warnings?.split(',') ?? []).map((text) => {
+    const code = WARNING_CODES.find((each) => each === text)
+    if (code === undefined) throw new CodedError('field-invalid', { field: 'warnings' })
+    return { code }
+  })
 }

@@ -4,14 +4,13 @@
  */
 import { createHash, randomUUID } from 'node:crypto'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { DeleteCommand, GetCommand, QueryCommand, UpdateCommand } from '@aws-sdk/lib-dynamodb'
-import { documents } from '../../../shared/aws/clients.ts'
 import { hasEcgObjects } from '../../../shared/aws/payloads.ts'
-import { headKey, type SessionKey, sessionPk } from '../../../shared/aws/session-keys.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import type { AuditOutcome } from '../../../shared/observe/audit-actions.ts'
 import type { AuditStore } from '../../../shared/store/audit.ts'
 import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
+import { headKey, type SessionKey, sessionPk, WINDOWS } from '../../../shared/store/keys.ts'
+import { Table } from '../../../shared/store/table.ts'
 import type { DeviceSpan } from './find.ts'
 
 export interface ErasureParts extends EcgDeletion {
@@ -142,33 +141,18 @@ async function forgetPatient(
   key: SessionKey,
   patient: string | undefined,
 ): Promise<boolean> {
-  const Key = headKey(key)
-  const { Item } = await documents(dynamo).send(new GetCommand({ TableName: table, Key, ConsistentRead: true }))
-  if (Item !== undefined && patient !== undefined && patient in (Item.reported ?? {})) {
-    await documents(dynamo).send(
-      new UpdateCommand({
-        TableName: table,
-        Key,
-        UpdateExpression: 'REMOVE reported.#patient',
-        ExpressionAttributeNames: { '#patient': patient },
-      }),
-    )
+  const rows = new Table(dynamo, table)
+  const head = await rows.get(headKey(key))
+  if (head !== undefined && patient !== undefined && Object.hasOwn(head.reported ?? {}, patient)) {
+    await rows.update(headKey(key), { remove: [['reported', patient]] })
   }
-  return Item !== undefined
+  return head !== undefined
 }
 
 /** Removes the state of a session of which no window is left. */
 async function removeEmpty({ dynamo, table }: ErasureParts, key: SessionKey): Promise<void> {
-  const { Count = 0 } = await documents(dynamo).send(
-    new QueryCommand({
-      TableName: table,
-      KeyConditionExpression: 'pk = :pk AND begins_with(sk, :window)',
-      ExpressionAttributeValues: { ':pk': sessionPk(key), ':window': 'window#' },
-      ConsistentRead: true,
-      Limit: 1,
-    }),
-  )
-  if (Count === 0) await documents(dynamo).send(new DeleteCommand({ TableName: table, Key: headKey(key) }))
+  const rows = new Table(dynamo, table)
+  if (!(await rows.has(sessionPk(key), WINDOWS))) await rows.delete(headKey(key))
 }
 
 /** Looks once more, as nobody who deletes should take its word for it. */

@@ -7,19 +7,13 @@ import pytest
 import torch
 
 from cardiacnets.data.cines import CineSet
+from cardiacnets.data.paired import PairedSet
+from cardiacnets.metrics import retrieval_rank
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.swin import Swin, SwinConfig
 from cardiacnets.stages import contrastive
-from cardiacnets.stages.contrastive import (
-    ContrastiveConfig,
-    PairedSet,
-    align,
-    info_nce,
-    load_aligned_trunk,
-    retrieval,
-    retrieval_rank,
-)
+from cardiacnets.stages.contrastive import ContrastiveConfig, align, info_nce, load_aligned_trunk, retrieval
 from cardiacnets.stages.loop import OptimisationConfig
 
 SWIN = SwinConfig(image=24, frames=6, window=3, dim=8, depths=(1, 1), heads=(1, 2))

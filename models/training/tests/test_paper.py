@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.data.cines import CineSet, draw_affine, sample_cines
+from cardiacnets.data.cines import CROP, CineSet, draw_affine, sample_cines
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.denoiser import DENOISER_PAPER, Denoiser
 from cardiacnets.models.diffusion import GUIDANCE_PAPER, SCHEDULE_PAPER, STEPS_PAPER, alpha_bar
@@ -20,7 +20,7 @@ from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.swin import SWIN_PAPER, Swin
 from cardiacnets.models.vae import VAE_PAPER, Vae
 from cardiacnets.stages import loop
-from cardiacnets.stages.cmr_pretraining import CROP, paper
+from cardiacnets.stages.cmr_pretraining import paper
 from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig, cine_features, info_nce
 from cardiacnets.stages.diffusion import noisy
 from cardiacnets.stages.loop import OptimisationConfig, run

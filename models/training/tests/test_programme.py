@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.programme import STAGES, VIEWS, Run, in_bfloat16
+from cardiacnets.domain import VIEWS
+from cardiacnets.programme import STAGES, Run, in_bfloat16
 from cardiacnets.stages.screening import load_trained
 
 from .conftest import tiny_programme

@@ -11,7 +11,7 @@ from cardiacnets.cli.synthesis_fixture import OUT, make_fixture, shake
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
-from cardiacnets.synthesis.bundle import DISTILLED, FULL, VIEW_NAMES, Painter, example_of, export_synthesis, in_half
+from cardiacnets.synthesis.bundle import DISTILLED, FULL, VIEW_NAMES, Networks, example_of, export_synthesis, in_half
 
 TINY = DenoiserConfig(frames=4, fold=2, widths=(8, 16), head_width=8, groups=4, token_width=6, embedding=10, context=8)
 
@@ -88,15 +88,15 @@ def test_the_fixture_of_the_typescript_tests_is_what_this_code_makes(tmp_path):
 
 def test_rounded_weights_are_kept_in_half_the_bytes_and_nothing_else_changes(tmp_path):
     unet = UNetConfig(widths=(8, 8), groups=4)
-    networks = Painter(
+    networks = Networks(
         shake(Vae(VaeConfig(widths=(16, 16, 32), groups=4)), 1),
         *(shake(Denoiser(replace(TINY, widths=(16, 32))), seed) for seed in (2, 3)),
         {view: shake(UNet(unet), 4) for view in VIEW_NAMES},
     )
-    painter = in_half(networks)
-    export_synthesis(painter, tmp_path)
+    halved = in_half(networks)
+    export_synthesis(halved, tmp_path)
 
-    for name, example in ((DISTILLED, example_of(painter.distilled, 2, 4)), (FULL, example_of(painter.denoiser, 1, 6))):
+    for name, example in ((DISTILLED, example_of(halved.distilled, 2, 4)), (FULL, example_of(halved.denoiser, 1, 6))):
         wide, narrow = tmp_path / name, tmp_path / f"narrow-{name}"
         store_in_half(wide, narrow)
         feed = {key: value.numpy() for key, value in example.items()}
@@ -104,5 +104,5 @@ def test_rounded_weights_are_kept_in_half_the_bytes_and_nothing_else_changes(tmp
 
         assert np.allclose(one, other, atol=1e-5)
         assert narrow.stat().st_size < 0.75 * wide.stat().st_size
-    error = (networks.denoiser.head[2].weight - painter.denoiser.head[2].weight).abs().max()
+    error = (networks.denoiser.head[2].weight - halved.denoiser.head[2].weight).abs().max()
     assert 0 < error < 1e-3, "the network that was given is left as it was"

@@ -8,22 +8,25 @@ import pytest
 import torch
 
 from cardiacnets.cli.synthesis_fixture import OUT
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.data.cines import CROP
+from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.domain import CONDITIONS, INDICES, VIEWS
+from cardiacnets.evaluation.markdown import put_section
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.encoder import EncoderConfig
 from cardiacnets.models.greenmim import GreenMim, GreenMimConfig
 from cardiacnets.models.swin import SwinConfig
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import Vae, VaeConfig
-from cardiacnets.programme import SEGMENTATION_CLASSES, VIEWS, Programme
-from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig
+from cardiacnets.programme import SEGMENTATION_CLASSES, Programme
+from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig
 from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig
-from cardiacnets.stages.diffusion import Averaged, Conditions, DiffusionConfig, LatentSet
-from cardiacnets.stages.distillation import WAYS
+from cardiacnets.stages.diffusion import Averaged, DiffusionConfig
+from cardiacnets.stages.distillation import METHODS
 from cardiacnets.stages.segmentation import SegmentationConfig
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig
 from cardiacnets.synthesis.export import ENCODER, export_drawing
-from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, put_section, section
+from cardiacnets.synthesis.page import CARD_TITLE, NAMES, TITLE, choices_section, section
 from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices, evaluate_synthesis
 
 PEOPLE = 40
@@ -126,7 +129,7 @@ def test_ways_to_draw_are_compared_on_validation_people(run, tmp_path):
     report = {kind: [figures for choice, figures in made if choice == kind] for kind in ("prediction", "distillation")}
     assert [figures["name"] for figures in report["prediction"]] == ["v", "epsilon"]
     ways = report["distillation"]
-    assert [figures["name"] for figures in ways] == ["full", "few", *WAYS]
+    assert [figures["name"] for figures in ways] == ["full", "few", *METHODS]
     assert [figures["calls"] for figures in ways] == [4, 16, 8, 8, 8]
     progressive, consistency = (figures["toFull"]["short_axis"] for figures in ways[2:4])
     assert progressive != consistency, "a consistency model draws with fresh noise in each step"

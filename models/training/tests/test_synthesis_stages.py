@@ -7,15 +7,16 @@ import torch
 
 from cardiacnets.cli.synthesis_fixture import shake
 from cardiacnets.data.cines import CineSet
+from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, sample, signal_and_noise
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
-from cardiacnets.stages.diffusion import Conditions, DiffusionConfig, LatentSet, load_denoiser, train_diffusion
-from cardiacnets.stages.distillation import WAYS, DistillationConfig, leading_there, train_distillation
+from cardiacnets.stages.diffusion import DiffusionConfig, load_denoiser, train_diffusion
+from cardiacnets.stages.distillation import METHODS, DistillationConfig, leading_there, train_distillation
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.short_cines import short_cines, shorten
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
-from cardiacnets.synthesis.draw import Brush, draw
+from cardiacnets.synthesis.draw import Sampler, draw
 from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim
 from cardiacnets.synthesis.readout import FEATURES, fit_readout, label_areas
 
@@ -158,12 +159,12 @@ def test_one_step_of_the_target_goes_where_the_teacher_went():
         assert torch.allclose(signal * clean + noise * epsilon, reached, atol=1e-3)
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, way):
+@pytest.mark.parametrize("method", METHODS)
+def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, method):
     teacher, schedule = shake(Denoiser(DENOISER), 1), ScheduleConfig()
     optimisation = OptimisationConfig(steps=40, learning_rate=5e-3, save_every=5, weight_decay=0.0)
     config = DistillationConfig(
-        way=way,
+        method=method,
         steps=2,
         guidance=3.0,
         batch=16,
@@ -183,11 +184,11 @@ def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, 
 
 def test_the_same_seed_draws_the_same_cines_whoever_else_is_drawn(conditions):
     vae = shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1)
-    brush = Brush(CineDecoder(vae), shake(Denoiser(DENOISER), 2), DENOISER, ScheduleConfig(), 3, 1.5)
+    sampler = Sampler(CineDecoder(vae), shake(Denoiser(DENOISER), 2), DENOISER, ScheduleConfig(), 3, 1.5)
 
-    both = draw(brush, conditions, np.array([3, 7]), seed=1, batch=1)
-    alone = draw(brush, conditions, np.array([7]), seed=1)
-    other = draw(brush, conditions, np.array([7]), seed=2)
+    both = draw(sampler, conditions, np.array([3, 7]), seed=1, batch=1)
+    alone = draw(sampler, conditions, np.array([7]), seed=1)
+    other = draw(sampler, conditions, np.array([7]), seed=2)
 
     assert both["short_axis"].shape == (2, 2, 80, 80)
     assert both["four_chamber"].shape == (2, 2, 96, 96)

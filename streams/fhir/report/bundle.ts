@@ -31,6 +31,7 @@ import {
   RESULT_ID,
   riskConcept,
 } from './codes.ts'
+import { describeCorrection } from './correction.ts'
 import { indexParts, measurementParts, type Part, qualityPart } from './observations.ts'
 import { type Allowed, allowed, type Screening, type SessionFacts } from './screening.ts'
 import { entry, meta, modelEntry, reference } from './transaction.ts'
@@ -69,14 +70,15 @@ export function reportBundle(options: ReportOptions): Bundle {
   const observations = [qualityPart(screening), ...measurementParts(screening), ...indexParts(allows.indices)].map(
     (part) => entry(toObservation(part, options, reference(device)), own(part.name)),
   )
+  const old = replaces.find((resource) => resource.resourceType === 'DiagnosticReport')
+  const correction = old === undefined ? undefined : describeCorrection(replaces, allows.findings)
   const [quality] = observations.map(reference) as [Reference<Observation>] // there is always one of quality
   const risk =
     allows.findings.length === 0
       ? []
-      : [entry(riskAssessment(options, allows, reference(device), quality), own('risk'))]
-  const old = replaces.find((resource) => resource.resourceType === 'DiagnosticReport')
+      : [entry(riskAssessment(options, allows, reference(device), quality, correction), own('risk'))]
   const results = observations.map(reference)
-  const report = entry(diagnosticReport(options, allows, results, risk.map(reference), old), own())
+  const report = entry(diagnosticReport(options, allows, results, risk.map(reference), old, correction), own())
   const made = [report, ...risk, ...observations]
   const origin = entry(
     provenance(options, made.map(reference), reference(device), old),
@@ -129,6 +131,7 @@ function riskAssessment(
   { findings }: Allowed,
   device: Reference<Device>,
   quality: Reference<Observation>,
+  correction: string | undefined,
 ): RiskAssessment {
   const { screening, source } = options
   const { session } = screening
@@ -149,7 +152,7 @@ function riskAssessment(
       qualitativeRisk: riskConcept(finding),
       rationale: rationale(finding, session?.flaggedShare[screening.findings.indexOf(finding)]),
     })),
-    note: [{ text: NOTICE }],
+    note: [{ text: NOTICE }, ...(correction === undefined ? [] : [{ text: correction }])],
   }
 }
 
@@ -166,6 +169,7 @@ function diagnosticReport(
   result: Reference<Observation>[],
   risks: readonly Reference<RiskAssessment>[],
   old: Replaceable | undefined,
+  correction: string | undefined,
 ): DiagnosticReport {
   const { screening, issuedAt } = options
   const extension = [
@@ -184,7 +188,7 @@ function diagnosticReport(
     ...times('effective', screening),
     issued: issuedAt.toISOString(),
     result,
-    conclusion: conclusion(screening, allows),
+    conclusion: conclusion(screening, allows, correction),
   }
 }
 
@@ -192,6 +196,7 @@ function diagnosticReport(
 function conclusion(
   { status, quality, ood, warnings = [], provenance, session }: Screening,
   { findings, indices, withheld }: Allowed,
+  correction: string | undefined,
 ): string {
   const name = ({ condition }: Finding) => CONDITION_NAMES.get(condition) ?? condition
   const describe = (finding: Finding) =>
@@ -205,6 +210,7 @@ function conclusion(
     NOTICE,
     `Screened by ${provenance.modelBundle}, a model.`,
     ...(session === undefined ? [] : [describeSession(session)]),
+    ...(correction === undefined ? [] : [correction]),
     ...(status === 'refused'
       ? [`Not judged: the quality gate refused the signal (${quality.reasons.join(', ')}).`]
       : []),

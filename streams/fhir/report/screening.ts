@@ -55,11 +55,11 @@ export interface Episode {
 }
 
 export function screeningOf(result: Result): Screening {
-  const { ecgId, status, span, quality, warnings, measurements, findings, indices, ood, provenance } = result
+  const { ecgId, version, status, span, quality, warnings, measurements, findings, indices, ood, provenance } = result
   const startMs = span.startedAt === null ? undefined : Date.parse(span.startedAt)
   return {
     about: { system: ECG_ID, value: ecgId },
-    version: `${ecgId}/${provenance.modelSha256}/${provenance.profile}`,
+    version: `${ecgId}/${provenance.modelSha256}/${provenance.profile}${version === 1 ? '' : `/v${version}`}`,
     status,
     startedAt: span.startedAt ?? undefined,
     endedAt: startMs === undefined ? undefined : new Date(startMs + span.durationMs).toISOString(),

@@ -13,6 +13,7 @@ import { allowed, type Episode, type Screening } from './screening.ts'
 /** What a session keeps of a window: enough for its rule, not the 82 indices. */
 export interface WindowDigest {
   readonly ecgId: EcgId
+  readonly version: number
   readonly firstSample: number
   /** When it was taken; when it came, where the device does not say. */
   readonly at: Date
@@ -20,6 +21,8 @@ export interface WindowDigest {
   readonly status: Result['status']
   readonly modelSha256: string
   readonly profile: string
+  /** Of the site's calibration, if there is one. */
+  readonly site?: string | undefined
   /** In the order of the result's findings; empty when refused. */
   readonly probabilities: readonly number[]
   /** Of those that the site lets into its charts. */
@@ -29,16 +32,18 @@ export interface WindowDigest {
 }
 
 export function digestOf(result: Result, receivedAt: Date, allowsVirtual: boolean): WindowDigest {
-  const { ecgId, span, status, findings, quality, provenance } = result
+  const { ecgId, version, span, status, findings, quality, provenance } = result
   const { findings: tellable } = allowed(result, allowsVirtual)
   return {
     ecgId,
+    version,
     firstSample: span.firstSample,
     at: span.startedAt === null ? receivedAt : new Date(span.startedAt),
     durationMs: span.durationMs,
     status,
     modelSha256: provenance.modelSha256,
     profile: provenance.profile,
+    ...(provenance.site === undefined ? {} : { site: provenance.site }),
     probabilities: findings.map(({ probability }) => probability),
     flagged: tellable.filter(({ flagged }) => flagged).map(({ condition }) => condition),
     reasons: quality.reasons,
@@ -128,7 +133,7 @@ export function summarise(
   const [first, last] = [windows[0]!, windows.at(-1)!]
   const refused = windows.filter(({ status }) => status === 'refused')
   const isRefused = screened.length === 0
-  const version = hash([isOver, provenance.modelSha256, provenance.profile, windows.map(({ ecgId }) => ecgId)])
+  const version = hash([isOver, provenance.modelSha256, provenance.profile, windows.map(nameOf)])
   return {
     about: { system: SESSION_ID, value: summaryId },
     version: `${summaryId}/${version}`,
@@ -157,7 +162,7 @@ export function summarise(
       heartRateBpm: meanHeartRate(screened),
     },
     // What the summary was made of: its windows, each of which says what itself was made of.
-    provenance: { ...provenance, inputSha256: hash(windows.map(({ ecgId }) => ecgId)) },
+    provenance: { ...provenance, inputSha256: hash(windows.map(nameOf)) },
     session: {
       screenedWindows: screened.length,
       refusedWindows: refused.length,
@@ -170,6 +175,9 @@ export function summarise(
     },
   }
 }
+
+/** A window that was corrected makes another summary; the first version has the name that it always had. */
+const nameOf = ({ ecgId, version }: WindowDigest) => (version === 1 ? ecgId : `${ecgId}/v${version}`)
 
 function meanFinding(finding: Finding, probabilities: readonly number[]): Finding {
   const probability = mean(probabilities)

@@ -19,7 +19,7 @@ const front = createServer()
 /** The local stack behind a front that lets nobody in without a token, as a deployed API does. */
 beforeAll(async () => {
   keys = await generateKeyPair('ES256')
-  stack = await startLocalStack({})
+  stack = await startLocalStack({ batchPriority: 0 })
   const tenants = new Set(['local'])
   const authenticate = tokenAuthenticator({
     issuer,

@@ -4,11 +4,12 @@ import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { type AppOptions, createApp } from '../../../cdk/app.ts'
 import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
-import { RUNBOOK, THRESHOLDS } from '../../../cdk/constructs/observability.ts'
+import { QUEUE_AGES, RUNBOOK, THRESHOLDS } from '../../../cdk/constructs/observability.ts'
 import { exampleSites, readSite } from '../../../cdk/site.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
+import { REDRIVABLE } from '../../../functions/cli/redrive.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
-import { METRICS, type Metric } from '../../../shared/observe/metrics.ts'
+import { METRICS, type Metric, QUEUE_HANDLERS } from '../../../shared/observe/metrics.ts'
 import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
 
 const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
@@ -164,23 +165,40 @@ describe('the runbook', () => {
     expect([...sections.keys()].sort()).toEqual([...ids].sort())
   }, 300_000)
 
-  it('says of each what it means, where to look and what to do', () => {
+  it('gives alarm, impact, check and numbered fixes in each section', () => {
     for (const [heading, section] of sections) {
-      for (const part of ['*Means*', '*Look*', '*Fix*']) expect(section, heading).toContain(part)
+      for (const part of ['**Alarm**: ', '**Impact**: ', '**Check**', '**Fix**\n1. '])
+        expect(section, heading).toContain(part)
     }
   })
 
-  it('says each threshold’s reason as the code has it', () => {
+  it('states the reason of each threshold and of each queue’s limit as in the code', () => {
     for (const [id, { why }] of Object.entries(THRESHOLDS)) {
       if (id !== 'queue-age') expect(sections.get(id), id).toContain(why)
     }
+    for (const [queue, { why }] of Object.entries(QUEUE_AGES)) {
+      const row = sections
+        .get('queue-age')!
+        .split('\n')
+        .find((line) => line.includes(`\`${queue}\``))
+      expect(row, queue).toContain(why)
+    }
+  })
+
+  it('sends its reader to `redrive` only for queues that the command knows', () => {
+    expect(Object.keys(REDRIVABLE).sort()).toEqual(Object.keys(QUEUE_AGES).sort())
   })
 
   it('lists every metric with its unit, services and meaning', () => {
     const rows = Object.values<Metric>(METRICS).map(
-      ({ name, unit, from, by = '', meaning }) => `| \`${name}\` | ${unit} | ${from.join(', ')} | ${by} | ${meaning} |`,
+      ({ name, unit, from, by = '', meaning }) =>
+        `| \`${name}\` | ${unit} | ${from === QUEUE_HANDLERS ? 'queue handlers' : from.join(', ')} | ${by} | ${meaning} |`,
     )
 
     expect(rows.filter((row) => !text.includes(row))).toEqual([])
+    expect(text).toContain(
+      '*Queue handlers* are `fhir-intake`, `preprocess`, `publish`, `report`, `screen`, `synthesis-dispatch` and `upkeep`.',
+    )
+    expect(QUEUE_HANDLERS).toHaveLength(7)
   })
 })

@@ -21,7 +21,8 @@ export async function startConsoleStack(): Promise<ConsoleStack> {
   if (apiUrl !== undefined && mqttUrl !== undefined) return { apiUrl, mqttUrl, stop: async () => {} }
   const consoleDir = await buildConsole()
   if (consoleDir === undefined) throw new Error('the console is not built, and cannot be')
-  return startLocalStack({ consoleDir })
+  // A drawing must not wait for everything else that this machine does.
+  return startLocalStack({ consoleDir, batchPriority: 0 })
 }
 
 /** Files that make one recording, in; resolves with the ECG's id once its result is there. */

@@ -399,7 +399,8 @@ describe('DELETE /v1/ecgs/{id}', () => {
     }
     const sessions = new SessionStore(api.dynamo, TABLE)
     const inSession = { tenant: 'clinic', device: 'd9', session: 's' }
-    await sessions.addWindow(inSession, digestOf(result, new Date(), true), new Date())
+    const digest = digestOf(result, new Date(), true)
+    await sessions.addWindow(inSession, digest, new Date(), async () => digest)
     expect(await traces(ecgId)).toHaveLength(6)
 
     const response = await api.as('clinic', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })

@@ -85,7 +85,8 @@ async function anEcg(origin: Origin, minute: number): Promise<EcgId> {
 async function inSession(result: Result, { device, session }: { device: string; session: string }) {
   const store = new SessionStore(aws.dynamo, TABLE)
   const key = { tenant, device, session }
-  await store.addWindow(key, digestOf(result, NOW, true), NOW)
+  const digest = digestOf(result, NOW, true)
+  await store.addWindow(key, digest, NOW, async () => digest)
   await store.begin(key, 'token', NOW)
   const reported = { [patients.jane]: [], [patients.joe]: [] }
   await store.release(key, { reported, lastReportAt: 0, waiting: undefined })

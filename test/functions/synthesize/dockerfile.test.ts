@@ -34,7 +34,7 @@ const args = Object.fromEntries(all('ARG').map((text) => text.split('=') as [str
 
 describe('the Dockerfile', () => {
   it('has only instructions that are known and wanted', () => {
-    const wanted = ['ARG', 'FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'ENTRYPOINT', 'CMD']
+    const wanted = ['ARG', 'FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'HEALTHCHECK', 'ENTRYPOINT', 'CMD']
 
     expect(instructions.map(({ name }) => name).filter((name) => !wanted.includes(name))).toEqual([])
   })

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { documents } from '../../../shared/aws/clients.ts'
 import { fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Origin } from '../../../shared/messages.ts'
+import { ResultList } from '../../../shared/store/result-list.ts'
 import { ResultStore } from '../../../shared/store/results.ts'
 import { startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
 import { makeResult } from '../../helpers/results.ts'
@@ -50,5 +51,22 @@ describe('an ECG of the EHR', () => {
     expect(known).toEqual(Key)
     expect(await link()).toBeUndefined()
     expect(await rowsOf(tenant)).toEqual([])
+  })
+})
+
+describe('a list of results', () => {
+  it('goes on behind a later version of an ECG', async () => {
+    const tenant = 'versions'
+    const store = new ResultStore(aws.dynamo, TABLE)
+    const list = new ResultList(aws.dynamo, TABLE)
+    const ecgId = fileEcgId({ tenant, sha256: '' })
+    await store.putOnce(tenant, { kind: 'upload' }, makeResult({ ecgId }), NOW)
+    const corrected = makeResult({ ecgId, version: 2 })
+    await store.putOnce(tenant, { kind: 'upload' }, corrected, new Date(NOW.getTime() + 1000))
+
+    const first = await list.page(tenant, { limit: 1 })
+    const second = await list.page(tenant, { limit: 1, after: first.next })
+
+    expect([...first.items, ...second.items].map(({ version = 1 }) => version)).toEqual([2, 1])
   })
 })

@@ -10,7 +10,7 @@ import fc from 'fast-check'
 import { FORMAT_NAMES } from '../../../streams/formats/index.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { type FormatSample, ownSamples, zooSamples } from '../../helpers/format-samples.ts'
-import { damage, readDamaged } from '../../helpers/mutations.ts'
+import { damage, MAX_CPU_MS_PER_KB, readDamaged } from '../../helpers/mutations.ts'
 
 const MAX_CPU_MS = 2000
 const MAX_PEAK_MB = 1024
@@ -23,6 +23,7 @@ interface Report {
   readonly recordings: number
   readonly errors: Readonly<Record<string, number>>
   readonly slowestMs: number
+  readonly slowestMsPerKb: number
   readonly peakMb: number
   /** What came out instead, with what reproduces it. */
   readonly failure?: string | undefined
@@ -49,8 +50,10 @@ async function runAll(runs: number): Promise<void> {
   const formats = [...new Set(samples.map(({ format }) => format))].filter((each) => (values.format ?? each) === each)
   const each = Math.ceil(runs / formats.length)
   console.log(`seed ${seed}, ${each} runs a format, ${cpus()[0]?.model}, ${availableParallelism()} processors\n`)
-  console.log('| format | files | runs | recordings | coded errors | other | slowest, ms of CPU | peak, MB | codes |')
-  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- |')
+  console.log(
+    '| format | files | runs | recordings | coded errors | other | slowest, ms of CPU | slowest kB, ms | peak, MB | codes |',
+  )
+  console.log('| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |')
   const failures: string[] = []
   for (const format of formats) {
     const report = await inChild(format, each)
@@ -58,10 +61,12 @@ async function runAll(runs: number): Promise<void> {
     const codes = Object.entries(report.errors).sort(([, a], [, b]) => b - a)
     console.log(
       `| ${format} | ${report.samples} | ${report.runs} | ${report.recordings} | ${coded} | ${report.runs - report.recordings - coded} ` +
-        `| ${report.slowestMs.toFixed(0)} | ${report.peakMb.toFixed(0)} | ${codes.map(([code, count]) => `${code} ${count}`).join(', ')} |`,
+        `| ${report.slowestMs.toFixed(0)} | ${report.slowestMsPerKb.toFixed(2)} | ${report.peakMb.toFixed(0)} | ${codes.map(([code, count]) => `${code} ${count}`).join(', ')} |`,
     )
     if (report.failure !== undefined) failures.push(`${format}: ${report.failure}`)
     if (report.slowestMs > MAX_CPU_MS) failures.push(`${format}: slower than ${MAX_CPU_MS} ms`)
+    if (report.slowestMsPerKb > MAX_CPU_MS_PER_KB)
+      failures.push(`${format}: more than ${MAX_CPU_MS_PER_KB} ms a kilobyte`)
     if (report.peakMb > MAX_PEAK_MB) failures.push(`${format}: more than ${MAX_PEAK_MB} MB`)
   }
   for (const failure of failures) console.error(`\n${failure}`)
@@ -81,14 +86,15 @@ function inChild(format: string, runs: number): Promise<Report> {
 function runFormat(format: string, numRuns: number): Report {
   const own: readonly FormatSample[] = samples.filter((sample) => sample.format === format)
   const errors: Record<string, number> = {}
-  let [runs, recordings, slowestMs] = [0, 0, 0]
+  let [runs, recordings, slowestMs, slowestMsPerKb] = [0, 0, 0, 0]
   const property = fc.property(fc.constantFrom(...own.keys()), fc.nat(), damage, (index, other, how) => {
     const donor = own[other % own.length]!.files.at(-1)!.bytes
     runs++
-    const { code, cpuMs } = readDamaged(own[index]!, donor, how)
+    const { code, cpuMs, cpuMsPerKb } = readDamaged(own[index]!, donor, how)
     if (code === undefined) recordings++
     else errors[code] = (errors[code] ?? 0) + 1
     slowestMs = Math.max(slowestMs, cpuMs)
+    slowestMsPerKb = Math.max(slowestMsPerKb, cpuMsPerKb)
   })
   const details = fc.check(property, { numRuns, seed })
   return {
@@ -98,6 +104,7 @@ function runFormat(format: string, numRuns: number): Report {
     recordings,
     errors,
     slowestMs,
+    slowestMsPerKb,
     peakMb: process.resourceUsage().maxRSS / 1024,
     failure: details.failed ? fc.defaultReportMessage(details) : undefined,
   }

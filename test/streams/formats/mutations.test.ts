@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { parseRecording } from '../../../streams/formats/index.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { type FormatSample, ownSamples, zooSamples } from '../../helpers/format-samples.ts'
-import { damage, readDamaged } from '../../helpers/mutations.ts'
+import { damage, MAX_CPU_MS_PER_KB, readDamaged } from '../../helpers/mutations.ts'
 
 /** Of processor time: a file that takes longer than this to refuse is an attack. */
 const MAX_CPU_MS = 2000
@@ -15,7 +15,9 @@ function survives(samples: readonly FormatSample[], numRuns: number) {
   fc.assert(
     fc.property(fc.constantFrom(...samples.keys()), fc.nat(), damage, (index, other, how) => {
       const donor = samples[other % samples.length]!.files.at(-1)!.bytes
-      expect(readDamaged(samples[index]!, donor, how).cpuMs).toBeLessThan(MAX_CPU_MS)
+      const { cpuMs, cpuMsPerKb } = readDamaged(samples[index]!, donor, how)
+      expect(cpuMs).toBeLessThan(MAX_CPU_MS)
+      expect(cpuMsPerKb).toBeLessThan(MAX_CPU_MS_PER_KB)
     }),
     { numRuns },
   )

@@ -50,6 +50,6 @@ if (!hasData) {
   process.exit(2)
 }
 
-console.log('| file | leads | Hz | `cli screen` | said |')
+console.log('| file | leads | Hz | `screen` | warnings |')
 console.log('| --- | --- | --- | --- | --- |')
 for (const each of WILD) console.log(await row(each))

@@ -72,7 +72,7 @@ const files = readdirSync(dataPath('format_zoo'))
   .sort()
   .flatMap((folder) => readdirSync(dataPath('format_zoo', folder)).map((name) => join(folder, name)))
 const entries = screen(files)
-console.log('| file | format | leads | Hz | s | start (UTC) | `cli screen` | beats/min |')
+console.log('| file | format | leads | Hz | s | start (UTC) | `screen` | beats/min |')
 console.log('| --- | --- | --- | --- | --- | --- | --- | --- |')
 for (const [index, file] of files.entries()) console.log(await row(file, entries[index]!))
 for (const file of files.filter((each) => each.startsWith('movesense'))) {

@@ -11,7 +11,7 @@ import { activeBundle } from '../../../shared/inference/active-bundle.ts'
 import type { Cloud } from '../../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig } from '../../../streams/gateway/config.ts'
 import { type Gateway, startGateway } from '../../../streams/gateway/gateway.ts'
-import type { StoredEcg } from '../../../streams/gateway/store.ts'
+import type { Envelope, StoredEcg } from '../../../streams/gateway/stored-ecg.ts'
 import { silentLogger } from '../../helpers/logs.ts'
 
 /** Takes ECGs as SQS does, unless it is away. */
@@ -27,7 +27,7 @@ export class TestCloud implements Cloud {
     this.got.push(ecg)
   }
 
-  async result(ecgId: string): Promise<string | undefined> {
+  async result({ ecgId }: Envelope): Promise<string | undefined> {
     return this.results.get(ecgId)
   }
 }

@@ -22,11 +22,11 @@ describe("the gateway's store", () => {
   it('undoes what throws', () => {
     expect(() =>
       store.transaction(() => {
-        store.addOrder({ placer: 'P' }, '4711', 1)
+        store.book.addOrder({ placer: 'P' }, '4711', 1)
         throw new Error('no')
       }),
     ).toThrow('no')
 
-    expect(store.openOrder('4711')).toBeUndefined()
+    expect(store.book.openOrder('4711')).toBeUndefined()
   })
 })

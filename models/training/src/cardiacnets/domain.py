@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Literal
 
 from cardiacnets.signal.profile import REPOSITORY
 
@@ -16,3 +17,6 @@ def _ids(path: Path) -> tuple[str, ...]:
 
 CONDITIONS = _ids(REPOSITORY / "shared" / "domain" / "conditions.json")
 INDICES = _ids(REPOSITORY / "shared" / "domain" / "indices.json")
+
+View = Literal["short_axis", "four_chamber"]
+VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")

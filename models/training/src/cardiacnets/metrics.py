@@ -48,3 +48,9 @@ def pearson(truth: Array, estimate: Array) -> Array:
     a, b = truth - truth.mean(axis=0), estimate - estimate.mean(axis=0)
     norm = np.sqrt((a**2).sum(axis=0) * (b**2).sum(axis=0))
     return np.divide((a * b).sum(axis=0), norm, out=np.zeros_like(norm), where=norm > 0)
+
+
+def retrieval_rank(query: NDArray[np.floating], key: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Rank [n], from 1, of each query's own key among all, by inner product of [n,D]. Ties count against it."""
+    similarity = query @ key.T
+    return (similarity >= np.diagonal(similarity)[:, None]).sum(axis=1)  # its own is one of them

@@ -20,32 +20,26 @@ import torch
 
 from cardiacnets import cohort
 from cardiacnets.cli.cohort import DEFAULT_SEED
-from cardiacnets.data.cines import CineSet
+from cardiacnets.data.cines import CROP, CineSet
+from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.data.paired import PairedSet
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import CONDITIONS, INDICES, VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
-from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cmr_pretraining import CROP, CmrPretrainingConfig, load_encoder, pretrain_cmr
-from cardiacnets.stages.contrastive import ContrastiveConfig, PairedSet, align, held_out_points, load_aligned_trunk
-from cardiacnets.stages.diffusion import (
-    Conditions,
-    DiffusionConfig,
-    LatentSet,
-    encode_ecgs,
-    load_denoiser,
-    train_diffusion,
-)
-from cardiacnets.stages.distillation import STEPS, DistillationConfig, Way, train_distillation
+from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
+from cardiacnets.stages.contrastive import ContrastiveConfig, align, held_out_points, load_aligned_trunk
+from cardiacnets.stages.diffusion import DiffusionConfig, encode_ecgs, load_denoiser, train_diffusion
+from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, train_distillation
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
@@ -56,7 +50,6 @@ from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
 from cardiacnets.weights import adopt
 
-VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 VIRTUAL = "virtual"
 NOBODY = (
     ((12, 1000), np.float16),
@@ -385,14 +378,16 @@ class Run:
             train_diffusion(config, self.latents, self.conditions, done.parent)
         return done
 
-    def distillation_by(self, way: Way) -> Path:
+    def distillation_by(self, method: Method) -> Path:
         """For comparison: the stage in some way, with as much computing as in the programme's."""
         default = self.programme.distillation
-        if way == default.way:
+        if method == default.method:
             return self.distillation()
-        steps = round(default.optimisation.steps * STEPS[way] / STEPS[default.way])
+        steps = round(default.optimisation.steps * STEPS[method] / STEPS[default.method])
         optimisation = replace(default.optimisation, steps=steps)
-        return self._distil(replace(default, way=way, optimisation=optimisation), f"choices/distillation-{way}")
+        return self._distil(
+            replace(default, method=method, optimisation=optimisation), f"choices/distillation-{method}"
+        )
 
     def _distil(self, config: DistillationConfig, stage: str) -> Path:
         done, is_finished = self._finished(stage)

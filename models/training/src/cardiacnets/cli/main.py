@@ -24,8 +24,8 @@ STAGE_NAMES = (
 
 def train(options: argparse.Namespace) -> int:
     """Run the programme, or one stage of it and what that stage needs."""
+    from cardiacnets.device import has_bfloat16
     from cardiacnets.programme import STAGES, Programme, Run, in_bfloat16
-    from cardiacnets.stages.loop import has_bfloat16
 
     programme = in_bfloat16(Programme()) if has_bfloat16() else Programme()
     people = programme.people if options.people is None else options.people
@@ -79,7 +79,8 @@ def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
     card."""
     from cardiacnets.evaluation.export import evaluate_bundle
-    from cardiacnets.synthesis.page import choices_section, put_section, section, summary
+    from cardiacnets.evaluation.markdown import put_section
+    from cardiacnets.synthesis.page import choices_section, section, summary
 
     drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
     cmr = drawn and summary(drawn)

@@ -10,10 +10,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from cardiacnets.data.cines import load_cines
+from cardiacnets.data.cines import CROP, load_cines
 from cardiacnets.data.windows import cache_dir
-from cardiacnets.stages.cmr_pretraining import CROP, paper, pretrain_cmr
-from cardiacnets.stages.loop import OptimisationConfig, process
+from cardiacnets.device import process
+from cardiacnets.stages.cmr_pretraining import paper, pretrain_cmr
+from cardiacnets.stages.loop import OptimisationConfig
 
 
 def main() -> None:

@@ -58,8 +58,8 @@ def add_commands(commands: "argparse._SubParsersAction") -> None:
 
 
 def _run(options: argparse.Namespace) -> "Run":
+    from cardiacnets.device import has_bfloat16
     from cardiacnets.programme import Programme, Run, in_bfloat16
-    from cardiacnets.stages.loop import has_bfloat16
 
     return Run(in_bfloat16(Programme()) if has_bfloat16() else Programme(), options.run_dir, adopts=True)
 
@@ -78,7 +78,8 @@ def export(options: argparse.Namespace) -> int:
 
 def evaluate(options: argparse.Namespace) -> int:
     """Measure, and write report, sheet and page."""
-    from cardiacnets.synthesis.page import put_section, section
+    from cardiacnets.evaluation.markdown import put_section
+    from cardiacnets.synthesis.page import section
     from cardiacnets.synthesis.report import SynthesisReportConfig, evaluate_synthesis
 
     report = evaluate_synthesis(_run(options), SynthesisReportConfig(people=options.people), options.report)
@@ -99,7 +100,8 @@ def guidance(options: argparse.Namespace) -> int:
 
 def choices(options: argparse.Namespace) -> int:
     """Train what is missing, draw validation people in each way; report and section of the page."""
-    from cardiacnets.synthesis.page import choices_section, put_section
+    from cardiacnets.evaluation.markdown import put_section
+    from cardiacnets.synthesis.page import choices_section
     from cardiacnets.synthesis.report import SynthesisReportConfig, compare_choices
 
     run = _run(options)

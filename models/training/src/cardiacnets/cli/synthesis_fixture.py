@@ -24,6 +24,7 @@ from cardiacnets.bundle.write import (
     file_entry,
     inference_session,
 )
+from cardiacnets.data.cines import CROP
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
@@ -31,10 +32,9 @@ from cardiacnets.models.encoder import Encoder, EncoderConfig
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.signal.profile import REPOSITORY, load_profile
-from cardiacnets.stages.cmr_pretraining import CROP
 from cardiacnets.synthesis.bundle import (
     VIEW_NAMES,
-    Painter,
+    Networks,
     SamplerEntry,
     add_synthesis,
     export_synthesis,
@@ -73,14 +73,14 @@ def shake(module: nn.Module, seed: int) -> nn.Module:
     return module.eval().requires_grad_(False)
 
 
-def tiny_painter() -> Painter:
+def tiny_networks() -> Networks:
     """All networks at the least size that has every part."""
     denoiser = DenoiserConfig(fold=4, widths=(8,), middle=True, attends=(True,), head_width=8, groups=4, context=8)
     vae = Vae(VaeConfig(widths=(4, 4, 8), groups=4))
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))
     classes = {"short_axis": 4, "four_chamber": 6}
-    return Painter(
+    return Networks(
         shake(vae, 1),
         shake(Denoiser(denoiser), 2),
         shake(Denoiser(denoiser), 3),
@@ -131,32 +131,32 @@ def waves(*shape: int) -> Tensor:
     return torch.from_numpy((2**0.5 * np.sin(0.37 * k**2)).astype(np.float32)).reshape(shape)
 
 
-def _reference(painter: Painter, encoder: TinyEncoder) -> dict[str, Any]:
+def _reference(networks: Networks, encoder: TinyEncoder) -> dict[str, Any]:
     """Draw both views with both samplers; what is long is given in part."""
     inputs = example_inputs(1)
     time = torch.arange(5000, dtype=torch.float64) / 500
     inputs["ecg"] = torch.sin(2 * torch.pi * time * (1 + 2 * torch.arange(12)[:, None] / 11)).float().unsqueeze(0)
     with torch.no_grad():
         tokens, embedding = encoder(*(inputs[name] for name in SCREEN_INPUTS))
-    config = painter.denoiser.config
+    config = networks.denoiser.config
     cases: list[dict[str, Any]] = []
     for index, (view, name) in enumerate(VIEW_NAMES.items()):
         side = CROP[view] // 8
         start = waves(1, config.channels, config.frames, side, side)
-        for sampler, denoiser in (("full", painter.denoiser), ("distilled", painter.distilled)):
+        for sampler, denoiser in (("full", networks.denoiser), ("distilled", networks.distilled)):
             for guidance in (1.0, 1.75):
                 number = torch.tensor([index])
                 predict = guided(denoiser, tokens, embedding, number, guidance)
                 latent = sample(predict, start, ScheduleConfig(), SAMPLERS[sampler].steps)
                 with torch.no_grad():
-                    frames = CineDecoder(painter.vae)(latent, number)
+                    frames = CineDecoder(networks.vae)(latent, number)
                 cases.append(
                     {"view": name, "sampler": sampler, "guidance": guidance}
                     | {"latent": _numbers(latent[0, :, ::5, ::2, ::2]), "frame": _numbers(frames[0, 3, ::8, ::8])}
                 )
     image = waves(1, 1, 32, 32)
     with torch.no_grad():
-        logits = {VIEW_NAMES[view]: _numbers(unet(image)[..., ::4, ::4]) for view, unet in painter.segmenters.items()}
+        logits = {VIEW_NAMES[view]: _numbers(unet(image)[..., ::4, ::4]) for view, unet in networks.segmenters.items()}
     return {
         "about": {
             "ecg": "lead l is sin(2π·(1 + 2l/11)·k/500); amplitude (−0.5, 1), all leads, person (0, 60, 170, 80)",
@@ -177,16 +177,16 @@ def make_fixture(out_dir: Path = OUT) -> None:
     """Write the bundle and `reference.json`."""
     out_dir.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(SEED)
-    painter, encoder = tiny_painter(), _write_encoder(out_dir)
+    networks, encoder = tiny_networks(), _write_encoder(out_dir)
     _write_manifest(out_dir)
     rng = np.random.default_rng(SEED)
     count = len(READ_INDICES)
     readout = Readout(READ_INDICES, rng.normal(50, 10, count), rng.normal(0, 1, (len(FEATURES), count)))
     described = describe_readout(readout, dict.fromkeys(READ_INDICES, 0.0), VIEW_NAMES)
-    entry = synthesis_entry(painter, ScheduleConfig(), SAMPLERS, "distilled", "encoder.onnx", described)
+    entry = synthesis_entry(networks, ScheduleConfig(), SAMPLERS, "distilled", "encoder.onnx", described)
     with tempfile.TemporaryDirectory() as made:
-        add_synthesis(Path(made), export_synthesis(painter, Path(made)), out_dir, entry)
-    (out_dir / "reference.json").write_text(json.dumps(_reference(painter, encoder)) + "\n")
+        add_synthesis(Path(made), export_synthesis(networks, Path(made)), out_dir, entry)
+    (out_dir / "reference.json").write_text(json.dumps(_reference(networks, encoder)) + "\n")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from cardiacnets.cohort.cmr import FIELD
 from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.data.cmr_preparation import crop, middle_slice, resample_phases, resample_pixels, to_grey
 from cardiacnets.data.errors import RecordError
-from cardiacnets.models.swin import View
+from cardiacnets.domain import View
 
 SERIES: dict[View, re.Pattern] = {
     "short_axis": re.compile(r"CINE_segmented_SAX(?:_b(\d+))?", re.IGNORECASE),

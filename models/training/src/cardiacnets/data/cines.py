@@ -12,8 +12,11 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from cardiacnets import cohort
-from cardiacnets.models.swin import View
-from cardiacnets.stages.loop import device
+from cardiacnets.device import device
+from cardiacnets.domain import View
+
+CROP: dict[View, int] = {"short_axis": 80, "four_chamber": 96}
+"""Pixels a side around the heart, as in the paper."""
 
 
 @dataclass(frozen=True)

@@ -10,11 +10,10 @@ from torch.nn import functional as F
 
 from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.cohort.scanner import PIXEL_MM
+from cardiacnets.data.cines import CROP
 
 Segmenter = Callable[[NDArray], NDArray[np.uint8]]
 """Frames [n, H, W] at the cohort's spacing → labels of the cohort [n, H, W], 0 outside the heart."""
-CROP = {"short_axis": 80, "four_chamber": 96}
-"""Pixels a side, as in the paper (DESIGN section 6)."""
 STACK_SLICES = (3, 10)
 NEIGHBOURHOOD = 128  # pixels around the heart that set the grey scale, the cohort's field of view
 WHITE = 1.12  # of the 98th percentile: the middle of what the cohort's windows take

@@ -18,10 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cardiacnets.data.errors import SourceError
-from cardiacnets.domain import CONDITIONS, INDICES, PERSON_FIELDS
-from cardiacnets.models.swin import View
+from cardiacnets.domain import CONDITIONS, INDICES, PERSON_FIELDS, VIEWS, View
 
-VIEWS: tuple[View, ...] = ("short_axis", "four_chamber")
 SPLITS = ("train", "val", "test")
 SHARES = (0.7, 0.8)
 """Where train ends, and where val ends: 7:1:2, as the paper."""

@@ -5,7 +5,6 @@ Layout: `<cache>/seg/<view>-<key>/<shard>.npz`, a shard for each 25 people, writ
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,8 @@ from cardiacnets.cohort.cmr import Cine, render_four_chamber, render_short_axis_
 from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.cohort.person import draw_person
 from cardiacnets.data.windows import cache_dir
+from cardiacnets.domain import View
 
-View = Literal["short_axis", "four_chamber"]
 FRAME_SIZE = 160  # pixels of 1.8 mm: more than the network sees, so that it can be moved, turned and shrunk
 FRAMES_A_PERSON = 6
 SHARD_PEOPLE = 25

@@ -17,15 +17,15 @@ from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.data import cine_dicom, row_cache
 from cardiacnets.data.cines import CineSet, load_cines
 from cardiacnets.data.errors import SourceError
-from cardiacnets.data.manifest import VIEWS, Entry, read_manifest, splits_of
+from cardiacnets.data.manifest import Entry, read_manifest, splits_of
 from cardiacnets.data.mimic import index_mimic
+from cardiacnets.data.paired import PairedSet
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.recordings import trunk_input
 from cardiacnets.data.ukb import index_ukb
 from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import cache_dir, chain_key
-from cardiacnets.models.swin import View
-from cardiacnets.stages.contrastive import PairedSet
+from cardiacnets.domain import VIEWS, View
 
 READER_VERSION = 1
 """Raised whenever the same files would give other rows."""

@@ -25,8 +25,7 @@ import numpy as np
 from cardiacnets.data.diagnoses import conditions_of
 from cardiacnets.data.errors import SourceError
 from cardiacnets.data.manifest import Entry, index_of_column, unknown
-from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.models.swin import View
+from cardiacnets.domain import CONDITIONS, INDICES, View
 
 INSTANCE = "2"
 ECG_FIELD = "20205"

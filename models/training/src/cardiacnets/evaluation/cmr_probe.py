@@ -12,12 +12,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cardiacnets.data.cines import CineSet, plain_batches
+from cardiacnets.data.cines import CROP, CineSet, plain_batches
 from cardiacnets.data.windows import cache_dir
 from cardiacnets.domain import INDICES
 from cardiacnets.metrics import pearson
 from cardiacnets.models.swin import SWIN_COMPACT, Swin
-from cardiacnets.stages.cmr_pretraining import CROP, load_encoder
+from cardiacnets.stages.cmr_pretraining import load_encoder
 
 PENALTIES = (1.0, 10.0, 100.0, 1000.0, 10_000.0)
 NAMED = ("lvEdv", "lvEf", "lvMass", "rvEdv")
@@ -62,7 +62,8 @@ def probe(encoder: Swin, cines: CineSet, indices: NDArray, crop: int, people: in
 
 def main() -> None:
     """Print a JSON object: for each view the untrained encoder and the trained one."""
-    from cardiacnets.programme import VIEWS, Programme, Run
+    from cardiacnets.domain import VIEWS
+    from cardiacnets.programme import Programme, Run
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=cache_dir() / "compact")

@@ -21,9 +21,8 @@ from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import probability
 from cardiacnets.evaluation.judge import CAD, TEST_FOLD, Judge, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
-from cardiacnets.metrics import auroc, pearson
+from cardiacnets.metrics import auroc, pearson, retrieval_rank
 from cardiacnets.pictures import save_figure
-from cardiacnets.stages.contrastive import retrieval_rank
 
 BLAND_ALTMAN = (("lvEf", "%"), ("lvMass", "g"), ("rvEdv", "mL"))
 RETRIEVAL_AMONG = 1000

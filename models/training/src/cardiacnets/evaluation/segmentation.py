@@ -22,8 +22,8 @@ from cardiacnets.cohort.cmr import STACK, render_short_axis_stack
 from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
 from cardiacnets.cohort.person import draw_person
 from cardiacnets.cohort.scanner import PIXEL_MM
+from cardiacnets.data.cines import CROP
 from cardiacnets.data.cmr_preparation import (
-    CROP,
     STACK_SLICES,
     PreparationError,
     Segmenter,

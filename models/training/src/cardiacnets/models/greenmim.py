@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.domain import View
 from cardiacnets.models.swin import (
     SWIN_COMPACT,
     SWIN_PAPER,
@@ -20,7 +21,6 @@ from cardiacnets.models.swin import (
     Partition,
     Swin,
     SwinConfig,
-    View,
     relative_row,
     token_position,
     window_cell,

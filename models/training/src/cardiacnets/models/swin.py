@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-View = Literal["short_axis", "four_chamber"]
+from cardiacnets.domain import View
 
 
 @dataclass(frozen=True)

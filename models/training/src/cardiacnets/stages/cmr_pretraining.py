@@ -6,13 +6,12 @@ from pathlib import Path
 
 import torch
 
-from cardiacnets.data.cines import CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
+from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
+from cardiacnets.device import device, generator_of
+from cardiacnets.domain import View
 from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMim, GreenMimConfig, draw_visible
-from cardiacnets.models.swin import Swin, SwinConfig, View
-from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
-
-CROP: dict[View, int] = {"short_axis": 80, "four_chamber": 96}
-"""Pixels a side around the heart, as in the paper."""
+from cardiacnets.models.swin import Swin, SwinConfig
+from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 
 @dataclass(frozen=True)

@@ -13,12 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.data.cines import CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
+from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
+from cardiacnets.data.paired import PairedSet
+from cardiacnets.device import device, generator_of
+from cardiacnets.domain import View
+from cardiacnets.metrics import retrieval_rank
 from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
-from cardiacnets.models.swin import Swin, View
-from cardiacnets.stages.cmr_pretraining import CROP
-from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, of_all_processes, rows_of_step, run
+from cardiacnets.models.swin import Swin
+from cardiacnets.stages.loop import OptimisationConfig, of_all_processes, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -37,27 +40,6 @@ class ContrastiveConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     cine_augment: CineAugmentConfig = field(default_factory=CineAugmentConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
-
-
-@dataclass(frozen=True)
-class PairedSet:
-    """ECG and cines of the same n people; the cines' splits are the people's."""
-
-    millivolt: NDArray[np.float16]
-    """[n,12,1000] at 100 Hz."""
-    person: NDArray[np.float32]
-    """[n,4], NaN where unknown."""
-    cines: Mapping[View, CineSet]
-    split: NDArray[np.str_]
-
-    def __post_init__(self) -> None:
-        for view, cines in self.cines.items():
-            if not np.array_equal(cines.split, self.split):
-                raise ValueError(f"the {view} cines are not those of the same people in the same order")
-
-    def ecgs(self, chosen: slice) -> "PairedSet":
-        """Some of the people, without their cines."""
-        return PairedSet(self.millivolt[chosen], self.person[chosen], {}, self.split[chosen])
 
 
 class Projection(nn.Sequential):
@@ -129,12 +111,6 @@ def info_nce(ecg: Tensor, cine: Tensor, temperature: float) -> Tensor:
         logits = ecg @ cine.T / temperature
         own = torch.arange(len(logits), device=ecg.device)
         return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
-
-
-def retrieval_rank(query: NDArray[np.floating], key: NDArray[np.floating]) -> NDArray[np.intp]:
-    """Rank [n], from 1, of each query's own key among all, by inner product of [n,D]. Ties count against it."""
-    similarity = query @ key.T
-    return (similarity >= np.diagonal(similarity)[:, None]).sum(axis=1)  # its own is one of them
 
 
 def retrieval(

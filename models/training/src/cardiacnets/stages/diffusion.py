@@ -2,7 +2,6 @@
 
 import copy
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -12,13 +11,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.data.paired import PairedSet
+from cardiacnets.device import device, generator_of
+from cardiacnets.domain import View
 from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
 from cardiacnets.models.encoder import Trunk
-from cardiacnets.models.swin import View
-from cardiacnets.stages.contrastive import PairedSet
-from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -45,30 +46,6 @@ class DiffusionConfig:
             steps=8000, learning_rate=2e-3, weight_decay=0.01, warm_up=0.03, save_every=100
         )
     )
-
-
-@dataclass(frozen=True)
-class LatentSet:
-    """Standardised latents of the same n people in each view, in the order of the view numbers."""
-
-    latents: Mapping[View, NDArray[np.float16]]
-    """[n,C,F,h,w]."""
-    split: NDArray[np.str_]
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What the frozen encoder makes of each person's ECG as it is (copy 0) and of its augmented copies."""
-
-    tokens: NDArray[np.float16]
-    """[n,copies,32,D]."""
-    embedding: NDArray[np.float16]
-    """[n,copies,E]."""
-
-    def take(self, rows: NDArray[np.intp], copies: NDArray[np.integer] | int = 0) -> tuple[Tensor, Tensor]:
-        """Tokens [N,32,D] and embeddings [N,E] of some people."""
-        tokens, embedding = self.tokens[rows, copies], self.embedding[rows, copies]
-        return torch.from_numpy(tokens).float(), torch.from_numpy(embedding).float()
 
 
 @torch.no_grad()

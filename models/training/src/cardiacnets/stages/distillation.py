@@ -1,4 +1,4 @@
-"""Stage `distillation`: the denoiser in few steps, guidance included, in one of three ways (`WAYS`).
+"""Stage `distillation`: the denoiser in few steps, guidance included, by one of three methods (`METHODS`).
 
 All of them learn from the teacher's guided steps (guidance folded in as by Meng et al. 2023, arXiv 2210.03142):
 
@@ -25,13 +25,15 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cardiacnets.data.latents import Conditions, LatentSet
+from cardiacnets.device import device, generator_of
+from cardiacnets.domain import View
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
-from cardiacnets.models.swin import View
-from cardiacnets.stages.diffusion import Averaged, Conditions, LatentSet, described
-from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, generator_of, rows_of_step, run
+from cardiacnets.stages.diffusion import Averaged, described
+from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run
 
-Way = Literal["progressive", "consistency", "flow"]
+Method = Literal["progressive", "consistency", "flow"]
 Ends = tuple[int, int]
 """Timesteps from and to; −1 is no noise."""
 
@@ -40,7 +42,7 @@ Ends = tuple[int, int]
 class DistillationConfig:
     """Everything that decides the weights, but the data and the teacher."""
 
-    way: Way = "progressive"
+    method: Method = "progressive"
     steps: int = 8
     """Of the student."""
     teacher_steps: int = 3
@@ -49,7 +51,7 @@ class DistillationConfig:
     """Of the teacher. More of it shows more of the ECG, and exaggerates (`cardiacnets synthesis guidance`)."""
     pairs: float = 1.25
     """`flow`: people, for each step of training, whose cines the teacher draws first, in half as many steps as it takes
-    for the other ways."""
+    for the other methods."""
     batch: int = 16
     average: float = 0.98
     validation_cines: int = 32
@@ -63,8 +65,8 @@ class DistillationConfig:
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What a student is asked in one training step, all [N,…]."""
+class Target:
+    """What a student learns from in one training step, all [N,…]."""
 
     latent: Tensor
     timestep: Tensor
@@ -72,7 +74,7 @@ class Asked:
     embedding: Tensor
     view: Tensor
     target: Tensor
-    """The v that it should say."""
+    """The v that it should predict."""
 
     def error_of(self, student: Denoiser) -> Tensor:
         """Mean square."""
@@ -112,8 +114,8 @@ def leading_there(latent: Tensor, reached: Tensor, ends: Ends, schedule: Schedul
     return (signal * latent - clean) / noise
 
 
-class Lesson:
-    """What the teacher has to say, to some people at a time."""
+class Teacher:
+    """The targets that a trained denoiser gives its student, for some people at a time."""
 
     def __init__(
         self, config: DistillationConfig, data: LatentSet, conditions: Conditions, teacher: Denoiser, out_dir: Path
@@ -135,7 +137,7 @@ class Lesson:
         signal, noise = signal_and_noise(self.bar[[timestep]], latent)
         return signal * latent + noise * torch.randn(latent.shape, generator=generator).to(device())
 
-    def progressive(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, _: Denoiser) -> Asked:
+    def progressive(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, _: Denoiser) -> Target:
         """One step for several of the teacher's."""
         config = self.config
         marks = [*timesteps(config.schedule.steps, config.steps), -1]
@@ -144,9 +146,9 @@ class Lesson:
         latent, ecg = self.noisy(view, rows, ends[0], generator), self.ecg(view, rows)
         predict = guided(self.teacher, *ecg, config.guidance)
         reached = destination(predict, latent, ends, config.teacher_steps, config.schedule)
-        return self._asked(latent, ends[0], ecg, leading_there(latent, reached, ends, config.schedule))
+        return self._target(latent, ends[0], ecg, leading_there(latent, reached, ends, config.schedule))
 
-    def consistency(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, average: Denoiser) -> Asked:
+    def consistency(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, average: Denoiser) -> Target:
         """The end of the path, as the student's `average` sees it one step of the teacher further."""
         config = self.config
         levels = config.steps * config.teacher_steps
@@ -157,9 +159,9 @@ class Lesson:
         end = destination(guided(self.teacher, *ecg, config.guidance), latent, (now, later), 1, config.schedule)
         if later >= 0:
             end = destination(guided(average, *ecg, 1.0), end, (later, -1), 1, config.schedule)
-        return self._asked(latent, now, ecg, leading_there(latent, end, (now, -1), config.schedule))
+        return self._target(latent, now, ecg, leading_there(latent, end, (now, -1), config.schedule))
 
-    def flow(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, _: Denoiser) -> Asked:
+    def flow(self, view: View, rows: NDArray[np.intp], generator: torch.Generator, _: Denoiser) -> Target:
         """Anywhere on the straight line from noise to what the teacher drew of it."""
         config = self.config
         noise, drawn = self.pairs(view, rows)
@@ -167,13 +169,13 @@ class Lesson:
         chosen = torch.tensor(marks)[torch.randint(len(marks), (len(rows),), generator=generator)].to(device())
         signal, spread = signal_and_noise(self.bar[chosen], drawn)
         target = signal * noise - spread * drawn
-        return self._asked(signal * drawn + spread * noise, chosen, self.ecg(view, rows), target)
+        return self._target(signal * drawn + spread * noise, chosen, self.ecg(view, rows), target)
 
-    def _asked(
+    def _target(
         self, latent: Tensor, timestep: int | Tensor, ecg: tuple[Tensor, Tensor, Tensor], target: Tensor
-    ) -> Asked:
+    ) -> Target:
         rows = torch.as_tensor(timestep, device=latent.device).expand(len(latent)).float()
-        return Asked(latent, rows, *ecg, target)
+        return Target(latent, rows, *ecg, target)
 
     def pairs(self, view: View, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
         """Noise [N,…] of each person, and what the teacher drew of it; drawn once and kept."""
@@ -192,14 +194,14 @@ class Lesson:
         return noise.to(device()), torch.from_numpy(kept).float().to(device())
 
 
-WAYS: Mapping[Way, Callable[[Lesson, View, NDArray[np.intp], torch.Generator, Denoiser], Asked]] = {
-    "progressive": Lesson.progressive,
-    "consistency": Lesson.consistency,
-    "flow": Lesson.flow,
+METHODS: Mapping[Method, Callable[[Teacher, View, NDArray[np.intp], torch.Generator, Denoiser], Target]] = {
+    "progressive": Teacher.progressive,
+    "consistency": Teacher.consistency,
+    "flow": Teacher.flow,
 }
 
 
-STEPS: Mapping[Way, float] = {"progressive": 1.0, "consistency": 1.5, "flow": 1.5}
+STEPS: Mapping[Method, float] = {"progressive": 1.0, "consistency": 1.5, "flow": 1.5}
 """Training steps for as much computing, relative to the first."""
 
 
@@ -218,27 +220,27 @@ def train_distillation(
     optimisation, views = config.optimisation, list(data.latents)
     train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
     validation = validation[: config.validation_cines]
-    lesson, ask = Lesson(config, data, conditions, teacher, out_dir), WAYS[config.way]
+    teaching, ask = Teacher(config, data, conditions, teacher, out_dir), METHODS[config.method]
     model = Averaged(copy.deepcopy(teacher).requires_grad_(True), config.average)
-    if config.way == "flow":
+    if config.method == "flow":
         train = train[: max(config.batch, round(config.pairs * optimisation.steps))]
         for view in views:
             for start in tqdm(range(0, len(train), config.batch), desc=f"the teacher draws, {view}", disable=None):
-                lesson.pairs(view, train[start : start + config.batch])
+                teaching.pairs(view, train[start : start + config.batch])
 
-    def asked(step: int, rows: NDArray[np.intp], generator: torch.Generator) -> Asked:
-        return ask(lesson, views[step % len(views)], rows, generator, model.ema)
+    def target_of(step: int, rows: NDArray[np.intp], generator: torch.Generator) -> Target:
+        return ask(teaching, views[step % len(views)], rows, generator, model.ema)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         model.update(step)
         rows = rows_of_step(train, config.batch, step // len(views), optimisation.seed)
-        return asked(step, rows, generator).error_of(model.network)
+        return target_of(step, rows, generator).error_of(model.network)
 
     def validate() -> dict[str, float]:
         if not len(validation):
             return {}
-        all_asked = [asked(place, validation, generator_of(0, place)) for place in range(2 * len(views))]
-        wrong = sum(each.error_of(model.ema) for each in all_asked)
-        return {"relative": float(wrong / sum(each.target.square().mean() for each in all_asked))}
+        targets = [target_of(place, validation, generator_of(0, place)) for place in range(2 * len(views))]
+        wrong = sum(each.error_of(model.ema) for each in targets)
+        return {"relative": float(wrong / sum(each.target.square().mean() for each in targets))}
 
     return run("distillation", optimisation, described(config), model, loss_of, validate, out_dir)

@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cardiacnets.device import device, generator_of
 from cardiacnets.models.augment import gain_and_noise
 from cardiacnets.models.ecg_mim import EcgMim, EcgMimConfig
 from cardiacnets.models.encoder import Trunk, encoder_config
-from cardiacnets.stages.loop import OptimisationConfig, device, generator_of, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 
 @dataclass(frozen=True)

@@ -17,10 +17,11 @@ from torch import Tensor
 
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
+from cardiacnets.device import generator_of
 from cardiacnets.models.augment import AugmentConfig, augment, random_person_mask
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.screen import Screen
-from cardiacnets.stages.loop import OptimisationConfig, generator_of, learning_rate, save
+from cardiacnets.stages.loop import OptimisationConfig, learning_rate, save
 from cardiacnets.stages.screening import (
     TRAIN_FOLDS,
     VALIDATION_FOLD,

@@ -8,7 +8,6 @@ import atexit
 import hashlib
 import json
 import math
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,8 @@ from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
 from tqdm import tqdm
+
+from cardiacnets.device import device, generator_of, process
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -44,27 +45,6 @@ class OptimisationConfig:
     save_every: int = 200
 
 
-def process() -> tuple[int, int]:
-    """Number of this process and how many there are, as `torchrun` says; (0, 1) without it."""
-    return int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1"))
-
-
-def has_bfloat16() -> bool:
-    """Whether this processor multiplies bfloat16 natively (AVX-512 BF16), where autocast pays."""
-    try:
-        return "avx512_bf16" in Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return False
-
-
-def device() -> torch.device:
-    """Where `run` trains: this process's GPU, or the CPU where there is none. Batches are drawn and changed on the CPU,
-    and stages bring them here."""
-    if torch.cuda.is_available():
-        return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
-    return torch.device("cpu")
-
-
 class _OfAllProcesses(torch.autograd.Function):
     @staticmethod
     def forward(_context: Any, rows: Tensor) -> Tensor:  # noqa: ANN401
@@ -84,11 +64,6 @@ def of_all_processes(rows: Tensor) -> Tensor:
     """[N,…] of each process, one after the other, [processes·N,…], differentiable: for a loss that compares rows with
     each other, as InfoNCE does. Every process must call it. The same tensor where there is one process."""
     return _OfAllProcesses.apply(rows) if process()[1] > 1 else rows
-
-
-def generator_of(*key: int) -> torch.Generator:
-    """A generator that depends on nothing but `key`, so that a resumed run draws what an unbroken one would."""
-    return torch.Generator().manual_seed(int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1))
 
 
 def rows_of_step(rows: np.ndarray, batch: int, step: int, seed: int) -> np.ndarray:

@@ -14,8 +14,9 @@ from torch.nn import functional as F
 from cardiacnets.data.augment_frames import FrameAugmentConfig, augment_frames
 from cardiacnets.data.cmr_preparation import Segmenter
 from cardiacnets.data.segmentation_frames import FrameSet
+from cardiacnets.device import device
 from cardiacnets.models.unet import UNet, UNetConfig, standardise
-from cardiacnets.stages.loop import OptimisationConfig, device, rows_of_step, run
+from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 VALIDATED = 96  # frames
 

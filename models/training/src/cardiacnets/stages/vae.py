@@ -11,9 +11,10 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
-from cardiacnets.models.swin import View
+from cardiacnets.device import device
+from cardiacnets.domain import View
 from cardiacnets.models.vae import Vae, VaeConfig
-from cardiacnets.stages.loop import OptimisationConfig, device, digest_of, rows_of_step, run, save
+from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run, save
 
 
 @dataclass(frozen=True)

@@ -16,13 +16,13 @@ import torch
 from torch import Tensor, nn
 
 from cardiacnets.bundle.write import OPSET, PARITY, describe_tensors, file_entry, inference_session
+from cardiacnets.data.cines import CROP
+from cardiacnets.domain import View
+from cardiacnets.evaluation.markdown import put_section
 from cardiacnets.models.denoiser import Denoiser
 from cardiacnets.models.diffusion import ScheduleConfig
-from cardiacnets.models.swin import View
 from cardiacnets.models.unet import UNet
 from cardiacnets.models.vae import CineDecoder, Vae
-from cardiacnets.stages.cmr_pretraining import CROP
-from cardiacnets.synthesis.page import put_section
 
 Network = TypeVar("Network", bound=nn.Module)
 VIEW_NAMES: Mapping[View, str] = {"short_axis": "sax", "four_chamber": "4ch"}
@@ -35,7 +35,7 @@ FULL, DISTILLED, DECODER = "denoiser.onnx", "denoiser-distilled.onnx", "decoder.
 
 
 @dataclass(frozen=True)
-class Painter:
+class Networks:
     """The networks that draw, all in evaluation mode."""
 
     vae: Vae
@@ -44,14 +44,14 @@ class Painter:
     segmenters: Mapping[View, UNet]
 
 
-def in_half(painter: Painter) -> Painter:
+def in_half(networks: Networks) -> Networks:
     """The same with weights that float16 holds exactly, as a bundle keeps them (`quantise.store_in_half`)."""
 
     def rounded(network: Network) -> Network:
         return copy.deepcopy(network).half().float()
 
-    segmenters = {view: rounded(unet) for view, unet in painter.segmenters.items()}
-    return Painter(rounded(painter.vae), rounded(painter.denoiser), rounded(painter.distilled), segmenters)
+    segmenters = {view: rounded(unet) for view, unet in networks.segmenters.items()}
+    return Networks(rounded(networks.vae), rounded(networks.denoiser), rounded(networks.distilled), segmenters)
 
 
 @dataclass(frozen=True)
@@ -114,21 +114,21 @@ def _export(
     onnx.save(graph, path)
 
 
-def export_synthesis(painter: Painter, out_dir: Path) -> float:
+def export_synthesis(networks: Networks, out_dir: Path) -> float:
     """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|), over batches
     and sides that were not traced."""
     cases: list[tuple[str, nn.Module, dict[str, Tensor], dict[str, Tensor]]] = []
-    for file, denoiser in ((FULL, painter.denoiser), (DISTILLED, painter.distilled)):
+    for file, denoiser in ((FULL, networks.denoiser), (DISTILLED, networks.distilled)):
         cases.append((file, denoiser, example_of(denoiser, 2, 10), example_of(denoiser, 3, 12, seed=1)))
         free = {name: {0: "N"} for name in DENOISER_INPUTS}
         free["latent"] = free["prediction"] = {0: "N", 3: "h", 4: "w"}
         _export(denoiser, cases[-1][2], "prediction", free, out_dir / file)
-    decoder = CineDecoder(painter.vae).eval()
+    decoder = CineDecoder(networks.vae).eval()
     examples = [{name: case[name] for name in ("latent", "view")} for case in cases[0][2:]]
     cases.append((DECODER, decoder, *examples))
     free = {"latent": {0: "N", 3: "h", 4: "w"}, "view": {0: "N"}, "frames": {0: "N", 2: "H", 3: "W"}}
     _export(decoder, examples[0], "frames", free, out_dir / DECODER)
-    for view, unet in painter.segmenters.items():
+    for view, unet in networks.segmenters.items():
         examples = [{"image": torch.randn(rows, 1, side, side)} for rows, side in ((2, 80), (3, 96))]
         cases.append((segmenter_file(view), unet, *examples))
         free = {name: {0: "N", 2: "H", 3: "W"} for name in ("image", "logits")}
@@ -143,7 +143,7 @@ def export_synthesis(painter: Painter, out_dir: Path) -> float:
 
 
 def synthesis_entry(
-    painter: Painter,
+    networks: Networks,
     schedule: ScheduleConfig,
     samplers: Mapping[str, SamplerEntry],
     default: str,
@@ -152,7 +152,7 @@ def synthesis_entry(
 ) -> dict[str, Any]:
     """The manifest's `synthesis`; `samplers` has `full` and `distilled`, `encoder` is the file of the ECG encoder that
     the denoisers know."""
-    config = painter.denoiser.config
+    config = networks.denoiser.config
     files = {"full": FULL, "distilled": DISTILLED}
     return {
         "evidence": "virtual",

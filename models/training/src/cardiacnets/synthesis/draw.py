@@ -9,13 +9,13 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cardiacnets.data.cines import CROP
 from cardiacnets.data.cmr_preparation import Segmenter
+from cardiacnets.data.latents import Conditions
+from cardiacnets.domain import View
 from cardiacnets.models.denoiser import DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
-from cardiacnets.models.swin import View
 from cardiacnets.models.vae import CineDecoder, Vae
-from cardiacnets.stages.cmr_pretraining import CROP
-from cardiacnets.stages.diffusion import Conditions
 from cardiacnets.stages.short_cines import resampling
 from cardiacnets.synthesis.readout import features_of, label_areas
 
@@ -25,8 +25,8 @@ Cines = Mapping[View, NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
-class Brush:
-    """A way to draw; the networks are PyTorch's, or ONNX files with their manners."""
+class Sampler:
+    """How cines are drawn: networks (of PyTorch, or ONNX files behind the same calls), steps and guidance."""
 
     decoder: Callable[[Tensor, Tensor], Tensor]
     denoiser: Callable[..., Tensor]
@@ -44,9 +44,9 @@ def to_pixels(frames: Tensor) -> NDArray[np.uint8]:
 
 
 @torch.no_grad()
-def draw(brush: Brush, conditions: Conditions, rows: NDArray[np.intp], seed: int, batch: int = 16) -> Cines:
+def draw(sampler: Sampler, conditions: Conditions, rows: NDArray[np.intp], seed: int, batch: int = 16) -> Cines:
     """Both views of some people, from noise that hangs on the seed and the person."""
-    config = brush.config
+    config = sampler.config
     cines: dict[View, NDArray[np.uint8]] = {}
     for number, (view, side) in enumerate(CROP.items()):
         parts = []
@@ -59,9 +59,9 @@ def draw(brush: Brush, conditions: Conditions, rows: NDArray[np.intp], seed: int
                 return torch.stack([torch.randn(shape, generator=source) for source in sources])
 
             views = torch.full((len(some),), number)
-            predict = guided(brush.denoiser, *conditions.take(some), views, brush.guidance)
-            latent = sample(predict, noise(), brush.schedule, brush.steps, noise if brush.renoise else None)
-            parts.append(to_pixels(brush.decoder(latent, views)))
+            predict = guided(sampler.denoiser, *conditions.take(some), views, sampler.guidance)
+            latent = sample(predict, noise(), sampler.schedule, sampler.steps, noise if sampler.renoise else None)
+            parts.append(to_pixels(sampler.decoder(latent, views)))
         cines[view] = np.concatenate(parts)
     return cines
 

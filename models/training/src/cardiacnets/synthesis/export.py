@@ -13,7 +13,7 @@ from cardiacnets.stages.segmentation import load_unet
 from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis.bundle import (
     VIEW_NAMES,
-    Painter,
+    Networks,
     SamplerEntry,
     add_synthesis,
     export_synthesis,
@@ -44,12 +44,12 @@ def export_drawing(
     denoiser, schedule = load_denoiser(run.diffusion())
     distilled, _ = load_denoiser(run.distillation())
     segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
-    painter = in_half(Painter(load_vae(run.vae()), denoiser, distilled, segmenters))
+    networks = in_half(Networks(load_vae(run.vae()), denoiser, distilled, segmenters))
     evaluation = Evaluation(run, config)
     p = run.programme
     drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
     entry = synthesis_entry(
-        painter,
+        networks,
         schedule,
         {
             "full": SamplerEntry(p.draw_steps, p.distillation.guidance),
@@ -62,7 +62,7 @@ def export_drawing(
     encoder = Encoder(p.align.encoder)
     encoder.trunk = load_aligned_trunk(run.align())
     with tempfile.TemporaryDirectory() as made:
-        difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(painter, Path(made)))
+        difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(networks, Path(made)))
         for path in Path(made).iterdir():
             store_in_half(path, path)
         section = report and card_section(report)

@@ -1,7 +1,8 @@
 """The section of `docs/evaluation.md` about drawn cines, from `reports/synthesis.json`."""
 
-from pathlib import Path
 from typing import Any
+
+from cardiacnets.domain import VIEWS
 
 TITLE = "## Cines drawn from the ECG"
 NAMES = {"lvEdv": "LV EDV", "lvEsv": "LV ESV", "lvEf": "LV EF", "lvMass": "LV mass", "rvEdv": "RV EDV"}
@@ -23,9 +24,6 @@ def _likeness(report: dict[str, Any]) -> str:
         rows.append([name, *cells, f"{distance['cines']:.2f}", f"{distance['withEcg']:.2f}"])
     head = ["", "SSIM, short axis", "PSNR", "SSIM, four-chamber", "PSNR", "Fréchet", "Fréchet with ECG"]
     return _table(head, rows)
-
-
-VIEWS = ("short_axis", "four_chamber")
 
 
 def _ways(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
@@ -53,12 +51,12 @@ def _beside_a_stranger(report: dict[str, Any]) -> str:
 
 
 def _function(report: dict[str, Any]) -> str:
-    drawn, told = list(report["drawn"]), report["told"]
+    drawn, read = list(report["drawn"]), report["told"]
     rows = [
         [
             label,
-            f"{told[name]:.2f}",
-            f"{told[name] ** 2:.2f}",
+            f"{read[name]:.2f}",
+            f"{read[name] ** 2:.2f}",
             *(
                 f"{source[name]:.2f}"
                 for source in (report["readout"]["onTrueCines"], report["reconstructed"]["function"])
@@ -262,12 +260,3 @@ Short axis and four chambers, by a latent video diffusion model that is told the
 Read by the U-Nets and the regression of this bundle. SSIM with the true cine: short axis {likeness["short_axis"]["ssim"]:.2f}, four-chamber {likeness["four_chamber"]["ssim"]:.2f}
 (another person's true cine: {other["short_axis"]["ssim"]:.2f}, {other["four_chamber"]["ssim"]:.2f}). More in docs/evaluation.md.
 """
-
-
-def put_section(page: Path, text: str) -> None:
-    """Put a section, title first, at the end of a page, in place of an older one of that title."""
-    before_all = page.read_text() if page.exists() else ""
-    before, found, after = before_all.partition(text.partition("\n")[0] + "\n")
-    rest = after.find("\n## ") if found else -1
-    kept = after[rest + 1 :] if rest >= 0 else ""
-    page.write_text(before.rstrip("\n") + "\n\n" + text + ("\n" + kept if kept else ""))

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from cardiacnets.bundle.quantise import Feed, compute_in_half, milliseconds, quantise, store_in_half
 from cardiacnets.bundle.write import inference_session
-from cardiacnets.stages.diffusion import Conditions
-from cardiacnets.synthesis.bundle import DECODER, DISTILLED, Painter, export_synthesis, in_half
-from cardiacnets.synthesis.draw import Brush, Cines, draw
+from cardiacnets.data.latents import Conditions
+from cardiacnets.synthesis.bundle import DECODER, DISTILLED, Networks, export_synthesis, in_half
+from cardiacnets.synthesis.draw import Cines, Sampler, draw
 from cardiacnets.synthesis.metrics import psnr
 
 CALIBRATION_PEOPLE = 12
@@ -35,33 +35,34 @@ def _as_network(path: Path, kept: list[Feed] | None = None) -> Callable[..., Ten
 
 
 def compare_precision(
-    painter: Painter, brush: Brush, conditions: Conditions, rows: NDArray[np.intp], calibration: NDArray[np.intp]
+    networks: Networks, sampler: Sampler, conditions: Conditions, rows: NDArray[np.intp], calibration: NDArray[np.intp]
 ) -> Iterator[tuple[str, dict[str, float], Cines]]:
-    """Make smaller what `brush`, the distilled one, draws with, in each way. `calibration`: rows of people who give the
-    ranges of int8.
+    """Make smaller what `sampler`, the distilled one, draws with, in each way.
+
+    `calibration`: rows of people who give the ranges of int8.
 
     Yields the name of the way, figures (PSNR in dB to what float32 draws from the same noise, of each view; times
     quicker, and bytes saved, of denoiser and decoder) and the cines of `rows`, drawn so.
     """
-    float32 = draw(brush, conditions, rows, 0)
+    float32 = draw(sampler, conditions, rows, 0)
     with tempfile.TemporaryDirectory() as made:
         wide, rounded, int8, half, stored = (
             Path(made) / name for name in ("float32", "rounded", "int8", "half", "stored")
         )
         for folder in (wide, rounded, int8, half, stored):
             folder.mkdir()
-        export_synthesis(painter, wide)
-        export_synthesis(in_half(painter), rounded)
+        export_synthesis(networks, wide)
+        export_synthesis(in_half(networks), rounded)
         fed: dict[str, list[Feed]] = {DISTILLED: [], DECODER: []}
         plain = {name: _as_network(wide / name, kept) for name, kept in fed.items()}
-        draw(replace(brush, denoiser=plain[DISTILLED], decoder=plain[DECODER]), conditions, calibration, 1, batch=4)
+        draw(replace(sampler, denoiser=plain[DISTILLED], decoder=plain[DECODER]), conditions, calibration, 1, batch=4)
         for name, kept in fed.items():
             quantise(wide / name, int8 / name, kept)
             compute_in_half(wide / name, half / name)
             store_in_half(rounded / name, stored / name)
         for way, folder in (("int8", int8), ("half", half), ("halfStored", stored)):
-            networks = {name: _as_network(folder / name) for name in fed}
-            cines = draw(replace(brush, denoiser=networks[DISTILLED], decoder=networks[DECODER]), conditions, rows, 0)
+            sessions = {name: _as_network(folder / name) for name in fed}
+            cines = draw(replace(sampler, denoiser=sessions[DISTILLED], decoder=sessions[DECODER]), conditions, rows, 0)
             figures = {f"{view}.psnr": float(psnr(frames, float32[view]).mean()) for view, frames in cines.items()}
             for name, label in ((DISTILLED, "denoiser"), (DECODER, "decoder")):
                 before, after = milliseconds([wide / name, folder / name], fed[name][-1])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from cardiacnets.cohort.heart import LA_CAVITY, LV_CAVITY, LV_WALL, RA_CAVITY, RV_CAVITY
 from cardiacnets.cohort.scanner import PIXEL_MM
-from cardiacnets.models.swin import View
+from cardiacnets.domain import View
 
 READ_INDICES = ("lvEdv", "lvEsv", "lvEf", "lvMass", "rvEdv")
 RIDGE = 3.0

@@ -23,11 +23,11 @@ from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
 from cardiacnets.models.vae import CineDecoder
 from cardiacnets.stages.cmr_pretraining import load_encoder
 from cardiacnets.stages.diffusion import load_denoiser
-from cardiacnets.stages.distillation import WAYS
+from cardiacnets.stages.distillation import METHODS
 from cardiacnets.stages.segmentation import load_segmenter, load_unet
 from cardiacnets.stages.vae import load_vae
-from cardiacnets.synthesis.bundle import Painter
-from cardiacnets.synthesis.draw import Brush, Cines, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis.bundle import Networks
+from cardiacnets.synthesis.draw import Cines, Sampler, cine_embeddings, draw, measure_features, reconstruct
 from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim, thumbnails
 from cardiacnets.synthesis.precision import CALIBRATION_PEOPLE, compare_precision
 from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
@@ -72,7 +72,7 @@ class Evaluation:
     """What is measured on a finished run; everything slow is done once."""
 
     def __init__(self, run: "Run", config: SynthesisReportConfig) -> None:
-        from cardiacnets.programme import VIEWS
+        from cardiacnets.domain import VIEWS
 
         self.run, self.config = run, config
         self.segmenters = {view: load_segmenter(run.segmentation(view)) for view in VIEWS}
@@ -89,20 +89,20 @@ class Evaluation:
         """True cines."""
         return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
 
-    def brushes(self) -> dict[str, Brush]:
+    def samplers(self) -> dict[str, Sampler]:
         """The ways to draw; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
         p = self.run.programme
         few, guidance = p.distillation.steps, p.distillation.guidance
         return {
-            "full": self.brush(self.run.diffusion(), p.draw_steps, guidance),
-            "few": self.brush(self.run.diffusion(), few, guidance),
-            "distilled": self.brush(self.run.distillation(), few, 1.0),
+            "full": self.sampler(self.run.diffusion(), p.draw_steps, guidance),
+            "few": self.sampler(self.run.diffusion(), few, guidance),
+            "distilled": self.sampler(self.run.distillation(), few, 1.0),
         }
 
-    def brush(self, weights: Path, steps: int, guidance: float) -> Brush:
+    def sampler(self, weights: Path, steps: int, guidance: float) -> Sampler:
         """The denoiser of `weights`, in some way."""
         denoiser, schedule = load_denoiser(weights)
-        return Brush(CineDecoder(load_vae(self.run.vae())), denoiser, denoiser.config, schedule, steps, guidance)
+        return Sampler(CineDecoder(load_vae(self.run.vae())), denoiser, denoiser.config, schedule, steps, guidance)
 
     def _fit_readout(self) -> tuple[Readout, dict[str, float]]:
         """The read-out, and its R with the truth on true cines of test people."""
@@ -111,7 +111,7 @@ class Evaluation:
         readout = fit_readout(features["train"], self.indices[some], READ_INDICES)
         return readout, correlations(readout(features["test"]), self.indices[self.test])
 
-    def told(self) -> dict[str, float]:
+    def read_from_ecg(self) -> dict[str, float]:
         """R with the truth of what a ridge regression reads from the ECG's embedding, fitted on all training people."""
         embedding = self.run.conditions.embedding[:, 0].astype(np.float64)
         # On validation people R changes by .01 from a penalty of 3 to one of 300.
@@ -195,10 +195,10 @@ class Evaluation:
             "conditions": self.detection(embedding),
         }
 
-    def diversity(self, brush: Brush) -> Report:
+    def diversity(self, sampler: Sampler) -> Report:
         """How much cines of one ECG differ from seed to seed, beside how much people differ."""
         rows = self.test[: self.config.diversity_people]
-        sets = [draw(brush, self.run.conditions, rows, seed) for seed in range(self.config.seeds)]
+        sets = [draw(sampler, self.run.conditions, rows, seed) for seed in range(self.config.seeds)]
         read = np.stack([self.readout(measure_features(cines, self.segmenters)) for cines in sets])  # [seeds,n,K]
         view = next(iter(sets[0]))
         small = np.stack([thumbnails(cines[view]) for cines in sets])  # [seeds,n,·]
@@ -233,13 +233,13 @@ class Evaluation:
             }
         return found
 
-    def precision(self, brush: Brush) -> Report:
+    def precision(self, sampler: Sampler) -> Report:
         """What fewer bits would cost and give."""
         segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
         distilled, _ = load_denoiser(self.run.distillation())
-        painter = Painter(load_vae(self.run.vae()), distilled, distilled, segmenters)
+        networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
         some, report = self.train[:CALIBRATION_PEOPLE], {}
-        for way, figures, cines in compare_precision(painter, brush, self.run.conditions, self.test, some):
+        for way, figures, cines in compare_precision(networks, sampler, self.run.conditions, self.test, some):
             read = self.readout(measure_features(cines, self.segmenters))
             function = {"function": correlations(read, self.indices[self.test])}
             report[way] = {name: rounded(value) for name, value in figures.items()} | function
@@ -258,13 +258,15 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
     evaluation = Evaluation(run, config)
     evaluation.fit_feature_space()
     true = evaluation.true(evaluation.test)
-    brushes = evaluation.brushes()
-    drawn = {name: draw(brush, run.conditions, evaluation.test, seed=0) for name, brush in brushes.items()}
+    samplers = evaluation.samplers()
+    drawn = {name: draw(sampler, run.conditions, evaluation.test, seed=0) for name, sampler in samplers.items()}
     report: Report = {
         "people": len(evaluation.test),
-        "samplers": {name: {"steps": brush.steps, "guidance": brush.guidance} for name, brush in brushes.items()},
+        "samplers": {
+            name: {"steps": sampler.steps, "guidance": sampler.guidance} for name, sampler in samplers.items()
+        },
         "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
-        "told": evaluation.told(),
+        "told": evaluation.read_from_ecg(),
         "true": {
             "distance": evaluation.distances(evaluation.true_embedding),
             "conditions": evaluation.detection(evaluation.true_embedding),
@@ -275,9 +277,9 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
             "distance": evaluation.distances(np.roll(evaluation.true_embedding, 1, axis=0)),
         },
         "drawn": {name: evaluation.describe(cines) for name, cines in drawn.items()},
-        "diversity": evaluation.diversity(brushes["distilled"]),
+        "diversity": evaluation.diversity(samplers["distilled"]),
         "copies": evaluation.copies(drawn["distilled"]),
-        "precision": evaluation.precision(brushes["distilled"]),
+        "precision": evaluation.precision(samplers["distilled"]),
     }
     report_path.parent.mkdir(parents=True, exist_ok=True)
     report_path.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
@@ -307,9 +309,9 @@ def agreement(evaluation: Evaluation, cines: Cines) -> Report:
 def try_guidance(run: "Run", config: SynthesisReportConfig, ways: Iterable[tuple[int, float]]) -> Iterator[Report]:
     """The denoiser that is not distilled at some steps and guidances, on validation people."""
     evaluation = on_validation(run, config)
-    brush = evaluation.brush(run.diffusion(), 1, 1.0)
+    sampler = evaluation.sampler(run.diffusion(), 1, 1.0)
     for steps, guidance in ways:
-        cines = draw(replace(brush, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
+        cines = draw(replace(sampler, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
         yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
 
 
@@ -326,24 +328,24 @@ def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple
     p = run.programme
     few, many, guidance = p.distillation.steps, p.draw_steps, p.distillation.guidance
 
-    def figures(name: str, brush: Brush, cines: Cines) -> Report:
-        calls = brush.steps * (1 if brush.guidance == 1 else 2)
+    def figures(name: str, sampler: Sampler, cines: Cines) -> Report:
+        calls = sampler.steps * (1 if sampler.guidance == 1 else 2)
         seen = {"distance": evaluation.distances(evaluation.embed(cines))} | agreement(evaluation, cines)
         return {"name": name, "calls": calls, "people": len(evaluation.test)} | seen
 
     for name, schedule in SCHEDULES.items():
-        brush = evaluation.brush(run.diffusion_by(schedule), many, guidance)
-        yield "prediction", figures(name, brush, draw(brush, run.conditions, evaluation.test, seed=0))
-    brushes = {
-        "full": evaluation.brush(run.diffusion(), many, guidance),
-        "few": evaluation.brush(run.diffusion(), few, guidance),
+        sampler = evaluation.sampler(run.diffusion_by(schedule), many, guidance)
+        yield "prediction", figures(name, sampler, draw(sampler, run.conditions, evaluation.test, seed=0))
+    samplers = {
+        "full": evaluation.sampler(run.diffusion(), many, guidance),
+        "few": evaluation.sampler(run.diffusion(), few, guidance),
     }
-    for way in WAYS:
-        brush = evaluation.brush(run.distillation_by(way), few, 1.0)
-        brushes[way] = replace(brush, renoise=way == "consistency")
+    for method in METHODS:
+        sampler = evaluation.sampler(run.distillation_by(method), few, 1.0)
+        samplers[method] = replace(sampler, renoise=method == "consistency")
     full: Cines = {}
-    for name, brush in brushes.items():
-        cines = draw(brush, run.conditions, evaluation.test, seed=0)
+    for name, sampler in samplers.items():
+        cines = draw(sampler, run.conditions, evaluation.test, seed=0)
         full = full or cines
         near = {view: rounded(float(psnr(frames, full[view]).mean())) for view, frames in cines.items()}
-        yield "distillation", figures(name, brush, cines) | ({} if name == "full" else {"toFull": near})
+        yield "distillation", figures(name, sampler, cines) | ({} if name == "full" else {"toFull": near})

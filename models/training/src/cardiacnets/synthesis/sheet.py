@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from cardiacnets.data.cines import CROP
 from cardiacnets.pictures import COLOURS
-from cardiacnets.stages.cmr_pretraining import CROP
 from cardiacnets.synthesis.draw import Cines
 
 SHOWN = (0, 6)  # of 16 frames: end-diastole, and about end-systole

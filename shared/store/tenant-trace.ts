@@ -4,9 +4,8 @@
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { ScanCommand } from '@aws-sdk/lib-dynamodb'
 import { type EcgId, parseEcgId, sessionSummaryId } from '../domain/ecg-id.ts'
-import { documents } from './clients.ts'
+import { type Row, Table } from './table.ts'
 
 /** Of one tenant. */
 export interface TenantTrace {
@@ -24,26 +23,14 @@ export async function tracesBut(
   tenants: ReadonlySet<string>,
 ): Promise<readonly TenantTrace[]> {
   const found = new Map<string, Found>()
-  let start: Record<string, unknown> | undefined
-  do {
-    const { Items = [], LastEvaluatedKey } = await documents(dynamo).send(
-      new ScanCommand({
-        TableName: table,
-        ProjectionExpression: 'pk, sk, device, #session, spans, reported',
-        ExpressionAttributeNames: { '#session': 'session' },
-        ConsistentRead: true,
-        ExclusiveStartKey: start,
-      }),
-    )
-    for (const row of Items) {
-      const [tenant = '', ...rest] = String(row.pk).split('#') // no name holds a `#`
-      if (tenants.has(tenant)) continue
-      const of = found.get(tenant) ?? { ecgIds: new Set(), sessions: new Map(), patients: new Map() }
-      found.set(tenant, of)
-      note(of, rest, row)
-    }
-    start = LastEvaluatedKey
-  } while (start !== undefined)
+  const attributes = ['pk', 'sk', 'device', 'session', 'spans', 'reported']
+  for await (const row of new Table(dynamo, table).scan(attributes)) {
+    const [tenant = '', ...rest] = String(row.pk).split('#') // no name holds a `#`
+    if (tenants.has(tenant)) continue
+    const of = found.get(tenant) ?? { ecgIds: new Set(), sessions: new Map(), patients: new Map() }
+    found.set(tenant, of)
+    note(of, rest, row)
+  }
   return [...found]
     .map(([tenant, of]) => ({ tenant, ecgIds: [...of.ecgIds], summaryIds: summariesOf(tenant, of) }))
     .filter(({ ecgIds, summaryIds }) => ecgIds.length + summaryIds.length > 0)
@@ -59,7 +46,7 @@ interface Found {
 }
 
 /** @param rest of the row's `pk`, behind the tenant */
-function note(of: Found, [first = '', device = '', session = '']: readonly string[], row: Record<string, unknown>) {
+function note(of: Found, [first = '', device = '', session = '']: readonly string[], row: Row) {
   const ecgId = parseEcgId(first)
   if (ecgId !== undefined) {
     // A live window is not reported by itself, but with its session.

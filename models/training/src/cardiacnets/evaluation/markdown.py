@@ -1,0 +1,12 @@
+"""Sections of Markdown pages that are written again and again."""
+
+from pathlib import Path
+
+
+def put_section(page: Path, text: str) -> None:
+    """Put a section, title first, at the end of a page, in place of an older one of that title."""
+    before_all = page.read_text() if page.exists() else ""
+    before, found, after = before_all.partition(text.partition("\n")[0] + "\n")
+    rest = after.find("\n## ") if found else -1
+    kept = after[rest + 1 :] if rest >= 0 else ""
+    page.write_text(before.rstrip("\n") + "\n\n" + text + ("\n" + kept if kept else ""))

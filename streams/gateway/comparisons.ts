@@ -1,0 +1,64 @@
+/**
+ * ECGs that both screened, here and in the cloud: asks the cloud for its own result, and counts how the two differ.
+ * @module
+ */
+import { parseResult } from '../../shared/domain/result.ts'
+import type { Log } from '../../shared/observe/logging.ts'
+import type { Cloud } from './cloud.ts'
+import { differenceOf } from './compare.ts'
+import { type Counters, count } from './counters.ts'
+import type { Store } from './store.ts'
+
+export interface ComparisonsOptions {
+  readonly store: Store
+  readonly cloud: Cloud
+  readonly counters: Counters
+  readonly logger: Log
+  readonly signal: AbortSignal
+}
+
+/** As many ECGs wait for a comparison with the cloud's result; beyond it the oldest is left out. */
+const MAX_COMPARED = 200
+
+/** How often the cloud is asked for its result of one. */
+const MAX_TRIES = 20
+
+export class Comparisons {
+  readonly #options: ComparisonsOptions
+  readonly #waiting: { readonly id: number; readonly tries: number }[] = []
+
+  constructor(options: ComparisonsOptions) {
+    this.#options = options
+  }
+
+  /** The cloud has an ECG now. */
+  add(id: number): void {
+    if (this.#options.cloud.result === undefined) return
+    this.#waiting.push({ id, tries: 0 })
+    if (this.#waiting.length > MAX_COMPARED) this.#waiting.shift()
+  }
+
+  /** Compares the one that has waited longest. */
+  async next(): Promise<void> {
+    const { store, cloud, counters, logger, signal } = this.#options
+    const next = this.#waiting.shift()
+    const ecg = next && store.readEcg(next.id)
+    if (next === undefined || ecg === undefined) return
+    const again = () => {
+      if (next.tries < MAX_TRIES) this.#waiting.push({ ...next, tries: next.tries + 1 })
+    }
+    if (ecg.result === undefined) return again()
+    try {
+      const clouds = await cloud.result?.(ecg.envelope, signal)
+      if (clouds === undefined) return again()
+      const difference = differenceOf(parseResult(ecg.result), parseResult(clouds))
+      if (difference === undefined) return
+      count(counters.differences, difference)
+      if (difference === 'flags') {
+        logger.error('gateway and cloud flag an ECG differently', { ecgId: ecg.envelope.ecgId })
+      }
+    } catch {
+      // It is asked for by the way: what the cloud does not say now is not compared.
+    }
+  }
+}

@@ -1,0 +1,60 @@
+/** Rules of every image that we build, by the files that are there: a new one is covered by being there. */
+import { globSync, readFileSync } from 'node:fs'
+import { join, resolve } from 'node:path'
+import { describe, expect, it } from 'vitest'
+
+const ROOT = resolve(import.meta.dirname, '../..')
+const FOLDERS = ['cdk', 'console', 'functions', 'shared', 'streams']
+const files = FOLDERS.flatMap((folder) => globSync(`${folder}/**/{Dockerfile*,*.Dockerfile}`, { cwd: ROOT }))
+
+it('is of the images that there are', () => {
+  expect(files.toSorted()).toEqual([
+    'functions/synthesize/Dockerfile',
+    'streams/gateway/deploy/Dockerfile',
+    'streams/mqtt/Dockerfile',
+  ])
+})
+
+describe.each(files)('%s', (file) => {
+  const text = readFileSync(join(ROOT, file), 'utf8')
+  const all = (name: string) =>
+    [...text.replaceAll('\\\n', ' ').matchAll(new RegExp(`^${name} +(.+)$`, 'gm'))].map(([, rest]) => rest!)
+  const args = Object.fromEntries(all('ARG').map((each) => each.split('=', 2) as [string, string]))
+
+  it('fetches no frontend that is not pinned', () => {
+    for (const [, frontend] of text.matchAll(/^# *syntax *= *(.+)$/gm))
+      expect(frontend).toMatch(/@sha256:[0-9a-f]{64}$/)
+  })
+
+  it('starts from images that are pinned by digest', () => {
+    expect(all('FROM').length).toBeGreaterThan(0)
+    for (const from of all('FROM')) {
+      const [, digest] = /\$\{\w+\}@\$\{(\w+)\}/.exec(from) ?? []
+      expect(args[digest ?? '']).toMatch(/^sha256:[0-9a-f]{64}$/)
+    }
+  })
+
+  it('installs what the lock file says, without scripts, and fetches nothing else', () => {
+    const runs = all('RUN')
+    expect(runs.filter((run) => /npm (?!ci )|npx|yarn|pnpm/.test(run))).toEqual([])
+    expect(runs.join()).not.toMatch(/curl|wget|apt-get|pip |sudo|latest/)
+    expect(all('ADD')).toEqual([])
+    const copied = all('COPY').join(' ')
+    for (const needed of ['package-lock.json', '.npmrc']) expect(copied).toContain(needed)
+  })
+
+  it('says how its health is asked for, or that a job has none', () => {
+    const [health, ...others] = all('HEALTHCHECK')
+    expect(others).toEqual([])
+    expect(health).toMatch(/^NONE$|CMD \[/)
+  })
+
+  it('does not run as root, gets signals itself, and holds no secret', () => {
+    const user = all('USER').at(-1)
+    expect(user).toBeDefined()
+    expect(user).not.toMatch(/^(root|0)(:|$)/)
+    for (const name of ['ENTRYPOINT', 'CMD']) expect(() => all(name).map((each) => JSON.parse(each))).not.toThrow()
+    expect(all('ENTRYPOINT').map((each) => JSON.parse(each))).toEqual([['node']])
+    for (const line of [...all('ENV'), ...all('ARG')]) expect(line).not.toMatch(/secret|password|token|_key/i)
+  })
+})
