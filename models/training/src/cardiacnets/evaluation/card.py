@@ -117,7 +117,8 @@ validation people; the manifest gives each condition's prevalence there, for sit
 
 {operating_points(cad)}
 
-{rule_line(cad)} {calibration_line(cad)} Brier score {cad["brier"]:.3f}.
+{rule_line(cad)}
+{calibration_line(cad)} Brier score {cad["brier"]:.3f}.
 
 {ages(cad)}
 

@@ -92,7 +92,7 @@ def coverage(test: Entry) -> str:
     """One sentence on the intervals."""
     low, high = test["coverage90Range"]
     outside = test["coverage90Outside"]
-    which = f"; outside 85–95%: {', '.join(outside)}" if outside else "; none outside 85–95%"
+    which = f";\noutside 85–95%: {', '.join(outside)}" if outside else "; none outside 85–95%"
     return f"The 90% intervals cover {test['coverage90']:.1%} on average, {low:.1%} to {high:.1%} an index{which}."
 
 
@@ -284,7 +284,8 @@ angiography; the same head finds virtual CAD, which it never saw, with AUROC {on
 The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). Closeness: ratio of mean R, and
 of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
 
-**Not comparable for bundles 1.0.0 and 1.1.0**: the oracle was fitted on cohort version 2, they are measured on version 3. The oracle must be fitted again first.
+**Not comparable for bundles 1.0.0 and 1.1.0**: the oracle was fitted on cohort version 2, and these bundles are measured on version 3.
+The oracle must be fitted again first.
 
 {_oracle(report)}
 

@@ -174,8 +174,9 @@ def people_section(report: Entry) -> str:
 
 ### Who is flagged without a reason
 
-All ECGs of a group count. Limits were set on normal ECGs of fold 8, by sex and age (CAD: one limit for all). What the service refuses, and what
-it withholds (electrodes that seem exchanged; people under 18), stands beside, and counts as flagged where the network flags it.
+All ECGs of a group count. Limits were set on normal ECGs of fold 8, by sex and age (CAD: one limit for all).
+The last rows count ECGs that the service refuses, and ECGs whose findings it withholds (exchanged electrodes, people under 18).
+The rows above them include these ECGs.
 
 {normals(report)}
 
@@ -187,8 +188,8 @@ By heart rate, ECGs without infarction, ischaemia, LVH, bundle branch block, AF 
 
 {heart_rates(report)}
 
-How often another window of the same recording changes a flag (its second five seconds twice, for its first five twice: half of an ECG
-each, so that ten whole seconds change less):
+Two windows of one recording can be flagged differently. Here one window repeats the first five seconds, the other the last five.
+Whole windows of ten seconds should differ less.
 
 {second_look(report)}
 
@@ -198,8 +199,8 @@ each, so that ten whole seconds change less):
 
 ### How many of the flagged have it
 
-Positive predictive value at the limits in use, by how frequent the condition is among those screened. CAD: sensitivity and specificity on fold
-9. The others: sensitivity and specificity on virtual people; on real people nobody knows them, and the values would be others.
+Positive predictive value at the limits in use, by the prevalence of the condition. CAD uses sensitivity and specificity of fold 9.
+The other findings use those of virtual people; the values on real people are unknown.
 
 {predictive_values(report)}
 
