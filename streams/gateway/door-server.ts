@@ -5,6 +5,7 @@
 import { BlockList, createServer, isIP, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { CodedError } from '../../shared/errors.ts'
+import { listen } from './listen.ts'
 
 export interface TlsFiles {
   readonly cert: Buffer
@@ -85,13 +86,9 @@ export async function openDoor(
     return true
   }
   const server = serverFor(address, admit, serve, onRefused)
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(address.port, address.host, () => resolve())
-  })
-  const listening = server.address()
+  const port = await listen(server, address.port, address.host, `gateway.${name}`)
   return {
-    port: typeof listening === 'object' && listening !== null ? listening.port : address.port,
+    port,
     guard,
     get connections() {
       return sockets.size

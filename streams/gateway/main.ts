@@ -7,6 +7,7 @@ import { S3Client } from '@aws-sdk/client-s3'
 import { sqs } from '../../shared/aws/clients.ts'
 import { toCodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
+import { createLogger, describeError } from '../../shared/observe/logging.ts'
 import { codeVersion } from '../../shared/version.ts'
 import { apiCloud, type Cloud, sqsCloud } from './cloud.ts'
 import { type GatewayConfig, readGatewayConfig } from './config.ts'
@@ -25,7 +26,10 @@ try {
   const code = await runGateway(config, { cloud: cloudOf(config), screening })
   process.exit(code)
 } catch (error) {
-  const { message, kind, cause } = toCodedError(error)
+  const { code, message, kind, cause } = toCodedError(error)
+  // What nobody foresaw: the kind of the error helps the person who mends it.
+  if (code === 'internal' && file !== undefined)
+    createLogger('gateway').critical('gateway did not start', describeError(error))
   process.stderr.write(`${cause instanceof Error && file === undefined ? cause.message : message}\n`)
   process.exit(kind.exitCode)
 }

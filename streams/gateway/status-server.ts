@@ -8,6 +8,7 @@ import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult } from '../../shared/domain/result.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { forThisMachine } from '../../shared/loopback.ts'
+import { listen } from './listen.ts'
 
 export interface GatewayStatus {
   readonly isHealthy: boolean
@@ -60,13 +61,9 @@ export async function startStatusServer(port: number, source: StatusSource): Pro
   )
   server.headersTimeout = 10_000
   server.requestTimeout = 10_000
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(port, '127.0.0.1', () => resolve())
-  })
-  const address = server.address()
+  const listening = await listen(server, port, '127.0.0.1', 'gateway.status')
   return {
-    port: typeof address === 'object' && address !== null ? address.port : port,
+    port: listening,
     async close() {
       server.closeAllConnections()
       await new Promise<void>((resolve) => server.close(() => resolve()))

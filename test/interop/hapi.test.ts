@@ -9,9 +9,10 @@ import { writeReport } from '../../streams/fhir/report/write.ts'
 import { parseRecording } from '../../streams/formats/index.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 import { makeRefusal, makeResult } from '../helpers/results.ts'
-import { type Hapi, startHapi, whyNoHapi } from './hapi.ts'
+import { type Hapi, startHapi } from './hapi.ts'
+import { whyNoJava } from './java.ts'
 
-const why = whyNoHapi()
+const why = whyNoJava()
 
 interface Issue {
   readonly severity: string

@@ -1,177 +1,167 @@
 /**
- * The kill harness: devices stream, the gateway is killed (SIGKILL) at random moments and started again, and at the end every window must have its one result
- * and be in the cloud. `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED`
+ * The kill harness: devices stream, the gateway is killed (SIGKILL) at random moments and started again, and the cloud goes away and comes back with it. At
+ * the end every window must have its one result at its device, and be in the cloud once.
+ *
+ * `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED [SECONDS]`: as many kills as fit into SECONDS.
  * @module
  */
-import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash } from 'node:crypto'
-import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type IncomingMessage } from 'node:http'
-import { createServer as createTcpServer, type Server } from 'node:net'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { join } from 'node:path'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
+import { CloudServer, fixedPort, type GatewayProcess, generator, startGatewayProcess } from './process.ts'
 
 export interface KillReport {
   readonly kills: number
+  readonly seed: number
   readonly devices: number
   readonly windows: number
   readonly withoutResult: number
   readonly withDifferentResults: number
-  /** Windows that the cloud has, told apart by their samples and times: all of these, and at most a last, partial one of each device. */
-  readonly inCloud: number
+  /** Windows that the cloud does not have. */
+  readonly missingInCloud: number
+  /** Windows that the cloud has with two different contents of one version. */
+  readonly differentInCloud: number
+  /** Problems that devices were told of. */
+  readonly problems: number
   /** Peak of the gateway's memory over all its lives, MB. */
   readonly rssMb: number
+  /** Until a start is ready, ms: the median and the longest. */
+  readonly startMs: { readonly median: number; readonly longest: number }
+  readonly seconds: number
 }
 
 export interface KillOptions {
   readonly kills: number
   readonly seed: number
+  /** No kill begins after so long. */
+  readonly withinS?: number
   readonly devices?: number
   /** Times real time. */
   readonly speed?: number
 }
 
-const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
+/** Of a life: from ready to the kill. */
+const LIFE_MS = { least: 50, most: 1000 } as const
 
-export async function killGateway({ kills, seed, devices = 3, speed = 8 }: KillOptions): Promise<KillReport> {
+export const isWhole = (report: KillReport) =>
+  report.withoutResult === 0 &&
+  report.withDifferentResults === 0 &&
+  report.missingInCloud === 0 &&
+  report.differentInCloud === 0 &&
+  report.problems === 0
+
+export async function killGateway({
+  kills,
+  seed,
+  withinS = Number.POSITIVE_INFINITY,
+  devices = 3,
+  speed = 8,
+}: KillOptions): Promise<KillReport> {
+  const startedAt = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'kill-'))
   const random = generator(seed)
-  const bodies = new Set<string>()
-  const cloud = createServer(async (request, response) => {
-    bodies.add(
-      createHash('sha256')
-        .update(await bodyOf(request))
-        .digest('hex'),
-    )
-    response.writeHead(202).end('{}')
-  }).listen(0, '127.0.0.1')
-  await once(cloud, 'listening')
-  const [mqttPort, statusPort] = [await freePort(), await freePort()]
+  const cloud = await CloudServer.start()
+  const [mqttPort, statusPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
   const file = join(folder, 'gateway.json')
-  const forward = { kind: 'api', url: `http://127.0.0.1:${portOf(cloud)}/` }
-  writeFileSync(
-    file,
-    JSON.stringify({
-      data: 'data',
-      mqtt: { port: mqttPort },
-      status: { port: statusPort },
-      forward,
-      backlogPerSecond: 500,
-    }),
-  )
+  const config = {
+    data: 'data',
+    mqtt: { port: mqttPort },
+    status: { port: statusPort },
+    forward: { kind: 'api', url: cloud.url },
+    backlogPerSecond: 500,
+  }
+  writeFileSync(file, JSON.stringify(config))
+  const starts: number[] = []
   let rssMb = 0
-  let child = await startProcess(file)
+  let gateway: GatewayProcess | undefined
+  const start = async () => {
+    gateway = await startGatewayProcess(file)
+    starts.push(gateway.startMs)
+  }
   const kill = async () => {
-    rssMb = Math.max(rssMb, peakMb(child))
-    child.kill('SIGKILL')
-    await once(child, 'exit')
+    rssMb = Math.max(rssMb, gateway?.peakMb() ?? 0)
+    await gateway?.kill()
   }
-  const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${mqttPort}`, version: 4 })
   const ending = new AbortController()
-  const streams = Promise.all(
-    Array.from({ length: devices }, (_, index) =>
-      streamRecording(syntheticRecording({ gainUv: 5, seconds: 7.31, heartRateBpm: 60 + 7 * index }), {
-        link,
-        tenant: 'local',
-        device: `d${index}`,
-        session: `seed-${seed}`,
-        speed,
-        delayMs: index * 40,
-        loop: true,
-        signal: ending.signal,
-        resultTimeoutMs: 120_000,
-      }),
-    ),
-  )
-  for (let i = 0; i < kills; i++) {
-    await new Promise((done) => setTimeout(done, 100 + random() * 1500))
-    await kill()
-    child = await startProcess(file)
-  }
-  ending.abort()
-  const windows = (await streams).flatMap((report) => report.windows)
-  // What the cloud does not have yet follows; the harness's own limit ends a wait in vain.
-  for (let waitedMs = 0; bodies.size < windows.length && waitedMs < 60_000; waitedMs += 50) {
-    await new Promise((done) => setTimeout(done, 50))
-  }
-  await link.close()
-  await kill()
-  cloud.closeAllConnections()
-  cloud.close()
-  rmSync(folder, { recursive: true, force: true })
-  return {
-    kills,
-    devices,
-    windows: windows.length,
-    withoutResult: windows.filter(({ results }) => results === 0).length,
-    withDifferentResults: windows.filter(({ results }) => results > 1).length,
-    inCloud: bodies.size,
-    rssMb,
-  }
-}
-
-async function startProcess(file: string): Promise<ChildProcess> {
-  const child = spawn(process.execPath, [MAIN, file], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, CODE_VERSION: 'kill' },
-  })
-  let text = ''
-  for await (const chunk of child.stderr!) {
-    text += String(chunk)
-    if (text.includes('gateway ready')) {
-      child.stderr!.resume()
-      return child
-    }
-  }
-  throw new Error(`the gateway did not start: ${text}`)
-}
-
-function peakMb({ pid }: ChildProcess): number {
+  let link: DeviceLink | undefined
   try {
-    return Number(/VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024
-  } catch {
-    return 0
+    await start()
+    const open = await DeviceLink.open({ url: `mqtt://127.0.0.1:${mqttPort}`, version: 4 })
+    link = open
+    const streams = Promise.all(
+      Array.from({ length: devices }, (_, index) =>
+        streamRecording(syntheticRecording({ gainUv: 5, seconds: 7.31, heartRateBpm: 60 + 7 * index }), {
+          link: open,
+          tenant: 'local',
+          device: `d${index}`,
+          session: `seed-${seed}`,
+          speed,
+          delayMs: index * 40,
+          loop: true,
+          signal: ending.signal,
+          resultTimeoutMs: 120_000,
+        }),
+      ),
+    )
+    // What fails in here is said below, not by an unhandled rejection in between.
+    streams.catch(() => {})
+    let done = 0
+    for (; done < kills && performance.now() - startedAt < withinS * 1000; done++) {
+      await new Promise((over) => setTimeout(over, LIFE_MS.least + random() * (LIFE_MS.most - LIFE_MS.least)))
+      await kill()
+      cloud.isAway = random() < 1 / 3
+      await start()
+    }
+    cloud.isAway = false
+    ending.abort()
+    const reports = await streams
+    const windows = reports.flatMap(({ windows: all }, index) => all.map((each) => ({ ...each, device: `d${index}` })))
+    const inCloud = () => {
+      const held = new Set([...cloud.windows.values()].map(({ device, firstSample }) => `${device}/${firstSample}`))
+      return windows.filter(({ device, firstSample }) => held.has(`${device}/${firstSample}`)).length
+    }
+    // What the cloud does not have yet follows; the harness's own limit ends a wait in vain.
+    for (let waitedMs = 0; inCloud() < windows.length && waitedMs < 60_000; waitedMs += 50) {
+      await new Promise((over) => setTimeout(over, 50))
+    }
+    return {
+      kills: done,
+      seed,
+      devices,
+      windows: windows.length,
+      withoutResult: windows.filter(({ results }) => results === 0).length,
+      withDifferentResults: windows.filter(({ results }) => results > 1).length,
+      missingInCloud: windows.length - inCloud(),
+      differentInCloud: differentIn(cloud),
+      problems: reports.reduce((sum, { problems }) => sum + problems.length, 0),
+      rssMb: Math.round(Math.max(rssMb, gateway?.peakMb() ?? 0)),
+      startMs: {
+        median: Math.round(starts.toSorted((a, b) => a - b)[starts.length >> 1]!),
+        longest: Math.round(Math.max(...starts)),
+      },
+      seconds: Math.round((performance.now() - startedAt) / 1000),
+    }
+  } finally {
+    ending.abort()
+    // Without a broker it waits for an answer that never comes.
+    await Promise.race([link?.close(), new Promise((over) => setTimeout(over, 1000))])
+    await kill()
+    cloud.close()
+    rmSync(folder, { recursive: true, force: true })
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(Buffer.from(chunk))
-  return Buffer.concat(chunks)
+function differentIn(cloud: CloudServer): number {
+  const contents = Map.groupBy(cloud.taken, ({ device, firstSample, version }) => `${device}/${firstSample}/${version}`)
+  return [...contents.values()].filter((all) => new Set(all.map(({ sha256 }) => sha256)).size > 1).length
 }
 
-async function freePort(): Promise<number> {
-  const server = createTcpServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const port = portOf(server)
-  await new Promise((done) => server.close(done))
-  return port
-}
-
-const portOf = (server: Pick<Server, 'address'>): number => {
-  const address = server.address()
-  return typeof address === 'object' && address !== null ? address.port : 0
-}
-
-/** Mulberry32. */
-function generator(seed: number): () => number {
-  let state = seed | 0
-  return () => {
-    state = (state + 0x6d2b79f5) | 0
-    let value = Math.imul(state ^ (state >>> 15), 1 | state)
-    value = (value + Math.imul(value ^ (value >>> 7), 61 | value)) ^ value
-    return ((value ^ (value >>> 14)) >>> 0) / 4_294_967_296
-  }
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const [kills = '20', seed = '1'] = process.argv.slice(2)
-  const report = await killGateway({ kills: Number(kills), seed: Number(seed) })
+if (import.meta.main) {
+  const [kills = '20', seed = '1', seconds] = process.argv.slice(2)
+  const withinS = seconds === undefined ? {} : { withinS: Number(seconds) }
+  const report = await killGateway({ kills: Number(kills), seed: Number(seed), ...withinS })
   process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-  const isCloudWhole = report.inCloud >= report.windows && report.inCloud <= report.windows + report.devices
-  const isWhole = report.withoutResult === 0 && report.withDifferentResults === 0 && isCloudWhole
-  process.exit(isWhole ? 0 : 1)
+  process.exit(isWhole(report) ? 0 : 1)
 }

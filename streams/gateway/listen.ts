@@ -1,0 +1,38 @@
+/**
+ * Listening on a port that the process before us may still be giving back.
+ * @module
+ */
+import type { Server } from 'node:net'
+import { setTimeout } from 'node:timers/promises'
+import { CodedError } from '../../shared/errors.ts'
+
+/** An outgoing connection of this machine that had the port by chance, or a process that is being stopped, is gone by then. */
+const TRIES = { count: 20, pauseMs: 250 } as const
+
+/**
+ * @param field of the configuration, for the error
+ * @returns the port
+ * @throws CodedError `site-config-invalid` when another process keeps the port, or the address is not this machine's
+ */
+export async function listen(server: Server, port: number, host: string, field: string): Promise<number> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', reject)
+        server.listen(port, host, () => {
+          server.off('error', reject)
+          resolve()
+        })
+      })
+      break
+    } catch (cause) {
+      const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
+      if (code !== 'EADDRINUSE' || tries === TRIES.count) {
+        throw new CodedError('site-config-invalid', { field: `${field}.port`, expected: 'a free port' }, { cause })
+      }
+      await setTimeout(TRIES.pauseMs)
+    }
+  }
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : port
+}
