@@ -4,6 +4,7 @@
  * @module
  */
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import type { Waveform } from '../../../shared/domain/waveform.ts'
 import { cutWindow } from '../../../shared/domain/window.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
@@ -72,7 +73,7 @@ if (!hasData) {
   process.exit(2)
 }
 const headers = FOLDERS.flatMap((folder) => headersIn(folder)).filter((_, index) => index % EVERY === 0)
-const windows = []
+const windows: Waveform[] = []
 for (const header of headers) {
   const recording = cutWindow(await readRecording(header), 0)
   if (recording.rateHz === RATE_HZ && recording.leads[0]!.samples.length === 10 * RATE_HZ) windows.push(recording)
