@@ -2,14 +2,13 @@
  * The gateway in the ward: every door, one journal, screening on the spot, and forwarding when the cloud is there.
  * @module
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { fileFault } from '../../shared/data-files.ts'
 import { correcting, parseResult } from '../../shared/domain/result.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
-import { CodedError } from '../../shared/errors.ts'
+import type { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import { serveMllp } from '../hl7/mllp.ts'
-import { Journal } from '../mqtt/journal.ts'
+import type { Journal } from '../mqtt/journal.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { Comparisons } from './comparisons.ts'
@@ -21,10 +20,11 @@ import { Forwarder } from './forwarder.ts'
 import { Hl7Delivery, hl7Peer } from './hl7-delivery.ts'
 import { Hl7Door } from './hl7-door.ts'
 import { devicePeer, MqttDoor } from './mqtt-door.ts'
+import { checkModel, openJournals } from './opening.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
-import { Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { Added, Door, StoredEcg } from './stored-ecg.ts'
 
 export interface GatewayParts {
@@ -50,8 +50,11 @@ const PRUNE_EVERY = 60
 /** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
 const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
 
-/** @throws CodedError `site-config-invalid`, `file-not-found`; the system's own error for a port that is taken */
+/**
+ * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files (`data-corrupt`, …)
+ */
 export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
+  await checkModel(parts.screening)
   const ward = new Ward(config, parts)
   try {
     await ward.open()
@@ -87,13 +90,7 @@ class Ward implements Gateway {
   constructor(config: GatewayConfig, parts: GatewayParts) {
     this.#config = config
     this.#parts = parts
-    mkdirSync(config.data, { recursive: true, mode: 0o700 })
-    const limitBytes = config.limitMb * 1024 * 1024
-    this.#store = openFile(
-      'journal',
-      () => new Store(join(config.data, 'ecgs.db'), { limitBytes, forwards: parts.cloud !== undefined }),
-    )
-    this.#journal = openFile('journal', () => new Journal(join(config.data, 'frames.db')))
+    ;({ store: this.#store, journal: this.#journal } = openJournals(config, parts))
     this.#clock = new TrustedClock(this.#store.newestMs())
     this.#isClockTrusted = this.#clock.isTrusted
     this.#screening = new Screening(parts.screening, {
@@ -247,7 +244,9 @@ class Ward implements Gateway {
         if (error !== undefined) this.#refused('folder', error)
       },
     })
-    await this.#folder.open()
+    await this.#folder.open().catch((error: unknown) => {
+      throw fileFault(watch, error) ?? error
+    })
   }
 
   async #open(
@@ -380,18 +379,5 @@ class Ward implements Gateway {
       sessions: this.#mqtt?.sessions ?? 0,
       forwarding: this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded },
     }
-  }
-}
-
-function openFile<T>(field: string, open: () => T): T {
-  try {
-    return open()
-  } catch (cause) {
-    // Another gateway holds it, it is of another version, or the folder cannot be written.
-    throw new CodedError(
-      'site-config-invalid',
-      { field, expected: 'a folder of its own that can be written' },
-      { cause },
-    )
   }
 }
