@@ -52,7 +52,7 @@ export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 export const Name = z.string().regex(NAME_PATTERN)
 
 /** A resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
-export const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
+const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
 
 /**
  * Where an ECG comes from; decides where its result goes. Of an EHR's: the site's name of the server, and the resource that holds the

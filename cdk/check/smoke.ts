@@ -43,7 +43,7 @@ export interface Step {
 }
 
 /** Not tried, for a reason. */
-export class Skipped extends Error {}
+class Skipped extends Error {}
 
 /** Runs one step and says how it went. */
 export async function step(name: string, run: () => Promise<string>): Promise<Step> {

@@ -121,7 +121,7 @@ function iotCost(deviceHours: number, path: 'frames' | 'windows', { message }: M
 }
 
 /** As long as a packed frame may be to fill one unit, to the tenth of a second. A frame is a unit then. */
-export function packedFrameS(packedWindowBytes: number): number {
+function packedFrameS(packedWindowBytes: number): number {
   const bytesASecond = (packedWindowBytes * 3) / 4 / 10
   return Math.min(LONGEST_FRAME_S, Math.floor((10 * (IOT_UNIT - NAMES_BYTES)) / bytesASecond) / 10)
 }

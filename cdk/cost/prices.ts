@@ -62,13 +62,12 @@ export const PRICES = {
   gpuHour: 0.8048,
 } as const satisfies Readonly<Record<string, unknown>>
 
-/** Where some of them were read, in stored copies of public pages; the others are from memory. */
-export const PRICES_SEEN: Readonly<Record<string, string>> = {
-  lambdaGbSecond: 'artillery 2.0.28, lib/platform/aws-lambda/prices.js',
-  lambdaMillionRequests: 'aws.amazon.com/lambda/pricing, as api-evangelist/aws-lambda quotes it (2026-09-20)',
-  dynamoMillionWriteUnits: 'airbyte.com, DynamoDB pricing (after November 2024)',
-  dynamoMillionReadUnits: 'airbyte.com, DynamoDB pricing (after November 2024)',
-  iotMillionConnectionMinutes:
-    'aws.amazon.com/iot-core/pricing, as api-evangelist/amazon-iot-core quotes it (2026-09-20)',
-  iotMillionMessages: 'the same, first step only',
-}
+/*
+ * Where some of them were read, in stored copies of public pages; the others are from memory.
+ * - lambdaGbSecond: artillery 2.0.28, lib/platform/aws-lambda/prices.js
+ * - lambdaMillionRequests: aws.amazon.com/lambda/pricing, as api-evangelist/aws-lambda quotes it (2026-09-20)
+ * - dynamoMillionWriteUnits: airbyte.com, DynamoDB pricing (after November 2024)
+ * - dynamoMillionReadUnits: airbyte.com, DynamoDB pricing (after November 2024)
+ * - iotMillionConnectionMinutes: aws.amazon.com/iot-core/pricing, as api-evangelist/amazon-iot-core quotes it (2026-09-20)
+ * - iotMillionMessages: the same, first step only
+ */

@@ -93,7 +93,7 @@ export interface LocalStack {
 }
 
 /** A port that something else listens on. */
-export class PortTakenError extends Error {
+class PortTakenError extends Error {
   constructor(what: string, port: number, option: string) {
     super(`port ${port} (${what}) is taken: stop what listens there, or pass ${option} with another`)
     this.name = 'PortTakenError'

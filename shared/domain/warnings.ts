@@ -7,7 +7,7 @@ import { ELECTRODE_EXCHANGES, type ElectrodeExchange } from './electrodes.ts'
 import type { LeadName } from './leads.ts'
 
 /** Every code, and what it says. `{which}`, `{leads}` and `{field}` are filled in from the warning. */
-export const WARNINGS = {
+const WARNINGS = {
   'electrodes-exchanged': 'Electrodes seem to be exchanged: {which}. Check their places and record again.',
   'leads-disagree': 'The leads do not fit together: {leads}. Each limb lead must follow from two others.',
   'leads-identical': 'Leads carry the same signal: {leads}.',

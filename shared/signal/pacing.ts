@@ -5,7 +5,7 @@
  */
 
 /** Below this rate a spike is no longer a stroke of its own. */
-export const MIN_PACING_RATE_HZ = 400
+const MIN_PACING_RATE_HZ = 400
 
 /** A spike rises and falls within the first and has calm within the second on either side. */
 const SPIKE_S = 0.004

@@ -8,7 +8,7 @@ import * as z from 'zod'
 import { CodedError } from '../../shared/errors.ts'
 
 /** Resources that an ECG comes in; a change of another type is none of ours. */
-export const WATCHED_TYPES: readonly string[] = ['Observation', 'DocumentReference', 'DiagnosticReport', 'Media']
+const WATCHED_TYPES: readonly string[] = ['Observation', 'DocumentReference', 'DiagnosticReport', 'Media']
 
 export interface Notification {
   readonly kind: 'handshake' | 'heartbeat' | 'event'

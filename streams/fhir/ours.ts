@@ -10,7 +10,7 @@ export const AIAST = {
 } as const
 
 /** Of every identifier and code that is ours. */
-export const OUR_SYSTEMS = 'urn:cardiacnets:'
+const OUR_SYSTEMS = 'urn:cardiacnets:'
 
 /** What of a resource says whose it is. */
 interface Labelled {

@@ -31,7 +31,7 @@ export const startsJson = (bytes: Uint8Array): boolean =>
 const SNIFFED_BYTES = 256
 
 /** Some writers end a text as C does, with zeros. */
-export function withoutTail(bytes: Uint8Array): Uint8Array {
+function withoutTail(bytes: Uint8Array): Uint8Array {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end--
   return bytes.subarray(0, end)

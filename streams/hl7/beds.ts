@@ -31,7 +31,7 @@ export type StayChange =
   | { readonly kind: 'remove' | 'reopen'; readonly stay: Stay }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
 
-export const ADT_EVENTS = ['A01', 'A02', 'A03', 'A04', 'A08', 'A11', 'A12', 'A13', 'A40'] as const
+const ADT_EVENTS = ['A01', 'A02', 'A03', 'A04', 'A08', 'A11', 'A12', 'A13', 'A40'] as const
 type AdtEvent = (typeof ADT_EVENTS)[number]
 
 /** How far a sender's clock may run ahead of ours. */

@@ -10,7 +10,7 @@ const FS = 0x1c
 const CR = 0x0d
 
 /** A waveform of ten minutes in text is 40 MB; what hospitals send of an ECG is below 2 MB. */
-export const MAX_MESSAGE_BYTES = 32 * 1024 * 1024
+const MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
 /** A message between its brackets. */
 export function frameMessage(message: Uint8Array): Buffer {

@@ -45,7 +45,7 @@ export interface OruContent {
 /** The indices that are sent; the others are found by the ECG's id. */
 export const SENT_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolume', 'longitudinalStrainGlobal']
 
-export const EVIDENCE_WORDS: Readonly<Record<Evidence, string>> = {
+const EVIDENCE_WORDS: Readonly<Record<Evidence, string>> = {
   real: "learned from real patients' labels",
   teacher: "learned from a published model's reading of real ECGs",
   proxy: "learned from a stand-in for real patients' labels",

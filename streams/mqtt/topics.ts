@@ -6,7 +6,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 
 /** `frames`, `window` and `status` come from the device, `results` and `cmd` go to it. */
-export const CHANNELS = ['frames', 'window', 'status', 'results', 'cmd'] as const
+const CHANNELS = ['frames', 'window', 'status', 'results', 'cmd'] as const
 
 export type Channel = (typeof CHANNELS)[number]
 

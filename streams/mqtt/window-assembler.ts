@@ -19,7 +19,7 @@ import { MAX_CLOCK_AHEAD_MS } from './frame-codec.ts'
 import { type Hole, PastWindows } from './past-windows.ts'
 
 /** How much later than its successors a frame may come. */
-export const REORDER_HORIZON_S = 2
+const REORDER_HORIZON_S = 2
 
 /**
  * How long an overdue window is still waited for. Within a backlog, 2 s of samples go by in milliseconds: shared connections overtake
@@ -31,7 +31,7 @@ export const GRACE_MS = 5000
 export const MIN_WINDOW_S = 1
 
 /** A frame that is further ahead than this is a device's clock or counter gone wrong, unless so much time has passed since the session's start. */
-export const MAX_JUMP_S = 3600
+const MAX_JUMP_S = 3600
 
 /** What must stay the same throughout a session. */
 export interface SessionFormat {

@@ -9,7 +9,7 @@ import { ACCOUNT, REGION } from '../account.ts'
 import type { Need, Permissions, Violation } from './permissions.ts'
 
 /** The access key that a request is signed with: a role's id, or whatever someone from outside uses. */
-export function callerOf({ authorization = '' }: IncomingHttpHeaders): string | undefined {
+function callerOf({ authorization = '' }: IncomingHttpHeaders): string | undefined {
   return /Credential=([^/=]{1,128})\//.exec(authorization)?.[1]
 }
 

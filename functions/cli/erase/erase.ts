@@ -168,7 +168,7 @@ async function leftOf({ results, jobs, s3, bucket }: ErasureParts, tenant: strin
   return left
 }
 
-export function saltedHash(patient: string, salt: string = randomUUID()) {
+function saltedHash(patient: string, salt: string = randomUUID()) {
   return { salt, sha256: createHash('sha256').update(`${salt}${patient}`).digest('hex') }
 }
 

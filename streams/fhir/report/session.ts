@@ -76,7 +76,7 @@ export function sustainedChanges(
 }
 
 /** Runs of at least `least` screened windows on end in which a condition was flagged. */
-export function episodesOf(
+function episodesOf(
   windows: readonly WindowDigest[],
   condition: ConditionId,
   least: number,
@@ -95,7 +95,7 @@ export function episodesOf(
 const endOf = ({ at, durationMs }: WindowDigest) => new Date(at.getTime() + durationMs).toISOString()
 
 /** Results of which a summary takes its indices: evenly spread, so that a day of windows need not be read. */
-export const INDEX_SAMPLE = 60
+const INDEX_SAMPLE = 60
 
 /** Which windows' results a summary needs. */
 export function sampleOf(windows: readonly WindowDigest[]): readonly WindowDigest[] {

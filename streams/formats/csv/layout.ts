@@ -158,7 +158,7 @@ function startsData(
 
 const isValue = (cell: string) => !isNothing(cell) && numberOf(cell) !== undefined
 
-export const leadOfHeading = (cell: string) => findLead(headingOf(cell, isShortUnit).name)
+const leadOfHeading = (cell: string) => findLead(headingOf(cell, isShortUnit).name)
 
 /** A unit that may follow a name without brackets; a bare V is part of a name. */
 export const isShortUnit = (word: string) => isUnit(word) && word.toLowerCase() !== 'v'
