@@ -66,10 +66,7 @@ const command = new Command('npm run stack:check --')
   .option('--timeout <seconds>', 'for each answer', Number, 60)
 
 /** Deploys a site on this machine, in a folder that goes. */
-async function checkHere(
-  options: Pick<Options, 'site' | 'timeout'>,
-  say: (step: Step) => void,
-): Promise<Report> {
+async function checkHere(options: Pick<Options, 'site' | 'timeout'>, say: (step: Step) => void): Promise<Report> {
   const startedMs = performance.now()
   const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-check-'))
   const trouble: string[] = []

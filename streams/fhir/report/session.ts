@@ -76,11 +76,7 @@ export function sustainedChanges(
 }
 
 /** Runs of at least `least` screened windows on end in which a condition was flagged. */
-function episodesOf(
-  windows: readonly WindowDigest[],
-  condition: ConditionId,
-  least: number,
-): readonly Episode[] {
+function episodesOf(windows: readonly WindowDigest[], condition: ConditionId, least: number): readonly Episode[] {
   const runs: WindowDigest[][] = [[]]
   for (const window of windows) {
     if (window.status === 'refused') continue
