@@ -29,14 +29,15 @@ export function readRequirements(): readonly Requirement[] {
   return JSON.parse(readFileSync(join(FOLDER, 'requirements.json'), 'utf8')) as readonly Requirement[] // our own file
 }
 
-/** One row per requirement and group of tests. */
+/** One item per requirement, with one per group of tests. */
 export function traceMatrix(requirements: readonly Requirement[], results: Results): string {
   const tests = results.testResults.flatMap(({ name, assertionResults }) => {
     const file = name.slice(name.lastIndexOf('/test/') + 1)
     return assertionResults.map(({ fullName, status }) => ({ file, fullName, status }))
   })
-  const rows = requirements.flatMap(({ id, text, risks, tests: groups }) =>
-    groups.map(([file, begin]) => {
+  const rows = requirements.flatMap(({ id, text, risks, tests: groups }) => [
+    `- **${id}** (${risks.join(', ')}): ${text}`,
+    ...groups.map(([file, begin]) => {
       const found = tests.filter((test) => test.file === file && test.fullName.startsWith(begin))
       const count = (status: string) => found.filter((test) => test.status === status).length
       const [passed, failed] = [count('passed'), count('failed')]
@@ -47,17 +48,15 @@ export function traceMatrix(requirements: readonly Requirement[], results: Resul
         ...(skipped > 0 ? [`${skipped} skipped`] : []),
       ]
       const result = found.length === 0 ? '**not run**' : parts.join(', ')
-      return `| ${id} | ${text} | ${risks.join(', ')} | [${begin} …](../../${file}) | ${result} |`
+      return `  - [${file}](../../${file}), "${begin} …": ${result}`
     }),
-  )
+  ])
   const day = new Date(results.startTime).toISOString().slice(0, 10)
   return [
     '# Trace matrix',
     '',
-    `Requirement → test → last result. Written by \`npm run -s trace\` from the test run of ${day}. The risks are those of [risks.md](risks.md).`,
+    `Requirement (risks of [risks.md](risks.md)) → test → last result. Written by \`npm run -s trace\` from the test run of ${day}.`,
     '',
-    '| id | requirement | risks | tests | result |',
-    '| --- | --- | --- | --- | --- |',
     ...rows,
     '',
   ].join('\n')
@@ -90,7 +89,7 @@ function chaiCard(): string {
     '| Input | 10 s of a 12-lead ECG; sex, age, height and weight if known |',
     '| Output | five probabilities with limits by sex and age; 82 indices with 90% intervals; a score of unfamiliarity |',
     '| Kind of model | 1-D ResNet, ONNX; denoising diffusion for the drawn cines |',
-    `| Training data | ${data.join('; ')} |`,
+    ...data.map((each: string) => `| Training data | ${each} |`),
     '| Foundation models | none |',
     '| Bias mitigation | limits by sex and age; figures by sex, age and lead set in [the card](../../models/cardiacnets-compact/MODEL_CARD.md) |',
     '| Maintenance | drift against a reference; [plan for a new bundle](change-plan.md) |',
