@@ -192,7 +192,7 @@ def pending_card(version: str, facts: BundleFacts) -> str:
 
 **{NOTICE}** Do not use it for the care of any person.
 
-This bundle has not been measured on held-out people. `uv run cardiacnets evaluate --final` (in `models/training`) measures it and writes its card.
+This bundle has not been measured on held-out people. `uv run cardiacnets-train evaluate --final` (in `models/training`) measures it and writes its card.
 
 Licence Apache-2.0. Seed {facts.training["seeds"][0]}, commit {facts.training["commit"][:12]}.
 """
