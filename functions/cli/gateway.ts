@@ -44,7 +44,7 @@ export function gatewayCommand(): Command {
     .option('--config <file>', 'JSON (docs/gateway.md); without it, every door on 127.0.0.1')
     .option('--data <directory>', 'where the journal lies')
     .option('--watch <directory>', 'the folder that files are dropped into')
-    .option('--tenant <name>', 'whose ECGs these are')
+    .option('--tenant <name>', 'the tenant of these ECGs')
     .option('--mqtt-port <n>')
     .option('--hl7-port <n>')
     .option('--dicom-port <n>')
@@ -66,8 +66,8 @@ export function gatewayCommand(): Command {
         process.stdout.write(`${JSON.stringify(await act(options.statusPort, options), null, 2)}\n`)
       })
   return command
-    .addCommand(ask('status', 'what a running gateway says of itself', (port) => request(port, 'status')))
-    .addCommand(ask('retry', 'send again what EHRs refused', (port) => request(port, 'retry', {})))
+    .addCommand(ask('status', 'show the state of a running gateway', (port) => request(port, 'status')))
+    .addCommand(ask('retry', 'send results again that an EHR rejected', (port) => request(port, 'retry', {})))
     .addCommand(
       ask('erase', 'erase all that the gateway holds of a patient', (port, { patient }) =>
         request(port, 'erase', { patient }),
