@@ -18,11 +18,11 @@ import * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
-import { METRICS, METRICS_NAMESPACE, type Metric } from '../../shared/observe/metrics.ts'
+import { type AlarmId, RUNBOOK, THRESHOLDS, type Threshold } from '../../shared/observe/alarms.ts'
+import { METRICS, type Metric } from '../../shared/observe/metrics.ts'
+import { addDashboard } from './dashboard.ts'
+import { ours, percent, sum } from './metric-math.ts'
 import { acknowledge } from './nag.ts'
-
-/** Where the sections are that the alarms are called after. */
-export const RUNBOOK = 'docs/operator-runbook.md'
 
 export interface ObservabilityProps {
   readonly key: kms.IKey
@@ -31,94 +31,6 @@ export interface ObservabilityProps {
   readonly adapters: readonly string[]
   readonly hasSynthesis: boolean
 }
-
-interface Threshold {
-  readonly threshold: number
-  readonly minutes: number
-  /** How many of these in a row; 1 unless said otherwise. */
-  readonly periods?: number
-  readonly why: string
-}
-
-/** Every threshold and its reason. Ages are in seconds, rates in percent. */
-export const THRESHOLDS = {
-  'queue-age': { threshold: 300, minutes: 1, periods: 5, why: 'seconds; for a queue without its own limit' },
-  'dlq-depth': { threshold: 1, minutes: 5, why: 'a dead-lettered message is deleted after 14 days' },
-  'function-errors': {
-    threshold: 3,
-    minutes: 5,
-    why: 'a single crash is retried; three failures in five minutes are not coincidence',
-  },
-  'function-duration': {
-    threshold: 80,
-    minutes: 5,
-    periods: 3,
-    why: 'percent of the timeout, at p99; beyond the timeout, work is lost and repeated',
-  },
-  'refusal-rate': {
-    threshold: 30,
-    minutes: 15,
-    periods: 2,
-    why: 'none of 2,173 resting ECGs (PTB-XL fold 8) is refused; wearables are refused while they are being put on',
-  },
-  'unfamiliar-rate': {
-    threshold: 30,
-    minutes: 15,
-    periods: 2,
-    why: 'the model card flags 1.4% of in-distribution ECGs and 14% of the most foreign data set tried',
-  },
-  'score-drift': {
-    threshold: 0.25,
-    minutes: 60,
-    why: 'by convention, a PSI of .25 is a large change; 500 people like the reference give .018',
-  },
-  'quality-drift': {
-    threshold: 0.25,
-    minutes: 60,
-    why: 'a PSI of .25 is about one refusal in ten, where the reference has none',
-  },
-  'gpu-wait': {
-    threshold: 1800,
-    minutes: 15,
-    why: 'seconds; a spot machine and its image normally take a few minutes',
-  },
-  'cines-failing': {
-    threshold: 3,
-    minutes: 60,
-    why: 'one failure may be a bad ECG; three point to the machine or the bundle',
-  },
-  'adapter-silent': {
-    threshold: 1,
-    minutes: 1,
-    periods: 5,
-    why: 'all expected connections; a restart takes less than a minute, and the broker queues messages meanwhile',
-  },
-  'adapter-journal': {
-    threshold: 120,
-    minutes: 1,
-    periods: 5,
-    why: 'seconds; a window normally reaches SQS within one second',
-  },
-  'device-refusals': {
-    threshold: 10,
-    minutes: 15,
-    periods: 2,
-    why: 'if one frame in ten is refused, the adapter does not understand this device make or version',
-  },
-  'ehr-polls-failing': {
-    threshold: 1,
-    minutes: 30,
-    why: 'successful polls out of six; after an EHR outage, the next poll catches up',
-  },
-  'api-errors': { threshold: 5, minutes: 5, why: 'responses with 5xx; callers retry, and five are not coincidence' },
-  cost: {
-    threshold: 125,
-    minutes: 24 * 60,
-    why: 'percent of the daily cost of the expected devices; above it, a device loops or there are more devices than planned',
-  },
-} as const satisfies Readonly<Record<string, Threshold>>
-
-type AlarmId = keyof typeof THRESHOLDS
 
 /** Seconds that a message may wait, where more is known of a queue. */
 export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
@@ -131,9 +43,6 @@ export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; rea
   synthesis: { seconds: 900, why: 'a job reaches AWS Batch within seconds; the longest backoff is ten minutes' },
 }
 
-/** Below so many windows or frames in a period a share says nothing. */
-const LEAST = 50
-
 /** A live device, day and night. */
 const WINDOWS_A_DAY = 8640
 
@@ -142,6 +51,8 @@ const USD_PER_MILLION_WINDOWS = 10
 
 /** What a function's calls may take as long as they like. */
 const STREAMS = ['events']
+
+const isTimed = ({ node }: lambda.Function): boolean => !STREAMS.includes(node.id)
 
 interface Watched {
   readonly metric: cloudwatch.Metric | cloudwatch.MathExpression
@@ -179,7 +90,14 @@ export class Observability extends Construct {
     if (http !== undefined) this.#alarm('api-errors', { metric: http.metricServerError({ statistic: 'Sum' }) })
     // Whoever upgrades is told as well why it was turned back.
     for (const alarm of found) if (alarm instanceof cloudwatch.Alarm) this.#tell(alarm)
-    this.#dashboard(queues, functions, adapters, hasSynthesis)
+    addDashboard(this, {
+      alarms: this.#alarms,
+      queues,
+      functions,
+      timed: functions.filter(isTimed),
+      adapters,
+      hasSynthesis,
+    })
   }
 
   /** Under a key of ours: CloudWatch cannot publish to a topic under the one that AWS keeps for SNS. */
@@ -215,7 +133,7 @@ export class Observability extends Construct {
     const of = fn.node.id
     const usingMetrics = { errors: fn.metricErrors(), throttles: fn.metricThrottles() }
     this.#alarm('function-errors', { metric: sum('errors + throttles', usingMetrics), of })
-    if (STREAMS.includes(of)) return
+    if (!isTimed(fn)) return
     const timeoutMs = fn.timeout?.toMilliseconds() ?? 3000
     const share = sum(`100 * duration / ${timeoutMs}`, { duration: fn.metricDuration({ statistic: 'p99' }) })
     this.#alarm('function-duration', { metric: share, of })
@@ -282,145 +200,6 @@ export class Observability extends Construct {
     alarm.addOkAction(new SnsAction(this.topic as sns.ITopic))
     this.#alarms.push(alarm)
   }
-
-  #dashboard(
-    queues: readonly sqs.Queue[],
-    functions: readonly lambda.Function[],
-    adapters: readonly string[],
-    hasSynthesis: boolean,
-  ): void {
-    const minute = { period: Duration.minutes(1) }
-    const graph = (title: string, left: cloudwatch.IMetric[], right: cloudwatch.IMetric[] = []) =>
-      new cloudwatch.GraphWidget({ title, left, right, width: 8, height: 6 })
-    const times = (metric: Metric) => ['p50', 'p99'].map((statistic) => ours(metric, { statistic, ...minute }))
-    const working = queues.filter((queue) => queue.deadLetterQueue !== undefined)
-    const ending = queues.filter((queue) => queue.deadLetterQueue === undefined)
-    const ofAdapters = (metric: Metric, statistic: string) =>
-      adapters.map((part) => ours(metric, { statistic, part, ...minute }))
-    const parts = (metric: Metric) =>
-      new cloudwatch.SearchExpression({
-        expression: `SEARCH('{${[METRICS_NAMESPACE, 'service', metric.by].filter(Boolean).join()}} MetricName="${metric.name}"', 'Sum')`,
-        period: Duration.minutes(5),
-      })
-    const dashboard = new cloudwatch.Dashboard(this, 'dashboard', { defaultInterval: Duration.hours(3) })
-    dashboard.addWidgets(
-      new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: this.#alarms, width: 24, height: 6 }),
-    )
-    dashboard.addWidgets(
-      graph('Windows a minute', [
-        ours(METRICS.windowsScreened, minute),
-        ours(METRICS.windowsRefused, minute),
-        ours(METRICS.windowsUnfamiliar, minute),
-      ]),
-      graph('Milliseconds a window', [...times(METRICS.preprocessMs), ...times(METRICS.inferenceMs)]),
-      graph('Why windows are refused', [parts(METRICS.refusals)]),
-    )
-    dashboard.addWidgets(
-      graph(
-        'Oldest message, seconds',
-        working.map((queue) => queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', ...minute })),
-      ),
-      graph(
-        'Given up, in the DLQs',
-        ending.map((queue) => queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' })),
-      ),
-      graph('Why messages were given up', [parts(METRICS.messagesDeadLettered)], [parts(METRICS.messagesFailed)]),
-    )
-    dashboard.addWidgets(
-      graph(
-        'Errors of functions',
-        functions.map((fn) => fn.metricErrors()),
-        functions.map((fn) => fn.metricThrottles()),
-      ),
-      graph(
-        'Duration, p99',
-        functions.filter(({ node }) => !STREAMS.includes(node.id)).map((fn) => fn.metricDuration({ statistic: 'p99' })),
-      ),
-      graph(
-        'Running at once',
-        functions.map((fn) => fn.metric('ConcurrentExecutions', { statistic: 'Maximum' })),
-      ),
-    )
-    dashboard.addWidgets(
-      graph('API, by status', [parts(METRICS.apiRequests)]),
-      graph('API, why refused', [parts(METRICS.apiRefusals)], [parts(METRICS.apiLimits)]),
-      graph(
-        'EHR',
-        [ours(METRICS.ehrEcgs), ours(METRICS.reportsWritten), ours(METRICS.reportsUnidentified)],
-        [ours(METRICS.ehrPolls), ours(METRICS.ehrPollsFailed)],
-      ),
-    )
-    if (adapters.length > 0) {
-      dashboard.addWidgets(
-        graph(
-          'Adapters: frames a minute',
-          ofAdapters(METRICS.framesReceived, 'Sum'),
-          ofAdapters(METRICS.framesRefused, 'Sum'),
-        ),
-        graph(
-          'Adapters: connections and sessions',
-          ofAdapters(METRICS.brokerConnected, 'Minimum'),
-          ofAdapters(METRICS.liveSessions, 'Maximum'),
-        ),
-        graph(
-          'Adapters: journal',
-          ofAdapters(METRICS.journalAgeS, 'Maximum'),
-          ofAdapters(METRICS.journalBytes, 'Maximum'),
-        ),
-      )
-      dashboard.addWidgets(
-        graph('Adapters: windows sent', ofAdapters(METRICS.windowsSent, 'Sum')),
-        graph('Why devices are refused', [parts(METRICS.frameRefusals)], [parts(METRICS.framesLimited)]),
-      )
-    }
-    if (hasSynthesis) {
-      dashboard.addWidgets(
-        graph(
-          'Cines: seconds to wait and to draw',
-          [ours(METRICS.cineWaitS, { statistic: 'Maximum' })],
-          [ours(METRICS.cineS, { statistic: 'Average' })],
-        ),
-        graph('Cines', [ours(METRICS.cinesDispatched), ours(METRICS.cinesFailed), ours(METRICS.cineWorkersLost)]),
-        graph('Why cines failed', [parts(METRICS.cineFailures)]),
-      )
-    }
-    dashboard.addWidgets(
-      graph('Drift of scores (PSI)', [parts(METRICS.scoreShift)]),
-      graph('Drift of quality (PSI)', [ours(METRICS.qualityShift, { statistic: 'Maximum' })]),
-      graph('EHR: left alone', [parts(METRICS.ehrSkipped)]),
-    )
-  }
-}
-
-interface OursOptions {
-  readonly statistic?: string
-  readonly period?: Duration
-  /** Which of the metric's dimension beside `service`. */
-  readonly part?: string
-}
-
-/** A metric of ours, of the first service that emits it. */
-function ours({ name, from, by }: Metric, options: OursOptions = {}): cloudwatch.Metric {
-  const { statistic = 'Sum', period = Duration.minutes(5), part } = options
-  return new cloudwatch.Metric({
-    namespace: METRICS_NAMESPACE,
-    metricName: name,
-    dimensionsMap: { service: from[0]!, ...(by === undefined || part === undefined ? {} : { [by]: part }) },
-    statistic,
-    period,
-  })
-}
-
-function sum(expression: string, usingMetrics: Record<string, cloudwatch.IMetric>): cloudwatch.MathExpression {
-  return new cloudwatch.MathExpression({ expression, usingMetrics, label: expression })
-}
-
-/** 0 where there is too little to take a share of. */
-function percent(part: cloudwatch.IMetric, whole: readonly cloudwatch.IMetric[]): cloudwatch.MathExpression {
-  const names = whole.map((_, index) => `whole${index}`)
-  const all = names.map((name) => `FILL(${name}, 0)`).join(' + ')
-  const usingMetrics = Object.fromEntries([['part', part], ...names.map((name, index) => [name, whole[index]!])])
-  return sum(`IF((${all}) >= ${LEAST}, 100 * FILL(part, 0) / (${all}), 0)`, usingMetrics)
 }
 
 /** Not one that CDK made for its own purposes: ours have a log group of their own name. */

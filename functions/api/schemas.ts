@@ -22,7 +22,7 @@ export const Device = z
 const EcgIdText = z.uuid().openapi({ example: 'ee79d91b-783a-56af-aac1-38e1d995af23' })
 
 const Status = z.enum(['screened', 'refused'])
-const Condition = z.enum(CONDITION_IDS)
+export const Condition = z.enum(CONDITION_IDS)
 const Evidence = z.enum(EVIDENCES).openapi({
   description:
     "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
@@ -179,6 +179,46 @@ export const Waveform = z
   })
   .openapi('Waveform')
 
+export const ModelInput = z
+  .object({
+    ecgId: EcgIdText,
+    profile: z.string(),
+    rateHz: z.number(),
+    fromS: z.number().openapi({ description: 'Where the window begins in the recording, seconds.' }),
+    steps: z.int().openapi({ description: 'A sample is in [−1, 1] after it was divided by this.' }),
+    leads: z.array(z.object({ name: z.enum(LEADS), samples: z.array(z.int()) })),
+    notice: z.string(),
+  })
+  .openapi('ModelInput', {
+    description:
+      'Each lead is filtered and stretched to [−1, 1] by itself: no voltage or ST level can be read from it.',
+  })
+
+export const Attribution = z
+  .object({
+    ecgId: EcgIdText,
+    version: z.int(),
+    modelSha256: z.string(),
+    method: z.string(),
+    fromS: z.number().openapi({ description: 'Where the first stretch begins in the recording, seconds.' }),
+    stretchMs: z.number(),
+    conditions: z.array(
+      z.object({
+        condition: Condition,
+        leads: z.array(
+          z.object({
+            lead: z.enum(LEADS),
+            changes: z.array(z.number()).openapi({
+              description: 'What each stretch added to the log-odds: the score with it, less the score without it.',
+            }),
+          }),
+        ),
+      }),
+    ),
+    notice: z.string(),
+  })
+  .openapi('Attribution', { description: 'What the network looked at. It does not say what is wrong with a heart.' })
+
 export const Subject = z
   .object({
     source: z.enum(['mqtt', 'upload', 'fhir']).openapi({ description: 'How the ECG came.' }),
@@ -188,6 +228,10 @@ export const Subject = z
       description:
         'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
     }),
+    person: z
+      .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
+      .optional()
+      .openapi({ description: 'What the model was told of the person.' }),
   })
   .openapi('Subject')
 

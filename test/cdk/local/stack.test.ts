@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { createApp } from '../../../cdk/app.ts'
 import { listen } from '../../../cdk/local/http.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
-import { clientOptions } from '../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../cdk/local/template/plan.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
 import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../../helpers/request-lines.ts'
@@ -35,6 +35,7 @@ beforeAll(async () => {
       'synthesis-dispatch': folder,
       publish: folder,
       upkeep: folder,
+      'sign-in': folder,
     },
     synthesis: { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 },
     synthesisImage: 'this-machine',

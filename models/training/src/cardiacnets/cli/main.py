@@ -1,4 +1,4 @@
-"""`cardiacnets`: the stages of making a model bundle, in order."""
+"""`cardiacnets-train`: the stages of making a model bundle, in order."""
 
 import argparse
 import json
@@ -67,6 +67,14 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def recalibrate(options: argparse.Namespace) -> int:
+    """Other limits for the same networks."""
+    from cardiacnets.evaluation.export import recalibrate_bundle
+
+    print(json.dumps(recalibrate_bundle(options.run_dir, options.bundle, options.version), indent=1))
+    return 0
+
+
 def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
     card."""
@@ -96,7 +104,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def main() -> None:
     """Parse and run one command; its return value is the exit code."""
-    parser = argparse.ArgumentParser(prog="cardiacnets", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cardiacnets-train", description=__doc__)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run_option = argparse.ArgumentParser(add_help=False)
@@ -155,6 +163,14 @@ def main() -> None:
     command.add_argument("--version", required=True, help="of the bundle that is written, such as 1.0.0")
     command.add_argument("--int8", action="store_true", help="the quantised variant too (not loaded)")
     command.set_defaults(run=export)
+
+    command = commands.add_parser(
+        "recalibrate",
+        parents=[run_option, bundle_option],
+        help="the limits and probabilities of the bundle that the run exported, anew, as another version",
+    )
+    command.add_argument("--version", required=True, help="of the bundle with these limits")
+    command.set_defaults(run=recalibrate)
 
     command = commands.add_parser(
         "evaluate", parents=[run_option, bundle_option], help="write the report, its plots and docs/evaluation.md"

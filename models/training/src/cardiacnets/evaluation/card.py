@@ -22,6 +22,7 @@ from cardiacnets.evaluation.people_page import (
     heart_rates,
     normals,
     operating,
+    rule_line,
     statements,
     table,
     teacher_line,
@@ -125,7 +126,8 @@ validation people. The manifest states each condition's prevalence there, for si
 
 {operating_points(cad)}
 
-`youden` is in use. {calibration_line(cad)} Brier score {cad["brier"]:.3f}.
+{rule_line(cad)}
+{calibration_line(cad)} Brier score {cad["brier"]:.3f}.
 
 {ages(cad)}
 
@@ -192,7 +194,7 @@ def pending_card(version: str, facts: BundleFacts) -> str:
 
 **{NOTICE}** Do not use it for the care of any person.
 
-This bundle has not been measured on held-out people. `uv run cardiacnets evaluate --final` (in `models/training`) measures it and writes its card.
+This bundle has not been measured on held-out people. `uv run cardiacnets-train evaluate --final` (in `models/training`) measures it and writes its card.
 
 Licence Apache-2.0. Seed {facts.training["seeds"][0]}, commit {facts.training["commit"][:12]}.
 """

@@ -231,7 +231,7 @@ def choices_section(report: dict[str, Any]) -> str:
     students = [way for way in report["distillation"] if way["name"] not in {"full", "few"}]
     return f"""{CHOICES_TITLE}
 
-The figures are for {report["prediction"][0]["people"]} validation people (`cardiacnets synthesis choices`; measures as above):
+The figures are for {report["prediction"][0]["people"]} validation people (`cardiacnets-train synthesis choices`; measures as above):
 
 - R of each index with the truth,
 - spread of the read values, as a share of the true spread,
