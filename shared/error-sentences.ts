@@ -53,7 +53,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'worker-lost': 'The worker that drew the cine ended before it was done. Ask for it again.',
   unauthorized: 'The secret is missing or wrong[: {field}]. Send the one that the site has configured.',
   'ehr-unavailable':
-    'The EHR cannot be reached or does not answer in time. Check its address and that it runs; calls are repeated.',
+    'The EHR cannot be reached or does not answer in time[: {address}]. Check its address and that it runs; calls are repeated.',
   'ehr-unauthorized': 'The EHR does not take our credentials[: {field}]. Run `cardiacnets fhir check`.',
   'ehr-forbidden': 'The EHR does not allow this. Extend the scope of our client there.',
   'ehr-refused':

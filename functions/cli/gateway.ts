@@ -38,6 +38,8 @@ const TRY = {
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
+    // `gateway status --status-port N` is the subcommand's option, not this one's of the same name.
+    .enablePositionalOptions()
     .description(
       'run the gateway of a ward: HL7 v2, DICOM, MQTT and a folder in, results out, with or without the cloud',
     )
