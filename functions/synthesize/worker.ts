@@ -13,12 +13,12 @@ import { pause, sendMessage } from '../../shared/aws/queues.ts'
 import type { CmrJob } from '../../shared/domain/cmr-job.ts'
 import type { CmrJobId } from '../../shared/domain/ecg-id.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { judgedWindow } from '../../shared/inference/judged-window.ts'
 import type { CineMessage, SynthesisMessage } from '../../shared/messages.ts'
 import { METRICS, type ServiceMetrics } from '../../shared/observe/metrics.ts'
 import { type CmrJobStore, type JobHolder, type Steps, WORK_LEASE_MS } from '../../shared/store/cmr-jobs.ts'
 import type { ResultStore } from '../../shared/store/results.ts'
 import type { Drawer } from './draw.ts'
-import { judgedWindow } from './judged-window.ts'
 import { uploadArtifacts } from './upload.ts'
 
 export interface WorkerOptions {
