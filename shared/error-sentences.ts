@@ -73,7 +73,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'limit-exceeded': 'A limit was reached[: {field}]. Wait as Retry-After says, or have the site raise it.',
   'correction-expired': 'The samples came too late to correct the result[: {field}]. The result stays as it is.',
   'delivery-refused': 'The receiver refused the delivery[: {field}]. Look at its log and send it again.',
-  'disk-full': 'The disk is full[: {field}][: {file} of {folder}]. Make room; what was acknowledged is kept.',
+  'disk-full': 'The disk is full[: {file} of {folder}][ ({field})]. Make room; what was acknowledged is kept.',
   'data-corrupt':
     'A data file is damaged[: {file} of {folder}]. Put a copy of it in its place, or move it away and start again: what it held is lost then.',
   'data-in-use': 'Another process uses the data[: {file} of {folder}]. Stop that one, or name another folder.',
