@@ -14,7 +14,7 @@ import { windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
 import { contentTypeOf, encodeFrame, type FrameEncoding, GAIN_RANGE_UV } from './frame-codec.ts'
-import type { Problem } from './ingest.ts'
+import type { Problem } from './frame-end.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 
