@@ -11,7 +11,7 @@ import {
 } from '@aws-sdk/client-dynamodb'
 import { afterEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startEmulators } from '../../../cdk/local/aws/emulators.ts'
-import { clientOptions } from '../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../cdk/local/template/plan.ts'
 import { sentenceOf } from '../../../shared/error-sentences.ts'
 import type { CodedError } from '../../../shared/errors.ts'
 import { Store } from '../../../streams/gateway/store.ts'
