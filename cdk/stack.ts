@@ -4,7 +4,7 @@
  */
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
 import type { Construct } from 'constructs'
-import { adapterName } from '../shared/config/deployment.ts'
+import { adapterName, type Deployment } from '../shared/config/deployment.ts'
 import type { SiteConfig } from '../shared/config/site.ts'
 import type { SynthesisRules } from '../shared/config/synthesis-rules.ts'
 import type { Model } from './build/model-layer.ts'
@@ -14,6 +14,7 @@ import { Audit } from './constructs/audit.ts'
 import { Console } from './constructs/console.ts'
 import { DeviceGateway } from './constructs/device-gateway.ts'
 import { EhrInbound } from './constructs/ehr-inbound.ts'
+import { Identity } from './constructs/identity.ts'
 import { Intake } from './constructs/intake.ts'
 import { Keys } from './constructs/keys.ts'
 import type { FunctionBuild, FunctionDefaults } from './constructs/lambda-function.ts'
@@ -79,10 +80,14 @@ export class CardiacNetsStack extends Stack {
       network,
       storage,
       synthesis,
+      model: screening.model,
       reportQueue: results.fhir.queue,
     })
     const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })
+    const { identity, signIn, signInAt } = this.#whoSignsIn(deployment, defaults, network)
     const api = new Api(this, 'Api', {
+      identity,
+      signIn,
       defaults,
       audit,
       synthesis,
@@ -91,6 +96,16 @@ export class CardiacNetsStack extends Stack {
       intakeQueue: intake.queue,
       inboundQueue: inbound.queue,
       upkeepQueue: upkeep.queue,
+      bundle: props.model.bundle,
+      queues: {
+        intake,
+        screening,
+        'results-mqtt': results.mqtt,
+        'results-fhir': results.fhir,
+        'fhir-inbound': inbound,
+        ...(synthesis === undefined ? {} : { synthesis: synthesis.queues }),
+        upkeep,
+      },
     })
     const { adapter, iotCore } = deployment.gateway
     if (adapter !== undefined) {
@@ -108,7 +123,7 @@ export class CardiacNetsStack extends Stack {
         apiUrl: api.url,
         eventsUrl: api.eventsUrl,
         front: api.front,
-        issuer: deployment.api.identity?.issuer,
+        signInAt,
       })
     new Observability(this, 'Observability', {
       key: keys.data,
@@ -151,7 +166,37 @@ export class CardiacNetsStack extends Stack {
     }
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
   }
+
+  /** The site's identity provider, or a user pool of the stack's own; the console's client there, and whom the page asks. */
+  #whoSignsIn({ api, console, tenants }: Deployment, defaults: FunctionDefaults, network: Network) {
+    const { identity: stated } = api
+    const { clientId, scope, idleMinutes = IDLE_MINUTES, origins = [] } = console?.signIn ?? {}
+    if (stated?.kind !== 'cognito') {
+      const hasSignIn = clientId !== undefined && scope !== undefined && stated !== undefined
+      return {
+        identity: stated,
+        signIn: hasSignIn ? { clientId, scope, idleMinutes } : undefined,
+        signInAt: hasSignIn ? originsOf([stated.issuer, ...origins]) : [],
+      }
+    }
+    // The site's configuration has it: its schema asks for it where there is a pool.
+    const consoleUrl = `https://${console!.domain!.name}/`
+    const pool = new Identity(this, 'Identity', { defaults, network, provider: stated, tenants, consoleUrl })
+    return {
+      identity: pool.provider,
+      signIn: { clientId: pool.clientId, scope: POOL_SCOPE, idleMinutes },
+      signInAt: pool.origins,
+    }
+  }
 }
+
+/** What is asked of the stack's own pool: the trigger adds what the groups allow. */
+const POOL_SCOPE = 'openid email'
+
+const IDLE_MINUTES = 15
+
+/** Each once: providers have several of their endpoints at one address. */
+const originsOf = (urls: readonly string[]) => [...new Set(urls.map((url) => new URL(url).origin))]
 
 /**
  * Of the functions that each window passes: a window every ten seconds a device, at most 0.1 s each, and twice that for bursts. SQS invokes no

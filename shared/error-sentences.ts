@@ -17,7 +17,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'format-unsupported':
     '{what} uses a part of its format that is not read[: {field}][ at line {line}] (docs/formats.md). Export it in another way.',
   'file-not-found':
-    '{what} is not there or may not be read[: {field}]. Check its name and its rights; a WFDB record needs all its files.',
+    '{what} is not there or may not be read[: {field}][ ({file} of {folder})]. Check its name and its rights; a WFDB record needs all its files.',
   'schema-unsupported': 'The message is of a version that is not known. Update the sender or the receiver.',
   'topic-invalid':
     'The topic is not ecg/v1/TENANT/DEVICE/KIND with names of letters, digits, dots and dashes. Publish to the right topic.',
@@ -73,19 +73,31 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'limit-exceeded': 'A limit was reached[: {field}]. Wait as Retry-After says, or have the site raise it.',
   'correction-expired': 'The samples came too late to correct the result[: {field}]. The result stays as it is.',
   'delivery-refused': 'The receiver refused the delivery[: {field}]. Look at its log and send it again.',
-  'disk-full': 'The disk is full[: {field}]. Make room; what was acknowledged is kept.',
+  'disk-full': 'The disk is full[: {field}][: {file} of {folder}]. Make room; what was acknowledged is kept.',
+  'data-corrupt':
+    'A data file is damaged[: {file} of {folder}]. Put a copy of it in its place, or move it away and start again: what it held is lost then.',
+  'data-in-use': 'Another process uses the data[: {file} of {folder}]. Stop that one, or name another folder.',
+  'data-unwritable':
+    'The data cannot be read or written[: {file} of {folder}]. Change the owner or the rights of the folder, or name another one.',
+  'data-foreign': 'The data is not of this program[: {file} of {folder}]. Name another folder, or move the file away.',
+  'data-newer':
+    'The data was written by a later version of this program[: {file} of {folder}]. Update the program, or name another folder.',
+  'port-taken': 'A port is taken[: {port}][ ({field})]. Stop what listens there, or choose another one.',
   'claim-check-mismatch': 'A stored waveform is not the one that the message names. Send the ECG again.',
   'bundle-missing':
-    'There is no model bundle in that folder[: {field}]. Give one with --model or `cardiacnets models use`.',
-  'bundle-corrupt': 'A file of the model bundle is not what its manifest says[: {field}]. Install the bundle again.',
+    'There is no model bundle in that folder[: {folder} has no {field}]. Give one with --model or `cardiacnets models use`.',
+  'bundle-corrupt':
+    'A file of the model bundle is not what its manifest says[: {field}][ of {folder}]. Install the bundle again.',
   'bundle-mismatch': 'The model bundle does not fit this version[: {field}]. Use a bundle made for it.',
-  'site-config-invalid': 'The configuration of the site has a fault[: {field}]. Correct it (docs/fhir.md).',
+  'site-config-invalid':
+    'The configuration of the site has a fault[: {field}][ ({expected})][, {file} of {folder}]. Correct it (docs/fhir.md, docs/gateway.md).',
   'calibration-missing': 'There is no site calibration in that file[: {field}]. Make one with `cardiacnets evaluate`.',
   'calibration-corrupt': 'The site calibration cannot be read[: {field}]. Make it again with `cardiacnets evaluate`.',
   'calibration-mismatch':
     'The site calibration was made for another model bundle[: {field}]. Make it again with `cardiacnets evaluate`.',
   'prevalence-unknown': 'The base rate of a condition is needed[: {field}]. State it with --prevalence.',
-  unavailable: 'A service cannot be reached[: {field}]. Check its address and that it runs, then try again.',
+  unavailable:
+    'A service cannot be reached[: {field}][ at {address}][ ({why})]. Check its address and that it runs, then try again.',
   internal: 'Something failed that should not. Please report it with what you did.',
 }
 

@@ -66,6 +66,13 @@ export const ERROR_KINDS = {
   // The gateway in the ward.
   'disk-full': { ...internal, status: 507 },
   'delivery-refused': { ...badInput, status: 502 },
+  // The files that data is kept in, and the ports that are listened on.
+  'data-corrupt': misconfigured,
+  'data-in-use': misconfigured,
+  'data-unwritable': misconfigured,
+  'data-foreign': misconfigured,
+  'data-newer': misconfigured,
+  'port-taken': { ...internal, permanent: true },
   // HTTP, storage and models.
   'not-found': { ...badInput, status: 404 },
   'token-missing': { ...badInput, status: 401 },

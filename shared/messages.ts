@@ -202,11 +202,12 @@ export const ReportMessage = z.union([ResultMessage, SessionCheck, CineMessage])
 export type ReportMessage = z.infer<typeof ReportMessage>
 
 /**
- * `api` → `upkeep`: what a request set off and no caller waits for. An ECG that was marked as deleted is to be removed; results that waited for
- * an association are to be handed to the report, from where an earlier message of the same left off.
+ * `api` → `upkeep`: what a request set off. An ECG that was marked as deleted is to be removed; somebody asks which stretches of an ECG moved its
+ * scores; results that waited for an association are to be handed to the report, from where an earlier message of the same left off.
  */
 export const UpkeepMessage = z.discriminatedUnion('kind', [
   z.object({ schema: z.literal(1), kind: z.literal('deletion'), tenant: Name, ecgId: EcgIdField }),
+  z.object({ schema: z.literal(1), kind: z.literal('attribution'), tenant: Name, ecgId: EcgIdField }),
   z.object({
     schema: z.literal(1),
     kind: z.literal('association'),

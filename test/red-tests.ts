@@ -2,13 +2,24 @@
  * Whether the tests of `red-tests.txt` fail on the commit before their issue: `npm run red-tests`, or of some items `npm run red-tests -- 13-A2 13-A3`.
  *
  * Today's `test/` is laid over that commit in a temporary worktree. A file that was moved since is a link there, from its path of today to its path
- * of then, so that tests load on the old layout. A test that cannot load even so imports what did not exist: that counts as red, and the line names
- * what is missing. A test that passes shows no fault, and makes this end with 1.
+ * of then, and a module that did not exist is stood in for (`helpers/missing-modules.ts`), so that tests load on the old layout and fail at what they
+ * test. A test that can only pass or load with a stand-in is of something that was not there: that counts as red, and the line names what is missing.
+ * A test that passes without one shows no fault, and makes this end with 1.
  * @module
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join, relative, resolve } from 'node:path'
 
@@ -25,6 +36,12 @@ const ITEMS: readonly string[] = [
   ...['C16', 'C17', 'C18', 'C19', 'C20', 'C21', 'C22', 'C23'],
   ...['D24', 'D25', 'D26', 'D27'],
 ].map((item) => `13-${item}`)
+
+/** Moves that git does not find, because too much changed on the way. */
+const MOVED_TOO = [
+  ['cdk/local/emulators.ts', 'cdk/local/http.ts'],
+  ['cdk/local/broker.ts', 'cdk/local/aws/broker.ts'],
+] as const
 
 /** A file that takes longer hangs: on that commit a regular expression may take hours. */
 const FILE_LIMIT_MS = 300_000
@@ -64,6 +81,7 @@ if (list.length === 0) process.exit(2)
 
 const folder = mkdtempSync(join(tmpdir(), 'red-tests-'))
 const tree = join(folder, 'repository')
+const missingLog = join(folder, 'missing.log')
 let green = 0
 try {
   git('worktree', 'add', '--detach', '--quiet', tree, BEFORE)
@@ -95,17 +113,29 @@ function readList(text: string): readonly RedTest[] {
 function prepare(): void {
   renameSync(join(tree, 'test'), join(tree, OLD_TESTS))
   cpSync(join(ROOT, 'test'), join(tree, 'test'), { recursive: true })
-  cpSync(join(ROOT, 'vitest.config.ts'), join(tree, 'vitest.config.ts'))
   symlinkSync(join(ROOT, 'node_modules'), join(tree, 'node_modules'))
   const data = resolve(ROOT, '../shared')
   if (existsSync(data)) symlinkSync(data, join(folder, 'shared'))
-  for (const [from, to] of moves()) {
+  writeFileSync(join(tree, 'vitest.config.ts'), config())
+  for (const [from, to] of [...moves(), ...MOVED_TOO]) {
     if (to.startsWith('test/')) continue
     const at = from.replace(/^test\//, `${OLD_TESTS}/`)
     link(at, to)
     // A helper that belongs to the product today: that commit starts it from where it was.
     if (at !== from) link(at, from)
   }
+}
+
+/** One project for all, with stand-ins; which test needs what does not matter here. */
+function config(): string {
+  return [
+    `import { missingModules } from './test/helpers/missing-modules.ts'`,
+    `export default {`,
+    `  plugins: [missingModules(import.meta.dirname, ${JSON.stringify(missingLog)})],`,
+    `  test: { include: ['test/**/*.test.ts'], setupFiles: ['test/helpers/logs.ts'] },`,
+    `}`,
+    '',
+  ].join('\n')
 }
 
 /** Files that have another path today, as git finds them. */
@@ -131,6 +161,7 @@ async function run(file: string, tests: readonly RedTest[]): Promise<Report | un
   const filter = names.includes('') ? [] : ['-t', names.map((name) => `(${name})`).join('|')]
   const report = join(folder, 'report.json')
   rmSync(report, { force: true })
+  writeFileSync(missingLog, '')
   const options = ['--reporter=json', `--outputFile=${report}`, '--hookTimeout=120000', '--testTimeout=60000']
   const vitest = join(ROOT, 'node_modules/vitest/vitest.mjs')
   const child = spawn(process.execPath, [vitest, 'run', file, ...filter, ...options], {
@@ -154,8 +185,10 @@ function outcomeOf(report: Report | undefined, name: string): string {
   if (failed.length > 0) {
     return `red (${failed.length} fail, ${passed} pass): ${firstLine(failed[0]!.failureMessages[0] ?? '')}`
   }
+  const missing = [...new Set(readFileSync(missingLog, 'utf8').trim().split('\n'))].filter((each) => each !== '')
   const message = report.testResults.map((each) => each.message).find((each) => each !== '')
   if (message !== undefined) return `red (cannot load: ${firstLine(message)})`
+  if (missing.length > 0 && ours.length > 0) return `red (of what was not there: ${missing.join(', ')})`
   return ours.length === 0 ? 'GREEN (no test has this name)' : `GREEN (${passed} pass)`
 }
 

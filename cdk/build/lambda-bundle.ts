@@ -21,6 +21,7 @@ export const FUNCTION_NAMES = [
   'synthesis-dispatch',
   'publish',
   'upkeep',
+  'sign-in',
 ] as const
 export type FunctionName = (typeof FUNCTION_NAMES)[number]
 
@@ -52,6 +53,7 @@ export function bundleFunctions(target: Target, outdir: string): Readonly<Record
     'synthesis-dispatch': build('synthesis-dispatch'),
     publish: build('publish'),
     upkeep: build('upkeep'),
+    'sign-in': build('sign-in'),
   }
 }
 

@@ -2,24 +2,27 @@
  * The HTTP API: one Lambda (Hono routes inside) behind API Gateway, and one for events, whose function URL can stream.
  * @module
  */
-import { Duration } from 'aws-cdk-lib'
+import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
 import { AccessLogFormat } from 'aws-cdk-lib/aws-apigateway'
 import * as apigateway from 'aws-cdk-lib/aws-apigatewayv2'
 import { HttpJwtAuthorizer } from 'aws-cdk-lib/aws-apigatewayv2-authorizers'
 import { HttpLambdaIntegration } from 'aws-cdk-lib/aws-apigatewayv2-integrations'
+import * as iam from 'aws-cdk-lib/aws-iam'
 import * as lambda from 'aws-cdk-lib/aws-lambda'
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
-import type { Deployment } from '../../shared/config/deployment.ts'
+import type { QueueName } from '../../shared/aws/dead-letters.ts'
+import type { Deployment, IdentityProvider } from '../../shared/config/deployment.ts'
 import { SIGN_IN_VARIABLE, type SignIn } from '../../shared/config/sign-in.ts'
 import type { SiteConfig } from '../../shared/config/site.ts'
+import type { Bundle } from '../../shared/inference/bundle.ts'
 import { siteVariable } from '../site.ts'
 import type { Audit } from './audit.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
-import { acknowledge } from './nag.ts'
-import { grantSend } from './queue.ts'
+import { acknowledge, acknowledgeWildcards } from './nag.ts'
+import { grantReceive, grantSend, type QueueWithDlq } from './queue.ts'
 import { grantSecret } from './secrets.ts'
 import type { Storage } from './storage.ts'
 import type { Synthesis } from './synthesis.ts'
@@ -36,6 +39,14 @@ export interface ApiProps {
   readonly upkeepQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
+  /** Every queue, for whoever operates the stack. */
+  readonly queues: Readonly<Partial<Record<QueueName, QueueWithDlq>>>
+  /** The bundle that screens. */
+  readonly bundle: Bundle
+  /** Who signs tokens: the site's own provider, or the stack's user pool. */
+  readonly identity: IdentityProvider | undefined
+  /** The console's client, where people sign in. */
+  readonly signIn: Pick<SignIn, 'clientId' | 'scope' | 'idleMinutes'> | undefined
 }
 
 /** Requests that are answered at the same time: parsing a file takes a second, all else some milliseconds. */
@@ -75,15 +86,16 @@ export class Api extends Construct {
       RESULTS_TABLE: storage.table.tableName,
       RAW_BUCKET: storage.bucket.bucketName,
       ...audit.environment,
-      INTAKE_QUEUE_URL: intakeQueue.queueUrl,
-      UPKEEP_QUEUE_URL: upkeepQueue.queueUrl,
-      FHIR_INBOUND_QUEUE_URL: inboundQueue.queueUrl,
       SITE_CONFIG: siteVariable(site),
       ...synthesisEnvironment(synthesis),
       API_LIMITS: JSON.stringify(site.deployment.api.limits),
+      ...queueEnvironment(props.queues),
+      MODEL_NAME: `${props.bundle.manifest.name}@${props.bundle.manifest.version}`,
+      MODEL_SHA256: props.bundle.sha256,
+      ALARMS_OF_STACK: Stack.of(this).stackName,
       ...(this.front === undefined ? {} : { FRONT_SECRET: this.front }),
-      ...tokenEnvironment(site.deployment),
-      ...signInEnvironment(site.deployment),
+      ...tokenEnvironment(props.identity, site.deployment.tenants),
+      ...signInEnvironment(props),
     }
     const http = new apigateway.HttpApi(this, 'http', { apiName: 'cardiacnets', createDefaultStage: false })
     const api = lambdaFunction(this, defaults, {
@@ -104,12 +116,13 @@ export class Api extends Construct {
     storage.grantGet(api, 'artifacts/')
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
     for (const queue of [intakeQueue, upkeepQueue, inboundQueue]) grantSend(queue, api)
+    grantOperations(api, Object.values(props.queues))
     // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
     // CDK's own classes and interfaces differ in `undefined`.
-    this.#open(http, api as lambda.IFunction, site, defaults)
+    this.#open(http, api as lambda.IFunction, props)
     this.url = http.apiEndpoint
 
     const events = lambdaFunction(this, defaults, {
@@ -138,8 +151,9 @@ export class Api extends Construct {
   }
 
   /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
-  #open(http: apigateway.HttpApi, api: lambda.IFunction, { deployment }: SiteConfig, defaults: FunctionDefaults): void {
-    const { identity, requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
+  #open(http: apigateway.HttpApi, api: lambda.IFunction, { site, identity, defaults }: ApiProps): void {
+    const { deployment } = site
+    const { requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
     const integration = new HttpLambdaIntegration('api', api)
     // Its health, its description and our public keys; the EHR's notifications, which bring a secret of their own; and what needs a token.
     const [open, notifications, v1] = ['/{proxy+}', '/fhir/{proxy+}', '/v1/{proxy+}'] as const
@@ -205,6 +219,39 @@ function frontSecret(scope: Construct): string {
   return secret.secretValue.unsafeUnwrap()
 }
 
+function queueEnvironment(queues: ApiProps['queues']): Readonly<Record<string, string>> {
+  const urls = Object.entries(queues).flatMap(([name, { queue, dlq }]) => {
+    const prefix = name.toUpperCase().replace('-', '_')
+    return [
+      [`${prefix}_QUEUE_URL`, queue.queueUrl],
+      [`${prefix}_DLQ_URL`, dlq.queueUrl],
+    ]
+  })
+  return Object.fromEntries(urls)
+}
+
+/** To say what was given up and why, to put it back, and to say which alarms are raised. */
+function grantOperations(api: lambda.Alias, queues: readonly QueueWithDlq[]): void {
+  for (const { queue, dlq } of queues) {
+    queue.grant(api, 'sqs:GetQueueAttributes')
+    grantSend(queue, api)
+    dlq.grant(api, 'sqs:GetQueueAttributes', 'sqs:ChangeMessageVisibility')
+    grantReceive(dlq, api)
+  }
+  const resource = Stack.of(api).formatArn({
+    service: 'cloudwatch',
+    resource: 'alarm',
+    resourceName: '*',
+    arnFormat: ArnFormat.COLON_RESOURCE_NAME,
+  })
+  iam.Grant.addToPrincipal({ grantee: api, actions: ['cloudwatch:DescribeAlarms'], resourceArns: [resource] })
+  acknowledgeWildcards(
+    api,
+    ['arn:<AWS::Partition>:cloudwatch:<AWS::Region>:<AWS::AccountId>:alarm:*'],
+    'CloudWatch lists alarms by a prefix, and asks for all of them',
+  )
+}
+
 function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record<string, string>> {
   if (synthesis === undefined) return {}
   const { queues, rules } = synthesis
@@ -212,18 +259,20 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
 }
 
 /** What the console needs to know before anybody is signed in. */
-function signInEnvironment({ console, api: { identity } }: Deployment): Readonly<Record<string, string>> {
-  if (console?.signIn === undefined || identity === undefined) return {}
-  const { clientId, scope, idleMinutes } = console.signIn
+function signInEnvironment({ identity, signIn }: ApiProps): Readonly<Record<string, string>> {
+  if (signIn === undefined || identity === undefined) return {}
   const { issuer, audience } = identity
-  const signIn: SignIn = { issuer, audience, clientId, scope, idleMinutes }
-  return { [SIGN_IN_VARIABLE]: JSON.stringify(signIn) }
+  const told: SignIn = { issuer, audience, ...signIn }
+  return { [SIGN_IN_VARIABLE]: JSON.stringify(told) }
 }
 
 /** Without a provider, the API answers nobody. */
-function tokenEnvironment({ api, tenants }: Deployment): Readonly<Record<string, string>> {
-  if (api.identity === undefined) return {}
-  const { issuer, audience, jwksUrl, tenantClaim } = api.identity
+function tokenEnvironment(
+  identity: IdentityProvider | undefined,
+  tenants: Deployment['tenants'],
+): Readonly<Record<string, string>> {
+  if (identity === undefined) return {}
+  const { issuer, audience, jwksUrl, tenantClaim } = identity
   return {
     AUTH_ISSUER: issuer,
     AUTH_AUDIENCE: audience,

@@ -22,8 +22,8 @@ export interface ConsoleProps {
   readonly storage: Storage
   readonly log: LogDefaults
   readonly apiUrl: string
-  /** Of the tokens that the API takes. */
-  readonly issuer: string | undefined
+  /** Whom the page asks when somebody signs in. */
+  readonly signInAt: readonly string[]
   readonly eventsUrl: string
   /** What the API wants to see with each request. */
   readonly front: string | undefined
@@ -52,7 +52,11 @@ export class Console extends Construct {
   readonly url: string
   readonly bucket: s3.Bucket
 
-  constructor(scope: Construct, id: string, { console, storage, log, apiUrl, eventsUrl, issuer, front }: ConsoleProps) {
+  constructor(
+    scope: Construct,
+    id: string,
+    { console, storage, log, apiUrl, eventsUrl, signInAt, front }: ConsoleProps,
+  ) {
     super(scope, id)
     this.bucket = new s3.Bucket(this, 'console', {
       blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
@@ -78,7 +82,7 @@ export class Console extends Construct {
       defaultBehavior: {
         origin: origins.S3BucketOrigin.withOriginAccessControl(this.bucket as s3.IBucket),
         viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-        responseHeadersPolicy: this.#headers(console, issuer),
+        responseHeadersPolicy: this.#headers(signInAt),
       },
       // A stream of events is CloudFront's to pass on, not API Gateway's.
       additionalBehaviors: {
@@ -108,12 +112,10 @@ export class Console extends Construct {
   }
 
   /** The same policy as locally; the page may ask the identity provider as well. */
-  #headers({ signIn }: ConsoleProps['console'], issuer: string | undefined): cloudfront.ResponseHeadersPolicy {
-    const provider = signIn === undefined || issuer === undefined ? [] : [issuer, ...signIn.origins]
-    const origins = [...new Set(provider.map((url) => new URL(url).origin))]
+  #headers(signInAt: readonly string[]): cloudfront.ResponseHeadersPolicy {
     return new cloudfront.ResponseHeadersPolicy(this, 'headers', {
       securityHeadersBehavior: {
-        contentSecurityPolicy: { contentSecurityPolicy: consolePolicy(origins), override: true },
+        contentSecurityPolicy: { contentSecurityPolicy: consolePolicy(signInAt), override: true },
         contentTypeOptions: { override: true },
         referrerPolicy: { referrerPolicy: cloudfront.HeadersReferrerPolicy.NO_REFERRER, override: true },
         strictTransportSecurity: { accessControlMaxAge: Duration.days(365), override: true },

@@ -2,6 +2,7 @@
  * Clean windows in, stored and published results out.
  * @module
  */
+import type * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { codeVersion } from '../../shared/version.ts'
@@ -26,6 +27,8 @@ export interface ScreeningProps {
 export class Screening extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
+  /** The bundle, for all that runs it. */
+  readonly model: lambda.LayerVersion
 
   constructor(scope: Construct, id: string, props: ScreeningProps) {
     super(scope, id)
@@ -33,6 +36,7 @@ export class Screening extends Construct {
     const { queue, dlq } = queueWithDlq(this, 'screening', props.queues)
     this.queue = queue
     this.dlq = dlq
+    this.model = modelLayer(this, model, model.folder)
 
     const screen = lambdaFunction(this, defaults, {
       name: 'screen',
@@ -40,7 +44,7 @@ export class Screening extends Construct {
       // One whole vCPU: the model runs on one thread.
       memoryMb: 1769,
       timeout: LIVE_TIMEOUT,
-      layers: [modelLayer(this, model, model.folder)],
+      layers: [this.model],
       concurrency,
       network,
       environment: {

@@ -1,10 +1,12 @@
 /**
- * What a request set off and no caller waits for: removal of what was deleted, and results that an association lets go.
+ * What a request set off: removal of what was deleted, results that an association lets go, and which stretches of an ECG moved its scores.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
+import type * as lambda from 'aws-cdk-lib/aws-lambda'
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
+import { MODEL_DIR } from '../build/model-layer.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import type { Network } from './network.ts'
 import { consume, grantSend, type QueueOptions, queueWithDlq } from './queue.ts'
@@ -16,6 +18,8 @@ export interface UpkeepProps {
   readonly queues: QueueOptions
   readonly network: Network
   readonly storage: Storage
+  /** The layer of the bundle that screens. */
+  readonly model: lambda.LayerVersion
   /** Where results go that are to be reported to the EHR. */
   readonly reportQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
@@ -34,7 +38,7 @@ export class Upkeep extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id)
-    const { defaults, queues, network, storage, reportQueue, synthesis } = props
+    const { defaults, queues, network, storage, model, reportQueue, synthesis } = props
     // In a scope of its own: the function is called the same.
     const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
       ...queues,
@@ -47,8 +51,10 @@ export class Upkeep extends Construct {
     const upkeep = lambdaFunction(this, defaults, {
       name: 'upkeep',
       bundle: 'upkeep',
-      memoryMb: 512,
+      // One whole vCPU: the model runs on one thread, some 240 times a question.
+      memoryMb: 1769,
       timeout: TIMEOUT,
+      layers: [model],
       concurrency: MAX_CONCURRENCY,
       network,
       environment: {
@@ -57,6 +63,8 @@ export class Upkeep extends Construct {
         RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
         RESULTS_TABLE: storage.table.tableName,
         RAW_BUCKET: storage.bucket.bucketName,
+        ...storage.retention,
+        MODEL_DIR,
         ...(synthesis === undefined ? {} : { SYNTHESIS_QUEUE_URL: synthesis.queues.queue.queueUrl }),
       },
     })
@@ -67,6 +75,7 @@ export class Upkeep extends Construct {
     grantSend(reportQueue, upkeep)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, upkeep)
     storage.grantRows(upkeep, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
+    storage.grantGet(upkeep, 'raw/')
     storage.grantRemove(upkeep)
   }
 }

@@ -34,7 +34,7 @@ const one = () => 1
 const billed = (name: string, usd: number, units: Billed['units'] = one): Billed => ({ name, units, usd: () => usd })
 
 const BILLED: Readonly<Record<string, Billed>> = {
-  'AWS::EC2::VPCEndpoint': billed('interface endpoints, a zone each', PRICES.endpointZoneHour * HOURS_A_MONTH, (of) =>
+  'AWS::EC2::VPCEndpoint': billed('interface endpoints, per zone', PRICES.endpointZoneHour * HOURS_A_MONTH, (of) =>
     of.VpcEndpointType === 'Interface' ? list(of.SubnetIds).length : 0,
   ),
   'AWS::EC2::NatGateway': billed('NAT gateways', PRICES.natHour * HOURS_A_MONTH),
@@ -46,18 +46,18 @@ const BILLED: Readonly<Record<string, Billed>> = {
     units: one,
     usd: (of) => PRICES.webAclMonth + list(of.Rules).length * PRICES.webAclRuleMonth,
   },
-  'AWS::CloudWatch::Alarm': billed('alarms, a metric each', PRICES.alarmMetricMonth, ({ Metrics }) =>
+  'AWS::CloudWatch::Alarm': billed('alarm metrics', PRICES.alarmMetricMonth, ({ Metrics }) =>
     Metrics === undefined ? 1 : list(Metrics).filter((each) => isRecord(each) && 'MetricStat' in each).length,
   ),
   'AWS::CloudWatch::Dashboard': billed('dashboards', PRICES.dashboardMonth),
-  'AWS::EC2::Volume': billed('disks of adapters, GB', PRICES.diskGbMonth, ({ Size }) => Number(Size)),
+  'AWS::EC2::Volume': billed('adapter disks, GB', PRICES.diskGbMonth, ({ Size }) => Number(Size)),
   'AWS::EC2::Instance': {
-    name: 'machines of adapters',
+    name: 'adapter machines',
     units: one,
     usd: ({ InstanceType }) => machineMonth(InstanceType),
   },
   'AWS::AutoScaling::AutoScalingGroup': {
-    name: 'machines of adapters, with system disk and address',
+    name: 'adapter machines, with system disk and address',
     units: ({ DesiredCapacity, MinSize }) => Number(DesiredCapacity ?? MinSize),
     usd: ({ LaunchTemplate }, all) => {
       const id = /"(?:Ref|Fn::GetAtt)":\[?"(\w+)"/.exec(JSON.stringify(LaunchTemplate))?.[1]
@@ -71,7 +71,7 @@ const FREE =
   /^AWS::(IAM|Lambda|SQS|SNS|S3|DynamoDB|ApiGatewayV2|Events|Logs|CodeDeploy|IoT|Batch|ECS|CloudFront|CloudTrail|Budgets|CE|Scheduler|SSM|ECR)::|^AWS::EC2::(VPC|Subnet|RouteTable|SubnetRouteTableAssociation|Route|InternetGateway|VPCGatewayAttachment|SecurityGroup\w*|LaunchTemplate|FlowLog)$|^AWS::(AutoScaling::\w+|KMS::Alias|WAFv2::(WebACLAssociation|LoggingConfiguration)|CloudWatch::CompositeAlarm|CDK::Metadata|SecretsManager::\w+Policy)$|^Custom::/
 
 /**
- * @returns a line for each kind of what is billed, dearest first, and types whose price nobody here knows
+ * @returns a line for each kind of what is billed, dearest first, and types without a price here
  * @throws Error for a machine without a price
  */
 export function fixedCost(resources: Resources): { lines: readonly FixedLine[]; unpriced: readonly string[] } {

@@ -31,13 +31,13 @@ const above = (text: string): number => {
 }
 
 const options = new Command('npm run cost --')
-  .description('What a site costs a month in AWS, by service, from its template, measured times and list prices.')
+  .description('The monthly cost of a site in AWS, by service, from its template, measured times and list prices.')
   .option('--site <name|file>', 'an example of cdk/sites, or a file', 'hospital')
-  .option('--devices <n>', 'live devices (default: as the site says)', above)
-  .option('--hours <n>', 'hours a day that each streams', above, 24)
-  .addOption(new Option('--region <region>', 'whose prices').choices([...REGIONS]).default(REGIONS[0]))
+  .option('--devices <n>', 'live devices (default: the site’s number)', above)
+  .option('--hours <n>', 'hours per day that each device streams', above, 24)
+  .addOption(new Option('--region <region>', 'the region of the prices').choices([...REGIONS]).default(REGIONS[0]))
   .option('--json', 'one JSON document on stdout')
-  .option('--docs', 'write the tables of docs/cost.md and docs/scale.md anew instead')
+  .option('--docs', 'update the tables of docs/cost.md and docs/scale.md instead')
   .parse()
   .opts<Options>()
 

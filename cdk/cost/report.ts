@@ -36,9 +36,9 @@ export function costReport({ name, site, resources, usage, measured }: Subject):
     [`**windows**, ${windowsM.toFixed(1)} million`, strong(now.windows)],
     ...detail(scaled(now.perMillion, windowsM)),
     ...section('EHR', now.ehr, scaled(now.ehrPerMillion, windowsM)),
-    ...section('devices’ gateway', gatewayUsd, now.gateway),
-    ...section('storage, for each month kept', sum(now.storage), now.storage),
-    ['**there all day**', strong(fixedUsd)],
+    ...section('device gateway', gatewayUsd, now.gateway),
+    ...section('storage, per month of retention', sum(now.storage), now.storage),
+    ['**fixed**', strong(fixedUsd)],
     ...now.fixed.map((line) => [`– ${line.count} ${line.name}`, dollars(line.usd)]),
     ['**sum**', strong(now.total)],
   ]
@@ -49,11 +49,11 @@ export function costReport({ name, site, resources, usage, measured }: Subject):
     ...(site.ehr === undefined ? [] : [withEhr(now)]),
   ]
   return [
-    `**${name}**: ${usage.devices} devices, ${usage.hoursADay} hours a day; us-east-1, list prices of ${PRICES_DATE}; times and sizes of ${measured.date} (bundle ${measured.bundle}: ${measured.machine}).`,
-    table(['a month', 'USD'], monthly),
-    table(['a million windows', 'USD'], perMillion),
+    `**${name}**: ${usage.devices} devices, ${usage.hoursADay} hours per day. List prices: us-east-1, ${PRICES_DATE}.\nTimes and sizes: ${measured.date}, bundle ${measured.bundle}, ${measured.machine}.`,
+    table(['per month', 'USD'], monthly),
+    table(['per million windows', 'USD'], perMillion),
     table(
-      ['memory of preprocess and screen', 'arm64, USD a million', 'x64, USD a million'],
+      ['memory of preprocess and screen', 'arm64, USD per million', 'x64, USD per million'],
       memorySensitivity(path, MEMORY_MB).map(({ memoryMb, arm64, x64 }) => [
         `${memoryMb} MB`,
         arm64.toFixed(2),
@@ -61,7 +61,7 @@ export function costReport({ name, site, resources, usage, measured }: Subject):
       ]),
     ),
     table(
-      ['hours a day', 'million windows', 'sum, USD a month'],
+      ['hours per day', 'million windows', 'sum, USD per month'],
       HOURS_A_DAY.map((hoursADay) => {
         const { windowsM: millions, total } = of({ hoursADay })
         return [String(hoursADay), millions.toFixed(1), dollars(total)]
@@ -71,7 +71,7 @@ export function costReport({ name, site, resources, usage, measured }: Subject):
       site.deployment.synthesis === 'off'
         ? []
         : [
-            `Cines: ${PRICES.gpuHour} USD an hour of a GPU (g6.xlarge on demand; spot is less); seconds a cine on one are not measured, so none are in the sum.`,
+            `Cines: ${PRICES.gpuHour} USD per GPU hour (g6.xlarge on demand; spot is less). The time per cine on a GPU is not measured, so the sum has none.`,
           ],
       now.unpriced.length === 0 ? [] : [`Without a price here: ${now.unpriced.join(', ')}.`],
     ]

@@ -1,5 +1,5 @@
 /**
- * `npm run scale -- --devices 1000000`: which limit of AWS or of this design so many live devices meet, in the order in which they do.
+ * `npm run scale -- --devices 1000000`: the limits of AWS and of this design that a number of live devices reaches, in order.
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
@@ -21,7 +21,8 @@ interface Limit {
   readonly quota: Quota
   /** Of the quota's unit, what one device takes. */
   readonly aDevice: number
-  readonly change: string
+  /** A sentence a line. */
+  readonly change: readonly string[]
 }
 
 /** Each limit of the path; `aDevice` is from measured times and sizes. */
@@ -32,101 +33,120 @@ function limits(measured: Measured): readonly Limit[] {
   const { devices, cores, framesPerSecondAConnection } = measured.adapter
   return [
     {
-      what: 'IoT Core, one connection of an adapter',
+      what: 'IoT Core, one adapter connection',
       quota: QUOTAS.iotConnectionMessages,
       aDevice: frames,
-      change: '`connections`: that many shared subscriptions feed one journal (built)',
+      change: ['Set `connections`: that many shared subscriptions feed one journal (built).'],
     },
     {
-      what: 'a whole core of an adapter',
-      quota: { value: FULL, unit: `of a core, ${Math.round(FULL * 100)}% being full` },
+      what: 'one core of an adapter',
+      quota: { value: FULL, unit: 'of a core, which counts as full' },
       aDevice: cores / devices,
-      change:
-        'more `shards`, each with tenants of its own (built); a tenant of more than one shard’s devices needs a shard by hash of the device, which is not built',
+      change: [
+        'Add `shards`, each with its own tenants (built).',
+        'A tenant with more devices than one shard can serve needs shards by hash of the device (not built).',
+      ],
     },
     {
-      what: 'one connection of an adapter, by its journal’s commits',
-      quota: { value: framesPerSecondAConnection, unit: 'frames a second' },
+      what: 'journal commits, one adapter connection',
+      quota: { value: framesPerSecondAConnection, unit: 'frames per second' },
       aDevice: frames,
-      change: '`connections` again, or a broker with a larger window of unacknowledged messages',
+      change: ['Raise `connections`, or use a broker with a larger window of unacknowledged messages.'],
     },
     {
-      what: 'SQS in flight while a dependency is away (each message is hidden for 60 s)',
+      what: 'SQS in flight during an outage (messages are hidden for 60 s)',
       quota: QUOTAS.sqsInFlight,
       aDevice: windows * VISIBILITY_S,
-      change:
-        'none: SQS hands out no more, the rest waits in the queue for up to four days, and drains. It only looks like a stop',
+      change: [
+        'None needed: SQS delivers no more, and the rest waits in the queue for up to four days.',
+        'It only looks like a stop.',
+      ],
     },
     {
       what: 'index `byArrival`, whose key is the tenant',
       quota: QUOTAS.dynamoPartitionWrites,
       aDevice: windows,
-      change:
-        'key `tenant#n`, n by hash of the ECG; a list asks all n and merges. Until then: more tenants. A throttled index throttles the table',
+      change: [
+        'Use the key `tenant#n`, with n by hash of the ECG; a list queries all n and merges (not built).',
+        'Until then: more tenants. A throttled index throttles the table.',
+      ],
     },
     {
       what: 'IoT Core, frames in',
       quota: QUOTAS.iotPublishes,
       aDevice: frames,
-      change:
-        'ask for more; from here on devices should send windows (twenty times fewer messages), or a broker of one’s own takes the frames',
+      change: [
+        'Ask AWS for more.',
+        'From here on, devices should send windows (twenty times fewer messages), or a broker of your own should take the frames.',
+      ],
     },
     {
-      what: 'a new table',
+      what: 'DynamoDB, a new table',
       quota: QUOTAS.dynamoNewTableWrites,
       aDevice: windows * writeUnits(measured),
-      change: 'set the table’s warm throughput before the devices come; it doubles by itself in half an hour',
+      change: [
+        'Set the table’s warm throughput before the devices arrive. Without it, throughput doubles in half an hour.',
+      ],
     },
     {
-      what: 'S3, one prefix that was not split yet',
+      what: 'S3, one prefix before its first split',
       quota: QUOTAS.s3Puts,
       aDevice: windows,
-      change:
-        'none at a steady rise: keys end in a random id, so S3 splits by itself, and retries bridge it. Beyond 100,000 devices an object an hour of a session, rather than a window, also for its cost',
+      change: [
+        'None needed if the load rises steadily.',
+        'Keys end in a random id, so S3 splits the prefix, and retries bridge the time.',
+        'Beyond 100,000 devices, store one object per session and hour instead of one per window. This also reduces the cost.',
+      ],
     },
     {
-      what: 'a table',
+      what: 'DynamoDB, one table',
       quota: QUOTAS.dynamoTableWrites,
       aDevice: windows * writeUnits(measured),
-      change: 'ask for more; or a result below 2 KB (a zstd dictionary), which takes three units rather than four',
+      change: [
+        'Ask AWS for more, or shrink a result below 2 KB (a zstd dictionary), which takes three units instead of four.',
+      ],
     },
     {
-      what: 'functions at once of an account, one window a batch',
+      what: 'Lambda concurrency, one window per batch',
       quota: QUOTAS.lambdaConcurrency,
       aDevice: windows * (preprocess + screen),
-      change: 'ask for more (tens of thousands are usual); `deployment.devices` sets what each function may take of it',
+      change: ['Ask AWS for more (tens of thousands are usual). `deployment.devices` sets the share of each function.'],
     },
     {
       what: 'IoT Core, windows in',
       quota: QUOTAS.iotPublishes,
       aDevice: windows,
-      change:
-        'ask for more; beyond a few hundred thousand devices, an account (a cell of the whole stack) for each so many tenants',
+      change: [
+        'Ask AWS for more.',
+        'Beyond a few hundred thousand devices, use several accounts, each with a whole stack (a cell) for some of the tenants.',
+      ],
     },
     {
-      what: 'queue `intake`, its batches at once',
+      what: 'queue `intake`, concurrent batches',
       quota: QUOTAS.mappingBatches,
       aDevice: windows * preprocess,
-      change: 'a second queue with the same function: by tenant, since the rule and the adapter know it',
+      change: ['Add a second queue with the same function, by tenant: the rule and the adapter know the tenant.'],
     },
     {
-      what: 'queue `screening`, its batches at once',
+      what: 'queue `screening`, concurrent batches',
       quota: QUOTAS.mappingBatches,
       aDevice: windows * screen,
-      change:
-        'the same; or `preprocess` and `screen` in one function, which saves a queue and 1.2 USD a million windows, and puts them in one line of failure',
+      change: [
+        'The same, or combine `preprocess` and `screen` in one function.',
+        'That saves a queue and 1.2 USD per million windows, and makes them fail together.',
+      ],
     },
     {
       what: 'SNS, results',
       quota: QUOTAS.snsPublishes,
       aDevice: windows,
-      change: '`screen` sends to the queues itself, of which there are two: one request less as well',
+      change: ['Let `screen` send to the two queues itself, which also saves one request.'],
     },
     {
       what: 'IoT Core, connections',
       quota: QUOTAS.iotConnections,
       aDevice: 1,
-      change: 'ask for more, or a cell for each half million',
+      change: ['Ask AWS for more, or use one cell per half million devices.'],
     },
   ]
 }
@@ -138,47 +158,47 @@ export function scaleReport(devices: number, measured: Measured = readMeasured()
     .map((limit) => ({ ...limit, at: limit.quota.value / limit.aDevice }))
     .sort((a, b) => a.at - b.at)
   return [
-    `**${count(devices)} devices**, a window each every ${WINDOW_S} s; service times of ${measured.date} (bundle ${measured.bundle}), quotas of us-east-1 on ${QUOTAS_DATE}.`,
+    `**${count(devices)} devices**, one window each per ${WINDOW_S} s. Service times: ${measured.date} (bundle ${measured.bundle}). Quotas: us-east-1, ${QUOTAS_DATE}.`,
     table(
-      ['', 'needs'],
+      ['resource', 'need'],
       [
-        ['windows a second', count(windows)],
-        ['`preprocess` at once, one window a batch', count(windows * preprocess)],
-        ['`screen` at once', count(windows * screen)],
+        ['windows per second', count(windows)],
+        ['concurrency of `preprocess`, one window per batch', count(windows * preprocess)],
+        ['concurrency of `screen`', count(windows * screen)],
         [
-          'minutes until Lambda polls that fast (300 batches more a minute)',
+          'minutes until Lambda polls that fast (300 more batches per minute)',
           count((windows * preprocess) / QUOTAS.mappingRamp.value),
         ],
         ['messages in flight, batches of ten', count(10 * windows * (preprocess + screen))],
-        ['write units a second', count(windows * writeUnits(measured))],
+        ['write units per second', count(windows * writeUnits(measured))],
         [
-          'PUTs a second; prefixes that S3 must split into',
+          'PUTs per second; number of prefixes after S3’s splits',
           `${count(windows)}; ${count(windows / QUOTAS.s3Puts.value)}`,
         ],
-        ['results published a second', count(windows)],
-        ['with frames: messages a second into the broker', count(devices * measured.adapter.framesPerSecond)],
+        ['results published per second', count(windows)],
+        ['with frames: messages per second to the broker', count(devices * measured.adapter.framesPerSecond)],
         ['with frames: cores of adapters', count((devices * measured.adapter.cores) / measured.adapter.devices / FULL)],
         [
-          'after a loss of all connections: minutes until IoT Core let everybody in',
+          'after a loss of all connections: minutes until IoT Core has accepted all devices',
           count(devices / QUOTAS.iotConnects.value / 60),
         ],
       ],
     ),
     table(
-      ['devices', 'limit', 'quota', 'what to change'],
-      ladder.map(({ at, what, quota, change }) => [
+      ['devices', 'limit', 'quota'],
+      ladder.map(({ at, what, quota }) => [
         `${at > devices ? '' : '**'}${count(at)}${at > devices ? '' : '**'}`,
         what,
         `${count(quota.value)} ${quota.unit}${quota.isHard ? ', fixed' : ''}`,
-        change,
       ]),
     ),
+    `Changes at each limit:\n\n${ladder.map(({ what, change }) => `- **${what}**: ${change.join('\n  ')}`).join('\n')}`,
     table(
       [
         'devices',
-        'windows of an hour',
-        '`screen` at once, as a rule',
-        'minutes to drain an hour, one queue at its limit',
+        'windows per hour',
+        'usual concurrency of `screen`',
+        'minutes to drain one hour, with one queue at its limit',
       ],
       [500, 10_000, 100_000, devices].map((each) => [
         count(each),
@@ -203,7 +223,7 @@ function count(value: number): string {
 
 if (import.meta.main) {
   const { devices } = new Command('npm run scale --')
-    .description('Which limits so many live devices meet, and what to change at each.')
+    .description('The limits that a number of live devices reaches, and what to change at each.')
     .option('--devices <n>', 'live devices', above, 1_000_000)
     .parse()
     .opts<{ devices: number }>()

@@ -15,6 +15,9 @@ export const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
+/** So many of its lines are remembered. */
+const LAST_WORDS = 3
+
 /** How long it may flush before it is killed. */
 const GRACE_MS = 5_000
 /** Before it is started again: doubled each time it ends soon, so that a broken one does not fill the log. */
@@ -23,10 +26,17 @@ const RESTART_MS = { first: 500, longest: 30_000, healthyAfter: 10_000 } as cons
 export interface Companion {
   /** Of the process that runs now, if one does. */
   readonly pid: number | undefined
-  /** Resolves when it ended for the first time. */
-  readonly ended: Promise<void>
+  /** Resolves when it ended for the first time, with its exit status and what it last said to people. */
+  readonly ended: Promise<CompanionEnd>
   /** Resolves when the process has ended, by itself within its grace or killed after it. */
   stop(): Promise<void>
+}
+
+export interface CompanionEnd {
+  /** Absent when a signal ended it. */
+  readonly status: number | undefined
+  /** Its last lines that are no log. */
+  readonly words: readonly string[]
 }
 
 export interface CompanionOptions {
@@ -42,7 +52,9 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
   let pid: number | undefined
   let end: () => void = () => {}
 
-  async function runOnce(): Promise<void> {
+  async function runOnce(): Promise<CompanionEnd> {
+    const words: string[] = []
+    let status: number | undefined
     const child = spawn(process.execPath, ['--import', END_WITH_PARENT, script, ...args], {
       cwd: ROOT,
       env: { ...process.env, ...env },
@@ -50,11 +62,16 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
       // Ctrl-C goes to the whole group of a terminal; this process is to end in its turn, not with it.
       detached: true,
     })
-    forwardLines(child, onLine)
+    forwardLines(child, (line) => {
+      if (!line.startsWith('{')) words.push(line)
+      if (words.length > LAST_WORDS) words.shift()
+      onLine(line)
+    })
     pid = child.pid
     const exited = new Promise<void>((resolve) => {
       // Not at `exit`: its last lines may still be on their way.
       child.once('close', (code, signal) => {
+        status = code ?? undefined
         if (!stopping.signal.aborted) onLine(`${script} ended: ${signal ?? `exit status ${code}`}`)
         resolve()
       })
@@ -71,15 +88,15 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
     if (stopping.signal.aborted) end()
     await exited
     pid = undefined
+    return { status, words }
   }
 
-  const ended = Promise.withResolvers<void>()
+  const ended = Promise.withResolvers<CompanionEnd>()
   async function supervise(): Promise<void> {
     let pauseMs: number = RESTART_MS.first
     while (!stopping.signal.aborted) {
       const startedAt = performance.now()
-      await runOnce()
-      ended.resolve()
+      ended.resolve(await runOnce())
       if (performance.now() - startedAt > RESTART_MS.healthyAfter) pauseMs = RESTART_MS.first
       await pause(pauseMs, stopping.signal)
       pauseMs = Math.min(2 * pauseMs, RESTART_MS.longest)

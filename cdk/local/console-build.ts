@@ -11,7 +11,14 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const DIST = join(ROOT, 'console/dist')
 
 /** What the page is made of. */
-const SOURCES = ['console/src', 'console/public', 'console/index.html', 'console/vite.config.ts', 'streams/client']
+const SOURCES = [
+  'console/src',
+  'console/public',
+  'console/index.html',
+  'console/vite.config.ts',
+  'streams/client',
+  'docs/operator-runbook.md',
+]
 
 /**
  * The folder of the built console; `undefined` where Vite is not installed (`npm ci --omit=dev`).

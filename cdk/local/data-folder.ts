@@ -2,14 +2,35 @@
  * The folder in which the local stack keeps its data: held by one stack at a time, with logs that are appended to and rotated.
  * @module
  */
-import { closeSync, fstatSync, mkdirSync, openSync, renameSync, writeSync } from 'node:fs'
+import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { REFERENCE_FILE } from '../../shared/inference/population.ts'
+import { SITE_FILE } from '../../shared/inference/site-calibration.ts'
 
 /** What is wrong with a data folder, and what to do: a sentence for the terminal. */
 export class DataFolderError extends Error {
   override readonly name = 'DataFolderError'
 }
+
+/** What lies in a data folder: of a stack, of a gateway beside it, and what `models use` chose. One that holds other things only is somebody else's. */
+const OURS = [
+  'lock.db',
+  'queues',
+  'objects',
+  'tables',
+  'journal.db',
+  'stack.log',
+  'audit.jsonl',
+  'outputs.json',
+  'site.json',
+  'cdk.out',
+  'gateway',
+  'gateway.json',
+  'model-bundle',
+  SITE_FILE,
+  REFERENCE_FILE,
+]
 
 /** A log that is larger is moved to `NAME.1`, in place of the one before it. */
 const ROTATE_BYTES = 20 * 1024 * 1024
@@ -20,11 +41,13 @@ const held = new Set<DatabaseSync>()
 /**
  * Makes the folder if it is not there, and holds it until the process ends, however it ends: the system gives an SQLite lock back.
  * @returns what gives it back before that
- * @throws DataFolderError when another stack holds it, or it cannot be written
+ * @throws DataFolderError when another stack holds it, it cannot be written, or it holds what is not ours
  */
 export function claimFolder(folder: string): () => void {
   try {
     mkdirSync(folder, { recursive: true })
+    const names = readdirSync(folder)
+    if (names.length > 0 && !names.some((name) => OURS.includes(name))) throw new DataFolderError(foreign(folder))
     const lock = new DatabaseSync(join(folder, 'lock.db'), { timeout: 0 })
     lock.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')
     held.add(lock)
@@ -33,9 +56,12 @@ export function claimFolder(folder: string): () => void {
       lock.close()
     }
   } catch (error) {
-    throw new DataFolderError(sentence(folder, error))
+    throw error instanceof DataFolderError ? error : new DataFolderError(sentence(folder, error))
   }
 }
+
+const foreign = (folder: string) =>
+  `${folder} holds other files and none of ours: pass --data with a folder that is empty, or a new one.`
 
 function sentence(folder: string, error: unknown): string {
   const { code, errcode } = error as { code?: string; errcode?: number } // as node:fs and node:sqlite throw

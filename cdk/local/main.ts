@@ -12,6 +12,7 @@ import { buildConsole } from './console-build.ts'
 import { claimFolder, openLog } from './data-folder.ts'
 import { subscribeLocally } from './ehr.ts'
 import { type LocalStack, startLocalStack } from './stack.ts'
+import { checkStart, exitCodeOf, parseBroker, wordsOf } from './start-fault.ts'
 
 const DEMO_DEVICE = 'functions/cli/demo-device.ts'
 const ROOT = resolve(import.meta.dirname, '../..')
@@ -36,18 +37,19 @@ const command = new Command('npm start --')
   .option('--port <port>', 'HTTP API', parsePort, 8080)
   .option('--mqtt-port <port>', 'embedded MQTT broker', parsePort, 1883)
   .option('--fhir-port <port>', 'sandbox EHR (FHIR R4)', parsePort, 8090)
-  .option('--broker <url>', 'use this MQTT broker instead of the embedded one')
+  .option('--broker <url>', 'use this MQTT broker instead of the embedded one', parseBroker)
   .option('--data <dir>', 'where queues, waveforms, results and the journal are kept', '.local')
   .option('--no-demo', 'without the demo device')
   .option('--fresh', 'forget what an earlier run kept')
+  .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()
 
 // What lies in the data folder are ECGs and who read them: for this user alone, whatever the shell's mask. Processes that are started inherit it.
 process.umask(0o077)
 
 await main(command.opts<Options>()).catch((error: unknown) => {
-  console.error(error instanceof Error ? error.message : error)
-  process.exit(1)
+  console.error(wordsOf(error))
+  process.exit(exitCodeOf(error))
 })
 
 async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
@@ -55,6 +57,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal', 'audit.jsonl']
   // Before anything in it is touched: another stack may be at work there.
   claimFolder(dataDir)
+  await checkStart(broker)
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
   const logFile = openLog(join(dataDir, 'stack.log'), console.error)
   const auditFile = openLog(join(dataDir, 'audit.jsonl'), console.error, Number.POSITIVE_INFINITY)

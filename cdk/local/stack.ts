@@ -8,6 +8,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer, type RequestListener } from 'node:http'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { FRONT_HEADER } from '../../shared/config/deployment.ts'
@@ -28,6 +29,7 @@ import { closeServer, listen } from './http.ts'
 import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
+import { CompanionError } from './start-fault.ts'
 import {
   clientOptions,
   credentialsOf,
@@ -140,7 +142,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
     if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
     const permissions = new Permissions((violation) => log('permissions', describeViolation(violation)))
     const gate = gateOf(permissions)
-    const emulators = await startEmulators(options.dataDir, gate)
+    const emulators = await startEmulators(options.dataDir, gate, (sentence) => log('stack', sentence))
     undo.push(emulators.stop)
     const wanted = options.site ?? parseSiteConfig('{}')
     const site = localSite(wanted, ehr && { ...ehr, ourUrl: api.url }, folder)
@@ -229,14 +231,19 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
         const subscribed = broker?.subscribed('frames')
         const journal = join(folder, index === 0 ? 'journal.db' : `journal-${index}.db`)
         const here = adapterEnvironment(deployment, mqttUrl, journal, broker !== undefined)
+        const ready = Promise.withResolvers<void>()
         const adapter = startCompanion({
           script: 'streams/mqtt/main.ts',
           env: { ...env, ...environment, ...here, ...credentialsOf(role) },
-          onLine: (line) => log('adapter', line),
+          onLine: (line) => {
+            if (line.includes('"message":"adapter ready"')) ready.resolve()
+            log('adapter', line)
+          },
         })
         undo.push(adapter.stop)
         adapters.push(adapter)
-        if (subscribed !== undefined) await subscription(subscribed, adapter.ended)
+        // Another broker may refuse us for long; what we can say of it the adapter's log says.
+        await subscription(subscribed ?? Promise.race([ready.promise, pause(READY_MS)]), adapter.ended)
       }
     }
     // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
@@ -316,11 +323,17 @@ function isServedByIotCore({ deployment: { gateway } }: SiteConfig): boolean {
   return gateway.iotCore && gateway.adapter === undefined
 }
 
-/** Waits for the adapter's subscription; without it frames would be lost. */
-async function subscription(subscribed: Promise<void>, ended: Promise<void>): Promise<void> {
-  const isSubscribed = await Promise.race([subscribed.then(() => true), ended.then(() => false)])
-  if (!isSubscribed) throw new Error('the MQTT adapter ended before it had subscribed')
+/**
+ * Waits for the adapter's subscription; without it frames would be lost.
+ * @throws CompanionError when it ends instead
+ */
+async function subscription(subscribed: Promise<unknown>, ended: Companion['ended']): Promise<void> {
+  const end = await Promise.race([subscribed.then(() => undefined), ended])
+  if (end !== undefined) throw new CompanionError('The MQTT adapter', end)
 }
+
+/** How long the adapter is waited for that connects to another broker than ours. */
+const READY_MS = 5000
 
 /** The API's server; says 503 until it is given its routes. */
 async function startApiServer(port: number) {

@@ -6,11 +6,12 @@ import { effect, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { feedState, heardAt, listenToResults, startFeed } from './api/events.ts'
 import { Gate } from './auth/gate.tsx'
-import { authState, session } from './auth/session.ts'
+import { authState, may, session } from './auth/session.ts'
 import { begin, signOut } from './auth/sign-in.ts'
 import { EcgView } from './ecg/ecg-view.tsx'
 import { LANGUAGES, type Language, language, speak, t, word } from './i18n/index.ts'
 import { Live } from './live/live.tsx'
+import { Operations } from './operations/operations.tsx'
 import { href, route } from './router.ts'
 import { ago } from './ui/format.ts'
 import { Icon } from './ui/parts.tsx'
@@ -62,12 +63,13 @@ export function App() {
 function View() {
   const at = route.value
   if (at.view === 'live') return <Live key={at.device ?? ''} device={at.device} />
+  if (at.view === 'operations') return <Operations key={at.section ?? ''} section={at.section} />
   return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
 }
 
 function Header() {
   const { view } = route.value
-  const link = (to: 'worklist' | 'live') => (
+  const link = (to: 'worklist' | 'live' | 'operations') => (
     <a href={href({ view: to })} aria-current={view === to ? 'page' : undefined}>
       {t(`nav.${to}`)}
     </a>
@@ -83,6 +85,7 @@ function Header() {
       <nav aria-label={t('nav.label')}>
         {link('worklist')}
         {link('live')}
+        {may('ops:read') && link('operations')}
       </nav>
       <FeedLamp />
       <Account />

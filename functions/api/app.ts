@@ -10,7 +10,7 @@ import { NOTICE } from '../../shared/domain/result.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { childOf, formatTraceparent, inTrace, TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { type AuditOptions, auditing, notingFirst } from './audit.ts'
-import { type Authenticate, type AuthVariables, authentication } from './auth.ts'
+import { type Authenticate, type AuthVariables, authentication, SCOPES } from './auth.ts'
 import { described, LICENCE } from './description.ts'
 import { fromFront } from './front.ts'
 import { notFound, problemHandler, type ReportError, refusalOf } from './problem.ts'
@@ -18,6 +18,8 @@ import { type CmrOptions, cmrRoutes } from './routes/cmr.ts'
 import { type DeviceOptions, deviceRoutes } from './routes/devices.ts'
 import { type EcgOptions, ecgRoutes } from './routes/ecgs.ts'
 import { type EventOptions, eventRoutes } from './routes/events.ts'
+import { type ExplanationOptions, explanationRoutes } from './routes/explanations.ts'
+import { type OperationsOptions, operationsRoutes } from './routes/operations.ts'
 import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
@@ -29,7 +31,14 @@ interface Common extends AuditOptions {
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
-export interface ApiOptions extends Common, EcgOptions, DeviceOptions, UploadOptions, CmrOptions {
+export interface ApiOptions
+  extends Common,
+    EcgOptions,
+    DeviceOptions,
+    UploadOptions,
+    CmrOptions,
+    ExplanationOptions,
+    OperationsOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
   /** Where people sign in to the console; absent where nobody has to. */
@@ -62,15 +71,17 @@ export function createApi({ fhir, ...options }: ApiOptions) {
 
   app.route('/', uploadRoutes(options))
   app.route('/', ecgRoutes(options))
+  app.route('/', explanationRoutes(options))
   app.route('/', cmrRoutes(options))
   app.route('/', deviceRoutes(options))
+  app.route('/', operationsRoutes(options))
   app.route('/', eventRoutes({ ...options, onError }))
 
   app.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: 'Scopes: ecg:read, ecg:write, cmr:request. The tenant is in a claim.',
+    description: `Scopes: ${SCOPES.join(', ')}. The tenant is in a claim.`,
   })
   app.get('/openapi.json', (c) =>
     c.json(

@@ -20,6 +20,9 @@ export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
   'GET /v1/ecgs/:id': 'ecg.read',
   'GET /v1/ecgs/:id/waveform': 'waveform.read',
   'GET /v1/ecgs/:id/subject': 'subject.read',
+  'GET /v1/ecgs/:id/model-input': 'model-input.read',
+  'POST /v1/ecgs/:id/attribution': 'attribution.request',
+  'GET /v1/ecgs/:id/attribution': 'attribution.read',
   'DELETE /v1/ecgs/:id': 'ecg.delete',
   'POST /v1/ecgs/:id/cmr': 'cmr.request',
   'GET /v1/cmr/:id': 'cmr.read',
@@ -27,6 +30,8 @@ export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
   'GET /v1/cmr/:id/artifacts/:name': 'artifact.read',
   'PUT /v1/devices/:id/association': 'association.write',
   'GET /v1/unidentified': 'unidentified.list',
+  'GET /v1/operations': 'operations.read',
+  'POST /v1/operations/redrive': 'messages.redrive',
   'GET /v1/events': 'events.read',
 }
 
@@ -36,7 +41,7 @@ const ROUTES = Object.entries(ROUTE_ACTIONS).map(([route, action]) => {
 })
 
 /** What changes what was there: noted before it is begun, and once more when it is done. */
-const NOTED_FIRST: readonly AuditAction[] = ['ecg.delete', 'association.write', 'cmr.cancel']
+const NOTED_FIRST: readonly AuditAction[] = ['ecg.delete', 'association.write', 'cmr.cancel', 'messages.redrive']
 
 export interface AuditOptions {
   readonly audit: Pick<AuditStore, 'append'>

@@ -5,12 +5,12 @@
 import type { MiddlewareHandler } from 'hono'
 import { createRemoteJWKSet, errors, type JWTPayload, type JWTVerifyGetKey, jwtVerify } from 'jose'
 import * as z from 'zod'
+import { SCOPES, type Scope } from '../../shared/config/scopes.ts'
 import type { CmrJobId, EcgId } from '../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 
-export const SCOPES = ['ecg:read', 'ecg:write', 'cmr:request'] as const
-export type Scope = (typeof SCOPES)[number]
+export { SCOPES, type Scope }
 
 export interface Caller {
   /** Who that is, as the provider names it: for the audit trail. */

@@ -15,6 +15,7 @@ const TAGS = {
   Cines: 'CMR cines that are drawn on demand',
   Devices: 'Which patient a device is on',
   Events: 'What is new',
+  Operations: 'How the service does, and what was given up',
 } as const
 
 const named = (operationId: string, tag: keyof typeof TAGS): Operation => ({ operationId, tags: [tag] })
@@ -27,12 +28,17 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
   'delete /v1/ecgs/{id}': named('deleteEcg', 'ECGs'),
   'get /v1/ecgs/{id}/waveform': named('readWaveform', 'ECGs'),
   'get /v1/ecgs/{id}/subject': named('readSubject', 'ECGs'),
+  'get /v1/ecgs/{id}/model-input': named('readModelInput', 'ECGs'),
+  'post /v1/ecgs/{id}/attribution': named('requestAttribution', 'ECGs'),
+  'get /v1/ecgs/{id}/attribution': named('readAttribution', 'ECGs'),
   'post /v1/ecgs/{id}/cmr': named('requestCines', 'Cines'),
   'get /v1/cmr/{jobId}': named('readJob', 'Cines'),
   'delete /v1/cmr/{jobId}': named('cancelJob', 'Cines'),
   'get /v1/cmr/{jobId}/artifacts/{name}': named('readArtifact', 'Cines'),
   'put /v1/devices/{id}/association': named('associateDevice', 'Devices'),
   'get /v1/unidentified': named('listUnidentified', 'Devices'),
+  'get /v1/operations': named('readOperations', 'Operations'),
+  'post /v1/operations/redrive': named('redriveMessages', 'Operations'),
   'get /v1/events': named('readEvents', 'Events'),
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { dynamo, env, s3, sqs } from '../../shared/aws/clients.ts'
+import { QUEUE_NAMES } from '../../shared/aws/dead-letters.ts'
 import { sendMessages } from '../../shared/aws/queues.ts'
 import { ApiLimits } from '../../shared/config/deployment.ts'
 import { signInOf } from '../../shared/config/sign-in.ts'
@@ -18,14 +19,17 @@ import type { AuditAction, AuditOutcome } from '../../shared/observe/audit-actio
 import { createLogger, describeError, type LogFields } from '../../shared/observe/logging.ts'
 import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
 import { AssociationStore } from '../../shared/store/associations.ts'
+import { AttributionStore } from '../../shared/store/attributions.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
 import { CmrJobStore } from '../../shared/store/cmr-jobs.ts'
+import { DriftStore } from '../../shared/store/drift.ts'
 import { QuotaStore } from '../../shared/store/quotas.ts'
 import { ResultList } from '../../shared/store/result-list.ts'
 import { ResultStore } from '../../shared/store/results.ts'
 import { endpointOfSite } from '../../streams/fhir/site.ts'
 import { createApi, createEventsApi } from './app.ts'
 import { type Authenticate, openAuthenticator, remoteKeys, tokenAuthenticator } from './auth.ts'
+import { type Alarms, alarmsHere, alarmsOfStack, type QueueUrls } from './operations.ts'
 import type { ParseUpload } from './parsing/pool.ts'
 import type { Limit } from './quota.ts'
 import type { StreamRules } from './routes/events.ts'
@@ -42,6 +46,7 @@ export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   return createApi({
     ...common,
     associations: new AssociationStore(dynamo(), table),
+    attributions: new AttributionStore(dynamo(), table, results),
     intake: new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket, results }),
     limits: UPLOAD_LIMITS,
     s3: s3(),
@@ -50,6 +55,10 @@ export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
     upkeepQueueUrl: env('UPKEEP_QUEUE_URL'),
     ehrTenants: ehr && reportingTenants(ehr),
     synthesis: synthesisOf(process.env),
+    drift: new DriftStore(dynamo(), table),
+    queueUrls: queueUrlsOf(process.env),
+    alarms: alarmsOf(process.env),
+    bundle: bundleOf(process.env),
     signIn: signInOf(process.env),
     stream,
     ...(parse === undefined ? {} : { parse }),
@@ -90,6 +99,27 @@ function commonParts() {
       if (refusal !== undefined) metrics.addBy('reason', refusal, [METRICS.apiRefusals, 1])
     },
   }
+}
+
+/** A queue whose names are not set is not shown. */
+function queueUrlsOf(settings: NodeJS.ProcessEnv): QueueUrls {
+  const urls = QUEUE_NAMES.map((name) => {
+    const prefix = name.toUpperCase().replace('-', '_')
+    const [queueUrl, dlqUrl] = [settings[`${prefix}_QUEUE_URL`], settings[`${prefix}_DLQ_URL`]]
+    return [name, queueUrl && dlqUrl ? { queueUrl, dlqUrl } : undefined]
+  })
+  return Object.fromEntries(urls)
+}
+
+/** CloudWatch's, or, on one machine, those that the API can judge itself. */
+function alarmsOf({ ALARMS_OF_STACK: stack }: NodeJS.ProcessEnv): Alarms {
+  if (!stack) return alarmsHere
+  const client = async () => new (await import('@aws-sdk/client-cloudwatch')).CloudWatchClient({})
+  return alarmsOfStack(client, stack)
+}
+
+function bundleOf({ MODEL_NAME: name, MODEL_SHA256: sha256 }: NodeJS.ProcessEnv) {
+  return name && sha256 ? { name, sha256 } : undefined
 }
 
 /** Both are set, or the stack has nothing to draw with. */

@@ -15,6 +15,7 @@ const SPAN_S: Readonly<Record<Exclude<Limit, 'streams'>, number>> = {
   cinesPerDay: 24 * 3600,
   uploadsPerMinute: 60,
   associationsPerMinute: 60,
+  attributionsPerMinute: 60,
 }
 
 /** A stream that is refused may come back so soon. */

@@ -3,6 +3,7 @@
  * @module
  */
 import { z } from '@hono/zod-openapi'
+import { QUEUE_NAMES } from '../../shared/aws/dead-letters.ts'
 import { CMR_STATUSES } from '../../shared/domain/cmr-job.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
@@ -179,6 +180,46 @@ export const Waveform = z
   })
   .openapi('Waveform')
 
+export const ModelInput = z
+  .object({
+    ecgId: EcgIdText,
+    profile: z.string(),
+    rateHz: z.number(),
+    fromS: z.number().openapi({ description: 'Where the window begins in the recording, seconds.' }),
+    steps: z.int().openapi({ description: 'A sample is in [−1, 1] after it was divided by this.' }),
+    leads: z.array(z.object({ name: z.enum(LEADS), samples: z.array(z.int()) })),
+    notice: z.string(),
+  })
+  .openapi('ModelInput', {
+    description:
+      'Each lead is filtered and stretched to [−1, 1] by itself: no voltage or ST level can be read from it.',
+  })
+
+export const Attribution = z
+  .object({
+    ecgId: EcgIdText,
+    version: z.int(),
+    modelSha256: z.string(),
+    method: z.string(),
+    fromS: z.number().openapi({ description: 'Where the first stretch begins in the recording, seconds.' }),
+    stretchMs: z.number(),
+    conditions: z.array(
+      z.object({
+        condition: Condition,
+        leads: z.array(
+          z.object({
+            lead: z.enum(LEADS),
+            changes: z.array(z.number()).openapi({
+              description: 'What each stretch added to the log-odds: the score with it, less the score without it.',
+            }),
+          }),
+        ),
+      }),
+    ),
+    notice: z.string(),
+  })
+  .openapi('Attribution', { description: 'What the network looked at. It does not say what is wrong with a heart.' })
+
 export const Subject = z
   .object({
     source: z.enum(['mqtt', 'upload', 'fhir']).openapi({ description: 'How the ECG came.' }),
@@ -188,6 +229,10 @@ export const Subject = z
       description:
         'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
     }),
+    person: z
+      .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
+      .optional()
+      .openapi({ description: 'What the model was told of the person.' }),
   })
   .openapi('Subject')
 
@@ -259,6 +304,68 @@ export const News = z
     next: z.string().openapi({ description: 'Pass as `after` (or as `Last-Event-ID`) to go on from here.' }),
   })
   .openapi('News')
+
+const Counted = z.array(z.object({ reason: z.string(), count: z.int() }))
+const Queue = z.enum(QUEUE_NAMES)
+
+export const Operations = z
+  .object({
+    at: z.string(),
+    windows: z.object({
+      spanS: z.int().openapi({ description: 'What arrived in these last seconds is counted.' }),
+      devicesOnline: z.int().openapi({ description: 'With a window in the last minute.' }),
+      perMinute: z.number(),
+      screened: z.int(),
+      refused: z.int(),
+      lagS: z
+        .object({ p50: z.number(), p95: z.number() })
+        .optional()
+        .openapi({ description: "From a live window's last sample, by the device's clock, to its stored result." }),
+      refusals: Counted,
+    }),
+    queues: z.array(
+      z.object({
+        name: Queue,
+        waiting: z.int().openapi({ description: 'Messages of all tenants.' }),
+        dead: Counted.openapi({ description: 'Messages of the tenant in the dead-letter queue, by reason.' }),
+        isPartial: z.boolean().openapi({ description: 'There are more than were looked at.' }),
+      }),
+    ),
+    alarms: z.array(
+      z.object({
+        id: z.string(),
+        of: z.string().optional().openapi({ description: 'Which queue, function or adapter.' }),
+        state: z.enum(['ok', 'alarm', 'unknown']),
+        since: z.string().optional(),
+        runbook: z.string(),
+      }),
+    ),
+    bundle: z.object({ name: z.string(), sha256: z.string() }).optional(),
+    drift: z
+      .object({
+        at: z.string(),
+        quality: z.number(),
+        scores: z.array(z.object({ condition: Condition, shift: z.number() })),
+      })
+      .optional()
+      .openapi({ description: 'Of the last population, against the reference (PSI); absent before the first.' }),
+  })
+  .openapi('Operations')
+
+export const RedriveRequest = z
+  .strictObject({
+    queue: Queue,
+    reason: z.string().max(64).optional().openapi({ description: 'Only messages that were given up for this.' }),
+  })
+  .openapi('RedriveRequest')
+
+export const Redriven = z
+  .object({
+    queue: Queue,
+    moved: z.int(),
+    isPartial: z.boolean().openapi({ description: 'There are more: ask again.' }),
+  })
+  .openapi('Redriven')
 
 export const After = z.string().min(1).max(4200).openapi({ description: '`next` of the page before.' })
 export const Limit = z.coerce.number().int().min(1).max(100).default(20)

@@ -18,6 +18,7 @@ import { type ResultMessage, ScreeningMessage } from '../../shared/messages.ts'
 import { createLogger, describeError } from '../../shared/observe/logging.ts'
 import { createMetrics, METRICS } from '../../shared/observe/metrics.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { DriftStore } from '../../shared/store/drift.ts'
 import { PopulationStore } from '../../shared/store/population.ts'
 import { ResultStore } from '../../shared/store/results.ts'
 import { decodeClean } from '../../shared/waveform/clean-codec.ts'
@@ -35,6 +36,8 @@ const screener = await Screener.load(bundle, site === undefined ? undefined : aw
 const reference = await readReference(bundle.directory, bundle)
 const population = reference && new Population(reference, bundle, screener.site)
 const counts = reference && new PopulationStore(dynamo(), env('RESULTS_TABLE'), referenceSha256(reference))
+
+const drift = new DriftStore(dynamo(), env('RESULTS_TABLE'))
 
 export const handler = sqsHandler(
   ScreeningMessage,
@@ -93,6 +96,8 @@ async function compare(result: Result): Promise<void> {
     const { scores, quality } = population.shifts(complete)
     metrics.add(METRICS.qualityShift, quality)
     for (const [condition, shift] of scores) metrics.addBy('condition', condition, [METRICS.scoreShift, shift])
+    const shifts = [...scores].map(([condition, shift]) => ({ condition, shift }))
+    await drift.put({ at: new Date().toISOString(), quality, scores: shifts })
   } catch (error) {
     logger.warn('not counted in the population', describeError(error))
   }

@@ -1,9 +1,10 @@
 /**
- * What a request of the API set off and no caller waits for: the removal of an ECG that was deleted, and the results that an association lets go.
- * Either may be of thousands of rows, and each step of it may be done again.
+ * What a request of the API set off: the removal of an ECG that was deleted, the results that an association lets go, and why a score is what it is.
+ * The first two may be of thousands of rows, and each step of it may be done again.
  * @module
  */
 
+import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import type { ResultMessage, UpkeepMessage } from '../../shared/messages.ts'
 import type { AssociationStore, Unidentified } from '../../shared/store/associations.ts'
 import { type EcgDeletion, removeEcg } from '../../shared/store/ecg-deletion.ts'
@@ -13,6 +14,8 @@ export interface UpkeepOptions {
   readonly associations: Pick<AssociationStore, 'waitingFor' | 'markReported'>
   /** Hands a result to the report. */
   readonly report: (message: ResultMessage) => Promise<void>
+  /** Says which stretches of an ECG moved its scores. */
+  readonly explain: (tenant: string, ecgId: EcgId) => Promise<void>
   /** Comes again as a message of its own. */
   readonly goOn: (message: UpkeepMessage) => Promise<void>
 }
@@ -33,7 +36,8 @@ export class Upkeep {
   /** Resolves when the message has had its effect, or the rest of it is a message of its own. */
   async handle(message: UpkeepMessage): Promise<void> {
     if (message.kind === 'association') return this.#release(message)
-    const { deletion } = this.#options
+    const { deletion, explain } = this.#options
+    if (message.kind === 'attribution') return explain(message.tenant, message.ecgId)
     // Uploaded again meanwhile, which waits until all is removed: this message has come twice.
     if (!(await deletion.results.isBeingDeleted(message.tenant, message.ecgId))) return
     await removeEcg(deletion, message.tenant, message.ecgId)

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { Name } from '../messages.ts'
+import { SCOPES, type Scope } from './scopes.ts'
 
 const SecretArn = z.string().startsWith('arn:')
 
@@ -62,6 +63,7 @@ const Gateway = z.strictObject({
 
 /** Who signs the tokens of the API's callers. Without one, a deployed API answers nobody. */
 const IdentityProvider = z.strictObject({
+  kind: z.literal('oidc').optional(),
   issuer: z.url({ protocol: /^https$/ }),
   audience: z.string().min(1),
   jwksUrl: z.url({ protocol: /^https$/ }),
@@ -74,6 +76,26 @@ const IdentityProvider = z.strictObject({
   isCheckedAtGateway: z.boolean().default(true),
 })
 export type IdentityProvider = z.infer<typeof IdentityProvider>
+
+/** What people of a group may do, where the site says nothing else. */
+const GROUPS = {
+  readers: ['ecg:read'],
+  clinicians: ['ecg:read', 'ecg:write', 'cmr:request'],
+  operators: ['ops:read', 'ops:write'],
+} as const satisfies Readonly<Record<string, readonly Scope[]>>
+
+/** A user pool that the stack makes. Its users are made by an administrator, each with a `custom:tenant` and in groups. */
+const CognitoProvider = z.strictObject({
+  kind: z.literal('cognito'),
+  /** The sign-in page is at `{prefix}.auth.{region}.amazoncognito.com`, which nobody else in the region may have. */
+  domainPrefix: z
+    .string()
+    .regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/)
+    .refine((prefix) => !/aws|amazon|cognito/.test(prefix), 'aws, amazon and cognito are reserved'),
+  mfa: z.enum(['required', 'optional']).default('required'),
+  groups: z.record(z.string().regex(/^[\w-]{1,64}$/), z.array(z.enum(SCOPES)).min(1).readonly()).default(GROUPS),
+})
+export type CognitoProvider = z.infer<typeof CognitoProvider>
 
 /** By which the API knows what came by CloudFront, where a site has one. */
 export const FRONT_HEADER = 'x-cardiacnets-front'
@@ -93,12 +115,14 @@ export const ApiLimits = z
     streams: share(30, 10),
     uploadsPerMinute: share(1200, 300),
     associationsPerMinute: share(600, 120),
+    /** Questions which stretches moved a score: each keeps a function busy for seconds. */
+    attributionsPerMinute: share(60, 20),
   })
   .prefault({})
 export type ApiLimits = z.infer<typeof ApiLimits>
 
 const Api = z.strictObject({
-  identity: IdentityProvider.optional(),
+  identity: z.discriminatedUnion('kind', [CognitoProvider, IdentityProvider]).optional(),
   limits: ApiLimits,
   /**
    * Of what asks for no token: health, description, public keys. It has a throttle of its own, and the EHR's notifications have theirs, so that
@@ -121,8 +145,8 @@ const Console = z.strictObject({
   /** How people sign in; it takes `api.identity`. Absent: nobody can. */
   signIn: z
     .strictObject({
-      /** A public client with PKCE, whose redirect address is the console's own, with a slash. */
-      clientId: z.string().min(1),
+      /** A public client with PKCE, whose redirect address is the console's own, with a slash. Of a user pool, the stack makes it. */
+      clientId: z.string().min(1).optional(),
       scope: z.string().min(1).default('openid ecg:read ecg:write cmr:request'),
       idleMinutes: z.int().min(1).max(480).default(15),
       /** Where the provider's token endpoint is, should that not be the issuer's own origin. */
@@ -174,6 +198,15 @@ export const Deployment = z
     ({ tenants, gateway }) =>
       gateway.adapter?.shards.every((shard) => shard.tenants.every((tenant) => tenants.includes(tenant))) ?? true,
     { path: ['gateway', 'adapter', 'shards'], message: 'a tenant of a shard must be one of the tenants' },
+  )
+  .refine(({ api, console }) => api.identity?.kind !== 'cognito' || console?.domain !== undefined, {
+    path: ['console', 'domain'],
+    message: 'a user pool sends people back to the console, which needs a name of its own for that',
+  })
+  .refine(
+    ({ api, console }) =>
+      console?.signIn === undefined || api.identity?.kind === 'cognito' || console.signIn.clientId !== undefined,
+    { path: ['console', 'signIn', 'clientId'], message: "the console's name at the site's identity provider" },
   )
 export type Deployment = z.infer<typeof Deployment>
 

@@ -96,9 +96,9 @@ export function bundleOf(directory: string, profile: string): Bundle {
   try {
     bytes = readFileSync(join(directory, 'manifest.json'))
   } catch (cause) {
-    throw new CodedError('bundle-missing', { field: 'manifest.json' }, { cause })
+    throw new CodedError('bundle-missing', { field: 'manifest.json', folder: directory }, { cause })
   }
-  const manifest = parseManifest(bytes.toString('utf8'))
+  const manifest = parseManifest(bytes.toString('utf8'), directory)
   if (manifest.profile !== profile) throw new CodedError('bundle-mismatch', { field: 'profile' })
   for (const [position, id] of CONDITION_IDS.entries()) {
     if (manifest.conditions[position]!.id !== id)
@@ -111,16 +111,19 @@ export function bundleOf(directory: string, profile: string): Bundle {
   return { directory, manifest, sha256: createHash('sha256').update(bytes).digest('hex') }
 }
 
-function parseManifest(text: string): Manifest {
+function parseManifest(text: string, folder: string): Manifest {
   let json: unknown
   try {
     json = JSON.parse(text)
   } catch {
-    throw new CodedError('bundle-corrupt', { field: 'manifest.json' })
+    throw new CodedError('bundle-corrupt', { field: 'manifest.json', folder })
   }
   const parsed = Manifest.safeParse(json)
   if (parsed.success) return parsed.data
-  throw new CodedError('bundle-corrupt', { field: `manifest.json:${parsed.error.issues[0]!.path.join('.')}` })
+  throw new CodedError('bundle-corrupt', {
+    field: `manifest.json:${parsed.error.issues[0]!.path.join('.')}`,
+    folder,
+  })
 }
 
 /**
@@ -132,12 +135,13 @@ export async function verifyFile(bundle: Bundle, name: string): Promise<string> 
   const path = join(bundle.directory, name)
   const expected = bundle.manifest.files.find((file) => file.path === name)
   const hash = createHash('sha256')
-  if (expected === undefined) throw new CodedError('bundle-corrupt', { field: name })
+  if (expected === undefined) throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory })
   try {
     await pipeline(createReadStream(path), hash)
   } catch (cause) {
-    throw new CodedError('bundle-corrupt', { field: name }, { cause })
+    throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory }, { cause })
   }
-  if (hash.digest('hex') !== expected.sha256) throw new CodedError('bundle-corrupt', { field: name })
+  if (hash.digest('hex') !== expected.sha256)
+    throw new CodedError('bundle-corrupt', { field: name, folder: bundle.directory })
   return path
 }

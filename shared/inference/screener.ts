@@ -8,7 +8,7 @@ import type { Person } from '../domain/recording.ts'
 import type { Finding, IndexEstimate, OutOfDistribution } from '../domain/result.ts'
 import type { CleanWindow } from '../waveform/clean-codec.ts'
 import type { Bundle } from './bundle.ts'
-import { encoderInputs, numbers, openSession } from './session.ts'
+import { encoderInputs, numbers, openSession, variantInputs } from './session.ts'
 import {
   correctedProbability,
   correctionFor,
@@ -62,6 +62,22 @@ export class Screener {
   /** What the bundle itself says of each condition, no site's correction: log-odds in the manifest's order, unrounded. */
   async logOdds(window: CleanWindow, person: Person = {}): Promise<number[]> {
     return this.#logOdds(numbers(await this.#run(window, person), 'condition_logits'))
+  }
+
+  /**
+   * The same of several variants of a window that differ in their samples.
+   * @param ecg [count][12][samples], in [−1, 1]
+   * @returns log-odds of each variant
+   */
+  async logOddsOfVariants(
+    count: number,
+    ecg: Float32Array,
+    window: CleanWindow,
+    person: Person = {},
+  ): Promise<number[][]> {
+    const logits = numbers(await this.#session.run(variantInputs(count, ecg, window, person)), 'condition_logits')
+    const width = logits.length / count
+    return Array.from({ length: count }, (_, i) => this.#logOdds(logits.subarray(i * width, (i + 1) * width)))
   }
 
   /** Frees the native session. */

@@ -47,22 +47,41 @@ export async function verifyBundle(bundle: Bundle): Promise<void> {
 
 /** What the encoder (alone or fused with its heads) takes of one window. */
 export function encoderInputs(window: CleanWindow, person: Person): Record<string, Tensor> {
-  const ecg = new Float32Array(window.codes.length)
-  for (let i = 0; i < ecg.length; i++) ecg[i] = window.codes[i]! / CLEAN_STEPS
+  return variantInputs(1, samplesOf(window), window, person)
+}
+
+/** A window's samples as the encoder sees them, [12][samples] lead-major. */
+export function samplesOf({ codes }: CleanWindow): Float32Array {
+  return Float32Array.from(codes, (code) => code / CLEAN_STEPS)
+}
+
+/**
+ * The same for several variants of one window, which differ in their samples alone.
+ * @param ecg [count][12][samples]
+ */
+export function variantInputs(
+  count: number,
+  ecg: Float32Array,
+  { amplitude, leadMask }: Pick<CleanWindow, 'amplitude' | 'leadMask'>,
+  person: Person,
+): Record<string, Tensor> {
+  const tensor = (of: ArrayLike<number>, ...shape: readonly number[]) => {
+    const data = new Float32Array(count * of.length)
+    for (let i = 0; i < count; i++) data.set(of, i * of.length)
+    return new Tensor('float32', data, [count, ...shape])
+  }
   const values = [sexCode(person), person.ageYears, person.heightCm, person.weightKg]
   return {
-    ecg: new Tensor('float32', ecg, [1, LEADS.length, ecg.length / LEADS.length]),
-    amplitude: new Tensor('float32', window.amplitude, [1, LEADS.length, 2]),
-    lead_mask: new Tensor('float32', Float32Array.from(window.leadMask), [1, LEADS.length]),
-    person: new Tensor(
-      'float32',
-      Float32Array.from(values, (value) => value ?? 0),
-      [1, values.length],
+    ecg: new Tensor('float32', ecg, [count, LEADS.length, ecg.length / count / LEADS.length]),
+    amplitude: tensor(amplitude, LEADS.length, 2),
+    lead_mask: tensor(leadMask, LEADS.length),
+    person: tensor(
+      values.map((value) => value ?? 0),
+      values.length,
     ),
-    person_mask: new Tensor(
-      'float32',
-      Float32Array.from(values, (value) => (value === undefined ? 0 : 1)),
-      [1, values.length],
+    person_mask: tensor(
+      values.map((value) => (value === undefined ? 0 : 1)),
+      values.length,
     ),
   }
 }

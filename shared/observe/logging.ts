@@ -50,7 +50,8 @@ export const LOG_FIELDS = {
   action: z.enum(AUDIT_ACTIONS),
   outcome: z.enum(['begun', 'done', ...Object.keys(ERROR_KINDS)] as ['begun', 'done', keyof typeof ERROR_KINDS]),
 
-  // The adapter's state.
+  // The adapter's state. A broker's address without a name, a password or a path.
+  broker: z.string().regex(/^(mqtts?|wss?):\/\/[\w.:[\]-]{1,200}$/),
   clientId: Name,
   frames: z.strictObject({ accepted: Count, repeated: Count, late: Count, refused: Count }),
   sessions: Count,

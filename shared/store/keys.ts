@@ -5,6 +5,7 @@
  * | row | `pk` | `sk` |
  * | --- | --- | --- |
  * | result | tenant#ecgId | result#bundle sha256#profile, then #site sha256 where there is one, then #v2 and so on |
+ * | which stretches moved a result's scores | tenant#ecgId | attribution#bundle sha256#profile, then #v2 and so on |
  * | ECG on its way | tenant#ecgId | received |
  * | mark of a deleted ECG | tenant#ecgId | deleted |
  * | pointer from an ECG to a job | tenant#ecgId | cmr#jobId |
@@ -19,6 +20,7 @@
  * | resource version that was taken in | tenant#fhir#server | taken#reference#version |
  * | counter or place of a quota | tenant#quota | kind#who#number |
  * | population for drift | drift#reference sha256 | population |
+ * | how far the last population had moved | drift | last |
  * | audit entry, in its own table | tenant#day | time#random |
  *
  * No name of a tenant, device or session holds a `#`. Results and jobs are also in the index `byArrival`, under the parts `tenant` and `tenant#cmr`.
@@ -70,6 +72,18 @@ export function resultKey(tenant: string, { ecgId, version, provenance }: Result
   const parts = [modelSha256, profile, ...(site === undefined ? [] : [site]), ...(version === 1 ? [] : [`v${version}`])]
   return { pk: ecgPk(tenant, ecgId), sk: `${RESULT}${parts.join('#')}` }
 }
+
+/** A site's calibration moves no score of the network, so it is not in the key. */
+export function attributionKey(
+  tenant: string,
+  { ecgId, version, provenance }: Pick<Result, 'ecgId' | 'version' | 'provenance'>,
+): Key {
+  const { modelSha256, profile } = provenance
+  const parts = ['attribution', modelSha256, profile, ...(version === 1 ? [] : [`v${version}`])]
+  return { pk: ecgPk(tenant, ecgId), sk: parts.join('#') }
+}
+
+export const LAST_DRIFT: Key = { pk: 'drift', sk: 'last' }
 
 /** The place of a result in the index `byArrival`. */
 export const resultArrival = (now: Date, { ecgId, provenance }: Result): string =>

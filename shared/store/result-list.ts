@@ -98,6 +98,32 @@ export class ResultList {
   }
 
   /**
+   * What arrived since a time, newest first.
+   * @param most that are looked at; `isAll` says whether these were all
+   */
+  async since(
+    tenant: string,
+    time: Date,
+    most: number,
+  ): Promise<{ readonly items: readonly ResultSummary[]; readonly isAll: boolean }> {
+    const found: Row[] = []
+    let start: Row | undefined
+    do {
+      const query = {
+        part: tenant,
+        floor: time.toISOString(),
+        isDescending: true,
+        limit: most - found.length + 1,
+        start,
+      }
+      const page = await this.#table.arrivals(query)
+      found.push(...page.rows)
+      start = page.next
+    } while (start !== undefined && found.length <= most)
+    return { items: found.slice(0, most).map(toSummary), isAll: found.length <= most }
+  }
+
+  /**
    * What arrived since a position, each result once; without a position, nothing but the one to go on from.
    * @throws CodedError `field-invalid` for a position that is not ours
    */

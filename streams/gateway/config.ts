@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import * as z from 'zod'
+import { placeOf } from '../../shared/data-files.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import { CodedError } from '../../shared/errors.ts'
@@ -142,7 +143,7 @@ export function readGatewayConfig(path: string): GatewayConfig {
     const isThere = cause instanceof SyntaxError
     throw new CodedError(
       isThere ? 'site-config-invalid' : 'file-not-found',
-      { field: 'gateway' },
+      { field: 'gateway', ...placeOf(path) },
       isThere ? {} : { cause },
     )
   }
@@ -183,7 +184,7 @@ export function readPem(file: string, field: string): Buffer {
   try {
     return readFileSync(file)
   } catch (cause) {
-    throw new CodedError('file-not-found', { field }, { cause })
+    throw new CodedError('file-not-found', { field, ...placeOf(file) }, { cause })
   }
 }
 

@@ -88,7 +88,7 @@ export async function openDoor(
     socket.setNoDelay(true)
     return true
   }
-  const server = serverFor(address, admit, serve, onRefused)
+  const server = serverFor(address, name, admit, serve, onRefused)
   const port = await listen(server, address.port, address.host, `gateway.${name}`)
   return {
     port,
@@ -107,6 +107,7 @@ export async function openDoor(
 
 function serverFor(
   { tls }: DoorAddress,
+  name: string,
   admit: (socket: Socket) => boolean,
   serve: (socket: Socket) => void,
   onRefused: () => void,
@@ -123,9 +124,20 @@ function serverFor(
     handshakeTimeout: HANDSHAKE_MS,
     ...(tls.ca === undefined ? {} : { ca: tls.ca, requestCert: true, rejectUnauthorized: true }),
   }
-  const server = createTlsServer(options, (socket) => {
+  const onSocket = (socket: Socket) => {
     if (admit(socket)) serve(socket)
-  })
+  }
+  let server: Server
+  try {
+    server = createTlsServer(options, onSocket)
+  } catch (cause) {
+    // A certificate that is none, a key of another one.
+    throw new CodedError(
+      'site-config-invalid',
+      { field: `${name}.tls`, expected: 'a certificate and its key, as PEM' },
+      { cause },
+    )
+  }
   // A certificate that has expired, or none.
   server.on('tlsClientError', onRefused)
   return server

@@ -2,13 +2,12 @@
  * The gateway in the ward: every door, one journal, screening on the spot, and forwarding when the cloud is there.
  * @module
  */
-import { mkdirSync } from 'node:fs'
-import { join } from 'node:path'
+import { fileFault } from '../../shared/data-files.ts'
 import { correcting, parseResult } from '../../shared/domain/result.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
-import { CodedError } from '../../shared/errors.ts'
+import type { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
-import { Journal } from '../mqtt/journal.ts'
+import type { Journal } from '../mqtt/journal.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { Comparisons } from './comparisons.ts'
@@ -19,11 +18,12 @@ import type { FolderDoor } from './folder-door.ts'
 import { Forwarder } from './forwarder.ts'
 import type { Hl7Delivery } from './hl7-delivery.ts'
 import type { MqttDoor } from './mqtt-door.ts'
+import { checkModel, openJournals } from './opening.ts'
 import { devicePeer, FOLDER_PEER, hl7Peer } from './peers.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
-import { Store } from './store.ts'
+import type { Store } from './store.ts'
 import type { Added, Door, StoredEcg } from './stored-ecg.ts'
 
 export interface GatewayParts {
@@ -49,8 +49,11 @@ const PRUNE_EVERY = 60
 /** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
 const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
 
-/** @throws CodedError `site-config-invalid`, `file-not-found`; the system's own error for a port that is taken */
+/**
+ * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files (`data-corrupt`, …)
+ */
 export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
+  await checkModel(parts.screening)
   const ward = new Ward(config, parts)
   try {
     await ward.open()
@@ -86,10 +89,7 @@ class Ward implements Gateway {
   constructor(config: GatewayConfig, parts: GatewayParts) {
     this.#config = config
     this.#parts = parts
-    const options = { limitBytes: config.limitMb * 1024 * 1024, forwards: parts.cloud !== undefined }
-    inData(() => mkdirSync(config.data, { recursive: true, mode: 0o700 }))
-    this.#store = inData(() => new Store(join(config.data, 'ecgs.db'), options))
-    this.#journal = inData(() => new Journal(join(config.data, 'frames.db')))
+    ;({ store: this.#store, journal: this.#journal } = openJournals(config, parts))
     this.#clock = new TrustedClock(this.#store.newestMs())
     this.#isClockTrusted = this.#clock.isTrusted
     this.#screening = new Screening(parts.screening, {
@@ -244,7 +244,9 @@ class Ward implements Gateway {
         if (error !== undefined) this.#refused('folder', error)
       },
     })
-    await this.#folder.open()
+    await this.#folder.open().catch((error: unknown) => {
+      throw fileFault(watch, error) ?? error
+    })
   }
 
   async #open(
@@ -382,15 +384,5 @@ class Ward implements Gateway {
       sessions: this.#mqtt?.sessions ?? 0,
       forwarding: this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded },
     }
-  }
-}
-
-function inData<T>(open: () => T): T {
-  try {
-    return open()
-  } catch (cause) {
-    // Another gateway holds it, it is of another version, or the folder cannot be written.
-    const expected = 'a folder of its own that can be written'
-    throw new CodedError('site-config-invalid', { field: 'gateway.data', expected }, { cause })
   }
 }

@@ -12,9 +12,15 @@ const TRIES = { count: 20, pauseMs: 250 } as const
 /**
  * @param field of the configuration, for the error
  * @returns the port
- * @throws CodedError `site-config-invalid` when another process keeps the port, or the address is not this machine's
+ * @throws CodedError `port-taken` when another process keeps the port, `site-config-invalid` when it may not be listened on or the address is not ours
  */
-export async function listen(server: Server, port: number, host: string, field: string): Promise<number> {
+export async function listen(
+  server: Server,
+  port: number,
+  host: string,
+  field: string,
+  most: number = TRIES.count,
+): Promise<number> {
   for (let tries = 1; ; tries++) {
     try {
       await new Promise<void>((resolve, reject) => {
@@ -27,8 +33,10 @@ export async function listen(server: Server, port: number, host: string, field: 
       break
     } catch (cause) {
       const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-      if (code !== 'EADDRINUSE' || tries === TRIES.count) {
-        throw new CodedError('site-config-invalid', { field: `${field}.port`, expected: 'a free port' }, { cause })
+      if (code !== 'EADDRINUSE' || tries === most) {
+        if (code === 'EADDRINUSE') throw new CodedError('port-taken', { field, port }, { cause })
+        const expected = code === 'EACCES' ? 'a port that this user may listen on' : 'an address of this machine'
+        throw new CodedError('site-config-invalid', { field: `${field}.port`, expected }, { cause })
       }
       await setTimeout(TRIES.pauseMs)
     }

@@ -3,7 +3,8 @@
  * The gateway as a service: `node streams/gateway/main.ts FILE`, where FILE is its configuration (docs/gateway.md).
  * @module
  */
-import { toCodedError } from '../../shared/errors.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
+import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { createLogger, describeError } from '../../shared/observe/logging.ts'
 import { codeVersion } from '../../shared/version.ts'
@@ -14,7 +15,7 @@ import { runGateway } from './run.ts'
 const [file] = process.argv.slice(2)
 
 try {
-  if (file === undefined) throw new Error('which configuration? node streams/gateway/main.ts FILE')
+  if (file === undefined) throw new CodedError('file-not-found', { field: 'node streams/gateway/main.ts FILE' })
   const config = readGatewayConfig(file)
   const screening = {
     bundleDirectory: activeBundle(),
@@ -24,12 +25,11 @@ try {
   const code = await runGateway(config, { cloud: await cloudOf(config), screening })
   process.exit(code)
 } catch (error) {
-  const { code, message, kind, cause } = toCodedError(error)
+  const coded = toCodedError(error)
   // What nobody foresaw: the kind of the error helps the person who mends it.
-  if (code === 'internal' && file !== undefined)
-    createLogger('gateway').critical('gateway did not start', describeError(error))
-  process.stderr.write(`${cause instanceof Error && file === undefined ? cause.message : message}\n`)
-  process.exit(kind.exitCode)
+  if (coded.code === 'internal') createLogger('gateway').critical('gateway did not start', describeError(error))
+  process.stderr.write(`${sentenceOf(coded)} [${coded.code}]\n`)
+  process.exit(coded.kind.exitCode)
 }
 
 async function cloudOf({ forward }: GatewayConfig): Promise<Cloud | undefined> {

@@ -2,10 +2,14 @@
  * Runs a gateway until it is told to stop, or must start again from the disk.
  * @module
  */
+import { emptiedFile, isEmptied } from '../../shared/data-files.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import type { Cloud } from './cloud.ts'
 import type { GatewayConfig } from './config.ts'
 import { startGateway } from './gateway.ts'
+import { journalsIn } from './opening.ts'
 import type { ScreeningSetup } from './screening.ts'
 
 /** @returns the exit code: 0 when it was told to stop, 1 when whoever runs it should start it again */
@@ -19,6 +23,9 @@ export async function runGateway(
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const logger = createLogger('gateway')
   logUncaught(logger)
+  for (const file of journalsIn(config.data).filter(isEmptied)) {
+    process.stderr.write(`${emptiedFile(file)}\n`)
+  }
   const gateway = await startGateway(config, { logger, ...parts })
   const stopped = new Promise<'stopped'>((done) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => done('stopped'))
@@ -31,6 +38,8 @@ export async function runGateway(
   if (failure !== 'stopped') {
     // Memory is ahead of the disk: only a fresh start from the disk is safe.
     logger.critical('gateway failed', describeError(failure.error))
+    const { error } = failure
+    if (error instanceof CodedError) process.stderr.write(`${sentenceOf(error)} [${error.code}]\n`)
     return 1
   }
   await gateway.stop()

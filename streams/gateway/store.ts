@@ -8,6 +8,7 @@
  */
 import { DatabaseSync } from 'node:sqlite'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
+import { fileFault, foreignFile, newerFile } from '../../shared/data-files.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
@@ -32,17 +33,16 @@ export class Store {
 
   /**
    * Opens the store, or makes it. It is held alone.
-   * @throws Error when another process holds it or another version wrote it
+   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`, `disk-full`
    */
   constructor(path: string, options: StoreOptions) {
     this.#options = options
-    this.#db = new DatabaseSync(path, { timeout: 0 })
-    this.#db.exec(`
-      PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
-      PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128; PRAGMA secure_delete = ON`)
-    const version = Number(this.#db.prepare('PRAGMA user_version').get()?.user_version)
-    if (version === 0) this.#db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
-    else if (version !== SCHEMA_VERSION) throw new Error(`the store is of version ${version}, not ${SCHEMA_VERSION}`)
+    try {
+      this.#db = new DatabaseSync(path, { timeout: 0 })
+      openTables(this.#db, path)
+    } catch (error) {
+      throw fileFault(path, error) ?? error
+    }
     this.#statements = new Statements(this.#db)
     this.book = new WardBook(this.#statements)
   }
@@ -310,6 +310,20 @@ export class Store {
 
 /** SQLite's primary codes for an error of the disk: IOERR, READONLY, FULL, CANTOPEN. */
 const DISK_CODES = [10, 8, 13, 14]
+
+function openTables(db: DatabaseSync, path: string): void {
+  db.exec(`
+    PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
+    PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128; PRAGMA secure_delete = ON`)
+  const { user_version: version, schema_version: tables } = {
+    ...db.prepare('PRAGMA user_version').get(),
+    ...db.prepare('PRAGMA schema_version').get(),
+  }
+  if (version === SCHEMA_VERSION) return
+  // Of a file that somebody has made tables in.
+  if (version !== 0 || tables !== 0) throw version === 0 ? foreignFile(path) : newerFile(path)
+  db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
+}
 
 function isDiskTrouble(error: unknown): boolean {
   if (!(error instanceof Error) || !('errcode' in error)) return false

@@ -6,14 +6,16 @@ import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
+import { CodedError } from '../../shared/errors.ts'
 import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/observe/metrics.ts'
 import { childOf, formatTraceparent, TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { pause } from '../../shared/pause.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
+import { BrokerLog } from './broker-log.ts'
 import { type AdapterConfig, ConfigError } from './config.ts'
-import { openInbound, openTransient } from './connection.ts'
+import { backOff, openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { Health } from './health.ts'
 import { Ingest, type Problem } from './ingest.ts'
@@ -46,7 +48,6 @@ export interface Adapter {
 const NOBODY = { tenant: '', device: '' }
 
 type Trouble =
-  | 'outbound connection failed'
   | 'cannot send to intake'
   | 'cannot send to intake DLQ'
   | 'cannot tell the device'
@@ -69,7 +70,7 @@ const RESUME_BELOW = 0.9
 
 /**
  * Opens the journal, takes up what is in it, and connects.
- * @throws ConfigError when the journal cannot be opened
+ * @throws ConfigError when the journal cannot be opened; CodedError `disk-full` when there is no room for it
  */
 export function startAdapter(
   config: AdapterConfig,
@@ -81,8 +82,10 @@ export function startAdapter(
   const failed = Promise.withResolvers<unknown>()
   const logError = (trouble: Trouble) => (error: unknown) => logger.error(trouble, describeError(error))
   const journal = openJournal(config.journalPath)
-  const publisher = openTransient(config.broker, `${config.clientId}-out`)
-  publisher.on('error', logError('outbound connection failed'))
+  if (journal.wasEmptied) logger.critical('the journal was emptied: what it held is lost', { field: 'JOURNAL_PATH' })
+  const brokerLog = new BrokerLog(logger, config.broker.url)
+  const publisher = backOff(openTransient(config.broker, `${config.clientId}-out`))
+  publisher.on('error', (error) => brokerLog.failed(`${config.clientId}-out`, error))
 
   const outbox = (queueUrl: string, name: 'intake' | 'intake DLQ') =>
     new Outbox({ sqs, queueUrl, signal, onError: logError(`cannot send to ${name}`) })
@@ -159,8 +162,8 @@ export function startAdapter(
         health.connection(clientId, state)
         if (state === 'subscribed') listening.up(clientId)
         if (state === 'disconnected') listening.down(clientId)
-        if (error === undefined) logger.info(`inbound connection ${state}`, { clientId })
-        else logger.error('inbound connection failed', { clientId, ...describeError(error) })
+        if (error === undefined) brokerLog.changed(clientId, state)
+        else brokerLog.failed(clientId, error)
       },
       () => listening.heard(clientId),
     ),
@@ -224,12 +227,13 @@ export function startAdapter(
   return { ready: Promise.all(inbound.map(({ subscribed }) => subscribed)), failed: failed.promise, stop }
 }
 
+/** What is wrong with its file is a setting that must change, except for a disk that is full: that is over when there is room. */
 function openJournal(path: string): Journal {
   try {
     return new Journal(path)
   } catch (error) {
-    // SQLite's own words: no such folder, locked by another adapter, of another version.
-    throw new ConfigError(`JOURNAL_PATH: ${error instanceof Error ? error.message : String(error)}`)
+    if (!(error instanceof CodedError) || error.kind.exitCode !== 2) throw error
+    throw new ConfigError(`JOURNAL_PATH: ${sentenceOf(error)}`, { cause: error })
   }
 }
 

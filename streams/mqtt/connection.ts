@@ -25,7 +25,8 @@ const SESSION_EXPIRY_S = 24 * 3600
 /** Messages that MQTT 5 brokers may have waiting for our acknowledgement: bounds memory, and is more than a commit takes in. */
 const RECEIVE_MAXIMUM = 256
 
-const RECONNECT_MS = 1000
+/** Between tries to connect: doubled each time, so that a broker that is away for long is not asked every second. */
+const RECONNECT_MS = { first: 1000, longest: 8000 } as const
 
 /** How often an idle connection proves to be alive: a dead one is noticed within 1.5 times that. */
 const KEEPALIVE_S = 15
@@ -33,6 +34,17 @@ const KEEPALIVE_S = 15
 /** Opens a connection that forgets: for publishing, and for results that are wanted now. */
 export function openTransient(broker: BrokerOptions, clientId: string): MqttClient {
   return connect(broker.url, { ...clientOptions(broker), clientId, clean: true })
+}
+
+/** Waits longer from try to try, and as in the beginning once the broker has answered. */
+export function backOff(client: MqttClient): MqttClient {
+  client.on('reconnect', () => {
+    client.options.reconnectPeriod = Math.min(2 * client.options.reconnectPeriod!, RECONNECT_MS.longest)
+  })
+  client.on('connect', () => {
+    client.options.reconnectPeriod = RECONNECT_MS.first
+  })
+  return client
 }
 
 /** The part of mqtt.js that all packets leave by. */
@@ -73,16 +85,18 @@ export function openInbound(
   onChange: (state: ConnectionState, error?: unknown) => void,
   onPacket: () => void = () => {},
 ): Inbound {
-  const client = connect(broker.url, {
-    ...clientOptions(broker),
-    clientId,
-    clean: false,
-    resubscribe: false,
-    keepalive: KEEPALIVE_S,
-    ...(broker.version === 5
-      ? { properties: { sessionExpiryInterval: SESSION_EXPIRY_S, receiveMaximum: RECEIVE_MAXIMUM } }
-      : {}),
-  })
+  const client = backOff(
+    connect(broker.url, {
+      ...clientOptions(broker),
+      clientId,
+      clean: false,
+      resubscribe: false,
+      keepalive: KEEPALIVE_S,
+      ...(broker.version === 5
+        ? { properties: { sessionExpiryInterval: SESSION_EXPIRY_S, receiveMaximum: RECEIVE_MAXIMUM } }
+        : {}),
+    }),
+  )
   // `_sendPacket` is private, but the only place where an acknowledgement can be held without holding up pings and later messages.
   const sender = client as unknown as PacketSender
   const send = sender._sendPacket.bind(client)
@@ -134,7 +148,7 @@ export const userProperty = (value: string | string[] | undefined) => (Array.isA
 function clientOptions({ version, username, password, ca, cert, key }: BrokerOptions): IClientOptions {
   return {
     protocolVersion: version,
-    reconnectPeriod: RECONNECT_MS,
+    reconnectPeriod: RECONNECT_MS.first,
     // A broker that is starting or overloaded refuses; that is no reason to give up.
     reconnectOnConnackError: true,
     ...(username === undefined ? {} : { username }),

@@ -9,18 +9,19 @@
  * @module
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
-import type { Frame, FrameLead } from '../../shared/domain/frame.ts'
+import { fileFault, foreignFile, isEmptied, newerFile } from '../../shared/data-files.ts'
+import type { Frame } from '../../shared/domain/frame.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { type DeviceWindow, startOfWindow } from './intake-message.ts'
 import * as sql from './journal-queries.ts'
+import { bytes, int16, sessionFormat, toExtent, toHole, toPlace } from './journal-rows.ts'
 import { SCHEMA_VERSION, UPGRADES } from './journal-tables.ts'
 import type { Holding } from './limits.ts'
-import type { Hole, PastWindows } from './past-windows.ts'
+import type { PastWindows } from './past-windows.ts'
 import {
   type AssemblerState,
   type ClosedWindow,
-  extentOf,
   type FrameExtent,
   type SessionFormat,
   windowWaveform,
@@ -79,6 +80,9 @@ export interface ExpiredHole {
 }
 
 export class Journal {
+  /** The file was there and empty when it was opened: what it held is lost. */
+  readonly wasEmptied: boolean
+  readonly #path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
   /** Of the newest frame. */
@@ -86,34 +90,49 @@ export class Journal {
 
   /**
    * Opens the journal, or makes it; `path` may be `:memory:`. It is held alone. One of an earlier version is brought up to date.
-   * @throws Error when another process holds it or a later version wrote it
+   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`, `disk-full`
    */
   constructor(path: string) {
-    this.#db = new DatabaseSync(path, { timeout: 0 })
+    this.#path = path
+    this.wasEmptied = isEmptied(path)
+    try {
+      this.#db = new DatabaseSync(path, { timeout: 0 })
+      this.#open()
+      this.#arrival = this.#number(sql.LAST_ARRIVAL, 'arrival')
+    } catch (error) {
+      throw fileFault(path, error) ?? error
+    }
+  }
+
+  #open(): void {
     // Frames are some kilobytes: larger pages mean fewer of them a frame. Checkpoints of 2 MB keep the longest commit short
     // (measured, three frames of 6 KB a commit: 0.2 ms, 1.7 ms at worst of a thousand; with SQLite's own 1,000 pages 9 ms).
     this.#db.exec(`
       PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128`)
     const version = this.#number('PRAGMA user_version', 'user_version')
-    if (version > SCHEMA_VERSION) throw new Error(`the journal is of version ${version}, newer than ${SCHEMA_VERSION}`)
+    if (version > SCHEMA_VERSION) throw newerFile(this.#path)
+    // Of a file that somebody has made tables in.
+    if (version === 0 && this.#number('PRAGMA schema_version', 'schema_version') > 0) throw foreignFile(this.#path)
     if (version < SCHEMA_VERSION) {
       const steps = UPGRADES.slice(version).join('')
       this.transaction(() => this.#db.exec(`${steps} PRAGMA user_version = ${SCHEMA_VERSION}`))
     }
-    this.#arrival = this.#number(sql.LAST_ARRIVAL, 'arrival')
   }
 
-  /** Runs `write` as one durable unit: on disk when this returns, undone when it throws. */
+  /**
+   * Runs `write` as one durable unit: on disk when this returns, undone when it throws.
+   * @throws CodedError `disk-full`, `data-corrupt`, `data-unwritable` naming the file, beside what `write` throws
+   */
   transaction<T>(write: () => T): T {
-    this.#db.exec('BEGIN IMMEDIATE')
     try {
+      this.#db.exec('BEGIN IMMEDIATE')
       const value = write()
       this.#db.exec('COMMIT')
       return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw error
+      throw fileFault(this.#path, error) ?? error
     }
   }
 
@@ -365,49 +384,4 @@ export class Journal {
   #number(text: string, column: string): number {
     return Number(this.#statement(text).get()?.[column])
   }
-}
-
-type Row = Record<string, unknown>
-
-function toPlace(row: Row): FramePlace {
-  return {
-    sequence: Number(row.sequence),
-    firstSample: Number(row.first_sample),
-    endSample: Number(row.end_sample),
-    isLast: row.is_last === 1,
-  }
-}
-
-function toExtent(row: Row, format: SessionFormat): FrameExtent {
-  return extentOf({ ...format, ...toPlace(row), session: '', samples: int16(row.samples) })
-}
-
-function toHole(row: Row): Hole {
-  return {
-    firstSample: Number(row.first_sample),
-    endSample: Number(row.end_sample),
-    version: Number(row.version),
-    isReopened: row.is_reopened === 1,
-  }
-}
-
-function sessionFormat(row: Row): SessionFormat {
-  return {
-    sessionStartedAtMs: Number(row.started_at_ms),
-    rateHz: Number(row.rate_hz),
-    // Only `addSession` writes this column.
-    leads: JSON.parse(String(row.leads)) as readonly FrameLead[],
-  }
-}
-
-function bytes(column: unknown): Uint8Array {
-  if (column instanceof Uint8Array) return column
-  throw new Error('the journal holds no bytes where it should')
-}
-
-function int16(column: unknown): Int16Array {
-  // A copy where SQLite's bytes are not aligned.
-  const blob = bytes(column)
-  const aligned = blob.byteOffset % 2 === 0 ? blob : Uint8Array.from(blob)
-  return new Int16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)
 }

@@ -4,6 +4,9 @@
  * @module
  */
 import { s3, sqs } from '../../shared/aws/clients.ts'
+import { emptiedFile, isEmptied } from '../../shared/data-files.ts'
+import { sentenceOf } from '../../shared/error-sentences.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import { startAdapter } from './adapter.ts'
 import { keepAlive } from './alive.ts'
@@ -22,13 +25,20 @@ try {
     process.exitCode = 2
   } else {
     logger.critical('adapter failed', describeError(error))
-    process.exitCode = 1
+    sayFault(error)
+    process.exitCode = error instanceof CodedError ? error.kind.exitCode : 1
   }
+}
+
+/** Whoever started us by hand sees a path, which the log does not take. */
+function sayFault(error: unknown): void {
+  if (error instanceof CodedError) console.error(`${sentenceOf(error)} [${error.code}]`)
 }
 
 async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<void> {
   // The journal holds ECGs: its files are for nobody else to read.
   process.umask(0o077)
+  if (isEmptied(config.journalPath)) console.error(emptiedFile(config.journalPath))
   const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
   const rest = keepAlive(config.journalPath)
   const stopped = new Promise<void>((resolve) => {
@@ -42,6 +52,7 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
   if (failure !== undefined) {
     // Memory is ahead of the journal: only a fresh start from the journal is safe.
     logger.critical('journal cannot be written', describeError(failure.error))
+    sayFault(failure.error)
     process.exit(1)
   }
   await adapter.stop()

@@ -6,6 +6,7 @@ import { type AppOptions, createApp } from '../../cdk/app.ts'
 import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
+import type { IdentityProvider } from '../../shared/config/deployment.ts'
 import { SiteConfig } from '../../shared/config/site.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 
@@ -26,17 +27,20 @@ const FORCED = [
 ]
 
 const API_VARIABLES = [
+  'ALARMS_OF_STACK',
   'API_LIMITS',
   'AUDIT_DAYS',
   'AUDIT_TABLE',
   'RESULTS_TABLE',
   'RAW_BUCKET',
-  'INTAKE_QUEUE_URL',
-  'UPKEEP_QUEUE_URL',
-  'FHIR_INBOUND_QUEUE_URL',
   'SITE_CONFIG',
-  'SYNTHESIS_QUEUE_URL',
+  'MODEL_NAME',
+  'MODEL_SHA256',
   'SYNTHESIS_RULES',
+  ...['INTAKE', 'SCREENING', 'RESULTS_MQTT', 'RESULTS_FHIR', 'FHIR_INBOUND', 'SYNTHESIS', 'UPKEEP'].flatMap((queue) => [
+    `${queue}_QUEUE_URL`,
+    `${queue}_DLQ_URL`,
+  ]),
 ]
 
 beforeAll(async () => {
@@ -50,6 +54,7 @@ beforeAll(async () => {
     'synthesis-dispatch': folder,
     publish: folder,
     upkeep: folder,
+    'sign-in': folder,
   }
   template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
 })
@@ -424,7 +429,9 @@ describe('what is kept', () => {
       ])
       expect(rulesOf(template, prefix)[0]).not.toHaveProperty('ExpirationInDays')
     }
-    expect(functionOf(limited).filter(({ ECG_DAYS }) => ECG_DAYS === '365')).toHaveLength(1)
+    // Of what keeps something of an ECG in a row.
+    const told = functionOf(limited).filter(({ ECG_DAYS }) => ECG_DAYS === '365')
+    expect(told.map(({ POWERTOOLS_SERVICE_NAME: service }) => service).sort()).toEqual(['screen', 'upkeep'])
     expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])
   })
 
@@ -595,7 +602,7 @@ describe('the example sites', () => {
     const functions = Object.values(stack.findResources('AWS::Lambda::Function'))
     const [api] = functions.filter(({ Properties }) => Properties.MemorySize === 1769 && Properties.Timeout === 29)
     const { AUTH_ISSUER, SITE_CONFIG } = api!.Properties.Environment.Variables
-    expect(AUTH_ISSUER).toBe(site.deployment.api.identity?.issuer)
+    expect(AUTH_ISSUER).toBe((site.deployment.api.identity as IdentityProvider | undefined)?.issuer)
     // How it is deployed is no function's business.
     expect(JSON.parse(SITE_CONFIG)).not.toHaveProperty('deployment')
     stack.resourceCountIs('AWS::Batch::JobQueue', site.deployment.synthesis === 'off' ? 0 : 1)

@@ -9,9 +9,20 @@ import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { hasBrowser, NO_BROWSER, type Opened, openPage } from './helpers/browser.ts'
 import { pdfLines } from './helpers/pdf.ts'
 import { type ConsoleStack, demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
+import { badInput } from './suites/bad-input.ts'
+import { drop, type OnStack } from './suites/on-stack.ts'
+import { operations } from './suites/operations.ts'
 
 const AXE = readFileSync(resolve(import.meta.dirname, '../../node_modules/axe-core/axe.min.js'), 'utf8')
 const CSS_PX_PER_MM = 96 / 25.4
+
+/** By what one sees that a view is there. */
+const FIRST: Readonly<Record<string, string>> = {
+  '#/': '.row',
+  '#/live': '.tile',
+  '#/operations': '.figures',
+  ecg: '.finding',
+}
 
 describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { timeout: 120_000 }, () => {
   let stack: ConsoleStack
@@ -148,6 +159,35 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(Number(await reading.getAttribute('data-ms')) - before).toBeCloseTo(2, 1)
   })
 
+  it('shades the stretches that moved a score, once asked, and names the strongest in words', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    const traces = () =>
+      page.evaluate(() => document.querySelectorAll<HTMLCanvasElement>('.paper canvas')[1]!.toDataURL().length)
+    const before = await traces()
+
+    await page.getByLabel('Which stretches moved a score').selectOption('cad')
+    await page.locator('[data-explains=cad]').waitFor({ timeout: 90_000 })
+
+    expect(await page.locator('[data-explains=cad]').textContent()).toMatch(/most: (a?V?[IVRLF\d]+), \d+\.\d–\d+\.\d s/)
+    await expect.poll(traces).toBeGreaterThan(before + 1000)
+  })
+
+  it('shows the window as the model sees it, and offers nothing to measure or print there', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+
+    await page.getByRole('button', { name: 'As the model sees it' }).click()
+
+    await page.locator('.legend', { hasText: 'not for measuring' }).waitFor()
+    expect(await page.locator('.legend').first().textContent()).not.toContain('mm/mV')
+    for (const name of ['Calipers', 'Print at true scale', 'Save as SVG']) {
+      expect(await page.getByRole('button', { name }).isDisabled()).toBe(true)
+    }
+    await page.getByRole('button', { name: 'As the model sees it' }).click()
+    await page.locator('.legend', { hasText: 'mm/mV' }).waitFor()
+  })
+
   it('prints at true scale: 1 mV is 10.0 mm, a second 25.0 mm, on A4 across', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.paper').waitFor()
@@ -167,6 +207,32 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     // The rhythm strip: ten seconds but for the last sample.
     const longest = Math.max(...lines.filter((line) => line.length > 1000).map((line) => line.at(-1)![0] - line[0]![0]))
     expect(Math.abs(longest - 250)).toBeLessThanOrEqual(0.3)
+  })
+
+  it('prints 50 mm/s on two pages at true scale: nothing is cut off', async () => {
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    await page.getByRole('button', { name: '50 mm/s' }).click()
+    await page.emulateMedia({ media: 'print' })
+
+    const pdf = await page.pdf({ preferCSSPageSize: true, printBackground: true })
+
+    await page.emulateMedia({ media: null })
+    await page.getByRole('button', { name: '25 mm/s' }).click()
+    const strips = pdfLines(pdf).filter((line) => line.length > 4000)
+    // The rhythm strip of the first page, and of the second, which begins five seconds later.
+    const at = (line: (typeof strips)[number], s: number) => line[Math.round((s / 10) * (line.length - 1))]![0]
+    expect(strips).toHaveLength(2)
+    for (const strip of strips) expect(Math.abs(strip.at(-1)![0] - strip[0]![0] - 500)).toBeLessThanOrEqual(0.5)
+    expect(Math.abs(at(strips[0]!, 1) - at(strips[1]!, 6.2))).toBeLessThanOrEqual(1)
+    for (const [strip, s] of [
+      [strips[0]!, 5],
+      [strips[1]!, 5.2],
+      [strips[1]!, 9.9],
+    ] as const) {
+      expect(at(strip, s)).toBeGreaterThan(5)
+      expect(at(strip, s)).toBeLessThan(292)
+    }
   })
 
   it('says of each finding what it learned from, its threshold and its state; of each index its interval and reliability', async () => {
@@ -221,14 +287,11 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('.leads figcaption').allTextContents()).toEqual([...LEADS])
   })
 
-  it.each(['#/', '#/live', 'ecg'])(
+  it.each(['#/', '#/live', '#/operations', 'ecg'])(
     'has no breach of WCAG 2.2 AA, of its own policy, or of the rule that nothing is asked elsewhere: %s',
     async (view) => {
       await go(view === 'ecg' ? `#/ecg/${ecgId}` : view)
-      await page
-        .locator(view === 'ecg' ? '.finding' : view === '#/' ? '.row' : '.tile')
-        .first()
-        .waitFor()
+      await page.locator(FIRST[view]!).first().waitFor()
 
       expect(await breaches()).toEqual([])
       expect(opened.complaints).toEqual([])
@@ -245,22 +308,10 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.locator('.language select').selectOption('en')
   })
 
-  it('takes files in by drag and drop, and says in words why it does not take one', async () => {
+  it('says in words why it does not take a file', async () => {
     await go('#/')
     await page.locator('.row').first().waitFor()
-    const drop = async (name: string, text: string) => {
-      const transfer = await page.evaluateHandle(
-        ([file, body]) => {
-          const data = new DataTransfer()
-          data.items.add(new File([body!], file!))
-          return data
-        },
-        [name, text],
-      )
-      await page.dispatchEvent('body', 'drop', { dataTransfer: transfer })
-    }
-
-    await drop('<img src=x onerror=alert(1)>.txt', 'no ECG at all')
+    await drop(page, [{ name: '<img src=x onerror=alert(1)>.txt', bytes: Buffer.from('no ECG at all') }])
 
     await page.locator('.uploads .why').waitFor()
     expect(await page.locator('.uploads .why').textContent()).toContain('not an ECG file')
@@ -311,6 +362,10 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
       expect.stringContaining('SYNTHETIC'),
       expect.stringContaining('SYNTHETIC'),
     ])
+    // Beside them, the ECG's cursor goes through a beat at the same phase.
+    const cursor = () => page.locator('.phase-cursor').evaluate((line) => line.style.transform)
+    const first = await cursor()
+    await expect.poll(cursor, { timeout: 20_000 }).not.toBe(first)
     const frame = page.locator('.scrub .num')
     const before = await frame.textContent()
     await expect.poll(() => frame.textContent(), { timeout: 20_000 }).not.toBe(before)
@@ -320,6 +375,10 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(readFileSync(path).toString('latin1', 128, 132)).toBe('DICM')
     expect(await page.locator('.drawn tbody tr').count()).toBeGreaterThan(0)
   }, 300_000)
+
+  const on = (): OnStack => ({ stack, opened, page, ecgId, go })
+  describe('operations', () => operations(on))
+  describe('input that is not as one would like it', () => badInput(on))
 
   it('keeps its script within 150 kB, compressed', () => {
     const assets = resolve(import.meta.dirname, '../../console/dist/assets')

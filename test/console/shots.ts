@@ -1,21 +1,47 @@
 /**
  * `npm run console:shots`: the pictures of docs/console.md, of a stack that this starts (or `CONSOLE_STACK`, see helpers/stack.ts) and of the demo ECG.
+ * With `--all FOLDER`, each view in three sizes and two themes, to be looked at.
  * @module
  */
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
-import { chromium } from 'playwright-core'
+import { parseArgs } from 'node:util'
+import { chromium, type Page } from 'playwright-core'
 import { readRecording } from '../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
-const OUT = resolve(import.meta.dirname, '../../docs/console')
+const { values: options } = parseArgs({ options: { all: { type: 'string' }, language: { type: 'string' } } })
+const { all, language = 'en-GB' } = options
+const OUT = resolve(all ?? join(import.meta.dirname, '../../docs/console'))
 const SIZES = {
   desktop: { width: 1440, height: 900 },
   tablet: { width: 820, height: 1180 },
   phone: { width: 390, height: 844 },
 }
 const THEMES = ['light', 'dark'] as const
+
+interface View {
+  readonly name: string
+  readonly hash: string
+  /** Whatever is seen once the view is there. */
+  readonly ready: string
+  readonly prepare?: (page: Page) => Promise<unknown>
+  /** Looked at, and not in the documentation. */
+  readonly isExtra?: boolean
+}
+
+async function explained(page: Page): Promise<void> {
+  await page.locator('.paper').waitFor()
+  await page.locator('.toolbar select').first().selectOption('cad')
+  await page.locator('[data-explains=cad]').waitFor({ timeout: 90_000 })
+}
+
+async function asModel(page: Page): Promise<void> {
+  await page.locator('.paper').waitFor()
+  await page.locator('.toolbar [data-model]').click()
+  await page.locator('.legend .stressed').waitFor()
+}
 
 const stack = await startConsoleStack()
 const browser = await chromium.launch({
@@ -31,24 +57,30 @@ try {
     await streamRecording(recording, { link, tenant: 'local', device, speed: Number.POSITIVE_INFINITY })
   }
   await link.close()
-  const views = [
+  const ecg = { hash: `#/ecg/${id}`, ready: '.finding' }
+  const views: readonly View[] = [
     { name: 'worklist', hash: '#/', ready: '.row' },
-    { name: 'ecg', hash: `#/ecg/${id}`, ready: '.finding' },
-    { name: 'live', hash: '#/live', ready: '.tile' },
+    { name: 'ecg', ...ecg, prepare: (page) => page.locator('.paper').waitFor() },
+    { name: 'why', ...ecg, prepare: explained },
+    { name: 'model', ...ecg, prepare: asModel, isExtra: true },
+    // For most of a sweep.
+    { name: 'live', hash: '#/live', ready: '.tile', prepare: (page) => page.waitForTimeout(9_000) },
+    { name: 'operations', hash: '#/operations', ready: '.figures' },
+    { name: 'runbook', hash: '#/operations/dlq-depth', ready: '.runbook p', isExtra: true },
   ]
-  // One picture a view in the documentation; with --all each view in each size and theme, to be looked at.
-  const all = process.argv.includes('--all')
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of THEMES) {
-      if (!all && (size !== 'desktop' || colorScheme !== 'light')) continue
-      const context = await browser.newContext({ viewport, colorScheme, locale: 'en-GB', timezoneId: 'UTC' })
+      if (all === undefined && (size !== 'desktop' || colorScheme !== 'light')) continue
+      const context = await browser.newContext({ viewport, colorScheme, locale: language, timezoneId: 'UTC' })
       const page = await context.newPage()
-      for (const { name, hash, ready } of views) {
+      for (const { name, hash, ready, prepare, isExtra } of views) {
+        if (isExtra && all === undefined) continue
         await page.goto(`${stack.apiUrl}/${hash}`)
+        await page.reload()
         await page.locator(ready).first().waitFor()
-        if (name === 'ecg') await page.locator('.paper').waitFor()
-        if (name === 'live') await page.waitForTimeout(9_000) // for most of a sweep
-        await page.screenshot({ path: join(OUT, all ? `${name}-${size}-${colorScheme}.png` : `${name}.png`) })
+        await prepare?.(page)
+        const suffix = all === undefined ? '' : `-${size}-${colorScheme}`
+        await page.screenshot({ path: join(OUT, `${name}${suffix}.png`) })
       }
       await context.close()
     }

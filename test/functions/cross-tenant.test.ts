@@ -71,6 +71,8 @@ beforeAll(async () => {
     RAW_BUCKET: BUCKET,
     MODEL_DIR: SHIPPED_BUNDLE,
     CODE_VERSION: 'test',
+    TENANTS: `${OWNER},${OTHER}`,
+    GROUPS: JSON.stringify({ readers: ['ecg:read'] }),
     RESULTS_TOPIC_ARN: TopicArn,
     BATCH_JOB_QUEUE: 'queue',
     BATCH_JOB_DEFINITION: 'definition',
@@ -147,6 +149,9 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
   'GET /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'GET /v1/ecgs/:id/waveform': () => ({ path: `/v1/ecgs/${own.ecgId}/waveform`, status: 404 }),
   'GET /v1/ecgs/:id/subject': () => ({ path: `/v1/ecgs/${own.ecgId}/subject`, status: 404 }),
+  'GET /v1/ecgs/:id/model-input': () => ({ path: `/v1/ecgs/${own.ecgId}/model-input`, status: 404 }),
+  'POST /v1/ecgs/:id/attribution': () => ({ path: `/v1/ecgs/${own.ecgId}/attribution`, status: 404 }),
+  'GET /v1/ecgs/:id/attribution': () => ({ path: `/v1/ecgs/${own.ecgId}/attribution`, status: 404 }),
   'DELETE /v1/ecgs/:id': () => ({ path: `/v1/ecgs/${own.ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': () => ({ path: `/v1/ecgs/${own.ecgId}/cmr`, init: json({}), status: 404 }),
   'GET /v1/cmr/:id': () => ({ path: `/v1/cmr/${own.jobId}`, status: 404 }),
@@ -158,6 +163,12 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
     status: 403,
   }),
   'GET /v1/unidentified': () => ({ path: '/v1/unidentified', status: 200 }),
+  'GET /v1/operations': () => ({ path: '/v1/operations', status: 200 }),
+  'POST /v1/operations/redrive': () => ({
+    path: '/v1/operations/redrive',
+    init: json({ queue: 'intake' }),
+    status: 200,
+  }),
   'GET /v1/events': () => ({ path: `/v1/events?after=${own.position}`, status: 200 }),
 }
 
@@ -311,6 +322,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     const { batchItemFailures } = await run(
       await handlerOf('upkeep'),
       { ...of, kind: 'deletion', ecgId: own.ecgId },
+      { ...of, kind: 'attribution', ecgId: own.ecgId },
       { ...of, kind: 'association', device: DEVICE, from: '2020-01-01T00:00:00.000Z', to: null },
     )
 
@@ -318,6 +330,19 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect(await ownersThings()).toEqual(before)
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
+  },
+
+  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  'sign-in': async () => {
+    const { handler } = await import('../../functions/sign-in/handler.ts')
+    const tokenOf = async (tenant: string) => {
+      const request = { userAttributes: { 'custom:tenant': tenant }, groupConfiguration: { groupsToOverride: [OWNER] } }
+      const { response } = await handler({ request, callerContext: { clientId: 'c' } } as never) // what it reads of it
+      return response.claimsAndScopeOverrideDetails!.accessTokenGeneration
+    }
+
+    expect(await tokenOf(OTHER)).toEqual({ claimsToAddOrOverride: { aud: 'c', tenant: OTHER }, scopesToAdd: [] })
+    expect(await tokenOf('elsewhere')).toEqual({ claimsToAddOrOverride: { aud: 'c' }, scopesToAdd: [] })
   },
 
   'synthesis-dispatch': async () => {

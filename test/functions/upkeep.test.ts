@@ -36,6 +36,7 @@ it('hands over all that an association lets go, each once, a bounded number a me
     deletion: {
       results: { latest: async (_: string, ecgId: string) => (ecgId === deleted ? undefined : ecgId) },
     } as never, // all that is asked of it here
+    explain: async () => {},
     report: async (message) => void reported.push(message),
     goOn: async (message) => void queue.push(message),
   })

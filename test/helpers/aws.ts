@@ -31,6 +31,7 @@ export async function startTestAws() {
     /** For a process of its own. */
     env: emulatorEnvironment(emulators),
     intakeUrl: await queue('intake'),
+    intakeDlqUrl: await queue('intake-dlq'),
     reportUrl: await queue('results-fhir'),
     synthesisUrl: await queue('synthesis'),
     upkeepUrl: await queue('upkeep'),

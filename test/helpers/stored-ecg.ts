@@ -5,6 +5,7 @@
 import { putObject, waveformKey } from '../../shared/aws/payloads.ts'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Person, Recording } from '../../shared/domain/recording.ts'
+import type { Provenance } from '../../shared/domain/result.ts'
 import type { Origin } from '../../shared/messages.ts'
 import { chooseWindow } from '../../shared/signal/choose-window.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
@@ -20,13 +21,20 @@ export interface StoredEcgOptions {
   readonly heartRateBpm?: number
   readonly person?: Person
   readonly origin?: Origin
+  readonly provenance?: Partial<Provenance>
 }
 
 /** @returns what was stored, with the clean window that was judged */
 export async function storedEcg(
   aws: Pick<TestAws, 's3' | 'dynamo'>,
   tenant: string,
-  { recording = syntheticRecording(), heartRateBpm, person, origin = { kind: 'upload' } }: StoredEcgOptions = {},
+  {
+    recording = syntheticRecording(),
+    heartRateBpm,
+    person,
+    origin = { kind: 'upload' },
+    ...rest
+  }: StoredEcgOptions = {},
 ) {
   const chosen = chooseWindow(new WindowPreparer(CARDIACNETS_V1), recording, heartRateBpm)
   const ecgId = fileEcgId({ tenant, sha256: chosen.inputSha256 })
@@ -34,7 +42,7 @@ export async function storedEcg(
   const result = makeResult({
     ecgId,
     quality: chosen.prepared.quality,
-    provenance: { ...provenance, inputSha256: chosen.inputSha256 },
+    provenance: { ...provenance, ...rest.provenance, inputSha256: chosen.inputSha256 },
   })
   await putObject(aws.s3, BUCKET, waveformKey('raw', tenant, ecgId), encodeWaveform(recording))
   await new ResultStore(aws.dynamo, TABLE).putOnce(tenant, origin, result, new Date(), person)

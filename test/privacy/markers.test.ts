@@ -568,12 +568,13 @@ describe('no marker comes out of a function that reads a queue', () => {
     const from = '2026-01-02T03:04:05Z'
     const messages = [
       { schema: 1, tenant, kind: 'deletion', ecgId: ecgId(), note: mark('note') },
+      { schema: 1, tenant, kind: 'attribution', ecgId: ecgId(), note: mark('note') },
       { schema: 1, tenant, kind: 'association', device: 'd1', from, to: null, note: mark('note') },
     ]
 
     for (const good of messages) await handlers.upkeep(eventOf(good, ...bad(good)), context)
 
-    expect(audited()).toEqual(new Set(['ecg.delete', 'association.write']))
+    expect(audited()).toEqual(new Set(['ecg.delete', 'attribution.write', 'association.write']))
   })
 
   it('synthesis-dispatch, with a Batch that refuses in words of its own', async () => {

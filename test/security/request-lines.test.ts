@@ -1,4 +1,6 @@
+import { globSync, readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
+import { join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startBatch } from '../../cdk/local/aws/batch.ts'
 import { startEmulators } from '../../cdk/local/aws/emulators.ts'
@@ -12,6 +14,7 @@ import { startSandboxEhr } from '../../cdk/local/sandbox-ehr/index.ts'
 import { createApi } from '../../functions/api/app.ts'
 import { serve } from '../../functions/api/server.ts'
 import { namesThisMachine, pathOf } from '../../shared/loopback.ts'
+import { startStatusServer } from '../../streams/gateway/status-server.ts'
 import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../helpers/request-lines.ts'
 
 const gate = gateOf(new Permissions(() => {}))
@@ -60,7 +63,43 @@ const SERVERS: Readonly<Record<string, () => Promise<{ port: number; close: () =
     const ehr = await startSandboxEhr()
     return { port: portOf(ehr.baseUrl), close: ehr.stop }
   },
+  async 'the status of the gateway'() {
+    return startStatusServer(0, {
+      status: () => ({ isHealthy: true }),
+      metrics: () => [],
+      lastResults: () => [],
+      resultOf: () => undefined,
+      erase: async () => 0,
+      retryDead: () => 0,
+      backup: () => {},
+    })
+  },
 }
+
+/** Where a server of HTTP is made, and which of those above it is; a file that is not here makes one that nobody attacks. */
+const MADE_IN: Readonly<Record<string, string>> = {
+  'cdk/local/aws/batch.ts': 'Batch',
+  'cdk/local/aws/iot.ts': 'the data plane of IoT',
+  'cdk/local/ehr.ts': 'none: takes a port to see whether it is free, and answers nobody',
+  'cdk/local/lambda/runtime-api.ts': 'the Runtime API',
+  'cdk/local/sandbox-ehr/index.ts': 'the sandbox EHR',
+  'cdk/local/stack.ts': 'the API of the local stack',
+  'functions/api/server.ts': 'the API as a server of its own',
+  'streams/gateway/status-server.ts': 'the status of the gateway',
+}
+
+it('every file that makes a server of HTTP has it attacked here', () => {
+  const root = resolve(import.meta.dirname, '../..')
+  const files = ['cdk', 'functions', 'shared', 'streams'].flatMap((folder) =>
+    globSync(`${folder}/**/*.ts`, { cwd: root }),
+  )
+  const making = files.filter((file) =>
+    /import \{[^}]*\bcreateServer\b[^}]*\} from 'node:https?'/.test(readFileSync(join(root, file), 'utf8')),
+  )
+
+  expect(making.toSorted()).toEqual(Object.keys(MADE_IN))
+  for (const name of Object.values(MADE_IN)) expect(name in SERVERS || name.startsWith('none: ')).toBe(true)
+})
 
 /** Answers everybody: whoever comes has a token to show. */
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']

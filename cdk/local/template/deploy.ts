@@ -95,6 +95,10 @@ export interface LocalIdentity {
 const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Authorizer': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPool': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolClient': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolDomain': 'the local API is open, on 127.0.0.1 only',
+  'AWS::Cognito::UserPoolGroup': 'the local API is open, on 127.0.0.1 only',
   'AWS::IoT::Policy': 'the local broker is open, on 127.0.0.1 only',
   'AWS::IoT::ThingType': 'the local broker knows no things',
   'AWS::IoT::ThingGroup': 'the local broker knows no things',
@@ -253,6 +257,9 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
     dynamo: new DynamoDBClient(clientOptions(dynamoEndpoint)),
   }
 }
+
+/** There is no CloudWatch here: the API judges itself by what it sees. */
+const NOT_HERE = { ALARMS_OF_STACK: '' }
 
 /** Without a provider nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
 function callersOf({ tenant, identity }: Pick<Place, 'tenant' | 'identity'>): Readonly<Record<string, string>> {
@@ -624,6 +631,7 @@ const MAKERS: Readonly<Record<string, Maker>> = {
           ...fromLayer(name, Variables, properties.Layers),
           ...callersOf({ tenant, identity }),
           ...credentialsOf(properties.Role),
+          ...NOT_HERE,
         },
         role: roleId(properties.Role),
       })

@@ -94,6 +94,8 @@ export async function signOut(): Promise<void> {
   const to = new URL(end_session_endpoint)
   to.searchParams.set('client_id', config!.clientId)
   to.searchParams.set('post_logout_redirect_uri', redirectUri())
+  // What Cognito calls the same.
+  to.searchParams.set('logout_uri', redirectUri())
   if (hint !== undefined) to.searchParams.set('id_token_hint', hint)
   location.assign(to)
 }
@@ -158,7 +160,7 @@ function take(answer: oauth.TokenEndpointResponse): void {
   idToken = id_token ?? idToken
   const claims: Readonly<Record<string, unknown>> = oauth.getValidatedIdTokenClaims(answer) ?? {}
   const { name, email, sub } = claims
-  const granted = scope ?? config!.scope
+  const granted = [scope ?? config!.scope, scopeOf(access_token)].join(' ')
   session.value = {
     token: access_token,
     expiresAt: Date.now() + expires_in * 1000,
@@ -166,6 +168,20 @@ function take(answer: oauth.TokenEndpointResponse): void {
     scopes: new Set(granted.split(' ')),
   }
   authState.value = 'signed-in'
+}
+
+/**
+ * What an access token says that it allows, where it is a JWT: some providers add to what was asked for, and do not say so beside it. Only what the page
+ * offers hangs on it; the API reads the token itself.
+ */
+function scopeOf(token: string): string {
+  try {
+    const claims = atob(token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/'))
+    const { scope } = JSON.parse(claims) as { scope?: unknown }
+    return typeof scope === 'string' ? scope : ''
+  } catch {
+    return ''
+  }
 }
 
 function forget(state: 'signed-out' | 'locked'): void {

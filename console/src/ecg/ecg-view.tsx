@@ -7,20 +7,21 @@ import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks'
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import type { Result } from '../../../shared/domain/result.ts'
-import { api, wanted } from '../api/client.ts'
 import { may } from '../auth/session.ts'
 import { Cines } from '../cines/cines.tsx'
 import { t, word } from '../i18n/index.ts'
 import { ResultPanel } from '../result/result-panel.tsx'
-import { go } from '../router.ts'
 import { moment, number } from '../ui/format.ts'
 import { Failure, Icon, State, Time } from '../ui/parts.tsx'
-import { forget } from '../worklist/list.ts'
 import { Banner, type Subject } from './banner.tsx'
 import { CardDialog } from './card-dialog.tsx'
+import { DeleteButton } from './delete-button.tsx'
+import { type Shades, useAttribution } from './explain.ts'
 import { PAGE_S, type Segment } from './layout.ts'
+import { Legend } from './legend.tsx'
 import { type Opened, openEcg } from './load.ts'
 import type { Caliper } from './measure.ts'
+import { useModelInput } from './model-input.ts'
 import { Overview } from './overview.tsx'
 import type { Note, View } from './paper.ts'
 import { downloadSvg, PrintSheet } from './print.tsx'
@@ -105,22 +106,27 @@ function Body({ id, opened, beside }: BodyProps) {
   const seconds = useSignal(PAGE_S)
   const caliper = useSignal<Caliper | undefined>(undefined)
   const [isMeasuring, isMarching, isCard] = [useSignal(false), useSignal(false), useSignal(false)]
+  const isModel = useSignal(false)
+  const model = useModelInput(id, isModel.value)
+  const attribution = useAttribution(id)
   const { layout, isCabrera, speed, gain } = preferences.value
   const canZoom = layout === '12x1' || layout === '6x2'
   const shown = canZoom ? seconds.value : PAGE_S
-  const view = useMemo<View>(
-    () => ({ layout, isCabrera, gain, mmPerS: (speed * PAGE_S) / shown, from: from.value, seconds: shown }),
-    [layout, isCabrera, gain, speed, from.value, shown],
-  )
-  const samples = recording.value
+  const samples = isModel.value ? model.recording.value : recording.value
+  const view = useMemo<View>(() => {
+    const page = { layout, isCabrera, gain, mmPerS: (speed * PAGE_S) / shown, from: from.value, seconds: shown }
+    return isModel.value ? modelView(page, speed) : page
+  }, [layout, isCabrera, gain, speed, from.value, shown, isModel.value])
   const found = result.value
   const noteOf = useNotes(samples, found)
   const earlier = useEarlier(beside)
-  const sheet = useSheet({ samples, found, view, noteOf })
+  const sheet = useSheet({ samples: isModel.value ? undefined : samples, found, view, noteOf })
+  const shades = useShades(attribution.shades.value, isModel.value)
   const isSide = useSignal(false)
 
   useKeys({
     c: () => {
+      if (isModel.value) return
       isMeasuring.value = !isMeasuring.value
       if (!isMeasuring.value) caliper.value = undefined
     },
@@ -141,12 +147,13 @@ function Body({ id, opened, beside }: BodyProps) {
         view={view}
         noteOf={noteOf}
         under={under}
+        shades={shades}
         caliper={caliper}
-        isMeasuring={isMeasuring.value}
+        isMeasuring={isMeasuring.value && !isModel.value}
         isMarching={isMarching.value}
         rrMs={rrMs}
         onPan={(to) => (from.value = to)}
-        {...(canZoom
+        {...(canZoom && !isModel.value
           ? {
               onZoom: (factor: number, at: number) => {
                 const next = Math.min(
@@ -174,17 +181,21 @@ function Body({ id, opened, beside }: BodyProps) {
           isMeasuring={isMeasuring}
           isMarching={isMarching}
           caliper={caliper}
-          seconds={canZoom ? seconds : undefined}
+          seconds={canZoom && !isModel.value ? seconds : undefined}
           length={samples === undefined ? PAGE_S : secondsOf(samples)}
           id={id}
           device={opened.subject.value?.device}
           beside={beside}
           isSide={isSide}
+          isModel={isModel}
+          attribution={found?.status === 'screened' ? attribution : undefined}
           onCalibrate={() => (isCard.value = true)}
           onSvg={sheet === undefined ? undefined : () => downloadSvg(sheet, id)}
         />
         {samples === undefined ? (
-          withoutSamples.value ? (
+          isModel.value && model.error.value !== undefined ? (
+            <Failure error={model.error.value} onRetry={() => (isModel.value = false)} />
+          ) : withoutSamples.value ? (
             <State icon="empty" title={t('ecg.noSamples')} text={t('ecg.noSamplesHint')} />
           ) : (
             <div class="paper-place">
@@ -193,8 +204,8 @@ function Body({ id, opened, beside }: BodyProps) {
           )
         ) : (
           <>
-            {strip(samples, describe(samples, found), isSide.value ? undefined : earlier.value)}
-            {isSide.value && earlier.value !== undefined && (
+            {strip(samples, describe(samples, found), isSide.value || isModel.value ? undefined : earlier.value)}
+            {isSide.value && !isModel.value && earlier.value !== undefined && (
               <>
                 <h2 class="strip-title">{t('ecg.earlier')}</h2>
                 {strip(earlier.value, t('ecg.earlier'))}
@@ -209,7 +220,7 @@ function Body({ id, opened, beside }: BodyProps) {
                 onPan={(to) => (from.value = to)}
               />
             )}
-            <Legend view={view} recording={samples} speed={speed} />
+            <Legend view={view} recording={samples} speed={speed} attribution={attribution} />
           </>
         )}
         {found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />}
@@ -218,39 +229,12 @@ function Body({ id, opened, beside }: BodyProps) {
         {found === undefined ? (
           <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />
         ) : (
-          <ResultPanel result={found} device={opened.subject.value?.device} />
+          <ResultPanel result={found} subject={opened.subject.value} />
         )}
       </aside>
       <CardDialog open={isCard} />
       {sheet !== undefined && <PrintSheet sheet={sheet} />}
     </div>
-  )
-}
-
-/** What is printed below the paper, so that nobody has to guess. */
-function Legend({
-  view,
-  recording,
-  speed,
-}: {
-  readonly view: View
-  readonly recording: Recording
-  readonly speed: number
-}) {
-  const isTrue = Math.abs(view.mmPerS - speed) < 0.01
-  return (
-    <p class="legend">
-      <span class={isTrue ? '' : 'stressed'}>
-        {number(view.mmPerS, isTrue ? 0 : 1)} mm/s{!isTrue && ` (${t('ecg.notToScale')})`}
-      </span>
-      <span>{view.gain} mm/mV</span>
-      <span>{number(recording.rateHz)} Hz</span>
-      <span>{t('ecg.unfiltered')}</span>
-      <span class="num">
-        {number(view.from, 2)}–{number(view.from + view.seconds, 2)} s {t('ecg.of')} {number(secondsOf(recording), 1)} s
-      </span>
-      {recording.loaded < recording.length && <span>{t('state.loading')}</span>}
-    </p>
   )
 }
 
@@ -269,6 +253,21 @@ function useNotes(recording: Recording | undefined, result: Result | undefined) 
     // Words change with the language.
     [recording, result, t('lead.refused')],
   )
+}
+
+/** The window of ten seconds, each lead within its own range: a gain says nothing of it. */
+const modelView = (page: View, speed: number): View => ({
+  ...page,
+  isModel: true,
+  gain: page.layout === '12x1' ? 5 : 10,
+  mmPerS: speed,
+  from: 0,
+  seconds: PAGE_S,
+})
+
+/** Stretches as they lie in what is shown: the model's window begins at its own second 0. */
+function useShades(shades: Shades | undefined, isModel: boolean): Shades | undefined {
+  return useMemo(() => shades && { ...shades, fromS: isModel ? 0 : shades.fromS }, [shades, isModel])
 }
 
 /** An earlier ECG's samples, when one is to be seen beside this one. */
@@ -339,43 +338,4 @@ function describe(recording: Recording, result: Result | undefined): string {
     seconds: number(secondsOf(recording), 1),
     rate: rate == null ? t('ecg.rateUnknown') : `${number(rate)} bpm`,
   })
-}
-
-function DeleteButton({ id }: { readonly id: string }) {
-  const dialog = useRef<HTMLDialogElement>(null)
-  return (
-    <>
-      <button
-        type="button"
-        class="quiet push"
-        onClick={() => dialog.current?.showModal()}
-        aria-label={t('ecg.delete')}
-        title={t('ecg.delete')}
-      >
-        <Icon name="deleted" />
-      </button>
-      <dialog ref={dialog} aria-label={t('ecg.delete')}>
-        <h2>{t('ecg.delete')}</h2>
-        <p>{t('ecg.deleteHint')}</p>
-        <div class="buttons">
-          <button type="button" onClick={() => dialog.current?.close()}>
-            {t('action.cancel')}
-          </button>
-          <button
-            type="button"
-            class="primary"
-            onClick={() => {
-              dialog.current?.close()
-              void wanted(api.DELETE('/v1/ecgs/{id}', { params: { path: { id } } })).then(() => {
-                forget(id)
-                go({ view: 'worklist' })
-              })
-            }}
-          >
-            {t('ecg.delete')}
-          </button>
-        </div>
-      </dialog>
-    </>
-  )
 }

@@ -42,11 +42,15 @@ export function openEcg(id: string): Opened {
     withoutSamples: signal(false),
     close: () => {
       ended.abort()
+      removeEventListener('focus', again)
       stop()
     },
   }
   // A newer version, or the end of one that is open elsewhere, shows here as well.
   const stop = listenToResults(({ ecgId }) => ecgId === id && void loadResult())
+  // Of the end of an ECG no event tells; whoever comes back to the page hears of it.
+  const again = () => opened.state.peek() === 'ready' && void loadResult()
+  addEventListener('focus', again)
   void loadResult()
   void loadSamples()
   void loadSubject()

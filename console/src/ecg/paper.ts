@@ -3,6 +3,7 @@
  * @module
  */
 import { drawTrace } from './decimate.ts'
+import type { Shades } from './explain.ts'
 import {
   baselineMm,
   type Gain,
@@ -10,6 +11,7 @@ import {
   labelOf,
   PULSE_MM,
   paperSize,
+  rowMmOf,
   type Segment,
   segmentsOf,
   timeMm,
@@ -25,6 +27,8 @@ export interface View {
   /** Seconds into the recording at which the page begins, and how many it shows. */
   readonly from: number
   readonly seconds: number
+  /** As the network was shown it: time is to scale, and nothing across. */
+  readonly isModel?: boolean
 }
 
 export interface Colours {
@@ -34,6 +38,8 @@ export interface Colours {
   readonly trace: string
   readonly faint: string
   readonly accent: string
+  readonly raised: string
+  readonly lowered: string
 }
 
 /** The theme's colours for paper, from the style sheet. */
@@ -47,13 +53,23 @@ export function coloursOf(element: Element): Colours {
     trace: read('trace'),
     faint: read('faint'),
     accent: read('accent'),
+    raised: read('raised'),
+    lowered: read('lowered'),
   }
 }
 
 export const viewSize = ({ layout, mmPerS, seconds }: View) => paperSize(layout, mmPerS, seconds)
 
-/** The grid: a line each millimetre, a stronger one each fifth. Lines lie on whole device pixels, each at its own true place. */
-export function drawGrid(canvas: HTMLCanvasElement | OffscreenCanvas, scale: number, colours: Colours): void {
+/**
+ * The grid: a line each millimetre, a stronger one each fifth. Lines lie on whole device pixels, each at its own true place.
+ * @param isTimeOnly where nothing is to be measured across
+ */
+export function drawGrid(
+  canvas: HTMLCanvasElement | OffscreenCanvas,
+  scale: number,
+  colours: Colours,
+  isTimeOnly = false,
+): void {
   const context = canvas.getContext('2d', { alpha: false }) as CanvasRenderingContext2D
   const { width, height } = canvas
   context.fillStyle = colours.paper
@@ -64,6 +80,7 @@ export function drawGrid(canvas: HTMLCanvasElement | OffscreenCanvas, scale: num
   ] as const) {
     context.fillStyle = colour
     for (let mm = 0; mm * scale < width; mm += step) context.fillRect(Math.round(mm * scale), 0, 1, height)
+    if (isTimeOnly) continue
     for (let mm = 0; mm * scale < height; mm += step) context.fillRect(0, Math.round(mm * scale), width, 1)
   }
 }
@@ -81,6 +98,8 @@ export interface Drawn {
   readonly noteOf: (segment: Segment) => Note | undefined
   /** An earlier ECG below this one, faint, aligned at the page's beginning. */
   readonly under?: Recording | undefined
+  /** What moved a score, below the traces. */
+  readonly shades?: Shades | undefined
 }
 
 /** The traces, their names and the 1 mV pulses, on a canvas that lies over the grid. */
@@ -88,7 +107,7 @@ export function drawTraces(
   canvas: HTMLCanvasElement | OffscreenCanvas,
   scale: number,
   colours: Colours,
-  { recording, view, noteOf, under }: Drawn,
+  { recording, view, noteOf, under, shades }: Drawn,
 ): void {
   const context = canvas.getContext('2d') as CanvasRenderingContext2D
   context.clearRect(0, 0, canvas.width, canvas.height)
@@ -97,11 +116,12 @@ export function drawTraces(
   const line = Math.max(1, 0.3 * scale)
   const segments = segmentsOf(view.layout, view.isCabrera, view.seconds)
   const font = (mm: number) => `${Math.round(mm * scale)}px system-ui, sans-serif`
-  drawPulses(context, scale, colours, view, line)
+  if (view.isModel !== true) drawPulses(context, scale, colours, view, line)
   for (const segment of segments) {
     const base = baselineMm(view.layout, segment.row) * scale
     const left = timeMm(segment.from, view.mmPerS) * scale
     const note = noteOf(segment)
+    if (shades !== undefined) drawShades(context, scale, colours, shades, segment, view)
     if (under !== undefined) drawSegment(context, under, segment, view, scale, colours.faint, line)
     if (note?.isDrawn !== false) drawSegment(context, recording, segment, view, scale, colours.trace, line)
     // Names have a rim of paper, so that neither grid nor trace runs through them.
@@ -120,6 +140,46 @@ export function drawTraces(
     if (note === undefined) continue
     context.font = `italic ${font(2.7)}`
     context.fillText(note.text, left + width + 2.5 * scale, top)
+  }
+}
+
+/** Height of the strongest stretch's bar below its lead. */
+const BAR_MM = 4
+
+/**
+ * A shade behind each stretch, and a bar below it, so that colour is not all that tells: filled where it raised the score, hollow where it lowered
+ * it.
+ */
+function drawShades(
+  context: CanvasRenderingContext2D,
+  scale: number,
+  colours: Colours,
+  { fromS, stretchS, leads, largest }: Shades,
+  { lead, from, to, row }: Segment,
+  view: View,
+): void {
+  const changes = leads.get(lead)
+  if (changes === undefined) return
+  const height = rowMmOf(view.layout)
+  const bottom = baselineMm(view.layout, row) + height / 2 - 0.5
+  const bar = Math.min(BAR_MM, height / 5)
+  for (const [i, change] of changes.entries()) {
+    const begin = Math.max(from, fromS + i * stretchS - view.from)
+    const end = Math.min(to, fromS + (i + 1) * stretchS - view.from)
+    if (end <= begin) continue
+    const part = Math.abs(change) / largest
+    const [x, width] = [timeMm(begin, view.mmPerS) * scale, (end - begin) * view.mmPerS * scale]
+    context.fillStyle = change > 0 ? colours.raised : colours.lowered
+    context.strokeStyle = context.fillStyle
+    context.globalAlpha = 0.42 * part
+    context.fillRect(x, (bottom - height + 1) * scale, width, (height - 1) * scale)
+    context.globalAlpha = 1
+    const tall = Math.round(bar * part * scale)
+    if (tall < 2) continue
+    context.lineWidth = 1
+    const box = [Math.round(x) + 0.5, Math.round(bottom * scale) - tall + 0.5, Math.round(width) - 2, tall] as const
+    if (change > 0) context.fillRect(...box)
+    else context.strokeRect(...box)
   }
 }
 

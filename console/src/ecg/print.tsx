@@ -3,30 +3,31 @@
  * @module
  */
 import { useEffect, useRef } from 'preact/hooks'
-import { type Sheet, sheetSize, sheetSvg } from './svg.ts'
+import { t } from '../i18n/index.ts'
+import { partsOf, type Sheet, sheetSvg } from './svg.ts'
 
 /** A4 across, less the margins that most printers need. */
-const PRINTABLE_MM = { width: 287, height: 200 }
+const PRINTABLE_MM = { widthMm: 287, heightMm: 200 }
 
 /** Hidden on the screen; filled when it is about to be printed, since that takes a while. */
 export function PrintSheet({ sheet }: { readonly sheet: Sheet }) {
   const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
     const fill = () => {
-      const parsed = new DOMParser().parseFromString(sheetSvg(sheet), 'image/svg+xml')
-      place.current?.replaceChildren(document.importNode(parsed.documentElement, true))
-      place.current?.toggleAttribute('data-too-wide', !fits(sheet))
+      const parts = partsOf(sheet, PRINTABLE_MM)
+      const pages = parts.map((part, i) => {
+        const page = parts.length === 1 ? [] : [t('print.page', { page: i + 1, pages: parts.length })]
+        const [first = '', ...rest] = sheet.heading
+        const svg = sheetSvg({ ...sheet, heading: [[first, ...page].join(' · '), ...rest] }, part)
+        const parsed = new DOMParser().parseFromString(svg, 'image/svg+xml')
+        return document.importNode(parsed.documentElement, true)
+      })
+      place.current?.replaceChildren(...pages)
     }
     addEventListener('beforeprint', fill)
     return () => removeEventListener('beforeprint', fill)
   }, [sheet])
   return <div ref={place} class="print-sheet" aria-hidden="true" />
-}
-
-/** Whether a sheet fits on A4 at its true scale; at 50 mm/s it wants two. */
-export function fits(sheet: Sheet): boolean {
-  const { widthMm, heightMm } = sheetSize(sheet)
-  return widthMm <= PRINTABLE_MM.width && heightMm <= PRINTABLE_MM.height
 }
 
 export function downloadSvg(sheet: Sheet, id: string): void {

@@ -8,9 +8,11 @@ import { t } from '../i18n/index.ts'
 import { theme } from '../ui/theme.ts'
 import { pxPerMm } from './calibration.ts'
 import { CaliperLayer } from './caliper-layer.tsx'
+import type { Shades } from './explain.ts'
 import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
 import { type Caliper, snap } from './measure.ts'
 import { coloursOf, drawGrid, drawTraces, type Note, type View, viewSize } from './paper.ts'
+import { PhaseCursor } from './phase-cursor.tsx'
 import { type Recording, secondsOf } from './recording.ts'
 
 export interface StripProps {
@@ -20,6 +22,7 @@ export interface StripProps {
   readonly view: View
   readonly noteOf: (segment: Segment) => Note | undefined
   readonly under?: Recording | undefined
+  readonly shades?: Shades | undefined
   readonly caliper: Signal<Caliper | undefined>
   readonly isMeasuring: boolean
   readonly isMarching: boolean
@@ -30,7 +33,21 @@ export interface StripProps {
 }
 
 export function Strip(props: StripProps) {
-  const { recording, pieces, view, noteOf, under, caliper, isMeasuring, isMarching, rrMs, onPan, onZoom, label } = props
+  const {
+    recording,
+    pieces,
+    view,
+    noteOf,
+    under,
+    shades,
+    caliper,
+    isMeasuring,
+    isMarching,
+    rrMs,
+    onPan,
+    onZoom,
+    label,
+  } = props
   const [grid, traces] = [useRef<HTMLCanvasElement>(null), useRef<HTMLCanvasElement>(null)]
   const { widthMm, heightMm } = viewSize(view)
   const css = pxPerMm.value
@@ -41,12 +58,12 @@ export function Strip(props: StripProps) {
 
   useLayoutEffect(() => {
     const canvas = grid.current
-    if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas))
-  }, [width, height, scale, theme.value])
+    if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas), view.isModel)
+  }, [width, height, scale, theme.value, view.isModel])
   useLayoutEffect(() => {
     const canvas = traces.current
-    if (canvas !== null) drawTraces(canvas, scale, coloursOf(canvas), { recording, view, noteOf, under })
-  }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under])
+    if (canvas !== null) drawTraces(canvas, scale, coloursOf(canvas), { recording, view, noteOf, under, shades })
+  }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under, shades])
 
   const longest = Math.max(0, secondsOf(recording) - view.seconds)
   const pan = (from: number) => onPan(snap(Math.min(longest, Math.max(0, from)), recording.rateHz))
@@ -110,6 +127,7 @@ export function Strip(props: StripProps) {
     >
       <canvas ref={grid} width={width} height={height} style={style} />
       <canvas ref={traces} width={width} height={height} style={style} />
+      <PhaseCursor recording={recording} view={view} css={css} rrMs={rrMs} pieces={pieces} />
       <CaliperLayer caliper={caliper} view={view} css={css} rrMs={rrMs} isMarching={isMarching} />
     </div>
   )

@@ -3,7 +3,7 @@
  * @module
  */
 import { drawTrace } from './decimate.ts'
-import { baselineMm, labelOf, PULSE_MM, type Segment, segmentsOf, timeMm } from './layout.ts'
+import { baselineMm, labelOf, PULSE_MM, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
 import { type Note, type View, viewSize } from './paper.ts'
 import type { Recording } from './recording.ts'
 
@@ -29,11 +29,54 @@ export function sheetSize({ view, heading, footing }: Pick<Sheet, 'view' | 'head
   return { widthMm, heightMm: heightMm + (heading.length + footing.length) * HEADING_MM + 4 }
 }
 
-/** The sheet's text. Everything that comes from outside is escaped. */
-export function sheetSvg(sheet: Sheet): string {
+/** What of the paper one page of print shows, in its millimetres. */
+export interface Part {
+  readonly x: number
+  readonly y: number
+  readonly widthMm: number
+  readonly heightMm: number
+}
+
+/**
+ * How a sheet is cut into pages that fit, at its true scale: between whole seconds across, and between rows down.
+ * @param page what can be printed on, mm
+ */
+export function partsOf(sheet: Sheet, page: { readonly widthMm: number; readonly heightMm: number }): readonly Part[] {
+  const { layout, mmPerS, seconds } = sheet.view
+  const paper = viewSize(sheet.view)
+  const wordsMm = sheetSize(sheet).heightMm - paper.heightMm
+  const afterSeconds = Array.from({ length: Math.floor(seconds) }, (_, i) => timeMm(i + 1, mmPerS))
+  const belowRows = Array.from({ length: rowsOf(layout) }, (_, i) => baselineMm(layout, i) + rowMmOf(layout) / 2)
+  const across = cuts(paper.widthMm, page.widthMm, afterSeconds)
+  const down = cuts(paper.heightMm, page.heightMm - wordsMm, belowRows)
+  return down.flatMap(([y, bottom]) => across.map(([x, right]) => ({ x, y, widthMm: right - x, heightMm: bottom - y })))
+}
+
+/** Pieces of a length, none longer than `most`, as even as the places where it may be cut allow. */
+function cuts(length: number, most: number, places: readonly number[]): readonly (readonly [number, number])[] {
+  if (length <= most) return [[0, length]]
+  const even = length / Math.ceil(length / most)
+  const pieces: (readonly [number, number])[] = []
+  for (let from = 0; from < length; ) {
+    const within = places.filter((place) => place > from && place - from <= most && place < length)
+    const to =
+      length - from <= most ? length : (within.find((place) => place - from >= even - 5) ?? within.at(-1) ?? length)
+    pieces.push([from, to])
+    from = to
+  }
+  return pieces
+}
+
+/**
+ * The sheet's text. Everything that comes from outside is escaped.
+ * @param part only this of the paper, between the same words
+ */
+export function sheetSvg(sheet: Sheet, part?: Part): string {
   const { recording, view, noteOf, heading, footing } = sheet
-  const paper = viewSize(view)
-  const { widthMm, heightMm } = sheetSize(sheet)
+  const whole = viewSize(view)
+  const paper = part ?? { x: 0, y: 0, ...whole }
+  const widthMm = part?.widthMm ?? whole.widthMm
+  const heightMm = sheetSize(sheet).heightMm - whole.heightMm + paper.heightMm
   const top = heading.length * HEADING_MM + 2
   const texts = [
     ...heading.map((line, i) => text(1, (i + 0.8) * HEADING_MM, i === 0 ? 3.6 : 3, line, i === 0 ? 600 : 400)),
@@ -55,7 +98,9 @@ export function sheetSvg(sheet: Sheet): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" width="${widthMm}mm" height="${heightMm}mm" viewBox="0 0 ${widthMm} ${heightMm}" font-family="Helvetica, Arial, sans-serif">`,
     `<rect width="${widthMm}" height="${heightMm}" fill="#ffffff"/>`,
-    `<g transform="translate(0 ${top})">${grid(paper.widthMm, paper.heightMm)}${pulses.join('')}${traces.join('')}</g>`,
+    `<svg x="0" y="${top}" width="${paper.widthMm}" height="${paper.heightMm}" viewBox="${paper.x} ${paper.y} ${paper.widthMm} ${paper.heightMm}">`,
+    `${grid(whole.widthMm, whole.heightMm)}${pulses.join('')}${traces.join('')}`,
+    '</svg>',
     ...texts,
     '</svg>',
   ].join('\n')

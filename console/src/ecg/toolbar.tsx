@@ -4,13 +4,15 @@
  */
 import { type Signal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
+import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
 import { api, wanted } from '../api/client.ts'
 import type { Summary } from '../api/events.ts'
-import { t } from '../i18n/index.ts'
+import { t, word } from '../i18n/index.ts'
 import { go } from '../router.ts'
 import { moment } from '../ui/format.ts'
 import { Choice, Icon } from '../ui/parts.tsx'
 import { isCalibrated } from './calibration.ts'
+import type { Asked } from './explain.ts'
 import { GAINS, LAYOUTS, PAGE_S, SPEEDS } from './layout.ts'
 import type { Caliper } from './measure.ts'
 import { prefer, preferences } from './state.ts'
@@ -26,6 +28,10 @@ interface ToolbarProps {
   readonly device: string | undefined
   readonly beside: string | undefined
   readonly isSide: Signal<boolean>
+  /** Shows the window as the network was shown it. */
+  readonly isModel: Signal<boolean>
+  /** Absent where there is no score to explain. */
+  readonly attribution: Asked | undefined
   readonly onCalibrate: () => void
   readonly onSvg: (() => void) | undefined
 }
@@ -33,7 +39,7 @@ interface ToolbarProps {
 const ZOOMS = [10, 30, 60, 600]
 
 export function Toolbar(props: ToolbarProps) {
-  const { isMeasuring, isMarching, caliper, seconds, length, onCalibrate, onSvg } = props
+  const { isMeasuring, isMarching, caliper, seconds, length, isModel, attribution, onCalibrate, onSvg } = props
   const { layout, isCabrera, speed, gain } = preferences.value
   return (
     <div class="toolbar" role="toolbar" aria-label={t('ecg.tools')}>
@@ -61,6 +67,7 @@ export function Toolbar(props: ToolbarProps) {
         label={t('ecg.gain')}
         options={GAINS.map((each) => [each, `${each} mm/mV`] as const)}
         value={gain}
+        isDisabled={isModel.value}
         onChange={(value) => prefer({ gain: value })}
       />
       {seconds !== undefined && length > PAGE_S && (
@@ -74,9 +81,24 @@ export function Toolbar(props: ToolbarProps) {
         />
       )}
       <span class="gap" />
+      {attribution !== undefined && (
+        <>
+          <WhatMoved {...attribution} />
+          <button
+            type="button"
+            data-model
+            aria-pressed={isModel.value}
+            title={t('ecg.asModelHint')}
+            onClick={() => (isModel.value = !isModel.value)}
+          >
+            {t('ecg.asModel')}
+          </button>
+        </>
+      )}
       <button
         type="button"
-        aria-pressed={isMeasuring.value}
+        disabled={isModel.value}
+        aria-pressed={isMeasuring.value && !isModel.value}
         aria-keyshortcuts="c"
         title={t('ecg.calipersHint')}
         onClick={() => {
@@ -86,7 +108,7 @@ export function Toolbar(props: ToolbarProps) {
       >
         <Icon name="caliper" /> {t('ecg.calipers')}
       </button>
-      {isMeasuring.value && (
+      {isMeasuring.value && !isModel.value && (
         <button
           type="button"
           aria-pressed={isMarching.value}
@@ -111,6 +133,7 @@ export function Toolbar(props: ToolbarProps) {
         aria-label={t('ecg.print')}
         title={t('ecg.print')}
         aria-keyshortcuts="p"
+        disabled={onSvg === undefined}
         onClick={() => print()}
       >
         <Icon name="print" />
@@ -126,6 +149,27 @@ export function Toolbar(props: ToolbarProps) {
         <Icon name="download" />
       </button>
     </div>
+  )
+}
+
+/** Whose score's stretches are shaded. */
+function WhatMoved({ condition }: Asked) {
+  return (
+    <label class="compare">
+      <span class="sr">{t('explain.title')}</span>
+      <select
+        value={condition.value ?? ''}
+        title={t('explain.title')}
+        onChange={({ currentTarget: { value } }) => (condition.value = CONDITION_IDS.find((each) => each === value))}
+      >
+        <option value="">{t('explain.none')}</option>
+        {CONDITION_IDS.map((each) => (
+          <option key={each} value={each}>
+            {t('explain.of', { condition: word('short', each) })}
+          </option>
+        ))}
+      </select>
+    </label>
   )
 }
 

@@ -103,6 +103,22 @@ export const en = {
   'ecg.noSamples': 'No samples',
   'ecg.noSamplesHint': 'The result is kept, but the samples of this ECG are not (or not any more).',
 
+  'ecg.asModel': 'As the model sees it',
+  'ecg.asModelHint':
+    'The window that was screened, filtered, with each lead stretched to its own range. No voltage or ST level can be read from it.',
+  'ecg.asModelLegend': 'as the model sees it: filtered, each lead stretched to its own range; not for measuring',
+
+  'explain.title': 'Which stretches moved a score',
+  'explain.none': 'Why?',
+  'explain.of': 'Why {condition}?',
+  'explain.asking': 'The model is asked 240 times, each time without another half second of a lead.',
+  'explain.raised': 'raised the score for {condition}',
+  'explain.lowered': 'lowered it',
+  'explain.most': 'most: {where}',
+  'explain.hint': 'Log-odds. What the model looked at, not what is wrong with the heart.',
+
+  'print.page': 'page {page} of {pages}',
+
   'card.title': 'Calibrate the screen',
   'card.how':
     'Hold a bank card against the frame and move the slider until both are equally wide. 1 mm on the paper is then 1 mm.',
@@ -217,6 +233,10 @@ export const en = {
   'indices.title': 'Function indices',
   'indices.hint':
     'Estimates from the ECG, not measurements. Bar: 90% interval. r: agreement with the truth on people who were held out.',
+  'indices.ranges':
+    'Normal ranges (shaded): of men and women aged {from} to {to}, {source}. Of other indices and people no figures are known here.',
+  'indices.normal': 'normal {low}–{high}',
+  'indices.noRange': 'no range',
   'indices.name': 'Index',
   'indices.value': 'Estimate',
   'indices.interval': '90% interval',
@@ -251,6 +271,41 @@ export const en = {
   'live.open': 'Newest ECG',
   'live.full': 'Full screen',
   'live.unknown': 'This device has sent nothing lately',
+
+  'ops.now': 'Now',
+  'ops.asOf': 'as of',
+  'ops.online': 'Devices online',
+  'ops.throughput': 'Windows',
+  'ops.aMinute': 'a minute',
+  'ops.lag': 'Lag, median',
+  'ops.lagP95': 'Lag, 95%',
+  'ops.refused': 'Refused',
+  'ops.counted': 'Of the last {minutes} min. Lag: from the last sample, by the device’s clock, to the stored result.',
+  'ops.alarms': 'Alarms',
+  'ops.noAlarm': 'none raised',
+  'ops.raised': '{count} raised',
+  'alarm.ok': 'OK',
+  'alarm.alarm': 'Alarm',
+  'alarm.unknown': 'No data',
+  'ops.runbook': 'from the operator’s runbook',
+  'ops.noSection': 'The runbook has no section of this name',
+  'ops.queues': 'Queues',
+  'ops.queue': 'Queue',
+  'ops.waiting': 'Waiting',
+  'ops.dead': 'Given up, by reason',
+  'ops.queuesHint': 'Waiting: of all tenants. Given up: yours. Mend the cause before you put messages back.',
+  'ops.partial': 'more than were looked at',
+  'ops.redrive': 'Put back',
+  'ops.redriveHint':
+    'Up to 500 messages that were given up for {reason} go back to the queue {queue}. A message that comes twice does no harm.',
+  'ops.moved': '{count} put back on {queue}.',
+  'ops.refusals': 'Why windows are refused',
+  'ops.noRefusal': 'No window was refused.',
+  'ops.model': 'Model in use',
+  'ops.drift': 'Drift',
+  'ops.quality': 'Quality verdicts',
+  'ops.noDrift': 'Not known yet: it takes 500 ECGs and a whole day.',
+  'ops.driftHint': 'Population stability index. From {much} on the people have changed. Compared:',
 
   'provenance.title': 'Provenance',
   'provenance.ecg': 'ECG',
@@ -309,9 +364,11 @@ export const en = {
   'error.field-invalid': 'A value is not allowed ({field}).',
   'error.synthesis-unavailable': 'The model bundle of this stack screens only; it cannot draw.',
   'error.not-screened': 'The ECG is still being screened. Try again in a moment.',
-  'error.ecg-refused': 'No cine can be drawn: the quality gate refused the ECG.',
+  'error.ecg-refused': 'The quality gate refused this ECG: there is nothing to draw or to explain.',
   'error.leads-too-few': 'No cine can be drawn: too few leads are acceptable.',
   'error.ecg-unfamiliar': 'No cine can be drawn: the ECG is unlike those that the model knows.',
+  'error.bundle-mismatch':
+    'A newer model is in use than the one that gave this result. Upload the ECG again to ask that one.',
   'error.worker-lost': 'The machine that drew it disappeared. Try again.',
   'error.other': 'Refused ({code}, {field}).',
 } as const satisfies Record<string, string>

@@ -2,6 +2,8 @@
  * The 82 indices in groups. An estimate shows its interval and how well such estimates agreed with the truth, so that it never looks like a measurement.
  * @module
  */
+import type { Person } from '../../../shared/domain/recording.ts'
+import { RANGES_FROM, type ReferenceRange, referenceRange } from '../../../shared/domain/reference-ranges.ts'
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
 import { t, word } from '../i18n/index.ts'
 import { estimate, number } from '../ui/format.ts'
@@ -22,11 +24,20 @@ const GROUPS = [
 
 const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
 
-export function Indices({ indices }: { readonly indices: readonly IndexEstimate[] }) {
+interface IndicesProps {
+  readonly indices: readonly IndexEstimate[]
+  /** Of whom, as far as the model was told. */
+  readonly person: Person | undefined
+}
+
+export function Indices({ indices, person = {} }: IndicesProps) {
   return (
     <section class="indices">
       <h2>{t('indices.title')}</h2>
       <p class="hint">{t('indices.hint')}</p>
+      <p class="hint">
+        {t('indices.ranges', { source: RANGES_FROM.source, from: RANGES_FROM.fromYears, to: RANGES_FROM.toYears })}
+      </p>
       {GROUPS.map(([group, begin, end], i) => {
         const members = indices.slice(begin, end)
         if (members.length === 0) return null
@@ -49,7 +60,7 @@ export function Indices({ indices }: { readonly indices: readonly IndexEstimate[
               </thead>
               <tbody>
                 {members.map((index) => (
-                  <Row key={index.id} index={index} span={spanOf(members, index)} />
+                  <Row key={index.id} index={index} range={referenceRange(index.id, person)} />
                 ))}
               </tbody>
             </table>
@@ -60,17 +71,24 @@ export function Indices({ indices }: { readonly indices: readonly IndexEstimate[
   )
 }
 
-/** The scale that an index is drawn on: its own interval with room beside, so that a wide one looks wide against its value. */
-function spanOf(_members: readonly IndexEstimate[], { low, high }: IndexEstimate): readonly [number, number] {
-  const room = (high - low) * 0.15
-  return [low - room, high + room]
+/** The scale that an index is drawn on: its own interval and the normal range, with room beside. */
+function spanOf({ low, high }: IndexEstimate, range: ReferenceRange | undefined): readonly [number, number] {
+  const [from, to] = [Math.min(low, range?.low ?? low), Math.max(high, range?.high ?? high)]
+  const room = (to - from) * 0.15
+  return [from - room, to + room]
 }
 
 /** How much a correlation with the truth is worth, in words. */
 export const reliability = (correlation: number) =>
   correlation >= 0.7 ? 'good' : correlation >= 0.5 ? 'fair' : correlation >= 0.3 ? 'weak' : 'none'
 
-function Row({ index, span: [from, to] }: { readonly index: IndexEstimate; readonly span: readonly [number, number] }) {
+interface RowProps {
+  readonly index: IndexEstimate
+  readonly range: ReferenceRange | undefined
+}
+
+function Row({ index, range }: RowProps) {
+  const [from, to] = spanOf(index, range)
   const { name, value, unit, low, high, correlation, evidence, id } = index
   const at = (x: number) => (100 * (x - from)) / (to - from)
   const worth = reliability(correlation)
@@ -82,11 +100,19 @@ function Row({ index, span: [from, to] }: { readonly index: IndexEstimate; reado
       </td>
       <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unit}`}>
         <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
+          {range !== undefined && (
+            <rect class="normal" x={at(range.low)} y="0" width={at(range.high) - at(range.low)} height="10" />
+          )}
           <rect x={at(low)} y="4" width={at(high) - at(low)} height="2" />
           <rect class="value" x={at(value) - 1} y="1.5" width="2" height="7" />
         </svg>
         <span class="num range">
           {estimate(low)} – {estimate(high)}
+        </span>
+        <span class="num range normal">
+          {range === undefined
+            ? t('indices.noRange')
+            : t('indices.normal', { low: estimate(range.low), high: estimate(range.high) })}
         </span>
       </td>
       <td class="right">

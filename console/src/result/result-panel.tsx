@@ -4,8 +4,10 @@
  */
 import { LEADS } from '../../../shared/domain/leads.ts'
 import type { Measurements } from '../../../shared/domain/measurements.ts'
+import type { Person } from '../../../shared/domain/recording.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { type ResultWarning, warningText } from '../../../shared/domain/warnings.ts'
+import type { Schemas } from '../../../streams/client/index.ts'
 import { language, t, word } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
@@ -13,7 +15,14 @@ import { Findings } from './findings.tsx'
 import { Indices } from './indices.tsx'
 import { Trends } from './trends.tsx'
 
-export function ResultPanel({ result, device }: { readonly result: Result; readonly device: string | undefined }) {
+interface ResultPanelProps {
+  readonly result: Result
+  /** Which took it, and of whom, as far as the page may know. */
+  readonly subject: Schemas['Subject'] | undefined
+}
+
+export function ResultPanel({ result, subject }: ResultPanelProps) {
+  const device = subject?.device
   const { status, quality, warnings, ood, measurements, version, supersedes } = result
   return (
     <>
@@ -37,7 +46,7 @@ export function ResultPanel({ result, device }: { readonly result: Result; reado
       {status === 'screened' && <Findings result={result} />}
       <Measured measurements={measurements} rate={quality.heartRateBpm} />
       <LeadQuality result={result} />
-      {status === 'screened' && <Indices indices={result.indices} />}
+      {status === 'screened' && <Indices indices={result.indices} person={subject?.person as Person | undefined} />}
       {device !== undefined && <Trends device={device} ecgId={result.ecgId} />}
       <ProvenanceOf result={result} />
     </>

@@ -93,11 +93,12 @@ interface ChoiceProps<T extends string | number> {
   readonly label: string
   readonly options: readonly (readonly [T, string])[]
   readonly value: T
+  readonly isDisabled?: boolean
   readonly onChange: (value: T) => void
 }
 
 /** A few options of which one holds, as a row of buttons. */
-export function Choice<T extends string | number>({ label, options, value, onChange }: ChoiceProps<T>) {
+export function Choice<T extends string | number>({ label, options, value, isDisabled, onChange }: ChoiceProps<T>) {
   return (
     <fieldset class="choice">
       <legend class="sr">{label}</legend>
@@ -105,6 +106,7 @@ export function Choice<T extends string | number>({ label, options, value, onCha
         <button
           key={option}
           type="button"
+          disabled={isDisabled}
           aria-pressed={option === value}
           title={label}
           onClick={() => onChange(option)}

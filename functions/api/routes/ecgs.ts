@@ -174,11 +174,14 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
     const judged = await results.judged(tenant, ecgIdParam(c.req.valid('param').id))
     if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
     const { origin, result, arrivedAt } = judged
-    if (origin.kind === 'fhir') return c.json({ source: origin.kind }, 200)
+    const { sex, ageYears } = judged.person ?? {}
+    const isTold = sex !== undefined || ageYears !== undefined
+    const told = isTold ? { person: { ...(sex && { sex }), ...(ageYears === undefined ? {} : { ageYears }) } } : {}
+    if (origin.kind === 'fhir') return c.json({ source: origin.kind, ...told }, 200)
     const { device } = origin
     const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
     const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
-    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }) }, 200)
+    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }), ...told }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {

@@ -35,6 +35,7 @@ beforeAll(async () => {
       'synthesis-dispatch': folder,
       publish: folder,
       upkeep: folder,
+      'sign-in': folder,
     },
     synthesis: { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 },
     synthesisImage: 'this-machine',

@@ -12,6 +12,9 @@ const DEMO = resolve(import.meta.dirname, '../../../functions/cli/demo/virtual-e
 export interface ConsoleStack {
   readonly apiUrl: string
   readonly mqttUrl: string
+  /** Where the stack's queues are, and one of those that messages end in; not of a stack that runs already. */
+  readonly emulator?: string
+  readonly deadLetterUrl?: string
   stop(): Promise<void>
 }
 
@@ -22,7 +25,10 @@ export async function startConsoleStack(): Promise<ConsoleStack> {
   const consoleDir = await buildConsole()
   if (consoleDir === undefined) throw new Error('the console is not built, and cannot be')
   // A drawing must not wait for everything else that this machine does.
-  return startLocalStack({ consoleDir, batchPriority: 0 })
+  const stack = await startLocalStack({ consoleDir, batchPriority: 0 })
+  const { apiUrl: api, mqttUrl: mqtt, env, queueUrls } = stack
+  const more = { emulator: env.AWS_ENDPOINT_URL_SQS!, deadLetterUrl: queueUrls['fhir-inbound-dlq']! }
+  return { apiUrl: api, mqttUrl: mqtt, ...more, stop: () => stack.stop() }
 }
 
 /** Files that make one recording, in; resolves with the ECG's id once its result is there. */

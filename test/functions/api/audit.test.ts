@@ -44,6 +44,9 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`],
   'GET /v1/ecgs/:id/waveform': ({ ecgId }) => [`/v1/ecgs/${ecgId}/waveform`],
   'GET /v1/ecgs/:id/subject': ({ ecgId }) => [`/v1/ecgs/${ecgId}/subject`],
+  'GET /v1/ecgs/:id/model-input': ({ ecgId }) => [`/v1/ecgs/${ecgId}/model-input`],
+  'POST /v1/ecgs/:id/attribution': ({ ecgId }) => [`/v1/ecgs/${ecgId}/attribution`, { method: 'POST' }],
+  'GET /v1/ecgs/:id/attribution': ({ ecgId }) => [`/v1/ecgs/${ecgId}/attribution`],
   'DELETE /v1/ecgs/:id': ({ ecgId }) => [`/v1/ecgs/${ecgId}`, { method: 'DELETE' }],
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => [`/v1/ecgs/${ecgId}/cmr`, { method: 'POST' }],
   'GET /v1/cmr/:id': ({ jobId }) => [`/v1/cmr/${jobId}`],
@@ -54,11 +57,21 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
     { method: 'PUT', headers: json, body: association },
   ],
   'GET /v1/unidentified': () => ['/v1/unidentified'],
+  'GET /v1/operations': () => ['/v1/operations'],
+  'POST /v1/operations/redrive': () => [
+    '/v1/operations/redrive',
+    { method: 'POST', headers: json, body: JSON.stringify({ queue: 'intake' }) },
+  ],
   'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
 }
 
 /** What changes what was there. */
-const CHANGING = ['DELETE /v1/ecgs/:id', 'DELETE /v1/cmr/:id', 'PUT /v1/devices/:id/association']
+const CHANGING = [
+  'DELETE /v1/ecgs/:id',
+  'DELETE /v1/cmr/:id',
+  'PUT /v1/devices/:id/association',
+  'POST /v1/operations/redrive',
+]
 
 const pick = ({ tenant, action, subject, jobId, device, traceId }: AuditEntry) => ({
   tenant,
@@ -71,9 +84,10 @@ const pick = ({ tenant, action, subject, jobId, device, traceId }: AuditEntry) =
 
 const ecgFile = () => writeWaveform(syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5 })).bytes
 
-/** An ECG of the tenant with its samples, and a job. */
+/** An ECG of the tenant with its samples, a job, and a question why its scores are what they are. */
 async function anEcg() {
-  const { ecgId } = await storedEcg(api, tenant)
+  const { ecgId, result } = await storedEcg(api, tenant)
+  await api.attributions.begin(tenant, result, new Date())
   const drawing = { ecgId, bundleSha256: 'c'.repeat(64), seed: 3, sampler: 'full' }
   return { ecgId, jobId: (await api.jobs.submit(tenant, drawing, new Date())).jobId }
 }
@@ -118,7 +132,7 @@ describe('every route of the API', () => {
     expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
     expect(response.ok).toBe(entry!.outcome === 'done')
     if (route === 'POST /v1/ecgs') expect(entry!.ecgIds).toEqual([(await answerOf(response)).ecgId])
-    else if (!/devices|unidentified/.test(route)) expect(entry!.ecgIds).toEqual([ids.ecgId])
+    else if (!/devices|unidentified|operations/.test(route)) expect(entry!.ecgIds).toEqual([ids.ecgId])
     if (path.includes(ids.jobId)) expect(entry!.jobId).toBe(ids.jobId)
     if (route.includes('devices')) expect(entry!.device).toBe('d1')
     expect(JSON.stringify(entry)).not.toContain('Patient/')
@@ -274,6 +288,7 @@ it('every action of a person is one of a route or of a command', () => {
   const ofFunctions = [
     'waveform.write',
     'result.write',
+    'attribution.write',
     'ehr.read',
     'result.report',
     'result.publish',

@@ -6,17 +6,26 @@ import { randomUUID } from 'node:crypto'
 import { createLocalJWKSet, exportJWK, generateKeyPair, type JWTPayload, SignJWT } from 'jose'
 import { type ApiOptions, createApi } from '../../../functions/api/app.ts'
 import { SCOPES, tokenAuthenticator } from '../../../functions/api/auth.ts'
+import { alarmsHere, type QueueUrls } from '../../../functions/api/operations.ts'
+import { explain } from '../../../functions/upkeep/explain.ts'
 import { Upkeep } from '../../../functions/upkeep/upkeep.ts'
+import { QUEUE_NAMES } from '../../../shared/aws/dead-letters.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import { ApiLimits } from '../../../shared/config/deployment.ts'
 import { type EcgId, fileEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
+import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../../shared/inference/bundle.ts'
+import { Screener } from '../../../shared/inference/screener.ts'
 import { RecordingIntake } from '../../../shared/intake/recording-intake.ts'
 import { type Origin, parseMessage, UpkeepMessage } from '../../../shared/messages.ts'
 import { describeError } from '../../../shared/observe/logging.ts'
+import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
+import { AttributionStore } from '../../../shared/store/attributions.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
+import { DriftStore } from '../../../shared/store/drift.ts'
 import { QuotaStore } from '../../../shared/store/quotas.ts'
 import { ResultList } from '../../../shared/store/result-list.ts'
 import { ResultStore } from '../../../shared/store/results.ts'
@@ -34,6 +43,8 @@ export const SYNTHESIS_RULES = {
   minimumLeads: 8,
 }
 
+const NO_QUEUES = Object.fromEntries(QUEUE_NAMES.map((name) => [name, undefined])) as QueueUrls // each has its place
+
 /** More than tests open. */
 const MANY = { tenant: 1000, subject: 1000 }
 
@@ -48,6 +59,8 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const keys = createLocalJWKSet({ keys: [{ ...(await exportJWK(publicKey)), kid: 'k1', alg: 'ES256' }] })
   const results = new ResultStore(aws.dynamo, TABLE)
   const associations = new AssociationStore(aws.dynamo, TABLE)
+  const attributions = new AttributionStore(aws.dynamo, TABLE, results)
+  const drift = new DriftStore(aws.dynamo, TABLE)
   const list = new ResultList(aws.dynamo, TABLE)
   const jobs = new CmrJobStore(aws.dynamo, TABLE)
   const reported: unknown[] = []
@@ -80,6 +93,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     authenticate: tokenAuthenticator({ issuer: ISSUER, audience: AUDIENCE, tenantClaim: 'tenant', tenants, keys }),
     results,
     associations,
+    attributions,
     list,
     jobs,
     synthesis: { queueUrl: aws.synthesisUrl, rules: SYNTHESIS_RULES },
@@ -90,6 +104,10 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     sqs: aws.sqs,
     upkeepQueueUrl: aws.upkeepUrl,
     ...quota,
+    drift,
+    queueUrls: { ...NO_QUEUES, intake: { queueUrl: aws.intakeUrl, dlqUrl: aws.intakeDlqUrl } },
+    alarms: alarmsHere,
+    bundle: { name: 'test@1', sha256: 'b'.repeat(64) },
     stream: { pollMs: 5, heartbeatMs: 50, maxMs: 20_000 },
     onError: (description) => reported.push(description),
     ...overrides,
@@ -115,6 +133,9 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     return new SignJWT(payload).setProtectedHeader({ alg: 'ES256', kid: 'k1', ...header }).sign(key)
   }
 
+  let loading: Promise<Screener> | undefined
+  const screener = () => (loading ??= readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name).then((b) => Screener.load(b)))
+
   const upkeep = new Upkeep({
     associations,
     deletion: {
@@ -126,6 +147,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
       sqs: aws.sqs,
       synthesisQueueUrl: aws.synthesisUrl,
     },
+    explain: (tenant, ecgId) => explain({ results, s3: aws.s3, bucket: BUCKET, attributions, screener }, tenant, ecgId),
     report: (message) => sendMessage(aws.sqs, aws.reportUrl, JSON.stringify(message)),
     goOn: (message) => sendMessage(aws.sqs, aws.upkeepUrl, JSON.stringify(message)),
   })
@@ -139,15 +161,20 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
       await Promise.allSettled(places)
       await aws.stop()
     },
-    /** Does what requests have set off, as the function does. */
-    async upkeep(): Promise<void> {
+    /** Does what requests have set off, as the function does. @returns how many messages there were */
+    async upkeep(): Promise<number> {
+      let count = 0
       for (let messages = await aws.receive(aws.upkeepUrl); messages.length > 0; ) {
         for (const { Body } of messages) await upkeep.handle(parseMessage(UpkeepMessage, Body!))
+        count += messages.length
         messages = await aws.receive(aws.upkeepUrl)
       }
+      return count
     },
     results,
     associations,
+    attributions,
+    drift,
     list,
     jobs,
     audit,

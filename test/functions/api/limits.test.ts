@@ -15,6 +15,7 @@ beforeAll(async () => {
       streams: share,
       uploadsPerMinute: share,
       associationsPerMinute: share,
+      attributionsPerMinute: share,
     }),
     onLimit: (limit) => reached.push(limit),
   })
@@ -38,6 +39,10 @@ const REQUESTS: Readonly<Record<string, (n: number, sub: string) => Promise<Resp
     const { ecgId } = await api.screened(tenant)
     const body = JSON.stringify({ seed: n })
     return api.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { method: 'POST', headers: json, body }, { sub })
+  },
+  attributionsPerMinute: async (_, sub) => {
+    const { ecgId } = await api.screened(tenant)
+    return api.as(tenant, `/v1/ecgs/${ecgId}/attribution`, { method: 'POST' }, { sub })
   },
   streams: (_, sub) => api.as(tenant, '/v1/events', { headers: { accept: 'text/event-stream' } }, { sub }),
 }

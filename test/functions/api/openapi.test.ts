@@ -51,6 +51,9 @@ describe('the OpenAPI document', () => {
       'get /v1/ecgs/{id}': ['ecg:read'],
       'get /v1/ecgs/{id}/waveform': ['ecg:read'],
       'get /v1/ecgs/{id}/subject': ['ecg:read'],
+      'get /v1/ecgs/{id}/model-input': ['ecg:read'],
+      'post /v1/ecgs/{id}/attribution': ['ecg:read'],
+      'get /v1/ecgs/{id}/attribution': ['ecg:read'],
       'delete /v1/ecgs/{id}': ['ecg:write'],
       'post /v1/ecgs/{id}/cmr': ['cmr:request'],
       'get /v1/cmr/{jobId}': ['ecg:read'],
@@ -58,6 +61,8 @@ describe('the OpenAPI document', () => {
       'get /v1/cmr/{jobId}/artifacts/{name}': ['ecg:read'],
       'put /v1/devices/{id}/association': ['ecg:write'],
       'get /v1/unidentified': ['ecg:read'],
+      'get /v1/operations': ['ops:read'],
+      'post /v1/operations/redrive': ['ops:write'],
       'get /v1/events': ['ecg:read'],
     })
   })

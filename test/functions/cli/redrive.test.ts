@@ -1,7 +1,7 @@
 import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { type Emulators, startEmulators } from '../../../cdk/local/aws/emulators.ts'
-import { redrive } from '../../../functions/cli/redrive.ts'
+import { redrive } from '../../../shared/aws/dead-letters.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 
 let emulators: Emulators

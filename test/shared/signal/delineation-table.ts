@@ -51,5 +51,5 @@ for (const [name, of] of [
 }
 console.log()
 console.log(
-  `${recordings} recordings, ${silent} without three beats that are alike. No P wave annotated in ${withoutP.recordings}; in ${withoutP.invented} of them one was found.`,
+  `${recordings} recordings, ${silent} without three similar beats. In ${withoutP.recordings} no P wave is annotated; in ${withoutP.invented} of these one was found.`,
 )

@@ -49,7 +49,7 @@ describe('journal', () => {
     later.exec(`PRAGMA user_version = ${SCHEMA_VERSION + 1}`)
     later.close()
 
-    expect(() => new Journal(path)).toThrow('newer than')
+    expect(() => new Journal(path)).toThrow('data-newer')
     rmSync(folder, { recursive: true })
   })
 

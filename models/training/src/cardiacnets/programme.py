@@ -142,7 +142,7 @@ class Programme:
     draw_steps: int = 25
     """Of the denoiser that is not distilled."""
     choice_steps: int = 1000
-    """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets synthesis choices`)."""
+    """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets-train synthesis choices`)."""
 
 
 _Stage = TypeVar("_Stage", CmrPretrainingConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)

@@ -90,6 +90,34 @@ it('grants QoS 1 for 2, and delivers to a wildcard what was published at 2 with 
   expect(qos).toEqual(Array(20).fill(1))
 })
 
+it.each([
+  ['the topic itself', 'ecg/v1/local/d1/frames'],
+  ['a wildcard', 'ecg/v1/local/+/frames'],
+])('delivers all that is published at QoS 2 all at once, in ten runs of ten, to %s', async (_, filter) => {
+  const { connect } = await start()
+  const frames = Array.from({ length: 20 }, (_, index) => `${index} ${'x'.repeat(3000)}`)
+
+  for (let run = 0; run < 10; run++) {
+    const [device, witness, adapter] = [await connect(), await connect(), await connect()]
+    const granted = await witness.subscribeAsync(filter, { qos: 2 })
+    await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })
+    const arrivals = [witness, adapter].map((client) => {
+      const arrived = new Set<string>()
+      return new Promise<ReadonlySet<string>>((resolve) => {
+        client.on('message', (_topic, payload) => {
+          if (arrived.add(String(payload)).size === frames.length) resolve(arrived)
+        })
+      })
+    })
+
+    await Promise.all(frames.map((frame) => device.publishAsync('ecg/v1/local/d1/frames', frame, { qos: 2 })))
+
+    expect(granted.map(({ qos }) => qos)).toEqual([1])
+    for (const arrived of await Promise.all(arrivals)) expect([...arrived].sort()).toEqual(frames.toSorted())
+    await Promise.all([device, witness, adapter].map((client) => client.endAsync(true)))
+  }
+})
+
 it('refuses a client of MQTT 5 in words that it can read', async () => {
   const { broker } = await start()
 

@@ -1,4 +1,4 @@
-"""`cardiacnets`: the stages of making a model bundle, in order."""
+"""`cardiacnets-train`: the stages of making a model bundle, in order."""
 
 import argparse
 import json
@@ -96,7 +96,7 @@ def evaluate(options: argparse.Namespace) -> int:
 
 def main() -> None:
     """Parse and run one command; its return value is the exit code."""
-    parser = argparse.ArgumentParser(prog="cardiacnets", description=__doc__)
+    parser = argparse.ArgumentParser(prog="cardiacnets-train", description=__doc__)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default 2)")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     run_option = argparse.ArgumentParser(add_help=False)

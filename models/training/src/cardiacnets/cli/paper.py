@@ -1,6 +1,6 @@
 """The paper's sizes on GPUs: `torchrun --standalone --nproc-per-node 8 -m cardiacnets.cli.paper VIEW --out DIR`.
 
-Trains the CMR encoder of one view, on the cines of a run of the programme (`cardiacnets train --stage hearts`).
+Trains the CMR encoder of one view, on the cines of a run of the programme (`cardiacnets-train train --stage hearts`).
 """
 
 import argparse

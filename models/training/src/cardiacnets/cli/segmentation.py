@@ -1,4 +1,4 @@
-"""`cardiacnets segmentation`: measure the networks that find the heart in a cine."""
+"""`cardiacnets-train segmentation`: measure the networks that find the heart in a cine."""
 
 import argparse
 import json

@@ -1,4 +1,4 @@
-"""`cardiacnets synthesis`: put what draws cines into a bundle, and measure what it draws."""
+"""`cardiacnets-train synthesis`: put what draws cines into a bundle, and measure what it draws."""
 
 import argparse
 import json

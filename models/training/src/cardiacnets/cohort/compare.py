@@ -86,7 +86,7 @@ def compare_with_real(data_dir: Path, n: int, seed: int) -> dict:
 def table(report: dict) -> str:
     """The report as Markdown."""
     lines = [
-        f"Virtual against real, AUROC: {report['virtualAgainstReal']} (0.5 would be perfect). Percentiles "
+        f"Virtual against real, AUROC: {report['virtualAgainstReal']} (0.5 would be perfect).\nPercentiles "
         + ", ".join(map(str, PERCENTILES)),
         "", "| measure | real | virtual | AUROC of this alone |", "| --- | --- | --- | --- |",
     ]  # fmt: skip

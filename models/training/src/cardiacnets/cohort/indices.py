@@ -3,11 +3,9 @@
 Order, ids and units are those of `shared/domain/indices.json` (UK Biobank fields 24100 to 24181).
 """
 
-import json
-from functools import cache
-from pathlib import Path
-
 import numpy as np
+
+from cardiacnets.domain import INDICES
 
 from .anatomy import FOUR_CHAMBER_SEGMENTS, Floats
 from .person import Person
@@ -23,11 +21,9 @@ LONGITUDINAL_STRAIN, REFERENCE_EF = -0.185, 0.595
 RADIAL_SHARE = 0.78
 
 
-@cache
 def index_ids() -> tuple[str, ...]:
     """Ids in the order of the domain's table."""
-    table = Path(__file__).resolve().parents[5] / "shared" / "domain" / "indices.json"
-    return tuple(row["id"] for row in json.loads(table.read_text()))
+    return INDICES
 
 
 def strains(person: Person) -> tuple[Floats, Floats, Floats]:

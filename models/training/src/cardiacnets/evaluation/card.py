@@ -55,7 +55,8 @@ def _contrast(report: dict[str, Any]) -> str:
         f"{view.replace('_', ' ')}: median rank {entry['medianRank']:.0f} among {entry['among']:.0f}, R@10 {entry['recall10']:.1%}"
         for view, entry in report["retrieval"].items()
     ]
-    return f" Held-out virtual people's cines found by their ECGs: {'; '.join(parts)}."
+    lines = "\n".join(f"- {part}" for part in parts)
+    return f"\n\nRetrieval of held-out virtual people's cines by their ECGs:\n\n{lines}"
 
 
 def model_card(version: str, facts: BundleFacts, report: dict[str, Any]) -> str:
@@ -70,7 +71,7 @@ def model_card(version: str, facts: BundleFacts, report: dict[str, Any]) -> str:
         else ""
     )
     before = facts.training.get("from")
-    went_on = f" Training went on from {before}." if before else ""
+    went_on = f"Training continued from {before}. " if before else ""
     rates = report["rates"].get("cinc2021")
     at_rates = (
         f"""The same ECG at 500 and at 100 Hz ({rates["n"]} recordings of the CinC Challenge 2021
@@ -82,14 +83,17 @@ def model_card(version: str, facts: BundleFacts, report: dict[str, Any]) -> str:
     oracle = report["oracle"]["withPerson"]
     return f"""# {facts.name} {version}
 
-**{NOTICE}** It must not guide the care of anyone.
+**{NOTICE}** Do not use it for the care of any person.
 
-A small network (1-D ResNet) that reads one 10-s ECG (profile `cardiacnets-v1`) and gives five condition probabilities,
-82 cardiac function indices with intervals, and a score that tells whether its input looks like an ECG at all.
+The bundle is a small network (1-D ResNet) that reads one 10-s ECG (profile `cardiacnets-v1`). Its outputs are
+
+- five condition probabilities,
+- 82 cardiac function indices with intervals,
+- a score (`ood`) that shows whether the input resembles an ECG.
 
 ## Intended use
 
-Research and integration work: pipelines, user interfaces, studies of method. **Not for** diagnosis, triage, monitoring,
+Research and integration: pipelines, user interfaces, studies of method. **Not for** diagnosis, triage, monitoring,
 exclusion of disease, children, paced rhythms, or any decision about a person.
 
 ## How it learned
@@ -97,20 +101,25 @@ exclusion of disease, children, paced rhythms, or any decision about a person.
 | evidence | targets | data |
 | --- | --- | --- |
 | real | CAD | PTB-XL 1.0.3, folds 1–7, 100 Hz (Wagner et al. 2020, doi 10.13026/kfzx-aw45, CC BY 4.0) |{teacher}
-| virtual | all else | virtual cohort, {cohort["people"]:,} people, seed {cohort["seed"]}, 7:1:2 by person |
+| virtual | all others | virtual cohort, {cohort["people"]:,} people, seed {cohort["seed"]}, 7:1:2 by person |
 
-The method is that of CardiacNets v1 (arXiv 2411.13602) at a small size: the encoder first fills in masked parts of ECGs (PTB-XL
-folds 1–7 and virtual people), then learns to place an ECG near the cardiac MRI of the same person (InfoNCE against two frozen
-CMR encoders), then learns the targets.{went_on} **The MRI is simulated: no real CMR was seen.**{_contrast(report)}
+The method is that of CardiacNets v1 (arXiv 2411.13602) at a small size. The encoder is trained in three steps:
 
-CAD **is a statement of the ECG's reader** here: any infarction, or ischaemia (subclasses ISC_, ISCA, ISCI). Angiography
+1. Masked modelling: it fills in masked parts of ECGs (PTB-XL folds 1–7 and virtual people).
+2. Contrast: it places an ECG near the cardiac MRI of the same person (InfoNCE against two frozen CMR encoders).
+3. Targets: it learns the conditions and indices.
+
+{went_on}**The MRI is simulated: the model has seen no real CMR.**{_contrast(report)}
+
+**CAD is a statement of the ECG's reader**: any infarction, or ischaemia (subclasses ISC_, ISCA, ISCI). Angiography
 did not confirm it. PTB-XL's other statements helped to shape the encoder in training and are not in the bundle.
+
 Probabilities, thresholds, interval widths and the limit of the ECG score were fitted on PTB-XL fold 8 and on virtual
-validation people; the manifest gives each condition's prevalence there, for sites with another one.
+validation people. The manifest states each condition's prevalence there, for sites with another prevalence.
 
 ## Measured on real ECGs: CAD on PTB-XL fold 9
 
-95% bootstrap intervals, 1,000 resamples. The patients are in no other fold.
+95% bootstrap intervals, 1,000 resamples. These patients are in no other fold.
 
 {cad_groups(cad)}
 
@@ -122,7 +131,7 @@ validation people; the manifest gives each condition's prevalence there, for sit
 
 {teacher_line(report)}
 
-What is flagged in ECGs that readers called normal (limits by sex and age, set on fold 8), by statement and by heart rate:
+Flags in ECGs that readers called normal (limits by sex and age, set on fold 8), by statement and by heart rate:
 
 {normals(report)}
 
@@ -130,13 +139,13 @@ What is flagged in ECGs that readers called normal (limits by sex and age, set o
 
 {heart_rates(report)}
 
-What two of the virtual heads make of real people's statements. These are proxies, and say nothing of the disease:
+Two of the virtual heads against real people's statements. These are proxies, and no evidence about the disease:
 
 {proxies(report)}
 
 ## Measured on virtual people: test split, {test["n"]:,} people
 
-These figures say how well the network reads the *simulator*. They are no evidence about people.
+These figures show how well the network reads the *simulator*. They are no evidence about people.
 
 {_virtual_conditions(test)}
 
@@ -145,15 +154,16 @@ At the limits in use:
 {operating(report)}
 
 {_indices(test)}
-An oracle that reads the noise-free ECG (trees on its features, sex, age, height and weight known to both) reaches mean R
-{three(oracle["meanR"])} and macro AUROC {three(oracle["macroAuroc"])} over these four; the network {three(test["meanR"])} and {three(test["macroAuroc"])}.
+An oracle reads the noise-free ECG (trees on its features; both know sex, age, height and weight).
+It reaches mean R {three(oracle["meanR"])} and macro AUROC {three(oracle["macroAuroc"])} over these four conditions.
+The network reaches {three(test["meanR"])} and {three(test["macroAuroc"])}.
 
 {virtual_groups(test)}
 
-## Does it notice what is no ECG?
+## Detection of input that is not an ECG
 
-Fold 9 against signals made for the purpose. The score was fitted to these kinds (made of other people's ECGs); the third
-column tells how it does on a kind that it was never shown.
+Fold 9 against artificial signals. The score was fitted to these kinds (made from other people's ECGs). The third
+column shows the result for a kind that was left out of the fit.
 
 {ood_kinds(ood)}
 
@@ -161,16 +171,16 @@ column tells how it does on a kind that it was never shown.
 
 ## Limits
 
-- **Virtual findings do not carry over to people as they are.** What they flag in normal ECGs is in the tables above.
-- Right and left bundle branch block, AF and fast hearts were taught not to pass for PH, CM and pericarditis by an assumption
-  (alone they say nothing of these), not by labels.
-- PTB-XL stops at 50 Hz, and the network's first layer removes what lies above about 45 Hz: late potentials, notches and
-  pacing spikes are not seen. {at_rates}
+- **Virtual findings do not transfer to people without further work.** The tables above show how often they flag normal ECGs.
+- Right and left bundle branch block, AF and tachycardia must not count as PH, CM or pericarditis. The network learned this from an
+  assumption (alone, they are no evidence of these), not from labels.
+- PTB-XL ends at 50 Hz, and the network's first layer removes frequencies above about 45 Hz. It sees no late potentials, notches or
+  pacing spikes. {at_rates}
 - PTB-XL is one country and one family of devices, 1989–1996.
-- The ECG score was made for the disorders in its table. That it is low does not mean that the leads are right: a swap of two
-  neighbouring chest leads, or of the arm electrodes, is not among them.
+- The ECG score was fitted to the disorders in its table. A low score does not prove that the leads are correct: an exchange of two
+  neighbouring chest leads, or of the arm electrodes, is not in the table.
 - Removing baseline and noise lowers sharp peaks by a few percent.
-- Height and weight were known of virtual people only.
+- Height and weight were known for virtual people only.
 
 Licence Apache-2.0. Seed {facts.training["seeds"][0]}, commit {facts.training["commit"][:12]}.
 """
@@ -180,9 +190,9 @@ def pending_card(version: str, facts: BundleFacts) -> str:
     """The card until the bundle has been measured on people that nothing was chosen on."""
     return f"""# {facts.name} {version}
 
-**{NOTICE}** It must not guide the care of anyone.
+**{NOTICE}** Do not use it for the care of any person.
 
-This bundle has not been measured on people held back. `uv run cardiacnets evaluate --final` (in `models/training`) does so, and writes its card.
+This bundle has not been measured on held-out people. `uv run cardiacnets-train evaluate --final` (in `models/training`) measures it and writes its card.
 
 Licence Apache-2.0. Seed {facts.training["seeds"][0]}, commit {facts.training["commit"][:12]}.
 """

@@ -92,8 +92,8 @@ def coverage(test: Entry) -> str:
     """One sentence on the intervals."""
     low, high = test["coverage90Range"]
     outside = test["coverage90Outside"]
-    which = f"; outside 85–95%: {', '.join(outside)}" if outside else "; none outside 85–95%"
-    return f"The 90% intervals cover {test['coverage90']:.1%} on average, {low:.1%} to {high:.1%} an index{which}."
+    which = f"Outside 85–95%: {', '.join(outside)}." if outside else "None is outside 85–95%."
+    return f"The 90% intervals cover {test['coverage90']:.1%} on average, {low:.1%} to {high:.1%} per index.\n{which}"
 
 
 def _has_teacher(report: Entry) -> bool:
@@ -187,15 +187,15 @@ def _ablation(report: Entry) -> str:
     ]
     return f"""{table(["labels", *(f"{name}: macro AUROC / mean R (seeds)" for name in VARIANTS.values())], rows)}
 
-Paired differences (bootstrap over {paired["testPeople"]:,} test people; **bold** where the interval leaves zero out):
+Paired differences (bootstrap over {paired["testPeople"]:,} test people; **bold** if the interval excludes zero):
 
 {table(["labels", "difference", "seeds", "macro AUROC (95% CI)", "mean R (95% CI)"], differences)}
 
 {_claim(paired["paired"])}
 
-AUROC of each condition where labels are few, the mean of the seeds. Our reading: contrast keeps what an ECG and a cine have in
-common, size and function, and with it the indices, cardiomyopathy and heart failure. What an ECG shows in the form of its
-waves and a cine hardly at all, it may pass over, where masked modelling does not.
+AUROC of each condition with few labels, mean of the seeds. Our interpretation: contrast keeps the information that ECG and cine share,
+which is size and function, and so helps the indices, cardiomyopathy and heart failure. It may lose information that is in the shape of
+the ECG's waves but hardly in a cine. Masked modelling keeps that information.
 
 {_few_labels(runs)}
 
@@ -230,7 +230,7 @@ def _claim(paired: list[Entry]) -> str:
             open_ = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][0] <= 0 <= e[name]["ci"][1]]
             parts = [
                 f"{what} at {', '.join(where)}"
-                for what, where in (("better", won), ("worse", lost), ("not told apart", open_))
+                for what, where in (("better", won), ("worse", lost), ("no difference shown", open_))
                 if where
             ]
             lines.append(f"- Contrast against {VARIANTS[than]}, {title}: {'; '.join(parts) or 'no finished pair'}.")
@@ -244,11 +244,11 @@ def _int8(report: Entry) -> str:
     lost = ", ".join(f"{name} {value:+.4f}" for name, value in int8["aurocLost"].items())
     ms, mb = int8["milliseconds"], int8["megabytes"]
     verdict = (
-        "It is shipped." if int8["kept"] else "It is **not** shipped: it has to lose less than 0.005 and be 10% faster."
+        "It is shipped." if int8["kept"] else "It is **not** shipped: it must lose less than 0.005 and be 10% faster."
     )
     return f"""## int8
 
-Static QDQ, a scale a channel, the encoder's convolutions. AUROC lost on validation data: {lost}.
+Static QDQ of the encoder's convolutions, with one scale per channel. AUROC lost on validation data: {lost}.
 One window on one thread: {ms["int8"]:.2f} ms against {ms["float32"]:.2f} ms; {mb["int8"]:.1f} MB against {mb["float32"]:.1f} MB. {verdict}
 """
 
@@ -265,24 +265,26 @@ def evaluation_page(report: Entry) -> str:
         if rates
         else ""
     )
-    return f"""# What the shipped bundle can do
+    return f"""# Evaluation of the shipped bundle
 
-**{NOTICE}** Written by `uv run cardiacnets evaluate` (in `models/training`) from `models/training/reports/compact.json`;
-do not edit. Bundle `{report["bundle"]}`, trained at commit `{report["commit"][:12]}`.
+**{NOTICE}** `uv run cardiacnets-train evaluate` (in `models/training`) writes this page from `models/training/reports/compact.json`:
+do not edit it. Bundle `{report["bundle"]}`, trained at commit `{report["commit"][:12]}`.
 
 {_main(report)}
 
-Intervals: 1,000 bootstrap resamples (200 for means). **Only CAD learned from, and was measured on, people.** The rest says how
-well the network reads the simulator. The published model (arXiv 2411.13602, v1) was measured on UK Biobank (PH: MIMIC);
-its figures stand beside ours, not against them. CAD on people is a statement of the ECG's reader (infarction or ischaemia), not
-angiography; the same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
+Intervals: 1,000 bootstrap resamples (200 for means). **Only CAD learned from labels of people and was measured against them.**
+The other figures show how well the network reads the simulator or the teacher.
+
+The published model (arXiv 2411.13602, v1) was measured on UK Biobank (PH: MIMIC). Its figures are listed for context, not for comparison.
+CAD on people is a statement of the ECG's reader (infarction or ischaemia), not of angiography.
+The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 
 ![ROC]({FIGURES}/roc.png)
 
-## How close to what can be known
+## Distance from the oracle
 
-The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). Closeness: ratio of mean R, and
-of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
+The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
+of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
 
 **Not comparable for bundle 1.0.0**: the oracle was fitted on cohort version 2, the bundle is measured on version 3. The oracle must be fitted again first.
 
@@ -306,15 +308,15 @@ Brier score {cad["brier"]:.3f}. Thresholds were set on fold 8; `youden` is in us
 
 {virtual_groups(test)}
 
-Lead sets: {test["leadSets"]["12 leads"]["n"]:,} of them. {coverage(test)}
+The lead sets are for {test["leadSets"]["12 leads"]["n"]:,} of them. {coverage(test)}
 
 ![Bland-Altman]({FIGURES}/bland-altman.png)
 
-## Is it an ECG at all? (`ood`)
+## Detection of input that is not an ECG (`ood`)
 
-A score beside every result; above {report["ood"]["threshold"]:g} it is flagged. The limit lets 1% of PTB-XL fold 8 pass it, for each number of leads on its own.
-Below: fold 9 against {next(iter(report["ood"]["kinds"].values()))["n"] - cad["n"] // 2} signals a kind, made of other ECGs of it. The score was fitted to all kinds; the
-third column is what it would do had nobody thought of that kind (fold 8).
+Every result has a score. Above {report["ood"]["threshold"]:g} the result is flagged. The limit flags 1% of PTB-XL fold 8, separately for each number of leads.
+The table compares fold 9 with {next(iter(report["ood"]["kinds"].values()))["n"] - cad["n"] // 2} signals of each kind, made from its other ECGs.
+The score was fitted to all kinds. The third column is the result with that kind left out of the fit (fold 8).
 
 {ood_kinds(report["ood"])}
 
@@ -322,7 +324,7 @@ third column is what it would do had nobody thought of that kind (fold 8).
 
 ## Noise
 
-{report["noise"][0]["n"]} people of each test set, noise at the electrodes.
+{report["noise"][0]["n"]} people of each test set, with noise added at the electrodes.
 
 {_noise(report)}
 
@@ -330,11 +332,11 @@ third column is what it would do had nobody thought of that kind (fold 8).
 
 ## ECG and CMR in one space
 
-Retrieval and ablation belong to stages before `screening`: where its run did not make them, they are of the last one that did.
+Retrieval and ablation belong to stages before `screening`. If its run did not include them, the figures are from the last run that did.
 
 {_retrieval(report)}
 
-## What each kind of pretraining is worth
+## The effect of pretraining
 
 {_ablation(report)}
 

@@ -33,7 +33,7 @@ def normals(report: Entry) -> str:
     found = report["real"]["normals"]
     rows = [
         ["flagged", str(found["n"]), *(percent(found["flagged"][name]) for name in COLUMNS)],
-        ["borderline (beside)", str(found["n"]), *(bare(found["borderline"][name]) for name in COLUMNS)],
+        ["borderline (in addition)", str(found["n"]), *(bare(found["borderline"][name]) for name in COLUMNS)],
     ]
     rows += [
         [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
@@ -76,7 +76,7 @@ def calibration_line(cad: Entry) -> str:
     """Slope and calibration in the large."""
     (low, high), (below, above) = cad["slopeCi"], cad["inTheLargeCi"]
     return (
-        f"Calibration slope {cad['slope']:.3f} ({low:.3f}–{high:.3f}; below 1: too sure of itself), in the large "
+        f"Calibration slope {cad['slope']:.3f} ({low:.3f}–{high:.3f}; below 1: overconfident), in the large "
         f"{cad['inTheLarge']:+.3f} ({below:+.3f} to {above:+.3f})."
     )
 
@@ -98,19 +98,19 @@ def teacher_line(report: Entry) -> str:
     low, high = found["ci"]
     above = found["above"]
     return (
-        f"**HF learned from a teacher**, a published ensemble's reading of PTB-XL ({found['n']:,} ECGs of fold 9): Pearson's R of the\n"
-        f'logits {found["r"]:.3f} ({low:.3f}–{high:.3f}); AUROC against "teacher above .5" {above["auroc"]:.3f}. That is agreement\n'
-        "with another model, not accuracy: nobody's heart failure was confirmed, and the probability is not that of the disease."
+        f"**HF learned from a teacher**, a published ensemble's reading of PTB-XL. On {found['n']:,} ECGs of fold 9, Pearson's R of the\n"
+        f'logits is {found["r"]:.3f} ({low:.3f}–{high:.3f}), and the AUROC against "teacher above .5" is {above["auroc"]:.3f}.\n'
+        "This is agreement with another model, not accuracy: no patient's heart failure was confirmed, and the probability is not that of the disease."
     )
 
 
 def conclusions() -> str:
     """What a clinician may and may not conclude."""
-    return """- **May**: take a CAD flag as "a reader would probably state infarction or ischaemia", with the error rates above.
-- **May not** take any flag for a diagnosis, or its absence for health: under 50 years the CAD finding misses many.
-- CM, pericarditis and PH learned from simulated people. On real ones only their false alarms are known, not their sensitivity.
-- HF repeats what another model says of the same ECG. Two models that agree are not two opinions.
-- Indices are typical values for somebody with such an ECG. They hardly follow one person's LV EF; the intervals say so."""
+    return """- **Valid**: a CAD flag means "a reader would probably state infarction or ischaemia", with the error rates above.
+- **Not valid**: a flag is not a diagnosis, and its absence is not health. Under 50 years the CAD finding misses many patients.
+- CM, pericarditis and PH learned from simulated people. On real people only their false alarms are known, not their sensitivity.
+- HF repeats another model's reading of the same ECG. Two models that agree are not two opinions.
+- Indices are typical values for a person with such an ECG. They hardly follow one person's LV EF, as the intervals show."""
 
 
 def people_section(report: Entry) -> str:
@@ -121,13 +121,13 @@ def people_section(report: Entry) -> str:
 
 {teacher_line(report)}
 
-### Who is flagged without a reason
+### False flags
 
-All ECGs of a group count. Limits were set on normal ECGs of fold 8 by sex and age.
+All ECGs of a group count. The limits were set on normal ECGs of fold 8, by sex and age.
 
 {normals(report)}
 
-By the reader's statements (`isolated`: no other of these, no infarction or ischaemia):
+By the reader's statements (`isolated`: none of the other statements, no infarction or ischaemia):
 
 {statements(report)}
 
@@ -135,10 +135,10 @@ By heart rate, ECGs without infarction, ischaemia, LVH, bundle branch block, AF 
 
 {heart_rates(report)}
 
-### What the same limits find in virtual people
+### The same limits on virtual people
 
 {operating(report)}
 
-### What one may conclude
+### Conclusions
 
 {conclusions()}"""

@@ -1,14 +1,21 @@
-"""The signal profile `cardiacnets-v1`, read from the file that the TypeScript chain reads too."""
+"""The signal profile `cardiacnets-v1`, of which the TypeScript chain reads the same file."""
 
-import json
 import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[5]
-PROFILE_PATH = REPOSITORY / "shared" / "signal" / "cardiacnets-v1.json"
+from cardiacnets.tables import table
+
+
+def _repository() -> Path:
+    root = Path(__file__).resolve().parents[5]
+    return root if (root / "models" / "training" / "pyproject.toml").is_file() else Path.cwd()
+
+
+REPOSITORY = _repository()
+"""The checkout; for the wheel, the folder that it is run in."""
 
 FLAT_RANGE_MV = 1e-6
 """A lead that moves less than this (a nanovolt) is flat: what is left is rounding, not signal."""
@@ -66,6 +73,6 @@ def parse_profile(document: dict[str, Any]) -> Profile:
 
 
 @cache
-def load_profile(path: Path = PROFILE_PATH) -> Profile:
-    """The profile at `path`."""
-    return parse_profile(json.loads(path.read_text()))
+def load_profile() -> Profile:
+    """The profile `cardiacnets-v1`."""
+    return parse_profile(table("cardiacnets-v1.json"))

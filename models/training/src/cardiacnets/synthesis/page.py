@@ -43,10 +43,10 @@ def _beside_a_stranger(report: dict[str, Any]) -> str:
     """What the Fréchet distance with the ECG says of the drawn cines."""
     drawn, stranger = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
     if drawn < stranger:
-        return "With their ECGs, drawn cines are nearer to true ones than strangers' true cines are."
+        return "Together with their ECGs, drawn cines are nearer to true ones than other people's true cines are."
     return (
-        "**With their ECGs, drawn cines are further from true ones than strangers' true cines are**: "
-        "what they lack in look outweighs that they follow the ECG."
+        "**Together with their ECGs, drawn cines are further from true ones than other people's true cines are**:\n"
+        "their lower image quality outweighs that they follow the ECG."
     )
 
 
@@ -91,7 +91,7 @@ def _conditions(report: dict[str, Any]) -> str:
 PRECISIONS = {
     "halfStored": "weights in float16, computed in float32 (the bundle's)",
     "half": "float16",
-    "int8": "int8 convolutions (static, a scale a channel)",
+    "int8": "int8 convolutions (static, one scale per channel)",
 }
 
 
@@ -112,19 +112,19 @@ def _precision(report: dict[str, Any]) -> str:
             ]
         )
     head = [
-        "distilled, beside float32",
-        "short axis, dB",
-        "four-chamber, dB",
-        "R lost, at most",
-        "denoiser, times as quick",
-        "decoder, times as quick",
+        "against float32",
+        "SAX, dB",
+        "4CH, dB",
+        "largest loss of R",
+        "denoiser, speed-up",
+        "decoder, speed-up",
         "denoiser, bytes saved",
         "decoder, bytes saved",
     ]
     return (
         _table(head, rows)
-        + "\n\ndB: likeness to what float32 draws from the same noise. Times are of this processor, which has no "
-        "arithmetic in float16; no GPU was there to time."
+        + "\n\nThe distilled sampler in two views (SAX short axis, 4CH four-chamber).\ndB: similarity to the float32 drawing from the same noise. Times are from this processor,\nwhich has no "
+        "arithmetic in float16. No GPU was available."
     )
 
 
@@ -134,30 +134,40 @@ def section(report: dict[str, Any]) -> str:
     within, between = spread["function"]["lvEdv"]["withinEcg"], spread["function"]["lvEdv"]["betweenPeople"]
     return f"""{TITLE}
 
-{report["people"]} virtual test people; true cines are theirs, brought to 16 frames. Fréchet distances are of our CMR encoders' features ({DIMENSIONS}), to as many other
-test people's true cines; with the ECG's embedding beside them they tell whose cine it is.
+The figures are for {report["people"]} virtual test people. Their true cines are resampled to 16 frames.
+Fréchet distances use our CMR encoders' features ({DIMENSIONS}) and the true cines of as many other test people.
+"With ECG" adds the ECG's embedding to the features, so the distance also depends on whose cine it is.
 
 ![True and drawn cines](../models/training/reports/synthesis.png)
 
 {_likeness(report)}
 
-`full` is the denoiser as it was trained, `few` the same in as few steps as `distilled`, which learned to take them (docs/synthesis.md).
+`full` is the denoiser as trained. `few` is the same denoiser with the step count of `distilled`, which was trained for it (docs/synthesis.md).
 {_beside_a_stranger(report)}
 
-Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines; what it reads from
-true cines is the most that drawn ones can show. "Read from the ECG" is a ridge regression on the embedding that the denoiser is told.
-An ECG goes with many hearts. Where nothing but that reading were known, cines that showed each of them as often as it occurs would agree with the truth by the square of that R, and cines of the mean heart
-by that R; guidance lies between the two. The denoiser is told the ECG's tokens too, and may know more than a linear reading of the embedding does. With so many people the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
+Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines.
+Its R on true cines is the upper limit for drawn ones. "Read from the ECG" is a ridge regression on the embedding that conditions the denoiser.
+
+Many hearts are compatible with one ECG. If only the embedding's linear reading were known,
+
+- cines that show each of these hearts as often as it occurs would correlate with the truth by the square of that R,
+- cines of the mean heart would correlate by that R.
+
+Guidance is between the two. The denoiser is also conditioned on the ECG's tokens, which may hold more than a linear reading of the embedding.
+With this number of people, the standard error of an R of .6 is {_error(0.6, report["people"]):.2f}, of .2 {_error(0.2, report["people"]):.2f}.
 
 {_function(report)}
 
-A classifier of each condition, fitted on true cines' features, applied to drawn ones:
+Classifiers of each condition, fitted on true cines' features and applied to drawn ones:
 
 {_conditions(report)}
 
-One ECG, another seed: LV EDV differs by {within:.0f} mL (one deviation), between people by {between:.0f} mL; pixels by {spread["pixelsWithinEcg"]:.1f} grey levels within an ECG and
-{spread["pixelsBetweenPeople"]:.1f} between people (true people: {spread["pixelsBetweenTruePeople"]:.1f}). Nearest training person (short axis): {copies["drawn"]:.1f} grey levels away in the median, a true
-test person {copies["true"]:.1f}; {copies["nearerThanFirstPercentile"]:.1%} of drawn cines lie nearer than the nearest 1% of true ones.
+**Diversity**: between seeds of one ECG, LV EDV differs by {within:.0f} mL (one standard deviation); between people by {between:.0f} mL.
+Pixels differ by {spread["pixelsWithinEcg"]:.1f} grey levels within an ECG, and by {spread["pixelsBetweenPeople"]:.1f} between people
+(true people: {spread["pixelsBetweenTruePeople"]:.1f}).
+
+**Copies**: the median distance of a drawn cine to the nearest training person (short axis) is {copies["drawn"]:.1f} grey levels; of a true
+test person's {copies["true"]:.1f}. {copies["nearerThanFirstPercentile"]:.1%} of drawn cines are nearer than the nearest 1% of true ones.
 
 {_precision(report)}
 """
@@ -208,7 +218,7 @@ def _choice(ways: list[dict[str, Any]]) -> str:
         ]
         for way in ways
     ]
-    head = ["", "calls a view", "Fréchet", "Fréchet with ECG", *NAMES.values(), "spread", "dB to many steps"]
+    head = ["", "calls per view", "Fréchet", "Fréchet with ECG", *NAMES.values(), "spread", "dB to many steps"]
     return _table(head, rows)
 
 
@@ -221,14 +231,17 @@ def choices_section(report: dict[str, Any]) -> str:
     students = [way for way in report["distillation"] if way["name"] not in {"full", "few"}]
     return f"""{CHOICES_TITLE}
 
-{report["prediction"][0]["people"]} validation people (`cardiacnets synthesis choices`; measures as above). R of each index with the truth; spread of what is read, as a share of the true
-spread; dB to what many steps draw from the same noise (short axis / four-chamber).
+The figures are for {report["prediction"][0]["people"]} validation people (`cardiacnets-train synthesis choices`; measures as above):
 
-What the denoiser predicts, after {report["trainingSteps"]["diffusion"]} steps of training (nearest to true cines: {nearest(report["prediction"])}):
+- R of each index with the truth,
+- spread of the read values, as a share of the true spread,
+- dB: similarity to the drawing with many steps from the same noise (short axis / four-chamber).
+
+Prediction targets of the denoiser, after {report["trainingSteps"]["diffusion"]} training steps (nearest to true cines: {nearest(report["prediction"])}):
 
 {_choice(report["prediction"])}
 
-How it is distilled, after as much computing each ({report["trainingSteps"]["distillation"]} steps of the progressive way; nearest to true cines: {nearest(students)}):
+Distillation methods, with equal compute ({report["trainingSteps"]["distillation"]} steps of the progressive method; nearest to true cines: {nearest(students)}):
 
 {_choice(report["distillation"])}
 """
@@ -252,11 +265,13 @@ def card_section(report: dict[str, Any]) -> str:
     other = report["otherPerson"]["likeness"]
     return f"""{CARD_TITLE}
 
-Short axis and four chambers, by a latent video diffusion model that is told the ECG by the encoder that was placed near CMR; distilled to {report["samplers"]["distilled"]["steps"]} steps.
-**It learned from simulated hearts only, and what it draws is SYNTHETIC**: it shows what such a heart may look like, never what is in this person. Measured on {report["people"]} virtual test people:
+A latent video diffusion model draws the short-axis and the four-chamber view, distilled to {report["samplers"]["distilled"]["steps"]} steps.
+It is conditioned on the ECG through the encoder of the contrastive stage.
+**It learned from simulated hearts only, and its output is SYNTHETIC**: it shows how such a heart may look, never the heart of this person.
+Measured on {report["people"]} virtual test people:
 
 {_table(["R with the truth", "read from the true cine", "from the drawn one", "mean error"], rows)}
 
-Read by the U-Nets and the regression of this bundle. SSIM with the true cine: short axis {likeness["short_axis"]["ssim"]:.2f}, four-chamber {likeness["four_chamber"]["ssim"]:.2f}
-(another person's true cine: {other["short_axis"]["ssim"]:.2f}, {other["four_chamber"]["ssim"]:.2f}). More in docs/evaluation.md.
+The U-Nets and the regression of this bundle read the indices. SSIM with the true cine: short axis {likeness["short_axis"]["ssim"]:.2f}, four-chamber {likeness["four_chamber"]["ssim"]:.2f}
+(another person's true cine: {other["short_axis"]["ssim"]:.2f}, {other["four_chamber"]["ssim"]:.2f}). docs/evaluation.md has more.
 """

@@ -1,0 +1,75 @@
+/**
+ * As much of Markdown as the runbook uses: paragraphs, lists, tables, code, and what stands out in a line. It makes data, never HTML.
+ * @module
+ */
+
+export type Block =
+  | { readonly kind: 'paragraph' | 'code'; readonly text: string }
+  | { readonly kind: 'list'; readonly isOrdered: boolean; readonly items: readonly string[] }
+  | { readonly kind: 'table'; readonly rows: readonly (readonly string[])[] }
+
+export type Span =
+  | { readonly kind: 'text' | 'code' | 'strong'; readonly text: string }
+  | { readonly kind: 'link'; readonly text: string; readonly to: string }
+
+/** What stands below a heading, up to the next of the same or a higher level; `undefined` where there is none of this name. */
+export function sectionOf(text: string, name: string): string | undefined {
+  const lines = text.split('\n')
+  const anchor = (line: string) =>
+    line
+      .replace(/^#+ /, '')
+      .toLowerCase()
+      .replace(/[^\w -]/g, '')
+      .replaceAll(' ', '-')
+  const level = (line: string) => /^(#+) /.exec(line)?.[1]?.length ?? 0
+  const begin = lines.findIndex((line) => level(line) > 1 && anchor(line) === name)
+  if (begin < 0) return undefined
+  const end = lines.findIndex((line, i) => i > begin && level(line) > 0 && level(line) <= level(lines[begin]!))
+  return lines.slice(begin + 1, end < 0 ? undefined : end).join('\n')
+}
+
+const ITEM = /^(?:[-*]|\d+\.) /
+
+export function blocksOf(text: string): readonly Block[] {
+  const blocks: Block[] = []
+  const chunks = text.split(/(^```\w*\n[\s\S]*?^```$)/m)
+  for (const chunk of chunks) {
+    if (chunk.startsWith('```')) blocks.push({ kind: 'code', text: chunk.replace(/^```\w*\n|\n?```$/g, '') })
+    else blocks.push(...chunk.split(/\n\s*\n/).flatMap((part) => proseOf(part.trim())))
+  }
+  return blocks
+}
+
+function proseOf(part: string): readonly Block[] {
+  if (part === '') return []
+  const lines = part.split('\n')
+  const first = lines.findIndex((line) => ITEM.test(line) || line.startsWith('|'))
+  if (first > 0) return [...proseOf(lines.slice(0, first).join('\n')), ...proseOf(lines.slice(first).join('\n'))]
+  if (first < 0) return [{ kind: 'paragraph', text: lines.join(' ') }]
+  if (lines[0]!.startsWith('|')) {
+    const cells = (line: string) =>
+      line
+        .replace(/^\||\|$/g, '')
+        .split('|')
+        .map((cell) => cell.trim())
+    return [{ kind: 'table', rows: lines.filter((line) => !/^[|\s:-]+$/.test(line)).map(cells) }]
+  }
+  const items: string[] = []
+  for (const line of lines) {
+    if (ITEM.test(line)) items.push(line.replace(ITEM, ''))
+    else items.push(`${items.pop() ?? ''} ${line.trim()}`)
+  }
+  return [{ kind: 'list', isOrdered: /^\d/.test(part), items }]
+}
+
+export function spansOf(line: string): readonly Span[] {
+  return line.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\[[^\]]+\]\([^)]+\))/).flatMap((part): Span[] => {
+    if (part === '') return []
+    if (part.startsWith('`')) return [{ kind: 'code', text: part.slice(1, -1) }]
+    if (part.startsWith('*') && part.length > 2) return [{ kind: 'strong', text: part.replace(/^\*+|\*+$/g, '') }]
+    const [, text, to] = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part) ?? []
+    return text === undefined
+      ? [{ kind: 'text', text: part }]
+      : [{ kind: 'link', text: text.replaceAll('`', ''), to: to! }]
+  })
+}

@@ -1,0 +1,82 @@
+/**
+ * Which stretches of an ECG moved the score, as asked for: one row a result, beside it under the same `pk`, so that it goes when the ECG goes.
+ * `pending` from the question on, then `done` or, where there is nothing to show, `failed`.
+ * @module
+ */
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import type { Result } from '../domain/result.ts'
+import type { ErrorCode } from '../errors.ts'
+import type { ConditionAttribution } from '../inference/attribution.ts'
+import { attributionKey } from './keys.ts'
+import type { ResultStore } from './results.ts'
+import { Table } from './table.ts'
+
+/** What is shown beside an ECG. */
+export interface Attribution {
+  readonly method: string
+  /** Where the first stretch begins in the recording, seconds. */
+  readonly fromS: number
+  readonly stretchMs: number
+  readonly conditions: readonly ConditionAttribution[]
+}
+
+export type StoredAttribution =
+  | { readonly status: 'pending' }
+  | { readonly status: 'failed'; readonly reason: ErrorCode }
+  | ({ readonly status: 'done' } & Attribution)
+
+/** Which result is explained. */
+export type Explained = Pick<Result, 'ecgId' | 'version' | 'provenance'>
+
+/** After so long a question is taken for lost and may be asked again: it takes seconds. */
+const PENDING_MS = 5 * 60_000
+
+/** Nobody comes back for a question that was lost. */
+const PENDING_DAYS = 1
+
+export class AttributionStore {
+  readonly #table: Table
+  readonly #results: Pick<ResultStore, 'isDeleted'>
+  readonly #keptDays: number | undefined
+
+  /** @param keptDays as of the results */
+  constructor(dynamo: DynamoDBClient, table: string, results: Pick<ResultStore, 'isDeleted'>, keptDays?: number) {
+    this.#table = new Table(dynamo, table)
+    this.#results = results
+    this.#keptDays = keptDays
+  }
+
+  async get(tenant: string, of: Explained, now: Date): Promise<StoredAttribution | undefined> {
+    const row = await this.#table.get(attributionKey(tenant, of))
+    if (row === undefined) return undefined
+    if (row.status === 'pending') return Number(row.until) > now.getTime() ? { status: 'pending' } : undefined
+    return row.status === 'failed'
+      ? { status: 'failed', reason: row.reason as ErrorCode } // as `end` wrote it
+      : { status: 'done', ...(row.attribution as Attribution) }
+  }
+
+  /** @returns false where it is asked for already, or is there */
+  begin(tenant: string, of: Explained, now: Date): Promise<boolean> {
+    const until = now.getTime() + PENDING_MS
+    const expiresAt = expiry(now, PENDING_DAYS)
+    return this.#table.putIf(
+      { ...attributionKey(tenant, of), status: 'pending', until, expiresAt },
+      {
+        expression: 'attribute_not_exists(pk) OR #until < :now OR #status = :failed',
+        values: { now: now.getTime(), failed: 'failed' },
+      },
+    )
+  }
+
+  /** Keeps the answer, unless the ECG was deleted meanwhile. */
+  async end(tenant: string, of: Explained, answer: Attribution | { reason: ErrorCode }, now: Date): Promise<void> {
+    const state = 'reason' in answer ? { status: 'failed', ...answer } : { status: 'done', attribution: answer }
+    const expiresAt = this.#keptDays === undefined ? undefined : expiry(now, this.#keptDays)
+    const key = attributionKey(tenant, of)
+    await this.#table.put({ ...key, ...state, expiresAt })
+    // After the put, not before: who deletes leaves the mark first and looks for rows then, so one of the two sees the other.
+    if (await this.#results.isDeleted(tenant, of.ecgId)) await this.#table.delete(key)
+  }
+}
+
+const expiry = (now: Date, days: number) => Math.ceil(now.getTime() / 1000) + days * 86_400

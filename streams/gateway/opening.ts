@@ -1,0 +1,53 @@
+/**
+ * What a gateway opens before its doors: its folder, its journals, its model. What is wrong with one keeps it from starting, and is said.
+ * @module
+ */
+import { mkdirSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { fileFault, isEmptied } from '../../shared/data-files.ts'
+import { readBundle, verifyFile } from '../../shared/inference/bundle.ts'
+import { readSite } from '../../shared/inference/site-calibration.ts'
+import type { Log } from '../../shared/observe/logging.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { Journal } from '../mqtt/journal.ts'
+import type { Cloud } from './cloud.ts'
+import type { GatewayConfig } from './config.ts'
+import type { ScreeningSetup } from './screening.ts'
+import { Store } from './store.ts'
+
+const [ECGS, FRAMES] = ['ecgs.db', 'frames.db'] as const
+
+/** Files of the gateway's folder: whole ECGs, and frames of windows under way. */
+export const journalsIn = (folder: string): readonly string[] => [join(folder, ECGS), join(folder, FRAMES)]
+
+/** @throws CodedError those of `fileFault` */
+export function openJournals(
+  { data, limitMb }: GatewayConfig,
+  { logger, cloud }: { readonly logger: Log; readonly cloud?: Cloud | undefined },
+): { readonly store: Store; readonly journal: Journal } {
+  try {
+    mkdirSync(data, { recursive: true, mode: 0o700 })
+  } catch (error) {
+    throw fileFault(data, error) ?? error
+  }
+  for (const file of journalsIn(data).filter(isEmptied)) {
+    logger.critical('a journal was emptied: what it held is lost', { field: basename(file) })
+  }
+  const store = new Store(join(data, ECGS), { limitBytes: limitMb * 1024 * 1024, forwards: cloud !== undefined })
+  try {
+    return { store, journal: new Journal(join(data, FRAMES)) }
+  } catch (error) {
+    store.close()
+    throw error
+  }
+}
+
+/**
+ * The thread that screens loads both: it could only end.
+ * @throws CodedError those of `readBundle`, `verifyFile` and `readSite`
+ */
+export async function checkModel({ bundleDirectory, siteFile }: ScreeningSetup): Promise<void> {
+  const bundle = await readBundle(bundleDirectory, CARDIACNETS_V1.name)
+  await verifyFile(bundle, 'screen.onnx')
+  if (siteFile !== undefined) await readSite(siteFile, bundle)
+}
