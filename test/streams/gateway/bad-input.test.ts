@@ -176,7 +176,7 @@ console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }
     const { status, stderr } = spawnSync(process.execPath, [main, config], { encoding: 'utf8' })
 
     expect(status).toBe(2)
-    expect(stderr).toContain('gateway.data')
+    expect(stderr).toContain('data-unwritable')
   })
 })
 
