@@ -18,8 +18,10 @@ import * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import type { SiteConfig } from '../../shared/config/site.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
-import { type AlarmId, LEAST, RUNBOOK, THRESHOLDS, type Threshold } from '../../shared/observe/alarms.ts'
-import { METRICS, METRICS_NAMESPACE, type Metric } from '../../shared/observe/metrics.ts'
+import { type AlarmId, RUNBOOK, THRESHOLDS, type Threshold } from '../../shared/observe/alarms.ts'
+import { METRICS, type Metric } from '../../shared/observe/metrics.ts'
+import { addDashboard } from './dashboard.ts'
+import { ours, percent, sum } from './metric-math.ts'
 import { acknowledge } from './nag.ts'
 
 export interface ObservabilityProps {
@@ -49,6 +51,8 @@ const USD_PER_MILLION_WINDOWS = 10
 
 /** What a function's calls may take as long as they like. */
 const STREAMS = ['events']
+
+const isTimed = ({ node }: lambda.Function): boolean => !STREAMS.includes(node.id)
 
 interface Watched {
   readonly metric: cloudwatch.Metric | cloudwatch.MathExpression
@@ -86,7 +90,14 @@ export class Observability extends Construct {
     if (http !== undefined) this.#alarm('api-errors', { metric: http.metricServerError({ statistic: 'Sum' }) })
     // Whoever upgrades is told as well why it was turned back.
     for (const alarm of found) if (alarm instanceof cloudwatch.Alarm) this.#tell(alarm)
-    this.#dashboard(queues, functions, adapters, hasSynthesis)
+    addDashboard(this, {
+      alarms: this.#alarms,
+      queues,
+      functions,
+      timed: functions.filter(isTimed),
+      adapters,
+      hasSynthesis,
+    })
   }
 
   /** Under a key of ours: CloudWatch cannot publish to a topic under the one that AWS keeps for SNS. */
@@ -122,7 +133,7 @@ export class Observability extends Construct {
     const of = fn.node.id
     const usingMetrics = { errors: fn.metricErrors(), throttles: fn.metricThrottles() }
     this.#alarm('function-errors', { metric: sum('errors + throttles', usingMetrics), of })
-    if (STREAMS.includes(of)) return
+    if (!isTimed(fn)) return
     const timeoutMs = fn.timeout?.toMilliseconds() ?? 3000
     const share = sum(`100 * duration / ${timeoutMs}`, { duration: fn.metricDuration({ statistic: 'p99' }) })
     this.#alarm('function-duration', { metric: share, of })
@@ -189,145 +200,6 @@ export class Observability extends Construct {
     alarm.addOkAction(new SnsAction(this.topic as sns.ITopic))
     this.#alarms.push(alarm)
   }
-
-  #dashboard(
-    queues: readonly sqs.Queue[],
-    functions: readonly lambda.Function[],
-    adapters: readonly string[],
-    hasSynthesis: boolean,
-  ): void {
-    const minute = { period: Duration.minutes(1) }
-    const graph = (title: string, left: cloudwatch.IMetric[], right: cloudwatch.IMetric[] = []) =>
-      new cloudwatch.GraphWidget({ title, left, right, width: 8, height: 6 })
-    const times = (metric: Metric) => ['p50', 'p99'].map((statistic) => ours(metric, { statistic, ...minute }))
-    const working = queues.filter((queue) => queue.deadLetterQueue !== undefined)
-    const ending = queues.filter((queue) => queue.deadLetterQueue === undefined)
-    const ofAdapters = (metric: Metric, statistic: string) =>
-      adapters.map((part) => ours(metric, { statistic, part, ...minute }))
-    const parts = (metric: Metric) =>
-      new cloudwatch.SearchExpression({
-        expression: `SEARCH('{${[METRICS_NAMESPACE, 'service', metric.by].filter(Boolean).join()}} MetricName="${metric.name}"', 'Sum')`,
-        period: Duration.minutes(5),
-      })
-    const dashboard = new cloudwatch.Dashboard(this, 'dashboard', { defaultInterval: Duration.hours(3) })
-    dashboard.addWidgets(
-      new cloudwatch.AlarmStatusWidget({ title: 'Alarms', alarms: this.#alarms, width: 24, height: 6 }),
-    )
-    dashboard.addWidgets(
-      graph('Windows a minute', [
-        ours(METRICS.windowsScreened, minute),
-        ours(METRICS.windowsRefused, minute),
-        ours(METRICS.windowsUnfamiliar, minute),
-      ]),
-      graph('Milliseconds a window', [...times(METRICS.preprocessMs), ...times(METRICS.inferenceMs)]),
-      graph('Why windows are refused', [parts(METRICS.refusals)]),
-    )
-    dashboard.addWidgets(
-      graph(
-        'Oldest message, seconds',
-        working.map((queue) => queue.metricApproximateAgeOfOldestMessage({ statistic: 'Maximum', ...minute })),
-      ),
-      graph(
-        'Given up, in the DLQs',
-        ending.map((queue) => queue.metricApproximateNumberOfMessagesVisible({ statistic: 'Maximum' })),
-      ),
-      graph('Why messages were given up', [parts(METRICS.messagesDeadLettered)], [parts(METRICS.messagesFailed)]),
-    )
-    dashboard.addWidgets(
-      graph(
-        'Errors of functions',
-        functions.map((fn) => fn.metricErrors()),
-        functions.map((fn) => fn.metricThrottles()),
-      ),
-      graph(
-        'Duration, p99',
-        functions.filter(({ node }) => !STREAMS.includes(node.id)).map((fn) => fn.metricDuration({ statistic: 'p99' })),
-      ),
-      graph(
-        'Running at once',
-        functions.map((fn) => fn.metric('ConcurrentExecutions', { statistic: 'Maximum' })),
-      ),
-    )
-    dashboard.addWidgets(
-      graph('API, by status', [parts(METRICS.apiRequests)]),
-      graph('API, why refused', [parts(METRICS.apiRefusals)], [parts(METRICS.apiLimits)]),
-      graph(
-        'EHR',
-        [ours(METRICS.ehrEcgs), ours(METRICS.reportsWritten), ours(METRICS.reportsUnidentified)],
-        [ours(METRICS.ehrPolls), ours(METRICS.ehrPollsFailed)],
-      ),
-    )
-    if (adapters.length > 0) {
-      dashboard.addWidgets(
-        graph(
-          'Adapters: frames a minute',
-          ofAdapters(METRICS.framesReceived, 'Sum'),
-          ofAdapters(METRICS.framesRefused, 'Sum'),
-        ),
-        graph(
-          'Adapters: connections and sessions',
-          ofAdapters(METRICS.brokerConnected, 'Minimum'),
-          ofAdapters(METRICS.liveSessions, 'Maximum'),
-        ),
-        graph(
-          'Adapters: journal',
-          ofAdapters(METRICS.journalAgeS, 'Maximum'),
-          ofAdapters(METRICS.journalBytes, 'Maximum'),
-        ),
-      )
-      dashboard.addWidgets(
-        graph('Adapters: windows sent', ofAdapters(METRICS.windowsSent, 'Sum')),
-        graph('Why devices are refused', [parts(METRICS.frameRefusals)], [parts(METRICS.framesLimited)]),
-      )
-    }
-    if (hasSynthesis) {
-      dashboard.addWidgets(
-        graph(
-          'Cines: seconds to wait and to draw',
-          [ours(METRICS.cineWaitS, { statistic: 'Maximum' })],
-          [ours(METRICS.cineS, { statistic: 'Average' })],
-        ),
-        graph('Cines', [ours(METRICS.cinesDispatched), ours(METRICS.cinesFailed), ours(METRICS.cineWorkersLost)]),
-        graph('Why cines failed', [parts(METRICS.cineFailures)]),
-      )
-    }
-    dashboard.addWidgets(
-      graph('Drift of scores (PSI)', [parts(METRICS.scoreShift)]),
-      graph('Drift of quality (PSI)', [ours(METRICS.qualityShift, { statistic: 'Maximum' })]),
-      graph('EHR: left alone', [parts(METRICS.ehrSkipped)]),
-    )
-  }
-}
-
-interface OursOptions {
-  readonly statistic?: string
-  readonly period?: Duration
-  /** Which of the metric's dimension beside `service`. */
-  readonly part?: string
-}
-
-/** A metric of ours, of the first service that emits it. */
-function ours({ name, from, by }: Metric, options: OursOptions = {}): cloudwatch.Metric {
-  const { statistic = 'Sum', period = Duration.minutes(5), part } = options
-  return new cloudwatch.Metric({
-    namespace: METRICS_NAMESPACE,
-    metricName: name,
-    dimensionsMap: { service: from[0]!, ...(by === undefined || part === undefined ? {} : { [by]: part }) },
-    statistic,
-    period,
-  })
-}
-
-function sum(expression: string, usingMetrics: Record<string, cloudwatch.IMetric>): cloudwatch.MathExpression {
-  return new cloudwatch.MathExpression({ expression, usingMetrics, label: expression })
-}
-
-/** 0 where there is too little to take a share of. */
-function percent(part: cloudwatch.IMetric, whole: readonly cloudwatch.IMetric[]): cloudwatch.MathExpression {
-  const names = whole.map((_, index) => `whole${index}`)
-  const all = names.map((name) => `FILL(${name}, 0)`).join(' + ')
-  const usingMetrics = Object.fromEntries([['part', part], ...names.map((name, index) => [name, whole[index]!])])
-  return sum(`IF((${all}) >= ${LEAST}, 100 * FILL(part, 0) / (${all}), 0)`, usingMetrics)
 }
 
 /** Not one that CDK made for its own purposes: ours have a log group of their own name. */

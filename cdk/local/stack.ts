@@ -30,15 +30,15 @@ import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
 import { CompanionError } from './start-fault.ts'
+import { deploy } from './template/deploy.ts'
+import type { Template } from './template/intrinsics.ts'
 import {
   clientOptions,
   credentialsOf,
   type Deployment,
-  deploy,
   emulatorEnvironment,
   type LocalIdentity,
-} from './template/deploy.ts'
-import type { Template } from './template/intrinsics.ts'
+} from './template/plan.ts'
 
 export interface LocalStackOptions {
   /** 0 takes any free port. */

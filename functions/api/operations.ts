@@ -41,7 +41,10 @@ export interface AlarmState {
   readonly runbook: string
 }
 
-/** What arrived lately, summed up. Lag is from a window's last sample to its stored result; clocks of devices that are wrong make it wrong. */
+/** A window from the future: its device's clock is wrong, or a file is played faster than it was recorded. Its lag says nothing. */
+const AHEAD_S = -1
+
+/** What arrived lately, summed up. Lag is from a window's last sample, by the device's clock, to its stored result. */
 export function windowsOf(items: readonly ResultSummary[], isAll: boolean, now: Date) {
   const times = items.map(({ arrivedAt }) => Date.parse(arrivedAt))
   const spanS = isAll ? LOOK_BACK_S : Math.max(1, (now.getTime() - Math.min(...times)) / 1000)
@@ -53,6 +56,7 @@ export function windowsOf(items: readonly ResultSummary[], isAll: boolean, now: 
   )
   const lags = live
     .map(({ arrivedAt, startedAt }) => (Date.parse(arrivedAt) - Date.parse(startedAt)) / 1000 - WINDOW_S)
+    .filter((lag) => lag >= AHEAD_S)
     .toSorted((a, b) => a - b)
   const quantile = (part: number) => round(lags[Math.min(lags.length - 1, Math.floor(part * lags.length))]!)
   const refused = items.filter(({ status }) => status === 'refused')

@@ -3,7 +3,6 @@
  * @module
  */
 import { z } from '@hono/zod-openapi'
-import { QUEUE_NAMES } from '../../shared/aws/dead-letters.ts'
 import { CMR_STATUSES } from '../../shared/domain/cmr-job.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
@@ -23,7 +22,7 @@ export const Device = z
 const EcgIdText = z.uuid().openapi({ example: 'ee79d91b-783a-56af-aac1-38e1d995af23' })
 
 const Status = z.enum(['screened', 'refused'])
-const Condition = z.enum(CONDITION_IDS)
+export const Condition = z.enum(CONDITION_IDS)
 const Evidence = z.enum(EVIDENCES).openapi({
   description:
     "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
@@ -304,68 +303,6 @@ export const News = z
     next: z.string().openapi({ description: 'Pass as `after` (or as `Last-Event-ID`) to go on from here.' }),
   })
   .openapi('News')
-
-const Counted = z.array(z.object({ reason: z.string(), count: z.int() }))
-const Queue = z.enum(QUEUE_NAMES)
-
-export const Operations = z
-  .object({
-    at: z.string(),
-    windows: z.object({
-      spanS: z.int().openapi({ description: 'What arrived in these last seconds is counted.' }),
-      devicesOnline: z.int().openapi({ description: 'With a window in the last minute.' }),
-      perMinute: z.number(),
-      screened: z.int(),
-      refused: z.int(),
-      lagS: z
-        .object({ p50: z.number(), p95: z.number() })
-        .optional()
-        .openapi({ description: "From a live window's last sample, by the device's clock, to its stored result." }),
-      refusals: Counted,
-    }),
-    queues: z.array(
-      z.object({
-        name: Queue,
-        waiting: z.int().openapi({ description: 'Messages of all tenants.' }),
-        dead: Counted.openapi({ description: 'Messages of the tenant in the dead-letter queue, by reason.' }),
-        isPartial: z.boolean().openapi({ description: 'There are more than were looked at.' }),
-      }),
-    ),
-    alarms: z.array(
-      z.object({
-        id: z.string(),
-        of: z.string().optional().openapi({ description: 'Which queue, function or adapter.' }),
-        state: z.enum(['ok', 'alarm', 'unknown']),
-        since: z.string().optional(),
-        runbook: z.string(),
-      }),
-    ),
-    bundle: z.object({ name: z.string(), sha256: z.string() }).optional(),
-    drift: z
-      .object({
-        at: z.string(),
-        quality: z.number(),
-        scores: z.array(z.object({ condition: Condition, shift: z.number() })),
-      })
-      .optional()
-      .openapi({ description: 'Of the last population, against the reference (PSI); absent before the first.' }),
-  })
-  .openapi('Operations')
-
-export const RedriveRequest = z
-  .strictObject({
-    queue: Queue,
-    reason: z.string().max(64).optional().openapi({ description: 'Only messages that were given up for this.' }),
-  })
-  .openapi('RedriveRequest')
-
-export const Redriven = z
-  .object({
-    queue: Queue,
-    moved: z.int(),
-    isPartial: z.boolean().openapi({ description: 'There are more: ask again.' }),
-  })
-  .openapi('Redriven')
 
 export const After = z.string().min(1).max(4200).openapi({ description: '`next` of the page before.' })
 export const Limit = z.coerce.number().int().min(1).max(100).default(20)

@@ -17,8 +17,9 @@ import { BrokerLog } from './broker-log.ts'
 import { type AdapterConfig, ConfigError } from './config.ts'
 import { backOff, openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
+import type { Problem } from './frame-end.ts'
 import { Health } from './health.ts'
-import { Ingest, type Problem } from './ingest.ts'
+import { Ingest } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
 import { makeRoom } from './journal-room.ts'
@@ -192,7 +193,7 @@ export function startAdapter(
       for (const connection of inbound) connection.rejoin()
     }
   }
-  const report = () => {
+  const reportHealth = () => {
     ingest.expire(Date.now() - config.correctionMs)
     ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
     health.report({
@@ -209,7 +210,7 @@ export function startAdapter(
     ingest.sweep()
     holdWithinLimit()
   }, UPKEEP_INTERVAL_MS)
-  const reporting = setInterval(report, REPORT_INTERVAL_MS)
+  const reporting = setInterval(reportHealth, REPORT_INTERVAL_MS)
 
   const stop = async () => {
     clearInterval(upkeep)

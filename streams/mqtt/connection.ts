@@ -56,6 +56,12 @@ interface PacketSender {
   ): void
 }
 
+/** @throws Error for an mqtt.js whose packets leave another way: a newer one than the package lock names */
+function senderOf(client: object): PacketSender {
+  if (!('_sendPacket' in client)) throw new Error('this version of mqtt.js has no _sendPacket')
+  return client as PacketSender // it is private
+}
+
 export type ConnectionState = 'connected' | 'disconnected' | 'subscribed'
 
 /** A subscription whose messages are acknowledged by who receives them, whenever that is. */
@@ -98,7 +104,7 @@ export function openInbound(
     }),
   )
   // `_sendPacket` is private, but the only place where an acknowledgement can be held without holding up pings and later messages.
-  const sender = client as unknown as PacketSender
+  const sender = senderOf(client)
   const send = sender._sendPacket.bind(client)
   sender._sendPacket = (packet, done, ...rest) => {
     if (packet.cmd === 'puback') done?.()

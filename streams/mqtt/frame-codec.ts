@@ -124,7 +124,8 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
   try {
     if (encodingOf(payload, contentType) === 'protobuf') {
       // The decoded message has every field under its own name, with its default where it was not sent.
-      return type.decode(payload) as unknown as Wire
+      const decoded: object = type.decode(payload)
+      return decoded as Wire // by the names of its fields
     }
     const json: unknown = JSON.parse(textOf(payload))
     if (!isObject(json)) throw new Error('no object')

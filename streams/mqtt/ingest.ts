@@ -7,6 +7,7 @@
 import type { Frame } from '../../shared/domain/frame.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
+import { type FrameEnd, type Problem, REASON, reasonFor } from './frame-end.ts'
 import type { Journal, SessionKey } from './journal.ts'
 import { closeLate, LATE_PATIENCE_MS, type LateWindow, takeLate } from './late-frames.ts'
 import { DEFAULT_RATES, type LimitName, Limits } from './limits.ts'
@@ -22,14 +23,6 @@ export interface Arrival {
   readonly traceparent?: string | undefined
   /** Tells the broker that the message is ours now. Reason codes are those of MQTT 5; on 3.1.1 they are not sent. */
   acknowledge(reasonCode: number): void
-}
-
-/** What a device is told about a payload that was refused. */
-export interface Problem {
-  readonly code: ErrorCode
-  readonly field?: string
-  readonly session?: string
-  readonly sequence?: number
 }
 
 /** Where it goes from here, after the commit. */
@@ -68,15 +61,6 @@ const COMMIT_INTERVAL_MS = 8
 
 /** Sessions held in memory, some kilobytes each; beyond it the longest silent are forgotten where nothing is open, and closed otherwise. */
 const MAX_SESSIONS = 10_000
-
-/** MQTT 5, section 3.4.2.1. */
-const REASON = {
-  success: 0x00,
-  implementationSpecific: 0x83,
-  topicNameInvalid: 0x90,
-  quotaExceeded: 0x97,
-  payloadFormatInvalid: 0x99,
-} as const
 
 /** How many frames came to what end, since the start. */
 export type FrameCounts = Readonly<Record<Offer['kind'] | 'refused', number>>
@@ -242,7 +226,7 @@ export class Ingest {
     }
   }
 
-  #take(arrival: Arrival): Outcome {
+  #take(arrival: Arrival): FrameEnd {
     let topic: Topic | undefined
     let frame: Frame
     try {
@@ -263,7 +247,7 @@ export class Ingest {
     }
   }
 
-  #place(topic: Topic, frame: Frame): Outcome {
+  #place(topic: Topic, frame: Frame): FrameEnd {
     const { journal, clock } = this.#options
     const key: SessionKey = { tenant: topic.tenant, device: topic.device, session: frame.session }
     let session = this.#sessionOf(key)
@@ -358,7 +342,7 @@ export class Ingest {
     return session
   }
 
-  #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): Outcome {
+  #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): FrameEnd {
     const { code, detail } = error
     this.#counts.refused++
     const field = detail.field === undefined ? undefined : String(detail.field)
@@ -380,7 +364,7 @@ export class Ingest {
   }
 
   /** Refuses what is beyond a limit, and keeps nothing of it. */
-  #limit(limit: LimitName, topic: Topic, frame?: Frame): Outcome {
+  #limit(limit: LimitName, topic: Topic, frame?: Frame): FrameEnd {
     this.#counts.refused++
     const problem: Problem = {
       code: 'limit-exceeded',
@@ -394,22 +378,6 @@ export class Ingest {
 function sessionAt(id: number, assembler: WindowAssembler, expiredThrough = 0): Session {
   const { closedThrough } = assembler
   return { id, assembler, lastFrameAtMs: 0, writtenThrough: closedThrough, expiredThrough, lastLateAtMs: 0 }
-}
-
-interface Outcome {
-  readonly reason: number
-  readonly windowIds: readonly number[]
-  readonly reject?: {
-    readonly id: number | undefined
-    readonly problem: Problem
-    readonly topic: Topic | undefined
-    readonly limit: LimitName | undefined
-  }
-}
-
-function reasonFor(topic: Topic | undefined, frame: Frame | undefined): number {
-  if (topic === undefined) return REASON.topicNameInvalid
-  return frame === undefined ? REASON.payloadFormatInvalid : REASON.implementationSpecific
 }
 
 function sessionName({ tenant, device, session }: SessionKey): string {

@@ -3,9 +3,11 @@
  * @module
  */
 import type { FrameLead } from '../../shared/domain/frame.ts'
-import type { FramePlace } from './journal.ts'
 import type { Hole } from './past-windows.ts'
 import { extentOf, type FrameExtent, type SessionFormat } from './window-assembler.ts'
+
+/** A frame's place, without its samples. */
+export type FramePlace = Omit<FrameExtent, 'checksum'>
 
 export type Row = Record<string, unknown>
 

@@ -15,7 +15,7 @@ import { windowSamples } from '../../shared/domain/window.ts'
 import type { ErrorCode } from '../../shared/errors.ts'
 import { type DeviceWindow, startOfWindow } from './intake-message.ts'
 import * as sql from './journal-queries.ts'
-import { bytes, int16, sessionFormat, toExtent, toHole, toPlace } from './journal-rows.ts'
+import { bytes, type FramePlace, int16, sessionFormat, toExtent, toHole, toPlace } from './journal-rows.ts'
 import { SCHEMA_VERSION, UPGRADES } from './journal-tables.ts'
 import type { Holding } from './limits.ts'
 import type { PastWindows } from './past-windows.ts'
@@ -58,9 +58,6 @@ export interface StoredSession {
   /** Samples before this come too late for any correction, unless their window is complete. */
   readonly expiredThrough: number
 }
-
-/** A frame's place, without its samples. */
-export type FramePlace = Omit<FrameExtent, 'checksum'>
 
 /** What has come of a window. */
 export interface Coverage {

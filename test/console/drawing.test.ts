@@ -1,10 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { rPeaks } from '../../console/src/ecg/beats.ts'
 import { drawTrace, Pyramid } from '../../console/src/ecg/decimate.ts'
 import { baselineMm, LAYOUTS, labelOf, PULSE_MM, segmentsOf, timeMm } from '../../console/src/ecg/layout.ts'
 import { marchOut, reading, snap } from '../../console/src/ecg/measure.ts'
+import { viewSize } from '../../console/src/ecg/paper.ts'
 import { add, newRecording } from '../../console/src/ecg/recording.ts'
-import { sheetSvg } from '../../console/src/ecg/svg.ts'
+import { partsOf, sheetSize, sheetSvg } from '../../console/src/ecg/svg.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
+
+const EMPTY = { ecgId: '', notice: '', version: 1, rateHz: 500, samples: 5000, firstSample: 0, leads: [] }
 
 /** Points of a drawn line, a list a stroke. */
 function strokes(draw: (sink: { moveTo(x: number, y: number): void; lineTo(x: number, y: number): void }) => void) {
@@ -151,4 +155,50 @@ describe('a recording', () => {
     expect(svg).toContain('V6  not recorded')
     expect(svg).not.toContain('<script>')
   })
+})
+
+describe('a sheet that is printed', () => {
+  const PAGE = { widthMm: 287, heightMm: 200 }
+  const sheets = LAYOUTS.flatMap((layout) => [25, 50].map((mmPerS) => ({ layout, mmPerS })))
+
+  it.each(sheets)('of $layout at $mmPerS mm/s is cut into pages that fit, with all of the paper on them', (of) => {
+    const view = { ...of, isCabrera: false, gain: 10, from: 0, seconds: 10 } as const
+    const sheet = {
+      recording: newRecording(EMPTY),
+      view,
+      noteOf: () => undefined,
+      heading: ['', ''],
+      footing: ['', ''],
+    }
+    const whole = viewSize(view)
+
+    const parts = partsOf(sheet, PAGE)
+
+    const wordsMm = sheetSize(sheet).heightMm - whole.heightMm
+    for (const { widthMm, heightMm } of parts) {
+      expect(widthMm).toBeLessThanOrEqual(PAGE.widthMm)
+      expect(heightMm + wordsMm).toBeLessThanOrEqual(PAGE.heightMm)
+    }
+    const area = parts.reduce((sum, { widthMm, heightMm }) => sum + widthMm * heightMm, 0)
+    expect(area).toBeCloseTo(whole.widthMm * whole.heightMm, 3)
+    // Where it is cut, a second ends.
+    for (const { x } of parts) if (x > 0) expect((x - PULSE_MM) % of.mmPerS).toBeCloseTo(0, 6)
+  })
+})
+
+it('the line that goes with the cines finds the beats', () => {
+  const rateHz = 500
+  const wave = Array.from({ length: 10 * rateHz }, (_, i) => {
+    const t = (i % 400) / rateHz
+    return Math.round(1000 * Math.exp(-(((t - 0.3) / 0.012) ** 2)) + 200 * Math.exp(-(((t - 0.55) / 0.05) ** 2)))
+  })
+  const piece = { ...EMPTY, samples: wave.length, leads: [{ name: 'II' as const, gainUv: 1, samples: wave }] }
+  const recording = newRecording(piece)
+  add(recording, piece)
+
+  const peaks = rPeaks(recording, 1, 9, 800)
+
+  expect(peaks).toHaveLength(10)
+  for (const [i, peak] of peaks.entries()) expect(Math.abs(peak - (1.1 + 0.8 * i))).toBeLessThan(0.03)
+  expect(rPeaks(newRecording(EMPTY), 0, 10, 800)).toEqual([])
 })

@@ -6,7 +6,7 @@ import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
 import { CreateQueueCommand, type Message, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { startEmulators } from '../../cdk/local/aws/emulators.ts'
-import { emulatorEnvironment } from '../../cdk/local/template/deploy.ts'
+import { emulatorEnvironment } from '../../cdk/local/template/plan.ts'
 
 export type TestAws = Awaited<ReturnType<typeof startTestAws>>
 

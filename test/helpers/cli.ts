@@ -9,14 +9,14 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 export const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
 
-export interface Outcome {
+export interface CliRun {
   readonly code: number
   readonly stdout: string
   readonly stderr: string
 }
 
 /** Runs `cardiacnets` with these arguments in a folder. */
-export function cli(folder: string, ...args: readonly string[]): Promise<Outcome> {
+export function cli(folder: string, ...args: readonly string[]): Promise<CliRun> {
   return new Promise((resolve) => {
     execFile(
       process.execPath,

@@ -88,7 +88,7 @@ export const damage: fc.Arbitrary<Damage> = fc.record({
   isResealed: fc.boolean(),
 })
 
-export interface Outcome {
+export interface MutationRun {
   /** The code of the error; undefined when there is a recording. */
   readonly code: string | undefined
   /** Time on this thread's processor: other processes do not count. */
@@ -115,12 +115,13 @@ export function readDamaged(
   sample: FormatSample,
   donor: Uint8Array,
   { mutations, isNamed, isResealed }: Damage,
-): Outcome {
+): MutationRun {
   const damaged = mutations.reduce((files, each) => mutate(files, donor, each), sample.files)
   const files = isResealed ? damaged.map((file) => resealed(sample.format, file)) : damaged
   const format = isNamed && FORMAT_NAMES.includes(sample.format) ? sample.format : undefined
   const kilobytes = files.reduce((sum, { bytes }) => sum + bytes.length, 0) / 1024
-  const perKb = ({ cpuMs }: Omit<Outcome, 'cpuMsPerKb'>) => Math.max(0, cpuMs - FREE_CPU_MS) / Math.max(1, kilobytes)
+  const perKb = ({ cpuMs }: Omit<MutationRun, 'cpuMsPerKb'>) =>
+    Math.max(0, cpuMs - FREE_CPU_MS) / Math.max(1, kilobytes)
   let outcome = read(files, sample, format)
   for (let tries = 0; tries < 2 && perKb(outcome) > MAX_CPU_MS_PER_KB; tries++) outcome = read(files, sample, format)
   return { ...outcome, cpuMsPerKb: perKb(outcome) }

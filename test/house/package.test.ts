@@ -6,7 +6,7 @@ import { dirname, join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { buildPackage } from '../../cdk/build/npm-package.ts'
 import type { Result } from '../../shared/domain/result.ts'
-import { cli, type Outcome } from '../helpers/cli.ts'
+import { type CliRun, cli } from '../helpers/cli.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 const SAMPLE = join(ROOT, 'test/fixtures/samples/normal.hea')
@@ -44,7 +44,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
 
   /** The command, in an empty folder, for a user with an empty home. */
   const run = (...args: readonly string[]) =>
-    new Promise<Outcome>((done) => {
+    new Promise<CliRun>((done) => {
       const env = { PATH: process.env.PATH, HOME: prefix, USERPROFILE: prefix }
       const main = join(installed, bin.cardiacnets!)
       execFile(process.execPath, [main, ...args], { cwd: prefix, env, maxBuffer: 1e8 }, (error, stdout, stderr) =>
@@ -63,7 +63,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
     const [packed, own] = await Promise.all([run('screen', SAMPLE, '--json'), cli(ROOT, 'screen', SAMPLE, '--json')])
 
     expect(packed).toMatchObject({ code: 0, stderr: '' })
-    const withoutVersion = ({ stdout }: Outcome) => {
+    const withoutVersion = ({ stdout }: CliRun) => {
       const { provenance, ...result }: Result = JSON.parse(stdout)
       return { ...result, provenance: { ...provenance, codeVersion: '' } }
     }

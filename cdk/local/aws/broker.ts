@@ -79,8 +79,7 @@ export async function startBroker(port: number): Promise<Broker> {
     else grantAtMostOne(client)
     done(isRefused ? new Error('MQTT 5 is not spoken here') : null, !isRefused)
   }
-  // Its types leave it out.
-  const { persistence: memory } = aedes as unknown as { readonly persistence: AedesMemory }
+  const { persistence: memory } = withMemory(aedes)
   /** What those who hear ECGs have not acknowledged. */
   const unacknowledged = async () => {
     let count = 0
@@ -140,9 +139,21 @@ interface PacketSource {
   readonly _parser: NodeJS.EventEmitter
 }
 
+/** @throws Error for an aedes that keeps its messages elsewhere: a newer one than the package lock names */
+function withMemory(aedes: object): { readonly persistence: AedesMemory } {
+  if (!('persistence' in aedes)) throw new Error('this version of aedes has no persistence')
+  return aedes as { readonly persistence: AedesMemory } // its types leave it out
+}
+
+/** @throws Error for an aedes whose clients have another parser */
+function withParser(client: object): PacketSource {
+  if (!('_parser' in client)) throw new Error('this version of aedes has no parser of packets')
+  return client as PacketSource // it is private
+}
+
 /** aedes grants what is asked for, whatever `authorizeSubscribe` says; so a request is changed before aedes sees it, by its parser, which is private. */
 function grantAtMostOne(client: Client): void {
-  const { _parser: parser } = client as unknown as PacketSource
+  const { _parser: parser } = withParser(client)
   parser.prependListener(
     'packet',
     ({ cmd, subscriptions = [] }: { cmd: string; subscriptions?: { qos: number }[] }) => {

@@ -94,17 +94,17 @@ export function startEventSource(
         const failed = await deliver(batch)
         await removing
         // The next receive need not wait for it: a delete that is lost only makes a message come twice.
-        removing = remove(batch.filter((message) => !failed.has(message.MessageId!))).catch(report)
+        removing = remove(batch.filter((message) => !failed.has(message.MessageId!))).catch(logError)
       } catch (error) {
         if (signal.aborted) break
-        report(error)
+        logError(error)
         await pause(1000, signal)
       }
     }
     await removing
   }
 
-  function report(error: unknown): void {
+  function logError(error: unknown): void {
     log(`event source of ${mapping.functionName}: ${error instanceof Error ? error.name : 'unknown error'}`)
   }
 

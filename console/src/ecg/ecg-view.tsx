@@ -243,7 +243,8 @@ function useNotes(recording: Recording | undefined, result: Result | undefined) 
     ({ lead }: Segment): Note | undefined => {
       const verdict = result?.quality.leads[lead]
       const trace = recording?.traces.get(lead)
-      if (trace === undefined) return { text: word('lead', 'missing'), isDrawn: false }
+      const isSilent = recording !== undefined && recording.loaded > 0 && recording.silent.has(lead)
+      if (trace === undefined || isSilent) return { text: word('lead', 'missing'), isDrawn: false }
       if (trace.isDerived) return { text: word('lead', 'derived'), isDrawn: true }
       if (verdict !== undefined && verdict !== 'acceptable' && verdict !== 'missing') {
         return { text: `${t('lead.refused')}: ${word('reason', verdict)}`, isDrawn: true }

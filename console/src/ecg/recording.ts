@@ -21,6 +21,8 @@ export interface Recording {
   /** Samples a lead, of the whole recording. */
   readonly length: number
   readonly traces: ReadonlyMap<LeadName, Trace>
+  /** Leads of which no sample has come: some recorders name leads that were not connected. */
+  readonly silent: Set<LeadName>
   /** Samples that are here, from the first on. */
   loaded: number
 }
@@ -45,7 +47,8 @@ export function newRecording({ rateHz, samples, leads }: Piece): Recording {
     const values = new Float32Array(samples).fill(Number.NaN)
     return [{ name, samples: values, pyramid: new Pyramid(values), isDerived }]
   })
-  return { rateHz, length: samples, traces: new Map(traces.map((trace) => [trace.name, trace])), loaded: 0 }
+  const byName = new Map(traces.map((trace) => [trace.name, trace]))
+  return { rateHz, length: samples, traces: byName, silent: new Set(byName.keys()), loaded: 0 }
 }
 
 /** Puts a piece where it belongs. */
@@ -59,6 +62,7 @@ export function add(recording: Recording, { firstSample, leads }: Piece): void {
       const value = samples[i]
       trace.samples[firstSample + i] = value == null ? Number.NaN : (value * gainUv) / 1000
     }
+    if (samples.some((value) => value != null)) recording.silent.delete(trace.name)
     trace.pyramid.update(firstSample, firstSample + samples.length)
   }
   const [one, two] = [recording.traces.get('I')?.samples, recording.traces.get('II')?.samples]
@@ -67,6 +71,7 @@ export function add(recording: Recording, { firstSample, leads }: Piece): void {
     const [a, b] = OF_I_AND_II[trace.name]!
     for (let i = firstSample; i < firstSample + count; i++) trace.samples[i] = a * one[i]! + b * two[i]!
     trace.pyramid.update(firstSample, firstSample + count)
+    if (!recording.silent.has('I') && !recording.silent.has('II')) recording.silent.delete(trace.name)
   }
   recording.loaded = Math.max(recording.loaded, firstSample + count)
 }

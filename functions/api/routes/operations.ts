@@ -11,7 +11,7 @@ import type { ResultList } from '../../../shared/store/result-list.ts'
 import { requireScope } from '../auth.ts'
 import { boundedBody } from '../body.ts'
 import { type Alarms, LOOK_BACK_S, MOST_WINDOWS, type QueueUrls, queuesOf, windowsOf } from '../operations.ts'
-import { Operations, Redriven, RedriveRequest } from '../schemas.ts'
+import { Operations, Redriven, RedriveRequest } from '../operations-schemas.ts'
 import { json, needs, problems, routes } from './common.ts'
 
 export interface OperationsOptions {

@@ -25,7 +25,7 @@ import {
   rocCurve,
   type Scored,
 } from './metrics.ts'
-import type { Outcome } from './screening.ts'
+import type { RowOutcome } from './screening.ts'
 import { fitSite, LEAST_PEOPLE, type SiteFit } from './site-fit.ts'
 
 /** Of some ECGs with a known label: how many, how many of them positive, and of how many people. */
@@ -109,7 +109,7 @@ interface Screened {
 /** The figures of every condition that the cohort has a column for, as the bundle, and the site calibration in effect, serve them. */
 export function reportOf(
   cohort: Cohort,
-  outcomes: readonly Outcome[],
+  outcomes: readonly RowOutcome[],
   bundle: Bundle,
   site: Site | undefined,
   codeVersion: string,
@@ -146,7 +146,7 @@ export function reportOf(
 function conditionReport(
   condition: Manifest['conditions'][number],
   index: number,
-  outcomes: readonly Outcome[],
+  outcomes: readonly RowOutcome[],
   bundle: Bundle,
   site: Site | undefined,
 ): ConditionReport {

@@ -12,7 +12,7 @@ import { type ReadOptions, readRecording } from '../../../streams/formats/index.
 import type { Cohort, CohortRow } from './cohort.ts'
 
 /** What became of one row. */
-export type Outcome = { readonly row: CohortRow; readonly about: Person } & (
+export type RowOutcome = { readonly row: CohortRow; readonly about: Person } & (
   | { readonly status: 'screened'; readonly logOdds: readonly number[] }
   | { readonly status: 'refused' | 'failed'; readonly reason: string }
 )
@@ -31,9 +31,9 @@ export async function screenCohort(
   screener: Screener,
   { rows }: Cohort,
   { read = {}, person, onRow, onError }: CohortScreeningOptions,
-): Promise<Outcome[]> {
+): Promise<RowOutcome[]> {
   const preparer = new WindowPreparer(CARDIACNETS_V1)
-  const outcomes: Outcome[] = []
+  const outcomes: RowOutcome[] = []
   for (const row of rows) {
     try {
       const recording = await readRecording(row.file, read)

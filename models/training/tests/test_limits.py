@@ -68,3 +68,15 @@ def test_no_limit_is_below_the_lowest():
     limits = fit_limits(low, low, person, 0.025, "made up", lowest=0.5)
 
     assert {band.threshold for band in limits.bands} | {limits.otherwise} == {0.5}
+
+
+def test_one_limit_for_all_flags_its_share_of_everybody_whatever_their_age():
+    rng = np.random.default_rng(4)
+    person = people(rng, 2000)
+    chance = scores(rng, person)
+
+    limits = fit_limits(chance, chance, person, 0.035, "made up", one_for_all=True)
+
+    assert len(limits.bands) == 1
+    assert (limits.bands[0].sex, limits.bands[0].n) == (None, 2000)
+    assert np.mean(chance >= limits_of(limits, person)) == pytest.approx(0.035, abs=0.002)

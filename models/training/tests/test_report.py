@@ -88,6 +88,8 @@ def test_a_report_has_every_part_and_is_plain_json(measured):
     assert len(found["noise"]) == 1 + 3 * len(NOISE_KINDS)
     assert found["proxies"]["cm"]["positive"] == PEOPLE // 4
     assert found["ood"]["kinds"]["PPG-like"]["unseenAuroc"] == 0.9
+    assert found["real"]["secondLook"]["changed"]["any"]["n"] == PEOPLE
+    assert "refused" not in found["real"]["normals"]  # nobody applied the gate to these
     # Calibrated on the same people: the conformal interval covers them by construction.
     assert found["test"]["coverage90"] >= 0.9
 

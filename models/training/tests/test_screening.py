@@ -5,9 +5,11 @@ import numpy as np
 import pytest
 import torch
 
-from cardiacnets.domain import CONDITIONS
+from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.screen import Screen
 from cardiacnets.stages import screening
+from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import (
     TrainingModel,
     isolated_excess,
@@ -96,6 +98,21 @@ def test_a_frozen_trunk_stays_as_it_was(training_data, tmp_path):
 
     for name, value in trunk.state_dict().items():
         assert torch.equal(value, model.encoder.trunk.state_dict()[name]), name
+
+
+def test_a_whole_network_goes_on_with_its_heads_and_the_units_that_they_learned_in(training_data, tmp_path):
+    torch.manual_seed(5)
+    start = Screen(TINY)
+    start.function_head.standardise(torch.randn(40, len(INDICES)) * 7 + 50)
+    step = OptimisationConfig(steps=1, save_every=1, learning_rate=1e-9)
+    small = replace(tiny_config(), optimisation=step)
+
+    model, _ = load_trained(train_screening(small, training_data, tmp_path, start))
+
+    assert torch.equal(model.function_head.middle, start.function_head.middle)
+    assert torch.equal(model.function_head.spread, start.function_head.spread)
+    for name, value in start.screening_head.state_dict().items():
+        assert torch.allclose(model.screening_head.state_dict()[name], value, atol=1e-6), name
 
 
 def test_a_larger_fraction_holds_the_smaller_one():

@@ -62,8 +62,9 @@ export async function withdraw(ehr: Pick<EhrClient, 'transaction'>, all: readonl
 function withdrawal(resource: FhirResource & { readonly id: string }): BundleEntry {
   const { resourceType, id, meta } = resource
   const versionId = typeof meta === 'object' && meta !== null && 'versionId' in meta ? meta.versionId : undefined
+  const withdrawn: object = { ...resource, status: 'entered-in-error' }
   return {
-    resource: { ...resource, status: 'entered-in-error' } as unknown as NonNullable<BundleEntry['resource']>, // as the EHR had it
+    resource: withdrawn as NonNullable<BundleEntry['resource']>, // as the EHR had it
     request: {
       method: 'PUT',
       url: `${resourceType}/${id}`,

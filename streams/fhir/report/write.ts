@@ -39,7 +39,14 @@ type Searching = Pick<EhrClient, 'searchPages'>
 
 async function current(ehr: Searching, screening: Screening): Promise<readonly Replaceable[]> {
   const found = await Promise.all(REPLACEABLE.map((type) => ofScreening(ehr, type, screening)))
-  return found.flat().filter(isCurrent) as unknown as Replaceable[] // of the types that were asked for
+  return found
+    .flat()
+    .filter(isCurrent)
+    .flatMap((resource: object) => (isReplaceable(resource) ? [resource] : []))
+}
+
+function isReplaceable(resource: object): resource is Replaceable {
+  return 'resourceType' in resource && REPLACEABLE.some((type) => type === resource.resourceType)
 }
 
 async function ofScreening(ehr: Searching, type: string, { about }: Screening): Promise<readonly FhirResource[]> {

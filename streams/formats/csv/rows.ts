@@ -65,8 +65,9 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
     },
     complete: () => {},
   }
-  // as: the types know chunks of files alone; the parser makes them of strings too.
-  Papa.parse(body as unknown as File, config)
+  // The types know chunks of files alone; the parser makes them of strings too.
+  const source: unknown = body
+  Papa.parse(source as File, config)
   return {
     count,
     values: new Map(columns.map((column) => [column.index, column.values.subarray(0, count)])),

@@ -120,6 +120,10 @@ describe('windows of the last minutes', () => {
 
     expect(windowsOf([window(1), window(11), file], true, now)).toMatchObject({ lagS: { p50: 0.2, p95: 0.2 } })
     expect(windowsOf([file], true, now)).not.toHaveProperty('lagS')
+    // A clock that is ahead.
+    const future = window(1, { startedAt: new Date(now.getTime() - 1000).toISOString() })
+    expect(windowsOf([future], true, now)).not.toHaveProperty('lagS')
+    expect(windowsOf([future, window(1)], true, now)).toMatchObject({ lagS: { p50: 0.2 } })
   })
 
   it('are told by the minute of the time that was looked at', () => {

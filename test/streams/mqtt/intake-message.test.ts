@@ -17,13 +17,13 @@ const described = (window: DeviceWindow) => ({
   waveform: encodeWaveform(window.waveform).toString('base64'),
 })
 
-type Outcome = ReturnType<typeof described> | { readonly code: string } | undefined
+type Received = ReturnType<typeof described> | { readonly code: string } | undefined
 
 /** By way of the adapter: its journal, in memory. */
-function throughAdapter(topic: string, payload: Uint8Array): Outcome {
+function throughAdapter(topic: string, payload: Uint8Array): Received {
   const journal = new Journal(':memory:')
   let monotonicMs = 0
-  const outcomes: Outcome[] = []
+  const outcomes: Received[] = []
   const ingest = new Ingest({
     journal,
     clock: { now: () => NOW, monotonic: () => monotonicMs },
@@ -47,7 +47,7 @@ function throughAdapter(topic: string, payload: Uint8Array): Outcome {
 }
 
 /** By way of AWS IoT Core. */
-function throughIot(topic: string, payload: Uint8Array): Outcome {
+function throughIot(topic: string, payload: Uint8Array): Received {
   try {
     const window = readDeviceWindow(topic, payload, NOW)
     return window && described(window)

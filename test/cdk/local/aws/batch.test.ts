@@ -5,7 +5,7 @@ import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { isRetried } from '../../../../cdk/local/aws/batch.ts'
 import { startLocalStack } from '../../../../cdk/local/stack.ts'
-import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, Lines, resource, startSmallStack, temporaryFolder, workerResources } from '../../helpers/assembly.ts'
 
 const NAMES = {

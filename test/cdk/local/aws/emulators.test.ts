@@ -20,7 +20,7 @@ import {
 import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startEmulators } from '../../../../cdk/local/aws/emulators.ts'
-import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { temporaryFolder } from '../../helpers/assembly.ts'
 
 setFlagsFromString('--expose-gc')

@@ -1,7 +1,7 @@
 import { ReceiveMessageCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { failedIds } from '../../../../cdk/local/aws/event-source.ts'
-import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
 /** A worker that says what it gets, as `body:receive count`, and then does what `answer` says. */

@@ -2,8 +2,8 @@ import { ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
 import { connectAsync } from 'mqtt'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { matchesFilter, parseQuery } from '../../../../cdk/local/aws/iot.ts'
-import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
 import type { TemplateResource } from '../../../../cdk/local/template/intrinsics.ts'
+import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, resource, startSmallStack } from '../../helpers/assembly.ts'
 
 const SQL = "SELECT encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs FROM 'ecg/v1/+/+/window'"

@@ -11,7 +11,7 @@ import { ReceiveMessageCommand, SendMessageBatchCommand, SendMessageCommand, SQS
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { type Context, Permissions, roleArn } from '../../../../cdk/local/iam/permissions.ts'
-import { clientOptions } from '../../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, resource, startSmallStack } from '../../helpers/assembly.ts'
 
 const QUEUE = 'arn:aws:sqs:us-east-1:000000000000:intake'

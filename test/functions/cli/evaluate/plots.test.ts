@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import type { Cohort } from '../../../../functions/cli/evaluate/cohort.ts'
 import { calibrationSvg, rocSvg } from '../../../../functions/cli/evaluate/plots.ts'
 import { type Report, reportOf } from '../../../../functions/cli/evaluate/report.ts'
-import type { Outcome } from '../../../../functions/cli/evaluate/screening.ts'
+import type { RowOutcome } from '../../../../functions/cli/evaluate/screening.ts'
 import { SHIPPED_BUNDLE } from '../../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../../shared/inference/bundle.ts'
 import { randomNumbers } from '../../../helpers/corruptions.ts'
@@ -11,7 +11,7 @@ import { randomNumbers } from '../../../helpers/corruptions.ts'
 /** A report on `n` people whose log-odds for CAD say half of what is true, and of whom nobody has had HF looked for. */
 async function reportOn(n: number): Promise<Report> {
   const random = randomNumbers(4)
-  const outcomes = Array.from({ length: n }, (_, person): Outcome => {
+  const outcomes = Array.from({ length: n }, (_, person): RowOutcome => {
     const z = 6 * random() - 4
     const labels = { cad: random() < 1 / (1 + Math.exp(-2 * z)) }
     const row = { file: `/${person}`, person, labels, about: {} }

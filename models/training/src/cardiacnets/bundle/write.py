@@ -215,10 +215,11 @@ def kept_synthesis(folder: Path) -> dict[str, Any]:
 
 
 def state_figures(folder: Path, facts: BundleFacts, card: str) -> None:
-    """Put other figures of accuracy and another card into a written bundle; nothing that decides a result changes."""
+    """Put what `facts` says of conditions and indices, and another card, into a written bundle; its networks stay."""
     path = folder / "manifest.json"
     manifest = json.loads(path.read_text())
     (folder / CARD).write_text(card)
+    manifest["version"] = facts.version
     manifest["conditions"] = [entry.described() for entry in facts.conditions]
     manifest["indices"] = [asdict(entry) for entry in facts.indices]
     manifest["files"] = [file_entry(folder / CARD) if file["path"] == CARD else file for file in manifest["files"]]

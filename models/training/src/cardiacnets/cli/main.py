@@ -67,6 +67,14 @@ def export(options: argparse.Namespace) -> int:
     return 0
 
 
+def recalibrate(options: argparse.Namespace) -> int:
+    """Other limits for the same networks."""
+    from cardiacnets.evaluation.export import recalibrate_bundle
+
+    print(json.dumps(recalibrate_bundle(options.run_dir, options.bundle, options.version), indent=1))
+    return 0
+
+
 def evaluate(options: argparse.Namespace) -> int:
     """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
     card."""
@@ -155,6 +163,14 @@ def main() -> None:
     command.add_argument("--version", required=True, help="of the bundle that is written, such as 1.0.0")
     command.add_argument("--int8", action="store_true", help="the quantised variant too (not loaded)")
     command.set_defaults(run=export)
+
+    command = commands.add_parser(
+        "recalibrate",
+        parents=[run_option, bundle_option],
+        help="the limits and probabilities of the bundle that the run exported, anew, as another version",
+    )
+    command.add_argument("--version", required=True, help="of the bundle with these limits")
+    command.set_defaults(run=recalibrate)
 
     command = commands.add_parser(
         "evaluate", parents=[run_option, bundle_option], help="write the report, its plots and docs/evaluation.md"

@@ -22,6 +22,7 @@ from cardiacnets.evaluation.people_page import (
     heart_rates,
     normals,
     operating,
+    rule_line,
     statements,
     table,
     teacher_line,
@@ -125,7 +126,8 @@ validation people. The manifest states each condition's prevalence there, for si
 
 {operating_points(cad)}
 
-`youden` is in use. {calibration_line(cad)} Brier score {cad["brier"]:.3f}.
+{rule_line(cad)}
+{calibration_line(cad)} Brier score {cad["brier"]:.3f}.
 
 {ages(cad)}
 

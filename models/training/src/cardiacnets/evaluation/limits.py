@@ -96,17 +96,26 @@ def _count(age: Array, band: tuple[float, float]) -> int:
     return int(np.sum((age >= band[0]) & (age < band[1])))
 
 
-def fit_limits(chance: Array, unknown: Array, person: Array, rate: float, dataset: str, lowest: float = 0.0) -> Limits:
+def fit_limits(
+    chance: Array,
+    unknown: Array,
+    person: Array,
+    rate: float,
+    dataset: str,
+    lowest: float = 0.0,
+    *,
+    one_for_all: bool = False,
+) -> Limits:
     """Limits from normal people [n]: `chance` with sex and age known, `unknown` with both withheld; `person` [n,4].
 
-    No limit is below `lowest`.
+    No limit is below `lowest`. `one_for_all`: people of either sex and any age share one.
     """
     sex, age = person[:, 0], person[:, 1]
     bands = []
-    for low, high in age_bands(age):
+    for low, high in [(AGE_EDGES[0], AGE_EDGES[-1])] if one_for_all else age_bands(age):
         inside = (age >= low) & (age < high)
         by_sex = [inside & (sex == number) for number in range(2)]
-        if min(int(rows.sum()) for rows in by_sex) >= LEAST:
+        if not one_for_all and min(int(rows.sum()) for rows in by_sex) >= LEAST:
             groups: list[tuple[str | None, NDArray[np.bool_]]] = list(zip(SEXES, by_sex, strict=True))
         else:
             groups = [(None, inside)]

@@ -5,7 +5,7 @@ from typing import Any
 
 from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS
-from cardiacnets.evaluation.people_page import people_section, table
+from cardiacnets.evaluation.people_page import people_section, rule_line, table
 
 NAMES = {
     "cad": "Coronary artery disease",
@@ -286,7 +286,8 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
 
-**Not comparable for bundle 1.0.0**: the oracle was fitted on cohort version 2, the bundle is measured on version 3. The oracle must be fitted again first.
+**Not comparable for bundles 1.0.0 and 1.1.0**: the oracle was fitted on cohort version 2, and these bundles are measured on version 3.
+The oracle must be fitted again first.
 
 {_oracle(report)}
 
@@ -296,7 +297,7 @@ of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle
 
 {operating_points(cad)}
 
-Brier score {cad["brier"]:.3f}. Thresholds were set on fold 8; `youden` is in use.
+Brier score {cad["brier"]:.3f}. Thresholds were set on fold 8. {rule_line(cad)}
 
 {proxies(report)}
 

@@ -39,7 +39,58 @@ def normals(report: Entry) -> str:
         [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
         for name, entry in found["byAge"].items()
     ]
+    rows += [
+        [f"{name} (beside)", str(found["n"]), *["–"] * len(CONDITIONS), percent(found[name])]
+        for name in ("refused", "withheld")
+        if name in found
+    ]
     return table(["normal ECGs", "n", *(SHORT[name] for name in COLUMNS)], rows)
+
+
+def rule_line(cad: Entry) -> str:
+    """Which operating point of CAD flags."""
+    if "in use" not in cad["operatingPoints"]:
+        return "`youden` is in use."
+    share = cad["operatingPoints"]["in use"]["falseAlarms"]
+    return f"`in use` is a limit that {100 * share:.1f}% of fold 8's normal ECGs may reach."
+
+
+PREVALENCES = (0.01, 0.05, 0.2, 0.5)
+
+
+def predictive_value(sensitivity: float, false_alarms: float, prevalence: float) -> float | None:
+    """Share of those flagged who have it."""
+    found, alarms = prevalence * sensitivity, (1 - prevalence) * false_alarms
+    return found / (found + alarms) if found + alarms > 0 else None
+
+
+def predictive_values(report: Entry) -> str:
+    """How many of the flagged have the condition, by how frequent it is."""
+    cad = report["real"]["cad"]["operatingPoints"]
+    point = cad.get("in use", cad["youden"])
+    known = {"CAD": (point["sensitivity"], 1 - point["specificity"])}
+    known |= {
+        SHORT[name]: (report["operating"][name]["sensitivity"]["share"], 1 - entry["specificity"]["share"])
+        for name, entry in report["operating"].items()
+        if name != CONDITIONS[0]
+    }
+    rows = []
+    for name, (sensitivity, alarms) in known.items():
+        values = [predictive_value(sensitivity, alarms, prevalence) for prevalence in PREVALENCES]
+        rows.append([name, *("–" if value is None else f"{100 * value:.0f}%" for value in values)])
+    return table(["flagged for", *(f"where {100 * value:.0f}% have it" for value in PREVALENCES)], rows)
+
+
+def second_look(report: Entry) -> str:
+    """How often the other half of a recording is flagged otherwise."""
+    found = report["real"].get("secondLook")
+    if not found:
+        return ""
+    rows = [
+        [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
+        for name, entry in (("all", found["changed"]), ("normal ECGs", found["ofNormals"]))
+    ]
+    return table(["another window changes the flag", "n", *(SHORT[name] for name in COLUMNS)], rows)
 
 
 def statements(report: Entry) -> str:
@@ -123,7 +174,9 @@ def people_section(report: Entry) -> str:
 
 ### False flags
 
-All ECGs of a group count. The limits were set on normal ECGs of fold 8, by sex and age.
+All ECGs of a group count. The limits were set on normal ECGs of fold 8, by sex and age (CAD: one limit for all).
+The last rows count ECGs that the service refuses, and ECGs whose findings it withholds (exchanged electrodes, people under 18).
+The rows above them include these ECGs.
 
 {normals(report)}
 
@@ -135,9 +188,21 @@ By heart rate, ECGs without infarction, ischaemia, LVH, bundle branch block, AF 
 
 {heart_rates(report)}
 
+Two windows of one recording can be flagged differently. Here one window repeats the first five seconds, the other the last five.
+Whole windows of ten seconds should differ less.
+
+{second_look(report)}
+
 ### The same limits on virtual people
 
 {operating(report)}
+
+### Positive predictive value
+
+At the limits in use, by the prevalence of the condition. CAD uses sensitivity and specificity of fold 9.
+The other findings use those of virtual people; the values on real people are unknown.
+
+{predictive_values(report)}
 
 ### Conclusions
 

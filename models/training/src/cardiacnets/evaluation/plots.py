@@ -40,8 +40,6 @@ def draw_all(
 ) -> None:
     """Every figure that the report has data for, as PNG in `folder`; `space`: points of both modalities, LV mass."""
     folder.mkdir(parents=True, exist_ok=True)
-    for old in folder.glob("*.png"):
-        old.unlink()
     (on_real,), (on_virtual,) = judge(data.real), judge(data.virtual)
     answers = on_real, on_virtual
     _draw(folder / "roc.png", (5.5, 5.5), lambda axes: _roc(axes, data, answers))

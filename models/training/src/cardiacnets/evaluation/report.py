@@ -13,7 +13,7 @@ from scipy.special import logit
 from cardiacnets.bundle.write import Calibration
 from cardiacnets.data import ptbxl
 from cardiacnets.domain import CONDITIONS, INDICES
-from cardiacnets.evaluation import honesty
+from cardiacnets.evaluation import gate, honesty
 from cardiacnets.evaluation.calibrate import probability
 from cardiacnets.evaluation.judge import (
     CAD,
@@ -26,6 +26,7 @@ from cardiacnets.evaluation.judge import (
     Judge,
     Predictions,
     Way,
+    half_twice,
     outlier_set,
     real_set,
     records_set,
@@ -62,6 +63,7 @@ VIRTUAL_PEOPLE = 1500
 LEAD_SUBSET = 250
 NOISE_SUBSET = 30
 OUTLIERS = 100
+SECOND_LOOKS = 400
 
 
 @dataclass(frozen=True)
@@ -231,7 +233,15 @@ def measure_cad(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
     answers = dict(zip(ways, judge(some, *ways.values()), strict=True))
     score, fewer = whole.logits[:, CAD], some.conditions[:, CAD]
     chance = probability(score, adjustment.calibrations["cad"])
-    flagged = chance >= adjustment.thresholds["cad"]["youden"]
+    flagged = chance >= adjustment.thresholds_of("cad", data.person)
+    in_use = {}
+    if (limits := adjustment.limits.get("cad")) is not None:
+        in_use["in use"] = {
+            "threshold": rounded(limits.bands[0].threshold),
+            "sensitivity": rounded(np.mean(flagged[truth])),
+            "specificity": rounded(np.mean(~flagged[~truth])),
+            "falseAlarms": limits.falseAlarms,
+        }
     return area(truth, score) | {
         **honesty.calibration(chance, truth),
         "byAge": honesty.by_age(flagged, truth, data.person[:, 1]),
@@ -243,7 +253,8 @@ def measure_cad(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
                 "specificity": rounded(np.mean(chance[~truth] < threshold)),
             }
             for name, threshold in adjustment.thresholds["cad"].items()
-        },
+        }
+        | in_use,
         "subgroups": {name: area(truth[rows], score[rows]) for name, rows in person_groups(data.person).items()},
         "leadSets": {name: area(fewer, answers[name].logits[:, CAD]) for name in LEAD_SETS},
         "withoutPerson": area(fewer, answers["withoutPerson"].logits[:, CAD]),
@@ -284,8 +295,7 @@ def measure_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
             "n": int(normal.sum()),
             "flagged": honesty.shares(flags[normal]),
             "borderline": honesty.shares(distance[normal]),
-            "refused": 0,
-            "withheld": 0,
+            **gate.unanswered(data, normal),
             "byAge": {
                 name: honesty.shares(flags[normal & (age >= low) & (age < high)]) for name, (low, high) in ages.items()
             },
@@ -315,6 +325,14 @@ def measure_virtual_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) ->
         }
         for i, name in enumerate(CONDITIONS)
     }
+
+
+def measure_second_look(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+    """How often another window of the same recording (its second half for its first) changes what is flagged."""
+    some = data.thinned(SECOND_LOOKS)
+    first, second = (adjustment.flags(judge(half_twice(some, which))[0], some.person) for which in (0, 1))
+    changed = first != second
+    return {"changed": honesty.shares(changed), "ofNormals": honesty.shares(changed[some.normal])}
 
 
 def measure_noise(judge: Judge, data: HeldOut, ood_threshold: float) -> list[Report]:
@@ -421,6 +439,7 @@ def measure(judge: Judge, data: HeldOut, adjustment: Adjustment, unseen: Mapping
             "cad": measure_cad(judge, data.real, adjustment),
             **measure_flags(judge, data.real, adjustment),
             "teacher": measure_teacher(judge, data.real),
+            "secondLook": measure_second_look(judge, data.real, adjustment),
         },
         "operating": measure_virtual_flags(judge, data.virtual, adjustment),
         "proxies": measure_proxies(judge, data.real),
