@@ -1,5 +1,6 @@
 /**
- * Every error code as a sentence for people: what is wrong, where, what to do. The command line, the API (`detail`) and a device's `…/cmd` say these; codes stay.
+ * Every error code as a sentence for people: what is wrong, where, what to do. The command line, the API (`detail`) and a
+ * device's `…/cmd` say these; codes stay.
  * Nothing is filled in but names, positions and limits: never a value.
  * @module
  */

@@ -9,7 +9,8 @@ import { Construct } from 'constructs'
 
 /**
  * How long SQS uses a data key. It asks KMS once in so long for each queue and each of those who send or receive, R = B / D × (2 P + C)
- * (AWS's formula): with fourteen queues, two senders and one receiver each that is 50,000 requests a month, 0.15 USD at 0.03 a 10,000, however many messages pass.
+ * (AWS's formula): with fourteen queues, two senders and one receiver each that is 50,000 requests a month, 0.15 USD at 0.03 a
+ * 10,000, however many messages pass.
  * S3 has bucket keys, SNS and DynamoDB keep theirs for five minutes. A key that is disabled works on for so long.
  */
 export const DATA_KEY_REUSE = Duration.hours(1)

@@ -18,7 +18,10 @@ const LOG_DAYS = [
 
 const Days = z.int().min(1).max(36_500)
 
-/** How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by whoever runs the broker, under its own key or `keyArn`. */
+/**
+ * How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by
+ * whoever runs the broker, under its own key or `keyArn`.
+ */
 const BrokerAuth = z.discriminatedUnion('kind', [
   /** `{"username": …, "password": …}` */
   z.strictObject({ kind: z.literal('password'), secretArn: SecretArn, keyArn: KeyArn.optional() }),

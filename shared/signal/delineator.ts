@@ -265,7 +265,10 @@ class Context {
   }
 }
 
-/** Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few (of twelve leads QRS has the second; P is low and its outliers are noise). */
+/**
+ * Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few (of twelve
+ * leads QRS has the second; P is low and its outliers are noise).
+ */
 function globalWaves(leads: readonly LeadWaves[]): LeadWaves {
   const wave = (of: (waves: LeadWaves) => Wave | undefined, early: number, late: number): Wave | undefined => {
     const waves = leads.flatMap((lead) => of(lead) ?? [])

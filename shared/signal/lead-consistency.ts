@@ -1,5 +1,6 @@
 /**
- * Do the leads of a window fit together? Twelve leads are nine electrodes: of the six limb leads two are free and four follow (Einthoven 1912, Goldberger 1942), and no two
+ * Do the leads of a window fit together? Twelve leads are nine electrodes: of the six limb leads two are free and four follow
+ * (Einthoven 1912, Goldberger 1942), and no two
  * leads are the same. Files that break this were exported or wired wrongly.
  * @module
  */
@@ -31,7 +32,8 @@ const RULES: readonly (readonly (readonly [lead: LeadName, factor: number])[])[]
 ]
 
 /**
- * What is left of such a sum, as a share of the smallest lead in it and in mV: half a step of each converter, filters that differ a little and a wandering baseline
+ * What is left of such a sum, as a share of the smallest lead in it and in mV: half a step of each converter, filters that
+ * differ a little and a wandering baseline
  * leave less; another lead in the place of one leaves more than the lead itself.
  */
 const MAX_LEFT = 0.5

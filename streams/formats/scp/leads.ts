@@ -161,7 +161,8 @@ function readLeadSpans(section: ByteReader): { listed: LeadSpan[]; usesReference
 const PIECE_US = 100_000
 
 /**
- * Samples count from 1 in the standard, and from 0 in the files of some devices, of which some then count the end as if from 1: of the two lengths, the one that
+ * Samples count from 1 in the standard, and from 0 in the files of some devices, of which some then count the end as if from
+ * 1: of the two lengths, the one that
  * is whole tenths of a second.
  */
 function countedFromZero(listed: readonly LeadSpan[], intervalUs: number): LeadSpan[] {

@@ -1,5 +1,6 @@
 /**
- * Damages the samples of each format as often as told and prints how reading them ended: `npm run -s fuzz-formats -- --runs 10000`. Each format runs in a process of its
+ * Damages the samples of each format as often as told and prints how reading them ended: `npm run -s fuzz-formats -- --runs
+ * 10000`. Each format runs in a process of its
  * own, whose memory is what the table says. Exit code 1 when anything but a recording or a coded error came out, or took too long or too much.
  * @module
  */

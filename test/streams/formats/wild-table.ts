@@ -1,5 +1,6 @@
 /**
- * Prints the table of docs/formats.md that says what `cli screen` makes of every file of `../shared/data/wild`: `npm run -s wild-table`. Exit code 1 when a file
+ * Prints the table of docs/formats.md that says what `cli screen` makes of every file of `../shared/data/wild`: `npm run -s
+ * wild-table`. Exit code 1 when a file
  * is not read as it is meant.
  * @module
  */

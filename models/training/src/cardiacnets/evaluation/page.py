@@ -267,8 +267,8 @@ def evaluation_page(report: Entry) -> str:
     )
     return f"""# Evaluation of the shipped bundle
 
-**{NOTICE}** `uv run cardiacnets-train evaluate` (in `models/training`) writes this page from `models/training/reports/compact.json`:
-do not edit it. Bundle `{report["bundle"]}`, trained at commit `{report["commit"][:12]}`.
+**{NOTICE}** `uv run cardiacnets-train evaluate` (in `models/training`) writes this page
+from `models/training/reports/compact.json`: do not edit it. Bundle `{report["bundle"]}`, trained at commit `{report["commit"][:12]}`.
 
 {_main(report)}
 
