@@ -10,9 +10,10 @@ import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { apiCloud, type Cloud, sqsCloud } from '../../streams/gateway/cloud.ts'
+import { apiCloud, type Cloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
 import { runGateway } from '../../streams/gateway/run.ts'
+import { sqsCloud } from '../../streams/gateway/sqs-cloud.ts'
 
 interface GatewayOptions {
   readonly config?: string

@@ -226,12 +226,23 @@ export class Store {
    * Erases all that is known of a patient here, whether it has been forwarded or not: what came with the number, and what devices took at the patient's
    * beds meanwhile.
    * @param devicesAt the devices of a bed
+   * @param named files of the folder that name the patient: what was read from them goes, too
    */
-  erase(patient: string, devicesAt: (bed: string) => readonly string[]): Erased {
+  erase(
+    patient: string,
+    devicesAt: (bed: string) => readonly string[],
+    named: ReadonlySet<string> = new Set(),
+  ): Erased {
     const erased = this.transaction(() => {
       const ids = new Set(this.#statements.rows('ecgsOfPatient', patient).map(({ id }) => Number(id)))
       for (const { bed, fromMs, toMs } of this.book.reader.ofPatient(patient)) {
         for (const device of devicesAt(bed)) for (const id of this.#takenBy(device, fromMs, toMs)) ids.add(id)
+      }
+      if (named.size > 0) {
+        for (const { id, about } of this.#statements.rows('ecgsOfFolder')) {
+          const { file } = JSON.parse(String(about)) as About // as `addEcg` wrote it
+          if (file !== undefined && named.has(file)) ids.add(Number(id))
+        }
       }
       const files = [...ids].flatMap((id) => this.readEcg(id)?.about.file ?? [])
       for (const id of ids) this.#forget(id)
