@@ -15,6 +15,7 @@ import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic } from '../mqtt/topics.ts'
+import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
 
@@ -40,8 +41,6 @@ const RESEND_MS = 30_000
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
 const TO_DEVICE: readonly string[] = ['results', 'cmd']
-
-export const devicePeer = ({ tenant, device }: Pick<Topic, 'tenant' | 'device'>) => `device:${tenant}/${device}`
 
 export class MqttDoor {
   readonly #options: MqttDoorOptions
