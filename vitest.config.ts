@@ -10,7 +10,7 @@ const EVERYTHING = 'test/**/*.test.ts'
 const UNIT = [
   'test/console/drawing.test.ts',
   'test/functions/cli/evaluate/{cohort,metrics,plots,site-fit}.test.ts',
-  'test/house/{dockerfiles,imports,licences,lock-file}.test.ts',
+  'test/house/{dockerfiles,imports,licences,lock-file,regulatory}.test.ts',
   'test/shared/*.test.ts',
   'test/shared/{config,domain,inference,signal,waveform}/**/*.test.ts',
   'test/streams/client/*.test.ts',

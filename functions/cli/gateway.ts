@@ -10,9 +10,10 @@ import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../
 import { CodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { apiCloud, type Cloud, sqsCloud } from '../../streams/gateway/cloud.ts'
+import { apiCloud, type Cloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
 import { runGateway } from '../../streams/gateway/run.ts'
+import { sqsCloud } from '../../streams/gateway/sqs-cloud.ts'
 
 interface GatewayOptions {
   readonly config?: string
@@ -38,6 +39,8 @@ const TRY = {
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
+    // `gateway status --status-port N` is the subcommand's option, not this one's of the same name.
+    .enablePositionalOptions()
     .description(
       'run the gateway of a ward: HL7 v2, DICOM, MQTT and a folder in, results out, with or without the cloud',
     )
