@@ -13,9 +13,10 @@ import type { EhrClient } from '../../streams/fhir/client.ts'
 import { roundTrip } from '../../streams/fhir/round-trip.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import type { BrokerOptions } from '../../streams/mqtt/connection.ts'
-import { DeviceLink, streamRecording, toWire } from '../../streams/mqtt/device.ts'
+import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { CONTENT_TYPES, encodeWindow } from '../../streams/mqtt/frame-codec.ts'
 import { buildTopic } from '../../streams/mqtt/topics.ts'
+import { toWire } from '../../streams/mqtt/wire-recording.ts'
 
 /** Where a stack is, and who we are to it. What is absent is not tried. */
 export interface Addresses {

@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process'
 import { resolve } from 'node:path'
-import { pause } from '../../shared/aws/queues.ts'
+import { pause } from '../../shared/pause.ts'
 import { forwardLines } from './lambda/sandbox.ts'
 
 /** Loaded before the script: when this process is killed, the channel to it closes and the script is asked to end. */

@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-sqs'
 import { CodedError } from '../errors.ts'
 import { traceHeaders } from '../observe/tracing.ts'
+import { pause } from '../pause.ts'
 
 /** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
 export type Attributes = Readonly<Record<string, string>>
@@ -107,18 +108,4 @@ export async function consume(
       pauseMs = Math.min(pauseMs * 2, 30_000)
     }
   }
-}
-
-/** Resolves after `ms`, or at once when `signal` aborts. */
-export function pause(ms: number, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    const done = () => {
-      clearTimeout(timer)
-      signal.removeEventListener('abort', done)
-      resolve()
-    }
-    const timer = setTimeout(done, ms)
-    signal.addEventListener('abort', done, { once: true })
-    if (signal.aborted) done()
-  })
 }

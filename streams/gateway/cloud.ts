@@ -4,10 +4,6 @@
  */
 
 import { readFile } from 'node:fs/promises'
-import type { S3Client } from '@aws-sdk/client-s3'
-import type { SQSClient } from '@aws-sdk/client-sqs'
-import { toPayload, waveformKey } from '../../shared/aws/payloads.ts'
-import { sendMessage } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
 import { uploadBody } from './recordings.ts'
@@ -23,21 +19,8 @@ export interface Cloud {
   result?(of: Envelope, signal: AbortSignal): Promise<string | undefined>
 }
 
-const REQUEST_MS = 15_000
-
-export function sqsCloud(sqs: SQSClient, s3: S3Client, queueUrl: string, bucket: string): Cloud {
-  return {
-    async send({ envelope, packed }, signal) {
-      const key = waveformKey('raw', envelope.tenant, envelope.ecgId, envelope.version)
-      const timeUp = AbortSignal.any([signal, AbortSignal.timeout(REQUEST_MS)])
-      const sending = async () => {
-        const waveform = await toPayload(s3, bucket, key, Buffer.from(packed))
-        await sendMessage(sqs, queueUrl, JSON.stringify({ ...envelope, waveform }))
-      }
-      await within(timeUp, sending())
-    },
-  }
-}
+/** A request that takes longer is tried again. */
+export const REQUEST_MS = 15_000
 
 export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   const request = async (path: string, init: RequestInit, signal: AbortSignal): Promise<Response> => {
@@ -82,17 +65,3 @@ function placeOf({ origin, span, version, warnings = [] }: Envelope): Record<str
 
 /** A token that has run out, a queue that is full and a server that is down can be mended; what is wrong with the ECG cannot. */
 const isForGood = (status: number) => status >= 400 && status < 500 && ![401, 403, 408, 409, 425, 429].includes(status)
-
-async function within<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  const aborted = Promise.withResolvers<never>()
-  const abort = () => aborted.reject(signal.reason)
-  signal.addEventListener('abort', abort, { once: true })
-  try {
-    return await Promise.race([work, aborted.promise])
-  } catch (cause) {
-    throw new CodedError('unavailable', { field: 'forward' }, { cause })
-  } finally {
-    signal.removeEventListener('abort', abort)
-    work.catch(() => {})
-  }
-}

@@ -2,6 +2,7 @@
  * A TCP door: plain on loopback; anywhere else only with mutual TLS or a list of peers. Says which.
  * @module
  */
+import { X509Certificate } from 'node:crypto'
 import { BlockList, createServer, isIP, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer, type TlsOptions } from 'node:tls'
 import { CodedError } from '../../shared/errors.ts'
@@ -28,6 +29,8 @@ export interface OpenDoor {
   /** How it is guarded, for the log and `status`. */
   readonly guard: Guard
   readonly connections: number
+  /** When the door's own certificate ends, ms since 1970: peers refuse it from then on. */
+  readonly certificateEndsMs: number | undefined
   close(): Promise<void>
 }
 
@@ -90,6 +93,7 @@ export async function openDoor(
   return {
     port,
     guard,
+    certificateEndsMs: address.tls === undefined ? undefined : endOfCertificate(address.tls.cert, name),
     get connections() {
       return sockets.size
     },
@@ -137,6 +141,28 @@ function serverFor(
   // A certificate that has expired, or none.
   server.on('tlsClientError', onRefused)
   return server
+}
+
+/** How long before its end a certificate must be renewed. */
+const RENEWAL_MS = 14 * 24 * 3600 * 1000
+
+/** Whether a door's own certificate has ended, or will before anybody renews it. */
+export const isEndingSoon = (
+  { certificateEndsMs: ends }: Pick<OpenDoor, 'certificateEndsMs'>,
+  nowMs: number,
+): boolean => ends !== undefined && ends - nowMs < RENEWAL_MS
+
+/** @throws CodedError `site-config-invalid` for what is no certificate */
+function endOfCertificate(pem: Buffer, name: string): number {
+  try {
+    return Date.parse(new X509Certificate(pem).validTo)
+  } catch (cause) {
+    throw new CodedError(
+      'site-config-invalid',
+      { field: `gateway.${name}.tls.cert`, expected: 'a PEM certificate' },
+      { cause },
+    )
+  }
 }
 
 function peerCheck(peers: readonly string[] | undefined, name: string): (address: string) => boolean {

@@ -3,13 +3,14 @@
  * it came by renaming. It then moves to `done/`, or to `rejected/` with the reason beside it. Its name is never logged.
  * @module
  */
-import { mkdir, open, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { MAX_FILE_BYTES } from '../formats/format.ts'
 import { parseRecording, type SourceFile } from '../formats/index.ts'
 import { headerCompanions } from './companions.ts'
+import { FOLDER_PEER } from './peers.ts'
 import { ecgOf } from './recordings.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
@@ -34,8 +35,6 @@ const UNFINISHED = /^\.|\.(?:part|tmp|partial|filepart|crdownload|writing)$|~$/i
 
 /** A signal file without its header is given up after so long. */
 const ORPHAN_MS = 10 * 60_000
-
-export const FOLDER_PEER = 'folder'
 
 interface Seen {
   readonly size: number
@@ -195,14 +194,45 @@ export class FolderDoor {
     }
   }
 
-  /** Removes the files of ECGs that were erased. */
-  async erase(names: readonly string[]): Promise<void> {
-    const { watch } = this.#options
+  /**
+   * Names of the files in `done/` and `rejected/` that hold a patient's number: as a word of its own, in any of the usual encodings. What a format
+   * compresses is not found.
+   */
+  async filesNaming(patient: string): Promise<ReadonlySet<string>> {
+    const found = new Set<string>()
+    const needles = (['utf8', 'utf16le', 'latin1'] as const).map((encoding) => Buffer.from(patient, encoding))
+    for (const folder of ['done', 'rejected']) {
+      for (const name of await readdir(join(this.#options.watch, folder))) {
+        const bytes = await readFile(join(this.#options.watch, folder, name)).catch(() => undefined)
+        const isNamed =
+          name.includes(patient) || needles.some((needle) => bytes !== undefined && hasWord(bytes, needle))
+        if (isNamed) found.add(name)
+      }
+    }
+    return found
+  }
+
+  /** Removes files, with what was said of them. */
+  async erase(names: Iterable<string>): Promise<void> {
     for (const name of names) {
-      for (const each of [name, `${name}.result.json`]) await rm(join(watch, 'done', each), { force: true })
+      for (const folder of ['done', 'rejected']) {
+        for (const each of [name, `${name}.result.json`, `${name}.reason.json`]) {
+          await rm(join(this.#options.watch, folder, each), { force: true })
+        }
+      }
     }
   }
 }
+
+/** Whether some bytes are in a file, with neither a letter nor a digit before or behind: 4711 is not in 14711. */
+function hasWord(bytes: Buffer, word: Buffer): boolean {
+  for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + 1)) {
+    if (!isWordByte(bytes[at - 1]) && !isWordByte(bytes[at + word.length])) return true
+  }
+  return false
+}
+
+const isWordByte = (byte: number | undefined) => byte !== undefined && /[A-Za-z0-9]/.test(String.fromCharCode(byte))
 
 async function exists(path: string): Promise<boolean> {
   return stat(path).then(

@@ -3,8 +3,9 @@
  * site's rate. Where it stands is in the store, so it goes on after a kill.
  * @module
  */
-import { pause } from '../../shared/aws/queues.ts'
+
 import { type CodedError, toCodedError } from '../../shared/errors.ts'
+import { pause } from '../../shared/pause.ts'
 import type { Cloud } from './cloud.ts'
 import type { Store } from './store.ts'
 

@@ -7,20 +7,19 @@ import { correcting, parseResult } from '../../shared/domain/result.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
-import { serveMllp } from '../hl7/mllp.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { Comparisons } from './comparisons.ts'
 import { doorAddress, type GatewayConfig } from './config.ts'
 import { Counters, count } from './counters.ts'
-import { type OpenDoor, openDoor } from './door-server.ts'
-import { FOLDER_PEER, FolderDoor } from './folder-door.ts'
+import { isEndingSoon, type OpenDoor, openDoor } from './door-server.ts'
+import type { FolderDoor } from './folder-door.ts'
 import { Forwarder } from './forwarder.ts'
-import { Hl7Delivery, hl7Peer } from './hl7-delivery.ts'
-import { Hl7Door } from './hl7-door.ts'
-import { devicePeer, MqttDoor } from './mqtt-door.ts'
+import type { Hl7Delivery } from './hl7-delivery.ts'
+import type { MqttDoor } from './mqtt-door.ts'
 import { checkModel, openJournals } from './opening.ts'
+import { devicePeer, FOLDER_PEER, hl7Peer } from './peers.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
@@ -120,13 +119,14 @@ class Ward implements Gateway {
     return this.#status === undefined ? ports : { ...ports, status: this.#status.port }
   }
 
+  /** Loads what a door needs only where it is open: DICOM takes 17 MB, the file formats 8. */
   async open(): Promise<void> {
     const { mqtt, hl7, dicom, folder, status } = this.#config
     if (mqtt !== undefined) await this.#openMqtt(mqtt)
     if (hl7 !== undefined) await this.#openHl7(hl7)
     if (dicom !== undefined) await this.#openDicom(dicom)
     if (folder !== undefined) await this.#openFolder(folder.watch)
-    this.#startSending()
+    await this.#startSending()
     this.#status = await startStatusServer(status.port, {
       status: () => gatewayStatus(this.#facts()),
       metrics: () => gatewayMetrics(this.#facts()),
@@ -170,6 +170,7 @@ class Ward implements Gateway {
   }
 
   async #openMqtt(settings: NonNullable<GatewayConfig['mqtt']>): Promise<void> {
+    const { MqttDoor } = await import('./mqtt-door.ts')
     const door = await MqttDoor.open({
       store: this.#store,
       journal: this.#journal,
@@ -186,6 +187,7 @@ class Ward implements Gateway {
   }
 
   async #openHl7(hl7: NonNullable<GatewayConfig['hl7']>): Promise<void> {
+    const [{ Hl7Door }, { serveMllp }] = await Promise.all([import('./hl7-door.ts'), import('../hl7/mllp.ts')])
     const door = new Hl7Door({
       config: this.#config,
       hl7,
@@ -203,11 +205,8 @@ class Ward implements Gateway {
   }
 
   async #openDicom(dicom: NonNullable<GatewayConfig['dicom']>): Promise<void> {
-    // Loaded only where the door is open: it takes 17 MB.
-    const [{ serveDicom }, { storeInstance }] = await Promise.all([
-      import('../dicom/scp.ts'),
-      import('./dicom-door.ts'),
-    ])
+    const { serveDicom } = await import('../dicom/scp.ts')
+    const { storeInstance } = await import('./dicom-door.ts')
     const storing = {
       tenant: this.#config.tenant,
       store: this.#store,
@@ -232,6 +231,7 @@ class Ward implements Gateway {
   }
 
   async #openFolder(watch: string): Promise<void> {
+    const { FolderDoor } = await import('./folder-door.ts')
     this.#folder = new FolderDoor({
       watch,
       tenant: this.#config.tenant,
@@ -256,21 +256,25 @@ class Ward implements Gateway {
   ): Promise<void> {
     const door = await openDoor(doorAddress(settings, name), name, serve, () => this.#counters.refusedPeers++)
     this.#doors.set(name, door)
+    if (isEndingSoon(door, this.#clock.now()))
+      this.#parts.logger.error("a door's certificate ends soon", { door: name })
     this.#parts.logger.info('door open', { door: name, guard: door.guard, port: door.port })
   }
 
-  #startSending(): void {
+  async #startSending(): Promise<void> {
     const { cloud, logger } = this.#parts
     const { signal } = this.#stopping
     const now = () => this.#clock.now()
-    for (const destination of this.#config.destinations) {
+    const { destinations } = this.#config
+    const delivery = destinations.length === 0 ? undefined : await import('./hl7-delivery.ts')
+    for (const destination of destinations) {
       const onOutcome = (outcome: 'sent' | 'retry' | 'dead', error?: CodedError) => {
         count(this.#counters.delivered, outcome)
         if (outcome === 'dead') logger.error('an EHR refuses a result for good', { code: 'delivery-refused' })
         else if (outcome === 'retry') logger.warn('an EHR does not take a result now', describeError(error))
       }
       this.#deliveries.push(
-        new Hl7Delivery({ destination, config: this.#config, store: this.#store, now, signal, onOutcome }),
+        new delivery!.Hl7Delivery({ destination, config: this.#config, store: this.#store, now, signal, onOutcome }),
       )
     }
     if (cloud === undefined) return
@@ -359,8 +363,9 @@ class Ward implements Gateway {
 
   async #erase(patient: string): Promise<number> {
     const beds = this.#config.hl7?.beds ?? {}
-    const { ecgs, files } = this.#store.erase(patient, (bed) => beds[bed] ?? [])
-    await this.#folder?.erase(files)
+    const named = (await this.#folder?.filesNaming(patient)) ?? new Set()
+    const { ecgs, files } = this.#store.erase(patient, (bed) => beds[bed] ?? [], named)
+    await this.#folder?.erase([...named, ...files])
     this.#parts.logger.info('erased a patient', { erased: ecgs })
     return ecgs
   }

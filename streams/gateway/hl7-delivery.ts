@@ -3,15 +3,17 @@
  * its reason, and the next follows. Nothing is skipped in between.
  * @module
  */
-import { pause } from '../../shared/aws/queues.ts'
+
 import { cutWindow } from '../../shared/domain/window.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { pause } from '../../shared/pause.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
 import { MllpClient } from '../hl7/client.ts'
 import { type Message, parseMessage } from '../hl7/message.ts'
 import { writeOru } from '../hl7/oru-out.ts'
 import { drawReport } from '../hl7/report-page.ts'
 import { type Destination, type GatewayConfig, readPem } from './config.ts'
+import { hl7Peer } from './peers.ts'
 import type { Store } from './store.ts'
 import { resultIn } from './stored-ecg.ts'
 import { completeAbout } from './whose.ts'
@@ -25,8 +27,6 @@ export interface Hl7DeliveryOptions {
   /** Told of each answer: delivered, tried in vain, or refused for good. */
   readonly onOutcome: (outcome: 'sent' | 'retry' | 'dead', error?: CodedError) => void
 }
-
-export const hl7Peer = ({ name }: Pick<Destination, 'name'>) => `hl7:${name}`
 
 const PAUSE_MS = { first: 500, longest: 60_000 } as const
 

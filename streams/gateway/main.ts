@@ -3,14 +3,12 @@
  * The gateway as a service: `node streams/gateway/main.ts FILE`, where FILE is its configuration (docs/gateway.md).
  * @module
  */
-import { S3Client } from '@aws-sdk/client-s3'
-import { sqs } from '../../shared/aws/clients.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { createLogger, describeError } from '../../shared/observe/logging.ts'
 import { codeVersion } from '../../shared/version.ts'
-import { apiCloud, type Cloud, sqsCloud } from './cloud.ts'
+import { apiCloud, type Cloud } from './cloud.ts'
 import { type GatewayConfig, readGatewayConfig } from './config.ts'
 import { runGateway } from './run.ts'
 
@@ -24,7 +22,7 @@ try {
     siteFile: activeSite(),
     codeVersion: process.env.CODE_VERSION ?? codeVersion(),
   }
-  const code = await runGateway(config, { cloud: cloudOf(config), screening })
+  const code = await runGateway(config, { cloud: await cloudOf(config), screening })
   process.exit(code)
 } catch (error) {
   const coded = toCodedError(error)
@@ -34,13 +32,9 @@ try {
   process.exit(coded.kind.exitCode)
 }
 
-function cloudOf({ forward }: GatewayConfig): Cloud | undefined {
+async function cloudOf({ forward }: GatewayConfig): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
   if (forward?.kind !== 'sqs') return undefined
-  return sqsCloud(
-    sqs(),
-    new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }),
-    forward.queueUrl,
-    forward.bucket,
-  )
+  const { sqsCloudOfEnvironment } = await import('./sqs-cloud.ts')
+  return sqsCloudOfEnvironment(forward.queueUrl, forward.bucket)
 }

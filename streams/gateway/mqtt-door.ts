@@ -15,6 +15,7 @@ import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic } from '../mqtt/topics.ts'
+import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
 
@@ -40,8 +41,6 @@ const RESEND_MS = 30_000
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
 const TO_DEVICE: readonly string[] = ['results', 'cmd']
-
-export const devicePeer = ({ tenant, device }: Pick<Topic, 'tenant' | 'device'>) => `device:${tenant}/${device}`
 
 export class MqttDoor {
   readonly #options: MqttDoorOptions
@@ -194,6 +193,8 @@ export class MqttDoor {
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
+    // The broker would keep the last of each topic in memory, for subscribers that cannot be.
+    packet.retain = false
     const topic = topicOf(packet.topic)
     const isAllowed =
       topic === undefined ||
@@ -223,12 +224,9 @@ export class MqttDoor {
     })
   }
 
-  /** With mutual TLS, a device is who its certificate says. */
   #isOwn(client: Client | null, { device }: Topic): boolean {
     const connection = client?.conn
-    if (!(connection instanceof TLSSocket)) return true
-    const name = connection.getPeerCertificate().subject?.CN
-    return name === undefined || name === device
+    return !(connection instanceof TLSSocket) || isDeviceOf(connection.getPeerCertificate(), device)
   }
 
   #keep(ids: readonly number[]): void {
@@ -273,6 +271,14 @@ export class MqttDoor {
     const packet = { cmd: 'publish', topic: buildTopic(topic), payload, qos, retain: false, dup: false } as const
     this.#broker.publish(packet, () => {})
   }
+}
+
+/**
+ * With mutual TLS, a device is who its certificate says: one that names nobody, or several, may speak for none. Without a certificate the door has asked
+ * for none, and its list of peers says who may come.
+ */
+export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
+  return subject === undefined || subject.CN === device
 }
 
 function topicOf(text: string): Topic | undefined {

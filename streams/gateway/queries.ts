@@ -98,6 +98,8 @@ export const QUERIES = {
 
   ecgsOfPatient: 'SELECT id FROM ecg WHERE patient = ?',
   ecgsOfDevice: 'SELECT id, envelope FROM ecg WHERE device = ?',
+  // Erasing happens rarely, and files are few beside windows: it may walk through the table.
+  ecgsOfFolder: "SELECT id, about FROM ecg WHERE door = 'folder'",
   erasePatientStays: 'DELETE FROM stay WHERE patient = ?',
   erasePatientOrders: 'DELETE FROM orders WHERE patient = ?',
 
@@ -113,8 +115,9 @@ export const QUERIES = {
   newest: 'SELECT max(received_at_ms) AS newest FROM ecg',
 } as const
 
-/** Those that count: the only ones that may walk through a table or an index. */
+/** Those that count, and one that erases: the only ones that may walk through a table or an index. */
 export const COUNTING: readonly (keyof typeof QUERIES)[] = [
+  'ecgsOfFolder',
   'countToScreen',
   'countToForward',
   'countEcgs',

@@ -10,7 +10,7 @@ import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { Name } from '../../shared/messages.ts'
 import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
-import { toWire } from '../mqtt/device.ts'
+import { toWire } from '../mqtt/wire-recording.ts'
 import type { About, Door, Envelope, NewEcg } from './stored-ecg.ts'
 
 export interface Received {

@@ -30,7 +30,15 @@ export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
     tenant: config.tenant,
     doors: {
       ...Object.fromEntries(
-        [...doors].map(([name, { port, guard, connections }]) => [name, { port, guard, connections }]),
+        [...doors].map(([name, { port, guard, connections, certificateEndsMs: ends }]) => [
+          name,
+          {
+            port,
+            guard,
+            connections,
+            ...(ends === undefined ? {} : { certificateEnds: new Date(ends).toISOString() }),
+          },
+        ]),
       ),
       ...(config.folder && { folder: { guard: 'file permissions' } }),
     },
@@ -118,6 +126,14 @@ export function gatewayMetrics(facts: GatewayFacts): Metrics {
       'Results of gateway and cloud compared.',
       'counter',
       labelled('difference', counters.differences),
+    ],
+    [
+      'certificate_seconds',
+      "Until a door's own certificate ends; negative when it has ended.",
+      'gauge',
+      [...facts.doors].flatMap(([name, { certificateEndsMs: ends }]) =>
+        ends === undefined ? [] : [[`{door="${name}"}`, Math.round((ends - facts.nowMs) / 1000)] as const],
+      ),
     ],
     ['refused_peers_total', 'Connections of peers that may not connect.', 'counter', one(counters.refusedPeers)],
     ['journal_bytes', 'Bytes of the journal in use.', 'gauge', one(facts.usedBytes)],

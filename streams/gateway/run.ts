@@ -19,6 +19,8 @@ export async function runGateway(
 ): Promise<0 | 1> {
   // The journal holds ECGs: its files are for nobody else to read.
   process.umask(0o077)
+  // Whoever reads the log may go away; ECGs still come.
+  for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const logger = createLogger('gateway')
   logUncaught(logger)
   for (const file of journalsIn(config.data).filter(isEmptied)) {

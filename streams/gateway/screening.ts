@@ -31,6 +31,9 @@ export interface ScreeningSource {
 /** Jobs that the thread has at once: one that runs and one that follows. */
 const UNDER_WAY = 2
 
+/** Of the thread's heap: a window leaves some megabytes of garbage, which V8 would let grow to 48. */
+const YOUNG_MB = 8
+
 export class Screening {
   readonly #worker: Worker
   readonly #source: ScreeningSource
@@ -44,7 +47,10 @@ export class Screening {
 
   constructor(setup: ScreeningSetup, source: ScreeningSource) {
     this.#source = source
-    this.#worker = new Worker(new URL('./screening-worker.ts', import.meta.url), { workerData: setup })
+    this.#worker = new Worker(new URL('./screening-worker.ts', import.meta.url), {
+      workerData: setup,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
     const ready = Promise.withResolvers<void>()
     const failed = Promise.withResolvers<never>()
     this.ready = ready.promise

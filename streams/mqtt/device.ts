@@ -4,19 +4,20 @@
  */
 import { randomUUID } from 'node:crypto'
 import type { MqttClient } from 'mqtt'
-import { pause } from '../../shared/aws/queues.ts'
 import { type EcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
-import { type Frame, type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
+import type { Frame } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
-import { MISSING_SAMPLE, type RecordedLead, type Recording, sampleCount } from '../../shared/domain/recording.ts'
+import { type Recording, sampleCount } from '../../shared/domain/recording.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
+import { pause } from '../../shared/pause.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
-import { contentTypeOf, encodeFrame, type FrameEncoding, GAIN_RANGE_UV } from './frame-codec.ts'
+import { contentTypeOf, encodeFrame, type FrameEncoding } from './frame-codec.ts'
 import type { Problem } from './frame-end.ts'
 import { buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
+import { toWire, type WireSamples } from './wire-recording.ts'
 
 const RETRY_MS = 200
 const NEVER = new AbortController().signal
@@ -190,34 +191,6 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   await results.complete(options.resultTimeoutMs ?? 30_000)
   await Promise.all([link.unlisten(topic('results')), link.unlisten(topic('cmd'))])
   return { session, windows: results.timings, problems, coarsened: wire.coarsened }
-}
-
-/** A recording's samples as int16, [leads][samples]. */
-export interface WireSamples {
-  readonly leads: readonly FrameLead[]
-  readonly rows: readonly Int16Array[]
-  readonly coarsened: readonly LeadName[]
-}
-
-const INT16_MAX = 0x7fff
-
-/** Samples unchanged where they fit int16 in the recording's own gain, else in the least whole multiple of that gain that they fit. */
-export function toWire({ leads }: Recording): WireSamples {
-  const rows: Int16Array[] = []
-  const coarsened: LeadName[] = []
-  const wireLeads = leads.map(({ name, gainUv, samples }: RecordedLead): FrameLead => {
-    let largest = 0
-    for (const value of samples) if (value !== MISSING_SAMPLE) largest = Math.max(largest, Math.abs(value))
-    const factor = Math.max(1, Math.ceil(largest / INT16_MAX), Math.ceil(GAIN_RANGE_UV.min / gainUv))
-    if (factor > 1) coarsened.push(name)
-    rows.push(
-      Int16Array.from(samples, (value) =>
-        value === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : Math.round(value / factor),
-      ),
-    )
-    return { name, gainUv: gainUv * factor }
-  })
-  return { leads: wireLeads, rows, coarsened }
 }
 
 export interface FramingOptions {

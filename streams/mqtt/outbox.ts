@@ -3,7 +3,8 @@
  * @module
  */
 import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from '@aws-sdk/client-sqs'
-import { type Attributes, messageAttributes, pause } from '../../shared/aws/queues.ts'
+import { type Attributes, messageAttributes } from '../../shared/aws/queues.ts'
+import { pause } from '../../shared/pause.ts'
 
 /** A message that is made when its turn comes, so that a long queue holds no bodies. */
 export interface OutboxItem {

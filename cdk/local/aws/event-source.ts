@@ -10,8 +10,8 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs'
 import type { SQSEvent, SQSMessageAttribute, SQSRecord } from 'aws-lambda'
-import { pause } from '../../../shared/aws/queues.ts'
 import { isRecord } from '../../../shared/is-record.ts'
+import { pause } from '../../../shared/pause.ts'
 import { REGION } from '../account.ts'
 import type { LambdaFunction } from '../lambda/lambda.ts'
 

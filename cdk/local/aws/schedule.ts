@@ -3,7 +3,8 @@
  * @module
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
-import { pause, sendMessage } from '../../../shared/aws/queues.ts'
+import { sendMessage } from '../../../shared/aws/queues.ts'
+import { pause } from '../../../shared/pause.ts'
 
 export interface Schedule {
   readonly everyMs: number

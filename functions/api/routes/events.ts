@@ -7,11 +7,11 @@
  */
 import { createRoute, z } from '@hono/zod-openapi'
 import { type SSEStreamingApi, streamSSE } from 'hono/streaming'
-import { pause } from '../../../shared/aws/queues.ts'
 import type { CmrProgress } from '../../../shared/domain/cmr-job.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { describeError } from '../../../shared/observe/logging.ts'
+import { pause } from '../../../shared/pause.ts'
 import type { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
 import type { ResultList, ResultSummary } from '../../../shared/store/result-list.ts'
 import type { ResultStore } from '../../../shared/store/results.ts'

@@ -34,6 +34,8 @@ export async function openPage(origin: string, options: BrowserContextOptions = 
     viewport: { width: 1440, height: 900 },
     locale: 'en-GB',
     timezoneId: 'UTC',
+    // What a test answers in the API's place must not pass by a worker.
+    serviceWorkers: 'block',
     ...options,
   })
   const page = await context.newPage()

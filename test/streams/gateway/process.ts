@@ -5,12 +5,15 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
+import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import { createServer as createTcpServer } from 'node:net'
-import { resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
+
+/** As the systemd unit starts it. */
+const FLAGS = ['--max-semi-space-size=4']
 
 /** A start takes a second; on a busy machine, ten times that. */
 const START_MS = 90_000
@@ -35,26 +38,29 @@ export interface GatewayProcessOptions {
 /** @throws Error with what it said when it did not start */
 export async function startGatewayProcess(file: string, { cpus }: GatewayProcessOptions = {}): Promise<GatewayProcess> {
   const startedAt = performance.now()
-  const own = [process.execPath, MAIN, file] as const
+  const own = [process.execPath, ...FLAGS, MAIN, file] as const
   const [command, ...args] = cpus === undefined ? own : (['taskset', '-c', cpus, ...own] as const)
   const child = spawn(command, args, {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    env: { ...process.env, CODE_VERSION: 'harness' },
+    // Its log, for whoever asks why it died.
+    stdio: ['ignore', openSync(`${file}.log`, 'a'), 'pipe'],
+    env: { ...process.env, CODE_VERSION: 'harness', NODE_COMPILE_CACHE: join(dirname(file), 'compiled') },
   })
   const exited = once(child, 'exit')
   const limit = setTimeout(() => child.kill('SIGKILL'), START_MS)
+  const log = openSync(`${file}.stderr`, 'a')
   let text = ''
-  try {
-    for await (const chunk of child.stderr) {
-      text += String(chunk)
-      if (!text.includes('gateway ready')) continue
-      child.stderr.resume()
-      return processOf(child, performance.now() - startedAt, exited)
-    }
-  } finally {
-    clearTimeout(limit)
-  }
-  await exited
+  // Not `for await`: leaving it would close the pipe, and end the gateway with its next warning.
+  const isReady = await new Promise<boolean>((done) => {
+    child.stderr!.on('data', (chunk: Buffer) => {
+      writeSync(log, chunk)
+      text = `${text}${chunk}`.slice(-10_000)
+      if (text.includes('gateway ready')) done(true)
+    })
+    child.once('exit', () => done(false))
+  })
+  clearTimeout(limit)
+  void exited.then(() => closeSync(log))
+  if (isReady) return processOf(child, performance.now() - startedAt, exited)
   throw new Error(`the gateway did not start: ${text || 'it said nothing'}`)
 }
 

@@ -1,8 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { MISSING_FRAME_SAMPLE } from '../../../shared/domain/frame.ts'
 import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording.ts'
-import { framesOf, toWire } from '../../../streams/mqtt/device.ts'
+import { framesOf } from '../../../streams/mqtt/device.ts'
 import { decodeFrame, encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { makeRecording, NOW } from './helpers/factories.ts'
 
 const session = { session: 's1', sessionStartedAtMs: NOW }

@@ -2,8 +2,9 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { Frame } from '../../../shared/domain/frame.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
-import { framesOf, toWire } from '../../../streams/mqtt/device.ts'
+import { framesOf } from '../../../streams/mqtt/device.ts'
 import { decodeFrame, decodeWindow, encodeFrame, encodeWindow } from '../../../streams/mqtt/frame-codec.ts'
+import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 
 const NOW = Date.parse('2026-01-02T00:00:00Z')
 const FRAME: Frame = {

@@ -1,0 +1,10 @@
+/**
+ * How the store names those that results go to.
+ * @module
+ */
+import type { Topic } from '../mqtt/topics.ts'
+import type { Destination } from './config.ts'
+
+export const devicePeer = ({ tenant, device }: Pick<Topic, 'tenant' | 'device'>) => `device:${tenant}/${device}`
+export const hl7Peer = ({ name }: Pick<Destination, 'name'>) => `hl7:${name}`
+export const FOLDER_PEER = 'folder'

@@ -1,0 +1,270 @@
+import { execFileSync, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { connect, createServer, type Socket } from 'node:net'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { connect as connectTls } from 'node:tls'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { storeFile } from '../../../streams/dicom/scu.ts'
+import { guardOf, isEndingSoon, openDoor } from '../../../streams/gateway/door-server.ts'
+import { FolderDoor } from '../../../streams/gateway/folder-door.ts'
+import { Store } from '../../../streams/gateway/store.ts'
+import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
+import { writeMuse } from '../../helpers/xml-writers.ts'
+import { startTestGateway, until } from './helpers.ts'
+
+const ECG = syntheticRecording({ gainUv: 5 })
+
+let folder: string
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'bad-'))
+})
+afterEach(() => rmSync(folder, { recursive: true, force: true }))
+
+describe('a C-STORE that breaks off', () => {
+  it('stores nothing, and the same instance is taken when it comes again', async () => {
+    const ward = await startTestGateway({ dicom: { port: 0, allow: ['CARDIACNETS'] } })
+    const path = join(folder, 'ecg.dcm')
+    const elements = [
+      [0x0008_0016, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1\0'],
+      [0x0008_0018, 'UI', '1.2.826.0.1.3680043.10.1.2'],
+      [0x5400_0100, 'SQ', [waveformGroup(ECG)]],
+    ] as const
+    writeFileSync(path, writeDicom(elements).bytes)
+    // Between the two: lets so many bytes through, then cuts both sides.
+    let left = 40_000
+    const broken = createServer((client) => {
+      const server = connect(ward.gateway.ports.dicom!, '127.0.0.1')
+      for (const socket of [client, server]) socket.on('error', () => {})
+      server.pipe(client)
+      client.on('data', (chunk: Buffer) => {
+        left -= chunk.length
+        if (left > 0) server.write(chunk)
+        else for (const socket of [client, server]) socket.destroy()
+      })
+    }).listen(0, '127.0.0.1')
+    await once(broken, 'listening')
+    const { port } = broken.address() as { port: number }
+    const peer = { host: '127.0.0.1', calling: 'CARDIACNETS', called: 'CARDIACNETS' }
+
+    await expect(storeFile({ ...peer, port }, path)).rejects.toMatchObject({ code: 'unavailable' })
+    const afterBreak = await ward.metric('ecgs_received_total')
+    const status = await storeFile({ ...peer, port: ward.gateway.ports.dicom! }, path)
+
+    expect([afterBreak, status]).toEqual([0, 0])
+    await until(
+      () => ward.results(),
+      (results) => results.length === 1,
+    )
+    broken.close()
+    await ward.end()
+  })
+})
+
+describe('a peer that floods a door with connections', () => {
+  it('takes none from the others', async () => {
+    let refused = 0
+    const hold = await openDoor(
+      { host: '127.0.0.1', port: 0 },
+      'dicom',
+      (socket) => socket.write('served'),
+      () => refused++,
+    )
+    const open = (localAddress: string) =>
+      new Promise<{ socket: Socket; isServed: boolean }>((done) => {
+        const socket = connect({ host: '127.0.0.1', port: hold.port, localAddress })
+        socket.on('error', () => {})
+        socket.once('data', () => done({ socket, isServed: true }))
+        socket.once('close', () => done({ socket, isServed: false }))
+      })
+
+    const flood = await Promise.all(Array.from({ length: 100 }, () => open('127.0.0.1')))
+    const other = await open('127.0.0.2')
+
+    expect(flood.filter(({ isServed }) => isServed)).toHaveLength(64)
+    expect(refused).toBe(36)
+    expect(other.isServed).toBe(true)
+    for (const { socket } of [...flood, other]) socket.destroy()
+    await hold.close()
+  })
+})
+
+describe('a file that is still being written', () => {
+  it('is read once it has stood still, whole', async () => {
+    const store = new Store(':memory:', { limitBytes: 1e9, forwards: false })
+    let now = 0
+    const taken: unknown[] = []
+    const door = new FolderDoor({
+      watch: folder,
+      tenant: 't',
+      store,
+      now: () => now,
+      receivedAt: () => 1,
+      warnings: () => [],
+      onStored: () => {},
+      onTaken: (error) => taken.push(error?.code),
+    })
+    await door.open()
+    const { bytes } = writeMuse(ECG)
+    const path = join(folder, 'ecg.xml')
+    const look = async (afterMs: number) => {
+      now += afterMs
+      await door.look()
+    }
+
+    for (let at = 0; at < bytes.length; at += Math.ceil(bytes.length / 5)) {
+      appendFileSync(path, bytes.subarray(at, at + Math.ceil(bytes.length / 5)))
+      await look(1900)
+    }
+    const whileGrowing = [...taken]
+    await look(1900)
+    const tooSoon = [...taken]
+    await look(200)
+
+    expect([whileGrowing, tooSoon, taken]).toEqual([[], [], [undefined]])
+    expect(existsSync(join(folder, 'done', 'ecg.xml'))).toBe(true)
+    expect(readdirSync(join(folder, 'rejected'))).toEqual([])
+    store.close()
+  })
+})
+
+describe('a disk', () => {
+  const script = (body: string) => {
+    const storeModule = resolve(import.meta.dirname, '../../../streams/gateway/store.ts')
+    const file = join(folder, 'script.ts')
+    writeFileSync(
+      file,
+      `import { Store } from ${JSON.stringify(storeModule)}
+const path = ${JSON.stringify(join(folder, 'ecgs.db'))}
+const ecg = (i: number) => ({ door: 'hl7', envelope: { schema: 1, tenant: 't', ecgId: '00000000-0000-5000-8000-' + String(i).padStart(12, '0'), origin: { kind: 'upload' },
+  span: { startedAt: null, firstSample: 0, durationMs: 1 } }, packed: new Uint8Array(50_000).fill(i), about: { order: {}, visit: {} } }) as never
+${body}`,
+    )
+    return file
+  }
+
+  it('that is full refuses what is new with disk-full, keeps what it has, and goes on when there is room', () => {
+    const fill = script(`
+const store = new Store(path, { limitBytes: 1e9, forwards: true })
+let kept = 0
+let code: unknown
+for (; code === undefined && kept < 1000; ) {
+  try { store.transaction(() => store.addEcg(ecg(kept), 1)); kept++ } catch (error) { code = (error as { code: unknown }).code }
+}
+console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }))`)
+    // The system lets no file of the process grow beyond 2 MB, as a full disk would.
+    const limited = execFileSync('bash', ['-c', `ulimit -f 2048 && exec "${process.execPath}" "${fill}"`], {
+      encoding: 'utf8',
+    })
+    const { kept, code, read } = JSON.parse(limited) as { kept: number; code: string; read: number }
+
+    const store = new Store(join(folder, 'ecgs.db'), { limitBytes: 1e9, forwards: true })
+    const held = store.toForward(0, 1000).length
+    store.close()
+    expect(code).toBe('disk-full')
+    expect(kept).toBeGreaterThan(5)
+    expect([read, held]).toEqual([kept, kept])
+  })
+
+  it('that cannot be written keeps the gateway from starting, with a sentence', () => {
+    const main = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
+    const config = join(folder, 'gateway.json')
+    writeFileSync(config, JSON.stringify({ data: join(config, 'data'), status: { port: 0 } }))
+
+    const { status, stderr } = spawnSync(process.execPath, [main, config], { encoding: 'utf8' })
+
+    expect(status).toBe(2)
+    expect(stderr).toContain('data-unwritable')
+  })
+})
+
+const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
+
+describe.skipIf(!hasOpenssl)('a certificate that has expired', () => {
+  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
+  const read = (name: string) => readFileSync(join(folder, name))
+  beforeEach(() => {
+    openssl(
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:P-256',
+      '-nodes',
+      '-days',
+      '400',
+      '-subj',
+      '/CN=ward',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.pem',
+    )
+    for (const [name, days] of [
+      ['door', '5'],
+      ['good', '5'],
+      ['old', '-1'],
+    ] as const) {
+      openssl(
+        'req',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:P-256',
+        '-nodes',
+        '-subj',
+        `/CN=${name}`,
+        '-keyout',
+        `${name}.key`,
+        '-out',
+        `${name}.csr`,
+      )
+      openssl(
+        'x509',
+        '-req',
+        '-in',
+        `${name}.csr`,
+        '-CA',
+        'ca.pem',
+        '-CAkey',
+        'ca.key',
+        '-CAcreateserial',
+        '-days',
+        days,
+        '-out',
+        `${name}.pem`,
+      )
+    }
+  })
+
+  it('lets its peer in no more, and that of the door itself is told before', async () => {
+    let refused = 0
+    const tls = { cert: read('door.pem'), key: read('door.key'), ca: read('ca.pem') }
+    const address = { host: '127.0.0.1', port: 0, tls }
+    const door = await openDoor(
+      address,
+      'hl7',
+      (socket) => socket.write('served'),
+      () => refused++,
+    )
+    const isServed = (name: string) =>
+      new Promise<boolean>((done) => {
+        const own = { cert: read(`${name}.pem`), key: read(`${name}.key`), ca: tls.ca }
+        const socket = connectTls({ host: '127.0.0.1', port: door.port, ...own, checkServerIdentity: () => undefined })
+        socket.once('data', () => done(true))
+        socket.once('error', () => done(false))
+        socket.once('close', () => done(false))
+      })
+
+    const served = [await isServed('good'), await isServed('old'), await isServed('good')]
+
+    expect(guardOf(address, 'hl7')).toBe('mutual-tls')
+    expect(served).toEqual([true, false, true])
+    expect(refused).toBe(1)
+    expect([isEndingSoon(door, Date.now()), isEndingSoon(door, Date.now() - 20 * 86_400_000)]).toEqual([true, false])
+    await door.close()
+  })
+})
