@@ -47,7 +47,7 @@ const HANDSHAKE_MS = 10_000
  * How a door would be guarded.
  * @throws CodedError `site-config-invalid` for one outside loopback that asks nobody who they are
  */
-function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard {
+export function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard {
   const isMutual = tls?.ca !== undefined
   if (isMutual && peers !== undefined) return 'mutual-tls-and-peers'
   if (isMutual) return 'mutual-tls'
