@@ -54,7 +54,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'worker-lost': 'The worker that drew the cine ended before it was done. Ask for it again.',
   unauthorized: 'The secret is missing or wrong[: {field}]. Send the one that the site has configured.',
   'ehr-unavailable':
-    'The EHR cannot be reached or does not answer in time. Check its address and that it runs; calls are repeated.',
+    'The EHR cannot be reached or does not answer in time[: {address}]. Check its address and that it runs; calls are repeated.',
   'ehr-unauthorized': 'The EHR does not take our credentials[: {field}]. Run `cardiacnets fhir check`.',
   'ehr-forbidden': 'The EHR does not allow this. Extend the scope of our client there.',
   'ehr-refused':
@@ -74,7 +74,7 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'limit-exceeded': 'A limit was reached[: {field}]. Wait as Retry-After says, or have the site raise it.',
   'correction-expired': 'The samples came too late to correct the result[: {field}]. The result stays as it is.',
   'delivery-refused': 'The receiver refused the delivery[: {field}]. Look at its log and send it again.',
-  'disk-full': 'The disk is full[: {field}][: {file} of {folder}]. Make room; what was acknowledged is kept.',
+  'disk-full': 'The disk is full[: {file} of {folder}][ ({field})]. Make room; what was acknowledged is kept.',
   'data-corrupt':
     'A data file is damaged[: {file} of {folder}]. Put a copy of it in its place, or move it away and start again: what it held is lost then.',
   'data-in-use': 'Another process uses the data[: {file} of {folder}]. Stop that one, or name another folder.',

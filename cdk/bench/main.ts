@@ -10,12 +10,13 @@ import { readBundle } from '../../shared/inference/bundle.ts'
 import { Screener } from '../../shared/inference/screener.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { round } from '../../shared/statistics.ts'
-import { type Parts, sum, windowCost } from '../cost/marginal.ts'
+import { type Parts as CostParts, sum, windowCost } from '../cost/marginal.ts'
 import { readMeasured } from '../cost/measured.ts'
 import { benchCmr } from './cmr.ts'
 import { benchGateway } from './gateway.ts'
 import { benchLambda } from './lambda.ts'
 import { benchMessages, screeningMessage } from './messages.ts'
+import { Parts } from './parts.ts'
 import { benchPreprocess, benchScreen } from './signal.ts'
 import { benchStream } from './stream.ts'
 import { benchWindows } from './windows.ts'
@@ -47,6 +48,7 @@ function benchCommand(): Command {
     .option('--no-stream', 'leave the live devices out')
     .action(async (options: BenchOptions) => {
       const figures = await bench(options)
+      if (figures.failed !== undefined) process.exitCode = 1
       if (options.json) process.stdout.write(`${JSON.stringify(figures, null, 2)}\n`)
       else for (const [part, value] of Object.entries(figures)) process.stdout.write(`${part}\n${table(value)}\n`)
     })
@@ -55,44 +57,47 @@ function benchCommand(): Command {
 async function bench({ devices, seconds, stream }: BenchOptions) {
   const { source, windows } = await benchWindows()
   const screener = await Screener.load(await readBundle(activeBundle(), CARDIACNETS_V1.name))
-  const part = async <T>(name: string, run: () => Promise<T>): Promise<T> => {
-    process.stderr.write(`${name}…\n`)
-    return run()
-  }
-  const preprocess = await part('signal chain', () =>
+  const parts = new Parts((line) => process.stderr.write(`${line}\n`))
+  const preprocess = await parts.run('signal chain', () =>
     benchPreprocess(windows[0]!, join(screener.bundle.directory, 'screen.onnx')),
   )
-  const screen = await part('screening', () => benchScreen(windows, screener, preprocess))
-  const message = await part('messages', () => benchMessages(windows, screener))
-  const lambda = await part('functions', () => benchLambda(screeningMessage(windows[0]!)))
-  const cmr = await part('cines', () => benchCmr(screener.bundle))
-  const live = stream ? await part(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
+  const screen = await parts.from('screening', { preprocess }, (needed) =>
+    benchScreen(windows, screener, needed.preprocess),
+  )
+  const message = await parts.run('messages', () => benchMessages(windows, screener))
+  const lambda = await parts.run('functions', () => benchLambda(screeningMessage(windows[0]!)))
+  const cmr = await parts.run('cines', () => benchCmr(screener.bundle))
+  const live = stream ? await parts.run(`${devices} live devices`, () => benchStream(devices, seconds)) : undefined
   const gateway = stream
-    ? await part(`gateway, ${GATEWAY_DEVICES} live devices`, () => benchGateway(GATEWAY_DEVICES))
+    ? await parts.run(`gateway, ${GATEWAY_DEVICES} live devices`, () => benchGateway(GATEWAY_DEVICES))
     : undefined
   await screener.release()
-  const parts = windowCost({
-    ...screen,
-    resultBytes: message.resultStoredP50Bytes,
-    logBytes: readMeasured().logBytes,
-    architecture: 'arm64',
-    memory: lambda.memoryMb,
+  const cost = await parts.from('cost', { screen, message, lambda }, (needed) => {
+    const each = windowCost({
+      ...needed.screen,
+      resultBytes: needed.message.resultStoredP50Bytes,
+      logBytes: readMeasured().logBytes,
+      architecture: 'arm64',
+      memory: needed.lambda.memoryMb,
+    })
+    return { usdPerMillionWindows: round(sum(each)), parts: rounded(each) }
   })
   const [cpu] = cpus()
   return {
     machine: { cpu: cpu?.model, cores: cpus().length, node: process.version, windows: `${windows.length} ${source}` },
-    preprocess,
-    screen,
+    ...(preprocess && { preprocess }),
+    ...(screen && { screen }),
     ...(live && { stream: live }),
     ...(gateway && { gateway }),
-    lambda,
+    ...(lambda && { lambda }),
     ...(cmr && { cmr }),
-    message,
-    cost: { usdPerMillionWindows: round(sum(parts)), parts: rounded(parts) },
+    ...(message && { message }),
+    ...(cost && { cost }),
+    ...(parts.failed.length > 0 && { failed: parts.failed }),
   }
 }
 
-const rounded = (parts: Parts) => Object.fromEntries(Object.entries(parts).map(([name, usd]) => [name, round(usd)]))
+const rounded = (parts: CostParts) => Object.fromEntries(Object.entries(parts).map(([name, usd]) => [name, round(usd)]))
 
 /** Figures as indented lines. */
 function table(figures: object, indent = '  '): string {

@@ -9,7 +9,6 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { promisify } from 'node:util'
-import { CodedError } from '../../shared/errors.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -19,10 +18,24 @@ export async function runScript(script: string, ...args: string[]): Promise<stri
   return stdout
 }
 
+/** Of `npm start`: another stack may run on this machine. */
+export const FREE_PORTS = ['--port', '0', '--mqtt-port', '0', '--fhir-port', '0'] as const
+
 /** Starts a local stack on free ports with data of its own, calls `use` with the broker's address, and stops it. */
 export async function withLocalStack<T>(use: (mqttUrl: string) => Promise<T>): Promise<T> {
   const data = await mkdtemp(join(tmpdir(), 'cardiacnets-bench-'))
-  const args = [join(ROOT, 'cdk/local/main.ts'), '--no-demo', '--port', '0', '--mqtt-port', '0', '--data', data]
+  const args = [
+    join(ROOT, 'cdk/local/main.ts'),
+    '--no-demo',
+    '--port',
+    '0',
+    '--mqtt-port',
+    '0',
+    '--fhir-port',
+    '0',
+    '--data',
+    data,
+  ]
   const stack = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(stack, 'exit')
   try {
@@ -43,5 +56,5 @@ async function brokerAddress(stack: ChildProcess): Promise<string> {
       return url
     }
   }
-  throw new CodedError('internal', { field: 'local stack' })
+  throw new Error('the local stack ended before it was ready')
 }

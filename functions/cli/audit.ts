@@ -42,8 +42,8 @@ interface Shown {
 
 export function auditCommand(): Command {
   return new Command('audit')
-    .description('say who read or wrote an ECG, or what somebody did')
-    .option('--ecg <id>', 'what was done to this ECG', (text) => {
+    .description('show who read or wrote an ECG, or the actions of a caller')
+    .option('--ecg <id>', 'actions on this ECG', (text) => {
       const ecgId = parseEcgId(text)
       if (ecgId === undefined) throw new InvalidArgumentError('no id of an ECG')
       return ecgId

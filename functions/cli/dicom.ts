@@ -28,10 +28,12 @@ export function dicomCommand(): Command {
   return new Command('dicom')
     .description('send DICOM files to an archive')
     .addCommand(
-      peerOptions(new Command('echo').description('C-ECHO: is it there?')).action(async (options: PeerOptions) => {
-        await echo(peerOf(options))
-        process.stdout.write('the archive answers\n')
-      }),
+      peerOptions(new Command('echo').description('C-ECHO: test the connection')).action(
+        async (options: PeerOptions) => {
+          await echo(peerOf(options))
+          process.stdout.write('the archive answers\n')
+        },
+      ),
     )
     .addCommand(
       peerOptions(new Command('store').description('C-STORE files').argument('<file...>')).action(

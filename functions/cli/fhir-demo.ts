@@ -33,7 +33,7 @@ export function demoCommand(): Command {
     .description('put a virtual patient and an ECG into the EHR, and print the report that comes back')
     .argument('[file]', 'the ECG (default: a virtual one). Do not use a real patient’s on an EHR that others read')
     .option('--site <file>', "the site's configuration", '.local/site.json')
-    .option('--count <n>', 'so many one after another; more than one prints percentiles', count, 1)
+    .option('--count <n>', 'how many, one after another; more than one prints percentiles', count, 1)
     .option('--timeout <seconds>', 'how long to wait for a report', count, 30)
     .option('--json', 'one JSON document')
     .action(async (file: string | undefined, options: DemoOptions) => {

@@ -25,7 +25,7 @@ export function withdrawCommand(): Command {
     .description('list reports of tenants that may not report to the EHR; --yes marks them as entered in error')
     .addOption(siteOption())
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--by <name>', 'who has it done, for the audit trail', `operator:${userInfo().username}@${hostname()}`)
+    .option('--by <name>', 'the operator, for the audit trail', `operator:${userInfo().username}@${hostname()}`)
     .option('--yes', 'do it')
     .action(async ({ site, outputs: file, by, yes }: WithdrawOptions) => {
       const config = ehrConfig(site)

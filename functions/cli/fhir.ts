@@ -29,7 +29,7 @@ export function fhirCommand(): Command {
 
 function checkCommand(): Command {
   return new Command('check')
-    .description('say, a line a thing, what stands between us and the EHR')
+    .description('check the connection to the EHR; prints one line per check')
     .addOption(siteOption())
     .action(async ({ site }: SiteOption) => {
       for await (const { name, isOk, says, isUnreachable } of checkSite(ehrConfig(site))) {
@@ -46,7 +46,7 @@ interface SubscribeCommandOptions extends SiteOption {
 
 function subscribeCommand(): Command {
   return new Command('subscribe')
-    .description('have the EHR tell us of new ECGs; run it again when the secret or our address has changed')
+    .description('subscribe to new ECGs in the EHR; run it again after a change of the secret or of our address')
     .addOption(siteOption())
     .addOption(
       new Option('--payload <kind>', 'what a notification says: the resource, or only that there is one')
@@ -82,7 +82,7 @@ const DAY_MS = 24 * 3_600_000
 
 function catchUpCommand(): Command {
   return new Command('catch-up')
-    .description('queue what changed on the EHR, as if it had told us; what was taken already is taken no second time')
+    .description('queue what changed in the EHR; ECGs that were read before are skipped')
     .addOption(siteOption())
     .option('--since <time>', 'ISO 8601 (default: a day ago)', (text) => {
       const at = new Date(text)
@@ -90,7 +90,7 @@ function catchUpCommand(): Command {
       return at
     })
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--dry-run', 'say how many there are, and queue none')
+    .option('--dry-run', 'count them, and queue none')
     .action(async ({ site, since = new Date(Date.now() - DAY_MS), outputs, dryRun }: CatchUpOptions) => {
       const config = ehrConfig(site)
       const queueUrl = dryRun ? undefined : outputOf(await readOutputs(outputs), 'FhirInboundQueueUrl')

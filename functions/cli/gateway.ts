@@ -39,13 +39,15 @@ const TRY = {
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
+    // `gateway status --status-port N` is the subcommand's option, not this one's of the same name.
+    .enablePositionalOptions()
     .description(
       'run the gateway of a ward: HL7 v2, DICOM, MQTT and a folder in, results out, with or without the cloud',
     )
     .option('--config <file>', 'JSON (docs/gateway.md); without it, every door on 127.0.0.1')
     .option('--data <directory>', 'where the journal lies')
     .option('--watch <directory>', 'the folder that files are dropped into')
-    .option('--tenant <name>', 'whose ECGs these are')
+    .option('--tenant <name>', 'the tenant of these ECGs')
     .option('--mqtt-port <n>')
     .option('--hl7-port <n>')
     .option('--dicom-port <n>')
@@ -67,8 +69,8 @@ export function gatewayCommand(): Command {
         process.stdout.write(`${JSON.stringify(await act(options.statusPort, options), null, 2)}\n`)
       })
   return command
-    .addCommand(ask('status', 'what a running gateway says of itself', (port) => request(port, 'status')))
-    .addCommand(ask('retry', 'send again what EHRs refused', (port) => request(port, 'retry', {})))
+    .addCommand(ask('status', 'show the state of a running gateway', (port) => request(port, 'status')))
+    .addCommand(ask('retry', 'send results again that an EHR rejected', (port) => request(port, 'retry', {})))
     .addCommand(
       ask('erase', 'erase all that the gateway holds of a patient', (port, { patient }) =>
         request(port, 'erase', { patient }),

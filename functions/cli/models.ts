@@ -32,10 +32,10 @@ interface UseOptions {
 }
 
 export function modelsCommand(): Command {
-  const models = new Command('models').description('look at model bundles, check them, choose one')
+  const models = new Command('models').description('list, verify and choose model bundles')
   models
     .command('list')
-    .description('the bundles beside the shipped one, and which is active')
+    .description('list the bundles beside the shipped one, and the active one')
     .option('--json', 'one JSON document')
     .action(async ({ json }: { json?: boolean }) => {
       const found = await listBundles()
@@ -73,7 +73,7 @@ export function modelsCommand(): Command {
     })
   const reference = models
     .command('reference')
-    .description('how the active bundle scores ECGs of yours: what drift is measured against')
+    .description('record how the active bundle scores your ECGs, as the reference for drift')
     .argument('<file...>', 'ECG files, a hundred at least: of those who are to be screened')
     .requiredOption('--out <file>', 'where to write it')
     .requiredOption('--dataset <words>', 'whose ECGs they are, in words that name nobody')

@@ -12,6 +12,7 @@ import type { Finding, IndexEstimate, Result } from '../../shared/domain/result.
 import { warningText } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
+import { serviceFault } from '../../shared/unreachable.ts'
 
 export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3, unreachable: 4 } as const
 
@@ -20,12 +21,13 @@ const HEADLINE_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolu
 
 /** What goes into `--json` for a file that failed. */
 export function errorJson(error: unknown, file?: string) {
-  const { code, detail } = toCodedError(error)
+  const { code, detail } = toCodedError(serviceFault(error))
   return { code, message: sentenceOf({ code, detail }, file && basename(file)), ...detail }
 }
 
 /** Prints one line on stderr, the sentence and its code, and returns the exit code. */
-export function reportError(error: unknown, file?: string): number {
+export function reportError(thrown: unknown, file?: string): number {
+  const error = serviceFault(thrown)
   const coded = toCodedError(error)
   const cause = error instanceof CodedError ? error.cause : error
   const why = coded.code === 'internal' && cause instanceof Error ? ` (${placeOf(cause)})` : ''

@@ -30,8 +30,8 @@ export function redriveCommand(): Command {
       throw new InvalidArgumentError(`one of ${names}`)
     })
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", '.local/outputs.json')
-    .option('--reason <code>', 'only messages that were given up for this reason')
-    .option('--dry-run', 'say how many there are and why, and move none')
+    .option('--reason <code>', 'only messages with this reason')
+    .option('--dry-run', 'count the messages by reason, and move none')
     .action(async (queue: keyof typeof REDRIVABLE, options: RedriveOptions) => {
       const { target, source } = await queueUrls(queue, options.outputs)
       const sqs = sqsFor(target)

@@ -45,7 +45,8 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
   return new Promise<number>((resolve, reject) => {
     const client = new Client()
     let status: number | undefined
-    const unreachable = () => reject(new CodedError('unavailable', { field: 'dicom' }))
+    const address = `${peer.host}:${peer.port}`
+    const unreachable = () => reject(new CodedError('unavailable', { field: 'dicom', address }))
     request.on('response', (response: { getStatus(): number }) => {
       status = response.getStatus()
     })

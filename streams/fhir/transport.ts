@@ -4,8 +4,9 @@
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import { CodedError } from '../../shared/errors.ts'
+import { CodedError, type ErrorDetail } from '../../shared/errors.ts'
 import { traceHeaders } from '../../shared/observe/tracing.ts'
+import { NoAnswer } from '../../shared/unreachable.ts'
 
 export interface TransportOptions {
   /** Of one attempt, its answer's body included. */
@@ -87,16 +88,20 @@ export async function send(url: URL, request: HttpRequest, options: TransportOpt
       const isWorthAnother = TOO_BUSY.has(status) || (request.isRepeatable && FAILED_BEHIND.has(status))
       if (status < 500 && !TOO_BUSY.has(status)) return answer
       pauseMs = Math.max(pauseMs, retryAfterMs(answer.headers))
-      if (isLast || !isWorthAnother || pauseMs > LONGEST_PAUSE_MS) throw new CodedError('ehr-unavailable', { status })
+      if (isLast || !isWorthAnother || pauseMs > LONGEST_PAUSE_MS) throw unavailable(url, { status })
     } catch (error) {
       if (error instanceof CodedError) throw error
       // The error's own text holds the address, and with it a patient's reference.
       const cause = error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'connection'
-      if (isLast || !request.isRepeatable) throw new CodedError('ehr-unavailable', { cause })
+      if (isLast || !request.isRepeatable) throw unavailable(url, { cause })
     }
     await sleep(Math.min(pauseMs, LONGEST_PAUSE_MS))
   }
 }
+
+/** The server's name only: the rest of the address holds a patient's reference. */
+const unavailable = ({ origin }: URL, detail: ErrorDetail) =>
+  new CodedError('ehr-unavailable', detail, { cause: new NoAnswer(origin) })
 
 async function sendOnce(first: URL, request: HttpRequest, options: TransportOptions): Promise<HttpAnswer> {
   const signal = AbortSignal.timeout(options.timeoutMs)

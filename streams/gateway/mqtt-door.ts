@@ -193,6 +193,8 @@ export class MqttDoor {
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
+    // The broker would keep the last of each topic in memory, for subscribers that cannot be.
+    packet.retain = false
     const topic = topicOf(packet.topic)
     const isAllowed =
       topic === undefined ||
@@ -222,12 +224,9 @@ export class MqttDoor {
     })
   }
 
-  /** With mutual TLS, a device is who its certificate says. */
   #isOwn(client: Client | null, { device }: Topic): boolean {
     const connection = client?.conn
-    if (!(connection instanceof TLSSocket)) return true
-    const name = connection.getPeerCertificate().subject?.CN
-    return name === undefined || name === device
+    return !(connection instanceof TLSSocket) || isDeviceOf(connection.getPeerCertificate(), device)
   }
 
   #keep(ids: readonly number[]): void {
@@ -272,6 +271,14 @@ export class MqttDoor {
     const packet = { cmd: 'publish', topic: buildTopic(topic), payload, qos, retain: false, dup: false } as const
     this.#broker.publish(packet, () => {})
   }
+}
+
+/**
+ * With mutual TLS, a device is who its certificate says: one that names nobody, or several, may speak for none. Without a certificate the door has asked
+ * for none, and its list of peers says who may come.
+ */
+export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
+  return subject === undefined || subject.CN === device
 }
 
 function topicOf(text: string): Topic | undefined {

@@ -8,7 +8,7 @@
  */
 import { DatabaseSync } from 'node:sqlite'
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
-import { fileFault, foreignFile, newerFile } from '../../shared/data-files.ts'
+import { fileFault, foreignFile, newerFile, placeOf } from '../../shared/data-files.ts'
 import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { CodedError } from '../../shared/errors.ts'
@@ -30,6 +30,7 @@ export class Store {
   /** Who lies in which bed, and which order waits. */
   readonly book: WardBook
   readonly #options: StoreOptions
+  readonly #path: string
 
   /**
    * Opens the store, or makes it. It is held alone.
@@ -37,6 +38,7 @@ export class Store {
    */
   constructor(path: string, options: StoreOptions) {
     this.#options = options
+    this.#path = path
     try {
       this.#db = new DatabaseSync(path, { timeout: 0 })
       openTables(this.#db, path)
@@ -59,7 +61,7 @@ export class Store {
       return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
-      throw isDiskTrouble(error) ? new CodedError('disk-full', { field: 'journal' }, { cause: error }) : error
+      throw isDiskTrouble(error) ? new CodedError('disk-full', placeOf(this.#path), { cause: error }) : error
     }
   }
 
@@ -80,7 +82,7 @@ export class Store {
     }
     const known = this.#statements.row('ecgByKey', tenant, ecgId, version)
     if (known !== undefined) return { id: Number(known.id), ecgId, isNew: false }
-    if (!this.hasRoom) throw new CodedError('disk-full', { field: 'journal' })
+    if (!this.hasRoom) throw new CodedError('disk-full', { field: 'limitMb', ...placeOf(this.#path) })
     const row = this.#statements.of('addEcg').get({
       tenant,
       ecgId,

@@ -64,11 +64,7 @@ export function eraseCommand(): Command {
     .option('--ecg <id...>', 'these ECGs', addEcg, [])
     .option('--again <receipt>', 'what came late of an earlier erasure')
     .option('--tenant <name>', 'whose patient', 'local')
-    .option(
-      '--by <name>',
-      'who has it done, for audit trail and receipt',
-      `operator:${userInfo().username}@${hostname()}`,
-    )
+    .option('--by <name>', 'the operator, for audit trail and receipt', `operator:${userInfo().username}@${hostname()}`)
     .addOption(siteOption())
     .option('--no-ehr', "do not ask the EHR which of its ECGs are the patient's")
     .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)

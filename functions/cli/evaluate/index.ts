@@ -27,7 +27,7 @@ export function evaluateCommand(): Command {
     )
     .option('--out <directory>', `write report.json, roc.svg, calibration.svg and ${SITE_FILE}`)
     .option('--json', 'the report as one JSON document on stdout')
-    .option('--no-person', 'tell the model neither sex nor age')
+    .option('--no-person', 'do not give sex and age to the model')
   return takeModelOptions(takeFileOptions(command)).action(async (cohort: string, options: EvaluateOptions) => {
     process.exitCode = await evaluate(cohort, options)
   })

@@ -97,7 +97,7 @@ describe('cardiacnets', () => {
     const { code, stderr } = await cli('stream', DEMO, '--to', 'mqtt://127.0.0.1:1', '--timeout', '1')
 
     expect(code).toBe(4)
-    expect(stderr).toContain('A service cannot be reached: --to.')
+    expect(stderr).toContain('A service cannot be reached: --to at 127.0.0.1:1 (ECONNREFUSED).')
     expect(stderr).toContain('unavailable')
   })
 })

@@ -31,6 +31,9 @@ const ROUTES: Readonly<Record<string, (victim: World['victim'], position: string
   'GET /v1/ecgs/:id': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}`, status: 404 }),
   'GET /v1/ecgs/:id/waveform': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/waveform`, status: 404 }),
   'GET /v1/ecgs/:id/subject': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/subject`, status: 404 }),
+  'GET /v1/ecgs/:id/model-input': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/model-input`, status: 404 }),
+  'POST /v1/ecgs/:id/attribution': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/attribution`, status: 404 }),
+  'GET /v1/ecgs/:id/attribution': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/attribution`, status: 404 }),
   'DELETE /v1/ecgs/:id': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}`, status: 404 }),
   'POST /v1/ecgs/:id/cmr': ({ ecgId }) => ({ path: `/v1/ecgs/${ecgId}/cmr`, init: json({}), status: 404 }),
   'GET /v1/cmr/:id': ({ jobId }) => ({ path: `/v1/cmr/${jobId}`, status: 404 }),
@@ -42,6 +45,12 @@ const ROUTES: Readonly<Record<string, (victim: World['victim'], position: string
     status: 403,
   }),
   'GET /v1/unidentified': () => ({ path: '/v1/unidentified', status: 200 }),
+  'GET /v1/operations': () => ({ path: '/v1/operations', status: 200 }),
+  'POST /v1/operations/redrive': () => ({
+    path: '/v1/operations/redrive',
+    init: json({ queue: 'intake' }),
+    status: 200,
+  }),
   'GET /v1/events': (_, position) => ({ path: `/v1/events?after=${position}`, status: 200 }),
 }
 
