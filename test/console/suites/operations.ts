@@ -1,7 +1,7 @@
 /** The operations view on the local stack. */
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { expect, it } from 'vitest'
-import { clientOptions } from '../../../cdk/local/template/deploy.ts'
+import { clientOptions } from '../../../cdk/local/template/plan.ts'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { OnStack } from './on-stack.ts'
 
