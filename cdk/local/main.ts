@@ -6,6 +6,7 @@ import { existsSync } from 'node:fs'
 import { rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { Command, InvalidArgumentError } from 'commander'
+import { whenNpmIsGone } from '../../shared/npm-parent.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import { type Companion, startCompanion } from './companion.ts'
 import { buildConsole } from './console-build.ts'
@@ -19,8 +20,6 @@ const ROOT = resolve(import.meta.dirname, '../..')
 
 /** A second Ctrl-C within this time is the same one: npm passes on what the terminal has already sent. */
 const SAME_SIGNAL_MS = 1_000
-
-const LOOK_FOR_PARENT_MS = 500
 
 interface Options {
   readonly port: number
@@ -110,8 +109,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
 }
 
 /**
- * Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. Also when npm, which started us, is gone: whoever ends it by its
- * process id ends a shell between the two, which hands no signal on.
+ * Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. Also when npm, which started us, is gone.
  */
 function onInterrupt(): Promise<void> {
   return new Promise((resolve) => {
@@ -123,9 +121,7 @@ function onInterrupt(): Promise<void> {
       } else if (performance.now() - firstAt > SAME_SIGNAL_MS) process.exit(1)
     }
     process.on('SIGINT', interrupt).on('SIGTERM', interrupt)
-    if (process.env.npm_lifecycle_event === undefined) return
-    const parent = process.ppid
-    setInterval(() => process.ppid !== parent && firstAt === undefined && interrupt(), LOOK_FOR_PARENT_MS).unref()
+    whenNpmIsGone(() => firstAt === undefined && interrupt())
   })
 }
 

@@ -5,6 +5,7 @@
 import { emptiedFile, isEmptied } from '../../shared/data-files.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
+import { whenNpmIsGone } from '../../shared/npm-parent.ts'
 import { createLogger, describeError, logUncaught } from '../../shared/observe/logging.ts'
 import type { Cloud } from './cloud.ts'
 import type { GatewayConfig } from './config.ts'
@@ -29,6 +30,7 @@ export async function runGateway(
   const gateway = await startGateway(config, { logger, ...parts })
   const stopped = new Promise<'stopped'>((done) => {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, () => done('stopped'))
+    whenNpmIsGone(() => done('stopped'))
   })
   await gateway.ready
   logger.info('gateway ready')
