@@ -99,7 +99,7 @@ describe('a job', () => {
     const ended = await run(job)
 
     expect(ended).toBe('done')
-    expect(drawn).toEqual([{ drawable: { result, clean, person }, seed: 7, sampler: 'full' }])
+    expect(drawn).toEqual([{ drawable: { result, clean, person, fromS: 0 }, seed: 7, sampler: 'full' }])
     const done = (await state(job))!
     expect(done).toMatchObject({
       status: 'done',
