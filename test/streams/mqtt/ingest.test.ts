@@ -260,7 +260,7 @@ describe('Ingest', () => {
 
 describe('Journal', () => {
   it('is held by one process alone', () => {
-    expect(() => new Journal(join(folder, 'journal.db'))).toThrow('locked')
+    expect(() => new Journal(join(folder, 'journal.db'))).toThrow('data-in-use: file=journal.db')
   })
 
   it('undoes a transaction that throws', () => {
