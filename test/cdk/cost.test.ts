@@ -76,7 +76,7 @@ describe('what is there all day', () => {
     )
 
     expect(line('endpoints', of)).toMatchObject({ count: 2, usd: 14.6 })
-    expect(line('alarms', of)).toMatchObject({ count: 3 })
+    expect(line('alarm metrics', of)).toMatchObject({ count: 3 })
     expect(line('web ACLs', of)).toMatchObject({ count: 1, usd: 7 })
     expect(of.unpriced).toEqual([])
   })
