@@ -8,7 +8,7 @@ const EVERYTHING = 'test/**/*.test.ts'
 
 /** Files that open no socket and start no process. */
 const UNIT = [
-  'test/console/drawing.test.ts',
+  'test/console/{drawing,markdown}.test.ts',
   'test/functions/cli/evaluate/{cohort,metrics,plots,site-fit}.test.ts',
   'test/house/{dockerfiles,exports,imports,licences,lock-file,regulatory,sizes}.test.ts',
   'test/shared/*.test.ts',

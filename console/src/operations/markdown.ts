@@ -32,11 +32,20 @@ const ITEM = /^(?:[-*]|\d+\.) /
 
 export function blocksOf(text: string): readonly Block[] {
   const blocks: Block[] = []
-  const chunks = text.split(/(^```\w*\n[\s\S]*?^```$)/m)
-  for (const chunk of chunks) {
-    if (chunk.startsWith('```')) blocks.push({ kind: 'code', text: chunk.replace(/^```\w*\n|\n?```$/g, '') })
-    else blocks.push(...chunk.split(/\n\s*\n/).flatMap((part) => proseOf(part.trim())))
+  let lines: string[] = []
+  let isCode = false
+  const end = () => {
+    if (isCode) blocks.push({ kind: 'code', text: lines.join('\n') })
+    else if (lines.length > 0) blocks.push(...proseOf(lines.join('\n').trim()))
+    lines = []
   }
+  for (const line of text.split('\n')) {
+    const isFence = line.startsWith('```')
+    if (isFence || (!isCode && line.trim() === '')) end()
+    else lines.push(line)
+    if (isFence) isCode = !isCode
+  }
+  end()
   return blocks
 }
 
@@ -63,10 +72,11 @@ function proseOf(part: string): readonly Block[] {
 }
 
 export function spansOf(line: string): readonly Span[] {
-  return line.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\[[^\]]+\]\([^)]+\))/).flatMap((part): Span[] => {
+  return line.split(/(`[^`]+`|\*\*[^*]+\*\*|\*[^*]+\*|\[[^[\]]+\]\([^()]+\))/).flatMap((part): Span[] => {
     if (part === '') return []
     if (part.startsWith('`')) return [{ kind: 'code', text: part.slice(1, -1) }]
-    if (part.startsWith('*') && part.length > 2) return [{ kind: 'strong', text: part.replace(/^\*+|\*+$/g, '') }]
+    const stars = /^\*{1,2}(?=[^*]+\*)/.exec(part)?.[0].length ?? 0
+    if (stars > 0) return [{ kind: 'strong', text: part.slice(stars, -stars) }]
     const [, text, to] = /^\[([^\]]+)\]\(([^)]+)\)$/.exec(part) ?? []
     return text === undefined
       ? [{ kind: 'text', text: part }]
