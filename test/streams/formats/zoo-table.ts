@@ -57,7 +57,7 @@ async function row(file: string, entry: Entry, lead?: string): Promise<string> {
 
 function verdict({ status, quality, error }: Entry): string {
   if (error !== undefined) {
-    const { code, ...where } = error
+    const { code, message: _sentence, ...where } = error
     return [code, ...Object.entries(where).map(([name, value]) => `${name}=${value}`)].join(' ')
   }
   return status === 'refused' ? `refused: ${quality!.reasons.join(', ')}` : status!
