@@ -39,6 +39,15 @@ function form(files: readonly { name: string; bytes: Uint8Array }[]): FormData {
   return data
 }
 
+describe('a slash at the end of a route', () => {
+  it.each(['/v1/ecgs', '/v1/operations', '/healthz', '/openapi.json'])('changes no answer of %s', async (path) => {
+    const [plain, slash] = [await api.as('clinic', path), await api.as('clinic', `${path}/`)]
+
+    expect(slash.status).toBe(plain.status)
+    expect(slash.status).not.toBe(404)
+  })
+})
+
 describe('POST /v1/ecgs', () => {
   it('takes a file in, and says where its result will be', async () => {
     const response = await upload(csv(), '?unit=mV')

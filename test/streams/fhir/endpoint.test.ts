@@ -14,7 +14,7 @@ const PARAMETERS = 'http://hl7.org/fhir/uv/subscriptions-backport'
 /** The endpoint in an app that answers coded errors, as `functions/api` does. */
 function endpoint(options: Partial<FhirEndpointOptions> = {}) {
   const queued: FhirInboundMessage[] = []
-  const app = new Hono()
+  const app = new Hono({ strict: false })
     .route(
       '/fhir',
       createFhirEndpoint({
@@ -333,6 +333,17 @@ describe('our public key', () => {
 })
 
 describe('what servers send beside the standard', () => {
+  it('is taken with a slash at the end of the address as well', async () => {
+    const { send, queued } = endpoint()
+
+    const response = await send('/', { resourceType: 'Observation', id: 'e1' })
+
+    expect([response.status, queued.length]).toEqual([
+      (await endpoint().send('', { resourceType: 'Observation', id: 'e1' })).status,
+      1,
+    ])
+  })
+
   it("is taken: Medplum's word of a deletion, with an empty resource", async () => {
     const { send, queued } = endpoint()
     const headers = {

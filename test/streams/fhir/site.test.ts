@@ -259,6 +259,28 @@ describe('check', () => {
     expect(lines[1]).toMatch(says)
   })
 
+  it.each([
+    ['answers without a token', { status: 200, body: '{"expires_in":"soon"}' }, 'answers, but not with a token'],
+    ['is away', { status: 503, body: '' }, 'cannot be reached'],
+  ])('names the token server, not the EHR, when it %s', async (_what, { status, body }, says) => {
+    await writeFile(join(folder, 'key.pem'), newPem())
+    const auth = { kind: 'smart-backend', clientId: CLIENT_ID, key: { file: join(folder, 'key.pem') }, keyId: KEY_ID }
+    await using server = await testServer(({ url }, response) => {
+      if (url === '/t') return void response.writeHead(status).end(body)
+      json(
+        response,
+        url.endsWith('smart-configuration')
+          ? { token_endpoint: `${server.origin}/t` }
+          : { resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' },
+      )
+    })
+
+    const lines = await check(site({ auth, baseUrl: `${server.origin}/fhir`, timeoutMs: 500 }))
+
+    expect(lines[1]).toContain('failed token: the token server')
+    expect(lines[1]).toContain(says)
+  })
+
   it('says that the key cannot be read', async () => {
     const auth = { kind: 'smart-backend', clientId: CLIENT_ID, key: { file: join(folder, 'none') }, keyId: KEY_ID }
     await using server = await testServer(({ url }, response) =>
