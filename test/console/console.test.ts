@@ -345,7 +345,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
 
     await page.getByText('The API does not answer').waitFor()
     await page.locator('.feed-lost').waitFor()
-    await page.unroute('**/v1/**')
+    await page.unrouteAll({ behavior: 'wait' })
     await page.getByRole('button', { name: 'Try again' }).click()
     await page.locator('.row').first().waitFor()
     await page.locator('.feed-live').waitFor()

@@ -98,7 +98,7 @@ export function badInput(on: () => OnStack): void {
 
     await page.locator('.finding').first().waitFor()
     expect(await page.locator('.measured').textContent()).toContain('has no intervals')
-    await page.unroute(`**/v1/ecgs/${ecgId}`)
+    await page.unrouteAll({ behavior: 'wait' })
   })
 
   it('an ECG that somebody else deletes while it is open says so', async () => {
@@ -133,8 +133,7 @@ export function badInput(on: () => OnStack): void {
 
     expect(await page.locator('img').count()).toBe(0)
     expect(opened.complaints).toEqual([])
-    await page.unroute('**/v1/ecgs?*')
-    await page.unroute(`**/v1/ecgs/${ecgId}/subject`)
+    await page.unrouteAll({ behavior: 'wait' })
   })
 
   it('a token that ends in mid-stream ends what is shown in words, not in silence', async () => {
@@ -151,7 +150,7 @@ export function badInput(on: () => OnStack): void {
     await page.reload()
 
     await page.getByText('Your sign-in has ended. Sign in again.').waitFor()
-    await page.unroute('**/v1/**')
+    await page.unrouteAll({ behavior: 'wait' })
     await page.getByRole('button', { name: 'Try again' }).click()
     await page.locator('.row').first().waitFor()
   })
