@@ -3,7 +3,6 @@
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process'
-import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -11,9 +10,9 @@ import { availableParallelism, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { CodedError } from '../../shared/errors.ts'
-import { quantile, round } from '../../shared/statistics.ts'
+import { round } from '../../shared/statistics.ts'
 import { readRecording } from '../../streams/formats/index.ts'
-import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
+import { openLinks, streamLoad, WINDOW_S } from './load.ts'
 import { DEMO_RECORD } from './windows.ts'
 
 export interface GatewayFigures {
@@ -33,7 +32,6 @@ export interface GatewayFigures {
 
 const MAIN = resolve(import.meta.dirname, '../../streams/gateway/main.ts')
 const SECONDS = 30
-const WINDOW_MS = 10_000
 const DEVICES_A_LINK = 10
 
 /** As the systemd unit starts it. */
@@ -64,38 +62,23 @@ export async function benchGateway(devices: number): Promise<GatewayFigures> {
     const startMs = performance.now() - startedAt
     child.stderr.resume()
     const recording = await readRecording(DEMO_RECORD)
-    const links = await Promise.all(
-      Array.from({ length: Math.ceil(devices / DEVICES_A_LINK) }, () =>
-        DeviceLink.open({ url: `mqtt://127.0.0.1:${port}`, version: 4 }),
-      ),
-    )
-    const run = randomUUID().slice(0, 8)
+    const links = await openLinks(`mqtt://127.0.0.1:${port}`, devices, DEVICES_A_LINK)
     const [cpuBefore, streamingAt] = [cpuS(child.pid), performance.now()]
-    const reports = await Promise.all(
-      Array.from({ length: devices }, (_, i) => {
-        const delayMs = Math.floor(Math.random() * WINDOW_MS)
-        return streamRecording(recording, {
-          link: links[i % links.length]!,
-          tenant: 'bench',
-          device: `${run}-${i}`,
-          loop: true,
-          delayMs,
-          signal: AbortSignal.timeout(delayMs + 1000 * SECONDS + 250),
-        })
-      }),
-    )
+    const { p50Ms, p99Ms, lost } = await streamLoad(recording, links, {
+      devices,
+      seconds: SECONDS,
+      spreadMs: 1000 * WINDOW_S,
+    })
     const rssMb = peakMb(child.pid)
     const cpuAfter = cpuS(child.pid)
     const seconds = (performance.now() - streamingAt) / 1000
     await Promise.all(links.map((link) => link.close()))
-    const windows = reports.flatMap((report) => report.windows)
-    const latencies = windows.flatMap(({ latencyMs }) => latencyMs ?? [])
     return {
       devices,
-      p50Ms: round(quantile(latencies, 0.5)),
-      p99Ms: round(quantile(latencies, 0.99)),
+      p50Ms,
+      p99Ms,
       ...(rssMb === undefined ? {} : { rssMb: round(rssMb) }),
-      lost: windows.filter(({ results }) => results === 0).length,
+      lost,
       startMs: round(startMs),
       ...(cpuBefore === undefined || cpuAfter === undefined
         ? {}
