@@ -55,8 +55,11 @@ def compute_in_half(network: Path, out: Path) -> None:
 
 
 def store_in_half(network: Path, out: Path) -> None:
-    """Write the variant that keeps its weights in float16 and computes in float32: the runtime widens them when it
-    loads the file. Only values that float16 holds exactly are kept so: round the weights first."""
+    """Write the variant that keeps its weights in float16 and computes in float32.
+
+    The runtime widens the weights when it loads the file. Only values that float16 holds exactly are stored so: round
+    the weights first.
+    """
     model = onnx.load(network)
     graph, casts = model.graph, []
     for tensor in [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT]:

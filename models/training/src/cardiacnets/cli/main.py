@@ -76,8 +76,10 @@ def recalibrate(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
-    card."""
+    """Report on what `export` wrote: on validation data, or with `--final` on fold 9 and virtual test people.
+
+    `--final` also writes plots, page and card.
+    """
     from cardiacnets.evaluation.export import evaluate_bundle
     from cardiacnets.evaluation.markdown import put_section
     from cardiacnets.synthesis.page import choices_section, section, summary

@@ -1,5 +1,6 @@
-"""What the paper's sizes cost: parameters, FLOPs and activations counted on the networks, and from them GPU memory and
-hours. Nothing is trained, and no GPU is needed: FLOPs are counted on tensors without data.
+"""What the paper's sizes cost: parameters, FLOPs and activations, and from them GPU memory and hours.
+
+They are counted on the networks. Nothing is trained, and no GPU is needed: FLOPs are counted on tensors without data.
 
 `python -m cardiacnets.cli.paper_cost [--json] [--gpus 8]`
 """
@@ -103,8 +104,10 @@ def count_flops(stage: Stage, model: nn.Module, batch: int = 2) -> float:
 
 
 def count_activations(stage: Stage, model: nn.Module) -> float:
-    """Bytes that one ECG or cine more keeps for the backward, under bfloat16 autocast on the CPU: each storage once,
-    and without what is kept whatever the batch is (weights and their copies)."""
+    """Bytes that each further ECG or cine of a batch keeps for the backward pass, under bfloat16 autocast on the CPU.
+
+    Each storage counts once. What every batch keeps (weights and their copies) does not count.
+    """
 
     def kept(batch: int) -> int:
         storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used again

@@ -1,6 +1,6 @@
-"""`python -m cardiacnets.cli.synthesis_fixture [OUT]`: tiny random networks in the real bundle's shape, and
-what PyTorch draws with it, for the tests of `shared/inference`.
+"""Tiny random networks in the real bundle's shape, and what PyTorch draws with them.
 
+`python -m cardiacnets.cli.synthesis_fixture [OUT]` writes them for the tests of `shared/inference`.
 `reference.json` has, for each sampler and guidance: the start noise, tokens and embedding, the sampled latent and
 the decoded frames, of both views.
 """

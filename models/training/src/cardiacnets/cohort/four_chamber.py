@@ -229,9 +229,9 @@ def _valves(image: Image, part: _Chambers) -> None:
         (part.plane, inside(np.abs(part.across) - 0.95 * part.half)),
         (part.rv_plane, inside(np.abs(part.across - part.rv_middle) - part.rv_half)),
     ):
-        share *= closed
-        share *= inside(np.abs(plane - np.float32(0.5)) - np.float32(0.8), 1.6)
-        blend(image, share, 0.45)
+        line = share * closed
+        line *= inside(np.abs(plane - np.float32(0.5)) - np.float32(0.8), 1.6)
+        blend(image, line, 0.45)
 
 
 def _long_papillary(image: Image, part: _Chambers, wall: Image, rng: np.random.Generator) -> None:

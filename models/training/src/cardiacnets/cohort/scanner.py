@@ -26,6 +26,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows and columns, pixels."""
         return self.x.shape
 
     def part(self, window: Window) -> "Grid":
@@ -86,8 +87,11 @@ def smooth_field(rng: np.random.Generator, size: int, cycles: float) -> Image:
 
 
 def _coil(size: int, rng: np.random.Generator) -> Image:
-    """[size, size] sensitivity of a coil on the chest: fat under it outshines the blood (74 Sunnybrook frames: 99th
-    percentile 2.4–5.2 times the cavity), and the RV the LV."""
+    """Sensitivity [size, size] of a coil on the chest.
+
+    Fat under the coil outshines the blood (74 Sunnybrook frames: 99th percentile 2.4–5.2 times the cavity), and the RV
+    outshines the LV.
+    """
     place = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * PIXEL_MM / 100
     direction = np.radians(115 + 12 * rng.normal())
     towards = np.cos(direction) * place[None, :] - np.sin(direction) * place[:, None]

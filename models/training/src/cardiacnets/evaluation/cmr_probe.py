@@ -1,5 +1,6 @@
-"""What a frozen CMR encoder tells of the heart: ridge regression from its embedding to the 82 indices. Judge an encoder
-by this before an ECG encoder is aligned with it: the masked loss does not say.
+"""What a frozen CMR encoder contains of the heart: ridge regression from its embedding to the 82 indices.
+
+Judge an encoder by this before an ECG encoder is aligned with it: the masked loss does not show it.
 
 `python -m cardiacnets.evaluation.cmr_probe [--run-dir DIR] [--people 2000]`
 """

@@ -101,8 +101,11 @@ PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.
 
 
 def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0) -> tuple[Adjustment, Report]:
-    """Fit on PTB-XL fold 8 (CAD: its labels; HF: its teacher) and virtual validation people (all else); limits by sex
-    and age on fold 8's normal ECGs. Also how each choice came about."""
+    """Fit the adjustment of logits, intervals and limits; returns it and a report of how each choice was made.
+
+    CAD is fitted on the labels of PTB-XL fold 8, HF on its teacher there, all else on virtual validation people. Limits
+    by sex and age are fitted on fold 8's normal ECGs.
+    """
     (on_real, unknown), (on_virtual,) = judge(real, WHOLE, NO_PERSON), judge(virtual)
     calibrations, thresholds, prevalence = {}, {}, {}
     for index, name in enumerate(CONDITIONS):
@@ -259,8 +262,9 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
 
 
 def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
-    """Probabilities, intervals and limits of a bundle anew, as another version of it; its networks stay. Returns how
-    the limits came about.
+    """Fit probabilities, intervals and limits of a bundle again, as another version of it; its networks stay.
+
+    Returns how the limits were chosen.
 
     Raises:
         ValueError: the bundle is not what `run_dir` exported.

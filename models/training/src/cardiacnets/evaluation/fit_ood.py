@@ -101,11 +101,11 @@ def _pick(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArr
 
 
 def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
-    """mV [N,12,T] at 100 Hz as other makes of device, skins and settings would have given them: each change in some
-    rows.
+    """ECGs [N,12,T], mV at 100 Hz, as other makes of device, skins and settings would have recorded them.
 
-    Filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle noise, hum that aliases, coarse steps.
-    PTB-XL knows one make of device; what is an ECG must not depend on it.
+    Each change applies to some rows: filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle
+    noise, hum that aliases, coarse steps. PTB-XL has one make of device; whether a signal is an ECG must not depend on
+    it.
     """
     rows = len(ecg)
 
@@ -183,8 +183,10 @@ def fit(config: OodConfig, ood: Ood, rows: _Rows, unseen: Sequence[str] = ()) ->
 
 @torch.no_grad()
 def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
-    """Move the score so that `FALSE_ALARMS` of these ECGs lie above 0, whatever the number of leads: as they are, and
-    as other devices would have given them."""
+    """Shift the score so that `FALSE_ALARMS` of these ECGs are above 0, whatever the number of leads.
+
+    The ECGs count both as they are and as other devices would have recorded them.
+    """
     counts, limits = [0], []
     others = as_another_device(millivolt, torch.Generator().manual_seed(OTHER_DEVICES))
     for count in sorted(LEADS_GIVEN):
@@ -200,8 +202,10 @@ def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
 
 
 def trunk_digest(trunk: Trunk) -> str:
-    """Which weights a score was fitted to: those that its tokens come from, and not the projection and the person's
-    branch."""
+    """Digest of the weights that a score was fitted to.
+
+    These are the weights that make its tokens, without the projection and the person branch.
+    """
     digest = hashlib.sha256()
     for name, value in trunk.state_dict().items():
         if not name.startswith(AFTER_TOKENS):

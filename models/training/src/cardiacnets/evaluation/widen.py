@@ -1,8 +1,7 @@
-"""Intervals that hold published people too: a virtual cohort is narrower than life, so its conformal intervals are as
-well.
+"""Intervals that hold published people too: a virtual cohort varies less than life, and so do its conformal intervals.
 
 Petersen et al. 2017 (JCMR 19:18) give mean and deviation of healthy UK Biobank participants by sex. An interval around
-what the network says of a typical normal person must hold 90% of them, or it is widened until it does.
+what the network predicts for a typical normal person must hold 90% of them, or it is widened until it does.
 """
 
 from collections.abc import Mapping

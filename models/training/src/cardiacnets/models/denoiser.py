@@ -217,8 +217,11 @@ class Denoiser(nn.Module):
     def forward(
         self, latent: Tensor, timestep: Tensor, tokens: Tensor, embedding: Tensor, conditioned: Tensor, view: Tensor
     ) -> Tensor:
-        """latent [N,C,F,h,w], timestep [N] in 0…T−1, tokens [N,32,D], embedding [N,E], conditioned [N] (1 or 0: the
-        learned null condition), view int64 [N] → prediction [N,C,F,h,w]."""
+        """Prediction [N,C,F,h,w] for a noisy latent [N,C,F,h,w].
+
+        `timestep` is [N] in 0…T−1, `tokens` [N,32,D], `embedding` [N,E], `conditioned` [N] (1, or 0 for the learned
+        null condition), `view` int64 [N].
+        """
         rows, channels, frames, height, width = latent.shape
         folded = self.config.channels * self.config.fold
         known = conditioned[:, None]

@@ -109,8 +109,7 @@ class Trunk(nn.Module):
         return tokens, self.embed(pooled, person, person_mask)
 
     def pool(self, millivolt: Tensor, lead_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the convolutions make of an ECG: tokens [N,32,192], and mean, maximum and weighted mean of them,
-        [N,576]."""
+        """Tokens [N,32,192] of the convolutions, and their mean, maximum and weighted mean, [N,576]."""
         x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,32,500]
         x = F.max_pool1d(torch.relu(self.stem_norm(x)), 3, 2, 1)  # [N,32,250]
         x = self.stages(x)  # [N,192,32]

@@ -17,8 +17,11 @@ from cardiacnets.domain import View
 
 @dataclass(frozen=True)
 class SwinConfig:
-    """Sizes of one encoder. The defaults are the compact one for the short axis: 80 px, so 20, 10 and 5 tokens a side,
-    all of them multiples of the window, and 5×5 mask units of 16 px."""
+    """Sizes of one encoder.
+
+    The defaults are the compact one for the short axis: 80 px, so 20, 10 and 5 tokens a side, all of them multiples of
+    the window, and 5×5 mask units of 16 px.
+    """
 
     image: int = 80
     """Pixels a side."""

@@ -79,6 +79,8 @@ def scaled(parts: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Set:
+    """ECGs of some folds: the number of each in PTB-XL, and the parts of its median beat."""
+
     ids: NDArray[np.int64]
     parts: Floats  # [n, 8, PARTS], mV
 

@@ -1,8 +1,7 @@
-"""Stage `screening`: both heads on the ECG encoder, from real labels (CAD), a teacher (HF) and virtual truth (all
-else).
+"""Stage `screening`: both heads on the ECG encoder.
 
-The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is. Heads that
-go on from a bundle: `further.py`.
+They learn from real labels (CAD), a teacher (HF) and virtual truth (all else). The encoder starts from scratch or from
+a pretrained trunk, and learns on with the heads or stays as it is. Heads that go on from a bundle: `further.py`.
 """
 
 import copy
@@ -206,8 +205,11 @@ def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: S
 
 
 def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over the rows that the teacher knows: cross-entropy against its probability, and a smooth distance of the
-    logits, without which the many ECGs that it is sure of would teach nothing of their order. Both [N]."""
+    """Loss of the logits [N] against a teacher's [N], as a mean over the rows that the teacher knows.
+
+    Cross-entropy against the teacher's probability, and a smooth distance of the logits: without it, the many ECGs of
+    which the teacher is certain would teach nothing about their order.
+    """
     known = ~teacher.isnan()
     if not known.any():
         return logit.new_zeros(())
@@ -217,13 +219,14 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 
 
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
-    """How far ECGs [N] with an isolated finding of conduction or rhythm lie above what the batch's normal ones reach
-    (their mean and one deviation), squared up to one, then straight; logits [N,K] of conditions that nobody labelled
-    on real ECGs.
+    """How far ECGs [N] with an isolated finding of conduction or rhythm are above the batch's normal ones.
+
+    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear. `logits` is
+    [N,K], of conditions without labels on real ECGs.
 
     An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Only
-    the difference counts, and normal ECGs feel the counterforce: were they left out, "real" would be learned as
-    "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
+    the difference counts, and normal ECGs receive the opposite gradient: if they were left out, "real" would be learned
+    as "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
     """
     if normal.sum() < 2 or not isolated.any():
         return logits.new_zeros(())
@@ -275,9 +278,12 @@ def figures_of(
     on_real: tuple[NDArray, NDArray] | None,
     on_virtual: tuple[NDArray, NDArray] | None,
 ) -> dict[str, float]:
-    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices;
+    """Figures by which a checkpoint is judged.
+
+    AUROC of what fold 8 has (PTB-XL: CAD), and of the rest on virtual validation people; mean R over the indices;
     agreement with the teacher, and what isolated findings are taken for. Answers (logits, index means) are of the rows
-    chosen."""
+    chosen.
+    """
     figures = {}
     if on_real is not None and real.any():
         logits, means = on_real
@@ -309,8 +315,7 @@ def teacher_r(teacher: NDArray, logit: NDArray) -> float:
 
 
 def isolated_flags(kind: NDArray[np.str_], logits: NDArray) -> dict[str, float]:
-    """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it was confused
-    with."""
+    """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it is taken for."""
     normal = kind == NORMAL
     figures = {}
     for name, index in (("RBBB", "ph"), ("LBBB", "cm"), ("tachycardia", "hf")):

@@ -115,8 +115,10 @@ def _export(
 
 
 def export_synthesis(networks: Networks, out_dir: Path) -> float:
-    """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|), over batches
-    and sides that were not traced."""
+    """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|).
+
+    The difference is measured over batches and sizes that were not traced.
+    """
     cases: list[tuple[str, nn.Module, dict[str, Tensor], dict[str, Tensor]]] = []
     for file, denoiser in ((FULL, networks.denoiser), (DISTILLED, networks.distilled)):
         cases.append((file, denoiser, example_of(denoiser, 2, 10), example_of(denoiser, 3, 12, seed=1)))
@@ -150,8 +152,11 @@ def synthesis_entry(
     encoder: str,
     readout: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest's `synthesis`; `samplers` has `full` and `distilled`, `encoder` is the file of the ECG encoder that
-    the denoisers know."""
+    """The manifest's `synthesis`.
+
+    `samplers` has `full` and `distilled`. `encoder` is the file of the ECG encoder that the denoisers were trained
+    with.
+    """
     config = networks.denoiser.config
     files = {"full": FULL, "distilled": DISTILLED}
     return {
@@ -203,8 +208,10 @@ def add_synthesis(
     version: str | None = None,
     section: str | None = None,
 ) -> None:
-    """Put what `export_synthesis` wrote to `made`, and the encoder if it lies there, into a bundle, in place of what
-    was there. `version` is the bundle's new one, `section` what its card is to say of drawn cines.
+    """Put what `export_synthesis` wrote to `made`, and the encoder if it is there, into a bundle.
+
+    They replace the bundle's old files.
+    `version` is the bundle's new one, `section` what its card says of drawn cines.
 
     Raises:
         ValueError: PyTorch and ONNX differ by more than `PARITY`.

@@ -39,8 +39,10 @@ def export_drawing(
     version: str | None = None,
     report: Report | None = None,
 ) -> float:
-    """Add `synthesis` to the bundle, and to its card what `report` says; returns the largest difference between PyTorch
-    and ONNX."""
+    """Add `synthesis` to the bundle, and to its card what `report` says.
+
+    Returns the largest difference between PyTorch and ONNX.
+    """
     denoiser, schedule = load_denoiser(run.diffusion())
     distilled, _ = load_denoiser(run.distillation())
     segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}

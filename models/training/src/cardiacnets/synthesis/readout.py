@@ -87,8 +87,11 @@ def describe_readout(
     view_names: Mapping[View, str],
     drawn: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """The manifest's `readout`; `correlation` with the truth on true cines of held-out people, `drawn` of each sampler
-    on what it drew of their ECGs, if that was measured."""
+    """The manifest's `readout`.
+
+    `correlation` is with the truth on true cines of held-out people; `drawn` is that of each sampler on what it drew of
+    their ECGs, if that was measured.
+    """
     return {
         "areaUnit": "cm2",
         "features": [asdict(feature) | {"view": view_names[feature.view]} for feature in FEATURES],

@@ -320,9 +320,12 @@ SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
 
 
 def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
-    """What the way to draw was chosen by, on validation people: what a denoiser predicts (`prediction`), after a short
-    training each; and how it is distilled (`distillation`), beside the denoiser in many steps (`full`) and in as few
-    (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+    """Figures of each candidate for prediction target and distillation method, on validation people.
+
+    `prediction` is what a denoiser predicts, after a short training each. `distillation` is how it is distilled, beside
+    the denoiser in many steps (`full`) and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the
+    same noise.
+    """
     evaluation = on_validation(run, config)
     evaluation.fit_feature_space()
     p = run.programme
