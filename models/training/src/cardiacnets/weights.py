@@ -8,6 +8,7 @@ ONNX files hold: of such a tensor the file keeps a digest, by which it is found 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -40,7 +41,7 @@ def kept_path(stage: str, weights: Path = WEIGHTS) -> Path:
     return weights / f"{stage.replace('/', '-')}.pt"
 
 
-def _digest(values: NDArray) -> str:
+def _digest(values: NDArray[Any]) -> str:
     """Of the values in half precision, in memory's order, whatever their shape."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float16).tobytes()).hexdigest()[:24]
 
@@ -50,7 +51,7 @@ def tensors_of(bundle: Path) -> dict[str, NDArray[np.float32]]:
 
     A matrix is listed as it is and transposed, because the exporter transposes some.
     """
-    found = {}
+    found: dict[str, NDArray[np.float32]] = {}
     for path in sorted(bundle.glob("*.onnx")):
         for tensor in onnx.load(path).graph.initializer:
             values = numpy_helper.to_array(tensor)

@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,10 +13,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cardiacnets.bundle.write import inference_session
 
-Feed = dict[str, NDArray]
+Feed = dict[str, NDArray[Any]]
 
 
-class _Feeds(CalibrationDataReader):
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, feeds: list[Feed]) -> None:
         self._feeds = iter(feeds)
 

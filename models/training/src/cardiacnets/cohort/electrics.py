@@ -268,8 +268,8 @@ def _layout(person: Person, heart: Floats, axis: Floats, septal: Floats, superio
     position = np.empty((19, 3))
     position[LV] = heart + radius[:, None] * outward[LV] + height[:, None] * axis
     rv_scale = (person.rv_edv_ml / 155) ** (1 / 3)
-    reach, lift = np.array([5.2, 4.8, 4.6]) * rv_scale, np.array([0.0, 0.8, -3.6])
-    position[RV] = heart + reach[:, None] * outward[RV] + lift[:, None] * axis
+    rv_reach, rv_lift = np.array([5.2, 4.8, 4.6]) * rv_scale, np.array([0.0, 0.8, -3.6])
+    position[RV] = heart + rv_reach[:, None] * outward[RV] + rv_lift[:, None] * axis
     return position, outward
 
 

@@ -1,9 +1,8 @@
 """Stage `ood`: fit the out-of-distribution score on real and virtual ECGs against signals that are none."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.data.windows import cached_millivolt
@@ -83,7 +83,7 @@ def _features(ood: Ood, trunk: Trunk, millivolt: Tensor, lead_mask: Tensor, batc
     return torch.cat(parts)
 
 
-def cached_outliers(kind: str, ecgs: NDArray, seed: int) -> NDArray[np.float16]:
+def cached_outliers(kind: str, ecgs: NDArray[np.floating], seed: int) -> NDArray[np.float16]:
     """`make_outliers` as the trunk sees them, through the signal profile; kept in the cache of windows.
 
     `ecgs` are as the trunk sees them too. The profile works lead by lead, so that leads may change places after it.
@@ -223,7 +223,7 @@ def fit_ood(
     trunk.eval()
     parts = (Path(outliers.__file__), Path(ood_model.__file__), Path(__file__))
     code = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     made_with = {"config": described, "trunk": trunk_digest(trunk), "code": code}
     path = out_dir / "model.pt"
     ood = Ood(trunk.attention.in_channels).eval()
@@ -243,14 +243,14 @@ def fit_ood(
             score = ood.raw(check.features[chosen]).numpy()
         unseen[kind] = auroc((check.kind[chosen] >= 0).numpy(), score)
     fit(config, ood, rows)
-    chosen = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
-    set_limits(ood, trunk, torch.from_numpy(validation[chosen].astype(np.float32)))
+    even = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
+    set_limits(ood, trunk, torch.from_numpy(validation[even].astype(np.float32)))
     out_dir.mkdir(parents=True, exist_ok=True)
     save(path, {"made_with": made_with, "model": ood.state_dict(), "unseen": unseen})
     return ood, unseen
 
 
-def _check_rows(config: OodConfig, ood: Ood, trunk: Trunk, validation: NDArray) -> _Rows:
+def _check_rows(config: OodConfig, ood: Ood, trunk: Trunk, validation: NDArray[np.floating]) -> _Rows:
     """Validation ECGs with all leads, and outliers made of others."""
     ecgs, others = validation[: config.checked], validation[config.checked : 2 * config.checked]
     signals = [ecgs, *(cached_outliers(kind, others, config.seed + 1) for kind in KINDS)]

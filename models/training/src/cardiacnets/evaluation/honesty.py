@@ -60,7 +60,7 @@ def share(flags: Flags) -> Report:
 def shares(flags: Flags) -> Report:
     """Of flags [n,5]: each condition's and anything's."""
     by = {name: share(flags[:, index]) for index, name in enumerate(CONDITIONS)}
-    return by | {"any": share(flags.any(axis=1))}
+    return by | {"any": share(np.asarray(flags.any(axis=1)))}
 
 
 def _fit_line(x: Array, truth: Array, *, slope: float | None = None) -> tuple[float, float]:

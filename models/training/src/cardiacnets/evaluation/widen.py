@@ -34,8 +34,8 @@ GRID = np.arange(1.0, 6.01, 0.05)
 
 def covered(middle: float, half: float, published: tuple[float, float]) -> float:
     """Share of published people within `middle` ± `half`."""
-    low, high = norm.cdf([middle - half, middle + half], *published)
-    return float(high - low)
+    low, high = (float(norm.cdf(limit, *published)) for limit in (middle - half, middle + half))
+    return high - low
 
 
 def widening(mean: Array, half: Array, person: Array) -> tuple[Array, dict[str, dict[str, float]]]:

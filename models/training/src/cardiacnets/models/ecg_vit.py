@@ -71,6 +71,9 @@ class Position(nn.Module):
 class EcgVit(nn.Module):
     """mV at 500 Hz → tokens, embedding."""
 
+    person_middle: Tensor
+    person_spread: Tensor
+
     def __init__(self, config: EcgVitConfig | None = None) -> None:
         super().__init__()
         self.config = config = config or EcgVitConfig()

@@ -1,7 +1,6 @@
 """ECG → tokens and embedding: a 1-D ResNet with squeeze-and-excitation over 1000 samples at 100 Hz."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +25,6 @@ class EncoderConfig:
     embedding: int = 256
     person_features: int = 32
     dropout: float = 0.2
-
-
-def encoder_config(described: dict[str, Any]) -> EncoderConfig:
-    """The configuration as a checkpoint's plain JSON holds it."""
-    return EncoderConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in described.items()})
 
 
 class SqueezeExcitation(nn.Module):
@@ -75,6 +69,9 @@ class Block(nn.Module):
 
 class Trunk(nn.Module):
     """The trained part of the encoder: mV at 100 Hz → tokens, embedding."""
+
+    person_middle: Tensor
+    person_spread: Tensor
 
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()

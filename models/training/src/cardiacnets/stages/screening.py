@@ -5,9 +5,8 @@ a pretrained trunk, and learns on with the heads or stays as it is. Heads that g
 """
 
 import copy
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
@@ -237,7 +237,9 @@ def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> tuple[NDArray, NDArray]:
+def predict(
+    model: Screen, ecg: NDArray[np.floating], person: NDArray[np.floating], batch: int = 128
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Condition logits [n,5] and index means [n,82] of mV [n][12][1000], all leads and known person fields given."""
     where = next(model.parameters()).device
     model.eval()
@@ -253,7 +255,7 @@ def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> t
     return np.concatenate(logits), np.concatenate(means)
 
 
-def _mean_r_of_known(truth: NDArray, means: NDArray) -> float:
+def _mean_r_of_known(truth: NDArray[np.floating], means: NDArray[np.floating]) -> float:
     """Mean R over the indices that three people or more are known to have."""
     known = ~np.isnan(truth)
     columns = np.flatnonzero(known.sum(axis=0) >= 3)
@@ -275,8 +277,8 @@ def figures_of(
     data: TrainingData,
     real: NDArray[np.bool_],
     virtual: NDArray[np.bool_],
-    on_real: tuple[NDArray, NDArray] | None,
-    on_virtual: tuple[NDArray, NDArray] | None,
+    on_real: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
+    on_virtual: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
 ) -> dict[str, float]:
     """Figures by which a checkpoint is judged.
 
@@ -308,13 +310,13 @@ def figures_of(
     return figures
 
 
-def teacher_r(teacher: NDArray, logit: NDArray) -> float:
+def teacher_r(teacher: NDArray[np.floating], logit: NDArray[np.floating]) -> float:
     """Pearson's R of logits on the ECGs that the teacher knows."""
     known = ~np.isnan(teacher)
     return float(pearson(teacher[known, None].astype(np.float64), logit[known, None].astype(np.float64))[0])
 
 
-def isolated_flags(kind: NDArray[np.str_], logits: NDArray) -> dict[str, float]:
+def isolated_flags(kind: NDArray[np.str_], logits: NDArray[np.floating]) -> dict[str, float]:
     """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it is taken for."""
     normal = kind == NORMAL
     figures = {}
@@ -375,16 +377,16 @@ def train_screening(
             for rows, batch in sets
         )
         batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
-        return sum(losses(model, batch, config, generator).values())
+        return sum(losses(model, batch, config, generator).values(), torch.zeros(()))
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)
 
 
 def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
-    model = Screen(encoder_config(state["config"]["encoder"]))
+    model = Screen(from_json(EncoderConfig, state["config"]["encoder"]))
     prefix = "average." if state["config"].get("average") else "screen."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)

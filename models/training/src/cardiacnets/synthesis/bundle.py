@@ -127,12 +127,12 @@ def export_synthesis(networks: Networks, out_dir: Path) -> float:
         _export(denoiser, cases[-1][2], "prediction", free, out_dir / file)
     decoder = CineDecoder(networks.vae).eval()
     examples = [{name: case[name] for name in ("latent", "view")} for case in cases[0][2:]]
-    cases.append((DECODER, decoder, *examples))
+    cases.append((DECODER, decoder, examples[0], examples[1]))
     free = {"latent": {0: "N", 3: "h", 4: "w"}, "view": {0: "N"}, "frames": {0: "N", 2: "H", 3: "W"}}
     _export(decoder, examples[0], "frames", free, out_dir / DECODER)
     for view, unet in networks.segmenters.items():
         examples = [{"image": torch.randn(rows, 1, side, side)} for rows, side in ((2, 80), (3, 96))]
-        cases.append((segmenter_file(view), unet, *examples))
+        cases.append((segmenter_file(view), unet, examples[0], examples[1]))
         free = {name: {0: "N", 2: "H", 3: "W"} for name in ("image", "logits")}
         _export(unet, examples[0], "logits", free, out_dir / cases[-1][0])
     worst = 0.0

@@ -49,7 +49,7 @@ def export_drawing(
     networks = in_half(Networks(load_vae(run.vae()), denoiser, distilled, segmenters))
     evaluation = Evaluation(run, config)
     p = run.programme
-    drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
+    drawn = {name: report["drawn"][name]["function"] for name in ("full", "distilled")} if report else None
     entry = synthesis_entry(
         networks,
         schedule,
@@ -67,6 +67,6 @@ def export_drawing(
         difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(networks, Path(made)))
         for path in Path(made).iterdir():
             store_in_half(path, path)
-        section = report and card_section(report)
+        section = card_section(report) if report else None
         add_synthesis(Path(made), difference, bundle_dir, entry, version=version, section=section)
     return difference

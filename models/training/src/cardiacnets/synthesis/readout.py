@@ -31,14 +31,16 @@ class Feature:
     """1.5 makes of an area what a volume of the same shape grows with."""
 
 
+_LABELS: Mapping[View, tuple[int, ...]] = {
+    "short_axis": (LV_CAVITY, LV_WALL, RV_CAVITY),
+    "four_chamber": (LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY),
+}
+_STATISTICS: tuple[Literal["max", "min"], ...] = ("max", "min")
 FEATURES: tuple[Feature, ...] = tuple(
     Feature(view, label, statistic, power)
-    for view, labels in {
-        "short_axis": (LV_CAVITY, LV_WALL, RV_CAVITY),
-        "four_chamber": (LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY),
-    }.items()
+    for view, labels in _LABELS.items()
     for label in labels
-    for statistic in ("max", "min")
+    for statistic in _STATISTICS
     for power in (1.0, 1.5)
 )
 

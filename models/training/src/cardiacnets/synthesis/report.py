@@ -153,7 +153,7 @@ class Evaluation:
     def distances(self, embedding: NDArray[np.float32]) -> Report:
         """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
 
-        def points(features: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        def points(features: NDArray[np.floating], rows: NDArray[np.intp]) -> NDArray[np.float64]:
             return np.concatenate([self.space.transform(features), self.ecg_points[rows]], axis=1).astype(np.float64)
 
         alone, real = (self.space.transform(values).astype(np.float64) for values in (embedding, self.other_embedding))
@@ -218,7 +218,7 @@ class Evaluation:
 
     def copies(self, cines: Cines) -> Report:
         """Distance to the nearest training person: drawn cines beside true ones of people who were never seen."""
-        found = {}
+        found: Report = {}
         for view, frames in cines.items():
             keys = thumbnails(np.asarray(self.run.short_cines.frames[view][self.train]))
             drawn, _ = nearest(thumbnails(frames), keys)
