@@ -115,6 +115,13 @@ export const GatewayConfig = z.strictObject({
     .optional(),
   /** Of what waited while the cloud was away; live ECGs go at once. */
   backlogPerSecond: z.number().positive().max(1000).default(20),
+  /** Whose model bundles `gateway bundle install` takes. */
+  bundles: z
+    .strictObject({
+      /** PEM files of Ed25519 public keys: a bundle is signed by one of them. */
+      keys: z.array(File).max(16).default([]),
+    })
+    .prefault({}),
   sessionIdleS: z.number().positive().max(3600).default(15),
 })
 export type GatewayConfig = z.infer<typeof GatewayConfig>
@@ -162,6 +169,7 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
   return {
     ...config,
     data: at(config.data),
+    bundles: { keys: config.bundles.keys.map(at) },
     ...(config.mqtt && { mqtt: tls(config.mqtt) }),
     ...(config.hl7 && { hl7: tls(config.hl7) }),
     ...(config.dicom && { dicom: tls(config.dicom) }),

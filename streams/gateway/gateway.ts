@@ -8,6 +8,8 @@ import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import type { Journal } from '../mqtt/journal.ts'
+import type { BundleShelf } from './bundle-shelf.ts'
+import { Bundles, shelfOf } from './bundles.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { Comparisons } from './comparisons.ts'
@@ -53,8 +55,9 @@ const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
  * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files (`data-corrupt`, …)
  */
 export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
-  await checkModel(parts.screening)
-  const ward = new Ward(config, parts)
+  const shelf = shelfOf(config, parts.screening)
+  await checkModel(shelf.active)
+  const ward = new Ward(config, parts, shelf)
   try {
     await ward.open()
   } catch (error) {
@@ -72,6 +75,7 @@ class Ward implements Gateway {
   readonly #clock: TrustedClock
   readonly #counters = new Counters()
   readonly #screening: Screening
+  readonly #bundles: Bundles
   readonly #stopping = new AbortController()
   readonly #failed = Promise.withResolvers<unknown>()
   readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
@@ -86,13 +90,13 @@ class Ward implements Gateway {
   #ticks = 0
   #isStopped = false
 
-  constructor(config: GatewayConfig, parts: GatewayParts) {
+  constructor(config: GatewayConfig, parts: GatewayParts, shelf: BundleShelf) {
     this.#config = config
     this.#parts = parts
     ;({ store: this.#store, journal: this.#journal } = openJournals(config, parts))
     this.#clock = new TrustedClock(this.#store.newestMs())
     this.#isClockTrusted = this.#clock.isTrusted
-    this.#screening = new Screening(parts.screening, {
+    this.#screening = new Screening(shelf.active, {
       next: (after, limit) =>
         this.#store.toScreen(after, limit).flatMap((id) => {
           const ecg = this.#store.readEcg(id)
@@ -104,6 +108,7 @@ class Ward implements Gateway {
       },
     })
     this.#screening.failed.catch((error: unknown) => this.#failed.resolve(error))
+    this.#bundles = new Bundles({ shelf, screening: this.#screening, logger: parts.logger })
   }
 
   get ready(): Promise<void> {
@@ -121,6 +126,7 @@ class Ward implements Gateway {
 
   /** Loads what a door needs only where it is open: DICOM takes 17 MB, the file formats 8. */
   async open(): Promise<void> {
+    await this.#bundles.list()
     const { mqtt, hl7, dicom, folder, status } = this.#config
     if (mqtt !== undefined) await this.#openMqtt(mqtt)
     if (hl7 !== undefined) await this.#openHl7(hl7)
@@ -139,6 +145,7 @@ class Ward implements Gateway {
         return count
       },
       backup: (path) => this.#store.backup(path),
+      bundles: this.#bundles,
     })
     this.#parts.logger.info('door open', { door: 'status', guard: 'loopback', port: this.#status.port })
     this.#upkeep = setInterval(() => this.#tick(), UPKEEP_MS)
@@ -382,6 +389,7 @@ class Ward implements Gateway {
       doors: this.#doors,
       frames: this.#mqtt?.frames,
       sessions: this.#mqtt?.sessions ?? 0,
+      bundle: this.#bundles.active,
       forwarding: this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded },
     }
   }
