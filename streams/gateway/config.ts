@@ -8,6 +8,7 @@ import * as z from 'zod'
 import { placeOf } from '../../shared/data-files.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
+import { DEVICE_RESULTS } from '../../shared/domain/result-summary.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 import { isZone } from '../hl7/time.ts'
@@ -74,6 +75,11 @@ const Hl7 = DoorSettings.extend({
   maxMessageMb: z.number().positive().max(256).default(32),
 })
 
+const Mqtt = DoorSettings.extend({
+  /** What devices get: `summary` is below 5 KB, without most of the 82 indices. */
+  results: z.enum(DEVICE_RESULTS).default('whole'),
+})
+
 const Dicom = DoorSettings.extend({
   aeTitle: z
     .string()
@@ -94,7 +100,7 @@ export const GatewayConfig = z.strictObject({
     .positive()
     .max(24 * 365)
     .default(24),
-  mqtt: DoorSettings.optional(),
+  mqtt: Mqtt.optional(),
   hl7: Hl7.optional(),
   destinations: z.array(Destination).default([]),
   dicom: Dicom.optional(),

@@ -13,7 +13,7 @@ import { Bundles, shelfOf } from './bundles.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { Comparisons } from './comparisons.ts'
-import { doorAddress, type GatewayConfig } from './config.ts'
+import { type DoorSettings, doorAddress, type GatewayConfig } from './config.ts'
 import { Counters, count } from './counters.ts'
 import { isEndingSoon, type OpenDoor, openDoor } from './door-server.ts'
 import type { FolderDoor } from './folder-door.ts'
@@ -184,6 +184,7 @@ class Ward implements Gateway {
       clock: this.#clock,
       idleMs: this.#config.sessionIdleS * 1000,
       tenant: this.#config.tenant,
+      results: settings.results,
       warnings: this.#warnings,
       onStored: this.#onStored('mqtt'),
       onRefused: (code) => this.#counters.refuse('mqtt', code),
@@ -258,7 +259,7 @@ class Ward implements Gateway {
 
   async #open(
     name: 'mqtt' | 'hl7' | 'dicom',
-    settings: NonNullable<GatewayConfig['mqtt']>,
+    settings: DoorSettings,
     serve: Parameters<typeof openDoor>[2],
   ): Promise<void> {
     const door = await openDoor(doorAddress(settings, name), name, serve, () => this.#counters.refusedPeers++)

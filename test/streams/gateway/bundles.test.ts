@@ -20,7 +20,7 @@ import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { BundleShelf, compareVersions, SIGNATURE_FILE } from '../../../streams/gateway/bundle-shelf.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
-import { SCREENING, startTestGateway, type TestGateway } from './helpers.ts'
+import { SCREENING, startTestGateway, type TestGateway, until } from './helpers.ts'
 import { generator } from './process.ts'
 
 let folder: string
@@ -255,29 +255,41 @@ describe('a running gateway', () => {
   it('takes another bundle without losing a window, and goes back', { timeout: 120_000 }, async () => {
     const gateway = await open()
     const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`, version: 4 })
+    const ending = new AbortController()
     const streaming = Promise.all(
-      ['d1', 'd2', 'd3'].map((device, index) =>
-        streamRecording(syntheticRecording({ seconds: 80, gainUv: 5, heartRateBpm: 60 + 10 * index }), {
+      ['d1', 'd2'].map((device, index) =>
+        streamRecording(syntheticRecording({ seconds: 7.31, gainUv: 5, heartRateBpm: 60 + 10 * index }), {
           link,
           tenant: 'local',
           device,
-          speed: 20,
+          speed: 10,
+          loop: true,
+          signal: ending.signal,
           resultTimeoutMs: 60_000,
         }),
       ),
     )
+    const screened = () => gateway.metric('screened_total')
+    const some = async () => {
+      const before = await screened()
+      await until(screened, (count) => count >= before + 2)
+    }
+    await some()
 
     const installed = await gateway.post('/bundles/install', { directory: made(versionOf(1)) })
+    await some()
     const again = await gateway.post('/bundles/rollback', {})
+    await some()
+    ending.abort()
     const reports = await streaming
     await link.close()
 
     expect([installed.status, again.status]).toEqual([200, 200])
     const windows = reports.flatMap((report) => report.windows)
-    expect(windows.length).toBe(24)
+    expect(windows.length).toBeGreaterThan(5)
     expect(windows.filter(({ results }) => results !== 1)).toEqual([])
     const used = new Set((await gateway.results()).map(({ provenance }) => provenance.modelBundle))
-    expect([...used].length).toBeGreaterThan(1)
+    expect(used).toEqual(new Set([`${shipped.name}@${shipped.version}`, `${shipped.name}@${versionOf(1)}`]))
   })
 
   it('goes on with the one that it has when another cannot be loaded, and says so in its own words', async () => {
@@ -311,7 +323,9 @@ describe('the command', () => {
       encoding: 'utf8',
     })
 
-  it('changes the bundle of a gateway that does not run, and says what is wrong in a sentence', () => {
+  it('changes the bundle of a gateway that does not run, and says what is wrong in a sentence', {
+    timeout: 240_000,
+  }, () => {
     mkdirSync(join(folder, 'data'))
     const config = { data: 'data', status: { port: 9 }, bundles: { keys: ['maker.pem'] } }
     writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
@@ -319,16 +333,14 @@ describe('the command', () => {
     const installed = cli('install', made(versionOf(1)))
     const older = cli('install', made('0.0.1'))
     const back = cli('rollback')
-    const listed = cli('list')
 
     expect(JSON.parse(installed.stdout)).toMatchObject({ version: versionOf(1), isActive: true })
     expect([older.status, older.stderr]).toEqual([2, expect.stringContaining('is not newer than the active one')])
     expect(JSON.parse(back.stdout)).toMatchObject({ version: shipped.version })
-    expect(JSON.parse(listed.stdout)).toHaveLength(1)
     expect(existsSync(join(folder, 'data', 'bundles', 'installed.json'))).toBe(true)
   })
 
-  it('asks the port that stands behind the subcommand', () => {
+  it('asks the port that stands behind the subcommand', { timeout: 120_000 }, () => {
     const asked = spawnSync(process.execPath, [CLI, 'gateway', 'status', '--status-port', '7771'], { encoding: 'utf8' })
     const incomplete = spawnSync(process.execPath, [CLI, 'gateway', 'bundle', 'install'], { encoding: 'utf8' })
 
