@@ -44,21 +44,43 @@ const CodeTable = z.strictObject({
 
 const Zone = z.string().refine(isZone, 'an IANA time zone')
 
-const Destination = z.strictObject({
+/** The authority that signed the peer's certificate, and ours where it asks for one. */
+const PeerTls = z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() })
+
+const AeTitle = z.string().regex(/^[\x21-\x7e]{1,16}$/)
+
+const Sending = {
   name: Label,
+  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
+  sends: z.enum(['recordings', 'everything']).default('recordings'),
+}
+
+const Destination = z.strictObject({
+  ...Sending,
   host: z.string(),
   port: Port,
-  /** The authority that signed the peer's certificate, and ours where it asks for one. */
-  tls: z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() }).optional(),
+  tls: PeerTls.optional(),
   receiving: z.tuple([z.string(), z.string()]).default(['', '']),
   version: z.enum(['2.3', '2.3.1', '2.4', '2.5', '2.5.1', '2.6', '2.7', '2.8']).default('2.5.1'),
   processingId: z.enum(['P', 'T', 'D']).default('P'),
   codes: CodeTable.prefault({}),
   pdf: z.boolean().default(true),
-  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
-  sends: z.enum(['recordings', 'everything']).default('recordings'),
   timeoutMs: z.int().min(100).max(600_000).default(30_000),
 })
+
+/** Where structured reports are stored: by C-STORE, or by STOW-RS. */
+const Archive = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('dicom'),
+    ...Sending,
+    host: z.string(),
+    port: Port,
+    called: AeTitle,
+    calling: AeTitle.default('CARDIACNETS'),
+    tls: PeerTls.optional(),
+  }),
+  z.strictObject({ kind: z.literal('dicomweb'), ...Sending, url: z.url(), tokenFile: File.optional() }),
+])
 
 const Hl7 = DoorSettings.extend({
   sending: z.tuple([z.string(), z.string()]).default(['CARDIACNETS', 'GATEWAY']),
@@ -81,10 +103,7 @@ const Mqtt = DoorSettings.extend({
 })
 
 const Dicom = DoorSettings.extend({
-  aeTitle: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,16}$/)
-    .default('CARDIACNETS'),
+  aeTitle: AeTitle.default('CARDIACNETS'),
   /** Calling AE titles that may store. */
   allow: z.array(z.string()).min(1),
 })
@@ -104,6 +123,7 @@ export const GatewayConfig = z.strictObject({
   hl7: Hl7.optional(),
   destinations: z.array(Destination).default([]),
   dicom: Dicom.optional(),
+  archives: z.array(Archive).default([]),
   folder: z.strictObject({ watch: File }).optional(),
   status: z.strictObject({ port: Port.default(9465) }).prefault({}),
   /** Whether numbers that learned from simulated people may be sent to an EHR. */
@@ -132,6 +152,7 @@ export const GatewayConfig = z.strictObject({
 })
 export type GatewayConfig = z.infer<typeof GatewayConfig>
 export type Destination = z.infer<typeof Destination>
+export type Archive = z.infer<typeof Archive>
 
 /**
  * @throws CodedError `site-config-invalid` naming the field, never its value
@@ -142,8 +163,10 @@ export function parseGatewayConfig(document: unknown): GatewayConfig {
     const { path, message } = error.issues[0]!
     throw new CodedError('site-config-invalid', { field: ['gateway', ...path].join('.'), expected: message })
   }
-  const names = data.destinations.map(({ name }) => name)
-  if (new Set(names).size < names.length) throw new CodedError('site-config-invalid', { field: 'gateway.destinations' })
+  for (const peers of ['destinations', 'archives'] as const) {
+    const names = data[peers].map(({ name }) => name)
+    if (new Set(names).size < names.length) throw new CodedError('site-config-invalid', { field: `gateway.${peers}` })
+  }
   return data
 }
 
@@ -165,6 +188,10 @@ export function readGatewayConfig(path: string): GatewayConfig {
 
 function withPaths(config: GatewayConfig, base: string): GatewayConfig {
   const at = (file: string) => resolve(base, file)
+  const peerTls = ({ tls: files }: { readonly tls?: z.infer<typeof PeerTls> | undefined }) =>
+    files && {
+      tls: Object.fromEntries(Object.entries(files).flatMap(([key, file]) => (file ? [[key, at(file)]] : []))),
+    }
   const tls = <T extends { tls?: z.infer<typeof Tls> | undefined }>(door: T): T =>
     door.tls === undefined
       ? door
@@ -184,11 +211,10 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
       config.forward.tokenFile !== undefined && {
         forward: { ...config.forward, tokenFile: at(config.forward.tokenFile) },
       }),
-    destinations: config.destinations.map((each) => ({
+    destinations: config.destinations.map((each) => ({ ...each, ...peerTls(each) })),
+    archives: config.archives.map((each) => ({
       ...each,
-      ...(each.tls && {
-        tls: Object.fromEntries(Object.entries(each.tls).flatMap(([key, file]) => (file ? [[key, at(file)]] : []))),
-      }),
+      ...(each.kind === 'dicom' ? peerTls(each) : each.tokenFile && { tokenFile: at(each.tokenFile) }),
     })),
   }
 }
@@ -200,6 +226,13 @@ export function readPem(file: string, field: string): Buffer {
   } catch (cause) {
     throw new CodedError('file-not-found', { field, ...placeOf(file) }, { cause })
   }
+}
+
+/** A peer's certificates, read. */
+export function readPeerTls(tls: z.infer<typeof PeerTls> | undefined, field: string) {
+  const pem = (part: 'ca' | 'cert' | 'key') =>
+    tls?.[part] === undefined ? {} : { [part]: readPem(tls[part], `${field}.tls.${part}`) }
+  return tls && { ...pem('ca'), ...pem('cert'), ...pem('key') }
 }
 
 export type DoorSettings = z.infer<typeof DoorSettings>

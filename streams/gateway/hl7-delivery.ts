@@ -9,7 +9,7 @@ import { MllpClient } from '../hl7/client.ts'
 import { type Message, parseMessage } from '../hl7/message.ts'
 import { writeOru } from '../hl7/oru-out.ts'
 import { drawReport } from '../hl7/report-page.ts'
-import { type Destination, type GatewayConfig, readPem } from './config.ts'
+import { type Destination, type GatewayConfig, readPeerTls } from './config.ts'
 import type { Store } from './store.ts'
 import { resultIn } from './stored-ecg.ts'
 import { completeAbout } from './whose.ts'
@@ -28,13 +28,7 @@ export class Hl7Delivery {
   constructor(options: Hl7DeliveryOptions) {
     this.#options = options
     const { host, port, tls, name } = options.destination
-    const pem = (part: 'ca' | 'cert' | 'key') =>
-      tls?.[part] === undefined ? {} : { [part]: readPem(tls[part], `destinations.${name}.tls.${part}`) }
-    this.#client = new MllpClient({
-      host,
-      port,
-      tls: tls === undefined ? undefined : { ...pem('ca'), ...pem('cert'), ...pem('key') },
-    })
+    this.#client = new MllpClient({ host, port, tls: readPeerTls(tls, `destinations.${name}`) })
   }
 
   close(): void {

@@ -110,7 +110,7 @@ describe('AWS IoT Core on one machine', () => {
     const { device, received } = await start({ ...template, Rule: named })
     const heard: string[] = []
     device.on('message', (topic) => heard.push(topic))
-    const [granted] = await device.subscribeAsync('$aws/rules/#', { qos: 1 })
+    const subscribed = await device.subscribeAsync('$aws/rules/#', { qos: 1 }).catch(() => 'refused')
     await device.subscribeAsync('ecg/#', { qos: 1 })
 
     await device.publishAsync('$aws/rules/other/ecg/v1/t/d/window', Buffer.from([9]), { qos: 1 })
@@ -118,7 +118,7 @@ describe('AWS IoT Core on one machine', () => {
 
     // Of the two, only what was sent to the rule is there, under its own topic.
     expect(await received('intake')).toMatchObject({ topic: 'ecg/v1/t/d/window', data: 'AQID' })
-    expect(granted?.qos).toBe(128)
+    expect(subscribed).toBe('refused')
     expect(heard).toEqual([])
   })
 
