@@ -8,7 +8,7 @@ go on from a bundle: `further.py`.
 import copy
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -61,6 +61,9 @@ class ScreeningConfig:
     """Real ECGs a step whose only finding is one of conduction or rhythm, each kind as often as another."""
     isolated_weight: float = 0.0
     """Of what `isolated_excess` gives."""
+    isolated_later: float | None = None
+    """Its weight in the second half of the steps; None: the same. The first half teaches what a block alone is, and the
+    second gives hypertrophy, which looks like it, back what the first took."""
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -136,6 +139,13 @@ class Batch:
     normal: Tensor
     isolated: Tensor
     """[N] bool: what `isolated_kinds` says of real ECGs."""
+
+
+def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
+    """The configuration with the weights of a step."""
+    if config.isolated_later is None or 2 * step < config.optimisation.steps:
+        return config
+    return replace(config, isolated_weight=config.isolated_later)
 
 
 def make_batch(
@@ -370,7 +380,7 @@ def train_screening(
             for rows, batch in sets
         )
         batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
-        return sum(losses(model, batch, config, generator).values())
+        return sum(losses(model, batch, at_step(config, step), generator).values())
 
     described = json.loads(json.dumps(asdict(config)))
     return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)
