@@ -129,6 +129,7 @@ class Programme:
             isolated_batch=6,
             isolated_weight=0.06,
             isolated_later=0.015,
+            isolated_until=2475,
             teacher_weight=1.5,
             average=0.998,
             optimisation=OptimisationConfig(steps=4400, learning_rate=6e-4, save_every=275),

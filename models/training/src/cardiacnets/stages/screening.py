@@ -62,8 +62,9 @@ class ScreeningConfig:
     isolated_weight: float = 0.0
     """Of what `isolated_excess` gives."""
     isolated_later: float | None = None
-    """Its weight in the second half of the steps; None: the same. The first half teaches what a block alone is, and the
-    second gives hypertrophy, which looks like it, back what the first took."""
+    """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
+    after give hypertrophy, which looks like it, back what they took."""
+    isolated_until: int = 0
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -143,7 +144,7 @@ class Batch:
 
 def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
     """The configuration with the weights of a step."""
-    if config.isolated_later is None or 2 * step < config.optimisation.steps:
+    if config.isolated_later is None or step < config.isolated_until:
         return config
     return replace(config, isolated_weight=config.isolated_later)
 
