@@ -8,6 +8,12 @@ import { join } from 'node:path'
 import { RUNS_FROM_SOURCE } from './installation.ts'
 
 const ROOT = join(import.meta.dirname, '..')
+interface Manifest {
+  readonly version: string
+  /** Only in a package that was built. */
+  readonly codeVersion?: string
+}
+
 const PACKAGES = ['package.json', 'package-lock.json']
 
 /**
@@ -15,9 +21,9 @@ const PACKAGES = ['package.json', 'package-lock.json']
  * @param sources with some, the last commit that changed one of them or the packages: what is built of them stays the same at all others
  */
 export function codeVersion(sources: readonly string[] = []): string {
-  // Our own file, so its shape is known.
-  const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string }
-  if (!RUNS_FROM_SOURCE) return version
+  const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+  const { version, codeVersion: built = version } = manifest
+  if (!RUNS_FROM_SOURCE) return built
   try {
     const paths = sources.length > 0 ? [...sources, ...PACKAGES] : []
     const commit = execFileSync('git', ['log', '-1', '--format=%h', '--abbrev=12', 'HEAD', '--', ...paths], {

@@ -1,11 +1,11 @@
 /**
- * `npm run build` (npm runs it before `npm pack`): writes `dist/`, from which the installed `cardiacnets` runs. Node.js does not strip types
- * below node_modules, so each source file becomes one JavaScript file at the same path, with the files that the sources read beside them.
+ * `npm run package` builds the package of the command line in `dist/` and packs it. Node.js does not strip types below node_modules, so each
+ * source file becomes one JavaScript file at the same path, with the files that the sources read beside them.
  * @module
  */
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join, resolve } from 'node:path'
-import { buildSync, transformSync } from 'esbuild'
+import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { dirname, join, posix, resolve } from 'node:path'
+import { buildSync, type Metafile, transformSync } from 'esbuild'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
 
@@ -14,13 +14,33 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** The command line, and the worker thread that it starts by its address. */
 const ENTRIES = ['functions/cli/main.ts', 'streams/gateway/screening-worker.ts']
 
-/** What the sources read beside themselves. */
-const ASSETS = ['streams/mqtt/ecg.proto', 'functions/cli/demo/virtual-ecg.hea', 'functions/cli/demo/virtual-ecg.dat']
+/** What the sources read beside themselves, and what a package says about itself. */
+const ASSETS = [
+  ...['streams/mqtt/ecg.proto', 'functions/cli/demo/virtual-ecg.hea', 'functions/cli/demo/virtual-ecg.dat'],
+  ...['functions/cli/bin.mjs', 'README.md', 'CHANGELOG.md', 'LICENSE', 'NOTICE'],
+]
+
+/**
+ * Packages that are built in. npm would install dcmjs three times with all of core-js (57 MB): `overrides` hold for a clone, not for what is
+ * installed from a package.
+ */
+const BUILT_IN = ['dcmjs', 'dcmjs-dimse']
+const BUILT_IN_FOLDER = 'packages'
 
 /** A relative import of ours, or the address of a worker. */
 const SOURCE_PATH = /(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g
 
-/** Writes the package's files below `outdir`. */
+interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly description: string
+  readonly license: string
+  readonly engines: Readonly<Record<string, string>>
+  readonly bin: Readonly<Record<string, string>>
+  readonly dependencies: Readonly<Record<string, string>>
+}
+
+/** Writes the package below `outdir`. */
 export function buildPackage(outdir: string): void {
   rmSync(outdir, { recursive: true, force: true })
   const { metafile } = buildSync({
@@ -41,9 +61,22 @@ export function buildPackage(outdir: string): void {
   }
   for (const path of ASSETS) write(join(outdir, path), readFileSync(join(ROOT, path)))
   cpSync(SHIPPED_BUNDLE, join(outdir, 'models/cardiacnets-compact'), { recursive: true })
-  const manifest = { name: 'cardiacnets-edge-dist', private: true, type: 'module', version: codeVersion() }
-  write(join(outdir, 'package.json'), `${JSON.stringify(manifest, null, 2)}\n`)
+  buildIn(join(outdir, BUILT_IN_FOLDER))
+  write(join(outdir, 'package.json'), `${JSON.stringify(manifestOf(metafile), null, 2)}\n`)
 }
+
+/** Only what the sources import is installed beside them. */
+function manifestOf({ inputs }: Metafile) {
+  const text = readFileSync(join(ROOT, 'package.json'), 'utf8')
+  const { name, version, description, license, engines, bin, dependencies }: Manifest = JSON.parse(text)
+  const imported = new Set(Object.values(inputs).flatMap(({ imports }) => imports.map(({ path }) => packageOf(path))))
+  const installed = Object.entries(dependencies).filter(([name]) => imported.has(name) && !BUILT_IN.includes(name))
+  const fixed = { name, version, codeVersion: codeVersion(), description, license, type: 'module', engines, bin }
+  return { ...fixed, dependencies: Object.fromEntries(installed) }
+}
+
+/** `@aws-sdk/client-s3/x` → `@aws-sdk/client-s3`. */
+const packageOf = (path: string) => /^(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? path
 
 function compiled(path: string): string {
   const { code } = transformSync(readFileSync(join(ROOT, path), 'utf8'), {
@@ -53,7 +86,42 @@ function compiled(path: string): string {
     sourcefile: path,
     tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
   })
-  return code.replace(SOURCE_PATH, '$1$2.js$1')
+  const folder = posix.relative(posix.dirname(path), BUILT_IN_FOLDER)
+  return BUILT_IN.reduce(
+    (text, name) => text.replaceAll(`from "${name}"`, `from "${folder}/${name}.js"`),
+    code.replace(SOURCE_PATH, '$1$2.js$1'),
+  )
+}
+
+/** Writes each package of {@link BUILT_IN} with all that it needs as one file, what they share as another, and their licences. */
+function buildIn(folder: string): void {
+  const { metafile } = buildSync({
+    entryPoints: BUILT_IN,
+    absWorkingDir: ROOT,
+    outdir: folder,
+    bundle: true,
+    splitting: true,
+    platform: 'node',
+    target: 'node22',
+    format: 'esm',
+    mainFields: ['module', 'main'],
+    minifyWhitespace: true,
+    minifySyntax: true,
+    metafile: true,
+    logLevel: 'error',
+    // CommonJS packages call `require` for Node's own modules.
+    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
+  })
+  const packages = new Set(
+    Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
+  )
+  write(join(folder, 'LICENSES.txt'), [...packages].toSorted().map(licenceOf).join('\n'))
+}
+
+function licenceOf(folder: string): string {
+  const file = readdirSync(join(ROOT, folder)).find((name) => /^licen[cs]e/i.test(name))
+  if (file === undefined) throw new Error(`${folder} has no licence file`)
+  return `--- ${folder.replace('node_modules/', '')}\n\n${readFileSync(join(ROOT, folder, file), 'utf8').trim()}\n`
 }
 
 function write(path: string, content: string | Uint8Array): void {

@@ -179,6 +179,7 @@ export class Adapters extends Construct {
         MQTT_TENANTS: shard.tenants.join(),
         MQTT_WINDOWS: hearsWindows ? 'on' : 'off',
         JOURNAL_LIMIT_MB: String(JOURNAL_LIMIT_MB),
+        DEVICE_LIMITS: JSON.stringify(adapter.limits),
         INTAKE_QUEUE_URL: intake.queue.queueUrl,
         INTAKE_DLQ_URL: intake.dlq.queueUrl,
         RESULTS_MQTT_QUEUE_URL: results.queue.queueUrl,

@@ -230,7 +230,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
       for (const [index, { environment, role }] of tasks.entries()) {
         const subscribed = broker?.subscribed('frames')
         const journal = join(folder, index === 0 ? 'journal.db' : `journal-${index}.db`)
-        const here = adapterEnvironment(deployment, mqttUrl, journal, broker !== undefined)
+        const here = { ...adapterEnvironment(deployment, mqttUrl, journal, broker !== undefined), ...limitsOf(site) }
         const ready = Promise.withResolvers<void>()
         const adapter = startCompanion({
           script: 'streams/mqtt/main.ts',
@@ -311,6 +311,11 @@ function adapterEnvironment(
     // As there: what a rule takes, the adapter leaves to it.
     ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
   }
+}
+
+/** What the site lets a device ask of its adapter, where it says so. */
+function limitsOf({ deployment: { gateway } }: SiteConfig): Readonly<Record<string, string>> {
+  return gateway.adapter ? { DEVICE_LIMITS: JSON.stringify(gateway.adapter.limits) } : {}
 }
 
 /** Where ECGs lie; others hold logs and the console. */

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `cardiacnets`, as npm links it: runs what was built (`dist/`); in a clone, the sources.
+ * `cardiacnets`, as npm links it: runs what was built; in a clone, the sources.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -18,11 +18,9 @@ process.on('warning', (warning) => {
   if (warning.name !== 'ExperimentalWarning') for (const print of listeners) print(warning)
 })
 
-const source = new URL('./main.ts', import.meta.url)
-const built = new URL('../../dist/functions/cli/main.js', import.meta.url)
-const main = [source, built].find((file) => existsSync(file))
+const main = ['./main.ts', './main.js'].map((name) => new URL(name, import.meta.url)).find((file) => existsSync(file))
 if (main === undefined) {
-  process.stderr.write('this package was packed without its build: pack it with `npm run package`\n')
+  process.stderr.write('This package was packed without its build. In the clone, pack it with: npm run package\n')
   process.exit(1)
 }
 await import(main)

@@ -4,6 +4,7 @@
  */
 import * as z from 'zod'
 import { Name } from '../messages.ts'
+import { DeviceLimits } from './device-limits.ts'
 import { SCOPES, type Scope } from './scopes.ts'
 
 const SecretArn = z.string().startsWith('arn:')
@@ -48,6 +49,8 @@ const Adapter = z.strictObject({
   auth: BrokerAuth,
   /** Connections of each adapter: a broker may limit one (AWS IoT Core: 100 messages/s). */
   connections: z.int().min(1).max(64).default(1),
+  /** What one device and one tenant may ask of it. */
+  limits: DeviceLimits,
   shards: z
     .array(Shard)
     .min(1)

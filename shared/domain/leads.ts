@@ -31,7 +31,7 @@ const BY_KEY: ReadonlyMap<string, LeadName> = new Map<string, LeadName>([
 /** Words that sources put around a lead's name: `ECG Lead II`, `Ableitung II`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1`, `aVR lead`. */
 const FILLERS: ReadonlySet<string> = new Set([
   ...['ecg', 'ekg', 'lead', 'leads', 'mdc', 'elec', 'potl', 'site', 'limb', 'chest', 'precordial', 'standard', 'std'],
-  ...['ableitung', 'derivation', 'derivacion', 'derivacao', 'derivazione', 'avleding'],
+  ...['ableitung', 'derivation', 'derivacion', 'derivacao', 'derivazione', 'afleiding', 'avledning'],
   ...['einthoven', 'goldberger', 'wilson', 'raw', 'filtered'],
 ])
 

@@ -23,7 +23,7 @@ import { Ingest } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
 import { makeRoom } from './journal-room.ts'
-import { DEFAULT_RATES, Limits } from './limits.ts'
+import { Limits } from './limits.ts'
 import { ListeningClock } from './listening.ts'
 import { Outbox, type OutboxItem } from './outbox.ts'
 import { publishResults } from './results.ts'
@@ -99,7 +99,7 @@ export function startAdapter(
     connections.map(({ clientId }) => clientId),
     monotonic,
   )
-  const limits = new Limits(DEFAULT_RATES, monotonic)
+  const limits = new Limits(config.deviceLimits, monotonic)
   const ingest = new Ingest({
     journal,
     clock: { now: Date.now, monotonic, listening: () => listening.now() },

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
+import { DeviceLimits } from '../../shared/config/device-limits.ts'
 import { Name } from '../../shared/messages.ts'
 import type { BrokerOptions } from './connection.ts'
 
@@ -13,6 +14,14 @@ const list = z
   .string()
   .transform((text) => text.split(','))
   .pipe(z.array(Name))
+const json = z.string().transform((text, context): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    context.addIssue({ code: 'custom', message: 'is no JSON' })
+    return z.NEVER
+  }
+})
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
 /** Each setting with its doc; the flag of `MQTT_URL` is `--mqtt-url`. */
@@ -41,6 +50,10 @@ const Settings = z.object({
   JOURNAL_LIMIT_MB: integer(1, 1_000_000)
     .default(4096)
     .meta({ help: 'beyond it we leave the broker until SQS has caught up' }),
+  DEVICE_LIMITS: json
+    .pipe(DeviceLimits)
+    .prefault('{}')
+    .meta({ help: 'what a device and a tenant may ask, e.g. {"device": {"frames": {"perSecond": 10, "burst": 600}}}' }),
   SESSION_IDLE_S: z.coerce.number().positive().default(120).meta({
     help: 'how long a window under way waits for a silent device; time in which we were away does not count',
   }),
@@ -67,6 +80,7 @@ export interface AdapterConfig {
   readonly connections: number
   readonly journalPath: string
   readonly journalLimitBytes: number
+  readonly deviceLimits: DeviceLimits
   readonly idleMs: number
   readonly correctionMs: number
   readonly intakeQueueUrl: string
@@ -114,6 +128,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
     connections: data.MQTT_CONNECTIONS,
     journalPath: data.JOURNAL_PATH,
     journalLimitBytes: data.JOURNAL_LIMIT_MB * 1024 * 1024,
+    deviceLimits: data.DEVICE_LIMITS,
     idleMs: data.SESSION_IDLE_S * 1000,
     correctionMs: data.CORRECTION_HOURS * 3_600_000,
     intakeQueueUrl: data.INTAKE_QUEUE_URL,

@@ -10,7 +10,7 @@ import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import { type FrameEnd, type Problem, REASON, reasonFor } from './frame-end.ts'
 import type { Journal, SessionKey } from './journal.ts'
 import { closeLate, LATE_PATIENCE_MS, type LateWindow, takeLate } from './late-frames.ts'
-import { DEFAULT_RATES, type LimitName, Limits } from './limits.ts'
+import { DEFAULT_LIMITS, type LimitName, Limits } from './limits.ts'
 import { parseTopic, type Topic } from './topics.ts'
 import { type ClosedWindow, type Offer, WindowAssembler } from './window-assembler.ts'
 
@@ -91,7 +91,7 @@ export class Ingest {
 
   constructor(options: IngestOptions) {
     this.#options = options
-    this.#limits = options.limits ?? new Limits(DEFAULT_RATES, options.clock.monotonic)
+    this.#limits = options.limits ?? new Limits(DEFAULT_LIMITS, options.clock.monotonic)
   }
 
   get counts(): FrameCounts {

@@ -4,7 +4,7 @@
  */
 import type { Ingest } from './ingest.ts'
 import type { Journal } from './journal.ts'
-import { heavyHolders, type Limits } from './limits.ts'
+import type { Limits } from './limits.ts'
 
 /** Share of the limit beyond which what is kept for corrections makes room, the oldest first; windows that wait for SQS never do. */
 const MAKE_ROOM_BEYOND = 0.5
@@ -36,7 +36,7 @@ export function makeRoom({ ingest, journal, limits, limitBytes }: RoomOptions): 
     journal.transaction(() => journal.prune(Number.MAX_SAFE_INTEGER, CHUNK)),
   )
   const isWatched = journal.usedBytes > limitBytes * WATCH_BEYOND
-  limits.heavy = isWatched ? heavyHolders(journal.holdings(), limitBytes) : new Set()
+  limits.weigh(isWatched ? journal.holdings() : [], limitBytes)
   return { expiredWindows, forgottenSessions }
 }
 

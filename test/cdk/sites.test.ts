@@ -8,6 +8,7 @@ import { checkRules } from '../../cdk/constructs/nag.ts'
 import type { Template as CloudFormation } from '../../cdk/local/template/intrinsics.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
+import { DeviceLimits } from '../../shared/config/device-limits.ts'
 import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
 import { rightsOf } from './helpers/rights.ts'
 
@@ -257,6 +258,7 @@ describe('the streaming adapter', () => {
     )
 
     expect(variables).toMatchObject({ MQTT_TENANTS: 'hospital', MQTT_WINDOWS: 'off', MQTT_CLIENT_ID: 'ecg-wards' })
+    expect(JSON.parse(variables.DEVICE_LIMITS)).toEqual(DeviceLimits.parse({}))
     expect(Secrets.map(({ Name }: { Name: string }) => Name)).toEqual(['MQTT_CERT', 'MQTT_KEY'])
     expect([User, ReadonlyRootFilesystem]).toEqual(['10001:10001', true])
   })

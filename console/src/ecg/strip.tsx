@@ -9,7 +9,7 @@ import { theme } from '../ui/theme.ts'
 import { pxPerMm } from './calibration.ts'
 import { CaliperLayer } from './caliper-layer.tsx'
 import type { Shades } from './explain.ts'
-import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
+import { baselineMm, rowMmOf, rowsOf, type Segment, timeMm } from './layout.ts'
 import { type Caliper, snap } from './measure.ts'
 import { coloursOf, drawGrid, drawTraces, type Note, type View, viewSize } from './paper.ts'
 import { PhaseCursor } from './phase-cursor.tsx'
@@ -162,8 +162,3 @@ function useRatio(): number {
   }, [ratio.value])
   return ratio.value
 }
-
-/** Seconds of the page that a lead covers, for words. */
-export const leadsOf = (view: View) => [
-  ...new Set(segmentsOf(view.layout, view.isCabrera, view.seconds).map(({ lead }) => lead)),
-]

@@ -24,7 +24,8 @@ def test_a_filled_contour_has_the_area_within():
     mask = fill_contour(circle, (40, 60))
 
     assert mask.sum() == pytest.approx(np.pi * 100, rel=0.03)
-    assert mask[20, 30] and not mask[30, 20]
+    assert mask[20, 30]
+    assert not mask[30, 20]
 
 
 def test_a_contour_that_leaves_the_picture_is_cut_off():

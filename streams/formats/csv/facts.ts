@@ -5,35 +5,64 @@
 import type { Person } from '../../../shared/domain/recording.ts'
 import { ageAt, ageInYears, plausiblePerson, sexOfText } from '../person.ts'
 import { dateOfText, startOfText } from '../time.ts'
+import { splitLine } from './cells.ts'
 
 export type FactName = 'rate' | 'unit' | 'gain' | 'lead' | 'start' | 'sex' | 'age' | 'birth'
 
-/** In English, and in the languages in which Apple Health and spreadsheets were seen. What stands in brackets is left away. */
+/** In English, and as Apple Health and spreadsheets of other languages have them; without accents. What stands in brackets is left away. */
 const NAMES: Readonly<Record<FactName, readonly string[]>> = {
   rate: [
     ...['rate', 'sampling rate', 'sample rate', 'sampling frequency', 'sample frequency', 'frequency', 'fs'],
     ...['samplerate', 'samplingrate', 'samplingfrequency', 'samples per second', 'sampling_rate', 'sample_rate'],
+    ...['abtastrate', 'abtastfrequenz', "frequence d'echantillonnage", 'frecuencia de muestreo', 'tasa de muestreo'],
+    ...['frequenza di campionamento', 'frequencia de amostragem', 'taxa de amostragem', 'bemonsteringsfrequentie'],
     ...[
-      'abtastrate',
-      'abtastfrequenz',
-      "fréquence d'échantillonnage",
-      'frecuencia de muestreo',
-      'frequenza di campionamento',
+      'samplefrequentie',
+      'samplingsfrekvens',
+      '采样率',
+      '采样频率',
+      '取樣率',
+      'サンプルレート',
+      'サンプリング周波数',
+      '샘플률',
     ],
   ],
-  unit: ['unit', 'units', 'einheit', 'unité', 'unidad', 'unità'],
+  unit: [
+    'unit',
+    'units',
+    'einheit',
+    'unite',
+    'unidad',
+    'unidade',
+    'unita',
+    'eenheid',
+    'enhet',
+    '单位',
+    '單位',
+    '単位',
+    '단위',
+  ],
   gain: ['gain'],
-  lead: ['lead', 'leads', 'ableitung', 'dérivation', 'derivación', 'derivazione'],
-  start: ['recorded date', 'recording date', 'date recorded', 'start', 'start time', 'recorded', 'aufgezeichnet am'],
-  sex: ['sex', 'gender'],
-  age: ['age'],
-  birth: ['date of birth', 'birth date', 'birthdate'],
+  lead: [
+    ...['lead', 'leads', 'ableitung', 'derivation', 'derivacion', 'derivacao', 'derivazione', 'afleiding', 'avledning'],
+    ...['导联', '導程', '誘導', '유도'],
+  ],
+  start: [
+    ...['recorded date', 'recording date', 'date recorded', 'start', 'start time', 'recorded', 'aufgezeichnet am'],
+    ...["date d'enregistrement", 'fecha de registro', 'data di registrazione', '记录日期'],
+  ],
+  sex: ['sex', 'gender', 'geschlecht', 'sexe', 'sexo', 'sesso', '性别'],
+  age: ['age', 'alter', 'edad', 'eta', 'idade', '年龄'],
+  birth: [
+    ...['date of birth', 'birth date', 'birthdate', 'geburtsdatum', 'date de naissance', 'fecha de nacimiento'],
+    ...['data di nascita', 'data de nascimento', '出生日期'],
+  ],
 }
 
 const BY_NAME: ReadonlyMap<string, FactName> = new Map(
   // as: Object.entries forgets the keys' type
   (Object.entries(NAMES) as [FactName, readonly string[]][]).flatMap(([fact, names]) =>
-    names.map((name) => [name, fact] as const),
+    names.map((name) => [withoutAccents(name), fact] as const),
   ),
 )
 
@@ -50,7 +79,7 @@ export function factOf(line: string, delimiter: string, quote: string): { name: 
   if (fact === undefined) return undefined
   const separator = line[at]!
   const rest = line.slice(at + 1, at + 1 + 2 * MAX_FACT).trim()
-  const cells = separator === ':' || separator === '=' ? [rest] : rest.split(separator).map((cell) => cell.trim())
+  const cells = separator === ':' || separator === '=' ? [rest] : splitLine(rest, separator, quote)
   const [value = '', ...more] = cells
   // With more behind it the line is a header row.
   if (more.some((cell) => cell !== '')) return undefined
@@ -59,9 +88,19 @@ export function factOf(line: string, delimiter: string, quote: string): { name: 
 
 function nameOf(text: string, quote: string): string {
   const bracket = text.indexOf('(')
-  return trimmed(bracket < 0 ? text : text.slice(0, bracket), [quote, ' ', '\t', '#'])
+  return withoutAccents(trimmed(bracket < 0 ? text : text.slice(0, bracket), [quote, ' ', '\t', '#'])).replace(
+    /\s+/g,
+    ' ',
+  )
+}
+
+/** In lower case, with one kind of apostrophe. */
+function withoutAccents(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replace(/[\u0300-\u036f]/g, '')
+    .replace(/\u2019/g, "'")
     .toLowerCase()
-    .replace(/\s+/g, ' ')
 }
 
 function trimmed(text: string, what: readonly string[]): string {

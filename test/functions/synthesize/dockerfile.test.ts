@@ -1,5 +1,4 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { join, relative, resolve } from 'node:path'
 import { buildSync } from 'esbuild'
 import { beforeAll, describe, expect, it } from 'vitest'
@@ -39,32 +38,35 @@ describe('the Dockerfile', () => {
     expect(instructions.map(({ name }) => name).filter((name) => !wanted.includes(name))).toEqual([])
   })
 
-  it('starts from images that are pinned by digest, for linux/amd64, with Node 24, CUDA 12 and cuDNN', () => {
+  it('starts from an image that is pinned by digest, for linux/amd64, with Node 24', () => {
     const bases = all('FROM').map((text) => /^--platform=linux\/amd64 \$\{(\w+)\}@\$\{(\w+)\}( AS \w+)?$/.exec(text)!)
 
-    expect(bases).toHaveLength(2)
-    for (const [, , digest] of bases) expect(args[digest!]).toMatch(/^sha256:[0-9a-f]{64}$/)
-    expect(bases.map(([, image]) => args[image!])).toEqual([
-      expect.stringMatching(/\/node:24-/),
-      expect.stringMatching(/\/nvidia\/cuda:12\.\d+\.\d+-cudnn-runtime-/),
+    expect(bases).toHaveLength(3)
+    for (const [, image, digest] of bases) {
+      expect(args[digest!]).toMatch(/^sha256:[0-9a-f]{64}$/)
+      expect(args[image!]).toMatch(/\/node:24-/)
+    }
+  })
+
+  it('takes the CUDA provider of the installed onnxruntime-node, each wheel checked against its sha256', () => {
+    const lock = readFileSync(join(ROOT, 'functions/synthesize/cuda-requirements.txt'), 'utf8')
+    const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
+    const wheels = lock.split(/\n(?=\w)/)
+
+    expect(lock).toContain(`onnxruntime-gpu==${packages['node_modules/onnxruntime-node'].version} `)
+    for (const wheel of wheels) expect(wheel).toMatch(/^[\w-]+==\d[\d.]+ \\\n +--hash=sha256:[0-9a-f]{64}/)
+    expect(all('RUN').filter((run) => run.includes('pip install'))).toEqual([
+      expect.stringMatching(/ --require-hashes --no-deps --only-binary=:all: .* -r cuda-requirements.txt$/),
     ])
   })
 
-  it('installs what the lock file says without scripts, and runs onnxruntime’s own for a CUDA that it knows', () => {
-    const { requirements } = createRequire(import.meta.url)(
-      join(ROOT, 'node_modules/onnxruntime-node/script/install-metadata.js'),
-    )
-    const [ci, cuda] = all('RUN')
+  it('has every locked CUDA library that its list names', () => {
+    const names = (file: string) =>
+      [...readFileSync(join(ROOT, 'functions/synthesize', file), 'utf8').matchAll(/^([\w-]+)==/gm)].map(
+        ([, name]) => name,
+      )
 
-    expect(ci).toMatch(/^npm ci /)
-    const [, version] = /^ONNXRUNTIME_NODE_INSTALL=(\w+) node node_modules\/(\S+)/.exec(cuda!)!
-    expect(requirements['linux/x64']).toContain(version)
-    // What is checked is what the script fetches.
-    expect(cuda).toContain(
-      'test -f node_modules/onnxruntime-node/bin/napi-v6/linux/x64/libonnxruntime_providers_cuda.so',
-    )
-    expect(existsSync(join(ROOT, 'node_modules/onnxruntime-node/script/install.js'))).toBe(true)
-    expect(all('RUN').join()).not.toMatch(/curl|wget|sudo|\blatest\b/)
+    expect(names('cuda-requirements.txt')).toEqual(names('cuda-requirements.in').toSorted())
   })
 
   it('runs as nobody, by a command that gets signals itself, and on the GPU unless told otherwise', () => {

@@ -5,7 +5,7 @@
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { CONTENT_TYPES, encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
-import { DEFAULT_RATES } from '../../../streams/mqtt/limits.ts'
+import { DEFAULT_LIMITS } from '../../../streams/mqtt/limits.ts'
 import { buildTopic } from '../../../streams/mqtt/topics.ts'
 import type { Attack } from './attack.ts'
 import { forEach, OTHER, type World } from './world.ts'
@@ -87,7 +87,7 @@ export const JOURNAL_ATTACKS: readonly Attack[] = [
         'babbler',
         Array.from({ length: world.size.refusals }, () => Buffer.from('?')),
       )
-      const { burst, perSecond } = DEFAULT_RATES.device.refusals
+      const { burst, perSecond } = DEFAULT_LIMITS.device.refusals
       const most = burst + perSecond * ((performance.now() - startedMs) / 1000) + 1
       const count = (await world.waitingIn('intake-dlq')) - before
       return `${report(world, pid, codes)}, DLQ ${count <= most ? 'bounded' : `has ${count} more`}`

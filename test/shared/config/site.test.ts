@@ -63,6 +63,18 @@ describe('a site’s configuration', () => {
     expect(error.message).not.toMatch(/s3cr3t|a:b/)
   })
 
+  it('lets a site set what one device may ask of the adapter', () => {
+    const shards = [{ id: 'a', tenants: ['local'] }]
+    const adapter = { brokerUrl: 'mqtts://b.example', auth: { kind: 'password', secretArn: 'arn:1' }, shards }
+    const limits = { device: { sessions: { burst: 10 } }, tenant: { journalShare: 0.3 } }
+    const site = parseSiteConfig(JSON.stringify({ deployment: { gateway: { adapter: { ...adapter, limits } } } }))
+
+    expect(site.deployment.gateway.adapter?.limits).toMatchObject({
+      device: { sessions: { perSecond: 0.1, burst: 10 }, journalShare: 0.25 },
+      tenant: { journalShare: 0.3 },
+    })
+  })
+
   it('gives each tenant to one adapter, and only tenants that it has', () => {
     const parse = (...shards: readonly object[]) => {
       const adapter = { brokerUrl: 'mqtts://b.example', auth: { kind: 'password', secretArn: 'arn:1' }, shards }

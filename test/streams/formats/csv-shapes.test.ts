@@ -129,6 +129,19 @@ describe('a CSV file is read as a data tool reads it:', () => {
     expect(read(`${fact}time,I (mV)\n0,1\n1,2\n2,3\n`, options).rateHz).toBe(rateHz)
   })
 
+  test.each([
+    ['German', 'Abtastrate,"511,9 Hertz"', 'Ableitung,Ableitung I', 'Einheit', 511.9],
+    ['French', 'Fréquence d’échantillonnage,512 hertz', 'Dérivation,Dérivation I', 'Unité', 512],
+    ['Spanish', 'Frecuencia de muestreo,512 hercios', 'Derivación,Derivación I', 'Unidad', 512],
+    ['Dutch', 'Samplefrequentie,512 hertz', 'Afleiding,Afleiding I', 'Eenheid', 512],
+    ['Portuguese', 'Frequência de amostragem,512 hertz', 'Derivação,Derivação I', 'Unidade', 512],
+    ['Chinese', '采样率,512赫兹', '导联,导联 I', '单位', 512],
+  ])('an export of a phone in %s is read', (_, rate, lead, unit, rateHz) => {
+    const recording = read(`${rate}\n\n${lead}\n${unit},µV\n\n"1,5"\n"-2,5"\n`)
+
+    expect([recording.rateHz, recording.leads.map(({ name }) => name)]).toEqual([rateHz, ['I']])
+  })
+
   test('a rate that its times contradict is said', () => {
     const { warnings } = read(`rate: 500\n${times(500, (i) => String(4 * i), 'time (ms)')}`)
 

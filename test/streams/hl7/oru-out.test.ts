@@ -172,7 +172,7 @@ describe('the page', () => {
       const text = readFileSync(join(folder, 'page.txt'), 'utf8')
       rmSync(folder, { recursive: true })
       expect(text).toContain('order P-1')
-      expect(text).toContain('CORRECTION: version 2 replaces version 1')
+      expect(text).toContain('CORRECTION. Version 2; replaces version 1.')
       expect(text).toContain('flagged; probability 0.410')
       expect(text).toContain('Not a medical device')
     },

@@ -37,6 +37,19 @@ describe('readConfig', () => {
     expect(() => readConfig([], { ...env, MQTT_TENANTS: 'a/b' })).toThrow(/^MQTT_TENANTS/)
   })
 
+  it('takes the limits of a device and a tenant as JSON, and leaves the others as they are', () => {
+    const DEVICE_LIMITS = '{"device":{"frames":{"perSecond":10}}}'
+
+    expect(readConfig([], { ...env, DEVICE_LIMITS })?.deviceLimits).toMatchObject({
+      device: { frames: { perSecond: 10, burst: 30_000 }, sessions: { burst: 200 }, journalShare: 0.25 },
+      tenant: { frames: { perSecond: 5000 } },
+    })
+  })
+
+  it.each(['{', '{"device":{"frames":{"perSecond":0}}}', '{"devices":{}}'])('refuses %s as limits', (DEVICE_LIMITS) => {
+    expect(() => readConfig([], { ...env, DEVICE_LIMITS })).toThrow(/^DEVICE_LIMITS/)
+  })
+
   it('names what is missing or wrong, and never repeats its value', () => {
     const wrong = { ...env, MQTT_URL: 'http://user:hunter2@broker', JOURNAL_PATH: '', MQTT_VERSION: '3' }
 

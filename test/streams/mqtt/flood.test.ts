@@ -5,7 +5,7 @@ import type { Problem } from '../../../streams/mqtt/frame-end.ts'
 import { Ingest } from '../../../streams/mqtt/ingest.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
 import { makeRoom } from '../../../streams/mqtt/journal-room.ts'
-import { DEFAULT_RATES, type LimitName, Limits } from '../../../streams/mqtt/limits.ts'
+import { DEFAULT_LIMITS, type LimitName, Limits } from '../../../streams/mqtt/limits.ts'
 import { makeFrame, NOW } from './helpers/factories.ts'
 
 const LIMIT_BYTES = 2 * 1024 * 1024
@@ -23,7 +23,7 @@ describe('a device that floods the adapter', () => {
     closed = []
     refusals = []
     journal = new Journal(':memory:')
-    limits = new Limits(DEFAULT_RATES, () => nowMs)
+    limits = new Limits(DEFAULT_LIMITS, () => nowMs)
     ingest = new Ingest({
       journal,
       clock: { now: () => NOW + nowMs, monotonic: () => nowMs },
@@ -128,7 +128,7 @@ describe('a device that floods the adapter', () => {
     ingest.flush()
 
     expect(refusals).toHaveLength(5000)
-    expect(journal.pendingRejects()).toHaveLength(DEFAULT_RATES.device.refusals.burst)
+    expect(journal.pendingRejects()).toHaveLength(DEFAULT_LIMITS.device.refusals.burst)
     expect(refusals.at(-1)).toMatchObject({
       id: undefined,
       problem: { code: 'payload-malformed' },
@@ -138,7 +138,7 @@ describe('a device that floods the adapter', () => {
 
   it('with frames beyond any catching up is refused before they are read', () => {
     const frame = encodeFrame(session('s1'))
-    for (let index = 0; index < DEFAULT_RATES.device.frames.burst; index++)
+    for (let index = 0; index < DEFAULT_LIMITS.device.frames.burst; index++)
       limits.take('frames', { tenant: 'clinic', device: 'bad' })
 
     expect(send('bad', frame)).toBe(0x97)

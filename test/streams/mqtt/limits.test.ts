@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { heavyHolders, type LimitRates, Limits } from '../../../streams/mqtt/limits.ts'
+import { DeviceLimits } from '../../../shared/config/device-limits.ts'
+import { DEFAULT_LIMITS, heavyHolders, Limits } from '../../../streams/mqtt/limits.ts'
 
-const rates = (device: number, tenant: number): LimitRates => {
+const rates = (device: number, tenant: number): DeviceLimits => {
   const of = (burst: number) => ({ perSecond: 1, burst })
   const all = (burst: number) => ({ frames: of(burst), sessions: of(burst), refusals: of(burst) })
-  return { device: all(device), tenant: all(tenant) }
+  return DeviceLimits.parse({ device: all(device), tenant: all(tenant) })
 }
 
 const d1 = { tenant: 'clinic', device: 'd1' }
@@ -40,9 +41,16 @@ describe('Limits', () => {
   it('refuses the frames of whoever holds too much, and of nobody else', () => {
     const limits = new Limits(rates(3, 5), () => 0)
 
-    limits.heavy = new Set(['clinic/d1', 'ward'])
+    const holdings = [
+      { ...d1, bytes: 30 },
+      { ...d2, bytes: 5 },
+      { ...other, bytes: 60 },
+    ]
+    limits.weigh(holdings, 100)
 
-    expect([d1, d2, other].map((topic) => limits.bytes(topic))).toEqual(['device-bytes', undefined, 'tenant-bytes'])
+    expect([d1, d2, other].map((topic) => limits.bytes(topic))).toEqual(['device-bytes', undefined, 'device-bytes'])
+    limits.weigh([], 100)
+    expect(limits.bytes(d1)).toBeUndefined()
   })
 
   it('tells a device now and then', () => {
@@ -67,10 +75,22 @@ describe('heavyHolders', () => {
       { ...other, bytes: 1 },
     ]
 
-    expect(heavyHolders(holdings, 100)).toEqual(new Set(['clinic', 'clinic/d1']))
+    expect(heavyHolders(holdings, 100, DEFAULT_LIMITS)).toEqual(new Set(['clinic', 'clinic/d1']))
+  })
+
+  it('are measured by the shares that a site sets', () => {
+    const holdings = [
+      { ...d1, bytes: 30 },
+      { ...other, bytes: 1 },
+    ]
+    const generous = DeviceLimits.parse({ device: { journalShare: 0.4 } })
+    const strict = DeviceLimits.parse({ tenant: { journalShare: 0.2 } })
+
+    expect(heavyHolders(holdings, 100, generous)).toEqual(new Set())
+    expect(heavyHolders(holdings, 100, strict)).toEqual(new Set(['clinic', 'clinic/d1']))
   })
 
   it('are none where one device is alone', () => {
-    expect(heavyHolders([{ ...d1, bytes: 1000 }], 100)).toEqual(new Set())
+    expect(heavyHolders([{ ...d1, bytes: 1000 }], 100, DEFAULT_LIMITS)).toEqual(new Set())
   })
 })

@@ -21,8 +21,10 @@ def has_bfloat16() -> bool:
 
 
 def device() -> torch.device:
-    """Where `run` trains: this process's GPU, or the CPU where there is none. Batches are drawn and changed on the CPU,
-    and stages bring them here."""
+    """Where `run` trains: this process's GPU, or the CPU where there is none.
+
+    Batches are drawn and augmented on the CPU, and stages move them here.
+    """
     if torch.cuda.is_available():
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", "0")))
     return torch.device("cpu")

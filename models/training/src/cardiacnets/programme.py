@@ -1,5 +1,6 @@
-"""The whole training, stage after stage: each stands in a folder of its own, resumes after a kill, and is done once its
-result is there.
+"""The whole training, stage after stage.
+
+Each stage has a folder of its own, resumes after a kill, and is done once its result is there.
 
     cohort ─ segmentation ─ hearts ─┬─ cmr (two views) ─┐
        │                            └─ vae ─────────────│────────┬─ diffusion ─ distillation
@@ -173,8 +174,7 @@ def ptbxl() -> RealSet:
 
 
 def write_provenance(folder: Path, data: str, start: Path | None) -> None:
-    """Keep beside a run what its weights come from: the commit that it runs at, the date, the people, the bundle
-    before it."""
+    """Keep beside a run what its weights come from: its commit, the date, the people, the bundle before it."""
     folder.mkdir(parents=True, exist_ok=True)
     git = ["git", "-C", str(REPOSITORY), "rev-parse", "HEAD"]
     commit = subprocess.run(git, capture_output=True, text=True, check=False).stdout.strip()

@@ -1,13 +1,14 @@
-"""Weights of finished stages, kept in the repository (`models/training/weights`), so that a new machine need not train
-them again: cohort and cines are drawn anew from their seed, what learned from them is taken from here.
+"""Weights of finished stages, kept in the repository (`models/training/weights`) so that a new machine need not train.
 
-Kept in half precision, without what only training needs (decoders of masked modelling, optimisers), and without what
-the bundle's ONNX files hold anyway: of such a tensor the file keeps a digest, by which it is found there.
+Cohort and cines are drawn anew from their seed; what learned from them is loaded from here. Weights are kept in half
+precision, without what only training needs (decoders of masked modelling, optimisers), and without what the bundle's
+ONNX files hold: of such a tensor the file keeps a digest, by which it is found there.
 """
 
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -40,15 +41,17 @@ def kept_path(stage: str, weights: Path = WEIGHTS) -> Path:
     return weights / f"{stage.replace('/', '-')}.pt"
 
 
-def _digest(values: NDArray) -> str:
+def _digest(values: NDArray[Any]) -> str:
     """Of the values in half precision, in memory's order, whatever their shape."""
     return hashlib.sha256(np.ascontiguousarray(values, dtype=np.float16).tobytes()).hexdigest()[:24]
 
 
 def tensors_of(bundle: Path) -> dict[str, NDArray[np.float32]]:
-    """Digest → values of every larger tensor in a bundle's ONNX files; a matrix stands there as it is and transposed,
-    as the exporter turns some."""
-    found = {}
+    """Digest → values of every larger tensor in a bundle's ONNX files.
+
+    A matrix is listed as it is and transposed, because the exporter transposes some.
+    """
+    found: dict[str, NDArray[np.float32]] = {}
     for path in sorted(bundle.glob("*.onnx")):
         for tensor in onnx.load(path).graph.initializer:
             values = numpy_helper.to_array(tensor)
@@ -61,8 +64,10 @@ def tensors_of(bundle: Path) -> dict[str, NDArray[np.float32]]:
 
 
 def keep(run_dir: Path, weights: Path = WEIGHTS, bundle: Path = BUNDLE) -> list[Path]:
-    """Write the weights of every stage of `run_dir` that is finished, and return their files. What the bundle holds is
-    left to it: export first."""
+    """Write the weights of every finished stage of `run_dir`; returns their files.
+
+    Weights that the bundle holds are not written again: export first.
+    """
     written, held = [], tensors_of(bundle)
     for stage, prefixes in KEPT.items():
         finished = run_dir / stage / "model.pt"

@@ -1,0 +1,1 @@
+"""Model bundles: the files that the service loads, and their manifest."""

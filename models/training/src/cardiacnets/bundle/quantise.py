@@ -2,6 +2,7 @@
 
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -12,10 +13,10 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from cardiacnets.bundle.write import inference_session
 
-Feed = dict[str, NDArray]
+Feed = dict[str, NDArray[Any]]
 
 
-class _Feeds(CalibrationDataReader):
+class _Feeds(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     def __init__(self, feeds: list[Feed]) -> None:
         self._feeds = iter(feeds)
 
@@ -55,8 +56,11 @@ def compute_in_half(network: Path, out: Path) -> None:
 
 
 def store_in_half(network: Path, out: Path) -> None:
-    """Write the variant that keeps its weights in float16 and computes in float32: the runtime widens them when it
-    loads the file. Only values that float16 holds exactly are kept so: round the weights first."""
+    """Write the variant that keeps its weights in float16 and computes in float32.
+
+    The runtime widens the weights when it loads the file. Only values that float16 holds exactly are stored so: round
+    the weights first.
+    """
     model = onnx.load(network)
     graph, casts = model.graph, []
     for tensor in [tensor for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT]:

@@ -148,8 +148,10 @@ def _export_part(
 
 
 def export_encoder(encoder: nn.Module, path: Path) -> float:
-    """Write an encoder alone, as drawing cines takes it; returns the largest difference to PyTorch, relative to
-    max(1, |value|)."""
+    """Write the encoder that conditions the drawing of cines; returns the largest difference to PyTorch.
+
+    The difference is relative to max(1, |value|).
+    """
     encoder.eval()
     inputs = example_inputs(3)
     _export_part(encoder, example_inputs(), SCREEN_INPUTS, ENCODER_OUTPUTS, path)
@@ -201,8 +203,10 @@ def file_entry(path: Path) -> dict[str, Any]:
 
 
 def kept_synthesis(folder: Path) -> dict[str, Any]:
-    """The part that draws of the bundle that is there, if all its files are as its manifest says: it has an encoder of
-    its own, so that another screening network leaves it as it was."""
+    """The `synthesis` entry of the bundle in `folder`, if all its files match its manifest; else an empty entry.
+
+    Drawing has an encoder of its own, so another screening network leaves it valid.
+    """
     path = folder / "manifest.json"
     before = json.loads(path.read_text()) if path.exists() else {}
     mine = {SCREEN, *PARTS, CARD, INT8_FILE}

@@ -1,0 +1,1 @@
+"""The command line: `cardiacnets-train` and the scripts beside it."""

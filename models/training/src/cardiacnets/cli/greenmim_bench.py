@@ -74,7 +74,7 @@ def bench(name: str, config: GreenMimConfig, batch: int, passes: int, bfloat16: 
 
         def two_blocks(pair: tuple[Partition, Partition], stage: int = stage) -> Callable[[], Tensor]:
             x = torch.randn(batch, len(pair[0].home), swin.dim << stage, requires_grad=True)
-            first, second = model.stages[stage][:2]
+            first, second = list(model.stages[stage].children())[:2]
             return mixed(lambda: second(first(x, pair[0]), pair[1]))
 
         dense, visible = model.dense.stages[stage], layout.stages[stage]

@@ -76,8 +76,10 @@ def recalibrate(options: argparse.Namespace) -> int:
 
 
 def evaluate(options: argparse.Namespace) -> int:
-    """Report on what `export` wrote: validation data, or with `--final` fold 9, virtual test people, plots, page and
-    card."""
+    """Report on what `export` wrote: on validation data, or with `--final` on fold 9 and virtual test people.
+
+    `--final` also writes plots, page and card.
+    """
     from cardiacnets.evaluation.export import evaluate_bundle
     from cardiacnets.evaluation.markdown import put_section
     from cardiacnets.synthesis.page import choices_section, section, summary
@@ -85,7 +87,7 @@ def evaluate(options: argparse.Namespace) -> int:
     drawn = json.loads(synthesis_cli.REPORT.read_text()) if synthesis_cli.REPORT.exists() else None
     cmr = drawn and summary(drawn)
     report = evaluate_bundle(options.bundle, options.run_dir, options.report, options.page, cmr, final=options.final)
-    summary = {
+    figures = {
         "cad": [report["real"]["cad"][name] for name in ("auroc", "ci", "slope", "slopeCi")],
         "normalsFlagged": {name: entry["share"] for name, entry in report["real"]["normals"]["flagged"].items()},
         "hfTeacher": report["real"]["teacher"].get("hf", {}).get("r"),
@@ -94,7 +96,7 @@ def evaluate(options: argparse.Namespace) -> int:
         "closeness": {name: entry["closeness"] for name, entry in report["oracle"].items()},
         "ood": {name: entry["auroc"] for name, entry in report["ood"]["kinds"].items()},
     }
-    print(json.dumps(summary, indent=1))
+    print(json.dumps(figures, indent=1))
     if drawn and options.final:
         put_section(options.page, section(drawn))
     if options.final and synthesis_cli.CHOICES.exists():

@@ -1,5 +1,6 @@
-"""What the paper's sizes cost: parameters, FLOPs and activations counted on the networks, and from them GPU memory and
-hours. Nothing is trained, and no GPU is needed: FLOPs are counted on tensors without data.
+"""What the paper's sizes cost: parameters, FLOPs and activations, and from them GPU memory and hours.
+
+They are counted on the networks. Nothing is trained, and no GPU is needed: FLOPs are counted on tensors without data.
 
 `python -m cardiacnets.cli.paper_cost [--json] [--gpus 8]`
 """
@@ -8,6 +9,7 @@ import argparse
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -35,7 +37,7 @@ class Stage:
 
     name: str
     build: Callable[[], nn.Module]
-    loss: Callable[[nn.Module, int, torch.device], Tensor]
+    loss: Callable[[Any, int, torch.device], Tensor]  # each stage has a network of its own
     epochs: int
     batch: int
     """ECGs or cines on one GPU."""
@@ -59,19 +61,20 @@ class Cost:
     gpu_hours: float
 
 
-def _green_mim(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+def _green_mim(model: GreenMim, batch: int, where: torch.device) -> Tensor:
     swin = GREENMIM_PAPER.swin
     visible = draw_visible(GREENMIM_PAPER, torch.Generator().manual_seed(1))
     return model.loss(torch.zeros(batch, swin.frames, swin.image, swin.image, device=where), visible)
 
 
-def _ecg_mae(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+def _ecg_mae(model: EcgMae, batch: int, where: torch.device) -> Tensor:
     ecg = torch.zeros(batch, 12, 5000, device=where)
     return model.loss(ecg, 0.5, torch.Generator().manual_seed(1))
 
 
-def _with_heads(model: nn.Module, batch: int, where: torch.device) -> Tensor:
-    trunk, screening_head, function_head = model.children()
+def _with_heads(model: nn.ModuleList, batch: int, where: torch.device) -> Tensor:
+    trunk, screening_head = model[0], model[1]
+    function_head = cast(FunctionHead, model[2])
     ecg, leads = torch.zeros(batch, 12, 5000, device=where), torch.ones(batch, 12, device=where)
     person = torch.ones(batch, 4, device=where)
     embedding = trunk(ecg, leads, person, person)[1]
@@ -103,8 +106,10 @@ def count_flops(stage: Stage, model: nn.Module, batch: int = 2) -> float:
 
 
 def count_activations(stage: Stage, model: nn.Module) -> float:
-    """Bytes that one ECG or cine more keeps for the backward, under bfloat16 autocast on the CPU: each storage once,
-    and without what is kept whatever the batch is (weights and their copies)."""
+    """Bytes that each further ECG or cine of a batch keeps for the backward pass, under bfloat16 autocast on the CPU.
+
+    Each storage counts once. What every batch keeps (weights and their copies) does not count.
+    """
 
     def kept(batch: int) -> int:
         storages: dict[int, torch.UntypedStorage] = {}  # held, so that no address is used again
@@ -112,8 +117,11 @@ def count_activations(stage: Stage, model: nn.Module) -> float:
         def pack(tensor: Tensor) -> None:  # no backward follows; the tensor itself would hold its graph for ever
             storages[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage()
 
+        def unpack(_: None) -> Tensor:
+            raise AssertionError("no backward follows")
+
         with (
-            torch.autograd.graph.saved_tensors_hooks(pack, lambda _: None),
+            torch.autograd.graph.saved_tensors_hooks(pack, unpack),
             torch.autocast("cpu", torch.bfloat16),
         ):
             stage.loss(model, batch, torch.device("cpu"))

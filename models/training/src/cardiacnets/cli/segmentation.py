@@ -5,13 +5,14 @@ import json
 from pathlib import Path
 
 from cardiacnets.data.windows import cache_dir
+from cardiacnets.domain import VIEWS
 from cardiacnets.signal.profile import REPOSITORY
 
 REPORT = REPOSITORY / "models" / "training" / "reports" / "segmentation.json"
 DEFAULT_PEOPLE = 400
 
 
-def add_commands(commands: "argparse._SubParsersAction") -> None:
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `segmentation` with its subcommands to the `cardiacnets` parser."""
     from cardiacnets.cli.cohort import DEFAULT_SEED
 
@@ -35,7 +36,7 @@ def evaluate(options: argparse.Namespace) -> int:
     from cardiacnets.evaluation.segmentation import report_segmentation
     from cardiacnets.stages.segmentation import load_segmenter
 
-    views = [view for view in ("short_axis", "four_chamber") if (options.run_dir / view / "model.pt").exists()]
+    views = [view for view in VIEWS if (options.run_dir / view / "model.pt").exists()]
     segmenters = {view: load_segmenter(options.run_dir / view / "model.pt") for view in views}
     virtual = {view: load_frames(view, options.people, options.cohort_seed).part("test") for view in views}
     people, pig = [], []

@@ -17,7 +17,7 @@ CHOICES = REPORT.with_name("choices.json")
 PAGE = REPOSITORY / "docs" / "evaluation.md"
 
 
-def add_commands(commands: "argparse._SubParsersAction") -> None:
+def add_commands(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Add `synthesis` with its subcommands to the `cardiacnets` parser."""
     parser = commands.add_parser("synthesis", help="draw cines: into the bundle, and how faithful they are")
     actions = parser.add_subparsers(required=True, metavar="ACTION")

@@ -1,6 +1,6 @@
-"""`python -m cardiacnets.cli.synthesis_fixture [OUT]`: tiny random networks in the real bundle's shape, and
-what PyTorch draws with it, for the tests of `shared/inference`.
+"""Tiny random networks in the real bundle's shape, and what PyTorch draws with them.
 
+`python -m cardiacnets.cli.synthesis_fixture [OUT]` writes them for the tests of `shared/inference`.
 `reference.json` has, for each sampler and guidance: the start noise, tokens and embedding, the sampled latent and
 the decoded frames, of both views.
 """
@@ -8,6 +8,7 @@ the decoded frames, of both views.
 import json
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from cardiacnets.bundle.write import (
     inference_session,
 )
 from cardiacnets.data.cines import CROP
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import CONDITIONS, INDICES, View
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
 from cardiacnets.models.encoder import Encoder, EncoderConfig
@@ -34,6 +35,7 @@ from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.signal.profile import REPOSITORY, load_profile
 from cardiacnets.synthesis.bundle import (
     VIEW_NAMES,
+    Network,
     Networks,
     SamplerEntry,
     add_synthesis,
@@ -62,7 +64,7 @@ class TinyEncoder(nn.Module):
         return tokens.repeat(1, 1, TOKEN_COPIES), embedding
 
 
-def shake(module: nn.Module, seed: int) -> nn.Module:
+def shake(module: Network, seed: int) -> Network:
     """Random weights everywhere, also where training starts from zero, so that every path shows in the output."""
     generator = torch.Generator().manual_seed(seed)
     with torch.no_grad():
@@ -79,7 +81,7 @@ def tiny_networks() -> Networks:
     vae = Vae(VaeConfig(widths=(4, 4, 8), groups=4))
     vae.latent_mean.copy_(torch.tensor([0.1, -0.2, 0.3, 0.0]))
     vae.latent_std.copy_(torch.tensor([0.8, 1.2, 1.0, 0.9]))
-    classes = {"short_axis": 4, "four_chamber": 6}
+    classes: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
     return Networks(
         shake(vae, 1),
         shake(Denoiser(denoiser), 2),

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.lib.format import open_memmap
@@ -163,7 +164,7 @@ def _prepare(folder: Path, meta: dict[str, int]) -> np.memmap:
 def _write_shard(folder: Path, meta: dict[str, int], shard: int) -> int:
     seed = meta["seed"]
     people = range(shard * SHARD_PEOPLE, min((shard + 1) * SHARD_PEOPLE, meta["n"]))
-    rows: dict[str, list] = {name: [] for name in _arrays(meta)}
+    rows: dict[str, list[Any]] = {name: [] for name in _arrays(meta)}
     for index in people:
         person = draw_person(seed, index)
         rows["ecg"].append(render_ecg(person, seed).recorded_uv)

@@ -8,6 +8,7 @@ import csv
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.signal import find_peaks, resample_poly
@@ -60,7 +61,7 @@ def measure(ecg_uv: Floats) -> Floats | None:
     return np.concatenate([amplitudes, intervals, 10 * np.log10(np.median(bands, axis=1) + 1)])
 
 
-def compare_with_real(data_dir: Path, n: int, seed: int) -> dict:
+def compare_with_real(data_dir: Path, n: int, seed: int) -> dict[str, Any]:
     """Percentiles of both sides, the separation of each measure, and the classifier's AUROC (0.5 would be perfect)."""
     real = _measured(_real_ecgs(data_dir / "ptbxl100", 1, n))
     virtual = _measured(_virtual_ecgs(seed, n))
@@ -83,7 +84,7 @@ def compare_with_real(data_dir: Path, n: int, seed: int) -> dict:
             "volumes": _compare_volumes(data_dir / "cmr" / "dsb_patient_volumes.tsv", seed, n)}  # fmt: skip
 
 
-def table(report: dict) -> str:
+def table(report: dict[str, Any]) -> str:
     """The report as Markdown."""
     lines = [
         f"Virtual against real, AUROC: {report['virtualAgainstReal']} (0.5 would be perfect).\nPercentiles "
@@ -123,7 +124,7 @@ def _virtual_ecgs(seed: int, n: int) -> Iterator[Floats]:
         yield 5 * np.rint(resample_poly(recorded.astype(float), 1, 5, axis=1) / 5)
 
 
-def _compare_volumes(file: Path, seed: int, n: int) -> dict:
+def _compare_volumes(file: Path, seed: int, n: int) -> dict[str, Any]:
     """EDV, ESV and EF of adults on both sides. The real people were referred for a scan: a mix unlike our own."""
     with file.open() as lines:
         people = [row for row in csv.DictReader(lines, delimiter="\t") if float(row["age_years"] or 0) >= 40]

@@ -87,7 +87,7 @@ class Electrics:
     electrodes_cm: Floats  # [9, 3]
     transfer: Floats  # [9, 3], lead vectors of the electrodes
     mimic: str = ""
-    heart_cm: Floats = field(default_factory=lambda: HEART_CM.copy())
+    heart_cm: Floats = field(default_factory=HEART_CM.copy)
 
 
 @dataclass(frozen=True)
@@ -203,11 +203,14 @@ def _expression(person: Person, rng: np.random.Generator) -> dict[str, float]:
 
 
 def _conduction(case: _Case, rng: np.random.Generator) -> str:
-    """Population rates by age (Bussink et al. 2013, Eur Heart J 34:138: complete RBBB in 1.4 % of men and 0.5 % of
-    women, incomplete 4.7 and 2.3 %; Eriksson et al. 1998, Circulation 98:2494: LBBB 1 % at 60, 6 % at 80), two and a
-    half times as frequent so that a network meets enough of them, in healthy and ill alike. Dilated cardiomyopathy
-    adds a little LBBB (a quarter of patients have it, Baldasseroni et al. 2002, Am Heart J 143:398, but among people
-    with LBBB few have the disease), PH incomplete RBBB."""
+    """Conduction of one person: population rates by age, times 2.5.
+
+    Rates: Bussink et al. 2013, Eur Heart J 34:138 (complete RBBB in 1.4 % of men and 0.5 % of women, incomplete 4.7 and
+    2.3 %); Eriksson et al. 1998, Circulation 98:2494 (LBBB 1 % at 60, 6 % at 80). They are two and a half times as
+    frequent here so that a network meets enough of them, in healthy and ill alike. Dilated cardiomyopathy adds a little
+    LBBB (a quarter of patients have it, Baldasseroni et al. 2002, Am Heart J 143:398, but among people with LBBB few
+    have the disease), PH incomplete RBBB.
+    """
     person, shown = case.person, case.shown
     if person.paced:
         return "paced"
@@ -252,8 +255,10 @@ def _frame(case: _Case, rng: np.random.Generator) -> tuple[Floats, Floats, Float
 
 
 def _torso(person: Person, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Heart and electrodes in a chest of the person's girth; precordial electrodes are misplaced by 1–2 cm as in
-    practice (Rajaganeshan et al. 2008, Int J Clin Pract 62:65)."""
+    """Heart and electrodes in a chest of the person's girth.
+
+    Precordial electrodes are misplaced by 1–2 cm as in practice (Rajaganeshan et al. 2008, Int J Clin Pract 62:65).
+    """
     girth = np.sqrt(person.weight_kg / person.height_cm / (78 / 170))
     electrodes = ELECTRODE_CM * np.array([girth**0.8, person.height_cm / 170, girth])
     electrodes[3:] += np.array([1.3, 1.7, 0.7]) * rng.normal(size=(6, 3))
@@ -276,8 +281,8 @@ def _layout(person: Person, heart: Floats, axis: Floats, septal: Floats, superio
     position = np.empty((19, 3))
     position[LV] = heart + radius[:, None] * outward[LV] + height[:, None] * axis
     rv_scale = (person.rv_edv_ml / 155) ** (1 / 3)
-    reach, lift = np.array([5.2, 4.8, 4.6]) * rv_scale, np.array([0.0, 0.8, -3.6])
-    position[RV] = heart + reach[:, None] * outward[RV] + lift[:, None] * axis
+    rv_reach, rv_lift = np.array([5.2, 4.8, 4.6]) * rv_scale, np.array([0.0, 0.8, -3.6])
+    position[RV] = heart + rv_reach[:, None] * outward[RV] + rv_lift[:, None] * axis
     return position, outward
 
 

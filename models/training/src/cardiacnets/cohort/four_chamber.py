@@ -171,8 +171,8 @@ class _Chambers:
             v, u = (plane - 0.86 * semi_y) / semi_y, (self.across - centre) / semi_x
             result.append(np.maximum(ellipse_distance(u, v, semi_x, semi_y), np.float32(1.2) - plane))
         wall = np.float32(1.6)  # the septum between them, half way
-        middle = self.across + np.float32(0.5 * heart.radius_mm + 8)
-        self.la, self.ra = np.maximum(result[0], wall - middle), np.maximum(result[1], wall + middle)
+        septum = self.across + np.float32(0.5 * heart.radius_mm + 8)
+        self.la, self.ra = np.maximum(result[0], wall - septum), np.maximum(result[1], wall + septum)
 
 
 def _long_walls(heart: Heart) -> tuple[tuple[Image, Image], tuple[Image, Image]]:
@@ -229,9 +229,9 @@ def _valves(image: Image, part: _Chambers) -> None:
         (part.plane, inside(np.abs(part.across) - 0.95 * part.half)),
         (part.rv_plane, inside(np.abs(part.across - part.rv_middle) - part.rv_half)),
     ):
-        share *= closed
-        share *= inside(np.abs(plane - np.float32(0.5)) - np.float32(0.8), 1.6)
-        blend(image, share, 0.45)
+        line = share * closed
+        line *= inside(np.abs(plane - np.float32(0.5)) - np.float32(0.8), 1.6)
+        blend(image, line, 0.45)
 
 
 def _long_papillary(image: Image, part: _Chambers, wall: Image, rng: np.random.Generator) -> None:
@@ -242,8 +242,8 @@ def _long_papillary(image: Image, part: _Chambers, wall: Image, rng: np.random.G
     box = slice(None), rows, columns
     edge = part.half[box] * np.sqrt(1 - part.level[box] ** 2)
     # In systole it grows as thick as the wall does, and joins it.
-    depth = depth + (0.8 - depth) * part.active
+    reach = depth + (0.8 - depth) * part.active
     along = (part.rise[box] - place * part.length) * np.float32(1 / 4.2)
-    share = inside(np.hypot(along, part.across[rows, columns] - depth * edge) - size * (1 + 0.2 * part.active))
+    share = inside(np.hypot(along, part.across[rows, columns] - reach * edge) - size * (1 + 0.2 * part.active))
     share *= 0.8
     blend(image[box], share, wall[rows, columns])

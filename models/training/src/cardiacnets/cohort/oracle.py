@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import numpy as np
 from sklearn.decomposition import PCA
@@ -56,7 +57,9 @@ def describe_people(n: int, seed: int, workers: int = 1) -> Described:
     return Described(seed, *(np.stack(column) for column in zip(*rows, strict=True)))
 
 
-def measure_oracle(described: Described, with_person: bool = False, indices: Sequence[str] | None = None) -> dict:
+def measure_oracle(
+    described: Described, with_person: bool = False, indices: Sequence[str] | None = None
+) -> dict[str, Any]:
     """Report of the oracle; `indices` narrows the work to some of the 82."""
     seed, n = described.seed, len(described.features)
     features, values, conditions, people = (
@@ -65,7 +68,13 @@ def measure_oracle(described: Described, with_person: bool = False, indices: Seq
     split = np.array([split_of(seed, index) for index in range(n)])
     train, test = split == 0, split == 2
     inputs = _inputs(features, people if with_person else None, train)
-    report: dict = {"n": n, "seed": seed, "withPerson": with_person, "testPeople": int(test.sum()), "conditions": {}}
+    report: dict[str, Any] = {
+        "n": n,
+        "seed": seed,
+        "withPerson": with_person,
+        "testPeople": int(test.sum()),
+        "conditions": {},
+    }
     for column, name in enumerate(CONDITIONS):
         model = HistGradientBoostingClassifier(**_TREES, random_state=0)
         model.fit(inputs[train], conditions[train, column])

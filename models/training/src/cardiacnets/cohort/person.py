@@ -96,10 +96,12 @@ class Person:
 
     @property
     def bmi(self) -> float:
+        """Body mass index, kg/m²."""
         return self.weight_kg / (self.height_cm / 100) ** 2
 
     @property
     def lv_mass_g(self) -> float:
+        """Mass of the left ventricle's wall, g."""
         return lv_mass_g(self.lv_edv_ml, self.lv_length_cm, self.thickness_mm)
 
     def conditions(self) -> np.ndarray:
@@ -198,7 +200,7 @@ def _draw_coronaries(person: Person, rng: np.random.Generator) -> None:
             person.ischaemia[segment] = severity * (0.3 + 0.7 * extent[segment])
 
 
-def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:
+def _draw_left_ventricle(person: Person, rng: np.random.Generator) -> None:  # noqa: PLR0915 - one draw per line, in order
     size, wall, force = rng.normal(size=3)
     wall = 0.45 * size + np.sqrt(1 - 0.45**2) * wall  # mass and volume go together
     since = max(person.age_y, 35) - 60  # P17's trends begin at 45; before 35 they are not continued

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtri
 
-Image = NDArray[np.float32]
+Image = NDArray[np.floating]
 Window = tuple[slice, slice]  # rows and columns of a part of the field
 
 PIXEL_MM = 1.8  # UK Biobank cine (Petersen et al. 2016, JCMR 18:8)
@@ -26,6 +26,7 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Rows and columns, pixels."""
         return self.x.shape
 
     def part(self, window: Window) -> "Grid":
@@ -42,10 +43,11 @@ def make_grid(size: int) -> Grid:
 
 def around(shown: NDArray[np.bool_], margin: int, step: int = 1) -> Window:
     """Rows and columns that hold all that is shown on every `step`-th pixel, and `margin` more on each side."""
-    return tuple(
+    rows, columns = (
         slice(max(int(places[0]) * step - margin, 0), int(places[-1]) * step + margin + 1)
         for places in (np.flatnonzero(shown.any(axis=axis)) for axis in (1, 0))
     )
+    return rows, columns
 
 
 def inside(distance_mm: Image, edge_mm: float = EDGE_MM) -> Image:
@@ -70,7 +72,7 @@ def ellipse_distance(u: Image, v: Image, semi_u: Image, semi_v: Image) -> Image:
 
 def blend(image: Image, share: Image, value: float | Image) -> None:
     """Put a tissue on top of what is there, in place."""
-    change = np.subtract(np.float32(value) if np.isscalar(value) else value, image)
+    change = np.subtract(np.float32(value) if isinstance(value, float) else value, image)
     change *= share
     image += change
 
@@ -86,8 +88,11 @@ def smooth_field(rng: np.random.Generator, size: int, cycles: float) -> Image:
 
 
 def _coil(size: int, rng: np.random.Generator) -> Image:
-    """[size, size] sensitivity of a coil on the chest: fat under it outshines the blood (74 Sunnybrook frames: 99th
-    percentile 2.4–5.2 times the cavity), and the RV the LV."""
+    """Sensitivity [size, size] of a coil on the chest.
+
+    Fat under the coil outshines the blood (74 Sunnybrook frames: 99th percentile 2.4–5.2 times the cavity), and the RV
+    outshines the LV.
+    """
     place = (np.arange(size, dtype=np.float32) - (size - 1) / 2) * PIXEL_MM / 100
     direction = np.radians(115 + 12 * rng.normal())
     towards = np.cos(direction) * place[None, :] - np.sin(direction) * place[:, None]

@@ -19,8 +19,11 @@ ROUGH = 4  # every fourth pixel tells where the heart is
 def draw_short_axis(
     heart: Heart, level: float, grid: Grid, rng: np.random.Generator, fixed: np.random.Generator
 ) -> tuple[Image, Image, Window, NDArray[np.uint8]]:
-    """What stands still [H, W], the heart's signal [50, h, w] in its window, and labels [50, H, W] of the slice at that
-    level; `fixed` draws what is the same in all slices."""
+    """Draw the slice at `level`: what stands still, the heart, and labels.
+
+    Returns the surroundings [H, W], the heart's signal [50, h, w] in its window, the window, and labels [50, H, W].
+    `fixed` draws what is the same in all slices.
+    """
     size = grid.shape[0]
     roll = np.radians(12 * fixed.normal())
     breath = 2.2 * rng.normal(size=2)

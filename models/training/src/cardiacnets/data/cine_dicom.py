@@ -11,6 +11,7 @@ import zipfile
 from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pydicom
@@ -22,7 +23,7 @@ from cardiacnets.data.cmr_preparation import crop, middle_slice, resample_phases
 from cardiacnets.data.errors import RecordError
 from cardiacnets.domain import View
 
-SERIES: dict[View, re.Pattern] = {
+SERIES: dict[View, re.Pattern[str]] = {
     "short_axis": re.compile(r"CINE_segmented_SAX(?:_b(\d+))?", re.IGNORECASE),
     "four_chamber": re.compile(r"CINE_segmented_LAX_4Ch()", re.IGNORECASE),
 }
@@ -43,7 +44,7 @@ class _Frame:
     time: tuple[float, int]
 
 
-def read_view(path: Path, view: View) -> dict[str, NDArray]:
+def read_view(path: Path, view: View) -> dict[str, NDArray[Any]]:
     """`frames` uint8 [50,128,128] around the middle of the picture: for the short axis of the middle slice.
 
     Raises:
@@ -59,7 +60,7 @@ def read_view(path: Path, view: View) -> dict[str, NDArray]:
     return {"frames": to_field(cine, spacing_mm)}
 
 
-def to_field(cine: NDArray, spacing_mm: tuple[float, float]) -> NDArray[np.uint8]:
+def to_field(cine: NDArray[Any], spacing_mm: tuple[float, float]) -> NDArray[np.uint8]:
     """[T,H,W] of any spacing → [50,128,128] of the cohort's, around the middle of the picture.
 
     Where in it the heart lies is for the stage `hearts` to find, as in virtual people.

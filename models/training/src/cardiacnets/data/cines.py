@@ -82,7 +82,7 @@ def draw_affine(rows: int, config: CineAugmentConfig, generator: torch.Generator
 
     turn = uniform(-1, 1) * math.radians(config.rotation_deg)
     mirror = torch.where(uniform(0, 1, 2) < config.flip, -1.0, 1.0)  # [N,2]
-    area, ratio = uniform(*config.scale), uniform(*map(math.log, config.ratio)).exp()
+    area, ratio = uniform(*config.scale), uniform(math.log(config.ratio[0]), math.log(config.ratio[1])).exp()
     size = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=1).clamp_max(1)  # [N,2] width, height
     offset = uniform(-1, 1, 2) * (1 - size)
     cosine, sine = turn.cos(), turn.sin()

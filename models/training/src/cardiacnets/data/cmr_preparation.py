@@ -1,7 +1,7 @@
 """A study's cine stack → the cine that the networks see: middle slice, cohort's pixels, 50 frames, cut to the heart."""
 
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from cardiacnets.cohort.motion import FRAMES
 from cardiacnets.cohort.scanner import PIXEL_MM
 from cardiacnets.data.cines import CROP
 
-Segmenter = Callable[[NDArray], NDArray[np.uint8]]
+Segmenter = Callable[[NDArray[Any]], NDArray[np.uint8]]
 """Frames [n, H, W] at the cohort's spacing → labels of the cohort [n, H, W], 0 outside the heart."""
 STACK_SLICES = (3, 10)
 NEIGHBOURHOOD = 128  # pixels around the heart that set the grey scale, the cohort's field of view
@@ -28,7 +28,7 @@ class PreparationError(ValueError):
 
 
 def prepare(
-    stack: NDArray,
+    stack: NDArray[Any],
     spacing_mm: tuple[float, float],
     segmenter: Segmenter,
     view: Literal["short_axis", "four_chamber"] = "short_axis",
@@ -56,7 +56,9 @@ def middle_slice(slices: int) -> int:
     return (slices - 1) // 2
 
 
-def resample_pixels(cine: NDArray, spacing_mm: tuple[float, float], pixel_mm: float = PIXEL_MM) -> NDArray[np.float32]:
+def resample_pixels(
+    cine: NDArray[Any], spacing_mm: tuple[float, float], pixel_mm: float = PIXEL_MM
+) -> NDArray[np.float32]:
     """[T, H, W] → [T, H', W'] at the cohort's spacing; averages where pixels get larger."""
     size = [max(1, round(count * mm / pixel_mm)) for count, mm in zip(cine.shape[1:], spacing_mm, strict=True)]
     frames = torch.from_numpy(np.asarray(cine, dtype=np.float32))[:, None]
@@ -78,14 +80,14 @@ def heart_centre(labels: NDArray[np.uint8]) -> tuple[int, int]:
     Raises:
         PreparationError: `heart-not-found`, no label in any frame.
     """
-    heart = (labels > 0).any(axis=0)
+    heart = np.asarray((labels > 0).any(axis=0))
     if not heart.any():
         raise PreparationError("heart-not-found", "no heart was found in the middle slice")
     rows, columns = np.flatnonzero(heart.any(axis=1)), np.flatnonzero(heart.any(axis=0))
     return int(rows[0] + rows[-1] + 1) // 2, int(columns[0] + columns[-1] + 1) // 2
 
 
-def crop(cine: NDArray, centre: tuple[int, int], size: int) -> NDArray:
+def crop(cine: NDArray[Any], centre: tuple[int, int], size: int) -> NDArray[Any]:
     """[T, H, W] → [T, size, size] around (row, column); black beyond the picture."""
     out = np.zeros((len(cine), size, size), dtype=cine.dtype)
     (rows, to_rows), (columns, to_columns) = (_overlap(centre[axis], cine.shape[1 + axis], size) for axis in (0, 1))

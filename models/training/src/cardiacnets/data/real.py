@@ -94,8 +94,11 @@ VOLTAGE = frozenset({"VCLVH", "HVOLT", "LVOLT"})
 
 
 def isolated_kinds(codes: Sequence[frozenset[str]], root: Path | None = None) -> NDArray[np.str_]:
-    """[n] `NORMAL` where a reader called the ECG normal and not CAD; a name of `ISOLATED` where conduction or rhythm is
-    all that a reader found, with no infarction, ischaemia, hypertrophy or abnormal voltage; else ""."""
+    """Name [n] of the isolated finding of each ECG.
+
+    `NORMAL` where a reader called the ECG normal and not CAD. A name of `ISOLATED` where conduction or rhythm is all
+    that a reader found: no infarction, ischaemia, hypertrophy or abnormal voltage. Else "".
+    """
     disease = ptbxl.cad_codes(root) | ptbxl.hypertrophy_codes(root) | VOLTAGE
     kinds = []
     for stated in codes:

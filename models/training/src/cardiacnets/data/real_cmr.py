@@ -100,6 +100,7 @@ def load_pig() -> list[RealSlice]:
     for number in range(1, PIG_SLICES * PIG_PHASES + 1):
         image, pixel_mm = _read_dicom(folder / "E774S5-shortAxis" / f"I{number:04d}.dcm")
         endo, epi = _contours(folder / "lvContours", number, "auto", image.shape)
+        assert endo is not None, "the pig has a contour on every slice"
         level, phase = divmod(number - 1, PIG_PHASES)
         slices.append(RealSlice("pig", level, str(phase), image, pixel_mm, endo, epi))
     return slices

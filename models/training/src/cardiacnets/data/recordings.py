@@ -2,6 +2,7 @@
 
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -63,7 +64,7 @@ def longest_run(flags: NDArray[np.bool_]) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def trunk_input(path: Path) -> dict[str, NDArray]:
+def trunk_input(path: Path) -> dict[str, NDArray[Any]]:
     """What the trunk sees of a file: `millivolt` float16 [12][1000] at 100 Hz.
 
     Raises:

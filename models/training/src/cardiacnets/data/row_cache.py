@@ -21,7 +21,7 @@ from cardiacnets.data.errors import CODES, RecordError
 CHUNK = 64
 MADE = 1
 
-Make = Callable[[Any], Mapping[str, NDArray]]
+Make = Callable[[Any], Mapping[str, NDArray[Any]]]
 Layout = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 
 
@@ -29,7 +29,7 @@ Layout = Mapping[str, tuple[DTypeLike, tuple[int, ...]]]
 class Rows:
     """Memory-mapped arrays and what became of each row."""
 
-    arrays: Mapping[str, NDArray]
+    arrays: Mapping[str, NDArray[Any]]
     state: NDArray[np.uint8]
 
     @property
@@ -85,7 +85,7 @@ def _empty(path: Path, dtype: DTypeLike, shape: tuple[int, ...]) -> None:
 def _run(
     folder: Path, chunks: list[NDArray[np.intp]], items: Sequence[Any], make: Make, workers: int
 ) -> Iterator[tuple[NDArray[np.intp], list[int]]]:
-    def job(rows: NDArray[np.intp]) -> tuple:
+    def job(rows: NDArray[np.intp]) -> tuple[Path, NDArray[np.intp], list[Any], Make]:
         return folder, rows, [items[row] for row in rows], make
 
     if workers <= 1:
@@ -101,7 +101,7 @@ def _run(
 def _make_chunk(folder: Path, rows: NDArray[np.intp], items: Sequence[Any], make: Make) -> list[int]:
     """Write rows and return their states. Other processes write other rows of the same files."""
     states: list[int] = []
-    mapped: dict[str, NDArray] = {}
+    mapped: dict[str, np.memmap[Any, Any]] = {}
     for row, item in zip(rows, items, strict=True):
         try:
             made = make(item)
@@ -110,7 +110,7 @@ def _make_chunk(folder: Path, rows: NDArray[np.intp], items: Sequence[Any], make
             continue
         for name, value in made.items():
             if name not in mapped:
-                mapped[name] = np.load(folder / f"{name}.npy", mmap_mode="r+")
+                mapped[name] = open_memmap(folder / f"{name}.npy", mode="r+")
             mapped[name][row] = value
         states.append(MADE)
     for array in mapped.values():

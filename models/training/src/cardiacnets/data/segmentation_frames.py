@@ -5,6 +5,7 @@ Layout: `<cache>/seg/<view>-<key>/<shard>.npz`, a shard for each 25 people, writ
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,7 +49,7 @@ def load_frames(view: View, people: int, seed: int, size: int = FRAME_SIZE) -> F
     return FrameSet(image[rows], mask[rows], np.array(SPLITS)[split[rows]])
 
 
-def _shard(folder: Path, view: View, shard: int, seed: int, size: int) -> dict[str, NDArray]:
+def _shard(folder: Path, view: View, shard: int, seed: int, size: int) -> dict[str, NDArray[Any]]:
     path = folder / f"{shard}.npz"
     if not path.exists():
         images, masks, splits = [], [], []

@@ -32,7 +32,9 @@ class Window:
 def to_window(millivolt: NDArray[np.floating], rate_hz: float) -> Window:
     """`millivolt`: [12][10 s] at `rate_hz`, no missing sample."""
     profile = load_profile()
-    signal = resample(np.asarray(millivolt, dtype=np.float64), rate_hz, profile.rate_hz)[:, : profile.samples]
+    signal = resample(np.asarray(millivolt, dtype=np.float64), rate_hz, profile.rate_hz)[:, : profile.samples].astype(
+        np.float64, copy=False
+    )
     stages = preprocess(signal, heart_rate(signal, profile.rate_hz), profile)
     return Window(stages.scaled.astype(np.float32), stages.amplitude.astype(np.float32))
 

@@ -1,5 +1,6 @@
-"""What a frozen CMR encoder tells of the heart: ridge regression from its embedding to the 82 indices. Judge an encoder
-by this before an ECG encoder is aligned with it: the masked loss does not say.
+"""What a frozen CMR encoder contains of the heart: ridge regression from its embedding to the 82 indices.
+
+Judge an encoder by this before an ECG encoder is aligned with it: the masked loss does not show it.
 
 `python -m cardiacnets.evaluation.cmr_probe [--run-dir DIR] [--people 2000]`
 """
@@ -24,7 +25,9 @@ NAMED = ("lvEdv", "lvEf", "lvMass", "rvEdv")
 
 
 def ridge_r(
-    fitted: tuple[NDArray, NDArray], held_out: tuple[NDArray, NDArray], penalties: tuple[float, ...] = PENALTIES
+    fitted: tuple[NDArray[np.float64], NDArray[np.float64]],
+    held_out: tuple[NDArray[np.float64], NDArray[np.float64]],
+    penalties: tuple[float, ...] = PENALTIES,
 ) -> NDArray[np.float64]:
     """Correlation [K] on held-out people of a ridge regression from features [n,D] to values [n,K].
 
@@ -34,12 +37,12 @@ def ridge_r(
     scale = features.std(axis=0) + 1e-6
     middle, level, spread = features.mean(axis=0), values.mean(axis=0), values.std(axis=0) + 1e-12
 
-    def fit(rows: slice, penalty: float) -> NDArray:
+    def fit(rows: slice, penalty: float) -> NDArray[np.float64]:
         x, y = (features[rows] - middle) / scale, (values[rows] - level) / spread
         return np.linalg.solve(x.T @ x + penalty * np.eye(x.shape[1]), x.T @ y)
 
-    def r(weights: NDArray, x: NDArray, y: NDArray) -> NDArray:
-        return pearson(y, (x - middle) / scale @ weights)
+    def r(weights: NDArray[np.float64], x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(pearson(y, (x - middle) / scale @ weights), np.float64)
 
     part = len(features) * 4 // 5
     inner = [r(fit(slice(part), p), features[part:], values[part:]).mean() for p in penalties]
@@ -53,11 +56,13 @@ def embeddings(encoder: Swin, cines: CineSet, rows: NDArray[np.intp], crop: int)
     return torch.cat(parts).numpy().astype(np.float64)
 
 
-def probe(encoder: Swin, cines: CineSet, indices: NDArray, crop: int, people: int) -> NDArray[np.float64]:
+def probe(encoder: Swin, cines: CineSet, indices: NDArray[np.floating], crop: int, people: int) -> NDArray[np.float64]:
     """R [82] on a third as many test people as the training people that the regression is fitted on."""
     train, test = cines.rows("train")[:people], cines.rows("test")[: people // 3]
-    pairs = [(embeddings(encoder, cines, rows, crop), np.asarray(indices[rows], np.float64)) for rows in (train, test)]
-    return ridge_r(*pairs)
+    fitted, held_out = (
+        (embeddings(encoder, cines, rows, crop), np.asarray(indices[rows], np.float64)) for rows in (train, test)
+    )
+    return ridge_r(fitted, held_out)
 
 
 def main() -> None:

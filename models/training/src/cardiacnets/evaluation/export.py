@@ -101,8 +101,11 @@ PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.
 
 
 def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0) -> tuple[Adjustment, Report]:
-    """Fit on PTB-XL fold 8 (CAD: its labels; HF: its teacher) and virtual validation people (all else); limits by sex
-    and age on fold 8's normal ECGs. Also how each choice came about."""
+    """Fit the adjustment of logits, intervals and limits; returns it and a report of how each choice was made.
+
+    CAD is fitted on the labels of PTB-XL fold 8, HF on its teacher there, all else on virtual validation people. Limits
+    by sex and age are fitted on fold 8's normal ECGs.
+    """
     (on_real, unknown), (on_virtual,) = judge(real, WHOLE, NO_PERSON), judge(virtual)
     calibrations, thresholds, prevalence = {}, {}, {}
     for index, name in enumerate(CONDITIONS):
@@ -116,7 +119,7 @@ def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float 
         calibrations[name] = fit_platt(logit, truth)
         thresholds[name] = fit_thresholds(probability(logit, calibrations[name]), truth >= 0.5)
         prevalence[name] = float(truth.mean())
-    scale = fit_interval_scale(virtual.indices, on_virtual.mean, on_virtual.logvar)
+    scale = fit_interval_scale(virtual.true_indices, on_virtual.mean, on_virtual.logvar)
     normal = real.normal
     wider, widened = widening(on_real.mean[normal], scale * np.exp(on_real.logvar[normal] / 2), real.person[normal])
     adjustment = Adjustment(
@@ -220,7 +223,7 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
         judge = Judge(made / "screen.onnx", memory)
         adjustment, choices = calibrate(judge, real, virtual)
         report = _validation_figures(judge, real, virtual)
-        extra = {"parity": difference, "modelSha256": judge.sha256, "unseen": unseen, "choices": choices}
+        extra: Report = {"parity": difference, "modelSha256": judge.sha256, "unseen": unseen, "choices": choices}
         if with_int8:
             extra["int8"] = _try_int8(judge, made, real, virtual, memory)
         (memory / "export.json").write_text(json.dumps(extra, indent=1) + "\n")
@@ -259,8 +262,9 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
 
 
 def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
-    """Probabilities, intervals and limits of a bundle anew, as another version of it; its networks stay. Returns how
-    the limits came about.
+    """Fit probabilities, intervals and limits of a bundle again, as another version of it; its networks stay.
+
+    Returns how the limits were chosen.
 
     Raises:
         ValueError: the bundle is not what `run_dir` exported.
@@ -308,11 +312,12 @@ def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: P
     ]
     quantise(judge.screen, out, feeds)
     small = Judge(out, memory)
-    lost, figures = {}, {}
+    lost: dict[str, float] = {}
+    figures = {}
     for index, name in enumerate(CONDITIONS):
         data = real if index == CAD else virtual
         figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (judge, small)]
-        lost[name] = rounded(figures[name][0] - figures[name][1])
+        lost[name] = round(figures[name][0] - figures[name][1], 4)
     times = dict(zip(("float32", "int8"), milliseconds([judge.screen, out], feeds[0]), strict=True))
     return {
         "aurocLost": lost,

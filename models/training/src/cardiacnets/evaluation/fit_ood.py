@@ -1,9 +1,8 @@
 """Stage `ood`: fit the out-of-distribution score on real and virtual ECGs against signals that are none."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.data.windows import cached_millivolt
@@ -83,7 +83,7 @@ def _features(ood: Ood, trunk: Trunk, millivolt: Tensor, lead_mask: Tensor, batc
     return torch.cat(parts)
 
 
-def cached_outliers(kind: str, ecgs: NDArray, seed: int) -> NDArray[np.float16]:
+def cached_outliers(kind: str, ecgs: NDArray[np.floating], seed: int) -> NDArray[np.float16]:
     """`make_outliers` as the trunk sees them, through the signal profile; kept in the cache of windows.
 
     `ecgs` are as the trunk sees them too. The profile works lead by lead, so that leads may change places after it.
@@ -101,11 +101,11 @@ def _pick(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArr
 
 
 def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
-    """mV [N,12,T] at 100 Hz as other makes of device, skins and settings would have given them: each change in some
-    rows.
+    """ECGs [N,12,T], mV at 100 Hz, as other makes of device, skins and settings would have recorded them.
 
-    Filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle noise, hum that aliases, coarse steps.
-    PTB-XL knows one make of device; what is an ECG must not depend on it.
+    Each change applies to some rows: filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle
+    noise, hum that aliases, coarse steps. PTB-XL has one make of device; whether a signal is an ECG must not depend on
+    it.
     """
     rows = len(ecg)
 
@@ -183,8 +183,10 @@ def fit(config: OodConfig, ood: Ood, rows: _Rows, unseen: Sequence[str] = ()) ->
 
 @torch.no_grad()
 def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
-    """Move the score so that `FALSE_ALARMS` of these ECGs lie above 0, whatever the number of leads: as they are, and
-    as other devices would have given them."""
+    """Shift the score so that `FALSE_ALARMS` of these ECGs are above 0, whatever the number of leads.
+
+    The ECGs count both as they are and as other devices would have recorded them.
+    """
     counts, limits = [0], []
     others = as_another_device(millivolt, torch.Generator().manual_seed(OTHER_DEVICES))
     for count in sorted(LEADS_GIVEN):
@@ -200,8 +202,10 @@ def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
 
 
 def trunk_digest(trunk: Trunk) -> str:
-    """Which weights a score was fitted to: those that its tokens come from, and not the projection and the person's
-    branch."""
+    """Digest of the weights that a score was fitted to.
+
+    These are the weights that make its tokens, without the projection and the person branch.
+    """
     digest = hashlib.sha256()
     for name, value in trunk.state_dict().items():
         if not name.startswith(AFTER_TOKENS):
@@ -219,7 +223,7 @@ def fit_ood(
     trunk.eval()
     parts = (Path(outliers.__file__), Path(ood_model.__file__), Path(__file__))
     code = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     made_with = {"config": described, "trunk": trunk_digest(trunk), "code": code}
     path = out_dir / "model.pt"
     ood = Ood(trunk.attention.in_channels).eval()
@@ -239,14 +243,14 @@ def fit_ood(
             score = ood.raw(check.features[chosen]).numpy()
         unseen[kind] = auroc((check.kind[chosen] >= 0).numpy(), score)
     fit(config, ood, rows)
-    chosen = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
-    set_limits(ood, trunk, torch.from_numpy(validation[chosen].astype(np.float32)))
+    even = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
+    set_limits(ood, trunk, torch.from_numpy(validation[even].astype(np.float32)))
     out_dir.mkdir(parents=True, exist_ok=True)
     save(path, {"made_with": made_with, "model": ood.state_dict(), "unseen": unseen})
     return ood, unseen
 
 
-def _check_rows(config: OodConfig, ood: Ood, trunk: Trunk, validation: NDArray) -> _Rows:
+def _check_rows(config: OodConfig, ood: Ood, trunk: Trunk, validation: NDArray[np.floating]) -> _Rows:
     """Validation ECGs with all leads, and outliers made of others."""
     ecgs, others = validation[: config.checked], validation[config.checked : 2 * config.checked]
     signals = [ecgs, *(cached_outliers(kind, others, config.seed + 1) for kind in KINDS)]

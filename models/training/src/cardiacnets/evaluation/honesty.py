@@ -1,5 +1,4 @@
-"""What an AUROC hides: how probabilities are calibrated, whom the finding misses, and what it flags in people who have
-nothing.
+"""What an AUROC hides: calibration, the people whom a finding misses, and what it flags in people without it.
 
 Every share has its n and a 95% interval. Denominators hold all ECGs of a group: nothing is won by leaving some out.
 """
@@ -61,7 +60,7 @@ def share(flags: Flags) -> Report:
 def shares(flags: Flags) -> Report:
     """Of flags [n,5]: each condition's and anything's."""
     by = {name: share(flags[:, index]) for index, name in enumerate(CONDITIONS)}
-    return by | {"any": share(flags.any(axis=1))}
+    return by | {"any": share(np.asarray(flags.any(axis=1)))}
 
 
 def _fit_line(x: Array, truth: Array, *, slope: float | None = None) -> tuple[float, float]:
@@ -109,8 +108,10 @@ def by_age(flagged: Flags, truth: Flags, age: Array) -> Report:
 
 
 def by_statement(flags: Flags, codes: Sequence[frozenset[str]], cad: Flags) -> Report:
-    """What is flagged in ECGs with each statement, and in those where it is the only finding (no CAD label, no other
-    of these statements)."""
+    """What is flagged in ECGs with each statement, and in those where it is the only finding.
+
+    "Only" means: no CAD label, and no other of these statements.
+    """
     has = {
         name: cad if not some else np.array([bool(stated & some) for stated in codes])
         for name, some in STATEMENTS.items()

@@ -50,10 +50,21 @@ class EcgSet:
         """[n] ECGs that a reader called normal, and nobody CAD."""
         return np.array(["NORM" in stated for stated in self.codes], dtype=bool) & ~self.conditions[:, CAD]
 
+    @property
+    def true_indices(self) -> Array:
+        """[n,82], where the set has them.
+
+        Raises:
+            ValueError: it has none.
+        """
+        if self.indices is None:
+            raise ValueError(f"{self.name} has no indices")
+        return self.indices
+
     def __len__(self) -> int:
         return len(self.person)
 
-    def rows(self, rows: Sequence[int] | NDArray, name: str) -> "EcgSet":
+    def rows(self, rows: Sequence[int] | NDArray[np.integer], name: str) -> "EcgSet":
         """Some of the recordings, as a set with a name of its own."""
         return EcgSet(
             name,
@@ -171,7 +182,7 @@ def outlier_set(kind: str, ecgs: EcgSet, seed: int) -> EcgSet:
     return _nobody(f"{kind}-{ecgs.name}-{digest}", list(made), OUTLIER_RATE_HZ)
 
 
-def _nobody(name: str, signals: list[Array], rate_hz: float) -> EcgSet:
+def _nobody(name: str, signals: Sequence[Array], rate_hz: float) -> EcgSet:
     person = np.full((len(signals), 4), np.nan, dtype=np.float32)
     return EcgSet(name, signals.__getitem__, rate_hz, person, np.zeros((len(signals), len(CONDITIONS)), dtype=bool))
 

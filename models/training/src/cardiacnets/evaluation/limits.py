@@ -72,8 +72,10 @@ def conformal_limit(chance: Array, rate: float) -> float:
 
 
 def rounded_up(value: float, over: float) -> float:
-    """`value` at four significant digits, and above `over` at as many: the service compares probabilities rounded
-    so."""
+    """`value` at four significant digits, and above `over` at as many digits.
+
+    The service compares probabilities at this precision.
+    """
     step = 10.0 ** (math.floor(math.log10(value)) - 3)
     rounded = round(value / step) * step
     lowest = (math.floor(over / step + 0.5) + 1) * step

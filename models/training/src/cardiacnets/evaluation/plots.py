@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.figure import Figure
 
 matplotlib.use("Agg")
 
@@ -36,7 +37,7 @@ def draw_all(
     data: HeldOut,
     judge: Judge,
     adjustment: Adjustment,
-    space: tuple[Mapping[str, NDArray], NDArray] | None,
+    space: tuple[Mapping[str, NDArray[Any]], NDArray[Any]] | None,
 ) -> None:
     """Every figure that the report has data for, as PNG in `folder`; `space`: points of both modalities, LV mass."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -59,14 +60,14 @@ def _draw(path: Path, size: tuple[float, float], draw: Callable[[Axes], None]) -
     _save(figure, path)
 
 
-def _save(figure: plt.Figure, path: Path) -> None:
+def _save(figure: Figure, path: Path) -> None:
     figure.tight_layout(rect=(0, 0.025, 1, 1))
     figure.text(0.01, 0.008, NOTICE, fontsize=7)
     save_figure(figure, path, dpi=110)
     plt.close(figure)
 
 
-def _by_condition(data: HeldOut, answers: Answers) -> Iterator[tuple[str, bool, NDArray, NDArray]]:
+def _by_condition(data: HeldOut, answers: Answers) -> Iterator[tuple[str, bool, NDArray[Any], NDArray[Any]]]:
     """Name, whether it is judged on real people, truth and logits of each condition."""
     for index, name in enumerate(CONDITIONS):
         is_real = index == CAD
@@ -101,10 +102,10 @@ def _calibration(axes: Axes, data: HeldOut, answers: Answers, adjustment: Adjust
 def _bland_altman(path: Path, data: HeldOut, answers: Predictions) -> None:
     """Estimate − truth against their mean, with bias and limits of agreement (Bland and Altman 1986)."""
     figure, grid = plt.subplots(1, len(BLAND_ALTMAN), figsize=(12, 4.2))
-    correlation = pearson(data.virtual.indices, answers.mean)
+    correlation = pearson(data.virtual.true_indices, answers.mean)
     for axes, (name, unit) in zip(grid, BLAND_ALTMAN, strict=True):
         column = INDICES.index(name)
-        truth, estimate = data.virtual.indices[:, column], answers.mean[:, column]
+        truth, estimate = data.virtual.true_indices[:, column], answers.mean[:, column]
         difference = estimate - truth
         bias, spread = difference.mean(), difference.std()
         axes.plot((truth + estimate) / 2, difference, ".", ms=2, alpha=0.35)
@@ -116,7 +117,7 @@ def _bland_altman(path: Path, data: HeldOut, answers: Predictions) -> None:
     _save(figure, path)
 
 
-def _retrieval(axes: Axes, points: Mapping[str, NDArray]) -> None:
+def _retrieval(axes: Axes, points: Mapping[str, NDArray[Any]]) -> None:
     people = min(RETRIEVAL_AMONG, len(points["ecg"]))
     chosen = np.random.default_rng(0).choice(len(points["ecg"]), people, replace=False)
     depth = np.arange(1, people + 1)
@@ -131,7 +132,7 @@ def _retrieval(axes: Axes, points: Mapping[str, NDArray]) -> None:
     axes.legend(fontsize=8)
 
 
-def _shared_space(path: Path, points: Mapping[str, NDArray], mass: NDArray) -> None:
+def _shared_space(path: Path, points: Mapping[str, NDArray[Any]], mass: NDArray[Any]) -> None:
     """The first two principal components of both modalities together, coloured by what the ECG and the heart share."""
     people = len(points["ecg"])
     names = list(points)

@@ -115,7 +115,7 @@ def validation_data(cohort_dir: Path) -> HeldOut:
     return HeldOut(real_set(VALIDATION_FOLD), virtual_set(cohort_dir, "val").thinned(VIRTUAL_PEOPLE))
 
 
-def rounded(value: float) -> float | None:
+def rounded(value: float | np.floating) -> float | None:
     """As reports give it; what cannot be measured (an AUROC without a case) is null."""
     return None if np.isnan(value) else round(float(value), 4)
 
@@ -169,7 +169,7 @@ def measure_test(judge: Judge, data: EcgSet, interval_scale: Array) -> Report:
     fewer = dict(zip(ways, judge(some, *ways.values()), strict=True))
 
     def both(of: EcgSet, answers: Predictions, rows: NDArray[np.bool_] | slice = slice(None)) -> Report:
-        r = pearson(of.indices[rows], answers.mean[rows]).mean()
+        r = pearson(of.true_indices[rows], answers.mean[rows]).mean()
         macro = macroarea(of.conditions[rows], answers.logits[rows])
         return {"macroAuroc": rounded(macro), "meanR": rounded(r), "n": len(answers.mean[rows])}
 

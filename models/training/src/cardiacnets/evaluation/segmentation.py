@@ -3,11 +3,13 @@
 import itertools
 import json
 from collections import defaultdict
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import matplotlib
+from matplotlib.axes import Axes
 
 matplotlib.use("Agg")
 
@@ -35,6 +37,7 @@ from cardiacnets.data.cmr_preparation import (
 )
 from cardiacnets.data.real_cmr import PIG_PHASES, PIG_SLICES, RealSlice
 from cardiacnets.data.segmentation_frames import FrameSet
+from cardiacnets.domain import View
 from cardiacnets.pictures import save_figure
 from cardiacnets.stages.segmentation import dice
 
@@ -149,8 +152,8 @@ def middle_of_each(found: list[Found]) -> list[Found]:
 
 
 def report_segmentation(
-    segmenters: dict[str, Segmenter],
-    virtual: dict[str, FrameSet],
+    segmenters: Mapping[View, Segmenter],
+    virtual: Mapping[View, FrameSet],
     people: list[RealSlice],
     pig: list[RealSlice],
     report: Path,
@@ -205,15 +208,15 @@ def prepare_pig(segmenter: Segmenter, pig: list[RealSlice]) -> NDArray[np.uint8]
 
 
 def draw_overlays(
-    segmenters: dict[str, Segmenter],
-    virtual: dict[str, FrameSet],
+    segmenters: Mapping[View, Segmenter],
+    virtual: Mapping[View, FrameSet],
     people: list[Found],
     pig: list[Found],
     path: Path,
     columns: int = 9,
 ) -> None:
     """What the network found (colours) and what is drawn on the slice (white, dashed)."""
-    rows: list[list[tuple[str, NDArray, NDArray, list[NDArray]]]] = []
+    rows: list[list[tuple[str, NDArray[Any], NDArray[Any], list[NDArray[Any]]]]] = []
     for view, frames in virtual.items():
         chosen = np.linspace(0, len(frames.image) - 1, columns).astype(int)
         found = segmenters[view](frames.image[chosen])
@@ -244,13 +247,13 @@ def draw_overlays(
     plt.close(figure)
 
 
-def _panel(item: Found) -> tuple[str, NDArray, NDArray, list[NDArray]]:
+def _panel(item: Found) -> tuple[str, NDArray[Any], NDArray[Any], list[NDArray[Any]]]:
     real = item.slice
     outlines = [outline for outline in (real.endo, real.epi) if outline is not None]
     return f"{real.subject}, slice {real.level}, {real.phase}", real.image, item.labels, outlines
 
 
-def _draw(axis: plt.Axes, title: str, image: NDArray, labels: NDArray, outlines: list[NDArray]) -> None:
+def _draw(axis: Axes, title: str, image: NDArray[Any], labels: NDArray[Any], outlines: list[NDArray[Any]]) -> None:
     # Half the picture around what is drawn on it; a wrong label elsewhere is judged by the figures.
     row, column = heart_centre(np.stack(outlines).astype(np.uint8))
     reach = image.shape[0] // 4

@@ -1,8 +1,7 @@
-"""Intervals that hold published people too: a virtual cohort is narrower than life, so its conformal intervals are as
-well.
+"""Intervals that hold published people too: a virtual cohort varies less than life, and so do its conformal intervals.
 
 Petersen et al. 2017 (JCMR 19:18) give mean and deviation of healthy UK Biobank participants by sex. An interval around
-what the network says of a typical normal person must hold 90% of them, or it is widened until it does.
+what the network predicts for a typical normal person must hold 90% of them, or it is widened until it does.
 """
 
 from collections.abc import Mapping
@@ -35,8 +34,8 @@ GRID = np.arange(1.0, 6.01, 0.05)
 
 def covered(middle: float, half: float, published: tuple[float, float]) -> float:
     """Share of published people within `middle` ± `half`."""
-    low, high = norm.cdf([middle - half, middle + half], *published)
-    return float(high - low)
+    low, high = (float(norm.cdf(limit, *published)) for limit in (middle - half, middle + half))
+    return high - low
 
 
 def widening(mean: Array, half: Array, person: Array) -> tuple[Array, dict[str, dict[str, float]]]:

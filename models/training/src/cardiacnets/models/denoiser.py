@@ -7,6 +7,7 @@ of 2^(levels − 1).
 
 import math
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -143,7 +144,7 @@ class Mixing(nn.Module):
         y = y.reshape(rows, length, height * breadth, width).transpose(1, 2).reshape(-1, length, width)
         y = self.time(y + self.frame)  # [N·h·w,F,W]
         y = y.reshape(rows, height * breadth, length, width).transpose(1, 2)  # [N,F,h·w,W]
-        if self.ecg is not None:
+        if self.ecg is not None and self.forward_layers is not None:
             y = self.forward_layers(self.ecg(y.reshape(rows, -1, width), tokens))
         return y.reshape(-1, height * breadth, width).transpose(1, 2).reshape(x.shape)
 
@@ -208,17 +209,20 @@ class Denoiser(nn.Module):
                 stages.append(Stage(channels + kept.pop(), widths[level], config, config.attends[level]))
                 channels = widths[level]
             self.up.append(stages)
-        self.head = nn.Sequential(
-            nn.GroupNorm(config.groups, channels), nn.SiLU(), nn.Conv2d(channels, folded, 3, padding=1)
-        )
-        nn.init.zeros_(self.head[2].weight)
-        nn.init.zeros_(self.head[2].bias)
+        last = nn.Conv2d(channels, folded, 3, padding=1)
+        self.head = nn.Sequential(nn.GroupNorm(config.groups, channels), nn.SiLU(), last)
+        assert last.bias is not None
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
 
     def forward(
         self, latent: Tensor, timestep: Tensor, tokens: Tensor, embedding: Tensor, conditioned: Tensor, view: Tensor
     ) -> Tensor:
-        """latent [N,C,F,h,w], timestep [N] in 0…T−1, tokens [N,32,D], embedding [N,E], conditioned [N] (1 or 0: the
-        learned null condition), view int64 [N] → prediction [N,C,F,h,w]."""
+        """Prediction [N,C,F,h,w] for a noisy latent [N,C,F,h,w].
+
+        `timestep` is [N] in 0…T−1, `tokens` [N,32,D], `embedding` [N,E], `conditioned` [N] (1, or 0 for the learned
+        null condition), `view` int64 [N].
+        """
         rows, channels, frames, height, width = latent.shape
         folded = self.config.channels * self.config.fold
         known = conditioned[:, None]
@@ -241,7 +245,7 @@ class Denoiser(nn.Module):
             if level:
                 x = halve(x)
                 kept.append(x)
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(x, signal, tokens)
                 kept.append(x)
         if self.middle is not None:
@@ -249,7 +253,7 @@ class Denoiser(nn.Module):
         for level, stages in enumerate(self.up):
             if level:
                 x = F.interpolate(x, scale_factor=2.0, mode="nearest")
-            for stage in stages:
+            for stage in cast(nn.ModuleList, stages):
                 x = stage(torch.cat([x, kept.pop()], dim=1), signal, tokens)
         x = self.head(x).reshape(rows, length, channels, self.config.fold, height, width)
         return x.permute(0, 2, 1, 3, 4, 5).reshape(rows, channels, frames, height, width)

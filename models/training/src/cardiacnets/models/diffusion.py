@@ -32,8 +32,7 @@ STEPS_PAPER, GUIDANCE_PAPER = 50, 9.0
 
 def alpha_bar(config: ScheduleConfig) -> Tensor:
     """ᾱ [T], float64: the share of the signal's variance at each step."""
-    ends = [value**0.5 for value in (config.beta_start, config.beta_end)]
-    beta = torch.linspace(*ends, config.steps, dtype=torch.float64) ** 2
+    beta = torch.linspace(config.beta_start**0.5, config.beta_end**0.5, config.steps, dtype=torch.float64) ** 2
     cumulative = torch.cumprod(1 - beta, dim=0)
     if not config.zero_terminal_snr:
         return cumulative

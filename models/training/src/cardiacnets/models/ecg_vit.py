@@ -1,8 +1,8 @@
-"""The paper's ECG encoder, a ViT-L over patches of one lead, and its masked autoencoder (He et al. 2022, arXiv
-2111.06377): three quarters of the patches never enter the encoder.
+"""The paper's ECG encoder, a ViT-L over patches of one lead, and its masked autoencoder.
 
-Called as the compact `Trunk` is, on 500 Hz. What the paper leaves open is ours: position is the sum of a lead's and a
-time's vector, the person is one token more, a lead that is absent is one learned vector at each of its places.
+He et al. 2022 (arXiv 2111.06377): three quarters of the patches never enter the encoder. Called as the compact `Trunk`
+is, on 500 Hz. What the paper leaves open is ours: position is the sum of a lead's and a time's vector, the person is
+one token more, an absent lead is one learned vector at each of its places.
 """
 
 from dataclasses import dataclass, field
@@ -70,6 +70,9 @@ class Position(nn.Module):
 
 class EcgVit(nn.Module):
     """mV at 500 Hz → tokens, embedding."""
+
+    person_middle: Tensor
+    person_spread: Tensor
 
     def __init__(self, config: EcgVitConfig | None = None) -> None:
         super().__init__()

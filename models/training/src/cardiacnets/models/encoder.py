@@ -1,7 +1,6 @@
 """ECG → tokens and embedding: a 1-D ResNet with squeeze-and-excitation over 1000 samples at 100 Hz."""
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,11 +25,6 @@ class EncoderConfig:
     embedding: int = 256
     person_features: int = 32
     dropout: float = 0.2
-
-
-def encoder_config(described: dict[str, Any]) -> EncoderConfig:
-    """The configuration as a checkpoint's plain JSON holds it."""
-    return EncoderConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in described.items()})
 
 
 class SqueezeExcitation(nn.Module):
@@ -76,6 +70,9 @@ class Block(nn.Module):
 class Trunk(nn.Module):
     """The trained part of the encoder: mV at 100 Hz → tokens, embedding."""
 
+    person_middle: Tensor
+    person_spread: Tensor
+
     def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         first, last = config.widths[0], config.widths[-1]
@@ -109,8 +106,7 @@ class Trunk(nn.Module):
         return tokens, self.embed(pooled, person, person_mask)
 
     def pool(self, millivolt: Tensor, lead_mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What the convolutions make of an ECG: tokens [N,32,192], and mean, maximum and weighted mean of them,
-        [N,576]."""
+        """Tokens [N,32,192] of the convolutions, and their mean, maximum and weighted mean, [N,576]."""
         x = self.stem(millivolt) + self.stem_mask(lead_mask).unsqueeze(-1)  # [N,32,500]
         x = F.max_pool1d(torch.relu(self.stem_norm(x)), 3, 2, 1)  # [N,32,250]
         x = self.stages(x)  # [N,192,32]

@@ -28,8 +28,11 @@ CHAMBERS = (0, 6, 10, 14)
 
 
 def consistent(mean: Tensor) -> Tensor:
-    """Indices [N,82] in their units → the same, with what no heart can break: of each chamber the largest volume and
-    the EF are kept, 0 < EF < 100, and stroke volume = EF · largest, smallest = largest − stroke volume follow."""
+    """Indices [N,82] in their units → the same, with the identities that hold in every heart.
+
+    Of each chamber the largest volume and the EF are kept, 0 < EF < 100. Stroke volume = EF · largest, and smallest =
+    largest − stroke volume.
+    """
     columns = list(mean.split(1, dim=1))
     for first in CHAMBERS:
         largest, ef = columns[first].clamp_min(5), columns[first + 3].clamp(3, 90)

@@ -55,6 +55,9 @@ def _lagged(signal: Tensor, lags: range) -> Tensor:
 class SignalMeasures(nn.Module):
     """Measures of mV at 100 Hz, [N,12,1000] with absent leads zero, and lead mask [N,12] → [N,`count`]."""
 
+    relations: Tensor
+    rhythm_lags: Tensor
+    pair: Tensor
     count = 2 + len(PAIRS) + 2 + len(BEAT_LAGS) + len(RHYTHM_LAGS) + 1 + 6
 
     def __init__(self) -> None:
@@ -88,7 +91,7 @@ class SignalMeasures(nn.Module):
 
     def _limb_law(self, covariance: Tensor, power: Tensor, lead_mask: Tensor) -> Tensor:
         """[N,2]: how far the limb leads break their equations, log of `LAWFUL` (0: not, or unknown); is it known."""
-        involved = (self.relations != 0).float()
+        involved = self.relations.ne(0).float()
         whole = ((lead_mask @ involved.T) > 2.5).float()  # [N,5]
         left = ((self.relations @ covariance) * self.relations).sum(dim=-1)  # r' C r
         total = power @ (self.relations**2).T

@@ -6,7 +6,7 @@ Tokens are kept as a list, not as a picture, so that the same weights serve whol
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor, nn
@@ -17,8 +17,11 @@ from cardiacnets.domain import View
 
 @dataclass(frozen=True)
 class SwinConfig:
-    """Sizes of one encoder. The defaults are the compact one for the short axis: 80 px, so 20, 10 and 5 tokens a side,
-    all of them multiples of the window, and 5×5 mask units of 16 px."""
+    """Sizes of one encoder.
+
+    The defaults are the compact one for the short axis: 80 px, so 20, 10 and 5 tokens a side, all of them multiples of
+    the window, and 5×5 mask units of 16 px.
+    """
 
     image: int = 80
     """Pixels a side."""
@@ -100,8 +103,8 @@ class Partition:
 
     def to(self, device: torch.device) -> "Partition":
         """The same on another device."""
-        moved = (None if t is None else t.to(device) for t in (self.slots, self.home, self.relative, self.apart))
-        return Partition(*moved)
+        slots, home, relative = (part.to(device) for part in (self.slots, self.home, self.relative))
+        return Partition(slots, home, relative, None if self.apart is None else self.apart.to(device))
 
 
 @dataclass(frozen=True)
@@ -262,7 +265,7 @@ class Swin(nn.Module):
             if stage > 0:
                 x = self.merges[stage - 1](x)  # [N,T,C] → [N,T/4,2C]
             partitions = [partition.to(x.device) for partition in layout.stages[stage]]
-            for number, block in enumerate(blocks):
+            for number, block in enumerate(cast(nn.ModuleList, blocks)):
                 x = block(x, partitions[number % 2])
             ends.append(x)
         return [*ends[:-1], self.norm(x)]

@@ -6,13 +6,14 @@ follow new data in training.
 """
 
 from pathlib import Path
+from typing import cast
 
 import onnx
 import torch
 from onnx import numpy_helper
 from torch import Tensor, nn
 
-from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.screen import Screen
 
 
@@ -35,12 +36,11 @@ def load_bundle(folder: Path, config: EncoderConfig, millivolt: Tensor) -> Scree
         state[f"{norm}.bias"] = next(folded)
         norms.append(norm)
     trunk.load_state_dict(state)
-    for name in norms:
-        norm = trunk.get_submodule(name)
-        norm.running_mean.zero_()
-        norm.running_var.fill_(1)
-        nn.init.constant_(norm.weight, (1 + norm.eps) ** 0.5)
-    _give_back(screen, [trunk.get_submodule(name) for name in norms], millivolt)
+    modules = [cast(nn.BatchNorm1d, trunk.get_submodule(name)) for name in norms]
+    for module in modules:
+        module.reset_running_stats()
+        nn.init.constant_(module.weight, (1 + module.eps) ** 0.5)
+    _give_back(screen, modules, millivolt)
     return screen.eval()
 
 
@@ -51,7 +51,7 @@ def _initializers(path: Path) -> dict[str, Tensor]:
     }
 
 
-def _pairs(trunk: nn.Module) -> list[tuple[str, str]]:
+def _pairs(trunk: Trunk) -> list[tuple[str, str]]:
     """Names of each convolution of the stages and the norm after it, in the order of the exported graph."""
     pairs = []
     for number, block in enumerate(trunk.stages):
@@ -74,7 +74,10 @@ def _give_back(screen: Screen, norms: list[nn.BatchNorm1d], millivolt: Tensor) -
     screen.encoder.trunk(millivolt, torch.ones(len(millivolt), 12), nobody, nobody)
     for handle in handles:
         handle.remove()
-    for norm, (mean, variance) in found.items():
+    for norm in norms:
+        mean, variance = found[norm]
+        assert norm.running_mean is not None
+        assert norm.running_var is not None
         norm.running_mean.copy_(mean)
         norm.running_var.copy_(variance)
         norm.weight.copy_((variance + norm.eps).sqrt())

@@ -104,11 +104,11 @@ class Vae(nn.Module):
                 down.append(Block(channels, width, groups))
                 channels = width
         self.down = nn.Sequential(*down, *_middle(config))
-        self.to_latent = nn.Sequential(
-            nn.GroupNorm(groups, channels), nn.SiLU(), nn.Conv2d(channels, 2 * config.channels, 3, padding=1)
-        )
+        to_latent = nn.Conv2d(channels, 2 * config.channels, 3, padding=1)
+        self.to_latent = nn.Sequential(nn.GroupNorm(groups, channels), nn.SiLU(), to_latent)
         # Little noise at first: under much of it the decoder would learn to look away.
-        nn.init.constant_(self.to_latent[2].bias[config.channels :], -4.0)
+        assert to_latent.bias is not None
+        nn.init.constant_(to_latent.bias[config.channels :], -4.0)
         self.from_latent = nn.Conv2d(config.channels, channels, 3, padding=1)
         up: list[nn.Module] = _middle(config)
         for width, after in pairwise((*reversed(widths), 0)):

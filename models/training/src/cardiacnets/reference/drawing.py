@@ -8,6 +8,7 @@ import argparse
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -16,7 +17,7 @@ from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 
 
-def seconds_per_cine(synthesis: dict, sampler: dict) -> float:
+def seconds_per_cine(synthesis: dict[str, Any], sampler: dict[str, Any]) -> float:
     """From noise to frames, both views, after one step to warm up. `synthesis` is the manifest's."""
     schedule = ScheduleConfig(
         prediction=sampler["prediction"], zero_terminal_snr=synthesis["schedule"]["zeroTerminalSnr"]

@@ -60,7 +60,7 @@ def make_input(case: Case, rng: np.random.Generator) -> Float64:
     )
     if case.flat_lead is not None:
         ecg[case.flat_lead] = 0.3
-    return resample(ecg, case.source_rate_hz, 500)
+    return resample(ecg, case.source_rate_hz, 500).astype(np.float64, copy=False)
 
 
 def make_vectors(out_dir: Path) -> None:

@@ -10,7 +10,7 @@ import argparse
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -79,6 +79,8 @@ def scaled(parts: Floats) -> Floats:
 
 @dataclass(frozen=True)
 class Set:
+    """ECGs of some folds: the number of each in PTB-XL, and the parts of its median beat."""
+
     ids: NDArray[np.int64]
     parts: Floats  # [n, 8, PARTS], mV
 
@@ -134,7 +136,7 @@ def document(network: nn.Sequential, mean: Floats, deviation: Floats, limits: di
 
     return {
         "clip": CLIP, "kinds": list(KINDS), "mean": digits(mean), "deviation": digits(deviation),
-        "hidden": layer(network[0]), "output": layer(network[3]), "limits": limits,
+        "hidden": layer(cast(nn.Linear, network[0])), "output": layer(cast(nn.Linear, network[3])), "limits": limits,
     }  # fmt: skip
 
 
@@ -205,10 +207,10 @@ def measure(network: dict[str, Any], people: Set, seed: int = 1) -> dict[str, An
             "withheldCi": interval(held, n),
         }
     for number, kind in enumerate(KINDS[1:], start=1):
-        seen, held = warned(probabilities(network, exchange(people.parts, kind, rng)), network["limits"])
+        seen, refused = warned(probabilities(network, exchange(people.parts, kind, rng)), network["limits"])
         n, found, named = len(seen), int((seen > 0).sum()), int((seen == number).sum())
         report["kinds"][kind] = {
-            "n": n, "found": found, "foundCi": interval(found, n), "named": named, "withheld": int(held.sum()),
+            "n": n, "found": found, "foundCi": interval(found, n), "named": named, "withheld": int(refused.sum()),
             "falseAlarms": int((which == number).sum()),
         }  # fmt: skip
     return report

@@ -134,7 +134,7 @@ NEEDS_ALL_LEADS = frozenset({"one lead copied", "shuffled leads", "shuffled chan
 """Kinds that are ECGs again once few leads are left."""
 
 
-def make_outliers(kind: str, ecgs: NDArray, seed: int) -> NDArray[np.float32]:
+def make_outliers(kind: str, ecgs: NDArray[np.floating], seed: int) -> NDArray[np.float32]:
     """mV [n][12][1000] of one kind, one for each of real `ecgs` (mV, 100 Hz), which the simulators do not look at."""
     made = []
     for row, ecg in enumerate(ecgs):

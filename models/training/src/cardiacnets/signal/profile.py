@@ -4,7 +4,7 @@ import math
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from cardiacnets.tables import table
 
@@ -40,7 +40,7 @@ class Profile:
     """Part of the universal threshold that is applied."""
     savgol_window: int
     savgol_order: int
-    savgol_edges: str
+    savgol_edges: Literal["interp", "nearest", "mirror", "constant", "wrap"]
 
     def period(self, heart_rate_bpm: float) -> int:
         """Mean RR interval in samples, rounded half up; a heart rate that is not believed gives the fallback's."""

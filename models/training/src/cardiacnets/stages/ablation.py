@@ -54,14 +54,16 @@ def run_ablation(
             path = out_dir / f"{variant}-{fraction:g}-{seed}.npz"
             if path.exists():
                 continue
-            schedule = {"seed": seed, "steps": steps, "learning_rate": config.learning_rate, "save_every": 10**9}
+            optimisation = replace(
+                base.optimisation, seed=seed, steps=steps, learning_rate=config.learning_rate, save_every=10**9
+            )
             screening = replace(
                 base,
                 real_batch=0,
                 virtual_batch=config.batch,
                 virtual_cad=True,
                 label_fraction=fraction,
-                optimisation=replace(base.optimisation, **schedule),
+                optimisation=optimisation,
             )
             folder = out_dir / path.stem
             model, _ = load_trained(train_screening(screening, data, folder, trunks[variant]()))
@@ -74,7 +76,12 @@ def run_ablation(
     return out_dir
 
 
-def _figures(logits: NDArray, means: NDArray, conditions: NDArray, indices: NDArray) -> tuple[float, float]:
+def _figures(
+    logits: NDArray[np.floating],
+    means: NDArray[np.floating],
+    conditions: NDArray[np.bool_],
+    indices: NDArray[np.floating],
+) -> tuple[float, float]:
     macro = np.mean([auroc(conditions[:, index], logits[:, index]) for index in range(len(CONDITIONS))])
     return float(macro), float(pearson(indices, means).mean())
 
@@ -84,11 +91,11 @@ def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dic
 
     An interval is a bootstrap over test people (the same people for both variants and all seeds of a round).
     """
-    runs: dict[tuple[str, float, int], dict[str, NDArray]] = {}
+    runs: dict[tuple[str, float, int], dict[str, NDArray[np.floating]]] = {}
     for path in sorted(out_dir.glob("*.npz")):
-        variant, fraction, seed = path.stem.rsplit("-", 2)
         if not path.stem.endswith(".part"):
-            runs[variant, float(fraction), int(seed)] = dict(np.load(path))
+            name, share, number = path.stem.rsplit("-", 2)
+            runs[name, float(share), int(number)] = dict(np.load(path))
     test = np.flatnonzero(data.virtual.split == "test")
     conditions, indices = data.virtual.conditions[test], data.virtual.indices[test]
     lines = []
@@ -126,9 +133,9 @@ def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dic
 
 
 def _difference(
-    pairs: Sequence[tuple[Mapping[str, NDArray], Mapping[str, NDArray]]],
-    conditions: NDArray,
-    indices: NDArray,
+    pairs: Sequence[tuple[Mapping[str, NDArray[np.floating]], Mapping[str, NDArray[np.floating]]]],
+    conditions: NDArray[np.bool_],
+    indices: NDArray[np.floating],
     rows: NDArray[np.intp],
 ) -> NDArray[np.float64]:
     """[2]: difference in macro AUROC and in mean R on some test people, the mean over seeds."""

@@ -1,11 +1,11 @@
 """Stage `cmr_pretraining`: a Swin for one CMR view, by GreenMIM on cines without labels."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
 from cardiacnets.device import device, generator_of
 from cardiacnets.domain import View
@@ -62,19 +62,13 @@ def pretrain_cmr(config: CmrPretrainingConfig, cines: CineSet, out_dir: Path) ->
             total += len(image) * model.loss(image, draw_visible(config.mim, generator)).item()
         return {"masked": total / len(validation)} if len(validation) else {}
 
-    return run("cmr_pretraining", optimisation, described(config), model, loss_of, validate, out_dir)
-
-
-def described(config: CmrPretrainingConfig) -> dict:
-    """The configuration as plain JSON."""
-    return json.loads(json.dumps(asdict(config)))
+    return run("cmr_pretraining", optimisation, to_json(config), model, loss_of, validate, out_dir)
 
 
 def load_encoder(path: Path) -> Swin:
     """The encoder of `model.pt`, frozen and in evaluation mode."""
     state = torch.load(path, weights_only=True)
-    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["mim"]["swin"].items()}
-    encoder = Swin(SwinConfig(**sizes))
+    encoder = Swin(from_json(SwinConfig, state["config"]["mim"]["swin"]))
     prefix = "encoder."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     encoder.load_state_dict(own)

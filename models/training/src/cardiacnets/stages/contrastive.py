@@ -1,11 +1,10 @@
 """Stage `contrastive`: bring the ECG encoder's embedding near to those of both CMR views (InfoNCE)."""
 
 import hashlib
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -13,13 +12,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine, no_affine, sample_cines
 from cardiacnets.data.paired import PairedSet
 from cardiacnets.device import device, generator_of
 from cardiacnets.domain import View
 from cardiacnets.metrics import retrieval_rank
 from cardiacnets.models.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.swin import Swin
 from cardiacnets.stages.loop import OptimisationConfig, of_all_processes, rows_of_step, run
 
@@ -100,6 +100,10 @@ class Alignment(nn.Module):
             }
         )
 
+    def whitening(self, view: View) -> Whiten:
+        """The first layer of a view's projection."""
+        return cast(Whiten, cast(nn.Sequential, self.views[view])[0])
+
     def project_ecg(self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor) -> Tensor:
         """Inputs of `Trunk` → [N,256]."""
         return self.ecg(self.trunk(millivolt, lead_mask, person, person_mask)[1])
@@ -168,7 +172,7 @@ def _cached_features(
 
 @torch.no_grad()
 def project_people(
-    model: Alignment, data: PairedSet, features: Mapping[View, NDArray], rows: NDArray[np.intp], batch: int = 128
+    model: Alignment, data: PairedSet, features: Mapping[View, NDArray[Any]], rows: NDArray[np.intp], batch: int = 128
 ) -> dict[str, NDArray[np.float32]]:
     """Projections [len(rows),256] of `ecg`, all leads and known fields given, and of each view, not augmented."""
     where = next(model.parameters()).device
@@ -207,7 +211,7 @@ def align(
     torch.manual_seed(optimisation.seed)
     model = Alignment(config, {view: values.shape[2] for view, values in features.items()})
     for view, values in features.items():
-        model.views[view][0].fit(torch.from_numpy(values[train, 0]))
+        model.whitening(view).fit(torch.from_numpy(values[train, 0]))
     if trunk is not None:
         model.trunk.load_state_dict(trunk.state_dict())
 
@@ -235,7 +239,7 @@ def align(
             for name, value in retrieval(points["ecg"], points[view]).items()
         }
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     return run("contrastive", optimisation, described, model, loss_of, validate, out_dir)
 
 
@@ -246,9 +250,9 @@ def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
     config = ContrastiveConfig(
         **described
         | {
-            "encoder": encoder_config(described["encoder"]),
+            "encoder": from_json(EncoderConfig, described["encoder"]),
             "augment": AugmentConfig(**described["augment"]),
-            "cine_augment": _cine_augment(described["cine_augment"]),
+            "cine_augment": from_json(CineAugmentConfig, described["cine_augment"]),
             "optimisation": OptimisationConfig(**described["optimisation"]),
         }
     )
@@ -257,10 +261,6 @@ def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
     model = Alignment(config, widths)
     model.load_state_dict(state["model"])
     return model.eval(), config
-
-
-def _cine_augment(described: dict[str, Any]) -> CineAugmentConfig:
-    return CineAugmentConfig(**{name: tuple(v) if isinstance(v, list) else v for name, v in described.items()})
 
 
 def held_out_points(

@@ -1,8 +1,7 @@
 """Stage `diffusion`: a denoiser of both views' latents, told the ECG by the frozen aligned encoder."""
 
 import copy
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.data.paired import PairedSet
 from cardiacnets.device import device, generator_of
@@ -81,7 +81,10 @@ def encode_ecgs(trunk: Trunk, people: PairedSet, config: DiffusionConfig, folder
 class Averaged(nn.Module):
     """A network and the moving average of its weights, `ema`, which learns nothing itself."""
 
-    def __init__(self, network: nn.Module, decay: float) -> None:
+    network: Denoiser
+    ema: Denoiser
+
+    def __init__(self, network: Denoiser, decay: float) -> None:
         super().__init__()
         self.network = network
         self.ema = copy.deepcopy(network).requires_grad_(False)
@@ -152,19 +155,13 @@ def train_diffusion(config: DiffusionConfig, data: LatentSet, conditions: Condit
                 figures[f"{view}.{name}"] = error(model.ema, latent, number, when, ecg, noise).item()
         return figures
 
-    return run("diffusion", optimisation, described(config), model, loss_of, validate, out_dir)
-
-
-def described(config: object) -> dict:
-    """A configuration as plain JSON."""
-    return json.loads(json.dumps(asdict(config)))
+    return run("diffusion", optimisation, to_json(config), model, loss_of, validate, out_dir)
 
 
 def load_denoiser(path: Path) -> tuple[Denoiser, ScheduleConfig]:
     """The averaged network of `model.pt`, frozen and in evaluation mode, and the schedule that it knows."""
     state = torch.load(path, weights_only=True)
-    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["denoiser"].items()}
-    model = Denoiser(DenoiserConfig(**sizes))
+    model = Denoiser(from_json(DenoiserConfig, state["config"]["denoiser"]))
     prefix = "ema."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)

@@ -25,12 +25,13 @@ from torch import Tensor
 from torch.nn import functional as F
 from tqdm import tqdm
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.device import device, generator_of
 from cardiacnets.domain import View
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
-from cardiacnets.stages.diffusion import Averaged, described
+from cardiacnets.stages.diffusion import Averaged
 from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run
 
 Method = Literal["progressive", "consistency", "flow"]
@@ -243,4 +244,4 @@ def train_distillation(
         wrong = sum(each.error_of(model.ema) for each in targets)
         return {"relative": float(wrong / sum(each.target.square().mean() for each in targets))}
 
-    return run("distillation", optimisation, described(config), model, loss_of, validate, out_dir)
+    return run("distillation", optimisation, to_json(config), model, loss_of, validate, out_dir)

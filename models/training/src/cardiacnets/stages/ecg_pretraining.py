@@ -1,18 +1,18 @@
 """Stage `ecg_pretraining`: the ECG encoder by masked modelling, on real and virtual ECGs without labels."""
 
-import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.device import device, generator_of
 from cardiacnets.models.augment import gain_and_noise
 from cardiacnets.models.ecg_mim import EcgMim, EcgMimConfig
-from cardiacnets.models.encoder import Trunk, encoder_config
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 
@@ -69,14 +69,14 @@ def pretrain_ecg(config: EcgPretrainingConfig, sources: Sequence[EcgSource], out
                 figures[source.name] = total / len(chosen)
         return figures
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     return run("ecg_pretraining", optimisation, described, model, loss_of, validate, out_dir)
 
 
 def load_pretrained_trunk(path: Path) -> Trunk:
     """The trunk of `model.pt`."""
     state = torch.load(path, weights_only=True)
-    trunk = Trunk(encoder_config(state["config"]["mim"]["encoder"]))
+    trunk = Trunk(from_json(EncoderConfig, state["config"]["mim"]["encoder"]))
     prefix = "trunk."
     trunk.load_state_dict({k.removeprefix(prefix): v for k, v in state["model"].items() if k.startswith(prefix)})
     return trunk

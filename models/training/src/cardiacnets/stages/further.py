@@ -7,14 +7,16 @@ takes hours. What an encoder has learned of CAD cannot be lost, and what it neve
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.real import RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.device import generator_of
@@ -70,10 +72,12 @@ class Features:
 
 
 @torch.no_grad()
-def features_of(trunk: Trunk, millivolt: NDArray, config: AugmentConfig, seed: int, batch: int = 48) -> Features:
+def features_of(
+    trunk: Trunk, millivolt: NDArray[np.floating], config: AugmentConfig, seed: int, batch: int = 48
+) -> Features:
     """Both passes over mV [n,12,1000]."""
     trunk.eval()
-    found: dict[str, list[NDArray]] = {"clean": [], "augmented": []}
+    found: dict[str, list[NDArray[np.floating]]] = {"clean": [], "augmented": []}
     for start in range(0, len(millivolt), batch):
         ecg = torch.from_numpy(millivolt[start : start + batch].astype(np.float32))
         changed, mask, _ = augment(ecg, torch.zeros(len(ecg), 4), config, generator_of(seed, start))
@@ -82,12 +86,14 @@ def features_of(trunk: Trunk, millivolt: NDArray, config: AugmentConfig, seed: i
     return Features(np.concatenate(found["clean"]), np.concatenate(found["augmented"]))
 
 
-def _embed(trunk: Trunk, pooled: NDArray, person: Tensor, person_mask: Tensor) -> Tensor:
+def _embed(trunk: Trunk, pooled: NDArray[np.floating], person: Tensor, person_mask: Tensor) -> Tensor:
     return trunk.embed(torch.from_numpy(pooled), person, person_mask)
 
 
 @torch.no_grad()
-def predict(model: Screen, pooled: NDArray, person: NDArray) -> tuple[NDArray, NDArray]:
+def predict(
+    model: Screen, pooled: NDArray[np.floating], person: NDArray[np.floating]
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Condition logits [n,5] and index means [n,82] of ECGs with all leads."""
     model.eval()
     someone = torch.from_numpy(person)
@@ -105,7 +111,7 @@ def train_further(
     optimisation, settings = config.optimisation, config.screening
     torch.manual_seed(optimisation.seed)
     model = TrainingModel(settings, data.real.statements.shape[1])
-    for network in (model.screen, model.average):
+    for network in (model.screen, model.shipped):
         network.load_state_dict(start.state_dict())
     trunk = model.screen.encoder.trunk
     own = {*trunk.project.parameters(), *trunk.person.parameters()}
@@ -121,7 +127,7 @@ def train_further(
     isolated = isolated_rows(real.kind, rows_of["usual"][0], optimisation.seed) if real.kind is not None else None
     rng = np.random.default_rng(optimisation.seed)
     light = TrainingData(_without_signals(real), _without_signals(virtual))
-    described = json.loads(json.dumps(asdict(settings) | {"further": asdict(config)}))
+    described = to_json(settings) | {"further": to_json(config)}
     out_dir.mkdir(parents=True, exist_ok=True)
     best, log = -np.inf, out_dir / "log.jsonl"
     log.write_text("")
@@ -159,14 +165,19 @@ def train_further(
     return out_dir / "model.pt"
 
 
-def _loss(model: TrainingModel, batch: Batch, pooled: NDArray, mask: Tensor, config: ScreeningConfig) -> Tensor:
+def _loss(
+    model: TrainingModel, batch: Batch, pooled: NDArray[np.floating], mask: Tensor, config: ScreeningConfig
+) -> Tensor:
     embedding = _embed(model.screen.encoder.trunk, pooled, batch.person, mask)
-    return sum(head_losses(model, embedding, batch, config).values())
+    return sum(head_losses(model, embedding, batch, config).values(), torch.zeros(()))
 
 
-def _without_signals(some: RealSet | VirtualSet) -> RealSet | VirtualSet:
+Set = TypeVar("Set", RealSet, VirtualSet)
+
+
+def _without_signals(some: Set) -> Set:
     """The same labels; the signals are in the features."""
-    return type(some)(**{**vars(some), "millivolt": np.zeros((len(some.person), 1), dtype=np.float16)})
+    return replace(some, millivolt=np.zeros((len(some.person), 1), dtype=np.float16))
 
 
 def validate(model: Screen, data: TrainingData, features: Mapping[str, Features]) -> dict[str, float]:

@@ -61,8 +61,11 @@ class _OfAllProcesses(torch.autograd.Function):
 
 
 def of_all_processes(rows: Tensor) -> Tensor:
-    """[N,…] of each process, one after the other, [processes·N,…], differentiable: for a loss that compares rows with
-    each other, as InfoNCE does. Every process must call it. The same tensor where there is one process."""
+    """Rows [N,…] of every process, one process after the other: [processes·N,…], differentiable.
+
+    For a loss that compares rows with each other, as InfoNCE does. Every process must call it. With one process it
+    returns its argument.
+    """
     return _OfAllProcesses.apply(rows) if process()[1] > 1 else rows
 
 
@@ -165,6 +168,40 @@ def _write_scalars(board: "SummaryWriter", line: dict[str, Any], rate: float) ->
         board.add_scalar(f"validation/{name}", value, line["step"])
 
 
+def _resume(
+    checkpoint: Path, described: dict[str, Any], model: nn.Module, optimiser: torch.optim.AdamW, where: torch.device
+) -> int:
+    """Load the checkpoint, if there is one, into model and optimiser; returns the number of steps that it has done."""
+    if not checkpoint.exists():
+        return 0
+    state = torch.load(checkpoint, map_location=where, weights_only=True)
+    if state["config"] != described:
+        raise ValueError(f"{checkpoint} was made with another configuration")
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    return int(state["step"])
+
+
+def _open_logs(
+    out_dir: Path, described: dict[str, Any], first: int, config: OptimisationConfig
+) -> "SummaryWriter | None":
+    """Write the configuration, shorten the log to the checkpoint, and open TensorBoard's file if a step is left."""
+    (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
+    _keep_log(out_dir / "log.jsonl", first)
+    if first >= config.steps:
+        return None
+    from torch.utils.tensorboard import SummaryWriter  # seconds to import
+
+    return SummaryWriter(str(out_dir), purge_step=first + 1)
+
+
+def _compile_blocks(model: nn.Module) -> None:
+    """Compile each member of each `nn.ModuleList`."""
+    for blocks in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
+        for block in blocks:
+            block.compile()
+
+
 def run(
     name: str,
     config: OptimisationConfig,
@@ -191,28 +228,10 @@ def run(
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint, finished, log = (out_dir / file for file in ("checkpoint.pt", "model.pt", "log.jsonl"))
     optimiser = _optimiser(model, config)
-    first = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, map_location=where, weights_only=True)
-        if state["config"] != described:
-            raise ValueError(f"{checkpoint} was made with another configuration")
-        model.load_state_dict(state["model"])
-        optimiser.load_state_dict(state["optimiser"])
-        first = state["step"]
-        del state
-    board = None
-    if rank == 0:
-        (out_dir / "config.json").write_text(json.dumps(described, indent=1) + "\n")
-        _keep_log(log, first)
-        if first < config.steps:
-            from torch.utils.tensorboard import SummaryWriter  # seconds to import
-
-            board = SummaryWriter(str(out_dir), purge_step=first + 1)
-
+    first = _resume(checkpoint, described, model, optimiser, where)
+    board = _open_logs(out_dir, described, first, config) if rank == 0 else None
     if config.compile:
-        for blocks in [module for module in model.modules() if isinstance(module, nn.ModuleList)]:
-            for block in blocks:
-                block.compile()
+        _compile_blocks(model)
     loss_of_step: nn.Module = _Step(model, loss_of)
     if processes > 1:
         # Masked modelling leaves the encoder's last layers without a gradient.

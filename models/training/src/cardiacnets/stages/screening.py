@@ -1,14 +1,12 @@
-"""Stage `screening`: both heads on the ECG encoder, from real labels (CAD), a teacher (HF) and virtual truth (all
-else).
+"""Stage `screening`: both heads on the ECG encoder.
 
-The encoder starts from scratch or from a pretrained trunk, and learns on with the heads or stays as it is. Heads that
-go on from a bundle: `further.py`.
+They learn from real labels (CAD), a teacher (HF) and virtual truth (all else). The encoder starts from scratch or from
+a pretrained trunk, and learns on with the heads or stays as it is. Heads that go on from a bundle: `further.py`.
 """
 
 import copy
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -18,12 +16,13 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk, encoder_config
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
@@ -217,8 +216,11 @@ def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: S
 
 
 def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
-    """Mean over the rows that the teacher knows: cross-entropy against its probability, and a smooth distance of the
-    logits, without which the many ECGs that it is sure of would teach nothing of their order. Both [N]."""
+    """Loss of the logits [N] against a teacher's [N], as a mean over the rows that the teacher knows.
+
+    Cross-entropy against the teacher's probability, and a smooth distance of the logits: without it, the many ECGs of
+    which the teacher is certain would teach nothing about their order.
+    """
     known = ~teacher.isnan()
     if not known.any():
         return logit.new_zeros(())
@@ -228,13 +230,14 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 
 
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
-    """How far ECGs [N] with an isolated finding of conduction or rhythm lie above what the batch's normal ones reach
-    (their mean and one deviation), squared up to one, then straight; logits [N,K] of conditions that nobody labelled
-    on real ECGs.
+    """How far ECGs [N] with an isolated finding of conduction or rhythm are above the batch's normal ones.
+
+    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear. `logits` is
+    [N,K], of conditions without labels on real ECGs.
 
     An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Only
-    the difference counts, and normal ECGs feel the counterforce: were they left out, "real" would be learned as
-    "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
+    the difference counts, and normal ECGs receive the opposite gradient: if they were left out, "real" would be learned
+    as "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
     """
     if normal.sum() < 2 or not isolated.any():
         return logits.new_zeros(())
@@ -245,7 +248,9 @@ def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> tuple[NDArray, NDArray]:
+def predict(
+    model: Screen, ecg: NDArray[np.floating], person: NDArray[np.floating], batch: int = 128
+) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
     """Condition logits [n,5] and index means [n,82] of mV [n][12][1000], all leads and known person fields given."""
     where = next(model.parameters()).device
     model.eval()
@@ -261,7 +266,7 @@ def predict(model: Screen, ecg: NDArray, person: NDArray, batch: int = 128) -> t
     return np.concatenate(logits), np.concatenate(means)
 
 
-def _mean_r_of_known(truth: NDArray, means: NDArray) -> float:
+def _mean_r_of_known(truth: NDArray[np.floating], means: NDArray[np.floating]) -> float:
     """Mean R over the indices that three people or more are known to have."""
     known = ~np.isnan(truth)
     columns = np.flatnonzero(known.sum(axis=0) >= 3)
@@ -283,12 +288,15 @@ def figures_of(
     data: TrainingData,
     real: NDArray[np.bool_],
     virtual: NDArray[np.bool_],
-    on_real: tuple[NDArray, NDArray] | None,
-    on_virtual: tuple[NDArray, NDArray] | None,
+    on_real: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
+    on_virtual: tuple[NDArray[np.floating], NDArray[np.floating]] | None,
 ) -> dict[str, float]:
-    """AUROC of what fold 8 knows (PTB-XL: CAD), of the rest on virtual validation people; mean R over the indices;
+    """Figures by which a checkpoint is judged.
+
+    AUROC of what fold 8 has (PTB-XL: CAD), and of the rest on virtual validation people; mean R over the indices;
     agreement with the teacher, and what isolated findings are taken for. Answers (logits, index means) are of the rows
-    chosen."""
+    chosen.
+    """
     figures = {}
     if on_real is not None and real.any():
         logits, means = on_real
@@ -313,15 +321,14 @@ def figures_of(
     return figures
 
 
-def teacher_r(teacher: NDArray, logit: NDArray) -> float:
+def teacher_r(teacher: NDArray[np.floating], logit: NDArray[np.floating]) -> float:
     """Pearson's R of logits on the ECGs that the teacher knows."""
     known = ~np.isnan(teacher)
     return float(pearson(teacher[known, None].astype(np.float64), logit[known, None].astype(np.float64))[0])
 
 
-def isolated_flags(kind: NDArray[np.str_], logits: NDArray) -> dict[str, float]:
-    """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it was confused
-    with."""
+def isolated_flags(kind: NDArray[np.str_], logits: NDArray[np.floating]) -> dict[str, float]:
+    """Share of each isolated kind above what 2.5% of normal ECGs exceed, for the conditions that it is taken for."""
     normal = kind == NORMAL
     figures = {}
     for name, index in (("RBBB", "ph"), ("LBBB", "cm"), ("tachycardia", "hf")):
@@ -381,16 +388,16 @@ def train_screening(
             for rows, batch in sets
         )
         batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
-        return sum(losses(model, batch, at_step(config, step), generator).values())
+        return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)
 
 
 def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
-    model = Screen(encoder_config(state["config"]["encoder"]))
+    model = Screen(from_json(EncoderConfig, state["config"]["encoder"]))
     prefix = "average." if state["config"].get("average") else "screen."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)

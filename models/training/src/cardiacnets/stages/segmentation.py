@@ -1,8 +1,8 @@
 """Stage `segmentation`: a U-Net for one view, from virtual frames and their masks."""
 
-import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +11,7 @@ from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional as F
 
+from cardiacnets.configuration import to_json
 from cardiacnets.data.augment_frames import FrameAugmentConfig, augment_frames
 from cardiacnets.data.cmr_preparation import Segmenter
 from cardiacnets.data.segmentation_frames import FrameSet
@@ -72,7 +73,7 @@ def train_segmentation(config: SegmentationConfig, frames: FrameSet, out_dir: Pa
         scores = [dice(found == label, truth == label) for label in range(1, config.unet.classes)]
         return {"dice": float(np.mean(scores))}
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     return run("segmentation", config.optimisation, described, model, loss_of, validate, out_dir)
 
 
@@ -93,7 +94,7 @@ def load_segmenter(path: Path) -> Segmenter:
 
 
 @torch.no_grad()
-def segment(model: UNet, frames: NDArray, batch: int = 16) -> NDArray[np.uint8]:
+def segment(model: UNet, frames: NDArray[Any], batch: int = 16) -> NDArray[np.uint8]:
     """Labels [n, H, W] of frames [n, H, W]; of several pieces in a frame the largest is the heart."""
     model.eval()
     multiple = 2 ** len(model.config.widths)

@@ -1,8 +1,7 @@
 """Stage `vae`: frames of both views → latents an eighth as wide, and back."""
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sized
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +10,7 @@ from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
 
+from cardiacnets.configuration import from_json, to_json
 from cardiacnets.device import device
 from cardiacnets.domain import View
 from cardiacnets.models.vae import Vae, VaeConfig
@@ -98,7 +98,7 @@ def train_vae(config: VaeTrainingConfig, cines: ShortCineSet, out_dir: Path) -> 
             figures[f"{view}.psnr"] = psnr(model.decode_raw(model.encode(frames, number)[0], number), frames)
         return figures
 
-    described = json.loads(json.dumps(asdict(config)))
+    described = to_json(config)
     finished = run("vae", optimisation, described, model, loss_of, validate, out_dir)
     with torch.no_grad():
         some = train[:: max(1, len(train) // 200)]
@@ -111,15 +111,14 @@ def train_vae(config: VaeTrainingConfig, cines: ShortCineSet, out_dir: Path) -> 
     return finished
 
 
-def _number(rows: NDArray, views: list[View], view: View) -> Tensor:
+def _number(rows: Sized, views: list[View], view: View) -> Tensor:
     return torch.full((len(rows),), views.index(view))
 
 
 def load_vae(path: Path) -> Vae:
     """The network of `model.pt`, frozen and in evaluation mode."""
     state = torch.load(path, weights_only=True)
-    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["config"]["vae"].items()}
-    model = Vae(VaeConfig(**sizes))
+    model = Vae(from_json(VaeConfig, state["config"]["vae"]))
     model.load_state_dict(state["model"])
     return model.requires_grad_(False).eval()
 

@@ -1,0 +1,1 @@
+"""Drawing cines from an ECG: sampling, export, and how faithful the drawn cines are."""

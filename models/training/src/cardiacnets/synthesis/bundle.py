@@ -115,8 +115,10 @@ def _export(
 
 
 def export_synthesis(networks: Networks, out_dir: Path) -> float:
-    """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|), over batches
-    and sides that were not traced."""
+    """Write the five ONNX files; returns the largest difference to PyTorch, relative to max(1, |value|).
+
+    The difference is measured over batches and sizes that were not traced.
+    """
     cases: list[tuple[str, nn.Module, dict[str, Tensor], dict[str, Tensor]]] = []
     for file, denoiser in ((FULL, networks.denoiser), (DISTILLED, networks.distilled)):
         cases.append((file, denoiser, example_of(denoiser, 2, 10), example_of(denoiser, 3, 12, seed=1)))
@@ -125,12 +127,12 @@ def export_synthesis(networks: Networks, out_dir: Path) -> float:
         _export(denoiser, cases[-1][2], "prediction", free, out_dir / file)
     decoder = CineDecoder(networks.vae).eval()
     examples = [{name: case[name] for name in ("latent", "view")} for case in cases[0][2:]]
-    cases.append((DECODER, decoder, *examples))
+    cases.append((DECODER, decoder, examples[0], examples[1]))
     free = {"latent": {0: "N", 3: "h", 4: "w"}, "view": {0: "N"}, "frames": {0: "N", 2: "H", 3: "W"}}
     _export(decoder, examples[0], "frames", free, out_dir / DECODER)
     for view, unet in networks.segmenters.items():
         examples = [{"image": torch.randn(rows, 1, side, side)} for rows, side in ((2, 80), (3, 96))]
-        cases.append((segmenter_file(view), unet, *examples))
+        cases.append((segmenter_file(view), unet, examples[0], examples[1]))
         free = {name: {0: "N", 2: "H", 3: "W"} for name in ("image", "logits")}
         _export(unet, examples[0], "logits", free, out_dir / cases[-1][0])
     worst = 0.0
@@ -150,8 +152,11 @@ def synthesis_entry(
     encoder: str,
     readout: dict[str, Any],
 ) -> dict[str, Any]:
-    """The manifest's `synthesis`; `samplers` has `full` and `distilled`, `encoder` is the file of the ECG encoder that
-    the denoisers know."""
+    """The manifest's `synthesis`.
+
+    `samplers` has `full` and `distilled`. `encoder` is the file of the ECG encoder that the denoisers were trained
+    with.
+    """
     config = networks.denoiser.config
     files = {"full": FULL, "distilled": DISTILLED}
     return {
@@ -203,8 +208,10 @@ def add_synthesis(
     version: str | None = None,
     section: str | None = None,
 ) -> None:
-    """Put what `export_synthesis` wrote to `made`, and the encoder if it lies there, into a bundle, in place of what
-    was there. `version` is the bundle's new one, `section` what its card is to say of drawn cines.
+    """Put what `export_synthesis` wrote to `made`, and the encoder if it is there, into a bundle.
+
+    They replace the bundle's old files.
+    `version` is the bundle's new one, `section` what its card says of drawn cines.
 
     Raises:
         ValueError: PyTorch and ONNX differ by more than `PARITY`.

@@ -15,6 +15,7 @@ from cardiacnets.data.latents import Conditions
 from cardiacnets.domain import View
 from cardiacnets.models.denoiser import DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
+from cardiacnets.models.swin import Swin
 from cardiacnets.models.vae import CineDecoder, Vae
 from cardiacnets.stages.short_cines import resampling
 from cardiacnets.synthesis.readout import features_of, label_areas
@@ -76,7 +77,7 @@ def measure_features(cines: Cines, segmenters: Mapping[View, Segmenter]) -> NDAr
 
 
 @torch.no_grad()
-def cine_embeddings(encoder: torch.nn.Module, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
+def cine_embeddings(encoder: Swin, frames: NDArray[np.uint8], batch: int = 16) -> NDArray[np.float32]:
     """[n,16,side,side] → what the CMR encoder of that view makes of them, [n,E], brought to its 50 frames."""
     stretch = torch.from_numpy(resampling(frames.shape[1], encoder.config.frames))
     parts = []

@@ -39,15 +39,17 @@ def export_drawing(
     version: str | None = None,
     report: Report | None = None,
 ) -> float:
-    """Add `synthesis` to the bundle, and to its card what `report` says; returns the largest difference between PyTorch
-    and ONNX."""
+    """Add `synthesis` to the bundle, and to its card what `report` says.
+
+    Returns the largest difference between PyTorch and ONNX.
+    """
     denoiser, schedule = load_denoiser(run.diffusion())
     distilled, _ = load_denoiser(run.distillation())
     segmenters = {view: load_unet(run.segmentation(view)) for view in VIEW_NAMES}
     networks = in_half(Networks(load_vae(run.vae()), denoiser, distilled, segmenters))
     evaluation = Evaluation(run, config)
     p = run.programme
-    drawn = report and {name: report["drawn"][name]["function"] for name in ("full", "distilled")}
+    drawn = {name: report["drawn"][name]["function"] for name in ("full", "distilled")} if report else None
     entry = synthesis_entry(
         networks,
         schedule,
@@ -65,6 +67,6 @@ def export_drawing(
         difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(networks, Path(made)))
         for path in Path(made).iterdir():
             store_in_half(path, path)
-        section = report and card_section(report)
+        section = card_section(report) if report else None
         add_synthesis(Path(made), difference, bundle_dir, entry, version=version, section=section)
     return difference

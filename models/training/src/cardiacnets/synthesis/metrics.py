@@ -18,7 +18,7 @@ def ssim(drawn: Cine, true: Cine, window: int = 7) -> NDArray[np.float64]:
     size = (1, 1, window, window)
     c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
-    def blur(values: NDArray) -> NDArray:
+    def blur(values: NDArray[np.floating]) -> NDArray[np.floating]:
         return ndimage.uniform_filter(values, size)
 
     x, y = drawn.astype(np.float32), true.astype(np.float32)

@@ -177,8 +177,10 @@ DIMENSIONS = "24 principal directions"
 
 
 def summary(report: dict[str, Any]) -> dict[str, Any]:
-    """`cmr` of the evaluation JSON: what the distilled sampler draws; means of both views, distances together with the
-    ECG's embedding, between true cines (floor) and another person's (ceiling)."""
+    """`cmr` of the evaluation JSON: what the distilled sampler draws, as means of both views.
+
+    Distances are together with the ECG's embedding, between true cines (floor) and another person's (ceiling).
+    """
     drawn = report["drawn"]["distilled"]
     likeness = drawn["likeness"].values()
     return {

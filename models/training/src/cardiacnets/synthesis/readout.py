@@ -31,14 +31,16 @@ class Feature:
     """1.5 makes of an area what a volume of the same shape grows with."""
 
 
+_LABELS: Mapping[View, tuple[int, ...]] = {
+    "short_axis": (LV_CAVITY, LV_WALL, RV_CAVITY),
+    "four_chamber": (LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY),
+}
+_STATISTICS: tuple[Literal["max", "min"], ...] = ("max", "min")
 FEATURES: tuple[Feature, ...] = tuple(
     Feature(view, label, statistic, power)
-    for view, labels in {
-        "short_axis": (LV_CAVITY, LV_WALL, RV_CAVITY),
-        "four_chamber": (LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY),
-    }.items()
+    for view, labels in _LABELS.items()
     for label in labels
-    for statistic in ("max", "min")
+    for statistic in _STATISTICS
     for power in (1.0, 1.5)
 )
 
@@ -87,8 +89,11 @@ def describe_readout(
     view_names: Mapping[View, str],
     drawn: Mapping[str, Mapping[str, float]] | None = None,
 ) -> dict[str, Any]:
-    """The manifest's `readout`; `correlation` with the truth on true cines of held-out people, `drawn` of each sampler
-    on what it drew of their ECGs, if that was measured."""
+    """The manifest's `readout`.
+
+    `correlation` is with the truth on true cines of held-out people; `drawn` is that of each sampler on what it drew of
+    their ECGs, if that was measured.
+    """
     return {
         "areaUnit": "cm2",
         "features": [asdict(feature) | {"view": view_names[feature.view]} for feature in FEATURES],

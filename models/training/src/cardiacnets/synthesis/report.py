@@ -153,7 +153,7 @@ class Evaluation:
     def distances(self, embedding: NDArray[np.float32]) -> Report:
         """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
 
-        def points(features: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        def points(features: NDArray[np.floating], rows: NDArray[np.intp]) -> NDArray[np.float64]:
             return np.concatenate([self.space.transform(features), self.ecg_points[rows]], axis=1).astype(np.float64)
 
         alone, real = (self.space.transform(values).astype(np.float64) for values in (embedding, self.other_embedding))
@@ -218,7 +218,7 @@ class Evaluation:
 
     def copies(self, cines: Cines) -> Report:
         """Distance to the nearest training person: drawn cines beside true ones of people who were never seen."""
-        found = {}
+        found: Report = {}
         for view, frames in cines.items():
             keys = thumbnails(np.asarray(self.run.short_cines.frames[view][self.train]))
             drawn, _ = nearest(thumbnails(frames), keys)
@@ -320,9 +320,12 @@ SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
 
 
 def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
-    """What the way to draw was chosen by, on validation people: what a denoiser predicts (`prediction`), after a short
-    training each; and how it is distilled (`distillation`), beside the denoiser in many steps (`full`) and in as few
-    (`few`). `toFull` is the PSNR (dB) to what `full` draws from the same noise."""
+    """Figures of each candidate for prediction target and distillation method, on validation people.
+
+    `prediction` is what a denoiser predicts, after a short training each. `distillation` is how it is distilled, beside
+    the denoiser in many steps (`full`) and in as few (`few`). `toFull` is the PSNR (dB) to what `full` draws from the
+    same noise.
+    """
     evaluation = on_validation(run, config)
     evaluation.fit_feature_space()
     p = run.programme

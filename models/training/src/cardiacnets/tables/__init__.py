@@ -1,6 +1,7 @@
-"""What Python and TypeScript share, as files of this package: copies of `shared/domain/{conditions,indices}.json` and
-`shared/signal/cardiacnets-v1.json`, so that a wheel works away from the checkout. `tests/test_wheel.py` keeps them
-equal.
+"""Tables that Python and TypeScript share, as files of this package, so that a wheel works away from the checkout.
+
+They are copies of `shared/domain/{conditions,indices}.json` and `shared/signal/cardiacnets-v1.json`.
+`tests/test_wheel.py` keeps them equal.
 """
 
 import json
