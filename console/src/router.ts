@@ -17,7 +17,7 @@ addEventListener('hashchange', () => {
 
 export const route = computed<Route>(() => parse(hash.value))
 
-export function parse(address: string): Route {
+function parse(address: string): Route {
   const [path = '', query = ''] = address.replace(/^#?\/?/, '').split('?')
   const [view, argument] = path.split('/').map(decode)
   const beside = new URLSearchParams(query).get('beside')

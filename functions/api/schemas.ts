@@ -53,7 +53,7 @@ export const Submitted = z
   })
   .openapi('Submitted')
 
-export const Summary = z
+const Summary = z
   .object({
     ecgId: EcgIdText,
     startedAt: z.string(),

@@ -67,7 +67,7 @@ export function isCounted(origin: Origin, firstSample: number, rateHz: number): 
 }
 
 /** sha256 of the screening model and its calibration: bundles that score alike have the same. */
-export function scoresSha256({ manifest }: Bundle): string {
+function scoresSha256({ manifest }: Bundle): string {
   const model = manifest.files.find(({ path }) => path === 'screen.onnx')?.sha256
   const calibrations = manifest.conditions.map(({ id, calibration: { scale, offset } }) => [id, scale, offset])
   return createHash('sha256')

@@ -20,7 +20,7 @@ const QRS_PARTS = 8
 const T_PARTS = 6
 const T_AFTER_S = 0.02
 const T_S_AT_60_BPM = 0.34
-export const PARTS = P_PARTS + QRS_PARTS + T_PARTS
+const PARTS = P_PARTS + QRS_PARTS + T_PARTS
 
 /** Numbers that the network sees. */
 export const FEATURES = INDEPENDENT.length * PARTS

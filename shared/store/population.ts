@@ -9,7 +9,7 @@ import { type Key, populationKey } from './keys.ts'
 import { Table } from './table.ts'
 
 /** The index of 500 from the very same people is .018 on average, with ten bins: far below what raises an alarm. */
-export const POPULATION = 500
+const POPULATION = 500
 
 /** Nights and wards differ; a population is of a whole day at least. */
 export const LEAST_MS = 24 * 3600 * 1000

@@ -2,9 +2,6 @@
  * What the API refuses with: an RFC 9457 problem document.
  * @module
  */
-import type { Schemas } from './index.ts'
-
-export type Problem = Schemas['Problem']
 
 /** An answer of the API that is no success, or none at all (`code` = `unreachable`). */
 export class ApiError extends Error {

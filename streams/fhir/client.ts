@@ -5,12 +5,11 @@
  */
 import { Client, type FhirResource } from 'fhir-kit-client'
 import { CodedError } from '../../shared/errors.ts'
-import type { SigningKey } from './keys.ts'
 import { type SmartOptions, SmartToken } from './smart.ts'
 import { belowBase, type HttpAnswer, send, TRANSPORT_DEFAULTS, type TransportOptions } from './transport.ts'
 
 export type { FhirResource } from 'fhir-kit-client'
-export type { SigningKey, SmartOptions }
+export type { SmartOptions }
 
 export interface EhrClientConfig {
   /** Base of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing that is not below it is ever fetched. */

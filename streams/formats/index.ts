@@ -55,7 +55,7 @@ export async function readRecording(path: string, options: ReadOptions = {}): Pr
   const { format, main } = findMain([file], options.format) ?? (await readMainBeside(path, file, options.format))
   const companions = format.companions?.(main.bytes, options) ?? []
   const others = await Promise.all(
-    companions.map((name) => (name === file.name ? file : readSource(join(dirname(path), name)))),
+    companions.map(async (name) => (name === file.name ? file : await readSource(join(dirname(path), name)))),
   )
   return withPerson(format.parse(main, others, options), personOf(options))
 }

@@ -182,6 +182,6 @@ function peerCheck(peers: readonly string[] | undefined, name: string): (address
   }
 }
 
-export function isLoopback(host: string): boolean {
+function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || /^127\./.test(host)
 }

@@ -17,7 +17,7 @@ export interface Separators {
 }
 
 /** What nearly all senders use, and what we write. */
-export const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escaping: '\\', subcomponent: '&' }
+const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escaping: '\\', subcomponent: '&' }
 
 /** Versions that are read: HL7 kept the segments that we look at compatible throughout. */
 const VERSION = /^2\.[3-8](?:\.\d)?(?:\.\d)?$/

@@ -6,7 +6,7 @@
 import { deflateSync } from 'node:zlib'
 
 /** Points a millimetre. */
-export const MM = 72 / 25.4
+const MM = 72 / 25.4
 
 export interface Colour {
   readonly red: number

@@ -10,7 +10,7 @@ import type { ConnectionState } from './connection.ts'
 const AGAIN_MS = 60_000
 
 /** Scheme, host and port: what an operator looks for, and no secret of the URL's. */
-export const addressOf = (url: string): string => {
+const addressOf = (url: string): string => {
   const { protocol, host } = new URL(url)
   return `${protocol}//${host}`
 }

@@ -90,7 +90,7 @@ const ZOO_FORMATS: Readonly<Record<string, string>> = {
 const BESIDE = ['.ann', '.atr', '.dat', '.mat', '.xyz']
 
 /** Paths of the zoo's recordings within it, and what they leave out. */
-export function zooFiles(): { file: string; format: string; options: ReadOptions }[] {
+function zooFiles(): { file: string; format: string; options: ReadOptions }[] {
   return Object.entries(ZOO_FORMATS).flatMap(([folder, format]) =>
     readdirSync(dataPath('format_zoo', folder))
       .filter((name) => !BESIDE.includes(extname(name)) && name !== 'index.json')

@@ -98,7 +98,7 @@ export interface MutationRun {
 }
 
 /** What reading even a small file may take: a collection of garbage, code that is compiled for the first time. */
-export const FREE_CPU_MS = 100
+const FREE_CPU_MS = 100
 
 /**
  * A kilobyte of text takes about .1 ms, and a quadratic expression on a run of 128 kB some 200 ms. A file beyond this is read again, so that one pause

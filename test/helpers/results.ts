@@ -8,7 +8,7 @@ import { LEADS } from '../../shared/domain/leads.ts'
 import type { LeadVerdict } from '../../shared/domain/quality.ts'
 import { NOTICE, type Result } from '../../shared/domain/result.ts'
 
-export const MODEL_SHA256 = 'a'.repeat(64)
+const MODEL_SHA256 = 'a'.repeat(64)
 
 /** The finding for coronary artery disease learned from real people, all else from simulated ones, as in the bundle that is shipped. */
 export function makeResult(overrides: Partial<Result> = {}): Result {

@@ -290,7 +290,7 @@ function matches(pattern: string | undefined, text: string): boolean {
 }
 
 /** As EventBridge puts an event into a template: values as JSON. */
-export function transformed(template: string, paths: Readonly<Record<string, string>>, event: unknown): string {
+function transformed(template: string, paths: Readonly<Record<string, string>>, event: unknown): string {
   return template.replace(/<([^<>]+)>/g, (whole, name: string) => {
     const path = paths[name]
     if (path === undefined) return whole

@@ -17,7 +17,7 @@ export const feedState = signal<FeedState>('connecting')
 /** When the server was heard last, `Date.now()`. */
 export const heardAt = signal(0)
 /** Milliseconds between a result's arrival at the server and here, of the last one. */
-export const lagMs = signal<number | undefined>(undefined)
+const lagMs = signal<number | undefined>(undefined)
 
 type OnResult = (summary: Summary) => void
 type OnJob = (job: JobProgress) => void

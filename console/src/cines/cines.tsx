@@ -197,9 +197,7 @@ function Drawn({ job, cycleMs }: { readonly job: Job; readonly cycleMs: number }
 
 async function artifact(jobId: string, name: string): Promise<ArrayBuffer> {
   const params = { path: { jobId, name } }
-  return (await wanted(
-    api.GET('/v1/cmr/{jobId}/artifacts/{name}', { params, parseAs: 'arrayBuffer' }),
-  )) as unknown as ArrayBuffer // asked for as bytes
+  return await wanted(api.GET('/v1/cmr/{jobId}/artifacts/{name}', { params, parseAs: 'arrayBuffer' }))
 }
 
 /** The file is our own; an older one may be a list or have one inside. */

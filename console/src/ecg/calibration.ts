@@ -5,7 +5,7 @@
 import { signal } from '@preact/signals'
 
 /** CSS: 96 px an inch of 25.4 mm. */
-export const CSS_PX_PER_MM = 96 / 25.4
+const CSS_PX_PER_MM = 96 / 25.4
 
 /** ISO/IEC 7810 ID-1: what a bank card measures across. */
 export const CARD_MM = 85.6

@@ -83,10 +83,7 @@ async function ask(id: string, signal: AbortSignal): Promise<Schemas['Attributio
   throw new ApiError(503, { code: 'unavailable' })
 }
 
-export function shadesOf(
-  { fromS, stretchMs, conditions }: Schemas['Attribution'],
-  of: ConditionId,
-): Shades | undefined {
+function shadesOf({ fromS, stretchMs, conditions }: Schemas['Attribution'], of: ConditionId): Shades | undefined {
   const found = conditions.find(({ condition }) => condition === of)
   if (found === undefined) return undefined
   const leads = new Map(found.leads.map(({ lead, changes }) => [lead as LeadName, changes]))

@@ -63,13 +63,13 @@ export function openEcg(id: string): Opened {
         parseAs: 'text',
         signal: ended.signal,
       })
-      if (!response.ok) return gone(response.status, error)
+      if (!response.ok || data === undefined) return gone(response.status, error)
       if (response.status === 202) {
         opened.state.value = 'pending'
         setTimeout(() => !ended.signal.aborted && void loadResult(), PENDING_MS)
         return
       }
-      opened.result.value = parseResult(data as unknown as string) // asked for as text
+      opened.result.value = parseResult(data)
       opened.state.value = 'ready'
     } catch (error) {
       fail(error)

@@ -34,7 +34,7 @@ export function useModelInput(id: string, isWanted: boolean): ModelInput {
 }
 
 /** As a recording whose unit is a lead's own range instead of the millivolt. Limb leads that the network was not shown are not calculated. */
-export function recordingOf({ rateHz, steps, leads }: Schemas['ModelInput']): Recording {
+function recordingOf({ rateHz, steps, leads }: Schemas['ModelInput']): Recording {
   const samples = leads[0]?.samples.length ?? 0
   const piece = {
     ecgId: '',

@@ -6,7 +6,7 @@ import { signal } from '@preact/signals'
 import { en, type Key, type Words } from './en.ts'
 import { zh } from './zh-CN.ts'
 
-export type { Key, Words }
+export type { Key }
 
 export const LANGUAGES = { en: { name: 'English', words: en }, 'zh-CN': { name: '简体中文', words: zh } } as const
 export type Language = keyof typeof LANGUAGES

@@ -5,7 +5,7 @@
 import type { Order } from './protocol.ts'
 import { Sweep } from './sweep.ts'
 
-export function startDrawing(): (order: Order, canvas?: HTMLCanvasElement) => void {
+export function startDrawing(): (order: Order) => void {
   const sweeps = new Map<string, Sweep>()
   let isStill = false
   const tick = () => {
@@ -14,8 +14,8 @@ export function startDrawing(): (order: Order, canvas?: HTMLCanvasElement) => vo
     requestAnimationFrame(tick)
   }
   requestAnimationFrame(tick)
-  return (order, canvas) => {
-    if (order.kind === 'open') sweeps.set(order.id, new Sweep(canvas ?? order.canvas, order.colours))
+  return (order) => {
+    if (order.kind === 'open') sweeps.set(order.id, new Sweep(order.canvas, order.colours))
     else if (order.kind === 'size') sweeps.get(order.id)?.resize(order.width, order.height, order.colours)
     else if (order.kind === 'show') sweeps.get(order.id)?.show(order.window, performance.now())
     else if (order.kind === 'close') sweeps.delete(order.id)

@@ -6,7 +6,7 @@ import { startDrawing } from './drawing.ts'
 import type { Order } from './protocol.ts'
 import type { SweepColours, SweepWindow } from './sweep.ts'
 
-type Send = (order: Order, canvas?: HTMLCanvasElement) => void
+type Send = (order: Order) => void
 
 const canHandOver =
   typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
@@ -17,7 +17,10 @@ function sender(): Send {
   if (send !== undefined) return send
   if (canHandOver) {
     const worker = new Worker(new URL('./worker.ts', import.meta.url), { type: 'module' })
-    send = (order) => worker.postMessage(order, order.kind === 'open' ? [order.canvas] : [])
+    send = (order) => {
+      const isHandedOver = order.kind === 'open' && order.canvas instanceof OffscreenCanvas
+      worker.postMessage(order, isHandedOver ? [order.canvas] : [])
+    }
   } else send = startDrawing()
   const motion = matchMedia('(prefers-reduced-motion: reduce)')
   const tell = () => send?.({ kind: 'still', isStill: motion.matches })
@@ -38,8 +41,7 @@ let next = 0
 export function paint(canvas: HTMLCanvasElement, colours: SweepColours): Painted {
   const id = `sweep-${next++}`
   const order = sender()
-  if (canHandOver) order({ kind: 'open', id, canvas: canvas.transferControlToOffscreen(), colours })
-  else order({ kind: 'open', id, canvas: canvas as unknown as OffscreenCanvas, colours }, canvas) // drawn on as it is
+  order({ kind: 'open', id, canvas: canHandOver ? canvas.transferControlToOffscreen() : canvas, colours })
   return {
     size: (width, height, now) => order({ kind: 'size', id, width, height, colours: now }),
     show: (window) => order({ kind: 'show', id, window }),

@@ -5,7 +5,12 @@
 import type { SweepColours, SweepWindow } from './sweep.ts'
 
 export type Order =
-  | { readonly kind: 'open'; readonly id: string; readonly canvas: OffscreenCanvas; readonly colours: SweepColours }
+  | {
+      readonly kind: 'open'
+      readonly id: string
+      readonly canvas: HTMLCanvasElement | OffscreenCanvas
+      readonly colours: SweepColours
+    }
   | {
       readonly kind: 'size'
       readonly id: string

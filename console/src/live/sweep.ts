@@ -20,7 +20,7 @@ export interface SweepColours {
 }
 
 /** What a window covers, seconds. */
-export const SWEEP_S = 10
+const SWEEP_S = 10
 const GAP_S = 0.35
 /** What is drawn of old trace again, so that no seam shows. */
 const OVERLAP_S = 0.05

@@ -79,7 +79,7 @@ function spanOf({ low, high }: IndexEstimate, range: ReferenceRange | undefined)
 }
 
 /** How much a correlation with the truth is worth, in words. */
-export const reliability = (correlation: number) =>
+const reliability = (correlation: number) =>
   correlation >= 0.7 ? 'good' : correlation >= 0.5 ? 'fair' : correlation >= 0.3 ? 'weak' : 'none'
 
 interface RowProps {

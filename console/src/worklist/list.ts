@@ -134,7 +134,7 @@ function toQuery({ status, flagged, search, from, to }: Filter) {
 const startOf = (date: string) => new Date(`${date}T00:00:00`)
 
 /** As the API filters. */
-export function matches({ status, flagged, device, startedAt }: Summary, wanted: Filter): boolean {
+function matches({ status, flagged, device, startedAt }: Summary, wanted: Filter): boolean {
   if (wanted.status !== undefined && status !== wanted.status) return false
   if (wanted.flagged !== undefined && !flagged.includes(wanted.flagged)) return false
   if (wanted.search !== undefined && !(device ?? '').includes(wanted.search)) return false

@@ -31,7 +31,7 @@ export const aecg: Format = {
  * @throws CodedError `payload-malformed` (XML, digits), `payload-empty` (no rhythm), `lead-unknown`, `unit-unknown`, `gain-invalid`,
  *   `sample-invalid`, `field-invalid` (increment), and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const root = parseXml(bytes)
   if (root.name !== 'AnnotatedECG') throw new CodedError('payload-malformed', { field: 'AnnotatedECG' })

@@ -44,7 +44,7 @@ export const contec: Format = {
 }
 
 /** @throws CodedError `payload-malformed`, and those of `checkRecording` */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   warnUnused(options, ['unit', 'lead'], warnings)
   const rateHz = options.rateHz ?? RATE_HZ

@@ -59,7 +59,7 @@ const MAX_BYTES = 32 * 1024 * 1024
  * @throws CodedError `payload-empty`, `lead-unknown`, `lead-duplicate`, `unit-unknown`, `gain-invalid`, `field-invalid` (rate, time),
  *   `sample-invalid` (line, column), `payload-malformed` (a row of another length), and those of `checkRecording`
  */
-export function parse({ name, bytes }: SourceFile, options: ReadOptions = {}): Recording {
+function parse({ name, bytes }: SourceFile, options: ReadOptions = {}): Recording {
   if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_BYTES })
   const text = decodeAnyText(bytes)
   if (text === undefined) throw new CodedError('payload-malformed', { field: 'text' })

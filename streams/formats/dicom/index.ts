@@ -21,7 +21,7 @@ export const dicom: Format = {
  * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
  *   `rate-unsupported`, `field-invalid`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const dataset = readDicom(bytes)
   const groups = chooseGroups(dataset, options)

@@ -33,7 +33,7 @@ export const edf: Format = {
  * @throws CodedError `payload-malformed`, `payload-empty`, `payload-too-large`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
  *   `rate-unsupported`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const header = parseHeader(bytes)
   const signals = header.signals.filter((signal) => !isAnnotation(signal))

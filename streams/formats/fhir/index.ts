@@ -23,7 +23,7 @@ export function createFhirFormat(parseFiles: ParseFiles): Format {
 }
 
 /** @throws CodedError those of `parseJson`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
-export function parse(bytes: Uint8Array, options: ReadOptions, parseFiles: ParseFiles): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions, parseFiles: ParseFiles): Recording {
   const json = parseJson(bytes)
   const { ecgs, errors } = findEcgs(json, storeOf(json), parseFiles, options)
   const [first] = ecgs

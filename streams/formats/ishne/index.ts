@@ -49,7 +49,7 @@ const NANOVOLTS_PER_MICROVOLT = 1000
  * The checksum covers the header alone, which who takes out a name seldom makes right again: one that is off is said.
  * @throws CodedError `payload-malformed`, `payload-too-large`, `lead-unknown`, `rate-unsupported`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   warnUnused(options, ['unit'], warnings)
   const reader = new ByteReader(bytes)

@@ -17,7 +17,7 @@ export const json: Format = {
 }
 
 /** @throws CodedError those of `parseJson` and of the shape */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const document = parseJson(bytes)
   return typeof document === 'object' && document !== null && 'signal' in document
     ? parseZzu(document, options)

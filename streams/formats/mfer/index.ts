@@ -68,7 +68,7 @@ interface Channel {
  * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (compression, offset, several frames, rates or data
  *   types), `lead-unknown`, `rate-unsupported`, `gain-invalid`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const file = readAttributes(bytes)
   const [waveform, ...more] = file.waveforms

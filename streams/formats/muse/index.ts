@@ -28,7 +28,7 @@ export const muse: Format = {
  * @throws CodedError `payload-empty` (no rhythm waveform), `payload-malformed` (base64, checksum, count), `format-unsupported` (other sample types),
  *   `unit-unknown`, `gain-invalid`, `lead-unknown`, `field-invalid` (rate), and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const root = parseXml(bytes)
   if (root.name !== 'RestingECG') throw new CodedError('payload-malformed', { field: 'RestingECG' })
   const warnings: ResultWarning[] = []

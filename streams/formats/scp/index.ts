@@ -24,7 +24,7 @@ export const scp: Format = {
  * @throws CodedError `payload-malformed` naming the section, `payload-too-large`, `format-unsupported`, `lead-unknown`, `gain-invalid`,
  *   `rate-unsupported`, and those of `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   warnUnused(options, ['unit'], warnings)
   const sections = readSections(bytes, warnings)

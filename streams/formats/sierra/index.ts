@@ -41,7 +41,7 @@ export const sierra: Format = {
  * @throws CodedError `format-unsupported` (version, compression, encoding, sample type), `payload-empty`, `payload-malformed`, `field-invalid`,
  *   `gain-invalid`, `lead-unknown`, and those of `parseXml` and `checkRecording`
  */
-export function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
+function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   warnUnused(options, ['unit'], warnings)
   const root = parseXml(bytes)

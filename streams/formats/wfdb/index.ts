@@ -33,7 +33,7 @@ export const wfdb: Format = {
  * @throws CodedError `file-not-found`, `payload-malformed`, `payload-empty`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`,
  *   `gain-invalid`, and those of `checkRecording`
  */
-export function parse(headerBytes: Uint8Array, files: readonly SourceFile[], options: ReadOptions = {}): Recording {
+function parse(headerBytes: Uint8Array, files: readonly SourceFile[], options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
   const header = parseHeader(headerBytes, options)
   const leads = ecgSignals(header.signals, options, warnings).map(({ name, channel }) => {
