@@ -18,11 +18,12 @@ import { HumRemover } from './hum.ts'
 import { leadWarnings } from './lead-consistency.ts'
 import { deriveLimbLeads } from './limb-leads.ts'
 import { measureBeats } from './measurements.ts'
-import { BeatAverager } from './median-beat.ts'
+import { BeatAverager, type MedianBeats } from './median-beat.ts'
 import { type SignalProfile, seasonalPeriod } from './profile.ts'
 import { QualityGate } from './quality-gate.ts'
 import { RPeakDetector, heartRateBpm as rateOfPeaks, windowPeaks } from './r-peaks.ts'
 import { Resampler } from './resample.ts'
+import { SteadinessJudge } from './steadiness.ts'
 
 export interface PreparedWindow {
   readonly quality: Quality
@@ -58,6 +59,7 @@ export class WindowPreparer {
   readonly #chain: SignalChain
   readonly #tools = new Map<number, SourceTools>()
   readonly #averager: BeatAverager
+  readonly #steadiness: SteadinessJudge
   readonly #signal: Float64Array
   /** Each of the twelve leads at the profile's rate, mV. */
   readonly #resampled: readonly Float64Array[]
@@ -66,6 +68,7 @@ export class WindowPreparer {
     this.#profile = profile
     this.#chain = new SignalChain(profile)
     this.#averager = new BeatAverager(profile.rateHz, profile.samples)
+    this.#steadiness = new SteadinessJudge(profile.rateHz, profile.samples)
     this.#signal = new Float64Array(profile.samples)
     this.#resampled = LEADS.map(() => new Float64Array(profile.samples))
   }
@@ -106,6 +109,9 @@ export class WindowPreparer {
     const leadsAtProfileRate = this.#resample(new Map([...usable, ...derived]), tools.resampler)
     const places = Array.from(peaks, (peak) => Math.round((peak * this.#profile.rateHz) / rateHz))
     const beats = this.#averager.average(leadsAtProfileRate, places)
+    if (this.#isMoving(leadsAtProfileRate, heartRate, beats)) {
+      return { quality: { ...quality, verdict: 'refused', reasons: ['noise'] }, warnings: [] }
+    }
     // Limb leads become alike when RA and RL are exchanged; from chest leads that are one trace, nothing more is concluded.
     const isOneTrace = warnings.some(({ code, leads: same }) => code === 'leads-identical' && same?.some(isChestLead))
     const exchanged = isOneTrace ? [] : electrodeWarnings(beats)
@@ -116,6 +122,11 @@ export class WindowPreparer {
       ...(measurements === undefined ? {} : { measurements }),
       clean: this.#clean(leadsAtProfileRate, heartRate),
     }
+  }
+
+  /** Do the leads move too far from beat to beat? Where no three beats are alike, nothing shows that there are beats at all. */
+  #isMoving(leads: Leads, heartRateBpm: number | null, beats: MedianBeats | undefined): boolean {
+    return beats === undefined || this.#steadiness.isUnsteady(leads, seasonalPeriod(this.#profile, heartRateBpm), beats)
   }
 
   #resample(leads: Leads, resampler: Resampler): Leads {

@@ -4,10 +4,31 @@ import { MISSING_SAMPLE, type Recording } from '../../../shared/domain/recording
 import { HumRemover } from '../../../shared/signal/hum.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
+import { CORRUPTIONS, randomNumbers } from '../../helpers/corruptions.ts'
 import { leadMv, syntheticRecording } from '../../helpers/recordings.ts'
 
 const prepare = (recording: Recording, heartRateBpm?: number) =>
   new WindowPreparer(CARDIACNETS_V1).prepare(recording, heartRateBpm)
+
+/** A share of a kind of damage. */
+function partOf(name: string, share: number, mv: Float64Array, random: () => number): Float64Array {
+  const whole = CORRUPTIONS.find((kind) => kind.name.startsWith(name))!.apply(mv, 500, random)
+  return mv.map((value, i) => value + share * (whole[i]! - value))
+}
+
+function wander(mv: Float64Array, random: () => number): Float64Array {
+  const phase = 2 * Math.PI * random()
+  return mv.map((value, i) => value + 1.5 * Math.sin((2 * Math.PI * 0.3 * i) / 500 + phase))
+}
+
+function pops(mv: Float64Array, random: () => number): Float64Array {
+  const out = mv.slice()
+  for (let pop = 0; pop < 8; pop++) {
+    const at = Math.floor(random() * (mv.length - 20))
+    for (let i = at; i < at + 20; i++) out[i]! += 2
+  }
+  return out
+}
 
 /** The recording with one lead's samples changed. */
 function withLead(recording: Recording, name: LeadName, change: (samples: Int32Array) => Int32Array): Recording {
@@ -150,6 +171,28 @@ describe('WindowPreparer', () => {
 
     expect(moved((second) => 1.5 * Math.sin(2 * Math.PI * 0.3 * second)).leads.II).toBe('acceptable')
     expect(moved((second) => (second % 5 > 2.5 ? 3 : 0))).toMatchObject({ verdict: 'refused', reasons: ['noise'] })
+  })
+
+  it.each([
+    [
+      'electrode motion of .25 mV',
+      (mv: Float64Array, random: () => number) => partOf('electrode motion', 0.25, mv, random),
+    ],
+    ['baseline jumps of 1.5 mV', (mv: Float64Array, random: () => number) => partOf('baseline jumps', 0.5, mv, random)],
+    ['a wander of 1.5 mV with a phase of its own in each lead', wander],
+    ['eight pops', pops],
+  ])('refuses as noise what moves from beat to beat: %s', (_, disturb) => {
+    const { leads, rateHz } = syntheticRecording()
+    const moved = leads.map((lead, place) => ({
+      ...lead,
+      gainUv: 1,
+      samples: Int32Array.from(disturb(leadMv(lead), randomNumbers(place)), (value) => Math.round(1000 * value)),
+    }))
+
+    const { quality, clean } = new WindowPreparer(CARDIACNETS_V1).prepare({ rateHz, leads: moved })
+
+    expect(quality).toMatchObject({ verdict: 'refused', reasons: ['noise'] })
+    expect(clean).toBeUndefined()
   })
 
   it('refuses what is shorter than a window, and throws at what is longer', () => {

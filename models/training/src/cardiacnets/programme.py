@@ -128,9 +128,12 @@ class Programme:
             real_batch=24,
             virtual_batch=18,
             isolated_batch=6,
-            isolated_weight=0.04,
+            isolated_weight=0.06,
+            isolated_later=0.015,
+            isolated_until=2475,
+            teacher_weight=1.5,
             average=0.998,
-            optimisation=OptimisationConfig(steps=1600, learning_rate=5e-4, save_every=100),
+            optimisation=OptimisationConfig(steps=4400, learning_rate=6e-4, save_every=275),
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""

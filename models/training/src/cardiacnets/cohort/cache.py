@@ -28,7 +28,7 @@ from .noise import SAMPLES
 from .person import CONDITIONS, SPLIT_STREAM, draw_person, generator
 
 # Raised whenever the same seed would give other people, so that an old cache is never taken for a new one.
-COHORT_VERSION = 3
+COHORT_VERSION = 4
 CINE_VERSION = 2
 SHARD_PEOPLE = 100
 SPLITS = ("train", "val", "test")

@@ -6,7 +6,7 @@ a pretrained trunk, and learns on with the heads or stays as it is. Heads that g
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -60,6 +60,10 @@ class ScreeningConfig:
     """Real ECGs a step whose only finding is one of conduction or rhythm, each kind as often as another."""
     isolated_weight: float = 0.0
     """Of what `isolated_excess` gives."""
+    isolated_later: float | None = None
+    """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
+    after give hypertrophy, which looks like it, back what they took."""
+    isolated_until: int = 0
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -135,6 +139,13 @@ class Batch:
     normal: Tensor
     isolated: Tensor
     """[N] bool: what `isolated_kinds` says of real ECGs."""
+
+
+def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
+    """The configuration with the weights of a step."""
+    if config.isolated_later is None or step < config.isolated_until:
+        return config
+    return replace(config, isolated_weight=config.isolated_later)
 
 
 def make_batch(
@@ -377,7 +388,7 @@ def train_screening(
             for rows, batch in sets
         )
         batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
-        return sum(losses(model, batch, config, generator).values(), torch.zeros(()))
+        return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
     described = to_json(config)
     return run("screening", optimisation, described, model, loss_of, lambda: validate(model.shipped, data), out_dir)

@@ -1,0 +1,97 @@
+/**
+ * How far leads move from beat to beat once the chain has taken their trend off: what wander, a moving electrode, pops and jumps leave for the network.
+ * Outside QRS complexes, means over 40 ms of each beat are compared with their medians over the beats. Where the limits come from: docs/quality-gate.md.
+ * @module
+ */
+import type { LeadName } from '../domain/leads.ts'
+import { removeTrend } from './baseline.ts'
+import { medianInPlace } from './median.ts'
+import type { MedianBeats } from './median-beat.ts'
+
+/** Each place of a beat is a mean over so long, s. */
+const PLACE_S = 0.04
+/** So long before QRS and after it, s; the latter grows with √RR. */
+const BEFORE_S = 0.16
+const AFTER_S_AT_60_BPM = 0.32
+
+/** With fewer beats there is nothing to compare. */
+const MIN_BEATS = 3
+
+/** Of the middle and of the worst beat, mV: the median of the leads, and with fewer than half of them a little more is usual. */
+const MANY_LEADS = 6
+const LIMITS_MV = { many: { middle: 0.06, worst: 0.16 }, few: { middle: 0.08, worst: 0.4 } } as const
+
+/** Root mean square over the places of a beat, mV. */
+export interface Unsteadiness {
+  readonly middle: number
+  readonly worst: number
+}
+
+/** Judges windows of one rate and length; owns its buffers, so one instance serves one thread. */
+export class SteadinessJudge {
+  readonly #rateHz: number
+  readonly #flat: Float64Array
+  readonly #column: Float64Array
+  readonly #levels: Float64Array
+  readonly #squares: Float64Array
+
+  /** @param samples a lead's samples */
+  constructor(rateHz: number, samples: number) {
+    this.#rateHz = rateHz
+    this.#flat = new Float64Array(samples)
+    const mostBeats = Math.ceil(samples / rateHz) * 6
+    this.#column = new Float64Array(mostBeats)
+    this.#levels = new Float64Array(mostBeats)
+    this.#squares = new Float64Array(mostBeats)
+  }
+
+  /**
+   * Does the window move so much from beat to beat that the network would be asked about the movement?
+   * @param leads each [samples], mV, no NaN
+   * @param period samples of the chain's trend (`seasonalPeriod`)
+   */
+  isUnsteady(leads: ReadonlyMap<LeadName, Float64Array>, period: number, beats: MedianBeats): boolean {
+    const each = Array.from(leads.values(), (lead) => this.measure(lead, period, beats))
+    const limits = each.length < MANY_LEADS ? LIMITS_MV.few : LIMITS_MV.many
+    const medianOf = (values: number[]) => values.sort((a, b) => a - b)[values.length >> 1] ?? 0
+    return (
+      medianOf(each.map(({ middle }) => middle)) > limits.middle ||
+      medianOf(each.map(({ worst }) => worst)) > limits.worst
+    )
+  }
+
+  /** The middle and the worst beat of a lead; 0 where there are too few whole ones. */
+  measure(lead: Float64Array, period: number, { beats, origin, qrs, rr }: MedianBeats): Unsteadiness {
+    const flat = this.#flat
+    removeTrend(lead, period, flat)
+    const width = Math.round(PLACE_S * this.#rateHz)
+    const places = placesOf(qrs, rr, this.#rateHz, width)
+    const first = places[0]! - origin
+    const end = places.at(-1)! - origin + width
+    const whole = beats.filter((beat) => beat + first >= 0 && beat + end <= flat.length).slice(0, this.#column.length)
+    if (whole.length < MIN_BEATS) return { middle: 0, worst: 0 }
+    const squares = this.#squares.fill(0)
+    for (const place of places) {
+      for (const [k, beat] of whole.entries()) {
+        let sum = 0
+        for (let i = beat - origin + place, to = i + width; i < to; i++) sum += flat[i]!
+        this.#levels[k] = sum / width
+        this.#column[k] = sum / width
+      }
+      const middle = medianInPlace(this.#column, whole.length)
+      for (let k = 0; k < whole.length; k++) squares[k]! += (this.#levels[k]! - middle) ** 2
+    }
+    const ofBeats = squares.slice(0, whole.length).sort()
+    const rms = (sum: number) => Math.sqrt(sum / places.length)
+    return { middle: rms(ofBeats[ofBeats.length >> 1]!), worst: rms(ofBeats.at(-1)!) }
+  }
+}
+
+/** First samples of the places of a beat. */
+function placesOf(qrs: MedianBeats['qrs'], rr: number, rateHz: number, width: number): number[] {
+  const places: number[] = []
+  for (let at = qrs.onset - Math.round(BEFORE_S * rateHz); at + width <= qrs.onset; at += width) places.push(at)
+  const end = qrs.end + AFTER_S_AT_60_BPM * rateHz * Math.sqrt(rr / rateHz)
+  for (let at = qrs.end + (width >> 1); at + width <= end; at += width) places.push(at)
+  return places
+}
