@@ -198,7 +198,7 @@ describe('a route of the API', () => {
     for (const { items } of await Promise.all(answers)) expect(items).toMatchObject([{ ecgId: own.ecgId }])
   })
 
-  it('lets a tenant that may report say whose a device is', async () => {
+  it('lets a tenant with reporting rights associate a device with a patient', async () => {
     const { path, init } = ROUTES['PUT /v1/devices/:id/association']!()
 
     const response = await api.as(OWNER, path, { ...init, method: 'PUT' })

@@ -302,7 +302,7 @@ function overwritten({ name, bytes }: SourceFile, place: number, of: number): So
 }
 
 describe('no marker comes out of the API', () => {
-  it.each(markedFiles())('for a file of %s that says whose it is, whole or damaged', async (_, files) => {
+  it.each(markedFiles())('for a file in %s with a patient’s data, intact or damaged', async (_, files) => {
     const [main, ...rest] = files
     const named = rest.length > 0 ? files : [{ ...main!, name: mark('file.bin') }]
 
@@ -366,7 +366,7 @@ describe('no marker comes out of the API', () => {
     expect(statuses.filter((status) => status >= 500)).toEqual([])
   })
 
-  it('when whose a device is was said, and the table refuses it with an error that quotes it', async () => {
+  it('when the table refuses an association with an error that quotes the patient', async () => {
     const body = (patient: string) => JSON.stringify({ patient, from: '2026-01-02T00:00:00Z' })
     const put = (patient: string): Call => ({
       method: 'PUT',

@@ -110,7 +110,7 @@ it('every file that makes a server of HTTP has it attacked here', () => {
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']
 
 describe.each(Object.keys(SERVERS))('%s', (name) => {
-  it(`goes on after ${MALFORMED_REQUESTS.length} malformed requests`, { timeout: 120_000 }, async () => {
+  it(`survives ${MALFORMED_REQUESTS.length} malformed requests`, { timeout: 120_000 }, async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 
