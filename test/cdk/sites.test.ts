@@ -52,7 +52,7 @@ describe('rights', () => {
     'ec2:DescribeNetworkInterfaces': 'Lambda, to plug a function into the network',
     'ec2:DescribeSubnets': 'Lambda, to plug a function into the network',
     'ec2:UnassignPrivateIpAddresses': 'Lambda, to plug a function into the network',
-    'ecr:GetAuthorizationToken': 'whoever pulls an image',
+    'ecr:GetAuthorizationToken': 'to pull any image',
     'ecs:DiscoverPollEndpoint': 'the ECS agent',
   }
 

@@ -180,7 +180,7 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
   })
 
-  it('gives the functions of the path the memory that docs/scale.md reckons with', () => {
+  it('gives the functions of the path the memory that docs/scale.md assumes', () => {
     const given = propertiesOf('AWS::Lambda::Function').map(({ Environment, MemorySize }) => [
       Environment.Variables.POWERTOOLS_SERVICE_NAME,
       MemorySize,

@@ -2,7 +2,7 @@
  * Feeds ECGs whose every free text is a marker through the ways in, also damaged and with everything behind them failing, and looks for the
  * markers wherever nobody should find a patient: logs, metrics, attributes, object keys, table keys, answers.
  *
- * Exempt, because they are the patient's data and kept as such: the body of a message or object that holds what arrived, letter for letter (a DLQ's,
+ * Exempt, because they are the patient's data and kept as such: the body of a message or object that holds what arrived, byte for byte (a DLQ's,
  * `rejected/`), and the two places in the table that name a patient (an association; what a live session has reported).
  */
 import { execFile as execFileWith } from 'node:child_process'

@@ -106,7 +106,7 @@ it('every file that makes a server of HTTP has it attacked here', () => {
   for (const name of Object.values(MADE_IN)) expect(name in SERVERS || name.startsWith('none: ')).toBe(true)
 })
 
-/** Answers everybody: whoever comes has a token to show. */
+/** Answers everybody: every caller has a token. */
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']
 
 describe.each(Object.keys(SERVERS))('%s', (name) => {
