@@ -106,7 +106,8 @@ def run(tmp_path):
     )
 
 
-def test_the_report_and_its_section_describe_the_drawn_cines(run, tmp_path):
+def test_the_report_and_its_section_describe_the_drawn_cines(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("cardiacnets.synthesis.report.CALIBRATION_PEOPLE", 4)
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{TITLE}\n\nan older section\n\n## After\n\nkept\n")
 
