@@ -195,3 +195,10 @@ export function credentialsOf(role: unknown): Readonly<Record<string, string>> {
 
 /** Makers by resource type. */
 export type Makers = Readonly<Record<string, Maker>>
+
+/** Where ECGs lie; others hold logs and the console. */
+export function bucketOf({ bucketNames }: Deployment): string {
+  const bucket = bucketNames.find((name) => name === 'raw') ?? bucketNames[0]
+  if (bucket === undefined) throw new Error('the template has no bucket')
+  return bucket
+}

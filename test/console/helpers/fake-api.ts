@@ -53,7 +53,8 @@ export async function startFakeApi({ ecgs = 1, seconds = WINDOW_S, devices = 0 }
 
   function list(query: URLSearchParams): Response {
     const after = query.get('after') ?? undefined
-    pagesAsked.push(after)
+    // Of one device only: what a trend or a comparison asks.
+    if (!query.has('device')) pagesAsked.push(after)
     const from = Number(after ?? 0)
     const to = Math.min(ecgs, from + Number(query.get('limit') ?? 50))
     const items = Array.from({ length: to - from }, (_, i) => item(from + i))
