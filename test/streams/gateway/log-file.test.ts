@@ -30,7 +30,7 @@ describe('a log file', () => {
     expect(statSync(join(folder, 'gateway.log')).mode & 0o777).toBe(0o600)
   })
 
-  it('that cannot be written does not end whoever logs', () => {
+  it('that cannot be written does not end the process', () => {
     const log = new LogFile({ file: join(folder, 'not-there', 'gateway.log'), maxBytes: 100, keep: 1 })
 
     expect(() => log.write('a line\n')).not.toThrow()
