@@ -32,6 +32,7 @@ from cardiacnets.domain import CONDITIONS, INDICES, VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.screen import Screen
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
@@ -45,7 +46,16 @@ from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, 
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
 from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, ScreeningConfig, TrainingData, train_screening
+from cardiacnets.stages.screening import (
+    TRAIN_FOLDS,
+    VALIDATION_FOLD,
+    ScreeningConfig,
+    TrainingData,
+    load_trained,
+    mixed,
+    predict,
+    train_screening,
+)
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
 from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
@@ -137,6 +147,25 @@ class Programme:
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
+    onward_share: float = 0.7
+    """
+    Of `onward`'s weights in the mean with the bundle's that the last pass starts from (Wortsman et al. 2022).
+    """
+    kept: ScreeningConfig = field(
+        default_factory=lambda: ScreeningConfig(
+            real_batch=24,
+            virtual_batch=18,
+            isolated_batch=6,
+            isolated_weight=0.08,
+            teacher_weight=1.5,
+            keep_weight=0.5,
+            average=0.995,
+            optimisation=OptimisationConfig(steps=900, learning_rate=3e-4, save_every=300),
+        )
+    )
+    """
+    The last pass: isolated blocks once more, while what the bundle says of other real ECGs is held.
+    """
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -165,6 +194,7 @@ def in_bfloat16(programme: Programme) -> Programme:
         align=changed(programme.align),
         screening=changed(programme.screening),
         onward=changed(programme.onward),
+        kept=changed(programme.kept),
     )
 
 
@@ -323,7 +353,7 @@ class Run:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
                 if not self.keeps_convolutions:
-                    return train_screening(self.programme.onward, data, done.parent, start)
+                    return self._all_weights(data, start, done.parent)
                 further, trunk = self.programme.further, start.encoder.trunk
                 features = {
                     name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
@@ -331,6 +361,15 @@ class Run:
                 }
                 train_further(further, data, features, start, done.parent)
         return done
+
+    def _all_weights(self, data: TrainingData, start: Screen, out_dir: Path) -> Path:
+        """`onward` from a bundle's network, then `kept` from the mean of both."""
+        first = self.folder / "onward" / "model.pt"
+        if not first.exists():
+            train_screening(self.programme.onward, data, first.parent, start)
+        real = replace(data.real, earlier=predict(start, data.real.millivolt, data.real.person)[0])
+        mean = mixed(start, load_trained(first)[0], self.programme.onward_share)
+        return train_screening(self.programme.kept, replace(data, real=real), out_dir, mean)
 
     @cached_property
     def short_cines(self) -> ShortCineSet:

@@ -36,6 +36,10 @@ class RealSet:
     """[n] logits of heart failure by a published ensemble, NaN where it said nothing."""
     proxies: Mapping[str, NDArray[np.bool_]] | None = None
     """Condition → [n] statements that stand in for it where nobody labelled it (`PROXIES`): watched, never learned."""
+    earlier: NDArray[np.float32] | None = None
+    """
+    [n,5] logits of the network that training goes on from.
+    """
     kind: NDArray[np.str_] | None = None
     """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
 
