@@ -156,11 +156,11 @@ class Programme:
             real_batch=24,
             virtual_batch=18,
             isolated_batch=6,
-            isolated_weight=0.08,
+            isolated_weight=0.1,
             teacher_weight=1.5,
             keep_weight=0.5,
             average=0.995,
-            optimisation=OptimisationConfig(steps=900, learning_rate=3e-4, save_every=300),
+            optimisation=OptimisationConfig(steps=700, learning_rate=3e-4, save_every=350),
         )
     )
     """
@@ -367,7 +367,10 @@ class Run:
         first = self.folder / "onward" / "model.pt"
         if not first.exists():
             train_screening(self.programme.onward, data, first.parent, start)
-        real = replace(data.real, earlier=predict(start, data.real.millivolt, data.real.person)[0])
+        earlier = predict(start, data.real.millivolt, data.real.person)[0]
+        if data.real.disturbed is not None:  # what it says of a block is what is to be unlearned
+            earlier[data.real.disturbed] = np.nan
+        real = replace(data.real, earlier=earlier)
         mean = mixed(start, load_trained(first)[0], self.programme.onward_share)
         return train_screening(self.programme.kept, replace(data, real=real), out_dir, mean)
 

@@ -40,6 +40,8 @@ class RealSet:
     """
     [n,5] logits of the network that training goes on from.
     """
+    disturbed: NDArray[np.bool_] | None = None
+    """[n] ECGs with a statement of `CONDUCTION`, isolated or not."""
     kind: NDArray[np.str_] | None = None
     """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
 
@@ -89,6 +91,7 @@ ISOLATED: Mapping[str, frozenset[str]] = {
     "1AVB": frozenset({"1AVB"}),
 }
 """Name → statements of conduction or rhythm. The first that an ECG has counts."""
+CONDUCTION = frozenset({"CRBBB", "CLBBB", "IRBBB", "ILBBB", "IVCD", "PACE", "AFIB", "AFLT", "STACH"})
 PROXIES: Mapping[str, frozenset[str]] = {
     "cm": frozenset({"LVH", "VCLVH", "SEHYP"}),
     "ph": frozenset({"RVH", "RAO/RAE"}),
@@ -134,6 +137,7 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         person=np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         fold=labels.fold[rows],
         teacher=teacher.logits_of(np.concatenate(all_ids)),
+        disturbed=np.array([bool(labels.scp_codes[row] & CONDUCTION) for row in rows]),
         kind=isolated_kinds([labels.scp_codes[row] for row in rows]),
         proxies={
             name: np.array([bool(labels.scp_codes[row] & codes) for row in rows]) for name, codes in PROXIES.items()

@@ -376,9 +376,23 @@ def _conditions(
                 operatingPoint="youden" if limits is None else "limits",
                 limits=None if limits is None else limits.described(),
                 borderlineLogOdds=round(adjustment.borderline[name], 4) if name in adjustment.borderline else None,
+                operating=_operating(name, evidence[name], report, datasets),
             )
         )
     return entries
+
+
+def _operating(name: str, evidence: str, report: Report, datasets: Mapping[str, str]) -> Report | None:
+    """Sensitivity and specificity at what is in use, where `report` has measured them."""
+    if evidence == "real":
+        found = report["real"][name].get("operatingPoints", {}).get("in use")
+        shares = found and {side: found[side] for side in ("sensitivity", "specificity")}
+    elif evidence == "virtual":
+        found = report.get("operating", {}).get(name)
+        shares = found and {side: found[side]["share"] for side in ("sensitivity", "specificity")}
+    else:
+        shares = None
+    return shares and {**shares, "dataset": datasets[evidence]}
 
 
 def _indices(adjustment: Adjustment, report: Report) -> list[IndexEntry]:

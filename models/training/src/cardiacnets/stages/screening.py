@@ -243,8 +243,7 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 
 
 def kept_loss(logits: Tensor, earlier: Tensor) -> Tensor:
-    """
-    Smooth distance of logits [N,K] to earlier ones, over the rows that have any.
+    """Smooth distance of logits [N,K] to earlier ones, over the rows that have any.
 
     Learning without forgetting (Li & Hoiem 2016): nobody labelled these conditions on real ECGs, so what a network
     learned of real hypertrophy through simulated people is lost unless it is held.
@@ -431,8 +430,7 @@ def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
 
 
 def mixed(first: Screen, second: Screen, share: float) -> Screen:
-    """
-    The mean of two networks' weights, `share` of it the second's; batch statistics too.
+    """The mean of two networks' weights, `share` of it the second's; batch statistics too.
 
     Of a network and what it became by further training, the mean is often better than either on both old and new
     tasks (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
