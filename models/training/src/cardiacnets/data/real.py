@@ -36,12 +36,6 @@ class RealSet:
     """[n] logits of heart failure by a published ensemble, NaN where it said nothing."""
     proxies: Mapping[str, NDArray[np.bool_]] | None = None
     """Condition → [n] statements that stand in for it where nobody labelled it (`PROXIES`): watched, never learned."""
-    earlier: NDArray[np.float32] | None = None
-    """
-    [n,5] logits of the network that training goes on from.
-    """
-    disturbed: NDArray[np.bool_] | None = None
-    """[n] ECGs with a statement of `CONDUCTION`, isolated or not."""
     kind: NDArray[np.str_] | None = None
     """[n] what the reader's statements make of the ECG (`isolated_kinds`)."""
 
@@ -91,7 +85,6 @@ ISOLATED: Mapping[str, frozenset[str]] = {
     "1AVB": frozenset({"1AVB"}),
 }
 """Name → statements of conduction or rhythm. The first that an ECG has counts."""
-CONDUCTION = frozenset({"CRBBB", "CLBBB", "IRBBB", "ILBBB", "IVCD", "PACE", "AFIB", "AFLT", "STACH"})
 PROXIES: Mapping[str, frozenset[str]] = {
     "cm": frozenset({"LVH", "VCLVH", "SEHYP"}),
     "ph": frozenset({"RVH", "RAO/RAE"}),
@@ -137,7 +130,6 @@ def load_real(folds: tuple[int, ...] = FOLDS) -> RealSet:
         person=np.stack([labels.sex[rows], labels.age[rows], unknown, unknown], axis=1),
         fold=labels.fold[rows],
         teacher=teacher.logits_of(np.concatenate(all_ids)),
-        disturbed=np.array([bool(labels.scp_codes[row] & CONDUCTION) for row in rows]),
         kind=isolated_kinds([labels.scp_codes[row] for row in rows]),
         proxies={
             name: np.array([bool(labels.scp_codes[row] & codes) for row in rows]) for name, codes in PROXIES.items()

@@ -64,10 +64,6 @@ class ScreeningConfig:
     """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
     after give hypertrophy, which looks like it, back what they took."""
     isolated_until: int = 0
-    keep_weight: float = 0.0
-    """
-    Of `kept_loss`: what the network that training goes on from says of real ECGs (`RealSet.earlier`).
-    """
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -140,10 +136,6 @@ class Batch:
     """[N] logits of heart failure, NaN where nobody gave them."""
     virtual_hf: Tensor
     """[N,1] 0 or 1 of virtual people where a teacher sets the finding, else NaN."""
-    earlier: Tensor
-    """
-    [N,5] logits of the network before, NaN where nothing is to be kept.
-    """
     normal: Tensor
     isolated: Tensor
     """[N] bool: what `isolated_kinds` says of real ECGs."""
@@ -186,11 +178,7 @@ def make_batch(
     ecg = np.concatenate([real.millivolt[real_rows], virtual.millivolt[virtual_rows]]).astype(np.float32)
     person = np.concatenate([real.person[real_rows], virtual.person[virtual_rows]])
     conditions = np.concatenate([real.conditions[real_rows], taught])
-    earlier = np.full((n, len(CONDITIONS)), np.nan, dtype=np.float32)
-    if real.earlier is not None:
-        earlier[:n_real] = real.earlier[real_rows]
-        earlier[isolated] = np.nan
-    arrays = ecg, person, is_real, conditions, statements, indices, teacher, virtual_hf, earlier, normal, isolated
+    arrays = ecg, person, is_real, conditions, statements, indices, teacher, virtual_hf, normal, isolated
     return Batch(*map(torch.from_numpy, arrays))
 
 
@@ -220,7 +208,6 @@ def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: S
         "teacher": config.teacher_weight * teacher_loss(logits[:, HF], batch.teacher),
         "virtualHf": masked_bce(virtual_hf, batch.virtual_hf, (~batch.virtual_hf.isnan()).float()) / len(CONDITIONS),
         "isolated": config.isolated_weight * isolated_excess(logits[:, STRUCTURAL], batch.normal, batch.isolated),
-        "kept": config.keep_weight * kept_loss(logits[:, STRUCTURAL], batch.earlier[:, STRUCTURAL]),
         "conditions": masked_bce(logits, batch.conditions, known),
         "statements": config.statement_weight
         * masked_bce(stated, batch.statements, batch.real.expand(-1, stated.shape[1])),
@@ -240,18 +227,6 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
     target = teacher[known].clamp(*LOGIT_RANGE)
     entropy = F.binary_cross_entropy_with_logits(logit[known], target.sigmoid())
     return entropy + 0.15 * F.smooth_l1_loss(logit[known], target)
-
-
-def kept_loss(logits: Tensor, earlier: Tensor) -> Tensor:
-    """Smooth distance of logits [N,K] to earlier ones, over the rows that have any.
-
-    Learning without forgetting (Li & Hoiem 2016): nobody labelled these conditions on real ECGs, so what a network
-    learned of real hypertrophy through simulated people is lost unless it is held.
-    """
-    known = ~earlier.isnan().any(dim=1)
-    if not known.any():
-        return logits.new_zeros(())
-    return F.smooth_l1_loss(logits[known], earlier[known])
 
 
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
