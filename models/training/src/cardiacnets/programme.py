@@ -147,7 +147,7 @@ class Programme:
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
     onward_share: float = 0.85
-    """Of its weights in the mean with the bundle's, which is what is shipped (Wortsman et al. 2022). Chosen on fold 8."""
+    """Of its weights in the mean with the bundle's, which is shipped (Wortsman et al. 2022); chosen on fold 8."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
