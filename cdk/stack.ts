@@ -107,12 +107,12 @@ export class CardiacNetsStack extends Stack {
         upkeep,
       },
     })
-    const { adapter, iotCore } = deployment.gateway
+    const { adapter, iotCore, results: deviceResults } = deployment.gateway
     if (adapter !== undefined) {
       const { architecture } = build
       const image = props.adapterImage()
       const shared = { network, key: keys.data, log, storage, intake, results: results.mqtt }
-      new Adapters(this, 'Adapters', { adapter, image, architecture, hearsWindows: !iotCore, ...shared })
+      new Adapters(this, 'Adapters', { adapter, image, architecture, hearsWindows: !iotCore, deviceResults, ...shared })
     }
     const console =
       deployment.console &&

@@ -90,6 +90,12 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'bundle-corrupt':
     'A file of the model bundle is not what its manifest says[: {field}][ of {folder}]. Install the bundle again.',
   'bundle-mismatch': 'The model bundle does not fit this version[: {field}]. Use a bundle made for it.',
+  'bundle-older':
+    'The model bundle is not newer than the active one[: {version} after {active}]. Install a later one, or go back with `gateway bundle rollback`.',
+  'rollback-impossible':
+    'No model bundle was installed, so there is none to go back to. See `cardiacnets gateway bundle list`.',
+  'signature-invalid':
+    'The model bundle is not signed by a key that this gateway trusts[: {field}][ of {folder}]. Get it again from its maker, or add the key to bundles.keys.',
   'site-config-invalid':
     'The configuration of the site has a fault[: {field}][ ({expected})][, {file} of {folder}]. Correct it (docs/fhir.md, docs/gateway.md).',
   'calibration-missing': 'There is no site calibration in that file[: {field}]. Make one with `cardiacnets evaluate`.',

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { fitsInline } from '../../shared/aws/payloads.ts'
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
+import { summaryOf } from '../../shared/domain/result-summary.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { screenWindow } from '../../shared/inference/screen.ts'
 import type { Screener } from '../../shared/inference/screener.ts'
@@ -24,11 +25,21 @@ export interface MessageFigures {
   readonly screeningP50Bytes: number
   readonly resultP50Bytes: number
   readonly resultStoredP50Bytes: number
+  /** What a device gets where its site asks for summaries. */
+  readonly summaryP50Bytes: number
+  readonly summaryMaxBytes: number
 }
 
 export async function benchMessages(windows: readonly Waveform[], screener: Screener): Promise<MessageFigures> {
   const preparer = new WindowPreparer(CARDIACNETS_V1)
-  const sizes: { intake: number; screening: number; isInline: boolean; result: number; stored: number }[] = []
+  const sizes: {
+    intake: number
+    screening: number
+    isInline: boolean
+    result: number
+    stored: number
+    summary: number
+  }[] = []
   for (const window of windows) {
     const packed = encodeWaveform(window)
     const prepared = preparer.prepare(window)
@@ -40,9 +51,10 @@ export async function benchMessages(windows: readonly Waveform[], screener: Scre
       isInline: fitsInline(packed) && (prepared.clean === undefined || fitsInline(encodeClean(prepared.clean))),
       result: Buffer.byteLength(json),
       stored: packResult(json).length,
+      summary: Buffer.byteLength(summaryOf(json)),
     })
   }
-  const p50 = (of: 'intake' | 'screening' | 'result' | 'stored') =>
+  const p50 = (of: 'intake' | 'screening' | 'result' | 'stored' | 'summary') =>
     quantile(
       sizes.map((size) => size[of]),
       0.5,
@@ -54,6 +66,8 @@ export async function benchMessages(windows: readonly Waveform[], screener: Scre
     screeningP50Bytes: p50('screening'),
     resultP50Bytes: p50('result'),
     resultStoredP50Bytes: p50('stored'),
+    summaryP50Bytes: p50('summary'),
+    summaryMaxBytes: Math.max(...sizes.map(({ summary }) => summary)),
   }
 }
 

@@ -16,6 +16,7 @@ import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
 import { Construct } from 'constructs'
 import { type AdapterDeployment, adapterName, type Shard } from '../../shared/config/deployment.ts'
+import type { DeviceResults } from '../../shared/domain/result-summary.ts'
 import { type LogDefaults, logGroup } from './log-group.ts'
 import { acknowledge, acknowledgeWildcards, printedArn } from './nag.ts'
 import { HTTPS, type Network } from './network.ts'
@@ -29,6 +30,7 @@ export interface AdaptersProps {
   readonly architecture: Architecture
   /** Whether somebody else reads the windows that devices collect. */
   readonly hearsWindows: boolean
+  readonly deviceResults: DeviceResults
   readonly network: Network
   readonly key: kms.IKey
   readonly log: LogDefaults
@@ -144,7 +146,7 @@ export class Adapters extends Construct {
   }
 
   #task(scope: Construct, shard: Shard): ecs.TaskDefinition {
-    const { adapter, hearsWindows, log, storage, intake, results } = this.#props
+    const { adapter, hearsWindows, deviceResults, log, storage, intake, results } = this.#props
     const { auth } = adapter
     const secret = secretsmanager.Secret.fromSecretAttributes(scope, 'broker-secret', {
       secretCompleteArn: auth.secretArn,
@@ -184,6 +186,7 @@ export class Adapters extends Construct {
         INTAKE_DLQ_URL: intake.dlq.queueUrl,
         RESULTS_MQTT_QUEUE_URL: results.queue.queueUrl,
         RAW_BUCKET: storage.bucket.bucketName,
+        ...(deviceResults === 'whole' ? {} : { DEVICE_RESULTS: deviceResults }),
         AWS_REGION: Stack.of(this).region,
       },
       secrets:

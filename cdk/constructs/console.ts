@@ -11,7 +11,7 @@ import * as origins from 'aws-cdk-lib/aws-cloudfront-origins'
 import * as s3 from 'aws-cdk-lib/aws-s3'
 import * as wafv2 from 'aws-cdk-lib/aws-wafv2'
 import { Construct } from 'constructs'
-import { CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
+import { CONSOLE_CACHING, CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
 import { type Deployment, FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { type LogDefaults, logGroup } from './log-group.ts'
 import { acknowledge } from './nag.ts'
@@ -74,18 +74,20 @@ export class Console extends Construct {
       'HIPAA.Security-S3DefaultEncryptionKMS': 'The console is public, and no ECG lies here',
     })
     const api = this.#behavior(apiUrl, front)
+    const files = {
+      origin: origins.S3BucketOrigin.withOriginAccessControl(this.bucket as s3.IBucket),
+      viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
+    }
     const { domain, waf } = console
     const webAclId = waf === 'create' ? this.#webAcl(log) : waf
     const distribution = new cloudfront.Distribution(this, 'front', {
       comment: 'CardiacNets: console and API',
       defaultRootObject: 'index.html',
-      defaultBehavior: {
-        origin: origins.S3BucketOrigin.withOriginAccessControl(this.bucket as s3.IBucket),
-        viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.REDIRECT_TO_HTTPS,
-        responseHeadersPolicy: this.#headers(signInAt),
-      },
+      // CloudFront's usual policy keeps a page for a day: after an update it would ask for files that are gone.
+      defaultBehavior: { ...files, ...this.#kept('page', signInAt, cloudfront.CachePolicy.CACHING_DISABLED) },
       // A stream of events is CloudFront's to pass on, not API Gateway's.
       additionalBehaviors: {
+        '/assets/*': { ...files, ...this.#kept('assets', signInAt, cloudfront.CachePolicy.CACHING_OPTIMIZED) },
         '/v1/events': this.#behavior(eventsUrl, front),
         ...Object.fromEntries(API_PATHS.map((path) => [path, api])),
       },
@@ -111,9 +113,10 @@ export class Console extends Construct {
     this.url = `https://${domain?.name ?? distribution.distributionDomainName}`
   }
 
-  /** The same policy as locally; the page may ask the identity provider as well. */
-  #headers(signInAt: readonly string[]): cloudfront.ResponseHeadersPolicy {
-    return new cloudfront.ResponseHeadersPolicy(this, 'headers', {
+  /** How long CloudFront and browsers keep files of a kind, with the same policy as locally; the page may ask the identity provider as well. */
+  #kept(kind: keyof typeof CONSOLE_CACHING, signInAt: readonly string[], cachePolicy: cloudfront.ICachePolicy) {
+    const headers = { ...CONSOLE_HEADERS, 'cache-control': CONSOLE_CACHING[kind] }
+    const responseHeadersPolicy = new cloudfront.ResponseHeadersPolicy(this, `${kind}-headers`, {
       securityHeadersBehavior: {
         contentSecurityPolicy: { contentSecurityPolicy: consolePolicy(signInAt), override: true },
         contentTypeOptions: { override: true },
@@ -121,11 +124,12 @@ export class Console extends Construct {
         strictTransportSecurity: { accessControlMaxAge: Duration.days(365), override: true },
       },
       customHeadersBehavior: {
-        customHeaders: Object.entries(CONSOLE_HEADERS)
+        customHeaders: Object.entries(headers)
           .filter(([header]) => header !== 'x-content-type-options' && header !== 'referrer-policy')
           .map(([header, value]) => ({ header, value, override: true })),
       },
     })
+    return { cachePolicy, responseHeadersPolicy }
   }
 
   /** Passed on as it is, and never kept. */

@@ -8,7 +8,7 @@ import * as iam from 'aws-cdk-lib/aws-iam'
 import * as iot from 'aws-cdk-lib/aws-iot'
 import { Construct } from 'constructs'
 import { adapterName, type Deployment, type Shard } from '../../shared/config/deployment.ts'
-import { buildTopic, type Channel, topicFilter } from '../../streams/mqtt/topics.ts'
+import { basicIngestPrefix, buildTopic, type Channel, topicFilter } from '../../streams/mqtt/topics.ts'
 import { type FunctionDefaults, lambdaFunction } from './lambda-function.ts'
 import { logGroup } from './log-group.ts'
 import { acknowledgeWildcards, printedArn } from './nag.ts'
@@ -60,16 +60,17 @@ export class DeviceGateway extends Construct {
         thingGroupProperties: { thingGroupDescription: 'Devices of one tenant' },
       }).addResourceDependency(type)
     }
-    this.#devicePolicy()
+    const basicIngest = gateway.basicIngest ? basicIngestRule(props.deployment) : undefined
+    this.#devicePolicy(basicIngest)
     for (const shard of gateway.adapter?.shards ?? []) this.#adapterPolicy(shard, tenants)
-    this.#windowRule(props.intake)
+    this.#windowRule(props.intake, basicIngest)
     this.#statusRule(props)
     // An adapter has a connection to the broker anyway.
     if (gateway.adapter === undefined) this.#publisher(props)
   }
 
   /** Bound to the thing's own topics by policy variables, so that it is one policy for every device. */
-  #devicePolicy(): void {
+  #devicePolicy(basicIngest: string | undefined): void {
     const topics = (resource: string, ...channels: Channel[]) =>
       channels.map((channel) => this.#arn(`${resource}/${buildTopic({ ...OWN, channel })}`))
     new iot.CfnPolicy(this, 'device-policy', {
@@ -78,7 +79,14 @@ export class DeviceGateway extends Construct {
           // Else a variable would be empty, or somebody else's.
           Bool: { 'iot:Connection.Thing.IsAttached': ['true'] },
         }),
-        statement(['iot:Publish'], topics('topic', 'frames', 'window', 'status')),
+        statement(
+          ['iot:Publish'],
+          [
+            ...topics('topic', 'frames', 'window', 'status'),
+            // To one rule, under its own topic. Nobody can subscribe to `$aws/rules`, whatever a policy says.
+            ...(basicIngest === undefined ? [] : topics(`topic/${basicIngestPrefix(basicIngest)}`, 'window')),
+          ],
+        ),
         // The status is retained, and the last will.
         statement(['iot:RetainPublish'], topics('topic', 'status')),
         statement(['iot:Subscribe'], topics('topicfilter', 'results', 'cmd')),
@@ -116,12 +124,14 @@ export class DeviceGateway extends Construct {
     })
   }
 
-  #windowRule({ queue, dlq }: QueueWithDlq): void {
+  #windowRule({ queue, dlq }: QueueWithDlq, ruleName: string | undefined): void {
     const role = this.#ruleRole('window-rule-role')
     grantSend(queue, role)
     grantSend(dlq, role)
     const send = (queueUrl: string) => ({ sqs: { queueUrl, roleArn: role.roleArn, useBase64: false } })
     new iot.CfnTopicRule(this, 'windows', {
+      // Devices that use Basic Ingest call it by its name; by its topic it takes windows as ever.
+      ...(ruleName === undefined ? {} : { ruleName }),
       topicRulePayload: {
         awsIotSqlVersion: SQL_VERSION,
         description: 'Windows that devices collect, to the intake',
@@ -165,7 +175,10 @@ export class DeviceGateway extends Construct {
       timeout: Duration.seconds(5),
       concurrency: PUBLISHERS,
       network: { outside: 'the data plane of AWS IoT Core, whose endpoint has no private name' },
-      environment: { RESULTS_MQTT_DLQ_URL: dlq.queueUrl },
+      environment: {
+        RESULTS_MQTT_DLQ_URL: dlq.queueUrl,
+        ...(deployment.gateway.results === 'whole' ? {} : { DEVICE_RESULTS: deployment.gateway.results }),
+      },
     })
     consume(publish, queue, PUBLISHERS)
     grantSend(dlq, publish)
@@ -192,6 +205,9 @@ export class DeviceGateway extends Construct {
     return Stack.of(this).formatArn({ service: 'iot', resource })
   }
 }
+
+/** The rule's name, as devices have to know it: of letters, digits and `_` only. */
+const basicIngestRule = ({ stack }: Pick<Deployment, 'stack'>): string => `${stack.replaceAll('-', '_')}_windows`
 
 function statement(actions: readonly string[], resources: readonly string[], condition?: object) {
   return {

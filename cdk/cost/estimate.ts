@@ -4,6 +4,7 @@
  */
 
 import type { SiteConfig } from '../../shared/config/site.ts'
+import { SUMMARY_BYTES } from '../../shared/domain/result-summary.ts'
 import { isRecord } from '../../shared/is-record.ts'
 import { METRICS_NAMESPACE } from '../../shared/observe/metrics.ts'
 import { type FixedLine, fixedCost, HOURS_A_MONTH, type Resources } from './fixed.ts'
@@ -82,7 +83,7 @@ export function estimate(site: SiteConfig, resources: Resources, usage: Usage, m
   const deviceHours = isLive ? (usage.devices * usage.hoursADay * HOURS_A_MONTH) / HOURS_A_DAY : 0
   const windowsM = (deviceHours * WINDOWS_AN_HOUR) / MILLION
   const gatewayParts = gateway.iotCore
-    ? iotCost(deviceHours, gateway.adapter === undefined ? 'windows' : 'frames', measured)
+    ? iotCost(deviceHours, gateway.adapter === undefined ? 'windows' : 'frames', gateway, measured)
     : {}
   const storage = storageCost(windowsM, measured)
   const { lines: fixed, unpriced } = fixedCost(resources)
@@ -93,7 +94,12 @@ export function estimate(site: SiteConfig, resources: Resources, usage: Usage, m
 }
 
 /** A result goes back to each device as well. */
-function iotCost(deviceHours: number, path: 'frames' | 'windows', { message }: Measured): Parts {
+function iotCost(
+  deviceHours: number,
+  path: 'frames' | 'windows',
+  { results: form, basicIngest }: SiteConfig['deployment']['gateway'],
+  { message }: Measured,
+): Parts {
   const windows = deviceHours * WINDOWS_AN_HOUR
   const iotUnits = (bytes: number) => Math.ceil(bytes / IOT_UNIT)
   // Samples packed without loss, as the reference device sends them with `--encoding packed`; a packed window is base64 in its message.
@@ -102,8 +108,10 @@ function iotCost(deviceHours: number, path: 'frames' | 'windows', { message }: M
   const windowUnits = windows * iotUnits(windowBytes)
   const frameUnits = (deviceHours * 3600) / frameS
   // In and out: to the adapter, which subscribes; a rule takes a window without.
-  const arriving = path === 'frames' ? 2 * frameUnits : windowUnits
-  const results = 2 * windows * iotUnits(message.resultP50Bytes)
+  // What goes to the rule by its name is no message.
+  const windowMessages = basicIngest ? 0 : windowUnits
+  const arriving = path === 'frames' ? 2 * frameUnits : windowMessages
+  const results = 2 * windows * iotUnits(form === 'summary' ? SUMMARY_BYTES : message.resultP50Bytes)
   const messages = tiered((arriving + results) / MILLION)
   const share = arriving / (arriving + results)
   // SQS bills the message in 64 KB, sent and received.

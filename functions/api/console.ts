@@ -7,7 +7,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { extname, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import type { Hono } from 'hono'
-import { CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
+import { CONSOLE_CACHING, CONSOLE_HEADERS, consolePolicy } from '../../shared/config/console-headers.ts'
 
 type Fetch = Hono['fetch']
 
@@ -55,10 +55,9 @@ function answer(
   if (method !== 'GET' && method !== 'HEAD') return new Response(null, { status: 405, headers: { allow: 'GET, HEAD' } })
   const file = files.get(pathname === '/' ? '/index.html' : pathname)
   if (file === undefined) return new Response('Not found', { status: 404, headers: common })
-  // What the build names by its content never changes.
-  const isNamedByContent = pathname.startsWith('/assets/')
+  const caching = CONSOLE_CACHING[pathname.startsWith('/assets/') ? 'assets' : 'page']
   const known = { ...common, etag: file.etag, vary: 'accept-encoding' }
-  const cached = { ...known, 'cache-control': isNamedByContent ? 'public, max-age=31536000, immutable' : 'no-cache' }
+  const cached = { ...known, 'cache-control': caching }
   if (headers.get('if-none-match') === file.etag) return new Response(null, { status: 304, headers: cached })
   const isGzip = file.gzip !== undefined && /\bgzip\b/.test(headers.get('accept-encoding') ?? '')
   return new Response(method === 'HEAD' ? null : isGzip ? file.gzip : file.bytes, {

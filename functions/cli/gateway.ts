@@ -7,12 +7,17 @@ import { resolve } from 'node:path'
 import { S3Client } from '@aws-sdk/client-s3'
 import { Command } from 'commander'
 import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
-import { CodedError } from '../../shared/errors.ts'
+import { CodedError, ERROR_KINDS, type ErrorCode, type ErrorDetail } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
+import { readBundle } from '../../shared/inference/bundle.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { codeVersion } from '../../shared/version.ts'
+import type { BundleShelf } from '../../streams/gateway/bundle-shelf.ts'
+import { shelfOf } from '../../streams/gateway/bundles.ts'
 import { apiCloud, type Cloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
 import { runGateway } from '../../streams/gateway/run.ts'
+import type { ScreeningSetup } from '../../streams/gateway/screening.ts'
 import { sqsCloud } from '../../streams/gateway/sqs-cloud.ts'
 
 interface GatewayOptions {
@@ -81,6 +86,67 @@ export function gatewayCommand(): Command {
         request(port, 'backup', { path: resolve(to) }),
       ).requiredOption('--to <file>', 'must not exist'),
     )
+    .addCommand(bundleCommand())
+}
+
+/** A gateway that does not run has its bundles changed on the disk, and takes them when it starts. */
+function bundleCommand(): Command {
+  const bundle = new Command('bundle').enablePositionalOptions().description('update and roll back the model bundle')
+  const act = (
+    command: Command,
+    ask: (port: string, argument?: string, site?: string) => Promise<unknown>,
+    onDisk: (shelf: BundleShelf, argument?: string, site?: string) => Promise<unknown>,
+  ) =>
+    command
+      .option('--config <file>', 'the configuration of the gateway')
+      .option('--data <directory>', 'where the journal lies')
+      .option('--status-port <n>', 'where it listens on this machine')
+      .option('--model <directory>', 'the bundle that it was started with', activeBundle())
+      .action(async (...args: readonly unknown[]) => {
+        // Commander hands over the arguments, the options and the command.
+        const options = args.at(-2) as GatewayOptions & { readonly site?: string }
+        const argument = typeof args[0] === 'string' ? resolve(args[0]) : undefined
+        const site = options.site === undefined ? undefined : resolve(options.site)
+        const config = configOf(options)
+        const done = await ask(String(config.status.port), argument, site).catch((error: unknown) => {
+          if (!(error instanceof CodedError) || error.code !== 'unavailable') throw error
+          return onDisk(shelfOf(config, screeningOf(options)), argument, site)
+        })
+        process.stdout.write(`${JSON.stringify(done, null, 2)}\n`)
+      })
+  return bundle
+    .addCommand(
+      act(
+        new Command('list').description('list the installed bundles and the one that came with the program'),
+        (port) => request(port, 'bundles'),
+        (shelf) => shelf.list(),
+      ),
+    )
+    .addCommand(
+      act(
+        new Command('install')
+          .argument('<directory>', 'a bundle with its manifest.json and manifest.json.sig')
+          .description('verify a signed bundle and screen with it')
+          .option('--site <file>', 'a site calibration that was made for it'),
+        (port, directory, site) => request(port, 'bundles/install', { directory, site }),
+        (shelf, directory, site) => shelf.install(directory!, tryBundle, site),
+      ),
+    )
+    .addCommand(
+      act(
+        new Command('rollback').description('screen with the bundle before'),
+        (port) => request(port, 'bundles/rollback', {}),
+        (shelf) => shelf.rollBack(tryBundle),
+      ),
+    )
+}
+
+/** Loads its network, as the gateway will. */
+async function tryBundle({ bundleDirectory }: ScreeningSetup): Promise<void> {
+  // Not for a gateway that runs from here: its thread has the runtime, and 30 MB are enough once.
+  const { openSession } = await import('../../shared/inference/session.ts')
+  const session = await openSession(await readBundle(bundleDirectory, CARDIACNETS_V1.name), 'screen.onnx', {})
+  await session.release()
 }
 
 async function request(port: string, path: string, body?: object): Promise<unknown> {
@@ -90,18 +156,23 @@ async function request(port: string, path: string, body?: object): Promise<unkno
   })
   const document: unknown = await answer.json()
   if (answer.ok) return document
-  throw new CodedError('field-invalid', { field: path, status: answer.status })
+  const { code, ...detail } = document as { code?: ErrorCode } & ErrorDetail // as `refuse` of the status server writes it
+  throw code !== undefined && Object.hasOwn(ERROR_KINDS, code)
+    ? new CodedError(code, detail)
+    : new CodedError('field-invalid', { field: path, status: answer.status })
 }
+
+const screeningOf = ({ model }: GatewayOptions): ScreeningSetup => ({
+  bundleDirectory: resolve(model),
+  siteFile: activeSite(),
+  codeVersion: process.env.CODE_VERSION ?? codeVersion(),
+})
 
 async function run(options: GatewayOptions): Promise<number> {
   const config = configOf(options)
   return runGateway(config, {
     cloud: await cloudOf(config, options.outputs),
-    screening: {
-      bundleDirectory: resolve(options.model),
-      siteFile: activeSite(),
-      codeVersion: process.env.CODE_VERSION ?? codeVersion(),
-    },
+    screening: screeningOf(options),
   })
 }
 

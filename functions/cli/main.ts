@@ -31,6 +31,8 @@ function commandsFor([name = '']: readonly string[]): Promise<Command[]> {
   return Promise.all((named.length > 0 ? named : Object.entries(COMMANDS)).map(([, load]) => load()))
 }
 
+const withSubcommands = (command: Command): Command[] => [command, ...command.commands.flatMap(withSubcommands)]
+
 const program = new Command('cardiacnets')
   .description(
     'Screens 12-lead ECGs for five heart diseases and 82 cardiac function indices.\nInvestigational. Not a medical device.',
@@ -38,6 +40,8 @@ const program = new Command('cardiacnets')
   .version(codeVersion(), '--version', 'print the version and the commit')
   .showHelpAfterError('(--help says more)')
   .exitOverride()
+  // An option behind a subcommand is the subcommand's, also where the command above has one of the same name.
+  .enablePositionalOptions()
   .addHelpText(
     'after',
     '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 4 a service cannot be reached, 1 internal error.',
@@ -48,7 +52,7 @@ try {
   if (args !== undefined) {
     for (const command of await commandsFor(args)) {
       program.addCommand(command)
-      for (const each of [command, ...command.commands]) each.exitOverride().showHelpAfterError('(--help says more)')
+      for (const each of withSubcommands(command)) each.exitOverride().showHelpAfterError('(--help says more)')
     }
     await program.parseAsync(args, { from: 'user' })
   }

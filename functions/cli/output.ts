@@ -9,15 +9,13 @@ import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 import type { Measurements } from '../../shared/domain/measurements.ts'
 import type { Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
+import { HEADLINE_INDICES } from '../../shared/domain/result-summary.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { serviceFault } from '../../shared/unreachable.ts'
 
 export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3, unreachable: 4 } as const
-
-/** The indices that a result's summary shows; `--all` shows the 82. */
-const HEADLINE_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolume', 'longitudinalStrainGlobal']
 
 /** What goes into `--json` for a file that failed. */
 export function errorJson(error: unknown, file?: string) {
@@ -85,6 +83,7 @@ export function describeResult(result: Result, options: { readonly title: string
       styleText('dim', '  index                                   value  90% interval         r     learned from'),
     )
     for (const index of result.indices) {
+      // `--all` shows the 82.
       if (options.all || HEADLINE_INDICES.includes(index.id)) lines.push(describeIndex(index))
     }
   }

@@ -24,6 +24,8 @@ interface StreamCommandOptions extends FileOptions {
   readonly device: string
   readonly session?: string
   readonly frameMs: number
+  readonly windows?: boolean
+  readonly rule?: string
   readonly encoding: 'protobuf' | 'json' | 'packed'
   readonly mqtt: '3.1.1' | '5'
   readonly username?: string
@@ -47,6 +49,8 @@ export function streamCommand(): Command {
     .option('--device <name>', 'part of the topic', `cli-${process.pid}`)
     .option('--session <name>', 'default: a new one')
     .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
+    .option('--windows', 'send windows of ten seconds in place of frames')
+    .option('--rule <name>', 'send windows to this rule of AWS IoT Core (Basic Ingest); takes --windows')
     .addOption(new Option('--encoding <name>').choices(['protobuf', 'json', 'packed']).default('protobuf'))
     .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
     .option('--username <name>', 'the password comes from MQTT_PASSWORD')
@@ -60,6 +64,9 @@ export function streamCommand(): Command {
 }
 
 async function stream(file: string, options: StreamCommandOptions): Promise<number> {
+  if (options.rule !== undefined && options.windows !== true) {
+    throw new CodedError('field-invalid', { field: '--rule without --windows' })
+  }
   const recording = await readRecording(file, readOptions(options))
   const link = await DeviceLink.open(await brokerOptions(options)).catch((cause: unknown) => {
     throw new CodedError('unavailable', { field: '--to' }, { cause })

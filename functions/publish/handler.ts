@@ -5,6 +5,7 @@
 import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-plane'
 import { env, sqs } from '../../shared/aws/clients.ts'
 import { sqsHandler } from '../../shared/aws/sqs-handler.ts'
+import type { DeviceResults } from '../../shared/domain/result-summary.ts'
 import { type Origin, ResultMessage } from '../../shared/messages.ts'
 import { createLogger } from '../../shared/observe/logging.ts'
 import { createMetrics } from '../../shared/observe/metrics.ts'
@@ -13,6 +14,7 @@ import { resultPublication } from '../../streams/mqtt/result-publication.ts'
 
 const logger = createLogger('publish')
 const metrics = createMetrics('publish')
+const form: DeviceResults = process.env.DEVICE_RESULTS === 'summary' ? 'summary' : 'whole'
 const iot = new IoTDataPlaneClient({})
 
 export const handler = sqsHandler(
@@ -28,6 +30,7 @@ export const handler = sqsHandler(
     const { topic, payload, contentType, expiryS, userProperties } = resultPublication(
       message,
       traceHeaders().traceparent,
+      form,
     )
     const properties = Object.entries(userProperties).map(([name, value]) => ({ [name]: value }))
     await iot.send(

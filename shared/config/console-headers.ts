@@ -28,3 +28,6 @@ export const CONSOLE_HEADERS: Readonly<Record<string, string>> = {
   'cross-origin-opener-policy': 'same-origin',
   'permissions-policy': 'camera=(), microphone=(), geolocation=()',
 }
+
+/** How long a browser may keep a file without asking: what the build names by its content for ever, all else (`index.html`, `sw.js`) not at all. */
+export const CONSOLE_CACHING = { assets: 'public, max-age=31536000, immutable', page: 'no-cache' } as const

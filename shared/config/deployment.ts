@@ -3,6 +3,7 @@
  * @module
  */
 import * as z from 'zod'
+import { DEVICE_RESULTS } from '../domain/result-summary.ts'
 import { Name } from '../messages.ts'
 import { DeviceLimits } from './device-limits.ts'
 import { SCOPES, type Scope } from './scopes.ts'
@@ -65,6 +66,10 @@ const Gateway = z.strictObject({
   iotCore: z.boolean().default(false),
   /** Puts windows together from frames, of IoT Core or of a broker of the site's own. */
   adapter: Adapter.optional(),
+  /** What devices get: `summary` fits one message of IoT Core, and leaves out most of the 82 indices. */
+  results: z.enum(DEVICE_RESULTS).default('whole'),
+  /** Lets devices send their windows to IoT Core's rule itself (Basic Ingest), which costs no messages. */
+  basicIngest: z.boolean().default(false),
 })
 
 /** Who signs the tokens of the API's callers. Without one, a deployed API answers nobody. */

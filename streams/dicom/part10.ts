@@ -3,9 +3,25 @@
  * @module
  */
 
-/** @param syntax the transfer syntax in which the data set was sent */
-export function writePart10(dataset: Buffer, syntax: string): Buffer {
-  const meta = Buffer.concat([element(0x0001, 'OB', Buffer.from([0, 1])), element(0x0010, 'UI', padded(syntax))])
+import { IMPLEMENTATION_UID } from './uids.ts'
+
+/**
+ * @param syntax the transfer syntax in which the data set was sent
+ * @param about what an archive wants to know before it reads on
+ */
+export function writePart10(
+  dataset: Buffer,
+  syntax: string,
+  about?: { readonly classUid: string; readonly instanceUid: string },
+): Buffer {
+  const meta = Buffer.concat([
+    element(0x0001, 'OB', Buffer.from([0, 1])),
+    ...(about === undefined
+      ? []
+      : [element(0x0002, 'UI', padded(about.classUid)), element(0x0003, 'UI', padded(about.instanceUid))]),
+    element(0x0010, 'UI', padded(syntax)),
+    ...(about === undefined ? [] : [element(0x0012, 'UI', padded(IMPLEMENTATION_UID))]),
+  ])
   const length = Buffer.alloc(4)
   length.writeUInt32LE(meta.length)
   return Buffer.concat([Buffer.alloc(128), Buffer.from('DICM'), element(0x0000, 'UL', length), meta, dataset])

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import dimse from 'dcmjs-dimse'
 import { CodedError } from '../../shared/errors.ts'
+import { writePart10 } from './part10.ts'
 
 const { Client, Dataset, log, requests } = dimse
 
@@ -21,6 +22,7 @@ export interface DicomPeer {
 log.setLevel('silent')
 
 const TIMEOUT_MS = 30_000
+const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 
 /** @throws CodedError `unavailable` where nobody answers or the association is refused */
 export async function echo(peer: DicomPeer): Promise<void> {
@@ -39,6 +41,20 @@ export async function storeFile(peer: DicomPeer, path: string): Promise<number> 
     if (typeof dataset.getElement(field) !== 'string') throw new CodedError('field-invalid', { field })
   }
   return send(peer, new requests.CStoreRequest(dataset))
+}
+
+/** A data set of our own, by its attributes; the same answers as `storeFile`. */
+export function storeAttributes(peer: DicomPeer, attributes: Readonly<Record<string, unknown>>): Promise<number> {
+  return send(peer, new requests.CStoreRequest(new Dataset({ ...attributes }, EXPLICIT_LITTLE_ENDIAN)))
+}
+
+/** The same as a file of PS3.10. */
+export function fileOf(attributes: Readonly<Record<string, unknown>>): Buffer {
+  const body = new Dataset({ ...attributes }, EXPLICIT_LITTLE_ENDIAN).getDenaturalizedDataset()
+  return writePart10(body, EXPLICIT_LITTLE_ENDIAN, {
+    classUid: String(attributes.SOPClassUID),
+    instanceUid: String(attributes.SOPInstanceUID),
+  })
 }
 
 function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoRequest | typeof requests.CStoreRequest>) {
@@ -70,14 +86,15 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
 
 /**
  * Stores a file by STOW-RS.
+ * @param file its path, or its bytes
  * @param base the DICOMweb address, to which `/studies` is added
  * @throws CodedError `unavailable` (nobody, 5xx, 401, 429), `delivery-refused` (what the server will never take)
  */
-export async function stow(base: string, path: string, token?: string): Promise<void> {
+export async function stow(base: string, file: string | Buffer, token?: string): Promise<void> {
   const boundary = randomUUID()
   const body = Buffer.concat([
     Buffer.from(`--${boundary}\r\nContent-Type: application/dicom\r\n\r\n`),
-    readFileSync(path),
+    typeof file === 'string' ? readFileSync(file) : file,
     Buffer.from(`\r\n--${boundary}--\r\n`),
   ])
   const url = new URL('studies', base.endsWith('/') ? base : `${base}/`)

@@ -8,6 +8,7 @@ import * as z from 'zod'
 import { placeOf } from '../../shared/data-files.ts'
 import { CONDITION_IDS } from '../../shared/domain/conditions.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
+import { DEVICE_RESULTS } from '../../shared/domain/result-summary.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 import { isZone } from '../hl7/time.ts'
@@ -43,21 +44,43 @@ const CodeTable = z.strictObject({
 
 const Zone = z.string().refine(isZone, 'an IANA time zone')
 
-const Destination = z.strictObject({
+/** The authority that signed the peer's certificate, and ours where it asks for one. */
+const PeerTls = z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() })
+
+const AeTitle = z.string().regex(/^[\x21-\x7e]{1,16}$/)
+
+const Sending = {
   name: Label,
+  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
+  sends: z.enum(['recordings', 'everything']).default('recordings'),
+}
+
+const Destination = z.strictObject({
+  ...Sending,
   host: z.string(),
   port: Port,
-  /** The authority that signed the peer's certificate, and ours where it asks for one. */
-  tls: z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() }).optional(),
+  tls: PeerTls.optional(),
   receiving: z.tuple([z.string(), z.string()]).default(['', '']),
   version: z.enum(['2.3', '2.3.1', '2.4', '2.5', '2.5.1', '2.6', '2.7', '2.8']).default('2.5.1'),
   processingId: z.enum(['P', 'T', 'D']).default('P'),
   codes: CodeTable.prefault({}),
   pdf: z.boolean().default(true),
-  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
-  sends: z.enum(['recordings', 'everything']).default('recordings'),
   timeoutMs: z.int().min(100).max(600_000).default(30_000),
 })
+
+/** Where structured reports are stored: by C-STORE, or by STOW-RS. */
+const Archive = z.discriminatedUnion('kind', [
+  z.strictObject({
+    kind: z.literal('dicom'),
+    ...Sending,
+    host: z.string(),
+    port: Port,
+    called: AeTitle,
+    calling: AeTitle.default('CARDIACNETS'),
+    tls: PeerTls.optional(),
+  }),
+  z.strictObject({ kind: z.literal('dicomweb'), ...Sending, url: z.url(), tokenFile: File.optional() }),
+])
 
 const Hl7 = DoorSettings.extend({
   sending: z.tuple([z.string(), z.string()]).default(['CARDIACNETS', 'GATEWAY']),
@@ -74,11 +97,13 @@ const Hl7 = DoorSettings.extend({
   maxMessageMb: z.number().positive().max(256).default(32),
 })
 
+const Mqtt = DoorSettings.extend({
+  /** What devices get: `summary` is below 5 KB, without most of the 82 indices. */
+  results: z.enum(DEVICE_RESULTS).default('whole'),
+})
+
 const Dicom = DoorSettings.extend({
-  aeTitle: z
-    .string()
-    .regex(/^[\x21-\x7e]{1,16}$/)
-    .default('CARDIACNETS'),
+  aeTitle: AeTitle.default('CARDIACNETS'),
   /** Calling AE titles that may store. */
   allow: z.array(z.string()).min(1),
 })
@@ -94,10 +119,11 @@ export const GatewayConfig = z.strictObject({
     .positive()
     .max(24 * 365)
     .default(24),
-  mqtt: DoorSettings.optional(),
+  mqtt: Mqtt.optional(),
   hl7: Hl7.optional(),
   destinations: z.array(Destination).default([]),
   dicom: Dicom.optional(),
+  archives: z.array(Archive).default([]),
   folder: z.strictObject({ watch: File }).optional(),
   status: z.strictObject({ port: Port.default(9465) }).prefault({}),
   /** Whether numbers that learned from simulated people may be sent to an EHR. */
@@ -115,10 +141,18 @@ export const GatewayConfig = z.strictObject({
     .optional(),
   /** Of what waited while the cloud was away; live ECGs go at once. */
   backlogPerSecond: z.number().positive().max(1000).default(20),
+  /** Whose model bundles `gateway bundle install` takes. */
+  bundles: z
+    .strictObject({
+      /** PEM files of Ed25519 public keys: a bundle is signed by one of them. */
+      keys: z.array(File).max(16).default([]),
+    })
+    .prefault({}),
   sessionIdleS: z.number().positive().max(3600).default(15),
 })
 export type GatewayConfig = z.infer<typeof GatewayConfig>
 export type Destination = z.infer<typeof Destination>
+export type Archive = z.infer<typeof Archive>
 
 /**
  * @throws CodedError `site-config-invalid` naming the field, never its value
@@ -129,8 +163,10 @@ export function parseGatewayConfig(document: unknown): GatewayConfig {
     const { path, message } = error.issues[0]!
     throw new CodedError('site-config-invalid', { field: ['gateway', ...path].join('.'), expected: message })
   }
-  const names = data.destinations.map(({ name }) => name)
-  if (new Set(names).size < names.length) throw new CodedError('site-config-invalid', { field: 'gateway.destinations' })
+  for (const peers of ['destinations', 'archives'] as const) {
+    const names = data[peers].map(({ name }) => name)
+    if (new Set(names).size < names.length) throw new CodedError('site-config-invalid', { field: `gateway.${peers}` })
+  }
   return data
 }
 
@@ -152,6 +188,10 @@ export function readGatewayConfig(path: string): GatewayConfig {
 
 function withPaths(config: GatewayConfig, base: string): GatewayConfig {
   const at = (file: string) => resolve(base, file)
+  const peerTls = ({ tls: files }: { readonly tls?: z.infer<typeof PeerTls> | undefined }) =>
+    files && {
+      tls: Object.fromEntries(Object.entries(files).flatMap(([key, file]) => (file ? [[key, at(file)]] : []))),
+    }
   const tls = <T extends { tls?: z.infer<typeof Tls> | undefined }>(door: T): T =>
     door.tls === undefined
       ? door
@@ -162,6 +202,7 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
   return {
     ...config,
     data: at(config.data),
+    bundles: { keys: config.bundles.keys.map(at) },
     ...(config.mqtt && { mqtt: tls(config.mqtt) }),
     ...(config.hl7 && { hl7: tls(config.hl7) }),
     ...(config.dicom && { dicom: tls(config.dicom) }),
@@ -170,11 +211,10 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
       config.forward.tokenFile !== undefined && {
         forward: { ...config.forward, tokenFile: at(config.forward.tokenFile) },
       }),
-    destinations: config.destinations.map((each) => ({
+    destinations: config.destinations.map((each) => ({ ...each, ...peerTls(each) })),
+    archives: config.archives.map((each) => ({
       ...each,
-      ...(each.tls && {
-        tls: Object.fromEntries(Object.entries(each.tls).flatMap(([key, file]) => (file ? [[key, at(file)]] : []))),
-      }),
+      ...(each.kind === 'dicom' ? peerTls(each) : each.tokenFile && { tokenFile: at(each.tokenFile) }),
     })),
   }
 }
@@ -186,6 +226,13 @@ export function readPem(file: string, field: string): Buffer {
   } catch (cause) {
     throw new CodedError('file-not-found', { field, ...placeOf(file) }, { cause })
   }
+}
+
+/** A peer's certificates, read. */
+export function readPeerTls(tls: z.infer<typeof PeerTls> | undefined, field: string) {
+  const pem = (part: 'ca' | 'cert' | 'key') =>
+    tls?.[part] === undefined ? {} : { [part]: readPem(tls[part], `${field}.tls.${part}`) }
+  return tls && { ...pem('ca'), ...pem('cert'), ...pem('key') }
 }
 
 export type DoorSettings = z.infer<typeof DoorSettings>

@@ -70,10 +70,23 @@ function elementsOf(file: Buffer): Elements {
 
 function aboutOf(elements: Elements): About {
   const placer = text(elements.AccessionNumber)
+  const source = sourceOf(elements)
   return {
+    ...(source && { source }),
     order: placer === undefined ? {} : { placer },
     visit: { patient: text(elements.PatientID), authority: text(elements.IssuerOfPatientID), bed: undefined },
   }
+}
+
+function sourceOf(elements: Elements): About['source'] {
+  const uid = (name: string) => {
+    const value = text(elements[name])
+    return value !== undefined && /^[\d.]+$/.test(value) ? value : undefined
+  }
+  const [study, series] = [uid('StudyInstanceUID'), uid('SeriesInstanceUID')]
+  const [instance, classUid] = [uid('SOPInstanceUID'), uid('SOPClassUID')]
+  const isWhole = study !== undefined && series !== undefined && instance !== undefined && classUid !== undefined
+  return isWhole ? { study, series, instance, classUid } : undefined
 }
 
 function documentIn({ EncapsulatedDocument: document }: Elements): Uint8Array {

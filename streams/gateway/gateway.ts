@@ -8,23 +8,23 @@ import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import type { Journal } from '../mqtt/journal.ts'
+import type { BundleShelf } from './bundle-shelf.ts'
+import { Bundles, shelfOf } from './bundles.ts'
 import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
-import { Comparisons } from './comparisons.ts'
-import { doorAddress, type GatewayConfig } from './config.ts'
+import { type DoorSettings, doorAddress, type GatewayConfig } from './config.ts'
 import { Counters, count } from './counters.ts'
 import { isEndingSoon, type OpenDoor, openDoor } from './door-server.ts'
 import type { FolderDoor } from './folder-door.ts'
-import { Forwarder } from './forwarder.ts'
-import type { Hl7Delivery } from './hl7-delivery.ts'
 import type { MqttDoor } from './mqtt-door.ts'
 import { checkModel, openJournals } from './opening.ts'
-import { devicePeer, FOLDER_PEER, hl7Peer } from './peers.ts'
+import { devicePeer } from './peers.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
+import { Senders } from './senders.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
 import type { Store } from './store.ts'
-import type { Added, Door, StoredEcg } from './stored-ecg.ts'
+import type { Added, Door } from './stored-ecg.ts'
 
 export interface GatewayParts {
   readonly logger: Log
@@ -53,8 +53,9 @@ const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
  * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files (`data-corrupt`, …)
  */
 export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
-  await checkModel(parts.screening)
-  const ward = new Ward(config, parts)
+  const shelf = shelfOf(config, parts.screening)
+  await checkModel(shelf.active)
+  const ward = new Ward(config, parts, shelf)
   try {
     await ward.open()
   } catch (error) {
@@ -72,12 +73,10 @@ class Ward implements Gateway {
   readonly #clock: TrustedClock
   readonly #counters = new Counters()
   readonly #screening: Screening
-  readonly #stopping = new AbortController()
+  readonly #bundles: Bundles
+  readonly #senders: Senders
   readonly #failed = Promise.withResolvers<unknown>()
   readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
-  readonly #deliveries: Hl7Delivery[] = []
-  #comparisons: Comparisons | undefined
-  #forwarder: Forwarder | undefined
   #mqtt: MqttDoor | undefined
   #folder: FolderDoor | undefined
   #status: StatusServer | undefined
@@ -86,13 +85,13 @@ class Ward implements Gateway {
   #ticks = 0
   #isStopped = false
 
-  constructor(config: GatewayConfig, parts: GatewayParts) {
+  constructor(config: GatewayConfig, parts: GatewayParts, shelf: BundleShelf) {
     this.#config = config
     this.#parts = parts
     ;({ store: this.#store, journal: this.#journal } = openJournals(config, parts))
     this.#clock = new TrustedClock(this.#store.newestMs())
     this.#isClockTrusted = this.#clock.isTrusted
-    this.#screening = new Screening(parts.screening, {
+    this.#screening = new Screening(shelf.active, {
       next: (after, limit) =>
         this.#store.toScreen(after, limit).flatMap((id) => {
           const ecg = this.#store.readEcg(id)
@@ -104,6 +103,15 @@ class Ward implements Gateway {
       },
     })
     this.#screening.failed.catch((error: unknown) => this.#failed.resolve(error))
+    this.#senders = new Senders({
+      config,
+      cloud: parts.cloud,
+      store: this.#store,
+      counters: this.#counters,
+      logger: parts.logger,
+      now: () => this.#clock.now(),
+    })
+    this.#bundles = new Bundles({ shelf, screening: this.#screening, logger: parts.logger })
   }
 
   get ready(): Promise<void> {
@@ -121,12 +129,13 @@ class Ward implements Gateway {
 
   /** Loads what a door needs only where it is open: DICOM takes 17 MB, the file formats 8. */
   async open(): Promise<void> {
+    await this.#bundles.list()
     const { mqtt, hl7, dicom, folder, status } = this.#config
     if (mqtt !== undefined) await this.#openMqtt(mqtt)
     if (hl7 !== undefined) await this.#openHl7(hl7)
     if (dicom !== undefined) await this.#openDicom(dicom)
     if (folder !== undefined) await this.#openFolder(folder.watch)
-    await this.#startSending()
+    await this.#senders.open()
     this.#status = await startStatusServer(status.port, {
       status: () => gatewayStatus(this.#facts()),
       metrics: () => gatewayMetrics(this.#facts()),
@@ -135,10 +144,11 @@ class Ward implements Gateway {
       erase: (patient) => this.#erase(patient),
       retryDead: () => {
         const count = this.#store.retryDead()
-        for (const delivery of this.#deliveries) delivery.wake()
+        this.#senders.resultStored()
         return count
       },
       backup: (path) => this.#store.backup(path),
+      bundles: this.#bundles,
     })
     this.#parts.logger.info('door open', { door: 'status', guard: 'loopback', port: this.#status.port })
     this.#upkeep = setInterval(() => this.#tick(), UPKEEP_MS)
@@ -150,9 +160,7 @@ class Ward implements Gateway {
     clearInterval(this.#upkeep)
     await this.#mqtt?.close()
     await Promise.all([...this.#doors.values()].map((door) => door.close()))
-    this.#stopping.abort()
-    for (const delivery of this.#deliveries) delivery.wake()
-    await Promise.all([this.#forwarder?.ended, ...this.#deliveries.map(({ ended }) => ended)])
+    await this.#senders.close()
     await this.#screening.stop()
     await this.#status?.close()
     this.#journal.close()
@@ -166,7 +174,7 @@ class Ward implements Gateway {
     count(this.#counters.received, door, added.length)
     if (added.length === 0) return
     this.#screening.wake()
-    this.#forwarder?.wake()
+    this.#senders.ecgStored()
   }
 
   async #openMqtt(settings: NonNullable<GatewayConfig['mqtt']>): Promise<void> {
@@ -177,6 +185,7 @@ class Ward implements Gateway {
       clock: this.#clock,
       idleMs: this.#config.sessionIdleS * 1000,
       tenant: this.#config.tenant,
+      results: settings.results,
       warnings: this.#warnings,
       onStored: this.#onStored('mqtt'),
       onRefused: (code) => this.#counters.refuse('mqtt', code),
@@ -251,7 +260,7 @@ class Ward implements Gateway {
 
   async #open(
     name: 'mqtt' | 'hl7' | 'dicom',
-    settings: NonNullable<GatewayConfig['mqtt']>,
+    settings: DoorSettings,
     serve: Parameters<typeof openDoor>[2],
   ): Promise<void> {
     const door = await openDoor(doorAddress(settings, name), name, serve, () => this.#counters.refusedPeers++)
@@ -261,63 +270,17 @@ class Ward implements Gateway {
     this.#parts.logger.info('door open', { door: name, guard: door.guard, port: door.port })
   }
 
-  async #startSending(): Promise<void> {
-    const { cloud, logger } = this.#parts
-    const { signal } = this.#stopping
-    const now = () => this.#clock.now()
-    const { destinations } = this.#config
-    const delivery = destinations.length === 0 ? undefined : await import('./hl7-delivery.ts')
-    for (const destination of destinations) {
-      const onOutcome = (outcome: 'sent' | 'retry' | 'dead', error?: CodedError) => {
-        count(this.#counters.delivered, outcome)
-        if (outcome === 'dead') logger.error('an EHR refuses a result for good', { code: 'delivery-refused' })
-        else if (outcome === 'retry') logger.warn('an EHR does not take a result now', describeError(error))
-      }
-      this.#deliveries.push(
-        new delivery!.Hl7Delivery({ destination, config: this.#config, store: this.#store, now, signal, onOutcome }),
-      )
-    }
-    if (cloud === undefined) return
-    this.#comparisons = new Comparisons({ store: this.#store, cloud, counters: this.#counters, logger, signal })
-    this.#forwarder = new Forwarder({
-      store: this.#store,
-      cloud,
-      backlogPerSecond: this.#config.backlogPerSecond,
-      now,
-      signal,
-      onForwarded: (id) => this.#comparisons?.add(id),
-      onState: (isAway, error) => {
-        if (isAway) logger.warn('the cloud is away', describeError(error))
-        else logger.info('the cloud is back')
-      },
-      onRefused: (error) => {
-        this.#counters.forwardRefused++
-        logger.error('the cloud refuses an ECG for good', describeError(error))
-      },
-    })
-  }
-
   #screened(id: number, json: string): void {
     const ecg = this.#store.readEcg(id)
     if (ecg === undefined) return
     // A correction says which flags went away. Unless the version before is gone already, or was never screened.
     const before = (ecg.envelope.version ?? 1) > 1 ? this.#store.resultBefore(ecg.envelope) : undefined
     const corrected = before === undefined ? json : JSON.stringify(correcting(parseResult(json), before))
-    this.#store.storeResult(id, corrected, this.#peersOf(ecg))
+    this.#store.storeResult(id, corrected, this.#senders.peersOf(ecg))
     this.#counters.screened++
     const { origin, tenant } = ecg.envelope
     if (origin.kind === 'mqtt') this.#mqtt?.deliver(devicePeer({ tenant, device: origin.device }))
-    for (const delivery of this.#deliveries) delivery.wake()
-  }
-
-  /** Where a result goes: to its device, beside its file, to EHRs. */
-  #peersOf({ door, envelope, about }: StoredEcg): readonly string[] {
-    const { origin, tenant } = envelope
-    return [
-      ...(origin.kind === 'mqtt' ? [devicePeer({ tenant, device: origin.device })] : []),
-      ...(about.file === undefined ? [] : [FOLDER_PEER]),
-      ...this.#config.destinations.filter(({ sends }) => sends === 'everything' || door !== 'mqtt').map(hl7Peer),
-    ]
+    this.#senders.resultStored()
   }
 
   #unscreenable(id: number, code: CodedError['code']): void {
@@ -349,7 +312,7 @@ class Ward implements Gateway {
       ?.look()
       .then(() => this.#folder?.deliver())
       .catch((error: unknown) => this.#parts.logger.error('the folder cannot be read', describeError(error)))
-    if (this.#ticks % 2 === 0) void this.#comparisons?.next()
+    if (this.#ticks % 2 === 0) this.#senders.compare()
   }
 
   #prune(): void {
@@ -382,7 +345,8 @@ class Ward implements Gateway {
       doors: this.#doors,
       frames: this.#mqtt?.frames,
       sessions: this.#mqtt?.sessions ?? 0,
-      forwarding: this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded },
+      bundle: this.#bundles.active,
+      forwarding: this.#senders.forwarding,
     }
   }
 }

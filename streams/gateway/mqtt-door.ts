@@ -6,6 +6,7 @@
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
+import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
@@ -14,7 +15,7 @@ import type { Problem } from '../mqtt/frame-end.ts'
 import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
-import { buildTopic, parseTopic, type Topic } from '../mqtt/topics.ts'
+import { buildTopic, parseTopic, type Topic, withoutBasicIngest } from '../mqtt/topics.ts'
 import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
@@ -26,6 +27,8 @@ export interface MqttDoorOptions {
   readonly idleMs: number
   /** The only tenant whose devices may come. */
   readonly tenant: string
+  /** Whether devices get whole results or summaries. */
+  readonly results: DeviceResults
   readonly warnings: () => readonly ResultWarning[]
   readonly onStored: (added: readonly Added[]) => void
   readonly onRefused: (code: ErrorCode) => void
@@ -123,7 +126,8 @@ export class MqttDoor {
       }
       this.#sentAtMs.set(id, clock.monotonic())
       for (const sent of clients.values()) sent.push(id)
-      this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, stored.result)
+      const payload = this.#options.results === 'summary' ? summaryOf(stored.result) : stored.result
+      this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, payload)
     }
   }
 
@@ -216,7 +220,7 @@ export class MqttDoor {
       return
     }
     this.#ingest.receive({
-      topic: packet.topic,
+      topic: withoutBasicIngest(packet.topic),
       payload: Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload),
       contentType: undefined,
       // MQTT 3.1.1 knows no reason: a refused payload is acknowledged, and its device told on `cmd`.
@@ -283,7 +287,8 @@ export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unk
 
 function topicOf(text: string): Topic | undefined {
   try {
-    return parseTopic(text)
+    // A device that sends its windows to a rule of AWS IoT Core may do the same here.
+    return parseTopic(withoutBasicIngest(text))
   } catch {
     return undefined
   }

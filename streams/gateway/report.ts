@@ -3,6 +3,7 @@
  * @module
  */
 import type { FrameCounts } from '../mqtt/ingest.ts'
+import type { ListedBundle } from './bundle-shelf.ts'
 import type { GatewayConfig } from './config.ts'
 import type { Counters } from './counters.ts'
 import type { OpenDoor } from './door-server.ts'
@@ -20,11 +21,12 @@ export interface GatewayFacts {
   readonly doors: ReadonlyMap<string, OpenDoor>
   readonly frames: FrameCounts | undefined
   readonly sessions: number
+  readonly bundle: ListedBundle | undefined
   readonly forwarding: { readonly isAway: boolean; readonly forwarded: number } | undefined
 }
 
 export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
-  const { config, counters, counts, usedBytes, hasRoom, isClockTrusted, doors, forwarding, sessions } = facts
+  const { config, counters, counts, usedBytes, hasRoom, isClockTrusted, doors, forwarding, sessions, bundle } = facts
   return {
     isHealthy: hasRoom,
     tenant: config.tenant,
@@ -65,9 +67,14 @@ export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
           },
     deliveries: deliveryCounts(counts),
     devices: { sessions },
+    bundle,
     differences: Object.fromEntries(counters.differences),
   }
 }
+
+/** A bundle may have any name: quoted as JSON does, which is how Prometheus wants it. */
+const bundleLabels = ({ name, version, sha256 }: ListedBundle) =>
+  `{name=${JSON.stringify(name)},version=${JSON.stringify(version)},sha256="${sha256}"}`
 
 const ageS = ({ counts, nowMs }: GatewayFacts): number =>
   counts.oldestToForwardMs === undefined ? 0 : Math.max(0, Math.round((nowMs - counts.oldestToForwardMs) / 1000))
@@ -109,6 +116,12 @@ export function gatewayMetrics(facts: GatewayFacts): Metrics {
     ['screened_total', 'ECGs screened here.', 'counter', one(counters.screened)],
     ['unscreenable_total', 'ECGs that could not be screened here.', 'counter', one(counters.unscreenable)],
     ['to_screen', 'ECGs that wait to be screened.', 'gauge', one(counts.toScreen)],
+    [
+      'bundle_info',
+      'The model bundle that screens.',
+      'gauge',
+      facts.bundle === undefined ? [] : [[bundleLabels(facts.bundle), 1] as const],
+    ],
     ['pdfs_total', 'PDFs that came without samples.', 'counter', one(counters.pdfs)],
     ['cloud_away', '1 while the cloud cannot be reached.', 'gauge', one(forwarding?.isAway === true ? 1 : 0)],
     ['to_forward', 'ECGs that the cloud does not have.', 'gauge', one(counts.toForward)],

@@ -3,7 +3,7 @@
  * @module
  */
 import { Worker } from 'node:worker_threads'
-import type { ErrorCode } from '../../shared/errors.ts'
+import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import type { Envelope } from './stored-ecg.ts'
 
 export interface ScreeningSetup {
@@ -35,11 +35,12 @@ const UNDER_WAY = 2
 const YOUNG_MB = 8
 
 export class Screening {
-  readonly #worker: Worker
   readonly #source: ScreeningSource
-  readonly #underWay = new Set<number>()
+  readonly #failed = Promise.withResolvers<never>()
+  #thread: ScreeningThread
   #last = 0
   #isStopping = false
+  #isSwitching = false
   /** Resolves when the model is loaded, rejects when it cannot be. */
   readonly ready: Promise<void>
   /** Rejects when the thread ends by itself. */
@@ -47,27 +48,11 @@ export class Screening {
 
   constructor(setup: ScreeningSetup, source: ScreeningSource) {
     this.#source = source
-    this.#worker = new Worker(new URL('./screening-worker.ts', import.meta.url), {
-      workerData: setup,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
-    })
-    const ready = Promise.withResolvers<void>()
-    const failed = Promise.withResolvers<never>()
-    this.ready = ready.promise
-    this.failed = failed.promise
+    this.failed = this.#failed.promise
     // Whoever starts a gateway waits for both; an unawaited rejection would end the process without a word.
-    this.ready.catch(() => {})
     this.failed.catch(() => {})
-    this.#worker.on('message', (message: 'ready' | ScreeningReply) => {
-      if (message === 'ready') ready.resolve()
-      else this.#finish(message)
-    })
-    const end = (error: Error) => {
-      ready.reject(error)
-      if (!this.#isStopping) failed.reject(error)
-    }
-    this.#worker.on('error', end)
-    this.#worker.on('exit', (code) => end(new Error(`the screening thread ended with ${code}`)))
+    this.#thread = this.#start(setup)
+    this.ready = this.#thread.ready
     this.ready.then(
       () => this.wake(),
       () => {},
@@ -76,25 +61,113 @@ export class Screening {
 
   /** Something new may wait. */
   wake(): void {
-    if (this.#isStopping) return
-    const room = UNDER_WAY - this.#underWay.size
+    if (this.#isStopping || this.#isSwitching) return
+    const room = UNDER_WAY - this.#thread.underWay
     if (room <= 0) return
     for (const job of this.#source.next(this.#last, room)) {
-      this.#underWay.add(job.id)
       this.#last = job.id
-      this.#worker.postMessage(job)
+      this.#thread.give(job)
     }
+  }
+
+  /**
+   * Loads another bundle beside the one that screens.
+   * @throws CodedError `bundle-mismatch` when it cannot be loaded
+   */
+  async load(setup: ScreeningSetup): Promise<ScreeningThread> {
+    const thread = this.#start(setup)
+    await thread.ready.catch((cause: unknown) => {
+      throw new CodedError('bundle-mismatch', { field: 'screen.onnx' }, { cause })
+    })
+    return thread
+  }
+
+  /** Screens with it once the thread before has answered what it was given: in order, nothing twice, nothing left out. */
+  async use(thread: ScreeningThread): Promise<void> {
+    const before = this.#thread
+    this.#isSwitching = true
+    await before.whenIdle()
+    this.#thread = thread
+    this.#isSwitching = false
+    this.wake()
+    await before.stop()
   }
 
   async stop(): Promise<void> {
     this.#isStopping = true
-    await this.#worker.terminate()
+    await this.#thread.stop()
   }
 
-  #finish(reply: ScreeningReply): void {
-    if (this.#isStopping) return
-    this.#underWay.delete(reply.id)
-    this.#source.done(reply)
-    this.wake()
+  #start(setup: ScreeningSetup): ScreeningThread {
+    const thread: ScreeningThread = new ScreeningThread(setup, (reply) => {
+      if (this.#isStopping) return
+      this.#source.done(reply)
+      this.wake()
+    })
+    thread.failed.catch((error: unknown) => {
+      // One that was only tried does not end the gateway.
+      if (thread === this.#thread) this.#failed.reject(error)
+    })
+    return thread
+  }
+}
+
+/** One thread with one bundle. */
+export class ScreeningThread {
+  readonly #worker: Worker
+  readonly #underWay = new Set<number>()
+  #idle: (() => void) | undefined
+  #isEnding = false
+  readonly ready: Promise<void>
+  readonly failed: Promise<never>
+
+  constructor(setup: ScreeningSetup, onReply: (reply: ScreeningReply) => void) {
+    this.#worker = new Worker(new URL('./screening-worker.ts', import.meta.url), {
+      workerData: setup,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MB },
+    })
+    const ready = Promise.withResolvers<void>()
+    const failed = Promise.withResolvers<never>()
+    this.ready = ready.promise
+    this.failed = failed.promise
+    this.ready.catch(() => {})
+    this.failed.catch(() => {})
+    this.#worker.on('message', (message: 'ready' | ScreeningReply) => {
+      if (message === 'ready') ready.resolve()
+      else {
+        this.#underWay.delete(message.id)
+        onReply(message)
+        if (this.#underWay.size === 0) this.#idle?.()
+      }
+    })
+    const end = (error: Error) => {
+      ready.reject(error)
+      if (!this.#isEnding) failed.reject(error)
+    }
+    this.#worker.on('error', end)
+    this.#worker.on('exit', (code) => end(new Error(`the screening thread ended with ${code}`)))
+  }
+
+  get underWay(): number {
+    return this.#underWay.size
+  }
+
+  give(job: ScreeningJob): void {
+    this.#underWay.add(job.id)
+    this.#worker.postMessage(job)
+  }
+
+  /** Resolves when all that it was given is answered; rejects when it ends before. */
+  async whenIdle(): Promise<void> {
+    const idle = new Promise<void>((resolve) => {
+      this.#idle = resolve
+      if (this.#underWay.size === 0) resolve()
+    })
+    await Promise.race([idle, this.failed])
+  }
+
+  async stop(): Promise<void> {
+    this.#isEnding = true
+    await this.#worker.terminate()
   }
 }

@@ -8,6 +8,7 @@ import { parseEcgId } from '../../shared/domain/ecg-id.ts'
 import { NOTICE, parseResult } from '../../shared/domain/result.ts'
 import { CodedError, toCodedError } from '../../shared/errors.ts'
 import { forThisMachine } from '../../shared/loopback.ts'
+import type { Bundles } from './bundles.ts'
 import { listen } from './listen.ts'
 
 export interface GatewayStatus {
@@ -30,6 +31,7 @@ export interface StatusSource {
   erase(patient: string): Promise<number>
   retryDead(): number
   backup(path: string): void
+  readonly bundles: Pick<Bundles, 'list' | 'install' | 'rollBack'>
 }
 
 export interface StatusServer {
@@ -102,6 +104,7 @@ async function answer(request: IncomingMessage, source: StatusSource): Promise<A
   }
   if (pathname === '/status') return json(source.status())
   if (pathname === '/metrics') return { status: 200, type: 'text/plain; version=0.0.4', body: metricsText(source) }
+  if (pathname === '/bundles') return json(await source.bundles.list())
   if (pathname === '/v1/ecgs') return json(`[${source.lastResults(LAST).join(',')}]`)
   const id = /^\/v1\/ecgs\/([^/]+)$/.exec(pathname)?.[1]
   const version = searchParams.get('version')
@@ -126,6 +129,10 @@ async function command(path: string, request: IncomingMessage, source: StatusSou
     source.backup(field(body, 'path'))
     return json({ done: true })
   }
+  if (path === '/bundles/install') {
+    return json(await source.bundles.install(field(body, 'directory'), optionalField(body, 'site')))
+  }
+  if (path === '/bundles/rollback') return json(await source.bundles.rollBack())
   throw new CodedError('not-found', { field: 'path' })
 }
 
@@ -138,7 +145,14 @@ function parseBody(text: string): unknown {
 }
 
 function field(body: unknown, name: string): string {
+  const value = optionalField(body, name)
+  if (value === undefined) throw new CodedError('field-invalid', { field: name })
+  return value
+}
+
+function optionalField(body: unknown, name: string): string | undefined {
   const value = typeof body === 'object' && body !== null ? (body as Record<string, unknown>)[name] : undefined
+  if (value === undefined) return undefined
   if (typeof value !== 'string' || value === '') throw new CodedError('field-invalid', { field: name })
   return value
 }

@@ -5,6 +5,7 @@
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import type { IntakeMessage } from '../../shared/messages.ts'
+import type { SourceInstance } from '../dicom/structured-report.ts'
 import type { OrderNumbers, Visit } from '../hl7/visit.ts'
 
 export type Door = 'mqtt' | 'hl7' | 'dicom' | 'folder'
@@ -17,6 +18,8 @@ export interface About {
   readonly visit: Visit
   /** Name of the file that it came in. */
   readonly file?: string
+  /** The DICOM instance that it came in: a structured report joins its study. */
+  readonly source?: SourceInstance
 }
 
 export interface NewEcg {

@@ -174,6 +174,7 @@ export function startAdapter(
     queueUrl: config.resultsQueueUrl,
     client: publisher,
     version: config.broker.version,
+    form: config.deviceResults,
     signal,
     onError: logError('cannot publish results'),
   })

@@ -6,6 +6,7 @@ import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import * as z from 'zod'
 import { DeviceLimits } from '../../shared/config/device-limits.ts'
+import { DEVICE_RESULTS, type DeviceResults } from '../../shared/domain/result-summary.ts'
 import { Name } from '../../shared/messages.ts'
 import type { BrokerOptions } from './connection.ts'
 
@@ -65,6 +66,10 @@ const Settings = z.object({
     .meta({
       help: 'for so long late frames still complete a window that was closed short, as a new version of its result',
     }),
+  DEVICE_RESULTS: z
+    .enum(DEVICE_RESULTS)
+    .default('whole')
+    .meta({ help: 'summary: devices get results of less than 5 KB, without most of the 82 indices' }),
   INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue that windows go to' }),
   INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue that refused payloads go to, with a reason' }),
   RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue that results come from' }),
@@ -83,6 +88,7 @@ export interface AdapterConfig {
   readonly deviceLimits: DeviceLimits
   readonly idleMs: number
   readonly correctionMs: number
+  readonly deviceResults: DeviceResults
   readonly intakeQueueUrl: string
   readonly intakeDlqUrl: string
   readonly resultsQueueUrl: string
@@ -131,6 +137,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
     deviceLimits: data.DEVICE_LIMITS,
     idleMs: data.SESSION_IDLE_S * 1000,
     correctionMs: data.CORRECTION_HOURS * 3_600_000,
+    deviceResults: data.DEVICE_RESULTS,
     intakeQueueUrl: data.INTAKE_QUEUE_URL,
     intakeDlqUrl: data.INTAKE_DLQ_URL,
     resultsQueueUrl: data.RESULTS_MQTT_QUEUE_URL,

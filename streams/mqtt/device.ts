@@ -9,17 +9,18 @@ import type { Frame } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { type Recording, sampleCount } from '../../shared/domain/recording.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
-import { windowSamples } from '../../shared/domain/window.ts'
+import { WINDOW_S, windowSamples } from '../../shared/domain/window.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { pause } from '../../shared/pause.ts'
 import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
-import { contentTypeOf, encodeFrame, type FrameEncoding } from './frame-codec.ts'
+import { contentTypeOf, encodeFrame, encodeWindow, type FrameEncoding } from './frame-codec.ts'
 import type { Problem } from './frame-end.ts'
-import { buildTopic, type Channel } from './topics.ts'
+import { basicIngestPrefix, buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 import { toWire, type WireSamples } from './wire-recording.ts'
 
 const RETRY_MS = 200
+const WINDOW_MS = 1000 * WINDOW_S
 const NEVER = new AbortController().signal
 
 type Listener = (payload: Buffer, traceparent?: string) => void
@@ -112,6 +113,10 @@ export interface StreamOptions {
   readonly loop?: boolean
   readonly frameMs?: number
   readonly encoding?: FrameEncoding
+  /** Sends windows of ten seconds in place of frames. */
+  readonly windows?: boolean
+  /** The rule of AWS IoT Core that windows are sent to (Basic Ingest); by their topic when absent. */
+  readonly rule?: string | undefined
   /** Time before the first frame, for devices that are not in step. */
   readonly delayMs?: number
   /** Ends the stream with the frame under way, which is then the session's last. */
@@ -155,6 +160,10 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   const session = options.session ?? randomUUID()
   const topic = (channel: Channel) => buildTopic({ tenant, device, channel })
   const wire = toWire(recording)
+  const isWindows = options.windows === true
+  const toTopic = `${options.rule === undefined ? '' : `${basicIngestPrefix(options.rule)}/`}${topic(isWindows ? 'window' : 'frames')}`
+  const encode = (frame: Frame) => (isWindows ? encodeWindow(frame, encoding) : encodeFrame(frame, encoding))
+  const framing = isWindows ? { ...options, frameMs: WINDOW_MS } : options
   const results = new ResultLog({ ...options, session, rateHz: recording.rateHz })
   const problems: Problem[] = []
   await link.listen(topic('results'), (payload) => results.received(payload))
@@ -170,14 +179,14 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   const startedAtMs = performance.now()
   const underWay = new Set<Promise<void>>()
   const sessionStartedAtMs = Date.now()
-  for (const next of framesOf(recording, wire, { ...options, session, sessionStartedAtMs })) {
+  for (const next of framesOf(recording, wire, { ...framing, session, sessionStartedAtMs })) {
     const endSample = next.firstSample + next.samples.length / next.leads.length
     // A frame leaves when its last sample has been taken.
     const dueMs = startedAtMs + (endSample * 1000) / recording.rateHz / speed
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
-    const published = link.publish(topic('frames'), encodeFrame(frame, encoding), contentTypeOf(encoding))
+    const published = link.publish(toTopic, encode(frame), contentTypeOf(encoding))
     underWay.add(published)
     // One that fails stays, and fails the stream below.
     published.then(

@@ -7,7 +7,7 @@ import type { Waveform } from '../../shared/domain/waveform.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { IntakeMessage } from '../../shared/messages.ts'
 import { decodeWindow } from './frame-codec.ts'
-import { parseTopic } from './topics.ts'
+import { parseTopic, withoutBasicIngest } from './topics.ts'
 import { MIN_WINDOW_S, windowWaveform } from './window-assembler.ts'
 
 /** A window of a session, whole or the session's last. */
@@ -58,7 +58,8 @@ export function startOfWindow(sessionStartedAtMs: number, firstSample: number, r
  * @throws CodedError as `parseTopic` and `decodeWindow`; `topic-invalid` for another channel
  */
 export function readDeviceWindow(text: string, payload: Uint8Array, receivedAtMs: number): DeviceWindow | undefined {
-  const { tenant, device, channel } = parseTopic(text)
+  // A rule is not told of the prefix by which it was called; should it be, the window is the same.
+  const { tenant, device, channel } = parseTopic(withoutBasicIngest(text))
   if (channel !== 'window') throw new CodedError('topic-invalid', { field: 'channel' })
   const frame = decodeWindow(payload, undefined, receivedAtMs)
   const { session, firstSample, sessionStartedAtMs, rateHz, leads, heartRateBpm } = frame

@@ -2,6 +2,7 @@
  * A result as a device gets it, whoever publishes it.
  * @module
  */
+import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
 import { CodedError } from '../../shared/errors.ts'
 import type { ResultMessage } from '../../shared/messages.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
@@ -13,7 +14,7 @@ const EXPIRY_S = 24 * 3600
 
 export interface ResultPublication {
   readonly topic: string
-  /** The result as JSON, byte for byte as it is stored. */
+  /** The result as JSON: byte for byte as it is stored, or its summary. */
   readonly payload: string
   readonly contentType: string
   readonly expiryS: number
@@ -24,14 +25,23 @@ export interface ResultPublication {
 export function resultPublication(
   { tenant, origin, result }: ResultMessage,
   traceparent: string | undefined,
+  form: DeviceResults = 'whole',
 ): ResultPublication {
   if (origin.kind !== 'mqtt') throw new CodedError('field-invalid', { field: 'origin.kind' })
   return {
     topic: buildTopic({ tenant, device: origin.device, channel: 'results' }),
-    payload: result,
+    payload: form === 'summary' ? summarised(result) : result,
     contentType: CONTENT_TYPES.json,
     expiryS: EXPIRY_S,
     userProperties: { 'ecg-id': ecgIdOf(result), ...(traceparent === undefined ? {} : { [TRACEPARENT]: traceparent }) },
+  }
+}
+
+function summarised(result: string): string {
+  try {
+    return summaryOf(result)
+  } catch {
+    throw new CodedError('payload-malformed', { field: 'result' })
   }
 }
 

@@ -5,6 +5,7 @@
 import type { Message, SQSClient } from '@aws-sdk/client-sqs'
 import type { MqttClient } from 'mqtt'
 import { consume } from '../../shared/aws/queues.ts'
+import type { DeviceResults } from '../../shared/domain/result-summary.ts'
 import { parseMessage, ResultMessage } from '../../shared/messages.ts'
 import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { resultPublication } from './result-publication.ts'
@@ -17,6 +18,8 @@ export interface ResultsOptions {
   readonly queueUrl: string
   readonly client: MqttClient
   readonly version: 4 | 5
+  /** Whole when absent. */
+  readonly form?: DeviceResults | undefined
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
 }
@@ -25,7 +28,7 @@ export interface ResultsOptions {
 export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: ResultsOptions): Promise<void> {
   const publish = async (message: Message): Promise<Message | undefined> => {
     try {
-      await publishResult(to.client, to.version, message, signal)
+      await publishResult(to, message, signal)
       return message
     } catch (error) {
       if (!signal.aborted) onError(error)
@@ -38,10 +41,14 @@ export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: 
   await Promise.all(consumers)
 }
 
-async function publishResult(client: MqttClient, version: 4 | 5, message: Message, signal: AbortSignal): Promise<void> {
+async function publishResult(
+  { client, version, form }: Pick<ResultsOptions, 'client' | 'version' | 'form'>,
+  message: Message,
+  signal: AbortSignal,
+): Promise<void> {
   const parsed = parseMessage(ResultMessage, message.Body ?? '')
   const traceparent = message.MessageAttributes?.[TRACEPARENT]?.StringValue
-  const { topic, payload, contentType, expiryS, userProperties } = resultPublication(parsed, traceparent)
+  const { topic, payload, contentType, expiryS, userProperties } = resultPublication(parsed, traceparent, form)
   const properties = { contentType, messageExpiryInterval: expiryS, userProperties: { ...userProperties } }
   const published = client.publishAsync(topic, payload, { qos: 1, ...(version === 5 ? { properties } : {}) })
   // Away from the broker, mqtt.js waits for ever; a shutdown must not.

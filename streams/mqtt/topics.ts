@@ -28,6 +28,15 @@ export function topicFilter(channel: Channel, tenant = '+'): string {
   return buildTopic({ tenant, device: '+', channel })
 }
 
+/**
+ * What stands before a topic that goes to one rule of AWS IoT Core and to nobody else.
+ * https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html
+ */
+export const basicIngestPrefix = (rule: string) => `$aws/rules/${rule}`
+
+/** A topic without such a prefix: it is the rule's business only. */
+export const withoutBasicIngest = (topic: string) => topic.replace(/^\$aws\/rules\/\w{1,128}\//, '')
+
 /** @throws CodedError `topic-invalid` naming the part at fault. */
 export function parseTopic(text: string): Topic {
   const [prefix, version, tenant, device, channel, ...rest] = text.split('/')

@@ -272,4 +272,24 @@ describe('the console', () => {
     expect(JSON.stringify(Rules)).toContain('us-east-1')
     templates.get('clinic')!.resourceCountIs('AWS::CloudFront::Distribution', 0)
   })
+
+  it('is never older than its last upload: only files that are named by their content are kept', () => {
+    const template = templates.get('wearable-fleet')!
+    const [front] = Object.values(template.findResources('AWS::CloudFront::Distribution'))
+    const { DefaultCacheBehavior: page, CacheBehaviors: others } = front!.Properties.DistributionConfig
+    const assets = others.find(({ PathPattern }: { PathPattern: string }) => PathPattern === '/assets/*')
+    const cacheControl = ({ ResponseHeadersPolicyId: { Ref: id } }: { ResponseHeadersPolicyId: { Ref: string } }) => {
+      const { ResponseHeadersPolicyConfig: config } = template.toJSON().Resources[id].Properties
+      const named = config.CustomHeadersConfig.Items.filter(
+        ({ Header }: { Header: string }) => Header === 'cache-control',
+      )
+      return named.map(({ Value }: { Value: string }) => Value)
+    }
+
+    expect(cacheControl(page)).toEqual(['no-cache'])
+    // CloudFront's own `CachingDisabled`.
+    expect(page.CachePolicyId).toBe('4135ea2d-6df8-44a3-9df3-4b5a84be39ad')
+    expect(cacheControl(assets)).toEqual(['public, max-age=31536000, immutable'])
+    expect(assets.TargetOriginId).toBe(page.TargetOriginId)
+  })
 })

@@ -363,6 +363,32 @@ describe('AWS IoT Core', () => {
     })
   })
 
+  it('lets a device send its windows to the rule itself, where the site says so, and hear nothing of it', () => {
+    const fleet = example('wearable-fleet')
+    const {
+      'iot:Publish': publish,
+      'iot:Subscribe': subscribe,
+      'iot:Receive': receive,
+    } = allowed(fleet, 'devicepolicy')
+
+    expect(publish).toContain(`topic/$aws/rules/CardiacNets_Fleet_windows/${OWN}/window`)
+    expect(publish!.filter((topic) => topic.includes('$aws'))).toHaveLength(1)
+    expect([...subscribe!, ...receive!].filter((topic) => topic.includes('$aws'))).toEqual([])
+    fleet.hasResourceProperties('AWS::IoT::TopicRule', {
+      RuleName: 'CardiacNets_Fleet_windows',
+      TopicRulePayload: Match.objectLike({ Sql: Match.stringLikeRegexp("FROM 'ecg/v1/\\+/\\+/window'$") }),
+    })
+  })
+
+  it('gives devices summaries where the site says so', () => {
+    const told = (of: Template) =>
+      JSON.stringify(of.toJSON()).match(/"DEVICE_RESULTS":"\w+"|"Name":"DEVICE_RESULTS","Value":"\w+"/g)
+
+    expect(told(example('clinic'))).toBe(null)
+    expect(told(example('wearable-fleet'))).toEqual(['"DEVICE_RESULTS":"summary"'])
+    expect(new Set(told(example('hospital')))).toEqual(new Set(['"Name":"DEVICE_RESULTS","Value":"summary"']))
+  })
+
   it('lets an adapter hear the frames of its own tenants', () => {
     const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(example('hospital'), 'adaptericu')
 

@@ -6,9 +6,10 @@
 import { mkdir } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { parseArgs } from 'node:util'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { readRecording } from '../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
+import { launchBrowser } from './helpers/chromium.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
 const { values: options } = parseArgs({ options: { all: { type: 'string' }, language: { type: 'string' } } })
@@ -44,10 +45,7 @@ async function asModel(page: Page): Promise<void> {
 }
 
 const stack = await startConsoleStack()
-const browser = await chromium.launch({
-  executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
-  args: ['--no-sandbox', '--disable-dev-shm-usage'],
-})
+const browser = await launchBrowser()
 try {
   await mkdir(OUT, { recursive: true })
   const id = await screened(stack.apiUrl)

@@ -62,6 +62,23 @@ it('publishes a result to its device as it is stored', async () => {
   expect(JSON.parse(properties)).toContainEqual({ 'ecg-id': 'e1' })
 })
 
+it('publishes a summary where the site asks for it', async () => {
+  const { makeResult } = await import('../helpers/results.ts')
+  const { resultPublication } = await import('../../streams/mqtt/result-publication.ts')
+  const result = JSON.stringify(makeResult())
+  const message = {
+    schema: 1,
+    tenant: 'clinic',
+    origin: { kind: 'mqtt', device: 'd1', session: 's1' },
+    result,
+  } as const
+
+  const { payload, topic } = resultPublication(message, undefined, 'summary')
+
+  expect(topic).toBe('ecg/v1/clinic/d1/results')
+  expect([payload.length < 5000, JSON.parse(payload).omitted.indices]).toEqual([true, 75])
+})
+
 it('gives up what came from no device', async () => {
   const message = { schema: 1, tenant: 'clinic', origin: { kind: 'upload' }, result: '{}' }
 

@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { dicomFile } from '../../functions/synthesize/artifacts/dicom.ts'
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
-import { echo, storeFile, stow } from '../../streams/dicom/scu.ts'
+import { echo, fileOf, storeAttributes, storeFile, stow } from '../../streams/dicom/scu.ts'
+import { structuredReport } from '../../streams/dicom/structured-report.ts'
 import { parseRecording } from '../../streams/formats/index.ts'
 import { waveformGroup, writeDicom } from '../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
+import { makeResult } from '../helpers/results.ts'
 import { beatingRing } from '../helpers/synthesis.ts'
 import { startTestGateway, type TestGateway, until } from '../streams/gateway/helpers.ts'
 import { type Orthanc, orthancVersion, startOrthanc, whyNoOrthanc } from './orthanc.ts'
@@ -120,6 +122,29 @@ describe.skipIf(why !== undefined)(
       for (const path of [stored, stowed]) {
         const { bytes } = await held(await sopOf(path))
         expect(parseRecording([{ name: 'ecg.dcm', bytes }]).leads).toEqual(ECG.leads)
+      }
+    })
+
+    it('takes a structured report by C-STORE and by STOW-RS, and gives every item back', async () => {
+      const report = (version: number) =>
+        structuredReport({
+          result: makeResult({ version }),
+          order: {},
+          visit: { patient: '4711', authority: undefined, bed: undefined },
+          at: new Date(0),
+          allowsVirtual: false,
+        })
+      const [stored, stowed] = [report(7), report(8)]
+
+      const status = await storeAttributes(peer(), stored)
+      await stow(`${orthanc.url}/dicom-web`, fileOf(stowed))
+
+      expect(status).toBe(0)
+      for (const { SOPInstanceUID, ContentSequence: items } of [stored, stowed]) {
+        const { tags } = await held(String(SOPInstanceUID))
+        expect(tags).toMatchObject({ Modality: 'SR', PreliminaryFlag: 'PRELIMINARY' })
+        expect(tags.ContentSequence).toHaveLength((items as readonly object[]).length) // as `structuredReport` makes it
+        expect(JSON.stringify(tags.ContentSequence)).toContain("learned from real patients' labels")
       }
     })
 

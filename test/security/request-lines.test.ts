@@ -72,6 +72,11 @@ const SERVERS: Readonly<Record<string, () => Promise<{ port: number; close: () =
       erase: async () => 0,
       retryDead: () => 0,
       backup: () => {},
+      bundles: {
+        list: async () => [],
+        install: () => Promise.reject(new Error('not asked for')),
+        rollBack: () => Promise.reject(new Error('not asked for')),
+      },
     })
   },
 }

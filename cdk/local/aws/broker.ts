@@ -71,6 +71,9 @@ export async function startBroker(port: number): Promise<Broker> {
     const isRefused = INBOUND.includes(end) && (isDraining || !isHeard(end))
     done(isRefused ? new Error('nobody listens') : null)
   }
+  // As at AWS IoT Core: what is sent to a rule by its name is heard by nobody else.
+  aedes.authorizeSubscribe = (_client, subscription, done) =>
+    done(null, subscription.topic.startsWith('$aws/') ? null : subscription)
   // QoS 2 is granted as 1. aedes looks for the granted QoS under the exact topic: without this a wildcard's subscriber would get 2.
   aedes.authorizeForward = (_client, packet) => (packet.qos === 2 ? { ...packet, qos: 1 } : packet)
   aedes.preConnect = (client, { protocolVersion }, done) => {

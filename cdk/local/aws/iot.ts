@@ -7,6 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { SQSClient } from '@aws-sdk/client-sqs'
 import { sendMessage } from '../../../shared/aws/queues.ts'
 import { forThisMachine } from '../../../shared/loopback.ts'
+import { withoutBasicIngest } from '../../../streams/mqtt/topics.ts'
 import { closeServer, listen } from '../http.ts'
 import { type Gate, type HttpCall, PROTOCOLS, publishedTopic } from '../iam/aws-calls.ts'
 import type { Broker, Publication } from './broker.ts'
@@ -195,9 +196,12 @@ export function startRules(
 
   const detach = broker.onPublish(
     rules.map(({ query }) => query.from),
-    (publication) => {
+    (published) => {
+      // Basic Ingest: to the named rule and no other, without the prefix.
+      const called = ruleCalled(published.topic)
+      const publication = { ...published, topic: withoutBasicIngest(published.topic) }
       for (const rule of rules) {
-        if (!matchesFilter(rule.query.from, publication.topic)) continue
+        if (called === undefined ? !matchesFilter(rule.query.from, publication.topic) : rule.name !== called) continue
         const running = run(rule, publication).finally(() => underWay.delete(running))
         underWay.add(running)
       }
@@ -210,6 +214,9 @@ export function startRules(
     },
   }
 }
+
+/** The rule that a topic of Basic Ingest names. */
+const ruleCalled = (topic: string): string | undefined => /^\$aws\/rules\/(\w+)\//.exec(topic)?.[1]
 
 /** What an error action is given: https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html */
 function failure(ruleName: string, { topic, payload, clientId }: Publication, action: RuleAction, error: unknown) {

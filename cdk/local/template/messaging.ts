@@ -144,9 +144,10 @@ export const MESSAGING: Makers = {
   },
 
   'AWS::IoT::TopicRule': {
-    uses: ['TopicRulePayload'],
-    ignores: { RuleName: 'it is called by its construct', ...TAGS },
-    async make(name, { TopicRulePayload }, plan) {
+    uses: ['RuleName', 'TopicRulePayload'],
+    ignores: TAGS,
+    async make(construct, { RuleName, TopicRulePayload }, plan) {
+      const name = RuleName === undefined ? construct : String(RuleName)
       const { Sql, Actions, ErrorAction, AwsIotSqlVersion, Description: _, ...others } = TopicRulePayload as RulePayload
       const [unknown] = Object.keys(others)
       if (unknown !== undefined) throw new Error(`the local stack does not support ${unknown} of a rule (${name})`)

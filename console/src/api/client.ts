@@ -4,7 +4,7 @@
  */
 import { createClient } from '../../../streams/client/index.ts'
 import { ApiError } from '../../../streams/client/problem.ts'
-import { freshToken } from '../auth/session.ts'
+import { freshToken, tokenAfter } from '../auth/session.ts'
 
 /** A request that is not answered in time is an API that is away. */
 const TIMEOUT_MS = 30_000
@@ -12,6 +12,14 @@ const TIMEOUT_MS = 30_000
 /** `fetch` with the caller's token. Throws ApiError `unreachable` where nothing answers. */
 export async function authorizedFetch(input: Request): Promise<Response> {
   const token = await freshToken()
+  const response = await send(input, token)
+  // What is asked with a body is not asked twice.
+  if (response.status !== 401 || token === undefined || input.method !== 'GET') return response
+  const another = await tokenAfter(token)
+  return another === undefined ? response : send(input, another)
+}
+
+async function send(input: Request, token: string | undefined): Promise<Response> {
   const headers = new Headers(input.headers)
   if (token !== undefined) headers.set('authorization', `Bearer ${token}`)
   try {

@@ -8,16 +8,19 @@ import { State } from '../ui/parts.tsx'
 import { authState } from './session.ts'
 import { signIn } from './sign-in.ts'
 
+const WORDS = {
+  'signed-out': ['auth.signedOut', 'auth.hint'],
+  locked: ['auth.locked', 'auth.lockedHint'],
+  ended: ['auth.ended', 'auth.endedHint'],
+} as const
+
 export function Gate({ failure }: { readonly failure: string | undefined }) {
   const isAway = useSignal(false)
-  const isLocked = authState.value === 'locked'
+  const [title, hint] =
+    WORDS[authState.value === 'locked' || authState.value === 'ended' ? authState.value : 'signed-out']
   return (
     <main id="main" class="gate">
-      <State
-        icon="theme"
-        title={t(isLocked ? 'auth.locked' : 'auth.signedOut')}
-        text={failure === undefined ? t(isLocked ? 'auth.lockedHint' : 'auth.hint') : t('auth.failed')}
-      >
+      <State icon="theme" title={t(title)} text={t(failure === undefined ? hint : 'auth.failed')}>
         <button
           type="button"
           class="primary"

@@ -12,8 +12,8 @@ export interface Session {
   readonly scopes: ReadonlySet<string>
 }
 
-/** `open`: this stack asks for no sign-in. */
-export type AuthState = 'unknown' | 'open' | 'signed-out' | 'signed-in' | 'locked'
+/** `open`: this stack asks for no sign-in. `ended`: the provider renews the token no more. */
+export type AuthState = 'unknown' | 'open' | 'signed-out' | 'signed-in' | 'locked' | 'ended'
 
 export const authState = signal<AuthState>('unknown')
 export const session = signal<Session | undefined>(undefined)
@@ -34,6 +34,13 @@ export async function freshToken(): Promise<string | undefined> {
   if (current === undefined) return undefined
   if (current.expiresAt - Date.now() < MARGIN_MS) await renew?.()
   return session.value?.token
+}
+
+/** Another token than the one that the API refused, whose clock may be ahead of ours; `undefined` where there is none. */
+export async function tokenAfter(refused: string): Promise<string | undefined> {
+  if (session.value?.token === refused) await renew?.()
+  const token = session.value?.token
+  return token === refused ? undefined : token
 }
 
 /** Whether the caller may; where there is no sign-in, everything. */

@@ -142,7 +142,7 @@ function renew(): Promise<void> {
 }
 
 async function renewOnce(): Promise<void> {
-  if (refreshToken === undefined) return forget('signed-out')
+  if (refreshToken === undefined) return forget('ended')
   const { issuer, clientId } = config!
   const [as, client] = [await discover(issuer), { client_id: clientId }]
   try {
@@ -150,7 +150,7 @@ async function renewOnce(): Promise<void> {
     take(await oauth.processRefreshTokenResponse(as, client, response))
   } catch (error) {
     // A provider that is away may come back; one that refuses has ended the session.
-    if (error instanceof oauth.ResponseBodyError) forget('signed-out')
+    if (error instanceof oauth.ResponseBodyError) forget('ended')
   }
 }
 
@@ -184,7 +184,7 @@ function scopeOf(token: string): string {
   }
 }
 
-function forget(state: 'signed-out' | 'locked'): void {
+function forget(state: 'signed-out' | 'locked' | 'ended'): void {
   stopFeed()
   ;[refreshToken, idToken] = [undefined, undefined]
   session.value = undefined

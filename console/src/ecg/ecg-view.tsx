@@ -174,6 +174,11 @@ function Body({ id, opened, beside }: BodyProps) {
     </div>
   )
 
+  // What does not change with the paper's place is not looked at again while a hand moves it.
+  const subject = opened.subject.value
+  const panel = useMemo(() => found && <ResultPanel result={found} subject={subject} />, [found, subject])
+  const cines = useMemo(() => found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />, [id, found])
+
   return (
     <div class="ecg-body">
       <section class="ecg-paper" aria-label={t('ecg.paper')}>
@@ -223,14 +228,10 @@ function Body({ id, opened, beside }: BodyProps) {
             <Legend view={view} recording={samples} speed={speed} attribution={attribution} />
           </>
         )}
-        {found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />}
+        {cines}
       </section>
       <aside class="ecg-result" aria-label={t('result.title')}>
-        {found === undefined ? (
-          <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />
-        ) : (
-          <ResultPanel result={found} subject={opened.subject.value} />
-        )}
+        {panel ?? <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />}
       </aside>
       <CardDialog open={isCard} />
       {sheet !== undefined && <PrintSheet sheet={sheet} />}

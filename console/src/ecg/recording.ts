@@ -37,18 +37,39 @@ const OF_I_AND_II: Partial<Record<LeadName, readonly [number, number]>> = {
   aVF: [-0.5, 1],
 }
 
+interface Shape {
+  readonly rateHz: number
+  /** Samples a lead. */
+  readonly length: number
+  readonly traces: readonly Pick<Trace, 'name' | 'isDerived'>[]
+}
+
+/** A recording of which no sample is here yet. */
+export function roomFor({ rateHz, length, traces }: Shape): Recording {
+  const rooms = traces.map(({ name, isDerived }): Trace => {
+    const samples = new Float32Array(length).fill(Number.NaN)
+    return { name, samples, pyramid: new Pyramid(samples), isDerived }
+  })
+  const byName = new Map(rooms.map((trace) => [trace.name, trace]))
+  return { rateHz, length, traces: byName, silent: new Set(byName.keys()), loaded: 0 }
+}
+
+/** Puts samples of a lead, mV, where they belong. */
+export function put({ traces }: Recording, name: LeadName, firstSample: number, samples: Float32Array): void {
+  const trace = traces.get(name)
+  trace?.samples.set(samples, firstSample)
+  trace?.pyramid.update(firstSample, firstSample + samples.length)
+}
+
 /** Makes room for a recording by its first piece; `add` fills it. */
 export function newRecording({ rateHz, samples, leads }: Piece): Recording {
   const names = new Set(leads.map(({ name }) => name as LeadName))
   const hasBoth = names.has('I') && names.has('II')
-  const traces = LEADS.flatMap((name): Trace[] => {
+  const traces = LEADS.flatMap((name) => {
     const isDerived = !names.has(name) && hasBoth && OF_I_AND_II[name] !== undefined
-    if (!names.has(name) && !isDerived) return []
-    const values = new Float32Array(samples).fill(Number.NaN)
-    return [{ name, samples: values, pyramid: new Pyramid(values), isDerived }]
+    return names.has(name) || isDerived ? [{ name, isDerived }] : []
   })
-  const byName = new Map(traces.map((trace) => [trace.name, trace]))
-  return { rateHz, length: samples, traces: byName, silent: new Set(byName.keys()), loaded: 0 }
+  return roomFor({ rateHz, length: samples, traces })
 }
 
 /** Puts a piece where it belongs. */

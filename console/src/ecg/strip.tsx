@@ -4,16 +4,18 @@
  */
 import { type Signal, useSignal } from '@preact/signals'
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
+import type { LeadName } from '../../../shared/domain/leads.ts'
 import { t } from '../i18n/index.ts'
 import { theme } from '../ui/theme.ts'
 import { pxPerMm } from './calibration.ts'
 import { CaliperLayer } from './caliper-layer.tsx'
 import type { Shades } from './explain.ts'
-import { baselineMm, rowMmOf, rowsOf, type Segment, timeMm } from './layout.ts'
+import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
 import { type Caliper, snap } from './measure.ts'
-import { coloursOf, drawGrid, drawTraces, type Note, type View, viewSize } from './paper.ts'
+import { coloursOf, drawGrid, type Note, type View, viewSize } from './paper.ts'
 import { PhaseCursor } from './phase-cursor.tsx'
 import { type Recording, secondsOf } from './recording.ts'
+import { paintTraces, type TracePainter } from './trace-painter.ts'
 
 export interface StripProps {
   readonly recording: Recording
@@ -60,10 +62,15 @@ export function Strip(props: StripProps) {
     const canvas = grid.current
     if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas), view.isModel)
   }, [width, height, scale, theme.value, view.isModel])
+  const painter = useRef<TracePainter | undefined>(undefined)
   useLayoutEffect(() => {
     const canvas = traces.current
-    if (canvas !== null) drawTraces(canvas, scale, coloursOf(canvas), { recording, view, noteOf, under, shades })
+    if (canvas === null) return
+    painter.current ??= paintTraces(canvas)
+    const [colours, notes] = [coloursOf(canvas), notesOf(view, noteOf)]
+    painter.current.draw({ width, height, scale, colours, view, recording, under, notes, shades })
   }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under, shades])
+  useEffect(() => () => painter.current?.close(), [])
 
   const longest = Math.max(0, secondsOf(recording) - view.seconds)
   const pan = (from: number) => onPan(snap(Math.min(longest, Math.max(0, from)), recording.rateHz))
@@ -76,6 +83,7 @@ export function Strip(props: StripProps) {
       role="application"
       aria-roledescription={t('ecg.paper')}
       aria-label={label}
+      data-loaded={Math.round(recording.loaded / recording.rateHz)}
       // biome-ignore lint/a11y/noNoninteractiveTabindex: an application, moved by keys
       tabIndex={0}
       style={style}
@@ -126,7 +134,7 @@ export function Strip(props: StripProps) {
       }}
     >
       <canvas ref={grid} width={width} height={height} style={style} />
-      <canvas ref={traces} width={width} height={height} style={style} />
+      <canvas ref={traces} style={style} />
       <PhaseCursor recording={recording} view={view} css={css} rrMs={rrMs} pieces={pieces} />
       <CaliperLayer caliper={caliper} view={view} css={css} rrMs={rrMs} isMarching={isMarching} />
     </div>
@@ -161,4 +169,14 @@ function useRatio(): number {
     return () => query.removeEventListener('change', change)
   }, [ratio.value])
   return ratio.value
+}
+
+/** What is said of each lead that is shown. */
+function notesOf(view: View, noteOf: StripProps['noteOf']): ReadonlyMap<LeadName, Note> {
+  const notes = new Map<LeadName, Note>()
+  for (const segment of segmentsOf(view.layout, view.isCabrera, view.seconds)) {
+    const note = noteOf(segment)
+    if (note !== undefined) notes.set(segment.lead, note)
+  }
+  return notes
 }

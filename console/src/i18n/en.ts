@@ -25,6 +25,8 @@ export const en = {
   'auth.hint': 'ECGs are shown to people whom the site knows. You go to its sign-in page and come back.',
   'auth.locked': 'Locked',
   'auth.lockedHint': 'Nobody used this page for a while. Sign in to go on where you were.',
+  'auth.ended': 'Your sign-in has ended',
+  'auth.endedHint': 'The sign-in page does not renew it any more. Sign in again to go on where you were.',
   'auth.failed': 'The sign-in was not completed. Try again.',
   'auth.away': 'The sign-in page cannot be reached. Check the connection and try again.',
   'auth.signIn': 'Sign in',

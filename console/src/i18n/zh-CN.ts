@@ -27,6 +27,8 @@ export const zh: Words = {
   'auth.hint': '心电图只向本站点认识的人员显示。您将前往其登录页面，然后返回。',
   'auth.locked': '已锁定',
   'auth.lockedHint': '本页已有一段时间无人使用。请登录后继续。',
+  'auth.ended': '登录已失效',
+  'auth.endedHint': '登录服务不再续期。请重新登录后继续。',
   'auth.failed': '登录未完成。请重试。',
   'auth.away': '无法打开登录页面。请检查连接后重试。',
   'auth.signIn': '登录',

@@ -2,7 +2,7 @@
  * The wall: each device that sends, with its newest window sweeping; or one device, all twelve leads.
  * @module
  */
-import { useSignal } from '@preact/signals'
+import { type Signal, useSignal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
 import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
 import { LEADS } from '../../../shared/domain/leads.ts'
@@ -13,7 +13,17 @@ import { href } from '../router.ts'
 import { ago, number } from '../ui/format.ts'
 import { Icon, State } from '../ui/parts.tsx'
 import { theme } from '../ui/theme.ts'
-import { behindMs, devices, isListed, type LiveDevice, MOST_TILES, pulseOf, watchDevices, windowOf } from './devices.ts'
+import {
+  behindMs,
+  devices,
+  isListed,
+  type LiveDevice,
+  MOST_TILES,
+  type Pulse,
+  pulseOf,
+  watchDevices,
+  windowOf,
+} from './devices.ts'
 import { type Painted, paint } from './painter.ts'
 
 export function Live({ device }: { readonly device?: string | undefined }) {
@@ -29,7 +39,7 @@ export function Live({ device }: { readonly device?: string | undefined }) {
     }
   }, [])
   const all = [...devices.value.values()].toSorted((a, b) => a.device.localeCompare(b.device))
-  if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now.value} />
+  if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now} />
   // Who is silent for longest goes first when there are too many.
   const shown = all
     .toSorted((a, b) => b.at - a.at)
@@ -54,7 +64,7 @@ export function Live({ device }: { readonly device?: string | undefined }) {
           </p>
           <div class="wall" data-tiles={shown.length}>
             {shown.map((each) => (
-              <Tile key={each.device} known={each} now={now.value} />
+              <Tile key={each.device} known={each} pulse={pulseOf(each, now.value)} now={now} />
             ))}
           </div>
         </>
@@ -63,9 +73,14 @@ export function Live({ device }: { readonly device?: string | undefined }) {
   )
 }
 
-function Tile({ known, now }: { readonly known: LiveDevice; readonly now: number }) {
+interface TileProps {
+  readonly known: LiveDevice
+  readonly pulse: Pulse
+  readonly now: Signal<number>
+}
+
+function Tile({ known, pulse, now }: TileProps) {
   const { device, newest } = known
-  const pulse = pulseOf(known, now)
   return (
     <a class={`tile ${pulse}`} href={href({ view: 'live', device })} data-device={device} data-pulse={pulse}>
       <header>
@@ -85,7 +100,7 @@ function Tile({ known, now }: { readonly known: LiveDevice; readonly now: number
       <SweepCanvas ecgId={newest.ecgId} leads={TILE_LEADS} lead="II" />
       <footer>
         <span>II</span>
-        <Age known={known} now={now} />
+        <Age known={known} pulse={pulse} now={now} />
       </footer>
     </a>
   )
@@ -94,13 +109,12 @@ function Tile({ known, now }: { readonly known: LiveDevice; readonly now: number
 const TILE_LEADS = ['II'] as const
 
 /** How far behind the picture is, or for how long nothing came. */
-function Age({ known, now }: { readonly known: LiveDevice; readonly now: number }) {
-  const pulse = pulseOf(known, now)
+function Age({ known, pulse, now }: TileProps) {
   if (pulse === 'live')
     return <span class="push num">{t('live.behind', { seconds: number(behindMs(known) / 1000, 1) })}</span>
   return (
     <span class="push num">
-      <Icon name="warning" /> {t(pulse === 'stale' ? 'live.stale' : 'live.silent', { ago: ago(now - known.at) })}
+      <Icon name="warning" /> {t(pulse === 'stale' ? 'live.stale' : 'live.silent', { ago: ago(now.value - known.at) })}
     </span>
   )
 }
@@ -170,7 +184,7 @@ async function fetchWindow(ecgId: string, leads: readonly string[], ended: Abort
 interface SingleProps {
   readonly device: string
   readonly known: LiveDevice | undefined
-  readonly now: number
+  readonly now: Signal<number>
 }
 
 function Single({ device, known, now }: SingleProps) {
@@ -198,7 +212,7 @@ function Single({ device, known, now }: SingleProps) {
                 {word('condition', id)}
               </span>
             ))}
-            <Age known={known} now={now} />
+            <Age known={known} pulse={pulseOf(known, now.value)} now={now} />
             <a class="button" href={href({ view: 'ecg', id: known.newest.ecgId })}>
               {t('live.open')}
             </a>
@@ -220,7 +234,7 @@ function Single({ device, known, now }: SingleProps) {
           title={isListed.value ? t('live.unknown') : t('state.loading')}
         />
       ) : (
-        <div class={`leads ${pulseOf(known, now)}`}>
+        <div class={`leads ${pulseOf(known, now.value)}`}>
           {LEADS.map((lead) => (
             <figure key={lead}>
               <figcaption>{lead}</figcaption>

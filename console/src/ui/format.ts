@@ -4,21 +4,29 @@
  */
 import { language } from '../i18n/index.ts'
 
-export function number(value: number, digits = 0): string {
-  return new Intl.NumberFormat(language.value, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(
-    value,
-  )
+/** One formatter a kind and language: to make one takes longer than to format with it a hundred times. */
+function kept<Format>(make: (...kind: string[]) => Format): (...kind: string[]) => Format {
+  const known = new Map<string, Format>()
+  return (...kind) => {
+    const key = kind.join()
+    const format = known.get(key) ?? make(...kind)
+    known.set(key, format)
+    return format
+  }
 }
 
+const numbers = kept((locale, style, digits) => {
+  const fraction = { minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) }
+  return new Intl.NumberFormat(locale, { style: style as 'decimal' | 'percent', ...fraction }) // of the two below
+})
+const clocks = kept((locale) => new Intl.DateTimeFormat(locale, { timeStyle: 'medium', hourCycle: 'h23' }))
+const days = kept((locale) => new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }))
+const agos = kept((locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }))
+
+export const number = (value: number, digits = 0) => numbers(language.value, 'decimal', String(digits)).format(value)
+
 /** A share as per cent: whole above ten, with one digit below. */
-export function percent(share: number): string {
-  const digits = share < 0.1 ? 1 : 0
-  return new Intl.NumberFormat(language.value, {
-    style: 'percent',
-    minimumFractionDigits: digits,
-    maximumFractionDigits: digits,
-  }).format(share)
-}
+export const percent = (share: number) => numbers(language.value, 'percent', share < 0.1 ? '1' : '0').format(share)
 
 /** Three significant digits, as many as an estimate deserves. */
 export function estimate(value: number): string {
@@ -26,13 +34,9 @@ export function estimate(value: number): string {
   return number(value, size >= 100 ? 0 : size >= 10 ? 1 : 2)
 }
 
-export function clock(iso: string): string {
-  return new Intl.DateTimeFormat(language.value, { timeStyle: 'medium', hourCycle: 'h23' }).format(new Date(iso))
-}
+export const clock = (iso: string) => clocks(language.value).format(new Date(iso))
 
-export function day(iso: string): string {
-  return new Intl.DateTimeFormat(language.value, { dateStyle: 'medium' }).format(new Date(iso))
-}
+export const day = (iso: string) => days(language.value).format(new Date(iso))
 
 export const moment = (iso: string) => `${day(iso)}, ${clock(iso)}`
 
@@ -40,7 +44,7 @@ export const moment = (iso: string) => `${day(iso)}, ${clock(iso)}`
 export const utc = (iso: string) => `${new Date(iso).toISOString().replace('T', ' ').slice(0, 19)} UTC`
 
 export function ago(ms: number): string {
-  const format = new Intl.RelativeTimeFormat(language.value, { numeric: 'always', style: 'short' })
+  const format = agos(language.value)
   const s = Math.round(ms / 1000)
   if (s < 60) return format.format(-s, 'second')
   if (s < 3600) return format.format(-Math.round(s / 60), 'minute')

@@ -24,7 +24,7 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
   const options = {
     count,
     estimateSize: () => rowPx,
-    overscan: 12,
+    overscan: 6,
     getScrollElement: () => scroller.current,
     scrollToFn: elementScroll,
     observeElementRect,

@@ -17,6 +17,9 @@ const ROW_PX = 44
 /** Rows before the end at which the next page is asked for. */
 const AHEAD = 40
 
+/** How far down the reader was, for when he comes back from an ECG. */
+let place = 0
+
 export function Worklist() {
   const scroller = useRef<HTMLDivElement>(null)
   const [isWide, setWide] = useState(innerWidth >= 720)
@@ -24,10 +27,13 @@ export function Worklist() {
   const count = rows.value.length
   const { items, totalPx, scrollTo } = useVirtualRows(count, rowPx, scroller)
   useEffect(() => {
+    scroller.current?.scrollTo({ top: place })
     const measure = () => setWide(innerWidth >= 720)
     addEventListener('resize', measure)
     return () => removeEventListener('resize', measure)
   }, [])
+  // A row that goes out of sight gives its elements to the next one that comes: to make new ones takes longer.
+  const pool = 2 ** Math.ceil(Math.log2(Math.max(1, items.length)))
   const last = items.at(-1)?.index ?? 0
   useEffect(() => {
     if (hasMore.value && failure.value === undefined && last > count - AHEAD) void more()
@@ -80,7 +86,9 @@ export function Worklist() {
         tabIndex={0}
         onKeyDown={onKeyDown}
         onScroll={(event) => {
-          isAtTop.value = event.currentTarget.scrollTop < rowPx / 2
+          const { scrollTop } = event.currentTarget
+          place = scrollTop
+          isAtTop.value = scrollTop < rowPx / 2
         }}
       >
         <div class="rows-space" role="presentation" style={{ height: `${totalPx}px` }}>
@@ -89,7 +97,7 @@ export function Worklist() {
             return (
               row !== undefined && (
                 <Row
-                  key={row.ecgId}
+                  key={index % pool}
                   row={row}
                   index={index}
                   top={start}
@@ -105,6 +113,8 @@ export function Worklist() {
     </main>
   )
 }
+
+const percentOf = (share: number) => `${100 * share}%`
 
 const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
 
@@ -128,7 +138,7 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
       aria-selected={isChosen}
       tabIndex={-1}
       data-ecg={ecgId}
-      style={{ transform: `translateY(${top}px)`, height: `${height}px` }}
+      style={{ top: `${top}px`, height: `${height}px` }}
       onClick={() => {
         chosen.value = index
         open(row)
@@ -160,7 +170,9 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
       <span class="highest">
         {highest !== undefined && (
           <>
-            <meter min={0} max={1} value={highest.probability} aria-hidden="true" />
+            <i class="share" aria-hidden="true">
+              <i style={{ width: percentOf(highest.probability) }} />
+            </i>
             <span class="num">{percent(highest.probability)}</span> <small>{word('short', highest.condition)}</small>
           </>
         )}

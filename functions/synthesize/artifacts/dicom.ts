@@ -6,7 +6,8 @@ import dcmjs from 'dcmjs'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import type { View } from '../../../shared/inference/synthesis-manifest.ts'
 import type { Cine } from '../../../shared/inference/synthesizer.ts'
-import { type Drawing, IMPLEMENTATION_UID, instanceUid, seriesUid, studyUid } from './drawing.ts'
+import { IMPLEMENTATION_UID } from '../../../streams/dicom/uids.ts'
+import { type Drawing, instanceUid, seriesUid, studyUid } from './drawing.ts'
 import { MARK_ROWS, withMark } from './mark.ts'
 
 const { DicomDict, DicomMetaDictionary } = dcmjs.data

@@ -7,7 +7,7 @@ import type { CodeableConcept, Coding } from '@medplum/fhirtypes'
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
 import type { Evidence, Finding } from '../../../shared/domain/result.ts'
 
-const LOINC = 'http://loinc.org'
+export const LOINC = 'http://loinc.org'
 export const UCUM = 'http://unitsofmeasure.org'
 const SNOMED = 'http://snomed.info/sct'
 

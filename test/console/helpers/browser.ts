@@ -2,18 +2,11 @@
  * A browser for tests of the console, on Debian's chromium.
  * @module
  */
-import { existsSync } from 'node:fs'
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core'
 import { afterAll } from 'vitest'
+import { launchBrowser } from './chromium.ts'
 
-const CHROMIUM = process.env.CHROMIUM ?? '/usr/bin/chromium'
-
-export const hasBrowser = existsSync(CHROMIUM)
-
-/** For the name of a suite that `describe.skipIf(!hasBrowser)` skips. */
-export const NO_BROWSER = hasBrowser
-  ? ''
-  : ` (skipped: no browser at ${CHROMIUM}; apt-get install chromium, or set CHROMIUM)`
+export { hasBrowser, NO_BROWSER } from './chromium.ts'
 
 let browser: Promise<Browser> | undefined
 
@@ -29,7 +22,7 @@ export interface Opened {
 
 /** A page with nothing kept from any other. */
 export async function openPage(origin: string, options: BrowserContextOptions = {}): Promise<Opened> {
-  browser ??= chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+  browser ??= launchBrowser()
   const context = await (await browser).newContext({
     viewport: { width: 1440, height: 900 },
     locale: 'en-GB',

@@ -103,6 +103,25 @@ describe('AWS IoT Core on one machine', () => {
     return { stack, log, device, received }
   }
 
+  it('takes a window that is sent to the rule by its name, which no other rule and no subscriber hears', async () => {
+    const template = resources(['Queue', 'Dlq'])
+    const payload = { AwsIotSqlVersion: '2016-03-23', Sql: SQL, Actions: [send('Queue')] }
+    const named = resource('AWS::IoT::TopicRule', 'windows', { RuleName: 'ecg_windows', TopicRulePayload: payload })
+    const { device, received } = await start({ ...template, Rule: named })
+    const heard: string[] = []
+    device.on('message', (topic) => heard.push(topic))
+    const subscribed = await device.subscribeAsync('$aws/rules/#', { qos: 1 }).catch(() => 'refused')
+    await device.subscribeAsync('ecg/#', { qos: 1 })
+
+    await device.publishAsync('$aws/rules/other/ecg/v1/t/d/window', Buffer.from([9]), { qos: 1 })
+    await device.publishAsync('$aws/rules/ecg_windows/ecg/v1/t/d/window', Buffer.from([1, 2, 3]), { qos: 1 })
+
+    // Of the two, only what was sent to the rule is there, under its own topic.
+    expect(await received('intake')).toMatchObject({ topic: 'ecg/v1/t/d/window', data: 'AQID' })
+    expect(subscribed).toBe('refused')
+    expect(heard).toEqual([])
+  })
+
   it('sends what a rule selects to its queue', async () => {
     const { device, received } = await start(resources(['Queue', 'Dlq']))
 

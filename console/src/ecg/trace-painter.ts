@@ -1,0 +1,75 @@
+/**
+ * The page's side of drawing traces: hands the canvas to a worker, or draws itself where there is no OffscreenCanvas.
+ * @module
+ */
+import { drawTraces } from './paper.ts'
+import type { Recording } from './recording.ts'
+import type { Drawing, TraceOrder } from './trace-protocol.ts'
+
+export interface Painting extends Omit<Drawing, 'recording' | 'under'> {
+  readonly recording: Recording
+  readonly under: Recording | undefined
+}
+
+export interface TracePainter {
+  draw(painting: Painting): void
+  close(): void
+}
+
+const canHandOver =
+  typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
+
+/** Takes a canvas over, for good. */
+export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
+  canHandOver ? inWorker(canvas) : onPage(canvas)
+
+function inWorker(canvas: HTMLCanvasElement): TracePainter {
+  const worker = new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
+  const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
+  const offscreen = canvas.transferControlToOffscreen()
+  send({ kind: 'open', canvas: offscreen }, [offscreen])
+  /** What the worker knows of each recording: its key, and samples a lead. */
+  const told = new Map<Recording, { readonly key: number; samples: number }>()
+
+  /** Tells of what came since the last time. */
+  function keyOf(recording: Recording): number {
+    const { rateHz, length, traces, loaded } = recording
+    let known = told.get(recording)
+    if (known === undefined) {
+      known = { key: told.size, samples: 0 }
+      told.set(recording, known)
+      const leads = [...traces.values()].map(({ name, isDerived }) => ({ name, isDerived }))
+      send({ kind: 'recording', key: known.key, rateHz, length, traces: leads })
+    }
+    const firstSample = known.samples
+    if (loaded > firstSample) {
+      const samples = [...traces.values()].map(
+        ({ name, samples: all }) => [name, all.slice(firstSample, loaded)] as const,
+      )
+      send(
+        { kind: 'samples', key: known.key, firstSample, samples },
+        samples.map(([, piece]) => piece.buffer),
+      )
+      known.samples = loaded
+    }
+    return known.key
+  }
+
+  return {
+    draw: ({ recording, under, ...rest }) => {
+      const keys = { recording: keyOf(recording), under: under && keyOf(under) }
+      send({ kind: 'draw', drawing: { ...rest, ...keys } })
+    },
+    close: () => worker.terminate(),
+  }
+}
+
+function onPage(canvas: HTMLCanvasElement): TracePainter {
+  return {
+    draw: ({ width, height, scale, colours, notes, ...rest }) => {
+      if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
+      drawTraces(canvas, scale, colours, { ...rest, noteOf: ({ lead }) => notes.get(lead) })
+    },
+    close: () => {},
+  }
+}

@@ -1,0 +1,261 @@
+/**
+ * A result as a DICOM structured report (Enhanced SR, PS3.3 A.35.2): an item a finding, with its probability, threshold, verdict and evidence, then the
+ * measurements, the main indices, quality, warnings and what made it.
+ *
+ * A finding's name is its condition and its value is what the model says of the threshold, so that no reader takes a coded condition for a diagnosis.
+ * Codes are SNOMED CT, LOINC and DICOM's own where the concept is the same, else of our own scheme. It does not claim TID 3700.
+ * @module
+ */
+import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
+import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
+import { warningText } from '../../shared/domain/warnings.ts'
+import { conditionConcept, EKG_MEMBERS, EVIDENCE_TEXT, indexConcept, LOINC } from '../fhir/report/codes.ts'
+import { correctionText, SENT_INDICES } from '../hl7/oru-out.ts'
+import type { OrderNumbers, Visit } from '../hl7/visit.ts'
+import { uidOf } from './uids.ts'
+
+const ENHANCED_SR = '1.2.840.10008.5.1.4.1.1.88.22'
+
+/** The instance that the ECG came in, where it came by DICOM. */
+export interface SourceInstance {
+  readonly study: string
+  readonly series: string
+  readonly instance: string
+  readonly classUid: string
+}
+
+export interface ReportContent {
+  readonly result: Result
+  readonly order: OrderNumbers
+  readonly visit: Visit
+  readonly source?: SourceInstance | undefined
+  /** The same at each attempt: one report has one content. */
+  readonly at: Date
+  /** Whether numbers that learned from simulated people may be sent (the site's `report.virtual`). */
+  readonly allowsVirtual: boolean
+}
+
+/** Attributes by their keywords; a sequence is an array of such. */
+export type Attributes = Readonly<Record<string, unknown>>
+
+/** A repeated report has the same UIDs; a correction has its own, and names the report before. */
+const instanceOf = ({ ecgId }: Pick<Result, 'ecgId'>, version: number) => uidOf(['report', ecgId, version])
+
+export function structuredReport(content: ReportContent): Attributes {
+  const { result, order, visit, source, at } = content
+  const { ecgId, version, supersedes, span } = result
+  const taken = span.startedAt === null ? undefined : new Date(span.startedAt)
+  const study = source?.study ?? uidOf(['study', ecgId])
+  const series = uidOf(['reports', ecgId])
+  const report = (number: number) => ({
+    ReferencedSOPClassUID: ENHANCED_SR,
+    ReferencedSOPInstanceUID: instanceOf(result, number),
+  })
+  return {
+    SpecificCharacterSet: 'ISO_IR 192',
+    SOPClassUID: ENHANCED_SR,
+    SOPInstanceUID: instanceOf(result, version),
+    CodingSchemeIdentificationSequence: [{ CodingSchemeDesignator: OURS, CodingSchemeName: 'CardiacNets Edge' }],
+    TimezoneOffsetFromUTC: '+0000',
+    // Of a person, the number alone.
+    PatientName: '',
+    PatientID: visit.patient ?? '',
+    ...(visit.authority === undefined ? {} : { IssuerOfPatientID: visit.authority }),
+    PatientBirthDate: '',
+    PatientSex: '',
+    StudyInstanceUID: study,
+    StudyDate: taken === undefined ? '' : dateOf(taken),
+    StudyTime: taken === undefined ? '' : timeOf(taken),
+    ReferringPhysicianName: '',
+    StudyID: '',
+    AccessionNumber: (order.placer ?? '').slice(0, 16),
+    Modality: 'SR',
+    SeriesInstanceUID: series,
+    SeriesNumber: 1,
+    SeriesDescription: 'Investigational ECG screening',
+    ReferencedPerformedProcedureStepSequence: [],
+    Manufacturer: 'CardiacNets Edge',
+    ManufacturerModelName: result.provenance.modelBundle.slice(0, 64),
+    SoftwareVersions: [result.provenance.modelSha256, result.provenance.codeVersion.slice(0, 64)],
+    InstanceNumber: version,
+    CompletionFlag: 'COMPLETE',
+    VerificationFlag: 'UNVERIFIED',
+    PreliminaryFlag: 'PRELIMINARY',
+    ContentDate: dateOf(at),
+    ContentTime: timeOf(at),
+    PerformedProcedureCodeSequence: [],
+    ...(source && {
+      CurrentRequestedProcedureEvidenceSequence: [
+        {
+          StudyInstanceUID: source.study,
+          ReferencedSeriesSequence: [
+            { SeriesInstanceUID: source.series, ReferencedSOPSequence: [referenceTo(source)] },
+          ],
+        },
+      ],
+    }),
+    ...(supersedes !== undefined && {
+      PredecessorDocumentsSequence: [
+        {
+          StudyInstanceUID: study,
+          ReferencedSeriesSequence: [{ SeriesInstanceUID: series, ReferencedSOPSequence: [report(supersedes)] }],
+        },
+      ],
+    }),
+    ValueType: 'CONTAINER',
+    ConceptNameCodeSequence: [code('11524-6', 'LN', 'EKG study')],
+    ContinuityOfContent: 'SEPARATE',
+    ContentSequence: itemsOf(content),
+  }
+}
+
+const OURS = '99CNE'
+const OWN = (id: string, meaning: string) => code(id, OURS, meaning)
+
+type Item = Attributes
+
+function itemsOf({ result, source, allowsVirtual }: ReportContent): readonly Item[] {
+  const { findings, indices, measurements, quality, status, warnings, ood, provenance, notice } = result
+  const isSent = ({ evidence }: { readonly evidence: Evidence }) => allowsVirtual || evidence !== 'virtual'
+  const sent = { findings: findings.filter(isSent), indices: indices.filter(isSent) }
+  const heldBack = findings.length + indices.length - sent.findings.length - sent.indices.length
+  return [
+    coded('HAS CONCEPT MOD', code('121049', 'DCM', 'Language of Content Item and Descendants'), ENGLISH),
+    coded('HAS OBS CONTEXT', code('121005', 'DCM', 'Observer Type'), code('121007', 'DCM', 'Device')),
+    {
+      ...item('HAS OBS CONTEXT', 'UIDREF', code('121012', 'DCM', 'Device Observer UID')),
+      UID: uidOf(['observer', provenance.modelSha256]),
+    },
+    text('CONTAINS', code('121106', 'DCM', 'Comment'), notice),
+    ...(source === undefined
+      ? []
+      : [
+          {
+            ...item('CONTAINS', 'WAVEFORM', code('121112', 'DCM', 'Source of Measurement')),
+            ReferencedSOPSequence: [referenceTo(source)],
+          },
+        ]),
+    ...(ood?.flagged
+      ? [text('CONTAINS', OWN('unfamiliar', 'Unlike the ECGs that the model knows'), 'Do not rely on the numbers.')]
+      : []),
+    ...sent.findings.map(findingItem),
+    ...Object.entries(EKG_MEMBERS).flatMap(([name, { coding }]) => {
+      const value = measurements?.[name as keyof typeof EKG_MEMBERS] // its own keys
+      const { code: id, display } = coding.at(-1)!
+      if (value === undefined) return []
+      return [number('CONTAINS', code(id!, 'LN', display!), value, name === 'axisDegrees' ? 'deg' : 'ms')]
+    }),
+    ...sent.indices.filter(({ id }) => SENT_INDICES.includes(id)).map(indexItem),
+    text(
+      'CONTAINS',
+      OWN('signal-quality', 'Signal quality of the ECG'),
+      status === 'screened'
+        ? 'acceptable'
+        : `Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`,
+    ),
+    ...warnings.map((warning) =>
+      text('CONTAINS', OWN('warning', 'Warning'), `${warning.code}: ${warningText(warning)}`),
+    ),
+    ...(result.supersedes === undefined
+      ? []
+      : [text('CONTAINS', OWN('correction', 'Correction'), correctionText(result, allowsVirtual))]),
+    ...(heldBack === 0
+      ? []
+      : [
+          text(
+            'CONTAINS',
+            OWN('held-back', 'Held back by site rule'),
+            `${heldBack} numbers that learned from simulated people.`,
+          ),
+        ]),
+    text(
+      'CONTAINS',
+      OWN('provenance', 'Made by'),
+      `ECG ${result.ecgId}, version ${result.version}; ${provenance.modelBundle} (${provenance.modelSha256.slice(0, 12)}); ${provenance.profile}.`,
+    ),
+  ]
+}
+
+function findingItem({ condition, probability, threshold, flagged, borderline, evidence, withheld }: Finding): Item {
+  const [{ code: id, display } = {}] = conditionConcept(condition).coding ?? []
+  const name = code(id ?? condition, id === undefined ? OURS : 'SCT', display ?? CONDITION_NAMES.get(condition)!)
+  const verdict = flagged
+    ? OWN('above-threshold', 'above the threshold of the model')
+    : OWN('below-threshold', 'below the threshold of the model')
+  const properties = [
+    ...(withheld === undefined
+      ? [
+          number('HAS PROPERTIES', OWN('probability', 'Probability by the model'), probability, '1'),
+          number('HAS PROPERTIES', OWN('threshold', 'Threshold of the model'), threshold, '1'),
+        ]
+      : []),
+    ...(borderline ? [text('HAS PROPERTIES', OWN('borderline', 'Borderline'), 'close to the threshold')] : []),
+    evidenceItem(evidence),
+  ]
+  const value = withheld === undefined ? verdict : OWN('withheld', `withheld: ${withheld.reason}`)
+  return { ...coded('CONTAINS', name, value), ContentSequence: properties }
+}
+
+function indexItem({ id, name, value, unit, low, high, correlation, evidence }: IndexEstimate): Item {
+  const known = indexConcept(id, name).coding?.find(({ system }) => system === LOINC)
+  const concept = known === undefined ? OWN(id, name) : code(known.code!, 'LN', known.display!)
+  return {
+    ...number('CONTAINS', concept, value, unit),
+    ContentSequence: [
+      number('HAS PROPERTIES', OWN('low-90', 'Lower end of the 90% interval'), low, unit),
+      number('HAS PROPERTIES', OWN('high-90', 'Upper end of the 90% interval'), high, unit),
+      number('HAS PROPERTIES', OWN('correlation', 'Correlation with the truth on held-out people'), correlation, '1'),
+      text('HAS PROPERTIES', OWN('method', 'Method'), 'Estimated from the ECG by a model'),
+      evidenceItem(evidence),
+    ],
+  }
+}
+
+const evidenceItem = (evidence: Evidence): Item =>
+  coded('HAS PROPERTIES', OWN('evidence', 'What the number learned from'), OWN(evidence, EVIDENCE_TEXT[evidence]))
+
+const ENGLISH = code('en', 'RFC5646', 'English')
+
+/** A code value of more than 16 characters is a long one (PS3.3, 8.8). */
+function code(value: string, scheme: string, meaning: string): Attributes {
+  return {
+    ...(value.length > 16 ? { LongCodeValue: value } : { CodeValue: value }),
+    CodingSchemeDesignator: scheme,
+    CodeMeaning: meaning.slice(0, 64),
+  }
+}
+
+const item = (relation: string, type: string, name: Attributes): Item => ({
+  RelationshipType: relation,
+  ValueType: type,
+  ConceptNameCodeSequence: [name],
+})
+
+const coded = (relation: string, name: Attributes, value: Attributes): Item => ({
+  ...item(relation, 'CODE', name),
+  ConceptCodeSequence: [value],
+})
+
+const text = (relation: string, name: Attributes, value: string): Item => ({
+  ...item(relation, 'TEXT', name),
+  TextValue: value,
+})
+
+/** @param unit UCUM; `1` is no unit */
+const number = (relation: string, name: Attributes, value: number, unit: string): Item => ({
+  ...item(relation, 'NUM', name),
+  MeasuredValueSequence: [
+    {
+      NumericValue: String(Number(value.toPrecision(6))),
+      MeasurementUnitsCodeSequence: [code(unit, 'UCUM', unit === '1' ? 'no units' : unit)],
+    },
+  ],
+})
+
+const referenceTo = ({ classUid, instance }: SourceInstance): Attributes => ({
+  ReferencedSOPClassUID: classUid,
+  ReferencedSOPInstanceUID: instance,
+})
+
+const dateOf = (at: Date) => at.toISOString().slice(0, 10).replaceAll('-', '')
+const timeOf = (at: Date) => at.toISOString().slice(11, 19).replaceAll(':', '')

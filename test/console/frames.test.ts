@@ -1,0 +1,92 @@
+import type { Browser } from 'playwright-core'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasBrowser, launchBrowser, NO_BROWSER } from './helpers/chromium.ts'
+import { startFakeApi } from './helpers/fake-api.ts'
+import { quantile, workOf } from './helpers/frames.ts'
+import { measure, SCENES } from './helpers/scenes.ts'
+
+describe('work a frame, of a trace', () => {
+  const task = (ts: number, tdur: number, of: object = {}) => ({
+    name: 'RunTask',
+    pid: 1,
+    tid: 1,
+    ts,
+    dur: tdur,
+    tdur,
+    ...of,
+  })
+  const frame = (ts: number) => ({ name: 'BeginCommitCompositorFrame', pid: 1, tid: 1, ts })
+  const start = {
+    name: 'TracingStartedInBrowser',
+    pid: 9,
+    tid: 9,
+    ts: 0,
+    args: { data: { frames: [{ processId: 1 }] } },
+  }
+
+  it('is what its own task and those since the last frame took, and nothing of other threads', () => {
+    const works = workOf([
+      start,
+      task(0, 3000),
+      task(4000, 2000),
+      frame(5500),
+      task(7000, 1000),
+      frame(7500),
+      task(0, 9000, { tid: 2 }),
+      task(0, 9000, { pid: 2 }),
+    ])
+
+    expect(works).toEqual([5, 1])
+  })
+
+  it('is of a sixtieth of a second at most where no frame is made', () => {
+    expect(workOf([start, task(0, 5000), task(20_000, 8000), task(60_000, 10), frame(60_005)])).toEqual([5, 8, 0.01])
+  })
+})
+
+/**
+ * CPU time, so that a busy machine counts for little: p95 was 60 to 200 ms while traces were drawn on the page. What is promised, 8 ms, is measured
+ * by `npm run -s console:frames`.
+ */
+const MOST_MS = 24
+
+describe.skipIf(!hasBrowser)(`a page that moves${NO_BROWSER}`, { timeout: 240_000 }, () => {
+  let browser: Browser
+
+  beforeAll(async () => {
+    browser = await launchBrowser()
+  })
+  afterAll(async () => browser?.close())
+
+  it.each(SCENES.filter(({ name }) => !name.includes('rows')))('leaves the main thread free: $name', async (scene) => {
+    const work = await measure(scene, browser, 40)
+
+    expect(work.length).toBeGreaterThan(5)
+    expect(quantile(work, 0.95)).toBeLessThan(MOST_MS)
+  })
+
+  it('scrolls through 100,000 rows with few of them in the page, fetches no page twice, and keeps its place', async () => {
+    const api = await startFakeApi({ ecgs: 100_000 })
+    const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
+    await page.goto(api.url)
+    await page.locator('.row').first().waitFor()
+    await page.locator('.rows').focus()
+    const readOn = async () => {
+      await page.keyboard.press('End')
+      return page.locator('#row-1199').count()
+    }
+    await expect.poll(readOn, { timeout: 60_000 }).toBe(1)
+
+    expect(await page.locator('.row').count()).toBeLessThan(60)
+    const cursors = api.pagesAsked.map((after) => Number(after ?? 0))
+    expect(cursors).toEqual(cursors.map((_, i) => 100 * i))
+    const before = await page.locator('.row.chosen').getAttribute('data-ecg')
+    await page.keyboard.press('Enter')
+    await page.locator('.finding').first().waitFor()
+    await page.goBack()
+    await page.locator(`.row.chosen[data-ecg="${before}"]`).waitFor()
+    expect(api.pagesAsked).toHaveLength(cursors.length)
+    await page.close()
+    await api.close()
+  })
+})
