@@ -14,7 +14,7 @@ it('is known by sex for the ejection fraction and the mass of the left ventricle
   expect(range('lvMass', 'female')).toEqual([45, 95])
 })
 
-it('is not made up: not for other indices, another age, or a person of whom neither is known', () => {
+it('is absent for other indices, other ages, and people without a known sex and age', () => {
   const known = INDICES.filter(({ id }) => referenceRange(id, { sex: 'male', ageYears: 60 }) !== undefined)
 
   expect(known.map(({ id }) => id)).toEqual(['lvEf', 'lvMass'])
