@@ -61,6 +61,13 @@ try {
     { name: 'ecg', ...ecg, prepare: (page) => page.locator('.paper').waitFor() },
     { name: 'why', ...ecg, prepare: explained },
     { name: 'model', ...ecg, prepare: asModel, isExtra: true },
+    { name: 'indices', ...ecg, prepare: (page) => page.locator('.indices').scrollIntoViewIfNeeded(), isExtra: true },
+    { name: 'bulls-eye', ...ecg, prepare: bullsEye, isExtra: true },
+    { name: 'cines', ...ecg, prepare: drawn, isExtra: true },
+    { name: 'beside', hash: `#/ecg/${beside[0]}?beside=${beside[1]}`, ready: '.finding', isExtra: true },
+    { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', isExtra: true },
+    { name: 'single', hash: '#/live/bed-1', ready: '.leads canvas', prepare: (page) => page.waitForTimeout(6_000), isExtra: true },
+    { name: 'unknown', hash: '#/ecg/00000000-0000-5000-8000-000000000000', ready: '.state', isExtra: true },
     // For most of a sweep.
     { name: 'live', hash: '#/live', ready: '.tile', prepare: (page) => page.waitForTimeout(9_000) },
     { name: 'operations', hash: '#/operations', ready: '.figures' },

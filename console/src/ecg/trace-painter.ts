@@ -23,9 +23,13 @@ const canHandOver =
 export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
   canHandOver ? inWorker(canvas) : onPage(canvas)
 
+/** For whoever measures how long an ECG takes to be seen: `performance.getEntriesByName('ecg-drawn')`. */
+const noteDrawn = () => void performance.mark('ecg-drawn')
+
 function inWorker(canvas: HTMLCanvasElement): TracePainter {
   const worker = new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
   const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
+  worker.addEventListener('message', noteDrawn, { once: true })
   const offscreen = canvas.transferControlToOffscreen()
   send({ kind: 'open', canvas: offscreen }, [offscreen])
   /** What the worker knows of each recording: its key, and samples a lead. */
@@ -69,6 +73,7 @@ function onPage(canvas: HTMLCanvasElement): TracePainter {
     draw: ({ width, height, scale, colours, notes, ...rest }) => {
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
       drawTraces(canvas, scale, colours, { ...rest, noteOf: ({ lead }) => notes.get(lead) })
+      noteDrawn()
     },
     close: () => {},
   }
