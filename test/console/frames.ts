@@ -31,7 +31,9 @@ if (options.scene === '') {
   const times: number[] = []
   for (let i = 0; i < 11; i++) times.push(await firstPaint(browser, stack.apiUrl, id))
   const ms = (share: number) => quantile(times, share).toFixed(0)
-  console.log(`\nfirst ECG drawn on the local stack, of ${times.length} new browsers: median ${ms(0.5)} ms, longest ${ms(1)} ms`)
+  console.log(
+    `\nfirst ECG drawn on the local stack, of ${times.length} new browsers: median ${ms(0.5)} ms, longest ${ms(1)} ms`,
+  )
   await stack.stop()
 }
 await browser.close()

@@ -38,6 +38,21 @@ async function explained(page: Page): Promise<void> {
   await page.locator('[data-explains=cad]').waitFor({ timeout: 90_000 })
 }
 
+async function bullsEye(page: Page): Promise<void> {
+  const group = page.locator('[data-group=thickness]')
+  await group.locator('summary').click()
+  await group.locator('.bulls-eye').scrollIntoViewIfNeeded()
+}
+
+async function drawn(page: Page): Promise<void> {
+  await page.locator('.cines header button').click()
+  await page.locator('.player[data-frames="50"]').waitFor({ timeout: 240_000 })
+  await page.locator('.drawn').scrollIntoViewIfNeeded()
+}
+
+/** Leads without a signal. */
+const FLAT = Buffer.from(['I,II,V1', ...Array.from({ length: 2500 }, () => '0,0,0')].join('\n'))
+
 async function asModel(page: Page): Promise<void> {
   await page.locator('.paper').waitFor()
   await page.locator('.toolbar [data-model]').click()
@@ -51,10 +66,19 @@ try {
   const id = await screened(stack.apiUrl)
   const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
   const recording = await readRecording(demoFiles()[0]!)
+  const samples = resolve(import.meta.dirname, '../fixtures/samples')
+  for (const name of ['left-bundle-branch-block', 'atrial-fibrillation']) {
+    const other = await readRecording(join(samples, `${name}.hea`))
+    await streamRecording(other, { link, tenant: 'local', device: 'bed-5', speed: Number.POSITIVE_INFINITY })
+  }
   for (const device of ['bed-1', 'bed-2', 'bed-3', 'holter-7']) {
     await streamRecording(recording, { link, tenant: 'local', device, speed: Number.POSITIVE_INFINITY })
   }
   await link.close()
+  const { items } = await (await fetch(`${stack.apiUrl}/v1/ecgs?device=bed-5`)).json()
+  const beside: readonly string[] = items.map(({ ecgId }: { ecgId: string }) => ecgId)
+  const flat = await fetch(`${stack.apiUrl}/v1/ecgs?rateHz=250&unit=mV&format=csv`, { method: 'POST', body: FLAT })
+  const { ecgId: refused } = await flat.json()
   const ecg = { hash: `#/ecg/${id}`, ready: '.finding' }
   const views: readonly View[] = [
     { name: 'worklist', hash: '#/', ready: '.row' },
@@ -66,7 +90,13 @@ try {
     { name: 'cines', ...ecg, prepare: drawn, isExtra: true },
     { name: 'beside', hash: `#/ecg/${beside[0]}?beside=${beside[1]}`, ready: '.finding', isExtra: true },
     { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', isExtra: true },
-    { name: 'single', hash: '#/live/bed-1', ready: '.leads canvas', prepare: (page) => page.waitForTimeout(6_000), isExtra: true },
+    {
+      name: 'single',
+      hash: '#/live/bed-1',
+      ready: '.leads canvas',
+      prepare: (page) => page.waitForTimeout(6_000),
+      isExtra: true,
+    },
     { name: 'unknown', hash: '#/ecg/00000000-0000-5000-8000-000000000000', ready: '.state', isExtra: true },
     // For most of a sweep.
     { name: 'live', hash: '#/live', ready: '.tile', prepare: (page) => page.waitForTimeout(9_000) },

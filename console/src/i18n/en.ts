@@ -201,6 +201,10 @@ export const en = {
   'warning.paced-rhythm': 'Pacing spikes were found.',
   'warning.window-closed-short': 'Samples were missing when the window was closed.',
   'warning.clock-doubtful': 'The device had no trusted time.',
+  'warning.field-left-out': 'A field that is not needed for the ECG cannot be read and was left out.',
+  'warning.option-unused': 'An option changes nothing for this file.',
+  'warning.rate-contradicted': 'The times in the file make another sampling rate than the one that it states.',
+  'warning.person-not-covered': 'The model did not learn from people under 18 years: its findings are withheld.',
   'warning.screens-differ': 'Gateway and cloud disagree.',
 
   'evidence.real': 'learned from people’s labels',
