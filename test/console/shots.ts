@@ -1,6 +1,6 @@
 /**
  * `npm run console:shots`: the pictures of docs/console.md, of a stack that this starts (or `CONSOLE_STACK`, see helpers/stack.ts) and of the demo ECG.
- * With `--all FOLDER`, each view in three sizes and two themes, to be looked at.
+ * With `--all FOLDER`, each view in three sizes and two themes, to be looked at; with `--only NAME,NAME` these views.
  * @module
  */
 import { mkdir } from 'node:fs/promises'
@@ -12,8 +12,10 @@ import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { launchBrowser } from './helpers/chromium.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
-const { values: options } = parseArgs({ options: { all: { type: 'string' }, language: { type: 'string' } } })
-const { all, language = 'en-GB' } = options
+const { values: options } = parseArgs({
+  options: { all: { type: 'string' }, language: { type: 'string' }, only: { type: 'string' } },
+})
+const { all, language = 'en-GB', only } = options
 const OUT = resolve(all ?? join(import.meta.dirname, '../../docs/console'))
 const SIZES = {
   desktop: { width: 1440, height: 900 },
@@ -30,6 +32,12 @@ interface View {
   readonly prepare?: (page: Page) => Promise<unknown>
   /** Looked at, and not in the documentation. */
   readonly isExtra?: boolean
+}
+
+/** The worker has drawn the traces. */
+async function painted(page: Page): Promise<void> {
+  await page.waitForFunction(() => performance.getEntriesByName('ecg-drawn').length > 0)
+  await page.waitForTimeout(200)
 }
 
 async function explained(page: Page): Promise<void> {
@@ -82,13 +90,19 @@ try {
   const ecg = { hash: `#/ecg/${id}`, ready: '.finding' }
   const views: readonly View[] = [
     { name: 'worklist', hash: '#/', ready: '.row' },
-    { name: 'ecg', ...ecg, prepare: (page) => page.locator('.paper').waitFor() },
+    { name: 'ecg', ...ecg, prepare: painted },
     { name: 'why', ...ecg, prepare: explained },
     { name: 'model', ...ecg, prepare: asModel, isExtra: true },
     { name: 'indices', ...ecg, prepare: (page) => page.locator('.indices').scrollIntoViewIfNeeded(), isExtra: true },
     { name: 'bulls-eye', ...ecg, prepare: bullsEye, isExtra: true },
     { name: 'cines', ...ecg, prepare: drawn, isExtra: true },
-    { name: 'beside', hash: `#/ecg/${beside[0]}?beside=${beside[1]}`, ready: '.finding', isExtra: true },
+    {
+      name: 'beside',
+      hash: `#/ecg/${beside[0]}?beside=${beside[1]}`,
+      ready: '.finding',
+      prepare: painted,
+      isExtra: true,
+    },
     { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', isExtra: true },
     {
       name: 'single',
@@ -109,7 +123,7 @@ try {
       const context = await browser.newContext({ viewport, colorScheme, locale: language, timezoneId: 'UTC' })
       const page = await context.newPage()
       for (const { name, hash, ready, prepare, isExtra } of views) {
-        if (isExtra && all === undefined) continue
+        if (only === undefined ? isExtra && all === undefined : !only.split(',').includes(name)) continue
         await page.goto(`${stack.apiUrl}/${hash}`)
         await page.reload()
         await page.locator(ready).first().waitFor()

@@ -244,7 +244,7 @@ export const en = {
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
   'indices.normal': 'normal {low}–{high}',
   'indices.noRange': 'no range',
-  'indices.noRangeBecause': 'No normal range: {reason}',
+  'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',
   'noRange.sex-unknown': 'the sex of this person is not known.',

@@ -73,7 +73,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
             </table>
             {reasons.map((reason) => (
               <p key={reason} class="hint" data-no-range={reason}>
-                {t('indices.noRangeBecause', { reason: word('noRange', reason) })}
+                {t('indices.noRangeBecause', { of: whose(reason, members, ranges), reason: word('noRange', reason) })}
               </p>
             ))}
           </details>
@@ -81,6 +81,16 @@ export function Indices({ indices, person = {} }: IndicesProps) {
       })}
     </section>
   )
+}
+
+/** The indices that a reason is of, where it is not all of the group. */
+function whose(
+  reason: NoRange,
+  members: readonly IndexEstimate[],
+  ranges: ReadonlyMap<string, ReferenceRange | NoRange | undefined>,
+): string {
+  const of = members.filter(({ id }) => ranges.get(id) === reason)
+  return of.length === members.length ? '' : ` (${of.map(({ id, name }) => wordOr(name, 'index', id)).join(', ')})`
 }
 
 /** The scale that an index is drawn on: its own interval and the normal range, with room beside. */
