@@ -26,8 +26,18 @@ export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
 /** For whoever measures how long an ECG takes to be seen: `performance.getEntriesByName('ecg-drawn')`. */
 const noteDrawn = () => void performance.mark('ecg-drawn')
 
+const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
+
+let ready: Worker | undefined
+
+/** Starts a worker while the samples are on their way. */
+export function prepareToPaint(): void {
+  if (canHandOver) ready ??= startWorker()
+}
+
 function inWorker(canvas: HTMLCanvasElement): TracePainter {
-  const worker = new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
+  const worker = ready ?? startWorker()
+  ready = undefined
   const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
   worker.addEventListener('message', noteDrawn, { once: true })
   const offscreen = canvas.transferControlToOffscreen()

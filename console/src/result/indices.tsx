@@ -90,7 +90,10 @@ function whose(
   ranges: ReadonlyMap<string, ReferenceRange | NoRange | undefined>,
 ): string {
   const of = members.filter(({ id }) => ranges.get(id) === reason)
-  return of.length === members.length ? '' : ` (${of.map(({ id, name }) => wordOr(name, 'index', id)).join(', ')})`
+  const isOfPerson = reason !== 'not-checked' && reason !== 'methods-differ'
+  return isOfPerson || of.length === members.length
+    ? ''
+    : ` (${of.map(({ id, name }) => wordOr(name, 'index', id)).join(', ')})`
 }
 
 /** The scale that an index is drawn on: its own interval and the normal range, with room beside. */
