@@ -21,7 +21,7 @@ const BASE = 'http://localhost'
 
 /**
  * A request's target as path and query; undefined for what is none. Absolute form names its host once more (RFC 9112, section 3.2.2).
- * `//x` and `/\\x` are no paths: whoever parses them later reads a host, or throws.
+ * `//x` and `/\\x` are no paths: a later parser reads a host, or throws.
  */
 export function pathOf(target: string | undefined): { path: string; host?: string } | undefined {
   if (target?.startsWith('/')) return URL.parse(target, BASE)?.origin === BASE ? { path: target } : undefined

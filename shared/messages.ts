@@ -4,12 +4,12 @@
  * While functions are replaced, old and new ones read each other's messages; queues keep them for four days, dead-letter queues for fourteen. So
  * a field that readers may ignore needs no new schema: add it as optional. For any other change:
  * 1. **Read it first.** The type becomes `z.union([TheNew, TheOld.transform(toTheNew)])`, handlers know the new one only, `NEWEST_SCHEMA` goes up, and
- *    whoever writes still writes the old one. Deploy that (the adapter too, if it reads it), and wait until nobody wants it rolled back.
+ *    writers still write the old one. Deploy that (the adapter too, if it reads it), and wait until nobody wants it rolled back.
  * 2. **Write it.** Messages as the last deployment wrote them go to `test/fixtures/messages/v{n}`, where a test drains them through today's handlers.
  * 3. **Forget the old one** once it can lie nowhere any more: fourteen days later, and what was redriven is through.
  *
  * A message of a schema that is newer than the code (it was rolled back in between) is no accident and nobody's fault: it goes to the dead-letter queue as
- * `schema-unsupported`, letter for letter, and after the next deployment `cli redrive QUEUE --reason schema-unsupported` brings it back.
+ * `schema-unsupported`, byte for byte, and after the next deployment `cli redrive QUEUE --reason schema-unsupported` brings it back.
  * A window that comes from a device by AWS IoT Core has its version in its topic (`ecg/v1/…`) instead.
  * @module
  */
@@ -163,7 +163,7 @@ export const ScreeningMessage = Envelope.extend({
 })
 export type ScreeningMessage = z.infer<typeof ScreeningMessage>
 
-/** `screen` → topic `results`: `result` is the stored result, letter for letter. */
+/** `screen` → topic `results`: `result` is the stored result, byte for byte. */
 export const ResultMessage = z.object({ schema: z.literal(1), tenant: Name, origin: Origin, result: z.string() })
 export type ResultMessage = z.infer<typeof ResultMessage>
 

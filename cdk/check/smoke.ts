@@ -230,7 +230,7 @@ async function remove(ecgs: readonly EcgId[], artifacts: readonly string[], api:
 
 interface Api {
   call(path: string, init?: RequestInit): Promise<Response>
-  /** Waits for an ECG's result, letter for letter. */
+  /** Waits for an ECG's result, byte for byte as stored. */
   screened(ecgId: EcgId): Promise<string>
 }
 

@@ -165,7 +165,7 @@ export class Adapters extends Construct {
       privileged: false,
       // It sends what is complete, for three seconds.
       stopTimeout: Duration.seconds(30),
-      // ECS does not read the one of the image (streams/mqtt/Dockerfile). Whoever is stalled is started again; its journal stays.
+      // ECS does not read the one of the image (streams/mqtt/Dockerfile). A stalled task is started again; its journal stays.
       healthCheck: {
         command: ['CMD', 'node', 'streams/mqtt/alive.ts'],
         interval: Duration.seconds(30),

@@ -39,7 +39,7 @@ export interface ApiProps {
   readonly upkeepQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
-  /** Every queue, for whoever operates the stack. */
+  /** Every queue, for operators of the stack. */
   readonly queues: Readonly<Partial<Record<QueueName, QueueWithDlq>>>
   /** The bundle that screens. */
   readonly bundle: Bundle
@@ -145,7 +145,7 @@ export class Api extends Construct {
     })
     acknowledge(events, {
       'HIPAA.Security-LambdaFunctionPublicAccessProhibited':
-        'A browser streams from it; the app refuses whoever brings no valid token',
+        'A browser streams from it; the app refuses requests without a valid token',
     })
     this.eventsUrl = url
   }

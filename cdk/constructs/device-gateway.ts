@@ -143,7 +143,7 @@ export class DeviceGateway extends Construct {
     })
   }
 
-  /** A device's last words, for whoever wonders why it is silent. */
+  /** A device's last will, to find out why it is silent. */
   #statusRule({ defaults }: DeviceGatewayProps): void {
     const role = this.#ruleRole('status-rule-role')
     const group = logGroup(this, 'device-status', defaults.log)

@@ -36,7 +36,7 @@ export interface StorageProps {
 export class Storage extends Construct {
   readonly bucket: s3.Bucket
   readonly table: dynamodb.Table
-  /** What whoever stores a result must be told. */
+  /** Environment of a function that stores results. */
   readonly retention: Readonly<Record<string, string>>
   /** Who asked which bucket for what. */
   readonly accessLogs: s3.Bucket

@@ -51,7 +51,7 @@ const ATTEMPT_TIMEOUT = Duration.hours(1)
 /** To hand a job to AWS Batch. */
 const DISPATCH_TIMEOUT = Duration.seconds(30)
 
-/** No spot machine in so long: the job fails, and whoever wants it still asks again. */
+/** No spot machine in so long: the job fails, and a user can request it again. */
 const CAPACITY_TIMEOUT = Duration.hours(6)
 
 /** How AWS Batch says that it cannot place a job, each of which would otherwise wait for ever. */

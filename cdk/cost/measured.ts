@@ -1,5 +1,5 @@
 /**
- * What was measured once and is reckoned with: the one place from which cost and scale take service times and sizes. After `bench --json` on a
+ * Measured figures of the cost model: the one place from which cost and scale take service times and sizes. After `bench --json` on a
  * quiet machine, copy its `screen` and `message` to `measured.json`, with machine and date.
  * @module
  */

@@ -55,7 +55,7 @@ export function eventsServer(
     async answer(incoming, response) {
       companion ??= start()
       const { port } = new URL(await listening.promise)
-      // Whoever asked may have gone while the server started, or before it answered.
+      // The client may have gone while the server started, or before it answered.
       if (response.destroyed) return
       const { method, url: path, headers } = incoming
       const outgoing: ClientRequest = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {

@@ -3,42 +3,32 @@
  * processes, its HTTP API and an MQTT broker on 127.0.0.1, and the MQTT adapter beside them.
  * @module
  */
-import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer, type RequestListener } from 'node:http'
+import { mkdtemp, rm } from 'node:fs/promises'
+import type { RequestListener } from 'node:http'
 import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { parseSiteConfig, type SiteConfig } from '../../shared/config/site.ts'
-import { forThisMachine } from '../../shared/loopback.ts'
-import { STACK_NAME } from '../stack-name.ts'
-import { startBatch } from './aws/batch.ts'
+import { startAdapters } from './adapters.ts'
+import { readTemplate, synthesize } from './assembly.ts'
+import { type LocalBatch, startBatch } from './aws/batch.ts'
 import { type Broker, startBroker } from './aws/broker.ts'
-import { startEmulators } from './aws/emulators.ts'
-import { type EventSource, type EventSourceMapping, startEventSource } from './aws/event-source.ts'
+import { type Emulators, startEmulators } from './aws/emulators.ts'
+import { type EventSourceMapping, startEventSource } from './aws/event-source.ts'
 import { httpApi } from './aws/http-api.ts'
 import { startDataPlane, startRules } from './aws/iot.ts'
 import { startSchedule } from './aws/schedule.ts'
-import { type Companion, startCompanion } from './companion.ts'
+import type { Companion } from './companion.ts'
 import { type LocalEhr, localSite, startLocalEhr, tenantOf } from './ehr.ts'
-import { EVENTS_PATH, eventsServer, isApiPath } from './events.ts'
-import { closeServer, listen } from './http.ts'
+import { EVENTS_PATH, type EventsServer, eventsServer, isApiPath } from './events.ts'
 import { gateOf } from './iam/aws-calls.ts'
 import { describeViolation, type Need, Permissions } from './iam/permissions.ts'
 import { type LambdaFunction, lambdaFunction } from './lambda/lambda.ts'
-import { CompanionError } from './start-fault.ts'
+import type { FunctionSpec } from './lambda/sandbox.ts'
+import { type ApiServer, claimPort, startApiServer } from './ports.ts'
 import { deploy } from './template/deploy.ts'
-import type { Template } from './template/intrinsics.ts'
-import {
-  clientOptions,
-  credentialsOf,
-  type Deployment,
-  emulatorEnvironment,
-  type LocalIdentity,
-} from './template/plan.ts'
+import { bucketOf, clientOptions, type Deployment, emulatorEnvironment, type LocalIdentity } from './template/plan.ts'
 
 export interface LocalStackOptions {
   /** 0 takes any free port. */
@@ -92,13 +82,34 @@ export interface LocalStack {
   stop(): Promise<void>
 }
 
-/** A port that something else listens on. */
-class PortTakenError extends Error {
-  constructor(what: string, port: number, option: string) {
-    super(`port ${port} (${what}) is taken: stop what listens there, or pass ${option} with another`)
-    this.name = 'PortTakenError'
-  }
+/** What every step of a start needs. */
+interface Start {
+  readonly options: LocalStackOptions
+  readonly log: (source: string, line: string) => void
+  /** What was started, in order; it ends in reverse. */
+  readonly undo: (() => Promise<unknown>)[]
 }
+
+/** What listens on a port that the caller chooses. */
+interface Ports {
+  readonly api: ApiServer
+  /** Absent where the caller has a broker. */
+  readonly broker: Broker | undefined
+  readonly mqttUrl: string
+  readonly ehr: LocalEhr | undefined
+}
+
+/** What stands in for AWS. */
+interface Services {
+  readonly permissions: Permissions
+  readonly emulators: Emulators
+  readonly batch: LocalBatch
+  readonly endpoints: { readonly AWS_ENDPOINT_URL_BATCH: string; readonly AWS_ENDPOINT_URL_IOT_DATA_PLANE: string }
+  /** Points an AWS SDK at all of them. */
+  readonly env: Readonly<Record<string, string>>
+}
+
+type Functions = Readonly<Record<string, LambdaFunction>>
 
 /**
  * @throws PortTakenError before anything else is started
@@ -109,163 +120,190 @@ class PortTakenError extends Error {
  * await stack.stop()
  */
 export async function startLocalStack(options: LocalStackOptions): Promise<LocalStack> {
-  const log = options.log ?? (() => {})
-  const undo: (() => Promise<unknown>)[] = []
+  const undo: Start['undo'] = []
   const stop = async () => {
     for (const step of undo.splice(0).reverse()) await step()
   }
   try {
-    return await start()
+    return await startAll({ options, log: options.log ?? (() => {}), undo }, stop)
   } catch (error) {
     await stop()
     throw error
   }
+}
 
-  async function start(): Promise<LocalStack> {
-    // Ports first: a taken one shows at once.
-    const api = await startApiServer(options.apiPort ?? 0)
-    undo.push(api.close)
-    let broker: Broker | undefined
-    if (options.broker === undefined) {
-      broker = await claimPort('MQTT', '--mqtt-port', options.mqttPort ?? 0, startBroker)
-      undo.push(broker.stop)
-    }
-    const mqttUrl = broker?.url ?? options.broker!
-    let ehr: LocalEhr | undefined
-    if (options.ehrPort !== undefined) {
-      const start = (port: number) => startLocalEhr(port, (line) => log('ehr', line))
-      ehr = await claimPort('FHIR', '--fhir-port', options.ehrPort, start)
-      undo.push(ehr.stop)
-    }
+async function startAll(start: Start, stop: () => Promise<void>): Promise<LocalStack> {
+  const { options, undo } = start
+  // Ports first: a taken one shows at once.
+  const ports = await openPorts(start)
+  const { api, broker, mqttUrl } = ports
+  const folder = await dataFolder(start)
+  const services = await startServices(start, broker)
+  const site = localSite(options.site ?? parseSiteConfig('{}'), ports.ehr && { ...ports.ehr, ourUrl: api.url }, folder)
+  const deployment = await deploySite(start, site, folder, services, api)
+  const { env, permissions } = services
+  const events = startEvents(start, deployment)
+  const functions = await startFunctions(start, deployment)
+  feedFunctions(start, deployment, functions, services, broker)
+  openApi(start, deployment, functions, api, events)
 
-    const folder = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'cardiacnets-')))
-    if (options.dataDir === undefined) undo.push(() => rm(folder, { recursive: true, force: true }))
-    const permissions = new Permissions((violation) => log('permissions', describeViolation(violation)))
-    const gate = gateOf(permissions)
-    const emulators = await startEmulators(options.dataDir, gate, (sentence) => log('stack', sentence))
-    undo.push(emulators.stop)
-    const wanted = options.site ?? parseSiteConfig('{}')
-    const site = localSite(wanted, ehr && { ...ehr, ourUrl: api.url }, folder)
-    const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
-    const template = await readTemplate(assemblyDir)
-    const batch = await startBatch(gate, options.batchPriority)
-    undo.push(batch.stop)
-    const dataPlane = await startDataPlane(gate, broker)
-    undo.push(dataPlane.stop)
-    const endpoints = { AWS_ENDPOINT_URL_BATCH: batch.endpoint, AWS_ENDPOINT_URL_IOT_DATA_PLANE: dataPlane.endpoint }
-    const deployment = await deploy(template, {
-      assemblyDir,
-      emulators,
-      permissions,
-      apiUrl: api.url,
-      endpoints,
-      tenant: tenantOf(site),
-      identity: options.identity && { ...options.identity, tenants: site.deployment.tenants },
-    })
-    const env = { ...emulatorEnvironment(emulators), ...endpoints }
-
-    const streaming = deployment.functions.find(({ name }) => deployment.streams.includes(name))
-    const events = streaming && eventsServer(streaming, (line) => log(streaming.name, line), options.consoleDir)
-    if (events !== undefined) undo.push(events.stop)
-
-    const fed = new Set(deployment.mappings.map((mapping) => mapping.functionName))
-    const functions = Object.fromEntries(
-      deployment.functions
-        .filter((spec) => spec !== streaming)
-        .map((spec) => {
-          const concurrency = options.concurrency ?? (fed.has(spec.name) ? Math.ceil(availableParallelism() / 2) : 2)
-          return [spec.name, lambdaFunction(spec, concurrency, (line) => log(spec.name, line))]
-        }),
-    )
-    undo.push(() => Promise.all(Object.values(functions).map((fn) => fn.stop())))
-    const warmed = await Promise.allSettled(Object.values(functions).map((fn) => fn.warm()))
-    for (const outcome of warmed) if (outcome.status === 'rejected') throw outcome.reason
-
-    const sqs = new SQSClient({ ...clientOptions(emulators.endpoint), md5: false })
-    undo.push(async () => sqs.destroy())
-    // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
-    undo.push(batch.stop)
-    batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
-    const clients = new Map<string, SQSClient>()
-    undo.push(async () => {
-      for (const client of clients.values()) client.destroy()
-    })
-    /** A client with the rights of a role. */
-    const sqsAs = (role: string): SQSClient => {
-      const client = clients.get(role) ?? new SQSClient({ ...clientOptions(emulators.endpoint, role), md5: false })
-      clients.set(role, client)
-      return client
-    }
-    const sources: EventSource[] = deployment.mappings.map((mapping) => {
-      const fn = functions[mapping.functionName]!
-      const { role } = fn.spec
-      // A mapping polls with the rights of its function, and can only be made where that one has all three.
-      if (role !== undefined) permissions.refuse(role, polling(mapping))
-      return startEventSource(role === undefined ? sqs : sqsAs(role), mapping, fn, (line) => log('stack', line))
-    })
-    undo.push(() => Promise.all(sources.map((source) => source.stop())))
-    if (broker !== undefined) {
-      const rules = startRules(deployment.topicRules, { broker, sqsAs, log: (line) => log('iot', line) })
-      undo.push(rules.stop)
-    }
-    const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, (line) => log('stack', line)))
-    undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
-    const routes = httpApi(deployment.routes, (name, event) => functions[name]!.invoke(event))
-    // This server is the front, too: it brings what the API wants of one.
-    const front = deployment.functions.find(({ environment }) => environment.FRONT_SECRET !== undefined)?.environment
-      .FRONT_SECRET
-    api.open((request, response) => {
-      if (front !== undefined) request.headers[FRONT_HEADER] = front
-      const { pathname } = new URL(request.url ?? '/', 'http://localhost')
-      const isForServer = pathname === EVENTS_PATH || (options.consoleDir !== undefined && !isApiPath(pathname))
-      if (events === undefined || !isForServer) routes(request, response)
-      else events.answer(request, response).catch(() => response.destroy())
-    })
-    undo.push(api.shut)
-
-    const adapters: Companion[] = []
-    if (!options.withoutAdapter && !isServedByIotCore(site)) {
-      // A template without one knows of no broker; here there is one.
-      const tasks = deployment.adapters.length > 0 ? deployment.adapters : [{ environment: {}, role: undefined }]
-      for (const [index, { environment, role }] of tasks.entries()) {
-        const subscribed = broker?.subscribed('frames')
-        const journal = join(folder, index === 0 ? 'journal.db' : `journal-${index}.db`)
-        const here = { ...adapterEnvironment(deployment, mqttUrl, journal, broker !== undefined), ...limitsOf(site) }
-        const ready = Promise.withResolvers<void>()
-        const adapter = startCompanion({
-          script: 'streams/mqtt/main.ts',
-          env: { ...env, ...environment, ...here, ...credentialsOf(role) },
-          onLine: (line) => {
-            if (line.includes('"message":"adapter ready"')) ready.resolve()
-            log('adapter', line)
-          },
-        })
-        undo.push(adapter.stop)
-        adapters.push(adapter)
-        // Another broker may refuse us for long; what we can say of it the adapter's log says.
-        await subscription(subscribed ?? Promise.race([ready.promise, pause(READY_MS)]), adapter.ended)
-      }
-    }
-    // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
-    if (broker !== undefined) undo.push(broker.drain)
-
-    return {
-      apiUrl: api.url,
-      mqttUrl,
-      site,
-      queueUrls: deployment.queueUrls,
-      tableName: deployment.tableNames[0]!,
-      bucketName: bucketOf(deployment),
-      outputs: { ...deployment.outputs, ApiUrl: api.url, EventsUrl: `${api.url}/` },
-      env,
-      functions,
-      permissions,
-      get adapterPid() {
-        return adapters[0]?.pid
-      },
-      stop,
-    }
+  const adapters: Companion[] = []
+  const started = (adapter: Companion) => {
+    undo.push(adapter.stop)
+    adapters.push(adapter)
   }
+  const log = (line: string) => start.log('adapter', line)
+  if (!options.withoutAdapter) {
+    await startAdapters({ deployment, site, env, broker, mqttUrl, folder, log, started })
+  }
+  // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
+  if (broker !== undefined) undo.push(broker.drain)
+
+  return {
+    apiUrl: api.url,
+    mqttUrl,
+    site,
+    queueUrls: deployment.queueUrls,
+    tableName: tableOf(deployment),
+    bucketName: bucketOf(deployment),
+    outputs: { ...deployment.outputs, ApiUrl: api.url, EventsUrl: `${api.url}/` },
+    env,
+    functions,
+    permissions,
+    get adapterPid() {
+      return adapters[0]?.pid
+    },
+    stop,
+  }
+}
+
+async function openPorts({ options, log, undo }: Start): Promise<Ports> {
+  const api = await startApiServer(options.apiPort ?? 0)
+  undo.push(api.close)
+  let broker: Broker | undefined
+  let mqttUrl = options.broker
+  if (mqttUrl === undefined) {
+    broker = await claimPort('MQTT', '--mqtt-port', options.mqttPort ?? 0, startBroker)
+    undo.push(broker.stop)
+    mqttUrl = broker.url
+  }
+  let ehr: LocalEhr | undefined
+  if (options.ehrPort !== undefined) {
+    const start = (port: number) => startLocalEhr(port, (line) => log('ehr', line))
+    ehr = await claimPort('FHIR', '--fhir-port', options.ehrPort, start)
+    undo.push(ehr.stop)
+  }
+  return { api, broker, mqttUrl, ehr }
+}
+
+/** Where the stack keeps its files; one of its own is removed with it. */
+async function dataFolder({ options: { dataDir }, undo }: Start): Promise<string> {
+  if (dataDir !== undefined) return dataDir
+  const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-'))
+  undo.push(() => rm(folder, { recursive: true, force: true }))
+  return folder
+}
+
+async function startServices({ options, log, undo }: Start, broker: Broker | undefined): Promise<Services> {
+  const permissions = new Permissions((violation) => log('permissions', describeViolation(violation)))
+  const gate = gateOf(permissions)
+  const emulators = await startEmulators(options.dataDir, gate, (sentence) => log('stack', sentence))
+  undo.push(emulators.stop)
+  const batch = await startBatch(gate, options.batchPriority)
+  undo.push(batch.stop)
+  const dataPlane = await startDataPlane(gate, broker)
+  undo.push(dataPlane.stop)
+  const endpoints = { AWS_ENDPOINT_URL_BATCH: batch.endpoint, AWS_ENDPOINT_URL_IOT_DATA_PLANE: dataPlane.endpoint }
+  return { permissions, emulators, batch, endpoints, env: { ...emulatorEnvironment(emulators), ...endpoints } }
+}
+
+/** Makes the resources of the site's template. */
+async function deploySite(
+  { options }: Start,
+  site: SiteConfig,
+  folder: string,
+  { emulators, permissions, endpoints }: Services,
+  api: ApiServer,
+): Promise<Deployment> {
+  const assemblyDir = options.assemblyDir ?? (await synthesize(folder, site))
+  return deploy(await readTemplate(assemblyDir), {
+    assemblyDir,
+    emulators,
+    permissions,
+    apiUrl: api.url,
+    endpoints,
+    tenant: tenantOf(site),
+    identity: options.identity && { ...options.identity, tenants: site.deployment.tenants },
+  })
+}
+
+const streamingOf = ({ functions, streams }: Deployment): FunctionSpec | undefined =>
+  functions.find(({ name }) => streams.includes(name))
+
+/** The function that streams answers; it runs as a server. */
+function startEvents({ options, log, undo }: Start, deployment: Deployment): EventsServer | undefined {
+  const streaming = streamingOf(deployment)
+  if (streaming === undefined) return undefined
+  const events = eventsServer(streaming, (line) => log(streaming.name, line), options.consoleDir)
+  undo.push(events.stop)
+  return events
+}
+
+/** Starts the other functions and loads them. */
+async function startFunctions({ options, log, undo }: Start, deployment: Deployment): Promise<Functions> {
+  const streaming = streamingOf(deployment)
+  const fed = new Set(deployment.mappings.map(({ functionName }) => functionName))
+  const concurrencyOf = (name: string) =>
+    options.concurrency ?? (fed.has(name) ? Math.ceil(availableParallelism() / 2) : 2)
+  const functions = Object.fromEntries(
+    deployment.functions
+      .filter((spec) => spec !== streaming)
+      .map((spec) => [spec.name, lambdaFunction(spec, concurrencyOf(spec.name), (line) => log(spec.name, line))]),
+  )
+  const all = Object.values(functions)
+  undo.push(() => Promise.all(all.map((fn) => fn.stop())))
+  const warmed = await Promise.allSettled(all.map((fn) => fn.warm()))
+  for (const outcome of warmed) if (outcome.status === 'rejected') throw outcome.reason
+  return functions
+}
+
+/** Connects the functions to what starts them: queues, jobs, rules and schedules. */
+function feedFunctions(
+  { log, undo }: Start,
+  deployment: Deployment,
+  functions: Functions,
+  { emulators, batch, permissions, env }: Services,
+  broker: Broker | undefined,
+): void {
+  const clients = new Map<string, SQSClient>()
+  /** A client with the rights of a role; without one, with all. */
+  const sqsAs = (role = ''): SQSClient => {
+    const rights = role === '' ? clientOptions(emulators.endpoint) : clientOptions(emulators.endpoint, role)
+    const client = clients.get(role) ?? new SQSClient({ ...rights, md5: false })
+    clients.set(role, client)
+    return client
+  }
+  const sqs = sqsAs()
+  undo.push(async () => {
+    for (const client of clients.values()) client.destroy()
+  })
+  // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
+  undo.push(batch.stop)
+  batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
+  const say = (line: string) => log('stack', line)
+  const sources = deployment.mappings.map((mapping) => {
+    const fn = functionOf(functions, mapping.functionName)
+    const { role } = fn.spec
+    // A mapping polls with the rights of its function, and can only be made where that one has all three.
+    if (role !== undefined) permissions.refuse(role, polling(mapping))
+    return startEventSource(sqsAs(role), mapping, fn, say)
+  })
+  undo.push(() => Promise.all(sources.map((source) => source.stop())))
+  if (broker !== undefined) {
+    undo.push(startRules(deployment.topicRules, { broker, sqsAs, log: (line) => log('iot', line) }).stop)
+  }
+  const schedules = deployment.schedules.map((schedule) => startSchedule(sqs, schedule, say))
+  undo.push(() => Promise.all(schedules.map((schedule) => schedule.stop())))
 }
 
 const polling = ({ queueArn }: EventSourceMapping): readonly Need[] =>
@@ -274,103 +312,35 @@ const polling = ({ queueArn }: EventSourceMapping): readonly Need[] =>
     resource: queueArn,
   }))
 
-/** Builds the functions for this machine and synthesizes the site's stack into `folder`. In a process of its own: CDK takes 300 MB. */
-async function synthesize(folder: string, site: SiteConfig): Promise<string> {
-  const outdir = join(folder, 'cdk.out')
-  await rm(outdir, { recursive: true, force: true })
-  const file = join(folder, 'site.json')
-  await writeFile(file, `${JSON.stringify(site, null, 2)}\n`)
-  const script = join(import.meta.dirname, '../synth.ts')
-  const env = { ...process.env, CDK_CONTEXT_JSON: JSON.stringify({ site: file }) }
-  await promisify(execFile)(process.execPath, [script, '--host', '--outdir', outdir], { env })
-  return outdir
-}
-
-async function readTemplate(assemblyDir: string): Promise<Template> {
-  const text = await readFile(join(assemblyDir, `${STACK_NAME}.template.json`), 'utf8')
-  return JSON.parse(text) as Template // written by CDK
-}
-
-/** What `streams/mqtt` reads from its environment, beside the addresses of AWS. */
-function adapterEnvironment(
+/** Gives the API's server its routes. It is the front, too: it brings what the API wants of one. */
+function openApi(
+  { options, undo }: Start,
   deployment: Deployment,
-  mqttUrl: string,
-  journal: string,
-  isEmbedded: boolean,
-): Readonly<Record<string, string>> {
-  const { queueUrls, topicRules } = deployment
-  return {
-    MQTT_URL: mqttUrl,
-    // aedes speaks 3.1.1 only, without shared subscriptions; for another broker the adapter's own default, or what our environment says.
-    ...(isEmbedded ? { MQTT_VERSION: '4', MQTT_CONNECTIONS: '1' } : {}),
-    INTAKE_QUEUE_URL: queueUrls.intake!,
-    INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
-    RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
-    RAW_BUCKET: bucketOf(deployment),
-    JOURNAL_PATH: journal,
-    // As there: what a rule takes, the adapter leaves to it.
-    ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
+  functions: Functions,
+  api: ApiServer,
+  events: EventsServer | undefined,
+): void {
+  const routes = httpApi(deployment.routes, (name, event) => functionOf(functions, name).invoke(event))
+  const secrets = deployment.functions.map(({ environment }) => environment.FRONT_SECRET)
+  const front = secrets.find((secret) => secret !== undefined)
+  const answer: RequestListener = (request, response) => {
+    if (front !== undefined) request.headers[FRONT_HEADER] = front
+    const { pathname } = new URL(request.url ?? '/', 'http://localhost')
+    const isForServer = pathname === EVENTS_PATH || (options.consoleDir !== undefined && !isApiPath(pathname))
+    if (events === undefined || !isForServer) routes(request, response)
+    else events.answer(request, response).catch(() => response.destroy())
   }
+  api.open(answer)
+  undo.push(api.shut)
 }
 
-/** What the site lets a device ask of its adapter, where it says so. */
-function limitsOf({ deployment: { gateway } }: SiteConfig): Readonly<Record<string, string>> {
-  return gateway.adapter ? { DEVICE_LIMITS: JSON.stringify(gateway.adapter.limits) } : {}
+function functionOf(functions: Functions, name: string): LambdaFunction {
+  const fn = functions[name]
+  if (fn === undefined) throw new Error(`the template names no function ${name}`)
+  return fn
 }
 
-/** Where ECGs lie; others hold logs and the console. */
-function bucketOf({ bucketNames }: Deployment): string {
-  return bucketNames.find((name) => name === 'raw') ?? bucketNames[0]!
-}
-
-/** Where devices send windows only, which rules take, and a function brings them their results. */
-function isServedByIotCore({ deployment: { gateway } }: SiteConfig): boolean {
-  return gateway.iotCore && gateway.adapter === undefined
-}
-
-/**
- * Waits for the adapter's subscription; without it frames would be lost.
- * @throws CompanionError when it ends instead
- */
-async function subscription(subscribed: Promise<unknown>, ended: Companion['ended']): Promise<void> {
-  const end = await Promise.race([subscribed.then(() => undefined), ended])
-  if (end !== undefined) throw new CompanionError('The MQTT adapter', end)
-}
-
-/** How long the adapter is waited for that connects to another broker than ours. */
-const READY_MS = 5000
-
-/** The API's server; says 503 until it is given its routes. */
-async function startApiServer(port: number) {
-  const unavailable: RequestListener = (_request, response) => {
-    response.writeHead(503, { 'content-type': 'application/json' }).end('{"message":"Service Unavailable"}')
-  }
-  let serve = unavailable
-  const server = createServer(forThisMachine((request, response) => serve(request, response)))
-  const address = await claimPort('API', '--port', port, (free) => listen(server, free))
-  return {
-    url: `http://127.0.0.1:${address.port}`,
-    open: (listener: RequestListener) => {
-      serve = listener
-    },
-    shut: async () => {
-      serve = unavailable
-    },
-    close: () => closeServer(server),
-  }
-}
-
-/** Starts a server; a port that something else has is said in words. */
-async function claimPort<T>(
-  what: string,
-  option: string,
-  port: number,
-  start: (port: number) => Promise<T>,
-): Promise<T> {
-  try {
-    return await start(port)
-  } catch (error) {
-    const isTaken = error instanceof Error && 'code' in error && error.code === 'EADDRINUSE'
-    throw isTaken ? new PortTakenError(what, port, option) : error
-  }
+function tableOf({ tableNames: [name] }: Deployment): string {
+  if (name === undefined) throw new Error('the template has no table')
+  return name
 }

@@ -24,7 +24,7 @@ import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
   readonly authenticate: Authenticate
-  /** What the front that all requests come by sends with each; whoever does not bring it came another way. */
+  /** A secret header that the front adds to each request; a request without it bypassed the front. */
   readonly front?: string | undefined
   readonly onError?: ReportError
   /** Told of every answer. */

@@ -69,7 +69,7 @@ export function auditing({ audit, onStranger, onLost }: AuditOptions): Middlewar
     const caller = c.get('caller')
     const outcome = refusalOf(c) ?? 'done'
     if (caller === undefined) return onStranger(action, outcome)
-    // Whoever asks for news and gets none has read nothing.
+    // A poll for news without an answer has read nothing.
     if (action === 'events.read' && outcome === 'done' && touched.size === 0) return
     try {
       await audit.append(entryOf(c, route, outcome))

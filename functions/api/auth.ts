@@ -34,7 +34,7 @@ export interface TokenRules {
   readonly keys: JWTVerifyGetKey
 }
 
-/** Public-key signatures only: with a shared secret whoever checks a token could also make one. */
+/** Public-key signatures only: with a shared secret, every verifier of a token could also make one. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 const Subject = z

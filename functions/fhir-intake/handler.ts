@@ -77,7 +77,7 @@ export const handler = sqsHandler(
   },
   async (message) => {
     if (intake === undefined) return
-    // What the EHR holds is its tenant's, whoever a message says it is for.
+    // What the EHR holds is its tenant's, whatever tenant a message names.
     if (message.tenant !== ehr?.tenant) throw new CodedError('origin-foreign', { field: 'tenant' })
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)

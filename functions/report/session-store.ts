@@ -13,7 +13,7 @@ import { headKey, ownEcgId, type SessionKey, sessionPk, WINDOWS, windowKey } fro
 import { type Change, IS_NEW, type Row, Table, type Condition as WriteCondition } from '../../shared/store/table.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
 
-/** How long a session is kept after its last window: whoever it belongs to must be known by then. */
+/** How long a session is kept after its last window: its patient must be known by then. */
 const KEPT_S = 90 * 24 * 3600
 
 const Condition = z.enum(CONDITION_IDS)

@@ -24,7 +24,7 @@ export function whoseResource({ subject, encounter }: FhirResource, source: stri
   const named = here(referenceIn(subject))
   const patient = PATIENT.exec(named)?.[0]
   if (patient === undefined && named.includes(':')) throw new CodedError('origin-foreign', { field: 'subject' })
-  // Whoever gives it a subject can redrive it.
+  // An operator who adds a subject can redrive it.
   if (patient === undefined) throw new CodedError('field-invalid', { field: 'subject' })
   const visit = ENCOUNTER.exec(here(referenceIn(encounter)))?.[0]
   return { patient, source, ...(visit === undefined ? {} : { encounter: visit }) }

@@ -1,7 +1,7 @@
 /**
  * Draws one job, from its row in the table to its artifacts in the bucket.
  *
- * Whoever draws has the job by a lease that it renews, and hears by that whether the job is still its own: once it is cancelled, deleted or taken
+ * The worker that draws holds the job by a lease that it renews, and hears by that whether the job is still its own: once it is cancelled, deleted or taken
  * up by another, nothing of it is kept.
  * @module
  */

@@ -22,7 +22,7 @@ const Days = z.int().min(1).max(36_500)
 
 /**
  * How the adapter proves to the broker who it is. The secret is a JSON object, kept in AWS Secrets Manager by
- * whoever runs the broker, under its own key or `keyArn`.
+ * the broker's operator, under its own key or `keyArn`.
  */
 const BrokerAuth = z.discriminatedUnion('kind', [
   /** `{"username": …, "password": …}` */
@@ -140,7 +140,7 @@ const Api = z.strictObject({
    * neither takes from `/v1`.
    */
   openRequestsPerSecond: z.int().min(1).max(10_000).default(10),
-  /** Beyond these the front door answers 429, whoever asks. */
+  /** Beyond these the front door answers 429 to every caller. */
   requestsPerSecond: z.int().min(1).max(10_000).default(50),
   burst: z.int().min(1).max(5_000).default(100),
 })
@@ -178,7 +178,7 @@ const RetentionDays = z.strictObject({
   audit: z.literal(LOG_DAYS).default(2192),
   /** ECGs: samples, results, drawings. Not counted from a change, for there is none. */
   ecgs: Days.optional(),
-  /** Payloads that were refused, for whoever mends the device. Longer than the messages in the intake's DLQ that point at them. */
+  /** Payloads that were refused, for the maker of the device. Longer than the messages in the intake's DLQ that point at them. */
   rejected: z.int().min(15).max(36_500).default(30),
   /** An ECG's samples after they were overwritten or deleted. */
   supersededRaw: Days.default(30),
@@ -192,7 +192,7 @@ export const Deployment = z
       .regex(/^[A-Za-z][A-Za-z0-9-]{0,62}$/)
       .default('CardiacNets'),
     architecture: z.enum(['arm64', 'x64']).default('arm64'),
-    /** Live devices that are expected at once; bounds how many functions run at the same time, and is what cost is reckoned for. */
+    /** Live devices that are expected at once; bounds how many functions run at the same time, and the cost is estimated for them. */
     devices: z.int().min(1).max(10_000_000).default(200),
     tenants: z.array(Name).min(1).default(['local']).refine(isUnique, 'names must differ'),
     /** Zones that the private network spans: each costs its endpoints. */

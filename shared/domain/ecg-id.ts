@@ -37,7 +37,7 @@ export function sessionSummaryId(of: {
 
 export type CmrJobId = string & { readonly __brand: 'CmrJobId' }
 
-/** Name of one drawing of an ECG: whoever asks for the same again means the same job. */
+/** Name of one drawing of an ECG: the same request again means the same job. */
 export function cmrJobId(of: {
   readonly ecgId: EcgId
   readonly bundleSha256: string

@@ -36,7 +36,7 @@ export const LOG_FIELDS = {
   offset: Count,
   lead: z.union([Count, z.enum(LEADS)]),
 
-  // What it was about. A device's name and its session's are its own; whoever names a device after a patient puts the patient here (docs/privacy.md).
+  // What it was about. A device's name and its session's are its own; a device that is named after a patient puts the patient here (docs/privacy.md).
   tenant: Name,
   device: Name,
   session: Name,

@@ -2,7 +2,7 @@
  * One ECG's way through queues, functions and servers, by W3C Trace Context (https://www.w3.org/TR/trace-context/): a random id that is passed
  * on as `traceparent`, in MQTT's user properties, in attributes of messages and in headers of HTTP, and stands in log lines as `traceId`.
  *
- * Whoever handles a message does so within its trace (`inTrace`); what it sends and logs meanwhile is of that trace without being told.
+ * A message is handled within its trace (`inTrace`); what it sends and logs meanwhile is of that trace without being told.
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
@@ -25,7 +25,7 @@ const current = new AsyncLocalStorage<Trace>()
 /** Versions after 00 may append fields; ff is none. */
 const SYNTAX = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
-/** @returns `undefined` for what is absent or invalid: whoever takes it up begins a new trace, as the standard says */
+/** @returns `undefined` for what is absent or invalid: the caller begins a new trace, as the standard says */
 export function parseTraceparent(text: string | undefined): Trace | undefined {
   const [, version, traceId, spanId, flags, more] = SYNTAX.exec(text ?? '') ?? []
   if (traceId === undefined || spanId === undefined || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined

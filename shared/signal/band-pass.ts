@@ -7,7 +7,7 @@ export class BandPass {
   readonly #a1: number
   readonly #a2: number
 
-  /** @param lowHz, highHz where one application has fallen by 3 dB; 0 < lowHz < highHz < rateHz / 2 */
+  /** `lowHz` and `highHz`: where one application has fallen by 3 dB; 0 < lowHz < highHz < rateHz / 2. */
   constructor(lowHz: number, highHz: number, rateHz: number) {
     // Edges bent beforehand, so that they lie right after the bilinear transform.
     const low = Math.tan((Math.PI * lowHz) / rateHz)

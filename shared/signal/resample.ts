@@ -16,7 +16,7 @@ export class Resampler {
   readonly #bank: Float64Array
   readonly #phases: number
 
-  /** @param sourceRateHz, targetRateHz > 0; a lower target is anti-aliased at its own Nyquist frequency */
+  /** Both rates are above 0; a lower target is anti-aliased at its own Nyquist frequency. */
   constructor(sourceRateHz: number, targetRateHz: number) {
     this.#step = sourceRateHz / targetRateHz
     const stretch = Math.max(1, this.#step)

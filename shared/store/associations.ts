@@ -85,7 +85,7 @@ export class AssociationStore {
   async put(tenant: string, device: string, { patient, from, to }: Association): Promise<void> {
     const span = { patient, from: from.getTime(), to: to?.getTime() }
     if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
-    // First: by this list whoever erases a patient finds the device.
+    // First: by this list, `erase` finds the devices of a patient.
     await this.#table.put(deviceKey(tenant, device))
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
@@ -126,7 +126,7 @@ export class AssociationStore {
 
   /**
    * The patient of a result, if known; else it waits in the list. Safe against an association that comes at the same moment.
-   * Whoever gets a patient reports the result, and then calls `markReported`.
+   * A caller that gets a patient reports the result and then calls `markReported`.
    */
   async patientOrWait(tenant: string, result: Unidentified): Promise<string | undefined> {
     const known = await this.patientOf(tenant, result.device, result.at)

@@ -1,5 +1,5 @@
 /**
- * Jobs of CMR synthesis in the table of results. Every change is one conditional write of one row, so that whoever comes twice, late or at the same
+ * Jobs of CMR synthesis in the table of results. Every change is one conditional write of one row, so that a worker that comes twice, late or at the same
  * time as another changes nothing; a worker holds the row by a lease, so that the job of one that died can be taken up.
  *
  * In the index `byArrival` jobs have a part of their own (`tenant` = tenant#cmr), in which each moves to the end when it changes.
@@ -88,7 +88,7 @@ export class CmrJobStore {
 
   /**
    * The job of a drawing: a new one, the one that there is, or, where that failed, was cancelled or lost its worker, that one from the start.
-   * Whoever submits makes sure afterwards that the ECG was not deleted meanwhile, and removes the job if it was.
+   * The caller makes sure afterwards that the ECG was not deleted meanwhile, and removes the job if it was.
    */
   async submit(tenant: string, drawing: Drawing, now: Date): Promise<CmrJob> {
     const jobId = cmrJobId(drawing)

@@ -39,7 +39,7 @@ export class QuotaStore {
   async take(kind: string, of: Counted, share: Share, spanS: number, now: Date): Promise<number | undefined> {
     const span = Math.floor(now.getTime() / 1000 / spanS)
     const endsS = (span + 1) * spanS
-    // The caller first: whoever asks for too much takes nothing from its tenant.
+    // The caller first: a caller over its own limit takes nothing from its tenant.
     for (const [who, most] of sharesOf(of, share)) {
       const key = quotaKey(of.tenant, kind, who, span)
       if (!(await this.#count(key, most, endsS + SLACK_S))) return Math.max(1, Math.ceil(endsS - now.getTime() / 1000))

@@ -34,7 +34,7 @@ import { IS_NEW, type Row, Table } from './table.ts'
 
 /** What became of a result that was to be stored. */
 export type Stored =
-  /** `json` is what is stored: this result's, or that of the one that came first, letter for letter. */
+  /** `json` is what is stored: this result's, or that of the one that came first, byte for byte. */
   { readonly kind: 'new' | 'known'; readonly json: string } | { readonly kind: 'deleted' }
 
 /** A result and what it was made from. */

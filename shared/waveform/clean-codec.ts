@@ -18,11 +18,11 @@ export const CLEAN_STEPS = 4095
 
 /** What the encoder sees of a window. */
 export interface CleanWindow {
-  /** [12][samples] lead-major, steps of 1/4095; zero where a lead is not present. */
+  /** `[12][samples]` lead-major, steps of 1/4095; zero where a lead is not present. */
   readonly codes: Int16Array
-  /** [12][2]: minimum and maximum of each lead before min-max, mV. */
+  /** `[12][2]`: minimum and maximum of each lead before min-max, mV. */
   readonly amplitude: Float32Array
-  /** [12]: 1 where the lead is present and acceptable. */
+  /** `[12]`: 1 where the lead is present and acceptable. */
   readonly leadMask: Uint8Array
 }
 

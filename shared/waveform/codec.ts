@@ -39,7 +39,7 @@ export function encodeWaveform(waveform: Waveform): Buffer {
   return Buffer.concat([MAGIC, length, header, packSamples(waveform)])
 }
 
-/** The samples alone: for whoever says rate, leads, gains and their number in another way. */
+/** The samples alone: for callers that store rate, leads, gains and their number elsewhere. */
 export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
   const samples = leads[0]!.samples.length
   const planes = Buffer.allocUnsafe(leads.length * samples * PLANES)

@@ -68,7 +68,7 @@ export function sameOrigin(reference: string, base: URL): URL {
  */
 export function belowBase(reference: string, base: URL): URL {
   const url = sameOrigin(reference, base)
-  // A page of a search may be at the base itself. An encoded slash is a way up, for whoever decodes it.
+  // A page of a search may be at the base itself. An encoded slash is a way up for a server that decodes it.
   const isBelow = url.pathname.startsWith(base.pathname) || `${url.pathname}/` === base.pathname
   if (!isBelow || /%2f|%5c/i.test(url.pathname)) throw new CodedError('origin-foreign', { field: 'reference' })
   return url

@@ -34,7 +34,7 @@ export class ArchiveDelivery {
       this.#store = (report) => storeAttributes(peer, report)
     } else {
       const { url, tokenFile } = archive
-      // Read each time: whoever renews the token writes the file.
+      // Read each time: the token's renewal writes the file.
       this.#store = async (report) =>
         stow(url, fileOf(report), tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim())
     }

@@ -24,7 +24,7 @@ export const REQUEST_MS = 15_000
 
 export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   const request = async (path: string, init: RequestInit, signal: AbortSignal): Promise<Response> => {
-    // Read each time: whoever renews the token writes the file.
+    // Read each time: the token's renewal writes the file.
     const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
     const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     try {

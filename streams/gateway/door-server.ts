@@ -83,7 +83,7 @@ export async function openDoor(
     }
     sockets.set(socket, peer)
     socket.once('close', () => sockets.delete(socket))
-    // Whoever serves it listens for errors of its own; none may end the process.
+    // The protocol's server listens for errors of its own; none may end the process.
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     return true

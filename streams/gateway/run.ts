@@ -13,14 +13,14 @@ import { startGateway } from './gateway.ts'
 import { journalsIn } from './opening.ts'
 import type { ScreeningSetup } from './screening.ts'
 
-/** @returns the exit code: 0 when it was told to stop, 1 when whoever runs it should start it again */
+/** @returns the exit code: 0 when it was told to stop, 1 when its supervisor should start it again */
 export async function runGateway(
   config: GatewayConfig,
   parts: { readonly cloud?: Cloud | undefined; readonly screening: ScreeningSetup },
 ): Promise<0 | 1> {
   // The journal holds ECGs: its files are for nobody else to read.
   process.umask(0o077)
-  // Whoever reads the log may go away; ECGs still come.
+  // The reader of the log may go away; ECGs still come.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const logger = createLogger('gateway')
   logUncaught(logger)

@@ -49,7 +49,7 @@ export class Screening {
   constructor(setup: ScreeningSetup, source: ScreeningSource) {
     this.#source = source
     this.failed = this.#failed.promise
-    // Whoever starts a gateway waits for both; an unawaited rejection would end the process without a word.
+    // The caller waits for both; an unawaited rejection would end the process without a word.
     this.failed.catch(() => {})
     this.#thread = this.#start(setup)
     this.ready = this.#thread.ready

@@ -30,7 +30,7 @@ try {
   }
 }
 
-/** Whoever started us by hand sees a path, which the log does not take. */
+/** A person who started the adapter by hand sees a path, which the log does not take. */
 function sayFault(error: unknown): void {
   if (error instanceof CodedError) console.error(`${sentenceOf(error)} [${error.code}]`)
 }

@@ -1,5 +1,5 @@
 /**
- * A result as a device gets it, whoever publishes it.
+ * A result as a device gets it, from the adapter or from a function.
  * @module
  */
 import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'

@@ -81,7 +81,7 @@ describe('what is there all day', () => {
     expect(of.unpriced).toEqual([])
   })
 
-  it('of a machine is found by way of its launch template, whose group may want several', () => {
+  it('of a machine is found through its launch template and multiplied by the size of its group', () => {
     const resources: Resources = {
       Machine: {
         Type: 'AWS::EC2::LaunchTemplate',

@@ -52,7 +52,7 @@ describe('rights', () => {
     'ec2:DescribeNetworkInterfaces': 'Lambda, to plug a function into the network',
     'ec2:DescribeSubnets': 'Lambda, to plug a function into the network',
     'ec2:UnassignPrivateIpAddresses': 'Lambda, to plug a function into the network',
-    'ecr:GetAuthorizationToken': 'whoever pulls an image',
+    'ecr:GetAuthorizationToken': 'to pull any image',
     'ecs:DiscoverPollEndpoint': 'the ECS agent',
   }
 
@@ -136,7 +136,7 @@ describe.each(exampleSites())('deployed, %s', (name) => {
       expect(ContainerProperties.Environment).toContainEqual({ Name: 'AWS_EC2_METADATA_DISABLED', Value: 'true' })
   })
 
-  it('blocks at its own web ACL neither large ECGs, nor long queries, nor callers without a User-Agent', () => {
+  it('does not block large ECGs, long queries or requests without a User-Agent at its own web ACL', () => {
     for (const { Rules } of all('AWS::WAFv2::WebACL')) {
       const common = Rules.find(({ Name }: { Name: string }) => Name === 'AWSManagedRulesCommonRuleSet')
       const counted = common.Statement.ManagedRuleGroupStatement.RuleActionOverrides.filter(
@@ -265,7 +265,7 @@ describe('the streaming adapter', () => {
 })
 
 describe('the console', () => {
-  it('has a web ACL of its own where the site wants one made, in the region that CloudFront takes it from', () => {
+  it('creates a web ACL in us-east-1 if the site requests one', () => {
     const { Rules } = templates.get('wearable-fleet')!.toJSON()
 
     templates.get('wearable-fleet')!.hasResourceProperties('AWS::WAFv2::WebACL', { Scope: 'CLOUDFRONT' })

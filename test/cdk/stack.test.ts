@@ -149,7 +149,7 @@ describe('the stack', () => {
     }
   })
 
-  it('hides a live window whose function was killed for a minute at most', () => {
+  it('hides a live window for at most a minute after its function was killed', () => {
     const live = Object.entries(template.findResources('AWS::SQS::Queue')).filter(
       ([, { Properties }]) => Properties.RedrivePolicy?.maxReceiveCount === 15,
     )
@@ -180,7 +180,7 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
   })
 
-  it('gives the functions of the path the memory that docs/scale.md reckons with', () => {
+  it('gives the functions of the path the memory that docs/scale.md assumes', () => {
     const given = propertiesOf('AWS::Lambda::Function').map(({ Environment, MemorySize }) => [
       Environment.Variables.POWERTOOLS_SERVICE_NAME,
       MemorySize,
@@ -246,7 +246,7 @@ describe('the stack', () => {
     template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 10 })
   })
 
-  it('leaves it to the app to check tokens where nobody is known to sign them, and never lets it off', () => {
+  it('lets the app check tokens if no identity provider is configured, and never disables the check', () => {
     const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
 
     expect(Object.fromEntries(routes)).toEqual({
@@ -258,7 +258,7 @@ describe('the stack', () => {
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
   })
 
-  it('has the front door check tokens too, slow down, and write down what was asked, but not by whom, nor for whose ECG', () => {
+  it('checks tokens at the gateway too, throttles, and logs routes without callers or ECG ids', () => {
     const stack = example('clinic')
 
     stack.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: 'ANY /v1/{proxy+}', AuthorizationType: 'JWT' })
@@ -277,7 +277,7 @@ describe('the stack', () => {
     })
   })
 
-  it('lets the function of events read the table, hold a place for a stream and add to the audit trail, and do nothing else', () => {
+  it('gives the events function exactly these rights: read the table, reserve a stream, append to the audit trail', () => {
     const policies = template.findResources('AWS::IAM::Policy')
     const [id] = Object.keys(policies).filter((name) => name.includes('eventsrole'))
 
@@ -301,7 +301,7 @@ describe('the private network', () => {
       ({ Properties }) => Properties.Environment.Variables.POWERTOOLS_SERVICE_NAME === name,
     )!.Properties
 
-  it('has no way to the internet, and holds the functions that call nobody outside AWS', () => {
+  it('has no route to the internet and holds the functions that call AWS services only', () => {
     template.resourceCountIs('AWS::EC2::NatGateway', 0)
     template.resourceCountIs('AWS::EC2::InternetGateway', 0)
     for (const name of ['preprocess', 'screen', 'synthesis-dispatch']) {
@@ -312,7 +312,7 @@ describe('the private network', () => {
     }
   })
 
-  it('has endpoints for what they call, in each zone that the site wants', () => {
+  it('has VPC endpoints for the services that they call, in each zone of the site', () => {
     const subnets = (of: Template, service: string) =>
       Object.values(of.findResources('AWS::EC2::VPCEndpoint'))
         .filter(({ Properties }) => JSON.stringify(Properties.ServiceName).includes(`.${service}"`))
@@ -363,7 +363,7 @@ describe('AWS IoT Core', () => {
     })
   })
 
-  it('lets a device send its windows to the rule itself, where the site says so, and hear nothing of it', () => {
+  it('lets devices publish windows directly to the rule, without a subscription, if the site allows it', () => {
     const fleet = example('wearable-fleet')
     const {
       'iot:Publish': publish,
@@ -380,7 +380,7 @@ describe('AWS IoT Core', () => {
     })
   })
 
-  it('gives devices summaries where the site says so', () => {
+  it('sends summaries to devices if the site enables them', () => {
     const told = (of: Template) =>
       JSON.stringify(of.toJSON()).match(/"DEVICE_RESULTS":"\w+"|"Name":"DEVICE_RESULTS","Value":"\w+"/g)
 
@@ -442,7 +442,7 @@ describe('what is kept', () => {
       .flatMap(({ Properties }) => Properties.LifecycleConfiguration?.Rules ?? [])
       .filter((rule) => rule.Prefix === prefix)
 
-  it('of ECGs is as long as the site says, and without a word until somebody deletes them', () => {
+  it('of ECGs follows the site; without a setting they are kept until they are deleted', () => {
     const limited = of({ ecgs: 365 })
     const functionOf = (each: Template) =>
       Object.values(each.findResources('AWS::Lambda::Function')).map(
@@ -461,7 +461,7 @@ describe('what is kept', () => {
     expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])
   })
 
-  it("of functions' logs is the audit trail's time, for its lines stand in them, and goes on without the stack", () => {
+  it("of functions' logs equals the audit trail's, because they contain it, and outlasts the stack", () => {
     const groups = template.findResources('AWS::Logs::LogGroup')
     const names = Object.values(template.findResources('AWS::Lambda::Function')).map(
       ({ Properties }) => Properties.LoggingConfig.LogGroup.Ref,
@@ -583,7 +583,7 @@ describe('CMR synthesis', () => {
     })
   })
 
-  it('is left out where nobody wants it: no machines, no queue', () => {
+  it('is left out if the site disables it: no machines, no queue', () => {
     const without = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 
     for (const type of ['AWS::Batch::JobQueue', 'AWS::Batch::ComputeEnvironment']) {

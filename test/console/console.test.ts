@@ -244,7 +244,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     }
   })
 
-  it('says of each finding what it learned from, its threshold and its state; of each index its interval and reliability', async () => {
+  it('shows evidence, threshold and state of each finding, and interval and reliability of each index', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
     const result = (await (await fetch(`${stack.apiUrl}/v1/ecgs/${ecgId}`)).json()) as {
@@ -342,7 +342,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     ecgId = await screened(stack.apiUrl, files)
   })
 
-  it('says so when the API is away, and goes on when it is back', async () => {
+  it('reports an unreachable API and resumes when it answers again', async () => {
     await go('#/')
     await page.locator('.feed-live').waitFor()
     await page.context().setOffline(true)

@@ -76,7 +76,7 @@ describe('the paper', () => {
     }
   })
 
-  it('turns aVR over in the Cabrera order, and says so', () => {
+  it('inverts and labels aVR in the Cabrera order', () => {
     const limb = segmentsOf('6x2', true).slice(0, 6)
 
     expect(limb.map(labelOf)).toEqual(['aVL', 'I', '−aVR', 'II', 'aVF', 'III'])

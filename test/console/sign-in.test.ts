@@ -57,7 +57,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.getByRole('button', { name: 'Continue' }).click()
   }
 
-  it('goes to the provider and comes back to where it was, with a token in memory that is renewed, and none that stays', async () => {
+  it('returns from the provider to the same page; the token is renewed and kept in memory only', async () => {
     const { ecgId } = await api.screened('clinic', {}, { kind: 'mqtt', device: 'ward-3', session: 's' })
     const { page, complaints } = await openPage(server.url)
     const tokens: string[] = []
@@ -90,7 +90,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 
-  it('goes on with a new token when one ends in mid-stream, and says so when the provider gives no other', async () => {
+  it('renews a token that expires in mid-stream, and reports that the sign-in ended if the provider refuses', async () => {
     const { page } = await openPage(server.url)
     const streams: string[] = []
     page.on('request', (request) => {
@@ -124,7 +124,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 
-  it('says so when the provider refuses, and shows nothing of any ECG to who is not signed in', async () => {
+  it('reports a refusal of the provider and shows no ECG without a sign-in', async () => {
     const { page } = await openPage(server.url)
 
     await page.goto(`${server.url}/?error=access_denied&state=stolen`)
@@ -135,7 +135,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 
-  it('locks itself when nobody has touched it for as long as the site says, and forgets what it showed', async () => {
+  it('locks after the site’s idle time and discards what it showed', async () => {
     const { page } = await openPage(server.url)
     await page.clock.install()
     await page.goto(server.url)

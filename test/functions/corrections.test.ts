@@ -40,7 +40,7 @@ function windowResult(tenant: string, session: string, version: number, cad: num
 }
 
 describe('what a session notes of a window', () => {
-  it('is its newest result, in whatever order results come, however often and at once', async () => {
+  it('is its newest result: in any order of arrival, repeated and concurrent', async () => {
     const results = new ResultStore(aws.dynamo, TABLE)
     const sessions = new SessionStore(aws.dynamo, TABLE)
     let runs = 0
@@ -135,7 +135,7 @@ describe('a correction', () => {
     expect(correcting(after, undefined)).toEqual(after)
   })
 
-  it('has a place in the list, from which the next page goes on', async () => {
+  it('has a list position from which the next page continues', async () => {
     const results = new ResultStore(aws.dynamo, TABLE)
     for (const [at, version] of [1, 2].entries()) {
       const result = windowResult('listed', 's', version, 0.1)

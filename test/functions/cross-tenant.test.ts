@@ -62,7 +62,7 @@ beforeAll(async () => {
   // The handlers read their environment when they are loaded, so they come after it.
   Object.assign(process.env, api.env, {
     AWS_ENDPOINT_URL_IOT_DATA_PLANE: `http://127.0.0.1:${port}`,
-    AWS_ENDPOINT_URL_BATCH: 'http://127.0.0.1:1', // whoever asks it has failed
+    AWS_ENDPOINT_URL_BATCH: 'http://127.0.0.1:1', // a request to it is a failure
     POWERTOOLS_LOG_LEVEL: 'SILENT',
     POWERTOOLS_METRICS_DISABLED: 'true',
     RESULTS_TABLE: TABLE,
@@ -198,7 +198,7 @@ describe('a route of the API', () => {
     for (const { items } of await Promise.all(answers)) expect(items).toMatchObject([{ ecgId: own.ecgId }])
   })
 
-  it('lets a tenant that may report say whose a device is', async () => {
+  it('lets a tenant with reporting rights associate a device with a patient', async () => {
     const { path, init } = ROUTES['PUT /v1/devices/:id/association']!()
 
     const response = await api.as(OWNER, path, { ...init, method: 'PUT' })

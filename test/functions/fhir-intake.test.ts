@@ -93,7 +93,7 @@ const newEcg = (change: Readonly<Record<string, unknown>> = {}) => {
 }
 
 describe('fhir-intake', () => {
-  it('reads what it is told of into the intake', async () => {
+  it('reads a notified ECG into the intake', async () => {
     const { id } = newEcg()
 
     const { batchItemFailures } = await handle(message(`Observation/${id}`))
@@ -115,7 +115,7 @@ describe('fhir-intake', () => {
     expect(found).toContainEqual(message(`Observation/${id}`))
   })
 
-  it('gives what cannot be read to the DLQ with its reason, and goes on', async () => {
+  it('sends an unreadable ECG to the DLQ with its reason and continues', async () => {
     const bad = newEcg({
       component: [
         { code: { text: 'II' }, valueSampledData: { origin: { value: 0 }, period: 2, dimensions: 1, data: '1 2' } },
@@ -146,7 +146,7 @@ describe('fhir-intake', () => {
     expect(await aws.receive(urls.dlq)).toEqual([])
   })
 
-  it('has logged codes and fields, and nobody', () => {
+  it('logs codes and fields without patient data', () => {
     const text = logged.join('\n')
 
     expect(text).toMatch(/unit-unknown/)

@@ -169,7 +169,7 @@ describe('a message that an earlier version left in its queue', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('is kept, letter for letter, where it is a later version’s: a redrive brings it back', async () => {
+  it('of a later version is kept byte for byte: a redrive restores it', async () => {
     const later = (await oldMessage('screening')).replace('"schema":1', '"schema":2')
 
     await screen(event(later), context)
@@ -277,7 +277,7 @@ describe('an ECG through both functions', () => {
     ])
   })
 
-  it('counts once in the population, and a later window of the same day not at all', async () => {
+  it('counts once in the population; later windows of the same day are ignored', async () => {
     const bundle = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
     const counted = async () => {
       const Key = {
@@ -310,7 +310,7 @@ describe('an ECG through both functions', () => {
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
   })
 
-  it('of other samples under the same id goes to the DLQ: nobody is told the result of another ECG', async () => {
+  it('with other samples under the same id goes to the DLQ: no result is attributed to another ECG', async () => {
     const message = intake(syntheticRecording())
     const waveform = intake(syntheticRecording({ seconds: 8 })).waveform
 
@@ -346,7 +346,7 @@ describe('an ECG through both functions', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('whose claim was deleted with it is done with, not tried again', async () => {
+  it('with a deleted claim check is dropped, not retried', async () => {
     const message = intake(syntheticRecording())
     const { tenant, ecgId } = message
     const results = new ResultStore(dynamo(), 'results')
@@ -423,7 +423,7 @@ describe('a window that a device published to AWS IoT Core', () => {
   }
   const selected = (data: Buffer) => JSON.stringify({ data: data.toString('base64'), topic, receivedAtMs })
 
-  it('gives the result that it gives through the adapter, once, whichever comes first', async () => {
+  it('gives one result, equal to the adapter’s, whichever path is first', async () => {
     const data = payload()
     const window = readDeviceWindow(topic, data, receivedAtMs)!
     const waveform = { inline: encodeWaveform(window.waveform).toString('base64') }
@@ -499,7 +499,7 @@ describe('a message that cannot be handled', () => {
     expect(await receive(urls.screening)).toHaveLength(1)
   })
 
-  it('(a claim whose object is another) goes to the DLQ', async () => {
+  it('(a claim check with another object’s hash) goes to the DLQ', async () => {
     await s3().send(new PutObjectCommand({ Bucket: 'raw', Key: 'raw/clinic/other', Body: Buffer.from('other') }))
     const claim = { key: 'raw/clinic/other', sha256: '0'.repeat(64), bytes: 5 }
 
@@ -509,7 +509,7 @@ describe('a message that cannot be handled', () => {
     expect(dead!.MessageAttributes!.reason!.StringValue).toBe('claim-check-mismatch')
   })
 
-  it('(a claim whose object is not there yet) is left for another try, alone', async () => {
+  it('(a claim check with a missing object) is retried alone', async () => {
     const claim = { key: 'raw/clinic/nowhere', sha256: '0'.repeat(64), bytes: 5 }
 
     const response = await preprocess(event(JSON.stringify(good()), withWaveform(claim)), context)

@@ -199,7 +199,7 @@ describe('the result of an upload', () => {
     )
   const list = async () => (await associations().unidentified(tenant, { limit: 10 })).items
 
-  it('waits until somebody says whose its device is, and is then written', async () => {
+  it('waits for its device’s association and is then written', async () => {
     const message = await upload('scanner')
     const first = await reporter().report(message)
     const waiting = await list()
@@ -213,7 +213,7 @@ describe('the result of an upload', () => {
     expect(current()).toMatchObject([{ subject: { reference: patient } }])
   })
 
-  it('without a device is nobody’s', async () => {
+  it('without a device belongs to no known patient', async () => {
     expect(await reporter().report(await upload())).toBe('nobody')
     expect(await list()).toEqual([])
   })
@@ -250,7 +250,7 @@ describe('a live session', () => {
   const associate = (to: Date | undefined = undefined, whose = patient) =>
     associations().put(tenant, stream.device, { patient: whose, from: new Date(start), to })
 
-  it('is one report at its end, whatever its length', async () => {
+  it('is one report at its end, for every length', async () => {
     await associate()
     for (let k = 0; k < 20; k++) await arrive(k, k === 7 ? 'refused' : 0.2)
     const during = inChart('DiagnosticReport')
@@ -268,7 +268,7 @@ describe('a live session', () => {
     expect(inChart('RiskAssessment')[0]).toMatchObject({ prediction: [{ probabilityDecimal: 20 }, {}, {}, {}, {}] })
   })
 
-  it('goes on as long as windows come, with one check at a time', async () => {
+  it('stays open while windows arrive, with one scheduled check at a time', async () => {
     await associate()
     await arrive(0)
     await arrive(5)
@@ -282,7 +282,7 @@ describe('a live session', () => {
     expect(await checkAfterDelay()).toBe('written')
   })
 
-  it('is summed up the same however often and in whatever order its windows come', async () => {
+  it('has the same summary for repeated and reordered windows', async () => {
     await associate()
     for (const k of [1, 0, 2, 1, 0]) await arrive(k)
 
@@ -307,7 +307,7 @@ describe('a live session', () => {
     expect(current('RiskAssessment')[0]).toMatchObject({ prediction: [{ probabilityDecimal: 86.7 }, {}, {}, {}, {}] })
   })
 
-  it('tells a change once, and the way back after a while; the end replaces both and remembers them', async () => {
+  it('reports a change once and its reversal after a delay; the final report replaces both and lists them', async () => {
     await associate()
     for (let k = 0; k < 8; k++) await arrive(k, 0.9)
     const once = inChart('DiagnosticReport').length
@@ -343,7 +343,7 @@ describe('a live session', () => {
     expect(inChart('DiagnosticReport')).toEqual([])
   })
 
-  it('that nobody is known for waits, and is reported when somebody is', async () => {
+  it('without a known patient waits, and is reported when an association is made', async () => {
     for (let k = 0; k < 3; k++) await arrive(k)
     const atEnd = await checkAfterDelay()
     const { items } = await associations().unidentified(tenant, { limit: 10 })
@@ -393,7 +393,7 @@ describe('a live session', () => {
     expect([told, current().length]).toEqual([1, 1])
   })
 
-  it('whose change meets a broken EHR is collected, and tells it with the next window', async () => {
+  it('reports a change with the next window if the EHR was down', async () => {
     await associate()
     ehr.outage = 500
     for (let k = 0; k < 4; k++) await arrive(k, 0.9)
@@ -405,7 +405,7 @@ describe('a live session', () => {
     expect(outcome).toBe('written')
   })
 
-  it('that goes on after its end is reported again, in place of the first', async () => {
+  it('that resumes after its end is reported again and replaces the first report', async () => {
     await associate()
     await arrive(0)
     await checkAfterDelay()
@@ -417,7 +417,7 @@ describe('a live session', () => {
     expect(current()[0]!.conclusion).toContain('mean of 2 windows')
   })
 
-  it('that was refused throughout says so', async () => {
+  it('with only refused windows is reported as refused', async () => {
     await associate()
     for (let k = 0; k < 3; k++) await arrive(k, 'refused')
 
@@ -506,7 +506,7 @@ describe('a drawn cine', () => {
     expect(inChart('ImagingStudy')).toEqual([])
   })
 
-  it('of an upload follows its result, once somebody says whose it is', async () => {
+  it('of an upload is written after its result, when its patient is known', async () => {
     const { message, cine } = await drawn(device)
     const before = [await reporter().report(message), await reporter().report(cine)]
     await associate()

@@ -26,7 +26,7 @@ it('a token says the tenant, the client as its audience, and each scope of the g
   })
 })
 
-it.each([[undefined], ['another']])('a user whose tenant is %s gets a token that opens nothing', (tenant) => {
+it.each([[undefined], ['another']])('a user with the tenant %s gets a token without rights', (tenant) => {
   expect(tokenOf(tenant, ['clinicians'])).toEqual({
     claimsToAddOrOverride: { aud: 'client-1' },
     scopesToAdd: [],

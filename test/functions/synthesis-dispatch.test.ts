@@ -108,7 +108,7 @@ describe('a job that is to be drawn', () => {
     expect(await state()).toMatchObject({ status: 'cancelled' })
   })
 
-  it('that is gone with its ECG is nobody’s', async () => {
+  it('of a deleted ECG is ignored', async () => {
     await jobs.remove(job.tenant, job)
 
     expect(await dispatch({ kind: 'draw' })).toBe('known')
@@ -133,7 +133,7 @@ describe('the end of a batch job', () => {
     expect(await state()).toMatchObject({ status: 'failed', reason: 'worker-lost', field: 'batch' })
   })
 
-  it('says nothing of a job that has told, or that another machine has', async () => {
+  it('does not change a job that has reported, or that another worker runs', async () => {
     await dispatch({ kind: 'draw' })
     const mine = { tenant: job.tenant, jobId: job.jobId, worker: 'w1' }
     await jobs.begin(mine, job.ecgId, new Date(nowMs))

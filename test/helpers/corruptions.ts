@@ -53,7 +53,7 @@ export interface Corruption {
   apply(mv: Float64Array, rateHz: number, random: () => number): Float64Array
 }
 
-/** The heights are those of bedside trouble: whoever looked at the strip would not read this lead. */
+/** The heights are those of bedside trouble: a reader of the strip would not use this lead. */
 export const CORRUPTIONS: readonly Corruption[] = [
   {
     name: 'lead off: drift and mains instead of the heart',

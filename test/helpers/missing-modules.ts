@@ -1,6 +1,6 @@
 /**
  * A plugin of Vite for an older tree of the product: a module that tests import and that did not exist then is stood in for, so that a test fails at
- * what it tests and not at its imports. Each export of a stand-in is a function that returns itself, whatever is asked of it.
+ * what it tests and not at its imports. Each export of a stand-in is a function that returns itself, whatever is asked of it, and an empty list.
  * @module
  */
 import { appendFileSync, existsSync, globSync, readFileSync } from 'node:fs'
@@ -9,8 +9,9 @@ import type { Plugin } from 'vite'
 
 const PREFIX = '\0missing:'
 
-const STAND_IN = `const it = new Proxy(function () {}, {
-  get: (_, name) => (typeof name === 'symbol' || name === 'then' ? undefined : it),
+const STAND_IN = `const symbols = { [Symbol.iterator]: function* () {}, [Symbol.toPrimitive]: () => '' }
+const it = new Proxy(function () {}, {
+  get: (_, name) => (typeof name === 'symbol' ? symbols[name] : name === 'then' ? undefined : it),
   apply: () => it,
   construct: () => it,
 })`

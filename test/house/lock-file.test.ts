@@ -25,7 +25,7 @@ describe.each(['package-lock.json', 'streams/client/generator/package-lock.json'
 
     expect(fetched.length).toBeGreaterThan(0)
     for (const [path, { resolved, integrity }] of fetched) {
-      // Absent where npm leaves the registry to whoever installs (`omit-lockfile-registry-resolved`).
+      // Absent where npm leaves the registry to the installer (`omit-lockfile-registry-resolved`).
       if (resolved !== undefined) expect(`${path} ${resolved}`).toMatch(/ https:\/\/registry\.npmjs\.org\//)
       expect(`${path} ${integrity}`).toMatch(/ sha512-/)
     }

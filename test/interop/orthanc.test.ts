@@ -148,7 +148,7 @@ describe.skipIf(why !== undefined)(
       }
     })
 
-    it('refuses by STOW-RS what is no DICOM, and we say so', async () => {
+    it('refuses a non-DICOM file by STOW-RS, and the command reports it', async () => {
       await expect(stow(`${orthanc.url}/dicom-web`, saved('no.dcm', Buffer.from('hello')))).rejects.toMatchObject({
         code: 'delivery-refused',
       })

@@ -2,7 +2,7 @@
  * Feeds ECGs whose every free text is a marker through the ways in, also damaged and with everything behind them failing, and looks for the
  * markers wherever nobody should find a patient: logs, metrics, attributes, object keys, table keys, answers.
  *
- * Exempt, because they are the patient's data and kept as such: the body of a message or object that holds what arrived, letter for letter (a DLQ's,
+ * Exempt, because they are the patient's data and kept as such: the body of a message or object that holds what arrived, byte for byte (a DLQ's,
  * `rejected/`), and the two places in the table that name a patient (an association; what a live session has reported).
  */
 import { execFile as execFileWith } from 'node:child_process'
@@ -302,7 +302,7 @@ function overwritten({ name, bytes }: SourceFile, place: number, of: number): So
 }
 
 describe('no marker comes out of the API', () => {
-  it.each(markedFiles())('for a file of %s that says whose it is, whole or damaged', async (_, files) => {
+  it.each(markedFiles())('for a file in %s with a patient’s data, intact or damaged', async (_, files) => {
     const [main, ...rest] = files
     const named = rest.length > 0 ? files : [{ ...main!, name: mark('file.bin') }]
 
@@ -366,7 +366,7 @@ describe('no marker comes out of the API', () => {
     expect(statuses.filter((status) => status >= 500)).toEqual([])
   })
 
-  it('when whose a device is was said, and the table refuses it with an error that quotes it', async () => {
+  it('when the table refuses an association with an error that quotes the patient', async () => {
     const body = (patient: string) => JSON.stringify({ patient, from: '2026-01-02T00:00:00Z' })
     const put = (patient: string): Call => ({
       method: 'PUT',

@@ -30,7 +30,7 @@ describe('regular expressions', () => {
     expect(found.length).toBeGreaterThan(100)
   })
 
-  it('match in linear time, or it is said why one need not', { timeout: 300_000 }, () => {
+  it('match in linear time, or are listed with a reason', { timeout: 300_000 }, () => {
     const known = readVerdicts()
 
     const slow = found
@@ -41,7 +41,7 @@ describe('regular expressions', () => {
     expect(slow).toEqual([])
   })
 
-  it('are built only where it is said of what', () => {
+  it('are built at run time only in listed places', () => {
     const unknown = found.filter(({ file, isBuilt }) => isBuilt && BUILT[file] === undefined)
 
     expect(unknown).toEqual([])

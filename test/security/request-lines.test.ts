@@ -106,11 +106,11 @@ it('every file that makes a server of HTTP has it attacked here', () => {
   for (const name of Object.values(MADE_IN)) expect(name in SERVERS || name.startsWith('none: ')).toBe(true)
 })
 
-/** Answers everybody: whoever comes has a token to show. */
+/** Answers everybody: every caller has a token. */
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']
 
 describe.each(Object.keys(SERVERS))('%s', (name) => {
-  it(`goes on after ${MALFORMED_REQUESTS.length} malformed requests`, { timeout: 120_000 }, async () => {
+  it(`survives ${MALFORMED_REQUESTS.length} malformed requests`, { timeout: 120_000 }, async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 

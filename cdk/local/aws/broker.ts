@@ -26,12 +26,12 @@ export interface Broker {
    * @returns what ends it
    */
   onPublish(filters: readonly string[], listener: (publication: Publication) => void): () => void
-  /** Publishes at QoS 1; resolves when it is on its way to whoever has subscribed. */
+  /** Publishes at QoS 1; resolves when it is on its way to the subscribers. */
   publish(topic: string, payload: Buffer): Promise<void>
   /** Resolves once a client has subscribed to a topic whose last part is this. */
   subscribed(topicEnd: string): Promise<void>
   /**
-   * Takes no more ECGs, and resolves when whoever hears them has acknowledged those that were taken: what lies in the broker's memory is lost with it.
+   * Takes no more ECGs, and resolves when the subscribers have acknowledged those that were taken: what lies in the broker's memory is lost with it.
    * One that is gone for good is not waited for.
    */
   drain(): Promise<void>

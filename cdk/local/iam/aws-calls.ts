@@ -246,7 +246,7 @@ export function emulatedProtocol({ headers, url }: HttpCall): Protocol | undefin
 /** Lets a call through, or says what to answer instead. */
 export type Gate = (protocol: Protocol, call: HttpCall) => Refusal | undefined
 
-/** Judges the calls of roles. What is signed with another key comes from outside: whoever runs this machine, who may do everything. */
+/** Judges the calls of roles. What is signed with another key comes from outside: from the user of this machine, who may do everything. */
 export function gateOf(permissions: Permissions): Gate {
   return (protocol, call) => {
     const caller = callerOf(call.headers)

@@ -135,7 +135,7 @@ export function newPlan(place: Place): Plan {
   }
 }
 
-/** What any AWS client needs to talk to an emulator: as a role, or as whoever runs this machine. */
+/** What any AWS client needs to talk to an emulator: as a role, or as the user of this machine. */
 export function clientOptions(endpoint: string, role = 'local') {
   return { endpoint, region: REGION, credentials: { accessKeyId: role, secretAccessKey: 'local' } }
 }
@@ -168,7 +168,7 @@ export const AT_REST = 'nothing is encrypted at rest here'
 
 export const TAGS = { Tags: 'tags mean nothing here' }
 
-/** Nothing is encrypted here, but whoever touches the resource must be allowed its key, as in AWS. AWS' own keys let everybody. */
+/** Nothing is encrypted here, but each caller of the resource must be allowed its key, as in AWS. AWS' own keys let everybody. */
 export function encrypt(permissions: Permissions, resource: string, key: unknown): void {
   if (key === undefined || String(key).includes('alias/aws/')) return
   permissions.encrypt(resource, String(key).startsWith('arn:') ? String(key) : keyArn(String(key)))
@@ -195,3 +195,10 @@ export function credentialsOf(role: unknown): Readonly<Record<string, string>> {
 
 /** Makers by resource type. */
 export type Makers = Readonly<Record<string, Maker>>
+
+/** Where ECGs lie; others hold logs and the console. */
+export function bucketOf({ bucketNames }: Deployment): string {
+  const bucket = bucketNames.find((name) => name === 'raw') ?? bucketNames[0]
+  if (bucket === undefined) throw new Error('the template has no bucket')
+  return bucket
+}

@@ -133,7 +133,7 @@ async function finish(here: URL): Promise<void> {
   )
 }
 
-/** A new token before the old one ends; refresh tokens rotate. One at a time, whoever asks. */
+/** A new token before the old one ends; refresh tokens rotate. One renewal at a time. */
 function renew(): Promise<void> {
   renewing ??= renewOnce().finally(() => {
     renewing = undefined

@@ -49,7 +49,7 @@ export function openEcg(id: string): Opened {
   }
   // A newer version, or the end of one that is open elsewhere, shows here as well.
   const stop = listenToResults(({ ecgId }) => ecgId === id && void loadResult())
-  // Of the end of an ECG no event tells; whoever comes back to the page hears of it.
+  // Of the end of an ECG no event tells; a user who returns to the page sees it.
   const again = () => opened.state.peek() === 'ready' && void loadResult()
   addEventListener('focus', again)
   prepareToPaint()

@@ -117,7 +117,7 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
       throw new CodedError('not-found', { field: 'id' })
     }
     c.set('jobId', job.jobId)
-    // Also for a job that waits already: whoever submitted it may have got no further.
+    // Also for a job that waits already: an earlier request may have failed before this point.
     if (job.status === 'queued') await send(queueUrl, { schema: 1, kind: 'draw', tenant, jobId: job.jobId })
     return c.json(view(job), 202, { location: `/v1/cmr/${job.jobId}` })
   })

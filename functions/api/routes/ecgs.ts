@@ -63,7 +63,7 @@ const getRoute = createRoute({
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams, query: EcgQuery },
   responses: {
-    200: json(Result, 'The result, letter for letter as it was stored'),
+    200: json(Result, 'The result, byte for byte as it was stored'),
     202: json(Submitted, 'The ECG is on its way'),
     304: { description: 'As `If-None-Match` has it' },
     ...problems,

@@ -59,7 +59,7 @@ const askRoute = createRoute({
   method: 'post',
   path: '/v1/ecgs/{id}/attribution',
   summary: 'Ask which stretches of an ECG moved its scores',
-  description: 'Computed once for a result, and kept beside it. Whoever asks again gets the same.',
+  description: 'Computed once per result and stored beside it. Later requests get the same.',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: EcgParams },

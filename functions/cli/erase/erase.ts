@@ -46,7 +46,7 @@ export interface Receipt {
   readonly at: string
   readonly by: string
   readonly tenant: string
-  /** sha256 of salt and reference: whoever has the reference can tell that this is its receipt. */
+  /** sha256 of salt and reference: with the reference, anyone can check that this is its receipt. */
   readonly patient: { readonly salt: string; readonly sha256: string } | null
   readonly spans: readonly { readonly device: string; readonly from: string; readonly to: string | null }[]
   readonly ecgIds: readonly EcgId[]

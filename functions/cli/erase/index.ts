@@ -58,7 +58,7 @@ export function eraseCommand(): Command {
       '--patient <reference>',
       'such as Patient/123; `-` reads it from the standard input, and no history keeps it',
     )
-    .option('--device <name>', "a device's ECGs from --from up to --to, whoever it was on")
+    .option('--device <name>', "a device's ECGs from --from up to --to, of all its patients")
     .option('--from <time>', 'with --device', parseTime)
     .option('--to <time>', 'with --device', parseTime)
     .option('--ecg <id...>', 'these ECGs', addEcg, [])

@@ -13,7 +13,7 @@ export interface Scored {
 }
 
 export interface RocPoint {
-  /** Whoever scores at least this is called positive. */
+  /** A score of at least this is called positive. */
   readonly threshold: number
   readonly sensitivity: number
   readonly specificity: number

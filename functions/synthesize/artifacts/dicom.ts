@@ -56,7 +56,7 @@ export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: 
     SOPClassUID: SECONDARY_CAPTURE,
     SOPInstanceUID: sopInstanceUid,
     SyntheticData: 'YES',
-    // Patient and study: nobody and no day. Whoever files the object knows whose ECG it was.
+    // Patient and study: nobody and no day. The archive that files the object knows the patient.
     PatientName: '',
     PatientID: '',
     PatientBirthDate: '',

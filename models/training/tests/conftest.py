@@ -44,8 +44,8 @@ TWO_STEPS = OptimisationConfig(steps=2, save_every=1)
 
 
 def tiny_programme():
-    """All stages in a minute, on few people."""
-    default = Programme(people=120, cine_people=40, segmentation_people=25)
+    """All stages in half a minute, on the fewest people of whom some are in each split."""
+    default = Programme(people=60, cine_people=20, segmentation_people=12)
     return replace(
         default,
         segmentation={v: replace(c, batch=2, optimisation=TWO_STEPS) for v, c in default.segmentation.items()},

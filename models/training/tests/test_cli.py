@@ -97,7 +97,7 @@ def test_a_wrong_command_line_ends_with_two(line, capsys):
     assert ended.value.code == 2
 
 
-def test_help_tells_what_an_option_is_for(capsys):
+def test_help_describes_the_options(capsys):
     with pytest.raises(SystemExit) as ended:
         main.parse(["train", "--help"])
 

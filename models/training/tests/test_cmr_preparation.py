@@ -128,9 +128,9 @@ def test_of_stacks_of_any_size_the_middle_slice_is_taken_and_cut_to_its_heart():
 
     report = virtual_stacks(everything_in_the_middle, seed=3, people=3)
 
-    assert (report["people"], report["refused"]) == (3, 0)
-    assert report["middleSliceChosen"] == 1
-    assert 0.5 < report["cropHoldsHeart"]["least"] <= report["cropHoldsHeart"]["mean"] <= 1
+    assert (report.people, report.refused) == (3, 0)
+    assert report.middleSliceChosen == 1
+    assert 0.5 < report.cropHoldsHeart.least <= report.cropHoldsHeart.mean <= 1
 
 
 def test_a_four_chamber_cine_is_cut_larger():

@@ -6,8 +6,8 @@ from cardiacnets.evaluation.cmr_probe import ridge_r
 def test_ridge_regression_finds_what_depends_on_the_features_and_nothing_else():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(900, 12))
-    told, untold = features @ rng.normal(size=12) + 0.5 * rng.normal(size=900), rng.normal(size=900)
-    values = np.stack([1e3 + 50 * told, untold], axis=1)
+    known, unknown = features @ rng.normal(size=12) + 0.5 * rng.normal(size=900), rng.normal(size=900)
+    values = np.stack([1e3 + 50 * known, unknown], axis=1)
 
     r = ridge_r((features[:600], values[:600]), (features[600:], values[600:]))
 

@@ -127,7 +127,7 @@ class TestCineZips:
         assert radius_of(frames[0]) == pytest.approx(22, abs=0.5)  # 24 at the base, one less a slice
         assert radius_of(frames[37]) < radius_of(frames[12]) < radius_of(frames[0])
 
-    def test_the_four_chamber_view_is_told_from_the_others(self, tmp_path):
+    def test_the_four_chamber_view_is_distinguished_from_the_others(self, tmp_path):
         path = write_zip(tmp_path / "1_20208_2_0.zip", four_chamber_frames(radius=26))
 
         frames = read_view(path, "four_chamber")["frames"]

@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(pairs, encoders, tmp_p
         assert torch.equal(value, resumed[name]), name
 
 
-def test_the_cmr_encoders_stay_as_they_are_and_the_ecg_encoder_starts_where_it_is_told(pairs, encoders, tmp_path):
+def test_the_cmr_encoders_are_frozen_and_the_ecg_encoder_starts_from_the_given_weights(pairs, encoders, tmp_path):
     before = {view: [p.clone() for p in encoder.parameters()] for view, encoder in encoders.items()}
     config = tiny_config(steps=1)
     start = Trunk(config.encoder)
@@ -150,7 +150,7 @@ def test_ranks_count_who_is_nearer_than_ones_own():
     assert retrieval_rank(query, key).tolist() == [1, 2, 2]
 
 
-def test_embeddings_that_are_all_the_same_find_nobody():
+def test_identical_embeddings_retrieve_no_one():
     same = np.ones((50, 4))
 
     figures = retrieval(same, same)

@@ -137,7 +137,7 @@ def test_best_fill_is_the_best_of_all_subsets():
 
 
 def partitions(items):
-    """Every way to deal `items` to groups."""
+    """Every partition of `items` into groups."""
     if not items:
         yield []
         return

@@ -57,7 +57,7 @@ class Doubling(torch.nn.Module):
 
 
 def train(out_dir, config, dropout=0.1, contrast=False, validate=dict):
-    """Train the tiny network; with `contrast` each row is told from the others of its batch."""
+    """Train the tiny network; with `contrast` each row is distinguished from the others of its batch."""
     torch.manual_seed(9)
     model = Doubling(dropout)
 
@@ -81,7 +81,7 @@ def log_of(folder):
 
 
 class Killed(BaseException):
-    """What nothing catches, as nothing catches SIGKILL."""
+    """An exception that nothing catches, as nothing catches SIGKILL."""
 
 
 def fail_at(monkeypatch, owner, name, call):
@@ -211,7 +211,11 @@ def test_two_processes_train_as_one_does(tmp_path):
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
 
-    torch.multiprocessing.spawn(one_of_two, (port, tmp_path / "two", config), nprocs=2)
+    # Both processes are forked from one that has imported torch.
+    torch.multiprocessing.set_forkserver_preload(["torch", one_of_two.__module__])
+    torch.multiprocessing.start_processes(
+        one_of_two, (port, tmp_path / "two", config), nprocs=2, start_method="forkserver"
+    )
 
     for contrast in (False, True):
         one, two = tmp_path / "one" / str(contrast), tmp_path / "two" / str(contrast)

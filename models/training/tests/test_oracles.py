@@ -1,6 +1,6 @@
 """Our own networks, sampler, schedule, average and similarity beside the libraries that are known for them.
 
-Why ours stay: docs/decisions/0015-python-libraries.md.
+Why ours stay: docs/decisions/0011-python-libraries.md.
 """
 
 import copy

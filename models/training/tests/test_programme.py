@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import torch
 
+from cardiacnets.data import segmentation_frames
 from cardiacnets.domain import VIEWS
 from cardiacnets.programme import STAGES, Run, in_bfloat16
 from cardiacnets.stages.screening import load_trained
@@ -12,6 +13,7 @@ from .conftest import tiny_programme
 @pytest.fixture
 def run(training_data, tmp_path, monkeypatch):
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(segmentation_frames, "SHARD_PEOPLE", tiny_programme().segmentation_people)
     return Run(tiny_programme(), tmp_path / "run", load_real=lambda: training_data.real)
 
 

@@ -82,7 +82,13 @@ def run(tmp_path):
     programme = Programme()
     return SimpleNamespace(
         folder=tmp_path / "run",
-        programme=replace(programme, align=contrastive, diffusion=diffusion, draw_steps=2),
+        programme=replace(
+            programme,
+            align=contrastive,
+            diffusion=diffusion,
+            draw_steps=2,
+            distillation=replace(programme.distillation, steps=3),
+        ),
         people=SimpleNamespace(
             indices=rng.normal(100, 20, (PEOPLE, len(INDICES))),
             conditions=(rng.random((PEOPLE, len(CONDITIONS))) < 0.5).astype(np.float32),
@@ -100,7 +106,8 @@ def run(tmp_path):
     )
 
 
-def test_what_is_drawn_is_measured_and_told(run, tmp_path):
+def test_the_report_and_its_section_describe_the_drawn_cines(run, tmp_path, monkeypatch):
+    monkeypatch.setattr("cardiacnets.synthesis.report.CALIBRATION_PEOPLE", 4)
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{TITLE}\n\nan older section\n\n## After\n\nkept\n")
 
@@ -111,33 +118,33 @@ def test_what_is_drawn_is_measured_and_told(run, tmp_path):
     assert (tmp_path / "reports" / "synthesis.png").stat().st_size > 10_000
     assert set(report["drawn"]) == {"full", "few", "distilled"}
     assert set(report["drawn"]["full"]) == {"likeness", "distance", "function", "bias", "conditions"}
-    stored, half = (report["precision"][way] for way in ("halfStored", "half"))
+    stored, half = (report["precision"][sampler] for sampler in ("halfStored", "half"))
     assert stored["short_axis.psnr"] > 45  # weights are rounded, sums are not
     assert 0 < half["short_axis.psnr"] <= stored["short_axis.psnr"]
-    told = page.read_text()
-    assert told.startswith("# Page\n")
-    assert told.endswith("## After\n\nkept\n")
-    assert told.count(TITLE) == 1
-    assert "an older section" not in told
+    text = page.read_text()
+    assert text.startswith("# Page\n")
+    assert text.endswith("## After\n\nkept\n")
+    assert text.count(TITLE) == 1
+    assert "an older section" not in text
 
 
-def test_ways_to_draw_are_compared_on_validation_people(run, tmp_path):
+def test_prediction_targets_and_distillation_methods_are_compared_on_validation_people(run, tmp_path):
     run.short_cines.split[:] = np.repeat(["train", "test", "val"], [24, 4, 12])
 
     made = list(compare_choices(run, replace(REPORT, people=4)))
 
     report = {kind: [figures for choice, figures in made if choice == kind] for kind in ("prediction", "distillation")}
     assert [figures["name"] for figures in report["prediction"]] == ["v", "epsilon"]
-    ways = report["distillation"]
-    assert [figures["name"] for figures in ways] == ["full", "few", *METHODS]
-    assert [figures["calls"] for figures in ways] == [4, 16, 8, 8, 8]
-    progressive, consistency = (figures["toFull"]["short_axis"] for figures in ways[2:4])
+    methods = report["distillation"]
+    assert [figures["name"] for figures in methods] == ["full", "few", *METHODS]
+    assert [figures["calls"] for figures in methods] == [4, 6, 3, 3, 3]
+    progressive, consistency = (figures["toFull"]["short_axis"] for figures in methods[2:4])
     assert progressive != consistency, "a consistency model draws with fresh noise in each step"
-    told = choices_section(report | {"trainingSteps": {"diffusion": 11, "distillation": 12}})
-    assert "| consistency | 8 |" in told
+    text = choices_section(report | {"trainingSteps": {"diffusion": 11, "distillation": 12}})
+    assert "| consistency | 3 |" in text
 
 
-def test_a_bundle_gains_what_draws(run, tmp_path):
+def test_an_export_adds_the_drawing_networks_to_a_bundle(run, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(OUT, bundle)
     before = json.loads((bundle / "manifest.json").read_text())
@@ -147,7 +154,9 @@ def test_a_bundle_gains_what_draws(run, tmp_path):
         "people": 3,
         "samplers": {"distilled": {"steps": 8}},
         "readout": {"onTrueCines": figures},
-        "drawn": {way: {"function": figures, "bias": figures, "likeness": likeness} for way in ("full", "distilled")},
+        "drawn": {
+            name: {"function": figures, "bias": figures, "likeness": likeness} for name in ("full", "distilled")
+        },
         "otherPerson": {"likeness": likeness},
     }
 

@@ -182,7 +182,7 @@ def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, 
     assert student.config == teacher.config
 
 
-def test_the_same_seed_draws_the_same_cines_whoever_else_is_drawn(conditions):
+def test_a_seed_draws_the_same_cine_whatever_else_is_in_the_batch(conditions):
     vae = shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1)
     sampler = Sampler(CineDecoder(vae), shake(Denoiser(DENOISER), 2), DENOISER, ScheduleConfig(), 3, 1.5)
 

@@ -27,7 +27,7 @@ export interface DrawnView {
   readonly seriesUid: string
   readonly instanceUid: string
   readonly frames: number
-  /** With SYNTHETIC in its pixels. It travels in the document, so that whoever reads the chart needs no token of ours. */
+  /** With SYNTHETIC in its pixels. It travels in the document, so that a reader of the chart needs no token of ours. */
   readonly preview: { readonly contentType: string; readonly bytes: Uint8Array }
 }
 

@@ -35,7 +35,7 @@ export const EKG_MEMBERS = {
   prMs: { coding: [ekg('8625-6', 'P-R Interval')] },
   qrsMs: { coding: [ekg('8633-0', 'QRS duration')] },
   qtMs: { coding: [ekg('8634-8', 'Q-T interval')] },
-  // 8636-3 names no formula: whoever looks for "QTc" finds Bazett's, which is what most devices mean by it.
+  // 8636-3 names no formula: a reader who looks for "QTc" finds Bazett's, which is what most devices mean by it.
   qtcBazettMs: {
     coding: [ekg('8636-3', 'Q-T interval corrected'), ekg('76635-2', 'Q-T interval corrected based on Bazett formula')],
   },

@@ -107,7 +107,7 @@ function readLead(name: LeadName, data: XmlElement, { unit }: ReadOptions): Reco
 function readSamples(data: XmlElement, lead: string): Int32Array {
   const bytes = base64Bytes(child(data, 'WaveFormData')?.text ?? '', `${lead}.WaveFormData`)
   const checksum = numberAt(data, 'LeadDataCRC32')
-  // Zero: whoever wrote the file made none.
+  // Zero: the writer made none.
   if (checksum !== undefined && checksum !== 0 && checksum >>> 0 !== crc32(bytes)) {
     throw new CodedError('payload-malformed', { lead, field: 'LeadDataCRC32' })
   }

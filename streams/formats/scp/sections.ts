@@ -80,7 +80,7 @@ function readSection(
   if (idThere !== id || lengthThere !== (length ?? lengthThere)) throw reader.malformed(field)
   reader.seek(start + 2, field)
   if (crcCcitt(reader.bytes(lengthThere - 2, field)) !== checksum) {
-    // Zero: whoever wrote it made none.
+    // Zero: the writer made none.
     if (!isSealed && checksum !== 0) throw reader.malformed(field)
     warnings.push({ code: 'checksum-mismatch', field })
   }

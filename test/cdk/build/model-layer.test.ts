@@ -46,7 +46,7 @@ const SYNTHESES_MS = 180_000
 
 describe('another model bundle', () => {
   it(
-    'changes the layer, the versions that use it and what the API says of it, and nothing else; the former one brings all of it back',
+    'changes the layer, the function versions that use it and the bundle that the API reports; the former bundle restores all three',
     () => {
       const former = deployed(SHIPPED_BUNDLE, SCREENS_ONLY)
       const other = deployed(otherBundle(temporaryFolder()), SCREENS_ONLY)

@@ -43,7 +43,7 @@ const variablesOf = (service: string) =>
     .find((variables) => variables?.POWERTOOLS_SERVICE_NAME === service)
 
 describe('a user pool of the stack’s own', () => {
-  it('lets nobody sign up, asks for a second factor, and keeps its users', () => {
+  it('allows no self sign-up, asks for a second factor, and is retained', () => {
     expect(only('AWS::Cognito::UserPool')).toMatchObject({
       UserPoolTier: 'ESSENTIALS',
       AdminCreateUserConfig: { AllowAdminCreateUserOnly: true },
@@ -66,7 +66,7 @@ describe('a user pool of the stack’s own', () => {
     expect(groups.map(({ Properties }) => Properties.GroupName).sort()).toEqual(['clinicians', 'operators', 'readers'])
   })
 
-  it('lets only the pool call that function, which itself may call nobody', () => {
+  it('lets only the pool invoke that function, which has no rights beyond its log and its network interface', () => {
     const permissions = Object.values(template.findResources('AWS::Lambda::Permission'))
     const ofPool = permissions.filter(({ Properties }) => Properties.Principal === 'cognito-idp.amazonaws.com')
     expect(ofPool).toHaveLength(1)
@@ -78,7 +78,7 @@ describe('a user pool of the stack’s own', () => {
     expect(actions.every((action) => /^(logs|ec2):/.test(action))).toBe(true)
   })
 
-  it('has a public client with PKCE that comes back to the console only, and cannot change whose ECGs somebody sees', () => {
+  it('has a public PKCE client that returns to the console only and cannot change a user’s tenant', () => {
     expect(only('AWS::Cognito::UserPoolClient')).toMatchObject({
       GenerateSecret: false,
       AllowedOAuthFlows: ['code'],

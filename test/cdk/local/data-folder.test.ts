@@ -61,7 +61,7 @@ describe('openLog', () => {
     expect(readFileSync(`${path}.1`, 'utf8')).toContain('of a crash\n')
   })
 
-  it.runIf(existsSync('/dev/full'))('says that the disk is full, and goes on', async () => {
+  it.runIf(existsSync('/dev/full'))('reports a full disk and keeps running', async () => {
     const { promise, resolve } = Promise.withResolvers<string>()
 
     const log = openLog('/dev/full', resolve)

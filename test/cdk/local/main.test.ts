@@ -30,7 +30,7 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
 }
 
 describe('npm start', () => {
-  it('turns what a device streams into the results that the CLI gives for the file, on its topic and the API; stops on Ctrl-C', async () => {
+  it('publishes the same results for a streamed ECG as the CLI prints for its file, on MQTT and the API; stops on Ctrl-C', async () => {
     const data = temporaryFolder()
     const recording = await readRecording(DEMO)
     const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--fhir-port', '0', '--data', data)
@@ -84,7 +84,7 @@ describe('npm start', () => {
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
   }, 120_000)
 
-  it('keeps its data in a folder that is for this user alone, whatever the shell’s mask', async () => {
+  it('creates a data folder that only this user can read, independent of the umask', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     onTestFinished(() => void other.close())

@@ -216,7 +216,7 @@ describe('a subscription', () => {
       ...fields,
     })
 
-  it('without a payload is told by an empty POST with its headers', async () => {
+  it('without a payload sends an empty POST with its headers', async () => {
     const { url, calls } = await endpoint()
     const { json } = await subscribe({ endpoint: url })
     const { id } = ehr.create(patient())
@@ -242,7 +242,7 @@ describe('a subscription', () => {
   })
 
   it.each(['empty', 'id-only', 'full-resource'])(
-    'to a topic shakes hands and is told by a Bundle (%s)',
+    'to a topic sends a handshake, then notification Bundles (%s)',
     async (content) => {
       const { url, calls } = await endpoint()
       const backport = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition'
@@ -273,7 +273,7 @@ describe('a subscription', () => {
     },
   )
 
-  it('is told again after a failure, in order', async () => {
+  it('is notified again after a failure, in order', async () => {
     const { url, calls } = await endpoint(2)
     await subscribe({ endpoint: url, payload: 'application/fhir+json' })
     const { id } = ehr.create(patient())
@@ -287,7 +287,7 @@ describe('a subscription', () => {
     )
   })
 
-  it('whose endpoint stays away is in error, and says so', async () => {
+  it('with an unreachable endpoint gets the status error and a reason', async () => {
     const { url } = await endpoint(99)
     const { json } = await subscribe({ endpoint: url })
     const { id } = ehr.create(patient())

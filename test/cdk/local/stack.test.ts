@@ -94,7 +94,7 @@ describe('the local stack', () => {
     expect(await response.json()).toEqual({ path: '/v1/ecgs' })
   })
 
-  it('goes on after malformed requests, and is reached by names of this machine only', async () => {
+  it('survives malformed requests and answers only to host names of this machine', async () => {
     const { stack } = await startSmallStack(assemblyDir)
     const port = Number(new URL(stack.apiUrl).port)
 
@@ -105,7 +105,7 @@ describe('the local stack', () => {
     expect((await fetch(`${stack.apiUrl}/v1/ecgs`)).status).toBe(200)
   })
 
-  it.each(['mqtt', 'upload'])('delivers the result of an ECG that came by %s, letter for letter', async (origin) => {
+  it.each(['mqtt', 'upload'])('delivers the stored result byte for byte for an ECG that came by %s', async (origin) => {
     const { stack, log } = await startSmallStack(assemblyDir)
     const { sns, sqs } = clients(stack.env)
     const message = '{"result":"{\\"a\\": 1}"}'

@@ -350,7 +350,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
 })
 
 describe('a journal that was emptied', () => {
-  it.each(['adapter', 'gateway'])('is said by the %s, which goes on', async (who) => {
+  it.each(['adapter', 'gateway'])('is reported by the %s, which keeps running', async (who) => {
     const folder = temporaryFolder()
     put(join(folder, who === 'adapter' ? 'journal.db' : 'data/ecgs.db'), '')
     const critical = vi.spyOn(logger, 'critical')

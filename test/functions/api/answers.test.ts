@@ -24,7 +24,7 @@ it.each([
   expect(answers).toEqual([[status, refusal]])
 })
 
-it('goes on with the caller’s trace, and says which one it is', async () => {
+it('continues the caller’s trace and returns its id', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
   const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-00` }
 

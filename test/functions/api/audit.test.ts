@@ -163,7 +163,7 @@ describe('every route of the API', () => {
 })
 
 describe('what changes what was there', () => {
-  it.each(CHANGING)('is not done when nobody could note that it is begun: %s', async (route) => {
+  it.each(CHANGING)('is not carried out if its start cannot be recorded: %s', async (route) => {
     const ids = await anEcg()
     const broken = vi.spyOn(api.audit, 'append').mockRejectedValue(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
@@ -215,7 +215,7 @@ describe('an entry', () => {
     expect(await entries('other')).toMatchObject([{ outcome: 'not-found', ecgIds: [ecgId], subject: 'jane' }])
   })
 
-  it('is not made for a caller whom nobody vouches for; a line is', async () => {
+  it('has no entry for an unauthenticated caller, whose call is only logged', async () => {
     const path = `/v1/ecgs/${fileEcgId({ tenant, sha256: '' })}`
 
     const responses = [

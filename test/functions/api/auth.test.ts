@@ -179,7 +179,7 @@ describe('the provider’s keys', () => {
 })
 
 describe('the environment', () => {
-  it('without an identity provider lets nobody in', async () => {
+  it('without an identity provider refuses every caller', async () => {
     const caller = authenticatorOf({})(`Bearer ${await api.token()}`)
 
     await expect(caller).rejects.toMatchObject({ code: 'unavailable' })
@@ -195,7 +195,7 @@ describe('the environment', () => {
     ).toThrow('local stack only')
   })
 
-  it('without a list of tenants lets nobody in', async () => {
+  it('without a list of tenants refuses every caller', async () => {
     const provider = { AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE, AUTH_JWKS_URL: `${ISSUER}jwks.json` }
     const caller = authenticatorOf(provider)(`Bearer ${await api.token()}`)
 

@@ -56,7 +56,7 @@ async function done(bytes = Buffer.from('DICM')) {
 }
 
 describe('POST /v1/ecgs/{id}/cmr', () => {
-  it('takes a job whose id follows from what is to be drawn, and queues it', async () => {
+  it('accepts a job with an id derived from its inputs and queues it', async () => {
     const { ecgId } = await api.screened(tenant)
 
     const response = await submit(ecgId, { seed: 7, sampler: 'full' })
@@ -171,7 +171,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(response.status).toBe(403)
   })
 
-  it('says so where there is no bundle that can draw', async () => {
+  it('reports that no bundle with synthesis is installed', async () => {
     const other = await startTestApi({ synthesis: undefined })
     const { ecgId } = await other.screened(tenant)
 
@@ -320,7 +320,7 @@ describe('deleting an ECG', () => {
 })
 
 describe('GET /v1/events', () => {
-  it('tells how jobs go on, beside results, and can be taken up where it was left', async () => {
+  it('streams job states beside results and resumes from a position', async () => {
     const before = await api.as(tenant, '/v1/events')
     const { next } = (await before.json()) as { next: string }
     const { ecgId } = await api.screened(tenant)

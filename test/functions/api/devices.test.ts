@@ -35,7 +35,7 @@ async function wait(day: number, tenant = 'clinic') {
 }
 
 describe('PUT /v1/devices/{id}/association', () => {
-  it('says whose the device’s ECGs are, and hands over to the report what waited for it', async () => {
+  it('associates the device with a patient and releases the waiting reports', async () => {
     const [before, within, after] = [await wait(1), await wait(2), await wait(3)]
 
     const response = await associate({
@@ -69,7 +69,7 @@ describe('PUT /v1/devices/{id}/association', () => {
     expect((await api.associations.unidentified('clinic', { limit: 10, device })).items).toEqual([])
   })
 
-  it('refuses one that overlaps another, and says nothing of whose that is', async () => {
+  it('refuses an overlapping association without naming the other patient', async () => {
     await associate({ patient: 'Patient/secret', from: '2026-01-01T00:00:00Z' })
 
     const response = await associate({ patient: 'Patient/2', from: '2026-01-02T00:00:00Z' })
@@ -117,7 +117,7 @@ describe('GET /v1/unidentified', () => {
     expect(others).toEqual({ items: [] })
   })
 
-  it('answers 400 to a cursor that is none', async () => {
+  it('answers 400 to an invalid cursor', async () => {
     const response = await api.as('clinic', '/v1/unidentified?after=x')
 
     expect(response.status).toBe(400)

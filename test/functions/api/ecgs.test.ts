@@ -121,7 +121,7 @@ describe('POST /v1/ecgs', () => {
     },
   )
 
-  it('refuses a form that is none', async () => {
+  it('refuses a malformed form', async () => {
     const response = await upload('not a form', '', 'clinic', { 'content-type': 'multipart/form-data; boundary=x' })
 
     expect(response.status).toBe(400)
@@ -137,7 +137,7 @@ describe('POST /v1/ecgs', () => {
 })
 
 describe('GET /v1/ecgs/{id}', () => {
-  it('answers with the stored result, letter for letter', async () => {
+  it('answers with the stored result byte for byte', async () => {
     const { result, ecgId } = await api.screened('clinic')
 
     const response = await api.as('clinic', `/v1/ecgs/${ecgId}`)
@@ -248,13 +248,13 @@ describe('GET /v1/ecgs/{id}/subject', () => {
     expect(await subject(later.ecgId)).toEqual({ source: 'mqtt', device: 'holter-7' })
   })
 
-  it('leaves to the EHR whose an ECG of the EHR is', async () => {
+  it('leaves the patient of an EHR’s ECG to the EHR', async () => {
     const { ecgId } = await api.screened('clinic', {}, { kind: 'fhir', server: 'ehr', source: 'Observation/1' })
 
     expect(await subject(ecgId)).toEqual({ source: 'fhir' })
   })
 
-  it('knows nothing of an ECG that there is not', async () => {
+  it('answers 404 to an unknown ECG', async () => {
     expect((await api.as('clinic', '/v1/ecgs/nonsense/subject')).status).toBe(404)
   })
 })
@@ -293,7 +293,7 @@ describe('GET /v1/ecgs', () => {
     expect(shown.flat()).toEqual(ids)
   })
 
-  it('shows of an ECG what a worklist needs: rate, highest readable probability, why it was refused, warnings, when it came', async () => {
+  it('lists what a worklist needs: heart rate, highest released probability, refusal reasons, warnings, arrival time', async () => {
     const withheld = { reason: 'electrodes-exchanged' as const }
     const [highest, ...others] = makeResult().findings
     const findings = [{ ...highest!, probability: 0.9, withheld }, ...others]
@@ -439,7 +439,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect(await api.results.latest('clinic', ecgId)).toBe(JSON.stringify(result))
   })
 
-  it('takes an ECG back that is still on its way: its result is not stored', async () => {
+  it('deletes an ECG in progress: its result is not stored', async () => {
     const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'early'))
     await api.as('early', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
     await api.upkeep()

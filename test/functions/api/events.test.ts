@@ -47,7 +47,7 @@ describe('GET /v1/events as a stream', () => {
     }
   })
 
-  it('tells of a result whose time of arrival lies before one that was told already', async () => {
+  it('sends a result with an earlier arrival time than one that was already sent', async () => {
     const reading = readEvents(await open(), 1)
     await arrive(1)
     const [{ id } = { id: '' }] = await reading
@@ -120,7 +120,7 @@ describe('GET /v1/events by asking again', () => {
 
 /** Results whose stamp and whose appearance differ, read by readers that break off anywhere. */
 describe('positions', () => {
-  it('lose and double nothing, whatever the order of appearance', async () => {
+  it('neither lose nor repeat a result, in any order of arrival', async () => {
     const start = Date.UTC(2026, 5, 1)
     const steps = fc.array(
       fc.record({

@@ -21,7 +21,7 @@ beforeEach(() => {
 const ask = (ecgId: string) => api.as(tenant, `/v1/ecgs/${ecgId}/attribution`, { method: 'POST' })
 const read = (ecgId: string) => api.as(tenant, `/v1/ecgs/${ecgId}/attribution`)
 
-it('which stretches moved a score is computed once, when somebody asks', { timeout: 60_000 }, async () => {
+it('an attribution is computed once, on the first request', { timeout: 60_000 }, async () => {
   const { ecgId } = await storedEcg(api, tenant, { provenance: { modelSha256 } })
 
   const before = await read(ecgId)

@@ -66,7 +66,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   const reported: unknown[] = []
   const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 2192)
   const strangers: unknown[] = []
-  /** Whoever a test lets ask. */
+  /** The caller that a test uses. */
   const tenants = new Set(['clinic'])
   const store = new QuotaStore(aws.dynamo, TABLE)
   const places = new Set<Promise<void>>()

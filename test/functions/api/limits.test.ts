@@ -48,7 +48,7 @@ const REQUESTS: Readonly<Record<string, (n: number, sub: string) => Promise<Resp
 }
 
 describe.each(Object.keys(REQUESTS))('%s', (limit) => {
-  it('has a share for a caller and one for its tenant; who had it is told when to come back', async () => {
+  it('limits each caller and each tenant, and answers 429 with Retry-After', async () => {
     const asked: Response[] = []
     for (const sub of ['jane', 'jane', 'jane', 'joe', 'joe']) asked.push(await REQUESTS[limit]!(asked.length, sub))
     const elsewhere = await inAnotherTenant(() => REQUESTS[limit]!(9, 'jane'))
@@ -95,7 +95,7 @@ it('a place that a stream had is free when its reader has gone', async () => {
 })
 
 describe('behind a front', () => {
-  it('nobody is answered who did not come by it, whatever token they have', async () => {
+  it('requests that bypass it are refused, even with a valid token', async () => {
     const behind = await startTestApi({ front: 'secret' })
     try {
       const asked = async (headers: Record<string, string>) => [

@@ -38,7 +38,7 @@ const redrive = (body: object, claims = {}) =>
   )
 
 describe('the operations of a tenant', () => {
-  it('count its devices, windows and refusals of the last minutes, and nobody else’s', async () => {
+  it('count the tenant’s own devices, windows and refusals of the last minutes', async () => {
     const origin = (device: string) => ({ kind: 'mqtt', device, session: 's1' }) as const
     await api.screened(tenant, {}, origin('d1'))
     await api.screened(tenant, {}, origin('d2'))
@@ -51,7 +51,7 @@ describe('the operations of a tenant', () => {
     expect(other.windows).toMatchObject({ devicesOnline: 0, screened: 0, refused: 0 })
   })
 
-  it('say why its messages were given up, and neither what is in them nor that others have some', async () => {
+  it('show the DLQ reasons of the tenant’s own messages, without their content', async () => {
     await dead(tenant, 'payload-malformed', { secret: 'a body' })
     await dead(tenant, 'payload-malformed')
     await dead('another', 'lead-unknown')
@@ -126,7 +126,7 @@ describe('windows of the last minutes', () => {
     expect(windowsOf([future, window(1)], true, now)).toMatchObject({ lagS: { p50: 0.2 } })
   })
 
-  it('are told by the minute of the time that was looked at', () => {
+  it('are reported per minute of the observed period', () => {
     const items = Array.from({ length: 60 }, (_, i) => window(i))
 
     expect(windowsOf(items, true, now)).toMatchObject({ spanS: 300, perMinute: 12, devicesOnline: 1 })

@@ -33,7 +33,7 @@ describe('cardiacnets screen', () => {
     expect(stdout).toMatch(/measured: PR \d+ ms, QRS \d+ ms, QT \d+ ms, QTc \d+ ms \(Bazett\).* axis -?\d+°/)
   })
 
-  it('prints an array in order for several files, with an error in the place of the one that fails', async () => {
+  it('prints an array in input order, with an error object for each file that fails', async () => {
     const bad = join(folder, 'bad.csv')
     await writeFile(bad, 'I,II,V7\n1,2,3\n')
 

@@ -195,7 +195,7 @@ describe('a patient who is erased', () => {
     expect(stored).toEqual({ kind: 'deleted' })
   })
 
-  it('whose erasure was broken off is erased by the next one', async () => {
+  it('is erased by the next run after an interrupted one', async () => {
     const { jane } = await twoPatients()
     const broken = vi.spyOn(parts.associations, 'forgetWaiting').mockRejectedValueOnce(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
@@ -209,7 +209,7 @@ describe('a patient who is erased', () => {
     expect(all.filter((text) => jane.some((id) => text.includes(id)) && !text.includes('"deleted"'))).toEqual([])
   })
 
-  it('is not named in the receipt, which whoever knows the reference can check, nor in the audit trail', async () => {
+  it('appears neither in the receipt nor in the audit trail; the receipt can be checked with the reference', async () => {
     const { jane } = await twoPatients()
 
     const receipt = await eraseJane()

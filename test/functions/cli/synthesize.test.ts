@@ -75,7 +75,7 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     })
   })
 
-  it('exits with 3 where the card wants more leads', async () => {
+  it('exits with 3 if the bundle requires more leads', async () => {
     const limb = join(folder, 'limb.csv')
     await writeFile(limb, csvOf(syntheticRecording({ leads: ['I', 'II'] })))
 

@@ -126,7 +126,7 @@ const COMMANDS: readonly (readonly [
   ],
 ]
 
-describe('a command whose service nobody answers for', () => {
+describe('a command with an unreachable service', () => {
   it.each(COMMANDS)(
     '%s ends with 4 and says the address',
     async (_, command, args, says) => {

@@ -125,7 +125,7 @@ const statuses = () => {
   return Object.groupBy(all, ({ status }) => String(status))
 }
 
-it('lists what stands in charts for a tenant that may not report, and withdraws that and nothing else', async () => {
+it('lists the chart entries of a tenant without reporting rights and withdraws only those', async () => {
   await reported('hospital')
   const own = statuses()
   const ownCount = Object.values(own).flat().length

@@ -69,7 +69,7 @@ describe('the Dockerfile', () => {
     expect(names('cuda-requirements.txt')).toEqual(names('cuda-requirements.in').toSorted())
   })
 
-  it('runs as nobody, by a command that gets signals itself, and on the GPU unless told otherwise', () => {
+  it('runs as an unprivileged user, receives signals directly, and uses the GPU by default', () => {
     const last = instructions.slice(instructions.findLastIndex(({ name }) => name === 'FROM'))
 
     expect(last.find(({ name }) => name === 'USER')?.text).toMatch(/^[1-9]\d*:[1-9]\d*$/)

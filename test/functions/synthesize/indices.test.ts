@@ -33,7 +33,7 @@ describe('indices of a drawing', () => {
     ])
   })
 
-  it('say nothing of agreement where nobody measured it', () => {
+  it('state no agreement that was not measured', () => {
     expect(readIndices(readout, areas, 'full', [])[0]).not.toHaveProperty('drawnCorrelation')
   })
 

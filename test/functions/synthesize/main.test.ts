@@ -55,7 +55,7 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
 const state = ({ jobId }: CmrJob) => jobs.get(tenant, jobId)
 
 describe('the process that draws', () => {
-  it('gives its job back on SIGTERM in mid-job, says so by 143, and the next one draws it', async () => {
+  it('returns its job on SIGTERM and exits with 143; the next worker draws it', async () => {
     const job = await submitted(1, 'full')
     const first = start(job, { EXECUTION_PROVIDER: 'cpu' })
     const ending = once(first, 'exit')
@@ -76,7 +76,7 @@ describe('the process that draws', () => {
   }, 240_000)
 
   it.skipIf(existsSync('/dev/nvidia0'))(
-    'fails where there is no GPU and nobody said that it may do without',
+    'fails without a GPU unless the CPU is allowed',
     async () => {
       const job = await submitted(2, 'distilled')
 

@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs'
 import { expect, it } from 'vitest'
 import { checkProvider, providerOf } from '../../../functions/synthesize/provider.ts'
 
-it('draws on the GPU unless it is told to use the processor, and takes no other word', () => {
+it('draws on the GPU by default, on the CPU for cpu, and accepts no other value', () => {
   expect([undefined, '', 'cuda', 'cpu'].map(providerOf)).toEqual(['cuda', 'cuda', 'cuda', 'cpu'])
   expect(() => providerOf('CPU')).toThrow('field-invalid: field=EXECUTION_PROVIDER')
 })

@@ -35,7 +35,7 @@ const patterns = Object.keys(ROUTE_ACTIONS).map((route) => {
 /** Whether a request was one that touches ECGs. */
 function isAudited({ method, path }: Asked): boolean {
   const { pathname } = new URL(path, 'http://x')
-  // Whoever asks for news and gets none has read nothing.
+  // A poll for news without an answer has read nothing.
   if (pathname === '/v1/events') return false
   return patterns.some((route) => route.method === method && route.pattern.test({ pathname }))
 }

@@ -29,7 +29,7 @@ export interface Provider {
   token(claims?: Claims, header?: Header): Promise<string>
   /** A token that another key signed. */
   forged(claims: Claims, header: Header): Promise<string>
-  /** The payload of a good token, for whoever signs it by hand. */
+  /** The payload of a good token, for tests that sign it by hand. */
   payload(claims?: Claims): JWTPayload
   stop(): Promise<void>
 }

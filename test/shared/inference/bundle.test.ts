@@ -153,7 +153,7 @@ describe('Screener.load', () => {
     })
   })
 
-  it('refuses a model whose tensors are other than the manifest says', async () => {
+  it('refuses a model with other tensors than its manifest', async () => {
     await editManifest((manifest) => {
       manifest.tensors['screen.onnx']!.inputs[0]!.shape = ['N', 12, 2500]
     })

@@ -20,7 +20,7 @@ describe('the schedule', () => {
     expect(rates[999]).toBeCloseTo(0.068264914217, 10)
   })
 
-  it('rescaled, ends without signal, keeps its start and goes down all the way', () => {
+  it('rescaled, starts unchanged, decreases monotonically and ends at zero signal', () => {
     const rates = signalRates(RESCALED)
 
     expect(rates[0]).toBeCloseTo(signalRates(STABLE)[0]!, 12)

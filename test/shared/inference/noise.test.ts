@@ -65,7 +65,7 @@ describe('noise', () => {
     expect(sha256).toBe('1ffc82e883942a141c9c0c5799765fc79eaef98c22bd951cacd7763f189477fd')
   })
 
-  it('is other noise for another seed, another view, and along the way', () => {
+  it('differs by seed, view and step', () => {
     const [first, second, third] = [noise(1, 0), noise(2, 0), noise(1, 1)]
 
     const correlation = (a: Float32Array, b: Float32Array) =>

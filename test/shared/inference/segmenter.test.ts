@@ -29,7 +29,7 @@ describe('an image for the segmenter', () => {
 describe('the heart', () => {
   const picture = (...rows: string[]) => Uint8Array.from(rows.join('').replaceAll('.', '0'), Number)
 
-  it('is the largest piece, of whatever labels; pieces that touch at a corner are two', () => {
+  it('is the largest piece of any labels; pieces that touch at a corner are separate', () => {
     const labels = picture(
       '11...', //
       '11.23',

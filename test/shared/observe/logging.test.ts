@@ -71,7 +71,7 @@ describe('a log line', () => {
     expect(JSON.stringify(lines())).not.toContain('Doe')
   })
 
-  it('does not compile with a message that is put together, or with a field that nobody knows', () => {
+  it('does not compile with an interpolated message or an unknown field', () => {
     const name: string = 'x'
     logger.setLogLevel('SILENT')
 
@@ -88,7 +88,7 @@ describe('a log line', () => {
   })
 })
 
-describe('an error that nobody caught', () => {
+describe('an uncaught error', () => {
   it('ends the process with a line that says its class alone', async () => {
     const script = `
       import { createLogger, logUncaught } from './shared/observe/logging.ts'

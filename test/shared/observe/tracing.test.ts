@@ -48,7 +48,7 @@ describe('a traceparent', () => {
     expect(childOf(text).traceId).not.toBe(TRACE_ID)
   })
 
-  it('goes on as another step of the same trace', () => {
+  it('continues as another step of the same trace', () => {
     const child = childOf(`00-${TRACE_ID}-${SPAN_ID}-01`)
 
     expect(child).toMatchObject({ traceId: TRACE_ID, isSampled: true })
@@ -73,7 +73,7 @@ describe('a trace', () => {
     expect(traceHeaders()).toEqual({})
   })
 
-  it('stands in log lines when it is sampled, and in those of trouble', async () => {
+  it('appears in log lines if it is sampled, and in all warnings and errors', async () => {
     const logger = createLogger('test')
     logger.setLogLevel('INFO')
     const [sampled, other] = [newTrace(true), newTrace(false)]

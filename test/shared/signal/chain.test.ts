@@ -109,7 +109,7 @@ describe('seasonalPeriod', () => {
 })
 
 describe('SignalChain', () => {
-  it('refuses a profile whose wavelet it does not know', () => {
+  it('refuses a profile with an unknown wavelet', () => {
     const profile = { ...CARDIACNETS_V1, wavelet: { ...CARDIACNETS_V1.wavelet, name: 'sym4' } }
 
     expect(() => new SignalChain(profile)).toThrow('wavelet not supported')

@@ -131,7 +131,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measured).toEqual({ method: MEASUREMENT_METHOD, heartRateBpm: 60, rrMs: 1000 })
   })
 
-  it('are the same whatever was measured before', () => {
+  it('do not depend on earlier measurements', () => {
     const preparer = new WindowPreparer(CARDIACNETS_V1)
     const first = preparer.prepare(syntheticRecording()).measurements
     preparer.prepare(syntheticRecording({ heartRateBpm: 130, rateHz: 250 }))

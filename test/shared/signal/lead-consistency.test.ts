@@ -20,11 +20,11 @@ describe('the leads of a window', () => {
     expect(warningsWith(() => undefined)).toEqual([])
   })
 
-  test('that are one trace under twelve names are said, and nothing is concluded from them', () => {
+  test('that repeat one trace are reported, and nothing is concluded from them', () => {
     expect(warningsWith(() => samplesOf('II'))).toEqual([{ code: 'leads-identical', leads: LEADS, withholds: true }])
   })
 
-  test('of which two are one trace are said', () => {
+  test('of which two are equal are reported', () => {
     const [warning] = warningsWith((name) => (name === 'V3' ? samplesOf('V4') : undefined))
 
     expect(warning).toMatchObject({ code: 'leads-identical', leads: ['V3', 'V4'] })

@@ -144,7 +144,7 @@ describe('the quality gate', () => {
     expect(verdict).toBe(IS_REMOVED.test(name) ? 'acceptable' : 'refused')
   })
 
-  test('judges a window the same whatever windows came before', () => {
+  test('gives the same verdict, whatever windows came before', () => {
     const gate = newGate()
     const window = { rateHz: 500, leads: cleanLeads() }
     const first = gate.judge(window)
@@ -173,7 +173,7 @@ describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
     expect(refusedLeads / leads).toBeLessThanOrEqual(0.02)
   })
 
-  test('calls none paced whose labels do not', () => {
+  test('calls no ECG paced without a label that says so', () => {
     expect(study.sources.flatMap(({ paced }) => paced.unlabelled)).toEqual([])
   })
 

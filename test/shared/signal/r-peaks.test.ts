@@ -52,7 +52,7 @@ describe('R peaks', () => {
     expect(peaks).toHaveLength(0)
   })
 
-  test('are found in a lead whose neighbour is noise', () => {
+  test('are found in a lead beside a noisy one', () => {
     const lead = leadMv(syntheticRecording().leads[1]!)
     const noise = Float64Array.from(lead, (_, i) => Math.sin(i * 12.9898) * 3)
 

@@ -41,7 +41,7 @@ function withLead(recording: Recording, name: LeadName, change: (samples: Int32A
 }
 
 describe('WindowPreparer', () => {
-  it('finds leads by name, in whatever order they come', () => {
+  it('finds leads by name, in any order', () => {
     const recording = syntheticRecording()
     const shuffled = { ...recording, leads: recording.leads.toReversed() }
 
@@ -59,7 +59,7 @@ describe('WindowPreparer', () => {
     }
   })
 
-  it('derives the limb leads that were not delivered, and says so', () => {
+  it('derives missing limb leads and marks them', () => {
     const { quality, clean } = prepare(syntheticRecording({ leads: ['II', 'I', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'] }))
 
     expect(quality.derived).toEqual(['III', 'aVR', 'aVL', 'aVF'])
@@ -104,7 +104,7 @@ describe('WindowPreparer', () => {
     expect(prepare(syntheticRecording({ heartRateBpm: 72 }), stated).quality.heartRateBpm).toBeCloseTo(expected, 0)
   })
 
-  it('gives the same window whatever it prepared before', () => {
+  it('gives the same window, whatever it prepared before', () => {
     const preparer = new WindowPreparer(CARDIACNETS_V1)
     const first = preparer.prepare(syntheticRecording())
 

@@ -25,7 +25,7 @@ function waiting(day: number, overrides: Partial<Unidentified> = {}): Unidentifi
 }
 
 describe('the patient of a device', () => {
-  it('is the one whose time it is: from the beginning up to, but not at, the end', async () => {
+  it('covers its time span: begin inclusive, end exclusive', async () => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1), to: on(3) })
     await store.put('clinic', device, { patient: 'Patient/2', from: on(3) })
 
@@ -90,7 +90,7 @@ describe('the patient of a device', () => {
   })
 })
 
-describe('a result of a device that is on nobody', () => {
+describe('a result of a device without an association', () => {
   it('waits, is let go by an association of its time, and leaves the list when it is reported', async () => {
     for (const day of [1, 2, 3]) await store.patientOrWait('clinic', waiting(day))
 
@@ -133,7 +133,7 @@ describe('a result of a device that is on nobody', () => {
     expect((await store.unidentified(`other-${device}`, { limit: 10 })).items).toEqual([])
   })
 
-  it.each(['', 'x', '####', 'a'.repeat(2000)])('is not listed from a cursor that is none (%s)', async (after) => {
+  it.each(['', 'x', '####', 'a'.repeat(2000)])('is not listed from an invalid cursor (%s)', async (after) => {
     await expect(store.unidentified('clinic', { limit: 2, after })).rejects.toMatchObject({ code: 'field-invalid' })
   })
 })

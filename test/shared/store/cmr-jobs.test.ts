@@ -84,7 +84,7 @@ describe('submitting', () => {
     expect(whenDone).toMatchObject({ status: 'done', artifacts: [], updatedAt: at(4).toISOString() })
   })
 
-  it('one whose worker gives no sign of life begins it anew', async () => {
+  it('a request for a job whose worker sends no heartbeat queues it again', async () => {
     const job = await running()
 
     const again = await jobs.submit(tenant, drawing, at(3 + WORK_LEASE_MS / 1000))
@@ -106,7 +106,7 @@ describe('handing over', () => {
     expect(await jobs.claimDispatch((await jobs.get(tenant, job.jobId))!, at(3600))).toBeUndefined()
   })
 
-  it('of one who did not come back is taken up by another, whose batch job alone counts', async () => {
+  it('of a lost worker is taken over by another, and only the newer batch job counts', async () => {
     const lost = await jobs.claimDispatch(await jobs.submit(tenant, drawing, at(0)), at(1))
 
     const tooSoon = await jobs.claimDispatch(lost!, at(2))
@@ -139,7 +139,7 @@ describe('drawing', () => {
     expect(awake).toBe(false)
   })
 
-  it('is kept by signs of life, which are told only where a step was made', async () => {
+  it('is kept by heartbeats, which are published only after progress', async () => {
     const job = await running()
     const { position } = await jobs.news(tenant, undefined, at(30))
 

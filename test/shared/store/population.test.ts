@@ -39,7 +39,7 @@ describe('a population', () => {
     expect(within.filter((each) => each !== undefined)).toEqual([])
   })
 
-  it('is given to one of those who come at the same time, and nobody is lost', async () => {
+  it('goes to one of several concurrent writers, and no update is lost', async () => {
     await addAll(POPULATION, 'cad_0', START)
 
     const answers = await addAll(20, 'cad_9', NEXT_DAY)

@@ -36,7 +36,7 @@ describe('a stored result', () => {
 })
 
 describe('an ECG of the EHR', () => {
-  it('is found by the resource that holds it from when it is on its way until it is removed', async () => {
+  it('is found by its EHR resource from intake until deletion', async () => {
     const tenant = 'hospital'
     const store = new ResultStore(aws.dynamo, TABLE)
     const ecgId = fileEcgId({ tenant, sha256: '' })
@@ -55,7 +55,7 @@ describe('an ECG of the EHR', () => {
 })
 
 describe('a list of results', () => {
-  it('goes on behind a later version of an ECG', async () => {
+  it('continues after a later version of an ECG', async () => {
     const tenant = 'versions'
     const store = new ResultStore(aws.dynamo, TABLE)
     const list = new ResultList(aws.dynamo, TABLE)

@@ -54,7 +54,7 @@ describe('a table of commit 28960f6', () => {
     expect(JSON.parse((await results.latest(TENANT, UPLOAD)) ?? '{}').status).toBe('refused')
   })
 
-  it('has marks of ECGs that are on their way and of deleted ones', async () => {
+  it('has markers of ECGs in progress and of deleted ECGs', async () => {
     expect(await results.isReceived(TENANT, WAITING)).toBe(true)
     expect(await results.isDeleted(TENANT, DELETED)).toBe(true)
     expect(await results.hasRows(TENANT, DELETED)).toBe(false)
@@ -90,7 +90,7 @@ describe('a table of commit 28960f6', () => {
     ])
   })
 
-  it('has a running job that its worker goes on with', async () => {
+  it('has a running job that its worker continues', async () => {
     const [running] = (await jobs.ofEcg(TENANT, OF_EHR)).filter(({ status }) => status === 'running')
     const holder = { tenant: TENANT, jobId: parseCmrJobId(running?.jobId ?? '')!, worker: 'w1' }
 
@@ -108,7 +108,7 @@ describe('a table of commit 28960f6', () => {
     ])
   })
 
-  it('has a live session that goes on', async () => {
+  it('has a live session that continues', async () => {
     const sessions = new SessionStore(aws.dynamo, TABLE)
 
     const [digest] = await sessions.windows(SESSION)

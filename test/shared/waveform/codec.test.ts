@@ -30,7 +30,7 @@ const waveforms: fc.Arbitrary<Waveform> = fc
   )
 
 describe('encodeWaveform', () => {
-  it('gives back every sample, whatever the leads, gains and values', () => {
+  it('returns every sample, for all leads, gains and values (property)', () => {
     fc.assert(
       fc.property(waveforms, (waveform) => {
         const decoded = decodeWaveform(encodeWaveform(waveform))

@@ -42,7 +42,7 @@ describe('the typed client', () => {
     })
   })
 
-  it('names an answer that is no problem document by its status, and none at all as unreachable', () => {
+  it('maps a non-problem response to its status, and no response to unreachable', () => {
     expect(new ApiError(502, '<html>').code).toBe('http-502')
     expect(new ApiError(0, undefined).code).toBe('unreachable')
   })

@@ -153,7 +153,7 @@ describe.skipIf(!hasDcmtk)(`dcmtk's archive${NO_DCMTK}`, () => {
 describe('the DICOM door', () => {
   const ourselves = () => ({ host: '127.0.0.1', port: door.port, calling: 'CARDIACNETS', called: 'CARDIACNETS' })
 
-  it('answers what it cannot read with a coded status, and goes on', async () => {
+  it('answers unreadable input with a coded status and keeps running', async () => {
     const broken = fileOf('broken.dcm', {}, syntheticRecording({ rateHz: 50, seconds: 1 }))
 
     await expect(storeFile(ourselves(), broken)).rejects.toMatchObject({

@@ -63,7 +63,7 @@ describe('SMART Backend Services', () => {
     }
   })
 
-  it.each(['3599', 'soon'])('takes a token whose life is stated as the text %j', async (life) => {
+  it.each(['3599', 'soon'])('accepts a token with expires_in as the text %j', async (life) => {
     const keys = newKeySet('ES384')
     await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))
     server.expiresInS = life
@@ -217,7 +217,7 @@ describe('a server in trouble', () => {
     expect(server.asked).toHaveLength(3)
   })
 
-  it('is left to the queue when it wants a longer pause than a call may take', async () => {
+  it('is left to the queue if Retry-After exceeds the limit of a call', async () => {
     await using server = await testServer(
       (_asked, response) => void response.writeHead(503, { 'retry-after': '3600' }).end(),
     )

@@ -231,7 +231,7 @@ describe('a notification', () => {
     expect(response.status).toBe(500)
   })
 
-  it('of whatever JSON ends in an answer below 500, and queues only what FHIR calls a reference', async () => {
+  it('answers any JSON with a status below 500, and queues valid references only', async () => {
     const { send, queued } = endpoint()
     const part = fc.record({ name: fc.constantFrom('focus', 'type', 'x'), valueReference: fc.anything() })
     const parameter = fc.record({
@@ -283,7 +283,7 @@ describe('the secret', () => {
     expect(queued).toEqual([])
   })
 
-  it('that was never set lets nobody in', async () => {
+  it('that was never set refuses every request', async () => {
     const { send } = endpoint({ secret: async () => '' })
 
     const answers = await Promise.all([
@@ -359,7 +359,7 @@ describe('what servers send beside the standard', () => {
     expect(queued).toEqual([])
   })
 
-  it('is taken: an empty object in the place of nothing', async () => {
+  it('accepts an empty object where nothing is expected', async () => {
     const { send, queued } = endpoint()
 
     const response = await send('', '{}')

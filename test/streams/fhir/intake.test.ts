@@ -335,7 +335,7 @@ describe('what a resource leads to', () => {
 })
 
 describe('the catch-up', () => {
-  it('finds what no notification told of, over all pages, and nothing twice', async () => {
+  it('finds ECGs without a notification, over all pages, each once', async () => {
     const subject = patient()
     const observations = Array.from({ length: 22 }, () => briefOf(subject))
     const { fhir, references, queued } = intake()
@@ -384,7 +384,7 @@ describe('the catch-up', () => {
     expect(references()).toEqual([refer(after)])
   })
 
-  it('goes on where it was when the EHR failed in the middle', async () => {
+  it('resumes after a failure of the EHR in the middle', async () => {
     const subject = patient()
     const observations = Array.from({ length: 22 }, () => briefOf(subject))
     let isFailing = true
@@ -431,7 +431,7 @@ describe('the catch-up', () => {
     expect(references()).toEqual([refer(observation)])
   })
 
-  it('that gets no Bundle says so', async () => {
+  it('reports a response that is no Bundle', async () => {
     await using server = await testServer((_asked, response) =>
       json(response, { resourceType: 'Bundle', entry: [{ resource: 5 }] }),
     )

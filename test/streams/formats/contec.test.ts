@@ -19,7 +19,7 @@ describe('a Contec file', () => {
     expect(JSON.stringify(recording)).not.toContain('Jane')
   })
 
-  test('knows no person where the device was told of none', () => {
+  test('has no person if the device stored none', () => {
     expect(parseRecording([writeContec(short, undefined, [255, 0, 0])]).person).toBeUndefined()
   })
 

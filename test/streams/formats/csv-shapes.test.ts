@@ -142,13 +142,13 @@ describe('a CSV file is read as a data tool reads it:', () => {
     expect([recording.rateHz, recording.leads.map(({ name }) => name)]).toEqual([rateHz, ['I']])
   })
 
-  test('a rate that its times contradict is said', () => {
+  test('a sampling rate that contradicts the timestamps is reported', () => {
     const { warnings } = read(`rate: 500\n${times(500, (i) => String(4 * i), 'time (ms)')}`)
 
     expect(warnings).toEqual([{ code: 'rate-contradicted', field: 'time' }])
   })
 
-  test('a second that is lost is missing samples, whoever states the rate', () => {
+  test('a lost second becomes missing samples, whichever source states the rate', () => {
     const text = times(1000, (i) => (i / 250 + (i >= 500 ? 1 : 0)).toFixed(3), 'time (s)')
 
     for (const options of [{}, { rateHz: 250 }]) {
@@ -160,7 +160,7 @@ describe('a CSV file is read as a data tool reads it:', () => {
   })
 })
 
-describe('what is wrong with a CSV file is said with its line:', () => {
+describe('an error in a CSV file names its line:', () => {
   test.each([
     ['blank lines before', 'note\n\n\nI,II\n\n1,2\n1,x\n3,4\n', { line: 7, column: 2 }],
     ['a quoted line end before', 'I,II,remark\n1,2,"a\nb"\n1,x,c\n', { line: 4, column: 2 }],

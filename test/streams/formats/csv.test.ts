@@ -34,7 +34,7 @@ describe('a CSV file', () => {
     expect(lead!.samples[0]! * lead!.gainUv).toBeCloseTo(uv)
   })
 
-  test('takes rate and unit from the caller where it says neither', () => {
+  test('takes rate and unit from the caller if the file states neither', () => {
     const recording = parse('II\n0.5\n', { rateHz: 360, unit: 'mV' })
 
     expect(recording.rateHz).toBe(360)
@@ -55,7 +55,7 @@ describe('a CSV file', () => {
     expect(parse(`rate: 500,0\ngain: ${gain}\nI,II\n50,-100\n`).leads[0]!.gainUv).toBeCloseTo(gainUv, 12)
   })
 
-  test('whose gain may be two numbers is refused', () => {
+  test('with an ambiguous gain is refused', () => {
     expect(codedError(() => parse('rate: 500\ngain: 2,048\nI,II\n50,-100\n')).code).toBe('gain-invalid')
     expect(codedError(() => parse('rate: 1,000\ngain: 2048\nI,II\n50,-100\n')).code).toBe('rate-unsupported')
   })
@@ -142,7 +142,7 @@ describe('a CSV file is refused', () => {
     expect(codedError(() => parse(text))).toMatchObject({ code, detail })
   })
 
-  test('for ending before the first sample, when it is said to be CSV', () => {
+  test('for having no samples, if --format says CSV', () => {
     expect(codedError(() => parse('I,II\n', { format: 'csv' })).code).toBe('payload-empty')
   })
 
@@ -153,7 +153,7 @@ describe('a CSV file is refused', () => {
   })
 })
 
-test('whatever befalls the text of a CSV file, it is read or refused with a code', () => {
+test('a mutated CSV file is read, or refused with a code', () => {
   const text = Buffer.from('# rate: 500\n# unit: mV\ntime,I,II,V1\n0,1,2,3\n0.002,1,,3\n0.004,1,NaN,3\n')
 
   fc.assert(

@@ -166,7 +166,7 @@ describe('a DICOM waveform', () => {
 })
 
 describe('of a DICOM file that is not as it should be', () => {
-  test('a count of more samples than there are reads those, and says so', () => {
+  test('a sample count above the data’s is reported, and the data are read', () => {
     const recording = read(two, { group: [[0x003a_0010, 'UL', u32(26)]] })
 
     expect(fingerprints(recording)).toEqual(fingerprints(two))
@@ -183,7 +183,7 @@ describe('of a DICOM file that is not as it should be', () => {
     expect(warnings).toMatchObject([{ code: 'samples-left-out' }])
   })
 
-  test.each(['explicit', 'implicit'] as const)('neither preamble nor file meta group is missed (%s)', (syntax) => {
+  test.each(['explicit', 'implicit'] as const)('is read without preamble and file meta group (%s)', (syntax) => {
     const uid = (tag: number) => [tag, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1'] as const
     const waveform = [0x5400_0100, 'SQ', [waveformGroup(two)]] as const
     const { name, bytes } = writeDicom([uid(0x0008_0016), uid(0x0008_0018), waveform], { syntax })

@@ -92,11 +92,11 @@ describe('an EDF file', () => {
 })
 
 describe('of an EDF file that is not whole', () => {
-  test.each([['6'], ['99999999'], ['0'], ['five'], ['-7']])('the records are read, whatever %s counts', (records) => {
+  test.each([['6'], ['99999999'], ['0'], ['five'], ['-7']])('the records are read with any number of %s', (records) => {
     expect(read({ fields: { records } }).leads[0]!.samples).toEqual(two.leads[0]!.samples)
   })
 
-  test('the whole records are read, and it is said where it is cut', () => {
+  test('the complete records are read, and the truncation is reported', () => {
     const { name, bytes } = writeEdf(two)
 
     const recording = parseRecording([{ name, bytes: bytes.subarray(0, -1) }])

@@ -48,7 +48,7 @@ describe('an age', () => {
     expect(ageInYears(value, unit)).toBe(years)
   })
 
-  test('that nobody has is unknown', () => {
+  test('without a value is unknown', () => {
     expect(plausiblePerson({ ageYears: 300, heightCm: 0, weightKg: Number.NaN, sex: undefined })).toBeUndefined()
     expect(plausiblePerson({ ageYears: 0, sex: 'male' })).toEqual({ sex: 'male' })
   })

@@ -101,7 +101,7 @@ describe('an Observation', () => {
     expect(samplesOf(unknown)).toEqual([1, MISSING_SAMPLE, MISSING_SAMPLE, MISSING_SAMPLE, 2])
   })
 
-  it('separates interlaced dimensions whose leads it names', () => {
+  it('separates interlaced dimensions by their lead names', () => {
     const code = { coding: ['131329', '131330', '131331'].map((each) => ({ system: MDC, code: each })) }
 
     const parsed = read(oneLead({ dimensions: 3, data: '1 2 3 10 20 30' }, code))
@@ -234,7 +234,7 @@ describe('an Observation', () => {
     )
   })
 
-  it('ends in a recording or a coded error, whatever its JSON says', () => {
+  it('gives a recording or a coded error for any JSON', () => {
     const anything = fc.anything({ withBigInt: false, maxDepth: 3 })
     const path = fc.constantFrom(
       'code',

@@ -31,19 +31,19 @@ describe('a recording on disk', () => {
     await expect(readRecording(join(folder, name))).rejects.toMatchObject({ code })
   })
 
-  test('whose signal file is missing is refused', async () => {
+  test('without its signal file is refused', async () => {
     await rm(join(folder, 'record.dat'))
 
     await expect(readRecording(join(folder, 'record.hea'))).rejects.toMatchObject({ code: 'file-not-found' })
   })
 
-  test('whose header is missing is of no known format', async () => {
+  test('without its header is of no known format', async () => {
     await rm(join(folder, 'record.hea'))
 
     await expect(readRecording(join(folder, 'record.dat'))).rejects.toMatchObject({ code: 'format-unknown' })
   })
 
-  test('that is said to be of another format is refused in the words of that format', async () => {
+  test('with the wrong --format is refused with that format’s error', async () => {
     await expect(readRecording(join(folder, 'record.dat'), { format: 'csv' })).rejects.toMatchObject({
       code: expect.stringMatching(/^(lead-unknown|payload-malformed|payload-empty)$/),
     })

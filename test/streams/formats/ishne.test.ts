@@ -35,7 +35,7 @@ describe('an ISHNE file', () => {
 })
 
 describe('of an ISHNE file that is not as it should be', () => {
-  test.each([0, 1])('the checksum %i of the header is said', (checksum) => {
+  test.each([0, 1])('the wrong header checksum %i is reported', (checksum) => {
     const recording = parseRecording([writeIshne(short, { checksum })])
 
     expect(fingerprints(recording)).toEqual(fingerprints(short))

@@ -116,7 +116,7 @@ describe('an MFER file is refused', () => {
   })
 })
 
-test('whatever befalls an MFER file, it is read or refused with a code', () => {
+test('a mutated MFER file is read, or refused with a code', () => {
   const { name, bytes } = writeMfer(two)
   // The first 250 bytes are all that is not a sample.
   const damage = fc.array(fc.tuple(fc.nat(250), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })

@@ -23,7 +23,7 @@ function survives(samples: readonly FormatSample[], numRuns: number) {
   )
 }
 
-describe('a file, whatever befalls it, is read or refused with a code', () => {
+describe('a mutated file is read, or refused with a code', () => {
   test.each(own.map((sample) => [sample.format, sample.name, sample] as const))(
     '%s (%s): sound, it is read',
     (format, _, sample) => {
@@ -39,7 +39,7 @@ describe('a file, whatever befalls it, is read or refused with a code', () => {
   })
 })
 
-describe.skipIf(!hasData)(`real files, whatever befalls them, are read or refused with a code${NO_DATA}`, () => {
+describe.skipIf(!hasData)(`mutated real files are read, or refused with a code${NO_DATA}`, () => {
   test('200 times', () => {
     survives(zooSamples(), 200)
   })

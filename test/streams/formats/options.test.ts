@@ -59,7 +59,7 @@ describe('what the caller says outranks the file', () => {
     expect(ratio(nanovolts) * 1000 ** thousands).toBeCloseTo(ratio(stated), 6)
   })
 
-  test.each(FIXED_UNIT)('a unit changes nothing in %s, which is said', (format) => {
+  test.each(FIXED_UNIT)('a unit changes nothing in %s, and a warning is printed', (format) => {
     const recording = read(format, { unit: 'nV' })
 
     expect(recording.leads).toEqual(read(format, {}).leads)
@@ -72,7 +72,7 @@ describe('what the caller says outranks the file', () => {
     ).toBe(400)
   })
 
-  test('of several leads none is renamed, which is said', () => {
+  test('none of several leads is renamed, and a warning is printed', () => {
     const two = syntheticRecording({ seconds: 0.4, rateHz: 250, leads: ['I', 'II'] })
 
     const { leads, warnings } = parseRecording([writeEdf(two)], { lead: 'V3' })
@@ -119,7 +119,7 @@ describe('what the caller says supplies what the file leaves out', () => {
 describe('the person of a file', () => {
   const files = writeWfdb(one, { comments: ['Age: 71', 'Sex: F'] })
 
-  test('is whom the caller says, and where the file says another that is said', () => {
+  test('is the caller’s; a different one in the file is reported', () => {
     expect(parseRecording(files, { sex: 'male', ageYears: 30 })).toMatchObject({
       person: { sex: 'male', ageYears: 30 },
       warnings: [

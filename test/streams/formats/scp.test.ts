@@ -152,7 +152,7 @@ describe('an SCP-ECG record', () => {
     expect(read({ tags: [[4, Buffer.concat([u16(count), u8(unit)])]] }).person?.ageYears).toBe(years)
   })
 
-  test('without a header says neither', () => {
+  test('without a header states neither', () => {
     expect(read({ sections: { 1: undefined } })).toMatchObject({ startedAt: undefined, person: undefined })
   })
 })
@@ -169,7 +169,7 @@ describe('of an SCP-ECG record that is not as it should be', () => {
     expect(recording.warnings).toEqual([{ code: 'field-left-out', field: 'section1' }])
   })
 
-  test('a checksum is said where another shows that the samples are whole', () => {
+  test('a wrong checksum is reported if another proves the samples intact', () => {
     const { name, bytes } = writeScp(two)
     const [record, section] = [Buffer.from(bytes), Buffer.from(bytes)]
     record[0]! ^= 1
@@ -197,7 +197,7 @@ describe('of an SCP-ECG record that is not as it should be', () => {
     expect(fingerprints(read({ sections: { 3: spans } }))).toEqual(fingerprints(two))
   })
 
-  test('a lead that is longer than its data is left out, which is said', () => {
+  test('a lead that is longer than its data is left out and reported', () => {
     const spans = Buffer.concat([u8(2, 0), entry(1, 9000, 2), entry(1, 100, 4)])
 
     const recording = read({ sections: { 3: spans } })
@@ -280,7 +280,7 @@ describe('an SCP-ECG record is refused', () => {
   })
 })
 
-test('whatever befalls a sealed SCP-ECG record, it is read or refused with a code', () => {
+test('a mutated SCP-ECG record with valid checksums is read, or refused with a code', () => {
   const options = {
     huffman: 'custom',
     differences: 2,

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { utcTime, yearsBetween } from '../../../streams/formats/time.ts'
 
-test('a time with a zone is told in UTC', () => {
+test('a time with a zone is converted to UTC', () => {
   expect(utcTime({ year: 2024, month: 2, day: 29, hour: 0, minute: 30 }, 60)).toBe('2024-02-28T23:30:00.000Z')
 })
 

@@ -149,7 +149,7 @@ describe('a WFDB record', () => {
     },
   )
 
-  test('is recognised whatever its files are called and in whatever order they come', () => {
+  test('is recognised with any file names, in any order', () => {
     const [header, signals] = writeWfdb(short)
 
     const recording = parseRecording([signals, { ...header, name: 'upload-1' }])
@@ -226,19 +226,22 @@ describe('of a WFDB record that is not as it should be', () => {
     expect(codedError(() => parseRecording(withHeader(new RegExp(RegExp.escape(from), 'g'), to))).code).toBe(code)
   })
 
-  test.each(['0', '4711'])('the checksum %s is said', (sum) => {
+  test.each(['0', '4711'])('the wrong checksum %s is reported', (sum) => {
     const recording = parseRecording(withHeader(/ -?\d+ 0 I\n/, ` ${sum} 0 I\n`))
 
     expect(samplesOf(recording)).toEqual(samplesOf(short))
     expect(recording.warnings).toEqual([{ code: 'checksum-mismatch', field: 'header', leads: ['I'] }])
   })
 
-  test.each(['251', '99999999999'])('of %s samples those that are there are read, which is said', (count) => {
-    const recording = parseRecording(withHeader('250 250', `250 ${count}`))
+  test.each(['251', '99999999999'])(
+    'of %s samples the available ones are read, and the rest is reported missing',
+    (count) => {
+      const recording = parseRecording(withHeader('250 250', `250 ${count}`))
 
-    expect(samplesOf(recording)).toEqual(samplesOf(short))
-    expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'sample 250' }])
-  })
+      expect(samplesOf(recording)).toEqual(samplesOf(short))
+      expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'sample 250' }])
+    },
+  )
 
   test('the samples of a file that is cut are read to the last that all leads have', () => {
     const [header, signals] = writeWfdb(short)
@@ -303,7 +306,7 @@ describe('a WFDB record is refused', () => {
   })
 })
 
-test('whatever befalls the bytes of a WFDB record, it is read or refused with a code', () => {
+test('a mutated WFDB record is read, or refused with a code', () => {
   const [header, signals] = writeWfdb(syntheticRecording({ seconds: 0.1, leads: ['I', 'II', 'V1'] }), { format: 212 })
   const damage = fc.array(fc.tuple(fc.nat(header.bytes.length - 1), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
 

@@ -145,7 +145,7 @@ ${body}`,
     return file
   }
 
-  it('that is full refuses what is new with disk-full, keeps what it has, and goes on when there is room', () => {
+  it('when full refuses new ECGs with disk-full, keeps stored ones, and resumes when there is room', () => {
     const fill = script(`
 const store = new Store(path, { limitBytes: 1e9, forwards: true })
 let kept = 0
@@ -240,7 +240,7 @@ describe.skipIf(!hasOpenssl)('a certificate that has expired', () => {
     }
   })
 
-  it('lets its peer in no more, and that of the door itself is told before', async () => {
+  it('refuses its peer, and that of the door itself is reported in advance', async () => {
     let refused = 0
     const tls = { cert: read('door.pem'), key: read('door.key'), ca: read('ca.pem') }
     const address = { host: '127.0.0.1', port: 0, tls }

@@ -292,7 +292,7 @@ describe('a running gateway', () => {
     expect(used).toEqual(new Set([`${shipped.name}@${shipped.version}`, `${shipped.name}@${versionOf(1)}`]))
   })
 
-  it('goes on with the one that it has when another cannot be loaded, and says so in its own words', async () => {
+  it('keeps the current bundle if another cannot be loaded, and reports the reason', async () => {
     const gateway = await open()
     const directory = made(versionOf(1), { files: shipped.files.filter(({ path }) => path === 'MODEL_CARD.md') })
 

@@ -224,7 +224,7 @@ describe('a gateway', () => {
     await ehr.close()
   })
 
-  it('answers an order, by the bed that the device stands at, when the ECG says neither', async () => {
+  it('matches an order by the device’s bed if the ECG names neither order nor patient', async () => {
     const ehr = await startEhr()
     const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
     const orm = (control: string) =>
@@ -252,7 +252,7 @@ describe('a gateway', () => {
     await ehr.close()
   })
 
-  it('goes on after a stop where it was', async () => {
+  it('resumes after a stop', async () => {
     const gateway = await open()
     gateway.cloud.isAway = true
     await ask(gateway, waveOru(ECG))

@@ -21,7 +21,7 @@ interface Memory {
   readonly persistence: { createRetainedStream(pattern: string): AsyncIterable<unknown> }
 }
 
-it('keeps no retained message: nobody could hear it, and each topic would take memory', async () => {
+it('discards retained messages', async () => {
   const opening = vi.spyOn(Aedes, 'createBroker')
   const gateway = await startTestGateway()
   onTestFinished(() => gateway.end())

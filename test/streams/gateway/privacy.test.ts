@@ -103,7 +103,7 @@ describe('what identifies a person', () => {
       (count) => count >= 4,
     )
 
-    // Whoever reads the log goes away: the gateway goes on, though it has something to say.
+    // The reader of the log goes away: the gateway goes on, though it has something to say.
     for (const output of [child.stdout, child.stderr]) output.destroy()
     const late = await RawPeer.connect(ports.hl7)
     late.send(Buffer.from('MSH|^~\\&|MARK-NAME'))

@@ -41,7 +41,7 @@ export async function startGatewayProcess(file: string, { cpus }: GatewayProcess
   const own = [process.execPath, ...FLAGS, MAIN, file] as const
   const [command, ...args] = cpus === undefined ? own : (['taskset', '-c', cpus, ...own] as const)
   const child = spawn(command, args, {
-    // Its log, for whoever asks why it died.
+    // Its log, to find out why it died.
     stdio: ['ignore', openSync(`${file}.log`, 'a'), 'pipe'],
     env: { ...process.env, CODE_VERSION: 'harness', NODE_COMPILE_CACHE: join(dirname(file), 'compiled') },
   })

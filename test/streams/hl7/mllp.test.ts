@@ -37,7 +37,7 @@ describe('the MLLP decoder', () => {
     expect(framed.map(({ kind }) => kind)).toEqual(['broken', 'message'])
   })
 
-  it('keeps no more than its bound, whatever comes', () => {
+  it('stays within its memory limit for any input', () => {
     const decoder = new MllpDecoder(1000)
     const flood = Buffer.alloc(64 * 1024, 'x')
 
@@ -112,7 +112,7 @@ describe('an MLLP door', () => {
     expect(answer.first('ERR')!.text(5)).toBe('payload-too-large')
   })
 
-  it('answers what is no MLLP at all', async () => {
+  it('answers input that is not MLLP', async () => {
     const peer = await RawPeer.connect(await open())
 
     peer.socket.write('GET / HTTP/1.1\r\n\r\n')

@@ -133,7 +133,7 @@ describe('the page', () => {
       allowsVirtual: true,
     })
 
-  it('is a PDF whose table of objects is where it says', () => {
+  it('is a PDF with a correct cross-reference table', () => {
     const pdf = draw()
     const start = Number(/startxref\n(\d+)/.exec(pdf.toString('latin1'))![1])
 
@@ -162,7 +162,7 @@ describe('the page', () => {
   })
 
   it.skipIf(!hasPdfToText)(
-    `says the findings and whose order it answers${hasPdfToText ? '' : ' (skipped: no pdftotext)'}`,
+    `contains the findings and the order number${hasPdfToText ? '' : ' (skipped: no pdftotext)'}`,
     () => {
       const folder = mkdtempSync(join(tmpdir(), 'page-'))
       writeFileSync(join(folder, 'page.pdf'), draw({ version: 2, supersedes: 1 }))

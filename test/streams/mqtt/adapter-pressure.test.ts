@@ -57,7 +57,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       rmSync(folder, { recursive: true })
     })
 
-    it('goes on acknowledging frames, and sends every window when it is back', async () => {
+    it('keeps acknowledging frames during an outage and sends every window after it', async () => {
       await startWithout()
 
       const streaming = streamRecording(makeRecording(60), { link, tenant: 'clinic', device: 'd1', speed: Infinity })

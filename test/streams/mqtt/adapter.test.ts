@@ -123,7 +123,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(responder.windows[1]!.waveform.leads).toEqual(recording.leads)
     })
 
-    it('traces a window as the device wishes where MQTT can say so, else by a trace of its own', async () => {
+    it('continues the device’s trace on MQTT 5, else starts its own', async () => {
       await startReady()
       const { leads, rows } = toWire(makeRecording(10))
       const samples = Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64')

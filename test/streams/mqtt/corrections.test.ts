@@ -109,7 +109,7 @@ describe('frames that come after their window was closed', () => {
     ])
   })
 
-  it('are refused and told when they contradict what has come', () => {
+  it('are refused with a reason when they contradict received samples', () => {
     stream('d0', 4)
     ward.pass(IDLE_MS)
     const [overlapping, numbered]: Partial<Frame>[] = [

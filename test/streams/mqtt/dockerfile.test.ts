@@ -15,7 +15,7 @@ describe('the adapter’s image', () => {
     folder = stageAdapterImage(temporaryFolder())
   })
 
-  it('starts from Node 24, pinned by digest, and runs as nobody, by a command that gets signals itself', () => {
+  it('starts from Node 24 pinned by digest, runs as an unprivileged user, and receives signals directly', () => {
     expect(all('ARG')).toEqual([expect.stringMatching(/\/node:24-/), expect.stringMatching(/=sha256:[0-9a-f]{64}$/)])
     // biome-ignore lint/suspicious/noTemplateCurlyInString: the Dockerfile's
     for (const base of all('FROM')) expect(base).toContain('${NODE_IMAGE}@${NODE_DIGEST}')

@@ -56,7 +56,7 @@ describe('a device that floods the adapter', () => {
   const windowOf = (device: string, name: string) =>
     Array.from({ length: 20 }, (_, sequence) => send(device, encodeFrame(makeFrame({ session: name, sequence }))))
 
-  it('with 16,000 short sessions is refused and told so, and costs its neighbour nothing', () => {
+  it('with 16,000 short sessions is refused with a reason and does not delay its neighbour', () => {
     for (let index = 0; index < 16_000; index++) {
       receive('bad', encodeFrame(session(`s${index}`)))
       nowMs += 10

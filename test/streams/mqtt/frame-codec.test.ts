@@ -14,7 +14,7 @@ const protobuf = (fields: Partial<Frame>) => encodeFrame(makeFrame(fields))
 const leads = (...names: readonly string[]) => names.map((name) => ({ name, gainUv: 2.5 }))
 
 describe('decodeFrame', () => {
-  it.each(['protobuf', 'json'] as const)('gives back what was encoded as %s, told by its first byte', (encoding) => {
+  it.each(['protobuf', 'json'] as const)('decodes %s, recognised by its first byte', (encoding) => {
     const frame = makeFrame({ sequence: 7, heartRateBpm: 71.5, isLast: true })
 
     const decoded = decodeFrame(encodeFrame(frame, encoding), undefined, NOW)
@@ -30,7 +30,7 @@ describe('decodeFrame', () => {
     expect(decoded.samples.slice(0, 3)).toEqual(Int16Array.of(MISSING_FRAME_SAMPLE, 0, 1))
   })
 
-  it('finds leads by name whatever their order and case', () => {
+  it('finds leads by name in any order and case', () => {
     const decoded = decodeFrame(json({ leads: leads('avr', 'Lead V3') }), undefined, NOW)
 
     expect(decoded.leads.map(({ name }) => name)).toEqual(['aVR', 'V3'])

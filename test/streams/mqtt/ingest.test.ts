@@ -173,17 +173,20 @@ describe('Ingest', () => {
     expect(journal.readWindow(pending[0]!).waveform.leads[0]!.samples[7 * 250]).toBe(-0x8000_0000)
   })
 
-  it.each([4200, 4500])('refuses a frame from sample %i that overlaps a closed window, and goes on', (firstSample) => {
-    const reasons = receive(
-      makeFrame({ firstSample: 4200, length: 700, isLast: true }),
-      makeFrame({ sequence: 1, firstSample, length: 1000 }),
-      makeFrame({ sequence: 2, firstSample: 4900, length: 1000 }),
-    )
+  it.each([4200, 4500])(
+    'refuses a frame from sample %i that overlaps a closed window, and continues',
+    (firstSample) => {
+      const reasons = receive(
+        makeFrame({ firstSample: 4200, length: 700, isLast: true }),
+        makeFrame({ sequence: 1, firstSample, length: 1000 }),
+        makeFrame({ sequence: 2, firstSample: 4900, length: 1000 }),
+      )
 
-    expect(failure).toBeUndefined()
-    expect(reasons).toEqual([0, 0x83, 0])
-    expect(problems).toMatchObject([{ code: 'sequence-invalid', field: 'firstSample', sequence: 1 }])
-  })
+      expect(failure).toBeUndefined()
+      expect(reasons).toEqual([0, 0x83, 0])
+      expect(problems).toMatchObject([{ code: 'sequence-invalid', field: 'firstSample', sequence: 1 }])
+    },
+  )
 
   it('closes a session that has been silent for 15 s, also one from before a restart', () => {
     receive(...frames(0, 6))
@@ -212,7 +215,7 @@ describe('Ingest', () => {
     expect(journal.openSessions()).toEqual([])
   })
 
-  it('acknowledges a refused payload with its reason, keeps it for the DLQ, and goes on', () => {
+  it('acknowledges a refused payload with its reason, keeps it for the DLQ, and continues', () => {
     const reasons: number[] = []
     const send = (topic: string, payload: Buffer) =>
       ingest.receive({ topic, payload, contentType: undefined, acknowledge: (reason) => reasons.push(reason) })

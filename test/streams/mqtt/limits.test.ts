@@ -38,7 +38,7 @@ describe('Limits', () => {
     expect(elsewhere).toBeUndefined()
   })
 
-  it('refuses the frames of whoever holds too much, and of nobody else', () => {
+  it('refuses frames only of the sender that exceeds its limit', () => {
     const limits = new Limits(rates(3, 5), () => 0)
 
     const holdings = [

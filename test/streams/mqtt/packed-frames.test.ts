@@ -24,7 +24,7 @@ const FRAME: Frame = {
 }
 
 describe('a frame with packed samples', () => {
-  it('says the same as a plain one, whatever its samples are', () => {
+  it('decodes to the same frame as the plain encoding, for any samples', () => {
     const sample = fc.oneof(fc.constantFrom(-32_768, 32_767, 0), fc.integer({ min: -32_768, max: 32_767 }))
 
     fc.assert(

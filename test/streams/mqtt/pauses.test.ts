@@ -86,7 +86,7 @@ describe('pauses of every kind', () => {
     ward.end()
   })
 
-  it('gives each window exactly once and whole, whatever pauses come one after the other', () => {
+  it('gives each window exactly once and complete, for any sequence of pauses', () => {
     const pauses = fc.array(
       fc.record({
         before: fc.integer({ min: 1, max: 25 }),
@@ -120,7 +120,7 @@ describe('pauses of every kind', () => {
     )
   }, 60_000)
 
-  it('closes a window whose device stays silent for longer than the patience, with a result that says so', () => {
+  it('closes a window with a gap warning if the device is silent for longer than the limit', () => {
     const ward = new Ward()
     stream(ward, 7)
 

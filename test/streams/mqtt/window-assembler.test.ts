@@ -101,7 +101,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000, 10_000])
   })
 
-  it('makes no window of a pause in which nothing came, and waits for nothing when the numbers go on', () => {
+  it('makes no window of an empty pause, and does not wait if sequence numbers continue', () => {
     const resumed = Array.from({ length: 20 }, (_, index) =>
       makeFrame({ sequence: 20 + index, firstSample: 30_000 + index * 250 }),
     )
@@ -124,7 +124,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([30_000])
   })
 
-  it('closes a window at once whose missing samples were never sent', () => {
+  it('closes a window at once if its missing samples were never sent', () => {
     const gap = (sequence: number) => (sequence < 8 ? 0 : 400)
     const sent = Array.from({ length: 19 }, (_, sequence) =>
       makeFrame({ sequence, firstSample: sequence * 250 + gap(sequence) }),
@@ -186,7 +186,7 @@ describe('WindowAssembler', () => {
     expect(closed).toEqual([{ firstSample: 5000, samples: 5000 }])
   })
 
-  it('holds frames of no more than 17 s, however long the session and whatever is lost', () => {
+  it('holds at most 17 s of frames, for any session length and loss', () => {
     const assembler = begin()
 
     const held = frames(2000)

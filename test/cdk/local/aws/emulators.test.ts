@@ -135,7 +135,7 @@ describe('stores on a disk', () => {
     })
   })
 
-  it('say that a file of theirs was emptied, and go on', async () => {
+  it('report an emptied file and keep running', async () => {
     const folder = await usedFolder()
     const file = join(folder, 'queues', 'fauxqs.db')
     truncateSync(file, 0)

@@ -54,7 +54,7 @@ describe('a role', () => {
     expect(refused(roleWith(statement))).toBe(reason)
   })
 
-  it('may not do what is denied, whatever allows it', () => {
+  it('may not do what is denied, even if another statement allows it', () => {
     const permissions = roleWith(allow('sqs:*', '*'), deny('sqs:Send*'))
 
     expect(refused(permissions)).toBe('a policy denies it')
@@ -205,7 +205,7 @@ describe('what is encrypted by a key of the customer', () => {
   })
 })
 
-it('agrees with a plain reading of wildcards, whatever the texts', () => {
+it('matches wildcards as a simple reference implementation does (property)', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', ':', '/', '.', '*', '?', '('), maxLength: 8 })
   /** Letter by letter, without regular expressions. */
   const plain = (pattern: string, value: string): boolean => {
@@ -333,7 +333,7 @@ describe('what AWS does by itself', () => {
     Endpoint: { 'Fn::GetAtt': ['Queue', 'Arn'] },
   })
 
-  it('is said, and not done, where the policy of its target does not let it', async () => {
+  it('is reported and not carried out when its target’s policy forbids it', async () => {
     const assemblyDir = await assembly({ Topic: topic, Queue: queue, Subscription: subscription })
 
     const { stack } = await startSmallStack(assemblyDir, { isRefusalExpected: true })

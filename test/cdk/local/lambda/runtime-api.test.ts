@@ -57,7 +57,7 @@ it('rejects the invocation with the error that the runtime reports', async () =>
   await rejected
 })
 
-it('refuses an answer to an invocation that is not under way', async () => {
+it('refuses a response to an unknown invocation', async () => {
   const { post } = await start()
 
   const response = await post('/invocation/r-9/response', '{}')

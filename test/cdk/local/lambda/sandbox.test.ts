@@ -58,7 +58,7 @@ it('passes on what the function writes, line by line', async () => {
   expect([...(await log.until((lines) => lines.length === 3))].sort()).toEqual(['one', 'three', 'two'])
 })
 
-it('rejects with what the handler throws, and goes on', async () => {
+it('rejects with the handler’s error and keeps running', async () => {
   const { sandbox } = await start(
     await functionSpec(`export const handler = async ({ bad }) => { if (bad) throw new TypeError('bad'); return 1 }`),
   )

@@ -121,7 +121,7 @@ describe('a result as a transaction', () => {
     expect(new Set(own.map(({ code }) => code)).size).toBe(82)
   })
 
-  it('holds back what learned from simulated people unless the site lets it in, and says so', () => {
+  it('withholds virtual findings unless the site allows them, and states it', () => {
     const bundle = report({ allowsVirtual: false })
 
     expect(risks(bundle)[0]!.prediction).toHaveLength(1)
@@ -232,7 +232,7 @@ describe('in the chart', () => {
     expect(all('Provenance').at(-1)).toMatchObject({ entity: [{ role: 'source' }, { role: 'revision' }] })
   })
 
-  it('nothing is written of a report whose patient is not there', async () => {
+  it('nothing is written for an unknown patient', async () => {
     const { status } = await send(report({ patient: 'Patient/nobody' }))
 
     expect(status).toBe(422)

@@ -91,8 +91,8 @@ class Guidance:
         """Run the command."""
         from cardiacnets.synthesis.report import SynthesisReportConfig, try_guidance
 
-        ways = [(self.steps, value) for value in self.guidance]
-        for figures in try_guidance(_run(self.run_dir), SynthesisReportConfig(people=self.people), ways):
+        trials = [(self.steps, value) for value in self.guidance]
+        for figures in try_guidance(_run(self.run_dir), SynthesisReportConfig(people=self.people), trials):
             print(json.dumps(figures), flush=True)
         return 0
 

@@ -11,6 +11,8 @@ from typing import Any
 import matplotlib
 from matplotlib.axes import Axes
 
+from cardiacnets.configuration import to_json
+
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
@@ -76,12 +78,52 @@ def virtual_dice(segmenter: Segmenter, frames: FrameSet) -> dict[str, float]:
     }
 
 
-def virtual_stacks(segmenter: Segmenter, seed: int, people: int = STACK_PEOPLE) -> dict[str, Any]:
-    """Whole short-axis stacks of 3 to 10 slices, base to apex, of virtual test people through `prepare`.
+@dataclass(frozen=True)
+class Held:
+    """Share of a heart within a crop."""
 
-    `middleSliceChosen`: share whose prepared cine looks like the middle slice more than like any other;
-    `cropHoldsHeart`: share of that slice's heart (both ventricles) within the crop, the mean and the least.
-    """
+    mean: float
+    least: float
+
+
+@dataclass(frozen=True)
+class Stacks:
+    """Whole stacks of virtual test people through `prepare`."""
+
+    people: int
+    refused: int
+    middleSliceChosen: float  # named as in the JSON
+    """Share whose prepared cine looks like the middle slice more than like any other."""
+    cropHoldsHeart: Held
+    """Of the middle slice's heart, both ventricles."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Dice over n slices."""
+
+    mean: float
+    median: float
+    n: int
+
+
+@dataclass(frozen=True)
+class Summary:
+    """Dice of the left ventricle on real slices, where contours are."""
+
+    lvCavity: Scores
+    lvWall: Scores | None
+    lvCavityAndWall: Scores | None
+    cropHoldsVentricle: float
+    """Share of slices whose crop holds the whole ventricle."""
+
+    def described(self) -> dict[str, Any]:
+        """As JSON; what has no contours is left out."""
+        return {name: value for name, value in to_json(self).items() if value is not None}
+
+
+def virtual_stacks(segmenter: Segmenter, seed: int, people: int = STACK_PEOPLE) -> Stacks:
+    """Whole short-axis stacks of 3 to 10 slices, base to apex, of virtual test people through `prepare`."""
     chosen, held, refused = [], [], 0
     test = (index for index in itertools.count() if split_of(seed, index) == TEST)
     for number, index in enumerate(itertools.islice(test, people)):
@@ -98,12 +140,7 @@ def virtual_stacks(segmenter: Segmenter, seed: int, people: int = STACK_PEOPLE) 
         alike = [np.corrcoef(cine.ravel(), crop(each.frames, centre, size).ravel())[0, 1] for each in cines]
         chosen.append(int(np.argmax(alike)) == middle_slice(slices))
         held.append(np.count_nonzero(crop(middle.mask, centre, size)) / np.count_nonzero(middle.mask))
-    return {
-        "people": people,
-        "refused": refused,
-        "middleSliceChosen": float(np.mean(chosen)),
-        "cropHoldsHeart": {"mean": float(np.mean(held)), "least": float(np.min(held))},
-    }
+    return Stacks(people, refused, float(np.mean(chosen)), Held(float(np.mean(held)), float(np.min(held))))
 
 
 def find(segmenter: Segmenter, slices: list[RealSlice]) -> list[Found]:
@@ -126,7 +163,7 @@ def _find_one(segmenter: Segmenter, item: RealSlice) -> Found:
     return Found(item, back, float(within.mean()) if len(at) else 1.0)
 
 
-def summarise(found: list[Found]) -> dict[str, Any]:
+def summarise(found: list[Found]) -> Summary:
     """Mean and median Dice of cavity, wall and both, where contours are; and how often the crop holds the ventricle."""
     scores: dict[str, list[float]] = defaultdict(list)
     for item in found:
@@ -135,12 +172,11 @@ def summarise(found: list[Found]) -> dict[str, Any]:
         if item.slice.epi is not None:
             scores["lvWall"].append(dice(wall, item.slice.epi & ~item.slice.endo))
             scores["lvCavityAndWall"].append(dice(cavity | wall, item.slice.epi))
-    summary: dict[str, Any] = {
-        name: {"mean": float(np.mean(values)), "median": float(np.median(values)), "n": len(values)}
-        for name, values in scores.items()
+    of = {
+        name: Scores(float(np.mean(values)), float(np.median(values)), len(values)) for name, values in scores.items()
     }
-    summary["cropHoldsVentricle"] = float(np.mean([item.crop_holds > 0.99 for item in found]))
-    return summary
+    holds = float(np.mean([item.crop_holds > 0.99 for item in found]))
+    return Summary(of["lvCavity"], of.get("lvWall"), of.get("lvCavityAndWall"), holds)
 
 
 def middle_of_each(found: list[Found]) -> list[Found]:
@@ -171,16 +207,16 @@ def report_segmentation(
             for view, frames in virtual.items()
         },
     }
-    figures["virtualStacks"] = virtual_stacks(short_axis, about["cohortSeed"])
+    figures["virtualStacks"] = to_json(virtual_stacks(short_axis, about["cohortSeed"]))
     found_people, found_pig = find(short_axis, people), find(short_axis, pig)
     if people:
         figures["people"] = {
             "contours": "Sunnybrook, expert (Radau et al. 2009)",
-            "endDiastole": summarise([item for item in found_people if item.slice.phase == "ED"]),
-            "endSystole": summarise([item for item in found_people if item.slice.phase == "ES"]),
-            "middleSlices": summarise(middle_of_each(found_people)),
+            "endDiastole": summarise([item for item in found_people if item.slice.phase == "ED"]).described(),
+            "endSystole": summarise([item for item in found_people if item.slice.phase == "ES"]).described(),
+            "middleSlices": summarise(middle_of_each(found_people)).described(),
             "lvCavityBySubject": {
-                subject: summarise([item for item in found_people if item.slice.subject == subject])["lvCavity"]
+                subject: to_json(summarise([item for item in found_people if item.slice.subject == subject]).lvCavity)
                 for subject in sorted({item.subject for item in people})
             },
         }
@@ -188,8 +224,8 @@ def report_segmentation(
         middle_half = [item for item in found_pig if PIG_STACK.start <= item.slice.level < PIG_STACK.stop]
         figures["pig"] = {
             "contours": "the data set's own, automatic",
-            "allSlices": summarise(found_pig),
-            "middleTenSlices": summarise(middle_half),
+            "allSlices": summarise(found_pig).described(),
+            "middleTenSlices": summarise(middle_half).described(),
             "prepared": list(prepare_pig(short_axis, pig).shape),
         }
     report.parent.mkdir(parents=True, exist_ok=True)

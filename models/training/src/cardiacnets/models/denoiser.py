@@ -1,4 +1,4 @@
-"""Video UNet that takes noise off a cine's latents, told the ECG (video diffusion: Ho et al. 2022, arXiv 2204.03458).
+"""Video UNet that removes noise from a cine's latents, conditioned on the ECG (Ho et al. 2022, arXiv 2204.03458).
 
 Frames pass 2-D convolutions one by one; they meet in temporal attention at every level. Where `attends`, places of a
 frame attend to one another and to the ECG's tokens. One network for both views; sides of the latent are any multiple
@@ -29,9 +29,9 @@ class DenoiserConfig:
     widths: tuple[int, ...] = (80, 160)
     """Channels a level; each level halves the sides of the one before."""
     blocks: int = 1
-    """Residual blocks a level on the way down; one more on the way up."""
+    """Residual blocks per level of the encoder; the decoder has one more."""
     middle: bool = False
-    """Whether there is a block between the way down and the way up."""
+    """Whether there is a block between encoder and decoder."""
     attends: tuple[bool, ...] = (False, True)
     """Levels with attention in space and to the ECG."""
     head_width: int = 40
@@ -189,7 +189,7 @@ class Denoiser(nn.Module):
         self.stem = nn.Conv2d(folded, widths[0], 3, padding=1)
         self.view_map = nn.Embedding(VIEW_COUNT, widths[0])
         self.down, self.halve = nn.ModuleList(), nn.ModuleList()
-        kept = [widths[0]]  # channels of what the way up gets to see
+        kept = [widths[0]]  # channels of the skip connections
         channels = widths[0]
         for level, width in enumerate(widths):
             self.halve.append(nn.Conv2d(channels, channels, 3, stride=2, padding=1) if level else nn.Identity())

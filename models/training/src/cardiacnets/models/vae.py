@@ -1,6 +1,6 @@
 """Frame VAE: a cine frame ↔ a latent an eighth as wide and high (Rombach et al. 2022, arXiv 2112.10752).
 
-One network for both views, told which one by an embedding; sides of the picture are any multiple of 8.
+One network for both views, conditioned on the view by an embedding; the sides are any multiple of 8.
 """
 
 from dataclasses import dataclass

@@ -8,7 +8,7 @@ point to the right, and every other disorder of PTB-XL, are among those without 
 
 import argparse
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -183,7 +183,39 @@ def interval(found: int, n: int) -> list[float]:
     return [float((middle - half) / (1 + z * z / n)), float((middle + half) / (1 + z * z / n))]
 
 
-def measure(network: dict[str, Any], people: Set, seed: int = 1) -> dict[str, Any]:
+@dataclass(frozen=True)
+class AsIs:
+    """ECGs of one group whose electrodes nobody has exchanged: how many are warned of and withheld, 95% intervals."""
+
+    n: int
+    warned: int
+    warnedCi: list[float]  # named as in the JSON
+    withheld: int
+    withheldCi: list[float]
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """ECGs with one exchange of electrodes: how many are found as any exchange, found by name, and withheld."""
+
+    n: int
+    found: int
+    foundCi: list[float]
+    named: int
+    withheld: int
+    falseAlarms: int
+    """ECGs as they are that are warned of as this exchange."""
+
+
+@dataclass(frozen=True)
+class ElectrodeReport:
+    """`reports/electrodes.json`: figures by group and by kind of exchange."""
+
+    asIs: dict[str, AsIs]
+    kinds: dict[str, Exchanged]
+
+
+def measure(network: dict[str, Any], people: Set, seed: int = 1) -> ElectrodeReport:
     """By kind: found (as any exchange, and by name) and withheld; false alarms of ECGs as they are, by group."""
     rng = np.random.default_rng(seed)
     labels = read_labels()
@@ -196,27 +228,19 @@ def measure(network: dict[str, Any], people: Set, seed: int = 1) -> dict[str, An
         "normal": np.array(["NORM" in code for code in codes]),
     }  # fmt: skip
     which, withheld = warned(probabilities(network, people.parts), network["limits"])
-    report: dict[str, Any] = {"asIs": {}, "kinds": {}}
+    report = ElectrodeReport({}, {})
     for name, group in groups.items():
         n, alarms, held = int(group.sum()), int((which[group] > 0).sum()), int(withheld[group].sum())
-        report["asIs"][name] = {
-            "n": n,
-            "warned": alarms,
-            "warnedCi": interval(alarms, n),
-            "withheld": held,
-            "withheldCi": interval(held, n),
-        }
+        report.asIs[name] = AsIs(n, alarms, interval(alarms, n), held, interval(held, n))
     for number, kind in enumerate(KINDS[1:], start=1):
         seen, refused = warned(probabilities(network, exchange(people.parts, kind, rng)), network["limits"])
         n, found, named = len(seen), int((seen > 0).sum()), int((seen == number).sum())
-        report["kinds"][kind] = {
-            "n": n, "found": found, "foundCi": interval(found, n), "named": named, "withheld": int(refused.sum()),
-            "falseAlarms": int((which == number).sum()),
-        }  # fmt: skip
+        false_alarms = int((which == number).sum())
+        report.kinds[kind] = Exchanged(n, found, interval(found, n), named, int(refused.sum()), false_alarms)
     return report
 
 
-def table(report: dict[str, Any]) -> str:
+def table(report: ElectrodeReport) -> str:
     """The tables of docs/electrodes.md."""
 
     def share(count: int, n: int, ci: list[float] | None = None) -> str:
@@ -226,18 +250,18 @@ def table(report: dict[str, Any]) -> str:
         "| exchange | found | named rightly | findings withheld | false alarms, n |",
         "| --- | --- | --- | --- | --- |",
     ]
-    for kind, row in report["kinds"].items():
-        n = row["n"]
+    for kind, seen in report.kinds.items():
+        n = seen.n
         lines.append(
-            f"| {kind} | {share(row['found'], n, row['foundCi'])} | "
-            f"{share(row['named'], n)} | {share(row['withheld'], n)} | {row['falseAlarms']} of {n} |"
+            f"| {kind} | {share(seen.found, n, seen.foundCi)} | "
+            f"{share(seen.named, n)} | {share(seen.withheld, n)} | {seen.falseAlarms} of {n} |"
         )
     lines += ["", "| ECGs as they are | n | warned | findings withheld |", "| --- | --- | --- | --- |"]
-    for name, row in report["asIs"].items():
-        n = row["n"]
+    for name, group in report.asIs.items():
+        n = group.n
         lines.append(
-            f"| {name} | {n} | {share(row['warned'], n, row['warnedCi'])} | "
-            f"{share(row['withheld'], n, row['withheldCi'])} |"
+            f"| {name} | {n} | {share(group.warned, n, group.warnedCi)} | "
+            f"{share(group.withheld, n, group.withheldCi)} |"
         )
     return "\n".join(lines)
 
@@ -253,7 +277,7 @@ def main() -> None:
     if arguments.final:
         report = measure(json.loads(written.read_text()), read(arguments.features, [9]))
         path = REPOSITORY / "models" / "training" / "reports" / "electrodes.json"
-        path.write_text(json.dumps({"fold": 9, **report}, indent=1) + "\n")
+        path.write_text(json.dumps({"fold": 9, **asdict(report)}, indent=1) + "\n")
         print(table(report))
         return
     network, mean, deviation = train(read(arguments.features, list(range(1, 8))).parts, 1, arguments.epochs)

@@ -4,7 +4,6 @@ Three encoders of one size are fine-tuned alike on virtual people: from scratch,
 after that and contrast with CMR (the paper's claim). Every run is judged on the same virtual test people.
 """
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -14,6 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from cardiacnets.configuration import to_json
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.encoder import Trunk
@@ -86,8 +86,56 @@ def _figures(
     return float(macro), float(pearson(indices, means).mean())
 
 
+@dataclass(frozen=True)
+class AblationRun:
+    """One run on virtual test people: AUROC of each condition and of all, and the mean R of the 82 indices."""
+
+    variant: str
+    fraction: float
+    seed: int
+    macroAuroc: float  # named as in the JSON
+    meanR: float
+    conditions: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A difference between variants and its 95% interval."""
+
+    difference: float
+    ci: list[float]
+
+
+@dataclass(frozen=True)
+class Paired:
+    """One variant against another at one fraction of the labels, as a mean over seeds."""
+
+    fraction: float
+    better: str
+    than: str
+    seeds: int
+    macroAuroc: Difference
+    meanR: Difference
+
+
+@dataclass(frozen=True)
+class AblationReport:
+    """`ablation` of the evaluation JSON."""
+
+    runs: list[AblationRun]
+    paired: list[Paired]
+    labels: int
+    """People of the training split."""
+    testPeople: int
+
+
 def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dict[str, Any]:
-    """What the finished runs show: a line a run, and for each fraction the paired differences with their intervals.
+    """`measure_ablation` as JSON."""
+    return to_json(measure_ablation(data, out_dir, rounds))
+
+
+def measure_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> AblationReport:
+    """What the finished runs show: the figures of each, and for each fraction the paired differences.
 
     An interval is a bootstrap over test people (the same people for both variants and all seeds of a round).
     """
@@ -105,10 +153,7 @@ def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dic
             name: round(auroc(conditions[:, index], run["logits"][:, index]), 4)
             for index, name in enumerate(CONDITIONS)
         }
-        lines.append(
-            {"variant": variant, "fraction": fraction, "seed": seed}
-            | {"macroAuroc": round(macro, 4), "meanR": round(mean_r, 4), "conditions": of_each}
-        )
+        lines.append(AblationRun(variant, fraction, seed, round(macro, 4), round(mean_r, 4), of_each))
     rng = np.random.default_rng(0)
     draws = [rng.integers(len(test), size=len(test)) for _ in range(rounds)]
     everybody = np.arange(len(test))
@@ -123,13 +168,13 @@ def report_ablation(data: TrainingData, out_dir: Path, rounds: int = 200) -> dic
             spread = np.quantile(
                 [_difference(pairs, conditions, indices, rows) for rows in draws], [0.025, 0.975], axis=0
             )
-            entry: dict[str, Any] = {"fraction": fraction, "better": better, "than": than, "seeds": len(seeds)}
-            for place, name in enumerate(("macroAuroc", "meanR")):
-                interval = [round(float(limit), 4) for limit in spread[:, place]]
-                entry[name] = {"difference": round(float(observed[place]), 4), "ci": interval}
-            paired.append(entry)
+            macro_auroc, r = (
+                Difference(round(float(observed[place]), 4), [round(float(limit), 4) for limit in spread[:, place]])
+                for place in (0, 1)
+            )
+            paired.append(Paired(fraction, better, than, len(seeds), macro_auroc, r))
     labels = int((data.virtual.split == "train").sum())
-    return {"runs": lines, "paired": paired, "labels": labels, "testPeople": len(test)}
+    return AblationReport(lines, paired, labels, len(test))
 
 
 def _difference(
@@ -144,10 +189,3 @@ def _difference(
         for pair in pairs
     ]  # [seeds][2][2]
     return np.subtract(*np.mean(figures, axis=0))
-
-
-def write_report(data: TrainingData, out_dir: Path, path: Path) -> dict[str, Any]:
-    """`report_ablation` as JSON at `path`."""
-    report = report_ablation(data, out_dir)
-    path.write_text(json.dumps(report, indent=1) + "\n")
-    return report

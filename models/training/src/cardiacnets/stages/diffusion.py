@@ -1,4 +1,4 @@
-"""Stage `diffusion`: a denoiser of both views' latents, told the ECG by the frozen aligned encoder."""
+"""Stage `diffusion`: a denoiser of both views' latents, conditioned on the ECG by the frozen aligned encoder."""
 
 import copy
 from dataclasses import dataclass, field

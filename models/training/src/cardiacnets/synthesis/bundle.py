@@ -56,7 +56,7 @@ def in_half(networks: Networks) -> Networks:
 
 @dataclass(frozen=True)
 class SamplerEntry:
-    """A way to draw: steps and guidance that measured best."""
+    """Steps and guidance of a sampler, as they measured best."""
 
     steps: int
     guidance: float

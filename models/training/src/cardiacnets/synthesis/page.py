@@ -17,7 +17,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
 
 def _likeness(report: dict[str, Any]) -> str:
     rows = []
-    for name, figures in _ways(report):
+    for name, figures in _sources(report):
         likeness = figures.get("likeness", {})
         cells = [f"{likeness[view][key]:.3g}" if likeness else "" for view in VIEWS for key in ("ssim", "psnr")]
         distance = figures["distance"]
@@ -26,10 +26,10 @@ def _likeness(report: dict[str, Any]) -> str:
     return _table(head, rows)
 
 
-def _ways(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _sources(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     drawn = [
-        (f"drawn, {name} ({way['steps']} steps, guidance {way['guidance']:g})", report["drawn"][name])
-        for name, way in report["samplers"].items()
+        (f"drawn, {name} ({sampler['steps']} steps, guidance {sampler['guidance']:g})", report["drawn"][name])
+        for name, sampler in report["samplers"].items()
     ]
     return [
         ("true cines (floor)", report["true"]),
@@ -39,10 +39,10 @@ def _ways(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _beside_a_stranger(report: dict[str, Any]) -> str:
-    """What the Fréchet distance with the ECG says of the drawn cines."""
-    drawn, stranger = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
-    if drawn < stranger:
+def _beside_another_person(report: dict[str, Any]) -> str:
+    """What the Fréchet distance with the ECG shows about the drawn cines."""
+    drawn, other = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
+    if drawn < other:
         return "Together with their ECGs, drawn cines are nearer to true ones than other people's true cines are."
     return (
         "**Together with their ECGs, drawn cines are further from true ones than other people's true cines are**:\n"
@@ -51,7 +51,7 @@ def _beside_a_stranger(report: dict[str, Any]) -> str:
 
 
 def _function(report: dict[str, Any]) -> str:
-    drawn, read = list(report["drawn"]), report["told"]
+    drawn, read = list(report["drawn"]), report["readFromEcg"]
     rows = [
         [
             label,
@@ -61,7 +61,7 @@ def _function(report: dict[str, Any]) -> str:
                 f"{source[name]:.2f}"
                 for source in (report["readout"]["onTrueCines"], report["reconstructed"]["function"])
             ),
-            *(f"{report['drawn'][way]['function'][name]:.2f}" for way in drawn),
+            *(f"{report['drawn'][sampler]['function'][name]:.2f}" for sampler in drawn),
             PUBLISHED.get(name, ""),
         ]
         for name, label in NAMES.items()
@@ -76,16 +76,16 @@ def _error(r: float, people: int) -> float:
 
 
 def _conditions(report: dict[str, Any]) -> str:
-    ways = {"true": report["true"], **report["drawn"]}
+    sources = {"true": report["true"], **report["drawn"]}
 
     def cell(value: float | None) -> str:
         return "" if value is None else f"{value:.2f}"
 
     rows = [
-        [name, *(cell(figures["conditions"][name]) for figures in ways.values())]
+        [name, *(cell(figures["conditions"][name]) for figures in sources.values())]
         for name in report["true"]["conditions"]
     ]
-    return _table(["AUROC", *ways], rows)
+    return _table(["AUROC", *sources], rows)
 
 
 PRECISIONS = {
@@ -99,8 +99,8 @@ def _precision(report: dict[str, Any]) -> str:
     """What fewer bits would cost and give."""
     plain = report["drawn"]["distilled"]["function"]
     rows = []
-    for way, label in PRECISIONS.items():
-        figures = report["precision"][way]
+    for variant, label in PRECISIONS.items():
+        figures = report["precision"][variant]
         lost = max(plain[name] - figures["function"][name] for name in NAMES)
         rows.append(
             [
@@ -143,7 +143,7 @@ Fréchet distances use our CMR encoders' features ({DIMENSIONS}) and the true ci
 {_likeness(report)}
 
 `full` is the denoiser as trained. `few` is the same denoiser with the step count of `distilled`, which was trained for it (docs/synthesis.md).
-{_beside_a_stranger(report)}
+{_beside_another_person(report)}
 
 Function is read from areas that our U-Nets find, by a ridge regression fitted on {report["readout"]["people"]} training people's true cines.
 Its R on true cines is the upper limit for drawn ones. "Read from the ECG" is a ridge regression on the embedding that conditions the denoiser.
@@ -208,17 +208,17 @@ CHOICE_NAMES = {
 }
 
 
-def _choice(ways: list[dict[str, Any]]) -> str:
+def _choice(candidates: list[dict[str, Any]]) -> str:
     rows = [
         [
-            CHOICE_NAMES[way["name"]],
-            str(way["calls"]),
-            *(f"{way['distance'][kind]:.2f}" for kind in ("cines", "withEcg")),
-            *(f"{way['function'][name]:.2f}" for name in NAMES),
-            f"{sum(way['spread'].values()) / len(way['spread']):.2f}",
-            " / ".join(f"{way['toFull'][view]:.1f}" for view in VIEWS) if "toFull" in way else "",
+            CHOICE_NAMES[candidate["name"]],
+            str(candidate["calls"]),
+            *(f"{candidate['distance'][kind]:.2f}" for kind in ("cines", "withEcg")),
+            *(f"{candidate['function'][name]:.2f}" for name in NAMES),
+            f"{sum(candidate['spread'].values()) / len(candidate['spread']):.2f}",
+            " / ".join(f"{candidate['toFull'][view]:.1f}" for view in VIEWS) if "toFull" in candidate else "",
         ]
-        for way in ways
+        for candidate in candidates
     ]
     head = ["", "calls per view", "Fréchet", "Fréchet with ECG", *NAMES.values(), "spread", "dB to many steps"]
     return _table(head, rows)
@@ -227,10 +227,10 @@ def _choice(ways: list[dict[str, Any]]) -> str:
 def choices_section(report: dict[str, Any]) -> str:
     """Of docs/evaluation.md, from `reports/choices.json`."""
 
-    def nearest(ways: list[dict[str, Any]]) -> str:
-        return CHOICE_NAMES[min(ways, key=lambda way: way["distance"]["withEcg"])["name"]]
+    def nearest(candidates: list[dict[str, Any]]) -> str:
+        return CHOICE_NAMES[min(candidates, key=lambda candidate: candidate["distance"]["withEcg"])["name"]]
 
-    students = [way for way in report["distillation"] if way["name"] not in {"full", "few"}]
+    students = [candidate for candidate in report["distillation"] if candidate["name"] not in {"full", "few"}]
     return f"""{CHOICES_TITLE}
 
 The figures are for {report["prediction"][0]["people"]} validation people (`cardiacnets-train synthesis choices`; measures as above):

@@ -37,11 +37,11 @@ def _as_network(path: Path, kept: list[Feed] | None = None) -> Callable[..., Ten
 def compare_precision(
     networks: Networks, sampler: Sampler, conditions: Conditions, rows: NDArray[np.intp], calibration: NDArray[np.intp]
 ) -> Iterator[tuple[str, dict[str, float], Cines]]:
-    """Make smaller what `sampler`, the distilled one, draws with, in each way.
+    """Make smaller what `sampler`, the distilled one, draws with, by each variant.
 
     `calibration`: rows of people who give the ranges of int8.
 
-    Yields the name of the way, figures (PSNR in dB to what float32 draws from the same noise, of each view; times
+    Yields the name of the variant, figures (PSNR in dB to what float32 draws from the same noise, of each view; times
     quicker, and bytes saved, of denoiser and decoder) and the cines of `rows`, drawn so.
     """
     float32 = draw(sampler, conditions, rows, 0)
@@ -60,7 +60,7 @@ def compare_precision(
             quantise(wide / name, int8 / name, kept)
             compute_in_half(wide / name, half / name)
             store_in_half(rounded / name, stored / name)
-        for way, folder in (("int8", int8), ("half", half), ("halfStored", stored)):
+        for variant, folder in (("int8", int8), ("half", half), ("halfStored", stored)):
             sessions = {name: _as_network(folder / name) for name in fed}
             cines = draw(replace(sampler, denoiser=sessions[DISTILLED], decoder=sessions[DECODER]), conditions, rows, 0)
             figures = {f"{view}.psnr": float(psnr(frames, float32[view]).mean()) for view, frames in cines.items()}
@@ -68,4 +68,4 @@ def compare_precision(
                 before, after = milliseconds([wide / name, folder / name], fed[name][-1])
                 figures[f"{label}.timesQuicker"] = before / after
                 figures[f"{label}.bytesSaved"] = 1 - (folder / name).stat().st_size / (wide / name).stat().st_size
-            yield way, figures, cines
+            yield variant, figures, cines

@@ -104,7 +104,7 @@ def describe_readout(
                 "weights": [float(weight) for weight in readout.weights[:, column]],
                 "correlation": float(correlation[name]),
             }
-            | ({"drawnCorrelation": {way: float(r[name]) for way, r in drawn.items()}} if drawn else {})
+            | ({"drawnCorrelation": {sampler: float(r[name]) for sampler, r in drawn.items()}} if drawn else {})
             for column, name in enumerate(readout.names)
         ],
     }

@@ -90,7 +90,7 @@ class Evaluation:
         return {view: np.asarray(frames[rows]) for view, frames in self.run.short_cines.frames.items()}
 
     def samplers(self) -> dict[str, Sampler]:
-        """The ways to draw; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
+        """The samplers; `few` is `full` in as few steps as `distilled`: what distillation is worth."""
         p = self.run.programme
         few, guidance = p.distillation.steps, p.distillation.guidance
         return {
@@ -100,7 +100,7 @@ class Evaluation:
         }
 
     def sampler(self, weights: Path, steps: int, guidance: float) -> Sampler:
-        """The denoiser of `weights`, in some way."""
+        """A sampler with the denoiser of `weights`."""
         denoiser, schedule = load_denoiser(weights)
         return Sampler(CineDecoder(load_vae(self.run.vae())), denoiser, denoiser.config, schedule, steps, guidance)
 
@@ -181,7 +181,7 @@ class Evaluation:
         }
 
     def describe(self, cines: Cines) -> Report:
-        """All figures of one way to draw the test people."""
+        """All figures of the test people's cines as one sampler draws them."""
         embedding, true = self.embed(cines), self.true(self.test)
         read = self.readout(measure_features(cines, self.segmenters))
         return {
@@ -239,10 +239,10 @@ class Evaluation:
         distilled, _ = load_denoiser(self.run.distillation())
         networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
         some, report = self.train[:CALIBRATION_PEOPLE], {}
-        for way, figures, cines in compare_precision(networks, sampler, self.run.conditions, self.test, some):
+        for variant, figures, cines in compare_precision(networks, sampler, self.run.conditions, self.test, some):
             read = self.readout(measure_features(cines, self.segmenters))
             function = {"function": correlations(read, self.indices[self.test])}
-            report[way] = {name: rounded(value) for name, value in figures.items()} | function
+            report[variant] = {name: rounded(value) for name, value in figures.items()} | function
         return report
 
 
@@ -266,7 +266,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
             name: {"steps": sampler.steps, "guidance": sampler.guidance} for name, sampler in samplers.items()
         },
         "readout": {"people": config.readout_people, "onTrueCines": evaluation.ceiling},
-        "told": evaluation.read_from_ecg(),
+        "readFromEcg": evaluation.read_from_ecg(),
         "true": {
             "distance": evaluation.distances(evaluation.true_embedding),
             "conditions": evaluation.detection(evaluation.true_embedding),
@@ -288,7 +288,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
 
 
 def on_validation(run: "Run", config: SynthesisReportConfig) -> Evaluation:
-    """The same measures on people by whom choices may be made."""
+    """The same measures on validation people, on whom choices may be made."""
     evaluation = Evaluation(run, config)
     rows = np.flatnonzero(run.short_cines.split == "val")
     evaluation.test, evaluation.others = rows[: config.people], rows[config.people : 2 * config.people]
@@ -306,11 +306,11 @@ def agreement(evaluation: Evaluation, cines: Cines) -> Report:
     }
 
 
-def try_guidance(run: "Run", config: SynthesisReportConfig, ways: Iterable[tuple[int, float]]) -> Iterator[Report]:
+def try_guidance(run: "Run", config: SynthesisReportConfig, trials: Iterable[tuple[int, float]]) -> Iterator[Report]:
     """The denoiser that is not distilled at some steps and guidances, on validation people."""
     evaluation = on_validation(run, config)
     sampler = evaluation.sampler(run.diffusion(), 1, 1.0)
-    for steps, guidance in ways:
+    for steps, guidance in trials:
         cines = draw(replace(sampler, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
         yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
 

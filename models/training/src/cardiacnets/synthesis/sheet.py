@@ -16,7 +16,7 @@ ZOOM = 1
 
 
 def draw_sheet(true: Cines, drawn: Mapping[str, Cines], path: Path, people: int = 6) -> None:
-    """A row a person: frames of the true cine, then of each way to draw, of both views."""
+    """A row a person: frames of the true cine, then of each sampler, of both views."""
     side = max(CROP.values())
 
     def strip(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
