@@ -23,7 +23,7 @@ const canHandOver =
 export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
   canHandOver ? inWorker(canvas) : onPage(canvas)
 
-/** For whoever measures how long an ECG takes to be seen: `performance.getEntriesByName('ecg-drawn')`. */
+/** Says when an ECG is seen, for tests: `performance.getEntriesByName('ecg-drawn')`. */
 const noteDrawn = () => void performance.mark('ecg-drawn')
 
 const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
