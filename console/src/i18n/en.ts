@@ -177,6 +177,8 @@ export const en = {
   'finding.borderlineClear': 'Not flagged, borderline',
   'finding.withheld': 'Withheld: {reason}',
   'finding.threshold': 'threshold',
+  'finding.positiveValue': 'Of those flagged, {value} have it, where {prevalence} of all do.',
+  'finding.negativeValue': 'Of those not flagged, {value} do not have it, where {prevalence} of all do.',
 
   'withheld.electrodes-exchanged': 'electrodes exchanged',
   'withheld.leads-disagree': 'leads disagree',

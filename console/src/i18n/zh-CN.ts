@@ -178,6 +178,8 @@ export const zh: Words = {
   'finding.borderlineClear': '未标记，临界',
   'finding.withheld': '不予给出：{reason}',
   'finding.threshold': '阈值',
+  'finding.positiveValue': '总体患病率为 {prevalence} 时，被标记者中有 {value} 患病。',
+  'finding.negativeValue': '总体患病率为 {prevalence} 时，未标记者中有 {value} 未患病。',
 
   'withheld.electrodes-exchanged': '电极接反',
   'withheld.leads-disagree': '导联不一致',
