@@ -31,6 +31,7 @@ export class Store {
   readonly book: WardBook
   readonly #options: StoreOptions
   readonly #path: string
+  #hasTrouble = false
 
   /**
    * Opens the store, or makes it. It is held alone.
@@ -61,7 +62,23 @@ export class Store {
       return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      this.#hasTrouble ||= isDiskTrouble(error)
       throw isDiskTrouble(error) ? new CodedError('disk-full', placeOf(this.#path), { cause: error }) : error
+    }
+  }
+
+  /** Whether the disk took no write when one was last tried. */
+  get hasTrouble(): boolean {
+    return this.#hasTrouble
+  }
+
+  /** Writes something that changes nothing, to see whether the disk takes writes again. */
+  probe(): void {
+    try {
+      this.transaction(() => this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`))
+      this.#hasTrouble = false
+    } catch {
+      // It stays as it is.
     }
   }
 
