@@ -8,7 +8,7 @@ const EVERYTHING = 'test/**/*.test.ts'
 
 /** Files that open no socket and start no process. */
 const UNIT = [
-  'test/console/{drawing,markdown}.test.ts',
+  'test/console/{drawing,markdown,words}.test.ts',
   'test/functions/cli/evaluate/{cohort,metrics,plots,site-fit}.test.ts',
   'test/house/{assertions,dockerfiles,imports,licences,lock-file,regulatory,sizes}.test.ts',
   'test/shared/*.test.ts',

@@ -43,6 +43,8 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'field-invalid':
     'A field is missing or not as it must be[: {field}][ at line {line}][, column {column}]. Correct it; for a CSV file, --rate and --unit supply what it leaves out.',
   'association-overlap': 'The device has another patient in that time[: {field}]. End the other association first.',
+  'association-mismatch':
+    'Two parts of a message name different things[: {field}]. Correct the sender; nothing was stored.',
   'synthesis-unavailable': 'The active model bundle cannot draw. Install one that can with `cardiacnets models use`.',
   'not-screened': 'The ECG has no result yet. Wait until it is screened and ask again.',
   'ecg-refused': 'The quality gate refused the ECG, so nothing is drawn from it. Record it again.',

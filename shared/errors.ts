@@ -45,6 +45,7 @@ export const ERROR_KINDS = {
   'correction-expired': { ...badInput, status: 409 },
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
+  'association-mismatch': { ...badInput, status: 409 },
   // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.
   'synthesis-unavailable': { ...badInput, status: 409 },
   'not-screened': { ...badInput, status: 409 },

@@ -25,9 +25,8 @@ const BASE = 'http://localhost'
  */
 export function pathOf(target: string | undefined): { path: string; host?: string } | undefined {
   if (target?.startsWith('/')) return URL.parse(target, BASE)?.origin === BASE ? { path: target } : undefined
-  if (!/^https?:\/\//i.test(target ?? '') || !URL.canParse(target!)) return undefined
-  const { pathname, search, host } = new URL(target!)
-  return { path: pathname + search, host }
+  const url = target !== undefined && /^https?:\/\//i.test(target) ? URL.parse(target) : null
+  return url === null ? undefined : { path: url.pathname + url.search, host: url.host }
 }
 
 /** A listener that is given only requests for a path of this machine; others are answered with 400. */

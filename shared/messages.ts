@@ -234,7 +234,8 @@ export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   }
   const parsed = type.safeParse(json)
   if (parsed.success) return parsed.data
-  const field = innermost(parsed.error.issues[0]!).path.join('.')
+  const [issue] = parsed.error.issues
+  const field = issue === undefined ? '' : innermost(issue).path.join('.')
   // A newer message may differ in anything, its kind among it.
   if (field === 'schema' || isNewer(json)) throw new CodedError('schema-unsupported', { field: 'schema' })
   throw new CodedError('field-invalid', { field: field || 'body' })
@@ -249,5 +250,6 @@ function isNewer(json: unknown): boolean {
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   const kinds = issue.code === 'invalid_union' ? issue.errors : []
   const [nearest] = kinds.filter((issues) => issues.length > 0).toSorted((a, b) => a.length - b.length)
-  return nearest === undefined ? issue : innermost(nearest[0]!)
+  const [first] = nearest ?? []
+  return first === undefined ? issue : innermost(first)
 }

@@ -103,8 +103,8 @@ export function contentSha256(
   const more = { lead, sex, ageYears }
   const isMore = Object.values(more).some((value) => value !== undefined)
   const isSaid = rateHz !== undefined || unit !== undefined || isMore
-  if (files.length === 1 && !isSaid) return sha256(only!.bytes)
-  const parts = files.map(({ name, bytes }) => [name, sha256(bytes)]).sort(([a], [b]) => (a! < b! ? -1 : 1))
+  if (only !== undefined && files.length === 1 && !isSaid) return sha256(only.bytes)
+  const parts = files.map(({ name, bytes }) => [name, sha256(bytes)] as const).toSorted(([a], [b]) => (a < b ? -1 : 1))
   return createHash('sha256')
     .update(JSON.stringify([parts, rateHz, unit, ...(isMore ? [more] : [])]))
     .digest('hex')

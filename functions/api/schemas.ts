@@ -132,6 +132,14 @@ export const Result = z
           .optional()
           .openapi({ description: 'This finding must not be read, neither as flagged nor as not flagged.' }),
         evidence: Evidence,
+        predictiveValue: z
+          .object({ prevalence: z.number(), positive: z.number(), negative: z.number() })
+          .optional()
+          .openapi({
+            description:
+              "Share with the condition of those flagged, and without it of those not flagged, at the site's stated prevalence, by the bundle's " +
+              'sensitivity and specificity: of people, or of virtual ones, as `evidence` says. Absent where either is not known.',
+          }),
       }),
     ),
     indices: z.array(

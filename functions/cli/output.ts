@@ -75,7 +75,7 @@ export function describeResult(result: Result, options: { readonly title: string
       const { condition, probability, threshold, evidence } = finding
       const name = CONDITION_NAMES.get(condition) ?? condition
       lines.push(
-        `  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdictOf(finding)} ${evidence}`,
+        `  ${name.padEnd(28)}${percent(probability)}   ${percent(threshold)}   ${verdictOf(finding)} ${evidence}${predictiveText(finding)}`,
       )
     }
     lines.push(
@@ -113,6 +113,17 @@ function verdictOf({ flagged, borderline, withheld }: Finding): string {
   if (withheld !== undefined) return styleText('yellow', 'withheld'.padEnd(10))
   if (flagged) return styleText('yellow', (borderline ? 'FLAGGED ~' : 'FLAGGED').padEnd(10))
   return (borderline ? 'below ~' : 'below').padEnd(10)
+}
+
+/** What the verdict means at the site's prevalence. */
+function predictiveText({ flagged, predictiveValue }: Finding): string {
+  if (predictiveValue === undefined) return ''
+  const { prevalence, positive, negative } = predictiveValue
+  const share = (value: number) => `${short(100 * value)}%`
+  const of = flagged
+    ? `${share(positive)} of those flagged have it`
+    : `${share(negative)} of those below do not have it`
+  return `; ${of}, where ${share(prevalence)} do`
 }
 
 function describeQuality({ quality }: Result): string {

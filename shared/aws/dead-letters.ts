@@ -67,21 +67,22 @@ export async function redrive(
       isPartial = seen.size >= most
       if (isPartial) break
       const fresh = (await receive(sqs, source, dryRun ? HOLD_S.looking : HOLD_S.moving)).filter(
-        ({ MessageId }) => !seen.has(MessageId!),
+        ({ MessageId = '' }) => !seen.has(MessageId),
       )
       if (fresh.length === 0) break
       for (const message of fresh) {
-        seen.add(message.MessageId!)
+        const { MessageId = '', Body = '', ReceiptHandle } = message
+        seen.add(MessageId)
         left.push(message)
-        const { tenant: owner, isDevicePayload } = whose(message.Body!)
+        const { tenant: owner, isDevicePayload } = whose(Body)
         if (tenant !== undefined && owner !== tenant) continue
         // What SQS's own redrive policy moved carries no reason.
         const why = message.MessageAttributes?.reason?.StringValue ?? 'too-many-attempts'
         counts.set(why, (counts.get(why) ?? 0) + 1)
         if (dryRun || (reason !== undefined && reason !== why) || isDevicePayload) continue
         const traceparent = message.MessageAttributes?.[TRACEPARENT]?.StringValue
-        await sendMessage(sqs, target, message.Body!, traceparent === undefined ? {} : { [TRACEPARENT]: traceparent })
-        await sqs.send(new DeleteMessageCommand({ QueueUrl: source, ReceiptHandle: message.ReceiptHandle! }))
+        await sendMessage(sqs, target, Body, traceparent === undefined ? {} : { [TRACEPARENT]: traceparent })
+        await sqs.send(new DeleteMessageCommand({ QueueUrl: source, ReceiptHandle }))
         left.pop()
         moved++
       }

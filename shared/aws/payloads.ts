@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import {
   DeleteObjectsCommand,
   GetObjectCommand,
+  type GetObjectCommandOutput,
   ListObjectsV2Command,
   ListObjectVersionsCommand,
   NoSuchKey,
@@ -45,18 +46,24 @@ export async function putObject(s3: S3Client, bucket: string, key: string, bytes
 export async function fromPayload(s3: S3Client, bucket: string, payload: Payload): Promise<Uint8Array> {
   if ('inline' in payload) return Buffer.from(payload.inline, 'base64')
   const object = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: payload.key }))
-  const bytes = await object.Body!.transformToByteArray()
+  const bytes = await bytesOf(object)
   if (bytes.length !== payload.bytes || sha256(bytes) !== payload.sha256) {
     throw new CodedError('claim-check-mismatch', { field: 'waveform' })
   }
   return bytes
 }
 
+/** S3 sends a body with every object. */
+async function bytesOf({ Body }: GetObjectCommandOutput): Promise<Uint8Array> {
+  if (Body === undefined) throw new Error('S3 sent an object without a body')
+  return await Body.transformToByteArray()
+}
+
 /** The bytes under a key, or `undefined` where there is nothing. */
 export async function readObject(s3: S3Client, bucket: string, key: string): Promise<Uint8Array | undefined> {
   try {
     const object = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }))
-    return await object.Body!.transformToByteArray()
+    return await bytesOf(object)
   } catch (error) {
     if (error instanceof NoSuchKey) return undefined
     throw error

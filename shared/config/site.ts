@@ -138,8 +138,9 @@ export function parseSiteConfig(text: string): SiteConfig {
   }
   const parsed = SiteConfig.safeParse(json)
   if (parsed.success) return parsed.data
-  const { path, message } = parsed.error.issues[0]!
-  throw new CodedError('site-config-invalid', { field: ['site', ...path].join('.'), expected: message })
+  const [issue] = parsed.error.issues
+  const field = ['site', ...(issue?.path ?? [])].join('.')
+  throw new CodedError('site-config-invalid', { field, expected: issue?.message })
 }
 
 /**

@@ -15,3 +15,19 @@ export const priorShift = (stated: number, learned: number) => logit(stated) - l
 
 /** A probability, or a threshold of one, after a shift of its log-odds. */
 export const shifted = (probability: number, shift: number) => sigmoid(logit(probability) + shift)
+
+/**
+ * Predictive values at a prevalence (Bayes).
+ * @returns the share with the condition of those who are flagged, and the share without it of those who are not; `undefined` where one is never seen
+ */
+export function predictiveValues(
+  prevalence: number,
+  { sensitivity, specificity }: { readonly sensitivity: number; readonly specificity: number },
+): { positive: number; negative: number } | undefined {
+  const found = prevalence * sensitivity
+  const missed = prevalence * (1 - sensitivity)
+  const falselyFlagged = (1 - prevalence) * (1 - specificity)
+  const cleared = (1 - prevalence) * specificity
+  if (found + falselyFlagged === 0 || missed + cleared === 0) return undefined
+  return { positive: found / (found + falselyFlagged), negative: cleared / (missed + cleared) }
+}

@@ -1,33 +1,105 @@
 /**
- * What is normal for a person, of the few indices of which this project has seen the published figures themselves. Of all others nothing is said.
+ * What is normal for a person, from published figures of cardiac MRI; of every other index, why nothing is said.
+ *
+ * Figures are here only where they could be checked: against an abstract, or against two transcriptions of a table that agree.
  * @module
  */
 import type { Person } from './recording.ts'
 
-/** Petersen et al. 2017, J Cardiovasc Magn Reson 19:18 (doi 10.1186/s12968-017-0327-9): 804 healthy people of the UK Biobank. */
-export const RANGES_FROM = { source: 'Petersen et al. 2017, JCMR 19:18', fromYears: 45, toYears: 74 } as const
-
-type Normal = readonly [mean: number, deviation: number]
-
-/** Mean and deviation of men and of women; neither is known to change with age by more than a few per cent. */
-const NORMAL: Readonly<Record<string, Readonly<Record<'male' | 'female', Normal>>>> = {
-  lvEf: { male: [58, 5], female: [61, 5] },
-  lvMass: { male: [103, 21], female: [70, 13] },
+interface Source {
+  readonly citation: string
+  readonly doi: string
+  readonly fromYears: number
+  readonly toYears: number
 }
 
-/** 95% of healthy people. */
-const DEVIATIONS = 1.96
+/** 804 healthy people of the UK Biobank: its own protocol, from which the indices' definitions come. */
+export const PETERSEN_2017: Source = {
+  citation: 'Petersen et al. 2017, JCMR 19:18',
+  doi: '10.1186/s12968-017-0327-9',
+  fromYears: 45,
+  toYears: 74,
+}
 
 export interface ReferenceRange {
   readonly low: number
   readonly high: number
 }
 
-/** `undefined` where no figure is known, or where the person's sex is not, or its age is outside of those who were measured. */
-export function referenceRange(index: string, { sex, ageYears }: Person): ReferenceRange | undefined {
-  const normal = sex && NORMAL[index]?.[sex]
-  const isOfAge = ageYears !== undefined && ageYears >= RANGES_FROM.fromYears && ageYears < RANGES_FROM.toYears + 1
-  if (!normal || !isOfAge) return undefined
-  const [mean, deviation] = normal
-  return { low: mean - DEVIATIONS * deviation, high: mean + DEVIATIONS * deviation }
+interface BySex {
+  readonly source: Source
+  readonly male: ReferenceRange
+  readonly female: ReferenceRange
+}
+
+/** 95% of healthy people, from a mean and its standard deviation; neither is known to change with age by more than a few per cent. */
+const around = (mean: number, deviation: number): ReferenceRange => ({
+  low: mean - 1.96 * deviation,
+  high: mean + 1.96 * deviation,
+})
+
+/** The abstract's means and deviations. */
+const ofMeans = (male: readonly [number, number], female: readonly [number, number]): BySex => ({
+  source: PETERSEN_2017,
+  male: around(...male),
+  female: around(...female),
+})
+
+/** The limits of tables 2 (men) and 3 (women) beyond which a value is abnormal in each of the ages 45–54, 55–64 and 65–74. */
+const ofTables = (male: readonly [number, number], female: readonly [number, number]): BySex => ({
+  source: PETERSEN_2017,
+  male: { low: male[0], high: male[1] },
+  female: { low: female[0], high: female[1] },
+})
+
+const RANGES: Readonly<Record<string, BySex>> = {
+  lvEdv: ofTables([93, 232], [80, 175]),
+  lvEsv: ofTables([34, 103], [25, 73]),
+  lvSv: ofTables([49, 140], [47, 110]),
+  lvEf: ofMeans([58, 5], [61, 5]),
+  lvMass: ofMeans([103, 21], [70, 13]),
+  rvEdv: ofTables([99, 260], [83, 192]),
+  rvEsv: ofTables([34, 135], [26, 95]),
+  rvSv: ofTables([54, 140], [47, 107]),
+}
+
+/**
+ * - `not-checked`: figures are published, and could not be checked.
+ * - `methods-differ`: published figures differ between methods by as much as between health and disease.
+ * - `sex-unknown`, `age-unknown`, `age-outside`: of this person.
+ */
+export type NoRange = 'not-checked' | 'methods-differ' | 'sex-unknown' | 'age-unknown' | 'age-outside'
+
+/**
+ * Of indices without figures, by the beginning of their names.
+ *
+ * Wall thickness in men and women, mean: 6.3 and 5.3 mm (300 people of MESA, doi 10.1161/CIRCIMAGING.112.973560, middle of the ventricle), 8.1 and
+ * 6.7 mm (550 in China, doi 10.3389/fcvm.2021.697481). Global circumferential strain: −18.8% and −20.7% (566 in China, doi
+ * 10.1186/s12968-022-00881-1), −21.3% (150, both sexes, doi 10.1186/s12968-015-0123-3), −25.4% and −27.9% (88, doi 10.1038/s41598-019-39807-w).
+ *
+ * Not checked: the tables of Petersen et al. for atria and the ejection fraction of the right ventricle, cardiac output (Kawel-Boehm et al. 2020, doi
+ * 10.1186/s12968-020-00683-3), and the aorta, whose distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
+ */
+const REASONS: readonly (readonly [beginning: string, reason: NoRange])[] = [
+  ['lvCo', 'not-checked'],
+  ['rvEf', 'not-checked'],
+  ...['laMax', 'laMin', 'laSv', 'laEf', 'raMax', 'raMin', 'raSv', 'raEf'].map(
+    (atrium) => [atrium, 'not-checked'] as const,
+  ),
+  ['ascendingAorta', 'not-checked'],
+  ['descendingAorta', 'not-checked'],
+  ['wallThickness', 'methods-differ'],
+  ['circumferentialStrain', 'methods-differ'],
+  ['radialStrain', 'methods-differ'],
+  ['longitudinalStrain', 'methods-differ'],
+]
+
+/** An index's normal range, or why there is none; `undefined` for what is no index. */
+export function referenceRange(index: string, { sex, ageYears }: Person): ReferenceRange | NoRange | undefined {
+  const range = RANGES[index]
+  if (range === undefined) return REASONS.find(([beginning]) => index.startsWith(beginning))?.[1]
+  if (sex === undefined) return 'sex-unknown'
+  if (ageYears === undefined) return 'age-unknown'
+  const { fromYears, toYears } = range.source
+  return ageYears >= fromYears && ageYears < toYears + 1 ? range[sex] : 'age-outside'
 }

@@ -16,6 +16,15 @@ export type Evidence = (typeof EVIDENCES)[number]
 
 export const NOTICE = 'Investigational. Not a medical device; not for diagnosis or treatment.'
 
+/** What flags mean at the site's stated prevalence, by the bundle's sensitivity and specificity: of people, or of virtual ones, as `evidence` says. */
+export interface PredictiveValue {
+  readonly prevalence: number
+  /** Of those who are flagged, the share with the condition. */
+  readonly positive: number
+  /** Of those who are not, the share without it. */
+  readonly negative: number
+}
+
 export interface Finding {
   readonly condition: ConditionId
   readonly probability: number
@@ -25,6 +34,8 @@ export interface Finding {
   /** The probability is close to the threshold. Never changes `flagged`. */
   readonly borderline: boolean
   readonly evidence: Evidence
+  /** Absent where the site states no prevalence, or where sensitivity and specificity are not known. */
+  readonly predictiveValue?: PredictiveValue
   /** Why this finding must not be read: an outlet shows the reason in place of "flagged" or "not flagged". */
   readonly withheld?: { readonly reason: WarningCode }
 }

@@ -20,17 +20,20 @@ export function windowSamples(rateHz: number): number {
   return Math.round(WINDOW_S * rateHz)
 }
 
+/** All leads are as long as the first. */
+const samplesOf = ([first]: Waveform['leads']): number => first?.samples.length ?? 0
+
 /** The recording's consecutive whole windows, by their first sample; a shorter recording is one (short) window. */
 export function windowStarts({ rateHz, leads }: Waveform): number[] {
   const length = windowSamples(rateHz)
-  const count = Math.max(1, Math.floor(leads[0]!.samples.length / length))
+  const count = Math.max(1, Math.floor(samplesOf(leads) / length))
   return Array.from({ length: count }, (_, i) => i * length)
 }
 
 /** Where windows are looked for, in order: the consecutive ones, then every second, as far as a whole window fits. */
 export function slidingStarts(recording: Waveform): number[] {
   const { rateHz, leads } = recording
-  const rest = leads[0]!.samples.length - windowSamples(rateHz)
+  const rest = samplesOf(leads) - windowSamples(rateHz)
   const step = Math.round(SLIDE_S * rateHz)
   const slid = Array.from({ length: Math.max(0, Math.floor(rest / step)) + 1 }, (_, i) => i * step)
   // Right beside a stretch of nothing lies a window with a second of it in: acceptable, and worse than the next whole one.

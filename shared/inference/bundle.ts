@@ -35,6 +35,10 @@ const Condition = z
     /** Log-odds to either side of the threshold within which a finding is borderline: another look at the same person moves it as far. */
     borderlineLogOdds: z.number().nonnegative().optional(),
     auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
+    /** Of the operating point; absent where they are not known, as of what a teacher's reading taught. */
+    operating: z
+      .object({ sensitivity: z.number().min(0).max(1), specificity: z.number().min(0).max(1), dataset: z.string() })
+      .optional(),
     /** Share of the ECGs with the condition where `calibration` was fitted: what a site's base rate is corrected from. */
     prevalence: z.number().gt(0).lt(1).optional(),
   })

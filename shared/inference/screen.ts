@@ -69,9 +69,14 @@ function personWarnings(person: Person | undefined): ResultWarning[] {
   return age !== undefined && age < ADULT_YEARS ? [{ code: 'person-not-covered', field: 'age', withholds: true }] : []
 }
 
-/** Findings that a warning withholds keep their probability, and are neither flagged nor borderline. */
+/** Findings that a warning withholds keep their probability, and are neither flagged nor borderline: no predictive value is theirs. */
 function withhold(findings: readonly Finding[], warnings: readonly ResultWarning[]): readonly Finding[] {
   const reason = warnings.find(({ withholds }) => withholds)?.code
   if (reason === undefined) return findings
-  return findings.map((finding) => ({ ...finding, flagged: false, borderline: false, withheld: { reason } }))
+  return findings.map(({ predictiveValue: _, ...finding }) => ({
+    ...finding,
+    flagged: false,
+    borderline: false,
+    withheld: { reason },
+  }))
 }

@@ -100,7 +100,16 @@ export class Screener {
       const probability = correctedProbability(correction, logOdds[i]!)
       const threshold = thresholdFor(operatingPoint, correction, person)
       const borderline = isBorderline(probability, threshold, borderlineLogOdds)
-      return { condition: id, probability, threshold, flagged: probability >= threshold, borderline, evidence }
+      const { predictiveValue } = correction
+      return {
+        condition: id,
+        probability,
+        threshold,
+        flagged: probability >= threshold,
+        borderline,
+        evidence,
+        ...(predictiveValue && { predictiveValue }),
+      }
     })
   }
 

@@ -11,8 +11,9 @@ import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import * as z from 'zod'
 import { CONDITION_IDS, type ConditionId } from '../domain/conditions.ts'
-import { logit, priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
+import { logit, predictiveValues, priorShift, shifted, sigmoid } from '../domain/prevalence.ts'
 import type { Person } from '../domain/recording.ts'
+import type { PredictiveValue } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
 import { type Limits, limitFor, mapLimits } from './limits.ts'
@@ -75,6 +76,8 @@ export interface Correction {
   readonly thresholds: Manifest['conditions'][number]['thresholds']
   /** Of the corrected probability; absent where the site has set thresholds of its own, and where the bundle has no limits. */
   readonly limits?: Limits
+  /** At the prevalence that the site states; absent where it has fitted thresholds of its own, of which nobody knows the sensitivity. */
+  readonly predictiveValue?: PredictiveValue
 }
 
 /** The text of a site calibration's file. */
@@ -157,7 +160,17 @@ function correctionOf(
     offset: offset + shift,
     thresholds: { youden: moved(thresholds.youden), sensitivity90: moved(thresholds.sensitivity90) },
     ...(limits && { limits: mapLimits(limits, moved) }),
+    ...(stated.fitted === undefined ? predictiveValueOf(condition, stated.prevalence) : {}),
   }
+}
+
+function predictiveValueOf(
+  { operating }: Manifest['conditions'][number],
+  prevalence: number,
+): Pick<Correction, 'predictiveValue'> {
+  const values = operating && predictiveValues(prevalence, operating)
+  if (values === undefined) return {}
+  return { predictiveValue: { prevalence, positive: round(values.positive), negative: round(values.negative) } }
 }
 
 const uncorrected = ({ thresholds, limits }: Manifest['conditions'][number]): Correction => ({

@@ -27,10 +27,10 @@ const SYNTAX = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})
 
 /** @returns `undefined` for what is absent or invalid: the caller begins a new trace, as the standard says */
 export function parseTraceparent(text: string | undefined): Trace | undefined {
-  const [, version, traceId, spanId, flags, more] = SYNTAX.exec(text ?? '') ?? []
+  const [, version, traceId, spanId, flags = '', more] = SYNTAX.exec(text ?? '') ?? []
   if (traceId === undefined || spanId === undefined || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined
   if (version === '00' && more !== undefined) return undefined
-  return { traceId, spanId, isSampled: (Number.parseInt(flags!, 16) & 1) === 1 }
+  return { traceId, spanId, isSampled: (Number.parseInt(flags, 16) & 1) === 1 }
 }
 
 /** @example formatTraceparent(newTrace(true)) // 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01 */

@@ -19,7 +19,7 @@ const MIN_BEATS = 3
 
 /** Of the middle and of the worst beat, mV: the median of the leads, and with fewer than half of them a little more is usual. */
 const MANY_LEADS = 6
-const LIMITS_MV = { many: { middle: 0.06, worst: 0.16 }, few: { middle: 0.08, worst: 0.4 } } as const
+const LIMITS_MV = { many: { middle: 0.09, worst: 0.25 }, few: { middle: 0.12, worst: 0.5 } } as const
 
 /** Root mean square over the places of a beat, mV. */
 export interface Unsteadiness {

@@ -54,7 +54,7 @@ export async function readNews<T>(feed: Feed<T>, after: string | undefined, now:
   const positionAt = (time: number) => {
     const done = entries.filter(({ mark, arrivedMs }) => isDone.has(mark) && arrivedMs >= time)
     const kept = done.slice(-MAX_UNSETTLED)
-    return makePosition(kept.length < done.length ? kept[0]!.arrivedMs : time, kept)
+    return makePosition(kept.length < done.length ? (kept[0]?.arrivedMs ?? time) : time, kept)
   }
   const fresh: News<T>['items'][number][] = []
   for (const { entry, mark, arrivedMs } of entries) {
@@ -64,7 +64,7 @@ export async function readNews<T>(feed: Feed<T>, after: string | undefined, now:
     const position = positionAt(Math.max(settled, Math.min(settledMs, arrivedMs)))
     fresh.push({ item: feed.toItem(entry), position })
   }
-  const last = isAll ? settledMs : Math.min(settledMs, entries.at(-1)!.arrivedMs)
+  const last = isAll ? settledMs : Math.min(settledMs, entries.at(-1)?.arrivedMs ?? settledMs)
   return { items: fresh, position: positionAt(Math.max(settled, last)) }
 }
 

@@ -220,6 +220,7 @@ function acceptContext(context: Context): void {
 
 function statusOf({ code }: CodedError): number {
   if (code === 'disk-full' || code === 'payload-too-large') return STATUS.outOfResources
-  if (code === 'format-unsupported' || code === 'lead-missing') return STATUS.mismatch
+  if (code === 'format-unsupported' || code === 'lead-missing' || code === 'association-mismatch')
+    return STATUS.mismatch
   return STATUS.cannotUnderstand
 }

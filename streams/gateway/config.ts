@@ -125,6 +125,14 @@ export const GatewayConfig = z.strictObject({
   dicom: Dicom.optional(),
   archives: z.array(Archive).default([]),
   folder: z.strictObject({ watch: File }).optional(),
+  /** Rotated by size; standard output when absent, which journald and container runtimes rotate. */
+  log: z
+    .strictObject({
+      file: File,
+      maxMb: z.number().min(0.01).max(10_000).default(10),
+      keep: z.int().min(1).max(100).default(5),
+    })
+    .optional(),
   status: z.strictObject({ port: Port.default(9465) }).prefault({}),
   /** Whether numbers that learned from simulated people may be sent to an EHR. */
   virtual: z.boolean().default(false),
@@ -203,6 +211,7 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
     ...config,
     data: at(config.data),
     bundles: { keys: config.bundles.keys.map(at) },
+    ...(config.log && { log: { ...config.log, file: at(config.log.file) } }),
     ...(config.mqtt && { mqtt: tls(config.mqtt) }),
     ...(config.hl7 && { hl7: tls(config.hl7) }),
     ...(config.dicom && { dicom: tls(config.dicom) }),

@@ -32,6 +32,14 @@ export function storeInstance(
     return 'no-samples'
   }
   const elements = elementsOf(file)
+  // A peer that says one instance and sends another: nobody could commit to either.
+  for (const [name, stated] of [
+    ['SOPInstanceUID', instanceUid],
+    ['SOPClassUID', classUid],
+  ] as const) {
+    const own = text(elements[name])
+    if (own !== undefined && own !== stated) throw new CodedError('association-mismatch', { field: name })
+  }
   const bytes = classUid === ENCAPSULATED_CDA ? documentIn(elements) : file
   const recording = parseRecording([{ name: 'instance', bytes }])
   const received = ecgOf({

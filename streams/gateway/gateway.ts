@@ -14,9 +14,9 @@ import { TrustedClock } from './clock.ts'
 import type { Cloud } from './cloud.ts'
 import { type DoorSettings, doorAddress, type GatewayConfig } from './config.ts'
 import { Counters, count } from './counters.ts'
+import type { DeviceDoor } from './device-door.ts'
 import { isEndingSoon, type OpenDoor, openDoor } from './door-server.ts'
 import type { FolderDoor } from './folder-door.ts'
-import type { MqttDoor } from './mqtt-door.ts'
 import { checkModel, openJournals } from './opening.ts'
 import { devicePeer } from './peers.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
@@ -24,7 +24,7 @@ import { Screening, type ScreeningSetup } from './screening.ts'
 import { Senders } from './senders.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
 import type { Store } from './store.ts'
-import type { Added, Door } from './stored-ecg.ts'
+import { type Added, type Door, shownResult } from './stored-ecg.ts'
 
 export interface GatewayParts {
   readonly logger: Log
@@ -70,6 +70,7 @@ class Ward implements Gateway {
   readonly #parts: GatewayParts
   readonly #store: Store
   readonly #journal: Journal
+  readonly #reopen: () => Journal
   readonly #clock: TrustedClock
   readonly #counters = new Counters()
   readonly #screening: Screening
@@ -77,7 +78,7 @@ class Ward implements Gateway {
   readonly #senders: Senders
   readonly #failed = Promise.withResolvers<unknown>()
   readonly #doors = new Map<'mqtt' | 'hl7' | 'dicom', OpenDoor>()
-  #mqtt: MqttDoor | undefined
+  #mqtt: DeviceDoor | undefined
   #folder: FolderDoor | undefined
   #status: StatusServer | undefined
   #upkeep: NodeJS.Timeout | undefined
@@ -88,7 +89,7 @@ class Ward implements Gateway {
   constructor(config: GatewayConfig, parts: GatewayParts, shelf: BundleShelf) {
     this.#config = config
     this.#parts = parts
-    ;({ store: this.#store, journal: this.#journal } = openJournals(config, parts))
+    ;({ store: this.#store, journal: this.#journal, reopen: this.#reopen } = openJournals(config, parts))
     this.#clock = new TrustedClock(this.#store.newestMs())
     this.#isClockTrusted = this.#clock.isTrusted
     this.#screening = new Screening(shelf.active, {
@@ -139,7 +140,10 @@ class Ward implements Gateway {
     this.#status = await startStatusServer(status.port, {
       status: () => gatewayStatus(this.#facts()),
       metrics: () => gatewayMetrics(this.#facts()),
-      lastResults: (limit) => this.#store.lastEcgs(0, limit).flatMap(({ result }) => result ?? []),
+      lastResults: (limit) =>
+        this.#store
+          .lastEcgs(0, limit)
+          .flatMap(({ result, about }) => (result === undefined ? [] : shownResult(result, about))),
       resultOf: (ecgId, version) => this.#store.resultOf(this.#config.tenant, ecgId, version),
       erase: (patient) => this.#erase(patient),
       retryDead: () => {
@@ -163,7 +167,8 @@ class Ward implements Gateway {
     await this.#senders.close()
     await this.#screening.stop()
     await this.#status?.close()
-    this.#journal.close()
+    // The devices' door closes its own.
+    if (this.#mqtt === undefined) this.#journal.close()
     this.#store.close()
   }
 
@@ -178,10 +183,12 @@ class Ward implements Gateway {
   }
 
   async #openMqtt(settings: NonNullable<GatewayConfig['mqtt']>): Promise<void> {
-    const { MqttDoor } = await import('./mqtt-door.ts')
-    const door = await MqttDoor.open({
+    const { DeviceDoor } = await import('./device-door.ts')
+    const door = await DeviceDoor.open({
       store: this.#store,
       journal: this.#journal,
+      reopen: this.#reopen,
+      logger: this.#parts.logger,
       clock: this.#clock,
       idleMs: this.#config.sessionIdleS * 1000,
       tenant: this.#config.tenant,
@@ -189,7 +196,6 @@ class Ward implements Gateway {
       warnings: this.#warnings,
       onStored: this.#onStored('mqtt'),
       onRefused: (code) => this.#counters.refuse('mqtt', code),
-      onFailed: this.#failed.resolve,
     })
     this.#mqtt = door
     await this.#open('mqtt', settings, (socket) => door.serve(socket))
@@ -296,6 +302,8 @@ class Ward implements Gateway {
 
   #tick(): void {
     this.#ticks++
+    // What could not be stored is screened again.
+    this.#screening.wake()
     const isTrusted = this.#clock.isTrusted
     if (isTrusted !== this.#isClockTrusted) {
       if (isTrusted) this.#parts.logger.info('the clock can be trusted again')
@@ -303,6 +311,7 @@ class Ward implements Gateway {
     }
     this.#isClockTrusted = isTrusted
     try {
+      if (this.#store.hasTrouble) this.#store.probe()
       this.#mqtt?.upkeep()
       if (this.#ticks % PRUNE_EVERY === 0) this.#prune()
     } catch (error) {
@@ -338,8 +347,9 @@ class Ward implements Gateway {
       config: this.#config,
       counters: this.#counters,
       counts: this.#store.counts(),
-      usedBytes: this.#store.usedBytes + this.#journal.usedBytes,
+      usedBytes: this.#store.usedBytes + (this.#mqtt?.usedBytes ?? this.#journal.usedBytes),
       hasRoom: this.#store.hasRoom,
+      isWritable: !this.#store.hasTrouble && this.#mqtt?.isUp !== false,
       isClockTrusted: this.#isClockTrusted,
       nowMs: this.#clock.now(),
       doors: this.#doors,

@@ -11,7 +11,7 @@ import { bedChanges } from '../hl7/beds.ts'
 import { type Message, parseMessage, readHeader } from '../hl7/message.ts'
 import type { Answer, AnswerBroken } from '../hl7/mllp.ts'
 import { readOru } from '../hl7/oru-in.ts'
-import { orderOf, visitOf } from '../hl7/visit.ts'
+import { orderOf, type Visit, visitOf } from '../hl7/visit.ts'
 import type { GatewayConfig } from './config.ts'
 import { ecgOf } from './recordings.ts'
 import type { Store } from './store.ts'
@@ -83,11 +83,18 @@ export class Hl7Door {
         recording,
         device: Name.safeParse(device).data ?? this.#deviceAt(visit.bed),
         about: { order, visit },
-        warnings: warnings(),
+        warnings: [...warnings(), ...this.#doubts(visit, recording.startedAt)],
       }),
     )
     const added = store.transaction(() => received.map((each) => store.addEcg(each, now())))
     onStored(added.filter(({ isNew }) => isNew))
+  }
+
+  /** The message names a patient, and its bed another one: the message's own stands, and the result says that there is a doubt. */
+  #doubts({ patient, bed }: Visit, startedAt: string | undefined): readonly ResultWarning[] {
+    if (patient === undefined || bed === undefined || startedAt === undefined) return []
+    const stay = this.#options.store.book.stayAt(bed, Date.parse(startedAt))
+    return stay === undefined || stay.patient === patient ? [] : [{ code: 'person-doubtful', field: 'PID.3' }]
   }
 
   /** A bed with one device names it. */

@@ -121,7 +121,7 @@ export class MqttDoor {
       // A version that was replaced before its turn came must not follow its correction.
       const isWanted = stored?.result !== undefined && !store.isSuperseded(stored.envelope)
       if (!isWanted || origin?.kind !== 'mqtt') {
-        store.endDelivery(id, 'done')
+        this.#end(id)
         continue
       }
       this.#sentAtMs.set(id, clock.monotonic())
@@ -187,7 +187,16 @@ export class MqttDoor {
       if (at >= 0) own!.splice(at, 1)
     }
     this.#sentAtMs.delete(delivery)
-    this.#options.store.endDelivery(delivery, 'done')
+    this.#end(delivery)
+  }
+
+  #end(delivery: number): void {
+    try {
+      this.#options.store.endDelivery(delivery, 'done')
+    } catch (error) {
+      // A disk that takes no writes: the device gets the same bytes again.
+      if (!(error instanceof CodedError)) throw error
+    }
   }
 
   /** What a client was sent and has not acknowledged, the oldest first. */

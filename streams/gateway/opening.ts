@@ -24,7 +24,7 @@ export const journalsIn = (folder: string): readonly string[] => [join(folder, E
 export function openJournals(
   { data, limitMb }: GatewayConfig,
   { logger, cloud }: { readonly logger: Log; readonly cloud?: Cloud | undefined },
-): { readonly store: Store; readonly journal: Journal } {
+): { readonly store: Store; readonly journal: Journal; readonly reopen: () => Journal } {
   try {
     mkdirSync(data, { recursive: true, mode: 0o700 })
   } catch (error) {
@@ -35,7 +35,8 @@ export function openJournals(
   }
   const store = new Store(join(data, ECGS), { limitBytes: limitMb * 1024 * 1024, forwards: cloud !== undefined })
   try {
-    return { store, journal: new Journal(join(data, FRAMES)) }
+    const reopen = () => new Journal(join(data, FRAMES))
+    return { store, journal: reopen(), reopen }
   } catch (error) {
     store.close()
     throw error

@@ -16,6 +16,7 @@ export interface GatewayFacts {
   readonly counts: StoreCounts
   readonly usedBytes: number
   readonly hasRoom: boolean
+  readonly isWritable: boolean
   readonly isClockTrusted: boolean
   readonly nowMs: number
   readonly doors: ReadonlyMap<string, OpenDoor>
@@ -28,7 +29,7 @@ export interface GatewayFacts {
 export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
   const { config, counters, counts, usedBytes, hasRoom, isClockTrusted, doors, forwarding, sessions, bundle } = facts
   return {
-    isHealthy: hasRoom,
+    isHealthy: hasRoom && facts.isWritable,
     tenant: config.tenant,
     doors: {
       ...Object.fromEntries(
@@ -48,7 +49,7 @@ export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
     journal: {
       usedBytes,
       limitBytes: config.limitMb * 1024 * 1024,
-      state: hasRoom ? 'has room' : 'full: new ECGs are refused',
+      state: journalState(facts),
     },
     ecgs: {
       kept: counts.ecgs,
@@ -70,6 +71,11 @@ export function gatewayStatus(facts: GatewayFacts): GatewayStatus {
     bundle,
     differences: Object.fromEntries(counters.differences),
   }
+}
+
+function journalState({ hasRoom, isWritable }: GatewayFacts): string {
+  if (!isWritable) return 'cannot be written: new ECGs are refused'
+  return hasRoom ? 'has room' : 'full: new ECGs are refused'
 }
 
 /** A bundle may have any name: quoted as JSON does, which is how Prometheus wants it. */
@@ -151,6 +157,7 @@ export function gatewayMetrics(facts: GatewayFacts): Metrics {
     ['refused_peers_total', 'Connections of peers that may not connect.', 'counter', one(counters.refusedPeers)],
     ['journal_bytes', 'Bytes of the journal in use.', 'gauge', one(facts.usedBytes)],
     ['journal_limit_bytes', 'Beyond it new ECGs are refused.', 'gauge', one(config.limitMb * 1024 * 1024)],
+    ['journal_writable', '0 while the disk takes no writes.', 'gauge', one(facts.isWritable ? 1 : 0)],
     ['clock_trusted', '1 while the time can be believed.', 'gauge', one(facts.isClockTrusted ? 1 : 0)],
   ]
 }

@@ -10,6 +10,7 @@ import { createLogger, describeError, logUncaught } from '../../shared/observe/l
 import type { Cloud } from './cloud.ts'
 import type { GatewayConfig } from './config.ts'
 import { startGateway } from './gateway.ts'
+import { logToFile } from './log-file.ts'
 import { journalsIn } from './opening.ts'
 import type { ScreeningSetup } from './screening.ts'
 
@@ -22,6 +23,8 @@ export async function runGateway(
   process.umask(0o077)
   // The reader of the log may go away; ECGs still come.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
+  const { log } = config
+  if (log !== undefined) logToFile({ file: log.file, maxBytes: log.maxMb * 1024 * 1024, keep: log.keep })
   const logger = createLogger('gateway')
   logUncaught(logger)
   for (const file of journalsIn(config.data).filter(isEmptied)) {

@@ -25,6 +25,7 @@ export type ScreeningReply =
 /** Where jobs come from: asked whenever the thread has little to do, so that nothing but ids waits in memory. */
 export interface ScreeningSource {
   next(after: number, limit: number): readonly ScreeningJob[]
+  /** @throws CodedError `disk-full` when it cannot be kept now */
   done(reply: ScreeningReply): void
 }
 
@@ -101,7 +102,14 @@ export class Screening {
   #start(setup: ScreeningSetup): ScreeningThread {
     const thread: ScreeningThread = new ScreeningThread(setup, (reply) => {
       if (this.#isStopping) return
-      this.#source.done(reply)
+      try {
+        this.#source.done(reply)
+      } catch (error) {
+        // A disk that takes no writes: it is screened again with the next `wake` from outside.
+        if (!(error instanceof CodedError) || error.code !== 'disk-full') throw error
+        this.#last = Math.min(this.#last, reply.id - 1)
+        return
+      }
       this.wake()
     })
     thread.failed.catch((error: unknown) => {

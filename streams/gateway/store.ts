@@ -15,6 +15,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { SCHEMA_VERSION, STATE, TABLES } from './queries.ts'
 import { type Query, Statements } from './statements.ts'
 import type { About, Added, Delivery, Door, Envelope, Erased, NewEcg, StoreCounts, StoredEcg } from './stored-ecg.ts'
+import { shownResult } from './stored-ecg.ts'
 import { WardBook } from './ward-book.ts'
 
 export interface StoreOptions {
@@ -31,6 +32,7 @@ export class Store {
   readonly book: WardBook
   readonly #options: StoreOptions
   readonly #path: string
+  #hasTrouble = false
 
   /**
    * Opens the store, or makes it. It is held alone.
@@ -61,7 +63,23 @@ export class Store {
       return value
     } catch (error) {
       if (this.#db.isTransaction) this.#db.exec('ROLLBACK')
+      this.#hasTrouble ||= isDiskTrouble(error)
       throw isDiskTrouble(error) ? new CodedError('disk-full', placeOf(this.#path), { cause: error }) : error
+    }
+  }
+
+  /** Whether the disk took no write when one was last tried. */
+  get hasTrouble(): boolean {
+    return this.#hasTrouble
+  }
+
+  /** Writes something that changes nothing, to see whether the disk takes writes again. */
+  probe(): void {
+    try {
+      this.transaction(() => this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`))
+      this.#hasTrouble = false
+    } catch {
+      // It stays as it is.
     }
   }
 
@@ -140,7 +158,13 @@ export class Store {
     const row = this.#statements
       .rows('resultsOfEcg', tenant, ecgId)
       .find((each) => each.result !== null && (version === undefined || Number(each.version) === version))
-    return row && unpack(row.result as Uint8Array)
+    // `addEcg` writes the columns.
+    return row && shownResult(unpack(row.result as Uint8Array), JSON.parse(String(row.about)) as About)
+  }
+
+  /** The cloud flags this ECG differently: its result says so from now on, here. */
+  markDiffering(id: number): void {
+    this.transaction(() => this.#statements.of('markDiffering').run(id))
   }
 
   /** The newest result of those that a version replaces. */

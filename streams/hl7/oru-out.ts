@@ -161,10 +161,15 @@ const UNFAMILIAR =
 const pdfData = (pdf: Uint8Array) => `CARDIACNETS^application^pdf^Base64^${Buffer.from(pdf).toString('base64')}`
 
 /** What is said of a finding: everything in one text, coded beside it. */
-export function findingText({ probability, threshold, flagged, borderline, evidence, withheld }: Finding): string {
+export function findingText(finding: Finding): string {
+  const { probability, threshold, flagged, borderline, evidence, withheld, predictiveValue } = finding
   const numbers = `probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}; ${EVIDENCE_WORDS[evidence]}`
   if (withheld !== undefined) return `withheld: ${withheld.reason}; ${EVIDENCE_WORDS[evidence]}`
-  return `${flagged ? 'flagged' : 'not flagged'}${borderline ? ' (borderline)' : ''}; ${numbers}`
+  const meaning =
+    predictiveValue === undefined
+      ? ''
+      : `; ${flagged ? `PPV ${predictiveValue.positive}` : `NPV ${predictiveValue.negative}`} at a prevalence of ${predictiveValue.prevalence}`
+  return `${flagged ? 'flagged' : 'not flagged'}${borderline ? ' (borderline)' : ''}; ${numbers}${meaning}`
 }
 
 function findingFields(finding: Finding, codes: CodeTable): Fields {

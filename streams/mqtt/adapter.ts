@@ -4,28 +4,24 @@
  */
 import type { S3Client } from '@aws-sdk/client-s3'
 import type { SQSClient } from '@aws-sdk/client-sqs'
-import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
-import type { IntakeMessage, Payload } from '../../shared/messages.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import { createMetrics, type ServiceMetrics } from '../../shared/observe/metrics.ts'
-import { childOf, formatTraceparent, TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { pause } from '../../shared/pause.ts'
-import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import { BrokerLog } from './broker-log.ts'
 import { type AdapterConfig, ConfigError } from './config.ts'
-import { backOff, openInbound, openTransient } from './connection.ts'
+import { backOff, type Inbound, openInbound, openTransient } from './connection.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import type { Problem } from './frame-end.ts'
 import { Health } from './health.ts'
 import { Ingest } from './ingest.ts'
-import { intakeEnvelope } from './intake-message.ts'
 import { Journal } from './journal.ts'
 import { makeRoom } from './journal-room.ts'
 import { Limits } from './limits.ts'
 import { ListeningClock } from './listening.ts'
-import { Outbox, type OutboxItem } from './outbox.ts'
+import { Outbox } from './outbox.ts'
+import { rejectItem, type Source, windowItem } from './outgoing.ts'
 import { publishResults } from './results.ts'
 import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
 
@@ -60,46 +56,87 @@ const REPORT_INTERVAL_MS = 60_000
 /** After a day a session that comes again is a new one to us: no broker keeps a message for repeating that long. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** Of the windows whose device sends no trace: an operator can follow these through all logs. */
-const SAMPLED_SHARE = 0.01
-
 /** How long a shutdown waits for SQS. */
 const FLUSH_MS = 3000
 
 /** Share of the journal's limit below which an adapter that left the broker comes back. */
 const RESUME_BELOW = 0.9
 
+/** What every step needs. */
+interface Core {
+  readonly config: AdapterConfig
+  readonly parts: AdapterParts
+  readonly journal: Journal
+  readonly health: Health
+  readonly limits: Limits
+  readonly listening: ListeningClock
+  readonly brokerLog: BrokerLog
+  readonly publisher: ReturnType<typeof openTransient>
+  readonly intake: Outbox
+  readonly deadLetters: Outbox
+}
+
 /**
  * Opens the journal, takes up what is in it, and connects.
  * @throws ConfigError when the journal cannot be opened; CodedError `disk-full` when there is no room for it
  */
-export function startAdapter(
-  config: AdapterConfig,
-  { sqs, s3, logger, metrics = createMetrics('streams-mqtt') }: AdapterParts,
-): Adapter {
-  const health = new Health(config.clientId, metrics, logger)
+export function startAdapter(config: AdapterConfig, parts: AdapterParts): Adapter {
   const stopping = new AbortController()
-  const { signal } = stopping
   const failed = Promise.withResolvers<unknown>()
-  const logError = (trouble: Trouble) => (error: unknown) => logger.error(trouble, describeError(error))
+  const core = openCore(config, parts, stopping.signal)
+  const ingest = startIngest(core, failed.resolve)
+  const inbound = connect(core, ingest)
+  const results = publishResults({
+    sqs: parts.sqs,
+    queueUrl: config.resultsQueueUrl,
+    client: core.publisher,
+    version: config.broker.version,
+    signal: stopping.signal,
+    onError: logError(core, 'cannot publish results'),
+  })
+  const endUpkeep = startUpkeep(core, ingest, inbound)
+  const stop = async () => {
+    endUpkeep()
+    await leave(core, ingest, inbound, stopping, results)
+  }
+  return { ready: Promise.all(inbound.map(({ subscribed }) => subscribed)), failed: failed.promise, stop }
+}
+
+const logError =
+  ({ parts: { logger } }: Pick<Core, 'parts'>, trouble: Trouble) =>
+  (error: unknown) =>
+    logger.error(trouble, describeError(error))
+
+function openCore(config: AdapterConfig, parts: AdapterParts, signal: AbortSignal): Core {
+  const { sqs, logger, metrics = createMetrics('streams-mqtt') } = parts
+  const health = new Health(config.clientId, metrics, logger)
   const journal = openJournal(config.journalPath)
   if (journal.wasEmptied) logger.critical('the journal was emptied: what it held is lost', { field: 'JOURNAL_PATH' })
   const brokerLog = new BrokerLog(logger, config.broker.url)
   const publisher = backOff(openTransient(config.broker, `${config.clientId}-out`))
   publisher.on('error', (error) => brokerLog.failed(`${config.clientId}-out`, error))
-
   const outbox = (queueUrl: string, name: 'intake' | 'intake DLQ') =>
-    new Outbox({ sqs, queueUrl, signal, onError: logError(`cannot send to ${name}`) })
-  const intake = outbox(config.intakeQueueUrl, 'intake')
-  const deadLetters = outbox(config.intakeDlqUrl, 'intake DLQ')
+    new Outbox({ sqs, queueUrl, signal, onError: logError({ parts }, `cannot send to ${name}`) })
+  const names = connectionNames(config).map(({ clientId }) => clientId)
+  return {
+    config,
+    parts,
+    journal,
+    health,
+    limits: new Limits(config.deviceLimits, monotonic),
+    listening: new ListeningClock(names, monotonic),
+    brokerLog,
+    publisher,
+    intake: outbox(config.intakeQueueUrl, 'intake'),
+    deadLetters: outbox(config.intakeDlqUrl, 'intake DLQ'),
+  }
+}
 
-  const connections = connectionNames(config)
-  const monotonic = () => performance.now()
-  const listening = new ListeningClock(
-    connections.map(({ clientId }) => clientId),
-    monotonic,
-  )
-  const limits = new Limits(config.deviceLimits, monotonic)
+const monotonic = () => performance.now()
+
+/** Frames to the journal, closed windows and refused payloads to SQS; begins with what the journal holds. */
+function startIngest(core: Core, failed: (reason: unknown) => void): Ingest {
+  const { config, parts, journal, health, limits, listening, intake, deadLetters } = core
   const ingest = new Ingest({
     journal,
     clock: { now: Date.now, monotonic, listening: () => listening.now() },
@@ -107,53 +144,43 @@ export function startAdapter(
     limits,
     output: {
       windowsClosed: (windowIds, traceparents) =>
-        intake.add(windowIds.map((id) => windowItem(id, traceparents?.get(id)))),
+        intake.add(windowIds.map((id) => windowItem(source, id, traceparents?.get(id)))),
       refused: (rejectId, problem, topic, limit) => {
         health.refused(problem.code)
         if (limit !== undefined) health.limited(limit)
-        // Who floods us is told now and then, and fills neither the log nor the queue.
+        // A sender that exceeds its limit is reported at intervals, and fills neither the log nor the queue.
         if (limit !== undefined && !limits.mayTell(limit, topic ?? NOBODY)) return
-        logger.warn('payload refused', { ...problem, limit, tenant: topic?.tenant, device: topic?.device })
-        if (rejectId !== undefined) deadLetters.add([rejectItem(rejectId)])
-        if (topic !== undefined) tellDevice(topic, problem)
+        parts.logger.warn('payload refused', { ...problem, limit, tenant: topic?.tenant, device: topic?.device })
+        if (rejectId !== undefined) deadLetters.add([rejectItem(source, rejectId)])
+        if (topic !== undefined) tellDevice(core, topic, problem)
       },
-      failed: failed.resolve,
+      failed,
     },
   })
-
-  const windowItem = (windowId: number, fromDevice?: string): OutboxItem => {
-    const traceparent = formatTraceparent(childOf(fromDevice, Math.random() < SAMPLED_SHARE))
-    return {
-      prepare: async () => ({
-        body: JSON.stringify(await intakeMessage(journal, s3, config.rawBucket, windowId)),
-        attributes: { [TRACEPARENT]: traceparent },
-      }),
-      sent: () => ingest.afterwards(() => journal.windowSent(windowId)),
-    }
-  }
-  const rejectItem = (rejectId: number): OutboxItem => ({
-    prepare: () => deadLetter(journal, s3, config.rawBucket, rejectId),
-    sent: () => ingest.afterwards(() => journal.rejectSent(rejectId)),
-  })
-  const tellDevice = ({ tenant, device }: Topic, problem: Problem) => {
-    // To be told is a courtesy: what cannot be published now is not kept.
-    if (!publisher.connected) return
-    const properties = { contentType: CONTENT_TYPES.json }
-    publisher.publish(
-      buildTopic({ tenant, device, channel: 'cmd' }),
-      JSON.stringify({
-        problem: { ...problem, message: sentenceOf({ code: problem.code, detail: { field: problem.field } }) },
-      }),
-      { qos: 1, ...(config.broker.version === 5 ? { properties } : {}) },
-      (error) => error && logError('cannot tell the device')(error),
-    )
-  }
-
+  const afterwards: Source['afterwards'] = (then) => ingest.afterwards(then)
+  const source: Source = { journal, s3: parts.s3, bucket: config.rawBucket, afterwards }
   journal.prune(Date.now() - SESSION_MEMORY_MS)
   ingest.recover()
-  deadLetters.add(journal.pendingRejects().map(rejectItem))
+  deadLetters.add(journal.pendingRejects().map((id) => rejectItem(source, id)))
+  return ingest
+}
 
-  const inbound = connections.map(({ clientId, filters }) =>
+/** Sends a refusal to its device. This is a courtesy: what cannot be published now is not kept. */
+function tellDevice(core: Core, { tenant, device }: Topic, problem: Problem): void {
+  const { config, publisher } = core
+  if (!publisher.connected) return
+  const message = sentenceOf({ code: problem.code, detail: { field: problem.field } })
+  const properties = { contentType: CONTENT_TYPES.json }
+  publisher.publish(
+    buildTopic({ tenant, device, channel: 'cmd' }),
+    JSON.stringify({ problem: { ...problem, message } }),
+    { qos: 1, ...(config.broker.version === 5 ? { properties } : {}) },
+    (error) => error && logError(core, 'cannot tell the device')(error),
+  )
+}
+
+function connect({ config, health, listening, brokerLog }: Core, ingest: Ingest): readonly Inbound[] {
+  return connectionNames(config).map(({ clientId, filters }) =>
     openInbound(
       config.broker,
       clientId,
@@ -169,64 +196,74 @@ export function startAdapter(
       () => listening.heard(clientId),
     ),
   )
-  const results = publishResults({
-    sqs,
-    queueUrl: config.resultsQueueUrl,
-    client: publisher,
-    version: config.broker.version,
-    form: config.deviceResults,
-    signal,
-    onError: logError('cannot publish results'),
-  })
+}
 
+/** Closes overdue windows, holds the journal within its limit, and reports health. @returns what ends it */
+function startUpkeep(core: Core, ingest: Ingest, inbound: readonly Inbound[]): () => void {
+  const holdWithinLimit = journalKeeper(core, ingest, inbound)
+  const upkeep = setInterval(() => {
+    if (core.listening.takeReturn()) ingest.resumed()
+    ingest.sweep()
+    holdWithinLimit()
+  }, UPKEEP_INTERVAL_MS)
+  const reporting = setInterval(() => reportHealth(core, ingest), REPORT_INTERVAL_MS)
+  return () => {
+    clearInterval(upkeep)
+    clearInterval(reporting)
+  }
+}
+
+/** Leaves the broker while the journal is full, and returns when there is room. */
+function journalKeeper({ config, parts, journal, limits }: Core, ingest: Ingest, inbound: readonly Inbound[]) {
+  const { logger } = parts
+  const limitBytes = config.journalLimitBytes
   let isAway = false
-  const holdWithinLimit = () => {
-    const room = makeRoom({ ingest, journal, limits, limitBytes: config.journalLimitBytes })
+  return () => {
+    const room = makeRoom({ ingest, journal, limits, limitBytes })
     if (room.expiredWindows + room.forgottenSessions > 0) logger.warn('journal makes room', room)
     const { usedBytes } = journal
-    if (!isAway && usedBytes > config.journalLimitBytes) {
+    if (!isAway && usedBytes > limitBytes) {
       isAway = true
       logger.error('journal full: leaving the broker until SQS has caught up', { usedBytes })
       for (const connection of inbound) void connection.leave()
-    } else if (isAway && usedBytes < config.journalLimitBytes * RESUME_BELOW) {
+    } else if (isAway && usedBytes < limitBytes * RESUME_BELOW) {
       isAway = false
       logger.info('journal has room: back to the broker', { usedBytes })
       for (const connection of inbound) connection.rejoin()
     }
   }
-  const reportHealth = () => {
-    ingest.expire(Date.now() - config.correctionMs)
-    ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
-    health.report({
-      frames: { ...ingest.counts },
-      sessions: ingest.sessions,
-      waitingWindows: intake.waiting,
-      sentWindows: intake.sent,
-      oldestWindowMs: intake.oldestMs,
-      journalBytes: journal.usedBytes,
-    })
-  }
-  const upkeep = setInterval(() => {
-    if (listening.takeReturn()) ingest.resumed()
-    ingest.sweep()
-    holdWithinLimit()
-  }, UPKEEP_INTERVAL_MS)
-  const reporting = setInterval(reportHealth, REPORT_INTERVAL_MS)
+}
 
-  const stop = async () => {
-    clearInterval(upkeep)
-    clearInterval(reporting)
-    ingest.flush()
-    await Promise.all(inbound.map((connection) => connection.leave()))
-    ingest.flush()
-    await Promise.race([Promise.all([intake.settled(), deadLetters.settled()]), pause(FLUSH_MS, signal)])
-    stopping.abort()
-    await Promise.all([intake.settled(), deadLetters.settled(), results])
-    await publisher.endAsync(!publisher.connected)
-    ingest.flush()
-    journal.close()
-  }
-  return { ready: Promise.all(inbound.map(({ subscribed }) => subscribed)), failed: failed.promise, stop }
+function reportHealth({ config, journal, health, intake }: Core, ingest: Ingest): void {
+  ingest.expire(Date.now() - config.correctionMs)
+  ingest.afterwards(() => journal.prune(Date.now() - Math.max(SESSION_MEMORY_MS, config.correctionMs)))
+  health.report({
+    frames: { ...ingest.counts },
+    sessions: ingest.sessions,
+    waitingWindows: intake.waiting,
+    sentWindows: intake.sent,
+    oldestWindowMs: intake.oldestMs,
+    journalBytes: journal.usedBytes,
+  })
+}
+
+/** In order: no more frames, what is complete to SQS as long as that goes quickly, then the rest stays in the journal. */
+async function leave(
+  { journal, publisher, intake, deadLetters }: Core,
+  ingest: Ingest,
+  inbound: readonly Inbound[],
+  stopping: AbortController,
+  results: Promise<unknown>,
+): Promise<void> {
+  ingest.flush()
+  await Promise.all(inbound.map((connection) => connection.leave()))
+  ingest.flush()
+  await Promise.race([Promise.all([intake.settled(), deadLetters.settled()]), pause(FLUSH_MS, stopping.signal)])
+  stopping.abort()
+  await Promise.all([intake.settled(), deadLetters.settled(), results])
+  await publisher.endAsync(!publisher.connected)
+  ingest.flush()
+  journal.close()
 }
 
 /** What is wrong with its file is a setting that must change, except for a disk that is full: that is over when there is room. */
@@ -246,41 +283,4 @@ function connectionNames({ clientId, connections, tenants = ['+'], hearsWindows 
   if (connections === 1) return [{ clientId, filters }]
   const shared = filters.map((filter) => `$share/${clientId}/${filter}`)
   return Array.from({ length: connections }, (_, index) => ({ clientId: `${clientId}-${index}`, filters: shared }))
-}
-
-async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {
-  const window = journal.readWindow(windowId)
-  const envelope = intakeEnvelope(window)
-  const key = waveformKey('raw', envelope.tenant, envelope.ecgId, envelope.version)
-  return { ...envelope, waveform: await toPayload(s3, bucket, key, encodeWaveform(window.waveform)) }
-}
-
-/** A refused payload as it lies in the DLQ: where it came from, why it is there, and its bytes. */
-export interface DeadLetter {
-  readonly schema: 1
-  readonly kind: 'mqtt'
-  readonly topic: string
-  readonly contentType?: string
-  readonly field?: string
-  /** `null` for a payload that was too large to keep. */
-  readonly payload: Payload | null
-}
-
-/** Room beside the payload for topic and content type, whose length the broker's clients choose (up to 64 KiB each). */
-const MAX_TEXT = 256
-
-/** A client's text as SQS takes it: of what JSON leaves unescaped, it refuses these two, however often it is asked. */
-const clientText = (text: string) => text.slice(0, MAX_TEXT).replace(/[\uFFFE\uFFFF]/g, '\uFFFD')
-
-async function deadLetter(journal: Journal, s3: S3Client, bucket: string, rejectId: number) {
-  const { topic, contentType, code, field, payload } = journal.readReject(rejectId)
-  const letter: DeadLetter = {
-    schema: 1,
-    kind: 'mqtt',
-    topic: clientText(topic),
-    ...(contentType === undefined ? {} : { contentType: clientText(contentType) }),
-    ...(field === undefined ? {} : { field }),
-    payload: code === 'payload-too-large' ? null : await toPayload(s3, bucket, `rejected/${sha256(payload)}`, payload),
-  }
-  return { body: JSON.stringify(letter), attributes: { reason: code } }
 }

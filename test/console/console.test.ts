@@ -7,6 +7,7 @@ import { LEADS } from '../../shared/domain/leads.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { hasBrowser, NO_BROWSER, type Opened, openPage } from './helpers/browser.ts'
+import { firstPaint } from './helpers/first-paint.ts'
 import { pdfLines } from './helpers/pdf.ts'
 import { type ConsoleStack, demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 import { badInput } from './suites/bad-input.ts'
@@ -92,6 +93,14 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.getByRole('button', { name: 'Clear filters' }).first().click()
 
     await page.locator('.row').first().waitFor()
+  })
+
+  it('draws the first ECG within a second where the machine is free, and soon where it is not', async () => {
+    const browser = page.context().browser()!
+    const times = [await firstPaint(browser, stack.apiUrl, ecgId), await firstPaint(browser, stack.apiUrl, ecgId)]
+
+    // The figures of docs/console.md are those of `npm run -s console:frames`.
+    expect(Math.min(...times)).toBeLessThan(5_000)
   })
 
   it('draws square, true paper: the grid’s lines lie where the millimetres are', async () => {

@@ -1,6 +1,6 @@
 /**
  * `npm run console:shots`: the pictures of docs/console.md, of a stack that this starts (or `CONSOLE_STACK`, see helpers/stack.ts) and of the demo ECG.
- * With `--all FOLDER`, each view in three sizes and two themes, to be looked at.
+ * With `--all FOLDER`, each view in three sizes and two themes, to be looked at; with `--only NAME,NAME` these views.
  * @module
  */
 import { mkdir } from 'node:fs/promises'
@@ -12,8 +12,10 @@ import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
 import { launchBrowser } from './helpers/chromium.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
-const { values: options } = parseArgs({ options: { all: { type: 'string' }, language: { type: 'string' } } })
-const { all, language = 'en-GB' } = options
+const { values: options } = parseArgs({
+  options: { all: { type: 'string' }, language: { type: 'string' }, only: { type: 'string' } },
+})
+const { all, language = 'en-GB', only } = options
 const OUT = resolve(all ?? join(import.meta.dirname, '../../docs/console'))
 const SIZES = {
   desktop: { width: 1440, height: 900 },
@@ -32,11 +34,32 @@ interface View {
   readonly isExtra?: boolean
 }
 
+/** The worker has drawn the traces. */
+async function painted(page: Page): Promise<void> {
+  await page.waitForFunction(() => performance.getEntriesByName('ecg-drawn').length > 0)
+  await page.waitForTimeout(200)
+}
+
 async function explained(page: Page): Promise<void> {
   await page.locator('.paper').waitFor()
   await page.locator('.toolbar select').first().selectOption('cad')
   await page.locator('[data-explains=cad]').waitFor({ timeout: 90_000 })
 }
+
+async function bullsEye(page: Page): Promise<void> {
+  const group = page.locator('[data-group=thickness]')
+  await group.locator('summary').click()
+  await group.locator('.bulls-eye').scrollIntoViewIfNeeded()
+}
+
+async function drawn(page: Page): Promise<void> {
+  await page.locator('.cines header button').click()
+  await page.locator('.player[data-frames="50"]').waitFor({ timeout: 240_000 })
+  await page.locator('.drawn').scrollIntoViewIfNeeded()
+}
+
+/** Leads without a signal. */
+const FLAT = Buffer.from(['I,II,V1', ...Array.from({ length: 2500 }, () => '0,0,0')].join('\n'))
 
 async function asModel(page: Page): Promise<void> {
   await page.locator('.paper').waitFor()
@@ -51,16 +74,44 @@ try {
   const id = await screened(stack.apiUrl)
   const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
   const recording = await readRecording(demoFiles()[0]!)
+  const samples = resolve(import.meta.dirname, '../fixtures/samples')
+  for (const name of ['left-bundle-branch-block', 'atrial-fibrillation']) {
+    const other = await readRecording(join(samples, `${name}.hea`))
+    await streamRecording(other, { link, tenant: 'local', device: 'bed-5', speed: Number.POSITIVE_INFINITY })
+  }
   for (const device of ['bed-1', 'bed-2', 'bed-3', 'holter-7']) {
     await streamRecording(recording, { link, tenant: 'local', device, speed: Number.POSITIVE_INFINITY })
   }
   await link.close()
+  const { items } = await (await fetch(`${stack.apiUrl}/v1/ecgs?device=bed-5`)).json()
+  const beside: readonly string[] = items.map(({ ecgId }: { ecgId: string }) => ecgId)
+  const flat = await fetch(`${stack.apiUrl}/v1/ecgs?rateHz=250&unit=mV&format=csv`, { method: 'POST', body: FLAT })
+  const { ecgId: refused } = await flat.json()
   const ecg = { hash: `#/ecg/${id}`, ready: '.finding' }
   const views: readonly View[] = [
     { name: 'worklist', hash: '#/', ready: '.row' },
-    { name: 'ecg', ...ecg, prepare: (page) => page.locator('.paper').waitFor() },
+    { name: 'ecg', ...ecg, prepare: painted },
     { name: 'why', ...ecg, prepare: explained },
     { name: 'model', ...ecg, prepare: asModel, isExtra: true },
+    { name: 'indices', ...ecg, prepare: (page) => page.locator('.indices').scrollIntoViewIfNeeded(), isExtra: true },
+    { name: 'bulls-eye', ...ecg, prepare: bullsEye, isExtra: true },
+    { name: 'cines', ...ecg, prepare: drawn, isExtra: true },
+    {
+      name: 'beside',
+      hash: `#/ecg/${beside[0]}?beside=${beside[1]}`,
+      ready: '.finding',
+      prepare: painted,
+      isExtra: true,
+    },
+    { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', isExtra: true },
+    {
+      name: 'single',
+      hash: '#/live/bed-1',
+      ready: '.leads canvas',
+      prepare: (page) => page.waitForTimeout(6_000),
+      isExtra: true,
+    },
+    { name: 'unknown', hash: '#/ecg/00000000-0000-5000-8000-000000000000', ready: '.state', isExtra: true },
     // For most of a sweep.
     { name: 'live', hash: '#/live', ready: '.tile', prepare: (page) => page.waitForTimeout(9_000) },
     { name: 'operations', hash: '#/operations', ready: '.figures' },
@@ -72,7 +123,7 @@ try {
       const context = await browser.newContext({ viewport, colorScheme, locale: language, timezoneId: 'UTC' })
       const page = await context.newPage()
       for (const { name, hash, ready, prepare, isExtra } of views) {
-        if (isExtra && all === undefined) continue
+        if (only === undefined ? isExtra && all === undefined : !only.split(',').includes(name)) continue
         await page.goto(`${stack.apiUrl}/${hash}`)
         await page.reload()
         await page.locator(ready).first().waitFor()

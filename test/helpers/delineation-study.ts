@@ -2,13 +2,17 @@
  * Our delineation beside the annotators of LUDB: the figures of docs/delineation.md and of its test. LUDB is for evaluation only: nothing was chosen on it.
  * @module
  */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { LEADS, type LeadName } from '../../shared/domain/leads.ts'
 import { type Delineation, delineate } from '../../shared/signal/delineator.ts'
 import { BeatAverager, type MedianBeats } from '../../shared/signal/median-beat.ts'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { RPeakDetector } from '../../shared/signal/r-peaks.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { headersIn } from './data-folder.ts'
-import { leadMv } from './recordings.ts'
+import { leadMv, syntheticRecording } from './recordings.ts'
 import { type AnnotatedWave, type WaveName, waveAnnotations } from './wfdb-annotations.ts'
 
 export const WAVE_NAMES: readonly WaveName[] = ['p', 'qrs', 't']
@@ -42,6 +46,7 @@ export interface DelineationStudy {
 }
 
 const RATE_HZ = 500
+const SAMPLES = 10 * RATE_HZ
 
 export async function studyDelineation(tolerancesMs: readonly number[]): Promise<DelineationStudy> {
   const detector = new RPeakDetector(RATE_HZ)
@@ -162,6 +167,26 @@ function addIntervals(
   add('qrs', qrs && qrs.end - qrs.onset)
   add('pr', p && qrs && qrs.onset - p.onset)
   add('qt', t && qrs && t.end - qrs.onset)
+}
+
+/** Our value minus the exact one, ms, of the virtual ECGs in a folder that `cardiacnets.cli.boundaries` wrote. */
+export function virtualErrors(folder: string): Readonly<Record<'qrs' | 'qt', number[]>> {
+  const truths = JSON.parse(readFileSync(join(folder, 'intervals.json'), 'utf8')) as Record<'qrs' | 'qt', number>[]
+  const bytes = readFileSync(join(folder, 'ecgs.i16'))
+  const all = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
+  const preparer = new WindowPreparer(CARDIACNETS_V1)
+  const errors: Record<'qrs' | 'qt', number[]> = { qrs: [], qt: [] }
+  for (const [i, truth] of truths.entries()) {
+    const leads = LEADS.map((name, lead) => {
+      const begin = (LEADS.length * i + lead) * SAMPLES
+      return { name, gainUv: 1, samples: Int32Array.from(all.subarray(begin, begin + SAMPLES)) }
+    })
+    const { measurements } = preparer.prepare({ ...syntheticRecording(), rateHz: RATE_HZ, leads })
+    const { qrsMs, qtMs } = measurements ?? {}
+    if (qrsMs !== undefined) errors.qrs.push(qrsMs - truth.qrs)
+    if (qtMs !== undefined) errors.qt.push(qtMs - truth.qt)
+  }
+  return errors
 }
 
 export function median(values: readonly number[]): number {

@@ -87,8 +87,8 @@ const MADE_IN: Readonly<Record<string, string>> = {
   'cdk/local/aws/iot.ts': 'the data plane of IoT',
   'cdk/local/ehr.ts': 'none: takes a port to see whether it is free, and answers nobody',
   'cdk/local/lambda/runtime-api.ts': 'the Runtime API',
+  'cdk/local/ports.ts': 'the API of the local stack',
   'cdk/local/sandbox-ehr/index.ts': 'the sandbox EHR',
-  'cdk/local/stack.ts': 'the API of the local stack',
   'functions/api/server.ts': 'the API as a server of its own',
   'streams/gateway/status-server.ts': 'the status of the gateway',
 }

@@ -11,8 +11,8 @@ import { api, toApiError, wanted } from '../api/client.ts'
 import { listenToJobs } from '../api/events.ts'
 import { may } from '../auth/session.ts'
 import { save } from '../ecg/print.tsx'
-import { t, word } from '../i18n/index.ts'
-import { estimate, number } from '../ui/format.ts'
+import { t, word, wordOr } from '../i18n/index.ts'
+import { estimate, number, unitText } from '../ui/format.ts'
 import { Icon, wordsOf } from '../ui/parts.tsx'
 import { Player } from './player.tsx'
 
@@ -225,13 +225,13 @@ function DrawnIndices({ indices }: { readonly indices: readonly DrawnIndex[] }) 
       <tbody>
         {indices.map(({ id, name, unit, drawn, drawnCorrelation, readoutCorrelation, estimated }) => (
           <tr key={id}>
-            <th scope="row">{name}</th>
+            <th scope="row">{wordOr(name, 'index', id)}</th>
             <td class="num right">
               {drawn === null ? (
                 t('cines.notFound')
               ) : (
                 <>
-                  {estimate(drawn)} <small>{unit}</small>
+                  {estimate(drawn)} <small>{unitText(unit)}</small>
                 </>
               )}
               <small class="worth"> r {number(drawnCorrelation ?? readoutCorrelation, 2)}</small>
@@ -241,7 +241,7 @@ function DrawnIndices({ indices }: { readonly indices: readonly DrawnIndex[] }) 
                 '–'
               ) : (
                 <>
-                  {estimate(estimated.value)} <small>{unit}</small>
+                  {estimate(estimated.value)} <small>{unitText(unit)}</small>
                   <small class="worth"> r {number(estimated.correlation, 2)}</small>
                 </>
               )}

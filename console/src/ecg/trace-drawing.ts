@@ -6,7 +6,8 @@ import { drawTraces } from './paper.ts'
 import { put, type Recording, roomFor } from './recording.ts'
 import type { Drawing, TraceOrder } from './trace-protocol.ts'
 
-export function startTraceDrawing(): (order: TraceOrder) => void {
+/** @param onDrawn told after each drawing */
+export function startTraceDrawing(onDrawn: () => void): (order: TraceOrder) => void {
   const recordings = new Map<number, Recording>()
   let canvas: OffscreenCanvas | undefined
   let wanted: Drawing | undefined
@@ -20,6 +21,7 @@ export function startTraceDrawing(): (order: TraceOrder) => void {
     const earlier = recordings.get(under ?? -1)
     const noteOf = ({ lead }: { lead: Parameters<typeof notes.get>[0] }) => notes.get(lead)
     drawTraces(canvas, scale, colours, { recording, view, noteOf, under: earlier, shades })
+    onDrawn()
   }
   return (order) => {
     if (order.kind === 'open') canvas = order.canvas

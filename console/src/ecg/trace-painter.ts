@@ -23,9 +23,23 @@ const canHandOver =
 export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
   canHandOver ? inWorker(canvas) : onPage(canvas)
 
+/** Says when an ECG is seen, for tests: `performance.getEntriesByName('ecg-drawn')`. */
+const noteDrawn = () => void performance.mark('ecg-drawn')
+
+const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
+
+let ready: Worker | undefined
+
+/** Starts a worker while the samples are on their way. */
+export function prepareToPaint(): void {
+  if (canHandOver) ready ??= startWorker()
+}
+
 function inWorker(canvas: HTMLCanvasElement): TracePainter {
-  const worker = new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
+  const worker = ready ?? startWorker()
+  ready = undefined
   const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
+  worker.addEventListener('message', noteDrawn, { once: true })
   const offscreen = canvas.transferControlToOffscreen()
   send({ kind: 'open', canvas: offscreen }, [offscreen])
   /** What the worker knows of each recording: its key, and samples a lead. */
@@ -69,6 +83,7 @@ function onPage(canvas: HTMLCanvasElement): TracePainter {
     draw: ({ width, height, scale, colours, notes, ...rest }) => {
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
       drawTraces(canvas, scale, colours, { ...rest, noteOf: ({ lead }) => notes.get(lead) })
+      noteDrawn()
     },
     close: () => {},
   }

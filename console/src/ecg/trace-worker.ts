@@ -5,5 +5,5 @@
 import { startTraceDrawing } from './trace-drawing.ts'
 import type { TraceOrder } from './trace-protocol.ts'
 
-const draw = startTraceDrawing()
+const draw = startTraceDrawing(() => postMessage('drawn'))
 addEventListener('message', ({ data }: MessageEvent<TraceOrder>) => draw(data))

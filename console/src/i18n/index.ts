@@ -37,7 +37,10 @@ export function t(key: Key, blanks: Readonly<Record<string, string | number>> = 
 }
 
 /** A word that a code stands for; a code that this page does not know is shown as it is. */
-export function word(group: string, code: string): string {
+export const word = (group: string, code: string): string => wordOr(code.replaceAll('-', ' '), group, code)
+
+/** The same for what comes with a name of its own. */
+export function wordOr(name: string, group: string, code: string): string {
   const words: Readonly<Record<string, string>> = LANGUAGES[language.value].words
-  return words[`${group}.${code}`] ?? code.replaceAll('-', ' ')
+  return words[`${group}.${code}`] ?? name
 }

@@ -3,8 +3,11 @@
  * @module
  */
 import type { Words } from './en.ts'
+import { zhIndices } from './zh-indices.ts'
 
 export const zh: Words = {
+  ...zhIndices,
+
   'notice.short': '仅供研究。非医疗器械。',
   'notice.long': '不得用于诊断或治疗。',
 
@@ -175,6 +178,8 @@ export const zh: Words = {
   'finding.borderlineClear': '未标记，临界',
   'finding.withheld': '不予给出：{reason}',
   'finding.threshold': '阈值',
+  'finding.positiveValue': '总体患病率为 {prevalence} 时，被标记者中有 {value} 患病。',
+  'finding.negativeValue': '总体患病率为 {prevalence} 时，未标记者中有 {value} 未患病。',
 
   'withheld.electrodes-exchanged': '电极接反',
   'withheld.leads-disagree': '导联不一致',
@@ -182,6 +187,7 @@ export const zh: Words = {
   'withheld.scale-doubtful': '幅度可疑',
   'withheld.lead-left-out': '缺少导联',
   'withheld.person-doubtful': '个人信息可疑',
+  'withheld.person-not-covered': '未满 18 岁',
   'withheld.paced-rhythm': '起搏心律',
   'withheld.window-padded': '时长不足',
   'withheld.clock-doubtful': '时钟可疑',
@@ -198,6 +204,10 @@ export const zh: Words = {
   'warning.paced-rhythm': '发现起搏脉冲；模型未学习起搏心律。',
   'warning.window-closed-short': '窗口关闭时缺少采样。',
   'warning.clock-doubtful': '设备或网关没有可信时间。',
+  'warning.field-left-out': '文件中有一项内容无法读取，已略去。',
+  'warning.option-unused': '有一个选项对此文件不起作用。',
+  'warning.rate-contradicted': '文件中的时间所对应的采样率与其标明的采样率不符。',
+  'warning.person-not-covered': '模型未学习 18 岁以下人群：其判定不予给出。',
   'warning.screens-differ': '网关与云端的筛查结果不同。',
 
   'evidence.real': '学自真实患者的诊断',
@@ -230,9 +240,16 @@ export const zh: Words = {
 
   'indices.title': '心功能指标',
   'indices.hint': '由心电图估计，不是测量。横条：90% 区间。r：与保留人群真实值的一致程度。',
-  'indices.ranges': '正常范围（阴影）：{from} 至 {to} 岁男女，{source}。其他指标和人群在此无数据。',
+  'indices.ranges':
+    '正常范围（阴影）：同性别、{from} 至 {to} 岁健康人群的 95%，{source}。容积取三个年龄组中最宽的界限。',
   'indices.normal': '正常 {low}–{high}',
   'indices.noRange': '无范围',
+  'indices.noRangeBecause': '无正常范围{of}：{reason}',
+  'noRange.not-checked': '已有公开数据，但尚未为本页核实。',
+  'noRange.methods-differ': '不同测量方法的公开数据之间的差异，与健康和患病之间的差异相当。',
+  'noRange.sex-unknown': '此人的性别未知。',
+  'noRange.age-unknown': '此人的年龄未知。',
+  'noRange.age-outside': '该研究中没有这一年龄的人。',
   'indices.name': '指标',
   'indices.value': '估计值',
   'indices.interval': '90% 区间',

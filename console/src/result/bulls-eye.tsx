@@ -3,7 +3,7 @@
  * @module
  */
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
-import { t } from '../i18n/index.ts'
+import { t, wordOr } from '../i18n/index.ts'
 import { estimate } from '../ui/format.ts'
 
 /** Rings from the base in: how many segments, where the first (anterior) begins, degrees anticlockwise from three o'clock, and radii. */
@@ -48,7 +48,7 @@ export function BullsEye({ segments, global }: BullsEyeProps) {
               <text x={x} y={y + 9}>
                 {estimate(segment.value)}
               </text>
-              <title>{`${segment.name}: ${estimate(segment.value)} ${segment.unit} (${estimate(segment.low)}–${estimate(segment.high)}), r ${segment.correlation.toFixed(2)}`}</title>
+              <title>{`${wordOr(segment.name, 'index', segment.id)}: ${estimate(segment.value)} ${segment.unit} (${estimate(segment.low)}–${estimate(segment.high)}), r ${segment.correlation.toFixed(2)}`}</title>
             </g>
           )
         })}

@@ -64,7 +64,7 @@ export function Findings({ result }: { readonly result: Result }) {
 }
 
 /** The library's own correction: probability and threshold move together, so that what is flagged stays flagged. */
-function atShift(finding: Finding, shift: number): Finding {
+function atShift({ predictiveValue: _, ...finding }: Finding, shift: number): Finding {
   return {
     ...finding,
     probability: shifted(finding.probability, shift),
@@ -79,7 +79,7 @@ interface RowProps {
 }
 
 function Row({ finding, shift, onShift }: RowProps) {
-  const { condition, probability, threshold, flagged, borderline, evidence, withheld } = finding
+  const { condition, probability, threshold, flagged, borderline, evidence, withheld, predictiveValue } = finding
   const state = withheld !== undefined ? 'withheld' : borderline ? 'borderline' : flagged ? 'flagged' : 'clear'
   return (
     <li class={`finding ${state}`} data-condition={condition} data-state={state}>
@@ -115,6 +115,14 @@ function Row({ finding, shift, onShift }: RowProps) {
           {t('finding.threshold')} {percent(threshold)}
         </span>
       </div>
+      {withheld === undefined && predictiveValue !== undefined && (
+        <p class="hint small">
+          {t(flagged ? 'finding.positiveValue' : 'finding.negativeValue', {
+            value: percent(flagged ? predictiveValue.positive : predictiveValue.negative),
+            prevalence: percent(predictiveValue.prevalence),
+          })}
+        </p>
+      )}
       {onShift !== undefined && (
         <label class="prevalence">
           <span>{t('prevalence.odds')}</span>

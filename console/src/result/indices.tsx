@@ -3,10 +3,15 @@
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
-import { RANGES_FROM, type ReferenceRange, referenceRange } from '../../../shared/domain/reference-ranges.ts'
+import {
+  type NoRange,
+  PETERSEN_2017,
+  type ReferenceRange,
+  referenceRange,
+} from '../../../shared/domain/reference-ranges.ts'
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
-import { t, word } from '../i18n/index.ts'
-import { estimate, number } from '../ui/format.ts'
+import { t, word, wordOr } from '../i18n/index.ts'
+import { estimate, number, unitText } from '../ui/format.ts'
 import { BullsEye } from './bulls-eye.tsx'
 
 /** By the order of the indices (`shared/domain/indices.json`). */
@@ -22,6 +27,8 @@ const GROUPS = [
   ['longitudinal', 75, 82],
 ] as const
 
+const { citation, fromYears, toYears } = PETERSEN_2017
+
 const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
 
 interface IndicesProps {
@@ -35,12 +42,12 @@ export function Indices({ indices, person = {} }: IndicesProps) {
     <section class="indices">
       <h2>{t('indices.title')}</h2>
       <p class="hint">{t('indices.hint')}</p>
-      <p class="hint">
-        {t('indices.ranges', { source: RANGES_FROM.source, from: RANGES_FROM.fromYears, to: RANGES_FROM.toYears })}
-      </p>
+      <p class="hint">{t('indices.ranges', { source: citation, from: fromYears, to: toYears })}</p>
       {GROUPS.map(([group, begin, end], i) => {
         const members = indices.slice(begin, end)
         if (members.length === 0) return null
+        const ranges = new Map(members.map(({ id }) => [id, referenceRange(id, person)]))
+        const reasons = [...new Set(ranges.values())].filter((each) => typeof each === 'string')
         return (
           <details key={group} open={i === 0} data-group={group}>
             <summary>
@@ -60,15 +67,33 @@ export function Indices({ indices, person = {} }: IndicesProps) {
               </thead>
               <tbody>
                 {members.map((index) => (
-                  <Row key={index.id} index={index} range={referenceRange(index.id, person)} />
+                  <Row key={index.id} index={index} range={ranges.get(index.id)} />
                 ))}
               </tbody>
             </table>
+            {reasons.map((reason) => (
+              <p key={reason} class="hint" data-no-range={reason}>
+                {t('indices.noRangeBecause', { of: whose(reason, members, ranges), reason: word('noRange', reason) })}
+              </p>
+            ))}
           </details>
         )
       })}
     </section>
   )
+}
+
+/** The indices that a reason is of, where it is not all of the group. */
+function whose(
+  reason: NoRange,
+  members: readonly IndexEstimate[],
+  ranges: ReadonlyMap<string, ReferenceRange | NoRange | undefined>,
+): string {
+  const of = members.filter(({ id }) => ranges.get(id) === reason)
+  const isOfPerson = reason !== 'not-checked' && reason !== 'methods-differ'
+  return isOfPerson || of.length === members.length
+    ? ''
+    : ` (${of.map(({ id, name }) => wordOr(name, 'index', id)).join(', ')})`
 }
 
 /** The scale that an index is drawn on: its own interval and the normal range, with room beside. */
@@ -84,21 +109,22 @@ const reliability = (correlation: number) =>
 
 interface RowProps {
   readonly index: IndexEstimate
-  readonly range: ReferenceRange | undefined
+  readonly range: ReferenceRange | NoRange | undefined
 }
 
-function Row({ index, range }: RowProps) {
+function Row({ index, range: known }: RowProps) {
+  const range = typeof known === 'object' ? known : undefined
   const [from, to] = spanOf(index, range)
   const { name, value, unit, low, high, correlation, evidence, id } = index
   const at = (x: number) => (100 * (x - from)) / (to - from)
   const worth = reliability(correlation)
   return (
     <tr class={worth} data-index={id}>
-      <th scope="row">{word('index', id) === id ? name : word('index', id)}</th>
+      <th scope="row">{wordOr(name, 'index', id)}</th>
       <td class="num right">
-        <span class="about">≈</span> {estimate(value)} <small>{unit}</small>
+        <span class="about">≈</span> {estimate(value)} <small>{unitText(unit)}</small>
       </td>
-      <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unit}`}>
+      <td class="interval" title={`90%: ${estimate(low)}–${estimate(high)} ${unitText(unit)}`}>
         <svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true">
           {range !== undefined && (
             <rect class="normal" x={at(range.low)} y="0" width={at(range.high) - at(range.low)} height="10" />

@@ -28,6 +28,11 @@ export const number = (value: number, digits = 0) => numbers(language.value, 'de
 /** A share as per cent: whole above ten, with one digit below. */
 export const percent = (share: number) => numbers(language.value, 'percent', share < 0.1 ? '1' : '0').format(share)
 
+/** Units of UCUM as people write them. */
+const UNITS: Readonly<Record<string, string>> = { mm2: 'mm²', '10*-3/mm[Hg]': '10⁻³/mmHg' }
+
+export const unitText = (ucum: string) => UNITS[ucum] ?? ucum
+
 /** Three significant digits, as many as an estimate deserves. */
 export function estimate(value: number): string {
   const size = Math.abs(value)

@@ -2,18 +2,31 @@
  * What all routes share.
  * @module
  */
+import type { S3Client } from '@aws-sdk/client-s3'
+import type { SQSClient } from '@aws-sdk/client-sqs'
 import { OpenAPIHono } from '@hono/zod-openapi'
 import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
+import type { ResultStore } from '../../../shared/store/results.ts'
 import type { AuthVariables, Scope } from '../auth.ts'
 import { Problem } from '../schemas.ts'
+
+/** What the routes of ECGs read and write. */
+export interface EcgStores {
+  readonly results: ResultStore
+  readonly s3: S3Client
+  readonly bucket: string
+  readonly sqs: SQSClient
+  /** The queue of work for which no caller waits. */
+  readonly upkeepQueueUrl: string
+}
 
 /** A group of routes whose checks end in a problem document that names the field. */
 export function routes(): OpenAPIHono<AuthVariables> {
   return new OpenAPIHono<AuthVariables>({
     defaultHook: (parsed) => {
       if (parsed.success) return
-      throw new CodedError('field-invalid', { field: parsed.error.issues[0]!.path.join('.') || 'body' })
+      throw new CodedError('field-invalid', { field: parsed.error.issues[0]?.path.join('.') || 'body' })
     },
   })
 }

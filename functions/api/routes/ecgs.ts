@@ -2,8 +2,6 @@
  * `/v1/ecgs`: what became of ECGs, their samples, and their end.
  * @module
  */
-import type { S3Client } from '@aws-sdk/client-s3'
-import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute } from '@hono/zod-openapi'
 import { etag } from 'hono/etag'
 import { readObject, waveformKey } from '../../../shared/aws/payloads.ts'
@@ -14,7 +12,6 @@ import { CodedError } from '../../../shared/errors.ts'
 import type { UpkeepMessage } from '../../../shared/messages.ts'
 import type { AssociationStore } from '../../../shared/store/associations.ts'
 import type { ResultList } from '../../../shared/store/result-list.ts'
-import type { ResultStore } from '../../../shared/store/results.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
@@ -29,17 +26,11 @@ import {
   Waveform,
   WaveformQuery,
 } from '../schemas.ts'
-import { ecgIdParam, json, needs, problems, routes } from './common.ts'
+import { type EcgStores, ecgIdParam, json, needs, problems, routes } from './common.ts'
 
-export interface EcgOptions {
-  readonly results: ResultStore
+export interface EcgOptions extends EcgStores {
   readonly associations: AssociationStore
   readonly list: ResultList
-  readonly s3: S3Client
-  readonly bucket: string
-  readonly sqs: SQSClient
-  /** Where it goes what no caller waits for. */
-  readonly upkeepQueueUrl: string
 }
 
 /** What is asked for again and again while an ECG is on its way. */

@@ -2,8 +2,6 @@
  * `/v1/ecgs/{id}/model-input` and `…/attribution`: what the network was shown of an ECG, and which stretches moved its scores.
  * @module
  */
-import type { S3Client } from '@aws-sdk/client-s3'
-import type { SQSClient } from '@aws-sdk/client-sqs'
 import { createRoute } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { etag } from 'hono/etag'
@@ -16,20 +14,14 @@ import { judgedWindow } from '../../../shared/inference/judged-window.ts'
 import type { UpkeepMessage } from '../../../shared/messages.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import type { AttributionStore, StoredAttribution } from '../../../shared/store/attributions.ts'
-import type { ResultStore } from '../../../shared/store/results.ts'
 import { CLEAN_STEPS } from '../../../shared/waveform/clean-codec.ts'
 import { type AuthVariables, requireScope } from '../auth.ts'
 import { type QuotaOptions, take } from '../quota.ts'
 import { Attribution, EcgParams, ModelInput, Submitted } from '../schemas.ts'
-import { ecgIdParam, json, needs, problems, routes } from './common.ts'
+import { type EcgStores, ecgIdParam, json, needs, problems, routes } from './common.ts'
 
-export interface ExplanationOptions extends QuotaOptions {
-  readonly results: ResultStore
+export interface ExplanationOptions extends EcgStores, QuotaOptions {
   readonly attributions: AttributionStore
-  readonly s3: S3Client
-  readonly bucket: string
-  readonly sqs: SQSClient
-  readonly upkeepQueueUrl: string
 }
 
 /** A question takes seconds. */

@@ -186,3 +186,21 @@ def test_the_average_of_the_weights_is_what_is_read_back(training_data, tmp_path
     assert not torch.equal(
         state["average.screening_head.layers.1.weight"], state["screen.screening_head.layers.1.weight"]
     )
+
+
+def test_the_weight_of_isolated_blocks_changes_at_its_step():
+    config = tiny_config(isolated_weight=0.06, isolated_later=0.01, isolated_until=5)
+
+    assert [screening.at_step(config, step).isolated_weight for step in (0, 4, 5)] == [0.06, 0.06, 0.01]
+    assert screening.at_step(tiny_config(isolated_weight=0.06), 9).isolated_weight == 0.06
+
+
+def test_the_mean_of_two_networks_lies_between_them():
+    torch.manual_seed(1)
+    first, second = Screen(TINY), Screen(TINY)
+
+    mean = screening.mixed(first, second, 0.25)
+
+    name = next(key for key in first.state_dict() if key.endswith("weight"))
+    expected = 0.75 * first.state_dict()[name] + 0.25 * second.state_dict()[name]
+    assert torch.allclose(mean.state_dict()[name], expected, atol=1e-6)

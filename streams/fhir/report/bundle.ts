@@ -156,11 +156,20 @@ function riskAssessment(
   }
 }
 
-function rationale({ threshold, evidence, withheld }: Finding, share: number | undefined): string {
+function rationale(finding: Finding, share: number | undefined): string {
+  const { threshold, evidence, withheld, flagged, predictiveValue } = finding
   if (withheld !== undefined) return `Withheld (${withheld.reason}): neither above nor below the threshold.`
   const often =
     share === undefined ? '' : ` Mean over the session; above the threshold in ${percent(share)}% of its windows.`
-  return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%; ${EVIDENCE_TEXT[evidence]}.${often}`
+  const meaning =
+    predictiveValue === undefined
+      ? ''
+      : ` Where ${percent(predictiveValue.prevalence)}% have it, ${
+          flagged
+            ? `${percent(predictiveValue.positive)}% of those flagged do`
+            : `${percent(predictiveValue.negative)}% of those not flagged do not`
+        }.`
+  return `That the disease is there now, not a prediction of it. Threshold ${percent(threshold)}%; ${EVIDENCE_TEXT[evidence]}.${meaning}${often}`
 }
 
 function diagnosticReport(

@@ -1,23 +1,14 @@
-import { spawn, spawnSync } from 'node:child_process'
-import { once } from 'node:events'
+import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, readdirSync, truncateSync, writeFileSync } from 'node:fs'
-import { type AddressInfo, createServer } from 'node:net'
+import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { text } from 'node:stream/consumers'
 import { S3Client } from '@aws-sdk/client-s3'
 import { SQSClient } from '@aws-sdk/client-sqs'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { startEmulators } from '../../../cdk/local/aws/emulators.ts'
 import { claimFolder } from '../../../cdk/local/data-folder.ts'
-import {
-  CompanionError,
-  checkStart,
-  exitCodeOf,
-  parseBroker,
-  reachBroker,
-  wordsOf,
-} from '../../../cdk/local/start-fault.ts'
+import { CompanionError, checkStart, exitCodeOf, wordsOf } from '../../../cdk/local/start-fault.ts'
 import { readModel } from '../../../functions/cli/model-options.ts'
 import { Screener } from '../../../shared/inference/screener.ts'
 import { createLogger } from '../../../shared/observe/logging.ts'
@@ -27,6 +18,7 @@ import { listen } from '../../../streams/gateway/listen.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { ConfigError, readConfig } from '../../../streams/mqtt/config.ts'
 import { temporaryFolder } from '../helpers/assembly.ts'
+import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const MODEL = join(ROOT, 'models/cardiacnets-compact')
@@ -367,50 +359,3 @@ describe('a journal that was emptied', () => {
     ])
   })
 })
-
-describe('a broker', () => {
-  it.each(['http://127.0.0.1:1883', '127.0.0.1:1883', 'mqtt:', 'broker'])('is no %s', (address) => {
-    expect(() => parseBroker(address)).toThrow('a broker is named as mqtt://HOST:PORT, mqtts://, ws:// or wss://')
-  })
-
-  it('that is no MQTT address ends npm start with 2', async () => {
-    const args = ['cdk/local/main.ts', '--broker', 'http://127.0.0.1:1883']
-    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] })
-    onTestFinished(() => void child.kill('SIGKILL'))
-
-    const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stderr)])
-
-    expect(said).toContain('a broker is named as mqtt://HOST:PORT')
-    expect(code).toBe(2)
-  }, 60_000)
-
-  it('that nothing listens for is named with its address: 4', async () => {
-    const { port, close } = await listening()
-    await close()
-
-    const error = await reachBroker(`mqtt://127.0.0.1:${port}`, 300).catch((fault: unknown) => fault)
-
-    expect(wordsOf(error)).toBe(
-      `A service cannot be reached: --broker at mqtt://127.0.0.1:${port} (ECONNREFUSED). Check its address and that it runs, then try again. [unavailable]`,
-    )
-    expect(codeOf(error)).toBe(4)
-  })
-
-  it('that begins to listen a little later is waited for', async () => {
-    const { port, server, close } = await listening()
-    await close()
-
-    const reaching = reachBroker(`mqtt://127.0.0.1:${port}`)
-    server.listen(port, '127.0.0.1')
-    onTestFinished(close)
-
-    await expect(reaching).resolves.toBeUndefined()
-  })
-})
-
-async function listening() {
-  const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo // it listens on a port
-  return { server, port, close: () => new Promise<void>((done) => void server.close(() => done())) }
-}

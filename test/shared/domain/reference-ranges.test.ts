@@ -2,24 +2,51 @@ import { expect, it } from 'vitest'
 import { INDICES } from '../../../shared/domain/conditions.ts'
 import { referenceRange } from '../../../shared/domain/reference-ranges.ts'
 
-it('is known by sex for the ejection fraction and the mass of the left ventricle, as published', () => {
-  const range = (index: string, sex: 'male' | 'female') => {
-    const { low, high } = referenceRange(index, { sex, ageYears: 60 })!
-    return [Math.round(low), Math.round(high)]
-  }
+/** Whole, as papers print them. */
+function printed(index: string, sex: 'male' | 'female'): unknown {
+  const range = referenceRange(index, { sex, ageYears: 60 })
+  return typeof range === 'object' ? [Math.round(range.low), Math.round(range.high)] : range
+}
 
-  expect(range('lvEf', 'male')).toEqual([48, 68])
-  expect(range('lvEf', 'female')).toEqual([51, 71])
-  expect(range('lvMass', 'male')).toEqual([62, 144])
-  expect(range('lvMass', 'female')).toEqual([45, 95])
+it('of the ventricles is known by sex, as published', () => {
+  expect(printed('lvEf', 'male')).toEqual([48, 68])
+  expect(printed('lvEf', 'female')).toEqual([51, 71])
+  expect(printed('lvMass', 'male')).toEqual([62, 144])
+  expect(printed('lvMass', 'female')).toEqual([45, 95])
+  expect(printed('lvEdv', 'male')).toEqual([93, 232])
+  expect(printed('rvSv', 'female')).toEqual([47, 107])
 })
 
-it('is absent for other indices, other ages, and people without a known sex and age', () => {
-  const known = INDICES.filter(({ id }) => referenceRange(id, { sex: 'male', ageYears: 60 }) !== undefined)
+it('holds together: a stroke’s volume is the difference of the other two in a person in the middle, and men’s hearts are larger', () => {
+  const middle = (index: string, sex: 'male' | 'female') => {
+    const [low = 0, high = 0] = printed(index, sex) as number[]
+    return (low + high) / 2
+  }
+  for (const side of ['lv', 'rv']) {
+    for (const sex of ['male', 'female'] as const) {
+      const stroke = middle(`${side}Edv`, sex) - middle(`${side}Esv`, sex)
+      expect(Math.abs(stroke - middle(`${side}Sv`, sex)) / stroke).toBeLessThan(0.12)
+    }
+    expect(middle(`${side}Edv`, 'male')).toBeGreaterThan(middle(`${side}Edv`, 'female'))
+  }
+})
 
-  expect(known.map(({ id }) => id)).toEqual(['lvEf', 'lvMass'])
-  expect(referenceRange('lvEf', { sex: 'male', ageYears: 30 })).toBeUndefined()
-  expect(referenceRange('lvEf', { sex: 'male', ageYears: 75 })).toBeUndefined()
-  expect(referenceRange('lvEf', { sex: 'male' })).toBeUndefined()
-  expect(referenceRange('lvEf', { ageYears: 60 })).toBeUndefined()
+it('is there for each of the 82 indices, or a reason why it is not', () => {
+  const answers = INDICES.map(({ id }) => [id, referenceRange(id, { sex: 'female', ageYears: 60 })] as const)
+
+  expect(answers.filter(([, answer]) => answer === undefined)).toEqual([])
+  expect(answers.filter(([, answer]) => typeof answer === 'object').map(([id]) => id)).toEqual([
+    ...['lvEdv', 'lvEsv', 'lvSv', 'lvEf', 'lvMass'],
+    ...['rvEdv', 'rvEsv', 'rvSv'],
+  ])
+  expect(referenceRange('laMaxVolume', { sex: 'female', ageYears: 60 })).toBe('not-checked')
+  expect(referenceRange('radialStrainAha3', { sex: 'female', ageYears: 60 })).toBe('methods-differ')
+})
+
+it('is not made up for another age, or for a person of whom sex or age is not known', () => {
+  expect(referenceRange('lvEf', { sex: 'male', ageYears: 30 })).toBe('age-outside')
+  expect(referenceRange('lvEf', { sex: 'male', ageYears: 74.9 })).toBeTypeOf('object')
+  expect(referenceRange('lvEf', { sex: 'male', ageYears: 75 })).toBe('age-outside')
+  expect(referenceRange('lvEf', { sex: 'male' })).toBe('age-unknown')
+  expect(referenceRange('lvEf', { ageYears: 60 })).toBe('sex-unknown')
 })

@@ -78,6 +78,27 @@ describe('a site calibration', () => {
     })
   })
 
+  it('states what a flag means at a base rate, by the sensitivity and specificity of the bundle', () => {
+    const conditions = bundle.manifest.conditions.map((condition, i) =>
+      i === CAD
+        ? { ...condition, operating: { sensitivity: 0.8, specificity: 0.9, dataset: 'some people' } }
+        : { ...condition, operating: undefined },
+    )
+    const measured = { ...bundle, manifest: { ...bundle.manifest, conditions } }
+
+    const { corrections } = withPrevalences(measured, { cad: 0.05, cm: 0.05 })
+
+    // Of 1,000 people 50 have it: 40 are flagged, and 95 of the 950 without it.
+    expect(corrections[CAD]!.predictiveValue).toEqual({ prevalence: 0.05, positive: 0.2963, negative: 0.9884 })
+    expect(corrections[1]!.predictiveValue).toBeUndefined()
+  })
+
+  it('states none where the site fitted thresholds of its own', () => {
+    const { corrections } = parseSite(siteText(calibration({ prevalence: 0.05 })), bundle)
+
+    expect(corrections[CAD]!.predictiveValue).toBeUndefined()
+  })
+
   it('with a base rate shifts log-odds from that of its own cohort', () => {
     const { corrections } = parseSite(siteText(calibration({ prevalence: 0.05 })), bundle)
 

@@ -1,9 +1,24 @@
 /**
- * Prints the tables of docs/delineation.md: `npm run -s delineation-table`. Takes half a minute.
+ * Prints the tables of docs/delineation.md: `npm run -s delineation-table`. Takes half a minute. With `--virtual FOLDER`, that of the virtual cohort
+ * (`python -m cardiacnets.cli.boundaries FOLDER` writes it).
  * @module
  */
+import { parseArgs } from 'node:util'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
-import { EDGES, median, studyDelineation, WAVE_NAMES } from '../../helpers/delineation-study.ts'
+import { EDGES, median, studyDelineation, virtualErrors, WAVE_NAMES } from '../../helpers/delineation-study.ts'
+
+const { virtual } = parseArgs({ options: { virtual: { type: 'string' } } }).values
+if (virtual !== undefined) {
+  console.log('| interval | people | median error | median absolute error | within ±10 ms |')
+  console.log('| --- | --- | --- | --- | --- |')
+  for (const [name, errors] of Object.entries(virtualErrors(virtual))) {
+    const near = errors.filter((error) => Math.abs(error) <= 10).length / errors.length
+    console.log(
+      `| ${name.toUpperCase()} | ${errors.length} | ${median(errors).toFixed(1)} ms | ${median(errors.map(Math.abs)).toFixed(1)} ms | ${(100 * near).toFixed(1)}% |`,
+    )
+  }
+  process.exit(0)
+}
 
 if (!hasData) {
   console.error(`nothing to measure${NO_DATA}`)

@@ -5,14 +5,17 @@ import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { connect as connectTls } from 'node:tls'
+import dimse from 'dcmjs-dimse'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { storeFile } from '../../../streams/dicom/scu.ts'
 import { guardOf, isEndingSoon, openDoor } from '../../../streams/gateway/door-server.ts'
 import { FolderDoor } from '../../../streams/gateway/folder-door.ts'
 import { Store } from '../../../streams/gateway/store.ts'
+import { parseMessage } from '../../../streams/hl7/message.ts'
 import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
+import { adt, RawPeer, waveOru } from '../hl7/helpers.ts'
 import { startTestGateway, until } from './helpers.ts'
 
 const ECG = syntheticRecording({ gainUv: 5 })
@@ -59,6 +62,55 @@ describe('a C-STORE that breaks off', () => {
       (results) => results.length === 1,
     )
     broken.close()
+    await ward.end()
+  })
+})
+
+describe('numbers that disagree', () => {
+  it('of an instance and its request are refused with a coded status, and nothing is stored', async () => {
+    const ward = await startTestGateway({ dicom: { port: 0, allow: ['CARDIACNETS'] } })
+    const { bytes } = writeDicom([
+      [0x0008_0016, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1\0'],
+      [0x0008_0018, 'UI', '1.2.826.0.1.3680043.10.1.2'],
+      [0x5400_0100, 'SQ', [waveformGroup(ECG)]],
+    ])
+    const path = join(folder, 'ecg.dcm')
+    writeFileSync(path, bytes)
+    const request = new dimse.requests.CStoreRequest(path)
+    request.setAffectedSopInstanceUid('1.2.826.0.1.3680043.10.1.3')
+    const answered = Promise.withResolvers<{ status: number; comment: string }>()
+    request.on('response', (response) =>
+      answered.resolve({ status: response.getStatus(), comment: String(response.getErrorComment()) }),
+    )
+    const client = new dimse.Client()
+    client.addRequest(request)
+
+    client.send('127.0.0.1', ward.gateway.ports.dicom!, 'CARDIACNETS', 'CARDIACNETS')
+
+    expect(await answered.promise).toEqual({ status: 0xa900, comment: 'association-mismatch: field=SOPInstanceUID' })
+    expect(await ward.metric('ecgs_received_total')).toBe(0)
+    await ward.end()
+  })
+
+  it('of a message and the bed of its device are a doubt that the result states', async () => {
+    const ward = await startTestGateway()
+    const ask = async (message: Uint8Array) => {
+      const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
+      peer.send(message)
+      const answer = parseMessage(Buffer.from((await peer.answer())!))
+      peer.close()
+      return answer.first('MSA')!.text(1)
+    }
+    await ask(adt('A01', { patient: '9999', at: '20260101000000' }))
+
+    const verdict = await ask(waveOru(ECG))
+    const [result] = await until(
+      () => ward.results(),
+      (results) => results.length === 1,
+    )
+
+    expect(verdict).toBe('AA')
+    expect(result!.warnings).toContainEqual({ code: 'person-doubtful', field: 'PID.3' })
     await ward.end()
   })
 })

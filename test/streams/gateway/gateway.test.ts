@@ -156,11 +156,12 @@ describe('a gateway', () => {
 
     await until(
       () => readdirSync(join(gateway.inbox, 'done')),
-      (names) => names.length === 2,
+      // Not the temporary file beside it.
+      (names) => names.includes('Doe_Jane.xml.result.json'),
     )
     await until(
       () => readdirSync(join(gateway.inbox, 'rejected')),
-      (names) => names.length === 2,
+      (names) => names.includes('notes.txt.reason.json'),
     )
 
     const result = parseResult(readFileSync(join(gateway.inbox, 'done', 'Doe_Jane.xml.result.json'), 'utf8'))
@@ -330,7 +331,7 @@ describe('a gateway', () => {
     expect(commanded.status).toBe(400)
   })
 
-  it('counts where the cloud flags an ECG differently', async () => {
+  it('counts where the cloud flags an ECG differently, and says so of the result', async () => {
     const gateway = await open()
     await ask(gateway, waveOru(ECG))
     const [ours] = await until(
@@ -346,6 +347,9 @@ describe('a gateway', () => {
       () => gateway.metric('differences_total{difference="flags"}'),
       (count) => count === 1,
     )
+    const [shown] = await gateway.results()
+    const one = parseResult(await (await fetch(gateway.url(`/v1/ecgs/${ours!.ecgId}`))).text())
+    for (const { warnings } of [shown!, one]) expect(warnings).toContainEqual({ code: 'screens-differ' })
   })
 
   it('copies its journal while it runs, and starts from the copy', async () => {

@@ -20,6 +20,9 @@ const START_MS = 90_000
 
 export interface GatewayProcess {
   readonly pid: number
+  /** Where its doors are. */
+  readonly ports: Readonly<Record<'mqtt' | 'hl7' | 'dicom' | 'status', number>>
+  readonly hasEnded: boolean
   /** From the start of the process until it takes ECGs and can screen them. */
   readonly startMs: number
   /** Peak resident memory so far, MB: the system's `VmHWM`. */
@@ -54,17 +57,23 @@ export async function startGatewayProcess(file: string, { cpus }: GatewayProcess
     child.stderr!.on('data', (chunk: Buffer) => {
       writeSync(log, chunk)
       text = `${text}${chunk}`.slice(-10_000)
-      if (text.includes('gateway ready')) done(true)
+      if (/gateway ready: .*}/.test(text)) done(true)
     })
     child.once('exit', () => done(false))
   })
   clearTimeout(limit)
   void exited.then(() => closeSync(log))
-  if (isReady) return processOf(child, performance.now() - startedAt, exited)
+  const ports = /gateway ready: (\{.*?\})/.exec(text)?.[1]
+  if (isReady && ports !== undefined) return processOf(child, performance.now() - startedAt, exited, JSON.parse(ports))
   throw new Error(`the gateway did not start: ${text || 'it said nothing'}`)
 }
 
-function processOf(child: ChildProcess, startMs: number, exited: Promise<unknown>): GatewayProcess {
+function processOf(
+  child: ChildProcess,
+  startMs: number,
+  exited: Promise<unknown>,
+  ports: GatewayProcess['ports'],
+): GatewayProcess {
   const pid = child.pid!
   const proc = (name: string) => {
     try {
@@ -75,7 +84,11 @@ function processOf(child: ChildProcess, startMs: number, exited: Promise<unknown
   }
   return {
     pid,
+    ports,
     startMs,
+    get hasEnded() {
+      return child.exitCode !== null || child.signalCode !== null
+    },
     peakMb: () => Number(/VmHWM:\s+(\d+) kB/.exec(proc('status'))?.[1] ?? 0) / 1024,
     cpuS: () => {
       // proc(5): utime and stime are the 14th and 15th field, in hundredths of a second; the name before may hold spaces.

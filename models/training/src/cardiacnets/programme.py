@@ -32,6 +32,7 @@ from cardiacnets.domain import CONDITIONS, INDICES, VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.screen import Screen
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
@@ -44,8 +45,16 @@ from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, t
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
-from cardiacnets.stages.loop import OptimisationConfig
-from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, ScreeningConfig, TrainingData, train_screening
+from cardiacnets.stages.loop import OptimisationConfig, save
+from cardiacnets.stages.screening import (
+    TRAIN_FOLDS,
+    VALIDATION_FOLD,
+    ScreeningConfig,
+    TrainingData,
+    load_trained,
+    mixed,
+    train_screening,
+)
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
 from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
@@ -137,6 +146,8 @@ class Programme:
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
+    onward_share: float = 0.85
+    """Of its weights in the mean with the bundle's, which is shipped (Wortsman et al. 2022); chosen on fold 8."""
     ablation: AblationConfig = field(default_factory=AblationConfig)
     vae: VaeTrainingConfig = field(default_factory=VaeTrainingConfig)
     diffusion: DiffusionConfig = field(default_factory=DiffusionConfig)
@@ -323,7 +334,7 @@ class Run:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
                 if not self.keeps_convolutions:
-                    return train_screening(self.programme.onward, data, done.parent, start)
+                    return self._all_weights(data, start, done.parent)
                 further, trunk = self.programme.further, start.encoder.trunk
                 features = {
                     name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
@@ -331,6 +342,17 @@ class Run:
                 }
                 train_further(further, data, features, start, done.parent)
         return done
+
+    def _all_weights(self, data: TrainingData, start: Screen, out_dir: Path) -> Path:
+        """`onward` from a bundle's network, and the mean of the two."""
+        first = self.folder / "onward" / "model.pt"
+        if not first.exists():
+            train_screening(self.programme.onward, data, first.parent, start)
+        onward, config = load_trained(first)
+        mean = mixed(start, onward, self.programme.onward_share).state_dict()
+        config = dict(config) | {"share": self.programme.onward_share}
+        save(out_dir / "model.pt", {"config": config, "model": {f"average.{name}": mean[name] for name in mean}})
+        return out_dir / "model.pt"
 
     @cached_property
     def short_cines(self) -> ShortCineSet:

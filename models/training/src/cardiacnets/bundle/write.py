@@ -66,6 +66,9 @@ class ConditionEntry:
     limits: dict[str, Any] | None = None
     """Operating points by sex and age (`evaluation.limits`)."""
     borderlineLogOdds: float | None = None
+    operating: dict[str, Any] | None = None
+    """At what is in use: sensitivity, specificity and the people they were measured on; of a teacher's finding nobody
+    knows them."""
 
     def described(self) -> dict[str, Any]:
         """As the manifest has it: nothing that is not there."""

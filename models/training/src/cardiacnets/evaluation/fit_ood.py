@@ -30,6 +30,7 @@ FALSE_ALARMS = 0.01
 AFTER_TOKENS = ("project.", "person.", "person_", "attention.")
 OTHER_DEVICES = 7
 """Seed of what `set_limits` makes of the validation ECGs."""
+LIMB_LEADS = 6
 LEADS_GIVEN: Mapping[int, tuple[tuple[str, ...], ...]] = {
     12: (LEADS,),
     8: ((*LEADS[:6], "V2", "V5"), ("I", "II", *LEADS[6:])),
@@ -46,10 +47,10 @@ class OodConfig:
     """Everything that decides the score, but the trunk and the ECGs."""
 
     seed: int = 5
-    real: int = 2400
+    real: int = 4000
     virtual: int = 900
-    each_kind: int = 400
-    steps: int = 1500
+    each_kind: int = 700
+    steps: int = 2500
     calibrated: int = 500
     """Validation ECGs that the limits are set on."""
     checked: int = 200
@@ -121,13 +122,21 @@ def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
     soft = 0.5 * ecg + 0.25 * (ecg.roll(1, -1) + ecg.roll(-1, -1))
     ecg = torch.lerp(ecg, soft, some(0.4) * uniform(0, 1))
     softer = smooth(ecg, 3)
-    ecg = torch.lerp(ecg, softer, some(0.1))
+    ecg = torch.lerp(ecg, softer, some(0.15))
+    ecg = torch.lerp(ecg, smooth(ecg, 5), some(0.05))
     ecg = ecg - some(0.3) * uniform(0, 1) * smooth(ecg, 101)
-    ecg = ecg * torch.exp(0.35 * torch.randn(rows, 1, 1, generator=generator))
-    ecg = ecg + some(0.4) * uniform(0, 0.06) * torch.randn(ecg.shape, generator=generator)
+    ecg = ecg - some(0.1) * uniform(0, 0.8) * smooth(ecg, 51)
+    ecg = ecg * torch.exp(0.45 * torch.randn(rows, 1, 1, generator=generator))
+    # Chest electrodes stick better or worse; limb leads keep Einthoven's law.
+    chest = torch.exp(0.2 * torch.randn(rows, len(LEADS) - LIMB_LEADS, 1, generator=generator))
+    ecg = torch.cat([ecg[:, :LIMB_LEADS], ecg[:, LIMB_LEADS:] * chest], dim=1)
+    ecg = ecg + some(0.4) * uniform(0, 0.08) * torch.randn(ecg.shape, generator=generator)
     time = torch.arange(ecg.shape[-1]) / outliers.RATE_HZ
+    # What a chain leaves of a wandering baseline, the same in all leads.
+    wander = torch.sin(2 * torch.pi * uniform(0.15, 0.6) * time + uniform(0, 6.3))
+    ecg = ecg + some(0.3) * uniform(0, 0.12) * wander * torch.randn(rows, ecg.shape[1], 1, generator=generator)
     hum = torch.sin(2 * torch.pi * uniform(28, 42) * time + uniform(0, 6.3))
-    ecg = ecg + some(0.15) * uniform(0, 0.05) * hum
+    ecg = ecg + some(0.2) * uniform(0, 0.08) * hum
     step = uniform(0.005, 0.03)
     return torch.lerp(ecg, torch.round(ecg / step) * step, some(0.25))
 

@@ -188,14 +188,18 @@ def _nobody(name: str, signals: Sequence[Array], rate_hz: float) -> EcgSet:
 
 
 def model_inputs(windows: Iterable[Window], person: Array, leads: tuple[str, ...] = LEADS) -> dict[str, Array]:
-    """Feed of `screen.onnx`: leads that are not in `leads` and person fields that are NaN are masked and zeroed."""
+    """Feed of `screen.onnx`: leads that are not in `leads` and person fields that are NaN are masked and zeroed.
+
+    So is a lead that never moves, as the service's quality gate leaves it out.
+    """
     present = np.array([lead in leads for lead in LEADS], dtype=np.float32)
     ecg = np.stack([window.ecg for window in windows]) * present[:, None]
     amplitude = np.stack([window.amplitude for window in windows]) * present[:, None]
+    moves = np.ptp(amplitude, axis=-1) > 0
     return {
         "ecg": ecg,
         "amplitude": amplitude,
-        "lead_mask": np.tile(present, (len(ecg), 1)),
+        "lead_mask": present * moves.astype(np.float32),
         "person": np.nan_to_num(person).astype(np.float32),
         "person_mask": (~np.isnan(person)).astype(np.float32),
     }

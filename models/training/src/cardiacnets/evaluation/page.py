@@ -286,7 +286,7 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
 
-**Not comparable for bundles 1.0.0 and 1.1.0**: the oracle was fitted on cohort version 2, and these bundles are measured on version 3.
+**Not comparable for bundles from 1.0.0 on**: the oracle was fitted on cohort version 2, and these bundles are measured on versions 3 and 4.
 The oracle must be fitted again first.
 
 {_oracle(report)}

@@ -402,3 +402,18 @@ def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)
     return model.eval(), state["config"]
+
+
+def mixed(first: Screen, second: Screen, share: float) -> Screen:
+    """The mean of two networks' weights, `share` of it the second's; batch statistics too.
+
+    Of a network and what it became by further training, the mean is often better than either on both old and new
+    tasks (Wortsman et al. 2022, "Robust fine-tuning of zero-shot models").
+    """
+    mean, other = copy.deepcopy(first), second.state_dict()
+    state = {
+        name: value.lerp(other[name], share) if value.is_floating_point() else other[name]
+        for name, value in first.state_dict().items()
+    }
+    mean.load_state_dict(state)
+    return mean

@@ -1,0 +1,122 @@
+/**
+ * The devices' door over its frame journal, and a new start of both from the disk when the journal could not be written: then memory is ahead of the disk.
+ * Meanwhile devices are hung up on, unacknowledged, and keep their frames; the other doors go on.
+ * @module
+ */
+import type { Socket } from 'node:net'
+import { describeError, type Log } from '../../shared/observe/logging.ts'
+import { pause } from '../../shared/pause.ts'
+import type { Journal } from '../mqtt/journal.ts'
+import { MqttDoor, type MqttDoorOptions } from './mqtt-door.ts'
+
+export interface DeviceDoorOptions extends Omit<MqttDoorOptions, 'journal' | 'onFailed'> {
+  readonly journal: Journal
+  /** Opens the journal again. */
+  readonly reopen: () => Journal
+  readonly logger: Log
+}
+
+const RETRY_MS = 1000
+
+export class DeviceDoor {
+  readonly #options: DeviceDoorOptions
+  readonly #stopping = new AbortController()
+  #open: { readonly door: MqttDoor; readonly journal: Journal } | undefined
+  #restarting: Promise<void> | undefined
+
+  private constructor(options: DeviceDoorOptions) {
+    this.#options = options
+  }
+
+  static async open(options: DeviceDoorOptions): Promise<DeviceDoor> {
+    const own = new DeviceDoor(options)
+    await own.#start(options.journal)
+    return own
+  }
+
+  /** Whether devices are heard. */
+  get isUp(): boolean {
+    return this.#open !== undefined
+  }
+
+  get usedBytes(): number {
+    return this.#open?.journal.usedBytes ?? 0
+  }
+
+  get sessions(): number {
+    return this.#open?.door.sessions ?? 0
+  }
+
+  get frames() {
+    return this.#open?.door.frames
+  }
+
+  serve(socket: Socket): void {
+    if (this.#open === undefined) socket.destroy()
+    else this.#open.door.serve(socket)
+  }
+
+  upkeep(): void {
+    this.#open?.door.upkeep()
+  }
+
+  prune(): void {
+    this.#open?.door.prune()
+  }
+
+  deliver(peer: string): void {
+    this.#open?.door.deliver(peer)
+  }
+
+  async close(): Promise<void> {
+    this.#stopping.abort()
+    await this.#restarting
+    await this.#open?.door.close()
+    this.#open?.journal.close()
+    this.#open = undefined
+  }
+
+  async #start(journal: Journal): Promise<void> {
+    const door = await MqttDoor.open({
+      ...this.#options,
+      journal,
+      onFailed: (error) => {
+        this.#options.logger.error('the frame journal cannot be written', describeError(error))
+        this.#restarting ??= this.#restart().finally(() => {
+          this.#restarting = undefined
+        })
+      },
+    })
+    this.#open = { door, journal }
+  }
+
+  async #restart(): Promise<void> {
+    const { logger, reopen } = this.#options
+    const { signal } = this.#stopping
+    const before = this.#open
+    this.#open = undefined
+    await before?.door.close()
+    closeQuietly(before?.journal)
+    while (!signal.aborted && this.#open === undefined) {
+      await pause(RETRY_MS, signal)
+      if (signal.aborted) return
+      let journal: Journal | undefined
+      try {
+        journal = reopen()
+        await this.#start(journal)
+        logger.info('the frame journal is written again')
+      } catch {
+        // Said once; it is tried until the disk takes it.
+        closeQuietly(journal)
+      }
+    }
+  }
+}
+
+function closeQuietly(journal: Journal | undefined): void {
+  try {
+    journal?.close()
+  } catch {
+    // What it could not write is written by the next one that opens it.
+  }
+}

@@ -1,0 +1,49 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { resolve } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { exitCodeOf, parseBroker, reachBroker, wordsOf } from '../../../cdk/local/start-fault.ts'
+import { listening } from '../helpers/listening.ts'
+
+const ROOT = resolve(import.meta.dirname, '../../..')
+
+describe('a broker', () => {
+  it.each(['http://127.0.0.1:1883', '127.0.0.1:1883', 'mqtt:', 'broker'])('is no %s', (address) => {
+    expect(() => parseBroker(address)).toThrow('a broker is named as mqtt://HOST:PORT, mqtts://, ws:// or wss://')
+  })
+
+  it('that is no MQTT address ends npm start with 2', async () => {
+    const args = ['cdk/local/main.ts', '--broker', 'http://127.0.0.1:1883']
+    const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] })
+    onTestFinished(() => void child.kill('SIGKILL'))
+
+    const [[code], said] = await Promise.all([once(child, 'exit'), text(child.stderr)])
+
+    expect(said).toContain('a broker is named as mqtt://HOST:PORT')
+    expect(code).toBe(2)
+  }, 60_000)
+
+  it('that nothing listens for is named with its address: 4', async () => {
+    const { port, close } = await listening()
+    await close()
+
+    const error = await reachBroker(`mqtt://127.0.0.1:${port}`, 300).catch((fault: unknown) => fault)
+
+    expect(wordsOf(error)).toBe(
+      `A service cannot be reached: --broker at mqtt://127.0.0.1:${port} (ECONNREFUSED). Check its address and that it runs, then try again. [unavailable]`,
+    )
+    expect(exitCodeOf(error)).toBe(4)
+  })
+
+  it('that begins to listen a little later is waited for', async () => {
+    const { port, server, close } = await listening()
+    await close()
+
+    const reaching = reachBroker(`mqtt://127.0.0.1:${port}`)
+    server.listen(port, '127.0.0.1')
+    onTestFinished(close)
+
+    await expect(reaching).resolves.toBeUndefined()
+  })
+})
