@@ -3,7 +3,7 @@
 import re
 from importlib.metadata import distributions
 
-ALLOWED = re.compile(r"Apache|BSD|\bMIT\b|\bISC\b|\bPSF-|Python Software Foundation|MPL-2\.0|HPND")
+ALLOWED = re.compile(r"Apache|BSD|\bMIT\b|\bISC\b|\bPSF-|Python Software Foundation|MPL-2\.0|\(MPL 2\.0\)|HPND")
 # Enough alone where it stands in an expression: these would bind what links to them.
 REFUSED = re.compile(r"\bA?GPL")
 CUDA = re.compile(r"nvidia-|cuda-|triton$")
