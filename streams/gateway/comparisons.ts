@@ -55,6 +55,7 @@ export class Comparisons {
       if (difference === undefined) return
       count(counters.differences, difference)
       if (difference === 'flags') {
+        store.markDiffering(next.id)
         logger.error('gateway and cloud flag an ECG differently', { ecgId: ecg.envelope.ecgId })
       }
     } catch {

@@ -24,7 +24,7 @@ import { Screening, type ScreeningSetup } from './screening.ts'
 import { Senders } from './senders.ts'
 import { type StatusServer, startStatusServer } from './status-server.ts'
 import type { Store } from './store.ts'
-import type { Added, Door } from './stored-ecg.ts'
+import { type Added, type Door, shownResult } from './stored-ecg.ts'
 
 export interface GatewayParts {
   readonly logger: Log
@@ -140,7 +140,10 @@ class Ward implements Gateway {
     this.#status = await startStatusServer(status.port, {
       status: () => gatewayStatus(this.#facts()),
       metrics: () => gatewayMetrics(this.#facts()),
-      lastResults: (limit) => this.#store.lastEcgs(0, limit).flatMap(({ result }) => result ?? []),
+      lastResults: (limit) =>
+        this.#store
+          .lastEcgs(0, limit)
+          .flatMap(({ result, about }) => (result === undefined ? [] : shownResult(result, about))),
       resultOf: (ecgId, version) => this.#store.resultOf(this.#config.tenant, ecgId, version),
       erase: (patient) => this.#erase(patient),
       retryDead: () => {

@@ -60,7 +60,8 @@ export const QUERIES = {
   toForwardAfter: 'SELECT id, received_at_ms FROM ecg WHERE forwarded = 0 AND id >= ? ORDER BY id LIMIT ?',
   firstSince: 'SELECT id FROM ecg WHERE received_at_ms >= ? ORDER BY received_at_ms LIMIT 1',
   markForwarded: 'UPDATE ecg SET forwarded = ? WHERE id = ?',
-  resultsOfEcg: 'SELECT version, result FROM ecg WHERE tenant = ? AND ecg_id = ? ORDER BY version DESC',
+  markDiffering: "UPDATE ecg SET about = json_set(about, '$.differs', json('true')) WHERE id = ?",
+  resultsOfEcg: 'SELECT version, result, about FROM ecg WHERE tenant = ? AND ecg_id = ? ORDER BY version DESC',
   lastResults: 'SELECT id FROM ecg WHERE received_at_ms > ? ORDER BY received_at_ms DESC LIMIT ?',
   setPatient: 'UPDATE ecg SET patient = ? WHERE patient = ?',
 

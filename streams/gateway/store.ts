@@ -15,6 +15,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { SCHEMA_VERSION, STATE, TABLES } from './queries.ts'
 import { type Query, Statements } from './statements.ts'
 import type { About, Added, Delivery, Door, Envelope, Erased, NewEcg, StoreCounts, StoredEcg } from './stored-ecg.ts'
+import { shownResult } from './stored-ecg.ts'
 import { WardBook } from './ward-book.ts'
 
 export interface StoreOptions {
@@ -157,7 +158,13 @@ export class Store {
     const row = this.#statements
       .rows('resultsOfEcg', tenant, ecgId)
       .find((each) => each.result !== null && (version === undefined || Number(each.version) === version))
-    return row && unpack(row.result as Uint8Array)
+    // `addEcg` writes the columns.
+    return row && shownResult(unpack(row.result as Uint8Array), JSON.parse(String(row.about)) as About)
+  }
+
+  /** The cloud flags this ECG differently: its result says so from now on, here. */
+  markDiffering(id: number): void {
+    this.transaction(() => this.#statements.of('markDiffering').run(id))
   }
 
   /** The newest result of those that a version replaces. */

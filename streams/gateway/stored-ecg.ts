@@ -18,6 +18,8 @@ export interface About {
   readonly visit: Visit
   /** Name of the file that it came in. */
   readonly file?: string
+  /** The cloud flags it differently: a warning on the result that is shown. */
+  readonly differs?: boolean
   /** The DICOM instance that it came in: a structured report joins its study. */
   readonly source?: SourceInstance
 }
@@ -66,6 +68,13 @@ export interface StoreCounts {
   readonly toForward: number
   readonly oldestToForwardMs: number | undefined
   readonly deliveries: readonly { readonly peer: string; readonly state: 'waiting' | 'dead'; readonly count: number }[]
+}
+
+/** A result as people are shown it: what stands in the journal and went to peers stays as it was made. */
+export function shownResult(json: string, { differs }: Pick<About, 'differs'>): string {
+  if (differs !== true) return json
+  const result = parseResult(json)
+  return JSON.stringify({ ...result, warnings: [...result.warnings, { code: 'screens-differ' }] } satisfies Result)
 }
 
 /** A stored result, read. */

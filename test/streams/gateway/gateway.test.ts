@@ -331,7 +331,7 @@ describe('a gateway', () => {
     expect(commanded.status).toBe(400)
   })
 
-  it('counts where the cloud flags an ECG differently', async () => {
+  it('counts where the cloud flags an ECG differently, and says so of the result', async () => {
     const gateway = await open()
     await ask(gateway, waveOru(ECG))
     const [ours] = await until(
@@ -347,6 +347,9 @@ describe('a gateway', () => {
       () => gateway.metric('differences_total{difference="flags"}'),
       (count) => count === 1,
     )
+    const [shown] = await gateway.results()
+    const one = parseResult(await (await fetch(gateway.url(`/v1/ecgs/${ours!.ecgId}`))).text())
+    for (const { warnings } of [shown!, one]) expect(warnings).toContainEqual({ code: 'screens-differ' })
   })
 
   it('copies its journal while it runs, and starts from the copy', async () => {

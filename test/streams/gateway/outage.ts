@@ -26,8 +26,10 @@ export interface OutageReport {
   readonly withoutResult: number
   readonly withDifferentResults: number
   readonly missingInCloud: number
-  /** Windows of the outage that the cloud got before an earlier one of the same device. */
+  /** Windows of the backlog that the cloud got before an earlier one of the same device. */
   readonly outOfOrder: number
+  /** Windows of the outage's last seconds that went before the backlog, as the live lane does. */
+  readonly liveFirst: number
   /** From the return of the cloud until it had all of the outage, s of our time. */
   readonly lagGoneS: number
   readonly rssMb: number
@@ -42,6 +44,9 @@ export interface OutageOptions {
 }
 
 const WINDOW_S = 10
+
+/** As `forwarder.ts` counts it. */
+const LIVE_MS = 20_000
 
 export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: OutageOptions): Promise<OutageReport> {
   const folder = mkdtempSync(join(tmpdir(), 'outage-'))
@@ -101,11 +106,15 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
     const inCloud = arrivals()
     const those = windows.filter(isOfOutage)
     const latencies = those.flatMap(({ latencyMs }) => latencyMs ?? [])
-    const outOfOrder = [...Map.groupBy(those, ({ device }) => device).values()].reduce((sum, own) => {
-      const times = own.toSorted((a, b) => a.firstSample - b.firstSample).map((each) => inCloud.get(name(each)) ?? 0)
+    const overtaking = [...Map.groupBy(those, ({ device }) => device).values()].flatMap((own) => {
+      const inTime = own.toSorted((a, b) => a.firstSample - b.firstSample)
+      const times = inTime.map((each) => inCloud.get(name(each)) ?? 0)
       // Several go at once, so what differs by less than a request is no disorder.
-      return sum + times.filter((at, i) => i > 0 && at < times[i - 1]! - 1000).length
-    }, 0)
+      return inTime.filter((_, i) => i > 0 && (times[i] ?? 0) < (times[i - 1] ?? 0) - 1000)
+    })
+    // Live first: a window that is younger than that when the cloud is back does not wait behind the backlog.
+    const isLive = ({ publishedAtMs }: { publishedAtMs: number }) => publishedAtMs > backAt - LIVE_MS
+    const liveFirst = overtaking.filter(isLive).length
     await link.close()
     return {
       devices,
@@ -117,7 +126,8 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
       withoutResult: windows.filter(({ results }) => results === 0).length,
       withDifferentResults: windows.filter(({ results }) => results > 1).length,
       missingInCloud: windows.filter((each) => !inCloud.has(name(each))).length,
-      outOfOrder,
+      outOfOrder: overtaking.length - liveFirst,
+      liveFirst,
       lagGoneS: Math.round(lagGoneS),
       rssMb: Math.round(gateway.peakMb()),
     }
