@@ -3,7 +3,7 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tyro.conf import Positional
 
@@ -12,6 +12,7 @@ from cardiacnets.signal.profile import REPOSITORY
 
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
+    from cardiacnets.synthesis.figures import ChoicesReport
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "synthesis.json"
@@ -123,10 +124,10 @@ class Choices:
         run = _run(self.run_dir)
         p = run.programme
         steps = {"diffusion": p.choice_steps, "distillation": p.distillation.optimisation.steps}
-        report: dict[str, Any] = {"trainingSteps": steps}
+        report: ChoicesReport = {"trainingSteps": steps, "prediction": [], "distillation": []}
         for choice, figures in compare_choices(run, SynthesisReportConfig(people=self.people)):
-            print(json.dumps({"choice": choice} | figures), flush=True)
-            report.setdefault(choice, []).append(figures)
+            print(json.dumps({"choice": choice, **figures}), flush=True)
+            report[choice].append(figures)
         self.report.write_text(json.dumps(report, indent=1, allow_nan=False) + "\n")
         put_section(self.page, choices_section(report))
         return 0

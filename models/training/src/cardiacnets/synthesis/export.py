@@ -20,9 +20,10 @@ from cardiacnets.synthesis.bundle import (
     in_half,
     synthesis_entry,
 )
+from cardiacnets.synthesis.figures import SynthesisReport
 from cardiacnets.synthesis.page import card_section
 from cardiacnets.synthesis.readout import describe_readout
-from cardiacnets.synthesis.report import Evaluation, Report, SynthesisReportConfig
+from cardiacnets.synthesis.report import Evaluation, SynthesisReportConfig
 
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
@@ -37,7 +38,7 @@ def export_drawing(
     config: SynthesisReportConfig,
     *,
     version: str | None = None,
-    report: Report | None = None,
+    report: SynthesisReport | None = None,
 ) -> float:
     """Add `synthesis` to the bundle, and to its card what `report` says.
 

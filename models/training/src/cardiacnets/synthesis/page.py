@@ -3,6 +3,7 @@
 from typing import Any
 
 from cardiacnets.domain import VIEWS
+from cardiacnets.synthesis.figures import Candidate, ChoicesReport, Figures, SynthesisReport
 
 TITLE = "## Cines drawn from the ECG"
 NAMES = {"lvEdv": "LV EDV", "lvEsv": "LV ESV", "lvEf": "LV EF", "lvMass": "LV mass", "rvEdv": "RV EDV"}
@@ -15,7 +16,7 @@ def _table(head: list[str], rows: list[list[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def _likeness(report: dict[str, Any]) -> str:
+def _likeness(report: SynthesisReport) -> str:
     rows = []
     for name, figures in _sources(report):
         likeness = figures.get("likeness", {})
@@ -26,7 +27,7 @@ def _likeness(report: dict[str, Any]) -> str:
     return _table(head, rows)
 
 
-def _sources(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+def _sources(report: SynthesisReport) -> list[tuple[str, Figures]]:
     drawn = [
         (f"drawn, {name} ({sampler['steps']} steps, guidance {sampler['guidance']:g})", report["drawn"][name])
         for name, sampler in report["samplers"].items()
@@ -39,7 +40,7 @@ def _sources(report: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
     ]
 
 
-def _beside_another_person(report: dict[str, Any]) -> str:
+def _beside_another_person(report: SynthesisReport) -> str:
     """What the Fréchet distance with the ECG shows about the drawn cines."""
     drawn, other = report["drawn"]["distilled"]["distance"]["withEcg"], report["otherPerson"]["distance"]["withEcg"]
     if drawn < other:
@@ -50,7 +51,7 @@ def _beside_another_person(report: dict[str, Any]) -> str:
     )
 
 
-def _function(report: dict[str, Any]) -> str:
+def _function(report: SynthesisReport) -> str:
     drawn, read = list(report["drawn"]), report["readFromEcg"]
     rows = [
         [
@@ -75,7 +76,7 @@ def _error(r: float, people: int) -> float:
     return (1 - r**2) / people**0.5
 
 
-def _conditions(report: dict[str, Any]) -> str:
+def _conditions(report: SynthesisReport) -> str:
     sources = {"true": report["true"], **report["drawn"]}
 
     def cell(value: float | None) -> str:
@@ -95,7 +96,7 @@ PRECISIONS = {
 }
 
 
-def _precision(report: dict[str, Any]) -> str:
+def _precision(report: SynthesisReport) -> str:
     """What fewer bits would cost and give."""
     plain = report["drawn"]["distilled"]["function"]
     rows = []
@@ -128,7 +129,7 @@ def _precision(report: dict[str, Any]) -> str:
     )
 
 
-def section(report: dict[str, Any]) -> str:
+def section(report: SynthesisReport) -> str:
     """Markdown."""
     spread, copies = report["diversity"], report["copies"]["short_axis"]
     within, between = spread["function"]["lvEdv"]["withinEcg"], spread["function"]["lvEdv"]["betweenPeople"]
@@ -176,7 +177,7 @@ test person's {copies["true"]:.1f}. {copies["nearerThanFirstPercentile"]:.1%} of
 DIMENSIONS = "24 principal directions"
 
 
-def summary(report: dict[str, Any]) -> dict[str, Any]:
+def summary(report: SynthesisReport) -> dict[str, Any]:
     """`cmr` of the evaluation JSON: what the distilled sampler draws, as means of both views.
 
     Distances are together with the ECG's embedding, between true cines (floor) and another person's (ceiling).
@@ -208,7 +209,7 @@ CHOICE_NAMES = {
 }
 
 
-def _choice(candidates: list[dict[str, Any]]) -> str:
+def _choice(candidates: list[Candidate]) -> str:
     rows = [
         [
             CHOICE_NAMES[candidate["name"]],
@@ -224,10 +225,10 @@ def _choice(candidates: list[dict[str, Any]]) -> str:
     return _table(head, rows)
 
 
-def choices_section(report: dict[str, Any]) -> str:
+def choices_section(report: ChoicesReport) -> str:
     """Of docs/evaluation.md, from `reports/choices.json`."""
 
-    def nearest(candidates: list[dict[str, Any]]) -> str:
+    def nearest(candidates: list[Candidate]) -> str:
         return CHOICE_NAMES[min(candidates, key=lambda candidate: candidate["distance"]["withEcg"])["name"]]
 
     students = [candidate for candidate in report["distillation"] if candidate["name"] not in {"full", "few"}]
@@ -252,7 +253,7 @@ Distillation methods, with equal compute ({report["trainingSteps"]["distillation
 CARD_TITLE = "## Cines that it draws"
 
 
-def card_section(report: dict[str, Any]) -> str:
+def card_section(report: SynthesisReport) -> str:
     """Of `MODEL_CARD.md`, Markdown."""
     rows = [
         [

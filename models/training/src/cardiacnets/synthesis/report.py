@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import CONDITIONS, INDICES, View
 from cardiacnets.metrics import auroc
 from cardiacnets.models.diffusion import SCHEDULE_PAPER, ScheduleConfig
 from cardiacnets.models.vae import CineDecoder
@@ -28,6 +28,17 @@ from cardiacnets.stages.segmentation import load_segmenter, load_unet
 from cardiacnets.stages.vae import load_vae
 from cardiacnets.synthesis.bundle import Networks
 from cardiacnets.synthesis.draw import Cines, Sampler, cine_embeddings, draw, measure_features, reconstruct
+from cardiacnets.synthesis.figures import (
+    Agreement,
+    Candidate,
+    Distance,
+    Diversity,
+    Figures,
+    Likeness,
+    Nearness,
+    SynthesisReport,
+    Trial,
+)
 from cardiacnets.synthesis.metrics import frechet, nearest, psnr, ssim, thumbnails
 from cardiacnets.synthesis.precision import CALIBRATION_PEOPLE, compare_precision
 from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
@@ -35,7 +46,6 @@ from cardiacnets.synthesis.readout import READ_INDICES, Readout, fit_readout
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
 
-Report = dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -150,7 +160,7 @@ class Evaluation:
             self.classifiers[name] = model.fit(features, self.conditions[some, column])
         self.true_embedding, self.other_embedding = self.embed(self.true(self.test)), self.embed(self.true(self.others))
 
-    def distances(self, embedding: NDArray[np.float32]) -> Report:
+    def distances(self, embedding: NDArray[np.float32]) -> Distance:
         """Fréchet distance to other people's true cines: of the cines alone, and together with their ECGs."""
 
         def points(features: NDArray[np.floating], rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -170,7 +180,7 @@ class Evaluation:
             for column, name in enumerate(CONDITIONS)
         }
 
-    def likeness(self, cines: Cines, true: Cines) -> Report:
+    def likeness(self, cines: Cines, true: Cines) -> dict[View, Likeness]:
         """SSIM and PSNR of each view."""
         return {
             view: {
@@ -180,7 +190,7 @@ class Evaluation:
             for view, frames in cines.items()
         }
 
-    def describe(self, cines: Cines) -> Report:
+    def describe(self, cines: Cines) -> Figures:
         """All figures of the test people's cines as one sampler draws them."""
         embedding, true = self.embed(cines), self.true(self.test)
         read = self.readout(measure_features(cines, self.segmenters))
@@ -195,7 +205,7 @@ class Evaluation:
             "conditions": self.detection(embedding),
         }
 
-    def diversity(self, sampler: Sampler) -> Report:
+    def diversity(self, sampler: Sampler) -> Diversity:
         """How much cines of one ECG differ from seed to seed, beside how much people differ."""
         rows = self.test[: self.config.diversity_people]
         sets = [draw(sampler, self.run.conditions, rows, seed) for seed in range(self.config.seeds)]
@@ -216,9 +226,9 @@ class Evaluation:
             },
         }
 
-    def copies(self, cines: Cines) -> Report:
+    def copies(self, cines: Cines) -> dict[View, Nearness]:
         """Distance to the nearest training person: drawn cines beside true ones of people who were never seen."""
-        found: Report = {}
+        found: dict[View, Nearness] = {}
         for view, frames in cines.items():
             keys = thumbnails(np.asarray(self.run.short_cines.frames[view][self.train]))
             drawn, _ = nearest(thumbnails(frames), keys)
@@ -233,12 +243,13 @@ class Evaluation:
             }
         return found
 
-    def precision(self, sampler: Sampler) -> Report:
+    def precision(self, sampler: Sampler) -> dict[str, dict[str, Any]]:
         """What fewer bits would cost and give."""
         segmenters = {view: load_unet(self.run.segmentation(view)) for view in self.segmenters}
         distilled, _ = load_denoiser(self.run.distillation())
         networks = Networks(load_vae(self.run.vae()), distilled, distilled, segmenters)
-        some, report = self.train[:CALIBRATION_PEOPLE], {}
+        some = self.train[:CALIBRATION_PEOPLE]
+        report: dict[str, dict[str, Any]] = {}
         for variant, figures, cines in compare_precision(networks, sampler, self.run.conditions, self.test, some):
             read = self.readout(measure_features(cines, self.segmenters))
             function = {"function": correlations(read, self.indices[self.test])}
@@ -251,7 +262,7 @@ def shuffled(cines: Cines) -> Cines:
     return {view: np.roll(frames, 1, axis=0) for view, frames in cines.items()}
 
 
-def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: Path) -> Report:
+def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: Path) -> SynthesisReport:
     """Draw test people, measure, write the report and the sheet beside it."""
     from cardiacnets.synthesis.sheet import draw_sheet
 
@@ -260,7 +271,7 @@ def evaluate_synthesis(run: "Run", config: SynthesisReportConfig, report_path: P
     true = evaluation.true(evaluation.test)
     samplers = evaluation.samplers()
     drawn = {name: draw(sampler, run.conditions, evaluation.test, seed=0) for name, sampler in samplers.items()}
-    report: Report = {
+    report: SynthesisReport = {
         "people": len(evaluation.test),
         "samplers": {
             name: {"steps": sampler.steps, "guidance": sampler.guidance} for name, sampler in samplers.items()
@@ -295,7 +306,7 @@ def on_validation(run: "Run", config: SynthesisReportConfig) -> Evaluation:
     return evaluation
 
 
-def agreement(evaluation: Evaluation, cines: Cines) -> Report:
+def agreement(evaluation: Evaluation, cines: Cines) -> Agreement:
     """R with the truth of what is read from drawn cines, and its spread among people as a share of the truth's."""
     truth = evaluation.indices[evaluation.test]
     read = evaluation.readout(measure_features(cines, evaluation.segmenters))
@@ -306,20 +317,22 @@ def agreement(evaluation: Evaluation, cines: Cines) -> Report:
     }
 
 
-def try_guidance(run: "Run", config: SynthesisReportConfig, trials: Iterable[tuple[int, float]]) -> Iterator[Report]:
+def try_guidance(run: "Run", config: SynthesisReportConfig, trials: Iterable[tuple[int, float]]) -> Iterator[Trial]:
     """The denoiser that is not distilled at some steps and guidances, on validation people."""
     evaluation = on_validation(run, config)
     sampler = evaluation.sampler(run.diffusion(), 1, 1.0)
     for steps, guidance in trials:
         cines = draw(replace(sampler, steps=steps, guidance=guidance), run.conditions, evaluation.test, seed=0)
-        yield {"steps": steps, "guidance": guidance} | agreement(evaluation, cines)
+        yield {"steps": steps, "guidance": guidance, **agreement(evaluation, cines)}
 
 
 SCHEDULES = {"v": ScheduleConfig(), "epsilon": SCHEDULE_PAPER}
 """What the denoiser predicts, each with the noise that goes with it."""
 
 
-def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple[str, Report]]:
+def compare_choices(
+    run: "Run", config: SynthesisReportConfig
+) -> Iterator[tuple[Literal["prediction", "distillation"], Candidate]]:
     """Figures of each candidate for prediction target and distillation method, on validation people.
 
     `prediction` is what a denoiser predicts, after a short training each. `distillation` is how it is distilled, beside
@@ -331,10 +344,17 @@ def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple
     p = run.programme
     few, many, guidance = p.distillation.steps, p.draw_steps, p.distillation.guidance
 
-    def figures(name: str, sampler: Sampler, cines: Cines) -> Report:
+    def figures(name: str, sampler: Sampler, cines: Cines) -> Candidate:
         calls = sampler.steps * (1 if sampler.guidance == 1 else 2)
-        seen = {"distance": evaluation.distances(evaluation.embed(cines))} | agreement(evaluation, cines)
-        return {"name": name, "calls": calls, "people": len(evaluation.test)} | seen
+        agreed = agreement(evaluation, cines)
+        return {
+            "name": name,
+            "calls": calls,
+            "people": len(evaluation.test),
+            "distance": evaluation.distances(evaluation.embed(cines)),
+            "function": agreed["function"],
+            "spread": agreed["spread"],
+        }
 
     for name, schedule in SCHEDULES.items():
         sampler = evaluation.sampler(run.diffusion_by(schedule), many, guidance)
@@ -351,4 +371,7 @@ def compare_choices(run: "Run", config: SynthesisReportConfig) -> Iterator[tuple
         cines = draw(sampler, run.conditions, evaluation.test, seed=0)
         full = full or cines
         near = {view: rounded(float(psnr(frames, full[view]).mean())) for view, frames in cines.items()}
-        yield "distillation", figures(name, sampler, cines) | ({} if name == "full" else {"toFull": near})
+        found = figures(name, sampler, cines)
+        if name != "full":
+            found["toFull"] = near
+        yield "distillation", found
