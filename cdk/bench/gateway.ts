@@ -35,7 +35,7 @@ const SECONDS = 30
 const DEVICES_A_LINK = 10
 
 /** As the systemd unit starts it. */
-const NODE_FLAGS = ['--max-semi-space-size=4']
+const NODE_FLAGS = ['--max-semi-space-size=4', '--optimize-for-size']
 
 const hasTaskset = spawnSync('taskset', ['--version']).error === undefined
 
