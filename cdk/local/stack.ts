@@ -164,8 +164,13 @@ async function startAll(start: Start, stop: () => Promise<void>): Promise<LocalS
     mqttUrl,
     site,
     queueUrls: deployment.queueUrls,
-    tableName: tableOf(deployment),
-    bucketName: bucketOf(deployment),
+    // Of a template that has none, a fault only where it is asked for.
+    get tableName() {
+      return tableOf(deployment)
+    },
+    get bucketName() {
+      return bucketOf(deployment)
+    },
     outputs: { ...deployment.outputs, ApiUrl: api.url, EventsUrl: `${api.url}/` },
     env,
     functions,

@@ -1,7 +1,8 @@
 /**
  * What is normal for a person, from published figures of cardiac MRI; of every other index, why nothing is said.
  *
- * Figures are here only where they could be checked: against an abstract, or against two transcriptions of a table that agree.
+ * Means are of the abstract. Limits of volumes are of one transcription of tables 2 and 3; a second one has women's, a little narrower. They have to be
+ * compared with the paper before anybody relies on them.
  * @module
  */
 import type { Person } from './recording.ts'
