@@ -106,9 +106,12 @@ describe('a user pool of the stack’s own', () => {
       RouteKey: 'ANY /v1/{proxy+}',
       AuthorizationType: 'JWT',
     })
-    const policy = JSON.stringify(only('AWS::CloudFront::ResponseHeadersPolicy'))
-    expect(policy).toContain('https://ecg-clinic.auth.')
-    expect(policy).toContain('https://cognito-idp.')
+    const policies = Object.values(template.findResources('AWS::CloudFront::ResponseHeadersPolicy'))
+    expect(policies).toHaveLength(2)
+    for (const policy of policies.map((each) => JSON.stringify(each))) {
+      expect(policy).toContain('https://ecg-clinic.auth.')
+      expect(policy).toContain('https://cognito-idp.')
+    }
     expect(text).not.toContain('UNAUTHENTICATED')
   })
 })
