@@ -3,7 +3,7 @@
  * @module
  */
 
-import { IMPLEMENTATION_UID } from './uids.ts'
+import { IMPLEMENTATION_UID } from '../../shared/dicom-uid.ts'
 
 /**
  * @param syntax the transfer syntax in which the data set was sent

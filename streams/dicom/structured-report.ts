@@ -6,13 +6,14 @@
  * Codes are SNOMED CT, LOINC and DICOM's own where the concept is the same, else of our own scheme. It does not claim TID 3700.
  * @module
  */
+
+import { uidOf } from '../../shared/dicom-uid.ts'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
 import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
 import { conditionConcept, EKG_MEMBERS, EVIDENCE_TEXT, indexConcept, LOINC } from '../fhir/report/codes.ts'
 import { correctionText, SENT_INDICES } from '../hl7/oru-out.ts'
 import type { OrderNumbers, Visit } from '../hl7/visit.ts'
-import { uidOf } from './uids.ts'
 
 const ENHANCED_SR = '1.2.840.10008.5.1.4.1.1.88.22'
 

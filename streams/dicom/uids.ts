@@ -2,8 +2,6 @@
  * The names of what is spoken here (PS3.4, PS3.5, PS3.6).
  * @module
  */
-import { parse as uuidBytes, v5 as uuidv5 } from 'uuid'
-
 export const VERIFICATION = '1.2.840.10008.1.1'
 export const COMMITMENT = '1.2.840.10008.1.20.1'
 /** The well-known instance that commitments are asked of. */
@@ -29,16 +27,3 @@ export const ACCEPTED_SYNTAXES: readonly string[] = [
   '1.2.840.10008.1.2',
   '1.2.840.10008.1.2.1.99',
 ]
-
-/** Namespace of our DICOM UIDs: UUIDv5 of `dicom.cardiacnets.edge` in the DNS namespace of RFC 9562. */
-const NAMESPACE = uuidv5('dicom.cardiacnets.edge', uuidv5.DNS)
-
-export const IMPLEMENTATION_UID = toUid(NAMESPACE)
-
-/** The same UID for the same name, which is anything that JSON can say. */
-export const uidOf = (name: readonly unknown[]): string => toUid(uuidv5(JSON.stringify(name), NAMESPACE))
-
-/** A UUID as a DICOM UID: 2.25 and its decimal value (PS3.5, B.2). */
-function toUid(uuid: string): string {
-  return `2.25.${BigInt(`0x${Buffer.from(uuidBytes(uuid)).toString('hex')}`)}`
-}

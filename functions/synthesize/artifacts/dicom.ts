@@ -3,10 +3,10 @@
  * @module
  */
 import dcmjs from 'dcmjs'
+import { IMPLEMENTATION_UID } from '../../../shared/dicom-uid.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import type { View } from '../../../shared/inference/synthesis-manifest.ts'
 import type { Cine } from '../../../shared/inference/synthesizer.ts'
-import { IMPLEMENTATION_UID } from '../../../streams/dicom/uids.ts'
 import { type Drawing, instanceUid, seriesUid, studyUid } from './drawing.ts'
 import { MARK_ROWS, withMark } from './mark.ts'
 

@@ -2,9 +2,10 @@
  * What tells one drawing from another, and the names that follow from it.
  * @module
  */
+
+import { uidOf } from '../../../shared/dicom-uid.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import type { View } from '../../../shared/inference/synthesis-manifest.ts'
-import { uidOf } from '../../../streams/dicom/uids.ts'
 
 /** Everything that a drawing's pixels depend on. */
 export interface Drawing {

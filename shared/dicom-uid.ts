@@ -1,0 +1,18 @@
+/**
+ * UIDs of the DICOM objects that we make: by the gateway and by CMR synthesis.
+ * @module
+ */
+import { parse as uuidBytes, v5 as uuidv5 } from 'uuid'
+
+/** Namespace of our DICOM UIDs: UUIDv5 of `dicom.cardiacnets.edge` in the DNS namespace of RFC 9562. */
+const NAMESPACE = uuidv5('dicom.cardiacnets.edge', uuidv5.DNS)
+
+export const IMPLEMENTATION_UID = toUid(NAMESPACE)
+
+/** The same UID for the same name, which is anything that JSON can say. */
+export const uidOf = (name: readonly unknown[]): string => toUid(uuidv5(JSON.stringify(name), NAMESPACE))
+
+/** A UUID as a DICOM UID: 2.25 and its decimal value (PS3.5, B.2). */
+function toUid(uuid: string): string {
+  return `2.25.${BigInt(`0x${Buffer.from(uuidBytes(uuid)).toString('hex')}`)}`
+}
