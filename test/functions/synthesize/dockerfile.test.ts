@@ -1,10 +1,10 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { buildSync } from 'esbuild'
+import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { IMAGE_SOURCES, stageImage } from '../../../cdk/build/synthesis-image.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { importsOf, outside, undeclared } from '../../helpers/imports-of.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -95,21 +95,10 @@ describe('the folder that it is built from', () => {
   })
 
   it('has every file that the entry point imports', () => {
-    const { metafile } = buildSync({
-      entryPoints: [join(ROOT, 'functions/synthesize/main.ts')],
-      absWorkingDir: ROOT,
-      bundle: true,
-      write: false,
-      outdir: 'out',
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-      metafile: true,
-    })
+    const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    const { files, packages } = importsOf('functions/synthesize/main.ts', 'functions/synthesize/worker.ts')
 
-    const outside = Object.keys(metafile.inputs).filter(
-      (path) => !IMAGE_SOURCES.some((source) => !relative(source, path).startsWith('..')),
-    )
-    expect(outside).toEqual([])
+    expect(outside(files, IMAGE_SOURCES)).toEqual([])
+    expect(undeclared(packages, dependencies)).toEqual([])
   })
 })

@@ -1,9 +1,9 @@
 import { existsSync, readFileSync } from 'node:fs'
-import { join, relative, resolve } from 'node:path'
-import { buildSync } from 'esbuild'
+import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ADAPTER_SOURCES, stageAdapterImage } from '../../../cdk/build/adapter-image.ts'
 import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { importsOf, outside, undeclared } from '../../helpers/imports-of.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const dockerfile = readFileSync(join(ROOT, 'streams/mqtt/Dockerfile'), 'utf8')
@@ -33,29 +33,11 @@ describe('the adapter’s image', () => {
   })
 
   it('has every file that the entry point imports, and no package that it leaves out', () => {
-    const { metafile } = buildSync({
-      entryPoints: [join(ROOT, 'streams/mqtt/main.ts')],
-      absWorkingDir: ROOT,
-      bundle: true,
-      write: false,
-      outdir: 'out',
-      packages: 'external',
-      platform: 'node',
-      format: 'esm',
-      metafile: true,
-    })
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
+    const { files, packages } = importsOf('streams/mqtt/main.ts')
 
-    const outside = Object.keys(metafile.inputs).filter(
-      (path) => !ADAPTER_SOURCES.some((source) => !relative(source, path).startsWith('..')),
-    )
-    expect(outside).toEqual([])
-    const packages = Object.values(metafile.outputs)
-      .flatMap(({ imports }) => imports.map(({ path }) => path))
-      .filter((path) => !path.startsWith('node:'))
+    expect(outside(files, ADAPTER_SOURCES)).toEqual([])
     expect(packages).not.toContain('onnxruntime-node')
-    for (const path of packages) {
-      expect(Object.keys(dependencies).some((name) => path === name || path.startsWith(`${name}/`))).toBe(true)
-    }
+    expect(undeclared(packages, dependencies)).toEqual([])
   })
 })
