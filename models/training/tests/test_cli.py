@@ -1,7 +1,10 @@
 """`cardiacnets-train`: every command that the pages name is understood as it is written there."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -29,6 +32,17 @@ def test_a_command_of_the_pages_is_understood(command):
 
 def test_the_pages_name_the_commands():
     assert len(commands()) > 10
+
+
+def test_help_ends_quietly_when_nobody_reads_it():
+    reader, writer = os.pipe()
+    os.close(reader)
+    program = [sys.executable, "-c", "from cardiacnets.cli.main import main; main()", "--help"]
+
+    result = subprocess.run(program, stdout=writer, stderr=subprocess.PIPE, check=False)
+
+    os.close(writer)
+    assert (result.returncode, result.stderr) == (0, b"")
 
 
 def test_options_of_a_training_are_read():

@@ -1,6 +1,7 @@
 """`cardiacnets-train`: the stages of making a model bundle, in order."""
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -196,6 +197,15 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
 
 def main() -> None:
     """Parse and run one command; its return value is the exit code."""
-    options = parse()
-    torch.set_num_threads(options.threads)
-    sys.exit(options.command())
+    try:
+        try:
+            options = parse()
+            torch.set_num_threads(options.threads)
+            code = options.command()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Its reader has enough, as `| head` does. Python would complain once more when it ends.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        code = 0
+    sys.exit(code)
