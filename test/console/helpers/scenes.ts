@@ -33,6 +33,15 @@ async function middleOf(page: Page): Promise<readonly [number, number]> {
   return [box.x + box.width / 2, Math.min(box.y + box.height / 2, 600)]
 }
 
+/** Turns the wheel over the paper with Ctrl held, a step at a time. */
+async function zoom(page: Page, steps: number, deltaOf: (step: number) => number): Promise<void> {
+  const [x, y] = await middleOf(page)
+  await page.mouse.move(x, y)
+  await page.keyboard.down('Control')
+  for (let step = 0; step < steps; step++) await page.mouse.wheel(0, deltaOf(step))
+  await page.keyboard.up('Control')
+}
+
 const MANY = 100_000
 
 /** Reads the worklist to its end, page by page, and goes to its middle. */
@@ -67,13 +76,7 @@ export const SCENES: readonly Scene[] = [
     api: TEN_MINUTES,
     hash: ECG,
     ready: wholeStrip,
-    act: async (page, steps) => {
-      const [x, y] = await middleOf(page)
-      await page.mouse.move(x, y)
-      await page.keyboard.down('Control')
-      for (let i = 0; i < steps; i++) await page.mouse.wheel(0, 40 * Math.sign(Math.cos(i / 20)))
-      await page.keyboard.up('Control')
-    },
+    act: (page, steps) => zoom(page, steps, (i) => 40 * Math.sign(Math.cos(i / 20))),
   },
   {
     name: '10 min, 12 leads: pan over all of it',
@@ -83,13 +86,7 @@ export const SCENES: readonly Scene[] = [
       await wholeStrip(page)
       await page.getByRole('button', { name: '10 min' }).click()
     },
-    act: async (page, steps) => {
-      const [x, y] = await middleOf(page)
-      await page.mouse.move(x, y)
-      await page.keyboard.down('Control')
-      for (let i = 0; i < steps; i++) await page.mouse.wheel(0, 4 * Math.sign(Math.cos(i / 8)))
-      await page.keyboard.up('Control')
-    },
+    act: (page, steps) => zoom(page, steps, (i) => 4 * Math.sign(Math.cos(i / 8))),
   },
   {
     name: '64 live tiles',
