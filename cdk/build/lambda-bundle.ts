@@ -8,6 +8,7 @@ import { findPackageJSON } from 'node:module'
 import { basename, dirname, join, relative, resolve } from 'node:path'
 import { deflateRawSync } from 'node:zlib'
 import { buildSync } from 'esbuild'
+import { NODE_BUNDLE } from './node-bundle.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -66,21 +67,12 @@ export function bundleFunction(name: FunctionName, target: Target, outdir: strin
   const folder = join(outdir, name)
   rmSync(folder, { recursive: true, force: true })
   const { metafile } = buildSync({
+    ...NODE_BUNDLE,
     entryPoints: [join(ROOT, 'functions', name, 'handler.ts')],
     outfile: join(folder, 'handler.mjs'),
     absWorkingDir: ROOT,
-    bundle: true,
-    platform: 'node',
     target: 'node24',
-    format: 'esm',
-    mainFields: ['module', 'main'],
-    minifyWhitespace: true,
-    minifySyntax: true,
-    metafile: true,
-    logLevel: 'error',
     external: ['onnxruntime-node'],
-    // CommonJS dependencies call `require` for Node's own modules.
-    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   })
   const outputs = Object.values(metafile.outputs)
   if (outputs.some((output) => output.imports.some((imported) => imported.path === 'onnxruntime-node'))) {

@@ -8,6 +8,7 @@ import { dirname, join, posix, resolve } from 'node:path'
 import { buildSync, type Metafile, transformSync } from 'esbuild'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import { codeVersion } from '../../shared/version.ts'
+import { NODE_BUNDLE } from './node-bundle.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
@@ -96,21 +97,12 @@ function compiled(path: string): string {
 /** Writes each package of {@link BUILT_IN} with all that it needs as one file, what they share as another, and their licences. */
 function buildIn(folder: string): void {
   const { metafile } = buildSync({
+    ...NODE_BUNDLE,
     entryPoints: BUILT_IN,
     absWorkingDir: ROOT,
     outdir: folder,
-    bundle: true,
     splitting: true,
-    platform: 'node',
     target: 'node22',
-    format: 'esm',
-    mainFields: ['module', 'main'],
-    minifyWhitespace: true,
-    minifySyntax: true,
-    metafile: true,
-    logLevel: 'error',
-    // CommonJS packages call `require` for Node's own modules.
-    banner: { js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);" },
   })
   const packages = new Set(
     Object.keys(metafile.inputs).flatMap((path) => /^node_modules\/(@[^/]+\/)?[^/]+/.exec(path)?.[0] ?? []),
