@@ -67,7 +67,7 @@ export const QUERIES = {
 
   addDelivery: 'INSERT INTO delivery (ecg, peer) VALUES (?, ?) ON CONFLICT DO NOTHING',
   nextDelivery: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT 1',
-  deliveriesOf: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT 100',
+  deliveriesOf: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT ?',
   endDelivery: 'UPDATE delivery SET state = ?, reason = ? WHERE id = ? AND state = 0',
   retryDead: 'UPDATE delivery SET state = 0, reason = NULL WHERE id IN (SELECT id FROM delivery WHERE state = 2)',
   forgetDeliveries: 'DELETE FROM delivery WHERE ecg = ?',

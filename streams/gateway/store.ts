@@ -212,8 +212,10 @@ export class Store {
     return row && { id: Number(row.id), ecg: Number(row.ecg) }
   }
 
-  deliveriesOf(peer: string): readonly Delivery[] {
-    return this.#statements.rows('deliveriesOf', peer).map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
+  deliveriesOf(peer: string, most: number): readonly Delivery[] {
+    return this.#statements
+      .rows('deliveriesOf', peer, most)
+      .map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
   }
 
   endDelivery(id: number, state: 'done' | 'dead', reason?: string): void {
