@@ -259,7 +259,7 @@ function apiAt({ apiUrl, token, timeoutMs }: Addresses): Api {
 
 async function open(broker: BrokerOptions | undefined, device: string): Promise<DeviceLink> {
   if (broker === undefined) throw new Skipped('no broker is named')
-  return DeviceLink.open(broker, device)
+  return DeviceLink.open(broker, { clientId: device })
 }
 
 /** Its first ten seconds, in a session of their own. */
