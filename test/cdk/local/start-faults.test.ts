@@ -95,7 +95,7 @@ const HALF_MANIFEST =
 const OTHER_NETWORK =
   'A file of the model bundle does not match the manifest: screen.onnx of FOLDER/model. Install the bundle again. [bundle-corrupt]'
 
-/** Each fault of a start: who meets it, what is said, and the exit code. docs/faults.md has the same table. */
+/** Each startup error: the program, its message and its exit code. docs/faults.md has the same table. */
 const FAULTS: readonly Fault[] = [
   {
     what: 'npm start: a file in the place of the data folder',
