@@ -17,16 +17,16 @@ describe('CodedError', () => {
     const error = new CodedError('sample-invalid', { line: 14, column: 2 })
 
     expect(sentenceOf(error, 'ecg.csv')).toBe(
-      'A sample cannot be read: line 14, column 2. Repair it, or leave it blank where it is missing.',
+      'A sample cannot be read: line 14, column 2. Repair it, or leave it blank if it is missing.',
     )
     expect(sentenceOf(new CodedError('format-unknown', { field: 'file' }), 'README.md')).toBe(
-      'README.md is not an ECG file in any of the 13 formats (docs/formats.md). If it is one, name its format with --format (API: ?format=).',
+      'README.md is not an ECG file in any of the 13 supported formats (docs/formats.md). If it is one, name its format with --format (API: ?format=).',
     )
   })
 
   test('leaves out details that the error does not have', () => {
     expect(sentenceOf(new CodedError('gain-invalid'), 'a.edf')).toBe(
-      'a.edf states a gain that is none. Each lead needs a gain above 0.',
+      'a.edf states an invalid gain. Each lead needs a gain above 0.',
     )
   })
 
