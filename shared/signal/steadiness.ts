@@ -27,8 +27,8 @@ export interface Unsteadiness {
   readonly worst: number
 }
 
-/** Judges windows of one rate and length; owns its buffers, so one instance serves one thread. */
-export class SteadinessJudge {
+/** Measures windows of one rate and length; owns its buffers, so one instance serves one thread. */
+export class SteadinessMeter {
   readonly #rateHz: number
   readonly #flat: Float64Array
   readonly #column: Float64Array

@@ -23,7 +23,7 @@ import { type SignalProfile, seasonalPeriod } from './profile.ts'
 import { QualityGate } from './quality-gate.ts'
 import { RPeakDetector, heartRateBpm as rateOfPeaks, windowPeaks } from './r-peaks.ts'
 import { Resampler } from './resample.ts'
-import { SteadinessJudge } from './steadiness.ts'
+import { SteadinessMeter } from './steadiness.ts'
 
 export interface PreparedWindow {
   readonly quality: Quality
@@ -59,7 +59,7 @@ export class WindowPreparer {
   readonly #chain: SignalChain
   readonly #tools = new Map<number, SourceTools>()
   readonly #averager: BeatAverager
-  readonly #steadiness: SteadinessJudge
+  readonly #steadiness: SteadinessMeter
   readonly #signal: Float64Array
   /** Each of the twelve leads at the profile's rate, mV. */
   readonly #resampled: readonly Float64Array[]
@@ -68,7 +68,7 @@ export class WindowPreparer {
     this.#profile = profile
     this.#chain = new SignalChain(profile)
     this.#averager = new BeatAverager(profile.rateHz, profile.samples)
-    this.#steadiness = new SteadinessJudge(profile.rateHz, profile.samples)
+    this.#steadiness = new SteadinessMeter(profile.rateHz, profile.samples)
     this.#signal = new Float64Array(profile.samples)
     this.#resampled = LEADS.map(() => new Float64Array(profile.samples))
   }

@@ -24,7 +24,7 @@ import {
   watchDevices,
   windowOf,
 } from './devices.ts'
-import { type Painted, paint } from './painter.ts'
+import { renderTile, type TileRenderer } from './tile-renderer.ts'
 
 export function Live({ device }: { readonly device?: string | undefined }) {
   const now = useSignal(Date.now())
@@ -128,14 +128,14 @@ interface SweepProps {
 /** A canvas whose drawing goes on by itself. */
 function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const painted = useRef<Painted | undefined>(undefined)
+  const renderer = useRef<TileRenderer | undefined>(undefined)
   useEffect(() => {
     const element = canvas.current
     if (element === null) return
-    painted.current ??= paint(element, coloursOf(element))
+    renderer.current ??= renderTile(element, coloursOf(element))
     const resize = () => {
       const { width, height } = element.getBoundingClientRect()
-      painted.current?.size(
+      renderer.current?.size(
         Math.round(width * devicePixelRatio),
         Math.round(height * devicePixelRatio),
         coloursOf(element),
@@ -146,13 +146,13 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
     resize()
     return () => observer.disconnect()
   }, [theme.value])
-  useEffect(() => () => painted.current?.close(), [])
+  useEffect(() => () => renderer.current?.close(), [])
   useEffect(() => {
     const ended = new AbortController()
     shared(ecgId, leads, ended.signal).then(
       (recording) => {
         const trace = recording.traces.get(lead)
-        if (trace !== undefined) painted.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
+        if (trace !== undefined) renderer.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
       },
       () => {},
     )

@@ -47,22 +47,22 @@ export class Sweep {
     this.#newest = window
     this.#began = now
     this.#head = 0
-    this.#paint(0, SWEEP_S, this.#older)
+    this.#draw(0, SWEEP_S, this.#older)
   }
 
   resize(width: number, height: number, colours: SweepColours): void {
     this.#canvas.width = width
     this.#canvas.height = height
     this.#colours = colours
-    this.#paint(0, this.#head, this.#newest)
-    this.#paint(this.#head + GAP_S, SWEEP_S, this.#older)
+    this.#draw(0, this.#head, this.#newest)
+    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
   }
 
   /** Draws what has become due since the last call. Without motion, the whole window stands at once. */
   advance(now: number, isStill: boolean): void {
     if (this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)
-    this.#paint(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
+    this.#draw(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
     this.#clear(head, Math.min(SWEEP_S, head + GAP_S))
     this.#head = head
   }
@@ -73,7 +73,7 @@ export class Sweep {
     this.#context.fillRect((from / SWEEP_S) * width, 0, ((to - from) / SWEEP_S) * width + 1, height)
   }
 
-  #paint(from: number, to: number, window: SweepWindow | undefined): void {
+  #draw(from: number, to: number, window: SweepWindow | undefined): void {
     if (to <= from) return
     this.#clear(from, to)
     if (window === undefined) return
