@@ -57,7 +57,7 @@ export const QUERIES = {
   toScreen: 'SELECT id FROM ecg WHERE screened = 0 AND id > ? ORDER BY id LIMIT ?',
   giveUpScreening: 'UPDATE ecg SET screened = 1 WHERE id = ? AND screened = 0',
   storeResult: 'UPDATE ecg SET screened = 1, result = ? WHERE id = ? AND screened = 0',
-  toForwardAfter: 'SELECT id, received_at_ms FROM ecg WHERE forwarded = 0 AND id >= ? ORDER BY id LIMIT ?',
+  toForwardAfter: 'SELECT id, device, received_at_ms FROM ecg WHERE forwarded = 0 AND id >= ? ORDER BY id LIMIT ?',
   firstSince: 'SELECT id FROM ecg WHERE received_at_ms >= ? ORDER BY received_at_ms LIMIT 1',
   markForwarded: 'UPDATE ecg SET forwarded = ? WHERE id = ?',
   markDiffering: "UPDATE ecg SET about = json_set(about, '$.differs', json('true')) WHERE id = ?",

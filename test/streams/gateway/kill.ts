@@ -124,10 +124,10 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
     ending.abort()
     const [own, others] = [await Promise.all(bedside), await Promise.all(remote)]
     const all = [...own, ...others].flatMap(({ windows }) => windows)
-    const held = await settled(cloud, all)
     const expected = new Map([...own, ...others].flatMap(({ samples }) => [...samples]))
     const isWrong = (ecgId: string, sha256: string | undefined) =>
       sha256 !== undefined && expected.has(ecgId) && sha256 !== expected.get(ecgId)
+    const held = await settled(cloud, all, isWrong)
     const placeOf = (ecgId: string) => {
       const of = [...own, ...others].find(({ samples }) => samples.has(ecgId))
       return `${of?.device}/${of?.windows.findIndex((window) => window.ecgId === ecgId)}`
@@ -193,8 +193,10 @@ async function streaming(link: DeviceLink, device: string, { index, seed, speed,
     loop: true,
     signal,
     resultTimeoutMs,
-    onResult: ({ ecgId, version, provenance }) => {
-      if (version < (versions.get(ecgId) ?? 0)) return
+    onResult: ({ ecgId, version, provenance, warnings }) => {
+      // One that says that samples are missing is not wrong: its correction follows, here or in the cloud.
+      const isShort = warnings.some(({ code }) => code === 'window-closed-short')
+      if (isShort || version < (versions.get(ecgId) ?? 0)) return
       versions.set(ecgId, version)
       got.set(ecgId, provenance.inputSha256)
     },
@@ -257,13 +259,19 @@ async function killedGateway(folder: string, cloudUrl: string) {
   } as const
 }
 
-/** What the cloud has when it has all, or when it has had time enough. */
-async function settled(cloud: KilledCloud, windows: readonly Pick<Window, 'ecgId'>[]) {
+/** What the cloud has when it has all, whole, or when it has had time enough. */
+async function settled(
+  cloud: KilledCloud,
+  windows: readonly Pick<Window, 'ecgId'>[],
+  isWrong: (ecgId: string, inputSha256: string | undefined) => boolean,
+) {
   for (const endMs = performance.now() + SETTLE_S * 1000; ; ) {
     const held = await cloud.held()
     const ids = new Set(held.map(({ ecgId }) => ecgId))
-    if (windows.every(({ ecgId }) => ids.has(ecgId)) || performance.now() > endMs) return held
-    await sleep(1000)
+    const isAll = windows.every(({ ecgId }) => ids.has(ecgId))
+    const isRight = held.every(({ ecgId, inputSha256 }) => !isWrong(ecgId, inputSha256))
+    if ((isAll && isRight) || performance.now() > endMs) return held
+    await sleep(2000)
   }
 }
 
