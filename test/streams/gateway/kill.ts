@@ -3,7 +3,7 @@
  * at random moments, each by itself, and started again over what they have on disk. At the end every window must have its one result, made of the very
  * samples that its device sent.
  *
- * `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED [FILE]`: in pieces of 50 kills, each added to FILE as a line of JSON. Pieces that FILE has
+ * `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED [FILE]`: in pieces of 100 kills, each added to FILE as a line of JSON. Pieces that FILE has
  * are not run again, so it may be ended and started again. `--docs FILE` writes the sum of FILE's pieces into docs/gateway.md.
  * @module
  */
@@ -61,7 +61,7 @@ export interface KillOptions {
   readonly onKill?: (count: number) => void
 }
 
-const PIECE = 50
+const PIECE = 100
 
 /** mosquitto writes what it has acknowledged within milliseconds. */
 const REPEAT_MS = 2000
