@@ -25,7 +25,7 @@ import { plausiblePerson, sexOfText } from '../person.ts'
 const WindowFile = z.object({
   rateHz: z.number().optional(),
   leads: z.array(z.object({ name: z.string(), gainUv: z.number() })).nonempty(),
-  samples: z.unknown(),
+  samples: z.unknown().optional(),
   /** As `packSamples` makes it, in base64. */
   packed: z.base64().optional(),
   /** Samples of each lead in `packed`. */
@@ -74,6 +74,7 @@ export function parseWindow(document: unknown, options: ReadOptions = {}): Recor
 
 /** Of each lead. */
 function plainRows(wire: unknown, leads: number, rateHz: number): readonly Int32Array[] {
+  if (wire === undefined) throw new CodedError('field-invalid', { field: 'samples' })
   if (Array.isArray(wire)) checkDuration(wire.length / leads, rateHz, 'samples')
   const samples = samplesOfWire(wire)
   if (samples.length % leads !== 0) throw new CodedError('samples-uneven', { field: 'samples' })

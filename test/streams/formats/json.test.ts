@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { packSamples } from '../../../shared/waveform/codec.ts'
 import { parseRecording, type ReadOptions } from '../../../streams/formats/index.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { codedError } from '../../helpers/errors.ts'
@@ -21,6 +22,8 @@ const window = {
   samples: [1, -2, null, 4, 5, 6],
 }
 
+const { samples: _, ...unsampled } = window
+
 describe('JSON of our own shape', () => {
   test('has its leads one after another, found by name', () => {
     expect(parse(window)).toEqual({
@@ -31,6 +34,15 @@ describe('JSON of our own shape', () => {
         { name: 'V1', gainUv: 1, samples: Int32Array.of(4, 5, 6) },
       ],
     })
+  })
+
+  test('may be packed, as frames are, in place of samples', () => {
+    const plain = parse(window)
+    const { samples: _, ...rest } = window
+
+    const packed = { ...rest, packed: packSamples(plain).toString('base64'), packedCount: 3 }
+
+    expect(parse(packed)).toEqual(plain)
   })
 
   test('tells start, heart rate and person', () => {
@@ -84,6 +96,15 @@ describe('JSON of our own shape', () => {
       'clock-invalid',
       'firstSample',
     ],
+    ['packed samples beside plain ones', { ...window, packed: 'AAAA', packedCount: 3 }, 'field-invalid', 'packed'],
+    ['packed samples without their number', { ...unsampled, packed: 'AAAA' }, 'payload-empty', 'packedCount'],
+    [
+      'more packed samples than a window has',
+      { ...unsampled, packed: 'AAAA', packedCount: 1e9 },
+      'field-invalid',
+      'packedCount',
+    ],
+    ['packed samples that are none', { ...unsampled, packed: 'AAAA', packedCount: 3 }, 'payload-malformed', 'waveform'],
     ['a resource instead', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
   ])('with %s is refused', (_, document, code, field) => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
