@@ -57,6 +57,7 @@ from cardiacnets.evaluation.report import (
     area,
     held_out_data,
     measure,
+    measure_people,
     measure_teacher,
     measure_virtual,
     rounded,
@@ -512,6 +513,17 @@ def evaluate_bundle(
         manifest["training"],
     )
     state_figures(bundle_dir, facts, model_card(manifest["version"], facts, report))
+    return report
+
+
+def measure_on(bundle_dir: Path, run_dir: Path, cohort_dir: Path, out: Path) -> Report:
+    """Write to `out` what the bundle finds in the test people of `cohort_dir`, of any version of the cohort's code."""
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    screener = CachedScreener(bundle_dir / "screen.onnx", _memory(run_dir))
+    drawn_by = json.loads((cohort_dir / "meta.json").read_text())["version"]
+    report = {"bundle": f"{manifest['name']}@{manifest['version']}", "cohortVersion": drawn_by}
+    report |= measure_people(screener, read_adjustment(bundle_dir), cohort_dir)
+    _write_json(out, report)
     return report
 
 

@@ -327,6 +327,17 @@ def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Ad
     }
 
 
+def measure_people(screener: CachedScreener, adjustment: Adjustment, cohort_dir: Path) -> Report:
+    """What a bundle finds at its limits in the test people of a cohort that other code may have drawn."""
+    data = virtual_set(cohort_dir, "test", any_version=True).thinned(VIRTUAL_PEOPLE)
+    (whole,) = screener(data)
+    return {
+        "people": len(data),
+        "conditions": {name: area(data.conditions[:, i], whole.logits[:, i]) for i, name in enumerate(CONDITIONS)},
+        "operating": measure_virtual_flags(screener, data, adjustment),
+    }
+
+
 def measure_second_look(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
     """How often another window of the same recording (its second half for its first) changes what is flagged."""
     some = data.thinned(SECOND_LOOKS)
