@@ -10,7 +10,7 @@ import type { Summary } from '../api/events.ts'
 import { t, word } from '../i18n/index.ts'
 import { go } from '../router.ts'
 import { moment } from '../ui/format.ts'
-import { Choice, Icon } from '../ui/parts.tsx'
+import { Choice, Icon, withUnit } from '../ui/parts.tsx'
 import { isCalibrated } from './calibration.ts'
 import type { Asked } from './explain.ts'
 import { GAINS, LAYOUTS, PAGE_S, SPEEDS } from './layout.ts'
@@ -59,13 +59,13 @@ export function Toolbar(props: ToolbarProps) {
       </button>
       <Choice
         label={t('ecg.speed')}
-        options={SPEEDS.map((each) => [each, `${each} mm/s`] as const)}
+        options={withUnit(SPEEDS, 'mm/s')}
         value={speed}
         onChange={(value) => prefer({ speed: value })}
       />
       <Choice
         label={t('ecg.gain')}
-        options={GAINS.map((each) => [each, `${each} mm/mV`] as const)}
+        options={withUnit(GAINS, 'mm/mV')}
         value={gain}
         isDisabled={isModel.value}
         onChange={(value) => prefer({ gain: value })}

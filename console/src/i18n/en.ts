@@ -245,7 +245,6 @@ export const en = {
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
   'indices.normal': 'normal {low}–{high}',
-  'indices.noRange': 'no range',
   'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',

@@ -243,7 +243,6 @@ export const zh: Words = {
   'indices.ranges':
     '正常范围（阴影）：同性别、{from} 至 {to} 岁健康人群的 95%，{source}。容积取三个年龄组中最宽的界限。',
   'indices.normal': '正常 {low}–{high}',
-  'indices.noRange': '无范围',
   'indices.noRangeBecause': '无正常范围{of}：{reason}',
   'noRange.not-checked': '已有公开数据，但尚未为本页核实。',
   'noRange.methods-differ': '不同测量方法的公开数据之间的差异，与健康和患病之间的差异相当。',

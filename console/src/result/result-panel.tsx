@@ -122,7 +122,8 @@ function Measured({ measurements, rate }: MeasuredProps) {
               <dd class="num" title={value === undefined ? t('measured.unsure') : undefined}>
                 {typeof value === 'number' ? (
                   <>
-                    {number(value)} <small>{unit}</small>
+                    {number(value)}
+                    {unit === '°' ? unit : <small> {unit}</small>}
                   </>
                 ) : (
                   '–'

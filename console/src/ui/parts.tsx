@@ -91,27 +91,35 @@ export function Time({ iso }: { readonly iso: string }) {
 
 interface ChoiceProps<T extends string | number> {
   readonly label: string
-  readonly options: readonly (readonly [T, string])[]
+  /** Each with the words on its button, and the whole name where these are short. */
+  readonly options: readonly (readonly [T, string, string?])[]
   readonly value: T
   readonly isDisabled?: boolean
   readonly onChange: (value: T) => void
 }
+
+/** Options of numbers with one unit, which stands on the last button only. */
+export const withUnit = <T extends number>(values: readonly T[], unit: string) =>
+  values.map(
+    (value, i) => [value, i < values.length - 1 ? `${value}` : `${value} ${unit}`, `${value} ${unit}`] as const,
+  )
 
 /** A few options of which one holds, as a row of buttons. */
 export function Choice<T extends string | number>({ label, options, value, isDisabled, onChange }: ChoiceProps<T>) {
   return (
     <fieldset class="choice">
       <legend class="sr">{label}</legend>
-      {options.map(([option, name]) => (
+      {options.map(([option, text, name]) => (
         <button
           key={option}
           type="button"
           disabled={isDisabled}
           aria-pressed={option === value}
+          aria-label={name}
           title={label}
           onClick={() => onChange(option)}
         >
-          {name}
+          {text}
         </button>
       ))}
     </fieldset>
