@@ -60,7 +60,13 @@ async function drawn(page: Page): Promise<void> {
 
 /** As a site with an identity provider has it. */
 async function signedOut(page: Page): Promise<void> {
-  const identity = { issuer: 'http://127.0.0.1:1', clientId: 'console', audience: 'a', scope: 'openid', idleMinutes: 10 }
+  const identity = {
+    issuer: 'http://127.0.0.1:1',
+    clientId: 'console',
+    audience: 'a',
+    scope: 'openid',
+    idleMinutes: 10,
+  }
   await page.route('**/console.json', (route) => route.fulfill({ json: { identity } }))
   await page.reload()
   await page.locator('.gate button').waitFor()

@@ -1,4 +1,5 @@
 /** What a cardiologist does with an ECG: earlier ones beside it, calipers on an annotated record, orders of leads, files. */
+import { randomUUID } from 'node:crypto'
 import { existsSync, readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
@@ -149,7 +150,8 @@ export function ecgTools(on: () => OnStack): void {
   it('shows an earlier ECG of the same patient over this one or below it, names one of another patient, and the trend', async () => {
     const { page, go, stack } = on()
     const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
-    const device = 'bed-7'
+    // Of its own also on a stack that runs already.
+    const device = `bed-${randomUUID().slice(0, 8)}`
     const ids: string[] = []
     const list = async (): Promise<string[]> => {
       const { items } = await (await fetch(`${stack.apiUrl}/v1/ecgs?device=${device}`)).json()

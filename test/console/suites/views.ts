@@ -25,6 +25,12 @@ async function breaches(page: Page, runOnly: readonly string[]): Promise<string[
   }, runOnly)
 }
 
+/** A device that has sent. */
+async function aDevice(apiUrl: string): Promise<string> {
+  const { items } = await (await fetch(`${apiUrl}/v1/ecgs?limit=100`)).json()
+  return items.find(({ device }: { device?: string }) => device !== undefined).device
+}
+
 const VIEWS = [
   'worklist',
   'nothing matches',
@@ -56,7 +62,7 @@ export function views(on: () => OnStack): void {
         worklist: ['#/', '.row'],
         'nothing matches': ['#/', '.row'],
         live: ['#/live', '.tile'],
-        'one device': ['#/live/bed-9', '.leads figure'],
+        'one device': [`#/live/${await aDevice(stack.apiUrl)}`, '.leads figure'],
         operations: ['#/operations', '.figures'],
         runbook: ['#/operations/dlq-depth', '.runbook p'],
         ECG: [`#/ecg/${ecgId}`, '.finding'],
@@ -166,7 +172,7 @@ export function views(on: () => OnStack): void {
   it('stands still where the reader wants no motion: a tile shows its whole window at once, and nothing is animated', async () => {
     const { stack } = on()
     const { page } = await openPage(stack.apiUrl, { reducedMotion: 'reduce' })
-    await page.goto(`${stack.apiUrl}/#/live/bed-9`)
+    await page.goto(`${stack.apiUrl}/#/live/${await aDevice(stack.apiUrl)}`)
     const lead = page.locator('.leads canvas').nth(1)
     await lead.waitFor()
     const right = async () => {
