@@ -9,7 +9,7 @@ import { api, toApiError, wanted } from '../api/client.ts'
 import { listenToResults } from '../api/events.ts'
 import { add, newRecording, type Recording } from './recording.ts'
 import type { Subject } from './subject.ts'
-import { prepareToPaint } from './trace-painter.ts'
+import { prepareRenderer } from './trace-renderer.ts'
 
 export interface Opened {
   /** `pending`: taken in, not screened yet. */
@@ -52,7 +52,7 @@ export function openEcg(id: string): Opened {
   // Of the end of an ECG no event tells; a user who returns to the page sees it.
   const again = () => opened.state.peek() === 'ready' && void loadResult()
   addEventListener('focus', again)
-  prepareToPaint()
+  prepareRenderer()
   void loadResult()
   void loadSamples()
   void loadSubject()

@@ -15,7 +15,7 @@ import { type Caliper, snap } from './measure.ts'
 import { coloursOf, drawGrid, type Note, type View, viewSize } from './paper.ts'
 import { PhaseCursor } from './phase-cursor.tsx'
 import { type Recording, secondsOf } from './recording.ts'
-import { paintTraces, type TracePainter } from './trace-painter.ts'
+import { renderTraces, type TraceRenderer } from './trace-renderer.ts'
 
 export interface StripProps {
   readonly recording: Recording
@@ -62,15 +62,15 @@ export function Strip(props: StripProps) {
     const canvas = grid.current
     if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas), view.isModel)
   }, [width, height, scale, theme.value, view.isModel])
-  const painter = useRef<TracePainter | undefined>(undefined)
+  const renderer = useRef<TraceRenderer | undefined>(undefined)
   useLayoutEffect(() => {
     const canvas = traces.current
     if (canvas === null) return
-    painter.current ??= paintTraces(canvas)
+    renderer.current ??= renderTraces(canvas)
     const [colours, notes] = [coloursOf(canvas), notesOf(view, noteOf)]
-    painter.current.draw({ width, height, scale, colours, view, recording, under, notes, shades })
+    renderer.current.draw({ width, height, scale, colours, view, recording, under, notes, shades })
   }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under, shades])
-  useEffect(() => () => painter.current?.close(), [])
+  useEffect(() => () => renderer.current?.close(), [])
 
   const longest = Math.max(0, secondsOf(recording) - view.seconds)
   const pan = (from: number) => onPan(snap(Math.min(longest, Math.max(0, from)), recording.rateHz))

@@ -24,7 +24,7 @@ import {
   watchDevices,
   windowOf,
 } from './devices.ts'
-import { type Painted, paint } from './painter.ts'
+import { renderTile, type TileRenderer } from './tile-renderer.ts'
 
 const names = new Intl.Collator(undefined, { numeric: true })
 
@@ -139,14 +139,14 @@ interface SweepProps {
 /** A canvas whose drawing goes on by itself. */
 function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
-  const painted = useRef<Painted | undefined>(undefined)
+  const renderer = useRef<TileRenderer | undefined>(undefined)
   useEffect(() => {
     const element = canvas.current
     if (element === null) return
-    painted.current ??= paint(element, coloursOf(element))
+    renderer.current ??= renderTile(element, coloursOf(element))
     const resize = () => {
       const { width, height } = element.getBoundingClientRect()
-      painted.current?.size(
+      renderer.current?.size(
         Math.round(width * devicePixelRatio),
         Math.round(height * devicePixelRatio),
         coloursOf(element),
@@ -158,11 +158,11 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
     return () => observer.disconnect()
   }, [theme.value])
   useEffect(() => {
-    const observer = new IntersectionObserver(([newest]) => painted.current?.see(newest?.isIntersecting ?? true))
+    const observer = new IntersectionObserver(([newest]) => renderer.current?.see(newest?.isIntersecting ?? true))
     if (canvas.current !== null) observer.observe(canvas.current)
     return () => {
       observer.disconnect()
-      painted.current?.close()
+      renderer.current?.close()
     }
   }, [])
   useEffect(() => {
@@ -170,7 +170,7 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
     shared(ecgId, leads, ended.signal).then(
       (recording) => {
         const trace = recording.traces.get(lead)
-        if (trace !== undefined) painted.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
+        if (trace !== undefined) renderer.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
       },
       () => {},
     )

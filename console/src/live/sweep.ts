@@ -72,14 +72,14 @@ export class Sweep {
     this.#newest = window
     this.#began = now
     this.#head = 0
-    if (this.#isSeen) this.#paint(0, SWEEP_S, this.#older)
+    if (this.#isSeen) this.#draw(0, SWEEP_S, this.#older)
   }
 
   resize(width: number, height: number, colours: SweepColours): void {
     this.#canvas.width = width
     this.#canvas.height = height
     this.#colours = colours
-    this.#paintAll()
+    this.#drawAll()
   }
 
   /** A canvas that is scrolled out of sight is not drawn. Each drawing costs the page's main thread time. */
@@ -88,7 +88,7 @@ export class Sweep {
     this.#isSeen = isSeen
     if (!isNew) return
     this.#head = Math.min(SWEEP_S, (now - this.#began) / 1000)
-    this.#paintAll()
+    this.#drawAll()
   }
 
   /** Draws what has become due since the last call: nothing until it is a pixel. Without motion, the whole window stands at once. */
@@ -96,14 +96,14 @@ export class Sweep {
     if (!this.#isSeen || this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)
     if (head < SWEEP_S && ((head - this.#head) / SWEEP_S) * this.#canvas.width < 1) return
-    this.#paint(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
+    this.#draw(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
     this.#clear(head, Math.min(SWEEP_S, head + GAP_S))
     this.#head = head
   }
 
-  #paintAll(): void {
-    this.#paint(0, this.#head, this.#newest)
-    this.#paint(this.#head + GAP_S, SWEEP_S, this.#older)
+  #drawAll(): void {
+    this.#draw(0, this.#head, this.#newest)
+    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
   }
 
   #clear(from: number, to: number): void {
@@ -112,7 +112,7 @@ export class Sweep {
     this.#context.fillRect((from / SWEEP_S) * width, 0, ((to - from) / SWEEP_S) * width + 1, height)
   }
 
-  #paint(from: number, to: number, window: SweepWindow | undefined): void {
+  #draw(from: number, to: number, window: SweepWindow | undefined): void {
     if (to <= from) return
     this.#clear(from, to)
     if (window === undefined) return

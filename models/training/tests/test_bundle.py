@@ -21,7 +21,7 @@ from cardiacnets.bundle.write import (
 )
 from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES, LEADS
-from cardiacnets.evaluation.judge import EcgSet, Judge, model_inputs
+from cardiacnets.evaluation.inference import CachedScreener, EcgSet, model_inputs
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.screen import Screen, ShippedScreen
 from cardiacnets.reference.synthetic import synthetic_ecg
@@ -118,10 +118,10 @@ def test_conditions_in_another_order_are_refused(bundle, tmp_path):
 
 
 def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs, tmp_path):
-    judge = Judge(bundle[0] / "screen.onnx", tmp_path)
+    screener = CachedScreener(bundle[0] / "screen.onnx", tmp_path)
 
-    (together,) = judge(ecgs)
-    (alone,) = judge(ecgs.rows([1], "alone"))
+    (together,) = screener(ecgs)
+    (alone,) = screener(ecgs.rows([1], "alone"))
 
     np.testing.assert_allclose(alone.mean[0], together.mean[1], rtol=1e-4)
     np.testing.assert_allclose(alone.logits[0], together.logits[1], atol=1e-4)
@@ -129,10 +129,10 @@ def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs, tmp_path
 
 
 def test_answers_are_remembered_for_this_model_only(bundle, ecgs, tmp_path):
-    (first,) = Judge(bundle[0] / "screen.onnx", tmp_path)(ecgs)
+    (first,) = CachedScreener(bundle[0] / "screen.onnx", tmp_path)(ecgs)
     silent = EcgSet(ecgs.name, lambda row: pytest.fail("was run again"), 500, ecgs.person, ecgs.conditions)
 
-    (again,) = Judge(bundle[0] / "screen.onnx", tmp_path)(silent)
+    (again,) = CachedScreener(bundle[0] / "screen.onnx", tmp_path)(silent)
 
     np.testing.assert_array_equal(first.logits, again.logits)
 

@@ -87,6 +87,8 @@ def test_every_stage_of_the_programme_can_be_named():
         ("cohort gallery out.png --people 2", cohort.Gallery(Path("out.png"), 2)),
         ("cohort oracle out", cohort.Oracle(Path("out"))),
         ("cohort compare out --data d --n 4", cohort.Compare(Path("out"), Path("d"), 4)),
+        ("cohort statements out --data d --n 4", cohort.Statements(Path("out"), Path("d"), 4)),
+        ("measure people --bundle b", main.Measure(Path("people"), bundle=Path("b"))),
         (
             "segmentation evaluate --cohort-seed 4 --people 9",
             segmentation.Segmentation("evaluate", people=9, cohort_seed=4),

@@ -5,7 +5,7 @@ import pytest
 
 from cardiacnets.data import ptbxl
 from cardiacnets.evaluation.gate import unanswered
-from cardiacnets.evaluation.judge import EcgSet
+from cardiacnets.evaluation.inference import EcgSet
 from cardiacnets.evaluation.people_page import predictive_value
 
 

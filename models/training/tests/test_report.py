@@ -10,7 +10,7 @@ from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation import report as measuring
 from cardiacnets.evaluation.card import model_card
 from cardiacnets.evaluation.export import calibrate
-from cardiacnets.evaluation.judge import EcgSet, Judge
+from cardiacnets.evaluation.inference import CachedScreener, EcgSet
 from cardiacnets.evaluation.page import evaluation_page
 from cardiacnets.evaluation.plots import draw_all
 from cardiacnets.metrics import auroc, auroc_with_ci, bootstrap_ci
@@ -71,13 +71,13 @@ def measured(tmp_path_factory):
     torch.manual_seed(1)
     screen = Screen()
     export_onnx(ShippedScreen(screen, Ood(screen.encoder.trunk.attention.in_channels)).eval(), folder)
-    judge = Judge(folder / "screen.onnx", folder)
+    screener = CachedScreener(folder / "screen.onnx", folder)
     data = measuring.HeldOut(ecgs("real", 1, is_virtual=False), ecgs("virtual", 2, is_virtual=True))
-    adjustment, _ = calibrate(judge, data.real, data.virtual)
+    adjustment, _ = calibrate(screener, data.real, data.virtual)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CARDIACNETS_DATA", str(folder))  # no other devices' ECGs
-        found = measuring.measure(judge, data, adjustment, {"PPG-like": 0.9})
-    return folder, judge, data, adjustment, found | EXPORTED
+        found = measuring.measure(screener, data, adjustment, {"PPG-like": 0.9})
+    return folder, screener, data, adjustment, found | EXPORTED
 
 
 def test_a_report_has_every_part_and_is_plain_json(measured):
@@ -116,10 +116,10 @@ def test_page_and_card_quote_the_report(measured):
 
 
 def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
-    folder, judge, data, adjustment, found = measured
+    folder, screener, data, adjustment, found = measured
     points = {name: np.random.default_rng(3).normal(size=(PEOPLE, 8)) for name in ("ecg", "short_axis")}
 
-    draw_all(folder / "plots", found, data, judge, adjustment, (points, np.arange(PEOPLE)))
+    draw_all(folder / "plots", found, data, screener, adjustment, (points, np.arange(PEOPLE)))
 
     names = {path.stem for path in (folder / "plots").glob("*.png")}
     assert names == {"roc", "calibration", "bland-altman", "retrieval", "shared-space", "ablation"}

@@ -154,9 +154,7 @@ def test_an_export_adds_the_drawing_networks_to_a_bundle(run, tmp_path):
         "people": 3,
         "samplers": {"distilled": {"steps": 8}},
         "readout": {"onTrueCines": figures},
-        "drawn": {
-            name: {"function": figures, "bias": figures, "likeness": likeness} for name in ("full", "distilled")
-        },
+        "drawn": {name: {"function": figures, "bias": figures, "likeness": likeness} for name in ("full", "distilled")},
         "otherPerson": {"likeness": likeness},
     }
 

@@ -88,3 +88,13 @@ def test_cines_are_written_where_they_are_asked_for(tmp_path: Path):
     assert with_cines.short_axis.shape == with_cines.four_chamber.shape == (2, 50, 128, 128)
     np.testing.assert_array_equal(plain.ecg, with_cines.ecg[:2])
     np.testing.assert_array_equal(with_cines.short_axis[1], render_short_axis(draw_person(SEED, 1), SEED).frames)
+
+
+def test_people_of_older_code_are_read_only_where_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    folder = generate(tmp_path, 8, SEED)
+    monkeypatch.setattr(cache, "COHORT_VERSION", cache.COHORT_VERSION + 1)
+
+    with pytest.raises(CohortMismatchError):
+        load(folder)
+
+    assert len(load(folder, any_version=True).person) == 8

@@ -5,6 +5,7 @@ import pytest
 
 from cardiacnets.cohort import draw_person, render_ecg
 from cardiacnets.cohort.ecg import Ecg
+from cardiacnets.cohort.electrics import Electrics
 from cardiacnets.cohort.features import feature_names, measure_features, median_beat
 from cardiacnets.cohort.person import Person
 from cardiacnets.cohort.rhythm import DURATION_S, SINUS
@@ -63,6 +64,47 @@ def test_more_muscle_gives_more_voltage(recordings: list[tuple[Person, Ecg]]):
     voltage = [np.ptp(median_beat(ecg)[6:], axis=1).sum() for _, ecg in healthy]
 
     assert np.corrcoef(mass, voltage)[0, 1] > 0.25
+
+
+@pytest.fixture(scope="module")
+def with_ph() -> list[tuple[Person, Ecg]]:
+    people = [person for person in (draw_person(SEED, index) for index in range(1500)) if person.ph]
+    return [(person, render_ecg(person, SEED)) for person in people if not (person.cad or person.cm)]
+
+
+def _medians(some: list[Ecg]) -> dict[str, float]:
+    beats = np.stack([median_beat(ecg) for ecg in some]) / 1000
+    return {
+        "R V1": float(np.median(beats[:, 6].max(axis=1))),
+        "S V1": float(np.median(-beats[:, 6].min(axis=1))),
+        "S V6": float(np.median(-beats[:, 11].min(axis=1))),
+    }
+
+
+def _is_narrow(electrics: Electrics) -> bool:
+    return electrics.conduction in {"normal", "irbbb", "lafb"}
+
+
+def test_a_loaded_right_ventricle_looks_like_statements_of_rvh(with_ph: list[tuple[Person, Ecg]]):
+    loaded = [ecg for _, ecg in with_ph if ecg.electrics.right_load > 0.4 and _is_narrow(ecg.electrics)]
+
+    found = _medians(loaded)
+
+    # PTB-XL, folds 1–7, RVH without a complete block: 0.64, 0.21 and 0.32 mV. Normal ECGs: 0.15, 0.77 and 0.09.
+    assert len(loaded) > 20
+    assert 0.45 < found["R V1"] < 0.85
+    assert found["S V1"] < 0.55
+    assert 0.20 < found["S V6"] < 0.45
+
+
+def test_mild_ph_hardly_shows(with_ph: list[tuple[Person, Ecg]]):
+    mild = [ecg for _, ecg in with_ph if ecg.electrics.right_load < 0.25 and _is_narrow(ecg.electrics)]
+
+    found = _medians(mild)
+
+    assert len(mild) > 10
+    assert found["R V1"] < 0.40
+    assert found["S V6"] < 0.20
 
 
 def test_features_are_finite(recordings: list[tuple[Person, Ecg]]):

@@ -35,13 +35,13 @@ from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.evaluation.card import model_card, pending_card
 from cardiacnets.evaluation.fit_ood import FALSE_ALARMS, OodConfig, fit_ood
-from cardiacnets.evaluation.judge import (
+from cardiacnets.evaluation.inference import (
     CAD,
     NO_PERSON,
     TEST_FOLD,
     WHOLE,
+    CachedScreener,
     EcgSet,
-    Judge,
     half_twice,
     model_inputs,
     real_set,
@@ -57,6 +57,7 @@ from cardiacnets.evaluation.report import (
     area,
     held_out_data,
     measure,
+    measure_people,
     measure_teacher,
     measure_virtual,
     rounded,
@@ -100,13 +101,15 @@ TEACHER = {
 PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.13026/kfzx-aw45"}
 
 
-def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0) -> tuple[Adjustment, Report]:
+def calibrate(
+    screener: CachedScreener, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0
+) -> tuple[Adjustment, Report]:
     """Fit the adjustment of logits, intervals and limits; returns it and a report of how each choice was made.
 
     CAD is fitted on the labels of PTB-XL fold 8, HF on its teacher there, all else on virtual validation people. Limits
     by sex and age are fitted on fold 8's normal ECGs.
     """
-    (on_real, unknown), (on_virtual,) = judge(real, WHOLE, NO_PERSON), judge(virtual)
+    (on_real, unknown), (on_virtual,) = screener(real, WHOLE, NO_PERSON), screener(virtual)
     calibrations, thresholds, prevalence = {}, {}, {}
     for index, name in enumerate(CONDITIONS):
         is_real = evidence_of(name, real) != "virtual"
@@ -129,7 +132,7 @@ def calibrate(judge: Judge, real: EcgSet, virtual: EcgSet, ood_threshold: float 
         scale * volumes_follow(wider),
         ood_threshold,
         {},
-        _second_look(judge, real, calibrations),
+        _second_look(screener, real, calibrations),
     )
     dataset = f"{int(normal.sum())} ECGs of PTB-XL fold {VALIDATION_FOLD} that readers called normal"
     known, withheld = adjustment.chances(on_real)[normal], adjustment.chances(unknown)[normal]
@@ -159,10 +162,10 @@ def evidence_of(name: str, real: EcgSet) -> str:
     return "teacher" if name == "hf" and real.teacher is not None else "virtual"
 
 
-def _second_look(judge: Judge, real: EcgSet, calibrations: Mapping[str, Calibration]) -> dict[str, float]:
+def _second_look(screener: CachedScreener, real: EcgSet, calibrations: Mapping[str, Calibration]) -> dict[str, float]:
     """Log-odds that the median person moves by from one half of a recording to the other."""
     some = real.thinned(SECOND_LOOKS)
-    first, second = (judge(half_twice(some, which))[0] for which in (0, 1))
+    first, second = (screener(half_twice(some, which))[0] for which in (0, 1))
     return {
         name: float(np.median(calibrations[name].scale * np.abs(first.logits[:, i] - second.logits[:, i])))
         for i, name in enumerate(CONDITIONS)
@@ -220,15 +223,15 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
         made = Path(name)
         export_onnx(shipped, made)
         difference = parity(shipped, made, _tensors(real, PARITY_RECORDINGS))
-        judge = Judge(made / "screen.onnx", memory)
-        adjustment, choices = calibrate(judge, real, virtual)
-        report = _validation_figures(judge, real, virtual)
-        extra: Report = {"parity": difference, "modelSha256": judge.sha256, "unseen": unseen, "choices": choices}
+        screener = CachedScreener(made / "screen.onnx", memory)
+        adjustment, choices = calibrate(screener, real, virtual)
+        report = _validation_figures(screener, real, virtual)
+        extra: Report = {"parity": difference, "modelSha256": screener.sha256, "unseen": unseen, "choices": choices}
         if with_int8:
-            extra["int8"] = _try_int8(judge, made, real, virtual, memory)
+            extra["int8"] = _try_int8(screener, made, real, virtual, memory)
         (memory / "export.json").write_text(json.dumps(extra, indent=1) + "\n")
         report |= extra
-        (on_real,) = judge(real)
+        (on_real,) = screener(real)
         training = {
             "data": [
                 PTBXL,
@@ -271,13 +274,13 @@ def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
     """
     memory, path = _memory(run_dir), bundle_dir / "manifest.json"
     manifest = json.loads(path.read_text())
-    judge = Judge(bundle_dir / "screen.onnx", memory)
+    screener = CachedScreener(bundle_dir / "screen.onnx", memory)
     exported = json.loads((memory / "export.json").read_text())
-    if exported["modelSha256"] != judge.sha256:
+    if exported["modelSha256"] != screener.sha256:
         raise ValueError(f"{bundle_dir} is not what was last exported from {run_dir}")
     real, virtual = real_set(VALIDATION_FOLD), virtual_set(run_dir / "cohort", "val").thinned(CALIBRATION_PEOPLE)
-    adjustment, choices = calibrate(judge, real, virtual, manifest["ood"]["threshold"])
-    report = _validation_figures(judge, real, virtual)
+    adjustment, choices = calibrate(screener, real, virtual, manifest["ood"]["threshold"])
+    report = _validation_figures(screener, real, virtual)
     evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}
     facts = BundleFacts(
         manifest["name"],
@@ -301,7 +304,7 @@ def _feed(data: EcgSet) -> dict[str, np.ndarray]:
     return model_inputs([to_window(data.recording(row), data.rate_hz) for row in range(len(data))], data.person)
 
 
-def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Report:
+def _try_int8(screener: CachedScreener, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Report:
     """Make the int8 variant, and say what it costs and gains on validation data."""
     out = made / INT8_FILE
     samples = [_feed(data.thinned(QUANTISATION_RECORDINGS)) for data in (real, virtual)]
@@ -310,20 +313,20 @@ def _try_int8(judge: Judge, made: Path, real: EcgSet, virtual: EcgSet, memory: P
         for sample in samples
         for start in range(0, QUANTISATION_RECORDINGS, 16)
     ]
-    quantise(judge.screen, out, feeds)
-    small = Judge(out, memory)
+    quantise(screener.screen, out, feeds)
+    small = CachedScreener(out, memory)
     lost: dict[str, float] = {}
     figures = {}
     for index, name in enumerate(CONDITIONS):
         data = real if index == CAD else virtual
-        figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (judge, small)]
+        figures[name] = [auroc(data.conditions[:, index], each(data)[0].logits[:, index]) for each in (screener, small)]
         lost[name] = round(figures[name][0] - figures[name][1], 4)
-    times = dict(zip(("float32", "int8"), milliseconds([judge.screen, out], feeds[0]), strict=True))
+    times = dict(zip(("float32", "int8"), milliseconds([screener.screen, out], feeds[0]), strict=True))
     return {
         "aurocLost": lost,
         "milliseconds": {name: round(value, 3) for name, value in times.items()},
         "megabytes": {
-            "float32": round(judge.screen.stat().st_size / 1e6, 2),
+            "float32": round(screener.screen.stat().st_size / 1e6, 2),
             "int8": round(out.stat().st_size / 1e6, 2),
         },
         "kept": max(lost.values()) < INT8_LOSS and times["int8"] <= INT8_GAIN * times["float32"],
@@ -343,14 +346,14 @@ FINAL = {
 """Evidence → what a figure was measured on."""
 
 
-def _validation_figures(judge: Judge, real: EcgSet, virtual: EcgSet) -> Report:
+def _validation_figures(screener: CachedScreener, real: EcgSet, virtual: EcgSet) -> Report:
     """What the manifest holds until `evaluate --final` has run."""
     return {
         "real": {
-            "cad": area(real.conditions[:, CAD], judge(real)[0].logits[:, CAD]),
-            "teacher": measure_teacher(judge, real),
+            "cad": area(real.conditions[:, CAD], screener(real)[0].logits[:, CAD]),
+            "teacher": measure_teacher(screener, real),
         }
-    } | {"test": measure_virtual(judge, virtual)}
+    } | {"test": measure_virtual(screener, virtual)}
 
 
 def _conditions(
@@ -474,18 +477,18 @@ def evaluate_bundle(
     manifest = json.loads((bundle_dir / "manifest.json").read_text())
     adjustment = read_adjustment(bundle_dir)
     memory = _memory(run_dir)
-    judge = Judge(bundle_dir / "screen.onnx", memory)
+    screener = CachedScreener(bundle_dir / "screen.onnx", memory)
     exported = json.loads((memory / "export.json").read_text())
-    if exported["modelSha256"] != judge.sha256:
+    if exported["modelSha256"] != screener.sha256:
         raise ValueError(f"{bundle_dir} is not what was last exported from {run_dir}")
     bundle = f"{manifest['name']}@{manifest['version']}"
     if not final:
-        report = measure(judge, validation_data(run_dir / "cohort"), adjustment, exported["unseen"])
+        report = measure(screener, validation_data(run_dir / "cohort"), adjustment, exported["unseen"])
         _write_json(report_path.with_name("validation.json"), report | exported | {"bundle": bundle})
         return report
-    note_final(report_path.with_name("final.jsonl"), manifest, judge.sha256)
+    note_final(report_path.with_name("final.jsonl"), manifest, screener.sha256)
     data = held_out_data(run_dir / "cohort")
-    report = measure(judge, data, adjustment, exported["unseen"])
+    report = measure(screener, data, adjustment, exported["unseen"])
     before = json.loads(report_path.read_text()) if report_path.exists() else {}
     earlier = {name: before[name] for name in ("retrieval", "ablation", "ablationPaired") if name in before}
     report |= exported | earlier | _shared_space(run_dir) | _ablation(run_dir)
@@ -498,7 +501,7 @@ def evaluate_bundle(
     }
     _write_json(report_path, report)
     space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None
-    draw_all(report_path.with_suffix(""), report, data, judge, adjustment, space)
+    draw_all(report_path.with_suffix(""), report, data, screener, adjustment, space)
     page.write_text(evaluation_page(report))
     evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}
     facts = BundleFacts(
@@ -510,6 +513,17 @@ def evaluate_bundle(
         manifest["training"],
     )
     state_figures(bundle_dir, facts, model_card(manifest["version"], facts, report))
+    return report
+
+
+def measure_on(bundle_dir: Path, run_dir: Path, cohort_dir: Path, out: Path) -> Report:
+    """Write to `out` what the bundle finds in the test people of `cohort_dir`, of any version of the cohort's code."""
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    screener = CachedScreener(bundle_dir / "screen.onnx", _memory(run_dir))
+    drawn_by = json.loads((cohort_dir / "meta.json").read_text())["version"]
+    report = {"bundle": f"{manifest['name']}@{manifest['version']}", "cohortVersion": drawn_by}
+    report |= measure_people(screener, read_adjustment(bundle_dir), cohort_dir)
+    _write_json(out, report)
     return report
 
 

@@ -16,7 +16,7 @@ from cardiacnets.evaluation.honesty import share
 from cardiacnets.signal.profile import REPOSITORY
 
 if TYPE_CHECKING:
-    from cardiacnets.evaluation.judge import EcgSet
+    from cardiacnets.evaluation.inference import EcgSet
 
 ADULT_YEARS = 18
 """The service withholds the findings of younger people."""

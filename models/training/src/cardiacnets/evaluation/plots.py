@@ -20,7 +20,7 @@ from sklearn.metrics import roc_curve
 from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import probability
-from cardiacnets.evaluation.judge import CAD, TEST_FOLD, Judge, Predictions
+from cardiacnets.evaluation.inference import CAD, TEST_FOLD, CachedScreener, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
 from cardiacnets.metrics import auroc, pearson, retrieval_rank
 from cardiacnets.pictures import save_figure
@@ -35,13 +35,13 @@ def draw_all(
     folder: Path,
     report: Mapping[str, Any],
     data: HeldOut,
-    judge: Judge,
+    screener: CachedScreener,
     adjustment: Adjustment,
     space: tuple[Mapping[str, NDArray[Any]], NDArray[Any]] | None,
 ) -> None:
     """Every figure that the report has data for, as PNG in `folder`; `space`: points of both modalities, LV mass."""
     folder.mkdir(parents=True, exist_ok=True)
-    (on_real,), (on_virtual,) = judge(data.real), judge(data.virtual)
+    (on_real,), (on_virtual,) = screener(data.real), screener(data.virtual)
     answers = on_real, on_virtual
     _draw(folder / "roc.png", (5.5, 5.5), lambda axes: _roc(axes, data, answers))
     _draw(folder / "calibration.png", (5.5, 5.5), lambda axes: _calibration(axes, data, answers, adjustment))

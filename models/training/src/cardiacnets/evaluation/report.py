@@ -15,17 +15,17 @@ from cardiacnets.data import ptbxl
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation import gate, honesty
 from cardiacnets.evaluation.calibrate import probability
-from cardiacnets.evaluation.judge import (
+from cardiacnets.evaluation.inference import (
     CAD,
     LEAD_SETS,
     NO_PERSON,
     TEST_FOLD,
     VALIDATION_FOLD,
     WHOLE,
+    CachedScreener,
     EcgSet,
-    Judge,
+    InputVariant,
     Predictions,
-    Way,
     half_twice,
     outlier_set,
     real_set,
@@ -139,8 +139,8 @@ def person_groups(person: Array) -> dict[str, NDArray[np.bool_]]:
     return groups
 
 
-def lead_ways() -> dict[str, Way]:
-    """A way for each set of leads."""
+def lead_variants() -> dict[str, InputVariant]:
+    """An input for each set of leads."""
     return {name: with_leads(leads, name) for name, leads in LEAD_SETS.items()}
 
 
@@ -155,9 +155,9 @@ def mean_r(data: EcgSet, answers: Predictions) -> float:
     return float(pearson(data.indices, answers.mean).mean())
 
 
-def measure_test(judge: Judge, data: EcgSet, interval_scale: Array) -> Report:
+def measure_test(screener: CachedScreener, data: EcgSet, interval_scale: Array) -> Report:
     """Conditions and indices on virtual test people."""
-    whole, without = judge(data, WHOLE, NO_PERSON)
+    whole, without = screener(data, WHOLE, NO_PERSON)
     indices = data.indices
     assert indices is not None, "virtual people have indices"
     covered = (np.abs(indices - whole.mean) <= interval_scale * np.exp(whole.logvar / 2)).mean(axis=0)
@@ -165,8 +165,8 @@ def measure_test(judge: Judge, data: EcgSet, interval_scale: Array) -> Report:
     low, high = bootstrap_ci(lambda rows: float(pearson(indices[rows], whole.mean[rows]).mean()), len(data), rounds=200)
     macro_ci = bootstrap_ci(lambda rows: macroarea(data.conditions[rows], whole.logits[rows]), len(data), rounds=200)
     some = data.thinned(LEAD_SUBSET)
-    ways = lead_ways()
-    fewer = dict(zip(ways, judge(some, *ways.values()), strict=True))
+    variants = lead_variants()
+    fewer = dict(zip(variants, screener(some, *variants.values()), strict=True))
 
     def both(of: EcgSet, answers: Predictions, rows: NDArray[np.bool_] | slice = slice(None)) -> Report:
         r = pearson(of.true_indices[rows], answers.mean[rows]).mean()
@@ -191,9 +191,9 @@ def measure_test(judge: Judge, data: EcgSet, interval_scale: Array) -> Report:
     }
 
 
-def measure_virtual(judge: Judge, data: EcgSet) -> Report:
+def measure_virtual(screener: CachedScreener, data: EcgSet) -> Report:
     """Conditions and indices on virtual people, no more."""
-    (whole,), indices = judge(data), data.indices
+    (whole,), indices = screener(data), data.indices
     assert indices is not None, "virtual people have indices"
     found = zip(INDICES, pearson(indices, whole.mean), strict=True)
     return {
@@ -225,12 +225,12 @@ def compare_oracle(test: Report, folder: Path = ORACLE) -> Report:
     return report
 
 
-def measure_cad(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
     """CAD on one PTB-XL fold: AUROC with interval, at the thresholds, by sex, age and lead set."""
     truth = data.conditions[:, CAD]
-    ways = {**lead_ways(), "withoutPerson": NO_PERSON}
-    (whole,), some = judge(data), data.thinned(LEAD_SUBSET)
-    answers = dict(zip(ways, judge(some, *ways.values()), strict=True))
+    variants = {**lead_variants(), "withoutPerson": NO_PERSON}
+    (whole,), some = screener(data), data.thinned(LEAD_SUBSET)
+    answers = dict(zip(variants, screener(some, *variants.values()), strict=True))
     score, fewer = whole.logits[:, CAD], some.conditions[:, CAD]
     chance = probability(score, adjustment.calibrations["cad"])
     flagged = chance >= adjustment.thresholds_of("cad", data.person)
@@ -261,9 +261,9 @@ def measure_cad(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
     }
 
 
-def measure_proxies(judge: Judge, data: EcgSet) -> Report:
+def measure_proxies(screener: CachedScreener, data: EcgSet) -> Report:
     """What the virtual heads make of real people's hypertrophy statements: proxies, and no disease."""
-    (whole,) = judge(data)
+    (whole,) = screener(data)
     report = {}
     for name, (label, codes) in PROXIES.items():
         truth = np.array([bool(stated & codes) for stated in data.codes])
@@ -271,12 +271,12 @@ def measure_proxies(judge: Judge, data: EcgSet) -> Report:
     return report
 
 
-def measure_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
     """Who is flagged among real people: normal ones, by age; by the reader's statements; by heart rate alone.
 
     Every ECG of a group counts, borderline ones too: how many of the normal ones are borderline stands beside.
     """
-    (whole,) = judge(data)
+    (whole,) = screener(data)
     flags, normal, age = adjustment.flags(whole, data.person), data.normal, data.person[:, 1]
     chance = np.clip(adjustment.chances(whole), 1e-9, 1 - 1e-9)
     distance = np.stack(
@@ -305,18 +305,18 @@ def measure_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
     }
 
 
-def measure_teacher(judge: Judge, data: EcgSet) -> Report:
+def measure_teacher(screener: CachedScreener, data: EcgSet) -> Report:
     """Agreement with the teacher of heart failure: no accuracy, as it is nobody's diagnosis."""
     if data.teacher is None:
         return {}
-    (whole,) = judge(data)
+    (whole,) = screener(data)
     own, known = whole.logits[:, HF], ~np.isnan(data.teacher)
     return {"hf": honesty.agreement(data.teacher, own) | {"above": area(data.teacher[known] > 0, own[known])}}
 
 
-def measure_virtual_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
     """Sensitivity and specificity on virtual people at what is in use."""
-    (whole,) = judge(data)
+    (whole,) = screener(data)
     flags = adjustment.flags(whole, data.person)
     return {
         name: {
@@ -327,24 +327,35 @@ def measure_virtual_flags(judge: Judge, data: EcgSet, adjustment: Adjustment) ->
     }
 
 
-def measure_second_look(judge: Judge, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_people(screener: CachedScreener, adjustment: Adjustment, cohort_dir: Path) -> Report:
+    """What a bundle finds at its limits in the test people of a cohort that other code may have drawn."""
+    data = virtual_set(cohort_dir, "test", any_version=True).thinned(VIRTUAL_PEOPLE)
+    (whole,) = screener(data)
+    return {
+        "people": len(data),
+        "conditions": {name: area(data.conditions[:, i], whole.logits[:, i]) for i, name in enumerate(CONDITIONS)},
+        "operating": measure_virtual_flags(screener, data, adjustment),
+    }
+
+
+def measure_second_look(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
     """How often another window of the same recording (its second half for its first) changes what is flagged."""
     some = data.thinned(SECOND_LOOKS)
-    first, second = (adjustment.flags(judge(half_twice(some, which))[0], some.person) for which in (0, 1))
+    first, second = (adjustment.flags(screener(half_twice(some, which))[0], some.person) for which in (0, 1))
     changed = first != second
     return {"changed": honesty.shares(changed), "ofNormals": honesty.shares(changed[some.normal])}
 
 
-def measure_noise(judge: Judge, data: HeldOut, ood_threshold: float) -> list[Report]:
+def measure_noise(screener: CachedScreener, data: HeldOut, ood_threshold: float) -> list[Report]:
     """A sample of both test sets under each noise at each strength."""
     real, virtual = data.real.thinned(NOISE_SUBSET), data.virtual.thinned(NOISE_SUBSET)
-    ways = {("none", None): WHOLE} | {
-        (kind, snr): Way(f"{kind} {snr} dB", disturbance=Disturbance(kind, snr))
+    variants = {("none", None): WHOLE} | {
+        (kind, snr): InputVariant(f"{kind} {snr} dB", disturbance=Disturbance(kind, snr))
         for kind in NOISE_KINDS
         for snr in SNR_DB
     }
     lines = []
-    answers = zip(ways, judge(real, *ways.values()), judge(virtual, *ways.values()), strict=True)
+    answers = zip(variants, screener(real, *variants.values()), screener(virtual, *variants.values()), strict=True)
     for (kind, snr), on_real, on_virtual in answers:
         cad = auroc(real.conditions[:, CAD], on_real.logits[:, CAD])
         lines.append(
@@ -356,18 +367,20 @@ def measure_noise(judge: Judge, data: HeldOut, ood_threshold: float) -> list[Rep
     return lines
 
 
-def measure_ood(judge: Judge, data: HeldOut, threshold: float, unseen: Mapping[str, float]) -> Report:
+def measure_ood(screener: CachedScreener, data: HeldOut, threshold: float, unseen: Mapping[str, float]) -> Report:
     """Each kind of outlier against real ECGs that it was not made of, and how often real ECGs are flagged."""
     half = len(data.real) // 2
     ecgs = data.real.rows(np.arange(half), f"{data.real.name}-first-half")
     others = data.real.rows(np.arange(half, len(data.real)), f"{data.real.name}-second-half").thinned(OUTLIERS)
-    ways = lead_ways()
+    variants = lead_variants()
     some = data.real.thinned(LEAD_SUBSET)
-    in_leads = dict(zip(ways, judge(some, *ways.values()), strict=True)) | {"12 leads": judge(data.real)[0]}
+    in_leads = dict(zip(variants, screener(some, *variants.values()), strict=True)) | {
+        "12 leads": screener(data.real)[0]
+    }
     inside = in_leads["12 leads"].ood[: len(ecgs)]
     kinds = {}
     for kind in KINDS:
-        (found,) = judge(outlier_set(kind, others, SEED))
+        (found,) = screener(outlier_set(kind, others, SEED))
         truth = np.repeat([False, True], [len(inside), len(found.ood)])
         kinds[kind] = area(truth, np.concatenate([inside, found.ood])) | {
             "flagged": rounded(np.mean(found.ood > threshold)),
@@ -381,14 +394,14 @@ def measure_ood(judge: Judge, data: HeldOut, threshold: float, unseen: Mapping[s
     for name, headers in _other_records().items():
         some = records_set(name, headers)
         chosen = ("12 leads", "6 (limb)", "1 (I)")
-        for count, answers in zip(chosen, judge(some, *(ways[count] for count in chosen)), strict=True):
+        for count, answers in zip(chosen, screener(some, *(variants[count] for count in chosen)), strict=True):
             elsewhere[f"{name}, {count}"] = alarms(answers)
     return {
         "threshold": threshold,
         "kinds": kinds,
         "falseAlarms": {f"{data.real.name}, {name}": alarms(answers) for name, answers in in_leads.items()}
         | elsewhere
-        | {"virtual test people, 12 leads": alarms(judge(data.virtual)[0])},
+        | {"virtual test people, 12 leads": alarms(screener(data.virtual)[0])},
     }
 
 
@@ -400,7 +413,7 @@ def _other_records() -> dict[str, list[Path]]:
     return {name: headers for name, headers in found.items() if headers}
 
 
-def compare_rates(judge: Judge, fast: EcgSet, calibration: Calibration) -> Report:
+def compare_rates(screener: CachedScreener, fast: EcgSet, calibration: Calibration) -> Report:
     """The same 500 Hz ECG as it is, and brought down to 100 Hz and up again: embeddings and CAD probability."""
     slow = EcgSet(
         f"{fast.name}-100Hz",
@@ -409,7 +422,7 @@ def compare_rates(judge: Judge, fast: EcgSet, calibration: Calibration) -> Repor
         fast.person,
         fast.conditions,
     )
-    (fine,), (coarse,) = judge(fast), judge(slow)
+    (fine,), (coarse,) = screener(fast), screener(slow)
 
     def cosine(a: Array, b: Array) -> Array:
         return (a * b).sum(axis=1) / (np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1))
@@ -428,25 +441,25 @@ def compare_rates(judge: Judge, fast: EcgSet, calibration: Calibration) -> Repor
     }
 
 
-def measure(judge: Judge, data: HeldOut, adjustment: Adjustment, unseen: Mapping[str, float]) -> Report:
+def measure(screener: CachedScreener, data: HeldOut, adjustment: Adjustment, unseen: Mapping[str, float]) -> Report:
     """Every figure that `screen.onnx` alone gives."""
-    test = measure_test(judge, data.virtual, adjustment.interval_scale)
+    test = measure_test(screener, data.virtual, adjustment.interval_scale)
     return {
         "test": test,
         "oracle": compare_oracle(test),
         "published": PUBLISHED,
         "real": {
-            "cad": measure_cad(judge, data.real, adjustment),
-            **measure_flags(judge, data.real, adjustment),
-            "teacher": measure_teacher(judge, data.real),
-            "secondLook": measure_second_look(judge, data.real, adjustment),
+            "cad": measure_cad(screener, data.real, adjustment),
+            **measure_flags(screener, data.real, adjustment),
+            "teacher": measure_teacher(screener, data.real),
+            "secondLook": measure_second_look(screener, data.real, adjustment),
         },
-        "operating": measure_virtual_flags(judge, data.virtual, adjustment),
-        "proxies": measure_proxies(judge, data.real),
-        "ood": measure_ood(judge, data, adjustment.ood_threshold, unseen),
-        "noise": measure_noise(judge, data, adjustment.ood_threshold),
+        "operating": measure_virtual_flags(screener, data.virtual, adjustment),
+        "proxies": measure_proxies(screener, data.real),
+        "ood": measure_ood(screener, data, adjustment.ood_threshold, unseen),
+        "noise": measure_noise(screener, data, adjustment.ood_threshold),
         "rates": {
-            name: compare_rates(judge, records_set(name, headers), adjustment.calibrations["cad"])
+            name: compare_rates(screener, records_set(name, headers), adjustment.calibrations["cad"])
             for name, headers in _other_records().items()
             if name != "ludb"
         },

@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from cardiacnets.programme import Run
 
 
-
 @dataclass(frozen=True)
 class SynthesisReportConfig:
     """How many people are drawn, and how."""

@@ -85,7 +85,7 @@ class EcgSet:
 
 
 @dataclass(frozen=True)
-class Way:
+class InputVariant:
     """How a set is shown to the model."""
 
     name: str = "whole"
@@ -105,8 +105,8 @@ class Predictions:
     ood: Array
 
 
-WHOLE = Way()
-NO_PERSON = Way("person withheld", with_person=False)
+WHOLE = InputVariant()
+NO_PERSON = InputVariant("person withheld", with_person=False)
 LEAD_SETS: dict[str, tuple[str, ...]] = {
     "12 leads": LEADS,
     "8 (limb, V2, V5)": (*LEADS[:6], "V2", "V5"),
@@ -137,9 +137,9 @@ def real_set(fold: int) -> EcgSet:
     )
 
 
-def virtual_set(cohort_dir: Path, split: str) -> EcgSet:
-    """One split of the virtual cohort."""
-    people = cohort.load(cohort_dir)
+def virtual_set(cohort_dir: Path, split: str, *, any_version: bool = False) -> EcgSet:
+    """One split of the virtual cohort; `any_version`: see `cohort.load`."""
+    people = cohort.load(cohort_dir, any_version=any_version)
     rows = people.rows(split)
     indices = np.asarray(people.indices[rows])
     digest = hashlib.sha256(indices.tobytes()).hexdigest()[:8]
@@ -211,8 +211,8 @@ def run_session(session: onnxruntime.InferenceSession, feed: dict[str, Array]) -
     return Predictions(logits, mean, logvar, embedding, ood)
 
 
-class Judge:
-    """A `screen.onnx` that remembers its answers: what was once run on a set is read from `memory` the next time.
+class CachedScreener:
+    """A `screen.onnx` with a cache of its answers in `memory`, one file for each set and variant.
 
     The answers of one model are kept under the hash of its file, so that another model never meets them.
     """
@@ -223,38 +223,41 @@ class Judge:
         self._session = inference_session(screen)
         self._memory = memory / f"{self.sha256[:16]}-{chain_key()}"
 
-    def __call__(self, data: EcgSet, *ways: Way) -> list[Predictions]:
-        """Answers in the order of `ways` (default: `WHOLE`); a window is prepared once for all ways that share it."""
-        ways = ways or (WHOLE,)
-        paths = {way: self._memory / f"{data.name}--{way.name}.npz".replace(" ", "_").replace(",", "") for way in ways}
-        missing = [way for way in ways if not paths[way].exists()]
+    def __call__(self, data: EcgSet, *variants: InputVariant) -> list[Predictions]:
+        """Answers in the order of `variants` (default: `WHOLE`). Variants that share a window prepare it once."""
+        variants = variants or (WHOLE,)
+        paths = {
+            variant: self._memory / f"{data.name}--{variant.name}.npz".replace(" ", "_").replace(",", "")
+            for variant in variants
+        }
+        missing = [variant for variant in variants if not paths[variant].exists()]
         if missing:
             self._memory.mkdir(parents=True, exist_ok=True)
-            for way, answers in self._run(data, missing).items():
-                part = paths[way].with_suffix(".part.npz")
+            for variant, answers in self._run(data, missing).items():
+                part = paths[variant].with_suffix(".part.npz")
                 np.savez(part, **{name: values.astype(np.float32) for name, values in vars(answers).items()})
-                part.replace(paths[way])
+                part.replace(paths[variant])
         return [
-            Predictions(**{name: values.astype(np.float64) for name, values in np.load(paths[way]).items()})
-            for way in ways
+            Predictions(**{name: values.astype(np.float64) for name, values in np.load(paths[variant]).items()})
+            for variant in variants
         ]
 
-    def _run(self, data: EcgSet, ways: Sequence[Way]) -> dict[Way, Predictions]:
-        parts: dict[Way, list[Predictions]] = {way: [] for way in ways}
+    def _run(self, data: EcgSet, variants: Sequence[InputVariant]) -> dict[InputVariant, Predictions]:
+        parts: dict[InputVariant, list[Predictions]] = {variant: [] for variant in variants}
         for start in tqdm(range(0, len(data), BATCH), desc=data.name, disable=None):
             rows = range(start, min(start + BATCH, len(data)))
             windows: dict[Disturbance | None, list[Window]] = {}
-            for way in ways:
-                if way.disturbance not in windows:
-                    windows[way.disturbance] = [_window(data, row, way.disturbance) for row in rows]
+            for variant in variants:
+                if variant.disturbance not in windows:
+                    windows[variant.disturbance] = [_window(data, row, variant.disturbance) for row in rows]
                 person = data.person[rows.start : rows.stop]
-                if not way.with_person:
+                if not variant.with_person:
                     person = np.full_like(person, np.nan)
-                feed = model_inputs(windows[way.disturbance], person, way.leads)
-                parts[way].append(run_session(self._session, feed))
+                feed = model_inputs(windows[variant.disturbance], person, variant.leads)
+                parts[variant].append(run_session(self._session, feed))
         return {
-            way: Predictions(**{name: np.concatenate([vars(b)[name] for b in some]) for name in vars(some[0])})
-            for way, some in parts.items()
+            variant: Predictions(**{name: np.concatenate([vars(b)[name] for b in some]) for name in vars(some[0])})
+            for variant, some in parts.items()
         }
 
 
@@ -265,6 +268,6 @@ def _window(data: EcgSet, row: int, disturbance: Disturbance | None) -> Window:
     return to_window(*disturb(recording, data.rate_hz, disturbance, row))
 
 
-def with_leads(leads: tuple[str, ...], name: str, way: Way = WHOLE) -> Way:
-    """`way` with only these leads; the whole of them is `way` itself."""
-    return way if leads == LEADS else replace(way, name=f"{way.name}, {name}", leads=leads)
+def with_leads(leads: tuple[str, ...], name: str, variant: InputVariant = WHOLE) -> InputVariant:
+    """`variant` with only these leads; the whole of them is `variant` itself."""
+    return variant if leads == LEADS else replace(variant, name=f"{variant.name}, {name}", leads=leads)

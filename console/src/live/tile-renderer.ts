@@ -29,7 +29,7 @@ function sender(): Send {
   return send
 }
 
-export interface Painted {
+export interface TileRenderer {
   size(width: number, height: number, colours: SweepColours): void
   /** Whether it is in sight. */
   see(isSeen: boolean): void
@@ -40,7 +40,7 @@ export interface Painted {
 let next = 0
 
 /** Takes a canvas over, for good. */
-export function paint(canvas: HTMLCanvasElement, colours: SweepColours): Painted {
+export function renderTile(canvas: HTMLCanvasElement, colours: SweepColours): TileRenderer {
   const id = `sweep-${next++}`
   const order = sender()
   order({ kind: 'open', id, canvas: canHandOver ? canvas.transferControlToOffscreen() : canvas, colours })

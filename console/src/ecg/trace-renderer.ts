@@ -11,7 +11,7 @@ export interface Painting extends Omit<Drawing, 'recording' | 'under'> {
   readonly under: Recording | undefined
 }
 
-export interface TracePainter {
+export interface TraceRenderer {
   draw(painting: Painting): void
   close(): void
 }
@@ -20,7 +20,7 @@ const canHandOver =
   typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
 
 /** Takes a canvas over, for good. */
-export const paintTraces = (canvas: HTMLCanvasElement): TracePainter =>
+export const renderTraces = (canvas: HTMLCanvasElement): TraceRenderer =>
   canHandOver ? inWorker(canvas) : onPage(canvas)
 
 /** Says when an ECG is seen, for tests: `performance.getEntriesByName('ecg-drawn')`. */
@@ -31,11 +31,11 @@ const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.ur
 let ready: Worker | undefined
 
 /** Starts a worker while the samples are on their way. */
-export function prepareToPaint(): void {
+export function prepareRenderer(): void {
   if (canHandOver) ready ??= startWorker()
 }
 
-function inWorker(canvas: HTMLCanvasElement): TracePainter {
+function inWorker(canvas: HTMLCanvasElement): TraceRenderer {
   const worker = ready ?? startWorker()
   ready = undefined
   const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
@@ -78,7 +78,7 @@ function inWorker(canvas: HTMLCanvasElement): TracePainter {
   }
 }
 
-function onPage(canvas: HTMLCanvasElement): TracePainter {
+function onPage(canvas: HTMLCanvasElement): TraceRenderer {
   return {
     draw: ({ width, height, scale, colours, notes, ...rest }) => {
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
