@@ -4,8 +4,8 @@ import { CodedError, ERROR_KINDS, type ErrorCode } from '../../shared/errors.ts'
 
 const CODES = Object.keys(ERROR_KINDS) as ErrorCode[] // the table's own keys
 
-describe('an error in words', () => {
-  test.each(CODES)('%s says what is wrong and what to do', (code) => {
+describe('CodedError', () => {
+  test.each(CODES)('says what is wrong and what to do for %s', (code) => {
     const sentence = sentenceOf(new CodedError(code))
 
     expect(Object.hasOwn(ERROR_SENTENCES, code)).toBe(true)
@@ -24,13 +24,13 @@ describe('an error in words', () => {
     )
   })
 
-  test('fills in nothing that an error does not have', () => {
+  test('leaves out details that the error does not have', () => {
     expect(sentenceOf(new CodedError('gain-invalid'), 'a.edf')).toBe(
       'a.edf states an invalid gain. Each lead needs a gain above 0.',
     )
   })
 
-  test('of a service that cannot be reached ends a command with 4', () => {
+  test('has exit code 4 when a service cannot be reached', () => {
     expect(['unavailable', 'ehr-unavailable'].map((code) => ERROR_KINDS[code as ErrorCode].exitCode)).toEqual([4, 4])
   })
 })
