@@ -28,7 +28,7 @@ const PUBLISHERS = 20
 /** SQL version that supports binary payloads. */
 const SQL_VERSION = '2016-03-23'
 
-/** Identity of a thing: its name is the device, its attribute `tenant` the tenant. Only whoever registers things can set them. */
+/** Identity of a thing: its name is the device, its attribute `tenant` the tenant. Only the registrant of things can set them. */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: variables of IoT's policies
 const OWN = { tenant: '${iot:Connection.Thing.Attributes[tenant]}', device: '${iot:Connection.Thing.ThingName}' }
 

@@ -88,7 +88,7 @@ export class Observability extends Construct {
       this.#alarm('ehr-polls-failing', { metric: ours(METRICS.ehrPolls), isBelow: true, isMissingBad: true })
     }
     if (http !== undefined) this.#alarm('api-errors', { metric: http.metricServerError({ statistic: 'Sum' }) })
-    // Whoever deploys is also told why an upgrade was rolled back.
+    // The deploying operator is also told why an upgrade was rolled back.
     for (const alarm of found) if (alarm instanceof cloudwatch.Alarm) this.#tell(alarm)
     addDashboard(this, {
       alarms: this.#alarms,

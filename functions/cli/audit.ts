@@ -27,7 +27,7 @@ interface AuditCommandOptions {
   readonly json?: boolean
 }
 
-/** One line of output, whoever performed the action. */
+/** One line of output, for an action of a caller or of a function. */
 interface Shown {
   readonly at: string
   /** `caller:` with the token's subject, or `service:` with the function's name. */
