@@ -267,7 +267,7 @@ describe('the stack', () => {
     })
     stack.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
       DefaultRouteSettings: { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
-      // A throttle each: what anybody may ask takes nothing from those who have a token.
+      // One throttle per route: unauthenticated requests do not use up the limit of callers with a token.
       RouteSettings: {
         'ANY /{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
         'ANY /fhir/{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
@@ -455,7 +455,7 @@ describe('retention', () => {
       ])
       expect(rulesOf(template, prefix)[0]).not.toHaveProperty('ExpirationInDays')
     }
-    // Of what keeps something of an ECG in a row.
+    // The functions that write rows of an ECG.
     const told = functionOf(limited).filter(({ ECG_DAYS }) => ECG_DAYS === '365')
     expect(told.map(({ POWERTOOLS_SERVICE_NAME: service }) => service).sort()).toEqual(['screen', 'upkeep'])
     expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])

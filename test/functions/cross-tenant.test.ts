@@ -305,7 +305,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
       expect(batchItemFailures).toEqual([])
     }
     expect(charts()).toEqual(before)
-    // Nothing waits to be written later, either.
+    // Nothing is queued for later, either.
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect((await api.associations.unidentified(OTHER, { limit: 10 })).items).toEqual([])
   },
@@ -329,7 +329,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
   },
 
-  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  /** A user of the other tenant in a group named like the owner's, and a user of an unknown tenant. */
   'sign-in': async () => {
     const { handler } = await import('../../functions/sign-in/handler.ts')
     const tokenOf = async (tenant: string) => {

@@ -31,7 +31,7 @@ import { oldMessage } from '../helpers/old-messages.ts'
 import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
-/** What a window may add to the logs, beside Lambda's own lines. */
+/** The limit of a window's share of the logs, besides Lambda's own lines. */
 const LOG_BYTES = 1050
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>

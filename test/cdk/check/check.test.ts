@@ -16,7 +16,7 @@ let keys: Awaited<ReturnType<typeof generateKeyPair>>
 let outputs: string
 const front = createServer()
 
-/** The local stack behind a front that lets nobody in without a token, as a deployed API does. */
+/** The local stack behind a proxy that requires a token, like a deployed API. */
 beforeAll(async () => {
   keys = await generateKeyPair('ES256')
   stack = await startLocalStack({ batchPriority: 0 })

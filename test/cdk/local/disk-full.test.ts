@@ -36,7 +36,7 @@ function fill(folder: string): string {
   return path
 }
 
-/** As SQLite says that there is no room, where a disk cannot be made. */
+/** Fails as SQLite does without space, for machines where a small disk cannot be mounted. */
 function refuseCommits(): void {
   const { exec } = DatabaseSync.prototype
   vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, text: string) {

@@ -35,7 +35,7 @@ describe('npm scripts ended by process ID', () => {
     'leave nothing running: npm run %s, %s',
     async (script, signal) => {
       const { args, ready } = PROGRAMS[script]
-      // A group of its own holds npm, its shell, the program and what that starts.
+      // One process group contains npm, its shell, the program and its children.
       const npm = spawn('npm', ['run', script, '--', ...args()], {
         cwd: ROOT,
         detached: true,

@@ -26,7 +26,7 @@ function workerScript(body: string): URL {
   return pathToFileURL(file)
 }
 
-/** Never done with a file whose format is said to be `csv`; of any other it says that it is none. */
+/** Never finishes a file with format `csv`, and refuses any other as no ECG. */
 const STUCK = `if (request.options.format === 'csv') for (;;) {}
   answer({ refusal: { code: 'format-unknown', detail: { field: 'file' } } })`
 

@@ -23,7 +23,7 @@ let outputs: string
 let site: string
 
 beforeAll(async () => {
-  // A port that nobody listens on.
+  // A port without a listener.
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port // it listens on a port

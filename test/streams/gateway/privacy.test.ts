@@ -103,7 +103,7 @@ describe('personal data in the gateway', () => {
       (count) => count >= 4,
     )
 
-    // The reader of the log goes away: the gateway goes on, though it has something to say.
+    // The log's reader closes: the gateway must continue although it still logs.
     for (const output of [child.stdout, child.stderr]) output.destroy()
     const late = await RawPeer.connect(ports.hl7)
     late.send(Buffer.from('MSH|^~\\&|MARK-NAME'))

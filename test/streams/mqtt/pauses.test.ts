@@ -58,7 +58,7 @@ function stream(ward: Ward, frames: number, arrange?: (frames: readonly Frame[])
   }
 }
 
-/** The last frames, and all the patience that there is. */
+/** The last frames, and the longest wait. */
 function finish(ward: Ward): void {
   for (const device of DEVICES) {
     ward.take(device, 3, true)

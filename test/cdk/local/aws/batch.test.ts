@@ -13,7 +13,7 @@ const NAMES = {
   jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
 }
 
-/** A stack with a queue of batch jobs that run `script`, and a queue that hears of those that failed. */
+/** A stack with a queue of batch jobs that run `script`, and a queue that receives the events of failed jobs. */
 async function start(script: string, container: object = {}) {
   const file = join(temporaryFolder(), 'job.mjs')
   await writeFile(file, script)

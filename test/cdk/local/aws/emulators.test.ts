@@ -60,7 +60,7 @@ async function open(folder?: string) {
   }
 }
 
-/** A folder with a queue, a table and a bucket, each with something in it. */
+/** A folder with a queue, a table and a bucket, none of them empty. */
 async function usedFolder(): Promise<string> {
   const folder = temporaryFolder()
   const { sqs, s3, dynamo, stop } = await open(folder)
