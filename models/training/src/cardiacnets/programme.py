@@ -135,12 +135,12 @@ class Programme:
     onward: ScreeningConfig = field(
         default_factory=lambda: ScreeningConfig(
             real_batch=24,
-            virtual_batch=18,
+            virtual_batch=22,
             isolated_batch=6,
             isolated_weight=0.03,
             teacher_weight=1.5,
             average=0.998,
-            optimisation=OptimisationConfig(steps=4400, learning_rate=6e-4, save_every=275),
+            optimisation=OptimisationConfig(steps=4000, learning_rate=6e-4, save_every=250),
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""

@@ -68,7 +68,7 @@ from cardiacnets.metrics import auroc
 from cardiacnets.models.screen import ShippedScreen
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages.ablation import report_ablation
-from cardiacnets.stages.contrastive import retrieval
+from cardiacnets.stages.contrastive import QUERIES, retrieval
 from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
 
 PARITY_RECORDINGS = 100
@@ -432,12 +432,19 @@ def _shared_space(run_dir: Path) -> Report:
     if not (run_dir / "align" / "model.pt").exists():
         return {}
     points, _ = _points(run_dir)
+    views = [name for name in points if name not in QUERIES]
+    return {"retrieval": {view: _found_by(points, view) for view in views}}
+
+
+def _found_by(points: Mapping[str, np.ndarray], view: str) -> Report:
+    """Figures of the ECG with the person's fields, and of the other queries under `by`."""
+    found = {query: _rounded(retrieval(points[query], points[view])) for query in QUERIES}
+    return found["ecg"] | {"by": found}
+
+
+def _rounded(figures: Mapping[str, Any]) -> Report:
     return {
-        "retrieval": {
-            name: {key: rounded(value) for key, value in retrieval(points["ecg"], points[name]).items()}
-            for name in points
-            if name != "ecg"
-        }
+        key: [rounded(limit) for limit in value] if key == "ci" else rounded(value) for key, value in figures.items()
     }
 
 
@@ -501,6 +508,9 @@ def evaluate_bundle(
     }
     _write_json(report_path, report)
     space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None
+    if space:
+        others = set(QUERIES) - {"ecg"}
+        space = {name: some for name, some in space[0].items() if name not in others}, space[1]
     draw_all(report_path.with_suffix(""), report, data, screener, adjustment, space)
     page.write_text(evaluation_page(report))
     evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}

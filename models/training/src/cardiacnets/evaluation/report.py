@@ -216,6 +216,7 @@ def compare_oracle(test: Report, folder: Path = ORACLE) -> Report:
             "meanR": oracle["meanR"],
             "macroAuroc5": oracle["macroAuroc"],
             "people": oracle["n"],
+            "version": oracle.get("version", 2),
             "ours": {"macroAuroc": ours["macroAuroc"], "meanR": ours["meanR"]},
             "closeness": {
                 "macroAuroc": rounded((ours["macroAuroc"] - 0.5) / (macro - 0.5)),

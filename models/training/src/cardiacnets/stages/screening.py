@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardiacnets.configuration import from_json, to_json
-from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
+from cardiacnets.data.real import HELD, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
@@ -64,6 +64,8 @@ class ScreeningConfig:
     """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
     after give hypertrophy, which looks like it, back what they took."""
     isolated_until: int = 0
+    domain_weight: float = 0.0
+    """Of `domain_loss`: how hard the encoder is pushed to make real and virtual ECGs alike."""
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -82,6 +84,27 @@ class TrainingData:
     virtual: VirtualSet
 
 
+class _Reversed(torch.autograd.Function):
+    @staticmethod
+    def forward(_context: Any, embedding: Tensor) -> Tensor:  # noqa: ANN401
+        return embedding.view_as(embedding)
+
+    @staticmethod
+    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
+        return -gradient
+
+
+class _DomainHead(nn.Sequential):
+    """Embedding [N,D] → logit [N,1] of a real ECG; the encoder gets its gradient reversed."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 1))
+
+    def forward(self, embedding: Tensor) -> Tensor:
+        """See the class."""
+        return super().forward(_Reversed.apply(F.relu(embedding)))
+
+
 class TrainingModel(nn.Module):
     """The shipped model and the auxiliary head that only training sees."""
 
@@ -90,6 +113,7 @@ class TrainingModel(nn.Module):
         self.screen = Screen(config.encoder)
         self.statements = nn.Linear(config.encoder.embedding, statements)
         self.virtual_hf = nn.Linear(config.encoder.embedding, 1)
+        self.domain = _DomainHead(config.encoder.embedding)
         self.is_frozen = config.is_frozen
         self.screen.encoder.requires_grad_(not config.is_frozen)
         self.decay = config.average
@@ -166,7 +190,7 @@ def make_batch(
     normal, isolated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
     if real.kind is not None:
         normal[:n_real] = real.kind[real_rows] == NORMAL
-        isolated[:n_real] = np.isin(real.kind[real_rows], list(ISOLATED))
+        isolated[:n_real] = np.isin(real.kind[real_rows], HELD)
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -208,11 +232,23 @@ def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: S
         "teacher": config.teacher_weight * teacher_loss(logits[:, HF], batch.teacher),
         "virtualHf": masked_bce(virtual_hf, batch.virtual_hf, (~batch.virtual_hf.isnan()).float()) / len(CONDITIONS),
         "isolated": config.isolated_weight * isolated_excess(logits[:, STRUCTURAL], batch.normal, batch.isolated),
+        "domain": config.domain_weight * domain_loss(model, embedding, batch.real),
         "conditions": masked_bce(logits, batch.conditions, known),
         "statements": config.statement_weight
         * masked_bce(stated, batch.statements, batch.real.expand(-1, stated.shape[1])),
         "indices": config.index_weight * masked_gaussian_nll(mean, logvar, target, (~target.isnan()).float()),
     }
+
+
+def domain_loss(model: TrainingModel, embedding: Tensor, real: Tensor) -> Tensor:
+    """How badly a small network tells real ECGs from virtual ones [N,1] by their embeddings.
+
+    The encoder learns to make it worse (Ganin et al. 2016, J Mach Learn Res 17:59). What virtual truth teaches then
+    holds for real ECGs too: the encoder has no way to say "this one is real".
+    """
+    if real.min() == real.max():
+        return embedding.new_zeros(())
+    return F.binary_cross_entropy_with_logits(model.domain(embedding), real)
 
 
 def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
@@ -341,7 +377,7 @@ def isolated_flags(kind: NDArray[np.str_], logits: NDArray[np.floating]) -> dict
 def isolated_rows(kind: NDArray[np.str_], rows: NDArray[np.intp], seed: int, each: int = 300) -> NDArray[np.intp]:
     """Rows with an isolated finding, `each` of a kind (rare ones several times)."""
     rng = np.random.default_rng([seed, 2])
-    pools = [rows[kind[rows] == name] for name in ISOLATED]
+    pools = [rows[kind[rows] == name] for name in HELD]
     drawn = [np.sort(rng.choice(pool, each)) for pool in pools if len(pool)]
     return np.concatenate(drawn) if drawn else rows[:0]
 
