@@ -45,6 +45,6 @@ def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(r
 def test_in_bfloat16_every_stage_but_segmentation_runs_so():
     programme = in_bfloat16(tiny_programme())
 
-    others = [*programme.cmr.values(), programme.ecg, programme.align, programme.screening]
+    others = [programme.cmr, programme.ecg, programme.align, programme.screening]
     assert all(config.optimisation.bfloat16 for config in others)
     assert not any(config.optimisation.bfloat16 for config in programme.segmentation.values())

@@ -85,9 +85,16 @@ ISOLATED: Mapping[str, frozenset[str]] = {
     "1AVB": frozenset({"1AVB"}),
 }
 """Name → statements of conduction or rhythm. The first that an ECG has counts."""
-HELD = ("RBBB", "LBBB", "AF", "tachycardia", "bradycardia", "paced")
-"""Those that training holds to what it says of normal ECGs. The others are part of what a hypertrophied heart looks
-like: 53 of 114 ECGs of PTB-XL with RVH have IRBBB, and 19 LAFB."""
+HELD: Mapping[str, Mapping[str, float]] = {
+    "RBBB": {"ph": 2},
+    "LBBB": {"cm": 1},
+    "paced": {"cm": 1, "ph": 1},
+    "AF": {"cm": 1, "pericarditis": 1, "ph": 1},
+    "tachycardia": {"cm": 1, "pericarditis": 1, "ph": 1},
+    "bradycardia": {"cm": 1, "pericarditis": 1, "ph": 1},
+}
+"""Those that training holds to what it says of normal ECGs: for which conditions, and how hard. The others are part of
+what a hypertrophied heart looks like: 53 of 114 ECGs of PTB-XL with RVH have IRBBB, and 19 LAFB."""
 PROXIES: Mapping[str, frozenset[str]] = {
     "cm": frozenset({"LVH", "VCLVH", "SEHYP"}),
     "ph": frozenset({"RVH", "RAO/RAE"}),

@@ -64,8 +64,6 @@ class ScreeningConfig:
     """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
     after give hypertrophy, which looks like it, back what they took."""
     isolated_until: int = 0
-    domain_weight: float = 0.0
-    """Of `domain_loss`: how hard the encoder is pushed to make real and virtual ECGs alike."""
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
@@ -84,27 +82,6 @@ class TrainingData:
     virtual: VirtualSet
 
 
-class _Reversed(torch.autograd.Function):
-    @staticmethod
-    def forward(_context: Any, embedding: Tensor) -> Tensor:  # noqa: ANN401
-        return embedding.view_as(embedding)
-
-    @staticmethod
-    def backward(_context: Any, gradient: Tensor) -> Tensor:  # noqa: ANN401
-        return -gradient
-
-
-class _DomainHead(nn.Sequential):
-    """Embedding [N,D] → logit [N,1] of a real ECG; the encoder gets its gradient reversed."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__(nn.Linear(width, 64), nn.ReLU(), nn.Linear(64, 1))
-
-    def forward(self, embedding: Tensor) -> Tensor:
-        """See the class."""
-        return super().forward(_Reversed.apply(F.relu(embedding)))
-
-
 class TrainingModel(nn.Module):
     """The shipped model and the auxiliary head that only training sees."""
 
@@ -113,7 +90,6 @@ class TrainingModel(nn.Module):
         self.screen = Screen(config.encoder)
         self.statements = nn.Linear(config.encoder.embedding, statements)
         self.virtual_hf = nn.Linear(config.encoder.embedding, 1)
-        self.domain = _DomainHead(config.encoder.embedding)
         self.is_frozen = config.is_frozen
         self.screen.encoder.requires_grad_(not config.is_frozen)
         self.decay = config.average
@@ -161,8 +137,10 @@ class Batch:
     virtual_hf: Tensor
     """[N,1] 0 or 1 of virtual people where a teacher sets the finding, else NaN."""
     normal: Tensor
+    """[N] bool: real ECGs that a reader called normal."""
     isolated: Tensor
-    """[N] bool: what `isolated_kinds` says of real ECGs."""
+    """[N,K]: how hard an ECG is held to what is said of normal ones (`HELD`), 0 for most; K conditions without labels
+    on real ECGs."""
 
 
 def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
@@ -170,6 +148,11 @@ def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
     if config.isolated_later is None or step < config.isolated_until:
         return config
     return replace(config, isolated_weight=config.isolated_later)
+
+
+def held_to(kind: str) -> list[float]:
+    """How hard an ECG of an isolated kind is held to normal ones, for each of `STRUCTURAL`."""
+    return [HELD.get(kind, {}).get(CONDITIONS[index], 0.0) for index in STRUCTURAL]
 
 
 def make_batch(
@@ -187,10 +170,10 @@ def make_batch(
         teacher[:n_real] = real.teacher[real_rows]
         virtual_hf[n_real:, 0] = taught[:, HF]
         taught[:, HF] = np.nan
-    normal, isolated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    normal, isolated = np.zeros(n, dtype=bool), np.zeros((n, len(STRUCTURAL)), dtype=np.float32)
     if real.kind is not None:
         normal[:n_real] = real.kind[real_rows] == NORMAL
-        isolated[:n_real] = np.isin(real.kind[real_rows], HELD)
+        isolated[:n_real] = [held_to(kind) for kind in real.kind[real_rows]]
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -232,23 +215,11 @@ def head_losses(model: TrainingModel, embedding: Tensor, batch: Batch, config: S
         "teacher": config.teacher_weight * teacher_loss(logits[:, HF], batch.teacher),
         "virtualHf": masked_bce(virtual_hf, batch.virtual_hf, (~batch.virtual_hf.isnan()).float()) / len(CONDITIONS),
         "isolated": config.isolated_weight * isolated_excess(logits[:, STRUCTURAL], batch.normal, batch.isolated),
-        "domain": config.domain_weight * domain_loss(model, embedding, batch.real),
         "conditions": masked_bce(logits, batch.conditions, known),
         "statements": config.statement_weight
         * masked_bce(stated, batch.statements, batch.real.expand(-1, stated.shape[1])),
         "indices": config.index_weight * masked_gaussian_nll(mean, logvar, target, (~target.isnan()).float()),
     }
-
-
-def domain_loss(model: TrainingModel, embedding: Tensor, real: Tensor) -> Tensor:
-    """How badly a small network tells real ECGs from virtual ones [N,1] by their embeddings.
-
-    The encoder learns to make it worse (Ganin et al. 2016, J Mach Learn Res 17:59). What virtual truth teaches then
-    holds for real ECGs too: the encoder has no way to say "this one is real".
-    """
-    if real.min() == real.max():
-        return embedding.new_zeros(())
-    return F.binary_cross_entropy_with_logits(model.domain(embedding), real)
 
 
 def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
@@ -268,19 +239,21 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
     """How far ECGs [N] with an isolated finding of conduction or rhythm are above the batch's normal ones.
 
-    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear. `logits` is
-    [N,K], of conditions without labels on real ECGs.
+    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear, and counts
+    by `isolated` [N,K], 0 for other ECGs. `logits` is [N,K], of conditions without labels on real ECGs.
 
     An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Only
     the difference counts, and normal ECGs receive the opposite gradient: if they were left out, "real" would be learned
     as "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
     """
-    if normal.sum() < 2 or not isolated.any():
+    held = (isolated > 0).any(dim=1)
+    if normal.sum() < 2 or not held.any():
         return logits.new_zeros(())
     usual = logits[normal]
     limit = usual.mean(dim=0) + usual.detach().std(dim=0)
-    excess = F.relu(logits[isolated] - limit)
-    return F.smooth_l1_loss(excess, torch.zeros_like(excess))
+    excess = F.relu(logits[held] - limit)
+    each = F.smooth_l1_loss(excess, torch.zeros_like(excess), reduction="none")
+    return (isolated[held] * each).mean()
 
 
 @torch.no_grad()
