@@ -20,7 +20,7 @@ from sklearn.metrics import roc_auc_score
 from sklearn.preprocessing import StandardScaler
 
 from .cache import COHORT_VERSION, split_of
-from .ecg import render_ecg
+from .ecg import render_clean
 from .features import feature_names, measure_features
 from .indices import index_ids, measure_indices
 from .person import CONDITIONS, draw_person
@@ -42,7 +42,7 @@ _TREES = {
 
 def _describe(seed: int, index: int) -> tuple[np.ndarray, ...]:
     person = draw_person(seed, index)
-    return measure_features(render_ecg(person, seed)), measure_indices(person), person.conditions(), person.row()
+    return measure_features(render_clean(person, seed)), measure_indices(person), person.conditions(), person.row()
 
 
 @dataclass(frozen=True)
