@@ -236,6 +236,13 @@ export const Subject = z
       description:
         'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
     }),
+    spans: z
+      .array(z.object({ from: z.iso.datetime(), to: z.iso.datetime().optional() }))
+      .optional()
+      .openapi({
+        description:
+          'When the device was on this patient: from `from` up to `to`, without `to` until further notice. Other ECGs of the device are of others.',
+      }),
     person: z
       .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
       .optional()

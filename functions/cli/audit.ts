@@ -42,18 +42,18 @@ interface Shown {
 
 export function auditCommand(): Command {
   return new Command('audit')
-    .description('show who read or wrote an ECG, or the actions of a caller')
+    .description('show the audit trail of an ECG or of a caller')
     .option('--ecg <id>', 'actions on this ECG', (text) => {
       const ecgId = parseEcgId(text)
       if (ecgId === undefined) throw new InvalidArgumentError('no id of an ECG')
       return ecgId
     })
-    .option('--subject <sub>', "what this caller did, by its token's `sub`")
-    .option('--since <time>', 'from then on; the last 30 days when left out', parseTime)
-    .option('--until <time>', 'up to then', parseTime)
-    .option('--tenant <name>', 'whose trail', parseTenant, 'local')
-    .option('--lines <file>', 'log lines of functions, a JSON document each; `-` reads them from the standard input')
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
+    .option('--subject <sub>', 'actions of this caller (`sub` of its token)')
+    .option('--since <time>', 'start time (default: 30 days ago)', parseTime)
+    .option('--until <time>', 'end time', parseTime)
+    .option('--tenant <name>', 'tenant', parseTenant, 'local')
+    .option('--lines <file>', 'read log lines of functions (JSON) from a file, or from standard input with `-`')
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
     .option('--json', 'print one JSON array')
     .action(async (options: AuditCommandOptions) => {
       const shown = await collect(options)

@@ -12,7 +12,7 @@ export const CLONE_ONLY: Readonly<Record<string, () => Promise<Command>>> = {
 
 function inClone(name: string, script: string): Command {
   const command = new Command(name)
-    .description('needs a clone of the repository')
+    .description('available only in a clone of the repository')
     .helpOption(false)
     .allowUnknownOption()
     .argument('[options...]')

@@ -30,12 +30,12 @@ const count = (text: string): number => {
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('put a virtual patient and an ECG into the EHR, and print the report that comes back')
-    .argument('[file]', 'the ECG (default: a virtual one). Do not use a real patient’s on an EHR that others read')
-    .option('--site <file>', "the site's configuration", '.local/site.json')
-    .option('--count <n>', 'how many, one after another; more than one prints percentiles', count, 1)
-    .option('--timeout <seconds>', 'how long to wait for a report', count, 30)
-    .option('--json', 'one JSON document')
+    .description('write a virtual patient and an ECG to the EHR and print the report that returns')
+    .argument('[file]', 'ECG file (default: a virtual ECG). Never use a real patient’s ECG on an EHR that others read')
+    .option('--site <file>', 'site configuration file', '.local/site.json')
+    .option('--count <n>', 'number of ECGs, in sequence; more than one prints percentiles', count, 1)
+    .option('--timeout <seconds>', 'maximum wait for a report', count, 30)
+    .option('--json', 'print one JSON document')
     .action(async (file: string | undefined, options: DemoOptions) => {
       await demo(file ?? VIRTUAL_ECG, options)
     })

@@ -22,11 +22,13 @@ interface WithdrawOptions extends SiteOption {
 
 export function withdrawCommand(): Command {
   return new Command('withdraw')
-    .description('list reports of tenants that may not report to the EHR; --yes marks them as entered in error')
+    .description(
+      'list reports written for tenants that may not report to the EHR; --yes marks them as entered in error',
+    )
     .addOption(siteOption())
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--by <name>', 'the operator, for the audit trail', `operator:${userInfo().username}@${hostname()}`)
-    .option('--yes', 'do it')
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
+    .option('--by <name>', 'operator name for the audit trail', `operator:${userInfo().username}@${hostname()}`)
+    .option('--yes', 'carry it out')
     .action(async ({ site, outputs: file, by, yes }: WithdrawOptions) => {
       const config = ehrConfig(site)
       const ehr = ehrOfSite(config)

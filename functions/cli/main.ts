@@ -44,7 +44,7 @@ const program = new Command('cardiacnets')
   .enablePositionalOptions()
   .addHelpText(
     'after',
-    '\nExit codes: 0 done, 2 bad input, 3 refused (the ECG is not fit for it), 4 a service cannot be reached, 1 internal error.',
+    '\nExit codes: 0 success, 1 internal error, 2 invalid input, 3 refused by the quality gate, 4 a service cannot be reached.',
   )
 
 try {

@@ -25,16 +25,16 @@ interface ScreenOptions extends FileOptions, ModelOptions {
 
 export function screenCommand(): Command {
   const command = new Command('screen')
-    .description('screen ECG files directly, without a stack')
+    .description('screen ECG files on this machine')
     .argument(
       '<file...>',
-      'ECG files, folders of them, @list (a file of paths, one a line) or - (paths on standard input); of a longer recording, its first acceptable ten seconds',
+      'ECG files, folders, @list (a file with one path per line) or - (paths on standard input). A longer recording is screened at its first acceptable 10 s',
     )
   takeFileOptions(command)
-    .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
-    .option('--json-lines', 'one JSON document a line, each written as soon as its file is screened')
+    .option('--json', 'print one JSON document: the result, or an array for several files')
+    .option('--json-lines', 'print one JSON document per line, as each file is screened')
     .option('--all', 'show all 82 indices')
-    .option('--no-person', "leave out the sex and age of a file's header")
+    .option('--no-person', "ignore sex and age in the file's header")
   return takeModelOptions(command).action(async (files: string[], options: ScreenOptions) => {
     process.exitCode = await screenFiles(files, options)
   })

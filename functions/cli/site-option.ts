@@ -14,7 +14,7 @@ export interface SiteOption {
 const LOCAL_SITE = '.local/site.json'
 
 export const siteOption = () =>
-  new Option('--site <file>', "the site's configuration").env('SITE_CONFIG_FILE').default(LOCAL_SITE)
+  new Option('--site <file>', 'site configuration file').env('SITE_CONFIG_FILE').default(LOCAL_SITE)
 
 /** @throws CodedError `site-config-invalid` for a site without one */
 export function ehrConfig(file: string): EhrConfig {

@@ -31,21 +31,21 @@ interface SynthesizeOptions extends FileOptions {
 
 export function synthesizeCommand(): Command {
   const command = new Command('synthesize')
-    .description('draw the CMR cines that would go with an ECG file: SYNTHETIC, not an examination')
-    .argument('<file>', 'an ECG file; of a longer recording, its first acceptable ten seconds')
-    .requiredOption('--out <directory>', 'where the files go: DICOM, previews, indices')
+    .description('draw synthetic CMR cines from an ECG file (SYNTHETIC, not an examination)')
+    .argument('<file>', 'ECG file. A longer recording is used at its first acceptable 10 s')
+    .requiredOption('--out <directory>', 'output folder for DICOM, previews and indices')
   takeFileOptions(command)
-    .option('--model <directory>', 'the model bundle', activeBundle())
+    .option('--model <directory>', 'model bundle', activeBundle())
     .option(
       '--seed <n>',
-      'another seed draws another of the hearts that the ECG allows',
+      'random seed; each seed draws another heart that is compatible with the ECG',
       wholeNumber(0, 2 ** 32 - 1),
       0,
     )
-    .option('--sampler <name>', "one of the bundle's (default: the one that it names)")
-    .option('--steps <n>', "of each view (default: the sampler's own)", wholeNumber(1, 1000))
-    .option('--no-person', "leave out the sex and age of a file's header")
-    .option('--json', 'one JSON document on stdout')
+    .option('--sampler <name>', "a sampler of the bundle (default: the bundle's default)")
+    .option('--steps <n>', "sampling steps per view (default: the sampler's)", wholeNumber(1, 1000))
+    .option('--no-person', "ignore sex and age in the file's header")
+    .option('--json', 'print one JSON document')
   return command.action(async (file: string, options: SynthesizeOptions) => {
     try {
       const drawn = await synthesize(file, options)

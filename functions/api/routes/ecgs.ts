@@ -171,8 +171,12 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
     if (origin.kind === 'fhir') return c.json({ source: origin.kind, ...told }, 200)
     const { device } = origin
     const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
-    const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
-    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }), ...told }, 200)
+    const found = device === undefined ? undefined : await associations.associationAt(tenant, device, at)
+    const whose = found && {
+      patient: found.patient,
+      spans: found.spans.map(({ from, to }) => ({ from: from.toISOString(), ...(to && { to: to.toISOString() }) })),
+    }
+    return c.json({ source: origin.kind, ...(device && { device }), ...whose, ...told }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {

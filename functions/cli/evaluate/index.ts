@@ -20,14 +20,14 @@ interface EvaluateOptions extends FileOptions, ModelOptions {
 
 export function evaluateCommand(): Command {
   const command = new Command('evaluate')
-    .description("measure the bundle on a site's own labelled ECGs, and calibrate it to them")
+    .description('evaluate the model bundle on your own labelled ECGs and write a site calibration')
     .argument(
       '<cohort>',
-      'CSV: file, any of cad, cm, pericarditis, hf, ph (1, 0 or empty), and if known person, sex, age',
+      'CSV with the column file, any of cad, cm, pericarditis, hf, ph (1, 0 or empty), and optionally person, sex, age',
     )
     .option('--out <directory>', `write report.json, roc.svg, calibration.svg and ${SITE_FILE}`)
-    .option('--json', 'the report as one JSON document on stdout')
-    .option('--no-person', 'do not give sex and age to the model')
+    .option('--json', 'print the report as one JSON document')
+    .option('--no-person', 'screen without sex and age')
   return takeModelOptions(takeFileOptions(command)).action(async (cohort: string, options: EvaluateOptions) => {
     process.exitCode = await evaluate(cohort, options)
   })

@@ -64,7 +64,9 @@ describe('a disk that is full', () => {
       fault = error as CodedError
     }
     expect(fault?.code).toBe('disk-full')
-    expect(sentenceOf(fault!)).toBe(`The disk is full: ${name} of ${folder}. Make room; what was acknowledged is kept.`)
+    expect(sentenceOf(fault!)).toBe(
+      `The disk is full: ${name} of ${folder}. Free some space. Acknowledged data is kept.`,
+    )
     vi.restoreAllMocks()
     expect(write()).toBe('written')
   })

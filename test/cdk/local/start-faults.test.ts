@@ -87,16 +87,15 @@ const cut = (folder: string) => {
   return model
 }
 
-const DAMAGED =
-  'Put a copy of it in its place, or move it away and start again: what it held is lost then. [data-corrupt]'
+const DAMAGED = 'Restore it from a backup. Or move it away and restart: its contents are lost then. [data-corrupt]'
 const NO_MODEL =
-  'There is no model bundle in that folder: FOLDER/model has no manifest.json. Give one with --model or `cardiacnets models use`. [bundle-missing]'
+  'The folder contains no model bundle: FOLDER/model has no manifest.json. Pass one with --model, or run `cardiacnets models use`. [bundle-missing]'
 const HALF_MANIFEST =
-  'A file of the model bundle is not what its manifest says: manifest.json of FOLDER/model. Install the bundle again. [bundle-corrupt]'
+  'A file of the model bundle does not match the manifest: manifest.json of FOLDER/model. Install the bundle again. [bundle-corrupt]'
 const OTHER_NETWORK =
-  'A file of the model bundle is not what its manifest says: screen.onnx of FOLDER/model. Install the bundle again. [bundle-corrupt]'
+  'A file of the model bundle does not match the manifest: screen.onnx of FOLDER/model. Install the bundle again. [bundle-corrupt]'
 
-/** Each fault of a start: who meets it, what is said, and the exit code. docs/faults.md has the same table. */
+/** Each startup error: the program, its message and its exit code. docs/faults.md has the same table. */
 const FAULTS: readonly Fault[] = [
   {
     what: 'npm start: a file in the place of the data folder',
@@ -170,19 +169,19 @@ const FAULTS: readonly Fault[] = [
   {
     what: 'adapter: a journal in a folder that is not there',
     start: (folder) => adapter(join(folder, 'nowhere')),
-    says: 'JOURNAL_PATH: The data cannot be read or written: journal.db of FOLDER/nowhere. Change the owner or the rights of the folder, or name another one.',
+    says: 'JOURNAL_PATH: The data cannot be read or written: journal.db of FOLDER/nowhere. Change the folder’s owner or permissions, or choose another folder.',
     exits: 2,
   },
   {
     what: 'adapter: a database of another program for its journal',
     start: (folder) => adapter(dirname(putForeign(join(folder, 'journal.db')))),
-    says: 'JOURNAL_PATH: The data is not of this program: journal.db of FOLDER. Name another folder, or move the file away.',
+    says: 'JOURNAL_PATH: The data belongs to another program: journal.db of FOLDER. Choose another folder, or move the file away.',
     exits: 2,
   },
   {
     what: 'adapter: a journal of a later version',
     start: (folder) => adapter(dirname(putNewer(join(folder, 'journal.db')))),
-    says: 'JOURNAL_PATH: The data was written by a later version of this program: journal.db of FOLDER. Update the program, or name another folder.',
+    says: 'JOURNAL_PATH: The data was written by a newer version of this program: journal.db of FOLDER. Update the program, or choose another folder.',
     exits: 2,
   },
   ...['ecgs.db', 'frames.db'].flatMap((name): readonly Fault[] => [
@@ -195,20 +194,20 @@ const FAULTS: readonly Fault[] = [
     {
       what: `gateway: a database of another program for ${name}`,
       start: (folder) => gateway(dirname(dirname(putForeign(join(folder, 'data', name))))),
-      says: `The data is not of this program: ${name} of FOLDER/data. Name another folder, or move the file away. [data-foreign]`,
+      says: `The data belongs to another program: ${name} of FOLDER/data. Choose another folder, or move the file away. [data-foreign]`,
       exits: 2,
     },
   ]),
   {
     what: 'gateway: a file in the place of its folder',
     start: (folder) => gateway(dirname(put(join(folder, 'data'), ''))),
-    says: 'The data cannot be read or written: data of FOLDER. Change the owner or the rights of the folder, or name another one. [data-unwritable]',
+    says: 'The data cannot be read or written: data of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
   },
   {
     what: 'gateway: a file in the place of the folder that is watched',
     start: (folder) => gateway(folder, { folder: { watch: put(join(folder, 'inbox'), '') } }),
-    says: 'The data cannot be read or written: inbox of FOLDER. Change the owner or the rights of the folder, or name another one. [data-unwritable]',
+    says: 'The data cannot be read or written: inbox of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
   },
   {
@@ -251,7 +250,7 @@ const FAULTS: readonly Fault[] = [
     what: 'gateway: a certificate that is not there',
     start: (folder) =>
       gateway(folder, { mqtt: { port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } } }),
-    says: 'The input is not there or may not be read: mqtt.tls.cert (cert.pem of FOLDER). Check its name and its rights; a WFDB record needs all its files. [file-not-found]',
+    says: 'The input does not exist or is not readable: mqtt.tls.cert (cert.pem of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
   },
   {
@@ -260,19 +259,19 @@ const FAULTS: readonly Fault[] = [
       gateway(folder, {
         hl7: { port: 0, tls: { cert: put(join(folder, 'cert.pem'), junk), key: put(join(folder, 'key.pem'), junk) } },
       }),
-    says: 'The configuration of the site has a fault: hl7.tls (a certificate and its key, as PEM). Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
+    says: 'The site configuration is invalid: hl7.tls (a certificate and its key, as PEM). Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
     exits: 2,
   },
   {
     what: 'gateway: half a configuration',
     start: (folder) => readGatewayConfig(put(join(folder, 'gateway.json'), '{"data":')),
-    says: 'The configuration of the site has a fault: gateway, gateway.json of FOLDER. Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
+    says: 'The site configuration is invalid: gateway, gateway.json of FOLDER. Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
     exits: 2,
   },
   {
     what: 'gateway: no configuration',
     start: (folder) => readGatewayConfig(join(folder, 'gateway.json')),
-    says: 'The input is not there or may not be read: gateway (gateway.json of FOLDER). Check its name and its rights; a WFDB record needs all its files. [file-not-found]',
+    says: 'The input does not exist or is not readable: gateway (gateway.json of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
   },
 ]
@@ -308,7 +307,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     const error = await listen(createServer(), port, '127.0.0.1', 'gateway.hl7', 1).catch((fault: unknown) => fault)
 
     expect(wordsOf(error)).toBe(
-      `A port is taken: ${port} (gateway.hl7). Stop what listens there, or choose another one. [port-taken]`,
+      `A port is already in use: ${port} (gateway.hl7). Stop the process that uses it, or choose another port. [port-taken]`,
     )
     expect(codeOf(error)).toBe(1)
   })

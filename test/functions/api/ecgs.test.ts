@@ -244,7 +244,8 @@ describe('GET /v1/ecgs/{id}/subject', () => {
     const later = await api.screened('clinic', { span }, device)
 
     expect(before).toEqual({ source: 'mqtt', device: 'holter-7' })
-    expect(await subject(ecgId)).toEqual({ source: 'mqtt', device: 'holter-7', patient: 'Patient/123' })
+    const spans = [{ from: '2026-01-02T03:00:00.000Z', to: '2026-01-02T04:00:00.000Z' }]
+    expect(await subject(ecgId)).toEqual({ source: 'mqtt', device: 'holter-7', patient: 'Patient/123', spans })
     expect(await subject(later.ecgId)).toEqual({ source: 'mqtt', device: 'holter-7' })
   })
 

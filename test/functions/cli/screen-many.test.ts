@@ -44,7 +44,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
       { file: DEMO, status: 'screened' },
       {
         file: 'nowhere.csv',
-        error: { code: 'file-not-found', message: expect.stringContaining('nowhere.csv is not there') },
+        error: { code: 'file-not-found', message: expect.stringContaining('nowhere.csv does not exist') },
       },
     ])
   })
@@ -78,7 +78,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
   it('says in words what a file is not, beside the code', async () => {
     const { stderr } = await cli('screen', join('ward', 'README.md'))
 
-    expect(stderr).toContain('README.md is not an ECG file in any of the 13 formats')
+    expect(stderr).toContain('README.md is not an ECG file in any of the 13 supported formats')
     expect(stderr).toContain('format-unknown')
   })
 
