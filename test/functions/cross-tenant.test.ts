@@ -173,24 +173,21 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
 }
 
 describe('a route of the API', () => {
-  it.each(Object.keys(ROUTE_ACTIONS))(
-    '%s gives a tenant nothing of another, and changes nothing of it',
-    async (route) => {
-      const ask = ROUTES[route]
-      if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
-      const before = await ownersThings()
-      const { path, init, status } = ask()
+  it.each(Object.keys(ROUTE_ACTIONS))('neither discloses nor changes another tenant’s data: %s', async (route) => {
+    const ask = ROUTES[route]
+    if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
+    const before = await ownersThings()
+    const { path, init, status } = ask()
 
-      const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
+    const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
 
-      const text = await response.text()
-      expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
-      expect(text).not.toContain('"ecgId"')
-      expect(await ownersThings()).toEqual(before)
-    },
-  )
+    const text = await response.text()
+    expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
+    expect(text).not.toContain('"ecgId"')
+    expect(await ownersThings()).toEqual(before)
+  })
 
-  it('tells the owner what it does not tell the other', async () => {
+  it('tells the owner what it hides from the other tenant', async () => {
     const answers = ['/v1/ecgs', `/v1/events?after=${own.position}`].map(async (path) =>
       answerOf(await api.as(OWNER, path)),
     )
@@ -378,7 +375,7 @@ const functions = readdirSync(FUNCTIONS).filter((name) =>
 )
 
 describe('a function', () => {
-  it.each(functions)('%s does nothing to a tenant for another', async (name) => {
+  it.each(functions)('changes nothing of another tenant: %s', async (name) => {
     const attack = CASES[name]
     if (attack === undefined) throw new Error(`${name} has no case here: what does it do for another tenant?`)
     for (const url of [api.intakeUrl, api.reportUrl]) await api.receive(url)

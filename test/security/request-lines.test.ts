@@ -93,7 +93,7 @@ const MADE_IN: Readonly<Record<string, string>> = {
   'streams/gateway/status-server.ts': 'the status of the gateway',
 }
 
-it('every file that makes a server of HTTP has it attacked here', () => {
+it('every file that creates an HTTP server is attacked here', () => {
   const root = resolve(import.meta.dirname, '../..')
   const files = ['cdk', 'functions', 'shared', 'streams'].flatMap((folder) =>
     globSync(`${folder}/**/*.ts`, { cwd: root }),
@@ -123,7 +123,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
     expect(line).toMatch(/^HTTP\/1\.1 \d{3}/)
   })
 
-  it('answers 400 to a target that is no path', async () => {
+  it('answers 400 to a request target that is not a path', async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 
@@ -135,7 +135,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
     expect(answers.map(statusOf)).toEqual([400, 400])
   })
 
-  it.skipIf(FOR_EVERYBODY.includes(name))('answers names of this machine only', async () => {
+  it.skipIf(FOR_EVERYBODY.includes(name))('answers only to host names of this machine', async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 
@@ -148,7 +148,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
   })
 })
 
-describe('a target', () => {
+describe('pathOf', () => {
   it.each([
     ['/', '/'],
     ['/v1/ecgs?limit=5', '/v1/ecgs?limit=5'],
@@ -159,13 +159,13 @@ describe('a target', () => {
     ['http://x:99999/', undefined],
     ['*', undefined],
     [undefined, undefined],
-  ])('%s is the path %s', (target, path) => {
+  ])('maps %s to %s', (target, path) => {
     expect(pathOf(target)?.path).toBe(path)
   })
 })
 
-describe('a host', () => {
-  it.each(['localhost', 'LOCALHOST:8080', '127.0.0.1', '127.0.0.1:80', '[::1]:8080'])('%s is this machine', (host) => {
+describe('namesThisMachine', () => {
+  it.each(['localhost', 'LOCALHOST:8080', '127.0.0.1', '127.0.0.1:80', '[::1]:8080'])('accepts %s', (host) => {
     expect(namesThisMachine(host)).toBe(true)
   })
 
@@ -178,7 +178,7 @@ describe('a host', () => {
     '127.0.0.2',
     '::1',
     'localhost:x',
-  ])('%s is not', (host) => {
+  ])('refuses %s', (host) => {
     expect(namesThisMachine(host)).toBe(false)
   })
 })

@@ -68,7 +68,7 @@ const check = (options: object) =>
   )
 
 describe('stack:check --aws', () => {
-  it('sends ECGs through a stack that it knows by its outputs, with a token and a device of its own', async () => {
+  it('sends ECGs through a deployed stack, found by its outputs, with its own token and device', async () => {
     const { passed, steps } = await check({ token: await tokenOf('local'), mqtt: stack.mqttUrl })
 
     expect(steps.map(({ name, outcome, detail }) => [name, outcome, outcome === 'passed' ? '' : detail])).toEqual([
@@ -83,7 +83,7 @@ describe('stack:check --aws', () => {
     expect(stack.permissions.violations).toEqual([])
   }, 180_000)
 
-  it('says which step failed where it is not let in', async () => {
+  it('names the step that failed for lack of access', async () => {
     const { passed, steps } = await check({})
 
     expect(passed).toBe(false)

@@ -17,7 +17,7 @@ const ENVIRONMENT = {
   AWS_REGION: 'us-east-1',
 }
 
-it('keeps running when clients disconnect before the answer', async () => {
+it('the local stack survives clients that disconnect before the answer', async () => {
   const function_ = { name: 'events', folder: '', handler: '', environment: ENVIRONMENT, timeoutMs: 1, memoryMb: 1 }
   const events = eventsServer(function_, () => {})
   onTestFinished(() => events.stop())

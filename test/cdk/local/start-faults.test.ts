@@ -287,7 +287,7 @@ function caught(run: () => unknown): unknown {
 /** As the processes end: the adapter's own class means 2. */
 const codeOf = (error: unknown) => (error instanceof ConfigError ? 2 : exitCodeOf(error))
 
-describe('a fault of the start says which file of which folder, what to do, and ends with its code', () => {
+describe('a fault at startup is reported with file, folder, remedy and exit code', () => {
   it.each(FAULTS)('$what: $exits', async ({ start, says, exits }) => {
     const folder = temporaryFolder()
 
@@ -300,7 +300,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(exits)
   })
 
-  it('gateway: a port that is taken: 1', async () => {
+  it('gateway: a port in use: 1', async () => {
     const { port, close } = await listening()
     onTestFinished(close)
 
@@ -312,7 +312,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(1)
   })
 
-  it('npm start: a data folder that another stack holds: 2', () => {
+  it('npm start: a data folder used by another stack: 2', () => {
     const folder = temporaryFolder()
     onTestFinished(claimFolder(folder))
 
@@ -324,7 +324,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(2)
   })
 
-  it.runIf(process.getuid?.() === 0)('npm start: a data folder that may not be written: 2', () => {
+  it.runIf(process.getuid?.() === 0)('npm start: a data folder without write access: 2', () => {
     // Root may write everywhere; nobody may not.
     const script = `const { claimFolder } = await import(process.argv[1]); try { claimFolder('/var/lib/cardiacnets') } catch (error) { console.log(error.message) }`
     const module = join(ROOT, 'cdk/local/data-folder.ts')
@@ -340,7 +340,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
   })
 })
 
-describe('a journal that was emptied', () => {
+describe('an emptied journal', () => {
   it.each(['adapter', 'gateway'])('is reported by the %s, which keeps running', async (who) => {
     const folder = temporaryFolder()
     put(join(folder, who === 'adapter' ? 'journal.db' : 'data/ecgs.db'), '')

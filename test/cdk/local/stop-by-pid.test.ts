@@ -26,13 +26,13 @@ const PROGRAMS = {
   },
 } as const
 
-describe('npm ended by its process id', () => {
+describe('npm scripts ended by process ID', () => {
   it.each([
     ['start', 'SIGTERM'],
     ['gateway', 'SIGTERM'],
     ['gateway', 'SIGKILL'],
   ] as const)(
-    'npm run %s leaves nothing running after %s',
+    'leave nothing running: npm run %s, %s',
     async (script, signal) => {
       const { args, ready } = PROGRAMS[script]
       // A group of its own holds npm, its shell, the program and what that starts.

@@ -145,7 +145,7 @@ describe('the EDF reader on invalid files', () => {
     ['a discontinuous file without onsets', { variant: 'EDF+D', onset: () => Number.NaN }, 'payload-malformed'],
     ['records that overlap', { variant: 'EDF+D', onset: (record) => record * 0.1 }, 'payload-malformed'],
     ['a gap of an hour', { variant: 'EDF+D', onset: (record) => record * 3600 }, 'payload-too-large'],
-  ])('refuses %s', (_, options, code) => {
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => parseRecording([writeEdf(two, options)], { format: 'edf' })).code).toBe(code)
   })
 

@@ -275,7 +275,7 @@ describe('the WFDB reader on invalid files', () => {
     ['a file by its full path', 'record.dat 16', '/etc/passwd 16', 'field-invalid'],
     ['a file on another Windows drive', 'record.dat 16', 'C:record.dat 16', 'field-invalid'],
     ['standard input', 'record.dat 16', '- 16', 'field-invalid'],
-  ])('refuses %s', (_, from, to, code) => {
+  ])('refuses a record with %s', (_, from, to, code) => {
     const error = codedError(() => parseRecording(withHeader(from, to)))
 
     expect(error.code).toBe(code)

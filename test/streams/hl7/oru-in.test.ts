@@ -100,7 +100,7 @@ describe('readOru', () => {
       'OBX[2].5',
     ],
     ['an empty file', ['OBX|1|ED|x||A^text^xml^Base64^'], 'payload-empty', 'OBX[2].5'],
-  ])('refuses %s and names the segment', (_, obx, code, field) => {
+  ])('refuses a message with %s, and names the segment', (_, obx, code, field) => {
     expect(() => readOru(oru(...obx))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )

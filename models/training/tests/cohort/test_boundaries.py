@@ -37,7 +37,7 @@ def test_waves_follow_each_other_and_fit_what_they_were_drawn_with(person: Perso
         assert qt[0] - 0.06 < np.nanmedian(beat.end_s[:, t]) - onset < qt[1] + 0.06
 
 
-def test_fibrillating_atria_have_no_p_wave() -> None:
+def test_atrial_fibrillation_has_no_p_wave() -> None:
     [person] = people(1, fibrillation=True)
 
     beats = beat_boundaries(person, SEED)

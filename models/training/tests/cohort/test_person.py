@@ -21,7 +21,7 @@ def indices(people: list[Person]) -> dict[str, np.ndarray]:
     return dict(zip(index_ids(), values.T, strict=True))
 
 
-def test_a_person_depends_on_seed_and_index_alone():
+def test_person_depends_only_on_seed_and_index():
     alone = measure_indices(draw_person(SEED, 7))
 
     for index in (3, 99):
