@@ -82,7 +82,7 @@ function example(name: string): Template {
   return known
 }
 
-/** As CDK types them: whatever CloudFormation says. */
+/** Typed as CDK types them: any CloudFormation value. */
 function propertiesOf(type: string) {
   return Object.values(template.findResources(type)).map(({ Properties }) => Properties)
 }

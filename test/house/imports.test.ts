@@ -7,7 +7,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const TOPS = ['shared', 'streams', 'functions', 'cdk', 'console'] as const
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"`;]{0,2000}?from\s'(\.[^'\n]+)'|import\('(\.[^'\n]+)'\)/g
 
-/** What each top-level folder may import beside itself. */
+/** What each top-level folder may import besides itself. */
 const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
   shared: [],
   streams: ['shared'],
@@ -50,7 +50,7 @@ describe('imports', () => {
   })
 })
 
-/** Vite builds the text of a page in: no code comes with it. */
+/** Vite embeds the text of a page, without any code. */
 const isText = (file: string) => /^docs\/[\w-]+\.md\?raw$/.test(file)
 
 /** `functions/api/routes/ecgs.ts` → `functions/api`. */

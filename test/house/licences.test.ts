@@ -21,7 +21,7 @@ const SHIPPED = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'M
 /** Tools: they are run and not given away. */
 const TOOLS = [...SHIPPED, 'BlueOak-1.0.0', 'MPL-2.0']
 
-/** Package → why it may stay without a licence of the list. */
+/** Package → why it is permitted without a listed licence. */
 const EXCEPTIONS: readonly (readonly [RegExp, string])[] = [
   [/^@img\/sharp-/, 'libvips, LGPL-3.0: a shared library that a user can replace'],
   [/^memorystream$/, 'MIT, in its README and in an old field of package.json'],
