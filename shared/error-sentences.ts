@@ -1,12 +1,11 @@
 /**
- * Every error code as a sentence for people: what is wrong, where, what to do. The command line, the API (`detail`) and a
- * device's `…/cmd` say these; codes stay.
- * Nothing is filled in but names, positions and limits: never a value.
+ * A sentence for every error code: what is wrong, where, and what to do. The command line, the API (`detail`) and a device's `…/cmd` show
+ * them; the codes stay. Only names, positions and limits are filled in, never a value.
  * @module
  */
 import type { CodedError } from './errors.ts'
 
-/** `{what}` is a file's name where there is one. A part in square brackets is left out where the error does not have what it names. */
+/** `{what}` is the file's name where there is one. A part in square brackets is left out when the error lacks the detail that it names. */
 export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   'payload-empty': '{what} contains no samples[ ({field})]. Check that the whole file was exported or uploaded.',
   'payload-too-large':
@@ -115,11 +114,11 @@ export const ERROR_SENTENCES: Readonly<Record<string, string>> = {
   internal: 'An unexpected error occurred. Please report it with the steps that led to it.',
 }
 
-/** What an error says, of a file where there is one. */
+/** The sentence of an error, about a file where there is one. */
 export function sentenceOf({ code, detail }: Pick<CodedError, 'code' | 'detail'>, what = 'The input'): string {
   const known: Readonly<Record<string, unknown>> = { ...detail, what, formats: 13 }
   const sentence = ERROR_SENTENCES[code] ?? `${code}[: {field}].`
-  // Optional parts first: each names one thing at most.
+  // Optional parts first: each names at most one detail.
   const whole = sentence
     .split(/[[\]]/)
     .map((part, i) => (i % 2 === 0 || known[nameIn(part)] !== undefined ? part : ''))

@@ -165,7 +165,7 @@ class Evaluate:
         figures = {
             "cad": [report["real"]["cad"][name] for name in ("auroc", "ci", "slope", "slopeCi")],
             "normalsFlagged": {name: entry["share"] for name, entry in report["real"]["normals"]["flagged"].items()},
-            "hfTeacher": report["real"]["teacher"].get("hf", {}).get("r"),
+            "hfTeacher": report["real"]["teacher"]["hf"]["r"] if "hf" in report["real"]["teacher"] else None,
             "virtual": {name: [entry["auroc"], entry["ci"]] for name, entry in report["test"]["conditions"].items()},
             **{name: report["test"][name] for name in ("macroAuroc", "meanR", "coverage90")},
             "closeness": {name: entry["closeness"] for name, entry in report["oracle"].items()},
