@@ -435,7 +435,7 @@ describe('the audit trail', () => {
   })
 })
 
-describe('retention of data', () => {
+describe('retention', () => {
   const of = (days: object) => synthesized(SiteConfig.parse({ deployment: { retentionDays: days } }))
   const rulesOf = (each: Template, prefix: string) =>
     Object.values(each.findResources('AWS::S3::Bucket'))
