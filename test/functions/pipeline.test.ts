@@ -169,7 +169,7 @@ describe('a queued message of an earlier release', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('of a newer schema is kept byte for byte for a redrive', async () => {
+  it('is kept byte for byte for a redrive when it has a newer schema', async () => {
     const later = (await oldMessage('screening')).replace('"schema":1', '"schema":2')
 
     await screen(event(later), context)

@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
 const imports = new Map(TOPS.flatMap((top) => filesOf(top)).map((file) => [file, importsOf(file)]))
 
 describe('imports', () => {
-  it.each(TOPS)('of %s follow DESIGN 4', (top) => {
+  it.each(TOPS)('follow DESIGN 4 in %s', (top) => {
     const allowed = [top, ...ALLOWED[top]]
 
     const strays = edges(({ from }) => from.startsWith(`${top}/`)).filter(
@@ -39,7 +39,7 @@ describe('imports', () => {
     expect(strays.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
   })
 
-  it('of DynamoDB documents are in one file, which all stores use', () => {
+  it('limit @aws-sdk/lib-dynamodb to the client and the table module', () => {
     const all = [...imports.keys()].filter((file) => /from '@aws-sdk\/lib-dynamodb'/.test(textOf(file)))
 
     expect(all.toSorted()).toEqual(['shared/aws/clients.ts', 'shared/store/table.ts'])

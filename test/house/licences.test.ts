@@ -38,7 +38,7 @@ describe('the licences', () => {
   it.each([
     ['shipped', SHIPPED, (entry: Entry) => !entry.dev],
     ['for development', TOOLS, (entry: Entry) => entry.dev === true],
-  ] as const)('of all packages %s are on the list', (_, list, isMeant) => {
+  ] as const)('are on the list for all packages %s', (_, list, isMeant) => {
     const others = all.filter(([path, entry]) => {
       const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
       return isMeant(entry) && !isAllowed(entry.license ?? '', list) && !EXCEPTIONS.some(([which]) => which.test(name))

@@ -135,7 +135,7 @@ describe('the emulators’ stores on disk', () => {
     })
   })
 
-  it('report an emptied file and start anew', async () => {
+  it('report an emptied file and restart empty', async () => {
     const folder = await usedFolder()
     const file = join(folder, 'queues', 'fauxqs.db')
     truncateSync(file, 0)
