@@ -71,8 +71,8 @@ function start(cloud: Cloud, backlogPerSecond = 1000): Forwarder {
   })
 }
 
-describe('a backlog', () => {
-  it("arrives in the order of time, each device's windows one after another, whatever a request takes", async () => {
+describe('the forwarder', () => {
+  it("sends each device's backlog in the order of time", async () => {
     storeBacklog()
     const { got, cloud } = moodyCloud()
 
@@ -93,7 +93,7 @@ describe('a backlog', () => {
     ])
   })
 
-  it('lets what comes now go first', async () => {
+  it('sends new windows before the backlog', async () => {
     storeBacklog()
     storeWindow('d0', WINDOWS, NOW)
     const { got, cloud } = moodyCloud()

@@ -107,8 +107,8 @@ async function minutesPass(count: number): Promise<void> {
   await sleep(50)
 }
 
-describe('a result', () => {
-  it('that a device is slow to acknowledge is not sent again on the same connection', async () => {
+describe('delivery of results to devices', () => {
+  it('does not repeat an unacknowledged result on the same connection', async () => {
     const device = await connect()
     const ecgId = storeResult(0)
     await lengthOf(device.held, 1)
@@ -121,7 +121,7 @@ describe('a result', () => {
     await until(waiting, (count) => count === 0)
   })
 
-  it('that was not acknowledged is sent again on the next connection', async () => {
+  it('repeats an unacknowledged result on the next connection', async () => {
     const first = await connect()
     const ecgId = storeResult(0)
     await lengthOf(first.held, 1)
@@ -133,7 +133,7 @@ describe('a result', () => {
     expect(second.held[0]!.ecgId).toBe(ecgId)
   })
 
-  it('goes to a new connection though the earlier one, which is dead, is still open', async () => {
+  it('repeats a result on a new connection while the earlier, dead one is still open', async () => {
     const dead = await connect()
     const ecgId = storeResult(0)
     await lengthOf(dead.held, 1)
@@ -146,7 +146,7 @@ describe('a result', () => {
     expect(live.held[0]!.ecgId).toBe(ecgId)
   })
 
-  it('reaches a device whose session comes back without subscribing again', async () => {
+  it('sends to a resumed session that does not subscribe again', async () => {
     const first = await connect({ clientId: 'd1', clean: false })
     await first.client.endAsync()
     const ecgId = storeResult(0)
@@ -157,7 +157,7 @@ describe('a result', () => {
     expect(second.held[0]!.ecgId).toBe(ecgId)
   })
 
-  it('at QoS 0 is sent once and waits for nothing', async () => {
+  it('sends a result once to a subscriber at QoS 0', async () => {
     const device = await connect({}, 0)
 
     const ecgId = storeResult(0)
@@ -168,7 +168,7 @@ describe('a result', () => {
     expect(waiting()).toBe(0)
   })
 
-  it('waits on disk, not in memory, behind sixteen that are not acknowledged', async () => {
+  it('keeps at most sixteen unacknowledged results of a device in memory', async () => {
     const device = await connect()
     const ecgIds = Array.from({ length: 40 }, (_, index) => storeResult(index))
     await lengthOf(device.held, 1)
