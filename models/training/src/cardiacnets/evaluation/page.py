@@ -149,7 +149,7 @@ def _versions(report: EvaluationReport) -> str:
     if fitted == measured:
         return f"Both are of cohort version {fitted}."
     return f"""**Not comparable here**: this oracle was fitted on cohort version {fitted}, and the network was measured on version {measured}.
-`cardiacnets-train measure` compares both on people of one version ([README](../models/training/README.md))."""
+`cardiacnets-train measure DIR` compares both on people of one version ([README](../models/training/README.md))."""
 
 
 def _noise(report: EvaluationReport) -> str:
