@@ -1,12 +1,12 @@
 /**
- * Faults of the files that data is kept in, as coded errors: which file of which folder, and what is wrong with it.
+ * Faults of data files as coded errors that name the file, the folder and the fault.
  * @module
  */
 import { existsSync, statSync } from 'node:fs'
 import { basename, dirname } from 'node:path'
 import { CodedError, type ErrorCode } from './errors.ts'
 
-/** https://www.sqlite.org/rescode.html, without the extended part. */
+/** Result codes without the extended part, https://www.sqlite.org/rescode.html */
 const SQLITE_CODES = new Map<number, ErrorCode>([
   [5, 'data-in-use'], // BUSY
   [6, 'data-in-use'], // LOCKED
@@ -31,10 +31,12 @@ const SYSTEM_CODES: Readonly<Record<string, ErrorCode>> = {
   EISDIR: 'data-unwritable',
 }
 
-/** Where a file lies, as the details of an error name it. */
+/** A file's name and folder, for the details of an error. */
 export const placeOf = (path: string) => ({ file: basename(path), folder: dirname(path) })
 
-/** What an error of `node:fs` or `node:sqlite` means for the file at `path`; `undefined` when it is no fault of a file. */
+/**
+ * The coded error for an error of `node:fs` or `node:sqlite` on the file at `path`; `undefined` when the error is not a fault of the file.
+ */
 export function fileFault(path: string, error: unknown): CodedError | undefined {
   if (error instanceof CodedError) return error
   const { code, errcode } = (error ?? {}) as { code?: string; errcode?: number } // as node:fs and node:sqlite throw
@@ -42,18 +44,18 @@ export function fileFault(path: string, error: unknown): CodedError | undefined 
   return fault && new CodedError(fault, placeOf(path), { cause: error })
 }
 
-/** A version of a data file that is later than this program's. */
+/** The data file was written by a later version of this program. */
 export const newerFile = (path: string) => new CodedError('data-newer', placeOf(path))
 
-/** An SQLite file with tables that are not ours. */
+/** The SQLite file has tables that are not ours. */
 export const foreignFile = (path: string) => new CodedError('data-foreign', placeOf(path))
 
 /**
- * Whether a data file is there and holds nothing: SQLite takes it for a new one without a word. A process that was killed in the moment in which it made
- * the file leaves it so, too.
+ * Whether a data file exists but is empty. SQLite would silently treat it as a new file. A process that was killed while it created the
+ * file leaves the same state.
  */
 export const isEmptied = (path: string): boolean => existsSync(path) && statSync(path).size === 0
 
-/** What is said of a file that `isEmptied`. */
+/** Message for a file that `isEmptied`. */
 export const emptiedFile = (path: string): string =>
   `${path} is empty: what it held is lost, unless there is a copy. It is begun anew.`

@@ -4,7 +4,7 @@
  * @module
  */
 
-/** What an error means at the edges. `permanent`: a retry cannot help, so a queue handler sends the message to its DLQ. */
+/** What an error means at each edge. `permanent`: a retry cannot help, so a queue handler sends the message to its DLQ. */
 interface ErrorKind {
   readonly status: number
   readonly exitCode: 1 | 2 | 3 | 4
@@ -12,14 +12,14 @@ interface ErrorKind {
 }
 
 const badInput: ErrorKind = { status: 400, exitCode: 2, permanent: true }
-/** It can be read, but no cine may be drawn from it. */
+/** The ECG can be read, but no cine may be drawn from it. */
 const refused: ErrorKind = { status: 422, exitCode: 3, permanent: true }
 const internal: ErrorKind = { status: 500, exitCode: 1, permanent: false }
 const misconfigured: ErrorKind = { status: 500, exitCode: 2, permanent: true }
 
-/** Every code that this product can answer with. */
+/** All error codes of this product. */
 export const ERROR_KINDS = {
-  // What arrived cannot be read.
+  // The input cannot be read.
   'payload-empty': badInput,
   'payload-too-large': { ...badInput, status: 413 },
   'payload-malformed': badInput,
@@ -28,7 +28,7 @@ export const ERROR_KINDS = {
   'file-not-found': { ...badInput, status: 404 },
   'schema-unsupported': badInput,
   'topic-invalid': badInput,
-  // A recording or frame that parses but says something impossible.
+  // The input parses, but states something impossible.
   'lead-unknown': badInput,
   'lead-duplicate': badInput,
   'lead-missing': badInput,
@@ -40,13 +40,13 @@ export const ERROR_KINDS = {
   'sequence-invalid': badInput,
   'clock-invalid': badInput,
   'session-changed': badInput,
-  // A device or tenant asks more of the adapter than its share, or brings samples later than the site keeps their window for.
+  // A device or tenant exceeds its share of the adapter, or sends samples later than the site keeps their window.
   'limit-exceeded': { ...badInput, status: 429 },
   'correction-expired': { ...badInput, status: 409 },
   'field-invalid': badInput,
   'association-overlap': { ...badInput, status: 409 },
   'association-mismatch': { ...badInput, status: 409 },
-  // An ECG that no cine may be drawn from, and what may go wrong while one is drawn.
+  // An ECG that no cine may be drawn from, and failures while one is drawn.
   'synthesis-unavailable': { ...badInput, status: 409 },
   'not-screened': { ...badInput, status: 409 },
   'ecg-refused': refused,
@@ -55,19 +55,20 @@ export const ERROR_KINDS = {
   'provider-inactive': misconfigured,
   'artifact-corrupt': { ...internal, status: 502 },
   'worker-lost': { ...internal, permanent: true },
-  // Who calls.
+  // The caller.
   unauthorized: { ...badInput, status: 401 },
-  // The EHR. What an operator can mend (a key, a scope, an outage) is retried and then redriven; what the EHR will never take is not.
+  // The EHR. Faults that an operator can fix (a key, a scope, an outage) are retried and then redriven; refusals that will not change are
+  // not.
   'ehr-unavailable': { status: 503, exitCode: 4, permanent: false },
   'ehr-unauthorized': { status: 502, exitCode: 2, permanent: false },
   'ehr-forbidden': { status: 502, exitCode: 2, permanent: true },
   'ehr-refused': { status: 502, exitCode: 2, permanent: true },
   'ehr-malformed': { status: 502, exitCode: 1, permanent: false },
   'origin-foreign': badInput,
-  // The gateway in the ward.
+  // The bedside gateway.
   'disk-full': { ...internal, status: 507 },
   'delivery-refused': { ...badInput, status: 502 },
-  // The files that data is kept in, and the ports that are listened on.
+  // Data files, and the ports that servers listen on.
   'data-corrupt': misconfigured,
   'data-in-use': misconfigured,
   'data-unwritable': misconfigured,
@@ -79,9 +80,9 @@ export const ERROR_KINDS = {
   'token-missing': { ...badInput, status: 401 },
   'token-invalid': { ...badInput, status: 401 },
   'scope-missing': { ...badInput, status: 403 },
-  // Of a tenant that may not do this here, whatever its token's scopes.
+  // The tenant may not do this here, whatever the scopes of its token.
   'tenant-forbidden': { ...badInput, status: 403 },
-  // Not by the site's own name, which CloudFront answers.
+  // The request did not come through the site's own host name, which CloudFront serves.
   'address-closed': { ...badInput, status: 403 },
   'request-timeout': { ...badInput, status: 408 },
   'not-acceptable': { ...badInput, status: 406 },
@@ -104,7 +105,7 @@ export const ERROR_KINDS = {
 
 export type ErrorCode = keyof typeof ERROR_KINDS
 
-/** Where an error lies. Only names, positions and limits: never a sample, an identifier or free text from the input. */
+/** Where an error is. Only names, positions and limits: never a sample, an identifier or free text from the input. */
 export type ErrorDetail = Readonly<Record<string, string | number | boolean | undefined>>
 
 /**
@@ -132,7 +133,7 @@ export class CodedError extends Error {
   }
 }
 
-/** The error itself when it is coded, else an `internal` one that keeps the cause but repeats none of its text. */
+/** Returns a coded error as it is. Wraps any other as `internal`, which keeps it as the cause but repeats none of its text. */
 export function toCodedError(error: unknown): CodedError {
   return error instanceof CodedError ? error : new CodedError('internal', {}, { cause: error })
 }

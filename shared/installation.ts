@@ -1,7 +1,7 @@
 /**
- * How this code came to this machine.
+ * How this code was installed.
  * @module
  */
 
-/** Whether the sources run themselves (a clone, an image), not what was built from them (the installed package, a Lambda). */
+/** True when the sources run directly (a clone, an image); false for code built from them (the installed package, a Lambda). */
 export const RUNS_FROM_SOURCE = import.meta.filename.endsWith('.ts')

@@ -1,16 +1,17 @@
 /**
- * Servers on 127.0.0.1: what every one of ours checks of a request before anything reads it.
+ * Servers on 127.0.0.1: checks that each of them makes on a request before anything else reads it.
  * @module
  */
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 
 const HOSTS: readonly string[] = ['localhost', '127.0.0.1', '[::1]']
 
-/** Whether a host (`localhost`, `[::1]`), without a port, is this machine. */
+/** Whether a host name without a port (`localhost`, `[::1]`) is this machine. */
 export const isLoopback = (hostname: string): boolean => HOSTS.includes(hostname.toLowerCase())
 
 /**
- * Whether a `Host` header names this machine. A page of another site whose name was bound to 127.0.0.1 (DNS rebinding) names its own.
+ * Whether a `Host` header names this machine. In a DNS rebinding attack (a foreign name bound to 127.0.0.1) the header has the foreign
+ * name.
  */
 export function namesThisMachine(host: string | undefined): boolean {
   const [, name, port] = /^([^:[\]]+|\[[\da-f:]+\])(?::(\d{1,5}))?$/i.exec(host ?? '') ?? []
@@ -20,8 +21,8 @@ export function namesThisMachine(host: string | undefined): boolean {
 const BASE = 'http://localhost'
 
 /**
- * A request's target as path and query; undefined for what is none. Absolute form names its host once more (RFC 9112, section 3.2.2).
- * `//x` and `/\\x` are no paths: a later parser reads a host, or throws.
+ * A request target as path and query; `undefined` for an invalid one. The absolute form also has a host (RFC 9112, section 3.2.2). `//x`
+ * and `/\\x` are rejected, because a later parser would read a host from them or throw.
  */
 export function pathOf(target: string | undefined): { path: string; host?: string } | undefined {
   if (target?.startsWith('/')) return URL.parse(target, BASE)?.origin === BASE ? { path: target } : undefined
@@ -29,14 +30,14 @@ export function pathOf(target: string | undefined): { path: string; host?: strin
   return url === null ? undefined : { path: url.pathname + url.search, host: url.host }
 }
 
-/** A listener that is given only requests for a path of this machine; others are answered with 400. */
+/** Wraps a listener so that it gets only requests for a path on this machine. Others are answered with 400. */
 export function forThisMachine(listener: RequestListener): RequestListener {
   return (request, response) => {
     if (admit(request, response)) listener(request, response)
   }
 }
 
-/** As `forThisMachine`, whatever the host: for a server that others reach by names of their own. */
+/** Like `forThisMachine`, but for any host: for a server that others reach under their own names. */
 export function withPath(listener: RequestListener): RequestListener {
   return (request, response) => {
     const target = pathOf(request.url)

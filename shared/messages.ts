@@ -1,16 +1,18 @@
 /**
- * The messages between the rooms, as they stand in SQS and SNS. Each carries `schema`, so that old ones drain through new code.
+ * Messages between functions, as they travel through SQS and SNS. Each carries `schema`, so that old messages can be handled by new code.
  *
- * While functions are replaced, old and new ones read each other's messages; queues keep them for four days, dead-letter queues for fourteen. So
- * a field that readers may ignore needs no new schema: add it as optional. For any other change:
- * 1. **Read it first.** The type becomes `z.union([TheNew, TheOld.transform(toTheNew)])`, handlers know the new one only, `NEWEST_SCHEMA` goes up, and
- *    writers still write the old one. Deploy that (the adapter too, if it reads it), and wait until nobody wants it rolled back.
- * 2. **Write it.** Messages as the last deployment wrote them go to `test/fixtures/messages/v{n}`, where a test drains them through today's handlers.
- * 3. **Forget the old one** once it can lie nowhere any more: fourteen days later, and what was redriven is through.
+ * While functions are replaced, old and new ones read each other's messages. Queues keep messages for four days, dead-letter queues for
+ * fourteen. A field that readers may ignore therefore needs no new schema: add it as optional. For any other change:
+ * 1. **Read it first.** The type becomes `z.union([TheNew, TheOld.transform(toTheNew)])`, handlers know only the new form, `NEWEST_SCHEMA`
+ *    goes up, and writers still write the old form. Deploy that (also the adapter, if it reads the message), and wait until a rollback is
+ *    ruled out.
+ * 2. **Write it.** Put messages as the last deployment wrote them into `test/fixtures/messages/v{n}`, where a test passes them through
+ *    today's handlers.
+ * 3. **Drop the old form** when no such message can exist any more: after fourteen days, and after redriven messages have been handled.
  *
- * A message of a schema that is newer than the code (it was rolled back in between) is no accident and nobody's fault: it goes to the dead-letter queue as
- * `schema-unsupported`, byte for byte, and after the next deployment `cli redrive QUEUE --reason schema-unsupported` brings it back.
- * A window that comes from a device by AWS IoT Core has its version in its topic (`ecg/v1/…`) instead.
+ * A message whose schema is newer than the code (after a rollback) is not an error of its sender. It goes to the dead-letter queue
+ * unchanged, as `schema-unsupported`. After the next deployment `cli redrive QUEUE --reason schema-unsupported` brings it back. A window
+ * that a device sends through AWS IoT Core has its version in the topic (`ecg/v1/…`) instead.
  * @module
  */
 import * as z from 'zod'
@@ -20,10 +22,10 @@ import { QUALITY_REASONS } from './domain/quality.ts'
 import { WARNING_CODES } from './domain/warnings.ts'
 import { CodedError } from './errors.ts'
 
-/** Of all messages that this code reads. */
+/** Newest schema that this code reads, of all messages. */
 const NEWEST_SCHEMA = 1
 
-/** One SQS billing unit; a body that stays within it travels inline, else as a claim check. */
+/** One SQS billing unit, bytes. A body up to this size travels inline, a larger one as a claim check. */
 export const INLINE_LIMIT_BYTES = 64 * 1024
 
 const EcgIdField = z.string().transform((text, context): EcgId => {
@@ -40,27 +42,27 @@ const CmrJobIdField = z.string().transform((text, context): CmrJobId => {
   return z.NEVER
 })
 
-/** Bytes inline (base64), or where they lie in the bucket. */
+/** Bytes inline (base64), or a reference to the bucket. */
 const Payload = z.union([
   z.object({ inline: z.base64() }),
   z.object({ key: z.string(), sha256: z.hex().length(64), bytes: z.int().positive() }),
 ])
 export type Payload = z.infer<typeof Payload>
 
-/** A part of a topic or of an address in the store: no slash, wildcard, space or control character. */
+/** A name that is part of a topic or of a key in the store: no slash, wildcard, space or control character. */
 export const NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/
 export const Name = z.string().regex(NAME_PATTERN)
 
-/** A resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
+/** Reference to a resource on a FHIR server: type and id, https://hl7.org/fhir/R4/references.html#literal */
 const ResourceReference = z.string().regex(/^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}$/)
 
 /**
- * Where an ECG comes from; decides where its result goes. Of an EHR's: the site's name of the server, and the resource that holds the
- * ECG. Whose it is stands there, and is read when the result is reported: a patient's reference travels in no message.
+ * Where an ECG comes from, which decides where its result goes. For an EHR: the site's name of the server, and the resource that holds the
+ * ECG. The patient is named in that resource and read when the result is reported; no message carries a patient reference.
  */
 export const Origin = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('mqtt'), device: Name, session: Name }),
-  // Where the uploader says a device, its associations say whose ECG it is.
+  // When the uploader names a device, the device's associations give the patient.
   z.object({ kind: z.literal('upload'), device: Name.optional() }),
   z.object({ kind: z.literal('fhir'), server: Name, source: ResourceReference }),
 ])
@@ -109,10 +111,10 @@ const Envelope = z.object({
     durationMs: z.number().nonnegative(),
   }),
   person: Person.optional(),
-  /** Absent: 1. A correction has the next number. */
+  /** Absent means 1. A correction has the next number. */
   version: z.int().positive().optional(),
   supersedes: z.int().positive().optional(),
-  /** What a reader must know although the ECG was read. */
+  /** What a reader must know about an ECG that was read. */
   warnings: z.array(Warning).readonly().optional(),
 })
 
@@ -123,19 +125,19 @@ export const IntakeMessage = Envelope.extend({
 })
 export type IntakeMessage = z.infer<typeof IntakeMessage>
 
-/** AWS IoT Core → `preprocess`: what a device published on `…/window`, as the rule `windows` selects it. */
+/** AWS IoT Core → `preprocess`: what a device published to `…/window`, as the rule `windows` selects it. */
 const SelectedWindow = z.object({ topic: z.string(), data: z.base64(), receivedAtMs: z.int().nonnegative() })
 
-/** The same as the rule's error action wrote it into the DLQ: a redrive brings it. */
+/** The same window as the rule's error action wrote it to the DLQ. It arrives after a redrive. */
 const UndeliveredWindow = z
   .object({ topic: z.string(), base64OriginalPayload: z.base64() })
   .transform(({ topic, base64OriginalPayload }) => ({ topic, data: base64OriginalPayload, receivedAtMs: Date.now() }))
 
-/** All that comes to the queue `intake`. */
+/** All messages of the queue `intake`. */
 export const IntakeInput = z.union([IntakeMessage, SelectedWindow, UndeliveredWindow])
 export type IntakeInput = z.infer<typeof IntakeInput>
 
-/** `api` and a schedule → `fhir-intake`: a resource of the EHR that may hold an ECG, or the wish to look for new ones. */
+/** `api` and a schedule → `fhir-intake`: a resource of the EHR that may hold an ECG, or the request to look for new ones. */
 export const FhirInboundMessage = z.discriminatedUnion('kind', [
   z.object({ schema: z.literal(1), tenant: Name, kind: z.literal('resource'), reference: ResourceReference }),
   z.object({ schema: z.literal(1), tenant: Name, kind: z.literal('poll') }),
@@ -151,14 +153,14 @@ const Quality = z.object({
   heartRateBpm: z.number().nullable(),
 })
 
-/** `preprocess` → `screen`: the clean window (`shared/waveform/clean-codec.ts`), or none where the quality gate refused it. */
+/** `preprocess` → `screen`: the clean window (`shared/waveform/clean-codec.ts`), or none when the quality gate refused it. */
 export const ScreeningMessage = Envelope.extend({
   profile: z.string(),
   inputSha256: z.hex().length(64),
   quality: Quality,
   measurements: Measurements.optional(),
   clean: Payload.optional(),
-  /** Stands for somebody in the population that is compared with the bundle's reference. */
+  /** Whether this ECG counts for the population that is compared with the bundle's reference. */
   isCounted: z.boolean().optional(),
 })
 export type ScreeningMessage = z.infer<typeof ScreeningMessage>
@@ -168,7 +170,8 @@ export const ResultMessage = z.object({ schema: z.literal(1), tenant: Name, orig
 export type ResultMessage = z.infer<typeof ResultMessage>
 
 /**
- * `report` to itself, later: has this live session ended? `token` tells the one that still counts from those that a repeat left behind.
+ * `report` → `report`, delayed: has this live session ended? `token` identifies the valid check among those that repeated messages left
+ * behind.
  */
 export const SessionCheck = z.object({
   schema: z.literal(1),
@@ -183,8 +186,8 @@ export type SessionCheck = z.infer<typeof SessionCheck>
 const CmrMessage = z.object({ schema: z.literal(1), tenant: Name, jobId: CmrJobIdField })
 
 /**
- * What comes to the queue `synthesis`: a job that is to be drawn (from the API, or from a worker that had to give it back), one that is not
- * wanted any more, and what AWS Batch says of one that ended without success.
+ * Messages of the queue `synthesis`: a job to draw (from the API, or from a worker that had to give it back), a job that was cancelled, and
+ * the failure of a job as AWS Batch reports it.
  */
 export const SynthesisMessage = z.discriminatedUnion('kind', [
   CmrMessage.extend({ kind: z.literal('draw') }),
@@ -193,17 +196,17 @@ export const SynthesisMessage = z.discriminatedUnion('kind', [
 ])
 export type SynthesisMessage = z.infer<typeof SynthesisMessage>
 
-/** A worker → `report`: the cines of an ECG are drawn, or will be in a moment. */
+/** Worker → `report`: the cines of an ECG are drawn, or about to be stored. */
 export const CineMessage = CmrMessage.extend({ kind: z.literal('cine') })
 export type CineMessage = z.infer<typeof CineMessage>
 
-/** What comes to the queue `results-fhir`. */
+/** All messages of the queue `results-fhir`. */
 export const ReportMessage = z.union([ResultMessage, SessionCheck, CineMessage])
 export type ReportMessage = z.infer<typeof ReportMessage>
 
 /**
- * `api` → `upkeep`: what a request set off. An ECG that was marked as deleted is to be removed; somebody asks which stretches of an ECG moved its
- * scores; results that waited for an association are to be handed to the report, from where an earlier message of the same left off.
+ * `api` → `upkeep`: follow-up work of a request. Remove an ECG that was marked as deleted; compute the attribution of an ECG's scores; pass
+ * results that waited for an association to the report, continuing where an earlier message of the same kind stopped.
  */
 export const UpkeepMessage = z.discriminatedUnion('kind', [
   z.object({ schema: z.literal(1), kind: z.literal('deletion'), tenant: Name, ecgId: EcgIdField }),
@@ -222,21 +225,22 @@ export type UpkeepMessage = z.infer<typeof UpkeepMessage>
 
 /**
  * Parses a message body.
- * @throws CodedError `payload-malformed` for what is no JSON, `schema-unsupported` for a newer schema or none, `field-invalid` naming the first bad field.
+ * @throws CodedError `payload-malformed` for text that is not JSON, `schema-unsupported` for a newer schema or none, `field-invalid` naming
+ * the first bad field
  */
 export function parseMessage<T>(type: z.ZodType<T>, body: string): T {
   let json: unknown
   try {
     json = JSON.parse(body)
   } catch {
-    // The parser's own text quotes its input, which may be a patient's.
+    // The parser's own message quotes its input, which may contain patient data.
     throw new CodedError('payload-malformed', { field: 'body' })
   }
   const parsed = type.safeParse(json)
   if (parsed.success) return parsed.data
   const [issue] = parsed.error.issues
   const field = issue === undefined ? '' : innermost(issue).path.join('.')
-  // A newer message may differ in anything, its kind among it.
+  // A newer message may differ in any field, including its kind.
   if (field === 'schema' || isNewer(json)) throw new CodedError('schema-unsupported', { field: 'schema' })
   throw new CodedError('field-invalid', { field: field || 'body' })
 }
@@ -246,7 +250,7 @@ function isNewer(json: unknown): boolean {
   return typeof json.schema === 'number' && json.schema > NEWEST_SCHEMA
 }
 
-/** Of a union, what is wrong with the kind that it is nearest to says more than that it is none of them. */
+/** For a union, reports the fault of the closest kind, which is more useful than "none of them matches". */
 function innermost(issue: z.core.$ZodIssue): z.core.$ZodIssue {
   const kinds = issue.code === 'invalid_union' ? issue.errors : []
   const [nearest] = kinds.filter((issues) => issues.length > 0).toSorted((a, b) => a.length - b.length)

@@ -1,13 +1,13 @@
 /**
- * Notices that npm, which started this process, is gone.
+ * Detects that npm, which started this process, has ended.
  * @module
  */
 
 const LOOK_MS = 500
 
 /**
- * Calls `act` once when the process that started this one under npm has ended: a killed npm hands no signal on. The script says
- * `exec`, so that no shell stands between the two. Without npm it does nothing. Never keeps the process alive.
+ * Calls `act` once when the npm process that started this one has ended, because a killed npm does not pass its signal on. The npm script
+ * must use `exec`, so that there is no shell in between. Does nothing without npm. Never keeps the process alive.
  */
 export function whenNpmIsGone(act: () => void): void {
   if (process.env.npm_lifecycle_event === undefined) return

@@ -1,5 +1,5 @@
 /**
- * Waiting that can be cut short.
+ * A pause that can be cancelled.
  * @module
  */
 

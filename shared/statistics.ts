@@ -3,7 +3,7 @@
  * @module
  */
 
-/** The value below which `share` of the values lie (nearest rank); NaN of none. */
+/** The value below which `share` of the values lie (nearest rank); NaN for no values. */
 export function quantile(values: readonly number[], share: number): number {
   const sorted = values.toSorted((a, b) => a - b)
   return sorted[Math.min(sorted.length - 1, Math.floor(share * sorted.length))] ?? Number.NaN
@@ -11,10 +11,10 @@ export function quantile(values: readonly number[], share: number): number {
 
 export const median = (values: readonly number[]) => quantile(values, 0.5)
 
-/** Two or three digits that mean something. */
+/** Rounds to significant digits. */
 export const round = (value: number, digits = 3) => Number(value.toPrecision(digits))
 
-/** Median milliseconds of a call, of `rounds` rounds of `calls` each, after one round to warm up. */
+/** Median duration of a call, ms: `rounds` rounds of `calls` calls each, after one warm-up round. */
 export async function millisecondsPerCall(
   rounds: number,
   calls: number,

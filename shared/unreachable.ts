@@ -1,10 +1,10 @@
 /**
- * What the libraries throw when a service does not answer, or does not know us, as coded errors with the service's address.
+ * Turns errors of libraries into coded errors with the service's address, when a service does not answer or rejects our credentials.
  * @module
  */
 import { CodedError } from './errors.ts'
 
-/** Where nobody answered: what may be said of a call whose own error quotes more. */
+/** A call that got no answer. Holds only what may be logged, because the original error may quote more. */
 export class NoAnswer extends Error {
   override readonly name = 'NoAnswer'
   readonly address: string
@@ -15,7 +15,7 @@ export class NoAnswer extends Error {
   }
 }
 
-/** https://nodejs.org/api/errors.html#common-system-errors, and those of Node's own fetch and of AWS' clients. */
+/** https://nodejs.org/api/errors.html#common-system-errors, and those of Node's own fetch and of the AWS clients. */
 const NO_ANSWER = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
@@ -35,10 +35,10 @@ const NO_ANSWER = new Set([
   'NetworkingError',
 ])
 
-/** As AWS' clients name what they throw when they have no credentials. */
+/** Names of the errors that AWS clients throw without credentials. */
 const NO_CREDENTIALS = new Set(['CredentialsProviderError', 'TokenProviderError'])
 
-/** What Node and the clients of AWS put on their errors. */
+/** Properties that Node and the AWS clients put on their errors. */
 interface Raw {
   readonly code?: unknown
   readonly name?: unknown
@@ -50,7 +50,7 @@ interface Raw {
   readonly $metadata?: { readonly httpStatusCode?: number }
 }
 
-/** The error as it is coded, where it is of a service; any other as it came. */
+/** The coded error for a fault of a service; any other error unchanged. */
 export function serviceFault(error: unknown): unknown {
   if (error instanceof CodedError) {
     const isNamed = error.detail.address !== undefined
@@ -75,7 +75,7 @@ export function serviceFault(error: unknown): unknown {
 
 const isNoAnswer = ({ code, name }: Raw) => NO_ANSWER.has(String(code)) || NO_ANSWER.has(String(name))
 
-/** An error and what it says it comes from, the outermost first. */
+/** An error and its causes, outermost first. */
 function causesOf(error: unknown, depth = 0): readonly Raw[] {
   if (typeof error !== 'object' || error === null || depth > 4) return []
   const raw: Raw = error

@@ -1,5 +1,5 @@
 /**
- * Which code made a result.
+ * The version of the code that made a result.
  * @module
  */
 import { execFileSync } from 'node:child_process'
@@ -10,15 +10,17 @@ import { RUNS_FROM_SOURCE } from './installation.ts'
 const ROOT = join(import.meta.dirname, '..')
 interface Manifest {
   readonly version: string
-  /** Only in a package that was built. */
+  /** Only in a built package. */
   readonly codeVersion?: string
 }
 
 const PACKAGES = ['package.json', 'package-lock.json']
 
 /**
- * The package's version and, in a git work tree, the commit. What was built has both in its own package.json; deployed code gets them as `CODE_VERSION`.
- * @param sources with some, the last commit that changed one of them or the packages: what is built of them stays the same at all others
+ * The package's version and, in a git work tree, the commit. A built package has both in its package.json; deployed code gets them as
+ * `CODE_VERSION`.
+ * @param sources with some, the last commit that changed one of them or the packages, so that other commits do not change what is built
+ * from them
  */
 export function codeVersion(sources: readonly string[] = []): string {
   const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))

@@ -116,7 +116,10 @@ function chaiCard(): string {
 
 if (import.meta.main) {
   const [file] = process.argv.slice(2)
-  if (file === undefined) throw new Error('usage: npm run -s trace -- RESULTS.json')
+  if (file === undefined || file.startsWith('-')) {
+    console.error('usage: npm run -s trace -- RESULTS.json (docs/regulatory/README.md)')
+    process.exit(2)
+  }
   const write = (name: string, text: string) => {
     writeFileSync(join(FOLDER, name), text)
     console.log(relative(ROOT, join(FOLDER, name)))

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets bench`: hands its arguments to `cdk/bench`, which is a process of its own.
+ * `cardiacnets bench`: passes its arguments to `cdk/bench`, which runs in its own process.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -11,10 +11,12 @@ const MAIN = join(import.meta.dirname, '../../cdk/bench/main.ts')
 
 export function benchCommand(): Command {
   return new Command('bench')
-    .description('measure this machine: signal chain, screening, live devices, functions, cines, cost (minutes)')
+    .description(
+      'benchmark this machine: signal chain, screening, live devices, functions, cines, cost (takes minutes)',
+    )
     .helpOption(false)
     .allowUnknownOption()
-    .argument('[options...]', 'as `bench --help` says')
+    .argument('[options...]', 'see `bench --help`')
     .action(async (options: readonly string[]) => {
       const child = spawn(process.execPath, [MAIN, ...options], { stdio: 'inherit' })
       const [code] = await once(child, 'exit')

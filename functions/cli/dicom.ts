@@ -1,5 +1,5 @@
 /**
- * `cardiacnets dicom`: sends DICOM files (drawn cines, ECGs) to an archive, and asks whether it is there.
+ * `cardiacnets dicom`: sends DICOM files (drawn cines, ECGs) to an archive, and checks that it answers.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -21,10 +21,10 @@ export function dicomCommand(): Command {
     command
       .requiredOption('--to <host:port>', 'the archive', parseAddress)
       .option('--called <title>', "the archive's AE title", 'ANY-SCP')
-      .option('--calling <title>', 'ours', 'CARDIACNETS')
-      .option('--ca <file>', "PEM of the authority that signed the archive's certificate: TLS")
-      .option('--cert <file>', 'PEM of our own certificate')
-      .option('--key <file>', 'PEM of its key')
+      .option('--calling <title>', 'our AE title', 'CARDIACNETS')
+      .option('--ca <file>', 'CA certificate of the archive (PEM); turns TLS on')
+      .option('--cert <file>', 'client certificate (PEM)')
+      .option('--key <file>', 'key of the client certificate (PEM)')
   return new Command('dicom')
     .description('send DICOM files to an archive')
     .addCommand(
@@ -36,7 +36,7 @@ export function dicomCommand(): Command {
       ),
     )
     .addCommand(
-      peerOptions(new Command('store').description('C-STORE files').argument('<file...>')).action(
+      peerOptions(new Command('store').description('send files by C-STORE').argument('<file...>')).action(
         async (files: string[], options: PeerOptions) => {
           process.exitCode = await each(files, (file) => storeFile(peerOf(options), file))
         },
@@ -44,10 +44,10 @@ export function dicomCommand(): Command {
     )
     .addCommand(
       new Command('stow')
-        .description('store files by STOW-RS')
+        .description('send files by STOW-RS')
         .argument('<file...>')
         .requiredOption('--url <url>', 'the DICOMweb address, e.g. https://archive.example/dicom-web')
-        .option('--token-file <file>', 'a bearer token')
+        .option('--token-file <file>', 'file with a bearer token')
         .action(async (files: string[], { url, tokenFile }: { url: string; tokenFile?: string }) => {
           const token = tokenFile === undefined ? undefined : readFileSync(tokenFile, 'utf8').trim()
           process.exitCode = await each(files, (file) => stow(url, file, token))
@@ -55,7 +55,10 @@ export function dicomCommand(): Command {
     )
 }
 
-/** Sends one after the other; one that fails does not keep back the next. @returns the exit code: the first that failed, else 0 */
+/**
+ * Sends the files one after another. A failed file does not stop the next.
+ * @returns exit code: that of the first failure, else 0
+ */
 async function each(files: readonly string[], send: (file: string) => Promise<unknown>): Promise<number> {
   let failed: number = EXIT.ok
   for (const file of files) {

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets fhir demo`: puts a virtual patient and an ECG into the EHR, and waits for the report that comes back into it.
+ * `cardiacnets fhir demo`: stores a virtual patient and an ECG in the EHR, and waits for the report to appear there.
  * @module
  */
 
@@ -30,12 +30,12 @@ const count = (text: string): number => {
 
 export function demoCommand(): Command {
   return new Command('demo')
-    .description('put a virtual patient and an ECG into the EHR, and print the report that comes back')
-    .argument('[file]', 'the ECG (default: a virtual one). Do not use a real patient’s on an EHR that others read')
-    .option('--site <file>', "the site's configuration", '.local/site.json')
-    .option('--count <n>', 'how many, one after another; more than one prints percentiles', count, 1)
-    .option('--timeout <seconds>', 'how long to wait for a report', count, 30)
-    .option('--json', 'one JSON document')
+    .description('write a virtual patient and an ECG to the EHR and print the report that returns')
+    .argument('[file]', 'ECG file (default: a virtual ECG). Never use a real patient’s ECG on an EHR that others read')
+    .option('--site <file>', 'site configuration file', '.local/site.json')
+    .option('--count <n>', 'number of ECGs, in sequence; more than one prints percentiles', count, 1)
+    .option('--timeout <seconds>', 'maximum wait for a report', count, 30)
+    .option('--json', 'print one JSON document')
     .action(async (file: string | undefined, options: DemoOptions) => {
       await demo(file ?? VIRTUAL_ECG, options)
     })
@@ -45,7 +45,7 @@ async function demo(file: string, { site, count, timeout, json }: DemoOptions): 
   const config = readSiteConfigFile(site).ehr
   if (config === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
   const ehr = ehrOfSite(config)
-  // As if it had just been taken.
+  // As if the ECG had just been recorded.
   const { startedAt: _, ...recording } = await readRecording(file)
   const trips: RoundTrip[] = []
   for (let i = 0; i < count; i++) trips.push(await roundTrip(ehr, recording, 1000 * timeout))

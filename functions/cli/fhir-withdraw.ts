@@ -1,5 +1,5 @@
 /**
- * `cardiacnets fhir withdraw`: reports that stand in the EHR for a tenant that may not report to it, taken back.
+ * `cardiacnets fhir withdraw`: withdraws reports from the EHR that belong to a tenant without permission to report to it.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -22,11 +22,13 @@ interface WithdrawOptions extends SiteOption {
 
 export function withdrawCommand(): Command {
   return new Command('withdraw')
-    .description('list reports of tenants that may not report to the EHR; --yes marks them as entered in error')
+    .description(
+      'list reports written for tenants that may not report to the EHR; --yes marks them as entered in error',
+    )
     .addOption(siteOption())
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--by <name>', 'the operator, for the audit trail', `operator:${userInfo().username}@${hostname()}`)
-    .option('--yes', 'do it')
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
+    .option('--by <name>', 'operator name for the audit trail', `operator:${userInfo().username}@${hostname()}`)
+    .option('--yes', 'carry it out')
     .action(async ({ site, outputs: file, by, yes }: WithdrawOptions) => {
       const config = ehrConfig(site)
       const ehr = ehrOfSite(config)
@@ -44,7 +46,7 @@ export function withdrawCommand(): Command {
         for (const those of Map.groupBy(found, ({ about }) => about.id).values()) {
           const ecgIds = those[0]!.about.kind === 'ecg' ? [parseEcgId(those[0]!.about.id)!] : []
           const entry = { tenant, action: 'report.withdraw' as const, subject: by, ecgIds, traceId }
-          // Before, not only after: what nobody could note is not done.
+          // Recorded before the action as well as after it: what cannot be recorded is not done.
           await audit.append({ ...entry, at: new Date(), outcome: 'begun' })
           await withdraw(ehr, those)
           await audit.append({ ...entry, at: new Date(), outcome: 'done' })
@@ -60,5 +62,5 @@ const aboutsOf = ({ ecgIds, summaryIds }: TenantTrace): readonly About[] => [
   ...summaryIds.map((id) => ({ kind: 'session' as const, id })),
 ]
 
-/** Which resource, and of what; not whose chart it stands in. */
+/** The resource and what it is about, without the patient whose chart it is in. */
 const describe = ({ about, resource }: Standing) => `${resource.resourceType}/${resource.id}  ${about.kind} ${about.id}`

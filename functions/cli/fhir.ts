@@ -1,5 +1,5 @@
 /**
- * `cardiacnets fhir`: connects a site's EHR, and says what is wrong in one line.
+ * `cardiacnets fhir`: connects a site's EHR, and reports each problem in one line.
  * @module
  */
 import { styleText } from 'node:util'
@@ -19,7 +19,7 @@ import { ehrConfig, type SiteOption, siteOption } from './site-option.ts'
 
 export function fhirCommand(): Command {
   return new Command('fhir')
-    .description("connects a site's EHR (FHIR R4)")
+    .description("connect the site's EHR (FHIR R4)")
     .addCommand(checkCommand())
     .addCommand(subscribeCommand())
     .addCommand(catchUpCommand())
@@ -46,10 +46,10 @@ interface SubscribeCommandOptions extends SiteOption {
 
 function subscribeCommand(): Command {
   return new Command('subscribe')
-    .description('subscribe to new ECGs in the EHR; run it again after a change of the secret or of our address')
+    .description('subscribe to new ECGs in the EHR. Run it again after the secret or our address has changed')
     .addOption(siteOption())
     .addOption(
-      new Option('--payload <kind>', 'what a notification says: the resource, or only that there is one')
+      new Option('--payload <kind>', 'content of a notification: the whole resource, or nothing')
         .choices(['full', 'empty'])
         .default('full'),
     )
@@ -82,15 +82,15 @@ const DAY_MS = 24 * 3_600_000
 
 function catchUpCommand(): Command {
   return new Command('catch-up')
-    .description('queue what changed in the EHR; ECGs that were read before are skipped')
+    .description('queue ECGs that changed in the EHR; ECGs already read are skipped')
     .addOption(siteOption())
-    .option('--since <time>', 'ISO 8601 (default: a day ago)', (text) => {
+    .option('--since <time>', 'start time, ISO 8601 (default: 1 day ago)', (text) => {
       const at = new Date(text)
       if (Number.isNaN(at.getTime())) throw new InvalidArgumentError('a time such as 2026-03-04T05:06:07Z')
       return at
     })
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--dry-run', 'count them, and queue none')
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
+    .option('--dry-run', 'only count them')
     .action(async ({ site, since = new Date(Date.now() - DAY_MS), outputs, dryRun }: CatchUpOptions) => {
       const config = ehrConfig(site)
       const queueUrl = dryRun ? undefined : outputOf(await readOutputs(outputs), 'FhirInboundQueueUrl')

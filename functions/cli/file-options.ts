@@ -1,5 +1,5 @@
 /**
- * What a command may be told of an ECG file that the file does not say.
+ * Options for facts about an ECG file that the file does not state.
  * @module
  */
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -19,12 +19,12 @@ export interface FileOptions {
 /** Adds the options to a command. */
 export function takeFileOptions(command: Command): Command {
   return command
-    .option('--format <name>', `of the file: ${FORMAT_NAMES.join(', ')} (default: by content)`)
-    .option('--rate <hz>', 'sampling rate; outranks what the file says', positive)
-    .addOption(new Option('--unit <unit>', 'of the samples; outranks what the file says').choices(VOLTAGE_UNITS))
-    .addOption(new Option('--lead <name>', 'which lead the only ECG channel of a file is').choices(LEADS))
-    .addOption(new Option('--sex <sex>', 'of the person; outranks what the file says').choices(['male', 'female']))
-    .option('--age <years>', 'of the person; outranks what the file says', positive)
+    .option('--format <name>', `file format: ${FORMAT_NAMES.join(', ')} (default: detected)`)
+    .option('--rate <hz>', 'sampling rate; overrides the file', positive)
+    .addOption(new Option('--unit <unit>', 'unit of the samples; overrides the file').choices(VOLTAGE_UNITS))
+    .addOption(new Option('--lead <name>', 'lead name of a file with one ECG channel').choices(LEADS))
+    .addOption(new Option('--sex <sex>', 'sex of the person; overrides the file').choices(['male', 'female']))
+    .option('--age <years>', 'age of the person; overrides the file', positive)
 }
 
 export const readOptions = ({ format, rate, unit, lead, sex, age }: FileOptions): ReadOptions => ({
@@ -42,7 +42,7 @@ export function positive(text: string): number {
   throw new InvalidArgumentError('a number above 0')
 }
 
-/** For a number between two others, both included. */
+/** Parser for a whole number within two limits, both included. */
 export const wholeNumber = (least: number, most: number) => (text: string) => {
   const value = Number(text)
   if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets gateway`: runs the gateway of a ward, and asks it how it is.
+ * `cardiacnets gateway`: runs the bedside gateway, and queries its status.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -33,7 +33,7 @@ interface GatewayOptions {
   readonly model: string
 }
 
-/** Every door on loopback, beside `npm start`: what the command does without a file. */
+/** Every input on loopback, beside `npm start`: the configuration when there is no file. */
 const TRY = {
   mqtt: { port: 1884 },
   hl7: { port: 2575 },
@@ -44,21 +44,21 @@ const TRY = {
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
-    // `gateway status --status-port N` is the subcommand's option, not this one's of the same name.
+    // `gateway status --status-port N` is an option of the subcommand, not of this command, which has one of the same name.
     .enablePositionalOptions()
     .description(
-      'run the gateway of a ward: HL7 v2, DICOM, MQTT and a folder in, results out, with or without the cloud',
+      'run the gateway of a ward: takes ECGs by HL7 v2, DICOM, MQTT and a folder, and returns results, also without the cloud',
     )
-    .option('--config <file>', 'JSON (docs/gateway.md); without it, every door on 127.0.0.1')
-    .option('--data <directory>', 'where the journal lies')
-    .option('--watch <directory>', 'the folder that files are dropped into')
-    .option('--tenant <name>', 'the tenant of these ECGs')
-    .option('--mqtt-port <n>')
-    .option('--hl7-port <n>')
-    .option('--dicom-port <n>')
-    .option('--status-port <n>')
-    .option('--outputs <file>', "a stack's outputs to forward to, where the file says nothing of it", LOCAL_OUTPUTS)
-    .option('--model <directory>', 'the model bundle', activeBundle())
+    .option('--config <file>', 'configuration, JSON (docs/gateway.md). Default: all inputs on 127.0.0.1')
+    .option('--data <directory>', 'folder of the journal')
+    .option('--watch <directory>', 'folder to watch for ECG files')
+    .option('--tenant <name>', 'tenant of the ECGs')
+    .option('--mqtt-port <n>', 'port of the MQTT broker')
+    .option('--hl7-port <n>', 'port of the HL7 v2 (MLLP) server')
+    .option('--dicom-port <n>', 'port of the DICOM server')
+    .option('--status-port <n>', 'port of status, metrics and health')
+    .option('--outputs <file>', 'outputs of the stack to forward to, if the configuration names none', LOCAL_OUTPUTS)
+    .option('--model <directory>', 'model bundle', activeBundle())
     .action(async (options: GatewayOptions) => {
       process.exit(await run(options))
     })
@@ -69,7 +69,7 @@ export function gatewayCommand(): Command {
   ) =>
     new Command(name)
       .description(description)
-      .option('--status-port <n>', 'where it listens on this machine', '9465')
+      .option('--status-port <n>', 'port of its status server', '9465')
       .action(async (options: { statusPort: string; patient: string; to: string }) => {
         process.stdout.write(`${JSON.stringify(await act(options.statusPort, options), null, 2)}\n`)
       })
@@ -79,31 +79,33 @@ export function gatewayCommand(): Command {
     .addCommand(
       ask('erase', 'erase all that the gateway holds of a patient', (port, { patient }) =>
         request(port, 'erase', { patient }),
-      ).requiredOption('--patient <number>', 'as PID-3 or DICOM states it'),
+      ).requiredOption('--patient <number>', 'patient number, as in PID-3 or the DICOM Patient ID'),
     )
     .addCommand(
       ask('backup', 'copy the journal while it runs; to restore, put the copy in place of ecgs.db', (port, { to }) =>
         request(port, 'backup', { path: resolve(to) }),
-      ).requiredOption('--to <file>', 'must not exist'),
+      ).requiredOption('--to <file>', 'new file'),
     )
     .addCommand(bundleCommand())
 }
 
-/** A gateway that does not run has its bundles changed on the disk, and takes them when it starts. */
+/** Updates and rolls back bundles. When the gateway is not running, they are changed on disk and used at its next start. */
 function bundleCommand(): Command {
-  const bundle = new Command('bundle').enablePositionalOptions().description('update and roll back the model bundle')
+  const bundle = new Command('bundle')
+    .enablePositionalOptions()
+    .description('install a model bundle, or return to the previous one')
   const act = (
     command: Command,
     ask: (port: string, argument?: string, site?: string) => Promise<unknown>,
     onDisk: (shelf: BundleShelf, argument?: string, site?: string) => Promise<unknown>,
   ) =>
     command
-      .option('--config <file>', 'the configuration of the gateway')
-      .option('--data <directory>', 'where the journal lies')
-      .option('--status-port <n>', 'where it listens on this machine')
-      .option('--model <directory>', 'the bundle that it was started with', activeBundle())
+      .option('--config <file>', 'configuration of the gateway')
+      .option('--data <directory>', 'folder of the journal')
+      .option('--status-port <n>', 'port of its status server')
+      .option('--model <directory>', 'bundle that the gateway was started with', activeBundle())
       .action(async (...args: readonly unknown[]) => {
-        // Commander hands over the arguments, the options and the command.
+        // Commander passes the arguments, the options and the command.
         const options = args.at(-2) as GatewayOptions & { readonly site?: string }
         const argument = typeof args[0] === 'string' ? resolve(args[0]) : undefined
         const site = options.site === undefined ? undefined : resolve(options.site)
@@ -117,7 +119,7 @@ function bundleCommand(): Command {
   return bundle
     .addCommand(
       act(
-        new Command('list').description('list the installed bundles and the one that came with the program'),
+        new Command('list').description('list installed bundles and the one shipped with the program'),
         (port) => request(port, 'bundles'),
         (shelf) => shelf.list(),
       ),
@@ -125,25 +127,25 @@ function bundleCommand(): Command {
     .addCommand(
       act(
         new Command('install')
-          .argument('<directory>', 'a bundle with its manifest.json and manifest.json.sig')
-          .description('verify a signed bundle and screen with it')
-          .option('--site <file>', 'a site calibration that was made for it'),
+          .argument('<directory>', 'bundle with manifest.json and manifest.json.sig')
+          .description('verify a signed bundle and activate it')
+          .option('--site <file>', 'site calibration made for this bundle'),
         (port, directory, site) => request(port, 'bundles/install', { directory, site }),
         (shelf, directory, site) => shelf.install(directory!, tryBundle, site),
       ),
     )
     .addCommand(
       act(
-        new Command('rollback').description('screen with the bundle before'),
+        new Command('rollback').description('activate the previous bundle'),
         (port) => request(port, 'bundles/rollback', {}),
         (shelf) => shelf.rollBack(tryBundle),
       ),
     )
 }
 
-/** Loads its network, as the gateway will. */
+/** Loads the network, as the gateway will. */
 async function tryBundle({ bundleDirectory }: ScreeningSetup): Promise<void> {
-  // Not for a gateway that runs from here: its thread has the runtime, and 30 MB are enough once.
+  // Imported only here: a running gateway has the runtime in its thread, and 30 MB are enough once.
   const { openSession } = await import('../../shared/inference/session.ts')
   const session = await openSession(await readBundle(bundleDirectory, CARDIACNETS_V1.name), 'screen.onnx', {})
   await session.release()
@@ -192,7 +194,7 @@ function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {
   })
 }
 
-/** What the file says; without it, the stack that runs beside us, if one does. */
+/** As the file says; without it, the local stack if one is running. */
 async function cloudOf({ forward }: GatewayConfig, outputsFile: string): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
   if (forward?.kind === 'sqs') {

@@ -1,5 +1,5 @@
 /**
- * The options that say which model screens and how a site corrects it; the same for every command that screens files.
+ * Options for the model and its site calibration, shared by every command that screens files.
  * @module
  */
 import { resolve } from 'node:path'
@@ -20,13 +20,16 @@ export interface ModelOptions {
 /** Adds `--model`, `--site`, `--no-site` and `--prevalence`. */
 export function takeModelOptions(command: Command): Command {
   return command
-    .option('--model <directory>', 'the model bundle', activeBundle())
-    .option('--site <file>', "a site calibration (default: the active bundle's, if `models use` gave it one)")
-    .option('--no-site', 'without any site calibration')
-    .option('--prevalence <list>', 'base rates of those who are screened, as cad=0.05,hf=0.02', parsePrevalences)
+    .option('--model <directory>', 'model bundle', activeBundle())
+    .option('--site <file>', 'site calibration (default: the one given to `models use`)')
+    .option('--no-site', 'ignore site calibrations')
+    .option('--prevalence <list>', 'prevalence among the people screened, such as cad=0.05,hf=0.02', parsePrevalences)
 }
 
-/** @throws CodedError those of `readBundle` and `readSite` */
+/**
+ * Reads the bundle and the site calibration that the options select.
+ * @throws CodedError those of `readBundle` and `readSite`
+ */
 export async function readModel({
   model,
   site,

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets models`: look at model bundles, check them, choose one.
+ * `cardiacnets models`: lists, verifies and selects model bundles.
  * @module
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
@@ -35,8 +35,8 @@ export function modelsCommand(): Command {
   const models = new Command('models').description('list, verify and choose model bundles')
   models
     .command('list')
-    .description('list the bundles beside the shipped one, and the active one')
-    .option('--json', 'one JSON document')
+    .description('list the model bundles and mark the active one')
+    .option('--json', 'print one JSON document')
     .action(async ({ json }: { json?: boolean }) => {
       const found = await listBundles()
       if (json) return print(JSON.stringify(found, null, 2))
@@ -47,7 +47,7 @@ export function modelsCommand(): Command {
     })
   models
     .command('verify [directory]')
-    .description('check bytes, tensors and profile against the manifest (default: the active bundle)')
+    .description('check a bundle against its manifest: checksums, tensors, signal profile (default: the active bundle)')
     .action(async (directory = activeBundle()) => {
       const bundle = await readBundle(directory, CARDIACNETS_V1.name)
       await verifyBundle(bundle)
@@ -57,10 +57,10 @@ export function modelsCommand(): Command {
     })
   models
     .command('use <directory>')
-    .description('verify a bundle and make it the active one of this working copy')
-    .option('--site <file>', 'correct its findings by a site calibration that `evaluate` made')
-    .option('--prevalence <list>', 'base rates of those who are screened, as cad=0.05,hf=0.02', parsePrevalences)
-    .option('--reference <file>', 'measure drift against what `models reference` made of the site')
+    .description('verify a bundle and activate it')
+    .option('--site <file>', 'apply a site calibration made by `evaluate`')
+    .option('--prevalence <list>', 'prevalence among the people screened, such as cad=0.05,hf=0.02', parsePrevalences)
+    .option('--reference <file>', 'measure drift against a reference made by `models reference`')
     .action(async (directory: string, options: UseOptions) => {
       const bundle = await readBundle(directory, CARDIACNETS_V1.name)
       const fitted = options.site === undefined ? undefined : await readSite(options.site, bundle)
@@ -73,10 +73,10 @@ export function modelsCommand(): Command {
     })
   const reference = models
     .command('reference')
-    .description('record how the active bundle scores your ECGs, as the reference for drift')
-    .argument('<file...>', 'ECG files, a hundred at least: of those who are to be screened')
-    .requiredOption('--out <file>', 'where to write it')
-    .requiredOption('--dataset <words>', 'whose ECGs they are, in words that name nobody')
+    .description('record the scores of your ECGs as the reference for drift')
+    .argument('<file...>', 'at least 100 ECG files of people like those to be screened')
+    .requiredOption('--out <file>', 'output file')
+    .requiredOption('--dataset <words>', 'description of the ECGs, without names')
   takeFileOptions(reference).action(async (files: string[], options: ReferenceOptions) => {
     const made = await makeReference(files, options)
     await writeFile(options.out, `${JSON.stringify(made, null, 2)}\n`)
@@ -87,7 +87,10 @@ export function modelsCommand(): Command {
   return models
 }
 
-/** @throws CodedError `file-not-found`, and as `parseReference` */
+/**
+ * Reads and checks a drift reference.
+ * @throws CodedError `file-not-found`, and those of `parseReference`
+ */
 async function referenceText(file: string, bundle: Bundle): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CodedError('file-not-found', { field: 'reference' }, { cause })

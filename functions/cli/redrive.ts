@@ -1,12 +1,12 @@
 /**
- * `cardiacnets redrive`: puts what failed back on its queue.
+ * `cardiacnets redrive`: moves dead-lettered messages back to their queue.
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
 import { type RedriveOptions as Rules, redrive } from '../../shared/aws/dead-letters.ts'
 import { outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 
-/** The queues with a dead-letter queue, and their names in the stack outputs. */
+/** Queues with a dead-letter queue, and their names in the stack outputs. */
 export const REDRIVABLE = {
   intake: 'Intake',
   screening: 'Screening',
@@ -24,14 +24,14 @@ interface RedriveOptions extends Pick<Rules, 'reason' | 'dryRun'> {
 export function redriveCommand(): Command {
   const names = Object.keys(REDRIVABLE).join(', ')
   return new Command('redrive')
-    .description('put the messages of a dead-letter queue back on their queue')
+    .description('move messages of a dead-letter queue back to their queue')
     .argument('<queue>', names, (name) => {
       if (name in REDRIVABLE) return name
       throw new InvalidArgumentError(`one of ${names}`)
     })
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", '.local/outputs.json')
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', '.local/outputs.json')
     .option('--reason <code>', 'only messages with this reason')
-    .option('--dry-run', 'count the messages by reason, and move none')
+    .option('--dry-run', 'only count the messages by reason')
     .action(async (queue: keyof typeof REDRIVABLE, options: RedriveOptions) => {
       const { target, source } = await queueUrls(queue, options.outputs)
       const sqs = sqsFor(target)

@@ -25,29 +25,29 @@ interface ScreenOptions extends FileOptions, ModelOptions {
 
 export function screenCommand(): Command {
   const command = new Command('screen')
-    .description('screen ECG files directly, without a stack')
+    .description('screen ECG files on this machine')
     .argument(
       '<file...>',
-      'ECG files, folders of them, @list (a file of paths, one a line) or - (paths on standard input); of a longer recording, its first acceptable ten seconds',
+      'ECG files, folders, @list (a file with one path per line) or - (paths on standard input). A longer recording is screened at its first acceptable 10 s',
     )
   takeFileOptions(command)
-    .option('--json', 'one JSON document on stdout: the result, or an array when several files are given')
-    .option('--json-lines', 'one JSON document a line, each written as soon as its file is screened')
+    .option('--json', 'print one JSON document: the result, or an array for several files')
+    .option('--json-lines', 'print one JSON document per line, as each file is screened')
     .option('--all', 'show all 82 indices')
-    .option('--no-person', "leave out the sex and age of a file's header")
+    .option('--no-person', "ignore sex and age in the file's header")
   return takeModelOptions(command).action(async (files: string[], options: ScreenOptions) => {
     process.exitCode = await screenFiles(files, options)
   })
 }
 
-/** @returns the exit code: the first bad file's, else 3 where one was refused, else 0 */
+/** @returns exit code: that of the first failed file, else 3 when a file was refused, else 0 */
 async function screenFiles(names: readonly string[], options: ScreenOptions): Promise<number> {
   const files = await inputFiles(names, process.stdin)
   const { bundle, site } = await readModel(options)
   const screener = await Screener.load(bundle, site)
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const bar = progress(files.length, 'screening')
-  // A folder is several files, also where it holds one.
+  // A folder counts as several files, even with one file in it.
   const isAlone = files.length === 1 && names.length === 1 && files[0]!.isFound === false
   const output = outputFor(options, isAlone)
   let failed: number = EXIT.ok
@@ -76,7 +76,7 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
 }
 
-/** What is written of each file, as it comes: nothing is kept. */
+/** Writes the output of each file at once; nothing is kept. */
 interface Output {
   result(file: string, result: Result): Promise<void>
   failed(file: string, error: unknown): Promise<void>
@@ -116,7 +116,7 @@ function outputFor({ json, jsonLines, all }: ScreenOptions, isAlone: boolean): O
   }
 }
 
-/** Waits for a reader that is slower than we are. */
+/** Waits for a reader that is slower than this process. */
 async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets stream`: the reference device. Streams a file's ECG over MQTT and prints the results that come back.
+ * `cardiacnets stream`: the reference device. Streams a file's ECG over MQTT and prints the results that arrive.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -37,27 +37,29 @@ interface StreamCommandOptions extends FileOptions {
 
 export function streamCommand(): Command {
   const command = new Command('stream')
-    .description("the reference device: streams a file's ECG over MQTT and prints the results that come back")
-    .argument('<file>', 'the ECG file. Sex, age and whatever else its header says of the person stay here')
+    .description('stream an ECG file over MQTT, as a device does, and print the results (reference device)')
+    .argument('<file>', 'ECG file. Nothing in its header about the person is sent')
   return takeFileOptions(command)
-    .requiredOption('--to <url>', 'the broker: mqtt://, mqtts://, ws:// or wss://')
-    .option('--speed <n>', 'times real time; `Infinity` is as fast as the broker acknowledges', positive, 1)
-    .option('--loop', 'start over at the end, until Ctrl-C')
-    .option('--json', 'one JSON document a result, a line each')
+    .requiredOption('--to <url>', 'address of the broker: mqtt://, mqtts://, ws:// or wss://')
+    .option('--speed <n>', 'multiple of real time; `Infinity` sends as fast as the broker acknowledges', positive, 1)
+    .option('--loop', 'repeat until Ctrl-C')
+    .option('--json', 'print one JSON document per line for each result')
     .option('--all', 'show all 82 indices')
-    .option('--tenant <name>', 'part of the topic', 'local')
-    .option('--device <name>', 'part of the topic', `cli-${process.pid}`)
-    .option('--session <name>', 'default: a new one')
-    .option('--frame-ms <n>', 'length of a frame, 200 to 2000', positive, 500)
-    .option('--windows', 'send windows of ten seconds in place of frames')
-    .option('--rule <name>', 'send windows to this rule of AWS IoT Core (Basic Ingest); takes --windows')
-    .addOption(new Option('--encoding <name>').choices(['protobuf', 'json', 'packed']).default('protobuf'))
-    .addOption(new Option('--mqtt <version>').choices(['3.1.1', '5']).default('3.1.1'))
-    .option('--username <name>', 'the password comes from MQTT_PASSWORD')
-    .option('--ca <file>', "PEM of the authority that signed the broker's certificate")
-    .option('--cert <file>', 'PEM of our own certificate (mutual TLS)')
-    .option('--key <file>', 'PEM of its key')
-    .option('--timeout <seconds>', 'how long to wait for results after the last frame', positive, 30)
+    .option('--tenant <name>', 'tenant in the topic', 'local')
+    .option('--device <name>', 'device in the topic', `cli-${process.pid}`)
+    .option('--session <name>', 'session name (default: a new one)')
+    .option('--frame-ms <n>', 'frame length in ms, 200 to 2000', positive, 500)
+    .option('--windows', 'send windows of 10 s instead of frames')
+    .option('--rule <name>', 'send windows to this AWS IoT Core rule (Basic Ingest); requires --windows')
+    .addOption(
+      new Option('--encoding <name>', 'payload encoding').choices(['protobuf', 'json', 'packed']).default('protobuf'),
+    )
+    .addOption(new Option('--mqtt <version>', 'MQTT version').choices(['3.1.1', '5']).default('3.1.1'))
+    .option('--username <name>', 'user name; the password is read from MQTT_PASSWORD')
+    .option('--ca <file>', 'CA certificate of the broker (PEM)')
+    .option('--cert <file>', 'client certificate (PEM), for mutual TLS')
+    .option('--key <file>', 'key of the client certificate (PEM)')
+    .option('--timeout <seconds>', 'maximum wait for results after the last frame', positive, 30)
     .action(async (file: string, options: StreamCommandOptions) => {
       process.exitCode = await stream(file, options)
     })
@@ -72,7 +74,7 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
     throw new CodedError('unavailable', { field: '--to' }, { cause })
   })
   const stop = new AbortController()
-  // The first Ctrl-C ends the session properly; a second one falls to Node's own handler, which exits.
+  // The first Ctrl-C ends the session properly; the second one is handled by Node, which exits.
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
   let isAnyRefused = false
@@ -102,7 +104,7 @@ function describe(result: Result, { rateHz }: Recording, timing: WindowTiming, {
   })
 }
 
-/** Says on stderr what was not as it should be; the exit code is 1 when a result is missing or there are two. */
+/** Reports problems on stderr. The exit code is 1 when a window has no result or more than one. */
 function summarise({ windows, coarsened }: StreamReport): number {
   const missing = windows.filter(({ results }) => results === 0).length
   const doubled = windows.filter(({ results }) => results > 1).length

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets synthesize`: draws the cines that would go with an ECG file, without a stack.
+ * `cardiacnets synthesize`: draws cines for an ECG file, without a stack.
  * @module
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -31,21 +31,21 @@ interface SynthesizeOptions extends FileOptions {
 
 export function synthesizeCommand(): Command {
   const command = new Command('synthesize')
-    .description('draw the CMR cines that would go with an ECG file: SYNTHETIC, not an examination')
-    .argument('<file>', 'an ECG file; of a longer recording, its first acceptable ten seconds')
-    .requiredOption('--out <directory>', 'where the files go: DICOM, previews, indices')
+    .description('draw synthetic CMR cines from an ECG file (SYNTHETIC, not an examination)')
+    .argument('<file>', 'ECG file. A longer recording is used at its first acceptable 10 s')
+    .requiredOption('--out <directory>', 'output folder for DICOM, previews and indices')
   takeFileOptions(command)
-    .option('--model <directory>', 'the model bundle', activeBundle())
+    .option('--model <directory>', 'model bundle', activeBundle())
     .option(
       '--seed <n>',
-      'another seed draws another of the hearts that the ECG allows',
+      'random seed; each seed draws another heart that is compatible with the ECG',
       wholeNumber(0, 2 ** 32 - 1),
       0,
     )
-    .option('--sampler <name>', "one of the bundle's (default: the one that it names)")
-    .option('--steps <n>', "of each view (default: the sampler's own)", wholeNumber(1, 1000))
-    .option('--no-person', "leave out the sex and age of a file's header")
-    .option('--json', 'one JSON document on stdout')
+    .option('--sampler <name>', "a sampler of the bundle (default: the bundle's default)")
+    .option('--steps <n>', "sampling steps per view (default: the sampler's)", wholeNumber(1, 1000))
+    .option('--no-person', "ignore sex and age in the file's header")
+    .option('--json', 'print one JSON document')
   return command.action(async (file: string, options: SynthesizeOptions) => {
     try {
       const drawn = await synthesize(file, options)
@@ -67,13 +67,13 @@ async function synthesize(file: string, options: SynthesizeOptions) {
   await screener.release()
   checkDrawable(result, bundle.manifest.synthesis)
   const startedMs = performance.now()
-  // Only here: loading the libraries for DICOM and WebP would slow down the start of every other command.
+  // Imported only here, because the libraries for DICOM and WebP would slow down the start of every other command.
   const { Drawer } = await import('../synthesize/draw.ts')
   const drawer = await Drawer.open(bundle, CODE_VERSION, { sampler })
   const total = VIEWS.length * (steps ?? samplerOf(bundle.manifest.synthesis!, sampler).steps)
   const bar = progress(total, 'drawing', 1)
   try {
-    // What was not refused has a clean window.
+    // A result that is not a refusal has a clean window.
     const drawable = { result, clean: clean!, person: whose.person }
     const files = await drawer.draw(drawable, { seed, steps, onProgress: () => bar.step() })
     await mkdir(out, { recursive: true })
@@ -87,12 +87,12 @@ async function synthesize(file: string, options: SynthesizeOptions) {
   }
 }
 
-/** What we have just written ourselves, so its shape is known. */
+/** Our own document, so its shape is known. */
 function documentOf<T>(files: readonly Artifact[], name: string): T {
   return JSON.parse(Buffer.from(files.find((file) => file.name === name)!.bytes).toString())
 }
 
-/** A drawing as a person reads it. */
+/** A drawing as text. */
 function describe(file: string, drawn: Awaited<ReturnType<typeof synthesize>>): string {
   const { sampler, steps, guidance, seed } = drawn.drawing
   const value = (number: number | null, unit: string) => (number === null ? 'not found' : `${number} ${unit}`)

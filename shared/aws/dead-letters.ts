@@ -1,5 +1,6 @@
 /**
- * Dead-letter queues: what lies in them and why, and the way back. A message's body is read to know whose it is, and goes nowhere but to its queue.
+ * Dead-letter queues: counts their messages by reason, and moves them back. A body is read only to find its tenant, and is sent only to its
+ * queue.
  * @module
  */
 import {
@@ -12,7 +13,7 @@ import {
 import { TRACEPARENT } from '../observe/tracing.ts'
 import { sendMessage } from './queues.ts'
 
-/** The queues that have one. */
+/** Queues that have a dead-letter queue. */
 export const QUEUE_NAMES = [
   'intake',
   'screening',
@@ -24,30 +25,30 @@ export const QUEUE_NAMES = [
 ] as const
 export type QueueName = (typeof QUEUE_NAMES)[number]
 
-/** Messages are held this long, so that none is met twice on the way round; what is left is let go at the end. */
+/** Visibility timeout during one pass, s, so that no message is received twice. Messages that stay are released at the end. */
 const HOLD_S = { moving: 900, looking: 60 } as const
 
 export interface RedriveOptions {
-  /** Only those that were given up for this reason. */
+  /** Only messages that were dead-lettered for this reason. */
   readonly reason?: string | undefined
-  /** Counts, and moves none. */
+  /** Counts messages and moves none. */
   readonly dryRun?: boolean | undefined
-  /** Only messages of this tenant: others are neither moved nor counted. All of them without. */
+  /** Only messages of this tenant; others are neither moved nor counted. Absent: all tenants. */
   readonly tenant?: string | undefined
-  /** Looks at no more than so many. All of them without. */
+  /** Most messages to look at. Absent: no limit. */
   readonly most?: number | undefined
 }
 
 export interface Redriven {
   readonly moved: number
-  /** How many were seen of each reason. */
+  /** Number of messages seen, by reason. */
   readonly counts: ReadonlyMap<string, number>
-  /** There were more than `most`. */
+  /** True when the queue holds more than `most` messages. */
   readonly isPartial: boolean
 }
 
 /**
- * Moves the messages of `source` to `target`, once round the queue. What a device sent and the adapter refused stays.
+ * Moves the messages of `source` to `target` in one pass over the queue. Payloads that a device sent and the adapter refused stay.
  * @example
  * const { counts } = await redrive(sqs, dlqUrl, queueUrl, { dryRun: true, tenant, most: 100 })
  */
@@ -76,7 +77,7 @@ export async function redrive(
         left.push(message)
         const { tenant: owner, isDevicePayload } = whose(Body)
         if (tenant !== undefined && owner !== tenant) continue
-        // What SQS's own redrive policy moved carries no reason.
+        // A message that SQS's own redrive policy moved has no reason.
         const why = message.MessageAttributes?.reason?.StringValue ?? 'too-many-attempts'
         counts.set(why, (counts.get(why) ?? 0) + 1)
         if (dryRun || (reason !== undefined && reason !== why) || isDevicePayload) continue
@@ -101,12 +102,12 @@ async function letGo(sqs: SQSClient, QueueUrl: string, messages: readonly Messag
   )
 }
 
-/** `ecg/v1/{tenant}/…`, of what came by AWS IoT Core and of what the adapter refused. */
+/** `ecg/v1/{tenant}/…`: the topic of a message that came through AWS IoT Core, or of a payload that the adapter refused. */
 const TOPIC = /^ecg\/v1\/([^/]+)\//
 
 /**
- * Whose a message is. A payload that the MQTT adapter refused (`DeadLetter` of streams/mqtt) is kept as evidence of what a device sent. It is no
- * message of the queue, which would only refuse it again; the device has been told.
+ * The tenant of a message, and whether it is a device's refused payload. The MQTT adapter keeps such payloads (`DeadLetter` of
+ * streams/mqtt) as evidence. They are never moved: the queue's function would refuse them again, and the device has been told.
  */
 function whose(body: string): { readonly tenant: string | undefined; readonly isDevicePayload: boolean } {
   const { tenant, topic, kind } = fieldsOf(body)

@@ -14,13 +14,13 @@ import { CodedError } from '../errors.ts'
 import { traceHeaders } from '../observe/tracing.ts'
 import { pause } from '../pause.ts'
 
-/** Short facts about a message that travel beside it: a reason, a trace. Never a patient's. */
+/** Short facts that travel with a message, such as a reason or a trace. Never patient data. */
 export type Attributes = Readonly<Record<string, string>>
 
-/** Longest time that SQS holds a message back. */
+/** Longest delay of a message that SQS supports, s. */
 export const MAX_DELAY_S = 900
 
-/** Sends one message, to be seen after `delayS`; resolves when SQS has it. */
+/** Sends one message, which becomes visible after `delayS`. Resolves when SQS has accepted it. */
 export async function sendMessage(
   sqs: SQSClient,
   queueUrl: string,
@@ -38,12 +38,12 @@ export async function sendMessage(
   )
 }
 
-/** SQS's own limit. */
+/** Most messages in one request (SQS's limit). */
 const MAX_BATCH = 10
 
 /**
- * Sends any number of messages; resolves when SQS has all of them.
- * @throws CodedError `unavailable` when it did not take some
+ * Sends any number of messages. Resolves when SQS has accepted all of them.
+ * @throws CodedError `unavailable` when SQS did not accept some of them
  */
 export async function sendMessages(sqs: SQSClient, queueUrl: string, bodies: readonly string[]): Promise<void> {
   for (let at = 0; at < bodies.length; at += MAX_BATCH) {
@@ -57,7 +57,7 @@ export async function sendMessages(sqs: SQSClient, queueUrl: string, bodies: rea
   }
 }
 
-/** As SQS and SNS take them, with the trace that this is a step of. */
+/** Attributes in the form that SQS and SNS expect, with the current trace added. */
 export function messageAttributes(attributes: Attributes) {
   return Object.fromEntries(
     Object.entries({ ...traceHeaders(), ...attributes }).map(([name, value]) => [
@@ -68,8 +68,9 @@ export function messageAttributes(attributes: Attributes) {
 }
 
 /**
- * Hands the queue's messages to `handle`, a batch at a time, until `signal` aborts; what `handle` returns is deleted, the rest
- * comes again after the visibility timeout. Trouble in reaching SQS is reported and retried after a pause that doubles up to 30 s.
+ * Passes the queue's messages to `handle` in batches until `signal` aborts. Messages that `handle` returns are deleted; the others come
+ * again after the visibility timeout. When SQS cannot be reached, the error is reported and the request is repeated after a pause that
+ * doubles up to 30 s.
  */
 export async function consume(
   sqs: SQSClient,

@@ -1,5 +1,5 @@
 /**
- * Secrets, by where they lie (`SecretSource` of a site's configuration).
+ * Reads secrets from where a site's configuration says they are (`SecretSource`).
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -9,8 +9,8 @@ import { CodedError } from '../errors.ts'
 import { secretsManager } from './clients.ts'
 
 /**
- * A secret's text without the white space around it. Read anew each time: a changed secret needs no restart.
- * @throws CodedError `site-config-invalid` naming `field` when it cannot be read
+ * Reads a secret and removes the white space around it. It is read anew on each call, so a changed secret needs no restart.
+ * @throws CodedError `site-config-invalid` naming `field` when the secret cannot be read or is empty
  */
 export async function readSecret(source: SecretSource, field: string): Promise<string> {
   let text: string | undefined

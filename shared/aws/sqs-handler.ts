@@ -1,11 +1,11 @@
 /**
- * A Lambda on an SQS queue: each message is parsed, handled and told apart.
- * - done → deleted by the event source mapping
- * - a permanent coded error → sent to the DLQ with its `reason`, then deleted (redrive alone cannot add a reason)
- * - anything else → a batch item failure: it comes again, and redrive moves it in the end; with `retry`, after pauses that double, and
- *   at last it goes to the DLQ with its reason as well
+ * A Lambda handler for an SQS queue. Each message is parsed and handled on its own. What happens next depends on the outcome:
+ * - success → the event source mapping deletes the message
+ * - a permanent coded error → the message goes to the DLQ with its `reason`, and is then deleted (redrive alone cannot add a reason)
+ * - any other error → a batch item failure: SQS delivers the message again, and its redrive policy moves it to the DLQ in the end. With
+ *   `retry`, the pauses between attempts double, and after the last attempt the message goes to the DLQ with its reason as well
  *
- * Each is handled within the trace that came with it (`shared/observe/tracing.ts`).
+ * Each message is handled within the trace that it carries (`shared/observe/tracing.ts`).
  * @module
  */
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch'
@@ -21,10 +21,10 @@ import { METRICS, type ServiceMetrics } from '../observe/metrics.ts'
 import { childOf, inTrace, TRACEPARENT } from '../observe/tracing.ts'
 import { sendMessage } from './queues.ts'
 
-/** What a function does to an ECG by handling a message, for the audit trail. */
+/** How handling a message appears in the audit trail. */
 interface AuditRule<T> {
   readonly action: AuditAction | ((message: T) => AuditAction)
-  /** @returns `undefined` for a message that touches none */
+  /** @returns `undefined` for a message that concerns no ECG */
   readonly of: (message: T) => AuditOf | undefined
 }
 
@@ -37,17 +37,18 @@ interface SqsHandlerOptions<T> {
   readonly retry?: RetryOptions
 }
 
-/** For queues in front of something that may be away for hours. The queue's own `maxReceiveCount` must be higher than `attempts`. */
+/** Retries for queues whose target may be unavailable for hours. The queue's own `maxReceiveCount` must be higher than `attempts`. */
 export interface RetryOptions {
   readonly queueUrl: string
   readonly attempts: number
-  /** After the first failure; doubles with each further one, and is drawn between half and all of it. */
+  /** Delay after the first failure; it doubles with each further one. The actual delay is random, between half of it and all of it. */
   readonly firstDelayS: number
   readonly longestDelayS: number
 }
 
 /**
- * @param handle may say by `touches` which ECG it is, where the message does not
+ * Makes the Lambda handler of a queue.
+ * @param handle calls `touches` to name the ECG when the message does not
  * @example
  * export const handler = sqsHandler(ScreeningMessage, { sqs: sqs(), deadLetterQueueUrl, logger, metrics, audit }, async (message) => { … })
  */
@@ -102,7 +103,7 @@ export function sqsHandler<T>(
       ReceiptHandle: receiptHandle,
       VisibilityTimeout: seconds,
     })
-    // Without it the message comes again after the queue's own visibility timeout.
+    // If this fails, the message comes again after the queue's own visibility timeout.
     await sqs.send(command).catch((thrown: unknown) => logger.warn('visibility not changed', describeError(thrown)))
   }
 
@@ -124,7 +125,7 @@ export function sqsHandler<T>(
   }
 }
 
-/** Jitter keeps what failed together from coming back together. */
+/** Delay before the next attempt, s. The jitter keeps messages that failed together from returning together. */
 function delayS({ firstDelayS, longestDelayS }: RetryOptions, attempt: number): number {
   const most = Math.min(firstDelayS * 2 ** (attempt - 1), longestDelayS)
   return Math.ceil(most * (0.5 + Math.random() / 2))

@@ -1,9 +1,12 @@
 /**
- * The headers that the console's files go out with, the same from the local server and from CloudFront.
+ * HTTP headers of the console's files, the same from the local server and from CloudFront.
  * @module
  */
 
-/** The page's own files, the API of the same address, and the site's identity provider. No inline script or style, nothing from elsewhere. */
+/**
+ * Content-Security-Policy: allows the page's own files, the API of the same origin and the site's identity provider. No inline script or
+ * style, nothing from other origins.
+ */
 export function consolePolicy(connect: readonly string[] = []): string {
   return [
     "default-src 'none'",
@@ -21,7 +24,7 @@ export function consolePolicy(connect: readonly string[] = []): string {
   ].join('; ')
 }
 
-/** Beside the policy. */
+/** Headers beside the Content-Security-Policy. */
 export const CONSOLE_HEADERS: Readonly<Record<string, string>> = {
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
@@ -29,5 +32,8 @@ export const CONSOLE_HEADERS: Readonly<Record<string, string>> = {
   'permissions-policy': 'camera=(), microphone=(), geolocation=()',
 }
 
-/** How long a browser may keep a file without asking: what the build names by its content for ever, all else (`index.html`, `sw.js`) not at all. */
+/**
+ * How long a browser may cache a file: for ever where the build names it by its content, otherwise (`index.html`, `sw.js`) not without
+ * asking.
+ */
 export const CONSOLE_CACHING = { assets: 'public, max-age=31536000, immutable', page: 'no-cache' } as const

@@ -1,16 +1,16 @@
 /**
- * What one device and one tenant may ask of the adapter, so that none of them takes it from the others. A site sets it as
- * `deployment.gateway.adapter.limits`, an adapter that runs by itself as `DEVICE_LIMITS`.
+ * Limits of one device and one tenant at the adapter, so that none of them uses up the share of the others. A site sets them as
+ * `deployment.gateway.adapter.limits`; an adapter that runs on its own reads `DEVICE_LIMITS`.
  * @module
  */
 import * as z from 'zod'
 
-/** A bucket: full at first, and refilled evenly. Its size lets a device catch up after hours out of reach. */
+/** A token bucket: full at the start and refilled evenly. Its size lets a device catch up after hours offline. */
 const rate = (perSecond: number, burst: number) =>
   z
     .strictObject({
       perSecond: z.number().positive().max(1_000_000).default(perSecond),
-      /** So many at once. */
+      /** Size of the bucket. */
       burst: z.int().min(1).max(10_000_000).default(burst),
     })
     .prefault({})
@@ -18,8 +18,9 @@ const rate = (perSecond: number, burst: number) =>
 const share = (most: number) => z.number().positive().max(1).default(most)
 
 /**
- * A live device sends 0.5 to 5 frames/s and one session in hours. One that was away for four hours catches up at once, one that was away for a day in
- * an hour. A tenant's rates are beyond what one adapter takes in, unless there are many tenants.
+ * Defaults. A live device sends 0.5 to 5 frames/s and starts one session in hours. A device that was offline for four hours can send its
+ * backlog at once, one that was offline for a day within an hour. A tenant's rates are above what one adapter can take, except with many
+ * tenants.
  */
 export const DeviceLimits = z
   .strictObject({
@@ -28,9 +29,9 @@ export const DeviceLimits = z
         frames: rate(50, 30_000),
         /** New sessions. */
         sessions: rate(0.1, 200),
-        /** Refused payloads that are kept and sent to the dead-letter queue; what comes beyond is refused all the same, and only counted. */
+        /** Refused payloads that are kept and sent to the dead-letter queue. Above this rate they are still refused, but only counted. */
         refusals: rate(0.2, 100),
-        /** Of a journal that is filling up, where others use it too. */
+        /** Largest share of a journal that is filling up, where others use it too. */
         journalShare: share(0.25),
       })
       .prefault({}),

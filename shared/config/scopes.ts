@@ -1,5 +1,5 @@
 /**
- * What a token may allow, as the API knows it and as a site's groups may be given it.
+ * Scopes of a token, as the API checks them and as a site assigns them to groups.
  * @module
  */
 

@@ -1,6 +1,7 @@
 /**
- * What a site decides: its EHR, how we prove to it who we are, what is written into the chart, and how it is deployed. One JSON document,
- * without secrets: these are named by where they lie. A deployment reads it at synth (`-c site=NAME|FILE`), a function from `SITE_CONFIG`.
+ * A site's configuration: its EHR and how we authenticate to it, what is written into the chart, and how the site is deployed. One JSON
+ * document without secrets; it names where each secret is stored. A deployment reads it at synth (`-c site=NAME|FILE`), a function from
+ * `SITE_CONFIG`.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -12,50 +13,56 @@ import { Deployment, KeyArn } from './deployment.ts'
 
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 
-/** https, or plain http to this machine only. No credentials, query or fragment: those do not belong into an address. */
+/** https, or plain http to this machine only. No credentials, query or fragment, which do not belong in an address. */
 const ServerUrl = z.url({ protocol: /^https?$/ }).refine((text) => {
   const url = new URL(text)
   const isSafe = url.protocol === 'https:' || LOOPBACK.includes(url.hostname)
   return isSafe && url.username === '' && url.password === '' && url.search === '' && url.hash === ''
 }, 'must be https (http on this machine only), without credentials, query or fragment')
 
-/** Where a secret lies: AWS Secrets Manager, or a file for a machine of one's own. */
+/** Where a secret is stored: in AWS Secrets Manager, or in a file on a local machine. */
 const SecretSource = z.union([
-  /** `keyArn`: the KMS key that it is encrypted under, where that is not the one of AWS Secrets Manager; its policy must allow our functions. */
+  /**
+   * `keyArn`: the KMS key that encrypts the secret, unless it is the default key of AWS Secrets Manager. Its policy must allow our
+   * functions.
+   */
   z.strictObject({ secretArn: z.string().startsWith('arn:'), keyArn: KeyArn.optional() }),
   z.strictObject({ file: z.string().min(1) }),
 ])
 export type SecretSource = z.infer<typeof SecretSource>
 
-/** SMART Backend Services (HL7 SMART App Launch 2): a signed assertion for a token. */
+/** SMART Backend Services (HL7 SMART App Launch 2): a signed assertion is exchanged for a token. */
 const SmartBackend = z.strictObject({
   kind: z.literal('smart-backend'),
   clientId: z.string().min(1),
-  /** The private key as a JWK or PEM. */
+  /** Private key as a JWK or PEM. */
   key: SecretSource,
-  /** `kid` in our JWKS. */
+  /** `kid` of the key in our JWKS. */
   keyId: z.string().min(1),
   algorithm: z.enum(['ES384', 'RS384']).default('ES384'),
   scope: z.string().default('system/*.read system/*.write'),
-  /** From the server's `.well-known/smart-configuration` when absent. */
+  /** Read from the server's `.well-known/smart-configuration` when absent. */
   tokenUrl: ServerUrl.optional(),
 })
 
-/** EKG study, 12 lead EKG panel. */
+/** LOINC codes of an EKG study and of a 12-lead EKG panel. */
 const ECG_LOINC = ['http://loinc.org|11524-6', 'http://loinc.org|34534-8']
 
 const Ehr = z.strictObject({
-  /** Short and for good: it stands in the origin of every ECG that comes from this server. */
+  /** Short, and never changed: it is part of the origin of every ECG that comes from this server. */
   id: Name.default('ehr'),
-  /** Whose its ECGs are here. */
+  /** Tenant that the server's ECGs belong to. */
   tenant: Name.default('local'),
-  /** Tenants whose results may be written into its charts, and whose devices may be on its patients; its own alone when absent. */
+  /**
+   * Tenants whose results may be written into the EHR's charts, and whose devices may be associated with its patients. Absent: only
+   * `tenant`.
+   */
   reportingTenants: z.array(Name).optional(),
-  /** FHIR R4 base, e.g. `https://ehr.example/fhir/R4`. Nothing outside its origin (and `tokenUrl`) is ever fetched. */
+  /** FHIR R4 base URL, e.g. `https://ehr.example/fhir/R4`. Nothing outside its origin (and `tokenUrl`) is ever fetched. */
   baseUrl: ServerUrl,
   auth: z.discriminatedUnion('kind', [z.strictObject({ kind: z.literal('none') }), SmartBackend]),
   timeoutMs: z.int().min(100).max(60_000).default(5_000),
-  /** Which resources hold ECGs, as criteria of a Subscription; what is polled for, too. */
+  /** Which resources hold ECGs, as criteria of a Subscription. The poll uses the same criteria. */
   criteria: z
     .array(z.string().regex(/^(Observation|DocumentReference|DiagnosticReport|Media)\?[^\s?]+$/))
     .min(1)
@@ -66,50 +73,52 @@ const Ehr = z.strictObject({
     ]),
   subscription: z
     .strictObject({
-      /** What the server must send with each notification, in the header `x-cardiacnets-secret`. */
+      /** Secret that the server must send with each notification, in the header `x-cardiacnets-secret`. */
       secret: SecretSource,
-      /** Where the server reaches us, without `/fhir`. */
+      /** URL at which the server reaches us, without `/fhir`. */
       ourUrl: ServerUrl,
     })
     .optional(),
 })
 
-/** When a live session is reported: at its end, and before that at a change that lasts. Never a report a window. */
+/** When a live session is reported: at its end, and before that when a change lasts. Never one report per window. */
 const SessionRule = z.strictObject({
-  /** A session without a result for so long has ended. Longer than any gap that one session may have: a late window makes another revision. */
+  /**
+   * A session ends after this many seconds without a result. Longer than any gap within a session: a late window makes another revision.
+   */
   silenceS: z.int().min(20).max(86_400).default(120),
-  /** A condition that is flagged (or no longer) in so many screened windows on end has changed: 12 are two minutes. */
+  /** A change counts after this many consecutive screened windows with the condition flagged (or no longer flagged); 12 are two minutes. */
   sustainedWindows: z.int().min(2).max(360).default(12),
-  /** Least time between two reports of a change. What changes sooner waits for it. */
+  /** Least time between two reports of a change, s. A change that comes sooner waits. */
   changeIntervalS: z.int().min(60).max(86_400).default(900),
-  /** Conditions whose change is reported at once; the others wait for the session's end. */
+  /** Conditions whose change is reported at once; changes of the others are reported at the end of the session. */
   watch: z.array(z.enum(CONDITION_IDS)).default([...CONDITION_IDS]),
 })
 
 const ReportRules = z.strictObject({
-  /** Whether numbers that learned from simulated people (`evidence: virtual`) may be written into a chart. */
+  /** Whether values learned from simulated people (`evidence: virtual`) may be written into a chart. */
   virtual: z.boolean().default(false),
   session: SessionRule.prefault({}),
 })
 
 export const SiteConfig = z.strictObject({
-  /** Absent: no EHR, and results are not reported. */
+  /** Absent: there is no EHR, and results are not reported. */
   ehr: Ehr.optional(),
   report: ReportRules.prefault({}),
-  /** Functions are not told of it. */
+  /** Not passed to functions. */
   deployment: Deployment.prefault({}),
 })
 export type SiteConfig = z.infer<typeof SiteConfig>
 export type EhrConfig = z.infer<typeof Ehr>
 export type SessionRule = z.infer<typeof SessionRule>
 
-/** Tenants whose results may be written into the EHR: those that the site lists, else the EHR's own. No other is ever reported. */
+/** Tenants whose results may be written into the EHR: those that the site lists, otherwise the EHR's own. No others are ever reported. */
 export function reportingTenants({ tenant, reportingTenants: listed }: EhrConfig): ReadonlySet<string> {
   return new Set(listed ?? [tenant])
 }
 
 /**
- * Checks that every tenant that the EHR's part names is a tenant of the site. Only a deployment can: functions are not told of it.
+ * Checks that every tenant in the EHR's part is a tenant of the site. Only a deployment can check this: functions do not get `deployment`.
  * @throws CodedError `site-config-invalid` naming the field
  */
 export function checkTenants({ ehr, deployment }: SiteConfig): void {
@@ -153,7 +162,10 @@ export function readSiteConfig(environment: NodeJS.ProcessEnv = process.env): Si
   return file ? readSiteConfigFile(file) : parseSiteConfig('{}')
 }
 
-/** @throws CodedError `site-config-invalid`, `file-not-found` */
+/**
+ * Reads a site's configuration from a file.
+ * @throws CodedError `site-config-invalid`, `file-not-found`
+ */
 export function readSiteConfigFile(path: string): SiteConfig {
   let text: string
   try {

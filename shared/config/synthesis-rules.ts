@@ -1,11 +1,12 @@
 /**
- * What the API must know of the bundle that draws: a deployment writes it at synth, a function reads it from `SYNTHESIS_RULES`.
+ * What the API needs to know about the bundle that draws cines. A deployment writes it at synth; a function reads it from
+ * `SYNTHESIS_RULES`.
  * @module
  */
 import * as z from 'zod'
 
 const SynthesisRules = z.object({
-  /** Of the bundle's manifest. */
+  /** SHA-256 of the bundle's manifest. */
   bundleSha256: z.hex().length(64),
   samplers: z.array(z.string()).min(1),
   default: z.string(),
@@ -13,7 +14,11 @@ const SynthesisRules = z.object({
 })
 export type SynthesisRules = z.infer<typeof SynthesisRules>
 
-/** @param text JSON, written at synth; throws for what is none */
+/**
+ * Parses the rules that were written at synth.
+ * @param text JSON
+ * @throws SyntaxError, ZodError for any other text
+ */
 export function parseSynthesisRules(text: string): SynthesisRules {
   return SynthesisRules.parse(JSON.parse(text))
 }

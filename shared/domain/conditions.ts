@@ -1,5 +1,5 @@
 /**
- * The five conditions and the 82 cardiac function indices, from the tables that training reads as well.
+ * The five conditions and the 82 cardiac function indices, from the same tables that training reads.
  * @module
  */
 import conditions from './conditions.json' with { type: 'json' }

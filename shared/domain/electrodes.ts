@@ -1,5 +1,6 @@
 /**
- * Exchanges of electrodes that are looked for, and what each does to the leads: shown beside a warning, never applied to a recording.
+ * Electrode exchanges that are detected, and the effect of each on the leads. The effect is shown beside a warning and never applied to a
+ * recording.
  * @module
  */
 export const ELECTRODE_EXCHANGES = {

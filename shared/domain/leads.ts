@@ -1,5 +1,5 @@
 /**
- * The twelve standard leads, always found by name and never by position. One table of names for every format, the streams and the API.
+ * The twelve standard leads, always looked up by name and never by position. One table of names for all formats, the streams and the API.
  * @module
  */
 import { CodedError } from '../errors.ts'
@@ -12,7 +12,7 @@ export type LeadName = (typeof LEADS)[number]
 /** The six leads that follow from any two of them (Einthoven 1912, Goldberger 1942). */
 export const LIMB_LEADS = LEADS.slice(0, 6)
 
-/** By the lower-case name; `DI`, `D2` as in Romance languages, pairs of electrodes as what they measure. */
+/** Leads by lower-case name. `DI` and `D2` are names in Romance languages; a pair of electrodes stands for the lead that it measures. */
 const BY_KEY: ReadonlyMap<string, LeadName> = new Map<string, LeadName>([
   ...LEADS.map((name) => [name.toLowerCase(), name] as const),
   ['di', 'I'],
@@ -28,22 +28,22 @@ const BY_KEY: ReadonlyMap<string, LeadName> = new Map<string, LeadName>([
   ['lf-la', 'III'],
 ])
 
-/** Words that sources put around a lead's name: `ECG Lead II`, `Ableitung II`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1`, `aVR lead`. */
+/** Words that sources add to a lead's name: `ECG Lead II`, `Ableitung II`, `MDC_ECG_ELEC_POTL_AVR`, `Lead site V1`, `aVR lead`. */
 const FILLERS: ReadonlySet<string> = new Set([
   ...['ecg', 'ekg', 'lead', 'leads', 'mdc', 'elec', 'potl', 'site', 'limb', 'chest', 'precordial', 'standard', 'std'],
   ...['ableitung', 'derivation', 'derivacion', 'derivacao', 'derivazione', 'afleiding', 'avledning'],
   ...['einthoven', 'goldberger', 'wilson', 'raw', 'filtered'],
 ])
 
-/** Fillers that are also written without a gap: `LeadII`, `ECGV1`. */
+/** Fillers that are also written without a space: `LeadII`, `ECGV1`. */
 const PREFIXES = ['lead', 'ecg', 'ekg']
 
-/** No source needs more for a name. */
+/** Longest name that is analysed, characters. No known source uses a longer one. */
 const MAX_NAME = 80
 
 /**
- * The lead that a source means, ignoring case and the usual words around it.
- * @throws CodedError `lead-unknown` naming `field` when the name is none of the twelve.
+ * Finds the lead that a source means, ignoring case and the usual words around it.
+ * @throws CodedError `lead-unknown` naming `field` when the name is none of the twelve
  */
 export function leadByName(name: string, field = 'lead'): LeadName {
   const lead = findLead(name)
@@ -52,17 +52,17 @@ export function leadByName(name: string, field = 'lead'): LeadName {
 }
 
 /**
- * As `leadByName`, but `undefined` for a channel that is no standard lead (a Frank lead, a respiration trace, an inverted `-aVR`).
- * A bare number is none: `ECG 1` is the first channel of some recorder, not lead I.
+ * Like `leadByName`, but returns `undefined` for a channel that is not a standard lead (a Frank lead, a respiration trace, an inverted
+ * `-aVR`). A number alone is not a lead: `ECG 1` is the first channel of some recorder, not lead I.
  */
 export function findLead(name: string): LeadName | undefined {
-  // As nearly all sources write it, and every frame of a stream.
+  // The form that nearly all sources and every frame of a stream use.
   const exact = BY_KEY.get(name.toLowerCase())
   if (exact !== undefined || name.length > MAX_NAME) return exact
   const plain = name.includes('\0') ? name.slice(0, name.indexOf('\0')) : name
   const words = withoutBrackets(plain.normalize('NFKD').toLowerCase())
   if (isInverted(words)) return undefined
-  // NFKD parts accents from their letters; what is neither letter nor digit parts words.
+  // NFKD separates accents from their letters. Any character that is neither a letter nor a digit separates words.
   const left = words
     .replace(/[\u0300-\u036f]/g, '')
     .split(/[^a-z0-9]+/)
@@ -71,17 +71,17 @@ export function findLead(name: string): LeadName | undefined {
   if (first === undefined) return undefined
   if (more.length === 0) return BY_KEY.get(first) ?? BY_KEY.get(withoutPrefix(first))
   const joined = left.join('')
-  // `aV R`, `V 1`; but `I II` is no lead III.
+  // Accepts `aV R` and `V 1`, but does not read `I II` as lead III.
   return (/^a?v/.test(joined) ? BY_KEY.get(joined) : undefined) ?? BY_KEY.get(left.join('-'))
 }
 
-/** What stands in brackets is a remark or a unit: `Lead II (Einthoven)`, `II [mV]`. */
+/** Text in brackets is a remark or a unit: `Lead II (Einthoven)`, `II [mV]`. */
 function withoutBrackets(text: string): string {
   const at = text.search(/[([]/)
   return at < 0 ? text : text.slice(0, at)
 }
 
-/** A minus that belongs to the name, not one that parts it from the word before: `-aVR`, `ECG -aVR`. */
+/** True for a minus that belongs to the name and does not separate it from the word before: `-aVR`, `ECG -aVR`. */
 const isInverted = (text: string) => /(?:^|\s)[-\u2212\u2013][a-z]/.test(text)
 
 function withoutPrefix(word: string): string {

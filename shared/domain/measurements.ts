@@ -1,5 +1,5 @@
 /**
- * Measurements of one window by our own delineation. A measurement that the method is not sure of is absent.
+ * Measurements of one window by our own delineation. A measurement that the method cannot make reliably is absent.
  * @module
  */
 export interface Measurements {

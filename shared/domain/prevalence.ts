@@ -1,24 +1,25 @@
 /**
- * How a probability moves with the prevalence that it is stated for: a prior shift in log-odds
- * (Saerens et al. 2002, Neural Computation 14:21-41, for two classes). The site's calibration and the console share it.
+ * How a probability changes with the prevalence that it is stated for: a prior shift in log-odds (Saerens et al. 2002, Neural Computation
+ * 14:21-41, for two classes). Used by the site calibration and the console.
  * @module
  */
 
 /** Log-odds of a probability; infinite at 0 and 1. */
 export const logit = (probability: number) => Math.log(probability / (1 - probability))
 
-/** Probability of log-odds. */
+/** Probability from log-odds. */
 export const sigmoid = (logOdds: number) => 1 / (1 + Math.exp(-logOdds))
 
-/** By how much log-odds move where a condition is as frequent as `stated`, and the model was calibrated where it is as frequent as `learned`. */
+/** Shift of the log-odds from the prevalence that the model was calibrated at (`learned`) to the stated one. */
 export const priorShift = (stated: number, learned: number) => logit(stated) - logit(learned)
 
-/** A probability, or a threshold of one, after a shift of its log-odds. */
+/** A probability, or a threshold on one, after a shift of its log-odds. */
 export const shifted = (probability: number, shift: number) => sigmoid(logit(probability) + shift)
 
 /**
  * Predictive values at a prevalence (Bayes).
- * @returns the share with the condition of those who are flagged, and the share without it of those who are not; `undefined` where one is never seen
+ * @returns share of flagged people who have the condition, and share of unflagged people who do not; `undefined` where one of the groups is
+ * empty
  */
 export function predictiveValues(
   prevalence: number,

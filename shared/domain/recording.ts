@@ -6,24 +6,24 @@ import { CodedError } from '../errors.ts'
 import type { LeadName } from './leads.ts'
 import type { ResultWarning } from './warnings.ts'
 
-/** The value of a sample that was lost or marked invalid at the source. */
+/** Value of a sample that was lost or marked invalid at the source. */
 export const MISSING_SAMPLE = -0x8000_0000
 
-/** Sampling rates that the signal chain takes, Hz. */
+/** Sampling rates that the signal chain supports, Hz. */
 export const RATE_RANGE_HZ = { min: 100, max: 2000 } as const
 
-/** Longest recording that is read: a day at the highest rate would not fit a message or a Lambda, ten minutes does. */
+/** Longest recording that is read, s. A day at the highest rate would not fit a message or a Lambda; ten minutes do. */
 export const MAX_DURATION_S = 600
 
 export interface RecordedLead {
   readonly name: LeadName
-  /** Microvolts a step of `samples`. */
+  /** Microvolts per step of `samples`. */
   readonly gainUv: number
-  /** Source samples with the baseline offset already taken off; `MISSING_SAMPLE` where there is none. */
+  /** Source samples with the baseline offset removed; `MISSING_SAMPLE` where a sample is missing. */
   readonly samples: Int32Array
 }
 
-/** What is known of the person, all of it optional. Not an identity: never a name, number or date. */
+/** Optional facts about the person. Not an identity: never a name, an identifier or a date. */
 export interface Person {
   readonly sex?: 'male' | 'female' | undefined
   readonly ageYears?: number | undefined
@@ -35,25 +35,25 @@ export interface Recording {
   /** Name of the source format: `wfdb`, `csv`, `frames`, … */
   readonly format: string
   readonly rateHz: number
-  /** At least one lead, each name once, all equally long. */
+  /** At least one lead; names are unique and all leads have the same length. */
   readonly leads: readonly RecordedLead[]
-  /** ISO 8601 in UTC. A source without a zone is read as UTC. */
+  /** ISO 8601 in UTC. A time without a zone is read as UTC. */
   readonly startedAt?: string | undefined
   readonly device?: string | undefined
-  /** Heart rate as the device states it, beats a minute. */
+  /** Heart rate as the device states it, beats per minute. */
   readonly heartRateBpm?: number | undefined
   readonly person?: Person | undefined
-  /** What a reader must know of how it was read; absent where there is nothing to say. */
+  /** What a reader must know about how the recording was read; absent when there is nothing to report. */
   readonly warnings?: readonly ResultWarning[] | undefined
 }
 
-/** Samples a lead. */
+/** Samples per lead. */
 export function sampleCount(recording: Recording): number {
   return recording.leads[0]?.samples.length ?? 0
 }
 
 /**
- * For a parser to call before it makes room for what a header promises.
+ * Checks a duration. A parser calls this before it allocates memory for what a header claims.
  * @throws CodedError `payload-too-large` naming `field` for more than `MAX_DURATION_S`
  */
 export function checkDuration(samples: number, rateHz: number, field: string): void {
@@ -62,9 +62,10 @@ export function checkDuration(samples: number, rateHz: number, field: string): v
 }
 
 /**
- * Checks what no type can say: rate in range, gains positive, leads named once and equally long.
- * Every parser ends with it, so that nothing behind it need check again.
- * @throws CodedError `lead-missing`, `lead-duplicate`, `gain-invalid`, `rate-unsupported`, `samples-uneven`, `payload-empty`, `payload-too-large`
+ * Checks what the type cannot express: rate in range, positive gains, unique leads of equal length. Every parser calls this last, so later
+ * code need not check again.
+ * @throws CodedError `lead-missing`, `lead-duplicate`, `gain-invalid`, `rate-unsupported`, `samples-uneven`, `payload-empty`,
+ * `payload-too-large`
  */
 export function checkRecording(recording: Recording): Recording {
   const { leads, rateHz } = recording

@@ -1,8 +1,9 @@
 /**
- * What is normal for a person, from published figures of cardiac MRI; of every other index, why nothing is said.
+ * Normal ranges of indices for a person, from published cardiac MRI figures; for every other index, the reason why there is none.
  *
- * Means are of the abstract. Limits of volumes are of one transcription of tables 2 and 3; a second one has women's, a little narrower. They have to be
- * compared with the paper before anybody relies on them.
+ * Means are of the abstract. Limits of volumes are of a transcription of tables 2 and 3, the widest of three ages. Two others agree: a report
+ * template for men of 45 to 54 has the same upper limits of the left ventricle (EDV 232, ESV 103, SV 140 mL; LV mass 64 to 148 g, ours 62 to 144), and
+ * a list for women of all ages has narrower ones (EDV 88 to 161, ESV 31 to 68, SV 49 to 100 mL). Compare them with the paper before you rely on them.
  * @module
  */
 import type { Person } from './recording.ts'
@@ -14,7 +15,7 @@ interface Source {
   readonly toYears: number
 }
 
-/** 804 healthy people of the UK Biobank: its own protocol, from which the indices' definitions come. */
+/** 804 healthy people of the UK Biobank. Same protocol as the one that the indices are defined by. */
 export const PETERSEN_2017: Source = {
   citation: 'Petersen et al. 2017, JCMR 19:18',
   doi: '10.1186/s12968-017-0327-9',
@@ -33,20 +34,22 @@ interface BySex {
   readonly female: ReferenceRange
 }
 
-/** 95% of healthy people, from a mean and its standard deviation; neither is known to change with age by more than a few per cent. */
+/**
+ * The range of 95% of healthy people, from mean and standard deviation. Neither is known to change with age by more than a few per cent.
+ */
 const around = (mean: number, deviation: number): ReferenceRange => ({
   low: mean - 1.96 * deviation,
   high: mean + 1.96 * deviation,
 })
 
-/** The abstract's means and deviations. */
+/** Range from the abstract's means and standard deviations. */
 const ofMeans = (male: readonly [number, number], female: readonly [number, number]): BySex => ({
   source: PETERSEN_2017,
   male: around(...male),
   female: around(...female),
 })
 
-/** The limits of tables 2 (men) and 3 (women) beyond which a value is abnormal in each of the ages 45–54, 55–64 and 65–74. */
+/** Limits from tables 2 (men) and 3 (women): a value beyond them is abnormal in each of the age groups 45–54, 55–64 and 65–74. */
 const ofTables = (male: readonly [number, number], female: readonly [number, number]): BySex => ({
   source: PETERSEN_2017,
   male: { low: male[0], high: male[1] },
@@ -65,21 +68,24 @@ const RANGES: Readonly<Record<string, BySex>> = {
 }
 
 /**
- * - `not-checked`: figures are published, and could not be checked.
- * - `methods-differ`: published figures differ between methods by as much as between health and disease.
- * - `sex-unknown`, `age-unknown`, `age-outside`: of this person.
+ * - `not-checked`: figures are published, but could not be checked.
+ * - `methods-differ`: published figures differ between methods as much as between health and disease.
+ * - `sex-unknown`, `age-unknown`, `age-outside`: about this person.
  */
 export type NoRange = 'not-checked' | 'methods-differ' | 'sex-unknown' | 'age-unknown' | 'age-outside'
 
 /**
- * Of indices without figures, by the beginning of their names.
+ * Reasons for indices without figures, by the beginning of their id.
  *
- * Wall thickness in men and women, mean: 6.3 and 5.3 mm (300 people of MESA, doi 10.1161/CIRCIMAGING.112.973560, middle of the ventricle), 8.1 and
- * 6.7 mm (550 in China, doi 10.3389/fcvm.2021.697481). Global circumferential strain: −18.8% and −20.7% (566 in China, doi
- * 10.1186/s12968-022-00881-1), −21.3% (150, both sexes, doi 10.1186/s12968-015-0123-3), −25.4% and −27.9% (88, doi 10.1038/s41598-019-39807-w).
+ * Mean wall thickness in men and women: 6.3 and 5.3 mm (300 people of MESA, doi 10.1161/CIRCIMAGING.112.973560, mid-ventricle), 8.1 and 6.7
+ * mm (550 in China, doi 10.3389/fcvm.2021.697481). Global circumferential strain: −18.8% and −20.7% (566 in China, doi
+ * 10.1186/s12968-022-00881-1), −21.3% (150, both sexes, doi 10.1186/s12968-015-0123-3), −25.4% and −27.9% (88, doi
+ * 10.1038/s41598-019-39807-w).
  *
- * Not checked: the tables of Petersen et al. for atria and the ejection fraction of the right ventricle, cardiac output (Kawel-Boehm et al. 2020, doi
- * 10.1186/s12968-020-00683-3), and the aorta, whose distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
+ * Not checked, because no two transcriptions were found: the tables of Petersen et al. for atria; the ejection fraction of the right ventricle (women
+ * 47 to 68% by one; men's lower limit 44% by the review of 2025, JCMR 27:101853); cardiac output (5.6 ± 1.1 and 4.5 ± 0.9 L/min in
+ * men and women by one transcription of Kawel-Boehm et al. 2020, doi 10.1186/s12968-020-00683-3, of another method); and the aorta, whose
+ * distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
  */
 const REASONS: readonly (readonly [beginning: string, reason: NoRange])[] = [
   ['lvCo', 'not-checked'],
@@ -95,7 +101,7 @@ const REASONS: readonly (readonly [beginning: string, reason: NoRange])[] = [
   ['longitudinalStrain', 'methods-differ'],
 ]
 
-/** An index's normal range, or why there is none; `undefined` for what is no index. */
+/** An index's normal range for a person, or the reason why there is none; `undefined` for an unknown index. */
 export function referenceRange(index: string, { sex, ageYears }: Person): ReferenceRange | NoRange | undefined {
   const range = RANGES[index]
   if (range === undefined) return REASONS.find(([beginning]) => index.startsWith(beginning))?.[1]

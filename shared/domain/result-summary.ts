@@ -1,14 +1,15 @@
 /**
- * A result small enough for one message of AWS IoT Core: everything but most of the 82 indices. The whole is `GET /v1/ecgs/{ecgId}?version=`.
+ * A result small enough for one message of AWS IoT Core: everything except most of the 82 indices. The whole result is at `GET
+ * /v1/ecgs/{ecgId}?version=`.
  * @module
  */
 import { parseResult, type Result } from './result.ts'
 
-/** How a site's devices get results: `whole` as they are stored, or `summary`. */
+/** Form in which a site's devices get results: `whole` as they are stored, or `summary`. */
 export const DEVICE_RESULTS = ['whole', 'summary'] as const
 export type DeviceResults = (typeof DEVICE_RESULTS)[number]
 
-/** The indices of a summary, the most telling first. */
+/** Indices of a summary, most informative first. */
 export const HEADLINE_INDICES: readonly string[] = [
   'lvEf',
   'lvEdv',
@@ -19,20 +20,20 @@ export const HEADLINE_INDICES: readonly string[] = [
   'longitudinalStrainGlobal',
 ]
 
-/** One unit of AWS IoT Core is 5 × 1024 bytes; the rest is for the topic and the properties of MQTT 5. */
+/** Most bytes of a summary. A billing unit of AWS IoT Core is 5 × 1024 bytes; the rest is for the topic and the MQTT 5 properties. */
 export const SUMMARY_BYTES = 4608
 
-/** What a summary left out, so that nobody takes it for the whole. Absent in a whole result. */
+/** How many entries a summary left out, so that nobody mistakes it for the whole. Absent in a whole result. */
 export interface Omitted {
   readonly indices: number
   readonly warnings: number
 }
 
-/** Reads like a result, with fewer indices. */
+/** Has the form of a result, with fewer indices. */
 export type ResultSummary = Result & { readonly omitted: Omitted }
 
 /**
- * The same bytes for the same result.
+ * Shortens a result. The same result always gives the same bytes.
  * @param json a result as stored
  * @returns JSON of at most `SUMMARY_BYTES` bytes
  * @throws SyntaxError for text that is not JSON
@@ -48,11 +49,11 @@ export function summaryOf(json: string): string {
     }
     const text = JSON.stringify({ ...result, indices, warnings, omitted } satisfies ResultSummary)
     if (Buffer.byteLength(text) <= SUMMARY_BYTES || indices.length + warnings.length === 0) return text
-    // A recording may have hundreds of warnings; what says that findings are withheld stands in the findings, too.
+    // A recording may have hundreds of warnings. A warning that withholds findings is also named in the findings.
     if (warnings.length > MOST_WARNINGS || indices.length === 0) warnings.length = Math.floor(warnings.length / 2)
     else indices.pop()
   }
 }
 
-/** Beyond so many, warnings make room before indices do. */
+/** Above this number, warnings are removed before indices. */
 const MOST_WARNINGS = 4

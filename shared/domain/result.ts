@@ -1,5 +1,5 @@
 /**
- * A result: what screening says of one window. Immutable, and the same bytes whenever the same window meets the same bundle.
+ * A result: what screening reports about one window. Immutable: the same window and the same bundle always give the same bytes.
  * @module
  */
 import type { ConditionId } from './conditions.ts'
@@ -8,20 +8,25 @@ import type { Measurements } from './measurements.ts'
 import type { Quality } from './quality.ts'
 import type { ResultWarning, WarningCode } from './warnings.ts'
 
-/** `real`: labels of people. `teacher`: a published model's reading of real ECGs. `proxy`: a stand-in label. `virtual`: simulated people. */
+/**
+ * `real`: labels of people. `teacher`: a published model's reading of real ECGs. `proxy`: a substitute label. `virtual`: simulated people.
+ */
 export const EVIDENCES = ['real', 'teacher', 'proxy', 'virtual'] as const
 
-/** What a number learned from. */
+/** Kind of data that a value was learned from. */
 export type Evidence = (typeof EVIDENCES)[number]
 
 export const NOTICE = 'Investigational. Not a medical device; not for diagnosis or treatment.'
 
-/** What flags mean at the site's stated prevalence, by the bundle's sensitivity and specificity: of people, or of virtual ones, as `evidence` says. */
+/**
+ * Predictive values at the site's stated prevalence, from the bundle's sensitivity and specificity. They hold for real or virtual people,
+ * as `evidence` says.
+ */
 export interface PredictiveValue {
   readonly prevalence: number
-  /** Of those who are flagged, the share with the condition. */
+  /** Share of flagged people who have the condition. */
   readonly positive: number
-  /** Of those who are not, the share without it. */
+  /** Share of unflagged people who do not have the condition. */
   readonly negative: number
 }
 
@@ -34,9 +39,9 @@ export interface Finding {
   /** The probability is close to the threshold. Never changes `flagged`. */
   readonly borderline: boolean
   readonly evidence: Evidence
-  /** Absent where the site states no prevalence, or where sensitivity and specificity are not known. */
+  /** Absent where the site states no prevalence, or where sensitivity and specificity are unknown. */
   readonly predictiveValue?: PredictiveValue
-  /** Why this finding must not be read: an outlet shows the reason in place of "flagged" or "not flagged". */
+  /** Why this finding must not be used. The reason is shown in place of "flagged" or "not flagged". */
   readonly withheld?: { readonly reason: WarningCode }
 }
 
@@ -49,34 +54,37 @@ export interface IndexEstimate {
   /** The 90% interval (split conformal). */
   readonly low: number
   readonly high: number
-  /** Pearson correlation with the truth on held-out people: how much to believe `value`. */
+  /** Pearson correlation with the truth on held-out people: how reliable `value` is. */
   readonly correlation: number
   readonly evidence: Evidence
 }
 
-/** Does the window look like the ECGs that the model knows? Other signals, and ECGs with their leads or beats in disorder, score high. */
+/**
+ * Whether the window resembles the ECGs that the model was trained on. Other signals, and ECGs with exchanged leads or disordered beats,
+ * score high.
+ */
 export interface OutOfDistribution {
   readonly score: number
   readonly threshold: number
-  /** The findings and indices are not to be believed. */
+  /** The findings and indices are unreliable. */
   readonly flagged: boolean
 }
 
 export interface Provenance {
   readonly modelBundle: string
-  /** sha256 of the bundle's manifest, which holds the sha256 of each of its files. */
+  /** SHA-256 of the bundle's manifest, which holds the SHA-256 of each of its files. */
   readonly modelSha256: string
-  /** sha256 of the site calibration that corrected the findings, where there is one. */
+  /** SHA-256 of the site calibration that corrected the findings; absent without one. */
   readonly site?: string
   readonly profile: string
   readonly codeVersion: string
-  /** sha256 of the encoded window as stored. */
+  /** SHA-256 of the encoded window as stored. */
   readonly inputSha256: string
 }
 
-/** The piece of a recording that was screened. */
+/** The part of a recording that was screened. */
 export interface ScreenedSpan {
-  /** ISO 8601 in UTC; `null` when the source does not say. */
+  /** ISO 8601 in UTC; `null` when the source does not state it. */
   readonly startedAt: string | null
   readonly firstSample: number
   readonly durationMs: number
@@ -84,29 +92,29 @@ export interface ScreenedSpan {
 
 export interface Result {
   readonly ecgId: EcgId
-  /** 1 for the first result of an ECG; a correction has the next number. */
+  /** 1 for the first result of an ECG; each correction has the next number. */
   readonly version: number
   /** The version that this result replaces. */
   readonly supersedes?: number
-  /** Conditions that the version before had above their threshold and this one has not; absent where there are none. */
+  /** Conditions that the previous version flagged and this version does not; absent when there are none. */
   readonly noLongerFlagged?: readonly Pick<Finding, 'condition' | 'evidence'>[]
   readonly status: 'screened' | 'refused'
   readonly span: ScreenedSpan
   readonly quality: Quality
   readonly warnings: readonly ResultWarning[]
-  /** Absent when refused, and where nothing could be measured. */
+  /** Absent when the window is refused or nothing could be measured. */
   readonly measurements?: Measurements
-  /** Empty when refused. */
+  /** Empty when the window is refused. */
   readonly findings: readonly Finding[]
-  /** Empty when refused. */
+  /** Empty when the window is refused. */
   readonly indices: readonly IndexEstimate[]
-  /** Absent when refused, and where the bundle cannot tell. */
+  /** Absent when the window is refused or the bundle has no such output. */
   readonly ood?: OutOfDistribution
   readonly provenance: Provenance
   readonly notice: string
 }
 
-/** A correction that says which flags went away with it. */
+/** Adds to a correction which flags it removed. */
 export function correcting(result: Result, before: Result | undefined): Result {
   const flaggedIn = ({ findings }: Result) =>
     findings.filter(({ flagged, withheld }) => flagged && withheld === undefined)
@@ -115,7 +123,7 @@ export function correcting(result: Result, before: Result | undefined): Result {
     .filter(({ condition }) => !still.includes(condition))
     .map(({ condition, evidence }) => ({ condition, evidence }))
   if (gone.length === 0) return result
-  // Beside what it explains: results are read by people too.
+  // Placed beside the field that it explains, because people read results too.
   const { ecgId, version, supersedes, ...rest } = result
   return { ecgId, version, ...(supersedes === undefined ? {} : { supersedes }), noLongerFlagged: gone, ...rest }
 }
@@ -127,7 +135,7 @@ type Stored = Omit<Result, 'version' | 'warnings' | 'findings'> &
   }
 
 /**
- * Reads a result that this product wrote, of any age.
+ * Parses a result that any version of this product wrote.
  * @throws SyntaxError for text that is not JSON
  */
 export function parseResult(json: string): Result {

@@ -1,12 +1,12 @@
 /**
- * Warnings: what a reader must know of an ECG although it was read. One table holds every code and its sentence; every outlet (CLI, API, FHIR, console) prints
- * the sentence and keeps the code.
+ * Warnings: what a reader must know about an ECG that was read. One table holds every code and its sentence. Every outlet (CLI, API, FHIR,
+ * console) shows the sentence and keeps the code.
  * @module
  */
 import { ELECTRODE_EXCHANGES, type ElectrodeExchange } from './electrodes.ts'
 import type { LeadName } from './leads.ts'
 
-/** Every code, and what it says. `{which}`, `{leads}` and `{field}` are filled in from the warning. */
+/** All codes and their sentences. `{which}`, `{leads}` and `{field}` are filled in from the warning. */
 const WARNINGS = {
   'electrodes-exchanged': 'Electrodes seem to be exchanged: {which}. Check their places and record again.',
   'leads-disagree': 'The leads do not fit together: {leads}. Each limb lead must follow from two others.',
@@ -33,18 +33,18 @@ export const WARNING_CODES = Object.keys(WARNINGS) as readonly WarningCode[] // 
 
 export interface ResultWarning {
   readonly code: WarningCode
-  /** The field of the recording at fault: a name or a position, never a value. */
+  /** Field of the recording at fault: a name or a position, never a value. */
   readonly field?: string | undefined
   readonly leads?: readonly LeadName[] | undefined
-  /** Which of a kind, for example `RA-LA`. */
+  /** Which one of its kind, for example `RA-LA`. */
   readonly which?: string | undefined
-  /** How sure the detector is, 0 to 1. */
+  /** Probability that the detector gives, 0 to 1. */
   readonly probability?: number | undefined
   /** The findings are withheld because of this warning. */
   readonly withholds?: boolean | undefined
 }
 
-/** A warning as a sentence for people; of exchanged electrodes also what has become of the leads, which nobody puts right for the reader. */
+/** A warning as a sentence. For exchanged electrodes it adds the effect on the leads, because nothing is corrected for the reader. */
 export function warningText({ code, field, leads, which }: ResultWarning): string {
   const effect = which !== undefined && which in ELECTRODE_EXCHANGES ? (which as ElectrodeExchange) : undefined // just looked up
   const correction = effect === undefined ? '' : ` If so, ${ELECTRODE_EXCHANGES[effect]}; nothing was corrected.`

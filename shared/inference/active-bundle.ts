@@ -1,6 +1,6 @@
 /**
- * Which model bundle runs here: `--model`, else `MODEL_DIR`, else what `models use` chose, else the one that is shipped;
- * and the site calibration that goes with it.
+ * Which model bundle is active here: `--model`, else `MODEL_DIR`, else the choice of `models use`, else the shipped one; and the site
+ * calibration that belongs to it.
  * @module
  */
 import { existsSync, readFileSync } from 'node:fs'
@@ -13,10 +13,10 @@ import { SITE_FILE, type Site } from './site-calibration.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** The bundle that is shipped. */
+/** The bundle that ships with this product. */
 export const SHIPPED_BUNDLE = join(ROOT, 'models/cardiacnets-compact')
 
-/** Of this clone; for the installed package, of this user. */
+/** Folder of the choice: in this clone, or for an installed package in the user's configuration. */
 const CHOICE_FOLDER = RUNS_FROM_SOURCE
   ? join(ROOT, '.local')
   : join(process.env.XDG_CONFIG_HOME ?? join(homedir(), '.config'), 'cardiacnets')
@@ -27,30 +27,32 @@ export function activeBundle(): string {
   return process.env.MODEL_DIR ?? chosenBundle() ?? SHIPPED_BUNDLE
 }
 
-/** The active bundle's site calibration, if it has one: in the folder that `MODEL_DIR` names, else where `chooseBundle` put it. */
+/**
+ * Path of the active bundle's site calibration, if there is one: in the folder that `MODEL_DIR` names, else where `chooseBundle` stored it.
+ */
 export function activeSite(): string | undefined {
   return siteIn(process.env.MODEL_DIR ?? CHOICE_FOLDER)
 }
 
-/** Where the active bundle's drift reference lies: the site's own, if `chooseBundle` was given one, else the bundle's. */
+/** Path of the active bundle's drift reference: the site's own if `chooseBundle` was given one, else the bundle's. */
 export function activeReference(): string | undefined {
   return referenceIn(process.env.MODEL_DIR ?? CHOICE_FOLDER) ?? referenceIn(activeBundle())
 }
 
-/** The drift reference in a folder, if there is one. */
+/** Path of the drift reference in a folder, if there is one. */
 export function referenceIn(folder: string): string | undefined {
   const path = join(folder, REFERENCE_FILE)
   return existsSync(path) ? path : undefined
 }
 
-/** The site calibration in a folder, if there is one. */
+/** Path of the site calibration in a folder, if there is one. */
 export function siteIn(folder: string): string | undefined {
   const path = join(folder, SITE_FILE)
   return existsSync(path) ? path : undefined
 }
 
 /**
- * Makes `directory` the active bundle of this working copy, corrected as `site` says; without one, not corrected any more.
+ * Makes `directory` the active bundle, with the calibration of `site`. Without `site`, an earlier calibration is removed.
  * @param reference text of the site's own drift reference
  */
 export async function chooseBundle(
@@ -61,7 +63,7 @@ export async function chooseBundle(
 ): Promise<void> {
   await mkdir(folder, { recursive: true })
   const path = join(folder, SITE_FILE)
-  // First, so that no bundle ever stands beside another one's calibration.
+  // Removed first, so that a bundle never stands beside the calibration of another one.
   await rm(path, { force: true })
   await rm(join(folder, REFERENCE_FILE), { force: true })
   await writeFile(join(folder, CHOICE_FILE), `${resolve(directory)}\n`)

@@ -1,8 +1,9 @@
 /**
- * Which stretches of an ECG moved a network's scores: occlusion (Zeiler and Fergus, 2014). Each half second of each lead is replaced by the lead's median,
- * and the network is asked again. What the log-odds of a condition lose by that is what the stretch had added to them.
+ * Attribution: which half seconds of an ECG changed a network's scores, by occlusion (Zeiler and Fergus, 2014). Each half second of each
+ * lead is replaced by the lead's median, and the network is run again. The decrease of a condition's log-odds is what that stretch
+ * contributed.
  *
- * It says what this network looked at, not what is wrong with the heart; stretches that count only together are not found.
+ * It shows what this network responded to, not what is wrong with the heart. Stretches that matter only in combination are not found.
  * @module
  */
 import type { ConditionId } from '../domain/conditions.ts'
@@ -14,29 +15,29 @@ import { samplesOf } from './session.ts'
 
 export const ATTRIBUTION_METHOD = 'occlusion-v1'
 
-/** Of a window of ten seconds: a beat or less each. */
+/** Stretches in a window of ten seconds; each holds about one beat or less. */
 export const STRETCHES = 20
 
-/** At each end of a stretch the trace goes over into the line, so that no edge is taken for a wave: 1/25 of half a second. */
+/** Cross-fade at each end of a stretch, as a share of its length (1/25 of half a second), so that no edge looks like a wave. */
 const FADE = 1 / 25
 
-/** Variants that one call of the network judges: the quickest of 1, 8 and 24. */
+/** Variants per call of the network: the fastest of 1, 8 and 24. */
 const BATCH = 8
 
-/** Log-odds of one condition. Positive: the stretch raised its score. */
+/** Changes in log-odds for one condition. Positive: the stretch increased the score. */
 export interface ConditionAttribution {
   readonly condition: ConditionId
   readonly leads: readonly { readonly lead: LeadName; readonly changes: readonly number[] }[]
 }
 
-/** A stretch of a lead: place in `LEADS`, and number of the half second. */
+/** A stretch of a lead: index in `LEADS`, and number of the half second. */
 export interface Cell {
   readonly lead: number
   readonly stretch: number
 }
 
 /**
- * All conditions at once, for the leads that the network was shown: 241 runs of it.
+ * Attributes all conditions at once. For twelve leads the network runs 241 times.
  * @example
  * const [cad] = await attribute(screener, clean, person)
  */
@@ -61,7 +62,7 @@ export async function attribute(
   }))
 }
 
-/** Log-odds of the window without each of these sets of stretches, conditions in the manifest's order. */
+/** Log-odds of the window without each of these sets of stretches; conditions in the manifest's order. */
 export async function logOddsWithout(
   screener: Screener,
   window: CleanWindow,
@@ -102,5 +103,5 @@ function leadOf(ecg: Float32Array, lead: number): Float32Array {
 
 const median = (values: Float32Array) => values.toSorted()[values.length >> 1]!
 
-/** To a thousandth of a unit of log-odds: no eye sees less. */
+/** Rounds to a thousandth of log-odds, finer than any display shows. */
 const short = (value: number) => Math.round(value * 1000) / 1000

@@ -1,5 +1,5 @@
 /**
- * A model bundle: ONNX files, `manifest.json` and `MODEL_CARD.md`. Nothing runs from a bundle that does not match its manifest.
+ * A model bundle: ONNX files, `manifest.json` and `MODEL_CARD.md`. No file of a bundle is used unless it matches the manifest.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -17,7 +17,7 @@ const Evidence = z.enum(EVIDENCES)
 const Tensor = z.object({
   name: z.string(),
   type: z.string(),
-  /** Numbers are fixed sizes, names are free ones. */
+  /** A number is a fixed size, a name a free one. */
   shape: z.array(z.union([z.int().positive(), z.string()])),
 })
 
@@ -28,18 +28,18 @@ const Condition = z
     /** probability = sigmoid(scale · logit + offset) */
     calibration: z.object({ scale: z.number().positive(), offset: z.number() }),
     thresholds: z.object({ youden: z.number().min(0).max(1), sensitivity90: z.number().min(0).max(1) }),
-    /** `limits`: by sex and age, as below. */
+    /** `limits`: by sex and age, see `limits` below. */
     operatingPoint: z.enum(['youden', 'sensitivity90', 'limits']),
-    /** Absent in bundles made before operating points by sex and age were. */
+    /** Absent in bundles from before there were operating points by sex and age. */
     limits: Limits.optional(),
-    /** Log-odds to either side of the threshold within which a finding is borderline: another look at the same person moves it as far. */
+    /** A finding is borderline within this many log-odds of the threshold: another ECG of the same person differs by as much. */
     borderlineLogOdds: z.number().nonnegative().optional(),
     auroc: z.object({ value: z.number(), ci: z.tuple([z.number(), z.number()]), dataset: z.string() }),
-    /** Of the operating point; absent where they are not known, as of what a teacher's reading taught. */
+    /** At the operating point. Absent where they are unknown, as for conditions learned from a teacher's reading. */
     operating: z
       .object({ sensitivity: z.number().min(0).max(1), specificity: z.number().min(0).max(1), dataset: z.string() })
       .optional(),
-    /** Share of the ECGs with the condition where `calibration` was fitted: what a site's base rate is corrected from. */
+    /** Share of ECGs with the condition in the data that `calibration` was fitted on; a site's base rate is corrected from it. */
     prevalence: z.number().gt(0).lt(1).optional(),
   })
   .refine(({ operatingPoint, limits }) => operatingPoint !== 'limits' || limits !== undefined, { path: ['limits'] })
@@ -63,7 +63,7 @@ export const Manifest = z.object({
   tensors: z.record(z.string(), z.object({ inputs: z.array(Tensor), outputs: z.array(Tensor) })),
   conditions: z.array(Condition).length(CONDITION_IDS.length),
   indices: z.array(Index).length(INDICES.length),
-  /** Absent in bundles made before the output `ood` was. */
+  /** Absent in bundles from before there was an `ood` output. */
   ood: z
     .object({
       threshold: z.number(),
@@ -82,7 +82,7 @@ export type Manifest = z.infer<typeof Manifest>
 export interface Bundle {
   readonly directory: string
   readonly manifest: Manifest
-  /** sha256 of `manifest.json`, and through the hashes in it of everything else. */
+  /** SHA-256 of `manifest.json`, which covers every other file through the hashes in it. */
   readonly sha256: string
 }
 
@@ -94,7 +94,10 @@ export async function readBundle(directory: string, profile: string): Promise<Bu
   return bundleOf(directory, profile)
 }
 
-/** `readBundle` at once. */
+/**
+ * Synchronous form of `readBundle`.
+ * @throws CodedError `bundle-missing`, `bundle-corrupt`, `bundle-mismatch`
+ */
 export function bundleOf(directory: string, profile: string): Bundle {
   let bytes: Buffer
   try {
@@ -131,9 +134,9 @@ function parseManifest(text: string, folder: string): Manifest {
 }
 
 /**
- * Compares one of the bundle's files with the manifest, byte for byte.
- * @returns its path
- * @throws CodedError `bundle-corrupt` when it is missing or other than the manifest says
+ * Compares one of the bundle's files with the manifest, byte by byte.
+ * @returns path of the file
+ * @throws CodedError `bundle-corrupt` when the file is missing or differs from the manifest
  */
 export async function verifyFile(bundle: Bundle, name: string): Promise<string> {
   const path = join(bundle.directory, name)

@@ -1,11 +1,11 @@
 /**
- * From the few frames that are drawn to the frames of a cine: a periodic spline over one cardiac cycle.
+ * Interpolates the few frames that are drawn to the frames of a cine, with a periodic spline over one cardiac cycle.
  * @module
  */
 
 /**
- * The Catmull-Rom spline through `count` frames that are evenly spaced over one cycle, at `countOut` places evenly spaced over it; the first
- * place is the first frame.
+ * Evaluates the Catmull-Rom spline through `count` frames, evenly spaced over one cycle, at `countOut` evenly spaced positions. The first
+ * position is the first frame.
  * @param frames [count][pixels], values in [−1, 1]
  * @returns [countOut][pixels], grey levels: −1 is 0, 1 is 255
  */
@@ -29,7 +29,7 @@ export function interpolateCycle(frames: Float32Array, count: number, countOut: 
   return output
 }
 
-/** Weights of the four frames around a place that lies a share t from the second to the third. */
+/** Weights of the four frames around a position; `t` is the fraction of the way from the second frame to the third. */
 function catmullRom(t: number): readonly [number, number, number, number] {
   const [t2, t3] = [t * t, t * t * t]
   return [-t / 2 + t2 - t3 / 2, 1 - (5 * t2) / 2 + (3 * t3) / 2, t / 2 + 2 * t2 - (3 * t3) / 2, (t3 - t2) / 2]

@@ -1,18 +1,18 @@
 /**
- * DDIM without added noise (Song et al., arXiv 2010.02502, η = 0) as a few numbers: which timesteps a drawing visits, and what each step makes of
- * the latent and the network's prediction. Pure: no network, no arrays of the latent's size.
+ * DDIM without added noise (Song et al., arXiv 2010.02502, η = 0), reduced to a few numbers: which timesteps are visited, and how each step
+ * combines the latent with the network's prediction. Pure: no network, no arrays of the latent's size.
  * @module
  */
 
-/** A diffusion's noise schedule, as the manifest states it. */
+/** A diffusion noise schedule, as in the manifest. */
 export interface Schedule {
-  /** T */
+  /** Number of timesteps, T. */
   readonly steps: number
   /** √β rises evenly from √betaStart to √betaEnd, as in Stable Diffusion. */
   readonly kind: 'linear_sd'
   readonly betaStart: number
   readonly betaEnd: number
-  /** Rescaled so that the last step is pure noise (Lin et al., arXiv 2305.08891, algorithm 1). */
+  /** Rescaled so that the last timestep is pure noise (Lin et al., arXiv 2305.08891, algorithm 1). */
   readonly zeroTerminalSnr: boolean
 }
 
@@ -42,12 +42,12 @@ export function signalRates({ steps, betaStart, betaEnd, zeroTerminalSnr }: Sche
   return rates.map((rate) => ((rate - last) * first) / (first - last))
 }
 
-/** The timesteps of `count` steps, evenly spaced from the last one down ("trailing"): round(T − i·T/count) − 1, halves up. */
+/** `count` timesteps, evenly spaced from the last one down ("trailing"): round(T − i·T/count) − 1, rounded half up. */
 export function trailingTimesteps(steps: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.round(steps - (i * steps) / count) - 1)
 }
 
-/** The steps from pure noise to a picture without any: the last one lands on ᾱ = 1. */
+/** The steps from pure noise to an image without noise: the last step ends at ᾱ = 1. */
 export function ddimSteps(schedule: Schedule, prediction: Prediction, count: number): DdimStep[] {
   const rates = signalRates(schedule)
   const timesteps = trailingTimesteps(schedule.steps, count)

@@ -1,5 +1,6 @@
 /**
- * The window that screening judged, prepared again from what is stored: clean windows are not kept, as they follow from the raw ones.
+ * The window that screening analysed, prepared again from the stored recording. Clean windows are not stored, because they follow from raw
+ * ones.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -16,12 +17,12 @@ import type { ResultStore } from '../store/results.ts'
 import type { CleanWindow } from '../waveform/clean-codec.ts'
 import { decodeWaveform, waveformSha256 } from '../waveform/codec.ts'
 
-/** What a network was shown of an ECG, with what it said. */
+/** The network's input for an ECG, and the result. */
 export interface JudgedWindow {
   readonly result: Result
   readonly clean: CleanWindow
   readonly person?: Person | undefined
-  /** Where the window begins in the recording that is stored, seconds. */
+  /** Start of the window in the stored recording, seconds. */
   readonly fromS: number
 }
 
@@ -32,8 +33,9 @@ export interface Stores {
 }
 
 /**
- * @throws CodedError `not-found` for what is not stored (any more), `claim-check-mismatch` where no window of the recording is the one that was
- * judged, `ecg-refused`
+ * Reads a recording and prepares its window again.
+ * @throws CodedError `not-found` for a result or recording that is not stored (any more), `claim-check-mismatch` when no window of the
+ * recording is the one that was screened, `ecg-refused`
  */
 export async function judgedWindow(
   { results, s3, bucket }: Stores,
@@ -56,7 +58,7 @@ function cleanAgain(recording: Waveform, { provenance, quality }: Result): Pick<
   if (found === undefined) throw new CodedError('claim-check-mismatch', { field: 'waveform' })
   const { start, window } = found
   const detected = preparer.prepare(window)
-  // Another heart rate than ours is what the device said.
+  // A heart rate that differs from our own came from the device.
   const isOurs = detected.quality.heartRateBpm === quality.heartRateBpm || quality.heartRateBpm === null
   const { clean } = isOurs ? detected : preparer.prepare(window, quality.heartRateBpm!)
   if (clean === undefined) throw new CodedError('ecg-refused', { field: 'quality' })

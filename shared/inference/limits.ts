@@ -1,6 +1,7 @@
 /**
- * Operating points by sex and age: above which probability a finding is flagged, so that about the same share of healthy people is flagged in
- * every group (Mondrian conformal: Vovk et al. 2003). The bundle's manifest holds them; they were set on ECGs that readers called normal.
+ * Operating points by sex and age: the threshold above which a finding is flagged, chosen so that about the same share of healthy people is
+ * flagged in every group (Mondrian conformal prediction: Vovk et al. 2003). They are in the bundle's manifest and were set on ECGs that
+ * readers called normal.
  * @module
  */
 import * as z from 'zod'
@@ -9,30 +10,30 @@ import type { Person } from '../domain/recording.ts'
 const Share = z.number().gt(0).lt(1)
 
 export const Limits = z.object({
-  /** The ECGs that the limits were set on, in words. */
+  /** Name of the ECGs that the limits were set on. */
   dataset: z.string(),
   /** Share of a band's normal ECGs that may lie above its limit. */
   falseAlarms: Share,
-  /** The first band that a person fits into counts. */
+  /** The first band that contains the person applies. */
   bands: z
     .array(
       z.object({
-        /** Both where absent. */
+        /** Absent: both sexes. */
         sex: z.enum(['male', 'female']).optional(),
         fromAge: z.number().nonnegative(),
         belowAge: z.number().positive(),
-        /** Normal ECGs that the limit was set on. */
+        /** Number of normal ECGs that the limit was set on. */
         n: z.int().positive(),
         threshold: Share,
       }),
     )
     .min(1),
-  /** Where sex or age is unknown, or in no band. */
+  /** Applies where sex or age is unknown, or in no band. */
   otherwise: Share,
 })
 export type Limits = z.infer<typeof Limits>
 
-/** The limit that holds for a person. */
+/** The limit that applies to a person. */
 export function limitFor(limits: Limits, { sex, ageYears }: Person): number {
   if (sex === undefined || ageYears === undefined) return limits.otherwise
   const band = limits.bands.find(
@@ -41,7 +42,7 @@ export function limitFor(limits: Limits, { sex, ageYears }: Person): number {
   return band?.threshold ?? limits.otherwise
 }
 
-/** Every limit changed in the same way: by a stated base rate. */
+/** Applies the same change to every limit, for example for a stated base rate. */
 export function mapLimits(limits: Limits, change: (threshold: number) => number): Limits {
   return {
     ...limits,

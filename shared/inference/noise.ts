@@ -1,14 +1,14 @@
 /**
- * Where a drawing starts: standard normal noise that depends on a seed alone. Only integer arithmetic, + − × ÷ and √ are used, which IEEE 754
- * fixes to the last bit, so that the bytes are the same on every processor and in every language.
+ * Initial noise of a drawing: standard normal values that depend only on a seed. It uses only integer arithmetic, + − × ÷ and √, which IEEE
+ * 754 defines to the last bit, so the bytes are the same on every processor and in every language.
  *
  * Value i of a stream: one block of Threefry-2x32-20 (Salmon et al. 2011, doi 10.1145/2063384.2063405) with the key (seed, stream) and the
- * counter (i, 0) gives 64 bits; the first is the sign, the next 52 are k, and the magnitude is −Φ⁻¹((k + ½) / 2⁵³) by
- * AS 241 (Wichura 1988, doi 10.2307/2347330).
+ * counter (i, 0) gives 64 bits. The first bit is the sign, the next 52 are k, and the magnitude is −Φ⁻¹((k + ½) / 2⁵³) by AS 241 (Wichura
+ * 1988, doi 10.2307/2347330).
  * @module
  */
 
-/** Standard normal values, one for each place of `output`. `seed` and `stream` are uint32. */
+/** Fills `output` with standard normal values. `seed` and `stream` are uint32. */
 export function fillNormal(output: Float32Array, seed: number, stream: number): void {
   const block = new Uint32Array(2)
   for (let i = 0; i < output.length; i++) {
@@ -40,7 +40,7 @@ export function threefry2x32(c0: number, c1: number, k0: number, k1: number, out
   output[1] = x1
 }
 
-/** The coefficients of AS 241: numerator and denominator of the centre, the tail and the far tail, highest power first. */
+/** Coefficients of AS 241: numerator and denominator for the centre, the tail and the far tail, highest power first. */
 const CENTRE = [
   [
     2509.0809287301227, 33430.57558358813, 67265.7709270087, 45921.95393154987, 13731.69376550946, 1971.5909503065513,
@@ -72,7 +72,7 @@ const FAR_TAIL = [
   ],
 ] as const
 
-/** −Φ⁻¹(p) for p in (0, ½): how far out a share p of a standard normal lies. */
+/** −Φ⁻¹(p) for p in (0, ½): the value that a share p of a standard normal distribution exceeds. */
 export function normalQuantile(p: number): number {
   const q = 0.5 - p
   if (q <= 0.425) return q * ratio(CENTRE, 0.180625 - q * q)
@@ -90,7 +90,7 @@ function ratio([numerator, denominator]: readonly [readonly number[], readonly n
   return above / below
 }
 
-/** Natural logarithm in (0, 1) by halving and the series of artanh: `Math.log` may differ in its last bit from engine to engine. */
+/** Natural logarithm in (0, 1), by halving and the series of artanh. The last bit of `Math.log` may differ between engines. */
 function ln(x: number): number {
   let halvings = 0
   while (x < Math.SQRT1_2) {

@@ -1,9 +1,9 @@
 /**
- * Who is screened, as far as scores and quality say: by how many of them fall into which bin, against a reference.
+ * Drift of the screened population: counts scores and quality verdicts in bins, and compares them with a reference.
  *
- * The reference lies beside the bundle (`drift-reference.json`): for each condition the edges of ten bins that hold a tenth of the reference's
- * ECGs each, and how many of these the quality gate refused, why. A bundle comes with one of the ECGs that its thresholds were set on; a site
- * makes its own with `models reference`.
+ * The reference is stored beside the bundle (`drift-reference.json`). For each condition it has the edges of ten bins, each of which holds
+ * a tenth of the reference's ECGs, and how many of these the quality gate refused, by reason. A bundle ships with a reference from the ECGs
+ * that its thresholds were set on; a site makes its own with `models reference`.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -20,53 +20,53 @@ import type { Bundle } from './bundle.ts'
 import { populationStability } from './psi.ts'
 import { correctedProbability, correctionFor, type Site } from './site-calibration.ts'
 
-/** Its name in the bundle, in `.local` and in the screening Lambda's model folder. */
+/** File name in the bundle, in `.local` and in the screening Lambda's model folder. */
 export const REFERENCE_FILE = 'drift-reference.json'
 
 const BINS = 10
 
-/** What the quality gate says of an ECG: `acceptable`, or the most frequent reason of its refusal. */
+/** Verdict of the quality gate on an ECG: `acceptable`, or the most frequent reason for its refusal. */
 const VERDICTS = ['acceptable', ...QUALITY_REASONS] as const
 type Verdict = (typeof VERDICTS)[number]
 
 export const Reference = z.object({
   schema: z.literal(1),
-  /** What the scores come from, and from nothing else: see `scoresSha256`. */
+  /** Identifies what the scores depend on, see `scoresSha256`. */
   scoresSha256: z.hex().length(64),
-  /** In words. */
+  /** Name of the ECGs that the reference was made from. */
   dataset: z.string(),
-  /** Inner edges of the bins, rising: probabilities as the bundle states them, without a site's correction. */
+  /** Inner edges of the bins, ascending: probabilities as the bundle states them, without a site's correction. */
   scores: z.record(z.enum(CONDITION_IDS), z.array(z.number().gt(0).lt(1)).length(BINS - 1)),
-  /** ECGs, by verdict. */
+  /** Number of ECGs by verdict. */
   quality: z.record(z.enum(VERDICTS), z.int().nonnegative()),
 })
 export type Reference = z.infer<typeof Reference>
 
-/** How many of a population are in which bin, by the names that `binsOf` gives. */
+/** Number of ECGs per bin, by the names that `binsOf` returns. */
 export type BinCounts = Readonly<Record<string, number>>
 
-/** PSI of each condition's scores, and of the verdicts. */
+/** Population stability index (PSI) of each condition's scores, and of the verdicts. */
 export interface Shifts {
   readonly scores: readonly (readonly [ConditionId, number])[]
   readonly quality: number
 }
 
-/** A week of a live session must not count for as many people as a week of resting ECGs. */
+/** A week of one live session must not count as much as a week of resting ECGs. */
 const DAY_S = 86_400
 const WINDOW_S = 10
 
-/** Below so many, ten bins say nothing. */
+/** With fewer scores, ten bins are not informative. */
 const LEAST_SCORED = 100
 
 /**
- * Whether a window stands for somebody in the population: each ECG does; of a live session its first window and then one a day.
- * @param firstSample of the window within its session
+ * Whether a window counts for the population: every ECG does; of a live session, its first window and then one a day.
+ * @param firstSample index of the window's first sample within its session
  */
 export function isCounted(origin: Origin, firstSample: number, rateHz: number): boolean {
   return origin.kind !== 'mqtt' || (firstSample / rateHz) % DAY_S < WINDOW_S
 }
 
-/** sha256 of the screening model and its calibration: bundles that score alike have the same. */
+/** SHA-256 of the screening model and its calibration: the same for bundles that give the same scores. */
 function scoresSha256({ manifest }: Bundle): string {
   const model = manifest.files.find(({ path }) => path === 'screen.onnx')?.sha256
   const calibrations = manifest.conditions.map(({ id, calibration: { scale, offset } }) => [id, scale, offset])
@@ -75,7 +75,7 @@ function scoresSha256({ manifest }: Bundle): string {
     .digest('hex')
 }
 
-/** The reference in a folder; `undefined` where there is none that fits: to screen without one is better than not at all. */
+/** Reads the reference in a folder; `undefined` where there is none that fits, because screening goes on without it. */
 export async function readReference(folder: string, bundle: Bundle): Promise<Reference | undefined> {
   try {
     return parseReference(await readFile(join(folder, REFERENCE_FILE), 'utf8'), bundle)
@@ -84,7 +84,10 @@ export async function readReference(folder: string, bundle: Bundle): Promise<Ref
   }
 }
 
-/** @throws CodedError `calibration-corrupt`, `calibration-mismatch` (made for a bundle that scores otherwise) */
+/**
+ * Parses a reference.
+ * @throws CodedError `calibration-corrupt`, `calibration-mismatch` (made for a bundle with other scores)
+ */
 export function parseReference(text: string, bundle: Bundle): Reference {
   let json: unknown
   try {
@@ -102,14 +105,14 @@ export function parseReference(text: string, bundle: Bundle): Reference {
   return parsed.data
 }
 
-/** What a population is counted for: another reference has other bins. */
+/** SHA-256 of a reference. Counts are kept per reference, because another reference has other bins. */
 export const referenceSha256 = (reference: Reference) =>
   createHash('sha256').update(JSON.stringify(reference)).digest('hex')
 
-/** Puts results into the bins of a reference. */
+/** Assigns results to the bins of a reference. */
 export class Population {
   readonly #reference: Reference
-  /** As findings state them here: corrected by the site, which keeps their order. */
+  /** Edges for probabilities as findings state them here: corrected by the site, which keeps their order. */
   readonly #edges: ReadonlyMap<ConditionId, readonly number[]>
 
   constructor(reference: Reference, bundle: Bundle, site: Site | undefined) {
@@ -122,7 +125,7 @@ export class Population {
     )
   }
 
-  /** Names the bins that a result falls into: one of the verdicts and, unless it is refused, one of each condition. */
+  /** Names of the bins of a result: one verdict and, unless it is refused, one bin per condition. */
   binsOf({ quality, findings }: Result): readonly string[] {
     const scores = findings.map(({ condition, probability }) => {
       const edges = this.#edges.get(condition) ?? []
@@ -131,7 +134,7 @@ export class Population {
     return [verdictBin(verdictOf(quality)), ...scores]
   }
 
-  /** How far a population has moved from the reference; no scores where too few were screened. */
+  /** How far a population has moved from the reference. Scores are absent where too few ECGs were screened. */
   shifts(counts: BinCounts): Shifts {
     const of = (bins: readonly string[]) => bins.map((bin) => counts[bin] ?? 0)
     const scores = [...this.#edges.keys()].flatMap((id) => {
@@ -145,8 +148,8 @@ export class Population {
 }
 
 /**
- * Makes a reference of results that no site has corrected.
- * @throws CodedError `field-invalid` for too few of them
+ * Makes a reference from results without a site's correction.
+ * @throws CodedError `field-invalid` when there are too few
  */
 export function referenceOf(bundle: Bundle, dataset: string, results: readonly Result[]): Reference {
   const verdicts = results.map(({ quality }) => verdictOf(quality))

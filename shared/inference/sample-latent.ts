@@ -1,12 +1,12 @@
 /**
- * The loop around the denoiser: from noise to one view's latent.
+ * The sampling loop of the denoiser: from noise to the latent of one view.
  * @module
  */
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
 import type { DdimStep } from './ddim.ts'
 import { numbers } from './session.ts'
 
-/** What the denoiser is told of the ECG. */
+/** What the denoiser is conditioned on. */
 export interface Condition {
   /** [1][tokens][width] */
   readonly tokens: Tensor
@@ -15,20 +15,21 @@ export interface Condition {
 }
 
 export interface Sampling extends Condition {
-  /** Channels, frames, rows, columns. */
+  /** [channels, frames, rows, columns] */
   readonly dims: readonly [number, number, number, number]
   /** Value of the network's input `view`. */
   readonly view: number
-  /** prediction = unguided + guidance · (guided − unguided); 1 does without the unguided half. */
+  /** prediction = unguided + guidance · (guided − unguided). With 1, the unguided half is not computed. */
   readonly guidance: number
   readonly steps: readonly DdimStep[]
-  /** May throw, which ends the loop. */
+  /** Called after each step. An error that it throws ends the loop. */
   readonly afterStep?: () => void
 }
 
 /**
- * Samples a latent. All tensors are made before the loop and stand on the same memory throughout: the model reads `latent` and writes
- * `prediction`, and the step changes `latent` in place. ONNX Runtime blocks the event loop while it runs, but yields to it before each call.
+ * Samples a latent. All tensors are made before the loop and use the same memory throughout: the model reads `latent` and writes
+ * `prediction`, and each step updates `latent` in place. ONNX Runtime blocks the event loop while it runs, but yields to it before each
+ * call.
  * @param start noise, [channels][frames][rows][columns]
  * @returns [channels][frames][rows][columns]
  */
@@ -38,7 +39,7 @@ export async function sampleLatent(
   { tokens, embedding, dims, view, guidance, steps, afterStep }: Sampling,
 ): Promise<Float32Array> {
   const size = start.length
-  // Guided: the first of two is drawn from the ECG, the second from the learned "no ECG".
+  // With guidance the batch is two: the first is conditioned on the ECG, the second on the learned "no ECG".
   const batch = guidance === 1 ? 1 : 2
   const latent = repeat(start, batch)
   const prediction = new Float32Array(batch * size)
@@ -71,11 +72,11 @@ export async function sampleLatent(
   return latent.subarray(0, size)
 }
 
-/** The input `view` of a batch that is all of one view. */
+/** The input `view` for a batch of one view. */
 export const viewTensor = (view: number, batch: number) =>
   new Tensor('int64', new BigInt64Array(batch).fill(BigInt(view)), [batch])
 
-/** The values, `times` over. */
+/** Repeats the values `times` times. */
 function repeat(values: Float32Array, times: number): Float32Array {
   const repeated = new Float32Array(times * values.length)
   for (let i = 0; i < times; i++) repeated.set(values, i * values.length)

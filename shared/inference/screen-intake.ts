@@ -1,5 +1,5 @@
 /**
- * From what the intake says of an ECG, and its samples, to the result: the steps of `preprocess` and `screen` in one process.
+ * From an intake message and its samples to the result: the steps of `preprocess` and `screen` in one process.
  * @module
  */
 import type { Result } from '../domain/result.ts'
@@ -18,7 +18,7 @@ export interface IntakeScreening {
   readonly codeVersion: string
 }
 
-/** The result that the cloud would store, but for `provenance.codeVersion`. */
+/** Returns the same result as the cloud, except for `provenance.codeVersion`. */
 export function screenIntake(
   { screener, preparer, codeVersion }: IntakeScreening,
   { heartRateBpm, warnings = [], ...envelope }: Omit<IntakeMessage, 'waveform'>,

@@ -1,5 +1,5 @@
 /**
- * A prepared window becomes a result: what the `screen` function and the CLI share.
+ * Makes a result from a prepared window. Shared by the function `screen` and the CLI.
  * @module
  */
 import type { EcgId } from '../domain/ecg-id.ts'
@@ -11,7 +11,7 @@ import type { ResultWarning } from '../domain/warnings.ts'
 import type { CleanWindow } from '../waveform/clean-codec.ts'
 import type { Screener } from './screener.ts'
 
-/** One window on its way to a result. */
+/** A window with everything that its result depends on. */
 export interface Screenable {
   readonly ecgId: EcgId
   /** 1 unless it corrects an earlier result. */
@@ -61,7 +61,7 @@ export async function screenWindow(
   }
 }
 
-/** The model card: not for children. */
+/** Youngest age that the model card covers, years. */
 const ADULT_YEARS = 18
 
 function personWarnings(person: Person | undefined): ResultWarning[] {
@@ -69,7 +69,7 @@ function personWarnings(person: Person | undefined): ResultWarning[] {
   return age !== undefined && age < ADULT_YEARS ? [{ code: 'person-not-covered', field: 'age', withholds: true }] : []
 }
 
-/** Findings that a warning withholds keep their probability, and are neither flagged nor borderline: no predictive value is theirs. */
+/** Findings that a warning withholds keep their probability, but are neither flagged nor borderline and have no predictive value. */
 function withhold(findings: readonly Finding[], warnings: readonly ResultWarning[]): readonly Finding[] {
   const reason = warnings.find(({ withholds }) => withholds)?.code
   if (reason === undefined) return findings

@@ -1,5 +1,5 @@
 /**
- * The hot path of inference: `screen.onnx` (encoder and both heads fused), one window a call on one thread.
+ * The hot path of inference: `screen.onnx` (encoder and both heads fused), one window per call on one thread.
  * @module
  */
 import type { InferenceSession } from 'onnxruntime-node'
@@ -29,7 +29,7 @@ export interface Screening {
 /** Screens clean windows with one bundle. Calls may overlap; ONNX Runtime then queues them. */
 export class Screener {
   readonly bundle: Bundle
-  /** What corrects the findings, where a site has said so. */
+  /** Corrects the findings; absent without a site calibration. */
   readonly site: Site | undefined
   readonly #session: InferenceSession
 
@@ -40,7 +40,7 @@ export class Screener {
   }
 
   /**
-   * Loads the fused model, once its bytes and tensors are what the manifest says.
+   * Loads the fused model after checking its bytes and tensors against the manifest.
    * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
    */
   static async load(bundle: Bundle, site?: Site): Promise<Screener> {
@@ -48,7 +48,10 @@ export class Screener {
     return new Screener(bundle, site, session)
   }
 
-  /** One window. A window is always a batch of its own: batching changes the last bits, and a result must not depend on its neighbours. */
+  /**
+   * Screens one window. A window is always a batch of its own: batching changes the last bits, and a result must not depend on other
+   * windows.
+   */
   async screen(window: CleanWindow, person: Person = {}): Promise<Screening> {
     const outputs = await this.#run(window, person)
     const limit = this.bundle.manifest.ood
@@ -59,13 +62,13 @@ export class Screener {
     }
   }
 
-  /** What the bundle itself says of each condition, no site's correction: log-odds in the manifest's order, unrounded. */
+  /** Log-odds of each condition as the bundle states them, without a site's correction: in the manifest's order, unrounded. */
   async logOdds(window: CleanWindow, person: Person = {}): Promise<number[]> {
     return this.#logOdds(numbers(await this.#run(window, person), 'condition_logits'))
   }
 
   /**
-   * The same of several variants of a window that differ in their samples.
+   * `logOdds` for several variants of a window that differ only in their samples.
    * @param ecg [count][12][samples], in [−1, 1]
    * @returns log-odds of each variant
    */

@@ -1,5 +1,5 @@
 /**
- * Finds the heart's chambers in a cine: the bundle's U-Nets, a frame at a time.
+ * Segments the heart's chambers in a cine with the bundle's U-Nets, frame by frame.
  * @module
  */
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
@@ -7,7 +7,7 @@ import type { Bundle } from './bundle.ts'
 import { numbers, openSession, type SessionOptions } from './session.ts'
 import type { View } from './synthesis-manifest.ts'
 
-/** The brightest hundredth is cut off: in a scanner's pictures, fat under the coil may be ten times as bright as the heart. */
+/** Brighter pixels are clipped: in images from a scanner, fat near the coil may be ten times as bright as the heart. */
 const WHITE_QUANTILE = 0.99
 
 export class Segmenter {
@@ -17,14 +17,18 @@ export class Segmenter {
     this.#session = session
   }
 
-  /** @throws CodedError `bundle-corrupt`, `bundle-mismatch` */
+  /**
+   * Loads the segmenter of one view.
+   * @throws CodedError `bundle-corrupt`, `bundle-mismatch`, `provider-inactive`
+   */
   static async open(bundle: Bundle, view: View, options: SessionOptions = {}): Promise<Segmenter> {
     return new Segmenter(await openSession(bundle, `segmenter-${view}.onnx`, options))
   }
 
   /**
+   * Counts the pixels of each label in each frame.
    * @param frames [count][height][width], in any unit
-   * @returns pixels of each label in each frame: [count][labels], the background first
+   * @returns [count][labels], the background first
    */
   async pixelCounts(frames: Float32Array, height: number, width: number): Promise<number[][]> {
     const pixels = height * width
@@ -49,7 +53,7 @@ export class Segmenter {
   }
 }
 
-/** In place, as the U-Nets learned (`cardiacnets.models.unet.standardise`): white cut off, zero mean, unit standard deviation. */
+/** Normalises in place as in training (`cardiacnets.models.unet.standardise`): clipped white, zero mean, unit standard deviation. */
 export function standardise(image: Float32Array): void {
   const white = quantile(image, WHITE_QUANTILE)
   let sum = 0
@@ -64,7 +68,7 @@ export function standardise(image: Float32Array): void {
   for (let i = 0; i < image.length; i++) image[i] = (image[i]! - mean) / deviation
 }
 
-/** By linear interpolation, as PyTorch has it. */
+/** Quantile by linear interpolation, as in PyTorch. */
 function quantile(values: Float32Array, share: number): number {
   const sorted = values.toSorted()
   const place = share * (sorted.length - 1)
@@ -73,7 +77,7 @@ function quantile(values: Float32Array, share: number): number {
   return lower + (place - below) * ((sorted[below + 1] ?? lower) - lower)
 }
 
-/** Of logits [labels][pixels], the label that wins each pixel. */
+/** The label with the highest logit at each pixel. Logits are [labels][pixels]. */
 function winningLabels(logits: Float32Array, pixels: number): Uint8Array {
   const labels = new Uint8Array(pixels)
   for (let i = 0; i < pixels; i++) {
@@ -84,7 +88,7 @@ function winningLabels(logits: Float32Array, pixels: number): Uint8Array {
   return labels
 }
 
-/** There is one heart: of the pieces that hang together (up, down, left, right) whatever their labels, the largest stays. */
+/** Keeps the largest connected region (4-neighbourhood, whatever the labels) and clears the others: there is one heart. */
 export function largestPiece(labels: Uint8Array, width: number): Uint8Array {
   const pieceOf = new Uint16Array(labels.length)
   const sizes = [0]
@@ -98,7 +102,7 @@ export function largestPiece(labels: Uint8Array, width: number): Uint8Array {
       size++
       const column = i % width
       for (const next of [i - width, i + width, column > 0 ? i - 1 : -1, column < width - 1 ? i + 1 : -1]) {
-        // Outside of the picture, `labels` is undefined.
+        // Outside the image, `labels` is undefined.
         if (!labels[next] || pieceOf[next] !== 0) continue
         pieceOf[next] = piece
         open.push(next)

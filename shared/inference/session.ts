@@ -1,5 +1,5 @@
 /**
- * ONNX files of a bundle as sessions of ONNX Runtime, and the encoder's inputs as tensors: what screening and drawing share.
+ * ONNX Runtime sessions for files of a bundle, and the encoder's input tensors. Shared by screening and drawing.
  * @module
  */
 import { availableParallelism } from 'node:os'
@@ -11,13 +11,13 @@ import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
 
 export interface SessionOptions {
-  /** Of one operator; as many as there are processors where not given. */
+  /** Threads of one operator; by default the number of processors. */
   readonly threads?: number | undefined
   readonly provider?: 'cpu' | 'cuda' | undefined
 }
 
 /**
- * Loads one of the bundle's models, once its bytes and tensors are what the manifest says.
+ * Loads one of the bundle's models after checking its bytes and tensors against the manifest.
  * @throws CodedError `bundle-corrupt`, `bundle-mismatch`, `provider-inactive`
  */
 export async function openSession(
@@ -35,7 +35,10 @@ export async function openSession(
   return session
 }
 
-/** Checks every file of a bundle: bytes, and of ONNX files the tensors against the manifest. For `models verify`. */
+/**
+ * Checks every file of a bundle: its bytes and, for ONNX files, its tensors against the manifest. Used by `models verify`.
+ * @throws CodedError `bundle-corrupt`, `bundle-mismatch`
+ */
 export async function verifyBundle(bundle: Bundle): Promise<void> {
   for (const { path: name } of bundle.manifest.files) {
     if (name.endsWith('.onnx')) {
@@ -45,18 +48,18 @@ export async function verifyBundle(bundle: Bundle): Promise<void> {
   }
 }
 
-/** What the encoder (alone or fused with its heads) takes of one window. */
+/** Input tensors of the encoder (alone or fused with its heads) for one window. */
 export function encoderInputs(window: CleanWindow, person: Person): Record<string, Tensor> {
   return variantInputs(1, samplesOf(window), window, person)
 }
 
-/** A window's samples as the encoder sees them, [12][samples] lead-major. */
+/** A window's samples as the encoder gets them, [12][samples] lead-major. */
 export function samplesOf({ codes }: CleanWindow): Float32Array {
   return Float32Array.from(codes, (code) => code / CLEAN_STEPS)
 }
 
 /**
- * The same for several variants of one window, which differ in their samples alone.
+ * Input tensors for several variants of one window that differ only in their samples.
  * @param ecg [count][12][samples]
  */
 export function variantInputs(
@@ -87,8 +90,8 @@ export function variantInputs(
 }
 
 /**
- * The numbers of one output.
- * @throws CodedError `bundle-mismatch` when it is missing or not of float32
+ * The values of one output.
+ * @throws CodedError `bundle-mismatch` when it is missing or not float32
  */
 export function numbers(outputs: InferenceSession.OnnxValueMapType, name: string): Float32Array {
   const data = outputs[name]?.data
@@ -111,7 +114,7 @@ function checkTensors({ manifest }: Bundle, file: string, session: InferenceSess
   }
 }
 
-/** A fixed size as it is; every free one alike, whatever its name. */
+/** A fixed size as it is; every free size as N, whatever its name. */
 const sizeOf = (size: number | string) => (typeof size === 'number' ? size : 'N')
 
 const sexCode = ({ sex }: Person) => (sex === undefined ? undefined : sex === 'female' ? 1 : 0)

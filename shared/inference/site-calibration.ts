@@ -1,10 +1,9 @@
 /**
- * What a site has found out about a bundle on its own people, or states of them: calibration, thresholds, base rates.
+ * Site calibration: what a site has measured about a bundle on its own people, or states about them (calibration, thresholds, base rates).
  *
- * The correction is one line in log-odds, after the bundle's own calibration:
- * `corrected = scale · bundle + offset`, where a stated base rate adds `logit(stated) − logit(base rate that was learned from)`
- * (a prior shift: Saerens et al. 2002, Neural Computation 14:21-41, for two classes). It keeps the order of people, so that a
- * threshold, moved by the same shift, keeps its sensitivity and specificity.
+ * The correction is linear in log-odds, after the bundle's own calibration: `corrected = scale · bundle + offset`. A stated base rate adds
+ * `logit(stated) − logit(base rate that was learned from)` (a prior shift: Saerens et al. 2002, Neural Computation 14:21-41, for two
+ * classes). It keeps the order of people, so a threshold that is moved by the same shift keeps its sensitivity and specificity.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -18,21 +17,21 @@ import { CodedError } from '../errors.ts'
 import type { Bundle, Manifest } from './bundle.ts'
 import { type Limits, limitFor, mapLimits } from './limits.ts'
 
-/** Its name in `evaluate --out`, in `.local` and in the screening Lambda's model folder. */
+/** File name in `evaluate --out`, in `.local` and in the screening Lambda's model folder. */
 export const SITE_FILE = 'site-calibration.json'
 
 const Share = z.number().gt(0).lt(1)
 
 const SiteCondition = z.object({
   id: z.enum(CONDITION_IDS),
-  /** People of the site's cohort whose label is known and whose ECG was screened, and how many of them have the condition. */
+  /** People of the site's cohort with a known label and a screened ECG, and how many of them have the condition. */
   n: z.int().nonnegative(),
   positives: z.int().nonnegative(),
-  /** Absent where the cohort is too small, or where it says nothing of this condition. */
+  /** Absent where the cohort is too small or has no labels for this condition. */
   fitted: z
     .object({
       method: z.enum(['none', 'temperature', 'platt']),
-      /** Of the log-odds that the bundle states: scale · log-odds + offset. */
+      /** Applied to the bundle's log-odds: scale · log-odds + offset. */
       scale: z.number().positive(),
       offset: z.number(),
       /** Share of the cohort's ECGs with the condition. */
@@ -41,46 +40,46 @@ const SiteCondition = z.object({
       thresholds: z.object({ youden: Share, sensitivity90: Share }),
     })
     .optional(),
-  /** Base rate that the site states for those it screens. */
+  /** Base rate that the site states for the people whom it screens. */
   prevalence: Share.optional(),
 })
 
 export const SiteCalibration = z.object({
   schema: z.literal(1),
   modelBundle: z.string(),
-  /** The bundle that it holds for, and no other. */
+  /** SHA-256 of the only bundle that this calibration is valid for. */
   modelSha256: z.hex().length(64),
   conditions: z.array(SiteCondition),
 })
 export type SiteCalibration = z.infer<typeof SiteCalibration>
 
-/** Stated base rates, a condition. */
+/** Stated base rates by condition. */
 export type Prevalences = Readonly<Partial<Record<ConditionId, number>>>
 
 /** A site calibration in effect. */
 export interface Site {
   readonly calibration: SiteCalibration
-  /** The file as it is. */
+  /** Text of the file. */
   readonly text: string
-  /** sha256 of `text`: the provenance of every result that it corrects. */
+  /** SHA-256 of `text`, recorded in the provenance of every result that it corrects. */
   readonly sha256: string
-  /** One a condition, in the manifest's order. */
+  /** One per condition, in the manifest's order. */
   readonly corrections: readonly Correction[]
 }
 
-/** How one condition's log-odds and thresholds change. */
+/** How the log-odds and thresholds of one condition change. */
 export interface Correction {
   readonly scale: number
   readonly offset: number
-  /** Of the corrected probability. */
+  /** On the corrected probability. */
   readonly thresholds: Manifest['conditions'][number]['thresholds']
-  /** Of the corrected probability; absent where the site has set thresholds of its own, and where the bundle has no limits. */
+  /** On the corrected probability. Absent where the site has its own thresholds, or where the bundle has no limits. */
   readonly limits?: Limits
-  /** At the prevalence that the site states; absent where it has fitted thresholds of its own, of which nobody knows the sensitivity. */
+  /** At the site's stated prevalence. Absent where the site has fitted its own thresholds, whose sensitivity is unknown. */
   readonly predictiveValue?: PredictiveValue
 }
 
-/** The text of a site calibration's file. */
+/** Serialises a site calibration for its file. */
 export function siteText(calibration: SiteCalibration): string {
   return `${JSON.stringify(calibration, null, 2)}\n`
 }
@@ -96,7 +95,10 @@ export async function readSite(path: string, bundle: Bundle): Promise<Site> {
   return parseSite(text, bundle)
 }
 
-/** @throws CodedError as `readSite` */
+/**
+ * Parses a site calibration for a bundle.
+ * @throws CodedError `calibration-corrupt`, `calibration-mismatch` (made for another bundle), `prevalence-unknown`
+ */
 export function parseSite(text: string, bundle: Bundle): Site {
   let json: unknown
   try {
@@ -126,7 +128,7 @@ export function parseSite(text: string, bundle: Bundle): Site {
 }
 
 /**
- * A site's calibration with base rates as stated here, or one that has nothing else.
+ * Adds stated base rates to a site's calibration, or makes a calibration with nothing else.
  * @throws CodedError `prevalence-unknown` for a condition without a base rate to correct from
  */
 export function withPrevalences(bundle: Bundle, prevalences: Prevalences, site?: Site): Site {
@@ -144,7 +146,7 @@ export function withPrevalences(bundle: Bundle, prevalences: Prevalences, site?:
   )
 }
 
-/** @throws CodedError `prevalence-unknown`: nobody says which base rate the probabilities were calibrated at */
+/** @throws CodedError `prevalence-unknown` when the base rate of the calibration data is unknown */
 function correctionOf(
   condition: Manifest['conditions'][number],
   stated: SiteCalibration['conditions'][number] | undefined,
@@ -180,10 +182,10 @@ const uncorrected = ({ thresholds, limits }: Manifest['conditions'][number]): Co
   ...(limits && { limits }),
 })
 
-/** Four significant digits: more than the model knows, few enough that a last bit does not show. */
+/** Rounds to four significant digits: more than the model's precision, few enough to hide differences in the last bit. */
 export const round = (value: number) => Number(value.toPrecision(4))
 
-/** A threshold at four significant digits that whatever reaches it before rounding also reaches after. */
+/** Rounds a threshold to four significant digits, so that every value that reaches it before rounding also reaches it after. */
 export function roundDown(threshold: number): number {
   const rounded = round(threshold)
   return rounded <= threshold ? rounded : round(rounded - 10 ** (Math.floor(Math.log10(threshold)) - 3))
@@ -194,12 +196,12 @@ export function correctedProbability({ scale, offset }: Correction, logOdds: num
   return round(sigmoid(scale * logOdds + offset))
 }
 
-/** What corrects a condition: the site's word, else nothing. */
+/** The correction of a condition: the site's, otherwise none. */
 export function correctionFor(bundle: Bundle, site: Site | undefined, index: number): Correction {
   return site?.corrections[index] ?? uncorrected(bundle.manifest.conditions[index]!)
 }
 
-/** The threshold that a finding of this person is flagged at. A site's own thresholds go before the bundle's limits by sex and age. */
+/** The threshold for this person. A site's own thresholds take precedence over the bundle's limits by sex and age. */
 export function thresholdFor(
   operatingPoint: Manifest['conditions'][number]['operatingPoint'],
   { thresholds, limits }: Correction,
@@ -209,7 +211,7 @@ export function thresholdFor(
   return limits === undefined ? thresholds.youden : limitFor(limits, person)
 }
 
-/** Whether a probability lies within so many log-odds of a threshold. */
+/** Whether a probability lies within this many log-odds of a threshold. */
 export function isBorderline(probability: number, threshold: number, withinLogOdds: number | undefined): boolean {
   return withinLogOdds !== undefined && Math.abs(logit(probability) - logit(threshold)) <= withinLogOdds
 }

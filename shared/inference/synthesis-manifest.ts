@@ -1,5 +1,5 @@
 /**
- * The part of a bundle's manifest that says how it draws cines; absent in bundles that only screen.
+ * The part of a bundle's manifest that describes how it draws cines; absent in bundles that only screen.
  * @module
  */
 
@@ -8,7 +8,7 @@ import { INDICES } from '../domain/conditions.ts'
 import { EVIDENCES } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 
-/** What a cine shows: the short axis, or four chambers. */
+/** View of a cine: short axis or four chambers. */
 export const VIEWS = ['sax', '4ch'] as const
 export type View = (typeof VIEWS)[number]
 
@@ -26,7 +26,7 @@ const Sampler = z.object({
   file: z.string(),
   prediction: z.enum(['epsilon', 'v']),
   steps: z.int().positive(),
-  /** Scale of classifier-free guidance; 1 is none. */
+  /** Scale of classifier-free guidance; 1 means no guidance. */
   guidance: z.number().min(1),
 })
 export type Sampler = z.infer<typeof Sampler>
@@ -40,7 +40,7 @@ const Readout = z
         view: z.enum(VIEWS),
         /** Class of the view's segmenter: 1 LV cavity, 2 LV wall, 3 RV cavity, 4 LA cavity, 5 RA cavity. */
         label: z.int().min(1).max(5),
-        /** Of the label's area over the cycle. */
+        /** Statistic of the label's area over the cycle. */
         statistic: z.enum(['max', 'min']),
         power: z.number().positive(),
       }),
@@ -50,9 +50,11 @@ const Readout = z
         id: z.enum(INDICES.map(({ id }) => id)),
         intercept: z.number(),
         weights: z.array(z.number()),
-        /** Pearson correlation with the truth, read from true cines of held-out people: the read-out's own ceiling. */
+        /**
+         * Pearson correlation with the truth when the index is read from true cines of held-out people: the upper bound of this read-out.
+         */
         correlation: z.number().min(-1).max(1),
-        /** The same of cines that each sampler drew of held-out people's ECGs; absent where nobody measured it. */
+        /** The same for cines that each sampler drew from held-out people's ECGs; absent where it was not measured. */
         drawnCorrelation: z.record(z.string(), z.number().min(-1).max(1)).optional(),
       }),
     ),
@@ -73,13 +75,13 @@ export type Readout = z.infer<typeof Readout>
 export const SynthesisManifest = z
   .object({
     evidence: z.enum(EVIDENCES),
-    /** The ECG encoder that the denoiser learned from: screening's own goes on to learn. */
+    /** The ECG encoder that the denoiser was trained with. The screening encoder is trained further, so it differs. */
     encoder: z.string(),
     latent: z.object({
       channels: z.int().positive(),
       /** Frames that are drawn, evenly spaced over one cycle. */
       frames: z.int().positive(),
-      /** What the decoder's input is divided by. */
+      /** The decoder's input is divided by this. */
       scale: z.number().positive(),
     }),
     views: z.object({ sax: ViewPart, '4ch': ViewPart }),
@@ -91,11 +93,11 @@ export const SynthesisManifest = z
       zeroTerminalSnr: z.boolean(),
     }),
     samplers: z.array(Sampler).min(1),
-    /** Name of the sampler that is used where none is asked for. */
+    /** Sampler that is used when none is requested. */
     default: z.string(),
     /** Frames of a cine, interpolated from those that are drawn. */
     framesOut: z.int().positive(),
-    /** Leads that the encoder must have seen. */
+    /** Fewest leads that the encoder needs. */
     minimumLeads: z.int().min(1).max(12),
     readout: Readout,
   })
@@ -104,7 +106,7 @@ export const SynthesisManifest = z
       issues.push({ code: 'custom', message, path, input: value })
     if (!value.samplers.some(({ name }) => name === value.default)) wrong(['default'], 'no such sampler')
     for (const [i, { prediction, steps }] of value.samplers.entries()) {
-      // Where nothing of the signal is left, no noise that is taken off tells what it was.
+      // At zero SNR no signal is left, so a prediction of the noise says nothing about it.
       if (value.schedule.zeroTerminalSnr && prediction === 'epsilon')
         wrong(['samplers', i, 'prediction'], 'ε says nothing at zero SNR')
       if (steps > value.schedule.steps) wrong(['samplers', i, 'steps'], 'more than the schedule has')
@@ -113,7 +115,7 @@ export const SynthesisManifest = z
 export type SynthesisManifest = z.infer<typeof SynthesisManifest>
 
 /**
- * The sampler of that name; the default where none is asked for.
+ * Finds a sampler by name; the default when no name is given.
  * @throws CodedError `field-invalid` naming `sampler`
  */
 export function samplerOf({ samplers, default: standard }: SynthesisManifest, name = standard): Sampler {

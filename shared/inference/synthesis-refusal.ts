@@ -1,16 +1,17 @@
 /**
- * Which ECGs a cine may be drawn from: what the API asks before it takes a job, and the CLI before it draws.
+ * Which ECGs a cine may be drawn from. The API checks before it accepts a job, and the CLI before it draws.
  * @module
  */
 import { LEADS } from '../domain/leads.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
 
-/** What screening said of the window that is to be drawn from. */
+/** The screening result of the window to draw from. */
 export type Screened = Pick<Result, 'status' | 'quality' | 'ood'>
 
 /**
- * @param rules the bundle's `synthesis`, where it can draw
+ * Checks that a cine may be drawn.
+ * @param rules the bundle's `synthesis`; `undefined` for a bundle that cannot draw
  * @throws CodedError `synthesis-unavailable` for a bundle that cannot draw, `ecg-refused`, `leads-too-few`, `ecg-unfamiliar`
  * @example
  * checkDrawable(result, bundle.manifest.synthesis)

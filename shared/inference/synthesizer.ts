@@ -1,6 +1,6 @@
 /**
- * Draws cines from an ECG: encoder, denoiser and decoder of a bundle, and the DDIM loop around them.
- * The same ECG, seed, sampler and bundle give the same bytes on the same kind of processor.
+ * Draws cines from an ECG with a bundle's encoder, denoiser and decoder, in a DDIM loop. The same ECG, seed, sampler and bundle give the
+ * same bytes on the same kind of processor.
  * @module
  */
 import { type InferenceSession, Tensor } from 'onnxruntime-node'
@@ -15,7 +15,7 @@ import { type Condition, sampleLatent, viewTensor } from './sample-latent.ts'
 import { encoderInputs, numbers, openSession, type SessionOptions } from './session.ts'
 import { type Sampler, type SynthesisManifest, samplerOf, VIEWS, type View } from './synthesis-manifest.ts'
 
-/** What screening judged, and nothing else: a cine is drawn from the same window. */
+/** The input of screening: a cine is drawn from the same window that was screened. */
 export interface ScreenInput {
   readonly clean: CleanWindow
   readonly person?: Person | undefined
@@ -26,7 +26,7 @@ export interface Cine {
   readonly view: View
   /** [count][height][width], grey levels */
   readonly frames: Uint8Array
-  /** The few that were drawn, between which `frames` are interpolated: [frames of the latent][height][width], −1 to 1. */
+  /** The frames that were drawn, before interpolation to `frames`: [frames of the latent][height][width], −1 to 1. */
   readonly drawn: Float32Array
   readonly count: number
   readonly height: number
@@ -37,20 +37,20 @@ export interface Cine {
 export type Cines = Readonly<Record<View, Cine>>
 
 export interface SynthesizerOptions extends SessionOptions {
-  /** One of the manifest's; its default where none is named. */
+  /** One of the manifest's samplers; the manifest's default when absent. */
   readonly sampler?: string | undefined
 }
 
 export interface DrawOptions {
   /** uint32 */
   readonly seed: number
-  /** The sampler's own where not given; 1 draws without the unguided half. */
+  /** The sampler's own when absent. With 1, the unguided half is not computed. */
   readonly guidance?: number | undefined
-  /** The sampler's own where not given. */
+  /** The sampler's own when absent. */
   readonly steps?: number | undefined
-  /** Heeded between steps. */
+  /** Checked between steps. */
   readonly signal?: AbortSignal | undefined
-  /** After each step; `steps` counts those of both views. */
+  /** Called after each step; `steps` is the total of both views. */
   readonly onProgress?: ((step: number, steps: number) => void) | undefined
 }
 
@@ -89,7 +89,7 @@ export class Synthesizer {
 
   /**
    * Draws both views.
-   * @throws CodedError `field-invalid` naming `seed`, `steps` or `guidance`; the reason of `signal` once it is aborted
+   * @throws CodedError `field-invalid` naming `seed`, `steps` or `guidance`; the reason of `signal` when it is aborted
    */
   async draw(input: ScreenInput, options: DrawOptions): Promise<Cines> {
     const { seed, steps = this.sampler.steps, guidance = this.sampler.guidance, signal, onProgress } = options

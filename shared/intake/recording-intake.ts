@@ -1,7 +1,7 @@
 /**
- * The way in for whole recordings (an upload, a FHIR resource): packed into the intake queue as the MQTT adapter packs windows.
+ * Intake of whole recordings (an upload, a FHIR resource). They are packed into the intake queue as the MQTT adapter packs windows.
  *
- * One recording is one ECG with one id and one result; of a longer recording, its first acceptable window is screened.
+ * One recording is one ECG with one id and one result. Of a longer recording, the first acceptable window is screened.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -20,15 +20,15 @@ export interface Submission {
   readonly tenant: string
   readonly origin: Origin
   readonly recording: Recording
-  /** Of the content that the recording was read from: the same content is the same ECG. */
+  /** SHA-256 of the content that the recording was read from: the same content is the same ECG. */
   readonly sha256: string
-  /** Of a window of a live session (origin `mqtt`): where in the session it begins, and which version of it this is. */
+  /** For a window of a live session (origin `mqtt`): its first sample within the session, and which version of the window this is. */
   readonly window?: { readonly firstSample: number; readonly version: number } | undefined
 }
 
 export interface Submitted {
   readonly ecgId: EcgId
-  /** Whole windows that the recording has to choose from; a shorter one counts as one. */
+  /** Whole windows in the recording; a shorter recording counts as one. */
   readonly windows: number
 }
 
@@ -41,6 +41,7 @@ export interface RecordingIntakeOptions {
 }
 
 /**
+ * Submits recordings to the intake queue.
  * @example
  * const intake = new RecordingIntake({ sqs: sqs(), queueUrl: env('INTAKE_QUEUE_URL'), s3: s3(), bucket: env('RAW_BUCKET'), results })
  * const { ecgId } = await intake.submit({ tenant, origin: { kind: 'upload' }, recording, sha256: sha256(bytes) })
@@ -53,20 +54,21 @@ export class RecordingIntake {
   }
 
   /**
-   * Resolves when the queue has the recording. The same content gives the same id, however often it comes.
-   * @throws CodedError `deleted` for an ECG that was deleted: only a person's upload brings one back, no notification or poll does
+   * Submits a recording. Resolves when the queue has accepted it. The same content always gives the same id.
+   * @throws CodedError `deleted` for an ECG that was deleted (only an upload by a person restores one, not a notification or a poll),
+   * `unavailable` while its deletion is still in progress
    */
   async submit({ tenant, origin, recording, sha256, window }: Submission): Promise<Submitted> {
     const { sqs, queueUrl, s3, bucket, results } = this.#options
     const { firstSample, version } = window ?? { firstSample: 0, version: 1 }
-    // The same id as a window has that comes by MQTT: by its place in the session, not by its content.
+    // A live window gets the same id as through MQTT: from its place in the session, not from its content.
     const ecgId =
       origin.kind === 'mqtt'
         ? streamEcgId({ tenant, source: 'mqtt', device: origin.device, session: origin.session, firstSample })
         : fileEcgId({ tenant, sha256 })
     if (await results.isDeleted(tenant, ecgId)) {
       if (origin.kind !== 'upload') throw new CodedError('deleted', { field: 'ecgId' })
-      // What is being removed would take the new one with it.
+      // A deletion in progress would also remove the new recording.
       if (await results.isBeingDeleted(tenant, ecgId)) throw new CodedError('unavailable', { field: 'deletion' })
       await results.undelete(tenant, ecgId)
     }

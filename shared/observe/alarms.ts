@@ -1,20 +1,20 @@
 /**
- * Every alarm: its threshold, the reason for it, and where an operator reads on. The stack makes them, and the console shows them.
+ * All alarms: threshold, reason, and where the operator's instructions are. The stack creates them, and the console shows them.
  * @module
  */
 
-/** Where the sections are that the alarms are called after. */
+/** Has one section per alarm, with the alarm's name. */
 export const RUNBOOK = 'docs/operator-runbook.md'
 
 export interface Threshold {
   readonly threshold: number
   readonly minutes: number
-  /** How many of these in a row; 1 unless said otherwise. */
+  /** Number of consecutive periods above the threshold; 1 by default. */
   readonly periods?: number
   readonly why: string
 }
 
-/** Every threshold and its reason. Ages are in seconds, rates in percent. */
+/** All thresholds with their reasons. Ages are in seconds, rates in percent. */
 export const THRESHOLDS = {
   'queue-age': { threshold: 300, minutes: 1, periods: 5, why: 'seconds; for a queue without its own limit' },
   'dlq-depth': { threshold: 1, minutes: 5, why: 'a dead-lettered message is deleted after 14 days' },
@@ -94,5 +94,5 @@ export const THRESHOLDS = {
 
 export type AlarmId = keyof typeof THRESHOLDS
 
-/** Below so many windows or frames in a period a share says nothing. */
+/** With fewer windows or frames in a period, a share is not informative. */
 export const LEAST = 50

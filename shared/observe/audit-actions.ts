@@ -1,10 +1,10 @@
 /**
- * What the audit trail can say.
+ * Actions of the audit trail.
  * @module
  */
 import type { ErrorCode } from '../errors.ts'
 
-/** All that can be done to an ECG, and by what. */
+/** All actions on an ECG, grouped by who performs them. */
 export const AUDIT_ACTIONS = [
   // Routes of the API.
   'ecg.upload',
@@ -25,7 +25,7 @@ export const AUDIT_ACTIONS = [
   'cmr.read',
   'cmr.cancel',
   'artifact.read',
-  // An operator's commands.
+  // Commands of an operator.
   'patient.erase',
   'report.withdraw',
   // Functions.
@@ -40,5 +40,5 @@ export const AUDIT_ACTIONS = [
 ] as const
 export type AuditAction = (typeof AUDIT_ACTIONS)[number]
 
-/** `begun` before it is done, `done` after it, or the code that it was refused or failed with. */
+/** `begun` before the action, `done` after it, or the code of the refusal or failure. */
 export type AuditOutcome = 'begun' | 'done' | ErrorCode

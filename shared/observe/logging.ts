@@ -1,6 +1,7 @@
 /**
- * Structured logs, by an allow-list: a message is a text that stands in the code, and of the fields only those of `LOG_FIELDS` get through, each with
- * its own shape. Codes, counts, durations, ids that are ours and a device's own name; no body, sample, patient or error's free text.
+ * Structured logs with an allow-list. A message must be a literal in the code, and only the fields of `LOG_FIELDS` are written, each with
+ * its own format: codes, counts, durations, our own ids and a device's name. No body, sample, patient data or free text of an error is
+ * logged.
  * @module
  */
 import { channel } from 'node:diagnostics_channel'
@@ -15,16 +16,16 @@ import { currentTrace } from './tracing.ts'
 
 const Count = z.number().nonnegative()
 
-/** Where in a message or file: names, indices and separators of a path. */
+/** Place in a message or file: names, indices and separators of a path. */
 const Place = z.string().regex(/^[\w.:[\]/-]{1,96}$/)
 
-/** As classes of errors and system codes are named: `ThrottlingException`, `Error ECONNREFUSED`. */
+/** Names of error classes and system codes: `ThrottlingException`, `Error ECONNREFUSED`. */
 const ErrorName = z.string().regex(/^[A-Za-z$_][\w$]{0,63}( [A-Z][A-Z0-9_]{0,63})?$/)
 
-/** All that a log line may hold beside what every line has, and what each must look like. */
+/** All fields that a log line may have beside those of every line, with their formats. */
 export const LOG_FIELDS = {
   // Of an error.
-  code: z.enum(Object.keys(ERROR_KINDS) as [keyof typeof ERROR_KINDS]), // `keys` forgets the names
+  code: z.enum(Object.keys(ERROR_KINDS) as [keyof typeof ERROR_KINDS]), // `keys` loses the literal types
   field: Place,
   cause: ErrorName,
   permanent: z.boolean(),
@@ -36,7 +37,8 @@ export const LOG_FIELDS = {
   offset: Count,
   lead: z.union([Count, z.enum(LEADS)]),
 
-  // What it was about. A device's name and its session's are its own; a device that is named after a patient puts the patient here (docs/privacy.md).
+  // The object. Devices choose their own names and those of sessions; a device that is named after a patient puts the patient here
+  // (docs/privacy.md).
   tenant: Name,
   device: Name,
   session: Name,
@@ -50,7 +52,7 @@ export const LOG_FIELDS = {
   action: z.enum(AUDIT_ACTIONS),
   outcome: z.enum(['begun', 'done', ...Object.keys(ERROR_KINDS)] as ['begun', 'done', keyof typeof ERROR_KINDS]),
 
-  // The adapter's state. A broker's address without a name, a password or a path.
+  // State of the adapter. A broker's address has no user name, password or path.
   broker: z.string().regex(/^(mqtts?|wss?):\/\/[\w.:[\]-]{1,200}$/),
   clientId: Name,
   frames: z.strictObject({ accepted: Count, repeated: Count, late: Count, refused: Count }),
@@ -71,17 +73,17 @@ export const LOG_FIELDS = {
 
 export type LogFields = { readonly [Key in keyof typeof LOG_FIELDS]?: z.input<(typeof LOG_FIELDS)[Key]> | undefined }
 
-/** A text that stands in the code: neither `string` nor a template with one in it. */
+/** A literal in the code: neither `string` nor a template that contains one. */
 type Literal<Text extends string> = Record<never, never> extends Record<Text, 1> ? never : Text
 
 type Write = <const Text extends string>(message: Text & Literal<Text>, ...fields: LogFields[]) => void
 
-/** What the rooms see of a logger: no other argument than these compiles. */
+/** The logger that the rest of the code sees. Calls with other arguments do not compile. */
 export interface Log extends Record<'debug' | 'info' | 'warn' | 'error' | 'critical', Write> {
   setLogLevel(level: 'SILENT' | 'INFO'): void
 }
 
-/** A field that did not get through; tests listen, and fail by it (`test/helpers/log-guard.ts`). */
+/** A field that the allow-list dropped. Tests listen for these and fail (`test/helpers/log-guard.ts`). */
 export interface DroppedField {
   readonly service: string
   readonly key: string
@@ -89,12 +91,12 @@ export interface DroppedField {
 
 export const LOG_DROPS = channel('cardiacnets:log-drops')
 
-/** A JSON logger for one service; level from `POWERTOOLS_LOG_LEVEL`. */
+/** Makes a JSON logger for one service. The level comes from `POWERTOOLS_LOG_LEVEL`. */
 export function createLogger(serviceName: string): Log {
   return new AllowListLogger(serviceName)
 }
 
-/** What Powertools adds by itself is ours: level, time, service, X-Ray's id and the function's own name, memory and request. */
+/** Powertools itself adds only data of ours: level, time, service, X-Ray id, and the function's name, memory and request id. */
 class AllowListLogger extends Logger {
   readonly #service: string
 
@@ -103,17 +105,17 @@ class AllowListLogger extends Logger {
     this.#service = serviceName
   }
 
-  /** All lines pass here, printed or not. */
+  /** Every line passes through here, whether it is printed or not. */
   protected override processLogItem(level: number, message: LogItemMessage, extra: LogItemExtraInput): void {
     const text = typeof message === 'string' && MESSAGE.test(message) ? message : 'message withheld'
     super.processLogItem(level, text, [{ ...ofTrace(level), ...allowed(this.#service, extra) }])
   }
 }
 
-/** As Powertools counts levels. */
+/** Level as Powertools numbers it. */
 const WARN = 16
 
-/** The log is paid for by the byte: where all is well, only sampled traces stand in it. */
+/** Adds the trace id for sampled traces, warnings and errors only, because log volume is billed. */
 function ofTrace(level: number): LogAttributes {
   const trace = currentTrace()
   const isWanted = trace?.isSampled === true || level >= WARN
@@ -140,12 +142,12 @@ function isAllowed(key: string, value: unknown): boolean {
   return Object.hasOwn(LOG_FIELDS, key) && LOG_FIELDS[key as keyof typeof LOG_FIELDS].safeParse(value).success
 }
 
-/** Where an error lies, of what its detail may say: the limits beside it stand in the code. */
+/** Details of an error that tell where it is. Other details are limits, which are in the code. */
 const PLACES = ['field', 'status', 'line', 'column', 'sample', 'record', 'offset', 'lead'] as const
 
 /**
- * What may be logged of an error. A coded one says its code and place. Of any other, only its name: library messages quote
- * their input, and AWS error names (`ThrottlingException`, `ECONNREFUSED`) say what an operator needs.
+ * What may be logged about an error. For a coded error: its code and place. For any other: only its name, because library messages quote
+ * their input, and AWS error names (`ThrottlingException`, `ECONNREFUSED`) are what an operator needs.
  */
 export function describeError(error: unknown): LogFields {
   if (!(error instanceof CodedError)) return { code: 'internal', cause: nameOf(error) }
@@ -160,7 +162,7 @@ function nameOf(error: unknown): string {
   return ErrorName.safeParse(name).data ?? ErrorName.safeParse(error.name).data ?? 'Error'
 }
 
-/** For a process of our own: an error that nobody caught ends it with a line that follows the rules, not with its text. */
+/** For a process of our own: logs an uncaught error under the same rules, without its text, and exits with 1. */
 export function logUncaught(logger: Log): void {
   process.on('uncaughtException', (error) => {
     logger.critical('uncaught error', describeError(error))

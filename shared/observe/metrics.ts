@@ -1,8 +1,8 @@
 /**
- * Every metric, in one place for the code that emits it, the alarm that watches it and the dashboard that shows it.
+ * All metrics in one place, for the code that emits them, the alarms that watch them and the dashboard that shows them.
  *
- * A metric lies under the dimension `service` (who emits it); one with `by` under both of these. No dimension
- * ever names a tenant, a device or a person: what they are counted by is public, and each value of one costs as much as a metric.
+ * A metric has the dimension `service` (its emitter); a metric with `by` has a second one. No dimension ever names a tenant, a device or a
+ * person: dimension values are public, and each value costs as much as a metric.
  * @module
  */
 import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
@@ -10,7 +10,7 @@ import type { MetricUnit as Unit } from '@aws-lambda-powertools/metrics/types'
 
 export const METRICS_NAMESPACE = 'CardiacNets'
 
-/** Who emits, as its functions, processes and logs are called. */
+/** Emitters, by the names of their functions, processes and logs. */
 export type Service =
   | 'api'
   | 'fhir-intake'
@@ -28,12 +28,12 @@ export interface Metric {
   readonly unit: Unit
   readonly meaning: string
   readonly from: readonly Service[]
-  /** The dimension beside `service`. */
+  /** Name of the second dimension. */
   readonly by?: string
 }
 
 const { Bytes, Count, Milliseconds, NoUnit, Seconds } = MetricUnit
-/** The functions that take messages from a queue. */
+/** Functions that handle messages of a queue. */
 export const QUEUE_HANDLERS: readonly Service[] = [
   'fhir-intake',
   'preprocess',
@@ -45,7 +45,7 @@ export const QUEUE_HANDLERS: readonly Service[] = [
 ]
 
 export const METRICS = {
-  // A window's way.
+  // Processing of a window.
   preprocessMs: {
     name: 'PreprocessMs',
     unit: Milliseconds,
@@ -192,7 +192,7 @@ export const METRICS = {
     from: ['api'],
     by: 'limit',
   },
-  // The adapter: once a minute each, by the name of its session at the broker.
+  // The adapter: each once a minute, by the name of its session at the broker.
   brokerConnected: {
     name: 'BrokerConnected',
     unit: Count,
@@ -272,13 +272,13 @@ export class ServiceMetrics {
     this.#kept = metricsOf(service)
   }
 
-  /** Keeps a value for `publish`: whatever is kept until then shares one document. */
+  /** Adds a value to the document that the next `publish` writes. */
   add({ name, unit }: Whole, value = 1): void {
     this.#kept.addMetric(name, unit, short(value))
   }
 
   /**
-   * Writes values at once, in a document of their own, under one more dimension.
+   * Writes values immediately, in a document of their own, with one more dimension.
    * @example metrics.addBy('reason', 'noise', [METRICS.refusals, 1])
    */
   addBy<By extends Parted['by']>(by: By, part: string, ...values: readonly PartedValue<By>[]): void {
@@ -296,7 +296,7 @@ type PartedValue<By> = readonly [metric: Extract<Parted, { by: By }>, value: num
 
 const metricsOf = (serviceName: Service) => new Metrics({ namespace: METRICS_NAMESPACE, serviceName })
 
-/** The log is paid for by the byte. */
+/** Rounds to three decimals, because log volume is billed. */
 const short = (value: number) => Math.round(value * 1000) / 1000
 
 export function createMetrics(service: Service): ServiceMetrics {

@@ -1,31 +1,34 @@
 /**
- * One ECG's way through queues, functions and servers, by W3C Trace Context (https://www.w3.org/TR/trace-context/): a random id that is passed
- * on as `traceparent`, in MQTT's user properties, in attributes of messages and in headers of HTTP, and stands in log lines as `traceId`.
+ * Traces the path of one ECG through queues, functions and servers with W3C Trace Context (https://www.w3.org/TR/trace-context/). A random
+ * id travels as `traceparent` in MQTT user properties, message attributes and HTTP headers, and appears in log lines as `traceId`.
  *
- * A message is handled within its trace (`inTrace`); what it sends and logs meanwhile is of that trace without being told.
+ * A message is handled within its trace (`inTrace`). Everything that is sent or logged meanwhile belongs to that trace automatically.
  * @module
  */
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomBytes } from 'node:crypto'
 
-/** The header, attribute and user property. */
+/** Name of the header, attribute and user property. */
 export const TRACEPARENT = 'traceparent'
 
 export interface Trace {
-  /** 32 hexadecimal digits: of the whole way. */
+  /** 32 hexadecimal digits, the same for all steps. */
   readonly traceId: string
-  /** 16 hexadecimal digits: of this step. */
+  /** 16 hexadecimal digits, of this step. */
   readonly spanId: string
-  /** Its id stands in every log line of each step, not in those of trouble alone. */
+  /** True: the id is in every log line of each step. False: only in warnings and errors. */
   readonly isSampled: boolean
 }
 
 const current = new AsyncLocalStorage<Trace>()
 
-/** Versions after 00 may append fields; ff is none. */
+/** Versions after 00 may append fields; version ff is invalid. */
 const SYNTAX = /^(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/
 
-/** @returns `undefined` for what is absent or invalid: the caller begins a new trace, as the standard says */
+/**
+ * Parses a `traceparent`.
+ * @returns `undefined` when it is absent or invalid; the caller then starts a new trace, as the standard requires
+ */
 export function parseTraceparent(text: string | undefined): Trace | undefined {
   const [, version, traceId, spanId, flags = '', more] = SYNTAX.exec(text ?? '') ?? []
   if (traceId === undefined || spanId === undefined || /^0+$/.test(traceId) || /^0+$/.test(spanId)) return undefined
@@ -42,24 +45,24 @@ export function newTrace(isSampled: boolean): Trace {
   return { traceId: randomBytes(16).toString('hex'), spanId: randomBytes(8).toString('hex'), isSampled }
 }
 
-/** The next step of a trace that came from elsewhere, or the first of a new one. */
+/** The next step of a received trace, or the first step of a new one. */
 export function childOf(traceparent: string | undefined, isNewSampled = false): Trace {
   const parent = parseTraceparent(traceparent)
   if (parent === undefined) return newTrace(isNewSampled)
   return { ...parent, spanId: randomBytes(8).toString('hex') }
 }
 
-/** Runs `work`, and all that it waits for, within a trace. */
+/** Runs `work`, and everything that it awaits, within a trace. */
 export function inTrace<T>(trace: Trace, work: () => T): T {
   return current.run(trace, work)
 }
 
-/** The trace that this is a step of, if any. */
+/** The current trace, if any. */
 export function currentTrace(): Trace | undefined {
   return current.getStore()
 }
 
-/** What goes with whatever is sent from here: `{ traceparent }`, or nothing outside a trace. */
+/** Headers or attributes for whatever is sent from here: `{ traceparent }`, or nothing outside a trace. */
 export function traceHeaders(): { readonly [TRACEPARENT]?: string } {
   const trace = currentTrace()
   return trace === undefined ? {} : { [TRACEPARENT]: formatTraceparent(trace) }

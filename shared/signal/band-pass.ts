@@ -7,9 +7,9 @@ export class BandPass {
   readonly #a1: number
   readonly #a2: number
 
-  /** `lowHz` and `highHz`: where one application has fallen by 3 dB; 0 < lowHz < highHz < rateHz / 2. */
+  /** `lowHz` and `highHz` are the −3 dB edges of one application; 0 < lowHz < highHz < rateHz / 2. */
   constructor(lowHz: number, highHz: number, rateHz: number) {
-    // Edges bent beforehand, so that they lie right after the bilinear transform.
+    // Edges are pre-warped, so that they are exact after the bilinear transform.
     const low = Math.tan((Math.PI * lowHz) / rateHz)
     const high = Math.tan((Math.PI * highHz) / rateHz)
     const width = high - low
@@ -20,12 +20,12 @@ export class BandPass {
     this.#a2 = (1 - width + square) / a0
   }
 
-  /** Filters in place, forwards and then backwards: nothing is delayed. The signal counts as constant before its first value. */
+  /** Filters in place, forwards and then backwards, without delay. The signal is treated as constant before its first value. */
   runZeroPhase(signal: Float64Array, n: number): void {
     const b0 = this.#b0
     const a1 = this.#a1
     const a2 = this.#a2
-    // Transposed direct form II; b = (b0, 0, −b0). The state is that of a constant input.
+    // Transposed direct form II; b = (b0, 0, −b0). The state starts as for a constant input.
     let s1 = n > 0 ? -b0 * signal[0]! : 0
     let s2 = s1
     for (let i = 0; i < n; i++) {
@@ -46,7 +46,10 @@ export class BandPass {
     }
   }
 
-  /** Filters twice forwards, in one loop: half the time of `runZeroPhase`, for where only magnitudes count. `output` may be `input`. */
+  /**
+   * Filters twice forwards in one loop. Takes half the time of `runZeroPhase`, for uses where only magnitudes matter. `output` may be
+   * `input`.
+   */
   runDelayed(input: Float64Array, output: Float64Array): void {
     const b0 = this.#b0
     const a1 = this.#a1

@@ -1,17 +1,17 @@
 /**
- * Baseline: the trend of an additive seasonal decomposition (the authors' public code; statsmodels' `seasonal_decompose`).
+ * Baseline removal: the trend of an additive seasonal decomposition (as in the authors' public code; statsmodels' `seasonal_decompose`).
  * @module
  */
 
 /**
- * Writes `input` minus its trend to `output`. The trend is the centred moving average over `period` samples, with half-weighted
- * ends where the period is even; the first and last half period hold its nearest value. Needs 2·period ≤ input.length.
+ * Writes `input` minus its trend to `output`. The trend is the centred moving average over `period` samples, with half weights at the ends
+ * when the period is even. In the first and last half period the trend is held constant. Requires 2·period ≤ input.length.
  */
 export function removeTrend(input: Float64Array, period: number, output: Float64Array): void {
   const n = input.length
   const half = period >> 1
   const last = n - 1 - half
-  // An even period spans period + 1 samples of which the two at the ends count half; an odd one has no such ends.
+  // An even period spans period + 1 samples, of which the two end samples have half weight; an odd period has no half weights.
   const endWeight = period % 2 === 0 ? 0.5 : 1
   let inner = 0
   for (let i = 1; i < 2 * half; i++) inner += input[i]!

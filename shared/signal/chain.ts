@@ -1,6 +1,6 @@
 /**
- * Profile `cardiacnets-v1`, lead by lead: baseline, wavelet denoising, smoothing, min-max to [−1, 1].
- * The reference is `models/training/src/cardiacnets/reference/obvious.py`; parity is tested stage by stage.
+ * Profile `cardiacnets-v1` for one lead: baseline, wavelet denoising, smoothing, min-max to [−1, 1]. The reference is
+ * `models/training/src/cardiacnets/reference/obvious.py`; parity is tested stage by stage.
  * @module
  */
 import { removeTrend } from './baseline.ts'
@@ -8,16 +8,16 @@ import type { SignalProfile } from './profile.ts'
 import { smooth, WINDOW } from './savitzky-golay.ts'
 import { WaveletDenoiser } from './wavelet-denoiser.ts'
 
-/** A lead that moves less than this, mV, is flat: what is left is rounding and not signal. */
+/** A lead with a smaller range is flat, mV: what is left of it is rounding. */
 const FLAT_RANGE_MV = 1e-6
 
-/** Minimum and maximum of a lead before min-max, mV: the voltage that min-max erases. */
+/** Minimum and maximum of a lead before min-max scaling, mV. Scaling removes this information. */
 export interface Amplitude {
   readonly min: number
   readonly max: number
 }
 
-/** Runs the profile; owns its buffers (no allocation a window), so one instance serves one thread. */
+/** Runs the profile. Owns its buffers (no allocation per window), so one instance serves one thread. */
 export class SignalChain {
   readonly profile: SignalProfile
   readonly #denoiser: WaveletDenoiser
@@ -26,7 +26,7 @@ export class SignalChain {
   readonly #amplitude = { min: 0, max: 0 }
 
   constructor(profile: SignalProfile) {
-    // The hot loops are written for one wavelet and one window; another profile needs its own.
+    // The hot loops support one wavelet and one window; another profile needs its own implementation.
     if (profile.wavelet.name !== 'db6' || profile.wavelet.mode !== 'symmetric') throw new Error('wavelet not supported')
     if (profile.savitzkyGolay.window !== WINDOW || profile.savitzkyGolay.order !== 3)
       throw new Error('window not supported')

@@ -1,5 +1,5 @@
 /**
- * Of a recording longer than a window, the one window that stands for it: what `preprocess` and the CLI share.
+ * Chooses the one window of a longer recording that is screened. Shared by `preprocess` and the CLI.
  * @module
  */
 import type { Waveform } from '../domain/waveform.ts'
@@ -8,15 +8,15 @@ import { waveformSha256 } from '../waveform/codec.ts'
 import type { PreparedWindow, WindowPreparer } from './window-preparer.ts'
 
 export interface ChosenWindow {
-  /** Index of the window's first sample in the recording. */
+  /** Index of the window's first sample within the recording. */
   readonly firstSample: number
   readonly durationMs: number
-  /** Of the window's samples. */
+  /** SHA-256 of the window's samples. */
   readonly inputSha256: string
   readonly prepared: PreparedWindow
 }
 
-/** The first acceptable window, at steps of a second; where none is, the first one with its refusal. */
+/** The first acceptable window, in steps of one second. When there is none, the first window with its refusal. */
 export function chooseWindow(preparer: WindowPreparer, recording: Waveform, heartRateBpm?: number): ChosenWindow {
   let chosen: { firstSample: number; waveform: Waveform; prepared: PreparedWindow } | undefined
   for (const firstSample of slidingStarts(recording)) {

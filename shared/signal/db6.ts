@@ -1,31 +1,31 @@
 /**
- * One level of the discrete wavelet transform with Daubechies' six-moment wavelet (db6; Daubechies 1988), symmetric (half-sample)
- * extension, as PyWavelets has it.
+ * One level of the discrete wavelet transform with Daubechies' six-moment wavelet (db6; Daubechies 1988) and symmetric (half-sample)
+ * extension, as in PyWavelets.
  *
- * An orthogonal pair of 12-tap filters is a cascade of six plane rotations with a delay between each two (Vaidyanathan and Hoang
- * 1988): 26 operations a pair of samples instead of 46. The rotations come from `python -m cardiacnets.reference.lattice`; each is
- * written as [1 −t; t 1] or [u −1; 1 u], whichever keeps its number small, and their lengths are gathered in `scale`. Parity with
- * PyWavelets is tested. The numbers are literals inside the functions: the compiler then keeps them in registers.
+ * An orthogonal pair of 12-tap filters is a cascade of six plane rotations with a delay after each but the last (Vaidyanathan and Hoang
+ * 1988): 26 operations per pair of samples instead of 46. The rotations come from `python -m cardiacnets.reference.lattice`. Each is
+ * written as [1 −t; t 1] or [u −1; 1 u], whichever has the smaller coefficient; their lengths are combined in `scale`. Parity with
+ * PyWavelets is tested. The coefficients are literals inside the functions, so that the compiler keeps them in registers.
  * @module
  */
 
 const TAPS = 12
 
-/** Pairs of samples that the cascade remembers. */
+/** Pairs of samples that the cascade delays. */
 export const MEMORY = TAPS / 2 - 1
 
-/** Samples of room on each side of a signal: what the filters reach beyond its ends, and where the cascade starts up. */
+/** Margin on each side of a signal, samples: what the filters need beyond its ends, and where the cascade starts. */
 export const MARGIN = TAPS - 1
 
-/** Length of approximation and detail of a signal of `n` samples. */
+/** Number of approximation (and of detail) coefficients of a signal of `n` samples. */
 export function coefficientCount(n: number): number {
   return (n + TAPS - 1) >> 1
 }
 
 /**
- * Splits `n` samples into approximation and detail, `coefficientCount(n)` values each.
- * `padded` and `approximation` start at index `MARGIN`, `detail` at `MEMORY`; the margins of `padded` are filled here, the
- * places before the starts of the other two are written while the cascade fills.
+ * Splits `n` samples into approximation and detail, `coefficientCount(n)` values each. `padded` and `approximation` start at index
+ * `MARGIN`, `detail` at `MEMORY`. The margins of `padded` are filled here; the elements before the start of the other two are overwritten
+ * while the cascade fills.
  */
 export function analyse(padded: Float64Array, n: number, approximation: Float64Array, detail: Float64Array): void {
   const u0 = 0.00965836386733586
@@ -40,7 +40,7 @@ export function analyse(padded: Float64Array, n: number, approximation: Float64A
     padded[MARGIN + n + i] = padded[MARGIN + n - 1 - i]!
   }
   const count = coefficientCount(n)
-  // q5 to q1: the lower branch behind each rotation, one pair ago.
+  // q5 to q1: the lower branch after each rotation, one pair earlier.
   let q5 = 0
   let q4 = 0
   let q3 = 0
@@ -65,8 +65,8 @@ export function analyse(padded: Float64Array, n: number, approximation: Float64A
 }
 
 /**
- * Joins `count` coefficients of each kind again, to `2·count − 10` samples: the same rotations, undone in the other order.
- * `approximation` and `output` start at index `MARGIN`, `detail` at `MEMORY`.
+ * Joins `count` coefficients of each kind to `2·count − 10` samples: the inverse rotations in reverse order. `approximation` and `output`
+ * start at index `MARGIN`, `detail` at `MEMORY`.
  */
 export function synthesise(
   approximation: Float64Array,
@@ -81,7 +81,7 @@ export function synthesise(
   const u4 = -0.7643296271905237
   const u5 = 0.2255061785637886
   const scale = 0.6471342635461641
-  // p0 to p4: the upper branch behind each rotation, one pair ago.
+  // p0 to p4: the upper branch after each rotation, one pair earlier.
   let p0 = 0
   let p1 = 0
   let p2 = 0

@@ -1,12 +1,13 @@
 /**
- * Delineation: where P, QRS and T begin and end, in the median beat of each lead. Slopes and tangents on smoothed differences (Haar wavelets), the
- * method of Laguna 1994 and Martinez 2004 in its outline; all leads together first say where a wave is, each lead then where it begins and ends in it.
+ * Delineation: onset and end of P, QRS and T in the median beat of each lead. Uses slopes and tangents on smoothed differences (Haar
+ * wavelets), the method of Laguna 1994 and Martinez 2004 in outline. All leads together first locate a wave; its onset and end are then
+ * found in each lead.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
 import type { MedianBeats } from './median-beat.ts'
 
-/** First and last sample of a wave, from the beginning of the beat; fractions are meant. */
+/** First and last sample of a wave, counted from the start of the beat; may be fractional. */
 export interface Wave {
   readonly onset: number
   readonly end: number
@@ -20,49 +21,51 @@ export interface LeadWaves {
 
 export interface Delineation {
   readonly leads: ReadonlyMap<LeadName, LeadWaves>
-  /** Of all leads together: the earliest onset and the latest end that several leads agree on. */
+  /** From all leads together: the earliest onset and the latest end that several leads agree on. */
   readonly global: LeadWaves
 }
 
-/** Support of the differences on each side: short for QRS, one cycle of 50 Hz for P and T, s. */
+/** Support of the differences on each side, s: short for QRS, one cycle of 50 Hz for P and T. */
 const QRS_SLOPE_S = 0.006
 const WAVE_SLOPE_S = { p: 0.01, t: 0.02 } as const
-/** Half of what P and T are smoothed over, s. */
+/** Half width of the smoothing of P and T, s. */
 const WAVE_SMOOTH_S = 0.01
 
-/** A lead's QRS begins and ends no further than this from that of all leads, s. */
+/** Longest distance of a lead's QRS onset and end from those of all leads, s. */
 const QRS_SLACK_S = 0.024
-/** Share of the lead's steepest slope that its QRS begins and ends with, the least slope, mV/s, and the calm that must follow, s. */
+/** QRS onset and end of a lead: share of the lead's steepest slope, least slope (mV/s), and duration of low slope that must follow (s). */
 const QRS_ONSET_SHARE = 0.035
 const QRS_END_SHARE = 0.07
 const MIN_QRS_SLOPE = 1
 const QRS_CALM_S = 0.008
-/** A lead with a lower complex has none to measure, mV. */
+/** Smallest QRS complex that is delineated in a lead, mV. */
 const MIN_QRS_MV = 0.08
 
-/** A P or T wave begins and ends where its slope has fallen to this share of its steepest: 2.3 standard deviations of a bell. */
+/** A P or T wave begins and ends where its slope falls to this share of the steepest: 2.3 standard deviations of a Gaussian. */
 const WAVE_SHARE = 0.27
-/** From a wave's peak, the tangent of its steepest flank meets the level at 2 standard deviations; its end lies so much further. */
+/**
+ * The tangent of a wave's steepest flank meets the baseline 2 standard deviations from the peak; the wave's end is farther by this factor.
+ */
 const BEYOND_TANGENT = 1.15
-/** A second phase of opposite sign, at least this share of the first, belongs to the wave. */
+/** A second phase of opposite polarity belongs to the wave when its height is at least this share of the first. */
 const SECOND_PHASE = 0.25
-/** The peaks of two phases lie no further apart, s. */
+/** Longest distance between the peaks of two phases, s. */
 const PHASES_S = { p: 0.06, t: 0.14 } as const
 
-/** The least height of a T and a P wave in one lead, mV, and in standard errors of the median beat. */
+/** Smallest P and T waves of a lead: mV, and standard errors of the median beat. */
 const MIN_WAVE_MV = { p: 0.02, t: 0.03 } as const
 const MIN_ERRORS = 4
 
-/** Where T is looked for: from so long after QRS, to so long before the next QRS where there is no P, s. */
+/** Search interval of the T wave, s: from this long after QRS to this long before the next QRS (a P wave in between ends it earlier). */
 const T_AFTER_S = 0.05
 const T_BEFORE_NEXT_S = 0.06
-/** P peaks at least and at most so long before QRS, s. */
+/** Distance of the P peak before QRS, s. */
 const P_PEAK_S = { min: 0.035, max: 0.33 } as const
-/** P lies within this of its peak in all leads together, s. */
+/** Longest distance from a P wave's ends to its peak, in all leads together, s. */
 const P_REACH_S = 0.11
 /** Least mean correlation of single beats with the median beat around P. */
 const MIN_P_AGREEMENT = 0.4
-/** Leads that must show a wave. */
+/** Fewest leads that must show a wave. */
 const MIN_LEADS = 3
 
 export function delineate(beats: MedianBeats): Delineation {
@@ -94,7 +97,7 @@ class Context {
     return Math.max(1, Math.round(seconds * this.#beats.rateHz))
   }
 
-  /** T of all leads: the highest root mean square after QRS, and where its last flank ends. */
+  /** T wave of all leads: the highest root mean square after QRS, and the end of its last flank. */
   findT(): Region | undefined {
     const { qrs, origin, rr, length } = this.#beats
     const rms = this.#rms
@@ -104,20 +107,20 @@ class Context {
     const limit = Math.min(last, first + this.#samples(0.42))
     let peak = first
     for (let i = first; i <= limit; i++) if (rms[i]! > rms[peak]!) peak = i
-    // A maximum at the beginning is the fall of ST; the T wave is a hill of its own, if there is one.
+    // A maximum at the start is the falling ST segment. The T wave is a hill of its own, if there is one.
     const hill = highestHill(rms, first, limit)
     if (hill !== undefined && peak < first + this.#samples(0.02)) peak = hill
     let lowest = peak
     for (let i = peak; i <= last; i++) {
       if (rms[i]! < rms[lowest]!) lowest = i
-      // Rising again: U, or the P of the next beat.
+      // The signal rises again: a U wave, or the next beat's P wave.
       if (rms[i]! > rms[lowest]! + 0.25 * (rms[peak]! - rms[lowest]!) && i > peak + this.#samples(0.08)) break
     }
     if (lowest - peak < this.#samples(0.02)) return undefined
     return { first, peak, last: lowest }
   }
 
-  /** P of all leads: a hill before QRS that single beats show too. */
+  /** P wave of all leads: a hill before QRS that single beats show too. */
   findP(t: Region | undefined): Region | undefined {
     const { qrs, rr } = this.#beats
     const rms = this.#rms
@@ -175,7 +178,7 @@ class Context {
     differences(beat, half, first, last, slopes)
     let steepest = 0
     for (let i = qrs.onset; i <= qrs.end; i++) steepest = Math.max(steepest, Math.abs(slopes[i]!))
-    // The difference of two means of `half` samples, `half` + 1 apart: per second, and its standard error.
+    // The difference of two means of `half` samples whose centres are `half` + 1 apart: as a slope per second, and its standard error.
     const perSecond = (half + 1) / rateHz
     const least = Math.max(MIN_QRS_SLOPE * perSecond, 3 * noiseMv * Math.sqrt(2 / half))
     const calm = this.#samples(QRS_CALM_S)
@@ -201,14 +204,14 @@ class Context {
     return end - onset > this.#samples(0.03) ? { onset, end } : undefined
   }
 
-  /** A P or T wave within a region. */
+  /** Finds a P or T wave within a region. */
   #wave(beat: Float64Array, region: Region, kind: 'p' | 't', noiseMv: number): Wave | undefined {
     const { first } = region
     const last = Math.min(region.last, beat.length - 1)
     const half = this.#samples(WAVE_SMOOTH_S)
     if (last - first < 4 * half) return undefined
     const smoothed = smooth(beat, half, first, last)
-    // The level is that of the calmer side: for T the one after it, for P a line from one side to the other.
+    // The baseline is the line between the two ends of the region.
     const levelAt = (i: number) =>
       smoothed[first]! + ((smoothed[last]! - smoothed[first]!) * (i - first)) / (last - first)
     let main = first
@@ -217,7 +220,7 @@ class Context {
     }
     const height = smoothed[main]! - levelAt(main)
     if (Math.abs(height) < Math.max(MIN_WAVE_MV[kind], MIN_ERRORS * noiseMv)) return undefined
-    // The opposite phase, before or after.
+    // The phase of opposite polarity, before or after.
     let other = main
     const near = this.#samples(PHASES_S[kind])
     for (let i = Math.max(first, main - near); i <= Math.min(last, main + near); i++) {
@@ -235,7 +238,7 @@ class Context {
     return onset !== undefined && end !== undefined && end - onset > this.#samples(0.03) ? { onset, end } : undefined
   }
 
-  /** Where the flank from `peak` towards `limit` ends: the mean of what its slope and its tangent say. */
+  /** End of the flank from `peak` towards `limit`: the mean of the estimates from its slope and from its tangent. */
   #flank(
     smoothed: Float64Array,
     slopes: Float64Array,
@@ -244,7 +247,7 @@ class Context {
     limit: number,
     direction: 1 | -1,
   ): number | undefined {
-    // Only slopes that lead from the peak to the level count: a neighbour's flank leads away from it.
+    // Only slopes from the peak towards the baseline count; a neighbouring wave's flank has the opposite sign.
     const towards = Math.sign((smoothed[limit]! - smoothed[peak]!) * direction)
     let steepest = peak
     for (let i = peak; i !== limit; i += direction) {
@@ -266,8 +269,8 @@ class Context {
 }
 
 /**
- * Each wave that enough leads show: its onset that of the earliest few, its end that of the latest few (of twelve
- * leads QRS has the second; P is low and its outliers are noise).
+ * Global onset and end of each wave that enough leads show: a low quantile of the onsets and a high quantile of the ends (for QRS, the
+ * second of twelve leads). The quantiles of P are less extreme, because P is small and its outliers are noise.
  */
 function globalWaves(leads: readonly LeadWaves[]): LeadWaves {
   const wave = (of: (waves: LeadWaves) => Wave | undefined, early: number, late: number): Wave | undefined => {
@@ -308,7 +311,7 @@ function highestHill(values: Float64Array, first: number, last: number): number 
   return best
 }
 
-/** Mean over 2·half + 1 samples, for `first` to `last`; nearest samples are held beyond the ends. */
+/** Mean over 2·half + 1 samples, from `first` to `last`. Beyond the ends the nearest sample is repeated. */
 function smooth(values: Float64Array, half: number, first = 0, last = values.length - 1): Float64Array {
   const output = new Float64Array(values.length)
   const at = (i: number) => values[i < 0 ? 0 : i >= values.length ? values.length - 1 : i]!
@@ -321,7 +324,7 @@ function smooth(values: Float64Array, half: number, first = 0, last = values.len
   return output
 }
 
-/** Mean of the `half` samples after each less that of those before it. */
+/** Mean of the `half` samples after each sample, minus the mean of those before it. */
 function differences(values: Float64Array, half: number, first: number, last: number, output: Float64Array): void {
   const at = (i: number) => values[i < 0 ? 0 : i >= values.length ? values.length - 1 : i]!
   for (let i = first; i <= last; i++) {

@@ -1,7 +1,7 @@
 /**
- * Are electrodes exchanged? A small network looks at the median beat: means over parts of P, QRS and ST-T of the eight independent leads. Those are
- * linear in the leads, so that training exchanges electrodes by arithmetic on them (`models/training/src/cardiacnets/signal/electrodes.py`).
- * How much it finds: docs/electrodes.md.
+ * Detects exchanged electrodes. A small network analyses the median beat as means over parts of P, QRS and ST-T of the eight independent
+ * leads. These means are linear in the leads, so training can simulate exchanges by arithmetic
+ * (`models/training/src/cardiacnets/signal/electrodes.py`). Detection rates: docs/electrodes.md.
  * @module
  */
 import { ELECTRODE_EXCHANGES, type ElectrodeExchange } from '../domain/electrodes.ts'
@@ -13,7 +13,7 @@ import type { MedianBeats } from './median-beat.ts'
 
 const INDEPENDENT: readonly LeadName[] = ['I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6']
 
-/** Parts of a beat: P from so long before QRS to right before it, QRS from its onset to its end, ST-T for a time that grows with √RR. */
+/** Parts of a beat: P from 190 to 10 ms before QRS, QRS from onset to end, and ST-T for a time that grows with √RR. */
 const P_PARTS = 6
 const P_S = { from: 0.19, to: 0.01 } as const
 const QRS_PARTS = 8
@@ -22,27 +22,28 @@ const T_AFTER_S = 0.02
 const T_S_AT_60_BPM = 0.34
 const PARTS = P_PARTS + QRS_PARTS + T_PARTS
 
-/** Numbers that the network sees. */
+/** Number of the network's inputs. */
 export const FEATURES = INDEPENDENT.length * PARTS
 
 type Limits = Readonly<Record<ElectrodeExchange, { readonly warn: number; readonly withhold: number | null }>>
 const LIMITS: Limits = network.limits
 
 /**
- * Root mean square of QRS over the leads: one ECG in a thousand of PTB-XL's folds 1 to 5 (10,895) is smaller than the first limit, one larger; none lies
- * beyond the second.
+ * Root mean square of QRS over the leads. Among 10,895 ECGs (PTB-XL, folds 1 to 5) one in a thousand lies below the lower and one above the
+ * upper `warn` limit; none lies beyond a `withhold` limit.
  */
 const SCALE_MV = { warn: { least: 0.174, most: 1.76 }, withhold: { least: 0.122, most: 2.22 } } as const
 
-/** Less than this share of the beats of one kind: it would be asked about an ectopic beat. */
+/** Least share of beats of one kind. With fewer, the median beat may be an ectopic beat. */
 const MIN_SHARE = 0.5
 
 /**
- * @returns [8 leads][parts], mV; `undefined` where a lead is missing
+ * Means over the parts of a beat.
+ * @returns [8 leads][parts], mV; `undefined` when a lead is missing
  */
 export function beatParts(beats: MedianBeats): Float64Array | undefined {
   const { qrs, rr, rateHz, length } = beats
-  // A limb lead that was refused follows from two others: with RA and RL exchanged, lead II is flat.
+  // A limb lead that was refused is derived from two others: with RA and RL exchanged, lead II is flat.
   const leads = new Map([...beats.leads, ...deriveLimbLeads(beats.leads)])
   if (INDEPENDENT.some((name) => !leads.has(name))) return undefined
   const parts = new Float64Array(FEATURES)
@@ -72,7 +73,7 @@ export function beatParts(beats: MedianBeats): Float64Array | undefined {
   return parts
 }
 
-/** Probability of each exchange, and of none, of the parts of a beat. */
+/** Probability of each exchange, and of no exchange, from the parts of a beat. */
 export function exchangeProbabilities(parts: ArrayLike<number>): ReadonlyMap<string, number> {
   const scale = qrsSize(parts) || 1
   const input = Float64Array.from(parts, (value, i) =>
@@ -101,14 +102,14 @@ function dot(weights: readonly number[], input: ArrayLike<number>): number {
   return sum
 }
 
-/** Is the gain wrong, and are electrodes exchanged? At most one warning of each kind. */
+/** Warnings about a wrong gain and about exchanged electrodes; at most one of each kind. */
 export function electrodeWarnings(beats: MedianBeats | undefined): readonly ResultWarning[] {
   if (beats === undefined || beats.beats.length < MIN_SHARE * beats.beatCount) return []
   const parts = beatParts(beats)
   return [...scaleWarnings(qrsSizeOf(beats)), ...(parts === undefined ? [] : exchangeWarnings(parts))]
 }
 
-/** Root mean square of QRS over the leads that are there, mV: a gain that is ten times too high makes the gate refuse some as noise. */
+/** Root mean square of QRS over the available leads, mV. With a gain ten times too high, the gate refuses some leads as noise. */
 function qrsSizeOf({ leads, qrs }: MedianBeats): number {
   let square = 0
   for (const beat of leads.values()) for (let i = qrs.onset; i <= qrs.end; i++) square += beat[i]! ** 2
@@ -121,7 +122,7 @@ function scaleWarnings(sizeMv: number): readonly ResultWarning[] {
   return [{ code: 'scale-doubtful', field: 'leads.gain', ...(withholds ? { withholds } : {}) }]
 }
 
-/** The exchange that is the most probable of those above their limits. */
+/** Among the exchanges above their limits, the most probable one. */
 function exchangeWarnings(parts: Float64Array): readonly ResultWarning[] {
   const probabilities = exchangeProbabilities(parts)
   let found: { which: ElectrodeExchange; probability: number; withholds: boolean } | undefined

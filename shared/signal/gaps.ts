@@ -1,17 +1,17 @@
 /**
- * Gaps: samples that were lost on the way, NaN in a lead.
+ * Gaps: runs of lost samples, NaN in a lead.
  * @module
  */
 
 export interface Gaps {
-  /** Samples that were filled in. */
+  /** Samples that were interpolated. */
   readonly bridged: number
-  /** Samples of gaps that are too long to fill in; they are still NaN. */
+  /** Samples in gaps that are too long to interpolate; they stay NaN. */
   readonly open: number
 }
 
 /**
- * Draws a straight line over each gap of at most `maxSamples`, in place; at an end the nearest sample is held.
+ * Interpolates each gap of at most `maxSamples` linearly, in place. At an end of the lead the nearest sample is repeated.
  * @param lead [n], NaN where a sample is missing
  */
 export function bridgeGaps(lead: Float64Array, maxSamples: number): Gaps {

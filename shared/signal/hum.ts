@@ -1,29 +1,32 @@
 /**
- * Mains hum, 50 or 60 Hz: found by its steady phase and taken off, before the gate judges a lead and before the chain, whose wavelet threshold would
- * otherwise rise with it and cost QRS its height. A lead without hum stays as it is, to the last bit.
+ * Removes mains hum at 50 or 60 Hz, which is recognised by its steady phase. This runs before the quality gate and before the chain, whose
+ * wavelet threshold would otherwise rise with the hum and reduce the QRS height. A lead without hum stays bit-identical.
  * @module
  */
 import { medianInPlace } from './median.ts'
 
 const MAINS_HZ = [50, 60] as const
 
-/** Below this rate 60 Hz lies too near to the end of the band. */
+/** Below this rate, 60 Hz is too close to the Nyquist frequency. */
 const MIN_RATE_HZ = 200
 
-/** Whole cycles of both: a level and most of a slope cancel. */
+/** Block length, s: a whole number of cycles of both frequencies, so that an offset and most of a slope cancel. */
 const BLOCK_S = 0.2
-/** One block in so many is looked at first; hum is in all of them. */
+/** Only every fourth block is checked first, because hum is in all blocks. */
 const LOOK_EVERY = 4
 
-/** A lower hum is left to the chain, mV. */
+/** Smaller hum is left to the chain, mV. */
 const MIN_HUM_MV = 0.02
-/** Hum keeps its amplitude and phase: single blocks stray from it by no more than this share (a QRS complex does, but not in every block). */
+/**
+ * Hum keeps its amplitude and phase: blocks deviate by at most this share in the median (a QRS complex deviates more, but not in every
+ * block).
+ */
 const MAX_STRAY = 0.5
 
-/** Blocks that are smoothed together on each side: a second in all. */
+/** Blocks on each side that are smoothed together: one second in total. */
 const NEIGHBOURS = 2
 
-/** Takes hum off leads of one rate; owns its buffers, so one instance serves one thread. */
+/** Removes hum from leads of one rate. Owns its buffers, so one instance serves one thread. */
 export class HumRemover {
   readonly #block: number
   readonly #tables: readonly { readonly cos: Float64Array; readonly sin: Float64Array }[]
@@ -33,7 +36,7 @@ export class HumRemover {
   readonly #smoothImaginary: Float64Array
   readonly #scratch: Float64Array
 
-  /** @param samples of a lead at most */
+  /** @param samples longest lead, samples */
   constructor(rateHz: number, samples: number) {
     this.#block = Math.round(BLOCK_S * rateHz)
     this.#tables = rateHz < MIN_RATE_HZ ? [] : MAINS_HZ.map((hz) => waves(hz, rateHz, samples))
@@ -46,9 +49,9 @@ export class HumRemover {
   }
 
   /**
-   * Takes hum off in place.
-   * @param lead [n], mV, NaN where missing
-   * @returns the frequency of the hum, Hz; `undefined` where there was none
+   * Removes hum in place.
+   * @param lead [n], mV, NaN where a sample is missing
+   * @returns frequency of the hum, Hz; `undefined` when there was none
    */
   remove(lead: Float64Array): number | undefined {
     const blocks = Math.floor(lead.length / this.#block)
@@ -62,7 +65,7 @@ export class HumRemover {
     return undefined
   }
 
-  /** Amplitude and phase of the frequency in each block that is looked at; the median amplitude. */
+  /** Computes amplitude and phase of the frequency in every `every`-th block. Returns the median amplitude. */
   #amplitude(
     lead: Float64Array,
     { cos, sin }: { cos: Float64Array; sin: Float64Array },
@@ -90,9 +93,9 @@ export class HumRemover {
     return count === 0 ? 0 : medianInPlace(this.#scratch, count)
   }
 
-  /** Smooths the blocks by medians over a second, and says whether they hold to that. */
+  /** Smooths the blocks by medians over one second. Returns whether the blocks agree with the smoothed values. */
   #isSteady(blocks: number): boolean {
-    // Mains is never quite 50 or 60 Hz: the phase turns from block to block, all blocks by the same angle.
+    // Mains frequency is never exactly 50 or 60 Hz, so the phase turns by the same angle from block to block.
     let real = 0
     let imaginary = 0
     for (let k = 1; k < blocks; k++) {
@@ -121,7 +124,7 @@ export class HumRemover {
     return usual >= MIN_HUM_MV && medianInPlace(stray, count) <= MAX_STRAY * usual
   }
 
-  /** Median over the neighbours of one part of the phasor, each turned to block `k`. */
+  /** Median over neighbouring blocks of one component of the phasor, each rotated to block `k`. */
   #medianTurned(k: number, blocks: number, turn: number, part: 'real' | 'imaginary'): number {
     let count = 0
     for (let j = Math.max(0, k - NEIGHBOURS); j <= Math.min(blocks - 1, k + NEIGHBOURS); j++) {
@@ -134,7 +137,7 @@ export class HumRemover {
     return count === 0 ? 0 : medianInPlace(this.#scratch, count)
   }
 
-  /** Between the middles of two blocks the hum goes from one to the other. */
+  /** Subtracts the hum, interpolated linearly between the centres of blocks. */
   #subtract(lead: Float64Array, { cos, sin }: { cos: Float64Array; sin: Float64Array }, blocks: number): void {
     const block = this.#block
     for (let i = 0; i < lead.length; i++) {

@@ -1,13 +1,13 @@
 /**
- * Do the leads of a window fit together? Twelve leads are nine electrodes: of the six limb leads two are free and four follow
- * (Einthoven 1912, Goldberger 1942), and no two
- * leads are the same. Files that break this were exported or wired wrongly.
+ * Checks that the leads of a window are consistent. Twelve leads come from nine electrodes: two of the six limb leads are independent and
+ * the other four follow from them (Einthoven 1912, Goldberger 1942), and no two leads are equal. A file that violates this was exported or
+ * wired wrongly.
  * @module
  */
 import { LEADS, type LeadName } from '../domain/leads.ts'
 import type { ResultWarning } from '../domain/warnings.ts'
 
-/** What must be nought: a sum of leads, each with its factor. */
+/** Weighted sums of leads that must be zero. */
 const RULES: readonly (readonly (readonly [lead: LeadName, factor: number])[])[] = [
   [
     ['III', 1],
@@ -32,9 +32,8 @@ const RULES: readonly (readonly (readonly [lead: LeadName, factor: number])[])[]
 ]
 
 /**
- * What is left of such a sum, as a share of the smallest lead in it and in mV: half a step of each converter, filters that
- * differ a little and a wandering baseline
- * leave less; another lead in the place of one leaves more than the lead itself.
+ * Largest residual of such a sum: as a share of the smallest lead in it, and in mV. Half a step of each converter, slightly different
+ * filters and baseline wander leave less. A lead in the place of another leaves more than the lead itself.
  */
 const MAX_LEFT = 0.5
 const MIN_LEFT_MV = 0.05
@@ -43,18 +42,19 @@ export interface ConsistencyLead {
   readonly name: LeadName
   /** [samples], mV; NaN where a sample is missing. */
   readonly mv: Float64Array
-  /** The converter's step, µV. */
+  /** Step of the converter, µV. */
   readonly gainUv: number
 }
 
 /**
- * Leads that carry one signal, and limb leads that do not follow from the others. Leads that carry one signal are not judged a second time.
- * @param leads those that the quality gate accepts
+ * Warnings about leads with the same signal, and about limb leads that do not follow from the others. Leads with the same signal are left
+ * out of the second check.
+ * @param leads the leads that the quality gate accepted
  */
 export function leadWarnings(leads: readonly ConsistencyLead[]): ResultWarning[] {
   const warnings: ResultWarning[] = []
   const same = identicalLeads(leads)
-  // No heart looks the same from two sides: which of them is what it is called nobody can say, so nothing is concluded from them.
+  // A heart never gives the same signal in two leads. It is unknown which of them is labelled correctly, so nothing is concluded from them.
   if (same.length > 0) warnings.push({ code: 'leads-identical', leads: same, withholds: true })
   const others = new Map(leads.filter(({ name }) => !same.includes(name)).map((lead) => [lead.name, lead]))
   const disagreeing = RULES.filter((rule) => {
@@ -79,7 +79,7 @@ function identicalLeads(leads: readonly ConsistencyLead[]): LeadName[] {
   return LEADS.filter((name) => same.has(name))
 }
 
-/** Nowhere further apart than rounding to the coarser step puts them. */
+/** True when the signals differ nowhere by more than the coarser step, as rounding would. */
 function isSame(one: ConsistencyLead, other: ConsistencyLead): boolean {
   const step = Math.max(one.gainUv, other.gainUv) / 1000
   let compared = 0
@@ -99,7 +99,7 @@ function isBroken(terms: readonly { readonly mv: Float64Array; readonly factor: 
   return left > MIN_LEFT_MV && left > MAX_LEFT * Math.min(...terms.map(({ mv }) => spread(mv)))
 }
 
-/** Standard deviation of differences over 8 samples: what is slow (an offset, a wandering baseline) is no matter. */
+/** Standard deviation of differences over 8 samples. Slow components (an offset, baseline wander) have no effect. */
 function spread(mv: Float64Array): number {
   let [sum, squares, count] = [0, 0, 0]
   for (let i = STEP; i < mv.length; i++) {

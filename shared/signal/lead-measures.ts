@@ -1,6 +1,6 @@
 /**
- * What the quality gate measures of a lead. Everything but `fastMv` is measured below 50 Hz, at about 100 samples a second whatever the
- * source's rate, so that the same ECG at 100 and at 500 Hz is judged alike.
+ * Measures of a lead for the quality gate. All except `fastMv` are computed below 50 Hz, at about 100 samples per second whatever the
+ * source's rate, so that the same ECG gets the same verdict at 100 and at 500 Hz.
  * @module
  */
 import { BandPass } from './band-pass.ts'
@@ -8,57 +8,57 @@ import { bridgeGaps } from './gaps.ts'
 import { medianInPlace } from './median.ts'
 
 export interface LeadMeasures {
-  /** The longest run of missing samples, and the share of all that are missing. */
+  /** Longest run of missing samples, and share of missing samples. */
   longestGapS: number
   missingShare: number
-  /** Highest less lowest sample, and that in the smallest steps that the lead takes. */
+  /** Range of the samples, in mV and in the smallest steps that occur in the lead. */
   rangeMv: number
   levels: number
-  /** The longest time without any change. */
+  /** Longest time without a change. */
   longestHoldS: number
-  /** Share of the samples that lie at the highest or lowest value, in runs that the signal enters or leaves steeply. */
+  /** Share of samples at the highest or lowest value, in runs with a steep side. */
   railShare: number
-  /** Range of the baseline (mean over a second). */
+  /** Range of the baseline (mean over one second). */
   wanderMv: number
-  /** Range of what is left of the baseline (means over 0.4 s) when that is taken off, as the chain does: steps stay, slow waves go. */
+  /** Range of the residual baseline (means over 0.4 s) after the baseline is removed, as in the chain: steps remain, slow waves do not. */
   leftMv: number
-  /** Height of the complexes in the QRS band: the highest of each fifth of the window, the median of those. */
+  /** Height of the complexes in the QRS band: the median of the peaks of each fifth of the window. */
   qrsMv: number
-  /** Median magnitude in the QRS band, between complexes for the most part. */
+  /** Median magnitude in the QRS band, which is mostly the level between complexes. */
   qrsFloorMv: number
-  /** Median magnitude from 25 to 40 Hz: noise, hardly touched by complexes. */
+  /** Median magnitude from 25 to 40 Hz: noise, with little contribution of the complexes. */
   noiseMv: number
-  /** Median deviation within a hundredth of a second: mains and muscle above 50 Hz. Zero below 200 Hz, where there are none. */
+  /** Median deviation within a hundredth of a second: mains and muscle noise above 50 Hz. Zero below 200 Hz, where there is none. */
   fastMv: number
-  /** Median deviation from the baseline: how far the lead swings where there is no complex. */
+  /** Median deviation from the baseline: how far the lead swings between complexes. */
   swingMv: number
 }
 
-/** The filters need 40 Hz: faster leads are averaged down to between this rate and twice of it. */
+/** The filters need frequencies up to 40 Hz. Leads of a higher rate are averaged down to between this rate and twice this rate. */
 const WORKING_RATE_HZ = 100
 
 const QRS_BAND_HZ = { low: 5, high: 20 } as const
 const NOISE_BAND_HZ = { low: 25, high: 40 } as const
 
-/** The baseline is a mean over twice this. */
+/** Half length of the mean that is the baseline. */
 const BASELINE_HALF_S = 0.5
 
-/** What is left of it, over this: longer than a T wave. */
+/** Length of the means of the residual baseline; longer than a T wave. */
 const LEFT_S = 0.4
 
-/** The window is looked at in this many parts, so that one bad moment does not speak for all of it. */
+/** Number of parts of a window, so that one bad moment does not decide for all of it. */
 const PARTS = 5
 
-/** Neighbours are much alike: every third value gives the same median in a third of the time. */
+/** Neighbouring values are similar: every third value gives the same median in a third of the time. */
 const MEDIAN_STRIDE = 3
 
-/** A clipped wave meets the rail at this slope, ranges a second, or more; an isoelectric line is met gently. */
+/** Least slope at which a clipped wave reaches the rail, ranges per second; an isoelectric line is reached less steeply. */
 const RAIL_SLOPE = 3
 
-/** RR intervals in which a regular tachycardia repeats itself, s. */
+/** RR intervals of a regular tachycardia, s. */
 const REPEAT_S = { min: 0.2, max: 0.6 } as const
 
-/** Measures leads of one rate and length; owns its buffers. */
+/** Measures leads of one rate and length. Owns its buffers, so one instance serves one thread. */
 export class LeadMeasurer {
   readonly #rateHz: number
   readonly #decimation: number
@@ -85,7 +85,7 @@ export class LeadMeasurer {
     swingMv: 0,
   }
 
-  /** @param samples a lead's samples, at least a second of them */
+  /** @param samples length of a lead, at least one second */
   constructor(rateHz: number, samples: number) {
     this.#rateHz = rateHz
     this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
@@ -99,8 +99,9 @@ export class LeadMeasurer {
   }
 
   /**
-   * @param lead [samples], mV, NaN where missing
-   * @param stepMv the converter's step
+   * Measures one lead.
+   * @param lead [samples], mV, NaN where a sample is missing
+   * @param stepMv step of the converter, mV
    * @returns an object that the next call overwrites
    */
   measure(lead: Float64Array, stepMv: number): LeadMeasures {
@@ -118,8 +119,8 @@ export class LeadMeasurer {
   }
 
   /**
-   * How alike the lead measured last is to itself one beat later, at most 1: a tachycardia without rest between its complexes
-   * repeats itself, what moves an electrode does not. Slow; asked of few leads.
+   * Highest autocorrelation of the last measured lead at a lag of one beat, at most 1. A tachycardia without a pause between complexes
+   * repeats itself; movement of an electrode does not. Slow, so it is computed for few leads.
    */
   repetition(): number {
     const signal = this.#slow
@@ -141,7 +142,7 @@ export class LeadMeasurer {
     return best
   }
 
-  /** Block means in `slow`, and what is measured of the samples themselves: the one pass at the source's rate, half of the gate's time. */
+  /** Computes block means into `slow` and the measures of single samples: the only pass at the source's rate, half of the gate's time. */
   #scan(lead: Float64Array, tolerance: number): void {
     const slow = this.#slow
     const decimation = this.#decimation
@@ -181,11 +182,11 @@ export class LeadMeasurer {
     }
     measures.missingShare = missing / lead.length
     measures.longestGapS = longestGap / this.#rateHz
-    // Blocks with a missing sample are drawn over, whatever their length: a long gap refuses the lead anyway.
+    // Blocks with a missing sample are interpolated whatever their number, because a long gap refuses the lead anyway.
     if (bridgeGaps(this.#slow, this.#slow.length).open > 0) this.#slow.fill(0)
   }
 
-  /** What is measured of neighbouring samples, in every third block, and of neighbouring blocks. */
+  /** Measures of neighbouring samples, in every third block, and of neighbouring blocks. */
   #scanChanges(lead: Float64Array, tolerance: number): void {
     const slow = this.#slow
     const decimation = this.#decimation
@@ -235,7 +236,7 @@ export class LeadMeasurer {
     return medianInPlace(this.#partPeaks, PARTS)
   }
 
-  /** Takes the moving mean off `slow`; returns the mean's range. */
+  /** Subtracts the moving mean from `slow`. Returns the mean's range. */
   #takeOffBaseline(): number {
     const slow = this.#slow
     const n = slow.length
@@ -280,7 +281,7 @@ export class LeadMeasurer {
   }
 }
 
-/** Samples at either extreme, in runs of at least two with a steep side; such a run cannot hide from every second sample. */
+/** Counts samples at either extreme, in runs of at least two with a steep side. Such a run always includes an even sample. */
 function railSamples(lead: Float64Array, min: number, max: number, tolerance: number, steep: number): number {
   const top = max - tolerance
   const bottom = min + tolerance

@@ -1,11 +1,11 @@
 /**
- * The six limb leads are two independent voltages: any two give the other four (Einthoven 1912, Goldberger 1942).
- * Precordial leads follow from nothing and are never invented.
+ * The six limb leads have two independent voltages: any two leads give the other four (Einthoven 1912, Goldberger 1942). Precordial leads
+ * cannot be derived and are never invented.
  * @module
  */
 import { type LeadName, LIMB_LEADS } from '../domain/leads.ts'
 
-/** Each limb lead as a·I + b·II. */
+/** Coefficients of each limb lead: a·I + b·II. */
 const OF_I_AND_II: ReadonlyMap<LeadName, readonly [a: number, b: number]> = new Map([
   ['I', [1, 0]],
   ['II', [0, 1]],
@@ -16,8 +16,8 @@ const OF_I_AND_II: ReadonlyMap<LeadName, readonly [a: number, b: number]> = new 
 ])
 
 /**
- * The limb leads that `known` lacks, calculated from the first two that it has; empty when it has fewer than two.
- * @param known lead → [samples], any unit, the same for all
+ * Derives the limb leads that `known` lacks from the first two that it has; empty when it has fewer than two.
+ * @param known lead → [samples], all in the same unit
  */
 export function deriveLimbLeads(known: ReadonlyMap<LeadName, Float64Array>): Map<LeadName, Float64Array> {
   const derived = new Map<LeadName, Float64Array>()

@@ -1,6 +1,6 @@
 /**
- * Measurements of a window: heart rate, PR, QRS, QT and axis from the median beat. What the method is not sure of is left out; docs/delineation.md
- * says how good the rest is.
+ * Measurements of a window: heart rate, PR, QRS, QT and axis from the median beat. Unreliable values are left out. Accuracy of the others:
+ * docs/delineation.md.
  * @module
  */
 import type { Measurements } from '../domain/measurements.ts'
@@ -8,30 +8,33 @@ import { type Delineation, delineate, type Wave } from './delineator.ts'
 import type { MedianBeats } from './median-beat.ts'
 import { heartRateBpm } from './r-peaks.ts'
 
-/** Name and version: another method, or another threshold, is another version. */
+/** Name and version of the method: another algorithm or threshold is another version. */
 export const MEASUREMENT_METHOD = 'cardiacnets-median-beat-1'
 
-/** Less than this share of the beats of one kind: whose intervals would it be? */
+/** Least share of beats of one kind. With fewer, it is unclear which beats the intervals describe. */
 const MIN_SHARE = 0.5
 
-/** What no heart shows, and a slip of the method does, ms. */
+/** Plausible durations, ms. Values outside are errors of the method. */
 const PLAUSIBLE_MS = { p: [40, 200], pr: [60, 400], qrs: [50, 240], qt: [200, 680] } as const
 
-/** The middle half of the leads' T ends, or QRS ends, spreads no further, ms: else they do not agree on one. */
+/** Largest interquartile range of the leads' QRS ends and T ends, ms. Beyond it the leads do not agree. */
 const MAX_SPREAD_MS = { qrs: 40, t: 48 } as const
 
-/** Correction formulas are for an even rhythm at rates near those that they were made from: coefficient of variation, beats a minute. */
+/**
+ * Correction formulas are valid for a regular rhythm near the rates that they were fitted on: coefficient of variation, beats per minute.
+ */
 const MAX_UNEVENNESS = 0.15
 const QTC_RATE_BPM = { min: 40, max: 130 } as const
 
-/** The net area of QRS in the frontal plane, as a share of its whole area, below which it points nowhere. */
+/** Least net area of QRS in the frontal plane, as a share of its total area. Below it the axis is indeterminate. */
 const MIN_NET_AREA = 0.12
 
 /**
+ * Measures a window.
  * @param beats median beats of the usable leads; `undefined` where no three beats are alike
  * @param peaks R peaks, ascending sample indices
- * @param rateHz of `peaks` and `beats`
- * @returns `undefined` where nothing can be measured
+ * @param rateHz rate of `peaks` and `beats`
+ * @returns `undefined` when there is no heart rate
  */
 export function measureBeats(
   beats: MedianBeats | undefined,
@@ -76,7 +79,7 @@ function intervals(
           qtcFridericiaMs: Math.round(qtMs / Math.cbrt(evenHeart.rrMs / 1000)),
         }
   return {
-    // A P wave that is not where one belongs is none.
+    // A P wave without a plausible PR interval is not reported.
     ...(prMs === undefined || pMs === undefined ? {} : { pMs, prMs }),
     ...(qrsMs === undefined ? {} : { qrsMs }),
     ...(qtMs === undefined ? {} : { qtMs }),
@@ -89,7 +92,7 @@ function plausible(of: keyof typeof PLAUSIBLE_MS, ms: number | undefined): numbe
   return ms !== undefined && ms >= least && ms <= most ? ms : undefined
 }
 
-/** The direction of the net area of QRS in leads I and aVF, which lie at a right angle but see the heart at different lengths (2/√3). */
+/** Direction of the net area of QRS in leads I and aVF. They are perpendicular but differ in scale by 2/√3. */
 function axis(beats: MedianBeats, qrs: Wave | undefined): Partial<Measurements> {
   const [one, foot] = [beats.leads.get('I'), beats.leads.get('aVF')]
   if (qrs === undefined || one === undefined || foot === undefined) return {}

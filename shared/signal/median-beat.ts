@@ -1,86 +1,86 @@
 /**
- * The median beat: the beats of a window that look alike, laid over each other and reduced to the median of each sample. What differs from
- * beat to beat (noise, hum, breathing, fibrillating atria) mostly goes; what each beat repeats stays.
+ * The median beat: the similar beats of a window are aligned and reduced to the median at each sample. What differs from beat to beat
+ * (noise, hum, breathing, fibrillating atria) is mostly removed; what every beat repeats remains.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
 import { medianInPlace, medianOfFew } from './median.ts'
 
-/** Standard errors of a sample of a median beat, mV: a slow baseline is in none, a hum in that of slopes more than in that of waves. */
+/** Standard errors of a sample of a median beat, mV. A slow baseline affects neither; hum affects slopes more than waves. */
 export interface BeatNoise {
-  /** Of two samples so far apart as QRS' slopes are measured over. */
+  /** Of the difference of two samples at the distance over which QRS slopes are measured. */
   readonly slopeMv: number
-  /** Of two samples half a P wave apart. */
+  /** Of the difference of two samples half a P wave apart. */
   readonly waveMv: number
 }
 
 export interface MedianBeats {
   readonly rateHz: number
-  /** Index, in each beat, of the place that all beats were aligned at; it lies within the QRS complex. */
+  /** Index within each beat of the point at which the beats are aligned; it lies within the QRS complex. */
   readonly origin: number
   /** Samples of a beat. */
   readonly length: number
-  /** Places of the averaged beats in the window, ascending. */
+  /** Alignment points of the averaged beats within the window, ascending. */
   readonly beats: readonly number[]
-  /** Beats of the window, whatever they look like. */
+  /** All beats of the window, whatever their shape. */
   readonly beatCount: number
   /** Median RR interval, samples. */
   readonly rr: number
-  /** First and last sample of the QRS complex as all leads together show it. */
+  /** First and last sample of the QRS complex, from all leads together. */
   readonly qrs: { readonly onset: number; readonly end: number }
-  /** [length] of each lead, mV above the level right before QRS; the next call overwrites it. */
+  /** [length] per lead, mV relative to the level right before QRS; the next call overwrites it. */
   readonly leads: ReadonlyMap<LeadName, Float64Array>
   readonly noise: ReadonlyMap<LeadName, BeatNoise>
   /** Mean correlation of the single beats with the median beat over a stretch before the QRS complex (see `agreement`). */
   agreement(first: number, last: number): number
 }
 
-/** Half of the derivative's support, s: the sum of this much after a sample less that before it (a Haar wavelet). */
+/** Half of the derivative's support, s: the sum of this many samples after a sample minus the sum before it (a Haar wavelet). */
 const SLOPE_S = 0.006
 
-/** How far a beat is shifted to fit the others, and how much of it is compared, s before and after the R peak. */
+/** Largest shift in the alignment of a beat, and the part that is compared before and after the R peak, s. */
 const SHIFT_S = 0.05
 const COMPARED_S = { before: 0.08, after: 0.12 } as const
 
-/** Beats that correlate so in the QRS complex of all leads are of one kind. */
+/** Least correlation, in the QRS complex of all leads, of beats of one kind. */
 const ALIKE = 0.9
 
-/** With fewer beats of a kind there is no median to speak of. */
+/** Fewest beats of one kind that have a useful median. */
 const MIN_BEATS = 3
 
-/** Share of the RR interval that belongs before and after QRS, and its limits, s. */
+/** Length of a beat before and after QRS: share of the RR interval, and limits, s. */
 const BEFORE = { share: 0.42, minS: 0.22, maxS: 0.42 } as const
 const AFTER = { share: 0.7, minS: 0.3, maxS: 0.68 } as const
 
-/** QRS begins where the slope of all leads rises above its rest by this share of its peak, and ends where it falls below another. */
+/** QRS begins where the summed slope of all leads exceeds its resting level by this share of its peak, and ends at another share. */
 const ONSET_SHARE = 0.05
 const END_SHARE = 0.07
-/** For so long the slope must stay below the limit, s. */
+/** The slope must stay below the limit for this long, s. */
 const CALM_S = 0.012
-/** No complex reaches further from its place of alignment, s. */
+/** Longest distance from the alignment point to an end of the complex, s. */
 const MAX_QRS_S = 0.14
 
-/** The level before QRS is the mean of this long, ending this long before its onset, s. */
+/** The level before QRS is the mean over this long, ending this long before the onset, s. */
 const LEVEL_S = 0.016
 const LEVEL_GAP_S = 0.004
 
-/** Around QRS each sample has its median, so far on either side, s. */
+/** Within this distance of QRS the median is computed at each sample, s. */
 const NEAR_QRS_S = 0.03
 
-/** Every so many samples are looked at where beats are compared. */
+/** Stride in samples when beats are compared. */
 const STRIDE = 4
 
-/** Noise is measured between samples so far apart, s. */
+/** Distances between samples at which noise is measured, s. */
 const SLOPE_LAG_S = 0.008
 const WAVE_LAG_S = 0.04
 
-/** Standard error of a median over that of a mean, and the standard deviation over the median magnitude. */
+/** Standard error of a median relative to that of a mean, and standard deviation relative to the median magnitude. */
 const MEDIAN_ERROR = 1.25
 const OF_MEDIAN_MAGNITUDE = 1.48
 
 type Leads = ReadonlyMap<LeadName, Float64Array>
 
-/** Averages windows of one rate and length; owns its buffers, so one instance serves one thread. */
+/** Averages windows of one rate and length. Owns its buffers, so one instance serves one thread. */
 export class BeatAverager {
   readonly #rateHz: number
   readonly #slope: Float64Array
@@ -90,7 +90,7 @@ export class BeatAverager {
   readonly #medians = new Map<LeadName, Float64Array>()
   readonly #flat: Float64Array
 
-  /** @param samples a lead's samples */
+  /** @param samples length of a lead */
   constructor(rateHz: number, samples: number) {
     this.#rateHz = rateHz
     this.#slope = new Float64Array(samples)
@@ -100,9 +100,10 @@ export class BeatAverager {
   }
 
   /**
+   * Averages the beats of a window.
    * @param leads each [samples], mV, no NaN
    * @param peaks R peaks, ascending sample indices
-   * @returns `undefined` where too few beats are alike
+   * @returns `undefined` when too few beats are alike
    */
   average(leads: Leads, peaks: ArrayLike<number>): MedianBeats | undefined {
     const rateHz = this.#rateHz
@@ -135,7 +136,7 @@ export class BeatAverager {
     }
   }
 
-  /** Sum over the leads of the magnitude of their slopes: large within QRS complexes, whatever their direction; a baseline does not matter. */
+  /** Sum over the leads of the magnitudes of their slopes: large within QRS complexes, and independent of the baseline. */
   #sumSlopes(leads: Leads): void {
     const slope = this.#slope.fill(0)
     const half = Math.max(1, Math.round(SLOPE_S * this.#rateHz))
@@ -149,7 +150,7 @@ export class BeatAverager {
     }
   }
 
-  /** Shifts each beat to where its slopes fit the mean of all best. */
+  /** Shifts each beat to where its slopes best match the mean of all beats. */
   #align(peaks: readonly number[]): number[] {
     const rateHz = this.#rateHz
     const slope = this.#slope
@@ -181,7 +182,7 @@ export class BeatAverager {
     return places
   }
 
-  /** Where the median complex begins and ends, samples from the place of alignment. */
+  /** Onset and end of the median complex, samples from the alignment point. */
   #complex(places: readonly number[], before: number): { onset: number; end: number } | undefined {
     const rateHz = this.#rateHz
     const reach = Math.round(MAX_QRS_S * rateHz)
@@ -211,7 +212,7 @@ export class BeatAverager {
     return { onset: Math.max(-reach, onset + from), end: Math.min(reach, end + from) }
   }
 
-  /** The beats of the largest kind. */
+  /** The beats of the largest group of similar beats. */
   #alike(leads: Leads, places: readonly number[], complex: { onset: number; end: number }): number[] {
     const steps = Math.floor((complex.end - complex.onset) / STRIDE) + 1
     const shapes = places.map((place) => {
@@ -231,7 +232,7 @@ export class BeatAverager {
     return best
   }
 
-  /** The lead less a line through the levels before each complex. */
+  /** Subtracts from a lead the line through the levels before each complex. */
   #takeOffLevel(lead: Float64Array, places: readonly number[], onset: number): Float64Array {
     const flat = this.#flat
     const length = Math.max(1, Math.round(LEVEL_S * this.#rateHz))
@@ -271,7 +272,7 @@ export class BeatAverager {
     }
     const median = buffer.subarray(0, length)
     const column = this.#column
-    // P and T are slow: every fourth sample has its median there, those between follow from a line.
+    // P and T are slow: the median is computed at every fourth sample, and samples in between are interpolated.
     const near = Math.round(NEAR_QRS_S * this.#rateHz)
     const onset = STRIDE * Math.floor((qrs.onset + before - near) / STRIDE)
     const end = STRIDE * Math.ceil((qrs.end + before + near) / STRIDE)
@@ -323,7 +324,7 @@ function spanOf(places: readonly number[], rateHz: number): { rr: number; before
   return { rr, before: part(BEFORE), after: part(AFTER) }
 }
 
-/** The last sample, from `peak` on in a direction, before the course stays below the limit for `calm` samples. */
+/** The last sample, from `peak` in one direction, before the values stay below the limit for `calm` samples. */
 function edge(course: Float64Array, peak: number, direction: 1 | -1, limit: number, calm: number): number {
   let edgeAt = peak
   for (let j = peak, below = 0; j >= 0 && j < course.length && below < calm; j += direction) {
@@ -336,9 +337,9 @@ function edge(course: Float64Array, peak: number, direction: 1 | -1, limit: numb
 }
 
 /**
- * Do the single beats show what the median beat shows? The mean over the beats of the correlation, over all leads, of samples `first` to
- * `last` of the beat with the median's, each less its mean. A P wave that belongs to the complexes is in each beat; what fibrillating or
- * dissociated atria leave in a median is in none.
+ * Whether single beats show what the median beat shows: the mean over the beats of the correlation, over all leads, of samples `first` to
+ * `last` of the beat with those of the median, each minus its mean. A conducted P wave is in every beat; what fibrillating or dissociated
+ * atria leave in a median is in none.
  */
 function agreement(
   leads: Leads,
@@ -382,7 +383,7 @@ function agreement(
   return counted === 0 ? 0 : total / counted
 }
 
-/** Scales to length 1, in place. */
+/** Scales to norm 1, in place. */
 function toUnit(values: Float64Array): Float64Array {
   const norm = Math.sqrt(dot(values, values)) || 1
   for (let i = 0; i < values.length; i++) values[i]! /= norm

@@ -13,10 +13,10 @@ export function medianInPlace(values: Float64Array, n: number): number {
   return (lower + upper) / 2
 }
 
-/** For this many values sorting by insertion is quicker than selection. */
+/** Up to this many values, insertion sort is faster than selection. */
 const FEW = 24
 
-/** As `medianInPlace`, quicker for a few values. */
+/** Like `medianInPlace`, but faster for few values. */
 export function medianOfFew(values: Float64Array, n: number): number {
   if (n > FEW) return medianInPlace(values, n)
   for (let i = 1; i < n; i++) {
@@ -32,7 +32,7 @@ export function medianOfFew(values: Float64Array, n: number): number {
   return n % 2 === 1 ? values[middle]! : (values[middle - 1]! + values[middle]!) / 2
 }
 
-/** Hoare's quickselect with a median-of-three pivot: afterwards `values[k]` is in its sorted place, nothing before it is larger. */
+/** Hoare's quickselect with a median-of-three pivot. Afterwards `values[k]` is at its sorted position and no earlier value is larger. */
 function select(values: Float64Array, n: number, k: number): number {
   let left = 0
   let right = n - 1

@@ -1,34 +1,34 @@
 /**
- * Pacemaker spikes: strokes of a millisecond that all leads show at once. Seen only where the source samples fast enough; a recorder that
- * filters them out leaves nothing to see (then nothing is said).
+ * Detects pacemaker spikes: strokes of about a millisecond that all leads show at once. Only a source with a high sampling rate shows them.
+ * When a recorder filters them out, nothing is detected and nothing is reported.
  * @module
  */
 
-/** Below this rate a spike is no longer a stroke of its own. */
+/** Below this rate a spike cannot be distinguished. */
 const MIN_PACING_RATE_HZ = 400
 
-/** A spike rises and falls within the first and has calm within the second on either side. */
+/** A spike rises and falls within the first time, with calm of the second length on either side. */
 const SPIKE_S = 0.004
 const CALM_S = 0.008
 
-/** Height over the calm that counts in a lead, and mean height over all leads that makes a spike, mV. */
+/** Least height over the calm in one lead, and least mean height over all leads, mV. */
 const MIN_LEAD_MV = 0.03
 const MIN_MEAN_MV = 0.1
 
-/** Share of the leads that see a spike: what one or two leads see is an artefact. */
+/** Least share of leads that show a spike. A spike in only one or two leads is an artefact. */
 const MIN_LEAD_SHARE = 2 / 3
 
-/** The window is looked at in blocks of this length; a spike is this much higher than the middle block's highest value. */
+/** Block length, s. A spike must be this many times higher than the highest value of the median block. */
 const BLOCK_S = 0.1
 const OVER_MIDDLE = 10
 
-/** Spikes in ten seconds: fewer are artefacts, more are noise. */
+/** Number of spikes in ten seconds: fewer are artefacts, more are noise. */
 const SPIKES_IN_10_S = { min: 4, max: 60 } as const
 
-/** Looks for pacing in windows of one rate and length; owns its buffers. */
+/** Detects pacing in windows of one rate and length. Owns its buffers, so one instance serves one thread. */
 export class PacingDetector {
   readonly #rateHz: number
-  /** Sum of the leads' heights, and how many leads have one. */
+  /** At each sample: sum of the leads' heights, and number of leads with one. */
   readonly #heights: Float64Array
   readonly #seenBy: Uint8Array
   readonly #blocks: Float64Array
@@ -40,7 +40,7 @@ export class PacingDetector {
     this.#blocks = new Float64Array(Math.ceil(samples / (BLOCK_S * rateHz)))
   }
 
-  /** @param leads each [samples], mV; NaN is never part of a spike */
+  /** @param leads each [samples], mV; a NaN is never part of a spike */
   isPaced(leads: readonly Float64Array[]): boolean {
     if (this.#rateHz < MIN_PACING_RATE_HZ || leads.length === 0) return false
     this.#heights.fill(0)
@@ -78,7 +78,7 @@ export class PacingDetector {
     return spikes
   }
 
-  /** The peaks of different leads may lie a sample apart. */
+  /** Sums neighbours, because the peaks of different leads may be one sample apart. */
   #heightAround(i: number): number {
     return this.#heights[i - 1]! + this.#heights[i]! + this.#heights[i + 1]!
   }

@@ -1,15 +1,15 @@
 /**
- * The signal profile: the versioned constants of preprocessing, from the file that training reads too.
+ * The signal profile: versioned constants of preprocessing, from the file that training also reads.
  * @module
  */
 import profile from './cardiacnets-v1.json' with { type: 'json' }
 
 export type SignalProfile = typeof profile
 
-/** Profile `cardiacnets-v1` (docs/signal-profile.md says where each constant comes from). */
+/** Profile `cardiacnets-v1`. Source of each constant: docs/signal-profile.md. */
 export const CARDIACNETS_V1: SignalProfile = profile
 
-/** Samples of one mean RR interval at the profile's rate, rounded half up. A heart rate that is not believed counts as the fallback's. */
+/** Samples of one mean RR interval at the profile's rate, rounded half up. An implausible heart rate is replaced by the fallback. */
 export function seasonalPeriod(profile: SignalProfile, heartRateBpm: number | null): number {
   const { minHeartRateBpm, maxHeartRateBpm, fallbackHeartRateBpm } = profile.baseline
   const believed = heartRateBpm !== null && heartRateBpm >= minHeartRateBpm && heartRateBpm <= maxHeartRateBpm

@@ -1,6 +1,6 @@
 /**
- * The quality gate: which leads of a window can be judged, and whether the window can. It sees the source's samples without mains hum, before
- * gaps are bridged and anything is resampled. Where the thresholds come from: docs/quality-gate.md.
+ * The quality gate: which leads of a window are usable, and whether the window is. Its input is the source's samples without mains hum,
+ * before gaps are bridged and before resampling. Source of the thresholds: docs/quality-gate.md.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
@@ -12,13 +12,13 @@ export interface GateLead {
   readonly name: LeadName
   /** [samples], mV at the source's rate, NaN where a sample is missing. */
   readonly mv: Float64Array
-  /** The converter's step, µV. */
+  /** Step of the converter, µV. */
   readonly gainUv: number
 }
 
 export interface GateWindow {
   readonly rateHz: number
-  /** Equally long. */
+  /** All of the same length. */
   readonly leads: readonly GateLead[]
 }
 
@@ -32,38 +32,41 @@ export interface GateLimits {
   readonly maxBridgedGapMs: number
 }
 
-/** More missing than this is too much to fill in, however short each gap. */
+/** Largest share of missing samples, however short each gap is. */
 const MAX_MISSING_SHARE = 0.1
 
-/** No electrode sees a heart so large; a wrong unit does. */
+/** Largest plausible range of a lead; a larger one has a wrong unit. */
 const MAX_RANGE_MV = 25
 
-/** Clipped. */
+/** Largest share of clipped samples. */
 const MAX_RAIL_SHARE = 0.015
 
-/** No complex: a dead channel stays where it is, an open electrode floats. */
+/** Smallest complex. Without complexes, a channel that hardly moves is dead and one that floats has an open electrode. */
 const MIN_QRS_MV = 0.02
 const MIN_FLOAT_MV = 0.5
 
-/** A converter that stands still, or knows too few values. */
+/** Longest time without a change, and fewest distinct levels, of a working converter. */
 const MAX_HOLD_S = 1.5
 const MIN_LEVELS = 20
 
-/** A baseline that leaves the page: without complexes on it the electrode is off, with them it is judged by what is left when the chain has taken it off. */
+/**
+ * Largest baseline wander. Beyond it, a lead without complexes is `lead-off`; a lead with complexes is judged by its baseline after the
+ * chain's baseline removal.
+ */
 const MAX_WANDER_MV = 2.5
 const MAX_LEFT_MV = 1.5
 const MIN_PEAKEDNESS = 6
 
-/** Noise in the band of every source, above 50 Hz, and as a share of the complexes. */
+/** Largest noise in the band of every source, above 50 Hz, and as a share of the complexes. */
 const MAX_NOISE_MV = 0.03
 const MAX_FAST_MV = 0.1
 const MAX_NOISE_OF_QRS = 0.15
 
-/** A lead that swings so far between complexes, and does not repeat itself as a tachycardia does, is being moved. */
+/** Largest swing between complexes. Beyond it, a lead that does not repeat itself as a tachycardia does is being moved. */
 const MAX_SWING_MV = 0.35
 const MIN_REPETITION = 0.5
 
-/** Judges windows, one after another; owns its buffers, so one instance serves one thread. */
+/** Judges windows one after another. Owns its buffers, so one instance serves one thread. */
 export class QualityGate {
   readonly #limits: GateLimits
   #rateHz = 0
@@ -76,7 +79,7 @@ export class QualityGate {
   }
 
   /**
-   * A window is refused when it is too short or paced, or when fewer than half of its leads are acceptable.
+   * Judges a window. It is refused when it is too short or paced, or when fewer than half of its leads are acceptable.
    * @example
    * const { verdict, reasons } = gate.judge({ rateHz: 500, leads: [{ name: 'II', mv, gainUv: 1 }] })
    */

@@ -1,36 +1,36 @@
 /**
- * R peaks and heart rate. Method: two moving averages over the energy of the QRS band (M. Elgendi, PLoS ONE 8(9):e73557, 2013),
- * here over the summed energy of one or several leads.
+ * R peaks and heart rate by two moving averages over the energy of the QRS band (M. Elgendi, PLoS ONE 8(9):e73557, 2013), here over the
+ * summed energy of one or several leads.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
 import { BandPass } from './band-pass.ts'
 import { medianInPlace } from './median.ts'
 
-/** Elgendi 2013: the band of the QRS complex, the lengths of a complex and of a beat, and the offset in mean energies. */
+/** Elgendi 2013: the band of the QRS complex, the durations of a complex and of a beat, and the offset in mean energies. */
 const QRS_BAND_HZ = { low: 8, high: 20 } as const
 const QRS_S = 0.097
 const BEAT_S = 0.611
 const OFFSET = 0.08
 
-/** The band needs no higher rate than this; faster signals are averaged down to between it and twice of it. */
+/** The band needs no higher rate. Faster signals are averaged down to between this rate and twice this rate. */
 const WORKING_RATE_HZ = 200
 
-/** Two ventricular beats are never nearer than the refractory period of the ventricle. */
+/** Two ventricular beats are never closer than the ventricle's refractory period. */
 const REFRACTORY_S = 0.2
 
 /** Energy, as a share of the median beat's, below which a peak is a T wave, a P wave or noise. */
 const MIN_ENERGY = 0.06
 
 /**
- * The R wave stands at the first rise of its complex's energy to this share of the highest one (in wide complexes, paced or ventricular, the
- * S wave is the highest), and there at the highest deflection within this time: the band-pass rings that long ahead. Measured on LUDB: 0.15
- * to 0.3 and 20 to 30 ms do as well.
+ * The R wave is at the first peak of the complex's energy that reaches this share of the highest one (in wide complexes, paced or
+ * ventricular, the S wave is the highest), and there at the largest deflection within this time, because the band-pass rings that far
+ * ahead. Measured on LUDB: 0.15 to 0.3 and 20 to 30 ms work equally well.
  */
 const R_SHARE = 0.2
 const R_SEARCH_S = 0.03
 
-/** Finds R peaks; owns its buffers, so one instance serves one thread. */
+/** Finds R peaks. Owns its buffers, so one instance serves one thread. */
 export class RPeakDetector {
   readonly #decimation: number
   readonly #bandPass: BandPass
@@ -39,7 +39,7 @@ export class RPeakDetector {
   readonly #minWidth: number
   readonly #refractory: number
   readonly #search: number
-  /** The first lead at the working rate: where R waves are placed. */
+  /** The first lead at the working rate, on which R waves are located. */
   #placed = new Float64Array(0)
   #filtered = new Float64Array(0)
   #energy = new Float64Array(0)
@@ -47,7 +47,7 @@ export class RPeakDetector {
   #strengths = new Float64Array(0)
   #scratch = new Float64Array(0)
 
-  /** @param rateHz rate of the leads, ≥ 100 */
+  /** @param rateHz rate of the leads, at least 100 */
   constructor(rateHz: number) {
     this.#decimation = Math.max(1, Math.floor(rateHz / WORKING_RATE_HZ))
     const workingHz = rateHz / this.#decimation
@@ -60,8 +60,8 @@ export class RPeakDetector {
   }
 
   /**
-   * R peaks of a beat that several leads show at the same time.
-   * @param leads each [n], mV at the detector's rate, no NaN; the first is the one whose R waves are placed
+   * Finds R peaks that several leads show at the same time.
+   * @param leads each [n], mV at the detector's rate, no NaN; R waves are located on the first
    * @returns sample indices, ascending; a view that the next call overwrites
    */
   detect(leads: readonly Float64Array[]): Int32Array {
@@ -101,7 +101,7 @@ export class RPeakDetector {
     }
   }
 
-  /** Adds a lead's energy in the QRS band, in units of its mean: a lead of noise has no peaks and so no say. */
+  /** Adds a lead's energy in the QRS band, in units of its mean. A noisy lead has no peaks and therefore little influence. */
   #addEnergy(n: number): void {
     const filtered = this.#filtered
     const energy = this.#energy
@@ -119,7 +119,7 @@ export class RPeakDetector {
     }
   }
 
-  /** Stretches where the energy over a QRS exceeds that over a beat, each with its R wave. Returns how many. */
+  /** Finds stretches where the energy over a QRS exceeds that over a beat, each with its R wave. Returns their number. */
   #findComplexes(n: number, offset: number): number {
     const energy = this.#energy
     const qrsHalf = this.#qrsHalf
@@ -159,7 +159,7 @@ export class RPeakDetector {
   #addPeak(count: number, peak: number, strength: number): number {
     const last = count - 1
     if (count > 0 && peak - this.#peaks[last]! < this.#refractory) {
-      // One of the two is no beat: the weaker one.
+      // Two peaks within the refractory period: the weaker one is not a beat.
       if (strength > this.#strengths[last]!) {
         this.#peaks[last] = peak
         this.#strengths[last] = strength
@@ -182,7 +182,7 @@ export class RPeakDetector {
     return r
   }
 
-  /** The first maximum of the energy that has its share of the highest. */
+  /** The first maximum of the energy that reaches its share of the highest. */
   #firstRise(start: number, end: number, n: number): number {
     const energy = this.#energy
     let highest = start
@@ -205,14 +205,14 @@ export class RPeakDetector {
   }
 }
 
-/** Leads in the order in which they tell the rhythm, measured on LUDB: II with V5 misses no beat and invents none. */
+/** Leads by how well they show the rhythm, measured on LUDB: II with V5 misses no beat and invents none. */
 const RHYTHM_LEADS: readonly LeadName[] = ['II', 'V5', 'V4', 'V6', 'I', 'aVF', 'V3', 'aVR', 'V2', 'III', 'aVL', 'V1']
 
-/** How many leads are heard: more take time and find no more. */
+/** Number of leads that are used: more take time and find no more. */
 const HEARD_LEADS = 2
 
 /**
- * The beats of a window, from the best of its leads.
+ * R peaks of a window, from the best of its leads.
  * @param leads acceptable leads, [n] each, mV at the detector's rate, no NaN
  * @returns sample indices, ascending; empty without a lead. A view that the detector's next call overwrites
  */
@@ -220,17 +220,17 @@ export function windowPeaks(detector: RPeakDetector, leads: ReadonlyMap<LeadName
   return detector.detect(RHYTHM_LEADS.flatMap((name) => leads.get(name) ?? []).slice(0, HEARD_LEADS))
 }
 
-/** A rhythm is even when its RR intervals vary no more than this (coefficient of variation). */
+/** Largest coefficient of variation of the RR intervals of a regular rhythm. */
 const EVEN = 0.1
 
-/** With fewer beats none can be called false. */
+/** Fewest beats with which one of them can be called false. */
 const MIN_REPAIRED_BEATS = 5
 
 /**
- * Heart rate of a mean RR interval, as the profile's seasonal period wants it. One false or one missed beat is repaired where
- * that alone makes the rhythm even; a rhythm that stays uneven (atrial fibrillation, bigeminy) is taken as it is.
+ * Heart rate from the mean RR interval, as the profile's seasonal period needs it. One false or one missed beat is corrected when that
+ * alone makes the rhythm regular; a rhythm that stays irregular (atrial fibrillation, bigeminy) is used as it is.
  * @param peaks ascending sample indices
- * @returns beats a minute; undefined with fewer than two peaks
+ * @returns beats per minute; `undefined` with fewer than two peaks
  */
 export function heartRateBpm(peaks: ArrayLike<number>, rateHz: number): number | undefined {
   if (peaks.length < 2) return undefined
@@ -244,7 +244,7 @@ function repairRhythm(beats: readonly number[]): readonly number[] {
   return repairs.find((repair) => unevenness(repair) <= EVEN) ?? beats
 }
 
-/** A beat more, in the middle of the longest pause. */
+/** Adds a beat in the middle of the longest pause. */
 function withMissedBeat(beats: readonly number[]): number[] {
   const intervals = rrIntervals(beats)
   const longest = intervals.indexOf(Math.max(...intervals))

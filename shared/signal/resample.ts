@@ -1,22 +1,23 @@
 /**
- * Resampling to the profile's rate by a windowed-sinc (Kaiser) filter bank: the filter of SciPy's `resample_poly` with its
- * defaults, but each phase sums to one (an offset passes unrippled) and ends hold the nearest sample (an offset makes no edge).
+ * Resampling to the profile's rate with a windowed-sinc (Kaiser) filter bank: the filter of SciPy's `resample_poly` with its defaults. Two
+ * differences: each phase sums to one, so an offset has no ripple, and the nearest sample is repeated at the ends, so an offset makes no
+ * edge.
  * @module
  */
 
-/** Zero crossings of the sinc on each side, and the window's shape: SciPy's defaults. */
+/** Zero crossings of the sinc on each side, and shape of the window: SciPy's defaults. */
 const HALF_CROSSINGS = 10
 const KAISER_BETA = 5
 
-/** Resamples leads of one source rate; owns its filter bank. */
+/** Resamples leads of one source rate. Owns its filter bank. */
 export class Resampler {
   readonly #step: number
   readonly #halfTaps: number
-  /** One row of 2·halfTaps weights a phase. */
+  /** One row of 2·halfTaps weights per phase. */
   readonly #bank: Float64Array
   readonly #phases: number
 
-  /** Both rates are above 0; a lower target is anti-aliased at its own Nyquist frequency. */
+  /** Both rates must be above 0. For a lower target rate the filter cuts off at the target's Nyquist frequency. */
   constructor(sourceRateHz: number, targetRateHz: number) {
     this.#step = sourceRateHz / targetRateHz
     const stretch = Math.max(1, this.#step)
@@ -25,7 +26,11 @@ export class Resampler {
     this.#bank = filterBank(this.#phases, this.#step, stretch, this.#halfTaps)
   }
 
-  /** @param input [n] at the source rate, no NaN. @param output [m] at the target rate; both start at the same instant. */
+  /**
+   * Resamples one lead.
+   * @param input [n] at the source rate, no NaN
+   * @param output [m] at the target rate; both start at the same instant
+   */
   run(input: Float64Array, output: Float64Array): void {
     if (this.#step === 1) {
       output.set(input.length > output.length ? input.subarray(0, output.length) : input)
@@ -50,7 +55,7 @@ export class Resampler {
   }
 }
 
-/** After how many output samples the position between two input samples repeats. Rates count to a hundredth of a hertz. */
+/** Number of output samples after which the position between two input samples repeats. Rates are rounded to a hundredth of a hertz. */
 function phaseCount(sourceRateHz: number, targetRateHz: number): number {
   const source = Math.round(sourceRateHz * 100)
   const target = Math.round(targetRateHz * 100)
@@ -79,7 +84,7 @@ const gcd = (a: number, b: number): number => (b === 0 ? a : gcd(b, a % b))
 
 const sinc = (x: number) => (x === 0 ? 1 : Math.sin(Math.PI * x) / (Math.PI * x))
 
-/** Kaiser window at x in [−1, 1], not normalised: each row of the bank is. */
+/** Kaiser window at x in [−1, 1], not normalised, because each row of the bank is. */
 const kaiser = (x: number) => besselI0(KAISER_BETA * Math.sqrt(Math.max(0, 1 - x * x)))
 
 /** Modified Bessel function of the first kind, order zero, by its power series. */

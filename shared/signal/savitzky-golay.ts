@@ -1,6 +1,6 @@
 /**
- * Savitzky-Golay smoothing (1964), window 11, order 3, with SciPy's `interp` edges: the first and last five samples come from the
- * cubic that fits the first and last eleven.
+ * Savitzky-Golay smoothing (1964), window 11, order 3, with SciPy's `interp` edges: the first and last five samples come from the cubic
+ * that is fitted to the first and last eleven.
  * @module
  */
 
@@ -8,7 +8,7 @@ export const WINDOW = 11
 const ORDER = 3
 const HALF = 5
 
-/** Row i: weights of the eleven samples whose fitted cubic is read at sample i. The middle row is the filter itself. */
+/** Row i: weights of the eleven samples for the fitted cubic at sample i. The middle row is the filter. */
 const FIT: readonly Float64Array[] = fitMatrix()
 
 /** Smooths `input` into `output`, which must be another array of the same length (≥ 11). */
@@ -42,7 +42,7 @@ function dot(weights: Float64Array, input: Float64Array, at: number): number {
   return sum
 }
 
-/** Projection on the polynomials of degree ≤ ORDER over the window: Σ pᵢpᵢᵀ of an orthonormal basis (Gram-Schmidt). */
+/** Projection onto the polynomials of degree ≤ ORDER over the window: Σ pᵢpᵢᵀ of an orthonormal basis (Gram-Schmidt). */
 function fitMatrix(): Float64Array[] {
   const basis: Float64Array[] = []
   for (let degree = 0; degree <= ORDER; degree++) {

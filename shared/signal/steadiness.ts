@@ -1,6 +1,7 @@
 /**
- * How far leads move from beat to beat once the chain has taken their trend off: what wander, a moving electrode, pops and jumps leave for the network.
- * Outside QRS complexes, means over 40 ms of each beat are compared with their medians over the beats. Where the limits come from: docs/quality-gate.md.
+ * Measures how much leads differ from beat to beat after the chain's baseline removal: the effect of baseline wander, a moving electrode,
+ * pops and jumps on the network's input. Outside QRS complexes, the means over 40 ms segments of each beat are compared with their medians
+ * over all beats. Source of the limits: docs/quality-gate.md.
  * @module
  */
 import type { LeadName } from '../domain/leads.ts'
@@ -8,26 +9,26 @@ import { removeTrend } from './baseline.ts'
 import { medianInPlace } from './median.ts'
 import type { MedianBeats } from './median-beat.ts'
 
-/** Each place of a beat is a mean over so long, s. */
+/** Length of the segments that are averaged within a beat, s. */
 const PLACE_S = 0.04
-/** So long before QRS and after it, s; the latter grows with √RR. */
+/** Time that is measured before QRS and after it, s; the latter grows with √RR. */
 const BEFORE_S = 0.16
 const AFTER_S_AT_60_BPM = 0.32
 
-/** With fewer beats there is nothing to compare. */
+/** Fewest beats that can be compared. */
 const MIN_BEATS = 3
 
-/** Of the middle and of the worst beat, mV: the median of the leads, and with fewer than half of them a little more is usual. */
+/** Limits for the median and the worst beat, mV, as medians over the leads. With fewer than six leads the limits are higher. */
 const MANY_LEADS = 6
 const LIMITS_MV = { many: { middle: 0.09, worst: 0.25 }, few: { middle: 0.12, worst: 0.5 } } as const
 
-/** Root mean square over the places of a beat, mV. */
+/** Root mean square over the segments of a beat, mV: of the median beat and of the worst. */
 export interface Unsteadiness {
   readonly middle: number
   readonly worst: number
 }
 
-/** Measures windows of one rate and length; owns its buffers, so one instance serves one thread. */
+/** Measures windows of one rate and length. Owns its buffers, so one instance serves one thread. */
 export class SteadinessMeter {
   readonly #rateHz: number
   readonly #flat: Float64Array
@@ -35,7 +36,7 @@ export class SteadinessMeter {
   readonly #levels: Float64Array
   readonly #squares: Float64Array
 
-  /** @param samples a lead's samples */
+  /** @param samples length of a lead */
   constructor(rateHz: number, samples: number) {
     this.#rateHz = rateHz
     this.#flat = new Float64Array(samples)
@@ -46,9 +47,9 @@ export class SteadinessMeter {
   }
 
   /**
-   * Does the window move so much from beat to beat that the network would be asked about the movement?
+   * Whether the window differs so much from beat to beat that the network would judge the movement instead of the heart.
    * @param leads each [samples], mV, no NaN
-   * @param period samples of the chain's trend (`seasonalPeriod`)
+   * @param period period of the chain's trend, samples (`seasonalPeriod`)
    */
   isUnsteady(leads: ReadonlyMap<LeadName, Float64Array>, period: number, beats: MedianBeats): boolean {
     const each = Array.from(leads.values(), (lead) => this.measure(lead, period, beats))
@@ -60,7 +61,7 @@ export class SteadinessMeter {
     )
   }
 
-  /** The middle and the worst beat of a lead; 0 where there are too few whole ones. */
+  /** The median and the worst beat of a lead; 0 when there are too few whole beats. */
   measure(lead: Float64Array, period: number, { beats, origin, qrs, rr }: MedianBeats): Unsteadiness {
     const flat = this.#flat
     removeTrend(lead, period, flat)
@@ -87,7 +88,7 @@ export class SteadinessMeter {
   }
 }
 
-/** First samples of the places of a beat. */
+/** First samples of the segments of a beat. */
 function placesOf(qrs: MedianBeats['qrs'], rr: number, rateHz: number, width: number): number[] {
   const places: number[] = []
   for (let at = qrs.onset - Math.round(BEFORE_S * rateHz); at + width <= qrs.onset; at += width) places.push(at)

@@ -1,20 +1,20 @@
 /**
- * Wavelet shrinkage (Donoho 1995) with db6: every detail is soft-thresholded by one threshold a lead.
+ * Wavelet shrinkage (Donoho 1995) with db6: every detail is soft-thresholded with one threshold per lead.
  * @module
  */
 import { analyse, coefficientCount, MARGIN, MEMORY, synthesise } from './db6.ts'
 import { medianInPlace } from './median.ts'
 import type { SignalProfile } from './profile.ts'
 
-/** Median absolute deviation of a standard normal. */
+/** Median absolute deviation of a standard normal distribution. */
 const MAD_OF_NORMAL = 0.6745
 
-/** Denoises signals of one length; owns its buffers, so one instance serves one thread. */
+/** Denoises signals of one length. Owns its buffers, so one instance serves one thread. */
 export class WaveletDenoiser {
   readonly #lengths: readonly number[]
-  /** The signal, then the approximation of each level, each with margins for the next one. */
+  /** The signal, then the approximation of each level; each has margins for the next level. */
   readonly #approximations: readonly Float64Array[]
-  /** Each from index `MEMORY` on. */
+  /** Detail coefficients of each level, from index `MEMORY` on. */
   readonly #details: readonly Float64Array[]
   readonly #magnitudes: Float64Array
   readonly #noiseLevel: number
@@ -24,7 +24,7 @@ export class WaveletDenoiser {
     const lengths = [samples]
     for (let level = 0; level < wavelet.level; level++) lengths.push(coefficientCount(lengths[level]!))
     this.#lengths = lengths
-    // Joining may give one sample more than was split, hence the extra place.
+    // Joining may return one sample more than was split, hence the extra element.
     this.#approximations = lengths.map((n) => new Float64Array(n + 2 * MARGIN + 1))
     this.#details = lengths.slice(1).map((n) => new Float64Array(MEMORY + n))
     this.#noiseLevel = wavelet.noiseLevel
@@ -32,7 +32,7 @@ export class WaveletDenoiser {
     this.#thresholdOfMad = (wavelet.thresholdScale * Math.sqrt(2 * Math.log(samples))) / MAD_OF_NORMAL
   }
 
-  /** Where the signal goes in and comes out. */
+  /** Buffer for input and output. */
   get signal(): Float64Array {
     return this.#approximations[0]!.subarray(MARGIN, MARGIN + this.#lengths[0]!)
   }

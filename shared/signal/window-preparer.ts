@@ -1,5 +1,5 @@
 /**
- * From a window's samples to what the encoder sees, or to a refusal: quality gate, gaps, heart rate, limb leads, resampling, signal chain.
+ * Prepares a window for the encoder, or refuses it: quality gate, gaps, heart rate, limb leads, resampling, signal chain.
  * @module
  */
 import { LEADS, type LeadName } from '../domain/leads.ts'
@@ -33,27 +33,27 @@ export interface PreparedWindow {
   readonly clean?: CleanWindow
 }
 
-/** What depends on the source's rate. */
+/** Tools that depend on the source's rate. */
 interface SourceTools {
   readonly hum: HumRemover
   readonly gate: QualityGate
   readonly detector: RPeakDetector
   readonly resampler: Resampler
-  /** A window's samples in mV for each of the twelve leads. */
+  /** Buffers for the samples of the twelve leads, mV. */
   readonly millivolt: readonly Float64Array[]
 }
 
-/** Sources of more rates than this in turn make the oldest one's tools be made anew: devices of a site have few. */
+/** Number of source rates whose tools are kept; the oldest are dropped. A site's devices have few rates. */
 const KEPT_RATES = 8
 
-/** Padding of less is rounding of the source's rate, s. */
+/** Padding up to this length gives no warning, because it comes from rounding of the source's rate, s. */
 const MAX_SILENT_PADDING_S = 0.02
 
 type Leads = ReadonlyMap<LeadName, Float64Array>
 
 const isChestLead = (name: LeadName) => name.startsWith('V')
 
-/** Prepares windows, one after another; owns its buffers, so one instance serves one thread. */
+/** Prepares windows one after another. Owns its buffers, so one instance serves one thread. */
 export class WindowPreparer {
   readonly #profile: SignalProfile
   readonly #chain: SignalChain
@@ -61,7 +61,7 @@ export class WindowPreparer {
   readonly #averager: BeatAverager
   readonly #steadiness: SteadinessMeter
   readonly #signal: Float64Array
-  /** Each of the twelve leads at the profile's rate, mV. */
+  /** The twelve leads at the profile's rate, mV. */
   readonly #resampled: readonly Float64Array[]
 
   constructor(profile: SignalProfile) {
@@ -74,9 +74,10 @@ export class WindowPreparer {
   }
 
   /**
-   * @param waveform one window; one of under nine seconds is refused, one of under ten padded
-   * @param heartRateBpm as the device states it; detected when left out or not believable
-   * @throws CodedError `payload-too-large` for more than a window: the rest would go unseen
+   * Prepares one window.
+   * @param waveform one window; less than nine seconds are refused, less than ten are padded
+   * @param heartRateBpm as the device states it; detected when absent or implausible
+   * @throws CodedError `payload-too-large` for more than one window, because the rest would be ignored
    */
   prepare({ rateHz, leads }: Waveform, heartRateBpm?: number): PreparedWindow {
     if (leads[0]!.samples.length > windowSamples(rateHz)) {
@@ -102,7 +103,7 @@ export class WindowPreparer {
     const warnings = leadWarnings(delivered.filter(({ name }) => usable.has(name)))
     const peaks = windowPeaks(tools.detector, usable)
     const heartRate = this.#believed(heartRateBpm) ?? rateOfPeaks(peaks, rateHz) ?? null
-    // A limb lead that was delivered but cannot be used stays unused: its electrode is in the others as well.
+    // A limb lead that was recorded but is unusable is not derived, because the other leads share its electrode.
     const missing = (name: LeadName) => !verdicts.has(name)
     const derived = new Map([...deriveLimbLeads(usable)].filter(([name]) => missing(name)))
     for (const name of derived.keys()) quality.leads[name] = 'acceptable'
@@ -112,7 +113,7 @@ export class WindowPreparer {
     if (this.#isMoving(leadsAtProfileRate, heartRate, beats)) {
       return { quality: { ...quality, verdict: 'refused', reasons: ['noise'] }, warnings: [] }
     }
-    // Limb leads become alike when RA and RL are exchanged; from chest leads that are one trace, nothing more is concluded.
+    // With RA and RL exchanged, limb leads become alike. When chest leads are identical, nothing more is concluded.
     const isOneTrace = warnings.some(({ code, leads: same }) => code === 'leads-identical' && same?.some(isChestLead))
     const exchanged = isOneTrace ? [] : electrodeWarnings(beats)
     const measurements = measureBeats(beats, places, this.#profile.rateHz)
@@ -124,7 +125,7 @@ export class WindowPreparer {
     }
   }
 
-  /** Do the leads move too far from beat to beat? Where no three beats are alike, nothing shows that there are beats at all. */
+  /** Whether the leads differ too much from beat to beat. When no three beats are alike, there is no evidence of beats at all. */
   #isMoving(leads: Leads, heartRateBpm: number | null, beats: MedianBeats | undefined): boolean {
     return beats === undefined || this.#steadiness.isUnsteady(leads, seasonalPeriod(this.#profile, heartRateBpm), beats)
   }
@@ -189,12 +190,12 @@ function withoutHum(hum: HumRemover, mv: Float64Array): Float64Array {
   return mv
 }
 
-/** The resampler holds the last sample up to the end of the window. A device that is a few samples short is not worth a word. */
+/** The resampler repeats the last sample up to the end of the window. A few missing samples give no warning. */
 function paddedWarning(samples: number, rateHz: number): readonly ResultWarning[] {
   return samples < windowSamples(rateHz) - MAX_SILENT_PADDING_S * rateHz ? [{ code: 'window-padded' }] : []
 }
 
-/** Fills `buffer` from a lead's samples and returns as much of it as there are; NaN where a sample is missing. */
+/** Fills `buffer` with a lead's samples in mV, NaN where a sample is missing. Returns the part that was filled. */
 function toMillivolt({ samples, gainUv }: RecordedLead, buffer: Float64Array): Float64Array {
   const count = samples.length
   const gainMv = gainUv / 1000
@@ -205,14 +206,16 @@ function toMillivolt({ samples, gainUv }: RecordedLead, buffer: Float64Array): F
   return count === buffer.length ? buffer : buffer.subarray(0, count)
 }
 
-/** Rounds values in [−1, 1] to steps. Shifted to be positive, truncation rounds: three times faster than Math.round here. */
+/**
+ * Rounds values in [−1, 1] to steps. They are shifted to be positive, so that truncation rounds; three times faster than Math.round here.
+ */
 function toSteps(signal: Float64Array, codes: Int16Array, at: number): void {
   for (let t = 0; t < signal.length; t++)
     codes[at + t] = ((signal[t]! * CLEAN_STEPS + CLEAN_STEPS + 0.5) | 0) - CLEAN_STEPS
 }
 
 function allLeads(verdicts: ReadonlyMap<LeadName, LeadVerdict>): Record<LeadName, LeadVerdict> {
-  // Every name of LEADS gets a value, which `fromEntries` cannot say.
+  // Every name of LEADS gets a value; the type of `fromEntries` cannot express that.
   return Object.fromEntries(LEADS.map((name) => [name, verdicts.get(name) ?? 'missing'])) as Record<
     LeadName,
     LeadVerdict

@@ -1,7 +1,7 @@
 /**
- * Which patient a device was on, and when; and the results that wait until somebody says so.
+ * Associations: which patient a device was on, and when; and the results that wait for an association.
  *
- * One row holds all associations of a device, so that one conditional write keeps them free of overlaps.
+ * One row holds all associations of a device, so that one conditional write prevents overlaps.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -21,7 +21,7 @@ import {
 } from './keys.ts'
 import { IS_NEW, type Row, Table } from './table.ts'
 
-/** A device is on one patient from `from` up to, but not at, `to`; without `to`, until further notice. */
+/** A device is on one patient from `from` (inclusive) to `to` (exclusive); without `to`, until further notice. */
 export interface Association {
   /** A FHIR reference such as `Patient/123`. */
   readonly patient: string
@@ -29,13 +29,19 @@ export interface Association {
   readonly to?: Date | undefined
 }
 
-/** A result that belongs to nobody yet. */
+/** A patient, and when a device was on that patient. */
+export interface PatientSpans {
+  readonly patient: string
+  readonly spans: readonly Pick<Association, 'from' | 'to'>[]
+}
+
+/** A result whose patient is not known yet. */
 export interface Unidentified {
   readonly device: string
-  /** When the ECG was taken: what its patient is looked up by. */
+  /** When the ECG was recorded; its patient is looked up by this time. */
   readonly at: Date
   readonly ecgId: EcgId
-  /** As its `ResultMessage` had it, so that it can be handed to the report again. */
+  /** As in its `ResultMessage`, so that the result can be passed to the report again. */
   readonly origin: Origin
 }
 
@@ -45,10 +51,10 @@ export interface UnidentifiedPage {
   readonly next?: string
 }
 
-/** All of a device's stay below DynamoDB's 400 KB an item: ten a day for over a year. */
+/** Most associations per device. They stay below DynamoDB's 400 KB per item: ten a day for over a year. */
 const MAX_ASSOCIATIONS = 4000
 
-/** Writers of one device that get in each other's way: each try means that another one was done. */
+/** Most attempts when writers of one device conflict. Each failed attempt means that another writer succeeded. */
 const MAX_TRIES = 10
 
 const Stored = z.object({
@@ -64,28 +70,34 @@ export class AssociationStore {
     this.#table = new Table(dynamo, table)
   }
 
-  /** The patient that a device was on, or `undefined`. */
+  /** The patient that a device was on at a time, or `undefined`. */
   async patientOf(tenant: string, device: string, at: Date): Promise<string | undefined> {
     return (await this.patientsOf(tenant, device))(at)
   }
 
-  /** The patient of a device at any time, from one read: for a session, which may go from one patient to another. */
+  /** The patient that a device was on, and each span of time in which it was on this patient. `undefined` if nobody said whom. */
+  async associationAt(tenant: string, device: string, at: Date): Promise<PatientSpans | undefined> {
+    const { spans } = await this.#read(tenant, device)
+    const patient = patientAt(spans, at)
+    if (patient === undefined) return undefined
+    return { patient, spans: spans.filter((span) => span.patient === patient).map(datesOf) }
+  }
+
+  /** Looks up a device's patient at any time, from one read. For a session, which may move from one patient to another. */
   async patientsOf(tenant: string, device: string): Promise<(at: Date) => string | undefined> {
     const { spans } = await this.#read(tenant, device)
-    return (at) => {
-      const time = at.getTime()
-      return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
-    }
+    return (at) => patientAt(spans, at)
   }
 
   /**
-   * Says whose a device's ECGs are. An association with the same `from` is replaced, which is how one is ended or mended.
-   * @throws CodedError `association-overlap` when the device is on another patient in that time, `field-invalid` when it ends before it begins
+   * Stores an association. One with the same `from` is replaced, which is how an association is ended or corrected.
+   * @throws CodedError `association-overlap` when the device is on another patient in that time, `field-invalid` when it ends before it
+   * begins, `payload-too-large` when the device has too many associations, `unavailable` when other writers keep coming first
    */
   async put(tenant: string, device: string, { patient, from, to }: Association): Promise<void> {
     const span = { patient, from: from.getTime(), to: to?.getTime() }
     if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
-    // First: by this list, `erase` finds the devices of a patient.
+    // Written first: `erase` finds the devices of a patient through this list.
     await this.#table.put(deviceKey(tenant, device))
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
@@ -99,21 +111,23 @@ export class AssociationStore {
     throw new CodedError('unavailable', { field: 'device' })
   }
 
-  /** Devices that were on anybody. */
+  /** Devices that have ever had an association. */
   async devices(tenant: string): Promise<readonly string[]> {
     const rows = await Array.fromAsync(this.#table.rows(devicesPk(tenant)))
     return rows.map(({ sk }) => String(sk))
   }
 
-  /** When a device was on a patient. */
+  /** The times when a device was on a patient. */
   async spansOf(tenant: string, device: string, patient: string): Promise<readonly Pick<Association, 'from' | 'to'>[]> {
     const { spans } = await this.#read(tenant, device)
-    return spans
-      .filter((span) => span.patient === patient)
-      .map(({ from, to }) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) }))
+    return spans.filter((span) => span.patient === patient).map(datesOf)
   }
 
-  /** Forgets that a device was on a patient. @returns how many associations that were */
+  /**
+   * Removes the associations of a device with a patient.
+   * @returns number of associations that were removed
+   * @throws CodedError `unavailable` when other writers keep coming first
+   */
   async forget(tenant: string, device: string, patient: string): Promise<number> {
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
@@ -125,8 +139,8 @@ export class AssociationStore {
   }
 
   /**
-   * The patient of a result, if known; else it waits in the list. Safe against an association that comes at the same moment.
-   * A caller that gets a patient reports the result and then calls `markReported`.
+   * The patient of a result if known; otherwise the result is put on the waiting list. Safe against an association that is stored at the
+   * same moment. A caller that gets a patient reports the result and then calls `markReported`.
    */
   async patientOrWait(tenant: string, result: Unidentified): Promise<string | undefined> {
     const known = await this.patientOf(tenant, result.device, result.at)
@@ -135,17 +149,17 @@ export class AssociationStore {
     return this.patientOf(tenant, result.device, result.at)
   }
 
-  /** Puts a result on the list of those that wait; twice is once. */
+  /** Puts a result on the waiting list. Doing it twice has no further effect. */
   async markUnidentified(tenant: string, { origin, ...result }: Unidentified): Promise<void> {
     await this.#table.put({ ...waitingKey(tenant, result), origin })
   }
 
-  /** Takes a result off the list; one that is not on it is no error. */
+  /** Removes a result from the waiting list. A result that is not on the list is not an error. */
   async markReported(tenant: string, result: Pick<Unidentified, 'device' | 'at' | 'ecgId'>): Promise<void> {
     await this.#table.delete(waitingKey(tenant, result))
   }
 
-  /** Takes an ECG off the list wherever it stands: one whose source says no time stands there once for each time that it came. */
+  /** Removes every entry of an ECG from the waiting list. An ECG without a recording time has one entry for each time that it arrived. */
   async forgetWaiting(tenant: string, device: string, ecgId: EcgId): Promise<void> {
     for await (const waiting of this.waitingFor(tenant, device, { from: new Date(0), to: undefined })) {
       if (waiting.ecgId === ecgId) await this.markReported(tenant, waiting)
@@ -153,7 +167,7 @@ export class AssociationStore {
   }
 
   /**
-   * What waits, by device and time.
+   * The waiting list, by device and time.
    * @throws CodedError `field-invalid` for a cursor that is not ours
    */
   async unidentified(
@@ -167,8 +181,8 @@ export class AssociationStore {
   }
 
   /**
-   * All that waits for a device and was taken from `from` up to `to`: what an association lets go.
-   * @param after goes on behind this one
+   * Waiting results of a device that were recorded from `from` (inclusive) to `to` (exclusive): those that an association releases.
+   * @param after continues after this result
    */
   async *waitingFor(
     tenant: string,
@@ -176,7 +190,7 @@ export class AssociationStore {
     { from, to }: Pick<Association, 'from' | 'to'>,
     after?: Pick<Unidentified, 'at' | 'ecgId'>,
   ): AsyncGenerator<Unidentified> {
-    // Up to, not at, `to`: a longer text with this beginning comes behind it.
+    // Excludes `to` itself: a longer key with this prefix sorts after it.
     const last = `${device}#${to === undefined ? LAST : to.toISOString()}`
     let start: string | undefined =
       after === undefined
@@ -209,6 +223,13 @@ export class AssociationStore {
 
 type Span = Stored['spans'][number]
 
+const datesOf = ({ from, to }: Span) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) })
+
+function patientAt(spans: readonly Span[], at: Date): string | undefined {
+  const time = at.getTime()
+  return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
+}
+
 function overlap(a: Span, b: Span): boolean {
   const { from: aFrom, to: aTo = Number.POSITIVE_INFINITY } = a
   const { from: bFrom, to: bTo = Number.POSITIVE_INFINITY } = b
@@ -220,7 +241,7 @@ const waitingKey = (tenant: string, { device, at, ecgId }: Pick<Unidentified, 'd
   sk: waitingSk(device, at, ecgId),
 })
 
-/** A cursor is the key of the last one shown; the tenant is not in it. */
+/** A cursor is the key of the last item shown; it does not contain the tenant. */
 function parseCursor(cursor: string): string {
   const key = Buffer.from(cursor, 'base64url').toString('utf8')
   if (!WAITING_SK_FORMAT.test(key)) throw new CodedError('field-invalid', { field: 'after' })

@@ -1,6 +1,6 @@
 /**
- * Which stretches of an ECG moved the score, as asked for: one row a result, beside it under the same `pk`, so that it goes when the ECG goes.
- * `pending` from the question on, then `done` or, where there is nothing to show, `failed`.
+ * Attributions: which stretches of an ECG moved its scores, computed on request. One row per result, under the result's `pk`, so that it is
+ * removed with the ECG. `pending` from the request on, then `done` or, where there is nothing to show, `failed`.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -11,10 +11,10 @@ import { attributionKey } from './keys.ts'
 import type { ResultStore } from './results.ts'
 import { Table } from './table.ts'
 
-/** What is shown beside an ECG. */
+/** The attribution of an ECG, as it is shown. */
 export interface Attribution {
   readonly method: string
-  /** Where the first stretch begins in the recording, seconds. */
+  /** Start of the first stretch in the recording, seconds. */
   readonly fromS: number
   readonly stretchMs: number
   readonly conditions: readonly ConditionAttribution[]
@@ -25,13 +25,13 @@ export type StoredAttribution =
   | { readonly status: 'failed'; readonly reason: ErrorCode }
   | ({ readonly status: 'done' } & Attribution)
 
-/** Which result is explained. */
+/** The result that is explained. */
 export type Explained = Pick<Result, 'ecgId' | 'version' | 'provenance'>
 
-/** After so long a question is taken for lost and may be asked again: it takes seconds. */
+/** After this long a pending request counts as lost and may be repeated; computing takes seconds. */
 const PENDING_MS = 5 * 60_000
 
-/** Nobody comes back for a question that was lost. */
+/** Days after which a lost request is removed. */
 const PENDING_DAYS = 1
 
 export class AttributionStore {
@@ -39,7 +39,7 @@ export class AttributionStore {
   readonly #results: Pick<ResultStore, 'isDeleted'>
   readonly #keptDays: number | undefined
 
-  /** @param keptDays as of the results */
+  /** @param keptDays retention of results, days */
   constructor(dynamo: DynamoDBClient, table: string, results: Pick<ResultStore, 'isDeleted'>, keptDays?: number) {
     this.#table = new Table(dynamo, table)
     this.#results = results
@@ -55,7 +55,10 @@ export class AttributionStore {
       : { status: 'done', ...(row.attribution as Attribution) }
   }
 
-  /** @returns false where it is asked for already, or is there */
+  /**
+   * Marks an attribution as requested.
+   * @returns false when it is already requested or done
+   */
   begin(tenant: string, of: Explained, now: Date): Promise<boolean> {
     const until = now.getTime() + PENDING_MS
     const expiresAt = expiry(now, PENDING_DAYS)
@@ -68,13 +71,13 @@ export class AttributionStore {
     )
   }
 
-  /** Keeps the answer, unless the ECG was deleted meanwhile. */
+  /** Stores the outcome, unless the ECG was deleted meanwhile. */
   async end(tenant: string, of: Explained, answer: Attribution | { reason: ErrorCode }, now: Date): Promise<void> {
     const state = 'reason' in answer ? { status: 'failed', ...answer } : { status: 'done', attribution: answer }
     const expiresAt = this.#keptDays === undefined ? undefined : expiry(now, this.#keptDays)
     const key = attributionKey(tenant, of)
     await this.#table.put({ ...key, ...state, expiresAt })
-    // After the put, not before: who deletes leaves the mark first and looks for rows then, so one of the two sees the other.
+    // After the put: a deletion first sets its mark and then looks for rows, so one of the two always sees the other.
     if (await this.#results.isDeleted(tenant, of.ecgId)) await this.#table.delete(key)
   }
 }

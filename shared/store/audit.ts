@@ -1,7 +1,7 @@
 /**
- * Entries of the audit trail, in a table that those who write it may add to and nothing else (`cdk/constructs/audit.ts`).
+ * Entries of the audit trail, in a table to which their writers can only append (`cdk/constructs/audit.ts`).
  *
- * One write unit an entry and no index: a search for an ECG or a subject reads the days in question, which is rare.
+ * One write unit per entry and no index. A search for an ECG or a subject reads all entries of the days in question, which is rare.
  * @module
  */
 import { randomBytes } from 'node:crypto'
@@ -12,7 +12,7 @@ import type { AuditEntry } from '../observe/audit.ts'
 import { auditKey, auditPk, auditTime, auditTimes } from './keys.ts'
 import { IS_NEW, Table } from './table.ts'
 
-/** An id takes 40 bytes, so that a part is at most a fifth of what an item holds. */
+/** ECGs per part of an entry. An id takes 40 bytes, so a part uses at most a fifth of an item. */
 const ECGS_A_PART = 2000
 
 const DAY_MS = 24 * 3600 * 1000
@@ -29,13 +29,17 @@ export class AuditStore {
   readonly #table: Table
   readonly #keptDays: number
 
-  /** @param keptDays after which DynamoDB forgets an entry */
+  /** @param keptDays days after which DynamoDB removes an entry */
   constructor(dynamo: DynamoDBClient, table: string, keptDays: number) {
     this.#table = new Table(dynamo, table)
     this.#keptDays = keptDays
   }
 
-  /** Resolves when the entry is kept. Never replaces one. One of more ECGs than an item holds (400 KB) is kept in parts, in order. */
+  /**
+   * Stores an entry and never replaces one. Resolves when it is stored. An entry with more ECGs than an item holds (400 KB) is stored in
+   * parts, in order.
+   * @throws CodedError `unavailable` when the entry could not be stored
+   */
   async append({ ecgIds, ...entry }: AuditEntry): Promise<void> {
     const parts = Math.max(1, Math.ceil(ecgIds.length / ECGS_A_PART))
     for (let part = 0; part < parts; part++) {
@@ -51,7 +55,7 @@ export class AuditStore {
     if (!isNew) throw new CodedError('unavailable', { field: 'audit' })
   }
 
-  /** Entries in the order in which they came. */
+  /** Entries in order of time. */
   async *entries({ tenant, since, until, ecgId, subject }: AuditQuery): AsyncGenerator<AuditEntry> {
     const times = auditTimes(since, until)
     for (let day = startOfDay(since); day <= until.getTime(); day += DAY_MS) {

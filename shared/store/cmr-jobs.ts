@@ -1,8 +1,8 @@
 /**
- * Jobs of CMR synthesis in the table of results. Every change is one conditional write of one row, so that a worker that comes twice, late or at the same
- * time as another changes nothing; a worker holds the row by a lease, so that the job of one that died can be taken up.
+ * CMR synthesis jobs in the results table. Every change is one conditional write of one row, so a worker that arrives twice, late or at the
+ * same time as another changes nothing. A worker holds the row by a lease, so that the job of a dead worker can be taken over.
  *
- * In the index `byArrival` jobs have a part of their own (`tenant` = tenant#cmr), in which each moves to the end when it changes.
+ * In the index `byArrival` jobs have a part of their own (`tenant` = tenant#cmr), in which a job moves to the end when it changes.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -25,16 +25,16 @@ import {
 import { type IndexEntry, type News, readNews } from './news.ts'
 import { type Change, IS_NEW, type Row, Table } from './table.ts'
 
-/** How long a worker has a job for itself without a sign of life; it gives one several times as often. */
+/** A worker's lease without a sign of life, ms. It renews the lease several times as often. */
 export const WORK_LEASE_MS = 60_000
 
-/** How long to hand a job over may take. */
+/** Longest time for handing a job to a machine. */
 const DISPATCH_LEASE_MS = 60_000
 
-/** Rows of jobs that are read at once. */
+/** Job rows that are read at once. */
 const JOBS_A_PAGE = 25
 
-/** A job that five machines did not end would not be ended by a sixth. */
+/** Most machines that a job is handed to; after five failures another would not help. */
 export const MAX_DISPATCHES = 5
 
 const Stored = z.object({
@@ -57,22 +57,22 @@ const Stored = z.object({
   dispatches: z.number(),
 })
 
-/** Of one attempt: gone when the next one begins. */
+/** Attributes of one attempt, removed when the next one begins. */
 const OF_AN_ATTEMPT = ['step', 'steps', 'reason', 'field', 'batchJobId', 'worker', 'leaseUntil'] as const
 
 const OPEN = '#status IN (:queued, :starting, :running)'
 const MINE = '#status = :running AND #worker = :worker'
 
-/** The one process that draws a job. */
+/** The process that draws a job. */
 export interface JobHolder {
   readonly tenant: string
   readonly jobId: CmrJobId
-  /** Of this process alone. */
+  /** Unique to this process. */
   readonly worker: string
 }
 
 interface JobChange extends Change {
-  /** Attributes as `#name`, states as `:state`. */
+  /** Attributes are written `#name`, states `:state`. */
   readonly condition: string
   readonly values?: Row
 }
@@ -87,12 +87,12 @@ export class CmrJobStore {
   }
 
   /**
-   * The job of a drawing: a new one, the one that there is, or, where that failed, was cancelled or lost its worker, that one from the start.
-   * The caller makes sure afterwards that the ECG was not deleted meanwhile, and removes the job if it was.
+   * Returns the job of a drawing: a new one, or the existing one. A job that failed, was cancelled or lost its worker starts again. The
+   * caller must check afterwards that the ECG was not deleted meanwhile, and remove the job if it was.
    */
   async submit(tenant: string, drawing: Drawing, now: Date): Promise<CmrJob> {
     const jobId = cmrJobId(drawing)
-    // First: a job that no row leads to would outlive its ECG.
+    // Written first: a job that no row points to would outlive its ECG.
     await this.#table.put(cmrPointerKey(tenant, drawing.ecgId, jobId))
     const { ecgId, bundleSha256, seed, sampler } = drawing
     const row = { ...cmrJobKey(tenant, jobId), ecgId, bundleSha256, seed, sampler, dispatches: 0 }
@@ -114,13 +114,13 @@ export class CmrJobStore {
     return job
   }
 
-  /** Another tenant's job is as absent as one that never was. */
+  /** A job, or `undefined`. Another tenant's job looks like one that never existed. */
   async get(tenant: string, jobId: CmrJobId): Promise<CmrJob | undefined> {
     const row = await this.#table.get(cmrJobKey(tenant, jobId))
     return row && toJob(tenant, row)
   }
 
-  /** All jobs of an ECG, a page at a time: somebody may have had thousands of seeds drawn. */
+  /** All jobs of an ECG, in pages, because an ECG may have thousands of jobs with different seeds. */
   async *pagesOfEcg(tenant: string, ecgId: EcgId): AsyncGenerator<readonly CmrJob[]> {
     for await (const rows of this.#table.pages(ecgPk(tenant, ecgId), CMR_POINTERS, { limit: JOBS_A_PAGE })) {
       const ids = rows.map(({ sk }) => cmrJobOfRow(sk)).filter((jobId) => jobId !== undefined)
@@ -142,7 +142,10 @@ export class CmrJobStore {
     await this.#table.delete(cmrPointerKey(tenant, ecgId, jobId))
   }
 
-  /** @returns the job, cancelled; `undefined` where it had ended or never was */
+  /**
+   * Cancels a job.
+   * @returns the cancelled job; `undefined` when it had ended or never existed
+   */
   cancel(tenant: string, jobId: CmrJobId, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
     return this.#change(tenant, jobId, {
       set: changed('cancelled', ecgId, now),
@@ -152,8 +155,9 @@ export class CmrJobStore {
   }
 
   /**
-   * The right to hand a queued job to a machine, for one at a time: of one that was not heard of again, another may.
-   * @returns the job as it now is, or `undefined` where there is nothing to hand over
+   * Claims the right to hand a queued job to a machine. Only one process has it at a time; it lapses when that process is not heard of
+   * again.
+   * @returns the job as it is now, or `undefined` when there is nothing to hand over
    */
   claimDispatch(job: CmrJob, now: Date): Promise<CmrJob | undefined> {
     const isForgotten = '(#status = :starting AND attribute_not_exists(#batchJobId) AND #leaseUntil < :now)'
@@ -168,25 +172,31 @@ export class CmrJobStore {
     })
   }
 
-  /** Notes the batch job. @returns false when the job was cancelled, deleted or handed over anew meanwhile: nobody waits for this batch job */
+  /**
+   * Records the batch job.
+   * @returns false when the job was cancelled, deleted or handed over again meanwhile, so that nobody waits for this batch job
+   */
   async dispatched({ tenant, jobId, dispatches }: CmrJob, batchJobId: string): Promise<boolean> {
     const change = { set: { batchJobId }, condition: '#dispatches = :dispatches AND #status <> :cancelled' }
     return (await this.#change(tenant, jobId, { ...change, values: { dispatches } })) !== undefined
   }
 
-  /** Ends a job whose machine is gone without a word, or that no machine could be had for. */
+  /** Fails a job whose machine disappeared, or for which no machine was available. */
   fail(job: CmrJob, { reason, field }: Failure, now: Date): Promise<CmrJob | undefined> {
     const { batchJobId } = job
     return this.#change(job.tenant, job.jobId, {
       set: { ...changed('failed', job.ecgId, now), reason, field },
       remove: ['step', 'steps', 'worker', 'leaseUntil'],
-      // Of an earlier attempt nothing is to be heard any more.
+      // Ignores a failure of an earlier attempt.
       condition: `${OPEN} AND ${batchJobId === undefined ? 'attribute_not_exists(#batchJobId)' : '#batchJobId = :batchJobId'}`,
       ...(batchJobId === undefined ? {} : { values: { batchJobId } }),
     })
   }
 
-  /** The right to draw, for one worker. @returns `undefined` while another has it, and where there is nothing to draw */
+  /**
+   * Claims the right to draw, for one worker.
+   * @returns `undefined` while another worker has it, or when there is nothing to draw
+   */
   begin({ tenant, jobId, worker }: JobHolder, ecgId: EcgId, now: Date): Promise<CmrJob | undefined> {
     return this.#change(tenant, jobId, {
       set: { ...changed('running', ecgId, now), worker, leaseUntil: now.getTime() + WORK_LEASE_MS },
@@ -196,20 +206,26 @@ export class CmrJobStore {
     })
   }
 
-  /** A sign of life. @returns false when the job is no longer this worker's: cancelled, deleted, or given to another */
+  /**
+   * Renews the lease and records progress.
+   * @returns false when the job is no longer this worker's: cancelled, deleted, or given to another worker
+   */
   async progress(mine: JobHolder, ecgId: EcgId, steps: Steps | undefined, now: Date): Promise<boolean> {
     const leaseUntil = now.getTime() + WORK_LEASE_MS
-    // Without a step nothing has changed that anybody would want to hear of.
+    // Without a step there is no change to report.
     const set = steps === undefined ? { leaseUntil } : { ...changed('running', ecgId, now, steps), leaseUntil }
     return this.#ofHolder(mine, { set })
   }
 
-  /** Gives a job back, as if it had never been handed over. */
+  /** Returns a job to the queue as if it had never been handed over. */
   async giveBack(mine: JobHolder, ecgId: EcgId, now: Date): Promise<boolean> {
     return this.#ofHolder(mine, { set: changed('queued', ecgId, now), remove: OF_AN_ATTEMPT })
   }
 
-  /** @returns false when the job is no longer this worker's */
+  /**
+   * Ends a job.
+   * @returns false when the job is no longer this worker's
+   */
   async finish(mine: JobHolder, ecgId: EcgId, end: JobEnd, now: Date): Promise<boolean> {
     const status = 'artifacts' in end ? 'done' : 'failed'
     return this.#ofHolder(mine, {
@@ -218,7 +234,7 @@ export class CmrJobStore {
     })
   }
 
-  /** What changed since a position (`news.ts`): each job once, as it then was. */
+  /** Changes since a position (`news.ts`): each job once, in the state that it then had. */
   news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<CmrProgress>> {
     const read = async (floor: string, limit: number | undefined) => {
       const { rows, next } = await this.#table.arrivals({ part: cmrPart(tenant), floor, limit })
@@ -232,7 +248,7 @@ export class CmrJobStore {
     return job !== undefined
   }
 
-  /** @returns the job as it now is, or `undefined` when the condition is not met */
+  /** @returns the job as it is now, or `undefined` when the condition is not met */
   async #change(
     tenant: string,
     jobId: CmrJobId,
@@ -259,7 +275,7 @@ export interface Steps {
   readonly steps: number
 }
 
-/** What changes with every change that is told; the index knows no more of a job than its keys and `status`. */
+/** Attributes of every change that is reported. The index has nothing else of a job except its keys and `status`. */
 function changed(status: CmrJob['status'], ecgId: EcgId, now: Date, { step, steps }: Partial<Steps> = {}) {
   const updatedAt = now.toISOString()
   return { status, updatedAt, arrival: jobArrival(updatedAt, ecgId, step, steps), step, steps }

@@ -1,5 +1,6 @@
 /**
- * How far the last population had moved from the bundle's reference: one row that is written over. It holds numbers only, of nobody.
+ * Drift of the last complete population from the bundle's reference: one row that is overwritten. It holds only numbers, and no personal
+ * data.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -26,7 +27,7 @@ export class DriftStore {
     await this.#table.put({ ...LAST_DRIFT, drift })
   }
 
-  /** `undefined` until the first population is complete. */
+  /** The last drift; `undefined` until the first population is complete. */
   async last(): Promise<Drift | undefined> {
     return (await this.#table.get(LAST_DRIFT))?.drift as Drift | undefined // as `put` wrote it
   }

@@ -1,6 +1,6 @@
 /**
- * The end of an ECG: of its results, samples with all their versions, jobs and what they made, and of its place in lists and sessions. What stays is
- * the mark that it was deleted, so that no message which comes again brings it back.
+ * Deletion of an ECG: its results, samples with all versions, jobs and their artifacts, and its entries in lists and sessions. Only the
+ * mark of the deletion stays, so that a repeated message does not bring the ECG back.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -17,7 +17,7 @@ import type { ResultStore } from './results.ts'
 export interface JobCancelling {
   readonly jobs: CmrJobStore
   readonly sqs: SQSClient
-  /** Absent where nothing is drawn. */
+  /** Absent where no cines are drawn. */
   readonly synthesisQueueUrl: string | undefined
 }
 
@@ -28,7 +28,10 @@ export interface EcgDeletion extends JobCancelling {
   readonly bucket: string
 }
 
-/** Ends a job, and the machine that draws it. @returns the job, cancelled; `undefined` where it had ended */
+/**
+ * Cancels a job and stops the machine that draws it.
+ * @returns the cancelled job; `undefined` when it had ended
+ */
 export async function cancelJob(
   { tenant, jobId, ecgId }: CmrJob,
   { jobs, sqs, synthesisQueueUrl }: JobCancelling,
@@ -42,23 +45,21 @@ export async function cancelJob(
   return cancelled
 }
 
-/** What was removed. */
+/** Numbers of what was removed. */
 export interface Removed {
   readonly rows: number
   readonly jobs: number
-  /** Versions of objects, markers of earlier deletions among them. */
+  /** Object versions, including markers of earlier deletions. */
   readonly objectVersions: number
 }
 
-/**
- * Removes all of an ECG that is marked as deleted. Each step may be done again, and what was done need not be: who was broken off goes on.
- */
+/** Removes everything of an ECG that is marked as deleted. Each step may be repeated, so an interrupted removal can continue. */
 export async function removeEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId): Promise<Removed> {
   const { results, associations, jobs, s3, bucket } = parts
   let drawings = 0
   for await (const page of jobs.pagesOfEcg(tenant, ecgId)) {
     drawings += page.length
-    // A worker that finds its job gone removes what it has left.
+    // A worker that finds its job gone removes its own artifacts.
     await Promise.all(page.map(async (job) => jobs.remove(tenant, (await cancelJob(job, parts)) ?? job)))
   }
   const objectVersions = await removeEcgObjects(s3, bucket, tenant, ecgId)
@@ -68,8 +69,11 @@ export async function removeEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId
   return { rows, jobs: drawings, objectVersions }
 }
 
-/** Marks and removes at once, for who has the time. @returns `undefined` when the tenant has, and had, no such ECG */
+/**
+ * Marks an ECG as deleted and removes it at once, for callers that can wait.
+ * @returns `undefined` when the tenant does not have, and never had, this ECG
+ */
 export async function deleteEcg(parts: EcgDeletion, tenant: string, ecgId: EcgId): Promise<Removed | undefined> {
-  // The mark first: what is under way meets it, and removes itself.
+  // The mark comes first: work in progress finds it and cleans up after itself.
   return (await parts.results.markDeleted(tenant, ecgId)) ? removeEcg(parts, tenant, ecgId) : undefined
 }

@@ -1,5 +1,5 @@
 /**
- * Which ECGs came from which resource of an EHR: the patient is named there, so an erasure of a patient looks here.
+ * Finds the ECGs that came from given EHR resources. The patient is named in the resource, so erasing a patient's data starts here.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -7,7 +7,7 @@ import type { EcgId } from '../domain/ecg-id.ts'
 import { EHR_ECGS, ehrEcgOf, ehrPk } from './keys.ts'
 import { Table } from './table.ts'
 
-/** ECGs of these resources. */
+/** ECGs that came from these resources. */
 export async function ecgsOfSources(
   dynamo: DynamoDBClient,
   table: string,

@@ -1,5 +1,5 @@
 /**
- * How far we are with an EHR: up to when its changes were looked through, and which versions of which resources were taken in.
+ * Progress at an EHR: the time up to which its changes were read, and which versions of which resources were imported.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -13,7 +13,7 @@ export class FhirProgress {
     this.#table = new Table(dynamo, table)
   }
 
-  /** The newest change that a search by these criteria has come to, as the server wrote its time. */
+  /** Time of the newest change that a search with these criteria has returned, as the server wrote it. */
   async mark(tenant: string, server: string, criteria: string): Promise<string | undefined> {
     const row = await this.#table.get(markKey(tenant, server, criteria))
     return row === undefined ? undefined : String(row.lastUpdated)

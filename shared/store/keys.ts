@@ -1,12 +1,12 @@
 /**
- * The keys of every kind of row in the table of results and in the audit trail. Rows that are stored have these formats, so they never change:
+ * Keys of every kind of row in the results table and in the audit trail. Stored rows have these formats, so they never change:
  * `test/shared/store/stored-rows.test.ts` reads a table of an older version.
  *
  * | row | `pk` | `sk` |
  * | --- | --- | --- |
  * | result | tenant#ecgId | result#bundle sha256#profile, then #site sha256 where there is one, then #v2 and so on |
- * | which stretches moved a result's scores | tenant#ecgId | attribution#bundle sha256#profile, then #v2 and so on |
- * | ECG on its way | tenant#ecgId | received |
+ * | attribution of a result's scores | tenant#ecgId | attribution#bundle sha256#profile, then #v2 and so on |
+ * | ECG in progress | tenant#ecgId | received |
  * | mark of a deleted ECG | tenant#ecgId | deleted |
  * | pointer from an ECG to a job | tenant#ecgId | cmr#jobId |
  * | CMR job | tenant#cmr#jobId | job |
@@ -17,13 +17,14 @@
  * | result that waits for a patient | tenant#unidentified | device#time#ecgId |
  * | ECG of an EHR's resource | tenant#fhir#server | ecg#reference#ecgId |
  * | position of a search at the EHR | tenant#fhir#server | mark#criteria |
- * | resource version that was taken in | tenant#fhir#server | taken#reference#version |
- * | counter or place of a quota | tenant#quota | kind#who#number |
+ * | imported version of a resource | tenant#fhir#server | taken#reference#version |
+ * | counter or slot of a quota | tenant#quota | kind#who#number |
  * | population for drift | drift#reference sha256 | population |
- * | how far the last population had moved | drift | last |
+ * | drift of the last population | drift | last |
  * | audit entry, in its own table | tenant#day | time#random |
  *
- * No name of a tenant, device or session holds a `#`. Results and jobs are also in the index `byArrival`, under the parts `tenant` and `tenant#cmr`.
+ * No name of a tenant, device or session contains a `#`. Results and jobs are also in the index `byArrival`, under the parts `tenant` and
+ * `tenant#cmr`.
  * @module
  */
 import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../domain/ecg-id.ts'
@@ -32,13 +33,13 @@ import { CodedError } from '../errors.ts'
 
 export type Key = { readonly pk: string; readonly sk: string }
 
-/** Rows of one `pk`: those with a prefix, those from one key to another (both included), or all. */
+/** Rows of one `pk`: those with a prefix, those between two keys (both included), or all. */
 export type SortKeys =
   | { readonly prefix: string }
   | { readonly from: string; readonly to: string }
   | Record<string, never>
 
-/** Sorts behind every character of a name or a time. */
+/** Sorts after every character of a name or a time. */
 export const LAST = '~'
 
 /** The resource of an EHR that holds an ECG. */
@@ -61,19 +62,19 @@ export const deletedKey = (tenant: string, ecgId: EcgId): Key => ({ pk: ecgPk(te
 
 const RESULT = 'result#'
 export const RESULTS = { from: RESULT, to: `${RESULT}${LAST}` } as const
-/** The mark of a deleted ECG and its results, in one range. */
+/** One range with the mark of a deleted ECG and its results. */
 export const RESULTS_AND_MARK = { from: 'deleted', to: RESULTS.to } as const
 export const isResultKey = (sk: unknown): boolean => String(sk).startsWith(RESULT)
 export const isDeletedKey = (sk: unknown): boolean => sk === 'deleted'
 
-/** Version 1 is not in the key: rows from before there were versions have none. */
+/** Version 1 is not in the key, because rows from before there were versions have none. */
 export function resultKey(tenant: string, { ecgId, version, provenance }: Result): Key {
   const { modelSha256, profile, site } = provenance
   const parts = [modelSha256, profile, ...(site === undefined ? [] : [site]), ...(version === 1 ? [] : [`v${version}`])]
   return { pk: ecgPk(tenant, ecgId), sk: `${RESULT}${parts.join('#')}` }
 }
 
-/** A site's calibration moves no score of the network, so it is not in the key. */
+/** A site calibration does not change the network's scores, so it is not in the key. */
 export function attributionKey(
   tenant: string,
   { ecgId, version, provenance }: Pick<Result, 'ecgId' | 'version' | 'provenance'>,
@@ -85,7 +86,7 @@ export function attributionKey(
 
 export const LAST_DRIFT: Key = { pk: 'drift', sk: 'last' }
 
-/** The place of a result in the index `byArrival`. */
+/** Position of a result in the index `byArrival`. */
 export const resultArrival = (now: Date, { ecgId, provenance }: Result): string =>
   `${now.toISOString()}#${ecgId}#${provenance.modelSha256.slice(0, 8)}`
 
@@ -108,9 +109,9 @@ export const cmrPointerKey = (tenant: string, ecgId: EcgId, jobId: CmrJobId): Ke
   pk: ecgPk(tenant, ecgId),
   sk: `${CMR}${jobId}`,
 })
-/** The part of the index `byArrival` in which jobs are. */
+/** Part of the index `byArrival` that holds jobs. */
 export const cmrPart = (tenant: string): string => `${tenant}#cmr`
-/** The place of a job in that part: with every change it moves to the end. */
+/** Position of a job in that part; every change moves it to the end. */
 export const jobArrival = (updatedAt: string, ecgId: EcgId, step?: number, steps?: number): string =>
   `${updatedAt}#${ecgId}#${step ?? ''}#${steps ?? ''}`
 export function jobArrivalOf(arrival: unknown): { ecgId: EcgId; step?: number; steps?: number } {
@@ -119,7 +120,7 @@ export function jobArrivalOf(arrival: unknown): { ecgId: EcgId; step?: number; s
 }
 export const jobIdOfPk = (pk: unknown): CmrJobId => ownJobId(partsOf(pk)[2])
 
-/** The job that a row of an ECG leads to, if it leads to one. */
+/** The job that a row of an ECG points to, if any. */
 export function cmrJobOfRow(sk: unknown): CmrJobId | undefined {
   const text = String(sk)
   return text.startsWith(CMR) ? ownJobId(text.slice(CMR.length)) : undefined
@@ -128,9 +129,9 @@ export function cmrJobOfRow(sk: unknown): CmrJobId | undefined {
 // Live sessions
 
 export const sessionPk = ({ tenant, device, session }: SessionKey): string => `${tenant}#session#${device}#${session}`
-/** A session's state, with what was reported of each patient. */
+/** State of a session, with what was reported for each patient. */
 export const headKey = (key: SessionKey): Key => ({ pk: sessionPk(key), sk: 'head' })
-/** Sorts as the number does. */
+/** Zero-padded, so that keys sort in the order of the numbers. */
 export const windowKey = (key: SessionKey, firstSample: number): Key => ({
   pk: sessionPk(key),
   sk: `window#${String(firstSample).padStart(16, '0')}`,
@@ -149,7 +150,7 @@ export const waitingPk = (tenant: string): string => `${tenant}#unidentified`
 export const waitingSk = (device: string, at: Date, ecgId: EcgId): string => `${device}#${at.toISOString()}#${ecgId}`
 export const WAITING_SK_FORMAT = /^[\w.:-]{1,128}#[\w.:+-]{20,30}#[0-9a-f-]{36}$/
 
-/** Device, time and ECG of a row of those that wait. */
+/** Device, time and ECG of a row of the waiting list. */
 export function waitingOf(sk: unknown): { device: string; at: Date; ecgId: EcgId } {
   const [device = '', at = '', id] = partsOf(sk)
   return { device, at: new Date(at), ecgId: ownEcgId(id) }
@@ -179,7 +180,10 @@ export const takenKey = (tenant: string, server: string, reference: string, vers
 
 // Counters
 
-/** @param who `tenant`, or a caller's subject by its hash; `number` is a span of time or a place */
+/**
+ * @param who `tenant`, or the hash of a caller's subject
+ * @param number of a time span or a slot
+ */
 export const quotaKey = (tenant: string, kind: string, who: string, number: number): Key => ({
   pk: `${tenant}#quota`,
   sk: `${kind}#${who}#${number}`,
@@ -193,7 +197,7 @@ export const auditKey = (tenant: string, at: Date, random: string): Key => ({
   pk: auditPk(tenant, at),
   sk: `${at.toISOString()}#${random}`,
 })
-/** Entries from one time to another, both included. */
+/** Range of entries between two times, both included. */
 export const auditTimes = (since: Date, until: Date) => ({
   from: since.toISOString(),
   to: `${until.toISOString()}${LAST}`,
@@ -203,7 +207,10 @@ export const auditTime = (sk: unknown): Date => new Date(first(sk))
 const partsOf = (key: unknown): readonly string[] => String(key).split('#')
 const first = (key: unknown): string => partsOf(key)[0] ?? ''
 
-/** An id that this service stored. @throws CodedError `internal` for any other text */
+/**
+ * An id that this service stored.
+ * @throws CodedError `internal` for any other text
+ */
 export function ownEcgId(text: string | undefined): EcgId {
   const ecgId = parseEcgId(text ?? '')
   if (ecgId === undefined) throw new CodedError('internal', { field: 'ecgId' })

@@ -1,8 +1,8 @@
 /**
- * What is new in a part of the index `byArrival` since a position.
+ * New entries in a part of the index `byArrival` since a position.
  *
- * Entries of the index come a moment after the rows they belong to, and not always in order: a writer's clock, a retry, the index itself. A
- * position therefore is a time up to which everything is settled, and what was seen behind it.
+ * Index entries appear shortly after the rows that they belong to, and not always in order (a writer's clock, a retry, the index itself). A
+ * position is therefore a time up to which everything is settled, plus the entries already seen after it.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -12,37 +12,39 @@ export type IndexEntry = Readonly<Record<string, unknown>>
 
 /** One part of the index, in order of arrival. */
 export interface Feed<T> {
-  /** Entries that arrived at `floor` (ISO 8601) or later. */
+  /** Reads entries that arrived at `floor` (ISO 8601) or later. */
   readonly read: (floor: string, limit: number | undefined) => Promise<{ items: readonly IndexEntry[]; isAll: boolean }>
   readonly toItem: (entry: IndexEntry) => T
-  /** What tells an entry from all others. */
+  /** Unique name of an entry. */
   readonly nameOf: (entry: IndexEntry) => string
 }
 
 export interface News<T> {
-  /** Each with the position right behind it. */
+  /** Each with the position right after it. */
   readonly items: readonly { readonly item: T; readonly position: string }[]
   readonly position: string
 }
 
-/** An entry shows in the index at most so long after its time of arrival; what comes later still is in lists, but no news. */
+/**
+ * Longest delay between an entry's arrival time and its appearance in the index. An entry that appears later is in lists, but is not news.
+ */
 const SETTLED_MS = 20_000
 
 /**
- * What a position holds at most; where more than that arrive in `SETTLED_MS` they are settled sooner. Two positions stand in one query
- * (functions/api/routes/events.ts), of which a web ACL lets 2,048 bytes pass.
+ * Most entries in a position. When more arrive within `SETTLED_MS`, they are settled sooner. A query contains two positions
+ * (functions/api/routes/events.ts), and a web ACL allows 2,048 bytes for it.
  */
 const MAX_UNSETTLED = 118
 
-/** Characters of base64url that stand for an entry in a position: 48 bits. */
+/** Base64url characters per entry in a position: 48 bits. */
 const MARK_LENGTH = 8
 
-/** A clock may be so far ahead of ours. */
+/** Largest difference by which another clock may be ahead of ours. */
 const CLOCK_SLACK_MS = 24 * 3600 * 1000
 
 /**
- * What arrived since a position, each entry once; without a position, nothing but the one to go on from.
- * @throws CodedError `field-invalid` for a position that is not ours
+ * New entries since a position, each once. Without a position, no entries and the position to continue from.
+ * @throws CodedError `field-invalid` for an invalid position
  */
 export async function readNews<T>(feed: Feed<T>, after: string | undefined, now: Date): Promise<News<T>> {
   const settledMs = now.getTime() - SETTLED_MS
@@ -60,7 +62,7 @@ export async function readNews<T>(feed: Feed<T>, after: string | undefined, now:
   for (const { entry, mark, arrivedMs } of entries) {
     if (isDone.has(mark)) continue
     isDone.add(mark)
-    // What follows in this batch is not seen yet, so nothing behind this one counts as settled.
+    // Later entries of this batch are not seen yet, so nothing after this one counts as settled.
     const position = positionAt(Math.max(settled, Math.min(settledMs, arrivedMs)))
     fresh.push({ item: feed.toItem(entry), position })
   }

@@ -1,6 +1,6 @@
 /**
- * Counts of a population in the table of results: one row that everybody adds to, until there are enough and it begins anew.
- * It holds numbers only, of nobody.
+ * Counts of a population, in the results table: one row that every function adds to, until it is complete and a new one begins. It holds
+ * only numbers, and no personal data.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -8,10 +8,10 @@ import type { BinCounts } from '../inference/population.ts'
 import { type Key, populationKey } from './keys.ts'
 import { Table } from './table.ts'
 
-/** The index of 500 from the very same people is .018 on average, with ten bins: far below what raises an alarm. */
+/** Size of a population. For 500 draws from an unchanged distribution with ten bins, the index is 0.018 on average, far below the alarm. */
 const POPULATION = 500
 
-/** Nights and wards differ; a population is of a whole day at least. */
+/** Shortest time of a population: nights and wards differ, so it covers at least a whole day. */
 export const LEAST_MS = 24 * 3600 * 1000
 
 export class PopulationStore {
@@ -19,7 +19,7 @@ export class PopulationStore {
   readonly #size: number
   readonly #key: Key
 
-  /** @param sha256 of the reference: against another one it begins anew */
+  /** @param sha256 of the reference; another reference starts a new population */
   constructor(dynamo: DynamoDBClient, table: string, sha256: string, size = POPULATION) {
     this.#table = new Table(dynamo, table)
     this.#size = size
@@ -27,8 +27,8 @@ export class PopulationStore {
   }
 
   /**
-   * Adds one.
-   * @returns the population when it is complete with this one: to one caller, who takes it away
+   * Adds one ECG.
+   * @returns the population when this ECG completes it. Only one caller gets it, and it is removed
    */
   async add(bins: readonly string[], now: Date): Promise<BinCounts | undefined> {
     const row = await this.#table.update(this.#key, {
@@ -37,7 +37,7 @@ export class PopulationStore {
     })
     const { pk: _, sk: __, n, since, ...counts } = row ?? {}
     if (Number(n) < this.#size || now.getTime() - Number(since) < LEAST_MS) return undefined
-    // Another that has added meanwhile is to take it away.
+    // When another caller has added meanwhile, that caller takes it.
     const isOurs = await this.#table.deleteIf(this.#key, { expression: '#n = :n', values: { n } })
     return isOurs ? (counts as BinCounts) : undefined // as it was written
   }

@@ -1,7 +1,7 @@
 /**
- * How much of something a tenant, and one caller of it, has had: so much in a span of time, or so many at once.
+ * Quotas of a tenant and of each of its callers: a number per time span, or a number at the same time.
  *
- * A counter is a row of a kind and a span of time, a place a row of a kind and a number that is taken until `until`. Rows expire.
+ * A counter is a row per kind and time span. A slot is a row per kind and number, taken until `until`. Rows expire.
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -9,20 +9,20 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type Key, quotaKey } from './keys.ts'
 import { Table } from './table.ts'
 
-/** Who is counted. */
+/** The tenant and caller that are counted. */
 export interface Counted {
   readonly tenant: string
-  /** As the token has it. */
+  /** As in the token. */
   readonly subject: string
 }
 
-/** Of a tenant, and of one subject of it. */
+/** Limit of a tenant, and of one subject in it. */
 export interface Share {
   readonly tenant: number
   readonly subject: number
 }
 
-/** How long a row outlives what it counts. */
+/** How long a row outlives what it counts, s. */
 const SLACK_S = 3600
 
 export class QuotaStore {
@@ -33,13 +33,13 @@ export class QuotaStore {
   }
 
   /**
-   * Counts one more of a kind, unless either has had its share in this span.
-   * @returns seconds until the span ends where there is none left, else `undefined`
+   * Counts one more of a kind, unless the tenant or the subject has reached its limit in this time span.
+   * @returns seconds until the span ends when the limit is reached, else `undefined`
    */
   async take(kind: string, of: Counted, share: Share, spanS: number, now: Date): Promise<number | undefined> {
     const span = Math.floor(now.getTime() / 1000 / spanS)
     const endsS = (span + 1) * spanS
-    // The caller first: a caller over its own limit takes nothing from its tenant.
+    // The caller is counted first, so that a caller above its own limit does not use up the tenant's.
     for (const [who, most] of sharesOf(of, share)) {
       const key = quotaKey(of.tenant, kind, who, span)
       if (!(await this.#count(key, most, endsS + SLACK_S))) return Math.max(1, Math.ceil(endsS - now.getTime() / 1000))
@@ -48,8 +48,8 @@ export class QuotaStore {
   }
 
   /**
-   * One of the places of a kind, for as long as `untilMs` at most.
-   * @returns how to give it back; `undefined` where there is none left
+   * Takes one slot of a kind, until `untilMs` at the latest.
+   * @returns a function that frees the slot; `undefined` when no slot is free
    */
   async hold(
     kind: string,
@@ -74,7 +74,7 @@ export class QuotaStore {
     return giveBack
   }
 
-  /** The first place that is free, from anywhere on. */
+  /** The first free slot, starting at a random one. */
   async #place(
     keyOf: (place: number) => Key,
     { most, token, untilMs, now }: { most: number; token: string; untilMs: number; now: Date },
@@ -95,7 +95,7 @@ export class QuotaStore {
     return (await this.#table.update(key, change, hasShare)) !== undefined
   }
 
-  /** Another may have it by now. */
+  /** Frees the slot unless another caller has taken it meanwhile. */
   async #free(key: Key, token: string): Promise<void> {
     await this.#table.deleteIf(key, { expression: '#token = :token', values: { token } })
   }

@@ -1,6 +1,5 @@
 /**
- * A tenant's results in the order in which they arrived: pages of a list, newest first, and what is new since a position.
- * Both read the index `byArrival`.
+ * A tenant's results in order of arrival: pages of a list, newest first, and what is new since a position. Both read the index `byArrival`.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -15,23 +14,23 @@ import { arrivedAt, ecgIdOfPk, RESULT_ARRIVAL_FORMAT, RESULT_PK_FORMAT, RESULT_S
 import { type News, readNews } from './news.ts'
 import { type Condition, type Row, Table } from './table.ts'
 
-/** What a list shows of an ECG. */
+/** Entry of an ECG in a list. */
 export interface ResultSummary {
   readonly ecgId: EcgId
   readonly startedAt: string
   readonly status: Result['status']
   readonly device?: string
-  /** Conditions above their threshold. */
+  /** Conditions that are flagged. */
   readonly flagged: readonly ConditionId[]
-  /** When the result was stored, ISO 8601 in UTC: against it a reader knows how far behind it is. */
+  /** When the result was stored, ISO 8601 in UTC; shows how far it is behind the recording. */
   readonly arrivedAt: string
   readonly heartRateBpm?: number
   /** Why the window was refused. */
   readonly reasons?: readonly QualityReason[]
-  /** The highest probability of those that may be read. */
+  /** The highest probability among findings that are not withheld. */
   readonly top?: { readonly condition: ConditionId; readonly probability: number }
   readonly warnings?: readonly WarningCode[]
-  /** Absent for the first. */
+  /** Absent for the first version. */
   readonly version?: number
 }
 
@@ -41,7 +40,7 @@ export interface Page {
   readonly next?: string
 }
 
-/** What a list is narrowed to; times are those when the ECG was taken. */
+/** Filter of a list. Times are those of recording. */
 export interface Filter {
   readonly device?: string | undefined
   /** Part of a device's name. */
@@ -52,10 +51,10 @@ export interface Filter {
   readonly to?: Date | undefined
 }
 
-/** Index entries that one request reads at most, so that a narrow filter over a long time answers within a Lambda's. */
+/** Most index entries per request, so that a narrow filter over a long time answers within a Lambda's time limit. */
 const MAX_READ = 10_000
 
-/** A device's clock may be so far ahead of ours. */
+/** Largest difference by which a device's clock may be ahead of ours. */
 const CLOCK_SLACK_MS = 24 * 3600 * 1000
 
 export class ResultList {
@@ -82,7 +81,7 @@ export class ResultList {
         part: tenant,
         ...narrow,
         isDescending: true,
-        // DynamoDB counts what it reads, not what passes the filter.
+        // DynamoDB's limit counts the items that it reads, not those that pass the filter.
         limit: narrow.filter === undefined ? limit + 1 : undefined,
         start,
       })
@@ -98,8 +97,8 @@ export class ResultList {
   }
 
   /**
-   * What arrived since a time, newest first.
-   * @param most that are looked at; `isAll` says whether these were all
+   * Results that arrived since a time, newest first.
+   * @param most results to read; `isAll` tells whether these were all
    */
   async since(
     tenant: string,
@@ -124,8 +123,8 @@ export class ResultList {
   }
 
   /**
-   * What arrived since a position, each result once; without a position, nothing but the one to go on from.
-   * @throws CodedError `field-invalid` for a position that is not ours
+   * Results that arrived since a position, each once. Without a position, no results and the position to continue from.
+   * @throws CodedError `field-invalid` for an invalid position
    */
   news(tenant: string, after: string | undefined, now: Date = new Date()): Promise<News<ResultSummary>> {
     const read = async (floor: string, limit: number | undefined) => {
@@ -136,11 +135,11 @@ export class ResultList {
   }
 }
 
-/** No result arrives before its ECG was taken, a wrong clock aside. */
+/** No result arrives before its ECG was recorded, except with a wrong clock. */
 const floorOf = ({ from }: Filter) =>
   from === undefined ? undefined : new Date(from.getTime() - CLOCK_SLACK_MS).toISOString()
 
-/** @returns nothing for a filter that narrows nothing */
+/** @returns `undefined` for an empty filter */
 function conditionOf({ device, search, status, flagged, from, to }: Filter): Condition | undefined {
   const values = { device, search, status, flagged, from: from?.toISOString(), to: to?.toISOString() }
   const conditions: Readonly<Record<keyof typeof values, string>> = {
@@ -156,7 +155,7 @@ function conditionOf({ device, search, status, flagged, from, to }: Filter): Con
   return { expression: wanted.map(([, condition]) => condition).join(' AND '), values }
 }
 
-/** What a list shows only where it was written: rows of before have less. */
+/** Fields that are shown only where they were stored: older rows have fewer. */
 const SOMETIMES = ['device', 'heartRateBpm', 'reasons', 'top', 'warnings', 'version'] as const
 
 function toSummary({ pk, startedAt, status, flagged, arrival, ...row }: Row): ResultSummary {
@@ -191,6 +190,6 @@ function readCursor(cursor: string): z.infer<typeof Cursor> | undefined {
   try {
     return Cursor.safeParse(JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8'))).data
   } catch {
-    return undefined // no JSON, so no cursor of ours
+    return undefined // not JSON, so not our cursor
   }
 }

@@ -1,8 +1,9 @@
 /**
- * Results in DynamoDB: one item a (ECG, version, bundle, profile, site calibration if any), written once and never changed.
+ * Results in DynamoDB: one item per ECG, version, bundle, profile and site calibration (if any), written once and never changed.
  *
- * Beside them, under the same `pk`: the marks of an ECG that is on its way or was deleted, and pointers to jobs that draw from it (`keys.ts`).
- * The index `byArrival` has what a list shows. The result itself is zstd JSON: 15 KB of text are 2.5 KB, and DynamoDB bills each written kilobyte.
+ * Under the same `pk` are the marks of an ECG that is in progress or deleted, and pointers to its drawing jobs (`keys.ts`). The index
+ * `byArrival` has what a list shows. The result itself is JSON compressed with zstd: 15 KB of text become 2.5 KB, and DynamoDB bills each
+ * written kilobyte.
  * @module
  */
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib'
@@ -32,16 +33,16 @@ import {
 } from './keys.ts'
 import { IS_NEW, type Row, Table } from './table.ts'
 
-/** What became of a result that was to be stored. */
+/** Outcome of storing a result. */
 export type Stored =
-  /** `json` is what is stored: this result's, or that of the one that came first, byte for byte. */
+  /** `json` is the stored text: this result's, or that of the one that came first, byte for byte. */
   { readonly kind: 'new' | 'known'; readonly json: string } | { readonly kind: 'deleted' }
 
 /** A result and what it was made from. */
 export interface Judged {
   readonly result: Result
   readonly origin: Origin
-  /** What the model was told of the person. */
+  /** What the model was given about the person. */
   readonly person: Person | undefined
   readonly arrivedAt: Date
 }
@@ -58,21 +59,21 @@ export class ResultStore {
   readonly #table: Table
   readonly #keptDays: number | undefined
 
-  /** @param keptDays after which DynamoDB forgets a result; without it, none is forgotten */
+  /** @param keptDays days after which DynamoDB removes a result; without it, none is removed */
   constructor(dynamo: DynamoDBClient, table: string, keptDays?: number) {
     this.#table = new Table(dynamo, table)
     this.#keptDays = keptDays
   }
 
   /**
-   * Stores a result unless one with its key is there already, or its ECG was deleted.
-   * @param now stands in for the start time where the source does not say one
-   * @param person as the model was told, so that it can be told the same when a cine is drawn
-   * @throws CodedError `session-changed` when the one that came first is of other samples: a device used a session's name again
+   * Stores a result unless one with its key exists, or its ECG was deleted.
+   * @param now used as the start time when the source does not state one
+   * @param person as given to the model, so that the same can be used when a cine is drawn
+   * @throws CodedError `session-changed` when the existing result is of other samples: a device used a session's name again
    */
   async putOnce(tenant: string, origin: Origin, result: Result, now: Date, person?: Person): Promise<Stored> {
     const stored = await this.#put(tenant, origin, result, now, person)
-    // After the put, not before: who deletes leaves the mark first and looks for results then, so one of the two sees the other.
+    // After the put: a deletion first sets its mark and then looks for results, so one of the two always sees the other.
     if (!(await this.isDeleted(tenant, result.ecgId))) return stored
     await this.#table.delete(resultKey(tenant, result))
     return { kind: 'deleted' }
@@ -108,8 +109,8 @@ export class ResultStore {
   }
 
   /**
-   * The JSON of an ECG's newest result as it is now, or `undefined`. Another tenant's ECG is as absent as one that never was.
-   * @param version of this version only
+   * The JSON of an ECG's newest result, or `undefined`. Another tenant's ECG looks like one that never existed.
+   * @param version only this version
    */
   async latest(tenant: string, ecgId: EcgId, version?: number): Promise<string | undefined> {
     const newest = await this.#newest(tenant, ecgId, (each) => version === undefined || each === version)
@@ -141,7 +142,9 @@ export class ResultStore {
     }
   }
 
-  /** Nothing of an ECG that is marked as deleted, whatever of it is still to be removed: the mark comes with the same read. */
+  /**
+   * The newest row. Returns nothing for an ECG that is marked as deleted, even while rows of it remain; the same read includes the mark.
+   */
   async #newest(
     tenant: string,
     ecgId: EcgId,
@@ -155,7 +158,7 @@ export class ResultStore {
       .at(-1)
   }
 
-  /** Notes that an ECG is on its way: until its result is there, it is known and can be deleted. */
+  /** Records that an ECG is in progress: until its result is stored, it is known and can be deleted. */
   async markReceived(tenant: string, ecgId: EcgId, origin: Origin): Promise<void> {
     const ehr = ehrOf(origin)
     if (ehr !== undefined) await this.#table.put(ehrEcgKey(tenant, ehr, ecgId))
@@ -166,12 +169,12 @@ export class ResultStore {
     return (await this.#table.get(receivedKey(tenant, ecgId))) !== undefined
   }
 
-  /** Whether an ECG was deleted: a message of it that comes again must leave nothing behind. */
+  /** Whether an ECG was deleted. A repeated message about it must leave nothing behind. */
   async isDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
     return (await this.#table.get(deletedKey(tenant, ecgId))) !== undefined
   }
 
-  /** What was read; `undefined` where it is gone because its ECG was deleted. */
+  /** Awaits a read. Returns `undefined` when it fails because the ECG was deleted. */
   async unlessDeleted<T>(tenant: string, ecgId: EcgId, reading: Promise<T>): Promise<T | undefined> {
     try {
       return await reading
@@ -187,14 +190,14 @@ export class ResultStore {
     return new Set(marks.flat())
   }
 
-  /** Whether what was marked as deleted is being removed still. */
+  /** Whether the removal of a deleted ECG is still in progress. */
   async isBeingDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
     return (await this.#table.get(deletedKey(tenant, ecgId)))?.isPending === true
   }
 
   /**
-   * Marks an ECG as deleted, for good: from now on nobody reads it. What is there of it is removed afterwards, until `endDeletion`.
-   * @returns false when the tenant has, and had, no such ECG
+   * Marks an ECG as deleted, permanently: from now on nobody can read it. Its data is removed afterwards, until `endDeletion`.
+   * @returns false when the tenant does not have, and never had, this ECG
    */
   async markDeleted(tenant: string, ecgId: EcgId): Promise<boolean> {
     if (!(await this.#table.has(ecgPk(tenant, ecgId)))) return false
@@ -202,26 +205,26 @@ export class ResultStore {
     return true
   }
 
-  /** Says that nothing of a deleted ECG is left but its mark. */
+  /** Records that only the mark is left of a deleted ECG. */
   async endDeletion(tenant: string, ecgId: EcgId): Promise<void> {
     await this.#table.put(deletedKey(tenant, ecgId))
   }
 
-  /** Whether there is anything of an ECG but the mark that it was deleted. */
+  /** Whether anything of an ECG exists except the mark of its deletion. */
   async hasRows(tenant: string, ecgId: EcgId): Promise<boolean> {
     return (await this.#rows(tenant, ecgId)).some(({ sk }) => !isDeletedKey(sk))
   }
 
-  /** Devices that an ECG is known to be of. */
+  /** Devices that an ECG is known to come from. */
   async devicesOf(tenant: string, ecgId: EcgId): Promise<ReadonlySet<string>> {
     const rows = await this.#rows(tenant, ecgId, RESULTS)
     return new Set(rows.flatMap(({ device }) => (typeof device === 'string' ? [device] : [])))
   }
 
   /**
-   * Removes all that is known of an ECG but the mark that it was deleted, with its place in a live session. What leads to an ECG goes last, so that
-   * one that was broken off can be taken up.
-   * @returns how many rows
+   * Removes all rows of an ECG except the mark of its deletion, and its window in a live session. Rows that lead to the ECG are removed
+   * last, so that an interrupted removal can continue.
+   * @returns number of rows
    */
   async removeRows(tenant: string, ecgId: EcgId): Promise<number> {
     const rows = (await this.#rows(tenant, ecgId)).filter(({ sk }) => !isDeletedKey(sk))
@@ -240,12 +243,12 @@ export class ResultStore {
     return rows.length
   }
 
-  /** Lets a deleted ECG in again. */
+  /** Allows a deleted ECG to be submitted again. */
   async undelete(tenant: string, ecgId: EcgId): Promise<void> {
     await this.#table.delete(deletedKey(tenant, ecgId))
   }
 
-  // Read as it is now: a reader right after the publication must not find nothing, for `report` takes that for deleted.
+  // A consistent read: a reader right after the publication must find the result, because `report` takes an absent one for deleted.
   #rows(tenant: string, ecgId: EcgId, keys?: SortKeys): Promise<Row[]> {
     return Array.fromAsync(this.#table.rows(ecgPk(tenant, ecgId), keys))
   }
@@ -274,10 +277,10 @@ function originOf({ device, session, ehr }: Omit<StoredOrigin, 'arrival'>): Orig
   return { kind: 'upload', ...(device === undefined ? {} : { device }) }
 }
 
-/** Requests to the table that run at the same time. */
+/** Concurrent requests to the table. */
 const CONCURRENCY = 20
 
-/** Does something for each, some at a time. */
+/** Calls `act` for each item, a limited number at a time. */
 async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Promise<readonly R[]> {
   const done: R[] = []
   for (let at = 0; at < all.length; at += CONCURRENCY) {
@@ -288,7 +291,7 @@ async function eachOf<T, R>(all: readonly T[], act: (one: T) => Promise<R>): Pro
 
 const versionOf = ({ version }: Row) => Number(version ?? 1)
 
-/** A tenth of a millisecond more than zstd's default level, and in most cases a billed kilobyte less. */
+/** Compression level 9 takes 0.1 ms more than zstd's default level, and in most cases saves a billed kilobyte. */
 export function packResult(json: string): Buffer {
   return zstdCompressSync(json, { params: { [constants.ZSTD_c_compressionLevel]: 9 } })
 }

@@ -1,8 +1,9 @@
 /**
- * A DynamoDB table whose rows have the keys `pk` and `sk`: reads, conditional writes and pages, the same for every kind of row. Its keys are in `keys.ts`.
+ * A DynamoDB table with the keys `pk` and `sk`: reads, conditional writes and pages, the same for every kind of row. Its keys are in
+ * `keys.ts`.
  *
- * A condition is an expression of DynamoDB in which `#name` stands for the attribute `name`, and `:name` for a value that is given beside it.
- * A condition that is not met is an answer, not an error.
+ * A condition is a DynamoDB expression in which `#name` stands for the attribute `name`, and `:name` for a value that is passed with it. A
+ * condition that is not met is a result, not an error.
  * @module
  */
 import { ConditionalCheckFailedException, type DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -27,39 +28,39 @@ export interface Condition {
   readonly values?: Row
 }
 
-/** What an update does to a row. Attributes are named as they are stored; `undefined` sets nothing. */
+/** Changes of a row. Attributes have their stored names; `undefined` sets nothing. */
 export interface Change {
   readonly set?: Row
-  /** Set only where the row has no such attribute yet. */
+  /** Set only where the row does not have the attribute yet. */
   readonly setOnce?: Row
-  /** Counted up; an attribute that is absent counts as 0. */
+  /** Numbers to add; an absent attribute counts as 0. */
   readonly add?: Readonly<Record<string, number>>
-  /** An attribute, or the path to an entry of a map. What `set` sets stays. */
+  /** An attribute, or the path to an entry of a map. Attributes in `set` are not removed. */
   readonly remove?: readonly (string | readonly string[])[]
 }
 
 export interface PageOptions {
-  /** Rows that one request reads at most. */
+  /** Most rows that one request reads. */
   readonly limit?: number | undefined
   readonly isDescending?: boolean
 }
 
-/** What arrived of a tenant, by the index `byArrival`. */
+/** Query of the index `byArrival`. */
 export interface Arrivals extends PageOptions {
-  /** `tenant` of the rows. */
+  /** Value of `tenant` in the rows. */
   readonly part: string
   /** Earliest arrival; absent for all. */
   readonly floor?: string | undefined
   readonly filter?: Condition | undefined
-  /** The key that the page before ended with. */
+  /** Key that the previous page ended with. */
   readonly start?: Row | undefined
 }
 
 export interface Page {
   readonly rows: readonly Row[]
-  /** Where to go on; absent on the last page. */
+  /** Key to continue from; absent on the last page. */
   readonly next?: Row | undefined
-  /** Rows that were read, those that the filter left out among them. */
+  /** Rows that were read, including those that the filter removed. */
   readonly read: number
 }
 
@@ -79,24 +80,33 @@ export class Table {
     return (await this.#documents.send(command)).Item
   }
 
-  /** Writes a row, in place of the one with its key. */
+  /** Writes a row and replaces the one with its key. */
   async put(row: Key & Row): Promise<void> {
     await this.#documents.send(new PutCommand({ TableName: this.#name, Item: row }))
   }
 
-  /** As `put`. @returns the row that was there */
+  /**
+   * Like `put`.
+   * @returns the row that was replaced
+   */
   async replace(row: Key & Row): Promise<Row | undefined> {
     const command = new PutCommand({ TableName: this.#name, Item: row, ReturnValues: 'ALL_OLD' })
     return (await this.#documents.send(command)).Attributes
   }
 
-  /** @returns false where the condition is not met */
+  /**
+   * Writes a row when the condition is met.
+   * @returns false when it is not met
+   */
   putIf(row: Key & Row, condition: Condition): Promise<boolean> {
     const command = new PutCommand({ TableName: this.#name, Item: row, ...conditional(condition) })
     return isMet(() => this.#documents.send(command))
   }
 
-  /** @returns the row as it now is, or `undefined` where the condition is not met */
+  /**
+   * Changes a row when the condition is met.
+   * @returns the row as it is now, or `undefined` when the condition is not met
+   */
   async update({ pk, sk }: Key, change: Change, condition?: Condition): Promise<Row | undefined> {
     const update = updateOf(change)
     const { ExpressionAttributeNames, ExpressionAttributeValues, ...rest } = conditional(condition)
@@ -122,18 +132,21 @@ export class Table {
     await this.#documents.send(new DeleteCommand({ TableName: this.#name, Key: { pk, sk } }))
   }
 
-  /** @returns false where the condition is not met */
+  /**
+   * Deletes a row when the condition is met.
+   * @returns false when it is not met
+   */
   deleteIf({ pk, sk }: Key, condition: Condition): Promise<boolean> {
     const command = new DeleteCommand({ TableName: this.#name, Key: { pk, sk }, ...conditional(condition) })
     return isMet(() => this.#documents.send(command))
   }
 
-  /** Whether there is any such row. */
+  /** Whether any such row exists. */
   async has(pk: string, keys: SortKeys = {}): Promise<boolean> {
     return (await this.page(pk, keys, { limit: 1 })).rows.length > 0
   }
 
-  /** All such rows, in the order of their keys, each read as it is now. */
+  /** All such rows in the order of their keys, with consistent reads. */
   async *rows(pk: string, keys: SortKeys = {}): AsyncGenerator<Row> {
     for await (const page of this.pages(pk, keys)) yield* page
   }
@@ -148,7 +161,7 @@ export class Table {
     return this.#page(this.#query(pk, keys, options))
   }
 
-  /** One page of what arrived. The index may be a moment behind the rows. */
+  /** One page of the index `byArrival`, which may be slightly behind the rows. */
   async arrivals({ part, floor, filter, start, ...options }: Arrivals): Promise<Page> {
     const { names, values } = placeholders(filter)
     return this.#page({
@@ -163,7 +176,7 @@ export class Table {
     })
   }
 
-  /** Every row of the table, with these attributes. */
+  /** Every row of the table, with these attributes only. */
   async *scan(attributes: readonly string[]): AsyncGenerator<Row> {
     const names = attributes.map((name) => `#${name}`)
     const input = {
@@ -200,7 +213,7 @@ function rangeOf(keys: SortKeys): { expression: string; values: Row } {
 
 const paging = ({ limit, isDescending = false }: PageOptions) => ({ Limit: limit, ScanIndexForward: !isDescending })
 
-/** DynamoDB refuses names and values that an expression does not use, so only those are given. */
+/** DynamoDB rejects names and values that an expression does not use, so only those in use are passed. */
 function placeholders(condition: Condition | undefined): { names: Record<string, string>; values: Row } {
   const used = new Set(condition?.expression.match(/[#:]\w+/g))
   const names = [...used].filter((name) => name.startsWith('#')).map((name) => [name, name.slice(1)])
@@ -216,7 +229,7 @@ function conditional(condition: Condition | undefined) {
   }
 }
 
-/** DynamoDB refuses empty maps. */
+/** DynamoDB rejects empty maps. */
 function given(maps: { ExpressionAttributeNames: Record<string, string>; ExpressionAttributeValues: Row }) {
   const { ExpressionAttributeNames: names, ExpressionAttributeValues: values } = maps
   return {
@@ -225,7 +238,7 @@ function given(maps: { ExpressionAttributeNames: Record<string, string>; Express
   }
 }
 
-/** The expression of a change; its placeholders are numbered, so that none is one of a condition's. */
+/** The expression of a change. Its placeholders are numbered, so that they never clash with those of a condition. */
 function updateOf({ set = {}, setOnce = {}, add = {}, remove = [] }: Change) {
   const names: Record<string, string> = {}
   const values: Record<string, unknown> = {}
@@ -259,7 +272,7 @@ function updateOf({ set = {}, setOnce = {}, add = {}, remove = [] }: Change) {
   return { expression, names, values }
 }
 
-/** @returns false when the write's condition is not met */
+/** @returns false when the condition of the write is not met */
 async function isMet(write: () => Promise<unknown>): Promise<boolean> {
   try {
     await write()

@@ -1,6 +1,6 @@
 /**
- * What a tenant may have had reported: its ECGs and live sessions with the patients that its devices were on, from one pass over the whole
- * table of results. Rarely asked for, and not by a function: by an operator who looks for reports that should not be.
+ * What may have been reported for a tenant: its ECGs and live sessions, with the patients that its devices were on. Reads the whole results
+ * table once. An operator uses it, rarely, to find reports that should not exist; no function does.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -10,13 +10,13 @@ import { type Row, Table } from './table.ts'
 /** Of one tenant. */
 export interface TenantTrace {
   readonly tenant: string
-  /** Of uploads and of the EHR; also those that were deleted here, whose reports may stand all the same. */
+  /** ECGs of uploads and of the EHR. Includes ECGs that were deleted here, because their reports may still exist. */
   readonly ecgIds: readonly EcgId[]
-  /** Names of what live sessions may have said of a patient (`sessionSummaryId`). */
+  /** Ids of possible session summaries per patient (`sessionSummaryId`). */
   readonly summaryIds: readonly string[]
 }
 
-/** All tenants but these that left anything in the table, configured or not. */
+/** Traces of all tenants in the table, configured or not, except these. */
 export async function tracesBut(
   dynamo: DynamoDBClient,
   table: string,
@@ -25,7 +25,7 @@ export async function tracesBut(
   const found = new Map<string, Found>()
   const attributes = ['pk', 'sk', 'device', 'session', 'spans', 'reported']
   for await (const row of new Table(dynamo, table).scan(attributes)) {
-    const [tenant = '', ...rest] = String(row.pk).split('#') // no name holds a `#`
+    const [tenant = '', ...rest] = String(row.pk).split('#') // no name contains a `#`
     if (tenants.has(tenant)) continue
     const of = found.get(tenant) ?? { ecgIds: new Set(), sessions: new Map(), patients: new Map() }
     found.set(tenant, of)
@@ -39,17 +39,17 @@ export async function tracesBut(
 
 interface Found {
   readonly ecgIds: Set<EcgId>
-  /** By device and session: the patients that its head says were reported. */
+  /** By device and session: the patients that the session's head row lists as reported. */
   readonly sessions: Map<string, { device: string; session: string; reported: Set<string> }>
-  /** By device: all that it was ever on. */
+  /** By device: all patients that it was ever on. */
   readonly patients: Map<string, Set<string>>
 }
 
-/** @param rest of the row's `pk`, behind the tenant */
+/** @param rest the row's `pk` after the tenant */
 function note(of: Found, [first = '', device = '', session = '']: readonly string[], row: Row) {
   const ecgId = parseEcgId(first)
   if (ecgId !== undefined) {
-    // A live window is not reported by itself, but with its session.
+    // A live window is not reported on its own, but with its session.
     if (typeof row.device === 'string' && typeof row.session === 'string') sessionOf(of, row.device, row.session)
     else of.ecgIds.add(ecgId)
   } else if (first === 'session') {

@@ -1,12 +1,12 @@
 /**
- * The clean window on its way from `preprocess` to `screen`.
+ * Encoding of the clean window between `preprocess` and `screen`.
  *
- * Values in [−1, 1] are held as whole steps of 1/4095 (0.4 µV for a lead that spans 3 mV, below the step of most devices) from the
- * moment they are made, so that a window gives the same numbers whether it went through a queue or not. Third differences of
- * smooth leads are small: the message of a real window takes 41 KB (median of 186), and all fit one billing unit (docs/benchmarks.md).
+ * Values in [−1, 1] are held as whole steps of 1/4095 from the start (0.4 µV for a lead that spans 3 mV, below the step of most devices),
+ * so that a window has the same values whether it went through a queue or not. Third differences of smooth leads are small: the message of
+ * a real window takes 41 KB (median of 186), and all fit one billing unit (docs/benchmarks.md).
  *
- * Layout: `ECC1`, uint16 LE mask of the leads present (bit i = lead i), float32 LE minimum and maximum (mV) of each of the
- * twelve, then zstd of the present leads' zigzag third differences as low and high bytes.
+ * Layout: `ECC1`, uint16 LE mask of the leads present (bit i = lead i), float32 LE minimum and maximum (mV) of each of the twelve, then
+ * zstd of the present leads' zigzag third differences as low and high bytes.
  * @module
  */
 import { zstdCompressSync, zstdDecompressSync } from 'node:zlib'
@@ -16,7 +16,7 @@ import { CodedError } from '../errors.ts'
 /** Steps between 0 and 1. */
 export const CLEAN_STEPS = 4095
 
-/** What the encoder sees of a window. */
+/** The encoder's input for a window. */
 export interface CleanWindow {
   /** `[12][samples]` lead-major, steps of 1/4095; zero where a lead is not present. */
   readonly codes: Int16Array
@@ -62,8 +62,8 @@ export function encodeClean(window: CleanWindow): Buffer {
 }
 
 /**
- * Unpacks what `encodeClean` made.
- * @param samples samples a lead, which the profile fixes
+ * Unpacks the output of `encodeClean`.
+ * @param samples samples per lead, as the profile defines
  * @throws CodedError `payload-malformed`
  */
 export function decodeClean(bytes: Uint8Array, samples: number): CleanWindow {

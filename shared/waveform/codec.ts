@@ -1,10 +1,10 @@
 /**
  * Lossless packing of a recording's samples, so that a 10-s window of twelve leads fits one 64 KiB SQS billing unit.
  *
- * Layout: `ECG1`, uint16 LE length of the header, JSON header, then zstd of the residuals as byte planes. A residual is the
- * zigzag difference of neighbours in time; the four limb leads that follow from I and II are first reduced to what Einthoven's
- * and Goldberger's equations leave over. All arithmetic wraps at 32 bits, so every int32 (also `MISSING_SAMPLE`) survives.
- * With it the message of a real window at 500 Hz takes 35 KB (median of 186; docs/benchmarks.md).
+ * Layout: `ECG1`, uint16 LE length of the header, JSON header, then zstd of the residuals as byte planes. A residual is the zigzag
+ * difference of consecutive samples. The four limb leads that follow from I and II are first reduced to their difference from Einthoven's
+ * and Goldberger's equations. All arithmetic wraps at 32 bits, so every int32 (also `MISSING_SAMPLE`) is preserved. The message of a real
+ * window at 500 Hz takes 35 KB (median of 186; docs/benchmarks.md).
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -31,7 +31,7 @@ const Header = z.object({
     .max(RATE_RANGE_HZ.max * MAX_DURATION_S),
 })
 
-/** Packs a waveform. Throws nothing for a checked recording. */
+/** Packs a waveform. Does not throw for a checked recording. */
 export function encodeWaveform(waveform: Waveform): Buffer {
   const header = Buffer.from(headerJson(waveform), 'utf8')
   const length = Buffer.alloc(2)
@@ -39,7 +39,7 @@ export function encodeWaveform(waveform: Waveform): Buffer {
   return Buffer.concat([MAGIC, length, header, packSamples(waveform)])
 }
 
-/** The samples alone: for callers that store rate, leads, gains and their number elsewhere. */
+/** Packs the samples only, for callers that store rate, leads, gains and length elsewhere. */
 export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
   const samples = leads[0]!.samples.length
   const planes = Buffer.allocUnsafe(leads.length * samples * PLANES)
@@ -65,8 +65,8 @@ export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
 }
 
 /**
- * Unpacks what `encodeWaveform` made.
- * @throws CodedError `payload-malformed` for anything else, and whatever `checkRecording` finds.
+ * Unpacks the output of `encodeWaveform`.
+ * @throws CodedError `payload-malformed` for anything else, and the codes of `checkRecording`
  */
 export function decodeWaveform(bytes: Uint8Array): Waveform {
   const { header, packed } = unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
@@ -79,8 +79,8 @@ export function decodeWaveform(bytes: Uint8Array): Waveform {
 }
 
 /**
- * Unpacks what `packSamples` made.
- * @param samples of each lead; makes room for no more
+ * Unpacks the output of `packSamples`.
+ * @param samples length of each lead; no more memory is allocated
  * @throws CodedError `payload-malformed` for anything else
  */
 export function unpackSamples(
@@ -90,7 +90,7 @@ export function unpackSamples(
 ): readonly RecordedLead[] {
   const planeBytes = of.length * samples
   const planes = planesOf(packed, planeBytes * PLANES)
-  // Predicted leads lean on I and II, so decode in two passes: first those that stand alone, then the others.
+  // Predicted leads depend on I and II, so there are two passes: first the independent leads, then the predicted ones.
   const decoded = of.map(({ name, gainUv }) => ({ name, gainUv, samples: new Int32Array(samples) }))
   const predict = limbPredictors(decoded)
   for (const pass of ['alone', 'predicted'] as const) {
@@ -113,7 +113,7 @@ export function unpackSamples(
   return decoded
 }
 
-/** sha256 of the samples with their rate, leads and gains: the same for the same signal, however it was packed or sent. */
+/** SHA-256 of the samples with their rate, leads and gains. The same for the same signal, however it was packed or sent. */
 export function waveformSha256(waveform: Waveform): string {
   const hash = createHash('sha256').update(headerJson(waveform))
   for (const { samples } of waveform.leads) {
@@ -155,7 +155,7 @@ function planesOf(packed: Uint8Array, size: number): Buffer {
 type Prediction = (sample: number) => number
 const nothing: Prediction = () => 0
 
-/** What each lead should be by I and II, where both are there in the same unit; zero for a lead that stands alone. */
+/** Prediction of each lead from I and II, when both are present in the same unit; zero for an independent lead. */
 function limbPredictors(leads: readonly RecordedLead[]): (name: LeadName) => Prediction {
   const byName = new Map(leads.map((lead) => [lead.name, lead]))
   const [i, ii] = [byName.get('I'), byName.get('II')]

@@ -1,12 +1,15 @@
 /**
- * Samples as they travel in messages and JSON files: int16 as bytes (protobuf), base64, or an array of numbers and nulls.
+ * Samples in messages and JSON files: int16 as bytes (protobuf), base64, or an array of numbers and nulls.
  * @module
  */
 import { MISSING_FRAME_SAMPLE } from '../domain/frame.ts'
 import { CodedError } from '../errors.ts'
 import { bytesOfBase64 } from './base64.ts'
 
-/** @throws CodedError `sample-invalid`, `samples-uneven` (half a sample) */
+/**
+ * Decodes samples.
+ * @throws CodedError `sample-invalid`, `samples-uneven` (an odd number of bytes)
+ */
 export function samplesOfWire(wire: unknown): Int16Array {
   return Array.isArray(wire) ? samplesFromNumbers(wire) : samplesFromBytes(wire)
 }

@@ -41,7 +41,7 @@ describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels a sample', (pxPer
     for (const [i, value] of samples.entries()) {
       if (Number.isNaN(value)) continue
       const [x, y] = [Math.floor(10 + i * pxPerSample), 200 - value * 40]
-      // The reference: this very sample must lie in what is drawn at its column, or one beside it.
+      // The reference: this sample must be drawn in its column or an adjacent one.
       const near = [x - 1, x, x + 1].some((column) => {
         const { low = 1, high = 0 } = drawn.get(column) ?? {}
         return y >= low - 1 && y <= high + 1

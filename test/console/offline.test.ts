@@ -8,7 +8,7 @@ import { withConsole } from '../../functions/api/console.ts'
 import { type RunningServer, serve } from '../../functions/api/server.ts'
 import { hasBrowser, NO_BROWSER, openPage } from './helpers/browser.ts'
 
-/** An API with one answer for everything that the worklist asks. */
+/** An API with one answer to every request of the worklist. */
 const api = (request: Request) => {
   const { pathname } = new URL(request.url)
   if (pathname === '/console.json') return Response.json({ identity: null })

@@ -173,24 +173,21 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
 }
 
 describe('a route of the API', () => {
-  it.each(Object.keys(ROUTE_ACTIONS))(
-    '%s gives a tenant nothing of another, and changes nothing of it',
-    async (route) => {
-      const ask = ROUTES[route]
-      if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
-      const before = await ownersThings()
-      const { path, init, status } = ask()
+  it.each(Object.keys(ROUTE_ACTIONS))('neither discloses nor changes another tenant’s data: %s', async (route) => {
+    const ask = ROUTES[route]
+    if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
+    const before = await ownersThings()
+    const { path, init, status } = ask()
 
-      const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
+    const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
 
-      const text = await response.text()
-      expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
-      expect(text).not.toContain('"ecgId"')
-      expect(await ownersThings()).toEqual(before)
-    },
-  )
+    const text = await response.text()
+    expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
+    expect(text).not.toContain('"ecgId"')
+    expect(await ownersThings()).toEqual(before)
+  })
 
-  it('tells the owner what it does not tell the other', async () => {
+  it('tells the owner what it hides from the other tenant', async () => {
     const answers = ['/v1/ecgs', `/v1/events?after=${own.position}`].map(async (path) =>
       answerOf(await api.as(OWNER, path)),
     )
@@ -308,7 +305,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
       expect(batchItemFailures).toEqual([])
     }
     expect(charts()).toEqual(before)
-    // Nothing waits to be written later, either.
+    // Nothing is queued for later, either.
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect((await api.associations.unidentified(OTHER, { limit: 10 })).items).toEqual([])
   },
@@ -332,7 +329,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
   },
 
-  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  /** A user of the other tenant in a group named like the owner's, and a user of an unknown tenant. */
   'sign-in': async () => {
     const { handler } = await import('../../functions/sign-in/handler.ts')
     const tokenOf = async (tenant: string) => {
@@ -378,7 +375,7 @@ const functions = readdirSync(FUNCTIONS).filter((name) =>
 )
 
 describe('a function', () => {
-  it.each(functions)('%s does nothing to a tenant for another', async (name) => {
+  it.each(functions)('changes nothing of another tenant: %s', async (name) => {
     const attack = CASES[name]
     if (attack === undefined) throw new Error(`${name} has no case here: what does it do for another tenant?`)
     for (const url of [api.intakeUrl, api.reportUrl]) await api.receive(url)

@@ -6,7 +6,7 @@ import { expect, it } from 'vitest'
 const ROOT = resolve(import.meta.dirname, '../..')
 const SOURCES = '{cdk,functions,shared,streams,console/src}/**/*.{ts,tsx}'
 
-it('no source file asserts a type by way of `unknown`', () => {
+it('no source file asserts a type through `unknown`', () => {
   const files = globSync(SOURCES, { cwd: ROOT, exclude: ['**/node_modules/**', '**/generator/**'] })
 
   const doubled = files.filter((file) => /\bas (unknown|never|any) as\b/.test(readFileSync(join(ROOT, file), 'utf8')))

@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
 const imports = new Map(TOPS.flatMap((top) => filesOf(top)).map((file) => [file, importsOf(file)]))
 
 describe('imports', () => {
-  it.each(TOPS)('of %s reach only what DESIGN 4 allows', (top) => {
+  it.each(TOPS)('of %s follow DESIGN 4', (top) => {
     const allowed = [top, ...ALLOWED[top]]
 
     const strays = edges(({ from }) => from.startsWith(`${top}/`)).filter(
@@ -31,7 +31,7 @@ describe('imports', () => {
   })
 
   // The command line runs the cores in its own process.
-  it('of one function never reach another', () => {
+  it('never lead from one function to another', () => {
     const strays = edges(({ from }) => from.startsWith('functions/')).filter(
       ({ from, to }) => to.startsWith('functions/') && room(from) !== room(to) && room(from) !== 'functions/cli',
     )
@@ -45,7 +45,7 @@ describe('imports', () => {
     expect(all.toSorted()).toEqual(['shared/aws/clients.ts', 'shared/store/table.ts'])
   })
 
-  it('form no circle', () => {
+  it('have no cycle', () => {
     expect(circles()).toEqual([])
   })
 })

@@ -34,11 +34,11 @@ function isAllowed(expression: string, list: readonly string[]): boolean {
   return plain.split(' OR ').some((choice) => choice.split(' AND ').every((part) => list.includes(part)))
 }
 
-describe('the licence', () => {
+describe('the licences', () => {
   it.each([
     ['shipped', SHIPPED, (entry: Entry) => !entry.dev],
-    ['used for development', TOOLS, (entry: Entry) => entry.dev === true],
-  ] as const)('of each package that is %s is on the list', (_, list, isMeant) => {
+    ['for development', TOOLS, (entry: Entry) => entry.dev === true],
+  ] as const)('of all packages %s are on the list', (_, list, isMeant) => {
     const others = all.filter(([path, entry]) => {
       const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
       return isMeant(entry) && !isAllowed(entry.license ?? '', list) && !EXCEPTIONS.some(([which]) => which.test(name))
@@ -47,7 +47,7 @@ describe('the licence', () => {
     expect(others.map(([path, { license }]) => `${path}: ${license}`)).toEqual([])
   })
 
-  it('is read as SPDX has it', () => {
+  it('are parsed as SPDX expressions', () => {
     expect(isAllowed('(MIT OR GPL-3.0-or-later)', SHIPPED)).toBe(true)
     expect(isAllowed('MIT AND GPL-3.0-or-later', SHIPPED)).toBe(false)
   })

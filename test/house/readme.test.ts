@@ -9,7 +9,7 @@ const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const COMMANDS = [...README.matchAll(/^npm run -s cli -- (screen [^\n#]+)$/gm)].map(([, command]) => command!.trim())
 
 describe('the README', () => {
-  it('begins with commands that need nothing but the clone', () => {
+  it('begins with commands that need only the clone', () => {
     expect(COMMANDS.length).toBeGreaterThan(0)
     expect(COMMANDS.filter((command) => command.includes('../'))).toEqual([])
   })

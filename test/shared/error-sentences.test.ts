@@ -4,8 +4,8 @@ import { CodedError, ERROR_KINDS, type ErrorCode } from '../../shared/errors.ts'
 
 const CODES = Object.keys(ERROR_KINDS) as ErrorCode[] // the table's own keys
 
-describe('an error in words', () => {
-  test.each(CODES)('%s says what is wrong and what to do', (code) => {
+describe('CodedError', () => {
+  test.each(CODES)('says what is wrong and what to do for %s', (code) => {
     const sentence = sentenceOf(new CodedError(code))
 
     expect(Object.hasOwn(ERROR_SENTENCES, code)).toBe(true)
@@ -17,20 +17,20 @@ describe('an error in words', () => {
     const error = new CodedError('sample-invalid', { line: 14, column: 2 })
 
     expect(sentenceOf(error, 'ecg.csv')).toBe(
-      'A sample cannot be read: line 14, column 2. Repair it, or leave it blank where it is missing.',
+      'A sample cannot be read: line 14, column 2. Repair it, or leave it blank if it is missing.',
     )
     expect(sentenceOf(new CodedError('format-unknown', { field: 'file' }), 'README.md')).toBe(
-      'README.md is not an ECG file in any of the 13 formats (docs/formats.md). If it is one, name its format with --format (API: ?format=).',
+      'README.md is not an ECG file in any of the 13 supported formats (docs/formats.md). If it is one, name its format with --format (API: ?format=).',
     )
   })
 
-  test('fills in nothing that an error does not have', () => {
+  test('leaves out details that the error does not have', () => {
     expect(sentenceOf(new CodedError('gain-invalid'), 'a.edf')).toBe(
-      'a.edf states a gain that is none. Each lead needs a gain above 0.',
+      'a.edf states an invalid gain. Each lead needs a gain above 0.',
     )
   })
 
-  test('of a service that cannot be reached ends a command with 4', () => {
+  test('has exit code 4 when a service cannot be reached', () => {
     expect(['unavailable', 'ehr-unavailable'].map((code) => ERROR_KINDS[code as ErrorCode].exitCode)).toEqual([4, 4])
   })
 })

@@ -29,8 +29,8 @@ const READERS: Readonly<Record<string, z.ZodType>> = {
   'cmr-ended': SynthesisMessage,
 }
 
-describe.each(OLD_MESSAGES)('an old message (%s)', (name) => {
-  it('is read whole by today’s code', async () => {
+describe.each(OLD_MESSAGES)('a message of an earlier release (%s)', (name) => {
+  it('is read whole by the current code', async () => {
     const body = await oldMessage(name)
 
     const read = parseMessage(READERS[name]!, body)
@@ -38,7 +38,7 @@ describe.each(OLD_MESSAGES)('an old message (%s)', (name) => {
     expect(read).toEqual(JSON.parse(body))
   })
 
-  it('of a newer schema version is refused as such, whatever its other fields', async () => {
+  it('is refused as unsupported under a newer schema version, whatever its other fields', async () => {
     const later = { ...JSON.parse(await oldMessage(name)), schema: 2, kind: 'of-the-future' }
 
     const read = () => parseMessage(READERS[name]!, JSON.stringify(later))
@@ -47,13 +47,13 @@ describe.each(OLD_MESSAGES)('an old message (%s)', (name) => {
   })
 })
 
-it('a message without a schema is none of ours', () => {
+it('parseMessage refuses a message without a schema version', () => {
   const read = () => parseMessage(ResultMessage, '{"tenant":"clinic"}')
 
   expect(codedError(read).code).toBe('schema-unsupported')
 })
 
-it('a wrong field of today’s schema is named', () => {
+it('parseMessage refuses an invalid field of the current schema', () => {
   const read = () => parseMessage(CineMessage, '{"schema":1,"kind":"cine","tenant":"clinic","jobId":"x"}')
 
   expect(codedError(read).code).toBe('field-invalid')

@@ -13,7 +13,7 @@ import { t, word } from '../i18n/index.ts'
 import { ResultPanel } from '../result/result-panel.tsx'
 import { moment, number } from '../ui/format.ts'
 import { Failure, Icon, State, Time } from '../ui/parts.tsx'
-import { Banner, type Subject } from './banner.tsx'
+import { Banner } from './banner.tsx'
 import { CardDialog } from './card-dialog.tsx'
 import { DeleteButton } from './delete-button.tsx'
 import { type Shades, useAttribution } from './explain.ts'
@@ -28,6 +28,7 @@ import { downloadSvg, PrintSheet } from './print.tsx'
 import { type Recording, secondsOf } from './recording.ts'
 import { preferences } from './state.ts'
 import { Strip } from './strip.tsx'
+import type { Subject } from './subject.ts'
 import { Toolbar } from './toolbar.tsx'
 
 /** The longest stretch that a page shows from afar. */
@@ -189,7 +190,7 @@ function Body({ id, opened, beside }: BodyProps) {
           seconds={canZoom && !isModel.value ? seconds : undefined}
           length={samples === undefined ? PAGE_S : secondsOf(samples)}
           id={id}
-          device={opened.subject.value?.device}
+          subject={opened.subject.value}
           beside={beside}
           isSide={isSide}
           isModel={isModel}

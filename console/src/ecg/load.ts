@@ -4,11 +4,11 @@
  */
 import { type Signal, signal } from '@preact/signals'
 import { parseResult, type Result } from '../../../shared/domain/result.ts'
-import type { Schemas } from '../../../streams/client/index.ts'
 import { ApiError } from '../../../streams/client/problem.ts'
 import { api, toApiError, wanted } from '../api/client.ts'
 import { listenToResults } from '../api/events.ts'
 import { add, newRecording, type Recording } from './recording.ts'
+import type { Subject } from './subject.ts'
 import { prepareRenderer } from './trace-renderer.ts'
 
 export interface Opened {
@@ -20,7 +20,7 @@ export interface Opened {
   readonly pieces: Signal<number>
   readonly error: Signal<ApiError | undefined>
   /** Whose ECG it is and which device took it, as far as the site lets the page know. */
-  readonly subject: Signal<Schemas['Subject'] | undefined>
+  readonly subject: Signal<Subject | undefined>
   /** The samples are gone, or never were, though there is a result. */
   readonly withoutSamples: Signal<boolean>
   close(): void
@@ -39,7 +39,7 @@ export function openEcg(id: string): Opened {
     recording: signal<Recording | undefined>(undefined),
     pieces: signal(0),
     error: signal<ApiError | undefined>(undefined),
-    subject: signal<Schemas['Subject'] | undefined>(undefined),
+    subject: signal<Subject | undefined>(undefined),
     withoutSamples: signal(false),
     close: () => {
       ended.abort()

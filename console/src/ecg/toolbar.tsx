@@ -2,32 +2,24 @@
  * What the paper can do.
  * @module
  */
-import { type Signal, useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import type { Signal } from '@preact/signals'
 import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
-import { api, wanted } from '../api/client.ts'
-import type { Summary } from '../api/events.ts'
 import { t, word } from '../i18n/index.ts'
-import { go } from '../router.ts'
-import { moment } from '../ui/format.ts'
-import { Choice, Icon } from '../ui/parts.tsx'
+import { Choice, Icon, withUnit } from '../ui/parts.tsx'
 import { isCalibrated } from './calibration.ts'
+import { Earlier, type EarlierProps } from './earlier.tsx'
 import type { Asked } from './explain.ts'
 import { GAINS, LAYOUTS, PAGE_S, SPEEDS } from './layout.ts'
 import type { Caliper } from './measure.ts'
 import { prefer, preferences } from './state.ts'
 
-interface ToolbarProps {
+interface ToolbarProps extends EarlierProps {
   readonly isMeasuring: Signal<boolean>
   readonly isMarching: Signal<boolean>
   readonly caliper: Signal<Caliper | undefined>
   /** What the page shows, where that can be changed. */
   readonly seconds: Signal<number> | undefined
   readonly length: number
-  readonly id: string
-  readonly device: string | undefined
-  readonly beside: string | undefined
-  readonly isSide: Signal<boolean>
   /** Shows the window as the network was shown it. */
   readonly isModel: Signal<boolean>
   /** Absent where there is no score to explain. */
@@ -59,13 +51,13 @@ export function Toolbar(props: ToolbarProps) {
       </button>
       <Choice
         label={t('ecg.speed')}
-        options={SPEEDS.map((each) => [each, `${each} mm/s`] as const)}
+        options={withUnit(SPEEDS, 'mm/s')}
         value={speed}
         onChange={(value) => prefer({ speed: value })}
       />
       <Choice
         label={t('ecg.gain')}
-        options={GAINS.map((each) => [each, `${each} mm/mV`] as const)}
+        options={withUnit(GAINS, 'mm/mV')}
         value={gain}
         isDisabled={isModel.value}
         onChange={(value) => prefer({ gain: value })}
@@ -170,54 +162,5 @@ function WhatMoved({ condition }: Asked) {
         ))}
       </select>
     </label>
-  )
-}
-
-/** Earlier ECGs of the same device, to see one beside or below this one. */
-function Earlier({ id, device, beside, isSide }: ToolbarProps) {
-  const earlier = useSignal<readonly Summary[]>([])
-  useEffect(() => {
-    earlier.value = []
-    if (device === undefined) return
-    wanted(api.GET('/v1/ecgs', { params: { query: { device, limit: 30 } } })).then(
-      ({ items }) => {
-        earlier.value = items.filter(({ ecgId }) => ecgId !== id)
-      },
-      () => {},
-    )
-  }, [id, device])
-  if (earlier.value.length === 0) return null
-  return (
-    <>
-      <label class="compare">
-        <Icon name="compare" />
-        <span class="sr">{t('ecg.compare')}</span>
-        <select
-          value={beside ?? ''}
-          title={t('ecg.compare')}
-          onChange={({ currentTarget: { value } }) =>
-            go({ view: 'ecg', id, ...(value === '' ? {} : { beside: value }) })
-          }
-        >
-          <option value="">{t('ecg.compareNone')}</option>
-          {earlier.value.map(({ ecgId, startedAt }) => (
-            <option key={ecgId} value={ecgId}>
-              {moment(startedAt)}
-            </option>
-          ))}
-        </select>
-      </label>
-      {beside !== undefined && (
-        <Choice
-          label={t('ecg.compare')}
-          options={[
-            ['over', t('ecg.overlay')],
-            ['side', t('ecg.side')],
-          ]}
-          value={isSide.value ? 'side' : 'over'}
-          onChange={(value) => (isSide.value = value === 'side')}
-        />
-      )}
-    </>
   )
 }

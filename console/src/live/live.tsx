@@ -26,6 +26,8 @@ import {
 } from './devices.ts'
 import { renderTile, type TileRenderer } from './tile-renderer.ts'
 
+const names = new Intl.Collator(undefined, { numeric: true })
+
 export function Live({ device }: { readonly device?: string | undefined }) {
   const now = useSignal(Date.now())
   useEffect(() => {
@@ -38,13 +40,13 @@ export function Live({ device }: { readonly device?: string | undefined }) {
       stop()
     }
   }, [])
-  const all = [...devices.value.values()].toSorted((a, b) => a.device.localeCompare(b.device))
+  const all = [...devices.value.values()]
   if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now} />
   // Who is silent for longest goes first when there are too many.
   const shown = all
     .toSorted((a, b) => b.at - a.at)
     .slice(0, MOST_TILES)
-    .toSorted((a, b) => a.device.localeCompare(b.device))
+    .toSorted((a, b) => names.compare(a.device, b.device))
   return (
     <main class="live" id="main">
       {shown.length === 0 ? (
@@ -95,7 +97,7 @@ function Tile({ known, pulse, now }: TileProps) {
             {(newest.reasons ?? []).map((reason) => word('reason', reason)).join(', ') || t('status.refused')}
           </span>
         )}
-        <span class="push rate num">{newest.heartRateBpm === undefined ? '–' : number(newest.heartRateBpm)}</span>
+        <Rate bpm={newest.heartRateBpm} />
       </header>
       <SweepCanvas ecgId={newest.ecgId} leads={TILE_LEADS} lead="II" />
       <footer>
@@ -103,6 +105,15 @@ function Tile({ known, pulse, now }: TileProps) {
         <Age known={known} pulse={pulse} now={now} />
       </footer>
     </a>
+  )
+}
+
+function Rate({ bpm }: { readonly bpm: number | undefined }) {
+  if (bpm === undefined) return <span class="rate num">–</span>
+  return (
+    <span class="rate num">
+      {number(bpm)} <small>bpm</small>
+    </span>
   )
 }
 
@@ -146,7 +157,14 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
     resize()
     return () => observer.disconnect()
   }, [theme.value])
-  useEffect(() => () => renderer.current?.close(), [])
+  useEffect(() => {
+    const observer = new IntersectionObserver(([newest]) => renderer.current?.see(newest?.isIntersecting ?? true))
+    if (canvas.current !== null) observer.observe(canvas.current)
+    return () => {
+      observer.disconnect()
+      renderer.current?.close()
+    }
+  }, [])
   useEffect(() => {
     const ended = new AbortController()
     shared(ecgId, leads, ended.signal).then(
@@ -198,15 +216,7 @@ function Single({ device, known, now }: SingleProps) {
         <h1>{device}</h1>
         {known !== undefined && (
           <>
-            <span class="rate num">
-              {known.newest.heartRateBpm === undefined ? (
-                '–'
-              ) : (
-                <>
-                  {number(known.newest.heartRateBpm)} <small>bpm</small>
-                </>
-              )}
-            </span>
+            <Rate bpm={known.newest.heartRateBpm} />
             {CONDITION_IDS.filter((id) => known.newest.flagged.includes(id)).map((id) => (
               <span key={id} class="chip flagged">
                 {word('condition', id)}

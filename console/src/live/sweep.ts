@@ -25,6 +25,30 @@ const GAP_S = 0.35
 /** What is drawn of old trace again, so that no seam shows. */
 const OVERLAP_S = 0.05
 
+/** Height of a tile, mV. */
+const HEIGHT_MV = 3.2
+/** Where 0 mV lies, from the top, where the trace has room. */
+const BASELINE = 0.62
+
+const places = new WeakMap<Float32Array, { readonly low: number; readonly high: number }>()
+
+/** All of a trace is seen: the baseline moves to make room, and where that is not enough the trace is smaller. */
+function placeOf(samples: Float32Array, height: number): { readonly y: number; readonly pxPerMv: number } {
+  let range = places.get(samples)
+  if (range === undefined) {
+    let [low, high] = [0, 0]
+    for (const sample of samples) {
+      if (sample < low) low = sample
+      else if (sample > high) high = sample
+    }
+    range = { low, high }
+    places.set(samples, range)
+  }
+  const pxPerMv = height / Math.max(HEIGHT_MV, 1.06 * (range.high - range.low))
+  const [top, bottom] = [range.high * pxPerMv + 0.03 * height, 0.97 * height + range.low * pxPerMv]
+  return { y: Math.max(top, Math.min(bottom, BASELINE * height)), pxPerMv }
+}
+
 export class Sweep {
   readonly #canvas: HTMLCanvasElement | OffscreenCanvas
   readonly #context: Context
@@ -34,6 +58,7 @@ export class Sweep {
   /** When the newest began to be drawn, and how far it is. */
   #began = 0
   #head = 0
+  #isSeen = true
 
   constructor(canvas: HTMLCanvasElement | OffscreenCanvas, colours: SweepColours) {
     this.#canvas = canvas
@@ -47,24 +72,38 @@ export class Sweep {
     this.#newest = window
     this.#began = now
     this.#head = 0
-    this.#draw(0, SWEEP_S, this.#older)
+    if (this.#isSeen) this.#draw(0, SWEEP_S, this.#older)
   }
 
   resize(width: number, height: number, colours: SweepColours): void {
     this.#canvas.width = width
     this.#canvas.height = height
     this.#colours = colours
-    this.#draw(0, this.#head, this.#newest)
-    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
+    this.#drawAll()
   }
 
-  /** Draws what has become due since the last call. Without motion, the whole window stands at once. */
+  /** A canvas that is scrolled out of sight is not drawn. Each drawing costs the page's main thread time. */
+  see(isSeen: boolean, now: number): void {
+    const isNew = isSeen && !this.#isSeen
+    this.#isSeen = isSeen
+    if (!isNew) return
+    this.#head = Math.min(SWEEP_S, (now - this.#began) / 1000)
+    this.#drawAll()
+  }
+
+  /** Draws what has become due since the last call: nothing until it is a pixel. Without motion, the whole window stands at once. */
   advance(now: number, isStill: boolean): void {
-    if (this.#newest === undefined || this.#head >= SWEEP_S) return
+    if (!this.#isSeen || this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)
+    if (head < SWEEP_S && ((head - this.#head) / SWEEP_S) * this.#canvas.width < 1) return
     this.#draw(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
     this.#clear(head, Math.min(SWEEP_S, head + GAP_S))
     this.#head = head
+  }
+
+  #drawAll(): void {
+    this.#draw(0, this.#head, this.#newest)
+    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
   }
 
   #clear(from: number, to: number): void {
@@ -79,6 +118,7 @@ export class Sweep {
     if (window === undefined) return
     const { width, height } = this.#canvas
     const { samples, rateHz } = window
+    const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
     const begin = Math.max(0, Math.floor(from * rateHz) - 1)
     context.save()
@@ -95,9 +135,8 @@ export class Sweep {
       end: Math.min(samples.length, Math.ceil(to * rateHz) + 1),
       x: (begin / rateHz / SWEEP_S) * width,
       pxPerSample: width / (SWEEP_S * rateHz),
-      y: height * 0.62,
-      // Three millivolts a tile.
-      pxPerMv: height / 3.2,
+      y,
+      pxPerMv,
     })
     context.stroke()
     context.restore()

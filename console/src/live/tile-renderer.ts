@@ -31,6 +31,8 @@ function sender(): Send {
 
 export interface TileRenderer {
   size(width: number, height: number, colours: SweepColours): void
+  /** Whether it is in sight. */
+  see(isSeen: boolean): void
   show(window: SweepWindow): void
   close(): void
 }
@@ -44,6 +46,7 @@ export function renderTile(canvas: HTMLCanvasElement, colours: SweepColours): Ti
   order({ kind: 'open', id, canvas: canHandOver ? canvas.transferControlToOffscreen() : canvas, colours })
   return {
     size: (width, height, now) => order({ kind: 'size', id, width, height, colours: now }),
+    see: (isSeen) => order({ kind: 'see', id, isSeen }),
     show: (window) => order({ kind: 'show', id, window }),
     close: () => order({ kind: 'close', id }),
   }

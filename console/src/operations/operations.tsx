@@ -52,8 +52,10 @@ export function Operations({ section }: { readonly section: string | undefined }
           <Figures {...found.windows} />
           <Alarms alarms={found.alarms} />
           <Queues queues={found.queues} onMoved={refresh} />
-          <Refusals {...found.windows} />
-          <Model {...found} />
+          <div class="stacked">
+            <Refusals {...found.windows} />
+            <Model {...found} />
+          </div>
         </div>
       )}
     </main>

@@ -135,11 +135,11 @@ function Row({ index, range: known }: RowProps) {
         <span class="num range">
           {estimate(low)} – {estimate(high)}
         </span>
-        <span class="num range normal">
-          {range === undefined
-            ? t('indices.noRange')
-            : t('indices.normal', { low: estimate(range.low), high: estimate(range.high) })}
-        </span>
+        {range !== undefined && (
+          <span class="num range normal">
+            {t('indices.normal', { low: estimate(range.low), high: estimate(range.high) })}
+          </span>
+        )}
       </td>
       <td class="right">
         <span class={`worth ${worth}`} title={`${word('worth', worth)}; ${word('evidenceHint', evidence)}`}>

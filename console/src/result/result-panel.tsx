@@ -7,7 +7,7 @@ import type { Measurements } from '../../../shared/domain/measurements.ts'
 import type { Person } from '../../../shared/domain/recording.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { type ResultWarning, warningText } from '../../../shared/domain/warnings.ts'
-import type { Schemas } from '../../../streams/client/index.ts'
+import type { Subject } from '../ecg/subject.ts'
 import { language, t, word } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
@@ -18,11 +18,10 @@ import { Trends } from './trends.tsx'
 interface ResultPanelProps {
   readonly result: Result
   /** Which took it, and of whom, as far as the page may know. */
-  readonly subject: Schemas['Subject'] | undefined
+  readonly subject: Subject | undefined
 }
 
 export function ResultPanel({ result, subject }: ResultPanelProps) {
-  const device = subject?.device
   const { status, quality, warnings, ood, measurements, version, supersedes } = result
   return (
     <>
@@ -47,7 +46,7 @@ export function ResultPanel({ result, subject }: ResultPanelProps) {
       <Measured measurements={measurements} rate={quality.heartRateBpm} />
       <LeadQuality result={result} />
       {status === 'screened' && <Indices indices={result.indices} person={subject?.person as Person | undefined} />}
-      {device !== undefined && <Trends device={device} ecgId={result.ecgId} />}
+      {subject !== undefined && <Trends subject={subject} ecgId={result.ecgId} />}
       <ProvenanceOf result={result} />
     </>
   )
@@ -122,7 +121,8 @@ function Measured({ measurements, rate }: MeasuredProps) {
               <dd class="num" title={value === undefined ? t('measured.unsure') : undefined}>
                 {typeof value === 'number' ? (
                   <>
-                    {number(value)} <small>{unit}</small>
+                    {number(value)}
+                    {unit === '°' ? unit : <small> {unit}</small>}
                   </>
                 ) : (
                   '–'

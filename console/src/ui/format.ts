@@ -23,7 +23,9 @@ const clocks = kept((locale) => new Intl.DateTimeFormat(locale, { timeStyle: 'me
 const days = kept((locale) => new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }))
 const agos = kept((locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }))
 
-export const number = (value: number, digits = 0) => numbers(language.value, 'decimal', String(digits)).format(value)
+/** With a true minus, which is as wide as a plus. */
+export const number = (value: number, digits = 0) =>
+  numbers(language.value, 'decimal', String(digits)).format(value).replace('-', '−')
 
 /** A share as per cent: whole above ten, with one digit below. */
 export const percent = (share: number) => numbers(language.value, 'percent', share < 0.1 ? '1' : '0').format(share)

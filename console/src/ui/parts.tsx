@@ -25,6 +25,7 @@ const PATHS = {
   compare: 'M2 5c2 0 2 3 4 3s2-5 4-5 2 3 4 3M2 11c2 0 2 2 4 2s2-4 4-4 2 3 4 3',
   theme: 'M8 1.5a6.5 6.5 0 1 0 0 13zM8 1.5a6.5 6.5 0 0 1 0 13',
   full: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
+  lock: 'M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5',
   play: 'M4.5 3v10l8-5z',
   pause: 'M5 3v10M11 3v10',
 } as const
@@ -91,27 +92,35 @@ export function Time({ iso }: { readonly iso: string }) {
 
 interface ChoiceProps<T extends string | number> {
   readonly label: string
-  readonly options: readonly (readonly [T, string])[]
+  /** Each with the words on its button, and the whole name where these are short. */
+  readonly options: readonly (readonly [T, string, string?])[]
   readonly value: T
   readonly isDisabled?: boolean
   readonly onChange: (value: T) => void
 }
+
+/** Options of numbers with one unit, which stands on the last button only. */
+export const withUnit = <T extends number>(values: readonly T[], unit: string) =>
+  values.map(
+    (value, i) => [value, i < values.length - 1 ? `${value}` : `${value} ${unit}`, `${value} ${unit}`] as const,
+  )
 
 /** A few options of which one holds, as a row of buttons. */
 export function Choice<T extends string | number>({ label, options, value, isDisabled, onChange }: ChoiceProps<T>) {
   return (
     <fieldset class="choice">
       <legend class="sr">{label}</legend>
-      {options.map(([option, name]) => (
+      {options.map(([option, text, name]) => (
         <button
           key={option}
           type="button"
           disabled={isDisabled}
           aria-pressed={option === value}
+          aria-label={name}
           title={label}
           onClick={() => onChange(option)}
         >
-          {name}
+          {text}
         </button>
       ))}
     </fieldset>

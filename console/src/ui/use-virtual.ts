@@ -21,6 +21,7 @@ export interface VirtualRows {
 export function useVirtualRows(count: number, rowPx: number, scroller: { current: HTMLElement | null }): VirtualRows {
   const [, redraw] = useReducer((n: number) => n + 1, 0)
   const kept = useRef<Virtualizer<HTMLElement, HTMLElement> | undefined>(undefined)
+  const drawn = useRef<Partial<Virtualizer<HTMLElement, HTMLElement>['range'] & object>>({})
   const options = {
     count,
     estimateSize: () => rowPx,
@@ -29,15 +30,22 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
-    onChange: () => redraw(undefined as never),
+    onChange: ({ range }: Virtualizer<HTMLElement, HTMLElement>) => {
+      // Told also when a scroll begins and ends, which shows nothing new.
+      const { startIndex, endIndex } = range ?? {}
+      if (drawn.current.startIndex === startIndex && drawn.current.endIndex === endIndex) return
+      redraw(undefined as never)
+    },
   }
   kept.current ??= new Virtualizer<HTMLElement, HTMLElement>(options)
   const virtualizer = kept.current
   virtualizer.setOptions(options)
+  const items = virtualizer.getVirtualItems()
+  drawn.current = virtualizer.range ?? {}
   useEffect(() => virtualizer._didMount(), [virtualizer])
   useEffect(() => virtualizer._willUpdate())
   return {
-    items: virtualizer.getVirtualItems(),
+    items,
     totalPx: virtualizer.getTotalSize(),
     scrollTo: (index) => virtualizer.scrollToIndex(index, { align: 'auto' }),
   }

@@ -69,14 +69,7 @@ export function Worklist() {
           {t('worklist.waiting', { count: waiting.value.length })}
         </button>
       )}
-      <div class="table-head" aria-hidden="true">
-        <span>{t('worklist.time')}</span>
-        <span>{t('worklist.device')}</span>
-        <span>{t('worklist.verdict')}</span>
-        <span class="right">{t('worklist.rate')}</span>
-        <span>{t('worklist.highest')}</span>
-        <span>{t('worklist.flags')}</span>
-      </div>
+      <Head />
       <div
         class="rows"
         ref={scroller}
@@ -96,14 +89,7 @@ export function Worklist() {
             const row = rows.value[index]
             return (
               row !== undefined && (
-                <Row
-                  key={index % pool}
-                  row={row}
-                  index={index}
-                  top={start}
-                  height={rowPx}
-                  isChosen={index === chosen.value}
-                />
+                <Row key={index % pool} row={row} index={index} top={start} isChosen={index === chosen.value} />
               )
             )
           })}
@@ -114,7 +100,25 @@ export function Worklist() {
   )
 }
 
-const percentOf = (share: number) => `${100 * share}%`
+/** Apart from the rows, so that a scroll leaves it alone. */
+function Head() {
+  return (
+    <div class="table-head" aria-hidden="true">
+      <span class="taken">{t('worklist.time')}</span>
+      <span class="device">{t('worklist.device')}</span>
+      <span class="verdict">{t('worklist.verdict')}</span>
+      <span class="rate">{t('worklist.rate')}</span>
+      <span class="highest">{t('worklist.highest')}</span>
+      <span>{t('worklist.flags')}</span>
+    </div>
+  )
+}
+
+/** Only what may be too long for its column is clipped: each clip is work in each frame of a scroll. */
+const lengthOf = (text: string) => (text.length > 14 ? 'long' : '')
+
+/** Of the bar behind a probability. */
+const SHARE_PX = 70
 
 const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
 
@@ -122,12 +126,15 @@ interface RowProps {
   readonly row: Summary
   readonly index: number
   readonly top: number
-  readonly height: number
   readonly isChosen: boolean
 }
 
-function Row({ row, index, top, height, isChosen }: RowProps) {
+function Row({ row, index, top, isChosen }: RowProps) {
   const { ecgId, startedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
+  const verdict =
+    status === 'screened'
+      ? t('status.screened')
+      : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
   return (
     // The listbox has the keyboard; a row is its option.
     // biome-ignore lint/a11y/useKeyWithClickEvents: see above
@@ -138,52 +145,37 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
       aria-selected={isChosen}
       tabIndex={-1}
       data-ecg={ecgId}
-      style={{ top: `${top}px`, height: `${height}px` }}
+      style={{ top: `${top}px` }}
       onClick={() => {
         chosen.value = index
         open(row)
       }}
     >
-      <span class="when" title={utc(startedAt)}>
-        <b>{clock(startedAt)}</b> <small>{day(startedAt)}</small>
+      <b class="when" title={utc(startedAt)}>
+        {clock(startedAt)}
+      </b>
+      <small class="day">{day(startedAt)}</small>
+      <span class={`device ${device === undefined ? 'none' : lengthOf(device)}`}>{device ?? t('worklist.upload')}</span>
+      <span class={`verdict ${lengthOf(verdict)}`}>
+        {status === 'refused' && <Icon name="refused" />}
+        {verdict}
       </span>
-      <span class="device">{device ?? <i>{t('worklist.upload')}</i>}</span>
-      <span class="verdict">
-        {status === 'screened' ? (
-          t('status.screened')
-        ) : (
-          <>
-            <Icon name="refused" />{' '}
-            {reasons.length === 0 ? t('status.refused') : reasons.map((each) => word('reason', each)).join(', ')}
-          </>
-        )}
+      <span class="rate num">{heartRateBpm == null ? '–' : `${number(heartRateBpm)} bpm`}</span>
+      <i
+        class="share"
+        aria-hidden="true"
+        hidden={highest === undefined}
+        style={{ borderLeftWidth: `${SHARE_PX * (highest?.probability ?? 0)}px` }}
+      />
+      <span class="highest num">
+        {highest !== undefined && `${percent(highest.probability)} ${word('short', highest.condition)}`}
       </span>
-      <span class="right num">
-        {heartRateBpm == null ? (
-          '–'
-        ) : (
-          <>
-            {number(heartRateBpm)} <small>bpm</small>
-          </>
-        )}
-      </span>
-      <span class="highest">
-        {highest !== undefined && (
-          <>
-            <i class="share" aria-hidden="true">
-              <i style={{ width: percentOf(highest.probability) }} />
-            </i>
-            <span class="num">{percent(highest.probability)}</span> <small>{word('short', highest.condition)}</small>
-          </>
-        )}
-      </span>
-      <span class="flags">
-        {CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
+      {flagged.length > 0 &&
+        CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
           <span key={id} class="chip flagged" title={word('condition', id)}>
             {word('short', id)}
           </span>
         ))}
-      </span>
     </div>
   )
 }

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets erase`: erases a patient, shows what that would be without `--yes`, and leaves a receipt.
+ * `cardiacnets erase`: erases a patient's data and writes a receipt. Without `--yes` it only shows what would be erased.
  * @module
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -53,23 +53,27 @@ const Earlier = z.object({
 
 export function eraseCommand(): Command {
   return new Command('erase')
-    .description('erase a patient: ECGs, results, drawings, associations; only shows them without --yes')
+    .description('erase a patient: ECGs, results, cines, associations. Without --yes it only lists them')
     .option(
       '--patient <reference>',
-      'such as Patient/123; `-` reads it from the standard input, and no history keeps it',
+      'patient, such as Patient/123; `-` reads it from standard input, which keeps it out of the shell history',
     )
-    .option('--device <name>', "a device's ECGs from --from up to --to, of all its patients")
-    .option('--from <time>', 'with --device', parseTime)
-    .option('--to <time>', 'with --device', parseTime)
-    .option('--ecg <id...>', 'these ECGs', addEcg, [])
-    .option('--again <receipt>', 'what came late of an earlier erasure')
-    .option('--tenant <name>', 'whose patient', 'local')
-    .option('--by <name>', 'the operator, for audit trail and receipt', `operator:${userInfo().username}@${hostname()}`)
+    .option('--device <name>', 'all ECGs of a device between --from and --to')
+    .option('--from <time>', 'start time, with --device', parseTime)
+    .option('--to <time>', 'end time, with --device', parseTime)
+    .option('--ecg <id...>', 'single ECGs', addEcg, [])
+    .option('--again <receipt>', 'erase what arrived after an earlier erasure')
+    .option('--tenant <name>', 'tenant of the patient', 'local')
+    .option(
+      '--by <name>',
+      'operator name for the audit trail and the receipt',
+      `operator:${userInfo().username}@${hostname()}`,
+    )
     .addOption(siteOption())
-    .option('--no-ehr', "do not ask the EHR which of its ECGs are the patient's")
-    .option('--outputs <file>', "the stack's outputs (`cdk deploy --outputs-file`)", LOCAL_OUTPUTS)
-    .option('--receipt <file>', 'where the receipt goes; erasures/ID.json beside the outputs when left out')
-    .option('--yes', 'do it')
+    .option('--no-ehr', "do not ask the EHR for the patient's ECGs")
+    .option('--outputs <file>', 'outputs of the stack (`cdk deploy --outputs-file`)', LOCAL_OUTPUTS)
+    .option('--receipt <file>', 'receipt file (default: erasures/ID.json beside the outputs)')
+    .option('--yes', 'carry it out')
     .action(async (options: EraseCommandOptions) => {
       const outputs = await readOutputs(options.outputs)
       const { dynamo, s3, sqs } = clientsFor(outputs)
@@ -141,7 +145,7 @@ async function find(parts: ErasureParts, options: EraseCommandOptions) {
 
 async function readPatient(given: string): Promise<string> {
   const parsed = Patient.safeParse(given === '-' ? (await text(process.stdin)).trim() : given)
-  // Not its text: what is no reference may be a name.
+  // Without the text, because an invalid reference may be a name.
   if (!parsed.success) throw new CodedError('field-invalid', { field: 'patient' })
   return parsed.data
 }
@@ -156,7 +160,7 @@ async function readEarlier(file: string, tenant: string) {
   return { spans, ecgIds: ecgIds.flatMap((id) => parseEcgId(id) ?? []) }
 }
 
-/** When it was taken, and by which device. */
+/** When it was recorded, and by which device. */
 async function describe({ results }: ErasureParts, tenant: string, ecgId: EcgId): Promise<string> {
   const judged = await results.judged(tenant, ecgId)
   if (judged === undefined) return ''

@@ -18,7 +18,7 @@ const DEVICES = 4
 /** Its end joins its start, so that it can be looped. */
 const PERIODIC = makeRecording((5 * 4001) / 500)
 
-it('loses no frame when broker and adapter are stopped and started again under load, again and again', async () => {
+it('the local stack loses no frame over repeated restarts of broker and adapter under load', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'stop-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const aws = await startAws()

@@ -87,31 +87,30 @@ const cut = (folder: string) => {
   return model
 }
 
-const DAMAGED =
-  'Put a copy of it in its place, or move it away and start again: what it held is lost then. [data-corrupt]'
+const DAMAGED = 'Restore it from a backup. Or move it away and restart: its contents are lost then. [data-corrupt]'
 const NO_MODEL =
-  'There is no model bundle in that folder: FOLDER/model has no manifest.json. Give one with --model or `cardiacnets models use`. [bundle-missing]'
+  'The folder contains no model bundle: FOLDER/model has no manifest.json. Pass one with --model, or run `cardiacnets models use`. [bundle-missing]'
 const HALF_MANIFEST =
-  'A file of the model bundle is not what its manifest says: manifest.json of FOLDER/model. Install the bundle again. [bundle-corrupt]'
+  'A file of the model bundle does not match the manifest: manifest.json of FOLDER/model. Install the bundle again. [bundle-corrupt]'
 const OTHER_NETWORK =
-  'A file of the model bundle is not what its manifest says: screen.onnx of FOLDER/model. Install the bundle again. [bundle-corrupt]'
+  'A file of the model bundle does not match the manifest: screen.onnx of FOLDER/model. Install the bundle again. [bundle-corrupt]'
 
-/** Each fault of a start: who meets it, what is said, and the exit code. docs/faults.md has the same table. */
+/** Each startup error: the program, its message and its exit code. docs/faults.md has the same table. */
 const FAULTS: readonly Fault[] = [
   {
-    what: 'npm start: a file in the place of the data folder',
+    what: 'npm start: a file in place of the data folder',
     start: (folder) => claimFolder(put(join(folder, 'data'), '')),
     says: 'FOLDER/data is not a folder: pass --data with another one.',
     exits: 2,
   },
   {
-    what: 'npm start: a data folder of somebody else',
+    what: 'npm start: the data folder of another user',
     start: (folder) => claimFolder(dirname(put(join(folder, 'letter.txt'), 'dear'))),
     says: 'FOLDER holds other files and none of ours: pass --data with a folder that is empty, or a new one.',
     exits: 2,
   },
   {
-    what: 'npm start: a lock that is no database',
+    what: 'npm start: a lock file that is not a database',
     start: (folder) => claimFolder(dirname(put(join(folder, 'lock.db'), junk))),
     says: 'FOLDER/lock.db is not ours: remove it, or pass --data.',
     exits: 2,
@@ -123,7 +122,7 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'npm start: an emptied MANIFEST of the tables',
+    what: 'npm start: an emptied MANIFEST of the table store',
     async start(folder) {
       await (await startEmulators(folder)).stop()
       const manifest = readdirSync(join(folder, 'tables')).find((name) => name.startsWith('MANIFEST'))!
@@ -146,13 +145,13 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'npm start: another network than the manifest says',
+    what: 'npm start: a network that differs from the manifest',
     start: (folder) => checkStart(undefined, cut(folder)),
     says: OTHER_NETWORK,
     exits: 2,
   },
   {
-    what: 'npm start: a damaged journal, as its adapter says',
+    what: 'npm start: a damaged journal, reported by its adapter',
     start(folder) {
       put(join(folder, 'journal.db'), junk)
       const words = [String(caught(() => adapter(folder)))]
@@ -168,21 +167,21 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'adapter: a journal in a folder that is not there',
+    what: 'adapter: a journal in a missing folder',
     start: (folder) => adapter(join(folder, 'nowhere')),
-    says: 'JOURNAL_PATH: The data cannot be read or written: journal.db of FOLDER/nowhere. Change the owner or the rights of the folder, or name another one.',
+    says: 'JOURNAL_PATH: The data cannot be read or written: journal.db of FOLDER/nowhere. Change the folder’s owner or permissions, or choose another folder.',
     exits: 2,
   },
   {
-    what: 'adapter: a database of another program for its journal',
+    what: 'adapter: a foreign database as journal',
     start: (folder) => adapter(dirname(putForeign(join(folder, 'journal.db')))),
-    says: 'JOURNAL_PATH: The data is not of this program: journal.db of FOLDER. Name another folder, or move the file away.',
+    says: 'JOURNAL_PATH: The data belongs to another program: journal.db of FOLDER. Choose another folder, or move the file away.',
     exits: 2,
   },
   {
     what: 'adapter: a journal of a later version',
     start: (folder) => adapter(dirname(putNewer(join(folder, 'journal.db')))),
-    says: 'JOURNAL_PATH: The data was written by a later version of this program: journal.db of FOLDER. Update the program, or name another folder.',
+    says: 'JOURNAL_PATH: The data was written by a newer version of this program: journal.db of FOLDER. Update the program, or choose another folder.',
     exits: 2,
   },
   ...['ecgs.db', 'frames.db'].flatMap((name): readonly Fault[] => [
@@ -195,20 +194,20 @@ const FAULTS: readonly Fault[] = [
     {
       what: `gateway: a database of another program for ${name}`,
       start: (folder) => gateway(dirname(dirname(putForeign(join(folder, 'data', name))))),
-      says: `The data is not of this program: ${name} of FOLDER/data. Name another folder, or move the file away. [data-foreign]`,
+      says: `The data belongs to another program: ${name} of FOLDER/data. Choose another folder, or move the file away. [data-foreign]`,
       exits: 2,
     },
   ]),
   {
-    what: 'gateway: a file in the place of its folder',
+    what: 'gateway: a file in place of its folder',
     start: (folder) => gateway(dirname(put(join(folder, 'data'), ''))),
-    says: 'The data cannot be read or written: data of FOLDER. Change the owner or the rights of the folder, or name another one. [data-unwritable]',
+    says: 'The data cannot be read or written: data of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
   },
   {
-    what: 'gateway: a file in the place of the folder that is watched',
+    what: 'gateway: a file in place of the watched folder',
     start: (folder) => gateway(folder, { folder: { watch: put(join(folder, 'inbox'), '') } }),
-    says: 'The data cannot be read or written: inbox of FOLDER. Change the owner or the rights of the folder, or name another one. [data-unwritable]',
+    says: 'The data cannot be read or written: inbox of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
   },
   {
@@ -224,7 +223,7 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'gateway: another network than the manifest says',
+    what: 'gateway: a network that differs from the manifest',
     start: (folder) => gateway(folder, {}, cut(folder)),
     says: OTHER_NETWORK,
     exits: 2,
@@ -242,37 +241,37 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'screen: another network than the manifest says',
+    what: 'screen: a network that differs from the manifest',
     start: async (folder) => Screener.load((await readModel({ model: cut(folder) })).bundle),
     says: OTHER_NETWORK,
     exits: 2,
   },
   {
-    what: 'gateway: a certificate that is not there',
+    what: 'gateway: a missing certificate',
     start: (folder) =>
       gateway(folder, { mqtt: { port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } } }),
-    says: 'The input is not there or may not be read: mqtt.tls.cert (cert.pem of FOLDER). Check its name and its rights; a WFDB record needs all its files. [file-not-found]',
+    says: 'The input does not exist or is not readable: mqtt.tls.cert (cert.pem of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
   },
   {
-    what: 'gateway: a certificate that is none',
+    what: 'gateway: an invalid certificate',
     start: (folder) =>
       gateway(folder, {
         hl7: { port: 0, tls: { cert: put(join(folder, 'cert.pem'), junk), key: put(join(folder, 'key.pem'), junk) } },
       }),
-    says: 'The configuration of the site has a fault: hl7.tls (a certificate and its key, as PEM). Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
+    says: 'The site configuration is invalid: hl7.tls (a certificate and its key, as PEM). Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
     exits: 2,
   },
   {
     what: 'gateway: half a configuration',
     start: (folder) => readGatewayConfig(put(join(folder, 'gateway.json'), '{"data":')),
-    says: 'The configuration of the site has a fault: gateway, gateway.json of FOLDER. Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
+    says: 'The site configuration is invalid: gateway, gateway.json of FOLDER. Correct it (docs/fhir.md, docs/gateway.md). [site-config-invalid]',
     exits: 2,
   },
   {
-    what: 'gateway: no configuration',
+    what: 'gateway: a missing configuration',
     start: (folder) => readGatewayConfig(join(folder, 'gateway.json')),
-    says: 'The input is not there or may not be read: gateway (gateway.json of FOLDER). Check its name and its rights; a WFDB record needs all its files. [file-not-found]',
+    says: 'The input does not exist or is not readable: gateway (gateway.json of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
   },
 ]
@@ -288,7 +287,7 @@ function caught(run: () => unknown): unknown {
 /** As the processes end: the adapter's own class means 2. */
 const codeOf = (error: unknown) => (error instanceof ConfigError ? 2 : exitCodeOf(error))
 
-describe('a fault of the start says which file of which folder, what to do, and ends with its code', () => {
+describe('a fault at startup is reported with file, folder, remedy and exit code', () => {
   it.each(FAULTS)('$what: $exits', async ({ start, says, exits }) => {
     const folder = temporaryFolder()
 
@@ -301,19 +300,19 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(exits)
   })
 
-  it('gateway: a port that is taken: 1', async () => {
+  it('gateway: a port in use: 1', async () => {
     const { port, close } = await listening()
     onTestFinished(close)
 
     const error = await listen(createServer(), port, '127.0.0.1', 'gateway.hl7', 1).catch((fault: unknown) => fault)
 
     expect(wordsOf(error)).toBe(
-      `A port is taken: ${port} (gateway.hl7). Stop what listens there, or choose another one. [port-taken]`,
+      `A port is already in use: ${port} (gateway.hl7). Stop the process that uses it, or choose another port. [port-taken]`,
     )
     expect(codeOf(error)).toBe(1)
   })
 
-  it('npm start: a data folder that another stack holds: 2', () => {
+  it('npm start: a data folder used by another stack: 2', () => {
     const folder = temporaryFolder()
     onTestFinished(claimFolder(folder))
 
@@ -325,8 +324,8 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(2)
   })
 
-  it.runIf(process.getuid?.() === 0)('npm start: a data folder that may not be written: 2', () => {
-    // Root may write everywhere; nobody may not.
+  it.runIf(process.getuid?.() === 0)('npm start: a data folder without write access: 2', () => {
+    // Root can write everywhere, so the test runs as `nobody`.
     const script = `const { claimFolder } = await import(process.argv[1]); try { claimFolder('/var/lib/cardiacnets') } catch (error) { console.log(error.message) }`
     const module = join(ROOT, 'cdk/local/data-folder.ts')
 
@@ -341,7 +340,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
   })
 })
 
-describe('a journal that was emptied', () => {
+describe('an emptied journal', () => {
   it.each(['adapter', 'gateway'])('is reported by the %s, which keeps running', async (who) => {
     const folder = temporaryFolder()
     put(join(folder, who === 'adapter' ? 'journal.db' : 'data/ecgs.db'), '')

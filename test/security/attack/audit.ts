@@ -50,7 +50,7 @@ async function timed(act: () => Promise<{ status: number }>): Promise<string> {
 export const AUDIT_ATTACKS: readonly Attack[] = [
   {
     kind,
-    name: 'an ECG with thousands of jobs is deleted',
+    name: 'deletion of an ECG with thousands of jobs',
     expected: '204, then 404 404, noted: begun done, jobs removed',
     async run(world) {
       const deleter = { tenant: OWNER, sub: 'deleter' }
@@ -71,7 +71,7 @@ export const AUDIT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'an association lets thousands of waiting results go',
+    name: 'an association that releases thousands of waiting results',
     expected: '200, noted: begun done, none waits',
     async run(world) {
       const associator = { tenant: OWNER, sub: 'associator' }
@@ -97,7 +97,7 @@ export const AUDIT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'every request of this suite by a known caller has an entry, refused or not',
+    name: 'every request of an authenticated caller, with an audit entry whether refused or not',
     expected: 'none is missing',
     async run(world) {
       const noted = new Set<string>()

@@ -66,7 +66,7 @@ const shortSession = (name: string) =>
 export const JOURNAL_ATTACKS: readonly Attack[] = [
   {
     kind,
-    name: 'one device, thousands of short sessions',
+    name: 'thousands of short sessions from one device',
     expected: 'limit-exceeded, neighbour served, adapter stayed',
     async run(world) {
       const pid = world.stack.adapterPid
@@ -76,7 +76,7 @@ export const JOURNAL_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'one device, thousands of payloads that cannot be read: the dead-letter queue takes its share only',
+    name: 'thousands of unreadable payloads from one device, with a limited share of the dead-letter queue',
     expected: 'neighbour served, payload-malformed, adapter stayed, DLQ bounded',
     async run(world) {
       const pid = world.stack.adapterPid

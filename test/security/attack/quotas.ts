@@ -62,7 +62,7 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'cines, a seed each',
+    name: 'cines with different seeds',
     expected: EXPECTED,
     async run({ ask, victim }) {
       const jobs: string[] = []
@@ -79,7 +79,7 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'streams of events',
+    name: 'event streams',
     expected: EXPECTED,
     async run(world) {
       const gone = new AbortController()
@@ -92,7 +92,7 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'meanwhile another caller of the tenant, and another tenant',
+    name: 'limits of one caller, without effect on other callers and tenants',
     expected: '200 200',
     async run({ ask }) {
       const callers = [{ tenant: OWNER }, { tenant: OTHER }]

@@ -49,7 +49,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   })),
   ...Object.entries(SERVERS).map(([name, addressOf]) => ({
     kind,
-    name: `another name of this machine (DNS rebinding), ${name}`,
+    name: `another host name (DNS rebinding) at ${name}`,
     expected: '400 400',
     async run(world: World) {
       const hosts = ['evil.example', '127.0.0.1.evil.example']
@@ -63,7 +63,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   })),
   {
     kind,
-    name: 'bytes that are no MQTT, to the broker',
+    name: 'bytes that are not MQTT at the broker',
     expected: 'it goes on',
     async run({ stack }) {
       const port = portOf(stack.mqttUrl)
@@ -75,7 +75,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'after all of it, /healthz',
+    name: 'all of the above, with a healthy /healthz afterwards',
     expected: '200',
     run: async ({ request }) => String((await request('/healthz')).status),
   },

@@ -65,7 +65,7 @@ function record({ MessageId, ReceiptHandle, Body }: Message, receiveCount: numbe
   }
 }
 
-/** As Lambda takes it: hidden for an hour unless somebody says otherwise. */
+/** As Lambda receives it: hidden for an hour unless the visibility is changed. */
 async function receive(url = queueUrl, WaitTimeSeconds = 10): Promise<Message | undefined> {
   const command = new ReceiveMessageCommand({
     QueueUrl: url,
@@ -77,8 +77,8 @@ async function receive(url = queueUrl, WaitTimeSeconds = 10): Promise<Message | 
 }
 const send = () => aws.sqs.send(new SendMessageCommand({ QueueUrl: queueUrl, MessageBody: '{"schema":1}' }))
 
-describe('a message that fails for now', () => {
-  it('comes again after a pause, long before its visibility would end', async () => {
+describe('sqsHandler on a temporary failure', () => {
+  it('makes the message visible again after a short delay', async () => {
     await send()
     const message = (await receive())!
 
@@ -90,7 +90,7 @@ describe('a message that fails for now', () => {
     expect(await receive(deadLetterQueueUrl, 0)).toBeUndefined()
   })
 
-  it('goes to the DLQ with its reason once it was tried as often as it may be', async () => {
+  it('moves the message to the DLQ with its reason after the last attempt', async () => {
     await send()
 
     const response = await failing('ehr-unavailable')((await receive())!, 3)
@@ -104,8 +104,8 @@ describe('a message that fails for now', () => {
   })
 })
 
-describe('a message that fails for good', () => {
-  it('goes to the DLQ at once', async () => {
+describe('sqsHandler on a permanent failure', () => {
+  it('moves the message to the DLQ at once', async () => {
     await send()
 
     const response = await failing('ehr-refused')((await receive())!, 1)

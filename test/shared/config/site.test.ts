@@ -9,8 +9,8 @@ const smart = {
   keyId: 'k1',
 }
 
-describe('a site’s configuration', () => {
-  it('says nothing by default: no EHR, and no number that learned from simulated people', () => {
+describe('parseSiteConfig', () => {
+  it('defaults to no EHR and no findings learned from simulated people', () => {
     const config = readSiteConfig({})
 
     expect(config.ehr).toBeUndefined()
@@ -18,7 +18,7 @@ describe('a site’s configuration', () => {
     expect(config.report.session).toMatchObject({ silenceS: 120, sustainedWindows: 12 })
   })
 
-  it('names an EHR and where our key lies', () => {
+  it('reads the EHR and the location of our key', () => {
     const ehr = { baseUrl: 'https://ehr.example/fhir/R4', auth: smart }
 
     const config = readSiteConfig({ SITE_CONFIG: JSON.stringify({ ehr }) })
@@ -27,26 +27,26 @@ describe('a site’s configuration', () => {
   })
 
   it.each([
-    ['no JSON', '{', 'site'],
+    ['text that is not JSON', '{', 'site'],
     ['an unknown field', '{"reprot":{}}', 'site'],
     [
-      'plain http across a network',
+      'plain HTTP to a remote EHR',
       '{"ehr":{"baseUrl":"http://ehr.example/fhir","auth":{"kind":"none"}}}',
       'site.ehr.baseUrl',
     ],
     [
-      'credentials in the address',
+      'credentials in the URL',
       '{"ehr":{"baseUrl":"https://a:b@ehr.example","auth":{"kind":"none"}}}',
       'site.ehr.baseUrl',
     ],
     [
-      'a secret in place of its source',
+      'a secret where its source is expected',
       JSON.stringify({ ehr: { baseUrl: 'https://e.example', auth: { ...smart, key: 's3cr3t' } } }),
       'site.ehr.auth.key',
     ],
-    ['an unknown field of its deployment', '{"deployment":{"device":3}}', 'site.deployment'],
+    ['an unknown field in the deployment', '{"deployment":{"device":3}}', 'site.deployment'],
     [
-      'ECGs that cross the network in plain text',
+      'an unencrypted broker address',
       '{"deployment":{"gateway":{"adapter":{"brokerUrl":"mqtt://b.example","auth":{"kind":"password","secretArn":"arn:s3cr3t"},"shards":[{"id":"a","tenants":["local"]}]}}}}',
       'site.deployment.gateway.adapter.brokerUrl',
     ],
@@ -56,14 +56,14 @@ describe('a site’s configuration', () => {
       'site.deployment.api.identity.jwksUrl',
     ],
     ['a session that ends at once', '{"report":{"session":{"silenceS":1}}}', 'site.report.session.silenceS'],
-  ])('is refused with %s, by the field and without its value', (_, text, field) => {
+  ])('refuses %s and names the field, not its value', (_, text, field) => {
     const error = codedError(() => parseSiteConfig(text))
 
     expect(error).toMatchObject({ code: 'site-config-invalid', detail: { field } })
     expect(error.message).not.toMatch(/s3cr3t|a:b/)
   })
 
-  it('lets a site set what one device may ask of the adapter', () => {
+  it('reads the adapter’s limits per device and per tenant', () => {
     const shards = [{ id: 'a', tenants: ['local'] }]
     const adapter = { brokerUrl: 'mqtts://b.example', auth: { kind: 'password', secretArn: 'arn:1' }, shards }
     const limits = { device: { sessions: { burst: 10 } }, tenant: { journalShare: 0.3 } }
@@ -75,7 +75,7 @@ describe('a site’s configuration', () => {
     })
   })
 
-  it('gives each tenant to one adapter, and only tenants that it has', () => {
+  it('requires that each tenant exists and has exactly one adapter', () => {
     const parse = (...shards: readonly object[]) => {
       const adapter = { brokerUrl: 'mqtts://b.example', auth: { kind: 'password', secretArn: 'arn:1' }, shards }
       return parseSiteConfig(JSON.stringify({ deployment: { tenants: ['a', 'b'], gateway: { adapter } } }))
@@ -86,7 +86,7 @@ describe('a site’s configuration', () => {
     expect(parse({ id: '1', tenants: ['a', 'b'] }).deployment.devices).toBe(200)
   })
 
-  it('is refused when its file is not there', () => {
+  it('refuses a missing file', () => {
     const error = codedError(() => readSiteConfig({ SITE_CONFIG_FILE: '/nowhere/site.json' }))
 
     expect(error.code).toBe('file-not-found')
@@ -98,7 +98,7 @@ describe('the tenants that may report to the EHR', () => {
   const parse = (changes: object, tenants = ['clinic', 'ward']) =>
     parseSiteConfig(JSON.stringify({ ehr: { ...ehr, ...changes }, deployment: { tenants } }))
 
-  it('are its own where the site lists none, and exactly those that it lists', () => {
+  it('default to the EHR’s own tenant, and are otherwise exactly those listed', () => {
     expect([...reportingTenants(parse({}).ehr!)]).toEqual(['clinic'])
     expect([...reportingTenants(parse({ reportingTenants: ['ward'] }).ehr!)]).toEqual(['ward'])
   })

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { findLead } from '../../../shared/domain/leads.ts'
 import { findVoltageUnit } from '../../../streams/formats/units.ts'
 
-describe('a lead', () => {
+describe('findLead', () => {
   test.each([
     ['ECG Lead II', 'II'],
     ['EKG II', 'II'],
@@ -23,7 +23,7 @@ describe('a lead', () => {
     ['\u2161', 'II'],
     ['ECG LL-RA', 'II'],
     ['ECG - I', 'I'],
-  ])('is known as %j', (name, lead) => {
+  ])('recognizes %j', (name, lead) => {
     expect(findLead(name)).toBe(lead)
   })
 
@@ -41,12 +41,12 @@ describe('a lead', () => {
     'C3',
     '',
     'x'.repeat(1e6),
-  ])('is not what %j says', (name) => {
+  ])('recognizes no lead in %j', (name) => {
     expect(findLead(name)).toBeUndefined()
   })
 })
 
-describe('a unit', () => {
+describe('findVoltageUnit', () => {
   test.each([
     ['mV', 'mV'],
     ['MV', 'mV'],
@@ -60,11 +60,11 @@ describe('a unit', () => {
     ['Microvolt', 'uV'],
     ['V', 'V'],
     ['nV', 'nV'],
-  ])('is known as %j', (name, unit) => {
+  ])('recognizes %j', (name, unit) => {
     expect(findVoltageUnit(name)).toBe(unit)
   })
 
-  test.each(['', 'mmHg', 'mA', '%', 'counts', 'mV/mm', 'x'.repeat(1e6)])('is not what %j says', (name) => {
+  test.each(['', 'mmHg', 'mA', '%', 'counts', 'mV/mm', 'x'.repeat(1e6)])('recognizes no unit in %j', (name) => {
     expect(findVoltageUnit(name)).toBeUndefined()
   })
 })

@@ -8,7 +8,7 @@ function printed(index: string, sex: 'male' | 'female'): unknown {
   return typeof range === 'object' ? [Math.round(range.low), Math.round(range.high)] : range
 }
 
-it('of the ventricles is known by sex, as published', () => {
+it('ventricular reference ranges match the published ones, by sex', () => {
   expect(printed('lvEf', 'male')).toEqual([48, 68])
   expect(printed('lvEf', 'female')).toEqual([51, 71])
   expect(printed('lvMass', 'male')).toEqual([62, 144])
@@ -17,7 +17,7 @@ it('of the ventricles is known by sex, as published', () => {
   expect(printed('rvSv', 'female')).toEqual([47, 107])
 })
 
-it('holds together: a stroke’s volume is the difference of the other two in a person in the middle, and men’s hearts are larger', () => {
+it('reference ranges are consistent: SV equals EDV − ESV at mid-range, and EDV is larger in men', () => {
   const middle = (index: string, sex: 'male' | 'female') => {
     const [low = 0, high = 0] = printed(index, sex) as number[]
     return (low + high) / 2
@@ -31,7 +31,7 @@ it('holds together: a stroke’s volume is the difference of the other two in a 
   }
 })
 
-it('is there for each of the 82 indices, or a reason why it is not', () => {
+it('each of the 82 indices has a reference range, or a reason for having none', () => {
   const answers = INDICES.map(({ id }) => [id, referenceRange(id, { sex: 'female', ageYears: 60 })] as const)
 
   expect(answers.filter(([, answer]) => answer === undefined)).toEqual([])
@@ -43,7 +43,7 @@ it('is there for each of the 82 indices, or a reason why it is not', () => {
   expect(referenceRange('radialStrainAha3', { sex: 'female', ageYears: 60 })).toBe('methods-differ')
 })
 
-it('is not made up for another age, or for a person of whom sex or age is not known', () => {
+it('no reference range is given for an age outside the study, or for an unknown age or sex', () => {
   expect(referenceRange('lvEf', { sex: 'male', ageYears: 30 })).toBe('age-outside')
   expect(referenceRange('lvEf', { sex: 'male', ageYears: 74.9 })).toBeTypeOf('object')
   expect(referenceRange('lvEf', { sex: 'male', ageYears: 75 })).toBe('age-outside')

@@ -79,8 +79,8 @@ function largest(warnings: number): Result {
   })
 }
 
-describe('a summary of a result', () => {
-  it('has the findings, the headline indices and what it left out, and reads like a result', () => {
+describe('summarise', () => {
+  it('keeps the findings and headline indices, and counts what it omits', () => {
     const result = makeResult()
 
     const { summary } = summarise(result)
@@ -93,11 +93,11 @@ describe('a summary of a result', () => {
     expect(omitted).toEqual({ indices: INDICES.length - HEADLINE_INDICES.length, warnings: 0 })
   })
 
-  it('names indices that there are', () => {
+  it('lists only headline indices that exist', () => {
     expect(INDICES.map(({ id }) => id)).toEqual(expect.arrayContaining([...HEADLINE_INDICES]))
   })
 
-  it.each([0, 1, 5, 50, 5000])('fits one message of 5 KB, of the largest result with %s warnings', (warnings) => {
+  it.each([0, 1, 5, 50, 5000])('keeps the largest result with %s warnings within 5 KB', (warnings) => {
     const { text, summary } = summarise(largest(warnings))
 
     expect(SUMMARY_BYTES).toBeLessThanOrEqual(5000)
@@ -107,13 +107,13 @@ describe('a summary of a result', () => {
     expect(summary.indices.length + summary.omitted.indices).toBe(INDICES.length)
   })
 
-  it('of a refusal is the refusal', () => {
+  it('keeps a refusal unchanged', () => {
     const refusal = makeRefusal()
 
     expect(summarise(refusal).summary).toEqual({ ...refusal, omitted: { indices: 0, warnings: 0 } })
   })
 
-  it('has the same bytes each time', () => {
+  it('returns the same bytes for the same result', () => {
     const json = JSON.stringify(makeResult())
 
     expect(summaryOf(json)).toBe(summaryOf(json))

@@ -3,7 +3,7 @@ import { parseResult } from '../../../shared/domain/result.ts'
 import { WARNING_CODES, warningText } from '../../../shared/domain/warnings.ts'
 import { makeResult } from '../../helpers/results.ts'
 
-test('a result stored before versions is version 1, without warnings, and none of its findings is borderline', () => {
+test('a result stored before versions reads as version 1, without warnings or borderline findings', () => {
   const { version: _, warnings: __, findings, ...rest } = makeResult()
   const old = { ...rest, findings: findings.map(({ borderline: ___, ...finding }) => finding) }
 
@@ -12,7 +12,7 @@ test('a result stored before versions is version 1, without warnings, and none o
   expect(result).toEqual(makeResult())
 })
 
-test('every warning reads as one sentence, with and without what it names', () => {
+test('every warning reads as one sentence, with and without its details', () => {
   for (const code of WARNING_CODES) {
     expect(warningText({ code, which: 'RA-LA', leads: ['I', 'II'], field: 'leads[0]' })).not.toMatch(/[{}]/)
     expect(warningText({ code })).toMatch(/^[A-Z][^{}]*\.$/)

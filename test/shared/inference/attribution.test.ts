@@ -52,7 +52,7 @@ function flat({ leads }: ConditionAttribution): readonly (Cell & { change: numbe
   )
 }
 
-it('has a number for each half second of each lead, of each condition', () => {
+it('attribution has a number per condition, lead and half second', () => {
   expect(map.map(({ condition }) => condition)).toEqual(['cad', 'cm', 'pericarditis', 'hf', 'ph'])
   for (const each of map) {
     expect(each.leads.map(({ lead }) => lead)).toEqual(LEADS)
@@ -60,7 +60,7 @@ it('has a number for each half second of each lead, of each condition', () => {
   }
 })
 
-it('without the tenth that raised it most, a score falls by more than without a tenth at random', async () => {
+it('masking the tenth with the highest attribution lowers the score more than masking a random tenth', async () => {
   const next = generator(7)
   const all = flat(map[0]!)
   const top = all.toSorted((a, b) => b.change - a.change).slice(0, TENTH)
@@ -81,14 +81,14 @@ it('without the tenth that raised it most, a score falls by more than without a 
   expect(whole! - withoutTop!).toBeGreaterThan(0.5)
 }, 60_000)
 
-it('of a network with random weights it is another map', async () => {
+it('attribution of a network with random weights differs', async () => {
   const other = await attribute(untrained, window)
 
   expect(Math.abs(correlation(flat(map[0]!), flat(other[0]!)))).toBeLessThan(0.5)
   expect(flat(other[0]!)).not.toEqual(flat(map[0]!))
 }, 60_000)
 
-it('says nothing of a lead that the network was not shown', async () => {
+it('attribution leaves out a lead that the network did not see', async () => {
   const leadMask = window.leadMask.slice()
   leadMask[LEADS.indexOf('V3')] = 0
 

@@ -30,11 +30,11 @@ async function editManifest(edit: (manifest: Draft) => void): Promise<void> {
 }
 
 describe('the shipped bundle', () => {
-  it('is what its manifest says: bytes, tensors, profile', async () => {
+  it('matches its manifest: bytes, tensors and profile', async () => {
     await expect(verifyBundle(await readBundle(SHIPPED_BUNDLE, PROFILE))).resolves.toBeUndefined()
   })
 
-  it('gives the same numbers for the same window, alone or beside others', async () => {
+  it('gives the same numbers for the same window, alone or in parallel', async () => {
     const screener = await Screener.load(await readBundle(SHIPPED_BUNDLE, PROFILE))
     const window = {
       codes: Int16Array.from({ length: 60_000 }, (_, i) => Math.round(4000 * Math.sin(i / 40))),
@@ -56,7 +56,7 @@ describe('the shipped bundle', () => {
 
 const shipped: Manifest = JSON.parse(readFileSync(join(SHIPPED_BUNDLE, 'manifest.json'), 'utf8'))
 
-describe('a bundle that can tell what is no ECG', () => {
+describe('a bundle with a limit for unfamiliar ECGs', () => {
   const flat = {
     codes: new Int16Array(60_000),
     amplitude: new Float32Array(24),
@@ -66,7 +66,7 @@ describe('a bundle that can tell what is no ECG', () => {
   it.skipIf(shipped.ood === undefined).each([
     ['any score', -1e6, true],
     ['no score', 1e6, false],
-  ])('flags a window above its limit: %s is', async (_, threshold, flagged) => {
+  ])('compares a window with the limit: %s is above it', async (_, threshold, flagged) => {
     await editManifest((manifest) => {
       manifest.ood = { threshold, falseAlarms: 0.01, dataset: 'made up' }
     })
@@ -78,7 +78,7 @@ describe('a bundle that can tell what is no ECG', () => {
     await screener.release()
   })
 
-  it('loads without that limit too, and then says nothing of it', async () => {
+  it('loads without the limit, and then reports no unfamiliarity', async () => {
     await editManifest((manifest) => {
       delete manifest.ood
     })
@@ -92,7 +92,7 @@ describe('a bundle that can tell what is no ECG', () => {
 })
 
 describe('readBundle', () => {
-  it('says which folder has no bundle', async () => {
+  it('names the folder that has no bundle', async () => {
     await rm(join(folder, 'manifest.json'))
 
     await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({ code: 'bundle-missing' })
@@ -109,7 +109,7 @@ describe('readBundle', () => {
     })
   })
 
-  it('refuses conditions in another order, which would give every number another name', async () => {
+  it('refuses conditions in another order', async () => {
     await editManifest((manifest) => {
       manifest.conditions = manifest.conditions.toReversed()
     })
@@ -120,7 +120,7 @@ describe('readBundle', () => {
     })
   })
 
-  it('names the field of a manifest that is not right', async () => {
+  it('names the invalid field of a manifest', async () => {
     await editManifest((manifest) => {
       Object.assign(manifest.conditions[2]!, { evidence: 'certain' })
     })
@@ -131,7 +131,7 @@ describe('readBundle', () => {
     })
   })
 
-  it('refuses a manifest that is no JSON', async () => {
+  it('refuses a manifest that is not JSON', async () => {
     await writeFile(join(folder, 'manifest.json'), '{"schema":')
 
     await expect(readBundle(folder, PROFILE)).rejects.toMatchObject({ code: 'bundle-corrupt' })
@@ -139,7 +139,7 @@ describe('readBundle', () => {
 })
 
 describe('Screener.load', () => {
-  it('refuses a model with one byte changed', async () => {
+  it('refuses a model with one changed byte', async () => {
     const path = join(folder, 'screen.onnx')
     const bytes = await readFile(path)
     bytes[bytes.length >> 1]! ^= 1
@@ -153,7 +153,7 @@ describe('Screener.load', () => {
     })
   })
 
-  it('refuses a model with other tensors than its manifest', async () => {
+  it('refuses a model whose tensors differ from its manifest', async () => {
     await editManifest((manifest) => {
       manifest.tensors['screen.onnx']!.inputs[0]!.shape = ['N', 12, 2500]
     })

@@ -10,8 +10,8 @@ import {
 const STABLE: Schedule = { steps: 1000, kind: 'linear_sd', betaStart: 0.00085, betaEnd: 0.012, zeroTerminalSnr: false }
 const RESCALED: Schedule = { ...STABLE, zeroTerminalSnr: true }
 
-describe('the schedule', () => {
-  it('is that of Stable Diffusion', () => {
+describe('the noise schedule', () => {
+  it('matches Stable Diffusion', () => {
     const rates = signalRates(STABLE)
 
     // √ᾱ from NumPy: np.sqrt(np.cumprod(1 - np.linspace(.00085**.5, .012**.5, 1000)**2))
@@ -20,7 +20,7 @@ describe('the schedule', () => {
     expect(rates[999]).toBeCloseTo(0.068264914217, 10)
   })
 
-  it('rescaled, starts unchanged, decreases monotonically and ends at zero signal', () => {
+  it('starts unchanged, decreases monotonically and ends at zero signal when rescaled', () => {
     const rates = signalRates(RESCALED)
 
     expect(rates[0]).toBeCloseTo(signalRates(STABLE)[0]!, 12)
@@ -30,12 +30,12 @@ describe('the schedule', () => {
 })
 
 describe('trailing timesteps', () => {
-  it('start at the last one and are evenly spaced', () => {
+  it('start at the last timestep and are evenly spaced', () => {
     expect(trailingTimesteps(1000, 4)).toEqual([999, 749, 499, 249])
     expect(trailingTimesteps(1000, 50).at(-1)).toBe(19)
   })
 
-  it('round halves up, as training does', () => {
+  it('round halves up, as in training', () => {
     // cardiacnets.models.diffusion.timesteps(1000, 16)
     expect(trailingTimesteps(1000, 16)).toEqual([
       999, 937, 874, 812, 749, 687, 624, 562, 499, 437, 374, 312, 249, 187, 124, 62,
@@ -82,22 +82,22 @@ describe.each<[string, Schedule, Prediction]>([
   ['ε', STABLE, 'epsilon'],
   ['v', STABLE, 'v'],
   ['v without signal at the end', RESCALED, 'v'],
-])('DDIM on normal data, predicting %s', (_, schedule, prediction) => {
-  it.each([-2, 0, 1.3])('ends where the closed form says, from %d', (start) => {
+])('DDIM on normally distributed data, predicting %s', (_, schedule, prediction) => {
+  it.each([-2, 0, 1.3])('reaches the closed-form end from %d', (start) => {
     const { betaStart, betaEnd } = schedule
     const fine = { ...schedule, steps: 20_000, betaStart: betaStart / 20, betaEnd: betaEnd / 20 }
 
     expect(sample(fine, prediction, fine.steps, start)).toBeCloseTo(exactEnd(fine, start), 3)
   })
 
-  it('comes nearer in proportion to its steps', () => {
+  it('halves its error when the number of steps doubles', () => {
     const error = (count: number) => Math.abs(sample(schedule, prediction, count, -2) - exactEnd(schedule, -2))
 
     expect(error(500) / error(1000)).toBeGreaterThan(1.7)
     expect(error(250) / error(500)).toBeGreaterThan(1.7)
   })
 
-  it('in one step gives the best guess of the data', () => {
+  it('gives the best estimate of the data in one step', () => {
     const signal = signalRates(schedule).at(-1)!
     const noise = Math.sqrt(1 - signal * signal)
     const variance = signal * signal * DEVIATION ** 2 + noise * noise
@@ -109,6 +109,6 @@ describe.each<[string, Schedule, Prediction]>([
   })
 })
 
-it('predicting ε or v is the same drawing', () => {
+it('DDIM gives the same result whether it predicts ε or v', () => {
   expect(sample(STABLE, 'epsilon', 8, 0.3)).toBeCloseTo(sample(STABLE, 'v', 8, 0.3), 10)
 })

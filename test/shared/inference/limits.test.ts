@@ -40,7 +40,7 @@ beforeAll(async () => {
   bundle = { ...shipped, manifest: { ...shipped.manifest, conditions } }
 })
 
-describe('limits by sex and age', () => {
+describe('thresholds by sex and age', () => {
   it.each([
     [{ sex: 'male', ageYears: 30 }, 0.6],
     [{ sex: 'female', ageYears: 49.9 }, 0.2],
@@ -49,11 +49,11 @@ describe('limits by sex and age', () => {
     [{ sex: 'male' }, 0.5],
     [{ ageYears: 60 }, 0.5],
     [{}, 0.5],
-  ] as const)('the first band that %j fits into counts, else the common limit', (person, expected) => {
+  ] as const)('use the first band that matches %j, else the common threshold', (person, expected) => {
     expect(limitFor(LIMITS, person)).toBe(expected)
   })
 
-  it('the finding states the threshold that was applied to this person', async () => {
+  it('are stated in the finding as applied to this person', async () => {
     const { clean } = new WindowPreparer(CARDIACNETS_V1).prepare(syntheticRecording())
     const screener = await Screener.load(bundle)
 
@@ -70,7 +70,7 @@ describe('limits by sex and age', () => {
     }
   })
 
-  it('a base rate that a site states moves every limit as it moves the probability', () => {
+  it('shift with the site’s base rate exactly as the probability does', () => {
     const site = withPrevalences(bundle, { cm: 0.01 })
     const shift = logit(0.01) - logit(0.1)
 
@@ -83,13 +83,13 @@ describe('limits by sex and age', () => {
     expect(thresholdFor('limits', correction, {})).toBeCloseTo(sigmoid(logit(0.5) + shift), 3)
   })
 
-  it('thresholds that a site has fitted go before the limits of the bundle', () => {
+  it('give way to thresholds that the site fitted', () => {
     const own = { scale: 1, offset: 0, thresholds: { youden: 0.33, sensitivity90: 0.1 } }
 
     expect(thresholdFor('limits', own, { sex: 'male', ageYears: 30 })).toBe(0.33)
   })
 
-  it('a manifest that names limits and has none is refused', () => {
+  it('are required by a manifest that refers to them', () => {
     const [first, ...others] = bundle.manifest.conditions
     const { limits: _, ...without } = first!
 
@@ -98,8 +98,8 @@ describe('limits by sex and age', () => {
   })
 })
 
-describe('borderline', () => {
-  it('holds on both sides of the threshold, and never where the bundle gives no distance', () => {
+describe('isBorderline', () => {
+  it('covers both sides of the threshold, and nothing when the bundle gives no distance', () => {
     expect(isBorderline(sigmoid(0.4), 0.5, 0.5)).toBe(true)
     expect(isBorderline(sigmoid(-0.4), 0.5, 0.5)).toBe(true)
     expect(isBorderline(sigmoid(0.6), 0.5, 0.5)).toBe(false)

@@ -34,8 +34,8 @@ function countsOf(population: Population, results: readonly Result[]): Record<st
   return counts
 }
 
-describe('the reference of the shipped bundle', () => {
-  it('is of this bundle and has ten rising bins of each condition', () => {
+describe('the drift reference of the shipped bundle', () => {
+  it('has ten rising bins per condition', () => {
     expect(shipped.dataset).toContain('PTB-XL fold 8')
     for (const { id } of bundle.manifest.conditions) {
       const edges = shipped.scores[id]!
@@ -43,7 +43,7 @@ describe('the reference of the shipped bundle', () => {
     }
   })
 
-  it('of a bundle that scores otherwise is refused', () => {
+  it('is refused for a bundle with other scores', () => {
     const text = JSON.stringify({ ...shipped, scoresSha256: 'f'.repeat(64) })
 
     expect(() => parseReference(text, bundle)).toThrow('calibration-mismatch')
@@ -51,8 +51,8 @@ describe('the reference of the shipped bundle', () => {
   })
 })
 
-describe('a population', () => {
-  it('like its reference has not moved', () => {
+describe('Population', () => {
+  it('reports no shift when it matches its reference', () => {
     const reference = referenceOf(bundle, 'made up', evenly(1000))
     const population = new Population(reference, bundle, undefined)
 
@@ -66,7 +66,7 @@ describe('a population', () => {
     expect(quality).toBe(0)
   })
 
-  it('of which half is in two bins has moved as far as the formula says', () => {
+  it('reports the shift that the formula gives when half of it is in two bins', () => {
     const population = new Population(referenceOf(bundle, 'made up', evenly(1000)), bundle, undefined)
     const results = [...evenly(250), ...Array.from({ length: 250 }, (_, i) => scored(i % 2 === 0 ? 0.05 : 0.95))]
 
@@ -77,7 +77,7 @@ describe('a population', () => {
     for (const [, shift] of scores) expect(shift).toBeCloseTo(psi, 2)
   })
 
-  it('that a site corrects is in the same bins: a correction keeps the order', () => {
+  it('uses the same bins after a site correction, which keeps the order', () => {
     const fitted = { method: 'platt', scale: 0.5, offset: -1, prevalence: 0.2 } as const
     const thresholds = { youden: 0.2, sensitivity90: 0.1 }
     const conditions = [{ id: 'cad' as const, n: 50, positives: 10, fitted: { ...fitted, thresholds } }]
@@ -92,7 +92,7 @@ describe('a population', () => {
     expect(moved).toContain('cad_3')
   })
 
-  it('counts a refused ECG by its reason only, and says nothing of scores that are too few', () => {
+  it('counts a refused ECG by its reason only, and reports no shift of too few scores', () => {
     const population = new Population(shipped, bundle, undefined)
 
     const bins = population.binsOf(makeRefusal())
@@ -103,7 +103,7 @@ describe('a population', () => {
     expect(quality).toBeGreaterThan(1)
   })
 
-  it('counts each ECG, and of a live session the first window of each day', () => {
+  it('counts each uploaded ECG, and the first window per day of a live session', () => {
     const live = { kind: 'mqtt', device: 'd1', session: 's1' } as const
     const counted = (seconds: number) => isCounted(live, seconds * 500, 500)
 

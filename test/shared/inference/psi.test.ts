@@ -2,18 +2,18 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { populationStability } from '../../../shared/inference/psi.ts'
 
-describe('the population stability index', () => {
+describe('populationStability', () => {
   it.each([
     // (a − e)·ln(a/e), bin by bin.
     [[50, 50], [60, 40], 0.1 * Math.log(0.6 / 0.5) - 0.1 * Math.log(0.4 / 0.5)],
     [[1, 1, 1, 1], [1, 1, 1, 1], 0],
     [[1, 3], [3, 1], 0.5 * Math.log(3) * 2],
     [[0.2, 0.3, 0.5], [0.5, 0.3, 0.2], 2 * 0.3 * Math.log(2.5)],
-  ])('of %j and %j is %d', (expected, actual, psi) => {
+  ])('for %j and %j is %d', (expected, actual, psi) => {
     expect(populationStability(expected, actual)).toBeCloseTo(psi, 12)
   })
 
-  it('takes an empty bin for half a percent', () => {
+  it('counts an empty bin as half a percent', () => {
     const psi = populationStability([50, 50], [100, 0])
 
     expect(psi).toBeCloseTo(0.5 * Math.log(1 / 0.5) + (0.005 - 0.5) * Math.log(0.005 / 0.5), 12)
@@ -21,7 +21,7 @@ describe('the population stability index', () => {
 
   const counts = fc.array(fc.integer({ min: 1, max: 1000 }), { minLength: 10, maxLength: 10 })
 
-  it('is never below 0, the same both ways, and 0 of itself however often', () => {
+  it('is never negative, symmetric, and 0 for equal shares', () => {
     fc.assert(
       fc.property(counts, counts, (a, b) => {
         expect(populationStability(a, b)).toBeGreaterThanOrEqual(0)
@@ -36,9 +36,9 @@ describe('the population stability index', () => {
     )
   })
 
-  it('of 500 from the same ten bins is (B − 1)/n on average', () => {
+  it('averages (B − 1)/n over samples of 500 from equal bins', () => {
     let state = 1
-    // A generator of its own (Lehmer), so that the test is the same each time.
+    // Its own generator (Lehmer), so that the test is deterministic.
     const random = () => {
       state = (state * 48_271) % 2_147_483_647
       return state / 2_147_483_647

@@ -29,7 +29,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
 
   afterAll(() => screener.release())
 
-  it('at 500 Hz are all screened, or refused with a reason', { timeout: 120_000 }, async () => {
+  it('are screened at 500 Hz, or refused with a reason', { timeout: 120_000 }, async () => {
     expect(recordings.length).toBeGreaterThanOrEqual(380)
 
     let refused = 0
@@ -62,7 +62,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
     expect(refused).toBeLessThan(0.03 * recordings.length)
   })
 
-  it('fit inline into the messages: at least 95 of 100', () => {
+  it('fit inline into messages in at least 95% of cases', () => {
     const limit = (64 * 1024 - 2048) * 0.75
     const windows = recordings.filter((recording) => sampleCount(recording) >= 5000).map((each) => cutWindow(each, 0))
 
@@ -71,7 +71,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
     expect(inline.length).toBeGreaterThanOrEqual(0.95 * windows.length)
   })
 
-  it('look the same to the encoder at 100 Hz as at 500 Hz, and get the same verdict', {
+  it('get the same embedding and verdict at 100 Hz as at 500 Hz', {
     timeout: 120_000,
   }, async () => {
     const encoder = await InferenceSession.create(join(SHIPPED_BUNDLE, 'screen.onnx'), { intraOpNumThreads: 1 })
@@ -82,7 +82,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
       const window = cutWindow(recording, 0)
       const fast = preparer.prepare(window)
       const slow = preparer.prepare(atHundredHertz(window))
-      // Pacing spikes are gone at 100 Hz, and nothing can tell that they were there.
+      // Pacing spikes are lost at 100 Hz and cannot be detected there.
       if (fast.quality.reasons.includes('paced')) continue
       if (fast.quality.verdict !== slow.quality.verdict) otherVerdicts++
       if (fast.clean === undefined || slow.clean === undefined) continue

@@ -3,8 +3,8 @@ import { readBundle } from '../../../shared/inference/bundle.ts'
 import { largestPiece, Segmenter, standardise } from '../../../shared/inference/segmenter.ts'
 import { beatingRing, TINY_BUNDLE } from '../../helpers/synthesis.ts'
 
-describe('an image for the segmenter', () => {
-  it('is standardised as in training', () => {
+describe('standardise', () => {
+  it('scales an image as in training', () => {
     const image = Float32Array.from({ length: 16 }, (_, i) => i * i)
 
     standardise(image)
@@ -17,7 +17,7 @@ describe('an image for the segmenter', () => {
     for (const [i, value] of expected.entries()) expect(image[i]).toBeCloseTo(value, 5)
   })
 
-  it('may be of one grey', () => {
+  it('maps an image of one grey to zeros', () => {
     const image = new Float32Array(9).fill(5)
 
     standardise(image)
@@ -26,10 +26,10 @@ describe('an image for the segmenter', () => {
   })
 })
 
-describe('the heart', () => {
+describe('largestPiece', () => {
   const picture = (...rows: string[]) => Uint8Array.from(rows.join('').replaceAll('.', '0'), Number)
 
-  it('is the largest piece of any labels; pieces that touch at a corner are separate', () => {
+  it('keeps the largest connected piece of any label; corners do not connect', () => {
     const labels = picture(
       '11...', //
       '11.23',
@@ -49,20 +49,20 @@ describe('the heart', () => {
     )
   })
 
-  it('does not go round the edge of the picture', () => {
+  it('does not wrap around the image edge', () => {
     expect(largestPiece(picture('..2', '1..', '1..'), 3)).toEqual(picture('...', '1..', '1..'))
   })
 
-  it('may be nowhere', () => {
+  it('returns an empty image unchanged', () => {
     expect(largestPiece(new Uint8Array(6), 3)).toEqual(new Uint8Array(6))
   })
 })
 
-describe('the segmenter', () => {
+describe('Segmenter', () => {
   it.each([
     ['sax', 4],
     ['4ch', 6],
-  ] as const)('of view %s gives each pixel of each frame one of %d labels', async (view, labels) => {
+  ] as const)('assigns each pixel of each %s frame one of %d labels', async (view, labels) => {
     const segmenter = await Segmenter.open(await readBundle(TINY_BUNDLE, 'cardiacnets-v1'), view, { threads: 1 })
     const { drawn, height, width } = beatingRing(view, 3)
 

@@ -62,7 +62,7 @@ const calibration = (overrides: Partial<SiteCalibration['conditions'][number]> =
 })
 
 describe('a site calibration', () => {
-  it('corrects the conditions that it names and leaves the others alone', () => {
+  it('corrects the conditions that it names and no others', () => {
     const { corrections } = parseSite(siteText(calibration()), bundle)
 
     expect(corrections[CAD]).toEqual({
@@ -78,7 +78,7 @@ describe('a site calibration', () => {
     })
   })
 
-  it('states what a flag means at a base rate, by the sensitivity and specificity of the bundle', () => {
+  it('gives predictive values at a base rate, from the bundle’s sensitivity and specificity', () => {
     const conditions = bundle.manifest.conditions.map((condition, i) =>
       i === CAD
         ? { ...condition, operating: { sensitivity: 0.8, specificity: 0.9, dataset: 'some people' } }
@@ -93,13 +93,13 @@ describe('a site calibration', () => {
     expect(corrections[1]!.predictiveValue).toBeUndefined()
   })
 
-  it('states none where the site fitted thresholds of its own', () => {
+  it('gives no predictive values when the site fitted its own thresholds', () => {
     const { corrections } = parseSite(siteText(calibration({ prevalence: 0.05 })), bundle)
 
     expect(corrections[CAD]!.predictiveValue).toBeUndefined()
   })
 
-  it('with a base rate shifts log-odds from that of its own cohort', () => {
+  it('shifts log-odds from its cohort’s base rate to the site’s', () => {
     const { corrections } = parseSite(siteText(calibration({ prevalence: 0.05 })), bundle)
 
     const shift = Math.log(0.05 / 0.95) - Math.log(0.2 / 0.8)
@@ -109,17 +109,17 @@ describe('a site calibration', () => {
   })
 
   it.each([
-    ['for another bundle', () => ({ ...calibration(), modelSha256: 'a'.repeat(64) }), 'calibration-mismatch'],
-    ['that turns the order of people round', () => withScale(-1), 'calibration-corrupt'],
-    ['with a condition twice', () => doubled(), 'calibration-corrupt'],
-    ['of a later schema', () => ({ ...calibration(), schema: 2 }), 'calibration-corrupt'],
-  ])('%s is refused', (_, draft, code) => {
+    ['belongs to another bundle', () => ({ ...calibration(), modelSha256: 'a'.repeat(64) }), 'calibration-mismatch'],
+    ['reverses the order of scores', () => withScale(-1), 'calibration-corrupt'],
+    ['has a condition twice', () => doubled(), 'calibration-corrupt'],
+    ['has a newer schema version', () => ({ ...calibration(), schema: 2 }), 'calibration-corrupt'],
+  ])('is refused when it %s', (_, draft, code) => {
     const error = codedError(() => parseSite(JSON.stringify(draft()), bundle))
 
     expect(error.code).toBe(code)
   })
 
-  it('that is no JSON, or not there, is refused', async () => {
+  it('is refused when it is missing or not JSON', async () => {
     expect(codedError(() => parseSite('{', bundle)).code).toBe('calibration-corrupt')
     await expect(readSite('nowhere.json', bundle)).rejects.toMatchObject({ code: 'calibration-missing' })
   })
@@ -135,8 +135,8 @@ const doubled = () => {
   return { ...draft, conditions: [draft.conditions[0], draft.conditions[0]] }
 }
 
-describe('base rates', () => {
-  it('correct a bundle that says which ones it learned from, as the odds form of Bayes has it', () => {
+describe('withPrevalences', () => {
+  it('corrects probabilities by the odds form of Bayes’ rule', () => {
     const { corrections } = withPrevalences(bundle, { cad: 0.05 })
 
     const before = 0.4
@@ -146,13 +146,13 @@ describe('base rates', () => {
     expect(after).toBeCloseTo(positive / (positive + negative), 12)
   })
 
-  it('cannot correct a bundle that does not', () => {
+  it('refuses a bundle that does not state its training base rates', () => {
     const error = codedError(() => withPrevalences(shipped, { hf: 0.05 }))
 
     expect(error).toMatchObject({ code: 'prevalence-unknown', detail: { condition: 'hf' } })
   })
 
-  it('are taken into a site calibration, which keeps what was fitted', () => {
+  it('keeps what a site calibration fitted', () => {
     const fitted = parseSite(siteText(calibration()), bundle)
 
     const site = withPrevalences(bundle, { cad: 0.1, hf: 0.02 }, fitted)
@@ -165,7 +165,7 @@ describe('base rates', () => {
     expect(site.sha256).not.toBe(fitted.sha256)
   })
 
-  it.each([0.0001, 0.01, 0.2, 0.49, 0.9])('of %f change no decision', (prevalence) => {
+  it.each([0.0001, 0.01, 0.2, 0.49, 0.9])('changes no decision at %f', (prevalence) => {
     const { corrections } = withPrevalences(bundle, { cad: prevalence })
     const threshold = bundle.manifest.conditions[CAD]!.thresholds.youden
     const correction = corrections[CAD]!
@@ -185,7 +185,7 @@ describe('roundDown', () => {
     [0.1, 0.1],
     [0.0999999, 0.09999],
     [0.99999, 0.9999],
-  ])('%f → %f', (value, expected) => {
+  ])('rounds %f to %f', (value, expected) => {
     expect(roundDown(value)).toBe(expected)
   })
 })
@@ -214,7 +214,7 @@ describe('Screener', () => {
 })
 
 describe('chooseBundle', () => {
-  it('keeps the site calibration byte for byte, and forgets it with the next bundle', async () => {
+  it('keeps the site calibration byte for byte, and drops it with the next bundle', async () => {
     const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-choice-'))
     const path = join(folder, 'mine.json')
     const text = JSON.stringify(calibration())

@@ -8,18 +8,18 @@ it.each([
   ['a refused ECG', makeRefusal(), { minimumLeads: 1 }, 'ecg-refused: field=quality'],
   ['too few leads', makeResult(), { minimumLeads: 12 }, 'leads-too-few: field=quality.leads leads=11 minimumLeads=12'],
   [
-    'an ECG unlike those that the model knows',
+    'an unfamiliar ECG',
     makeResult({ ood: { score: 9, threshold: 3, flagged: true } }),
     { minimumLeads: 8 },
     'ecg-unfamiliar: field=ood',
   ],
-])('%s is refused by its code', (_what, result, rules, message) => {
+])('checkDrawable refuses %s with its code', (_what, result, rules, message) => {
   const check = () => checkDrawable(result, rules)
 
   expect(check).toThrow(message)
 })
 
-it('draws from an ECG with leads enough', () => {
+it('checkDrawable accepts an ECG with enough leads', () => {
   const check = () =>
     checkDrawable(makeResult({ ood: { score: 1, threshold: 3, flagged: false } }), { minimumLeads: 11 })
 

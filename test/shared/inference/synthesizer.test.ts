@@ -51,7 +51,7 @@ function expectClose(actual: ArrayLike<number>, expected: readonly number[], tol
   expect(worst).toBeLessThan(tolerance)
 }
 
-describe('what PyTorch draws from the same noise, TypeScript draws too:', () => {
+describe('Synthesizer compared with PyTorch on the same noise', () => {
   const open: InferenceSession[] = []
   const session = async (file: string) => {
     const opened = await openSession(bundle, file, { threads: 1 })
@@ -61,7 +61,7 @@ describe('what PyTorch draws from the same noise, TypeScript draws too:', () => 
 
   afterAll(() => Promise.all(open.map((each) => each.release())))
 
-  it('tokens and embedding', async () => {
+  it('gives the same tokens and embedding', async () => {
     const encoder = await session('encoder.onnx')
 
     const outputs = await encoder.run(encoderInputs(input.clean, input.person!))
@@ -76,41 +76,44 @@ describe('what PyTorch draws from the same noise, TypeScript draws too:', () => 
     expectClose(numbers(outputs, 'embedding'), reference.embedding, 1e-3)
   })
 
-  it.each(reference.cases)('latent and frames, $view by $sampler with guidance $guidance', async (expected) => {
-    const { latent, views, schedule } = bundle.manifest.synthesis!
-    const { index, latentSize, size } = views[expected.view]
-    const sampler = samplerOf(bundle.manifest.synthesis!, expected.sampler)
-    const dims = [latent.channels, latent.frames, latentSize, latentSize] as const
-    const start = waves(latent.channels * latent.frames * latentSize ** 2)
+  it.each(reference.cases)(
+    'gives the same latent and frames: $view by $sampler with guidance $guidance',
+    async (expected) => {
+      const { latent, views, schedule } = bundle.manifest.synthesis!
+      const { index, latentSize, size } = views[expected.view]
+      const sampler = samplerOf(bundle.manifest.synthesis!, expected.sampler)
+      const dims = [latent.channels, latent.frames, latentSize, latentSize] as const
+      const start = waves(latent.channels * latent.frames * latentSize ** 2)
 
-    const sampled = await sampleLatent(await session(sampler.file), start, {
-      ...referenceCondition(),
-      dims,
-      view: index,
-      guidance: expected.guidance,
-      steps: ddimSteps(schedule, sampler.prediction, sampler.steps),
-    })
-    const decoded = await (await session('decoder.onnx')).run({
-      latent: new Tensor('float32', sampled, [1, ...dims]),
-      view: viewTensor(index, 1),
-    })
+      const sampled = await sampleLatent(await session(sampler.file), start, {
+        ...referenceCondition(),
+        dims,
+        view: index,
+        guidance: expected.guidance,
+        steps: ddimSteps(schedule, sampler.prediction, sampler.steps),
+      })
+      const decoded = await (await session('decoder.onnx')).run({
+        latent: new Tensor('float32', sampled, [1, ...dims]),
+        view: viewTensor(index, 1),
+      })
 
-    const sparse = sampled.filter((_, i) => {
-      const [frame, row, column] = [
-        Math.floor(i / latentSize ** 2) % latent.frames,
-        Math.floor(i / latentSize) % latentSize,
-        i % latentSize,
-      ]
-      return frame % 5 === 0 && row % 2 === 0 && column % 2 === 0
-    })
-    expectClose(sparse, expected.latent, 1e-4)
-    const frame = numbers(decoded, 'frames').subarray(3 * size * size, 4 * size * size)
-    expectClose(
-      frame.filter((_, i) => Math.floor(i / size) % 8 === 0 && (i % size) % 8 === 0),
-      expected.frame,
-      1e-4,
-    )
-  })
+      const sparse = sampled.filter((_, i) => {
+        const [frame, row, column] = [
+          Math.floor(i / latentSize ** 2) % latent.frames,
+          Math.floor(i / latentSize) % latentSize,
+          i % latentSize,
+        ]
+        return frame % 5 === 0 && row % 2 === 0 && column % 2 === 0
+      })
+      expectClose(sparse, expected.latent, 1e-4)
+      const frame = numbers(decoded, 'frames').subarray(3 * size * size, 4 * size * size)
+      expectClose(
+        frame.filter((_, i) => Math.floor(i / size) % 8 === 0 && (i % size) % 8 === 0),
+        expected.frame,
+        1e-4,
+      )
+    },
+  )
 
   /** Of the tokens, the reference has the first eight of 192; the tiny encoder repeats them. */
   function referenceCondition(): Condition {
@@ -127,7 +130,7 @@ describe('what PyTorch draws from the same noise, TypeScript draws too:', () => 
   const waves = (length: number) => Float32Array.from({ length }, (_, k) => Math.SQRT2 * Math.sin(0.37 * k ** 2))
 })
 
-describe('a drawing', () => {
+describe('Synthesizer.draw', () => {
   let full: Synthesizer
   let distilled: Synthesizer
 
@@ -138,7 +141,7 @@ describe('a drawing', () => {
 
   afterAll(() => Promise.all([full.release(), distilled.release()]))
 
-  it('is two cines of the sizes that the manifest states', async () => {
+  it('returns two cines of the sizes in the manifest', async () => {
     const { sax, '4ch': fourChamber } = await distilled.draw(input, { seed: 1 })
 
     expect(sax).toMatchObject({ view: 'sax', count: 50, height: 80, width: 80, spacingMm: 1.8 })
@@ -148,7 +151,7 @@ describe('a drawing', () => {
     expect(new Set(sax.frames).size).toBeGreaterThan(20)
   })
 
-  it('is the same bytes for the same seed, also by another instance, and other bytes for another seed', async () => {
+  it('returns the same bytes for the same seed in any instance, and others for another seed', async () => {
     const again = await Synthesizer.open(bundle, { threads: 2 })
 
     const first = await distilled.draw(input, { seed: 4_294_967_295 })
@@ -168,7 +171,7 @@ describe('a drawing', () => {
     expect(other.sax.frames).not.toEqual(of.sax.frames)
   })
 
-  it('with guidance 1 is what a batch with the unguided half comes to', async () => {
+  it('gives the same frames at guidance 1 with and without the unguided half', async () => {
     const alone = await full.draw(input, { seed: 3, steps: 6, guidance: 1 })
     // The least guidance that is not 1: the same but for rounding, by the path with both halves.
     const both = await full.draw(input, { seed: 3, steps: 6, guidance: 1 + Number.EPSILON })
@@ -182,14 +185,14 @@ describe('a drawing', () => {
     }
   })
 
-  it('with guidance is another one', async () => {
+  it('gives other frames with guidance', async () => {
     const plain = await full.draw(input, { seed: 3, steps: 6, guidance: 1 })
     const guided = await full.draw(input, { seed: 3, steps: 6 })
 
     expect(guided.sax.frames).not.toEqual(plain.sax.frames)
   })
 
-  it('says how far it is, over both views', async () => {
+  it('reports progress over both views', async () => {
     const seen: string[] = []
 
     await distilled.draw(input, { seed: 1, steps: 3, onProgress: (step, steps) => seen.push(`${step}/${steps}`) })
@@ -197,7 +200,7 @@ describe('a drawing', () => {
     expect(seen).toEqual(['1/6', '2/6', '3/6', '4/6', '5/6', '6/6'])
   })
 
-  it('ends at the next step when it is cancelled from outside', async () => {
+  it('stops at the next step when it is cancelled', async () => {
     const controller = new AbortController()
     let steps = 0
     const drawing = full.draw(input, {
@@ -215,7 +218,7 @@ describe('a drawing', () => {
     expect(steps).toBeLessThan(20)
   })
 
-  it('does not begin when it was cancelled before', async () => {
+  it('does not start when it is already cancelled', async () => {
     const drawing = distilled.draw(input, {
       seed: 1,
       signal: AbortSignal.abort(new Error('too late')),
@@ -238,29 +241,29 @@ describe('a drawing', () => {
 })
 
 describe('Synthesizer.open', () => {
-  it('refuses a bundle that only screens', async () => {
+  it('refuses a bundle without synthesis', async () => {
     const { synthesis: _, ...manifest } = bundle.manifest
 
     await expect(Synthesizer.open({ ...bundle, manifest })).rejects.toMatchObject({ code: 'synthesis-unavailable' })
   })
 
-  it('refuses a sampler that the bundle has not', async () => {
+  it('refuses an unknown sampler', async () => {
     await expect(Synthesizer.open(bundle, { sampler: 'best' })).rejects.toMatchObject({ code: 'field-invalid' })
   })
 
-  it('does not fall back to the processor where CUDA is asked for and is not there', async () => {
+  it('does not fall back to the CPU when CUDA is requested but missing', async () => {
     await expect(Synthesizer.open(bundle, { provider: 'cuda' })).rejects.toMatchObject({ code: 'provider-inactive' })
   })
 })
 
-describe('the cycle between the drawn frames', () => {
-  it('passes through them', () => {
+describe('interpolateCycle', () => {
+  it('keeps the drawn frames', () => {
     const frames = Float32Array.of(-1, 0, 1, 0.2)
 
     expect(Array.from(interpolateCycle(frames, 4, 8)).filter((_, i) => i % 2 === 0)).toEqual([0, 128, 255, 153])
   })
 
-  it('has no seam: frames that start elsewhere in the cycle give the same cine, shifted', () => {
+  it('has no seam: frames rotated in the cycle give the same cine, rotated', () => {
     const frames = Float32Array.from({ length: 16 }, (_, i) => 0.8 * Math.sin(i) * Math.cos(i * i))
     const shifted = Float32Array.of(...frames.subarray(4), ...frames.subarray(0, 4))
 
@@ -269,7 +272,7 @@ describe('the cycle between the drawn frames', () => {
     expect(Array.from(interpolateCycle(shifted, 16, 48))).toEqual([...cine.slice(12), ...cine.slice(0, 12)])
   })
 
-  it('follows a smooth motion closely', () => {
+  it('stays within 1% of a smooth motion', () => {
     const wave = (phase: number) => 0.9 * Math.sin(2 * Math.PI * phase)
     const cine = interpolateCycle(
       Float32Array.from({ length: 16 }, (_, i) => wave(i / 16)),

@@ -14,7 +14,7 @@ const screener = {
   screen: async () => ({ findings, indices: [] }),
 } as unknown as Screener // only what `screenWindow` calls
 
-test('a warning that withholds takes the flag from every finding and says why', async () => {
+test('a warning that withholds clears the flag of every finding and gives the reason', async () => {
   const window = {
     ecgId,
     span,
@@ -32,7 +32,7 @@ test('a warning that withholds takes the flag from every finding and says why', 
   )
 })
 
-test('a warning that does not withhold leaves the findings as they are', async () => {
+test('a warning that does not withhold leaves the findings unchanged', async () => {
   const warnings = [{ code: 'window-padded' } as const]
 
   const result = await screenWindow(screener, { ecgId, span, quality, profile, inputSha256, warnings }, clean, 'test')

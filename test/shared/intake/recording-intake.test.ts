@@ -24,11 +24,11 @@ const submission = (seconds: number) => {
   return { tenant: 'clinic', origin: { kind: 'upload' as const }, recording, sha256: String(seconds).padStart(64, '0') }
 }
 
-describe('a recording on its way in', () => {
+describe('RecordingIntake', () => {
   it.each([
     ['inline', 10, 1],
     ['as a claim check', 60, 6],
-  ])('travels %s (%i s) without losing a sample', async (_, seconds, windows) => {
+  ])('sends a recording %s (%i s) without losing a sample', async (_, seconds, windows) => {
     const { recording, ...rest } = submission(seconds)
 
     const submitted = await intake.submit({ recording, ...rest })

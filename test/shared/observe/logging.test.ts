@@ -12,7 +12,7 @@ const logger = createLogger('test')
 let printed: MockInstance
 beforeEach(() => {
   vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'true')
-  // Powertools writes to a console of its own.
+  // Powertools writes to its own console.
   printed = vi.spyOn((logger as unknown as { console: Console }).console, 'error').mockImplementation(() => {})
 })
 afterEach(() => {
@@ -23,7 +23,7 @@ afterEach(() => {
 const lines = () => printed.mock.calls.map(([line]) => JSON.parse(line))
 
 describe('a log line', () => {
-  it('holds the fields that are known, and nothing of Powertools but what is ours', () => {
+  it('contains only our fields and our subset of Powertools’ fields', () => {
     logger.error('message failed', { code: 'lead-unknown', field: 'leads[3].name', ecgId: ECG_ID, status: undefined })
 
     const [line] = lines()
@@ -39,10 +39,10 @@ describe('a log line', () => {
 
   it.each([
     ['an unknown field', { patient: 'Patient/123' }],
-    ['a device that is named like a person', { device: PATIENT }],
+    ['a device named like a person', { device: PATIENT }],
     ['a field that quotes its input', { field: `name ${PATIENT}` }],
-    ['an id that is none', { ecgId: PATIENT }],
-    ['a count that is none', { frames: { accepted: PATIENT } }],
+    ['an invalid ID', { ecgId: PATIENT }],
+    ['an invalid count', { frames: { accepted: PATIENT } }],
     ['an error', { error: new Error(PATIENT) }],
     ["an object's own prototype", { toString: PATIENT }],
   ])('drops and counts %s', (_, fields) => {
@@ -53,7 +53,7 @@ describe('a log line', () => {
     expect(JSON.stringify(lines())).not.toContain('Doe')
   })
 
-  it('drops an error or a text beside the message, too, and withholds a message that no code holds', () => {
+  it('drops an error or text beside the message, and withholds a message that is not in the code', () => {
     const unchecked = logger as unknown as { error(message: unknown, ...rest: unknown[]): void }
 
     unchecked.error(`no such patient: ${PATIENT} <jane@example.org>`)
@@ -89,7 +89,7 @@ describe('a log line', () => {
 })
 
 describe('an uncaught error', () => {
-  it('ends the process with a line that says its class alone', async () => {
+  it('ends the process with a line that names only the error’s class', async () => {
     const script = `
       import { createLogger, logUncaught } from './shared/observe/logging.ts'
       logUncaught(createLogger('test'))
@@ -104,7 +104,7 @@ describe('an uncaught error', () => {
   })
 })
 
-describe('an error in a log line', () => {
+describe('describeError', () => {
   it.each([
     [new CodedError('lead-unknown', { field: 'a.b', line: 3 }), { code: 'lead-unknown', field: 'a.b', line: 3 }],
     [new CodedError('field-invalid', { field: PATIENT, known: PATIENT, max: 3 }), { code: 'field-invalid' }],
@@ -113,7 +113,7 @@ describe('an error in a log line', () => {
     [Object.assign(new Error(PATIENT), { code: PATIENT }), { code: 'internal', cause: 'Error' }],
     [Object.assign(new Error(PATIENT), { name: PATIENT }), { code: 'internal', cause: 'Error' }],
     [PATIENT, { code: 'internal', cause: 'string' }],
-  ])('%# says its code, its place and its class', (error, description) => {
+  ])('gives only code, place and class (case %#)', (error, description) => {
     expect(describeError(error)).toEqual(description)
   })
 })

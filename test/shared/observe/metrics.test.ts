@@ -14,35 +14,35 @@ const sources = ['shared', 'functions', 'streams'].flatMap((folder) =>
     .map((file) => ({ file: join(folder, file), text: readFileSync(join(ROOT, folder, file), 'utf8') })),
 )
 
-describe('the metrics', () => {
-  it.each(metrics)('%s has an emitter', (key) => {
+describe('METRICS', () => {
+  it.each(metrics)('has an emitter for %s', (key) => {
     const emitters = sources.filter(({ text }) => new RegExp(`METRICS\\.${key}\\b`).test(text))
 
     expect(emitters).not.toEqual([])
   })
 
-  it('are emitted by their module alone', () => {
+  it('is emitted only by its module', () => {
     const others = sources.filter(({ text }) => /\.addMetric\(|new Metrics\(|_aws|CloudWatchMetrics/.test(text))
 
     expect(others.map(({ file }) => file)).toEqual([])
   })
 
-  it('have names of their own', () => {
+  it('has unique names', () => {
     expect(new Set(metrics.map(([, { name }]) => name)).size).toBe(metrics.length)
   })
 
-  it('are counted by what is public: never by a tenant, a device or a person', () => {
+  it('has only public dimensions, never a tenant, a device or a person', () => {
     const parts = new Set(metrics.flatMap(([, { by }]) => by ?? []))
 
     expect([...parts].sort()).toEqual(['adapter', 'condition', 'limit', 'reason', 'status'])
   })
 })
 
-describe('a document of metrics', () => {
+describe('a metrics document', () => {
   beforeEach(() => vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false'))
   afterEach(() => vi.unstubAllEnvs())
 
-  it('holds all that was kept, rounded, and is written once', async () => {
+  it('contains all values, rounded, and is written once', async () => {
     const metrics = createMetrics('screen')
 
     const documents = await metricsOf(() => {
@@ -56,7 +56,7 @@ describe('a document of metrics', () => {
     expect(documents[0]).toHaveProperty('_aws.CloudWatchMetrics.0.Dimensions', [['service']])
   })
 
-  it('by one more dimension is a document of its own', async () => {
+  it('is written separately for each extra dimension', async () => {
     const metrics = createMetrics('screen')
 
     const documents = await metricsOf(() => {

@@ -15,8 +15,8 @@ import { linesOf } from '../../helpers/emf.ts'
 const TRACE_ID = '4bf92f3577b34da6a3ce929d0e0e4736'
 const SPAN_ID = '00f067aa0ba902b7'
 
-describe('a traceparent', () => {
-  it('is read and written as the standard’s example', () => {
+describe('parseTraceparent', () => {
+  it('reads the example of the standard, which formatTraceparent writes back', () => {
     const text = `00-${TRACE_ID}-${SPAN_ID}-01`
 
     const trace = parseTraceparent(text)
@@ -26,29 +26,29 @@ describe('a traceparent', () => {
   })
 
   it.each([
-    ['is of a later version, with more to it', `01-${TRACE_ID}-${SPAN_ID}-00-what-comes`, false],
-    ['has flags that we do not know', `00-${TRACE_ID}-${SPAN_ID}-fe`, false],
-  ])('that %s is read', (_, text, isSampled) => {
+    ['has a later version and further fields', `01-${TRACE_ID}-${SPAN_ID}-00-what-comes`, false],
+    ['has unknown flags', `00-${TRACE_ID}-${SPAN_ID}-fe`, false],
+  ])('accepts a header that %s', (_, text, isSampled) => {
     expect(parseTraceparent(text)).toEqual({ traceId: TRACE_ID, spanId: SPAN_ID, isSampled })
   })
 
   it.each([
     ['absent', undefined],
     ['empty', ''],
-    ['of no version', `ff-${TRACE_ID}-${SPAN_ID}-01`],
-    ['longer than its version allows', `00-${TRACE_ID}-${SPAN_ID}-01-more`],
-    ['in capitals', `00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01`],
-    ['of no trace', `00-${'0'.repeat(32)}-${SPAN_ID}-01`],
-    ['of no step', `00-${TRACE_ID}-${'0'.repeat(16)}-01`],
+    ['of an invalid version', `ff-${TRACE_ID}-${SPAN_ID}-01`],
+    ['longer than its version permits', `00-${TRACE_ID}-${SPAN_ID}-01-more`],
+    ['in upper case', `00-${TRACE_ID.toUpperCase()}-${SPAN_ID}-01`],
+    ['without a trace ID', `00-${'0'.repeat(32)}-${SPAN_ID}-01`],
+    ['without a span ID', `00-${TRACE_ID}-${'0'.repeat(16)}-01`],
     ['too short', `00-${TRACE_ID.slice(1)}-${SPAN_ID}-01`],
-    ['somebody’s name', 'Jane Doe'],
-  ])('that is %s begins a new trace', (_, text) => {
+    ['a person’s name', 'Jane Doe'],
+  ])('rejects a header that is %s, so a new trace begins', (_, text) => {
     expect(parseTraceparent(text)).toBeUndefined()
     expect(parseTraceparent(formatTraceparent(childOf(text)))).toMatchObject({ isSampled: false })
     expect(childOf(text).traceId).not.toBe(TRACE_ID)
   })
 
-  it('continues as another step of the same trace', () => {
+  it('gives a child span in the same trace', () => {
     const child = childOf(`00-${TRACE_ID}-${SPAN_ID}-01`)
 
     expect(child).toMatchObject({ traceId: TRACE_ID, isSampled: true })
@@ -57,7 +57,7 @@ describe('a traceparent', () => {
 })
 
 describe('a trace', () => {
-  it('holds throughout its work, beside others at the same time, and not after it', async () => {
+  it('is current during its own work only, also beside concurrent traces', async () => {
     const traces = [newTrace(true), newTrace(true)]
 
     const seen = await Promise.all(
@@ -73,7 +73,7 @@ describe('a trace', () => {
     expect(traceHeaders()).toEqual({})
   })
 
-  it('appears in log lines if it is sampled, and in all warnings and errors', async () => {
+  it('appears in log lines when it is sampled, and in all warnings and errors', async () => {
     const logger = createLogger('test')
     logger.setLogLevel('INFO')
     const [sampled, other] = [newTrace(true), newTrace(false)]

@@ -43,11 +43,11 @@ const PARITY = 1e-10
 describe.each(index.cases)('profile cardiacnets-v1 on $name', (vector) => {
   const input = read(vector, 'input')
 
-  it('finds the period of the reference', () => {
+  it('finds the reference’s period', () => {
     expect(seasonalPeriod(CARDIACNETS_V1, vector.heartRateBpm)).toBe(vector.period)
   })
 
-  it('removes the trend that statsmodels finds', () => {
+  it('removes the same trend as statsmodels', () => {
     const trend = read(vector, 'trend')
 
     for (const [lead, samples] of input.entries()) {
@@ -58,7 +58,7 @@ describe.each(index.cases)('profile cardiacnets-v1 on $name', (vector) => {
     }
   })
 
-  it('denoises as PyWavelets does', () => {
+  it('denoises like PyWavelets', () => {
     const [trend, denoised] = [read(vector, 'trend'), read(vector, 'denoised')]
     const denoiser = new WaveletDenoiser(CARDIACNETS_V1)
 
@@ -70,7 +70,7 @@ describe.each(index.cases)('profile cardiacnets-v1 on $name', (vector) => {
     }
   })
 
-  it('smooths as SciPy does, edges included', () => {
+  it('smooths like SciPy, including the edges', () => {
     const smoothed = read(vector, 'smoothed')
 
     for (const [lead, samples] of read(vector, 'denoised').entries()) {
@@ -81,7 +81,7 @@ describe.each(index.cases)('profile cardiacnets-v1 on $name', (vector) => {
     }
   })
 
-  it('agrees with the reference from end to end, one instance after another lead', () => {
+  it('agrees with the reference end to end when one instance processes all leads', () => {
     const [scaled, amplitude] = [read(vector, 'scaled'), read(vector, 'amplitude')]
     const chain = new SignalChain(CARDIACNETS_V1)
 
@@ -103,7 +103,7 @@ describe('seasonalPeriod', () => {
     [null, 400],
     [25, 1200],
     [250, 120],
-  ])('takes a heart rate of %s as a period of %i samples', (heartRateBpm, period) => {
+  ])('maps a heart rate of %s to a period of %i samples', (heartRateBpm, period) => {
     expect(seasonalPeriod(CARDIACNETS_V1, heartRateBpm)).toBe(period)
   })
 })

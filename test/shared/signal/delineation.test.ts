@@ -28,12 +28,12 @@ function changed(recording: Recording, change: (uv: number, sample: number, lead
   }
 }
 
-describe('measurements of a drawn ECG', () => {
+describe('measurements of a synthetic ECG', () => {
   it.each([
     ['60 beats/min, 500 Hz', { heartRateBpm: 60 }],
     ['95 beats/min, 1000 Hz', { heartRateBpm: 95, rateHz: 1000 }],
     ['72 beats/min, 250 Hz', { heartRateBpm: 72, rateHz: 250 }],
-  ])('are those that it was drawn with (%s)', (_, options) => {
+  ])('recover its parameters (%s)', (_, options) => {
     const measured = measure(syntheticRecording(options))!
 
     for (const [name, truth] of Object.entries(TRUTH_MS)) {
@@ -45,7 +45,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measured.qtcFridericiaMs).toBe(Math.round(qtMs / Math.cbrt(rrMs / 1000)))
   })
 
-  it('stay within 20 ms under noise, hum and a wandering baseline', () => {
+  it('stay within 20 ms under noise, hum and baseline wander', () => {
     const random = randomNumbers(7)
     const noisy = changed(syntheticRecording({ heartRateBpm: 66 }), (uv, i) => {
       const hum = 10 * Math.sin((2 * Math.PI * 50 * i) / 500)
@@ -65,7 +65,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measure(syntheticRecording())!.axisDegrees).toBe(53)
   })
 
-  it('keep silent about P where there is none', () => {
+  it('leave out P when there is no P wave', () => {
     const beats = syntheticBeats()
     const flattened = changed(syntheticRecording(), (uv, i) =>
       beats.some((beat) => i / 500 > beat - 0.3 && i / 500 < beat - 0.07) ? 0 : uv,
@@ -79,7 +79,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measured.qtMs).toBeDefined()
   })
 
-  it('keep silent about P where the atria fibrillate: a wave that runs free of the complexes', () => {
+  it('leave out P in atrial fibrillation, when a wave runs independently of the QRS complexes', () => {
     const beats = syntheticBeats()
     const fibrillating = changed(syntheticRecording(), (uv, i) => {
       const time = i / 500
@@ -90,7 +90,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measure(fibrillating)!.prMs).toBeUndefined()
   })
 
-  it('keep silent about QT where there is no T', () => {
+  it('leave out QT when there is no T wave', () => {
     const beats = syntheticBeats()
     const flattened = changed(syntheticRecording(), (uv, i) =>
       beats.some((beat) => i / 500 > beat + 0.07 && i / 500 < beat + 0.5) ? 0 : uv,
@@ -103,7 +103,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measured.qrsMs).toBeDefined()
   })
 
-  it('leave out the axis without limb leads, and the QTc of an uneven rhythm', () => {
+  it('leave out the axis without limb leads, and QTc in an irregular rhythm', () => {
     expect(measure(syntheticRecording({ leads: ['V1', 'V2', 'V5'] }))!.axisDegrees).toBeUndefined()
     const whole = syntheticRecording({ heartRateBpm: 60 })
     // The second half runs at another rate: RR intervals of 1.0 and 0.6 s.
@@ -122,7 +122,7 @@ describe('measurements of a drawn ECG', () => {
     expect(measured.heartRateBpm).toBeDefined()
   })
 
-  it('say nothing but the heart rate where no three beats are alike', () => {
+  it('give only the heart rate when no three beats are alike', () => {
     const { leads } = syntheticRecording({ heartRateBpm: 60 })
     const mv = new Map(leads.map((lead) => [lead.name, leadMv(lead)]))
 
@@ -147,8 +147,8 @@ describe('measurements of a drawn ECG', () => {
   })
 })
 
-describe.skipIf(!hasData)(`delineation beside the annotators of LUDB${NO_DATA}`, () => {
-  it('keeps the figures of docs/delineation.md', async () => {
+describe.skipIf(!hasData)(`delineation compared with LUDB’s annotators${NO_DATA}`, () => {
+  it('matches the figures of docs/delineation.md', async () => {
     const { boundaries, intervals, silent } = await studyDelineation([40, 150])
 
     expect(silent).toBeLessThanOrEqual(2)

@@ -20,8 +20,8 @@ const vectors: readonly Vector[] = JSON.parse(
   readFileSync(join(import.meta.dirname, 'vectors/electrodes.json'), 'utf8'),
 )
 
-describe('the network that sees exchanged electrodes', () => {
-  it('gives the same probabilities as Python', () => {
+describe('the electrode-exchange network', () => {
+  it('gives the same probabilities as in Python', () => {
     for (const { parts, probabilities } of vectors) {
       const ours = [...exchangeProbabilities(parts).values()]
 
@@ -30,7 +30,7 @@ describe('the network that sees exchanged electrodes', () => {
     }
   })
 
-  it('does not depend on the voltage', () => {
+  it('does not depend on the gain', () => {
     const { parts } = vectors[1]!
 
     const [once, tenfold] = [parts, parts.map((value) => 10 * value)].map((each) => exchangeProbabilities(each))
@@ -105,13 +105,13 @@ describe.skipIf(!hasData)(`electrodes of real ECGs, exchanged${NO_DATA}`, { time
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const warningsOf = (recording: Recording) => preparer.prepare(recording).warnings
 
-  it('are not warned of as they are', () => {
+  it('cause no warning when they are placed correctly', () => {
     const warned = ecgs.filter((leads) => warningsOf(recordingOf(leads)).length > 0)
 
     expect(warned.length).toBeLessThanOrEqual(2)
   })
 
-  it.each(Object.entries(CHANGES))('are found: %s', (which, change) => {
+  it.each(Object.entries(CHANGES))('cause a warning: %s', (which, change) => {
     const found = ecgs.filter((leads) => {
       const warnings = warningsOf(recordingOf(leads, change))
       return warnings.some((warning) => warning.code === 'electrodes-exchanged' && warning.which === which)
@@ -120,7 +120,7 @@ describe.skipIf(!hasData)(`electrodes of real ECGs, exchanged${NO_DATA}`, { time
     expect(found.length).toBeGreaterThanOrEqual(0.7 * ecgs.length)
   })
 
-  it('withhold findings where the arms are exchanged, and not where one chest lead is upside down', () => {
+  it('withhold findings when the arms are exchanged, but not when one chest lead is inverted', () => {
     const count = (kind: 'RA-LA' | 'V3-inverted') =>
       ecgs.filter((leads) => warningsOf(recordingOf(leads, CHANGES[kind])).some(({ withholds }) => withholds === true))
         .length
@@ -141,11 +141,11 @@ describe.skipIf(!hasData)(`the gain of real ECGs${NO_DATA}`, { timeout: 120_000 
     })
   }
 
-  it('is not doubted as it is', () => {
+  it('causes no warning when it is right', () => {
     expect(doubtful(1).filter((found) => found !== undefined).length).toBeLessThanOrEqual(1)
   })
 
-  it.each([10, 0.1])('is doubted when it is wrong by %s, and findings are withheld', (factor) => {
+  it.each([10, 0.1])('withholds findings when it is wrong by a factor of %s', (factor) => {
     const found = doubtful(factor)
 
     const told = found.filter((each) => each === 'refused' || each?.withholds === true)
@@ -153,8 +153,8 @@ describe.skipIf(!hasData)(`the gain of real ECGs${NO_DATA}`, { timeout: 120_000 
   })
 })
 
-describe('the warning in words', () => {
-  it.each(Object.entries(ELECTRODE_EXCHANGES))('says what has become of the leads: %s', (which, effect) => {
+describe('the text of an electrode warning', () => {
+  it.each(Object.entries(ELECTRODE_EXCHANGES))('states the effect on the leads: %s', (which, effect) => {
     const text = warningText({ code: 'electrodes-exchanged', which })
 
     expect(text).toContain(which)

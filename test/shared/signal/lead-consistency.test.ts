@@ -15,16 +15,16 @@ function warningsWith(change: (name: LeadName) => Int32Array | undefined) {
 
 const samplesOf = (name: LeadName) => ecg.leads.find((lead) => lead.name === name)!.samples
 
-describe('the leads of a window', () => {
-  test('that fit together are not spoken of', () => {
+describe('lead-consistency warnings', () => {
+  test('are absent when the leads are consistent', () => {
     expect(warningsWith(() => undefined)).toEqual([])
   })
 
-  test('that repeat one trace are reported, and nothing is concluded from them', () => {
+  test('withhold the findings when all leads repeat one trace', () => {
     expect(warningsWith(() => samplesOf('II'))).toEqual([{ code: 'leads-identical', leads: LEADS, withholds: true }])
   })
 
-  test('of which two are equal are reported', () => {
+  test('name two identical leads', () => {
     const [warning] = warningsWith((name) => (name === 'V3' ? samplesOf('V4') : undefined))
 
     expect(warning).toMatchObject({ code: 'leads-identical', leads: ['V3', 'V4'] })
@@ -34,7 +34,7 @@ describe('the leads of a window', () => {
     ['III', 'V1'],
     ['aVR', 'V5'],
     ['aVF', 'V6'],
-  ] as const)('of which %s is not what I and II give are said', (name, other) => {
+  ] as const)('name %s when it contradicts leads I and II', (name, other) => {
     const stronger = samplesOf(other).map((value) => Math.round(1.5 * value))
 
     expect(warningsWith((each) => (each === name ? stronger : undefined))).toContainEqual({
@@ -43,7 +43,7 @@ describe('the leads of a window', () => {
     })
   })
 
-  test('may be off by an offset, a slow drift and rounding', () => {
+  test('tolerate an offset, a slow drift and rounding', () => {
     const warnings = warningsWith((name) =>
       name === 'III'
         ? samplesOf(name).map((value, i) => value + 60 + Math.round(20 * Math.sin(i / 800)) + (i % 2))

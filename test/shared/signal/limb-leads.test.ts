@@ -19,7 +19,7 @@ function limbLeads(): Map<LeadName, Float64Array> {
 const pairs = LIMB_LEADS.flatMap((a, i) => LIMB_LEADS.slice(i + 1).map((b) => [a, b] as const))
 
 describe('deriveLimbLeads', () => {
-  it.each(pairs)('gives the other four from %s and %s', (a, b) => {
+  it.each(pairs)('derives the other four from %s and %s', (a, b) => {
     const truth = limbLeads()
     const known = new Map([a, b].map((name) => [name, truth.get(name)!]))
 
@@ -31,7 +31,7 @@ describe('deriveLimbLeads', () => {
     }
   })
 
-  it('derives nothing from one limb lead, and never a precordial one', () => {
+  it('derives nothing from a single limb lead, and never a precordial one', () => {
     const known = new Map<LeadName, Float64Array>([
       ['II', Float64Array.of(1)],
       ['V1', Float64Array.of(1)],

@@ -42,13 +42,13 @@ describe('the quality gate', () => {
     expect(new Set(leads.values())).toEqual(new Set(['acceptable']))
   })
 
-  test.each([35, 200])('accepts a clean ECG of %i beats a minute', (heartRateBpm) => {
+  test.each([35, 200])('accepts a clean ECG at %i beats per minute', (heartRateBpm) => {
     const { verdict } = newGate().judge({ rateHz: 500, leads: cleanLeads({ heartRateBpm }) })
 
     expect(verdict).toBe('acceptable')
   })
 
-  test('accepts a ventricular tachycardia, which never rests', () => {
+  test('accepts ventricular tachycardia, which has no resting phase', () => {
     const sine = (mv: Float64Array) => mv.map((_, i) => 1.5 * Math.sin((2 * Math.PI * 3.1 * i) / 500) ** 3)
 
     const { verdict } = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), 12, sine) })
@@ -59,13 +59,13 @@ describe('the quality gate', () => {
   test.each([
     ['six of twelve', 6, 'acceptable', []],
     ['seven of twelve', 7, 'refused', ['flat']],
-  ] as const)('weighs the leads: %s are bad', (_, bad, verdict, reasons) => {
+  ] as const)('refuses when most leads are bad: %s', (_, bad, verdict, reasons) => {
     const judged = newGate().judge({ rateHz: 500, leads: damaged(cleanLeads(), bad, constant) })
 
     expect(judged).toMatchObject({ verdict, reasons })
   })
 
-  test('weighs the leads that there are: one of two suffices', () => {
+  test('accepts one good lead of two', () => {
     const leads = damaged(cleanLeads({ leads: ['II', 'V5'] }), 1, constant)
 
     const judged = newGate().judge({ rateHz: 500, leads })
@@ -88,7 +88,7 @@ describe('the quality gate', () => {
   })
 
   test.each([
-    ['no lead', []],
+    ['an ECG without leads', []],
     ['8.99 s', cleanLeads({ seconds: 8.99 })],
     ['one sample', cleanLeads({ seconds: 0.002 })],
   ])('refuses %s as too short', (_, leads) => {
@@ -96,9 +96,9 @@ describe('the quality gate', () => {
   })
 
   test.each([
-    ['bears a gap of 0.2 s', [100], 'acceptable'],
-    ['bears several short gaps', [60, 60, 60], 'acceptable'],
-    ['refuses a lead with a gap of more', [101], 'gap'],
+    ['accepts a gap of 0.2 s', [100], 'acceptable'],
+    ['accepts several short gaps', [60, 60, 60], 'acceptable'],
+    ['refuses a lead with a longer gap', [101], 'gap'],
     ['refuses a lead with too many short gaps', Array(8).fill(80), 'gap'],
   ])('%s', (_, gaps: number[], verdict) => {
     const drop = (mv: Float64Array) => {
@@ -118,13 +118,13 @@ describe('the quality gate', () => {
     expect(newGate().judge({ rateHz: 500, leads })).toMatchObject({ verdict: 'refused', reasons: ['paced'] })
   })
 
-  test('takes spikes in one lead for an artefact', () => {
+  test('treats spikes in one lead as an artefact', () => {
     const leads = damaged(cleanLeads(), 1, (mv) => withSpikes(mv, 500))
 
     expect(newGate().judge({ rateHz: 500, leads }).reasons).toEqual([])
   })
 
-  test('says nothing of pacing at a rate that cannot show it', () => {
+  test('does not report pacing at a sampling rate too low to show it', () => {
     const leads = damaged(cleanLeads({ rateHz: 250 }), 12, (mv) => withSpikes(mv, 250))
 
     expect(newGate().judge({ rateHz: 250, leads }).reasons).not.toContain('paced')
@@ -136,7 +136,7 @@ describe('the quality gate', () => {
         (kind) => [kind.name, rateHz, kind] as const,
       ),
     ),
-  )('refuses %s, at %i Hz, but for hum, which is taken off', (name, rateHz, { apply }) => {
+  )('refuses %s at %i Hz (accepts mains hum, which is removed first)', (name, rateHz, { apply }) => {
     const leads = damaged(cleanLeads({ rateHz }), 12, (mv, place) => apply(mv, rateHz, randomNumbers(place)))
 
     const { verdict } = newGate().judge({ rateHz, leads })
@@ -144,7 +144,7 @@ describe('the quality gate', () => {
     expect(verdict).toBe(IS_REMOVED.test(name) ? 'acceptable' : 'refused')
   })
 
-  test('gives the same verdict, whatever windows came before', () => {
+  test('gives the same verdict regardless of earlier windows', () => {
     const gate = newGate()
     const window = { rateHz: 500, leads: cleanLeads() }
     const first = gate.judge(window)
@@ -162,7 +162,7 @@ describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
     study = await studyQuality(PACKED_COUNT, DAMAGE_EVERY)
   })
 
-  test('refuses hardly any, and few of their leads', () => {
+  test('refuses at most 1% of the ECGs and 2% of the leads', () => {
     const ecgs = study.sources.reduce((sum, row) => sum + row.ecgs, 0)
     const refused = study.sources.reduce((sum, row) => sum + row.refused.length, 0)
     const leads = study.sources.reduce((sum, row) => sum + row.leads, 0)
@@ -173,11 +173,11 @@ describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
     expect(refusedLeads / leads).toBeLessThanOrEqual(0.02)
   })
 
-  test('calls no ECG paced without a label that says so', () => {
+  test('calls an ECG paced only when its label says so', () => {
     expect(study.sources.flatMap(({ paced }) => paced.unlabelled)).toEqual([])
   })
 
-  test('catches twelve kinds of damage', () => {
+  test('detects twelve kinds of damage', () => {
     const counted = study.corruptions.filter(({ name }) => !IS_REMOVED.test(name))
     const sum = (of: (row: (typeof counted)[number]) => number) => counted.reduce((total, row) => total + of(row), 0)
 
@@ -187,7 +187,7 @@ describe.skipIf(!hasData)(`the quality gate on real ECGs${NO_DATA}`, () => {
     expect(sum(({ refused }) => refused)).toBe(sum(({ windows }) => windows))
   })
 
-  test('judges the same ECG at 100 and at 500 Hz alike', async () => {
+  test('gives the same verdict at 100 Hz as at 500 Hz', async () => {
     const gate = newGate()
     const toSlow = new Resampler(500, 100)
     let leads = 0

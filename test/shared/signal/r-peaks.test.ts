@@ -9,7 +9,7 @@ import { beatAnnotations } from '../../helpers/wfdb-annotations.ts'
 
 const TOLERANCE_S = 0.05
 
-/** Beats found and missed, and peaks that are none, between the first and the last beat. */
+/** Beats found, beats missed and false peaks, between the first and the last beat. */
 function score(peaks: Iterable<number>, beats: readonly number[], rateHz: number) {
   const tolerance = TOLERANCE_S * rateHz
   const left = new Set([...peaks].filter((peak) => peak >= beats[0]! - tolerance && peak <= beats.at(-1)! + tolerance))
@@ -23,8 +23,8 @@ function score(peaks: Iterable<number>, beats: readonly number[], rateHz: number
   return { found, missed: beats.length - found, invented: left.size }
 }
 
-describe('R peaks', () => {
-  test.each([100, 128, 250, 360, 500, 1000, 2000])('are found at %i Hz within 10 ms', (rateHz) => {
+describe('RPeakDetector', () => {
+  test.each([100, 128, 250, 360, 500, 1000, 2000])('finds R peaks at %i Hz within 10 ms', (rateHz) => {
     const options = { rateHz, heartRateBpm: 83 }
     const lead = leadMv(syntheticRecording(options).leads[1]!)
 
@@ -35,7 +35,7 @@ describe('R peaks', () => {
     expect(Math.max(...errors)).toBeLessThanOrEqual(0.01)
   })
 
-  test('are the same whether another window came before or not', () => {
+  test('gives the same peaks regardless of earlier windows', () => {
     const first = leadMv(syntheticRecording({ heartRateBpm: 140 }).leads[1]!)
     const second = leadMv(syntheticRecording({ heartRateBpm: 55 }).leads[1]!)
     const used = new RPeakDetector(500)
@@ -46,13 +46,13 @@ describe('R peaks', () => {
     expect(peaks).toEqual([...new RPeakDetector(500).detect([second])])
   })
 
-  test.each([0, 1, 30])('of a signal of %i samples without a beat are none', (samples) => {
+  test.each([0, 1, 30])('finds none in %i samples without a beat', (samples) => {
     const peaks = new RPeakDetector(500).detect([new Float64Array(samples)])
 
     expect(peaks).toHaveLength(0)
   })
 
-  test('are found in a lead beside a noisy one', () => {
+  test('finds them in a lead beside a noisy one', () => {
     const lead = leadMv(syntheticRecording().leads[1]!)
     const noise = Float64Array.from(lead, (_, i) => Math.sin(i * 12.9898) * 3)
 
@@ -68,10 +68,10 @@ describe('R peaks', () => {
   })
 })
 
-describe('heart rate', () => {
+describe('heartRateBpm', () => {
   const even = [100, 500, 900, 1300, 1700, 2100, 2500, 2900]
 
-  test('is that of the mean RR interval', () => {
+  test('follows the mean RR interval', () => {
     expect(heartRateBpm([0, 400, 900], 500)).toBeCloseTo(60 / 0.9)
   })
 
@@ -84,17 +84,17 @@ describe('heart rate', () => {
     ['a false beat', [...even, 1450].sort((a, b) => a - b)],
     ['a false first beat', [20, ...even]],
     ['a missed beat', even.filter((beat) => beat !== 1300)],
-  ])('of an even rhythm survives %s', (_, beats) => {
+  ])('is robust in a regular rhythm against %s', (_, beats) => {
     expect(heartRateBpm(beats, 500)).toBeCloseTo(75)
   })
 
-  test('of bigeminy counts every beat', () => {
+  test('counts every beat of bigeminy', () => {
     const beats = [0, 300, 800, 1100, 1600, 1900, 2400]
 
     expect(heartRateBpm(beats, 500)).toBeCloseTo(75)
   })
 
-  test('of a window comes from the leads that are left', () => {
+  test('uses whichever leads are present', () => {
     const { leads } = syntheticRecording({ heartRateBpm: 64, leads: ['V1', 'aVL'] })
 
     const peaks = windowPeaks(new RPeakDetector(500), new Map(leads.map((lead) => [lead.name, leadMv(lead)])))
@@ -102,13 +102,13 @@ describe('heart rate', () => {
     expect(heartRateBpm(peaks, 500)).toBeCloseTo(64, 0)
   })
 
-  test('of no lead is unknown', () => {
+  test('is unknown without leads', () => {
     expect(heartRateBpm(windowPeaks(new RPeakDetector(500), new Map()), 500)).toBeUndefined()
   })
 })
 
 describe.skipIf(!hasData)(`R peaks of real ECGs${NO_DATA}`, () => {
-  test('agree with the annotators of LUDB, lead II', async () => {
+  test('agree with LUDB’s annotators on lead II', async () => {
     const detector = new RPeakDetector(500)
     const total = { found: 0, missed: 0, invented: 0 }
 
@@ -126,7 +126,7 @@ describe.skipIf(!hasData)(`R peaks of real ECGs${NO_DATA}`, () => {
     expect(total.found / (total.found + total.invented)).toBeGreaterThanOrEqual(0.99)
   })
 
-  test('agree with the annotators of MIT-BIH 100 for ten minutes', () => {
+  test('agree with the annotators of MIT-BIH record 100 for ten minutes', () => {
     const [rateHz, seconds] = [360, 600]
     const samples = new Int32Array(rateHz * seconds)
     const bytes = readFileSync(dataPath('format_zoo/wfdb_python/100.dat'))

@@ -9,7 +9,7 @@ const innerMax = (values: Float64Array) => values.subarray(100, -100).reduce((ma
 
 describe('Resampler', () => {
   it.each([100, 128, 240, 250, 257, 360, 400, 500, 512, 1000, 1024, 2000])(
-    'keeps a 15 Hz sine from %i Hz',
+    'preserves a 15 Hz sine from %i Hz',
     (rateHz) => {
       const output = new Float64Array(5000)
 
@@ -20,7 +20,7 @@ describe('Resampler', () => {
     },
   )
 
-  it('removes what the target rate cannot carry', () => {
+  it('removes frequencies above the target’s Nyquist limit', () => {
     const output = new Float64Array(5000)
 
     new Resampler(2000, 500).run(sine(320, 2000), output)
@@ -28,7 +28,7 @@ describe('Resampler', () => {
     expect(innerMax(output)).toBeLessThan(0.005)
   })
 
-  it.each([100, 360, 1000])('passes an offset unchanged up to the ends from %i Hz', (rateHz) => {
+  it.each([100, 360, 1000])('preserves a constant up to both ends from %i Hz', (rateHz) => {
     const output = new Float64Array(5000)
 
     new Resampler(rateHz, 500).run(new Float64Array(rateHz * 10).fill(3), output)
@@ -36,7 +36,7 @@ describe('Resampler', () => {
     for (const value of output) expect(value).toBeCloseTo(3, 10)
   })
 
-  it('copies a recording that is at the target rate, and holds its end where it is short', () => {
+  it('copies a recording at the target rate, and repeats the last sample when it is short', () => {
     const output = new Float64Array(6)
 
     new Resampler(500, 500).run(Float64Array.of(1, 2, 3, 4), output)

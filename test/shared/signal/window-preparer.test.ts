@@ -48,7 +48,7 @@ describe('WindowPreparer', () => {
     expect(prepare(shuffled)).toEqual(prepare(recording))
   })
 
-  it('scales each lead to [−1, 1] and keeps its voltage beside it', () => {
+  it('scales each lead to [−1, 1] and keeps its amplitude', () => {
     const { clean } = prepare(syntheticRecording())
 
     for (const lead of LEADS.keys()) {
@@ -68,7 +68,7 @@ describe('WindowPreparer', () => {
     for (const [i, value] of clean!.amplitude.entries()) expect(value).toBeCloseTo(whole.amplitude[i]!, 2)
   })
 
-  it('marks a precordial lead that is not there, and never invents it', () => {
+  it('marks a missing precordial lead and never derives it', () => {
     const { quality, clean } = prepare(syntheticRecording({ leads: LEADS.filter((name) => name !== 'V3') }))
 
     expect(quality.leads.V3).toBe('missing')
@@ -78,7 +78,7 @@ describe('WindowPreparer', () => {
     expect(clean!.codes.subarray(start, start + 5000).every((code) => code === 0)).toBe(true)
   })
 
-  it('leaves out a lead that cannot be judged, and does not derive it from others either', () => {
+  it('leaves out an unusable lead, and does not derive it from others', () => {
     const flat = withLead(syntheticRecording(), 'III', (samples) => samples.fill(0))
 
     const { quality, clean } = prepare(flat)
@@ -88,7 +88,7 @@ describe('WindowPreparer', () => {
     expect(clean!.leadMask[LEADS.indexOf('III')]).toBe(0)
   })
 
-  it('bridges a gap of 200 ms and refuses the lead of a longer one', () => {
+  it('bridges a gap of 200 ms and refuses a lead with a longer one', () => {
     const gap = (samples: number) =>
       withLead(syntheticRecording(), 'V5', (lead) => lead.fill(MISSING_SAMPLE, 1000, 1000 + samples))
 
@@ -97,14 +97,14 @@ describe('WindowPreparer', () => {
   })
 
   it.each([
-    ['believes the device', 66, 66],
-    ['detects where the device is not to be believed', 400, 72],
-    ['detects where the device says nothing', undefined, 72],
+    ['uses the device’s heart rate', 66, 66],
+    ['measures the rate when the device’s is implausible', 400, 72],
+    ['measures the rate when the device states none', undefined, 72],
   ])('%s (heart rate %s → %i)', (_, stated, expected) => {
     expect(prepare(syntheticRecording({ heartRateBpm: 72 }), stated).quality.heartRateBpm).toBeCloseTo(expected, 0)
   })
 
-  it('gives the same window, whatever it prepared before', () => {
+  it('gives the same window regardless of earlier ones', () => {
     const preparer = new WindowPreparer(CARDIACNETS_V1)
     const first = preparer.prepare(syntheticRecording())
 
@@ -119,7 +119,7 @@ describe('WindowPreparer', () => {
     [9.9, true],
     [9.998, false],
     [10, false],
-  ])('takes %s s for a window, and says when it was padded', (seconds, isSaid) => {
+  ])('accepts %s s as a window, and warns when it was padded', (seconds, isSaid) => {
     const { quality, clean, warnings } = prepare(syntheticRecording({ seconds }))
 
     expect(quality.verdict).toBe('acceptable')
@@ -127,7 +127,7 @@ describe('WindowPreparer', () => {
     expect(warnings.map(({ code }) => code)).toEqual(isSaid ? ['window-padded'] : [])
   })
 
-  it.each([50, 50.08, 60])('gives nearly the same window with %s Hz hum of 0.3 mV, which it refused once', (hz) => {
+  it.each([50, 50.08, 60])('removes %s Hz hum of 0.3 mV almost without a trace', (hz) => {
     const recording = syntheticRecording({ heartRateBpm: 67 })
     const humming = {
       ...recording,
@@ -151,7 +151,7 @@ describe('WindowPreparer', () => {
     }
   })
 
-  it('leaves a lead without hum as it is, to the last bit', () => {
+  it('leaves a lead without hum bit for bit unchanged', () => {
     const mv = leadMv(syntheticRecording().leads[1]!)
     const before = mv.slice()
 
@@ -159,7 +159,7 @@ describe('WindowPreparer', () => {
     expect(mv).toEqual(before)
   })
 
-  it('judges a slow wander of 1.5 mV by what the chain leaves of it, and refuses steps of the baseline', () => {
+  it('accepts a slow baseline wander of 1.5 mV, and refuses baseline steps', () => {
     const moved = (by: (second: number) => number) => {
       const recording = syntheticRecording()
       const leads = recording.leads.map((lead) => ({
@@ -179,9 +179,9 @@ describe('WindowPreparer', () => {
       (mv: Float64Array, random: () => number) => partOf('electrode motion', 0.25, mv, random),
     ],
     ['baseline jumps of 1.5 mV', (mv: Float64Array, random: () => number) => partOf('baseline jumps', 0.5, mv, random)],
-    ['a wander of 1.5 mV with a phase of its own in each lead', wander],
+    ['a wander of 1.5 mV with a different phase in each lead', wander],
     ['eight pops', pops],
-  ])('refuses as noise what moves from beat to beat: %s', (_, disturb) => {
+  ])('refuses beat-to-beat disturbance as noise: %s', (_, disturb) => {
     const { leads, rateHz } = syntheticRecording()
     const moved = leads.map((lead, place) => ({
       ...lead,
@@ -195,7 +195,7 @@ describe('WindowPreparer', () => {
     expect(clean).toBeUndefined()
   })
 
-  it('refuses what is shorter than a window, and throws at what is longer', () => {
+  it('refuses a window that is too short, and throws at one that is too long', () => {
     expect(prepare(syntheticRecording({ seconds: 8.9 })).quality.reasons).toEqual(['too-short'])
     expect(() => prepare(syntheticRecording({ seconds: 11 }))).toThrow(
       expect.objectContaining({ code: 'payload-too-large' }),

@@ -25,7 +25,7 @@ function waiting(day: number, overrides: Partial<Unidentified> = {}): Unidentifi
 }
 
 describe('the patient of a device', () => {
-  it('covers its time span: begin inclusive, end exclusive', async () => {
+  it('is known from the beginning (inclusive) to the end (exclusive) of the association', async () => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1), to: on(3) })
     await store.put('clinic', device, { patient: 'Patient/2', from: on(3) })
 
@@ -36,7 +36,7 @@ describe('the patient of a device', () => {
     expect(patients).toEqual([undefined, 'Patient/1', 'Patient/1', 'Patient/2', 'Patient/2'])
   })
 
-  it('is not seen by another tenant, nor for another device', async () => {
+  it('is unknown to another tenant and for another device', async () => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1) })
 
     expect(await store.patientOf('other', device, on(2))).toBeUndefined()
@@ -49,7 +49,7 @@ describe('the patient of a device', () => {
     ['over the end', 4, 9],
     ['around', 0, 9],
     ['without an end', 0, undefined],
-  ])('cannot be another one at the same time (%s)', async (_, from, to) => {
+  ])('cannot overlap another association (%s)', async (_, from, to) => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1), to: on(5) })
 
     const second = store.put('clinic', device, {
@@ -62,7 +62,7 @@ describe('the patient of a device', () => {
     expect(await store.patientOf('clinic', device, on(2))).toBe('Patient/1')
   })
 
-  it('is ended, or mended, by an association with the same beginning', async () => {
+  it('changes when an association with the same beginning is put again', async () => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1) })
 
     await store.put('clinic', device, { patient: 'Patient/1', from: on(1), to: on(2) })
@@ -70,7 +70,7 @@ describe('the patient of a device', () => {
     expect(await store.patientOf('clinic', device, on(2))).toBeUndefined()
   })
 
-  it('is one of those that were said at the same moment, never two', async () => {
+  it('is set by exactly one of several concurrent overlapping associations', async () => {
     const puts = Array.from({ length: 8 }, (_, i) =>
       store.put('clinic', device, { patient: `Patient/${i}`, from: new Date(on(1).getTime() + i), to: on(2) }),
     )
@@ -83,7 +83,7 @@ describe('the patient of a device', () => {
     }
   })
 
-  it('does not leave a device before it is on it', async () => {
+  it('cannot end before it begins', async () => {
     const put = store.put('clinic', device, { patient: 'Patient/1', from: on(2), to: on(2) })
 
     await expect(put).rejects.toMatchObject({ code: 'field-invalid', detail: { field: 'to' } })
@@ -91,7 +91,7 @@ describe('the patient of a device', () => {
 })
 
 describe('a result of a device without an association', () => {
-  it('waits, is let go by an association of its time, and leaves the list when it is reported', async () => {
+  it('waits, is released by a matching association, and leaves the list when it is reported', async () => {
     for (const day of [1, 2, 3]) await store.patientOrWait('clinic', waiting(day))
 
     const released: Unidentified[] = []
@@ -103,7 +103,7 @@ describe('a result of a device without an association', () => {
     expect(items).toEqual([waiting(1), waiting(3)])
   })
 
-  it('waits once, however often it comes, and not where its patient is known', async () => {
+  it('waits once even if it is repeated, and not at all when its patient is known', async () => {
     await store.put('clinic', device, { patient: 'Patient/1', from: on(5) })
 
     const patients = [
@@ -116,7 +116,7 @@ describe('a result of a device without an association', () => {
     expect((await store.unidentified('clinic', { limit: 10, device })).items).toEqual([waiting(1)])
   })
 
-  it('is listed page by page, each once, of the own tenant only', async () => {
+  it('is listed once, page by page, within its own tenant only', async () => {
     const tenant = `tenant-${device}`
     const all = [1, 2, 3, 4, 5].map((day) => waiting(day))
     for (const result of all) await store.markUnidentified(tenant, result)

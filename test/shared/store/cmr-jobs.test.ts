@@ -34,8 +34,8 @@ async function running(): Promise<CmrJob> {
   return (await jobs.begin(workerOf(queued), drawing.ecgId, at(2)))!
 }
 
-describe('submitting', () => {
-  it('the same drawing twice, also at the same time, is one job', async () => {
+describe('CmrJobStore.submit', () => {
+  it('returns one job for the same drawing, also when submitted concurrently', async () => {
     const [first, second] = await Promise.all([
       jobs.submit(tenant, drawing, at(0)),
       jobs.submit(tenant, drawing, at(0)),
@@ -46,7 +46,7 @@ describe('submitting', () => {
     expect(await jobs.ofEcg(tenant, drawing.ecgId)).toEqual([first])
   })
 
-  it('another seed, sampler or bundle is another job', async () => {
+  it('returns another job for another seed, sampler or bundle', async () => {
     const others = [{ seed: 1 }, { sampler: 'full' }, { bundleSha256: 'other' }]
 
     const all = await Promise.all([{}, ...others].map((part) => jobs.submit(tenant, { ...drawing, ...part }, at(0))))
@@ -54,14 +54,14 @@ describe('submitting', () => {
     expect(new Set(all.map(({ jobId }) => jobId)).size).toBe(4)
   })
 
-  it('shows nothing of it to another tenant', async () => {
+  it('hides the job from another tenant', async () => {
     const { jobId } = await jobs.submit(tenant, drawing, at(0))
 
     expect(await jobs.get('another', jobId)).toBeUndefined()
     expect(await jobs.ofEcg('another', drawing.ecgId)).toEqual([])
   })
 
-  it.each(['failed', 'cancelled'] as const)('one that was %s begins it anew', async (status) => {
+  it.each(['failed', 'cancelled'] as const)('restarts a %s job', async (status) => {
     const job = await running()
     if (status === 'failed') await jobs.finish(workerOf(job), job.ecgId, { reason: 'internal' }, at(3))
     else await jobs.cancel(tenant, job.jobId, job.ecgId, at(3))
@@ -73,7 +73,7 @@ describe('submitting', () => {
     expect(again).not.toHaveProperty('batchJobId')
   })
 
-  it('one that is being drawn or done leaves it as it is', async () => {
+  it('leaves a running or finished job unchanged', async () => {
     const job = await running()
 
     const whileDrawn = await jobs.submit(tenant, drawing, at(3))
@@ -84,7 +84,7 @@ describe('submitting', () => {
     expect(whenDone).toMatchObject({ status: 'done', artifacts: [], updatedAt: at(4).toISOString() })
   })
 
-  it('a request for a job whose worker sends no heartbeat queues it again', async () => {
+  it('requeues a job whose worker sends no heartbeat', async () => {
     const job = await running()
 
     const again = await jobs.submit(tenant, drawing, at(3 + WORK_LEASE_MS / 1000))
@@ -93,8 +93,8 @@ describe('submitting', () => {
   })
 })
 
-describe('handing over', () => {
-  it('is for one at a time, and once', async () => {
+describe('CmrJobStore.claimDispatch', () => {
+  it('lets exactly one dispatcher claim a job, once', async () => {
     const job = await jobs.submit(tenant, drawing, at(0))
 
     const claims = await Promise.all([jobs.claimDispatch(job, at(1)), jobs.claimDispatch(job, at(1))])
@@ -106,7 +106,7 @@ describe('handing over', () => {
     expect(await jobs.claimDispatch((await jobs.get(tenant, job.jobId))!, at(3600))).toBeUndefined()
   })
 
-  it('of a lost worker is taken over by another, and only the newer batch job counts', async () => {
+  it('lets another dispatcher take over after a timeout; only the newer batch job counts', async () => {
     const lost = await jobs.claimDispatch(await jobs.submit(tenant, drawing, at(0)), at(1))
 
     const tooSoon = await jobs.claimDispatch(lost!, at(2))
@@ -118,7 +118,7 @@ describe('handing over', () => {
     expect(late).toBe(false)
   })
 
-  it('ends in vain where the job was cancelled meanwhile', async () => {
+  it('has no effect once the job is cancelled', async () => {
     const claimed = await jobs.claimDispatch(await jobs.submit(tenant, drawing, at(0)), at(1))
     await jobs.cancel(tenant, claimed!.jobId, drawing.ecgId, at(2))
 
@@ -126,8 +126,8 @@ describe('handing over', () => {
   })
 })
 
-describe('drawing', () => {
-  it('is for one worker, until that one is silent for longer than its lease', async () => {
+describe('CmrJobStore during a drawing', () => {
+  it('admits one worker until its lease expires', async () => {
     const job = await running()
 
     const second = await jobs.begin(workerOf(job, 'w2'), job.ecgId, at(3))
@@ -139,7 +139,7 @@ describe('drawing', () => {
     expect(awake).toBe(false)
   })
 
-  it('is kept by heartbeats, which are published only after progress', async () => {
+  it('extends the lease with each heartbeat, but publishes only progress', async () => {
     const job = await running()
     const { position } = await jobs.news(tenant, undefined, at(30))
 
@@ -156,7 +156,7 @@ describe('drawing', () => {
     expect(other).toBeUndefined()
   })
 
-  it('ends where the job is cancelled', async () => {
+  it('refuses progress and completion once the job is cancelled', async () => {
     const job = await running()
     await jobs.cancel(tenant, job.jobId, job.ecgId, at(3))
 
@@ -167,7 +167,7 @@ describe('drawing', () => {
     expect(await jobs.get(tenant, job.jobId)).toMatchObject({ status: 'cancelled' })
   })
 
-  it('that is given back waits to be handed over again', async () => {
+  it('queues a job again when its worker gives it back', async () => {
     const job = await running()
 
     const given = await jobs.giveBack(workerOf(job), job.ecgId, at(3))
@@ -178,7 +178,7 @@ describe('drawing', () => {
     expect(await jobs.claimDispatch(waiting, at(4))).toMatchObject({ status: 'starting', dispatches: 2 })
   })
 
-  it('fails with its reason when its batch job ended; an earlier attempt’s end is not heard', async () => {
+  it('fails the job with the reason of its own batch job, not of an earlier one', async () => {
     const job = await running()
     const failure = { reason: 'worker-lost', field: 'batch' }
 
@@ -190,7 +190,7 @@ describe('drawing', () => {
   })
 })
 
-it('a deleted ECG takes its jobs with it', async () => {
+it('deleting an ECG deletes its jobs', async () => {
   const results = new ResultStore(aws.dynamo, TABLE)
   const { jobId } = await jobs.submit(tenant, drawing, at(0))
 

@@ -21,8 +21,8 @@ beforeEach(() => {
 const addAll = (count: number, bin: string, at: Date) =>
   Promise.all(Array.from({ length: count }, () => store.add([bin, 'quality_acceptable'], at)))
 
-describe('a population', () => {
-  it('is complete once there are enough and a day has passed, then the next one begins', async () => {
+describe('PopulationStore', () => {
+  it('completes a population when it is large enough and a day has passed, then begins the next', async () => {
     await addAll(POPULATION - 10, 'cad_0', START)
     const tooFew = await addAll(9, 'cad_1', NEXT_DAY)
     const [complete] = await addAll(1, 'cad_1', NEXT_DAY)
@@ -33,13 +33,13 @@ describe('a population', () => {
     expect(next).toBeUndefined()
   })
 
-  it('is not complete within the day, however many there are', async () => {
+  it('does not complete within the first day, whatever the size', async () => {
     const within = await addAll(POPULATION + 1, 'cad_0', START)
 
     expect(within.filter((each) => each !== undefined)).toEqual([])
   })
 
-  it('goes to one of several concurrent writers, and no update is lost', async () => {
+  it('gives the complete population to one of several concurrent writers and loses no update', async () => {
     await addAll(POPULATION, 'cad_0', START)
 
     const answers = await addAll(20, 'cad_9', NEXT_DAY)

@@ -21,11 +21,11 @@ async function rowsOf(tenant: string) {
   return Items.filter(({ pk }) => String(pk).startsWith(`${tenant}#`))
 }
 
-describe('a stored result', () => {
+describe('ResultStore.putOnce', () => {
   it.each([
     [undefined, undefined],
     [365, Date.UTC(2027, 0, 2) / 1000],
-  ])('that is kept for %s days expires at %s', async (days, expiresAt) => {
+  ])('with a retention of %s days sets the expiry to %s', async (days, expiresAt) => {
     const tenant = `kept-${days}`
     const store = new ResultStore(aws.dynamo, TABLE, days)
 
@@ -35,8 +35,8 @@ describe('a stored result', () => {
   })
 })
 
-describe('an ECG of the EHR', () => {
-  it('is found by its EHR resource from intake until deletion', async () => {
+describe('ResultStore.markReceived', () => {
+  it('links an ECG to its EHR resource until deletion', async () => {
     const tenant = 'hospital'
     const store = new ResultStore(aws.dynamo, TABLE)
     const ecgId = fileEcgId({ tenant, sha256: '' })
@@ -54,7 +54,7 @@ describe('an ECG of the EHR', () => {
   })
 })
 
-describe('a list of results', () => {
+describe('ResultList', () => {
   it('continues after a later version of an ECG', async () => {
     const tenant = 'versions'
     const store = new ResultStore(aws.dynamo, TABLE)

@@ -41,8 +41,8 @@ beforeAll(async () => {
 })
 afterAll(() => aws?.stop())
 
-describe('a table of commit 28960f6', () => {
-  it('has results with what they were made from', async () => {
+describe('a table written at commit 28960f6', () => {
+  it('gives results with their origin, person and arrival time', async () => {
     const live = await results.judged(TENANT, LIVE)
     const ofEhr = await results.judged(TENANT, OF_EHR)
 
@@ -54,14 +54,14 @@ describe('a table of commit 28960f6', () => {
     expect(JSON.parse((await results.latest(TENANT, UPLOAD)) ?? '{}').status).toBe('refused')
   })
 
-  it('has markers of ECGs in progress and of deleted ECGs', async () => {
+  it('gives markers of received and deleted ECGs', async () => {
     expect(await results.isReceived(TENANT, WAITING)).toBe(true)
     expect(await results.isDeleted(TENANT, DELETED)).toBe(true)
     expect(await results.hasRows(TENANT, DELETED)).toBe(false)
     expect(await results.devicesOf(TENANT, LIVE)).toEqual(new Set(['ward-3']))
   })
 
-  it('has a list of results, by page and by filter', async () => {
+  it('gives the result list by page and by filter', async () => {
     const list = new ResultList(aws.dynamo, TABLE)
 
     const first = await list.page(TENANT, { limit: 2 })
@@ -73,7 +73,7 @@ describe('a table of commit 28960f6', () => {
     expect(refused.items.map(({ ecgId }) => ecgId)).toEqual([UPLOAD])
   })
 
-  it('has jobs in every state', async () => {
+  it('gives jobs in every state', async () => {
     const all = await jobs.ofEcg(TENANT, OF_EHR)
     const news = await jobs.news(TENANT, `${at(0).getTime().toString(36)}.`, at(20))
 
@@ -90,7 +90,7 @@ describe('a table of commit 28960f6', () => {
     ])
   })
 
-  it('has a running job that its worker continues', async () => {
+  it('lets a worker continue its running job', async () => {
     const [running] = (await jobs.ofEcg(TENANT, OF_EHR)).filter(({ status }) => status === 'running')
     const holder = { tenant: TENANT, jobId: parseCmrJobId(running?.jobId ?? '')!, worker: 'w1' }
 
@@ -98,7 +98,7 @@ describe('a table of commit 28960f6', () => {
     expect(await jobs.progress({ ...holder, worker: 'w2' }, OF_EHR, undefined, at(13))).toBe(false)
   })
 
-  it('has associations, devices and results that wait', async () => {
+  it('gives associations, devices and waiting results', async () => {
     const patients = await associations.patientsOf(TENANT, 'ward-3')
 
     expect([patients(at(0)), patients(at(45)), patients(at(-90))]).toEqual(['Patient/1', 'Patient/2', undefined])
@@ -108,7 +108,7 @@ describe('a table of commit 28960f6', () => {
     ])
   })
 
-  it('has a live session that continues', async () => {
+  it('lets a live session continue', async () => {
     const sessions = new SessionStore(aws.dynamo, TABLE)
 
     const [digest] = await sessions.windows(SESSION)
@@ -119,7 +119,7 @@ describe('a table of commit 28960f6', () => {
     expect(await sessions.newest(SESSION, 3)).toEqual([digest])
   })
 
-  it('has the progress at an EHR and the ECGs of its resources', async () => {
+  it('gives the progress at an EHR and the ECGs of its resources', async () => {
     const progress = new FhirProgress(aws.dynamo, TABLE)
 
     expect(await progress.mark(TENANT, SERVER, 'Observation?code=ecg')).toBe('2026-11-01T07:59:00Z')
@@ -128,7 +128,7 @@ describe('a table of commit 28960f6', () => {
     expect(await ecgsOfSources(aws.dynamo, TABLE, TENANT, SERVER, new Set(['Observation/77']))).toEqual([OF_EHR])
   })
 
-  it('has a population that counts on', async () => {
+  it('lets a drift population continue', async () => {
     const population = new PopulationStore(aws.dynamo, TABLE, '5'.repeat(64), 2)
 
     const counts = await population.add(['age:60', 'lead:V2'], new Date(at(0).getTime() + LEAST_MS))
@@ -136,7 +136,7 @@ describe('a table of commit 28960f6', () => {
     expect(counts).toEqual({ 'age:60': 2, 'lead:V1': 1, 'lead:V2': 1 })
   })
 
-  it('has an audit trail over days', async () => {
+  it('gives an audit trail across days', async () => {
     const audit = new AuditStore(aws.dynamo, AUDIT_TABLE, 365)
 
     const entries = await Array.fromAsync(audit.entries({ tenant: TENANT, since: at(0), until: at(48 * 60) }))
@@ -147,7 +147,7 @@ describe('a table of commit 28960f6', () => {
     ])
   })
 
-  it('tells which ECGs and sessions a tenant had reported', async () => {
+  it('gives the reported ECGs and sessions of a tenant', async () => {
     const [trace] = await tracesBut(aws.dynamo, TABLE, new Set())
 
     expect(trace?.ecgIds.toSorted()).toEqual([OF_EHR, UPLOAD, DELETED, WAITING].toSorted())

@@ -20,7 +20,7 @@ const cleanWindows: fc.Arbitrary<CleanWindow> = fc
   }))
 
 describe('encodeClean', () => {
-  it('gives back every step, amplitude and lead', () => {
+  it('preserves every step, amplitude and lead in a round trip', () => {
     fc.assert(
       fc.property(cleanWindows, (window) => {
         expect(decodeClean(encodeClean(window), SAMPLES)).toEqual(window)
@@ -31,9 +31,9 @@ describe('encodeClean', () => {
 
 describe('decodeClean', () => {
   it.each([
-    ['nothing', Buffer.alloc(0)],
-    ['another magic', Buffer.from('ECG1 and more')],
-    ['a header alone', Buffer.concat([Buffer.from('ECC1'), Buffer.alloc(98)])],
+    ['empty bytes', Buffer.alloc(0)],
+    ['a wrong magic number', Buffer.from('ECG1 and more')],
+    ['a header without data', Buffer.concat([Buffer.from('ECC1'), Buffer.alloc(98)])],
   ])('refuses %s with payload-malformed', (_, bytes) => {
     expect(() => decodeClean(bytes, SAMPLES)).toThrow(expect.objectContaining({ code: 'payload-malformed' }))
   })

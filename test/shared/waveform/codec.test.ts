@@ -30,7 +30,7 @@ const waveforms: fc.Arbitrary<Waveform> = fc
   )
 
 describe('encodeWaveform', () => {
-  it('returns every sample, for all leads, gains and values (property)', () => {
+  it('preserves every sample in a round trip, for all leads, gains and values', () => {
     fc.assert(
       fc.property(waveforms, (waveform) => {
         const decoded = decodeWaveform(encodeWaveform(waveform))
@@ -59,7 +59,7 @@ describe('encodeWaveform', () => {
 })
 
 describe('decodeWaveform', () => {
-  it('answers hostile bytes with a coded error', () => {
+  it('rejects malformed bytes with a coded error', () => {
     const good = encodeWaveform({
       rateHz: 500,
       leads: [{ name: 'I', gainUv: 1, samples: new Int32Array(50).map((_, i) => i * i) }],
@@ -81,7 +81,7 @@ describe('decodeWaveform', () => {
 })
 
 describe('waveformSha256', () => {
-  it('is the same for the same samples and another for other samples', () => {
+  it('is equal for equal samples and different for different samples', () => {
     const of = (value: number) =>
       waveformSha256({ rateHz: 500, leads: [{ name: 'I', gainUv: 1, samples: Int32Array.of(1, value) }] })
 

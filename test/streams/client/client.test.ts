@@ -9,7 +9,7 @@ import { ApiError } from '../../../streams/client/problem.ts'
 const FOLDER = resolve(import.meta.dirname, '../../../streams/client')
 
 describe('the typed client', () => {
-  it('is generated from the API of today: else run `npm run client`', async () => {
+  it('is generated from the current API (otherwise run `npm run client`)', async () => {
     const committed = await readFile(join(FOLDER, 'openapi.json'), 'utf8')
     const schema = await readFile(join(FOLDER, 'schema.ts'), 'utf8')
 
@@ -17,7 +17,7 @@ describe('the typed client', () => {
     expect(schema).toContain(`sha256 of openapi.json: ${createHash('sha256').update(committed).digest('hex')}`)
   })
 
-  it('sends what the document names, and hands back data or a problem', async () => {
+  it('sends documented requests and returns data or a problem', async () => {
     const asked: string[] = []
     const api = createClient({
       baseUrl: 'http://api.example',

@@ -84,18 +84,18 @@ const fileOf = (name: string, options: Parameters<typeof writeDicom>[1] = {}, re
   return path
 }
 
-describe.skipIf(!hasDcmtk)(`dcmtk at the DICOM door${NO_DCMTK}`, () => {
+describe.skipIf(!hasDcmtk)(`the DICOM listener, used from dcmtk${NO_DCMTK}`, () => {
   const scu = (...args: readonly string[]) =>
     run('storescu', ['-v', '-aet', 'STORESCU', '-aec', 'CARDIACNETS', '127.0.0.1', String(door.port), ...args])
 
-  it('hears our echo', async () => {
+  it('answers C-ECHO', async () => {
     await run('echoscu', ['-aet', 'ECHOSCU', '-aec', 'CARDIACNETS', '127.0.0.1', String(door.port)])
 
     expect(answers).toContain('association:ok')
   })
 
   it.each(['explicit', 'implicit'] as const)(
-    'stores an ECG in %s little-endian, once however often',
+    'stores an ECG in %s little-endian once, even when it is sent twice',
     async (syntax) => {
       const path = fileOf('ecg.dcm', { syntax })
 
@@ -108,7 +108,7 @@ describe.skipIf(!hasDcmtk)(`dcmtk at the DICOM door${NO_DCMTK}`, () => {
     },
   )
 
-  it('is refused an association under a name that is not on the list', async () => {
+  it('rejects an association from an AE title that is not listed', async () => {
     const address = ['127.0.0.1', String(door.port)]
 
     const storing = run('storescu', ['-aet', 'STRANGER', '-aec', 'CARDIACNETS', ...address, fileOf('a.dcm')])
@@ -119,7 +119,7 @@ describe.skipIf(!hasDcmtk)(`dcmtk at the DICOM door${NO_DCMTK}`, () => {
   })
 })
 
-describe.skipIf(!hasDcmtk)(`dcmtk's archive${NO_DCMTK}`, () => {
+describe.skipIf(!hasDcmtk)(`the DICOM client, used with dcmtk’s archive${NO_DCMTK}`, () => {
   let archive: ChildProcess
   let port: number
 
@@ -135,7 +135,7 @@ describe.skipIf(!hasDcmtk)(`dcmtk's archive${NO_DCMTK}`, () => {
     await once(archive, 'exit')
   })
 
-  it('gets a file from us, whole', async () => {
+  it('stores a complete file', async () => {
     const peer = { host: '127.0.0.1', port, calling: 'CARDIACNETS', called: 'ARCHIVE' }
     const path = fileOf('ecg.dcm')
 
@@ -150,7 +150,7 @@ describe.skipIf(!hasDcmtk)(`dcmtk's archive${NO_DCMTK}`, () => {
   })
 })
 
-describe('the DICOM door', () => {
+describe('the DICOM listener', () => {
   const ourselves = () => ({ host: '127.0.0.1', port: door.port, calling: 'CARDIACNETS', called: 'CARDIACNETS' })
 
   it('answers unreadable input with a coded status and keeps running', async () => {
@@ -164,7 +164,7 @@ describe('the DICOM door', () => {
     expect(answers).toContain('store:rate-unsupported')
   })
 
-  it('stores nothing of a peer that speaks something else', async () => {
+  it('stores nothing from a peer that does not speak DICOM', async () => {
     const socket = connect(door.port, '127.0.0.1')
     await once(socket, 'connect')
     socket.on('error', () => {})
@@ -176,7 +176,7 @@ describe('the DICOM door', () => {
     expect(stored).toBe(1)
   })
 
-  it('commits to what is on the disk, and to nothing else', async () => {
+  it('commits to stored instances only', async () => {
     const path = fileOf('ecg.dcm')
     await storeFile(ourselves(), path)
     const uid = String(dimse.Dataset.fromFile(path)!.getElement('SOPInstanceUID'))
@@ -206,8 +206,8 @@ describe('the DICOM door', () => {
   })
 })
 
-describe('STOW-RS', () => {
-  it('sends a file as PS3.18 has it, and says what the server refuses', async () => {
+describe('the STOW-RS client', () => {
+  it('sends a file as PS3.18 requires, and reports a refusal', async () => {
     const path = fileOf('ecg.dcm')
     const got: { url: string | undefined; type: string | undefined; body: Buffer }[] = []
     let status = 200

@@ -41,8 +41,8 @@ const written = (report: ReturnType<typeof structuredReport>) => {
 /** What dcmtk reads: it ends with an error for a tree that the standard does not allow. */
 const dsrdump = (path: string) => execFileSync('dsrdump', ['+Pc', '+Pl', path], { encoding: 'utf8', stdio: 'pipe' })
 
-describe.skipIf(!hasDcmtk)(`a structured report, as dcmtk reads it${NO_DCMTK}`, () => {
-  it('says of each finding its probability, threshold, verdict and evidence', () => {
+describe.skipIf(!hasDcmtk)(`a structured report read by dcmtk${NO_DCMTK}`, () => {
+  it('states probability, threshold, verdict and evidence of each finding', () => {
     const tree = dsrdump(written(structuredReport(content())))
 
     expect(tree).toContain('Enhanced SR Document')
@@ -56,7 +56,7 @@ describe.skipIf(!hasDcmtk)(`a structured report, as dcmtk reads it${NO_DCMTK}`, 
     expect(tree).toContain('WAVEFORM')
   })
 
-  it('holds back what learned from simulated people, unless the site lets it out, and says how much', () => {
+  it('leaves out findings learned from simulated people unless the site allows them, and counts them', () => {
     const tree = dsrdump(written(structuredReport(content(makeResult(), false))))
 
     expect(tree).toContain('(53741008,SCT')
@@ -65,7 +65,7 @@ describe.skipIf(!hasDcmtk)(`a structured report, as dcmtk reads it${NO_DCMTK}`, 
     expect(tree).toContain('86 numbers that learned from simulated people.')
   })
 
-  it('says no number and no verdict of a withheld finding', () => {
+  it('states neither number nor verdict of a withheld finding', () => {
     const [finding] = makeResult().findings
     const withheld = { ...finding!, flagged: false, withheld: { reason: 'paced-rhythm' } } as const
     const tree = dsrdump(written(structuredReport(content(makeResult({ findings: [withheld], indices: [] })))))
@@ -74,13 +74,13 @@ describe.skipIf(!hasDcmtk)(`a structured report, as dcmtk reads it${NO_DCMTK}`, 
     expect(tree).not.toContain('probability')
   })
 
-  it('says why an ECG was refused', () => {
+  it('states why an ECG was refused', () => {
     const tree = dsrdump(written(structuredReport(content(makeRefusal()))))
 
     expect(tree).toContain('Refused by the quality gate: flat, lead-off. Not screened.')
   })
 
-  it('that corrects another names it, and has a name of its own', () => {
+  it('refers to the report that it corrects, under a new UID', () => {
     const before = structuredReport(content())
     const after = structuredReport(content(makeResult({ version: 2, supersedes: 1 })))
     const dump = execFileSync('dcmdump', [written(after)], { encoding: 'utf8' })
@@ -90,22 +90,22 @@ describe.skipIf(!hasDcmtk)(`a structured report, as dcmtk reads it${NO_DCMTK}`, 
     expect(dsrdump(written(after))).toContain('Version 2; replaces version 1.')
   })
 
-  it.skipIf(!hasDciodvfy)(`is without an error to dciodvfy${NO_DCIODVFY}`, () => {
+  it.skipIf(!hasDciodvfy)(`passes dciodvfy without errors${NO_DCIODVFY}`, () => {
     expect(dicomErrors(written(structuredReport(content())))).toEqual([])
   })
 })
 
-it('is the same, byte for byte, at each attempt', () => {
+it('a structured report is the same, byte for byte, at each attempt', () => {
   expect(fileOf(structuredReport(content())).equals(fileOf(structuredReport(content())))).toBe(true)
 })
 
-it('names nothing of a person but the number', () => {
+it('a structured report identifies the patient by number only', () => {
   const { PatientName, PatientID, PatientBirthDate, PatientSex } = structuredReport(content())
 
   expect([PatientName, PatientID, PatientBirthDate, PatientSex]).toEqual(['', '4711', '', ''])
 })
 
-describe('a gateway', () => {
+describe('the gateway’s archive delivery', () => {
   let ward: TestGateway | undefined
   let archive: ChildProcess | undefined
   afterEach(async () => {
@@ -138,7 +138,7 @@ describe('a gateway', () => {
   }
 
   it.skipIf(!hasDcmtk)(
-    `stores a report in the ECG's study, once the archive is there${NO_DCMTK}`,
+    `stores a report in the ECG's study once the archive is up${NO_DCMTK}`,
     { timeout: 120_000 },
     async () => {
       const port = await fixedPort(Math.random)
@@ -170,7 +170,7 @@ describe('a gateway', () => {
     },
   )
 
-  it('stores a report by STOW-RS, and keeps what the archive refuses among the dead letters', async () => {
+  it('stores a report by STOW-RS, and moves a refused one to the dead letters', async () => {
     const bodies: Buffer[] = []
     let status = 503
     const server = createServer(async (request, response) => {

@@ -28,9 +28,9 @@ async function failure(call: Promise<unknown>): Promise<CodedError> {
   throw error ?? new Error('the call ended without an error')
 }
 
-describe('SMART Backend Services', () => {
+describe('the FHIR client with SMART Backend Services', () => {
   it.each(['ES384', 'RS384'] as const)(
-    'gets one token for many calls, by an assertion signed with %s',
+    'gets one token for many calls, with an assertion signed by %s',
     async (algorithm) => {
       const keys = newKeySet(algorithm)
       await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))
@@ -63,7 +63,7 @@ describe('SMART Backend Services', () => {
     }
   })
 
-  it.each(['3599', 'soon'])('accepts a token with expires_in as the text %j', async (life) => {
+  it.each(['3599', 'soon'])('accepts a token whose expires_in is the text %j', async (life) => {
     const keys = newKeySet('ES384')
     await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))
     server.expiresInS = life
@@ -75,7 +75,7 @@ describe('SMART Backend Services', () => {
     expect(server.tokens).toBe(1)
   })
 
-  it('gets a new token once when the server no longer takes the old one', async () => {
+  it('gets a new token once when the server rejects the old one', async () => {
     const keys = newKeySet()
     await using server = await smartServer(keys, (_asked, response) => json(response, PATIENT))
     const ehr = smartClient(server, keys)
@@ -88,7 +88,7 @@ describe('SMART Backend Services', () => {
     expect(server.tokens).toBe(2)
   })
 
-  it('gives up when the server takes no token', async () => {
+  it('gives up when the server rejects every token', async () => {
     const keys = newKeySet()
     await using server = await smartServer(keys, (_asked, response) => json(response, {}, 401))
 
@@ -99,7 +99,7 @@ describe('SMART Backend Services', () => {
     expect(server.tokens).toBe(2)
   })
 
-  it('says that our key is not known', async () => {
+  it('reports that the server does not know our key', async () => {
     await using server = await smartServer(newKeySet(), (_asked, response) => json(response, PATIENT))
 
     const error = await failure(smartClient(server, newKeySet()).read('Patient/1'))
@@ -107,7 +107,7 @@ describe('SMART Backend Services', () => {
     expect(error).toMatchObject({ code: 'ehr-unauthorized', detail: { field: 'token', status: 400 } })
   })
 
-  it('sends no assertion to a token endpoint elsewhere that only the server names', async () => {
+  it('sends no assertion to a token endpoint of another origin that only the server names', async () => {
     await using elsewhere = await testServer()
     await using server = await testServer((_asked, response) =>
       json(response, { token_endpoint: `${elsewhere.origin}/token` }),
@@ -125,20 +125,20 @@ describe('SMART Backend Services', () => {
   })
 })
 
-describe('only the configured origin', () => {
+describe('the FHIR client’s origin check', () => {
   it.each([
     ['an absolute reference', (ehr: EhrClient, elsewhere: string) => ehr.read(`${elsewhere}/Patient/1`)],
-    ['an address without a scheme', (ehr: EhrClient, elsewhere: string) => ehr.read(elsewhere.replace('http:', ''))],
-    ['a binary elsewhere', (ehr: EhrClient, elsewhere: string) => ehr.readBinary(`${elsewhere}/Binary/1`)],
+    ['a URL without a scheme', (ehr: EhrClient, elsewhere: string) => ehr.read(elsewhere.replace('http:', ''))],
+    ['a Binary on another server', (ehr: EhrClient, elsewhere: string) => ehr.readBinary(`${elsewhere}/Binary/1`)],
     [
       'our origin as a user name',
       (ehr: EhrClient, elsewhere: string) => ehr.read(elsewhere.replace('//', '//127.0.0.1:80@')),
     ],
-    ['a file', (ehr: EhrClient) => ehr.read('file:///etc/passwd')],
-    ['a path upwards', (ehr: EhrClient) => ehr.read('Patient/../../admin')],
-    ['a path upwards in a binary', (ehr: EhrClient) => ehr.readBinary('../admin')],
+    ['a file URL', (ehr: EhrClient) => ehr.read('file:///etc/passwd')],
+    ['a parent path', (ehr: EhrClient) => ehr.read('Patient/../../admin')],
+    ['a parent path to a Binary', (ehr: EhrClient) => ehr.readBinary('../admin')],
     ['another part of the same origin', (ehr: EhrClient) => ehr.readBinary('/attachments/1')],
-    ['an encoded way up', (ehr: EhrClient) => ehr.readBinary('Binary/..%2f..%2fadmin')],
+    ['an encoded parent path', (ehr: EhrClient) => ehr.readBinary('Binary/..%2f..%2fadmin')],
     ['the metadata service', (ehr: EhrClient) => ehr.readBinary('http://169.254.169.254/latest/meta-data')],
   ])('refuses %s and fetches nothing', async (_name, call) => {
     await using elsewhere = await testServer((_asked, response) => json(response, PATIENT))
@@ -151,7 +151,7 @@ describe('only the configured origin', () => {
     expect(server.asked).toEqual([])
   })
 
-  it('refuses a redirect elsewhere and follows one at home', async () => {
+  it('refuses a redirect to another origin and follows one within its own', async () => {
     await using elsewhere = await testServer((_asked, response) => json(response, PATIENT))
     await using server = await testServer(({ url }, response) => {
       if (url === '/fhir/Patient/away')
@@ -172,7 +172,7 @@ describe('only the configured origin', () => {
     expect(elsewhere.asked).toEqual([])
   })
 
-  it('refuses the next page when it lies elsewhere', async () => {
+  it('refuses a next page on another origin', async () => {
     await using elsewhere = await testServer((_asked, response) => json(response, { resourceType: 'Bundle' }))
     await using server = await testServer((_asked, response) =>
       json(response, { resourceType: 'Bundle', link: [{ relation: 'next', url: `${elsewhere.origin}/fhir?page=2` }] }),
@@ -197,7 +197,7 @@ describe('only the configured origin', () => {
     'ftp://ehr.example',
     'nonsense',
     'https://ehr.example/fhir?x=1',
-  ])('takes no base %s for a token', (baseUrl) => {
+  ])('refuses the base %s with a token', (baseUrl) => {
     const open = () =>
       createEhrClient({ baseUrl, smart: { clientId: '', scope: '', key: async () => newKeySet().signing } })
 
@@ -205,8 +205,8 @@ describe('only the configured origin', () => {
   })
 })
 
-describe('a server in trouble', () => {
-  it.each([429, 503])('is asked again after a %i', async (status) => {
+describe('the FHIR client with a failing server', () => {
+  it.each([429, 503])('retries after a %i', async (status) => {
     await using server = await testServer((_asked, response) =>
       server.asked.length < 3 ? void response.writeHead(status, { 'retry-after': '0' }).end() : json(response, PATIENT),
     )
@@ -217,7 +217,7 @@ describe('a server in trouble', () => {
     expect(server.asked).toHaveLength(3)
   })
 
-  it('is left to the queue if Retry-After exceeds the limit of a call', async () => {
+  it('leaves the retry to the queue when Retry-After exceeds the call’s limit', async () => {
     await using server = await testServer(
       (_asked, response) => void response.writeHead(503, { 'retry-after': '3600' }).end(),
     )
@@ -229,7 +229,7 @@ describe('a server in trouble', () => {
     expect(server.asked).toHaveLength(1)
   })
 
-  it('is asked a bounded number of times', async () => {
+  it('makes a limited number of attempts', async () => {
     await using server = await testServer((_asked, response) => void response.writeHead(500).end())
 
     const error = await failure(openClient(server.origin).read('Patient/1'))
@@ -238,7 +238,7 @@ describe('a server in trouble', () => {
     expect(server.asked).toHaveLength(4)
   })
 
-  it('is not asked twice to create what may have been created, unless the create is conditional', async () => {
+  it('does not retry a create unless it is conditional', async () => {
     await using server = await testServer((_asked, response) => void response.destroy())
     const ehr = openClient(server.origin)
 
@@ -252,7 +252,7 @@ describe('a server in trouble', () => {
     expect(server.asked[1]!.headers['if-none-exist']).toBe('identifier=a|b')
   })
 
-  it('is given up when it does not answer in time', async () => {
+  it('gives up when the server does not answer in time', async () => {
     await using server = await testServer(() => {})
 
     const error = await failure(openClient(server.origin, { timeoutMs: 50, attempts: 2 }).read('Patient/1'))
@@ -261,7 +261,7 @@ describe('a server in trouble', () => {
     expect(server.asked).toHaveLength(2)
   })
 
-  it('is cut off when its answer is longer than we read', async () => {
+  it('stops reading an answer above the size limit', async () => {
     await using server = await testServer((_asked, response) => void response.writeHead(200).end('x'.repeat(100_000)))
 
     const error = await failure(openClient(server.origin, { maxBytes: 10_000 }).read('Patient/1'))
@@ -276,7 +276,7 @@ describe('a server in trouble', () => {
     [410, 'not-found'],
     [422, 'ehr-refused'],
     [200, 'ehr-malformed'],
-  ] as const)('says %i as %s, and nothing of what it said itself', async (status, code) => {
+  ] as const)('reports %i as %s, without any of the server’s text', async (status, code) => {
     await using server = await testServer(
       (_asked, response) => void response.writeHead(status).end('Jane Doe, born 1970'),
     )
@@ -288,8 +288,8 @@ describe('a server in trouble', () => {
   })
 })
 
-describe('requests', () => {
-  it('goes through all pages', async () => {
+describe('the FHIR client', () => {
+  it('follows all pages of a search', async () => {
     await using server = await testServer(({ url }, response) => {
       const page = Number(new URL(url, 'http://x').searchParams.get('page') ?? 1)
       const link = page < 3 ? [{ relation: 'next', url: `${server.origin}/fhir?page=${page + 1}` }] : []
@@ -305,7 +305,7 @@ describe('requests', () => {
     expect(server.asked[0]!.url).toBe('/fhir/Observation?code=a&code=b&_count=2')
   })
 
-  it('sends a transaction to the base', async () => {
+  it('posts a transaction to the base URL', async () => {
     await using server = await testServer((_asked, response) =>
       json(response, { resourceType: 'Bundle', type: 'transaction-response' }),
     )
@@ -320,7 +320,7 @@ describe('requests', () => {
     })
   })
 
-  it('takes the id of what was created from its address when there is no body', async () => {
+  it('takes the ID of a created resource from its location when there is no body', async () => {
     await using server = await testServer(
       (_asked, response) =>
         void response.writeHead(201, { location: `${server.origin}/fhir/Subscription/7/_history/1` }).end(),
@@ -331,7 +331,7 @@ describe('requests', () => {
     expect(created).toEqual({ resourceType: 'Subscription', id: '7' })
   })
 
-  it('reads JSON that an attachment holds as what it is', async () => {
+  it('reads a JSON attachment as JSON', async () => {
     await using server = await testServer((_asked, response) =>
       json(response, { resourceType: 'Observation', id: '1' }),
     )
@@ -341,7 +341,7 @@ describe('requests', () => {
     expect(JSON.parse(bytes.toString('utf8'))).toEqual({ resourceType: 'Observation', id: '1' })
   })
 
-  it('reads a binary, whether the server wraps it or not', async () => {
+  it('reads a Binary, whether the server wraps it or not', async () => {
     await using server = await testServer(({ url }, response) =>
       url.endsWith('/1')
         ? void response.writeHead(200, { 'content-type': 'text/csv; charset=utf-8' }).end('I,II')

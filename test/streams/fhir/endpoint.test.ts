@@ -96,11 +96,11 @@ const r5 = (type: string, ...focuses: string[]) => ({
   ],
 })
 
-describe('a notification', () => {
+describe('a FHIR notification', () => {
   it.each([
-    ['an empty one lets us look', '', undefined, 'POST', [POLL]],
+    ['an empty one, which starts a poll', '', undefined, 'POST', [POLL]],
     [
-      'a whole resource is read again by its address',
+      'a whole resource, which is read again by its URL',
       '/Observation/7',
       { resourceType: 'Observation', id: '8' },
       'PUT',
@@ -115,14 +115,14 @@ describe('a notification', () => {
     ],
     ['only an id in the body', '', { resourceType: 'Observation', id: '10' }, 'POST', [resource('Observation/10')]],
     [
-      'an event of a topic',
+      'an event on a topic',
       '',
       r4('event-notification', `${BASE}/Observation/1`, 'Media/2'),
       'POST',
       [resource('Observation/1'), resource('Media/2')],
     ],
     [
-      'an event that comes twice in one',
+      'a repeated event',
       '',
       r4('event-notification', `${BASE}/Observation/1`, 'Observation/1'),
       'POST',
@@ -153,10 +153,10 @@ describe('a notification', () => {
     ['a handshake', '', r4('handshake'), 'POST', []],
     ['a handshake in R5', '', r5('handshake'), 'POST', []],
     ['a heartbeat', '', r4('heartbeat'), 'POST', []],
-    ['a change that is none of ours', '', r4('event-notification', 'Patient/1'), 'POST', []],
-    ['a patient who was put', '/Patient/1', {}, 'PUT', []],
+    ['a change to another resource type', '', r4('event-notification', 'Patient/1'), 'POST', []],
+    ['a put Patient', '/Patient/1', {}, 'PUT', []],
     ['a deletion', '/Observation/7', undefined, 'DELETE', []],
-  ])('%s', async (_what, path, body, method, expected) => {
+  ])('is accepted: %s', async (_what, path, body, method, expected) => {
     const { send, queued } = endpoint()
 
     const response = await send(path, body, method)
@@ -167,11 +167,11 @@ describe('a notification', () => {
   })
 
   it.each([
-    ['no JSON', '{"resourceType": "Bund', 400, 'payload-malformed'],
-    ['no resource', [1, 2], 400, 'field-invalid'],
+    ['text that is not JSON', '{"resourceType": "Bund', 400, 'payload-malformed'],
+    ['JSON that is not a resource', [1, 2], 400, 'field-invalid'],
     ['a resource without an id', { resourceType: 'Observation' }, 400, 'field-invalid'],
     ['a Bundle without a status', { resourceType: 'Bundle', entry: [] }, 400, 'field-invalid'],
-    ['a Bundle of another kind', r4('query-status'), 400, 'field-invalid'],
+    ['a Bundle of another type', r4('query-status'), 400, 'field-invalid'],
     [
       'a focus on another server',
       r4('event-notification', 'https://elsewhere.example/fhir/Observation/1'),
@@ -179,7 +179,7 @@ describe('a notification', () => {
       'origin-foreign',
     ],
     [
-      'a focus on a server that begins alike',
+      'a focus on a server with a similar name',
       r4('event-notification', `${BASE}.elsewhere.example/Observation/1`),
       400,
       'origin-foreign',
@@ -190,14 +190,14 @@ describe('a notification', () => {
       400,
       'origin-foreign',
     ],
-    ['a file', r4('event-notification', 'file:///etc/passwd'), 400, 'origin-foreign'],
+    ['a file URL', r4('event-notification', 'file:///etc/passwd'), 400, 'origin-foreign'],
     [
-      'more events than any server collects',
+      'too many events',
       r4('event-notification', ...Array.from({ length: 1001 }, (_, i) => `Observation/${i}`)),
       413,
       'payload-too-large',
     ],
-  ])('with %s is refused, and nothing is read', async (_what, body, status, code) => {
+  ])('is refused with nothing queued: %s', async (_what, body, status, code) => {
     const { send, queued } = endpoint()
 
     const response = await send('', body)
@@ -207,7 +207,7 @@ describe('a notification', () => {
     expect(queued).toEqual([])
   })
 
-  it.each(['..%2F..%2Fadmin', 'a b', 'x'.repeat(65), '%2e%2e'])('of an id %s queues nothing', async (id) => {
+  it.each(['..%2F..%2Fadmin', 'a b', 'x'.repeat(65), '%2e%2e'])('queues nothing for the invalid ID %s', async (id) => {
     const { send, queued } = endpoint()
 
     await send(`/Observation/${id}`, {}, 'PUT')
@@ -215,7 +215,7 @@ describe('a notification', () => {
     expect(queued).toEqual([])
   })
 
-  it('longer than a notification is, is not read', async () => {
+  it('is not read when it is too large', async () => {
     const { send } = endpoint()
 
     const response = await send('', 'x'.repeat(6 * 1024 * 1024 + 1))
@@ -223,7 +223,7 @@ describe('a notification', () => {
     expect(response.status).toBe(413)
   })
 
-  it('that could not be noted is answered so that the server sends it again', async () => {
+  it('gets an error status when it cannot be queued, so that the server sends it again', async () => {
     const { send } = endpoint({ enqueue: () => Promise.reject(new Error('the queue is away')) })
 
     const response = await send('', r4('event-notification', 'Observation/1'))
@@ -231,7 +231,7 @@ describe('a notification', () => {
     expect(response.status).toBe(500)
   })
 
-  it('answers any JSON with a status below 500, and queues valid references only', async () => {
+  it('gets a status below 500 for any JSON, and queues valid references only', async () => {
     const { send, queued } = endpoint()
     const part = fc.record({ name: fc.constantFrom('focus', 'type', 'x'), valueReference: fc.anything() })
     const parameter = fc.record({
@@ -262,14 +262,14 @@ describe('a notification', () => {
   })
 })
 
-describe('the secret', () => {
+describe('the notification secret', () => {
   it.each<[string, Record<string, string>]>([
     ['is missing', {}],
     ['is wrong', { [SECRET_HEADER]: 'another secret of some length' }],
     ['is empty', { [SECRET_HEADER]: '' }],
-    ['is only begun', { [SECRET_HEADER]: SECRET.slice(0, -1) }],
-    ['stands elsewhere', { authorization: `Bearer ${SECRET}` }],
-  ])('%s: 401, and nothing is noted or read', async (_what, headers) => {
+    ['is truncated', { [SECRET_HEADER]: SECRET.slice(0, -1) }],
+    ['is in another header', { authorization: `Bearer ${SECRET}` }],
+  ])('causes a 401 and queues nothing when it %s', async (_what, headers) => {
     const { send, queued } = endpoint()
 
     const answers = await Promise.all([
@@ -283,7 +283,7 @@ describe('the secret', () => {
     expect(queued).toEqual([])
   })
 
-  it('that was never set refuses every request', async () => {
+  it('causes a 401 for every request when it was never set', async () => {
     const { send } = endpoint({ secret: async () => '' })
 
     const answers = await Promise.all([
@@ -294,7 +294,7 @@ describe('the secret', () => {
     expect(answers.map(({ status }) => status)).toEqual([401, 401])
   })
 
-  it('is asked for anew, so that it can be changed', async () => {
+  it('is read for each request, so that it can be rotated', async () => {
     let secret = 'old'
     const { send } = endpoint({ secret: async () => secret })
     const before = await send('', undefined, 'POST', { [SECRET_HEADER]: 'new' })
@@ -306,24 +306,21 @@ describe('the secret', () => {
   })
 })
 
-describe('our public key', () => {
-  it.each(['ES384', 'RS384'] as const)(
-    'is there without a secret, and nothing private with it (%s)',
-    async (algorithm) => {
-      const { app } = endpoint({ jwks: async () => newKeySet(algorithm).jwks })
+describe('the JWKS endpoint', () => {
+  it.each(['ES384', 'RS384'] as const)('serves the public key only, without authentication (%s)', async (algorithm) => {
+    const { app } = endpoint({ jwks: async () => newKeySet(algorithm).jwks })
 
-      const response = await app.request('/fhir/.well-known/jwks.json')
+    const response = await app.request('/fhir/.well-known/jwks.json')
 
-      const { keys } = (await response.json()) as { keys: Record<string, unknown>[] }
-      expect(response.status).toBe(200)
-      expect(keys).toHaveLength(1)
-      expect(keys[0]).toMatchObject({ kid: 'key-1', alg: algorithm, use: 'sig' })
-      const members = algorithm === 'ES384' ? ['crv', 'kty', 'x', 'y'] : ['e', 'kty', 'n']
-      expect(Object.keys(keys[0]!).toSorted()).toEqual([...members, 'alg', 'key_ops', 'kid', 'use'].toSorted())
-    },
-  )
+    const { keys } = (await response.json()) as { keys: Record<string, unknown>[] }
+    expect(response.status).toBe(200)
+    expect(keys).toHaveLength(1)
+    expect(keys[0]).toMatchObject({ kid: 'key-1', alg: algorithm, use: 'sig' })
+    const members = algorithm === 'ES384' ? ['crv', 'kty', 'x', 'y'] : ['e', 'kty', 'n']
+    expect(Object.keys(keys[0]!).toSorted()).toEqual([...members, 'alg', 'key_ops', 'kid', 'use'].toSorted())
+  })
 
-  it('is not there where the EHR asks for no token', async () => {
+  it('is absent when the EHR requires no token', async () => {
     const { app } = endpoint()
 
     const response = await app.request('/fhir/.well-known/jwks.json')
@@ -332,8 +329,8 @@ describe('our public key', () => {
   })
 })
 
-describe('what servers send beside the standard', () => {
-  it('is taken with a slash at the end of the address as well', async () => {
+describe('the FHIR endpoint beyond the standard', () => {
+  it('accepts a trailing slash', async () => {
     const { send, queued } = endpoint()
 
     const response = await send('/', { resourceType: 'Observation', id: 'e1' })
@@ -344,7 +341,7 @@ describe('what servers send beside the standard', () => {
     ])
   })
 
-  it("is taken: Medplum's word of a deletion, with an empty resource", async () => {
+  it("accepts Medplum's deletion notice with an empty resource", async () => {
     const { send, queued } = endpoint()
     const headers = {
       [SECRET_HEADER]: SECRET,
@@ -359,7 +356,7 @@ describe('what servers send beside the standard', () => {
     expect(queued).toEqual([])
   })
 
-  it('accepts an empty object where nothing is expected', async () => {
+  it('accepts an empty object in place of an empty body', async () => {
     const { send, queued } = endpoint()
 
     const response = await send('', '{}')

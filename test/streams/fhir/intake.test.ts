@@ -92,8 +92,8 @@ async function failure(call: Promise<unknown>): Promise<CodedError> {
   throw error ?? new Error('the call ended without an error')
 }
 
-describe('a resource that was named', () => {
-  it('is read and submitted, with sex and age and without a name or a reference to the patient', async () => {
+describe('FhirIntake.take', () => {
+  it('submits an ECG with sex and age, but without name or patient reference', async () => {
     const observation = ecgOf(patient())
     const { fhir, submitted } = intake()
 
@@ -110,7 +110,7 @@ describe('a resource that was named', () => {
     expect(message!.Body).not.toMatch(/Patient|Secret/)
   })
 
-  it('is taken once, however often it is named, and again when it has changed', async () => {
+  it('submits a resource once, and again after a change', async () => {
     const observation = ecgOf(patient())
     const { fhir, submitted } = intake()
 
@@ -133,7 +133,7 @@ describe('a resource that was named', () => {
     expect(submitted[0]!.ecgId).not.toBe(submitted[1]!.ecgId)
   })
 
-  it('of ours starts nothing', async () => {
+  it('ignores our own results', async () => {
     const security = [{ system: 'http://terminology.hl7.org/CodeSystem/v3-ObservationValue', code: 'AIAST' }]
     const marked = ehr.create({ ...ecgObservation(RECORDING, refer(patient())), meta: { security } })
     const named = ehr.create({
@@ -156,18 +156,18 @@ describe('a resource that was named', () => {
       { resourceType: 'Observation', status: 'final', code: { text: 'ECG' }, valueString: 'normal' },
       'no-ecg',
     ],
-  ])('that %s is left alone', async (_what, resource, skipped) => {
+  ])('skips a resource that %s', async (_what, resource, skipped) => {
     const observation = ehr.create({ ...resource, subject: { reference: refer(patient()) } })
     const { fhir } = intake()
 
     expect(await fhir.take(refer(observation))).toEqual({ skipped })
   })
 
-  it('that is gone is left alone', async () => {
+  it('skips a resource that is gone', async () => {
     expect(await intake().fhir.take('Observation/gone')).toEqual({ skipped: 'gone' })
   })
 
-  it('that cannot be read says why', async () => {
+  it('reports why a resource cannot be read', async () => {
     const { component, ...rest } = ecgObservation(RECORDING, refer(patient()))
     const [first] = component
     const { unit: _, code: __, ...origin } = first!.valueSampledData.origin as Record<string, unknown>
@@ -185,7 +185,7 @@ describe('a resource that was named', () => {
     expect(error.kind.permanent).toBe(true)
   })
 
-  it('is tried again when the EHR is away', async () => {
+  it('fails temporarily while the EHR is unavailable', async () => {
     const observation = ecgOf(patient())
     const { fhir } = intake()
     ehr.outage = 503
@@ -199,7 +199,7 @@ describe('a resource that was named', () => {
     expect(taken).toEqual({ submitted: 1 })
   })
 
-  it('that was deleted here is let be', async () => {
+  it('skips an ECG that was deleted here', async () => {
     const observation = ecgOf(patient())
     const { fhir } = intake({ submit: () => Promise.reject(new CodedError('deleted', { field: 'ecgId' })) })
 
@@ -209,7 +209,7 @@ describe('a resource that was named', () => {
   })
 })
 
-describe('what a resource leads to', () => {
+describe('FhirIntake.take, following references', () => {
   const csv = [
     'rate: 500',
     'unit: uV',
@@ -217,7 +217,7 @@ describe('what a resource leads to', () => {
     ...Array.from({ length: 5000 }, (_, i) => `${i % 700},${(2 * i) % 900}`),
   ].join('\n')
 
-  it('a document is read with the Binary that it names, as the patient of the document', async () => {
+  it('reads a document with its Binary, for the document’s patient', async () => {
     const subject = { reference: refer(patient()) }
     const binary = ehr.create({
       resourceType: 'Binary',
@@ -243,7 +243,7 @@ describe('what a resource leads to', () => {
     expect(submitted[1]!.ecgId).toBe(submitted[0]!.ecgId)
   })
 
-  it('a report is read with the results that it bundles', async () => {
+  it('reads a report with the results that it refers to', async () => {
     const subject = patient()
     const results = [ecgOf(subject, 10), ecgOf(subject, 11)]
     const report = ehr.create({
@@ -261,7 +261,7 @@ describe('what a resource leads to', () => {
     expect(submitted.map(({ origin }) => 'source' in origin && origin.source)).toEqual(results.map(refer))
   })
 
-  it('what a report contains is found by the report', async () => {
+  it('records the report as the source of a contained result', async () => {
     const report = ehr.create({
       resourceType: 'DiagnosticReport',
       status: 'final',
@@ -276,7 +276,7 @@ describe('what a resource leads to', () => {
     expect(submitted[0]!.origin).toMatchObject({ source: refer(report) })
   })
 
-  it('nothing that lies elsewhere is fetched', async () => {
+  it('fetches nothing from another server', async () => {
     await using elsewhere = await testServer((_asked, response) => json(response, ecgObservation(RECORDING)))
     const away = `${elsewhere.origin}/fhir`
     const leads = [
@@ -315,7 +315,7 @@ describe('what a resource leads to', () => {
     expect(server.asked).toHaveLength(leads.length)
   })
 
-  it('a chain without an end is cut off', async () => {
+  it('stops at an endless chain of references', async () => {
     await using server = await testServer(({ url }, response) => {
       const number = Number(url.split('/').at(-1))
       json(response, {
@@ -334,8 +334,8 @@ describe('what a resource leads to', () => {
   })
 })
 
-describe('the catch-up', () => {
-  it('finds ECGs without a notification, over all pages, each once', async () => {
+describe('FhirIntake.poll', () => {
+  it('finds each ECG without a notification once, over all pages', async () => {
     const subject = patient()
     const observations = Array.from({ length: 22 }, () => briefOf(subject))
     const { fhir, references, queued } = intake()
@@ -357,7 +357,7 @@ describe('the catch-up', () => {
     expect([second, queued]).toEqual([0, []])
   })
 
-  it('asks from where it had come to, a little earlier', async () => {
+  it('continues from its last position, with an overlap', async () => {
     const observation = briefOf(patient())
     const { fhir } = intake()
     await fhir.poll(new Date())
@@ -370,7 +370,7 @@ describe('the catch-up', () => {
     expect(since).toBe(`ge${new Date(Date.parse(observation.meta.lastUpdated) - 300_000).toISOString()}`)
   })
 
-  it('looks through what changed later only, unless it was not taken', async () => {
+  it('queues later changes, and earlier resources that were not taken', async () => {
     const subject = patient()
     const before = briefOf(subject)
     const { fhir, queued, references } = intake()
@@ -384,7 +384,7 @@ describe('the catch-up', () => {
     expect(references()).toEqual([refer(after)])
   })
 
-  it('resumes after a failure of the EHR in the middle', async () => {
+  it('resumes after the EHR fails in the middle of a search', async () => {
     const subject = patient()
     const observations = Array.from({ length: 22 }, () => briefOf(subject))
     let isFailing = true
@@ -405,7 +405,7 @@ describe('the catch-up', () => {
     expect(new Set(references())).toEqual(new Set(observations.map(refer)))
   })
 
-  it('leaves nothing out on a server that does not sort', async () => {
+  it('misses nothing on a server that does not sort', async () => {
     const times = ['2026-01-01T00:00:03Z', '2026-01-01T00:00:01Z', '2026-01-01T00:00:02Z']
     await using server = await testServer(({ url }, response) => {
       const page = Number(new URL(url, 'http://x').searchParams.get('page') ?? 0)
@@ -421,7 +421,7 @@ describe('the catch-up', () => {
     expect(await new FhirProgress(aws.dynamo, TABLE).mark(tenant, 'ehr', CRITERIA)).toBe(times[0])
   })
 
-  it('looks for the rest when one search is refused', async () => {
+  it('runs the remaining searches when one is refused', async () => {
     const observation = briefOf(patient())
     const { fhir, references } = intake({ criteria: ['DocumentReference?unheard=of', CRITERIA] })
 
@@ -431,7 +431,7 @@ describe('the catch-up', () => {
     expect(references()).toEqual([refer(observation)])
   })
 
-  it('reports a response that is no Bundle', async () => {
+  it('reports a response that is not a Bundle', async () => {
     await using server = await testServer((_asked, response) =>
       json(response, { resourceType: 'Bundle', entry: [{ resource: 5 }] }),
     )

@@ -26,7 +26,7 @@ it.each<[string, FhirResource, string]>([
   ['results', report({ result: many(51).map((i) => ({ reference: `Observation/${i}` })) }), 'reference'],
   ['files', report({ presentedForm: many(51).map((i) => ({ url: `Binary/${i}` })) }), 'reference'],
   ['contained resources', report({ contained: many(200_000).map(() => ({ resourceType: 'Basic' })) }), 'contained'],
-])('a report that names more %s than an ECG is made of is refused before the first is read', async (_, root, field) => {
+])('a report that names too many %s is refused before any is read', async (_, root, field) => {
   const { ehr, reads } = countingEhr()
 
   const reading = readEcgs(ehr, root)

@@ -49,7 +49,7 @@ function site(change: Readonly<Record<string, unknown>> = {}): EhrConfig {
   return parseSiteConfig(text).ehr!
 }
 
-/** Our endpoint on a port of its own; returns what it queued. */
+/** Our endpoint on its own port; returns what it queued. */
 async function serve(config: EhrConfig): Promise<FhirInboundMessage[]> {
   const queued: FhirInboundMessage[] = []
   const app = new Hono()
@@ -92,12 +92,12 @@ const createEcg = () =>
     ),
   )
 
-describe('subscribe', () => {
+describe('makeSubscription', () => {
   it.each<[string, Payload]>([
     ['with whole resources', 'full'],
     ['without content', 'empty'],
     ['to a topic', { topic: 'https://ehr.example/topics/ecg' }],
-  ])('%s: the EHR then tells of a new ECG, and not of our own', async (_how, payload) => {
+  ])('subscribes %s, so that the EHR notifies us of new ECGs but not of our results', async (_how, payload) => {
     const config = site()
     const queued = await serve(config)
 
@@ -114,7 +114,7 @@ describe('subscribe', () => {
     ])
   })
 
-  it('made again leaves one, with the new secret', async () => {
+  it('replaces an earlier subscription and uses the new secret', async () => {
     const config = site()
     await serve(config)
     await makeSubscription(config, 'full')
@@ -129,7 +129,7 @@ describe('subscribe', () => {
     expect(queued).toHaveLength(1)
   })
 
-  it('says what the server will not have, and makes the rest', async () => {
+  it('reports the criteria that the server refuses, and subscribes to the rest', async () => {
     const config = site({ criteria: ['Media?unheard=of', OBSERVATIONS] })
     await serve(config)
 
@@ -141,7 +141,7 @@ describe('subscribe', () => {
     ])
   })
 
-  it('says what the server says when it cannot reach us', async () => {
+  it('reports the server’s error when it cannot reach us', async () => {
     const config = site()
     await serve(config)
     us.answer = (_asked, response) => void response.writeHead(500).end()
@@ -152,8 +152,8 @@ describe('subscribe', () => {
   })
 })
 
-describe('check', () => {
-  it('finds nothing wrong where all is set up', async () => {
+describe('the FHIR check', () => {
+  it('reports no problem when everything is set up', async () => {
     const config = site()
     await serve(config)
     await makeSubscription(config, 'full')
@@ -168,7 +168,7 @@ describe('check', () => {
     ])
   })
 
-  it('says that nothing listens at the EHR', async () => {
+  it('reports that nothing listens at the EHR’s address', async () => {
     const lines = await check(site({ baseUrl: 'http://127.0.0.1:9/fhir' }))
 
     expect(lines).toEqual(['failed server: the EHR cannot be reached (connection)'])
@@ -177,11 +177,11 @@ describe('check', () => {
   it.each([
     ['a page of HTML', '<html>', 'answers, but not as a FHIR server: is site.ehr.baseUrl its base?'],
     [
-      'another release',
+      'another FHIR release',
       JSON.stringify({ resourceType: 'CapabilityStatement', fhirVersion: '3.0.2' }),
       'FHIR 3.0.2: we speak R4 (4.0) and R4B (4.3)',
     ],
-  ])('says that the EHR is %s', async (_what, body, says) => {
+  ])('reports that the EHR answers with %s', async (_what, body, says) => {
     await using other = await testServer((_asked, response) => void response.writeHead(200).end(body))
 
     const lines = await check(site({ baseUrl: `${other.origin}/fhir` }))
@@ -189,7 +189,7 @@ describe('check', () => {
     expect(lines).toEqual([`failed server: ${says}`])
   })
 
-  it('says that our endpoint does not take the secret, and that there is no subscription', async () => {
+  it('reports that our endpoint rejects the secret and that there is no subscription', async () => {
     const config = site()
     await serve(site({ subscription: undefined }))
 
@@ -201,7 +201,7 @@ describe('check', () => {
     ])
   })
 
-  it('says that a subscription fell into error', async () => {
+  it('reports a subscription in error', async () => {
     const config = site()
     await serve(config)
     await makeSubscription(config, 'full')
@@ -217,7 +217,7 @@ describe('check', () => {
     )
   })
 
-  it('says that the EHR knows no Subscription', async () => {
+  it('reports an EHR without Subscription', async () => {
     await using other = await testServer(({ url }, response) =>
       json(
         response,
@@ -241,9 +241,9 @@ describe('check', () => {
   })
 
   it.each([
-    ['our key is not the one it knows', newKeySet(), /^failed token: the token server refuses our assertion \(400\)/],
+    ['our key is unknown', newKeySet(), /^failed token: the token server refuses our assertion \(400\)/],
     ['our key is known', undefined, /^ok token: the EHR takes our key$/],
-  ])('says whether %s', async (_what, known, says) => {
+  ])('reports that %s', async (_what, known, says) => {
     await writeFile(join(folder, 'key.pem'), newPem())
     const auth = { kind: 'smart-backend', clientId: CLIENT_ID, key: { file: join(folder, 'key.pem') }, keyId: KEY_ID }
     const keys = known ?? (await keySetOfSite(site({ auth })))!
@@ -261,7 +261,7 @@ describe('check', () => {
 
   it.each([
     ['answers without a token', { status: 200, body: '{"expires_in":"soon"}' }, 'answers, but not with a token'],
-    ['is away', { status: 503, body: '' }, 'cannot be reached'],
+    ['is down', { status: 503, body: '' }, 'cannot be reached'],
   ])('names the token server, not the EHR, when it %s', async (_what, { status, body }, says) => {
     await writeFile(join(folder, 'key.pem'), newPem())
     const auth = { kind: 'smart-backend', clientId: CLIENT_ID, key: { file: join(folder, 'key.pem') }, keyId: KEY_ID }
@@ -281,7 +281,7 @@ describe('check', () => {
     expect(lines[1]).toContain(says)
   })
 
-  it('says that the key cannot be read', async () => {
+  it('reports an unreadable key', async () => {
     const auth = { kind: 'smart-backend', clientId: CLIENT_ID, key: { file: join(folder, 'none') }, keyId: KEY_ID }
     await using server = await testServer(({ url }, response) =>
       json(

@@ -57,7 +57,7 @@ beforeAll(async () => {
 })
 afterAll(() => screener.release())
 
-/** The person is left out: formats tell different things of one. */
+/** Without the person, because formats differ in what they store about one. */
 async function screen(recording: Recording): Promise<Result> {
   const { prepared, inputSha256, ...span } = chooseWindow(preparer, recording, recording.heartRateBpm)
   const window = {
@@ -77,10 +77,10 @@ function farthest(one: Result, other: Result): number {
   return Math.max(...findings, ...indices)
 }
 
-describe('one ECG in different formats has one result', () => {
+describe('an ECG in any format', () => {
   const demo = resolve(import.meta.dirname, '../../../functions/cli/demo/virtual-ecg.hea')
 
-  test.each(Object.entries(WRITERS))('in %s', async (format, write) => {
+  test.each(Object.entries(WRITERS))('has the same result in %s', async (format, write) => {
     const original = await readRecording(demo)
     const recording = parseRecording(write(original))
 
@@ -90,10 +90,10 @@ describe('one ECG in different formats has one result', () => {
   })
 })
 
-describe.skipIf(!hasData)(`one real ECG in different formats has one result${NO_DATA}`, () => {
+describe.skipIf(!hasData)(`a real ECG in any format${NO_DATA}`, () => {
   const zoo = (file: string) => readRecording(dataPath('format_zoo', file))
 
-  test.each(Object.entries(WRITERS))('that MUSE stored and WFDB holds, in %s', async (_, write) => {
+  test.each(Object.entries(WRITERS))('has the same result when rewritten as %s', async (_, write) => {
     const original = await zoo('wfdb_from_muse/muse-af.hea')
 
     expect(farthest(await screen(original), await screen(parseRecording(write(original))))).toBeLessThanOrEqual(
@@ -102,7 +102,7 @@ describe.skipIf(!hasData)(`one real ECG in different formats has one result${NO_
   })
 
   test.each(['hl7_aecg/ecg-kit_ecg_hl7.xml', 'hl7_aecg/ecgtoolkit_Example.xml', 'scp_ecg/ecgtoolkit_Example.scp'])(
-    'of the aECG guide, in %s',
+    'has the same result in %s as in the original aECG',
     async (file) => {
       const [original, copy] = [await zoo('hl7_aecg/fda_subject1_0.xml'), await zoo(file)]
 

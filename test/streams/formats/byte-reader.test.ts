@@ -4,8 +4,8 @@ import { codedError } from '../../helpers/errors.ts'
 
 const bytes = Uint8Array.of(1, 2, 3, 4, 0x41, 0x20, 0, 0x42)
 
-describe('a byte reader', () => {
-  test('reads numbers in either order of bytes, and text to its first NUL', () => {
+describe('ByteReader', () => {
+  test('reads numbers in either byte order, and text up to its first NUL', () => {
     const little = new ByteReader(bytes)
     const big = new ByteReader(bytes, { littleEndian: false })
 
@@ -18,10 +18,10 @@ describe('a byte reader', () => {
     ['bytes', (reader: ByteReader) => reader.bytes(3, 'x')],
     ['text', (reader: ByteReader) => reader.text(3, 'x')],
     ['bytes of a negative length', (reader: ByteReader) => reader.bytes(-1, 'x')],
-    ['bytes of no length', (reader: ByteReader) => reader.bytes(Number.NaN, 'x')],
+    ['bytes of a length that is not a number', (reader: ByteReader) => reader.bytes(Number.NaN, 'x')],
     ['a section', (reader: ByteReader) => reader.section(3, 'x')],
-    ['what is skipped', (reader: ByteReader) => reader.skip(3, 'x')],
-  ])('refuses %s past the end, naming the field and where', (_, read) => {
+    ['skipped bytes', (reader: ByteReader) => reader.skip(3, 'x')],
+  ])('refuses to read %s past the end, and names the field and offset', (_, read) => {
     const reader = new ByteReader(bytes, { base: 100 })
     reader.skip(6, 'header')
 
@@ -31,11 +31,11 @@ describe('a byte reader', () => {
     })
   })
 
-  test.each([9, -1, 0.5])('refuses to go to %d', (position) => {
+  test.each([9, -1, 0.5])('refuses to seek to %d', (position) => {
     expect(codedError(() => new ByteReader(bytes).seek(position, 'x')).code).toBe('payload-malformed')
   })
 
-  test('tells offsets of the file, also within a section, which it keeps to', () => {
+  test('reports offsets in the file, also within a section, and stays inside the section', () => {
     const reader = new ByteReader(bytes)
     reader.skip(2, 'header')
     const section = reader.section(4, 'section')

@@ -9,8 +9,8 @@ import { syntheticRecording } from '../../helpers/recordings.ts'
 
 const short = syntheticRecording({ seconds: 0.1, rateHz: 800, gainUv: 5, leads: CONTEC_LEADS })
 
-describe('a Contec file', () => {
-  test('is read sample by sample, with start and person and no identity', () => {
+describe('the Contec reader', () => {
+  test('reads every sample, the start and the person, but no identity', () => {
     const recording = parseRecording([writeContec(short)])
 
     expect(recording).toMatchObject({ format: 'contec', rateHz: 800, startedAt: '2024-03-02T04:05:06.000Z' })
@@ -19,11 +19,11 @@ describe('a Contec file', () => {
     expect(JSON.stringify(recording)).not.toContain('Jane')
   })
 
-  test('has no person if the device stored none', () => {
+  test('gives no person when the device stored none', () => {
     expect(parseRecording([writeContec(short, undefined, [255, 0, 0])]).person).toBeUndefined()
   })
 
-  test('marks what a loose electrode left as missing', () => {
+  test('marks samples of a loose electrode as missing', () => {
     const loose = {
       ...short,
       leads: short.leads.map((lead) => ({ ...lead, samples: Int32Array.of(1, MISSING_SAMPLE) })),
@@ -33,23 +33,23 @@ describe('a Contec file', () => {
   })
 
   test.each([
-    ['cut short', (bytes: Uint8Array) => bytes.subarray(0, -1), 'payload-malformed'],
-    ['of a header only', (bytes: Uint8Array) => bytes.subarray(0, 43), 'payload-malformed'],
-    ['of half a header', (bytes: Uint8Array) => bytes.subarray(0, 20), 'payload-malformed'],
-    ['without samples', (bytes: Uint8Array) => bytes.subarray(0, 80), 'payload-empty'],
-  ])('%s is refused', (_, change, code) => {
+    ['truncated', (bytes: Uint8Array) => bytes.subarray(0, -1), 'payload-malformed'],
+    ['only a header', (bytes: Uint8Array) => bytes.subarray(0, 43), 'payload-malformed'],
+    ['half a header', (bytes: Uint8Array) => bytes.subarray(0, 20), 'payload-malformed'],
+    ['empty of samples', (bytes: Uint8Array) => bytes.subarray(0, 80), 'payload-empty'],
+  ])('refuses a file that is %s', (_, change, code) => {
     const { name, bytes } = writeContec(short)
 
     expect(codedError(() => parseRecording([{ name, bytes: change(bytes) }], { format: 'contec' })).code).toBe(code)
   })
 
-  test('of a day that no calendar has does not tell its start', () => {
+  test('gives no start for a date that does not exist', () => {
     expect(parseRecording([writeContec(short, '2024-02-30 00:00:00')]).startedAt).toBeUndefined()
   })
 })
 
 describe.skipIf(!hasData)(`a real Contec file${NO_DATA}`, () => {
-  test('agrees with the EDF file of the same recording, step by step', async () => {
+  test('agrees with the EDF file of the same recording in every sample', async () => {
     const recording = await readRecording(dataPath('format_zoo/contec/0000050.ECG'))
 
     const edf = await readRecording(dataPath('format_zoo/contec/0000050.ECG.edf'))

@@ -21,14 +21,14 @@ const two = syntheticRecording({ seconds: 0.1, rateHz: 250, leads: ['II', 'V2'] 
 const read = (recording: Recording, options?: GroupOptions) => parseRecording([writeWaveform(recording, options)])
 const groupsFile = (...groups: readonly (readonly Element[])[]) => [writeDicom([[0x5400_0100, 'SQ', groups]])]
 
-describe('a DICOM waveform', () => {
+describe('the DICOM reader', () => {
   test.each([
     { syntax: 'explicit' },
     { syntax: 'explicit', undefinedLengths: true },
     { syntax: 'implicit' },
     { syntax: 'implicit', undefinedLengths: true },
     { syntax: 'deflated' },
-  ] as const)('in %o is read sample by sample', (options) => {
+  ] as const)('reads every sample of %o', (options) => {
     const recording = parseRecording([writeWaveform(short, options)])
 
     expect(recording).toMatchObject({ format: 'dicom', rateHz: 250 })
@@ -39,13 +39,13 @@ describe('a DICOM waveform', () => {
     ['MDC codes', (name) => [name === 'II' ? '2:2' : '2:4', 'MDC', 'x']],
     ['names', (name) => [`MDC_ECG_LEAD_${name}`, 'MDC', 'x']],
     ['meanings', (name) => ['?', '99LOCAL', `Lead ${name} (Einthoven)`]],
-  ])('has its leads by %s', (_, source) => {
+  ])('identifies leads by %s', (_, source) => {
     const recording = read(two, { source })
 
     expect(recording.leads.map(({ name }) => name)).toEqual(['II', 'V2'])
   })
 
-  test('has microvolts of sensitivity, correction factor and unit, and the baseline to the nearest step', () => {
+  test('computes microvolts from sensitivity, correction factor and unit, and rounds the baseline', () => {
     const millivolts: Element[] = [[0x0008_0100, 'SH', 'mV']]
     const recording = read(two, {
       channel: [
@@ -71,7 +71,7 @@ describe('a DICOM waveform', () => {
     ['UB', 8, u8(1, 2, 0xff, 4), [1, 255]],
     ['US', 16, u16(1, 2, 0xffff, 4), [1, 65535]],
     ['SL', 32, u32(1, 2, 0xffff_ffff, 4), [1, -1]],
-  ])('in samples of type %s is read', (type, bits, data, expected) => {
+  ])('reads samples of type %s', (type, bits, data, expected) => {
     const recording = read(two, {
       group: [
         [0x003a_0010, 'UL', u32(2)],
@@ -84,7 +84,7 @@ describe('a DICOM waveform', () => {
     expect([...recording.leads[0]!.samples]).toEqual(expected)
   })
 
-  test('is the rhythm that was recorded for ten seconds, not strips of a page, nor a median beat', () => {
+  test('reads the ten-second rhythm, not printed strips or a median beat', () => {
     const rhythm = syntheticRecording({ rateHz: 250, leads: ['II'] })
     const strip = syntheticRecording({ rateHz: 250, seconds: 2.5 })
     const median = syntheticRecording({ rateHz: 250, seconds: 12 })
@@ -96,7 +96,7 @@ describe('a DICOM waveform', () => {
     expect(fingerprints(recording)).toEqual(fingerprints(rhythm))
   })
 
-  test('is of the groups of the same time, rate and length together', () => {
+  test('joins groups of the same time, rate and length', () => {
     const limb = { ...short, leads: short.leads.slice(0, 6) }
     const chest = { ...short, leads: short.leads.slice(6) }
     const later = waveformGroup({ ...short, leads: short.leads.slice(0, 1) }, { offsetMs: '1000' })
@@ -119,7 +119,7 @@ describe('a DICOM waveform', () => {
     ])
   })
 
-  test('tells its start in UTC and the person, and no identity', () => {
+  test('gives the start in UTC and the person, but no identity', () => {
     const file = writeDicom([
       [0x0008_002a, 'DT', '20240229003000.25'],
       [0x0008_0201, 'SH', '+0100'],
@@ -142,7 +142,7 @@ describe('a DICOM waveform', () => {
     ['018M', 1],
     ['', undefined],
     ['121Y', undefined],
-  ])('of a person of %j', (age, years) => {
+  ])('reads the age %j', (age, years) => {
     const file = writeDicom([
       [0x0010_1010, 'AS', age],
       [0x5400_0100, 'SQ', [waveformGroup(two)]],
@@ -151,7 +151,7 @@ describe('a DICOM waveform', () => {
     expect(parseRecording([file]).person?.ageYears).toBe(years)
   })
 
-  test('is read although it holds what the reader does not know', () => {
+  test('ignores elements that it does not know', () => {
     const file = writeDicom(
       [
         [0x0009_1010, 'UN', Buffer.from('whatever')],
@@ -165,15 +165,15 @@ describe('a DICOM waveform', () => {
   })
 })
 
-describe('of a DICOM file that is not as it should be', () => {
-  test('a sample count above the data’s is reported, and the data are read', () => {
+describe('the DICOM reader on damaged files', () => {
+  test('reports a sample count beyond the data, and reads the data', () => {
     const recording = read(two, { group: [[0x003a_0010, 'UL', u32(26)]] })
 
     expect(fingerprints(recording)).toEqual(fingerprints(two))
     expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'sample 25' }])
   })
 
-  test('a tail that is cut costs the samples in it', () => {
+  test('loses only the samples of a truncated tail', () => {
     const { name, bytes } = writeWaveform(two)
 
     const { leads, warnings } = parseRecording([{ name, bytes: bytes.subarray(0, -6) }])
@@ -183,7 +183,7 @@ describe('of a DICOM file that is not as it should be', () => {
     expect(warnings).toMatchObject([{ code: 'samples-left-out' }])
   })
 
-  test.each(['explicit', 'implicit'] as const)('is read without preamble and file meta group (%s)', (syntax) => {
+  test.each(['explicit', 'implicit'] as const)('accepts a file without preamble and file meta group (%s)', (syntax) => {
     const uid = (tag: number) => [tag, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1'] as const
     const waveform = [0x5400_0100, 'SQ', [waveformGroup(two)]] as const
     const { name, bytes } = writeDicom([uid(0x0008_0016), uid(0x0008_0018), waveform], { syntax })
@@ -195,14 +195,14 @@ describe('of a DICOM file that is not as it should be', () => {
     }
   })
 
-  test('bytes behind the data set are passed over', () => {
+  test('ignores bytes after the data set', () => {
     const { name, bytes } = writeWaveform(two)
     const tail = Buffer.from('\xff\xff\xffEOF\0\0\0trailer', 'latin1')
 
     expect(fingerprints(parseRecording([{ name, bytes: Buffer.concat([bytes, tail]) }]))).toEqual(fingerprints(two))
   })
 
-  test('a padding value among the real samples is a sample', () => {
+  test('keeps samples that equal the padding value', () => {
     const ecg = syntheticRecording({ seconds: 1, rateHz: 250, leads: ['II', 'V2'] })
 
     const zero = read(ecg, { group: [[0x5400_100a, 'OW', i16(0)]] })
@@ -211,35 +211,35 @@ describe('of a DICOM file that is not as it should be', () => {
   })
 })
 
-describe('a DICOM waveform is refused', () => {
+describe('the DICOM reader on invalid files', () => {
   const unit: Element[] = [[0x0008_0100, 'SH', 'mm[Hg]']]
 
   test.each<[string, GroupOptions, string]>([
-    ['samples without end', { group: [[0x003a_0010, 'UL', u32(0xffff_ffff)]] }, 'payload-too-large'],
+    ['an enormous sample count', { group: [[0x003a_0010, 'UL', u32(0xffff_ffff)]] }, 'payload-too-large'],
     ['no samples', { group: [[0x003a_0010, 'UL', u32(0)]] }, 'payload-empty'],
-    ['a count cut short', { group: [[0x003a_0010, 'UL', u16(1)]] }, 'payload-malformed'],
+    ['a truncated count', { group: [[0x003a_0010, 'UL', u16(1)]] }, 'payload-malformed'],
     ['more channels than definitions', { group: [[0x003a_0005, 'US', u16(3)]] }, 'payload-malformed'],
     ['no rate', { group: [[0x003a_001a, 'DS', '']] }, 'rate-unsupported'],
-    ['a rate of nought', { group: [[0x003a_001a, 'DS', '0']] }, 'rate-unsupported'],
-    ['a rate that is no number', { group: [[0x003a_001a, 'DS', '0x10']] }, 'field-invalid'],
-    ['a type of sound', { group: [[0x5400_1006, 'CS', 'MB']] }, 'format-unsupported'],
-    ['a type of other bits', { group: [[0x5400_1004, 'US', u16(8)]] }, 'format-unsupported'],
+    ['a rate of zero', { group: [[0x003a_001a, 'DS', '0']] }, 'rate-unsupported'],
+    ['a rate that is not a number', { group: [[0x003a_001a, 'DS', '0x10']] }, 'field-invalid'],
+    ['an audio sample type', { group: [[0x5400_1006, 'CS', 'MB']] }, 'format-unsupported'],
+    ['a sample type that contradicts the bits', { group: [[0x5400_1004, 'US', u16(8)]] }, 'format-unsupported'],
     ['no data', { group: [[0x5400_1010, 'OW', i16()]] }, 'payload-malformed'],
     ['no sensitivity', { channel: [[0x003a_0210, 'DS', '']] }, 'gain-invalid'],
-    ['a sensitivity of nought', { channel: [[0x003a_0210, 'DS', '0']] }, 'gain-invalid'],
+    ['a sensitivity of zero', { channel: [[0x003a_0210, 'DS', '0']] }, 'gain-invalid'],
     ['a negative correction', { channel: [[0x003a_0212, 'DS', '-1']] }, 'gain-invalid'],
-    ['a baseline out of sight', { channel: [[0x003a_0213, 'DS', '1e12']] }, 'field-invalid'],
+    ['a baseline out of range', { channel: [[0x003a_0213, 'DS', '1e12']] }, 'field-invalid'],
     ['no unit', { channel: [[0x003a_0211, 'SQ', []]] }, 'unit-unknown'],
     ['a unit of pressure', { channel: [[0x003a_0211, 'SQ', [unit]]] }, 'unit-unknown'],
     ['skewed channels', { channel: [[0x003a_0215, 'DS', '3']] }, 'format-unsupported'],
     ['channels skewed in time', { channel: [[0x003a_0214, 'DS', '0.1']] }, 'format-unsupported'],
     ['no standard lead', { source: () => ['5.6.3-9-16', 'SCPECG', 'Lead X'] }, 'lead-unknown'],
-    ['a lead twice', { source: () => ['5.6.3-9-1', 'SCPECG', 'Lead I'] }, 'lead-duplicate'],
-  ])('for %s', (_, options, code) => {
+    ['a duplicate lead', { source: () => ['5.6.3-9-1', 'SCPECG', 'Lead I'] }, 'lead-duplicate'],
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => read(two, options)).code).toBe(code)
   })
 
-  test('for an image', () => {
+  test('refuses an image', () => {
     const file = writeDicom([[0x0028_0010, 'US', u16(512)]])
 
     expect(codedError(() => parseRecording([file]))).toMatchObject({
@@ -248,13 +248,13 @@ describe('a DICOM waveform is refused', () => {
     })
   })
 
-  test('in big-endian', () => {
+  test('refuses big-endian', () => {
     expect(codedError(() => parseRecording([writeWaveform(two, { syntax: 'bigEndian' })])).code).toBe(
       'format-unsupported',
     )
   })
 
-  test('where it is cut before its samples', () => {
+  test('refuses a file that ends before its samples', () => {
     const { name, bytes } = writeWaveform(two)
     const samplesBytes = 2 * 2 * two.leads[0]!.samples.length
 
@@ -266,14 +266,14 @@ describe('a DICOM waveform is refused', () => {
     expect(new Set(codes)).toEqual(new Set(['format-unsupported', 'payload-malformed', 'rate-unsupported']))
   })
 
-  test('for a bomb: it is not inflated past the bound', () => {
+  test('stops inflating a decompression bomb at the limit', () => {
     const file = writeDicom([], { syntax: 'deflated' })
     const bytes = Buffer.concat([file.bytes.subarray(0, -2), deflateRawSync(Buffer.alloc(65 * 1024 * 1024))])
 
     expect(codedError(() => parseRecording([{ ...file, bytes }])).code).toBe('payload-too-large')
   })
 
-  test('for sequences within sequences without end', () => {
+  test('refuses endlessly nested sequences', () => {
     const nested = Buffer.concat(
       Array.from({ length: 100_000 }, () => [
         u16(0x0040, 0x0555),
@@ -294,14 +294,14 @@ describe('a DICOM waveform is refused', () => {
   test.each([
     ['elements', Buffer.alloc(0), Buffer.concat([u16(0x0009, 0x0001), Buffer.from('LO\0\0')])],
     ['items', Buffer.concat([u16(0x0040, 0x0555), Buffer.from('SQ\0\0'), u32(0xffff_ffff)]), u16(0xfffe, 0xe000, 0, 0)],
-  ])('for empty %s without end', (_, start, each) => {
+  ])('refuses endless empty %s', (_, start, each) => {
     const file = writeDicom([])
     const bytes = Buffer.concat([file.bytes, start, Buffer.alloc(9_000_000, each)])
 
     expect(codedError(() => parseRecording([{ ...file, bytes }])).detail).toMatchObject({ field: 'elements' })
   })
 
-  test('for a thousand groups', () => {
+  test('refuses a thousand groups', () => {
     expect(codedError(() => parseRecording(groupsFile(...Array.from({ length: 1000 }, () => [])))).code).toBe(
       'payload-malformed',
     )

@@ -12,7 +12,7 @@ const two = syntheticRecording({ seconds: 1, rateHz: 250, leads: ['II', 'V2'] })
 
 const read = (options?: EdfOptions) => parseRecording([writeEdf(two, options)])
 
-describe('an EDF file', () => {
+describe('the EDF reader', () => {
   test.each([
     {},
     { samplesPerRecord: 1 },
@@ -20,14 +20,14 @@ describe('an EDF file', () => {
     { variant: 'EDF+D' },
     { bits: 24 },
     { bits: 24, variant: 'BDF+C' },
-  ] as const)('with %o is read sample by sample', (options) => {
+  ] as const)('reads every sample of %o', (options) => {
     const recording = parseRecording([writeEdf(short, options)])
 
     expect(recording).toMatchObject({ format: 'edf', rateHz: 250, startedAt: '2024-03-02T04:05:06.000Z' })
     expect(fingerprints(recording)).toEqual(fingerprints(short))
   })
 
-  test('that does not say how many records it has is read to the last whole one', () => {
+  test('reads up to the last whole record when the record count is unknown', () => {
     const { name, bytes } = writeEdf(two, { fields: { records: '-1' } })
 
     const recording = parseRecording([{ name, bytes: bytes.subarray(0, -1) }])
@@ -35,7 +35,7 @@ describe('an EDF file', () => {
     expect(recording.leads[0]!.samples).toEqual(two.leads[0]!.samples.subarray(0, 200))
   })
 
-  test('with gaps has missing samples there', () => {
+  test('fills gaps with missing samples', () => {
     const { leads, startedAt } = read({
       variant: 'EDF+D',
       onset: (record) => 0.5 + record * 0.2 + (record > 2 ? 1 : 0),
@@ -49,7 +49,7 @@ describe('an EDF file', () => {
     expect(samples.subarray(400)).toEqual(written.subarray(150))
   })
 
-  test('has microvolts by its physical and digital range, unit, and the sign of its amplifier', () => {
+  test('computes microvolts from the ranges, the unit and the amplifier’s sign', () => {
     const { leads } = read({
       fields: { unit: 'mV', physicalMin: '5', physicalMax: '-3', digitalMin: '-2000', digitalMax: '2000' },
     })
@@ -59,7 +59,7 @@ describe('an EDF file', () => {
     expect(leads[0]!.samples).toEqual(two.leads[0]!.samples.map((sample) => 500 - sample))
   })
 
-  test('of channels that are no standard lead reads the others', () => {
+  test('ignores channels that are not standard leads', () => {
     const file = writeEdf(two)
     const bytes = Buffer.from(file.bytes)
     bytes.write('Resp    ', 256)
@@ -72,11 +72,11 @@ describe('an EDF file', () => {
     ['X M X X', { sex: 'male' }],
     ['X X X X', undefined],
     ['Doe Jane, F', undefined],
-  ])('of the EDF+ patient %j tells no identity', (patient, person) => {
+  ])('takes no identity from the EDF+ patient %j', (patient, person) => {
     expect(read({ variant: 'EDF+C', fields: { patient } }).person).toEqual(person)
   })
 
-  test('tells no person where the patient field is free text', () => {
+  test('gives no person when the patient field is free text', () => {
     expect(read({ fields: { patient: 'X M 02-MAY-1951 X' } }).person).toBeUndefined()
   })
 
@@ -86,17 +86,17 @@ describe('an EDF file', () => {
     [{ date: '02.03.85' }, '1985-03-02T04:05:06.000Z'],
     [{ time: '4:5:6' }, undefined],
     [{ recording: 'Startdate X X X X' }, undefined],
-  ])('of %o starts at %s', (fields, startedAt) => {
+  ])('gives %o the start %s', (fields, startedAt) => {
     expect(read({ variant: 'EDF+C', fields }).startedAt).toBe(startedAt)
   })
 })
 
-describe('of an EDF file that is not whole', () => {
-  test.each([['6'], ['99999999'], ['0'], ['five'], ['-7']])('the records are read with any number of %s', (records) => {
+describe('the EDF reader on damaged files', () => {
+  test.each([['6'], ['99999999'], ['0'], ['five'], ['-7']])('ignores a record count of %s', (records) => {
     expect(read({ fields: { records } }).leads[0]!.samples).toEqual(two.leads[0]!.samples)
   })
 
-  test('the complete records are read, and the truncation is reported', () => {
+  test('reads the complete records and reports the truncation', () => {
     const { name, bytes } = writeEdf(two)
 
     const recording = parseRecording([{ name, bytes: bytes.subarray(0, -1) }])
@@ -109,11 +109,11 @@ describe('of an EDF file that is not whole', () => {
   const fieldAt = (bytesBefore: number, length: number, signal: number) => 256 + 2 * bytesBefore + length * signal
 
   test.each<[string, number, number, string]>([
-    ['a range of nought', 16 + 80 + 8 + 8, 8, '-32768'],
-    ['a range that is no number', 16 + 80 + 8 + 8, 8, 'n/a'],
+    ['an empty range', 16 + 80 + 8 + 8, 8, '-32768'],
+    ['a range that is not a number', 16 + 80 + 8 + 8, 8, 'n/a'],
     ['a unit of pressure', 16 + 80, 8, 'mmHg'],
     ['another rate', 16 + 80 + 8 * 5 + 80, 8, '25'],
-  ])('the leads beside one with %s are read, and it is said', (_, before, length, value) => {
+  ])('leaves out a lead with %s and reports it', (_, before, length, value) => {
     const file = writeEdf(two)
     const bytes = Buffer.from(file.bytes)
     bytes.write(value.padEnd(length), fieldAt(before, length, 1))
@@ -124,32 +124,32 @@ describe('of an EDF file that is not whole', () => {
     expect(recording.warnings).toEqual([{ code: 'lead-left-out', leads: ['V2'] }])
   })
 
-  test('a length of the header that is off costs nothing', () => {
+  test('ignores a wrong header length', () => {
     expect(read({ fields: { headerBytes: '512' } }).leads).toHaveLength(2)
   })
 })
 
-describe('an EDF file is refused', () => {
+describe('the EDF reader on invalid files', () => {
   test.each<[string, EdfOptions, string]>([
-    ['records of no duration', { fields: { recordSeconds: '0' } }, 'rate-unsupported'],
-    ['records of no samples', { fields: { samplesPerRecord: '0' } }, 'rate-unsupported'],
-    ['samples without end', { fields: { samplesPerRecord: '99999999' } }, 'rate-unsupported'],
-    ['a negative count of samples', { fields: { samplesPerRecord: '-50' } }, 'payload-malformed'],
+    ['records without duration', { fields: { recordSeconds: '0' } }, 'rate-unsupported'],
+    ['records without samples', { fields: { samplesPerRecord: '0' } }, 'rate-unsupported'],
+    ['an enormous sample count', { fields: { samplesPerRecord: '99999999' } }, 'rate-unsupported'],
+    ['a negative sample count', { fields: { samplesPerRecord: '-50' } }, 'payload-malformed'],
     ['a range of nought', { fields: { physicalMax: '-32768', physicalMin: '-32768' } }, 'gain-invalid'],
-    ['a digital range upside down', { fields: { digitalMax: '-32768', digitalMin: '32767' } }, 'gain-invalid'],
-    ['a zero out of sight', { fields: { physicalMin: '1e20', physicalMax: '1.1e20' } }, 'gain-invalid'],
+    ['an inverted digital range', { fields: { digitalMax: '-32768', digitalMin: '32767' } }, 'gain-invalid'],
+    ['a zero level out of range', { fields: { physicalMin: '1e20', physicalMax: '1.1e20' } }, 'gain-invalid'],
     ['no unit', { fields: { unit: '' } }, 'unit-unknown'],
     ['a unit of pressure', { fields: { unit: 'mmHg' } }, 'unit-unknown'],
     ['no standard lead', { fields: { label: 'EEG Fpz-Cz' } }, 'lead-unknown'],
-    ['a lead twice', { fields: { label: 'II' } }, 'lead-duplicate'],
-    ['a discontinuous file that says no onset', { variant: 'EDF+D', onset: () => Number.NaN }, 'payload-malformed'],
+    ['a duplicate lead', { fields: { label: 'II' } }, 'lead-duplicate'],
+    ['a discontinuous file without onsets', { variant: 'EDF+D', onset: () => Number.NaN }, 'payload-malformed'],
     ['records that overlap', { variant: 'EDF+D', onset: (record) => record * 0.1 }, 'payload-malformed'],
     ['a gap of an hour', { variant: 'EDF+D', onset: (record) => record * 3600 }, 'payload-too-large'],
-  ])('for %s', (_, options, code) => {
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => parseRecording([writeEdf(two, options)], { format: 'edf' })).code).toBe(code)
   })
 
-  test('for more than ten minutes', () => {
+  test('refuses more than ten minutes', () => {
     const file = writeEdf({
       ...two,
       leads: [{ name: 'I', gainUv: 1, samples: new Int32Array(100 * 601) }],
@@ -159,7 +159,7 @@ describe('an EDF file is refused', () => {
     expect(codedError(() => parseRecording([file])).code).toBe('payload-too-large')
   })
 
-  test('where it is cut before its first whole record', () => {
+  test('refuses a file that ends before its first whole record', () => {
     const { name, bytes } = writeEdf(two, { variant: 'EDF+C' })
     const lengths = Array.from({ length: 256 * 4 + 2 * (2 * 50 + 16) - 1 }, (_, i) => i + 1)
 

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { ageAt, ageInYears, plausiblePerson, sexOfText } from '../../../streams/formats/person.ts'
 import { dateOfText, startOfText } from '../../../streams/formats/time.ts'
 
-describe('a start', () => {
+describe('the start time', () => {
   test.each([
     ['2024-02-29T10:15:00Z', '2024-02-29T10:15:00.000Z'],
     ['2024-02-29 10:15:00', '2024-02-29T10:15:00.000Z'],
@@ -19,12 +19,12 @@ describe('a start', () => {
     ['1899-12-31T23:59:59', undefined],
     ['yesterday', undefined],
     [undefined, undefined],
-  ])('%s is %s', (text, iso) => {
+  ])('%s reads as %s', (text, iso) => {
     expect(startOfText(text)).toBe(iso)
   })
 })
 
-describe('an age', () => {
+describe('the age', () => {
   test.each([
     ['1953-05-08', '2002-11-22', 49],
     ['19531122', '20021122', 49],
@@ -33,7 +33,7 @@ describe('an age', () => {
     ['20240229', '20240229', undefined],
     ['1953-13-01', '2002-11-22', undefined],
     [undefined, '2002-11-22', undefined],
-  ])('from %s to %s is %s whole years', (birth, at, years) => {
+  ])('from %s to %s is %s years', (birth, at, years) => {
     expect(ageAt(dateOfText(birth), dateOfText(at))).toBe(years)
   })
 
@@ -48,7 +48,7 @@ describe('an age', () => {
     expect(ageInYears(value, unit)).toBe(years)
   })
 
-  test('without a value is unknown', () => {
+  test('is unknown without a value', () => {
     expect(plausiblePerson({ ageYears: 300, heightCm: 0, weightKg: Number.NaN, sex: undefined })).toBeUndefined()
     expect(plausiblePerson({ ageYears: 0, sex: 'male' })).toEqual({ sex: 'male' })
   })
@@ -61,6 +61,6 @@ test.each([
   ['f', 'female'],
   ['Unknown', undefined],
   [undefined, undefined],
-])('the word %s says the sex %s', (word, sex) => {
+])('the sex %s reads as %s', (word, sex) => {
   expect(sexOfText(word)).toBe(sex)
 })

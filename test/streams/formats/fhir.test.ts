@@ -27,24 +27,21 @@ const oneLead = (
 
 const samplesOf = ({ leads }: Recording, lead: LeadName = 'II') => [...leads.find(({ name }) => name === lead)!.samples]
 
-describe('an Observation', () => {
-  it('gives back the leads, rate, start and microvolts that went into it', () => {
+describe('the FHIR reader on an Observation', () => {
+  it('recovers the leads, rate, start and microvolts that were written', () => {
     const parsed = read(observation)
 
     expect(parsed).toMatchObject({ format: 'fhir', rateHz: 500, startedAt: '2026-03-04T05:06:07.000Z' })
     expect(parsed.leads).toEqual(recording.leads)
   })
 
-  it.each(Object.entries(MDC_LEAD_CODES))(
-    'knows lead %s by MDC %s, and by the code of the lead itself',
-    (name, code) => {
-      const codes = [code, String(Number(code) - 256), `2:${Number(code) - 0x2_0000}`]
+  it.each(Object.entries(MDC_LEAD_CODES))('identifies lead %s by MDC %s, and by the lead’s own code', (name, code) => {
+    const codes = [code, String(Number(code) - 256), `2:${Number(code) - 0x2_0000}`]
 
-      const leads = codes.map((each) => read(oneLead({}, { coding: [{ system: MDC, code: each }] })).leads[0]!.name)
+    const leads = codes.map((each) => read(oneLead({}, { coding: [{ system: MDC, code: each }] })).leads[0]!.name)
 
-      expect(leads).toEqual([name, name, name])
-    },
-  )
+    expect(leads).toEqual([name, name, name])
+  })
 
   it.each<[LeadName, unknown]>([
     ['II', { text: 'Lead II' }],
@@ -55,7 +52,7 @@ describe('an Observation', () => {
     ['V6', { coding: [{ system: 'http://loinc.org', code: 'LP7394-2' }] }],
     ['I', { coding: [{ code: 'appleWatchSimilarToLeadI' }] }],
     ['aVF', { coding: [{ system: 'urn:oid:2.16.840.1.113883.6.24', code: '131392' }] }],
-  ])('knows lead %s by %j', (name, code) => {
+  ])('identifies lead %s by %j', (name, code) => {
     expect(read(oneLead({}, code)).leads[0]!.name).toBe(name)
   })
 
@@ -70,7 +67,7 @@ describe('an Observation', () => {
     expect(parsed.leads[0]).toEqual({ name: 'II', gainUv, samples: Int32Array.of(1, 2, 3) })
   })
 
-  it('adds the origin to what the factor makes of a value', () => {
+  it('adds the origin after applying the factor', () => {
     const parsed = read(oneLead({ origin: { value: 10, code: 'uV' }, factor: 5 }))
 
     expect(leadMv(parsed.leads[0]!)).toEqual(Float64Array.of(0.015, 0.02, 0.025))
@@ -89,11 +86,11 @@ describe('an Observation', () => {
     [{ period: undefined, interval: 5, intervalUnit: 'ms' }, 200],
     [{ period: undefined, interval: 0.002, intervalUnit: 's' }, 500],
     [{ period: undefined, interval: 2000, intervalUnit: 'us' }, 500],
-  ])('has the rate that %j says', (data, rateHz) => {
+  ])('takes the rate from %j', (data, rateHz) => {
     expect(read(oneLead(data)).rateHz).toBe(rateHz)
   })
 
-  it('misses an error, and holds what is beyond a limit at the limit where it is known', () => {
+  it('reads an error as missing, and a value beyond a limit as that limit where known', () => {
     const known = read(oneLead({ data: '1 E U L 2', upperLimit: 100, lowerLimit: -50 }))
     const unknown = read(oneLead({ data: '1 E U L 2' }))
 
@@ -101,7 +98,7 @@ describe('an Observation', () => {
     expect(samplesOf(unknown)).toEqual([1, MISSING_SAMPLE, MISSING_SAMPLE, MISSING_SAMPLE, 2])
   })
 
-  it('separates interlaced dimensions by their lead names', () => {
+  it('separates interleaved dimensions by their lead names', () => {
     const code = { coding: ['131329', '131330', '131331'].map((each) => ({ system: MDC, code: each })) }
 
     const parsed = read(oneLead({ dimensions: 3, data: '1 2 3 10 20 30' }, code))
@@ -113,7 +110,7 @@ describe('an Observation', () => {
     ])
   })
 
-  it('joins the stretches of a lead, as HealthKit exports have them', () => {
+  it('joins the segments of a lead, as in HealthKit exports', () => {
     const stretch = (data: string) => ({
       code: { coding: [{ system: MDC, code: '131329' }] },
       valueSampledData: { origin: { value: 0, code: 'uV' }, period: 1.953125, dimensions: 1, data },
@@ -126,7 +123,7 @@ describe('an Observation', () => {
     expect(leadMv(parsed.leads[0]!)).toEqual(Float64Array.of(0.0015, -0.002, 0.003, 0.00425))
   })
 
-  it('takes a single lead without components', () => {
+  it('reads a single lead without components', () => {
     const single = {
       resourceType: 'Observation',
       code: { coding: [{ code: '131329' }] },
@@ -136,7 +133,7 @@ describe('an Observation', () => {
     expect(read(single).leads).toEqual([recording.leads[0]])
   })
 
-  it('leaves out waveforms of no standard lead', () => {
+  it('ignores waveforms that are not standard leads', () => {
     const breath = { ...component(recording.leads[0]!, 500), code: { text: 'Respiration' } }
 
     const parsed = read({ ...observation, component: [breath, ...observation.component.slice(0, 2)] })
@@ -148,34 +145,34 @@ describe('an Observation', () => {
     ['no unit', { origin: { value: 0 } }, 'unit-unknown', 'component[0].valueSampledData.origin.unit'],
     ['another unit', { origin: { code: 'mm[Hg]' } }, 'unit-unknown', 'component[0].valueSampledData.origin.unit'],
     ['no period', { period: undefined }, 'field-invalid', 'component[0].valueSampledData.period'],
-    ['a period of nothing', { period: 0 }, 'field-invalid', 'component[0].valueSampledData.period'],
+    ['a period of zero', { period: 0 }, 'field-invalid', 'component[0].valueSampledData.period'],
     [
-      'an interval without its unit',
+      'an interval without a unit',
       { period: undefined, interval: 2 },
       'field-invalid',
       'component[0].valueSampledData.intervalUnit',
     ],
-    ['a factor of nothing', { factor: 0 }, 'gain-invalid', 'component[0].valueSampledData.factor'],
-    ['a rate beyond ours', { period: 0.1 }, 'rate-unsupported', 'rateHz'],
-    ['a word', { data: '1 x 3' }, 'sample-invalid', 'component[0].valueSampledData.data'],
-    ['a hexadecimal', { data: '0x10' }, 'sample-invalid', 'component[0].valueSampledData.data'],
+    ['a factor of zero', { factor: 0 }, 'gain-invalid', 'component[0].valueSampledData.factor'],
+    ['an unsupported rate', { period: 0.1 }, 'rate-unsupported', 'rateHz'],
+    ['text among the values', { data: '1 x 3' }, 'sample-invalid', 'component[0].valueSampledData.data'],
+    ['a hexadecimal value', { data: '0x10' }, 'sample-invalid', 'component[0].valueSampledData.data'],
     ['a value beyond 32 bits', { data: '1 1e300' }, 'sample-invalid', 'component[0].valueSampledData.data'],
     ['no values', { data: ' ' }, 'payload-empty', 'leads[0].samples'],
-    ['leads that nobody named', { dimensions: 3 }, 'lead-unknown', 'component[0].valueSampledData.dimensions'],
-    ['dimensions beyond sense', { dimensions: 1e9 }, 'field-invalid', 'component[0].valueSampledData.dimensions'],
-    ['times of their own', { offsets: '1 2 5' }, 'format-unsupported', 'component[0].valueSampledData.offsets'],
+    ['leads without names', { dimensions: 3 }, 'lead-unknown', 'component[0].valueSampledData.dimensions'],
+    ['absurd dimensions', { dimensions: 1e9 }, 'field-invalid', 'component[0].valueSampledData.dimensions'],
+    ['separate time offsets', { offsets: '1 2 5' }, 'format-unsupported', 'component[0].valueSampledData.offsets'],
     ['a number for data', { data: 5 }, 'field-invalid', 'component[0].valueSampledData.data'],
-  ])('with %s is refused', (_what, data, code, field) => {
+  ])('refuses an Observation with %s', (_what, data, code, field) => {
     const error = codedError(() => read(oneLead(data)))
 
     expect([error.code, error.detail.field]).toEqual([code, field])
   })
 
-  it('reads a unit that only the caller knows', () => {
+  it('takes the unit from the caller when the file has none', () => {
     expect(read(oneLead({ origin: { value: 0 } }), { unit: 'mV' }).leads[0]!.gainUv).toBe(1000)
   })
 
-  it('takes its only lead for the one that the caller knows', () => {
+  it('takes the lead from the caller when there is only one', () => {
     const code = { text: 'ECG of a watch' }
     const panel = { ...oneLead({}, code), code: { coding: [{ code: '131328' }] } }
 
@@ -185,7 +182,7 @@ describe('an Observation', () => {
     expect(read(panel, { lead: 'I' }).leads[0]!.name).toBe('I')
   })
 
-  it('is cut off when its stretches together are longer than the longest recording', () => {
+  it('refuses segments that together exceed the longest recording', () => {
     const [stretch] = oneLead({ data: '1 '.repeat(200_000) }).component
 
     const error = codedError(() => read({ resourceType: 'Observation', component: [stretch, stretch] }))
@@ -193,13 +190,13 @@ describe('an Observation', () => {
     expect(error.code).toBe('payload-too-large')
   })
 
-  it('is cut off when it holds more than the longest recording', () => {
+  it('refuses more samples than the longest recording', () => {
     const error = codedError(() => read(oneLead({ data: '1 '.repeat(1_200_001) })))
 
     expect(error.code).toBe('payload-too-large')
   })
 
-  it('gives back any whole numbers, step and rate', () => {
+  it('preserves any integers, gain and rate in a round trip', () => {
     fc.assert(
       fc.property(
         fc.array(fc.oneof(fc.integer({ min: -(2 ** 31) + 1, max: 2 ** 31 - 1 }), fc.constant(MISSING_SAMPLE)), {
@@ -220,7 +217,7 @@ describe('an Observation', () => {
     )
   })
 
-  it('keeps any decimals within half a nanovolt of what they say', () => {
+  it('preserves any decimals within half a nanovolt', () => {
     const microvolts = fc.integer({ min: -5_000_000, max: 5_000_000 }).map((nanovolts) => nanovolts / 1000)
     fc.assert(
       fc.property(fc.array(microvolts, { minLength: 1, maxLength: 50 }), microvolts, (values, origin) => {
@@ -234,7 +231,7 @@ describe('an Observation', () => {
     )
   })
 
-  it('gives a recording or a coded error for any JSON', () => {
+  it('returns a recording or a coded error for any JSON', () => {
     const anything = fc.anything({ withBigInt: false, maxDepth: 3 })
     const path = fc.constantFrom(
       'code',
@@ -273,7 +270,7 @@ describe('an Observation', () => {
   })
 })
 
-describe('what bundles and attaches', () => {
+describe('the FHIR reader on bundles and attachments', () => {
   const csv = ['rate: 500', 'unit: uV', 'I,II', ...Array.from({ length: 100 }, (_, i) => `${i},${2 * i}`)].join('\n')
   const attachment = { contentType: 'text/csv', data: base64(csv), title: 'ecg.csv' }
   const patient = { resourceType: 'Patient', id: '1', gender: 'female', birthDate: '1966-03-05' }
@@ -291,11 +288,11 @@ describe('what bundles and attaches', () => {
         content: [{ attachment: { data: base64(JSON.stringify({ resourceType: 'Media', content: attachment })) } }],
       },
     ],
-  ])('a %s is read by the format of the file in it', (_type, resource) => {
+  ])('reads the file in a %s by its own format', (_type, resource) => {
     expect(read(resource)).toMatchObject({ format: 'csv', rateHz: 500 })
   })
 
-  it('a record of several files is put together by their names', () => {
+  it('assembles a record of several files by their names', () => {
     const header = 'r 1 500 3\nr.dat 16 1000/mV 16 0 1 6 0 II\n'
     const signal = Buffer.from(Int16Array.of(1, 2, 3).buffer).toString('base64')
     const content = [
@@ -308,7 +305,7 @@ describe('what bundles and attaches', () => {
     expect(samplesOf(parsed)).toEqual([1, 2, 3])
   })
 
-  it('a report leads to its results, wherever the bundle has them, and the patient tells sex and age', () => {
+  it('follows a report to its results in the bundle, and takes sex and age from the patient', () => {
     const report = { resourceType: 'DiagnosticReport', result: [{ reference: 'urn:uuid:a' }] }
     const bundle = {
       resourceType: 'Bundle',
@@ -321,7 +318,7 @@ describe('what bundles and attaches', () => {
     expect(parsed.person).toEqual({ sex: 'female', ageYears: 59 })
   })
 
-  it('a panel of observations with a lead each is one ECG', () => {
+  it('joins a panel of one observation per lead into one ECG', () => {
     const members = recording.leads.map((lead, i) => ({
       resourceType: 'Observation',
       id: `m${i}`,
@@ -340,7 +337,7 @@ describe('what bundles and attaches', () => {
     expect(parsed.leads).toEqual(recording.leads)
   })
 
-  it('references in a circle come to an end', () => {
+  it('stops at circular references', () => {
     const circle = { resourceType: 'Observation', id: 'a', hasMember: [{ reference: 'Observation/a' }] }
 
     const error = codedError(() => read({ resourceType: 'Bundle', entry: [entry(circle)] }))
@@ -348,7 +345,7 @@ describe('what bundles and attaches', () => {
     expect(error.code).toBe('lead-missing')
   })
 
-  it('contained resources are found by their number sign', () => {
+  it('resolves contained resources by fragment', () => {
     const report = {
       resourceType: 'DiagnosticReport',
       contained: [{ ...observation, id: 'ecg' }],
@@ -365,7 +362,7 @@ describe('what bundles and attaches', () => {
       'lead-missing',
     ],
     [
-      'a pulse',
+      'a pulse wave',
       {
         resourceType: 'Observation',
         component: [{ code: { text: 'Pleth' }, valueSampledData: { origin: {}, data: '1' } }],
@@ -373,20 +370,24 @@ describe('what bundles and attaches', () => {
       'lead-missing',
     ],
     [
-      'an ECG without a lead that is known',
+      'an ECG without a known lead',
       { ...observation, component: [{ ...observation.component[0], code: { text: 'channel 1' } }] },
       'lead-unknown',
     ],
-    ['a file elsewhere', { resourceType: 'Media', content: { url: 'http://169.254.169.254/x' } }, 'lead-missing'],
     [
-      'more entries than any report',
+      'a file on another server',
+      { resourceType: 'Media', content: { url: 'http://169.254.169.254/x' } },
+      'lead-missing',
+    ],
+    [
+      'more entries than the limit',
       {
         resourceType: 'Bundle',
         entry: Array.from({ length: 1001 }, (_, i) => entry({ resourceType: 'Media', id: String(i) })),
       },
       'payload-too-large',
     ],
-  ])('%s ends in a coded error', (_what, resource, code) => {
+  ])('refuses %s with a coded error', (_what, resource, code) => {
     expect(codedError(() => read(resource)).code).toBe(code)
   })
 })
@@ -394,7 +395,7 @@ describe('what bundles and attaches', () => {
 const SAMPLE = dataPath('format_zoo/fhir/de-basisprofil_Observation-ekg.json')
 
 describe.skipIf(!existsSync(SAMPLE))(`the German base profile's example${NO_DATA}`, () => {
-  it('has no unit, and is read where the caller knows it', () => {
+  it('has no unit, and is read when the caller gives one', () => {
     const bytes = readFileSync(SAMPLE)
     const files = [{ name: 'ekg.json', bytes }]
 

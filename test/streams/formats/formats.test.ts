@@ -9,7 +9,7 @@ import { codedError } from '../../helpers/errors.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeWfdb } from '../../helpers/wfdb-writer.ts'
 
-describe('a recording on disk', () => {
+describe('readRecording', () => {
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'formats-'))
@@ -18,69 +18,69 @@ describe('a recording on disk', () => {
   })
   afterEach(() => rm(folder, { recursive: true }))
 
-  test.each(['record.hea', 'record.dat'])('is found by %s', async (name) => {
+  test.each(['record.hea', 'record.dat'])('finds a record by %s', async (name) => {
     const recording = await readRecording(join(folder, name))
 
     expect(recording).toMatchObject({ format: 'wfdb', rateHz: 500 })
   })
 
   test.each([
-    ['is not there', 'other.hea', 'file-not-found'],
+    ['does not exist', 'other.hea', 'file-not-found'],
     ['is a folder', '.', 'file-not-found'],
-  ])('that %s is refused', async (_, name, code) => {
+  ])('refuses a path that %s', async (_, name, code) => {
     await expect(readRecording(join(folder, name))).rejects.toMatchObject({ code })
   })
 
-  test('without its signal file is refused', async () => {
+  test('refuses a record without its signal file', async () => {
     await rm(join(folder, 'record.dat'))
 
     await expect(readRecording(join(folder, 'record.hea'))).rejects.toMatchObject({ code: 'file-not-found' })
   })
 
-  test('without its header is of no known format', async () => {
+  test('recognizes no format without the header', async () => {
     await rm(join(folder, 'record.hea'))
 
     await expect(readRecording(join(folder, 'record.dat'))).rejects.toMatchObject({ code: 'format-unknown' })
   })
 
-  test('with the wrong --format is refused with that format’s error', async () => {
+  test('reports the error of the format that --format names', async () => {
     await expect(readRecording(join(folder, 'record.dat'), { format: 'csv' })).rejects.toMatchObject({
       code: expect.stringMatching(/^(lead-unknown|payload-malformed|payload-empty)$/),
     })
   })
 })
 
-describe('files', () => {
+describe('parseRecording', () => {
   test.each([
     ['none', []],
     ['random bytes', [{ name: 'x.hea', bytes: Buffer.from([1, 2, 0, 255, 254]) }]],
     ['prose', [{ name: 'x.csv', bytes: Buffer.from('Dear all,\nplease find attached\n') }]],
-  ])('of no format (%s) are refused', (_, files) => {
+  ])('refuses files of no known format (%s)', (_, files) => {
     expect(codedError(() => parseRecording(files)).code).toBe('format-unknown')
   })
 
-  test('that are empty are refused', () => {
+  test('refuses empty files', () => {
     expect(codedError(() => parseRecording([{ name: 'x', bytes: new Uint8Array() }])).code).toBe('payload-empty')
   })
 
-  test('that are too large are refused before they are read', () => {
+  test('refuses oversized files before reading them', () => {
     const bytes = { length: MAX_FILE_BYTES + 1 } as Uint8Array // as: a buffer of that size would be all that the test does
 
     expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
   })
 
-  test('in a format that does not exist are refused', () => {
+  test('refuses an unknown format name', () => {
     const files = writeWfdb(syntheticRecording({ seconds: 1 }))
 
     expect(codedError(() => parseRecording(files, { format: 'midi' })).code).toBe('format-unsupported')
   })
 })
 
-describe.skipIf(!hasData)(`files of formats that are not read${NO_DATA}`, () => {
+describe.skipIf(!hasData)(`real files in unsupported formats${NO_DATA}`, () => {
   test.each([
     ['json_zzu_pecg/index.json', 'format-unknown'],
     ['sph_h5/SPH00001.h5', 'format-unsupported'],
-  ])('%s is told to be %s', async (file, code) => {
+  ])('refuses %s with %s', async (file, code) => {
     await expect(readRecording(dataPath('format_zoo', file))).rejects.toMatchObject({ code })
   })
 })

@@ -9,8 +9,8 @@ import { syntheticRecording } from '../../helpers/recordings.ts'
 
 const short = syntheticRecording({ seconds: 0.2, rateHz: 250, gainUv: 2.5 })
 
-describe('an ISHNE file', () => {
-  test('is read sample by sample, with start and person and no identity', () => {
+describe('the ISHNE reader', () => {
+  test('reads every sample, the start and the person, but no identity', () => {
     const recording = parseRecording([writeIshne(short)])
 
     expect(recording).toMatchObject({ format: 'ishne', rateHz: 250, startedAt: '2024-02-29T04:05:06.000Z' })
@@ -19,13 +19,13 @@ describe('an ISHNE file', () => {
     expect(JSON.stringify(recording)).not.toMatch(/Jane|Doe|4711/)
   })
 
-  test('of leads that are no standard one reads the others', () => {
+  test('ignores leads that are not standard', () => {
     const specifications = [2, ...LEADS.slice(1).map((_, i) => i + 6)]
 
     expect(parseRecording([writeIshne(short, { specifications })]).leads).toHaveLength(11)
   })
 
-  test('with dates left out (-9) tells none', () => {
+  test('gives no dates when they are unset (-9)', () => {
     const { startedAt, person } = parseRecording([
       writeIshne(short, { birth: [-9, -9, -9], date: [-9, -9, -9], sex: 0 }),
     ])
@@ -34,38 +34,38 @@ describe('an ISHNE file', () => {
   })
 })
 
-describe('of an ISHNE file that is not as it should be', () => {
-  test.each([0, 1])('the wrong header checksum %i is reported', (checksum) => {
+describe('the ISHNE reader on damaged files', () => {
+  test.each([0, 1])('reports the wrong header checksum %i', (checksum) => {
     const recording = parseRecording([writeIshne(short, { checksum })])
 
     expect(fingerprints(recording)).toEqual(fingerprints(short))
     expect(recording.warnings).toEqual([{ code: 'checksum-mismatch', field: 'header' }])
   })
 
-  test.each([51, 0x7fff_ffff, 0, -1])('the samples that are there are read, though it counts %i', (samples) => {
+  test.each([51, 0x7fff_ffff, 0, -1])('reads the samples present when the header counts %i', (samples) => {
     expect(fingerprints(parseRecording([writeIshne(short, { samples })]))).toEqual(fingerprints(short))
   })
 })
 
-describe('an ISHNE file is refused', () => {
+describe('the ISHNE reader on invalid files', () => {
   test.each<[string, IshneFields, string]>([
-    ['an offset outside', { ecgOffset: 99_999 }, 'payload-malformed'],
+    ['an offset outside the file', { ecgOffset: 99_999 }, 'payload-malformed'],
     ['a negative offset', { ecgOffset: -1 }, 'payload-malformed'],
     ['a negative block', { variableBytes: -99_999 }, 'payload-malformed'],
-    ['a block without end', { variableBytes: 0x7fff_ffff }, 'payload-malformed'],
+    ['an enormous block', { variableBytes: 0x7fff_ffff }, 'payload-malformed'],
     ['no leads', { leads: 0 }, 'payload-malformed'],
-    ['more leads than there may be', { leads: 13 }, 'payload-malformed'],
+    ['too many leads', { leads: 13 }, 'payload-malformed'],
     ['no standard lead', { specifications: Array(12).fill(2) }, 'lead-unknown'],
-    ['a lead twice', { specifications: Array(12).fill(5) }, 'lead-duplicate'],
-    ['a resolution of nought', { nanovolts: 0 }, 'gain-invalid'],
+    ['a duplicate lead', { specifications: Array(12).fill(5) }, 'lead-duplicate'],
+    ['a resolution of zero', { nanovolts: 0 }, 'gain-invalid'],
     ['a negative resolution', { nanovolts: -5000 }, 'gain-invalid'],
-    ['a rate of nought', { rateHz: 0 }, 'rate-unsupported'],
-    ['a rate too high', { rateHz: 4000 }, 'rate-unsupported'],
-  ])('for %s', (_, fields, code) => {
+    ['a rate of zero', { rateHz: 0 }, 'rate-unsupported'],
+    ['a rate that is too high', { rateHz: 4000 }, 'rate-unsupported'],
+  ])('refuses a file with %s', (_, fields, code) => {
     expect(codedError(() => parseRecording([writeIshne(short, fields)])).code).toBe(code)
   })
 
-  test('where it is cut before its samples', () => {
+  test('refuses a file that ends before its samples', () => {
     const { name, bytes } = writeIshne(short)
 
     const codes = Array.from(

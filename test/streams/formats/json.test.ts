@@ -21,8 +21,8 @@ const window = {
   samples: [1, -2, null, 4, 5, 6],
 }
 
-describe('JSON of our own shape', () => {
-  test('has its leads one after another, found by name', () => {
+describe('the reader of our own JSON', () => {
+  test('reads leads one after another, by name', () => {
     expect(parse(window)).toEqual({
       format: 'json',
       rateHz: 500,
@@ -33,7 +33,7 @@ describe('JSON of our own shape', () => {
     })
   })
 
-  test('tells start, heart rate and person', () => {
+  test('gives the start, heart rate and person', () => {
     const person = { sex: 'F', ageYears: 71, heightCm: 170, weightKg: 60 }
     const recording = parse({
       ...window,
@@ -50,7 +50,7 @@ describe('JSON of our own shape', () => {
     })
   })
 
-  test('is what a device sends as JSON', () => {
+  test('accepts what a device sends as JSON', () => {
     const samples = Int16Array.of(1, -2, -0x8000, 4, 5, 6)
     const frame = {
       ...window,
@@ -69,33 +69,33 @@ describe('JSON of our own shape', () => {
     ['no rate', { ...window, rateHz: undefined }, 'field-invalid', 'rateHz'],
     ['a rate out of range', { ...window, rateHz: 50 }, 'rate-unsupported', 'rateHz'],
     ['no leads', { ...window, leads: [] }, 'field-invalid', 'leads'],
-    ['a lead that is none', { ...window, leads: [{ name: 'V7', gainUv: 1 }] }, 'lead-unknown', 'leads'],
-    ['a gain of nothing', { ...window, leads: [{ name: 'II', gainUv: 0 }] }, 'gain-invalid', 'leads[0].gainUv'],
-    ['leads that differ in length', { ...window, samples: [1, 2, 3] }, 'samples-uneven', 'samples'],
+    ['an unknown lead', { ...window, leads: [{ name: 'V7', gainUv: 1 }] }, 'lead-unknown', 'leads'],
+    ['a gain of zero', { ...window, leads: [{ name: 'II', gainUv: 0 }] }, 'gain-invalid', 'leads[0].gainUv'],
+    ['leads of different lengths', { ...window, samples: [1, 2, 3] }, 'samples-uneven', 'samples'],
     ['no samples', { ...window, samples: undefined }, 'field-invalid', 'samples'],
-    ['a word for samples', { ...window, samples: '?' }, 'sample-invalid', 'samples'],
+    ['text in place of samples', { ...window, samples: '?' }, 'sample-invalid', 'samples'],
     ['half a sample', { ...window, samples: 'AQID' }, 'samples-uneven', 'samples'],
     ['an empty list of samples', { ...window, samples: [] }, 'payload-empty', 'leads[0].samples'],
-    ['a sample that is none', { ...window, samples: [1, 2.5] }, 'sample-invalid', 'samples[1]'],
-    ['a start beyond all dates', { ...window, sessionStartedAtMs: 1e17 }, 'field-invalid', 'sessionStartedAtMs'],
+    ['an invalid sample', { ...window, samples: [1, 2.5] }, 'sample-invalid', 'samples[1]'],
+    ['a start out of range', { ...window, sessionStartedAtMs: 1e17 }, 'field-invalid', 'sessionStartedAtMs'],
     [
-      'a first sample beyond all dates',
+      'a first sample out of range',
       { ...window, sessionStartedAtMs: 0, firstSample: Number.MAX_SAFE_INTEGER },
       'clock-invalid',
       'firstSample',
     ],
-    ['a resource instead', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
-  ])('with %s is refused', (_, document, code, field) => {
+    ['a FHIR resource in its place', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })
 
-  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(100_000)}`])('that is cut off is refused', (text) => {
+  test.each(['{"rateHz": 500', '{', `{"a":${'['.repeat(100_000)}`])('refuses truncated JSON', (text) => {
     const { code } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
 
     expect(code).toBe('payload-malformed')
   })
 
-  test('that is a list is none', () => {
+  test('refuses an array', () => {
     expect(problem([window])).toEqual(['format-unknown', 'file'])
   })
 })
@@ -106,8 +106,8 @@ const zzu = {
   source: { dataset: 'ZZU pECG' },
 }
 
-describe('JSON of ZZU pECG', () => {
-  test('is in millivolts and tells the person, never who it is', () => {
+describe('the reader of ZZU pECG JSON', () => {
+  test('reads millivolts and the person, but no identity', () => {
     const recording = parse(zzu)
 
     expect(recording).toEqual({
@@ -127,11 +127,11 @@ describe('JSON of ZZU pECG', () => {
     ['12 days', 0.03],
     ['3 wk', 0.06],
     ['unknown', undefined],
-  ])('has the age %s in years', (age, years) => {
+  ])('reads the age %s in years', (age, years) => {
     expect(parse({ ...zzu, patient: { age } }).person?.ageYears).toBe(years)
   })
 
-  test('of another data set has the unit that the caller knows', () => {
+  test('takes the unit from the caller for another data set', () => {
     const other = { signal: zzu.signal }
 
     expect(problem(other)).toEqual(['unit-unknown', 'signal'])
@@ -141,38 +141,48 @@ describe('JSON of ZZU pECG', () => {
   test.each([
     ['no leads', { ...zzu, signal: { leads: {}, sampleRate: 500 } }, 'lead-unknown', 'signal.leads'],
     ['no rate', { ...zzu, signal: { leads: zzu.signal.leads } }, 'field-invalid', 'signal.sampleRate'],
-    ['a word', { ...zzu, signal: { leads: { I: 'a' }, sampleRate: 500 } }, 'field-invalid', 'signal.leads.I'],
-    ['words', { ...zzu, signal: { leads: { I: [1, 'a'] }, sampleRate: 500 } }, 'sample-invalid', 'signal.leads.I[1]'],
     [
-      'more than fits',
+      'text in place of samples',
+      { ...zzu, signal: { leads: { I: 'a' }, sampleRate: 500 } },
+      'field-invalid',
+      'signal.leads.I',
+    ],
+    [
+      'text among the samples',
+      { ...zzu, signal: { leads: { I: [1, 'a'] }, sampleRate: 500 } },
+      'sample-invalid',
+      'signal.leads.I[1]',
+    ],
+    [
+      'a sample out of range',
       { ...zzu, signal: { leads: { I: [0, 1e9] }, sampleRate: 500 } },
       'sample-invalid',
       'signal.leads.I[1]',
     ],
     [
-      'uneven leads',
+      'leads of different lengths',
       { ...zzu, signal: { leads: { I: [1], II: [1, 2] }, sampleRate: 500 } },
       'samples-uneven',
       'leads[1].samples',
     ],
-  ])('with %s is refused', (_, document, code, field) => {
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document)).toEqual([code, field])
   })
 })
 
-describe('hostile JSON', () => {
+describe('the JSON reader on hostile input', () => {
   test.each([
     ['objects', `{"rateHz":500,"leads":[${'{},'.repeat(200_000)}{}],"samples":[]}`],
     ['lists', `{"signal":{"leads":{"I":[${'[],'.repeat(200_000)}[]]},"sampleRate":500}}`],
-    ['words', `{"signal":{"leads":{"I":[${'"",'.repeat(100_000)}""]},"sampleRate":500}}`],
+    ['strings', `{"signal":{"leads":{"I":[${'"",'.repeat(100_000)}""]},"sampleRate":500}}`],
     ['resources', `{"resourceType":"Observation","component":[${'{},'.repeat(200_000)}{}]}`],
-  ])('of too many %s is refused before it is parsed', (_, text) => {
+  ])('refuses too many %s before parsing', (_, text) => {
     const { code, detail } = codedError(() => parseRecording([{ name: 'x', bytes: Buffer.from(text) }]))
 
     expect([code, detail.maxMarkup]).toEqual(['payload-too-large', 200_000])
   })
 
-  test('that is too large is refused', () => {
+  test('refuses a file that is too large', () => {
     const bytes = Buffer.alloc(32 * 1024 * 1024 + 1, '{ ')
 
     expect(codedError(() => parseRecording([{ name: 'x', bytes }])).code).toBe('payload-too-large')
@@ -180,8 +190,8 @@ describe('hostile JSON', () => {
 
   test.each([
     ['in our shape', { ...window, samples: Array<number>(1_300_000).fill(1) }],
-    ['of ZZU pECG', { ...zzu, signal: { leads: { I: Array<number>(600_001).fill(1) }, sampleRate: 1000 } }],
-  ])('of more samples than the longest recording, %s, is refused', (_, document) => {
+    ['in ZZU pECG’s shape', { ...zzu, signal: { leads: { I: Array<number>(600_001).fill(1) }, sampleRate: 1000 } }],
+  ])('refuses more samples than the longest recording, %s', (_, document) => {
     expect(problem(document)[0]).toBe('payload-too-large')
   })
 })

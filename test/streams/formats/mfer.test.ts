@@ -16,7 +16,7 @@ const two = syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 2, leads: ['
 
 const read = (options?: MferOptions) => parseRecording([writeMfer(two, options)])
 
-describe('an MFER file', () => {
+describe('the MFER reader', () => {
   test.each([
     {},
     { littleEndian: false },
@@ -24,7 +24,7 @@ describe('an MFER file', () => {
     { blockLength: 100 },
     { dataType: 2 },
     { tags: { 6: undefined } },
-  ] as const)('with %o is read sample by sample', (options) => {
+  ] as const)('reads every sample of %o', (options) => {
     const recording = parseRecording([writeMfer(short, options)])
 
     expect(recording).toMatchObject({ format: 'mfer', rateHz: 250, startedAt: '2024-02-29T04:05:06.250Z' })
@@ -40,7 +40,7 @@ describe('an MFER file', () => {
     expect(parseRecording([writeMfer(gappy, { blockLength: 2 })]).leads[0]!.samples).toEqual(samples)
   })
 
-  test('of channels that are no standard lead reads the others', () => {
+  test('ignores channels that are not standard leads', () => {
     const { name, bytes } = writeMfer(two)
     const changed = Buffer.from(bytes)
     changed.writeUInt16LE(0xc00a, changed.indexOf(Buffer.from([0x09, 2, 2, 0])) + 2)
@@ -52,17 +52,17 @@ describe('an MFER file', () => {
     ['250 Hz', [0, 0, 250]],
     ['4 ms', [1, 0xfd, 4]],
     ['4000 us', [1, 0xfa, 0xa0, 0x0f]],
-  ])('has its rate as %s', (_, value) => {
+  ])('reads the rate %s', (_, value) => {
     expect(read({ tags: { 11: u8(...value) } }).rateHz).toBe(250)
   })
 
-  test('knows an age in years', () => {
+  test('reads an age in years', () => {
     expect(read({ tags: { 131: u8(42, 0, 0) } }).person?.ageYears).toBe(42)
   })
 })
 
 test.each([u8(3), u8(255, 255, 255, 255)])(
-  'an MFER file of which more sequences are counted than there are is read',
+  'the MFER reader accepts a sequence count above the number present',
   (count) => {
     const { leads, warnings } = read({ tags: { 6: count } })
 
@@ -71,29 +71,29 @@ test.each([u8(3), u8(255, 255, 255, 255)])(
   },
 )
 
-describe('an MFER file is refused', () => {
+describe('the MFER reader on invalid files', () => {
   test.each<[string, MferOptions, string]>([
     ['no sequences', { tags: { 6: u8(0) } }, 'payload-empty'],
     ['no waveform', { tags: { 30: undefined } }, 'payload-empty'],
-    ['no count of channels', { tags: { 5: undefined } }, 'payload-malformed'],
+    ['no channel count', { tags: { 5: undefined } }, 'payload-malformed'],
     ['a thousand channels', { tags: { 5: u8(232, 3) } }, 'payload-malformed'],
     ['more channels than it holds', { tags: { 5: u8(3) } }, 'payload-malformed'],
     ['no channel', { tags: { 5: u8(0) } }, 'payload-malformed'],
-    ['a block without end', { channel: [tag(0x04, u8(255, 255, 255, 255))] }, 'payload-too-large'],
-    ['a block of nought', { channel: [tag(0x04, u8(0))] }, 'payload-empty'],
+    ['an enormous block', { channel: [tag(0x04, u8(255, 255, 255, 255))] }, 'payload-too-large'],
+    ['a block of zero length', { channel: [tag(0x04, u8(0))] }, 'payload-empty'],
     ['no standard lead', { channel: [tag(0x09, u8(0, 0xc0))] }, 'lead-unknown'],
-    ['a lead twice', { channel: [tag(0x09, u8(1))] }, 'lead-duplicate'],
+    ['a duplicate lead', { channel: [tag(0x09, u8(1))] }, 'lead-duplicate'],
     ['a unit of pressure', { channel: [tag(0x0c, u8(1, 0, 1))] }, 'unit-unknown'],
-    ['a step of nought', { channel: [tag(0x0c, u8(0, 0xfa, 0))] }, 'gain-invalid'],
+    ['a step of zero', { channel: [tag(0x0c, u8(0, 0xfa, 0))] }, 'gain-invalid'],
     ['no rate', { tags: { 11: undefined } }, 'rate-unsupported'],
-    ['a rate of nought', { tags: { 11: u8(0, 0, 0) } }, 'rate-unsupported'],
+    ['a rate of zero', { tags: { 11: u8(0, 0, 0) } }, 'rate-unsupported'],
     ['samples by distance', { tags: { 11: u8(2, 0, 1) } }, 'rate-unsupported'],
     ['compressed samples', { channel: [tag(0x0e, u8(1, 0))] }, 'format-unsupported'],
     ['an offset', { channel: [tag(0x0d, u8(1, 0))] }, 'format-unsupported'],
     ['fractions', { channel: [tag(0x0a, u8(7))] }, 'format-unsupported'],
-    ['a type that there is not', { channel: [tag(0x0a, u8(77))] }, 'format-unsupported'],
-    ['a time cut short', { tags: { 133: u8(232, 7, 1) } }, 'payload-malformed'],
-  ])('for %s', (_, options, code) => {
+    ['an unknown type', { channel: [tag(0x0a, u8(77))] }, 'format-unsupported'],
+    ['a truncated time', { tags: { 133: u8(232, 7, 1) } }, 'payload-malformed'],
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => read(options)).code).toBe(code)
   })
 
@@ -107,16 +107,16 @@ describe('an MFER file is refused', () => {
     ['two waveforms', [0x1e, 1, 0], 'format-unsupported'],
     ['leads of several rates', [0x3f, 1, 5, 0x0b, 3, 1, 0xfd, 2], 'format-unsupported'],
     ['a tag longer than the file', [0x0d, 0x84, 255, 255, 255, 255], 'payload-malformed'],
-    ['a tag of no stated length', [0x1e, 0x80], 'payload-malformed'],
+    ['a tag without a length', [0x1e, 0x80], 'payload-malformed'],
     ['a length of too many bytes', [0x1e, 0x89], 'payload-malformed'],
-    ['tags without end', Array<number>(300_000).fill(0), 'payload-malformed'],
-    ['a channel number without end', [0x3f, 255, 255, 255], 'payload-malformed'],
-  ])('for %s', (_, tags, code) => {
+    ['endless tags', Array<number>(300_000).fill(0), 'payload-malformed'],
+    ['an endless channel number', [0x3f, 255, 255, 255], 'payload-malformed'],
+  ])('refuses a file with %s', (_, tags, code) => {
     expect(codedError(() => parseRecording([withTags(tags)])).code).toBe(code)
   })
 })
 
-test('a mutated MFER file is read, or refused with a code', () => {
+test('the MFER reader reads a mutated file or refuses it with a code', () => {
   const { name, bytes } = writeMfer(two)
   // The first 250 bytes are all that is not a sample.
   const damage = fc.array(fc.tuple(fc.nat(250), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
@@ -144,13 +144,13 @@ test('a mutated MFER file is read, or refused with a code', () => {
 describe.skipIf(!hasData)(`a real MFER file${NO_DATA}`, () => {
   const path = dataPath('format_zoo/mfer/test-file.MWF')
 
-  test('of twelve minutes is longer than a recording may be', async () => {
+  test('is refused because its twelve minutes exceed the longest recording', async () => {
     await expect(readRecording(path)).rejects.toMatchObject({ code: 'payload-too-large', detail: { maxSeconds: 600 } })
   })
 
   // Read by its tags with NumPy as 12 blocks of a minute, 2 uV a step: 80 beats in the first, no step at the seams. biosig 2.5.0 has the
   // same first 3,750 samples of both leads, and then takes a block for 15 s.
-  test('has its first ten minutes as NumPy reads them', () => {
+  test('agrees with NumPy in its first ten minutes', () => {
     const bytes = readFileSync(path)
     const sequences = bytes.indexOf(Buffer.from([0x06, 2, 12, 0])) + 2
     bytes[sequences] = 10

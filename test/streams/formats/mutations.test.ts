@@ -23,15 +23,15 @@ function survives(samples: readonly FormatSample[], numRuns: number) {
   )
 }
 
-describe('a mutated file is read, or refused with a code', () => {
+describe('parseRecording on mutated files', () => {
   test.each(own.map((sample) => [sample.format, sample.name, sample] as const))(
-    '%s (%s): sound, it is read',
+    'reads %s unmutated (%s)',
     (format, _, sample) => {
       expect(parseRecording(sample.files, sample.options).format).toBe(format)
     },
   )
 
-  test.each(formats)('%s', (format) => {
+  test.each(formats)('reads or refuses %s with a code', (format) => {
     survives(
       own.filter((sample) => sample.format === format),
       200,
@@ -39,8 +39,8 @@ describe('a mutated file is read, or refused with a code', () => {
   })
 })
 
-describe.skipIf(!hasData)(`mutated real files are read, or refused with a code${NO_DATA}`, () => {
-  test('200 times', () => {
+describe.skipIf(!hasData)(`parseRecording on mutated real files${NO_DATA}`, () => {
+  test('reads or refuses 200 mutations with a code', () => {
     survives(zooSamples(), 200)
   })
 })

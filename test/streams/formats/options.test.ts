@@ -38,18 +38,18 @@ const FIXED_UNIT = ['json', 'sierra', 'ishne', 'scp']
 const read = (format: string, options: ReadOptions) => parseRecording(ONE_LEAD[format]!, options)
 const formats = Object.keys(ONE_LEAD)
 
-describe('what the caller says outranks the file', () => {
-  test.each(formats)('a rate, in %s', (format) => {
+describe('a caller’s option', () => {
+  test.each(formats)('overrides the rate in %s', (format) => {
     expect(read(format, { rateHz: 125 }).rateHz).toBe(125)
   })
 
-  test.each(formats)('a lead, in %s', (format) => {
+  test.each(formats)('overrides the lead in %s', (format) => {
     const { leads } = read(format, { lead: 'V3' })
 
     expect(leads.map(({ name }) => name)).toEqual(['V3'])
   })
 
-  test.each(formats.filter((format) => !FIXED_UNIT.includes(format)))('a unit, in %s', (format) => {
+  test.each(formats.filter((format) => !FIXED_UNIT.includes(format)))('overrides the unit in %s', (format) => {
     const [stated] = read(format, {}).leads
     const [nanovolts] = read(format, { unit: 'nV' }).leads
 
@@ -59,20 +59,20 @@ describe('what the caller says outranks the file', () => {
     expect(ratio(nanovolts) * 1000 ** thousands).toBeCloseTo(ratio(stated), 6)
   })
 
-  test.each(FIXED_UNIT)('a unit changes nothing in %s, and a warning is printed', (format) => {
+  test.each(FIXED_UNIT)('does not override the fixed unit in %s, and causes a warning', (format) => {
     const recording = read(format, { unit: 'nV' })
 
     expect(recording.leads).toEqual(read(format, {}).leads)
     expect(recording.warnings).toEqual([{ code: 'option-unused', field: 'unit' }])
   })
 
-  test('a rate, in Contec', () => {
+  test('overrides the rate in Contec', () => {
     expect(
       parseRecording([writeContec(syntheticRecording({ seconds: 0.1, rateHz: 800 }))], { rateHz: 400 }).rateHz,
     ).toBe(400)
   })
 
-  test('none of several leads is renamed, and a warning is printed', () => {
+  test('renames none of several leads, and causes a warning', () => {
     const two = syntheticRecording({ seconds: 0.4, rateHz: 250, leads: ['I', 'II'] })
 
     const { leads, warnings } = parseRecording([writeEdf(two)], { lead: 'V3' })
@@ -82,27 +82,27 @@ describe('what the caller says outranks the file', () => {
   })
 })
 
-describe('what the caller says supplies what the file leaves out', () => {
+describe('a caller’s option for a missing value', () => {
   const edf = (label: string, unit = 'uV') => [writeEdf(one, { fields: { label, unit } })]
 
-  test('the lead of the only channel', () => {
+  test('supplies the lead of the only channel', () => {
     expect(parseRecording(edf('ECG'), { lead: 'I' }).leads.map(({ name }) => name)).toEqual(['I'])
     expect(codedError(() => parseRecording(edf('ECG'))).code).toBe('lead-unknown')
   })
 
-  test('the unit', () => {
+  test('supplies the unit', () => {
     expect(parseRecording(edf('II', ''), { unit: 'uV' })).toEqual(parseRecording(edf('II')))
     expect(codedError(() => parseRecording(edf('II', ''))).code).toBe('unit-unknown')
   })
 
-  test('the rate', () => {
+  test('supplies the rate', () => {
     expect(parseRecording([writeEdf(one, { fields: { recordSeconds: '0' } })], { rateHz: 250 }).rateHz).toBe(250)
   })
 
   test.each([
     ['an ECG beside a respiration', ['ECG', 'Resp'], 'uV'],
     ['an EKG beside an ECG of the chest', ['EKG', 'Pleth'], '%'],
-  ])('the lead of the one channel that is called an ECG: %s', (_, [ecg, other], unit) => {
+  ])('names the only channel labelled as an ECG: %s', (_, [ecg, other], unit) => {
     const two = syntheticRecording({ seconds: 0.4, rateHz: 250, leads: ['I', 'II'] })
     const file = writeEdf(two)
     const bytes = Buffer.from(file.bytes)
@@ -116,10 +116,10 @@ describe('what the caller says supplies what the file leaves out', () => {
   })
 })
 
-describe('the person of a file', () => {
+describe('a caller’s statement about the person', () => {
   const files = writeWfdb(one, { comments: ['Age: 71', 'Sex: F'] })
 
-  test('is the caller’s; a different one in the file is reported', () => {
+  test('overrides the file, and a difference causes a warning', () => {
     expect(parseRecording(files, { sex: 'male', ageYears: 30 })).toMatchObject({
       person: { sex: 'male', ageYears: 30 },
       warnings: [
@@ -129,7 +129,7 @@ describe('the person of a file', () => {
     })
   })
 
-  test('is not doubted where both say the same', () => {
+  test('causes no warning when the file agrees', () => {
     const recording = parseRecording(files, { sex: 'female', ageYears: 72 })
 
     expect([recording.person, recording.warnings]).toEqual([{ sex: 'female', ageYears: 72 }, undefined])

@@ -16,19 +16,19 @@ const two = syntheticRecording({ seconds: 0.2, rateHz: 500, gainUv: 1, leads: ['
 
 const read = (options?: ScpOptions) => parseRecording([writeScp(two, options)])
 
-describe('an SCP-ECG record', () => {
+describe('the SCP-ECG reader', () => {
   const codings = (['none', 'default', 'custom'] as const).flatMap((huffman) =>
     ([0, 1, 2] as const).map((differences) => ({ huffman, differences })),
   )
 
-  test.each(codings)('with %o is read sample by sample', (options) => {
+  test.each(codings)('reads every sample of %o', (options) => {
     const recording = parseRecording([writeScp(short, options)])
 
     expect(recording).toMatchObject({ format: 'scp', rateHz: 500 })
     expect(fingerprints(recording)).toEqual(fingerprints(short))
   })
 
-  test('of great steps is read by the codes for 8 and 16 bits, and by a switch of tables', () => {
+  test('reads large differences by the 8- and 16-bit codes and by a table switch', () => {
     const samples = Int32Array.of(0, 8, -8, 9, -9, 127, -127, 128, -128, 2047, 2048, -32768, 32767, 1)
     const steep = { ...two, leads: [{ name: 'V1', gainUv: 1, samples }] } as const
 
@@ -36,7 +36,7 @@ describe('an SCP-ECG record', () => {
       expect(parseRecording([writeScp(steep, { huffman })]).leads[0]!.samples).toEqual(samples)
   })
 
-  test('of leads recorded one after another has missing samples where a lead was not', () => {
+  test('fills the spans outside each lead with missing samples', () => {
     const spans = [
       { start: 10, end: 49 },
       { start: 50, end: 99 },
@@ -58,7 +58,7 @@ describe('an SCP-ECG record', () => {
     expect(leads[1]!.samples.subarray(40)).toEqual(two.leads[1]!.samples.subarray(50))
   })
 
-  describe('of high compression', () => {
+  describe('on high compression', () => {
     /** Level but for two beats, which differ a little; the second is cut off by the end. */
     const beat = Int32Array.of(0, 5, -20, 400, -90, 10, 0, 0)
     const samples = new Int32Array(50)
@@ -80,15 +80,15 @@ describe('an SCP-ECG record', () => {
     }
 
     test.each([
-      ['averaged between the beats', { bimodal: { factor: 4, protectedSpans } }],
-      ['less a reference beat', { reference }],
-      ['both', { bimodal: { factor: 4, protectedSpans }, reference }],
-    ])('(%s) is what it was', (_, options) => {
+      ['averaged between beats', { bimodal: { factor: 4, protectedSpans } }],
+      ['with a subtracted reference beat', { reference }],
+      ['with both', { bimodal: { factor: 4, protectedSpans }, reference }],
+    ])('restores records %s', (_, options) => {
       for (const differences of [0, 1, 2] as const)
         expect(parseRecording([writeScp(beating, { ...options, differences })]).leads[0]!.samples).toEqual(samples)
     })
 
-    test('has straight lines between the middles of what was averaged, level at its ends', () => {
+    test('interpolates linearly between the centres of averaged samples, and stays level at the ends', () => {
       const ramp = {
         ...two,
         leads: [{ name: 'II', gainUv: 1, samples: Int32Array.from({ length: 21 }, (_, i) => 8 * i) }],
@@ -107,22 +107,22 @@ describe('an SCP-ECG record', () => {
 
     test.each<[string, ScpOptions, string]>([
       ['spans out of order', { bimodal: { factor: 4, protectedSpans: spans([44, 49], [8, 15]) } }, 'payload-malformed'],
+      ['overlapping spans', { bimodal: { factor: 4, protectedSpans: spans([8, 15], [12, 20]) } }, 'payload-malformed'],
       [
-        'spans over each other',
-        { bimodal: { factor: 4, protectedSpans: spans([8, 15], [12, 20]) } },
-        'payload-malformed',
+        'a piece that is not a multiple of the factor',
+        { bimodal: { factor: 4, protectedSpans: spans([9, 15]) } },
+        'format-unsupported',
       ],
-      ['a piece that is no multiple', { bimodal: { factor: 4, protectedSpans: spans([9, 15]) } }, 'format-unsupported'],
       ['no beats', { reference, sections: { 4: undefined } }, 'payload-malformed'],
       ['more beats than it lists', { reference, sections: { 4: u16(16, 4, 0xffff) } }, 'payload-malformed'],
       ['no reference beat', { reference, sections: { 5: undefined } }, 'payload-malformed'],
       ['a reference beat longer than its data', { reference, sections: { 4: u16(0xffff, 4, 0) } }, 'payload-malformed'],
-    ])('is refused for %s', (_, options, code) => {
+    ])('refuses a record with %s', (_, options, code) => {
       expect(codedError(() => parseRecording([writeScp(beating, options)])).code).toBe(code)
     })
   })
 
-  test('tells its start in UTC and the person, and no identity', () => {
+  test('gives the start in UTC and the person, but no identity', () => {
     const { startedAt, person } = read({
       tags: [
         [0, Buffer.from('Doe\0')],
@@ -148,28 +148,28 @@ describe('an SCP-ECG record', () => {
     [30, 2, 2],
     [0, 1, undefined],
     [42, 0, undefined],
-  ])('of a person of %i in unit %i', (count, unit, years) => {
+  ])('reads an age of %i in unit %i', (count, unit, years) => {
     expect(read({ tags: [[4, Buffer.concat([u16(count), u8(unit)])]] }).person?.ageYears).toBe(years)
   })
 
-  test('without a header states neither', () => {
+  test('gives neither start nor person without a header', () => {
     expect(read({ sections: { 1: undefined } })).toMatchObject({ startedAt: undefined, person: undefined })
   })
 })
 
-describe('of an SCP-ECG record that is not as it should be', () => {
+describe('the SCP-ECG reader on damaged files', () => {
   test.each([
-    ['a date cut short', Buffer.concat([u8(25), u16(2, 2024), u8(26), u16(3), u8(1, 2, 3)])],
+    ['a truncated date', Buffer.concat([u8(25), u16(2, 2024), u8(26), u16(3), u8(1, 2, 3)])],
     ['a tag past its end', Buffer.concat([u8(25), u16(99)])],
-    ['tags without end', Buffer.alloc(60_000)],
-  ])('a header with %s is left out, which is said', (_, header) => {
+    ['endless tags', Buffer.alloc(60_000)],
+  ])('leaves out a header with %s and reports it', (_, header) => {
     const recording = read({ sections: { 1: header } })
 
     expect(fingerprints(recording)).toEqual(fingerprints(two))
     expect(recording.warnings).toEqual([{ code: 'field-left-out', field: 'section1' }])
   })
 
-  test('a wrong checksum is reported if another proves the samples intact', () => {
+  test('reports a wrong checksum when another one proves the samples intact', () => {
     const { name, bytes } = writeScp(two)
     const [record, section] = [Buffer.from(bytes), Buffer.from(bytes)]
     record[0]! ^= 1
@@ -189,15 +189,15 @@ describe('of an SCP-ECG record that is not as it should be', () => {
   const entry = (start: number, end: number, code: number) => Buffer.concat([u32(start, end), u8(code)])
 
   test.each([
-    ['and end as if from 1', 0, 100],
+    ['with an end counted from 1', 0, 100],
     ['', 0, 99],
-  ])('samples may count from 0 %s', (_, start, end) => {
+  ])('accepts sample numbers from 0 %s', (_, start, end) => {
     const spans = Buffer.concat([u8(2, 0), entry(start, end, 2), entry(start, end, 4)])
 
     expect(fingerprints(read({ sections: { 3: spans } }))).toEqual(fingerprints(two))
   })
 
-  test('a lead that is longer than its data is left out and reported', () => {
+  test('leaves out a lead that is longer than its data, and reports it', () => {
     const spans = Buffer.concat([u8(2, 0), entry(1, 9000, 2), entry(1, 100, 4)])
 
     const recording = read({ sections: { 3: spans } })
@@ -207,7 +207,7 @@ describe('of an SCP-ECG record that is not as it should be', () => {
   })
 })
 
-describe('an SCP-ECG record is refused', () => {
+describe('the SCP-ECG reader on invalid files', () => {
   const lead = (start: number, end: number, code: number) => Buffer.concat([u32(start, end), u8(code)])
   const leads = (...all: readonly Buffer[]) => Buffer.concat([u8(all.length, 0), ...all])
   const huffman = (...structure: readonly number[]) => Buffer.concat([u16(1, 1), u8(...structure, 0, 0, 0, 0, 0, 0)])
@@ -215,36 +215,36 @@ describe('an SCP-ECG record is refused', () => {
   test.each<[string, NonNullable<ScpOptions['sections']>, string]>([
     ['no rhythm', { 6: undefined }, 'payload-malformed'],
     ['no leads', { 3: undefined }, 'payload-malformed'],
-    ['a count of no leads', { 3: leads() }, 'lead-missing'],
+    ['a lead count of zero', { 3: leads() }, 'lead-missing'],
     ['more leads than it lists', { 3: u8(200, 0) }, 'payload-malformed'],
     ['no standard lead', { 3: leads(lead(1, 100, 16), lead(1, 100, 17)) }, 'lead-unknown'],
-    ['a lead twice', { 3: leads(lead(1, 100, 1), lead(1, 100, 1)) }, 'lead-duplicate'],
+    ['a duplicate lead', { 3: leads(lead(1, 100, 1), lead(1, 100, 1)) }, 'lead-duplicate'],
     ['more samples than it holds', { 3: leads(lead(1, 9000, 1), lead(1, 9000, 2)) }, 'payload-malformed'],
-    ['samples without end', { 3: leads(lead(1, 0xffff_ffff, 1), lead(1, 100, 2)) }, 'payload-too-large'],
+    ['an enormous sample count', { 3: leads(lead(1, 0xffff_ffff, 1), lead(1, 100, 2)) }, 'payload-too-large'],
     ['an end before its start', { 3: leads(lead(50, 10, 1), lead(1, 100, 2)) }, 'payload-malformed'],
-    ['a step of nought', { 6: Buffer.concat([u16(0, 2000), u8(0, 0), u16(0, 0)]) }, 'gain-invalid'],
-    ['an interval of nought', { 6: Buffer.concat([u16(1000, 0), u8(0, 0), u16(0, 0)]) }, 'rate-unsupported'],
+    ['a step of zero', { 6: Buffer.concat([u16(0, 2000), u8(0, 0), u16(0, 0)]) }, 'gain-invalid'],
+    ['an interval of zero', { 6: Buffer.concat([u16(1000, 0), u8(0, 0), u16(0, 0)]) }, 'rate-unsupported'],
     ['a third difference', { 6: Buffer.concat([u16(1000, 2000), u8(3, 0), u16(0, 0)]) }, 'format-unsupported'],
     ['a length past its end', { 6: Buffer.concat([u16(1000, 2000), u8(0, 0), u16(9, 0)]) }, 'payload-malformed'],
     ['no Huffman tables', { 2: u16(0) }, 'payload-malformed'],
-    ['more tables than there are', { 2: u16(500) }, 'payload-malformed'],
-    ['more codes than there are', { 2: u16(1, 0xffff) }, 'payload-malformed'],
-    ['a code of no bits', { 2: huffman(0, 0, 1) }, 'payload-malformed'],
-    ['a code of too many bits', { 2: huffman(40, 40, 1) }, 'payload-malformed'],
+    ['more tables than present', { 2: u16(500) }, 'payload-malformed'],
+    ['more codes than present', { 2: u16(1, 0xffff) }, 'payload-malformed'],
+    ['a code without bits', { 2: huffman(0, 0, 1) }, 'payload-malformed'],
+    ['a code with too many bits', { 2: huffman(40, 40, 1) }, 'payload-malformed'],
     ['a code shorter than its prefix', { 2: huffman(2, 1, 1) }, 'payload-malformed'],
-    ['a switch to no table', { 2: huffman(1, 1, 0) }, 'payload-malformed'],
-    ['bits that mean nothing', { 2: huffman(8, 8, 1) }, 'payload-malformed'],
-  ])('for %s', (_, sections, code) => {
+    ['a switch to a missing table', { 2: huffman(1, 1, 0) }, 'payload-malformed'],
+    ['bits that match no code', { 2: huffman(8, 8, 1) }, 'payload-malformed'],
+  ])('refuses a record with %s', (_, sections, code) => {
     expect(codedError(() => read({ sections })).code).toBe(code)
   })
 
-  test('for codes of which one begins another', () => {
+  test('refuses codes of which one is a prefix of another', () => {
     const tables = Buffer.concat([u16(1, 2), u8(1, 1, 1), i16(0), u32(0), u8(2, 2, 1), i16(1), u32(0)])
 
     expect(codedError(() => read({ sections: { 2: tables } })).code).toBe('payload-malformed')
   })
 
-  test('for a checksum of a section that is wrong where that of the record is wrong too', () => {
+  test('refuses a wrong section checksum when the record checksum is wrong too', () => {
     const { name, bytes } = writeScp(two)
     const flipped = Buffer.from(bytes)
     flipped[bytes.length - 1]! ^= 1
@@ -252,11 +252,11 @@ describe('an SCP-ECG record is refused', () => {
     expect(codedError(() => parseRecording([{ name, bytes: flipped }])).detail).toMatchObject({ field: 'section6' })
   })
 
-  test('for more than a record can hold', () => {
+  test('refuses a record beyond the size limit', () => {
     expect(codedError(() => read({ sections: { 7: Buffer.alloc(33 * 1024 * 1024) } })).code).toBe('payload-too-large')
   })
 
-  test('for a pointer outside', () => {
+  test('refuses a pointer outside the file', () => {
     const { name, bytes } = writeScp(two)
     const changed = Buffer.from(bytes)
     changed.writeUInt32LE(0xffff_fff0, 22 + 6 * 10 + 6)
@@ -266,7 +266,7 @@ describe('an SCP-ECG record is refused', () => {
     })
   })
 
-  test('wherever it is cut', () => {
+  test('refuses truncation at any point', () => {
     const { name, bytes } = writeScp(two)
 
     const codes = Array.from(
@@ -280,7 +280,7 @@ describe('an SCP-ECG record is refused', () => {
   })
 })
 
-test('a mutated SCP-ECG record with valid checksums is read, or refused with a code', () => {
+test('the SCP-ECG reader reads a mutated record with valid checksums or refuses it with a code', () => {
   const options = {
     huffman: 'custom',
     differences: 2,

@@ -11,7 +11,7 @@ test.each([
   { year: 2023, month: 0, day: 1 },
   { year: 2023, month: 1, day: 1, hour: 24 },
   { year: 2023, month: 1, day: Number.NaN },
-])('$year-$month-$day is no time', (time) => {
+])('$year-$month-$day is refused as a date', (time) => {
   expect(utcTime(time)).toBeUndefined()
 })
 

@@ -24,7 +24,7 @@ function samplesOf({ leads }: Recording) {
   return leads.map(({ name, gainUv, samples }) => [name, gainUv, [...samples]])
 }
 
-describe('a WFDB record', () => {
+describe('the WFDB reader', () => {
   test.each([
     ['format 16', {}],
     ['format 16 with a baseline', { baseline: -37 }],
@@ -35,14 +35,14 @@ describe('a WFDB record', () => {
     ['format 61', { format: 61 }],
     ['format 160 with a baseline', { format: 160, baseline: -37 }],
     ['MATLAB v4', { mat: true }],
-  ] as const)('in %s is read sample by sample', (_, options) => {
+  ] as const)('reads every sample in %s', (_, options) => {
     const recording = parseRecording(writeWfdb(short, options))
 
     expect(recording).toMatchObject({ format: 'wfdb', rateHz: 250 })
     expect(samplesOf(recording)).toEqual(samplesOf(short))
   })
 
-  test.each([310, 311] as const)('in format %i, which has ten bits, is read sample by sample', (format) => {
+  test.each([310, 311] as const)('reads every sample in format %i, which has ten bits', (format) => {
     const coarse = syntheticRecording({ seconds: 1, rateHz: 250, gainUv: 5 })
 
     const recording = parseRecording(writeWfdb(coarse, { format }))
@@ -59,7 +59,7 @@ describe('a WFDB record', () => {
     [311, 1],
     [311, 2],
     [311, 4],
-  ] as const)('in format %i of %i samples is read to its end', (format, count) => {
+  ] as const)('reads format %i with %i samples to its end', (format, count) => {
     const samples = Int32Array.of(1, -2, 3, -4).subarray(0, count)
     const few = { ...short, leads: [{ name: 'V2', gainUv: 5, samples }] } as const
 
@@ -124,7 +124,7 @@ describe('a WFDB record', () => {
       [-12, -125, 285, -135, -64, -117, -27, -303, 450],
       [280, 130, 315, -476, 218, -53, 30, 148, 281],
     ],
-  ])('in format %i is what another reader makes of it', (format, hex, first, second) => {
+  ])('agrees with wfdb-python in format %i', (format, hex, first, second) => {
     const sum = (samples: readonly number[]) => (samples.reduce((a, b) => a + b) << 16) >> 16
     const line = (name: string, samples: readonly number[]) => `r.dat ${format} 200 16 0 0 ${sum(samples)} 0 ${name}`
     const header = ['r 2 500', line('II', first), line('V1', second)].join('\n')
@@ -137,7 +137,7 @@ describe('a WFDB record', () => {
   })
 
   test.each([16, 24, 32, 61, 80, 160, 212, 310, 311] as const)(
-    'marks the invalid samples of format %i as missing',
+    'marks invalid samples of format %i as missing',
     (format) => {
       const samples = Int32Array.of(5, MISSING_SAMPLE, -7, MISSING_SAMPLE)
 
@@ -149,7 +149,7 @@ describe('a WFDB record', () => {
     },
   )
 
-  test('is recognised with any file names, in any order', () => {
+  test('accepts any file names in any order', () => {
     const [header, signals] = writeWfdb(short)
 
     const recording = parseRecording([signals, { ...header, name: 'upload-1' }])
@@ -157,7 +157,7 @@ describe('a WFDB record', () => {
     expect(recording.leads).toHaveLength(12)
   })
 
-  test('tells its start and the person, not the name', () => {
+  test('gives the start and the person, but no name', () => {
     const files = withHeader(
       '250 250\n',
       '250 250 08:27:38.5 16/01/1985\n# Age: 49\n#<sex>: F  <other>: x\n#Height: Unknown\n# Weight: 79\n',
@@ -169,17 +169,14 @@ describe('a WFDB record', () => {
     expect(recording.person).toEqual({ ageYears: 49, sex: 'female', weightKg: 79 })
   })
 
-  test.each(['12:33:59', '31/02/2020 10:00:00', '25:00:00 01/01/2020', 'soon'])(
-    'has no start when it says %s',
-    (when) => {
-      const recording = parseRecording(withHeader('250 250\n', `250 250 ${when}\n`))
+  test.each(['12:33:59', '31/02/2020 10:00:00', '25:00:00 01/01/2020', 'soon'])('gives no start for %s', (when) => {
+    const recording = parseRecording(withHeader('250 250\n', `250 250 ${when}\n`))
 
-      expect(recording.startedAt).toBeUndefined()
-    },
-  )
+    expect(recording.startedAt).toBeUndefined()
+  })
 
   test.each(['#Age: 300', '#Age: NaN', '#Sex: Unknown', '#age at onset unknown'])(
-    'knows no person from %s',
+    'gives no person for %s',
     (comment) => {
       const recording = parseRecording(withHeader('250 250\n', `250 250\n${comment}\n`))
 
@@ -187,7 +184,7 @@ describe('a WFDB record', () => {
     },
   )
 
-  test('leaves out what is no standard lead, and does not miss its file', () => {
+  test('ignores signals that are not standard leads, and does not need their file', () => {
     const files = withHeader(/record\.dat (.*) V6\n/, 'frank.xyz $1 vx\n').map((file) =>
       file.name === 'record.dat'
         ? { ...file, bytes: writeWfdb({ ...short, leads: short.leads.slice(0, 11) })[1].bytes }
@@ -204,21 +201,21 @@ describe('a WFDB record', () => {
     ['microvolts', '0.5/uV', 2],
     ['volts', '1000/V', 1000],
     ['millivolts by default', '250', 4],
-  ])('has its gain in %s', (_, gain, gainUv) => {
+  ])('reads a gain in %s', (_, gain, gainUv) => {
     const recording = parseRecording(withHeader('500(0)/mV', gain))
 
     expect(recording.leads[0]!.gainUv).toBe(gainUv)
   })
 })
 
-describe('of a WFDB record that is not as it should be', () => {
+describe('the WFDB reader on damaged files', () => {
   test.each([
     ['an unknown unit', '500(0)/mV', '500(0)/mmHg', 'unit-unknown'],
-    ['a gain of zero: it is not calibrated', '500(0)/mV', '0(0)/mV', 'gain-invalid'],
+    ['a gain of zero (uncalibrated)', '500(0)/mV', '0(0)/mV', 'gain-invalid'],
     ['a negative gain', '500(0)/mV', '-500(0)/mV', 'gain-invalid'],
-    ['a baseline that leads out of 32 bits', '500(0)/mV', '500(-2147483648)/mV', 'sample-invalid'],
-    ['a skew', 'record.dat 16 ', 'record.dat 16:3 ', 'format-unsupported'],
-  ])('a lead with %s is left out, which is said; of all leads it is refused', (_, from, to, code) => {
+    ['a baseline that overflows 32 bits', '500(0)/mV', '500(-2147483648)/mV', 'sample-invalid'],
+    ['a time skew', 'record.dat 16 ', 'record.dat 16:3 ', 'format-unsupported'],
+  ])('leaves out a lead with %s and reports it; refuses a record of only such leads', (_, from, to, code) => {
     const recording = parseRecording(withHeader(from, to))
 
     expect(recording.leads.map(({ name }) => name)).toEqual(LEADS.slice(1))
@@ -226,7 +223,7 @@ describe('of a WFDB record that is not as it should be', () => {
     expect(codedError(() => parseRecording(withHeader(new RegExp(RegExp.escape(from), 'g'), to))).code).toBe(code)
   })
 
-  test.each(['0', '4711'])('the wrong checksum %s is reported', (sum) => {
+  test.each(['0', '4711'])('reports the wrong checksum %s', (sum) => {
     const recording = parseRecording(withHeader(/ -?\d+ 0 I\n/, ` ${sum} 0 I\n`))
 
     expect(samplesOf(recording)).toEqual(samplesOf(short))
@@ -234,7 +231,7 @@ describe('of a WFDB record that is not as it should be', () => {
   })
 
   test.each(['251', '99999999999'])(
-    'of %s samples the available ones are read, and the rest is reported missing',
+    'reads the samples present when the header counts %s, and reports the rest as missing',
     (count) => {
       const recording = parseRecording(withHeader('250 250', `250 ${count}`))
 
@@ -243,7 +240,7 @@ describe('of a WFDB record that is not as it should be', () => {
     },
   )
 
-  test('the samples of a file that is cut are read to the last that all leads have', () => {
+  test('reads a truncated file up to the last sample of all leads', () => {
     const [header, signals] = writeWfdb(short)
 
     const recording = parseRecording([header, { ...signals, bytes: signals.bytes.subarray(0, -1) }])
@@ -251,47 +248,47 @@ describe('of a WFDB record that is not as it should be', () => {
     expect(recording.leads[11]!.samples).toEqual(short.leads[11]!.samples.subarray(0, 249))
   })
 
-  test('the name may be that of its file', () => {
+  test('accepts a record name with the file’s extension', () => {
     const recording = parseRecording(withHeader('record 12', 'record.mat 12'))
 
     expect(samplesOf(recording)).toEqual(samplesOf(short))
   })
 })
 
-describe('a WFDB record is refused', () => {
+describe('the WFDB reader on invalid files', () => {
   test.each([
-    ['a gain that is no number', '500(0)/mV', 'NaN/mV', 'payload-malformed'],
+    ['a gain that is not a number', '500(0)/mV', 'NaN/mV', 'payload-malformed'],
     ['a baseline beyond 32 bits', '500(0)/mV', '500(99999999999)/mV', 'payload-malformed'],
     ['a lead named twice', 'II\n', 'I\n', 'lead-duplicate'],
     ['a rate below 100 Hz', '12 250', '12 25', 'rate-unsupported'],
     ['a rate above 2000 Hz', '12 250', '12 1e9', 'rate-unsupported'],
-    ['a rate that is no number', '12 250', '12 1e1e1', 'rate-unsupported'],
-    ['a format that is not read', 'record.dat 16 ', 'record.dat 8 ', 'format-unsupported'],
-    ['several samples a frame', 'record.dat 16 ', 'record.dat 16x2 ', 'format-unsupported'],
+    ['a rate that is not a number', '12 250', '12 1e1e1', 'rate-unsupported'],
+    ['an unsupported format', 'record.dat 16 ', 'record.dat 8 ', 'format-unsupported'],
+    ['several samples per frame', 'record.dat 16 ', 'record.dat 16x2 ', 'format-unsupported'],
     ['several segments', 'record 12', 'record/3 12', 'format-unsupported'],
     ['two formats in one file', 'record.dat 16 ', 'record.dat 212 ', 'payload-malformed'],
     ['more signals than lines', 'record 12', 'record 13', 'payload-malformed'],
     ['fewer signals than its file holds', 'record 12', 'record 11', 'payload-malformed'],
-    ['an offset behind the end of its file', 'record.dat 16 ', 'record.dat 16+99999999 ', 'payload-malformed'],
-    ['a file that is not there', 'record.dat 16', 'other.dat 16', 'file-not-found'],
+    ['an offset past the end of its file', 'record.dat 16 ', 'record.dat 16+99999999 ', 'payload-malformed'],
+    ['a missing file', 'record.dat 16', 'other.dat 16', 'file-not-found'],
     ['a file in another folder', 'record.dat 16', '../record.dat 16', 'field-invalid'],
     ['a file by its full path', 'record.dat 16', '/etc/passwd 16', 'field-invalid'],
     ['a file on another Windows drive', 'record.dat 16', 'C:record.dat 16', 'field-invalid'],
-    ['the standard input', 'record.dat 16', '- 16', 'field-invalid'],
-  ])('for %s', (_, from, to, code) => {
+    ['standard input', 'record.dat 16', '- 16', 'field-invalid'],
+  ])('refuses a record with %s', (_, from, to, code) => {
     const error = codedError(() => parseRecording(withHeader(from, to)))
 
     expect(error.code).toBe(code)
     expect(error.detail.field ?? error.detail.line).toBeDefined()
   })
 
-  test('for knowing no lead by name', () => {
+  test('refuses a record without a known lead', () => {
     const unknown = withHeader(/ 0 (\S+)\n/g, ' 0 Fp$1\n')
 
     expect(codedError(() => parseRecording(unknown)).code).toBe('lead-unknown')
   })
 
-  test('for an empty signal file', () => {
+  test('refuses an empty signal file', () => {
     const [header, signals] = writeWfdb(short)
 
     expect(codedError(() => parseRecording([header, { ...signals, bytes: new Uint8Array() }])).code).toBe(
@@ -299,14 +296,14 @@ describe('a WFDB record is refused', () => {
     )
   })
 
-  test('without repeating a word of it in the message', () => {
+  test('repeats no word of the record in the error message', () => {
     const error = codedError(() => parseRecording(withHeader(/500\(0\)\/mV/g, '500(0)/Jane-Doe')))
 
     expect(error.message).not.toContain('Jane')
   })
 })
 
-test('a mutated WFDB record is read, or refused with a code', () => {
+test('the WFDB reader reads a mutated record or refuses it with a code', () => {
   const [header, signals] = writeWfdb(syntheticRecording({ seconds: 0.1, leads: ['I', 'II', 'V1'] }), { format: 212 })
   const damage = fc.array(fc.tuple(fc.nat(header.bytes.length - 1), fc.integer({ min: 0, max: 255 })), { maxLength: 8 })
 
@@ -336,7 +333,7 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     ['ptbxl500', 85],
     ['cinc2021', 101],
     ['ludb/data', 200],
-  ])('of %s are all read, and their checksums are right', async (folder, count) => {
+  ])('of %s are all read with matching checksums', async (folder, count) => {
     const recordings = await Promise.all(headersIn(folder).map((header) => readRecording(header)))
 
     expect(recordings).toHaveLength(count)
@@ -346,7 +343,7 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
   test.each([
     ['s0010_re.dat', { rateHz: 1000, leads: 12, gainUv: 0.5 }],
     ['a103l.mat', { rateHz: 250, leads: 1, gainUv: 1000 / 7247 }],
-  ])('by their signal file %s', async (file, { rateHz, leads, gainUv }) => {
+  ])('are read by their signal file %s', async (file, { rateHz, leads, gainUv }) => {
     const [header] = headersIn('format_zoo/wfdb_python').filter((path) => path.includes(file.split('.')[0]!))
 
     const recording = await readRecording(header!.replace('.hea', file.slice(-4)))
@@ -355,14 +352,14 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     expect(recording.leads).toHaveLength(leads)
     expect(recording.leads[0]!.gainUv).toBeCloseTo(gainUv, 9)
   })
-  test('s0010_re is found by the file of its Frank leads, which it does not need', async () => {
+  test('are read by their unused Frank-lead file (s0010_re)', async () => {
     const recording = await readRecording(dataPath('format_zoo/wfdb_python/s0010_re.xyz'))
 
     expect(recording.leads.map(({ name }) => name)).toEqual(LEADS)
   })
 
   // wfdb-python 4.3.1: rdrecord(physical=False).d_signal less the baseline
-  test('muse-af agrees with wfdb-python in every sample', async () => {
+  test('agree with wfdb-python in every sample (muse-af)', async () => {
     const recording = await readRecording(dataPath('format_zoo/wfdb_from_muse/muse-af.hea'))
 
     expect(recording).toMatchObject({
@@ -391,13 +388,13 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     ['s0010_re', 'aVL', 0.5, [-260, -251, -248, -252, -236], 11687, 'da4f521a43b59563'],
     ['s0010_re', 'V6', 0.5, [390, 396, 393, 394, 397], -17545, 'bd4de6f8cfa6e7ed'],
     ['a103l', 'II', 1000 / 7247, [-171, -268, -456, -670, -685], -13855499, '8c57d30f5d3f6999'],
-  ] as const)('%s agrees with wfdb-python in lead %s', async (record, lead, ...expected) => {
+  ] as const)('agree with wfdb-python: %s, lead %s', async (record, lead, ...expected) => {
     const recording = await readRecording(dataPath(`format_zoo/wfdb_python/${record}.hea`))
 
     expect(fingerprints(recording).find(([name]) => name === lead)).toEqual([lead, ...expected])
   })
 
-  test('MIT-BIH 100, of half an hour, is longer than a recording may be; its samples are those of wfdb-python', async () => {
+  test('are refused beyond the longest recording, after agreeing with wfdb-python (MIT-BIH 100)', async () => {
     const samples = new Int32Array(650_000)
 
     readSignal(LAYOUTS.get(212)!, readFileSync(dataPath('format_zoo/wfdb_python/100.dat')), 1, 2, 1024, samples)

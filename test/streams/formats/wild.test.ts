@@ -4,8 +4,8 @@ import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { fingerprints } from '../../helpers/fingerprint.ts'
 import { firstMicrovolts, WILD } from '../../helpers/wild.ts'
 
-describe.skipIf(!hasData)(`what people really have${NO_DATA}`, () => {
-  test.each(WILD)('$file is read as it is meant', async ({ file, options, starts = [], ...right }) => {
+describe.skipIf(!hasData)(`files from the wild${NO_DATA}`, () => {
+  test.each(WILD)('$file is read as intended', async ({ file, options, starts = [], ...right }) => {
     const recording = await readRecording(dataPath('wild', file), options)
 
     expect(recording.rateHz).toBe(right.rateHz)
@@ -24,7 +24,7 @@ describe.skipIf(!hasData)(`what people really have${NO_DATA}`, () => {
     expect(one.warnings).toEqual(other.warnings)
   })
 
-  test('what is left out is named', async () => {
+  test('name what is left out in a warning', async () => {
     const [bad] = (await readRecording(dataPath('wild/edf/badlead.edf'))).warnings!
     const [cut] = (await readRecording(dataPath('wild/edf/truncated.edf'))).warnings!
 

@@ -40,8 +40,8 @@ function rhythmAt({ bytes }: { bytes: Uint8Array }): number {
 
 const namesOf = ({ leads }: Recording) => leads.map(({ name }) => name)
 
-describe('an HL7 aECG', () => {
-  test('is read without loss, with its start and zone', () => {
+describe('the HL7 aECG reader', () => {
+  test('reads every sample, the start and its time zone', () => {
     const recording = parse(writeAecg(ecg))
 
     expect(recording).toEqual({
@@ -53,7 +53,7 @@ describe('an HL7 aECG', () => {
     })
   })
 
-  test('finds its leads by name, in any order, and leaves out others', () => {
+  test('finds leads by name, in any order, and ignores others', () => {
     const shuffled = { ...ecg, leads: [...ecg.leads].reverse() }
     const { leads } = parse(edited(writeAecg(shuffled), 'MDC_ECG_LEAD_V6', 'MDC_ECG_LEAD_X'))
 
@@ -61,7 +61,7 @@ describe('an HL7 aECG', () => {
     expect(leads.at(-1)).toEqual(ecg.leads[0])
   })
 
-  test('has the origin of a lead added', () => {
+  test('adds the origin of a lead', () => {
     const [lead] = parse(edited(writeAecg(ecg), 'origin value="0" unit="uV"', 'origin value="-0.5" unit="mV"')).leads
 
     expect(lead!.samples[0]).toBe(ecg.leads[0]!.samples[0]! - 200)
@@ -70,13 +70,13 @@ describe('an HL7 aECG', () => {
   test.each([
     ['milliseconds', 'value="2" unit="ms"', 500],
     ['microseconds', 'value="2000" unit="us"', 500],
-    ['a period that is no decimal fraction', 'value="0.00390625" unit="s"', 256],
-    ['a period that was rounded', 'value="0.0013333333333" unit="s"', 750],
-  ])('has its rate from %s', (_, increment, rateHz) => {
+    ['a binary fraction of a second', 'value="0.00390625" unit="s"', 256],
+    ['a rounded period', 'value="0.0013333333333" unit="s"', 750],
+  ])('reads a rate from %s', (_, increment, rateHz) => {
     expect(parse(edited(writeAecg(ecg), 'value="0.002" unit="s"', increment)).rateHz).toBe(rateHz)
   })
 
-  test('tells the age of a person, never the day of birth', () => {
+  test('gives the person’s age, but never the date of birth', () => {
     const person = '<name>Doe</name><administrativeGenderCode code="M"/><birthTime value="19520301"/>'
 
     const recording = parse(writeAecg(ecg, { person, startedAt: '20240229' }))
@@ -85,7 +85,7 @@ describe('an HL7 aECG', () => {
     expect(JSON.stringify(recording)).not.toMatch(/Doe|1952/)
   })
 
-  test('starts with its series where its time is relative', () => {
+  test('takes the start from the series when times are relative', () => {
     const relative = edited(writeAecg(ecg), 'TIME_ABSOLUTE', 'TIME_RELATIVE')
     const low = '<code code="RHYTHM"/><effectiveTime><low value="20240229101500-0330"/></effectiveTime>'
 
@@ -93,7 +93,7 @@ describe('an HL7 aECG', () => {
     expect(parse(edited(relative, '<code code="RHYTHM"/>', low)).startedAt).toBe('2024-02-29T13:45:00.000Z')
   })
 
-  test('is read from its set with most leads', () => {
+  test('reads the sequence set with the most leads', () => {
     const [first, ...rest] = ecg.leads
     const one = writeAecg({ ...ecg, leads: [first!] })
     const set = /<component><sequenceSet>[\s\S]*<\/sequenceSet><\/component>/
@@ -109,14 +109,14 @@ describe('an HL7 aECG', () => {
 
   test.each([
     ['no rhythm', 'code="RHYTHM"', 'code="REPRESENTATIVE_BEAT"', 'payload-empty', 'series'],
-    ['no lead that is known', /MDC_ECG_LEAD/g, 'MDC_ECG_PLACE', 'lead-unknown', 'sequence.code'],
+    ['no known lead', /MDC_ECG_LEAD/g, 'MDC_ECG_PLACE', 'lead-unknown', 'sequence.code'],
     ['no unit of time', 'unit="s"', 'unit="min"', 'field-invalid', 'increment'],
-    ['a period of nothing', 'increment value="0.002"', 'increment value="0"', 'field-invalid', 'increment'],
+    ['a period of zero', 'increment value="0.002"', 'increment value="0"', 'field-invalid', 'increment'],
     ['a rate out of range', 'increment value="0.002"', 'increment value="0.02"', 'rate-unsupported', 'rateHz'],
-    ['a lead that is longer', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
-    ['a lead twice', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'sequence.code'],
+    ['a longer lead', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
+    ['a duplicate lead', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'sequence.code'],
     ['a lead without digits', /<digits>[^<]*<\/digits>/, '', 'payload-empty', 'leads[0].samples'],
-  ])('with %s is refused', (_, from, to, code, field) => {
+  ])('refuses a file with %s', (_, from, to, code, field) => {
     expect(problem(writeAecg(ecg), from, to)).toEqual([code, field])
   })
 
@@ -124,16 +124,16 @@ describe('an HL7 aECG', () => {
     ['no scale', '<scale value="2.5" unit="uV"/>', '', 'gain-invalid', 'I.scale'],
     ['a scale below zero', 'scale value="2.5"', 'scale value="-2.5"', 'gain-invalid', 'I.scale'],
     ['another unit', 'unit="uV"/><scale', 'unit="mA"/><scale', 'unit-unknown', 'I.origin'],
-    ['a digit that is none', '<digits>', '<digits>1,5 ', 'sample-invalid', 'I.digits[0]'],
+    ['an invalid digit', '<digits>', '<digits>1,5 ', 'sample-invalid', 'I.digits[0]'],
     ['a digit too large', '<digits>', '<digits>2147483648 ', 'sample-invalid', 'I.digits[0]'],
-  ])('of one lead is refused for %s; of more, that lead is left out', (_, from, to, code, field) => {
+  ])('leaves out a lead with %s; refuses the file if it is the only one', (_, from, to, code, field) => {
     expect(problem(writeAecg({ ...ecg, leads: ecg.leads.slice(0, 1) }), from, to)).toEqual([code, field])
     expect(leftOut(edited(writeAecg(ecg), from, to))).toEqual(['I'])
   })
 })
 
-describe('a GE MUSE file', () => {
-  test('is read from its rhythm, not its median, and gets the limb leads that follow from I and II', () => {
+describe('the GE MUSE reader', () => {
+  test('reads the rhythm, not the median, and derives the limb leads from I and II', () => {
     const recording = parse(writeMuse(stored))
 
     expect(recording).toMatchObject({
@@ -154,7 +154,7 @@ describe('a GE MUSE file', () => {
     }
   })
 
-  test('keeps limb leads that it has', () => {
+  test('keeps the file’s own limb leads', () => {
     expect(parse(writeMuse(ecg)).leads).toEqual(ecg.leads)
   })
 
@@ -176,16 +176,16 @@ describe('a GE MUSE file', () => {
       { heightCm: 177.8, weightKg: 154 * 0.45359237 },
     ],
     ['centimetres and kilograms', '<HeightCM>170</HeightCM><WeightKG>65</WeightKG>', { heightCm: 170, weightKg: 65 }],
-    ['nothing that is known', '<PatientAge>999</PatientAge><Gender>UNKNOWN</Gender>', undefined],
-  ])('tells of a person from %s', (_, person, expected) => {
+    ['unknown values', '<PatientAge>999</PatientAge><Gender>UNKNOWN</Gender>', undefined],
+  ])('reads a person from %s', (_, person, expected) => {
     expect(parse(writeMuse(stored, { person })).person).toEqual(expected)
   })
 
   test.each([
-    ['European order', '<AcquisitionDate>23-12-2010</AcquisitionDate><AcquisitionTime>11:10:04</AcquisitionTime>'],
-    ['no time', '<AcquisitionDate>12-23-2010</AcquisitionDate>'],
+    ['a European date', '<AcquisitionDate>23-12-2010</AcquisitionDate><AcquisitionTime>11:10:04</AcquisitionTime>'],
+    ['a date without a time', '<AcquisitionDate>12-23-2010</AcquisitionDate>'],
     ['nothing', ''],
-  ])('with %s in its start has none', (_, startedAt) => {
+  ])('gives no start for %s', (_, startedAt) => {
     expect(parse(writeMuse(stored, { startedAt })).startedAt).toBeUndefined()
   })
 
@@ -194,9 +194,9 @@ describe('a GE MUSE file', () => {
   test.each([
     ['no rhythm', 'Rhythm', 'Median', 'payload-empty', 'Waveform'],
     ['no rate', rhythm('<SampleBase>500'), '$1<SampleBase>x', 'field-invalid', 'SampleBase'],
-    ['sampling in pieces', rhythm('CONTINUOUS_SAMPLES'), '$1SPLIT', 'format-unsupported', 'SampleType'],
+    ['split sampling', rhythm('CONTINUOUS_SAMPLES'), '$1SPLIT', 'format-unsupported', 'SampleType'],
     ['no leads', /LeadID>/g, 'LeadName>', 'lead-unknown', 'LeadID'],
-  ])('with %s is refused', (_, from, to, code, field) => {
+  ])('refuses a file with %s', (_, from, to, code, field) => {
     expect(problem(writeMuse(stored), from, to)).toEqual([code, field])
   })
 
@@ -204,15 +204,15 @@ describe('a GE MUSE file', () => {
     ['samples of four bytes', rhythm('Size>2'), '$1Size>4', 'format-unsupported', 'LeadSampleSize'],
     ['no gain', rhythm('PerBit>4.88'), '$1PerBit>?', 'gain-invalid', 'LeadAmplitudeUnitsPerBit'],
     ['another unit', rhythm('MICROVOLTS'), '$1MICROAMPERES', 'unit-unknown', 'LeadAmplitudeUnits'],
-    ['a bit that flipped', rhythm('<WaveFormData>.'), '$1<WaveFormData>/', 'payload-malformed', 'LeadDataCRC32'],
+    ['a flipped bit', rhythm('<WaveFormData>.'), '$1<WaveFormData>/', 'payload-malformed', 'LeadDataCRC32'],
     [
-      'a letter that base64 lacks',
+      'a character outside base64',
       rhythm('<WaveFormData>.'),
       '$1<WaveFormData>!',
       'payload-malformed',
       'I.WaveFormData',
     ],
-  ])('of one lead is refused for %s; of more, that lead is left out', (_, from, to, code, field) => {
+  ])('leaves out a lead with %s; refuses the file if it is the only one', (_, from, to, code, field) => {
     expect(problem(writeMuse({ ...stored, leads: stored.leads.slice(0, 1) }), from, to)).toEqual([code, field])
     expect(leftOut(edited(writeMuse(stored), from, to))).toEqual(['I'])
   })
@@ -223,13 +223,13 @@ describe('a GE MUSE file', () => {
     expect(leftOut(later)).toEqual(['I'])
   })
 
-  test('counts its samples itself', () => {
+  test('counts the samples itself', () => {
     const other = edited(writeMuse(stored), rhythm('Total>1000'), '$1Total>999')
 
     expect(parse(other)).toEqual(parse(writeMuse(stored)))
   })
 
-  test('of several rhythms reads that with most leads', () => {
+  test('reads the rhythm with the most leads', () => {
     const few = writeMuse({ ...stored, leads: stored.leads.slice(1, 2) })
     const [strip] = /<Waveform>[\s\S]*?<\/Waveform>/.exec(Buffer.from(few.bytes).toString().slice(rhythmAt(few)))!
     const both = edited(writeMuse(stored), '<Waveform>', `${strip}<Waveform>`)
@@ -237,7 +237,7 @@ describe('a GE MUSE file', () => {
     expect(namesOf(parse(both))).toEqual(LEADS)
   })
 
-  test('is read where its checksum is zero or missing', () => {
+  test('accepts a zero or missing checksum', () => {
     const zero = edited(writeMuse(stored), /<LeadDataCRC32>\d+/g, '<LeadDataCRC32>0')
     const none = edited(writeMuse(stored), /<LeadDataCRC32>\d+<\/LeadDataCRC32>/g, '')
 
@@ -245,7 +245,7 @@ describe('a GE MUSE file', () => {
   })
 })
 
-describe('a Philips file', () => {
+describe('the Philips reader', () => {
   const noisy = {
     ...ecg,
     leads: ecg.leads.map((lead, k) => ({
@@ -260,7 +260,7 @@ describe('a Philips file', () => {
     ['1.04', 'plain'],
     ['1.03', 'xli'],
     ['1.03', 'base64'],
-  ] as const)('of version %s in %s is read without loss', (version, coding) => {
+  ] as const)('reads every sample of version %s in %s', (version, coding) => {
     for (const recording of [ecg, noisy]) {
       expect(parse(writeSierra(recording, { version, coding }))).toEqual({
         format: 'sierra',
@@ -272,13 +272,13 @@ describe('a Philips file', () => {
     }
   })
 
-  test('takes no assumed age for the age', () => {
+  test('does not use an assumed age', () => {
     const recording = parse(writeSierra(ecg, { person: '<age defaultage="50"><dateofbirth/></age><sex>Unknown</sex>' }))
 
     expect(recording.person).toBeUndefined()
   })
 
-  test('leaves out leads beyond the twelve', () => {
+  test('ignores leads beyond the twelve', () => {
     const more = { ...ecg, leads: [...ecg.leads, { ...ecg.leads[0]!, name: 'V4R' as 'V1' }] } // as: a lead that we have no name for
 
     expect(parse(writeSierra(more)).leads).toEqual(ecg.leads)
@@ -297,38 +297,38 @@ describe('a Philips file', () => {
       'signalcharacteristics',
     ],
     ['with an offset', 'signaloffset="0"', 'signaloffset="9"', 'format-unsupported', 'signalcharacteristics'],
-    ['whose leads stand in another order', '"I II III', '"II I III', 'format-unsupported', 'leadlabels'],
+    ['with leads in another order', '"I II III', '"II I III', 'format-unsupported', 'leadlabels'],
     ['without a rate', /samplespersecond="500"|<samplingrate>500</g, '<', 'payload-malformed', 'xml'],
     ['without a duration', 'durationperchannel', 'duration', 'field-invalid', 'durationperchannel'],
     [
-      'that says it is longer',
+      'that states a longer duration',
       'durationperchannel="2000"',
       'durationperchannel="2002"',
       'payload-malformed',
       'parsedwaveforms',
     ],
     [
-      'that says it is endless',
+      'that states an endless duration',
       'durationperchannel="2000"',
       'durationperchannel="9e9"',
       'payload-too-large',
       'durationperchannel',
     ],
     ['with more leads than data', 'V6"', 'V6 V7"', 'payload-malformed', 'parsedwaveforms'],
-    ['of any rate', 'samplespersecond="500"', 'samplespersecond="1e15"', 'rate-unsupported', 'samplingrate'],
+    ['with an invalid rate', 'samplespersecond="500"', 'samplespersecond="1e15"', 'rate-unsupported', 'samplingrate'],
     ['without leads', /leadlabels="[^"]*"/, 'leadlabels=""', 'format-unsupported', 'leadlabels'],
-  ])('%s is refused', (_, from, to, code, field) => {
+  ])('refuses a file %s', (_, from, to, code, field) => {
     expect(problem(writeSierra(ecg), from, to)).toEqual([code, field])
   })
 
-  test('in plain numbers that are none is refused', () => {
+  test('refuses plain values that are not integers', () => {
     expect(problem(writeSierra(ecg, { coding: 'plain' }), /">-?\d+ /, '">1.5 ')).toEqual([
       'sample-invalid',
       'parsedwaveforms[0]',
     ])
   })
 
-  test('of electrodes that we do not know is refused', () => {
+  test('refuses an unknown electrode placement', () => {
     expect(problem(writeSierra(ecg, { version: '1.03' }), 'STD-12', 'EASI')).toEqual([
       'lead-unknown',
       'acquisitiontype',
@@ -336,7 +336,7 @@ describe('a Philips file', () => {
   })
 })
 
-test('a missing sample makes what is derived from it missing', async () => {
+test('a missing sample makes the samples derived from it missing', async () => {
   const { withLimbLeads } = await import('../../../streams/formats/limb-leads.ts')
   const lead = (name: 'I' | 'II', ...samples: number[]) => ({ name, gainUv: 1, samples: Int32Array.from(samples) })
 

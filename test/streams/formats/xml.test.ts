@@ -14,8 +14,8 @@ import { codedError } from '../../helpers/errors.ts'
 
 const parse = (text: string) => parseXml(Buffer.from(text))
 
-describe('an XML document', () => {
-  test('is a tree of elements without prefixes, with attributes and text', () => {
+describe('the XML parser', () => {
+  test('returns a tree of elements without prefixes, with attributes and text', () => {
     const root = parse('<?xml version="1.0"?><a:r xmlns:a="urn:x"><a:b a:n="1">x<c/>y</a:b><b n="2"> 2.5 </b></a:r>')
 
     expect(root.name).toBe('r')
@@ -27,7 +27,7 @@ describe('an XML document', () => {
     expect(numberAt({ ...root, children: childrenOf(root, 'b').slice(1) }, 'b')).toBe(2.5)
   })
 
-  test('has CDATA, comments and references to characters read', () => {
+  test('resolves CDATA, comments and character references', () => {
     const root = parse('<r n="&quot;&#65;"><!-- <x> -->a<![CDATA[<b>]]>&lt;&amp;lt;&#x20AC;&unknown;</r>')
 
     expect(root.text).toBe('a<b><&lt;€&unknown;')
@@ -36,34 +36,34 @@ describe('an XML document', () => {
 
   test.each([
     ['UTF-8 with a byte order mark', Buffer.from('\uFEFF<?xml version="1.0" encoding="UTF-8"?><r>é</r>')],
-    ['UTF-16, little end first', Buffer.from('\uFEFF<?xml version="1.0" encoding="utf-16"?><r>é</r>', 'utf16le')],
-    ['UTF-16, big end first', Buffer.from('\uFEFF<?xml version="1.0" encoding="utf-16"?><r>é</r>', 'utf16le').swap16()],
+    ['UTF-16, little-endian', Buffer.from('\uFEFF<?xml version="1.0" encoding="utf-16"?><r>é</r>', 'utf16le')],
+    ['UTF-16, big-endian', Buffer.from('\uFEFF<?xml version="1.0" encoding="utf-16"?><r>é</r>', 'utf16le').swap16()],
     ['Latin-1', Buffer.from('<?xml version="1.0" encoding="ISO-8859-1"?><r>é</r>', 'latin1')],
     ['no declaration', Buffer.from('<r>é</r>')],
-  ])('is read in %s', (_, bytes) => {
+  ])('reads %s', (_, bytes) => {
     expect(sniffXmlRoot(bytes)).toBe('r')
     expect(parseXml(bytes).text).toBe('é')
   })
 
-  test('in another encoding is refused', () => {
+  test('refuses other encodings', () => {
     expect(codedError(() => parse('<?xml version="1.0" encoding="EBCDIC-US"?><r/>')).code).toBe('format-unsupported')
   })
 
   test.each([
-    ['nothing', ''],
-    ['no XML', 'I,II\n1,2\n'],
-    ['a document that ends early', '<r><a>1</a><b>'],
-    ['tags that cross', '<r><a><b></a></b></r>'],
+    ['an empty document', ''],
+    ['text that is not XML', 'I,II\n1,2\n'],
+    ['a truncated document', '<r><a>1</a><b>'],
+    ['crossing tags', '<r><a><b></a></b></r>'],
     ['two roots', '<r/><r/>'],
     ['an attribute without quotation marks', '<r a=1/>'],
-  ])('that is %s is refused', (_, text) => {
+  ])('refuses %s', (_, text) => {
     expect(codedError(() => parse(text)).code).toBe('payload-malformed')
   })
 
   test.each([
     ['a reference to a DTD', '<!DOCTYPE RestingECG SYSTEM "restecg.dtd">'],
-    ['a document type alone', '<!DOCTYPE RestingECG>'],
-  ])('has %s passed over', (_, doctype) => {
+    ['a plain document type', '<!DOCTYPE RestingECG>'],
+  ])('ignores %s', (_, doctype) => {
     const bytes = Buffer.from(`<?xml version="1.0"?>\n${doctype}\n<RestingECG>1</RestingECG>`)
 
     expect(sniffXmlRoot(bytes)).toBe('RestingECG')
@@ -71,7 +71,7 @@ describe('an XML document', () => {
   })
 })
 
-describe('a hostile XML document', () => {
+describe('the XML parser on hostile input', () => {
   test.each([
     ['an external entity (XXE)', '<!DOCTYPE r [<!ENTITY x SYSTEM "file:///etc/passwd">]><r>&x;</r>'],
     ['an external parameter entity', '<!DOCTYPE r [<!ENTITY % x SYSTEM "http://127.0.0.1:9/x.dtd"> %x;]><r/>'],
@@ -83,16 +83,16 @@ describe('a hostile XML document', () => {
         .join('')}]><r>&j;</r>`,
     ],
     ['quadratic blow-up', `<!DOCTYPE r [<!ENTITY a "${'a'.repeat(50_000)}">]><r>${'&a;'.repeat(50_000)}</r>`],
-    ['an empty list of declarations', '<!DOCTYPE r []><r/>'],
+    ['an empty internal subset', '<!DOCTYPE r []><r/>'],
     ['two document types', '<!DOCTYPE r><!DOCTYPE r><r/>'],
-    ['a document type within', '<r><!DOCTYPE r [<!ENTITY a "b">]>&a;</r>'],
+    ['a document type inside the document', '<r><!DOCTYPE r [<!ENTITY a "b">]>&a;</r>'],
     ['a declaration without a document type', '<!ENTITY a "b"><r>&a;</r>'],
     ['a public identifier', '<!DOCTYPE r PUBLIC "-//X//Y" "http://127.0.0.1:9/x.dtd"><r/>'],
-  ])('with %s is refused', (_, text) => {
+  ])('refuses %s', (_, text) => {
     expect(codedError(() => parse(text))).toMatchObject({ code: 'format-unsupported', detail: { field: 'doctype' } })
   })
 
-  test('that nests too deeply is refused', () => {
+  test('refuses deep nesting', () => {
     expect(codedError(() => parse(`${'<a>'.repeat(70)}${'</a>'.repeat(70)}`)).code).toBe('payload-malformed')
     expect(codedError(() => parse(`${'<a>'.repeat(90_000)}${'</a>'.repeat(90_000)}`)).code).toBe('payload-malformed')
   })
@@ -101,11 +101,11 @@ describe('a hostile XML document', () => {
     ['references', `<r>${'&amp;'.repeat(200_000)}</r>`],
     ['elements', `<r>${'<a/>'.repeat(200_000)}</r>`],
     ['attributes', `<r ${Array.from({ length: 200_001 }, (_, i) => `a${i}=""`).join(' ')}/>`],
-  ])('of too many %s is refused before it is parsed', (_, text) => {
+  ])('refuses too many %s before parsing', (_, text) => {
     expect(codedError(() => parse(text))).toMatchObject({ code: 'payload-too-large', detail: { maxMarkup: 200_000 } })
   })
 
-  test('that is too large is refused', () => {
+  test('refuses a document that is too large', () => {
     const bytes = new Uint8Array(8 * 1024 * 1024 + 1)
 
     expect(codedError(() => parseXml(bytes)).code).toBe('payload-too-large')
@@ -119,16 +119,16 @@ describe('a hostile XML document', () => {
   })
 })
 
-describe('the root of a document', () => {
+describe('sniffXmlRoot', () => {
   test.each([
-    ['behind comments', '<!-- <a> -- > --><!----><r>', 'r'],
+    ['after comments', '<!-- <a> -- > --><!----><r>', 'r'],
     ['with attributes', '<h:r x="1">', 'r'],
-    ['empty', '<r/>', 'r'],
-    ['of text', 'I,II\n<r>', undefined],
-    ['of nothing', '', undefined],
-    ['of a comment that does not end', `<!--${'-'.repeat(10_000)}`, undefined],
-    ['behind many comments', `${'<!-- -->'.repeat(1000)}<r>`, 'r'],
-  ])('%s is found', (_, text, root) => {
+    ['with an empty root', '<r/>', 'r'],
+    ['none in plain text', 'I,II\n<r>', undefined],
+    ['none in an empty document', '', undefined],
+    ['none after an unterminated comment', `<!--${'-'.repeat(10_000)}`, undefined],
+    ['after many comments', `${'<!-- -->'.repeat(1000)}<r>`, 'r'],
+  ])('finds the root of a document: %s', (_, text, root) => {
     expect(sniffXmlRoot(Buffer.from(text))).toBe(root)
   })
 })
@@ -140,12 +140,12 @@ describe('base64 text', () => {
 
   test.each([
     ['URL-safe', 'A-_D', [3, 239, 195]],
-    ['without padding', 'AQI', [1, 2]],
-  ])('%s is read', (_, text, bytes) => {
+    ['unpadded', 'AQI', [1, 2]],
+  ])('is read when %s', (_, text, bytes) => {
     expect([...base64Bytes(text, 'x')]).toEqual(bytes)
   })
 
-  test.each(['AQIDA', 'AQ=D', '=AQI', 'AQ!D'])('%s is refused', (text) => {
+  test.each(['AQIDA', 'AQ=D', '=AQI', 'AQ!D'])('is refused when malformed: %s', (text) => {
     expect(codedError(() => base64Bytes(text, 'x'))).toMatchObject({
       code: 'payload-malformed',
       detail: { field: 'x' },

@@ -27,8 +27,8 @@ const OPTIONS: Readonly<Record<string, ReadOptions>> = { 'movesense/MeasECGmV.cs
 
 const read = (file: string) => readRecording(dataPath('format_zoo', file), OPTIONS[file])
 
-describe.skipIf(!hasData)(`real files agree with an independent reading${NO_DATA}`, () => {
-  test.each(Object.keys(expected))('%s', async (file) => {
+describe.skipIf(!hasData)(`real files read independently${NO_DATA}`, () => {
+  test.each(Object.keys(expected))('agree: %s', async (file) => {
     const recording = await read(file)
 
     const { rateHz, startedAt, leads } = expected[file]!
@@ -38,7 +38,7 @@ describe.skipIf(!hasData)(`real files agree with an independent reading${NO_DATA
   })
 
   test.each(['philips_sierra/1.04.01_2020-5-18_15-48-11.xml', 'philips_sierra/3191723_ZZDEMOPTONLY_1-04_orig.xml'])(
-    'no limb lead of %s lies further than half a step from what I and II give',
+    'have limb leads in %s within half a step of those derived from I and II',
     async (file) => {
       const { leads } = await read(file)
 
@@ -59,7 +59,7 @@ describe.skipIf(!hasData)(`real files agree with an independent reading${NO_DATA
     ['philips_sierra/1.04.01_2020-5-18_15-48-11.xml', { ageYears: 69 }],
     ['json_zzu_pecg/SVT_P10505_E02.json', { sex: 'female', ageYears: 14.9 }],
     ['ge_muse_xml/braveheart_example1.xml', undefined],
-  ])('%s tells a person, never who it is', async (file, person) => {
+  ])('give a person but no identity: %s', async (file, person) => {
     expect((await read(file)).person).toEqual(person)
   })
 })

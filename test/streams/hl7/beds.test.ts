@@ -39,8 +39,8 @@ class Ward {
 const hour = (ms: number) => new Date(ms).getUTCHours()
 const at = (hours: number) => `20260102${String(hours).padStart(2, '0')}0000`
 
-describe('ADT messages', () => {
-  it('admit, move and discharge a patient', () => {
+describe('bed assignment by ADT', () => {
+  it('follows admission, move and discharge', () => {
     const ward = new Ward()
 
     ward.take('A01', { at: at(1) })
@@ -53,7 +53,7 @@ describe('ADT messages', () => {
     ])
   })
 
-  it('that come twice change nothing the second time', () => {
+  it('ignores repeated messages', () => {
     const ward = new Ward()
     ward.take('A01', { at: at(1) })
 
@@ -61,7 +61,7 @@ describe('ADT messages', () => {
     expect(ward.take('A08', { at: at(2) })).toEqual([])
   })
 
-  it('take back an admission, a move and a discharge', () => {
+  it('cancels an admission, a move and a discharge', () => {
     const ward = new Ward()
     ward.take('A04', { at: at(1) })
     ward.take('A02', { bed: 'ICU^02^B', at: at(2) })
@@ -77,7 +77,7 @@ describe('ADT messages', () => {
     expect(ward.shown).toEqual([])
   })
 
-  it('join two numbers of one patient', () => {
+  it('merges two patient numbers', () => {
     const ward = new Ward()
     ward.take('A01', { patient: 'temp', at: at(1) })
 
@@ -87,7 +87,7 @@ describe('ADT messages', () => {
   })
 
   it.each([
-    ['two into one bed', 'A01', { patient: '4712', at: at(3) }, 'association-overlap', 'PV1.3'],
+    ['an admission to an occupied bed', 'A01', { patient: '4712', at: at(3) }, 'association-overlap', 'PV1.3'],
     [
       'a move into an occupied bed',
       'A02',
@@ -95,14 +95,20 @@ describe('ADT messages', () => {
       'association-overlap',
       'PV1.3',
     ],
-    ['a move into the past', 'A02', { bed: 'ICU^02^B', at: at(0) }, 'clock-invalid', 'EVN.6'],
+    ['a move before the admission', 'A02', { bed: 'ICU^02^B', at: at(0) }, 'clock-invalid', 'EVN.6'],
     ['a discharge before the admission', 'A03', { at: at(0) }, 'clock-invalid', 'EVN.6'],
-    ['a time to come', 'A02', { bed: 'ICU^02^B', at: '20300101000000' }, 'clock-invalid', 'EVN.2'],
+    ['a time in the future', 'A02', { bed: 'ICU^02^B', at: '20300101000000' }, 'clock-invalid', 'EVN.2'],
     ['a move without a bed', 'A02', { bed: '' }, 'field-invalid', 'PV1.3'],
-    ['nobody', 'A01', { patient: '' }, 'field-invalid', 'PID.3'],
-    ['no time at all', 'A01', { patient: '9', bed: 'ICU^09^A', at: '' }, undefined, undefined],
-    ['an event that is not taken', 'A60', {}, 'format-unsupported', 'MSH[0].9'],
-  ])('that say %s are refused and change nothing', (_, event, options, code, field) => {
+    ['an admission without a patient', 'A01', { patient: '' }, 'field-invalid', 'PID.3'],
+    [
+      'invalid messages only, not one without a time',
+      'A01',
+      { patient: '9', bed: 'ICU^09^A', at: '' },
+      undefined,
+      undefined,
+    ],
+    ['an unsupported event', 'A60', {}, 'format-unsupported', 'MSH[0].9'],
+  ])('refuses and ignores %s', (_, event, options, code, field) => {
     const ward = new Ward()
     ward.take('A01', { at: at(1) })
     const before = ward.shown

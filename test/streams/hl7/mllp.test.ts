@@ -12,8 +12,8 @@ import { bytesOf, header, RawPeer } from './helpers.ts'
 const BY = { application: 'CN', facility: 'LAB', controlId: () => 'A1', now: () => new Date() }
 const HELLO = bytesOf([header({ type: 'ADT^A01', id: 'H1' })])
 
-describe('the MLLP decoder', () => {
-  it('gives the same messages however the bytes are cut', () => {
+describe('MllpDecoder', () => {
+  it('gives the same messages wherever the bytes are split', () => {
     const messages = [Buffer.from('MSH|a'), Buffer.alloc(0), Buffer.from('MSH|b\rPID|')]
     const stream = Buffer.concat(messages.flatMap((each) => [frameMessage(each), Buffer.from('\r\n')]))
 
@@ -29,7 +29,7 @@ describe('the MLLP decoder', () => {
     )
   })
 
-  it('says that a message was cut off when the next begins', () => {
+  it('reports a message cut off by the next', () => {
     const decoder = new MllpDecoder()
 
     const framed = decoder.push(Buffer.concat([Buffer.from('\x0bMSH|half'), frameMessage(HELLO)]))
@@ -49,7 +49,7 @@ describe('the MLLP decoder', () => {
 
 const contentOf = (framed: Framed) => (framed.kind === 'message' ? framed.bytes.toString() : framed.error.code)
 
-describe('an MLLP door', () => {
+describe('the MLLP listener', () => {
   let door: OpenDoor | undefined
   afterEach(async () => {
     await door?.close()
@@ -68,7 +68,7 @@ describe('an MLLP door', () => {
     return door.port
   }
 
-  it('answers many messages of one connection in their order', async () => {
+  it('answers several messages of one connection in order', async () => {
     const peer = await RawPeer.connect(await open())
     const ids = Array.from({ length: 50 }, (_, i) => `M${i}`)
 
@@ -85,7 +85,7 @@ describe('an MLLP door', () => {
     peer.close()
   })
 
-  it('answers half a message that goes no further, and hangs up', async () => {
+  it('answers an unfinished message after a timeout, and closes the connection', async () => {
     const peer = await RawPeer.connect(await open({ messageMs: 50 }))
 
     peer.socket.write(`\x0b${header({ type: 'ORU^R01', id: 'HALF' })}\rOBX|1|ED`)
@@ -97,7 +97,7 @@ describe('an MLLP door', () => {
     expect(after).toBeUndefined()
   })
 
-  it('rejects a message beyond its bound by name, and hangs up before the rest comes', async () => {
+  it('rejects an oversized message by its control ID, and closes the connection early', async () => {
     const peer = await RawPeer.connect(await open({ maxBytes: 100_000 }))
     const closed = once(peer.socket, 'close')
 
@@ -124,7 +124,7 @@ describe('an MLLP door', () => {
     ).toBe('AR')
   })
 
-  it('is served to our own client, again after the connection has gone', async () => {
+  it('serves our own client, also after a reconnect', async () => {
     const client = new MllpClient({ host: '127.0.0.1', port: await open() })
     const isAnswer = (bytes: Buffer) => parseMessage(bytes).first('MSA')?.text(2) === 'H1'
 
@@ -137,15 +137,15 @@ describe('an MLLP door', () => {
   })
 })
 
-describe('a door outside loopback', () => {
-  it('without mutual TLS and without peers does not open', async () => {
+describe('openDoor beyond loopback', () => {
+  it('requires mutual TLS or a list of peers', async () => {
     await expect(openDoor({ host: '0.0.0.0', port: 0 }, 'hl7', () => {})).rejects.toMatchObject({
       code: 'site-config-invalid',
       detail: { field: 'hl7' },
     })
   })
 
-  it('lets in the peers of its list only', async () => {
+  it('admits listed peers only', async () => {
     let refused = 0
     const door = await openDoor(
       { host: '127.0.0.1', port: 0, peers: ['10.0.0.0/8'] },

@@ -12,8 +12,8 @@ const ECG = syntheticRecording({ seconds: 2, gainUv: 5 })
 const oru = (...obx: readonly string[]) =>
   parseMessage(bytesOf([header({ type: 'ORU^R01' }), 'OBR|1|P1|F1|93000^ECG^C4', ...obx]))
 
-describe('an ORU^R01', () => {
-  it('with waveforms in OBX NA is a recording with its order, patient, bed and device', () => {
+describe('readOru', () => {
+  it('reads waveforms in OBX NA with order, patient, bed and device', () => {
     const { ecgs } = readOru(parseMessage(waveOru(ECG)))
 
     const [{ recording, order, visit, device }] = ecgs as [(typeof ecgs)[0]]
@@ -32,13 +32,13 @@ describe('an ORU^R01', () => {
     ['aECG', writeAecg(ECG).bytes],
     ['MUSE', writeMuse(ECG).bytes],
     ['DICOM', writeWaveform(ECG).bytes],
-  ])('with a file of %s in OBX ED is its recording', (_, bytes) => {
+  ])('reads a file of %s in OBX ED', (_, bytes) => {
     const { ecgs } = readOru(parseMessage(fileOru(bytes)))
 
     expect(ecgs.map(({ recording }) => recording.leads.length)).toEqual([ECG.leads.length])
   })
 
-  it('with a PDF and an ECG counts the one and reads the other', () => {
+  it('reads the ECG and counts the PDF when both are present', () => {
     const pdf = Buffer.from('%PDF-1.4 page').toString('base64')
     const xml = Buffer.from(writeMuse(ECG).bytes).toString('base64')
 
@@ -48,7 +48,7 @@ describe('an ORU^R01', () => {
     expect(read.ecgs).toHaveLength(1)
   })
 
-  it('with multiplexed samples and a channel definition is read by it', () => {
+  it('reads multiplexed samples by their channel definition', () => {
     const read = readOru(
       oru(
         'OBX|1|CD|||1&I^^5&uV^1&100^250~2&II^^2.5&uV^1&0^250',
@@ -64,13 +64,13 @@ describe('an ORU^R01', () => {
     ])
   })
 
-  it('keeps a hole as a hole', () => {
+  it('keeps missing samples as missing', () => {
     const { ecgs } = readOru(oru('OBX|1|NA|MDC_ECG_LEAD_II||1^^3|uV'), { rateHz: 500 })
 
     expect([...ecgs[0]!.recording.leads[0]!.samples]).toEqual([1, MISSING_SAMPLE, 3])
   })
 
-  it('is read with what a site says of its senders', () => {
+  it('applies the site’s settings for a sender', () => {
     const { ecgs } = readOru(oru('OBX|1|NA|LD2||1^2^3'), { rateHz: 250, gainUv: 5, leads: { LD2: 'II' } })
 
     expect(ecgs[0]!.recording.rateHz).toBe(250)
@@ -81,26 +81,26 @@ describe('an ORU^R01', () => {
 
   it.each([
     ['no OBX', [], 'lead-missing', 'OBX'],
-    ['a pulse only', ['OBX|1|NA|MDC_PULS||1^2|mV'], 'lead-unknown', 'OBX[2].3'],
+    ['a pulse wave only', ['OBX|1|NA|MDC_PULS||1^2|mV'], 'lead-unknown', 'OBX[2].3'],
     ['no rate', ['OBX|1|NA|MDC_ECG_LEAD_II||1^2|mV'], 'rate-unsupported', 'OBX[2].5'],
     ['no unit', ['OBX|1|NA|II||1^2', 'OBX|2|NM|SAMP_RATE||500'], 'unit-unknown', 'OBX[2].6'],
-    ['a strange unit', ['OBX|1|NA|II||1^2|mmHg', 'OBX|2|NM|SAMP_RATE||500'], 'unit-unknown', 'OBX[2].6'],
-    ['a word among the samples', ['OBX|1|NA|II||1^two|mV', 'OBX|2|NM|SAMP_RATE||500'], 'sample-invalid', 'OBX[2].5'],
+    ['an unknown unit', ['OBX|1|NA|II||1^2|mmHg', 'OBX|2|NM|SAMP_RATE||500'], 'unit-unknown', 'OBX[2].6'],
+    ['text among the samples', ['OBX|1|NA|II||1^two|mV', 'OBX|2|NM|SAMP_RATE||500'], 'sample-invalid', 'OBX[2].5'],
     [
-      'a lead twice',
+      'a duplicate lead',
       ['OBX|1|NA|II||1|mV', 'OBX|2|NA|II||1|mV', 'OBX|3|NM|SAMP_RATE||500'],
       'lead-duplicate',
       'OBX[2].5',
     ],
-    ['base64 that is none', ['OBX|1|ED|x||A^text^xml^Base64^<xml>'], 'payload-malformed', 'OBX[2].5'],
+    ['invalid base64', ['OBX|1|ED|x||A^text^xml^Base64^<xml>'], 'payload-malformed', 'OBX[2].5'],
     [
-      'a file of no ECG',
+      'a file that is not an ECG',
       [`OBX|1|ED|x||A^text^xml^Base64^${Buffer.from('{}').toString('base64')}`],
       'field-invalid',
       'OBX[2].5',
     ],
     ['an empty file', ['OBX|1|ED|x||A^text^xml^Base64^'], 'payload-empty', 'OBX[2].5'],
-  ])('with %s is refused, and the segment named', (_, obx, code, field) => {
+  ])('refuses a message with %s, and names the segment', (_, obx, code, field) => {
     expect(() => readOru(oru(...obx))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )

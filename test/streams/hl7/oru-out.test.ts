@@ -31,8 +31,8 @@ const oru = (content: Partial<OruContent> = {}, options: Partial<OruOptions> = {
 const obxOf = (message: ReturnType<typeof oru>, id: string) =>
   message.all('OBX').find((obx) => obx.text(3) === id || obx.text(4) === id)
 
-describe('a result as ORU^R01', () => {
-  it('answers the order with its numbers and nothing else of the person', () => {
+describe('the ORU^R01 of a result', () => {
+  it('answers the order with its numbers, and identifies the person by nothing else', () => {
     const message = oru()
 
     expect(message.type).toBe('ORU^R01')
@@ -55,7 +55,7 @@ describe('a result as ORU^R01', () => {
     ])
   })
 
-  it('has probability, threshold, flag and evidence of a finding in its one OBX, preliminary', () => {
+  it('states probability, threshold, flag and evidence of a finding in one preliminary OBX', () => {
     const cad = obxOf(oru(), 'cad')!
 
     expect(cad.text(5)).toBe("flagged; probability 0.410, threshold 0.300; learned from real patients' labels")
@@ -63,7 +63,7 @@ describe('a result as ORU^R01', () => {
     expect([cad.text(3), cad.text(3, 2), cad.text(3, 3)]).toEqual(['CAD^1', 'Coronary | disease', 'LOCAL'])
   })
 
-  it('has an index with its interval and its method', () => {
+  it('states an index with its interval and method', () => {
     const lvEf = obxOf(oru(), 'lvEf')!
 
     expect([lvEf.text(2), lvEf.text(6, 3), lvEf.text(17)]).toEqual(['NM', 'UCUM', 'ecg-estimate-virtual'])
@@ -71,14 +71,14 @@ describe('a result as ORU^R01', () => {
     expect(lvEf.text(17, 2)).toContain('90% interval')
   })
 
-  it('holds back what the site does not let out, and says how much', () => {
+  it('leaves out what the site does not allow, and counts it', () => {
     const message = oru({}, { allowsVirtual: false })
 
     expect(message.all('OBX').flatMap((obx) => (obx.text(17) === '' ? [] : [obx.text(17)]))).toEqual(['real'])
     expect(obxOf(message, 'held-back')!.text(5)).toBe('86 numbers that learned from simulated people.')
   })
 
-  it('shows why a finding is withheld in place of its flag', () => {
+  it('states why a finding is withheld, in place of its flag', () => {
     const [cad, ...others] = makeResult().findings
     const withheld = { ...cad!, flagged: false, withheld: { reason: 'electrodes-exchanged' } } as const
 
@@ -88,7 +88,7 @@ describe('a result as ORU^R01', () => {
     expect([obxOf(message, 'cad')!.text(7), obxOf(message, 'cad')!.text(8)]).toEqual(['', ''])
   })
 
-  it('says each warning with its code', () => {
+  it('contains each warning with its code', () => {
     const warnings = [{ code: 'electrodes-exchanged', which: 'RA-LA' }] as const
 
     const obx = obxOf(oru({ result: makeResult({ warnings }) }), 'electrodes-exchanged')!
@@ -97,14 +97,14 @@ describe('a result as ORU^R01', () => {
     expect(obx.text(8)).toBe('A')
   })
 
-  it('of a refused ECG says why, and nothing else', () => {
+  it('states only the reason for a refused ECG', () => {
     const message = oru({ result: makeRefusal() })
 
     expect(obxOf(message, 'signal-quality')!.text(5)).toBe('Refused by the quality gate: flat, lead-off. Not screened.')
     expect(obxOf(message, 'cad')).toBeUndefined()
   })
 
-  it('that replaces another is a correction', () => {
+  it('marks a replacement as a correction', () => {
     const message = oru({ result: makeResult({ version: 2, supersedes: 1 }) })
 
     expect(message.first('OBR')!.text(25)).toBe('C')
@@ -112,7 +112,7 @@ describe('a result as ORU^R01', () => {
     expect(obxOf(message, 'supersedes')!.text(5)).toBe('Version 2; replaces version 1.')
   })
 
-  it('carries the page as PDF', () => {
+  it('contains the report as PDF', () => {
     const pdf = drawReport({ result: makeResult(), waveform: syntheticRecording(), order: {}, allowsVirtual: true })
 
     const obx = obxOf(oru({ pdf }), 'report')!
@@ -124,7 +124,7 @@ describe('a result as ORU^R01', () => {
 
 const hasPdfToText = spawnSync('pdftotext', ['-v']).error === undefined
 
-describe('the page', () => {
+describe('the PDF report', () => {
   const draw = (overrides = {}) =>
     drawReport({
       result: makeResult(overrides),
@@ -133,7 +133,7 @@ describe('the page', () => {
       allowsVirtual: true,
     })
 
-  it('is a PDF with a correct cross-reference table', () => {
+  it('has a correct cross-reference table', () => {
     const pdf = draw()
     const start = Number(/startxref\n(\d+)/.exec(pdf.toString('latin1'))![1])
 

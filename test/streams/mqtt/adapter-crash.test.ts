@@ -20,7 +20,7 @@ const PERIODIC = makeRecording((5 * 4001) / 500)
 describe.each(BROKERS)(
   'adapter process with $broker, MQTT protocol $version',
   ({ broker: name, version, start, isMissing }) => {
-    describe.skipIf(isMissing)('that ends', () => {
+    describe.skipIf(isMissing)('when it is killed or stopped', () => {
       let folder: string
       let aws: Aws
       let broker: Broker
@@ -51,7 +51,7 @@ describe.each(BROKERS)(
         rmSync(folder, { recursive: true })
       })
 
-      it('by SIGKILL, again and again, loses no window and doubles none', async () => {
+      it('loses and doubles no window over repeated SIGKILLs', async () => {
         const watcher = openTransient({ url: broker.url, version }, 'watcher')
         await watcher.subscribeAsync(topicFilter('frames'), { qos: 0 })
         const framesSeen = (count: number) =>
@@ -95,25 +95,28 @@ describe.each(BROKERS)(
         for (const report of reports) expectEachOnce(report, responder)
       })
 
-      // What it does then has nothing to do with the broker.
-      it.runIf(name === 'aedes')('by SIGTERM sends what is complete and keeps the rest for the next', async () => {
-        const options = { link, tenant: 'clinic', device: 'd1', session: 's1' }
-        const firstResult = Promise.withResolvers<void>()
+      // Independent of the broker.
+      it.runIf(name === 'aedes')(
+        'sends complete windows on SIGTERM and keeps the rest for the next process',
+        async () => {
+          const options = { link, tenant: 'clinic', device: 'd1', session: 's1' }
+          const firstResult = Promise.withResolvers<void>()
 
-        const streaming = streamRecording(makeRecording(20), {
-          ...options,
-          speed: 10,
-          onResult: () => firstResult.resolve(),
-        })
-        await firstResult.promise
-        child.kill('SIGTERM')
-        const [exitCode] = await once(child, 'exit')
-        child = await startProcess(env)
-        const report = await streaming
+          const streaming = streamRecording(makeRecording(20), {
+            ...options,
+            speed: 10,
+            onResult: () => firstResult.resolve(),
+          })
+          await firstResult.promise
+          child.kill('SIGTERM')
+          const [exitCode] = await once(child, 'exit')
+          child = await startProcess(env)
+          const report = await streaming
 
-        expect(exitCode).toBe(0)
-        expectEachOnce(report, responder)
-      })
+          expect(exitCode).toBe(0)
+          expectEachOnce(report, responder)
+        },
+      )
     })
   },
 )

@@ -50,17 +50,20 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it.each(['4', '5'])('shares a subscription over connections that feed one journal, protocol %s', async (version) => {
-    broker = await startMosquitto()
-    await startAll({ MQTT_CONNECTIONS: '4', MQTT_VERSION: version })
+  it.each(['4', '5'])(
+    'shares a subscription between connections that feed one journal, protocol %s',
+    async (version) => {
+      broker = await startMosquitto()
+      await startAll({ MQTT_CONNECTIONS: '4', MQTT_VERSION: version })
 
-    const reports = await Promise.all(['d1', 'd2', 'd3'].map((device) => stream(device, 40)))
+      const reports = await Promise.all(['d1', 'd2', 'd3'].map((device) => stream(device, 40)))
 
-    for (const report of reports) expectEachOnce(report, responder)
-    expect(reports.flatMap(({ windows }) => windows)).toHaveLength(12)
-  })
+      for (const report of reports) expectEachOnce(report, responder)
+      expect(reports.flatMap(({ windows }) => windows)).toHaveLength(12)
+    },
+  )
 
-  it('says on MQTT 5 what a result is, how long it is worth keeping, and of which ECG', async () => {
+  it('states content type, expiry and ECG ID of a result on MQTT 5', async () => {
     broker = await startMosquitto()
     await startAll()
     const client = openTransient({ url: broker.url, version: 5 }, 'reader')
@@ -81,7 +84,7 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
     })
   })
 
-  it('logs in with a name and a password', async () => {
+  it('logs in with user name and password', async () => {
     const file = join(folder, 'passwords')
     execFileSync('mosquitto_passwd', ['-b', '-c', file, 'adapter', 'secret'])
     for (const path of [folder, file]) chmodSync(path, 0o755)
@@ -92,7 +95,7 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
     await expect(DeviceLink.open({ url: broker.url, version: 5 })).rejects.toThrow('Not authorized')
   })
 
-  it('shows a certificate of its own where the broker asks for one', async () => {
+  it('presents a client certificate when the broker requires one', async () => {
     const { ca, cert, key } = makeCertificates(folder)
     const tls = [`cafile ${ca}`, `certfile ${cert}`, `keyfile ${key}`]
     broker = await startMosquitto(['allow_anonymous true', ...tls, 'require_certificate true'], 'mqtts')

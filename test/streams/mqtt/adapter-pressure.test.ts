@@ -15,7 +15,7 @@ import { type Responder, startResponder } from './helpers/responder.ts'
 const containing = (text: string) => expect.stringContaining(text)
 
 describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
-  describe.skipIf(isMissing)('while SQS is away', () => {
+  describe.skipIf(isMissing)('during an SQS outage', () => {
     let folder: string
     let broker: Broker
     let link: DeviceLink
@@ -57,7 +57,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       rmSync(folder, { recursive: true })
     })
 
-    it('keeps acknowledging frames during an outage and sends every window after it', async () => {
+    it('keeps acknowledging frames, and sends every window afterwards', async () => {
       await startWithout()
 
       const streaming = streamRecording(makeRecording(60), { link, tenant: 'clinic', device: 'd1', speed: Infinity })
@@ -67,7 +67,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expectEachOnce(await streaming, responder!)
     })
 
-    it('leaves the broker when the journal is full, and comes back when there is room', async () => {
+    it('leaves the broker when the journal is full, and returns when there is room', async () => {
       await startWithout({ JOURNAL_LIMIT_MB: '1' })
 
       const streaming = streamRecording(makeRecording(160), { link, tenant: 'clinic', device: 'd1', speed: Infinity })

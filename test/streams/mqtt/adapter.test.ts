@@ -96,7 +96,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(reports.flatMap(({ windows }) => windows)).toHaveLength(16)
     })
 
-    it('gets from the broker what was sent while it was away', async () => {
+    it('receives from the broker what was sent while it was down', async () => {
       await startReady()
       await adapter!.stop()
 
@@ -123,7 +123,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(responder.windows[1]!.waveform.leads).toEqual(recording.leads)
     })
 
-    it('continues the device’s trace on MQTT 5, else starts its own', async () => {
+    it('continues the device’s trace on MQTT 5, and starts a new one otherwise', async () => {
       await startReady()
       const { leads, rows } = toWire(makeRecording(10))
       const samples = Buffer.concat(rows.map((row) => Buffer.from(row.buffer))).toString('base64')
@@ -140,7 +140,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expect(inResult).toBe(version === 5 ? traceparent : undefined)
     })
 
-    it('tells the device of a bad frame, sends it to the DLQ with the reason, and answers what follows', async () => {
+    it('notifies the device of a bad frame, moves it to the DLQ with the reason, and continues', async () => {
       await startReady()
       const problem = Promise.withResolvers<unknown>()
       await link.listen(topicOf('cmd'), (payload) => problem.resolve(JSON.parse(payload.toString())))
@@ -167,7 +167,7 @@ describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ versio
       expectEachOnce(report, responder)
     })
 
-    it('sends a refused payload to the DLQ though its topic and content type hold what SQS refuses', async () => {
+    it('moves a refused payload to the DLQ even if its topic and content type contain characters that SQS refuses', async () => {
       const journal = new Journal(join(folder, 'journal.db'))
       const payload = Buffer.from('?')
       const topic = 'ecg/v1/\uFFFF/d1/frames'

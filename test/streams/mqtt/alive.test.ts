@@ -9,8 +9,8 @@ const SCRIPT = resolve(import.meta.dirname, '../../../streams/mqtt/alive.ts')
 const check = (JOURNAL_PATH: string) =>
   spawnSync(process.execPath, [SCRIPT], { env: { ...process.env, JOURNAL_PATH } }).status
 
-describe('the health of the adapter’s container', () => {
-  it('is good while its process gets to its work', () => {
+describe('the adapter’s container health check', () => {
+  it('passes while the process makes progress', () => {
     const journal = join(temporaryFolder(), 'journal.db')
     onTestFinished(keepAlive(journal))
 
@@ -18,7 +18,7 @@ describe('the health of the adapter’s container', () => {
     expect(check(journal)).toBe(0)
   })
 
-  it('is bad when it has not done so for a minute, or never', () => {
+  it('fails after a minute without progress, or without any', () => {
     const journal = join(temporaryFolder(), 'journal.db')
     expect(check(journal)).toBe(1)
     keepAlive(journal)()

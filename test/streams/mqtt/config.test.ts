@@ -21,13 +21,13 @@ describe('readConfig', () => {
     })
   })
 
-  it('takes a flag before the environment', () => {
+  it('prefers a flag to the environment', () => {
     const config = readConfig(['--mqtt-version', '4', '--mqtt-connections=8'], { ...env, MQTT_VERSION: '5' })
 
     expect(config).toMatchObject({ broker: { version: 4 }, connections: 8 })
   })
 
-  it('hears the tenants that it is given, and takes keys as text, as a secret store gives them', () => {
+  it('reads the tenants, and accepts keys as text from a secret store', () => {
     const MQTT_KEY = '-----BEGIN PRIVATE KEY-----\n…'
 
     const config = readConfig([], { ...env, MQTT_TENANTS: 'icu,wards', MQTT_WINDOWS: 'off', MQTT_KEY })
@@ -37,7 +37,7 @@ describe('readConfig', () => {
     expect(() => readConfig([], { ...env, MQTT_TENANTS: 'a/b' })).toThrow(/^MQTT_TENANTS/)
   })
 
-  it('takes the limits of a device and a tenant as JSON, and leaves the others as they are', () => {
+  it('reads limits of devices and tenants as JSON, and keeps the other defaults', () => {
     const DEVICE_LIMITS = '{"device":{"frames":{"perSecond":10}}}'
 
     expect(readConfig([], { ...env, DEVICE_LIMITS })?.deviceLimits).toMatchObject({
@@ -46,11 +46,14 @@ describe('readConfig', () => {
     })
   })
 
-  it.each(['{', '{"device":{"frames":{"perSecond":0}}}', '{"devices":{}}'])('refuses %s as limits', (DEVICE_LIMITS) => {
-    expect(() => readConfig([], { ...env, DEVICE_LIMITS })).toThrow(/^DEVICE_LIMITS/)
-  })
+  it.each(['{', '{"device":{"frames":{"perSecond":0}}}', '{"devices":{}}'])(
+    'refuses the limits %s',
+    (DEVICE_LIMITS) => {
+      expect(() => readConfig([], { ...env, DEVICE_LIMITS })).toThrow(/^DEVICE_LIMITS/)
+    },
+  )
 
-  it('names what is missing or wrong, and never repeats its value', () => {
+  it('names missing and invalid settings without repeating their values', () => {
     const wrong = { ...env, MQTT_URL: 'http://user:hunter2@broker', JOURNAL_PATH: '', MQTT_VERSION: '3' }
 
     expect(() => readConfig([], wrong)).toThrow(/^MQTT_URL: .*\nMQTT_VERSION: .*\nJOURNAL_PATH: /)
@@ -59,12 +62,12 @@ describe('readConfig', () => {
 
   it.each([
     ['an unknown flag', ['--nonsense'], {}],
-    ['a file that is not there', [], { MQTT_CA: '/nowhere/ca.pem' }],
+    ['a missing file', [], { MQTT_CA: '/nowhere/ca.pem' }],
   ])('refuses %s', (_, args, more) => {
     expect(() => readConfig(args, { ...env, ...more })).toThrow(expect.objectContaining({ name: 'ConfigError' }))
   })
 
-  it('answers --help with nothing, and helps with every setting', () => {
+  it('returns nothing for --help, and lists every setting in the help', () => {
     expect(readConfig(['--help'], {})).toBeUndefined()
     for (const name of Object.keys(env)) expect(configHelp()).toContain(name)
   })

@@ -5,7 +5,7 @@ import type { Arrival } from '../../../streams/mqtt/ingest.ts'
 import { BROKERS, type Broker } from './helpers/brokers.ts'
 
 describe.each(BROKERS)('inbound connection to $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
-  describe.skipIf(isMissing)('acknowledges by itself', () => {
+  describe.skipIf(isMissing)('with manual acknowledgement', () => {
     let broker: Broker
     let inbound: Inbound
     let arrivals: Arrival[]
@@ -35,7 +35,7 @@ describe.each(BROKERS)('inbound connection to $broker, MQTT protocol $version', 
       await broker.close()
     })
 
-    it('takes later messages while earlier ones wait, and gets again only what it did not acknowledge', async () => {
+    it('receives later messages while earlier ones wait, and again only those not acknowledged', async () => {
       const publisher = openTransient({ url: broker.url, version }, 'publisher')
       const texts = ['a', 'b', 'c', 'd', 'e']
       for (const text of texts) await publisher.publishAsync('ecg/x', text, { qos: 1 })

@@ -5,7 +5,7 @@ import { FRAME_MS, IDLE_MS, Ward, WINDOW_SAMPLES } from './helpers/ward.ts'
 
 const HOUR_S = 3600
 
-describe('frames that come after their window was closed', () => {
+describe('late frames of a closed window', () => {
   let ward: Ward
 
   beforeEach(() => {
@@ -27,7 +27,7 @@ describe('frames that come after their window was closed', () => {
   }
   const versions = () => ward.sent.map(({ firstSample, version, isShort }) => [firstSample, version, isShort])
 
-  it.each([10, 60, HOUR_S])('make its next version when a device comes back after %i s', (seconds) => {
+  it.each([10, 60, HOUR_S])('make a new version when a device reconnects after %i s', (seconds) => {
     stream('d0', 27)
 
     bySilence('d0', seconds)
@@ -43,7 +43,7 @@ describe('frames that come after their window was closed', () => {
     expect(ward.current('d0')).toHaveLength(Math.floor((27 * FRAME_MS + seconds * 1000) / 10_000))
   })
 
-  it('fill the windows behind what the device sends first', () => {
+  it('fill earlier windows after newer frames arrived first', () => {
     stream('d0', 20)
     bySilence('d0', 1.2 * HOUR_S)
 
@@ -56,7 +56,7 @@ describe('frames that come after their window was closed', () => {
     expect(ward.heldBytes).toBe(0)
   })
 
-  it('make a version of what has come when the rest stays away', () => {
+  it('make a version of what arrived when the rest does not come', () => {
     stream('d0', 4)
     ward.pass(IDLE_MS)
 
@@ -77,7 +77,7 @@ describe('frames that come after their window was closed', () => {
     expect(ward.differences('d0')).toEqual([])
   })
 
-  it('come twice and change nothing', () => {
+  it('change nothing when they arrive twice', () => {
     stream('d0', 4)
     ward.pass(IDLE_MS)
     ward.take('d0', 16)
@@ -92,7 +92,7 @@ describe('frames that come after their window was closed', () => {
     ])
   })
 
-  it('survive the process between them', () => {
+  it('survive a crash of the process', () => {
     stream('d0', 4)
     ward.pass(IDLE_MS)
     ward.take('d0', 6)
@@ -127,7 +127,7 @@ describe('frames that come after their window was closed', () => {
   })
 })
 
-describe('silence, order, repeats and kills at random', () => {
+describe('random silence, reordering, repeats and kills', () => {
   it('leave each acknowledged sample in exactly one current window', () => {
     const steps = fc.array(
       fc.oneof(

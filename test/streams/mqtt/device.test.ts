@@ -14,7 +14,7 @@ const one = (gainUv: number, ...samples: readonly number[]): Recording => ({
 })
 
 describe('toWire', () => {
-  it('sends samples unchanged where they fit int16', () => {
+  it('sends samples unchanged when they fit int16', () => {
     const { leads, rows, coarsened } = toWire(one(0.205, 32_767, -32_767, MISSING_SAMPLE))
 
     expect(leads).toEqual([{ name: 'I', gainUv: 0.205 }])
@@ -26,7 +26,7 @@ describe('toWire', () => {
     ['the lowest int16, which means a missing sample', 1, -32_768, 2, -16_384],
     ['a 24-bit converter', 0.024, 400_000, 0.312, 30_769],
     ['a gain in nanovolts', 0.001, 5000, 0.01, 500],
-  ])('takes a coarser gain for %s, and says so', (_, gainUv, sample, wireGain, wireSample) => {
+  ])('uses a coarser gain for %s, and says so', (_, gainUv, sample, wireGain, wireSample) => {
     const { leads, rows, coarsened } = toWire(one(gainUv, sample))
 
     expect(leads[0]!.gainUv).toBeCloseTo(wireGain, 9)
@@ -36,7 +36,7 @@ describe('toWire', () => {
 })
 
 describe('framesOf', () => {
-  it('cuts a recording into frames that the codec takes, the last one short', () => {
+  it('cuts a recording into frames that the codec accepts, the last one short', () => {
     const recording = makeRecording(1.1)
 
     const frames = [...framesOf(recording, toWire(recording), session)]
@@ -49,7 +49,7 @@ describe('framesOf', () => {
     for (const frame of frames) expect(decodeFrame(encodeFrame(frame), undefined, NOW)).toEqual(frame)
   })
 
-  it('starts over at the end of a loop, within the same session', () => {
+  it('continues the session when the recording loops', () => {
     const recording = one(1, ...Array.from({ length: 120 }, (_, sample) => sample))
 
     const frames = framesOf(recording, toWire(recording), { ...session, frameMs: 200, loop: true })

@@ -24,7 +24,7 @@ describe('the adapter’s image', () => {
     expect(all('CMD').map((text) => JSON.parse(text))).toEqual([['streams/mqtt/main.ts']])
   })
 
-  it('is built from a folder that has what it copies', () => {
+  it('is built from a folder that contains everything it copies', () => {
     const copied = all('COPY')
       .filter((text) => !text.startsWith('--from'))
       .flatMap((text) => text.split(' ').slice(0, -1))
@@ -32,7 +32,7 @@ describe('the adapter’s image', () => {
     expect(copied.filter((path) => !existsSync(join(folder, path)))).toEqual([])
   })
 
-  it('has every file that the entry point imports, and no package that it leaves out', () => {
+  it('contains every file that the entry point imports, and declares its packages', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const { files, packages } = importsOf('streams/mqtt/main.ts')
 

@@ -10,7 +10,7 @@ import { makeFrame, NOW } from './helpers/factories.ts'
 
 const LIMIT_BYTES = 2 * 1024 * 1024
 
-describe('a device that floods the adapter', () => {
+describe('Ingest under a flood from one device', () => {
   let nowMs: number
   let journal: Journal
   let limits: Limits
@@ -56,7 +56,7 @@ describe('a device that floods the adapter', () => {
   const windowOf = (device: string, name: string) =>
     Array.from({ length: 20 }, (_, sequence) => send(device, encodeFrame(makeFrame({ session: name, sequence }))))
 
-  it('with 16,000 short sessions is refused with a reason and does not delay its neighbour', () => {
+  it('refuses 16,000 short sessions with a reason, without delay for other devices', () => {
     for (let index = 0; index < 16_000; index++) {
       receive('bad', encodeFrame(session(`s${index}`)))
       nowMs += 10
@@ -78,7 +78,7 @@ describe('a device that floods the adapter', () => {
     expect(closed).toHaveLength(1)
   })
 
-  it('under ever new names finds room made for the others, and no window that waits goes', () => {
+  it('makes room when the device changes its name, without losing a waiting window', () => {
     windowOf('good', 's1')
     const waiting = journal.pendingWindows()
     for (let index = 0; index < 7000; index++) {
@@ -98,7 +98,7 @@ describe('a device that floods the adapter', () => {
     expect(journal.readWindow(waiting[0]!).waveform.leads[0]!.samples).toHaveLength(5000)
   })
 
-  it('makes what is kept for corrections go before a window that waits', () => {
+  it('drops data kept for corrections before a waiting window', () => {
     // A window that lacks one frame: its frames are kept until it comes.
     for (let index = 0; index < 150; index++) {
       for (const sequence of Array.from({ length: 9 }, (_, at) => at).filter((at) => at !== 3)) {
@@ -123,7 +123,7 @@ describe('a device that floods the adapter', () => {
     expect(refusals.at(-1)?.problem).toMatchObject({ code: 'correction-expired', field: 'firstSample', sequence: 3 })
   })
 
-  it('with payloads that cannot be read has some of them kept, and all of them refused', () => {
+  it('refuses all unreadable payloads, and keeps some of them', () => {
     for (let index = 0; index < 5000; index++) receive('bad', Buffer.from('?'))
     ingest.flush()
 
@@ -136,7 +136,7 @@ describe('a device that floods the adapter', () => {
     })
   })
 
-  it('with frames beyond any catching up is refused before they are read', () => {
+  it('refuses frames above the rate limit before it reads them', () => {
     const frame = encodeFrame(session('s1'))
     for (let index = 0; index < DEFAULT_LIMITS.device.frames.burst; index++)
       limits.take('frames', { tenant: 'clinic', device: 'bad' })
@@ -146,7 +146,7 @@ describe('a device that floods the adapter', () => {
     expect(refusals).toMatchObject([{ problem: { code: 'limit-exceeded', field: 'frames' }, limit: 'device-frames' }])
   })
 
-  it('that alone holds a quarter of the journal is refused, as long as others have something there', () => {
+  it('refuses a device that holds a quarter of the journal while others use it too', () => {
     for (let sequence = 0; sequence < 600; sequence++) {
       send('big', encodeFrame(makeFrame({ session: 's1', sequence, length: 1000 })))
     }

@@ -13,13 +13,13 @@ const STATE: AdapterState = {
   journalBytes: 65_536,
 }
 
-describe('what the adapter tells', () => {
+describe('Health.report', () => {
   beforeEach(() => vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false'))
   afterEach(() => vi.unstubAllEnvs())
 
   const start = () => new Health('ward-a', createMetrics('streams-mqtt'), silentLogger())
 
-  it('is its state, under its own name', async () => {
+  it('reports the adapter’s state under its own name', async () => {
     const health = start()
     health.connection('ward-a-0', 'connected')
     health.connection('ward-a-0', 'subscribed')
@@ -42,7 +42,7 @@ describe('what the adapter tells', () => {
     ])
   })
 
-  it('counts what is new each time, refusals by their code as well', async () => {
+  it('reports the increase since the last report, and refusals by code', async () => {
     const health = start()
     health.report(STATE)
     for (const code of ['gain-invalid', 'gain-invalid', 'lead-unknown'] as const) health.refused(code)
@@ -60,7 +60,7 @@ describe('what the adapter tells', () => {
     expect(none).toEqual([])
   })
 
-  it('has no connection once that is lost', async () => {
+  it('reports a lost connection', async () => {
     const health = start()
     health.connection('ward-a', 'subscribed')
     health.connection('ward-a', 'disconnected')

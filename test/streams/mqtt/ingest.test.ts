@@ -20,7 +20,7 @@ let closed: number[]
 let problems: Problem[]
 let failure: unknown
 
-/** A process that starts: with what the journal holds, and nothing else. */
+/** A restarted process: it has only the contents of the journal. */
 function start(): void {
   journal = new Journal(join(folder, 'journal.db'))
   closed = []
@@ -89,7 +89,7 @@ describe('Ingest', () => {
     expect(held).toBe(1)
   })
 
-  it('commits by itself what has arrived', async () => {
+  it('commits received frames without being asked', async () => {
     const { promise, resolve } = Promise.withResolvers<number>()
 
     ingest.receive({ topic: TOPIC, payload: encodeFrame(makeFrame()), contentType: undefined, acknowledge: resolve })
@@ -115,7 +115,7 @@ describe('Ingest', () => {
     )
   })
 
-  it('closes the same windows when the process ends after any frame', () => {
+  it('closes the same windows when the process restarts after any frame', () => {
     const seen = new Map<number, Int32Array>()
 
     for (const frame of frames(0, 65)) {
@@ -159,7 +159,7 @@ describe('Ingest', () => {
     expect(journal.pendingWindows()).toEqual([first])
   })
 
-  it('does not change a closed window when its missing frame comes after all', () => {
+  it('does not change a closed window when its missing frame arrives later', () => {
     receive(...frames(0, 25).filter(({ sequence }) => sequence !== 7))
     nowMs += GRACE_MS
     ingest.sweep()
@@ -188,7 +188,7 @@ describe('Ingest', () => {
     },
   )
 
-  it('closes a session that has been silent for 15 s, also one from before a restart', () => {
+  it('closes a session after 15 s of silence, also one from before a restart', () => {
     receive(...frames(0, 6))
     journal.close()
     nowMs += 60_000
@@ -204,7 +204,7 @@ describe('Ingest', () => {
     expect(journal.readWindow(closed[0]!).waveform.leads[0]!.samples).toHaveLength(1500)
   })
 
-  it('gives the window of a silent session a result, however short it is', () => {
+  it('sends the window of a silent session, however short it is', () => {
     receive(makeFrame())
 
     nowMs += 15_000
@@ -236,7 +236,7 @@ describe('Ingest', () => {
     expect(journal.pendingRejects().map((id) => journal.readReject(id).code)).toEqual(problems.map(({ code }) => code))
   })
 
-  it('acknowledges nothing once the journal cannot be written', () => {
+  it('acknowledges nothing when the journal cannot be written', () => {
     receive(makeFrame())
     journal.close()
 
@@ -247,7 +247,7 @@ describe('Ingest', () => {
     journal = new Journal(join(folder, 'journal.db'))
   })
 
-  it('forgets a session a day after it was touched, and not before', () => {
+  it('forgets a session a day after its last use', () => {
     const key = { tenant: 'clinic', device: 'd1', session: 's1' }
     receive(...frames(0, 20))
     journal.transaction(() => journal.windowSent(closed[0]!))
@@ -262,11 +262,11 @@ describe('Ingest', () => {
 })
 
 describe('Journal', () => {
-  it('is held by one process alone', () => {
+  it('can be opened by one process only', () => {
     expect(() => new Journal(join(folder, 'journal.db'))).toThrow('data-in-use: file=journal.db')
   })
 
-  it('undoes a transaction that throws', () => {
+  it('rolls back a transaction that throws', () => {
     const write = () =>
       journal.transaction(() => {
         journal.addReject({
@@ -283,7 +283,7 @@ describe('Journal', () => {
     expect(journal.pendingRejects()).toEqual([])
   })
 
-  it('uses freed space again', () => {
+  it('reuses freed space', () => {
     const before = journal.usedBytes
     receive(...frames(0, 20))
     const full = journal.usedBytes

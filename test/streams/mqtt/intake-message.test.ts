@@ -92,8 +92,8 @@ function payloadOf({ window, length, leads, gainUv, heartRateBpm, encoding, seed
 
 type Draw = typeof device extends fc.Arbitrary<infer T> ? T : never
 
-describe('a device’s window', () => {
-  it('is the same message through the adapter and through AWS IoT Core', () => {
+describe('a window from a device', () => {
+  it('becomes the same message through the adapter and through AWS IoT Core', () => {
     fc.assert(
       fc.property(device, (draw) => {
         const payload = payloadOf(draw)
@@ -107,7 +107,7 @@ describe('a device’s window', () => {
     )
   })
 
-  it('that is damaged is refused by both with the same code', () => {
+  it('is refused by both with the same code when it is damaged', () => {
     const damaged = fc.tuple(device, fc.nat(2000), fc.nat(255), fc.boolean()).map(([draw, at, byte, isCut]) => {
       const payload = payloadOf({ ...draw, length: 100 })
       if (isCut) return payload.subarray(0, at % payload.length)
@@ -124,7 +124,7 @@ describe('a device’s window', () => {
   })
 
   it.each(['ecg/v1/clinic/d1/frames', 'ecg/v1/clinic/window', 'ecg/v1/cli nic/d1/window', 'x'])(
-    'is none on the topic %s',
+    'is refused on the topic %s',
     (topic) => {
       const payload = encodeWindow(makeFrame({ length: 5000 }))
 
@@ -132,7 +132,7 @@ describe('a device’s window', () => {
     },
   )
 
-  it('of less than a second is no window, as the adapter has it', () => {
+  it('is dropped when it is shorter than a second, as in the adapter', () => {
     const payload = encodeWindow(makeFrame({ length: 499 }))
 
     expect(readDeviceWindow(TOPIC, payload, NOW)).toBeUndefined()

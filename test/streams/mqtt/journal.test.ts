@@ -11,8 +11,8 @@ import { makeFrame, NOW, sampleAt } from './helpers/factories.ts'
 /** What may read a table from its beginning: lists of what waits, and what is asked once. */
 const MAY_SCAN = ['PENDING_WINDOWS', 'PENDING_REJECTS', 'OPEN_SESSIONS', 'HOLDINGS', 'LAST_ARRIVAL']
 
-describe('journal', () => {
-  it('brings one of version 1 up to date with all that it holds', () => {
+describe('Journal', () => {
+  it('upgrades a journal of version 1 without loss', () => {
     const folder = mkdtempSync(join(tmpdir(), 'journal-'))
     const path = join(folder, 'journal.db')
     const old = new DatabaseSync(path)
@@ -42,7 +42,7 @@ describe('journal', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it('refuses one of a later version', () => {
+  it('refuses a journal of a later version', () => {
     const folder = mkdtempSync(join(tmpdir(), 'journal-'))
     const path = join(folder, 'journal.db')
     const later = new DatabaseSync(path)
@@ -53,7 +53,7 @@ describe('journal', () => {
     rmSync(folder, { recursive: true })
   })
 
-  it.each(Object.entries(queries))('reads no whole table: %s', (name, text) => {
+  it.each(Object.entries(queries))('scans no whole table: %s', (name, text) => {
     const database = new DatabaseSync(':memory:')
     database.exec(UPGRADES.join(''))
 

@@ -13,7 +13,7 @@ const d2 = { tenant: 'clinic', device: 'd2' }
 const other = { tenant: 'ward', device: 'd1' }
 
 describe('Limits', () => {
-  it('lets a device have its burst, and then what time brings back', () => {
+  it('grants a device its burst, then its refill over time', () => {
     let nowMs = 0
     const limits = new Limits(rates(3, 100), () => nowMs)
     const take = () => limits.take('frames', d1)
@@ -26,7 +26,7 @@ describe('Limits', () => {
     expect(later).toEqual([undefined, undefined, 'device-frames'])
   })
 
-  it('leaves what a device asks in vain to its neighbours, and bounds the tenant', () => {
+  it('leaves the share of a refused device to its neighbours, and limits the tenant', () => {
     const limits = new Limits(rates(3, 5), () => 0)
 
     const flood = Array.from({ length: 100 }, () => limits.take('sessions', d1))
@@ -38,7 +38,7 @@ describe('Limits', () => {
     expect(elsewhere).toBeUndefined()
   })
 
-  it('refuses frames only of the sender that exceeds its limit', () => {
+  it('refuses frames only from the sender above its limit', () => {
     const limits = new Limits(rates(3, 5), () => 0)
 
     const holdings = [
@@ -53,7 +53,7 @@ describe('Limits', () => {
     expect(limits.bytes(d1)).toBeUndefined()
   })
 
-  it('tells a device now and then', () => {
+  it('notifies a device at intervals', () => {
     let nowMs = 0
     const limits = new Limits(rates(3, 5), () => nowMs)
 
@@ -68,7 +68,7 @@ describe('Limits', () => {
 })
 
 describe('heavyHolders', () => {
-  it('are those beside whom others would suffer', () => {
+  it('names devices whose share harms others', () => {
     const holdings = [
       { ...d1, bytes: 30 },
       { ...d2, bytes: 25 },
@@ -78,7 +78,7 @@ describe('heavyHolders', () => {
     expect(heavyHolders(holdings, 100, DEFAULT_LIMITS)).toEqual(new Set(['clinic', 'clinic/d1']))
   })
 
-  it('are measured by the shares that a site sets', () => {
+  it('uses the shares that a site sets', () => {
     const holdings = [
       { ...d1, bytes: 30 },
       { ...other, bytes: 1 },
@@ -90,7 +90,7 @@ describe('heavyHolders', () => {
     expect(heavyHolders(holdings, 100, strict)).toEqual(new Set(['clinic', 'clinic/d1']))
   })
 
-  it('are none where one device is alone', () => {
+  it('names none when one device is alone', () => {
     expect(heavyHolders([{ ...d1, bytes: 1000 }], 100, DEFAULT_LIMITS)).toEqual(new Set())
   })
 })

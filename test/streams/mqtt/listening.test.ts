@@ -29,7 +29,7 @@ describe('ListeningClock', () => {
     expect(clock.now()).toBe(7000)
   })
 
-  it('stands still while one is down', () => {
+  it('stops while one connection is down', () => {
     clock.up('a')
     clock.up('b')
     run(3000)
@@ -51,7 +51,7 @@ describe('ListeningClock', () => {
     expect(after).toBe(3000)
   })
 
-  it('does not count time on a connection that turns out to have been dead', () => {
+  it('does not count time on a connection that later proves dead', () => {
     clock.up('a')
     clock.up('b')
     run(3000)
@@ -65,7 +65,7 @@ describe('ListeningClock', () => {
     expect(clock.now()).toBe(4000)
   })
 
-  it('counts silence once it is proven', () => {
+  it('counts silence once the connection is proven alive', () => {
     clock.up('a')
     clock.up('b')
     run(15_000, [])
@@ -75,7 +75,7 @@ describe('ListeningClock', () => {
     expect(clock.now()).toBe(15_000)
   })
 
-  it('says once that we have come back', () => {
+  it('reports each return to listening once', () => {
     clock.up('a')
     const early = clock.takeReturn()
     clock.up('b')

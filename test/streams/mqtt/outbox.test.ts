@@ -2,7 +2,7 @@ import { expect, it, vi } from 'vitest'
 import { Outbox } from '../../../streams/mqtt/outbox.ts'
 import { startAws } from './helpers/aws.ts'
 
-it('sends the rest of a batch while one of its messages cannot be made', async () => {
+it('Outbox sends the rest of a batch when one of its messages cannot be prepared', async () => {
   const aws = await startAws()
   const stopping = new AbortController()
   const errors: unknown[] = []

@@ -23,8 +23,8 @@ const FRAME: Frame = {
   isLast: false,
 }
 
-describe('a frame with packed samples', () => {
-  it('decodes to the same frame as the plain encoding, for any samples', () => {
+describe('packed samples', () => {
+  it('decode to the same frame as plain samples, for any values', () => {
     const sample = fc.oneof(fc.constantFrom(-32_768, 32_767, 0), fc.integer({ min: -32_768, max: 32_767 }))
 
     fc.assert(
@@ -39,7 +39,7 @@ describe('a frame with packed samples', () => {
     )
   })
 
-  it('packs a window as well', () => {
+  it('decode to the same window as plain samples', () => {
     const { sequence: _, isLast: __, ...window } = { ...FRAME, firstSample: 2500 }
 
     expect(decodeWindow(encodeWindow(window, 'packed'), undefined, NOW)).toEqual(
@@ -47,7 +47,7 @@ describe('a frame with packed samples', () => {
     )
   })
 
-  it('of 1.5 s of twelve leads at 500 Hz fits one unit of AWS IoT Core', async () => {
+  it('fit 1.5 s of twelve leads at 500 Hz into one message unit of AWS IoT Core', async () => {
     const recording = await readRecording('functions/cli/demo/virtual-ecg.hea')
     const framing = { session: 's1', sessionStartedAtMs: NOW - 60_000, frameMs: 1500 }
 
@@ -66,16 +66,16 @@ describe('a frame with packed samples', () => {
 
   it.each([
     ['both kinds of samples', { packed: 'AAAA', packedCount: 100, samples: 'AAAA' }, 'field-invalid', 'packed'],
-    ['bytes that are no zstd', { packed: 'AAAA', packedCount: 100 }, 'payload-malformed', 'packed'],
+    ['bytes that are not zstd', { packed: 'AAAA', packedCount: 100 }, 'payload-malformed', 'packed'],
     ['no count', { packed: 'AAAA' }, 'payload-empty', 'packedCount'],
     ['a count beyond a window', { packed: 'AAAA', packedCount: 1e9 }, 'field-invalid', 'packedCount'],
-  ])('with %s is refused', (_, changes, code, field) => {
+  ])('are refused with %s', (_, changes, code, field) => {
     expect(() => decodeFrame(frameWith(changes), undefined, NOW)).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )
   })
 
-  it('with fewer samples than it counts is refused', () => {
+  it('are refused when they are fewer than the count', () => {
     const packed = encodeFrame(FRAME, 'packed')
     const shorter = encodeFrame({ ...FRAME, samples: FRAME.samples.subarray(0, 396) }, 'packed')
 

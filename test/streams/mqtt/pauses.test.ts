@@ -58,7 +58,7 @@ function stream(ward: Ward, frames: number, arrange?: (frames: readonly Frame[])
   }
 }
 
-/** The last frames, and all the patience that there is. */
+/** The last frames, and the longest wait. */
 function finish(ward: Ward): void {
   for (const device of DEVICES) {
     ward.take(device, 3, true)
@@ -69,8 +69,8 @@ function finish(ward: Ward): void {
   for (let seconds = 0; seconds < 20; seconds += 5) ward.pass(5000)
 }
 
-describe('pauses of every kind', () => {
-  it.each(pauseKinds)('costs no device a window: %s of 20 s', (kind) => {
+describe('the adapter across pauses', () => {
+  it.each(pauseKinds)('loses no window in a pause of 20 s: %s', (kind) => {
     const ward = new Ward()
     stream(ward, 27)
 
@@ -86,7 +86,7 @@ describe('pauses of every kind', () => {
     ward.end()
   })
 
-  it('gives each window exactly once and complete, for any sequence of pauses', () => {
+  it('sends each window exactly once and complete, for any sequence of pauses', () => {
     const pauses = fc.array(
       fc.record({
         before: fc.integer({ min: 1, max: 25 }),
@@ -120,7 +120,7 @@ describe('pauses of every kind', () => {
     )
   }, 60_000)
 
-  it('closes a window with a gap warning if the device is silent for longer than the limit', () => {
+  it('closes a window with a gap warning when the device is silent for longer than the limit', () => {
     const ward = new Ward()
     stream(ward, 7)
 

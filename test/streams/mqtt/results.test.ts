@@ -8,7 +8,7 @@ import { publishResults } from '../../../streams/mqtt/results.ts'
 import { startAws } from './helpers/aws.ts'
 import { startAedes } from './helpers/brokers.ts'
 
-it('publishes results without leaving anything of each behind', async () => {
+it('publishResults publishes results without leaking listeners', async () => {
   const [aws, broker] = await Promise.all([startAws(), startAedes()])
   const link = await DeviceLink.open({ url: broker.url, version: 4 })
   const received: string[] = []

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { buildTopic, parseTopic, topicFilter } from '../../../streams/mqtt/topics.ts'
 
-describe('topics', () => {
-  it('are read as they are built', () => {
+describe('MQTT topics', () => {
+  it('parse back to what they were built from', () => {
     const topic = { tenant: 'clinic-1', device: 'holter:7', channel: 'frames' } as const
 
     const text = buildTopic(topic)
@@ -11,7 +11,7 @@ describe('topics', () => {
     expect(parseTopic(text)).toEqual(topic)
   })
 
-  it('have a filter for every device', () => {
+  it('have a filter for all devices', () => {
     expect(topicFilter('window')).toBe('ecg/v1/+/+/window')
   })
 
@@ -23,7 +23,7 @@ describe('topics', () => {
     ['ecg/v1/clinic/-d1/frames', 'device'],
     ['ecg/v1/clinic/d1/other', 'channel'],
     ['ecg/v1/clinic/d1', 'channel'],
-  ])('refuses %s, naming the %s', (text, field) => {
+  ])('refuse %s and name the %s', (text, field) => {
     expect(() => parseTopic(text)).toThrow(expect.objectContaining({ code: 'topic-invalid', detail: { field } }))
   })
 })

@@ -29,7 +29,7 @@ describe('WindowAssembler', () => {
     expect(closed).toEqual([{ firstSample: 0, samples: 5000 }])
   })
 
-  it('divides a frame that reaches over the end of a window', () => {
+  it('splits a frame across the end of a window', () => {
     const long = Array.from({ length: 13 }, (_, sequence) => makeFrame({ sequence, length: 800 }))
 
     const closed = offerAll(WindowAssembler.begin(long[0]!), long)
@@ -37,7 +37,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000])
   })
 
-  it('gives the same windows in any order and with any repeats within the reorder horizon', () => {
+  it('gives the same windows for any order and repeats within the reorder horizon', () => {
     const stream = frames(47, true)
     // A frame of 0.5 s may be late by fewer than four others.
     const delays = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: stream.length, maxLength: stream.length })
@@ -60,7 +60,7 @@ describe('WindowAssembler', () => {
     )
   })
 
-  it('gives the same windows when it is stored and brought back after any frame', () => {
+  it('gives the same windows when it is stored and restored after any frame', () => {
     const stream = frames(45, true)
     const expected = offerAll(begin(), stream)
 
@@ -75,7 +75,7 @@ describe('WindowAssembler', () => {
     expect(expected).toHaveLength(3)
   })
 
-  it('gives up a missing frame five seconds after one has come that starts 2 s behind the window', () => {
+  it('gives up a missing frame 5 s after a frame arrives that starts 2 s past the window', () => {
     const assembler = begin()
     const lossy = frames(24).filter(({ sequence }) => sequence !== 5)
 
@@ -88,7 +88,7 @@ describe('WindowAssembler', () => {
     expect(after).toEqual([{ firstSample: 0, samples: 5000 }])
   })
 
-  it('waits for a frame that comes late among a backlog', () => {
+  it('waits for a frame that arrives late in a backlog', () => {
     const assembler = begin()
     const backlog = frames(60)
 
@@ -101,7 +101,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000, 10_000])
   })
 
-  it('makes no window of an empty pause, and does not wait if sequence numbers continue', () => {
+  it('makes no window of an empty pause, and does not wait when sequence numbers continue', () => {
     const resumed = Array.from({ length: 20 }, (_, index) =>
       makeFrame({ sequence: 20 + index, firstSample: 30_000 + index * 250 }),
     )
@@ -111,7 +111,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 30_000])
   })
 
-  it('gives up windows that are missing altogether when those behind them have waited long enough', () => {
+  it('gives up missing windows when later ones have waited long enough', () => {
     const assembler = begin()
     const resumed = Array.from({ length: 20 }, (_, index) =>
       makeFrame({ sequence: 120 + index, firstSample: 30_000 + index * 250 }),
@@ -124,7 +124,7 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([30_000])
   })
 
-  it('closes a window at once if its missing samples were never sent', () => {
+  it('closes a window at once when its missing samples were never sent', () => {
     const gap = (sequence: number) => (sequence < 8 ? 0 : 400)
     const sent = Array.from({ length: 19 }, (_, sequence) =>
       makeFrame({ sequence, firstSample: sequence * 250 + gap(sequence) }),
@@ -135,7 +135,7 @@ describe('WindowAssembler', () => {
     expect(closed).toEqual([{ firstSample: 0, samples: 5000 }])
   })
 
-  it('waits for a whole window that was overtaken by the next', () => {
+  it('waits for a whole window that the next one overtook', () => {
     const [first, second] = [0, 1].map((sequence) => makeFrame({ sequence, length: 5000 }))
     const assembler = begin()
 
@@ -146,11 +146,11 @@ describe('WindowAssembler', () => {
     expect(closed.map(({ firstSample }) => firstSample)).toEqual([0, 5000])
   })
 
-  it('closes the last, partial window at once when the last frame has come', () => {
+  it('closes the last, partial window as soon as the last frame arrives', () => {
     expect(offerAll(begin(), frames(6, true))).toEqual([{ firstSample: 0, samples: 1500 }])
   })
 
-  it('drops a last window of less than a second', () => {
+  it('drops a last window shorter than a second', () => {
     const assembler = begin()
 
     const closed = offerAll(assembler, [makeFrame({ length: 499, isLast: true })])
@@ -159,7 +159,7 @@ describe('WindowAssembler', () => {
     expect(assembler.isOpen).toBe(false)
   })
 
-  it('closes what is left of a session that falls silent, gaps and all', () => {
+  it('closes the rest of a silent session, including gaps', () => {
     const assembler = begin()
     offerAll(
       assembler,
@@ -175,7 +175,7 @@ describe('WindowAssembler', () => {
     expect(assembler.isOpen).toBe(false)
   })
 
-  it('starts at the window in which it meets a session', () => {
+  it('starts at the window of the first frame it receives', () => {
     const met = Array.from({ length: 20 }, (_, index) =>
       makeFrame({ sequence: 7 + index, firstSample: 8000 + index * 250 }),
     )
@@ -202,14 +202,14 @@ describe('WindowAssembler', () => {
   it.each<readonly [string, Frame, string]>([
     ['the same frame again', makeFrame({ sequence: 21 }), 'repeated'],
     ['a frame of a closed window', makeFrame({ sequence: 3 }), 'late'],
-  ])('takes %s without an effect', (_, frame, kind) => {
+  ])('ignores %s', (_, frame, kind) => {
     const assembler = begin()
     offerAll(assembler, frames(22))
 
     expect(assembler.offer(frame, 0)).toEqual({ kind })
   })
 
-  it('takes a straggler of a window that was closed with a gap as late', () => {
+  it('ignores a late frame of a window that was closed with a gap', () => {
     const assembler = begin()
     offerAll(
       assembler,
@@ -223,9 +223,9 @@ describe('WindowAssembler', () => {
   const other = new Int16Array(500)
 
   it.each<readonly [string, Partial<Frame>, string, string]>([
-    ['a number used for other samples', { sequence: 21, samples: other }, 'sequence-invalid', 'sequence'],
-    ['a number that goes back', { sequence: 3, firstSample: 5500 }, 'sequence-invalid', 'sequence'],
-    ['a first sample that goes back', { sequence: 22, firstSample: 5250 }, 'sequence-invalid', 'firstSample'],
+    ['a sequence number reused for other samples', { sequence: 21, samples: other }, 'sequence-invalid', 'sequence'],
+    ['a sequence number that goes backwards', { sequence: 3, firstSample: 5500 }, 'sequence-invalid', 'sequence'],
+    ['a first sample that goes backwards', { sequence: 22, firstSample: 5250 }, 'sequence-invalid', 'firstSample'],
     ['a first sample in a closed window', { sequence: 22, firstSample: 0 }, 'sequence-invalid', 'firstSample'],
     ['an overlap', { sequence: 22, firstSample: 5400 }, 'sequence-invalid', 'firstSample'],
     ['a jump of two hours', { sequence: 22, firstSample: 7200 * 500 }, 'clock-invalid', 'firstSample'],
@@ -256,7 +256,7 @@ describe('WindowAssembler', () => {
       'leads[1].name',
     ],
     ['fewer leads', { sequence: 22, leads: [{ name: 'I', gainUv: 2.5 }] }, 'session-changed', 'leads'],
-  ])('refuses %s and goes on as if nothing had come', (_, fields, code, field) => {
+  ])('refuses %s and keeps its state', (_, fields, code, field) => {
     const assembler = begin()
     offerAll(assembler, frames(22))
     const before = structuredClone(assembler.state)
@@ -267,7 +267,7 @@ describe('WindowAssembler', () => {
     expect(assembler.state).toEqual(before)
   })
 
-  it('refuses frames behind the last one', () => {
+  it('refuses frames after the last one', () => {
     const assembler = begin()
     offerAll(assembler, [makeFrame({ sequence: 0 }), makeFrame({ sequence: 2, isLast: true })])
 
@@ -278,7 +278,7 @@ describe('WindowAssembler', () => {
 })
 
 describe('windowWaveform', () => {
-  it('has every sample in its place, and MISSING_SAMPLE where none came', () => {
+  it('puts every sample in its place, and MISSING_SAMPLE where none arrived', () => {
     const { sessionStartedAtMs, rateHz, leads } = makeFrame()
     const lossy = Array.from({ length: 15 }, (_, sequence) => makeFrame({ sequence, length: 800 })).filter(
       ({ sequence }) => sequence !== 8,

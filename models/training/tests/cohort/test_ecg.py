@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from cardiacnets.cohort import draw_person, render_ecg
-from cardiacnets.cohort.ecg import Ecg
+from cardiacnets.cohort.ecg import Ecg, render_clean
+from cardiacnets.cohort.electrics import Electrics
 from cardiacnets.cohort.features import feature_names, measure_features, median_beat
 from cardiacnets.cohort.person import Person
 from cardiacnets.cohort.rhythm import DURATION_S, SINUS
@@ -28,6 +29,15 @@ def test_a_recording_depends_on_seed_and_person_alone():
     np.testing.assert_array_equal(first, second)
     assert first.shape == (12, 5000)
     assert first.dtype == np.int16
+
+
+def test_the_clean_ecg_is_the_recordings_without_its_noise():
+    person = draw_person(SEED, 7)
+
+    whole, clean = render_ecg(person, SEED), render_clean(person, SEED)
+
+    np.testing.assert_array_equal(clean.clean_uv, whole.clean_uv)
+    np.testing.assert_array_equal(clean.rhythm.time_s, whole.rhythm.time_s)
 
 
 def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):
@@ -63,6 +73,47 @@ def test_more_muscle_gives_more_voltage(recordings: list[tuple[Person, Ecg]]):
     voltage = [np.ptp(median_beat(ecg)[6:], axis=1).sum() for _, ecg in healthy]
 
     assert np.corrcoef(mass, voltage)[0, 1] > 0.25
+
+
+@pytest.fixture(scope="module")
+def with_ph() -> list[tuple[Person, Ecg]]:
+    people = [person for person in (draw_person(SEED, index) for index in range(1500)) if person.ph]
+    return [(person, render_ecg(person, SEED)) for person in people if not (person.cad or person.cm)]
+
+
+def _medians(some: list[Ecg]) -> dict[str, float]:
+    beats = np.stack([median_beat(ecg) for ecg in some]) / 1000
+    return {
+        "R V1": float(np.median(beats[:, 6].max(axis=1))),
+        "S V1": float(np.median(-beats[:, 6].min(axis=1))),
+        "S V6": float(np.median(-beats[:, 11].min(axis=1))),
+    }
+
+
+def _is_narrow(electrics: Electrics) -> bool:
+    return electrics.conduction in {"normal", "irbbb", "lafb"}
+
+
+def test_a_loaded_right_ventricle_looks_like_statements_of_rvh(with_ph: list[tuple[Person, Ecg]]):
+    loaded = [ecg for _, ecg in with_ph if ecg.electrics.right_load > 0.4 and _is_narrow(ecg.electrics)]
+
+    found = _medians(loaded)
+
+    # PTB-XL, folds 1–7, RVH without a complete block: 0.64, 0.21 and 0.32 mV. Normal ECGs: 0.15, 0.77 and 0.09.
+    assert len(loaded) > 20
+    assert 0.45 < found["R V1"] < 0.85
+    assert found["S V1"] < 0.55
+    assert 0.20 < found["S V6"] < 0.45
+
+
+def test_mild_ph_hardly_shows(with_ph: list[tuple[Person, Ecg]]):
+    mild = [ecg for _, ecg in with_ph if ecg.electrics.right_load < 0.25 and _is_narrow(ecg.electrics)]
+
+    found = _medians(mild)
+
+    assert len(mild) > 10
+    assert found["R V1"] < 0.40
+    assert found["S V6"] < 0.20
 
 
 def test_features_are_finite(recordings: list[tuple[Person, Ecg]]):

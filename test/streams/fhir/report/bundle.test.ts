@@ -30,21 +30,21 @@ const reports = (bundle: Bundle) => resourcesOf<DiagnosticReport>(bundle, 'Diagn
 const risks = (bundle: Bundle) => resourcesOf<RiskAssessment>(bundle, 'RiskAssessment')
 const observations = (bundle: Bundle) => resourcesOf<Observation>(bundle, 'Observation')
 
-describe('a result as a transaction', () => {
+describe('the FHIR transaction of a result', () => {
   it.each([
-    ['a whole one', {}],
-    ['one without the numbers of simulated people', { allowsVirtual: false }],
+    ['a complete result', {}],
+    ['a result without findings learned from simulated people', { allowsVirtual: false }],
     ['a refusal', { screening: screeningOf(makeRefusal()) }],
-    ['one from an EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
+    ['a result of an ECG from an EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
     [
-      'one of unknown time',
+      'a result of unknown time',
       { screening: screeningOf(makeResult({ span: { startedAt: null, firstSample: 0, durationMs: 1e4 } })) },
     ],
   ])('is valid FHIR R4: %s', (_, overrides) => {
     expect(problemsOf(report(overrides))).toEqual([])
   })
 
-  it('carries measurements as members of the EKG panel, with their method, and leaves out what was not measured', () => {
+  it('contains measurements as members of the EKG panel, with their method, and only those measured', () => {
     const measurements = { method: 'm-1', heartRateBpm: 71.5, qrsMs: 96, qtMs: 402, qtcBazettMs: 439, axisDegrees: -31 }
 
     const bundle = report({ screening: screeningOf(makeResult({ measurements })), allowsVirtual: false })
@@ -67,13 +67,13 @@ describe('a result as a transaction', () => {
     expect(reports(bundle)[0]!.result).toHaveLength(observations(bundle).length)
   })
 
-  it('has no panel where nothing was measured', () => {
+  it('contains no panel when nothing was measured', () => {
     const panels = observations(report()).filter(({ code }) => code.coding?.[0]?.code === '34534-8')
 
     expect(panels).toEqual([])
   })
 
-  it('is a preliminary EKG study that begins with the notice', () => {
+  it('contains a preliminary EKG study that begins with the notice', () => {
     const [diagnostic] = reports(report())
 
     expect(diagnostic).toMatchObject({
@@ -86,7 +86,7 @@ describe('a result as a transaction', () => {
     expect(diagnostic!.conclusion).toContain('Coronary artery disease 41% (threshold 30%, learned from real patients')
   })
 
-  it('predicts each condition by its SNOMED code, as a percentage and against its threshold', () => {
+  it('gives each condition its SNOMED code, its probability in percent and its threshold', () => {
     const [risk] = risks(report())
 
     const predictions = risk!.prediction!.map(({ outcome, probabilityDecimal, qualitativeRisk }) => [
@@ -103,7 +103,7 @@ describe('a result as a transaction', () => {
     ])
   })
 
-  it('gives each index its unit, its interval, its correlation and what it learned from', () => {
+  it('gives each index its unit, interval, correlation and evidence', () => {
     const bundle = report()
 
     const ejection = observations(bundle).find(({ code }) => code!.coding!.some(({ code }) => code === 'lvEf'))!
@@ -121,7 +121,7 @@ describe('a result as a transaction', () => {
     expect(new Set(own.map(({ code }) => code)).size).toBe(82)
   })
 
-  it('withholds virtual findings unless the site allows them, and states it', () => {
+  it('leaves out findings learned from simulated people unless the site allows them, and says so', () => {
     const bundle = report({ allowsVirtual: false })
 
     expect(risks(bundle)[0]!.prediction).toHaveLength(1)
@@ -131,7 +131,7 @@ describe('a result as a transaction', () => {
     )
   })
 
-  it('says of a refusal why there is no answer, and answers nothing', () => {
+  it('states the reason of a refusal, and no predictions', () => {
     const bundle = report({ screening: screeningOf(makeRefusal()) })
 
     const [quality] = observations(bundle)
@@ -152,7 +152,7 @@ describe('a result as a transaction', () => {
     expect(reports(bundle)[0]!.conclusion).toContain('NOT LIKE AN ECG')
   })
 
-  it('names the model and says where it all comes from', () => {
+  it('names the model and the provenance', () => {
     const bundle = report({ source: 'Observation/ecg1' })
 
     const [device] = resourcesOf<{ resourceType: 'Device' }>(bundle, 'Device')
@@ -166,7 +166,7 @@ describe('a result as a transaction', () => {
     expect(provenance!.target).toHaveLength(bundle.entry!.length - 2)
   })
 
-  it('is marked as a machine’s, so that our own subscription passes it over', () => {
+  it('is marked as machine-made, so that our own subscription ignores it', () => {
     const resources = report().entry!.map(({ resource }) => resource!)
 
     expect(resources.every((resource) => isOurs(resource))).toBe(true)
@@ -175,7 +175,7 @@ describe('a result as a transaction', () => {
   })
 })
 
-describe('in the chart', () => {
+describe('sending the FHIR transaction of a result', () => {
   let ehr: SandboxEhr
 
   beforeEach(async () => {
@@ -198,7 +198,7 @@ describe('in the chart', () => {
   }
   const all = (type: string) => [...ehr.store.all(type)]
 
-  it('a report that comes twice is there once, to the last resource', async () => {
+  it('stores each resource once when it is sent twice', async () => {
     await send(report())
     const before = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'Device', 'Provenance'].map(all)
 
@@ -209,7 +209,7 @@ describe('in the chart', () => {
     expect(before.map((resources) => resources.length)).toEqual([1, 1, 33, 1, 1])
   })
 
-  it('a correction stands beside what it replaces, which is out of use and points nowhere new', async () => {
+  it('stores a correction beside the cancelled report that it replaces', async () => {
     await send(report())
     const replaces = [
       ...all('DiagnosticReport'),
@@ -232,7 +232,7 @@ describe('in the chart', () => {
     expect(all('Provenance').at(-1)).toMatchObject({ entity: [{ role: 'source' }, { role: 'revision' }] })
   })
 
-  it('nothing is written for an unknown patient', async () => {
+  it('stores nothing for an unknown patient', async () => {
     const { status } = await send(report({ patient: 'Patient/nobody' }))
 
     expect(status).toBe(422)

@@ -24,15 +24,15 @@ const cine = (overrides: Partial<CineOptions> = {}) =>
     ...overrides,
   })
 
-describe('a drawn cine as a transaction', () => {
+describe('the FHIR transaction of a synthetic cine', () => {
   it.each([
-    ['of an upload', {}],
-    ['of an ECG in the EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
+    ['for an upload', {}],
+    ['for an ECG from the EHR', { source: 'Observation/ecg1', encounter: 'Encounter/e1' }],
   ])('is valid FHIR R4: %s', (_, overrides) => {
     expect(problemsOf(cine(overrides))).toEqual([])
   })
 
-  it('says SYNTHETIC to readers and to programs, and is no ECG that would be screened', () => {
+  it('says SYNTHETIC to people and programs, and is not taken for an ECG', () => {
     const drawn = cine().entry!.map(({ resource }) => resource!)
 
     const shown = drawn.filter(({ resourceType }) => resourceType !== 'Device')
@@ -48,7 +48,7 @@ describe('a drawn cine as a transaction', () => {
     expect(drawn.every(isOurs)).toBe(true)
   })
 
-  it('carries its moving pictures', () => {
+  it('contains the animated images', () => {
     const documents = cine().entry!.flatMap(({ resource }) =>
       resource!.resourceType === 'DocumentReference' ? [resource.content![0]!.attachment] : [],
     )
@@ -61,7 +61,7 @@ describe('a drawn cine as a transaction', () => {
     ])
   })
 
-  it('that comes twice is there once; another seed or sampler is another drawing', async () => {
+  it('is stored once when it is sent twice; another seed or sampler makes another study', async () => {
     const ehr = await startSandboxEhr()
     onTestFinished(() => ehr.stop())
     const headers = { 'content-type': 'application/fhir+json' }

@@ -4,7 +4,7 @@ import hashlib
 import json
 import shutil
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -66,7 +66,7 @@ class ConditionEntry:
     limits: dict[str, Any] | None = None
     """Operating points by sex and age (`evaluation.limits`)."""
     borderlineLogOdds: float | None = None
-    operating: dict[str, Any] | None = None
+    operating: Mapping[str, object] | None = None
     """At what is in use: sensitivity, specificity and the people they were measured on; of a teacher's finding nobody
     knows them."""
 

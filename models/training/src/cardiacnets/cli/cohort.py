@@ -1,4 +1,4 @@
-"""`cardiacnets-train cohort generate | gallery | oracle | compare`: the virtual cohort."""
+"""`cardiacnets-train cohort generate | gallery | oracle | compare | statements`: the virtual cohort."""
 
 import json
 import os
@@ -62,7 +62,7 @@ class Oracle:
 
     out: Positional[Path]
     """Folder for oracle.json and oracle-with-person.json."""
-    n: int = 14_000
+    n: int = 24_000
     """People."""
     workers: int = CPUS
     """Processes."""
@@ -109,10 +109,35 @@ class Compare:
 
 
 @dataclass(frozen=True)
+class Statements:
+    """Compare virtual blocks and loaded ventricles with real ECGs of the same statement."""
+
+    out: Positional[Path]
+    """Folder for statements.json and statements.md."""
+    data: Path
+    """Folder that holds ptbxl100."""
+    n: int = 8_000
+    """Virtual people."""
+    seed: int = DEFAULT_SEED
+    """Of the cohort."""
+
+    def __call__(self) -> int:
+        """Run the command."""
+        from ..cohort.statements import compare_statements, table
+
+        report = compare_statements(self.data, self.n, self.seed)
+        self.out.mkdir(parents=True, exist_ok=True)
+        (self.out / "statements.json").write_text(json.dumps(report, indent=2, ensure_ascii=False) + "\n")
+        (self.out / "statements.md").write_text(table(report))
+        print(table(report))
+        return 0
+
+
+@dataclass(frozen=True)
 class Cohort:
     """The virtual cohort."""
 
-    action: Generate | Gallery | Oracle | Compare
+    action: Generate | Gallery | Oracle | Compare | Statements
 
     def __call__(self) -> int:
         """Run the action."""

@@ -10,6 +10,7 @@ from typing import Literal
 
 import torch
 import tyro
+from tyro.conf import Positional
 
 from cardiacnets.cli import synthesis as synthesis_cli
 from cardiacnets.cli.cohort import Cohort
@@ -20,6 +21,7 @@ from cardiacnets.signal.profile import REPOSITORY
 
 BUNDLE = REPOSITORY / "models" / "cardiacnets-compact"
 REPORT = REPOSITORY / "models" / "training" / "reports" / "compact.json"
+EARLIER = REPORT.with_name("earlier-people.json")
 Stage = Literal[
     "cohort", "segmentation", "hearts", "cmr", "ecg", "align", "screening", "vae", "diffusion", "distillation",
     "ablation",
@@ -163,7 +165,7 @@ class Evaluate:
         figures = {
             "cad": [report["real"]["cad"][name] for name in ("auroc", "ci", "slope", "slopeCi")],
             "normalsFlagged": {name: entry["share"] for name, entry in report["real"]["normals"]["flagged"].items()},
-            "hfTeacher": report["real"]["teacher"].get("hf", {}).get("r"),
+            "hfTeacher": report["real"]["teacher"]["hf"]["r"] if "hf" in report["real"]["teacher"] else None,
             "virtual": {name: [entry["auroc"], entry["ci"]] for name, entry in report["test"]["conditions"].items()},
             **{name: report["test"][name] for name in ("macroAuroc", "meanR", "coverage90")},
             "closeness": {name: entry["closeness"] for name, entry in report["oracle"].items()},
@@ -177,7 +179,28 @@ class Evaluate:
         return 0
 
 
-Command = Cohort | Segmentation | Synthesis | Train | Keep | Export | Recalibrate | Evaluate
+@dataclass(frozen=True)
+class Measure:
+    """Sensitivity of the bundle's limits on the test people of any cohort folder, also of older code."""
+
+    cohort: Positional[Path]
+    """Folder that `cohort generate` wrote, of any version."""
+    run_dir: Path = cache_dir() / "compact"
+    """Folder of the stages."""
+    bundle: Path = BUNDLE
+    """Bundle folder."""
+    report: Path = EARLIER
+    """The JSON that is written."""
+
+    def __call__(self) -> int:
+        """Run the command."""
+        from cardiacnets.evaluation.export import measure_on
+
+        print(json.dumps(measure_on(self.bundle, self.run_dir, self.cohort, self.report), indent=1))
+        return 0
+
+
+Command = Cohort | Segmentation | Synthesis | Train | Keep | Export | Recalibrate | Evaluate | Measure
 
 
 @dataclass(frozen=True)

@@ -28,7 +28,7 @@ from .noise import SAMPLES
 from .person import CONDITIONS, SPLIT_STREAM, draw_person, generator
 
 # Raised whenever the same seed would give other people, so that an old cache is never taken for a new one.
-COHORT_VERSION = 4
+COHORT_VERSION = 5
 CINE_VERSION = 2
 SHARD_PEOPLE = 100
 SPLITS = ("train", "val", "test")
@@ -120,8 +120,8 @@ def generate(
     return folder
 
 
-def load(out_dir: Path | str) -> Cohort:
-    """Open a complete cohort.
+def load(out_dir: Path | str, *, any_version: bool = False) -> Cohort:
+    """Open a complete cohort; `any_version`: of people that other code drew, to measure on.
 
     Raises:
         CohortMismatchError: it was written by another version.
@@ -129,7 +129,8 @@ def load(out_dir: Path | str) -> Cohort:
     """
     folder = Path(out_dir).expanduser()
     meta = json.loads((folder / "meta.json").read_text())
-    if meta["version"] != COHORT_VERSION or meta.get("cineVersion", CINE_VERSION) != CINE_VERSION:
+    is_ours = meta["version"] == COHORT_VERSION and meta.get("cineVersion", CINE_VERSION) == CINE_VERSION
+    if not is_ours and not any_version:
         raise CohortMismatchError(f"{folder} holds {meta}, this code reads versions {COHORT_VERSION}, {CINE_VERSION}")
     if not np.load(folder / "done.npy").all():
         raise CohortIncompleteError(f"{folder} is not complete: run `cohort generate` again to resume")

@@ -1,9 +1,8 @@
 """The model card, written from the measured report so that its numbers cannot drift from it."""
 
-from typing import Any
-
 from cardiacnets.bundle.write import NOTICE, BundleFacts
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation.figures import EvaluationReport, TestFigures
 from cardiacnets.evaluation.page import (
     NAMES,
     cad_groups,
@@ -29,14 +28,14 @@ from cardiacnets.evaluation.people_page import (
 )
 
 
-def _virtual_conditions(test: dict[str, Any]) -> str:
+def _virtual_conditions(test: TestFigures) -> str:
     entries = {name: test["conditions"][name] for name in CONDITIONS if name != "cad"}
     rows = [[NAMES[name], str(entry["positive"]), with_ci(entry)] for name, entry in entries.items()]
     return table(["condition", "people with it", "AUROC (95% CI)"], rows)
 
 
-def _indices(test: dict[str, Any]) -> str:
-    per_index: dict[str, float] = test["perIndexR"]
+def _indices(test: TestFigures) -> str:
+    per_index = {name: r or 0.0 for name, r in test["perIndexR"].items()}
     ordered = sorted(per_index, key=lambda name: -per_index[name])
     highest, lowest = (
         ", ".join(f"{name} {per_index[name]:.2f}" for name in part) for part in (ordered[:6], ordered[-3:])
@@ -48,7 +47,7 @@ lowest {lowest}.
 {coverage(test)}"""
 
 
-def _contrast(report: dict[str, Any]) -> str:
+def _contrast(report: EvaluationReport) -> str:
     """What the contrast left behind, where it was measured."""
     if "retrieval" not in report:
         return ""
@@ -60,7 +59,7 @@ def _contrast(report: dict[str, Any]) -> str:
     return f"\n\nRetrieval of held-out virtual people's cines by their ECGs:\n\n{lines}"
 
 
-def model_card(version: str, facts: BundleFacts, report: dict[str, Any]) -> str:
+def model_card(version: str, facts: BundleFacts, report: EvaluationReport) -> str:
     """MODEL_CARD.md of a bundle; `report` as `report.measure` returns it, with what the export adds."""
     cad, test, ood = report["real"]["cad"], report["test"], report["ood"]
     cohort = next(data for data in facts.training["data"] if "people" in data)

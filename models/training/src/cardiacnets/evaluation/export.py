@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import torch
@@ -34,6 +34,23 @@ from cardiacnets.data.windows import to_window
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_thresholds, probability
 from cardiacnets.evaluation.card import model_card, pending_card
+from cardiacnets.evaluation.figures import (
+    Area,
+    Choices,
+    CohortReport,
+    Drawn,
+    EvaluationReport,
+    Exported,
+    ExportReport,
+    Found,
+    Int8Figures,
+    Measured,
+    Operating,
+    Pretraining,
+    RetrievalFigures,
+    Validation,
+    ValidationReport,
+)
 from cardiacnets.evaluation.fit_ood import FALSE_ALARMS, OodConfig, fit_ood
 from cardiacnets.evaluation.inference import (
     CAD,
@@ -53,12 +70,13 @@ from cardiacnets.evaluation.plots import draw_all
 from cardiacnets.evaluation.report import (
     SECOND_LOOKS,
     Adjustment,
-    Report,
     area,
     held_out_data,
     measure,
+    measure_people,
     measure_teacher,
     measure_virtual,
+    number,
     rounded,
     validation_data,
 )
@@ -67,8 +85,11 @@ from cardiacnets.metrics import auroc
 from cardiacnets.models.screen import ShippedScreen
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages.ablation import report_ablation
-from cardiacnets.stages.contrastive import retrieval
+from cardiacnets.stages.contrastive import QUERIES, retrieval
 from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
+
+if TYPE_CHECKING:
+    from cardiacnets.programme import Run
 
 PARITY_RECORDINGS = 100
 QUANTISATION_RECORDINGS = 128
@@ -102,7 +123,7 @@ PTBXL = {"name": "PTB-XL 1.0.3 folds 1–7", "licence": "CC BY 4.0", "doi": "10.
 
 def calibrate(
     screener: CachedScreener, real: EcgSet, virtual: EcgSet, ood_threshold: float = 0.0
-) -> tuple[Adjustment, Report]:
+) -> tuple[Adjustment, Choices]:
     """Fit the adjustment of logits, intervals and limits; returns it and a report of how each choice was made.
 
     CAD is fitted on the labels of PTB-XL fold 8, HF on its teacher there, all else on virtual validation people. Limits
@@ -202,7 +223,7 @@ def _memory(run_dir: Path) -> Path:
     return run_dir / "evaluation"
 
 
-def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: bool = False) -> Report:
+def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: bool = False) -> ExportReport:
     """Calibrate and write the bundle of `run_dir/screening/model.pt` with figures of validation data; returns them.
 
     Fold 9 is left alone: `evaluate --final` measures there, and writes the card.
@@ -225,11 +246,10 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
         screener = CachedScreener(made / "screen.onnx", memory)
         adjustment, choices = calibrate(screener, real, virtual)
         report = _validation_figures(screener, real, virtual)
-        extra: Report = {"parity": difference, "modelSha256": screener.sha256, "unseen": unseen, "choices": choices}
+        extra: Exported = {"parity": difference, "modelSha256": screener.sha256, "unseen": unseen, "choices": choices}
         if with_int8:
             extra["int8"] = _try_int8(screener, made, real, virtual, memory)
         (memory / "export.json").write_text(json.dumps(extra, indent=1) + "\n")
-        report |= extra
         (on_real,) = screener(real)
         training = {
             "data": [
@@ -258,12 +278,12 @@ def export_bundle(run_dir: Path, bundle_dir: Path, version: str, *, with_int8: b
         )
         card = pending_card(version, facts)
         write_bundle(
-            made, difference, bundle_dir, facts, card, [INT8_FILE] if extra.get("int8", {}).get("kept") else []
+            made, difference, bundle_dir, facts, card, [INT8_FILE] if "int8" in extra and extra["int8"]["kept"] else []
         )
-    return report
+    return {**report, **extra}
 
 
-def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Report:
+def recalibrate_bundle(run_dir: Path, bundle_dir: Path, version: str) -> Choices:
     """Fit probabilities, intervals and limits of a bundle again, as another version of it; its networks stay.
 
     Returns how the limits were chosen.
@@ -303,7 +323,7 @@ def _feed(data: EcgSet) -> dict[str, np.ndarray]:
     return model_inputs([to_window(data.recording(row), data.rate_hz) for row in range(len(data))], data.person)
 
 
-def _try_int8(screener: CachedScreener, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Report:
+def _try_int8(screener: CachedScreener, made: Path, real: EcgSet, virtual: EcgSet, memory: Path) -> Int8Figures:
     """Make the int8 variant, and say what it costs and gains on validation data."""
     out = made / INT8_FILE
     samples = [_feed(data.thinned(QUANTISATION_RECORDINGS)) for data in (real, virtual)]
@@ -345,27 +365,31 @@ FINAL = {
 """Evidence → what a figure was measured on."""
 
 
-def _validation_figures(screener: CachedScreener, real: EcgSet, virtual: EcgSet) -> Report:
+def _validation_figures(screener: CachedScreener, real: EcgSet, virtual: EcgSet) -> Validation:
     """What the manifest holds until `evaluate --final` has run."""
     return {
         "real": {
             "cad": area(real.conditions[:, CAD], screener(real)[0].logits[:, CAD]),
             "teacher": measure_teacher(screener, real),
-        }
-    } | {"test": measure_virtual(screener, virtual)}
+        },
+        "test": measure_virtual(screener, virtual),
+    }
 
 
 def _conditions(
-    adjustment: Adjustment, report: Report, evidence: Mapping[str, str], datasets: Mapping[str, str]
+    adjustment: Adjustment,
+    report: Measured | Validation,
+    evidence: Mapping[str, str],
+    datasets: Mapping[str, str],
+    operating: Mapping[str, Operating | None] | None = None,
 ) -> list[ConditionEntry]:
     """Every condition of the manifest, with figures of `report`."""
     entries = []
     for name in CONDITIONS:
-        measured = {
-            "real": lambda name=name: report["real"][name],
-            "teacher": lambda name=name: report["real"]["teacher"][name]["above"],
-            "virtual": lambda name=name: report["test"]["conditions"][name],
-        }[evidence[name]]()
+        measured = _area_of(name, evidence[name], report)
+        if measured["auroc"] is None or measured["ci"] is None:
+            raise ValueError(f"{name} cannot be measured: nobody has it, or everybody")
+        low, high = measured["ci"]
         limits = adjustment.limits.get(name)
         entries.append(
             ConditionEntry(
@@ -373,38 +397,51 @@ def _conditions(
                 evidence=evidence[name],
                 calibration=adjustment.calibrations[name],
                 thresholds=dict(adjustment.thresholds[name]),
-                auroc=Auroc(measured["auroc"], tuple(measured["ci"]), datasets[evidence[name]]),
+                auroc=Auroc(measured["auroc"], (low, high), datasets[evidence[name]]),
                 prevalence=adjustment.prevalence[name],
                 operatingPoint="youden" if limits is None else "limits",
                 limits=None if limits is None else limits.described(),
                 borderlineLogOdds=round(adjustment.borderline[name], 4) if name in adjustment.borderline else None,
-                operating=_operating(name, evidence[name], report, datasets),
+                operating=None if operating is None else operating[name],
             )
         )
     return entries
 
 
-def _operating(name: str, evidence: str, report: Report, datasets: Mapping[str, str]) -> Report | None:
-    """Sensitivity and specificity at what is in use, where `report` has measured them."""
+def _area_of(name: str, evidence: str, report: Measured | Validation) -> Area:
+    """Where the AUROC of a finding stands."""
     if evidence == "real":
-        found = report["real"][name].get("operatingPoints", {}).get("in use")
-        shares = found and {side: found[side] for side in ("sensitivity", "specificity")}
-    elif evidence == "virtual":
-        found = report.get("operating", {}).get(name)
-        shares = found and {side: found[side]["share"] for side in ("sensitivity", "specificity")}
-    else:
-        shares = None
-    return shares and {**shares, "dataset": datasets[evidence]}
+        return report["real"]["cad"]
+    return report["real"]["teacher"][name]["above"] if evidence == "teacher" else report["test"]["conditions"][name]
 
 
-def _indices(adjustment: Adjustment, report: Report) -> list[IndexEntry]:
+def _operating(name: str, evidence: str, report: Measured, datasets: Mapping[str, str]) -> Operating | None:
+    """Sensitivity and specificity at what is in use; nobody knows them of a teacher's finding."""
+    if evidence == "real":
+        point = report["real"]["cad"]["operatingPoints"].get("in use")
+        return point and {
+            "sensitivity": point["sensitivity"],
+            "specificity": point["specificity"],
+            "dataset": datasets[evidence],
+        }
+    if evidence == "virtual":
+        found = report["operating"][name]
+        return {
+            "sensitivity": found["sensitivity"]["share"],
+            "specificity": found["specificity"]["share"],
+            "dataset": datasets[evidence],
+        }
+    return None
+
+
+def _indices(adjustment: Adjustment, report: Measured | Validation) -> list[IndexEntry]:
     return [
-        IndexEntry(name, "virtual", report["test"]["perIndexR"][name], float(scale))
+        IndexEntry(name, "virtual", number(report["test"]["perIndexR"][name]), float(scale))
         for name, scale in zip(INDICES, adjustment.interval_scale, strict=True)
     ]
 
 
-def note_final(ledger: Path, manifest: Report, model_sha256: str) -> None:
+def note_final(ledger: Path, manifest: Mapping[str, str], model_sha256: str) -> None:
     """Append a look at fold 9 to the ledger: date, commit and bundle.
 
     Raises:
@@ -420,24 +457,38 @@ def note_final(ledger: Path, manifest: Report, model_sha256: str) -> None:
         file.write(json.dumps(line | {"modelSha256": model_sha256}) + "\n")
 
 
-def _run(run_dir: Path) -> Any:  # noqa: ANN401 (the programme imports every stage; only what needs it pays)
+def _run(run_dir: Path) -> "Run":
+    # The programme imports every stage; only what needs it pays.
     from cardiacnets.programme import Programme, Run
 
     return Run(Programme(), run_dir)
 
 
-def _shared_space(run_dir: Path) -> Report:
+def _shared_space(run_dir: Path) -> Pretraining:
     """Retrieval of held-out people's cines by their ECGs, if contrast was trained; the points are kept for plots."""
     if not (run_dir / "align" / "model.pt").exists():
         return {}
     points, _ = _points(run_dir)
-    return {
-        "retrieval": {
-            name: {key: rounded(value) for key, value in retrieval(points["ecg"], points[name]).items()}
-            for name in points
-            if name != "ecg"
-        }
-    }
+    views = [name for name in points if name not in QUERIES]
+    return {"retrieval": {view: _found_by(points, view) for view in views}}
+
+
+def _found_by(points: Mapping[str, np.ndarray], view: str) -> RetrievalFigures:
+    """Figures of the ECG with the person's fields, and of each query under `by`."""
+    by = {query: _found(points[query], points[view]) for query in QUERIES}
+    own = by["ecg"]
+    return RetrievalFigures(**own, by=by)
+
+
+def _found(query: np.ndarray, key: np.ndarray) -> Found:
+    found = retrieval(query, key)
+    return Found(
+        among=found["among"],
+        medianRank=rounded(found["medianRank"]),
+        ci=[rounded(limit) for limit in found["ci"]],
+        recall1=rounded(found["recall1"]),
+        recall10=rounded(found["recall10"]),
+    )
 
 
 def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -449,23 +500,26 @@ def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
         run = _run(run_dir)
         people = run.ablation_data.virtual  # those with cines
         mass = people.indices[people.split == "test", INDICES.index("lvMass")]
-        np.savez(path, **run.held_out_points(), mass=mass)
+        np.savez(path, allow_pickle=False, **run.held_out_points(), mass=mass)
     points = dict(np.load(path))
     return points, points.pop("mass")
 
 
-def _ablation(run_dir: Path) -> Report:
+def _ablation(run_dir: Path) -> Pretraining:
     """The runs that are there."""
     folder = run_dir / "ablation"
     if not any(folder.glob("*.npz")):
         return {}
     found = report_ablation(_run(run_dir).ablation_data, folder)
-    return {"ablation": found.pop("runs"), "ablationPaired": found}
+    return {
+        "ablation": found["runs"],
+        "ablationPaired": {"paired": found["paired"], "testPeople": found["testPeople"]},
+    }
 
 
 def evaluate_bundle(
-    bundle_dir: Path, run_dir: Path, report_path: Path, page: Path, cmr: Report | None, *, final: bool = False
-) -> Report:
+    bundle_dir: Path, run_dir: Path, report_path: Path, page: Path, cmr: object, *, final: bool = False
+) -> Measured:
     """Evaluate the ONNX files of a bundle on validation data, or, `final`, on PTB-XL fold 9 and virtual test people.
 
     The final one is noted in the ledger beside `report_path`; it writes the report, the plots beside it, the page that
@@ -477,36 +531,50 @@ def evaluate_bundle(
     adjustment = read_adjustment(bundle_dir)
     memory = _memory(run_dir)
     screener = CachedScreener(bundle_dir / "screen.onnx", memory)
-    exported = json.loads((memory / "export.json").read_text())
+    exported: Exported = json.loads((memory / "export.json").read_text())
     if exported["modelSha256"] != screener.sha256:
         raise ValueError(f"{bundle_dir} is not what was last exported from {run_dir}")
     bundle = f"{manifest['name']}@{manifest['version']}"
     if not final:
-        report = measure(screener, validation_data(run_dir / "cohort"), adjustment, exported["unseen"])
-        _write_json(report_path.with_name("validation.json"), report | exported | {"bundle": bundle})
-        return report
+        validation = measure(screener, validation_data(run_dir / "cohort"), adjustment, exported["unseen"])
+        found: ValidationReport = {**validation, **exported, "bundle": bundle}
+        _write_json(report_path.with_name("validation.json"), found)
+        return validation
     note_final(report_path.with_name("final.jsonl"), manifest, screener.sha256)
     data = held_out_data(run_dir / "cohort")
-    report = measure(screener, data, adjustment, exported["unseen"])
     before = json.loads(report_path.read_text()) if report_path.exists() else {}
-    earlier = {name: before[name] for name in ("retrieval", "ablation", "ablationPaired") if name in before}
-    report |= exported | earlier | _shared_space(run_dir) | _ablation(run_dir)
-    report |= {
+    earlier = cast("Pretraining", {name: before[name] for name in Pretraining.__annotations__ if name in before})
+    drawn: Drawn = {"cmr": cmr} if cmr else {}
+    report: EvaluationReport = {
+        **measure(screener, data, adjustment, exported["unseen"]),
+        **exported,
+        **earlier,
+        **_shared_space(run_dir),
+        **_ablation(run_dir),
+        **drawn,
         "bundle": bundle,
         "config": manifest["training"]["config"],
         "commit": manifest["training"]["commit"],
         "seeds": manifest["training"]["seeds"],
-        **({"cmr": cmr} if cmr else {}),
     }
     _write_json(report_path, report)
     space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None
+    if space:
+        others = set(QUERIES) - {"ecg"}
+        space = {name: some for name, some in space[0].items() if name not in others}, space[1]
     draw_all(report_path.with_suffix(""), report, data, screener, adjustment, space)
     page.write_text(evaluation_page(report))
     evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}
     facts = BundleFacts(
         manifest["name"],
         manifest["version"],
-        _conditions(adjustment, report, evidence, FINAL),
+        _conditions(
+            adjustment,
+            report,
+            evidence,
+            FINAL,
+            {name: _operating(name, evidence[name], report, FINAL) for name in CONDITIONS},
+        ),
         _indices(adjustment, report),
         OodEntry(**manifest["ood"]),
         manifest["training"],
@@ -515,6 +583,20 @@ def evaluate_bundle(
     return report
 
 
-def _write_json(path: Path, report: Report) -> None:
+def measure_on(bundle_dir: Path, run_dir: Path, cohort_dir: Path, out: Path) -> CohortReport:
+    """Write to `out` what the bundle finds in the test people of `cohort_dir`, of any version of the cohort's code."""
+    manifest = json.loads((bundle_dir / "manifest.json").read_text())
+    screener = CachedScreener(bundle_dir / "screen.onnx", _memory(run_dir))
+    drawn_by = json.loads((cohort_dir / "meta.json").read_text())["version"]
+    report: CohortReport = {
+        "bundle": f"{manifest['name']}@{manifest['version']}",
+        "cohortVersion": drawn_by,
+        **measure_people(screener, read_adjustment(bundle_dir), cohort_dir),
+    }
+    _write_json(out, report)
+    return report
+
+
+def _write_json(path: Path, report: ValidationReport | EvaluationReport | CohortReport) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n")

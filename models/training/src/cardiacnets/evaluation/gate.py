@@ -6,12 +6,13 @@ is read here. Both are counted beside every flag rate, so that nothing is won by
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cardiacnets.data import ptbxl
+from cardiacnets.evaluation.figures import Unanswered
 from cardiacnets.evaluation.honesty import share
 from cardiacnets.signal.profile import REPOSITORY
 
@@ -23,7 +24,7 @@ ADULT_YEARS = 18
 VERDICTS = REPOSITORY / "models" / "training" / "reports" / "gate"
 
 
-def unanswered(data: "EcgSet", chosen: NDArray[np.bool_], folder: Path = VERDICTS) -> dict[str, Any]:
+def unanswered(data: "EcgSet", chosen: NDArray[np.bool_], folder: Path = VERDICTS) -> Unanswered:
     """Shares of the chosen ECGs of a set [n] that are refused and withheld; nothing where nobody looked."""
     path = folder / f"{data.name}.json"
     if not path.exists():

@@ -5,18 +5,17 @@ Every share has its n and a 95% interval. Denominators hold all ECGs of a group:
 
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation.figures import Accuracy, Agreement, CalibrationFigures, Share, Shares, StatementShares
 from cardiacnets.metrics import pearson
 
 Array = NDArray[np.floating]
 Flags = NDArray[np.bool_]
-Report = dict[str, Any]
 
 AGES = ((0, 50), (50, 65), (65, 80), (80, 200))
 ROUNDS = 300
@@ -49,7 +48,7 @@ def wilson(count: int, n: int) -> list[float]:
     ]
 
 
-def share(flags: Flags) -> Report:
+def share(flags: Flags) -> Share:
     """{share, ci, n}; null where there is nobody."""
     n = len(flags)
     if n == 0:
@@ -57,7 +56,7 @@ def share(flags: Flags) -> Report:
     return {"share": round(float(flags.mean()), 4), "ci": wilson(int(flags.sum()), n), "n": n}
 
 
-def shares(flags: Flags) -> Report:
+def shares(flags: Flags) -> Shares:
     """Of flags [n,5]: each condition's and anything's."""
     by = {name: share(flags[:, index]) for index, name in enumerate(CONDITIONS)}
     return by | {"any": share(np.asarray(flags.any(axis=1)))}
@@ -86,7 +85,7 @@ def interval(statistic: Callable[[NDArray[np.intp]], float], n: int, seed: int =
     return [round(float(limit), 4) for limit in np.nanpercentile(values, (2.5, 97.5))]
 
 
-def calibration(chance: Array, truth: Flags) -> Report:
+def calibration(chance: Array, truth: Flags) -> CalibrationFigures:
     """Slope (1: neither over- nor underconfident) and calibration in the large (0: no shift), both in log-odds."""
     x, y = logit(np.clip(chance, 1e-6, 1 - 1e-6)), truth.astype(float)
     return {
@@ -97,9 +96,9 @@ def calibration(chance: Array, truth: Flags) -> Report:
     }
 
 
-def by_age(flagged: Flags, truth: Flags, age: Array) -> Report:
+def by_age(flagged: Flags, truth: Flags, age: Array) -> dict[str, Accuracy]:
     """Sensitivity and specificity in each age group."""
-    report = {}
+    report: dict[str, Accuracy] = {}
     for low, high in AGES:
         inside = (age >= low) & (age < high)
         name = f"under {high}" if low == 0 else (f"{low}–{high - 1}" if high < 200 else f"{low} and over")
@@ -107,7 +106,7 @@ def by_age(flagged: Flags, truth: Flags, age: Array) -> Report:
     return report
 
 
-def by_statement(flags: Flags, codes: Sequence[frozenset[str]], cad: Flags) -> Report:
+def by_statement(flags: Flags, codes: Sequence[frozenset[str]], cad: Flags) -> dict[str, StatementShares]:
     """What is flagged in ECGs with each statement, and in those where it is the only finding.
 
     "Only" means: no CAD label, and no other of these statements.
@@ -116,17 +115,17 @@ def by_statement(flags: Flags, codes: Sequence[frozenset[str]], cad: Flags) -> R
         name: cad if not some else np.array([bool(stated & some) for stated in codes])
         for name, some in STATEMENTS.items()
     }
-    report = {}
+    report: dict[str, StatementShares] = {}
     for name, rows in has.items():
         others = np.any([other for key, other in has.items() if key != name], axis=0)
         report[name] = {"all": shares(flags[rows]), "isolated": shares(flags[rows & ~others])}
     return report
 
 
-def by_heart_rate(flags: Flags, rate: Array, codes: Sequence[frozenset[str]], cad: Flags) -> Report:
+def by_heart_rate(flags: Flags, rate: Array, codes: Sequence[frozenset[str]], cad: Flags) -> dict[str, Shares]:
     """Of ECGs without infarction, ischaemia, LVH, bundle branch block, AF or pacing."""
     free = np.array([not stated & NOT_FREE for stated in codes]) & ~cad
-    report = {}
+    report: dict[str, Shares] = {}
     for low, high in pairwise(HEART_RATES):
         inside = free & (rate >= low) & (rate < high)
         name = f"under {high}" if low == 0 else (f"{low}–{high - 1}" if high < 250 else f"{low} and over")
@@ -134,7 +133,7 @@ def by_heart_rate(flags: Flags, rate: Array, codes: Sequence[frozenset[str]], ca
     return report
 
 
-def agreement(teacher: Array, own: Array) -> Report:
+def agreement(teacher: Array, own: Array) -> Agreement:
     """Pearson's R of logits."""
     known = ~np.isnan(teacher)
     a, b = teacher[known, None].astype(float), own[known, None].astype(float)

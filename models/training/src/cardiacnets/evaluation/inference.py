@@ -137,9 +137,9 @@ def real_set(fold: int) -> EcgSet:
     )
 
 
-def virtual_set(cohort_dir: Path, split: str) -> EcgSet:
-    """One split of the virtual cohort."""
-    people = cohort.load(cohort_dir)
+def virtual_set(cohort_dir: Path, split: str, *, any_version: bool = False) -> EcgSet:
+    """One split of the virtual cohort; `any_version`: see `cohort.load`."""
+    people = cohort.load(cohort_dir, any_version=any_version)
     rows = people.rows(split)
     indices = np.asarray(people.indices[rows])
     digest = hashlib.sha256(indices.tobytes()).hexdigest()[:8]

@@ -1,11 +1,20 @@
 """`docs/evaluation.md`, written from the report so that its numbers cannot drift from it."""
 
-from collections.abc import Mapping
-from typing import Any
-
 from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation.figures import (
+    PAIR,
+    AblationLine,
+    Area,
+    CadFigures,
+    EvaluationReport,
+    OodFigures,
+    PairedDifference,
+    PairedLine,
+    TestFigures,
+)
 from cardiacnets.evaluation.people_page import people_section, rule_line, table
+from cardiacnets.stages.contrastive import QUERIES
 
 NAMES = {
     "cad": "Coronary artery disease",
@@ -14,7 +23,6 @@ NAMES = {
     "hf": "Heart failure",
     "ph": "Pulmonary hypertension",
 }
-Entry = Mapping[str, Any]
 FIGURES = "../models/training/reports/compact"
 VARIANTS = {"scratch": "scratch", "masked": "masked ECGs", "contrastive": "contrast with CMR"}
 
@@ -24,12 +32,12 @@ def three(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def with_ci(entry: Entry, name: str = "auroc") -> str:
+def with_ci(entry: Area) -> str:
     """0.912 (0.901–0.923)."""
-    return f"{three(entry[name])} ({entry['ci'][0]:.3f}–{entry['ci'][1]:.3f})" if entry["ci"] else "–"
+    return f"{three(entry['auroc'])} ({entry['ci'][0]:.3f}–{entry['ci'][1]:.3f})" if entry["ci"] else "–"
 
 
-def cad_groups(cad: Entry) -> str:
+def cad_groups(cad: CadFigures) -> str:
     """CAD by sex, age and leads."""
     groups = {
         "all": cad,
@@ -41,7 +49,7 @@ def cad_groups(cad: Entry) -> str:
     return table(["group", "ECGs", "CAD", "AUROC (95% CI)"], rows)
 
 
-def operating_points(cad: Entry) -> str:
+def operating_points(cad: CadFigures) -> str:
     """Sensitivity and specificity at both thresholds."""
     rows = [
         [name, *(f"{point[key]:.3f}" for key in ("threshold", "sensitivity", "specificity"))]
@@ -50,7 +58,7 @@ def operating_points(cad: Entry) -> str:
     return table(["operating point", "probability", "sensitivity", "specificity"], rows)
 
 
-def virtual_groups(test: Entry) -> str:
+def virtual_groups(test: TestFigures) -> str:
     """Virtual people by sex, age and leads."""
     groups = {
         "all": test,
@@ -64,7 +72,7 @@ def virtual_groups(test: Entry) -> str:
     return table(["group", "people", "macro AUROC of the four", "mean R"], rows)
 
 
-def ood_kinds(ood: Entry) -> str:
+def ood_kinds(ood: OodFigures) -> str:
     """How well each kind is told from real ECGs."""
     rows = [
         [kind, with_ci(entry), three(entry["unseenAuroc"]), f"{entry['flagged']:.1%}"]
@@ -73,13 +81,13 @@ def ood_kinds(ood: Entry) -> str:
     return table(["kind", "AUROC (95% CI)", "AUROC if never shown", "flagged"], rows)
 
 
-def false_alarms(ood: Entry) -> str:
+def false_alarms(ood: OodFigures) -> str:
     """Real ECGs flagged."""
     rows = [[name, str(entry["n"]), f"{entry['flagged']:.1%}"] for name, entry in ood["falseAlarms"].items()]
     return table(["ECGs", "n", "flagged"], rows)
 
 
-def proxies(report: Entry) -> str:
+def proxies(report: EvaluationReport) -> str:
     """Proxies on real people."""
     rows = [
         [f"{entry['label']} by the `{name}` head", str(entry["n"]), str(entry["positive"]), with_ci(entry)]
@@ -88,7 +96,7 @@ def proxies(report: Entry) -> str:
     return table(["proxy (no disease)", "ECGs", "with it", "AUROC (95% CI)"], rows)
 
 
-def coverage(test: Entry) -> str:
+def coverage(test: TestFigures) -> str:
     """One sentence on the intervals."""
     low, high = test["coverage90Range"]
     outside = test["coverage90Outside"]
@@ -96,11 +104,11 @@ def coverage(test: Entry) -> str:
     return f"The 90% intervals cover {test['coverage90']:.1%} on average, {low:.1%} to {high:.1%} per index.\n{which}"
 
 
-def _has_teacher(report: Entry) -> bool:
+def _has_teacher(report: EvaluationReport) -> bool:
     return bool(report["real"].get("teacher"))
 
 
-def _main(report: Entry) -> str:
+def _main(report: EvaluationReport) -> str:
     test, published, cad = report["test"], report["published"], report["real"]["cad"]
     rows = [[NAMES["cad"], "real", f"PTB-XL fold 9, {cad['n']:,} ECGs", with_ci(cad), three(published["cad"])]]
     rows += [
@@ -125,17 +133,21 @@ def _main(report: Entry) -> str:
     return table(["output", "learned from", "measured on", "ours (95% CI)", "published, another population"], rows)
 
 
-def _oracle(report: Entry) -> str:
+def _oracle(report: EvaluationReport) -> str:
     rows = []
     for name, label in (("withPerson", "with sex, age, height, weight"), ("withoutPerson", "ECG alone")):
         entry = report["oracle"][name]
-        for figure, title in (("meanR", "mean R"), ("macroAuroc", "macro AUROC of the four")):
-            closeness = entry["closeness"][figure]
-            rows.append([label, title, three(entry["ours"][figure]), three(entry[figure]), f"{closeness:.3f}"])
+        for figure, title in reversed(PAIR):
+            cells = [three(of[figure]) for of in (entry["ours"], entry, entry["closeness"])]
+            rows.append([label, f"{title} of the four" if figure == "macroAuroc" else title, *cells])
     return table(["both know", "figure", "ours", "oracle", "closeness (aim 0.95)"], rows)
 
 
-def _noise(report: Entry) -> str:
+def _version(report: EvaluationReport) -> str:
+    return f"cohort version {report['oracle']['withPerson'].get('version', 2)}"
+
+
+def _noise(report: EvaluationReport) -> str:
     rows = [
         [line["noise"], "–" if line["snrDb"] is None else str(line["snrDb"])]
         + [three(line[name]) for name in ("cadAuroc", "macroAuroc", "meanR")]
@@ -147,28 +159,32 @@ def _noise(report: Entry) -> str:
     )
 
 
-def _retrieval(report: Entry) -> str:
+def _retrieval(report: EvaluationReport) -> str:
     if "retrieval" not in report:
         return "Not measured: the stage `align` has not been run."
     rows = [
         [
             view.replace("_", " "),
+            QUERIES[query],
             f"{e['among']:.0f}",
-            f"{e['medianRank']:.0f}",
+            f"{e['medianRank']:.0f}" + (f" ({e['ci'][0]:.0f}–{e['ci'][1]:.0f})" if "ci" in e else ""),
             f"{e['recall1']:.1%}",
             f"{e['recall10']:.1%}",
         ]
-        for view, e in report["retrieval"].items()
+        for view, entry in report["retrieval"].items()
+        for query, e in entry.get("by", {"ecg": entry}).items()
     ]
-    head = ["cine", "among", "median rank", "R@1", "R@10"]
+    head = ["cine", "looked for by", "among", "median rank (95% CI over people)", "R@1", "R@10"]
     return f"""{table(head, rows)}
+
+A stranger's ECG with one's own sex, age, height and weight shows how much is found without the ECG.
 
 ![Retrieval]({FIGURES}/retrieval.png)
 
 ![Shared space]({FIGURES}/shared-space.png)"""
 
 
-def _ablation(report: Entry) -> str:
+def _ablation(report: EvaluationReport) -> str:
     if not report.get("ablation"):
         return "Not measured: the stage `ablation` has not been run."
     runs, paired = report["ablation"], report["ablationPaired"]
@@ -177,12 +193,12 @@ def _ablation(report: Entry) -> str:
         cells = []
         for variant in VARIANTS:
             some = [run for run in runs if run["variant"] == variant and run["fraction"] == fraction]
-            mean = {k: sum(run[k] for run in some) / len(some) if some else None for k in ("macroAuroc", "meanR")}
+            mean = {k: sum(run[k] for run in some) / len(some) if some else None for k, _ in PAIR}
             cells.append(f"{three(mean['macroAuroc'])} / {three(mean['meanR'])} ({len(some)})")
         rows.append([f"{fraction:.0%}", *cells])
     differences = [
         [f"{entry['fraction']:.0%}", f"{VARIANTS[entry['better']]} − {VARIANTS[entry['than']]}", str(entry["seeds"])]
-        + [_difference(entry[name]) for name in ("macroAuroc", "meanR")]
+        + [_difference(entry[name]) for name, _ in PAIR]
         for entry in paired["paired"]
     ]
     return f"""{table(["labels", *(f"{name}: macro AUROC / mean R (seeds)" for name in VARIANTS.values())], rows)}
@@ -202,7 +218,7 @@ the ECG's waves but hardly in a cine. Masked modelling keeps that information.
 ![Ablation]({FIGURES}/ablation.png)"""
 
 
-def _few_labels(runs: list[Entry]) -> str:
+def _few_labels(runs: list[AblationLine]) -> str:
     """Mean AUROC over seeds of each condition, at up to a tenth of the labels."""
     rows = []
     for fraction in sorted({run["fraction"] for run in runs if run["fraction"] <= 0.1}):
@@ -213,18 +229,18 @@ def _few_labels(runs: list[Entry]) -> str:
     return table(["labels", "start", *(NAMES[name] for name in CONDITIONS)], rows)
 
 
-def _difference(entry: Entry) -> str:
+def _difference(entry: PairedDifference) -> str:
     low, high = entry["ci"]
     text = f"{entry['difference']:+.3f} ({low:+.3f} to {high:+.3f})"
     return f"**{text}**" if low > 0 or high < 0 else text
 
 
-def _claim(paired: list[Entry]) -> str:
+def _claim(paired: list[PairedLine]) -> str:
     """Where contrast with CMR beats training on ECGs only, beyond the noise."""
     lines = []
     for than in ("scratch", "masked"):
         of = [entry for entry in paired if entry["better"] == "contrastive" and entry["than"] == than]
-        for name, title in (("macroAuroc", "macro AUROC"), ("meanR", "mean R")):
+        for name, title in PAIR:
             won = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][0] > 0]
             lost = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][1] < 0]
             open_ = [f"{e['fraction']:.0%}" for e in of if e[name]["ci"][0] <= 0 <= e[name]["ci"][1]]
@@ -237,7 +253,7 @@ def _claim(paired: list[Entry]) -> str:
     return "\n".join(lines)
 
 
-def _int8(report: Entry) -> str:
+def _int8(report: EvaluationReport) -> str:
     if "int8" not in report:
         return ""
     int8 = report["int8"]
@@ -253,7 +269,7 @@ One window on one thread: {ms["int8"]:.2f} ms against {ms["float32"]:.2f} ms; {m
 """
 
 
-def evaluation_page(report: Entry) -> str:
+def evaluation_page(report: EvaluationReport) -> str:
     """The page; `report` as `evaluate_bundle` makes it."""
     test, cad = report["test"], report["real"]["cad"]
     on_virtual = with_ci(test["conditions"]["cad"])
@@ -283,11 +299,9 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 
 ## Distance from the oracle
 
-The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
+The oracle is boosted trees and a linear model on the noise-free virtual ECG: their mean, weighted as it does best on validation people
+({report["oracle"]["withPerson"]["people"]:,} people of {_version(report)}). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
-
-**Not comparable for bundles from 1.0.0 on**: the oracle was fitted on cohort version 2, and these bundles are measured on versions 3 and 4.
-The oracle must be fitted again first.
 
 {_oracle(report)}
 

@@ -1,11 +1,10 @@
 """The part of `docs/evaluation.md` and of the card that tells what is flagged in real people, and how sure the figures are."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 from cardiacnets.domain import CONDITIONS
+from cardiacnets.evaluation.figures import CadFigures, EvaluationReport, Share
 
-Entry = Mapping[str, Any]
 SHORT = {"cad": "CAD", "cm": "CM", "pericarditis": "pericarditis", "hf": "HF", "ph": "PH", "any": "anything"}
 COLUMNS = (*CONDITIONS, "any")
 
@@ -15,20 +14,20 @@ def table(head: list[str], rows: Iterable[list[str]]) -> str:
     return "\n".join("| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows])
 
 
-def percent(entry: Entry) -> str:
+def percent(entry: Share) -> str:
     """4.2% (3.1–5.6); an en dash where there is nobody."""
-    if entry["share"] is None:
+    if entry["share"] is None or entry["ci"] is None:
         return "–"
     low, high = entry["ci"]
     return f"{100 * entry['share']:.1f}% ({100 * low:.1f}–{100 * high:.1f})"
 
 
-def bare(entry: Entry) -> str:
+def bare(entry: Share) -> str:
     """4.2%."""
     return "–" if entry["share"] is None else f"{100 * entry['share']:.1f}%"
 
 
-def normals(report: Entry) -> str:
+def normals(report: EvaluationReport) -> str:
     """What is flagged in ECGs that readers called normal."""
     found = report["real"]["normals"]
     rows = [
@@ -47,7 +46,7 @@ def normals(report: Entry) -> str:
     return table(["normal ECGs", "n", *(SHORT[name] for name in COLUMNS)], rows)
 
 
-def rule_line(cad: Entry) -> str:
+def rule_line(cad: CadFigures) -> str:
     """Which operating point of CAD flags."""
     if "in use" not in cad["operatingPoints"]:
         return "`youden` is in use."
@@ -64,24 +63,27 @@ def predictive_value(sensitivity: float, false_alarms: float, prevalence: float)
     return found / (found + alarms) if found + alarms > 0 else None
 
 
-def predictive_values(report: Entry) -> str:
+def predictive_values(report: EvaluationReport) -> str:
     """How many of the flagged have the condition, by how frequent it is."""
     cad = report["real"]["cad"]["operatingPoints"]
     point = cad.get("in use", cad["youden"])
-    known = {"CAD": (point["sensitivity"], 1 - point["specificity"])}
+    known = {"CAD": (point["sensitivity"], point["specificity"])}
     known |= {
-        SHORT[name]: (report["operating"][name]["sensitivity"]["share"], 1 - entry["specificity"]["share"])
+        SHORT[name]: (entry["sensitivity"]["share"], entry["specificity"]["share"])
         for name, entry in report["operating"].items()
         if name != CONDITIONS[0]
     }
     rows = []
-    for name, (sensitivity, alarms) in known.items():
-        values = [predictive_value(sensitivity, alarms, prevalence) for prevalence in PREVALENCES]
+    for name, (sensitivity, specificity) in known.items():
+        if sensitivity is None or specificity is None:
+            rows.append([name, *["–"] * len(PREVALENCES)])
+            continue
+        values = [predictive_value(sensitivity, 1 - specificity, prevalence) for prevalence in PREVALENCES]
         rows.append([name, *("–" if value is None else f"{100 * value:.0f}%" for value in values)])
     return table(["flagged for", *(f"where {100 * value:.0f}% have it" for value in PREVALENCES)], rows)
 
 
-def second_look(report: Entry) -> str:
+def second_look(report: EvaluationReport) -> str:
     """How often the other half of a recording is flagged otherwise."""
     found = report["real"].get("secondLook")
     if not found:
@@ -93,7 +95,7 @@ def second_look(report: Entry) -> str:
     return table(["another window changes the flag", "n", *(SHORT[name] for name in COLUMNS)], rows)
 
 
-def statements(report: Entry) -> str:
+def statements(report: EvaluationReport) -> str:
     """Flag rates by what a reader stated, alone and with whatever else."""
     rows = []
     for name, entry in report["real"]["byStatement"].items():
@@ -104,7 +106,7 @@ def statements(report: Entry) -> str:
     return table(["statement", "n", *(SHORT[name] for name in COLUMNS)], rows)
 
 
-def heart_rates(report: Entry) -> str:
+def heart_rates(report: EvaluationReport) -> str:
     """Flag rates by heart rate in ECGs free of disease."""
     rows = [
         [name, str(entry["any"]["n"]), *(bare(entry[column]) for column in COLUMNS)]
@@ -114,7 +116,7 @@ def heart_rates(report: Entry) -> str:
     return table(["heart rate, /min", "n", *(SHORT[name] for name in COLUMNS)], rows)
 
 
-def ages(cad: Entry) -> str:
+def ages(cad: CadFigures) -> str:
     """Whom the CAD finding misses."""
     rows = [
         [name, *(f"{percent(entry[key])}, n {entry[key]['n']}" for key in ("sensitivity", "specificity"))]
@@ -123,7 +125,7 @@ def ages(cad: Entry) -> str:
     return table(["age", "sensitivity (95% CI)", "specificity (95% CI)"], rows)
 
 
-def calibration_line(cad: Entry) -> str:
+def calibration_line(cad: CadFigures) -> str:
     """Slope and calibration in the large."""
     (low, high), (below, above) = cad["slopeCi"], cad["inTheLargeCi"]
     return (
@@ -132,7 +134,7 @@ def calibration_line(cad: Entry) -> str:
     )
 
 
-def operating(report: Entry) -> str:
+def operating(report: EvaluationReport) -> str:
     """Sensitivity and specificity on virtual people at the limits in use."""
     rows = [
         [SHORT[name], *(f"{percent(entry[key])}, n {entry[key]['n']}" for key in ("sensitivity", "specificity"))]
@@ -141,7 +143,7 @@ def operating(report: Entry) -> str:
     return table(["finding, on virtual people", "sensitivity (95% CI)", "specificity (95% CI)"], rows)
 
 
-def teacher_line(report: Entry) -> str:
+def teacher_line(report: EvaluationReport) -> str:
     """Agreement with the teacher."""
     found = report["real"].get("teacher", {}).get("hf")
     if not found:
@@ -164,7 +166,7 @@ def conclusions() -> str:
 - Indices are typical values for a person with such an ECG. They hardly follow one person's LV EF, as the intervals show."""
 
 
-def people_section(report: Entry) -> str:
+def people_section(report: EvaluationReport) -> str:
     """The whole section."""
     return f"""{calibration_line(report["real"]["cad"])}
 

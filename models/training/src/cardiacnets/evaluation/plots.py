@@ -20,6 +20,7 @@ from sklearn.metrics import roc_curve
 from cardiacnets.bundle.write import NOTICE
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation.calibrate import probability
+from cardiacnets.evaluation.figures import PAIR, AblationLine, EvaluationReport
 from cardiacnets.evaluation.inference import CAD, TEST_FOLD, CachedScreener, Predictions
 from cardiacnets.evaluation.report import Adjustment, HeldOut
 from cardiacnets.metrics import auroc, pearson, retrieval_rank
@@ -33,7 +34,7 @@ Answers = tuple[Predictions, Predictions]
 
 def draw_all(
     folder: Path,
-    report: Mapping[str, Any],
+    report: EvaluationReport,
     data: HeldOut,
     screener: CachedScreener,
     adjustment: Adjustment,
@@ -149,10 +150,10 @@ def _shared_space(path: Path, points: Mapping[str, NDArray[Any]], mass: NDArray[
     _save(figure, path)
 
 
-def _ablation(path: Path, runs: list[Mapping[str, Any]]) -> None:
+def _ablation(path: Path, runs: list[AblationLine]) -> None:
     figure, grid = plt.subplots(1, 2, figsize=(10, 4.2))
     fractions = sorted({run["fraction"] for run in runs})
-    for axes, (figure_name, label) in zip(grid, (("macroAuroc", "macro AUROC"), ("meanR", "mean R")), strict=True):
+    for axes, (figure_name, label) in zip(grid, PAIR, strict=True):
         for number, (variant, name) in enumerate(VARIANTS.items()):
             values = {
                 fraction: [r[figure_name] for r in runs if r["variant"] == variant and r["fraction"] == fraction]

@@ -4,7 +4,6 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,27 @@ from cardiacnets.data import ptbxl
 from cardiacnets.domain import CONDITIONS, INDICES
 from cardiacnets.evaluation import gate, honesty
 from cardiacnets.evaluation.calibrate import probability
+from cardiacnets.evaluation.figures import (
+    Accuracy,
+    Area,
+    CadFigures,
+    FalseAlarms,
+    Flags,
+    GroupFigures,
+    Measured,
+    NoiseFigures,
+    OodFigures,
+    OperatingPoint,
+    OracleFigures,
+    OutlierFigures,
+    PeopleFigures,
+    Proxy,
+    RateFigures,
+    SecondLook,
+    TeacherFigures,
+    TestFigures,
+    VirtualFigures,
+)
 from cardiacnets.evaluation.inference import (
     CAD,
     LEAD_SETS,
@@ -42,7 +62,6 @@ from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.signal.resample import resample
 
 Array = NDArray[np.floating]
-Report = dict[str, Any]
 
 VIRTUAL = [index for index in range(len(CONDITIONS)) if index != CAD]
 HF = CONDITIONS.index("hf")
@@ -120,13 +139,18 @@ def rounded(value: float | np.floating) -> float | None:
     return None if np.isnan(value) else round(float(value), 4)
 
 
-def area(truth: NDArray[np.bool_], score: Array) -> Report:
+def number(value: float | None) -> float:
+    """`rounded` undone: null is NaN again."""
+    return np.nan if value is None else value
+
+
+def area(truth: NDArray[np.bool_], score: Array) -> Area:
     """AUROC with its interval, n and positives; null where a class is missing."""
-    entry = {"n": len(truth), "positive": int(truth.sum())}
-    if entry["positive"] in (0, entry["n"]):
-        return {"auroc": None, "ci": None} | entry
+    n, positive = len(truth), int(truth.sum())
+    if positive in (0, n):
+        return {"auroc": None, "ci": None, "n": n, "positive": positive}
     value, (low, high) = auroc_with_ci(truth, score)
-    return {"auroc": rounded(value), "ci": [rounded(low), rounded(high)]} | entry
+    return {"auroc": rounded(value), "ci": [round(low, 4), round(high, 4)], "n": n, "positive": positive}
 
 
 def person_groups(person: Array) -> dict[str, NDArray[np.bool_]]:
@@ -155,7 +179,7 @@ def mean_r(data: EcgSet, answers: Predictions) -> float:
     return float(pearson(data.indices, answers.mean).mean())
 
 
-def measure_test(screener: CachedScreener, data: EcgSet, interval_scale: Array) -> Report:
+def measure_test(screener: CachedScreener, data: EcgSet, interval_scale: Array) -> TestFigures:
     """Conditions and indices on virtual test people."""
     whole, without = screener(data, WHOLE, NO_PERSON)
     indices = data.indices
@@ -168,7 +192,7 @@ def measure_test(screener: CachedScreener, data: EcgSet, interval_scale: Array) 
     variants = lead_variants()
     fewer = dict(zip(variants, screener(some, *variants.values()), strict=True))
 
-    def both(of: EcgSet, answers: Predictions, rows: NDArray[np.bool_] | slice = slice(None)) -> Report:
+    def both(of: EcgSet, answers: Predictions, rows: NDArray[np.bool_] | slice = slice(None)) -> GroupFigures:
         r = pearson(of.true_indices[rows], answers.mean[rows]).mean()
         macro = macroarea(of.conditions[rows], answers.logits[rows])
         return {"macroAuroc": rounded(macro), "meanR": rounded(r), "n": len(answers.mean[rows])}
@@ -186,12 +210,14 @@ def measure_test(screener: CachedScreener, data: EcgSet, interval_scale: Array) 
         "coverage90Outside": [name for name, c in zip(INDICES, covered, strict=True) if not 0.85 <= c <= 0.95],
         "subgroups": {name: both(data, whole, rows) for name, rows in person_groups(data.person).items()},
         "leadSets": {name: both(some, answers) for name, answers in fewer.items()},
-        "withoutPerson": both(data, without)
-        | {"conditions": {CONDITIONS[i]: rounded(auroc(data.conditions[:, i], without.logits[:, i])) for i in VIRTUAL}},
+        "withoutPerson": {
+            **both(data, without),
+            "conditions": {CONDITIONS[i]: rounded(auroc(data.conditions[:, i], without.logits[:, i])) for i in VIRTUAL},
+        },
     }
 
 
-def measure_virtual(screener: CachedScreener, data: EcgSet) -> Report:
+def measure_virtual(screener: CachedScreener, data: EcgSet) -> VirtualFigures:
     """Conditions and indices on virtual people, no more."""
     (whole,), indices = screener(data), data.indices
     assert indices is not None, "virtual people have indices"
@@ -202,13 +228,14 @@ def measure_virtual(screener: CachedScreener, data: EcgSet) -> Report:
     }
 
 
-def compare_oracle(test: Report, folder: Path = ORACLE) -> Report:
+def compare_oracle(test: TestFigures, folder: Path = ORACLE) -> dict[str, OracleFigures]:
     """How much of what the virtual ECG tells the network gets out: with the person's fields, and without."""
-    report: Report = {}
-    for name, file, ours in (
+    report: dict[str, OracleFigures] = {}
+    pairs: tuple[tuple[str, str, GroupFigures], ...] = (
         ("withPerson", "oracle-with-person.json", test),
         ("withoutPerson", "oracle.json", test["withoutPerson"]),
-    ):
+    )
+    for name, file, ours in pairs:
         oracle = json.loads((folder / file).read_text())
         macro = float(np.mean([oracle["conditions"][CONDITIONS[index]]["auroc"] for index in VIRTUAL]))
         report[name] = {
@@ -216,16 +243,17 @@ def compare_oracle(test: Report, folder: Path = ORACLE) -> Report:
             "meanR": oracle["meanR"],
             "macroAuroc5": oracle["macroAuroc"],
             "people": oracle["n"],
+            "version": oracle.get("version", 2),
             "ours": {"macroAuroc": ours["macroAuroc"], "meanR": ours["meanR"]},
             "closeness": {
-                "macroAuroc": rounded((ours["macroAuroc"] - 0.5) / (macro - 0.5)),
-                "meanR": rounded(ours["meanR"] / oracle["meanR"]),
+                "macroAuroc": rounded((number(ours["macroAuroc"]) - 0.5) / (macro - 0.5)),
+                "meanR": rounded(number(ours["meanR"]) / oracle["meanR"]),
             },
         }
     return report
 
 
-def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> CadFigures:
     """CAD on one PTB-XL fold: AUROC with interval, at the thresholds, by sex, age and lead set."""
     truth = data.conditions[:, CAD]
     variants = {**lead_variants(), "withoutPerson": NO_PERSON}
@@ -234,7 +262,7 @@ def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) 
     score, fewer = whole.logits[:, CAD], some.conditions[:, CAD]
     chance = probability(score, adjustment.calibrations["cad"])
     flagged = chance >= adjustment.thresholds_of("cad", data.person)
-    in_use = {}
+    in_use: dict[str, OperatingPoint] = {}
     if (limits := adjustment.limits.get("cad")) is not None:
         in_use["in use"] = {
             "threshold": rounded(limits.bands[0].threshold),
@@ -242,36 +270,37 @@ def measure_cad(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) 
             "specificity": rounded(np.mean(~flagged[~truth])),
             "falseAlarms": limits.falseAlarms,
         }
-    return area(truth, score) | {
+    points: dict[str, OperatingPoint] = {
+        name: {
+            "threshold": rounded(threshold),
+            "sensitivity": rounded(np.mean(chance[truth] >= threshold)),
+            "specificity": rounded(np.mean(chance[~truth] < threshold)),
+        }
+        for name, threshold in adjustment.thresholds["cad"].items()
+    }
+    return {
+        **area(truth, score),
         **honesty.calibration(chance, truth),
         "byAge": honesty.by_age(flagged, truth, data.person[:, 1]),
         "brier": rounded(np.mean((chance - truth) ** 2)),
-        "operatingPoints": {
-            name: {
-                "threshold": rounded(threshold),
-                "sensitivity": rounded(np.mean(chance[truth] >= threshold)),
-                "specificity": rounded(np.mean(chance[~truth] < threshold)),
-            }
-            for name, threshold in adjustment.thresholds["cad"].items()
-        }
-        | in_use,
+        "operatingPoints": points | in_use,
         "subgroups": {name: area(truth[rows], score[rows]) for name, rows in person_groups(data.person).items()},
         "leadSets": {name: area(fewer, answers[name].logits[:, CAD]) for name in LEAD_SETS},
         "withoutPerson": area(fewer, answers["withoutPerson"].logits[:, CAD]),
     }
 
 
-def measure_proxies(screener: CachedScreener, data: EcgSet) -> Report:
+def measure_proxies(screener: CachedScreener, data: EcgSet) -> dict[str, Proxy]:
     """What the virtual heads make of real people's hypertrophy statements: proxies, and no disease."""
     (whole,) = screener(data)
-    report = {}
+    report: dict[str, Proxy] = {}
     for name, (label, codes) in PROXIES.items():
         truth = np.array([bool(stated & codes) for stated in data.codes])
-        report[name] = {"label": label} | area(truth, whole.logits[:, CONDITIONS.index(name)])
+        report[name] = {"label": label, **area(truth, whole.logits[:, CONDITIONS.index(name)])}
     return report
 
 
-def measure_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Flags:
     """Who is flagged among real people: normal ones, by age; by the reader's statements; by heart rate alone.
 
     Every ECG of a group counts, borderline ones too: how many of the normal ones are borderline stands beside.
@@ -305,16 +334,16 @@ def measure_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment
     }
 
 
-def measure_teacher(screener: CachedScreener, data: EcgSet) -> Report:
+def measure_teacher(screener: CachedScreener, data: EcgSet) -> dict[str, TeacherFigures]:
     """Agreement with the teacher of heart failure: no accuracy, as it is nobody's diagnosis."""
     if data.teacher is None:
         return {}
     (whole,) = screener(data)
     own, known = whole.logits[:, HF], ~np.isnan(data.teacher)
-    return {"hf": honesty.agreement(data.teacher, own) | {"above": area(data.teacher[known] > 0, own[known])}}
+    return {"hf": {**honesty.agreement(data.teacher, own), "above": area(data.teacher[known] > 0, own[known])}}
 
 
-def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> dict[str, Accuracy]:
     """Sensitivity and specificity on virtual people at what is in use."""
     (whole,) = screener(data)
     flags = adjustment.flags(whole, data.person)
@@ -327,7 +356,18 @@ def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Ad
     }
 
 
-def measure_second_look(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> Report:
+def measure_people(screener: CachedScreener, adjustment: Adjustment, cohort_dir: Path) -> PeopleFigures:
+    """What a bundle finds at its limits in the test people of a cohort that other code may have drawn."""
+    data = virtual_set(cohort_dir, "test", any_version=True).thinned(VIRTUAL_PEOPLE)
+    (whole,) = screener(data)
+    return {
+        "people": len(data),
+        "conditions": {name: area(data.conditions[:, i], whole.logits[:, i]) for i, name in enumerate(CONDITIONS)},
+        "operating": measure_virtual_flags(screener, data, adjustment),
+    }
+
+
+def measure_second_look(screener: CachedScreener, data: EcgSet, adjustment: Adjustment) -> SecondLook:
     """How often another window of the same recording (its second half for its first) changes what is flagged."""
     some = data.thinned(SECOND_LOOKS)
     first, second = (adjustment.flags(screener(half_twice(some, which))[0], some.person) for which in (0, 1))
@@ -335,7 +375,7 @@ def measure_second_look(screener: CachedScreener, data: EcgSet, adjustment: Adju
     return {"changed": honesty.shares(changed), "ofNormals": honesty.shares(changed[some.normal])}
 
 
-def measure_noise(screener: CachedScreener, data: HeldOut, ood_threshold: float) -> list[Report]:
+def measure_noise(screener: CachedScreener, data: HeldOut, ood_threshold: float) -> list[NoiseFigures]:
     """A sample of both test sets under each noise at each strength."""
     real, virtual = data.real.thinned(NOISE_SUBSET), data.virtual.thinned(NOISE_SUBSET)
     variants = {("none", None): WHOLE} | {
@@ -343,20 +383,25 @@ def measure_noise(screener: CachedScreener, data: HeldOut, ood_threshold: float)
         for kind in NOISE_KINDS
         for snr in SNR_DB
     }
-    lines = []
+    lines: list[NoiseFigures] = []
     answers = zip(variants, screener(real, *variants.values()), screener(virtual, *variants.values()), strict=True)
     for (kind, snr), on_real, on_virtual in answers:
         cad = auroc(real.conditions[:, CAD], on_real.logits[:, CAD])
         lines.append(
-            {"noise": kind, "snrDb": snr, "cadAuroc": rounded(cad)}
-            | {"macroAuroc": rounded(macroarea(virtual.conditions, on_virtual.logits))}
-            | {"meanR": rounded(mean_r(virtual, on_virtual)), "n": len(real)}
-            | {"ood": rounded(np.mean(on_real.ood > ood_threshold))}
+            {
+                "noise": kind,
+                "snrDb": snr,
+                "cadAuroc": rounded(cad),
+                "macroAuroc": rounded(macroarea(virtual.conditions, on_virtual.logits)),
+                "meanR": rounded(mean_r(virtual, on_virtual)),
+                "n": len(real),
+                "ood": rounded(np.mean(on_real.ood > ood_threshold)),
+            }
         )
     return lines
 
 
-def measure_ood(screener: CachedScreener, data: HeldOut, threshold: float, unseen: Mapping[str, float]) -> Report:
+def measure_ood(screener: CachedScreener, data: HeldOut, threshold: float, unseen: Mapping[str, float]) -> OodFigures:
     """Each kind of outlier against real ECGs that it was not made of, and how often real ECGs are flagged."""
     half = len(data.real) // 2
     ecgs = data.real.rows(np.arange(half), f"{data.real.name}-first-half")
@@ -367,19 +412,20 @@ def measure_ood(screener: CachedScreener, data: HeldOut, threshold: float, unsee
         "12 leads": screener(data.real)[0]
     }
     inside = in_leads["12 leads"].ood[: len(ecgs)]
-    kinds = {}
+    kinds: dict[str, OutlierFigures] = {}
     for kind in KINDS:
         (found,) = screener(outlier_set(kind, others, SEED))
         truth = np.repeat([False, True], [len(inside), len(found.ood)])
-        kinds[kind] = area(truth, np.concatenate([inside, found.ood])) | {
+        kinds[kind] = {
+            **area(truth, np.concatenate([inside, found.ood])),
             "flagged": rounded(np.mean(found.ood > threshold)),
             "unseenAuroc": None if kind not in unseen else rounded(unseen[kind]),
         }
 
-    def alarms(answers: Predictions) -> Report:
+    def alarms(answers: Predictions) -> FalseAlarms:
         return {"flagged": rounded(np.mean(answers.ood > threshold)), "n": len(answers.ood)}
 
-    elsewhere = {}
+    elsewhere: dict[str, FalseAlarms] = {}
     for name, headers in _other_records().items():
         some = records_set(name, headers)
         chosen = ("12 leads", "6 (limb)", "1 (I)")
@@ -402,7 +448,7 @@ def _other_records() -> dict[str, list[Path]]:
     return {name: headers for name, headers in found.items() if headers}
 
 
-def compare_rates(screener: CachedScreener, fast: EcgSet, calibration: Calibration) -> Report:
+def compare_rates(screener: CachedScreener, fast: EcgSet, calibration: Calibration) -> RateFigures:
     """The same 500 Hz ECG as it is, and brought down to 100 Hz and up again: embeddings and CAD probability."""
     slow = EcgSet(
         f"{fast.name}-100Hz",
@@ -430,7 +476,7 @@ def compare_rates(screener: CachedScreener, fast: EcgSet, calibration: Calibrati
     }
 
 
-def measure(screener: CachedScreener, data: HeldOut, adjustment: Adjustment, unseen: Mapping[str, float]) -> Report:
+def measure(screener: CachedScreener, data: HeldOut, adjustment: Adjustment, unseen: Mapping[str, float]) -> Measured:
     """Every figure that `screen.onnx` alone gives."""
     test = measure_test(screener, data.virtual, adjustment.interval_scale)
     return {

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from cardiacnets.domain import INDICES
+from cardiacnets.evaluation.figures import Widened
 
 Array = NDArray[np.floating]
 
@@ -38,12 +39,13 @@ def covered(middle: float, half: float, published: tuple[float, float]) -> float
     return high - low
 
 
-def widening(mean: Array, half: Array, person: Array) -> tuple[Array, dict[str, dict[str, float]]]:
+def widening(mean: Array, half: Array, person: Array) -> tuple[Array, dict[str, Widened]]:
     """Factors [82] for the intervals, and for each published index the share covered before and the factor.
 
     mean, half: what the network says of normal people [n,82] and half the width of its intervals; person [n,4].
     """
-    factors, report = np.ones(len(INDICES)), {}
+    factors = np.ones(len(INDICES))
+    report: dict[str, Widened] = {}
     sex, age = person[:, 0], person[:, 1]
     inside = (age >= AGES[0]) & (age < AGES[1])
     for name, by_sex in PUBLISHED.items():
