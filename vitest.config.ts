@@ -49,7 +49,11 @@ const SERVED = [
   'test/streams/mqtt/window-assembler.test.ts',
 ]
 
-const common = { setupFiles: ['test/helpers/logs.ts', 'test/helpers/leftovers.ts'], testTimeout: 60_000, hookTimeout: 240_000 }
+const common = {
+  setupFiles: ['test/helpers/logs.ts', 'test/helpers/leftovers.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 240_000,
+}
 
 /** Tells `leftovers.ts` that files run one after the other in one process. */
 const SHARED = { SHARED_PROCESS: 'yes' }
