@@ -134,6 +134,11 @@ export function views(on: () => OnStack): void {
     await page.getByText('No ECG matches').waitFor()
     await page.getByRole('button', { name: 'Clear filters' }).first().click()
     await page.locator('.row').first().waitFor()
+    // Times are the reader's; UTC is in the hint.
+    await page.locator('.row .when').first().hover()
+    expect(await page.locator('.row .when').first().getAttribute('title')).toMatch(
+      /^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d UTC$/,
+    )
   })
 
   it('tells a live device from one that is late and one that is silent, and shows one on the full screen', async () => {
