@@ -1,5 +1,5 @@
 /**
- * What goes over the wire, as zod schemas: requests are checked by them, and the OpenAPI document is made of them.
+ * Zod schemas of requests and responses. Requests are validated with them, and the OpenAPI document is generated from them.
  * @module
  */
 import { z } from '@hono/zod-openapi'
@@ -28,7 +28,7 @@ const Evidence = z.enum(EVIDENCES).openapi({
     "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
 })
 
-/** Each code with its sentence; `{field}` and its like stand for what `detail` names. */
+/** All codes with their sentences; `{field}` and other placeholders stand for entries of `detail`. */
 const CODES = Object.entries(ERROR_SENTENCES)
   .map(([code, sentence]) => `- \`${code}\`: ${sentence}`)
   .join('\n')

@@ -1,9 +1,9 @@
 /**
- * The journal's tables, and how a journal of an earlier version becomes one of this.
+ * The journal's tables, and upgrades from earlier versions.
  * @module
  */
 
-/** Bump it with the tables, and add a step to `UPGRADES`. */
+/** Increase it with every change of the tables, and add a step to `UPGRADES`. */
 export const SCHEMA_VERSION = 2
 
 const SESSION = `
@@ -65,5 +65,5 @@ const TO_2 = `
 
 const FIRST = SESSION + FRAME + WINDOW + REJECT
 
-/** By the version that each starts from: 0 is an empty file. */
+/** By the version that each starts from; 0 is an empty file. */
 export const UPGRADES: readonly string[] = [FIRST, TO_2]

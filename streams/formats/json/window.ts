@@ -1,6 +1,6 @@
 /**
- * Our own shape: `{rateHz, leads: [{name, gainUv}, …], samples, sessionStartedAtMs?, firstSample?, heartRateBpm?, person?}`, where `samples` are
- * int16 lead after lead, in base64 or as an array with null for a missing one.
+ * Our own form: `{rateHz, leads: [{name, gainUv}, …], samples, sessionStartedAtMs?, firstSample?, heartRateBpm?, person?}`. `samples` are
+ * int16, lead after lead, in base64 or as an array with null for a missing sample.
  * @module
  */
 import * as z from 'zod'
@@ -18,7 +18,7 @@ const WindowFile = z.object({
   rateHz: z.number().optional(),
   leads: z.array(z.object({ name: z.string(), gainUv: z.number() })).nonempty(),
   samples: z.unknown(),
-  /** When the session's sample 0 was taken; a date that JavaScript has. */
+  /** Time of the session's sample 0; within JavaScript's range of dates. */
   sessionStartedAtMs: z.int().min(0).max(7_258_118_400_000).optional(),
   firstSample: z.int().min(0).optional(),
   heartRateBpm: z.number().positive().max(500).optional(),

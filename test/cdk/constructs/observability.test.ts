@@ -62,13 +62,13 @@ function alarmsOf(template: Template): readonly Alarm[] {
 }
 
 describe('alarms', () => {
-  it('are these, of the hospital with two adapters', () => {
+  it('match the reviewed list for a hospital with two adapters', () => {
     const paths = alarmsOf(hospital).map(({ path }) => path)
 
     expect(paths.sort()).toMatchSnapshot()
   })
 
-  it.each(['hospital', 'plain'])('go to the topic, and come back from it (%s)', (which) => {
+  it.each(['hospital', 'plain'])('notify the topic when they start and end (%s)', (which) => {
     const template = which === 'hospital' ? hospital : plain
     const [topic] = Object.keys(template.findResources('AWS::SNS::Topic')).filter((id) => id.includes('alarms'))
 
@@ -79,7 +79,7 @@ describe('alarms', () => {
     }
   })
 
-  it('watch no more metrics at once than CloudWatch can', () => {
+  it('stay within CloudWatch’s limits of metrics and periods', () => {
     for (const { path, properties } of alarmsOf(hospital)) {
       const { Metrics = [], Period = 0, EvaluationPeriods } = properties
       const periods = Metrics.map(({ MetricStat }) => MetricStat?.Period ?? 0)
@@ -88,7 +88,7 @@ describe('alarms', () => {
     }
   })
 
-  it('of the adapter, EHR and cines are there only with these', () => {
+  it('exist for adapter, EHR and cines only when the site has these', () => {
     const ids = new Set(alarmsOf(plain).map(({ id }) => id))
 
     for (const id of ['adapter-silent', 'adapter-journal', 'device-refusals', 'gpu-wait', 'ehr-polls-failing']) {
@@ -96,7 +96,7 @@ describe('alarms', () => {
     }
   })
 
-  it('hear of an adapter that says nothing any more', () => {
+  it('include an adapter that is silent', () => {
     hospital.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: METRICS.brokerConnected.name,
       Dimensions: [
@@ -109,14 +109,14 @@ describe('alarms', () => {
     })
   })
 
-  it('take the cost of the devices that the site expects for what a day costs', () => {
+  it('derive the daily cost limit from the expected number of devices', () => {
     const { properties } = alarmsOf(hospital).find(({ id }) => id === 'cost')!
 
     // 500 devices, 8640 windows a day each, 10 USD a million, and a quarter more.
     expect(properties.Threshold).toBeCloseTo(54)
   })
 
-  it('are mailed to whom the site says, under a key that CloudWatch may use', () => {
+  it('are mailed to the site’s address, with a key that CloudWatch may use', () => {
     hospital.hasResourceProperties('AWS::SNS::Subscription', {
       Protocol: 'email',
       Endpoint: 'ecg-operations@hospital.example',
@@ -139,7 +139,7 @@ describe('alarms', () => {
 })
 
 describe('the dashboard', () => {
-  it('shows every metric by its name', () => {
+  it('shows every metric by name', () => {
     const body = JSON.stringify(Object.values(hospital.findResources('AWS::CloudWatch::Dashboard')))
 
     const missing = Object.values(METRICS).filter(({ name }) => !body.includes(name))
@@ -158,7 +158,7 @@ describe('the runbook', () => {
       .map((section) => [section.split('\n')[0]!.trim(), section] as const),
   )
 
-  it('has a section for each alarm, and an alarm for each section', () => {
+  it('has one section per alarm', () => {
     const others = exampleSites().filter((site) => site !== 'hospital')
     const templates = [hospital, plain, ...others.map((site) => synthesized(readSite(site)))]
     const ids = new Set(templates.flatMap(alarmsOf).map(({ id }) => id))
@@ -166,14 +166,14 @@ describe('the runbook', () => {
     expect([...sections.keys()].sort()).toEqual([...ids].sort())
   }, 300_000)
 
-  it('gives alarm, impact, check and numbered fixes in each section', () => {
+  it('has alarm, impact, check and numbered fixes in each section', () => {
     for (const [heading, section] of sections) {
       for (const part of ['**Alarm**: ', '**Impact**: ', '**Check**', '**Fix**\n1. '])
         expect(section, heading).toContain(part)
     }
   })
 
-  it('states the reason of each threshold and of each queue’s limit as in the code', () => {
+  it('gives the code’s reason for each threshold and queue limit', () => {
     for (const [id, { why }] of Object.entries(THRESHOLDS)) {
       if (id !== 'queue-age') expect(sections.get(id), id).toContain(why)
     }
@@ -186,7 +186,7 @@ describe('the runbook', () => {
     }
   })
 
-  it('sends its reader to `redrive` only for queues that the command knows', () => {
+  it('mentions `redrive` only for queues that the command supports', () => {
     expect(Object.keys(REDRIVABLE).sort()).toEqual(Object.keys(QUEUE_AGES).sort())
   })
 

@@ -45,7 +45,7 @@ function calls(of: Template): readonly string[] {
 }
 
 describe('a function', () => {
-  it('is called by its alias and by nothing else', () => {
+  it('is called through its alias only', () => {
     const aliases = Object.keys(template.findResources('AWS::Lambda::Alias', { Properties: { Name: 'live' } }))
 
     const called = calls(template)
@@ -58,12 +58,12 @@ describe('a function', () => {
     }
   })
 
-  it('keeps its former versions, to go back to', () => {
+  it('keeps former versions for a rollback', () => {
     template.resourceCountIs('AWS::Lambda::Version', FUNCTIONS)
     template.allResources('AWS::Lambda::Version', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
   })
 
-  it('moves to a new version by a canary, and back by its alarm', () => {
+  it('is upgraded by a canary and rolled back by its alarm', () => {
     const alarms = template.findResources('AWS::CloudWatch::Alarm')
     const groups = template.findResources('AWS::CodeDeploy::DeploymentGroup')
 
@@ -79,7 +79,7 @@ describe('a function', () => {
     }
   })
 
-  it('is judged by its errors and by what failed without one', () => {
+  it('is monitored by its errors and by messages that failed without one', () => {
     const watched = (name: string) => {
       const [alarm] = Object.entries(template.findResources('AWS::CloudWatch::Alarm')).filter(([id]) =>
         id.includes(name),
@@ -104,12 +104,12 @@ function versions(of: Template): Readonly<Record<string, string>> {
   )
 }
 
-describe('a version', () => {
-  it('is the same after another synthesis of the same', () => {
+describe('a version of a function', () => {
+  it('is unchanged after a repeated synthesis', () => {
     expect(versions(synthesized())).toEqual(versions(template))
   })
 
-  it('is another where the function’s code is, and of that function only', async () => {
+  it('changes with its function’s code, and only then', async () => {
     const report = await functionFolder('export const handler = async () => "other"')
 
     const { report: changed, ...others } = versions(synthesized({ bundles: { ...bundles, report } }))

@@ -54,8 +54,8 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
 
 const state = ({ jobId }: CmrJob) => jobs.get(tenant, jobId)
 
-describe('the process that draws', () => {
-  it('returns its job on SIGTERM and exits with 143; the next worker draws it', async () => {
+describe('the synthesis process', () => {
+  it('returns its job on SIGTERM and exits with 143, so that the next worker draws it', async () => {
     const job = await submitted(1, 'full')
     const first = start(job, { EXECUTION_PROVIDER: 'cpu' })
     const ending = once(first, 'exit')

@@ -84,8 +84,8 @@ describe('the reader of our own JSON', () => {
       'clock-invalid',
       'firstSample',
     ],
-    ['a FHIR resource', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
-  ])('refuses %s', (_, document, code, field) => {
+    ['a FHIR resource in its place', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })
 
@@ -165,7 +165,7 @@ describe('the reader of ZZU pECG JSON', () => {
       'samples-uneven',
       'leads[1].samples',
     ],
-  ])('refuses %s', (_, document, code, field) => {
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document)).toEqual([code, field])
   })
 })
