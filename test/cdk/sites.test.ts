@@ -27,7 +27,7 @@ it('synthesis checks the AWS Solutions, HIPAA and serverless rules, and fails on
 })
 
 describe('the rights of roles', () => {
-  /** Actions that know no resource, or whose resource AWS does not let us name, and who needs them. */
+  /** Actions without a resource, or whose resource cannot be named in a policy, and who needs them. */
   const FORCED: Readonly<Record<string, string>> = {
     'ec2:AssignPrivateIpAddresses': 'Lambda, to plug a function into the network',
     'ec2:CreateNetworkInterface': 'Lambda, to plug a function into the network',

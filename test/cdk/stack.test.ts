@@ -51,7 +51,7 @@ beforeAll(async () => {
   for (const name of exampleSites()) exampleTemplate(name)
 }, 300_000)
 
-/** As CDK types them: whatever CloudFormation says. */
+/** Typed as CDK types them: any CloudFormation value. */
 function propertiesOf(type: string) {
   return Object.values(template.findResources(type)).map(({ Properties }) => Properties)
 }
@@ -411,7 +411,7 @@ describe('retention', () => {
       .flatMap(({ Properties }) => Properties.LifecycleConfiguration?.Rules ?? [])
       .filter((rule) => rule.Prefix === prefix)
 
-  it('of ECGs follows the site, and is unlimited by default', () => {
+  it('follows the site for ECGs, and is unlimited by default', () => {
     const limited = of({ ecgs: 365 })
     const functionOf = (each: Template) =>
       Object.values(each.findResources('AWS::Lambda::Function')).map(
@@ -430,7 +430,7 @@ describe('retention', () => {
     expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])
   })
 
-  it("of function logs equals the audit trail's, because they contain it, and outlasts the stack", () => {
+  it("equals the audit trail's for function logs, which contain it, and outlasts the stack", () => {
     const groups = template.findResources('AWS::Logs::LogGroup')
     const names = Object.values(template.findResources('AWS::Lambda::Function')).map(
       ({ Properties }) => Properties.LoggingConfig.LogGroup.Ref,
@@ -563,7 +563,7 @@ describe('CMR synthesis', () => {
 })
 
 describe('a mistyped setting', () => {
-  it('of a site fails at synth with its field', async () => {
+  it('fails at synth with its field in the site', async () => {
     const file = join(temporaryFolder(), 'site.json')
     writeFileSync(file, '{"ehr":{"baseUrl":"http://ehr.example","auth":{"kind":"none"}}}')
     process.env.CDK_CONTEXT_JSON = JSON.stringify({ site: file })
@@ -583,7 +583,7 @@ describe('a mistyped setting', () => {
     delete process.env.CARDIACNETS_ARCHITECTURE
   })
 
-  it('in place of a site’s name is a missing file', () => {
+  it('causes file-not-found in place of a site’s name', () => {
     expect(() => readSite('hospitle')).toThrow('file-not-found')
   })
 })

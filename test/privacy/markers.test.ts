@@ -42,7 +42,7 @@ import { startAedes } from '../streams/mqtt/helpers/brokers.ts'
 
 const execFile = promisify(execFileWith)
 
-/** Stands in every text; in no other order of letters does it come about. */
+/** Part of every text; no other text can contain it by chance. */
 const MARK = 'Zqxjvk'
 const mark = (of: string) => `${MARK}-${of}`
 const FOUND = /.{0,80}zqxjvk.{0,40}/gis
@@ -236,7 +236,7 @@ async function upload(files: readonly SourceFile[], query = ''): Promise<number>
 
 const two = () => syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5, leads: ['I', 'II'] })
 
-/** Files of formats that say whose they are, with markers wherever they say it. */
+/** Files of formats that identify a person, with markers in every such field. */
 function markedFiles(): readonly (readonly [string, readonly SourceFile[]])[] {
   const person = (tag: string) => `<${tag}>${mark(tag)}</${tag}>`
   const [header, signals] = writeWfdb(two(), { comments: [`Name: ${mark('name')}`, `Birth: ${BIRTH_DATE}`, 'Age: 71'] })

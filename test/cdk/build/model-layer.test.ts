@@ -42,7 +42,7 @@ function changedTypes(former: Resources, other: Resources): string[] {
   return changed.map((id) => (former[id] ?? other[id])!.Type).sort()
 }
 
-/** Three syntheses, on a machine that may be busy. */
+/** Three syntheses on a machine that can be busy. */
 const SYNTHESES_MS = 180_000
 
 describe('deploying another model bundle', () => {
@@ -54,7 +54,7 @@ describe('deploying another model bundle', () => {
 
       const times = (count: number, type: string) => Array.from({ length: count }, () => type)
       expect(changedTypes(former, other)).toEqual([
-        // screen and upkeep (attribution) read the layer; the API and its stream of events are told the bundle's sum.
+        // screen and upkeep (attribution) read the layer; the API and the events function receive the bundle's checksum.
         ...times(4, 'AWS::Lambda::Alias'),
         ...times(2, 'AWS::Lambda::Function'),
         'AWS::Lambda::LayerVersion',

@@ -60,7 +60,7 @@ const tokenOf = (tenant: string) =>
     .setExpirationTime('10m')
     .sign(keys.privateKey)
 
-/** `stack:check --aws --site hospital` of a stack that a file says where it is. */
+/** `stack:check --aws --site hospital` of a stack whose addresses are in a file. */
 const check = (options: object) =>
   checkDeployed(
     { site: 'hospital', aws: true, outputs, tenant: 'local', device: 'thing-1', timeout: 60, ...options },

@@ -17,7 +17,7 @@ const site = (identity: object, console?: object) =>
   )
 
 let template: Template
-/** What the template says, with references as they stand. */
+/** The template as text, with unresolved references. */
 let text: string
 
 beforeAll(() => {

@@ -20,7 +20,7 @@ import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-/** A disk of so many bytes, where this user may make one. */
+/** A disk of this size in bytes, if this user may mount one. */
 function smallDisk(bytes: number): string | undefined {
   const folder = temporaryFolder()
   const isThere = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder]).status === 0

@@ -92,7 +92,7 @@ describe('npm start', () => {
     const { port } = other.address() as AddressInfo // it listens on a port
     const data = join(temporaryFolder(), 'data')
 
-    // It ends at once, but not before there is a folder.
+    // It ends at once, but after it created the folder.
     const { child } = start('--port', String(port), '--fhir-port', '0', '--data', data)
     await once(child, 'close')
 

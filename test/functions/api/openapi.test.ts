@@ -28,7 +28,7 @@ const fhir = new Hono().post('/hook', (c) => c.text('heard'))
 
 beforeAll(async () => {
   api = await startTestApi({ fhir })
-  // What is not as the type says fails a test below.
+  // A value that differs from this type fails a test below.
   document = (await (await api.app.request('/openapi.json')).json()) as Document
 })
 afterAll(() => api.stop())

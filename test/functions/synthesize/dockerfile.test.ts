@@ -13,7 +13,7 @@ interface Instruction {
   readonly text: string
 }
 
-/** Instructions of a Dockerfile: comments gone, continued lines put together. */
+/** Instructions of a Dockerfile, without comments and with continued lines joined. */
 function parse(dockerfile: string): Instruction[] {
   return dockerfile
     .split('\n')

@@ -10,7 +10,7 @@ import { type Asked, aDrawing, forEach, OTHER, OWNER, until, type World } from '
 
 const kind = 'audit'
 
-/** API Gateway gives a function 29 s; who asks waits for no rows. */
+/** API Gateway limits a function to 29 s, so the caller must not wait for all rows. */
 const LIMIT_MS = 10_000
 
 const DAY_MS = 24 * 3600 * 1000

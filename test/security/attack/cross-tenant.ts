@@ -62,7 +62,7 @@ async function askRoute(world: World, route: string): Promise<string> {
   const { path, init = {} } = ask(world.victim, FROM_THE_BEGINNING)
   const { status, text } = await world.ask(mallory, path, { ...init, method: route.split(' ')[0]! })
   const { ecgId, jobId } = world.victim
-  // A refusal may repeat what it was asked for.
+  // A refusal may repeat the request.
   const isTold = status === 200 && [ecgId, jobId].some((secret) => text.includes(secret))
   const [ecg, job] = await Promise.all([
     world.ask({ tenant: OWNER }, `/v1/ecgs/${ecgId}`),

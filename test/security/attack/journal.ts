@@ -24,7 +24,7 @@ async function flood(world: World, device: string, payloads: readonly Buffer[]):
     if (problem !== undefined) codes.add(problem.code)
   })
   await forEach(payloads, 200, (payload) => link.publish(topicOf(device, 'frames'), payload, CONTENT_TYPES.protobuf))
-  // What the device is told of the last one comes before its neighbour's result.
+  // The device's last notification arrives before its neighbour's result.
   const streamed = await neighbour(world)
   await link.close()
   return codes.add(streamed)

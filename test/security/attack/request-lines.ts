@@ -23,7 +23,7 @@ const portOf = (url: string) => Number(new URL(url).port)
 
 const sendAll = (port: number) => forEach(MALFORMED_REQUESTS, 20, (bytes) => sendRaw(port, bytes))
 
-/** Packets of MQTT that are none: of no type, too long, cut off, of no protocol. */
+/** Invalid MQTT packets: unknown type, too long, truncated, unknown protocol. */
 const MALFORMED_PACKETS: readonly string[] = [
   '\x00\x00',
   '\xf0\xff\xff\xff\x7f',

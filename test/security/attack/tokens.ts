@@ -1,5 +1,5 @@
 /**
- * Tokens that are not what the provider signed for us: each lets nobody in.
+ * Tokens that the provider did not sign for us: each must be refused.
  * @module
  */
 import { createServer } from 'node:http'
@@ -142,7 +142,7 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
         const token = await world.provider.forged(GOOD, { kid: `k${index}` })
         statuses.add(await statusWith(world, bearer(token)))
       }
-      // Two sandboxes, each with keys of its own.
+      // Two sandboxes, each with its own cached keys.
       const asked = world.provider.asked - before
       return `${[...statuses].join(' ')}, ${asked <= 4 ? 'at most 4' : asked} times asked`
     },

@@ -156,7 +156,7 @@ describe('the gateway', () => {
 
     await until(
       () => readdirSync(join(gateway.inbox, 'done')),
-      // Not the temporary file beside it.
+      // Excludes the temporary file beside it.
       (names) => names.includes('Doe_Jane.xml.result.json'),
     )
     await until(

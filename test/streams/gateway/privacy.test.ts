@@ -21,7 +21,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
 const ecg = (heartRateBpm: number) => syntheticRecording({ gainUv: 5, heartRateBpm })
 
-/** What stands for a person at each door: none of it may be told to anybody who looks at the gateway itself. */
+/** Personal data at each listener, which must not appear in anything that the gateway itself shows. */
 const MARKERS = ['MARK-PATIENT', 'MARK-NAME', 'MARK-ORDER', 'MARK-FILE', 'MARK-BED', 'MARK-BAD', 'MARK-TITLE'] as const
 
 describe('personal data in the gateway', () => {

@@ -5,7 +5,7 @@ import { FRAME_MS, IDLE_MS, Ward, WINDOW_SAMPLES } from './helpers/ward.ts'
 
 const DEVICES = ['d0', 'd1', 'd2']
 
-/** What happens between two stretches of streaming, for so many seconds. */
+/** What happens between two periods of streaming, for this number of seconds. */
 const pauseKinds = ['stall', 'disconnect', 'deaf', 'away', 'silence'] as const
 type PauseKind = (typeof pauseKinds)[number]
 

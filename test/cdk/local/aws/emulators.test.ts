@@ -135,7 +135,7 @@ describe('the emulators’ stores on disk', () => {
     })
   })
 
-  it('report an emptied file and start anew', async () => {
+  it('report an emptied file and restart empty', async () => {
     const folder = await usedFolder()
     const file = join(folder, 'queues', 'fauxqs.db')
     truncateSync(file, 0)
@@ -202,7 +202,7 @@ describe('a damaged object', () => {
   it('never results from a failed write, which leaves the old bytes', async () => {
     const folder = await usedFolder()
     const { s3, stop } = await open(folder)
-    // A folder in the place of the file that is to come.
+    // A folder in the place of the new file.
     mkdirSync(join(folder, 'objects/_incoming/buckets/raw/objects/three.meta.json'), { recursive: true })
 
     const write = s3.send(new PutObjectCommand({ Bucket: 'raw', Key: 'three', Body: 'newer' }))

@@ -223,7 +223,7 @@ describe('the emulators with permissions', () => {
   const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
   const below = (id: string, path: string) => ({ 'Fn::Join': ['', [arn(id), path]] })
 
-  /** A queue, a topic, a bucket and a table, a role that may do a little of each, and clients that have it. */
+  /** A queue, a topic, a bucket and a table, a role with some rights to each, and clients with that role. */
   async function start() {
     const key = [{ AttributeName: 'pk', KeyType: 'HASH' }]
     const assemblyDir = await assembly({
