@@ -5,7 +5,7 @@
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
+import { Aedes, type AedesPublishPacket, type Client, type Subscription } from 'aedes'
 import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
@@ -16,6 +16,7 @@ import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic, withoutBasicIngest } from '../mqtt/topics.ts'
+import { Listeners } from './listeners.ts'
 import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
@@ -39,8 +40,11 @@ export interface MqttDoorOptions {
 /** As the adapter has it: a session that comes again after a day is a new one to us. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** A result that its device has not acknowledged is sent again. */
-const RESEND_MS = 30_000
+/** Results that a device has at once and has not acknowledged: the broker keeps them in memory. */
+const MAX_UNACKNOWLEDGED = 16
+
+/** Of SUBACK (MQTT 3.1.1, 3.9.3): aedes lists refused subscriptions, too. */
+const SUBACK_FAILURE = 0x80
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
 const TO_DEVICE: readonly string[] = ['results', 'cmd']
@@ -51,9 +55,7 @@ export class MqttDoor {
   readonly #broker: Aedes
   /** Windows that the store had no room for. */
   #waiting: number[] = []
-  /** Who listens for a device's results, and what was sent to each and not acknowledged yet, in order. */
-  readonly #listeners = new Map<string, Map<Client, (number | undefined)[]>>()
-  readonly #sentAtMs = new Map<number, number>()
+  readonly #listeners = new Listeners<Client>()
 
   private constructor(options: MqttDoorOptions, broker: Aedes) {
     this.#options = options
@@ -93,15 +95,11 @@ export class MqttDoor {
     return this.#ingest.counts
   }
 
-  /** Once a second: closes what is overdue, keeps what had no room, sends again what was not acknowledged. */
+  /** Once a second: closes what is overdue, keeps what had no room, sends what a disk that took no writes held up. */
   upkeep(): void {
     this.#ingest.sweep()
     if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
-    const now = this.#options.clock.monotonic()
-    for (const [delivery, sentAtMs] of this.#sentAtMs) {
-      if (now - sentAtMs > RESEND_MS) this.#sentAtMs.delete(delivery)
-    }
-    for (const peer of this.#listeners.keys()) this.deliver(peer)
+    for (const peer of this.#listeners.peers) this.deliver(peer)
   }
 
   prune(): void {
@@ -111,11 +109,10 @@ export class MqttDoor {
 
   /** Sends what waits for a device, if it listens. */
   deliver(peer: string): void {
-    const clients = this.#listeners.get(peer)
-    if (clients === undefined || clients.size === 0) return
-    const { store, clock } = this.#options
-    for (const { id, ecg } of store.deliveriesOf(peer)) {
-      if (this.#sentAtMs.has(id)) continue
+    if (!this.#listeners.isHeard(peer)) return
+    const { store } = this.#options
+    for (const { id, ecg } of store.deliveriesOf(peer, MAX_UNACKNOWLEDGED)) {
+      if (this.#listeners.isUnderWay(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
       // A version that was replaced before its turn came must not follow its correction.
@@ -124,10 +121,11 @@ export class MqttDoor {
         this.#end(id)
         continue
       }
-      this.#sentAtMs.set(id, clock.monotonic())
-      for (const sent of clients.values()) sent.push(id)
       const payload = this.#options.results === 'summary' ? summaryOf(stored.result) : stored.result
+      const isAwaited = this.#listeners.sent(peer, id, payload)
       this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, payload)
+      // At QoS 0 nobody acknowledges: that is what the device asked for.
+      if (!isAwaited) this.#end(id)
     }
   }
 
@@ -146,48 +144,34 @@ export class MqttDoor {
       const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
       done(null, isAllowed ? subscription : null)
     }
-    broker.on('subscribe', (subscriptions, client) => {
-      for (const { topic: text } of subscriptions) {
-        const topic = topicOf(text)
-        if (topic?.channel !== 'results') continue
-        const peer = devicePeer(topic)
-        const clients = this.#listeners.get(peer) ?? new Map<Client, (number | undefined)[]>()
-        this.#listeners.set(peer, clients)
-        if (!clients.has(client)) clients.set(client, [])
-        this.deliver(peer)
-      }
-    })
+    broker.on('subscribe', (subscriptions, client) => this.#listen(client, subscriptions))
+    // A session that comes back has its subscriptions without asking again; aedes tells of no `subscribe` then.
+    broker.on('clientReady', (client) => this.#listen(client, subscriptionsOf(client)))
     broker.on('unsubscribe', (topics, client) => {
       for (const text of topics) {
         const topic = topicOf(text)
-        if (topic !== undefined) this.#forget(devicePeer(topic), client)
+        if (topic?.channel === 'results') this.#listeners.remove(client, devicePeer(topic))
       }
     })
-    broker.on('clientDisconnect', (client) => {
-      for (const peer of this.#listeners.keys()) this.#forget(peer, client)
+    broker.on('clientDisconnect', (client) => this.#listeners.gone(client))
+    broker.on('ack', (packet, client) => {
+      // Of a clean session aedes keeps no packets; of another it repeats what an earlier connection left, so the payload says which it is.
+      const isIt = (payload: string) => client.clean || payload === payloadOf(packet)
+      const done = this.#listeners.acknowledged(client, isIt)
+      if (done === undefined) return
+      this.#end(done.delivery)
+      this.deliver(done.peer)
     })
-    // A client acknowledges in the order in which it got them, whatever the topic.
-    broker.on('ack', (_, client) => this.#acknowledged(client))
   }
 
-  #forget(peer: string, client: Client): void {
-    const clients = this.#listeners.get(peer)
-    for (const delivery of clients?.get(client) ?? []) if (delivery !== undefined) this.#sentAtMs.delete(delivery)
-    clients?.delete(client)
-    if (clients?.size === 0) this.#listeners.delete(peer)
-  }
-
-  #acknowledged(client: Client): void {
-    const queue = this.#sentTo(client)
-    const delivery = queue.shift()
-    if (delivery === undefined) return
-    for (const clients of this.#listeners.values()) {
-      const own = clients.get(client)
-      const at = own?.indexOf(delivery) ?? -1
-      if (at >= 0) own!.splice(at, 1)
+  #listen(client: Client, subscriptions: readonly Pick<Subscription, 'topic' | 'qos'>[]): void {
+    for (const { topic: text, qos } of subscriptions) {
+      const topic = topicOf(text)
+      if (topic?.channel !== 'results' || Number(qos) === SUBACK_FAILURE) continue
+      const peer = devicePeer(topic)
+      this.#listeners.add(client, peer, qos === 0 ? 0 : 1)
+      this.deliver(peer)
     }
-    this.#sentAtMs.delete(delivery)
-    this.#end(delivery)
   }
 
   #end(delivery: number): void {
@@ -197,12 +181,6 @@ export class MqttDoor {
       // A disk that takes no writes: the device gets the same bytes again.
       if (!(error instanceof CodedError)) throw error
     }
-  }
-
-  /** What a client was sent and has not acknowledged, the oldest first. */
-  #sentTo(client: Client): (number | undefined)[] {
-    const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
-    return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
@@ -293,6 +271,17 @@ export class MqttDoor {
 export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
   return subject === undefined || subject.CN === device
 }
+
+/** What a client has subscribed to, also in a session that came back; aedes' types leave it out. */
+function subscriptionsOf(client: object): readonly Pick<Subscription, 'topic' | 'qos'>[] {
+  if (!('subscriptions' in client)) throw new Error('this version of aedes keeps subscriptions elsewhere')
+  const byTopic = client.subscriptions as Readonly<Record<string, Pick<Subscription, 'qos'>>> // its `Client`
+  return Object.entries(byTopic).map(([topic, { qos }]) => ({ topic, qos }))
+}
+
+/** Of a message that aedes does not know (any more), it has no packet. */
+const payloadOf = (packet: object | undefined): unknown =>
+  packet !== undefined && 'payload' in packet ? packet.payload : undefined
 
 function topicOf(text: string): Topic | undefined {
   try {

@@ -105,7 +105,7 @@ describe('the EDF reader on damaged files', () => {
     expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'record 5' }])
   })
 
-  /** Where the fields of a signal begin that come so many bytes into the signals' header. */
+  /** The offset of a signal's field, from the number of bytes of earlier fields per signal. */
   const fieldAt = (bytesBefore: number, length: number, signal: number) => 256 + 2 * bytesBefore + length * signal
 
   test.each<[string, number, number, string]>([

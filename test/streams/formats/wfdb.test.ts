@@ -333,7 +333,7 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     ['ptbxl500', 85],
     ['cinc2021', 101],
     ['ludb/data', 200],
-  ])('of %s are all read with matching checksums', async (folder, count) => {
+  ])('are all read from %s with matching checksums', async (folder, count) => {
     const recordings = await Promise.all(headersIn(folder).map((header) => readRecording(header)))
 
     expect(recordings).toHaveLength(count)

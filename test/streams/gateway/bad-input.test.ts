@@ -36,7 +36,7 @@ describe('an interrupted C-STORE', () => {
       [0x5400_0100, 'SQ', [waveformGroup(ECG)]],
     ] as const
     writeFileSync(path, writeDicom(elements).bytes)
-    // Between the two: lets so many bytes through, then cuts both sides.
+    // A proxy that passes this number of bytes and then closes both sides.
     let left = 40_000
     const broken = createServer((client) => {
       const server = connect(ward.gateway.ports.dicom!, '127.0.0.1')

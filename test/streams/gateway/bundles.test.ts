@@ -209,7 +209,7 @@ describe('a crash during a bundle switch', () => {
     const random = generator(11)
     const [first, second] = [made(versionOf(1)), made(versionOf(2))]
     await shelf().install(first, taken)
-    // Installs and rolls back for ever.
+    // Installs and rolls back in an endless loop.
     writeFileSync(
       join(folder, 'loop.ts'),
       `import { BundleShelf } from ${JSON.stringify(module)}

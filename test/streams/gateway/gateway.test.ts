@@ -47,7 +47,7 @@ const ask = async (gateway: TestGateway, message: Uint8Array): Promise<Message> 
 }
 const verdictOf = (answer: Message) => answer.first('MSA')!.text(1)
 
-/** An EHR that takes ORUs, answers as it is told, and keeps them. */
+/** An EHR that records ORUs and gives the answers of the test. */
 async function startEhr(errorFor: (message: Message, count: number) => CodedError | undefined = () => undefined) {
   const messages: Message[] = []
   const by = { application: 'EHR', facility: 'HOSP', controlId: () => 'E1', now: () => new Date() }
@@ -156,7 +156,7 @@ describe('the gateway', () => {
 
     await until(
       () => readdirSync(join(gateway.inbox, 'done')),
-      // Not the temporary file beside it.
+      // Excludes the temporary file beside it.
       (names) => names.includes('Doe_Jane.xml.result.json'),
     )
     await until(

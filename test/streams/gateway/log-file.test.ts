@@ -41,7 +41,7 @@ describe('the gateway’s log file', () => {
     const config = { data: 'data', status: { port: 0 }, log: { file: 'logs.txt' } }
     writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
 
-    // Ends by itself when it is told to: with the signal that comes after it is ready.
+    // Ends with the signal that is sent once it is ready.
     const { stdout, stderr } = spawnSync(
       'bash',
       [

@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What lies on the disk of a database: its file and its write-ahead log. */
+/** The files of a database on disk: the database and its write-ahead log. */
 interface OnDisk {
   readonly db: Buffer
   readonly wal: Buffer

@@ -21,7 +21,7 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
 const ecg = (heartRateBpm: number) => syntheticRecording({ gainUv: 5, heartRateBpm })
 
-/** What stands for a person at each door: none of it may be told to anybody who looks at the gateway itself. */
+/** Personal data at each listener, which must not appear in anything that the gateway itself shows. */
 const MARKERS = ['MARK-PATIENT', 'MARK-NAME', 'MARK-ORDER', 'MARK-FILE', 'MARK-BED', 'MARK-BAD', 'MARK-TITLE'] as const
 
 describe('personal data in the gateway', () => {
@@ -103,7 +103,7 @@ describe('personal data in the gateway', () => {
       (count) => count >= 4,
     )
 
-    // The reader of the log goes away: the gateway goes on, though it has something to say.
+    // The log's reader closes: the gateway must continue although it still logs.
     for (const output of [child.stdout, child.stderr]) output.destroy()
     const late = await RawPeer.connect(ports.hl7)
     late.send(Buffer.from('MSH|^~\\&|MARK-NAME'))

@@ -106,7 +106,7 @@ describe('readOru', () => {
     )
   })
 
-  it('says its local time by the zone of the site', () => {
+  it('converts local times by the site’s time zone', () => {
     const message = oru('OBX|1|NA|II||1^2|mV|||||P|||20260702120000')
 
     const { ecgs } = readOru(message, { rateHz: 500, timeZone: 'Europe/Berlin' })
