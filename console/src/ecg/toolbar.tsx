@@ -72,74 +72,75 @@ export function Toolbar(props: ToolbarProps) {
           onChange={(value) => (seconds.value = Math.min(value, Math.max(PAGE_S, length)))}
         />
       )}
-      <span class="gap" />
-      {attribution !== undefined && (
-        <>
-          <WhatMoved {...attribution} />
-          <button
-            type="button"
-            data-model
-            aria-pressed={isModel.value}
-            title={t('ecg.asModelHint')}
-            onClick={() => (isModel.value = !isModel.value)}
-          >
-            {t('ecg.asModel')}
-          </button>
-        </>
-      )}
-      <button
-        type="button"
-        disabled={isModel.value}
-        aria-pressed={isMeasuring.value && !isModel.value}
-        aria-keyshortcuts="c"
-        title={t('ecg.calipersHint')}
-        onClick={() => {
-          isMeasuring.value = !isMeasuring.value
-          if (!isMeasuring.value) caliper.value = undefined
-        }}
-      >
-        <Icon name="caliper" /> {t('ecg.calipers')}
-      </button>
-      {isMeasuring.value && !isModel.value && (
+      <div class="tools">
+        {attribution !== undefined && (
+          <>
+            <WhatMoved {...attribution} />
+            <button
+              type="button"
+              data-model
+              aria-pressed={isModel.value}
+              title={t('ecg.asModelHint')}
+              onClick={() => (isModel.value = !isModel.value)}
+            >
+              {t('ecg.asModel')}
+            </button>
+          </>
+        )}
         <button
           type="button"
-          aria-pressed={isMarching.value}
-          aria-keyshortcuts="m"
-          onClick={() => (isMarching.value = !isMarching.value)}
+          disabled={isModel.value}
+          aria-pressed={isMeasuring.value && !isModel.value}
+          aria-keyshortcuts="c"
+          title={t('ecg.calipersHint')}
+          onClick={() => {
+            isMeasuring.value = !isMeasuring.value
+            if (!isMeasuring.value) caliper.value = undefined
+          }}
         >
-          {t('ecg.marchOut')}
+          <Icon name="caliper" /> {t('ecg.calipers')}
         </button>
-      )}
-      <Earlier {...props} />
-      <button
-        type="button"
-        class={isCalibrated.value ? 'quiet' : 'quiet nudge'}
-        title={t('card.title')}
-        onClick={onCalibrate}
-      >
-        <Icon name="ruler" /> <span class="wide">{isCalibrated.value ? t('card.done') : t('card.ask')}</span>
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        aria-label={t('ecg.print')}
-        title={t('ecg.print')}
-        aria-keyshortcuts="p"
-        disabled={onSvg === undefined}
-        onClick={() => print()}
-      >
-        <Icon name="print" />
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        aria-label={t('ecg.svg')}
-        title={t('ecg.svg')}
-        disabled={onSvg === undefined}
-        onClick={onSvg}
-      >
-        <Icon name="download" />
-      </button>
+        {isMeasuring.value && !isModel.value && (
+          <button
+            type="button"
+            aria-pressed={isMarching.value}
+            aria-keyshortcuts="m"
+            onClick={() => (isMarching.value = !isMarching.value)}
+          >
+            {t('ecg.marchOut')}
+          </button>
+        )}
+        <Earlier {...props} />
+        <button
+          type="button"
+          class={isCalibrated.value ? 'quiet' : 'quiet nudge'}
+          title={t('card.title')}
+          onClick={onCalibrate}
+        >
+          <Icon name="ruler" /> <span class="wide">{isCalibrated.value ? t('card.done') : t('card.ask')}</span>
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={t('ecg.print')}
+          title={t('ecg.print')}
+          aria-keyshortcuts="p"
+          disabled={onSvg === undefined}
+          onClick={() => print()}
+        >
+          <Icon name="print" />
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={t('ecg.svg')}
+          title={t('ecg.svg')}
+          disabled={onSvg === undefined}
+          onClick={onSvg}
+        >
+          <Icon name="download" />
+        </button>
+      </div>
     </div>
   )
 }

@@ -43,6 +43,8 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
   const items = virtualizer.getVirtualItems()
   drawn.current = virtualizer.range ?? {}
   useEffect(() => virtualizer._didMount(), [virtualizer])
+  // What was laid out for a wide page does not hold for a narrow one.
+  useEffect(() => virtualizer.measure(), [virtualizer, rowPx])
   useEffect(() => virtualizer._willUpdate())
   return {
     items,
