@@ -1,5 +1,5 @@
 /**
- * What the gateway counts, as `/status` and `/metrics` show it. No label names a device, a person or a file.
+ * Counters of the gateway for `/status` and `/metrics`. No label names a device, a person or a file.
  * @module
  */
 import type { ErrorCode } from '../../shared/errors.ts'

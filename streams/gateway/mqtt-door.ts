@@ -1,6 +1,7 @@
 /**
- * The door for devices: a broker of our own (aedes, MQTT 3.1.1) before the adapter's ingest and frame journal. A PUBLISH is acknowledged when its frame is on
- * the disk; a window that is closed goes into the gateway's store before it leaves the frame journal; a result waits for its device until it is back.
+ * The door for devices: our own broker (aedes, MQTT 3.1.1) in front of the adapter's ingest and frame journal. A PUBLISH is acknowledged
+ * when its frame is on disk. A closed window is stored in the gateway's store before it leaves the frame journal. A result waits until its
+ * device is connected.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -25,21 +26,21 @@ export interface MqttDoorOptions {
   readonly journal: Journal
   readonly clock: Clock
   readonly idleMs: number
-  /** The only tenant whose devices may come. */
+  /** The only tenant whose devices may connect. */
   readonly tenant: string
   /** Whether devices get whole results or summaries. */
   readonly results: DeviceResults
   readonly warnings: () => readonly ResultWarning[]
   readonly onStored: (added: readonly Added[]) => void
   readonly onRefused: (code: ErrorCode) => void
-  /** The frame journal cannot be written: this process must start again from the disk. */
+  /** The frame journal cannot be written: this process must restart from the disk. */
   readonly onFailed: (error: unknown) => void
 }
 
-/** As the adapter has it: a session that comes again after a day is a new one to us. */
+/** As in the adapter: a session that returns after a day is treated as a new one. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** A result that its device has not acknowledged is sent again. */
+/** A result that its device has not acknowledged is sent again after this time. */
 const RESEND_MS = 30_000
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
@@ -49,9 +50,9 @@ export class MqttDoor {
   readonly #options: MqttDoorOptions
   readonly #ingest: Ingest
   readonly #broker: Aedes
-  /** Windows that the store had no room for. */
+  /** Windows for which the store had no room. */
   #waiting: number[] = []
-  /** Who listens for a device's results, and what was sent to each and not acknowledged yet, in order. */
+  /** By peer: the clients that subscribe to a device's results, and what was sent to each and not acknowledged yet, in order. */
   readonly #listeners = new Map<string, Map<Client, (number | undefined)[]>>()
   readonly #sentAtMs = new Map<number, number>()
 
@@ -80,7 +81,7 @@ export class MqttDoor {
     return door
   }
 
-  /** Takes a device's connection. */
+  /** Handles a device's connection. */
   serve(socket: Socket): void {
     this.#broker.handle(socket)
   }
@@ -93,7 +94,7 @@ export class MqttDoor {
     return this.#ingest.counts
   }
 
-  /** Once a second: closes what is overdue, keeps what had no room, sends again what was not acknowledged. */
+  /** Called every second: closes overdue windows, stores those that had no room, and resends unacknowledged results. */
   upkeep(): void {
     this.#ingest.sweep()
     if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
@@ -109,7 +110,7 @@ export class MqttDoor {
     this.#ingest.afterwards(() => this.#options.journal.prune(this.#options.clock.now() - SESSION_MEMORY_MS))
   }
 
-  /** Sends what waits for a device, if it listens. */
+  /** Sends the results that wait for a device, if it is subscribed. */
   deliver(peer: string): void {
     const clients = this.#listeners.get(peer)
     if (clients === undefined || clients.size === 0) return
@@ -118,7 +119,7 @@ export class MqttDoor {
       if (this.#sentAtMs.has(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
-      // A version that was replaced before its turn came must not follow its correction.
+      // A replaced version must not follow its correction.
       const isWanted = stored?.result !== undefined && !store.isSuperseded(stored.envelope)
       if (!isWanted || origin?.kind !== 'mqtt') {
         this.#end(id)
@@ -141,7 +142,7 @@ export class MqttDoor {
     const broker = this.#broker
     broker.authorizePublish = (client, packet, done) => this.#take(client, packet as AedesPublishPacket, done)
     broker.authorizeSubscribe = (client, subscription, done) => {
-      // A device hears of itself only: no wildcards, no other device's results.
+      // A device may subscribe only to its own topics: no wildcards, no other device's results.
       const topic = topicOf(subscription.topic)
       const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
       done(null, isAllowed ? subscription : null)
@@ -166,7 +167,7 @@ export class MqttDoor {
     broker.on('clientDisconnect', (client) => {
       for (const peer of this.#listeners.keys()) this.#forget(peer, client)
     })
-    // A client acknowledges in the order in which it got them, whatever the topic.
+    // A client acknowledges in the order in which it received messages, whatever the topic.
     broker.on('ack', (_, client) => this.#acknowledged(client))
   }
 
@@ -194,19 +195,19 @@ export class MqttDoor {
     try {
       this.#options.store.endDelivery(delivery, 'done')
     } catch (error) {
-      // A disk that takes no writes: the device gets the same bytes again.
+      // When the disk accepts no writes, the device gets the same bytes again.
       if (!(error instanceof CodedError)) throw error
     }
   }
 
-  /** What a client was sent and has not acknowledged, the oldest first. */
+  /** What a client was sent and has not acknowledged, oldest first. */
   #sentTo(client: Client): (number | undefined)[] {
     const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
     return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
-    // The broker would keep the last of each topic in memory, for subscribers that cannot be.
+    // The broker would keep the last message of each topic in memory, for subscribers that cannot exist.
     packet.retain = false
     const topic = topicOf(packet.topic)
     const isAllowed =
@@ -222,7 +223,7 @@ export class MqttDoor {
       return
     }
     if (!this.#options.store.hasRoom) {
-      // Nothing that waits is dropped for it: the device keeps its frames and is told why.
+      // Waiting data is never dropped for it: the device keeps its frames and is told why.
       this.#options.onRefused('disk-full')
       if (topic !== undefined) this.#tell(topic, { code: 'disk-full', field: 'journal' })
       done(new Error('no room'))
@@ -232,7 +233,7 @@ export class MqttDoor {
       topic: withoutBasicIngest(packet.topic),
       payload: Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload),
       contentType: undefined,
-      // MQTT 3.1.1 knows no reason: a refused payload is acknowledged, and its device told on `cmd`.
+      // MQTT 3.1.1 has no reason codes: a refused payload is acknowledged, and its device is told on `cmd`.
       acknowledge: () => done(null),
     })
   }
@@ -270,7 +271,7 @@ export class MqttDoor {
   }
 
   #tell({ tenant, device }: Topic, problem: Problem): void {
-    // At QoS 0: what is told by the way must not be mistaken for an acknowledged result.
+    // At QoS 0, so that its acknowledgement cannot be mistaken for that of a result.
     this.#publish(
       { tenant, device, channel: 'cmd' },
       JSON.stringify({
@@ -287,8 +288,8 @@ export class MqttDoor {
 }
 
 /**
- * With mutual TLS, a device is who its certificate says: one that names nobody, or several, may speak for none. Without a certificate the door has asked
- * for none, and its list of peers says who may come.
+ * With mutual TLS, a device's name is that of its certificate: a certificate without a name, or with several, permits none. Without a
+ * certificate, the door did not require one, and its list of peers decides who may connect.
  */
 export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
   return subject === undefined || subject.CN === device
@@ -296,7 +297,7 @@ export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unk
 
 function topicOf(text: string): Topic | undefined {
   try {
-    // A device that sends its windows to a rule of AWS IoT Core may do the same here.
+    // A device that sends its windows to an AWS IoT Core rule may do the same here.
     return parseTopic(withoutBasicIngest(text))
   } catch {
     return undefined
