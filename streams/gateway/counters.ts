@@ -8,7 +8,7 @@ import type { Door } from './stored-ecg.ts'
 
 export class Counters {
   readonly received = new Map<Door, number>()
-  /** By door and reason. */
+  /** Refusals by door and reason. */
   readonly refused = new Map<string, number>()
   readonly hl7Answers = new Map<string, number>()
   readonly delivered = new Map<string, number>()

@@ -117,6 +117,6 @@ function closeQuietly(journal: Journal | undefined): void {
   try {
     journal?.close()
   } catch {
-    // What it could not write is written by the next one that opens it.
+    // The next process that opens the journal writes the rest.
   }
 }

@@ -60,7 +60,7 @@ export class Hl7Door {
       this.#store(message)
       return { message, error: undefined }
     } catch (cause) {
-      // Whatever a message does to its parser, the sender is told so, and nothing of it was stored.
+      // Any failure of the parser is reported to the sender; nothing was stored.
       return { message, error: toCodedError(cause) }
     }
   }

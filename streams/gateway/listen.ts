@@ -6,7 +6,7 @@ import type { Server } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
 
-/** By then, an outgoing connection of this machine that has the port by chance, or a process that is being stopped, is gone. */
+/** Retries while another process holds the port: a process that is stopping, or an outgoing connection that has the port by chance. */
 const TRIES = { count: 20, pauseMs: 250 } as const
 
 /**

@@ -37,7 +37,7 @@ export interface MqttDoorOptions {
   readonly onFailed: (error: unknown) => void
 }
 
-/** As in the adapter: a session that returns after a day is treated as a new one. */
+/** A session that returns after a day is treated as a new one, as in the adapter. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
 /** A result that its device has not acknowledged is sent again after this time. */
@@ -200,7 +200,7 @@ export class MqttDoor {
     }
   }
 
-  /** What a client was sent and has not acknowledged, oldest first. */
+  /** Results that were sent to a client and not acknowledged, oldest first. */
   #sentTo(client: Client): (number | undefined)[] {
     const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
     return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))

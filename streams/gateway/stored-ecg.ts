@@ -28,7 +28,7 @@ export interface NewEcg {
   readonly door: Door
   readonly envelope: Envelope
   readonly packed: Uint8Array
-  /** Of a whole recording: the same samples through another door are the same ECG. */
+  /** Hash of a whole recording: the same samples through another door are the same ECG. */
   readonly waveformSha256?: string | undefined
   readonly about: About
 }
