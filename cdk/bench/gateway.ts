@@ -48,7 +48,12 @@ export async function benchGateway(devices: number): Promise<GatewayFigures> {
   const start = () =>
     spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled'), CODE_VERSION: 'bench' },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: join(folder, 'compiled'),
+        MALLOC_ARENA_MAX: '1',
+        CODE_VERSION: 'bench',
+      },
     })
   const first = start()
   await mqttPort(first.stderr)

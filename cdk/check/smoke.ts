@@ -261,7 +261,7 @@ function apiAt({ apiUrl, token, timeoutMs }: Addresses): Api {
 
 async function open(broker: BrokerOptions | undefined, device: string): Promise<DeviceLink> {
   if (broker === undefined) throw new Skipped('no broker is named')
-  return DeviceLink.open(broker, device)
+  return DeviceLink.open(broker, { clientId: device })
 }
 
 /** The first ten seconds of a recording, in a separate session. */

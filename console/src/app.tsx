@@ -52,7 +52,7 @@ export function App() {
       <a class="skip" href="#main">
         {t('nav.skip')}
       </a>
-      <Header />
+      <Header isIn={isIn} />
       {isIn ? <View /> : <Gate failure={failure.value} />}
       <Notice />
       {isIn && <DropZone />}
@@ -67,7 +67,8 @@ function View() {
   return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
 }
 
-function Header() {
+/** Header of the page. Without a session there is no navigation and no state of the event stream. */
+function Header({ isIn }: { readonly isIn: boolean }) {
   const { view } = route.value
   const link = (to: 'worklist' | 'live' | 'operations') => (
     <a href={href({ view: to })} aria-current={view === to ? 'page' : undefined}>
@@ -82,12 +83,14 @@ function Header() {
         </svg>
         <span>CardiacNets</span>
       </a>
-      <nav aria-label={t('nav.label')}>
-        {link('worklist')}
-        {link('live')}
-        {may('ops:read') && link('operations')}
-      </nav>
-      <FeedLamp />
+      {isIn && (
+        <nav aria-label={t('nav.label')}>
+          {link('worklist')}
+          {link('live')}
+          {may('ops:read') && link('operations')}
+        </nav>
+      )}
+      {isIn ? <FeedLamp /> : <span class="push" />}
       <Account />
       <label class="language">
         <span class="sr">{t('nav.language')}</span>

@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises'
 import { CodedError } from '../../shared/errors.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
-import { uploadBody } from './recordings.ts'
+import { packedBody, uploadBody } from './recordings.ts'
 import type { Envelope, StoredEcg } from './stored-ecg.ts'
 
 export interface Cloud {
@@ -37,7 +37,9 @@ export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   return {
     async send({ envelope, packed }, signal) {
       const query = new URLSearchParams({ format: 'json', ...placeOf(envelope) })
-      const body = new Uint8Array(uploadBody(envelope, decodeWaveform(packed)))
+      // For a recording, the API derives the ID from the bytes of the body, so they must be the same at every gateway.
+      const isLive = envelope.origin.kind === 'mqtt'
+      const body = isLive ? packedBody(envelope, packed) : new Uint8Array(uploadBody(envelope, decodeWaveform(packed)))
       const answer = await request(`v1/ecgs?${query}`, { method: 'POST', body }, signal)
       await answer.body?.cancel()
       if (answer.ok) return

@@ -72,7 +72,7 @@ export class FolderDoor {
   /** Writes results beside their files. */
   async deliver(): Promise<void> {
     const { store, watch } = this.#options
-    for (const { id, ecg } of store.deliveriesOf(FOLDER_PEER)) {
+    for (const { id, ecg } of store.deliveriesOf(FOLDER_PEER, 100)) {
       const stored = store.readEcg(ecg)
       if (stored?.about.file !== undefined && stored.result !== undefined) {
         const to = join(watch, 'done', `${stored.about.file}.result.json`)

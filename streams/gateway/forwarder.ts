@@ -7,7 +7,7 @@
 import { type CodedError, toCodedError } from '../../shared/errors.ts'
 import { pause } from '../../shared/pause.ts'
 import type { Cloud } from './cloud.ts'
-import type { Store } from './store.ts'
+import type { Store, ToForward } from './store.ts'
 
 export interface ForwarderOptions {
   readonly store: Store
@@ -83,15 +83,26 @@ export class Forwarder {
     }
   }
 
-  /** The next ECGs of a lane, oldest first. The lanes share no row: one starts where the other ends. */
+  /**
+   * The next ECGs of a lane, oldest first, one per device, so that a device's windows arrive in order of time. The lanes share no row: one
+   * starts where the other ends.
+   */
   #next(lane: 'live' | 'backlog'): readonly number[] {
     const { store, now } = this.#options
     const since = now() - LIVE_MS
     const from = lane === 'live' ? store.firstSince(since) : 0
     if (from === undefined) return []
+    const devices = new Set<string>()
+    const isFirstOfDevice = ({ device }: ToForward) => {
+      if (device === undefined) return true
+      const isFirst = !devices.has(device)
+      devices.add(device)
+      return isFirst
+    }
     return store
-      .toForward(from, WIDTH * 2)
+      .toForward(from, WIDTH * 4)
       .filter(({ id, receivedAtMs }) => receivedAtMs >= since === (lane === 'live') && !this.#underWay.has(id))
+      .filter(isFirstOfDevice)
       .slice(0, WIDTH)
       .map(({ id }) => id)
   }

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
+import { Aedes, type AedesPublishPacket, type Client, type Subscription } from 'aedes'
 import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
@@ -17,6 +17,7 @@ import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic, withoutBasicIngest } from '../mqtt/topics.ts'
+import { Listeners } from './listeners.ts'
 import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
@@ -40,8 +41,11 @@ export interface MqttDoorOptions {
 /** A session that returns after a day is treated as a new one, as in the adapter. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** A result that its device has not acknowledged is sent again after this time. */
-const RESEND_MS = 30_000
+/** Most unacknowledged results per device at a time, because the broker keeps them in memory. */
+const MAX_UNACKNOWLEDGED = 16
+
+/** Failure code in SUBACK (MQTT 3.1.1, 3.9.3); aedes also lists refused subscriptions. */
+const SUBACK_FAILURE = 0x80
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
 const TO_DEVICE: readonly string[] = ['results', 'cmd']
@@ -52,9 +56,7 @@ export class MqttDoor {
   readonly #broker: Aedes
   /** Windows for which the store had no room. */
   #waiting: number[] = []
-  /** By peer: the clients that subscribe to a device's results, and what was sent to each and not acknowledged yet, in order. */
-  readonly #listeners = new Map<string, Map<Client, (number | undefined)[]>>()
-  readonly #sentAtMs = new Map<number, number>()
+  readonly #listeners = new Listeners<Client>()
 
   private constructor(options: MqttDoorOptions, broker: Aedes) {
     this.#options = options
@@ -94,15 +96,11 @@ export class MqttDoor {
     return this.#ingest.counts
   }
 
-  /** Called every second: closes overdue windows, stores those that had no room, and resends unacknowledged results. */
+  /** Called every second: closes overdue windows, stores those that had no room, and sends results that a failing disk delayed. */
   upkeep(): void {
     this.#ingest.sweep()
     if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
-    const now = this.#options.clock.monotonic()
-    for (const [delivery, sentAtMs] of this.#sentAtMs) {
-      if (now - sentAtMs > RESEND_MS) this.#sentAtMs.delete(delivery)
-    }
-    for (const peer of this.#listeners.keys()) this.deliver(peer)
+    for (const peer of this.#listeners.peers) this.deliver(peer)
   }
 
   prune(): void {
@@ -112,11 +110,10 @@ export class MqttDoor {
 
   /** Sends the results that wait for a device, if it is subscribed. */
   deliver(peer: string): void {
-    const clients = this.#listeners.get(peer)
-    if (clients === undefined || clients.size === 0) return
-    const { store, clock } = this.#options
-    for (const { id, ecg } of store.deliveriesOf(peer)) {
-      if (this.#sentAtMs.has(id)) continue
+    if (!this.#listeners.isHeard(peer)) return
+    const { store } = this.#options
+    for (const { id, ecg } of store.deliveriesOf(peer, MAX_UNACKNOWLEDGED)) {
+      if (this.#listeners.isUnderWay(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
       // A replaced version must not follow its correction.
@@ -125,10 +122,11 @@ export class MqttDoor {
         this.#end(id)
         continue
       }
-      this.#sentAtMs.set(id, clock.monotonic())
-      for (const sent of clients.values()) sent.push(id)
       const payload = this.#options.results === 'summary' ? summaryOf(stored.result) : stored.result
+      const isAwaited = this.#listeners.sent(peer, id, payload)
       this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, payload)
+      // At QoS 0 there is no acknowledgement, as the device requested.
+      if (!isAwaited) this.#end(id)
     }
   }
 
@@ -147,48 +145,35 @@ export class MqttDoor {
       const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
       done(null, isAllowed ? subscription : null)
     }
-    broker.on('subscribe', (subscriptions, client) => {
-      for (const { topic: text } of subscriptions) {
-        const topic = topicOf(text)
-        if (topic?.channel !== 'results') continue
-        const peer = devicePeer(topic)
-        const clients = this.#listeners.get(peer) ?? new Map<Client, (number | undefined)[]>()
-        this.#listeners.set(peer, clients)
-        if (!clients.has(client)) clients.set(client, [])
-        this.deliver(peer)
-      }
-    })
+    broker.on('subscribe', (subscriptions, client) => this.#listen(client, subscriptions))
+    // A resumed session has its subscriptions without a new SUBSCRIBE; aedes emits no `subscribe` event then.
+    broker.on('clientReady', (client) => this.#listen(client, subscriptionsOf(client)))
     broker.on('unsubscribe', (topics, client) => {
       for (const text of topics) {
         const topic = topicOf(text)
-        if (topic !== undefined) this.#forget(devicePeer(topic), client)
+        if (topic?.channel === 'results') this.#listeners.remove(client, devicePeer(topic))
       }
     })
-    broker.on('clientDisconnect', (client) => {
-      for (const peer of this.#listeners.keys()) this.#forget(peer, client)
+    broker.on('clientDisconnect', (client) => this.#listeners.gone(client))
+    broker.on('ack', (packet, client) => {
+      // For a clean session aedes has no packet. For a resumed one it also repeats messages of an earlier connection, so the payload
+      // identifies the result.
+      const isIt = (payload: string) => client.clean || payload === payloadOf(packet)
+      const done = this.#listeners.acknowledged(client, isIt)
+      if (done === undefined) return
+      this.#end(done.delivery)
+      this.deliver(done.peer)
     })
-    // A client acknowledges in the order in which it received messages, whatever the topic.
-    broker.on('ack', (_, client) => this.#acknowledged(client))
   }
 
-  #forget(peer: string, client: Client): void {
-    const clients = this.#listeners.get(peer)
-    for (const delivery of clients?.get(client) ?? []) if (delivery !== undefined) this.#sentAtMs.delete(delivery)
-    clients?.delete(client)
-    if (clients?.size === 0) this.#listeners.delete(peer)
-  }
-
-  #acknowledged(client: Client): void {
-    const queue = this.#sentTo(client)
-    const delivery = queue.shift()
-    if (delivery === undefined) return
-    for (const clients of this.#listeners.values()) {
-      const own = clients.get(client)
-      const at = own?.indexOf(delivery) ?? -1
-      if (at >= 0) own!.splice(at, 1)
+  #listen(client: Client, subscriptions: readonly Pick<Subscription, 'topic' | 'qos'>[]): void {
+    for (const { topic: text, qos } of subscriptions) {
+      const topic = topicOf(text)
+      if (topic?.channel !== 'results' || Number(qos) === SUBACK_FAILURE) continue
+      const peer = devicePeer(topic)
+      this.#listeners.add(client, peer, qos === 0 ? 0 : 1)
+      this.deliver(peer)
     }
-    this.#sentAtMs.delete(delivery)
-    this.#end(delivery)
   }
 
   #end(delivery: number): void {
@@ -198,12 +183,6 @@ export class MqttDoor {
       // When the disk accepts no writes, the device gets the same bytes again.
       if (!(error instanceof CodedError)) throw error
     }
-  }
-
-  /** Results that were sent to a client and not acknowledged, oldest first. */
-  #sentTo(client: Client): (number | undefined)[] {
-    const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
-    return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
@@ -294,6 +273,17 @@ export class MqttDoor {
 export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
   return subject === undefined || subject.CN === device
 }
+
+/** Subscriptions of a client, including those of a resumed session. The types of aedes omit them. */
+function subscriptionsOf(client: object): readonly Pick<Subscription, 'topic' | 'qos'>[] {
+  if (!('subscriptions' in client)) throw new Error('this version of aedes keeps subscriptions elsewhere')
+  const byTopic = client.subscriptions as Readonly<Record<string, Pick<Subscription, 'qos'>>> // its `Client`
+  return Object.entries(byTopic).map(([topic, { qos }]) => ({ topic, qos }))
+}
+
+/** Payload of an acknowledged packet; aedes has no packet for a message that it does not know (any more). */
+const payloadOf = (packet: object | undefined): unknown =>
+  packet !== undefined && 'payload' in packet ? packet.payload : undefined
 
 function topicOf(text: string): Topic | undefined {
   try {

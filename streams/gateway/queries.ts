@@ -58,7 +58,7 @@ export const QUERIES = {
   toScreen: 'SELECT id FROM ecg WHERE screened = 0 AND id > ? ORDER BY id LIMIT ?',
   giveUpScreening: 'UPDATE ecg SET screened = 1 WHERE id = ? AND screened = 0',
   storeResult: 'UPDATE ecg SET screened = 1, result = ? WHERE id = ? AND screened = 0',
-  toForwardAfter: 'SELECT id, received_at_ms FROM ecg WHERE forwarded = 0 AND id >= ? ORDER BY id LIMIT ?',
+  toForwardAfter: 'SELECT id, device, received_at_ms FROM ecg WHERE forwarded = 0 AND id >= ? ORDER BY id LIMIT ?',
   firstSince: 'SELECT id FROM ecg WHERE received_at_ms >= ? ORDER BY received_at_ms LIMIT 1',
   markForwarded: 'UPDATE ecg SET forwarded = ? WHERE id = ?',
   markDiffering: "UPDATE ecg SET about = json_set(about, '$.differs', json('true')) WHERE id = ?",
@@ -68,7 +68,7 @@ export const QUERIES = {
 
   addDelivery: 'INSERT INTO delivery (ecg, peer) VALUES (?, ?) ON CONFLICT DO NOTHING',
   nextDelivery: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT 1',
-  deliveriesOf: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT 100',
+  deliveriesOf: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT ?',
   endDelivery: 'UPDATE delivery SET state = ?, reason = ? WHERE id = ? AND state = 0',
   retryDead: 'UPDATE delivery SET state = 0, reason = NULL WHERE id IN (SELECT id FROM delivery WHERE state = 2)',
   forgetDeliveries: 'DELETE FROM delivery WHERE ecg = ?',

@@ -10,7 +10,7 @@ import { MISSING_SAMPLE, type Recording, sampleCount } from '../../shared/domain
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { Name } from '../../shared/messages.ts'
-import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { encodeWaveform, splitWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 import { toWire } from '../mqtt/wire-recording.ts'
 import type { About, Door, Envelope, NewEcg } from './stored-ecg.ts'
 
@@ -75,15 +75,40 @@ export function uploadBody(
       samples[index * length + i] = sample === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : sample
     }
   }
-  const startMs = span.startedAt === null ? -1 : Date.parse(span.startedAt)
   return Buffer.from(
     JSON.stringify({
       rateHz,
       leads: leads.map(({ name, gainUv }) => ({ name, gainUv })),
       samples: Buffer.from(samples.buffer).toString('base64'),
-      ...(startMs >= 0 ? { sessionStartedAtMs: startMs } : {}),
-      ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
-      ...(person === undefined ? {} : { person }),
+      ...besideSamples(span, heartRateBpm, person),
     }),
   )
+}
+
+/**
+ * The same body with the samples as they are packed in the store, at a third of the size. For live windows only: their ID is the position
+ * in the session, so the bytes may differ between requests.
+ */
+export function packedBody({ span, heartRateBpm, person }: Omit<Envelope, 'ecgId'>, waveform: Uint8Array): string {
+  const { header, packed } = splitWaveform(waveform)
+  return JSON.stringify({
+    rateHz: header.rateHz,
+    leads: header.leads.map(([name, gainUv]) => ({ name, gainUv })),
+    packed: packed.toString('base64'),
+    packedCount: header.samples,
+    ...besideSamples(span, heartRateBpm, person),
+  })
+}
+
+function besideSamples(
+  { startedAt }: Envelope['span'],
+  heartRateBpm: Envelope['heartRateBpm'],
+  person: Envelope['person'],
+) {
+  const startMs = startedAt === null ? -1 : Date.parse(startedAt)
+  return {
+    ...(startMs >= 0 ? { sessionStartedAtMs: startMs } : {}),
+    ...(heartRateBpm === undefined ? {} : { heartRateBpm }),
+    ...(person === undefined ? {} : { person }),
+  }
 }

@@ -25,6 +25,13 @@ export interface StoreOptions {
   readonly forwards: boolean
 }
 
+/** An ECG that the cloud does not have. */
+export interface ToForward {
+  readonly id: number
+  readonly device: string | undefined
+  readonly receivedAtMs: number
+}
+
 export class Store {
   readonly #db: DatabaseSync
   readonly #statements: Statements
@@ -189,9 +196,10 @@ export class Store {
   }
 
   /** ECGs that the cloud does not have, from an id on, oldest first. */
-  toForward(from: number, limit: number): readonly { readonly id: number; readonly receivedAtMs: number }[] {
+  toForward(from: number, limit: number): readonly ToForward[] {
     return this.#statements.rows('toForwardAfter', from, limit).map((row) => ({
       id: Number(row.id),
+      device: row.device === null ? undefined : String(row.device),
       receivedAtMs: Number(row.received_at_ms),
     }))
   }
@@ -213,8 +221,10 @@ export class Store {
     return row && { id: Number(row.id), ecg: Number(row.ecg) }
   }
 
-  deliveriesOf(peer: string): readonly Delivery[] {
-    return this.#statements.rows('deliveriesOf', peer).map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
+  deliveriesOf(peer: string, most: number): readonly Delivery[] {
+    return this.#statements
+      .rows('deliveriesOf', peer, most)
+      .map((row) => ({ id: Number(row.id), ecg: Number(row.ecg) }))
   }
 
   endDelivery(id: number, state: 'done' | 'dead', reason?: string): void {

@@ -25,27 +25,48 @@ const NEVER = new AbortController().signal
 
 type Listener = (payload: Buffer, traceparent?: string) => void
 
+interface Publication {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly contentType: string
+  readonly traceparent?: string | undefined
+}
+
+export interface LinkOptions {
+  /** For brokers that identify a device by its client ID, such as AWS IoT Core. */
+  readonly clientId?: string
+  /**
+   * After a lost connection, messages that the broker acknowledged within this time before the loss are published again, ms. For a broker
+   * that may lose acknowledged messages when it crashes (mosquitto). A repeated frame is harmless.
+   */
+  readonly repeatMs?: number
+}
+
 /** A connection to the broker, which many devices of one tenant may share. */
 export class DeviceLink {
   readonly #client: MqttClient
   readonly #version: 4 | 5
   readonly #listeners = new Map<string, Listener>()
+  readonly #repeatMs: number
+  /** Recently acknowledged messages, oldest first. */
+  #acknowledged: { readonly publication: Publication; readonly atMs: number }[] = []
   #isClosed = false
 
-  private constructor(client: MqttClient, version: 4 | 5) {
+  private constructor(client: MqttClient, version: 4 | 5, repeatMs: number) {
     this.#client = client
     this.#version = version
+    this.#repeatMs = repeatMs
     client.on('message', (topic, payload, { properties }) => {
       this.#listeners.get(topic)?.(payload, userProperty(properties?.userProperties?.[TRACEPARENT]))
     })
   }
 
   /**
-   * @param clientId of brokers that know a device by it, as AWS IoT Core does
+   * Opens a connection.
    * @throws Error when the broker cannot be reached or refuses
    */
-  static async open(broker: BrokerOptions, clientId = `ecg-${randomUUID().slice(0, 18)}`): Promise<DeviceLink> {
-    const client = openTransient(broker, clientId)
+  static async open(broker: BrokerOptions, { clientId, repeatMs = 0 }: LinkOptions = {}): Promise<DeviceLink> {
+    const client = openTransient(broker, clientId ?? `ecg-${randomUUID().slice(0, 18)}`)
     await new Promise<void>((resolve, reject) => {
       const fail = (error: Error) => {
         client.end(true)
@@ -60,7 +81,9 @@ export class DeviceLink {
     })
     // From here on mqtt.js reconnects by itself, and resends unacknowledged messages.
     client.on('error', () => {})
-    return new DeviceLink(client, broker.version)
+    const link = new DeviceLink(client, broker.version, repeatMs)
+    if (repeatMs > 0) link.#repeatAfterLoss()
+    return link
   }
 
   async listen(topic: string, listener: Listener): Promise<void> {
@@ -79,6 +102,26 @@ export class DeviceLink {
     const properties = { contentType, ...userProperties }
     const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
     await this.#untilDone(() => this.#client.publishAsync(topic, payload, options))
+    if (this.#repeatMs === 0) return
+    const atMs = performance.now()
+    this.#acknowledged.push({ publication: { topic, payload, contentType, traceparent }, atMs })
+    this.#acknowledged = this.#acknowledged.filter((each) => each.atMs > atMs - this.#repeatMs)
+  }
+
+  #repeatAfterLoss(): void {
+    let lostAtMs = Number.POSITIVE_INFINITY
+    this.#client.on('close', () => {
+      lostAtMs = Math.min(lostAtMs, performance.now())
+    })
+    this.#client.on('connect', () => {
+      const repeated = this.#acknowledged.filter(({ atMs }) => atMs > lostAtMs - this.#repeatMs)
+      lostAtMs = Number.POSITIVE_INFINITY
+      for (const { publication } of repeated) {
+        const { topic, payload, contentType, traceparent } = publication
+        // A failure here is ignored, because the message was acknowledged before.
+        this.publish(topic, payload, contentType, traceparent).catch(() => {})
+      }
+    })
   }
 
   async #untilDone(work: () => Promise<unknown>): Promise<void> {

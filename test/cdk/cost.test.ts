@@ -10,7 +10,7 @@ import { scaleReport } from '../../cdk/cost/scale.ts'
 
 const pageOf = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 
-/** Two sites are synthesized, on a machine that may be busy. */
+/** Synthesizes two sites on a machine that can be busy. */
 const SYNTHESES_MS = 180_000
 
 const path: Path = {

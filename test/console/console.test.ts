@@ -288,7 +288,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.locator('.language select').selectOption('en')
   })
 
-  it('says in words why it does not take a file', async () => {
+  it('explains in a sentence why it refuses a file', async () => {
     await go('#/')
     await page.locator('.row').first().waitFor()
     await drop(page, [{ name: '<img src=x onerror=alert(1)>.txt', bytes: Buffer.from('no ECG at all') }])

@@ -28,7 +28,7 @@ import { answerOf, startTestApi, type TestApi } from './api/helpers.ts'
 
 /** Has the EHR, and an ECG with a drawing. */
 const OWNER = 'owner'
-/** Of the same site; may not report to the EHR. */
+/** A tenant of the same site that may not report to the EHR. */
 const OTHER = 'other'
 const DEVICE = 'd1'
 const AT = new Date('2026-01-02T03:04:05.000Z')
@@ -59,7 +59,7 @@ beforeAll(async () => {
   })
   const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: 'results' }))
   sns.destroy()
-  // The handlers read their environment when they are loaded, so they come after it.
+  // The handlers read their environment when they are loaded, so they are imported afterwards.
   Object.assign(process.env, api.env, {
     AWS_ENDPOINT_URL_IOT_DATA_PLANE: `http://127.0.0.1:${port}`,
     AWS_ENDPOINT_URL_BATCH: 'http://127.0.0.1:1', // a request to it is a failure
@@ -125,7 +125,7 @@ async function aDrawing(tenant: string, ecgId: typeof own.ecgId): Promise<string
   return jobId
 }
 
-/** All that is the owner's, as it lies in the table and the bucket. */
+/** All of the owner's data, as stored in the table and the bucket. */
 async function ownersThings(): Promise<unknown> {
   const { Items = [] } = await api.dynamo.send(new ScanCommand({ TableName: TABLE }))
   const { Contents = [] } = await api.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }))
@@ -134,7 +134,7 @@ async function ownersThings(): Promise<unknown> {
   return { rows: rows.map((row) => JSON.stringify(row)).sort(), objects }
 }
 
-/** What stands in the EHR's charts. */
+/** The contents of the EHR's charts. */
 const charts = () => WRITTEN.flatMap((type) => [...ehr.store.all(type)])
 
 const json = (body: unknown): RequestInit => ({
@@ -305,7 +305,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
       expect(batchItemFailures).toEqual([])
     }
     expect(charts()).toEqual(before)
-    // Nothing waits to be written later, either.
+    // Nothing is queued for later, either.
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect((await api.associations.unidentified(OTHER, { limit: 10 })).items).toEqual([])
   },
@@ -329,7 +329,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
   },
 
-  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  /** A user of the other tenant in a group named like the owner's, and a user of an unknown tenant. */
   'sign-in': async () => {
     const { handler } = await import('../../functions/sign-in/handler.ts')
     const tokenOf = async (tenant: string) => {

@@ -14,7 +14,7 @@ let handler: (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
 /** All that the function logs. */
 const logged: string[] = []
 
-/** The handler reads its environment when it is loaded, so it comes after it. */
+/** The handler reads its environment when it is loaded, so it is imported afterwards. */
 beforeAll(async () => {
   ;[aws, ehr] = await Promise.all([startTestAws(), startSandboxEhr()])
   const queue = async (name: string) => (await aws.sqs.send(new CreateQueueCommand({ QueueName: name }))).QueueUrl!
@@ -28,7 +28,7 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL: `http://127.0.0.1:${endpoint}`,
     AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${dynamo}`,
     POWERTOOLS_METRICS_DISABLED: 'true',
-    // Powertools then writes to the console that this test can hear.
+    // Powertools then writes to the console that this test observes.
     POWERTOOLS_DEV: 'true',
     FHIR_INBOUND_QUEUE_URL: urls.inbound,
     FHIR_INBOUND_DLQ_URL: urls.dlq,

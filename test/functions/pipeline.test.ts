@@ -31,7 +31,7 @@ import { oldMessage } from '../helpers/old-messages.ts'
 import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
-/** What a window may add to the logs, beside Lambda's own lines. */
+/** The limit of a window's share of the logs, besides Lambda's own lines. */
 const LOG_BYTES = 1050
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
@@ -41,7 +41,7 @@ let preprocess: Handler
 let screen: Handler
 let urls: Record<'screening' | 'intakeDlq' | 'screeningDlq' | 'results', string>
 
-/** The handlers read their environment when they are loaded, so they come after it. */
+/** The handlers read their environment when they are loaded, so they are imported afterwards. */
 beforeAll(async () => {
   emulators = await startEmulators()
   Object.assign(process.env, {
@@ -94,7 +94,7 @@ beforeEach(async () => {
   for (const url of Object.values(urls)) await receive(url)
 })
 
-/** Takes up to ten messages off a queue for good: visibility outlasts the test. */
+/** Receives up to ten messages and deletes them: visibility outlasts the test. */
 async function receive(queueUrl: string): Promise<Message[]> {
   const { Messages = [] } = await sqs().send(
     new ReceiveMessageCommand({
@@ -169,7 +169,7 @@ describe('a queued message of an earlier release', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('of a newer schema is kept byte for byte for a redrive', async () => {
+  it('is kept byte for byte for a redrive when it has a newer schema', async () => {
     const later = (await oldMessage('screening')).replace('"schema":1', '"schema":2')
 
     await screen(event(later), context)
@@ -248,7 +248,7 @@ describe('an ECG through both functions', () => {
     const [first, second] = [resultOf(before).provenance, resultOf(after).provenance]
     expect(second.modelBundle).toMatch(/@9\.9\.9$/)
     expect(second.modelSha256).not.toBe(first.modelSha256)
-    // The result that was there is the one that is published again.
+    // The first result is published again.
     expect(again!.result).toBe(before!.result)
     const { items } = await new ResultList(dynamo(), 'results').page('clinic', { limit: 100 })
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(2)

@@ -14,7 +14,7 @@ let aws: TestAws
 let handler: typeof import('../../functions/publish/handler.ts')['handler']
 const published: Published[] = []
 
-/** IoT's data plane, as far as it is used. */
+/** The part of IoT's data plane that is used. */
 const dataPlane = createServer(async (request, response) => {
   let body = ''
   for await (const chunk of request) body += chunk

@@ -241,7 +241,7 @@ describe('reporting a live session', () => {
     nowMs = start + (k + 1) * WINDOW_MS
     return reporter().report(await published({ kind: 'mqtt', ...stream }, windowResult(k, cad)))
   }
-  /** The newest check comes after its delay; earlier ones are leftovers or done. */
+  /** The newest check runs after its delay; earlier ones are outdated or done. */
   const checkAfterDelay = async () => {
     const { check, delayS } = checks.at(-1)!
     nowMs += 1000 * delayS

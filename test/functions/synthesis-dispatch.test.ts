@@ -39,7 +39,7 @@ function dispatch(message: Partial<SynthesisMessage> & { kind: SynthesisMessage[
   }
   const dispatcher = new Dispatcher({ jobs, batch, now: () => new Date(nowMs) })
   const { tenant, jobId } = job
-  // A test says what its kind needs.
+  // Each test adds the fields of its kind.
   return dispatcher.dispatch({ schema: 1, tenant, jobId, ...message } as SynthesisMessage)
 }
 

@@ -1,4 +1,4 @@
-/** Types are not argued away: outside tests there is no `as unknown as`. */
+/** Type assertions do not bypass the checker: there is no `as unknown as` outside tests. */
 import { globSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { expect, it } from 'vitest'

@@ -21,7 +21,7 @@ const SHIPPED = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'M
 /** Tools: they are run and not given away. */
 const TOOLS = [...SHIPPED, 'BlueOak-1.0.0', 'MPL-2.0']
 
-/** Package → why it may stay without a licence of the list. */
+/** Package → why it is permitted without a listed licence. */
 const EXCEPTIONS: readonly (readonly [RegExp, string])[] = [
   [/^@img\/sharp-/, 'libvips, LGPL-3.0: a shared library that a user can replace'],
   [/^memorystream$/, 'MIT, in its README and in an old field of package.json'],
@@ -38,7 +38,7 @@ describe('the licences', () => {
   it.each([
     ['shipped', SHIPPED, (entry: Entry) => !entry.dev],
     ['for development', TOOLS, (entry: Entry) => entry.dev === true],
-  ] as const)('of all packages %s are on the list', (_, list, isMeant) => {
+  ] as const)('are on the list for all packages %s', (_, list, isMeant) => {
     const others = all.filter(([path, entry]) => {
       const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
       return isMeant(entry) && !isAllowed(entry.license ?? '', list) && !EXCEPTIONS.some(([which]) => which.test(name))

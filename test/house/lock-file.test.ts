@@ -9,7 +9,7 @@ interface Entry {
   readonly resolved?: string
   readonly integrity?: string
   readonly link?: boolean
-  /** Comes within the tarball of the package that it lies in. */
+  /** Bundled in the tarball of the package that contains it. */
   readonly inBundle?: boolean
 }
 

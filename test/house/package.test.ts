@@ -1,4 +1,4 @@
-/** The packed command line runs away from the checkout: on JavaScript, with the packages that npm would install beside it, and no others. */
+/** The packed command line runs outside the checkout: on JavaScript, with only the packages that npm would install. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'

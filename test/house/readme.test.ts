@@ -1,4 +1,4 @@
-/** The README's screening commands run from a clone, on the samples that come with it. */
+/** The README's screening commands run from a clone, on the samples in the repository. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'

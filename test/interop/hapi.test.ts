@@ -22,7 +22,7 @@ interface Issue {
 /** HAPI judges by the code systems as R4 had them in 2019; terminology.hl7.org, which is their home now, has this code. */
 const AIAST_IS_NEWER = `Unknown code '${AIAST.system}#${AIAST.code}'`
 
-/** The whole of it, on a machine that has other things to do. */
+/** The whole run on a busy machine. */
 const LONG = 900_000
 
 describe.skipIf(why !== undefined)(

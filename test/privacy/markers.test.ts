@@ -42,7 +42,7 @@ import { startAedes } from '../streams/mqtt/helpers/brokers.ts'
 
 const execFile = promisify(execFileWith)
 
-/** Stands in every text; in no other order of letters does it come about. */
+/** Part of every text; no other text can contain it by chance. */
 const MARK = 'Zqxjvk'
 const mark = (of: string) => `${MARK}-${of}`
 const FOUND = /.{0,80}zqxjvk.{0,40}/gis
@@ -57,7 +57,7 @@ let aws: TestAws
 let dlqUrl: string
 let watch: AwsWatch
 let printed: string[]
-/** An EHR of its own kind: whatever is asked, this is its answer. */
+/** An EHR with one answer to every request. */
 let ehr: Server
 let ehrAnswer: { status: number; body: unknown } | ((path: string) => { status: number; body: unknown })
 /** What came back from the functions. */
@@ -153,7 +153,7 @@ afterEach(() => {
     ...answered,
     ...watch.calls.map((call) => `${call.command} ${textsOf(call.input, isExempt(call.input))}`),
   ]
-  // That it was looked at, and not that nothing happened.
+  // Proves that the input was processed.
   expect(places.length).toBeGreaterThan(0)
   expect(places.flatMap((place) => place.match(FOUND) ?? [])).toEqual([])
   expect(places.filter(isBirthDate)).toEqual([])
@@ -220,7 +220,7 @@ async function call({ method = 'GET', path, query = '', headers = {}, body }: Ca
   }
   // What no handler reads is left out.
   const answer = (await handlers.api(event as never, context)) as { statusCode: number; headers: object; body: string }
-  // A caller is told the name of the route and device that it sent itself, and nothing else of what it sent.
+  // A response may repeat the route and device name of its request, and nothing else.
   answered.push(JSON.stringify(answer))
   return answer.statusCode
 }
@@ -236,7 +236,7 @@ async function upload(files: readonly SourceFile[], query = ''): Promise<number>
 
 const two = () => syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5, leads: ['I', 'II'] })
 
-/** Files of formats that say whose they are, with markers wherever they say it. */
+/** Files of formats that identify a person, with markers in every such field. */
 function markedFiles(): readonly (readonly [string, readonly SourceFile[]])[] {
   const person = (tag: string) => `<${tag}>${mark(tag)}</${tag}>`
   const [header, signals] = writeWfdb(two(), { comments: [`Name: ${mark('name')}`, `Birth: ${BIRTH_DATE}`, 'Age: 71'] })

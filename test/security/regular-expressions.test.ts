@@ -47,7 +47,7 @@ describe('regular expressions', () => {
     expect(unknown).toEqual([])
   })
 
-  it.each(['age', 'height', 'weight'])('for a WFDB comment with %s are linear', { timeout: 60_000 }, (word) => {
+  it.each(['age', 'height', 'weight'])('are linear for a WFDB comment with %s', { timeout: 60_000 }, (word) => {
     expect(prove(`/(?:^|\\s)<?${word}>?:?\\s+(\\d{1,3}(?:\\.\\d+)?)(?:\\s|$)/i`)).toBe('linear')
   })
 

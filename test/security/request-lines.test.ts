@@ -20,7 +20,7 @@ import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../helpers/request-lines.
 const gate = gateOf(new Permissions(() => {}))
 const portOf = (url: string) => Number(new URL(url).port)
 
-/** Nothing behind it is reached without a path of its own. */
+/** Nothing behind it is reached without its own path. */
 const app = () => createApi({ authenticate: async () => Promise.reject(new Error('not asked')) } as never)
 
 /** Every server of ours that speaks HTTP; a new one belongs here. */
@@ -81,7 +81,7 @@ const SERVERS: Readonly<Record<string, () => Promise<{ port: number; close: () =
   },
 }
 
-/** Where a server of HTTP is made, and which of those above it is; a file that is not here makes one that nobody attacks. */
+/** The file that creates each HTTP server above. A file that is missing here would create one that is not attacked. */
 const MADE_IN: Readonly<Record<string, string>> = {
   'cdk/local/aws/batch.ts': 'Batch',
   'cdk/local/aws/iot.ts': 'the data plane of IoT',
@@ -106,7 +106,7 @@ it('every file that creates an HTTP server is attacked here', () => {
   for (const name of Object.values(MADE_IN)) expect(name in SERVERS || name.startsWith('none: ')).toBe(true)
 })
 
-/** Answers everybody: every caller has a token. */
+/** Answers to any host name, because every caller has a token. */
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']
 
 describe.each(Object.keys(SERVERS))('%s', (name) => {

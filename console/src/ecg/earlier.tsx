@@ -50,6 +50,7 @@ export function Earlier({ id, subject, beside, isSide }: EarlierProps) {
         <Icon name="compare" />
         <span class="sr">{t('ecg.compare')}</span>
         <select
+          class="earlier"
           value={beside ?? ''}
           title={t('ecg.compare')}
           onChange={({ currentTarget: { value } }) =>

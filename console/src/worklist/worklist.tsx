@@ -78,6 +78,19 @@ export function Worklist() {
         aria-activedescendant={count > 0 ? `row-${chosen.value}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
+        // One listener for all rows, so that a row that is reused during a scroll has no listener or tooltip to renew.
+        onClick={({ target }) => {
+          const index = indexOf(target)
+          if (index === undefined) return
+          chosen.value = index
+          open(rows.value[index])
+        }}
+        onPointerOver={({ target }) => {
+          const row = rows.value[indexOf(target) ?? -1]
+          if (row !== undefined && target instanceof HTMLElement && target.matches('.when, .day')) {
+            target.title = utc(row.startedAt)
+          }
+        }}
         onScroll={(event) => {
           const { scrollTop } = event.currentTarget
           place = scrollTop
@@ -98,6 +111,12 @@ export function Worklist() {
       <Below count={count} />
     </main>
   )
+}
+
+/** Index of the row that contains an element. */
+function indexOf(target: EventTarget | null): number | undefined {
+  const row = target instanceof Element ? target.closest('.row') : null
+  return row === null ? undefined : Number(row.id.replace('row-', ''))
 }
 
 /** Separate from the rows, so that scrolling does not render it again. */
@@ -136,8 +155,6 @@ function Row({ row, index, top, isChosen }: RowProps) {
       ? t('status.screened')
       : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
   return (
-    // The listbox handles the keyboard; a row is one of its options.
-    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
     <div
       class={`row ${isChosen ? 'chosen' : ''} ${status}`}
       id={`row-${index}`}
@@ -146,14 +163,8 @@ function Row({ row, index, top, isChosen }: RowProps) {
       tabIndex={-1}
       data-ecg={ecgId}
       style={{ top: `${top}px` }}
-      onClick={() => {
-        chosen.value = index
-        open(row)
-      }}
     >
-      <b class="when" title={utc(startedAt)}>
-        {clock(startedAt)}
-      </b>
+      <b class="when">{clock(startedAt)}</b>
       <small class="day">{day(startedAt)}</small>
       <span class={`device ${device === undefined ? 'none' : lengthOf(device)}`}>{device ?? t('worklist.upload')}</span>
       <span class={`verdict ${lengthOf(verdict)}`}>

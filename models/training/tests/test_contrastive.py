@@ -155,7 +155,7 @@ def test_identical_embeddings_retrieve_no_one():
 
     figures = retrieval(same, same)
 
-    assert figures == {"among": 50, "medianRank": 50.0, "recall1": 0.0, "recall10": 0.0}
+    assert figures == {"among": 50, "medianRank": 50.0, "ci": [50.0, 50.0], "recall1": 0.0, "recall10": 0.0}
 
 
 def test_retrieval_is_among_as_many_people_as_asked_for():
@@ -165,6 +165,7 @@ def test_retrieval_is_among_as_many_people_as_asked_for():
 
     perfect, chance = retrieval(points, points, among=100), retrieval(points, np.roll(points, 1, axis=0), among=100)
 
-    assert perfect == {"among": 100, "medianRank": 1.0, "recall1": 1.0, "recall10": 1.0}
+    assert perfect == {"among": 100, "medianRank": 1.0, "ci": [1.0, 1.0], "recall1": 1.0, "recall10": 1.0}
     assert 35 < chance["medianRank"] < 65
+    assert chance["ci"][0] < chance["medianRank"] < chance["ci"][1]
     assert chance["recall10"] == pytest.approx(0.1, abs=0.07)

@@ -58,7 +58,7 @@ def test_group_attention_equals_masked_attention_on_the_same_visible_tokens(grid
 
 
 @pytest.mark.parametrize("view", SWIN_COMPACT)
-def test_an_encoder_of_visible_tokens_equals_a_dense_one_that_masks_the_others(view):
+def test_encoder_of_visible_tokens_equals_a_dense_one_with_masks(view):
     torch.manual_seed(3)
     config = SWIN_COMPACT[view]
     model = Swin(config)

@@ -20,6 +20,7 @@ from cardiacnets.reference.synthetic import synthetic_ecg
 from cardiacnets.signal.disturb import NOISE_KINDS, Disturbance, disturb
 
 PEOPLE = 16
+FOUND = {"among": 16, "medianRank": 8, "ci": [5, 10], "recall1": 0.1, "recall10": 0.6}
 EXPORTED = {
     "int8": {
         "aurocLost": dict.fromkeys(CONDITIONS, 0.001),
@@ -27,7 +28,10 @@ EXPORTED = {
         "megabytes": {"float32": 5.0, "int8": 1.4},
         "kept": False,
     },
-    "retrieval": {"short_axis": {"among": 16, "medianRank": 8, "recall1": 0.1, "recall10": 0.6}},
+    "retrieval": {
+        "short_axis": FOUND | {"by": {"ecg": FOUND, "ecgAlone": FOUND | {"medianRank": 11}, "stranger": FOUND}},
+        "four_chamber": {"among": 16, "medianRank": 9, "recall1": 0.1, "recall10": 0.6},
+    },
     "ablation": [
         {"variant": variant, "fraction": fraction, "seed": seed, "macroAuroc": 0.6, "meanR": 0.2}
         | {"conditions": dict.fromkeys(CONDITIONS, 0.6)}
@@ -113,6 +117,8 @@ def test_page_and_card_quote_the_report(measured):
         assert not re.search(r"\bnan\b|None", text)
     assert "**+0.100 (+0.050 to +0.200)**" in page
     assert "Contrast against scratch, macro AUROC: better at 1%." in page
+    assert "| short axis | ECG alone | 16 | 11 (5–10) | 10.0% | 60.0% |" in page
+    assert "| four chamber | ECG and person | 16 | 9 | 10.0% | 60.0% |" in page  # of a report before the others
 
 
 def test_every_plot_that_a_report_has_data_for_is_drawn(measured):

@@ -163,7 +163,7 @@ def test_the_head_comes_to_say_what_the_teacher_says(training_data, tmp_path):
 def test_isolated_findings_and_normal_ones_are_drawn_together_and_real_ones_as_a_whole_nowhere():
     logits = torch.tensor([[0.0], [0.2], [3.0], [5.0]], requires_grad=True)
     normal = torch.tensor([True, True, False, False])
-    isolated = torch.tensor([False, False, True, False])
+    isolated = torch.tensor([[0.0], [0.0], [1.0], [0.0]])
 
     loss = isolated_excess(logits, normal, isolated)
     loss.backward()
@@ -173,6 +173,7 @@ def test_isolated_findings_and_normal_ones_are_drawn_together_and_real_ones_as_a
     assert (logits.grad[:2] < 0).all()
     assert logits.grad.sum().abs() < 1e-6
     assert logits.grad[3] == 0
+    assert isolated_excess(logits, normal, 3 * isolated).item() == pytest.approx(3 * loss.item(), abs=1e-6)
 
 
 def test_the_average_of_the_weights_is_what_is_read_back(training_data, tmp_path):

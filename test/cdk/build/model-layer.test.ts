@@ -9,7 +9,8 @@ import { parseSiteConfig } from '../../../shared/config/site.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { SITE_FILE } from '../../../shared/inference/site-calibration.ts'
 import { otherBundle } from '../../helpers/other-bundle.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { functionFolder } from '../helpers/assembly.ts'
 
 type Resources = Readonly<Record<string, { readonly Type: string; readonly Properties?: Record<string, unknown> }>>
 
@@ -41,7 +42,7 @@ function changedTypes(former: Resources, other: Resources): string[] {
   return changed.map((id) => (former[id] ?? other[id])!.Type).sort()
 }
 
-/** Three syntheses, on a machine that may be busy. */
+/** Three syntheses on a machine that can be busy. */
 const SYNTHESES_MS = 180_000
 
 describe('deploying another model bundle', () => {
@@ -53,7 +54,7 @@ describe('deploying another model bundle', () => {
 
       const times = (count: number, type: string) => Array.from({ length: count }, () => type)
       expect(changedTypes(former, other)).toEqual([
-        // screen and upkeep (attribution) read the layer; the API and its stream of events are told the bundle's sum.
+        // screen and upkeep (attribution) read the layer; the API and the events function receive the bundle's checksum.
         ...times(4, 'AWS::Lambda::Alias'),
         ...times(2, 'AWS::Lambda::Function'),
         'AWS::Lambda::LayerVersion',

@@ -16,11 +16,11 @@ import { sentenceOf } from '../../../shared/error-sentences.ts'
 import type { CodedError } from '../../../shared/errors.ts'
 import { Store } from '../../../streams/gateway/store.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-/** A disk of so many bytes, where this user may make one. */
+/** A disk of this size in bytes, if this user may mount one. */
 function smallDisk(bytes: number): string | undefined {
   const folder = temporaryFolder()
   const isThere = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder]).status === 0
@@ -36,7 +36,7 @@ function fill(folder: string): string {
   return path
 }
 
-/** As SQLite says that there is no room, where a disk cannot be made. */
+/** Fails as SQLite does without space, for machines where a small disk cannot be mounted. */
 function refuseCommits(): void {
   const { exec } = DatabaseSync.prototype
   vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, text: string) {

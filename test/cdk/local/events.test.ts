@@ -6,7 +6,7 @@ import { closeServer, listen } from '../../../cdk/local/http.ts'
 
 const NOWHERE = 'http://127.0.0.1:1'
 
-/** What the server reads when it starts; nothing of it is asked here. */
+/** What the server reads at startup; the test does not use it. */
 const ENVIRONMENT = {
   RESULTS_TABLE: 'results',
   AUDIT_TABLE: 'audit',

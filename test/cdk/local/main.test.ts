@@ -10,7 +10,8 @@ import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { readEvents } from '../../functions/api/helpers.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
@@ -91,7 +92,7 @@ describe('npm start', () => {
     const { port } = other.address() as AddressInfo // it listens on a port
     const data = join(temporaryFolder(), 'data')
 
-    // It ends at once, but not before there is a folder.
+    // It ends at once, but after it created the folder.
     const { child } = start('--port', String(port), '--fhir-port', '0', '--data', data)
     await once(child, 'close')
 

@@ -191,7 +191,7 @@ describe('the sandbox EHR’s transaction', () => {
 })
 
 describe('the sandbox EHR’s subscription', () => {
-  /** An endpoint that notes what comes, and refuses it as often as it is told to. */
+  /** An endpoint that records requests, and refuses a given number of them. */
   async function endpoint(refusals = 0) {
     const calls: { method?: string; url?: string; secret?: unknown; body: string }[] = []
     const server = createServer(async (incoming, response) => {

@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const DEMO = join(resolve(import.meta.dirname, '../../..'), 'functions/cli/demo/virtual-ecg')
 
@@ -24,7 +25,7 @@ beforeAll(async () => {
   stack = await startLocalStack({
     withoutAdapter: true,
     ehrPort: 0,
-    // The machine that runs the tests may be busy.
+    // The machine that runs the tests can be busy.
     batchPriority: 0,
     log: (source, line) => log.add(`${source}: ${line}`),
   })
@@ -57,7 +58,7 @@ const submit = async (body: object) =>
     headers: { 'content-type': 'application/json' },
   })
 
-/** The worker says when it has ended: each line is a moment to look. */
+/** The worker logs its end, so each line is a moment to check. */
 async function ended(jobId: string): Promise<Job> {
   for (;;) {
     const lines = log.all.length

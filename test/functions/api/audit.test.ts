@@ -65,7 +65,7 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
 }
 
-/** What changes what was there. */
+/** Routes that change existing data. */
 const CHANGING = [
   'DELETE /v1/ecgs/:id',
   'DELETE /v1/cmr/:id',
@@ -124,11 +124,11 @@ describe('every route of the API', () => {
 
     const all = await entries()
     const entry = all.at(-1)
-    // What changes what was there is noted before it is begun, too.
+    // A change of existing data is also recorded before it starts.
     expect(all.map(({ outcome }) => outcome).slice(0, -1)).toEqual(CHANGING.includes(route) ? ['begun'] : [])
     for (const begun of all.slice(0, -1)) expect(begun).toMatchObject({ ...pick(entry!), outcome: 'begun' })
     expect(entry).toMatchObject({ tenant, subject: 'jane', action: ROUTE_ACTIONS[route], traceId: 'a'.repeat(32) })
-    // No drawing lies there: what was asked for is noted all the same.
+    // There is no such artifact, but the request is recorded all the same.
     expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
     expect(response.ok).toBe(entry!.outcome === 'done')
     if (route === 'POST /v1/ecgs') expect(entry!.ecgIds).toEqual([(await answerOf(response)).ecgId])

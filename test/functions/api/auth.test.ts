@@ -130,7 +130,7 @@ describe('a caller', () => {
 })
 
 describe('the identity provider’s keys', () => {
-  /** A provider's server; `serve` says what it answers. */
+  /** A provider's server; `serve` gives its answer. */
   async function provider(serve: () => { status: number; body: string }) {
     let asked = 0
     const server = createServer((_request, response) => {

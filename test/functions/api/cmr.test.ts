@@ -95,7 +95,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
   it.each([
     ['a refused ECG', makeRefusal, 422, 'ecg-refused', 'quality'],
     [
-      'too few leads',
+      'an ECG with too few leads',
       () => {
         const { quality } = makeResult()
         const leads = { ...quality.leads, V1: 'noise', V2: 'flat', V3: 'gap', V4: 'missing' } as const

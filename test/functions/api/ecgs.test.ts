@@ -261,7 +261,7 @@ describe('GET /v1/ecgs/{id}/subject', () => {
 })
 
 describe('GET /v1/ecgs', () => {
-  /** Seven ECGs of a tenant of their own, the last to arrive first. */
+  /** Seven ECGs of their own tenant, the last to arrive first. */
   async function seven(tenant: string): Promise<EcgId[]> {
     const ids: EcgId[] = []
     for (let i = 0; i < 7; i++) {
@@ -457,7 +457,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     const response = await upload(csv(), '?unit=mV', 'again')
     const { stored } = await api.screened('again', { ecgId })
 
-    // What is being removed would take the new one with it.
+    // An unfinished deletion would remove the new ECG too.
     expect([tooSoon.status, tooSoon.headers.get('retry-after')]).toEqual([503, '5'])
     expect(response.status).toBe(202)
     expect(stored.kind).toBe('new')

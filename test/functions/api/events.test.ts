@@ -124,7 +124,7 @@ describe('event positions', () => {
     const start = Date.UTC(2026, 5, 1)
     const steps = fc.array(
       fc.record({
-        /** How far time goes on before this step, and how long ago the result's stamp then is. */
+        /** How much time passes before this step, and the age of the result's timestamp then. */
         waitMs: fc.integer({ min: 0, max: 30_000 }),
         lateMs: fc.integer({ min: 0, max: 15_000 }),
         /** After how many of the news the reader breaks off, to resume at the last that it saw. */

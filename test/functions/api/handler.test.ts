@@ -103,7 +103,7 @@ describe('the Lambda handler behind the function URL', () => {
 
     expect(await told.promise).toContain(`"ecgId":"${result.ecgId}"`)
     expect(metadata).toMatchObject({ statusCode: 200, headers: { 'content-type': 'text/event-stream' } })
-    // The function learns with its next heartbeat that the reader went away; nothing is left to see of that.
+    // The function notices the closed reader at its next heartbeat; the test cannot observe that.
     to.on('error', () => {}).destroy()
   })
 

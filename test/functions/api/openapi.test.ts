@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import { generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ERROR_KINDS } from '../../../shared/errors.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi, type TestApi } from './helpers.ts'
 
 interface Operation {
@@ -28,7 +28,7 @@ const fhir = new Hono().post('/hook', (c) => c.text('heard'))
 
 beforeAll(async () => {
   api = await startTestApi({ fhir })
-  // What is not as the type says fails a test below.
+  // A value that differs from this type fails a test below.
   document = (await (await api.app.request('/openapi.json')).json()) as Document
 })
 afterAll(() => api.stop())

@@ -6,8 +6,8 @@ import { createParsingPool, type ParsingPoolOptions } from '../../../functions/a
 import { serve } from '../../../functions/api/server.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { parseRecording } from '../../../streams/formats/index.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { ownSamples } from '../../helpers/format-samples.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi } from './helpers.ts'
 
 function startPool(options: Partial<ParsingPoolOptions> = {}) {
@@ -26,7 +26,7 @@ function workerScript(body: string): URL {
   return pathToFileURL(file)
 }
 
-/** Never done with a file whose format is said to be `csv`; of any other it says that it is none. */
+/** Never finishes a file with format `csv`, and refuses any other as no ECG. */
 const STUCK = `if (request.options.format === 'csv') for (;;) {}
   answer({ refusal: { code: 'format-unknown', detail: { field: 'file' } } })`
 

@@ -23,7 +23,7 @@ afterAll(async () => {
 /** An upload whose body is written by `write`, to whatever end. */
 async function upload(headers: Record<string, string>, write: (outgoing: ReturnType<typeof request>) => void) {
   const outgoing = request(`${server.url}/v1/ecgs`, { method: 'POST', headers: { authorization, ...headers } })
-  // The server may hang up while the body is still being written.
+  // The server can close the connection while the body is still being written.
   outgoing.on('error', () => {})
   const answered = once(outgoing, 'response')
   write(outgoing)

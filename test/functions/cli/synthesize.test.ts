@@ -29,7 +29,7 @@ const cli = (...args: string[]) => run(folder, 'synthesize', ...args)
 const bundleWith = (name: string, change: Parameters<typeof makeDrawingBundle>[1]) =>
   makeDrawingBundle(join(folder, name), change)
 
-// Each call is a process of its own that loads models, which takes its time on a busy machine.
+// Each call is a separate process that loads models, which is slow on a busy machine.
 describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
   it('writes the files that its JSON lists, the same bytes for the same seed', async () => {
     const [once, again] = [join(folder, 'once'), join(folder, 'again')]

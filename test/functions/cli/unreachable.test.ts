@@ -12,8 +12,8 @@ import { gatewayCommand } from '../../../functions/cli/gateway.ts'
 import { reportError } from '../../../functions/cli/output.ts'
 import { redriveCommand } from '../../../functions/cli/redrive.ts'
 import { streamCommand } from '../../../functions/cli/stream.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { DEMO } from '../../helpers/cli.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { watchOutput } from '../../helpers/watch.ts'
 
 const ECG = '4f1c6a2e-8d3b-5c7a-9e10-2b3c4d5e6f70'
@@ -23,7 +23,7 @@ let outputs: string
 let site: string
 
 beforeAll(async () => {
-  // A port that nobody listens on.
+  // A port without a listener.
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port // it listens on a port

@@ -53,7 +53,7 @@ const steps: Draw = async ({ onProgress }) => {
   return ARTIFACTS
 }
 
-/** Makes a step and then waits to be told to go on; ends as the signal says. */
+/** Makes a step and then waits until it is released; ends with the signal. */
 function waiting() {
   const begun = Promise.withResolvers<void>()
   const onward = Promise.withResolvers<void>()
@@ -316,7 +316,7 @@ it('a finished job notifies the report function when there is an EHR', async () 
 
   await run(job, steps, { reportQueueUrl: aws.reportUrl })
 
-  // It comes a moment after the job is done.
+  // It arrives shortly after the job is done.
   let heard: unknown[] = []
   while (heard.length === 0) heard = (await aws.receive(aws.reportUrl)).map(({ Body }) => JSON.parse(Body!))
   expect(heard).toEqual([{ schema: 1, kind: 'cine', tenant, jobId: job.jobId }])

@@ -19,7 +19,7 @@ def people(count: int, fibrillation: bool) -> list[Person]:
 
 
 @pytest.mark.parametrize("person", people(4, fibrillation=False), ids=lambda person: str(person.index))
-def test_waves_follow_each_other_and_fit_what_they_were_drawn_with(person: Person) -> None:
+def test_waves_are_in_order_and_match_their_parameters(person: Person) -> None:
     beats = beat_boundaries(person, SEED)
 
     rng = generator(SEED, person.index, ECG_STREAM)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from cardiacnets.cohort import draw_person, render_ecg
-from cardiacnets.cohort.ecg import Ecg
+from cardiacnets.cohort.ecg import Ecg, render_clean
 from cardiacnets.cohort.electrics import Electrics
 from cardiacnets.cohort.features import feature_names, measure_features, median_beat
 from cardiacnets.cohort.person import Person
@@ -29,6 +29,15 @@ def test_a_recording_depends_on_seed_and_person_alone():
     np.testing.assert_array_equal(first, second)
     assert first.shape == (12, 5000)
     assert first.dtype == np.int16
+
+
+def test_the_clean_ecg_is_the_recordings_without_its_noise():
+    person = draw_person(SEED, 7)
+
+    whole, clean = render_ecg(person, SEED), render_clean(person, SEED)
+
+    np.testing.assert_array_equal(clean.clean_uv, whole.clean_uv)
+    np.testing.assert_array_equal(clean.rhythm.time_s, whole.rhythm.time_s)
 
 
 def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):

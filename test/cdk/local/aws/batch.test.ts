@@ -6,14 +6,15 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { isRetried } from '../../../../cdk/local/aws/batch.ts'
 import { startLocalStack } from '../../../../cdk/local/stack.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { assembly, Lines, resource, startSmallStack, temporaryFolder, workerResources } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
+import { assembly, Lines, resource, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
 const NAMES = {
   jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',
   jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
 }
 
-/** A stack with a queue of batch jobs that run `script`, and a queue that hears of those that failed. */
+/** A stack with a queue of batch jobs that run `script`, and a queue that receives the events of failed jobs. */
 async function start(script: string, container: object = {}) {
   const file = join(temporaryFolder(), 'job.mjs')
   await writeFile(file, script)

@@ -21,7 +21,7 @@ import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClien
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startEmulators } from '../../../../cdk/local/aws/emulators.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { temporaryFolder } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -60,7 +60,7 @@ async function open(folder?: string) {
   }
 }
 
-/** A folder with a queue, a table and a bucket, each with something in it. */
+/** A folder with a queue, a table and a bucket, none of them empty. */
 async function usedFolder(): Promise<string> {
   const folder = temporaryFolder()
   const { sqs, s3, dynamo, stop } = await open(folder)
@@ -135,7 +135,7 @@ describe('the emulators’ stores on disk', () => {
     })
   })
 
-  it('report an emptied file and start anew', async () => {
+  it('report an emptied file and restart empty', async () => {
     const folder = await usedFolder()
     const file = join(folder, 'queues', 'fauxqs.db')
     truncateSync(file, 0)
@@ -202,7 +202,7 @@ describe('a damaged object', () => {
   it('never results from a failed write, which leaves the old bytes', async () => {
     const folder = await usedFolder()
     const { s3, stop } = await open(folder)
-    // A folder in the place of the file that is to come.
+    // A folder in the place of the new file.
     mkdirSync(join(folder, 'objects/_incoming/buckets/raw/objects/three.meta.json'), { recursive: true })
 
     const write = s3.send(new PutObjectCommand({ Bucket: 'raw', Key: 'three', Body: 'newer' }))

@@ -4,7 +4,7 @@ import { failedIds } from '../../../../cdk/local/aws/event-source.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
-/** A worker that says what it gets, as `body:receive count`, and then does what `answer` says. */
+/** A worker that logs `body:receive count` of each message, and then runs `answer`. */
 const worker = (answer: string) => `
   export const handler = async ({ Records }) => {
     for (const { body, attributes } of Records) console.log('saw ' + body + ':' + attributes.ApproximateReceiveCount)
@@ -34,7 +34,7 @@ describe('the event-source emulator', () => {
     await send('first', 'bad', 'last')
     await log.until(() => seen().includes('bad:2'))
 
-    // All three would have come again together, had all three been left.
+    // All three would have been redelivered together if all three had failed.
     expect(seen()).toEqual(['first:1', 'bad:1', 'last:1', 'bad:2'])
   })
 

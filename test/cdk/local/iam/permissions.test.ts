@@ -197,7 +197,7 @@ describe('a resource encrypted with a customer’s key', () => {
 
 it('wildcards match like a simple reference implementation (property)', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', ':', '/', '.', '*', '?', '('), maxLength: 8 })
-  /** Letter by letter, without regular expressions. */
+  /** Character by character, without regular expressions. */
   const plain = (pattern: string, value: string): boolean => {
     if (pattern === '') return value === ''
     const [first, rest] = [pattern[0], pattern.slice(1)]
@@ -223,7 +223,7 @@ describe('the emulators with permissions', () => {
   const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
   const below = (id: string, path: string) => ({ 'Fn::Join': ['', [arn(id), path]] })
 
-  /** A queue, a topic, a bucket and a table, a role that may do a little of each, and clients that have it. */
+  /** A queue, a topic, a bucket and a table, a role with some rights to each, and clients with that role. */
   async function start() {
     const key = [{ AttributeName: 'pk', KeyType: 'HASH' }]
     const assemblyDir = await assembly({
@@ -285,7 +285,7 @@ describe('the emulators with permissions', () => {
       s3.send(new PutObjectCommand({ ...object('clean/a'), Body: 'x' })),
       s3.send(new DeleteObjectsCommand({ Bucket: 'raw', Delete: { Objects: [{ Key: 'raw/a' }, { Key: 'clean/&' }] } })),
       s3.send(new ListObjectVersionsCommand({ Bucket: 'raw' })),
-      // There is nothing there, but who may not list the bucket is not told so.
+      // The object does not exist, but a caller without s3:ListBucket gets AccessDenied instead of NoSuchKey.
       s3.send(new GetObjectCommand(object('raw/missing'))),
       dynamo.send(new QueryCommand({ ...query, IndexName: 'byArrival' })),
     ])

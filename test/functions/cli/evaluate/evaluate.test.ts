@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-/** ECGs of people whose hearts beat faster the more of them there are, half of them called sick; one too short, one that is not there. */
+/** ECGs of people with increasing heart rates, half of them labelled positive; one too short, one missing. */
 async function writeCohort(people: number): Promise<string> {
   const rows = ['file,person,sex,age,hf,cad']
   for (let i = 0; i < people; i++) {
@@ -159,7 +159,7 @@ describe.skipIf(!hasData)(`cardiacnets evaluate on real ECGs${NO_DATA}`, () => {
 
     const { code, stdout } = await cli('evaluate', join(folder, 'real.csv'), '--json')
 
-    // Whether it runs, not how well it does: the same people may have been trained on.
+    // Tests that it runs, not its accuracy: the model may have been trained on these people.
     const report = JSON.parse(stdout)
     expect(code).toBe(0)
     expect(report.cohort.ecgs).toBe(85)

@@ -19,7 +19,7 @@ function scored(rows: readonly (readonly [score: number, truth: 0 | 1, person?: 
   }
 }
 
-/** ECGs whose log-odds are what they say: positive with that probability. */
+/** ECGs with calibrated log-odds: each is positive with its stated probability. */
 function honest(n: number, seed: number): Scored {
   const random = randomNumbers(seed)
   return scored(

@@ -8,7 +8,7 @@ import { SHIPPED_BUNDLE } from '../../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../../shared/inference/bundle.ts'
 import { randomNumbers } from '../../../helpers/corruptions.ts'
 
-/** A report on `n` people whose log-odds for CAD say half of what is true, and of whom nobody has had HF looked for. */
+/** A report on `n` people whose CAD log-odds are half of the true ones, without HF labels. */
 async function reportOn(n: number): Promise<Report> {
   const random = randomNumbers(4)
   const outcomes = Array.from({ length: n }, (_, person): RowOutcome => {

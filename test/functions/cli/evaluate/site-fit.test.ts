@@ -3,7 +3,7 @@ import type { Scored } from '../../../../functions/cli/evaluate/metrics.ts'
 import { fitLine, fitSite, foldsOf } from '../../../../functions/cli/evaluate/site-fit.ts'
 import { randomNumbers } from '../../../helpers/corruptions.ts'
 
-/** `n` ECGs, `each` a person, whose true log-odds are `scale` times what the bundle says, plus `offset`. */
+/** `n` ECGs, `each` per person, whose true log-odds are `scale` times the bundle's, plus `offset`. */
 function cohort({ n = 4000, each = 1, scale = 1, offset = 0, seed = 1 } = {}): Scored {
   const random = randomNumbers(seed)
   const score = Float64Array.from({ length: n }, () => 6 * random() - 4)

@@ -82,6 +82,8 @@ class OracleFigures(TypedDict):
     meanR: float
     macroAuroc5: float
     people: int
+    version: int
+    """Of the cohort."""
     ours: PairFigures
     closeness: PairFigures
 
@@ -364,13 +366,20 @@ class PairedFigures(TypedDict):
     testPeople: int
 
 
-class RetrievalFigures(TypedDict):
-    """Rank of one's own cine among those of others."""
+class Found(TypedDict):
+    """Rank of one's own cine among those of others; the interval is that of the median rank, over people."""
 
     among: float | None
     medianRank: float | None
+    ci: NotRequired[list[float | None]]
     recall1: float | None
     recall10: float | None
+
+
+class RetrievalFigures(Found):
+    """Looked for by the ECG with the person's fields, and by each of `QUERIES`; older reports have the former alone."""
+
+    by: NotRequired[dict[str, Found]]
 
 
 class Pretraining(TypedDict, total=False):

@@ -14,6 +14,7 @@ from cardiacnets.evaluation.figures import (
     TestFigures,
 )
 from cardiacnets.evaluation.people_page import people_section, rule_line, table
+from cardiacnets.stages.contrastive import QUERIES
 
 NAMES = {
     "cad": "Coronary artery disease",
@@ -142,6 +143,10 @@ def _oracle(report: EvaluationReport) -> str:
     return table(["both know", "figure", "ours", "oracle", "closeness (aim 0.95)"], rows)
 
 
+def _version(report: EvaluationReport) -> str:
+    return f"cohort version {report['oracle']['withPerson'].get('version', 2)}"
+
+
 def _noise(report: EvaluationReport) -> str:
     rows = [
         [line["noise"], "–" if line["snrDb"] is None else str(line["snrDb"])]
@@ -160,15 +165,19 @@ def _retrieval(report: EvaluationReport) -> str:
     rows = [
         [
             view.replace("_", " "),
+            QUERIES[query],
             f"{e['among']:.0f}",
-            f"{e['medianRank']:.0f}",
+            f"{e['medianRank']:.0f}" + (f" ({e['ci'][0]:.0f}–{e['ci'][1]:.0f})" if "ci" in e else ""),
             f"{e['recall1']:.1%}",
             f"{e['recall10']:.1%}",
         ]
-        for view, e in report["retrieval"].items()
+        for view, entry in report["retrieval"].items()
+        for query, e in entry.get("by", {"ecg": entry}).items()
     ]
-    head = ["cine", "among", "median rank", "R@1", "R@10"]
+    head = ["cine", "looked for by", "among", "median rank (95% CI over people)", "R@1", "R@10"]
     return f"""{table(head, rows)}
+
+A stranger's ECG with one's own sex, age, height and weight shows how much is found without the ECG.
 
 ![Retrieval]({FIGURES}/retrieval.png)
 
@@ -290,11 +299,9 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 
 ## Distance from the oracle
 
-The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
+The oracle is boosted trees and a linear model on the noise-free virtual ECG: their mean, weighted as it does best on validation people
+({report["oracle"]["withPerson"]["people"]:,} people of {_version(report)}). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
-
-**Not comparable for bundles from 1.0.0 on**: the oracle was fitted on cohort version 2, and these bundles are measured on versions 3 and 4.
-The oracle must be fitted again first.
 
 {_oracle(report)}
 

@@ -243,6 +243,7 @@ def compare_oracle(test: TestFigures, folder: Path = ORACLE) -> dict[str, Oracle
             "meanR": oracle["meanR"],
             "macroAuroc5": oracle["macroAuroc"],
             "people": oracle["n"],
+            "version": oracle.get("version", 2),
             "ours": {"macroAuroc": ours["macroAuroc"], "meanR": ours["meanR"]},
             "closeness": {
                 "macroAuroc": rounded((number(ours["macroAuroc"]) - 0.5) / (macro - 0.5)),
