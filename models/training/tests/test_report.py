@@ -98,6 +98,33 @@ def test_a_report_has_every_part_and_is_plain_json(measured):
     assert found["test"]["coverage90"] >= 0.9
 
 
+def test_other_people_stand_beside_the_oracle_only_where_it_is_of_the_same_code(measured, tmp_path, monkeypatch):
+    _, screener, data, adjustment, _ = measured
+    monkeypatch.setattr(measuring, "virtual_set", lambda *_, **__: data.virtual)
+    oracle = {"n": 20, "version": 3, "meanR": 0.5, "macroAuroc": 0.8}
+    oracle["conditions"] = {name: {"auroc": 0.75} for name in CONDITIONS}
+    for name in ("oracle.json", "oracle-with-person.json"):
+        (tmp_path / name).write_text(json.dumps(oracle))
+
+    found = []
+    for version in (2, 3):
+        (tmp_path / "meta.json").write_text(json.dumps({"version": version}))
+        found.append(measuring.measure_people(screener, adjustment, tmp_path, tmp_path))
+
+    assert "oracle" not in found[0]
+    alone = found[1]["oracle"]["withoutPerson"]
+    assert alone["closeness"]["meanR"] == pytest.approx(alone["ours"]["meanR"] / 0.5, abs=1e-3)
+    assert found[1]["operating"]["ph"]["sensitivity"]["n"] == PEOPLE // 2
+
+
+def test_the_page_says_whether_oracle_and_network_are_of_the_same_people(measured):
+    found = measured[-1]
+    of = found["oracle"]["withPerson"]["version"]
+
+    assert "**Not comparable here**" in evaluation_page(found | {"cohortVersion": of + 1})
+    assert f"Both are of cohort version {of}." in evaluation_page(found | {"cohortVersion": of})
+
+
 def test_page_and_card_quote_the_report(measured):
     *_, adjustment, found = measured
     facts = BundleFacts(
