@@ -41,7 +41,7 @@ export interface ApiOptions
     OperationsOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
-  /** Where people sign in to the console; absent where no sign-in is required. */
+  /** Sign-in settings of the console; absent if no sign-in is required. */
   readonly signIn?: SignIn | undefined
   /** Routes for the EHR, mounted under `/fhir`: they check their own secret instead of our tokens, and serve our public keys. */
   readonly fhir?: Hono

@@ -1,5 +1,5 @@
 /**
- * What the paper can do.
+ * Toolbar of the paper.
  * @module
  */
 import type { Signal } from '@preact/signals'
@@ -17,12 +17,12 @@ interface ToolbarProps extends EarlierProps {
   readonly isMeasuring: Signal<boolean>
   readonly isMarching: Signal<boolean>
   readonly caliper: Signal<Caliper | undefined>
-  /** What the page shows, where that can be changed. */
+  /** Length of the page, if it can be changed. */
   readonly seconds: Signal<number> | undefined
   readonly length: number
-  /** Shows the window as the network was shown it. */
+  /** Shows the input window of the network. */
   readonly isModel: Signal<boolean>
-  /** Absent where there is no score to explain. */
+  /** Absent if there is no score to explain. */
   readonly attribution: Asked | undefined
   readonly onCalibrate: () => void
   readonly onSvg: (() => void) | undefined
@@ -145,7 +145,7 @@ export function Toolbar(props: ToolbarProps) {
   )
 }
 
-/** Whose score's stretches are shaded. */
+/** Selects the condition whose attribution is shaded. */
 function WhatMoved({ condition }: Asked) {
   return (
     <label class="compare">

@@ -1,5 +1,5 @@
 /**
- * Only the rows that can be seen, of a list that may be long.
+ * Virtual list: renders only the visible rows of a long list.
  * @module
  */
 
@@ -31,7 +31,7 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
     observeElementRect,
     observeElementOffset,
     onChange: ({ range }: Virtualizer<HTMLElement, HTMLElement>) => {
-      // Told also when a scroll begins and ends, which shows nothing new.
+      // Also called at the start and end of a scroll, when the rows are the same.
       const { startIndex, endIndex } = range ?? {}
       if (drawn.current.startIndex === startIndex && drawn.current.endIndex === endIndex) return
       redraw(undefined as never)

@@ -19,7 +19,7 @@ import { json, needs, problems, routes } from './common.ts'
 export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
-  /** Where files are parsed; on this thread when absent. */
+  /** Parses the files; by default on this thread. */
   readonly parse?: ParseUpload
 }
 
