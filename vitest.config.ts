@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/helpers/sequencer.ts'
 
 // Compiled code is kept between runs, also for the processes that tests start: each of them starts half a second sooner.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/compile')
@@ -10,7 +11,7 @@ const EVERYTHING = 'test/**/*.test.ts'
 const UNIT = [
   'test/console/{drawing,markdown,words}.test.ts',
   'test/functions/cli/evaluate/{cohort,metrics,plots,site-fit}.test.ts',
-  'test/house/{assertions,dockerfiles,imports,licences,lock-file,regulatory,sizes}.test.ts',
+  'test/house/{assertions,dockerfiles,imports,licences,lock-file,prose,regulatory,sizes}.test.ts',
   'test/shared/*.test.ts',
   'test/shared/{config,domain,inference,signal,waveform}/**/*.test.ts',
   'test/streams/client/*.test.ts',
@@ -25,11 +26,42 @@ const DATA = [
   'test/streams/formats/{agreement,mutations,wild,zoo-text}.test.ts',
 ]
 
-const common = { setupFiles: ['test/helpers/logs.ts'], testTimeout: 60_000, hookTimeout: 240_000 }
+/** Files that read what CDK synthesizes. They share a process: CDK is loaded once, and each site is synthesized once (`test/cdk/helpers/templates.ts`). */
+const TEMPLATE = [
+  'test/cdk/{sites,stack}.test.ts',
+  'test/cdk/build/model-layer.test.ts',
+  'test/cdk/constructs/{identity,observability,upgrades}.test.ts',
+]
+
+/** Files that open sockets and leave their process as they found it. They share one, so that the clients and servers that they use are loaded once. */
+const SERVED = [
+  'test/cdk/local/stack.test.ts',
+  'test/cdk/local/aws/batch.test.ts',
+  'test/cdk/local/iam/permissions.test.ts',
+  'test/functions/{report,sign-in,synthesis-dispatch,upkeep}.test.ts',
+  'test/functions/api/{answers,audit,auth,cmr,console,devices,ecgs,events,explanations,limits,parsing,server,versions}.test.ts',
+  'test/functions/cli/erase.test.ts',
+  'test/functions/synthesize/worker.test.ts',
+  'test/shared/intake/*.test.ts',
+  'test/shared/store/{associations,cmr-jobs,population,stored-rows}.test.ts',
+  'test/streams/fhir/**/*.test.ts',
+  'test/streams/hl7/*.test.ts',
+  'test/streams/mqtt/window-assembler.test.ts',
+]
+
+const common = {
+  setupFiles: ['test/helpers/logs.ts', 'test/helpers/leftovers.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 240_000,
+}
+
+/** Tells `leftovers.ts` that files run one after the other in one process. */
+const SHARED = { SHARED_PROCESS: 'yes' }
 
 export default defineConfig({
   test: {
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -39,10 +71,15 @@ export default defineConfig({
           exclude: DATA,
           setupFiles: [...common.setupFiles, 'test/helpers/unit.ts'],
           isolate: false,
+          env: SHARED,
         },
       },
       { test: { ...common, name: 'data', include: DATA } },
-      { test: { ...common, name: 'stack', include: [EVERYTHING], exclude: [...UNIT, ...DATA] } },
+      { test: { ...common, name: 'served', include: SERVED, exclude: UNIT, isolate: false, env: SHARED } },
+      { test: { ...common, name: 'template', include: TEMPLATE, isolate: false, env: SHARED } },
+      {
+        test: { ...common, name: 'stack', include: [EVERYTHING], exclude: [...UNIT, ...DATA, ...SERVED, ...TEMPLATE] },
+      },
     ],
   },
 })

@@ -1,5 +1,5 @@
 /**
- * The CDK app: what `cdk synth`, `cdk deploy` and the local stack start from. Needs no network and no credentials.
+ * The CDK app. `cdk synth`, `cdk deploy` and the local stack use it. Needs no network and no credentials.
  * @module
  */
 import { join } from 'node:path'
@@ -19,25 +19,25 @@ import { CardiacNetsStack } from './stack.ts'
 import { STACK_NAME } from './stack-name.ts'
 
 export interface AppOptions {
-  /** Where the cloud assembly goes; the CDK CLI's own folder, or `cdk.out`, when absent. */
+  /** Folder of the cloud assembly. Absent: the CDK CLI's own folder, or `cdk.out`. */
   readonly outdir?: string
-  /** Where the functions will run; when absent, Lambda on the architecture of the context value `architecture`, else of the site. */
+  /** Where the functions will run. Absent: Lambda, on the architecture of the context value `architecture`, else the site's. */
   readonly target?: Target
-  /** Folders to use instead of building the functions. */
+  /** Folders of built functions, instead of building them. */
   readonly bundles?: Readonly<Record<FunctionName, string>>
-  /** Instead of the file that the context value `site` names. */
+  /** A site, instead of the file that the context value `site` names. */
   readonly site?: SiteConfig
-  /** Instead of the bundle in the folder that the context value `bundle` names, else the active one. */
+  /** A model, instead of the bundle in the folder that the context value `bundle` names, else the active one. */
   readonly model?: Model
-  /** Instead of what the bundle can draw. */
+  /** Synthesis rules, instead of the bundle's own. */
   readonly synthesis?: SynthesisRules
-  /** The image that draws; else the one that the context value `synthesisImage` names, else one that is built at deployment. */
+  /** Image for drawing. Absent: the one that the context value `synthesisImage` names, else an image that is built at deployment. */
   readonly synthesisImage?: string
-  /** Whether the template is also checked against CloudFormation's schemas, which takes 8 s: for what is deployed. */
+  /** Whether the template is also validated against CloudFormation's schemas, which takes 8 s. For deployments. */
   readonly validation?: boolean
 }
 
-/** The app with its one stack; call `synth()` on it. */
+/** Makes the app with its one stack. Call `synth()` on it. */
 export function createApp(options: AppOptions = {}): App {
   const app = new App({
     outdir: options.outdir ?? process.env.CDK_OUTDIR ?? 'cdk.out',
@@ -47,21 +47,21 @@ export function createApp(options: AppOptions = {}): App {
       '@aws-cdk/aws-iam:minimizePolicies': true,
       // Only rules of this account may send to the queues.
       '@aws-cdk/aws-events:eventsTargetQueueSameAccount': true,
-      // Buckets know no access control lists.
+      // Buckets have no access control lists.
       '@aws-cdk/aws-s3:serverAccessLogsUseBucketPolicy': true,
-      // The local stack names what it makes by construct path.
+      // The local stack names its resources by construct path.
       'aws:cdk:enable-path-metadata': true,
-      // A function's version is of its layers and of what makes it another, not of its tags.
+      // A function's version depends on its layers and on what changes its behaviour, not on its tags.
       '@aws-cdk/aws-lambda:recognizeLayerVersion': true,
       '@aws-cdk/aws-lambda:recognizeVersionProps': true,
     },
   })
   const context = (name: string): unknown => app.node.tryGetContext(name)
-  const site = options.site ?? readSite(context('site') as string | undefined) // as a command line has it
+  const site = options.site ?? readSite(context('site') as string | undefined) // as on a command line
   const target =
     options.target ??
     lambdaTarget(context('architecture') ?? process.env.CARDIACNETS_ARCHITECTURE ?? site.deployment.architecture)
-  const model = options.model ?? readModel(context('bundle') as string | undefined) // as a command line has it
+  const model = options.model ?? readModel(context('bundle') as string | undefined) // as on a command line
   const image = options.synthesisImage ?? context('synthesisImage')
   new CardiacNetsStack(app, STACK_NAME, {
     stackName: site.deployment.stack,
@@ -79,13 +79,13 @@ export function createApp(options: AppOptions = {}): App {
   return app
 }
 
-/** Machines to draw with, where the site wants them and the bundle can draw. */
+/** Settings for drawing, when the site enables it and the bundle can draw. */
 function synthesis(rules: SynthesisRules | undefined, { deployment }: SiteConfig, image: () => SynthesisImage) {
   if (deployment.synthesis === 'off') return undefined
   return rules && { rules, image: image(), maxGpus: deployment.synthesis.maxGpus }
 }
 
-/** arm64 unless the site or `-c architecture=` says otherwise: cheaper a millisecond, and onnxruntime's binary is half the size. */
+/** Target of the Lambdas. The default arm64 is cheaper per millisecond, and onnxruntime's binary is half the size. */
 function lambdaTarget(architecture: unknown): Target {
   if (architecture === 'arm64' || architecture === 'x64') return `linux-${architecture}`
   throw new Error(`architecture must be arm64 or x64, not ${String(architecture)}`)

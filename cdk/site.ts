@@ -1,5 +1,5 @@
 /**
- * The site that is deployed: one of the worked examples by its name, or a file of one's own.
+ * The site that is deployed: an example by name, or a file.
  * @module
  */
 import { existsSync, readdirSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { checkTenants, parseSiteConfig, readSiteConfigFile, type SiteConfig } fr
 
 const EXAMPLES = join(import.meta.dirname, 'sites')
 
-/** Names of the worked examples. */
+/** Names of the example sites. */
 export function exampleSites(): readonly string[] {
   return readdirSync(EXAMPLES)
     .filter((file) => file.endsWith('.json'))
@@ -17,8 +17,9 @@ export function exampleSites(): readonly string[] {
 }
 
 /**
- * @param nameOrFile `hospital`, or `path/to/site.json`; the defaults of everything when absent
- * @throws CodedError `site-config-invalid` by its field, `file-not-found`: at synth, not with the first result
+ * Reads a site's configuration.
+ * @param nameOrFile `hospital`, or `path/to/site.json`; all defaults when absent
+ * @throws CodedError `site-config-invalid` naming the field, `file-not-found`: at synth and not with the first result
  */
 export function readSite(nameOrFile: string | undefined): SiteConfig {
   if (nameOrFile === undefined) return parseSiteConfig('{}')
@@ -28,7 +29,7 @@ export function readSite(nameOrFile: string | undefined): SiteConfig {
   return site
 }
 
-/** What functions are told of a site, as their `SITE_CONFIG`: all but how it is deployed. Lambda allows 4 KB of environment. */
+/** `SITE_CONFIG` of the functions: everything except `deployment`. Lambda allows 4 KB of environment. */
 export function siteVariable({ deployment: _, ...site }: SiteConfig): string {
   return JSON.stringify(site)
 }

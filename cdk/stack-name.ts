@@ -1,2 +1,2 @@
-/** The stack's name in CloudFormation, and so of its template's file. */
+/** The stack's name in CloudFormation, and in the name of its template file. */
 export const STACK_NAME = 'CardiacNets'

@@ -1,5 +1,5 @@
 /**
- * The whole stack, put together from its capabilities.
+ * The whole stack, assembled from its capabilities.
  * @module
  */
 import { CfnOutput, Stack, type StackProps, Tags } from 'aws-cdk-lib'
@@ -30,12 +30,12 @@ import { Upkeep } from './constructs/upkeep.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly build: FunctionBuild
-  /** With the folder of its layer (`stageModel`). */
+  /** The model, with the folder of its layer (`stageModel`). */
   readonly model: Model & { readonly folder: string }
   readonly site: SiteConfig
-  /** Puts together the folder that the adapter's image is built from. */
+  /** Writes the build context of the adapter's image. */
   readonly adapterImage: () => string
-  /** Absent where the bundle cannot draw, or nobody wants it to. */
+  /** Absent where the bundle cannot draw or the site disables drawing. */
   readonly synthesis:
     | { readonly rules: SynthesisRules; readonly image: SynthesisImage; readonly maxGpus: number }
     | undefined
@@ -48,7 +48,7 @@ export class CardiacNetsStack extends Stack {
     const { deployment } = site
     const keys = new Keys(this, 'Keys')
     const log = { key: keys.logs, days: deployment.retentionDays.logs }
-    // Lines of the audit trail stand in the functions' own logs (`shared/observe/audit.ts`).
+    // Audit lines are in the functions' own logs (`shared/observe/audit.ts`).
     const trail = { key: keys.logs, days: deployment.retentionDays.audit, isKept: true }
     const defaults: FunctionDefaults = { ...build, log, trail }
     const queues = { key: keys.data }
@@ -137,9 +137,9 @@ export class CardiacNetsStack extends Stack {
     })
     Tags.of(this).add('project', 'cardiacnets-edge')
 
-    // What the adapter, the CLI and an operator need to know.
+    // Outputs for the adapter, the CLI and operators.
     const outputs: Readonly<Record<string, string>> = {
-      // Behind CloudFront neither answers by its own address.
+      // Behind CloudFront, neither answers at its own address.
       ApiUrl: console?.url ?? api.url,
       EventsUrl: console === undefined ? api.eventsUrl : `${console.url}/`,
       RawBucket: storage.bucket.bucketName,
@@ -167,7 +167,7 @@ export class CardiacNetsStack extends Stack {
     for (const [name, value] of Object.entries(outputs)) new CfnOutput(this, name, { value })
   }
 
-  /** The site's identity provider, or a user pool of the stack's own; the console's client there, and whom the page asks. */
+  /** The site's identity provider or the stack's user pool, the console's client there, and the origins that the page calls. */
   #whoSignsIn({ api, console, tenants }: Deployment, defaults: FunctionDefaults, network: Network) {
     const { identity: stated } = api
     const { clientId, scope, idleMinutes = IDLE_MINUTES, origins = [] } = console?.signIn ?? {}
@@ -179,7 +179,7 @@ export class CardiacNetsStack extends Stack {
         signInAt: hasSignIn ? originsOf([stated.issuer, ...origins]) : [],
       }
     }
-    // The site's configuration has it: its schema asks for it where there is a pool.
+    // The schema requires a domain when there is a user pool.
     const consoleUrl = `https://${console!.domain!.name}/`
     const pool = new Identity(this, 'Identity', { defaults, network, provider: stated, tenants, consoleUrl })
     return {
@@ -190,17 +190,17 @@ export class CardiacNetsStack extends Stack {
   }
 }
 
-/** What is asked of the stack's own pool: the trigger adds what the groups allow. */
+/** Scope that the console requests from the stack's own pool; the trigger adds the scopes of the user's groups. */
 const POOL_SCOPE = 'openid email'
 
 const IDLE_MINUTES = 15
 
-/** Each once: providers have several of their endpoints at one address. */
+/** Without duplicates, because providers have several endpoints at one origin. */
 const originsOf = (urls: readonly string[]) => [...new Set(urls.map((url) => new URL(url).origin))]
 
 /**
- * Of the functions that each window passes: a window every ten seconds a device, at most 0.1 s each, and twice that for bursts. SQS invokes no
- * more than 1,000 at a time; an account has 1,000 for all its functions until it asks for more.
+ * Concurrency of functions that handle each window: a window every ten seconds per device, at most 0.1 s each, and twice that for bursts.
+ * SQS invokes at most 1,000 at a time; an account has 1,000 for all functions until it requests more.
  */
 function windowConcurrency(devices: number): number {
   return Math.min(Math.max(50, Math.ceil((devices / 10) * 0.1 * 2)), 1000)

@@ -1,6 +1,6 @@
 /**
- * `npm run synth`: writes the cloud assembly of every example site, offline, and says how big each function is. With `--site` only that
- * one's; the local stack runs it with `--host`, for the site of the context.
+ * `npm run synth`: writes the cloud assembly of every example site, offline, and prints the size of each function. With `--site`, only that
+ * site's. The local stack runs it with `--host` for the site in its context.
  * @module
  */
 import { join, parse, relative } from 'node:path'
@@ -24,7 +24,7 @@ const { values } = parseArgs({
     outdir: { type: 'string', default: 'cdk.out' },
     /** An example's name, or a file. */
     site: { type: 'string' },
-    /** For this machine rather than for Lambda. */
+    /** For this machine instead of Lambda. */
     host: { type: 'boolean', default: false },
   },
 })

@@ -37,13 +37,13 @@ const ITEMS: readonly string[] = [
   ...['D24', 'D25', 'D26', 'D27'],
 ].map((item) => `13-${item}`)
 
-/** Moves that git does not find, because too much changed on the way. */
+/** Moves that git does not detect, because the files changed too much. */
 const MOVED_TOO = [
   ['cdk/local/emulators.ts', 'cdk/local/http.ts'],
   ['cdk/local/broker.ts', 'cdk/local/aws/broker.ts'],
 ] as const
 
-/** A file that takes longer hangs: on that commit a regular expression may take hours. */
+/** A file that takes longer hangs: on that commit a regular expression can take hours. */
 const FILE_LIMIT_MS = 300_000
 
 /** Where the test folder of that commit goes; as deep as `test`, so that its imports still hold. */
@@ -52,11 +52,11 @@ const OLD_TESTS = 'before'
 interface RedTest {
   readonly item: string
   readonly file: string
-  /** Of the tests in it, as `vitest -t` takes it; all when empty. */
+  /** A pattern for its test names, as for `vitest -t`; empty for all. */
   readonly name: string
 }
 
-/** What vitest's JSON reporter says of a run. */
+/** The report of vitest's JSON reporter. */
 interface Report {
   readonly testResults: readonly {
     readonly message: string
@@ -109,7 +109,7 @@ function readList(text: string): readonly RedTest[] {
   })
 }
 
-/** Today's tests over that commit's code, today's packages, and the data beside it. */
+/** Today's tests over that commit's code, with today's packages and the data folder. */
 function prepare(): void {
   renameSync(join(tree, 'test'), join(tree, OLD_TESTS))
   cpSync(join(ROOT, 'test'), join(tree, 'test'), { recursive: true })
@@ -169,7 +169,7 @@ async function run(file: string, tests: readonly RedTest[]): Promise<Report | un
     stdio: 'ignore',
     detached: true,
   })
-  // With its workers: one of them may be in a loop that no signal to its parent ends.
+  // With its workers, because one of them can be in a loop that ignores a signal to its parent.
   const timer = setTimeout(() => process.kill(-child.pid!, 'SIGKILL'), FILE_LIMIT_MS)
   await once(child, 'exit')
   clearTimeout(timer)

@@ -1,6 +1,6 @@
 /**
- * Draws with one sampler in a process of its own, so that its peak of memory is its own: `node cmr-process.ts BUNDLE SAMPLER STEPS`.
- * Prints one JSON document.
+ * Draws with one sampler in its own process, so that the peak memory is its own: `node cmr-process.ts BUNDLE SAMPLER STEPS`. Prints one
+ * JSON document.
  * @module
  */
 import { Tensor } from 'onnxruntime-node'
@@ -17,7 +17,7 @@ import { median } from '../../shared/statistics.ts'
 import { readRecording } from '../../streams/formats/index.ts'
 import { DEMO_RECORD } from './windows.ts'
 
-/** Of the loop and of the bare calls, by turns. */
+/** Rounds of the loop and of the bare calls, alternating. */
 const ROUNDS = 5
 const STEPS = 8
 
@@ -40,7 +40,7 @@ await synthesizer.release()
 const figures: DrawingFigures = { secondsPerCine, loopOverhead: await loopOverhead(), peakMb }
 process.stdout.write(`${JSON.stringify(figures)}\n`)
 
-/** `sampleLatent` over the same calls of the denoiser without it, on the larger view. */
+/** Time of `sampleLatent` relative to the same calls of the denoiser without it, on the larger view. */
 async function loopOverhead(): Promise<number> {
   const { encoder: file, latent, views, schedule } = bundle.manifest.synthesis!
   const sampler = samplerOf(bundle.manifest.synthesis!, name)

@@ -1,5 +1,5 @@
 /**
- * Drawing cines: each sampler of the bundle, against the same loop in PyTorch.
+ * Benchmark of drawing cines: each sampler of the bundle against the same loop in PyTorch.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -13,33 +13,33 @@ import type { DrawingFigures } from './cmr-process.ts'
 import { runScript } from './process.ts'
 import { PYTHON, TRAINING } from './python.ts'
 
-/** Ours and theirs take turns, so that whatever else the machine does falls on both. */
+/** Our runs and PyTorch's alternate, so that other load on the machine affects both. */
 const TURNS = 3
 
-/** Of DDIM in the paper (arXiv 2411.13602): what a sampler that is not distilled is measured at, whatever the bundle asks of it. */
+/** DDIM steps in the paper (arXiv 2411.13602). A sampler that is not distilled is measured with these, whatever the bundle uses. */
 const PAPER_STEPS = 50
 
 interface SamplerFigures {
   /** Both views, from the window to the frames. */
   readonly secondsPerCine: number
-  /** Of each view. */
+  /** Steps per view. */
   readonly steps: number
   readonly guidance: number
-  /** Time of the sampling loop over that of its ONNX calls alone. */
+  /** Time of the sampling loop relative to its ONNX calls alone. */
   readonly loopOverhead: number
-  /** PyTorch's time for noise to frames over ours for window to frames; absent where models/training is not set up (`uv sync`). */
+  /** PyTorch's time from noise to frames relative to ours from window to frames; absent where models/training is not set up (`uv sync`). */
   readonly ratioVsPytorch?: number
-  /** Most memory of the process that drew. */
+  /** Peak memory of the process. */
   readonly peakMb: number
 }
 
-/** The default sampler's figures, and those of the others by their names. */
+/** Figures of the default sampler, and those of the others by name. */
 export type CmrFigures = SamplerFigures & {
   readonly threads: number
   readonly [sampler: string]: SamplerFigures | number
 }
 
-/** Nothing for a bundle that only screens. */
+/** Returns `undefined` for a bundle that only screens. */
 export async function benchCmr({ directory, manifest: { synthesis } }: Bundle): Promise<CmrFigures | undefined> {
   if (synthesis === undefined) return undefined
   const figures: Record<string, SamplerFigures> = {}

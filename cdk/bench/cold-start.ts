@@ -1,5 +1,5 @@
 /**
- * Cold starts of the built functions, as Lambda's user would see them: from the start of the process to the first answer.
+ * Measures cold starts of the built functions as a caller sees them: from the start of the process to the first response.
  * @module
  */
 
@@ -9,12 +9,12 @@ import { startSandbox } from '../local/lambda/sandbox.ts'
 export interface ColdStart {
   /** Until the handler is loaded, ms. */
   readonly initMs: number
-  /** Until its first answer, ms. */
+  /** Until its first response, ms. */
   readonly firstAnswerMs: number
 }
 
 /**
- * Starts one sandbox, invokes it once and ends it.
+ * Starts one sandbox, invokes it once and stops it.
  * @param event JSON
  * @throws FunctionError when the function cannot load or fails
  * @example

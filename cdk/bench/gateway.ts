@@ -1,5 +1,5 @@
 /**
- * The gateway with live devices and no cloud: from the last frame of a window to its result, and the peak of its memory.
+ * Benchmark of the gateway with live devices and no cloud: latency from the last frame of a window to its result, and peak memory.
  * @module
  */
 import { spawn, spawnSync } from 'node:child_process'
@@ -19,14 +19,14 @@ export interface GatewayFigures {
   readonly devices: number
   readonly p50Ms: number
   readonly p99Ms: number
-  /** Peak resident memory (VmHWM); absent where the system does not say. */
+  /** Peak resident memory (VmHWM); absent where the operating system does not report it. */
   readonly rssMb?: number
   readonly lost: number
-  /** From the start of the process until it takes and screens ECGs, with code that an earlier start compiled. */
+  /** From the start of the process until it accepts and screens ECGs, with a warm compile cache. */
   readonly startMs: number
-  /** Share of one processor that it took while devices streamed; absent where the system does not say. */
+  /** Average use of one processor core while devices streamed; absent where the operating system does not report it. */
   readonly cpuShare?: number
-  /** Processors that it may use. */
+  /** Processor cores that it may use. */
   readonly cores: number
 }
 
@@ -34,7 +34,7 @@ const MAIN = resolve(import.meta.dirname, '../../streams/gateway/main.ts')
 const SECONDS = 30
 const DEVICES_A_LINK = 10
 
-/** As the systemd unit starts it. */
+/** Flags of the systemd unit. */
 const NODE_FLAGS = ['--max-semi-space-size=4', '--optimize-for-size']
 
 const hasTaskset = spawnSync('taskset', ['--version']).error === undefined
@@ -48,7 +48,12 @@ export async function benchGateway(devices: number): Promise<GatewayFigures> {
   const start = () =>
     spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
-      env: { ...process.env, NODE_COMPILE_CACHE: join(folder, 'compiled'), CODE_VERSION: 'bench' },
+      env: {
+        ...process.env,
+        NODE_COMPILE_CACHE: join(folder, 'compiled'),
+        MALLOC_ARENA_MAX: '1',
+        CODE_VERSION: 'bench',
+      },
     })
   const first = start()
   await mqttPort(first.stderr)
@@ -109,7 +114,9 @@ function peakMb(pid: number | undefined): number | undefined {
   }
 }
 
-/** Processor time of all its threads so far. proc(5): the 14th and 15th field, in hundredths of a second; the name before them may hold spaces. */
+/**
+ * Processor time of all threads so far, s. proc(5): fields 14 and 15, in hundredths of a second; the name before them may contain spaces.
+ */
 function cpuS(pid: number | undefined): number | undefined {
   try {
     const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')

@@ -1,5 +1,5 @@
 /**
- * Cold start and size of the functions.
+ * Measures the cold start and size of the functions.
  * @module
  */
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
@@ -9,10 +9,10 @@ import type { ScreeningMessage } from '../../shared/messages.ts'
 import { runScript } from './process.ts'
 
 export interface LambdaFigures {
-  /** From the start of the process to the first answer of `screen`, median. */
+  /** Time from the start of the process to the first response of `screen`, median, ms. */
   readonly coldStartMs: number
   readonly initMs: number
-  /** As the template sets it. */
+  /** Memory in the template, MB. */
   readonly memoryMb: { readonly preprocess: number; readonly screen: number; readonly report: number }
   readonly zipMb: Readonly<Record<string, Readonly<Record<string, number>>>>
 }

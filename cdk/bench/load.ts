@@ -1,5 +1,5 @@
 /**
- * Live devices that stream a recording to a broker, and how soon and how often each of their windows was answered.
+ * Load of live devices that stream a recording to a broker. Measures latency and number of results per window.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -8,7 +8,7 @@ import { quantile, round } from '../../shared/statistics.ts'
 import { DeviceLink, streamRecording, type WindowTiming } from '../../streams/mqtt/device.ts'
 
 export const WINDOW_S = 10
-/** How long a device goes on after its last whole window. */
+/** How long a device continues after its last whole window. */
 const END_MS = 250
 
 export interface LoadFigures {
@@ -22,7 +22,7 @@ export interface LoadFigures {
   readonly doubled: number
 }
 
-/** Connections to a broker: several devices share one, for the service is measured, not hundreds of sockets of one process. */
+/** Opens connections to a broker. Several devices share one, because the service is measured and not hundreds of sockets of one process. */
 export function openLinks(url: string, devices: number, devicesALink: number): Promise<readonly DeviceLink[]> {
   const links = Array.from({ length: Math.ceil(devices / devicesALink) }, () => DeviceLink.open({ url, version: 4 }))
   return Promise.all(links)
@@ -31,11 +31,11 @@ export function openLinks(url: string, devices: number, devicesALink: number): P
 export interface Load {
   readonly devices: number
   readonly seconds: number
-  /** Devices start at random within this time. */
+  /** Devices start at random times within this interval. */
   readonly spreadMs: number
 }
 
-/** Streams a recording over and over from each device, and waits for every result. */
+/** Streams a recording repeatedly from each device, and waits for every result. */
 export async function streamLoad(
   recording: Recording,
   links: readonly DeviceLink[],
@@ -51,7 +51,7 @@ export async function streamLoad(
         device: `${run}-${i}`,
         loop: true,
         delayMs,
-        // Each ends in its own time, as it began; what is left of a window then is too short to be sent.
+        // Each device stops as it started, at its own time; the rest of a window is then too short to be sent.
         signal: AbortSignal.timeout(delayMs + 1000 * seconds + END_MS),
       })
     }),

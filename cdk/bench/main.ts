@@ -28,7 +28,7 @@ interface BenchOptions {
   readonly stream: boolean
 }
 
-/** A ward. */
+/** Devices of one ward. */
 const GATEWAY_DEVICES = 50
 
 const count = (text: string): number => {
@@ -99,7 +99,7 @@ async function bench({ devices, seconds, stream }: BenchOptions) {
 
 const rounded = (parts: CostParts) => Object.fromEntries(Object.entries(parts).map(([name, usd]) => [name, round(usd)]))
 
-/** Figures as indented lines. */
+/** Formats figures as indented lines. */
 function table(figures: object, indent = '  '): string {
   return Object.entries(figures)
     .map(([name, value]) =>

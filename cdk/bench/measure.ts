@@ -1,6 +1,6 @@
 /**
- * `node cdk/bench/measure.ts EVENT.json`: cold start of `screen` with that event, and the zipped size of each function and of the model's layer, as one JSON
- * document. `cardiacnets bench` runs it as a process, since nothing imports `cdk`.
+ * `node cdk/bench/measure.ts EVENT.json`: cold start of `screen` with that event, and the zipped size of each function and of the model
+ * layer, as one JSON document. `cardiacnets bench` runs it as a process, because no other code may import `cdk`.
  * @module
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'

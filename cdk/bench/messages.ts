@@ -1,5 +1,5 @@
 /**
- * How large a window is on its way: the body of the intake and of the screening message, and of the stored result.
+ * Message sizes of a window: the bodies of the intake and screening messages, and the stored result.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -20,12 +20,12 @@ import { encodeWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
 export interface MessageFigures {
   readonly p50Bytes: number
   readonly maxBytes: number
-  /** Windows whose intake and screening messages both travel inline. */
+  /** Share of windows whose intake and screening messages both travel inline. */
   readonly inlineShare: number
   readonly screeningP50Bytes: number
   readonly resultP50Bytes: number
   readonly resultStoredP50Bytes: number
-  /** What a device gets where its site asks for summaries. */
+  /** Result for devices of a site that uses summaries. */
   readonly summaryP50Bytes: number
   readonly summaryMaxBytes: number
 }
@@ -71,7 +71,7 @@ export async function benchMessages(windows: readonly Waveform[], screener: Scre
   }
 }
 
-/** What `preprocess` makes of a window. */
+/** The message that `preprocess` makes from a window. */
 export function screeningMessage(window: Waveform): ScreeningMessage {
   return toScreeningMessage(window, new WindowPreparer(CARDIACNETS_V1).prepare(window))
 }

@@ -1,12 +1,12 @@
 /**
- * The parts of a bench: one that fails does not cost the others their figures.
+ * Runs the parts of a benchmark. A part that fails does not affect the others.
  * @module
  */
 import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { serviceFault } from '../../shared/unreachable.ts'
 
-/** A part without figures, and why. */
+/** A part that failed, and why. */
 export interface FailedPart {
   readonly part: string
   readonly code: string
@@ -21,7 +21,10 @@ export class Parts {
     this.#say = say
   }
 
-  /** Runs a part. @returns its figures; `undefined` when it failed, which is noted and said */
+  /**
+   * Runs a part.
+   * @returns its figures; `undefined` when it failed, which is recorded and reported
+   */
   async run<T>(part: string, work: () => T | Promise<T>): Promise<T | undefined> {
     this.#say(`${part}…`)
     try {
@@ -38,7 +41,7 @@ export class Parts {
     }
   }
 
-  /** A part that is made of others' figures: without them it fails, too. */
+  /** Runs a part that needs the figures of others. Without them it fails too. */
   async from<Needed extends Readonly<Record<string, unknown>>, T>(
     part: string,
     needed: Needed,

@@ -1,5 +1,5 @@
 /**
- * The local stack, run as a process of its own: the command line imports nothing of `cdk`.
+ * Runs the local stack in its own process, because the command line does not import `cdk`.
  * @module
  */
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
@@ -12,16 +12,16 @@ import { promisify } from 'node:util'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** Runs one of our scripts to its end and returns what it printed. */
+/** Runs one of our scripts to its end and returns its output. */
 export async function runScript(script: string, ...args: string[]): Promise<string> {
   const { stdout } = await promisify(execFile)(process.execPath, [join(ROOT, script), ...args], { cwd: ROOT })
   return stdout
 }
 
-/** Of `npm start`: another stack may run on this machine. */
+/** Options of `npm start` for free ports, because another stack may run on this machine. */
 export const FREE_PORTS = ['--port', '0', '--mqtt-port', '0', '--fhir-port', '0'] as const
 
-/** Starts a local stack on free ports with data of its own, calls `use` with the broker's address, and stops it. */
+/** Starts a local stack on free ports with its own data, calls `use` with the broker's address, and stops it. */
 export async function withLocalStack<T>(use: (mqttUrl: string) => Promise<T>): Promise<T> {
   const data = await mkdtemp(join(tmpdir(), 'cardiacnets-bench-'))
   const args = [
@@ -51,7 +51,7 @@ async function brokerAddress(stack: ChildProcess): Promise<string> {
   for await (const line of createInterface({ input: stack.stdout! })) {
     const url = /mqtt:\/\/\S+/.exec(line)?.[0]
     if (url !== undefined) {
-      // Nobody reads on, and a full pipe would hold the stack up.
+      // Its output is not needed any more, but a full pipe would block the stack.
       stack.stdout!.resume()
       return url
     }

@@ -1,5 +1,5 @@
 /**
- * Where the Python references live, once `uv sync` has set them up.
+ * Paths of the Python references, after `uv sync`.
  * @module
  */
 import { join, resolve } from 'node:path'

@@ -1,5 +1,5 @@
 /**
- * The signal chain against its two Python references, and the whole path of a window, each on one thread.
+ * Benchmark of the signal chain against its two Python references, and of the whole path of a window; each on one thread.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -20,7 +20,7 @@ import { PYTHON, TRAINING } from './python.ts'
 /** Heart rate of the compared window: period 441, as in reference/MEASURED.md. */
 const HEART_RATE_BPM = 68
 
-/** Ours and theirs take turns, so that whatever else the machine does falls on both. */
+/** Our runs and Python's alternate, so that other load on the machine affects both. */
 const TURNS = 3
 
 export interface PreprocessFigures {
@@ -30,11 +30,13 @@ export interface PreprocessFigures {
   readonly ratioVsNumpy?: number
   readonly pythonMs?: number
   readonly numpyMs?: number
-  /** A window through the same model in Python. */
+  /** Inference of one window with the same model in Python. */
   readonly pythonInferenceMs?: number
 }
 
-/** The profile on float64 [12][5000], copy in and out included. The ratios are absent where models/training is not set up (`uv sync`). */
+/**
+ * The profile on float64 [12][5000], including copies in and out. The ratios are absent where models/training is not set up (`uv sync`).
+ */
 export async function benchPreprocess(waveform: Waveform, model: string): Promise<PreprocessFigures> {
   const { samples } = CARDIACNETS_V1
   const source = new Float64Array(LEADS.length * samples)
@@ -110,13 +112,13 @@ async function timePython(source: Float64Array, model: string): Promise<PythonFi
 
 export interface ScreenFigures {
   readonly windowsPerSecond: number
-  /** Against the obvious Python chain and the same model in ONNX Runtime's Python. */
+  /** Relative to the straightforward Python chain with the same model in ONNX Runtime's Python API. */
   readonly ratioVsPython?: number
   readonly prepareMs: number
   readonly inferenceMs: number
 }
 
-/** Samples to result: quality gate, heart rate, signal chain, encoder and both heads. */
+/** From samples to result: quality gate, heart rate, signal chain, encoder and both heads. */
 export async function benchScreen(
   windows: readonly Waveform[],
   screener: Screener,

@@ -1,5 +1,5 @@
 /**
- * Many live devices against the local stack: from the last frame of a window to its result.
+ * Benchmark of many live devices against the local stack: latency from the last frame of a window to its result.
  * @module
  */
 import { readRecording } from '../../streams/formats/index.ts'
@@ -10,7 +10,7 @@ import { DEMO_RECORD } from './windows.ts'
 const DEVICES_A_LINK = 20
 
 export interface StreamFigures extends LoadFigures {
-  /** All devices in step: every window ends at the same moment. */
+  /** All devices in step, so that every window ends at the same moment. */
   readonly alignedBurst: LoadFigures
 }
 
@@ -18,7 +18,7 @@ export async function benchStream(devices: number, seconds: number): Promise<Str
   const recording = await readRecording(DEMO_RECORD)
   return withLocalStack(async (mqttUrl) => {
     const links = await openLinks(mqttUrl, devices, DEVICES_A_LINK)
-    // Two windows of some devices warm the path up: what is measured is a service that runs.
+    // Two windows of some devices as a warm-up, so that a running service is measured.
     await streamLoad(recording, links, { devices: 40, seconds: 2 * WINDOW_S, spreadMs: WINDOW_S * 1000 })
     const spread = await streamLoad(recording, links, { devices, seconds, spreadMs: WINDOW_S * 1000 })
     const alignedBurst = await streamLoad(recording, links, { devices, seconds: 2 * WINDOW_S, spreadMs: 0 })

@@ -1,5 +1,5 @@
 /**
- * The windows to measure with: real ones at 500 Hz where `../shared/data` (or `CARDIACNETS_DATA`) is, else the virtual one.
+ * Windows for benchmarks: real ones at 500 Hz when `../shared/data` (or `CARDIACNETS_DATA`) exists, else the virtual one.
  * @module
  */
 import { existsSync, readdirSync } from 'node:fs'

@@ -1,5 +1,5 @@
 /**
- * The folder that the streaming adapter's image is built from: its Dockerfile and the sources that run in it.
+ * Build context of the streaming adapter's image: its Dockerfile and the sources that it runs.
  * @module
  */
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
@@ -10,7 +10,10 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** What `streams/mqtt/main.ts` reads or imports, beside its packages. */
 export const ADAPTER_SOURCES = ['package.json', 'package-lock.json', '.npmrc', 'shared', 'streams/mqtt'] as const
 
-/** @returns the folder, with the Dockerfile at its top */
+/**
+ * Writes the build context.
+ * @returns the folder, with the Dockerfile at its top
+ */
 export function stageAdapterImage(outdir: string): string {
   const folder = join(outdir, 'adapter-image')
   rmSync(folder, { recursive: true, force: true })

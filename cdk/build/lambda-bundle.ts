@@ -1,6 +1,6 @@
 /**
- * Builds each Lambda into a folder of its own that runs as it stands: `handler.mjs` plus what cannot be bundled.
- * Never `NodejsFunction`'s `nodeModules`: it runs `npm ci` without our `.npmrc`, and onnxruntime-node's script would fetch CUDA.
+ * Builds each Lambda into its own folder, ready to run: `handler.mjs` and the files that cannot be bundled. Does not use `nodeModules` of
+ * `NodejsFunction`: it runs `npm ci` without our `.npmrc`, and the script of onnxruntime-node would download CUDA.
  * @module
  */
 import { cpSync, existsSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -12,7 +12,7 @@ import { NODE_BUNDLE } from './node-bundle.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** Every Lambda; its code is `functions/{name}/handler.ts`, which exports `handler`. */
+/** All Lambdas. The code of each is `functions/{name}/handler.ts`, which exports `handler`. */
 export const FUNCTION_NAMES = [
   'preprocess',
   'screen',
@@ -26,11 +26,14 @@ export const FUNCTION_NAMES = [
 ] as const
 export type FunctionName = (typeof FUNCTION_NAMES)[number]
 
-/** Where a bundle runs: a platform and architecture that onnxruntime-node has a binary for. */
+/** Targets of a bundle: platforms and architectures that onnxruntime-node has a binary for. */
 export const TARGETS = ['linux-arm64', 'linux-x64', 'darwin-arm64', 'win32-x64', 'win32-arm64'] as const
 export type Target = (typeof TARGETS)[number]
 
-/** The target of this machine. Throws where onnxruntime-node has no binary for it. */
+/**
+ * The target of this machine.
+ * @throws Error when onnxruntime-node has no binary for it
+ */
 export function hostTarget(): Target {
   const host = `${process.platform}-${process.arch}`
   const target = TARGETS.find((known) => known === host)
@@ -38,11 +41,11 @@ export function hostTarget(): Target {
   return target
 }
 
-/** Reads the other from the folder that it stands in: here, the function's own. */
+/** The codec reads the other file from its own folder, which in a bundle is the function's folder. */
 const FRAME_CODEC = 'streams/mqtt/frame-codec.ts'
 const PROTO = 'streams/mqtt/ecg.proto'
 
-/** Builds every function; returns each one's folder. */
+/** Builds every function. Returns the folder of each. */
 export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
   const build = (name: FunctionName) => bundleFunction(name, target, outdir)
   return {
@@ -61,7 +64,8 @@ export function bundleFunctions(target: Target, outdir: string): Readonly<Record
 /**
  * Builds one function for `target` into `{outdir}/{name}` and returns that folder.
  *
- * ES modules, so that a handler may load its model by top-level `await`; `.mjs`, so that Node needs no package.json to know.
+ * The output is an ES module, so that a handler may load its model with top-level `await`, and is named `.mjs`, so that Node needs no
+ * package.json.
  */
 export function bundleFunction(name: FunctionName, target: Target, outdir: string): string {
   const folder = join(outdir, name)
@@ -82,7 +86,7 @@ export function bundleFunction(name: FunctionName, target: Target, outdir: strin
   return folder
 }
 
-/** onnxruntime-node's JavaScript and the binary of one target; the package carries 350 MB for the others. */
+/** Copies onnxruntime-node's JavaScript and the binary of one target. The package has 350 MB of binaries for others. */
 function copyOnnxRuntime(target: Target, folder: string): void {
   const runtime = packageFolder('onnxruntime-node')
   const common = packageFolder('onnxruntime-common')
@@ -90,7 +94,7 @@ function copyOnnxRuntime(target: Target, folder: string): void {
   if (!existsSync(join(runtime, binary))) throw new Error(`onnxruntime-node has no ${binary}`)
   const modules = join(folder, 'node_modules')
   copyCode(runtime, join(modules, 'onnxruntime-node'), ['package.json', 'dist', binary])
-  // CommonJS needs dist/cjs only; the ES module build beside it is never loaded.
+  // CommonJS needs only dist/cjs; the ES module build is never loaded.
   copyCode(common, join(modules, 'onnxruntime-common'), ['package.json', 'dist/cjs'])
 }
 
@@ -107,7 +111,7 @@ function packageFolder(name: string): string {
   return dirname(manifest)
 }
 
-/** Every file below `folder`, as paths from it, sorted. */
+/** Every file below `folder`, as relative paths, sorted. */
 export function filesOf(folder: string): readonly string[] {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile())
@@ -115,7 +119,7 @@ export function filesOf(folder: string): readonly string[] {
     .sort()
 }
 
-/** Bytes of the zip that Lambda would be given, a little more than CDK's own: its level 9 takes four times as long for 1% less. */
+/** Bytes of the zip for Lambda. Slightly larger than CDK's own, whose compression level 9 takes four times as long for 1% less. */
 export function zippedBytes(folder: string): number {
   const endOfDirectory = 22
   return filesOf(folder).reduce((total, file) => {

@@ -1,5 +1,5 @@
 /**
- * The model bundle that is deployed: a Lambda layer of its own, so that another bundle changes no code, and an old one comes back without any.
+ * The deployed model bundle is a Lambda layer, so that a new bundle changes no code and an old one can be restored without code changes.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -15,21 +15,22 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 
 export interface Model {
   readonly bundle: Bundle
-  /** The site calibration that corrects it, if any. */
+  /** Path of the site calibration, if any. */
   readonly site: string | undefined
-  /** What its drift is measured against, if anything. */
+  /** Path of the drift reference, if any. */
   readonly reference: string | undefined
 }
 
-/** All that screening reads of a bundle. */
+/** Files of a bundle that screening reads. */
 const MODEL_FILES = ['manifest.json', 'screen.onnx'] as const
 
-/** Where a function finds the layer's bundle; Lambda unpacks layers into /opt. */
+/** Folder of the layer's bundle in a function; Lambda unpacks layers into /opt. */
 export const MODEL_DIR = '/opt/model'
 
 /**
- * @param folder of the bundle (and its site calibration); when absent, what `models use` chose
- * @throws CodedError for one that this code cannot run: here, not at the first cold start
+ * Reads the model to deploy.
+ * @param folder of the bundle (and its site calibration); when absent, the choice of `models use`
+ * @throws CodedError for a bundle that this code cannot run: at synth and not at the first cold start
  */
 export function readModel(folder?: string): Model {
   const directory = folder ?? activeBundle()
@@ -41,9 +42,9 @@ export function readModel(folder?: string): Model {
 }
 
 /**
- * Puts the layer's content together; the same bundle is the same content.
+ * Writes the content of the layer. The same bundle gives the same content.
  * @returns its folder
- * @throws Error for a file that is not what the manifest says
+ * @throws Error for a file that differs from the manifest
  */
 export function stageModel({ bundle, site, reference }: Model, outdir: string): string {
   const folder = join(outdir, 'model-layer')
@@ -62,7 +63,10 @@ export function stageModel({ bundle, site, reference }: Model, outdir: string): 
   return folder
 }
 
-/** @param folder that `stageModel` made */
+/**
+ * Makes the layer.
+ * @param folder as `stageModel` returned it
+ */
 export function modelLayer(scope: Construct, { bundle }: Model, folder: string): lambda.LayerVersion {
   const { name, version } = bundle.manifest
   return new lambda.LayerVersion(scope, 'model', {

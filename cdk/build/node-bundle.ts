@@ -1,5 +1,5 @@
 /**
- * What esbuild is told for every bundle that Node runs: ES modules, small, packages' CommonJS among them.
+ * esbuild options of every bundle that runs in Node: small ES modules that include CommonJS packages.
  * @module
  */
 import type { BuildOptions } from 'esbuild'

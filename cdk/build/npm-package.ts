@@ -1,6 +1,6 @@
 /**
- * `npm run package` builds the package of the command line in `dist/` and packs it. Node.js does not strip types below node_modules, so each
- * source file becomes one JavaScript file at the same path, with the files that the sources read beside them.
+ * `npm run package` builds the command line's npm package in `dist/` and packs it. Node.js does not strip types below node_modules, so each
+ * source file becomes one JavaScript file at the same path, together with the files that the sources read.
  * @module
  */
 import { cpSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -12,23 +12,23 @@ import { NODE_BUNDLE } from './node-bundle.ts'
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** The command line, and the worker thread that it starts by its address. */
+/** The command line, and the worker thread that it starts by file name. */
 const ENTRIES = ['functions/cli/main.ts', 'streams/gateway/screening-worker.ts']
 
-/** What the sources read beside themselves, and what a package says about itself. */
+/** Files that the sources read, and those that describe a package. */
 const ASSETS = [
   ...['streams/mqtt/ecg.proto', 'functions/cli/demo/virtual-ecg.hea', 'functions/cli/demo/virtual-ecg.dat'],
   ...['functions/cli/bin.mjs', 'README.md', 'CHANGELOG.md', 'LICENSE', 'NOTICE'],
 ]
 
 /**
- * Packages that are built in. npm would install dcmjs three times with all of core-js (57 MB): `overrides` hold for a clone, not for what is
- * installed from a package.
+ * Packages that are bundled in. npm would install dcmjs three times with all of core-js (57 MB): `overrides` apply to a clone, but not to
+ * an installed package.
  */
 const BUILT_IN = ['dcmjs', 'dcmjs-dimse']
 const BUILT_IN_FOLDER = 'packages'
 
-/** A relative import of ours, or the address of a worker. */
+/** A relative import of our own code, or the file name of a worker. */
 const SOURCE_PATH = /(['"])(\.{1,2}\/[\w./-]+)\.ts\1/g
 
 interface Manifest {
@@ -66,7 +66,7 @@ export function buildPackage(outdir: string): void {
   write(join(outdir, 'package.json'), `${JSON.stringify(manifestOf(metafile), null, 2)}\n`)
 }
 
-/** Only what the sources import is installed beside them. */
+/** Lists only those dependencies that the sources import. */
 function manifestOf({ inputs }: Metafile) {
   const text = readFileSync(join(ROOT, 'package.json'), 'utf8')
   const { name, version, description, license, engines, bin, dependencies }: Manifest = JSON.parse(text)
@@ -94,7 +94,7 @@ function compiled(path: string): string {
   )
 }
 
-/** Writes each package of {@link BUILT_IN} with all that it needs as one file, what they share as another, and their licences. */
+/** Writes each package of {@link BUILT_IN} with its dependencies as one file, shared code as another, and their licences. */
 function buildIn(folder: string): void {
   const { metafile } = buildSync({
     ...NODE_BUNDLE,

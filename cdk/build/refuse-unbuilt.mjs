@@ -1,6 +1,6 @@
 /**
- * npm runs it before it installs what a bare `npm pack` made of the clone: a package that is neither sources nor a build.
- * `.npmrc` has `ignore-scripts`, so `npm pack` cannot build by itself, and `npm ci` in a clone does not run this.
+ * npm runs this script before it installs a package that a bare `npm pack` made from a clone, which is neither sources nor a build.
+ * `.npmrc` has `ignore-scripts`, so `npm pack` cannot build by itself, and `npm ci` in a clone does not run this script.
  * @module
  */
 import { existsSync } from 'node:fs'

@@ -1,6 +1,6 @@
 /**
- * `npm run sbom`: what this product is made of, as CycloneDX 1.5: `sbom/npm.cdx.json` and, where uv is installed, `sbom/python.cdx.json`.
- * Both are read from the lock files, so nothing needs to be installed.
+ * `npm run sbom`: the components of this product as CycloneDX 1.5, in `sbom/npm.cdx.json` and, where uv is installed,
+ * `sbom/python.cdx.json`. Both come from the lock files, so nothing needs to be installed.
  * @module
  */
 import { execFileSync } from 'node:child_process'

@@ -1,5 +1,5 @@
 /**
- * The folder that the image of CMR synthesis is built from: its Dockerfile, the sources that run in it and the model bundle.
+ * Build context of the CMR synthesis image: its Dockerfile, the sources that it runs, and the model bundle.
  * @module
  */
 import { cpSync, mkdirSync, rmSync } from 'node:fs'
@@ -10,7 +10,10 @@ const ROOT = resolve(import.meta.dirname, '../..')
 /** What `functions/synthesize/main.ts` reads or imports, beside its packages. */
 export const IMAGE_SOURCES = ['package.json', 'package-lock.json', '.npmrc', 'shared', 'functions/synthesize'] as const
 
-/** @returns the folder, with the Dockerfile at its top */
+/**
+ * Writes the build context.
+ * @returns the folder, with the Dockerfile at its top
+ */
 export function stageImage(bundle: string, outdir: string): string {
   const folder = join(outdir, 'synthesis-image')
   rmSync(folder, { recursive: true, force: true })

@@ -1,12 +1,12 @@
 /**
- * What a deployment tells the API of the bundle that draws.
+ * Rules of the synthesis bundle that a deployment passes to the API.
  * @module
  */
 
 import type { SynthesisRules } from '../../shared/config/synthesis-rules.ts'
 import type { Bundle } from '../../shared/inference/bundle.ts'
 
-/** `undefined` of a bundle that only screens. */
+/** The rules of a bundle; `undefined` when it only screens. */
 export function synthesisRules({ manifest: { synthesis }, sha256 }: Bundle): SynthesisRules | undefined {
   if (synthesis === undefined) return undefined
   return {

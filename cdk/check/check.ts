@@ -1,6 +1,6 @@
 /**
- * `npm run stack:check`: deploys a site's template on this machine, sends ECGs through each of its doors, and says what failed and which permission
- * was missing. With `--aws`, sends them through a stack that is deployed.
+ * `npm run stack:check`: deploys a site's template on this machine, sends ECGs through each of its inputs, and reports what failed and
+ * which permissions were missing. With `--aws` it uses a deployed stack.
  * @module
  */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
@@ -41,9 +41,9 @@ interface Report {
   readonly passed: boolean
   readonly seconds: number
   readonly steps: readonly Step[]
-  /** On one machine only. */
+  /** Only on this machine. */
   readonly violations?: readonly Violation[]
-  /** What roles that did something may do and did not: what this run needs is less than what a site may need. */
+  /** Permissions that active roles did not use. This run needs fewer than a real site. */
   readonly unused?: readonly Grant[]
 }
 
@@ -65,7 +65,7 @@ const command = new Command('npm run stack:check --')
   .option('--ehr', "with --aws: puts a virtual patient into the site's EHR, which stays there")
   .option('--timeout <seconds>', 'for each answer', Number, 60)
 
-/** Deploys a site on this machine, in a folder that goes. */
+/** Deploys a site on this machine, in a temporary folder. */
 async function checkHere(options: Pick<Options, 'site' | 'timeout'>, say: (step: Step) => void): Promise<Report> {
   const startedMs = performance.now()
   const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-check-'))
@@ -84,7 +84,7 @@ async function checkHere(options: Pick<Options, 'site' | 'timeout'>, say: (step:
           site: readSite(options.site),
           ehrPort: 0,
           dataDir: folder,
-          // Nothing goes on beside it that it could starve.
+          // No other work runs that it could slow down.
           batchPriority: 0,
           log: (source, line) => {
             if (/"level":"(ERROR|CRITICAL)"/.test(line) || source === 'permissions') trouble.push(`${source}: ${line}`)
@@ -110,7 +110,7 @@ async function checkHere(options: Pick<Options, 'site' | 'timeout'>, say: (step:
   return report
 }
 
-/** Sends ECGs through a deployed stack; of permissions, what is refused there shows as a step that fails. */
+/** Sends ECGs through a deployed stack. A missing permission there shows as a failed step. */
 export async function checkDeployed(options: Options, say: (step: Step) => void): Promise<Report> {
   const startedMs = performance.now()
   const outputs = await readOutputs(options.outputs)
@@ -128,7 +128,7 @@ export async function checkDeployed(options: Options, say: (step: Step) => void)
       takesFrames: gateway.adapter !== undefined,
       ehr: options.ehr && site.ehr !== undefined ? ehrOfSite(site.ehr) : undefined,
       timeoutMs: 1000 * options.timeout,
-      // Until a machine with a GPU is there, its image loaded and the first job drawn.
+      // A GPU machine must start and load the image before the first job is drawn.
       drawingTimeoutMs: 20 * 60_000,
     },
     say,
@@ -136,7 +136,7 @@ export async function checkDeployed(options: Options, say: (step: Step) => void)
   return { site: options.site, ...outcome(steps, startedMs) }
 }
 
-/** 3.1.1: every broker speaks it, the embedded one nothing newer. */
+/** MQTT 3.1.1: every broker supports it, and the embedded one supports nothing newer. */
 const MQTT_VERSION = 4
 
 function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
@@ -152,7 +152,7 @@ function addressesOf(stack: LocalStack, timeoutS: number): Addresses {
   }
 }
 
-/** A bundle that only screens is lent networks that draw, with random weights: the wiring is what is checked. Says so. */
+/** Gives a bundle that only screens drawing networks with random weights, because only the wiring is checked. Returns a remark about it. */
 async function drawingBundle(folder: string): Promise<string> {
   const { manifest } = await readBundle(activeBundle(), CARDIACNETS_V1.name)
   if (manifest.synthesis !== undefined) return ''
@@ -160,7 +160,7 @@ async function drawingBundle(folder: string): Promise<string> {
   return '; the bundle cannot draw, random weights do'
 }
 
-/** One of a kind is enough: each ECG has a key of its own. */
+/** Lists one violation of each kind, because each ECG has its own key. */
 function judged(violations: readonly Violation[]): string {
   const kinds = Map.groupBy(violations, ({ principal, action }) => `${principal} ${action}`)
   const lines = [...kinds.values()].map(([first, ...others]) =>

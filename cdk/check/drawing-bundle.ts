@@ -1,5 +1,5 @@
 /**
- * A bundle that screens as the shipped one and draws with tiny random networks: what `stack:check` and the tests draw with.
+ * A bundle that screens like the shipped one and draws with tiny random networks, for `stack:check` and the tests.
  * @module
  */
 import { cp, readFile, writeFile } from 'node:fs/promises'
@@ -7,14 +7,14 @@ import { join, resolve } from 'node:path'
 import { SHIPPED_BUNDLE } from '../../shared/inference/active-bundle.ts'
 import type { Manifest } from '../../shared/inference/bundle.ts'
 
-/** Random weights in the shape of a bundle, made by `python -m cardiacnets.cli.synthesis_fixture`. */
+/** Random weights in the form of a bundle, made by `python -m cardiacnets.cli.synthesis_fixture`. */
 export const TINY_BUNDLE = resolve(import.meta.dirname, '../../test/fixtures/synthesis')
 
 const SCREEN = 'screen.onnx'
 
 /**
- * Makes a bundle that screens as the shipped one and draws with the tiny networks.
- * @param change of its manifest
+ * Makes a bundle that screens like the shipped one and draws with the tiny networks.
+ * @param change changes to its manifest
  */
 export async function makeDrawingBundle(
   directory: string,

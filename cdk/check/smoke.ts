@@ -1,6 +1,7 @@
 /**
- * The way of an ECG through a running stack, by each of its doors: frames and a window over MQTT, the EHR, an upload, a drawing, and its end. Knows
- * addresses only, so that it runs against one machine and against AWS alike. What it makes it deletes, but for a virtual patient in the EHR.
+ * Smoke test of a running stack through each of its inputs: frames and a window over MQTT, the EHR, an upload, a drawing, and deletion. It
+ * uses only addresses, so it runs against a local stack and against AWS. Everything that it creates is deleted, except for a virtual
+ * patient in the EHR.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -18,20 +19,20 @@ import { CONTENT_TYPES, encodeWindow } from '../../streams/mqtt/frame-codec.ts'
 import { buildTopic } from '../../streams/mqtt/topics.ts'
 import { toWire } from '../../streams/mqtt/wire-recording.ts'
 
-/** Where a stack is, and who we are to it. What is absent is not tried. */
+/** Addresses of a stack, and our identity there. What is absent is skipped. */
 export interface Addresses {
   readonly apiUrl: string
-  /** For the API; none where it is open. */
+  /** Token for the API; absent where it is open. */
   readonly token?: string | undefined
-  /** As the API knows us by the token. */
+  /** Tenant of the token. */
   readonly tenant: string
   readonly broker?: BrokerOptions | undefined
-  /** Our name at the broker, which lets us speak for this device. */
+  /** Our name at the broker, which permits us to act as this device. */
   readonly device: string
-  /** Whether somebody puts windows together from frames. */
+  /** Whether the stack assembles windows from frames. */
   readonly takesFrames: boolean
   readonly ehr?: EhrClient | undefined
-  /** How long an answer may take, and a drawing: on AWS a machine is started for it. */
+  /** Time limits of a result and of a drawing, for which AWS must start a machine. */
   readonly timeoutMs: number
   readonly drawingTimeoutMs: number
 }
@@ -43,10 +44,10 @@ export interface Step {
   readonly detail: string
 }
 
-/** Not tried, for a reason. */
+/** The step does not apply, for a reason. */
 class Skipped extends Error {}
 
-/** Runs one step and says how it went. */
+/** Runs one step and reports its outcome. */
 export async function step(name: string, run: () => Promise<string>): Promise<Step> {
   const startedMs = performance.now()
   const ended = (outcome: Step['outcome'], detail: string): Step => ({
@@ -63,13 +64,14 @@ export async function step(name: string, run: () => Promise<string>): Promise<St
   }
 }
 
-/** A virtual person's. */
+/** Recording of a virtual person. */
 const DEMO = join(resolve(import.meta.dirname, '../..'), 'functions/cli/demo/virtual-ecg.hea')
 
 const POLL_MS = 200
 
 /**
- * @param onStep is told each step as it ends
+ * Runs all steps.
+ * @param onStep is called when each step ends
  * @example
  * await smoke({ apiUrl, tenant: 'local', device: 'check', takesFrames: true, timeoutMs: 30_000, drawingTimeoutMs: 120_000 }, console.log)
  */
@@ -77,7 +79,7 @@ export async function smoke(addresses: Addresses, onStep: (step: Step) => void =
   const recording = await readRecording(DEMO)
   const api = apiAt(addresses)
   const steps: Step[] = []
-  /** What is to be deleted in the end. */
+  /** ECGs to delete at the end. */
   const ecgs: EcgId[] = []
   const run = async (name: string, flow: () => Promise<string>) => {
     const ended = await step(name, flow)
@@ -131,7 +133,7 @@ async function sendFrames(
   }
 }
 
-/** A window is answered once, or by the same bytes again: both ways in may have brought it. */
+/** A window has one result, or the same bytes again, because both inputs may have delivered it. */
 async function sendWindow(
   recording: Recording,
   { broker, device, tenant, timeoutMs }: Addresses,
@@ -177,11 +179,11 @@ async function upload(recording: Recording, api: Api): Promise<EcgId> {
     body: encodeWindow(windowOf(recording), 'json'),
   })
   await accept(response, response.status === 202)
-  const { ecgId } = (await response.json()) as { ecgId: EcgId } // the API's own answer
+  const { ecgId } = (await response.json()) as { ecgId: EcgId } // the API's own response
   return ecgId
 }
 
-/** @returns where the artifacts are */
+/** @returns paths of the artifacts */
 async function draw(ecgId: EcgId | undefined, addresses: Addresses, api: Api): Promise<readonly string[]> {
   if (ecgId === undefined) throw new Skipped('there is no ECG to draw from')
   const headers = { 'content-type': 'application/json' }
@@ -206,7 +208,7 @@ async function draw(ecgId: EcgId | undefined, addresses: Addresses, api: Api): P
   return hrefs
 }
 
-/** The API's answer about a drawing. */
+/** The API's response about a job. */
 interface Job {
   readonly jobId: string
   readonly status: string
@@ -218,7 +220,7 @@ async function remove(ecgs: readonly EcgId[], artifacts: readonly string[], api:
   if (ecgs.length === 0) throw new Skipped('there is nothing to delete')
   for (const ecgId of ecgs) {
     const deleted = await api.call(`/v1/ecgs/${ecgId}`, { method: 'DELETE' })
-    // Where a step before failed, it may never have come.
+    // After a failed step the ECG may not exist.
     await accept(deleted, [204, 404].includes(deleted.status))
   }
   for (const path of [...ecgs.map((ecgId) => `/v1/ecgs/${ecgId}`), ...artifacts]) {
@@ -259,10 +261,10 @@ function apiAt({ apiUrl, token, timeoutMs }: Addresses): Api {
 
 async function open(broker: BrokerOptions | undefined, device: string): Promise<DeviceLink> {
   if (broker === undefined) throw new Skipped('no broker is named')
-  return DeviceLink.open(broker, device)
+  return DeviceLink.open(broker, { clientId: device })
 }
 
-/** Its first ten seconds, in a session of their own. */
+/** The first ten seconds of a recording, in a separate session. */
 function windowOf(recording: Recording): Omit<Frame, 'sequence' | 'isLast'> {
   const { leads, rows } = toWire(recording)
   const length = 10 * recording.rateHz

@@ -1,8 +1,8 @@
 /**
- * The streaming adapter on ECS: one task a shard, on a machine of its own, with a volume for its journal that outlives both.
+ * The streaming adapter on ECS: one task per shard, on its own machine, with a volume for its journal that outlives both.
  *
- * Not on Fargate: its volumes are not attached again to the next task, so they cannot hold a journal. The broker is outside AWS or has no
- * private name, so the machines have addresses on the internet; nothing is let in.
+ * It cannot run on Fargate, whose volumes are not attached to the next task and so cannot hold a journal. The broker is outside AWS or has
+ * no private name, so the machines have internet addresses; no inbound traffic is allowed.
  * @module
  */
 import { Duration, RemovalPolicy, Size, Stack, Tags } from 'aws-cdk-lib'
@@ -25,10 +25,10 @@ import type { Storage } from './storage.ts'
 
 export interface AdaptersProps {
   readonly adapter: AdapterDeployment
-  /** The folder that the image is built from when it is deployed. */
+  /** Build context of the image, which is built at deployment. */
   readonly image: string
   readonly architecture: Architecture
-  /** Whether somebody else reads the windows that devices collect. */
+  /** Whether another component reads the windows that devices collect. */
   readonly hearsWindows: boolean
   readonly deviceResults: DeviceResults
   readonly network: Network
@@ -42,14 +42,14 @@ export interface AdaptersProps {
 /** 200 devices take a sixth of a core and 260 MB (streams/mqtt/README.md). */
 const MEMORY_MIB = 1024
 
-/** Twice the journal's limit: a write-ahead log may grow as long as the database. */
+/** Twice the journal's limit, because a write-ahead log may become as large as the database. */
 const VOLUME = Size.gibibytes(16)
 const JOURNAL_LIMIT_MB = 6144
 
-/** Who the container runs as (streams/mqtt/Dockerfile). */
+/** User of the container (streams/mqtt/Dockerfile). */
 const USER = '10001:10001'
 
-/** What a machine, its volume and its task have in common; the rights to attach hold for nothing else. */
+/** Tag of a machine, its volume and its task. The rights to attach a volume apply only to resources with it. */
 const TAG = 'ecg-adapter'
 
 export class Adapters extends Construct {
@@ -106,18 +106,18 @@ export class Adapters extends Construct {
       securityGroup: this.#group,
       associatePublicIpAddress: true,
       requireImdsv2: true,
-      // The container is one hop further than the machine, whose rights are not its own.
+      // A container is one network hop farther than the machine and must not get the machine's rights.
       httpPutResponseHopLimit: 1,
       blockDevices: [{ deviceName: '/dev/xvda', volume: ec2.BlockDeviceVolume.ebs(30, { encrypted: true }) }],
     })
     const machines = new autoscaling.AutoScalingGroup(scope, 'machines', {
       vpc: network.vpc,
-      // Where the volume is.
+      // The zone of the volume.
       vpcSubnets: { subnets: [subnet!] },
       launchTemplate: template,
       minCapacity: 1,
       maxCapacity: 1,
-      // The volume is one machine's: the old one goes first.
+      // The volume can be attached to one machine only, so the old one stops first.
       updatePolicy: autoscaling.UpdatePolicy.rollingUpdate({ minInstancesInService: 0, maxBatchSize: 1 }),
     })
     acknowledge(machines, { 'AwsSolutions-AS3': 'It has one machine; a silent adapter raises an alarm of its own' })
@@ -125,7 +125,7 @@ export class Adapters extends Construct {
     this.#service(scope, shard)
   }
 
-  /** One task, on this shard's machine only; the old one has ended before the new one begins. */
+  /** One task on this shard's machine only. The old one stops before the new one starts. */
   #service(scope: Construct, shard: Shard): void {
     const task = this.#task(scope, shard)
     new ecs.CfnService(scope, 'service', {
@@ -136,7 +136,7 @@ export class Adapters extends Construct {
       deploymentConfiguration: {
         minimumHealthyPercent: 0,
         maximumPercent: 100,
-        // A task that cannot start is not tried for hours: the task before it comes back.
+        // A task that cannot start is not retried for hours: the previous task comes back.
         deploymentCircuitBreaker: { enable: true, rollback: true },
       },
       placementConstraints: [{ type: 'memberOf', expression: `attribute:${TAG} == ${shard.id}` }],
@@ -163,9 +163,9 @@ export class Adapters extends Construct {
       user: USER,
       readonlyRootFilesystem: true,
       privileged: false,
-      // It sends what is complete, for three seconds.
+      // The adapter sends what is complete for up to three seconds.
       stopTimeout: Duration.seconds(30),
-      // ECS does not read the one of the image (streams/mqtt/Dockerfile). A stalled task is started again; its journal stays.
+      // ECS ignores the health check of the image (streams/mqtt/Dockerfile). A stalled task is restarted; its journal stays.
       healthCheck: {
         command: ['CMD', 'node', 'streams/mqtt/alive.ts'],
         interval: Duration.seconds(30),
@@ -206,7 +206,7 @@ export class Adapters extends Construct {
     return task
   }
 
-  /** What the ECS agent does, in this cluster, and to attach the journal. */
+  /** Rights of the ECS agent in this cluster, and the right to attach the journal. */
   #machineRole(scope: Construct, shard: Shard, volume: ec2.Volume): iam.Role {
     const stack = Stack.of(this)
     const role = new iam.Role(scope, 'machine-role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') })
@@ -228,7 +228,7 @@ export class Adapters extends Construct {
       [this.#cluster.attrArn],
     )
     allow(['ecs:Poll', 'ecs:StartTelemetrySession', 'ecs:UpdateContainerInstancesState'], [instances])
-    // Logical ids are how the rule names the cluster.
+    // The rule names the cluster by logical id.
     acknowledgeWildcards(
       role,
       [
@@ -238,7 +238,7 @@ export class Adapters extends Construct {
       ],
       'Machines have their ids when they start: those of this cluster, and with the tag of this shard; ecs:DiscoverPollEndpoint knows no resource',
     )
-    // It knows no resource.
+    // The action does not support resources.
     allow(['ecs:DiscoverPollEndpoint'], ['*'])
     allow(
       ['ec2:AttachVolume'],
@@ -248,14 +248,14 @@ export class Adapters extends Construct {
       ],
       { StringEquals: { [`aws:ResourceTag/${TAG}`]: shard.id } },
     )
-    // EC2 opens the volume in the machine's name.
+    // EC2 opens the volume on behalf of the machine.
     allow(['kms:CreateGrant', 'kms:Decrypt'], [this.#props.key.keyArn], {
       StringEquals: { 'kms:ViaService': `ec2.${stack.region}.amazonaws.com` },
     })
     return role
   }
 
-  /** Attaches the journal, and only then joins the cluster; a machine that cannot goes, and another one tries. */
+  /** Attaches the journal, and joins the cluster only after that. A machine that cannot attach it shuts down, and another one tries. */
   #userData(shard: Shard, volumeId: string): string {
     const metadata = 'http://169.254.169.254/latest'
     return [
@@ -266,7 +266,7 @@ export class Adapters extends Construct {
       `volume=${volumeId}`,
       `token=$(curl -sfX PUT ${metadata}/api/token -H 'X-aws-ec2-metadata-token-ttl-seconds: 300')`,
       `instance=$(curl -sf -H "X-aws-ec2-metadata-token: $token" ${metadata}/meta-data/instance-id)`,
-      // The machine before may not have let go of it yet.
+      // The previous machine may not have released it yet.
       `until aws ec2 attach-volume --region ${Stack.of(this).region} --volume-id $volume --instance-id $instance --device /dev/sdf; do sleep 5; done`,
       // biome-ignore lint/suspicious/noTemplateCurlyInString: the shell's
       'device=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${volume/-/}',

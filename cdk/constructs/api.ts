@@ -1,5 +1,5 @@
 /**
- * The HTTP API: one Lambda (Hono routes inside) behind API Gateway, and one for events, whose function URL can stream.
+ * The HTTP API: one Lambda (with Hono routes) behind API Gateway, and one for events, whose function URL can stream.
  * @module
  */
 import { ArnFormat, Duration, Stack } from 'aws-cdk-lib'
@@ -32,10 +32,10 @@ export interface ApiProps {
   readonly storage: Storage
   readonly audit: Audit
   readonly intakeQueue: sqs.IQueue
-  /** Where the EHR's notifications go. */
+  /** Queue of the EHR's notifications. */
   readonly inboundQueue: sqs.IQueue
   readonly site: SiteConfig
-  /** Where it goes what no caller waits for. */
+  /** Queue for work that no caller waits for. */
   readonly upkeepQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
@@ -43,24 +43,24 @@ export interface ApiProps {
   readonly queues: Readonly<Partial<Record<QueueName, QueueWithDlq>>>
   /** The bundle that screens. */
   readonly bundle: Bundle
-  /** Who signs tokens: the site's own provider, or the stack's user pool. */
+  /** The identity provider that signs tokens: the site's own, or the stack's user pool. */
   readonly identity: IdentityProvider | undefined
-  /** The console's client, where people sign in. */
+  /** The console's client at the identity provider. */
   readonly signIn: Pick<SignIn, 'clientId' | 'scope' | 'idleMinutes'> | undefined
 }
 
-/** Requests that are answered at the same time: parsing a file takes a second, all else some milliseconds. */
+/** Concurrent requests: parsing a file takes a second, everything else some milliseconds. */
 const API_CONCURRENCY = 50
 
-/** People who watch results as they come; each keeps one for five minutes. */
+/** Concurrent event streams; each takes one execution for five minutes. */
 const STREAMS = 50
 
-/** Who signed a token says the identity provider. */
+/** Reason for internet access: tokens are verified with the identity provider's keys. */
 const KEYS_OUTSIDE = { outside: 'the identity provider, for its keys' }
 
 /**
- * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html
- * Not who asked: a subject may be somebody's name. The audit trail says so, by time and route.
+ * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-logging-variables.html The caller is not logged, because a subject
+ * may be a person's name. The audit trail has it, by time and route.
  */
 const ACCESS_LOG = {
   time: '$context.requestTime',
@@ -75,7 +75,7 @@ const ACCESS_LOG = {
 export class Api extends Construct {
   readonly url: string
   readonly eventsUrl: string
-  /** What CloudFront sends with each request, where there is one: without it neither address answers. */
+  /** Secret that CloudFront sends with each request, if there is one. Without it neither address answers. */
   readonly front: string | undefined
 
   constructor(scope: Construct, id: string, props: ApiProps) {
@@ -101,7 +101,7 @@ export class Api extends Construct {
     const api = lambdaFunction(this, defaults, {
       name: 'api',
       bundle: 'api',
-      // To parse a large file takes a whole vCPU for seconds, and several times its size.
+      // Parsing a large file needs a whole vCPU for seconds, and several times the file's size in memory.
       memoryMb: 1769,
       timeout: Duration.seconds(29),
       concurrency: API_CONCURRENCY,
@@ -117,11 +117,11 @@ export class Api extends Construct {
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
     for (const queue of [intakeQueue, upkeepQueue, inboundQueue]) grantSend(queue, api)
     grantOperations(api, Object.values(props.queues))
-    // To know the EHR's notifications, and to publish our public key, which is kept with the private one.
+    // The API verifies the EHR's notifications, and publishes our public key, which is stored with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 
-    // CDK's own classes and interfaces differ in `undefined`.
+    // CDK's classes and interfaces differ in `undefined`.
     this.#open(http, api as lambda.IFunction, props)
     this.url = http.apiEndpoint
 
@@ -136,7 +136,7 @@ export class Api extends Construct {
       network: KEYS_OUTSIDE,
       environment,
     })
-    // A place for each stream, and marks of what was deleted.
+    // Slots of streams, and marks of deleted ECGs.
     storage.grantRows(events, 'DeleteItem', 'GetItem', 'PutItem', 'Query')
     audit.grantAppend(events)
     const { url } = events.addFunctionUrl({
@@ -150,14 +150,15 @@ export class Api extends Construct {
     this.eventsUrl = url
   }
 
-  /** The app checks tokens itself, here and everywhere; the gateway spares it those who have none. */
+  /** Adds the routes. The app checks tokens itself, in every host; API Gateway only keeps requests without one away from it. */
   #open(http: apigateway.HttpApi, api: lambda.IFunction, { site, identity, defaults }: ApiProps): void {
     const { deployment } = site
     const { requestsPerSecond, burst, openRequestsPerSecond } = deployment.api
     const integration = new HttpLambdaIntegration('api', api)
-    // Its health, its description and our public keys; the EHR's notifications, which bring a secret of their own; and what needs a token.
+    // Three groups: health, description and public keys without a token; the EHR's notifications with their own secret; and all that needs
+    // a token.
     const [open, notifications, v1] = ['/{proxy+}', '/fhir/{proxy+}', '/v1/{proxy+}'] as const
-    // The root is no part of the first: it says where to go.
+    // The first pattern does not include the root, which lists the addresses.
     http.addRoutes({ path: '/', methods: [apigateway.HttpMethod.GET], integration })
     const authorizer = identity?.isCheckedAtGateway
       ? { authorizer: new HttpJwtAuthorizer('jwt', identity.issuer, { jwtAudience: [identity.audience] }) }
@@ -179,17 +180,17 @@ export class Api extends Construct {
         destination: new apigateway.LogGroupLogDestination(
           logGroup(this, 'access-log', { ...defaults.log, days: deployment.retentionDays.accessLogs }),
         ),
-        // The route's pattern, not the path: that one may say whose ECG is asked for.
+        // Logs the pattern of the route and not the path, which may contain the id of an ECG.
         format: AccessLogFormat.custom(JSON.stringify(ACCESS_LOG)),
       },
     })
-    // A throttle for each: what anybody may ask takes nothing from those who have a token.
+    // A throttle for each group, so that requests without a token use up nothing of the others.
     const rates = [
       [open, openRequestsPerSecond, 2 * openRequestsPerSecond],
       [notifications, requestsPerSecond, burst],
       [v1, requestsPerSecond, burst],
     ] as const
-    const resource = stage.node.defaultChild as apigateway.CfnStage // what a stage is made of
+    const resource = stage.node.defaultChild as apigateway.CfnStage // the resource that a stage is made of
     resource.routeSettings = Object.fromEntries(
       rates.map(([path, ThrottlingRateLimit, ThrottlingBurstLimit]) => [
         `ANY ${path}`,
@@ -201,8 +202,8 @@ export class Api extends Construct {
 }
 
 /**
- * Shared by CloudFront and the API. It keeps nobody's ECG: it tells who came by the front, and so by its web ACL. CloudFront's settings show it, and so
- * may the functions'.
+ * Secret shared by CloudFront and the API. It protects no ECG by itself: it proves that a request came through CloudFront and its web ACL.
+ * It is visible in the settings of CloudFront and of the functions.
  */
 function frontSecret(scope: Construct): string {
   const secret = new secretsmanager.Secret(scope, 'front-secret', {
@@ -230,7 +231,7 @@ function queueEnvironment(queues: ApiProps['queues']): Readonly<Record<string, s
   return Object.fromEntries(urls)
 }
 
-/** To say what was given up and why, to put it back, and to say which alarms are raised. */
+/** Permissions to read and redrive dead-lettered messages, and to read the alarms. */
 function grantOperations(api: lambda.Alias, queues: readonly QueueWithDlq[]): void {
   for (const { queue, dlq } of queues) {
     queue.grant(api, 'sqs:GetQueueAttributes')
@@ -258,7 +259,7 @@ function synthesisEnvironment(synthesis: Synthesis | undefined): Readonly<Record
   return { SYNTHESIS_QUEUE_URL: queues.queue.queueUrl, SYNTHESIS_RULES: JSON.stringify(rules) }
 }
 
-/** What the console needs to know before anybody is signed in. */
+/** Sign-in settings for the console, which are public. */
 function signInEnvironment({ identity, signIn }: ApiProps): Readonly<Record<string, string>> {
   if (signIn === undefined || identity === undefined) return {}
   const { issuer, audience } = identity
@@ -266,7 +267,7 @@ function signInEnvironment({ identity, signIn }: ApiProps): Readonly<Record<stri
   return { [SIGN_IN_VARIABLE]: JSON.stringify(told) }
 }
 
-/** Without a provider, the API answers nobody. */
+/** Without a provider, the API refuses every caller. */
 function tokenEnvironment(
   identity: IdentityProvider | undefined,
   tenants: Deployment['tenants'],

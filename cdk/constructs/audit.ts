@@ -1,5 +1,5 @@
 /**
- * Where the audit trail of people's requests is kept. Functions may add an entry, and nothing else: none may read, change or delete one.
+ * Table of the audit trail of people's requests. Functions can only append entries: none can read, change or delete one.
  * @module
  */
 import type * as dynamodb from 'aws-cdk-lib/aws-dynamodb'
@@ -12,13 +12,13 @@ import { keptTable } from './table.ts'
 
 export interface AuditProps {
   readonly key: kms.IKey
-  /** After which an entry is forgotten. */
+  /** Days after which an entry is removed. */
   readonly keptDays: number
 }
 
 export class Audit extends Construct {
   readonly table: dynamodb.Table
-  /** What a function must be told to add to it. */
+  /** Environment of a function that appends to it. */
   readonly environment: Readonly<Record<string, string>>
 
   constructor(scope: Construct, id: string, { key, keptDays }: AuditProps) {

@@ -1,7 +1,8 @@
 /**
- * The console's files behind CloudFront, and the API under the same name. A web ACL stands before both: API Gateway's HTTP APIs know none.
+ * The console's files behind CloudFront, and the API under the same name. A web ACL protects both, because API Gateway's HTTP APIs do not
+ * support one.
  *
- * The API's own addresses answer nobody who does not come this way: each request brings what only CloudFront and the API know.
+ * The API's own addresses refuse requests that do not come this way: each request carries a secret that only CloudFront and the API have.
  * @module
  */
 import { Aws, CfnRule, Duration, Fn, RemovalPolicy, Stack } from 'aws-cdk-lib'
@@ -22,22 +23,22 @@ export interface ConsoleProps {
   readonly storage: Storage
   readonly log: LogDefaults
   readonly apiUrl: string
-  /** Whom the page asks when somebody signs in. */
+  /** Origins that the page calls for a sign-in. */
   readonly signInAt: readonly string[]
   readonly eventsUrl: string
-  /** What the API wants to see with each request. */
+  /** Secret that the API requires in each request. */
   readonly front: string | undefined
 }
 
-/** The API's; all else is the console. */
+/** Paths of the API; all others belong to the console. */
 const API_PATHS = ['/v1/*', '/fhir/*', '/healthz', '/openapi.json', '/console.json']
 
-/** From one address in five minutes. */
+/** Most requests from one address in five minutes. */
 const REQUESTS = 2000
 
 /**
- * AWS's own rules. What they count and do not block: bodies, since ECGs are larger than they allow and their bytes look like anything; a query of
- * more than 2,048 bytes; a caller without a User-Agent, as EHRs are that send notifications.
+ * Rule groups of AWS. Some rules only count and do not block: those on bodies, because ECGs are larger than allowed and their bytes match
+ * anything; on queries of more than 2,048 bytes; and on callers without a User-Agent, such as EHRs that send notifications.
  */
 const RULES: readonly { readonly name: string; readonly counted: readonly string[] }[] = [
   { name: 'AWSManagedRulesAmazonIpReputationList', counted: [] },
@@ -83,9 +84,9 @@ export class Console extends Construct {
     const distribution = new cloudfront.Distribution(this, 'front', {
       comment: 'CardiacNets: console and API',
       defaultRootObject: 'index.html',
-      // CloudFront's usual policy keeps a page for a day: after an update it would ask for files that are gone.
+      // CloudFront's default policy caches a page for a day; after an update it would refer to files that no longer exist.
       defaultBehavior: { ...files, ...this.#kept('page', signInAt, cloudfront.CachePolicy.CACHING_DISABLED) },
-      // A stream of events is CloudFront's to pass on, not API Gateway's.
+      // Event streams go through CloudFront, because API Gateway cannot stream.
       additionalBehaviors: {
         '/assets/*': { ...files, ...this.#kept('assets', signInAt, cloudfront.CachePolicy.CACHING_OPTIMIZED) },
         '/v1/events': this.#behavior(eventsUrl, front),
@@ -113,7 +114,7 @@ export class Console extends Construct {
     this.url = `https://${domain?.name ?? distribution.distributionDomainName}`
   }
 
-  /** How long CloudFront and browsers keep files of a kind, with the same policy as locally; the page may ask the identity provider as well. */
+  /** Caching of files by CloudFront and browsers, with the same policy as locally. The page may also call the identity provider. */
   #kept(kind: keyof typeof CONSOLE_CACHING, signInAt: readonly string[], cachePolicy: cloudfront.ICachePolicy) {
     const headers = { ...CONSOLE_HEADERS, 'cache-control': CONSOLE_CACHING[kind] }
     const responseHeadersPolicy = new cloudfront.ResponseHeadersPolicy(this, `${kind}-headers`, {
@@ -132,14 +133,14 @@ export class Console extends Construct {
     return { cachePolicy, responseHeadersPolicy }
   }
 
-  /** Passed on as it is, and never kept. */
+  /** Requests are passed on unchanged and never cached. */
   #behavior(url: string, front: string | undefined): cloudfront.BehaviorOptions {
     const host = Fn.select(2, Fn.split('/', url))
     return {
       origin: new origins.HttpOrigin(host, {
         protocolPolicy: cloudfront.OriginProtocolPolicy.HTTPS_ONLY,
         originSslProtocols: [cloudfront.OriginSslPolicy.TLS_V1_2],
-        // CloudFront takes away what a viewer sends under this name.
+        // CloudFront removes a header of this name that a viewer sends.
         ...(front === undefined ? {} : { customHeaders: { [FRONT_HEADER]: front } }),
       }),
       viewerProtocolPolicy: cloudfront.ViewerProtocolPolicy.HTTPS_ONLY,
@@ -150,7 +151,7 @@ export class Console extends Construct {
     }
   }
 
-  /** CloudFront takes its web ACLs from us-east-1 only. */
+  /** CloudFront accepts web ACLs from us-east-1 only. */
   #webAcl(log: LogDefaults): string {
     new CfnRule(this, 'web-acl-region', {
       assertions: [
@@ -162,7 +163,7 @@ export class Console extends Construct {
     })
     const metrics = (metricName: string) => ({
       cloudWatchMetricsEnabled: true,
-      // A sample would be somebody's request.
+      // A sample would contain a real request.
       sampledRequestsEnabled: false,
       metricName,
     })
@@ -197,7 +198,7 @@ export class Console extends Construct {
     new wafv2.CfnLoggingConfiguration(this, 'web-acl-logging', {
       resourceArn: acl.attrArn,
       logDestinationConfigs: [group.logGroupArn.replace(/:\*$/, '')],
-      // Paths say which ECG is asked for, and headers hold tokens.
+      // Paths contain ids of ECGs, and headers contain tokens.
       redactedFields: [
         { uriPath: {} },
         { queryString: {} },

@@ -1,5 +1,5 @@
 /**
- * The dashboard: the page that an operator opens first after an alarm.
+ * The dashboard, which an operator opens first after an alarm.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -14,7 +14,7 @@ export interface DashboardProps {
   readonly alarms: readonly cloudwatch.Alarm[]
   readonly queues: readonly sqs.Queue[]
   readonly functions: readonly lambda.Function[]
-  /** Those whose calls are expected to end soon. */
+  /** Functions with a limited duration. */
   readonly timed: readonly lambda.Function[]
   readonly adapters: readonly string[]
   readonly hasSynthesis: boolean

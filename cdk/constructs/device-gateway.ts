@@ -1,6 +1,6 @@
 /**
- * AWS IoT Core as the devices' broker: what a device may say and hear, where its windows and its status go, and, where no adapter does so,
- * what brings it its results.
+ * AWS IoT Core as the devices' broker: topics that a device may use, destinations of its windows and status, and, where no adapter does so,
+ * publication of its results.
  * @module
  */
 import { Duration, Stack } from 'aws-cdk-lib'
@@ -18,26 +18,26 @@ export interface DeviceGatewayProps {
   readonly defaults: FunctionDefaults
   readonly deployment: Deployment
   readonly intake: QueueWithDlq
-  /** Results for devices. */
+  /** Queue of results for devices. */
   readonly results: QueueWithDlq
 }
 
-/** At most so many batches of ten at a time: IoT Core takes a message in some 20 ms. */
+/** Most concurrent batches of ten; IoT Core accepts a message in about 20 ms. */
 const PUBLISHERS = 20
 
-/** Of the SQL that knows binary payloads. */
+/** SQL version that supports binary payloads. */
 const SQL_VERSION = '2016-03-23'
 
-/** Who a thing is: its name is the device, its attribute `tenant` whose it is. Only who registers things may set either. */
+/** Identity of a thing: its name is the device, its attribute `tenant` the tenant. Only the registrant of things can set them. */
 // biome-ignore lint/suspicious/noTemplateCurlyInString: variables of IoT's policies
 const OWN = { tenant: '${iot:Connection.Thing.Attributes[tenant]}', device: '${iot:Connection.Thing.ThingName}' }
 
-/** `*` binary payloads do not survive: base64. The topic, which says whose it is, is no part of the payload. */
+/** A binary payload does not survive as `*`, so it is base64. The topic contains the tenant and is not part of the payload. */
 const ENVELOPE = "encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs"
 
 /**
- * Of a device's status what `Status` (`streams/mqtt/ecg.proto`) has, and nothing else that a device may write beside or into it. The status of a
- * device that speaks protobuf cannot be read by a rule: of that one the log says when it was sent.
+ * Selects only the fields of `Status` (`streams/mqtt/ecg.proto`) from a device's status, and nothing else that the device may add. A rule
+ * cannot read the status of a device that uses protobuf; for that one only the time is logged.
  */
 const STATUS = [
   'cast(online AS Boolean) AS online',
@@ -69,25 +69,25 @@ export class DeviceGateway extends Construct {
     if (gateway.adapter === undefined) this.#publisher(props)
   }
 
-  /** Bound to the thing's own topics by policy variables, so that it is one policy for every device. */
+  /** One policy for all devices: policy variables limit each thing to its own topics. */
   #devicePolicy(basicIngest: string | undefined): void {
     const topics = (resource: string, ...channels: Channel[]) =>
       channels.map((channel) => this.#arn(`${resource}/${buildTopic({ ...OWN, channel })}`))
     new iot.CfnPolicy(this, 'device-policy', {
       policyDocument: document(
         statement(['iot:Connect'], [this.#arn(`client/${OWN.device}`)], {
-          // Else a variable would be empty, or somebody else's.
+          // Otherwise a variable would be empty or belong to another thing.
           Bool: { 'iot:Connection.Thing.IsAttached': ['true'] },
         }),
         statement(
           ['iot:Publish'],
           [
             ...topics('topic', 'frames', 'window', 'status'),
-            // To one rule, under its own topic. Nobody can subscribe to `$aws/rules`, whatever a policy says.
+            // A device may publish to one rule, under its own topic. Nobody can subscribe to `$aws/rules`, even if a policy allows it.
             ...(basicIngest === undefined ? [] : topics(`topic/${basicIngestPrefix(basicIngest)}`, 'window')),
           ],
         ),
-        // The status is retained, and the last will.
+        // Status and last will are retained.
         statement(['iot:RetainPublish'], topics('topic', 'status')),
         statement(['iot:Subscribe'], topics('topicfilter', 'results', 'cmd')),
         statement(['iot:Receive'], topics('topic', 'results', 'cmd')),
@@ -95,7 +95,7 @@ export class DeviceGateway extends Construct {
     })
   }
 
-  /** Of one adapter: it hears frames of its own tenants, and answers any device, since all results come from one queue. */
+  /** Policy of one adapter: it receives frames of its own tenants, and publishes to any device, because all results come from one queue. */
   #adapterPolicy(shard: Shard, all: readonly string[]): void {
     const { tenants: own } = shard
     const clientId = adapterName(shard)
@@ -130,14 +130,14 @@ export class DeviceGateway extends Construct {
     grantSend(dlq, role)
     const send = (queueUrl: string) => ({ sqs: { queueUrl, roleArn: role.roleArn, useBase64: false } })
     new iot.CfnTopicRule(this, 'windows', {
-      // Devices that use Basic Ingest call it by its name; by its topic it takes windows as ever.
+      // Devices with Basic Ingest address the rule by name; it also takes windows by topic.
       ...(ruleName === undefined ? {} : { ruleName }),
       topicRulePayload: {
         awsIotSqlVersion: SQL_VERSION,
         description: 'Windows that devices collect, to the intake',
         sql: `SELECT ${ENVELOPE} FROM '${topicFilter('window')}'`,
         actions: [send(queue.queueUrl)],
-        // Topic and payload stand in what this sends, so that it can be redriven like all else there.
+        // This message contains topic and payload, so it can be redriven like all others.
         errorAction: send(dlq.queueUrl),
       },
     })
@@ -159,7 +159,7 @@ export class DeviceGateway extends Construct {
           awsIotSqlVersion: SQL_VERSION,
           description,
           sql: `SELECT ${select} FROM '${topicFilter('status')}'`,
-          // No error action: it would log the payload, whatever that holds.
+          // No error action, because it would log the payload and whatever it contains.
           actions: [log],
         },
       })
@@ -206,7 +206,7 @@ export class DeviceGateway extends Construct {
   }
 }
 
-/** The rule's name, as devices have to know it: of letters, digits and `_` only. */
+/** Name of the rule, which devices need to know: letters, digits and `_` only. */
 const basicIngestRule = ({ stack }: Pick<Deployment, 'stack'>): string => `${stack.replaceAll('-', '_')}_windows`
 
 function statement(actions: readonly string[], resources: readonly string[], condition?: object) {

@@ -1,5 +1,5 @@
 /**
- * ECGs from the EHR: what it told us of, and what a look every five minutes finds, read into the intake.
+ * ECGs from the EHR: notifications, and a poll every five minutes, are read into the intake.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -24,7 +24,7 @@ export interface EhrInboundProps {
   readonly site: SiteConfig
 }
 
-/** An EHR is not to be stormed: so many batches of ten at a time. */
+/** Most concurrent batches of ten, to limit the load on the EHR. */
 const MAX_CONCURRENCY = 5
 
 const TIMEOUT = Duration.seconds(60)
@@ -35,7 +35,7 @@ export class EhrInbound extends Construct {
 
   constructor(scope: Construct, id: string, { defaults, queues, storage, intakeQueue, site }: EhrInboundProps) {
     super(scope, id)
-    // The function puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
+    // The function itself delays retries and then sends the message to the DLQ with its reason; SQS must not do so earlier.
     const { queue, dlq } = queueWithDlq(this, 'fhir-inbound', {
       ...queues,
       visibilityTimeout: visibilityFor(TIMEOUT),
@@ -47,7 +47,7 @@ export class EhrInbound extends Construct {
     const intake = lambdaFunction(this, defaults, {
       name: 'fhir-intake',
       bundle: 'fhir-intake',
-      // An ECG with its attached files, as text and parsed.
+      // An ECG with its attachments, as text and parsed.
       memoryMb: 1024,
       timeout: TIMEOUT,
       concurrency: MAX_CONCURRENCY,
@@ -62,7 +62,7 @@ export class EhrInbound extends Construct {
       },
     })
     consume(intake, queue, MAX_CONCURRENCY)
-    // To itself: what a look for changes finds.
+    // The poll sends what it finds to this function's own queue.
     grantSend(queue, intake)
     grantSend(dlq, intake)
     grantSend(intakeQueue, intake)

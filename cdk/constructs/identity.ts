@@ -1,5 +1,5 @@
 /**
- * A user pool of the site's own, for sites that have no identity provider at hand: hosted sign-in, groups that give scopes, and the tenant as a claim.
+ * A user pool for sites without an identity provider: hosted sign-in, groups with scopes, and the tenant as a claim.
  * @module
  */
 import { Aws, Duration, RemovalPolicy } from 'aws-cdk-lib'
@@ -16,24 +16,24 @@ export interface IdentityProps {
   readonly network: Network
   readonly provider: CognitoProvider
   readonly tenants: Deployment['tenants']
-  /** Where people come back to, with a slash. */
+  /** Redirect address after sign-in, with a trailing slash. */
   readonly consoleUrl: string
 }
 
-/** Sign-ins and renewals at the same time: each takes milliseconds. */
+/** Concurrent sign-ins and renewals; each takes milliseconds. */
 const CONCURRENCY = 10
 
 export class Identity extends Construct {
   readonly provider: IdentityProvider
   readonly clientId: string
-  /** Whom the page asks, for its policy. */
+  /** Origins that the page calls, for its Content-Security-Policy. */
   readonly origins: readonly string[]
 
   constructor(scope: Construct, id: string, { defaults, network, provider, tenants, consoleUrl }: IdentityProps) {
     super(scope, id)
     const { domainPrefix, groups, mfa } = provider
     const pool = new cognito.UserPool(this, 'users', {
-      // Access tokens of a trigger's making are of this plan.
+      // Triggers that change access tokens need this plan.
       featurePlan: cognito.FeaturePlan.ESSENTIALS,
       selfSignUpEnabled: false,
       signInAliases: { email: true },
@@ -48,7 +48,7 @@ export class Identity extends Construct {
         tempPasswordValidity: Duration.days(3),
       },
       mfa: mfa === 'required' ? cognito.Mfa.REQUIRED : cognito.Mfa.OPTIONAL,
-      // A message to a telephone can be read by others.
+      // Text messages can be intercepted.
       mfaSecondFactor: { otp: true, sms: false },
       customAttributes: { tenant: new cognito.StringAttribute({ minLen: 1, maxLen: 128, mutable: true }) },
       deletionProtection: true,
@@ -58,7 +58,7 @@ export class Identity extends Construct {
       name: 'sign-in',
       bundle: 'sign-in',
       memoryMb: 256,
-      // Cognito waits no longer.
+      // Cognito's time limit.
       timeout: Duration.seconds(5),
       concurrency: CONCURRENCY,
       network,
@@ -66,7 +66,7 @@ export class Identity extends Construct {
     })
     pool.addTrigger(
       cognito.UserPoolOperation.PRE_TOKEN_GENERATION_CONFIG,
-      trigger as lambda.IFunction, // CDK's own classes and interfaces differ in `undefined`
+      trigger as lambda.IFunction, // CDK's classes and interfaces differ in `undefined`
       cognito.LambdaVersion.V2_0,
     )
     for (const groupName of Object.keys(groups)) pool.addGroup(groupName, { groupName })
@@ -88,7 +88,7 @@ export class Identity extends Construct {
       enableTokenRevocation: true,
       preventUserExistenceErrors: true,
       readAttributes: new cognito.ClientAttributes().withStandardAttributes({ email: true }),
-      // Nobody moves to another tenant by the page.
+      // A user cannot change their own tenant.
       writeAttributes: new cognito.ClientAttributes().withStandardAttributes({ email: true }),
     })
     acknowledge(pool, {

@@ -1,5 +1,5 @@
 /**
- * Windows and recordings in, clean windows out.
+ * Intake: windows and recordings arrive, clean windows leave.
  * @module
  */
 import type * as sqs from 'aws-cdk-lib/aws-sqs'
@@ -13,7 +13,7 @@ export interface IntakeProps {
   readonly defaults: FunctionDefaults
   readonly queues: QueueOptions
   readonly network: Network
-  /** Windows that are prepared at the same time, in tens. */
+  /** Concurrent batches of up to ten windows. */
   readonly concurrency: number
   readonly storage: Storage
   readonly screeningQueue: sqs.Queue

@@ -1,5 +1,5 @@
 /**
- * The keys that everything lies under: one for ECGs, results, messages and secrets, one for logs, which other people read.
+ * KMS keys: one for ECGs, results, messages and secrets, and one for logs, which other people read.
  * @module
  */
 import { Duration, Stack } from 'aws-cdk-lib'
@@ -8,14 +8,14 @@ import * as kms from 'aws-cdk-lib/aws-kms'
 import { Construct } from 'constructs'
 
 /**
- * How long SQS uses a data key. It asks KMS once in so long for each queue and each of those who send or receive, R = B / D × (2 P + C)
- * (AWS's formula): with fourteen queues, two senders and one receiver each that is 50,000 requests a month, 0.15 USD at 0.03 a
- * 10,000, however many messages pass.
- * S3 has bucket keys, SNS and DynamoDB keep theirs for five minutes. A key that is disabled works on for so long.
+ * How long SQS reuses a data key. In each such period it calls KMS once for each queue and each sender or receiver, R = B / D × (2 P + C)
+ * (AWS's formula). With fourteen queues, two senders and one receiver each that is 50,000 requests a month, 0.15 USD at 0.03 per 10,000,
+ * however many messages pass. S3 has bucket keys; SNS and DynamoDB keep theirs for five minutes. A disabled key continues to work for this
+ * long.
  */
 export const DATA_KEY_REUSE = Duration.hours(1)
 
-/** What reads and writes under the key need of it, by the service that they go to. */
+/** Key permissions of readers and writers, by service. */
 const USES = {
   sqs: ['kms:Decrypt', 'kms:GenerateDataKey'],
   sns: ['kms:Decrypt', 'kms:GenerateDataKey'],
@@ -24,10 +24,10 @@ const USES = {
   secretsmanager: ['kms:Decrypt'],
 } as const
 
-/** Services that put messages of ours into queues and topics, of this account only: results, schedules and events, alarms. */
+/** Services of this account that send to our queues and topics: results, schedules and events, alarms. */
 const SENDERS = ['cloudwatch.amazonaws.com', 'events.amazonaws.com', 'sns.amazonaws.com']
 
-/** Both outlive the stack, as what lies under them does. */
+/** Both keys outlive the stack, like the data under them. */
 export class Keys extends Construct {
   readonly data: kms.IKey
   readonly logs: kms.IKey
@@ -48,7 +48,9 @@ export class Keys extends Construct {
     })
   }
 
-  /** By its ARN: what uses a key would else write into the key's policy, which then depends on what depends on it. */
+  /**
+   * Refers to the key by ARN: otherwise its users would be written into the key's policy, which would then depend on its own dependents.
+   */
   #key(id: string, description: string, use: iam.PolicyStatementProps): kms.IKey {
     const key = new kms.Key(this, id, { description, enableKeyRotation: true })
     key.addToResourcePolicy(new iam.PolicyStatement({ ...use, resources: ['*'] }))
@@ -56,7 +58,7 @@ export class Keys extends Construct {
   }
 }
 
-/** Lets somebody use a key by way of one service, on which they need rights of their own. */
+/** Grants the use of a key through one service, for which the grantee needs separate permissions. */
 export function grantKey(key: kms.IKey, grantee: iam.IGrantable, service: keyof typeof USES): void {
   iam.Grant.addToPrincipal({
     grantee,

@@ -1,5 +1,5 @@
 /**
- * What every Lambda of the stack has in common.
+ * Common settings of every Lambda in the stack.
  * @module
  */
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
@@ -14,23 +14,23 @@ import { acknowledge, acknowledgeWildcards } from './nag.ts'
 import type { Network } from './network.ts'
 import { Upgrades } from './upgrades.ts'
 
-/** How the functions of one stack were built. */
+/** How the functions of a stack were built. */
 export interface FunctionBuild {
   readonly architecture: lambda.Architecture
   /** Built folder of each function (`lambda-bundle.ts`). */
   readonly bundles: Readonly<Record<FunctionName, string>>
 }
 
-/** What the functions of one stack share. */
+/** Settings that the functions of a stack share. */
 export interface FunctionDefaults extends FunctionBuild {
   readonly log: LogDefaults
-  /** Of functions: their logs are part of the audit trail. */
+  /** Log settings of functions, whose logs are part of the audit trail. */
   readonly trail: LogDefaults
 }
 
 export interface FunctionProps {
   readonly name: string
-  /** Built from this folder of `functions`. */
+  /** Folder below `functions` that it is built from. */
   readonly bundle: FunctionName
   /** `file.export` in the bundle; `handler.handler` by default. */
   readonly handler?: string
@@ -38,28 +38,28 @@ export interface FunctionProps {
   readonly timeout: Duration
   readonly environment: Readonly<Record<string, string>>
   readonly layers?: lambda.ILayerVersion[]
-  /** At most so many at a time; set aside for it, out of the 1,000 that an account has unless it asks for more. */
+  /** Most concurrent executions. They are reserved from the 1,000 of an account, unless it has requested more. */
   readonly concurrency: number
-  /** Where it runs, or whom it calls that no endpoint leads to. */
+  /** The private network, or the external service that it calls for which there is no endpoint. */
   readonly network: Network | { readonly outside: string }
-  /** What it does badly without an error of Lambda's, by which an upgrade is judged; messages that failed, by default. */
+  /** Metric of failures that are not Lambda errors, by which an upgrade is judged; by default, failed messages. */
   readonly failures?: cloudwatch.IMetric
 }
 
-/** What all that calls a function calls: never the function itself, which changes at once when it is deployed. */
+/** Alias that all callers use. They never call the function itself, which changes immediately when it is deployed. */
 const LIVE = 'live'
 
 /**
- * A function from its built folder, with a role and a log group of its own; its alias `live`, to which it is known and
- * which moves to a new version by way of a canary (`upgrades.ts`).
+ * Makes a function from its built folder, with its own role and log group. Returns its alias `live`, which all callers use and which moves
+ * to a new version by a canary deployment (`upgrades.ts`).
  *
- * A version is made of whatever differs in code, layers and settings, and of nothing else: a variable that changes with each commit would
- * replace every function at each deployment.
+ * A version changes only with code, layers and settings. A variable that changes with each commit would replace every function at each
+ * deployment.
  */
 export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, props: FunctionProps): lambda.Alias {
   const network = 'outside' in props.network ? undefined : props.network
   const group = logGroup(scope, `${props.name}-log`, defaults.trail)
-  // Not the role that CDK would make: its managed policies may write to every log group of the account.
+  // Replaces CDK's default role, whose managed policies can write to every log group of the account.
   const role = new iam.Role(scope, `${props.name}-role`, {
     assumedBy: new iam.ServicePrincipal('lambda.amazonaws.com'),
   })
@@ -83,7 +83,7 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
       LOG_LEVEL: 'INFO',
       ...props.environment,
     },
-    // The alias can go back to one at once (docs/operator-runbook.md); they go with the function.
+    // The alias can be moved back to an older version at once (docs/operator-runbook.md). Versions are removed with the function.
     currentVersionOptions: { removalPolicy: RemovalPolicy.RETAIN },
   })
   const isAsked =
@@ -95,7 +95,7 @@ export function lambdaFunction(scope: Construct, defaults: FunctionDefaults, pro
       'Traces go by traceparent through messages and logs (shared/observe/tracing.ts), which costs nothing a window',
     ...('outside' in props.network ? { 'HIPAA.Security-LambdaInsideVPC': `It calls ${props.network.outside}` } : {}),
   })
-  // CDK's own classes and interfaces differ in `undefined`.
+  // CDK's classes and interfaces differ in `undefined`.
   const version = fn.currentVersion as lambda.IVersion
   const live = new lambda.Alias(scope, `${props.name}-live`, { aliasName: LIVE, version })
   Upgrades.of(scope).canary(scope, props.name, live, props.failures ?? messagesFailed(props.name))
@@ -112,7 +112,9 @@ function messagesFailed(service: string): cloudwatch.IMetric {
   })
 }
 
-/** What Lambda does with a function's role to plug it into a network. Lambda asks for `*`; the function itself may do none of it. */
+/**
+ * Permissions that Lambda needs in a function's role to attach it to a network. Lambda requires `*`; the function itself is denied them.
+ */
 const INTERFACES = [
   'ec2:AssignPrivateIpAddresses',
   'ec2:CreateNetworkInterface',

@@ -1,5 +1,5 @@
 /**
- * Log groups of our own: encrypted, and forgetful.
+ * Our own log groups: encrypted, and with a retention.
  * @module
  */
 import { RemovalPolicy } from 'aws-cdk-lib'
@@ -14,14 +14,14 @@ export interface LogDefaults {
   readonly isKept?: boolean
 }
 
-/** For a service that takes logs to groups of certain names only. */
+/** For services that require a certain name of the group. */
 interface Named extends LogDefaults {
   readonly name?: string
 }
 
 export function logGroup(scope: Construct, id: string, { key, days, name, isKept = false }: Named): logs.LogGroup {
   return new logs.LogGroup(scope, id, {
-    // The enumeration's values are days, and the site's file takes no others.
+    // The enumeration's values are days, and the site's schema accepts no others.
     retention: days as logs.RetentionDays,
     encryptionKey: key,
     ...(name && { logGroupName: name }),

@@ -1,5 +1,5 @@
 /**
- * Metrics of ours in CloudWatch, and what is computed from them.
+ * Our metrics in CloudWatch, and expressions of them.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -10,11 +10,11 @@ import { METRICS_NAMESPACE, type Metric } from '../../shared/observe/metrics.ts'
 interface OursOptions {
   readonly statistic?: string
   readonly period?: Duration
-  /** Which of the metric's dimension beside `service`. */
+  /** Value of the metric's second dimension. */
   readonly part?: string
 }
 
-/** A metric of ours, of the first service that emits it. */
+/** A metric of ours, from the first service that emits it. */
 export function ours({ name, from, by }: Metric, options: OursOptions = {}): cloudwatch.Metric {
   const { statistic = 'Sum', period = Duration.minutes(5), part } = options
   return new cloudwatch.Metric({
@@ -30,7 +30,7 @@ export function sum(expression: string, usingMetrics: Record<string, cloudwatch.
   return new cloudwatch.MathExpression({ expression, usingMetrics, label: expression })
 }
 
-/** 0 where there is too little to take a share of. */
+/** A share in percent; 0 where the total is too small. */
 export function percent(part: cloudwatch.IMetric, whole: readonly cloudwatch.IMetric[]): cloudwatch.MathExpression {
   const names = whole.map((_, index) => `whole${index}`)
   const all = names.map((name) => `FILL(${name}, 0)`).join(' + ')

@@ -1,8 +1,9 @@
 /**
- * The private network: no way in, and none to the internet. What runs in it reaches AWS by endpoints only.
+ * The private network, without access from or to the internet. Functions in it reach AWS only through endpoints.
  *
- * In it runs what calls nobody outside AWS: `preprocess`, `screen`, `synthesis-dispatch`, and the machines that draw. Outside stay `report`
- * and `fhir-intake` (the EHR), `api` and `events` (the identity provider's keys) and `publish` (IoT's data plane has no endpoint with a private name).
+ * Inside are those that call nothing outside AWS: `preprocess`, `screen`, `synthesis-dispatch`, and the machines that draw. Outside are
+ * `report` and `fhir-intake` (the EHR), `api` and `events` (the identity provider's keys) and `publish` (IoT's data plane has no endpoint
+ * with a private name).
  * @module
  */
 import * as ec2 from 'aws-cdk-lib/aws-ec2'
@@ -15,13 +16,13 @@ export const HTTPS = ec2.Port.tcp(443)
 export interface NetworkProps {
   readonly zones: number
   readonly log: LogDefaults
-  /** Whether something needs addresses of its own on the internet (the adapter, for the broker). */
+  /** Whether something needs internet addresses (the adapter, for the broker). */
   readonly isPublicToo: boolean
 }
 
 export class Network extends Construct {
   readonly vpc: ec2.IVpc
-  /** What a Lambda is given to run here. */
+  /** Settings for a Lambda inside the network. */
   readonly forFunctions: {
     readonly vpc: ec2.IVpc
     readonly vpcSubnets: ec2.SubnetSelection
@@ -38,16 +39,16 @@ export class Network extends Construct {
       maxAzs: zones,
       natGateways: 0,
       subnetConfiguration: isPublicToo ? [isolated, open] : [isolated],
-      // CDK would do so by a function that may change every security group; nothing is put into that group.
+      // CDK would use a function that can change every security group. No resource uses that group.
       restrictDefaultSecurityGroup: false,
-      // These cost nothing.
+      // Gateway endpoints are free.
       gatewayEndpoints: {
         s3: { service: ec2.GatewayVpcEndpointAwsService.S3 },
         dynamodb: { service: ec2.GatewayVpcEndpointAwsService.DYNAMODB },
       },
       flowLogs: {
         rejected: {
-          // Nothing should be: what is says who tries to get out or in.
+          // Rejected traffic shows who tries to get in or out; there should be none.
           trafficType: ec2.FlowLogTrafficType.REJECT,
           destination: ec2.FlowLogDestination.toCloudWatchLogs(logGroup(this, 'network-log', log)),
         },
@@ -61,7 +62,7 @@ export class Network extends Construct {
           'Machines of the adapter reach the broker by it; their group lets nothing in',
       }),
     })
-    // CDK's own classes and interfaces differ in `undefined`.
+    // CDK's classes and interfaces differ in `undefined`.
     this.vpc = this.#vpc as ec2.IVpc
     this.#endpointGroup = this.group('endpoint-group', 'Endpoints of AWS')
     const functions = this.group('function-group', 'Functions')
@@ -71,7 +72,7 @@ export class Network extends Construct {
       securityGroups: [functions],
     }
     this.letToAws(functions)
-    // In every zone: the way of each window.
+    // In every zone, because each window depends on them.
     for (const [name, service] of Object.entries({
       sqs: ec2.InterfaceVpcEndpointAwsService.SQS,
       sns: ec2.InterfaceVpcEndpointAwsService.SNS,
@@ -80,18 +81,18 @@ export class Network extends Construct {
     }
   }
 
-  /** A security group that lets nothing in and nothing out. */
+  /** A security group without inbound or outbound access. */
   group(id: string, description: string): ec2.SecurityGroup {
     return new ec2.SecurityGroup(this, id, { vpc: this.vpc, description, allowAllOutbound: false })
   }
 
-  /** To AWS's endpoints; S3's and DynamoDB's have addresses of their own. */
+  /** Allows traffic to AWS endpoints. Those of S3 and DynamoDB have their own addresses. */
   letToAws(group: ec2.SecurityGroup): void {
     group.addEgressRule(ec2.Peer.anyIpv4(), HTTPS, 'S3 and DynamoDB by their gateways, the rest by endpoints')
     this.#endpointGroup.addIngressRule(group, HTTPS)
   }
 
-  /** Each costs by the hour and zone. */
+  /** Adds an interface endpoint. Each has a cost per hour and zone. */
   endpoint(name: string, service: ec2.IInterfaceVpcEndpointService, subnets: ec2.ISubnet[]): void {
     this.#vpc.addInterfaceEndpoint(name, {
       service,

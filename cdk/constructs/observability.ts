@@ -1,8 +1,8 @@
 /**
- * Who is told when something is wrong: alarms, the topic that they go to, and the dashboard on which one looks first.
+ * Alarms, the topic that they notify, and the dashboard.
  *
- * It is built last and finds queues and functions by itself, so that none is forgotten. An alarm's construct id is the heading of its section in
- * docs/operator-runbook.md; what it watches (a queue, a function, an adapter) is the construct around it.
+ * It is built last and finds queues and functions itself, so that none is missed. An alarm's construct id is the heading of its section in
+ * docs/operator-runbook.md; the construct around it is what it watches (a queue, a function, an adapter).
  * @module
  */
 import { Duration, Stack } from 'aws-cdk-lib'
@@ -32,7 +32,7 @@ export interface ObservabilityProps {
   readonly hasSynthesis: boolean
 }
 
-/** Seconds that a message may wait, where more is known of a queue. */
+/** Limits on the age of messages, s, for queues that do not use the default. */
 export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; readonly why: string }>> = {
   intake: { seconds: 60, why: 'live windows, answered within half a second' },
   screening: { seconds: 60, why: 'live windows, answered within half a second' },
@@ -43,13 +43,13 @@ export const QUEUE_AGES: Readonly<Record<string, { readonly seconds: number; rea
   synthesis: { seconds: 900, why: 'a job reaches AWS Batch within seconds; the longest backoff is ten minutes' },
 }
 
-/** A live device, day and night. */
+/** Windows of one live device in 24 hours. */
 const WINDOWS_A_DAY = 8640
 
-/** The budget of DESIGN section 7, which docs/benchmarks.md keeps (9.53); nothing that runs all day is in it. */
+/** Budget of DESIGN section 7, which docs/benchmarks.md meets (9.53). It does not include fixed costs. */
 const USD_PER_MILLION_WINDOWS = 10
 
-/** What a function's calls may take as long as they like. */
+/** Functions without a limit on duration. */
 const STREAMS = ['events']
 
 const isTimed = ({ node }: lambda.Function): boolean => !STREAMS.includes(node.id)
@@ -59,14 +59,14 @@ interface Watched {
   readonly threshold?: number
   readonly isBelow?: boolean
   readonly isMissingBad?: boolean
-  /** A value now and then holds until the next one. */
+  /** Values are rare: each one is valid until the next. */
   readonly isRare?: boolean
-  /** Which queue, function or adapter. */
+  /** The queue, function or adapter. */
   readonly of?: string
 }
 
 export class Observability extends Construct {
-  /** Where all alarms go. */
+  /** Topic that all alarms notify. */
   readonly topic: sns.Topic
   readonly #alarms: cloudwatch.Alarm[] = []
 
@@ -88,7 +88,7 @@ export class Observability extends Construct {
       this.#alarm('ehr-polls-failing', { metric: ours(METRICS.ehrPolls), isBelow: true, isMissingBad: true })
     }
     if (http !== undefined) this.#alarm('api-errors', { metric: http.metricServerError({ statistic: 'Sum' }) })
-    // The person who upgrades is also told why it was rolled back.
+    // The deploying operator is also told why an upgrade was rolled back.
     for (const alarm of found) if (alarm instanceof cloudwatch.Alarm) this.#tell(alarm)
     addDashboard(this, {
       alarms: this.#alarms,
@@ -100,7 +100,7 @@ export class Observability extends Construct {
     })
   }
 
-  /** Under a key of ours: CloudWatch cannot publish to a topic under the one that AWS keeps for SNS. */
+  /** Uses our own key: CloudWatch cannot publish to a topic under the AWS-managed key of SNS. */
   #topic(key: kms.IKey, email: string | undefined): sns.Topic {
     const topic = new sns.Topic(this, 'alarms', { enforceSSL: true, masterKey: key })
     topic.addToResourcePolicy(
@@ -116,7 +116,7 @@ export class Observability extends Construct {
     return topic
   }
 
-  /** A working queue by how long its messages wait, one that ends a way by what lies in it. */
+  /** Watches a working queue by the age of its messages, and a dead-letter queue by their number. */
   #watchQueue(queue: sqs.Queue): void {
     const of = queue.node.id
     if (queue.deadLetterQueue === undefined) {
@@ -150,7 +150,7 @@ export class Observability extends Construct {
     )
     this.#alarm('score-drift', { metric: sum(`MAX([${CONDITION_IDS.join()}])`, shifts), isRare: true })
     this.#alarm('quality-drift', { metric: ours(METRICS.qualityShift, { statistic: 'Maximum' }), isRare: true })
-    // Windows times what one costs: billing's own metric is in us-east-1 alone, of the whole account, and hours late.
+    // Number of windows times the cost of one. Billing's own metric exists only in us-east-1, covers the whole account, and is hours late.
     const expectedUsd = (devices * WINDOWS_A_DAY * USD_PER_MILLION_WINDOWS) / 1e6
     const usd = sum(`(FILL(screened, 0) + FILL(refused, 0)) * ${USD_PER_MILLION_WINDOWS / 1e6}`, { screened, refused })
     this.#alarm('cost', { metric: usd, threshold: (THRESHOLDS.cost.threshold / 100) * expectedUsd })
@@ -202,7 +202,7 @@ export class Observability extends Construct {
   }
 }
 
-/** Not one that CDK made for its own purposes: ours have a log group of their own name. */
+/** Excludes functions that CDK made for its own purposes: only ours have a log group with their name. */
 function isOurs({ node }: lambda.Function): boolean {
   return node.scope?.node.tryFindChild(`${node.id}-log`) !== undefined
 }

@@ -1,5 +1,5 @@
 /**
- * A queue never stands without its dead-letter queue.
+ * Every queue has a dead-letter queue.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -18,28 +18,31 @@ export interface QueueWithDlq {
 }
 
 /**
- * Of the functions that live windows pass: `preprocess` and `screen`. A batch of ten windows takes them 0.1 s, the first one with its cold start 1 s
+ * Timeout of `preprocess` and `screen`, which handle live windows. A batch of ten windows takes them 0.1 s, and 1 s with a cold start
  * (docs/benchmarks.md); ten recordings of an hour, all of whose windows are refused, take 5 s.
  */
 export const LIVE_TIMEOUT = Duration.seconds(10)
 
 /**
- * Six times the function's timeout, as AWS advises (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html), and no more: for so long a
- * window waits whose function was killed. Also how long a failed message waits for its next try.
+ * Six times the function's timeout, as AWS advises (https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html), and no more:
+ * a window waits this long when its function was killed. It is also the delay of a failed message before its next attempt.
  */
 export const visibilityFor = (timeout: Duration): Duration => Duration.seconds(6 * timeout.toSeconds())
 
-/** With the visibility of a live queue a quarter of an hour: so long may S3 or DynamoDB be away before a message is in the DLQ. */
+/**
+ * With a live queue's visibility timeout this is a quarter of an hour: how long S3 or DynamoDB may be unavailable before a message goes to
+ * the DLQ.
+ */
 const MAX_RECEIVES = 15
 
 export interface QueueOptions {
   readonly key: kms.IKey
   readonly visibilityTimeout?: Duration
-  /** How often SQS hands a message out before it moves it to the DLQ itself. */
+  /** How often SQS delivers a message before it moves it to the DLQ itself. */
   readonly maxReceiveCount?: number
 }
 
-/** `id` and `{id}-dlq`. What fails fifteen times moves to the DLQ, and stays there for 14 days. */
+/** Makes `id` and `{id}-dlq`. By default, a message that fails fifteen times moves to the DLQ and stays there for 14 days. */
 export function queueWithDlq(
   scope: Construct,
   id: string,
@@ -63,7 +66,7 @@ export function queueWithDlq(
   return { queue, dlq }
 }
 
-/** Not the queue's own: that one may also ask for its attributes, and use its key by every way. */
+/** Replaces the queue's own method, which also allows reading its attributes, and using its key through any service. */
 export function grantSend(queue: sqs.IQueue, grantee: iam.IGrantable): void {
   queue.grant(grantee, 'sqs:SendMessage')
   grantKey(queue.encryptionMasterKey!, grantee, 'sqs')
@@ -75,9 +78,9 @@ export function grantReceive(queue: sqs.IQueue, grantee: iam.IGrantable): void {
 }
 
 /**
- * Feeds a function, failures reported message by message.
- * @param maxConcurrency at most as many at a time as are reserved for it
- * @param gather how long a batch may wait to be full, where latency matters less than what each request costs; whole seconds
+ * Connects a queue to a function, with failures reported per message.
+ * @param maxConcurrency most concurrent batches; not above the function's reserved concurrency
+ * @param gather longest wait for a full batch, where the cost per request matters more than latency; whole seconds
  */
 export function consume(fn: lambda.Alias, queue: sqs.Queue, maxConcurrency: number, gather?: Duration): void {
   fn.addEventSource(

@@ -1,5 +1,5 @@
 /**
- * Results from their queue into the EHR.
+ * Reports results from their queue to the EHR.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -19,10 +19,10 @@ export interface ReportProps {
   readonly site: SiteConfig
 }
 
-/** An EHR is not to be stormed: so many batches of ten at a time. */
+/** Most concurrent batches of ten, to limit the load on the EHR. */
 const MAX_CONCURRENCY = 5
 
-/** A chart can wait for a second; ten live windows a batch rather than one save most of what the queue and the function cost. */
+/** A chart can wait for a second. Ten live windows per batch instead of one save most of the cost of the queue and the function. */
 const GATHER = Duration.seconds(1)
 
 export class Report extends Construct {
@@ -33,7 +33,7 @@ export class Report extends Construct {
       name: 'report',
       bundle: 'report',
       memoryMb: 512,
-      // Several calls of the EHR, each of which may be tried again.
+      // Several calls of the EHR, each of which may be retried.
       timeout: Duration.seconds(60),
       concurrency: MAX_CONCURRENCY,
       network: { outside: 'the EHR' },
@@ -46,11 +46,11 @@ export class Report extends Construct {
       },
     })
     consume(report, queue, MAX_CONCURRENCY, GATHER)
-    // To itself, later: has a live session ended?
+    // Delayed messages to its own queue: has a live session ended?
     grantSend(queue, report)
     grantSend(dlq, report)
     storage.grantRows(report, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
-    // The cines that were drawn.
+    // Drawn cines.
     storage.grantGet(report, 'artifacts/')
     const auth = site.ehr?.auth
     if (auth?.kind === 'smart-backend') grantSecret(report, auth.key)

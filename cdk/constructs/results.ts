@@ -1,5 +1,5 @@
 /**
- * The results topic and the queues that hear it: one a way back to those who asked.
+ * The results topic and its queues: one for each way in which results are returned.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -13,12 +13,12 @@ import { grantKey } from './keys.ts'
 import { acknowledge } from './nag.ts'
 import { type QueueWithDlq, queueWithDlq } from './queue.ts'
 
-/** The adapter is a process of our own that answers within seconds, so what it dropped comes again soon. */
+/** The adapter is our own process and answers within seconds, so a message that it lost should come again soon. */
 const MQTT_VISIBILITY = Duration.seconds(30)
 
 /**
- * Six times as long as `report` may run. It puts off what failed by itself, twelve times over four hours, and then gives it to the DLQ with
- * its reason: SQS must not be quicker.
+ * Six times the timeout of `report`. The function itself delays retries, twelve times over four hours, and then sends the message to the
+ * DLQ with its reason; SQS must not do so earlier.
  */
 const FHIR = { visibilityTimeout: Duration.seconds(360), maxReceiveCount: 20 }
 
@@ -44,13 +44,13 @@ export class Results extends Construct {
     for (const { queue } of [this.mqtt, this.fhir]) {
       acknowledge(queue, { 'Serverless-SNSRedrivePolicy': 'To SQS, SNS tries for 23 days; the queue has a DLQ' })
     }
-    // Without an EHR nobody would want them, and each would cost its way through the queue.
+    // Without an EHR the subscription would only cost money.
     if (site.ehr !== undefined) {
       this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
     }
   }
 
-  /** Not the topic's own, which lets in by every way of using its key. */
+  /** Replaces the topic's own method, which allows using its key through any service. */
   grantPublish(grantee: iam.IGrantable): void {
     iam.Grant.addToPrincipal({ grantee, actions: ['sns:Publish'], resourceArns: [this.topic.topicArn] })
     grantKey(this.topic.masterKey!, grantee, 'sns')

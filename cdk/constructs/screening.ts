@@ -1,5 +1,5 @@
 /**
- * Clean windows in, stored and published results out.
+ * Screening: clean windows arrive, results are stored and published.
  * @module
  */
 import type * as lambda from 'aws-cdk-lib/aws-lambda'
@@ -17,7 +17,7 @@ export interface ScreeningProps {
   readonly defaults: FunctionDefaults
   readonly queues: QueueOptions
   readonly network: Network
-  /** Windows that are screened at the same time, in tens. */
+  /** Concurrent batches of up to ten windows. */
   readonly concurrency: number
   readonly storage: Storage
   readonly results: Results
@@ -27,7 +27,7 @@ export interface ScreeningProps {
 export class Screening extends Construct {
   readonly queue: sqs.Queue
   readonly dlq: sqs.Queue
-  /** The bundle, for all that runs it. */
+  /** Layer of the bundle, for every function that runs it. */
   readonly model: lambda.LayerVersion
 
   constructor(scope: Construct, id: string, props: ScreeningProps) {
@@ -41,7 +41,7 @@ export class Screening extends Construct {
     const screen = lambdaFunction(this, defaults, {
       name: 'screen',
       bundle: 'screen',
-      // One whole vCPU: the model runs on one thread.
+      // One whole vCPU, because the model runs on one thread.
       memoryMb: 1769,
       timeout: LIVE_TIMEOUT,
       layers: [this.model],
@@ -49,7 +49,7 @@ export class Screening extends Construct {
       network,
       environment: {
         SCREENING_DLQ_URL: dlq.queueUrl,
-        // Goes into every result's provenance.
+        // Part of every result's provenance.
         CODE_VERSION: codeVersion(['functions/screen', 'shared']),
         RAW_BUCKET: storage.bucket.bucketName,
         RESULTS_TABLE: storage.table.tableName,
@@ -61,7 +61,7 @@ export class Screening extends Construct {
     consume(screen, queue, concurrency)
     grantSend(dlq, screen)
     storage.grantGet(screen, 'clean/')
-    // What comes again of a deleted ECG is removed again.
+    // A repeated message about a deleted ECG must be cleaned up again.
     storage.grantRemove(screen)
     storage.grantRows(screen, 'DeleteItem', 'GetItem', 'PutItem', 'UpdateItem')
     results.grantPublish(screen)

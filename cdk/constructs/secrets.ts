@@ -1,11 +1,11 @@
 /**
- * Secrets that a site's configuration names by where they lie.
+ * Access to secrets that a site's configuration refers to.
  * @module
  */
 import * as iam from 'aws-cdk-lib/aws-iam'
 import type { SecretSource } from '../../shared/config/site.ts'
 
-/** Lets a function read one secret; a file on the machine needs no right. */
+/** Lets a function read one secret. A local file needs no permission. */
 export function grantSecret(grantee: iam.IGrantable, secret: SecretSource): void {
   if (!('secretArn' in secret)) return
   iam.Grant.addToPrincipal({
@@ -14,7 +14,7 @@ export function grantSecret(grantee: iam.IGrantable, secret: SecretSource): void
     resourceArns: [secret.secretArn],
   })
   if (secret.keyArn === undefined) return
-  // Under a key of the customer's own; the AWS-managed one asks for no right.
+  // For a customer's own key; the AWS-managed one needs no permission.
   iam.Grant.addToPrincipal({
     grantee,
     actions: ['kms:Decrypt'],

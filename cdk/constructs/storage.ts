@@ -1,5 +1,5 @@
 /**
- * Where waveforms and results lie.
+ * The bucket of waveforms and the table of results.
  * @module
  */
 import { Duration, RemovalPolicy, Stack } from 'aws-cdk-lib'
@@ -13,22 +13,22 @@ import { grantKey } from './keys.ts'
 import { acknowledge, acknowledgeWildcards } from './nag.ts'
 import { keptTable } from './table.ts'
 
-/** Where objects of an ECG lie (`shared/aws/payloads.ts`). */
+/** Prefixes of an ECG's objects (`shared/aws/payloads.ts`). */
 const ECG_PREFIXES = ['raw/', 'clean/', 'artifacts/']
 
-/** Newest first. */
+/** Index by time of arrival. */
 const BY_ARRIVAL = 'byArrival'
 
 /**
- * What the console's worklist shows beside. DynamoDB changes no index in place: a table that was deployed with another list needs this index
- * under a new name in one deployment, and the old one taken out in the next.
+ * Attributes that the console's worklist also shows. DynamoDB cannot change an index: for a table that was deployed with another list, add
+ * this index under a new name in one deployment, and remove the old one in the next.
  */
 const LISTED = ['heartRateBpm', 'reasons', 'top', 'warnings', 'version']
 
 export interface StorageProps {
   readonly key: kms.IKey
   readonly retentionDays: Deployment['retentionDays']
-  /** Whether CloudFront writes its logs here, which it does as owner. */
+  /** Whether CloudFront writes its logs here, which requires object ownership. */
   readonly hasFrontDoor: boolean
 }
 
@@ -38,7 +38,7 @@ export class Storage extends Construct {
   readonly table: dynamodb.Table
   /** Environment of a function that stores results. */
   readonly retention: Readonly<Record<string, string>>
-  /** Who asked which bucket for what. */
+  /** Access logs: who requested what from which bucket. */
   readonly accessLogs: s3.Bucket
 
   constructor(scope: Construct, id: string, { key, retentionDays, hasFrontDoor }: StorageProps) {
@@ -54,7 +54,7 @@ export class Storage extends Construct {
     }
     this.accessLogs = new s3.Bucket(this, 'access-logs', {
       ...common,
-      // S3 writes its access logs under no other.
+      // S3 cannot write access logs under another kind of key.
       encryption: s3.BucketEncryption.S3_MANAGED,
       ...(hasFrontDoor ? { objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_PREFERRED } : {}),
       lifecycleRules: [
@@ -65,26 +65,26 @@ export class Storage extends Construct {
       ...common,
       encryption: s3.BucketEncryption.KMS,
       encryptionKey: key,
-      // One request to KMS for many objects.
+      // One KMS request for many objects.
       bucketKeyEnabled: true,
-      // CDK's own classes and interfaces differ in `undefined`.
+      // CDK's classes and interfaces differ in `undefined`.
       serverAccessLogsBucket: this.accessLogs as s3.IBucket,
       serverAccessLogsPrefix: 'raw/',
       lifecycleRules: [
         { abortIncompleteMultipartUploadAfter: Duration.days(1) },
-        // A clean window follows from the raw one: it is kept only while a message (14 days at most, in a DLQ) points at it.
+        // A clean window can be derived from the raw one. It is kept only while a message (14 days at most, in a DLQ) refers to it.
         { prefix: 'clean/', expiration: Duration.days(15), noncurrentVersionExpiration: Duration.days(1) },
-        // Messages in the intake's DLQ point at them for 14 days.
+        // Messages in the intake's DLQ refer to them for 14 days.
         { prefix: 'rejected/', ...expireAfter(Math.max(15, retentionDays.rejected)) },
         ...['raw/', 'artifacts/'].map((prefix) => ({
           prefix,
           noncurrentVersionExpiration: Duration.days(retentionDays.supersededRaw),
-          // The mark of a deletion goes with the last version.
+          // The delete marker expires with the last version.
           ...(ecgDays === undefined ? { expiredObjectDeleteMarker: true } : { expiration: Duration.days(ecgDays) }),
         })),
       ],
     })
-    // Live sessions are forgotten some time after their summary was written; results where the site says when.
+    // Live sessions expire some time after their summary was written, results as the site configures.
     this.table = keptTable(this, 'results', key)
     acknowledge(this, {
       'HIPAA.Security-S3BucketReplicationEnabled':
@@ -99,13 +99,13 @@ export class Storage extends Construct {
       indexName: BY_ARRIVAL,
       partitionKey: { name: 'tenant', type: dynamodb.AttributeType.STRING },
       sortKey: { name: 'arrival', type: dynamodb.AttributeType.STRING },
-      // What a list shows: the result itself would double the cost of writing it.
+      // Only what a list shows; the whole result would double the cost of writing.
       projectionType: dynamodb.ProjectionType.INCLUDE,
       nonKeyAttributes: ['startedAt', 'status', 'device', 'flagged', ...LISTED],
     })
   }
 
-  /** Rows of the table, by the names of the API's actions; `Query` is let into the index as well. */
+  /** Access to rows, by API action; `Query` also includes the index. */
   grantRows(
     grantee: iam.IGrantable,
     ...actions: ('DeleteItem' | 'GetItem' | 'PutItem' | 'Query' | 'UpdateItem')[]
@@ -118,7 +118,7 @@ export class Storage extends Construct {
     grantKey(this.table.encryptionKey!, grantee, 'dynamodb')
   }
 
-  /** Reads objects below `prefix`; `ListBucket` is what makes a missing one answer 404 rather than 403. */
+  /** Read access to objects below `prefix`. `ListBucket` makes S3 answer 404 instead of 403 for a missing object. */
   grantGet(grantee: iam.IGrantable, prefix: string): void {
     this.#grantObjects(grantee, 's3:GetObject', prefix)
     this.#grant(grantee, 's3:ListBucket', this.bucket.bucketArn)
@@ -130,7 +130,7 @@ export class Storage extends Construct {
     grantKey(this.bucket.encryptionKey!, grantee, 's3')
   }
 
-  /** Removes what lies of an ECG (all of it, or below `prefixes`), with every earlier version. */
+  /** Permission to remove an ECG's objects (all, or below `prefixes`) with every earlier version. */
   grantRemove(grantee: iam.IGrantable, prefixes: readonly string[] = ECG_PREFIXES): void {
     for (const prefix of prefixes) {
       this.#grantObjects(grantee, 's3:DeleteObject', prefix)
@@ -141,7 +141,7 @@ export class Storage extends Construct {
   }
 
   #grantObjects(grantee: iam.IGrantable, action: string, prefix: string): void {
-    const bucket = Stack.of(this).getLogicalId(this.bucket.node.defaultChild as s3.CfnBucket) // what a bucket is made of
+    const bucket = Stack.of(this).getLogicalId(this.bucket.node.defaultChild as s3.CfnBucket) // the resource that a bucket is made of
     acknowledgeWildcards(grantee, [`<${bucket}.Arn>/${prefix}*`], 'Objects are named by tenant and ECG')
     this.#grant(grantee, action, this.bucket.arnForObjects(`${prefix}*`))
   }

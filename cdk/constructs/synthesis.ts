@@ -1,5 +1,5 @@
 /**
- * CMR synthesis on demand: queue → `synthesis-dispatch` → AWS Batch on GPU instances that are there only while something is drawn.
+ * CMR synthesis on demand: queue → `synthesis-dispatch` → AWS Batch on GPU instances that exist only while cines are drawn.
  * @module
  */
 import { Duration, Stack } from 'aws-cdk-lib'
@@ -23,7 +23,7 @@ import { consume, grantSend, type QueueOptions, type QueueWithDlq, queueWithDlq,
 import type { Results } from './results.ts'
 import type { Storage } from './storage.ts'
 
-/** What draws: the image as an address, or the folder that it is built from when it is deployed. */
+/** The image by URI, or the folder that it is built from at deployment. */
 export type SynthesisImage = { readonly uri: string } | { readonly folder: string }
 
 export interface SynthesisProps {
@@ -35,33 +35,33 @@ export interface SynthesisProps {
   readonly site: SiteConfig
   readonly rules: SynthesisRules
   readonly image: SynthesisImage
-  /** Drawing at the same time. */
+  /** Most cines that are drawn at the same time. */
   readonly maxGpus: number
 }
 
-/** One GPU (NVIDIA L4 or A10G, 24 GB), four vCPUs and 16 GB each. */
+/** Each has one GPU (NVIDIA L4 or A10G, 24 GB), four vCPUs and 16 GB. */
 const INSTANCE_TYPES = ['g6.xlarge', 'g5.xlarge']
 const VCPUS = 4
-/** What ECS leaves of 16 GB. */
+/** Memory of a 16 GB instance that ECS leaves to the container, MB. */
 const MEMORY_MB = 14_000
 
-/** A drawing takes seconds, the container's start a few minutes. */
+/** A drawing takes seconds, the start of the container a few minutes. */
 const ATTEMPT_TIMEOUT = Duration.hours(1)
 
-/** To hand a job to AWS Batch. */
+/** Time for handing a job to AWS Batch. */
 const DISPATCH_TIMEOUT = Duration.seconds(30)
 
-/** No spot machine in so long: the job fails, and a user can request it again. */
+/** When no spot machine is available for this long, the job fails, and a user can request it again. */
 const CAPACITY_TIMEOUT = Duration.hours(6)
 
-/** How AWS Batch says that it cannot place a job, each of which would otherwise wait for ever. */
+/** Reasons that AWS Batch gives for a job that it cannot place, which would otherwise wait for ever. */
 const STUCK = [
   'CAPACITY:INSUFFICIENT_INSTANCE_CAPACITY',
   'MISCONFIGURATION:COMPUTE_ENVIRONMENT_MAX_RESOURCE',
   'MISCONFIGURATION:JOB_RESOURCE_REQUIREMENT',
 ]
 
-/** All that an instance and its container talk to, and the dispatcher, beside what the network has anyway. */
+/** Endpoints that an instance, its container and the dispatcher need, beside those of the network. */
 const ENDPOINTS = {
   batch: ec2.InterfaceVpcEndpointAwsService.BATCH,
   ecr: ec2.InterfaceVpcEndpointAwsService.ECR,
@@ -72,7 +72,7 @@ const ENDPOINTS = {
   logs: ec2.InterfaceVpcEndpointAwsService.CLOUDWATCH_LOGS,
 }
 
-/** At most so many batches of ten at a time. */
+/** Most concurrent batches of ten. */
 const DISPATCHERS = 2
 
 export class Synthesis extends Construct {
@@ -83,7 +83,7 @@ export class Synthesis extends Construct {
     super(scope, id)
     this.rules = props.rules
     this.#log = logGroup(this, 'synthesize-log', props.defaults.trail)
-    // The dispatcher puts off what failed by itself, and then gives it to the DLQ with its reason: SQS must not be quicker.
+    // The dispatcher itself delays retries and then sends the message to the DLQ with its reason; SQS must not do so earlier.
     this.queues = queueWithDlq(this, 'synthesis', {
       ...props.queues,
       visibilityTimeout: visibilityFor(DISPATCH_TIMEOUT),
@@ -94,7 +94,7 @@ export class Synthesis extends Construct {
     const jobQueue = this.#jobQueue(props)
     const definition = this.#jobDefinition(props)
     this.#dispatcher(props, jobQueue, definition)
-    // Who could not say how it ended.
+    // Jobs that could not report their end themselves.
     const ended = new events.Rule(this, 'cmr-ended', {
       eventPattern: {
         source: ['aws.batch'],
@@ -148,12 +148,12 @@ export class Synthesis extends Construct {
     acknowledgeWildcards(dispatch, [printedArn('batch', 'job/*')], 'A job has its id from Batch, when it is submitted')
   }
 
-  /** GPU machines, none while nothing is to be drawn. */
+  /** GPU machines; none while nothing is drawn. */
   #jobQueue({ network, maxGpus }: SynthesisProps): batch.CfnJobQueue {
     const machines = this.#machineGroup(network)
     const launchTemplate = new ec2.LaunchTemplate(this, 'cmr-machine', {
       requireImdsv2: true,
-      // The container is one hop further than the machine, whose rights are not its own.
+      // A container is one network hop farther than the machine and must not get the machine's rights.
       httpPutResponseHopLimit: 1,
       // The image takes 5 GB.
       blockDevices: [
@@ -196,13 +196,13 @@ export class Synthesis extends Construct {
   #machineGroup(network: Network): ec2.SecurityGroup {
     const machines = network.group('cmr-machine-group', 'Machines of CMR synthesis')
     network.letToAws(machines)
-    // In one zone: each costs by the hour, and what is lost with it can be asked for again.
+    // In one zone only: each has a cost per hour, and a job that is lost with the zone can be requested again.
     const [subnet] = network.vpc.isolatedSubnets
     for (const [name, service] of Object.entries(ENDPOINTS)) network.endpoint(name, service, [subnet!])
     return machines
   }
 
-  /** What the ECS agent does. Not the managed policy: that one may change clusters and tags of the whole account. */
+  /** Rights of the ECS agent. Replaces the managed policy, which can change clusters and tags of the whole account. */
   #machineRole(): iam.Role {
     const role = new iam.Role(this, 'cmr-machine-role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') })
     grant(
@@ -221,7 +221,7 @@ export class Synthesis extends Construct {
       ['ecr:BatchCheckLayerAvailability', 'ecr:BatchGetImage', 'ecr:GetDownloadUrlForLayer'],
       [this.#arn('ecr', 'repository/*')],
     )
-    // These two know no resource.
+    // These two actions do not support resources.
     grant(role, ['ecr:GetAuthorizationToken', 'ecs:DiscoverPollEndpoint'], ['*'])
     acknowledgeWildcards(
       role,
@@ -246,11 +246,11 @@ export class Synthesis extends Construct {
     })
     storage.grantRows(role, 'GetItem', 'Query', 'UpdateItem')
     storage.grantGet(role, 'raw/')
-    // What was written is read back.
+    // Artifacts are read back after writing.
     storage.grantGet(role, 'artifacts/')
     storage.grantPut(role, 'artifacts/')
     storage.grantRemove(role, ['artifacts/'])
-    // To give a job back.
+    // The worker returns a job to the queue when it is stopped.
     grantSend(queue, role)
     const isReported = site.ehr !== undefined
     const { region } = Stack.of(this)
@@ -261,7 +261,7 @@ export class Synthesis extends Construct {
       SYNTHESIS_QUEUE_URL: queue.queueUrl,
       ...(isReported ? { RESULTS_FHIR_QUEUE_URL: results.fhir.queue.queueUrl } : {}),
       CODE_VERSION: codeVersion(IMAGE_SOURCES),
-      // Batch sets no region, and the machine's metadata are a hop too far for a container: it has its own role's rights only.
+      // Batch does not set a region, and the machine's metadata are out of a container's reach. It has only the rights of its own role.
       AWS_REGION: region,
       AWS_EC2_METADATA_DISABLED: 'true',
     }
@@ -270,7 +270,7 @@ export class Synthesis extends Construct {
       platformCapabilities: ['EC2'],
       parameters: { tenant: '', jobId: '' },
       timeout: { attemptDurationSeconds: ATTEMPT_TIMEOUT.toSeconds() },
-      // A machine that was taken away is made up for; what the container says by its exit status is final, and 143 has given the job back.
+      // A machine that was reclaimed is replaced. The exit status of the container is final; 143 means that the job was given back.
       retryStrategy: {
         attempts: 3,
         evaluateOnExit: [
@@ -280,7 +280,7 @@ export class Synthesis extends Construct {
       },
       containerProperties: {
         image: 'uri' in image ? image.uri : this.#builtImage(image.folder),
-        // To the image's `node`, from the folder that has the layout of this repository.
+        // Argument of the image's `node`; its folder has the layout of this repository.
         command: ['functions/synthesize/main.ts'],
         jobRoleArn: role.roleArn,
         resourceRequirements: [

@@ -1,5 +1,6 @@
 /**
- * What every table has in common: rows by `pk` and `sk`, forgotten at `expiresAt`, encrypted, backed up, and there after the stack is gone.
+ * Common settings of every table: rows by `pk` and `sk`, expiry at `expiresAt`, encryption, backup, and retention after the stack is
+ * deleted.
  * @module
  */
 import { RemovalPolicy } from 'aws-cdk-lib'

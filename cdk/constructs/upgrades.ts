@@ -1,6 +1,6 @@
 /**
- * How a function is replaced: a new version gets a tenth of the traffic for five minutes, then all of it; what fails meanwhile turns the
- * alias back, and with it the whole deployment.
+ * Canary deployment of functions: a new version gets a tenth of the traffic for five minutes, then all of it. Failures in that time roll
+ * back the alias, and with it the whole deployment.
  * @module
  */
 import { Duration, Stack } from 'aws-cdk-lib'
@@ -14,15 +14,15 @@ const CANARY = 'CodeDeployDefault.LambdaCanary10Percent5Minutes'
 
 const PERIOD = Duration.minutes(1)
 
-/** One message that nobody can read is no fault of the version that met it; a version that cannot read fails with all that it is given. */
+/** A single unreadable message is not a fault of the version that received it; a version that cannot read fails for all messages. */
 const FAILURES_A_MINUTE = 3
 
-/** What the upgrades of a stack's functions have in common: CodeDeploy's application, and what it may do. */
+/** Shared by the upgrades of a stack's functions: the CodeDeploy application and its role. */
 export class Upgrades extends Construct {
   readonly #application: string
   readonly #role: iam.Role
 
-  /** Of the stack that `scope` is in. */
+  /** The instance of the stack that contains `scope`. */
   static of(scope: Construct): Upgrades {
     const stack = Stack.of(scope)
     const made = stack.node.tryFindChild('Upgrades')
@@ -32,16 +32,16 @@ export class Upgrades extends Construct {
   private constructor(scope: Construct, id: string) {
     super(scope, id)
     this.#application = new codedeploy.CfnApplication(this, 'functions', { computePlatform: 'Lambda' }).ref
-    // Not the role that CDK would make: its managed policy may change every alias of the account.
+    // Replaces CDK's default role, whose managed policy can change every alias of the account.
     this.#role = new iam.Role(this, 'codedeploy-role', {
       assumedBy: new iam.ServicePrincipal('codedeploy.amazonaws.com'),
     })
   }
 
   /**
-   * From now on `alias` moves to another version by way of a canary.
-   * @param id of the function
-   * @param failures what the function does badly without an error of Lambda's, beside those
+   * Makes `alias` move to another version by a canary deployment.
+   * @param id name of the function
+   * @param failures metric of failures beside Lambda's own errors
    */
   canary(scope: Construct, id: string, alias: lambda.Alias, failures: cloudwatch.IMetric): void {
     const group = new Construct(scope, `${id}-upgrade`)
@@ -78,7 +78,7 @@ export class Upgrades extends Construct {
       autoRollbackConfiguration: { enabled: true, events: ['DEPLOYMENT_FAILURE', 'DEPLOYMENT_STOP_ON_ALARM'] },
     })
     for (const grant of [mayChange, mayWatch]) grant.applyBefore(deployments)
-    const { cfnOptions } = alias.node.defaultChild as lambda.CfnAlias // what an alias is made of
+    const { cfnOptions } = alias.node.defaultChild as lambda.CfnAlias // the resource that an alias is made of
     cfnOptions.updatePolicy = {
       codeDeployLambdaAliasUpdate: { applicationName: this.#application, deploymentGroupName: deployments.ref },
     }

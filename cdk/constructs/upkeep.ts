@@ -1,5 +1,5 @@
 /**
- * What a request set off: removal of what was deleted, results that an association lets go, and which stretches of an ECG moved its scores.
+ * Follow-up work of requests: removal of deleted ECGs, release of results that waited for an association, and attributions.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -18,18 +18,18 @@ export interface UpkeepProps {
   readonly queues: QueueOptions
   readonly network: Network
   readonly storage: Storage
-  /** The layer of the bundle that screens. */
+  /** Layer of the bundle that screens. */
   readonly model: lambda.LayerVersion
-  /** Where results go that are to be reported to the EHR. */
+  /** Queue of results to report to the EHR. */
   readonly reportQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
 }
 
-/** Of an ECG with thousands of drawings; what is broken off goes on from where it was. */
+/** For an ECG with thousands of drawings; interrupted work continues where it stopped. */
 const TIMEOUT = Duration.seconds(120)
 
-/** Rarely is there anything to do, and nobody waits for it. */
+/** There is rarely any work, and no caller waits for it. */
 const MAX_CONCURRENCY = 5
 
 export class Upkeep extends Construct {
@@ -39,11 +39,11 @@ export class Upkeep extends Construct {
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id)
     const { defaults, queues, network, storage, model, reportQueue, synthesis } = props
-    // In a scope of its own: the function is called the same.
+    // In a separate scope, because the function has the same name.
     const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
       ...queues,
       visibilityTimeout: Duration.seconds(6 * TIMEOUT.toSeconds()),
-      // Not a live queue's tries: what is broken off goes on from where it was, also for a very large ECG.
+      // More attempts than a live queue, because interrupted work continues where it stopped, also for a very large ECG.
       maxReceiveCount: 20,
     })
     this.queue = queue
@@ -51,7 +51,7 @@ export class Upkeep extends Construct {
     const upkeep = lambdaFunction(this, defaults, {
       name: 'upkeep',
       bundle: 'upkeep',
-      // One whole vCPU: the model runs on one thread, some 240 times a question.
+      // One whole vCPU: the model runs on one thread, about 240 times per request.
       memoryMb: 1769,
       timeout: TIMEOUT,
       layers: [model],
@@ -70,7 +70,7 @@ export class Upkeep extends Construct {
     })
     consume(upkeep, queue, MAX_CONCURRENCY)
     grantSend(dlq, upkeep)
-    // To itself: the rest of a long list.
+    // Upkeep sends the rest of a long list to its own queue.
     grantSend(queue, upkeep)
     grantSend(reportQueue, upkeep)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, upkeep)

@@ -1,5 +1,5 @@
 /**
- * What a site costs a month: what each window costs, how devices reach us, what is kept, and what is there all day.
+ * Monthly cost of a site: windows, device connections, storage, and fixed costs.
  * @module
  */
 
@@ -14,21 +14,21 @@ import { PRICES } from './prices.ts'
 
 export interface Usage {
   readonly devices: number
-  /** How long each streams. */
+  /** Hours per day in which each device streams. */
   readonly hoursADay: number
 }
 
 export interface Estimate {
-  /** Million a month. */
+  /** Million windows per month. */
   readonly windowsM: number
-  /** USD a million windows on the adapter path, and what an EHR adds. */
+  /** USD per million windows on the adapter path, and the addition for an EHR. */
   readonly perMillion: Parts
   readonly ehrPerMillion: Parts
-  /** USD a month. */
+  /** USD per month. */
   readonly windows: number
   readonly ehr: number
   readonly gateway: Parts
-  /** Of one month's windows, for each month that they are kept; the requests once. */
+  /** For the windows of one month, per month of storage; the requests are paid once. */
   readonly storage: Parts
   readonly fixed: readonly FixedLine[]
   readonly unpriced: readonly string[]
@@ -39,17 +39,17 @@ const WINDOWS_AN_HOUR = 360
 const HOURS_A_DAY = 24
 const MILLION = 1e6
 
-/** Session, leads and gains beside the samples of a frame or window (streams/mqtt/ecg.proto). */
+/** Bytes of session, leads and gains beside the samples of a frame or window (streams/mqtt/ecg.proto). */
 const NAMES_BYTES = 300
 
-/** What AWS IoT Core and SQS count as one. */
+/** Billing units of AWS IoT Core and SQS, bytes. */
 const IOT_UNIT = 5 * 1024
 const SQS_UNIT = 64 * 1024
 
-/** Longest frame that is taken (shared/domain/frame.ts). */
+/** Longest accepted frame (shared/domain/frame.ts). */
 const LONGEST_FRAME_S = 2
 
-/** What the template says of the functions that windows pass through. */
+/** Settings of the functions on a window's path, from the template. */
 export function pathOf(resources: Resources, { screen, message, logBytes }: Measured): Path {
   const functions = Object.values(resources).flatMap(({ Type, Properties }) =>
     Type === 'AWS::Lambda::Function' && Properties ? [Properties] : [],
@@ -93,7 +93,7 @@ export function estimate(site: SiteConfig, resources: Resources, usage: Usage, m
   return { windowsM, perMillion, ehrPerMillion, windows, ehr, gateway: gatewayParts, storage, fixed, unpriced, total }
 }
 
-/** A result goes back to each device as well. */
+/** Cost of IoT Core, including the results that are returned to each device. */
 function iotCost(
   deviceHours: number,
   path: 'frames' | 'windows',
@@ -102,19 +102,19 @@ function iotCost(
 ): Parts {
   const windows = deviceHours * WINDOWS_AN_HOUR
   const iotUnits = (bytes: number) => Math.ceil(bytes / IOT_UNIT)
-  // Samples packed without loss, as the reference device sends them with `--encoding packed`; a packed window is base64 in its message.
+  // Losslessly packed samples, as the reference device sends them with `--encoding packed`. In its message a packed window is base64.
   const windowBytes = (message.p50Bytes * 3) / 4 + NAMES_BYTES
   const frameS = packedFrameS(message.p50Bytes)
   const windowUnits = windows * iotUnits(windowBytes)
   const frameUnits = (deviceHours * 3600) / frameS
-  // In and out: to the adapter, which subscribes; a rule takes a window without.
-  // What goes to the rule by its name is no message.
+  // Frames are billed in and out to the adapter, which subscribes. A window goes to a rule, without a subscriber.
+  // Basic Ingest is not billed as a message.
   const windowMessages = basicIngest ? 0 : windowUnits
   const arriving = path === 'frames' ? 2 * frameUnits : windowMessages
   const results = 2 * windows * iotUnits(form === 'summary' ? SUMMARY_BYTES : message.resultP50Bytes)
   const messages = tiered((arriving + results) / MILLION)
   const share = arriving / (arriving + results)
-  // SQS bills the message in 64 KB, sent and received.
+  // SQS bills the message in units of 64 KB, sent and received.
   const moreSqs = 2 * (Math.ceil((windowBytes * 4) / 3 / SQS_UNIT) - 1)
   return {
     'IoT connections': ((deviceHours * 60) / MILLION) * PRICES.iotMillionConnectionMinutes,
@@ -128,7 +128,7 @@ function iotCost(
   }
 }
 
-/** As long as a packed frame may be to fill one unit, to the tenth of a second. A frame is a unit then. */
+/** Length of a packed frame that fills one unit, to the tenth of a second. */
 function packedFrameS(packedWindowBytes: number): number {
   const bytesASecond = (packedWindowBytes * 3) / 4 / 10
   return Math.min(LONGEST_FRAME_S, Math.floor((10 * (IOT_UNIT - NAMES_BYTES)) / bytesASecond) / 10)
@@ -155,7 +155,7 @@ function storageCost(windowsM: number, { message }: Measured): Parts {
   }
 }
 
-/** USD a million windows of both functions' compute, by memory of `screen` and of `preprocess` alike. */
+/** USD per million windows for the compute of both functions, with the same memory for `screen` and `preprocess`. */
 export function memorySensitivity(path: Path, memoryMb: readonly number[]) {
   const cost = (architecture: Architecture, mb: number) => {
     const parts = windowCost({ ...path, architecture, memory: { ...path.memory, preprocess: mb, screen: mb } })

@@ -1,5 +1,5 @@
 /**
- * What a template costs a month by being there, used or not: each billed resource type by what the template says of it.
+ * Fixed monthly cost of a template, used or not: each billed resource type by its properties in the template.
  * @module
  */
 
@@ -24,9 +24,9 @@ export interface FixedLine {
 
 interface Billed {
   readonly name: string
-  /** How many of what is billed one resource stands for. */
+  /** Number of billed units of one resource. */
   units(properties: Properties, all: Resources): number
-  /** A month each. */
+  /** USD per unit and month. */
   usd(properties: Properties, all: Resources): number
 }
 
@@ -66,12 +66,13 @@ const BILLED: Readonly<Record<string, Billed>> = {
   },
 }
 
-/** Types that cost nothing while they are not used, or nothing at all. */
+/** Types that are free, or free while unused. */
 const FREE =
   /^AWS::(IAM|Lambda|SQS|SNS|S3|DynamoDB|ApiGatewayV2|Events|Logs|CodeDeploy|IoT|Batch|ECS|CloudFront|CloudTrail|Budgets|CE|Scheduler|SSM|ECR)::|^AWS::EC2::(VPC|Subnet|RouteTable|SubnetRouteTableAssociation|Route|InternetGateway|VPCGatewayAttachment|SecurityGroup\w*|LaunchTemplate|FlowLog)$|^AWS::(AutoScaling::\w+|KMS::Alias|WAFv2::(WebACLAssociation|LoggingConfiguration)|CloudWatch::CompositeAlarm|CDK::Metadata|SecretsManager::\w+Policy)$|^Custom::/
 
 /**
- * @returns a line for each kind of what is billed, dearest first, and types without a price here
+ * Computes the fixed cost.
+ * @returns one line per kind of billed resource, most expensive first, and types without a price here
  * @throws Error for a machine without a price
  */
 export function fixedCost(resources: Resources): { lines: readonly FixedLine[]; unpriced: readonly string[] } {
@@ -93,7 +94,7 @@ export function fixedCost(resources: Resources): { lines: readonly FixedLine[]; 
   return { lines: [...lines.values()].sort((a, b) => b.usd - a.usd), unpriced: [...unpriced].sort() }
 }
 
-/** A metric with one more dimension is as many as that has values: some four, at an even guess. */
+/** Assumed number of values of a metric's second dimension, each of which is billed as a metric. */
 const VALUES_OF_A_DIMENSION = 4
 
 const customMetrics = () =>

@@ -1,5 +1,5 @@
 /**
- * `npm run cost -- --site hospital --devices 500`: what a site costs a month, from its template, measured times and list prices.
+ * `npm run cost -- --site hospital --devices 500`: monthly cost of a site, from its template, measured times and list prices.
  * @module
  */
 import { readFileSync, writeFileSync } from 'node:fs'

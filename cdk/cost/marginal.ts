@@ -1,13 +1,13 @@
 /**
- * Marginal AWS cost of a million windows on the adapter path, from what was measured and a dated price list (`prices.ts`).
- * Storage, IoT Core and what runs all day are no part of it.
+ * Marginal AWS cost of a million windows on the adapter path, from measurements and a dated price list (`prices.ts`). Excludes storage, IoT
+ * Core and fixed costs.
  * @module
  */
 import { PRICES } from './prices.ts'
 
 export type Architecture = keyof typeof PRICES.lambdaGbSecond
 
-/** Of what a window passes through. */
+/** What the cost of a window depends on. */
 export interface Path {
   readonly prepareMs: number
   readonly inferenceMs: number
@@ -16,29 +16,32 @@ export interface Path {
   /** Our own log lines. */
   readonly logBytes: number
   readonly architecture: Architecture
-  /** As the template sets it, MB. */
+  /** Memory in the template, MB. */
   readonly memory: { readonly preprocess: number; readonly screen: number; readonly report: number }
 }
 
 export type Parts = Readonly<Record<string, number>>
 
-/** A full vCPU comes with so much. */
+/** Memory that comes with a full vCPU, MB. */
 const VCPU_MB = 1769
 
-/** Waiting for S3, SQS, DynamoDB and SNS that a function is billed for, one window a batch: an assumption, the local stack cannot tell. */
+/**
+ * Billed time of waiting for S3, SQS, DynamoDB and SNS, with one window per batch. An assumption, because the local stack cannot measure
+ * it.
+ */
 const NETWORK_WAIT_MS = { preprocess: 30, screen: 25, report: 25 } as const
 
-/** Lambda's own START, END and REPORT, with the 26 bytes that CloudWatch adds to each event; an assumption. */
+/** Lambda's own START, END and REPORT lines, with the 26 bytes that CloudWatch adds to each event. An assumption. */
 const LAMBDA_LOG_BYTES = 430
 
 /** Send, receive and delete of one message; batches make the last two cheaper. */
 const REQUESTS_A_MESSAGE = 3
 const QUEUES = 3
 
-/** `report` gathers messages for a second (`cdk/constructs/report.ts`), so that a batch is full where many devices are live. */
+/** `report` gathers messages for a second (`cdk/constructs/report.ts`), so batches are full where many devices are live. */
 const REPORT_BATCH = 10
 
-/** @returns USD a million windows, by part; one window a batch, the worst case */
+/** @returns USD per million windows, by part; with one window per batch, the worst case */
 export function windowCost(path: Path): Parts {
   const { memory, prepareMs, inferenceMs, resultBytes, logBytes } = path
   return {
@@ -50,30 +53,30 @@ export function windowCost(path: Path): Parts {
     'Lambda screen': lambdaCost(path.architecture, memory.screen, busyMs('screen', memory.screen, inferenceMs)),
     SQS: QUEUES * REQUESTS_A_MESSAGE * PRICES.sqsMillionRequests,
     SNS: PRICES.snsMillionPublishes,
-    // And one consistent read: was the ECG deleted?
+    // Includes one consistent read: was the ECG deleted?
     DynamoDB: writeUnitsOf(resultBytes) * PRICES.dynamoMillionWriteUnits + PRICES.dynamoMillionReadUnits,
     Logs: logs(logBytes + 2 * LAMBDA_LOG_BYTES),
   }
 }
 
-/** What a site with an EHR pays besides, whether a window is reported or only kept until its session ends. */
+/** Additional cost of a site with an EHR, whether a window is reported or only kept until its session ends. */
 export function ehrCost({ architecture, memory }: Pick<Path, 'architecture' | 'memory'>): Parts {
   return {
     'SQS results-fhir': (1 + (REQUESTS_A_MESSAGE - 1) / REPORT_BATCH) * PRICES.sqsMillionRequests,
-    // One by one: the calls of a batch wait one after the other.
+    // The windows of a batch are reported one after another.
     'Lambda report':
       lambdaCost(architecture, memory.report, busyMs('report', memory.report, 1)) -
       PRICES.lambdaMillionRequests * (1 - 1 / REPORT_BATCH),
-    // The window's digest, and the session's clock.
+    // The window's digest, and the session's head row.
     'DynamoDB sessions': 2 * PRICES.dynamoMillionWriteUnits,
     'Logs report': logs(LAMBDA_LOG_BYTES / REPORT_BATCH),
   }
 }
 
-/** The item and its index entry (keys and what a list shows, below 1 KB); a conditional put costs what a put costs. */
+/** Write units of the item and its index entry (keys and what a list shows, below 1 KB). A conditional put costs the same as a put. */
 export const writeUnitsOf = (resultBytes: number): number => Math.ceil((resultBytes + 400) / 1024) + 1
 
-/** How long a window keeps a function. Below a whole vCPU the same work takes longer; what waits takes as long with any. */
+/** Billed time of a window in a function. Below a whole vCPU computation takes longer; waiting does not. */
 export function busyMs(name: keyof typeof NETWORK_WAIT_MS, memoryMb: number, computeMs: number): number {
   return computeMs * Math.max(1, VCPU_MB / memoryMb) + NETWORK_WAIT_MS[name]
 }

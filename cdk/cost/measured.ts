@@ -1,6 +1,6 @@
 /**
- * Measured figures of the cost model: the one place from which cost and scale take service times and sizes. After `bench --json` on a
- * quiet machine, copy its `screen` and `message` to `measured.json`, with machine and date.
+ * Measured figures of the cost model: the only source of service times and sizes for cost and scale. After `bench --json` on a quiet
+ * machine, copy its `screen` and `message` to `measured.json`, with machine and date.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -24,14 +24,14 @@ const Measured = z.strictObject({
     resultP50Bytes: Positive,
     resultStoredP50Bytes: Positive,
   }),
-  /** Our own log lines of a window; held by a test of the pipeline. */
+  /** Our own log lines per window, bytes; checked by a test of the pipeline. */
   logBytes: Positive,
-  /** One adapter under load (`test/streams/mqtt/throughput.ts`): so much of a core for so many devices. */
+  /** One adapter under load (`test/streams/mqtt/throughput.ts`): processor use for a number of devices. */
   adapter: z.object({
     devices: Positive,
     framesPerSecond: Positive,
     cores: Positive,
-    /** By a broker's window of unacknowledged messages and the time of a commit. */
+    /** Limited by the broker's window of unacknowledged messages and the time of a commit. */
     framesPerSecondAConnection: Positive,
   }),
 })

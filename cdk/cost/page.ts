@@ -1,5 +1,6 @@
 /**
- * Pages with generated tables: between `<!-- cost SITE DEVICES -->` or `<!-- scale DEVICES -->` and `<!-- end -->` stands what the command prints.
+ * Pages with generated tables: the command's output is placed between `<!-- cost SITE DEVICES -->` or `<!-- scale DEVICES -->` and `<!--
+ * end -->`.
  * @module
  */
 

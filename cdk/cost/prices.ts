@@ -1,18 +1,18 @@
 /**
- * What AWS asks: list prices, on demand, without free tiers, USD. No command fetches any of them: check before you rely on a sum.
+ * AWS list prices, on demand, without free tiers, in USD. No command downloads them: check before you rely on a total.
  * @module
  */
 
-/** When they were last looked over, by whom wrote this: from memory, but where `seenAt` says otherwise. */
+/** Date of the last review by the author: from memory, except where `seenAt` says otherwise. */
 export const PRICES_DATE = '2026-11-25'
 
-/** The regions that there are prices for. */
+/** Regions with prices here. */
 export const REGIONS = ['us-east-1'] as const
 
 export const PRICES = {
   lambdaGbSecond: { arm64: 0.0000133334, x64: 0.0000166667 },
   lambdaMillionRequests: 0.2,
-  /** Of 64 KB each. */
+  /** Requests of 64 KB each. */
   sqsMillionRequests: 0.4,
   snsMillionPublishes: 0.5,
   dynamoMillionWriteUnits: 0.625,
@@ -22,18 +22,18 @@ export const PRICES = {
   s3MillionPuts: 5,
   s3GbMonth: 0.023,
   logsGb: 0.5,
-  /** The first 10,000. */
+  /** For the first 10,000. */
   metricMonth: 0.3,
   alarmMetricMonth: 0.1,
   dashboardMonth: 3,
   iotMillionConnectionMinutes: 0.08,
-  /** Messages of 5 KB each: so many millions at so much, and on. */
+  /** Messages of 5 KB each, in tiers: [millions, USD per million]. */
   iotMillionMessages: [
     [1_000, 1],
     [4_000, 0.8],
     [Number.POSITIVE_INFINITY, 0.7],
   ],
-  /** A rule that is met, and an action of one: each of 5 KB. */
+  /** Each rule that matches, and each of its actions, per 5 KB. */
   iotMillionRuleSteps: 0.15,
   endpointZoneHour: 0.01,
   natHour: 0.045,
@@ -58,7 +58,7 @@ export const PRICES = {
     'c7g.xlarge': 0.145,
     'm7i.large': 0.1008,
   },
-  /** g6.xlarge (NVIDIA L4), on demand; spot is often a third to a half of it. */
+  /** g6.xlarge (NVIDIA L4), on demand; spot often costs a third to a half. */
   gpuHour: 0.8048,
 } as const satisfies Readonly<Record<string, unknown>>
 

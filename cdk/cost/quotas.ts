@@ -1,6 +1,6 @@
 /**
- * What AWS allows an account of a region (us-east-1) before anybody asks for more. Looked over on 2026-11-25: `seen` names the page whose stored copy
- * said so, without one it is from memory. `isHard`: asking does not help.
+ * AWS's default quotas of an account in a region (us-east-1). Reviewed on 2026-11-25: `seen` names the page whose stored copy has the
+ * value; without it, the value is from memory. `isHard`: it cannot be raised.
  * @module
  */
 export interface Quota {

@@ -1,5 +1,5 @@
 /**
- * An estimate as Markdown: what `npm run cost` prints, and docs/cost.md holds.
+ * An estimate as Markdown: printed by `npm run cost`, and contained in docs/cost.md.
  * @module
  */
 
@@ -10,7 +10,7 @@ import { type Parts, sum } from './marginal.ts'
 import type { Measured } from './measured.ts'
 import { PRICES, PRICES_DATE } from './prices.ts'
 
-/** Of DESIGN section 7, USD a million windows. */
+/** Budget of DESIGN section 7, USD per million windows. */
 const BUDGET = 10
 
 const MEMORY_MB = [512, 1024, 1769, 3008]

@@ -8,24 +8,24 @@ import { QUOTAS, QUOTAS_DATE, type Quota } from './quotas.ts'
 import { table } from './report.ts'
 import { serviceSeconds, writeUnits } from './service.ts'
 
-/** A window each. */
+/** Length of a window. */
 const WINDOW_S = 10
-/** How long a message that failed is hidden (`cdk/constructs/queue.ts`). */
+/** Visibility timeout of a failed message (`cdk/constructs/queue.ts`). */
 const VISIBILITY_S = 60
 const HOUR_S = 3600
-/** An adapter's core is full at this share. */
+/** Share at which an adapter's core counts as full. */
 const FULL = 0.6
 
 interface Limit {
   readonly what: string
   readonly quota: Quota
-  /** Of the quota's unit, what one device takes. */
+  /** Use of the quota by one device, in its unit. */
   readonly aDevice: number
-  /** A sentence a line. */
+  /** One sentence per line. */
   readonly change: readonly string[]
 }
 
-/** Each limit of the path; `aDevice` is from measured times and sizes. */
+/** Limits of the path; `aDevice` comes from measured times and sizes. */
 function limits(measured: Measured): readonly Limit[] {
   const { preprocess, screen } = serviceSeconds(measured)
   const windows = 1 / WINDOW_S
@@ -216,7 +216,7 @@ function drain(devices: number, screen: number): string {
   return spare <= 0 ? 'never' : count((arriving * HOUR_S) / spare / 60)
 }
 
-/** Two digits that count. */
+/** Rounds to two significant digits, or three from 1,000 on. */
 function count(value: number): string {
   return Number(value.toPrecision(value >= 1000 ? 3 : 2)).toLocaleString('en-US')
 }

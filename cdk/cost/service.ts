@@ -1,15 +1,15 @@
 /**
- * How long a window keeps a function busy, and what it writes.
+ * Time that a window occupies a function, and what it writes.
  * @module
  */
 
 import { busyMs, writeUnitsOf } from './marginal.ts'
 import type { Measured } from './measured.ts'
 
-/** As the template has them (a test compares), MB. */
+/** Memory in the template, MB. A test compares them. */
 export const MEMORY_MB = { preprocess: 1024, screen: 1769 } as const
 
-/** A window by itself, s. */
+/** Service times of a single window, s. */
 export function serviceSeconds({ screen }: Measured): { readonly preprocess: number; readonly screen: number } {
   return {
     preprocess: busyMs('preprocess', MEMORY_MB.preprocess, screen.prepareMs) / 1000,

@@ -1,5 +1,5 @@
 /**
- * A site's template, quickly: what is billed is in it, the functions' code is not.
+ * Synthesizes a site's template quickly: billed resources without the functions' code.
  * @module
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { FUNCTION_NAMES, type FunctionName } from '../build/lambda-bundle.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import type { Resources } from './fixed.ts'
 
-/** Priced as if the bundle could draw, where the site wants cines: their network is there then. */
+/** Priced as if the bundle could draw, where the site enables cines, because that needs more network endpoints. */
 const RULES = { bundleSha256: '0'.repeat(64), samplers: ['any'], default: 'any', minimumLeads: 8 }
 
 export function resourcesOf(site: SiteConfig): Resources {
@@ -20,7 +20,7 @@ export function resourcesOf(site: SiteConfig): Resources {
     const code = join(folder, 'code')
     mkdirSync(code)
     writeFileSync(join(code, 'handler.mjs'), '')
-    const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, code])) as Record<FunctionName, string> // one entry a name
+    const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, code])) as Record<FunctionName, string> // one entry per name
     const app = createApp({
       outdir: join(folder, 'cdk.out'),
       target: `linux-${site.deployment.architecture}`,

@@ -1,5 +1,5 @@
 /**
- * The account and region that the local stack pretends to be in.
+ * Account and region of the local stack.
  * @module
  */
 export const REGION = 'us-east-1'

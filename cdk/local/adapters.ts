@@ -1,5 +1,5 @@
 /**
- * The MQTT adapters of the local stack: `streams/mqtt` as processes beside it, one for each task of the template.
+ * The MQTT adapters of the local stack: `streams/mqtt` as separate processes, one for each task of the template.
  * @module
  */
 import { join } from 'node:path'
@@ -13,29 +13,29 @@ import { bucketOf, credentialsOf, type Deployment } from './template/plan.ts'
 interface AdapterSetup {
   readonly deployment: Deployment
   readonly site: SiteConfig
-  /** Of the emulators. */
+  /** Environment for the emulators. */
   readonly env: Readonly<Record<string, string>>
-  /** Absent where devices use a broker of their own. */
+  /** Absent where devices use another broker. */
   readonly broker: Broker | undefined
   readonly mqttUrl: string
-  /** Keeps the journals. */
+  /** Folder of the journals. */
   readonly folder: string
   readonly log: (line: string) => void
-  /** Called with each adapter when it was started, before it is waited for. */
+  /** Called with each adapter after it was started, before it is ready. */
   readonly started: (adapter: Companion) => void
 }
 
-/** How long the adapter is waited for that connects to another broker than ours. */
+/** How long to wait for an adapter that connects to another broker. */
 const READY_MS = 5000
 
 /**
- * Starts one adapter after the other and waits until each is subscribed.
+ * Starts the adapters one after another, and waits until each is subscribed.
  * @throws CompanionError when one ends instead
  */
 export async function startAdapters(setup: AdapterSetup): Promise<void> {
   if (isServedByIotCore(setup.site)) return
   const { adapters } = setup.deployment
-  // A template without one knows of no broker; here there is one.
+  // A template without an adapter has no broker, but the local stack has one.
   const tasks = adapters.length > 0 ? adapters : [{ environment: {}, role: undefined }]
   for (const [index, { environment, role }] of tasks.entries()) {
     const journal = join(setup.folder, index === 0 ? 'journal.db' : `journal-${index}.db`)
@@ -64,11 +64,11 @@ async function startAdapter(
     },
   })
   started(adapter)
-  // Another broker may refuse us for long; what we can say of it the adapter's log says.
+  // Another broker may refuse us for a long time; details are in the adapter's log.
   await subscription(subscribed ?? Promise.race([ready.promise, pause(READY_MS)]), adapter.ended)
 }
 
-/** What `streams/mqtt` reads from its environment, beside the addresses of AWS. */
+/** Environment of `streams/mqtt`, beside the addresses of AWS. */
 function adapterEnvironment(
   deployment: Deployment,
   mqttUrl: string,
@@ -78,31 +78,31 @@ function adapterEnvironment(
   const { queueUrls, topicRules } = deployment
   return {
     MQTT_URL: mqttUrl,
-    // aedes speaks 3.1.1 only, without shared subscriptions; for another broker the adapter's own default, or what our environment says.
+    // aedes supports MQTT 3.1.1 only, without shared subscriptions. For another broker, the adapter's default or our environment applies.
     ...(isEmbedded ? { MQTT_VERSION: '4', MQTT_CONNECTIONS: '1' } : {}),
     INTAKE_QUEUE_URL: queueUrls.intake!,
     INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
     RAW_BUCKET: bucketOf(deployment),
     JOURNAL_PATH: journal,
-    // As there: what a rule takes, the adapter leaves to it.
+    // As in AWS, the adapter does not receive windows that a rule handles.
     ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
   }
 }
 
-/** What the site lets a device ask of its adapter, where it says so. */
+/** The site's limits of devices, if it sets any. */
 function limitsOf({ deployment: { gateway } }: SiteConfig): Readonly<Record<string, string>> {
   return gateway.adapter ? { DEVICE_LIMITS: JSON.stringify(gateway.adapter.limits) } : {}
 }
 
-/** Where devices send windows only, which rules take, and a function brings them their results. */
+/** True where devices send only windows: rules take them, and a function publishes the results. */
 function isServedByIotCore({ deployment: { gateway } }: SiteConfig): boolean {
   return gateway.iotCore && gateway.adapter === undefined
 }
 
 /**
  * Waits for the adapter's subscription; without it frames would be lost.
- * @throws CompanionError when it ends instead
+ * @throws CompanionError when the adapter ends instead
  */
 async function subscription(subscribed: Promise<unknown>, ended: Companion['ended']): Promise<void> {
   const end = await Promise.race([subscribed.then(() => undefined), ended])

@@ -1,5 +1,5 @@
 /**
- * The cloud assembly that the local stack runs: the template and the functions' bundles.
+ * The cloud assembly of the local stack: the template and the functions' bundles.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -10,7 +10,9 @@ import type { SiteConfig } from '../../shared/config/site.ts'
 import { STACK_NAME } from '../stack-name.ts'
 import type { Template } from './template/intrinsics.ts'
 
-/** Builds the functions for this machine and synthesizes the site's stack into `folder`. In a process of its own: CDK takes 300 MB. */
+/**
+ * Builds the functions for this machine and synthesizes the site's stack into `folder`. Uses a separate process, because CDK takes 300 MB.
+ */
 export async function synthesize(folder: string, site: SiteConfig): Promise<string> {
   const outdir = join(folder, 'cdk.out')
   await rm(outdir, { recursive: true, force: true })

@@ -1,6 +1,6 @@
 /**
- * A process that runs beside the stack (the MQTT adapter, the demo device): started from its TypeScript source, started again when it
- * ends by itself, and asked to end by SIGTERM so that it can flush.
+ * A process that runs beside the stack (the MQTT adapter, the demo device). It is started from its TypeScript source, restarted when it
+ * ends by itself, and stopped with SIGTERM so that it can flush.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -8,39 +8,39 @@ import { resolve } from 'node:path'
 import { pause } from '../../shared/pause.ts'
 import { forwardLines } from './lambda/sandbox.ts'
 
-/** Loaded before the script: when this process is killed, the channel to it closes and the script is asked to end. */
+/** Loaded before the script: when this process is killed, the channel closes and the script is asked to end. */
 export const END_WITH_PARENT = `data:text/javascript,${encodeURIComponent(
   "process.once('disconnect', () => process.kill(process.pid, 'SIGTERM')); process.channel.unref()",
 )}`
 
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** So many of its lines are remembered. */
+/** Number of its last lines that are kept. */
 const LAST_WORDS = 3
 
-/** How long it may flush before it is killed. */
+/** Time to flush before it is killed. */
 const GRACE_MS = 5_000
-/** Before it is started again: doubled each time it ends soon, so that a broken one does not fill the log. */
+/** Delay before a restart. It doubles each time the process ends soon, so that a broken one does not fill the log. */
 const RESTART_MS = { first: 500, longest: 30_000, healthyAfter: 10_000 } as const
 
 export interface Companion {
-  /** Of the process that runs now, if one does. */
+  /** Process id of the current process, if one runs. */
   readonly pid: number | undefined
-  /** Resolves when it ended for the first time, with its exit status and what it last said to people. */
+  /** Resolves when it ended for the first time, with its exit status and its last lines for people. */
   readonly ended: Promise<CompanionEnd>
-  /** Resolves when the process has ended, by itself within its grace or killed after it. */
+  /** Resolves when the process has ended, by itself within the grace period or killed after it. */
   stop(): Promise<void>
 }
 
 export interface CompanionEnd {
   /** Absent when a signal ended it. */
   readonly status: number | undefined
-  /** Its last lines that are no log. */
+  /** Its last lines that are not logs. */
   readonly words: readonly string[]
 }
 
 export interface CompanionOptions {
-  /** From the repository's root. */
+  /** Relative to the repository's root. */
   readonly script: string
   readonly args?: readonly string[]
   readonly env: Readonly<Record<string, string>>
@@ -59,7 +59,7 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
       cwd: ROOT,
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // Ctrl-C goes to the whole group of a terminal; this process is to end in its turn, not with it.
+      // A terminal sends Ctrl-C to the whole process group, but this process must end in its turn.
       detached: true,
     })
     forwardLines(child, (line) => {
@@ -69,7 +69,7 @@ export function startCompanion({ script, args = [], env, onLine }: CompanionOpti
     })
     pid = child.pid
     const exited = new Promise<void>((resolve) => {
-      // Not at `exit`: its last lines may still be on their way.
+      // Not at `exit`, because its last lines may still be in transit.
       child.once('close', (code, signal) => {
         status = code ?? undefined
         if (!stopping.signal.aborted) onLine(`${script} ended: ${signal ?? `exit status ${code}`}`)

@@ -1,5 +1,5 @@
 /**
- * Builds the console (`console/`) for the local stack, unless what was built last is newer than its sources.
+ * Builds the console (`console/`) for the local stack, unless the last build is newer than the sources.
  * @module
  */
 import { execFile } from 'node:child_process'
@@ -10,7 +10,7 @@ import { promisify } from 'node:util'
 const ROOT = resolve(import.meta.dirname, '../..')
 const DIST = join(ROOT, 'console/dist')
 
-/** What the page is made of. */
+/** Sources of the page. */
 const SOURCES = [
   'console/src',
   'console/public',
@@ -22,7 +22,7 @@ const SOURCES = [
 
 /**
  * The folder of the built console; `undefined` where Vite is not installed (`npm ci --omit=dev`).
- * @throws Error with what Vite says, for sources that do not build
+ * @throws Error with Vite's output, when the build fails
  */
 export async function buildConsole(): Promise<string | undefined> {
   const vite = join(ROOT, 'node_modules/vite/bin/vite.js')
@@ -30,13 +30,13 @@ export async function buildConsole(): Promise<string | undefined> {
   if (!existsSync(vite)) return existsSync(built) ? DIST : undefined
   const shared = [...SOURCES, 'shared/domain'].map((path) => join(ROOT, path))
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...shared.map(newest))) return DIST
-  // Whatever runs this (a test says `test`) gets the page that is deployed.
+  // Always the production page, whatever NODE_ENV the caller has (a test has `test`).
   const env = { ...process.env, NODE_ENV: 'production' }
   await promisify(execFile)(process.execPath, [vite, 'build', 'console', '--logLevel', 'warn'], { cwd: ROOT, env })
   return DIST
 }
 
-/** When something in a folder changed last. */
+/** Latest modification in a folder. */
 function newest(path: string): number {
   const own = statSync(path)
   if (!own.isDirectory()) return own.mtimeMs

@@ -1,5 +1,5 @@
 /**
- * The folder in which the local stack keeps its data: held by one stack at a time, with logs that are appended to and rotated.
+ * The data folder of the local stack: held by one stack at a time, with logs that are appended to and rotated.
  * @module
  */
 import { closeSync, fstatSync, mkdirSync, openSync, readdirSync, renameSync, writeSync } from 'node:fs'
@@ -8,12 +8,14 @@ import { DatabaseSync } from 'node:sqlite'
 import { REFERENCE_FILE } from '../../shared/inference/population.ts'
 import { SITE_FILE } from '../../shared/inference/site-calibration.ts'
 
-/** What is wrong with a data folder, and what to do: a sentence for the terminal. */
+/** A fault of a data folder and its remedy, as a sentence for the terminal. */
 export class DataFolderError extends Error {
   override readonly name = 'DataFolderError'
 }
 
-/** What lies in a data folder: of a stack, of a gateway beside it, and what `models use` chose. One that holds other things only is somebody else's. */
+/**
+ * Names in a data folder: of a stack, of a gateway beside it, and the choice of `models use`. A folder with only other names is not ours.
+ */
 const OURS = [
   'lock.db',
   'queues',
@@ -32,16 +34,16 @@ const OURS = [
   REFERENCE_FILE,
 ]
 
-/** A log that is larger is moved to `NAME.1`, in place of the one before it. */
+/** A larger log is moved to `NAME.1` and replaces the previous one. */
 const ROTATE_BYTES = 20 * 1024 * 1024
 
-/** A lock that nobody refers to is collected as garbage, and with that given back. */
+/** Keeps references to locks: an unreferenced one is garbage-collected and thereby released. */
 const held = new Set<DatabaseSync>()
 
 /**
- * Makes the folder if it is not there, and holds it until the process ends, however it ends: the system gives an SQLite lock back.
- * @returns what gives it back before that
- * @throws DataFolderError when another stack holds it, it cannot be written, or it holds what is not ours
+ * Creates the folder if needed, and holds it until the process ends in any way, because the system releases an SQLite lock.
+ * @returns a function that releases it earlier
+ * @throws DataFolderError when another stack holds the folder, it cannot be written, or it contains other data
  */
 export function claimFolder(folder: string): () => void {
   try {
@@ -79,7 +81,7 @@ function sentence(folder: string, error: unknown): string {
 /** https://www.sqlite.org/rescode.html */
 const [SQLITE_BUSY, SQLITE_READONLY, SQLITE_CANTOPEN, SQLITE_NOT_A_DATABASE] = [5, 8, 14, 26]
 
-/** What a system says of a write that failed, in words. */
+/** Why a write failed, in words. */
 export function whatFailed(error: unknown): string {
   const { code, errcode } = error as { code?: string; errcode?: number } // as node:fs and node:sqlite throw
   if (code === 'ENOSPC' || errcode === 13) return 'the disk is full'
@@ -88,15 +90,15 @@ export function whatFailed(error: unknown): string {
   return error instanceof Error ? error.message : String(error)
 }
 
-/** A file that lines are appended to. */
+/** A file to which lines are appended. */
 export interface LogFile {
   write(line: string): void
   end(): void
 }
 
 /**
- * Opens a log, behind what earlier runs wrote. It never ends the process: while it cannot be written, lines are dropped, and `onTrouble` hears why, once
- * until it works again.
+ * Opens a log and appends to what earlier runs wrote. It never ends the process: while the file cannot be written, lines are dropped, and
+ * `onTrouble` is called once with the reason.
  */
 export function openLog(path: string, onTrouble: (sentence: string) => void, rotateBytes = ROTATE_BYTES): LogFile {
   let file: number | undefined
@@ -115,7 +117,7 @@ export function openLog(path: string, onTrouble: (sentence: string) => void, rot
     bytes += writeSync(file, line)
   }
   return {
-    // At once, so that the last lines before a crash are there.
+    // Synchronous, so that the last lines before a crash are written.
     write(line) {
       try {
         append(line)

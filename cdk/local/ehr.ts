@@ -1,5 +1,5 @@
 /**
- * The EHR of the local stack: the sandbox (`test/helpers/sandbox-ehr`) in a process of its own, and the site's configuration for it.
+ * The EHR of the local stack: the sandbox (`cdk/local/sandbox-ehr`) in its own process, and the site configuration for it.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -14,12 +14,12 @@ import { startCompanion } from './companion.ts'
 import { closeServer, listen } from './http.ts'
 
 export interface LocalEhr {
-  /** FHIR R4 base. */
+  /** FHIR R4 base URL. */
   readonly baseUrl: string
   stop(): Promise<void>
 }
 
-/** Rejects with the system's own error (`EADDRINUSE`) when the port is taken; 0 takes any free one. */
+/** Starts the EHR. Rejects with the system's own error (`EADDRINUSE`) when the port is taken; 0 takes any free one. */
 export async function startLocalEhr(port: number, onLine: (line: string) => void): Promise<LocalEhr> {
   const free = await freePort(port)
   const ready = Promise.withResolvers<void>()
@@ -34,11 +34,11 @@ export async function startLocalEhr(port: number, onLine: (line: string) => void
   })
   const ended = companion.ended.then(() => Promise.reject(new Error('the sandbox EHR ended before it was ready')))
   await Promise.race([ready.promise, ended])
-  ended.catch(() => {}) // later on it is started again
+  ended.catch(() => {}) // after this it is restarted
   return { baseUrl: `http://127.0.0.1:${free}/fhir`, stop: companion.stop }
 }
 
-/** Taken here and given back, so that a port that is not free shows before the process is started. */
+/** Listens and closes again, so that a taken port is noticed before the process is started. */
 async function freePort(port: number): Promise<number> {
   const server = createServer()
   const address = await listen(server, port)
@@ -46,12 +46,12 @@ async function freePort(port: number): Promise<number> {
   return address.port
 }
 
-/** Whose everything is on one machine, where the API asks nobody who they are. */
+/** The tenant of all data on one machine, where the API does not authenticate. */
 export const tenantOf = ({ deployment }: SiteConfig): string => deployment.tenants[0]!
 
 /**
- * A site on one machine: the sandbox in the place of its EHR, to which everything is written, simulated or not, and sessions are told soon.
- * @param folder keeps the secret that the EHR sends with its notifications
+ * A site on one machine: its EHR is the sandbox, everything is reported to it, including simulated values, and sessions are reported soon.
+ * @param folder keeps the secret of the EHR's notifications
  */
 export function localSite(
   site: SiteConfig,
@@ -76,7 +76,7 @@ export function localSite(
   })
 }
 
-/** Has the EHR tell us of its ECGs; returns the subscriptions' states. */
+/** Subscribes to the EHR's ECGs. Returns the states of the subscriptions. */
 export async function subscribeLocally({ ehr }: SiteConfig): Promise<readonly Subscribed[]> {
   if (ehr?.subscription === undefined) return []
   return subscribe(ehrOfSite(ehr), {

@@ -1,6 +1,6 @@
 /**
- * The function URL that streams events: its function's app under a server of its own, since a sandbox answers one request at a time
- * and a stream takes minutes. Started when first asked for.
+ * The function URL that streams events. Its app runs in a separate server, because a sandbox handles one request at a time and a stream
+ * takes minutes. Started with the first request.
  * @module
  */
 import { type ClientRequest, type IncomingMessage, request, type ServerResponse } from 'node:http'
@@ -8,21 +8,21 @@ import { pipeline } from 'node:stream'
 import { type Companion, startCompanion } from './companion.ts'
 import type { FunctionSpec } from './lambda/sandbox.ts'
 
-/** What the function URL answers; behind the local API's own address, for there is but one here. */
+/** Path of the function URL's responses. Here it shares the local API's only address. */
 export const EVENTS_PATH = '/v1/events'
 
 const SCRIPT = 'functions/api/server.ts'
 
-/** As CloudFront tells the API from the console (`cdk/console.ts`). */
+/** Separates the API from the console, as CloudFront does (`cdk/constructs/console.ts`). */
 export const isApiPath = (pathname: string) => /^\/(v1|fhir)\/|^\/(healthz|openapi\.json|console\.json)$/.test(pathname)
 
 export interface EventsServer {
-  /** Passes one request on, and its answer back as it comes. */
+  /** Forwards one request, and its response as it arrives. */
   answer(incoming: IncomingMessage, response: ServerResponse): Promise<void>
   stop(): Promise<void>
 }
 
-/** @param consoleDir the console's built files, which the same server answers with at all other paths */
+/** @param consoleDir the console's built files, which the same server serves at all other paths */
 export function eventsServer(
   { environment }: FunctionSpec,
   log: (line: string) => void,
@@ -44,7 +44,7 @@ export function eventsServer(
         log(line)
         const url = /^listening on (\S+)$/.exec(line)?.[1]
         if (url === undefined) return
-        // After a restart it listens elsewhere.
+        // After a restart its address differs.
         listening.resolve(url)
         listening = Object.assign(Promise.withResolvers<string>(), { promise: Promise.resolve(url) })
       },
@@ -55,7 +55,7 @@ export function eventsServer(
     async answer(incoming, response) {
       companion ??= start()
       const { port } = new URL(await listening.promise)
-      // The client may have gone while the server started, or before it answered.
+      // The client may have disconnected before the server started or answered.
       if (response.destroyed) return
       const { method, url: path, headers } = incoming
       const outgoing: ClientRequest = request({ host: '127.0.0.1', port, method, path, headers }, (answer) => {

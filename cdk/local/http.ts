@@ -1,5 +1,5 @@
 /**
- * Servers of the local stack: on loopback only.
+ * Servers of the local stack, on loopback only.
  * @module
  */
 import type { Server as HttpServer } from 'node:http'
@@ -19,7 +19,7 @@ export function listen(
   })
 }
 
-/** Closes a server and the idle connections that would keep it open. */
+/** Closes a server together with its idle connections, which would keep it open. */
 export function closeServer(server: HttpServer): Promise<void> {
   return new Promise((resolve) => {
     server.close(() => resolve())

@@ -1,5 +1,5 @@
 /**
- * `npm start`: the whole stack on this machine, with a demo device, until Ctrl-C.
+ * `npm start`: runs the whole stack on this machine, with a demo device, until Ctrl-C.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -18,7 +18,7 @@ import { checkStart, exitCodeOf, parseBroker, wordsOf } from './start-fault.ts'
 const DEMO_DEVICE = 'functions/cli/demo-device.ts'
 const ROOT = resolve(import.meta.dirname, '../..')
 
-/** A second Ctrl-C within this time is the same one: npm passes on what the terminal has already sent. */
+/** A second Ctrl-C within this time is the same one: npm repeats what the terminal has already sent. */
 const SAME_SIGNAL_MS = 1_000
 
 interface Options {
@@ -43,7 +43,8 @@ const command = new Command('npm start --')
   .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
   .parse()
 
-// What lies in the data folder are ECGs and who read them: for this user alone, whatever the shell's mask. Processes that are started inherit it.
+// The data folder contains ECGs and access logs, so it is readable by this user only, whatever the shell's umask. Child processes inherit
+// it.
 process.umask(0o077)
 
 await main(command.opts<Options>()).catch((error: unknown) => {
@@ -54,7 +55,7 @@ await main(command.opts<Options>()).catch((error: unknown) => {
 async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Options): Promise<void> {
   const dataDir = resolve(data)
   const kept = ['queues', 'objects', 'tables', 'journal.db', 'journal.db-shm', 'journal.db-wal', 'audit.jsonl']
-  // Before anything in it is touched: another stack may be at work there.
+  // Before anything in it changes, because another stack may use it.
   claimFolder(dataDir)
   await checkStart(broker)
   if (fresh) await Promise.all(kept.map((name) => rm(join(dataDir, name), { recursive: true, force: true })))
@@ -62,7 +63,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   const auditFile = openLog(join(dataDir, 'audit.jsonl'), console.error, Number.POSITIVE_INFINITY)
   const log = (source: string, line: string) => {
     logFile.write(`${new Date().toISOString()} ${source} ${line}\n`)
-    // In AWS the log groups keep them.
+    // In AWS they are in the log groups.
     if (line.includes('"message":"audit"')) auditFile.write(`${line}\n`)
     if (isForTheTerminal(line)) console.log(`${source}: ${line}`)
   }
@@ -82,7 +83,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
   })
   const outputs = {
     ...stack.outputs,
-    // For commands that read what the stack holds; in AWS there is no need to say it.
+    // For commands that read the stack's data; AWS needs no address.
     LocalEndpoint: stack.env.AWS_ENDPOINT_URL_SQS,
     LocalDynamoEndpoint: stack.env.AWS_ENDPOINT_URL_DYNAMODB,
   }
@@ -109,7 +110,7 @@ async function main({ port, mqttPort, fhirPort, broker, data, demo, fresh }: Opt
 }
 
 /**
- * Resolves at the first Ctrl-C (or SIGTERM); a later one ends this process at once. Also when npm, which started us, is gone.
+ * Resolves at the first Ctrl-C (or SIGTERM), or when npm, which started this process, has ended. A later signal ends the process at once.
  */
 function onInterrupt(): Promise<void> {
   return new Promise((resolve) => {
@@ -125,7 +126,7 @@ function onInterrupt(): Promise<void> {
   })
 }
 
-/** Functions log JSON; of that only trouble is worth a line here. What is no JSON comes from the stack itself, or is a crash. */
+/** Functions log JSON, of which only warnings and errors are shown. Other lines come from the stack itself, or from a crash. */
 function isForTheTerminal(line: string): boolean {
   return !line.startsWith('{') || /"level":"(WARN|ERROR|CRITICAL)"/.test(line)
 }

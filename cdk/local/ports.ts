@@ -1,12 +1,12 @@
 /**
- * The servers of the local stack whose ports a caller chooses: the API and whatever claims one.
+ * Servers of the local stack with a configurable port: the API and others that claim one.
  * @module
  */
 import { createServer, type RequestListener } from 'node:http'
 import { forThisMachine } from '../../shared/loopback.ts'
 import { closeServer, listen } from './http.ts'
 
-/** A port that something else listens on. */
+/** The port is already in use. */
 class PortTakenError extends Error {
   constructor(what: string, port: number, option: string) {
     super(`port ${port} (${what}) is taken: stop what listens there, or pass ${option} with another`)
@@ -16,14 +16,14 @@ class PortTakenError extends Error {
 
 export interface ApiServer {
   readonly url: string
-  /** Gives it its routes. */
+  /** Sets the routes. */
   open(listener: RequestListener): void
-  /** Takes its routes away. */
+  /** Removes the routes. */
   shut(): Promise<void>
   close(): Promise<unknown>
 }
 
-/** The API's server; says 503 until it is given its routes. */
+/** Starts the API's server, which answers 503 until it has its routes. */
 export async function startApiServer(port: number): Promise<ApiServer> {
   const unavailable: RequestListener = (_request, response) => {
     response.writeHead(503, { 'content-type': 'application/json' }).end('{"message":"Service Unavailable"}')
@@ -43,7 +43,7 @@ export async function startApiServer(port: number): Promise<ApiServer> {
   }
 }
 
-/** Starts a server; a port that something else has is said in words. */
+/** Starts a server. A port that is in use becomes an error with a readable message. */
 export async function claimPort<T>(
   what: string,
   option: string,

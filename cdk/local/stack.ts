@@ -1,6 +1,6 @@
 /**
- * The synthesized template on one machine: its queues, topic and bucket in fauxqs, its table in dynalite, its Lambdas' bundles in child
- * processes, its HTTP API and an MQTT broker on 127.0.0.1, and the MQTT adapter beside them.
+ * The synthesized template on one machine: queues, topic and bucket in fauxqs, table in dynalite, the Lambdas' bundles in child processes,
+ * the HTTP API and an MQTT broker on 127.0.0.1, and the MQTT adapter in a process of its own.
  * @module
  */
 import { mkdtemp, rm } from 'node:fs/promises'
@@ -37,34 +37,34 @@ export interface LocalStackOptions {
   readonly mqttPort?: number
   /** URL of another broker, instead of the embedded one. */
   readonly broker?: string
-  /** Port of a sandbox EHR, to which results are reported; 0 takes any free one. No EHR when absent. */
+  /** Port of a sandbox EHR, to which results are reported; 0 takes any free one. Absent: no EHR. */
   readonly ehrPort?: number
-  /** The site, whose EHR is replaced by the sandbox; its first tenant is whom the API takes everybody for. All defaults when absent. */
+  /** The site. Its EHR is replaced by the sandbox, and the API treats every caller as its first tenant. Absent: all defaults. */
   readonly site?: SiteConfig
-  /** Who signs the tokens of the API's callers, for the site's tenants; everybody is let in when absent. */
+  /** Provider of the API's tokens, for the site's tenants. Absent: every caller is accepted. */
   readonly identity?: Omit<LocalIdentity, 'tenants'>
-  /** Keeps queues, objects, results and the adapter's journal here; nothing outlives the stack when absent. */
+  /** Folder for queues, objects, results and the adapter's journal. Absent: no data outlives the stack. */
   readonly dataDir?: string
-  /** Sandboxes a function may have at once; by default one for each two cores for those that queues feed. */
+  /** Sandboxes per function. By default, functions that queues feed have one per two cores. */
   readonly concurrency?: number
-  /** Of the processes that draw cines, as `nice` counts it; below that of all else when absent. */
+  /** Nice value of the processes that draw cines. Absent: lower priority than everything else. */
   readonly batchPriority?: number
-  /** Without the MQTT adapter, `streams/mqtt`. */
+  /** Do not start the MQTT adapter, `streams/mqtt`. */
   readonly withoutAdapter?: boolean
   /** The console's built files, served at the API's address. */
   readonly consoleDir?: string
-  /** A cloud assembly with this stack's template, instead of building and synthesizing one. */
+  /** A cloud assembly with this stack's template, used instead of building one. */
   readonly assemblyDir?: string
-  /** Every line that a function, the adapter or the stack itself says. */
+  /** Called with every line of output of a function, the adapter or the stack itself. */
   readonly log?: (source: string, line: string) => void
 }
 
 export interface LocalStack {
   readonly apiUrl: string
   readonly mqttUrl: string
-  /** What the site decides; without an EHR, nothing. */
+  /** The site as it is configured here; without an EHR, only its deployment. */
   readonly site: SiteConfig
-  /** By name: `intake`, `intake-dlq`, `screening`, … */
+  /** Queue URLs by name: `intake`, `intake-dlq`, `screening`, … */
   readonly queueUrls: Readonly<Record<string, string>>
   readonly tableName: string
   readonly bucketName: string
@@ -72,48 +72,49 @@ export interface LocalStack {
   readonly outputs: Readonly<Record<string, string>>
   /** Environment that points an AWS SDK at this stack. */
   readonly env: Readonly<Record<string, string>>
-  /** By name: `preprocess`, `screen`, `api`. */
+  /** Functions by name: `preprocess`, `screen`, `api`. */
   readonly functions: Readonly<Record<string, LambdaFunction>>
-  /** Process id of the (first) MQTT adapter; another one after it was killed and came back. */
+  /** Process id of the (first) MQTT adapter; it changes when the adapter is restarted. */
   readonly adapterPid: number | undefined
-  /** What was refused, and what nobody needed. */
+  /** Refused calls, and unused permissions. */
   readonly permissions: Pick<Permissions, 'violations' | 'unused'>
-  /** In order: the adapter flushes, functions finish what they hold, then the servers close. */
+  /** Stops in order: the adapter flushes, functions finish their work, then the servers close. */
   stop(): Promise<void>
 }
 
-/** What every step of a start needs. */
+/** Needed by every step of a start. */
 interface Start {
   readonly options: LocalStackOptions
   readonly log: (source: string, line: string) => void
-  /** What was started, in order; it ends in reverse. */
+  /** Stops what was started, in reverse order. */
   readonly undo: (() => Promise<unknown>)[]
 }
 
-/** What listens on a port that the caller chooses. */
+/** Servers on configurable ports. */
 interface Ports {
   readonly api: ApiServer
-  /** Absent where the caller has a broker. */
+  /** Absent where another broker is used. */
   readonly broker: Broker | undefined
   readonly mqttUrl: string
   readonly ehr: LocalEhr | undefined
 }
 
-/** What stands in for AWS. */
+/** Substitutes of AWS services. */
 interface Services {
   readonly permissions: Permissions
   readonly emulators: Emulators
   readonly batch: LocalBatch
   readonly endpoints: { readonly AWS_ENDPOINT_URL_BATCH: string; readonly AWS_ENDPOINT_URL_IOT_DATA_PLANE: string }
-  /** Points an AWS SDK at all of them. */
+  /** Environment that points an AWS SDK at all of them. */
   readonly env: Readonly<Record<string, string>>
 }
 
 type Functions = Readonly<Record<string, LambdaFunction>>
 
 /**
+ * Starts the local stack.
  * @throws PortTakenError before anything else is started
- * @throws FunctionError when a function cannot load: a broken model bundle shows here, not with the first ECG
+ * @throws FunctionError when a function cannot load, so that a broken model bundle is noticed before the first ECG
  * @example
  * const stack = await startLocalStack({})
  * await fetch(`${stack.apiUrl}/healthz`)
@@ -134,7 +135,7 @@ export async function startLocalStack(options: LocalStackOptions): Promise<Local
 
 async function startAll(start: Start, stop: () => Promise<void>): Promise<LocalStack> {
   const { options, undo } = start
-  // Ports first: a taken one shows at once.
+  // Ports first, so that a taken one is noticed at once.
   const ports = await openPorts(start)
   const { api, broker, mqttUrl } = ports
   const folder = await dataFolder(start)
@@ -156,7 +157,7 @@ async function startAll(start: Start, stop: () => Promise<void>): Promise<LocalS
   if (!options.withoutAdapter) {
     await startAdapters({ deployment, site, env, broker, mqttUrl, folder, log, started })
   }
-  // First of all: what the broker goes on acknowledging when the adapter has left would be lost with its memory.
+  // Stopped first: what the broker still acknowledged after the adapter has ended would be lost with its memory.
   if (broker !== undefined) undo.push(broker.drain)
 
   return {
@@ -164,7 +165,7 @@ async function startAll(start: Start, stop: () => Promise<void>): Promise<LocalS
     mqttUrl,
     site,
     queueUrls: deployment.queueUrls,
-    // Of a template that has none, a fault only where it is asked for.
+    // Only an error when it is used, because a template may have none.
     get tableName() {
       return tableOf(deployment)
     },
@@ -201,7 +202,7 @@ async function openPorts({ options, log, undo }: Start): Promise<Ports> {
   return { api, broker, mqttUrl, ehr }
 }
 
-/** Where the stack keeps its files; one of its own is removed with it. */
+/** Folder of the stack's files. A temporary one is removed with the stack. */
 async function dataFolder({ options: { dataDir }, undo }: Start): Promise<string> {
   if (dataDir !== undefined) return dataDir
   const folder = await mkdtemp(join(tmpdir(), 'cardiacnets-'))
@@ -222,7 +223,7 @@ async function startServices({ options, log, undo }: Start, broker: Broker | und
   return { permissions, emulators, batch, endpoints, env: { ...emulatorEnvironment(emulators), ...endpoints } }
 }
 
-/** Makes the resources of the site's template. */
+/** Creates the resources of the site's template. */
 async function deploySite(
   { options }: Start,
   site: SiteConfig,
@@ -245,7 +246,7 @@ async function deploySite(
 const streamingOf = ({ functions, streams }: Deployment): FunctionSpec | undefined =>
   functions.find(({ name }) => streams.includes(name))
 
-/** The function that streams answers; it runs as a server. */
+/** Starts the server of the function that streams. */
 function startEvents({ options, log, undo }: Start, deployment: Deployment): EventsServer | undefined {
   const streaming = streamingOf(deployment)
   if (streaming === undefined) return undefined
@@ -272,7 +273,7 @@ async function startFunctions({ options, log, undo }: Start, deployment: Deploym
   return functions
 }
 
-/** Connects the functions to what starts them: queues, jobs, rules and schedules. */
+/** Connects the functions to their event sources: queues, jobs, rules and schedules. */
 function feedFunctions(
   { log, undo }: Start,
   deployment: Deployment,
@@ -281,7 +282,7 @@ function feedFunctions(
   broker: Broker | undefined,
 ): void {
   const clients = new Map<string, SQSClient>()
-  /** A client with the rights of a role; without one, with all. */
+  /** A client with the permissions of a role; without a role, with all. */
   const sqsAs = (role = ''): SQSClient => {
     const rights = role === '' ? clientOptions(emulators.endpoint) : clientOptions(emulators.endpoint, role)
     const client = clients.get(role) ?? new SQSClient({ ...rights, md5: false })
@@ -292,14 +293,14 @@ function feedFunctions(
   undo.push(async () => {
     for (const client of clients.values()) client.destroy()
   })
-  // A worker that is asked to end gives its job back, for which it needs the others; once more, before they go.
+  // Stopped before the others, because a worker that must end gives its job back and needs them.
   undo.push(batch.stop)
   batch.open(deployment, { sqs, environment: env, log: (line) => log('synthesize', line) })
   const say = (line: string) => log('stack', line)
   const sources = deployment.mappings.map((mapping) => {
     const fn = functionOf(functions, mapping.functionName)
     const { role } = fn.spec
-    // A mapping polls with the rights of its function, and can only be made where that one has all three.
+    // A mapping polls with the permissions of its function, and can be created only when the function has all three.
     if (role !== undefined) permissions.refuse(role, polling(mapping))
     return startEventSource(sqsAs(role), mapping, fn, say)
   })
@@ -317,7 +318,7 @@ const polling = ({ queueArn }: EventSourceMapping): readonly Need[] =>
     resource: queueArn,
   }))
 
-/** Gives the API's server its routes. It is the front, too: it brings what the API wants of one. */
+/** Sets the routes of the API's server. It also acts as the front and sends the header that the API requires. */
 function openApi(
   { options, undo }: Start,
   deployment: Deployment,

@@ -1,6 +1,6 @@
 /**
- * What keeps the local stack from starting, as a sentence and an exit code (DESIGN 5): 2 for what the caller must change, 4 for a service that cannot be
- * reached, 1 for all else.
+ * Faults that keep the local stack from starting, as a sentence and an exit code (DESIGN 5): 2 for what the caller must change, 4 for a
+ * service that cannot be reached, 1 for all others.
  * @module
  */
 import { connect } from 'node:net'
@@ -14,7 +14,7 @@ import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import type { CompanionEnd } from './companion.ts'
 import { DataFolderError } from './data-folder.ts'
 
-/** A process of the stack that ended before it was of use; in its own words. */
+/** A process of the stack ended before it was ready. The message has its own words. */
 export class CompanionError extends Error {
   override readonly name = 'CompanionError'
   readonly exitCode: number
@@ -37,7 +37,7 @@ export function wordsOf(error: unknown): string {
 }
 
 /**
- * What the stack is made with, before it is made: both would show late, and not in words.
+ * Checks the bundle and the broker before the stack starts, because their faults would show late and without a clear message.
  * @throws CodedError those of `readBundle` and `verifyFile`, `unavailable` for the broker
  */
 export async function checkStart(broker: string | undefined, model = activeBundle()): Promise<void> {
@@ -45,7 +45,7 @@ export async function checkStart(broker: string | undefined, model = activeBundl
   if (broker !== undefined) await reachBroker(broker)
 }
 
-/** An option of the command line. */
+/** Parses the option `--broker`. */
 export function parseBroker(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined
   if (url !== undefined && url.hostname !== '' && Object.hasOwn(MQTT_PORTS, url.protocol)) return text
@@ -54,12 +54,12 @@ export function parseBroker(text: string): string {
 
 const MQTT_PORTS: Readonly<Record<string, number>> = { 'mqtt:': 1883, 'mqtts:': 8883, 'ws:': 80, 'wss:': 443 }
 
-/** A broker that is started beside us may need so long; then we say so and end. */
+/** A broker that is started at the same time may need this long. */
 const REACH_MS = 10_000
 
 /**
- * Waits until something listens at the broker's address.
- * @throws CodedError `unavailable` with the address and why
+ * Waits until the broker's address accepts connections.
+ * @throws CodedError `unavailable` with the address and the reason
  */
 export async function reachBroker(url: string, withinMs = REACH_MS): Promise<void> {
   const { protocol, hostname, port } = new URL(url)

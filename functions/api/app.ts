@@ -1,5 +1,5 @@
 /**
- * The HTTP API. What it needs is passed in, so that tests and every host run the same app.
+ * The HTTP API. Its dependencies are passed in, so that tests and every host run the same app.
  * @module
  */
 import { OpenAPIHono } from '@hono/zod-openapi'
@@ -24,10 +24,10 @@ import { type UploadOptions, uploadRoutes } from './routes/upload.ts'
 
 interface Common extends AuditOptions {
   readonly authenticate: Authenticate
-  /** A secret header that the front adds to each request; a request without it bypassed the front. */
+  /** Secret header that CloudFront adds to each request. A request without it bypassed CloudFront. */
   readonly front?: string | undefined
   readonly onError?: ReportError
-  /** Told of every answer. */
+  /** Called with every response. */
   readonly onAnswer?: (status: number, refusal: ErrorCode | undefined) => void
 }
 
@@ -41,13 +41,14 @@ export interface ApiOptions
     OperationsOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
-  /** Where people sign in to the console; absent where nobody has to. */
+  /** Sign-in settings of the console; absent if no sign-in is required. */
   readonly signIn?: SignIn | undefined
-  /** What the EHR calls, mounted under `/fhir`: has a secret of its own instead of our tokens, and our public keys. */
+  /** Routes for the EHR, mounted under `/fhir`: they check their own secret instead of our tokens, and serve our public keys. */
   readonly fhir?: Hono
 }
 
 /**
+ * Makes the app.
  * @example
  * const response = await createApi(options).request('/v1/ecgs?limit=5', { headers: { authorization: `Bearer ${token}` } })
  */
@@ -65,7 +66,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
     }),
   )
   app.get('/healthz', (c) => c.json({ status: 'ok', notice: NOTICE }))
-  // Before anybody is signed in: what the console needs for it, and nothing secret.
+  // Available without a token: what the console needs for the sign-in. Nothing in it is secret.
   app.get('/console.json', (c) => c.json({ identity: options.signIn ?? null }))
   if (fhir !== undefined) app.route('/fhir', fhir)
 
@@ -97,7 +98,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
   return app
 }
 
-/** Events alone, for a front that streams. */
+/** Only the events, for a host that streams. */
 export function createEventsApi({
   onError = () => {},
   ...options
@@ -110,7 +111,7 @@ export function createEventsApi({
 }
 
 function base({ authenticate, front, onError, onAnswer, ...audit }: Common & Required<Pick<Common, 'onError'>>) {
-  // A slash at the end of an address means nothing.
+  // A slash at the end of a path is ignored.
   const app = new OpenAPIHono<AuthVariables>({ strict: false })
   app.use(async (c, next) => {
     const trace = childOf(c.req.header(TRACEPARENT), true)
@@ -130,7 +131,7 @@ function base({ authenticate, front, onError, onAnswer, ...audit }: Common & Req
   if (front !== undefined) app.use(fromFront(front))
   app.use('/v1/*', async (c, next) => {
     await next()
-    // ECGs are kept by nobody on the way; a client may keep one to compare.
+    // No cache on the way may keep ECGs; a client may keep one and revalidate it.
     c.res.headers.set('cache-control', 'private, no-cache')
   })
   app.use('/v1/*', auditing(audit))

@@ -1,5 +1,5 @@
 /**
- * Every request that touches an ECG becomes an entry of the audit trail, refused or not, before its answer goes out.
+ * Writes an entry of the audit trail for every request about an ECG, refused or not, before the response is sent.
  * @module
  */
 import type { Context, MiddlewareHandler } from 'hono'
@@ -13,7 +13,7 @@ import type { AuditStore } from '../../shared/store/audit.ts'
 import type { AuthVariables } from './auth.ts'
 import { refusalOf, respond } from './problem.ts'
 
-/** What each route does; a test holds that there is no other route. */
+/** Action of each route. A test checks that there is no other route. */
 export const ROUTE_ACTIONS: Readonly<Record<string, AuditAction>> = {
   'POST /v1/ecgs': 'ecg.upload',
   'GET /v1/ecgs': 'ecg.list',
@@ -40,23 +40,23 @@ const ROUTES = Object.entries(ROUTE_ACTIONS).map(([route, action]) => {
   return { method, action, pattern: new URLPattern({ pathname: path }) }
 })
 
-/** What changes what was there: noted before it is begun, and once more when it is done. */
+/** Actions that change stored data. They have two entries: one before the action begins and one when it is done. */
 const NOTED_FIRST: readonly AuditAction[] = ['ecg.delete', 'association.write', 'cmr.cancel', 'messages.redrive']
 
 export interface AuditOptions {
   readonly audit: Pick<AuditStore, 'append'>
-  /** Told of a caller who is not known, which is not worth an entry: anybody could fill the table. */
+  /** Called for a request of an unknown caller. It gets no entry, because anybody could fill the table. */
   readonly onStranger: (action: AuditAction, outcome: AuditEntry['outcome']) => void
-  /** Told why an entry could not be kept. */
+  /** Called when an entry could not be stored. */
   readonly onLost: (error: unknown, action: AuditAction) => void
 }
 
-/** Notes for the entry which ECGs the answer is about, where the path does not say it. */
+/** Adds ECGs to the request's audit entry, when the path does not name them. */
 export function touch(c: Context<AuthVariables>, ...ecgIds: readonly EcgId[]): void {
   for (const ecgId of ecgIds) c.get('touched').add(ecgId)
 }
 
-/** An answer that could not be noted is not given: 503. */
+/** Middleware that stores the audit entry of a request. When that fails, the response is replaced by 503. */
 export function auditing({ audit, onStranger, onLost }: AuditOptions): MiddlewareHandler<AuthVariables> {
   return async (c, next) => {
     const touched = new Set<EcgId>()
@@ -69,21 +69,21 @@ export function auditing({ audit, onStranger, onLost }: AuditOptions): Middlewar
     const caller = c.get('caller')
     const outcome = refusalOf(c) ?? 'done'
     if (caller === undefined) return onStranger(action, outcome)
-    // A poll for news without an answer has read nothing.
+    // A poll that found nothing new has read nothing.
     if (action === 'events.read' && outcome === 'done' && touched.size === 0) return
     try {
       await audit.append(entryOf(c, route, outcome))
     } catch (error) {
       onLost(error, action)
-      c.res = undefined // else its headers would be kept
+      c.res = undefined // otherwise its headers would be kept
       c.res = respond(c, new CodedError('unavailable', { field: 'audit' }))
     }
   }
 }
 
 /**
- * Notes what a caller is about to do; behind the check of who that is. What cannot be noted is not begun: 503.
- * Noted is also what is then refused, for its scope or its field: the second entry says so.
+ * Middleware that stores the entry before an action begins, after the caller is authenticated. When that fails, the action does not begin:
+ * 503. The entry is also stored for a request that is then refused for its scope or a field; the second entry records that.
  */
 export function notingFirst({
   audit,
@@ -124,7 +124,7 @@ interface AuditedRoute {
 }
 
 function routeOf(c: Context): AuditedRoute | undefined {
-  // As the routes see it: a slash at the end means nothing.
+  // As the router does: a slash at the end is ignored.
   const pathname = c.req.path.length > 1 && c.req.path.endsWith('/') ? c.req.path.slice(0, -1) : c.req.path
   for (const { method, action, pattern } of ROUTES) {
     if (method !== (c.req.method === 'HEAD' ? 'GET' : c.req.method)) continue

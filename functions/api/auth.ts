@@ -1,5 +1,5 @@
 /**
- * Who calls: bearer tokens (RFC 6750) that an identity provider signed, checked by its published keys.
+ * Authentication: bearer tokens (RFC 6750) signed by an identity provider, verified with its published keys.
  * @module
  */
 import type { MiddlewareHandler } from 'hono'
@@ -13,28 +13,31 @@ import { Name } from '../../shared/messages.ts'
 export { SCOPES, type Scope }
 
 export interface Caller {
-  /** Who that is, as the provider names it: for the audit trail. */
+  /** The provider's id of the caller, for the audit trail. */
   readonly subject: string
   readonly tenant: string
   readonly scopes: ReadonlySet<string>
-  /** When the token ends; a stream ends with it. */
+  /** When the token expires; a stream ends with it. */
   readonly expiresAt?: Date
 }
 
-/** From the `Authorization` header to the caller. Throws a CodedError: `token-missing`, `token-invalid`, `unavailable`. */
+/**
+ * Finds the caller from the `Authorization` header.
+ * @throws CodedError `token-missing`, `token-invalid`, `unavailable`
+ */
 export type Authenticate = (authorization: string | undefined) => Promise<Caller>
 
 export interface TokenRules {
   readonly issuer: string
   readonly audience: string
-  /** Claim that names the tenant. */
+  /** Claim that names the caller's tenant. */
   readonly tenantClaim: string
-  /** Those of the site: a token of any other is no token here. */
+  /** The site's tenants. A token of any other tenant is invalid here. */
   readonly tenants: ReadonlySet<string>
   readonly keys: JWTVerifyGetKey
 }
 
-/** Public-key signatures only: with a shared secret, every verifier of a token could also make one. */
+/** Public-key algorithms only: with a shared secret, every verifier could also issue tokens. */
 const ALGORITHMS = ['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512', 'ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519']
 
 const Subject = z
@@ -43,10 +46,10 @@ const Subject = z
   .max(256)
   .regex(/^[^\p{Cc}]+$/u)
 
-/** Clocks of the provider and ours may differ by so much. */
+/** Accepted difference between the provider's clock and ours, s. */
 const CLOCK_TOLERANCE_S = 5
 
-/** Variables that the routes find in their context. */
+/** Variables in the context of the routes. */
 export interface AuthVariables {
   readonly Variables: {
     caller: Caller
@@ -58,6 +61,7 @@ export interface AuthVariables {
 }
 
 /**
+ * Makes the authenticator for a provider's tokens.
  * @example
  * const authenticate = tokenAuthenticator({ issuer, audience, tenantClaim: 'tenant', tenants, keys: remoteKeys(jwksUrl) })
  */
@@ -68,7 +72,7 @@ export function tokenAuthenticator({ issuer, audience, tenantClaim, tenants, key
     const claims = await verify(token)
     const tenant = Name.safeParse(claims[tenantClaim])
     if (!tenant.success || !tenants.has(tenant.data)) throw new CodedError('token-invalid', { field: tenantClaim })
-    // Who reads an ECG must be somebody (RFC 9068, section 2.2).
+    // Access to ECGs must be attributable to a subject (RFC 9068, section 2.2).
     const subject = Subject.safeParse(claims.sub)
     if (!subject.success) throw new CodedError('token-invalid', { field: 'sub' })
     return {
@@ -96,17 +100,17 @@ export function tokenAuthenticator({ issuer, audience, tenantClaim, tenants, key
   }
 }
 
-/** The provider's keys, fetched when first needed, kept for ten minutes, and looked up again for a key that is not among them. */
+/** The provider's keys: fetched when first needed, cached for ten minutes, and fetched again for an unknown key. */
 export function remoteKeys(url: URL): JWTVerifyGetKey {
   return createRemoteJWKSet(url, { timeoutDuration: 5_000, cacheMaxAge: 600_000, cooldownDuration: 30_000 })
 }
 
-/** Lets everyone in as one tenant. Only for the local stack: see `environment.ts`. */
+/** Accepts every caller as one tenant. Only for the local stack: see `environment.ts`. */
 export function openAuthenticator(tenant: string): Authenticate {
   return async () => ({ subject: 'local', tenant, scopes: new Set(SCOPES) })
 }
 
-/** Tells who calls. */
+/** Middleware that authenticates the caller. */
 export function authentication(authenticate: Authenticate): MiddlewareHandler<AuthVariables> {
   return async (c, next) => {
     c.set('caller', await authenticate(c.req.header('authorization')))
@@ -114,7 +118,10 @@ export function authentication(authenticate: Authenticate): MiddlewareHandler<Au
   }
 }
 
-/** Lets only callers with the scope through. */
+/**
+ * Middleware that requires a scope.
+ * @throws CodedError `scope-missing`
+ */
 export function requireScope(scope: Scope): MiddlewareHandler<AuthVariables> {
   return async (c, next) => {
     if (!c.get('caller').scopes.has(scope)) throw new CodedError('scope-missing', { field: 'scope', scope })
@@ -123,20 +130,21 @@ export function requireScope(scope: Scope): MiddlewareHandler<AuthVariables> {
 }
 
 /**
- * What else the same keys may have signed for us (a logout, a security event, a proof of possession) says so in `typ`, and lets nobody in:
- * RFC 8725, section 3.11. An access token is `at+jwt` (RFC 9068); many providers still say `JWT`, or nothing.
+ * Whether `typ` marks an access token. The same keys may have signed other tokens for us (a logout, a security event, a proof of
+ * possession), which are marked in `typ` and must not be accepted (RFC 8725, section 3.11). An access token is `at+jwt` (RFC 9068); many
+ * providers use `JWT` or nothing.
  */
 function isAccessToken(typ: string | undefined): boolean {
   return typ === undefined || ['jwt', 'at+jwt'].includes(typ.toLowerCase().replace(/^application\//, ''))
 }
 
-/** OAuth 2.0 has `scope`, a list in one text (RFC 8693); some providers have `scp`, a text or an array. */
+/** OAuth 2.0 defines `scope`, a space-separated list (RFC 8693). Some providers send `scp`, a string or an array. */
 function scopesOf({ scope, scp }: JWTPayload): ReadonlySet<string> {
   const listed = [scope, scp].flat().filter((part) => typeof part === 'string')
   return new Set(listed.flatMap((part) => part.split(' ')))
 }
 
-/** What is wrong with a token, without its text. Keys that cannot be fetched are our trouble, not the caller's. */
+/** The error for an invalid token, without the token's text. A failed download of keys is our fault, not the caller's. */
 function refusal(cause: unknown): CodedError {
   if (cause instanceof CodedError) return cause
   if (cause instanceof errors.JWTClaimValidationFailed || cause instanceof errors.JWTExpired) {
@@ -148,5 +156,5 @@ function refusal(cause: unknown): CodedError {
     : new CodedError('token-invalid', { field: 'token' }, { cause })
 }
 
-/** jose says a failed download by its base class, with a generic code. */
+/** jose reports a failed download with its base class and a generic code. */
 const isFetchFailure = (error: InstanceType<typeof errors.JOSEError>) => error.code === 'ERR_JOSE_GENERIC'

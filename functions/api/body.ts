@@ -1,5 +1,5 @@
 /**
- * Request bodies within bounds: of bytes, counted as they come, and of time.
+ * Limits on request bodies: bytes, counted as they arrive, and time.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -10,17 +10,17 @@ import type { ReadOptions, SourceFile } from '../../streams/formats/index.ts'
 
 export interface BodyLimits {
   readonly maxBytes: number
-  /** From the request's headers to the end of its body. */
+  /** Time limit from the request's headers to the end of its body, ms. */
   readonly timeoutMs: number
 }
 
-/** No recording is made of more files. */
+/** Most files of one recording. */
 const MAX_FILES = 16
 
 /**
- * Reads the whole body before the route runs, so that nothing behind it waits or grows.
- * Throws `payload-too-large` by what the headers say or what comes, `request-timeout` for a body that drips, `format-unsupported` for
- * a compressed one: what it would swell to nobody has said.
+ * Middleware that reads the whole body before the route runs, so that no later step waits or grows without limit.
+ * @throws CodedError `payload-too-large` by the header or the bytes received, `request-timeout` for a body that arrives too slowly,
+ * `format-unsupported` for a compressed body, whose decompressed size is unknown
  */
 export function boundedBody(limits: BodyLimits): MiddlewareHandler {
   return async (c, next) => {
@@ -55,7 +55,7 @@ async function read(
     }
   } catch (error) {
     reader.cancel().catch(() => {})
-    // A caller who went away in mid-body is told so, should it still listen.
+    // The caller disconnected in mid-body; it gets this answer if it still listens.
     throw error instanceof CodedError ? error : new CodedError('payload-malformed', { field: 'body' }, { cause: error })
   } finally {
     clearTimeout(timer)
@@ -85,7 +85,7 @@ async function formFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
   if (parts.length > MAX_FILES) throw new CodedError('payload-too-large', { field: 'body', maxFiles: MAX_FILES })
   return Promise.all(
     parts.map(async (part) => {
-      // Names only tell files of one recording apart; none of them is ever opened. One with a path is no honest one.
+      // Names only distinguish the files of one recording; no file is opened by name. A name with a path is suspicious.
       if (!/^[^/\\\0]{1,255}$/.test(part.name) || /^\.+$/.test(part.name)) {
         throw new CodedError('field-invalid', { field: 'filename' })
       }
@@ -94,7 +94,10 @@ async function formFiles(request: HonoRequest): Promise<readonly SourceFile[]> {
   )
 }
 
-/** sha256 of what decides the samples: of one file its bytes; of several, their names too; and what the caller says that no file does. */
+/**
+ * SHA-256 of everything that determines the samples: the bytes of a single file; for several files also their names; and facts that the
+ * caller states and no file contains.
+ */
 export function contentSha256(
   files: readonly SourceFile[],
   { rateHz, unit, lead, sex, ageYears }: ReadOptions,

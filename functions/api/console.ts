@@ -1,5 +1,5 @@
 /**
- * The console's built files (`console/dist`), for a server of its own; in AWS CloudFront serves them from S3.
+ * Serves the console's built files (`console/dist`) from our own server. In AWS, CloudFront serves them from S3.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -28,13 +28,13 @@ const TYPES: Readonly<Record<string, string>> = {
   '.webmanifest': 'application/manifest+json',
 }
 
-/** All else is the console. */
+/** Paths of the API; all others belong to the console. */
 const API_PATH = /^\/(v1|fhir)\/|^\/(healthz|openapi\.json|console\.json)$/
 
 /**
- * The API, with the console's files at every other path. The files are read once: a path only ever finds what was there.
- * @param folder `console/dist`; where it is missing, the API alone
- * @param signInAt origins of the site's identity provider, which the page may ask as well
+ * Adds the console's files to the API, at every other path. The files are read once, so a path never reaches the file system.
+ * @param folder `console/dist`; when it is missing, only the API is served
+ * @param signInAt origins of the site's identity provider, which the page may also call
  */
 export function withConsole(api: Fetch, folder: string | undefined, signInAt: readonly string[] = []): Fetch {
   const files = folder !== undefined && existsSync(join(folder, 'index.html')) ? readFiles(folder) : undefined

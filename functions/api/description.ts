@@ -1,5 +1,5 @@
 /**
- * What the OpenAPI document says beside routes and schemas: a name and a group for each operation, the licence, and the codes of a problem.
+ * Parts of the OpenAPI document beside routes and schemas: a name and a group for each operation, the licence, and the problem codes.
  * @module
  */
 
@@ -20,7 +20,7 @@ const TAGS = {
 
 const named = (operationId: string, tag: keyof typeof TAGS): Operation => ({ operationId, tags: [tag] })
 
-/** By method and path. A client is generated from the names: they stay. */
+/** Operation by method and path. Clients are generated from the names, so they never change. */
 const OPERATIONS: Readonly<Record<string, Operation>> = {
   'post /v1/ecgs': named('uploadEcg', 'ECGs'),
   'get /v1/ecgs': named('listEcgs', 'ECGs'),
@@ -44,7 +44,7 @@ const OPERATIONS: Readonly<Record<string, Operation>> = {
 
 export const LICENCE = { name: 'Apache-2.0', identifier: 'Apache-2.0' }
 
-/** As it stands in the document of each answer that is a problem. */
+/** Example in the document for each response that is a problem. */
 const PROBLEM_EXAMPLE = {
   type: 'urn:cardiacnets:error:field-invalid',
   title: 'field invalid',
@@ -57,11 +57,11 @@ const PROBLEM_EXAMPLE = {
 type Paths = Readonly<Record<string, Readonly<Record<string, object>>>>
 
 /**
- * The document with all of that. What the router keeps beside a route (`middleware`) is no part of it.
- * @throws Error for a route that has no name here
+ * Adds these parts to a document. Router settings of a route (`middleware`) are removed.
+ * @throws Error for a route without a name here
  */
 export function described<D extends object>(document: D): D {
-  const { paths = {} } = document as { paths?: Paths } // what a document has there
+  const { paths = {} } = document as { paths?: Paths } // as in every document
   const operations = Object.entries(paths).map(([path, methods]) => [
     path,
     Object.fromEntries(Object.entries(methods).map(([method, of]) => [method, describe(`${method} ${path}`, of)])),

@@ -1,5 +1,5 @@
 /**
- * The API as its environment says: what the Lambda and the server of a process of its own have in common.
+ * The API configured from the environment. Shared by the Lambda and the server process.
  * @module
  */
 
@@ -34,10 +34,13 @@ import type { ParseUpload } from './parsing/pool.ts'
 import type { Limit } from './quota.ts'
 import type { StreamRules } from './routes/events.ts'
 
-/** No longer than API Gateway and Lambda let through anyway, plus what a server of its own may take. */
+/** Upload limits: API Gateway and Lambda allow no more, and they also suit a server process. */
 const UPLOAD_LIMITS = { maxBytes: 32 * 1024 * 1024, timeoutMs: 60_000 }
 
-/** @param parse where uploads are read, in a process that answers several callers at once */
+/**
+ * Makes the API from environment variables.
+ * @param parse where uploads are parsed, in a process that serves several callers at once
+ */
 export function apiFromEnvironment(stream?: StreamRules, parse?: ParseUpload) {
   const { table, ...common } = commonParts()
   const { results } = common
@@ -101,7 +104,7 @@ function commonParts() {
   }
 }
 
-/** A queue whose names are not set is not shown. */
+/** Queues whose variables are set. Others are not shown. */
 function queueUrlsOf(settings: NodeJS.ProcessEnv): QueueUrls {
   const urls = QUEUE_NAMES.map((name) => {
     const prefix = name.toUpperCase().replace('-', '_')
@@ -111,7 +114,7 @@ function queueUrlsOf(settings: NodeJS.ProcessEnv): QueueUrls {
   return Object.fromEntries(urls)
 }
 
-/** CloudWatch's, or, on one machine, those that the API can judge itself. */
+/** CloudWatch alarms of the stack or, on one machine, those that the API can evaluate itself. */
 function alarmsOf({ ALARMS_OF_STACK: stack }: NodeJS.ProcessEnv): Alarms {
   if (!stack) return alarmsHere
   const client = async () => new (await import('@aws-sdk/client-cloudwatch')).CloudWatchClient({})
@@ -122,15 +125,15 @@ function bundleOf({ MODEL_NAME: name, MODEL_SHA256: sha256 }: NodeJS.ProcessEnv)
   return name && sha256 ? { name, sha256 } : undefined
 }
 
-/** Both are set, or the stack has nothing to draw with. */
+/** Defined when both are set; otherwise the stack cannot draw. */
 function synthesisOf({ SYNTHESIS_QUEUE_URL: queueUrl, SYNTHESIS_RULES: rules }: NodeJS.ProcessEnv) {
   return queueUrl && rules ? { queueUrl, rules: parseSynthesisRules(rules) } : undefined
 }
 
 /**
- * Who may come in. Without an identity provider, nobody. `UNAUTHENTICATED_TENANT` lets everybody in, and only the local stack sets it:
- * an API whose table is not on this machine refuses to start with it.
- * @throws Error for settings that contradict each other
+ * How callers are authenticated. Without an identity provider, every caller is refused. `UNAUTHENTICATED_TENANT` accepts everybody, and
+ * only the local stack sets it: an API whose table is not on this machine refuses to start with it.
+ * @throws Error for contradictory settings
  */
 export function authenticatorOf(settings: Readonly<Record<string, string | undefined>>): Authenticate {
   const {

@@ -1,5 +1,6 @@
 /**
- * Whether a request came by the site's front (CloudFront), and so by its web ACL: the API's own addresses are public, and answer nobody else.
+ * Checks that a request came through the site's front (CloudFront), and thus through its web ACL. The API's own addresses are public, but
+ * refuse all other requests.
  * @module
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
@@ -7,7 +8,11 @@ import type { MiddlewareHandler } from 'hono'
 import { FRONT_HEADER } from '../../shared/config/deployment.ts'
 import { CodedError } from '../../shared/errors.ts'
 
-/** @param secret what the front sends with each request */
+/**
+ * Middleware that refuses requests from elsewhere.
+ * @param secret header that CloudFront adds to each request
+ * @throws CodedError `address-closed`
+ */
 export function fromFront(secret: string): MiddlewareHandler {
   const digest = (text: string) => createHash('sha256').update(text).digest()
   const wanted = digest(secret)

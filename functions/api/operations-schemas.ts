@@ -1,5 +1,5 @@
 /**
- * What the operations view shows and asks for, as zod schemas (`schemas.ts`).
+ * Zod schemas of the operations view (see `schemas.ts`).
  * @module
  */
 import { z } from '@hono/zod-openapi'

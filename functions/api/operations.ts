@@ -1,5 +1,5 @@
 /**
- * What an operator of a tenant looks at: how its devices and its windows do, what was given up, and which alarms are raised.
+ * State of the service for an operator of a tenant: devices, windows, dead-lettered messages and alarms.
  * @module
  */
 import type { CloudWatchClient } from '@aws-sdk/client-cloudwatch'
@@ -10,41 +10,44 @@ import { type AlarmId, LEAST, RUNBOOK, THRESHOLDS } from '../../shared/observe/a
 import type { Drift } from '../../shared/store/drift.ts'
 import type { ResultSummary } from '../../shared/store/result-list.ts'
 
-/** A device that gave no window for so long is not online. */
+/** A device without a window for this long is offline, s. */
 const ONLINE_S = 60
 
-/** Windows of which throughput, lag and refusals are counted. */
+/** Throughput, lag and refusals are computed over this time (s), and over this many windows at most. */
 export const LOOK_BACK_S = 300
 export const MOST_WINDOWS = 5000
 
-/** Messages of a dead-letter queue that one request looks at. */
+/** Most messages of a dead-letter queue that one request reads. */
 const MOST_DEAD = 100
 
 export type QueueUrls = Readonly<Record<QueueName, { readonly queueUrl: string; readonly dlqUrl: string } | undefined>>
 
 export interface QueueState {
   readonly name: QueueName
-  /** Of all tenants. */
+  /** Waiting messages of all tenants. */
   readonly waiting: number
-  /** Of this tenant, by reason. */
+  /** Dead-lettered messages of this tenant, by reason. */
   readonly dead: readonly { readonly reason: string; readonly count: number }[]
-  /** There are more than were looked at. */
+  /** The queue holds more messages than were read. */
   readonly isPartial: boolean
 }
 
 export interface AlarmState {
   readonly id: string
-  /** Which queue, function or adapter. */
+  /** The queue, function or adapter. */
   readonly of?: string | undefined
   readonly state: 'ok' | 'alarm' | 'unknown'
   readonly since?: string | undefined
   readonly runbook: string
 }
 
-/** A window from the future: its device's clock is wrong, or a file is played faster than it was recorded. Its lag says nothing. */
+/**
+ * Lag below which a window lies in the future: its device's clock is wrong, or a file is replayed faster than recorded. Such a lag is
+ * ignored.
+ */
 const AHEAD_S = -1
 
-/** What arrived lately, summed up. Lag is from a window's last sample, by the device's clock, to its stored result. */
+/** Summary of the windows that arrived lately. Lag is measured from a window's last sample, by the device's clock, to its stored result. */
 export function windowsOf(items: readonly ResultSummary[], isAll: boolean, now: Date) {
   const times = items.map(({ arrivedAt }) => Date.parse(arrivedAt))
   const spanS = isAll ? LOOK_BACK_S : Math.max(1, (now.getTime() - Math.min(...times)) / 1000)
@@ -71,13 +74,13 @@ export function windowsOf(items: readonly ResultSummary[], isAll: boolean, now: 
   }
 }
 
-/** How many wait in each queue, and why this tenant's messages were given up; never what is in them. */
+/** Number of waiting messages per queue, and why this tenant's messages were dead-lettered; never their content. */
 export async function queuesOf(sqs: SQSClient, urls: QueueUrls, tenant: string): Promise<readonly QueueState[]> {
   const states = QUEUE_NAMES.map(async (name) => {
     const of = urls[name]
     if (of === undefined) return []
     const [waiting, lying] = await Promise.all([depth(sqs, of.queueUrl), depth(sqs, of.dlqUrl)])
-    // To look into an empty queue takes as long as SQS waits for a message.
+    // Reading an empty queue takes as long as SQS waits for a message.
     if (lying === 0) return [{ name, waiting, dead: [], isPartial: false }]
     const look = { dryRun: true, tenant, most: MOST_DEAD }
     const { counts, isPartial } = await redrive(sqs, of.dlqUrl, of.queueUrl, look)
@@ -91,17 +94,17 @@ async function depth(sqs: SQSClient, QueueUrl: string): Promise<number> {
   return Number((await sqs.send(command)).Attributes?.ApproximateNumberOfMessages ?? 0)
 }
 
-/** Where alarms are, and what they say. */
+/** Reads the alarms and their states. */
 export type Alarms = (seen: Seen) => Promise<readonly AlarmState[]>
 
-/** What a machine without CloudWatch can judge by. */
+/** Data for evaluating alarms on a machine without CloudWatch. */
 export interface Seen {
   readonly windows: Pick<ReturnType<typeof windowsOf>, 'screened' | 'refused'>
   readonly queues: readonly QueueState[]
   readonly drift: Drift | undefined
 }
 
-/** The stack's own alarms, whose description begins with `id` or `id of what` (`cdk/constructs/observability.ts`). */
+/** The stack's own alarms. Their descriptions begin with `id` or `id of what` (`cdk/constructs/observability.ts`). */
 export function alarmsOfStack(cloudWatch: () => Promise<CloudWatchClient>, stack: string): Alarms {
   return async () => {
     const [{ paginateDescribeAlarms }, client] = await Promise.all([import('@aws-sdk/client-cloudwatch'), cloudWatch()])
@@ -118,7 +121,7 @@ export function alarmsOfStack(cloudWatch: () => Promise<CloudWatchClient>, stack
   }
 }
 
-/** Those that can be judged by what the page shows anyway, where there is no CloudWatch. */
+/** Alarms that can be evaluated from the page's own data, where there is no CloudWatch. */
 export const alarmsHere: Alarms = async ({ windows, queues, drift }) => {
   const total = windows.screened + windows.refused
   const alarm = (id: AlarmId, value: number | undefined, of?: string): AlarmState => ({

@@ -1,5 +1,5 @@
 /**
- * Errors as RFC 9457 problem documents: codes of `shared/errors.ts`, never an error's own text.
+ * Errors as RFC 9457 problem documents, with codes of `shared/errors.ts` and never an error's own text.
  * @module
  */
 import type { Context, ErrorHandler, NotFoundHandler } from 'hono'
@@ -19,13 +19,13 @@ export function problemHandler(report: ReportError): ErrorHandler {
   }
 }
 
-/** Hono says by its own error what it cannot parse: JSON, a form. */
+/** Hono throws its own error for JSON or a form that it cannot parse. */
 function codedError(thrown: unknown): CodedError {
   const isMalformed = thrown instanceof HTTPException && thrown.status < 500
   return isMalformed ? new CodedError('payload-malformed', { field: 'body' }) : toCodedError(thrown)
 }
 
-/** The code that an answer refuses with; `undefined` for one that does not. */
+/** The code that a response refuses with; `undefined` for a response that is not a refusal. */
 export function refusalOf(c: Context): ErrorCode | undefined {
   if (c.error !== undefined) return codedError(c.error).code
   return c.res.status === 404 ? 'not-found' : undefined
@@ -44,10 +44,10 @@ export function respond(c: Context, { code, kind, detail }: CodedError): Respons
   }
   const challenge = challenges[code]?.(detail)
   return c.json(problem, kind.status as ContentfulStatusCode, {
-    // The table of errors.ts holds only statuses that carry a body.
+    // The table in errors.ts contains only statuses that allow a body.
     'content-type': 'application/problem+json',
     ...(challenge === undefined ? {} : { 'www-authenticate': challenge }),
-    // What is left of a body that was not read to its end must not be taken for the next request.
+    // The rest of a body that was not read completely must not be taken for the next request.
     ...(kind.status === 413 || kind.status === 408 ? { connection: 'close' } : {}),
     ...(kind.status === 503 ? { 'retry-after': '5' } : {}),
     ...(kind.status === 429 ? { 'retry-after': String(detail.retryAfterS ?? 1) } : {}),

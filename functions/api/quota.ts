@@ -1,5 +1,5 @@
 /**
- * What one tenant, and one caller of it, may have of what everybody shares. Beyond it: 429, with the time after which to ask again.
+ * Limits of one tenant and of one of its callers on shared resources. Above a limit the API answers 429, with the time to wait.
  * @module
  */
 import type { MiddlewareHandler } from 'hono'
@@ -10,7 +10,7 @@ import type { AuthVariables, Caller } from './auth.ts'
 
 export type Limit = keyof ApiLimits
 
-/** Of those that are counted over time. */
+/** Time spans of the limits that count over time, s. */
 const SPAN_S: Readonly<Record<Exclude<Limit, 'streams'>, number>> = {
   cinesPerDay: 24 * 3600,
   uploadsPerMinute: 60,
@@ -18,17 +18,20 @@ const SPAN_S: Readonly<Record<Exclude<Limit, 'streams'>, number>> = {
   attributionsPerMinute: 60,
 }
 
-/** A stream that is refused may come back so soon. */
+/** Time after which a refused stream may be requested again, s. */
 const STREAM_RETRY_S = 10
 
 export interface QuotaOptions {
   readonly quotas: Pick<QuotaStore, 'take' | 'hold'>
   readonly apiLimits: ApiLimits
-  /** Told of every refusal. */
+  /** Called for every refusal. */
   readonly onLimit?: ((limit: Limit) => void) | undefined
 }
 
-/** @throws CodedError `limit-exceeded` where the caller or its tenant has had its share */
+/**
+ * Counts one use of a limit.
+ * @throws CodedError `limit-exceeded` when the caller or its tenant has reached the limit
+ */
 export async function take(
   { quotas, apiLimits, onLimit }: QuotaOptions,
   limit: Exclude<Limit, 'streams'>,
@@ -40,7 +43,7 @@ export async function take(
   throw new CodedError('limit-exceeded', { field: limit, retryAfterS })
 }
 
-/** The same for a whole route; behind the check of its scope, before its body is read. */
+/** Middleware that counts a use of a route. It runs after the scope is checked and before the body is read. */
 export function limited(options: QuotaOptions, limit: Exclude<Limit, 'streams'>): MiddlewareHandler<AuthVariables> {
   return async (c, next) => {
     await take(options, limit, c.get('caller'))
@@ -49,8 +52,8 @@ export function limited(options: QuotaOptions, limit: Exclude<Limit, 'streams'>)
 }
 
 /**
- * A place for a stream, until `untilMs` at most.
- * @returns how to give it back
+ * Takes a slot for a stream, until `untilMs` at most.
+ * @returns a function that frees the slot
  * @throws CodedError `limit-exceeded`
  */
 export async function holdStream(

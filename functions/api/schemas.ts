@@ -1,5 +1,5 @@
 /**
- * What goes over the wire, as zod schemas: requests are checked by them, and the OpenAPI document is made of them.
+ * Zod schemas of requests and responses. Requests are validated with them, and the OpenAPI document is generated from them.
  * @module
  */
 import { z } from '@hono/zod-openapi'
@@ -28,7 +28,7 @@ const Evidence = z.enum(EVIDENCES).openapi({
     "What the number learned from: labels of real people, a published model's reading of real ECGs, a proxy label, or simulated people.",
 })
 
-/** Each code with its sentence; `{field}` and its like stand for what `detail` names. */
+/** All codes with their sentences; `{field}` and other placeholders stand for entries of `detail`. */
 const CODES = Object.entries(ERROR_SENTENCES)
   .map(([code, sentence]) => `- \`${code}\`: ${sentence}`)
   .join('\n')
@@ -236,6 +236,13 @@ export const Subject = z
       description:
         'A FHIR reference: whom the device was on when the ECG was taken. Absent where nobody said so, and for an ECG of an EHR, which knows itself.',
     }),
+    spans: z
+      .array(z.object({ from: z.iso.datetime(), to: z.iso.datetime().optional() }))
+      .optional()
+      .openapi({
+        description:
+          'When the device was on this patient: from `from` up to `to`, without `to` until further notice. Other ECGs of the device are of others.',
+      }),
     person: z
       .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
       .optional()

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The API as a server of its own, with events: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any) of `HOST`; serves the
- * console's files from `CONSOLE_DIR` where they are.
+ * The API as a server process with event streams: `npm run -s node -- functions/api/server.ts`. Listens on `PORT` (0: any free port) of
+ * `HOST`. Serves the console's files from `CONSOLE_DIR` if there are any.
  * @module
  */
 import { createServer } from 'node:http'
@@ -18,7 +18,7 @@ import { createParsingPool } from './parsing/pool.ts'
 
 const STREAM = { pollMs: 500, heartbeatMs: 15_000, maxMs: 60 * 60_000 }
 
-/** How long a caller may take for its headers, and for a whole request: the body's own limit is shorter. */
+/** Most time for the headers and for a whole request. The limit for bodies is shorter. */
 const TIMEOUTS = { headersTimeout: 10_000, requestTimeout: 90_000 }
 
 export interface RunningServer {
@@ -29,11 +29,13 @@ export interface RunningServer {
 export interface ServerOptions {
   readonly port: number
   readonly host: string
-  /** Asks nobody for a token: then only names of this machine are answered, so that no page of another site can read from it. */
+  /**
+   * True when no token is required. Then only host names of this machine are accepted, so that no page of another site can read from it.
+   */
   readonly isOpen?: boolean
 }
 
-/** Serves an app. Rejects with the system's own error where the port is taken. */
+/** Serves an app. Rejects with the system's own error when the port is taken. */
 export async function serve(
   app: Pick<Hono, 'fetch'>,
   { port, host, isOpen = false }: ServerOptions,

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets audit`: who read or wrote an ECG, or what somebody did: entries of people's requests, and the lines of functions.
+ * `cardiacnets audit`: who accessed an ECG, or what a caller did. Reads entries of people's requests and log lines of functions.
  * @module
  */
 import { createReadStream, existsSync } from 'node:fs'
@@ -11,7 +11,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 import { AuditStore } from '../../shared/store/audit.ts'
 
-/** Where `npm start` keeps the lines of its functions. */
+/** Where `npm start` stores the log lines of its functions. */
 const LOCAL_LINES = '.local/audit.jsonl'
 
 const DAY_MS = 24 * 3600 * 1000
@@ -27,7 +27,7 @@ interface AuditCommandOptions {
   readonly json?: boolean
 }
 
-/** What is shown, by whomever it was done. */
+/** One line of output, for an action of a caller or of a function. */
 interface Shown {
   readonly at: string
   /** `caller:` with the token's subject, or `service:` with the function's name. */
@@ -84,7 +84,7 @@ async function collect({ ecg, subject, tenant, ...options }: AuditCommandOptions
   }
   const lines =
     options.lines ?? (options.outputs === LOCAL_OUTPUTS && existsSync(LOCAL_LINES) ? LOCAL_LINES : undefined)
-  // A function acts for no subject.
+  // A function has no subject.
   if (lines !== undefined && subject === undefined) {
     for await (const line of linesOf(lines)) {
       const of = parseLine(line)
@@ -98,14 +98,14 @@ async function collect({ ecg, subject, tenant, ...options }: AuditCommandOptions
 function linesOf(file: string): AsyncIterable<string> {
   const input = file === '-' ? process.stdin : createReadStream(file)
   const lines = createInterface({ input })
-  // A stream's error is not one of the lines'.
+  // `readline` does not pass on errors of its input.
   input.once('error', (cause: unknown) =>
     lines.emit('error', new CodedError('file-not-found', { field: 'lines' }, { cause })),
   )
   return lines
 }
 
-/** A line of the trail; any other is none of ours. */
+/** Parses a line of the audit trail; `undefined` for any other line. */
 function parseLine(line: string): { readonly tenant: unknown; readonly shown: Shown } | undefined {
   let of: Readonly<Record<string, unknown>>
   try {
@@ -142,7 +142,7 @@ function describe({ at, by, action, outcome, ecgIds, jobId, device, traceId }: S
   return [at, by.padEnd(22), action.padEnd(17), outcome.padEnd(13), ...which.filter(Boolean)].join('  ')
 }
 
-/** A `#` would reach into the rows of another day, or of another tenant. */
+/** A `#` would select rows of another day or tenant. */
 function parseTenant(text: string): string {
   if (Name.safeParse(text).success) return text
   throw new InvalidArgumentError('no name of a tenant')

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets bench`: hands its arguments to `cdk/bench`, which is a process of its own.
+ * `cardiacnets bench`: passes its arguments to `cdk/bench`, which runs in its own process.
  * @module
  */
 import { spawn } from 'node:child_process'

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * `cardiacnets`, as npm links it: runs what was built; in a clone, the sources.
+ * `cardiacnets`, as npm links it: runs the built files or, in a clone, the sources.
  * @module
  */
 import { existsSync } from 'node:fs'

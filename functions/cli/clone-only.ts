@@ -1,10 +1,10 @@
 /**
- * The commands that only a clone of the repository has: they need CDK, the emulators and the training code.
+ * Commands that exist only in a clone of the repository, because they need CDK, the emulators or the training code.
  * @module
  */
 import { Command } from 'commander'
 
-/** In the installed package: they say where they are. */
+/** In the installed package, these commands say where to find them. */
 export const CLONE_ONLY: Readonly<Record<string, () => Promise<Command>>> = {
   start: async () => inClone('start', 'npm start'),
   bench: async () => inClone('bench', 'npm run -s cli -- bench'),

@@ -1,5 +1,5 @@
 /**
- * The device that `npm start` runs: streams a virtual person's ECG in real time and prints a line a result.
+ * The device that `npm start` runs. It streams a virtual person's ECG in real time and prints one line per result.
  * @module
  */
 import { join } from 'node:path'

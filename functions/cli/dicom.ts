@@ -1,5 +1,5 @@
 /**
- * `cardiacnets dicom`: sends DICOM files (drawn cines, ECGs) to an archive, and asks whether it is there.
+ * `cardiacnets dicom`: sends DICOM files (drawn cines, ECGs) to an archive, and checks that it answers.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -55,7 +55,10 @@ export function dicomCommand(): Command {
     )
 }
 
-/** Sends one after the other; one that fails does not keep back the next. @returns the exit code: the first that failed, else 0 */
+/**
+ * Sends the files one after another. A failed file does not stop the next.
+ * @returns exit code: that of the first failure, else 0
+ */
 async function each(files: readonly string[], send: (file: string) => Promise<unknown>): Promise<number> {
   let failed: number = EXIT.ok
   for (const file of files) {

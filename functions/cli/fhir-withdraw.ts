@@ -1,5 +1,5 @@
 /**
- * `cardiacnets fhir withdraw`: reports that stand in the EHR for a tenant that may not report to it, taken back.
+ * `cardiacnets fhir withdraw`: withdraws reports from the EHR that belong to a tenant without permission to report to it.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -46,7 +46,7 @@ export function withdrawCommand(): Command {
         for (const those of Map.groupBy(found, ({ about }) => about.id).values()) {
           const ecgIds = those[0]!.about.kind === 'ecg' ? [parseEcgId(those[0]!.about.id)!] : []
           const entry = { tenant, action: 'report.withdraw' as const, subject: by, ecgIds, traceId }
-          // Before, not only after: what nobody could note is not done.
+          // Recorded before the action as well as after it: what cannot be recorded is not done.
           await audit.append({ ...entry, at: new Date(), outcome: 'begun' })
           await withdraw(ehr, those)
           await audit.append({ ...entry, at: new Date(), outcome: 'done' })
@@ -62,5 +62,5 @@ const aboutsOf = ({ ecgIds, summaryIds }: TenantTrace): readonly About[] => [
   ...summaryIds.map((id) => ({ kind: 'session' as const, id })),
 ]
 
-/** Which resource, and of what; not whose chart it stands in. */
+/** The resource and what it is about, without the patient whose chart it is in. */
 const describe = ({ about, resource }: Standing) => `${resource.resourceType}/${resource.id}  ${about.kind} ${about.id}`

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets fhir`: connects a site's EHR, and says what is wrong in one line.
+ * `cardiacnets fhir`: connects a site's EHR, and reports each problem in one line.
  * @module
  */
 import { styleText } from 'node:util'

@@ -1,5 +1,5 @@
 /**
- * What a command may be told of an ECG file that the file does not say.
+ * Options for facts about an ECG file that the file does not state.
  * @module
  */
 import { type Command, InvalidArgumentError, Option } from 'commander'
@@ -42,7 +42,7 @@ export function positive(text: string): number {
   throw new InvalidArgumentError('a number above 0')
 }
 
-/** For a number between two others, both included. */
+/** Parser for a whole number within two limits, both included. */
 export const wholeNumber = (least: number, most: number) => (text: string) => {
   const value = Number(text)
   if (text.trim() !== '' && Number.isInteger(value) && value >= least && value <= most) return value

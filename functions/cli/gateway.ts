@@ -1,5 +1,5 @@
 /**
- * `cardiacnets gateway`: runs the gateway of a ward, and asks it how it is.
+ * `cardiacnets gateway`: runs the bedside gateway, and queries its status.
  * @module
  */
 import { existsSync } from 'node:fs'
@@ -33,7 +33,7 @@ interface GatewayOptions {
   readonly model: string
 }
 
-/** Every door on loopback, beside `npm start`: what the command does without a file. */
+/** Every input on loopback, beside `npm start`: the configuration when there is no file. */
 const TRY = {
   mqtt: { port: 1884 },
   hl7: { port: 2575 },
@@ -44,7 +44,7 @@ const TRY = {
 
 export function gatewayCommand(): Command {
   const command = new Command('gateway')
-    // `gateway status --status-port N` is the subcommand's option, not this one's of the same name.
+    // `gateway status --status-port N` is an option of the subcommand, not of this command, which has one of the same name.
     .enablePositionalOptions()
     .description(
       'run the gateway of a ward: takes ECGs by HL7 v2, DICOM, MQTT and a folder, and returns results, also without the cloud',
@@ -89,7 +89,7 @@ export function gatewayCommand(): Command {
     .addCommand(bundleCommand())
 }
 
-/** A gateway that does not run has its bundles changed on the disk, and takes them when it starts. */
+/** Updates and rolls back bundles. When the gateway is not running, they are changed on disk and used at its next start. */
 function bundleCommand(): Command {
   const bundle = new Command('bundle')
     .enablePositionalOptions()
@@ -105,7 +105,7 @@ function bundleCommand(): Command {
       .option('--status-port <n>', 'port of its status server')
       .option('--model <directory>', 'bundle that the gateway was started with', activeBundle())
       .action(async (...args: readonly unknown[]) => {
-        // Commander hands over the arguments, the options and the command.
+        // Commander passes the arguments, the options and the command.
         const options = args.at(-2) as GatewayOptions & { readonly site?: string }
         const argument = typeof args[0] === 'string' ? resolve(args[0]) : undefined
         const site = options.site === undefined ? undefined : resolve(options.site)
@@ -143,9 +143,9 @@ function bundleCommand(): Command {
     )
 }
 
-/** Loads its network, as the gateway will. */
+/** Loads the network, as the gateway will. */
 async function tryBundle({ bundleDirectory }: ScreeningSetup): Promise<void> {
-  // Not for a gateway that runs from here: its thread has the runtime, and 30 MB are enough once.
+  // Imported only here: a running gateway has the runtime in its thread, and 30 MB are enough once.
   const { openSession } = await import('../../shared/inference/session.ts')
   const session = await openSession(await readBundle(bundleDirectory, CARDIACNETS_V1.name), 'screen.onnx', {})
   await session.release()
@@ -194,7 +194,7 @@ function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {
   })
 }
 
-/** What the file says; without it, the stack that runs beside us, if one does. */
+/** The cloud in the configuration; without one, the local stack if it is running. */
 async function cloudOf({ forward }: GatewayConfig, outputsFile: string): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
   if (forward?.kind === 'sqs') {

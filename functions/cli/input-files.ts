@@ -1,5 +1,5 @@
 /**
- * The files that a command is given: paths, folders, `@list` (a file of paths, one a line) and `-` (paths on standard input).
+ * Input files of a command: paths, folders, `@list` (a file with one path per line) and `-` (paths on standard input).
  * @module
  */
 import { readdir, readFile, stat } from 'node:fs/promises'
@@ -9,13 +9,13 @@ import { CodedError } from '../../shared/errors.ts'
 
 export interface InputFile {
   readonly path: string
-  /** Found in a folder, not named: where it is no ECG it is passed over. */
+  /** Found in a folder, not named by the user: skipped when it is not an ECG. */
   readonly isFound: boolean
 }
 
 /**
- * Every file in order. A path that is not there is listed all the same: reading it says so.
- * @throws CodedError `file-not-found` for a list that is not there, `payload-empty` where nothing is named
+ * Lists every file in order. A path that does not exist is listed too; reading it reports the error.
+ * @throws CodedError `file-not-found` for a list that does not exist, `payload-empty` when nothing is named
  */
 export async function inputFiles(names: readonly string[], stdin: NodeJS.ReadableStream): Promise<InputFile[]> {
   const files: InputFile[] = []
@@ -50,10 +50,10 @@ const isFolder = (path: string) =>
     () => false,
   )
 
-/** Signal files of a WFDB record: the header beside them stands for all. */
+/** Signal files of a WFDB record, which the header beside them represents. */
 const SIGNAL_FILES = ['.dat', '.mat', '.xyz', '.atr']
 
-/** Files of a folder and of those in it, by name; none that is hidden, none that a header stands for. */
+/** Files of a folder and its subfolders, by name. Hidden files, and files that a header represents, are left out. */
 async function filesIn(folder: string): Promise<string[]> {
   const entries = (await readdir(folder, { withFileTypes: true }))
     .filter(({ name }) => !name.startsWith('.'))

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets`: the command line. One file a command; this one only names them and turns errors into exit codes.
+ * `cardiacnets`: the command line. Each command has its own file; this file registers them and turns errors into exit codes.
  * @module
  */
 import { Command, CommanderError } from 'commander'
@@ -9,7 +9,7 @@ import { CLONE_ONLY } from './clone-only.ts'
 import { EXIT, reportError } from './output.ts'
 import { commandArguments } from './short-command-line.ts'
 
-/** Each loads its own packages only: all of them take two seconds. */
+/** Each command loads only its own packages, because loading all of them takes two seconds. */
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   screen: async () => (await import('./screen.ts')).screenCommand(),
   evaluate: async () => (await import('./evaluate/index.ts')).evaluateCommand(),
@@ -25,7 +25,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   ...(RUNS_FROM_SOURCE ? { bench: async () => (await import('./bench.ts')).benchCommand() } : CLONE_ONLY),
 }
 
-/** The command that the arguments name; for help, all of them. */
+/** The command that the arguments name; all commands for the help. */
 function commandsFor([name = '']: readonly string[]): Promise<Command[]> {
   const named = Object.entries(COMMANDS).filter(([each]) => each === name)
   return Promise.all((named.length > 0 ? named : Object.entries(COMMANDS)).map(([, load]) => load()))
@@ -40,7 +40,7 @@ const program = new Command('cardiacnets')
   .version(codeVersion(), '--version', 'print the version and the commit')
   .showHelpAfterError('(--help says more)')
   .exitOverride()
-  // An option behind a subcommand is the subcommand's, also where the command above has one of the same name.
+  // An option after a subcommand belongs to it, even when the command above has one of the same name.
   .enablePositionalOptions()
   .addHelpText(
     'after',

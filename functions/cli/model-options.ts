@@ -1,5 +1,5 @@
 /**
- * The options that say which model screens and how a site corrects it; the same for every command that screens files.
+ * Options for the model and its site calibration, shared by every command that screens files.
  * @module
  */
 import { resolve } from 'node:path'
@@ -26,7 +26,10 @@ export function takeModelOptions(command: Command): Command {
     .option('--prevalence <list>', 'prevalence among the people screened, such as cad=0.05,hf=0.02', parsePrevalences)
 }
 
-/** @throws CodedError those of `readBundle` and `readSite` */
+/**
+ * Reads the bundle and the site calibration that the options select.
+ * @throws CodedError those of `readBundle` and `readSite`
+ */
 export async function readModel({
   model,
   site,

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets models`: look at model bundles, check them, choose one.
+ * `cardiacnets models`: lists, verifies and selects model bundles.
  * @module
  */
 import { readdir, readFile, writeFile } from 'node:fs/promises'
@@ -87,7 +87,10 @@ export function modelsCommand(): Command {
   return models
 }
 
-/** @throws CodedError `file-not-found`, and as `parseReference` */
+/**
+ * Reads and checks a drift reference.
+ * @throws CodedError `file-not-found`, and those of `parseReference`
+ */
 async function referenceText(file: string, bundle: Bundle): Promise<string> {
   const text = await readFile(file, 'utf8').catch((cause: unknown) => {
     throw new CodedError('file-not-found', { field: 'reference' }, { cause })

@@ -1,5 +1,5 @@
 /**
- * What the commands print: results for people, errors in one line, progress on a terminal.
+ * Output of the commands: results as text, errors in one line, progress on a terminal.
  * @module
  */
 import { basename } from 'node:path'
@@ -17,13 +17,13 @@ import { serviceFault } from '../../shared/unreachable.ts'
 
 export const EXIT = { ok: 0, internal: 1, badInput: 2, refused: 3, unreachable: 4 } as const
 
-/** What goes into `--json` for a file that failed. */
+/** Entry of `--json` for a file that failed. */
 export function errorJson(error: unknown, file?: string) {
   const { code, detail } = toCodedError(serviceFault(error))
   return { code, message: sentenceOf({ code, detail }, file && basename(file)), ...detail }
 }
 
-/** Prints one line on stderr, the sentence and its code, and returns the exit code. */
+/** Prints an error as one line on stderr (sentence and code). Returns the exit code. */
 export function reportError(thrown: unknown, file?: string): number {
   const error = serviceFault(thrown)
   const coded = toCodedError(error)
@@ -35,7 +35,7 @@ export function reportError(thrown: unknown, file?: string): number {
   return coded.kind.exitCode
 }
 
-/** What a bug report needs of an error that nobody expected; its own text may quote a patient's file. */
+/** Place of an unexpected error, for a bug report. The error's text is left out, because it may quote a patient's file. */
 function placeOf({ name, stack = '' }: Error): string {
   const [place] = stack.split('\n').flatMap(placeIn)
   return place === undefined ? name : `${name} at ${place}`
@@ -43,14 +43,14 @@ function placeOf({ name, stack = '' }: Error): string {
 
 const ROOMS = ['/functions/', '/shared/', '/streams/']
 
-/** The file and line of ours in a line of a stack. */
+/** File and line of our own code in a line of a stack trace. */
 function placeIn(line: string): readonly string[] {
   const from = Math.max(...ROOMS.map((room) => line.lastIndexOf(room)))
   const [, place] = /^([\w./-]+:\d+):\d+\)?$/.exec(from < 0 ? '' : line.slice(from + 1)) ?? []
   return place !== undefined && line.includes('file://') ? [place] : []
 }
 
-/** A result as a person reads it. */
+/** A result as text. */
 export function describeResult(result: Result, options: { readonly title: string; readonly all?: boolean }): string {
   const { quality, provenance } = result
   const heartRate =
@@ -83,7 +83,7 @@ export function describeResult(result: Result, options: { readonly title: string
       styleText('dim', '  index                                   value  90% interval         r     learned from'),
     )
     for (const index of result.indices) {
-      // `--all` shows the 82.
+      // `--all` shows all 82.
       if (options.all || HEADLINE_INDICES.includes(index.id)) lines.push(describeIndex(index))
     }
   }
@@ -96,7 +96,7 @@ export function describeResult(result: Result, options: { readonly title: string
   return lines.join('\n')
 }
 
-/** One line; empty where no more than the heart rate could be measured. */
+/** One line; empty when only the heart rate could be measured. */
 function describeMeasurements(measured: Measurements): readonly string[] {
   const { prMs, qrsMs, qtMs, qtcBazettMs, qtcFridericiaMs, axisDegrees, method } = measured
   const parts = [
@@ -115,7 +115,7 @@ function verdictOf({ flagged, borderline, withheld }: Finding): string {
   return (borderline ? 'below ~' : 'below').padEnd(10)
 }
 
-/** What the verdict means at the site's prevalence. */
+/** Meaning of the verdict at the site's prevalence. */
 function predictiveText({ flagged, predictiveValue }: Finding): string {
   if (predictiveValue === undefined) return ''
   const { prevalence, positive, negative } = predictiveValue
@@ -139,7 +139,7 @@ function describeIndex({ name, value, unit, low, high, correlation, evidence }: 
 const percent = (value: number) => `${(100 * value).toFixed(1)}%`.padStart(9)
 const short = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 1)
 
-/** A progress bar on stderr, where that is a terminal and there is enough to wait for: `least` steps. */
+/** A progress bar on stderr, if it is a terminal and there are at least `least` steps. */
 export function progress(total: number, label: string, least = 20): { step(): void; stop(): void } {
   if (!process.stderr.isTTY || total < least) return { step() {}, stop() {} }
   const bar = new SingleBar({ format: `${label} {bar} {value}/{total} {eta_formatted}`, stream: process.stderr })

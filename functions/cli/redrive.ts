@@ -1,12 +1,12 @@
 /**
- * `cardiacnets redrive`: puts what failed back on its queue.
+ * `cardiacnets redrive`: moves dead-lettered messages back to their queue.
  * @module
  */
 import { Command, InvalidArgumentError } from 'commander'
 import { type RedriveOptions as Rules, redrive } from '../../shared/aws/dead-letters.ts'
 import { outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
 
-/** The queues with a dead-letter queue, and their names in the stack outputs. */
+/** Queues with a dead-letter queue, and their names in the stack outputs. */
 export const REDRIVABLE = {
   intake: 'Intake',
   screening: 'Screening',

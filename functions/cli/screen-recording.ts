@@ -1,5 +1,5 @@
 /**
- * Screens a recording without a stack: what `screen` prints, and what `synthesize` draws from.
+ * Screens a recording without a stack, for `screen` and `synthesize`.
  * @module
  */
 import { fileEcgId } from '../../shared/domain/ecg-id.ts'
@@ -14,19 +14,19 @@ import type { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { codeVersion } from '../../shared/version.ts'
 import type { CleanWindow } from '../../shared/waveform/clean-codec.ts'
 
-/** Asked for once: it starts git, which takes 3 ms. */
+/** Determined once, because it starts git, which takes 3 ms. */
 export const CODE_VERSION = codeVersion()
 
-/** Tenant of what never reaches a service. */
+/** Tenant of recordings that never reach a service. */
 const LOCAL_TENANT = 'local'
 
 export interface ScreenedRecording {
   readonly result: Result
-  /** What was screened; absent when refused. */
+  /** The screened window; absent when refused. */
   readonly clean?: CleanWindow | undefined
 }
 
-/** The first acceptable window's result; where none is, the first window's refusal. */
+/** The result of the first acceptable window; when there is none, the refusal of the first window. */
 export async function screenRecording(
   screener: Screener,
   preparer: WindowPreparer,
@@ -48,5 +48,5 @@ export async function screenRecording(
   return { result: await screenWindow(screener, window, clean, CODE_VERSION), clean }
 }
 
-/** The recording without what its file says of the person. */
+/** The recording without its facts about the person. */
 export const anonymous = ({ person: _, ...recording }: Recording): Recording => recording

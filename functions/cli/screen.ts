@@ -40,14 +40,14 @@ export function screenCommand(): Command {
   })
 }
 
-/** @returns the exit code: the first bad file's, else 3 where one was refused, else 0 */
+/** @returns exit code: that of the first failed file, else 3 when a file was refused, else 0 */
 async function screenFiles(names: readonly string[], options: ScreenOptions): Promise<number> {
   const files = await inputFiles(names, process.stdin)
   const { bundle, site } = await readModel(options)
   const screener = await Screener.load(bundle, site)
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const bar = progress(files.length, 'screening')
-  // A folder is several files, also where it holds one.
+  // A folder counts as several files, even with one file in it.
   const isAlone = files.length === 1 && names.length === 1 && files[0]!.isFound === false
   const output = outputFor(options, isAlone)
   let failed: number = EXIT.ok
@@ -76,7 +76,7 @@ async function screenFiles(names: readonly string[], options: ScreenOptions): Pr
   return failed || (isAnyRefused ? EXIT.refused : EXIT.ok)
 }
 
-/** What is written of each file, as it comes: nothing is kept. */
+/** Writes the output of each file at once; nothing is kept. */
 interface Output {
   result(file: string, result: Result): Promise<void>
   failed(file: string, error: unknown): Promise<void>
@@ -116,7 +116,7 @@ function outputFor({ json, jsonLines, all }: ScreenOptions, isAlone: boolean): O
   }
 }
 
-/** Waits for a reader that is slower than we are. */
+/** Waits for a reader that is slower than this process. */
 async function write(text: string): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain')
 }

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets stream`: the reference device. Streams a file's ECG over MQTT and prints the results that come back.
+ * `cardiacnets stream`: the reference device. Streams a file's ECG over MQTT and prints the results that arrive.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -74,7 +74,7 @@ async function stream(file: string, options: StreamCommandOptions): Promise<numb
     throw new CodedError('unavailable', { field: '--to' }, { cause })
   })
   const stop = new AbortController()
-  // The first Ctrl-C ends the session properly; a second one falls to Node's own handler, which exits.
+  // The first Ctrl-C ends the session properly; the second one is handled by Node, which exits.
   process.once('SIGINT', () => stop.abort())
   process.once('SIGTERM', () => stop.abort())
   let isAnyRefused = false
@@ -104,7 +104,7 @@ function describe(result: Result, { rateHz }: Recording, timing: WindowTiming, {
   })
 }
 
-/** Says on stderr what was not as it should be; the exit code is 1 when a result is missing or there are two. */
+/** Reports problems on stderr. The exit code is 1 when a window has no result or more than one. */
 function summarise({ windows, coarsened }: StreamReport): number {
   const missing = windows.filter(({ results }) => results === 0).length
   const doubled = windows.filter(({ results }) => results > 1).length

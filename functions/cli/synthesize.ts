@@ -1,5 +1,5 @@
 /**
- * `cardiacnets synthesize`: draws the cines that would go with an ECG file, without a stack.
+ * `cardiacnets synthesize`: draws cines for an ECG file, without a stack.
  * @module
  */
 import { mkdir, writeFile } from 'node:fs/promises'
@@ -67,13 +67,13 @@ async function synthesize(file: string, options: SynthesizeOptions) {
   await screener.release()
   checkDrawable(result, bundle.manifest.synthesis)
   const startedMs = performance.now()
-  // Only here: loading the libraries for DICOM and WebP would slow down the start of every other command.
+  // Imported only here, because the libraries for DICOM and WebP would slow down the start of every other command.
   const { Drawer } = await import('../synthesize/draw.ts')
   const drawer = await Drawer.open(bundle, CODE_VERSION, { sampler })
   const total = VIEWS.length * (steps ?? samplerOf(bundle.manifest.synthesis!, sampler).steps)
   const bar = progress(total, 'drawing', 1)
   try {
-    // What was not refused has a clean window.
+    // A result that is not a refusal has a clean window.
     const drawable = { result, clean: clean!, person: whose.person }
     const files = await drawer.draw(drawable, { seed, steps, onProgress: () => bar.step() })
     await mkdir(out, { recursive: true })
@@ -87,12 +87,12 @@ async function synthesize(file: string, options: SynthesizeOptions) {
   }
 }
 
-/** What we have just written ourselves, so its shape is known. */
+/** Our own document, so its shape is known. */
 function documentOf<T>(files: readonly Artifact[], name: string): T {
   return JSON.parse(Buffer.from(files.find((file) => file.name === name)!.bytes).toString())
 }
 
-/** A drawing as a person reads it. */
+/** A drawing as text. */
 function describe(file: string, drawn: Awaited<ReturnType<typeof synthesize>>): string {
   const { sampler, steps, guidance, seed } = drawn.drawing
   const value = (number: number | null, unit: string) => (number === null ? 'not found' : `${number} ${unit}`)

@@ -1,5 +1,5 @@
 /**
- * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Without an EHR in the site's configuration it does nothing.
+ * Lambda `fhir-intake`: SQS `fhir-inbound` → reads the EHR → SQS `intake`. Does nothing without an EHR in the site's configuration.
  * @module
  */
 
@@ -51,7 +51,7 @@ function createIntake(config: EhrConfig): FhirIntake {
   })
 }
 
-/** With a line of the audit trail for each ECG that is taken in. */
+/** Adds an audit line for each ECG that is taken in. */
 function noted(recordings: RecordingIntake): Pick<RecordingIntake, 'submit'> {
   return {
     async submit(submission) {
@@ -62,7 +62,7 @@ function noted(recordings: RecordingIntake): Pick<RecordingIntake, 'submit'> {
   }
 }
 
-/** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
+/** An EHR may be down for a night's maintenance: attempts continue for about four hours; after that, `redrive` is needed. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 5, longestDelayS: 3600 }
 
 export const handler = sqsHandler(
@@ -77,7 +77,7 @@ export const handler = sqsHandler(
   },
   async (message) => {
     if (intake === undefined) return
-    // What the EHR holds is its tenant's, whatever tenant a message names.
+    // Data of the EHR belongs to its own tenant, whatever tenant a message names.
     if (message.tenant !== ehr?.tenant) throw new CodedError('origin-foreign', { field: 'tenant' })
     if (message.kind === 'poll') return poll(intake)
     const taken = await intake.take(message.reference)
@@ -86,7 +86,7 @@ export const handler = sqsHandler(
   },
 )
 
-/** The schedule looks again in five minutes, from where the last look that went well had come to: to retry this one would only pile up. */
+/** Polls the EHR. A failed poll is not retried: the schedule polls again in five minutes, from the position of the last successful poll. */
 async function poll(to: FhirIntake): Promise<void> {
   try {
     await to.poll(new Date())

@@ -76,11 +76,11 @@ export const handler = sqsHandler(
 
 const ofWhich = ({ tenant, ecgId }: Pick<IntakeMessage, 'tenant' | 'ecgId'>) => ({ tenant, ecgId })
 
-/** An ECG as it came: what is said of it, and its samples as `encodeWaveform` packs them. */
+/** An ECG as it arrived: its metadata, and its samples as packed by `encodeWaveform`. */
 interface Arrived {
   readonly envelope: Omit<IntakeMessage, 'waveform'>
   packed(): Promise<Uint8Array>
-  /** The samples lie in the bucket already. */
+  /** The samples are already in the bucket. */
   readonly isStored: boolean
 }
 
@@ -88,7 +88,7 @@ function ofMessage({ waveform, ...envelope }: IntakeMessage): Arrived {
   return { envelope, packed: () => fromPayload(s3(), bucket, waveform), isStored: !('inline' in waveform) }
 }
 
-/** A device's own window, through no adapter of ours. */
+/** A window that a device sent directly, without our adapter. */
 function ofDevice({ topic, data, receivedAtMs }: Exclude<IntakeInput, IntakeMessage>): Arrived | undefined {
   const window = readDeviceWindow(topic, Buffer.from(data, 'base64'), receivedAtMs)
   return (

@@ -1,5 +1,5 @@
 /**
- * Lambda `publish`: SQS `results-mqtt` → the devices' results topics at AWS IoT Core, where no adapter is there to do so.
+ * Lambda `publish`: SQS `results-mqtt` → results topics of the devices at AWS IoT Core, where no adapter publishes them.
  * @module
  */
 import { IoTDataPlaneClient, PublishCommand } from '@aws-sdk/client-iot-data-plane'

@@ -1,5 +1,5 @@
 /**
- * Drawn cines into the chart: of whom the ECG is known to be, and only where the site lets in what learned from simulated people.
+ * Writes drawn cines into the chart of the ECG's patient, if the site allows values that were learned from simulated people.
  * @module
  */
 import * as z from 'zod'
@@ -20,9 +20,9 @@ import { type Whose, whoseResource } from './whose.ts'
 export interface CinesOptions {
   readonly ehr: Pick<EhrClient, 'baseUrl' | 'read' | 'transaction'>
   readonly serverId: string
-  /** Whose ECGs come from it. */
+  /** Tenant that the EHR's ECGs belong to. */
   readonly ehrTenant: string
-  /** Who may report to it. */
+  /** Tenants that may report to the EHR. */
   readonly tenants: ReadonlySet<string>
   readonly jobs: Pick<CmrJobStore, 'get' | 'ofEcg'>
   readonly results: Pick<ResultStore, 'judged'>
@@ -31,7 +31,7 @@ export interface CinesOptions {
   readonly rules: SiteConfig['report']
 }
 
-/** What `functions/synthesize` writes last, as far as the chart wants to know. */
+/** The part of the manifest from `functions/synthesize` that the chart needs. */
 const Manifest = z.object({
   drawing: z.object({ seed: z.int(), sampler: z.string(), modelSha256: z.string() }),
   model: z.string(),
@@ -56,8 +56,8 @@ export class Cines {
   }
 
   /**
-   * Writes what a job drew; a repeat has no effect.
-   * @throws CodedError `unavailable` for a job that is not done yet, as the client does
+   * Writes the drawing of a job. A repeat has no effect.
+   * @throws CodedError `unavailable` for a job that is not done yet, and those of the client
    */
   async write({ tenant, jobId }: CineMessage): Promise<Outcome> {
     const { jobs } = this.#options
@@ -67,7 +67,7 @@ export class Cines {
     return this.#write(job)
   }
 
-  /** Writes all that was drawn from an ECG. */
+  /** Writes everything that was drawn from an ECG. */
   async writeAll(tenant: string, ecgId: EcgId): Promise<void> {
     for (const job of await this.#options.jobs.ofEcg(tenant, ecgId)) {
       if (job.status === 'done') await this.#write(job)
@@ -102,7 +102,7 @@ export class Cines {
     return 'written'
   }
 
-  /** Of a device's ECG, what an association says now: a cine does not wait on the list by itself. */
+  /** The patient of an ECG. For a device's ECG, the associations of this moment apply: a cine is not put on the waiting list. */
   async #whose(tenant: string, { origin, result, arrivedAt }: Judged): Promise<Whose | undefined> {
     const { ehr, serverId, ehrTenant, associations } = this.#options
     if (origin.kind === 'fhir') {

@@ -1,5 +1,5 @@
 /**
- * Lambda `report`: SQS `results-fhir` → the EHR, as the site's configuration says. Without an EHR, results are not reported.
+ * Lambda `report`: SQS `results-fhir` → the EHR, by the rules of the site's configuration. Without an EHR, results are not reported.
  * @module
  */
 
@@ -55,14 +55,14 @@ function createReporter(ehrConfig: EhrConfig): Reporter {
   return new Reporter({ ...common, sessions, cines })
 }
 
-/** An EHR may be away for a night's maintenance: tries go on for about four hours, and then `redrive` takes it up. */
+/** An EHR may be down for a night's maintenance: attempts continue for about four hours; after that, `redrive` is needed. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 10, longestDelayS: 3600 }
 
-/** What a message is about; without an EHR, and of a tenant that may not report to it, nothing is read or written. */
+/** Object of the audit line. None without an EHR, or for a tenant that may not report to it, because nothing is read or written. */
 function reportOf(message: ReportMessage): AuditOf | undefined {
   const { tenant } = message
   if (!tenants.has(tenant)) return undefined
-  // A live window is only noted for its session's summary: that is what goes into the chart.
+  // A live window is only recorded for its session's summary; the summary is what is written into the chart.
   if (!('kind' in message)) return message.origin.kind === 'mqtt' ? undefined : ofResult(message)
   return message.kind === 'cine'
     ? { tenant, jobId: message.jobId }
@@ -70,7 +70,7 @@ function reportOf(message: ReportMessage): AuditOf | undefined {
 }
 
 function ofResult({ tenant, result }: ResultMessage): AuditOf {
-  return { tenant, ecgId: /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] } // our own JSON, but for one that will be refused
+  return { tenant, ecgId: /"ecgId":"([0-9a-f-]{36})"/.exec(result)?.[1] } // our own JSON, unless the message is about to be refused
 }
 
 export const handler = sqsHandler(

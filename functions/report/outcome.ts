@@ -1,21 +1,21 @@
 /**
- * What came of a message to `report`.
+ * Outcomes of a message to `report`.
  * @module
  */
-/** What came of a message; counted, never logged with a name. */
+/** Outcome of a report message. Counted as a metric; never logged with a name. */
 export type Outcome =
   | 'written'
-  /** This version is in the chart already. */
+  /** This version is already in the chart. */
   | 'exists'
-  /** Part of a session whose summary comes later. */
+  /** Part of a session whose summary is written later. */
   | 'collected'
-  /** In the list `unidentified` until somebody says whose it is. */
+  /** On the list `unidentified` until its device is associated with a patient. */
   | 'waiting'
-  /** Nothing says whose it is, and nothing ever will: an upload without a device. */
+  /** The patient will never be known: an upload without a device. */
   | 'nobody'
-  /** The site writes nothing that learned from simulated people. */
+  /** The site does not accept values that were learned from simulated people. */
   | 'withheld'
-  /** Of a tenant that may not report to this EHR. */
+  /** The tenant may not report to this EHR. */
   | 'foreign'
-  /** Deleted, or screened again since: the newer result has a message of its own. */
+  /** Deleted, or replaced by a newer result, which has its own message. */
   | 'outdated'

@@ -1,6 +1,6 @@
 /**
- * From a result to the chart: whose it is, whether it may be written, and when. A result of a file or of the EHR is written at once; a live
- * session is written as one summary (`sessions.ts`).
+ * Reports a result to the chart: decides about the patient, the permission and the time. A result of a file or of the EHR is written at
+ * once; a live session is written as one summary (`sessions.ts`).
  * @module
  */
 
@@ -22,9 +22,9 @@ export interface ReporterOptions {
   readonly ehr: EhrClient
   /** The site's name of the EHR. */
   readonly serverId: string
-  /** Whose ECGs come from it. */
+  /** Tenant that the EHR's ECGs belong to. */
   readonly ehrTenant: string
-  /** Who may report to it. */
+  /** Tenants that may report to the EHR. */
   readonly tenants: ReadonlySet<string>
   readonly results: Pick<ResultStore, 'latest'>
   readonly associations: Pick<AssociationStore, 'patientOrWait' | 'markReported'>
@@ -41,7 +41,7 @@ export class Reporter {
     this.#options = options
   }
 
-  /** Resolves when the message has had its effect, wholly; a repeat has none. */
+  /** Handles a message. Resolves when it has had its full effect; a repeat has none. */
   async report(message: ReportMessage): Promise<Outcome> {
     const { sessions, cines, tenants } = this.#options
     if (!tenants.has(message.tenant)) return 'foreign'
@@ -66,7 +66,7 @@ export class Reporter {
       allowsVirtual: rules.virtual,
     })
     if (origin.kind === 'upload') {
-      // Whose it is may have been said only now, and what was drawn until then waits like the result.
+      // The patient may have become known only now. Until then, drawings wait like the result.
       await cines.writeAll(tenant, ecgId)
       await associations.markReported(tenant, { device: origin.device!, at: timeOf(result, now()), ecgId })
     }
@@ -90,14 +90,14 @@ export class Reporter {
 
 type ChartOrigin = Exclude<Origin, { kind: 'mqtt' }>
 
-/** What an ECG's patient is looked up by. */
+/** Time by which the ECG's patient is looked up. */
 const timeOf = ({ span }: Result, now: Date) => (span.startedAt === null ? now : new Date(span.startedAt))
 
 function readResult(json: string): Result {
   try {
     return parseResult(json)
   } catch {
-    // The parser's text quotes the result.
+    // The parser's message quotes the result.
     throw new CodedError('payload-malformed', { field: 'result' })
   }
 }

@@ -1,8 +1,8 @@
 /**
- * Live sessions in the table of results, until their summary is written.
+ * Live sessions in the results table, until their summary is written.
  *
- * Of each window there is a digest, written as often as its result comes and the same each time. The session's head says whether the session goes on,
- * which check looks after its end, and what was reported.
+ * Each window has a digest, which is written every time its result arrives and is the same each time. The session's head row records
+ * whether the session is live, which check watches for its end, and what was reported.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -13,30 +13,30 @@ import { headKey, ownEcgId, type SessionKey, sessionPk, WINDOWS, windowKey } fro
 import { type Change, IS_NEW, type Row, Table, type Condition as WriteCondition } from '../../shared/store/table.ts'
 import type { WindowDigest } from '../../streams/fhir/report/session.ts'
 
-/** How long a session is kept after its last window: its patient must be known by then. */
+/** How long a session is kept after its last window, s. Its patient must be known by then. */
 const KEPT_S = 90 * 24 * 3600
 
 const Condition = z.enum(CONDITION_IDS)
 
 const Head = z.object({
   state: z.enum(['live', 'over']),
-  /** Of the check that looks after its end; any other is a leftover. */
+  /** Token of the check that watches for the session's end; any other check is obsolete. */
   token: z.string(),
-  /** When its last window came, ms. */
+  /** When its last window arrived, ms since 1970. */
   lastAt: z.number(),
-  /** By patient: the conditions that the last report had above their threshold. */
+  /** Conditions that the last report flagged, per patient. */
   reported: z.record(z.string(), z.array(Condition)).default({}),
   lastReportAt: z.number().default(0),
-  /** Somebody writes its report until then, ms. */
+  /** A process is writing the session's report until this time, ms since 1970. */
   busyUntil: z.number().default(0),
-  /** A window that stands for the session in the list of those that wait for a patient. */
+  /** The window that represents the session on the waiting list. */
   waiting: z.object({ at: z.string(), ecgId: z.string() }).nullish(),
 })
 export type Head = z.infer<typeof Head>
 
 const Digest = z.object({
   ecgId: z.string(),
-  /** Windows noted before there were versions have none. */
+  /** Absent in windows from before there were versions. */
   version: z.number().default(1),
   firstSample: z.number(),
   at: z.string(),
@@ -51,15 +51,15 @@ const Digest = z.object({
   heartRateBpm: z.number().nullable(),
 })
 
-/** What tells one result of a window from another. */
+/** Fields that distinguish the results of one window. */
 const RESULT_KEY = ['version', 'modelSha256', 'profile', 'site'] as const
 type NotedWindow = Partial<Pick<WindowDigest, (typeof RESULT_KEY)[number]>>
 
-/** Windows noted before there were versions have none. */
+/** Whether the recorded result is this one. Windows from before there were versions have no `version`. */
 const isSameResult = ({ version = 1, ...noted }: NotedWindow, digest: WindowDigest) =>
   RESULT_KEY.every((name) => ({ version, ...noted })[name] === digest[name])
 
-/** The condition that a window is still noted as it was read. */
+/** Condition: the window is still recorded as it was read. */
 function stillNoted(before: NotedWindow): WriteCondition {
   const parts = RESULT_KEY.map((name) =>
     before[name] === undefined ? `attribute_not_exists(#${name})` : `#${name} = :${name}`,
@@ -67,7 +67,7 @@ function stillNoted(before: NotedWindow): WriteCondition {
   return { expression: parts.join(' AND '), values: before }
 }
 
-/** Results of one window that come at the same time are a few. */
+/** Most attempts. Few results of one window arrive at the same time. */
 const MAX_TRIES = 10
 
 export class SessionStore {
@@ -78,10 +78,11 @@ export class SessionStore {
   }
 
   /**
-   * Notes a window.
-   * @param newest digest of the window's newest result as it is stored now, `undefined` when its ECG was deleted. Asked where the window is there
-   *   already: results come late, twice and out of order, and an older one must not take the place of a newer one
-   * @returns `new`; `known` when the window was there before, whichever of the two changed; `gone` when its ECG was deleted
+   * Records a window.
+   * @param newest digest of the window's newest stored result, `undefined` when its ECG was deleted. Called when the window is already
+   * recorded: results arrive late, twice and out of order, and an older one must not replace a newer one
+   * @returns `new`; `known` when the window was recorded before, whichever result it keeps; `gone` when its ECG was deleted
+   * @throws CodedError `unavailable` when other results of the window keep arriving first
    */
   async addWindow(
     key: SessionKey,
@@ -92,7 +93,7 @@ export class SessionStore {
     if (await this.#putWindow(key, digest, now, IS_NEW)) return 'new'
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const before: NotedWindow | undefined = await this.#table.get(windowKey(key, digest.firstSample))
-      // Read after what is noted, so it is never older than that; what is noted meanwhile is found by the condition.
+      // Read after the recorded result, so it is never older. The condition detects what is recorded meanwhile.
       const current = await newest()
       if (current === undefined) return 'gone'
       if (before !== undefined && isSameResult(before, current)) return 'known'
@@ -112,43 +113,52 @@ export class SessionStore {
     return row && Head.parse(row)
   }
 
-  /** Notes that a window came. @returns the head, or `undefined` when the session is not live */
+  /**
+   * Records that a window arrived.
+   * @returns the head, or `undefined` when the session is not live
+   */
   touch(key: SessionKey, now: Date): Promise<Head | undefined> {
     const set = { lastAt: now.getTime(), expiresAt: expiry(now) }
     return this.#update(key, { set }, '#state = :live', { live: 'live' })
   }
 
-  /** Begins a session, or takes up one that was over. @returns `undefined` when another did so first */
+  /**
+   * Starts a session, or resumes one that was over.
+   * @returns `undefined` when another process did so first
+   */
   begin(key: SessionKey, token: string, now: Date): Promise<Head | undefined> {
     const set = { state: 'live', lastAt: now.getTime(), token, expiresAt: expiry(now) }
     return this.#update(key, { set }, 'attribute_not_exists(pk) OR #state = :over', { over: 'over' })
   }
 
-  /** Hands the watch over its end from one check to the next. */
+  /** Passes the watch for the session's end from one check to the next. */
   passOn(key: SessionKey, from: string, to: string): Promise<Head | undefined> {
     return this.#update(key, { set: { token: to } }, '#token = :from', { from })
   }
 
-  /** Ends a session, unless a window came since `lastAt`. */
+  /** Ends a session, unless a window arrived since `lastAt`. */
   end(key: SessionKey, { token, lastAt }: Pick<Head, 'token' | 'lastAt'>): Promise<Head | undefined> {
     const set = { state: 'over' }
     return this.#update(key, { set }, '#token = :token AND #lastAt = :lastAt', { token, lastAt })
   }
 
-  /** The right to write its report, for one at a time. @returns `undefined` while another has it */
+  /**
+   * Claims the right to write the session's report; one process has it at a time.
+   * @returns `undefined` while another has it
+   */
   lease(key: SessionKey, now: Date, untilMs: number): Promise<Head | undefined> {
     const isFree = 'attribute_exists(pk) AND (attribute_not_exists(#busyUntil) OR #busyUntil < :now)'
     return this.#update(key, { set: { busyUntil: untilMs } }, isFree, { now: now.getTime() })
   }
 
-  /** Gives the right back, with what was reported. */
+  /** Releases that right and records what was reported. */
   async release(key: SessionKey, done?: Pick<Head, 'reported' | 'lastReportAt' | 'waiting'>): Promise<void> {
     const { reported, lastReportAt, waiting = null } = done ?? {}
     const set = { busyUntil: 0, ...(done === undefined ? {} : { reported, lastReportAt, waiting }) }
     await this.#update(key, { set }, 'attribute_exists(pk)')
   }
 
-  /** The newest `count` windows by their place in the session, newest first. */
+  /** The newest `count` windows by their position in the session, newest first. */
   async newest(key: SessionKey, count: number): Promise<readonly WindowDigest[]> {
     const { rows } = await this.#table.page(sessionPk(key), WINDOWS, { limit: count, isDescending: true })
     return rows.map(toDigest)

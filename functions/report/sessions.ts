@@ -1,8 +1,9 @@
 /**
- * Live sessions: each window is noted; the summary is written when the session has ended (no window for a while), or before that when a
- * change has lasted. A session that goes from one patient to another has a summary for each.
+ * Live sessions: each window is recorded. The summary is written when the session has ended (no window for a while), or earlier when a
+ * change has lasted. A session that moves from one patient to another has a summary for each.
  *
- * The end is found by a message that the session sends to itself, held back by SQS: no clock, no sweep, and what is not deleted comes again.
+ * The end is detected by a message that the session sends to itself with a delay in SQS. This needs no timer and no sweep, and a message
+ * that is not deleted comes again.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -32,22 +33,22 @@ import type { Head, SessionStore } from './session-store.ts'
 export interface SessionsOptions {
   readonly ehr: EhrClient
   readonly store: SessionStore
-  /** Who may report to the EHR: of any other, nothing is noted and nothing written. */
+  /** Tenants that may report to the EHR. For any other, nothing is recorded or written. */
   readonly tenants: ReadonlySet<string>
   readonly results: Pick<ResultStore, 'latest'>
   readonly associations: Pick<AssociationStore, 'patientsOf' | 'markUnidentified' | 'markReported'>
   readonly rules: SiteConfig['report']
-  /** Puts a check on the queue that this function reads. */
+  /** Sends a check to the queue that this function reads. */
   readonly sendCheck: (check: SessionCheck, delayS: number) => Promise<void>
   readonly now: () => Date
-  /** Hears why a change could not be told yet. */
+  /** Called when a change could not be reported yet. */
   readonly onPutOff: (error: unknown) => void
 }
 
-/** Longer than a summary takes to write. */
+/** Longer than it takes to write a summary. */
 const LEASE_MS = 120_000
 
-/** Results read at a time. */
+/** Results that are read at the same time. */
 const READERS = 10
 
 export class Sessions {
@@ -57,7 +58,7 @@ export class Sessions {
     this.#options = options
   }
 
-  /** Takes a window's result. */
+  /** Handles the result of a window. */
   async add(of: SessionKey, result: Result): Promise<Outcome> {
     const key = keyOf(of)
     const { store, results, rules, tenants, now } = this.#options
@@ -73,7 +74,7 @@ export class Sessions {
     return this.#tellChange(key, head, digest)
   }
 
-  /** Sees whether a session has ended. */
+  /** Checks whether a session has ended. */
   async check({ token, ...message }: SessionCheck): Promise<Outcome> {
     const { store, rules, tenants, now } = this.#options
     const key = keyOf(message)
@@ -87,12 +88,15 @@ export class Sessions {
     }
     const outcome = await this.#conclude(key)
     const ended = await store.end(key, head)
-    // A window came in the meantime: the session goes on, and so does the watch.
+    // A window arrived in the meantime: the session and its watch continue.
     if (ended === undefined) await this.#watch(key, 0, (next) => store.passOn(key, token, next))
     return outcome
   }
 
-  /** Begins a session. @returns `undefined` when it is over and this window was part of it: now somebody may know whose it is */
+  /**
+   * Starts a session.
+   * @returns `undefined` when it was already over and this window was part of it; its patient may be known now
+   */
   async #notLive(key: SessionKey, isNew: boolean): Promise<Head | undefined> {
     const { store, rules, now } = this.#options
     if (!isNew && (await store.head(key))?.state === 'over') return undefined
@@ -101,7 +105,7 @@ export class Sessions {
     return begun ?? (await store.touch(key, now())) ?? store.head(key)
   }
 
-  /** The check first: one that nobody waits for ends by itself, a session without one would never end. */
+  /** Sends the check before the session is stored: an obsolete check ends by itself, but a session without a check would never end. */
   async #watch<T>(key: SessionKey, remainingMs: number, take: (token: string) => Promise<T>): Promise<T> {
     const token = randomUUID()
     const delayS = Math.min(Math.max(Math.ceil(remainingMs / 1000), 1), MAX_DELAY_S)
@@ -109,7 +113,9 @@ export class Sessions {
     return take(token)
   }
 
-  /** Reports a change that has lasted. When the EHR does not take it the next window tries again, and the session's end at the latest. */
+  /**
+   * Reports a change that has lasted. When the EHR does not accept it, the next window tries again, and the session's end at the latest.
+   */
   async #tellChange(key: SessionKey, head: Head, digest: WindowDigest): Promise<Outcome> {
     const { store, associations, rules, now } = this.#options
     const { sustainedWindows, changeIntervalS, watch } = rules.session
@@ -121,7 +127,7 @@ export class Sessions {
     const reported = head.reported[patient ?? ''] ?? []
     const differs = watch.some((id) => digest.flagged.includes(id) !== reported.includes(id))
     if (patient === undefined || !differs) return 'collected'
-    // As many again, since the refused ones among them do not count.
+    // Reads twice as many, because refused windows among them do not count.
     const last = lastScreened(await store.newest(key, 2 * sustainedWindows), sustainedWindows)
     const isLongEnough = last.length === sustainedWindows && last.every(({ at }) => patientAt(at) === patient)
     if (!isLongEnough || sustainedChanges(last, reported, watch).length === 0) return 'collected'
@@ -143,7 +149,7 @@ export class Sessions {
     })
   }
 
-  /** Writes the summary of each patient's windows; the others wait. */
+  /** Writes the summary of each patient's windows. Windows without a known patient wait. */
   async #conclude(key: SessionKey): Promise<Outcome> {
     const { store, associations, now } = this.#options
     const head = await store.lease(key, now(), now().getTime() + LEASE_MS)
@@ -167,7 +173,7 @@ export class Sessions {
     })
   }
 
-  /** Gives the lease back, whatever happens. */
+  /** Releases the lease in any case. */
   async #leased(key: SessionKey, work: () => Promise<{ outcome: Outcome; done: Reported }>): Promise<Outcome> {
     let done: Reported | undefined
     try {
@@ -179,11 +185,11 @@ export class Sessions {
     }
   }
 
-  /** @returns what the chart now says is above its threshold */
+  /** @returns the conditions that the chart now shows as flagged */
   async #write(key: SessionKey, patient: string, windows: readonly WindowDigest[], isOver: boolean) {
     const { ehr, rules, now } = this.#options
     const sample = await this.#resultsOf(key.tenant, sampleOf(windows))
-    // All were deleted: there is nothing to say.
+    // All of them were deleted, so there is nothing to report.
     if (sample.length === 0) return { outcome: 'outdated' as const, flagged: [] }
     const { sustainedWindows } = rules.session
     const summaryId = sessionSummaryId({ ...key, patient })
@@ -193,7 +199,7 @@ export class Sessions {
     return { outcome, flagged: findings.filter(({ flagged }) => flagged).map(({ condition }) => condition) }
   }
 
-  /** The stored results of windows, less those that were deleted or screened again. */
+  /** The stored results of windows, except those that were deleted or screened again. */
   async #resultsOf(tenant: string, windows: readonly WindowDigest[]): Promise<readonly Result[]> {
     const found: Result[] = []
     for (let from = 0; from < windows.length; from += READERS) {
@@ -207,7 +213,7 @@ export class Sessions {
     return found
   }
 
-  /** Puts one window of those that nobody is known for on the list, in place of the one that stood there. */
+  /** Puts one of the windows without a known patient on the waiting list, in place of the previous one. */
   async #wait(key: SessionKey, head: Head, nobodys: WindowDigest | undefined): Promise<Head['waiting']> {
     const { associations } = this.#options
     const { tenant, device, session } = key
@@ -225,5 +231,5 @@ export class Sessions {
 
 type Reported = NonNullable<Parameters<SessionStore['release']>[1]>
 
-/** Just that: what is spread into a message must not bring more. */
+/** Only these fields: a message that is built from them must not contain others. */
 const keyOf = ({ tenant, device, session }: SessionKey): SessionKey => ({ tenant, device, session })

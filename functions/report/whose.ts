@@ -1,5 +1,5 @@
 /**
- * Whose an ECG of the EHR is: what the resource that holds it says.
+ * The patient of an ECG from the EHR, as the resource that holds it says.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
@@ -15,16 +15,16 @@ const PATIENT = /^Patient\/[A-Za-z0-9\-.]{1,64}$/
 const ENCOUNTER = /^Encounter\/[A-Za-z0-9\-.]{1,64}$/
 
 /**
- * The patient and encounter that a resource of this EHR names. `Patient/1` of another server is another person: a reference that does not lie
- * below `baseUrl` names nobody here.
- * @throws CodedError `origin-foreign` for a patient elsewhere, `field-invalid` for none
+ * The patient and encounter that a resource of this EHR names. `Patient/1` of another server is another person, so a reference outside
+ * `baseUrl` names no patient here.
+ * @throws CodedError `origin-foreign` for a patient on another server, `field-invalid` without a patient
  */
 export function whoseResource({ subject, encounter }: FhirResource, source: string, baseUrl: string): Whose {
   const here = (reference: string | undefined) => reference?.replace(`${baseUrl}/`, '') ?? ''
   const named = here(referenceIn(subject))
   const patient = PATIENT.exec(named)?.[0]
   if (patient === undefined && named.includes(':')) throw new CodedError('origin-foreign', { field: 'subject' })
-  // An operator who adds a subject can redrive it.
+  // An operator who adds a subject can redrive the message.
   if (patient === undefined) throw new CodedError('field-invalid', { field: 'subject' })
   const visit = ENCOUNTER.exec(here(referenceIn(encounter)))?.[0]
   return { patient, source, ...(visit === undefined ? {} : { encounter: visit }) }

@@ -63,7 +63,7 @@ export const handler = sqsHandler(
       await removeEcgObjects(s3(), bucket, tenant, ecgId)
       return
     }
-    // Published also when it was there already: the first attempt may have ended between the two.
+    // Also published when the result already existed, because the first attempt may have failed between the two steps.
     const body: ResultMessage = { schema: 1, tenant, origin, result: stored.json }
     await sns().send(
       new PublishCommand({
@@ -87,7 +87,7 @@ function count({ status, quality, ood }: Result): void {
   if (ood?.flagged) metrics.add(METRICS.windowsUnfamiliar)
 }
 
-/** Adds to the population; who completes it says how far it has moved. An ECG never fails by this. */
+/** Adds the result to the population, and reports the drift when the population is complete. A failure here never fails the ECG. */
 async function compare(result: Result): Promise<void> {
   if (population === undefined || counts === undefined) return
   try {

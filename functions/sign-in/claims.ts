@@ -1,5 +1,5 @@
 /**
- * What a token of our own user pool says: whose ECGs its bearer may see, and what it may do with them.
+ * Claims in the tokens of our own user pool: the user's tenant and scopes.
  * @module
  */
 import type { PreTokenGenerationV2TriggerEvent } from 'aws-lambda'
@@ -10,13 +10,13 @@ export interface Rules {
   readonly groups: ReadonlyMap<string, readonly string[]>
 }
 
-/** The user's tenant, which only an administrator of the pool may write. */
+/** Attribute with the user's tenant. Only an administrator of the pool can write it. */
 const TENANT = 'custom:tenant'
 
 /**
- * The event with what is to stand in the access token. Somebody without a tenant of this site gets a token that opens nothing.
+ * Adds the claims to the event for the access token. A user without a tenant of this site gets a token without any access.
  *
- * Cognito's access tokens name no audience by themselves; the one that is added must be the client's own id.
+ * Cognito's access tokens have no audience by default; the one that is added must be the client's own id.
  * https://docs.aws.amazon.com/cognito/latest/developerguide/user-pool-lambda-pre-token-generation.html
  */
 export function withClaims(

@@ -1,5 +1,5 @@
 /**
- * Lambda `sign-in`: the user pool asks it before each token. It knows the site's groups, and asks nobody.
+ * Lambda `sign-in`: the user pool calls it before it issues a token. It knows the site's groups and calls no other service.
  * @module
  */
 import type { PreTokenGenerationV2TriggerEvent } from 'aws-lambda'

@@ -1,8 +1,9 @@
 /**
- * From the queue `synthesis` to AWS Batch: hands a job to a machine once, takes it back, and hears of machines that are gone.
+ * Dispatches messages of the queue `synthesis` to AWS Batch: hands a job to a machine once, cancels it, and handles machines that
+ * disappeared.
  *
- * Batch takes any number of jobs of one name, so what keeps a drawing from being handed over twice is the job's row: who may is decided there, and
- * a batch job that came of a message which was handled twice finds its job taken.
+ * Batch accepts any number of jobs with the same name, so the job's row prevents a drawing from being dispatched twice. A batch job from a
+ * message that was handled twice finds its job taken.
  * @module
  */
 
@@ -11,11 +12,11 @@ import { CodedError } from '../../shared/errors.ts'
 import type { SynthesisMessage } from '../../shared/messages.ts'
 import { type CmrJobStore, MAX_DISPATCHES } from '../../shared/store/cmr-jobs.ts'
 
-/** What the dispatcher needs of AWS Batch. */
+/** The part of AWS Batch that the dispatcher uses. */
 export interface BatchQueue {
-  /** @returns the batch job's id */
+  /** @returns id of the batch job */
   submit(job: Pick<CmrJob, 'tenant' | 'jobId'>): Promise<string>
-  /** One that has ended already is no error. */
+  /** Terminates a batch job. One that has already ended is not an error. */
   terminate(batchJobId: string): Promise<void>
 }
 
@@ -25,7 +26,7 @@ export interface DispatcherOptions {
   readonly now: () => Date
 }
 
-/** What came of a message; `known`: there was nothing to do. */
+/** Outcome of a message; `known`: there was nothing to do. */
 export type Dispatched = 'submitted' | 'terminated' | 'failed' | 'known'
 
 export class Dispatcher {
@@ -36,8 +37,8 @@ export class Dispatcher {
   }
 
   /**
-   * Resolves when the message has had its effect; a repeat has none.
-   * @throws CodedError `worker-lost` for a job that was handed over too often, `unavailable` while another hands it over
+   * Handles a message. Resolves when it has had its effect; a repeat has none.
+   * @throws CodedError `worker-lost` for a job that was dispatched too often, `unavailable` while another process dispatches it
    */
   async dispatch(message: SynthesisMessage): Promise<Dispatched> {
     const { jobs, batch } = this.#options
@@ -59,7 +60,7 @@ export class Dispatcher {
       throw new CodedError('worker-lost', { field: 'dispatches', dispatches: job.dispatches })
     }
     const claimed = await jobs.claimDispatch(job, now())
-    // Another is at it. Should that one fail, this message is to be there.
+    // Another process is dispatching the job. If that one fails, this message must come again.
     if (claimed === undefined) throw new CodedError('unavailable', { field: 'job' })
     const batchJobId = await batch.submit(claimed)
     if (await jobs.dispatched(claimed, batchJobId)) return 'submitted'
@@ -67,7 +68,7 @@ export class Dispatcher {
     return 'known'
   }
 
-  /** Batch says so of every job that did not succeed; most have told why themselves, and then this changes nothing. */
+  /** Batch reports every job that did not succeed. Most have stored their own reason, and then this changes nothing. */
   async #ended(job: CmrJob, batchJobId: string): Promise<Dispatched> {
     const { jobs, now } = this.#options
     if (job.status === 'starting' && job.batchJobId === undefined) throw new CodedError('unavailable', { field: 'job' })

@@ -26,7 +26,7 @@ const batch: BatchQueue = {
         jobName: `cmr-${jobId}`,
         jobQueue,
         jobDefinition,
-        // Stand in Batch's events, from which we hear of a machine that is gone.
+        // Included in Batch's events, which report machines that disappeared.
         parameters: { tenant, jobId },
         containerOverrides: {
           environment: [
@@ -50,7 +50,7 @@ const dispatcher = new Dispatcher({
   now: () => new Date(),
 })
 
-/** Longer than a hand-over is anybody's own, so that one which was broken off is taken up by the next try. */
+/** Longer than the lease of a dispatch, so that the next attempt takes over an interrupted one. */
 const RETRY = { queueUrl, attempts: 12, firstDelayS: 150, longestDelayS: 600 }
 
 export const handler = sqsHandler(

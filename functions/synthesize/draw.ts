@@ -1,5 +1,5 @@
 /**
- * A screened ECG becomes the files of a drawing: what the job and the command line share.
+ * Makes the files of a drawing from a screened ECG. Shared by the job and the command line.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -21,7 +21,7 @@ import { type Drawing, instanceUid, seriesUid, studyUid } from './artifacts/draw
 import { type Areas, type DrawnIndex, readIndices } from './artifacts/indices.ts'
 import { previewWebp } from './artifacts/preview.ts'
 
-/** Pace of a cine where nobody knows the heart's. */
+/** Pace of a cine when the heart rate is unknown. */
 const DEFAULT_HEART_RATE_BPM = 60
 
 /** A file of a drawing. */
@@ -31,7 +31,7 @@ export interface Artifact {
   readonly bytes: Uint8Array
 }
 
-/** What both documents of a drawing say of it. */
+/** Fields of both documents of a drawing. */
 interface Said {
   readonly drawing: Drawing
   /** `name@version` */
@@ -56,7 +56,7 @@ export interface ManifestDocument extends Said {
     readonly instanceUid: string
     readonly frames: number
   }[]
-  /** All but this one. */
+  /** All files except this one. */
   readonly files: readonly {
     readonly name: string
     readonly contentType: string
@@ -65,12 +65,12 @@ export interface ManifestDocument extends Said {
   }[]
 }
 
-/** A window as screened, and what screening said of it. */
+/** A window as it was screened, and its result. */
 export interface Drawable extends ScreenInput {
   readonly result: Result
 }
 
-/** Holds the models that draw, and those that measure what was drawn. */
+/** Owns the models that draw and the models that measure the drawing. */
 export class Drawer {
   readonly #synthesizer: Synthesizer
   readonly #segmenters: Readonly<Record<View, Segmenter>>
@@ -82,7 +82,10 @@ export class Drawer {
     this.#codeVersion = codeVersion
   }
 
-  /** @throws CodedError those of `Synthesizer.open` */
+  /**
+   * Loads the models.
+   * @throws CodedError those of `Synthesizer.open`
+   */
   static async open(bundle: Bundle, codeVersion: string, options: SynthesizerOptions = {}): Promise<Drawer> {
     const synthesizer = await Synthesizer.open(bundle, options)
     const sax = await Segmenter.open(bundle, 'sax', options)
@@ -91,8 +94,8 @@ export class Drawer {
   }
 
   /**
-   * Draws both views, measures them and makes the files, in the order in which they are to be stored: once the last of them, `manifest.json`, is
-   * there, all are. The same drawable, options, bundle and code give the same bytes.
+   * Draws both views, measures them and makes the files, in the order in which they must be stored: when the last one (`manifest.json`)
+   * exists, all do. The same drawable, options, bundle and code give the same bytes.
    * @throws CodedError those of `checkDrawable` and of `Synthesizer.draw`
    */
   async draw({ result, ...input }: Drawable, options: DrawOptions): Promise<readonly Artifact[]> {

@@ -1,6 +1,6 @@
 /**
- * The entry point of the container, and of the process that stands for it on one machine: draws the job that `TENANT` and `JOB_ID` name, and
- * exits with 0 (done, or nothing to do), 1 (failed, with its reason in the job) or 143 (given back, after SIGTERM).
+ * Entry point of the container, and of the process that replaces it on a single machine. Draws the job that `TENANT` and `JOB_ID` name, and
+ * exits with 0 (done, or nothing to do), 1 (failed, with the reason in the job) or 143 (given back after SIGTERM).
  * @module
  */
 
@@ -28,7 +28,7 @@ logUncaught(logger)
 const stopping = new AbortController()
 process.once('SIGTERM', () => stopping.abort())
 
-/** A bundle that cannot be read is a reason of the job, not of the process. */
+/** The local bundle. One that cannot be read fails the job, not the process. */
 async function bundleHere() {
   try {
     return await readBundle(activeBundle(), CARDIACNETS_V1.name)
@@ -58,7 +58,7 @@ async function main(): Promise<Ended> {
       open: async (sampler) => {
         const provider = providerOf(process.env.EXECUTION_PROVIDER)
         await checkProvider(provider)
-        return Drawer.open(bundle!, env('CODE_VERSION'), { sampler, provider }) // of the bundle that the job names
+        return Drawer.open(bundle!, env('CODE_VERSION'), { sampler, provider }) // the bundle that the job names
       },
       onError: (error) => logger.error('trouble while drawing', describeError(error)),
       metrics: createMetrics('synthesize'),
@@ -72,7 +72,7 @@ async function main(): Promise<Ended> {
   return ended
 }
 
-/** A failed job's reason is a code. */
+/** Outcome for the audit trail. The reason of a failed job is a code. */
 function outcomeOf(ended: Ended, reason: string | undefined): AuditOutcome {
   if (ended === 'done') return ended
   return ended === 'given-back' ? 'unavailable' : ((reason ?? 'internal') as AuditOutcome)

@@ -1,5 +1,5 @@
 /**
- * Is the GPU really there? ONNX Runtime computes on the processor what a provider cannot take, without a word.
+ * Checks that the GPU is really used. ONNX Runtime silently computes on the CPU what a provider does not support.
  * @module
  */
 import { InferenceSession, Tensor } from 'onnxruntime-node'
@@ -10,7 +10,10 @@ export type Provider = 'cuda' | 'cpu'
 /** y = x + x, two numbers: 65 bytes of ONNX. */
 const DOUBLING = 'CAgSADo1Cg4KAXgKAXgSAXkiA0FkZBIBZ1oPCgF4EgoKCAgBEgQKAggCYg8KAXkSCgoICAESBAoCCAJCBAoAEBE='
 
-/** @throws CodedError `field-invalid` for any other: a mistyped one must not turn into the processor */
+/**
+ * Parses the name of a provider.
+ * @throws CodedError `field-invalid` for an unknown name, because a typing error must not select the CPU
+ */
 export function providerOf(name: string | undefined): Provider {
   if (name === undefined || name === '' || name === 'cuda') return 'cuda'
   if (name === 'cpu') return name
@@ -18,7 +21,7 @@ export function providerOf(name: string | undefined): Provider {
 }
 
 /**
- * Computes something on the GPU, and nowhere else.
+ * Runs a small model on the GPU only.
  * @throws CodedError `provider-inactive`
  */
 export async function checkProvider(provider: Provider): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * Artifacts into the bucket, each read back before the next.
+ * Uploads artifacts to the bucket. Each is read back before the next.
  * @module
  */
 import { PutObjectCommand, type S3Client } from '@aws-sdk/client-s3'
@@ -10,12 +10,12 @@ import type { Artifact } from './draw.ts'
 
 const MAX_TRIES = 3
 
-/** What S3 calls a body that is not the one which was sent. */
+/** S3's codes for a body that differs from the one that was sent. */
 const CORRUPT = ['BadDigest', 'InvalidDigest', 'XAmzContentSHA256Mismatch', 'XAmzContentChecksumMismatch']
 
 /**
- * In the order given; what lies under a name already is replaced.
- * @throws CodedError `artifact-corrupt` naming the artifact that did not arrive as it was sent
+ * Uploads artifacts in the given order. An object with the same name is replaced.
+ * @throws CodedError `artifact-corrupt` naming the artifact that did not arrive unchanged
  */
 export async function uploadArtifacts(
   { s3, bucket }: { readonly s3: S3Client; readonly bucket: string },

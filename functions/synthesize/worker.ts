@@ -1,8 +1,8 @@
 /**
  * Draws one job, from its row in the table to its artifacts in the bucket.
  *
- * The worker that draws holds the job by a lease that it renews, and hears by that whether the job is still its own: once it is cancelled, deleted or taken
- * up by another, nothing of it is kept.
+ * The worker holds the job by a lease. Each renewal also tells it whether the job is still its own: once the job is cancelled, deleted or
+ * taken over by another worker, nothing of the drawing is kept.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -28,35 +28,36 @@ export interface WorkerOptions {
   readonly s3: S3Client
   readonly bucket: string
   readonly sqs: SQSClient
-  /** Where a job goes that has to be given back. */
+  /** Queue for a job that must be given back. */
   readonly queueUrl: string
-  /** Who writes drawn cines into the EHR; absent without one. */
+  /** Queue of the function that writes drawn cines into the EHR; absent without an EHR. */
   readonly reportQueueUrl?: string | undefined
-  /** sha256 of the manifest of the bundle that is here. */
+  /** SHA-256 of the manifest of the local bundle. */
   readonly bundleSha256: string
-  /** Opens the models of a sampler, once it is sure where they will run. */
+  /** Opens the models of a sampler, after checking where they will run. */
   readonly open: (sampler: string) => Promise<Pick<Drawer, 'draw' | 'release'>>
   readonly onError: (error: unknown) => void
   readonly metrics?: ServiceMetrics
-  /** How often progress is told, and asked whether to go on. */
+  /** Interval at which progress is reported and the lease is checked. */
   readonly beatMs?: number
 }
 
-/** `nothing`: the job was not, or not any more, to be drawn here. */
+/** `nothing`: the job was not, or no longer, to be drawn here. */
 export type Ended = 'done' | 'failed' | 'given-back' | 'nothing'
 
-/** Signs of life while no step is made: several within a lease. */
+/** Interval of lease renewals while no step completes: several per lease. */
 const SILENT_MS = WORK_LEASE_MS / 6
 
-/** A worker that lost its machine is believed dead after its lease; asked again so soon after. */
+/** A worker without its machine counts as dead after its lease; the job is tried again this much later. */
 const SLACK_MS = 1_000
 
-/** The report waits for what is sent a moment before the job is done. */
+/** The message for the report is sent just before the job is done, so it is delayed. */
 const REPORT_DELAY_S = 2
 
 /**
+ * Draws a job.
  * @param signal ends the work at once and gives the job back
- * @throws what the stores throw when they are away: the job is then taken up after its lease
+ * @throws errors of the stores when they are unavailable; the job is then taken over after its lease
  */
 export async function work(
   options: WorkerOptions,
@@ -80,8 +81,8 @@ export async function work(
   })
   try {
     const drawing = draw(options, job, lost.signal, beat)
-    drawing.catch(() => {}) // one that is left alone
-    // A step cannot be broken off, and a machine that is taken away does not wait for it.
+    drawing.catch(() => {}) // for a drawing that is abandoned
+    // A step cannot be interrupted, and a machine that is reclaimed does not wait for it.
     const drawn = await Promise.race([drawing, stopped])
     if (drawn !== 'stopped') {
       const isDone = await finish(options, mine, job, drawn)
@@ -107,14 +108,14 @@ export async function work(
     return 'failed'
   } finally {
     metrics?.publish()
-    // Also what was left alone.
+    // Also ends a drawing that was abandoned.
     lost.abort()
     rest.abort()
     await beating
   }
 }
 
-/** Takes the job, if need be once the worker that had it is past its lease. */
+/** Takes the job; if another worker has it, waits until that lease has expired. */
 async function begin(options: WorkerOptions, mine: JobHolder, signal: AbortSignal): Promise<CmrJob | undefined> {
   const { jobs, metrics } = options
   const { tenant, jobId } = mine
@@ -123,7 +124,7 @@ async function begin(options: WorkerOptions, mine: JobHolder, signal: AbortSigna
   const now = new Date()
   const begun = await jobs.begin(mine, known.ecgId, now)
   if (known.status !== 'running') {
-    // It was changed last when it was handed over.
+    // Its last change was the dispatch.
     if (begun !== undefined) metrics?.add(METRICS.cineWaitS, (now.getTime() - Date.parse(known.updatedAt)) / 1000)
     return begun
   }
@@ -136,7 +137,7 @@ class Beat {
   steps: Steps | undefined
 }
 
-/** Tells how far the drawing is, and aborts `lost` once the job is not this worker's any more. */
+/** Reports progress, and aborts `lost` when the job is no longer this worker's. */
 async function beats(
   { jobs, onError, beatMs = 1_000 }: WorkerOptions,
   mine: JobHolder,
@@ -156,7 +157,7 @@ async function beats(
       told = steps
       toldAtMs = performance.now()
     } catch (error) {
-      onError(error) // the lease bears one that is missing
+      onError(error) // the lease tolerates a missed renewal
     }
   }
 }
@@ -179,7 +180,7 @@ async function draw(options: WorkerOptions, job: CmrJob, signal: AbortSignal, be
   }
 }
 
-/** @returns false, and leaves nothing behind, when the job is not this worker's any more */
+/** @returns false, with all artifacts removed, when the job is no longer this worker's */
 async function finish(
   options: WorkerOptions,
   mine: JobHolder,
@@ -189,18 +190,18 @@ async function finish(
   const { jobs, results, sqs, reportQueueUrl } = options
   const { tenant, ecgId, jobId } = job
   if (reportQueueUrl !== undefined) {
-    // Before, not after: a worker that dies in between leaves a message too many rather than one too few.
+    // Sent before the job is finished: a worker that dies in between leaves one message too many rather than one too few.
     const message: CineMessage = { schema: 1, kind: 'cine', tenant, jobId }
     await sendMessage(sqs, reportQueueUrl, JSON.stringify(message), {}, REPORT_DELAY_S)
   }
   const isDone = await jobs.finish(mine, ecgId, { artifacts }, new Date())
-  // Who deletes an ECG leaves the mark first and removes objects then, so one of the two sees the other.
+  // A deletion first sets its mark and then removes objects, so one of the two always sees the other.
   if (isDone && !(await results.isDeleted(tenant, ecgId))) return true
   await cleared(options, job)
   return false
 }
 
-/** Removes what was uploaded, unless another worker has the job now and will upload the same. */
+/** Removes the uploaded artifacts, unless another worker has the job now and will upload the same. */
 async function cleared({ jobs, s3, bucket }: WorkerOptions, { tenant, ecgId, jobId }: CmrJob): Promise<void> {
   const now = await jobs.get(tenant, jobId)
   if (now === undefined || now.status === 'cancelled') await removeArtifacts(s3, bucket, tenant, ecgId, jobId)

@@ -1,5 +1,5 @@
 /**
- * Says which stretches of an ECG moved its scores, once somebody asked.
+ * Computes the attribution of an ECG's scores on request.
  * @module
  */
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
@@ -13,11 +13,11 @@ import type { Attribution, AttributionStore, Explained } from '../../shared/stor
 
 export interface ExplainOptions extends Stores {
   readonly attributions: Pick<AttributionStore, 'end'>
-  /** Called when the first question comes: what only deletes needs no network. */
+  /** Called for the first attribution; a function that only deletes needs no network. */
   readonly screener: () => Promise<Screener>
 }
 
-/** Resolves when the answer, or why there is none, is stored. What a retry may mend is thrown. */
+/** Computes and stores the attribution, or the reason why there is none. Throws errors that a retry may fix. */
 export async function explain(options: ExplainOptions, tenant: string, ecgId: EcgId): Promise<void> {
   const judged = await options.results.judged(tenant, ecgId)
   if (judged === undefined) return // deleted meanwhile
@@ -31,7 +31,7 @@ export async function explain(options: ExplainOptions, tenant: string, ecgId: Ec
 
 async function answerTo(options: ExplainOptions, tenant: string, of: Explained): Promise<Attribution> {
   const screener = await options.screener()
-  // Another network than the one that judged it would explain its own score, not the one that is shown.
+  // A network other than the one that judged the ECG would explain its own score and not the one that is shown.
   if (of.provenance.modelSha256 !== screener.bundle.sha256) throw new CodedError('bundle-mismatch', { field: 'bundle' })
   const { clean, person, fromS } = await judgedWindow(options, tenant, of.ecgId)
   if (LEADS.every((_, lead) => clean.leadMask[lead] === 0)) throw new CodedError('ecg-refused', { field: 'quality' })

@@ -1,5 +1,5 @@
 /**
- * Lambda `upkeep`: SQS `upkeep` → what is left to do after a request was answered.
+ * Lambda `upkeep`: SQS `upkeep` → follow-up work after a request was answered.
  * @module
  */
 
@@ -28,7 +28,7 @@ const results = new ResultStore(dynamo(), table)
 const associations = new AssociationStore(dynamo(), table)
 const attributions = new AttributionStore(dynamo(), table, results, ECG_DAYS ? Number(ECG_DAYS) : undefined)
 
-/** Loaded once somebody asks why. One that could not be loaded is tried again. */
+/** Loaded with the first attribution request. A failed load is tried again. */
 let loading: Promise<Screener> | undefined
 const screener = () =>
   (loading ??= readBundle(env('MODEL_DIR'), CARDIACNETS_V1.name)

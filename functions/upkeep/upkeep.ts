@@ -1,6 +1,6 @@
 /**
- * What a request of the API set off: the removal of an ECG that was deleted, the results that an association lets go, and why a score is what it is.
- * The first two may be of thousands of rows, and each step of it may be done again.
+ * Follow-up work of API requests: removes a deleted ECG, releases the results that waited for an association, and computes attributions.
+ * The first two may affect thousands of rows, and each of their steps may be repeated.
  * @module
  */
 
@@ -12,15 +12,15 @@ import { type EcgDeletion, removeEcg } from '../../shared/store/ecg-deletion.ts'
 export interface UpkeepOptions {
   readonly deletion: EcgDeletion
   readonly associations: Pick<AssociationStore, 'waitingFor' | 'markReported'>
-  /** Hands a result to the report. */
+  /** Passes a result to the report. */
   readonly report: (message: ResultMessage) => Promise<void>
-  /** Says which stretches of an ECG moved its scores. */
+  /** Computes which stretches of an ECG moved its scores. */
   readonly explain: (tenant: string, ecgId: EcgId) => Promise<void>
-  /** Comes again as a message of its own. */
+  /** Sends the rest of the work as a new message. */
   readonly goOn: (message: UpkeepMessage) => Promise<void>
 }
 
-/** Results that are handed over at a time, and by one message: well within what a function may take. */
+/** Results that are passed on at the same time, and by one message; well within a function's time limit. */
 const CONCURRENCY = 20
 const MAX_RESULTS = 2000
 
@@ -33,12 +33,12 @@ export class Upkeep {
     this.#options = options
   }
 
-  /** Resolves when the message has had its effect, or the rest of it is a message of its own. */
+  /** Handles a message. Resolves when it has had its effect, or when the rest is in a new message. */
   async handle(message: UpkeepMessage): Promise<void> {
     if (message.kind === 'association') return this.#release(message)
     const { deletion, explain } = this.#options
     if (message.kind === 'attribution') return explain(message.tenant, message.ecgId)
-    // Uploaded again meanwhile, which waits until all is removed: this message has come twice.
+    // The ECG was uploaded again, which is possible only after its removal: this message arrived twice.
     if (!(await deletion.results.isBeingDeleted(message.tenant, message.ecgId))) return
     await removeEcg(deletion, message.tenant, message.ecgId)
   }
@@ -62,7 +62,7 @@ export class Upkeep {
     await this.#handOver(tenant, batch)
   }
 
-  /** A result leaves the list when it is reported, so that to hand it over twice loses nothing. */
+  /** A result leaves the list when it is reported, so passing it on twice loses nothing. */
   async #handOver(tenant: string, batch: readonly Unidentified[]): Promise<void> {
     const { associations, deletion, report } = this.#options
     await Promise.all(

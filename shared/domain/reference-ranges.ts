@@ -1,8 +1,9 @@
 /**
  * Normal ranges of indices for a person, from published cardiac MRI figures; for every other index, the reason why there is none.
  *
- * Means are from the abstract. Limits of volumes are from one transcription of tables 2 and 3; a second transcription has slightly narrower
- * limits for women. Compare them with the paper before anybody relies on them.
+ * Means are of the abstract. Limits of volumes are of a transcription of tables 2 and 3, the widest of three ages. Two others agree: a report
+ * template for men of 45 to 54 has the same upper limits of the left ventricle (EDV 232, ESV 103, SV 140 mL; LV mass 64 to 148 g, ours 62 to 144), and
+ * a list for women of all ages has narrower ones (EDV 88 to 161, ESV 31 to 68, SV 49 to 100 mL). Compare them with the paper before you rely on them.
  * @module
  */
 import type { Person } from './recording.ts'
@@ -81,9 +82,10 @@ export type NoRange = 'not-checked' | 'methods-differ' | 'sex-unknown' | 'age-un
  * 10.1186/s12968-022-00881-1), −21.3% (150, both sexes, doi 10.1186/s12968-015-0123-3), −25.4% and −27.9% (88, doi
  * 10.1038/s41598-019-39807-w).
  *
- * Not checked: the tables of Petersen et al. for the atria and the right ventricular ejection fraction, cardiac output (Kawel-Boehm et al.
- * 2020, doi 10.1186/s12968-020-00683-3), and the aorta, whose distensibility decreases with each decade (Nethononda et al. 2015, JCMR
- * 17:20).
+ * Not checked, because no two transcriptions were found: the tables of Petersen et al. for atria; the ejection fraction of the right ventricle (women
+ * 47 to 68% by one; men's lower limit 44% by the review of 2025, JCMR 27:101853); cardiac output (5.6 ± 1.1 and 4.5 ± 0.9 L/min in
+ * men and women by one transcription of Kawel-Boehm et al. 2020, doi 10.1186/s12968-020-00683-3, of another method); and the aorta, whose
+ * distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
  */
 const REASONS: readonly (readonly [beginning: string, reason: NoRange])[] = [
   ['lvCo', 'not-checked'],

@@ -6,13 +6,11 @@
 import type { LeadName } from '../domain/leads.ts'
 import { medianInPlace, medianOfFew } from './median.ts'
 
-/**
- * Standard errors of a sample of a median beat, mV. Neither includes a slow baseline; hum affects that of slopes more than that of waves.
- */
+/** Standard errors of a sample of a median beat, mV. A slow baseline affects neither; hum affects slopes more than waves. */
 export interface BeatNoise {
-  /** Of the difference of two samples at the distance over which QRS slopes are measured. */
+  /** Error of the difference between two samples at the distance over which QRS slopes are measured. */
   readonly slopeMv: number
-  /** Of the difference of two samples half a P wave apart. */
+  /** Error of the difference between two samples half a P wave apart. */
   readonly waveMv: number
 }
 
@@ -54,10 +52,7 @@ const MIN_BEATS = 3
 const BEFORE = { share: 0.42, minS: 0.22, maxS: 0.42 } as const
 const AFTER = { share: 0.7, minS: 0.3, maxS: 0.68 } as const
 
-/**
- * QRS begins where the summed slope of all leads rises above its resting level by this share of its peak, and ends where it falls below
- * another.
- */
+/** QRS begins where the summed slope of all leads exceeds its resting level by this share of its peak, and ends at another share. */
 const ONSET_SHARE = 0.05
 const END_SHARE = 0.07
 /** The slope must stay below the limit for this long, s. */
@@ -141,10 +136,7 @@ export class BeatAverager {
     }
   }
 
-  /**
-   * Sum over the leads of the magnitudes of their slopes: large within QRS complexes, whatever their polarity, and independent of the
-   * baseline.
-   */
+  /** Sum over the leads of the magnitudes of their slopes: large within QRS complexes, and independent of the baseline. */
   #sumSlopes(leads: Leads): void {
     const slope = this.#slope.fill(0)
     const half = Math.max(1, Math.round(SLOPE_S * this.#rateHz))

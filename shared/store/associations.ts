@@ -29,13 +29,19 @@ export interface Association {
   readonly to?: Date | undefined
 }
 
+/** A patient, and when a device was on that patient. */
+export interface PatientSpans {
+  readonly patient: string
+  readonly spans: readonly Pick<Association, 'from' | 'to'>[]
+}
+
 /** A result whose patient is not known yet. */
 export interface Unidentified {
   readonly device: string
   /** When the ECG was recorded; its patient is looked up by this time. */
   readonly at: Date
   readonly ecgId: EcgId
-  /** As in its `ResultMessage`, so that the result can be passed to the report again. */
+  /** Origin in its `ResultMessage`, so that the result can be passed to the report again. */
   readonly origin: Origin
 }
 
@@ -69,13 +75,18 @@ export class AssociationStore {
     return (await this.patientsOf(tenant, device))(at)
   }
 
+  /** The patient that a device was assigned to at a time, and each span of time of this assignment. `undefined` without an assignment. */
+  async associationAt(tenant: string, device: string, at: Date): Promise<PatientSpans | undefined> {
+    const { spans } = await this.#read(tenant, device)
+    const patient = patientAt(spans, at)
+    if (patient === undefined) return undefined
+    return { patient, spans: spans.filter((span) => span.patient === patient).map(datesOf) }
+  }
+
   /** Looks up a device's patient at any time, from one read. For a session, which may move from one patient to another. */
   async patientsOf(tenant: string, device: string): Promise<(at: Date) => string | undefined> {
     const { spans } = await this.#read(tenant, device)
-    return (at) => {
-      const time = at.getTime()
-      return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
-    }
+    return (at) => patientAt(spans, at)
   }
 
   /**
@@ -109,9 +120,7 @@ export class AssociationStore {
   /** The times when a device was on a patient. */
   async spansOf(tenant: string, device: string, patient: string): Promise<readonly Pick<Association, 'from' | 'to'>[]> {
     const { spans } = await this.#read(tenant, device)
-    return spans
-      .filter((span) => span.patient === patient)
-      .map(({ from, to }) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) }))
+    return spans.filter((span) => span.patient === patient).map(datesOf)
   }
 
   /**
@@ -213,6 +222,13 @@ export class AssociationStore {
 }
 
 type Span = Stored['spans'][number]
+
+const datesOf = ({ from, to }: Span) => ({ from: new Date(from), to: to === undefined ? undefined : new Date(to) })
+
+function patientAt(spans: readonly Span[], at: Date): string | undefined {
+  const time = at.getTime()
+  return spans.find(({ from, to = Number.POSITIVE_INFINITY }) => from <= time && time < to)?.patient
+}
 
 function overlap(a: Span, b: Span): boolean {
   const { from: aFrom, to: aTo = Number.POSITIVE_INFINITY } = a

@@ -69,7 +69,7 @@ export function packSamples({ leads }: Pick<Waveform, 'leads'>): Buffer {
  * @throws CodedError `payload-malformed` for anything else, and the codes of `checkRecording`
  */
 export function decodeWaveform(bytes: Uint8Array): Waveform {
-  const { header, packed } = unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
+  const { header, packed } = splitWaveform(bytes)
   const leads = unpackSamples(
     header.leads.map(([name, gainUv]) => ({ name, gainUv })),
     header.samples,
@@ -128,6 +128,17 @@ function headerJson({ rateHz, leads }: Waveform): string {
     leads: leads.map(({ name, gainUv }) => [name, gainUv]),
     samples: leads[0]!.samples.length,
   })
+}
+
+/**
+ * Splits the output of `encodeWaveform` into its header and the packed samples.
+ * @throws CodedError `payload-empty`, `payload-malformed`
+ */
+export function splitWaveform(bytes: Uint8Array): {
+  readonly header: z.infer<typeof Header>
+  readonly packed: Buffer
+} {
+  return unpack(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length))
 }
 
 function unpack(bytes: Buffer): { header: z.infer<typeof Header>; packed: Buffer } {

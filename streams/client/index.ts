@@ -1,5 +1,5 @@
 /**
- * The typed client of our HTTP API: paths, parameters and bodies as the OpenAPI document has them (`npm run client` generates `schema.ts`).
+ * The typed client of our HTTP API: paths, parameters and bodies come from the OpenAPI document (`npm run client` generates `schema.ts`).
  * Runs in Node and in browsers.
  * @module
  */
@@ -8,12 +8,13 @@ import type { components, paths } from './schema.ts'
 
 export type { components, paths } from './schema.ts'
 
-/** Bodies by their names in the document. */
+/** Schemas by their names in the OpenAPI document. */
 export type Schemas = components['schemas']
 
 export type ApiClient = Client<paths>
 
 /**
+ * Makes a client.
  * @example
  * const api = createClient({ baseUrl: 'http://127.0.0.1:8080' })
  * const { data, error } = await api.GET('/v1/ecgs', { params: { query: { limit: 5 } } })

@@ -1,9 +1,9 @@
 /**
- * What the API refuses with: an RFC 9457 problem document.
+ * Errors of the API: RFC 9457 problem documents.
  * @module
  */
 
-/** An answer of the API that is no success, or none at all (`code` = `unreachable`). */
+/** A response of the API that is not a success, or no response at all (`code` = `unreachable`). */
 export class ApiError extends Error {
   readonly status: number
   readonly code: string

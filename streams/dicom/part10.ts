@@ -1,13 +1,14 @@
 /**
- * A data set as a file (PS3.10): what `streams/formats/dicom` reads.
+ * Writes a data set as a file (PS3.10), which `streams/formats/dicom` reads.
  * @module
  */
 
 import { IMPLEMENTATION_UID } from '../../shared/dicom-uid.ts'
 
 /**
- * @param syntax the transfer syntax in which the data set was sent
- * @param about what an archive wants to know before it reads on
+ * Adds the file meta information to a data set.
+ * @param syntax the transfer syntax of the data set
+ * @param about the instance, for an archive that reads only the file meta information
  */
 export function writePart10(
   dataset: Buffer,

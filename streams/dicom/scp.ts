@@ -1,7 +1,8 @@
 /**
- * The DICOM door: C-STORE of ECG waveforms, C-ECHO and storage commitment, by dcmjs-dimse. A peer is told success once what it sent is stored.
+ * The DICOM input of the gateway: C-STORE of ECG waveforms, C-ECHO and storage commitment, with dcmjs-dimse. A peer gets a success status
+ * when its instance is stored.
  *
- * The data set is kept as it came and read by `streams/formats/dicom`; dcmjs would parse each into objects first.
+ * The data set is kept as received and read by `streams/formats/dicom`; dcmjs would first parse each into objects.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -15,29 +16,32 @@ const { Dataset, log, Scp, constants, requests, responses } = dimse
 type AssociationType = InstanceType<typeof dimse.association.Association>
 type StoreRequest = InstanceType<typeof requests.CStoreRequest>
 
-/** What came by C-STORE. */
+/** An instance received by C-STORE. */
 export interface StoredInstance {
-  /** As a file of PS3.10. */
+  /** As a PS3.10 file. */
   readonly file: Buffer
   readonly classUid: string
   readonly instanceUid: string
 }
 
-/** What became of it: `no-samples` for a PDF, which is counted and not kept. */
+/** Outcome of storing an instance: `no-samples` for a PDF, which is counted and not kept. */
 export type StoreVerdict = 'stored' | 'no-samples'
 
 export interface DicomDoorOptions {
   readonly aeTitle: string
   readonly allow: readonly string[]
   readonly maxBytes: number
-  /** @throws CodedError for what cannot be stored; returns when it is on the disk */
+  /**
+   * Returns when the instance is on disk.
+   * @throws CodedError for an instance that cannot be stored
+   */
   readonly store: (instance: StoredInstance) => StoreVerdict
-  /** Whether an instance is on the disk (or was, and has gone on): what is committed to. */
+  /** Whether an instance is on disk (or was, and has been forwarded). Storage commitment depends on it. */
   readonly isKept: (instanceUid: string) => boolean
   readonly onAnswered: (kind: 'association' | 'store' | 'commitment', error?: CodedError | 'not-allowed') => void
 }
 
-/** PS3.7 annex C, PS3.4 annex B. */
+/** Status codes of PS3.7 annex C and PS3.4 annex B. */
 const STATUS = {
   success: 0x0000,
   /** Elements discarded: a PDF has no samples, and nothing of it was kept. */
@@ -64,7 +68,7 @@ class EcgScp extends Scp {
     super(socket, { associationTimeout: 60_000, pduTimeout: 60_000, connectTimeout: 30_000 })
     this.#socket = socket
     this.#options = options
-    // Its own words quote what came; the connection's end says all that is needed.
+    // The library's message quotes what was received; closing the connection is enough.
     this.on('networkError', () => socket.destroy())
   }
 
@@ -106,7 +110,7 @@ class EcgScp extends Scp {
       highWaterMark: Number.MAX_SAFE_INTEGER,
       write(chunk: Buffer, _encoding, done) {
         bytes += chunk.length
-        // A PDU cannot be refused half-way; the association ends, and nothing was stored.
+        // A PDU cannot be refused half-way. The association ends, and nothing was stored.
         if (bytes > maxBytes) socket.destroy()
         else chunks.push(Buffer.from(chunk))
         done()
@@ -146,7 +150,7 @@ class EcgScp extends Scp {
     } catch (cause) {
       const error = toCodedError(cause)
       response.setStatus(statusOf(error))
-      // Ours, coded, without a value of what came. 64 characters at most (PS3.7 annex C).
+      // Our own coded message, without received values. At most 64 characters (PS3.7 annex C).
       response.setErrorComment(error.message.slice(0, 64))
       onAnswered('store', error)
     }
@@ -172,7 +176,7 @@ class EcgScp extends Scp {
     this.sendRequests(this.#commitmentReport(transaction, asked))
   }
 
-  /** What we commit to, and what not (failure 0x0112: no such object instance). */
+  /** Instances that we commit to, and those that we do not (failure 0x0112: no such object instance). */
   #commitmentReport(transaction: string, asked: readonly Reference[]) {
     const kept = asked.filter(({ ReferencedSOPInstanceUID: uid }) => this.#options.isKept(uid))
     const failed = asked

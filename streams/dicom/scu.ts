@@ -1,5 +1,5 @@
 /**
- * Sends DICOM files: C-ECHO and C-STORE by dcmjs-dimse, and STOW-RS (PS3.18) over HTTPS.
+ * Sends DICOM files: C-ECHO and C-STORE with dcmjs-dimse, and STOW-RS (PS3.18) over HTTPS.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -15,7 +15,7 @@ export interface DicomPeer {
   readonly port: number
   readonly calling: string
   readonly called: string
-  /** PEM of the authority that signed the peer's certificate, and ours. */
+  /** PEM: certificate authority of the peer, and our own certificate and key. */
   readonly tls?: { readonly ca?: Buffer; readonly cert?: Buffer; readonly key?: Buffer } | undefined
 }
 
@@ -24,31 +24,36 @@ log.setLevel('silent')
 const TIMEOUT_MS = 30_000
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 
-/** @throws CodedError `unavailable` where nobody answers or the association is refused */
+/**
+ * Sends a C-ECHO.
+ * @throws CodedError `unavailable` when there is no answer or the association is refused
+ */
 export async function echo(peer: DicomPeer): Promise<void> {
   await send(peer, new requests.CEchoRequest())
 }
 
 /**
- * @returns the peer's status, 0 for success and 0xBxxx for a warning
- * @throws CodedError `delivery-refused` with the status for a failure, `unavailable` where nobody answers or the association is refused
+ * Sends a file by C-STORE.
+ * @returns the peer's status: 0 for success, 0xBxxx for a warning
+ * @throws CodedError `payload-malformed`, `field-invalid` for an unusable file, `delivery-refused` with the status of a failure,
+ * `unavailable` when there is no answer or the association is refused
  */
 export async function storeFile(peer: DicomPeer, path: string): Promise<number> {
   const dataset = Dataset.fromFile(path)
   if (dataset === undefined) throw new CodedError('payload-malformed', { field: 'file' })
   for (const field of ['SOPClassUID', 'SOPInstanceUID']) {
-    // Without them dcmjs-dimse throws where nobody can catch it.
+    // Without them dcmjs-dimse throws where the error cannot be caught.
     if (typeof dataset.getElement(field) !== 'string') throw new CodedError('field-invalid', { field })
   }
   return send(peer, new requests.CStoreRequest(dataset))
 }
 
-/** A data set of our own, by its attributes; the same answers as `storeFile`. */
+/** Sends a data set of our own, given by its attributes. Same results as `storeFile`. */
 export function storeAttributes(peer: DicomPeer, attributes: Readonly<Record<string, unknown>>): Promise<number> {
   return send(peer, new requests.CStoreRequest(new Dataset({ ...attributes }, EXPLICIT_LITTLE_ENDIAN)))
 }
 
-/** The same as a file of PS3.10. */
+/** The same data set as a PS3.10 file. */
 export function fileOf(attributes: Readonly<Record<string, unknown>>): Buffer {
   const body = new Dataset({ ...attributes }, EXPLICIT_LITTLE_ENDIAN).getDenaturalizedDataset()
   return writePart10(body, EXPLICIT_LITTLE_ENDIAN, {
@@ -86,9 +91,9 @@ function send(peer: DicomPeer, request: InstanceType<typeof requests.CEchoReques
 
 /**
  * Stores a file by STOW-RS.
- * @param file its path, or its bytes
- * @param base the DICOMweb address, to which `/studies` is added
- * @throws CodedError `unavailable` (nobody, 5xx, 401, 429), `delivery-refused` (what the server will never take)
+ * @param file path or bytes
+ * @param base DICOMweb address, to which `/studies` is added
+ * @throws CodedError `unavailable` (no answer, 5xx, 401, 429), `delivery-refused` (the server will never accept it)
  */
 export async function stow(base: string, file: string | Buffer, token?: string): Promise<void> {
   const boundary = randomUUID()
@@ -112,7 +117,7 @@ export async function stow(base: string, file: string | Buffer, token?: string):
     throw new CodedError('unavailable', { field: 'dicomweb' }, { cause })
   })
   await answer.body?.cancel()
-  // 202 says that some were refused; of one file, that is this one.
+  // 202 means that some instances were refused; with a single file, that is this one.
   if (answer.status === 200) return
   const mayGoBetter = answer.status >= 500 || [401, 403, 408, 429].includes(answer.status)
   throw new CodedError(mayGoBetter ? 'unavailable' : 'delivery-refused', { field: 'dicomweb', status: answer.status })

@@ -1,9 +1,10 @@
 /**
- * A result as a DICOM structured report (Enhanced SR, PS3.3 A.35.2): an item a finding, with its probability, threshold, verdict and evidence, then the
- * measurements, the main indices, quality, warnings and what made it.
+ * A result as a DICOM structured report (Enhanced SR, PS3.3 A.35.2): one item per finding, with probability, threshold, verdict and
+ * evidence, then measurements, the main indices, quality, warnings and provenance.
  *
- * A finding's name is its condition and its value is what the model says of the threshold, so that no reader takes a coded condition for a diagnosis.
- * Codes are SNOMED CT, LOINC and DICOM's own where the concept is the same, else of our own scheme. It does not claim TID 3700.
+ * The name of a finding is its condition, and its value is the model's verdict on the threshold, so that no reader takes a coded condition
+ * for a diagnosis. Codes are from SNOMED CT, LOINC and DICOM where the concept is the same, otherwise from our own scheme. It does not
+ * claim TID 3700.
  * @module
  */
 
@@ -17,7 +18,7 @@ import type { OrderNumbers, Visit } from '../hl7/visit.ts'
 
 const ENHANCED_SR = '1.2.840.10008.5.1.4.1.1.88.22'
 
-/** The instance that the ECG came in, where it came by DICOM. */
+/** The instance that contained the ECG, if it arrived by DICOM. */
 export interface SourceInstance {
   readonly study: string
   readonly series: string
@@ -30,16 +31,16 @@ export interface ReportContent {
   readonly order: OrderNumbers
   readonly visit: Visit
   readonly source?: SourceInstance | undefined
-  /** The same at each attempt: one report has one content. */
+  /** The same at each attempt, so that a report always has the same content. */
   readonly at: Date
-  /** Whether numbers that learned from simulated people may be sent (the site's `report.virtual`). */
+  /** Whether values that were learned from simulated people may be sent (the site's `report.virtual`). */
   readonly allowsVirtual: boolean
 }
 
-/** Attributes by their keywords; a sequence is an array of such. */
+/** Attributes by keyword; a sequence is an array of them. */
 export type Attributes = Readonly<Record<string, unknown>>
 
-/** A repeated report has the same UIDs; a correction has its own, and names the report before. */
+/** A repeated report has the same UIDs. A correction has its own and refers to the previous report. */
 const instanceOf = ({ ecgId }: Pick<Result, 'ecgId'>, version: number) => uidOf(['report', ecgId, version])
 
 export function structuredReport(content: ReportContent): Attributes {
@@ -58,7 +59,7 @@ export function structuredReport(content: ReportContent): Attributes {
     SOPInstanceUID: instanceOf(result, version),
     CodingSchemeIdentificationSequence: [{ CodingSchemeDesignator: OURS, CodingSchemeName: 'CardiacNets Edge' }],
     TimezoneOffsetFromUTC: '+0000',
-    // Of a person, the number alone.
+    // Of the patient, only the id.
     PatientName: '',
     PatientID: visit.patient ?? '',
     ...(visit.authority === undefined ? {} : { IssuerOfPatientID: visit.authority }),
@@ -217,7 +218,7 @@ const evidenceItem = (evidence: Evidence): Item =>
 
 const ENGLISH = code('en', 'RFC5646', 'English')
 
-/** A code value of more than 16 characters is a long one (PS3.3, 8.8). */
+/** A code value of more than 16 characters is a long code value (PS3.3, 8.8). */
 function code(value: string, scheme: string, meaning: string): Attributes {
   return {
     ...(value.length > 16 ? { LongCodeValue: value } : { CodeValue: value }),
@@ -242,7 +243,7 @@ const text = (relation: string, name: Attributes, value: string): Item => ({
   TextValue: value,
 })
 
-/** @param unit UCUM; `1` is no unit */
+/** @param unit UCUM; `1` means no unit */
 const number = (relation: string, name: Attributes, value: number, unit: string): Item => ({
   ...item(relation, 'NUM', name),
   MeasuredValueSequence: [

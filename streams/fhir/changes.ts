@@ -1,5 +1,5 @@
 /**
- * What changed on the EHR since a moment, by its own clock.
+ * Changes on the EHR since a point in time, by the EHR's clock.
  * @module
  */
 import * as z from 'zod'
@@ -15,11 +15,11 @@ export interface Change {
 
 export interface Changes {
   readonly changes: readonly Change[]
-  /** Up to here nothing is left out; absent where the server does not keep to the order of time and there are pages to come. */
+  /** No change up to this time is missing. Absent when the server does not return changes in order of time and more pages follow. */
   readonly safeMark: string | undefined
 }
 
-/** ECGs are large, and not every server leaves out what it is asked to leave out. */
+/** Small, because ECGs are large and not every server honours `_elements`. */
 const PAGE_SIZE = 20
 
 const Page = z.object({
@@ -38,8 +38,8 @@ const Page = z.object({
 })
 
 /**
- * Pages of what changed, ours left out.
- * @param criteria as a Subscription has them: `Observation?code=http://loinc.org|11524-6`
+ * Pages of changes, without resources that we wrote.
+ * @param criteria as in a Subscription: `Observation?code=http://loinc.org|11524-6`
  */
 export async function* changesSince(ehr: EhrClient, criteria: string, since: Date): AsyncGenerator<Changes> {
   const { resourceType, parameters } = parseCriteria(criteria)
@@ -75,7 +75,7 @@ export async function* changesSince(ehr: EhrClient, criteria: string, since: Dat
       safeMark: isInOrder ? newest : undefined,
     }
   }
-  // All pages are through, in whatever order.
+  // All pages were read, in whatever order.
   if (!isInOrder) yield { changes: [], safeMark: newest }
 }
 

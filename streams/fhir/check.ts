@@ -1,5 +1,5 @@
 /**
- * What stands between us and the EHR, one line a thing.
+ * Checks the connection to the EHR, with one line per check.
  * @module
  */
 import * as z from 'zod'
@@ -15,16 +15,16 @@ export interface Check {
   readonly name: 'server' | 'token' | 'search' | 'endpoint' | 'subscription'
   readonly isOk: boolean
   readonly says: string
-  /** It failed because something cannot be reached. */
+  /** It failed because something is unreachable. */
   readonly isUnreachable?: boolean
 }
 
-/** Where the EHR reaches us. */
+/** Our URL for the EHR's notifications. */
 export function notificationsUrl({ ourUrl }: NonNullable<EhrConfig['subscription']>): string {
   return `${ourUrl.replace(/\/$/, '')}/fhir${NOTIFICATIONS_PATH}`
 }
 
-/** Goes from the outside in; what rests on something that failed is left out. */
+/** Runs the checks from the outside in. Checks that depend on a failed one are left out. */
 export async function* checkSite(config: EhrConfig): AsyncGenerator<Check> {
   const server = await attempt('server', () => checkServer(config))
   yield server
@@ -34,7 +34,7 @@ export async function* checkSite(config: EhrConfig): AsyncGenerator<Check> {
     const token = await attempt(
       'token',
       async () => {
-        // Any call gets one; the server may still refuse this one.
+        // Any call obtains a token; the server may still refuse this call.
         await ehr.search('Observation', { _count: 1 }).catch((error: unknown) => {
           if (!(error instanceof CodedError) || error.code === 'ehr-forbidden' || error.code === 'ehr-refused') return
           throw error
@@ -87,7 +87,7 @@ export async function* checkSite(config: EhrConfig): AsyncGenerator<Check> {
   )
 }
 
-/** Something that is wrong, in words. */
+/** A fault, in words. */
 class Trouble extends Error {
   override readonly name = 'Trouble'
 }
@@ -98,7 +98,7 @@ const Capabilities = z.object({
   rest: z.array(z.object({ resource: z.array(z.object({ type: z.string() })).default([]) })).default([]),
 })
 
-/** Without a token: what a server can do is open (SMART asks for that). */
+/** Without a token: a server's capabilities are public (SMART requires that). */
 async function checkServer({ baseUrl, timeoutMs }: EhrConfig): Promise<string> {
   const statement = Capabilities.safeParse(await createEhrClient({ baseUrl, transport: { timeoutMs } }).capabilities())
   if (!statement.success) throw new Trouble('answers, but not as a FHIR server: is site.ehr.baseUrl its base?')
@@ -107,14 +107,14 @@ async function checkServer({ baseUrl, timeoutMs }: EhrConfig): Promise<string> {
   return `FHIR ${fhirVersion}`
 }
 
-/** A server that lists what it knows, and not Subscription, has none; one that lists nothing may. */
+/** A server that lists its types without Subscription has none; one that lists nothing may have it. */
 async function knowsSubscriptions(ehr: EhrClient): Promise<boolean> {
   const statement = Capabilities.safeParse(await ehr.capabilities())
   const types = statement.data?.rest.flatMap(({ resource }) => resource.map(({ type }) => type)) ?? []
   return types.length === 0 || types.includes('Subscription')
 }
 
-/** A heartbeat, as the EHR would send it: it starts nothing. */
+/** Sends a heartbeat as the EHR would; it has no effect. */
 async function checkEndpoint(subscription: NonNullable<EhrConfig['subscription']>): Promise<string> {
   const parameter = [{ name: 'type', valueCode: 'heartbeat' }]
   const body = JSON.stringify({

@@ -1,6 +1,6 @@
 /**
- * The EHR's FHIR R4 server, as the rest of this project sees it. `fhir-kit-client` words the requests; `transport.ts` makes them,
- * because the library would follow a redirect or a reference to anywhere, read an answer of any length, and quote addresses in its errors.
+ * The client of the EHR's FHIR R4 server. `fhir-kit-client` composes the requests and `transport.ts` sends them, because the library would
+ * follow redirects and references to any server, read responses of any length, and quote addresses in its errors.
  * @module
  */
 import { Client, type FhirResource } from 'fhir-kit-client'
@@ -12,14 +12,14 @@ export type { FhirResource } from 'fhir-kit-client'
 export type { SmartOptions }
 
 export interface EhrClientConfig {
-  /** Base of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing that is not below it is ever fetched. */
+  /** Base URL of the FHIR server, such as `https://ehr.example/fhir/r4`. Nothing outside it is ever fetched. */
   readonly baseUrl: string
-  /** SMART Backend Services; absent for a server that asks for no token (the sandbox). */
+  /** SMART Backend Services; absent for a server that requires no token (the sandbox). */
   readonly smart?: SmartOptions | undefined
   readonly transport?: Partial<TransportOptions>
 }
 
-/** What is sent: any resource type of `@medplum/fhirtypes` fits. */
+/** An outgoing resource: any resource type of `@medplum/fhirtypes` is accepted. */
 export interface OutgoingResource {
   readonly resourceType: string
   readonly id?: string | undefined
@@ -33,29 +33,30 @@ export interface BinaryContent {
 }
 
 /**
- * Every method throws CodedErrors only: `ehr-unavailable` (retry later), `ehr-unauthorized`, `ehr-forbidden`, `not-found`, `ehr-refused`
- * (the EHR will not take it, with its `status`), `ehr-malformed`, `origin-foreign`, `payload-too-large`. None quotes an address or an answer.
+ * Every method throws only CodedErrors: `ehr-unavailable` (retry later), `ehr-unauthorized`, `ehr-forbidden`, `not-found`, `ehr-refused`
+ * (the EHR will never accept it, with its `status`), `ehr-malformed`, `origin-foreign`, `payload-too-large`. None quotes an address or a
+ * response.
  */
 export interface EhrClient {
-  /** Without a slash at its end. */
+  /** Without a slash at the end. */
   readonly baseUrl: string
-  /** Reads `Observation/123`, or an absolute address on the same server. */
+  /** Reads `Observation/123`, or an absolute URL on the same server. */
   read(reference: string): Promise<FhirResource>
-  /** A Binary's content, by `Binary/123` or an attachment's address on the same server. */
+  /** Reads the content of a Binary, by `Binary/123` or the URL of an attachment on the same server. */
   readBinary(reference: string): Promise<BinaryContent>
   /** The first page of a search. */
   search(resourceType: string, parameters: SearchParameters): Promise<FhirResource>
-  /** All pages of a search, one by one. */
+  /** All pages of a search, one after another. */
   searchPages(resourceType: string, parameters: SearchParameters): AsyncGenerator<FhirResource>
   /**
-   * Creates a resource and returns it as the server has it. With `ifNoneExist` (`identifier=system|value`) a resource that is there
-   * already is left as it is, and a lost answer is no reason for a twin.
+   * Creates a resource and returns the server's version. With `ifNoneExist` (`identifier=system|value`) an existing resource is left
+   * unchanged, so a lost response does not lead to a duplicate.
    */
   create(resource: OutgoingResource, options?: { readonly ifNoneExist?: string }): Promise<FhirResource>
-  /** Replaces the resource with this one's id. */
+  /** Replaces the resource with the same id. */
   update(resource: OutgoingResource & { readonly id: string }): Promise<FhirResource>
   delete(reference: string): Promise<void>
-  /** All or nothing. Its creates must be conditional (`ifNoneExist`), since a transaction whose answer was lost is made again. */
+  /** All or nothing. Its creates must be conditional (`ifNoneExist`), because a transaction whose response was lost is repeated. */
   transaction(bundle: OutgoingResource): Promise<FhirResource>
   /** The server's CapabilityStatement. */
   capabilities(): Promise<FhirResource>
@@ -64,11 +65,12 @@ export interface EhrClient {
 /** https://hl7.org/fhir/R4/references.html#literal and http.html#read */
 const RELATIVE_REFERENCE = /^[A-Z][A-Za-z]{1,63}\/[A-Za-z0-9\-.]{1,64}(?:\/_history\/[A-Za-z0-9\-.]{1,64})?$/
 
-/** A search that never ends is no search. */
+/** Most pages of a search, so that an endless one is stopped. */
 const MAX_PAGES = 1000
 
 /**
- * @throws CodedError `site-config-invalid` when the base is no address that may be trusted with a token
+ * Makes a client.
+ * @throws CodedError `site-config-invalid` when the base URL cannot be trusted with a token
  * @example
  * const ehr = createEhrClient({ baseUrl: 'https://ehr.example/fhir', smart: { clientId, key, scope: 'system/Observation.rs' } })
  * const observation = await ehr.read('Observation/123')
@@ -80,7 +82,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
   const root = new URL(base.href.slice(0, -1))
   const client = new Client({ baseUrl: base.href })
 
-  /** One authorised call; a token that the server no longer takes is renewed once. */
+  /** One authorised call. A token that the server no longer accepts is renewed once. */
   async function call(method: string, url: URL, headers: Record<string, string>, body?: string): Promise<HttpAnswer> {
     const isRepeatable = method !== 'POST' || 'if-none-exist' in headers || url.href === root.href
     for (let isFirst = true; ; isFirst = false) {
@@ -92,9 +94,9 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     }
   }
 
-  // The library's own `request` is replaced, so that whatever it words goes this way.
+  // Replaces the library's own `request`, so that all its requests are sent by our transport.
   client.httpClient.request = async (method, path, { headers } = {}, body) => {
-    // A transaction goes to the base itself, which no server need answer with a slash at its end.
+    // A transaction is posted to the base URL itself, which a server need not accept with a trailing slash.
     const url = path === '/' ? root : belowBase(path, base)
     const json = body === undefined || typeof body === 'string' ? body : JSON.stringify(body)
     const answer = await call(method, url, { accept: 'application/fhir+json', ...lowerCase(headers) }, json)
@@ -112,7 +114,7 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
     baseUrl: root.href.replace(/\/$/, ''),
     read: (reference) => promised(() => client.request(address(reference).href)),
     async readBinary(reference) {
-      // Without a FHIR type the server gives the content itself (https://hl7.org/fhir/R4/binary.html#rest); some wrap it all the same.
+      // Without a FHIR type the server returns the content itself (https://hl7.org/fhir/R4/binary.html#rest); some servers wrap it anyway.
       const { headers, body } = await call('GET', address(reference), { accept: '*/*' })
       const contentType = headers.get('content-type')?.split(';')[0]?.trim().toLowerCase()
       return (contentType?.endsWith('json') && unwrapBinary(body)) || { contentType, bytes: body }
@@ -144,13 +146,13 @@ export function createEhrClient({ baseUrl, smart, transport }: EhrClientConfig):
   }
 }
 
-/** A base with a slash at its end, so that references resolve below it. */
+/** The base URL with a trailing slash, so that references resolve below it. */
 function parseBase(baseUrl: string, carriesToken: boolean): URL {
   const base = URL.parse(baseUrl.endsWith('/') ? baseUrl : `${baseUrl}/`)
   const isPlain = base?.username === '' && base.password === '' && base.search === '' && base.hash === ''
   if (base === null || !isPlain) throw new CodedError('site-config-invalid', { field: 'site.ehr.baseUrl' })
   const isLoopback = /^(localhost|127\.0\.0\.1|\[::1\])$/.test(base.hostname)
-  // Without TLS anyone on the way could read the token and every ECG.
+  // Without TLS the token and every ECG could be read on the way.
   if (base.protocol !== 'https:' && !(base.protocol === 'http:' && (isLoopback || !carriesToken))) {
     throw new CodedError('site-config-invalid', { field: 'site.ehr.baseUrl', expected: 'https' })
   }
@@ -166,7 +168,7 @@ function accepted(answer: HttpAnswer): HttpAnswer {
   throw new CodedError('ehr-refused', { status })
 }
 
-/** `https://ehr.example/fhir/Observation/123/_history/1` as the resource it names. */
+/** The resource that a location such as `https://ehr.example/fhir/Observation/123/_history/1` names. */
 function created(location: string): FhirResource {
   const parts = location.split('/')
   const [resourceType = '', id = ''] = parts.slice(parts.at(-2) === '_history' ? -4 : -2)
@@ -175,7 +177,7 @@ function created(location: string): FhirResource {
 }
 
 function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
-  // A create may be answered without a body; its address then says the id (https://hl7.org/fhir/R4/http.html#create).
+  // A create may have a response without a body; the id is then in its location (https://hl7.org/fhir/R4/http.html#create).
   if (body.length === 0) {
     return created(headers.get('location') ?? '')
   }
@@ -185,12 +187,12 @@ function parseResource({ body, status, headers }: HttpAnswer): FhirResource {
       return { ...json, resourceType: json.resourceType }
     }
   } catch {
-    // Fall through: a parser's message would quote the answer.
+    // Fall through: the parser's message would quote the response.
   }
   throw new CodedError('ehr-malformed', { field: 'response', status })
 }
 
-/** What a Binary wraps; undefined for JSON that is content itself. */
+/** The content of a Binary; `undefined` for JSON that is itself the content. */
 function unwrapBinary(body: Buffer): BinaryContent | undefined {
   try {
     const json: unknown = JSON.parse(body.toString('utf8'))
@@ -213,7 +215,7 @@ function nextLink({ link }: FhirResource): string | undefined {
     : undefined
 }
 
-/** What the library throws at once, thrown as a rejection: a caller handles one kind of failure. */
+/** Turns synchronous errors of the library into rejections, so that callers handle one kind of failure. */
 async function promised<T>(make: () => Promise<T>): Promise<T> {
   return make()
 }

@@ -1,5 +1,5 @@
 /**
- * A recording as a FHIR Observation: what an EHR would hold of it. The other direction is `streams/formats/fhir`.
+ * A recording as a FHIR Observation, as an EHR would store it. `streams/formats/fhir` reads it.
  * @module
  */
 import type { Observation } from '@medplum/fhirtypes'
@@ -28,11 +28,11 @@ const MDC_LEADS: Readonly<Record<LeadName, string>> = {
 export interface EcgObservationOptions {
   /** `Patient/123` */
   readonly patient: string
-  /** Stands in where the recording does not say when it began. */
+  /** Start time for a recording that does not state one. */
   readonly now: Date
 }
 
-/** One component with SampledData a lead, in microvolts; a missing sample is `E`. */
+/** One component with SampledData per lead, in microvolts; a missing sample is `E`. */
 export function ecgObservation(recording: Recording, { patient, now }: EcgObservationOptions): Observation {
   const { leads, rateHz } = recording
   const start = recording.startedAt ?? now.toISOString()

@@ -1,5 +1,5 @@
 /**
- * ECGs from the EHR into the intake: one that was named, or all that are new since we last looked.
+ * Reads ECGs from the EHR into the intake: a named one, or all that are new since the last poll.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -25,12 +25,12 @@ export interface FhirIntakeOptions {
   readonly enqueue: (messages: readonly FhirInboundMessage[]) => Promise<void>
 }
 
-/** What became of a resource: how many ECGs of it were submitted, or why none. */
+/** Outcome for a resource: the number of its ECGs that were submitted, or the reason why none was. */
 export type Taken =
   | { readonly submitted: number }
   | { readonly skipped: 'gone' | 'ours' | 'known' | 'withdrawn' | 'no-ecg' | 'deleted' }
 
-/** A change may become visible later than its time says: that of a long transaction, that on another node. */
+/** A change may become visible later than its timestamp, for example after a long transaction or on another node. */
 const OVERLAP_MS = 5 * 60_000
 
 /** How far back the first search goes. */
@@ -44,8 +44,8 @@ export class FhirIntake {
   }
 
   /**
-   * Submits the ECGs of a resource. The same version of a resource is taken once; the same ECG, by whatever resource it comes, has one id.
-   * @throws CodedError what kept its only ECG from being read
+   * Submits the ECGs of a resource. A version of a resource is taken once. The same ECG has the same id, whichever resource contains it.
+   * @throws CodedError the reason why its only ECG could not be read
    */
   async take(reference: string): Promise<Taken> {
     const { tenant, server, ehr, progress } = this.#options
@@ -65,14 +65,15 @@ export class FhirIntake {
     if (ecgs.length === 0 && errors[0] !== undefined) throw errors[0]
     let submitted = 0
     for (const ecg of ecgs) if (await this.#submit(ecg, reference)) submitted++
-    // Last, so that whatever fails before is tried again; what was submitted then comes again under the same id.
+    // Last, so that a failure before it leads to another attempt; ECGs that were already submitted get the same ids then.
     if (version !== undefined) await progress.setTaken(tenant, server, reference, version)
     return submitted > 0 ? { submitted } : { skipped: ecgs.length === 0 ? 'no-ecg' : 'deleted' }
   }
 
   /**
-   * Queues what changed since the last look and was not taken. Returns how many that were.
-   * @throws CodedError of the first criteria that could not be looked for; the others were
+   * Queues resources that changed since the last poll and were not taken.
+   * @returns number of queued resources
+   * @throws CodedError of the first criteria whose search failed; the other searches were done
    */
   async poll(now: Date): Promise<number> {
     let queued = 0
@@ -108,7 +109,8 @@ export class FhirIntake {
 
   async #submit({ source, subject, recording }: FoundEcg, reference: string): Promise<boolean> {
     const { tenant, server, recordings, ehr } = this.#options
-    // Over whom and what, not over where: an ECG that a document and a report both hold is one, and two people's are two even in a demo.
+    // Depends on the patient and the content, not on the resource: an ECG in both a document and a report is one ECG, and equal ECGs of two
+    // patients are two, even in a demo.
     const whose = subject?.replace(`${ehr.baseUrl}/`, '') ?? source ?? reference
     const sha256 = createHash('sha256')
       .update(JSON.stringify([server, whose, waveformSha256(recording)]))
@@ -122,14 +124,14 @@ export class FhirIntake {
       })
       return true
     } catch (error) {
-      // Deleted here by a person: that it is still there in the EHR does not bring it back.
+      // A person deleted it here; its presence in the EHR does not restore it.
       if (error instanceof CodedError && error.code === 'deleted') return false
       throw error
     }
   }
 }
 
-/** https://hl7.org/fhir/R4/resource.html#Meta; a server without versions has at least a time, as `changesSince` has it too. */
+/** https://hl7.org/fhir/R4/resource.html#Meta. A server without versions has at least a time, which `changesSince` also uses. */
 function versionOf({ meta }: FhirResource): string | undefined {
   if (typeof meta !== 'object' || meta === null) return undefined
   if ('versionId' in meta && typeof meta.versionId === 'string') return meta.versionId

@@ -1,12 +1,12 @@
 /**
- * Our own keys towards the EHR: a private key that signs, and the public halves that we publish.
+ * Our keys for the EHR: a private key that signs, and the public keys that we publish.
  * @module
  */
 import { createPrivateKey, createPublicKey, type JsonWebKey, type KeyObject } from 'node:crypto'
 import * as z from 'zod'
 import { CodedError } from '../../shared/errors.ts'
 
-/** What SMART asks for: https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html */
+/** Algorithms that SMART requires: https://hl7.org/fhir/smart-app-launch/client-confidential-asymmetric.html */
 export type SigningAlgorithm = 'ES384' | 'RS384'
 
 export interface SigningKey {
@@ -17,7 +17,7 @@ export interface SigningKey {
 
 export interface KeySet {
   readonly signing: SigningKey
-  /** JSON Web Key Set (RFC 7517) of what anyone may see. */
+  /** JSON Web Key Set (RFC 7517) with the public keys. */
   readonly jwks: { readonly keys: readonly JsonWebKey[] }
 }
 
@@ -25,8 +25,9 @@ const Jwk = z.looseObject({ kty: z.string(), kid: z.string().optional(), alg: z.
 const JwkSet = z.union([z.object({ keys: z.array(Jwk).min(1) }), Jwk.transform((key) => ({ keys: [key] }))])
 
 /**
- * @param text PEM (PKCS #8), a private JWK, or a set of them: then the one with `keyId` signs, and the others are still published,
- *   so that an EHR which knows the old one goes on while the new one is introduced
+ * Parses our keys.
+ * @param text PEM (PKCS #8), a private JWK, or a set of them. In a set, the key with `keyId` signs; the others are also published, so that
+ * an EHR that knows the old key continues to work while a new one is introduced
  * @throws CodedError `site-config-invalid`
  */
 export function parseKeySet(text: string, keyId: string, algorithm: SigningAlgorithm): KeySet {
@@ -45,7 +46,7 @@ export function parseKeySet(text: string, keyId: string, algorithm: SigningAlgor
     }
     return { signing: { keyId, algorithm, privateKey: signing.privateKey }, jwks }
   } catch {
-    // No cause: a parser's message may quote its input.
+    // Without a cause, because the parser's message may quote its input.
     throw new CodedError('site-config-invalid', { field: 'site.ehr.auth.key', expected: `${algorithm} key ${keyId}` })
   }
 }

@@ -1,26 +1,26 @@
 /**
- * What a FHIR server says when something changed: R4's rest-hook (nothing, an id or a whole resource) and the topic-based Bundles of the
- * R5 backport, in R4 (Parameters), R4B and R5 (SubscriptionStatus).
- * https://hl7.org/fhir/R4/subscription.html#channels, https://hl7.org/fhir/uv/subscriptions-backport/notifications.html
+ * Notifications of a FHIR server about changes: R4's rest-hook (nothing, an id or a whole resource) and the topic-based Bundles of the R5
+ * backport, in R4 (Parameters), R4B and R5 (SubscriptionStatus). https://hl7.org/fhir/R4/subscription.html#channels,
+ * https://hl7.org/fhir/uv/subscriptions-backport/notifications.html
  * @module
  */
 import * as z from 'zod'
 import { CodedError } from '../../shared/errors.ts'
 
-/** Resources that an ECG comes in; a change of another type is none of ours. */
+/** Resource types that may contain an ECG; changes of other types are ignored. */
 const WATCHED_TYPES: readonly string[] = ['Observation', 'DocumentReference', 'DiagnosticReport', 'Media']
 
 export interface Notification {
   readonly kind: 'handshake' | 'heartbeat' | 'event'
-  /** `Observation/123` of what changed, each once. */
+  /** Changed resources such as `Observation/123`, each once. */
   readonly references: readonly string[]
-  /** Something changed, and the server does not say what. */
+  /** Something changed, but the server does not say what. */
   readonly isVague: boolean
 }
 
 const NOTHING: Omit<Notification, 'kind'> = { references: [], isVague: false }
 
-/** A notification without content: the server leaves it to us to look. */
+/** A notification without content; we must search for the change. */
 export const EMPTY_NOTIFICATION: Notification = { kind: 'event', references: [], isVague: true }
 
 const text = z.string().optional()
@@ -53,11 +53,11 @@ const Bundle = z.object({
   entry: z.array(z.object({ fullUrl: text, resource: z.unknown().optional() })).default([]),
 })
 
-/** Far more than a server collects before it says so. */
+/** Far more events than a server collects in one notification. */
 const MAX_EVENTS = 1000
 
 /**
- * Reads the body of a notification. References must lie on the EHR's own server: `baseUrl`.
+ * Parses the body of a notification. References must be on the EHR's own server, `baseUrl`.
  * @throws CodedError `payload-malformed`, `field-invalid`, `origin-foreign`, `payload-too-large`
  */
 export function readNotification(body: string, baseUrl: string): Notification {
@@ -79,7 +79,7 @@ export function readNotification(body: string, baseUrl: string): Notification {
   }
 }
 
-/** The reference of what was put or deleted at an address below ours; undefined when it is none of ours. */
+/** The reference of a resource that was put or deleted below our address; `undefined` for a type that is ignored. */
 export function watchedReference(type: string, id: string): string | undefined {
   return WATCHED_TYPES.includes(type) && /^[A-Za-z0-9\-.]{1,64}$/.test(id) ? `${type}/${id}` : undefined
 }
@@ -92,7 +92,7 @@ function parse(body: string): unknown {
   }
 }
 
-/** A resource, or only its type and id. What it says besides is read from the EHR, which knows better than a message. */
+/** A resource, or only its type and id. Its other content is read from the EHR, which is more reliable than a message. */
 function ofResource(json: unknown): Notification {
   const resource = Resource.safeParse(json)
   if (!resource.success) throw new CodedError('field-invalid', { field: 'resourceType' })
@@ -104,7 +104,7 @@ function ofResource(json: unknown): Notification {
 
 interface StatusSaid {
   readonly type: string
-  /** One an event; undefined where the server does not say what it was about. */
+  /** One per event; `undefined` where the server does not name the resource. */
   readonly focuses: readonly (string | undefined)[]
 }
 

@@ -1,5 +1,6 @@
 /**
- * What we write is marked: made by a machine (AIAST), and named by us. Both keep our own reports from being taken for ECGs.
+ * Marks on resources that we write: machine-made (AIAST), and identifiers of our own. They prevent our own reports from being taken for
+ * ECGs.
  * @module
  */
 /** https://terminology.hl7.org/CodeSystem-v3-ObservationValue.html: "Artificial Intelligence asserted" */
@@ -9,17 +10,17 @@ export const AIAST = {
   display: 'Artificial Intelligence asserted',
 } as const
 
-/** Of every identifier and code that is ours. */
+/** Prefix of all our identifier and code systems. */
 const OUR_SYSTEMS = 'urn:cardiacnets:'
 
-/** What of a resource says whose it is. */
+/** Elements of a resource that show who wrote it. */
 interface Labelled {
   readonly resourceType: string
   readonly meta?: unknown
   readonly identifier?: unknown
 }
 
-/** Whether a resource was written by us; such a one never starts a screening. */
+/** Whether we wrote a resource; such a resource never starts a screening. */
 export function isOurs({ meta, identifier }: Labelled): boolean {
   const labels: unknown = typeof meta === 'object' && meta !== null && 'security' in meta ? meta.security : undefined
   const isAiast = (label: unknown) => isRecord(label) && label.system === AIAST.system && label.code === AIAST.code

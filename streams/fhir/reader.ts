@@ -1,5 +1,5 @@
 /**
- * The ECGs of a resource on the EHR, with whatever it takes to read them: the results of a report, attached files, the patient's sex and age.
+ * Reads the ECGs of an EHR resource, with everything that they need: results of a report, attached files, and the patient's sex and age.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
@@ -9,16 +9,17 @@ import { attachmentsOf, type EcgResource, parseResource, partsOf } from '../form
 import { parseRecording } from '../formats/index.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 
-/** Reads of the EHR that one ECG may take, and bytes that all of its files may have. */
+/** Most reads of the EHR for one ECG, and most bytes of all its files. */
 const MAX_READS = 50
-/** Resources that one ECG may be made of, contained ones among them. */
+/** Most resources of one ECG, including contained ones. */
 const MAX_RESOURCES = 500
 const MAX_FILES_BYTES = 128 * 1024 * 1024
 
 /**
+ * Reads the ECGs of a resource.
  * @param root as read from the EHR
- * @throws CodedError when the EHR cannot be asked just now (`ehr-unavailable`, `ehr-unauthorized`, `ehr-malformed`), `payload-too-large`.
- *   What it will not give, and what lies elsewhere, is among the result's errors.
+ * @throws CodedError when the EHR cannot be read at the moment (`ehr-unavailable`, `ehr-unauthorized`, `ehr-malformed`),
+ * `payload-too-large`. A part that the EHR refuses, or that is on another server, is among the result's errors
  */
 export async function readEcgs(ehr: EhrClient, root: FhirResource): Promise<SearchResult> {
   const gathered = await gather(ehr, root)
@@ -48,7 +49,7 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
   for (let json = waiting.shift(); json !== undefined; json = waiting.shift()) {
     const resource = parsed(json)
     if (resource === undefined) continue
-    // All bounds before the first read: what names too much is not walked half.
+    // All limits are checked before the first read, so that an oversized resource is not read partially.
     const contained = 'contained' in resource ? resource.contained : []
     const parts = new Set(neededParts(resource).filter((reference) => !resources.has(reference)))
     const urls = attachmentsOf(resource).flatMap(({ data, url }) =>
@@ -70,7 +71,7 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
         throw new CodedError('payload-too-large', { field: 'attachment', maxBytes: MAX_FILES_BYTES })
     }
     const patient = 'subject' in resource ? resource.subject?.reference : undefined
-    // Sex and age help, but an ECG is read without them where the EHR does not tell them.
+    // Sex and age are useful, but an ECG is read without them when the EHR does not provide them.
     if (patient !== undefined && /(^|\/)Patient\//.test(patient)) {
       await once(
         resources,
@@ -82,7 +83,7 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
   }
   return gathered
 
-  /** What is new under a key; `undefined` for what was there already and what cannot be had. */
+  /** Reads what is new under a key; `undefined` for what is already there or unavailable. */
   async function once<T>(
     known: Map<string, T>,
     key: string,
@@ -105,7 +106,7 @@ async function gather(ehr: EhrClient, root: FhirResource): Promise<Gathered> {
 
 const tooManyReads = () => new CodedError('payload-too-large', { field: 'reference', maxReads: MAX_READS })
 
-/** What the parser will say of it, it says itself. */
+/** The parser itself reports errors of the content. */
 function parsed(json: unknown): EcgResource | undefined {
   try {
     return parseResource(json)

@@ -1,5 +1,5 @@
 /**
- * An ECG's way through an EHR and back: what the demo and the smoke test wait for.
+ * Sends an ECG through the EHR and waits for its report, for the demo and the smoke test.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,21 +8,21 @@ import { CodedError } from '../../shared/errors.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 import { ecgObservation } from './ecg-observation.ts'
 
-/** How often we look whether the report is there; what is timed does not depend on it. */
+/** Interval between checks for the report. The measured time does not depend on it. */
 const POLL_MS = 50
 
-/** One ECG's way through the EHR and back. Times are by the EHR's own clock, where it gives one. */
+/** One ECG and its report. Times are by the EHR's own clock, if it provides them. */
 export interface RoundTrip {
   readonly patient: string
   readonly ecg: string
   readonly report: FhirResource
-  /** From the ECG in the EHR, which is when the notification leaves, to the report in the EHR, ms. */
+  /** From the ECG in the EHR (when the notification is sent) to the report in the EHR, ms. */
   readonly reportedMs: number
 }
 
 /**
- * Puts a virtual patient and an ECG into the EHR and waits for the report.
- * @throws CodedError `unavailable` when none comes in time
+ * Stores a virtual patient and an ECG in the EHR and waits for the report.
+ * @throws CodedError `unavailable` when none arrives in time
  */
 export async function roundTrip(ehr: EhrClient, recording: Recording, timeoutMs: number): Promise<RoundTrip> {
   const name = [{ family: 'Demo', given: ['Virtual'] }]
@@ -35,7 +35,7 @@ export async function roundTrip(ehr: EhrClient, recording: Recording, timeoutMs:
   return { patient, ecg: `Observation/${String(ecg.id)}`, report, reportedMs }
 }
 
-/** @throws CodedError `unavailable` when none comes in time */
+/** @throws CodedError `unavailable` when none arrives in time */
 async function reportOf(ehr: EhrClient, patient: string, untilMs: number): Promise<FhirResource> {
   while (Date.now() < untilMs) {
     const { entry } = await ehr.search('DiagnosticReport', { subject: patient })

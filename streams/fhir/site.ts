@@ -1,5 +1,5 @@
 /**
- * A site's EHR, from its configuration.
+ * A site's EHR, from the site's configuration.
  * @module
  */
 import { readSecret } from '../../shared/aws/secrets.ts'
@@ -10,7 +10,8 @@ import { createFhirEndpoint } from './endpoint.ts'
 import { type KeySet, parseKeySet } from './keys.ts'
 
 /**
- * @throws CodedError `site-config-invalid`; a key that cannot be read shows with the first call
+ * Makes the client of a site's EHR.
+ * @throws CodedError `site-config-invalid`; an unreadable key is reported by the first call
  * @example
  * const { ehr } = readSiteConfig()
  * if (ehr !== undefined) await ehrOfSite(ehr).read('Observation/123')
@@ -23,7 +24,7 @@ export function ehrOfSite({ baseUrl, auth, timeoutMs }: EhrConfig): EhrClient {
   })
 }
 
-/** Our key set at this EHR; none where it asks for no token. */
+/** Our key set for this EHR; `undefined` when it requires no token. */
 export async function keySetOfSite({ auth }: EhrConfig): Promise<KeySet | undefined> {
   return auth.kind === 'none' ? undefined : readKeySet(auth)
 }
@@ -32,12 +33,12 @@ async function readKeySet(auth: Extract<EhrConfig['auth'], { kind: 'smart-backen
   return parseKeySet(await readSecret(auth.key, 'site.ehr.auth.key'), auth.keyId, auth.algorithm)
 }
 
-/** A secret that was changed is known everywhere after so long. */
+/** A changed secret takes effect everywhere after this time. */
 const SECRET_AGE_MS = 60_000
 
 /**
- * Our endpoint for this EHR; without a `subscription` in the configuration it lets no notification in.
- * @param enqueue resolves when they are where nothing is lost
+ * Our endpoint for this EHR. Without a `subscription` in the configuration it accepts no notification.
+ * @param enqueue resolves when the messages are stored safely
  */
 export function endpointOfSite(ehr: EhrConfig, enqueue: (messages: readonly FhirInboundMessage[]) => Promise<void>) {
   const { subscription, tenant, baseUrl } = ehr
@@ -50,12 +51,12 @@ export function endpointOfSite(ehr: EhrConfig, enqueue: (messages: readonly Fhir
   })
 }
 
-/** What the EHR must send with each notification. */
+/** The secret that the EHR must send with each notification. */
 export function secretOf({ secret }: NonNullable<EhrConfig['subscription']>): Promise<string> {
   return readSecret(secret, 'site.ehr.subscription.secret')
 }
 
-/** What was read is good for a while; a failure is not remembered. */
+/** Caches a value for `ageMs`; a failure is not cached. */
 function remembered<T>(ageMs: number, read: () => Promise<T>): () => Promise<T> {
   let kept: { value: T; untilMs: number } | undefined
   return async () => {

@@ -1,5 +1,5 @@
 /**
- * SMART Backend Services: an access token for a signed assertion, kept until shortly before it expires.
+ * SMART Backend Services: exchanges a signed assertion for an access token, and keeps it until shortly before it expires.
  * https://hl7.org/fhir/smart-app-launch/backend-services.html
  * @module
  */
@@ -15,11 +15,11 @@ export interface SmartOptions {
   readonly key: () => Promise<SigningKey>
   /** Space-separated, such as `system/Observation.rs system/Subscription.crs`. */
   readonly scope: string
-  /** Where the site's token server stands on another origin than its FHIR server; else it is discovered. */
+  /** For a token server on another origin than the FHIR server; otherwise it is discovered. */
   readonly tokenUrl?: string | undefined
 }
 
-/** SMART allows an assertion five minutes. */
+/** Life of an assertion; SMART allows five minutes. */
 const ASSERTION_S = 240
 
 /** A token is renewed this long before it expires, or after nine tenths of a short life. */
@@ -28,7 +28,7 @@ const MARGIN_MS = 60_000
 const SmartConfiguration = z.object({ token_endpoint: z.string() })
 const DEFAULT_LIFE_S = 300
 
-/** Servers write the life of a token as a number or as text; one that is neither is taken for a short one. */
+/** Servers write a token's life as a number or as text. Any other value is replaced by a short life. */
 const TokenAnswer = z.object({
   access_token: z.string().min(1),
   expires_in: z.coerce.number().positive().catch(DEFAULT_LIFE_S),
@@ -43,19 +43,22 @@ export class SmartToken {
   readonly #base: URL
   readonly #smart: SmartOptions
   readonly #transport: TransportOptions
-  /** Calls that need a token at once share one request for it. */
+  /** Concurrent calls that need a token share one request for it. */
   #pending: Promise<Token> | undefined
   #current: Token | undefined
   #tokenUrl: URL | undefined
 
-  /** @param base the FHIR server's base, with a slash at its end */
+  /** @param base the FHIR server's base URL, with a trailing slash */
   constructor(base: URL, smart: SmartOptions, transport: TransportOptions) {
     this.#base = base
     this.#smart = smart
     this.#transport = transport
   }
 
-  /** @throws CodedError `ehr-unauthorized`, `ehr-unavailable`, `ehr-malformed`, `origin-foreign`, `site-config-invalid` */
+  /**
+   * Returns a valid token.
+   * @throws CodedError `ehr-unauthorized`, `ehr-unavailable`, `ehr-malformed`, `origin-foreign`, `site-config-invalid`
+   */
   async get(): Promise<string> {
     if (this.#current !== undefined && Date.now() < this.#current.renewAtMs) return this.#current.value
     this.#pending ??= this.#request().finally(() => {
@@ -65,7 +68,7 @@ export class SmartToken {
     return this.#current.value
   }
 
-  /** The server did not take `value`; does nothing when there is a newer one already. */
+  /** Discards `value` because the server refused it, unless there is already a newer token. */
   refused(value: string): void {
     if (this.#current?.value === value) this.#current = undefined
   }
@@ -91,7 +94,7 @@ export class SmartToken {
       client_assertion: assertion,
     }).toString()
     const headers = { accept: 'application/json', 'content-type': 'application/x-www-form-urlencoded' }
-    // An assertion may be used once only (its jti), so a request that may have arrived is not made again with the same one.
+    // An assertion may be used only once (its jti), so a request that may have arrived is not repeated with the same one.
     const request = { method: 'POST', headers, body, isRepeatable: false } as const
     const answer = await send(this.#tokenUrl, request, this.#transport).catch(ofTokenServer)
     if (answer.status !== 200) throw new CodedError('ehr-unauthorized', { field: 'token', status: answer.status })
@@ -116,7 +119,7 @@ export class SmartToken {
   }
 }
 
-/** It is not the FHIR server that cannot be reached. */
+/** Marks the error as one of the token server, because the FHIR server is not at fault. */
 function ofTokenServer(error: unknown): never {
   if (error instanceof CodedError && error.code === 'ehr-unavailable')
     throw new CodedError('ehr-unavailable', { ...error.detail, field: 'token' }, { cause: error })

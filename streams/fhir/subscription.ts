@@ -1,6 +1,6 @@
 /**
- * Subscriptions on the EHR: one for each of the site's criteria, made or mended.
- * https://hl7.org/fhir/R4/subscription.html, https://hl7.org/fhir/uv/subscriptions-backport/components.html
+ * Subscriptions on the EHR: one for each of the site's criteria, created or updated. https://hl7.org/fhir/R4/subscription.html,
+ * https://hl7.org/fhir/uv/subscriptions-backport/components.html
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -8,31 +8,34 @@ import { CodedError } from '../../shared/errors.ts'
 import type { EhrClient, FhirResource } from './client.ts'
 import { SECRET_HEADER } from './endpoint.ts'
 
-/** What a notification says: everything, nothing, or (of a topic) an id. */
+/** Content of a notification: the resource, nothing, or (for a topic) an id. */
 export type Payload = 'full' | 'empty' | { readonly topic: string }
 
 export interface SubscribeOptions {
   readonly criteria: readonly string[]
-  /** Our address for notifications. */
+  /** Our URL for notifications. */
   readonly endpoint: string
   readonly secret: string
   readonly payload: Payload
-  /** How long a server may take to make one active, and how often that is looked at. */
+  /** How long a server may take to activate a subscription, and the interval of checks. */
   readonly waitMs?: number
   readonly pollMs?: number
 }
 
 export interface Subscribed {
   readonly criteria: string
-  /** `active`, `error`, still `requested`, or `refused` when the server will not have it. */
+  /** `active`, `error`, still `requested`, or `refused` when the server does not accept it. */
   readonly status: string
-  /** What the server says is wrong, cut short. */
+  /** The server's error message, shortened. */
   readonly error?: string
 }
 
 const BACKPORT = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition'
 
-/** Makes the subscriptions active, those that are there already as well: what they send, and the secret, may have changed. */
+/**
+ * Creates or updates the subscriptions and waits until they are active. Existing ones are updated, because the payload and the secret may
+ * have changed.
+ */
 export async function subscribe(ehr: EhrClient, options: SubscribeOptions): Promise<Subscribed[]> {
   const { criteria, endpoint, payload, waitMs = 10_000, pollMs = 250 } = options
   const existing = await ourSubscriptions(ehr, endpoint)
@@ -45,7 +48,7 @@ export async function subscribe(ehr: EhrClient, options: SubscribeOptions): Prom
         old?.id === undefined ? await ehr.create(wanted) : await ehr.update({ ...wanted, id: String(old.id) })
       made.push(await settled(ehr, resource, each, Date.now() + waitMs, pollMs))
     } catch (error) {
-      // Not every server has every search; the others may do.
+      // Not every server supports every search; the others may work.
       if (!(error instanceof CodedError) || error.code !== 'ehr-refused') throw error
       made.push({ criteria: each, status: 'refused', error: `answers ${error.detail.status}` })
     }
@@ -53,7 +56,7 @@ export async function subscribe(ehr: EhrClient, options: SubscribeOptions): Prom
   return made
 }
 
-/** Those that come to our address. */
+/** Subscriptions that notify our endpoint. */
 export async function ourSubscriptions(ehr: EhrClient, endpoint: string): Promise<FhirResource[]> {
   const found: FhirResource[] = []
   for await (const { entry } of ehr.searchPages('Subscription', { url: endpoint })) {
@@ -64,7 +67,7 @@ export async function ourSubscriptions(ehr: EhrClient, endpoint: string): Promis
   return found
 }
 
-/** What a subscription is worth now. */
+/** Current state of a subscription. */
 export function stateOf(resource: FhirResource): Subscribed {
   const { status, error } = resource
   const line = typeof error === 'string' ? error.split('\n')[0]!.slice(0, 120) : undefined
@@ -99,7 +102,7 @@ function filterOf({ criteria, _criteria }: FhirResource): string {
 
 const isTopic = ({ criteria }: FhirResource) => /^https?:/.test(String(criteria))
 
-/** Servers shake hands in their own time. */
+/** Waits until the server has completed its handshake. */
 async function settled(ehr: EhrClient, made: FhirResource, criteria: string, untilMs: number, pollMs: number) {
   let state = { ...stateOf(made), criteria }
   while (made.id !== undefined && state.status !== 'active' && state.status !== 'error' && Date.now() < untilMs) {

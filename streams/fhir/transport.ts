@@ -1,6 +1,6 @@
 /**
- * HTTP to one EHR and to nobody else: an address of another origin is refused before it is fetched, a redirect is followed within
- * the origin only, every call has a deadline, a bounded number of attempts and a bounded answer, and errors quote nothing of what came.
+ * HTTP to one EHR only: a URL with another origin is refused before it is fetched, and a redirect is followed only within the origin. Every
+ * call has a deadline, a limited number of attempts and a limited response size, and errors quote nothing that was received.
  * @module
  */
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,13 +9,15 @@ import { traceHeaders } from '../../shared/observe/tracing.ts'
 import { NoAnswer } from '../../shared/unreachable.ts'
 
 export interface TransportOptions {
-  /** Of one attempt, its answer's body included. */
+  /** Of one attempt, including the body of the response. */
   readonly timeoutMs: number
-  /** Longest answer that is read. */
+  /** Largest response that is read. */
   readonly maxBytes: number
-  /** Attempts at one call, the first included. */
+  /** Attempts per call, including the first. */
   readonly attempts: number
-  /** Pause after the first failed attempt; doubles with each further one, and is drawn between half and all of it. */
+  /**
+   * Pause after the first failed attempt; it doubles with each further one. The actual pause is random, between half of it and all of it.
+   */
   readonly backoffMs: number
 }
 
@@ -30,7 +32,7 @@ export interface HttpRequest {
   readonly method: string
   readonly headers: Readonly<Record<string, string>>
   readonly body?: string | undefined
-  /** Whether a repeat does no harm; a request that is not repeatable is tried again only when the server says that it did nothing. */
+  /** Whether a repetition is harmless. Other requests are retried only when the server reports that it did nothing. */
   readonly isRepeatable: boolean
 }
 
@@ -40,17 +42,17 @@ export interface HttpAnswer {
   readonly body: Buffer
 }
 
-/** Longer than this nobody waits here: the queue does. */
+/** Longest pause between attempts; for longer outages the queue retries. */
 const LONGEST_PAUSE_MS = 5_000
 const MAX_REDIRECTS = 3
 
-/** What a server says with these is `later`, and it has done nothing. */
+/** With these statuses a server asks to retry later, and has done nothing. */
 const TOO_BUSY = new Set([429, 503])
 const FAILED_BEHIND = new Set([500, 502, 504])
 
 /**
- * The address that a reference means, when it lies on the server.
- * @throws CodedError `origin-foreign` when it lies anywhere else
+ * The URL that a reference means, if it is on this server.
+ * @throws CodedError `origin-foreign` for any other
  */
 export function sameOrigin(reference: string, base: URL): URL {
   const url = URL.parse(reference, base.href)
@@ -61,22 +63,22 @@ export function sameOrigin(reference: string, base: URL): URL {
 }
 
 /**
- * The address that a reference means, when it lies below the server's base. What else the same origin serves is not the EHR's FHIR API, and is not
- * asked with its token.
- * @param base with a slash at its end
- * @throws CodedError `origin-foreign` when it lies anywhere else
+ * The URL that a reference means, if it is below the server's base URL. Other paths of the same origin are not the EHR's FHIR API, and are
+ * never requested with its token.
+ * @param base with a trailing slash
+ * @throws CodedError `origin-foreign` for any other
  */
 export function belowBase(reference: string, base: URL): URL {
   const url = sameOrigin(reference, base)
-  // A page of a search may be at the base itself. An encoded slash is a way up for a server that decodes it.
+  // A page of a search may be at the base itself. A server that decodes an encoded slash could be led out of the base.
   const isBelow = url.pathname.startsWith(base.pathname) || `${url.pathname}/` === base.pathname
   if (!isBelow || /%2f|%5c/i.test(url.pathname)) throw new CodedError('origin-foreign', { field: 'reference' })
   return url
 }
 
 /**
- * Makes a call and returns the answer, whatever its status below 500 other than 429.
- * @throws CodedError `ehr-unavailable`, `origin-foreign` (a redirect to elsewhere), `payload-too-large`
+ * Sends a request. Returns the response for every status below 500 except 429.
+ * @throws CodedError `ehr-unavailable`, `origin-foreign` (a redirect to another server), `payload-too-large`
  */
 export async function send(url: URL, request: HttpRequest, options: TransportOptions): Promise<HttpAnswer> {
   for (let attempt = 1; ; attempt++) {
@@ -91,7 +93,7 @@ export async function send(url: URL, request: HttpRequest, options: TransportOpt
       if (isLast || !isWorthAnother || pauseMs > LONGEST_PAUSE_MS) throw unavailable(url, { status })
     } catch (error) {
       if (error instanceof CodedError) throw error
-      // The error's own text holds the address, and with it a patient's reference.
+      // The error's own message contains the URL, and with it a patient's reference.
       const cause = error instanceof Error && error.name === 'TimeoutError' ? 'timeout' : 'connection'
       if (isLast || !request.isRepeatable) throw unavailable(url, { cause })
     }
@@ -99,7 +101,7 @@ export async function send(url: URL, request: HttpRequest, options: TransportOpt
   }
 }
 
-/** The server's name only: the rest of the address holds a patient's reference. */
+/** Contains only the server's name: the rest of the URL includes a patient's reference. */
 const unavailable = ({ origin }: URL, detail: ErrorDetail) =>
   new CodedError('ehr-unavailable', detail, { cause: new NoAnswer(origin) })
 
@@ -137,7 +139,7 @@ async function readBody(response: Response, maxBytes: number): Promise<Buffer> {
   return Buffer.concat(chunks)
 }
 
-/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); 0 where there is none. */
+/** `Retry-After` in seconds or as a date (RFC 9110, 10.2.3); 0 when absent. */
 function retryAfterMs(headers: Headers): number {
   const text = headers.get('retry-after')
   if (text === null) return 0

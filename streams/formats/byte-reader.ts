@@ -1,18 +1,18 @@
 /**
- * Reads binary formats from front to back and never past the end.
+ * Reads binary formats sequentially and never beyond the end.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
 
 export interface ByteReaderOptions {
   readonly littleEndian?: boolean
-  /** Where `bytes` begin in the file, for the offsets that errors tell. */
+  /** Offset of `bytes` within the file, for offsets in errors. */
   readonly base?: number
 }
 
 /**
- * A position in bytes that moves with each read. Every read names the field that it is for, and one that would go past the end throws
- * CodedError `payload-malformed` with that field and the offset in the file.
+ * A position in bytes that advances with each read. Every read names its field. A read beyond the end throws CodedError `payload-malformed`
+ * with that field and the offset in the file.
  * @example
  * const reader = new ByteReader(bytes)
  * const samples = reader.u32('samples')
@@ -77,12 +77,12 @@ export class ByteReader {
     return this.#bytes.subarray(at, at + length)
   }
 
-  /** The next bytes as Latin-1 text up to the first NUL, without blanks around it. */
+  /** The next bytes as Latin-1 text up to the first NUL, trimmed. */
   text(length: number, field: string): string {
     return latin1(this.bytes(length, field))
   }
 
-  /** The next bytes as a reader of their own. */
+  /** The next bytes as a separate reader. */
   section(length: number, field: string): ByteReader {
     const base = this.#base + this.#position
     return new ByteReader(this.bytes(length, field), { littleEndian: this.littleEndian, base })
@@ -92,13 +92,13 @@ export class ByteReader {
     this.#advance(length, field)
   }
 
-  /** Goes to a position counted from where the reader's bytes begin. */
+  /** Moves to a position relative to the start of the reader's bytes. */
   seek(position: number, field: string): void {
     if (!(Number.isInteger(position) && position >= 0 && position <= this.#bytes.length)) throw this.malformed(field)
     this.#position = position
   }
 
-  /** An error that names the field and where reading stands. */
+  /** An error with the field and the current position. */
   malformed(field: string): CodedError {
     return new CodedError('payload-malformed', { field, offset: this.#base + this.#position })
   }
@@ -111,7 +111,7 @@ export class ByteReader {
   }
 }
 
-/** Latin-1 text up to the first NUL, without blanks around it. */
+/** Latin-1 text up to the first NUL, trimmed. */
 export function latin1(bytes: Uint8Array): string {
   const end = bytes.indexOf(0)
   return Buffer.from(bytes.buffer, bytes.byteOffset, end < 0 ? bytes.length : end)

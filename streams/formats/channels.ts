@@ -1,5 +1,5 @@
 /**
- * Which channels of a file are leads: by name, or by what the caller says of a file's only ECG channel.
+ * Which channels of a file are leads: by name, or by the caller's option for the only ECG channel of a file.
  * @module
  */
 import { type LeadName, leadByName } from '../../shared/domain/leads.ts'
@@ -9,7 +9,7 @@ import { CodedError } from '../../shared/errors.ts'
 import { type ReadOptions, refuseDuplicates } from './format.ts'
 import { findVoltageUnit } from './units.ts'
 
-/** What a source says of a channel. */
+/** What a source states about a channel. */
 export interface ChannelFacts {
   /** The lead that its name or code means. */
   readonly lead: LeadName | undefined
@@ -23,9 +23,9 @@ export interface LeadChannel<T> {
 }
 
 /**
- * The channels that are leads. `options.lead` names the only one, whatever it is called; where there are several it changes nothing, and that
- * is said.
- * @param field where the names stand, for errors
+ * The channels that are leads. `options.lead` names the only ECG channel, whatever its own name is; with several it has no effect, which
+ * gives a warning.
+ * @param field place of the names, for errors
  * @throws CodedError `lead-unknown`, `lead-duplicate`
  */
 export function leadsAmong<T>(
@@ -48,7 +48,7 @@ export function leadsAmong<T>(
   return [{ name: leadByName(lead), channel: only.channel }]
 }
 
-/** The one channel, or the one of several that is called an ECG, or else the one that is a voltage; none where that leaves a choice. */
+/** The only channel, or the only one named as an ECG, or the only voltage; none when the choice is ambiguous. */
 function onlyEcg<C extends ChannelFacts>(channels: readonly C[]): readonly C[] {
   if (channels.length === 1) return channels
   for (const isEcg of [calledEcg, isVoltage]) {
@@ -62,14 +62,14 @@ const calledEcg = ({ label }: ChannelFacts) => /ecg|ekg/i.test(label)
 
 const isVoltage = ({ unit }: ChannelFacts) => unit !== undefined && findVoltageUnit(unit) !== undefined
 
-/** What may be wrong with one lead without touching the others. */
+/** Errors that concern a single lead. */
 const OF_ONE_LEAD: ReadonlySet<string> = new Set([
   ...['gain-invalid', 'unit-unknown', 'sample-invalid', 'field-invalid', 'payload-malformed', 'format-unsupported'],
 ])
 
 /**
- * The leads that can be read; the others are left out, which is said.
- * @throws CodedError that of the first lead, where none can be read
+ * The leads that can be read. The others are left out with a warning.
+ * @throws CodedError that of the first lead, when none can be read
  */
 export function readableLeads<C extends { readonly name: LeadName }>(
   channels: readonly C[],
@@ -93,11 +93,11 @@ export function readableLeads<C extends { readonly name: LeadName }>(
   return leads
 }
 
-/** Says of options that they change nothing: the format fixes what they would tell. */
+/** Warns about options without an effect, because the format itself defines these facts. */
 export function warnUnused(options: ReadOptions, names: readonly ('unit' | 'lead')[], warnings: ResultWarning[]): void {
   for (const field of names) if (options[field] !== undefined) warnings.push({ code: 'option-unused', field })
 }
 
-/** For a recording: nothing where there is nothing to say. */
+/** The `warnings` of a recording; nothing when there are none. */
 export const said = (warnings: readonly ResultWarning[]): { warnings?: readonly ResultWarning[] } =>
   warnings.length === 0 ? {} : { warnings }

@@ -1,25 +1,25 @@
 /**
- * Text whose charset nobody states, as spreadsheets write it.
+ * Decodes text of an unknown charset, as spreadsheets write it.
  * @module
  */
 import { analyse } from 'chardet'
 
-/** What a charset is judged by: text has its letters in the headings, and numbers behind them. */
+/** Bytes that are examined: the letters of such a text are in its headings, and only numbers follow. */
 const JUDGED_BYTES = 16 * 1024
 
-/** The detector takes 15 ms a kilobyte of letters, and needs no more. */
+/** The detector takes 15 ms per kilobyte of letters, and needs no more. */
 const DETECTED_BYTES = 4 * 1024
 
-/** Share of a text's bytes that must be zero in one of the two places for UTF-16 without a mark. */
+/** Share of a text's bytes that must be zero at even or odd positions for UTF-16 without a byte order mark. */
 const MIN_ZEROS = 0.8
 
-/** What an ECG's text has where it has anything beyond ASCII; `æV` is µV in the charset of DOS. */
+/** The character beyond ASCII that ECG texts contain most; `æV` is µV in the DOS charset. */
 const MICRO = /[\u00b5\u03bc]|\u00e6V/
 
 /**
- * Text in UTF-8, UTF-16, or else in what charset it can be: where several can, in the one in which there is a micro sign, else in the likeliest.
- * @param isCut whether the last character may lack bytes
- * @returns undefined for bytes that are no text
+ * Decodes text in UTF-8, UTF-16, or another possible charset: one in which the text has a micro sign, otherwise the likeliest.
+ * @param isCut whether the last character may be incomplete
+ * @returns `undefined` for bytes that are not text
  */
 export function decodeAnyText(bytes: Uint8Array, isCut = false): string | undefined {
   const head = bytes.subarray(0, JUDGED_BYTES)
@@ -46,7 +46,7 @@ function utf16In(head: Uint8Array): 'utf-16le' | 'utf-16be' | undefined {
   return odd === 0 && even > MIN_ZEROS * pairs ? 'utf-16be' : undefined
 }
 
-/** Of Western Europe, China, Japan and Korea. */
+/** Charsets of Western Europe, China, Japan and Korea. */
 const USUAL = ['windows-1252', 'gb18030', 'shift_jis', 'euc-kr']
 
 function charsetOf(head: Uint8Array): string {
@@ -54,7 +54,7 @@ function charsetOf(head: Uint8Array): string {
   return usual ?? analyse(letters(head)).find(({ name }) => isKnown(name))?.name ?? USUAL[0]!
 }
 
-/** Lines with something beyond ASCII: digits say nothing of a charset. */
+/** Lines with characters beyond ASCII, because digits tell nothing about a charset. */
 function letters(head: Uint8Array): Uint8Array {
   const lines = Buffer.from(head).toString('latin1').split('\n')
   const strange = lines.filter((line) => /[\u0080-\u00ff]/.test(line)).join('\n')

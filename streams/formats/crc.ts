@@ -1,12 +1,12 @@
 /**
- * Checksums that formats carry.
+ * Checksums in formats.
  * @module
  */
 
-/** CRC-CCITT of SCP-ECG (ISO 11073-91064) and ISHNE: polynomial 0x1021, beginning with 0xffff. */
+/** CRC-CCITT of SCP-ECG (ISO 11073-91064) and ISHNE: polynomial 0x1021, initial value 0xffff. */
 export function crcCcitt(bytes: Uint8Array): number {
   let crc = 0xffff
-  // An index: an iterator takes seven times as long.
+  // An index loop, because an iterator takes seven times as long.
   for (let i = 0; i < bytes.length; i++) crc = ((crc << 8) ^ TABLE[(crc >>> 8) ^ bytes[i]!]!) & 0xffff
   return crc
 }

@@ -1,5 +1,6 @@
 /**
- * Reads recordings of every source format. The format is found by content; a name helps only to find the other files of a recording.
+ * Reads recordings of every source format. The format is detected by content; a file name only helps to find the other files of a
+ * recording.
  * @module
  */
 import { readFile, stat } from 'node:fs/promises'
@@ -24,17 +25,17 @@ import { wfdb } from './wfdb/index.ts'
 
 export type { ReadOptions, SourceFile } from './format.ts'
 
-/** A FHIR resource may hold a file of any format, itself included. */
+/** A FHIR resource may contain a file of any format, including FHIR. */
 const fhir = createFhirFormat((files, options) => parseRecording(files, options))
 
-/** Most specific first: any JSON object could be `json`, nearly any text `csv`. */
+/** Most specific first, because any JSON object could be `json` and nearly any text `csv`. */
 const FORMATS: readonly Format[] = [dicom, edf, contec, ishne, scp, mfer, aecg, muse, sierra, wfdb, fhir, json, csv]
 
-/** What the option `format` takes. */
+/** Values of the option `format`. */
 export const FORMAT_NAMES: readonly string[] = FORMATS.map(({ name }) => name)
 
 /**
- * The recording in one or several files (a WFDB header and its signal files), in any order.
+ * Reads the recording in one or several files (a WFDB header and its signal files), in any order.
  * @throws CodedError `format-unknown`, `payload-empty`, `payload-too-large`, and those of the format
  */
 export function parseRecording(files: readonly SourceFile[], options: ReadOptions = {}): Recording {
@@ -45,8 +46,8 @@ export function parseRecording(files: readonly SourceFile[], options: ReadOption
 }
 
 /**
- * Reads the recording that a file belongs to: for WFDB its header or any of its signal files. Only files in the same folder are read.
- * @throws CodedError as `parseRecording`, and `file-not-found`
+ * Reads the recording that a file belongs to: for WFDB, the header or any signal file. Only files in the same folder are read.
+ * @throws CodedError those of `parseRecording`, and `file-not-found`
  * @example
  * const recording = await readRecording('records100/00001_lr.hea')
  */
@@ -62,7 +63,7 @@ export async function readRecording(path: string, options: ReadOptions = {}): Pr
 
 const personOf = ({ sex, ageYears }: ReadOptions) => plausiblePerson({ sex, ageYears })
 
-/** Names of the other files that a recording needs beside this one, if it is a main file at all. */
+/** Names of the other files that a recording needs, if this is its main file. */
 export function companionsOf({ name, bytes }: SourceFile): readonly string[] {
   const format = FORMATS.find((each) => each.detects(bytes))
   return (format?.companions?.(bytes, {}) ?? []).filter((each) => each !== name)
@@ -81,7 +82,7 @@ function findMain(files: readonly SourceFile[], name: string | undefined): Found
   return undefined
 }
 
-/** The main file beside a file that is none: same name, the format's extension. */
+/** Reads the main file beside a file that is not one: same name, with the format's extension. */
 async function readMainBeside(path: string, file: SourceFile, name: string | undefined): Promise<Found> {
   for (const { mainExtension } of candidates(name)) {
     if (mainExtension === undefined) continue
@@ -96,7 +97,7 @@ async function readMainBeside(path: string, file: SourceFile, name: string | und
   return assumeMain(file, name)
 }
 
-/** Asked for by name, a format says itself what is wrong with a file that it does not recognise. */
+/** A format that was requested by name reports itself what is wrong with an unrecognised file. */
 function assumeMain(file: SourceFile | undefined, name: string | undefined): Found {
   const [format] = candidates(name)
   if (file === undefined || format === undefined || name === undefined) {
@@ -107,7 +108,7 @@ function assumeMain(file: SourceFile | undefined, name: string | undefined): Fou
   return { format, main: file }
 }
 
-/** Known, and not read: what an HDF5 file means, each data set decides for itself. */
+/** Recognised but not supported, because every data set defines the meaning of its HDF5 files differently. */
 const HDF5 = [0x89, 0x48, 0x44, 0x46, 0x0d, 0x0a, 0x1a, 0x0a]
 
 function candidates(name: string | undefined): readonly Format[] {

@@ -1,6 +1,7 @@
 /**
- * JSON documents from outside. `JSON.parse` makes an object of every `{}`, and a schema an error of each that it did not want: 32 MB of those
- * took minutes and gigabytes. So what makes objects is counted first; numbers, which an ECG is made of, are not.
+ * Parses JSON documents from outside. `JSON.parse` makes an object of every `{}`, and a schema an error for each unwanted one: 32 MB of
+ * these took minutes and gigabytes. Therefore everything that becomes an object is counted first; numbers, which ECGs consist of, are not
+ * counted.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
@@ -9,28 +10,31 @@ import { decodeText } from './format.ts'
 /** Ten minutes of twelve leads at 500 Hz take 10 MB in base64, and 32 MB as short numbers. */
 const MAX_BYTES = 32 * 1024 * 1024
 
-/** Objects, arrays and quotation marks: a Bundle of a hundred ECGs has some 20,000. */
+/** Most objects, arrays and quotation marks; a Bundle of a hundred ECGs has about 20,000. */
 const MAX_MARKUP = 200_000
 
-/** @throws CodedError `payload-too-large`, `payload-malformed`, naming the field `json` */
+/**
+ * Parses a document.
+ * @throws CodedError `payload-too-large`, `payload-malformed`, naming the field `json`
+ */
 export function parseJson(bytes: Uint8Array): unknown {
   if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'json', maxBytes: MAX_BYTES })
   if (markupIn(bytes) > MAX_MARKUP) throw new CodedError('payload-too-large', { field: 'json', maxMarkup: MAX_MARKUP })
   try {
     return JSON.parse(decodeText(withoutTail(bytes)))
   } catch {
-    // The cause is dropped: a parser quotes its input.
+    // Without a cause, because a parser's message quotes its input.
     throw new CodedError('payload-malformed', { field: 'json' })
   }
 }
 
-/** Whether bytes begin as a JSON object does, behind a byte order mark and blanks. */
+/** Whether bytes start like a JSON object, after a byte order mark and blanks. */
 export const startsJson = (bytes: Uint8Array): boolean =>
   /^[\s\uFEFF]*\{/.test(decodeText(bytes.subarray(0, SNIFFED_BYTES)))
 
 const SNIFFED_BYTES = 256
 
-/** Some writers end a text as C does, with zeros. */
+/** Some writers terminate a text with zeros, as in C. */
 function withoutTail(bytes: Uint8Array): Uint8Array {
   let end = bytes.length
   while (end > 0 && bytes[end - 1] === 0) end--

@@ -1,5 +1,5 @@
 /**
- * Numbers by which standards name the leads.
+ * Numeric lead codes of standards.
  * @module
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
@@ -23,5 +23,5 @@ const SCP_LEADS: ReadonlyMap<number, LeadName> = new Map([
   [64, 'aVF'],
 ])
 
-/** The lead of an SCP-ECG number, or undefined when it is none of the twelve. */
+/** The lead of an SCP-ECG number; `undefined` when it is none of the twelve. */
 export const leadOfScpCode = (code: number): LeadName | undefined => SCP_LEADS.get(code)

@@ -1,11 +1,11 @@
 /**
- * The limb leads of a source that stores only I and II and leaves the others to be calculated, without loss.
+ * Derives the limb leads of a source that stores only I and II, without loss.
  * @module
  */
 import { LEADS, type LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead } from '../../shared/domain/recording.ts'
 
-/** A lead in steps of its own: a·I + b·II, a step being `share` of theirs (Einthoven 1912, Goldberger 1942). */
+/** A lead in its own steps: a·I + b·II, where a step is `share` of a step of I and II (Einthoven 1912, Goldberger 1942). */
 const DERIVED: readonly { name: LeadName; a: number; b: number; share: number }[] = [
   { name: 'III', a: -1, b: 1, share: 1 },
   { name: 'aVR', a: -1, b: -1, share: 0.5 },
@@ -14,8 +14,8 @@ const DERIVED: readonly { name: LeadName; a: number; b: number; share: number }[
 ]
 
 /**
- * The leads in their standard order, with the limb leads that are missing. As they are where I or II is missing, or differs from the other in
- * gain or length.
+ * The leads in their standard order, with missing limb leads derived. Unchanged when I or II is missing, or when they differ in gain or
+ * length.
  */
 export function withLimbLeads(leads: readonly RecordedLead[]): RecordedLead[] {
   const [one, two] = [leads.find(({ name }) => name === 'I'), leads.find(({ name }) => name === 'II')]

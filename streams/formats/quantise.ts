@@ -1,21 +1,21 @@
 /**
- * Leads of sources that write voltages as decimal fractions.
+ * Converts leads of sources that write voltages as decimal fractions.
  * @module
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead } from '../../shared/domain/recording.ts'
 import type { CodedError } from '../../shared/errors.ts'
 
-/** The error of a value, by its index, that no step can hold. */
+/** The error for a value, by its index, that fits no step. */
 type InvalidSample = (index: number) => CodedError
 
-/** A lead whose step loses nothing of the values, where one fits. NaN is a missing sample. */
+/** Makes a lead with a step that loses nothing, if there is one. NaN is a missing sample. */
 export function toLead(name: LeadName, values: Float64Array, unitUv: number, invalid: InvalidSample): RecordedLead {
   const gainUv = finestStep(values, unitUv)
   return { name, gainUv, samples: quantise(values, unitUv / gainUv, invalid) }
 }
 
-/** Steps that a lead may be stored in, µV: the coarsest that loses nothing, else the finest that fits 32 bits. */
+/** Steps for a lead, µV: the coarsest without loss, otherwise the finest that fits 32 bits. */
 const STEPS_UV = [1, 0.1, 0.01, 0.001]
 
 function finestStep(values: Float64Array, unitUv: number): number {
@@ -29,10 +29,10 @@ function finestStep(values: Float64Array, unitUv: number): number {
   return fitting
 }
 
-/** Whole but for the rounding of decimal fractions. */
+/** Whole except for the rounding of decimal fractions. */
 const isWhole = (value: number) => Math.abs(value - Math.round(value)) <= 1e-9 * Math.max(1, Math.abs(value))
 
-/** Values times `factor` as integers. */
+/** Values times `factor`, rounded to integers. */
 export function quantise(values: Float64Array, factor: number, invalid: InvalidSample): Int32Array {
   const samples = new Int32Array(values.length)
   for (let i = 0; i < values.length; i++) {

@@ -1,12 +1,12 @@
 /**
- * Values by which a source marks samples that are none.
+ * Values with which a source marks missing samples.
  * @module
  */
 import { MISSING_SAMPLE } from '../../shared/domain/recording.ts'
 
 /**
- * Samples with `baseline` added, in place; what the source states as "no sample" is missing. Unless real samples lie on both sides of that value: then it is
- * one of them (writers fill the field with a zero).
+ * Adds `baseline` to samples, in place, and marks those with the source's "no sample" value as missing. When real samples lie on both sides
+ * of that value, it is a real value too (some writers fill the field with zero).
  */
 export function withoutSentinel(values: Int32Array, sentinel: number | undefined, baseline: number): Int32Array {
   const missing = sentinel === undefined || isInside(values, sentinel) ? undefined : sentinel

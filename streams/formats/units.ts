@@ -10,7 +10,7 @@ export type VoltageUnit = (typeof VOLTAGE_UNITS)[number]
 
 const MICROVOLTS: Readonly<Record<VoltageUnit, number>> = { mV: 1e3, uV: 1, V: 1e6, nV: 1e-3 }
 
-/** By the name in lower case without blanks: as written, in words, and as UCUM, LOINC and charsets have it. */
+/** Names in lower case without blanks: as written, in words, and as in UCUM, LOINC and charsets. */
 const NAMES: ReadonlyMap<string, VoltageUnit> = new Map<string, VoltageUnit>([
   ...(['mv', 'millivolt', 'millivolts', 'mvolt', 'mvolts'] as const).map((name) => [name, 'mV'] as const),
   ...(['uv', 'mcv', 'microvolt', 'microvolts', 'uvolt', 'uvolts'] as const).map((name) => [name, 'uV'] as const),
@@ -18,13 +18,13 @@ const NAMES: ReadonlyMap<string, VoltageUnit> = new Map<string, VoltageUnit>([
   ...(['nv', 'nanovolt', 'nanovolts', 'nvolt', 'nvolts'] as const).map((name) => [name, 'nV'] as const),
 ])
 
-/** No name of a unit is longer. */
+/** Longest name of a unit, characters. */
 const MAX_NAME = 40
 
-/** The unit that a source means (`mV`, `µV`, `microvolts`, `[uV]`, any case); undefined for what is no voltage. */
+/** The unit that a source means (`mV`, `µV`, `microvolts`, `[uV]`, in any case); `undefined` for any other text. */
 export function findVoltageUnit(text: string): VoltageUnit | undefined {
   if (text.length > MAX_NAME) return undefined
-  // Both micro signs in UTF-8 that was taken for Latin-1, then NFKC, which makes one micro sign of two; `æ` is what DOS's charset makes of it.
+  // Handles both micro signs in UTF-8 that was read as Latin-1, then NFKC, which unifies the two; `æ` is µ in the DOS charset.
   const name = text
     .replace(/\u00c2\u00b5|\u00ce\u00bc/, 'u')
     .normalize('NFKC')
@@ -35,7 +35,7 @@ export function findVoltageUnit(text: string): VoltageUnit | undefined {
 }
 
 /**
- * Microvolts of a voltage unit as sources write it.
+ * Microvolts per voltage unit, as sources write it.
  * @throws CodedError `unit-unknown` naming `field`
  */
 export function microvolts(unit: string, field: string): number {

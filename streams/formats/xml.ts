@@ -1,6 +1,6 @@
 /**
- * XML as the ECG formats have it: elements, attributes, text. A document type is never read, entities are never expanded, and depth, size and
- * markup are limited, so that a file can neither reach out (XXE) nor blow up (billion laughs).
+ * Parses XML as ECG formats use it: elements, attributes, text. Document types are never read, entities are never expanded, and depth, size
+ * and markup are limited, so that a file can neither access other resources (XXE) nor exhaust memory (billion laughs).
  * @module
  */
 import { XMLParser, XMLValidator } from 'fast-xml-parser'
@@ -16,13 +16,13 @@ export interface XmlElement {
   readonly text: string
 }
 
-/** Four minutes of twelve leads at 500 Hz as decimal digits. The parser takes text letter by letter: 32 MB cost it 10 s and 2 GB. */
+/** Four minutes of twelve leads at 500 Hz as decimal digits. The parser handles text character by character: 32 MB take 10 s and 2 GB. */
 const MAX_BYTES = 8 * 1024 * 1024
 
-/** Tags, attributes and references: an annotated ECG of ten seconds has 4,000. */
+/** Most tags, attributes and references; an annotated ECG of ten seconds has 4,000. */
 const MAX_MARKUP = 200_000
 
-/** HL7 aECG, the deepest, has 20. */
+/** HL7 aECG, the deepest format, has 20. */
 const MAX_DEPTH = 64
 
 const parser = new XMLParser({
@@ -40,7 +40,7 @@ const parser = new XMLParser({
 })
 
 /**
- * The root element of a document.
+ * Parses a document and returns its root element.
  * @throws CodedError `payload-too-large`, `payload-malformed`, `format-unsupported` (encoding; a document type with declarations)
  */
 export function parseXml(bytes: Uint8Array): XmlElement {
@@ -49,11 +49,11 @@ export function parseXml(bytes: Uint8Array): XmlElement {
   if (markupIn(text) > MAX_MARKUP) throw new CodedError('payload-too-large', { field: 'xml', maxMarkup: MAX_MARKUP })
   let nodes: unknown
   try {
-    // The parser closes what a truncated file left open; the validator does not.
+    // The parser closes elements that a truncated file left open; the validator does not.
     if (XMLValidator.validate(text) !== true) throw new Error('not well-formed')
     nodes = parser.parse(text)
   } catch {
-    // The cause is dropped: a parser quotes its input.
+    // Without a cause, because a parser's message quotes its input.
     throw new CodedError('payload-malformed', { field: 'xml' })
   }
   const [root, second] = elementsOf(nodes)
@@ -61,7 +61,7 @@ export function parseXml(bytes: Uint8Array): XmlElement {
   return root
 }
 
-/** Local name of the root element, judged by a file's first bytes; undefined when it is no XML. */
+/** Local name of the root element, from a file's first bytes; `undefined` when it is not XML. */
 export function sniffXmlRoot(bytes: Uint8Array): string | undefined {
   const head = bytes.subarray(0, SNIFFED_BYTES)
   let text: string
@@ -73,19 +73,19 @@ export function sniffXmlRoot(bytes: Uint8Array): string | undefined {
   return ROOT.exec(text.slice(rootAt(text)))?.groups?.root
 }
 
-/** Room for the comments that some files have before their root element. */
+/** Enough for the comments that some files have before their root element. */
 const SNIFFED_BYTES = 16_384
 
 const ROOT = /^<(?:[\w.-]+:)?(?<root>[A-Za-z_][\w.-]*)[\s/>]/
 
-/** What may stand before the root element: how it begins and how it ends. */
+/** Constructs before the root element: start and end. */
 const PROLOG: readonly (readonly [string, string])[] = [
   ['<?', '?>'],
   ['<!--', '-->'],
   ['<!DOCTYPE', '>'],
 ]
 
-/** Where the first element of a text begins, after processing instructions, comments and a document type. */
+/** Offset of the first element, after processing instructions, comments and a document type. */
 function rootAt(text: string): number {
   for (let at = 0; ; ) {
     while (/^\s/.test(text.charAt(at))) at++
@@ -96,39 +96,39 @@ function rootAt(text: string): number {
   }
 }
 
-/** The first child of that name. */
+/** The first child with this name. */
 export function child(element: XmlElement | undefined, name: string): XmlElement | undefined {
   return element?.children.find((each) => each.name === name)
 }
 
-/** The children of that name. */
+/** The children with this name. */
 export function childrenOf(element: XmlElement | undefined, name: string): XmlElement[] {
   return element?.children.filter((each) => each.name === name) ?? []
 }
 
-/** The element that a path of first children leads to. */
+/** The element at a path of first children. */
 export function at(element: XmlElement | undefined, ...path: readonly string[]): XmlElement | undefined {
   return path.reduce(child, element)
 }
 
-/** The text at such a path, trimmed; undefined where it is absent or empty. */
+/** The trimmed text at such a path; `undefined` when it is absent or empty. */
 export function textAt(element: XmlElement | undefined, ...path: readonly string[]): string | undefined {
   return at(element, ...path)?.text.trim() || undefined
 }
 
-/** A number at such a path; undefined where there is none. */
+/** The number at such a path; `undefined` when there is none. */
 export function numberAt(element: XmlElement | undefined, ...path: readonly string[]): number | undefined {
   return decimal(textAt(element, ...path))
 }
 
-/** A decimal number; undefined for anything else. */
+/** A decimal number; `undefined` for any other text. */
 export function decimal(text: string | undefined): number | undefined {
   return text !== undefined && DECIMAL.test(text.trim()) ? Number(text) : undefined
 }
 
 const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d{1,3})?$/i
 
-/** First descendant of that name, depth first. */
+/** The first descendant with this name, depth first. */
 export function descendant(element: XmlElement, name: string): XmlElement | undefined {
   for (const each of element.children) {
     const found = each.name === name ? each : descendant(each, name)
@@ -138,7 +138,7 @@ export function descendant(element: XmlElement, name: string): XmlElement | unde
 }
 
 /**
- * Bytes of base64 text; white space between is left out.
+ * Bytes of base64 text; white space in it is ignored.
  * @throws CodedError `payload-malformed` naming `field`
  */
 export function base64Bytes(text: string, field: string): Uint8Array {
@@ -157,7 +157,7 @@ const ENCODINGS: ReadonlyMap<string, string> = new Map([
   ['windows-1252', 'windows-1252'],
 ])
 
-/** Text of a document: UTF-16 by its byte order mark, else as its declaration says, else UTF-8. */
+/** Text of a document: UTF-16 by its byte order mark, else by its declaration, else UTF-8. */
 function decodeXml(bytes: Uint8Array): string {
   if (bytes[0] === 0xff && bytes[1] === 0xfe) return new TextDecoder('utf-16le').decode(bytes)
   if (bytes[0] === 0xfe && bytes[1] === 0xff) return new TextDecoder('utf-16be').decode(bytes)
@@ -170,12 +170,12 @@ function decodeXml(bytes: Uint8Array): string {
 
 const DECLARATION = /<!(?:DOCTYPE|ENTITY|ELEMENT|ATTLIST|NOTATION)/gi
 
-// GE MUSE names a DTD that nobody has; it is passed over and never fetched.
+// GE MUSE names a DTD that is not available; it is skipped and never fetched.
 const DOCTYPE = /^<!DOCTYPE\s+[\w:.-]+(?:\s+SYSTEM\s+(?:"[^"]*"|'[^']*'))?\s*>/
 
 const MAX_DOCTYPE_LENGTH = 1024
 
-/** @throws CodedError `format-unsupported` for a document type that declares something, or any declaration elsewhere */
+/** @throws CodedError `format-unsupported` for a document type with declarations, or any declaration elsewhere */
 function withoutDoctype(text: string): string {
   const declarations = text.match(DECLARATION)?.length ?? 0
   if (declarations === 0) return text
@@ -185,7 +185,7 @@ function withoutDoctype(text: string): string {
   return text.slice(0, at) + text.slice(at + doctype.length)
 }
 
-/** `<`, `=` and `&` in a text: no less than it has tags, attributes and references. */
+/** Number of `<`, `=` and `&`: an upper bound on tags, attributes and references. */
 function markupIn(text: string): number {
   let count = 0
   for (let i = 0; i < text.length; i++) {
@@ -195,7 +195,7 @@ function markupIn(text: string): number {
   return count
 }
 
-/** The parser's ordered nodes: `{tag: children, ':@': attributes}` or `{'#text': text}`. */
+/** Converts the parser's ordered nodes: `{tag: children, ':@': attributes}` or `{'#text': text}`. */
 function elementsOf(nodes: unknown): XmlElement[] {
   if (!Array.isArray(nodes)) return []
   const elements: XmlElement[] = []
@@ -231,7 +231,7 @@ const REFERENCES: ReadonlyMap<string, string> = new Map([
   ['apos', "'"],
 ])
 
-/** The five predefined references and those by number (.NET writes line ends so); in one pass, so that nothing grows. */
+/** Decodes the five predefined references and numeric ones (.NET writes line ends so), in one pass, so that the text cannot grow. */
 function decodeReferences(text: string): string {
   if (!text.includes('&')) return text
   return text.replace(/&(?:#(\d{1,7})|#x([\da-f]{1,6})|(\w{1,8}));/gi, (whole, digits, hex, name) => {

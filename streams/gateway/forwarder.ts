@@ -1,13 +1,13 @@
 /**
- * Brings ECGs to the cloud in two lanes: what comes now goes at once; what waited while the cloud was away follows, the oldest first, no faster than the
- * site's rate. Where it stands is in the store, so it goes on after a kill.
+ * Forwards ECGs to the cloud in two lanes: new ECGs are sent at once; those that waited while the cloud was unavailable follow, oldest
+ * first, at the site's rate. The progress is in the store, so it continues after a kill.
  * @module
  */
 
 import { type CodedError, toCodedError } from '../../shared/errors.ts'
 import { pause } from '../../shared/pause.ts'
 import type { Cloud } from './cloud.ts'
-import type { Store } from './store.ts'
+import type { Store, ToForward } from './store.ts'
 
 export interface ForwarderOptions {
   readonly store: Store
@@ -16,15 +16,15 @@ export interface ForwarderOptions {
   readonly now: () => number
   readonly signal: AbortSignal
   readonly onForwarded: (id: number) => void
-  /** The cloud went away or came back. */
+  /** Called when the cloud becomes unavailable or available again. */
   readonly onState: (isAway: boolean, error?: CodedError) => void
   readonly onRefused: (error: CodedError) => void
 }
 
-/** What came within so long counts as live. */
+/** ECGs that arrived within this time count as live. */
 const LIVE_MS = 20_000
 
-/** Sent at once in either lane. */
+/** Concurrent requests per lane. */
 const WIDTH = 8
 
 const PAUSE_MS = { idle: 500, first: 500, longest: 15_000 } as const
@@ -51,7 +51,7 @@ export class Forwarder {
     return this.#forwarded
   }
 
-  /** Something came. */
+  /** Called when an ECG has arrived. */
   wake(): void {
     this.#wake?.()
   }
@@ -83,15 +83,26 @@ export class Forwarder {
     }
   }
 
-  /** The lane's next, the oldest first. The two share no row: one begins where the other ends. */
+  /**
+   * The next ECGs of a lane, oldest first, one per device, so that a device's windows arrive in order of time. The lanes share no row: one
+   * starts where the other ends.
+   */
   #next(lane: 'live' | 'backlog'): readonly number[] {
     const { store, now } = this.#options
     const since = now() - LIVE_MS
     const from = lane === 'live' ? store.firstSince(since) : 0
     if (from === undefined) return []
+    const devices = new Set<string>()
+    const isFirstOfDevice = ({ device }: ToForward) => {
+      if (device === undefined) return true
+      const isFirst = !devices.has(device)
+      devices.add(device)
+      return isFirst
+    }
     return store
-      .toForward(from, WIDTH * 2)
+      .toForward(from, WIDTH * 4)
       .filter(({ id, receivedAtMs }) => receivedAtMs >= since === (lane === 'live') && !this.#underWay.has(id))
+      .filter(isFirstOfDevice)
       .slice(0, WIDTH)
       .map(({ id }) => id)
   }

@@ -1,11 +1,12 @@
 /**
- * The door for devices: a broker of our own (aedes, MQTT 3.1.1) before the adapter's ingest and frame journal. A PUBLISH is acknowledged when its frame is on
- * the disk; a window that is closed goes into the gateway's store before it leaves the frame journal; a result waits for its device until it is back.
+ * The door for devices: our own broker (aedes, MQTT 3.1.1) in front of the adapter's ingest and frame journal. A PUBLISH is acknowledged
+ * when its frame is on disk. A closed window is stored in the gateway's store before it leaves the frame journal. A result waits until its
+ * device is connected.
  * @module
  */
 import type { Socket } from 'node:net'
 import { TLSSocket } from 'node:tls'
-import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
+import { Aedes, type AedesPublishPacket, type Client, type Subscription } from 'aedes'
 import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
 import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import { sentenceOf } from '../../shared/error-sentences.ts'
@@ -16,6 +17,7 @@ import { type Clock, Ingest } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic, withoutBasicIngest } from '../mqtt/topics.ts'
+import { Listeners } from './listeners.ts'
 import { devicePeer } from './peers.ts'
 import type { Store } from './store.ts'
 import type { Added } from './stored-ecg.ts'
@@ -25,22 +27,25 @@ export interface MqttDoorOptions {
   readonly journal: Journal
   readonly clock: Clock
   readonly idleMs: number
-  /** The only tenant whose devices may come. */
+  /** The only tenant whose devices may connect. */
   readonly tenant: string
   /** Whether devices get whole results or summaries. */
   readonly results: DeviceResults
   readonly warnings: () => readonly ResultWarning[]
   readonly onStored: (added: readonly Added[]) => void
   readonly onRefused: (code: ErrorCode) => void
-  /** The frame journal cannot be written: this process must start again from the disk. */
+  /** The frame journal cannot be written: this process must restart from the disk. */
   readonly onFailed: (error: unknown) => void
 }
 
-/** As the adapter has it: a session that comes again after a day is a new one to us. */
+/** A session that returns after a day is treated as a new one, as in the adapter. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** A result that its device has not acknowledged is sent again. */
-const RESEND_MS = 30_000
+/** Most unacknowledged results per device at a time, because the broker keeps them in memory. */
+const MAX_UNACKNOWLEDGED = 16
+
+/** Failure code in SUBACK (MQTT 3.1.1, 3.9.3); aedes also lists refused subscriptions. */
+const SUBACK_FAILURE = 0x80
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
 const TO_DEVICE: readonly string[] = ['results', 'cmd']
@@ -49,11 +54,9 @@ export class MqttDoor {
   readonly #options: MqttDoorOptions
   readonly #ingest: Ingest
   readonly #broker: Aedes
-  /** Windows that the store had no room for. */
+  /** Windows for which the store had no room. */
   #waiting: number[] = []
-  /** Who listens for a device's results, and what was sent to each and not acknowledged yet, in order. */
-  readonly #listeners = new Map<string, Map<Client, (number | undefined)[]>>()
-  readonly #sentAtMs = new Map<number, number>()
+  readonly #listeners = new Listeners<Client>()
 
   private constructor(options: MqttDoorOptions, broker: Aedes) {
     this.#options = options
@@ -80,7 +83,7 @@ export class MqttDoor {
     return door
   }
 
-  /** Takes a device's connection. */
+  /** Handles a device's connection. */
   serve(socket: Socket): void {
     this.#broker.handle(socket)
   }
@@ -93,15 +96,11 @@ export class MqttDoor {
     return this.#ingest.counts
   }
 
-  /** Once a second: closes what is overdue, keeps what had no room, sends again what was not acknowledged. */
+  /** Called every second: closes overdue windows, stores those that had no room, and sends results that a failing disk delayed. */
   upkeep(): void {
     this.#ingest.sweep()
     if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
-    const now = this.#options.clock.monotonic()
-    for (const [delivery, sentAtMs] of this.#sentAtMs) {
-      if (now - sentAtMs > RESEND_MS) this.#sentAtMs.delete(delivery)
-    }
-    for (const peer of this.#listeners.keys()) this.deliver(peer)
+    for (const peer of this.#listeners.peers) this.deliver(peer)
   }
 
   prune(): void {
@@ -109,25 +108,25 @@ export class MqttDoor {
     this.#ingest.afterwards(() => this.#options.journal.prune(this.#options.clock.now() - SESSION_MEMORY_MS))
   }
 
-  /** Sends what waits for a device, if it listens. */
+  /** Sends the results that wait for a device, if it is subscribed. */
   deliver(peer: string): void {
-    const clients = this.#listeners.get(peer)
-    if (clients === undefined || clients.size === 0) return
-    const { store, clock } = this.#options
-    for (const { id, ecg } of store.deliveriesOf(peer)) {
-      if (this.#sentAtMs.has(id)) continue
+    if (!this.#listeners.isHeard(peer)) return
+    const { store } = this.#options
+    for (const { id, ecg } of store.deliveriesOf(peer, MAX_UNACKNOWLEDGED)) {
+      if (this.#listeners.isUnderWay(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
-      // A version that was replaced before its turn came must not follow its correction.
+      // A replaced version must not follow its correction.
       const isWanted = stored?.result !== undefined && !store.isSuperseded(stored.envelope)
       if (!isWanted || origin?.kind !== 'mqtt') {
         this.#end(id)
         continue
       }
-      this.#sentAtMs.set(id, clock.monotonic())
-      for (const sent of clients.values()) sent.push(id)
       const payload = this.#options.results === 'summary' ? summaryOf(stored.result) : stored.result
+      const isAwaited = this.#listeners.sent(peer, id, payload)
       this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, payload)
+      // At QoS 0 there is no acknowledgement, as the device requested.
+      if (!isAwaited) this.#end(id)
     }
   }
 
@@ -141,72 +140,53 @@ export class MqttDoor {
     const broker = this.#broker
     broker.authorizePublish = (client, packet, done) => this.#take(client, packet as AedesPublishPacket, done)
     broker.authorizeSubscribe = (client, subscription, done) => {
-      // A device hears of itself only: no wildcards, no other device's results.
+      // A device may subscribe only to its own topics: no wildcards, no other device's results.
       const topic = topicOf(subscription.topic)
       const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
       done(null, isAllowed ? subscription : null)
     }
-    broker.on('subscribe', (subscriptions, client) => {
-      for (const { topic: text } of subscriptions) {
-        const topic = topicOf(text)
-        if (topic?.channel !== 'results') continue
-        const peer = devicePeer(topic)
-        const clients = this.#listeners.get(peer) ?? new Map<Client, (number | undefined)[]>()
-        this.#listeners.set(peer, clients)
-        if (!clients.has(client)) clients.set(client, [])
-        this.deliver(peer)
-      }
-    })
+    broker.on('subscribe', (subscriptions, client) => this.#listen(client, subscriptions))
+    // A resumed session has its subscriptions without a new SUBSCRIBE; aedes emits no `subscribe` event then.
+    broker.on('clientReady', (client) => this.#listen(client, subscriptionsOf(client)))
     broker.on('unsubscribe', (topics, client) => {
       for (const text of topics) {
         const topic = topicOf(text)
-        if (topic !== undefined) this.#forget(devicePeer(topic), client)
+        if (topic?.channel === 'results') this.#listeners.remove(client, devicePeer(topic))
       }
     })
-    broker.on('clientDisconnect', (client) => {
-      for (const peer of this.#listeners.keys()) this.#forget(peer, client)
+    broker.on('clientDisconnect', (client) => this.#listeners.gone(client))
+    broker.on('ack', (packet, client) => {
+      // For a clean session aedes has no packet. For a resumed one it also repeats messages of an earlier connection, so the payload
+      // identifies the result.
+      const isIt = (payload: string) => client.clean || payload === payloadOf(packet)
+      const done = this.#listeners.acknowledged(client, isIt)
+      if (done === undefined) return
+      this.#end(done.delivery)
+      this.deliver(done.peer)
     })
-    // A client acknowledges in the order in which it got them, whatever the topic.
-    broker.on('ack', (_, client) => this.#acknowledged(client))
   }
 
-  #forget(peer: string, client: Client): void {
-    const clients = this.#listeners.get(peer)
-    for (const delivery of clients?.get(client) ?? []) if (delivery !== undefined) this.#sentAtMs.delete(delivery)
-    clients?.delete(client)
-    if (clients?.size === 0) this.#listeners.delete(peer)
-  }
-
-  #acknowledged(client: Client): void {
-    const queue = this.#sentTo(client)
-    const delivery = queue.shift()
-    if (delivery === undefined) return
-    for (const clients of this.#listeners.values()) {
-      const own = clients.get(client)
-      const at = own?.indexOf(delivery) ?? -1
-      if (at >= 0) own!.splice(at, 1)
+  #listen(client: Client, subscriptions: readonly Pick<Subscription, 'topic' | 'qos'>[]): void {
+    for (const { topic: text, qos } of subscriptions) {
+      const topic = topicOf(text)
+      if (topic?.channel !== 'results' || Number(qos) === SUBACK_FAILURE) continue
+      const peer = devicePeer(topic)
+      this.#listeners.add(client, peer, qos === 0 ? 0 : 1)
+      this.deliver(peer)
     }
-    this.#sentAtMs.delete(delivery)
-    this.#end(delivery)
   }
 
   #end(delivery: number): void {
     try {
       this.#options.store.endDelivery(delivery, 'done')
     } catch (error) {
-      // A disk that takes no writes: the device gets the same bytes again.
+      // When the disk accepts no writes, the device gets the same bytes again.
       if (!(error instanceof CodedError)) throw error
     }
   }
 
-  /** What a client was sent and has not acknowledged, the oldest first. */
-  #sentTo(client: Client): (number | undefined)[] {
-    const all = [...this.#listeners.values()].flatMap((clients) => clients.get(client) ?? [])
-    return all.toSorted((a, b) => (this.#sentAtMs.get(a!) ?? 0) - (this.#sentAtMs.get(b!) ?? 0))
-  }
-
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
-    // The broker would keep the last of each topic in memory, for subscribers that cannot be.
+    // The broker would keep the last message of each topic in memory, for subscribers that cannot exist.
     packet.retain = false
     const topic = topicOf(packet.topic)
     const isAllowed =
@@ -222,7 +202,7 @@ export class MqttDoor {
       return
     }
     if (!this.#options.store.hasRoom) {
-      // Nothing that waits is dropped for it: the device keeps its frames and is told why.
+      // Waiting data is never dropped for it: the device keeps its frames and is told why.
       this.#options.onRefused('disk-full')
       if (topic !== undefined) this.#tell(topic, { code: 'disk-full', field: 'journal' })
       done(new Error('no room'))
@@ -232,7 +212,7 @@ export class MqttDoor {
       topic: withoutBasicIngest(packet.topic),
       payload: Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload),
       contentType: undefined,
-      // MQTT 3.1.1 knows no reason: a refused payload is acknowledged, and its device told on `cmd`.
+      // MQTT 3.1.1 has no reason codes: a refused payload is acknowledged, and its device is told on `cmd`.
       acknowledge: () => done(null),
     })
   }
@@ -270,7 +250,7 @@ export class MqttDoor {
   }
 
   #tell({ tenant, device }: Topic, problem: Problem): void {
-    // At QoS 0: what is told by the way must not be mistaken for an acknowledged result.
+    // At QoS 0, so that its acknowledgement cannot be mistaken for that of a result.
     this.#publish(
       { tenant, device, channel: 'cmd' },
       JSON.stringify({
@@ -287,16 +267,27 @@ export class MqttDoor {
 }
 
 /**
- * With mutual TLS, a device is who its certificate says: one that names nobody, or several, may speak for none. Without a certificate the door has asked
- * for none, and its list of peers says who may come.
+ * With mutual TLS, a device's name is that of its certificate: a certificate without a name, or with several, permits none. Without a
+ * certificate, the door did not require one, and its list of peers decides who may connect.
  */
 export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
   return subject === undefined || subject.CN === device
 }
 
+/** Subscriptions of a client, including those of a resumed session. The types of aedes omit them. */
+function subscriptionsOf(client: object): readonly Pick<Subscription, 'topic' | 'qos'>[] {
+  if (!('subscriptions' in client)) throw new Error('this version of aedes keeps subscriptions elsewhere')
+  const byTopic = client.subscriptions as Readonly<Record<string, Pick<Subscription, 'qos'>>> // its `Client`
+  return Object.entries(byTopic).map(([topic, { qos }]) => ({ topic, qos }))
+}
+
+/** Payload of an acknowledged packet; aedes has no packet for a message that it does not know (any more). */
+const payloadOf = (packet: object | undefined): unknown =>
+  packet !== undefined && 'payload' in packet ? packet.payload : undefined
+
 function topicOf(text: string): Topic | undefined {
   try {
-    // A device that sends its windows to a rule of AWS IoT Core may do the same here.
+    // A device that sends its windows to an AWS IoT Core rule may do the same here.
     return parseTopic(withoutBasicIngest(text))
   } catch {
     return undefined

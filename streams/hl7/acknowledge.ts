@@ -1,11 +1,11 @@
 /**
- * What a sender is told: HL7's original and enhanced acknowledgement, with a code of table 0357 that names the segment and field.
+ * Acknowledgements to senders: HL7's original and enhanced mode, with a code of table 0357 and the segment and field at fault.
  * @module
  */
 import { type CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { escapeText, type Message, readHeader, writeSegment, writeTime } from './message.ts'
 
-/** What became of a message: stored, wrong in itself (the sender must mend it), or not ours to take. */
+/** Outcome for a message: stored, invalid (the sender must correct it), or not accepted here. */
 export type Verdict = 'accepted' | 'error' | 'rejected'
 
 /** HL7 table 0357. */
@@ -23,20 +23,23 @@ const CODES: Readonly<Partial<Record<ErrorCode, readonly [code: string, text: st
 }
 const INTERNAL = ['207', 'Application internal error'] as const
 
-/** Not ours to take, however often it is sent: another type or version, or more than we read. All else is an error in what was sent. */
+/**
+ * Errors that reject a message however often it is sent: another type or version, or more than we read. All others are errors in the
+ * message.
+ */
 const REJECTED: readonly ErrorCode[] = ['format-unsupported', 'payload-too-large', 'origin-foreign']
 
 export interface Acknowledger {
   readonly application: string
   readonly facility: string
-  /** Names the acknowledgement itself. */
+  /** Makes the control id of the acknowledgement. */
   readonly controlId: () => string
   readonly now: () => Date
 }
 
 /**
- * The answers to a message: one, or in enhanced mode (MSH-15, MSH-16) the acceptance and the application's, as far as the sender wants them.
- * We store before we answer, so both say the same.
+ * The answers to a message: one, or in enhanced mode (MSH-15, MSH-16) the accept and the application acknowledgement, as far as the sender
+ * wants them. A message is stored before it is answered, so both have the same outcome.
  */
 export function acknowledge(message: Message, error: CodedError | undefined, by: Acknowledger): readonly Buffer[] {
   const verdict = verdictOf(error)
@@ -44,13 +47,13 @@ export function acknowledge(message: Message, error: CodedError | undefined, by:
   if (accept === '' && application === '') return [write(message, ORIGINAL[verdict], error, by)]
   const codes = [
     wants(accept || 'NE', verdict) ? COMMIT[verdict] : undefined,
-    // A message that was not accepted has no application's answer to wait for, unless nothing else says so.
+    // A message that was not accepted gets no application acknowledgement, unless there is no other answer.
     wants(application || 'AL', verdict) ? ORIGINAL[verdict] : undefined,
   ]
   return codes.flatMap((code) => (code === undefined ? [] : [write(message, code, error, by)]))
 }
 
-/** The answer to what is no message. Without a header there is nobody to answer. */
+/** Answer to input that is not a message. Without a header the recipient is unknown. */
 export function acknowledgeBroken(head: Uint8Array, error: CodedError, by: Acknowledger): readonly Buffer[] {
   try {
     return acknowledge(readHeader(head), error, by)
@@ -103,13 +106,13 @@ function write(message: Message, code: string, error: CodedError | undefined, by
   return encode(segments)
 }
 
-/** `OBX[4].5` → segment OBX, the second of the message's that is named so is not known here, so its index among all. */
+/** ERR segment for `OBX[4].5`: segment OBX. Its number among segments of the same name is unknown here, so its index among all is used. */
 function errorSegment(error: CodedError, version: string): string {
   const [code, text] = CODES[error.code] ?? INTERNAL
   const place = /^([A-Z][A-Z0-9]{2})(?:\[(\d+)\])?(?:\.(\d+))?/.exec(String(error.detail.field ?? ''))
   const [, segment = 'MSH', index, field] = place ?? []
   const sequence = index === undefined ? '1' : String(Number(index) + 1)
-  // Ours, coded and without a value of the sender's.
+  // Our own coded message, without values from the sender.
   const message = escapeText(error.message)
   if (version < '2.5') {
     return writeSegment('ERR', { 1: `${segment}^${sequence}^${field ?? ''}^${code}&${text}&HL70357` })

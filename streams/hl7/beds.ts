@@ -1,5 +1,5 @@
 /**
- * Who lies in which bed, from ADT messages. Pure: it says what a message changes; the gateway's store keeps it.
+ * Which patient is in which bed, from ADT messages. Pure: it returns the changes, and the gateway's store applies them.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
@@ -7,7 +7,7 @@ import type { Message } from './message.ts'
 import { timeOfText } from './time.ts'
 import { bedOf, mergedOf, visitOf } from './visit.ts'
 
-/** A person in a bed from `fromMs` up to, but not at, `toMs`. */
+/** A patient in a bed from `fromMs` (inclusive) to `toMs` (exclusive). */
 export interface Stay {
   readonly bed: string
   readonly patient: string
@@ -16,31 +16,31 @@ export interface Stay {
   readonly toMs?: number | undefined
 }
 
-/** The stays that a message is about, as the store has them. */
+/** The stored stays that a message may affect. */
 export interface StayReader {
-  /** Of a patient, by their beginning. */
+  /** Stays of a patient, by start time. */
   ofPatient(patient: string): readonly Stay[]
-  /** Who is in a bed now. */
+  /** The current stay in a bed. */
   inBed(bed: string): Stay | undefined
 }
 
 export type StayChange =
   | { readonly kind: 'begin'; readonly stay: Stay }
   | { readonly kind: 'end'; readonly stay: Stay; readonly toMs: number }
-  /** It never was, or has not ended after all. */
+  /** The stay did not take place, or has not ended after all. */
   | { readonly kind: 'remove' | 'reopen'; readonly stay: Stay }
   | { readonly kind: 'rename'; readonly from: string; readonly to: string }
 
 const ADT_EVENTS = ['A01', 'A02', 'A03', 'A04', 'A08', 'A11', 'A12', 'A13', 'A40'] as const
 type AdtEvent = (typeof ADT_EVENTS)[number]
 
-/** How far a sender's clock may run ahead of ours. */
+/** Most that a sender's clock may be ahead of ours. */
 const MAX_AHEAD_MS = 5 * 60_000
 
 /**
- * What an ADT message changes. The same message again changes nothing.
- * @throws CodedError `format-unsupported` (an event that we don't take), `field-invalid` (no patient, no bed, no time), `clock-invalid` (in the future, or
- *   before the stay that it would change), `association-overlap` (somebody else lies in that bed)
+ * The changes of an ADT message. The same message again changes nothing.
+ * @throws CodedError `format-unsupported` (an event that is not supported), `field-invalid` (no patient, no bed, no time), `clock-invalid`
+ * (in the future, or before the stay that it would change), `association-overlap` (another patient is in that bed)
  */
 export function bedChanges(message: Message, stays: StayReader, nowMs: number, zone?: string): readonly StayChange[] {
   const code = message.header.text(9, 2)
@@ -72,7 +72,7 @@ function changesOf(event: Exclude<AdtEvent, 'A40'>, facts: AdtFacts, stays: Stay
     case 'A04':
     case 'A08':
     case 'A02':
-      // An outpatient has no bed, and an update may leave it out.
+      // An outpatient has no bed, and an update may omit it.
       if (facts.bed === undefined && event !== 'A02') return []
       return moveTo(facts, current, stays)
     case 'A03':
@@ -100,7 +100,7 @@ function moveTo(facts: AdtFacts, current: Stay | undefined, stays: StayReader): 
 }
 
 function end(stay: Stay, { atMs }: AdtFacts): StayChange {
-  // A move into the past would give hours of somebody's ECGs to another person.
+  // A move in the past would assign hours of one patient's ECGs to another.
   if (atMs < stay.fromMs) throw new CodedError('clock-invalid', { field: 'EVN.6' })
   return { kind: 'end', stay, toMs: atMs }
 }
@@ -110,7 +110,7 @@ function refuseOccupied(bed: string, { patient }: AdtFacts, stays: StayReader): 
   if (other !== undefined && other.patient !== patient) throw new CodedError('association-overlap', { field: 'PV1.3' })
 }
 
-/** The transfer did not take place: the stay that it began goes, and the one that it ended goes on. */
+/** The transfer did not take place: the stay that it started is removed, and the one that it ended continues. */
 function cancelMove(facts: AdtFacts, history: readonly Stay[], current: Stay | undefined): readonly StayChange[] {
   if (current === undefined) return []
   const before = history.findLast((stay) => stay !== current && stay.toMs === current.fromMs)
@@ -122,7 +122,7 @@ function cancelMove(facts: AdtFacts, history: readonly Stay[], current: Stay | u
   ]
 }
 
-/** When it happened (EVN-6), else when it was recorded, else when it was written. */
+/** Time of the event (EVN-6), else of its recording, else of the message. */
 function timeOf(message: Message, nowMs: number, zone: string | undefined): number {
   const evn = message.first('EVN')
   const time = [evn?.text(6), evn?.text(2), message.header.text(7)]

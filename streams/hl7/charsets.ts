@@ -1,10 +1,10 @@
 /**
- * Character sets by MSH-18 (HL7 table 0211). Without one, UTF-8 where the bytes are that, else Windows-1252, which most older senders mean.
+ * Character sets by MSH-18 (HL7 table 0211). Without one: UTF-8 when the bytes are valid, else Windows-1252, which most older senders use.
  * @module
  */
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 
-/** What is read of MSH. */
+/** The part of MSH that is needed. */
 interface Header {
   text(field: number): string
   error(code: ErrorCode, field: number): CodedError
@@ -28,8 +28,8 @@ const LABELS: ReadonlyMap<string, string> = new Map([
 ])
 
 /**
- * A message's text.
- * @throws CodedError `format-unsupported` for a set that we don't know, `payload-malformed` for bytes that are none of it
+ * Decodes a message's text.
+ * @throws CodedError `format-unsupported` for an unknown character set, `payload-malformed` for bytes that are invalid in it
  */
 export function decodeCharset(bytes: Uint8Array, header: Header): string {
   const stated = header.text(18).trim().toUpperCase()

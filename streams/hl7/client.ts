@@ -1,5 +1,5 @@
 /**
- * Sends messages by MLLP, one at a time, and gives each answer. A connection is kept and opened again when it has gone.
+ * Sends messages by MLLP one at a time, and returns each answer. The connection is kept, and reopened when it was lost.
  * @module
  */
 import { connect as connectTcp, type Socket } from 'node:net'
@@ -10,7 +10,7 @@ import { frameMessage, MllpDecoder } from './mllp.ts'
 export interface MllpAddress {
   readonly host: string
   readonly port: number
-  /** With it, TLS; the peer's certificate is checked always. */
+  /** TLS when present; the peer's certificate is always verified. */
   readonly tls?: SecureContextOptions | undefined
 }
 
@@ -28,8 +28,8 @@ export class MllpClient {
   }
 
   /**
-   * Sends a message and waits for its answer; `isAnswer` tells it from others (an acceptance that comes before the application's).
-   * @throws CodedError `unavailable` when the peer cannot be reached, hangs up or is silent for `timeoutMs`
+   * Sends a message and waits for its answer. `isAnswer` identifies it among others (an accept acknowledgement before the application's).
+   * @throws CodedError `unavailable` when the peer cannot be reached, closes the connection or is silent for `timeoutMs`
    */
   async send(message: Uint8Array, timeoutMs: number, isAnswer: (bytes: Buffer) => boolean): Promise<Buffer> {
     const socket = await this.#connected()

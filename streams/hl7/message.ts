@@ -1,8 +1,8 @@
 /**
  * An HL7 v2 message as segments, fields, repetitions, components and subcomponents, with the separators that its sender declares.
  *
- * Of our own making: `@medplum/hl7` has no bound on a message, no TLS, and acknowledges before a message can be stored; `@medplum/core`, which
- * splits a message as this file does, takes 22 MB of memory for it and leaves escapes as they are.
+ * Our own implementation: `@medplum/hl7` has no limit on a message's size, no TLS, and acknowledges before a message can be stored;
+ * `@medplum/core`, which splits a message as this file does, takes 22 MB of memory and leaves escapes unresolved.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
@@ -16,18 +16,18 @@ export interface Separators {
   readonly subcomponent: string
 }
 
-/** What nearly all senders use, and what we write. */
+/** Separators of nearly all senders, and those that we write. */
 const STANDARD: Separators = { field: '|', component: '^', repetition: '~', escaping: '\\', subcomponent: '&' }
 
-/** Versions that are read: HL7 kept the segments that we look at compatible throughout. */
+/** Supported versions. The segments that we read are compatible in all of them. */
 const VERSION = /^2\.[3-8](?:\.\d)?(?:\.\d)?$/
 
-/** A waveform of ten minutes has twelve OBX; a panel of a device some hundreds. */
+/** A waveform of ten minutes has twelve OBX, a device's panel some hundreds. */
 const MAX_SEGMENTS = 10_000
 
 export class Segment {
   readonly name: string
-  /** Its place in the message, from 0. */
+  /** Index in the message, from 0. */
   readonly index: number
   readonly #fields: readonly string[]
   readonly #separators: Separators
@@ -41,7 +41,7 @@ export class Segment {
     this.#fields = this.name === 'MSH' ? ['MSH', separators.field, ...fields.slice(1)] : fields
   }
 
-  /** A field as it was sent, escapes and all; empty where there is none. HL7's `""` (delete) counts as empty. */
+  /** A field as it was sent, with escapes; empty when absent. HL7's `""` (delete) counts as empty. */
   raw(field: number): string {
     const text = this.#fields[field] ?? ''
     return text === '""' ? '' : text
@@ -53,25 +53,25 @@ export class Segment {
     return text === '' ? [] : text.split(this.#separators.repetition)
   }
 
-  /** A component, its escapes resolved; its first subcomponent unless told which. Counted from 1. */
+  /** A component with escapes resolved; by default its first subcomponent. Counted from 1. */
   text(field: number, component = 1, subcomponent = 1, repetition = 1): string {
     const whole = this.raw(field).split(this.#separators.repetition)[repetition - 1] ?? ''
     return this.part(whole, component, subcomponent)
   }
 
-  /** A component of a repetition that `repetitions` gave. */
+  /** A component of a repetition from `repetitions`. */
   part(whole: string, component: number, subcomponent = 1): string {
     const parts = (whole.split(this.#separators.component)[component - 1] ?? '').split(this.#separators.subcomponent)
     const part = resolveEscapes(parts[subcomponent - 1] ?? '', this.#separators)
     return part === '""' ? '' : part
   }
 
-  /** Every component of a repetition, escapes resolved, subcomponents left in. */
+  /** Every component of a repetition, with escapes resolved and subcomponents not split. */
   components(whole: string): readonly string[] {
     return whole.split(this.#separators.component).map((part) => resolveEscapes(part, this.#separators))
   }
 
-  /** The error that says where in this segment something is wrong. */
+  /** An error that names this segment and a field. */
   error(code: CodedError['code'], field: number, detail: Readonly<Record<string, string | number>> = {}): CodedError {
     return new CodedError(code, { field: `${this.name}[${this.index}].${field}`, ...detail })
   }
@@ -90,7 +90,7 @@ export class Message {
     return this.segments[0]!
   }
 
-  /** `ORU^R01` and the like. */
+  /** For example `ORU^R01`. */
   get type(): string {
     return `${this.header.text(9, 1)}^${this.header.text(9, 2)}`
   }
@@ -113,9 +113,9 @@ export class Message {
 }
 
 /**
- * Parses a message as it came between MLLP's brackets.
- * @throws CodedError `payload-malformed` (no MSH, separators that are none, a segment that has no name), `format-unsupported` (character set, version),
- *   `field-invalid` (no control id), `payload-too-large` (segments)
+ * Parses a message without its MLLP frame.
+ * @throws CodedError `payload-malformed` (no MSH, invalid separators, a segment without a name), `format-unsupported` (character set,
+ * version), `field-invalid` (no control id), `payload-too-large` (segments)
  */
 export function parseMessage(bytes: Uint8Array): Message {
   const message = readHeader(bytes)
@@ -139,7 +139,7 @@ export function parseMessage(bytes: Uint8Array): Message {
 const SEGMENT_NAME = /^[A-Z][A-Z0-9]{2}$/
 
 /**
- * The header alone, read as Latin-1: enough to answer a message of which nothing else can be read.
+ * Reads only the header, as Latin-1: enough to answer a message that cannot be read otherwise.
  * @throws CodedError `payload-empty`, `payload-malformed`
  */
 export function readHeader(bytes: Uint8Array): Message {
@@ -153,7 +153,7 @@ export function readHeader(bytes: Uint8Array): Message {
 
 const HEADER_BYTES = 4096
 
-/** A segment ends with CR; some senders write LF or both. */
+/** Segments end with CR; some senders write LF or both. */
 const linesOf = (text: string): string[] =>
   text
     .split(/\r\n|\r|\n/)
@@ -190,14 +190,14 @@ function resolveEscapes(text: string, { field, component, repetition, escaping, 
     }
     const name = text.slice(at + 1, end)
     const hex = /^X((?:[0-9A-Fa-f]{2})+)$/.exec(name)?.[1]
-    // Highlighting and local escapes have no text of their own.
+    // Highlighting and local escapes have no text.
     out += meanings[name] ?? (hex === undefined ? '' : Buffer.from(hex, 'hex').toString('latin1'))
     at = end + 1
   }
   return out
 }
 
-/** A text as it may stand in a component that we write: separators escaped, line ends too, other control characters gone. */
+/** Escapes a text for a component: separators and line ends are escaped, other control characters removed. */
 export function escapeText(text: string): string {
   return text
     .replace(/[\\|^~&]/g, (each) => `\\${{ '\\': 'E', '|': 'F', '^': 'S', '~': 'R', '&': 'T' }[each]}\\`)
@@ -205,21 +205,21 @@ export function escapeText(text: string): string {
     .replace(/\p{Cc}/gu, '')
 }
 
-/** A segment's text from its fields, counted from 1; what stands in them is written as it is. */
+/** Writes a segment from its fields, counted from 1; their content is not escaped. */
 export function writeSegment(name: string, fields: Readonly<Record<number, string | undefined>>): string {
   const last = Math.max(0, ...Object.keys(fields).map(Number))
   const values = Array.from({ length: last }, (_, index) => fields[index + 1] ?? '')
   return withoutTrailing(`${name}|${values.join('|')}`, '|')
 }
 
-/** A text without the separators at its end. */
+/** Removes separators at the end of a text. */
 export function withoutTrailing(text: string, separator: '|' | '^'): string {
   let end = text.length
   while (text[end - 1] === separator) end--
   return text.slice(0, end)
 }
 
-/** HL7's time, in UTC with its zone, to the millisecond. */
+/** A time in HL7's notation, in UTC with its zone, to the millisecond. */
 export function writeTime(at: Date): string {
   return `${at.toISOString().replace(/[-:TZ]/g, '')}+0000`
 }

@@ -1,5 +1,5 @@
 /**
- * MLLP: messages between VT and FS CR over TCP or TLS. What a peer sends is bounded in bytes and in time.
+ * MLLP: messages between VT and FS CR over TCP or TLS. Input from a peer is limited in bytes and in time.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -9,20 +9,20 @@ const VT = 0x0b
 const FS = 0x1c
 const CR = 0x0d
 
-/** A waveform of ten minutes in text is 40 MB; what hospitals send of an ECG is below 2 MB. */
+/** A waveform of ten minutes as text is 40 MB; ECGs from hospitals are below 2 MB. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
-/** A message between its brackets. */
+/** Adds the MLLP frame to a message. */
 export function frameMessage(message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([VT]), message, Buffer.from([FS, CR])])
 }
 
-/** What a decoder makes of what came: a message, or why there is none (with its beginning, by which it can be answered). */
+/** Output of the decoder: a message, or an error with the beginning of the data, by which it can be answered. */
 export type Framed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'broken'; readonly error: CodedError; readonly head: Buffer; readonly isFatal: boolean }
 
-/** Takes bytes as they come and gives whole messages. Keeps no more than `maxBytes`. */
+/** Collects bytes into whole messages. Buffers at most `maxBytes`. */
 export class MllpDecoder {
   readonly #maxBytes: number
   #chunks: Buffer[] = []
@@ -34,7 +34,7 @@ export class MllpDecoder {
     this.#maxBytes = maxBytes
   }
 
-  /** True in the middle of a message. */
+  /** True within a message. */
   get isInside(): boolean {
     return this.#isInside
   }
@@ -50,14 +50,14 @@ export class MllpDecoder {
       if (this.#endsWithFs) {
         this.#endsWithFs = false
         if (chunk[at] === CR) at++
-        // Some senders leave the CR out; the next message begins at once then.
+        // Some senders omit the CR; the next message then starts immediately.
         out.push(this.#take())
         continue
       }
       const end = chunk.indexOf(FS, at)
       const again = chunk.indexOf(VT, at)
       if (again >= 0 && (end < 0 || again < end)) {
-        // A new beginning before the end: what came before was cut off.
+        // A new start before the end: the previous message was cut off.
         this.#keep(chunk.subarray(at, again))
         out.push(this.#break('payload-malformed', false))
         this.#isInside = true
@@ -76,14 +76,14 @@ export class MllpDecoder {
       if (this.#endsWithFs && at === chunk.length) continue
     }
     if (this.#endsWithFs) {
-      // The CR may be in the next chunk; the message is whole all the same.
+      // The CR may be in the next chunk; the message is complete without it.
       this.#endsWithFs = false
       out.push(this.#take())
     }
     return out
   }
 
-  /** For a peer that went away or fell silent: what is left of a message, if anything. */
+  /** For a peer that disconnected or fell silent: the rest of a message, if any. */
   cut(): Framed | undefined {
     return this.#isInside ? this.#break('payload-malformed', true) : undefined
   }
@@ -91,7 +91,7 @@ export class MllpDecoder {
   #skipTo(chunk: Buffer, at: number, out: Framed[]): number {
     const start = chunk.indexOf(VT, at)
     const between = chunk.subarray(at, start < 0 ? chunk.length : start)
-    // Blanks and line ends between messages harm nobody; anything else is no MLLP.
+    // Blanks and line ends between messages are harmless; anything else is not MLLP.
     if (between.some((byte) => byte > 0x20)) {
       out.push({
         kind: 'broken',
@@ -131,27 +131,27 @@ export class MllpDecoder {
   }
 }
 
-/** As much of a message as holds its header. */
+/** Enough of a message to contain its header. */
 const HEAD_BYTES = 4096
 
 export interface MllpPeerOptions {
   readonly maxBytes?: number
-  /** How long a message may take to come, once it has begun. */
+  /** Time limit of a message, from its start. */
   readonly messageMs?: number
-  /** How long a connection may be silent between messages. */
+  /** Time limit of silence between messages. */
   readonly idleMs?: number
 }
 
-/** Answers one message; what it returns is sent back, in the order in which messages came. An empty list sends nothing. */
+/** Answers one message. The results are sent in the order of the messages; an empty list sends nothing. */
 export type Answer = (bytes: Buffer) => Promise<readonly Buffer[]>
 
-/** Answers something that is no message, from as much of its header as there is. */
+/** Answers something that is not a message, from as much of its header as there is. */
 export type AnswerBroken = (head: Buffer, error: CodedError) => readonly Buffer[]
 
-/** Messages of one connection that may wait for their answers before it is read no further. */
+/** Messages of one connection that may wait for answers before reading is paused. */
 const MAX_WAITING = 16
 
-/** Serves one connection until it ends. Messages are handled one after the other, as HL7 asks of a connection. */
+/** Serves one connection until it ends. Messages are handled one after another, as HL7 requires. */
 export function serveMllp(
   socket: Socket,
   answer: Answer,
@@ -167,7 +167,7 @@ export function serveMllp(
   }
   const hangUp = () => {
     socket.end()
-    // A peer that goes on sending 2 GB is not listened to.
+    // A peer that keeps sending 2 GB is disconnected.
     socket.destroySoon()
   }
   const take = (framed: Framed) => {
@@ -177,7 +177,7 @@ export function serveMllp(
       try {
         send(framed.kind === 'message' ? await answer(framed.bytes) : answerBroken(framed.head, framed.error))
       } catch {
-        // Without an answer the peer sends it again: that is HL7's way of saying that nothing was stored.
+        // Without an answer the peer sends the message again; in HL7 that means that nothing was stored.
         socket.destroy()
       }
       if (framed.kind === 'broken' && framed.isFatal) hangUp()

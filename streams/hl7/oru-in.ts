@@ -1,6 +1,6 @@
 /**
- * ECGs in an ORU^R01: waveforms in OBX NA (or MA), files by base64 in OBX ED (aECG, MUSE, DICOM, SCP and whatever else `streams/formats` reads),
- * and PDFs, which hold no samples and are counted.
+ * Reads ECGs from an ORU^R01: waveforms in OBX NA (or MA), base64 files in OBX ED (aECG, MUSE, DICOM, SCP and all others of
+ * `streams/formats`), and PDFs, which contain no samples and are counted.
  * @module
  */
 import { findLead, type LeadName } from '../../shared/domain/leads.ts'
@@ -13,13 +13,13 @@ import type { Message, Segment } from './message.ts'
 import { timeOfText } from './time.ts'
 import { type OrderNumbers, orderOf, type Visit, visitOf } from './visit.ts'
 
-/** What a site says of senders that leave it out. */
+/** The site's defaults for senders that omit these. */
 export interface WaveformDefaults {
   readonly rateHz?: number | undefined
   readonly gainUv?: number | undefined
-  /** IANA name of the zone of times that state none. */
+  /** IANA name of the time zone for times without one. */
   readonly timeZone?: string | undefined
-  /** The site's own codes of leads: `ECG_II` → `II`. */
+  /** The site's own lead codes: `ECG_II` → `II`. */
   readonly leads?: Readonly<Record<string, LeadName>> | undefined
 }
 
@@ -27,7 +27,7 @@ export interface ReceivedEcg {
   readonly recording: Recording
   readonly order: OrderNumbers
   readonly visit: Visit
-  /** OBX-18 (equipment instance) or MSH-3 of the sender that names a device so. */
+  /** OBX-18 (equipment instance), or MSH-3 for a sender that puts the device there. */
   readonly device: string | undefined
 }
 
@@ -37,15 +37,16 @@ export interface ReceivedOru {
   readonly pdfs: number
 }
 
-/** An OBR with the OBXs that belong to it. */
+/** An OBR with its OBXs. */
 interface Group {
   readonly obr: Segment | undefined
   readonly obx: readonly Segment[]
 }
 
 /**
- * @throws CodedError naming the segment and field: `lead-missing` where there is no ECG at all, `lead-unknown`, `unit-unknown`, `rate-unsupported`,
- *   `sample-invalid`, `payload-malformed` (base64), and those of the file's format
+ * Reads a message.
+ * @throws CodedError naming the segment and field: `lead-missing` when there is no ECG, `lead-unknown`, `unit-unknown`, `rate-unsupported`,
+ * `sample-invalid`, `payload-malformed` (base64), and those of the file's format
  */
 export function readOru(message: Message, defaults: WaveformDefaults = {}): ReceivedOru {
   const visit = visitOf(message)
@@ -83,7 +84,7 @@ function deviceOf(obx: readonly Segment[]): string | undefined {
 
 const BASE64 = /^[A-Za-z0-9+/\s]*(?:=\s*){0,2}$/
 
-/** ED: source application ^ type ^ subtype ^ encoding ^ data; some senders write fewer components and leave the encoding to be guessed. */
+/** ED: source application ^ type ^ subtype ^ encoding ^ data. Some senders write fewer components, so the encoding must be inferred. */
 function attachment(obx: Segment): { readonly bytes: Buffer; readonly isPdf: boolean } {
   const parts = obx.components(obx.raw(5))
   const data = parts.at(-1) ?? ''
@@ -109,12 +110,12 @@ function readFile(bytes: Buffer, obx: Segment): Recording {
   }
 }
 
-/** Settings of a waveform, in OBXs beside it: by IHE PCD's reference codes, whatever stands before or behind them. */
+/** Settings of a waveform, in OBXs beside it: IHE PCD reference codes with any text before or after them. */
 const RATE = /MDC_ATTR_SAMP_RATE|SAMP(?:LE|LING)?[_ ]?RATE/i
 const RESOLUTION = /MDC_ATTR_NU_MSMT_RES|(?:AMPLITUDE|VOLTAGE)[_ ]?(?:RESOLUTION|GAIN)|UV[_ ]?PER[_ ]?(?:LSB|BIT)/i
 const OFFSET = /MDC_ATTR_(?:BASELINE|DATA)_OFFSET|BASELINE/i
 
-/** Frequencies of the units that senders write beside a rate: per second, or a period in milliseconds. */
+/** Rate from a value with its unit: per second, or a period in milliseconds. */
 function rateOf(value: number, unit: string): number {
   if (/MDC_DIM_MILLI_SEC|^ms$/i.test(unit)) return 1000 / value
   return value
@@ -136,13 +137,13 @@ function readWaves(
       leads.push(lead)
     }
   }
-  const [first] = waves as readonly [Segment] // a caller has one
+  const [first] = waves as readonly [Segment] // the caller has one
   if (leads.length === 0) throw first.error('lead-unknown', 3)
   if (rates.size > 1) throw first.error('rate-unsupported', 5)
   const [rateHz] = [...rates] as [number] // a lead has a rate
   const startedAt = timeOfText(first.text(14), defaults.timeZone) ?? timeOfText(obr?.text(7), defaults.timeZone)
   const shortest = Math.min(...leads.map(({ samples }) => samples.length))
-  // Channels of one strip may end a sample apart: what all of them have is the strip.
+  // Channels of one strip may end a sample apart; only the common part is used.
   const even = leads.map((lead) => ({ ...lead, samples: lead.samples.subarray(0, shortest) }))
   try {
     return checkRecording({ format: 'hl7', rateHz, leads: even, startedAt })
@@ -157,7 +158,7 @@ interface Channel {
   readonly rateHz: number
 }
 
-/** The leads of one NA or MA; undefined where it is a channel that is no standard lead (a pulse, a respiration). */
+/** The leads of one NA or MA; `undefined` for a channel that is not a standard lead (pulse, respiration). */
 function channelsOf(obx: Segment, all: readonly Segment[], defaults: WaveformDefaults): Channel[] | undefined {
   const definition = all.find((each) => each.text(2) === 'CD' && isOf(each, obx))
   const names = definition === undefined ? [nameOf(obx, defaults)] : definitionNames(definition, defaults)
@@ -174,7 +175,7 @@ function channelsOf(obx: Segment, all: readonly Segment[], defaults: WaveformDef
   })
 }
 
-/** Facets belong by their sub-id (IHE PCD: `1.1.2` and `1.1.2.1`) or, without one, to all waveforms of the OBR. */
+/** A facet belongs to a waveform by sub-id (IHE PCD: `1.1.2` and `1.1.2.1`) or, without one, to all waveforms of the OBR. */
 function isOf(facet: Segment, wave: Segment): boolean {
   const [own, of] = [facet.text(4), wave.text(4)]
   return own === '' || of === '' || own === of || own.startsWith(`${of}.`) || of.startsWith(`${own}.`)
@@ -190,7 +191,10 @@ function leadOfCode(text: string): LeadName | undefined {
   return findLead(text) ?? findLead(text.replace(/^.*(?:ELEC_POTL|LEAD|ECG|EKG|WAVEFORM)[\s_:-]+/i, ''))
 }
 
-/** HL7 2.x chapter 7, CD: number & name ^ source ^ sensitivity & unit ^ calibration ^ sampling frequency ^ range, a repetition a channel. */
+/**
+ * HL7 2.x chapter 7, CD: number & name ^ source ^ sensitivity & unit ^ calibration ^ sampling frequency ^ range, one repetition per
+ * channel.
+ */
 function definitionNames(definition: Segment, defaults: WaveformDefaults): (LeadName | undefined)[] {
   return definition.repetitions(5).map((channel) => {
     const name = definition.part(channel, 1, 2) || definition.part(channel, 1, 1)
@@ -210,7 +214,7 @@ function rateFor(
       : definition !== undefined
         ? [numberOf(definition.part(definition.repetitions(5)[0] ?? '', 5)), definition]
         : [rateHz ?? Number.NaN, obx]
-  // A rate is never guessed: at another one, every interval is wrong.
+  // A rate is never guessed, because a wrong one makes every interval wrong.
   if (!(value > 0)) throw where.error('rate-unsupported', 5)
   return value
 }
@@ -237,7 +241,7 @@ function scaleFor(
     const uv = numberOf(definition.part(stated, 3)) * unitOf(definition, definition.part(stated, 3, 2)) * factor
     return { gainUv: uv, offset: base }
   }
-  // Samples in a voltage's own unit need no resolution.
+  // Samples in a unit of voltage need no resolution.
   const unit = obx.text(6, 2) || obx.text(6)
   if (unit !== '') return { gainUv: unitOf(obx, unit), offset }
   if (gainUv === undefined) throw obx.error('unit-unknown', 6)
@@ -258,7 +262,7 @@ function unitOf(segment: Segment, unit: string): number {
   }
 }
 
-/** NA: components are samples (a repetition, where there are several, is the next channel); MA: a repetition a moment, a component a channel. */
+/** NA: components are samples, and each repetition is a channel. MA: each repetition is a sample time, and components are channels. */
 function valuesOf(obx: Segment, channels: number): Float64Array[] {
   const rows = obx.repetitions(5).map((row) => obx.components(row))
   if (rows.length === 0) throw obx.error('payload-empty', 5)
@@ -276,7 +280,7 @@ function valuesOf(obx: Segment, channels: number): Float64Array[] {
   )
 }
 
-/** One lead over several repetitions is one long row (senders break lines so). */
+/** One lead over several repetitions is one long row (senders break lines in this way). */
 function rowsOf(
   rows: readonly (readonly string[])[],
   channels: number,

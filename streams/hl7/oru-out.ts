@@ -1,6 +1,6 @@
 /**
- * A result as ORU^R01: an OBX a finding, with its probability, threshold, flag and evidence in that one OBX (notes get lost on the way), the main
- * indices with interval and method, quality, warnings, and a page for people as PDF.
+ * A result as ORU^R01: one OBX per finding, which includes probability, threshold, flag and evidence (because notes may get lost), the main
+ * indices with interval and method, quality, warnings, and a PDF page for people.
  * @module
  */
 import { CONDITION_NAMES, type ConditionId } from '../../shared/domain/conditions.ts'
@@ -9,10 +9,10 @@ import { warningText } from '../../shared/domain/warnings.ts'
 import { escapeText, withoutTrailing, writeSegment, writeTime } from './message.ts'
 import type { OrderNumbers, Visit } from './visit.ts'
 
-/** A code as it is written: identifier, text, coding system. */
+/** A coded value: identifier, text, coding system. */
 export type Code = readonly [code: string, text: string, system: string]
 
-/** A site's own codes; ours (coding system `L`, local) where it says none. */
+/** A site's own codes. Without them, our local codes (coding system `L`) are used. */
 export interface CodeTable {
   readonly service?: Code | undefined
   readonly findings?: Partial<Readonly<Record<ConditionId, Code>>> | undefined
@@ -28,7 +28,7 @@ export interface OruOptions {
   readonly version: string
   readonly processingId: 'P' | 'T' | 'D'
   readonly codes: CodeTable
-  /** Whether numbers that learned from simulated people may be sent (the site's `report.virtual`). */
+  /** Whether values that were learned from simulated people may be sent (the site's `report.virtual`). */
   readonly allowsVirtual: boolean
 }
 
@@ -37,12 +37,12 @@ export interface OruContent {
   readonly order: OrderNumbers
   readonly visit: Visit
   readonly pdf?: Uint8Array | undefined
-  /** Names this message for good: a repeat has the same. */
+  /** Control id of this message; a repetition has the same. */
   readonly controlId: string
   readonly at: Date
 }
 
-/** The indices that are sent; the others are found by the ECG's id. */
+/** The indices that are sent; the others can be looked up by the ECG's id. */
 export const SENT_INDICES = ['lvEf', 'lvEdv', 'lvMass', 'rvEdv', 'rvEf', 'laMaxVolume', 'longitudinalStrainGlobal']
 
 const EVIDENCE_WORDS: Readonly<Record<Evidence, string>> = {
@@ -52,14 +52,14 @@ const EVIDENCE_WORDS: Readonly<Record<Evidence, string>> = {
   virtual: 'learned from simulated people',
 }
 
-/** The message, in UTF-8. */
+/** Writes the message in UTF-8. */
 export function writeOru(content: OruContent, options: OruOptions): Buffer {
   const { result, order, visit } = content
   const status = result.version > 1 ? 'C' : 'P'
   const observed = result.span.startedAt === null ? '' : writeTime(new Date(result.span.startedAt))
   const obx = observations(content, options)
   const segments = [
-    // Behind the name stands MSH-2.
+    // MSH-2 follows the name.
     writeSegment('MSH', {
       1: '^~\\&',
       2: escapeText(options.sending[0]),
@@ -93,7 +93,7 @@ export function writeOru(content: OruContent, options: OruOptions): Buffer {
   return Buffer.from(`${segments.join('\r')}\r`, 'utf8')
 }
 
-/** The order's identifier. Its name is left as it is at the receiver (`""` would delete it). */
+/** The order's patient identifier. The name stays unchanged at the receiver (`""` would delete it). */
 const patientOf = ({ patient, authority }: Visit): string =>
   patient === undefined ? '' : `${escapeText(patient)}^^^${escapeText(authority ?? '')}^MR`.replace('^^^^MR', '')
 
@@ -147,7 +147,7 @@ function observations({ result, pdf }: OruContent, { codes, allowsVirtual }: Oru
   ]
 }
 
-/** What a correction says of the version that it replaces, as far as the site lets its findings out. */
+/** Text of a correction about the version that it replaces, as far as the site allows its findings. */
 export function correctionText({ version, supersedes, noLongerFlagged = [] }: Result, allowsVirtual: boolean): string {
   const sent = noLongerFlagged.filter(({ evidence }) => allowsVirtual || evidence !== 'virtual')
   const names = sent.map(({ condition }) => CONDITION_NAMES.get(condition) ?? condition).join('; ')
@@ -160,7 +160,7 @@ const UNFAMILIAR =
 
 const pdfData = (pdf: Uint8Array) => `CARDIACNETS^application^pdf^Base64^${Buffer.from(pdf).toString('base64')}`
 
-/** What is said of a finding: everything in one text, coded beside it. */
+/** Text of a finding; the codes are in other fields. */
 export function findingText(finding: Finding): string {
   const { probability, threshold, flagged, borderline, evidence, withheld, predictiveValue } = finding
   const numbers = `probability ${probability.toFixed(3)}, threshold ${threshold.toFixed(3)}; ${EVIDENCE_WORDS[evidence]}`

@@ -1,11 +1,11 @@
 /**
- * A page of PDF (ISO 32000-1) with text and lines: what a report of an ECG needs. Written here: the fonts are those that every reader has, and
- * the libraries that were looked at (pdf-lib: 24 MB, no release since 2021; pdfkit: a font engine that nothing here uses) are larger than the gateway.
+ * A PDF page (ISO 32000-1) with text and lines, as an ECG report needs. Our own implementation, because the standard fonts suffice, and the
+ * libraries that were considered (pdf-lib: 24 MB, no release since 2021; pdfkit: an unneeded font engine) are larger than the gateway.
  * @module
  */
 import { deflateSync } from 'node:zlib'
 
-/** Points a millimetre. */
+/** Points per millimetre. */
 const MM = 72 / 25.4
 
 export interface Colour {
@@ -18,7 +18,7 @@ export const BLACK: Colour = { red: 0, green: 0, blue: 0 }
 
 type Point = readonly [x: number, y: number]
 
-/** A page; coordinates in millimetres from its lower left corner. */
+/** A page. Coordinates are in millimetres from the lower left corner. */
 export class PdfPage {
   readonly #width: number
   readonly #height: number
@@ -37,13 +37,16 @@ export class PdfPage {
     )
   }
 
-  /** Unconnected lines, all in one style. @param width in millimetres */
+  /**
+   * Draws unconnected lines in one style.
+   * @param width in millimetres
+   */
   lines(segments: readonly (readonly [Point, Point])[], width: number, colour: Colour): void {
     const paths = segments.map(([from, to]) => `${at(from)} m ${at(to)} l`)
     this.#operators.push(`${n(width * MM)} w ${rgb(colour)} RG ${paths.join(' ')} S`)
   }
 
-  /** A connected line; `undefined` lifts the pen. */
+  /** Draws a connected line; `undefined` interrupts it. */
   trace(points: readonly (Point | undefined)[], width: number, colour: Colour): void {
     const path: string[] = []
     let isDown = false
@@ -54,7 +57,7 @@ export class PdfPage {
     if (path.length > 0) this.#operators.push(`1 j ${n(width * MM)} w ${rgb(colour)} RG ${path.join(' ')} S`)
   }
 
-  /** The document, the same bytes for the same page. */
+  /** The document. The same page always gives the same bytes. */
   toBytes(title: string): Buffer {
     const content = deflateSync(Buffer.from(this.#operators.join('\n'), 'latin1'))
     const font = (name: string) => `<< /Type /Font /Subtype /Type1 /BaseFont /${name} /Encoding /WinAnsiEncoding >>`
@@ -96,7 +99,7 @@ function assemble(objects: readonly (string | Buffer)[]): Buffer {
   return Buffer.concat([...parts, Buffer.from(table + trailer)])
 }
 
-/** Helvetica knows Windows-1252; what is not in it becomes a question mark. */
+/** Helvetica supports Windows-1252; other characters become question marks. */
 function winAnsi(text: string): string {
   return text
     .replace(/[–—]/g, '-')

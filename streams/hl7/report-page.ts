@@ -1,6 +1,6 @@
 /**
- * The page that goes with a result: the ECG at true scale (25 mm/s, 10 mm/mV; A4 across, 10 s take 250 mm), the findings, the main indices. Of a person it
- * has the order's numbers only.
+ * The page of a result: the ECG at true scale (25 mm/s, 10 mm/mV; A4 landscape, 10 s take 250 mm), the findings and the main indices. About
+ * the patient it has only the order's numbers.
  * @module
  */
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
@@ -24,7 +24,7 @@ const GRID: Colour = { red: 0.96, green: 0.78, blue: 0.78 }
 const GRID_FINE: Colour = { red: 0.985, green: 0.91, blue: 0.91 }
 const GREY: Colour = { red: 0.35, green: 0.35, blue: 0.35 }
 
-/** Where the grid lies, and the middle of each of its rows: three rows of four columns of 2.5 s, and lead II through. */
+/** Position of the grid, and centre of each of its rows: three rows of four columns of 2.5 s, and lead II over the whole length. */
 const GRID_BOTTOM = 78
 const GRID_TOP = 190
 const ROWS = [176, 148, 120, 92]
@@ -44,7 +44,7 @@ export interface ReportPage {
   readonly allowsVirtual: boolean
 }
 
-/** The page as PDF. */
+/** Draws the page as PDF. */
 export function drawReport({ result, waveform, order, allowsVirtual }: ReportPage): Buffer {
   const page = new PdfPage(WIDTH, HEIGHT)
   drawHead(page, { result, order, allowsVirtual })
@@ -105,7 +105,7 @@ function drawLeads(page: PdfPage, { rateHz, leads }: Waveform): void {
     }
   }
   drawStrip(page, find('II') ?? find('I'), find('II') ? 'II' : 'I', ROWS[3]!, rateHz, 0, STRIP_SECONDS)
-  // A millivolt, 0.2 s: what the scale is checked by.
+  // Calibration pulse: one millivolt, 0.2 s.
   for (const y of ROWS) {
     const [left, right] = [LEFT - 7, LEFT - 2]
     page.trace(
@@ -137,7 +137,7 @@ function drawStrip(
   if (lead === undefined) return
   const first = Math.round(fromS * rateHz)
   const last = Math.min(lead.samples.length, Math.round(toS * rateHz))
-  // Its own middle is its zero line: a strip shows waves, not an electrode's offset.
+  // The median of a strip is its zero line, so that it shows waves and not the electrode's offset.
   const middle = medianMv(lead)
   const points: ([number, number] | undefined)[] = []
   for (let i = first; i < last; i++) {
@@ -179,7 +179,7 @@ function drawFindings(page: PdfPage, result: Result, allowsVirtual: boolean): vo
   page.text(LEFT, 6, 7, `${provenance.modelBundle}, ${provenance.profile}. ${result.notice}`, { colour: GREY })
 }
 
-/** What the foot of the page has room for. */
+/** Lines at the foot of the page. */
 const MAX_LINES = 12
 
 const short = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 1)

@@ -1,23 +1,23 @@
 /**
- * What a message says of whom and which order it is about: the identifiers that travel back with the result, and nothing else of a person.
+ * Patient and order of a message: only the identifiers that are returned with the result, and no other data of a person.
  * @module
  */
 import { type Message, type Segment, withoutTrailing } from './message.ts'
 
 /** PID-3 and PV1-3, as they must be written back. */
 export interface Visit {
-  /** The identifier, and who assigned it (PID-3.4). */
+  /** The identifier, and its assigning authority (PID-3.4). */
   readonly patient: string | undefined
   readonly authority: string | undefined
   /** Point of care ^ room ^ bed ^ facility. */
   readonly bed: string | undefined
 }
 
-/** By which a result finds its order. */
+/** Numbers by which a result is matched to its order. */
 export interface OrderNumbers {
   readonly placer?: string
   readonly filler?: string
-  /** OBR-4: what was ordered. */
+  /** OBR-4: the service that was ordered. */
   readonly service?: readonly [code: string, text: string, system: string]
 }
 
@@ -31,13 +31,16 @@ export function visitOf(message: Message): Visit {
   }
 }
 
-/** Of several identifiers the medical record number (MR), else the first. HL7 2.3 senders have the number alone in PID-3, or only PID-2. */
+/**
+ * The medical record number (MR) if there are several identifiers, else the first. HL7 2.3 senders have only the number in PID-3, or only
+ * PID-2.
+ */
 function identifierOf(pid: Segment, field: number): string | undefined {
   const all = pid.repetitions(field)
   return all.find((each) => pid.part(each, 5) === 'MR') ?? all[0] ?? pid.repetitions(2)[0]
 }
 
-/** A place as one text: empty parts at its end are left out, so that `ICU^01^A` is the same bed with and without a facility's blanks. */
+/** A location as one text. Empty parts at the end are removed, so that `ICU^01^A` is the same bed with and without a facility's blanks. */
 export function bedOf(segment: Segment | undefined, field: number): string | undefined {
   const [first] = segment?.repetitions(field) ?? []
   if (segment === undefined || first === undefined) return undefined
@@ -45,7 +48,7 @@ export function bedOf(segment: Segment | undefined, field: number): string | und
   return blank(withoutTrailing(parts.map((part) => part.trim()).join('^'), '^'))
 }
 
-/** MRG-1: the number that is given up. */
+/** MRG-1: the identifier that is given up. */
 export function mergedOf(message: Message): string | undefined {
   const mrg = message.first('MRG')
   const whole = mrg && identifierOf(mrg, 1)

@@ -1,5 +1,5 @@
 /**
- * The adapter between an MQTT broker and the queues: frames in, windows to SQS, results back.
+ * The adapter between an MQTT broker and the queues: sends windows of received frames to SQS, and publishes results.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -35,13 +35,13 @@ export interface AdapterParts {
 export interface Adapter {
   /** Resolves when the broker has granted every subscription; rejects when it refuses one. */
   readonly ready: Promise<unknown>
-  /** Resolves with the reason when the adapter cannot go on and must be started again. */
+  /** Resolves with the reason when the adapter cannot continue and must be restarted. */
   readonly failed: Promise<unknown>
-  /** Stops taking frames, sends what is complete as long as that goes quickly, and leaves the rest in the journal. */
+  /** Stops accepting frames, sends complete windows for a short time, and leaves the rest in the journal. */
   stop(): Promise<void>
 }
 
-/** Of a payload whose topic names no device. */
+/** For a payload whose topic names no device. */
 const NOBODY = { tenant: '', device: '' }
 
 type Trouble =
@@ -53,16 +53,16 @@ type Trouble =
 const UPKEEP_INTERVAL_MS = 1000
 const REPORT_INTERVAL_MS = 60_000
 
-/** After a day a session that comes again is a new one to us: no broker keeps a message for repeating that long. */
+/** After a day, a session that returns is treated as a new one: no broker keeps a message for repetition that long. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
 /** How long a shutdown waits for SQS. */
 const FLUSH_MS = 3000
 
-/** Share of the journal's limit below which an adapter that left the broker comes back. */
+/** Share of the journal's limit below which an adapter that left the broker returns. */
 const RESUME_BELOW = 0.9
 
-/** What every step needs. */
+/** Needed by every step. */
 interface Core {
   readonly config: AdapterConfig
   readonly parts: AdapterParts
@@ -77,7 +77,7 @@ interface Core {
 }
 
 /**
- * Opens the journal, takes up what is in it, and connects.
+ * Opens the journal, continues with its content, and connects.
  * @throws ConfigError when the journal cannot be opened; CodedError `disk-full` when there is no room for it
  */
 export function startAdapter(config: AdapterConfig, parts: AdapterParts): Adapter {
@@ -134,7 +134,7 @@ function openCore(config: AdapterConfig, parts: AdapterParts, signal: AbortSigna
 
 const monotonic = () => performance.now()
 
-/** Frames to the journal, closed windows and refused payloads to SQS; begins with what the journal holds. */
+/** Writes frames to the journal, and sends closed windows and refused payloads to SQS; starts with the journal's content. */
 function startIngest(core: Core, failed: (reason: unknown) => void): Ingest {
   const { config, parts, journal, health, limits, listening, intake, deadLetters } = core
   const ingest = new Ingest({
@@ -165,7 +165,7 @@ function startIngest(core: Core, failed: (reason: unknown) => void): Ingest {
   return ingest
 }
 
-/** Sends a refusal to its device. This is a courtesy: what cannot be published now is not kept. */
+/** Reports a refusal to its device. This is best effort: what cannot be published now is not kept. */
 function tellDevice(core: Core, { tenant, device }: Topic, problem: Problem): void {
   const { config, publisher } = core
   if (!publisher.connected) return
@@ -198,7 +198,10 @@ function connect({ config, health, listening, brokerLog }: Core, ingest: Ingest)
   )
 }
 
-/** Closes overdue windows, holds the journal within its limit, and reports health. @returns what ends it */
+/**
+ * Closes overdue windows, keeps the journal within its limit, and reports health.
+ * @returns a function that stops it
+ */
 function startUpkeep(core: Core, ingest: Ingest, inbound: readonly Inbound[]): () => void {
   const holdWithinLimit = journalKeeper(core, ingest, inbound)
   const upkeep = setInterval(() => {
@@ -247,7 +250,7 @@ function reportHealth({ config, journal, health, intake }: Core, ingest: Ingest)
   })
 }
 
-/** In order: no more frames, what is complete to SQS as long as that goes quickly, then the rest stays in the journal. */
+/** In order: accepts no more frames, sends complete windows to SQS for a short time, and leaves the rest in the journal. */
 async function leave(
   { journal, publisher, intake, deadLetters }: Core,
   ingest: Ingest,
@@ -266,7 +269,7 @@ async function leave(
   journal.close()
 }
 
-/** What is wrong with its file is a setting that must change, except for a disk that is full: that is over when there is room. */
+/** A fault of the file is a setting that must change, except for a full disk, which ends when there is room. */
 function openJournal(path: string): Journal {
   try {
     return new Journal(path)
@@ -276,7 +279,7 @@ function openJournal(path: string): Journal {
   }
 }
 
-/** One connection subscribes plainly; several share the subscription, and all feed one journal. */
+/** One connection subscribes directly. Several share the subscription, and all write to one journal. */
 function connectionNames({ clientId, connections, tenants = ['+'], hearsWindows }: AdapterConfig) {
   const channels: readonly Channel[] = hearsWindows ? ['frames', 'window'] : ['frames']
   const filters = tenants.flatMap((tenant) => channels.map((channel) => topicFilter(channel, tenant)))

@@ -1,18 +1,21 @@
 /**
- * Whether the adapter's process gets to its work, for the health check of its container: it touches a file beside its journal every ten seconds.
- * Exits with 0 or 1.
+ * Liveness of the adapter's process, for the health check of its container: it touches a file beside its journal every ten seconds. Exits
+ * with 0 or 1.
  * @module
  */
 import { statSync, writeFileSync } from 'node:fs'
 
 const TOUCH_MS = 10_000
 
-/** Journal upkeep may hold the process for seconds; nothing holds it for a minute. */
+/** Journal upkeep may block the process for seconds, but never for a minute. */
 const MAX_SILENCE_MS = 60_000
 
 const fileOf = (journalPath: string) => `${journalPath}.alive`
 
-/** Touches the file now and every ten seconds. @returns what ends it */
+/**
+ * Touches the file now and every ten seconds.
+ * @returns a function that stops it
+ */
 export function keepAlive(journalPath: string): () => void {
   const touch = () => writeFileSync(fileOf(journalPath), '')
   touch()

@@ -1,15 +1,15 @@
 /**
- * What the adapter's log says of its broker: once that it cannot be reached, with its address, not at each try of each connection.
+ * Log lines about the broker. An unreachable broker is reported once with its address, and not for each attempt of each connection.
  * @module
  */
 import { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import type { ConnectionState } from './connection.ts'
 
-/** While the broker stays away, it is said again. */
+/** Interval at which an unreachable broker is reported again. */
 const AGAIN_MS = 60_000
 
-/** Scheme, host and port: what an operator looks for, and no secret of the URL's. */
+/** Scheme, host and port: what an operator needs, without secrets of the URL. */
 const addressOf = (url: string): string => {
   const { protocol, host } = new URL(url)
   return `${protocol}//${host}`
@@ -40,14 +40,14 @@ export class BrokerLog {
   }
 
   changed(clientId: string, state: ConnectionState): void {
-    // Each try that fails ends with one.
+    // Each failed attempt ends with this state.
     if (state === 'disconnected' && this.#toldAt !== undefined) return
     if (state === 'subscribed') this.#toldAt = undefined
     this.#logger.info(`inbound connection ${state}`, { clientId })
   }
 }
 
-/** The code that a broker refuses a connection with, if it is one that answers. */
+/** The code with which a broker refuses a connection, if it answers with one. */
 function refusal(error: unknown): number | undefined {
   const { code } = (error ?? {}) as { code?: unknown } // as mqtt.js throws
   return typeof code === 'number' ? code : undefined

@@ -1,5 +1,5 @@
 /**
- * The adapter's settings, from the environment or from flags of the same names.
+ * The adapter's settings, from the environment or from flags with the same names.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -25,7 +25,7 @@ const json = z.string().transform((text, context): unknown => {
 })
 const integer = (least: number, most: number) => z.coerce.number().int().min(least).max(most)
 
-/** Each setting with its doc; the flag of `MQTT_URL` is `--mqtt-url`. */
+/** Each setting with its help; the flag of `MQTT_URL` is `--mqtt-url`. */
 const Settings = z.object({
   MQTT_URL: z.url({ protocol: /^(mqtts?|wss?)$/ }).meta({ help: 'broker, e.g. mqtts://broker.example:8883' }),
   MQTT_VERSION: z.enum(['4', '5']).default('5').meta({ help: '5, or 4 for MQTT 3.1.1' }),
@@ -79,7 +79,7 @@ const Settings = z.object({
 export interface AdapterConfig {
   readonly broker: BrokerOptions
   readonly clientId: string
-  /** Of all when absent. */
+  /** Absent: all tenants. */
   readonly tenants: readonly string[] | undefined
   readonly hearsWindows: boolean
   readonly connections: number
@@ -95,7 +95,7 @@ export interface AdapterConfig {
   readonly rawBucket: string
 }
 
-/** What is wrong with the settings, one line each. */
+/** Invalid settings, one per line. */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
 }
@@ -104,9 +104,9 @@ const flagOf = (name: string) => name.toLowerCase().replaceAll('_', '-')
 const names = Object.keys(Settings.shape)
 
 /**
- * Reads the settings; a flag goes before the environment.
- * @returns `undefined` when `--help` is asked for
- * @throws ConfigError naming each setting that is missing or wrong, never its value
+ * Reads the settings; a flag takes precedence over the environment.
+ * @returns `undefined` for `--help`
+ * @throws ConfigError naming each setting that is missing or invalid, never its value
  */
 export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): AdapterConfig | undefined {
   const flags = readFlags(args)
@@ -168,7 +168,7 @@ function readFlags(args: readonly string[]): Record<string, string | boolean | u
   }
 }
 
-/** A secret store gives its text, not a file. */
+/** A secret store passes the PEM text instead of a file. */
 function readPem(name: string, fileOrText: string | undefined): Buffer | undefined {
   if (fileOrText === undefined) return undefined
   if (fileOrText.startsWith('-----BEGIN ')) return Buffer.from(fileOrText)

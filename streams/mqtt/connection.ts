@@ -1,5 +1,5 @@
 /**
- * Connections to the broker, for the adapter and for the reference device.
+ * Connections to the broker, for the adapter and the reference device.
  * @module
  */
 import { connect, type IClientOptions, type MqttClient } from 'mqtt'
@@ -13,30 +13,30 @@ export interface BrokerOptions {
   readonly version: 4 | 5
   readonly username?: string | undefined
   readonly password?: string | undefined
-  /** PEM: the authority that signed the broker's certificate, and this client's own certificate and key (mutual TLS). */
+  /** PEM: certificate authority of the broker, and this client's own certificate and key (mutual TLS). */
   readonly ca?: Buffer | undefined
   readonly cert?: Buffer | undefined
   readonly key?: Buffer | undefined
 }
 
-/** How long a broker keeps what came while nobody was connected, where MQTT 5 lets the client say so. */
+/** How long a broker keeps messages while the client is disconnected, if it supports MQTT 5. */
 const SESSION_EXPIRY_S = 24 * 3600
 
-/** Messages that MQTT 5 brokers may have waiting for our acknowledgement: bounds memory, and is more than a commit takes in. */
+/** Messages that MQTT 5 brokers may send before we acknowledge. Limits memory, and is more than one commit takes. */
 const RECEIVE_MAXIMUM = 256
 
-/** Between tries to connect: doubled each time, so that a broker that is away for long is not asked every second. */
+/** Delay between attempts to connect; doubles each time, so that a broker that is down for long is not contacted every second. */
 const RECONNECT_MS = { first: 1000, longest: 8000 } as const
 
-/** How often an idle connection proves to be alive: a dead one is noticed within 1.5 times that. */
+/** Keepalive interval of an idle connection: a dead one is noticed within 1.5 times this. */
 const KEEPALIVE_S = 15
 
-/** Opens a connection that forgets: for publishing, and for results that are wanted now. */
+/** Opens a connection without a persistent session: for publishing, and for results that are needed only now. */
 export function openTransient(broker: BrokerOptions, clientId: string): MqttClient {
   return connect(broker.url, { ...clientOptions(broker), clientId, clean: true })
 }
 
-/** Waits longer from try to try, and as in the beginning once the broker has answered. */
+/** Increases the delay from attempt to attempt, and resets it when the broker has answered. */
 export function backOff(client: MqttClient): MqttClient {
   client.on('reconnect', () => {
     client.options.reconnectPeriod = Math.min(2 * client.options.reconnectPeriod!, RECONNECT_MS.longest)
@@ -47,7 +47,7 @@ export function backOff(client: MqttClient): MqttClient {
   return client
 }
 
-/** The part of mqtt.js that all packets leave by. */
+/** The part of mqtt.js through which all packets are sent. */
 interface PacketSender {
   _sendPacket(
     packet: { cmd: string; messageId?: number; reasonCode?: number },
@@ -56,7 +56,7 @@ interface PacketSender {
   ): void
 }
 
-/** @throws Error for an mqtt.js whose packets leave another way: a newer one than the package lock names */
+/** @throws Error for a version of mqtt.js that sends packets in another way */
 function senderOf(client: object): PacketSender {
   if (!('_sendPacket' in client)) throw new Error('this version of mqtt.js has no _sendPacket')
   return client as PacketSender // it is private
@@ -64,24 +64,24 @@ function senderOf(client: object): PacketSender {
 
 export type ConnectionState = 'connected' | 'disconnected' | 'subscribed'
 
-/** A subscription whose messages are acknowledged by who receives them, whenever that is. */
+/** A subscription whose receiver acknowledges each message, at any later time. */
 export interface Inbound {
-  /** Resolves when the broker has granted the subscription, rejects when it refuses it. */
+  /** Resolves when the broker has granted the subscription; rejects when it refuses it. */
   readonly subscribed: Promise<void>
-  /** Leaves the broker, which keeps what comes meanwhile; what is not acknowledged yet comes again. */
+  /** Disconnects from the broker, which keeps messages meanwhile; unacknowledged messages come again. */
   leave(): Promise<void>
-  /** Comes back after `leave`. */
+  /** Reconnects after `leave`. */
   rejoin(): void
 }
 
 /**
- * Opens a persistent session (the broker keeps QoS 1 messages while we are away) and subscribes to `filters`.
+ * Opens a persistent session (the broker keeps QoS 1 messages while we are disconnected) and subscribes to `filters`.
  *
- * mqtt.js acknowledges a message when `handleMessage` calls back, and takes up the next one only then: one message a commit. So each
- * message is called back at once, the PUBACK that follows is swallowed, and our own goes out when the message has been
- * written. Acknowledgements stay in the order of arrival (MQTT 4.6) because commits do. One that comes after its connection has gone is
- * dropped: its packet id means nothing to the next one, and the broker sends the message again.
- * @param onPacket hears of all that the broker sends, answers to our pings among it: the connection is alive
+ * mqtt.js acknowledges a message when `handleMessage` calls back, and handles the next one only then, which would be one message per
+ * commit. So each message is called back at once, the PUBACK that follows is suppressed, and our own is sent when the message has been
+ * written. Acknowledgements stay in the order of arrival (MQTT 4.6) because commits do. An acknowledgement after its connection was lost is
+ * dropped: its packet id is invalid on the next connection, and the broker sends the message again.
+ * @param onPacket called for every packet from the broker, including answers to our pings: the connection is alive
  */
 export function openInbound(
   broker: BrokerOptions,
@@ -103,7 +103,7 @@ export function openInbound(
         : {}),
     }),
   )
-  // `_sendPacket` is private, but the only place where an acknowledgement can be held without holding up pings and later messages.
+  // `_sendPacket` is private, but it is the only place where an acknowledgement can be delayed without delaying pings and later messages.
   const sender = senderOf(client)
   const send = sender._sendPacket.bind(client)
   sender._sendPacket = (packet, done, ...rest) => {
@@ -148,14 +148,14 @@ export function openInbound(
   }
 }
 
-/** MQTT lets a property be there twice; the first counts. */
+/** MQTT allows a property to occur twice; the first one is used. */
 export const userProperty = (value: string | string[] | undefined) => (Array.isArray(value) ? value[0] : value)
 
 function clientOptions({ version, username, password, ca, cert, key }: BrokerOptions): IClientOptions {
   return {
     protocolVersion: version,
     reconnectPeriod: RECONNECT_MS.first,
-    // A broker that is starting or overloaded refuses; that is no reason to give up.
+    // A broker that is starting or overloaded refuses connections; the client keeps trying.
     reconnectOnConnackError: true,
     ...(username === undefined ? {} : { username }),
     ...(password === undefined ? {} : { password }),

@@ -1,5 +1,5 @@
 /**
- * The reference device: streams a recording as frames and waits for the results. For the CLI, for benchmarks, and to read.
+ * The reference device: streams a recording as frames and waits for the results. For the CLI, for benchmarks, and as an example.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -25,27 +25,48 @@ const NEVER = new AbortController().signal
 
 type Listener = (payload: Buffer, traceparent?: string) => void
 
+interface Publication {
+  readonly topic: string
+  readonly payload: Buffer
+  readonly contentType: string
+  readonly traceparent?: string | undefined
+}
+
+export interface LinkOptions {
+  /** For brokers that identify a device by its client ID, such as AWS IoT Core. */
+  readonly clientId?: string
+  /**
+   * After a lost connection, messages that the broker acknowledged within this time before the loss are published again, ms. For a broker
+   * that may lose acknowledged messages when it crashes (mosquitto). A repeated frame is harmless.
+   */
+  readonly repeatMs?: number
+}
+
 /** A connection to the broker, which many devices of one tenant may share. */
 export class DeviceLink {
   readonly #client: MqttClient
   readonly #version: 4 | 5
   readonly #listeners = new Map<string, Listener>()
+  readonly #repeatMs: number
+  /** Recently acknowledged messages, oldest first. */
+  #acknowledged: { readonly publication: Publication; readonly atMs: number }[] = []
   #isClosed = false
 
-  private constructor(client: MqttClient, version: 4 | 5) {
+  private constructor(client: MqttClient, version: 4 | 5, repeatMs: number) {
     this.#client = client
     this.#version = version
+    this.#repeatMs = repeatMs
     client.on('message', (topic, payload, { properties }) => {
       this.#listeners.get(topic)?.(payload, userProperty(properties?.userProperties?.[TRACEPARENT]))
     })
   }
 
   /**
-   * @param clientId of brokers that know a device by it, as AWS IoT Core does
+   * Opens a connection.
    * @throws Error when the broker cannot be reached or refuses
    */
-  static async open(broker: BrokerOptions, clientId = `ecg-${randomUUID().slice(0, 18)}`): Promise<DeviceLink> {
-    const client = openTransient(broker, clientId)
+  static async open(broker: BrokerOptions, { clientId, repeatMs = 0 }: LinkOptions = {}): Promise<DeviceLink> {
+    const client = openTransient(broker, clientId ?? `ecg-${randomUUID().slice(0, 18)}`)
     await new Promise<void>((resolve, reject) => {
       const fail = (error: Error) => {
         client.end(true)
@@ -58,9 +79,11 @@ export class DeviceLink {
         resolve()
       })
     })
-    // From here on mqtt.js reconnects by itself, and sends again what was not acknowledged.
+    // From here on mqtt.js reconnects by itself, and resends unacknowledged messages.
     client.on('error', () => {})
-    return new DeviceLink(client, broker.version)
+    const link = new DeviceLink(client, broker.version, repeatMs)
+    if (repeatMs > 0) link.#repeatAfterLoss()
+    return link
   }
 
   async listen(topic: string, listener: Listener): Promise<void> {
@@ -73,12 +96,32 @@ export class DeviceLink {
     await this.#untilDone(() => this.#client.unsubscribeAsync(topic))
   }
 
-  /** Resolves when the broker has it, however often the connection is lost on the way: a frame that comes twice does no harm. */
+  /** Resolves when the broker has the message, however often the connection is lost meanwhile; a repeated frame is harmless. */
   async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
     const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
     const properties = { contentType, ...userProperties }
     const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
     await this.#untilDone(() => this.#client.publishAsync(topic, payload, options))
+    if (this.#repeatMs === 0) return
+    const atMs = performance.now()
+    this.#acknowledged.push({ publication: { topic, payload, contentType, traceparent }, atMs })
+    this.#acknowledged = this.#acknowledged.filter((each) => each.atMs > atMs - this.#repeatMs)
+  }
+
+  #repeatAfterLoss(): void {
+    let lostAtMs = Number.POSITIVE_INFINITY
+    this.#client.on('close', () => {
+      lostAtMs = Math.min(lostAtMs, performance.now())
+    })
+    this.#client.on('connect', () => {
+      const repeated = this.#acknowledged.filter(({ atMs }) => atMs > lostAtMs - this.#repeatMs)
+      lostAtMs = Number.POSITIVE_INFINITY
+      for (const { publication } of repeated) {
+        const { topic, payload, contentType, traceparent } = publication
+        // A failure here is ignored, because the message was acknowledged before.
+        this.publish(topic, payload, contentType, traceparent).catch(() => {})
+      }
+    })
   }
 
   async #untilDone(work: () => Promise<unknown>): Promise<void> {
@@ -87,7 +130,7 @@ export class DeviceLink {
         await work()
         return
       } catch (error) {
-        // mqtt.js gives up what waits behind its own repeats when the connection goes once more.
+        // When the connection is lost again, mqtt.js drops messages that wait behind its own retransmissions.
         const isLost = error instanceof Error && error.message === 'Connection closed'
         if (!isLost || this.#isClosed) throw error
         await pause(RETRY_MS, NEVER)
@@ -105,23 +148,23 @@ export interface StreamOptions {
   readonly link: DeviceLink
   readonly tenant: string
   readonly device: string
-  /** A new one each time when left out. */
+  /** A random one when absent. */
   readonly session?: string
-  /** 1 is real time; `Infinity` as fast as the broker acknowledges. */
+  /** 1 is real time; `Infinity` is as fast as the broker acknowledges. */
   readonly speed?: number
-  /** Starts over at the recording's end, within the same session, until `signal` aborts. */
+  /** Restarts at the end of the recording, within the same session, until `signal` aborts. */
   readonly loop?: boolean
   readonly frameMs?: number
   readonly encoding?: FrameEncoding
-  /** Sends windows of ten seconds in place of frames. */
+  /** Sends windows of ten seconds instead of frames. */
   readonly windows?: boolean
-  /** The rule of AWS IoT Core that windows are sent to (Basic Ingest); by their topic when absent. */
+  /** The AWS IoT Core rule that windows are sent to (Basic Ingest); when absent, they are sent to their topic. */
   readonly rule?: string | undefined
-  /** Time before the first frame, for devices that are not in step. */
+  /** Delay before the first frame, for devices that are not in step. */
   readonly delayMs?: number
-  /** Ends the stream with the frame under way, which is then the session's last. */
+  /** Ends the stream with the current frame, which then is the session's last. */
   readonly signal?: AbortSignal
-  /** How long to wait for results once the last frame is published. */
+  /** How long to wait for results after the last frame was published. */
   readonly resultTimeoutMs?: number
   readonly onResult?: (result: Result, timing: WindowTiming) => void
   readonly onProblem?: (problem: Problem) => void
@@ -130,25 +173,25 @@ export interface StreamOptions {
 export interface WindowTiming {
   readonly ecgId: EcgId
   readonly firstSample: number
-  /** `performance.now()` when the frame that completes the window was handed to the broker. */
+  /** `performance.now()` when the frame that completes the window was passed to the broker. */
   readonly publishedAtMs: number
-  /** From there to the result; absent when none came. */
+  /** From that time to the result; absent when none arrived. */
   readonly latencyMs?: number
-  /** Distinct results of one version: 1 unless something is wrong. */
+  /** Number of distinct results of one version: 1 unless something is wrong. */
   readonly results: number
 }
 
 export interface StreamReport {
   readonly session: string
   readonly windows: readonly WindowTiming[]
-  /** What the adapter said of our frames. */
+  /** Problems with our frames, as the adapter reported them. */
   readonly problems: readonly Problem[]
-  /** Leads whose values do not fit int16 in the recording's own gain, and so were sent in a coarser one. */
+  /** Leads whose values do not fit int16 with the recording's own gain, and which were sent with a coarser one. */
   readonly coarsened: readonly LeadName[]
 }
 
 /**
- * Streams a recording and waits for a result of each window. Nothing that is known of the person is sent.
+ * Streams a recording and waits for a result of each window. No data about the person is sent.
  * @example
  * const link = await DeviceLink.open({ url: 'mqtt://127.0.0.1:1883', version: 5 })
  * const report = await streamRecording(recording, { link, tenant: 'clinic', device: 'd1', speed: Infinity })
@@ -168,7 +211,7 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   const problems: Problem[] = []
   await link.listen(topic('results'), (payload) => results.received(payload))
   await link.listen(topic('cmd'), (payload) => {
-    // The adapter's own words, see its `tellDevice`.
+    // The adapter's own message, see its `tellDevice`.
     const { problem } = JSON.parse(payload.toString()) as { readonly problem?: Problem }
     if (problem === undefined) return
     problems.push(problem)
@@ -181,14 +224,14 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   const sessionStartedAtMs = Date.now()
   for (const next of framesOf(recording, wire, { ...framing, session, sessionStartedAtMs })) {
     const endSample = next.firstSample + next.samples.length / next.leads.length
-    // A frame leaves when its last sample has been taken.
+    // A frame is sent when its last sample has been recorded.
     const dueMs = startedAtMs + (endSample * 1000) / recording.rateHz / speed
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
     const published = link.publish(toTopic, encode(frame), contentTypeOf(encoding))
     underWay.add(published)
-    // One that fails stays, and fails the stream below.
+    // A failed one stays, and makes the stream fail below.
     published.then(
       () => underWay.delete(published),
       () => {},
@@ -209,7 +252,7 @@ export interface FramingOptions {
   readonly loop?: boolean
 }
 
-/** Cuts a recording into frames. The last one may be short; a loop has none. */
+/** Cuts a recording into frames. The last one may be short; a loop has no last one. */
 export function* framesOf(
   recording: Recording,
   { leads, rows }: WireSamples,
@@ -250,7 +293,7 @@ interface Expected {
   readonly bodies: Map<number, Set<string>>
 }
 
-/** Which windows have been sent, and what has come back. */
+/** Windows that were sent, and results that arrived. */
 class ResultLog {
   readonly #options: StreamOptions & { readonly session: string; readonly rateHz: number }
   readonly #whole: number
@@ -268,7 +311,7 @@ class ResultLog {
     return [...this.#expected].map(([ecgId, expected]) => timingOf(ecgId, expected))
   }
 
-  /** Notes the window that this frame completes, if it does. */
+  /** Records the window that this frame completes, if any. */
   expect({ firstSample, isLast }: Frame, endSample: number): void {
     const boundary = Math.floor(endSample / this.#whole) * this.#whole
     if (boundary > firstSample) this.#add(boundary - this.#whole)
@@ -292,12 +335,12 @@ class ResultLog {
       expected.latencyMs = atMs - expected.publishedAtMs
       this.#waiting--
     }
-    // A correction, too.
+    // Also called for a correction.
     this.#options.onResult?.(result, timingOf(result.ecgId, expected))
     this.#check()
   }
 
-  /** Resolves when every window has its result, or when the time is up. */
+  /** Resolves when every window has its result, or after the timeout. */
   async complete(timeoutMs: number): Promise<void> {
     this.#check()
     const timeUp = new AbortController()
@@ -322,7 +365,7 @@ function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): Win
   return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results }
 }
 
-/** A result, or `undefined` for whatever else somebody publishes on the topic. */
+/** A result; `undefined` for any other message on the topic. */
 function readResult(body: string): Result | undefined {
   try {
     return parseResult(body)

@@ -1,5 +1,5 @@
 /**
- * Frames and windows as they travel over MQTT: protobuf (`ecg.proto`) or JSON of the same shape, checked field by field.
+ * Encoding of frames and windows in MQTT: protobuf (`ecg.proto`) or JSON of the same form, validated field by field.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -13,29 +13,29 @@ import { Name } from '../../shared/messages.ts'
 import { packSamples, unpackSamples } from '../../shared/waveform/codec.ts'
 import { samplesOfWire } from '../../shared/waveform/wire-samples.ts'
 
-/** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core stops at 128 KB. */
+/** Twelve leads of 10 s at 500 Hz take 120 KB; AWS IoT Core's limit is 128 KB. */
 export const MAX_PAYLOAD_BYTES = 256 * 1024
 
-/** Microvolts a step. Outside this it is another unit: mV (0.001 to 0.01) or nV (1000 and more). */
+/** Plausible microvolts per step. Values outside are of another unit: mV (0.001 to 0.01) or nV (1000 and more). */
 export const GAIN_RANGE_UV = { min: 0.01, max: 100 } as const
 
-/** How far a device's clock may run ahead of ours. */
+/** Most that a device's clock may be ahead of ours. */
 export const MAX_CLOCK_AHEAD_MS = 5 * 60_000
 
-/** 2000-01-01: a start before it is a clock that was never set, or seconds instead of milliseconds. */
+/** 2000-01-01: an earlier start comes from a clock that was never set, or from seconds instead of milliseconds. */
 const EARLIEST_START_MS = 946_684_800_000
 
-/** Longest session, a year: beyond it a sample's place is a counter gone wrong, and in the end no date any more. */
+/** Longest session, a year. Beyond it a sample index is a counter error, and in the end not a valid date. */
 const MAX_SESSION_S = 366 * 24 * 3600
 
 export const CONTENT_TYPES = { protobuf: 'application/x-protobuf', json: 'application/json' } as const
 
 export type Encoding = keyof typeof CONTENT_TYPES
 
-/** As a device may send: `packed` is protobuf with its samples packed without loss. */
+/** Encodings that a device may use: `packed` is protobuf with losslessly packed samples. */
 export type FrameEncoding = Encoding | 'packed'
 
-/** Of either. */
+/** Content type of an encoding. */
 export const contentTypeOf = (encoding: FrameEncoding): string =>
   CONTENT_TYPES[encoding === 'json' ? 'json' : 'protobuf']
 
@@ -43,12 +43,12 @@ const proto = protobuf.parse(readFileSync(new URL('./ecg.proto', import.meta.url
 const FrameType = proto.lookupType('cardiacnets.ecg.v1.Frame')
 const WindowType = proto.lookupType('cardiacnets.ecg.v1.Window')
 
-/** Encodes a frame for the wire. */
+/** Encodes a frame. */
 export function encodeFrame(frame: Frame, encoding: FrameEncoding = 'protobuf'): Buffer {
   return encode(FrameType, frame, encoding)
 }
 
-/** Encodes ten seconds, or a session's last window, for the wire. */
+/** Encodes ten seconds, or a session's last window. */
 export function encodeWindow(window: Omit<Frame, 'sequence' | 'isLast'>, encoding: FrameEncoding = 'protobuf'): Buffer {
   return encode(WindowType, window, encoding)
 }
@@ -76,8 +76,8 @@ function finish(type: protobuf.Type, message: object): Buffer {
 }
 
 /**
- * Decodes and checks what came on `…/frames`.
- * @param contentType MQTT 5 content type; without one, JSON is told by its first byte `{`, which no frame in protobuf starts with.
+ * Decodes and validates a payload of `…/frames`.
+ * @param contentType MQTT 5 content type; without one, JSON is recognised by its first byte `{`, with which no protobuf frame starts
  * @param nowMs the adapter's clock, against which the device's is checked
  * @throws CodedError naming the field: `payload-empty`, `payload-too-large`, `payload-malformed`, `format-unsupported`, `field-invalid`,
  * `lead-unknown`, `lead-duplicate`, `lead-missing`, `gain-invalid`, `rate-unsupported`, `sample-invalid`, `samples-uneven`,
@@ -99,9 +99,9 @@ export function decodeFrame(payload: Uint8Array, contentType: string | undefined
 const SECONDS = { minSeconds: FRAME_RANGE_S.min, maxSeconds: FRAME_RANGE_S.max }
 
 /**
- * Decodes and checks what came on `…/window`, as one long frame: its sequence number is its place among the session's windows,
- * and one that is shorter than 10 s is the last.
- * @throws CodedError as `decodeFrame`
+ * Decodes and validates a payload of `…/window`, as one long frame. Its sequence number is its position among the session's windows, and a
+ * window shorter than 10 s is the last.
+ * @throws CodedError those of `decodeFrame`
  */
 export function decodeWindow(payload: Uint8Array, contentType: string | undefined, nowMs: number): Frame {
   const signal = checkSignal(readWire(payload, contentType, WindowType), nowMs)
@@ -113,7 +113,7 @@ export function decodeWindow(payload: Uint8Array, contentType: string | undefine
   return { ...signal, sequence: signal.firstSample / whole, isLast: samples < whole }
 }
 
-/** Fields as they were sent, unchecked. */
+/** Fields as they were sent, not validated. */
 type Wire = Readonly<Record<string, unknown>>
 
 function readWire(payload: Uint8Array, contentType: string | undefined, type: protobuf.Type): Wire {
@@ -123,7 +123,7 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
   }
   try {
     if (encodingOf(payload, contentType) === 'protobuf') {
-      // The decoded message has every field under its own name, with its default where it was not sent.
+      // The decoded message has every field by name, with the default of a field that was not sent.
       const decoded: object = type.decode(payload)
       return decoded as Wire // by the names of its fields
     }
@@ -132,12 +132,12 @@ function readWire(payload: Uint8Array, contentType: string | undefined, type: pr
     return json
   } catch (error) {
     if (error instanceof CodedError) throw error
-    // The cause is dropped: a parser quotes its input.
+    // Without a cause, because a parser's message quotes its input.
     throw new CodedError('payload-malformed', { field: 'payload' })
   }
 }
 
-/** A byte order mark before and zeros behind, as C ends a text, are no part of it. */
+/** Removes a byte order mark at the start and zeros at the end, as in C strings. */
 function textOf(payload: Uint8Array): string {
   let end = payload.length
   while (end > 0 && payload[end - 1] === 0) end--
@@ -152,11 +152,11 @@ function encodingOf(payload: Uint8Array, contentType: string | undefined): Encod
   throw new CodedError('format-unsupported', { field: 'contentType' })
 }
 
-/** `{`, behind a byte order mark and blanks: a frame in protobuf begins with the tag of a field. */
+/** Starts with `{` after a byte order mark and blanks; a protobuf frame starts with the tag of a field. */
 const startsJson = (payload: Uint8Array) =>
   /^(?:\u00ef\u00bb\u00bf)?[ \t\r\n]*\{/.test(Buffer.from(payload.subarray(0, 64)).toString('latin1'))
 
-/** What frames and windows have in common. */
+/** Validates the common fields of frames and windows. */
 function checkSignal(wire: Wire, nowMs: number): Omit<Frame, 'sequence' | 'isLast'> {
   const session = Name.safeParse(wire.session)
   if (!session.success) throw new CodedError('field-invalid', { field: 'session' })
@@ -208,19 +208,19 @@ function checkClock(wire: unknown, nowMs: number): number {
 }
 
 function checkHeartRate({ heartRateBpm }: Wire): { heartRateBpm?: number } {
-  // A message of protobufjs has the default where nothing was sent; an own property tells the two apart.
+  // A protobufjs message has the default when nothing was sent; an own property distinguishes the two.
   if (heartRateBpm === undefined || heartRateBpm === null) return {}
   const bpm = number(heartRateBpm, 'heartRateBpm', 'field-invalid')
   if (bpm <= 0 || bpm > 500) throw new CodedError('field-invalid', { field: 'heartRateBpm', min: 0, max: 500 })
   return { heartRateBpm: bpm }
 }
 
-/** A message of protobufjs has empty bytes where nothing was sent. */
+/** A protobufjs message has empty bytes when nothing was sent. */
 function isPacked({ packed }: Wire): boolean {
   return (packed instanceof Uint8Array || typeof packed === 'string') && packed.length > 0
 }
 
-/** As many samples of each lead as a window at the highest rate has, and no more, whatever the sender says. */
+/** Samples per lead of a window at the highest rate; the limit, whatever the sender states. */
 const MAX_PACKED_COUNT = windowSamples(RATE_RANGE_HZ.max)
 
 function checkPacked(wire: Wire, leads: readonly FrameLead[]): Int16Array {
@@ -246,7 +246,7 @@ function unpacked(leads: readonly FrameLead[], count: number, packed: Uint8Array
   try {
     return unpackSamples(leads, count, packed)
   } catch {
-    // The cause is dropped: it may quote what came.
+    // Without a cause, because it may quote the input.
     throw new CodedError('payload-malformed', { field: 'packed' })
   }
 }

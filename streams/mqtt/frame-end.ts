@@ -1,5 +1,5 @@
 /**
- * What becomes of a payload that arrived: the reason code of its acknowledgement, the windows that it closed, or why it was refused.
+ * Outcome of a received payload: the reason code of its acknowledgement, the windows that it closed, or why it was refused.
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import type { LimitName } from './limits.ts'
 import type { Topic } from './topics.ts'
 
-/** What a device is told about a payload that was refused. */
+/** Refusal of a payload, as sent to the device. */
 export interface Problem {
   readonly code: ErrorCode
   readonly field?: string
@@ -24,7 +24,7 @@ export const REASON = {
   payloadFormatInvalid: 0x99,
 } as const
 
-/** The end of one payload. */
+/** Outcome of one payload. */
 export interface FrameEnd {
   readonly reason: number
   readonly windowIds: readonly number[]

@@ -1,5 +1,5 @@
 /**
- * What the adapter tells of itself once a minute: one log line, and the same as metrics.
+ * The adapter's status report once a minute: one log line, and the same values as metrics.
  * @module
  */
 import type { ErrorCode } from '../../shared/errors.ts'
@@ -15,7 +15,7 @@ export interface AdapterState {
   readonly sessions: number
   readonly waitingWindows: number
   readonly sentWindows: number
-  /** How long the oldest window has waited for SQS, since this process began. */
+  /** How long the oldest window has waited for SQS, since the process started. */
   readonly oldestWindowMs: number
   readonly journalBytes: number
 }
@@ -29,7 +29,7 @@ export class Health {
   #limits = new Map<LimitName, number>()
   #told = { received: 0, refused: 0, sent: 0 }
 
-  /** @param adapter the name of its session at the broker, which no other adapter has */
+  /** @param adapter the name of its session at the broker, which is unique among adapters */
   constructor(adapter: string, metrics: ServiceMetrics, logger: Log) {
     this.#adapter = adapter
     this.#metrics = metrics

@@ -1,7 +1,7 @@
 /**
- * From a payload to the journal: decode, check, place in its session, write, and only then acknowledge.
+ * From a payload to the journal: decode, validate, assign to a session, write, and only then acknowledge.
  *
- * All that arrived since the last commit shares the next one. The broker's own window of unacknowledged messages bounds what waits.
+ * All payloads since the last commit share the next one. The broker's limit on unacknowledged messages limits how many wait.
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
@@ -14,36 +14,36 @@ import { DEFAULT_LIMITS, type LimitName, Limits } from './limits.ts'
 import { parseTopic, type Topic } from './topics.ts'
 import { type ClosedWindow, type Offer, WindowAssembler } from './window-assembler.ts'
 
-/** Something that came from the broker. */
+/** A message from the broker. */
 export interface Arrival {
   readonly topic: string
   readonly payload: Uint8Array
   readonly contentType: string | undefined
-  /** As the device sent it, unchecked. */
+  /** As the device sent it, not validated. */
   readonly traceparent?: string | undefined
-  /** Tells the broker that the message is ours now. Reason codes are those of MQTT 5; on 3.1.1 they are not sent. */
+  /** Tells the broker that the message is stored. Reason codes are those of MQTT 5; on 3.1.1 they are not sent. */
   acknowledge(reasonCode: number): void
 }
 
-/** Where it goes from here, after the commit. */
+/** Called after the commit. */
 export interface IngestOutput {
-  /** @param traceparents of the frames that closed them, where they had one; kept in memory only */
+  /** @param traceparents those of the frames that closed the windows, if any; kept in memory only */
   windowsClosed(windowIds: readonly number[], traceparents?: ReadonlyMap<number, string>): void
   /**
-   * @param rejectId for `Journal.readReject`; `undefined` for a payload that is not kept, because its device or tenant is beyond a limit
-   * @param limit the limit that was reached, if one was
+   * @param rejectId for `Journal.readReject`; `undefined` for a payload that is not kept, because its device or tenant exceeds a limit
+   * @param limit the limit that was reached, if any
    */
   refused(rejectId: number | undefined, problem: Problem, topic: Topic | undefined, limit?: LimitName): void
-  /** The journal cannot be written: what is in memory is ahead of it, so this process must end and start again. */
+  /** The journal cannot be written. Memory is ahead of it, so this process must end and restart. */
   failed(error: unknown): void
 }
 
 export interface Clock {
   /** Milliseconds since 1970; may jump when the machine's clock is set. */
   now(): number
-  /** Milliseconds that only go forward. */
+  /** Milliseconds that never go backwards. */
   monotonic(): number
-  /** Of these, those in which we could hear devices (`ListeningClock`): what their silence is measured by. All of them when left out. */
+  /** The part of this time in which devices could be heard (`ListeningClock`), by which their silence is measured. Absent: all of it. */
   listening?(): number
 }
 
@@ -51,29 +51,32 @@ export interface IngestOptions {
   readonly journal: Journal
   readonly output: IngestOutput
   readonly clock: Clock
-  /** A session without frames for so long is closed. */
+  /** A session without frames for this long is closed. */
   readonly idleMs: number
   readonly limits?: Limits
 }
 
-/** Least time between two commits: at 1,000 frames/s it makes one of eight, and costs a lone frame nothing. */
+/** Least time between two commits. At 1,000 frames/s eight frames share one, and a single frame is not delayed. */
 const COMMIT_INTERVAL_MS = 8
 
-/** Sessions held in memory, some kilobytes each; beyond it the longest silent are forgotten where nothing is open, and closed otherwise. */
+/**
+ * Most sessions in memory, at some kilobytes each. Beyond it those that were silent longest are dropped if nothing is open, and otherwise
+ * closed.
+ */
 const MAX_SESSIONS = 10_000
 
-/** How many frames came to what end, since the start. */
+/** Number of frames by outcome, since the start. */
 export type FrameCounts = Readonly<Record<Offer['kind'] | 'refused', number>>
 
 interface Session {
   readonly id: number
   readonly assembler: WindowAssembler
   lastFrameAtMs: number
-  /** The assembler's `closedThrough` as the journal has it. */
+  /** The assembler's `closedThrough` as in the journal. */
   writtenThrough: number
-  /** Samples before this come too late for any correction. */
+  /** Samples before this are too late for any correction. */
   expiredThrough: number
-  /** When the last late frame came. */
+  /** When the last late frame arrived. */
   lastLateAtMs: number
 }
 
@@ -103,7 +106,7 @@ export class Ingest {
     return this.#sessions.size
   }
 
-  /** Takes up what an earlier process left: its open sessions, its unsent windows. */
+  /** Continues with what an earlier process left: open sessions and unsent windows. */
   recover(): void {
     const { journal, output } = this.#options
     for (const key of journal.openSessions()) this.#sessionOf(key)
@@ -115,13 +118,13 @@ export class Ingest {
     this.#schedule()
   }
 
-  /** Adds a change to the next commit; nothing depends on when that is. */
+  /** Adds a change to the next commit; its time does not matter. */
   afterwards(change: () => void): void {
     this.#settled.push(change)
     this.#schedule()
   }
 
-  /** Commits all that has arrived, then acknowledges it. */
+  /** Commits everything that has arrived, then acknowledges it. */
   flush(): void {
     const [arrivals, settled] = [this.#arrivals, this.#settled]
     if (arrivals.length === 0 && settled.length === 0) return
@@ -145,7 +148,7 @@ export class Ingest {
     if (closed.length > 0) this.#options.output.windowsClosed(closed, traceparents)
   }
 
-  /** We were away by ourselves: every session has its whole patience again, so that devices can send what they kept. */
+  /** The adapter itself was away: every session gets its full idle time again, so that devices can send what they kept. */
   resumed(): void {
     const nowMs = this.#listeningMs
     for (const session of this.#sessions.values()) {
@@ -154,7 +157,7 @@ export class Ingest {
     }
   }
 
-  /** Closes windows that are overdue, and sessions that have been silent for too long. */
+  /** Closes overdue windows, and sessions that have been silent for too long. */
   sweep(): void {
     const { idleMs, output } = this.#options
     const nowMs = this.#listeningMs
@@ -173,7 +176,10 @@ export class Ingest {
     if (closed !== undefined && closed.length > 0) output.windowsClosed(closed)
   }
 
-  /** Gives up corrections that were waited for since before `beforeMs` (or the oldest `most` of them). Returns how many windows or runs of them. */
+  /**
+   * Gives up corrections that have been awaited since before `beforeMs` (or the oldest `most` of them).
+   * @returns number of windows, or runs of windows
+   */
   expire(beforeMs: number, most?: number): number {
     const expired = this.#write(() => this.#options.journal.expireHoles(beforeMs, most)) ?? []
     const sessions = new Map([...this.#sessions.values()].map((session) => [session.id, session]))
@@ -191,7 +197,7 @@ export class Ingest {
     return clock.listening?.() ?? clock.monotonic()
   }
 
-  /** Sessions to be dropped from memory: first those of which nothing is open. */
+  /** Sessions to drop from memory: first those without open windows. */
   #excess(): ReadonlySet<string> {
     const count = this.#sessions.size - MAX_SESSIONS
     if (count <= 0) return new Set()
@@ -236,7 +242,7 @@ export class Ingest {
       const decode = topic.channel === 'window' ? decodeWindow : decodeFrame
       frame = decode(arrival.payload, arrival.contentType, this.#options.clock.now())
     } catch (error) {
-      // Whatever a payload does to its parser, it must not come again and again.
+      // Whatever a payload does to its parser, it must not be delivered again and again.
       return this.#refuse(arrival, toCodedError(error), topic, undefined)
     }
     try {
@@ -267,7 +273,7 @@ export class Ingest {
     return { reason: REASON.success, windowIds: [...completed, ...closed] }
   }
 
-  /** Takes the part of a frame that lies in the session's past, where something is missing there. Returns the windows that it opens again. */
+  /** Takes the part of a frame that fills a gap in the session's past. Returns the windows that it reopens. */
   #late(session: Session, frame: Frame, offer: Offer): readonly number[] | undefined {
     if (offer.kind === 'repeated') return undefined
     const windows = takeLate(session, frame, offer.kind === 'late', this.#options.journal)
@@ -275,7 +281,7 @@ export class Ingest {
     return windows
   }
 
-  /** The assembler forgets the frames of closed windows; one that reaches beyond these must not overlap what is held of them. */
+  /** The assembler drops frames of closed windows. A frame that extends beyond these must not overlap the remaining ones. */
   #checkAgainstClosed({ id, assembler }: Session, { sequence, firstSample, leads, samples }: Frame): void {
     const { closedThrough } = assembler
     const isAcross = firstSample < closedThrough && firstSample + samples.length / leads.length > closedThrough
@@ -288,7 +294,7 @@ export class Ingest {
     if (overlaps) throw new CodedError('sequence-invalid', { field: 'firstSample' })
   }
 
-  /** Writes down windows that were closed, and how far the session has come; returns the windows' ids. */
+  /** Stores closed windows and the session's progress. Returns the windows' ids. */
   #advance(session: Session, closed: readonly ClosedWindow[]): readonly number[] {
     const { assembler } = session
     if (assembler.closedThrough === session.writtenThrough) return []
@@ -300,7 +306,7 @@ export class Ingest {
     )
   }
 
-  /** Closes reopened windows again: those of `windows` that are whole now, or all of them, whole or not. */
+  /** Closes reopened windows again: those of `windows` that are now complete, or all of them, complete or not. */
   #closeLate(session: Session, windows?: readonly number[]): readonly number[] {
     const closed = closeLate(session, this.#options.journal, windows)
     return closed.length === 0 && windows === undefined ? [] : this.#writeDown(session, closed)
@@ -310,7 +316,7 @@ export class Ingest {
     const { journal, clock } = this.#options
     const { id, assembler } = session
     const nowMs = clock.now()
-    // The windows first: frames that nothing holds are forgotten with them.
+    // The windows first: frames that nothing needs are removed with them.
     const changes = assembler.past.takeChanges()
     journal.saveHoles(id, changes, nowMs)
     return journal.closeWindows(id, windows, assembler.state, nowMs)
@@ -351,19 +357,19 @@ export class Ingest {
       ...(field === undefined ? {} : { field }),
       ...(frame === undefined ? {} : { session: frame.session, sequence: frame.sequence }),
     }
-    // Who cannot be told apart by its topic shares one name.
+    // Senders that the topic does not identify share one name.
     const limit = this.#limits.take('refusals', topic ?? { tenant: '', device: '' })
     const id = limit === undefined ? this.#keep(arrival, code, field) : undefined
     return { reason: reasonFor(topic, frame), windowIds: [], reject: { id, problem, topic, limit } }
   }
 
   #keep({ topic, contentType, payload }: Arrival, code: ErrorCode, field: string | undefined): number {
-    // An oversize payload is not kept: it is what must not fill the disk.
+    // An oversized payload is not kept, because it must not fill the disk.
     const kept = code === 'payload-too-large' ? new Uint8Array() : payload
     return this.#options.journal.addReject({ topic, contentType, code, field, payload: kept })
   }
 
-  /** Refuses what is beyond a limit, and keeps nothing of it. */
+  /** Refuses a payload that exceeds a limit, and keeps nothing of it. */
   #limit(limit: LimitName, topic: Topic, frame?: Frame): FrameEnd {
     this.#counts.refused++
     const problem: Problem = {
@@ -381,6 +387,6 @@ function sessionAt(id: number, assembler: WindowAssembler, expiredThrough = 0): 
 }
 
 function sessionName({ tenant, device, session }: SessionKey): string {
-  // None of the three can hold a slash.
+  // None of the three can contain a slash.
   return `${tenant}/${device}/${session}`
 }

@@ -1,5 +1,5 @@
 /**
- * A device's window on its way into the intake: the same message by whichever way it comes, the adapter's journal or AWS IoT Core.
+ * The intake message of a device's window: the same whether it arrives through the adapter's journal or AWS IoT Core.
  * @module
  */
 import { streamEcgId } from '../../shared/domain/ecg-id.ts'
@@ -10,24 +10,24 @@ import { decodeWindow } from './frame-codec.ts'
 import { parseTopic, withoutBasicIngest } from './topics.ts'
 import { MIN_WINDOW_S, windowWaveform } from './window-assembler.ts'
 
-/** A window of a session, whole or the session's last. */
+/** A window of a session, complete or the session's last. */
 export interface DeviceWindow {
   readonly tenant: string
   readonly device: string
   readonly session: string
-  /** Within the session. */
+  /** Index within the session. */
   readonly firstSample: number
-  /** When its first sample was taken, milliseconds since 1970. */
+  /** Time of its first sample, milliseconds since 1970. */
   readonly startedAtMs: number
   readonly heartRateBpm: number | undefined
   readonly waveform: Waveform
-  /** 1 when left out; a later one has samples that came after the one before it was closed. */
+  /** Absent means 1. A later version includes samples that arrived after the previous one was closed. */
   readonly version?: number
-  /** Samples are missing that may still come, as a new version. */
+  /** Samples are missing that may still arrive, in a new version. */
   readonly isShort?: boolean
 }
 
-/** All of the message but the samples. */
+/** The message without the samples. */
 export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'waveform'> {
   const { tenant, device, session, firstSample, startedAtMs, heartRateBpm, waveform, version = 1, isShort } = window
   return {
@@ -46,19 +46,19 @@ export function intakeEnvelope(window: DeviceWindow): Omit<IntakeMessage, 'wavef
   }
 }
 
-/** When a window's first sample was taken, milliseconds since 1970. */
+/** Time of a window's first sample, milliseconds since 1970. */
 export function startOfWindow(sessionStartedAtMs: number, firstSample: number, rateHz: number): number {
   return Math.round(sessionStartedAtMs + (firstSample * 1000) / rateHz)
 }
 
 /**
- * Reads what a device published on `…/window`, as the adapter does.
+ * Reads what a device published to `…/window`, like the adapter.
  * @param receivedAtMs the broker's clock, against which the device's is checked
- * @returns `undefined` for a last window that is too short to be screened
- * @throws CodedError as `parseTopic` and `decodeWindow`; `topic-invalid` for another channel
+ * @returns `undefined` for a last window that is too short for screening
+ * @throws CodedError those of `parseTopic` and `decodeWindow`; `topic-invalid` for another channel
  */
 export function readDeviceWindow(text: string, payload: Uint8Array, receivedAtMs: number): DeviceWindow | undefined {
-  // A rule is not told of the prefix by which it was called; should it be, the window is the same.
+  // A rule does not get the prefix by which it was called; if it did, the window would be the same.
   const { tenant, device, channel } = parseTopic(withoutBasicIngest(text))
   if (channel !== 'window') throw new CodedError('topic-invalid', { field: 'channel' })
   const frame = decodeWindow(payload, undefined, receivedAtMs)

@@ -1,5 +1,5 @@
 /**
- * Every statement of the journal. None reads a whole table of frames, see `test/streams/mqtt/journal-queries.test.ts`.
+ * All statements of the journal. None scans a whole table of frames, see `test/streams/mqtt/journal-queries.test.ts`.
  * @module
  */
 
@@ -20,13 +20,13 @@ export const LAST_ARRIVAL = `
   SELECT max(coalesce((SELECT max(arrival) FROM frame), 0),
              coalesce((SELECT max(through) FROM window WHERE through < 9007199254740991), 0)) AS arrival`
 
-/** Frames that reach beyond what is closed: those that start well before it cannot. */
+/** Frames that extend beyond what is closed; frames that start well before it cannot. */
 export const OPEN_FRAMES =
   'SELECT * FROM frame WHERE session = :session AND first_sample > :from AND end_sample > :through'
 
 export const FRAME_AT = 'SELECT * FROM frame WHERE session = ? AND first_sample = ?'
 
-/** The nearest frame before or behind a place, without its samples. */
+/** The nearest frame before or after a sample, without its samples. */
 export const FRAME_BEFORE = `
   SELECT sequence, first_sample, end_sample, is_last FROM frame
   WHERE session = ? AND first_sample < ? ORDER BY first_sample DESC LIMIT 1`
@@ -34,7 +34,7 @@ export const FRAME_BEHIND = `
   SELECT sequence, first_sample, end_sample, is_last FROM frame
   WHERE session = ? AND first_sample > ? ORDER BY first_sample LIMIT 1`
 
-/** What has come of a window: its samples, and the frame that ends the session, if it lies there. */
+/** Coverage of a window: its samples, and the frame that ends the session, if it is there. */
 export const COVERAGE = `
   SELECT coalesce(sum(min(end_sample, :stop) - max(first_sample, :start)), 0) AS covered,
          coalesce(max(min(end_sample, :stop)), 0) AS reached, coalesce(max(is_last AND end_sample <= :stop), 0) AS is_ended
@@ -58,7 +58,7 @@ export const REMOVE_WINDOW = `
   DELETE FROM window WHERE id = ?
   RETURNING session, first_sample, samples, (SELECT rate_hz FROM session WHERE id = window.session) AS rate_hz`
 
-/** Frames around a place that belong to nothing any more: no open window, none that SQS lacks, none that can still be completed. */
+/** Frames around a sample that nothing needs: no open window, no window that SQS lacks, and no window that can still be completed. */
 export const FORGET_FRAMES = `
   DELETE FROM frame WHERE session = :session AND first_sample > :from AND first_sample < :to
     AND end_sample <= (SELECT closed_through FROM session WHERE id = :session)
@@ -86,7 +86,7 @@ export const PENDING_REJECTS = 'SELECT id FROM reject ORDER BY id'
 export const READ_REJECT = 'SELECT * FROM reject WHERE id = ?'
 export const REMOVE_REJECT = 'DELETE FROM reject WHERE id = ?'
 
-/** Sessions that wait for something: frames of an open window, or a window that late frames have reopened. Read once, at the start. */
+/** Sessions with pending work: frames of an open window, or a window that late frames have reopened. Read once, at the start. */
 export const OPEN_SESSIONS = `
   SELECT tenant, device, name FROM session
   WHERE EXISTS (SELECT 1 FROM frame WHERE frame.session = session.id AND end_sample > closed_through)

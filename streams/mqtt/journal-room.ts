@@ -1,18 +1,18 @@
 /**
- * Keeps the journal within its limit: what may go makes room first, and nobody may fill it at the cost of others.
+ * Keeps the journal within its limit: dispensable data is removed first, and no device or tenant may fill it at the cost of others.
  * @module
  */
 import type { Ingest } from './ingest.ts'
 import type { Journal } from './journal.ts'
 import type { Limits } from './limits.ts'
 
-/** Share of the limit beyond which what is kept for corrections makes room, the oldest first; windows that wait for SQS never do. */
+/** Share of the limit above which data for corrections is removed, oldest first. Windows that wait for SQS are never removed. */
 const MAKE_ROOM_BEYOND = 0.5
 
-/** Windows that could still have been corrected, and sessions that are over: so many make room at a time. */
+/** Number of correctable windows, or of ended sessions, that are removed at a time. */
 const CHUNK = 500
 
-/** Share beyond which we look who fills the journal. */
+/** Share above which the usage of devices and tenants is checked. */
 const WATCH_BEYOND = 0.2
 
 export interface RoomOptions {
@@ -27,11 +27,11 @@ export interface MadeRoom {
   readonly forgottenSessions: number
 }
 
-/** Makes room where it is needed, and says of whom no more is taken. */
+/** Makes room if necessary, and determines which devices or tenants must wait. */
 export function makeRoom({ ingest, journal, limits, limitBytes }: RoomOptions): MadeRoom {
   const isFull = () => journal.usedBytes > limitBytes * MAKE_ROOM_BEYOND
   const expiredWindows = repeat(isFull, () => ingest.expire(Number.MAX_SAFE_INTEGER, CHUNK))
-  // Only then: a session that is forgotten can no longer tell a repeat from a new frame.
+  // Only after that, because without its session a repeated frame cannot be distinguished from a new one.
   const forgottenSessions = repeat(isFull, () =>
     journal.transaction(() => journal.prune(Number.MAX_SAFE_INTEGER, CHUNK)),
   )
@@ -40,7 +40,7 @@ export function makeRoom({ ingest, journal, limits, limitBytes }: RoomOptions): 
   return { expiredWindows, forgottenSessions }
 }
 
-/** Does something until it is enough or nothing is left to do. Returns how much it did. */
+/** Repeats an action until it is no longer wanted or has no effect. Returns the total. */
 function repeat(isWanted: () => boolean, some: () => number): number {
   let total = 0
   while (isWanted()) {

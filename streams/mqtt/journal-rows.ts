@@ -1,12 +1,12 @@
 /**
- * Rows of the journal's tables as what they stand for.
+ * Converts rows of the journal's tables.
  * @module
  */
 import type { FrameLead } from '../../shared/domain/frame.ts'
 import type { Hole } from './past-windows.ts'
 import { extentOf, type FrameExtent, type SessionFormat } from './window-assembler.ts'
 
-/** A frame's place, without its samples. */
+/** Position of a frame, without its samples. */
 export type FramePlace = Omit<FrameExtent, 'checksum'>
 
 export type Row = Record<string, unknown>
@@ -48,7 +48,7 @@ export function bytes(column: unknown): Uint8Array {
 }
 
 export function int16(column: unknown): Int16Array {
-  // A copy where SQLite's bytes are not aligned.
+  // A copy when SQLite's bytes are not aligned.
   const blob = bytes(column)
   const aligned = blob.byteOffset % 2 === 0 ? blob : Uint8Array.from(blob)
   return new Int16Array(aligned.buffer, aligned.byteOffset, aligned.byteLength / 2)

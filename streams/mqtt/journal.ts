@@ -1,11 +1,11 @@
 /**
- * The adapter's journal: what it has acknowledged to the broker and not yet handed to SQS, in one SQLite file; beside it the frames of windows that
- * were closed short, for as long as late frames may still complete them.
+ * The adapter's journal: data that was acknowledged to the broker and not yet sent to SQS, in one SQLite file. It also keeps the frames of
+ * windows that were closed incomplete, as long as late frames may still complete them.
  *
- * Write-ahead log with `synchronous = FULL`: a commit returns once the log is on the disk, so neither a crash of the process nor a loss of
- * power costs an acknowledged frame (as far as the disk keeps its word on fsync). Commits are shared by all that arrived together.
- * Every decision that cannot be made again (a window is closed, a session has gone on) is written in the transaction of the frame that
- * led to it, so a window read after a restart has the very samples that it would have had.
+ * Write-ahead log with `synchronous = FULL`: a commit returns when the log is on disk, so neither a crash of the process nor a power
+ * failure costs an acknowledged frame (if the disk honours fsync). All frames that arrived together share a commit. Every irreversible
+ * decision (a window is closed, a session has advanced) is written in the transaction of the frame that led to it, so a window that is read
+ * after a restart has the same samples as without one.
  * @module
  */
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
@@ -27,7 +27,7 @@ import {
   windowWaveform,
 } from './window-assembler.ts'
 
-/** Which stream of which device. */
+/** A stream of a device. */
 export interface SessionKey {
   readonly tenant: string
   readonly device: string
@@ -43,29 +43,29 @@ export interface Reject {
   readonly payload: Uint8Array
 }
 
-/** A window that is to be sent: the first time, or once more as a new version. */
+/** A window to send: for the first time, or again as a new version. */
 export interface VersionedWindow extends ClosedWindow {
   /** 1 unless the window was sent before. */
   readonly version: number
-  /** Samples are missing that may still come. */
+  /** Samples are missing that may still arrive. */
   readonly isShort: boolean
 }
 
-/** A session as the journal has it. */
+/** A session as it is in the journal. */
 export interface StoredSession {
   readonly id: number
   readonly state: AssemblerState
-  /** Samples before this come too late for any correction, unless their window is complete. */
+  /** Samples before this are too late for any correction, unless their window is complete. */
   readonly expiredThrough: number
 }
 
-/** What has come of a window. */
+/** How much of a window has arrived. */
 export interface Coverage {
-  /** Samples a lead. */
+  /** Samples per lead. */
   readonly covered: number
-  /** One past the last of them. */
+  /** Index after the last of them. */
   readonly reached: number
-  /** The session's last frame is among them. */
+  /** They include the session's last frame. */
   readonly isEnded: boolean
 }
 
@@ -77,17 +77,18 @@ export interface ExpiredHole {
 }
 
 export class Journal {
-  /** The file was there and empty when it was opened: what it held is lost. */
+  /** The file existed but was empty when it was opened: its data is lost. */
   readonly wasEmptied: boolean
   readonly #path: string
   readonly #db: DatabaseSync
   readonly #statements = new Map<string, StatementSync>()
-  /** Of the newest frame. */
+  /** Arrival number of the newest frame. */
   #arrival: number
 
   /**
-   * Opens the journal, or makes it; `path` may be `:memory:`. It is held alone. One of an earlier version is brought up to date.
-   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`, `disk-full`
+   * Opens or creates the journal; `path` may be `:memory:`. It is locked exclusively. A journal of an earlier version is upgraded.
+   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`,
+   * `disk-full`
    */
   constructor(path: string) {
     this.#path = path
@@ -102,14 +103,14 @@ export class Journal {
   }
 
   #open(): void {
-    // Frames are some kilobytes: larger pages mean fewer of them a frame. Checkpoints of 2 MB keep the longest commit short
-    // (measured, three frames of 6 KB a commit: 0.2 ms, 1.7 ms at worst of a thousand; with SQLite's own 1,000 pages 9 ms).
+    // Frames are some kilobytes, so larger pages mean fewer pages per frame. Checkpoints of 2 MB keep the longest commit short
+    // (measured with commits of three 6 KB frames: 0.2 ms, at worst 1.7 ms in a thousand; with SQLite's default of 1,000 pages 9 ms).
     this.#db.exec(`
       PRAGMA page_size = 16384; PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL;
       PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 128`)
     const version = this.#number('PRAGMA user_version', 'user_version')
     if (version > SCHEMA_VERSION) throw newerFile(this.#path)
-    // Of a file that somebody has made tables in.
+    // A file in which another program has created tables.
     if (version === 0 && this.#number('PRAGMA schema_version', 'schema_version') > 0) throw foreignFile(this.#path)
     if (version < SCHEMA_VERSION) {
       const steps = UPGRADES.slice(version).join('')
@@ -118,8 +119,8 @@ export class Journal {
   }
 
   /**
-   * Runs `write` as one durable unit: on disk when this returns, undone when it throws.
-   * @throws CodedError `disk-full`, `data-corrupt`, `data-unwritable` naming the file, beside what `write` throws
+   * Runs `write` as one durable unit: on disk when this returns, rolled back when it throws.
+   * @throws CodedError `disk-full`, `data-corrupt`, `data-unwritable` naming the file, and whatever `write` throws
    */
   transaction<T>(write: () => T): T {
     try {
@@ -133,7 +134,7 @@ export class Journal {
     }
   }
 
-  /** A session as it was left, or `undefined` when it was never seen (or a day has passed). */
+  /** A stored session; `undefined` when it was never seen (or a day has passed). */
   findSession({ tenant, device, session }: SessionKey): StoredSession | undefined {
     const row = this.#statement(sql.FIND_SESSION).get(tenant, device, session)
     if (row === undefined) return undefined
@@ -184,27 +185,27 @@ export class Journal {
     )
   }
 
-  /** The frame that starts at a sample, if it is held. */
+  /** The frame that starts at a sample, if it is stored. */
   frameAt(sessionId: number, firstSample: number, format: SessionFormat): FrameExtent | undefined {
     const row = this.#statement(sql.FRAME_AT).get(sessionId, firstSample)
     return row && toExtent(row, format)
   }
 
-  /** The nearest frames that are held before and behind a sample. */
+  /** The nearest stored frames before and after a sample. */
   neighbours(sessionId: number, firstSample: number): { readonly before?: FramePlace; readonly behind?: FramePlace } {
     const before = this.#statement(sql.FRAME_BEFORE).get(sessionId, firstSample)
     const behind = this.#statement(sql.FRAME_BEHIND).get(sessionId, firstSample)
     return { ...(before && { before: toPlace(before) }), ...(behind && { behind: toPlace(behind) }) }
   }
 
-  /** What has come of the samples [start, stop). */
+  /** How much of the samples [start, stop) has arrived. */
   coverage(sessionId: number, start: number, stop: number): Coverage {
     const span = { session: sessionId, start, stop, from: 2 * start - stop }
     const row = this.#statement(sql.COVERAGE).get(span)
     return { covered: Number(row?.covered), reached: Number(row?.reached), isEnded: row?.is_ended === 1 }
   }
 
-  /** Writes down that windows are closed, and how far their session has come. Returns the windows' ids, for `readWindow`. */
+  /** Stores that windows are closed, and the progress of their session. Returns the windows' ids, for `readWindow`. */
   closeWindows(
     sessionId: number,
     windows: readonly VersionedWindow[],
@@ -223,7 +224,7 @@ export class Journal {
     return ids
   }
 
-  /** Writes down what is missing of a session's past. */
+  /** Stores which parts of a session's past are missing. */
   saveHoles(sessionId: number, { removed, saved }: ReturnType<PastWindows['takeChanges']>, nowMs: number): void {
     for (const firstSample of removed) this.#statement(sql.REMOVE_HOLE).run(sessionId, firstSample)
     for (const { firstSample, endSample, version, isReopened } of saved) {
@@ -267,7 +268,7 @@ export class Journal {
     }
   }
 
-  /** SQS has the window: it leaves the journal, and with it the frames that nothing else needs. */
+  /** SQS has the window: it is removed, together with the frames that nothing else needs. */
   windowSent(windowId: number): void {
     const row = this.#statement(sql.REMOVE_WINDOW).get(windowId)
     if (row === undefined) return
@@ -304,7 +305,7 @@ export class Journal {
     this.#statement(sql.REMOVE_REJECT).run(rejectId)
   }
 
-  /** Sessions with frames whose window is not closed, or whose past has been reopened. */
+  /** Sessions with frames of an open window, or with reopened windows. */
   openSessions(): readonly SessionKey[] {
     return this.#statement(sql.OPEN_SESSIONS)
       .all()
@@ -312,9 +313,9 @@ export class Journal {
   }
 
   /**
-   * Forgets sessions that were last touched before `beforeMs` and hold no frame and no window, the oldest first. Until then they tell late repeats
-   * from new frames.
-   * @returns how many
+   * Removes sessions that were last used before `beforeMs` and have no frame and no window, oldest first. Until then they distinguish late
+   * repetitions from new frames.
+   * @returns number of sessions
    */
   prune(beforeMs: number, most = Number.MAX_SAFE_INTEGER): number {
     const rows = this.#statement(sql.PRUNE_SESSIONS).all(beforeMs, most)
@@ -322,7 +323,7 @@ export class Journal {
     return rows.length
   }
 
-  /** Gives up what was noted as missing before `beforeMs`, the oldest first, with the frames that were kept for it. */
+  /** Gives up gaps that were recorded before `beforeMs`, oldest first, with the frames that were kept for them. */
   expireHoles(beforeMs: number, most = Number.MAX_SAFE_INTEGER): readonly ExpiredHole[] {
     return this.#statement(sql.OLDEST_HOLES)
       .all(beforeMs, most)
@@ -339,14 +340,14 @@ export class Journal {
       })
   }
 
-  /** How much each device's frames hold. */
+  /** Bytes of each device's frames. */
   holdings(): readonly Holding[] {
     return this.#statement(sql.HOLDINGS)
       .all()
       .map(({ tenant, device, bytes }) => ({ tenant: String(tenant), device: String(device), bytes: Number(bytes) }))
   }
 
-  /** Bytes in use. The file keeps its largest size; freed pages are used again. */
+  /** Bytes in use. The file keeps its largest size, and freed pages are reused. */
   get usedBytes(): number {
     const pages =
       this.#number('PRAGMA page_count', 'page_count') - this.#number('PRAGMA freelist_count', 'freelist_count')
@@ -358,7 +359,7 @@ export class Journal {
     this.#db.close()
   }
 
-  /** Forgets those of the frames that touch [from, to) which nothing needs. */
+  /** Removes those frames in [from, to) that nothing needs. */
   #forgetFrames(session: number, from: number, to: number, whole: number): void {
     this.#statement(sql.FORGET_FRAMES).run({ session, from: from - whole, to, whole })
   }

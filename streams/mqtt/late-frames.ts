@@ -1,5 +1,6 @@
 /**
- * Frames that come after their window was closed, and the windows that they complete: each is closed once more, as a new version of the same ECG.
+ * Frames that arrive after their window was closed, and the windows that they complete. Each such window is closed again, as a new version
+ * of the same ECG.
  * @module
  */
 import type { Frame } from '../../shared/domain/frame.ts'
@@ -8,7 +9,7 @@ import { CodedError } from '../../shared/errors.ts'
 import type { Journal, VersionedWindow } from './journal.ts'
 import { extentOf, type FrameExtent, isSame, type WindowAssembler } from './window-assembler.ts'
 
-/** How long a reopened window waits for the rest of its samples: a backlog comes quickly, and each version is screened anew. */
+/** How long a reopened window waits for its remaining samples: a backlog arrives quickly, and each version is screened again. */
 export const LATE_PATIENCE_MS = 15_000
 
 export type LateWindow = VersionedWindow
@@ -20,10 +21,11 @@ interface LateSession {
 }
 
 /**
- * Takes a frame for the past of its session: opens the windows that it belongs to and in which samples are missing.
- * @param isPast the whole frame lies there, and is to be added to the journal; else it is there already, or will be by the caller
- * @returns the first samples of the windows that it opened; `undefined` when nothing is missing where it belongs, or it was taken before
- * @throws CodedError `sequence-invalid` for one that contradicts the frames that have come, `correction-expired` for one that is too late
+ * Takes a frame of the session's past, and reopens the windows that it belongs to and in which samples are missing.
+ * @param isPast true when the whole frame is in the past and must be added to the journal; otherwise it is there already, or the caller
+ * adds it
+ * @returns first samples of the windows that it reopened; `undefined` when nothing is missing there, or the frame was taken before
+ * @throws CodedError `sequence-invalid` for a frame that contradicts earlier ones, `correction-expired` for one that is too late
  */
 export function takeLate(
   session: LateSession,
@@ -55,7 +57,7 @@ export function takeLate(
   return past.reopen(extent.firstSample, end)
 }
 
-/** Frames follow each other by number as they do by sample, and never overlap. */
+/** Frames have the same order by number and by sample, and never overlap. */
 function checkPlace(extent: FrameExtent, { before, behind }: ReturnType<Journal['neighbours']>): void {
   if (before !== undefined) {
     if (before.endSample > extent.firstSample) throw contradicts('firstSample')
@@ -70,7 +72,7 @@ function checkPlace(extent: FrameExtent, { before, behind }: ReturnType<Journal[
 
 /**
  * Closes reopened windows.
- * @param windows only those of these (by first sample) that are whole now; all, whole or not, when left out
+ * @param windows close only those of these windows (by first sample) that are now complete; absent: all, complete or not
  */
 export function closeLate(
   { id, assembler }: LateSession,
@@ -84,11 +86,11 @@ export function closeLate(
     if (windows !== undefined && !windows.includes(firstSample)) continue
     const stop = firstSample + whole
     const { covered, reached, isEnded } = journal.coverage(id, firstSample, stop)
-    // Behind the session's last frame nothing is missing.
+    // After the session's last frame nothing is missing.
     const samples = (isEnded ? reached : stop) - firstSample
     const isWhole = covered === samples
     if (!isWhole && windows !== undefined) continue
-    // One that is not whole ends with the last sample that has come, unless more have come behind it.
+    // An incomplete window ends with its last sample, unless later samples have arrived.
     const goesOn = assembler.closedThrough > stop || assembler.isOpen
     closed.push({
       firstSample,

@@ -1,5 +1,5 @@
 /**
- * Keeps each device and each tenant within what the site lets them ask of the adapter. Pure: its clock is an argument.
+ * Keeps each device and each tenant within the site's limits of the adapter. Pure: its clock is an argument.
  * @module
  */
 import { DeviceLimits } from '../../shared/config/device-limits.ts'
@@ -7,19 +7,19 @@ import type { Topic } from './topics.ts'
 
 type Rate = DeviceLimits['device']['frames']
 
-/** What is counted, one by one. */
+/** Quantities that are counted individually. */
 type Counted = 'frames' | 'sessions' | 'refusals'
 
-/** What is counted, of whom. */
+/** Counted quantity and its scope. */
 export type LimitName = `${'device' | 'tenant'}-${Counted | 'bytes'}`
 
-/** Of a site that sets nothing. */
+/** Limits of a site that sets none. */
 export const DEFAULT_LIMITS: DeviceLimits = DeviceLimits.parse({})
 
-/** How often a device is told that it is beyond a limit. */
+/** How often a device is told that it exceeds a limit. */
 const TELLING: Rate = { perSecond: 0.2, burst: 3 }
 
-/** Buckets in memory, some hundred bytes each; beyond it the one that was used least recently is forgotten, and so is full again. */
+/** Most buckets in memory, at some hundred bytes each. Beyond it the least recently used one is dropped, and is then full again. */
 const MAX_BUCKETS = 50_000
 
 interface Bucket {
@@ -39,15 +39,18 @@ export class Limits {
     this.#monotonic = monotonic
   }
 
-  /** Takes one from the device's and from the tenant's bucket. @returns the limit that is reached, or `undefined` */
+  /**
+   * Takes one token from the device's and from the tenant's bucket.
+   * @returns the limit that is reached, or `undefined`
+   */
   take(what: Counted, { tenant, device }: Pick<Topic, 'tenant' | 'device'>): LimitName | undefined {
-    // The device first: what it asks in vain must not count against its neighbours.
+    // The device first, so that its refused requests do not count against its tenant.
     if (!this.#draw(`${what} ${tenant}/${device}`, this.#limits.device[what])) return `device-${what}`
     if (!this.#draw(`${what} ${tenant}`, this.#limits.tenant[what])) return `tenant-${what}`
     return undefined
   }
 
-  /** Of a journal that is filling up: whose frames hold more of it than they may, until the next call. */
+  /** For a journal that is filling up: determines whose frames exceed their share of it, until the next call. */
   weigh(holdings: readonly Holding[], limitBytes: number): void {
     this.#heavy = heavyHolders(holdings, limitBytes, this.#limits)
   }
@@ -57,7 +60,7 @@ export class Limits {
     return this.#heavy.has(tenant) ? 'tenant-bytes' : undefined
   }
 
-  /** Whether to tell a device once more that it is beyond a limit. */
+  /** Whether to tell a device again that it exceeds a limit. */
   mayTell(limit: LimitName, { tenant, device }: Pick<Topic, 'tenant' | 'device'>): boolean {
     return this.#draw(`tell ${limit} ${tenant}/${device}`, TELLING)
   }
@@ -76,7 +79,7 @@ export class Limits {
   }
 }
 
-/** Bytes of frames that a device has in the journal. */
+/** Bytes of a device's frames in the journal. */
 export interface Holding {
   readonly tenant: string
   readonly device: string
@@ -84,7 +87,7 @@ export interface Holding {
 }
 
 /**
- * Who holds so much of the journal that others would suffer. One that is alone is nobody's burden: for it the adapter leaves the broker.
+ * Holders whose share of the journal would harm others. A single holder harms nobody; in that case the adapter leaves the broker.
  * @returns tenants, and devices as `tenant/device`
  */
 export function heavyHolders(

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Runs the adapter as a process of its own: `npm run -s node -- streams/mqtt/main.ts --help`.
+ * Runs the adapter in its own process: `npm run -s node -- streams/mqtt/main.ts --help`.
  * @module
  */
 import { s3, sqs } from '../../shared/aws/clients.ts'
@@ -30,13 +30,13 @@ try {
   }
 }
 
-/** A person who started the adapter by hand sees a path, which the log does not take. */
+/** Prints the sentence with the path, which the log does not allow, for a person who started the adapter by hand. */
 function sayFault(error: unknown): void {
   if (error instanceof CodedError) console.error(`${sentenceOf(error)} [${error.code}]`)
 }
 
 async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<void> {
-  // The journal holds ECGs: its files are for nobody else to read.
+  // The journal contains ECGs, so its files are readable by this user only.
   process.umask(0o077)
   if (isEmptied(config.journalPath)) console.error(emptiedFile(config.journalPath))
   const adapter = startAdapter(config, { sqs: sqs(), s3: s3(), logger })
@@ -50,7 +50,7 @@ async function run(config: NonNullable<ReturnType<typeof readConfig>>): Promise<
   )
   const failure = await Promise.race([stopped, adapter.failed.then((error) => ({ error }))])
   if (failure !== undefined) {
-    // Memory is ahead of the journal: only a fresh start from the journal is safe.
+    // Memory is ahead of the journal: only a restart from the journal is safe.
     logger.critical('journal cannot be written', describeError(failure.error))
     sayFault(failure.error)
     process.exit(1)

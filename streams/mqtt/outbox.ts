@@ -1,33 +1,33 @@
 /**
- * Sends to one SQS queue for ever: several batches under way at once, each retried with growing pauses until SQS has all of it.
+ * Sends to one SQS queue indefinitely: several batches at the same time, each retried with increasing pauses until SQS has all of it.
  * @module
  */
 import { SendMessageBatchCommand, type SendMessageBatchRequestEntry, type SQSClient } from '@aws-sdk/client-sqs'
 import { type Attributes, messageAttributes } from '../../shared/aws/queues.ts'
 import { pause } from '../../shared/pause.ts'
 
-/** A message that is made when its turn comes, so that a long queue holds no bodies. */
+/** A message whose body is made when it is sent, so that a long queue holds no bodies. */
 export interface OutboxItem {
   prepare(): Promise<{ readonly body: string; readonly attributes?: Attributes }>
-  /** SQS has it. */
+  /** Called when SQS has it. */
   sent(): void
 }
 
 export interface OutboxOptions {
   readonly sqs: SQSClient
   readonly queueUrl: string
-  /** Ends all trying; what was not sent stays where it came from. */
+  /** Ends all attempts; unsent messages stay at their source. */
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
 }
 
-/** Batches under way at once. */
+/** Batches that are sent at the same time. */
 const CONCURRENCY = 8
 
 /** SQS's own limit; ten bodies of one billing unit each stay below its limit of a megabyte. */
 const MAX_BATCH = 10
 
-/** A request without an answer is given up after so long, and made again. */
+/** A request without a response is abandoned after this time, and repeated. */
 const REQUEST_TIMEOUT_MS = 10_000
 
 const PAUSE_MS = { first: 100, longest: 30_000 } as const
@@ -35,7 +35,7 @@ const PAUSE_MS = { first: 100, longest: 30_000 } as const
 export class Outbox {
   readonly #options: OutboxOptions
   #waiting: OutboxItem[] = []
-  /** When each that SQS does not have yet was added, the oldest first. */
+  /** When each item that SQS does not have yet was added, oldest first. */
   readonly #addedAtMs = new Map<OutboxItem, number>()
   #sent = 0
   readonly #underWay = new Set<Promise<void>>()
@@ -44,18 +44,18 @@ export class Outbox {
     this.#options = options
   }
 
-  /** Items that are neither sent nor under way. */
+  /** Items that are neither sent nor being sent. */
   get waiting(): number {
     return this.#waiting.length
   }
 
-  /** How long the oldest that SQS does not have yet has been here; 0 when it has all. */
+  /** Age of the oldest item that SQS does not have yet; 0 when it has all. */
   get oldestMs(): number {
     const [addedAtMs] = this.#addedAtMs.values()
     return addedAtMs === undefined ? 0 : performance.now() - addedAtMs
   }
 
-  /** How many SQS has taken. */
+  /** Number of items that SQS has accepted. */
   get sent(): number {
     return this.#sent
   }
@@ -66,7 +66,7 @@ export class Outbox {
     this.#start()
   }
 
-  /** Resolves when nothing waits and nothing is under way. */
+  /** Resolves when nothing is waiting or being sent. */
   async settled(): Promise<void> {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay)
   }
@@ -74,7 +74,7 @@ export class Outbox {
   #start(): void {
     const { signal } = this.#options
     while (this.#waiting.length > 0 && this.#underWay.size < CONCURRENCY && !signal.aborted) {
-      // A burst is spread over all places, so that its first message need not wait until ten are made.
+      // A burst is spread over all slots, so that its first message need not wait until ten are made.
       const size = Math.min(MAX_BATCH, Math.ceil(this.#waiting.length / CONCURRENCY))
       const sending = this.#send(this.#waiting.splice(0, size)).finally(() => {
         this.#underWay.delete(sending)
@@ -101,11 +101,11 @@ export class Outbox {
     }
   }
 
-  /** Sends a batch and returns what could not be made or SQS did not take. */
+  /** Sends a batch. Returns the items that could not be made or that SQS did not accept. */
   async #sendOnce(batch: readonly OutboxItem[]): Promise<readonly OutboxItem[]> {
     const { sqs, queueUrl, signal, onError } = this.#options
     const entries: SendMessageBatchRequestEntry[] = []
-    // One that cannot be made (S3 is away) does not hold up the others.
+    // An item that cannot be made (S3 is unavailable) does not delay the others.
     for (const [index, made] of (await Promise.allSettled(batch.map((item) => item.prepare()))).entries()) {
       if (made.status === 'rejected') {
         onError(made.reason)

@@ -1,6 +1,6 @@
 /**
  * What the adapter sends to SQS: closed windows to the intake, refused payloads to its DLQ. Both are read from the journal when they are
- * sent, and leave it when SQS has them.
+ * sent, and removed from it when SQS has them.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -13,18 +13,21 @@ import { intakeEnvelope } from './intake-message.ts'
 import type { Journal } from './journal.ts'
 import type { OutboxItem } from './outbox.ts'
 
-/** Of the windows whose device sends no trace: an operator can follow these through all logs. */
+/** Sampled share of the windows whose device sends no trace; an operator can follow these through all logs. */
 const SAMPLED_SHARE = 0.01
 
 export interface Source {
   readonly journal: Journal
   readonly s3: S3Client
   readonly bucket: string
-  /** Runs `then` after what the journal is writing. */
+  /** Runs a change after the journal's current write. */
   readonly afterwards: Ingest['afterwards']
 }
 
-/** @param fromDevice the traceparent that the device sent, if any */
+/**
+ * Makes the outbox item of a window.
+ * @param fromDevice the traceparent that the device sent, if any
+ */
 export function windowItem(source: Source, windowId: number, fromDevice?: string): OutboxItem {
   const { journal, s3, bucket, afterwards } = source
   const traceparent = formatTraceparent(childOf(fromDevice, Math.random() < SAMPLED_SHARE))
@@ -51,7 +54,7 @@ async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, win
   return { ...envelope, waveform: await toPayload(s3, bucket, key, encodeWaveform(window.waveform)) }
 }
 
-/** A refused payload as it lies in the DLQ: where it came from, why it is there, and its bytes. */
+/** A refused payload as it is stored in the DLQ: its topic, the reason, and its bytes. */
 interface DeadLetter {
   readonly schema: 1
   readonly kind: 'mqtt'
@@ -62,10 +65,10 @@ interface DeadLetter {
   readonly payload: Payload | null
 }
 
-/** Room beside the payload for topic and content type, whose length the broker's clients choose (up to 64 KiB each). */
+/** Most characters of topic and content type, whose length the broker's clients choose (up to 64 KiB each). */
 const MAX_TEXT = 256
 
-/** A client's text as SQS takes it: of what JSON leaves unescaped, it refuses these two, however often it is asked. */
+/** A client's text without the two characters that JSON does not escape and SQS always refuses. */
 const clientText = (text: string) => text.slice(0, MAX_TEXT).replace(/[\uFFFE\uFFFF]/g, '\uFFFD')
 
 async function deadLetter(journal: Journal, s3: S3Client, bucket: string, rejectId: number) {

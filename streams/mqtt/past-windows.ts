@@ -1,19 +1,19 @@
 /**
- * The past of a session: which of its windows were closed before all their samples had come, and so can still be corrected. Pure.
+ * The past of a session: windows that were closed before all their samples had arrived, and can still be corrected. Pure.
  *
- * What is not in here is complete. A normal session has nothing in here at all; a pause of hours is one entry.
+ * Every window that is not listed here is complete. A normal session has no entry; a pause of hours is one entry.
  * @module
  */
 
-/** Windows of which samples are missing: one that was closed short, or a run of which nothing has come. */
+/** Windows with missing samples: one that was closed incomplete, or a run of windows without any samples. */
 export interface Hole {
   /** A multiple of the window's length. */
   readonly firstSample: number
-  /** One past its last sample: likewise. */
+  /** Index after its last sample; also a multiple. */
   readonly endSample: number
-  /** The newest version that was closed; 0 while there was none. */
+  /** Newest version that was closed; 0 when there was none. */
   readonly version: number
-  /** Samples have come since that version. */
+  /** Samples have arrived since that version. */
   readonly isReopened: boolean
 }
 
@@ -37,19 +37,22 @@ export class PastWindows {
     return this.#holes.filter(({ isReopened }) => isReopened)
   }
 
-  /** The holes that samples in [from, to) would fall into. */
+  /** The holes that overlap samples [from, to). */
   within(from: number, to: number): readonly Hole[] {
     return this.#holes.filter(({ firstSample, endSample }) => firstSample < to && endSample > from)
   }
 
-  /** Notes windows that are left behind with samples missing. */
+  /** Records windows that are closed with samples missing. */
   add(hole: Hole): void {
     this.#holes.push(hole)
     this.#holes.sort((a, b) => a.firstSample - b.firstSample)
     this.#saved.add(hole.firstSample)
   }
 
-  /** Samples have come for [from, to): cuts the windows that they touch out of their runs and opens them. Returns these windows' first samples. */
+  /**
+   * Samples of [from, to) have arrived: splits the affected windows from their runs and reopens them. Returns the first samples of these
+   * windows.
+   */
   reopen(from: number, to: number): readonly number[] {
     const touched: number[] = []
     for (const hole of this.within(from, to)) {
@@ -66,7 +69,7 @@ export class PastWindows {
     return touched
   }
 
-  /** A reopened window is closed again, whole or still short. */
+  /** Closes a reopened window again, complete or still incomplete. */
   close(window: number, isWhole: boolean): void {
     const hole = this.#holes.find(({ firstSample }) => firstSample === window)
     if (hole === undefined) return
@@ -74,12 +77,12 @@ export class PastWindows {
     if (!isWhole) this.add({ ...hole, version: hole.version + 1, isReopened: false })
   }
 
-  /** The hole that starts at `firstSample` can no longer be filled. */
+  /** Removes a hole that can no longer be filled. */
   forget(firstSample: number): void {
     this.#remove(firstSample)
   }
 
-  /** What has to be written down since the last call. */
+  /** Changes to store since the last call. */
   takeChanges(): { readonly removed: readonly number[]; readonly saved: readonly Hole[] } {
     const saved = this.#holes.filter(({ firstSample }) => this.#saved.has(firstSample))
     const removed = [...this.#removed].filter((firstSample) => !this.#saved.has(firstSample))

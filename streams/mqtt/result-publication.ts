@@ -1,5 +1,5 @@
 /**
- * A result as a device gets it, from the adapter or from a function.
+ * A result in the form that devices get, from the adapter or from a function.
  * @module
  */
 import { type DeviceResults, summaryOf } from '../../shared/domain/result-summary.ts'
@@ -9,19 +9,22 @@ import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { CONTENT_TYPES } from './frame-codec.ts'
 import { buildTopic } from './topics.ts'
 
-/** How long a broker holds a result for a device that is away, where MQTT 5 lets us say so. */
+/** How long a broker keeps a result for a disconnected device, if it supports MQTT 5. */
 const EXPIRY_S = 24 * 3600
 
 export interface ResultPublication {
   readonly topic: string
-  /** The result as JSON: byte for byte as it is stored, or its summary. */
+  /** The result as JSON: byte for byte as stored, or its summary. */
   readonly payload: string
   readonly contentType: string
   readonly expiryS: number
   readonly userProperties: Readonly<Record<string, string>>
 }
 
-/** @throws CodedError `field-invalid` for what came from no device, `payload-malformed` for a result that is no JSON */
+/**
+ * Makes the publication of a result.
+ * @throws CodedError `field-invalid` for a result that is not of a device, `payload-malformed` for a result that is not JSON
+ */
 export function resultPublication(
   { tenant, origin, result }: ResultMessage,
   traceparent: string | undefined,
@@ -49,7 +52,7 @@ function ecgIdOf(result: string): string {
   try {
     return String(JSON.parse(result).ecgId)
   } catch {
-    // The parser's text quotes the result.
+    // The parser's message quotes the result.
     throw new CodedError('payload-malformed', { field: 'result' })
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Results from SQS to the topics of the devices that they belong to.
+ * Publishes results from SQS to the topics of their devices.
  * @module
  */
 import type { Message, SQSClient } from '@aws-sdk/client-sqs'
@@ -18,13 +18,16 @@ export interface ResultsOptions {
   readonly queueUrl: string
   readonly client: MqttClient
   readonly version: 4 | 5
-  /** Whole when absent. */
+  /** `whole` when absent. */
   readonly form?: DeviceResults | undefined
   readonly signal: AbortSignal
   readonly onError: (error: unknown) => void
 }
 
-/** Publishes results until `signal` aborts. A result is deleted only when the broker has it; one that cannot be read is left to the redrive policy. */
+/**
+ * Publishes results until `signal` aborts. A result is deleted only when the broker has it; an unreadable one is left to the redrive
+ * policy.
+ */
 export async function publishResults({ sqs, queueUrl, signal, onError, ...to }: ResultsOptions): Promise<void> {
   const publish = async (message: Message): Promise<Message | undefined> => {
     try {
@@ -51,11 +54,11 @@ async function publishResult(
   const { topic, payload, contentType, expiryS, userProperties } = resultPublication(parsed, traceparent, form)
   const properties = { contentType, messageExpiryInterval: expiryS, userProperties: { ...userProperties } }
   const published = client.publishAsync(topic, payload, { qos: 1, ...(version === 5 ? { properties } : {}) })
-  // Away from the broker, mqtt.js waits for ever; a shutdown must not.
+  // Without a broker, mqtt.js waits for ever; a shutdown must not.
   await unlessAborted(signal, published)
 }
 
-/** What `work` resolves with; rejects when `signal` aborts first. Leaves nothing on the signal, which outlives millions of results. */
+/** Resolves like `work`; rejects when `signal` aborts first. Leaves no listener on the signal, which outlives millions of results. */
 async function unlessAborted<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
   const aborted = Promise.withResolvers<never>()
   const abort = () => aborted.reject(signal.reason)

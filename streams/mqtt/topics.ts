@@ -5,7 +5,7 @@
 import { CodedError } from '../../shared/errors.ts'
 import { Name } from '../../shared/messages.ts'
 
-/** `frames`, `window` and `status` come from the device, `results` and `cmd` go to it. */
+/** `frames`, `window` and `status` are sent by the device, `results` and `cmd` to it. */
 const CHANNELS = ['frames', 'window', 'status', 'results', 'cmd'] as const
 
 export type Channel = (typeof CHANNELS)[number]
@@ -23,21 +23,21 @@ export function buildTopic({ tenant, device, channel }: Topic): string {
   return `${PREFIX}/${tenant}/${device}/${channel}`
 }
 
-/** The filter for a channel of every device. */
+/** The filter for a channel of all devices. */
 export function topicFilter(channel: Channel, tenant = '+'): string {
   return buildTopic({ tenant, device: '+', channel })
 }
 
 /**
- * What stands before a topic that goes to one rule of AWS IoT Core and to nobody else.
+ * Prefix of a topic that goes only to one AWS IoT Core rule (Basic Ingest).
  * https://docs.aws.amazon.com/iot/latest/developerguide/iot-basic-ingest.html
  */
 export const basicIngestPrefix = (rule: string) => `$aws/rules/${rule}`
 
-/** A topic without such a prefix: it is the rule's business only. */
+/** Removes such a prefix from a topic. */
 export const withoutBasicIngest = (topic: string) => topic.replace(/^\$aws\/rules\/\w{1,128}\//, '')
 
-/** @throws CodedError `topic-invalid` naming the part at fault. */
+/** @throws CodedError `topic-invalid` naming the part at fault */
 export function parseTopic(text: string): Topic {
   const [prefix, version, tenant, device, channel, ...rest] = text.split('/')
   if (`${prefix}/${version}` !== PREFIX || rest.length > 0) throw new CodedError('topic-invalid', { field: 'topic' })

@@ -1,12 +1,17 @@
 /**
- * Decides which frames of a session make up which window, and when a window is closed. Pure: its clock is an argument, its samples are elsewhere.
+ * Decides which frames of a session form which window, and when a window is closed. Pure: its clock is an argument, its samples are
+ * elsewhere.
  *
- * Windows are [k·10 s, (k+1)·10 s) of the session's samples. One is closed when every sample has come; when its frames are numbered
- * without a break, so that what is missing was never sent; when it is overdue: a frame has come that starts 2 s or more behind its
- * end, and five seconds have passed since; when the session's last
- * frame leaves nothing to wait for; or when the session falls silent. A window of which nothing came is never made. What is closed before all its
- * samples have come is noted in `past`: late frames may still complete it. Memory is bounded: only the extents of frames that
- * reach beyond the last closed window are held: 12 s of them (20 s where whole windows come), and what comes in the time of grace.
+ * Windows are [k·10 s, (k+1)·10 s) of the session's samples. A window is closed
+ * - when all its samples have arrived;
+ * - when its frames are numbered without a gap, so that what is missing was never sent;
+ * - when it is overdue: a frame has arrived that starts 2 s or more after its end, and five seconds have passed since;
+ * - when the session's last frame leaves nothing to wait for; or
+ * - when the session falls silent.
+ *
+ * A window without any samples is never made. A window that is closed incomplete is recorded in `past`: late frames may still complete it.
+ * Memory is limited: only the extents of frames that reach beyond the last closed window are held, which is 12 s of them (20 s where whole
+ * windows arrive), and those that arrive in the grace time.
  * @module
  */
 import { crc32 } from 'node:zlib'
@@ -18,35 +23,35 @@ import { CodedError } from '../../shared/errors.ts'
 import { MAX_CLOCK_AHEAD_MS } from './frame-codec.ts'
 import { type Hole, PastWindows } from './past-windows.ts'
 
-/** How much later than its successors a frame may come. */
+/** How much later than its successors a frame may arrive. */
 const REORDER_HORIZON_S = 2
 
 /**
- * How long an overdue window is still waited for. Within a backlog, 2 s of samples go by in milliseconds: shared connections overtake
- * each other, and aedes delivers live frames before the stored ones (measured: up to 2 s, on a busy machine).
+ * How long to wait for an overdue window. In a backlog, 2 s of samples pass in milliseconds: shared connections overtake each other, and
+ * aedes delivers live frames before the stored ones (measured: up to 2 s, on a busy machine).
  */
 export const GRACE_MS = 5000
 
-/** A session's last window that is shorter than this is not sent: there is nothing in it that a refusal could be about. */
+/** A shorter last window of a session is not sent, because even a refusal of it would be meaningless. */
 export const MIN_WINDOW_S = 1
 
-/** A frame that is further ahead than this is a device's clock or counter gone wrong, unless so much time has passed since the session's start. */
+/** A frame farther ahead than this comes from a wrong clock or counter, unless that much time has passed since the session's start. */
 const MAX_JUMP_S = 3600
 
-/** What must stay the same throughout a session. */
+/** Properties that must not change within a session. */
 export interface SessionFormat {
   readonly sessionStartedAtMs: number
   readonly rateHz: number
   readonly leads: readonly FrameLead[]
 }
 
-/** What is remembered of an accepted frame; its samples are in the journal. */
+/** The part of an accepted frame that is kept in memory; its samples are in the journal. */
 export interface FrameExtent {
   readonly sequence: number
   readonly firstSample: number
-  /** One past its last sample. */
+  /** Index after its last sample. */
   readonly endSample: number
-  /** CRC-32 of the samples: tells a repeated frame from another one under the same number. */
+  /** CRC-32 of the samples, which distinguishes a repeated frame from another one with the same number. */
   readonly checksum: number
   readonly isLast: boolean
 }
@@ -54,26 +59,26 @@ export interface FrameExtent {
 /** A window that is ready to be sent. */
 export interface ClosedWindow {
   readonly firstSample: number
-  /** Samples a lead; fewer than a whole window's only at the end of a session. */
+  /** Samples per lead; fewer than a whole window's only at the end of a session. */
   readonly samples: number
 }
 
-/** Everything that an assembler knows, so that it can be stored and brought back. */
+/** Complete state of an assembler, which can be stored and restored. */
 export interface AssemblerState {
   readonly format: SessionFormat
-  /** Samples before this belong to windows that are closed. */
+  /** Samples before this belong to closed windows. */
   readonly closedThrough: number
-  /** Highest sequence number among frames that lie wholly before `closedThrough`, −1 when there is none. */
+  /** Highest sequence number of frames that lie entirely before `closedThrough`, −1 when there is none. */
   readonly closedSequence: number
   /** Accepted frames that reach beyond `closedThrough`, in any order. */
   readonly frames: readonly FrameExtent[]
-  /** What is missing before `closedThrough`; nothing when left out. */
+  /** What is missing before `closedThrough`; absent means nothing. */
   readonly holes?: readonly Hole[]
 }
 
 export type Offer =
   | { readonly kind: 'accepted'; readonly extent: FrameExtent; readonly closed: readonly ClosedWindow[] }
-  /** `repeated`: the same frame was accepted before. `late`: its windows are closed; whether it completes one, `past` says. */
+  /** `repeated`: the same frame was accepted before. `late`: its windows are closed; `past` tells whether it completes one. */
   | { readonly kind: 'repeated' | 'late' }
 
 /** One session of one device. */
@@ -84,7 +89,7 @@ export class WindowAssembler {
   readonly #horizon: number
   #closedThrough: number
   #closedSequence: number
-  /** By sequence, and so by sample as well. */
+  /** By sequence, and therefore also by sample. */
   readonly #frames: FrameExtent[]
   /** When the earliest open window was first found overdue. */
   #overdueSinceMs: number | undefined
@@ -99,7 +104,7 @@ export class WindowAssembler {
     this.#frames = [...state.frames].sort((a, b) => a.sequence - b.sequence)
   }
 
-  /** An assembler for a session of which nothing is known; one that is met in its middle starts at the window it is met in. */
+  /** An assembler for an unknown session. When its first frame is not the session's first, it starts at that frame's window. */
   static begin({ sessionStartedAtMs, rateHz, leads, firstSample }: Frame): WindowAssembler {
     const whole = windowSamples(rateHz)
     const earliest = Math.max(0, firstSample - Math.round(rateHz * REORDER_HORIZON_S))
@@ -110,7 +115,7 @@ export class WindowAssembler {
     return assembler
   }
 
-  /** Samples before this belong to windows that are closed. */
+  /** Samples before this belong to closed windows. */
   get closedThrough(): number {
     return this.#closedThrough
   }
@@ -125,22 +130,22 @@ export class WindowAssembler {
     }
   }
 
-  /** True while frames wait for their window to close. */
+  /** True while frames wait for their window to be closed. */
   get isOpen(): boolean {
     return this.#frames.length > 0
   }
 
   /**
-   * Takes a frame, or says why not; changes nothing when it throws.
+   * Takes a frame, or returns why not. Changes nothing when it throws.
    * @param nowMs any clock that goes forward
-   * @param wallMs milliseconds since 1970: a frame may be hours ahead of the others when they have passed; without it, none may
+   * @param wallMs milliseconds since 1970: a frame may be hours ahead of the others when these hours have passed; absent: it may not
    * @throws CodedError `session-changed`, `clock-invalid` or `sequence-invalid` naming the field
    */
   offer(frame: Frame, nowMs: number, wallMs = -Infinity): Offer {
     this.#checkFormat(frame)
     const extent = extentOf(frame)
     if (extent.endSample <= this.#closedThrough) {
-      // A number yet unused that points to samples which have come is the device's mistake; any other is a straggler.
+      // An unused number for samples that have already arrived is the device's error; any other frame is a late one.
       const isMissing = this.past.within(extent.firstSample, extent.endSample).length > 0
       const isUnused = extent.sequence > (this.#frames.at(-1)?.sequence ?? this.#closedSequence)
       if (isUnused && !isMissing) throw backwards('firstSample')
@@ -168,7 +173,7 @@ export class WindowAssembler {
     return { kind: 'accepted', extent, closed: this.closeReady(nowMs) }
   }
 
-  /** Closes what is complete or has been overdue for long enough: with each frame, and now and then without one. */
+  /** Closes windows that are complete or have been overdue for long enough. Called with each frame, and regularly without one. */
   closeReady(nowMs: number): readonly ClosedWindow[] {
     const closed: ClosedWindow[] = []
     while (this.#frames.length > 0) {
@@ -176,7 +181,7 @@ export class WindowAssembler {
       const start = this.#nextStart()
       const stop = start + this.#whole
       const end = last.isLast ? Math.min(stop, last.endSample) : stop
-      // Windows close in order: those that are missing in between are given up only once they are overdue.
+      // Windows are closed in order: missing ones in between are given up only when they are overdue.
       const isNext = start === this.#closedThrough || this.#isUnbroken(start)
       const isComplete = isNext && (this.#covered(start, stop) === end - start || this.#isUnbroken(end))
       const isOverdue = last.firstSample >= (isNext ? stop : start) + this.#horizon
@@ -207,7 +212,7 @@ export class WindowAssembler {
     return closed
   }
 
-  /** A frame of a closed window has been taken: its number is used. */
+  /** Records that the number of a frame of a closed window is used. */
   noteLate(sequence: number): void {
     this.#closedSequence = Math.max(this.#closedSequence, sequence)
   }
@@ -225,13 +230,13 @@ export class WindowAssembler {
     }
   }
 
-  /** First sample of the earliest open window that has any. */
+  /** First sample of the earliest open window with any samples. */
   #nextStart(): number {
     const first = Math.max(this.#frames[0]!.firstSample, this.#closedThrough)
     return Math.floor(first / this.#whole) * this.#whole
   }
 
-  /** True when frames have come without a missing number up to one that reaches `sample`. */
+  /** True when frames without a missing number reach `sample`. */
   #isUnbroken(sample: number): boolean {
     let sequence = this.#closedSequence
     for (const frame of this.#frames) {
@@ -241,7 +246,7 @@ export class WindowAssembler {
     return false
   }
 
-  /** How many samples of [start, stop) have come. Frames never overlap. */
+  /** Number of samples of [start, stop) that have arrived. Frames never overlap. */
   #covered(start: number, stop: number): number {
     let covered = 0
     for (const { firstSample, endSample } of this.#frames) {
@@ -250,7 +255,7 @@ export class WindowAssembler {
     return covered
   }
 
-  /** Goes on behind windows of which nothing has come. */
+  /** Continues after windows without any samples. */
   #leaveBehind(from: number, to: number): void {
     if (to > from) this.past.add({ firstSample: from, endSample: to, version: 0, isReopened: false })
     this.#closedThrough = to
@@ -258,7 +263,7 @@ export class WindowAssembler {
 
   #closeWindow(start: number, end: number, isWhole: boolean, closed: ClosedWindow[]): void {
     const stop = start + this.#whole
-    // Of a window that still waits for samples there is always something to say: that they are missing.
+    // A window with missing samples is always reported, because that itself is information.
     if (!isWhole || end - start >= MIN_WINDOW_S * this.format.rateHz) {
       closed.push({ firstSample: start, samples: end - start })
     }
@@ -270,7 +275,7 @@ export class WindowAssembler {
   }
 }
 
-/** The samples of a closed window from the frames that touch it; what no frame brought is `MISSING_SAMPLE`. */
+/** Samples of a closed window, from the frames that overlap it; missing samples are `MISSING_SAMPLE`. */
 export function windowWaveform(
   { rateHz, leads }: SessionFormat,
   window: ClosedWindow,

@@ -1,5 +1,5 @@
 /**
- * A recording in the samples that devices send.
+ * Converts a recording to the samples that devices send.
  * @module
  */
 import { type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
@@ -7,7 +7,7 @@ import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
 import { GAIN_RANGE_UV } from './frame-codec.ts'
 
-/** A recording's samples as int16, [leads][samples]. */
+/** Samples of a recording as int16, [leads][samples]. */
 export interface WireSamples {
   readonly leads: readonly FrameLead[]
   readonly rows: readonly Int16Array[]
@@ -16,7 +16,9 @@ export interface WireSamples {
 
 const INT16_MAX = 0x7fff
 
-/** Samples unchanged where they fit int16 in the recording's own gain, else in the least whole multiple of that gain that they fit. */
+/**
+ * Keeps samples that fit int16 with the recording's own gain; otherwise uses the smallest whole multiple of that gain with which they fit.
+ */
 export function toWire({ leads }: Recording): WireSamples {
   const rows: Int16Array[] = []
   const coarsened: LeadName[] = []

@@ -10,7 +10,7 @@ import { scaleReport } from '../../cdk/cost/scale.ts'
 
 const pageOf = (name: string) => readFileSync(join(import.meta.dirname, '../../docs', name), 'utf8')
 
-/** Two sites are synthesized, on a machine that may be busy. */
+/** Synthesizes two sites on a machine that can be busy. */
 const SYNTHESES_MS = 180_000
 
 const path: Path = {
@@ -22,7 +22,7 @@ const path: Path = {
 }
 
 it.each(['cost.md', 'scale.md'])(
-  'docs/%s says what the command prints (else: npm run -s cost -- --docs)',
+  'docs/%s matches the output of the command (otherwise run npm run -s cost -- --docs)',
   { timeout: SYNTHESES_MS },
   (name) => {
     const page = pageOf(name)
@@ -31,26 +31,26 @@ it.each(['cost.md', 'scale.md'])(
   },
 )
 
-describe('a million windows', () => {
-  it('cost 10 USD at most on the adapter path', () => {
+describe('the cost of a million windows', () => {
+  it('is at most 10 USD on the adapter path', () => {
     expect(sum(windowCost(path))).toBeLessThan(10)
   })
 
-  it('cost two write units and a share of a batch more where there is an EHR', () => {
+  it('rises by two write units and a fraction of a batch with an EHR', () => {
     const { 'DynamoDB sessions': sessions, 'SQS results-fhir': sqs } = ehrCost(path)
 
     expect(sessions).toBeCloseTo(1.25)
     expect(sqs).toBeCloseTo(0.48)
   })
 
-  it('cost a write unit more for each kilobyte of their results', () => {
+  it('rises by a write unit per kilobyte of result', () => {
     const { DynamoDB: now } = windowCost(path)
     const { DynamoDB: more } = windowCost({ ...path, resultBytes: path.resultBytes + 1024 })
 
     expect(more! - now!).toBeCloseTo(0.625)
   })
 
-  it('cost more on x64, and with memory that no work is there for', () => {
+  it('rises on x64, and with unneeded memory', () => {
     const [small, large] = memorySensitivity(path, [1769, 3538])
 
     expect(small!.x64 / small!.arm64).toBeGreaterThan(1.1)
@@ -58,14 +58,14 @@ describe('a million windows', () => {
   })
 })
 
-describe('what is there all day', () => {
+describe('the fixed cost', () => {
   const cost = (...resources: [type: string, properties?: object][]) =>
     fixedCost(
       Object.fromEntries(resources.map(([Type, Properties], i) => [`R${i}`, { Type, Properties }])) as Resources,
     ) // as a template has them
   const line = (name: string, of: ReturnType<typeof cost>) => of.lines.find((each) => each.name.includes(name))
 
-  it('is counted in the units that it is billed by', () => {
+  it('counts resources in their billing units', () => {
     const of = cost(
       ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Interface', SubnetIds: ['a', 'b'] }],
       ['AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Gateway' }],
@@ -81,7 +81,7 @@ describe('what is there all day', () => {
     expect(of.unpriced).toEqual([])
   })
 
-  it('of a machine is found through its launch template and multiplied by the size of its group', () => {
+  it('takes machines from the launch template, times the size of the group', () => {
     const resources: Resources = {
       Machine: {
         Type: 'AWS::EC2::LaunchTemplate',
@@ -105,14 +105,14 @@ describe('what is there all day', () => {
     })
   })
 
-  it('without a price is named, and a machine without one is an error', () => {
+  it('names resources without a price, and refuses machines without one', () => {
     expect(cost(['AWS::Kinesis::Stream']).unpriced).toEqual(['AWS::Kinesis::Stream'])
     expect(() => cost(['AWS::EC2::Instance', { InstanceType: 'u-24tb1.metal' }])).toThrow('u-24tb1.metal')
   })
 })
 
-describe('scale', () => {
-  it('marks the limits that so many devices meet, and only these', () => {
+describe('the scale report', () => {
+  it('marks exactly the limits that a number of devices reaches', () => {
     const met = (devices: number) => [...scaleReport(devices).matchAll(/^\| \*\*([\d,]+)\*\*/gm)].map(([, at]) => at)
 
     expect(met(500)).toEqual(['50'])

@@ -1,50 +1,33 @@
 import { App, Stack } from 'aws-cdk-lib'
-import { Match, Template } from 'aws-cdk-lib/assertions'
+import { Match, type Template } from 'aws-cdk-lib/assertions'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from '../../cdk/app.ts'
-import { FUNCTION_NAMES, type FunctionName } from '../../cdk/build/lambda-bundle.ts'
 import { checkRules } from '../../cdk/constructs/nag.ts'
 import type { Template as CloudFormation } from '../../cdk/local/template/intrinsics.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { DeviceLimits } from '../../shared/config/device-limits.ts'
-import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
+import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { rightsOf } from './helpers/rights.ts'
-
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+import { exampleTemplate } from './helpers/templates.ts'
 
 const templates = new Map<string, Template>()
 const hospital = () => templates.get('hospital')!
 
 /** Each site is synthesized with the rules of cdk-nag: one that is broken and not acknowledged fails here, by name and construct. */
-beforeAll(async () => {
-  const folder = await functionFolder('')
-  const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Record<FunctionName, string>
-  for (const name of exampleSites()) {
-    const app = createApp({
-      outdir: temporaryFolder(),
-      target: 'linux-arm64',
-      bundles,
-      site: readSite(name),
-      synthesis: RULES,
-      synthesisImage: 'registry.example/synthesize:1',
-      validation: true,
-    })
-    const { template } = checkRules(app).synth().getStackArtifact(STACK_NAME)
-    templates.set(name, Template.fromJSON(template))
-  }
+beforeAll(() => {
+  for (const name of exampleSites()) templates.set(name, exampleTemplate(name))
 }, 300_000)
 
-it('the rules of AWS Solutions, HIPAA and serverless stacks are checked: what breaks one is not synthesized', () => {
+it('synthesis checks the AWS Solutions, HIPAA and serverless rules, and fails on a violation', () => {
   const app = checkRules(new App({ outdir: temporaryFolder(), analyticsReporting: false }))
   new Queue(new Stack(app, 'Bare'), 'queue')
 
   expect(() => app.synth()).toThrow('AwsSolutions-SQS4')
 })
 
-describe('rights', () => {
-  /** Actions that know no resource, or whose resource AWS does not let us name, and who needs them. */
+describe('the rights of roles', () => {
+  /** Actions without a resource, or whose resource cannot be named in a policy, and who needs them. */
   const FORCED: Readonly<Record<string, string>> = {
     'ec2:AssignPrivateIpAddresses': 'Lambda, to plug a function into the network',
     'ec2:CreateNetworkInterface': 'Lambda, to plug a function into the network',
@@ -56,7 +39,7 @@ describe('rights', () => {
     'ecs:DiscoverPollEndpoint': 'the ECS agent',
   }
 
-  it('of the hospital are those that were reviewed: role, action, resource', async () => {
+  it('match the reviewed list for the hospital: role, action, resource', async () => {
     const lines = rightsOf(hospital().toJSON() as CloudFormation).map(({ role, effect, action, resource }) =>
       [...(effect === 'Deny' ? ['not'] : []), role, action, resource].join(' '),
     )
@@ -64,21 +47,26 @@ describe('rights', () => {
     await expect(`${lines.join('\n')}\n`).toMatchFileSnapshot('rights.txt')
   })
 
-  it.each(exampleSites())('of %s are for everything only where AWS forces it, and never all of a service’s', (name) => {
-    const rights = rightsOf(templates.get(name)!.toJSON() as CloudFormation).filter(({ effect }) => effect === 'Allow')
+  it.each(exampleSites())(
+    'use wildcards in %s only where AWS requires it, and never a service’s whole set of actions',
+    (name) => {
+      const rights = rightsOf(templates.get(name)!.toJSON() as CloudFormation).filter(
+        ({ effect }) => effect === 'Allow',
+      )
 
-    const wide = rights.filter(({ resource }) => resource === '*').map(({ action }) => action)
-    expect(wide.filter((action) => !(action in FORCED))).toEqual([])
-    expect(rights.filter(({ action }) => action.includes('*'))).toEqual([])
-    templates.get(name)!.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
-  })
+      const wide = rights.filter(({ resource }) => resource === '*').map(({ action }) => action)
+      expect(wide.filter((action) => !(action in FORCED))).toEqual([])
+      expect(rights.filter(({ action }) => action.includes('*'))).toEqual([])
+      templates.get(name)!.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
+    },
+  )
 })
 
-describe.each(exampleSites())('in %s', (name) => {
+describe.each(exampleSites())('the example site %s', (name) => {
   const all = (type: string) =>
     Object.values(templates.get(name)!.findResources(type)).map(({ Properties }) => Properties)
 
-  it('everything that lies still is encrypted, ECGs and logs under keys of ours that rotate', () => {
+  it('encrypts everything at rest, and ECGs and logs with our own rotated keys', () => {
     for (const each of all('AWS::SQS::Queue')) expect(each.KmsMasterKeyId).toBeDefined()
     for (const each of all('AWS::SNS::Topic')) expect(each.KmsMasterKeyId).toBeDefined()
     for (const each of all('AWS::DynamoDB::Table')) expect(each.SSESpecification.KMSMasterKeyId).toBeDefined()
@@ -94,7 +82,7 @@ describe.each(exampleSites())('in %s', (name) => {
     expect(algorithms).toContain('aws:kms')
   })
 
-  it('nothing is taken or given in plain text', () => {
+  it('allows no plain-text transport', () => {
     const plain = Match.objectLike({
       Effect: 'Deny',
       Condition: Match.objectLike({ Bool: { 'aws:SecureTransport': 'false' } }),
@@ -112,12 +100,12 @@ describe.each(exampleSites())('in %s', (name) => {
 })
 
 /** What a deployment showed, of each kind and in every site. */
-describe.each(exampleSites())('deployed, %s', (name) => {
+describe.each(exampleSites())('the deployed site %s', (name) => {
   const template = () => templates.get(name)!.toJSON() as CloudFormation
   const all = (type: string) =>
     Object.values(templates.get(name)!.findResources(type)).map(({ Properties }) => Properties)
 
-  it('tells each container its region, which nothing else does', () => {
+  it('sets the region of each container, which has no other source for it', () => {
     const containers = [
       ...all('AWS::Batch::JobDefinition').map(({ ContainerProperties }) => ContainerProperties),
       ...all('AWS::ECS::TaskDefinition').flatMap(({ ContainerDefinitions }) => ContainerDefinitions),
@@ -129,14 +117,14 @@ describe.each(exampleSites())('deployed, %s', (name) => {
     }
   })
 
-  it('keeps containers from the rights of their machine, which none of them needs', () => {
+  it('blocks containers from their machine’s credentials', () => {
     for (const { LaunchTemplateData } of all('AWS::EC2::LaunchTemplate'))
       expect(LaunchTemplateData.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 })
     for (const { ContainerProperties } of all('AWS::Batch::JobDefinition'))
       expect(ContainerProperties.Environment).toContainEqual({ Name: 'AWS_EC2_METADATA_DISABLED', Value: 'true' })
   })
 
-  it('does not block large ECGs, long queries or requests without a User-Agent at its own web ACL', () => {
+  it('lets its web ACL pass large ECGs, long queries and requests without a User-Agent', () => {
     for (const { Rules } of all('AWS::WAFv2::WebACL')) {
       const common = Rules.find(({ Name }: { Name: string }) => Name === 'AWSManagedRulesCommonRuleSet')
       const counted = common.Statement.ManagedRuleGroupStatement.RuleActionOverrides.filter(
@@ -148,7 +136,7 @@ describe.each(exampleSites())('deployed, %s', (name) => {
     }
   })
 
-  it('may decrypt every secret that lies under a key of the customer’s', () => {
+  it('can decrypt every secret under a customer’s key', () => {
     const keys = [...new Set(JSON.stringify(readSite(name)).match(/arn:aws:kms:[^"]+/g))]
     const rights = rightsOf(template()).filter(({ effect }) => effect === 'Allow')
     const readers = rights.filter(({ action }) => action === 'secretsmanager:GetSecretValue').map(({ role }) => role)
@@ -161,7 +149,7 @@ describe.each(exampleSites())('deployed, %s', (name) => {
     }
   })
 
-  it('goes back to the tasks before when new ones cannot start', () => {
+  it('rolls back to the former tasks when new ones cannot start', () => {
     for (const { DeploymentConfiguration } of all('AWS::ECS::Service'))
       expect(DeploymentConfiguration.DeploymentCircuitBreaker).toEqual({ Enable: true, Rollback: true })
   })
@@ -174,7 +162,7 @@ it('each site has a stack of its own name, so that a second one does not replace
   expect(readSite(undefined).deployment.stack).toBe(STACK_NAME)
 })
 
-describe('the addresses of the API itself', () => {
+describe('the API’s own URLs', () => {
   const front = (name: string) => {
     const { Resources } = templates.get(name)!.toJSON() as CloudFormation
     const functions = Object.values(Resources).filter(({ Type }) => Type === 'AWS::Lambda::Function')
@@ -184,7 +172,7 @@ describe('the addresses of the API itself', () => {
     })
   }
 
-  it.each(['hospital', 'wearable-fleet'])('answer only what comes by CloudFront, where there is one (%s)', (name) => {
+  it.each(['hospital', 'wearable-fleet'])('answer only requests through CloudFront when there is one (%s)', (name) => {
     const told = front(name)
     const [distribution] = Object.values(templates.get(name)!.findResources('AWS::CloudFront::Distribution'))
     const origins: readonly { CustomOriginConfig?: object; OriginCustomHeaders?: unknown }[] =
@@ -199,13 +187,13 @@ describe('the addresses of the API itself', () => {
     }
   })
 
-  it('are open where there is none', () => {
+  it('are open when there is no CloudFront', () => {
     expect(front('clinic')).toEqual([])
   })
 })
 
-describe('the log of devices’ status', () => {
-  it('takes only what a status has, and no payload of a device', () => {
+describe('the log of device status', () => {
+  it('contains only status fields and no device payload', () => {
     const rules = Object.values(hospital().findResources('AWS::IoT::TopicRule')).map(
       ({ Properties: { TopicRulePayload: rule } }) => rule,
     )
@@ -220,8 +208,8 @@ describe('the log of devices’ status', () => {
   })
 })
 
-describe('the streaming adapter', () => {
-  it('is one task a shard, on the machine of its shard, the old one gone before the new one comes', () => {
+describe('the streaming adapter in ECS', () => {
+  it('runs one task per shard on the shard’s machine, and stops the old task before the new one starts', () => {
     const services = Object.values(hospital().findResources('AWS::ECS::Service')).map(({ Properties }) => Properties)
 
     expect(services.map(({ PlacementConstraints: [each] }) => each.Expression)).toEqual([
@@ -240,7 +228,7 @@ describe('the streaming adapter', () => {
     })
   })
 
-  it('keeps its journal when machine and stack go, and joins the cluster only with it', () => {
+  it('keeps its journal beyond machine and stack, and joins the cluster only with it', () => {
     hospital().allResources('AWS::EC2::Volume', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
     const [template] = Object.values(hospital().findResources('AWS::EC2::LaunchTemplate')).filter(({ Properties }) =>
       JSON.stringify(Properties).includes('attach-volume'),
@@ -250,7 +238,7 @@ describe('the streaming adapter', () => {
     expect(script.indexOf('ECS_CLUSTER')).toBeGreaterThan(script.indexOf('mount $device'))
   })
 
-  it('hears its own tenants, and no windows where IoT Core’s rule takes them', () => {
+  it('receives its own tenants only, and no windows when IoT Core’s rule takes them', () => {
     const [wards] = Object.values(hospital().findResources('AWS::ECS::TaskDefinition'))
     const [{ Environment, Secrets, User, ReadonlyRootFilesystem }] = wards!.Properties.ContainerDefinitions
     const variables = Object.fromEntries(
@@ -264,8 +252,8 @@ describe('the streaming adapter', () => {
   })
 })
 
-describe('the console', () => {
-  it('creates a web ACL in us-east-1 if the site requests one', () => {
+describe('the console in CloudFront', () => {
+  it('has a web ACL in us-east-1 if the site requests one', () => {
     const { Rules } = templates.get('wearable-fleet')!.toJSON()
 
     templates.get('wearable-fleet')!.hasResourceProperties('AWS::WAFv2::WebACL', { Scope: 'CLOUDFRONT' })
@@ -273,7 +261,7 @@ describe('the console', () => {
     templates.get('clinic')!.resourceCountIs('AWS::CloudFront::Distribution', 0)
   })
 
-  it('is never older than its last upload: only files that are named by their content are kept', () => {
+  it('serves the last upload: only files with a hash in their name are cached', () => {
     const template = templates.get('wearable-fleet')!
     const [front] = Object.values(template.findResources('AWS::CloudFront::Distribution'))
     const { DefaultCacheBehavior: page, CacheBehaviors: others } = front!.Properties.DistributionConfig

@@ -2,15 +2,17 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../cdk/app.ts'
+import { createApp } from '../../cdk/app.ts'
 import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import type { IdentityProvider } from '../../shared/config/deployment.ts'
 import { SiteConfig } from '../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
+import { temporaryFolder } from '../helpers/temporary-folder.ts'
+import { functionFolder } from './helpers/assembly.ts'
+import { type Bundles, bundlesIn, exampleTemplate, RULES, templateOf, WITH_EHR } from './helpers/templates.ts'
 
-let bundles: NonNullable<AppOptions['bundles']>
+let bundles: Bundles
 /** Of a site with an EHR. */
 let template: Template
 
@@ -44,45 +46,12 @@ const API_VARIABLES = [
 ]
 
 beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = {
-    preprocess: folder,
-    screen: folder,
-    report: folder,
-    'fhir-intake': folder,
-    api: folder,
-    'synthesis-dispatch': folder,
-    publish: folder,
-    upkeep: folder,
-    'sign-in': folder,
-  }
-  template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
-})
+  bundles = bundlesIn(await functionFolder('export const handler = async () => {}'))
+  template = templateOf(WITH_EHR)
+  for (const name of exampleSites()) exampleTemplate(name)
+}, 300_000)
 
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
-
-function synthesized(site: SiteConfig): Template {
-  const app = createApp({
-    outdir: temporaryFolder(),
-    target: 'linux-arm64',
-    bundles,
-    site,
-    synthesis: RULES,
-    synthesisImage: 'registry.example/synthesize:1',
-  })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
-
-const examples = new Map<string, Template>()
-
-/** Of an example site; each is synthesized once. */
-function example(name: string): Template {
-  const known = examples.get(name) ?? synthesized(readSite(name))
-  examples.set(name, known)
-  return known
-}
-
-/** As CDK types them: whatever CloudFormation says. */
+/** Typed as CDK types them: any CloudFormation value. */
 function propertiesOf(type: string) {
   return Object.values(template.findResources(type)).map(({ Properties }) => Properties)
 }
@@ -91,7 +60,7 @@ function propertiesOf(type: string) {
 const aliasOf = (functionName: unknown) => /"Ref":"(\w+)"/.exec(JSON.stringify(functionName))![1]!
 
 describe('the stack', () => {
-  it('gives every working queue a DLQ that keeps what failed for 14 days', () => {
+  it('gives every working queue a DLQ with 14 days of retention', () => {
     const queues = template.findResources('AWS::SQS::Queue')
 
     const working = Object.values(queues).filter(({ Properties }) => Properties.RedrivePolicy)
@@ -106,7 +75,7 @@ describe('the stack', () => {
     expect(Object.keys(queues)).toHaveLength(2 * working.length)
   })
 
-  it('refuses plain HTTP to queues, topic and bucket, and encrypts what lies in them', () => {
+  it('refuses plain HTTP to queues, topic and bucket, and encrypts them', () => {
     const plainHttp = Match.objectLike({
       Effect: 'Deny',
       Condition: Match.objectLike({ Bool: { 'aws:SecureTransport': 'false' } }),
@@ -123,7 +92,7 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::S3::Bucket', { BucketEncryption: Match.anyValue() })
   })
 
-  it('feeds its functions in batches of ten, at once but for the chart, and hears of each failed message', () => {
+  it('sends batches of ten, without delay except for reports, with partial failures', () => {
     template.resourceCountIs('AWS::Lambda::EventSourceMapping', 6)
     template.allResourcesProperties('AWS::Lambda::EventSourceMapping', {
       BatchSize: 10,
@@ -137,7 +106,7 @@ describe('the stack', () => {
     expect(concurrency.sort()).toEqual([2, 5, 5, 5, 50, 50])
   })
 
-  it('hides a message for six times as long as its function may run', () => {
+  it('hides a message for six times its function’s timeout', () => {
     const functions = template.findResources('AWS::Lambda::Function')
     const aliases = template.findResources('AWS::Lambda::Alias')
     const queues = template.findResources('AWS::SQS::Queue')
@@ -158,16 +127,16 @@ describe('the stack', () => {
     for (const [, { Properties }] of live) expect(Properties.VisibilityTimeout).toBeLessThanOrEqual(60)
   })
 
-  it('hands results to both queues as they are, without the envelope of SNS', () => {
+  it('delivers results to both queues raw, without the SNS envelope', () => {
     template.resourceCountIs('AWS::SNS::Subscription', 2)
     template.allResourcesProperties('AWS::SNS::Subscription', { Protocol: 'sqs', RawMessageDelivery: true })
   })
 
-  it('queues no result for an EHR where there is none', () => {
-    synthesized(SiteConfig.parse({})).resourceCountIs('AWS::SNS::Subscription', 1)
+  it('has no result queue for an EHR without an EHR', () => {
+    templateOf(SiteConfig.parse({})).resourceCountIs('AWS::SNS::Subscription', 1)
   })
 
-  it('gives no function a right to everything, nor a managed policy', () => {
+  it('grants no function a wildcard or a managed policy', () => {
     const statements = propertiesOf('AWS::IAM::Policy').flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
 
     expect(statements.length).toBeGreaterThan(0)
@@ -180,7 +149,7 @@ describe('the stack', () => {
     template.allResourcesProperties('AWS::IAM::Role', { ManagedPolicyArns: Match.absent() })
   })
 
-  it('gives the functions of the path the memory that docs/scale.md assumes', () => {
+  it('gives functions of the window path the memory that docs/scale.md assumes', () => {
     const given = propertiesOf('AWS::Lambda::Function').map(({ Environment, MemorySize }) => [
       Environment.Variables.POWERTOOLS_SERVICE_NAME,
       MemorySize,
@@ -189,7 +158,7 @@ describe('the stack', () => {
     expect(Object.fromEntries(given)).toMatchObject(MEMORY_MB)
   })
 
-  it('keeps waveforms and results when the stack goes', () => {
+  it('retains waveforms and results when it is deleted', () => {
     for (const type of ['AWS::S3::Bucket', 'AWS::DynamoDB::Table']) {
       template.allResources(type, { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
     }
@@ -225,7 +194,7 @@ describe('the stack', () => {
     ],
     ['api', API_VARIABLES],
     ['events', API_VARIABLES],
-  ])('tells %s what it reads from its environment', (name, variables) => {
+  ])('sets the environment variables that %s reads', (name, variables) => {
     const common = ['LOG_LEVEL', 'POWERTOOLS_METRICS_NAMESPACE', 'POWERTOOLS_SERVICE_NAME']
     const given = propertiesOf('AWS::Lambda::Function')
       .map(({ Environment }) => Environment.Variables)
@@ -234,19 +203,19 @@ describe('the stack', () => {
     expect(Object.keys(given).sort()).toEqual([...common, ...variables].sort())
   })
 
-  it('looks for new ECGs of the EHR every five minutes', () => {
+  it('polls the EHR for new ECGs every five minutes', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       ScheduleExpression: 'rate(5 minutes)',
       Targets: [Match.objectLike({ Input: '{"schema":1,"tenant":"local","kind":"poll"}' })],
     })
   })
 
-  it('runs Node 24 on arm64, the model with one whole vCPU', () => {
+  it('runs Node 24 on arm64, with one whole vCPU for the model', () => {
     template.allResourcesProperties('AWS::Lambda::Function', { Runtime: 'nodejs24.x', Architectures: ['arm64'] })
     template.hasResourceProperties('AWS::Lambda::Function', { MemorySize: 1769, Timeout: 10 })
   })
 
-  it('lets the app check tokens if no identity provider is configured, and never disables the check', () => {
+  it('leaves the token check to the app without an identity provider, and never disables it', () => {
     const routes = propertiesOf('AWS::ApiGatewayV2::Route').map((route) => [route.RouteKey, route.AuthorizationType])
 
     expect(Object.fromEntries(routes)).toEqual({
@@ -258,8 +227,8 @@ describe('the stack', () => {
     expect(JSON.stringify(template.toJSON())).not.toContain('UNAUTHENTICATED')
   })
 
-  it('checks tokens at the gateway too, throttles, and logs routes without callers or ECG ids', () => {
-    const stack = example('clinic')
+  it('checks tokens at the gateway too, throttles, and logs routes without callers or ECG IDs', () => {
+    const stack = exampleTemplate('clinic')
 
     stack.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: 'ANY /v1/{proxy+}', AuthorizationType: 'JWT' })
     stack.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
@@ -267,7 +236,7 @@ describe('the stack', () => {
     })
     stack.hasResourceProperties('AWS::ApiGatewayV2::Stage', {
       DefaultRouteSettings: { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
-      // A throttle each: what anybody may ask takes nothing from those who have a token.
+      // One throttle per route: unauthenticated requests do not use up the limit of callers with a token.
       RouteSettings: {
         'ANY /{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
         'ANY /fhir/{proxy+}': { ThrottlingRateLimit: 10, ThrottlingBurstLimit: 20 },
@@ -277,7 +246,7 @@ describe('the stack', () => {
     })
   })
 
-  it('gives the events function exactly these rights: read the table, reserve a stream, append to the audit trail', () => {
+  it('grants the events function exactly these rights: read the table, reserve a stream, append to the audit trail', () => {
     const policies = template.findResources('AWS::IAM::Policy')
     const [id] = Object.keys(policies).filter((name) => name.includes('eventsrole'))
 
@@ -301,7 +270,7 @@ describe('the private network', () => {
       ({ Properties }) => Properties.Environment.Variables.POWERTOOLS_SERVICE_NAME === name,
     )!.Properties
 
-  it('has no route to the internet and holds the functions that call AWS services only', () => {
+  it('has no route to the internet and contains only functions that call nothing but AWS', () => {
     template.resourceCountIs('AWS::EC2::NatGateway', 0)
     template.resourceCountIs('AWS::EC2::InternetGateway', 0)
     for (const name of ['preprocess', 'screen', 'synthesis-dispatch']) {
@@ -312,7 +281,7 @@ describe('the private network', () => {
     }
   })
 
-  it('has VPC endpoints for the services that they call, in each zone of the site', () => {
+  it('has VPC endpoints for the services that its functions call, in each zone of the site', () => {
     const subnets = (of: Template, service: string) =>
       Object.values(of.findResources('AWS::EC2::VPCEndpoint'))
         .filter(({ Properties }) => JSON.stringify(Properties.ServiceName).includes(`.${service}"`))
@@ -321,10 +290,10 @@ describe('the private network', () => {
     expect(subnets(template, 'sqs')).toHaveLength(2)
     expect(subnets(template, 'sns')).toHaveLength(2)
     expect(subnets(template, 'batch')).toHaveLength(1)
-    expect(subnets(example('clinic'), 'sqs')).toHaveLength(1)
+    expect(subnets(exampleTemplate('clinic'), 'sqs')).toHaveLength(1)
   })
 
-  it('gives every function a number that it never exceeds, no smaller than its queue may ask for', () => {
+  it('reserves for every function the concurrency of its queue', () => {
     for (const { FunctionName, ScalingConfig } of propertiesOf('AWS::Lambda::EventSourceMapping')) {
       const alias = template.findResources('AWS::Lambda::Alias')[aliasOf(FunctionName)]!
       const fn = template.findResources('AWS::Lambda::Function')[alias.Properties.FunctionName.Ref]!
@@ -353,8 +322,8 @@ describe('AWS IoT Core', () => {
     )
   }
 
-  it('lets a device speak and hear on its own topics only, as itself', () => {
-    expect(allowed(example('clinic'), 'devicepolicy')).toEqual({
+  it('lets a device publish and subscribe only to its own topics, as itself', () => {
+    expect(allowed(exampleTemplate('clinic'), 'devicepolicy')).toEqual({
       'iot:Connect': [`client/${THING}`],
       'iot:Publish': [`topic/${OWN}/frames`, `topic/${OWN}/window`, `topic/${OWN}/status`],
       'iot:RetainPublish': [`topic/${OWN}/status`],
@@ -364,7 +333,7 @@ describe('AWS IoT Core', () => {
   })
 
   it('lets devices publish windows directly to the rule, without a subscription, if the site allows it', () => {
-    const fleet = example('wearable-fleet')
+    const fleet = exampleTemplate('wearable-fleet')
     const {
       'iot:Publish': publish,
       'iot:Subscribe': subscribe,
@@ -384,20 +353,20 @@ describe('AWS IoT Core', () => {
     const told = (of: Template) =>
       JSON.stringify(of.toJSON()).match(/"DEVICE_RESULTS":"\w+"|"Name":"DEVICE_RESULTS","Value":"\w+"/g)
 
-    expect(told(example('clinic'))).toBe(null)
-    expect(told(example('wearable-fleet'))).toEqual(['"DEVICE_RESULTS":"summary"'])
-    expect(new Set(told(example('hospital')))).toEqual(new Set(['"Name":"DEVICE_RESULTS","Value":"summary"']))
+    expect(told(exampleTemplate('clinic'))).toBe(null)
+    expect(told(exampleTemplate('wearable-fleet'))).toEqual(['"DEVICE_RESULTS":"summary"'])
+    expect(new Set(told(exampleTemplate('hospital')))).toEqual(new Set(['"Name":"DEVICE_RESULTS","Value":"summary"']))
   })
 
-  it('lets an adapter hear the frames of its own tenants', () => {
-    const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(example('hospital'), 'adaptericu')
+  it('lets an adapter receive the frames of its own tenants', () => {
+    const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(exampleTemplate('hospital'), 'adaptericu')
 
     expect(receive).toEqual(['topic/ecg/v1/icu/*/frames'])
     expect(subscribe).toEqual(['topicfilter/ecg/v1/icu/+/frames', 'topicfilter/$share/ecg-icu/ecg/v1/icu/+/frames'])
   })
 
-  it('sends windows with their topic to the intake, and to its DLQ what the intake does not take', () => {
-    const stack = example('clinic')
+  it('sends windows with their topic to the intake, and failed ones to its DLQ', () => {
+    const stack = exampleTemplate('clinic')
 
     const queue = (name: string) => ({
       Sqs: Match.objectLike({ QueueUrl: { Ref: Match.stringLikeRegexp(`^Intake${name}[0-9A-F]+$`) } }),
@@ -411,17 +380,17 @@ describe('AWS IoT Core', () => {
     })
   })
 
-  it('publishes results itself where no adapter does', () => {
+  it('publishes results itself when there is no adapter', () => {
     const publishers = (of: Template) =>
       JSON.stringify(of.findResources('AWS::Lambda::Function')).split('"POWERTOOLS_SERVICE_NAME":"publish"').length - 1
 
-    expect(publishers(example('clinic'))).toBe(1)
-    expect(publishers(example('hospital'))).toBe(0)
+    expect(publishers(exampleTemplate('clinic'))).toBe(1)
+    expect(publishers(exampleTemplate('hospital'))).toBe(0)
   })
 })
 
 describe('the audit trail', () => {
-  it('can be added to, and by no function read, changed or deleted', () => {
+  it('can be appended to, and not read, changed or deleted by any function', () => {
     const [table] = Object.keys(template.findResources('AWS::DynamoDB::Table')).filter((id) => id.startsWith('Audit'))
     const statements: { Action: string | string[]; Resource: unknown }[] = propertiesOf('AWS::IAM::Policy').flatMap(
       ({ PolicyDocument }) => PolicyDocument.Statement,
@@ -435,14 +404,14 @@ describe('the audit trail', () => {
   })
 })
 
-describe('what is kept', () => {
-  const of = (days: object) => synthesized(SiteConfig.parse({ deployment: { retentionDays: days } }))
+describe('retention', () => {
+  const of = (days: object) => templateOf(SiteConfig.parse({ deployment: { retentionDays: days } }))
   const rulesOf = (each: Template, prefix: string) =>
     Object.values(each.findResources('AWS::S3::Bucket'))
       .flatMap(({ Properties }) => Properties.LifecycleConfiguration?.Rules ?? [])
       .filter((rule) => rule.Prefix === prefix)
 
-  it('of ECGs follows the site; without a setting they are kept until they are deleted', () => {
+  it('follows the site for ECGs, and is unlimited by default', () => {
     const limited = of({ ecgs: 365 })
     const functionOf = (each: Template) =>
       Object.values(each.findResources('AWS::Lambda::Function')).map(
@@ -455,13 +424,13 @@ describe('what is kept', () => {
       ])
       expect(rulesOf(template, prefix)[0]).not.toHaveProperty('ExpirationInDays')
     }
-    // Of what keeps something of an ECG in a row.
+    // The functions that write rows of an ECG.
     const told = functionOf(limited).filter(({ ECG_DAYS }) => ECG_DAYS === '365')
     expect(told.map(({ POWERTOOLS_SERVICE_NAME: service }) => service).sort()).toEqual(['screen', 'upkeep'])
     expect(functionOf(template).filter(({ ECG_DAYS }) => ECG_DAYS !== undefined)).toEqual([])
   })
 
-  it("of functions' logs equals the audit trail's, because they contain it, and outlasts the stack", () => {
+  it("equals the audit trail's for function logs, which contain it, and outlasts the stack", () => {
     const groups = template.findResources('AWS::Logs::LogGroup')
     const names = Object.values(template.findResources('AWS::Lambda::Function')).map(
       ({ Properties }) => Properties.LoggingConfig.LogGroup.Ref,
@@ -475,7 +444,7 @@ describe('what is kept', () => {
 })
 
 describe('CMR synthesis', () => {
-  it('has machines with a GPU, on spot, and none while nothing is drawn', () => {
+  it('runs on GPU spot machines, and on none when idle', () => {
     template.hasResourceProperties('AWS::Batch::ComputeEnvironment', {
       Type: 'MANAGED',
       ComputeResources: Match.objectLike({
@@ -498,7 +467,7 @@ describe('CMR synthesis', () => {
     template.resourceCountIs('AWS::EC2::NatGateway', 0)
   })
 
-  it('draws in an image that is built at deployment, where none is named', () => {
+  it('uses an image built at deployment when none is named', () => {
     const outdir = temporaryFolder()
     const site = SiteConfig.parse({})
     const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES })
@@ -516,7 +485,7 @@ describe('CMR synthesis', () => {
     })
   })
 
-  it('tries again only where the machine was lost', () => {
+  it('retries only when the machine was lost', () => {
     template.hasResourceProperties('AWS::Batch::JobDefinition', {
       RetryStrategy: {
         Attempts: 3,
@@ -529,7 +498,7 @@ describe('CMR synthesis', () => {
     })
   })
 
-  it('tells the container what it reads, and the EHR’s queue only where there is an EHR', () => {
+  it('sets the variables that the container reads, and the EHR’s queue only with an EHR', () => {
     const variables = (of: Template) =>
       Object.values(of.findResources('AWS::Batch::JobDefinition')).flatMap(({ Properties }) =>
         Properties.ContainerProperties.Environment.map(({ Name }: { Name: string }) => Name),
@@ -540,10 +509,10 @@ describe('CMR synthesis', () => {
     ]
 
     expect(variables(template).sort()).toEqual([...always, 'RESULTS_FHIR_QUEUE_URL'].sort())
-    expect(variables(synthesized(SiteConfig.parse({}))).sort()).toEqual(always.sort())
+    expect(variables(templateOf(SiteConfig.parse({}))).sort()).toEqual(always.sort())
   })
 
-  it('lets the container read ECGs, write what it draws, and end jobs; no more', () => {
+  it('lets the container read ECGs, write artifacts and end jobs, and nothing else', () => {
     const policies = template.findResources('AWS::IAM::Policy')
     const [id] = Object.keys(policies).filter((name) => name.includes('synthesizerole'))
 
@@ -564,7 +533,7 @@ describe('CMR synthesis', () => {
     ])
   })
 
-  it('hears of machines that are gone without a word, and raises an alarm for what was given up', () => {
+  it('receives the end of lost machines, and raises an alarm for abandoned jobs', () => {
     template.hasResourceProperties('AWS::Events::Rule', {
       EventPattern: {
         source: ['aws.batch'],
@@ -583,8 +552,8 @@ describe('CMR synthesis', () => {
     })
   })
 
-  it('is left out if the site disables it: no machines, no queue', () => {
-    const without = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
+  it('is absent if the site disables it: no machines, no queue', () => {
+    const without = templateOf(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 
     for (const type of ['AWS::Batch::JobQueue', 'AWS::Batch::ComputeEnvironment']) {
       without.resourceCountIs(type, 0)
@@ -594,7 +563,7 @@ describe('CMR synthesis', () => {
 })
 
 describe('a mistyped setting', () => {
-  it('of the site fails at synth, by its field', async () => {
+  it('fails at synth with its field in the site', async () => {
     const file = join(temporaryFolder(), 'site.json')
     writeFileSync(file, '{"ehr":{"baseUrl":"http://ehr.example","auth":{"kind":"none"}}}')
     process.env.CDK_CONTEXT_JSON = JSON.stringify({ site: file })
@@ -605,7 +574,7 @@ describe('a mistyped setting', () => {
     delete process.env.CDK_CONTEXT_JSON
   })
 
-  it('fails at synth and names what would be right', () => {
+  it('fails at synth with the permitted values', () => {
     process.env.CARDIACNETS_ARCHITECTURE = 'arm'
 
     const synth = () => createApp({ outdir: temporaryFolder() })
@@ -614,16 +583,16 @@ describe('a mistyped setting', () => {
     delete process.env.CARDIACNETS_ARCHITECTURE
   })
 
-  it('in place of an example’s name or a file is no site', () => {
+  it('causes file-not-found in place of a site’s name', () => {
     expect(() => readSite('hospitle')).toThrow('file-not-found')
   })
 })
 
 describe('the example sites', () => {
-  it.each(exampleSites())('%s deploys what its file says, for whom its file says', (name) => {
+  it.each(exampleSites())('deploy what their file says: %s', (name) => {
     const site = readSite(name)
 
-    const stack = example(name)
+    const stack = exampleTemplate(name)
 
     const functions = Object.values(stack.findResources('AWS::Lambda::Function'))
     const [api] = functions.filter(({ Properties }) => Properties.MemorySize === 1769 && Properties.Timeout === 29)
@@ -634,7 +603,7 @@ describe('the example sites', () => {
     stack.resourceCountIs('AWS::Batch::JobQueue', site.deployment.synthesis === 'off' ? 0 : 1)
   })
 
-  it('has a clinic, a hospital and a wearable fleet', () => {
+  it('are a clinic, a hospital and a wearable fleet', () => {
     expect(exampleSites()).toEqual(['clinic', 'hospital', 'wearable-fleet'])
   })
 })

@@ -24,13 +24,13 @@ function spiky(length: number): Float32Array {
   return samples
 }
 
-describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels a sample', (pxPerSample) => {
+describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels per sample', (pxPerSample) => {
   const samples = spiky(60_000)
   const pyramid = new Pyramid(samples)
   pyramid.update(0, samples.length)
   const place = { begin: 0, end: samples.length, x: 10, pxPerSample, y: 200, pxPerMv: 40 }
 
-  it.each(['with a pyramid', 'without'])('keeps every peak within a pixel of plain arithmetic, %s', (kind) => {
+  it.each(['with a pyramid', 'without'])('keeps every peak within a pixel of the reference (%s)', (kind) => {
     const lines = strokes((sink) => drawTrace(sink, { samples, ...(kind === 'without' ? {} : { pyramid }), ...place }))
     const drawn = new Map<number, { low: number; high: number }>()
     for (const [x, y] of lines.flat()) {
@@ -41,7 +41,7 @@ describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels a sample', (pxPer
     for (const [i, value] of samples.entries()) {
       if (Number.isNaN(value)) continue
       const [x, y] = [Math.floor(10 + i * pxPerSample), 200 - value * 40]
-      // The reference: this very sample must lie in what is drawn at its column, or one beside it.
+      // The reference: this sample must be drawn in its column or an adjacent one.
       const near = [x - 1, x, x + 1].some((column) => {
         const { low = 1, high = 0 } = drawn.get(column) ?? {}
         return y >= low - 1 && y <= high + 1
@@ -51,7 +51,7 @@ describe.each([0.2, 0.05, 0.01, 0.0004])('a trace at %f pixels a sample', (pxPer
   })
 })
 
-it('a gap is a gap, however far out', () => {
+it('a trace keeps gaps at any zoom', () => {
   const samples = spiky(60_000)
   const at = (pxPerSample: number) =>
     strokes((sink) => drawTrace(sink, { samples, begin: 4000, end: 6000, x: 0, pxPerSample, y: 0, pxPerMv: 1 }))
@@ -65,8 +65,8 @@ it('a gap is a gap, however far out', () => {
   }
 })
 
-describe('the paper', () => {
-  it.each(LAYOUTS)('%s shows every lead, each where its row and column are', (layout) => {
+describe('the ECG paper', () => {
+  it.each(LAYOUTS)('shows every lead at its row and column in %s', (layout) => {
     const segments = segmentsOf(layout, false)
 
     expect(new Set(segments.map(({ lead }) => lead))).toEqual(new Set(LEADS))
@@ -82,7 +82,7 @@ describe('the paper', () => {
     expect(limb.map(labelOf)).toEqual(['aVL', 'I', '−aVR', 'II', 'aVF', 'III'])
   })
 
-  it('has time zero on a line of the grid', () => {
+  it('starts time zero on a grid line', () => {
     expect(timeMm(0, 25) % 5).toBe(0)
     expect(PULSE_MM).toBe(timeMm(0, 50))
   })
@@ -91,7 +91,7 @@ describe('the paper', () => {
 describe('calipers', () => {
   const caliper = { from: { s: 1, mv: 0.1 }, to: { s: 1.4, mv: 0.6 }, row: 0 }
 
-  it('say milliseconds, millivolts, rate, and QTc by both formulas for the heart’s own rate', () => {
+  it('give milliseconds, millivolts, rate, and QTc by both formulas at the heart’s own rate', () => {
     const { ms, mv, bpm, qtcBazett, qtcFridericia } = reading(caliper, 640)
 
     expect(ms).toBeCloseTo(400)
@@ -101,12 +101,12 @@ describe('calipers', () => {
     expect(qtcFridericia).toBeCloseTo(400 / Math.cbrt(0.64))
   })
 
-  it('say no QTc without a rate, or of what can be no QT', () => {
+  it('give no QTc without a rate or for an interval that cannot be a QT', () => {
     expect(reading(caliper, undefined).qtcBazett).toBeUndefined()
     expect(reading({ ...caliper, to: { s: 3, mv: 0 } }, 640).qtcBazett).toBeUndefined()
   })
 
-  it('snap to the sample and march out both ways', () => {
+  it('snap to samples and march out both ways', () => {
     expect(snap(0.4987, 500)).toBe(0.498)
     expect(marchOut(caliper, 0, 2.5).map((s) => Number(s.toFixed(3)))).toEqual([0.2, 0.6, 1, 1.4, 1.8, 2.2])
   })
@@ -122,7 +122,7 @@ describe('a recording', () => {
     leads: names.map((name) => ({ name, gainUv: 2, samples })),
   })
 
-  it('is in millivolts, with gaps where samples are missing and the dependent limb leads derived', () => {
+  it('has millivolts, gaps at missing samples, and derived limb leads', () => {
     const recording = newRecording(piece(['I', 'II', 'V1'], [100, null, 300]))
     add(recording, piece(['I', 'II', 'V1'], [100, null, 300]))
     const samples = (name: 'I' | 'III' | 'aVR') => [...recording.traces.get(name)!.samples.subarray(0, 3)]
@@ -134,11 +134,11 @@ describe('a recording', () => {
     expect(recording.traces.has('V2')).toBe(false)
   })
 
-  it('of one lead invents no other', () => {
+  it('derives nothing from a single lead', () => {
     expect([...newRecording(piece(['I'], [1])).traces.keys()]).toEqual(['I'])
   })
 
-  it('as an SVG is in millimetres: 1 mV is as long as the gain says, and words from outside are text', () => {
+  it('becomes an SVG in millimetres at the stated gain, with foreign text escaped', () => {
     const recording = newRecording(piece(['I', 'II', 'V1'], [0]))
     add(recording, piece(['I', 'II', 'V1'], [0, 500, 500, 0, 0, 0]))
     const svg = sheetSvg({
@@ -157,11 +157,11 @@ describe('a recording', () => {
   })
 })
 
-describe('a sheet that is printed', () => {
+describe('a printed sheet', () => {
   const PAGE = { widthMm: 287, heightMm: 200 }
   const sheets = LAYOUTS.flatMap((layout) => [25, 50].map((mmPerS) => ({ layout, mmPerS })))
 
-  it.each(sheets)('of $layout at $mmPerS mm/s is cut into pages that fit, with all of the paper on them', (of) => {
+  it.each(sheets)('fits onto pages without loss: $layout at $mmPerS mm/s', (of) => {
     const view = { ...of, isCabrera: false, gain: 10, from: 0, seconds: 10 } as const
     const sheet = {
       recording: newRecording(EMPTY),
@@ -186,7 +186,7 @@ describe('a sheet that is printed', () => {
   })
 })
 
-it('the line that goes with the cines finds the beats', () => {
+it('rPeaks finds the beats of the line beside the cines', () => {
   const rateHz = 500
   const wave = Array.from({ length: 10 * rateHz }, (_, i) => {
     const t = (i % 400) / rateHz

@@ -5,7 +5,7 @@ import { startFakeApi } from './helpers/fake-api.ts'
 import { quantile, workOf } from './helpers/frames.ts'
 import { measure, SCENES } from './helpers/scenes.ts'
 
-describe('work a frame, of a trace', () => {
+describe('workOf', () => {
   const task = (ts: number, tdur: number, of: object = {}) => ({
     name: 'RunTask',
     pid: 1,
@@ -24,7 +24,7 @@ describe('work a frame, of a trace', () => {
     args: { data: { frames: [{ processId: 1 }] } },
   }
 
-  it('is what its own task and those since the last frame took, and nothing of other threads', () => {
+  it('sums the tasks of the page’s main thread since the last frame', () => {
     const works = workOf([
       start,
       task(0, 3000),
@@ -39,7 +39,7 @@ describe('work a frame, of a trace', () => {
     expect(works).toEqual([5, 1])
   })
 
-  it('is of a sixtieth of a second at most where no frame is made', () => {
+  it('assumes a frame each sixtieth of a second when none is drawn', () => {
     expect(workOf([start, task(0, 5000), task(20_000, 8000), task(60_000, 10), frame(60_005)])).toEqual([5, 8, 0.01])
   })
 })
@@ -50,7 +50,7 @@ describe('work a frame, of a trace', () => {
  */
 const MOST_MS = 24
 
-describe.skipIf(!hasBrowser)(`a page that moves${NO_BROWSER}`, { timeout: 240_000 }, () => {
+describe.skipIf(!hasBrowser)(`a moving page${NO_BROWSER}`, { timeout: 240_000 }, () => {
   let browser: Browser
 
   beforeAll(async () => {
@@ -58,14 +58,14 @@ describe.skipIf(!hasBrowser)(`a page that moves${NO_BROWSER}`, { timeout: 240_00
   })
   afterAll(async () => browser?.close())
 
-  it.each(SCENES.filter(({ name }) => !name.includes('rows')))('leaves the main thread free: $name', async (scene) => {
+  it.each(SCENES.filter(({ name }) => !name.includes('rows')))('keeps the main thread free: $name', async (scene) => {
     const work = await measure(scene, browser, 40)
 
     expect(work.length).toBeGreaterThan(5)
     expect(quantile(work, 0.95)).toBeLessThan(MOST_MS)
   })
 
-  it('scrolls through 100,000 rows with few of them in the page, fetches no page twice, and keeps its place', async () => {
+  it('scrolls through 100,000 rows with few in the DOM, fetches each page once, and keeps its position', async () => {
     const api = await startFakeApi({ ecgs: 100_000 })
     const page = await browser.newPage({ viewport: { width: 1440, height: 900 } })
     await page.goto(api.url)
@@ -95,6 +95,14 @@ describe.skipIf(!hasBrowser)(`a page that moves${NO_BROWSER}`, { timeout: 240_00
     await page.goBack()
     await page.locator(`.row.chosen[data-ecg="${before}"]`).waitFor()
     expect(api.pagesAsked).toHaveLength(cursors.length)
+    // A page that becomes narrow (a tablet is turned) has higher rows, and none over another.
+    await page.setViewportSize({ width: 390, height: 844 })
+    const steps = () =>
+      page.locator('.row').evaluateAll((all) => {
+        const tops = all.map((row) => row.getBoundingClientRect().top).toSorted((a, b) => a - b)
+        return [...new Set(tops.slice(1).map((top, i) => Math.round(top - tops[i]!)))]
+      })
+    await expect.poll(steps, { timeout: 10_000 }).toEqual([68])
     await page.close()
     await api.close()
   })

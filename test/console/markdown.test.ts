@@ -4,8 +4,8 @@ import { type Block, blocksOf, sectionOf, spansOf } from '../../console/src/oper
 
 const RUNBOOK = readFileSync(new URL('../../docs/operator-runbook.md', import.meta.url), 'utf8')
 
-describe('Markdown of the runbook', () => {
-  it('becomes blocks: paragraphs, lists, tables and code', () => {
+describe('the runbook’s Markdown', () => {
+  it('becomes paragraphs, lists, tables and code', () => {
     const text =
       'One\nline.\n\n```sh\na\n\nb\n```\n\n1. first\n   goes on\n2. second\n\n| x | y |\n| --- | --- |\n| 1 | 2 |\n'
 
@@ -23,7 +23,7 @@ describe('Markdown of the runbook', () => {
     ])
   })
 
-  it('becomes spans: strong text, code and links', () => {
+  it('becomes strong text, code and links', () => {
     expect(spansOf('a **b** *c* `d` [e](f.md#g) * h')).toEqual([
       { kind: 'text', text: 'a ' },
       { kind: 'strong', text: 'b' },
@@ -37,7 +37,7 @@ describe('Markdown of the runbook', () => {
     ])
   })
 
-  it('leaves no mark of Markdown in what is shown of the runbook', () => {
+  it('leaves no markup characters in the displayed runbook', () => {
     const headings = [...RUNBOOK.matchAll(/^#{2,4} ([a-z-]+)$/gm)].map(([, name]) => name!)
     const texts = headings.flatMap((name) => blocksOf(sectionOf(RUNBOOK, name)!).flatMap(textsOf))
 

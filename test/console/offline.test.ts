@@ -8,7 +8,7 @@ import { withConsole } from '../../functions/api/console.ts'
 import { type RunningServer, serve } from '../../functions/api/server.ts'
 import { hasBrowser, NO_BROWSER, openPage } from './helpers/browser.ts'
 
-/** An API with one answer for everything that the worklist asks. */
+/** An API with one answer to every request of the worklist. */
 const api = (request: Request) => {
   const { pathname } = new URL(request.url)
   if (pathname === '/console.json') return Response.json({ identity: null })
@@ -52,7 +52,7 @@ describe.skipIf(!hasBrowser)(`the console without a network${NO_BROWSER}`, { tim
       return requests.flat().map(({ url }) => new URL(url).pathname)
     })
 
-  it('keeps the page and its files, and nothing of the API', async () => {
+  it('caches the page and its files, and nothing from the API', async () => {
     const paths = await kept()
 
     expect(paths).toContain('/')
@@ -60,7 +60,7 @@ describe.skipIf(!hasBrowser)(`the console without a network${NO_BROWSER}`, { tim
     expect(paths.filter((path) => path !== '/' && !path.startsWith('/assets/'))).toEqual([])
   })
 
-  it('opens, and says that the API does not answer', async () => {
+  it('opens, and reports that the API does not answer', async () => {
     const { port } = new URL(server.url)
     await server.close()
 
@@ -70,7 +70,7 @@ describe.skipIf(!hasBrowser)(`the console without a network${NO_BROWSER}`, { tim
     server = await start(Number(port))
   })
 
-  it('shows a new page at once after an update, and forgets the files of the old one', async () => {
+  it('shows an updated page at once, and deletes the old files', async () => {
     const index = join(folder, 'index.html')
     const [script = ''] = /assets\/index-[\w-]+\.js/.exec(readFileSync(index, 'utf8')) ?? []
     const renewed = script.replace(/-[\w-]+\.js$/, '-renewed1.js')

@@ -58,6 +58,21 @@ async function drawn(page: Page): Promise<void> {
   await page.locator('.drawn').scrollIntoViewIfNeeded()
 }
 
+/** As a site with an identity provider has it. */
+async function signedOut(page: Page): Promise<void> {
+  const identity = {
+    issuer: 'http://127.0.0.1:1',
+    clientId: 'console',
+    audience: 'a',
+    scope: 'openid',
+    idleMinutes: 10,
+  }
+  await page.route('**/console.json', (route) => route.fulfill({ json: { identity } }))
+  await page.reload()
+  await page.locator('.gate button').waitFor()
+  await page.unrouteAll({ behavior: 'wait' })
+}
+
 /** Leads without a signal. */
 const FLAT = Buffer.from(['I,II,V1', ...Array.from({ length: 2500 }, () => '0,0,0')].join('\n'))
 
@@ -103,7 +118,8 @@ try {
       prepare: painted,
       isExtra: true,
     },
-    { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', isExtra: true },
+    { name: 'refused', hash: `#/ecg/${refused}`, ready: '.refused-box', prepare: painted, isExtra: true },
+    { name: 'sign-in', hash: '#/', ready: '.row', prepare: signedOut, isExtra: true },
     {
       name: 'single',
       hash: '#/live/bed-1',
@@ -120,8 +136,15 @@ try {
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of THEMES) {
       if (all === undefined && (size !== 'desktop' || colorScheme !== 'light')) continue
-      const context = await browser.newContext({ viewport, colorScheme, locale: language, timezoneId: 'UTC' })
+      const context = await browser.newContext({
+        viewport,
+        colorScheme,
+        locale: language,
+        timezoneId: 'UTC',
+        serviceWorkers: 'block',
+      })
       const page = await context.newPage()
+      page.setDefaultTimeout(180_000)
       for (const { name, hash, ready, prepare, isExtra } of views) {
         if (only === undefined ? isExtra && all === undefined : !only.split(',').includes(name)) continue
         await page.goto(`${stack.apiUrl}/${hash}`)

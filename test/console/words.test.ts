@@ -13,15 +13,15 @@ const SAME =
 const words = { en: en as Readonly<Record<string, string>>, zh: zh as Readonly<Record<string, string>> }
 const blanks = (text: string) => [...text.matchAll(/\{\w+\}/g)].map(([blank]) => blank).sort()
 
-describe('the words of the page', () => {
-  it('are there in Chinese for each of the English, with the same blanks', () => {
+describe('the console’s translations', () => {
+  it('have a Chinese string for each English one, with the same placeholders', () => {
     for (const [key, text] of Object.entries(words.en)) {
       expect(words.zh[key], key).toBeTruthy()
       expect(blanks(words.zh[key] ?? ''), key).toEqual(blanks(text))
     }
   })
 
-  it('are Chinese in Chinese', () => {
+  it('contain no English in Chinese strings', () => {
     const english = Object.entries(words.zh).filter(([, text]) =>
       /[A-Za-z]{3,}/.test(text.replace(/\{\w+\}/g, '').replace(SAME, '')),
     )
@@ -29,7 +29,7 @@ describe('the words of the page', () => {
     expect(english).toEqual([])
   })
 
-  it.each(['en', 'zh'] as const)('name whatever a result can say (%s)', (language) => {
+  it.each(['en', 'zh'] as const)('cover every condition, reason, warning and evidence (%s)', (language) => {
     const wanted = [
       ...CONDITION_IDS.flatMap((id) => [`condition.${id}`, `short.${id}`]),
       ...QUALITY_REASONS.flatMap((reason) => [`reason.${reason}`, `advice.${reason}`]),
@@ -40,7 +40,7 @@ describe('the words of the page', () => {
     expect(wanted.filter((key) => words[language][key] === undefined)).toEqual([])
   })
 
-  it('name each index in Chinese, none twice', () => {
+  it('have a distinct Chinese name for each index', () => {
     const names = INDICES.map(({ id }) => words.zh[`index.${id}`])
 
     expect(names.filter((name) => name === undefined)).toEqual([])

@@ -47,8 +47,8 @@ function drawn(recording: Recording): ReadonlyMap<LeadName, number | string> {
   )
 }
 
-describe.skipIf(!hasData)(`the paper of each file of the format zoo${NO_DATA}`, () => {
-  it('shows every lead that has samples or follows from two others, and says of each other that there is none', async () => {
+describe.skipIf(!hasData)(`the ECG paper of each file in the format zoo${NO_DATA}`, () => {
+  it('shows every recorded or derived lead, and marks the others as not recorded', async () => {
     const files = readdirSync(dataPath('format_zoo'), { recursive: true, encoding: 'utf8' })
     let count = 0
     for (const file of files) {

@@ -39,8 +39,8 @@ function windowResult(tenant: string, session: string, version: number, cad: num
   })
 }
 
-describe('what a session notes of a window', () => {
-  it('is its newest result: in any order of arrival, repeated and concurrent', async () => {
+describe('SessionStore.addWindow', () => {
+  it('keeps the newest result of a window, for any order, repetition and concurrency', async () => {
     const results = new ResultStore(aws.dynamo, TABLE)
     const sessions = new SessionStore(aws.dynamo, TABLE)
     let runs = 0
@@ -79,8 +79,8 @@ describe('what a session notes of a window', () => {
   })
 })
 
-describe('a correction', () => {
-  it('replaces the report of a session that is over, and says which flag went away', async () => {
+describe('a corrected result', () => {
+  it('replaces the report of a finished session, and names the flag that was cleared', async () => {
     const tenant = 'ward'
     const ehr = await startSandboxEhr()
     const patient = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
@@ -123,7 +123,7 @@ describe('a correction', () => {
     await ehr.stop()
   })
 
-  it('says which flags of the version before it has not', async () => {
+  it('lists the flags that the earlier version had', async () => {
     const [before, after] = [windowResult('t', 's', 1, 0.6), windowResult('t', 's', 2, 0.1)]
 
     expect(correcting(after, before)).toMatchObject({

@@ -28,7 +28,7 @@ import { answerOf, startTestApi, type TestApi } from './api/helpers.ts'
 
 /** Has the EHR, and an ECG with a drawing. */
 const OWNER = 'owner'
-/** Of the same site; may not report to the EHR. */
+/** A tenant of the same site that may not report to the EHR. */
 const OTHER = 'other'
 const DEVICE = 'd1'
 const AT = new Date('2026-01-02T03:04:05.000Z')
@@ -59,7 +59,7 @@ beforeAll(async () => {
   })
   const { TopicArn } = await sns.send(new CreateTopicCommand({ Name: 'results' }))
   sns.destroy()
-  // The handlers read their environment when they are loaded, so they come after it.
+  // The handlers read their environment when they are loaded, so they are imported afterwards.
   Object.assign(process.env, api.env, {
     AWS_ENDPOINT_URL_IOT_DATA_PLANE: `http://127.0.0.1:${port}`,
     AWS_ENDPOINT_URL_BATCH: 'http://127.0.0.1:1', // a request to it is a failure
@@ -125,7 +125,7 @@ async function aDrawing(tenant: string, ecgId: typeof own.ecgId): Promise<string
   return jobId
 }
 
-/** All that is the owner's, as it lies in the table and the bucket. */
+/** All of the owner's data, as stored in the table and the bucket. */
 async function ownersThings(): Promise<unknown> {
   const { Items = [] } = await api.dynamo.send(new ScanCommand({ TableName: TABLE }))
   const { Contents = [] } = await api.s3.send(new ListObjectsV2Command({ Bucket: BUCKET }))
@@ -134,7 +134,7 @@ async function ownersThings(): Promise<unknown> {
   return { rows: rows.map((row) => JSON.stringify(row)).sort(), objects }
 }
 
-/** What stands in the EHR's charts. */
+/** The contents of the EHR's charts. */
 const charts = () => WRITTEN.flatMap((type) => [...ehr.store.all(type)])
 
 const json = (body: unknown): RequestInit => ({
@@ -173,24 +173,21 @@ const ROUTES: Readonly<Record<string, () => { path: string; init?: RequestInit; 
 }
 
 describe('a route of the API', () => {
-  it.each(Object.keys(ROUTE_ACTIONS))(
-    '%s gives a tenant nothing of another, and changes nothing of it',
-    async (route) => {
-      const ask = ROUTES[route]
-      if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
-      const before = await ownersThings()
-      const { path, init, status } = ask()
+  it.each(Object.keys(ROUTE_ACTIONS))('neither discloses nor changes another tenant’s data: %s', async (route) => {
+    const ask = ROUTES[route]
+    if (ask === undefined) throw new Error(`${route} has no case here: what does it answer another tenant?`)
+    const before = await ownersThings()
+    const { path, init, status } = ask()
 
-      const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
+    const response = await api.as(OTHER, path, { ...init, method: route.split(' ')[0]! })
 
-      const text = await response.text()
-      expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
-      expect(text).not.toContain('"ecgId"')
-      expect(await ownersThings()).toEqual(before)
-    },
-  )
+    const text = await response.text()
+    expect(`${response.status} ${text}`).toMatch(new RegExp(`^${status} `))
+    expect(text).not.toContain('"ecgId"')
+    expect(await ownersThings()).toEqual(before)
+  })
 
-  it('tells the owner what it does not tell the other', async () => {
+  it('tells the owner what it hides from the other tenant', async () => {
     const answers = ['/v1/ecgs', `/v1/events?after=${own.position}`].map(async (path) =>
       answerOf(await api.as(OWNER, path)),
     )
@@ -308,7 +305,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
       expect(batchItemFailures).toEqual([])
     }
     expect(charts()).toEqual(before)
-    // Nothing waits to be written later, either.
+    // Nothing is queued for later, either.
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect((await api.associations.unidentified(OTHER, { limit: 10 })).items).toEqual([])
   },
@@ -332,7 +329,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
   },
 
-  /** Somebody of the other tenant, in a group that is called as the owner's; of a tenant that the site does not have. */
+  /** A user of the other tenant in a group named like the owner's, and a user of an unknown tenant. */
   'sign-in': async () => {
     const { handler } = await import('../../functions/sign-in/handler.ts')
     const tokenOf = async (tenant: string) => {
@@ -378,7 +375,7 @@ const functions = readdirSync(FUNCTIONS).filter((name) =>
 )
 
 describe('a function', () => {
-  it.each(functions)('%s does nothing to a tenant for another', async (name) => {
+  it.each(functions)('changes nothing of another tenant: %s', async (name) => {
     const attack = CASES[name]
     if (attack === undefined) throw new Error(`${name} has no case here: what does it do for another tenant?`)
     for (const url of [api.intakeUrl, api.reportUrl]) await api.receive(url)

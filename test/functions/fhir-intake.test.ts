@@ -14,7 +14,7 @@ let handler: (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
 /** All that the function logs. */
 const logged: string[] = []
 
-/** The handler reads its environment when it is loaded, so it comes after it. */
+/** The handler reads its environment when it is loaded, so it is imported afterwards. */
 beforeAll(async () => {
   ;[aws, ehr] = await Promise.all([startTestAws(), startSandboxEhr()])
   const queue = async (name: string) => (await aws.sqs.send(new CreateQueueCommand({ QueueName: name }))).QueueUrl!
@@ -28,7 +28,7 @@ beforeAll(async () => {
     AWS_ENDPOINT_URL: `http://127.0.0.1:${endpoint}`,
     AWS_ENDPOINT_URL_DYNAMODB: `http://127.0.0.1:${dynamo}`,
     POWERTOOLS_METRICS_DISABLED: 'true',
-    // Powertools then writes to the console that this test can hear.
+    // Powertools then writes to the console that this test observes.
     POWERTOOLS_DEV: 'true',
     FHIR_INBOUND_QUEUE_URL: urls.inbound,
     FHIR_INBOUND_DLQ_URL: urls.dlq,
@@ -92,8 +92,8 @@ const newEcg = (change: Readonly<Record<string, unknown>> = {}) => {
   return ehr.create({ ...ecgObservation(recording, `Patient/${patient.id}`), ...change })
 }
 
-describe('fhir-intake', () => {
-  it('reads a notified ECG into the intake', async () => {
+describe('the fhir-intake function', () => {
+  it('submits a notified ECG to the intake', async () => {
     const { id } = newEcg()
 
     const { batchItemFailures } = await handle(message(`Observation/${id}`))
@@ -106,7 +106,7 @@ describe('fhir-intake', () => {
     })
   })
 
-  it('queues for itself what a look for changes finds', async () => {
+  it('queues what a poll finds for itself', async () => {
     const { id } = newEcg()
 
     await handle(POLL)
@@ -115,7 +115,7 @@ describe('fhir-intake', () => {
     expect(found).toContainEqual(message(`Observation/${id}`))
   })
 
-  it('sends an unreadable ECG to the DLQ with its reason and continues', async () => {
+  it('moves an unreadable ECG to the DLQ with its reason, and continues', async () => {
     const bad = newEcg({
       component: [
         { code: { text: 'II' }, valueSampledData: { origin: { value: 0 }, period: 2, dimensions: 1, data: '1 2' } },
@@ -136,7 +136,7 @@ describe('fhir-intake', () => {
     expect(await aws.receive(aws.intakeUrl)).toHaveLength(1)
   })
 
-  it('keeps a message while the EHR is away, but no look for changes', async () => {
+  it('keeps a notification while the EHR is down, but drops a poll', async () => {
     const { id } = newEcg()
     ehr.outage = 503
 

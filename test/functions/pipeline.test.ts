@@ -31,7 +31,7 @@ import { oldMessage } from '../helpers/old-messages.ts'
 import { otherBundle } from '../helpers/other-bundle.ts'
 import { syntheticRecording } from '../helpers/recordings.ts'
 
-/** What a window may add to the logs, beside Lambda's own lines. */
+/** The limit of a window's share of the logs, besides Lambda's own lines. */
 const LOG_BYTES = 1050
 
 type Handler = (event: SQSEvent, context: Context) => Promise<SQSBatchResponse>
@@ -41,7 +41,7 @@ let preprocess: Handler
 let screen: Handler
 let urls: Record<'screening' | 'intakeDlq' | 'screeningDlq' | 'results', string>
 
-/** The handlers read their environment when they are loaded, so they come after it. */
+/** The handlers read their environment when they are loaded, so they are imported afterwards. */
 beforeAll(async () => {
   emulators = await startEmulators()
   Object.assign(process.env, {
@@ -94,7 +94,7 @@ beforeEach(async () => {
   for (const url of Object.values(urls)) await receive(url)
 })
 
-/** Takes up to ten messages off a queue for good: visibility outlasts the test. */
+/** Receives up to ten messages and deletes them: visibility outlasts the test. */
 async function receive(queueUrl: string): Promise<Message[]> {
   const { Messages = [] } = await sqs().send(
     new ReceiveMessageCommand({
@@ -149,7 +149,7 @@ async function runBodies(...bodies: string[]): Promise<ResultMessage[]> {
 
 const resultOf = (message: ResultMessage | undefined): Result => JSON.parse(message!.result)
 
-describe('a message that an earlier version left in its queue', () => {
+describe('a queued message of an earlier release', () => {
   it('becomes a result', async () => {
     const before = await oldMessage('intake-inline')
 
@@ -161,7 +161,7 @@ describe('a message that an earlier version left in its queue', () => {
   it.each([
     ['screening', 'screened'],
     ['screening-refused', 'refused'],
-  ])('(%s) goes on from where it was', async (name, status) => {
+  ])('continues from its queue (%s)', async (name, status) => {
     await screen(event(await oldMessage(name)), context)
 
     const [published] = (await receive(urls.results)).map(({ Body }): ResultMessage => JSON.parse(Body!))
@@ -169,7 +169,7 @@ describe('a message that an earlier version left in its queue', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('of a later version is kept byte for byte: a redrive restores it', async () => {
+  it('is kept byte for byte for a redrive when it has a newer schema', async () => {
     const later = (await oldMessage('screening')).replace('"schema":1', '"schema":2')
 
     await screen(event(later), context)
@@ -199,7 +199,7 @@ describe('an ECG through both functions', () => {
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(published!.result)
   })
 
-  it('is screened again under a site calibration, as another result that names it', async () => {
+  it('gets another result, which names the calibration, under a site calibration', async () => {
     const message = intake(syntheticRecording())
     const [before] = await run(message)
     const model = await mkdtemp(join(tmpdir(), 'cardiacnets-model-'))
@@ -230,7 +230,7 @@ describe('an ECG through both functions', () => {
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(after!.result)
   })
 
-  it('is screened again by a bundle that took the other’s place, and by that one when it comes back', async () => {
+  it('gets another result from another bundle, and its first result from the first bundle', async () => {
     const message = intake(syntheticRecording())
     const [before] = await run(message)
     const model = otherBundle(await mkdtemp(join(tmpdir(), 'cardiacnets-model-')))
@@ -248,13 +248,13 @@ describe('an ECG through both functions', () => {
     const [first, second] = [resultOf(before).provenance, resultOf(after).provenance]
     expect(second.modelBundle).toMatch(/@9\.9\.9$/)
     expect(second.modelSha256).not.toBe(first.modelSha256)
-    // The result that was there is the one that is published again.
+    // The first result is published again.
     expect(again!.result).toBe(before!.result)
     const { items } = await new ResultList(dynamo(), 'results').page('clinic', { limit: 100 })
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(2)
   })
 
-  it('is counted in two short documents and noted in two short lines: the log is paid for by the byte', async () => {
+  it('writes two short metric documents and two short log lines, because logs are billed by volume', async () => {
     vi.resetModules()
     vi.stubEnv('POWERTOOLS_LOG_LEVEL', 'INFO')
     vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
@@ -277,7 +277,7 @@ describe('an ECG through both functions', () => {
     ])
   })
 
-  it('counts once in the population; later windows of the same day are ignored', async () => {
+  it('counts once in the drift population; later windows of the day do not count', async () => {
     const bundle = await readBundle(SHIPPED_BUNDLE, CARDIACNETS_V1.name)
     const counted = async () => {
       const Key = {
@@ -299,7 +299,7 @@ describe('an ECG through both functions', () => {
     expect(await counted()).toBe(after)
   })
 
-  it('that comes twice is stored once and published twice with the same bytes', async () => {
+  it('is stored once and published twice with the same bytes when its message is repeated', async () => {
     const message = intake(syntheticRecording())
 
     const [first] = await run(message)
@@ -310,7 +310,7 @@ describe('an ECG through both functions', () => {
     expect(items.filter(({ ecgId }) => ecgId === message.ecgId)).toHaveLength(1)
   })
 
-  it('with other samples under the same id goes to the DLQ: no result is attributed to another ECG', async () => {
+  it('goes to the DLQ when other samples have its ID', async () => {
     const message = intake(syntheticRecording())
     const waveform = intake(syntheticRecording({ seconds: 8 })).waveform
 
@@ -323,7 +323,7 @@ describe('an ECG through both functions', () => {
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(first!.result)
   })
 
-  it.each(['inline', 'claimed'])('that was deleted does not come back with its message (%s)', async (travels) => {
+  it.each(['inline', 'claimed'])('does not come back with its message after deletion (%s)', async (travels) => {
     const message = intake(syntheticRecording())
     const { tenant, ecgId } = message
     const bytes = encodeWaveform(syntheticRecording())
@@ -346,7 +346,7 @@ describe('an ECG through both functions', () => {
     expect(await receive(urls.screeningDlq)).toEqual([])
   })
 
-  it('with a deleted claim check is dropped, not retried', async () => {
+  it('is dropped, not retried, when its claim check was deleted', async () => {
     const message = intake(syntheticRecording())
     const { tenant, ecgId } = message
     const results = new ResultStore(dynamo(), 'results')
@@ -360,7 +360,7 @@ describe('an ECG through both functions', () => {
     expect(await receive(urls.screening)).toEqual([])
   })
 
-  it('longer than a window is screened by its first acceptable ten seconds, as the CLI does', async () => {
+  it('is screened by its first acceptable ten seconds when it is long, as in the CLI', async () => {
     const good = syntheticRecording({ rateHz: 100 })
     // Ten seconds of nothing before the ECG.
     const leads = good.leads.map((lead) => ({
@@ -379,7 +379,7 @@ describe('an ECG through both functions', () => {
     })
   })
 
-  it('that is too short is refused, and the refusal is a stored, published result', async () => {
+  it('is refused when it is too short, with a stored, published result', async () => {
     const message = intake(syntheticRecording({ seconds: 8 }))
 
     const [published] = await run(message)
@@ -393,7 +393,7 @@ describe('an ECG through both functions', () => {
     expect(await new ResultStore(dynamo(), 'results').latest('clinic', message.ecgId)).toBe(published!.result)
   })
 
-  it('gives the same result by claim check as inline', async () => {
+  it('gives the same result inline and by claim check', async () => {
     const inline = intake(syntheticRecording())
     const bytes = encodeWaveform(syntheticRecording())
     const other = intake(syntheticRecording())
@@ -411,7 +411,7 @@ describe('an ECG through both functions', () => {
   })
 })
 
-describe('a window that a device published to AWS IoT Core', () => {
+describe('a window published to AWS IoT Core', () => {
   const topic = 'ecg/v1/clinic/d1/window'
   const receivedAtMs = Date.UTC(2026, 0, 2, 3, 4, 15)
   const payload = () => {
@@ -423,7 +423,7 @@ describe('a window that a device published to AWS IoT Core', () => {
   }
   const selected = (data: Buffer) => JSON.stringify({ data: data.toString('base64'), topic, receivedAtMs })
 
-  it('gives one result, equal to the adapter’s, whichever path is first', async () => {
+  it('gives the same result as through the adapter, whichever path is first', async () => {
     const data = payload()
     const window = readDeviceWindow(topic, data, receivedAtMs)!
     const waveform = { inline: encodeWaveform(window.waveform).toString('base64') }
@@ -440,7 +440,7 @@ describe('a window that a device published to AWS IoT Core', () => {
     expect(Contents.map(({ Key }) => Key)).toContain(waveformKey('raw', 'clinic', message.ecgId))
   })
 
-  it('is read from what the rule’s error action wrote, too', async () => {
+  it('is read from the rule’s error action too', async () => {
     const base64OriginalPayload = payload().toString('base64')
     const failures = [{ failedAction: 'SqsAction', failedResource: 'intake', errorMessage: 'Access denied' }]
 
@@ -450,10 +450,10 @@ describe('a window that a device published to AWS IoT Core', () => {
   })
 
   it.each([
-    ['data that is no base64', () => JSON.stringify({ data: '?', topic, receivedAtMs }), 'field-invalid', 'data'],
-    ['no time of arrival', () => JSON.stringify({ data: 'AAAA', topic }), 'field-invalid', 'receivedAtMs'],
-    ['no window in the data', () => selected(Buffer.from('{"a":')), 'payload-malformed', 'payload'],
-    ['nothing in the data', () => selected(Buffer.alloc(0)), 'payload-empty', 'payload'],
+    ['data that are not base64', () => JSON.stringify({ data: '?', topic, receivedAtMs }), 'field-invalid', 'data'],
+    ['no arrival time', () => JSON.stringify({ data: 'AAAA', topic }), 'field-invalid', 'receivedAtMs'],
+    ['invalid data', () => selected(Buffer.from('{"a":')), 'payload-malformed', 'payload'],
+    ['empty data', () => selected(Buffer.alloc(0)), 'payload-empty', 'payload'],
     [
       'another topic',
       () => JSON.stringify({ data: 'AAAA', topic: 'ecg/v1/clinic/d1/frames', receivedAtMs }),
@@ -461,12 +461,12 @@ describe('a window that a device published to AWS IoT Core', () => {
       'channel',
     ],
     [
-      'a clock that is ahead',
+      'a clock in the future',
       () => JSON.stringify({ data: payload().toString('base64'), topic, receivedAtMs: 0 }),
       'clock-invalid',
       'sessionStartedAtMs',
     ],
-  ])('and that has %s goes to the DLQ with its reason', async (_what, body, reason, field) => {
+  ])('goes to the DLQ with its reason when it has %s', async (_what, body, reason, field) => {
     const response = await preprocess(event(body()), context)
 
     expect(response.batchItemFailures).toEqual([])
@@ -481,13 +481,13 @@ describe('a message that cannot be handled', () => {
   const withWaveform = (waveform: Payload) => JSON.stringify({ ...good(), waveform })
 
   it.each([
-    ['no JSON', () => '{"schema":1,', 'payload-malformed'],
-    ['another schema', () => JSON.stringify({ ...good(), schema: 2 }), 'schema-unsupported'],
-    ['no ECG id', () => JSON.stringify({ ...good(), ecgId: 'x' }), 'field-invalid'],
+    ['not JSON', () => '{"schema":1,', 'payload-malformed'],
+    ['another schema version', () => JSON.stringify({ ...good(), schema: 2 }), 'schema-unsupported'],
+    ['an invalid ECG ID', () => JSON.stringify({ ...good(), ecgId: 'x' }), 'field-invalid'],
     ['a tenant with a slash', () => JSON.stringify({ ...good(), tenant: 'a/b' }), 'field-invalid'],
-    ['no waveform in the bytes', () => withWaveform({ inline: 'AAAA' }), 'payload-malformed'],
+    ['bytes that are not a waveform', () => withWaveform({ inline: 'AAAA' }), 'payload-malformed'],
     ['an empty waveform', () => withWaveform({ inline: '' }), 'payload-empty'],
-  ])('(%s) goes to the DLQ with its reason, and the good one beside it passes', async (_, body, reason) => {
+  ])('goes to the DLQ with its reason, without affecting others: %s', async (_, body, reason) => {
     const bad = body()
 
     const response = await preprocess(event(bad, JSON.stringify(good())), context)
@@ -499,7 +499,7 @@ describe('a message that cannot be handled', () => {
     expect(await receive(urls.screening)).toHaveLength(1)
   })
 
-  it('(a claim check with another object’s hash) goes to the DLQ', async () => {
+  it('goes to the DLQ when its claim check has another object’s hash', async () => {
     await s3().send(new PutObjectCommand({ Bucket: 'raw', Key: 'raw/clinic/other', Body: Buffer.from('other') }))
     const claim = { key: 'raw/clinic/other', sha256: '0'.repeat(64), bytes: 5 }
 
@@ -509,7 +509,7 @@ describe('a message that cannot be handled', () => {
     expect(dead!.MessageAttributes!.reason!.StringValue).toBe('claim-check-mismatch')
   })
 
-  it('(a claim check with a missing object) is retried alone', async () => {
+  it('is retried alone when the object of its claim check is missing', async () => {
     const claim = { key: 'raw/clinic/nowhere', sha256: '0'.repeat(64), bytes: 5 }
 
     const response = await preprocess(event(JSON.stringify(good()), withWaveform(claim)), context)
@@ -518,7 +518,7 @@ describe('a message that cannot be handled', () => {
     expect(await receive(urls.intakeDlq)).toEqual([])
   })
 
-  it('(a clean window cut short) goes to the DLQ of screening', async () => {
+  it('goes to the screening DLQ when its clean window is truncated', async () => {
     await preprocess(event(JSON.stringify(good())), context)
     const [message] = await receive(urls.screening)
     const body = JSON.parse(message!.Body!)

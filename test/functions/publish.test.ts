@@ -14,7 +14,7 @@ let aws: TestAws
 let handler: typeof import('../../functions/publish/handler.ts')['handler']
 const published: Published[] = []
 
-/** IoT's data plane, as far as it is used. */
+/** The part of IoT's data plane that is used. */
 const dataPlane = createServer(async (request, response) => {
   let body = ''
   for await (const chunk of request) body += chunk
@@ -46,7 +46,7 @@ function event(body: object): SQSEvent {
   return { Records: [record] } as unknown as SQSEvent // what the handler reads of one
 }
 
-it('publishes a result to its device as it is stored', async () => {
+it('the publish function publishes a result to its device as stored', async () => {
   const result = '{"ecgId":"e1","status":"screened"}'
   const origin = { kind: 'mqtt', device: 'd1', session: 's1' }
 
@@ -62,7 +62,7 @@ it('publishes a result to its device as it is stored', async () => {
   expect(JSON.parse(properties)).toContainEqual({ 'ecg-id': 'e1' })
 })
 
-it('publishes a summary where the site asks for it', async () => {
+it('resultPublication publishes a summary when the site asks for it', async () => {
   const { makeResult } = await import('../helpers/results.ts')
   const { resultPublication } = await import('../../streams/mqtt/result-publication.ts')
   const result = JSON.stringify(makeResult())
@@ -79,7 +79,7 @@ it('publishes a summary where the site asks for it', async () => {
   expect([payload.length < 5000, JSON.parse(payload).omitted.indices]).toEqual([true, 75])
 })
 
-it('gives up what came from no device', async () => {
+it('the publish function moves a result without a device to the DLQ', async () => {
   const message = { schema: 1, tenant: 'clinic', origin: { kind: 'upload' }, result: '{}' }
 
   const answer = await handler(event(message), {} as Context)

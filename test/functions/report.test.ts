@@ -85,13 +85,13 @@ async function published(origin: Origin, result: Result): Promise<ResultMessage>
 const inChart = (type: string) => [...ehr.store.all(type)]
 const current = (type = 'DiagnosticReport') => inChart(type).filter(({ status }) => status === 'preliminary')
 
-describe('the result of an ECG in the EHR', () => {
+describe('reporting an ECG of the EHR', () => {
   const ecgId = () => fileEcgId({ tenant, sha256: 'f'.repeat(64) })
   const ecg = (fields: Partial<Resource> = { subject: { reference: patient } }) =>
     ehr.create({ resourceType: 'Observation', status: 'final', code: { text: 'ECG' }, ...fields })
   const origin = (id: string, server = 'ehr'): Origin => ({ kind: 'fhir', server, source: `Observation/${id}` })
 
-  it('is written for the patient and the encounter that the ECG names, and points back to it', async () => {
+  it('writes to the patient and encounter that the ECG names, and refers to the ECG', async () => {
     const encounter = ehr.create({ resourceType: 'Encounter', status: 'finished', class: { code: 'AMB' } })
     const { id } = ecg({ subject: { reference: patient }, encounter: { reference: `Encounter/${encounter.id}` } })
 
@@ -104,7 +104,7 @@ describe('the result of an ECG in the EHR', () => {
     expect(inChart('RiskAssessment')[0]!.basis).toContainEqual({ reference: `Observation/${id}` })
   })
 
-  it('is written for a patient whom it names by the whole address', async () => {
+  it('accepts a patient reference as an absolute URL', async () => {
     const { id } = ecg({ subject: { reference: `${ehr.baseUrl}/${patient}` } })
 
     const outcome = await reporter().report(await published(origin(id), makeResult({ ecgId: ecgId() })))
@@ -113,7 +113,7 @@ describe('the result of an ECG in the EHR', () => {
     expect(current()).toMatchObject([{ subject: { reference: patient } }])
   })
 
-  it('that comes again is not written again', async () => {
+  it('writes a repeated result once', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
     await reporter().report(message)
     const before = inChart('Provenance')
@@ -124,7 +124,7 @@ describe('the result of an ECG in the EHR', () => {
     expect(inChart('Provenance')).toEqual(before)
   })
 
-  it('of a newer model replaces the older one, which does not come back', async () => {
+  it('replaces the result of an older model for good', async () => {
     const from = origin(ecg().id)
     const old = await published(from, makeResult({ ecgId: ecgId() }))
     await reporter().report(old)
@@ -140,7 +140,7 @@ describe('the result of an ECG in the EHR', () => {
     expect(JSON.stringify(current()[0]!.identifier)).toContain('d'.repeat(64))
   })
 
-  it('that was deleted is not written', async () => {
+  it('writes nothing for a deleted ECG', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
 
     await results().markDeleted(tenant, ecgId())
@@ -152,7 +152,7 @@ describe('the result of an ECG in the EHR', () => {
     expect(inChart('DiagnosticReport')).toEqual([])
   })
 
-  it('holds nothing of simulated people where the site says nothing', async () => {
+  it('leaves out findings learned from simulated people by default', async () => {
     await reporter({}).report(await published(origin(ecg().id), makeResult({ ecgId: ecgId() })))
 
     expect(inChart('RiskAssessment')[0]!.prediction).toHaveLength(1)
@@ -167,19 +167,19 @@ describe('the result of an ECG in the EHR', () => {
       () => origin(ecg({ subject: { reference: `https://other.example/fhir/${patient}` } }).id),
     ],
     [
-      'whose ECG names a patient elsewhere on the same machine',
+      'whose ECG names a patient of another path on the server',
       'origin-foreign',
       () => origin(ecg({ subject: { reference: `${new URL(ehr.baseUrl).origin}/other/${patient}` } }).id),
     ],
     ['whose ECG is gone', 'not-found', () => origin('nowhere')],
     ['of another EHR', 'origin-foreign', () => origin(ecg().id, 'other')],
-  ])('%s is given up with a reason', async (_, code, from) => {
+  ])('permanently refuses a result %s', async (_, code, from) => {
     const reporting = reporter().report(await published(from(), makeResult({ ecgId: ecgId() })))
 
     await expect(reporting).rejects.toMatchObject({ code, kind: { permanent: true } })
   })
 
-  it('waits while the EHR is down, and is written when it is back', async () => {
+  it('retries while the EHR is down', async () => {
     const message = await published(origin(ecg().id), makeResult({ ecgId: ecgId() }))
     ehr.outage = 503
 
@@ -191,7 +191,7 @@ describe('the result of an ECG in the EHR', () => {
   })
 })
 
-describe('the result of an upload', () => {
+describe('reporting an upload', () => {
   const upload = (device?: string) =>
     published(
       { kind: 'upload', ...(device ? { device } : {}) },
@@ -199,7 +199,7 @@ describe('the result of an upload', () => {
     )
   const list = async () => (await associations().unidentified(tenant, { limit: 10 })).items
 
-  it('waits for its device’s association and is then written', async () => {
+  it('waits for the association of its device', async () => {
     const message = await upload('scanner')
     const first = await reporter().report(message)
     const waiting = await list()
@@ -213,13 +213,13 @@ describe('the result of an upload', () => {
     expect(current()).toMatchObject([{ subject: { reference: patient } }])
   })
 
-  it('without a device belongs to no known patient', async () => {
+  it('finds no patient without a device', async () => {
     expect(await reporter().report(await upload())).toBe('nobody')
     expect(await list()).toEqual([])
   })
 })
 
-describe('a live session', () => {
+describe('reporting a live session', () => {
   const stream = { device: 'd1', session: 's1' }
   const WINDOW_MS = 10_000
 
@@ -241,7 +241,7 @@ describe('a live session', () => {
     nowMs = start + (k + 1) * WINDOW_MS
     return reporter().report(await published({ kind: 'mqtt', ...stream }, windowResult(k, cad)))
   }
-  /** The newest check comes after its delay; earlier ones are leftovers or done. */
+  /** The newest check runs after its delay; earlier ones are outdated or done. */
   const checkAfterDelay = async () => {
     const { check, delayS } = checks.at(-1)!
     nowMs += 1000 * delayS
@@ -250,7 +250,7 @@ describe('a live session', () => {
   const associate = (to: Date | undefined = undefined, whose = patient) =>
     associations().put(tenant, stream.device, { patient: whose, from: new Date(start), to })
 
-  it('is one report at its end, for every length', async () => {
+  it('writes one report at the end, whatever the length', async () => {
     await associate()
     for (let k = 0; k < 20; k++) await arrive(k, k === 7 ? 'refused' : 0.2)
     const during = inChart('DiagnosticReport')
@@ -268,7 +268,7 @@ describe('a live session', () => {
     expect(inChart('RiskAssessment')[0]).toMatchObject({ prediction: [{ probabilityDecimal: 20 }, {}, {}, {}, {}] })
   })
 
-  it('stays open while windows arrive, with one scheduled check at a time', async () => {
+  it('waits while windows arrive, with one scheduled check at a time', async () => {
     await associate()
     await arrive(0)
     await arrive(5)
@@ -282,7 +282,7 @@ describe('a live session', () => {
     expect(await checkAfterDelay()).toBe('written')
   })
 
-  it('has the same summary for repeated and reordered windows', async () => {
+  it('gives the same summary for repeated and reordered windows', async () => {
     await associate()
     for (const k of [1, 0, 2, 1, 0]) await arrive(k)
 
@@ -292,7 +292,7 @@ describe('a live session', () => {
     expect(inChart('DiagnosticReport')).toHaveLength(1)
   })
 
-  it('tells a change that lasts, and not one that does not', async () => {
+  it('reports a lasting change, and no shorter one', async () => {
     await associate()
     for (const [k, cad] of [0.1, 0.9, 0.9, 0.1, 0.9].entries()) await arrive(k, cad)
     const before = inChart('DiagnosticReport')
@@ -325,7 +325,7 @@ describe('a live session', () => {
     )
   })
 
-  it('of a virtual finding tells no change where the site does not let it in', async () => {
+  it('reports no change of a finding that the site does not allow', async () => {
     await associate()
     nowMs = start
     for (let k = 0; k < 5; k++) {
@@ -343,7 +343,7 @@ describe('a live session', () => {
     expect(inChart('DiagnosticReport')).toEqual([])
   })
 
-  it('without a known patient waits, and is reported when an association is made', async () => {
+  it('waits for a known patient, and reports once an association is made', async () => {
     for (let k = 0; k < 3; k++) await arrive(k)
     const atEnd = await checkAfterDelay()
     const { items } = await associations().unidentified(tenant, { limit: 10 })
@@ -357,7 +357,7 @@ describe('a live session', () => {
     expect(current()[0]!.conclusion).toContain('mean of 3 windows')
   })
 
-  it('that goes from one patient to another is a report for each, of their own windows', async () => {
+  it('writes one report per patient when the device changes patients, each of their own windows', async () => {
     const next = `Patient/${ehr.create({ resourceType: 'Patient' }).id}`
     await associate(new Date(start + 2 * WINDOW_MS))
     await associations().put(tenant, stream.device, { patient: next, from: new Date(start + 3 * WINDOW_MS) })
@@ -379,7 +379,7 @@ describe('a live session', () => {
     ])
   })
 
-  it('that ends while the EHR is down is reported when it is back', async () => {
+  it('retries at the end while the EHR is down', async () => {
     await associate()
     for (let k = 0; k < 5; k++) await arrive(k, 0.9)
     const told = inChart('DiagnosticReport').length
@@ -393,7 +393,7 @@ describe('a live session', () => {
     expect([told, current().length]).toEqual([1, 1])
   })
 
-  it('reports a change with the next window if the EHR was down', async () => {
+  it('reports a change with the next window after the EHR was down', async () => {
     await associate()
     ehr.outage = 500
     for (let k = 0; k < 4; k++) await arrive(k, 0.9)
@@ -405,7 +405,7 @@ describe('a live session', () => {
     expect(outcome).toBe('written')
   })
 
-  it('that resumes after its end is reported again and replaces the first report', async () => {
+  it('replaces the report when the session resumes after its end', async () => {
     await associate()
     await arrive(0)
     await checkAfterDelay()
@@ -417,7 +417,7 @@ describe('a live session', () => {
     expect(current()[0]!.conclusion).toContain('mean of 2 windows')
   })
 
-  it('with only refused windows is reported as refused', async () => {
+  it('reports a session of refused windows as refused', async () => {
     await associate()
     for (let k = 0; k < 3; k++) await arrive(k, 'refused')
 
@@ -428,7 +428,7 @@ describe('a live session', () => {
   })
 })
 
-describe('a drawn cine', () => {
+describe('reporting a synthetic cine', () => {
   const ecgId = () => fileEcgId({ tenant, sha256: 'f'.repeat(64) })
   const device = { kind: 'upload', device: 'd1' } as const
   const live = { kind: 'mqtt', device: 'd1', session: 's1' } as const
@@ -469,7 +469,7 @@ describe('a drawn cine', () => {
 
   const associate = () => associations().put(tenant, 'd1', { patient, from: new Date(start) })
 
-  it('of an ECG in the EHR goes to its patient, once, and says SYNTHETIC', async () => {
+  it('writes a cine of an ECG in the EHR once to its patient, marked SYNTHETIC', async () => {
     const code = { text: 'ECG' }
     const source = ehr.create({ resourceType: 'Observation', status: 'final', code, subject: { reference: patient } })
     const { cine } = await drawn({ kind: 'fhir', server: 'ehr', source: `Observation/${source.id}` })
@@ -487,7 +487,7 @@ describe('a drawn cine', () => {
     }
   })
 
-  it('of a device goes to the patient that it was on', async () => {
+  it('writes a cine of a device to the device’s patient', async () => {
     await associate()
     const { cine } = await drawn(live)
 
@@ -499,14 +499,14 @@ describe('a drawn cine', () => {
     ['a live stream', live],
     ['an upload', device],
     ['an upload without a device', { kind: 'upload' } as const],
-  ])('of %s that nobody was associated with goes nowhere', async (_what, origin) => {
+  ])('writes nothing without an association for %s', async (_what, origin) => {
     const { cine } = await drawn(origin)
 
     expect(await reporter().report(cine)).toBe('nobody')
     expect(inChart('ImagingStudy')).toEqual([])
   })
 
-  it('of an upload is written after its result, when its patient is known', async () => {
+  it('writes a cine of an upload after its result, once the patient is known', async () => {
     const { message, cine } = await drawn(device)
     const before = [await reporter().report(message), await reporter().report(cine)]
     await associate()
@@ -517,7 +517,7 @@ describe('a drawn cine', () => {
     expect(inChart('ImagingStudy')).toHaveLength(1)
   })
 
-  it('is not written where the site holds back what learned from simulated people', async () => {
+  it('writes nothing unless the site allows findings learned from simulated people', async () => {
     await associate()
     const { cine } = await drawn(device)
 
@@ -525,7 +525,7 @@ describe('a drawn cine', () => {
     expect(inChart('ImagingStudy')).toEqual([])
   })
 
-  it('that is not done yet comes again; of a deleted ECG there is nothing to say', async () => {
+  it('retries until the job is done, and writes nothing for a deleted ECG', async () => {
     await associate()
     const { cine, finish } = await drawn(device, false)
 

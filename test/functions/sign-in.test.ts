@@ -19,20 +19,20 @@ function tokenOf(tenant: string | undefined, groups?: readonly string[]) {
   return withClaims(event, rules).response.claimsAndScopeOverrideDetails!.accessTokenGeneration!
 }
 
-it('a token says the tenant, the client as its audience, and each scope of the groups once', () => {
+it('a token names the tenant, the client as its audience, and each scope of the groups once', () => {
   expect(tokenOf('clinic', ['readers', 'clinicians', 'somebody-else’s'])).toEqual({
     claimsToAddOrOverride: { aud: 'client-1', tenant: 'clinic' },
     scopesToAdd: ['ecg:read', 'ecg:write'],
   })
 })
 
-it.each([[undefined], ['another']])('a user with the tenant %s gets a token without rights', (tenant) => {
+it.each([[undefined], ['another']])('a token for the tenant %s has no rights', (tenant) => {
   expect(tokenOf(tenant, ['clinicians'])).toEqual({
     claimsToAddOrOverride: { aud: 'client-1' },
     scopesToAdd: [],
   })
 })
 
-it('a user in no group may do nothing', () => {
+it('a user in no group has no scopes', () => {
   expect(tokenOf('clinic').scopesToAdd).toEqual([])
 })

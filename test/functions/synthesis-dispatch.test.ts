@@ -39,14 +39,14 @@ function dispatch(message: Partial<SynthesisMessage> & { kind: SynthesisMessage[
   }
   const dispatcher = new Dispatcher({ jobs, batch, now: () => new Date(nowMs) })
   const { tenant, jobId } = job
-  // A test says what its kind needs.
+  // Each test adds the fields of its kind.
   return dispatcher.dispatch({ schema: 1, tenant, jobId, ...message } as SynthesisMessage)
 }
 
 const state = () => jobs.get(job.tenant, job.jobId)
 
-describe('a job that is to be drawn', () => {
-  it('is handed to Batch once, however often its message comes', async () => {
+describe('dispatching a job', () => {
+  it('submits it to Batch once, however often its message arrives', async () => {
     const outcomes = [await dispatch({ kind: 'draw' }), await dispatch({ kind: 'draw' })]
 
     expect(outcomes).toEqual(['submitted', 'known'])
@@ -54,7 +54,7 @@ describe('a job that is to be drawn', () => {
     expect(await state()).toMatchObject({ status: 'starting', batchJobId: 'batch-1' })
   })
 
-  it('is handed over once, where two messages of it come at the same time; the other waits', async () => {
+  it('submits it once for two concurrent messages; the other waits', async () => {
     const outcomes = await Promise.allSettled([dispatch({ kind: 'draw' }), dispatch({ kind: 'draw' })])
 
     const [fulfilled, rejected] = outcomes.toSorted((a, b) => (a.status < b.status ? -1 : 1))
@@ -63,7 +63,7 @@ describe('a job that is to be drawn', () => {
     expect(submitted).toHaveLength(1)
   })
 
-  it('is taken up by a later message, where Batch did not answer', async () => {
+  it('submits it again with a later message after Batch did not answer', async () => {
     const answering = submit
     submit = async () => Promise.reject(new Error('no answer'))
     const first = dispatch({ kind: 'draw' })
@@ -79,7 +79,7 @@ describe('a job that is to be drawn', () => {
     expect(await state()).toMatchObject({ dispatches: 2 })
   })
 
-  it('fails with a reason, and goes to the DLQ with it, once it was handed over too often', async () => {
+  it('fails it with a reason, and moves the message to the DLQ, after too many submissions', async () => {
     for (let i = 0; i < MAX_DISPATCHES; i++) {
       await dispatch({ kind: 'draw' })
       const mine = { tenant: job.tenant, jobId: job.jobId, worker: `w${i}` }
@@ -94,7 +94,7 @@ describe('a job that is to be drawn', () => {
     expect(await state()).toMatchObject({ status: 'failed', reason: 'worker-lost', field: 'dispatches' })
   })
 
-  it('that is cancelled while it is handed over is taken back', async () => {
+  it('terminates the batch job when the job is cancelled meanwhile', async () => {
     const answering = submit
     submit = async (each) => {
       await jobs.cancel(job.tenant, job.jobId, job.ecgId, new Date(nowMs))
@@ -108,7 +108,7 @@ describe('a job that is to be drawn', () => {
     expect(await state()).toMatchObject({ status: 'cancelled' })
   })
 
-  it('of a deleted ECG is ignored', async () => {
+  it('ignores a job of a deleted ECG', async () => {
     await jobs.remove(job.tenant, job)
 
     expect(await dispatch({ kind: 'draw' })).toBe('known')
@@ -116,15 +116,15 @@ describe('a job that is to be drawn', () => {
   })
 })
 
-it('a job that is not wanted any more is taken back', async () => {
+it('dispatching a cancellation terminates the batch job', async () => {
   const outcome = await dispatch({ kind: 'cancel', batchJobId: 'batch-7' })
 
   expect(outcome).toBe('terminated')
   expect(terminated).toEqual(['batch-7'])
 })
 
-describe('the end of a batch job', () => {
-  it('fails the job that it was of, where that did not tell its own end', async () => {
+describe('dispatching the end of a batch job', () => {
+  it('fails the job when its worker did not report the end', async () => {
     await dispatch({ kind: 'draw' })
 
     const outcome = await dispatch({ kind: 'ended', batchJobId: 'batch-1' })
@@ -133,7 +133,7 @@ describe('the end of a batch job', () => {
     expect(await state()).toMatchObject({ status: 'failed', reason: 'worker-lost', field: 'batch' })
   })
 
-  it('does not change a job that has reported, or that another worker runs', async () => {
+  it('does not change a job that has reported or that another worker runs', async () => {
     await dispatch({ kind: 'draw' })
     const mine = { tenant: job.tenant, jobId: job.jobId, worker: 'w1' }
     await jobs.begin(mine, job.ecgId, new Date(nowMs))

@@ -150,7 +150,7 @@ async function traced(source: string, traceparent?: string) {
   }
 }
 
-it('is handed on from the first message through both functions, SNS and the report to the EHR', async () => {
+it('a trace continues from the first message through both functions, SNS and the report to the EHR', async () => {
   const { screening, result, origin, ehr } = await traced('one', PARENT)
 
   const { traceId } = parseTraceparent(PARENT)!
@@ -161,10 +161,10 @@ it('is handed on from the first message through both functions, SNS and the repo
 }, 60_000)
 
 it.each([
-  ['without one, as before there were traces', 'two', undefined],
-  ['with one that is none', 'three', 'Jane Doe'],
+  ['without a traceparent, as in earlier releases', 'two', undefined],
+  ['with an invalid traceparent', 'three', 'Jane Doe'],
 ])(
-  'begins with a message %s',
+  'a trace begins with a message %s',
   async (_, source, traceparent) => {
     const { screening, result, ehr } = await traced(source, traceparent)
 

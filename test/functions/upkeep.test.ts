@@ -18,7 +18,7 @@ const waiting = Array.from(
   }),
 )
 
-it('hands over all that an association lets go, each once, a bounded number a message', async () => {
+it('Upkeep reports each result that an association releases once, in batches of limited size', async () => {
   const reported: ResultMessage[] = []
   const deleted = waiting[7]!.ecgId
   const unlisted: string[] = []

@@ -28,14 +28,14 @@ export async function startTestAws() {
     sqs,
     s3,
     dynamo,
-    /** For a process of its own. */
+    /** For a separate process. */
     env: emulatorEnvironment(emulators),
     intakeUrl: await queue('intake'),
     intakeDlqUrl: await queue('intake-dlq'),
     reportUrl: await queue('results-fhir'),
     synthesisUrl: await queue('synthesis'),
     upkeepUrl: await queue('upkeep'),
-    /** Takes up to ten messages off a queue for good: visibility outlasts the test. */
+    /** Receives up to ten messages and deletes them: visibility outlasts the test. */
     async receive(QueueUrl: string): Promise<Message[]> {
       const command = new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, VisibilityTimeout: 3600 })
       return (await sqs.send(command)).Messages ?? []

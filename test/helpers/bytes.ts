@@ -4,7 +4,7 @@
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
 
-/** Lead codes of SCP-ECG (EN 1064), which MFER and DICOM take over; a table of the tests' own, so that a wrong one is found. */
+/** Lead codes of SCP-ECG (EN 1064), also used by MFER and DICOM; the tests' own table, so that an error in ours is found. */
 export const SCP_LEAD_CODES: Readonly<Record<LeadName, number>> = {
   I: 1,
   II: 2,
@@ -26,7 +26,7 @@ export const u16 = (...values: readonly number[]) => Buffer.from(Uint16Array.fro
 export const i32 = (...values: readonly number[]) => Buffer.from(Int32Array.from(values).buffer)
 export const u32 = (...values: readonly number[]) => Buffer.from(Uint32Array.from(values).buffer)
 
-/** Latin-1 text, padded to so many bytes. */
+/** Latin-1 text, padded to this number of bytes. */
 export function padded(text: string, length: number, pad = ' '): Buffer {
   if (text.length > length) throw new Error(`${text} is longer than ${length}`)
   return Buffer.from(text.padEnd(length, pad), 'latin1')

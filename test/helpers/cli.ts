@@ -1,5 +1,5 @@
 /**
- * The command line as a process of its own, and a recording to give to it.
+ * The command line as a separate process, and a recording for it.
  * @module
  */
 import { execFile } from 'node:child_process'

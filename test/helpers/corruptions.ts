@@ -1,5 +1,5 @@
 /**
- * Kinds of damage that a lead can take, for the quality gate's table and tests. Deterministic: a seed gives the same damage always.
+ * Kinds of damage to a lead, for the quality gate's table and tests. Deterministic: a seed always gives the same damage.
  * @module
  */
 

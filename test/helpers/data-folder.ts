@@ -1,5 +1,5 @@
 /**
- * The folder of real recordings that stands beside the project and is no part of it (`../shared/data`, or `CARDIACNETS_DATA`).
+ * The folder of real recordings beside the project, not part of it (`../shared/data`, or `CARDIACNETS_DATA`).
  * Tests that need it are skipped where it is absent.
  * @module
  */

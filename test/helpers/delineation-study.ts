@@ -1,5 +1,5 @@
 /**
- * Our delineation beside the annotators of LUDB: the figures of docs/delineation.md and of its test. LUDB is for evaluation only: nothing was chosen on it.
+ * Our delineation compared with LUDB's annotators: the figures of docs/delineation.md and of its test. LUDB is for evaluation only: nothing was chosen on it.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ export const WAVE_NAMES: readonly WaveName[] = ['p', 'qrs', 't']
 export const EDGES = ['onset', 'end'] as const
 type Edge = (typeof EDGES)[number]
 
-/** Annotated boundaries found and missed, ours that are none, and the errors (ms, ours less theirs) of those found. */
+/** Annotated boundaries found and missed, false ones of ours, and the errors (ms, ours minus theirs) of those found. */
 export interface BoundaryCount {
   found: number
   missed: number
@@ -85,7 +85,7 @@ function countLead(
   delineation: Delineation | undefined,
 ): void {
   const times = waves.flatMap(({ onset, peak, end }) => [onset ?? peak, end ?? peak])
-  // Annotators leave out the first and last beats: what lies beyond theirs is neither right nor wrong.
+  // Annotators leave out the first and last beats: ours outside their range are neither right nor wrong.
   const [from, to] = [Math.min(...times), Math.max(...times)]
   for (const wave of WAVE_NAMES) {
     const ours = delineation?.leads.get(name)?.[wave]

@@ -79,11 +79,11 @@ function content(value: Element[2], options: EncodingOptions): Buffer {
 export interface GroupOptions {
   readonly originality?: string
   readonly offsetMs?: string
-  /** Elements of each channel that come beside, or in place of, the usual ones. */
+  /** Elements of each channel, in addition to or in place of the usual ones. */
   readonly channel?: readonly Element[]
   /** The code, its scheme and meaning of a lead's channel. */
   readonly source?: (name: LeadName) => readonly [code: string, scheme: string, meaning: string]
-  /** Elements of the group that come beside, or in place of, the usual ones. */
+  /** Elements of the group, in addition to or in place of the usual ones. */
   readonly group?: readonly Element[]
 }
 

@@ -9,7 +9,7 @@ import { padded } from './bytes.ts'
 export interface EdfOptions {
   readonly bits?: 16 | 24
   readonly samplesPerRecord?: number
-  /** `EDF+C`, `EDF+D`: with an annotation signal that says when each record starts. */
+  /** `EDF+C`, `EDF+D`: with an annotation signal that states the start of each record. */
   readonly variant?: string
   /** Start of a record, s; of record i, i × its duration when left out. */
   readonly onset?: (record: number) => number

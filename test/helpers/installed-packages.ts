@@ -34,7 +34,7 @@ export function installedWith(names: readonly string[]): readonly string[] {
   return [...found]
 }
 
-/** As Node.js looks for it: beside the package, then further up. Packages of other platforms are not installed. */
+/** In Node.js's order: beside the package, then further up. Packages of other platforms are not installed. */
 function folderOf(name: string, from: string): string | undefined {
   for (let folder = from; ; folder = posix.dirname(folder)) {
     const path = posix.join(folder, 'node_modules', name)

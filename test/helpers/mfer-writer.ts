@@ -12,7 +12,7 @@ export interface MferOptions {
   readonly dataType?: 0 | 2
   /** Tags in place of the usual ones, undefined to leave one out. */
   readonly tags?: Readonly<Record<number, Buffer | undefined>>
-  /** Tags of each channel beside the usual ones. */
+  /** Tags of each channel in addition to the usual ones. */
   readonly channel?: readonly Buffer[]
 }
 

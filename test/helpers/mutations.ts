@@ -1,5 +1,5 @@
 /**
- * Damages files of the formats in every way that a file comes damaged, or made to do harm, and says how reading them ended.
+ * Damages files of all formats in the ways that occur by accident or by attack, and reports the outcome of reading them.
  * @module
  */
 import fc from 'fast-check'
@@ -56,7 +56,7 @@ const RUN_CHARACTERS = [
 /** From what a line holds to more than any reader should look at twice. */
 const RUN_LENGTHS = [256, 4096, 32_768, 131_072]
 
-/** What keeps the rest of the file in its place comes more often: it gets further. */
+/** Mutations that keep the rest of the file in place are more frequent, because they get further. */
 const kind = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom('flip', 'byte', 'word', 'digits') },
   { weight: 1, arbitrary: fc.constantFrom(...KINDS) },
@@ -89,7 +89,7 @@ export const damage: fc.Arbitrary<Damage> = fc.record({
 })
 
 export interface MutationRun {
-  /** The code of the error; undefined when there is a recording. */
+  /** The code of the error; undefined for a recording. */
   readonly code: string | undefined
   /** Time on this thread's processor: other processes do not count. */
   readonly cpuMs: number
@@ -97,7 +97,7 @@ export interface MutationRun {
   readonly cpuMsPerKb: number
 }
 
-/** What reading even a small file may take: a collection of garbage, code that is compiled for the first time. */
+/** Overhead of reading even a small file: garbage collection, and code compiled for the first time. */
 const FREE_CPU_MS = 100
 
 /**
@@ -109,7 +109,7 @@ export const MAX_CPU_MS_PER_KB = 5
 /**
  * Reads a sample that was damaged.
  * @param donor what is spliced in
- * @throws whatever reading throws that is no CodedError; an Error for a recording that is none
+ * @throws any error of reading that is not a CodedError; an Error for an invalid recording
  */
 export function readDamaged(
   sample: FormatSample,

@@ -1,5 +1,5 @@
 /**
- * What the quality gate says of real ECGs and of damaged ones: the figures of docs/quality-gate.md and of its test.
+ * The quality gate's verdicts on real and on damaged ECGs: the figures of docs/quality-gate.md and of its test.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -19,7 +19,7 @@ export interface RealEcg {
   readonly rateHz: number
   /** The first ten seconds. */
   readonly leads: readonly GateLead[]
-  /** As its labels say. */
+  /** According to its labels. */
   readonly isPaced: boolean
 }
 
@@ -105,7 +105,7 @@ export interface QualityStudy {
 }
 
 /**
- * Judges each ECG as it is, and one in `damageEvery` damaged by each kind: in one lead (another for each ECG), and in all.
+ * Judges each ECG unchanged, and one in `damageEvery` with each kind of damage: in one lead (another for each ECG), and in all.
  * @param packedCount ECGs at 100 Hz
  */
 export async function studyQuality(packedCount: number, damageEvery: number): Promise<QualityStudy> {

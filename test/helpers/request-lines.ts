@@ -99,7 +99,7 @@ export async function sendRaw(port: number, bytes: string): Promise<string> {
   const socket = connect(port, '127.0.0.1')
   const chunks: Buffer[] = []
   socket.on('data', (chunk: Buffer) => chunks.push(chunk))
-  // It may hang up before all is written.
+  // The server may close the connection before all is written.
   socket.on('error', () => {})
   socket.end(Buffer.from(bytes, 'latin1'))
   await once(socket, 'close')

@@ -17,7 +17,7 @@ export interface ScpOptions {
   readonly differences?: 0 | 1 | 2
   /** Tag and value of section 1. */
   readonly tags?: readonly (readonly [tag: number, value: Buffer])[]
-  /** Averages so many samples to one outside these spans. */
+  /** Averages this number of samples to one outside these spans. */
   readonly bimodal?: { readonly factor: number; readonly protectedSpans: readonly ScpSpan[] }
   /** Taken off where the beats are, in each lead; samples from 0. */
   readonly reference?: {

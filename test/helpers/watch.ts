@@ -1,5 +1,5 @@
 /**
- * Watches all that leaves a process in a test: what it prints, and every call of AWS with all that it says.
+ * Records all output of a process in a test: what it prints, and every AWS call with its parameters.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -55,7 +55,7 @@ export function watchAws(
   return watch
 }
 
-/** All texts of a call as one, without what `isExempt` says of its path: `MessageBody`, `Item.spans.0.patient`. */
+/** All texts of a call as one, except for exempt paths: `MessageBody`, `Item.spans.0.patient`. */
 export function textsOf(value: unknown, isExempt: (path: string) => boolean = () => false, path = ''): string {
   if (isExempt(path)) return ''
   if (typeof value === 'string') return value

@@ -1,5 +1,5 @@
 /**
- * Reads WFDB annotations in MIT format (annot(5), physionet.org/physiotools/wag/annot-5.htm): the truth that LUDB and MIT-BIH come with.
+ * Reads WFDB annotations in MIT format (annot(5), physionet.org/physiotools/wag/annot-5.htm): the reference annotations of LUDB and MIT-BIH.
  * @module
  */
 import { readFileSync } from 'node:fs'

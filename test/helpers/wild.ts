@@ -1,5 +1,5 @@
 /**
- * Inputs that people really have (`../shared/data/wild`), how each is to be read, and what is right for it: its README says so.
+ * Inputs from the wild (`../shared/data/wild`), how to read each, and the expected result, from its README.
  * @module
  */
 import type { LeadName } from '../../shared/domain/leads.ts'
@@ -59,7 +59,7 @@ export const WILD: readonly WildFile[] = [
   { ...ten, file: 'leads/same.csv', leads: LEADS, starts: [-30, -34] },
 ]
 
-/** Options as the command line takes them. */
+/** Options in command-line form. */
 export function commandLine({ lead, unit, rateHz }: ReadOptions): string[] {
   const stated = { '--lead': lead, '--unit': unit, '--rate': rateHz }
   return Object.entries(stated).flatMap(([option, value]) => (value === undefined ? [] : [option, String(value)]))

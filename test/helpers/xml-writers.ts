@@ -1,5 +1,5 @@
 /**
- * Writes recordings as the XML formats have them, for tests: small files of our own, where the real ones may not be shipped.
+ * Writes recordings in the XML formats, for tests: our own small files, because real ones may not be shipped.
  * @module
  */
 import { crc32 } from 'node:zlib'
@@ -10,7 +10,7 @@ import type { SourceFile } from '../../streams/formats/format.ts'
 const file = (name: string, text: string): SourceFile => ({ name, bytes: Buffer.from(text) })
 
 export interface XmlFacts {
-  /** Elements that stand where the format has the person's. */
+  /** Elements in the place of the person's. */
   readonly person?: string
   /** As the format writes it. */
   readonly startedAt?: string
@@ -72,7 +72,7 @@ function museWaveform(type: string, rateHz: number, leads: readonly RecordedLead
 
 export type SierraCoding = 'xli' | 'base64' | 'plain'
 
-/** A Philips file, 1.04 unless `version` says 1.03. The leads begin with the six limb leads and have one gain. */
+/** A Philips file, version 1.04 unless `version` is 1.03. The leads begin with the six limb leads and have one gain. */
 export function writeSierra(
   { rateHz, leads }: Recording,
   facts: XmlFacts & { readonly coding?: SierraCoding; readonly version?: '1.03' | '1.04' } = {},
@@ -126,7 +126,7 @@ function encodeXli(channels: readonly Int32Array[]): Buffer {
     channels.map((samples) => {
       const count = samples.length
       const at = (i: number) => samples[i] ?? 0
-      // The second difference of a sample stands one place before it; that of the third, in the header.
+      // The second difference of a sample is stored one place before it; that of the third, in the header.
       const difference = (i: number) => 2 * at(i - 1) - at(i - 2) - at(i)
       const halves = Buffer.alloc(2 * count)
       for (let i = 0; i < count; i++) {
@@ -144,7 +144,7 @@ function encodeXli(channels: readonly Int32Array[]): Buffer {
   )
 }
 
-/** LZW with codes of 10 bits; a full table stays as it is. */
+/** LZW with codes of 10 bits; a full table is not reset. */
 function compress(bytes: Uint8Array): Buffer {
   const table = new Map<string, number>()
   const codeOf = (text: string) => (text.length === 1 ? text.charCodeAt(0) : table.get(text))

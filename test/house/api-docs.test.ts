@@ -11,7 +11,7 @@ const TYPEDOC = join(GENERATOR, 'node_modules/typedoc/bin/typedoc')
 const isInstalled = existsSync(TYPEDOC)
 const REASON = isInstalled ? '' : ' (skipped: no typedoc; npm ci --prefix streams/client/generator --ignore-scripts)'
 
-it.skipIf(!isInstalled)(`typedoc documents shared without a warning${REASON}`, { timeout: 240_000 }, async () => {
+it.skipIf(!isInstalled)(`typedoc documents shared/ without a warning${REASON}`, { timeout: 240_000 }, async () => {
   const args = [TYPEDOC, '--options', join(GENERATOR, 'typedoc.json'), '--emit', 'none']
 
   const { stdout, stderr } = await promisify(execFile)(process.execPath, args, { cwd: ROOT })

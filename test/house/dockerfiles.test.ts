@@ -7,7 +7,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const FOLDERS = ['cdk', 'console', 'functions', 'shared', 'streams']
 const files = FOLDERS.flatMap((folder) => globSync(`${folder}/**/{Dockerfile*,*.Dockerfile}`, { cwd: ROOT }))
 
-it('is of the images that there are', () => {
+it('the list of Dockerfiles is complete', () => {
   expect(files.toSorted()).toEqual([
     'functions/synthesize/Dockerfile',
     'streams/gateway/deploy/Dockerfile',
@@ -21,12 +21,12 @@ describe.each(files)('%s', (file) => {
     [...text.replaceAll('\\\n', ' ').matchAll(new RegExp(`^${name} +(.+)$`, 'gm'))].map(([, rest]) => rest!)
   const args = Object.fromEntries(all('ARG').map((each) => each.split('=', 2) as [string, string]))
 
-  it('fetches no frontend that is not pinned', () => {
+  it('uses only pinned frontends', () => {
     for (const [, frontend] of text.matchAll(/^# *syntax *= *(.+)$/gm))
       expect(frontend).toMatch(/@sha256:[0-9a-f]{64}$/)
   })
 
-  it('starts from images that are pinned by digest', () => {
+  it('starts from images pinned by digest', () => {
     expect(all('FROM').length).toBeGreaterThan(0)
     for (const from of all('FROM')) {
       const [, digest] = /\$\{\w+\}@\$\{(\w+)\}/.exec(from) ?? []
@@ -34,7 +34,7 @@ describe.each(files)('%s', (file) => {
     }
   })
 
-  it('installs what lock files say, without scripts, and fetches nothing else', () => {
+  it('installs from lock files, without scripts, and downloads nothing else', () => {
     const runs = all('RUN')
     expect(runs.filter((run) => /npm (?!ci )|npx|yarn|pnpm/.test(run))).toEqual([])
     expect(runs.join()).not.toMatch(/curl|wget|sudo|latest/)
@@ -47,13 +47,13 @@ describe.each(files)('%s', (file) => {
     for (const needed of ['package-lock.json', '.npmrc']) expect(copied).toContain(needed)
   })
 
-  it('says how its health is asked for, or that a job has none', () => {
+  it('has a health check, or states that there is none', () => {
     const [health, ...others] = all('HEALTHCHECK')
     expect(others).toEqual([])
     expect(health).toMatch(/^NONE$|CMD \[/)
   })
 
-  it('does not run as root, gets signals itself, and holds no secret', () => {
+  it('does not run as root, receives signals directly, and contains no secret', () => {
     const user = all('USER').at(-1)
     expect(user).toBeDefined()
     expect(user).not.toMatch(/^(root|0)(:|$)/)

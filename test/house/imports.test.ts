@@ -7,7 +7,7 @@ const ROOT = resolve(import.meta.dirname, '../..')
 const TOPS = ['shared', 'streams', 'functions', 'cdk', 'console'] as const
 const IMPORT = /(?:^|\n)\s*(?:import|export)\s[^'"`;]{0,2000}?from\s'(\.[^'\n]+)'|import\('(\.[^'\n]+)'\)/g
 
-/** What each top-level folder may import beside itself. */
+/** What each top-level folder may import besides itself. */
 const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
   shared: [],
   streams: ['shared'],
@@ -20,7 +20,7 @@ const ALLOWED: Readonly<Record<(typeof TOPS)[number], readonly string[]>> = {
 const imports = new Map(TOPS.flatMap((top) => filesOf(top)).map((file) => [file, importsOf(file)]))
 
 describe('imports', () => {
-  it.each(TOPS)('of %s reach only what DESIGN 4 allows', (top) => {
+  it.each(TOPS)('follow DESIGN 4 in %s', (top) => {
     const allowed = [top, ...ALLOWED[top]]
 
     const strays = edges(({ from }) => from.startsWith(`${top}/`)).filter(
@@ -31,7 +31,7 @@ describe('imports', () => {
   })
 
   // The command line runs the cores in its own process.
-  it('of one function never reach another', () => {
+  it('never lead from one function to another', () => {
     const strays = edges(({ from }) => from.startsWith('functions/')).filter(
       ({ from, to }) => to.startsWith('functions/') && room(from) !== room(to) && room(from) !== 'functions/cli',
     )
@@ -39,18 +39,18 @@ describe('imports', () => {
     expect(strays.map(({ from, to }) => `${from} → ${to}`)).toEqual([])
   })
 
-  it('of DynamoDB documents are in one file, which all stores use', () => {
+  it('limit @aws-sdk/lib-dynamodb to the client and the table module', () => {
     const all = [...imports.keys()].filter((file) => /from '@aws-sdk\/lib-dynamodb'/.test(textOf(file)))
 
     expect(all.toSorted()).toEqual(['shared/aws/clients.ts', 'shared/store/table.ts'])
   })
 
-  it('form no circle', () => {
+  it('have no cycle', () => {
     expect(circles()).toEqual([])
   })
 })
 
-/** Vite builds the text of a page in: no code comes with it. */
+/** Vite embeds the text of a page, without any code. */
 const isText = (file: string) => /^docs\/[\w-]+\.md\?raw$/.test(file)
 
 /** `functions/api/routes/ecgs.ts` → `functions/api`. */

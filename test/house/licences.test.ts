@@ -21,7 +21,7 @@ const SHIPPED = ['0BSD', 'Apache-2.0', 'BSD-2-Clause', 'BSD-3-Clause', 'ISC', 'M
 /** Tools: they are run and not given away. */
 const TOOLS = [...SHIPPED, 'BlueOak-1.0.0', 'MPL-2.0']
 
-/** Package → why it may stay without a licence of the list. */
+/** Package → why it is permitted without a listed licence. */
 const EXCEPTIONS: readonly (readonly [RegExp, string])[] = [
   [/^@img\/sharp-/, 'libvips, LGPL-3.0: a shared library that a user can replace'],
   [/^memorystream$/, 'MIT, in its README and in an old field of package.json'],
@@ -34,11 +34,11 @@ function isAllowed(expression: string, list: readonly string[]): boolean {
   return plain.split(' OR ').some((choice) => choice.split(' AND ').every((part) => list.includes(part)))
 }
 
-describe('the licence', () => {
+describe('the licences', () => {
   it.each([
     ['shipped', SHIPPED, (entry: Entry) => !entry.dev],
-    ['used for development', TOOLS, (entry: Entry) => entry.dev === true],
-  ] as const)('of each package that is %s is on the list', (_, list, isMeant) => {
+    ['for development', TOOLS, (entry: Entry) => entry.dev === true],
+  ] as const)('are on the list for all packages %s', (_, list, isMeant) => {
     const others = all.filter(([path, entry]) => {
       const name = path.slice(path.lastIndexOf('node_modules/') + 'node_modules/'.length)
       return isMeant(entry) && !isAllowed(entry.license ?? '', list) && !EXCEPTIONS.some(([which]) => which.test(name))
@@ -47,7 +47,7 @@ describe('the licence', () => {
     expect(others.map(([path, { license }]) => `${path}: ${license}`)).toEqual([])
   })
 
-  it('is read as SPDX has it', () => {
+  it('are parsed as SPDX expressions', () => {
     expect(isAllowed('(MIT OR GPL-3.0-or-later)', SHIPPED)).toBe(true)
     expect(isAllowed('MIT AND GPL-3.0-or-later', SHIPPED)).toBe(false)
   })

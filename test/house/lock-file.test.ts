@@ -9,7 +9,7 @@ interface Entry {
   readonly resolved?: string
   readonly integrity?: string
   readonly link?: boolean
-  /** Comes within the tarball of the package that it lies in. */
+  /** Bundled in the tarball of the package that contains it. */
   readonly inBundle?: boolean
 }
 
@@ -20,7 +20,7 @@ describe.each(['package-lock.json', 'streams/client/generator/package-lock.json'
   }
   const installed = Object.entries(packages).filter(([path]) => path.includes('node_modules/'))
 
-  it('has a sum of each tarball, and fetches none from elsewhere than the registry', () => {
+  it('has a checksum for each tarball, all from the registry', () => {
     const fetched = installed.filter(([, { link, inBundle }]) => link !== true && inBundle !== true)
 
     expect(fetched.length).toBeGreaterThan(0)
@@ -31,7 +31,7 @@ describe.each(['package-lock.json', 'streams/client/generator/package-lock.json'
     }
   })
 
-  it('has none without one but what lies in a tarball that has one, or in this repository', () => {
+  it('has no entry without a checksum, except in a bundle with one or in this repository', () => {
     for (const [path, { inBundle, link, resolved, integrity }] of installed) {
       if (integrity !== undefined) continue
       if (link === true) expect(resolved).not.toMatch(/^\w+:/)

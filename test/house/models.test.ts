@@ -20,11 +20,11 @@ interface Manifest {
 const manifest: Manifest = JSON.parse(readFileSync(join(ROOT, BUNDLE, 'manifest.json'), 'utf8'))
 
 describe('the tracked models', () => {
-  it('are one bundle', () => {
+  it('are a single bundle', () => {
     expect(tracked.filter((path) => path.endsWith('manifest.json'))).toEqual([`${BUNDLE}/manifest.json`])
   })
 
-  it('hold no network that the manifest does not name', () => {
+  it('contain only networks that the manifest names', () => {
     const named = manifest.files.map(({ path }) => `${BUNDLE}/${path}`)
 
     expect(
@@ -38,7 +38,7 @@ describe('the tracked models', () => {
     expect(bytes).toBeLessThanOrEqual(MAX_BYTES)
   })
 
-  it('say where the weights come from: data with licences, seeds, commit, date and the bundle before', () => {
+  it('state the provenance of the weights: data with licences, seeds, commit, date and former bundle', () => {
     expect(manifest.training).toMatchObject({
       data: expect.arrayContaining([
         expect.objectContaining({ name: expect.any(String), licence: expect.any(String) }),

@@ -1,4 +1,4 @@
-/** The packed command line runs away from the checkout: on JavaScript, with the packages that npm would install beside it, and no others. */
+/** The packed command line runs outside the checkout: on JavaScript, with only the packages that npm would install. */
 import { execFile, execFileSync, spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -47,14 +47,14 @@ describe('the installed package', { timeout: 120_000 }, () => {
       )
     })
 
-  it('holds no TypeScript, and the model bundle', () => {
+  it('contains the model bundle and no TypeScript', () => {
     const all = readdirSync(installed, { recursive: true, encoding: 'utf8' })
 
     expect(all.filter((file) => /\.tsx?$/.test(file))).toEqual([])
     expect(all).toContain('models/cardiacnets-compact/manifest.json')
   })
 
-  it(`takes at most ${LIMIT_MB} MB beside onnxruntime-node`, () => {
+  it(`takes at most ${LIMIT_MB} MB besides onnxruntime-node`, () => {
     const packages = installedWith(Object.keys(manifest.dependencies))
     const folders = packages.filter((path) => !path.endsWith('/onnxruntime-node')).map((path) => join(ROOT, path))
 
@@ -65,7 +65,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
     expect(megabytes).toBeLessThanOrEqual(LIMIT_MB)
   })
 
-  it('has the licence of each package that is built in', () => {
+  it('contains the licence of each bundled package', () => {
     const licences = readFileSync(join(installed, 'packages/LICENSES.txt'), 'utf8')
 
     expect(licences).toContain('--- dcmjs-dimse\n')
@@ -73,7 +73,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
     expect(existsSync(join(prefix, 'node_modules/dcmjs'))).toBe(false)
   })
 
-  it('screens a sample as the checkout does', async () => {
+  it('screens a sample like the checkout', async () => {
     const [packed, own] = await Promise.all([run('screen', SAMPLE, '--json'), cli(ROOT, 'screen', SAMPLE, '--json')])
 
     expect(packed).toMatchObject({ code: 0, stderr: '' })
@@ -84,14 +84,14 @@ describe('the installed package', { timeout: 120_000 }, () => {
     expect(withoutVersion(packed)).toEqual(withoutVersion(own))
   })
 
-  it('writes DICOM files with the packages that are built in', async () => {
+  it('writes DICOM files with its bundled packages', async () => {
     const drawn = await run('synthesize', SAMPLE, '--out', join(prefix, 'cine'), '--steps', '1')
 
     expect(drawn).toMatchObject({ code: 0 })
     expect(readdirSync(join(prefix, 'cine')).filter((file) => file.endsWith('.dcm')).length).toBeGreaterThan(0)
   })
 
-  it('speaks DICOM with the packages that are built in', async () => {
+  it('speaks DICOM with its bundled packages', async () => {
     const echo = await run('dicom', 'echo', '--to', '127.0.0.1:1')
 
     expect(echo).toMatchObject({ code: 4, stderr: expect.stringContaining('127.0.0.1:1') })
@@ -105,7 +105,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
     expect(answers[1]!.stderr).toContain('the installed package has no `bench`. Clone the repository')
   })
 
-  it('refuses to be installed, or to run, as a bare `npm pack` makes it', () => {
+  it('refuses to install or run after a bare `npm pack`', () => {
     const bare = join(prefix, 'bare')
     mkdirSync(bare)
     const [tarball] = execFileSync('npm', ['pack', '--silent', '--pack-destination', bare], {
@@ -130,7 +130,7 @@ describe('the installed package', { timeout: 120_000 }, () => {
     ])
   })
 
-  it('keeps the choice of a bundle with the user, not in the package', async () => {
+  it('stores the chosen bundle with the user, not in the package', async () => {
     const chosen = await run('models', 'use', join(ROOT, 'models/cardiacnets-compact'))
 
     expect(chosen.code).toBe(0)

@@ -1,5 +1,5 @@
 /**
- * `npm run lint:prose`: plain words in Markdown and in comments. The patterns are those of CONVENTIONS ("Plain words").
+ * `npm run lint:prose`: plain words in Markdown, in comments and in names of tests. The patterns are those of CONVENTIONS ("Plain words").
  * @module
  */
 import { execFileSync } from 'node:child_process'
@@ -57,6 +57,12 @@ const IN_PROGRAMS = PATTERNS.filter(([, instead]) => /the caller|byte for byte|e
 /** A sentence may begin so only as a question: the field's noun is plainer than a clause. */
 const CLAUSE_AS_SUBJECT = /^(?:What|Who|Whose|Whom) [^?]+[.;:]$/
 
+/** The name of a test: the first argument of `it` or `test`, or of a table's last line. */
+const TITLE = /(?:\b(?:it|test)(?:\.\w+(?:\([^()]*\))?)*|^\s*\](?: as const)?\))\((['`])(.+?)\1/
+
+/** A name that begins so is the end of a sentence: begin with a verb. */
+const FRAGMENT = /^(?:that|of|and|nor|whose|which|but|as)\b/
+
 export interface Finding {
   readonly line: number
   readonly message: string
@@ -91,6 +97,19 @@ export function commentFindings(source: string): Finding[] {
       ...(isLong ? [`a comment line of ${text.length} characters (at most ${MAX_LINE})`] : []),
       ...words,
     ]
+    return messages.map((message) => ({ line: i + 1, message }))
+  })
+}
+
+/** Names of tests that are not plain, in a test file. */
+export function titleFindings(source: string): Finding[] {
+  return source.split('\n').flatMap((text, i) => {
+    const title = TITLE.exec(text)?.[2] ?? ''
+    const messages = PATTERNS.flatMap(([pattern, instead]) => {
+      const [match] = pattern.exec(title) ?? []
+      return match === undefined ? [] : [`"${match}": write ${instead}`]
+    })
+    if (FRAGMENT.test(title)) messages.push(`"${title}": begin with a verb`)
     return messages.map((message) => ({ line: i + 1, message }))
   })
 }
@@ -165,6 +184,7 @@ if (process.argv[1] === import.meta.filename) {
   const findings = [
     ...(chosen.length > 0 ? chosen : tracked('*.md')).map((file) => [file, proseFindings] as const),
     ...(chosen.length > 0 ? [] : tracked('*.ts', '*.tsx')).map((file) => [file, commentFindings] as const),
+    ...(chosen.length > 0 ? [] : tracked('test/*.ts')).map((file) => [file, titleFindings] as const),
   ].flatMap(([file, check]) =>
     check(readFileSync(resolve(root, file), 'utf8')).map(({ line, message }) => `${file}:${line}: ${message}`),
   )

@@ -1,4 +1,4 @@
-/** The README's screening commands run from a clone, on the samples that come with it. */
+/** The README's screening commands run from a clone, on the samples in the repository. */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
@@ -9,7 +9,7 @@ const README = readFileSync(join(ROOT, 'README.md'), 'utf8')
 const COMMANDS = [...README.matchAll(/^npm run -s cli -- (screen [^\n#]+)$/gm)].map(([, command]) => command!.trim())
 
 describe('the README', () => {
-  it('begins with commands that need nothing but the clone', () => {
+  it('begins with commands that need only the clone', () => {
     expect(COMMANDS.length).toBeGreaterThan(0)
     expect(COMMANDS.filter((command) => command.includes('../'))).toEqual([])
   })

@@ -9,7 +9,7 @@ const page = (name: string) => readFileSync(join(ROOT, 'docs/regulatory', name),
 const requirements = readRequirements()
 
 describe('the trace matrix', () => {
-  it.each(requirements)('of $id names tests that exist', ({ tests }) => {
+  it.each(requirements)('names existing tests for $id', ({ tests }) => {
     for (const [file, begin] of tests) {
       const titles = [...readFileSync(join(ROOT, file), 'utf8').matchAll(/(?:\(|\[| )(['`])([^'`\n]{5,})\1/g)].map(
         ([, , title = '']) => title,
@@ -19,7 +19,7 @@ describe('the trace matrix', () => {
     }
   })
 
-  it('has each requirement and each risk on both pages', () => {
+  it('covers each requirement and each risk on both pages', () => {
     const ids = (text: string, of: RegExp) => [...new Set(text.match(of))].sort()
 
     expect(ids(page('trace.md'), /\bR\d\d\b/g)).toEqual(requirements.map(({ id }) => id))
@@ -27,7 +27,7 @@ describe('the trace matrix', () => {
     expect(ids(page('risks.md'), /\bH\d\b/g)).toEqual([...new Set(requirements.flatMap(({ risks }) => risks))].sort())
   })
 
-  it('says what failed, and what was not run', () => {
+  it('reports failed tests and tests that were not run', () => {
     const tests = [['test/a.test.ts', 'a door']] as const
     const assertionResults = ['passed', 'failed'].map((status) => ({ fullName: 'a door opens', status }))
     const results = { startTime: 0, testResults: [{ name: '/x/test/a.test.ts', assertionResults }] }

@@ -51,7 +51,7 @@ describe.skipIf(why !== undefined)(
         { sending: ['A', 'B'], receiving: ['C', 'D'], version, processingId: 'P', codes: {}, allowsVirtual: true },
       )
 
-    it.each(['2.3', '2.5.1', '2.8'])('finds nothing wrong with our ORU of version %s', async (version) => {
+    it.each(['2.3', '2.5.1', '2.8'])('accepts our ORU of version %s', async (version) => {
       const judged = await hapi.check(saved(ourOru(version)))
 
       expect([judged.verdict, judged.structure.split('.').at(-1)]).toEqual(['valid', 'ORU_R01'])
@@ -61,13 +61,13 @@ describe.skipIf(why !== undefined)(
     it.each([
       ['a correction', { version: 2, supersedes: 1 }, false],
       ['a refusal', {}, true],
-    ])('nor with %s', async (_, overrides, refused) => {
+    ])('accepts %s', async (_, overrides, refused) => {
       const judged = await hapi.check(saved(ourOru('2.5.1', overrides, refused)))
 
       expect(judged.verdict).toBe('valid')
     })
 
-    it('sends an ORU with a waveform, takes our answer, and takes and answers the result that comes back', async () => {
+    it('sends an ORU with a waveform, accepts our acknowledgement, and acknowledges the result', async () => {
       const answer = await hapi.send(
         gateway.gateway.ports.hl7!,
         saved(waveOru(syntheticRecording({ gainUv: 5, rateHz: 100 }))),
@@ -84,7 +84,7 @@ describe.skipIf(why !== undefined)(
       while (Object.keys(await status()).length > 0) await new Promise((resolve) => setTimeout(resolve, 25))
     })
 
-    it('reads our answers to a stay and to what we refuse', async () => {
+    it('parses our acknowledgements of ADT and of refused messages', async () => {
       const admitted = await hapi.send(gateway.gateway.ports.hl7!, saved(adt('A01', { at: '20260101000000' })))
       const another = adt('A01', { at: '20260101000100', id: 'M9' }).toString().replaceAll('4711', '4712')
       const refused = await hapi.send(gateway.gateway.ports.hl7!, saved(Buffer.from(another)))

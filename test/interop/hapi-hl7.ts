@@ -1,5 +1,5 @@
 /**
- * HAPI HL7v2, a peer that is not ours: sends, takes and validates messages. 12 MB from Maven Central.
+ * HAPI HL7v2, a foreign peer: sends, receives and validates messages. 12 MB from Maven Central.
  * @module
  */
 import { spawn } from 'node:child_process'
@@ -17,12 +17,12 @@ export interface Judged {
 }
 
 export interface HapiHl7 {
-  /** Where it takes messages. */
+  /** The port on which it receives messages. */
   readonly port: number
   /** Sends a file to a port of 127.0.0.1. @returns the answer */
   send(port: number, file: string): Promise<Judged>
   check(file: string): Promise<Judged>
-  /** The next message that comes to it. */
+  /** The next message that it receives. */
   message(): Promise<Judged>
   stop(): Promise<void>
 }

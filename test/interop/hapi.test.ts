@@ -22,7 +22,7 @@ interface Issue {
 /** HAPI judges by the code systems as R4 had them in 2019; terminology.hl7.org, which is their home now, has this code. */
 const AIAST_IS_NEWER = `Unknown code '${AIAST.system}#${AIAST.code}'`
 
-/** The whole of it, on a machine that has other things to do. */
+/** The whole run on a busy machine. */
 const LONG = 900_000
 
 describe.skipIf(why !== undefined)(
@@ -58,11 +58,11 @@ describe.skipIf(why !== undefined)(
       return found
     }
 
-    it('says that it speaks R4', async () => {
+    it('states that it speaks R4', async () => {
       expect((await ehr.capabilities()).fhirVersion).toBe('4.0.1')
     })
 
-    it('gives an ECG back as it got it, to the microvolt', async () => {
+    it('returns an ECG as it was stored, to the microvolt', async () => {
       const stored = await ehr.read(`Observation/${ecg.id}`)
 
       const recording = parseRecording([{ name: 'ecg.json', bytes: Buffer.from(JSON.stringify(stored)) }], {})
@@ -73,7 +73,7 @@ describe.skipIf(why !== undefined)(
     it.each([
       ['a result', () => makeResult()],
       ['a refusal', () => makeRefusal()],
-    ])('finds nothing wrong with the report of %s, by HL7’s own validator', async (_, result) => {
+    ])('validates the report of %s with HL7’s own validator', async (_, result) => {
       const bundle = reportBundle({ ...options(), screening: screeningOf(result()) })
       const response = await fetch(`${hapi.baseUrl}/Bundle/$validate`, {
         method: 'POST',
@@ -86,7 +86,7 @@ describe.skipIf(why !== undefined)(
       expect(wrong.map(({ diagnostics }) => diagnostics).filter((text) => text !== AIAST_IS_NEWER)).toEqual([])
     })
 
-    it('takes a report once, however often it is sent', async () => {
+    it('stores a report once, even when it is sent repeatedly', async () => {
       const screening = screeningOf(makeResult())
 
       const outcomes = [
@@ -102,7 +102,7 @@ describe.skipIf(why !== undefined)(
       expect(await all('Observation')).toHaveLength(1 + 33)
     })
 
-    it('takes a correction in place of the report', async () => {
+    it('replaces a report with its correction', async () => {
       const { provenance } = makeResult()
       const screening = screeningOf(makeResult({ provenance: { ...provenance, modelSha256: 'c'.repeat(64) } }))
 
@@ -114,7 +114,7 @@ describe.skipIf(why !== undefined)(
       expect((await all('Observation')).filter(({ status }) => status === 'cancelled')).toHaveLength(33)
     })
 
-    it('keeps nothing of a report that it refuses', async () => {
+    it('stores nothing of a report that it refuses', async () => {
       const before = await all('Provenance')
       const { provenance } = makeResult()
       const screening = screeningOf(makeResult({ provenance: { ...provenance, modelSha256: 'e'.repeat(64) } }))
@@ -125,7 +125,7 @@ describe.skipIf(why !== undefined)(
       expect(await all('Provenance')).toHaveLength(before.length)
     })
 
-    it('tells of the new ECG, and of nothing that we wrote', async () => {
+    it('notifies us of the new ECG, and not of our own resources', async () => {
       const references: string[] = []
       for await (const { changes } of changesSince(ehr, 'Observation?status=final,preliminary', new Date(0))) {
         references.push(...changes.map(({ reference }) => reference))

@@ -1,5 +1,5 @@
 /**
- * HAPI FHIR, a server that is not ours, from Maven Central. The first start downloads 400 MB; every start takes 20 s of two free cores or more.
+ * HAPI FHIR, a foreign server, from Maven Central. The first start downloads 400 MB; every start takes 20 s of two free cores or more.
  * @module
  */
 import { spawn } from 'node:child_process'

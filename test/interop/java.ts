@@ -12,7 +12,7 @@ import { promisify } from 'node:util'
 
 const has = (command: string, option: string) => spawnSync(command, [option], { stdio: 'ignore' }).status === 0
 
-/** Why there is no Java program here; `undefined` where there is. */
+/** Why Java programs cannot run here; `undefined` if they can. */
 export function whyNoJava(): string | undefined {
   if (process.env.CARDIACNETS_INTEROP === undefined) return 'not asked for: set CARDIACNETS_INTEROP=1'
   if (!has('javac', '-version')) return 'no JDK (17 or newer) on the path'

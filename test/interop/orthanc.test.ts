@@ -87,11 +87,11 @@ describe.skipIf(why !== undefined)(
     }
     const sha256 = (bytes: Uint8Array) => createHash('sha256').update(bytes).digest('hex')
 
-    it('answers our echo', async () => {
+    it('answers our C-ECHO', async () => {
       await echo(peer())
     })
 
-    it('takes a drawn cine by C-STORE, reads its frames, and shows that it is synthetic', async () => {
+    it('accepts a synthetic cine by C-STORE, reads its frames, and shows that it is synthetic', async () => {
       const path = cineFile(1)
 
       const status = await storeFile(peer(), path)
@@ -104,7 +104,7 @@ describe.skipIf(why !== undefined)(
       expect([frame.status, frame.headers.get('content-type')]).toEqual([200, 'image/png'])
     })
 
-    it('takes a drawn cine by STOW-RS and gives it back byte for byte', async () => {
+    it('accepts a synthetic cine by STOW-RS and returns it byte for byte', async () => {
       const path = cineFile(2)
 
       await stow(`${orthanc.url}/dicom-web`, path)
@@ -113,7 +113,7 @@ describe.skipIf(why !== undefined)(
       expect(sha256(bytes)).toBe(sha256(readFileSync(path)))
     })
 
-    it('takes an ECG by C-STORE and by STOW-RS, and gives its samples back', async () => {
+    it('accepts an ECG by C-STORE and STOW-RS, and returns its samples', async () => {
       const [stored, stowed] = [ecgFile('101'), ecgFile('102')]
 
       await storeFile(peer(), stored)
@@ -125,7 +125,7 @@ describe.skipIf(why !== undefined)(
       }
     })
 
-    it('takes a structured report by C-STORE and by STOW-RS, and gives every item back', async () => {
+    it('accepts a structured report by C-STORE and STOW-RS, and returns every item', async () => {
       const report = (version: number) =>
         structuredReport({
           result: makeResult({ version }),
@@ -154,7 +154,7 @@ describe.skipIf(why !== undefined)(
       })
     })
 
-    it('sends an ECG of its archive to the gateway, which screens it', async () => {
+    it('sends an ECG from its archive to the gateway, which screens it', async () => {
       const path = ecgFile('103')
       await storeFile(peer(), path)
       const { id } = await held(await sopOf(path))

@@ -9,11 +9,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fixedPort } from '../streams/gateway/process.ts'
 
-/** Debian's; it is a service, so its program is not on everybody's path. */
+/** Debian installs it as a service, so its program is not always on the path. */
 const PROGRAM = ['/usr/sbin/Orthanc', '/usr/bin/Orthanc'].find((path) => existsSync(path))
 const PLUGIN = '/usr/share/orthanc/plugins/libOrthancDicomWeb.so'
 
-/** Why there is no Orthanc here; `undefined` where there is. */
+/** Why Orthanc cannot run here; `undefined` if it can. */
 export function whyNoOrthanc(): string | undefined {
   if (PROGRAM === undefined) return 'no Orthanc; Debian package orthanc'
   return existsSync(PLUGIN) ? undefined : 'no DICOMweb plugin; Debian package orthanc-dicomweb'
@@ -26,7 +26,7 @@ export function orthancVersion(): string {
 export interface Orthanc {
   readonly dicomPort: number
   readonly url: string
-  /** JSON of its own REST API. */
+  /** JSON from its own REST API. */
   ask(path: string, body?: string): Promise<unknown>
   stop(): Promise<void>
 }

@@ -42,7 +42,7 @@ import { startAedes } from '../streams/mqtt/helpers/brokers.ts'
 
 const execFile = promisify(execFileWith)
 
-/** Stands in every text; in no other order of letters does it come about. */
+/** Part of every text; no other text can contain it by chance. */
 const MARK = 'Zqxjvk'
 const mark = (of: string) => `${MARK}-${of}`
 const FOUND = /.{0,80}zqxjvk.{0,40}/gis
@@ -57,7 +57,7 @@ let aws: TestAws
 let dlqUrl: string
 let watch: AwsWatch
 let printed: string[]
-/** An EHR of its own kind: whatever is asked, this is its answer. */
+/** An EHR with one answer to every request. */
 let ehr: Server
 let ehrAnswer: { status: number; body: unknown } | ((path: string) => { status: number; body: unknown })
 /** What came back from the functions. */
@@ -153,7 +153,7 @@ afterEach(() => {
     ...answered,
     ...watch.calls.map((call) => `${call.command} ${textsOf(call.input, isExempt(call.input))}`),
   ]
-  // That it was looked at, and not that nothing happened.
+  // Proves that the input was processed.
   expect(places.length).toBeGreaterThan(0)
   expect(places.flatMap((place) => place.match(FOUND) ?? [])).toEqual([])
   expect(places.filter(isBirthDate)).toEqual([])
@@ -220,7 +220,7 @@ async function call({ method = 'GET', path, query = '', headers = {}, body }: Ca
   }
   // What no handler reads is left out.
   const answer = (await handlers.api(event as never, context)) as { statusCode: number; headers: object; body: string }
-  // A caller is told the name of the route and device that it sent itself, and nothing else of what it sent.
+  // A response may repeat the route and device name of its request, and nothing else.
   answered.push(JSON.stringify(answer))
   return answer.statusCode
 }
@@ -236,7 +236,7 @@ async function upload(files: readonly SourceFile[], query = ''): Promise<number>
 
 const two = () => syntheticRecording({ seconds: 0.4, rateHz: 250, gainUv: 5, leads: ['I', 'II'] })
 
-/** Files of formats that say whose they are, with markers wherever they say it. */
+/** Files of formats that identify a person, with markers in every such field. */
 function markedFiles(): readonly (readonly [string, readonly SourceFile[]])[] {
   const person = (tag: string) => `<${tag}>${mark(tag)}</${tag}>`
   const [header, signals] = writeWfdb(two(), { comments: [`Name: ${mark('name')}`, `Birth: ${BIRTH_DATE}`, 'Age: 71'] })
@@ -301,8 +301,8 @@ function overwritten({ name, bytes }: SourceFile, place: number, of: number): So
   return { name, bytes: copy }
 }
 
-describe('no marker comes out of the API', () => {
-  it.each(markedFiles())('for a file in %s with a patient’s data, intact or damaged', async (_, files) => {
+describe('no patient data leave the API', () => {
+  it.each(markedFiles())('for an intact or damaged %s file', async (_, files) => {
     const [main, ...rest] = files
     const named = rest.length > 0 ? files : [{ ...main!, name: mark('file.bin') }]
 
@@ -312,7 +312,7 @@ describe('no marker comes out of the API', () => {
     expect(answered).toHaveLength(2)
   })
 
-  it('for a file of any format with markers where numbers, names of leads and lengths should be', async () => {
+  it('for a file of any format with markers as numbers, lead names and lengths', async () => {
     const statuses = new Set<number>()
     for (const { files, options = {} } of ownSamples()) {
       const [main, ...rest] = files
@@ -325,7 +325,7 @@ describe('no marker comes out of the API', () => {
     expect([...statuses]).toEqual(expect.arrayContaining([202, 400, 415]))
   }, 120_000)
 
-  it('for paths, queries, headers and bodies that are none', async () => {
+  it('for invalid paths, queries, headers and bodies', async () => {
     const device = {
       method: 'PUT',
       path: '/v1/devices/d1/association',
@@ -399,7 +399,7 @@ describe('no marker comes out of the API', () => {
   )
 })
 
-describe('no marker comes out of a function that reads a queue', () => {
+describe('no patient data leave a queue function', () => {
   const recording = () => syntheticRecording({ rateHz: 250 })
   const tenant = 'clinic'
   const origin = { kind: 'mqtt', device: 'd1', session: 's1', patient: mark('patient') }
@@ -577,7 +577,7 @@ describe('no marker comes out of a function that reads a queue', () => {
     expect(audited()).toEqual(new Set(['ecg.delete', 'attribution.write', 'association.write']))
   })
 
-  it('synthesis-dispatch, with a Batch that refuses in words of its own', async () => {
+  it('synthesis-dispatch, with an error text from Batch', async () => {
     const jobId = ecgId()
     ehrAnswer = { status: 400, body: { __type: 'ClientException', message: mark('message') } }
 
@@ -591,14 +591,14 @@ describe('no marker comes out of a function that reads a queue', () => {
   })
 })
 
-describe('no marker comes out of a process', () => {
+describe('no patient data leave a process', () => {
   let folder: string
   beforeEach(async () => {
     folder = await mkdtemp(join(tmpdir(), 'markers-'))
     return () => rm(folder, { recursive: true })
   })
 
-  it('the adapter, for frames, topics and payloads that are none', async () => {
+  it('the adapter, for invalid frames, topics and payloads', async () => {
     const broker = await startAedes()
     const config = readConfig([], {
       ...aws.env,
@@ -643,7 +643,7 @@ describe('no marker comes out of a process', () => {
     expect(watch.calls.map(({ command }) => command)).toContain('SendMessageBatchCommand')
   })
 
-  it('the one that draws, for a job and a model that are none', async () => {
+  it('the synthesis worker, for an invalid job and model', async () => {
     const run = (settings: Readonly<Record<string, string>>) =>
       execFile(process.execPath, ['functions/synthesize/main.ts'], { env: { ...process.env, ...settings } }).catch(
         (error: { stdout: string; stderr: string }) => error,
@@ -658,7 +658,7 @@ describe('no marker comes out of a process', () => {
     expect(answered.join()).toContain('not drawn')
   })
 
-  it('the command line, which names the file it was given and nothing that is in it', async () => {
+  it('the command line, which names the given file but nothing of its content', async () => {
     const files = markedFiles().map(([name, [main]]) => ({ path: join(folder, `${name}.bin`), ...main! }))
     for (const { path, bytes } of files) {
       await writeFile(path, bytes)

@@ -20,7 +20,7 @@ const BUILT: Readonly<Record<string, string>> = {
 describe('regular expressions', () => {
   const found = findExpressions()
 
-  it('are found in the source, literals and built ones', () => {
+  it('are all found in the source, as literals and as RegExp calls', () => {
     const inFile = expressionsIn(
       'x.ts',
       'const a: RegExp = /x+$/i, b = "/no/", c = 4 / 2 / 1, d = new RegExp(a.source)',
@@ -47,20 +47,20 @@ describe('regular expressions', () => {
     expect(unknown).toEqual([])
   })
 
-  it.each(['age', 'height', 'weight'])('of a WFDB comment with %s is linear', { timeout: 60_000 }, (word) => {
+  it.each(['age', 'height', 'weight'])('are linear for a WFDB comment with %s', { timeout: 60_000 }, (word) => {
     expect(prove(`/(?:^|\\s)<?${word}>?:?\\s+(\\d{1,3}(?:\\.\\d+)?)(?:\\s|$)/i`)).toBe('linear')
   })
 
-  it('have no argument left that nothing needs', () => {
+  it('have no unused exception', () => {
     const needed = new Set(found.map(({ text, file, isBuilt }) => (isBuilt ? file : text)))
 
     expect([...Object.keys(ARGUED), ...Object.keys(BUILT)].filter((each) => !needed.has(each))).toEqual([])
   })
 
   it.each([
-    ['a preamble of CSV', '/^#?\\s*(?<name>[a-z ]+?)\\s*(?:\\([^)]*\\))?\\s*:\\s*(?<value>\\S+)/i'],
+    ['a CSV preamble', '/^#?\\s*(?<name>[a-z ]+?)\\s*(?:\\([^)]*\\))?\\s*:\\s*(?<value>\\S+)/i'],
     ['the lead of a FHIR code', '/\\s+lead$/i'],
-  ])('that were slow are known as such: %s', { timeout: 60_000 }, (_, literal) => {
+  ])('are detected as slow: %s', { timeout: 60_000 }, (_, literal) => {
     expect(prove(literal)).toMatch(/polynomial/)
   })
 })

@@ -14,10 +14,10 @@ import { parseSync } from 'vite'
 const ROOT = join(import.meta.dirname, '../..')
 const VERDICTS = join(import.meta.dirname, 'regular-expressions.json')
 
-/** Rooms whose code meets what comes from outside. Their tests and the Python package meet only our own files. */
+/** Folders whose code processes external input. Their tests and the Python package read only our own files. */
 const ROOMS = ['shared', 'streams', 'functions', 'cdk', 'console']
 
-/** What `recheck` may take for one expression, ms. */
+/** Time limit of `recheck` for one expression, ms. */
 const PROOF_MS = 60_000
 
 export interface FoundExpression {

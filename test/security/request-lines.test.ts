@@ -20,7 +20,7 @@ import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../helpers/request-lines.
 const gate = gateOf(new Permissions(() => {}))
 const portOf = (url: string) => Number(new URL(url).port)
 
-/** Nothing behind it is reached without a path of its own. */
+/** Nothing behind it is reached without its own path. */
 const app = () => createApi({ authenticate: async () => Promise.reject(new Error('not asked')) } as never)
 
 /** Every server of ours that speaks HTTP; a new one belongs here. */
@@ -81,7 +81,7 @@ const SERVERS: Readonly<Record<string, () => Promise<{ port: number; close: () =
   },
 }
 
-/** Where a server of HTTP is made, and which of those above it is; a file that is not here makes one that nobody attacks. */
+/** The file that creates each HTTP server above. A file that is missing here would create one that is not attacked. */
 const MADE_IN: Readonly<Record<string, string>> = {
   'cdk/local/aws/batch.ts': 'Batch',
   'cdk/local/aws/iot.ts': 'the data plane of IoT',
@@ -93,7 +93,7 @@ const MADE_IN: Readonly<Record<string, string>> = {
   'streams/gateway/status-server.ts': 'the status of the gateway',
 }
 
-it('every file that makes a server of HTTP has it attacked here', () => {
+it('every file that creates an HTTP server is attacked here', () => {
   const root = resolve(import.meta.dirname, '../..')
   const files = ['cdk', 'functions', 'shared', 'streams'].flatMap((folder) =>
     globSync(`${folder}/**/*.ts`, { cwd: root }),
@@ -106,7 +106,7 @@ it('every file that makes a server of HTTP has it attacked here', () => {
   for (const name of Object.values(MADE_IN)) expect(name in SERVERS || name.startsWith('none: ')).toBe(true)
 })
 
-/** Answers everybody: every caller has a token. */
+/** Answers to any host name, because every caller has a token. */
 const FOR_EVERYBODY = ['the API as a server of its own', 'the API of the local stack']
 
 describe.each(Object.keys(SERVERS))('%s', (name) => {
@@ -123,7 +123,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
     expect(line).toMatch(/^HTTP\/1\.1 \d{3}/)
   })
 
-  it('answers 400 to a target that is no path', async () => {
+  it('answers 400 to a request target that is not a path', async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 
@@ -135,7 +135,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
     expect(answers.map(statusOf)).toEqual([400, 400])
   })
 
-  it.skipIf(FOR_EVERYBODY.includes(name))('answers names of this machine only', async () => {
+  it.skipIf(FOR_EVERYBODY.includes(name))('answers only to host names of this machine', async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 
@@ -148,7 +148,7 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
   })
 })
 
-describe('a target', () => {
+describe('pathOf', () => {
   it.each([
     ['/', '/'],
     ['/v1/ecgs?limit=5', '/v1/ecgs?limit=5'],
@@ -159,13 +159,13 @@ describe('a target', () => {
     ['http://x:99999/', undefined],
     ['*', undefined],
     [undefined, undefined],
-  ])('%s is the path %s', (target, path) => {
+  ])('maps %s to %s', (target, path) => {
     expect(pathOf(target)?.path).toBe(path)
   })
 })
 
-describe('a host', () => {
-  it.each(['localhost', 'LOCALHOST:8080', '127.0.0.1', '127.0.0.1:80', '[::1]:8080'])('%s is this machine', (host) => {
+describe('namesThisMachine', () => {
+  it.each(['localhost', 'LOCALHOST:8080', '127.0.0.1', '127.0.0.1:80', '[::1]:8080'])('accepts %s', (host) => {
     expect(namesThisMachine(host)).toBe(true)
   })
 
@@ -178,7 +178,7 @@ describe('a host', () => {
     '127.0.0.2',
     '::1',
     'localhost:x',
-  ])('%s is not', (host) => {
+  ])('refuses %s', (host) => {
     expect(namesThisMachine(host)).toBe(false)
   })
 })

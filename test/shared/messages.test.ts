@@ -13,7 +13,7 @@ import {
 import { codedError } from '../helpers/errors.ts'
 import { OLD_MESSAGES, oldMessage } from '../helpers/old-messages.ts'
 
-/** Who reads which, by the queue that it lies in. */
+/** The reader of each message, by its queue. */
 const READERS: Readonly<Record<string, z.ZodType>> = {
   'intake-inline': IntakeInput,
   'intake-claim-check': IntakeInput,

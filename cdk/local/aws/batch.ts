@@ -1,6 +1,6 @@
 /**
- * AWS Batch on this machine: the part of its API that `@aws-sdk/client-batch` needs to submit and end jobs, which run as child processes, one at a time and at
- * low priority, so that screening keeps its budget.
+ * AWS Batch on this machine: the part of its API that `@aws-sdk/client-batch` needs to submit and terminate jobs. Jobs run as child
+ * processes, one at a time and at low priority, so that screening is not slowed down.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -21,7 +21,7 @@ import { forwardLines } from '../lambda/sandbox.ts'
 
 export interface JobDefinition {
   readonly arn: string
-  /** To `node`, from the repository's root: the image has the same layout. */
+  /** Arguments of `node`, in the repository's root; the image has the same layout. */
   readonly command: readonly string[]
   readonly environment: Readonly<Record<string, string>>
   readonly attempts: number
@@ -29,7 +29,7 @@ export interface JobDefinition {
   readonly timeoutMs: number
 }
 
-/** All that it names must match; `*` at the end stands for anything. */
+/** All fields must match; a `*` at the end stands for anything. */
 export interface ExitRule {
   readonly Action: string
   readonly OnExitCode?: string
@@ -37,11 +37,11 @@ export interface ExitRule {
   readonly OnStatusReason?: string
 }
 
-/** What is sent when a job of the queue has failed. */
+/** Message that is sent when a job of the queue has failed. */
 export interface FailureRule {
   readonly jobQueue: string
   readonly queueUrl: string
-  /** Of EventBridge's input transformer: names in `template` as `<name>`, and the paths of what they stand for. */
+  /** EventBridge's input transformer: `template` contains names as `<name>`; `paths` has the path of each. */
   readonly paths: Readonly<Record<string, string>>
   readonly template: string
 }
@@ -61,34 +61,34 @@ interface Job {
   readonly environment: Readonly<Record<string, string>>
   status: 'RUNNABLE' | 'RUNNING' | 'SUCCEEDED' | 'FAILED'
   statusReason?: string
-  /** Why it was ended from outside. */
+  /** Reason for which it was terminated. */
   terminated?: string
   child?: ChildProcess
 }
 
 export interface LocalBatch {
   readonly endpoint: string
-  /** Takes jobs from now on; before, it says that it is away. */
+  /** Accepts jobs from now on; before that it answers that it is unavailable. */
   open(plan: BatchPlan, options: BatchOptions): void
-  /** Asks what runs to end; what waits has failed. */
+  /** Asks the running job to end; waiting jobs fail. */
   stop(): Promise<void>
 }
 
 export interface BatchOptions {
   readonly sqs: SQSClient
   readonly log: (line: string) => void
-  /** What Batch would not set: where AWS is. */
+  /** Environment that Batch would not set: the addresses of AWS. */
   readonly environment: Readonly<Record<string, string>>
 }
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-/** Between SIGTERM and SIGKILL, as ECS has it. */
+/** Time between SIGTERM and SIGKILL, as in ECS. */
 const GRACE_MS = 30_000
 
 class BatchError extends Error {}
 
-/** @param priority of the processes, as `nice` counts it */
+/** @param priority nice value of the processes */
 export async function startBatch(
   gate: Gate,
   priority: number = constants.priority.PRIORITY_BELOW_NORMAL,
@@ -134,14 +134,14 @@ export async function startBatch(
       throw new BatchError(`no such queue or definition: ${jobQueue}, ${jobDefinition}`)
     }
     const { environment = [] } = only(containerOverrides as Input, ['environment'])
-    const overrides = environment as readonly { name: string; value: string }[] // Batch's own shape
+    const overrides = environment as readonly { name: string; value: string }[] // Batch's own format
     const jobId = randomUUID()
     jobs.set(jobId, {
       jobId,
       jobName: String(jobName),
       jobQueue: String(jobQueue),
       definition,
-      parameters: parameters as Readonly<Record<string, string>>, // Batch's own shape
+      parameters: parameters as Readonly<Record<string, string>>, // Batch's own format
       environment: Object.fromEntries(overrides.map(({ name, value }) => [name, value])),
       status: 'RUNNABLE',
     })
@@ -159,7 +159,7 @@ export async function startBatch(
   }
 
   function describe({ jobs: ids = [] }: Input) {
-    const found = (ids as readonly string[]).flatMap((id) => jobs.get(id) ?? []) // Batch's own shape
+    const found = (ids as readonly string[]).flatMap((id) => jobs.get(id) ?? []) // Batch's own format
     return { jobs: found.map(detail) }
   }
 
@@ -180,7 +180,7 @@ export async function startBatch(
     }
   }
 
-  /** @returns the exit status; 137 after SIGKILL, as a container has it */
+  /** @returns the exit status; 137 after SIGKILL, as for a container */
   async function runOnce(job: Job, attempt: number): Promise<number> {
     const { options } = opened!
     const { command, environment, timeoutMs } = job.definition
@@ -195,7 +195,7 @@ export async function startBatch(
         AWS_BATCH_JOB_ATTEMPT: String(attempt),
       },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
-      // Ctrl-C goes to the whole group of a terminal; this process is to end in its turn, not with it.
+      // A terminal sends Ctrl-C to the whole process group, but this process must end in its turn.
       detached: true,
     })
     forwardLines(child, options.log)
@@ -251,7 +251,7 @@ const detail = ({ jobId, jobName, jobQueue, status, statusReason, parameters }: 
   parameters,
 })
 
-/** SIGTERM, and SIGKILL for what does not heed it. */
+/** Sends SIGTERM, and SIGKILL when the process does not end. */
 function end({ child }: Job): void {
   if (child === undefined) return
   child.kill('SIGTERM')
@@ -260,19 +260,19 @@ function end({ child }: Job): void {
 }
 
 /**
- * Linux shares processor time between sessions first, whatever the priorities of processes within them; a detached process has a session
- * of its own, which has a priority of its own.
+ * Linux first divides processor time between sessions, whatever the priorities of the processes in them. A detached process has its own
+ * session, which has its own priority.
  */
 function setPriorityOf(pid: number, priority: number): void {
   try {
     setPriority(pid, priority)
     if (process.platform === 'linux') writeFileSync(`/proc/${pid}/autogroup`, String(priority))
   } catch {
-    // It has ended already, or the kernel does not group.
+    // It has already ended, or the kernel does not support autogroups.
   }
 }
 
-/** The first rule that matches decides; where none does, Batch tries again. */
+/** The first matching rule decides; without one, Batch retries. */
 export function isRetried(
   rules: readonly ExitRule[],
   exit: { readonly code: number; readonly reason: string },
@@ -289,7 +289,7 @@ function matches(pattern: string | undefined, text: string): boolean {
   return pattern.endsWith('*') ? text.startsWith(pattern.slice(0, -1)) : text === pattern
 }
 
-/** As EventBridge puts an event into a template: values as JSON. */
+/** Applies an input transformer as EventBridge does: values as JSON. */
 function transformed(template: string, paths: Readonly<Record<string, string>>, event: unknown): string {
   return template.replace(/<([^<>]+)>/g, (whole, name: string) => {
     const path = paths[name]
@@ -302,7 +302,7 @@ function transformed(template: string, paths: Readonly<Record<string, string>>, 
   })
 }
 
-/** @throws BatchError naming what is not among `known` */
+/** @throws BatchError naming a field that is not in `known` */
 function only(input: Input, known: readonly string[]): Input {
   const unknown = Object.keys(input).find((name) => !known.includes(name))
   if (unknown !== undefined) throw new BatchError(`the local Batch does not support ${unknown}`)

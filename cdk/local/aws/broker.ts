@@ -1,5 +1,5 @@
 /**
- * The embedded MQTT broker: aedes (MQTT 3.1.1 only), plain TCP on 127.0.0.1. It keeps no sessions over a restart.
+ * The embedded MQTT broker: aedes (MQTT 3.1.1 only), plain TCP on 127.0.0.1. Sessions do not survive a restart.
  * @module
  */
 import { createServer } from 'node:net'
@@ -7,12 +7,12 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Aedes, type AedesPublishPacket, type Client } from 'aedes'
 import { listen } from '../http.ts'
 
-/** Where devices send ECGs to: `ecg/v1/{tenant}/{device}/frames` and `…/window`. */
+/** Channels of ECGs from devices: `ecg/v1/{tenant}/{device}/frames` and `…/window`. */
 const INBOUND = ['frames', 'window']
 
 const endOf = (topic: string) => topic.slice(topic.lastIndexOf('/') + 1)
 
-/** What a client has published. */
+/** A message that a client published. */
 export interface Publication {
   readonly topic: string
   readonly payload: Buffer
@@ -22,37 +22,37 @@ export interface Publication {
 export interface Broker {
   readonly url: string
   /**
-   * Tells of all that clients publish, as AWS IoT Core's rules hear it; they count as subscribers of their filters.
-   * @returns what ends it
+   * Calls the listener for everything that clients publish to these filters, like rules of AWS IoT Core. Such rules count as subscribers.
+   * @returns a function that stops it
    */
   onPublish(filters: readonly string[], listener: (publication: Publication) => void): () => void
-  /** Publishes at QoS 1; resolves when it is on its way to the subscribers. */
+  /** Publishes at QoS 1. Resolves when the message is on its way to the subscribers. */
   publish(topic: string, payload: Buffer): Promise<void>
-  /** Resolves once a client has subscribed to a topic whose last part is this. */
+  /** Resolves when a client has subscribed to a topic with this last part. */
   subscribed(topicEnd: string): Promise<void>
   /**
-   * Takes no more ECGs, and resolves when the subscribers have acknowledged those that were taken: what lies in the broker's memory is lost with it.
-   * One that is gone for good is not waited for.
+   * Accepts no more ECGs, and resolves when the subscribers have acknowledged all accepted ones, because the broker's memory is lost when
+   * it stops. A subscriber that does not come back is not waited for.
    */
   drain(): Promise<void>
   stop(): Promise<void>
 }
 
-/** How long a listener may take for what it was sent. */
+/** How long a subscriber may take to acknowledge messages. */
 const DRAIN_MS = 5000
 
-/** Between two looks at what is not acknowledged yet; two empty ones in a row are the end. */
+/** Interval of checks for unacknowledged messages; two empty checks in a row end the wait. */
 const LOOK_MS = 25
 
-/** Of CONNACK in MQTT 5: unsupported protocol version, https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901079 */
+/** MQTT 5 CONNACK reason: unsupported protocol version, https://docs.oasis-open.org/mqtt/mqtt/v5.0/os/mqtt-v5.0-os.html#_Toc3901079 */
 const UNSUPPORTED_VERSION = 0x84
 const REASON_STRING = 0x1f
 const ONLY_3_1_1 = 'This broker speaks MQTT 3.1.1 only: use version 4, or another broker.'
 
-/** Rejects with the system's own error (`EADDRINUSE`) when the port is taken; port 0 takes any. */
+/** Starts the broker. Rejects with the system's own error (`EADDRINUSE`) when the port is taken; port 0 takes any free one. */
 export async function startBroker(port: number): Promise<Broker> {
   const aedes = await Aedes.createBroker()
-  /** Of rules, which are always there; and by client, what those that are connected hear. */
+  /** Topic ends of rules, which are always present; and for each connected client, those of its subscriptions. */
   const ruled = new Set<string>()
   const hearers = new Map<string, Set<string>>()
   let isDraining = false
@@ -63,18 +63,18 @@ export async function startBroker(port: number): Promise<Broker> {
   })
   aedes.on('clientDisconnect', ({ id }) => hearers.delete(id))
   const isHeard = (end: string) => ruled.has(end) || [...hearers.values()].some((ends) => ends.has(end))
-  // While no adapter listens, an ECG would be acknowledged into memory and lost. Hung up on, the device sends it again.
+  // While no adapter is subscribed, an ECG would be acknowledged into memory and lost. A disconnected device sends it again.
   aedes.authorizePublish = (_client, { topic }, done) => {
     const end = endOf(topic)
-    // aedes hangs up on each subscriber whose `+` would stand for nothing: on the adapter, for what one device sends.
+    // aedes would disconnect each subscriber whose `+` matches an empty level: the adapter, because of one device's message.
     if (topic.split('/').includes('')) return done(new Error('a level of the topic is empty'))
     const isRefused = INBOUND.includes(end) && (isDraining || !isHeard(end))
     done(isRefused ? new Error('nobody listens') : null)
   }
-  // As at AWS IoT Core: what is sent to a rule by its name is heard by nobody else.
+  // As in AWS IoT Core: no subscriber receives what is sent to a rule by name.
   aedes.authorizeSubscribe = (_client, subscription, done) =>
     done(null, subscription.topic.startsWith('$aws/') ? null : subscription)
-  // QoS 2 is granted as 1. aedes looks for the granted QoS under the exact topic: without this a wildcard's subscriber would get 2.
+  // QoS 2 is granted as 1. aedes looks up the granted QoS by the exact topic; without this, a subscriber with a wildcard would get 2.
   aedes.authorizeForward = (_client, packet) => (packet.qos === 2 ? { ...packet, qos: 1 } : packet)
   aedes.preConnect = (client, { protocolVersion }, done) => {
     const isRefused = Number(protocolVersion) === 5
@@ -83,7 +83,7 @@ export async function startBroker(port: number): Promise<Broker> {
     done(isRefused ? new Error('MQTT 5 is not spoken here') : null, !isRefused)
   }
   const { persistence: memory } = withMemory(aedes)
-  /** What those who hear ECGs have not acknowledged. */
+  /** Number of messages that subscribers of ECGs have not acknowledged. */
   const unacknowledged = async () => {
     let count = 0
     for (const [id, ends] of hearers) {
@@ -125,36 +125,39 @@ export async function startBroker(port: number): Promise<Broker> {
       }
     },
     async stop() {
-      // The broker first: it hangs up on its clients, and the server waits for them.
+      // The broker first: it disconnects its clients, for which the server waits.
       await new Promise<void>((resolve) => aedes.close(resolve))
       await new Promise<void>((resolve) => server.close(() => resolve()))
     },
   }
 }
 
-/** Where aedes keeps what a client has not acknowledged. */
+/** Where aedes keeps unacknowledged messages of a client. */
 interface AedesMemory {
   outgoingStream(client: { readonly id: string }): AsyncIterable<unknown>
 }
 
-/** What a client's packets come from. */
+/** Source of a client's packets. */
 interface PacketSource {
   readonly _parser: NodeJS.EventEmitter
 }
 
-/** @throws Error for an aedes that keeps its messages elsewhere: a newer one than the package lock names */
+/** @throws Error for a version of aedes that keeps its messages elsewhere */
 function withMemory(aedes: object): { readonly persistence: AedesMemory } {
   if (!('persistence' in aedes)) throw new Error('this version of aedes has no persistence')
-  return aedes as { readonly persistence: AedesMemory } // its types leave it out
+  return aedes as { readonly persistence: AedesMemory } // missing in its types
 }
 
-/** @throws Error for an aedes whose clients have another parser */
+/** @throws Error for a version of aedes with another parser */
 function withParser(client: object): PacketSource {
   if (!('_parser' in client)) throw new Error('this version of aedes has no parser of packets')
-  return client as PacketSource // it is private
+  return client as PacketSource // private in its types
 }
 
-/** aedes grants what is asked for, whatever `authorizeSubscribe` says; so a request is changed before aedes sees it, by its parser, which is private. */
+/**
+ * aedes grants the requested QoS whatever `authorizeSubscribe` returns. Therefore the request is changed before aedes sees it, in its
+ * private parser.
+ */
 function grantAtMostOne(client: Client): void {
   const { _parser: parser } = withParser(client)
   parser.prependListener(
@@ -166,11 +169,11 @@ function grantAtMostOne(client: Client): void {
   )
 }
 
-/** A CONNACK that a client of MQTT 5 can read: aedes answers in the format of 3.1.1, which such a client takes for damaged. */
+/** A CONNACK that MQTT 5 clients can read: aedes answers in the 3.1.1 format, which they treat as malformed. */
 function refusalOfVersion5(): Buffer {
   const reason = Buffer.from(ONLY_3_1_1, 'utf8')
   const property = Buffer.from([REASON_STRING, reason.length >> 8, reason.length & 0xff])
-  // Both lengths are below 128: one byte each.
+  // Both lengths are below 128, so each takes one byte.
   const properties = Buffer.concat([property, reason])
   return Buffer.concat([
     Buffer.from([0x20, properties.length + 3, 0, UNSUPPORTED_VERSION, properties.length]),

@@ -1,5 +1,5 @@
 /**
- * SQS, SNS and S3 (fauxqs) and DynamoDB (dynalite), in this process, on 127.0.0.1 only. A gate judges each call before it has an effect.
+ * SQS, SNS and S3 (fauxqs) and DynamoDB (dynalite), in this process, on 127.0.0.1 only. A gate checks each call before it has an effect.
  * @module
  */
 import type { Gate } from '../iam/aws-calls.ts'
@@ -10,7 +10,7 @@ export interface Emulators {
   /** SQS, SNS and S3. */
   readonly endpoint: string
   readonly dynamoEndpoint: string
-  /** Objects whose files could not be read when the store was opened, and were set aside. */
+  /** Objects whose files were unreadable when the store was opened, and were set aside. */
   readonly setAside: number
   stop(): Promise<void>
 }
@@ -18,8 +18,8 @@ export interface Emulators {
 const everybody: Gate = () => undefined
 
 /**
- * Starts both on ports of their own. With `dataDir` they keep what they are given there, else in memory.
- * @param say hears in a sentence what is wrong with the files and does not end the stack
+ * Starts both on their own ports. With `dataDir` they store their data there, otherwise in memory.
+ * @param say gets a sentence for each fault of the files that does not end the stack
  * @throws CodedError those of `fileFault`, for a store that cannot be opened
  */
 export async function startEmulators(

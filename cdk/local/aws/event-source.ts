@@ -1,5 +1,5 @@
 /**
- * An event source mapping: moves a queue's messages to a function in batches, and deletes what the function has dealt with.
+ * An event source mapping: passes a queue's messages to a function in batches, and deletes those that the function has handled.
  * @module
  */
 import {
@@ -21,25 +21,25 @@ export interface EventSourceMapping {
   readonly functionName: string
   /** 1 to 10, or to 10,000 with a batching window. */
   readonly batchSize: number
-  /** How long to gather a batch, ms; 0 hands over what is there. */
+  /** Longest time to gather a batch, ms; 0 passes on the available messages at once. */
   readonly batchingWindowMs: number
-  /** The function names the messages of a batch that failed (`ReportBatchItemFailures`). */
+  /** The function's response names the failed messages of a batch (`ReportBatchItemFailures`). */
   readonly reportsItemFailures: boolean
   readonly maximumConcurrency: number
 }
 
 export interface EventSource {
-  /** Stops receiving; resolves when what was under way is dealt with. */
+  /** Stops receiving. Resolves when batches in progress are handled. */
   stop(): Promise<void>
 }
 
-/** A receive hands over ten messages at most, and SQS waits 20 s at most for the first. */
+/** SQS returns at most ten messages per request, and waits at most 20 s for the first. */
 const RECEIVE_LIMIT = 10
 const LONGEST_WAIT_MS = 20_000
 
 /**
- * Polls with as many loops as the function has sandboxes (and the mapping allows). What fails is left alone: it comes again after
- * the queue's visibility timeout, and SQS moves it to the DLQ once it came too often.
+ * Polls with as many loops as the function has sandboxes (and the mapping allows). A failed message is left in the queue: it comes again
+ * after the visibility timeout, and SQS moves it to the DLQ after too many attempts.
  */
 export function startEventSource(
   sqs: SQSClient,
@@ -62,7 +62,7 @@ export function startEventSource(
     return Messages
   }
 
-  /** One batch: what the first receive brings, and what else comes within the batching window. */
+  /** One batch: the result of the first receive, and what else arrives within the batching window. */
   async function gather(): Promise<readonly Message[]> {
     const batch = [...(await receive(mapping.batchSize, LONGEST_WAIT_MS))]
     if (batch.length === 0) return batch
@@ -93,7 +93,7 @@ export function startEventSource(
         if (batch.length === 0) continue
         const failed = await deliver(batch)
         await removing
-        // The next receive need not wait for it: a delete that is lost only makes a message come twice.
+        // The next receive need not wait for it: when a delete is lost, the message only comes twice.
         removing = remove(batch.filter((message) => !failed.has(message.MessageId!))).catch(logError)
       } catch (error) {
         if (signal.aborted) break
@@ -108,7 +108,7 @@ export function startEventSource(
     log(`event source of ${mapping.functionName}: ${error instanceof Error ? error.name : 'unknown error'}`)
   }
 
-  /** Ids of the messages that are not done. */
+  /** Ids of the failed messages. */
   async function deliver(batch: readonly Message[]): Promise<ReadonlySet<string>> {
     const event: SQSEvent = { Records: batch.map((message) => toRecord(message, mapping.queueArn)) }
     const all = new Set(batch.map((message) => message.MessageId!))
@@ -130,8 +130,8 @@ export function startEventSource(
 }
 
 /**
- * The messages that a partial batch response names. As Lambda has it: nothing or an empty list means that all succeeded, and an
- * answer that makes no sense (an unknown or empty id) that all failed.
+ * The messages that a partial batch response names. As in Lambda, nothing or an empty list means that all succeeded, and an invalid
+ * response (an unknown or empty id) that all failed.
  */
 export function failedIds(answer: string, all: ReadonlySet<string>): ReadonlySet<string> {
   const response: unknown = JSON.parse(answer)

@@ -16,7 +16,7 @@ import { type ObjectFiles, replaceWhole, setBrokenAside } from './object-files.t
 
 type Stores = NonNullable<BuildAppOptions['stores']>
 
-/** A store of fauxqs' own that writes through to disk; absent from its public types. */
+/** fauxqs' own store, which writes through to disk; absent from its public types. */
 interface QueuePersistence {
   readonly db: {
     exec(sql: string): void
@@ -34,8 +34,8 @@ interface ObjectPersistence extends ObjectFiles {
 }
 
 /**
- * fauxqs' own `startFauxqs` binds 0.0.0.0, and `buildApp` alone neither persists nor lets the host of queue URLs be chosen,
- * so the parts that `startFauxqs` is made of are put together here.
+ * Starts fauxqs from its parts. Its own `startFauxqs` binds 0.0.0.0, and `buildApp` alone neither persists data nor allows a choice of the
+ * host in queue URLs.
  */
 export async function startFauxqs(gate: Gate, dataDir: string | undefined, say: (sentence: string) => void) {
   const [{ SqsStore }, { SnsStore }, { S3Store }] = await Promise.all([
@@ -44,15 +44,15 @@ export async function startFauxqs(gate: Gate, dataDir: string | undefined, say: 
     fauxqsModule<{ S3Store: new () => Stores['s3Store'] }>('s3/s3Store.js'),
   ])
   const stores: Stores = { sqsStore: new SqsStore(), snsStore: new SnsStore(), s3Store: new S3Store() }
-  // Queue URLs then name 127.0.0.1, not sqs.us-east-1.localhost, which not every machine resolves.
+  // Queue URLs then name 127.0.0.1 and not sqs.us-east-1.localhost, which not every machine resolves.
   stores.sqsStore.host = ''
   const persistence = dataDir === undefined ? undefined : await persist(stores, dataDir, say)
 
   const app = buildApp({ logger: false, defaultRegion: REGION, stores })
-  // A consumer that dies while it waits must not swallow the message that would have gone to it.
+  // When a consumer dies while it waits, the message for it must not be lost.
   app.addHook('preSerialization', async (request, _reply, payload) => {
     const handles = request.raw.socket.destroyed ? receiptHandles(payload) : []
-    const { QueueUrl } = (request.body ?? {}) as { QueueUrl?: string } // a ReceiveMessage, as it has handles
+    const { QueueUrl } = (request.body ?? {}) as { QueueUrl?: string } // a ReceiveMessage, because there are handles
     for (const handle of handles) stores.sqsStore.getQueue(QueueUrl!)!.changeVisibility(handle, 0)
     return payload
   })
@@ -67,7 +67,7 @@ export async function startFauxqs(gate: Gate, dataDir: string | undefined, say: 
     if (refusal === undefined) return
     return reply.code(refusal.status).headers(refusal.headers).serializer(String).send(refusal.body)
   })
-  // Who may not list a bucket is not told that an object is missing.
+  // A caller that may not list a bucket is not told that an object is missing.
   app.addHook('onSend', async ({ method, url, headers, body }, reply, payload) => {
     const isMissing = reply.statusCode === 404 && ['GET', 'HEAD'].includes(method)
     const list = { method: 'HEAD', url: `/${url.split('/')[1]}`, headers, body }
@@ -87,7 +87,7 @@ export async function startFauxqs(gate: Gate, dataDir: string | undefined, say: 
   }
 }
 
-/** Queues and topics in SQLite, objects as files; loaded before they are wired in, as fauxqs does, so that loading writes nothing. */
+/** Queues and topics in SQLite, objects as files. Loaded before they are connected, as in fauxqs, so that loading writes nothing. */
 async function persist(stores: Stores, dataDir: string, say: (sentence: string) => void) {
   const file = join(dataDir, 'queues', 'fauxqs.db')
   if (isEmptied(file)) say(emptiedFile(file))
@@ -113,17 +113,18 @@ async function openQueues(file: string, stores: Stores, say: (sentence: string) 
   }>('persistence.js')
   try {
     const queues = new PersistenceManager(join(file, '..'))
-    // Of fauxqs' size this takes milliseconds; without it a damaged page shows when the first message is lost.
+    // For fauxqs' size this takes milliseconds. Without it, a damaged page is noticed only when a message is lost.
     const verdict = queues.db.prepare('PRAGMA quick_check(1)').get()?.quick_check
     if (verdict !== 'ok') throw new CodedError('data-corrupt', { file: 'fauxqs.db', folder: join(file, '..') })
-    // No fsync a message: the process may be killed and loses nothing, the machine's power may cost the last messages.
+    // No fsync per message: nothing is lost when the process is killed, but a power failure may cost the last messages.
     queues.db.exec('PRAGMA synchronous = NORMAL')
-    // fauxqs' own clears the count of receives as well, which its table refuses: a message that was given back would be lost.
+    // fauxqs' own function also clears the receive count, which its table rejects, so a returned message would be lost.
     const giveBack = queues.db.prepare(
       'UPDATE sqs_messages SET receipt_handle = NULL, visibility_deadline = NULL WHERE message_id = ?',
     )
     const markInflight = queues.updateMessageInflight.bind(queues)
-    // Who holds a message is worth no error: without that note it is delivered once more after a restart. With one, the messages of the same
+    // A failure to record who holds a message is not an error: the message is delivered once more after a restart. As an error, it would
+    // hide the other messages of the same response until their timeout.
     // answer would be hidden until their timeout.
     const note = (write: () => void) => {
       try {
@@ -158,7 +159,7 @@ async function openObjects(folder: string): Promise<ObjectPersistence> {
   }
 }
 
-/** One broken object is no reason to keep the others from being read. */
+/** A broken object must not prevent the others from being read. */
 function loadObjects(
   objects: ObjectPersistence,
   { s3Store }: Stores,
@@ -182,13 +183,13 @@ function loadObjects(
   return { setAside: setAside.length }
 }
 
-/** fauxqs exports its entry point only; its other modules are reached by file. */
+/** fauxqs exports only its entry point; its other modules are imported by path. */
 async function fauxqsModule<T>(path: string): Promise<T> {
   const manifest = pathToFileURL(findPackageJSON('fauxqs', import.meta.url)!)
-  return (await import(new URL(`dist/${path}`, manifest).href)) as T // the shapes that fauxqs 2.4 has there
+  return (await import(new URL(`dist/${path}`, manifest).href)) as T // as in fauxqs 2.4
 }
 
 function receiptHandles(payload: unknown): readonly string[] {
-  const { Messages = [] } = (payload ?? {}) as { Messages?: readonly { ReceiptHandle: string }[] } // SQS' own shape
+  const { Messages = [] } = (payload ?? {}) as { Messages?: readonly { ReceiptHandle: string }[] } // SQS's own format
   return Messages.map((message) => message.ReceiptHandle)
 }

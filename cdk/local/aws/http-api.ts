@@ -1,5 +1,5 @@
 /**
- * API Gateway's HTTP API in front of one machine's Lambdas: payload format 2.0, `$default` stage.
+ * API Gateway's HTTP API for local Lambdas: payload format 2.0, `$default` stage.
  * https://docs.aws.amazon.com/apigateway/latest/developerguide/http-api-develop-integrations-lambda.html
  * @module
  */
@@ -21,12 +21,12 @@ export type Invoke = (functionName: string, event: string) => Promise<string>
 const BODY_LIMIT = 10 * 1024 * 1024
 
 /**
- * A body of these types reaches the function as text, of any other and of none as base64; so measured against AWS, whose documentation does
- * not say it (ministackorg/ministack#766). A file that is sent as text and is not UTF-8 arrives broken.
+ * A body of these types reaches the function as text; of any other type, or without one, as base64. Measured against AWS, whose
+ * documentation does not state it (ministackorg/ministack#766). A file that is sent as text and is not UTF-8 arrives damaged.
  */
 const TEXT_TYPES = /^(text\/|application\/(json|xml|javascript)\b)/i
 
-/** Answers as the deployed API would, authorizers aside. */
+/** Responds like the deployed API, except for authorizers. */
 export function httpApi(routes: readonly Route[], invoke: Invoke): RequestListener {
   const table = routes.map(compile).sort((a, b) => b.precedence - a.precedence)
   return withPath((request, response) => {
@@ -48,7 +48,7 @@ interface CompiledRoute {
   readonly route: Route
   readonly method: string
   readonly pattern: RegExp
-  /** A full match before a greedy one, a method before `ANY`, `$default` last: as API Gateway chooses. */
+  /** As API Gateway chooses: a full match before a greedy one, a method before `ANY`, `$default` last. */
   readonly precedence: number
 }
 
@@ -122,7 +122,7 @@ function toEvent(
   }
 }
 
-/** What the function answered: with a `statusCode` it is the whole response, else it is a JSON body. */
+/** Sends the function's response: with a `statusCode` it is the whole response, otherwise it is a JSON body. */
 function send(response: ServerResponse, answer: unknown): void {
   if (!isRecord(answer) || answer.statusCode === undefined) {
     response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer))
@@ -140,7 +140,7 @@ function fail(response: ServerResponse, status: number, message: string): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify({ message }))
 }
 
-/** The body, or undefined when it is too long. */
+/** The body, or `undefined` when it is too long. */
 async function read(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = []
   let bytes = 0

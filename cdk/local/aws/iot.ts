@@ -1,6 +1,6 @@
 /**
- * AWS IoT Core on this machine, as far as it is used: rules that take what devices publish to SQS or a log, and the data plane by which
- * functions publish. Devices talk to the local broker, which is open.
+ * AWS IoT Core on this machine, as far as it is used: rules that send what devices publish to SQS or a log, and the data plane with which
+ * functions publish. Devices use the local broker, which is open.
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -12,10 +12,10 @@ import { closeServer, listen } from '../http.ts'
 import { type Gate, type HttpCall, PROTOCOLS, publishedTopic } from '../iam/aws-calls.ts'
 import type { Broker, Publication } from './broker.ts'
 
-/** What a rule does with what it selects. */
+/** Action of a rule on a selected message. */
 export type RuleAction =
   | { readonly kind: 'sqs'; readonly queueUrl: string; readonly role: string }
-  /** A log group: here, this process' log. */
+  /** To a log group; here, this process's log. */
   | { readonly kind: 'log' }
 
 export interface TopicRule {
@@ -25,17 +25,17 @@ export interface TopicRule {
   readonly errorAction: RuleAction | undefined
 }
 
-/** A rule's SQL, ready to run. */
+/** The compiled SQL of a rule. */
 export interface Query {
   /** Topic filter. */
   readonly from: string
-  /** The message that comes of a publication. */
+  /** The message that a publication becomes. */
   select(publication: Publication, nowMs: number): Readonly<Record<string, unknown>>
 }
 
 type Expression = (publication: Publication, nowMs: number) => unknown
 
-/** What a rule may select: https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html */
+/** Expressions that a rule may select: https://docs.aws.amazon.com/iot/latest/developerguide/iot-sql-functions.html */
 const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression])[] = [
   [
     /^encode\(\s*\*\s*,\s*'base64'\s*\)$/,
@@ -56,7 +56,7 @@ const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression]
       ({ topic }) =>
         topic.split('/')[Number(part) - 1],
   ],
-  // Of a JSON payload; what is no such value is left out.
+  // Fields of a JSON payload; values of another type are left out.
   [
     /^cast\(\s*(\w+)\s+AS\s+Boolean\s*\)$/i,
     (name) => (publication) => {
@@ -76,7 +76,7 @@ const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression]
     /^regexp_substr\(\s*(\w+\s*,\s*'[^']+')\s*\)$/i,
     (argument) => {
       const [, name = '', pattern = ''] = /^(\w+)\s*,\s*'([^']+)'$/.exec(argument) ?? []
-      const wanted = new RegExp(pattern) // of our own template
+      const wanted = new RegExp(pattern) // from our own template
       return (publication) => {
         const value = fieldOf(publication, name)
         return typeof value === 'string' ? wanted.exec(value)?.[0] : undefined
@@ -87,8 +87,8 @@ const EXPRESSIONS: readonly (readonly [RegExp, (argument: string) => Expression]
 ]
 
 /**
- * Reads the subset of IoT's SQL that is used: `SELECT expression AS name, … FROM 'filter'`.
- * @throws Error naming what it does not know
+ * Parses the subset of IoT's SQL that is used: `SELECT expression AS name, … FROM 'filter'`.
+ * @throws Error naming what is not supported
  */
 export function parseQuery(sql: string): Query {
   const [head = '', tail = '', ...more] = sql.trim().split(/\sFROM\s/i)
@@ -97,7 +97,7 @@ export function parseQuery(sql: string): Query {
   if (rest!.trim() !== '') throw unknown(rest!.trim())
   const items = head.slice('SELECT'.length)
   const columns = splitItems(items).map((item) => {
-    // The last one: a cast says AS within its brackets.
+    // The last one, because a cast contains AS in its brackets.
     const parts = item.split(/\sAS\s/i)
     const name = parts.at(-1)!.trim()
     const text = item.slice(0, item.length - parts.at(-1)!.length - ' AS '.length)
@@ -119,7 +119,7 @@ function expressionOf(text: string): Expression {
   throw unknown(text)
 }
 
-/** @throws Error, without the payload's text, for what is no JSON object: a rule that reads fields fails on it */
+/** @throws Error, without the payload's text, when it is not a JSON object; a rule that reads fields then fails */
 function fieldOf({ payload }: Publication, name: string): unknown {
   let json: unknown
   try {
@@ -130,7 +130,7 @@ function fieldOf({ payload }: Publication, name: string): unknown {
   return typeof json === 'object' && json !== null ? (json as Readonly<Record<string, unknown>>)[name] : undefined
 }
 
-/** At commas, but not at those within brackets. */
+/** Splits at commas outside brackets. */
 function splitItems(text: string): readonly string[] {
   let depth = 0
   const items = ['']
@@ -145,7 +145,7 @@ function splitItems(text: string): readonly string[] {
 
 const unknown = (what: string) => new Error(`the local stack does not know "${what}" in the SQL of a rule of AWS IoT`)
 
-/** `+` stands for one part of a topic, `#` for all that follow. */
+/** `+` matches one level of a topic, `#` all remaining levels. */
 export function matchesFilter(filter: string, topic: string): boolean {
   const parts = topic.split('/')
   const wanted = filter.split('/')
@@ -159,12 +159,12 @@ export function matchesFilter(filter: string, topic: string): boolean {
 
 export interface RuleOptions {
   readonly broker: Broker
-  /** With the rights of a role. */
+  /** A client with the permissions of a role. */
   readonly sqsAs: (role: string) => SQSClient
   readonly log: (line: string) => void
 }
 
-/** Runs rules on all that devices publish from now on. */
+/** Runs rules on everything that devices publish from now on. */
 export function startRules(
   rules: readonly TopicRule[],
   { broker, sqsAs, log }: RuleOptions,
@@ -197,7 +197,7 @@ export function startRules(
   const detach = broker.onPublish(
     rules.map(({ query }) => query.from),
     (published) => {
-      // Basic Ingest: to the named rule and no other, without the prefix.
+      // Basic Ingest: only to the named rule, without the prefix.
       const called = ruleCalled(published.topic)
       const publication = { ...published, topic: withoutBasicIngest(published.topic) }
       for (const rule of rules) {
@@ -215,10 +215,10 @@ export function startRules(
   }
 }
 
-/** The rule that a topic of Basic Ingest names. */
+/** The rule that a Basic Ingest topic names. */
 const ruleCalled = (topic: string): string | undefined => /^\$aws\/rules\/(\w+)\//.exec(topic)?.[1]
 
-/** What an error action is given: https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html */
+/** Message for an error action: https://docs.aws.amazon.com/iot/latest/developerguide/rule-error-handling.html */
 function failure(ruleName: string, { topic, payload, clientId }: Publication, action: RuleAction, error: unknown) {
   return {
     ruleName,
@@ -235,7 +235,7 @@ function failure(ruleName: string, { topic, payload, clientId }: Publication, ac
   }
 }
 
-/** The data plane: `Publish` only. Says that it is away until there is a broker. */
+/** The data plane, with `Publish` only. Answers that it is unavailable while there is no broker. */
 export async function startDataPlane(gate: Gate, broker: Broker | undefined) {
   const server = createServer(
     forThisMachine((request, response) => {

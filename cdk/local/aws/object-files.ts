@@ -1,5 +1,6 @@
 /**
- * The files that fauxqs keeps objects in: each object is replaced as a whole, and one whose files are broken does not keep the others from being read.
+ * The files in which fauxqs stores objects: each object is replaced atomically, and an object with broken files does not prevent the others
+ * from being read.
  * @module
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -14,14 +15,15 @@ export interface ObjectFiles {
   walkMetaFiles(folder: string, each: (path: string) => void): void
 }
 
-/** Where broken files are moved to, within the folder of objects. */
+/** Folder for broken files, within the folder of objects. */
 const SET_ASIDE = 'set-aside'
 
 const META = '.meta.json'
 
 /**
- * Writes each object in `incoming` first and moves it into its place then: a disk that is full, or a kill in mid-write, leaves the old one whole.
- * @returns `objects`, changed
+ * Writes each object to `incoming` first and then moves it into place, so that a full disk, or a kill in mid-write, leaves the old one
+ * intact.
+ * @returns `objects`, modified
  */
 export function replaceWhole<T extends ObjectFiles>(objects: T, incoming: ObjectFiles): T {
   return Object.assign(objects, {
@@ -29,7 +31,7 @@ export function replaceWhole<T extends ObjectFiles>(objects: T, incoming: Object
       const from = join(incoming.bucketsDir, bucket, 'objects')
       try {
         incoming.upsertObject(bucket, object)
-        // One object has two files: its bytes, then what is said of them.
+        // An object has two files: its bytes, then its metadata.
         const files = readdirSync(from, { recursive: true, withFileTypes: true }).filter((entry) => entry.isFile())
         for (const { parentPath, name } of files.toSorted((a, b) => a.name.localeCompare(b.name))) {
           const path = join(parentPath, name)
@@ -45,9 +47,9 @@ export function replaceWhole<T extends ObjectFiles>(objects: T, incoming: Object
 }
 
 /**
- * Has `loadS3` move what it cannot read to `set-aside`, and go on: half a `.meta.json`, bytes that are missing or cut, half an upload in parts. A bucket
- * whose own file is broken is one by the name of its folder.
- * @returns paths of what was moved, filled when `loadS3` has run
+ * Makes `loadS3` move unreadable files to `set-aside` and continue: a partial `.meta.json`, missing or truncated bytes, a partial multipart
+ * upload. A bucket whose own file is broken gets the name of its folder.
+ * @returns paths of the files that were moved, filled when `loadS3` has run
  */
 export function setBrokenAside(objects: ObjectFiles): readonly string[] {
   const { baseDir, bucketsDir, multipartDir } = objects
@@ -97,7 +99,7 @@ function isUploadWhole(folder: string): boolean {
   })
 }
 
-/** Nothing of a bucket's file is needed but its name, which is that of its folder. */
+/** Only the name in a bucket's file is needed, and it equals that of the folder. */
 function mendBucket(folder: string): void {
   const file = join(folder, '.bucket.json')
   const name = relative(dirname(folder), folder)

@@ -1,5 +1,5 @@
 /**
- * EventBridge's schedules: a message to a queue, again and again. The first comes after the interval, as there.
+ * EventBridge schedules: a repeated message to a queue. The first is sent after one interval, as in AWS.
  * @module
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
@@ -14,14 +14,17 @@ export interface Schedule {
 
 const UNIT_MS: Readonly<Record<string, number>> = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
 
-/** Milliseconds of `rate(5 minutes)`; throws for what is no rate. */
+/**
+ * Milliseconds of `rate(5 minutes)`.
+ * @throws Error for any other expression
+ */
 export function rateMs(expression: string): number {
   const [, count, unit = ''] = /^rate\((\d+) (minute|hour|day)s?\)$/.exec(expression) ?? []
   if (count === undefined) throw new Error(`the local stack knows schedules of a rate only, not ${expression}`)
   return Number(count) * UNIT_MS[unit]!
 }
 
-/** Runs until it is stopped; what could not be sent is said, and the next one makes up for it. */
+/** Runs until it is stopped. A failed send is logged, and the next one makes up for it. */
 export function startSchedule(
   sqs: SQSClient,
   { everyMs, queueUrl, body }: Schedule,

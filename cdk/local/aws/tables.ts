@@ -1,6 +1,6 @@
 /**
- * dynalite (DynamoDB) in this process. Its own store keeps an iterator a read, ends the process when the disk is full, and opens a damaged folder only
- * with the first request: what is between it and LevelDB is mended here.
+ * dynalite (DynamoDB) in this process. Its own store leaks an iterator per read, ends the process when the disk is full, and notices a
+ * damaged folder only with the first request. This layer between it and LevelDB corrects that.
  * @module
  */
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
@@ -15,7 +15,7 @@ import { whatFailed } from '../data-folder.ts'
 import { closeServer, listen } from '../http.ts'
 import { type Gate, PROTOCOLS } from '../iam/aws-calls.ts'
 
-/** An iterator of abstract-level: dynalite ends it by `return`, which it does not have. */
+/** An iterator of abstract-level. dynalite ends it with `return`, which it does not have. */
 interface Iterator {
   next(): Promise<unknown>
   close(): Promise<void>
@@ -23,7 +23,7 @@ interface Iterator {
 
 type Callback = (error: Error | null, value?: unknown) => void
 
-/** LevelDB as dynalite has wrapped it. */
+/** LevelDB as wrapped by dynalite. */
 interface Level {
   readonly status: string
   open(): Promise<void>
@@ -40,19 +40,22 @@ interface TableStore {
   readonly db: Level
 }
 
-/** dynalite exports its server only; its store is reached by file. */
+/** dynalite exports only its server; its store is imported by path. */
 const database = createRequire(import.meta.url)('dynalite/db') as { create(options: object): TableStore }
 
-/** As DynamoDB says that it has failed; its clients try again. */
+/** DynamoDB's response to an internal failure; its clients retry. */
 const FAILED = {
   statusCode: 500,
   body: { __type: 'com.amazonaws.dynamodb.v20120810#InternalServerError', message: 'The tables cannot be used now.' },
 }
 
-/** Between two tries to open a store again that has failed. */
+/** Time between two attempts to reopen a failed store. */
 const REOPEN_MS = 1000
 
-/** @throws CodedError `data-corrupt`, `data-in-use` and the like when the store cannot be opened */
+/**
+ * Starts dynalite.
+ * @throws CodedError `data-corrupt`, `data-in-use` and others when the store cannot be opened
+ */
 export async function startDynalite(gate: Gate, dataDir: string | undefined, say: (sentence: string) => void) {
   const folder = dataDir === undefined ? undefined : join(dataDir, 'tables')
   if (folder !== undefined) refuseDamaged(folder)
@@ -62,7 +65,7 @@ export async function startDynalite(gate: Gate, dataDir: string | undefined, say
   })
   const tables = mended(store.db, folder ?? 'tables', say)
   const server = serverOf(store)
-  const [serve] = server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void] // its one
+  const [serve] = server.listeners('request') as [(request: IncomingMessage, response: ServerResponse) => void] // its only one
   server.removeAllListeners('request').on(
     'request',
     forThisMachine((request: IncomingMessage, response: ServerResponse) => {
@@ -81,10 +84,10 @@ export async function startDynalite(gate: Gate, dataDir: string | undefined, say
           response.writeHead(FAILED.statusCode, JSON_HEADERS).end(JSON.stringify(FAILED.body))
           return
         }
-        // It reads the request by these two events.
+        // dynalite reads the request through these two events.
         request.removeAllListeners()
         serve(request, response)
-        // By itself it throws, in this process, when a client dies.
+        // Its own handler would throw in this process when a client dies.
         request.removeAllListeners('error').on('error', () => {})
         request.emit('data', bytes)
         request.emit('end')
@@ -100,7 +103,7 @@ export async function startDynalite(gate: Gate, dataDir: string | undefined, say
 
 const JSON_HEADERS = { 'content-type': 'application/x-amz-json-1.0' }
 
-/** dynalite makes its store itself, by this function of its own module. */
+/** dynalite makes its store itself, with this function of its own module. */
 function serverOf(store: TableStore): ReturnType<typeof dynalite> {
   const { create } = database
   try {
@@ -111,7 +114,10 @@ function serverOf(store: TableStore): ReturnType<typeof dynalite> {
   }
 }
 
-/** LevelDB begins a new store where the file is missing that names the old one's parts, and reads an emptied table only when it is asked for its rows. */
+/**
+ * LevelDB starts a new store when the file that names the parts of the old one is missing, and reads an emptied table only when its rows
+ * are requested.
+ */
 function refuseDamaged(folder: string): void {
   if (!existsSync(folder)) return
   if (!statSync(folder).isDirectory()) throw new CodedError('data-foreign', fileOf(folder, 'a file'))
@@ -127,7 +133,7 @@ function refuseDamaged(folder: string): void {
 
 const fileOf = (folder: string, file: string) => ({ file, folder })
 
-/** What LevelDB says, as a fault of a file. Of a damaged store it is mostly the MANIFEST, which it reads first. */
+/** LevelDB's error as a fault of a file. For a damaged store this is mostly the MANIFEST, which is read first. */
 function storeFault(folder: string, error: unknown): unknown {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : (error as Error)
   const { code } = cause as { code?: string }
@@ -146,8 +152,8 @@ function manifestOf(folder: string): string {
 }
 
 /**
- * Closes each iterator with its stream; turns a failure of the disk into an answer of DynamoDB's, where dynalite would throw it at the process.
- * After a write that failed, LevelDB's log may end in half a record, behind which nothing would be found again: the store is opened anew first.
+ * Closes each iterator with its stream. Turns a disk failure into a DynamoDB response, where dynalite would throw in this process. After a
+ * failed write, LevelDB's log may end in a partial record that hides all later ones, so the store is reopened first.
  */
 function mended(db: Level, folder: string, say: (sentence: string) => void) {
   const told = new Set<string>()
@@ -166,11 +172,11 @@ function mended(db: Level, folder: string, say: (sentence: string) => void) {
   for (const name of ['get', 'put', 'del', 'batch'] as const) {
     const call = db[name].bind(db)
     db[name] = (...args: readonly unknown[]) => {
-      const done = args.at(-1) as Callback // dynalite calls with one
+      const done = args.at(-1) as Callback // dynalite always passes one
       const isWrite = name !== 'get'
       const answer: Callback = (error, value) => {
         if (error) done(failure(error, isWrite))
-        // It may lie behind the half record of one that failed.
+        // It may be after the partial record of a failed write.
         else if (isWrite && isBroken) done(Object.assign(new Error('written to a log that is broken'), FAILED))
         else done(null, value)
       }
@@ -218,7 +224,7 @@ function mended(db: Level, folder: string, say: (sentence: string) => void) {
   }
 }
 
-/** What is no JSON is dynalite's to refuse. */
+/** dynalite itself rejects what is not JSON. */
 function json(bytes: Buffer): unknown {
   try {
     return JSON.parse(bytes.toString())

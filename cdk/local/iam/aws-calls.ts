@@ -1,5 +1,5 @@
 /**
- * What a call to AWS needs in permissions, and how AWS says no: one place for each of the protocols that the emulators speak.
+ * Permissions that a call to AWS needs, and how AWS refuses: one entry for each protocol that the emulators support.
  * https://docs.aws.amazon.com/service-authorization/latest/reference/reference_policies_actions-resources-contextkeys.html
  * @module
  */
@@ -8,29 +8,29 @@ import { isRecord } from '../../../shared/is-record.ts'
 import { ACCOUNT, REGION } from '../account.ts'
 import type { Need, Permissions, Violation } from './permissions.ts'
 
-/** The access key that a request is signed with: a role's id, or whatever someone from outside uses. */
+/** The access key that signed a request: a role's id, or any key of an outside caller. */
 function callerOf({ authorization = '' }: IncomingHttpHeaders): string | undefined {
   return /Credential=([^/=]{1,128})\//.exec(authorization)?.[1]
 }
 
-/** A request as HTTP brings it. */
+/** An HTTP request. */
 export interface HttpCall {
   readonly method: string
   /** Path and query. */
   readonly url: string
   readonly headers: IncomingHttpHeaders
-  /** Parsed where it is JSON or a form, else as it came. */
+  /** Parsed when it is JSON or a form, otherwise as received. */
   readonly body: unknown
 }
 
-/** An answer that says no. */
+/** A response that refuses a call. */
 export interface Refusal {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** How one service is called. */
+/** The protocol of one service. */
 export interface Protocol {
   needs(call: HttpCall): readonly Need[]
   refusal(message: string): Refusal
@@ -40,7 +40,7 @@ export const arnOf = {
   queue: (name: string) => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`,
   table: (name: string) => `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`,
   bucket: (name: string) => `arn:aws:s3:::${name}`,
-  /** Of MQTT. */
+  /** An MQTT topic. */
   topic: (name: string) => `arn:aws:iot:${REGION}:${ACCOUNT}:topic/${name}`,
 }
 
@@ -48,10 +48,10 @@ type Fields = Readonly<Record<string, unknown>>
 
 const fieldsOf = (value: unknown): Fields => (isRecord(value) ? value : {})
 const actionOf = ({ headers }: HttpCall): string => String(headers['x-amz-target']).split('.').at(-1)!
-/** SQS and SNS check a batch as what it is a batch of. */
+/** SQS and SNS check a batch like its single action. */
 const single = (action: string): string => action.replace(/Batch$/, '')
 
-/** What no policy allows, so that the refusal names it. */
+/** A need that no policy allows, so that the refusal names it. */
 const unknown = (service: string, { method, url }: HttpCall): Need => ({
   action: `${service}:${method} ${url}`,
   resource: '*',
@@ -136,7 +136,7 @@ const s3: Protocol = {
   }),
 }
 
-/** Of the XML of DeleteObjects. */
+/** Objects in the XML of DeleteObjects. */
 function objectsToDelete(body: unknown): readonly { readonly name: string; readonly isVersion: boolean }[] {
   const text = Buffer.isBuffer(body) ? body.toString() : String(body)
   return elements(text, 'Object').map((object) => ({
@@ -145,13 +145,13 @@ function objectsToDelete(body: unknown): readonly { readonly name: string; reado
   }))
 }
 
-/** The content of each element of that name; cut at its tags, so that no text makes it slow. */
+/** The content of each element with this name. Splits at tags, so that no input is slow. */
 function elements(text: string, name: string): readonly string[] {
   const opened = text.split(`<${name}>`).slice(1)
   return opened.flatMap((part) => (part.includes(`</${name}>`) ? part.split(`</${name}>`, 1) : []))
 }
 
-/** What the parts of a transaction are checked as. */
+/** Actions that the parts of a transaction are checked as. */
 const TRANSACTION: Readonly<Record<string, string>> = {
   ConditionCheck: 'ConditionCheckItem',
   Delete: 'DeleteItem',
@@ -209,7 +209,7 @@ const batch: Protocol = {
   }),
 }
 
-/** Of `POST /topics/{topic}`, AWS IoT's data plane. */
+/** Topic of `POST /topics/{topic}`, AWS IoT's data plane. */
 export function publishedTopic({ method, url }: HttpCall): string | undefined {
   const [, topic] = /^\/topics\/(.+)$/.exec(new URL(url, 'http://localhost').pathname) ?? []
   return method === 'POST' && topic !== undefined ? decodeURIComponent(topic) : undefined
@@ -235,7 +235,7 @@ const iot: Protocol = {
 
 export const PROTOCOLS = { sqs, sns, s3, dynamodb, batch, iot } as const
 
-/** What fauxqs serves at one address: told apart as it does itself. */
+/** The protocol of a request to fauxqs' single address, distinguished as fauxqs does. */
 export function emulatedProtocol({ headers, url }: HttpCall): Protocol | undefined {
   const type = headers['content-type'] ?? ''
   if (url === '/' && type.includes('x-amz-json-1.0')) return sqs
@@ -243,10 +243,10 @@ export function emulatedProtocol({ headers, url }: HttpCall): Protocol | undefin
   return url === '/health' || url.startsWith('/_fauxqs/') ? undefined : s3
 }
 
-/** Lets a call through, or says what to answer instead. */
+/** Allows a call (`undefined`), or returns the refusal. */
 export type Gate = (protocol: Protocol, call: HttpCall) => Refusal | undefined
 
-/** Judges the calls of roles. What is signed with another key comes from outside: from the user of this machine, who may do everything. */
+/** Checks the calls of roles. A request that is signed with another key comes from this machine's user, who may do everything. */
 export function gateOf(permissions: Permissions): Gate {
   return (protocol, call) => {
     const caller = callerOf(call.headers)
@@ -256,7 +256,7 @@ export function gateOf(permissions: Permissions): Gate {
   }
 }
 
-/** In AWS' words. */
+/** In AWS's words. */
 const refusalMessage = ({ principal, action, resource, reason }: Violation): string =>
   `User: arn:aws:sts::${ACCOUNT}:assumed-role/${principal}/local is not authorized to perform: ${action} on resource: ${resource} because ${reason}`
 

@@ -1,5 +1,5 @@
 /**
- * Who may do what: a template's policies, compiled once, and the judgement that IAM would pass on a call by them.
+ * IAM check: the policies of a template, compiled once, and IAM's decision about a call.
  * https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html
  * @module
  */
@@ -11,9 +11,9 @@ import { ACCOUNT, REGION } from '../account.ts'
 export interface Need {
   /** `sqs:SendMessage` */
   readonly action: string
-  /** An ARN; `*` for an action that knows no resource. */
+  /** An ARN; `*` for an action without resources. */
   readonly resource: string
-  /** Condition keys that this call has, beside those that every call has. */
+  /** Condition keys of this call, beside those of every call. */
   readonly context?: Context
 }
 
@@ -21,7 +21,7 @@ export type Context = Readonly<Record<string, string>>
 
 /** A call that was refused. */
 export interface Violation {
-  /** The role's construct path, or the service. */
+  /** Construct path of the role, or the service. */
   readonly principal: string
   readonly action: string
   readonly resource: string
@@ -37,13 +37,13 @@ export interface Grant {
 
 export const roleArn = (id: string): string => `arn:aws:iam::${ACCOUNT}:role/${id}`
 
-/** One action on one resource (both may hold wildcards) of one statement. */
+/** One action on one resource (both may contain wildcards) of one statement. */
 interface Rule {
   readonly effect: 'Allow' | 'Deny'
   readonly action: string
   readonly resource: string
   matches(need: Need): boolean
-  /** Of a resource's policy; everybody's in a role's. */
+  /** In the policy of a resource; always true in a role's policy. */
   isFor(principal: Principal): boolean
   /** @throws UnknownConditionError */
   holds(context: Context): boolean
@@ -60,7 +60,7 @@ interface Role {
 
 type Principal = { readonly role: string } | { readonly service: string }
 
-/** What every call to AWS has: TLS, as the SDK speaks it there. */
+/** Condition keys of every call to AWS, including TLS. */
 const EVERY_CALL: Context = {
   'aws:securetransport': 'true',
   's3:tlsversion': '1.3',
@@ -69,7 +69,7 @@ const EVERY_CALL: Context = {
   'kms:calleraccount': ACCOUNT,
 }
 
-/** Keys that a call may have; one without such a key does not meet a condition on it, unless the condition is a negative. */
+/** Keys that a call may have. Without the key, a condition on it is not met, unless it is negative. */
 const KNOWN_KEYS = new Set([
   ...Object.keys(EVERY_CALL),
   'aws:principalaccount',
@@ -81,35 +81,36 @@ const KNOWN_KEYS = new Set([
   's3:prefix',
 ])
 
-/** Services whose calls are checked on one machine; of other permissions nothing is known. */
+/** Services whose calls are checked locally; nothing is known about other permissions. */
 const CHECKED = ['batch', 'dynamodb', 'iot', 'kms', 's3', 'secretsmanager', 'sns', 'sqs']
 
 class UnknownConditionError extends Error {}
 
 /**
+ * Evaluates the policies of a template.
  * @example
  * permissions.refuse('IntakePreprocessRole', [{ action: 'sqs:SendMessage', resource: 'arn:aws:sqs:…:screening' }]) // undefined: it may
  */
 export class Permissions {
   readonly #onViolation: (violation: Violation) => void
   readonly #roles = new Map<string, Role>()
-  /** By the ARN of queue, topic, bucket or key. */
+  /** Resource policies by the ARN of the queue, topic, bucket or key. */
   readonly #attached = new Map<string, Rule[]>()
-  /** ARN of the customer's key by that of what it encrypts. */
+  /** ARN of the customer's key, by the ARN of what it encrypts. */
   readonly #keys = new Map<string, string>()
   readonly #violations = new Map<string, Violation>()
 
-  /** @param onViolation is told each one once, however often the call is repeated */
+  /** @param onViolation is called once for each violation, however often the call is repeated */
   constructor(onViolation: (violation: Violation) => void = () => {}) {
     this.#onViolation = onViolation
   }
 
-  /** What was refused so far, each once. */
+  /** Violations so far, each once. */
   get violations(): readonly Violation[] {
     return [...this.#violations.values()]
   }
 
-  /** What roles that did something may do, and never did. */
+  /** Permissions that active roles never used. */
   get unused(): readonly Grant[] {
     return [...this.#roles.values()]
       .filter(({ hasCalled }) => hasCalled)
@@ -119,7 +120,7 @@ export class Permissions {
       })
   }
 
-  /** @param id as callers name it: their access key */
+  /** @param id access key of the role's callers */
   addRole(id: string, path: string): void {
     this.#roles.set(id, { path, rules: [], unknown: [], hasCalled: false })
   }
@@ -133,7 +134,7 @@ export class Permissions {
     this.#role(id).rules.push(...compile(document))
   }
 
-  /** The role has a policy that is not in the template: what it allows cannot be told. */
+  /** Records that the role has a policy outside the template, whose permissions are unknown. */
   grantUnknown(id: string, policy: string): void {
     this.#role(id).unknown.push(policy)
   }
@@ -143,12 +144,12 @@ export class Permissions {
     this.#attached.set(resource, [...(this.#attached.get(resource) ?? []), ...compile(document)])
   }
 
-  /** What touches the resource needs its key as well. */
+  /** Access to the resource also needs its key. */
   encrypt(resource: string, key: string): void {
     this.#keys.set(resource, key)
   }
 
-  /** Why a role's call is refused, for the first of its needs that no policy meets; `undefined` when it may. */
+  /** Why a role's call is refused: its first need that no policy allows. `undefined` when the call is allowed. */
   refuse(id: string, needs: readonly Need[]): Violation | undefined {
     const role = this.#role(id)
     role.hasCalled = true
@@ -160,7 +161,7 @@ export class Permissions {
     })
   }
 
-  /** The same for what AWS does by itself, on behalf of `source`: only the resource's own policy can let it. */
+  /** `refuse` for calls of AWS itself on behalf of `source`: only the resource's own policy can allow them. */
   refuseService(service: string, source: string, needs: readonly Need[]): Violation | undefined {
     return this.#refuse(needs, { service }, service, [], {
       'aws:sourcearn': source,
@@ -191,7 +192,7 @@ export class Permissions {
       const attached = holding(this.#attached.get(policyHolder(need.resource)) ?? [])
       if ([...own, ...attached].some(({ effect }) => effect === 'Deny')) return 'a policy denies it'
       const isKey = need.action.startsWith('kms:')
-      // A key's own policy decides, or hands the decision on to those of the account's roles.
+      // A key's own policy decides, or delegates to the policies of the account's roles.
       const ownCounts = !isKey || ('role' in principal && this.#isAccountTrusted(need, context))
       if (own.length === 0 || !ownCounts) {
         return attached.length > 0 ? undefined : isKey && own.length > 0 ? "the key's policy does not let it" : NOTHING
@@ -212,7 +213,7 @@ export class Permissions {
     )
   }
 
-  /** What AWS does with the key of a resource in the caller's name. */
+  /** Needs for the key of a resource, which AWS uses on behalf of the caller. */
   #keyNeeds({ action, resource }: Need): readonly Need[] {
     const key = this.#keys.get(encrypted(resource))
     if (key === undefined) return []
@@ -261,19 +262,19 @@ const KEY_ACTIONS: Readonly<Record<string, readonly string[]>> = {
   's3:ListBucket': [],
 }
 
-/** Whose policy speaks of a resource: of an object, its bucket's. */
+/** The resource whose policy applies: for an object, its bucket. */
 const policyHolder = (arn: string): string => (arn.startsWith('arn:aws:s3:::') ? arn.split('/', 1)[0]! : arn)
 
-/** What has the key: of an object its bucket, of an index its table. */
+/** The resource with the key: for an object its bucket, for an index its table. */
 const encrypted = (arn: string): string =>
   arn.includes(':table/') ? arn.split('/').slice(0, 2).join('/') : policyHolder(arn)
 
 const isChecked = (action: string): boolean => CHECKED.includes(action.slice(0, Math.max(0, action.indexOf(':'))))
 
-/** @throws Error naming a part of a statement that is not known */
+/** @throws Error naming a part of a statement that is not supported */
 function compile(document: unknown): readonly Rule[] {
   const { Statement = [] } = isRecord(document) ? document : {}
-  return list(Statement).flatMap((statement) => rulesOf(statement as Readonly<Record<string, unknown>>)) // IAM's form
+  return list(Statement).flatMap((statement) => rulesOf(statement as Readonly<Record<string, unknown>>)) // IAM's format
 }
 
 function rulesOf(statement: Readonly<Record<string, unknown>>): readonly Rule[] {
@@ -304,12 +305,12 @@ interface Pattern {
   matches(value: string): boolean
 }
 
-/** A pattern for each of the texts. */
+/** A pattern for each text. */
 function each(texts: unknown, ignoresCase: boolean): readonly Pattern[] {
   return list(texts).map((text) => ({ text: String(text), matches: wildcard(String(text), ignoresCase) }))
 }
 
-/** One pattern for all that is none of the texts. */
+/** One pattern for everything that matches none of the texts. */
 function none(texts: unknown, ignoresCase: boolean): readonly Pattern[] {
   const excluded = each(texts, ignoresCase)
   const text = `not ${excluded.map((pattern) => pattern.text).join(', ')}`
@@ -324,7 +325,7 @@ function wildcard(pattern: string, ignoresCase = false): (value: string) => bool
   return (value) => matchesWildcard(wanted, ignoresCase ? value.toLowerCase() : value)
 }
 
-/** Goes back only to the last `*`, so that many of them in a pattern cost no more than one. */
+/** Backtracks only to the last `*`, so that a pattern with many of them costs no more than with one. */
 function matchesWildcard(pattern: string, value: string): boolean {
   let [at, star, resume] = [0, -1, 0]
   for (let i = 0; i < value.length; ) {
@@ -366,7 +367,7 @@ const COMPARISONS: Readonly<Record<string, Comparison>> = {
   NumericGreaterThanEquals: compare((a, b) => a >= b),
 }
 
-/** All of a statement's conditions. An operator or key that is not known is an error only where the statement would count. */
+/** All conditions of a statement. An unknown operator or key is an error only when the statement would apply. */
 function conditions(condition: unknown): (context: Context) => boolean {
   const all = Object.entries(isRecord(condition) ? condition : {}).flatMap(([operator, keys]) =>
     Object.entries(isRecord(keys) ? keys : {}).map(([key, values]) => test(operator, key, list(values).map(String))),

@@ -1,6 +1,6 @@
 /**
- * What Lambda's own runtime client does in `nodejs24.x`: loads the handler, then asks for events and answers them, one at a time.
- * Handlers are async functions; callbacks are gone from that runtime.
+ * Lambda's runtime client as in `nodejs24.x`: loads the handler, then polls for events and answers them one at a time. Handlers are async
+ * functions; that runtime does not support callbacks.
  * @module
  */
 import { Agent, request } from 'node:http'
@@ -11,7 +11,7 @@ const { env } = process
 const [host, port] = env.AWS_LAMBDA_RUNTIME_API.split(':')
 const agent = new Agent({ keepAlive: true, maxSockets: 1 })
 
-/** One call to the Runtime API. When it cannot be reached the stack is gone, and so goes this process. */
+/** One call of the Runtime API. When it is unreachable the stack is gone, and this process ends. */
 function call(method, path, body) {
   return new Promise((resolve) => {
     const outgoing = request({ host, port, agent, method, path: `/2018-06-01/runtime${path}` }, async (incoming) => {
@@ -55,7 +55,7 @@ async function loadHandler() {
   return module[name]
 }
 
-// The global of Lambda's runtime that marks a handler as streaming. None is called here: its app runs under a server (`events.ts`).
+// Global of Lambda's runtime that marks a streaming handler. It is never called here, because its app runs in a server (`events.ts`).
 globalThis.awslambda = { streamifyResponse: (streaming) => streaming }
 
 let handler

@@ -1,17 +1,17 @@
 /**
- * A Lambda function: as many sandboxes as its concurrency allows, started when first needed and kept.
+ * A Lambda function: as many sandboxes as its concurrency allows, started when needed and reused.
  * @module
  */
 import { FunctionError } from './runtime-api.ts'
 import { type FunctionSpec, type Sandbox, startSandbox } from './sandbox.ts'
 
-/** What AWS would bill, and how often a new sandbox was needed. */
+/** Billed time, and cold starts. */
 export interface FunctionStatistics {
   invocations: number
   errors: number
-  /** Whole milliseconds, each invocation rounded up, without init. */
+  /** Billed duration, whole milliseconds: each invocation rounded up, without init. */
   billedMs: number
-  /** One entry a cold start, ms. */
+  /** One entry per cold start, ms. */
   initMs: number[]
 }
 
@@ -19,9 +19,9 @@ export interface LambdaFunction {
   readonly spec: FunctionSpec
   readonly concurrency: number
   readonly statistics: Readonly<FunctionStatistics>
-  /** Starts one sandbox ahead of the first event. Rejects with a FunctionError when the function cannot load. */
+  /** Starts one sandbox before the first event. Rejects with a FunctionError when the function cannot load. */
   warm(): Promise<void>
-  /** The handler's answer (JSON); waits for a sandbox when all are busy. Rejects with a FunctionError. */
+  /** Returns the handler's response (JSON). Waits for a sandbox when all are busy. Rejects with a FunctionError. */
   invoke(event: string): Promise<string>
   stop(): Promise<void>
 }
@@ -40,7 +40,7 @@ export function lambdaFunction(spec: FunctionSpec, concurrency: number, log: (li
     return sandbox
   }
 
-  /** Takes one of `concurrency` places; with it comes the right to one sandbox. */
+  /** Takes one of `concurrency` slots; each slot permits one sandbox. */
   async function takePlace(): Promise<void> {
     if (taken < concurrency) taken++
     else await new Promise<void>((resolve) => waiters.push(resolve))
@@ -52,7 +52,7 @@ export function lambdaFunction(spec: FunctionSpec, concurrency: number, log: (li
     else taken--
   }
 
-  /** A sandbox that waits, else a new one. Those that died while they waited are dropped. */
+  /** An idle sandbox, or a new one. Sandboxes that died while idle are dropped. */
   async function takeSandbox(): Promise<Sandbox> {
     for (let sandbox = idle.pop(); sandbox !== undefined; sandbox = idle.pop()) {
       if (sandbox.alive) return sandbox

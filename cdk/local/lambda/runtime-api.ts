@@ -1,5 +1,5 @@
 /**
- * Lambda's Runtime API (2018-06-01) for one sandbox: what a runtime client polls for events and answers to.
+ * Lambda's Runtime API (2018-06-01) for one sandbox, from which a runtime client polls events and to which it responds.
  * https://docs.aws.amazon.com/lambda/latest/dg/runtimes-api.html
  * @module
  */
@@ -7,7 +7,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { forThisMachine } from '../../../shared/loopback.ts'
 import { closeServer, listen } from '../http.ts'
 
-/** What a handler threw, as its runtime reports it; or what became of a sandbox that could not say. */
+/** An error of a handler, as its runtime reports it; or of a sandbox that could not report one. */
 export class FunctionError extends Error {
   readonly type: string
 
@@ -30,11 +30,11 @@ export interface Invocation {
 export interface RuntimeApi {
   /** `host:port`, as in `AWS_LAMBDA_RUNTIME_API`. */
   readonly address: string
-  /** Resolves at the first `next`: the handler is loaded. Rejects with a FunctionError when loading failed. */
+  /** Resolves at the first `next`, when the handler is loaded. Rejects with a FunctionError when loading failed. */
   readonly initialized: Promise<void>
-  /** Hands over one event; resolves with the handler's answer (JSON) or rejects with a FunctionError. One at a time. */
+  /** Passes on one event. Resolves with the handler's response (JSON) or rejects with a FunctionError. One at a time. */
   invoke(invocation: Invocation): Promise<string>
-  /** Ends what is under way with `error`. */
+  /** Ends the current invocation with `error`. */
   fail(error: FunctionError): void
   close(): Promise<void>
 }
@@ -43,7 +43,7 @@ const PREFIX = '/2018-06-01/runtime'
 
 export async function startRuntimeApi(): Promise<RuntimeApi> {
   const init = Promise.withResolvers<void>()
-  init.promise.catch(() => {}) // a failure that nobody waits for yet is no crash
+  init.promise.catch(() => {}) // a failure that nobody awaits yet must not end the process
   let waiting: ServerResponse | undefined
   let offered: Invocation | undefined
   let running: ({ readonly requestId: string } & PromiseWithResolvers<string>) | undefined
@@ -53,7 +53,7 @@ export async function startRuntimeApi(): Promise<RuntimeApi> {
       handle(request, response).catch(() => response.destroy())
     }),
   )
-  // A runtime may wait for its next event as long as it takes.
+  // A runtime may wait any time for its next event.
   server.requestTimeout = 0
   server.keepAliveTimeout = 0
   const { port } = await listen(server, 0)

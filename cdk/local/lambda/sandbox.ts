@@ -1,5 +1,5 @@
 /**
- * One execution environment of a Lambda: a child process that runs the function's bundle, and the Runtime API that it talks to.
+ * One execution environment of a Lambda: a child process that runs the function's bundle, and its Runtime API.
  * @module
  */
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -11,34 +11,34 @@ import { FunctionError, startRuntimeApi } from './runtime-api.ts'
 
 export interface FunctionSpec {
   readonly name: string
-  /** The bundle: what would be zipped. */
+  /** Folder of the bundle, which Lambda would get as a zip. */
   readonly folder: string
   /** `file.export`. */
   readonly handler: string
   readonly environment: Readonly<Record<string, string>>
   readonly timeoutMs: number
-  /** Told to the function, not enforced. */
+  /** Passed to the function, not enforced. */
   readonly memoryMb: number
-  /** Whose permissions its calls to AWS need; without one, everybody's. */
+  /** Role whose permissions its calls to AWS need; without one, everything is allowed. */
   readonly role?: string | undefined
 }
 
 export interface Sandbox {
-  /** From the start of the process to the first request for an event, ms. */
+  /** From the start of the process to its first request for an event, ms. */
   readonly initMs: number
-  /** False once its process has ended or is ending. */
+  /** False when its process has ended or is ending. */
   readonly alive: boolean
-  /** The handler's answer (JSON). Rejects with a FunctionError; after a timeout or a crash the sandbox is gone. */
+  /** Returns the handler's response (JSON). Rejects with a FunctionError; after a timeout or a crash the sandbox is gone. */
   invoke(event: string): Promise<string>
   stop(): Promise<void>
 }
 
-/** Lambda gives a function ten seconds to load. */
+/** Lambda's limit for loading a function. */
 const INIT_LIMIT_MS = 10_000
 
 export const functionArn = (name: string): string => `arn:aws:lambda:${REGION}:${ACCOUNT}:function:${name}`
 
-/** From a function's ARN or name, either of which may end in a version or an alias. */
+/** The name in a function's ARN or name, either of which may end in a version or an alias. */
 export const functionNameOf = (reference: string): string =>
   /:function:([^:]+)/.exec(reference)?.[1] ?? reference.split(':')[0]!
 
@@ -50,7 +50,7 @@ export async function startSandbox(spec: FunctionSpec, onLog: (line: string) => 
     cwd: spec.folder,
     env: environmentOf(spec, api.address),
     stdio: ['ignore', 'pipe', 'pipe'],
-    // Ctrl-C goes to the whole group of a terminal; a sandbox is to finish what it holds.
+    // A terminal sends Ctrl-C to the whole process group, but a sandbox must finish its work.
     detached: true,
   })
   forwardLines(child, onLog)
@@ -106,7 +106,7 @@ export async function startSandbox(spec: FunctionSpec, onLog: (line: string) => 
   }
 }
 
-/** What Lambda sets, and nothing of ours but the path: a function must not lean on this machine. */
+/** Lambda's variables, and of ours only the path: a function must not depend on this machine. */
 function environmentOf(spec: FunctionSpec, runtimeApi: string): NodeJS.ProcessEnv {
   const system = ['PATH', 'SystemRoot', 'TMPDIR', 'TEMP'].flatMap((name) => {
     const value = process.env[name]
@@ -132,7 +132,7 @@ function environmentOf(spec: FunctionSpec, runtimeApi: string): NodeJS.ProcessEn
   }
 }
 
-/** Standard output and standard error of a process, line by line. */
+/** Forwards the standard output and standard error of a process, line by line. */
 export function forwardLines(child: ChildProcess, onLine: (line: string) => void): void {
   for (const stream of [child.stdout, child.stderr]) {
     if (stream) createInterface({ input: stream }).on('line', onLine)

@@ -1,6 +1,6 @@
 /**
- * A small FHIR R4 server in memory, for the local stack and for tests: REST, search with paging, conditional writes, transactions that
- * roll back, validation, and rest-hook subscriptions. A development tool; it knows no users and forgets all when it stops.
+ * A small in-memory FHIR R4 server for the local stack and for tests: REST, search with paging, conditional writes, transactions with
+ * rollback, validation, and rest-hook subscriptions. A development tool without users; all data is lost when it stops.
  * @module
  */
 import { createServer } from 'node:http'
@@ -21,16 +21,16 @@ export { problemsOf } from './validation.ts'
 const FHIR_JSON = 'application/fhir+json'
 
 export interface SandboxEhr {
-  /** FHIR base: `http://127.0.0.1:{port}/fhir`. */
+  /** FHIR base URL: `http://127.0.0.1:{port}/fhir`. */
   readonly baseUrl: string
   readonly store: Store
   /** Every request so far: method, path with query, status. */
   readonly requests: readonly SandboxRequest[]
-  /** Answers every request with this status until it is `undefined` again: an EHR that is down. */
+  /** When set, every request is answered with this status, as by an EHR that is down. */
   outage: number | undefined
   /** Creates a resource as a client would. */
   create(resource: object): StoredResource
-  /** Resolves when all notifications under way are delivered or given up. */
+  /** Resolves when all pending notifications are delivered or given up. */
   delivered(): Promise<void>
   stop(): Promise<void>
 }
@@ -46,7 +46,7 @@ export interface SandboxOptions extends Pick<SubscriptionsOptions, 'attempts' | 
   readonly port?: number
 }
 
-/** Rejects with the system's own error (`EADDRINUSE`) when the port is taken. */
+/** Starts the server. Rejects with the system's own error (`EADDRINUSE`) when the port is taken. */
 export async function startSandboxEhr({ port = 0, ...delivery }: SandboxOptions = {}): Promise<SandboxEhr> {
   const store = new Store()
   const requests: SandboxRequest[] = []
@@ -189,7 +189,7 @@ async function body(c: Context): Promise<Resource> {
   }
 }
 
-/** A Binary that is posted as its bare content. */
+/** A Binary that is posted as raw content. */
 async function binary(c: Context): Promise<Resource> {
   const data = Buffer.from(await c.req.arrayBuffer()).toString('base64')
   return { resourceType: 'Binary', contentType: c.req.header('content-type'), data }

@@ -1,5 +1,5 @@
 /**
- * The sandbox EHR as a process of its own, with virtual patients and ECGs: `node cdk/local/sandbox-ehr/main.ts --port 8090`.
+ * The sandbox EHR in its own process, with virtual patients and ECGs: `node cdk/local/sandbox-ehr/main.ts --port 8090`.
  * @module
  */
 import { join } from 'node:path'

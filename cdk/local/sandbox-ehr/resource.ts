@@ -1,5 +1,5 @@
 /**
- * FHIR resources as the sandbox sees them, and what it answers when something is wrong.
+ * FHIR resources of the sandbox, and its error responses.
  * @module
  */
 
@@ -17,7 +17,7 @@ export interface Meta {
   readonly [element: string]: unknown
 }
 
-/** A resource that is stored: it has a name and a version. */
+/** A stored resource, with id and version. */
 export interface StoredResource extends Resource {
   readonly id: string
   readonly meta: Meta & { readonly versionId: string; readonly lastUpdated: string }
@@ -26,7 +26,7 @@ export interface StoredResource extends Resource {
 /** `Observation/123` */
 export const referenceTo = ({ resourceType, id }: StoredResource) => `${resourceType}/${id}`
 
-/** What a request ends in when it cannot be done: an OperationOutcome with an HTTP status. */
+/** A request that cannot be fulfilled: an OperationOutcome with an HTTP status. */
 export class FhirError extends Error {
   override readonly name = 'FhirError'
   readonly status: number
@@ -51,13 +51,13 @@ export function isObject(value: unknown): value is Readonly<Record<string, unkno
   return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
-/** @throws FhirError 400 for what is no resource */
+/** @throws FhirError 400 for a value that is not a resource */
 export function toResource(value: unknown): Resource {
-  if (isObject(value) && typeof value.resourceType === 'string') return value as Resource // the validator looks at the rest
+  if (isObject(value) && typeof value.resourceType === 'string') return value as Resource // the validator checks the rest
   throw new FhirError(400, 'structure', 'the body is no FHIR resource')
 }
 
-/** Every `reference` within, wherever it stands. */
+/** Every `reference` in a value, at any depth. */
 export function* references(value: unknown): Generator<string> {
   if (Array.isArray(value)) for (const item of value) yield* references(item)
   else if (isObject(value)) {

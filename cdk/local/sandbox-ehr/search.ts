@@ -1,13 +1,13 @@
 /**
- * FHIR search (https://hl7.org/fhir/R4/search.html), as much of it as ECG work needs. A parameter that is not known is an error, not
- * ignored: a search that silently finds too much would hide a mistake.
+ * FHIR search (https://hl7.org/fhir/R4/search.html), as far as ECGs need it. An unknown parameter is an error and not ignored, because a
+ * search that silently finds too much would hide a mistake.
  * @module
  */
 import { FhirError, isObject, type Resource, type StoredResource } from './resource.ts'
 
 type Kind = 'token' | 'reference' | 'date' | 'uri' | 'string'
 
-/** Parameter → its kind and the elements that it looks at, for any type that has them. */
+/** Parameter → its kind and the elements that it searches, in any type that has them. */
 const PARAMETERS: Readonly<Record<string, readonly [Kind, ...string[]]>> = {
   _id: ['token', 'id'],
   _lastUpdated: ['date', 'meta.lastUpdated'],
@@ -32,7 +32,7 @@ const PARAMETERS: Readonly<Record<string, readonly [Kind, ...string[]]>> = {
   url: ['uri', 'channel.endpoint', 'url'],
 }
 
-/** Parameters that shape the answer instead of choosing. */
+/** Parameters that shape the response and do not filter. */
 const RESULT_PARAMETERS = ['_count', '_elements', '_offset', '_sort', '_format', '_total']
 
 const MAX_COUNT = 200
@@ -40,11 +40,11 @@ const MAX_COUNT = 200
 export interface SearchResult {
   readonly total: number
   readonly page: readonly StoredResource[]
-  /** Where the next page begins; absent on the last. */
+  /** Offset of the next page; absent on the last. */
   readonly nextOffset?: number
 }
 
-/** @throws FhirError 400 naming what it does not know */
+/** @throws FhirError 400 naming what is not supported */
 export function search(resources: Iterable<StoredResource>, query: URLSearchParams): SearchResult {
   const matches = matcher(query)
   const found = sorted([...resources].filter(matches), query.get('_sort'))
@@ -58,7 +58,7 @@ export function search(resources: Iterable<StoredResource>, query: URLSearchPara
   }
 }
 
-/** Whether a resource meets a query; also what a subscription's criteria come down to. */
+/** Whether a resource matches a query; also used for the criteria of subscriptions. */
 export function matcher(query: URLSearchParams): (resource: StoredResource) => boolean {
   const tests = [...query]
     .filter(([name]) => !RESULT_PARAMETERS.includes(name))
@@ -73,7 +73,7 @@ function parameterTest(nameAndModifier: string, text: string): (resource: Stored
   const [kind, ...paths] = parameter
   const values = (resource: StoredResource) => paths.flatMap((path) => elements(resource, path.split('.')))
   if (modifier === 'missing') return (resource) => (values(resource).length === 0) === (text === 'true')
-  // A comma is "or"; a backslash before it makes it an ordinary one.
+  // A comma means "or"; after a backslash it is literal.
   const wanted = text.split(/(?<!\\),/).map((each) => each.replaceAll(/\\(.)/g, '$1'))
   const meets = TESTS[kind]
   const isAny = (resource: StoredResource) =>
@@ -83,7 +83,7 @@ function parameterTest(nameAndModifier: string, text: string): (resource: Stored
   throw new FhirError(400, 'not-supported', `unknown modifier ${nameAndModifier}`)
 }
 
-/** The values at a path; lists are looked through. */
+/** The values at a path, including those in lists. */
 function elements(value: unknown, path: readonly string[]): readonly unknown[] {
   if (value === undefined || value === null) return []
   if (Array.isArray(value)) return value.flatMap((item) => elements(item, path))
@@ -130,7 +130,7 @@ const TESTS: Readonly<Record<Kind, (value: unknown, wanted: string) => boolean>>
   string: (value, wanted) => typeof value === 'string' && value.toLowerCase().startsWith(wanted.toLowerCase()),
 }
 
-/** First millisecond of a date and the first one after it, by the precision that it is given in. */
+/** First millisecond of a date, and the first one after it, by its precision. */
 function span(date: unknown): readonly [number, number] {
   const text = String(date)
   const startMs = Date.parse(text)
@@ -150,7 +150,7 @@ function sorted(resources: StoredResource[], sort: string | null): readonly Stor
   return sign === '-' ? order.reverse() : order
 }
 
-/** The elements that a query asks for, of a resource that then says that it is not all. */
+/** The requested elements of a resource, which is then marked as incomplete. */
 export function summarised(resource: StoredResource, query: URLSearchParams): Resource {
   const elements = query.get('_elements')?.split(',')
   if (elements === undefined) return resource

@@ -1,21 +1,24 @@
 /**
- * Resources in memory, with their versions. Every change can be undone, which is what makes a transaction one.
+ * Resources in memory, with their versions. Every change can be undone, which makes transactions possible.
  * @module
  */
 import { randomUUID } from 'node:crypto'
 import { FhirError, isObject, type Resource, references, referenceTo, type StoredResource } from './resource.ts'
 
-/** A resource's versions, oldest first; `undefined` is a deletion. */
+/** Versions of a resource, oldest first; `undefined` is a deletion. */
 type Versions = (StoredResource | undefined)[]
 
 export class Store {
   readonly #types = new Map<string, Map<string, Versions>>()
-  /** Type, system and value of an identifier → ids of those that have it, or had: for conditional creates among thousands. */
+  /** Type, system and value of an identifier → ids of resources that have or had it. Makes conditional creates fast. */
   readonly #named = new Map<string, Set<string>>()
-  /** Milliseconds of the newest `lastUpdated`: no two changes share one, so that a poll by time misses none. */
+  /** Milliseconds of the newest `lastUpdated`. No two changes share one, so that a poll by time misses none. */
   #lastMs = 0
 
-  /** The newest version. @throws FhirError 404, 410 */
+  /**
+   * The newest version.
+   * @throws FhirError 404, 410
+   */
   read(type: string, id: string): StoredResource {
     const versions = this.#types.get(type)?.get(id)
     if (versions === undefined) throw new FhirError(404, 'not-found', `there is no ${type}/${id}`)
@@ -24,7 +27,10 @@ export class Store {
     return newest
   }
 
-  /** One version. @throws FhirError 404 */
+  /**
+   * One version.
+   * @throws FhirError 404
+   */
   readVersion(type: string, id: string, versionId: string): StoredResource {
     const version = this.#types
       .get(type)
@@ -46,7 +52,7 @@ export class Store {
     }
   }
 
-  /** What a search of a type has to look through: few where it names an identifier, else all. */
+  /** Resources that a search of a type must examine: few when it names an identifier, else all. */
   *candidates(type: string, query: URLSearchParams): Generator<StoredResource> {
     const identifier = query.get('identifier')
     if (!identifier?.includes('|') || identifier.includes(',')) yield* this.all(type)
@@ -61,9 +67,9 @@ export class Store {
   }
 
   /**
-   * Does `change` wholly or not at all. It writes through the `Writer` it is given; that every reference leads somewhere is checked at
-   * its end, so that resources may refer to each other.
-   * @returns what was written, in order
+   * Applies a change completely or not at all. The change writes through its `Writer`. References are checked at the end, so that resources
+   * may refer to each other.
+   * @returns the written resources, in order
    */
   change(change: (writer: Writer) => void): readonly StoredResource[] {
     const undo: (() => void)[] = []
@@ -117,7 +123,7 @@ export class Store {
     return stored
   }
 
-  /** As strict as most EHRs: what is referred to on this server must be there. */
+  /** As strict as most EHRs: a reference to this server must exist. */
   #checkReferences(resource: StoredResource): void {
     for (const reference of references(resource)) {
       const [, type, id] = /^([A-Z]\w+)\/([A-Za-z0-9\-.]{1,64})(?:\/_history\/\w+)?$/.exec(reference) ?? []

@@ -1,5 +1,5 @@
 /**
- * Rest-hook subscriptions: R4's own (https://hl7.org/fhir/R4/subscription.html#rest-hook: an empty POST, or a PUT of the resource) and
+ * Rest-hook subscriptions: those of R4 (https://hl7.org/fhir/R4/subscription.html#rest-hook: an empty POST, or a PUT of the resource) and
  * the topic-based ones of the R5 backport (handshake and notification Bundles; payload empty, id-only or full-resource).
  * @module
  */
@@ -12,10 +12,10 @@ const FHIR_JSON = 'application/fhir+json'
 const LOOPBACK = ['127.0.0.1', 'localhost', '[::1]']
 
 export interface SubscriptionsOptions {
-  /** Of this server: full URLs in notifications begin with it. */
+  /** Base URL of this server, for full URLs in notifications. */
   readonly baseUrl: () => string
   readonly attempts?: number
-  /** Before the second attempt; doubles with each further one. */
+  /** Delay before the second attempt; doubles with each further one. */
   readonly backoffMs?: number
   /** Stores a subscription's new status. */
   readonly onStatus: (subscription: StoredResource, status: 'active' | 'error', error?: string) => void
@@ -27,7 +27,7 @@ interface Active {
   readonly matches: (resource: StoredResource) => boolean
   readonly isTopic: boolean
   events: number
-  /** Deliveries go one after another, so that none overtakes one that is tried again. */
+  /** Deliveries are sequential, so that none overtakes one that is retried. */
   tail: Promise<void>
 }
 
@@ -51,7 +51,7 @@ export class Subscriptions {
     this.#options = options
   }
 
-  /** Hears of every resource that was created or changed. */
+  /** Called with every resource that was created or changed. */
   notify(changed: readonly StoredResource[]): void {
     for (const resource of changed) {
       if (resource.resourceType === 'Subscription') this.#take(resource)
@@ -59,7 +59,7 @@ export class Subscriptions {
     }
   }
 
-  /** Resolves when everything that is under way is delivered or given up. */
+  /** Resolves when all pending deliveries are done or given up. */
   async settled(): Promise<void> {
     await Promise.all([...this.#active.values()].map(({ tail }) => tail))
   }
@@ -100,7 +100,7 @@ export class Subscriptions {
     })
   }
 
-  /** Tries for as long as the options say. */
+  /** Tries as often as the options allow. */
   async #deliver({ resource }: Active, { method, path, body }: Delivery): Promise<void> {
     const { attempts = 8, backoffMs = 250 } = this.#options
     const { endpoint, headers } = channelOf(resource)
@@ -115,7 +115,7 @@ export class Subscriptions {
 
 interface Delivery {
   readonly method: 'POST' | 'PUT'
-  /** Added to the endpoint. */
+  /** Appended to the endpoint. */
   readonly path: string
   readonly body?: Resource
 }
@@ -184,7 +184,7 @@ function notification(
   return { method: 'POST', path: '', body }
 }
 
-/** A plain subscription's criteria are a search; a topic's are its address, with the search in an extension. */
+/** The criteria of a plain subscription are a search; those of a topic are its URL, with the search in an extension. */
 function criteriaOf(resource: Resource): { type: string; query: URLSearchParams; isTopic: boolean } {
   const { criteria, _criteria } = resource
   if (typeof criteria !== 'string') throw new FhirError(422, 'required', 'criteria are missing')
@@ -217,7 +217,7 @@ function channelOf({ channel }: StoredResource) {
   return { endpoint: String(endpoint).replace(/\/$/, ''), headers }
 }
 
-/** Why it was not taken, or `undefined` when it was. */
+/** Why the delivery failed, or `undefined` when it succeeded. */
 async function send(
   url: string,
   method: string,

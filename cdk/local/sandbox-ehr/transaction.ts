@@ -16,7 +16,7 @@ import type { Store, Writer } from './store.ts'
 import { checkSubscription } from './subscriptions.ts'
 import { checkValid } from './validation.ts'
 
-/** What came of one write. */
+/** Result of one write. */
 export interface Written {
   readonly status: 200 | 201 | 204
   /** Absent after a deletion. */
@@ -25,11 +25,11 @@ export interface Written {
 
 export interface Committed {
   readonly results: readonly Written[]
-  /** What is new or changed: subscriptions hear of it. */
+  /** New or changed resources, of which subscriptions are notified. */
   readonly changed: readonly StoredResource[]
 }
 
-/** One write that somebody asks for. */
+/** One requested write. */
 export interface WriteRequest {
   readonly method: 'POST' | 'PUT' | 'DELETE'
   /** `Observation`, `Observation/123` or `Observation?identifier=…`. */
@@ -39,14 +39,14 @@ export interface WriteRequest {
   readonly ifNoneExist?: string | undefined
   /** The version that an update replaces. */
   readonly ifMatch?: string | undefined
-  /** What others in the Bundle call it. */
+  /** How other entries of the Bundle refer to it. */
   readonly fullUrl?: string | undefined
 }
 
-/** The order in which a server must do them, whatever their order in the Bundle. */
+/** The order in which a server must process them, whatever their order in the Bundle. */
 const ORDER = ['DELETE', 'POST', 'PUT'] as const
 
-/** Does all of the requests, or none and throws. */
+/** Applies all requests, or none and throws. */
 export function commit(store: Store, requests: readonly WriteRequest[]): Committed {
   for (const { resource } of requests) {
     if (resource === undefined) continue
@@ -74,11 +74,11 @@ interface Plan {
   readonly request: WriteRequest
   readonly type: string
   readonly id: string
-  /** What a conditional create found. */
+  /** The resource that a conditional create found. */
   readonly existing?: StoredResource
 }
 
-/** Which resource a request is about, before anything is written. */
+/** The resource of a request, determined before anything is written. */
 function plan(store: Store, request: WriteRequest): Plan {
   const { method, url, resource, ifNoneExist } = request
   const [path = '', query] = url.split('?', 2)
@@ -122,7 +122,7 @@ function checkVersion({ meta }: StoredResource, ifMatch: string): void {
   if (wanted !== meta.versionId) throw new FhirError(412, 'conflict', 'the resource has changed since')
 }
 
-/** Answers a Bundle of type `transaction` or `batch`. */
+/** Processes a Bundle of type `transaction` or `batch`. */
 export function processBundle(
   store: Store,
   bundle: Resource,

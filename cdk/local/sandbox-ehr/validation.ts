@@ -1,14 +1,14 @@
 /**
- * Validation by the `fhir` package: structure, cardinality, required codes.
+ * Validation with the `fhir` package: structure, cardinality, required codes.
  * @module
  */
 import fhirPackage from 'fhir/fhir.js'
 import { FhirError, type Resource } from './resource.ts'
 
-// A CommonJS package whose compiled exports Node does not see by name.
+// A CommonJS package whose compiled exports Node does not recognise by name.
 const validator = new fhirPackage.Fhir()
 
-/** What is wrong with a resource (or a Bundle of them), a line each; empty when it is valid FHIR R4. */
+/** Problems of a resource (or a Bundle of them), one per line; empty when it is valid FHIR R4. */
 export function problemsOf(resource: object): readonly string[] {
   const { messages } = validator.validate(resource, { errorOnUnexpected: true })
   return messages

@@ -1,5 +1,5 @@
 /**
- * Containers, of ECS and of AWS Batch: they run as processes of this machine.
+ * Containers of ECS and AWS Batch, which run as local processes.
  * @module
  */
 import { ACCOUNT, REGION } from '../account.ts'
@@ -18,7 +18,7 @@ const variablesOf = ({ Environment = [] }: Container): Readonly<Record<string, s
 const CONTAINER_PROPERTIES = [
   'Command',
   'Environment',
-  // What the image holds runs here from source, as this user, on the processor, and logs to this process.
+  // The content of the image runs here from source, as this user, on the CPU, and logs to this process.
   'Image',
   'JobRoleArn',
   'LogConfiguration',
@@ -78,7 +78,7 @@ export const CONTAINERS: Makers = {
     },
     async make(name, { Type, ContainerProperties, RetryStrategy, Timeout }, { deliveries, jobDefinitions }) {
       if (Type !== 'container') throw new Error(`the local stack runs containers only, not ${Type} (${name})`)
-      const container = ContainerProperties as Container // CloudFormation's form
+      const container = ContainerProperties as Container // CloudFormation's format
       const unknown = Object.keys(container).find((each) => !CONTAINER_PROPERTIES.includes(each))
       if (unknown !== undefined) {
         throw new Error(`the local stack does not support ContainerProperties.${unknown} (${name}); see cdk/README.md`)

@@ -1,6 +1,6 @@
 /**
  * Turns a template's resources into what the local stack runs: queues, topics and buckets in fauxqs, tables in dynalite, and plans for
- * functions, event source mappings and routes. Anything it does not know is an error that names it.
+ * functions, event source mappings and routes. An unknown resource or property is an error that names it.
  * @module
  */
 
@@ -14,12 +14,12 @@ import { SKIPPED } from './skipped.ts'
 import { STORAGE } from './storage.ts'
 import { WEB } from './web.ts'
 
-/** The stack's resources, made or found again where the emulators kept them. */
+/** Creates the stack's resources, or finds them where the emulators have kept them. */
 export async function deploy(template: Template, place: Place): Promise<Deployment> {
   const plan = newPlan(place)
   const made = new Map<string, Promise<Resolved>>()
 
-  /** Makes a resource once, and before it whatever its properties refer to. */
+  /** Creates a resource once, after those that its properties refer to. */
   function lookup(logicalId: string): Promise<Resolved> {
     const known = made.get(logicalId)
     if (known !== undefined) return known
@@ -43,14 +43,14 @@ export async function deploy(template: Template, place: Place): Promise<Deployme
         `the local stack does not support ${unknown} of ${resource.Type} (${logicalId}); see cdk/README.md`,
       )
     }
-    // What is ignored may refer to what is not made.
+    // Ignored properties may refer to resources that are not created.
     const used = Object.fromEntries(Object.entries(given).filter(([name]) => maker.uses.includes(name)))
     const properties = (await resolveIntrinsics(used, lookup)) as Properties // an object stays one
     return maker.make(nameOf(logicalId, resource), properties, plan, { logicalId, path: pathOf(logicalId, resource) })
   }
 
   await Promise.all(Object.keys(template.Resources).map(lookup))
-  // Only now every policy is known. What no policy allows never begins, as nothing would come of it in AWS.
+  // Only now all policies are known. A delivery that no policy allows is not started, because in AWS it would fail.
   for (const { service, source, needs, begin } of plan.deliveries) {
     if (place.permissions.refuseService(service, source, needs) === undefined) await begin()
   }
@@ -63,7 +63,7 @@ export async function deploy(template: Template, place: Place): Promise<Deployme
 
 const MAKERS: Makers = { ...SECURITY, ...MESSAGING, ...STORAGE, ...FUNCTIONS, ...CONTAINERS, ...WEB }
 
-/** The construct path within the stack: `CardiacNets/Intake/intake-dlq/Resource` → `Intake/intake-dlq`. */
+/** Construct path within the stack: `CardiacNets/Intake/intake-dlq/Resource` → `Intake/intake-dlq`. */
 function pathOf(logicalId: string, resource: TemplateResource): string {
   const path = resource.Metadata?.['aws:cdk:path']
   const parts = typeof path === 'string' ? path.split('/').filter((part) => part !== 'Resource') : []

@@ -9,23 +9,23 @@ import { assuming, credentialsOf, emulatorEnvironment, type Makers, type Place, 
 
 const ONE_VERSION = 'a function has one version here, which all its names mean'
 
-/** There is no CloudWatch here: the API judges itself by what it sees. */
+/** There is no CloudWatch here, so the API evaluates alarms from its own data. */
 const NOT_HERE = { ALARMS_OF_STACK: '' }
 
-/** Without a provider nobody signs tokens here, so the API lets everybody in; it does so only because its table is on this machine. */
+/** Without a provider there are no tokens, so the API accepts every caller. It does so only because its table is on this machine. */
 function callersOf({ tenant, identity }: Pick<Place, 'tenant' | 'identity'>): Readonly<Record<string, string>> {
   if (identity === undefined) return { UNAUTHENTICATED_TENANT: tenant }
   const { issuer, audience, jwksUrl, tenants } = identity
   return { AUTH_ISSUER: issuer, AUTH_AUDIENCE: audience, AUTH_JWKS_URL: jwksUrl, AUTH_TENANTS: tenants.join() }
 }
 
-/** Where the cloud assembly holds what CDK would upload: `asset.{hash}`. */
+/** Folder of an asset in the cloud assembly, which CDK would upload: `asset.{hash}`. */
 function assetFolder(assemblyDir: string, asset: unknown): string {
-  const { S3Key } = asset as { S3Key?: string } // CDK gives every asset so
+  const { S3Key } = asset as { S3Key?: string } // CDK's form of every asset
   return join(assemblyDir, `asset.${String(S3Key).replace(/\.zip$/, '')}`)
 }
 
-/** Lambda unpacks a layer into `/opt`; here a variable that points there is led into the layer's folder. */
+/** Lambda unpacks a layer into `/opt`; here, variables with such a path are redirected to the layer's folder. */
 function fromLayer(name: string, variables: Readonly<Record<string, string>>, layers: unknown = []) {
   const [folder, ...others] = layers as readonly string[] // each by its `Ref`
   if (folder === undefined) return variables
@@ -80,7 +80,7 @@ export const FUNCTIONS: Makers = {
       Description: 'nobody lists layers here',
     },
     async make(_name, { Content }, { assemblyDir }) {
-      // What a function is given of it: its folder.
+      // A function gets the folder of the layer.
       return { ref: assetFolder(assemblyDir, Content), attributes: {} }
     },
   },

@@ -1,5 +1,5 @@
 /**
- * CloudFormation templates: their shape, and the intrinsic functions that CDK writes into them.
+ * CloudFormation templates: their format, and the intrinsic functions that CDK writes into them.
  * @module
  */
 import { isRecord } from '../../../shared/is-record.ts'
@@ -17,13 +17,13 @@ export interface TemplateResource {
   readonly Metadata?: Readonly<Record<string, unknown>>
 }
 
-/** What stands behind a logical id: `Ref` and `Fn::GetAtt` read it. */
+/** The resource behind a logical id, as `Ref` and `Fn::GetAtt` read it. */
 export interface Resolved {
   readonly ref: string
   readonly attributes: Readonly<Record<string, string>>
 }
 
-/** The account and region that the local stack says it is in; fauxqs knows no other account. */
+/** The local stack's account and region; fauxqs supports no other account. */
 
 const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
   'AWS::AccountId': ACCOUNT,
@@ -33,12 +33,12 @@ const PSEUDO_PARAMETERS: Readonly<Record<string, string>> = {
   'AWS::StackName': 'local',
 }
 
-/** Finds the resource behind a logical id, making it first where it must be. */
+/** Finds the resource behind a logical id, and creates it first if necessary. */
 export type Lookup = (logicalId: string) => Promise<Resolved>
 
 /**
- * The value with every intrinsic function replaced: `Ref`, `Fn::GetAtt`, `Fn::Join`, `Fn::Sub`, `Fn::Select`, `Fn::Split`.
- * @throws Error naming any other function, or an attribute that the resource does not have.
+ * Replaces every intrinsic function in a value: `Ref`, `Fn::GetAtt`, `Fn::Join`, `Fn::Sub`, `Fn::Select`, `Fn::Split`.
+ * @throws Error naming any other function, or an attribute that the resource does not have
  */
 export async function resolveIntrinsics(value: unknown, lookup: Lookup): Promise<unknown> {
   if (Array.isArray(value)) return Promise.all(value.map((item) => resolveIntrinsics(item, lookup)))
@@ -81,7 +81,7 @@ async function call(name: string, argument: unknown, lookup: Lookup): Promise<un
 }
 
 async function list(argument: unknown, lookup: Lookup): Promise<readonly unknown[]> {
-  return (await resolveIntrinsics(argument, lookup)) as readonly unknown[] // called for functions that take a list
+  return (await resolveIntrinsics(argument, lookup)) as readonly unknown[] // only called for functions that take a list
 }
 
 async function reference(name: string, lookup: Lookup): Promise<string> {
@@ -94,7 +94,7 @@ async function attributeOf(logicalId: string, attribute: string, lookup: Lookup)
   return value
 }
 
-/** `Fn::Sub`: `${Name}`, `${Name.Attribute}`, `${!Literal}`, with or without a map of its own variables. */
+/** `Fn::Sub`: `${Name}`, `${Name.Attribute}`, `${!Literal}`, with or without its own variables. */
 async function substitute(argument: unknown, lookup: Lookup): Promise<string> {
   const [template, variables] = Array.isArray(argument) ? argument : [argument, {}]
   const own = await resolveIntrinsics(variables, lookup)

@@ -19,7 +19,7 @@ const QUEUE_ATTRIBUTES = [
   'VisibilityTimeout',
 ]
 
-/** A rule's target, as far as it is known here. */
+/** Target of a rule, as far as it is supported. */
 interface Target {
   readonly Arn: string
   readonly Input?: string
@@ -29,7 +29,7 @@ interface Target {
   }
 }
 
-/** The one pattern that is known: jobs of a queue of AWS Batch that failed. */
+/** The only supported pattern: failed jobs of an AWS Batch queue. */
 function failedJobQueue(name: string, pattern: unknown): string {
   const { source, detail, ...others } = (pattern ?? {}) as {
     source?: readonly string[]
@@ -44,7 +44,7 @@ function failedJobQueue(name: string, pattern: unknown): string {
   return jobQueue
 }
 
-/** CloudFormation's form of a rule of AWS IoT. */
+/** A rule of AWS IoT in CloudFormation's format. */
 interface RulePayload {
   readonly Sql: string
   readonly AwsIotSqlVersion?: string
@@ -72,7 +72,7 @@ export const MESSAGING: Makers = {
       const attributes = Object.entries(properties)
         .filter(([key]) => QUEUE_ATTRIBUTES.includes(key))
         .map(([key, value]) => [key, typeof value === 'object' ? JSON.stringify(value) : String(value)])
-      // The name alone finds a queue that was kept, whatever the template then said of it.
+      // A kept queue is found by its name alone, whatever the template's attributes were then.
       await clients.sqs.send(new CreateQueueCommand({ QueueName: name }))
       const url = `${emulators.endpoint}/${ACCOUNT}/${name}`
       await clients.sqs.send(
@@ -99,7 +99,7 @@ export const MESSAGING: Makers = {
     uses: ['Endpoint', 'FilterPolicy', 'FilterPolicyScope', 'Protocol', 'RawMessageDelivery', 'TopicArn'],
     ignores: {},
     async make(name, { TopicArn, Protocol, Endpoint, ...attributes }, { clients, deliveries }) {
-      // Of alarms, which nobody raises here.
+      // For alarms, which do not exist here.
       if (Protocol === 'email') return { ref: name, attributes: {} }
       if (Protocol !== 'sqs') throw new Error(`the local stack delivers to sqs only, not to ${Protocol}`)
       const Attributes = Object.fromEntries(
@@ -125,7 +125,7 @@ export const MESSAGING: Makers = {
     async make(name, { EventPattern, ScheduleExpression, Targets }, plan) {
       const source = `arn:aws:events:${REGION}:${ACCOUNT}:rule/${name}`
       for (const { Arn, Input, InputTransformer } of Targets as readonly Target[]) {
-        // CloudFormation's form
+        // CloudFormation's format
         const queueUrl = `${plan.emulators.endpoint}/${ACCOUNT}/${Arn.split(':').at(-1)}`
         const deliver = (begin: () => void) =>
           plan.deliveries.push({ service: 'events.amazonaws.com', source, needs: [sending(Arn)], begin })

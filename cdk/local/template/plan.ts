@@ -1,5 +1,5 @@
 /**
- * What a template is turned into, and what each maker of resources is given.
+ * The plan that a template becomes, and the input of each maker of resources.
  * @module
  */
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -30,13 +30,13 @@ export function emulatorEnvironment(emulators: Emulators): Readonly<Record<strin
   }
 }
 
-/** `streams/mqtt` as a container of ECS. */
+/** `streams/mqtt` as an ECS container. */
 export interface AdapterTask {
   readonly environment: Readonly<Record<string, string>>
   readonly role: string | undefined
 }
 
-/** What came of a template. Names are the last part of a resource's construct path: `intake`, `intake-dlq`, `results`. */
+/** The deployed template. Names are the last part of a resource's construct path: `intake`, `intake-dlq`, `results`. */
 export interface Deployment {
   readonly queueUrls: Readonly<Record<string, string>>
   readonly tableNames: readonly string[]
@@ -45,32 +45,32 @@ export interface Deployment {
   readonly mappings: readonly EventSourceMapping[]
   readonly routes: readonly Route[]
   readonly schedules: readonly Schedule[]
-  /** ARNs of queues of AWS Batch. */
+  /** ARNs of AWS Batch queues. */
   readonly jobQueues: readonly string[]
   readonly jobDefinitions: readonly JobDefinition[]
   readonly failureRules: readonly FailureRule[]
   readonly topicRules: readonly TopicRule[]
-  /** Adapters of the devices' broker, one a shard. */
+  /** Adapters of the devices' broker, one per shard. */
   readonly adapters: readonly AdapterTask[]
-  /** Names of functions with a URL that streams. */
+  /** Names of functions with a streaming URL. */
   readonly streams: readonly string[]
   /** The template's outputs, as `cdk deploy --outputs-file` would write them. */
   readonly outputs: Readonly<Record<string, string>>
 }
 
-/** Where a template's resources go. */
+/** Where a template is deployed. */
 export interface Place {
   readonly emulators: Emulators
-  /** Learns the template's roles and policies. */
+  /** Gets the template's roles and policies. */
   readonly permissions: Permissions
-  /** The cloud assembly, which holds the functions' bundles. */
+  /** The cloud assembly with the functions' bundles. */
   readonly assemblyDir: string
   readonly apiUrl: string
-  /** Environment that says where other services are. */
+  /** Environment with the addresses of other services. */
   readonly endpoints: Readonly<Record<string, string>>
-  /** Whom the API takes everybody for, where no provider signs tokens. */
+  /** Tenant of every caller, where no provider signs tokens. */
   readonly tenant: string
-  /** Who signs the tokens of the API's callers; absent where everybody is let in. */
+  /** Provider of the API's tokens; absent where every caller is accepted. */
   readonly identity?: LocalIdentity | undefined
 }
 
@@ -79,16 +79,16 @@ export interface LocalIdentity {
   readonly issuer: string
   readonly audience: string
   readonly jwksUrl: string
-  /** Whose tokens are taken. */
+  /** Tenants whose tokens are accepted. */
   readonly tenants: readonly string[]
 }
 
 export type Properties = Readonly<Record<string, unknown>>
 
-/** What AWS does by itself, if the policy of what it does it to allows it. */
+/** An action of AWS itself, which the policy of its target must allow. */
 export interface Delivery {
   readonly service: string
-  /** ARN of what it is done for. */
+  /** ARN of the resource on whose behalf it acts. */
   readonly source: string
   readonly needs: readonly Need[]
   begin(): unknown
@@ -135,7 +135,7 @@ export function newPlan(place: Place): Plan {
   }
 }
 
-/** What any AWS client needs to talk to an emulator: as a role, or as the user of this machine. */
+/** Options of an AWS client for an emulator: as a role, or as this machine's user. */
 export function clientOptions(endpoint: string, role = 'local') {
   return { endpoint, region: REGION, credentials: { accessKeyId: role, secretAccessKey: 'local' } }
 }
@@ -149,17 +149,17 @@ function newClients({ endpoint, dynamoEndpoint }: Emulators) {
   }
 }
 
-/** What tells a resource from others of the same name. */
+/** Distinguishes resources of the same name. */
 export interface Identity {
   readonly logicalId: string
   /** Construct path within the stack. */
   readonly path: string
 }
 
-/** How one resource type is made. A property that is neither used nor knowingly ignored is an error. */
+/** How a resource type is created. A property that is neither used nor explicitly ignored is an error. */
 export interface Maker {
   readonly uses: readonly string[]
-  /** Property → why it does not matter here. */
+  /** Property → why it has no effect here. */
   readonly ignores: Readonly<Record<string, string>>
   make(name: string, properties: Properties, plan: Plan, identity: Identity): Promise<Resolved>
 }
@@ -168,13 +168,13 @@ export const AT_REST = 'nothing is encrypted at rest here'
 
 export const TAGS = { Tags: 'tags mean nothing here' }
 
-/** Nothing is encrypted here, but each caller of the resource must be allowed its key, as in AWS. AWS' own keys let everybody. */
+/** Nothing is encrypted here, but each caller of the resource needs permission for its key, as in AWS. AWS-managed keys allow everybody. */
 export function encrypt(permissions: Permissions, resource: string, key: unknown): void {
   if (key === undefined || String(key).includes('alias/aws/')) return
   permissions.encrypt(resource, String(key).startsWith('arn:') ? String(key) : keyArn(String(key)))
 }
 
-/** A service takes on a role, if the role trusts it. */
+/** A service assumes a role, if the role trusts it. */
 export function assuming(service: string, role: unknown, source: string): Delivery {
   return { service, source, needs: [{ action: 'sts:AssumeRole', resource: String(role) }], begin: () => {} }
 }
@@ -183,11 +183,11 @@ export const sending = (queueArn: string): Need => ({ action: 'sqs:SendMessage',
 
 export const keyArn = (id: string): string => `arn:aws:kms:${REGION}:${ACCOUNT}:key/${id}`
 
-/** Of `arn:aws:iam::000000000000:role/{id}`. */
+/** Id in `arn:aws:iam::000000000000:role/{id}`. */
 export const roleId = (arn: unknown): string | undefined =>
   arn === undefined ? undefined : String(arn).split('/').at(-1)
 
-/** The access key of a process that has the role: what it signs with tells the emulators who it is. */
+/** Access key of a process with the role. Its signature tells the emulators which role it has. */
 export function credentialsOf(role: unknown): Readonly<Record<string, string>> {
   const id = roleId(role)
   return id === undefined ? {} : { AWS_ACCESS_KEY_ID: id }
@@ -196,7 +196,7 @@ export function credentialsOf(role: unknown): Readonly<Record<string, string>> {
 /** Makers by resource type. */
 export type Makers = Readonly<Record<string, Maker>>
 
-/** Where ECGs lie; others hold logs and the console. */
+/** The bucket of ECGs; others hold logs and the console. */
 export function bucketOf({ bucketNames }: Deployment): string {
   const bucket = bucketNames.find((name) => name === 'raw') ?? bucketNames[0]
   if (bucket === undefined) throw new Error('the template has no bucket')

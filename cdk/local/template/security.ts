@@ -1,12 +1,12 @@
 /**
- * Roles, policies and keys: they become what the IAM check of the local stack knows.
+ * Roles, policies and keys, as input of the local stack's IAM check.
  * @module
  */
 import { arnOf } from '../iam/aws-calls.ts'
 import { roleArn } from '../iam/permissions.ts'
 import { AT_REST, keyArn, type Maker, type Makers, TAGS } from './plan.ts'
 
-/** A policy that stands by itself, and the roles that have it. */
+/** A separate policy, and the roles that have it. */
 const POLICY: Maker = {
   uses: ['PolicyDocument', 'Roles'],
   ignores: { PolicyName: 'nobody asks for it', Description: 'nobody asks for it', Path: 'nobody asks for it' },

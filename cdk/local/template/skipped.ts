@@ -3,7 +3,7 @@
  * @module
  */
 
-/** Resource types that need nothing on one machine, and why. */
+/** Resource types that have no local counterpart, and why. */
 export const SKIPPED: Readonly<Record<string, string>> = {
   'AWS::Logs::LogGroup': 'functions log to this process',
   'AWS::ApiGatewayV2::Authorizer': 'the local API is open, on 127.0.0.1 only',

@@ -18,7 +18,7 @@ interface Encryption {
   }[]
 }
 
-/** A table that was kept is used as it is, so it must have the indexes of today's template. */
+/** A kept table is used unchanged, so it must have the indexes of the current template. */
 async function checkKept(dynamo: DynamoDBClient, { TableName, GlobalSecondaryIndexes = [] }: CreateTableCommandInput) {
   const { Table } = await dynamo.send(new DescribeTableCommand({ TableName }))
   const kept = new Set(Table?.GlobalSecondaryIndexes?.map(({ IndexName }) => IndexName))
@@ -58,7 +58,7 @@ export const STORAGE: Makers = {
     },
     async make(name, properties, { clients, permissions, tableNames }) {
       const { AttributeDefinitions, BillingMode, GlobalSecondaryIndexes, KeySchema } = properties
-      // CloudFormation's words are the API's.
+      // CloudFormation and the API use the same names.
       const table = {
         TableName: name,
         AttributeDefinitions,

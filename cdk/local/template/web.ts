@@ -1,12 +1,12 @@
 /**
- * The HTTP API and what stands in front of it.
+ * The HTTP API and the resources in front of it.
  * @module
  */
 import { ACCOUNT, REGION } from '../account.ts'
 import { functionNameOf } from '../lambda/sandbox.ts'
 import { type Makers, TAGS } from './plan.ts'
 
-/** As a permission to invoke names it: of any method `*`, and of `$default` no path. */
+/** ARN of a route in an invoke permission: `*` for any method, and no path for `$default`. */
 function routeArn(api: string, routeKey: string): string {
   const [method = '', path = ''] = routeKey.split(' ')
   return `arn:aws:execute-api:${REGION}:${ACCOUNT}:${api}/$default/${method === 'ANY' ? '*' : method}${path}`

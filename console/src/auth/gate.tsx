@@ -1,5 +1,5 @@
 /**
- * What stands in place of the page while nobody is signed in.
+ * Screen that replaces the page while nobody is signed in.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -20,7 +20,7 @@ export function Gate({ failure }: { readonly failure: string | undefined }) {
     WORDS[authState.value === 'locked' || authState.value === 'ended' ? authState.value : 'signed-out']
   return (
     <main id="main" class="gate">
-      <State icon="theme" title={t(title)} text={t(failure === undefined ? hint : 'auth.failed')}>
+      <State icon="lock" title={t(title)} text={t(failure === undefined ? hint : 'auth.failed')}>
         <button
           type="button"
           class="primary"

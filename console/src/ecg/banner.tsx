@@ -1,12 +1,10 @@
 /**
- * Whose ECG this is, as far as the site lets the page know.
+ * Patient, device and source of the ECG.
  * @module
  */
-import type { Schemas } from '../../../streams/client/index.ts'
 import { t } from '../i18n/index.ts'
 import { Icon } from '../ui/parts.tsx'
-
-export type Subject = Schemas['Subject']
+import type { Subject } from './subject.ts'
 
 export function Banner({ subject }: { readonly subject: Subject | undefined }) {
   if (subject === undefined) return <p class="banner" aria-busy="true" />

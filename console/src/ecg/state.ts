@@ -1,5 +1,5 @@
 /**
- * How the reader likes paper, kept between visits.
+ * Paper preferences of the user, kept between visits.
  * @module
  */
 import { effect, signal } from '@preact/signals'

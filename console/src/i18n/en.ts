@@ -1,5 +1,5 @@
 /**
- * The page's words in English. Every other language has the same keys.
+ * English texts of the page. Every other language has the same keys.
  * @module
  */
 export const en = {
@@ -86,6 +86,8 @@ export const en = {
   'ecg.print': 'Print at true scale',
   'ecg.svg': 'Save as SVG',
   'ecg.compare': 'Compare with an earlier ECG of this device',
+  'ecg.samePatient': 'This patient',
+  'ecg.otherPatient': 'Another or unknown patient',
   'ecg.compareNone': 'Compare…',
   'ecg.overlay': 'Overlay',
   'ecg.side': 'Below',
@@ -245,7 +247,6 @@ export const en = {
   'indices.ranges':
     'Normal range (shaded): 95% of healthy people of the same sex, {from} to {to} years, {source}. For volumes, the widest of three age groups.',
   'indices.normal': 'normal {low}–{high}',
-  'indices.noRange': 'no range',
   'indices.noRangeBecause': 'No normal range{of}: {reason}',
   'noRange.not-checked': 'figures are published, but have not been checked for this page.',
   'noRange.methods-differ': 'published figures differ between methods by as much as between health and disease.',
@@ -274,7 +275,7 @@ export const en = {
   'bullsEye.noTip': 'Segment 17, the tip, is not estimated.',
 
   'trends.title': 'Trend',
-  'trends.count': 'last {count} of {device}',
+  'trends.count': 'last {count} of {of}',
 
   'live.none': 'No device sends',
   'live.noneHint': 'A device appears here with its first window of ten seconds.',

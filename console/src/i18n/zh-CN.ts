@@ -90,6 +90,8 @@ export const zh: Words = {
   'ecg.print': '按真实比例打印',
   'ecg.svg': '保存为 SVG',
   'ecg.compare': '与此设备较早的心电图比较',
+  'ecg.samePatient': '该患者',
+  'ecg.otherPatient': '其他或未知患者',
   'ecg.compareNone': '比较…',
   'ecg.overlay': '叠加',
   'ecg.side': '下方',
@@ -243,7 +245,6 @@ export const zh: Words = {
   'indices.ranges':
     '正常范围（阴影）：同性别、{from} 至 {to} 岁健康人群的 95%，{source}。容积取三个年龄组中最宽的界限。',
   'indices.normal': '正常 {low}–{high}',
-  'indices.noRange': '无范围',
   'indices.noRangeBecause': '无正常范围{of}：{reason}',
   'noRange.not-checked': '已有公开数据，但尚未为本页核实。',
   'noRange.methods-differ': '不同测量方法的公开数据之间的差异，与健康和患病之间的差异相当。',
@@ -272,7 +273,7 @@ export const zh: Words = {
   'bullsEye.noTip': '第 17 节段（心尖）不作估计。',
 
   'trends.title': '趋势',
-  'trends.count': '{device} 最近 {count} 次',
+  'trends.count': '{of} 最近 {count} 次',
 
   'live.none': '没有设备在传输',
   'live.noneHint': '设备传来第一个十秒窗口后会出现在这里。',

@@ -1,5 +1,5 @@
 /**
- * Carries out orders: all sweeps of a page, advanced together once a frame.
+ * Executes sweep orders. Advances all sweeps of a page together, once per frame.
  * @module
  */
 import type { Order } from './protocol.ts'
@@ -17,6 +17,7 @@ export function startDrawing(): (order: Order) => void {
   return (order) => {
     if (order.kind === 'open') sweeps.set(order.id, new Sweep(order.canvas, order.colours))
     else if (order.kind === 'size') sweeps.get(order.id)?.resize(order.width, order.height, order.colours)
+    else if (order.kind === 'see') sweeps.get(order.id)?.see(order.isSeen, performance.now())
     else if (order.kind === 'show') sweeps.get(order.id)?.show(order.window, performance.now())
     else if (order.kind === 'close') sweeps.delete(order.id)
     else isStill = order.isStill

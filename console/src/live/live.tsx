@@ -1,5 +1,5 @@
 /**
- * The wall: each device that sends, with its newest window sweeping; or one device, all twelve leads.
+ * Live view: a wall of all sending devices with their newest windows, or one device with all twelve leads.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -26,6 +26,8 @@ import {
 } from './devices.ts'
 import { renderTile, type TileRenderer } from './tile-renderer.ts'
 
+const names = new Intl.Collator(undefined, { numeric: true })
+
 export function Live({ device }: { readonly device?: string | undefined }) {
   const now = useSignal(Date.now())
   useEffect(() => {
@@ -38,13 +40,13 @@ export function Live({ device }: { readonly device?: string | undefined }) {
       stop()
     }
   }, [])
-  const all = [...devices.value.values()].toSorted((a, b) => a.device.localeCompare(b.device))
+  const all = [...devices.value.values()]
   if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now} />
-  // Who is silent for longest goes first when there are too many.
+  // If there are too many devices, the ones that have been silent longest are hidden.
   const shown = all
     .toSorted((a, b) => b.at - a.at)
     .slice(0, MOST_TILES)
-    .toSorted((a, b) => a.device.localeCompare(b.device))
+    .toSorted((a, b) => names.compare(a.device, b.device))
   return (
     <main class="live" id="main">
       {shown.length === 0 ? (
@@ -95,7 +97,7 @@ function Tile({ known, pulse, now }: TileProps) {
             {(newest.reasons ?? []).map((reason) => word('reason', reason)).join(', ') || t('status.refused')}
           </span>
         )}
-        <span class="push rate num">{newest.heartRateBpm === undefined ? '–' : number(newest.heartRateBpm)}</span>
+        <Rate bpm={newest.heartRateBpm} />
       </header>
       <SweepCanvas ecgId={newest.ecgId} leads={TILE_LEADS} lead="II" />
       <footer>
@@ -106,9 +108,18 @@ function Tile({ known, pulse, now }: TileProps) {
   )
 }
 
+function Rate({ bpm }: { readonly bpm: number | undefined }) {
+  if (bpm === undefined) return <span class="rate num">–</span>
+  return (
+    <span class="rate num">
+      {number(bpm)} <small>bpm</small>
+    </span>
+  )
+}
+
 const TILE_LEADS = ['II'] as const
 
-/** How far behind the picture is, or for how long nothing came. */
+/** Delay of the picture, or time since the last window. */
 function Age({ known, pulse, now }: TileProps) {
   if (pulse === 'live')
     return <span class="push num">{t('live.behind', { seconds: number(behindMs(known) / 1000, 1) })}</span>
@@ -125,7 +136,7 @@ interface SweepProps {
   readonly lead: (typeof LEADS)[number]
 }
 
-/** A canvas whose drawing goes on by itself. */
+/** Canvas that draws by itself. */
 function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const renderer = useRef<TileRenderer | undefined>(undefined)
@@ -146,7 +157,14 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
     resize()
     return () => observer.disconnect()
   }, [theme.value])
-  useEffect(() => () => renderer.current?.close(), [])
+  useEffect(() => {
+    const observer = new IntersectionObserver(([newest]) => renderer.current?.see(newest?.isIntersecting ?? true))
+    if (canvas.current !== null) observer.observe(canvas.current)
+    return () => {
+      observer.disconnect()
+      renderer.current?.close()
+    }
+  }, [])
   useEffect(() => {
     const ended = new AbortController()
     shared(ecgId, leads, ended.signal).then(
@@ -161,7 +179,7 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   return <canvas ref={canvas} />
 }
 
-/** Twelve canvases want the same window: it is fetched once. */
+/** Twelve canvases share one window; it is fetched once. */
 const fetched = new Map<string, ReturnType<typeof fetchWindow>>()
 
 function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
@@ -169,7 +187,7 @@ function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
   const known = fetched.get(key) ?? fetchWindow(ecgId, leads, ended)
   fetched.set(key, known)
   known.catch(() => fetched.delete(key))
-  // What is older was drawn, and is not asked for again.
+  // Older windows have been drawn and are not needed again.
   for (const old of [...fetched.keys()].slice(0, -MOST_TILES)) fetched.delete(old)
   return known
 }
@@ -198,15 +216,7 @@ function Single({ device, known, now }: SingleProps) {
         <h1>{device}</h1>
         {known !== undefined && (
           <>
-            <span class="rate num">
-              {known.newest.heartRateBpm === undefined ? (
-                '–'
-              ) : (
-                <>
-                  {number(known.newest.heartRateBpm)} <small>bpm</small>
-                </>
-              )}
-            </span>
+            <Rate bpm={known.newest.heartRateBpm} />
             {CONDITION_IDS.filter((id) => known.newest.flagged.includes(id)).map((id) => (
               <span key={id} class="chip flagged">
                 {word('condition', id)}

@@ -1,5 +1,5 @@
 /**
- * What the page says to the worker that draws.
+ * Messages from the page to the sweep worker.
  * @module
  */
 import type { SweepColours, SweepWindow } from './sweep.ts'
@@ -18,6 +18,7 @@ export type Order =
       readonly height: number
       readonly colours: SweepColours
     }
+  | { readonly kind: 'see'; readonly id: string; readonly isSeen: boolean }
   | { readonly kind: 'show'; readonly id: string; readonly window: SweepWindow }
   | { readonly kind: 'close'; readonly id: string }
   | { readonly kind: 'still'; readonly isStill: boolean }

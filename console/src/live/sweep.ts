@@ -1,6 +1,6 @@
 /**
- * A monitor's sweep: the newest window is drawn from left to right at the pace of time, over the one before it, with a gap between that erases.
- * Runs in a worker where the browser can, else on the page.
+ * Monitor sweep: the newest window is drawn from left to right in real time over the previous one, with an erasing gap between them. Runs
+ * in a worker if the browser supports it, otherwise on the page.
  * @module
  */
 import { drawTrace } from '../ecg/decimate.ts'
@@ -8,7 +8,7 @@ import { drawTrace } from '../ecg/decimate.ts'
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 export interface SweepWindow {
-  /** mV; NaN where there is none. */
+  /** mV; NaN where a sample is missing. */
   readonly samples: Float32Array
   readonly rateHz: number
 }
@@ -19,11 +19,35 @@ export interface SweepColours {
   readonly faint: string
 }
 
-/** What a window covers, seconds. */
+/** Length of a window, seconds. */
 const SWEEP_S = 10
 const GAP_S = 0.35
-/** What is drawn of old trace again, so that no seam shows. */
+/** Length of old trace that is redrawn to hide the seam, s. */
 const OVERLAP_S = 0.05
+
+/** Voltage range of a tile, mV. */
+const HEIGHT_MV = 3.2
+/** Default position of 0 mV from the top, as a fraction of the height. */
+const BASELINE = 0.62
+
+const places = new WeakMap<Float32Array, { readonly low: number; readonly high: number }>()
+
+/** Fits a trace into the tile: the baseline moves first; if that is not enough, the scale is reduced. */
+function placeOf(samples: Float32Array, height: number): { readonly y: number; readonly pxPerMv: number } {
+  let range = places.get(samples)
+  if (range === undefined) {
+    let [low, high] = [0, 0]
+    for (const sample of samples) {
+      if (sample < low) low = sample
+      else if (sample > high) high = sample
+    }
+    range = { low, high }
+    places.set(samples, range)
+  }
+  const pxPerMv = height / Math.max(HEIGHT_MV, 1.06 * (range.high - range.low))
+  const [top, bottom] = [range.high * pxPerMv + 0.03 * height, 0.97 * height + range.low * pxPerMv]
+  return { y: Math.max(top, Math.min(bottom, BASELINE * height)), pxPerMv }
+}
 
 export class Sweep {
   readonly #canvas: HTMLCanvasElement | OffscreenCanvas
@@ -31,9 +55,10 @@ export class Sweep {
   #colours: SweepColours
   #older: SweepWindow | undefined
   #newest: SweepWindow | undefined
-  /** When the newest began to be drawn, and how far it is. */
+  /** Start of drawing the newest window, and the position in it, s. */
   #began = 0
   #head = 0
+  #isSeen = true
 
   constructor(canvas: HTMLCanvasElement | OffscreenCanvas, colours: SweepColours) {
     this.#canvas = canvas
@@ -41,30 +66,44 @@ export class Sweep {
     this.#colours = colours
   }
 
-  /** A window arrives; the one before it stays until it is swept over. */
+  /** Starts a new window; the previous one stays until the sweep covers it. */
   show(window: SweepWindow, now: number): void {
     this.#older = this.#newest
     this.#newest = window
     this.#began = now
     this.#head = 0
-    this.#draw(0, SWEEP_S, this.#older)
+    if (this.#isSeen) this.#draw(0, SWEEP_S, this.#older)
   }
 
   resize(width: number, height: number, colours: SweepColours): void {
     this.#canvas.width = width
     this.#canvas.height = height
     this.#colours = colours
-    this.#draw(0, this.#head, this.#newest)
-    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
+    this.#drawAll()
   }
 
-  /** Draws what has become due since the last call. Without motion, the whole window stands at once. */
+  /** Pauses a canvas that is scrolled out of view, because each drawing takes main-thread time. */
+  see(isSeen: boolean, now: number): void {
+    const isNew = isSeen && !this.#isSeen
+    this.#isSeen = isSeen
+    if (!isNew) return
+    this.#head = Math.min(SWEEP_S, (now - this.#began) / 1000)
+    this.#drawAll()
+  }
+
+  /** Draws what is due since the last call, from one pixel on. With reduced motion the whole window is drawn at once. */
   advance(now: number, isStill: boolean): void {
-    if (this.#newest === undefined || this.#head >= SWEEP_S) return
+    if (!this.#isSeen || this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)
+    if (head < SWEEP_S && ((head - this.#head) / SWEEP_S) * this.#canvas.width < 1) return
     this.#draw(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
     this.#clear(head, Math.min(SWEEP_S, head + GAP_S))
     this.#head = head
+  }
+
+  #drawAll(): void {
+    this.#draw(0, this.#head, this.#newest)
+    this.#draw(this.#head + GAP_S, SWEEP_S, this.#older)
   }
 
   #clear(from: number, to: number): void {
@@ -79,6 +118,7 @@ export class Sweep {
     if (window === undefined) return
     const { width, height } = this.#canvas
     const { samples, rateHz } = window
+    const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
     const begin = Math.max(0, Math.floor(from * rateHz) - 1)
     context.save()
@@ -95,9 +135,8 @@ export class Sweep {
       end: Math.min(samples.length, Math.ceil(to * rateHz) + 1),
       x: (begin / rateHz / SWEEP_S) * width,
       pxPerSample: width / (SWEEP_S * rateHz),
-      y: height * 0.62,
-      // Three millivolts a tile.
-      pxPerMv: height / 3.2,
+      y,
+      pxPerMv,
     })
     context.stroke()
     context.restore()

@@ -1,5 +1,5 @@
 /**
- * What was found in an ECG, and how much of it to believe.
+ * Result of an ECG, with its reliability.
  * @module
  */
 import { LEADS } from '../../../shared/domain/leads.ts'
@@ -7,7 +7,7 @@ import type { Measurements } from '../../../shared/domain/measurements.ts'
 import type { Person } from '../../../shared/domain/recording.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { type ResultWarning, warningText } from '../../../shared/domain/warnings.ts'
-import type { Schemas } from '../../../streams/client/index.ts'
+import type { Subject } from '../ecg/subject.ts'
 import { language, t, word } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
@@ -17,12 +17,11 @@ import { Trends } from './trends.tsx'
 
 interface ResultPanelProps {
   readonly result: Result
-  /** Which took it, and of whom, as far as the page may know. */
-  readonly subject: Schemas['Subject'] | undefined
+  /** Patient and device of the ECG, as far as the site allows. */
+  readonly subject: Subject | undefined
 }
 
 export function ResultPanel({ result, subject }: ResultPanelProps) {
-  const device = subject?.device
   const { status, quality, warnings, ood, measurements, version, supersedes } = result
   return (
     <>
@@ -47,13 +46,13 @@ export function ResultPanel({ result, subject }: ResultPanelProps) {
       <Measured measurements={measurements} rate={quality.heartRateBpm} />
       <LeadQuality result={result} />
       {status === 'screened' && <Indices indices={result.indices} person={subject?.person as Person | undefined} />}
-      {device !== undefined && <Trends device={device} ecgId={result.ecgId} />}
+      {subject !== undefined && <Trends subject={subject} ecgId={result.ecgId} />}
       <ProvenanceOf result={result} />
     </>
   )
 }
 
-/** The sentence of a warning: our own words where this language has them, else those of the library. */
+/** Text of a warning: the page's own translation if there is one, otherwise the library's text. */
 function sentence(warning: ResultWarning): string {
   if (language.value === 'en') return warningText(warning)
   const text = word('warning', warning.code)
@@ -122,7 +121,8 @@ function Measured({ measurements, rate }: MeasuredProps) {
               <dd class="num" title={value === undefined ? t('measured.unsure') : undefined}>
                 {typeof value === 'number' ? (
                   <>
-                    {number(value)} <small>{unit}</small>
+                    {number(value)}
+                    {unit === '°' ? unit : <small> {unit}</small>}
                   </>
                 ) : (
                   '–'

@@ -1,11 +1,12 @@
 /**
- * How rate and probabilities of one device went over time.
+ * Heart rate and probabilities over time, for the patient who has the device, or for the device if no patient is known.
  * @module
  */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { api, wanted } from '../api/client.ts'
 import { listenToResults, type Summary } from '../api/events.ts'
+import { isSamePatient, type Subject } from '../ecg/subject.ts'
 import { t } from '../i18n/index.ts'
 import { href } from '../router.ts'
 import { clock, day, moment, number } from '../ui/format.ts'
@@ -13,10 +14,17 @@ import { clock, day, moment, number } from '../ui/format.ts'
 const COUNT = 100
 const [WIDTH, HEIGHT] = [320, 60]
 
-export function Trends({ device, ecgId }: { readonly device: string; readonly ecgId: string }) {
+interface TrendsProps {
+  readonly subject: Subject
+  readonly ecgId: string
+}
+
+export function Trends({ subject, ecgId }: TrendsProps) {
+  const { device, patient } = subject
   const items = useSignal<readonly Summary[]>([])
   useEffect(() => {
     items.value = []
+    if (device === undefined) return
     const stop = listenToResults((summary) => {
       if (summary.device !== device) return
       const others = items.peek().filter((each) => each.ecgId !== summary.ecgId)
@@ -30,12 +38,14 @@ export function Trends({ device, ecgId }: { readonly device: string; readonly ec
     )
     return stop
   }, [device])
-  const taken = items.value.toSorted((a, b) => a.startedAt.localeCompare(b.startedAt))
+  const taken = items.value
+    .filter(({ startedAt }) => patient === undefined || isSamePatient(subject, startedAt))
+    .toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt))
   if (taken.length < 3) return null
   return (
     <section class="trends">
       <h2>
-        {t('trends.title')} <small>{t('trends.count', { count: taken.length, device })}</small>
+        {t('trends.title')} <small>{t('trends.count', { count: taken.length, of: patient ?? device ?? '' })}</small>
       </h2>
       <Line
         name={t('measured.rate')}

@@ -1,5 +1,5 @@
 /**
- * Small parts that every view has in common.
+ * Small components that all views share.
  * @module
  */
 import type { ComponentChildren } from 'preact'
@@ -25,6 +25,7 @@ const PATHS = {
   compare: 'M2 5c2 0 2 3 4 3s2-5 4-5 2 3 4 3M2 11c2 0 2 2 4 2s2-4 4-4 2 3 4 3',
   theme: 'M8 1.5a6.5 6.5 0 1 0 0 13zM8 1.5a6.5 6.5 0 0 1 0 13',
   full: 'M2.5 6V2.5H6M10 2.5h3.5V6M13.5 10v3.5H10M6 13.5H2.5V10',
+  lock: 'M3.5 7.5h9v6h-9zM5.5 7.5V5a2.5 2.5 0 0 1 5 0v2.5',
   play: 'M4.5 3v10l8-5z',
   pause: 'M5 3v10M11 3v10',
 } as const
@@ -46,7 +47,7 @@ interface StateProps {
   readonly children?: ComponentChildren
 }
 
-/** A view that has nothing to show yet, or any more: says why, and what to do. */
+/** Empty, loading or failed state of a view: the reason, and what to do. */
 export function State({ icon, title, text, children }: StateProps) {
   return (
     <div class={`state state-${icon}`} role="status">
@@ -70,7 +71,7 @@ export function Failure({ error, onRetry }: { readonly error: ApiError; readonly
   )
 }
 
-/** What an error means, and what to do; a code without words of its own is named. */
+/** Text of an error and what to do. An error without its own text shows its code. */
 export function wordsOf({ code, field, problem }: ApiError): string {
   const { words } = LANGUAGES[language.value]
   const key = `error.${code}`
@@ -80,7 +81,7 @@ export function wordsOf({ code, field, problem }: ApiError): string {
   return detail ?? t('error.other', { code, field: field ?? '–' })
 }
 
-/** A time in the reader's zone, with UTC on hover. */
+/** A time in the user's time zone, with UTC in the tooltip. */
 export function Time({ iso }: { readonly iso: string }) {
   return (
     <time dateTime={iso} title={utc(iso)}>
@@ -91,27 +92,35 @@ export function Time({ iso }: { readonly iso: string }) {
 
 interface ChoiceProps<T extends string | number> {
   readonly label: string
-  readonly options: readonly (readonly [T, string])[]
+  /** Value, label and, for a short label, the full name of each option. */
+  readonly options: readonly (readonly [T, string, string?])[]
   readonly value: T
   readonly isDisabled?: boolean
   readonly onChange: (value: T) => void
 }
 
-/** A few options of which one holds, as a row of buttons. */
+/** Numeric options with one unit, which is shown on the last button only. */
+export const withUnit = <T extends number>(values: readonly T[], unit: string) =>
+  values.map(
+    (value, i) => [value, i < values.length - 1 ? `${value}` : `${value} ${unit}`, `${value} ${unit}`] as const,
+  )
+
+/** Exclusive choice between a few options, as a row of buttons. */
 export function Choice<T extends string | number>({ label, options, value, isDisabled, onChange }: ChoiceProps<T>) {
   return (
     <fieldset class="choice">
       <legend class="sr">{label}</legend>
-      {options.map(([option, name]) => (
+      {options.map(([option, text, name]) => (
         <button
           key={option}
           type="button"
           disabled={isDisabled}
           aria-pressed={option === value}
+          aria-label={name}
           title={label}
           onClick={() => onChange(option)}
         >
-          {name}
+          {text}
         </button>
       ))}
     </fieldset>

@@ -1,5 +1,5 @@
 /**
- * Only the rows that can be seen, of a list that may be long.
+ * Virtual list: renders only the visible rows of a long list.
  * @module
  */
 
@@ -21,6 +21,7 @@ export interface VirtualRows {
 export function useVirtualRows(count: number, rowPx: number, scroller: { current: HTMLElement | null }): VirtualRows {
   const [, redraw] = useReducer((n: number) => n + 1, 0)
   const kept = useRef<Virtualizer<HTMLElement, HTMLElement> | undefined>(undefined)
+  const drawn = useRef<Partial<Virtualizer<HTMLElement, HTMLElement>['range'] & object>>({})
   const options = {
     count,
     estimateSize: () => rowPx,
@@ -29,15 +30,24 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
-    onChange: () => redraw(undefined as never),
+    onChange: ({ range }: Virtualizer<HTMLElement, HTMLElement>) => {
+      // Also called at the start and end of a scroll, when the rows are the same.
+      const { startIndex, endIndex } = range ?? {}
+      if (drawn.current.startIndex === startIndex && drawn.current.endIndex === endIndex) return
+      redraw(undefined as never)
+    },
   }
   kept.current ??= new Virtualizer<HTMLElement, HTMLElement>(options)
   const virtualizer = kept.current
   virtualizer.setOptions(options)
+  const items = virtualizer.getVirtualItems()
+  drawn.current = virtualizer.range ?? {}
   useEffect(() => virtualizer._didMount(), [virtualizer])
+  // What was laid out for a wide page does not hold for a narrow one.
+  useEffect(() => virtualizer.measure(), [virtualizer, rowPx])
   useEffect(() => virtualizer._willUpdate())
   return {
-    items: virtualizer.getVirtualItems(),
+    items,
     totalPx: virtualizer.getTotalSize(),
     scrollTo: (index) => virtualizer.scrollToIndex(index, { align: 'auto' }),
   }

@@ -1,5 +1,5 @@
 /**
- * The worklist: what arrived, newest first.
+ * The worklist: results in order of arrival, newest first.
  * @module
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
@@ -14,10 +14,10 @@ import { Filters } from './filters.tsx'
 import { chosen, failure, hasMore, isAtTop, isFiltered, letIn, loading, more, reload, rows, waiting } from './list.ts'
 
 const ROW_PX = 44
-/** Rows before the end at which the next page is asked for. */
+/** Rows before the end at which the next page is loaded. */
 const AHEAD = 40
 
-/** How far down the reader was, for when he comes back from an ECG. */
+/** Scroll position for the return from an ECG. */
 let place = 0
 
 export function Worklist() {
@@ -32,7 +32,7 @@ export function Worklist() {
     addEventListener('resize', measure)
     return () => removeEventListener('resize', measure)
   }, [])
-  // A row that goes out of sight gives its elements to the next one that comes: to make new ones takes longer.
+  // A row that leaves the view passes its elements to the next one, because creating elements takes longer.
   const pool = 2 ** Math.ceil(Math.log2(Math.max(1, items.length)))
   const last = items.at(-1)?.index ?? 0
   useEffect(() => {
@@ -69,14 +69,7 @@ export function Worklist() {
           {t('worklist.waiting', { count: waiting.value.length })}
         </button>
       )}
-      <div class="table-head" aria-hidden="true">
-        <span>{t('worklist.time')}</span>
-        <span>{t('worklist.device')}</span>
-        <span>{t('worklist.verdict')}</span>
-        <span class="right">{t('worklist.rate')}</span>
-        <span>{t('worklist.highest')}</span>
-        <span>{t('worklist.flags')}</span>
-      </div>
+      <Head />
       <div
         class="rows"
         ref={scroller}
@@ -85,6 +78,19 @@ export function Worklist() {
         aria-activedescendant={count > 0 ? `row-${chosen.value}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
+        // One listener for all rows, so that a row that is reused during a scroll has no listener or tooltip to renew.
+        onClick={({ target }) => {
+          const index = indexOf(target)
+          if (index === undefined) return
+          chosen.value = index
+          open(rows.value[index])
+        }}
+        onPointerOver={({ target }) => {
+          const row = rows.value[indexOf(target) ?? -1]
+          if (row !== undefined && target instanceof HTMLElement && target.matches('.when, .day')) {
+            target.title = utc(row.startedAt)
+          }
+        }}
         onScroll={(event) => {
           const { scrollTop } = event.currentTarget
           place = scrollTop
@@ -96,14 +102,7 @@ export function Worklist() {
             const row = rows.value[index]
             return (
               row !== undefined && (
-                <Row
-                  key={index % pool}
-                  row={row}
-                  index={index}
-                  top={start}
-                  height={rowPx}
-                  isChosen={index === chosen.value}
-                />
+                <Row key={index % pool} row={row} index={index} top={start} isChosen={index === chosen.value} />
               )
             )
           })}
@@ -114,7 +113,31 @@ export function Worklist() {
   )
 }
 
-const percentOf = (share: number) => `${100 * share}%`
+/** Index of the row that contains an element. */
+function indexOf(target: EventTarget | null): number | undefined {
+  const row = target instanceof Element ? target.closest('.row') : null
+  return row === null ? undefined : Number(row.id.replace('row-', ''))
+}
+
+/** Separate from the rows, so that scrolling does not render it again. */
+function Head() {
+  return (
+    <div class="table-head" aria-hidden="true">
+      <span class="taken">{t('worklist.time')}</span>
+      <span class="device">{t('worklist.device')}</span>
+      <span class="verdict">{t('worklist.verdict')}</span>
+      <span class="rate">{t('worklist.rate')}</span>
+      <span class="highest">{t('worklist.highest')}</span>
+      <span>{t('worklist.flags')}</span>
+    </div>
+  )
+}
+
+/** Only texts that may exceed their column are clipped, because each clip costs time in every frame of a scroll. */
+const lengthOf = (text: string) => (text.length > 14 ? 'long' : '')
+
+/** Width of the bar behind a probability. */
+const SHARE_PX = 70
 
 const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
 
@@ -122,15 +145,16 @@ interface RowProps {
   readonly row: Summary
   readonly index: number
   readonly top: number
-  readonly height: number
   readonly isChosen: boolean
 }
 
-function Row({ row, index, top, height, isChosen }: RowProps) {
+function Row({ row, index, top, isChosen }: RowProps) {
   const { ecgId, startedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
+  const verdict =
+    status === 'screened'
+      ? t('status.screened')
+      : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
   return (
-    // The listbox has the keyboard; a row is its option.
-    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
     <div
       class={`row ${isChosen ? 'chosen' : ''} ${status}`}
       id={`row-${index}`}
@@ -138,52 +162,31 @@ function Row({ row, index, top, height, isChosen }: RowProps) {
       aria-selected={isChosen}
       tabIndex={-1}
       data-ecg={ecgId}
-      style={{ top: `${top}px`, height: `${height}px` }}
-      onClick={() => {
-        chosen.value = index
-        open(row)
-      }}
+      style={{ top: `${top}px` }}
     >
-      <span class="when" title={utc(startedAt)}>
-        <b>{clock(startedAt)}</b> <small>{day(startedAt)}</small>
+      <b class="when">{clock(startedAt)}</b>
+      <small class="day">{day(startedAt)}</small>
+      <span class={`device ${device === undefined ? 'none' : lengthOf(device)}`}>{device ?? t('worklist.upload')}</span>
+      <span class={`verdict ${lengthOf(verdict)}`}>
+        {status === 'refused' && <Icon name="refused" />}
+        {verdict}
       </span>
-      <span class="device">{device ?? <i>{t('worklist.upload')}</i>}</span>
-      <span class="verdict">
-        {status === 'screened' ? (
-          t('status.screened')
-        ) : (
-          <>
-            <Icon name="refused" />{' '}
-            {reasons.length === 0 ? t('status.refused') : reasons.map((each) => word('reason', each)).join(', ')}
-          </>
-        )}
+      <span class="rate num">{heartRateBpm == null ? '–' : `${number(heartRateBpm)} bpm`}</span>
+      <i
+        class="share"
+        aria-hidden="true"
+        hidden={highest === undefined}
+        style={{ borderLeftWidth: `${SHARE_PX * (highest?.probability ?? 0)}px` }}
+      />
+      <span class="highest num">
+        {highest !== undefined && `${percent(highest.probability)} ${word('short', highest.condition)}`}
       </span>
-      <span class="right num">
-        {heartRateBpm == null ? (
-          '–'
-        ) : (
-          <>
-            {number(heartRateBpm)} <small>bpm</small>
-          </>
-        )}
-      </span>
-      <span class="highest">
-        {highest !== undefined && (
-          <>
-            <i class="share" aria-hidden="true">
-              <i style={{ width: percentOf(highest.probability) }} />
-            </i>
-            <span class="num">{percent(highest.probability)}</span> <small>{word('short', highest.condition)}</small>
-          </>
-        )}
-      </span>
-      <span class="flags">
-        {CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
+      {flagged.length > 0 &&
+        CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
           <span key={id} class="chip flagged" title={word('condition', id)}>
             {word('short', id)}
           </span>
         ))}
-      </span>
     </div>
   )
 }

@@ -1,7 +1,8 @@
 /**
- * Reads uploads beside the event loop: in worker threads, within a time and a memory of their own, so that no upload keeps another caller waiting.
+ * Parses uploads in worker threads, with limits on time and memory, so that no upload delays another caller.
  *
- * A Lambda answers one request a process, so there a file is read where it came (`parseInline`): the function's timeout ends one that takes too long.
+ * A Lambda handles one request per process, so there a file is parsed in place (`parseInline`); the function's timeout ends a file that
+ * takes too long.
  * @module
  */
 import { Worker } from 'node:worker_threads'
@@ -9,12 +10,12 @@ import type { Recording } from '../../../shared/domain/recording.ts'
 import { CodedError, type ErrorCode, type ErrorDetail } from '../../../shared/errors.ts'
 import { parseRecording, type ReadOptions, type SourceFile } from '../../../streams/formats/index.ts'
 
-/** Rejects with a CodedError as `parseRecording` throws it. */
+/** Rejects with the CodedErrors of `parseRecording`. */
 export type ParseUpload = (files: readonly SourceFile[], options: ReadOptions) => Promise<Recording>
 
 export const parseInline: ParseUpload = async (files, options) => parseRecording(files, options)
 
-/** What a worker is given, and what it answers. */
+/** Request to a worker, and its answer. */
 export interface ParseRequest {
   readonly files: readonly SourceFile[]
   readonly options: ReadOptions
@@ -25,15 +26,15 @@ export type ParseAnswer =
   | { readonly failure: string }
 
 export interface ParsingPoolOptions {
-  /** Files that are read at once. */
+  /** Files that are parsed at the same time. */
   readonly workers: number
-  /** The slowest file of the formats' tests takes a tenth of the default. */
+  /** Default: ten times what the slowest file of the formats' tests takes. */
   readonly timeoutMs?: number
-  /** Heap of a worker. The largest upload takes half of the default. */
+  /** Heap of a worker. Default: twice what the largest upload takes. */
   readonly maxHeapMb?: number
-  /** Files that may wait for a worker. */
+  /** Most files that may wait for a worker. */
   readonly maxWaiting?: number
-  /** Of the workers, for tests. */
+  /** Script of the workers, for tests. */
   readonly script?: URL
 }
 
@@ -47,9 +48,10 @@ interface Task extends PromiseWithResolvers<Recording> {
 }
 
 /**
- * Workers start with the first file, and one that was ended is replaced with the next.
+ * Makes a pool. Workers start with the first file; a worker that was terminated is replaced with the next file.
  *
- * `parse` rejects with `payload-too-large` for a file that takes longer or more than the limits, `unavailable` where too many wait already.
+ * `parse` rejects with `payload-too-large` for a file that exceeds the limits on time or memory, and with `unavailable` when too many files
+ * wait.
  */
 export function createParsingPool({
   workers,
@@ -64,7 +66,7 @@ export function createParsingPool({
 
   function start(): Worker {
     const worker = new Worker(script, { resourceLimits: { maxOldGenerationSizeMb: maxHeapMb } })
-    // An idle one keeps nothing alive, and one that ends while idle is only forgotten.
+    // An idle worker does not keep the process alive. One that exits while idle is only removed from the list.
     worker.unref()
     worker.on('error', () => {})
     worker.once('exit', () => forget(worker))

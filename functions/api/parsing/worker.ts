@@ -1,5 +1,5 @@
 /**
- * Reads one file after the other in a thread of its own: see `pool.ts`.
+ * Parses one file after another in its own thread: see `pool.ts`.
  * @module
  */
 import { parentPort } from 'node:worker_threads'
@@ -14,7 +14,7 @@ function answer({ files, options }: ParseRequest): ParseAnswer {
     return { recording: parseRecording(files, options) }
   } catch (error) {
     if (error instanceof CodedError) return { refusal: { code: error.code, detail: error.detail } }
-    // Its name only: a text may quote the file.
+    // Only its name, because its text may quote the file.
     return { failure: error instanceof Error ? error.name : 'Error' }
   }
 }

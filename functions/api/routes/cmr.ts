@@ -1,5 +1,5 @@
 /**
- * `/v1/ecgs/{id}/cmr` and `/v1/cmr`: cines that a model draws from an ECG, as jobs.
+ * `/v1/ecgs/{id}/cmr` and `/v1/cmr`: jobs that draw cines from an ECG.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -111,13 +111,13 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
     const isNew = known === undefined || known.status === 'failed' || known.status === 'cancelled'
     if (isNew) await take(quota, 'cinesPerDay', c.get('caller'))
     const job = await jobs.submit(tenant, drawing, new Date())
-    // After the job was stored, not before: who deletes leaves the mark first and looks for jobs then, so one of the two sees the other.
+    // After the job was stored: a deletion first sets its mark and then looks for jobs, so one of the two always sees the other.
     if (await results.isDeleted(tenant, ecgId)) {
       await jobs.remove(tenant, job)
       throw new CodedError('not-found', { field: 'id' })
     }
     c.set('jobId', job.jobId)
-    // Also for a job that waits already: an earlier request may have failed before this point.
+    // Also for a job that is already queued, because an earlier request may have failed before this point.
     if (job.status === 'queued') await send(queueUrl, { schema: 1, kind: 'draw', tenant, jobId: job.jobId })
     return c.json(view(job), 202, { location: `/v1/cmr/${job.jobId}` })
   })
@@ -158,7 +158,7 @@ export function cmrRoutes({ results, jobs, s3, bucket, sqs, synthesis, ...quota 
 
   async function existing(c: Context<AuthVariables>, jobId: string): Promise<CmrJob> {
     const job = await jobs.get(c.get('caller').tenant, jobIdParam(jobId))
-    // With its ECG a job is gone at once, whatever is still to be removed of it.
+    // A job disappears together with its ECG, even while parts of it remain to be removed.
     if (job === undefined || (await results.isDeleted(job.tenant, job.ecgId))) {
       throw new CodedError('not-found', { field: 'jobId' })
     }

@@ -1,5 +1,5 @@
 /**
- * What all routes share.
+ * Shared by all routes.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
@@ -11,17 +11,17 @@ import type { ResultStore } from '../../../shared/store/results.ts'
 import type { AuthVariables, Scope } from '../auth.ts'
 import { Problem } from '../schemas.ts'
 
-/** What the routes of ECGs read and write. */
+/** Stores of the routes about ECGs. */
 export interface EcgStores {
   readonly results: ResultStore
   readonly s3: S3Client
   readonly bucket: string
   readonly sqs: SQSClient
-  /** The queue of work for which no caller waits. */
+  /** Queue for work that no caller waits for. */
   readonly upkeepQueueUrl: string
 }
 
-/** A group of routes whose checks end in a problem document that names the field. */
+/** A group of routes. A failed validation becomes a problem document that names the field. */
 export function routes(): OpenAPIHono<AuthVariables> {
   return new OpenAPIHono<AuthVariables>({
     defaultHook: (parsed) => {
@@ -31,29 +31,35 @@ export function routes(): OpenAPIHono<AuthVariables> {
   })
 }
 
-/** A JSON answer, for the document. */
+/** A JSON response, for the OpenAPI document. */
 export const json = <S extends object>(schema: S, description: string) => ({
   description,
   content: { 'application/json': { schema } },
 })
 
-/** What a route may answer beside its own answers. */
+/** Error responses that every route may have. */
 export const problems = {
   '4XX': { description: 'A problem document', content: { 'application/problem+json': { schema: Problem } } },
   '5XX': { description: 'A problem document', content: { 'application/problem+json': { schema: Problem } } },
 } as const
 
-/** What a token must allow, for the document; `requireScope` sees to it. */
+/** Scope that a token needs, for the OpenAPI document; `requireScope` enforces it. */
 export const needs = (scope: Scope) => [{ bearer: [scope] }]
 
-/** @throws CodedError `not-found` for what is no id: it names no ECG either */
+/**
+ * Parses the ECG id of a path.
+ * @throws CodedError `not-found` for text that is not an id, because no such ECG exists
+ */
 export function ecgIdParam(text: string): EcgId {
   const ecgId = parseEcgId(text)
   if (ecgId === undefined) throw new CodedError('not-found', { field: 'id' })
   return ecgId
 }
 
-/** @throws CodedError `not-found` for what is no id: it names no job either */
+/**
+ * Parses the job id of a path.
+ * @throws CodedError `not-found` for text that is not an id, because no such job exists
+ */
 export function jobIdParam(text: string): CmrJobId {
   const jobId = parseCmrJobId(text)
   if (jobId === undefined) throw new CodedError('not-found', { field: 'jobId' })

@@ -1,5 +1,5 @@
 /**
- * Whose a device's ECGs are, and those that nobody has said it of.
+ * Associations of devices with patients, and the list of ECGs without a known patient.
  * @module
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
@@ -19,10 +19,10 @@ import { json, needs, problems, routes } from './common.ts'
 export interface DeviceOptions extends QuotaOptions {
   readonly associations: AssociationStore
   readonly results: Pick<ResultStore, 'deletedOf'>
-  /** Who may report to the EHR, whose patients associations name; absent where there is no EHR. */
+  /** Tenants that may report to the EHR, whose patients the associations name; absent without an EHR. */
   readonly ehrTenants?: ReadonlySet<string> | undefined
   readonly sqs: SQSClient
-  /** Where it goes what no caller waits for. */
+  /** Queue for work that no caller waits for. */
   readonly upkeepQueueUrl: string
 }
 
@@ -61,13 +61,13 @@ export function deviceRoutes({ associations, results, ehrTenants, sqs, upkeepQue
 
   app.openapi(associationRoute(quota), async (c) => {
     const { tenant } = c.get('caller')
-    // The patients are the EHR's: to name one is for those only whose results may stand in its charts.
+    // The patients belong to the EHR, so only tenants whose results may be written into its charts can name them.
     if (ehrTenants?.has(tenant) === false) throw new CodedError('tenant-forbidden', { field: 'tenant' })
     const device = c.req.valid('param').id
     const body = c.req.valid('json')
     const span = { from: new Date(body.from), to: body.to === undefined ? undefined : new Date(body.to) }
     await associations.put(tenant, device, { patient: body.patient, ...span })
-    // Thousands may wait: they are handed to the report by and by, not while the caller waits.
+    // Thousands of results may be waiting, so they are passed to the report later and not while the caller waits.
     const message: UpkeepMessage = {
       schema: 1,
       kind: 'association',

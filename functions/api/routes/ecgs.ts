@@ -1,5 +1,5 @@
 /**
- * `/v1/ecgs`: what became of ECGs, their samples, and their end.
+ * `/v1/ecgs`: results of ECGs, their samples, and their deletion.
  * @module
  */
 import { createRoute } from '@hono/zod-openapi'
@@ -33,7 +33,7 @@ export interface EcgOptions extends EcgStores {
   readonly list: ResultList
 }
 
-/** What is asked for again and again while an ECG is on its way. */
+/** Suggested polling interval while an ECG is in progress, s. */
 const RETRY_AFTER_S = '1'
 
 const listRoute = createRoute({
@@ -138,7 +138,7 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
     const { from, seconds, leads: only, version: wantedVersion } = c.req.valid('query')
     const wanted = only === undefined ? undefined : new Set(only.split(','))
     const { tenant } = c.get('caller')
-    // The samples that the newest result is of; the first that came while there is none.
+    // The samples of the newest result; while there is none, those of the first version.
     const version = wantedVersion ?? (await results.version(tenant, ecgId)) ?? 1
     const [packed, isDeleted] = await Promise.all([
       readObject(s3, bucket, waveformKey('raw', tenant, ecgId, version)),
@@ -171,14 +171,18 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
     if (origin.kind === 'fhir') return c.json({ source: origin.kind, ...told }, 200)
     const { device } = origin
     const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
-    const patient = device === undefined ? undefined : await associations.patientOf(tenant, device, at)
-    return c.json({ source: origin.kind, ...(device && { device }), ...(patient && { patient }), ...told }, 200)
+    const found = device === undefined ? undefined : await associations.associationAt(tenant, device, at)
+    const whose = found && {
+      patient: found.patient,
+      spans: found.spans.map(({ from, to }) => ({ from: from.toISOString(), ...(to && { to: to.toISOString() }) })),
+    }
+    return c.json({ source: origin.kind, ...(device && { device }), ...whose, ...told }, 200)
   })
 
   app.openapi(deleteRoute, async (c) => {
     const { tenant } = c.get('caller')
     const ecgId = ecgIdParam(c.req.valid('param').id)
-    // From here on nobody reads it. An ECG may have thousands of drawings: they are removed by and by, not while the caller waits.
+    // From here on nobody can read the ECG. It may have thousands of drawings, so they are removed later and not while the caller waits.
     if (!(await results.markDeleted(tenant, ecgId))) throw new CodedError('not-found', { field: 'id' })
     const message: UpkeepMessage = { schema: 1, kind: 'deletion', tenant, ecgId }
     await sendMessage(sqs, upkeepQueueUrl, JSON.stringify(message))

@@ -1,8 +1,8 @@
 /**
- * `GET /v1/events`: results as they arrive and jobs as they go on, as server-sent events or, where a front cannot stream, by asking again.
+ * `GET /v1/events`: new results and progress of jobs, as server-sent events or, where the host cannot stream, by polling.
  *
- * Each event's id is a position in the tenant's results and one in its jobs (`~` between), so a stream can be taken up anywhere, by any
- * process, without loss or double.
+ * The id of an event contains a position in the tenant's results and one in its jobs, separated by `~`. A stream can therefore be resumed
+ * by any process, without loss or duplicates.
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi'
@@ -26,22 +26,22 @@ export interface EventOptions extends QuotaOptions {
   readonly list: Pick<ResultList, 'news'>
   readonly jobs: Pick<CmrJobStore, 'news'>
   readonly results: Pick<ResultStore, 'deletedOf'>
-  /** Absent where the front cannot stream. */
+  /** Absent where the host cannot stream. */
   readonly stream?: StreamRules | undefined
   readonly onError: ReportError
   readonly audit: AuditOptions['audit']
 }
 
 export interface StreamRules {
-  /** How often the table is asked. */
+  /** Interval between reads of the table. */
   readonly pollMs: number
-  /** A comment keeps proxies from closing a stream on which nothing happens. */
+  /** Interval of comments that keep proxies from closing an idle stream. */
   readonly heartbeatMs: number
-  /** The stream then ends, and its reader comes back: a Lambda does not live for ever, nor does a token. */
+  /** Duration after which a stream ends and its reader reconnects, because Lambdas and tokens have limited lifetimes. */
   readonly maxMs: number
 }
 
-/** A stream that ends in time gives its place back; one whose process is gone has it for so much longer. */
+/** A stream that ends normally frees its slot. When its process has died, the slot stays taken for this much longer. */
 const LEASE_SLACK_MS = 10_000
 
 const eventsRoute = createRoute({
@@ -62,7 +62,7 @@ const eventsRoute = createRoute({
   },
 })
 
-/** In the order in which they are told. */
+/** In the order in which they are sent. */
 interface Events {
   readonly items: readonly (
     | { readonly event: 'result'; readonly data: ResultSummary; readonly position: string }
@@ -71,13 +71,13 @@ interface Events {
   readonly position: string
 }
 
-/** ECGs that events are about. */
+/** ECGs that the events are about. */
 const told = ({ items }: Events) => [...new Set(items.map(({ data }) => data.ecgId))]
 
 export function eventRoutes({ list, jobs, results: marks, stream: rules, onError, audit, ...quota }: EventOptions) {
   const app = routes()
 
-  /** What is new of both; a position of before there were jobs begins with those of now. */
+  /** News of results and jobs. For a position from before there were jobs, jobs start with the current position. */
   async function newsOf(tenant: string, after: string | undefined): Promise<Events> {
     const [ofResults, ofJobs] = after?.split('~', 2) ?? []
     const [results, progress] = await Promise.all([list.news(tenant, ofResults), jobs.news(tenant, ofJobs)])
@@ -100,13 +100,13 @@ export function eventRoutes({ list, jobs, results: marks, stream: rules, onError
     return { ...news, items: news.items.filter(({ data }) => !gone.has(data.ecgId)) }
   }
 
-  /** It is free again when its time is over. */
+  /** The slot becomes free when its time is over. */
   const onLostPlace = (error: unknown) => onError(describeError(error))
 
   app.openapi(eventsRoute, async (c) => {
     const { tenant, subject, expiresAt } = c.get('caller')
     const after = c.req.valid('header')['last-event-id'] ?? c.req.valid('query').after
-    // Before the stream begins, so that a position which is none is answered by a problem.
+    // Read before the stream begins, so that an invalid position is answered by a problem document.
     const news = await newsOf(tenant, after)
     if (!/text\/event-stream/i.test(c.req.header('accept') ?? '')) {
       const items = news.items.flatMap(({ event, data }) => (event === 'result' ? [data] : []))
@@ -117,9 +117,9 @@ export function eventRoutes({ list, jobs, results: marks, stream: rules, onError
     if (rules === undefined) throw new CodedError('not-acceptable', { field: 'accept' })
     const endsInMs = Math.min(rules.maxMs, expiresAt === undefined ? rules.maxMs : expiresAt.getTime() - Date.now())
     const giveBack = await holdStream(quota, c.get('caller'), Date.now() + Math.max(0, endsInMs) + LEASE_SLACK_MS)
-    // No proxy may hold events back.
+    // Keeps proxies from buffering events.
     c.header('x-accel-buffering', 'no')
-    // The document knows no stream's type.
+    // The OpenAPI document has no type for a stream.
     const note = (ecgIds: readonly EcgId[]) =>
       audit.append({
         at: new Date(),
@@ -155,7 +155,7 @@ export function eventRoutes({ list, jobs, results: marks, stream: rules, onError
           saidAtMs = performance.now()
         }
         if (performance.now() - saidAtMs >= heartbeatMs) {
-          // An id without data is no event, but the place to resume at.
+          // An id without data is not an event, but sets the position to resume from.
           await sse.write(`: heartbeat\nid: ${news.position}\n\n`)
           saidAtMs = performance.now()
         }
@@ -163,7 +163,7 @@ export function eventRoutes({ list, jobs, results: marks, stream: rules, onError
         if (!signal.aborted) news = await newsOf(tenant, news.position)
       }
     } catch (error) {
-      // The reader comes back to where it was.
+      // The reader reconnects and resumes where it was.
       onError(describeError(error))
     }
   }

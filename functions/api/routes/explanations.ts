@@ -1,5 +1,5 @@
 /**
- * `/v1/ecgs/{id}/model-input` and `…/attribution`: what the network was shown of an ECG, and which stretches moved its scores.
+ * `/v1/ecgs/{id}/model-input` and `…/attribution`: the network's input for an ECG, and which stretches moved its scores.
  * @module
  */
 import { createRoute } from '@hono/zod-openapi'
@@ -24,7 +24,7 @@ export interface ExplanationOptions extends EcgStores, QuotaOptions {
   readonly attributions: AttributionStore
 }
 
-/** A question takes seconds. */
+/** Suggested polling interval, s; an attribution takes seconds. */
 const RETRY_AFTER_S = '1'
 
 const modelInputRoute = createRoute({
@@ -132,7 +132,7 @@ const pending = (c: C, ecgId: EcgId) =>
 function answer(c: C, { ecgId, version, provenance }: Result, known: Extract<StoredAttribution, { status: 'done' }>) {
   const { status: _, conditions, ...how } = known
   const { modelSha256 } = provenance
-  // The stored lists are readonly, the document's are not.
+  // The stored lists are readonly, those of the schema are not.
   const copied = conditions.map(({ condition, leads }) => ({
     condition,
     leads: leads.map(({ lead, changes }) => ({ lead, changes: [...changes] })),

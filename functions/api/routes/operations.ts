@@ -1,5 +1,5 @@
 /**
- * `/v1/operations`: how the service does for a tenant, and the way back for what was given up.
+ * `/v1/operations`: state of the service for a tenant, and redriving of its dead-lettered messages.
  * @module
  */
 import type { SQSClient } from '@aws-sdk/client-sqs'
@@ -20,11 +20,11 @@ export interface OperationsOptions {
   readonly drift: Pick<DriftStore, 'last'>
   readonly queueUrls: QueueUrls
   readonly alarms: Alarms
-  /** The bundle that screens. */
+  /** The bundle that is used for screening. */
   readonly bundle: { readonly name: string; readonly sha256: string } | undefined
 }
 
-/** Messages that one request puts back. */
+/** Most messages that one request moves. */
 const MOST_MOVED = 500
 
 const readRoute = createRoute({

@@ -1,5 +1,5 @@
 /**
- * `POST /v1/ecgs`: a file of any supported format in.
+ * `POST /v1/ecgs`: upload of a file in any supported format.
  * @module
  */
 import { createRoute, z } from '@hono/zod-openapi'
@@ -19,13 +19,13 @@ import { json, needs, problems, routes } from './common.ts'
 export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
-  /** Where files are read; on this thread when absent. */
+  /** Parses the files; by default on this thread. */
   readonly parse?: ParseUpload
 }
 
 const Binary = z.string().openapi({ format: 'binary' })
 
-/** For the document only: the body is read as bytes, and what it must be its format says. */
+/** Only for the OpenAPI document: the route reads the body as bytes, and its format is detected from them. */
 const body = {
   required: true,
   content: {
@@ -79,7 +79,10 @@ export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: 
   return app
 }
 
-/** The window of a session that an upload is; `undefined` for a recording. */
+/**
+ * The session window that is uploaded; `undefined` for a recording.
+ * @throws CodedError `field-invalid` when some of its fields are missing
+ */
 function windowOf({ device, session, firstSample, version }: z.infer<typeof UploadQuery>) {
   if (session === undefined) {
     const left = firstSample !== undefined ? 'firstSample' : version !== undefined ? 'version' : undefined

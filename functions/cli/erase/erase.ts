@@ -1,5 +1,5 @@
 /**
- * Erases a patient: what is found is deleted, looked for once more, and put down in a receipt that names nobody.
+ * Erases a patient's data: deletes what was found, verifies the deletion, and writes a receipt that names nobody.
  * @module
  */
 import { createHash, randomUUID } from 'node:crypto'
@@ -19,21 +19,21 @@ export interface ErasureParts extends EcgDeletion {
   readonly audit: Pick<AuditStore, 'append'>
 }
 
-/** What is to go. */
+/** What is to be erased. */
 export interface Erasure {
   readonly tenant: string
-  /** Absent where ECGs or spans were named. */
+  /** Absent when ECGs or spans were named instead. */
   readonly patient?: string | undefined
   readonly spans: readonly DeviceSpan[]
   readonly ecgIds: readonly EcgId[]
-  /** Other tenants whose devices may be on the EHR's patients, and so on this one. */
+  /** Other tenants whose devices may have been on the EHR's patients, including this one. */
   readonly otherTenants?: readonly string[]
-  /** Who has it done. */
+  /** Who ordered the erasure. */
   readonly by: string
   readonly now: Date
 }
 
-/** What this command does not reach, and when it is gone by itself; `null`: never, or nobody here knows. */
+/** Data that this command does not reach, and when it expires; `null`: never, or unknown here. */
 export interface NotCovered {
   readonly what: string
   readonly goneBy: string | null
@@ -46,7 +46,7 @@ export interface Receipt {
   readonly at: string
   readonly by: string
   readonly tenant: string
-  /** sha256 of salt and reference: with the reference, anyone can check that this is its receipt. */
+  /** SHA-256 of salt and reference. Anyone with the reference can verify that the receipt belongs to it. */
   readonly patient: { readonly salt: string; readonly sha256: string } | null
   readonly spans: readonly { readonly device: string; readonly from: string; readonly to: string | null }[]
   readonly ecgIds: readonly EcgId[]
@@ -58,24 +58,24 @@ export interface Receipt {
     readonly associations: number
     readonly sessions: number
   }
-  /** ECGs of which something was there still when it was looked for again. */
+  /** ECGs that still had data when they were checked again. */
   readonly left: readonly EcgId[]
   readonly notCovered: readonly NotCovered[]
 }
 
 const DAY_MS = 24 * 3600 * 1000
 
-/** What SQS and DynamoDB keep (`cdk/constructs/queue.ts`; point-in-time recovery). */
+/** Retention of SQS and DynamoDB, days (`cdk/constructs/queue.ts`; point-in-time recovery). */
 const QUEUE_DAYS = 4
 const DLQ_DAYS = 14
 const BACKUP_DAYS = 35
 
-/** An entry of the audit trail names so many at most. */
+/** Most ECGs in one entry of the audit trail. */
 const ECGS_AN_ENTRY = 50
 
 /**
- * Deletes, verifies and says what was done. Associations go last, for by them the ECGs are found: one that was broken off is begun again, and finds what
- * is left.
+ * Deletes, verifies and reports. Associations are removed last, because the ECGs are found through them: an interrupted erasure can be
+ * started again and finds what is left.
  */
 export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Receipt> {
   const { tenant, patient, spans, ecgIds, otherTenants = [], by, now } = erasure
@@ -94,13 +94,13 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
         ecgIds: some,
         traceId: id.replaceAll('-', ''),
       })
-    // Before, not only after: what nobody could note is not done.
+    // Recorded before the deletion as well as after it: what cannot be recorded is not done.
     await note('begun')
     for (const ecgId of some) {
       const origin = (await parts.results.judged(tenant, ecgId))?.origin
       if (origin?.kind === 'mqtt') {
         const key = { tenant, device: origin.device, session: origin.session }
-        // While the ECG is there: by it the session is found.
+        // While the ECG exists, because the session is found through it.
         if (!sessions.has(sessionPk(key)) && (await forgetPatient(parts, key, patient))) removed.sessions++
         sessions.set(sessionPk(key), key)
       }
@@ -135,7 +135,10 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
   }
 }
 
-/** Takes a patient out of what a live session has reported. @returns whether there was such a session */
+/**
+ * Removes a patient from what a live session has reported.
+ * @returns whether there was such a session
+ */
 async function forgetPatient(
   { dynamo, table }: ErasureParts,
   key: SessionKey,
@@ -149,13 +152,13 @@ async function forgetPatient(
   return head !== undefined
 }
 
-/** Removes the state of a session of which no window is left. */
+/** Removes the state of a session without windows. */
 async function removeEmpty({ dynamo, table }: ErasureParts, key: SessionKey): Promise<void> {
   const rows = new Table(dynamo, table)
   if (!(await rows.has(sessionPk(key), WINDOWS))) await rows.delete(headKey(key))
 }
 
-/** Looks once more, as nobody who deletes should take its word for it. */
+/** Checks again what is left, independently of the deletion. */
 async function leftOf({ results, jobs, s3, bucket }: ErasureParts, tenant: string, ecgIds: readonly EcgId[]) {
   const left: EcgId[] = []
   for (const ecgId of ecgIds) {

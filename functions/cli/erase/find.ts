@@ -1,5 +1,5 @@
 /**
- * What links a patient to ECGs here: associations of devices with a span of time, and resources of the EHR that name the patient.
+ * Finds a patient's ECGs: through associations of devices over a time span, and through EHR resources that name the patient.
  * @module
  */
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
@@ -11,14 +11,14 @@ import { ecgsOfSources } from '../../../shared/store/ehr-ecgs.ts'
 import type { ResultList } from '../../../shared/store/result-list.ts'
 import type { EhrClient } from '../../../streams/fhir/client.ts'
 
-/** A device's ECGs from `from` up to, but not at, `to`. */
+/** A device's ECGs from `from` (inclusive) to `to` (exclusive). */
 export interface DeviceSpan {
   readonly device: string
   readonly from: Date
   readonly to?: Date | undefined
 }
 
-/** Resources that may hold an ECG; all of them know the search parameter `patient`. */
+/** Resource types that may hold an ECG; all support the search parameter `patient`. */
 const ECG_RESOURCES = ['Observation', 'DocumentReference', 'DiagnosticReport', 'Media'] as const
 
 const PAGE_SIZE = 100
@@ -27,7 +27,7 @@ const Page = z.object({
   entry: z.array(z.object({ resource: z.looseObject({ resourceType: z.string(), id: z.string() }) })).default([]),
 })
 
-/** When which device was on a patient. */
+/** Devices and times of a patient's associations. */
 export async function spansOfPatient(
   associations: AssociationStore,
   tenant: string,
@@ -40,7 +40,7 @@ export async function spansOfPatient(
   return spans
 }
 
-/** ECGs that were taken while a device was on somebody. */
+/** ECGs that were recorded within an association's time span. */
 export async function ecgsOfSpan(list: ResultList, tenant: string, span: DeviceSpan): Promise<readonly EcgId[]> {
   const found: EcgId[] = []
   let after: string | undefined
@@ -53,8 +53,8 @@ export async function ecgsOfSpan(list: ResultList, tenant: string, span: DeviceS
 }
 
 /**
- * ECGs that came from resources of the EHR which name the patient now.
- * @throws CodedError where the EHR does not answer: half of a patient's ECGs are not all of them
+ * ECGs from EHR resources that name the patient now.
+ * @throws CodedError when the EHR does not answer, because the list would be incomplete
  */
 export async function ecgsOfEhr(
   { ehr, server }: { readonly ehr: EhrClient; readonly server: string },

@@ -1,5 +1,5 @@
 /**
- * `cardiacnets erase`: erases a patient, shows what that would be without `--yes`, and leaves a receipt.
+ * `cardiacnets erase`: erases a patient's data and writes a receipt. Without `--yes` it only shows what would be erased.
  * @module
  */
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -145,7 +145,7 @@ async function find(parts: ErasureParts, options: EraseCommandOptions) {
 
 async function readPatient(given: string): Promise<string> {
   const parsed = Patient.safeParse(given === '-' ? (await text(process.stdin)).trim() : given)
-  // Not its text: what is no reference may be a name.
+  // The error omits the text, because an invalid reference may be a name.
   if (!parsed.success) throw new CodedError('field-invalid', { field: 'patient' })
   return parsed.data
 }
@@ -160,7 +160,7 @@ async function readEarlier(file: string, tenant: string) {
   return { spans, ecgIds: ecgIds.flatMap((id) => parseEcgId(id) ?? []) }
 }
 
-/** When it was taken, and by which device. */
+/** When it was recorded, and by which device. */
 async function describe({ results }: ErasureParts, tenant: string, ecgId: EcgId): Promise<string> {
   const judged = await results.judged(tenant, ecgId)
   if (judged === undefined) return ''

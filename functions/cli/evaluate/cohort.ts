@@ -1,6 +1,7 @@
 /**
- * A cohort file: CSV with a header row, one ECG a row. Columns in any order: `file` (relative to the CSV), any of `cad, cm, pericarditis, hf, ph`
- * (1, 0, or empty where unknown), and if you like `person`, `sex` (male, female) and `age` (years). Commas, semicolons or tabs; cells may be quoted.
+ * Cohort file: CSV with a header row and one ECG per row. Columns in any order: `file` (relative to the CSV), any of `cad, cm,
+ * pericarditis, hf, ph` (1, 0, or empty where unknown), and optionally `person`, `sex` (male, female) and `age` (years). Separated by
+ * commas, semicolons or tabs; cells may be quoted.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -10,12 +11,12 @@ import type { Person } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 
 export interface CohortRow {
-  /** Absolute. */
+  /** Absolute path. */
   readonly file: string
-  /** Whose ECG it is: rows that name one person hang together, a row that names none stands for itself. */
+  /** Number of the person. Rows that name the same person belong together; a row without a name is a person of its own. */
   readonly person: number
   readonly labels: Readonly<Partial<Record<ConditionId, boolean>>>
-  /** Sex and age as the cohort states them. */
+  /** Sex and age from the cohort file. */
   readonly about: Person
 }
 
@@ -23,11 +24,14 @@ export interface Cohort {
   readonly rows: readonly CohortRow[]
   readonly people: number
   readonly conditions: readonly ConditionId[]
-  /** Columns that nothing is read from. */
+  /** Columns that are not read. */
   readonly ignored: readonly string[]
 }
 
-/** @throws CodedError `file-not-found`, and those of `parseCohort` */
+/**
+ * Reads a cohort file.
+ * @throws CodedError `file-not-found`, and those of `parseCohort`
+ */
 export async function readCohort(path: string): Promise<Cohort> {
   const text = await readFile(path, 'utf8').catch((cause: unknown) => {
     throw new CodedError('file-not-found', { field: 'cohort' }, { cause })
@@ -35,7 +39,11 @@ export async function readCohort(path: string): Promise<Cohort> {
   return parseCohort(text, dirname(path))
 }
 
-/** @throws CodedError `payload-empty`, `payload-malformed` (columns of a line), `field-invalid` (line and column) */
+/**
+ * Parses a cohort.
+ * @param folder base of the relative paths
+ * @throws CodedError `payload-empty`, `payload-malformed` (columns of a line), `field-invalid` (line and column)
+ */
 export function parseCohort(text: string, folder: string): Cohort {
   const [header, ...body] = splitCsv(text.replace(/^\uFEFF/, ''))
   if (header === undefined || body.length === 0) throw new CodedError('payload-empty', { field: 'cohort' })
@@ -56,7 +64,7 @@ export function parseCohort(text: string, folder: string): Cohort {
     const cell = (column: string) => cells[names.indexOf(column)]?.trim() ?? ''
     const invalid = (column: string) => new CodedError('field-invalid', { line, column })
     const file = resolve(folder, cell('file'))
-    // Twice the same ECG would count as two.
+    // The same ECG twice would count as two.
     if (cell('file') === '' || files.has(file)) throw invalid('file')
     files.add(file)
     const name = cell('person') === '' ? `line ${line}` : `person ${cell('person')}`
@@ -97,7 +105,7 @@ function ageOf(cell: string, invalid: (column: string) => CodedError): Person {
   return { ageYears }
 }
 
-/** The lines of a CSV text that are not empty, with quoted cells as RFC 4180 has them. Delimited by what its first line has most of. */
+/** Splits a CSV text into non-empty lines, with quoted cells as in RFC 4180. The delimiter is the most frequent one in the first line. */
 function splitCsv(text: string): { line: number; cells: string[] }[] {
   const [first = ''] = text.split(/\r\n|\n|\r/, 1)
   const count = (delimiter: string) => first.split(delimiter).length
@@ -112,7 +120,7 @@ function splitCsv(text: string): { line: number; cells: string[] }[] {
     const [whole, quoted, plain, end] = match
     cells.push(quoted?.replaceAll('""', '"') ?? plain ?? '')
     if (end !== delimiter || token.lastIndex === text.length) {
-      // A delimiter that ends the text has an empty cell behind it.
+      // A delimiter at the end of the text is followed by an empty cell.
       if (end === delimiter) cells.push('')
       if (cells.some((cell) => cell.trim() !== '')) rows.push({ line, cells })
       cells = []

@@ -1,5 +1,5 @@
 /**
- * A report as a person reads it on a terminal.
+ * Formats a report for a terminal.
  * @module
  */
 import { styleText } from 'node:util'

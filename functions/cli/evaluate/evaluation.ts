@@ -1,5 +1,5 @@
 /**
- * From a cohort to the files of `evaluate --out`.
+ * Evaluates a cohort and writes the files of `evaluate --out`.
  * @module
  */
 import { mkdir, rm, writeFile } from 'node:fs/promises'
@@ -20,7 +20,7 @@ import { calibrationSvg, rocSvg } from './plots.ts'
 import { type Report, reportOf, siteOf } from './report.ts'
 import { type CohortScreeningOptions, screenCohort } from './screening.ts'
 
-/** Screens a cohort with a bundle, and the site calibration in effect if any, and measures what came of it. */
+/** Screens a cohort with a bundle, and a site calibration if there is one, and computes the figures. */
 export async function evaluateCohort(
   cohort: Cohort,
   bundle: Bundle,
@@ -33,7 +33,7 @@ export async function evaluateCohort(
   return reportOf(cohort, outcomes, bundle, site, codeVersion())
 }
 
-/** Writes the report and its plots; returns the names of the files. */
+/** Writes the report and its plots. Returns the names of the files. */
 export function writeReport(report: Report, out: string): Promise<string[]> {
   return writeFiles(out, {
     'report.json': `${JSON.stringify(report, null, 2)}\n`,
@@ -43,7 +43,7 @@ export function writeReport(report: Report, out: string): Promise<string[]> {
 }
 
 /**
- * Writes the site calibration, with base rates as stated, where there is anything to say; returns the names of the files.
+ * Writes the site calibration with the stated base rates, if it has any content. Returns the names of the files.
  * @throws CodedError `prevalence-unknown`
  */
 export function writeSite(report: Report, bundle: Bundle, prevalences: Prevalences, out: string): Promise<string[]> {
@@ -54,7 +54,7 @@ export function writeSite(report: Report, bundle: Bundle, prevalences: Prevalenc
   return writeFiles(out, { [SITE_FILE]: site?.text })
 }
 
-/** Writes what there is and takes away what an earlier run left of the rest. */
+/** Writes the files with content, and removes the others that an earlier run left. */
 async function writeFiles(out: string, files: Readonly<Record<string, string | undefined>>): Promise<string[]> {
   await mkdir(out, { recursive: true })
   const written: string[] = []

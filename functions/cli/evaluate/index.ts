@@ -1,5 +1,5 @@
 /**
- * `cardiacnets evaluate`: how well the bundle does on a site's own labelled ECGs, and a calibration to that site.
+ * `cardiacnets evaluate`: performance of the bundle on a site's own labelled ECGs, and a calibration for that site.
  * @module
  */
 import { join } from 'node:path'
@@ -33,7 +33,7 @@ export function evaluateCommand(): Command {
   })
 }
 
-/** @returns the exit code: 0 when any ECG was screened, whatever became of the others; they are counted */
+/** @returns exit code: 0 when at least one ECG was screened; refused and failed ECGs are counted in the report */
 async function evaluate(path: string, { prevalence = {}, out, ...options }: EvaluateOptions): Promise<number> {
   const cohort = await readCohort(path)
   if (cohort.ignored.length > 0) process.stderr.write(`columns not used: ${cohort.ignored.join(', ')}\n`)
@@ -52,7 +52,7 @@ async function evaluate(path: string, { prevalence = {}, out, ...options }: Eval
   bar.stop()
   const print = (text: string) => process.stdout.write(`${text}\n`)
 
-  // The report stands even where a base rate cannot be corrected, so the site calibration comes after it.
+  // The report is valid even when a base rate cannot be corrected, so the site calibration is written after it.
   const written = out === undefined ? [] : await writeReport(report, out)
   print(options.json ? JSON.stringify(report, null, 2) : describeReport(report))
   if (out !== undefined) {

@@ -1,9 +1,9 @@
 /**
- * How well a score tells those with a condition from those without: ROC, operating points, calibration, and how sure of it one may be.
+ * Discrimination and calibration of a score: ROC, operating points, calibration, and confidence intervals.
  * @module
  */
 
-/** Scores of n ECGs with the truth of each, and whose it is. */
+/** Scores of n ECGs, with the truth and the person of each. */
 export interface Scored {
   readonly score: Float64Array
   /** 1 with the condition, 0 without. */
@@ -13,13 +13,13 @@ export interface Scored {
 }
 
 export interface RocPoint {
-  /** A score of at least this is called positive. */
+  /** Scores from this value on count as positive. */
   readonly threshold: number
   readonly sensitivity: number
   readonly specificity: number
 }
 
-/** From the strictest threshold to the mildest, one point a distinct score. Needs both classes. */
+/** The ROC curve from the strictest threshold to the most lenient, one point per distinct score. Needs both classes. */
 export function rocCurve({ score, truth }: Pick<Scored, 'score' | 'truth'>): RocPoint[] {
   const order = descending(score)
   const positives = truth.reduce((sum, value) => sum + value, 0)
@@ -38,14 +38,14 @@ export function rocCurve({ score, truth }: Pick<Scored, 'score' | 'truth'>): Roc
   return points
 }
 
-/** Thresholds of the same two rules as the bundle's own: largest sensitivity + specificity; the highest with sensitivity 0.9. */
+/** Thresholds by the same two rules as the bundle's: largest sensitivity + specificity; highest threshold with sensitivity 0.9. */
 export function operatingThresholds(roc: readonly RocPoint[]): { youden: number; sensitivity90: number } {
   const gain = ({ sensitivity, specificity }: RocPoint) => sensitivity + specificity
   const youden = roc.reduce((best, point) => (gain(point) > gain(best) ? point : best))
   return { youden: youden.threshold, sensitivity90: roc.find(({ sensitivity }) => sensitivity >= 0.9)!.threshold }
 }
 
-/** Area under the ROC curve, ties counted half; `weight` counts an ECG more than once or not at all. NaN without both classes. */
+/** Area under the ROC curve, with ties counted half. `weight` counts an ECG several times or not at all. NaN without both classes. */
 export function auroc(
   { score, truth }: Pick<Scored, 'score' | 'truth'>,
   order = descending(score),
@@ -73,21 +73,21 @@ export function auroc(
 
 export interface Interval {
   readonly value: number
-  /** 95%; `null` where fewer than two people carry it. */
+  /** 95% interval; `null` when it rests on fewer than two people. */
   readonly ci: readonly [number, number] | null
 }
 
 export interface Accuracy {
   readonly auroc: Interval
-  /** At each of the thresholds that were given. */
+  /** At each of the given thresholds. */
   readonly points: readonly { readonly sensitivity: Interval; readonly specificity: Interval }[]
 }
 
 const REPLICATES = 1000
 
 /**
- * AUROC, and sensitivity and specificity at thresholds, with 95% percentile intervals of a bootstrap that draws people, each with all of
- * their ECGs (Field & Welsh 2007, J R Stat Soc B 69:369-390). The same for the same input.
+ * AUROC, and sensitivity and specificity at thresholds, with 95% percentile intervals. The bootstrap draws people, each with all of their
+ * ECGs (Field & Welsh 2007, J R Stat Soc B 69:369-390). Deterministic for the same input.
  */
 export function accuracy(scored: Scored, thresholds: readonly number[], replicates = REPLICATES): Accuracy {
   const { score, person } = scored
@@ -118,13 +118,16 @@ export function accuracy(scored: Scored, thresholds: readonly number[], replicat
   }
 }
 
-/** People that a figure rests on: of the scarcer class for the AUROC (at 0), of one class for a sensitivity or specificity. */
+/**
+ * Number of people that a value rests on: those of the smaller class for the AUROC (at 0), those of one class for a sensitivity or
+ * specificity.
+ */
 function carriers(scored: Scored, at: number): number {
   const { positive, negative } = peopleByTruth(scored)
   return at === 0 ? Math.min(positive, negative) : at % 2 === 1 ? positive : negative
 }
 
-/** How many people have an ECG with the condition, and how many one without. */
+/** Number of people with an ECG with the condition, and with one without it. */
 export function peopleByTruth({ truth, person }: Pick<Scored, 'truth' | 'person'>): {
   positive: number
   negative: number
@@ -159,25 +162,27 @@ function percentiles(values: number[]): [number, number] {
 }
 
 export interface CalibrationBin {
-  /** Mean probability of the bin's ECGs. */
+  /** Mean probability of the ECGs in the bin. */
   readonly predicted: number
-  /** Share of them with the condition. */
+  /** Share of the ECGs with the condition. */
   readonly observed: number
-  /** 95% (Wilson 1927). */
+  /** 95% interval (Wilson 1927). */
   readonly ci: readonly [number, number]
   readonly n: number
 }
 
 export interface CalibrationFigures {
-  /** Mean squared difference of probability and truth (Brier 1950). */
+  /** Mean squared difference between probability and truth (Brier 1950). */
   readonly brier: number
-  /** Expected calibration error over `bins`: mean |predicted − observed|, weighted by n. Small samples make it look larger than it is. */
+  /** Expected calibration error over `bins`: mean |predicted − observed|, weighted by n. In small samples it is biased upwards. */
   readonly ece: number
   readonly logLoss: number
   readonly bins: readonly CalibrationBin[]
 }
 
-/** How well probabilities agree with what happens. Bins hold equally many ECGs: ten, or fewer where a bin would have less than ten. */
+/**
+ * Agreement of probabilities with outcomes. Bins hold equal numbers of ECGs: ten bins, or fewer when a bin would have less than ten ECGs.
+ */
 export function calibrationOf(probability: Float64Array, truth: Uint8Array): CalibrationFigures {
   const n = probability.length
   const order = descending(probability).reverse()
@@ -210,7 +215,7 @@ function descending(score: Float64Array): Int32Array {
   return Int32Array.from(score.keys()).sort((a, b) => score[b]! - score[a]!)
 }
 
-/** Uniform numbers in [0, 1), the same for the same seed: a 32-bit linear congruential state, its high bits mixed once. */
+/** Uniform numbers in [0, 1), deterministic for a seed: a 32-bit linear congruential generator whose high bits are mixed once. */
 function randomNumbers(seed: number): () => number {
   let state = seed >>> 0
   return () => {

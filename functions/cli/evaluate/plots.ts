@@ -1,12 +1,12 @@
 /**
- * ROC curves and calibration plots as SVG, one panel a condition.
+ * ROC curves and calibration plots as SVG, one panel per condition.
  * @module
  */
 import type { CalibrationBin, CalibrationFigures, RocPoint } from './metrics.ts'
 import type { ConditionReport, Report } from './report.ts'
 import type { SiteFit } from './site-fit.ts'
 
-/** Pixels: a panel's plot, and what stands around it. */
+/** Pixels: a panel's plot, and the margins around it. */
 const SIDE = 220
 const MARGIN = { left: 58, top: 58, right: 22, bottom: 66 } as const
 const PANEL = { width: MARGIN.left + SIDE + MARGIN.right, height: MARGIN.top + SIDE + MARGIN.bottom } as const
@@ -23,7 +23,7 @@ interface Panel {
   readonly figures: Figures
 }
 
-/** ROC curves with both operating points; `undefined` where no condition has figures. */
+/** ROC curves with both operating points; `undefined` when no condition has figures. */
 export function rocSvg(report: Report): string | undefined {
   return sheet(report, 'ROC', -12, ({ condition, figures }) => {
     const { auroc, roc, thresholds } = figures
@@ -44,7 +44,7 @@ export function rocSvg(report: Report): string | undefined {
   })
 }
 
-/** Observed share against probability in bins of equally many ECGs, as served and, where fitted, as the site calibration would serve it. */
+/** Observed share against probability in bins of equal size: as served and, where fitted, with the site calibration. */
 export function calibrationSvg(report: Report): string | undefined {
   return sheet(report, 'calibration', -40, ({ condition, figures }) => {
     const { bins, brier, ece } = figures.calibration
@@ -134,7 +134,10 @@ function frame(limit: number, xLabel: string, yLabel: string): string {
   ].join('\n')
 }
 
-/** The ends of a curve and what moves it by more than a third of a pixel; a cohort of thousands draws no more. */
+/**
+ * Keeps the ends of a curve and the points that move it by more than a third of a pixel, so that a large cohort draws no more points than
+ * needed.
+ */
 function thin(points: readonly Pick<RocPoint, 'sensitivity' | 'specificity'>[]) {
   const kept = [points[0]!]
   for (const [place, point] of points.entries()) {

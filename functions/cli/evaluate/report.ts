@@ -1,5 +1,5 @@
 /**
- * What a cohort says of a bundle: the figures of `report.json`. It holds counts and names of conditions, never a file or a person.
+ * The figures of `report.json`: how a bundle performs on a cohort. Contains counts and names of conditions, never a file or a person.
  * @module
  */
 import { CONDITION_NAMES, type ConditionId } from '../../../shared/domain/conditions.ts'
@@ -28,7 +28,7 @@ import {
 import type { RowOutcome } from './screening.ts'
 import { fitSite, LEAST_PEOPLE, type SiteFit } from './site-fit.ts'
 
-/** Of some ECGs with a known label: how many, how many of them positive, and of how many people. */
+/** Number of labelled ECGs, of positive ones, and of people in each group. */
 export interface Counts {
   readonly n: number
   readonly positives: number
@@ -38,7 +38,7 @@ export interface Counts {
 
 export interface Subgroup extends Counts {
   readonly name: string
-  /** Absent where one side has fewer than ten people. */
+  /** Absent when one class has fewer than ten people. */
   readonly auroc?: Interval
   readonly sensitivity?: Interval
   readonly specificity?: Interval
@@ -48,12 +48,12 @@ export interface ConditionReport extends Counts {
   readonly id: ConditionId
   readonly name: string
   readonly evidence: Evidence
-  /** What the bundle says of itself. */
+  /** AUROC in the bundle's manifest. */
   readonly published: Manifest['conditions'][number]['auroc']
-  /** ECGs with a label that were refused or could not be read, and how many of them are positive. */
+  /** Labelled ECGs that were refused or could not be read, and how many of them are positive. */
   readonly unscreened: { readonly n: number; readonly positives: number }
   readonly operatingPoint: Manifest['conditions'][number]['operatingPoint']
-  /** Absent where the cohort has one class only. */
+  /** Absent when the cohort has only one class. */
   readonly figures?: {
     readonly auroc: Interval
     readonly thresholds: Readonly<
@@ -74,13 +74,13 @@ export interface Report {
     readonly ecgs: number
     readonly people: number
     readonly screened: number
-    /** Reason (of the quality gate) or error code → ECGs. */
+    /** Reason (of the quality gate) or error code → number of ECGs. */
     readonly refused: Readonly<Record<string, number>>
     readonly failed: Readonly<Record<string, number>>
   }
   readonly modelBundle: string
   readonly modelSha256: string
-  /** The site calibration that the figures hold for, if one was in effect. */
+  /** SHA-256 of the site calibration that was in effect, if any. */
   readonly site?: string
   readonly profile: string
   readonly codeVersion: string
@@ -98,7 +98,7 @@ const AGES = [
 interface Screened {
   readonly logOdds: number
   readonly probability: number
-  /** Log-odds above the threshold that holds for this person. */
+  /** Log-odds relative to the threshold for this person. */
   readonly above: number
   readonly truth: boolean
   readonly person: number
@@ -106,7 +106,7 @@ interface Screened {
   readonly ageYears: number | undefined
 }
 
-/** The figures of every condition that the cohort has a column for, as the bundle, and the site calibration in effect, serve them. */
+/** Figures of every condition with a column in the cohort, as the bundle and the site calibration in effect serve them. */
 export function reportOf(
   cohort: Cohort,
   outcomes: readonly RowOutcome[],
@@ -202,7 +202,7 @@ function figuresOf(screened: readonly Screened[], { thresholds, limits }: Correc
   }
 }
 
-/** Sensitivity and specificity with everybody at the threshold that holds for them. */
+/** Sensitivity and specificity with each person at their own threshold. */
 function atOwnThreshold(screened: readonly Screened[]) {
   return accuracy(
     scoredBy(screened, ({ above }) => above),
@@ -245,7 +245,7 @@ function countsOf(scored: Scored): Counts {
   }
 }
 
-/** What the cohort lets a site correct; `undefined` where nothing could be fitted. */
+/** The site calibration that the cohort supports; `undefined` when nothing could be fitted. */
 export function siteOf({ modelBundle, modelSha256, conditions }: Report): SiteCalibration | undefined {
   const fitted = conditions.flatMap(({ id, people, positivePeople, site }) =>
     'fitted' in site ? [{ id, n: people, positives: positivePeople, fitted: site.fitted }] : [],

@@ -1,5 +1,5 @@
 /**
- * Screens a cohort's files one after the other and keeps of each what the figures need: five log-odds.
+ * Screens the files of a cohort one after another, and keeps only what the figures need: five log-odds per file.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
@@ -11,22 +11,22 @@ import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
 import { type ReadOptions, readRecording } from '../../../streams/formats/index.ts'
 import type { Cohort, CohortRow } from './cohort.ts'
 
-/** What became of one row. */
+/** Outcome of one row. */
 export type RowOutcome = { readonly row: CohortRow; readonly about: Person } & (
   | { readonly status: 'screened'; readonly logOdds: readonly number[] }
   | { readonly status: 'refused' | 'failed'; readonly reason: string }
 )
 
 export interface CohortScreeningOptions {
-  /** How every file is read. */
+  /** Options for reading every file. */
   readonly read?: ReadOptions
-  /** Whether the model is told sex and age, of the cohort or of the file. */
+  /** Whether the model is given sex and age, from the cohort or the file. */
   readonly person: boolean
   readonly onRow: () => void
   readonly onError: (error: unknown, file: string) => void
 }
 
-/** One outcome a row, in order. A file that cannot be read is an outcome too. */
+/** One outcome per row, in order. A file that cannot be read is also an outcome. */
 export async function screenCohort(
   screener: Screener,
   { rows }: Cohort,

@@ -1,5 +1,5 @@
 /**
- * Fits a bundle's probabilities to a site's people.
+ * Fits a bundle's probabilities to the people of a site.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -14,12 +14,12 @@ import {
   type Scored,
 } from './metrics.ts'
 
-/** People with the condition, and without it, below which nothing is fitted. */
+/** Fewest people with the condition, and without it, for a fit. */
 export const LEAST_PEOPLE = 10
 
 const FOLDS = 5
 
-/** From the simplest to the freest. */
+/** From the simplest to the most flexible. */
 const METHODS = ['none', 'temperature', 'platt'] as const
 type Method = (typeof METHODS)[number]
 
@@ -29,15 +29,15 @@ export type SiteFit =
   | { readonly refused: 'too-few-positives' | 'too-few-negatives' | 'ranks-backwards'; readonly people: number }
   | {
       readonly fitted: Fitted
-      /** Of people whom the fit had not seen. */
+      /** On people who were not in the fit. */
       readonly crossValidated: CalibrationFigures
-      /** Mean cross-validated log loss that each method came to; the lowest was taken. */
+      /** Mean cross-validated log loss of each method; the lowest was chosen. */
       readonly logLoss: Readonly<Record<Method, number>>
     }
 
 /**
- * Chooses among none, temperature and Platt scaling by the log loss on left-out people, then fits the chosen one to all. Thresholds follow from
- * the order of the scores alone, and so are as good here as they can look.
+ * Chooses among none, temperature and Platt scaling by the log loss on left-out people, then fits the chosen method to all. Thresholds
+ * depend only on the order of the scores, so they are as good here as they can appear.
  * @param scored the bundle's own log-odds
  */
 export function fitSite(scored: Scored): SiteFit {
@@ -45,7 +45,7 @@ export function fitSite(scored: Scored): SiteFit {
   if (positive < LEAST_PEOPLE) return { refused: 'too-few-positives', people: positive }
   if (negative < LEAST_PEOPLE) return { refused: 'too-few-negatives', people: negative }
   const whole = fitLine(scored, 'platt')
-  // The condition is likelier here where the bundle says that it is not: no rescaling mends that.
+  // The condition is more likely here where the bundle's score is lower; rescaling cannot correct that.
   if (whole.scale <= 0) return { refused: 'ranks-backwards', people: positive }
 
   const folds = foldsOf(scored)
@@ -86,7 +86,7 @@ export function fitSite(scored: Scored): SiteFit {
   }
 }
 
-/** Fold of each ECG: a person's are all in one, and every fold has its share of people with the condition. */
+/** Fold of each ECG. All ECGs of a person are in one fold, and every fold has its share of people with the condition. */
 export function foldsOf({ truth, person }: Scored): Uint8Array {
   const isPositive = new Map<number, boolean>()
   for (const [i, id] of person.entries()) isPositive.set(id, truth[i] === 1 || isPositive.get(id) === true)
@@ -110,8 +110,8 @@ function pick({ score, truth, person }: Scored, keep: (i: number) => boolean): S
 }
 
 /**
- * Scale and offset of least cross-entropy, by Newton's method with backtracking (Lin, Lin & Weng 2007, Machine Learning 68:267-276). The targets are
- * Platt's (1999), a little inside 0 and 1, so that perfectly parted classes have a finite answer too.
+ * Scale and offset of least cross-entropy, by Newton's method with backtracking (Lin, Lin & Weng 2007, Machine Learning 68:267-276). The
+ * targets are Platt's (1999), slightly inside 0 and 1, so that perfectly separated classes also have a finite solution.
  */
 export function fitLine(
   { score, truth }: Pick<Scored, 'score' | 'truth'>,

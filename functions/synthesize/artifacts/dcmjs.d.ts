@@ -1,8 +1,8 @@
-// dcmjs brings no types; this is what we use of it.
+// dcmjs has no types; these are the parts that we use.
 declare module 'dcmjs' {
-  /** Attributes by their keywords; a sequence is an array of datasets. `_vrMap` says what the dictionary leaves open. */
+  /** Attributes by keyword; a sequence is an array of datasets. `_vrMap` states the VRs that the dictionary leaves open. */
   type Dataset = Readonly<Record<string, unknown>>
-  /** Attributes by their tags. */
+  /** Attributes by tag. */
   type Dictionary = Record<string, { vr: string; Value: unknown[] }>
 
   class DicomDict {

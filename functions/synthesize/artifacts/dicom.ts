@@ -1,5 +1,5 @@
 /**
- * A cine as a DICOM object: Multi-frame Grayscale Byte Secondary Capture (PS3.3, A.8.3), without anything that names a patient or a day.
+ * A cine as a DICOM object: Multi-frame Grayscale Byte Secondary Capture (PS3.3, A.8.3), without a patient or a date.
  * @module
  */
 import dcmjs from 'dcmjs'
@@ -24,11 +24,11 @@ export interface DicomOptions {
   /** `name@version` of the bundle. */
   readonly model: string
   readonly codeVersion: string
-  /** Length of the cardiac cycle. */
+  /** Length of the cardiac cycle, ms. */
   readonly cycleMs: number
 }
 
-/** The object's file. Below the picture lies the mark (`withMark`), so it has `MARK_ROWS` rows more than the cine. */
+/** The file of the object. The mark is below the image (`withMark`), so it has `MARK_ROWS` more rows than the cine. */
 export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: DicomOptions): Uint8Array {
   const { view, frames, count, height, width, spacingMm } = cine
   const { ecgId, seed, sampler, steps, guidance, modelSha256 } = drawing
@@ -56,7 +56,7 @@ export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: 
     SOPClassUID: SECONDARY_CAPTURE,
     SOPInstanceUID: sopInstanceUid,
     SyntheticData: 'YES',
-    // Patient and study: nobody and no day. The archive that files the object knows the patient.
+    // Patient and study: empty, with no date. The archive that stores the object knows the patient.
     PatientName: '',
     PatientID: '',
     PatientBirthDate: '',
@@ -73,7 +73,7 @@ export function dicomFile(cine: Cine, { drawing, model, codeVersion, cycleMs }: 
     SeriesDescription: title,
     Modality: 'OT',
     BodyPartExamined: 'HEART',
-    // Who made it, and how.
+    // Equipment and method.
     ...equipment,
     ConversionType: 'SYN',
     ContributingEquipmentSequence: [

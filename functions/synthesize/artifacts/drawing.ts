@@ -1,5 +1,5 @@
 /**
- * What tells one drawing from another, and the names that follow from it.
+ * Identity of a drawing, and the UIDs that follow from it.
  * @module
  */
 
@@ -7,18 +7,18 @@ import { uidOf } from '../../../shared/dicom-uid.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import type { View } from '../../../shared/inference/synthesis-manifest.ts'
 
-/** Everything that a drawing's pixels depend on. */
+/** Everything that the pixels of a drawing depend on. */
 export interface Drawing {
   readonly ecgId: EcgId
   readonly seed: number
   readonly sampler: string
   readonly steps: number
   readonly guidance: number
-  /** sha256 of the bundle's manifest. */
+  /** SHA-256 of the bundle's manifest. */
   readonly modelSha256: string
 }
 
-/** A drawing is a study of its own, so that no synthetic series is ever filed among a patient's examinations. */
+/** A drawing is a study of its own, so that no synthetic series is stored among a patient's examinations. */
 export const studyUid = (drawing: Drawing) => uid('study', drawing)
 export const seriesUid = (drawing: Drawing, view: View) => uid('series', drawing, view)
 export const instanceUid = (drawing: Drawing, view: View) => uid('instance', drawing, view)

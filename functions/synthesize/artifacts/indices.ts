@@ -1,5 +1,5 @@
 /**
- * What the drawn cines say of the heart's function, beside what the function head says.
+ * Cardiac function indices measured on the drawn cines, beside the estimates of the function head.
  * @module
  */
 import { INDICES } from '../../../shared/domain/conditions.ts'
@@ -11,23 +11,23 @@ export interface DrawnIndex {
   readonly id: string
   readonly name: string
   readonly unit: string
-  /** Measured on the drawn cines; `null` where a chamber that it is read from was not found. */
+  /** Measured on the drawn cines; `null` when a chamber that it depends on was not found. */
   readonly drawn: number | null
-  /** How well the measure agreed with the truth (Pearson) on cines that were drawn like this one, of held-out people's ECGs. */
+  /** Pearson correlation of the measure with the truth, on cines that were drawn with the same sampler from held-out people's ECGs. */
   readonly drawnCorrelation?: number
-  /** The same on true cines: what the measure itself can do. */
+  /** The same on true cines: the upper bound of the measure. */
   readonly readoutCorrelation: number
-  /** The function head's estimate from the ECG, where the result has one. */
+  /** The function head's estimate from the ECG, if the result has one. */
   readonly estimated?: Pick<IndexEstimate, 'value' | 'low' | 'high' | 'correlation' | 'evidence'>
 }
 
-/** Areas of each label over the cycle, cm², [frames][labels]. */
+/** Area of each label over the cycle, cm², [frames][labels]. */
 export type Areas = Readonly<Record<View, readonly (readonly number[])[]>>
 
 /**
- * Reads the indices from areas by the bundle's coefficients.
- * @param sampler that drew
- * @param estimates the function head's, of the same ECG
+ * Computes the indices from areas with the bundle's coefficients.
+ * @param sampler sampler of the drawing
+ * @param estimates the function head's estimates for the same ECG
  */
 export function readIndices(
   readout: Readout,

@@ -1,12 +1,12 @@
 /**
- * The word SYNTHETIC in the pixels of every frame that leaves this program: in a strip of its own below the picture, so that it hides nothing
- * and cannot be switched off.
+ * Puts the word SYNTHETIC into the pixels of every frame that leaves this program. It is in a strip below the image, so that it covers
+ * nothing and cannot be switched off.
  * @module
  */
 
 const WORD = 'SYNTHETIC'
 
-/** A letter is five dots wide and seven high; a row of dots is five bits. */
+/** A letter is five dots wide and seven high; the five bits of a number are one row of dots. */
 const LETTERS: Readonly<Record<string, readonly number[]>> = {
   C: [0b01110, 0b10001, 0b10000, 0b10000, 0b10000, 0b10001, 0b01110],
   E: [0b11111, 0b10000, 0b10000, 0b11110, 0b10000, 0b10000, 0b11111],
@@ -20,13 +20,13 @@ const LETTERS: Readonly<Record<string, readonly number[]>> = {
 const [LETTER_WIDTH, LETTER_HEIGHT, GAP, MARGIN] = [5, 7, 1, 2]
 const WORD_WIDTH = WORD.length * (LETTER_WIDTH + GAP) - GAP
 
-/** Rows that the mark adds below a picture, at one pixel a dot. */
+/** Rows that the mark adds below an image, at one pixel per dot. */
 export const MARK_ROWS = LETTER_HEIGHT + 2 * MARGIN
 
 /**
- * Frames with the mark below each.
+ * Adds the mark below each frame.
  * @param frames [count][height][width], grey levels
- * @param scale pixels a dot; `width` is at least 54 of them
+ * @param scale pixels per dot; `width` must be at least 54 dots
  * @returns [count][height + MARK_ROWS·scale][width]
  */
 export function withMark(frames: Uint8Array, count: number, height: number, width: number, scale = 1): Uint8Array {

@@ -1,5 +1,5 @@
 /**
- * A cine as a browser shows it: animated WebP, four times as large, at the pace of the heart.
+ * A cine for a browser: animated WebP, four times as large, at the pace of the heart.
  * @module
  */
 import sharp from 'sharp'
@@ -8,10 +8,13 @@ import { MARK_ROWS, withMark } from './mark.ts'
 
 const SCALE = 4
 const QUALITY = 85
-/** Half the time of the standard 4 for a tenth more bytes. */
+/** Encoder effort. Takes half the time of the default (4) for a tenth more bytes. */
 const EFFORT = 1
 
-/** @param cycleMs length of the cardiac cycle */
+/**
+ * Renders the preview.
+ * @param cycleMs length of the cardiac cycle, ms
+ */
 export async function previewWebp(cine: Cine, cycleMs: number): Promise<Uint8Array> {
   const { count, height, width } = cine
   const [rows, columns] = [SCALE * height, SCALE * width]
@@ -22,7 +25,7 @@ export async function previewWebp(cine: Cine, cycleMs: number): Promise<Uint8Arr
     .toBuffer()
 }
 
-/** Frame by frame: enlarged as one tall picture, each frame's edge would take colour from its neighbour's. */
+/** Enlarges frame by frame: in one tall image, each frame's edge would blend with its neighbour's. */
 async function enlarged({ frames, count, height, width }: Cine): Promise<Uint8Array> {
   const pixels = height * width
   const output = new Uint8Array(count * pixels * SCALE ** 2)
@@ -38,7 +41,7 @@ async function enlarged({ frames, count, height, width }: Cine): Promise<Uint8Ar
   return output
 }
 
-/** Whole milliseconds a frame that come to the cycle together. */
+/** Whole milliseconds per frame that add up to the cycle. */
 function delays(count: number, cycleMs: number): number[] {
   const until = (frame: number) => Math.round((frame * cycleMs) / count)
   return Array.from({ length: count }, (_, frame) => until(frame + 1) - until(frame))

@@ -49,7 +49,7 @@ def tiny_programme():
     return replace(
         default,
         segmentation={v: replace(c, batch=2, optimisation=TWO_STEPS) for v, c in default.segmentation.items()},
-        cmr={v: replace(c, batch=4, validation_cines=4, optimisation=TWO_STEPS) for v, c in default.cmr.items()},
+        cmr=replace(default.cmr, batch=4, masked=2, validation_cines=4, optimisation=TWO_STEPS),
         ecg=replace(default.ecg, batch=4, mim=EcgMimConfig(encoder=TINY, decoder=8), optimisation=TWO_STEPS),
         align=replace(default.align, batch=4, cine_copies=1, encoder=TINY, optimisation=TWO_STEPS),
         screening=replace(default.screening, real_batch=4, virtual_batch=4, encoder=TINY, optimisation=TWO_STEPS),

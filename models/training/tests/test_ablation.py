@@ -8,7 +8,7 @@ from cardiacnets.stages.screening import TrainingData
 from .conftest import TINY, tiny_config
 
 
-def test_a_stopped_ablation_goes_on_and_its_report_pairs_the_variants(training_data, tmp_path):
+def test_stopped_ablation_resumes_and_its_report_pairs_the_variants(training_data, tmp_path):
     data = TrainingData(no_real(), training_data.virtual)
     torch.manual_seed(0)
     trunks = {variant: (lambda: Trunk(TINY)) if variant != "scratch" else (lambda: None) for variant in VARIANTS}

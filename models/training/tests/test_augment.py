@@ -3,7 +3,7 @@ import torch
 from cardiacnets.models.augment import AugmentConfig, augment, crop_resize, random_lead_mask
 
 
-def test_every_ecg_keeps_a_lead_and_limb_leads_come_together_unless_alone():
+def test_every_ecg_keeps_a_lead_and_limb_leads_are_kept_together_or_singly():
     mask = random_lead_mask(2000, 1.0, torch.Generator().manual_seed(5))
 
     assert (mask.sum(dim=1) >= 1).all()
@@ -17,7 +17,7 @@ def test_no_lead_is_lost_when_dropout_is_off():
     assert (mask == 1).all()
 
 
-def test_crop_resize_that_cuts_nothing_is_the_identity():
+def test_crop_resize_without_cropping_is_the_identity():
     ecg = torch.randn(3, 12, 1000, generator=torch.Generator().manual_seed(1))
 
     same = crop_resize(ecg, 0.0, torch.Generator().manual_seed(2))

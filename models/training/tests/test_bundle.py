@@ -75,12 +75,12 @@ def test_onnx_and_pytorch_agree(bundle):
     assert bundle[1] <= 1e-4
 
 
-def test_a_bundle_whose_onnx_is_not_the_network_is_refused(bundle, tmp_path):
+def test_bundle_with_a_different_onnx_network_is_refused(bundle, tmp_path):
     with pytest.raises(ValueError, match="differ"):
         write_bundle(bundle[0], 2e-4, tmp_path, FACTS, "a card")
 
 
-def test_the_manifest_names_every_file_by_its_hash(bundle):
+def test_manifest_lists_every_file_with_its_hash(bundle):
     folder, _ = bundle
     manifest = json.loads((folder / "manifest.json").read_text())
 
@@ -90,7 +90,7 @@ def test_the_manifest_names_every_file_by_its_hash(bundle):
         assert (len(content), hashlib.sha256(content).hexdigest()) == (entry["bytes"], entry["sha256"])
 
 
-def test_the_manifest_gives_the_agreed_tensors(bundle):
+def test_manifest_states_the_specified_tensors(bundle):
     folder, _ = bundle
     tensors = json.loads((folder / "manifest.json").read_text())["tensors"]["screen.onnx"]
 
@@ -117,7 +117,7 @@ def test_conditions_in_another_order_are_refused(bundle, tmp_path):
         write_bundle(bundle[0], 0, tmp_path, wrong, "a card")
 
 
-def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs, tmp_path):
+def test_ecg_gets_the_same_result_alone_and_in_a_batch(bundle, ecgs, tmp_path):
     screener = CachedScreener(bundle[0] / "screen.onnx", tmp_path)
 
     (together,) = screener(ecgs)
@@ -128,7 +128,7 @@ def test_an_ecg_gets_the_same_answer_alone_and_in_a_batch(bundle, ecgs, tmp_path
     np.testing.assert_allclose(alone.ood[0], together.ood[1], atol=1e-4)
 
 
-def test_answers_are_remembered_for_this_model_only(bundle, ecgs, tmp_path):
+def test_results_are_cached_per_model(bundle, ecgs, tmp_path):
     (first,) = CachedScreener(bundle[0] / "screen.onnx", tmp_path)(ecgs)
     silent = EcgSet(ecgs.name, lambda row: pytest.fail("was run again"), 500, ecgs.person, ecgs.conditions)
 
@@ -137,7 +137,7 @@ def test_answers_are_remembered_for_this_model_only(bundle, ecgs, tmp_path):
     np.testing.assert_array_equal(first.logits, again.logits)
 
 
-def test_what_a_masked_lead_or_person_field_holds_changes_nothing(bundle, feed):
+def test_values_of_masked_leads_and_person_fields_are_ignored(bundle, feed):
     session = inference_session(bundle[0] / "screen.onnx")
     mask = np.array([lead in LEADS[:6] for lead in LEADS], dtype=np.float32)
     clean = feed | {"lead_mask": np.tile(mask, (3, 1))}
@@ -150,7 +150,7 @@ def test_what_a_masked_lead_or_person_field_holds_changes_nothing(bundle, feed):
         np.testing.assert_array_equal(a, b)
 
 
-def test_eight_bits_leave_nearly_the_same_answers(bundle, feed, tmp_path):
+def test_int8_gives_nearly_the_same_results(bundle, feed, tmp_path):
     quantise(bundle[0] / "screen.onnx", tmp_path / "int8.onnx", [feed])
 
     whole = inference_session(bundle[0] / "screen.onnx").run(["embedding"], feed)[0]

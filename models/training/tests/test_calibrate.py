@@ -7,7 +7,7 @@ from cardiacnets.evaluation.calibrate import fit_interval_scale, fit_platt, fit_
 from cardiacnets.metrics import auroc, auroc_with_ci, pearson
 
 
-def test_platt_scaling_finds_the_mapping_that_made_the_labels():
+def test_platt_scaling_recovers_the_true_mapping():
     rng = np.random.default_rng(1)
     logit = rng.normal(0, 3, 40_000)
     truth = rng.random(40_000) < expit(0.5 * logit - 1)
@@ -29,7 +29,7 @@ def test_thresholds_are_youdens_best_and_the_highest_with_90_percent_sensitivity
     assert thresholds["youden"] == 0.5
 
 
-def test_conformal_intervals_cover_90_percent_of_new_people_though_the_network_is_overconfident():
+def test_conformal_intervals_cover_90_percent_of_new_people_for_an_overconfident_network():
     rng = np.random.default_rng(2)
     spread = np.array([1.0, 4.0])
     fitted, fresh = rng.normal(0, spread, (4000, 2)), rng.normal(0, spread, (4000, 2))
@@ -41,7 +41,7 @@ def test_conformal_intervals_cover_90_percent_of_new_people_though_the_network_i
     assert covered == pytest.approx([0.9, 0.9], abs=0.02)
 
 
-def test_auroc_agrees_with_scikit_learn_with_ties_too():
+def test_auroc_agrees_with_scikit_learn_including_ties():
     rng = np.random.default_rng(3)
     score, truth = rng.integers(0, 9, 500).astype(float), rng.random(500) < 0.3
 
@@ -52,7 +52,7 @@ def test_auroc_agrees_with_scikit_learn_with_ties_too():
     assert np.isnan(auroc(np.ones(5, dtype=bool), score[:5]))
 
 
-def test_a_column_that_does_not_vary_has_no_correlation():
+def test_constant_column_has_no_correlation():
     truth = np.array([[1.0, 2], [2, 2], [3, 2]])
 
     assert pearson(truth, truth * 2 + 1) == pytest.approx([1, 0])

@@ -33,7 +33,7 @@ def test_a_larger_input_size_is_the_bilinear_resize_of_the_crop():
     assert (sampled - expected)[..., 2:-2, 2:-2].abs().max() < 1e-3  # beyond the outermost pixels' middles it is black
 
 
-def test_every_draw_keeps_to_the_papers_ranges():
+def test_augmentation_stays_within_the_papers_ranges():
     config = CineAugmentConfig()
 
     affine = draw_affine(4000, config, torch.Generator().manual_seed(2))
@@ -53,7 +53,7 @@ def test_every_draw_keeps_to_the_papers_ranges():
     assert offset.norm(dim=1).max() <= math.sqrt(2) * (1 - math.sqrt(0.8 * 0.9)) + 1e-5
 
 
-def test_all_frames_of_a_cine_change_together_and_cines_apart():
+def test_augmentation_is_equal_within_a_cine_and_differs_between_cines():
     frame = random_frames(1)[:, :1]
     frames = frame.expand(2, 5, -1, -1).contiguous()
     affine = draw_affine(2, CineAugmentConfig(), torch.Generator().manual_seed(3))
@@ -64,7 +64,7 @@ def test_all_frames_of_a_cine_change_together_and_cines_apart():
     assert not torch.equal(sampled[0], sampled[1])
 
 
-def test_the_middle_of_the_picture_is_the_heart_where_no_centre_is_given():
+def test_crop_defaults_to_the_image_centre():
     cines = CineSet(random_frames(3, side=50).numpy(), np.array(["train", "val", "train"]))
 
     frames, centre = cines.take(cines.rows("train"))

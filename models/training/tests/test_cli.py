@@ -24,17 +24,17 @@ def commands() -> list[str]:
 
 
 @pytest.mark.parametrize("command", [command for command in commands() if "--help" not in command])
-def test_a_command_of_the_pages_is_understood(command):
+def test_documented_command_parses(command):
     options = main.parse(shlex.split(command.replace("NAME", "ecg")))
 
     assert callable(options.command)
 
 
-def test_the_pages_name_the_commands():
+def test_documentation_contains_commands():
     assert len(commands()) > 10
 
 
-def test_help_ends_quietly_when_nobody_reads_it():
+def test_help_ends_without_error_on_a_closed_pipe():
     reader, writer = os.pipe()
     os.close(reader)
     program = [sys.executable, "-c", "from cardiacnets.cli.main import main; main()", "--help"]
@@ -45,7 +45,7 @@ def test_help_ends_quietly_when_nobody_reads_it():
     assert (result.returncode, result.stderr) == (0, b"")
 
 
-def test_options_of_a_training_are_read():
+def test_train_options_are_parsed():
     options = main.parse(
         shlex.split(
             "--threads 1 train --stage screening --from-bundle ../some --all-weights --run-dir /tmp/run --data csv:x "
@@ -68,7 +68,7 @@ def test_options_of_a_training_are_read():
     )
 
 
-def test_every_stage_of_the_programme_can_be_named():
+def test_every_stage_can_be_selected():
     for stage in STAGES:
         assert main.parse(["train", "--stage", stage]).command == main.Train(stage=stage)
 
@@ -99,14 +99,14 @@ def test_every_stage_of_the_programme_can_be_named():
         ("synthesis choices --page p.md", synthesis.Choices(page=Path("p.md"))),
     ],
 )  # fmt: skip
-def test_a_command_takes_its_options(line, command):
+def test_command_parses_its_options(line, command):
     found = main.parse(line.split()).command
 
     assert (found.action if isinstance(found, cohort.Cohort | synthesis.Synthesis) else found) == command
 
 
 @pytest.mark.parametrize("line", ["", "export", "train --stage nothing", "cohort compare out", "train --people many"])
-def test_a_wrong_command_line_ends_with_two(line, capsys):
+def test_invalid_command_line_exits_with_2(line, capsys):
     with pytest.raises(SystemExit) as ended:
         main.parse(line.split())
 

@@ -45,7 +45,7 @@ def test_the_crop_is_centred_on_the_heart_and_resampled():
     assert np.ptp(rows) + 1 == pytest.approx(20, abs=2)  # 40 pixels of 0.9 mm
 
 
-def test_rows_and_columns_have_spacings_of_their_own():
+def test_row_and_column_spacing_are_applied_separately():
     cine = np.ones((2, 30, 40), dtype=np.float32)
 
     resampled = resample_pixels(cine, (3.6, 0.9))
@@ -54,7 +54,7 @@ def test_rows_and_columns_have_spacings_of_their_own():
     np.testing.assert_allclose(resampled, 1, rtol=1e-5)
 
 
-def test_the_box_spans_the_heart_of_all_frames():
+def test_box_covers_the_heart_in_all_frames():
     labels = np.zeros((3, 100, 100), dtype=np.uint8)
     labels[0, 10:20, 30:40] = 1
     labels[2, 40:50, 60:80] = 3
@@ -63,7 +63,7 @@ def test_the_box_spans_the_heart_of_all_frames():
 
 
 @pytest.mark.parametrize("centre", [(0, 50), (99, 50), (50, 50)])
-def test_a_crop_over_the_edge_is_padded_with_black(centre):
+def test_crop_beyond_the_edge_is_padded_with_black(centre):
     cine = np.ones((2, 100, 100), dtype=np.uint8)
     cine[:, centre[0], centre[1]] = 9
 
@@ -75,7 +75,7 @@ def test_a_crop_over_the_edge_is_padded_with_black(centre):
     assert np.count_nonzero(cut[0]) == inside * 80
 
 
-def test_fewer_phases_become_fifty_of_the_same_beat():
+def test_fewer_phases_are_resampled_to_fifty():
     phases = np.sin(2 * np.pi * np.arange(20) / 20).astype(np.float32)[:, None, None]
 
     resampled = resample_phases(phases, 50)[:, 0, 0]
@@ -83,7 +83,7 @@ def test_fewer_phases_become_fifty_of_the_same_beat():
     np.testing.assert_allclose(resampled, np.sin(2 * np.pi * np.arange(50) / 50), atol=0.02)
 
 
-def test_fifty_phases_stay_as_they_are():
+def test_fifty_phases_are_unchanged():
     cine = np.random.default_rng(1).normal(size=(50, 4, 4)).astype(np.float32)
 
     np.testing.assert_array_equal(resample_phases(cine, 50), cine)
@@ -99,14 +99,14 @@ def test_fifty_phases_stay_as_they_are():
         (np.zeros((20, 64, 64)), "short_axis", "stack-shape"),
     ],
 )
-def test_a_study_that_cannot_be_prepared_is_refused_by_code(stack, view, code):
+def test_unusable_study_is_refused_with_a_code(stack, view, code):
     with pytest.raises(PreparationError) as caught:
         prepare(stack, (1.8, 1.8), bright, view)
 
     assert caught.value.code == code
 
 
-def test_the_cohorts_own_stack_comes_out_with_its_pixels_and_its_heart():
+def test_cohort_stack_keeps_its_pixels_and_heart():
     person, seed = draw_person(3, 0), 3
     cines = render_short_axis_stack(person, seed, (0.2, 0.42, 0.7))
     middle = cines[1]
@@ -120,7 +120,7 @@ def test_the_cohorts_own_stack_comes_out_with_its_pixels_and_its_heart():
     assert np.corrcoef(cine.ravel(), shown.ravel())[0, 1] > 0.99
 
 
-def test_of_stacks_of_any_size_the_middle_slice_is_taken_and_cut_to_its_heart():
+def test_middle_slice_is_cropped_to_the_heart_for_any_stack_size():
     def everything_in_the_middle(frames):
         labels = np.zeros(frames.shape, dtype=np.uint8)
         labels[:, 30:98, 30:98] = 1
@@ -133,7 +133,7 @@ def test_of_stacks_of_any_size_the_middle_slice_is_taken_and_cut_to_its_heart():
     assert 0.5 < report.cropHoldsHeart.least <= report.cropHoldsHeart.mean <= 1
 
 
-def test_a_four_chamber_cine_is_cut_larger():
+def test_four_chamber_cine_has_a_larger_crop():
     cine = render_four_chamber(draw_person(3, 0), 3)
 
     prepared = prepare(cine.frames[None], (1.8, 1.8), lambda _: cine.mask, "four_chamber")

@@ -3,7 +3,7 @@ import numpy as np
 from cardiacnets.evaluation.cmr_probe import ridge_r
 
 
-def test_ridge_regression_finds_what_depends_on_the_features_and_nothing_else():
+def test_ridge_regression_finds_only_targets_that_depend_on_the_features():
     rng = np.random.default_rng(1)
     features = rng.normal(size=(900, 12))
     known, unknown = features @ rng.normal(size=12) + 0.5 * rng.normal(size=900), rng.normal(size=900)

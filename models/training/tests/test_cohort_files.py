@@ -32,7 +32,7 @@ def code_of(call, *arguments, **options):
 
 
 class TestCardioSoft:
-    def test_the_strip_is_read_in_millivolts_by_lead_name_and_the_averaged_beat_is_not(self, tmp_path):
+    def test_rhythm_is_read_in_millivolts_by_lead_name_without_the_averaged_beat(self, tmp_path):
         ecg = made_ecg(1)
         path = write_cardiosoft(tmp_path / "1_20205_2_0.xml", ecg[::-1], leads=[lead.upper() for lead in LEADS[::-1]])
 
@@ -42,7 +42,7 @@ class TestCardioSoft:
         assert record.millivolt.shape == (12, 5000)
         np.testing.assert_allclose(record.millivolt, ecg, atol=0.0026)
 
-    def test_each_thing_that_can_be_wrong_has_its_code(self, tmp_path):
+    def test_each_fault_has_its_code(self, tmp_path):
         ecg = made_ecg(2)
         broken = tmp_path / "broken.xml"
         broken.write_text("<CardiologyXML><StripData>")
@@ -62,7 +62,7 @@ class TestCardioSoft:
 
 
 class TestRecordings:
-    def test_the_same_ecg_reaches_the_network_alike_from_both_formats(self, tmp_path):
+    def test_same_ecg_gives_the_same_input_from_both_formats(self, tmp_path):
         ecg = made_ecg(3)
 
         xml = trunk_input(write_cardiosoft(tmp_path / "a.xml", ecg))["millivolt"]
@@ -72,7 +72,7 @@ class TestRecordings:
         assert xml.dtype == np.float16
         np.testing.assert_allclose(xml, wfdb, atol=0.02)
 
-    def test_a_record_is_found_by_its_name_as_mimic_writes_it(self, tmp_path):
+    def test_record_is_found_by_its_mimic_name(self, tmp_path):
         write_wfdb(tmp_path / "40689238.hea", made_ecg(4))
 
         assert read_ecg(tmp_path / "40689238").millivolt.shape == (12, 5000)
@@ -93,11 +93,11 @@ class TestRecordings:
 
         assert code_of(trunk_input, write_wfdb(tmp_path / "a.hea", ecg)) == "ecg-gap"
 
-    def test_nine_seconds_are_too_short_and_of_twelve_the_first_ten_count(self):
+    def test_nine_seconds_are_too_short_and_twelve_are_cut_to_ten(self):
         assert code_of(first_window, Record("made", 500, made_ecg(6, seconds=9))) == "ecg-too-short"
         assert first_window(Record("made", 500, made_ecg(6, seconds=12))).shape == (12, 5000)
 
-    def test_wfdb_that_is_not_there_cut_off_or_short_of_leads(self, tmp_path):
+    def test_missing_truncated_or_incomplete_wfdb_is_refused(self, tmp_path):
         cut = write_wfdb(tmp_path / "cut.hea", made_ecg(7))
         cut.with_suffix(".dat").write_bytes(b"123")
 
@@ -117,7 +117,7 @@ def radius_of(frame):
 
 class TestCineZips:
     @pytest.mark.parametrize("numbered", [True, False])
-    def test_the_middle_slice_is_taken_in_order_of_time(self, tmp_path, numbered):
+    def test_middle_slice_is_read_in_order_of_time(self, tmp_path, numbered):
         path = write_zip(tmp_path / "1_20209_2_0.zip", short_axis_frames(numbered=numbered))
 
         frames = read_view(path, "short_axis")["frames"]
@@ -134,7 +134,7 @@ class TestCineZips:
 
         assert radius_of(frames[0]) == pytest.approx(26, abs=0.5)
 
-    def test_of_a_slice_that_was_taken_twice_the_later_counts_and_a_stump_never(self, tmp_path):
+    def test_later_of_two_acquisitions_is_used_and_a_truncated_one_is_not(self, tmp_path):
         again = [
             dicom_frame(disc(64, 29), "CINE_segmented_SAX_b3", (30, "1.9.1"), 20 * phase, place_mm=20)
             for phase in range(4)
@@ -144,14 +144,14 @@ class TestCineZips:
 
         assert radius_of(read_view(path, "short_axis")["frames"][0]) == pytest.approx(29, abs=0.5)
 
-    def test_pixels_are_brought_to_the_cohorts_size(self):
+    def test_pixels_are_resampled_to_the_cohorts_size(self):
         fine = np.repeat(disc(200, 40)[None], 3, axis=0)
 
         frames = to_field(fine, (0.9, 0.9))
 
         assert radius_of(frames[0]) == pytest.approx(20, abs=0.5)
 
-    def test_each_thing_that_can_be_wrong_has_its_code(self, tmp_path):
+    def test_each_fault_has_its_code(self, tmp_path):
         whole = write_zip(tmp_path / "whole.zip", short_axis_frames())
         cut = tmp_path / "cut.zip"
         cut.write_bytes(whole.read_bytes()[:5000])
@@ -188,14 +188,14 @@ class TestDiagnoses:
             ("4168", 9, "ph"),
         ],
     )
-    def test_a_code_says_its_condition_and_no_other(self, code, version, condition):
+    def test_code_gives_its_condition_only(self, code, version, condition):
         assert conditions_of([code], version).tolist() == [name == condition for name in CONDITIONS]
 
-    def test_a_code_of_one_version_means_nothing_in_the_other(self):
+    def test_code_of_one_icd_version_means_nothing_in_the_other(self):
         assert not conditions_of(["4280"], 10).any()
 
     @pytest.mark.parametrize("version", [9, 10])
-    def test_no_code_stands_for_two_conditions(self, version):
+    def test_no_code_means_two_conditions(self, version):
         codes = [code for own in prefixes(version) for code in own]
 
         assert len(codes) > 8

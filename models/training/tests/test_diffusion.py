@@ -4,7 +4,7 @@ import torch
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, both_of, guided, sample, signal_and_noise, timesteps
 
 
-def test_with_zero_terminal_snr_the_last_step_is_noise_alone_and_the_first_is_unchanged():
+def test_zero_terminal_snr_makes_the_last_step_pure_noise_and_keeps_the_first():
     plain, rescaled = (alpha_bar(ScheduleConfig(zero_terminal_snr=zero)) for zero in (False, True))
 
     assert rescaled[-1] == 0
@@ -13,13 +13,13 @@ def test_with_zero_terminal_snr_the_last_step_is_noise_alone_and_the_first_is_un
     assert (rescaled.diff() < 0).all()
 
 
-def test_trailing_steps_start_at_the_last_and_end_before_zero():
+def test_trailing_steps_start_at_the_last_step_and_end_before_zero():
     assert timesteps(1000, 8) == [999, 874, 749, 624, 499, 374, 249, 124]
     assert timesteps(1000, 3) == [999, 666, 332]
 
 
 @pytest.mark.parametrize("prediction", ["v", "epsilon"])
-def test_either_prediction_gives_back_latent_and_noise(prediction):
+def test_either_prediction_recovers_latent_and_noise(prediction):
     clean, epsilon = torch.randn(2, 3, 4, generator=torch.Generator().manual_seed(1)).unbind(0)
     config = ScheduleConfig(zero_terminal_snr=False, prediction=prediction)
     signal, noise = signal_and_noise(alpha_bar(config)[torch.tensor([10, 500, 900])], clean)
@@ -32,7 +32,7 @@ def test_either_prediction_gives_back_latent_and_noise(prediction):
     assert torch.allclose(found[1], epsilon, atol=1e-4)
 
 
-def test_ddim_carries_noise_to_the_gaussian_that_the_best_denoiser_knows():
+def test_ddim_with_the_optimal_denoiser_reaches_the_gaussian():
     config, mean, spread = ScheduleConfig(), 3.0, 0.5
     bar = alpha_bar(config)
 
@@ -50,7 +50,7 @@ def test_ddim_carries_noise_to_the_gaussian_that_the_best_denoiser_knows():
     assert torch.allclose(drawn, mean + spread * start, atol=0.02)
 
 
-def test_guidance_one_asks_once_and_other_guidance_moves_away_from_no_ecg():
+def test_guidance_1_runs_the_network_once_and_other_guidance_moves_away_from_the_unconditional_result():
     calls = []
 
     def denoiser(latent, step, tokens, embedding, conditioned, view):

@@ -4,7 +4,7 @@ from cardiacnets.cli.synthesis_fixture import OUT
 from cardiacnets.reference.drawing import seconds_per_cine
 
 
-def test_a_cine_can_be_timed_with_what_a_manifest_states() -> None:
+def test_cine_can_be_timed_from_a_manifest() -> None:
     synthesis = json.loads((OUT / "manifest.json").read_text())["synthesis"]
     sampler = synthesis["samplers"][0] | {"steps": 1}
 

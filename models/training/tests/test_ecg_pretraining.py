@@ -19,7 +19,7 @@ def sources():
     return [EcgSource(name, ecg, np.arange(0, 50), np.arange(50, 60)) for name in ("real", "virtual")]
 
 
-def test_as_many_patches_are_hidden_as_asked_for_and_some_in_all_leads_together():
+def test_mask_has_the_requested_share_and_includes_patches_of_all_leads():
     hidden = draw_hidden(200, 50, EcgMimConfig(), torch.Generator().manual_seed(1))
 
     assert hidden.sum(dim=-1).eq(30).all()
@@ -27,7 +27,7 @@ def test_as_many_patches_are_hidden_as_asked_for_and_some_in_all_leads_together(
     assert 0.4 < together < 0.6
 
 
-def test_what_is_hidden_does_not_reach_the_encoder():
+def test_masked_patches_do_not_reach_the_encoder():
     model = EcgMim(CONFIG).eval()
     seen = []
     model.trunk.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
@@ -37,7 +37,7 @@ def test_what_is_hidden_does_not_reach_the_encoder():
     assert seen[0].mean().item() == np.float32(1 - CONFIG.hidden)
 
 
-def test_a_tiny_run_learns_to_draw_what_is_hidden(tmp_path):
+def test_tiny_run_learns_to_reconstruct_masked_patches(tmp_path):
     optimisation = OptimisationConfig(steps=60, save_every=10, learning_rate=5e-3)
     config = EcgPretrainingConfig(batch=16, mim=CONFIG, optimisation=optimisation)
 

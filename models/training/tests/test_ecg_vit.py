@@ -27,7 +27,7 @@ def model():
 
 
 @torch.no_grad()
-def test_a_token_a_patch_and_an_embedding_for_each_ecg(model, people):
+def test_encoder_gives_one_token_per_patch_and_one_embedding_per_ecg(model, people):
     tokens, embedding = model(*people)
 
     assert tokens.shape == (4, 12 * 10, 32)
@@ -36,7 +36,7 @@ def test_a_token_a_patch_and_an_embedding_for_each_ecg(model, people):
 
 @torch.no_grad()
 @pytest.mark.parametrize("held", [7.0, math.nan])
-def test_what_an_absent_lead_holds_changes_nothing(model, people, held):
+def test_values_of_absent_leads_are_ignored(model, people, held):
     millivolt, lead_mask, *person = people
     lead_mask[:, 3:] = 0
     other = torch.where(lead_mask.unsqueeze(-1) > 0, millivolt, held)
@@ -46,7 +46,7 @@ def test_what_an_absent_lead_holds_changes_nothing(model, people, held):
     assert all(map(torch.equal, before, after))
 
 
-def test_an_absent_lead_that_holds_nan_leaves_the_gradient_whole(model, people):
+def test_nan_in_an_absent_lead_leaves_the_gradient_finite(model, people):
     millivolt, lead_mask, *person = people
     lead_mask[:, 3:] = 0
     millivolt[:, 3:] = math.nan
@@ -57,7 +57,7 @@ def test_an_absent_lead_that_holds_nan_leaves_the_gradient_whole(model, people):
 
 
 @torch.no_grad()
-def test_each_present_lead_and_known_field_counts_and_unknown_fields_do_not(model, people):
+def test_present_leads_and_known_fields_matter_and_unknown_fields_do_not(model, people):
     millivolt, lead_mask, person, person_mask = people
     lead_mask[:, 6:], person_mask[:, 2:] = 0, 0
     before = model(*people)[1]
@@ -74,7 +74,7 @@ def test_each_present_lead_and_known_field_counts_and_unknown_fields_do_not(mode
 
 
 @torch.no_grad()
-def test_which_lead_and_when_matters(model, people):
+def test_lead_and_time_of_a_patch_matter(model, people):
     millivolt, lead_mask, *person = people
     millivolt[:, :, 100:] = 0  # the first second alone has a wave
 
@@ -85,7 +85,7 @@ def test_which_lead_and_when_matters(model, people):
 
 
 @torch.no_grad()
-def test_only_visible_patches_pass_the_encoder_and_what_is_hidden_stays_hidden(people):
+def test_only_visible_patches_pass_the_encoder(people):
     torch.manual_seed(4)
     model, (millivolt, lead_mask, *_) = EcgMae(ALONE).eval(), people
     visible = draw_visible(4, ALONE, torch.Generator().manual_seed(5))
@@ -102,7 +102,7 @@ def test_only_visible_patches_pass_the_encoder_and_what_is_hidden_stays_hidden(p
 
 
 @torch.no_grad()
-def test_a_visible_patch_is_drawn_at_its_own_place(people):
+def test_visible_patch_is_reconstructed_at_its_position(people):
     torch.manual_seed(4)
     model, (millivolt, lead_mask, *_) = EcgMae(ALONE).eval(), people
     in_order = torch.arange(30).expand(4, -1)
@@ -112,7 +112,7 @@ def test_a_visible_patch_is_drawn_at_its_own_place(people):
     )
 
 
-def test_a_short_training_draws_hidden_patches_better(people):
+def test_short_training_improves_reconstruction_of_masked_patches(people):
     torch.manual_seed(6)
     model, millivolt = EcgMae(ALONE), people[0]
     optimiser = torch.optim.AdamW(model.parameters(), lr=2e-3)
@@ -128,6 +128,6 @@ def test_a_short_training_draws_hidden_patches_better(people):
     assert sum(losses[-10:]) < 0.5 * sum(losses[:10])
 
 
-def test_a_part_of_a_patch_is_refused():
+def test_partial_patch_is_refused():
     with pytest.raises(ValueError, match="multiple of the patch"):
         EcgVitConfig(samples=5000, patch=300)

@@ -6,7 +6,7 @@ from cardiacnets.signal.electrodes import AsIs, ElectrodeReport, Exchanged, inte
 from cardiacnets.signal.profile import REPOSITORY
 
 
-def test_the_tables_of_the_page_are_those_of_the_report():
+def test_tables_of_the_page_match_the_report():
     written = json.loads((REPOSITORY / "models" / "training" / "reports" / "electrodes.json").read_text())
     report = ElectrodeReport(
         {name: AsIs(**figures) for name, figures in written["asIs"].items()},
@@ -21,7 +21,7 @@ def test_the_tables_of_the_page_are_those_of_the_report():
     assert [figure for figure in figures if not any(line.endswith(figure) for line in page)] == []
 
 
-def test_the_interval_of_a_share_is_wilsons():
+def test_interval_of_a_share_is_wilsons():
     low, high = interval(5, 100)
 
     assert (round(low, 4), round(high, 4)) == (0.0215, 0.1118)  # Wilson 1927; statsmodels' proportion_confint

@@ -6,7 +6,7 @@ from cardiacnets.bundle.write import INT8_FILE, file_entry, kept_synthesis
 from cardiacnets.evaluation.export import note_final
 
 
-def test_a_version_is_looked_at_on_the_test_fold_twice_and_no_more(tmp_path):
+def test_version_can_be_evaluated_on_the_test_fold_at_most_twice(tmp_path):
     ledger = tmp_path / "reports" / "final.jsonl"
     first, next_one = {"name": "compact", "version": "1.0.0"}, {"name": "compact", "version": "1.0.1"}
 
@@ -35,7 +35,7 @@ def bundle_that_draws(tmp_path):
     return tmp_path
 
 
-def test_another_screening_network_leaves_the_part_that_draws(bundle_that_draws):
+def test_new_screening_network_keeps_the_synthesis_networks(bundle_that_draws):
     kept = kept_synthesis(bundle_that_draws)
 
     assert [file["path"] for file in kept["files"]] == ["denoiser.onnx"]
@@ -43,7 +43,7 @@ def test_another_screening_network_leaves_the_part_that_draws(bundle_that_draws)
     assert kept["synthesis"] == {"encoder": "encoder-aligned.onnx"}
 
 
-def test_a_part_that_is_not_as_its_manifest_says_is_not_kept(bundle_that_draws):
+def test_synthesis_networks_that_differ_from_the_manifest_are_not_kept(bundle_that_draws):
     (bundle_that_draws / "denoiser.onnx").write_bytes(b"another")
 
     assert kept_synthesis(bundle_that_draws) == {"files": [], "tensors": {}}

@@ -12,7 +12,7 @@ from cardiacnets.stages.screening import OptimisationConfig, load_trained, valid
 from .conftest import TINY, tiny_config
 
 
-def test_heads_learn_the_teacher_while_the_convolutions_stay_as_they_are(training_data, tmp_path):
+def test_heads_learn_from_the_teacher_with_frozen_convolutions(training_data, tmp_path):
     upright = training_data.real.cad
     teacher = np.where(upright, 2.0, -6.0).astype(np.float32)
     data = replace(training_data, real=replace(training_data.real, teacher=teacher))

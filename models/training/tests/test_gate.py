@@ -22,7 +22,7 @@ def verdicts(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_refused_and_withheld_are_counted_among_the_chosen_and_children_are_withheld(verdicts):
+def test_refused_and_withheld_are_counted_and_children_are_withheld(verdicts):
     found = unanswered(people([50, 60, 70, 12]), np.array([True, True, False, True]), verdicts)
 
     assert found["refused"]["share"] == pytest.approx(1 / 3, abs=1e-4)
@@ -30,7 +30,7 @@ def test_refused_and_withheld_are_counted_among_the_chosen_and_children_are_with
     assert found["withheld"]["n"] == 3
 
 
-def test_a_table_of_other_ecgs_is_refused_and_none_says_nothing(verdicts, tmp_path):
+def test_table_of_other_ecgs_is_refused_and_a_missing_table_gives_nothing(verdicts, tmp_path):
     with pytest.raises(ValueError, match="of 4 ECGs, not of 2"):
         unanswered(people([50, 60]), np.ones(2, dtype=bool), verdicts)
     assert unanswered(people([50]), np.ones(1, dtype=bool), tmp_path / "nowhere") == {}
@@ -39,6 +39,6 @@ def test_a_table_of_other_ecgs_is_refused_and_none_says_nothing(verdicts, tmp_pa
 @pytest.mark.parametrize(
     ("sensitivity", "alarms", "prevalence", "value"), [(0.8, 0.1, 0.1, 0.08 / 0.17), (0.5, 0.0, 0.01, 1.0)]
 )
-def test_a_predictive_value_follows_from_how_many_have_it(sensitivity, alarms, prevalence, value):
+def test_predictive_value_follows_from_prevalence(sensitivity, alarms, prevalence, value):
     assert predictive_value(sensitivity, alarms, prevalence) == pytest.approx(value)
     assert predictive_value(0, 0, prevalence) is None

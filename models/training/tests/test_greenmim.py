@@ -58,7 +58,7 @@ def test_group_attention_equals_masked_attention_on_the_same_visible_tokens(grid
 
 
 @pytest.mark.parametrize("view", SWIN_COMPACT)
-def test_an_encoder_of_visible_tokens_equals_a_dense_one_that_masks_the_others(view):
+def test_encoder_of_visible_tokens_equals_a_dense_one_with_masks(view):
     torch.manual_seed(3)
     config = SWIN_COMPACT[view]
     model = Swin(config)
@@ -93,7 +93,7 @@ def masked_dense_layout(dense, config, visible):
     return Layout(dense.position, tuple(stages))
 
 
-def test_nothing_of_a_masked_patch_reaches_the_prediction():
+def test_masked_patches_do_not_reach_the_prediction():
     torch.manual_seed(5)
     model = GreenMim(TINY)
     image = torch.randn(2, 4, 48, 48)
@@ -108,7 +108,7 @@ def test_nothing_of_a_masked_patch_reaches_the_prediction():
     assert torch.equal(drawn, model(changed, visible)[1])
 
 
-def test_what_is_drawn_is_a_mean_over_frames_and_squares_of_pixels_with_its_motion_brought_out():
+def test_reconstruction_target_averages_frames_and_pixels_and_emphasises_motion():
     image = torch.randn(2, 4, 48, 48)
     unit = torch.tensor([5])  # rows 16 to 31, columns 32 to 47
 
@@ -124,7 +124,7 @@ def test_what_is_drawn_is_a_mean_over_frames_and_squares_of_pixels_with_its_moti
         replace(TINY, target_frames=3)
 
 
-def test_best_fill_is_the_best_of_all_subsets():
+def test_best_fill_equals_the_best_of_all_subsets():
     generator = torch.Generator().manual_seed(6)
     for _ in range(50):
         sizes = torch.randint(1, 20, (8,), generator=generator).tolist()
@@ -147,7 +147,7 @@ def partitions(items):
             yield [*rest[:index], [items[0], *rest[index]], *rest[index + 1 :]]
 
 
-def test_grouping_costs_as_little_as_the_best_of_all_groupings():
+def test_grouping_is_as_cheap_as_the_best_of_all_groupings():
     generator = torch.Generator().manual_seed(7)
     for _ in range(40):
         counts = torch.randint(1, 26, (6,), generator=generator).tolist()

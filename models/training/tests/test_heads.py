@@ -8,7 +8,7 @@ def column(name):
     return INDICES.index(name)
 
 
-def test_ef_is_stroke_volume_over_the_largest_volume_whatever_the_network_says():
+def test_ef_is_stroke_volume_over_end_diastolic_volume_for_any_output():
     torch.manual_seed(1)
     wild = 200 * torch.randn(500, len(INDICES))
 
@@ -27,7 +27,7 @@ def test_ef_is_stroke_volume_over_the_largest_volume_whatever_the_network_says()
         assert (small > 0).all()
 
 
-def test_a_possible_heart_is_left_as_it_is():
+def test_consistent_indices_are_unchanged():
     mean = torch.full((1, len(INDICES)), 50.0)
     for first in (0, 6, 10, 14):
         mean[0, first : first + 4] = torch.tensor([150.0, 60.0, 90.0, 60.0])
@@ -35,7 +35,7 @@ def test_a_possible_heart_is_left_as_it_is():
     assert torch.allclose(consistent(mean), mean)
 
 
-def test_the_head_gives_consistent_indices():
+def test_head_gives_consistent_indices():
     head = FunctionHead(16)
     head.middle.fill_(60)
     mean, logvar = head(torch.randn(4, 16))

@@ -6,7 +6,7 @@ from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation import honesty
 
 
-def test_a_network_that_is_too_sure_of_itself_has_a_slope_below_one():
+def test_overconfident_network_has_a_calibration_slope_below_1():
     rng = np.random.default_rng(1)
     x = rng.normal(0, 2, 6000)
     truth = rng.random(6000) < expit(0.5 * x + 0.3)
@@ -20,14 +20,14 @@ def test_a_network_that_is_too_sure_of_itself_has_a_slope_below_one():
     assert abs(right["inTheLarge"]) < 0.1
 
 
-def test_wilson_s_interval_holds_the_share_and_never_leaves_zero_to_one():
+def test_wilson_interval_contains_the_share_and_stays_within_0_and_1():
     low, high = honesty.wilson(5, 10)
     assert (low, high) == (pytest.approx(0.2366, abs=1e-3), pytest.approx(0.7634, abs=1e-3))
     assert honesty.wilson(0, 20)[0] == 0
     assert honesty.share(np.zeros(0, dtype=bool)) == {"share": None, "ci": None, "n": 0}
 
 
-def test_isolated_means_that_no_other_statement_and_no_cad_label_is_there():
+def test_isolated_means_no_other_statement_and_no_cad_label():
     codes = [frozenset({"CRBBB"}), frozenset({"CRBBB", "AFIB"}), frozenset({"CRBBB"}), frozenset({"NORM"})]
     cad = np.array([False, False, True, False])
     flags = np.zeros((4, len(CONDITIONS)), dtype=bool)
@@ -40,7 +40,7 @@ def test_isolated_means_that_no_other_statement_and_no_cad_label_is_there():
     assert report["infarction or ischaemia"]["all"]["any"]["n"] == 1
 
 
-def test_heart_rate_alone_is_looked_at_in_ecgs_without_disease():
+def test_heart_rate_report_uses_ecgs_without_disease():
     codes = [frozenset({"STACH"}), frozenset({"AFIB"}), frozenset({"NORM"})]
     rate = np.array([105.0, 105.0, 65.0])
     flags = np.ones((3, len(CONDITIONS)), dtype=bool)
@@ -51,7 +51,7 @@ def test_heart_rate_alone_is_looked_at_in_ecgs_without_disease():
     assert report["60–69"]["hf"]["n"] == 1
 
 
-def test_sensitivity_by_age_counts_only_those_of_the_age():
+def test_sensitivity_by_age_counts_only_that_age():
     age, truth = np.array([40, 40, 70, 70.0]), np.array([True, True, True, False])
 
     report = honesty.by_age(np.array([True, False, True, True]), truth, age)

@@ -6,7 +6,7 @@ from cardiacnets.reference.lattice import rotations
 
 
 @pytest.mark.parametrize("wavelet", ["db2", "db6"])
-def test_the_rotations_joined_by_delays_are_the_filter_pair(wavelet):
+def test_lattice_rotations_equal_the_filter_pair(wavelet):
     matrix = np.eye(2)[None]
 
     for index, rotation in enumerate(reversed(rotations(wavelet))):

@@ -17,7 +17,7 @@ def scores(rng, person):
     return np.clip(centre + 0.1 * rng.normal(size=len(person)), 0.001, 0.999)
 
 
-def test_of_new_people_no_more_than_the_stated_share_lies_above_in_every_group():
+def test_limits_flag_at_most_the_stated_share_of_new_people_in_every_group():
     rng = np.random.default_rng(1)
     person, fresh = people(rng, 3000), people(rng, 40_000)
     limits = fit_limits(scores(rng, person), scores(rng, person), person, 0.025, "made up")
@@ -41,7 +41,7 @@ def test_bands_of_few_people_are_pooled():
     assert all(band.n >= LEAST for band in limits.bands)
 
 
-def test_who_is_not_known_gets_the_common_limit_and_the_manifest_holds_all_of_it():
+def test_unknown_people_get_the_common_limit_and_limits_survive_the_manifest():
     rng = np.random.default_rng(2)
     person = people(rng, 2000)
     limits = fit_limits(scores(rng, person), np.full(2000, 0.3), person, 0.025, "made up")
@@ -60,7 +60,7 @@ def test_forty_people_are_enough_for_a_limit_and_thirty_are_not():
         conformal_limit(np.linspace(0.1, 0.5, 30), 0.025)
 
 
-def test_no_limit_is_below_the_lowest():
+def test_no_limit_is_below_the_minimum():
     rng = np.random.default_rng(3)
     person = people(rng, 1000)
     low = scores(rng, person) / 10
@@ -70,7 +70,7 @@ def test_no_limit_is_below_the_lowest():
     assert {band.threshold for band in limits.bands} | {limits.otherwise} == {0.5}
 
 
-def test_one_limit_for_all_flags_its_share_of_everybody_whatever_their_age():
+def test_one_limit_for_all_flags_its_share_at_any_age():
     rng = np.random.default_rng(4)
     person = people(rng, 2000)
     chance = scores(rng, person)

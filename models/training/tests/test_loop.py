@@ -12,7 +12,7 @@ from cardiacnets.stages import loop
 from cardiacnets.stages.loop import OptimisationConfig, learning_rate, rows_of_step, run
 
 
-def test_each_epoch_has_every_row_once_in_another_order():
+def test_each_epoch_has_every_row_once_in_a_new_order():
     rows = np.arange(100, 112)
 
     steps = [rows_of_step(rows, 4, step, seed=1) for step in range(6)]
@@ -26,7 +26,7 @@ def test_fewer_rows_than_a_batch_are_one_batch():
     assert rows_of_step(np.arange(3), 8, step=5, seed=1).tolist() == [0, 1, 2]
 
 
-def test_the_learning_rate_rises_and_then_falls_to_nothing():
+def test_learning_rate_rises_and_then_falls_to_zero():
     config = OptimisationConfig(steps=100, learning_rate=1e-3, warm_up=0.1)
 
     rates = [learning_rate(step, config) for step in range(100)]
@@ -129,7 +129,7 @@ KILLS = {
 
 
 @pytest.mark.parametrize("kill", KILLS)
-def test_a_run_that_is_killed_at_any_point_ends_as_an_unbroken_one(tmp_path, monkeypatch, kill):
+def test_run_killed_at_any_point_ends_like_an_uninterrupted_one(tmp_path, monkeypatch, kill):
     config = OptimisationConfig(steps=15, learning_rate=1e-2, save_every=5)
     unbroken = weights_of(train(tmp_path / "unbroken", config))
     KILLS[kill](monkeypatch)
@@ -151,7 +151,7 @@ def scalars(folder, tag):
     return [(event.step, pytest.approx(event.value)) for event in board.Scalars(tag)]
 
 
-def test_tensorboard_shows_the_log_once_also_after_a_kill(tmp_path, monkeypatch):
+def test_tensorboard_shows_the_log_once_even_after_a_kill(tmp_path, monkeypatch):
     config = OptimisationConfig(steps=15, learning_rate=1e-2, save_every=5)
     fail_at(monkeypatch, loop, "save", 2)
     with pytest.raises(Killed):
@@ -165,7 +165,7 @@ def test_tensorboard_shows_the_log_once_also_after_a_kill(tmp_path, monkeypatch)
     assert scalars(tmp_path, "learning rate")[-1] == (15, learning_rate(14, config))
 
 
-def test_a_finished_run_is_not_run_again(tmp_path):
+def test_finished_run_is_not_repeated(tmp_path):
     config = OptimisationConfig(steps=5, save_every=5)
     train(tmp_path, config)
     files = sorted(path.name for path in tmp_path.iterdir())
@@ -175,7 +175,7 @@ def test_a_finished_run_is_not_run_again(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == files
 
 
-def test_a_bfloat16_run_comes_near_the_plain_one(tmp_path):
+def test_bfloat16_run_is_close_to_the_float32_run(tmp_path):
     plain = OptimisationConfig(steps=4, learning_rate=1e-2, save_every=4)
 
     train(tmp_path / "plain", plain)
@@ -187,7 +187,7 @@ def test_a_bfloat16_run_comes_near_the_plain_one(tmp_path):
 
 
 @pytest.mark.paper  # half a minute
-def test_a_compiled_run_gives_the_plain_loss_and_weights_of_the_same_names(tmp_path):
+def test_compiled_run_gives_the_same_loss_and_weight_names(tmp_path):
     plain = OptimisationConfig(steps=4, learning_rate=1e-2, save_every=4)
 
     one = weights_of(train(tmp_path / "plain", plain, dropout=0.0))
@@ -205,7 +205,7 @@ def one_of_two(rank, port, out_dir, config):
         train(out_dir / str(contrast), config, dropout=0.0, contrast=contrast)
 
 
-def test_two_processes_train_as_one_does(tmp_path):
+def test_two_processes_train_like_one(tmp_path):
     config = OptimisationConfig(steps=12, learning_rate=1e-2, save_every=4)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

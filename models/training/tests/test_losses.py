@@ -19,7 +19,7 @@ def test_unknown_targets_change_neither_the_loss_nor_its_gradient():
     assert logits.grad.isfinite().all()
 
 
-def test_a_batch_without_any_known_target_costs_nothing():
+def test_batch_without_known_targets_has_zero_loss():
     logits = torch.zeros(2, 3, requires_grad=True)
     nothing = torch.full((2, 3), float("nan"))
 
@@ -27,7 +27,7 @@ def test_a_batch_without_any_known_target_costs_nothing():
     assert masked_gaussian_nll(logits, logits, nothing, torch.zeros(2, 1)) == 0
 
 
-def test_gaussian_likelihood_without_weighting_is_the_textbook_one():
+def test_unweighted_gaussian_likelihood_matches_the_textbook():
     mean, logvar = torch.tensor([[1.0], [5.0]]), torch.tensor([[0.6], [0.0]])
     target = torch.tensor([[2.0], [float("nan")]])
 
@@ -37,7 +37,7 @@ def test_gaussian_likelihood_without_weighting_is_the_textbook_one():
     assert math.isclose(loss.item(), textbook.item(), rel_tol=1e-6)
 
 
-def test_the_likelihood_is_least_at_the_true_spread():
+def test_negative_log_likelihood_is_minimal_at_the_true_spread():
     generator = torch.Generator().manual_seed(1)
     target = 2.0 * torch.randn(4000, 1, generator=generator)
     logvar = torch.zeros(1, requires_grad=True)

@@ -29,7 +29,7 @@ def measures(ecg, mask=None):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_outliers_follow_from_the_seed(kind):
+def test_outliers_depend_on_the_seed(kind):
     ecgs = some_ecgs(2)
 
     first, again, other = (make_outliers(kind, ecgs, seed) for seed in (1, 1, 2))
@@ -39,7 +39,7 @@ def test_outliers_follow_from_the_seed(kind):
     assert not np.array_equal(first, other)
 
 
-def test_leads_out_of_order_break_the_limb_law_and_whole_ecgs_keep_it():
+def test_shuffled_leads_violate_the_limb_law_and_intact_ecgs_do_not():
     ecgs = some_ecgs(6)
 
     assert measures(ecgs)[:, LIMB_LAW].max() == 0
@@ -47,21 +47,21 @@ def test_leads_out_of_order_break_the_limb_law_and_whole_ecgs_keep_it():
     assert measures(make_outliers("one lead copied", ecgs, 1))[:, LIMB_LAW].min() > 1
 
 
-def test_a_law_that_cannot_be_checked_is_not_broken():
+def test_law_that_cannot_be_checked_counts_as_kept():
     chest_only = torch.zeros(2, 12)
     chest_only[:, 6:] = 1
 
     assert measures(some_ecgs(2), chest_only)[:, :2].abs().max() == 0
 
 
-def test_measures_are_finite_even_of_nothing():
+def test_measures_of_a_zero_signal_are_finite():
     nothing = measures(np.zeros((1, 12, 1000)))
 
     assert nothing.shape == (1, SignalMeasures.count)
     assert torch.isfinite(nothing).all()
 
 
-def test_the_score_learns_to_tell_and_is_kept_for_its_trunk(tmp_path, monkeypatch):
+def test_score_learns_to_separate_and_is_cached_for_its_trunk(tmp_path, monkeypatch):
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path))
     ecgs = some_ecgs(60).astype(np.float16)
     nobody = np.full((60, 4), np.nan, dtype=np.float32)

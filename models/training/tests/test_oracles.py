@@ -62,7 +62,7 @@ def swin_of_timm(ours: Swin, config: SwinConfig) -> SwinTransformer:
 
 @pytest.mark.parametrize("config", [*SWIN_COMPACT.values(), SwinConfig(frames=3, dim=12, pooled="last")])
 @torch.no_grad()
-def test_swin_equals_timms(config):
+def test_swin_equals_timm(config):
     torch.manual_seed(1)
     ours = Swin(config).eval()
     for parameter in ours.parameters():
@@ -77,7 +77,7 @@ def test_swin_equals_timms(config):
 
 
 @torch.no_grad()
-def test_a_transformer_block_of_the_ecg_encoder_equals_timms():
+def test_ecg_encoder_block_equals_timm():
     torch.manual_seed(1)
     (ours,) = _blocks(32, 4, 1).eval()
     theirs = TimmBlock(32, 4, qkv_bias=True).eval()
@@ -114,7 +114,7 @@ SCHEDULES = [ScheduleConfig(), ScheduleConfig(zero_terminal_snr=False, predictio
 
 
 @pytest.mark.parametrize("config", SCHEDULES)
-def test_the_noise_schedule_and_the_training_target_equal_those_of_diffusers(config):
+def test_noise_schedule_and_training_target_equal_diffusers(config):
     scheduler, generator = scheduler_of(config), torch.Generator().manual_seed(1)
     latent, noise = torch.randn(2, 4, 3, 5, generator=generator).unbind(0)
     when = torch.tensor([0, 300, 700, 999])
@@ -130,7 +130,7 @@ def test_the_noise_schedule_and_the_training_target_equal_those_of_diffusers(con
 
 @pytest.mark.parametrize("config", SCHEDULES)
 @pytest.mark.parametrize("steps", [8, 25, 50])
-def test_drawing_takes_the_steps_of_diffusers(config, steps):
+def test_sampling_takes_the_same_steps_as_diffusers(config, steps):
     scheduler = scheduler_of(config)
     scheduler.set_timesteps(steps)
     start = torch.randn(3, 4, 5, generator=torch.Generator().manual_seed(2))
@@ -148,7 +148,7 @@ def test_drawing_takes_the_steps_of_diffusers(config, steps):
     assert torch.allclose(drawn, latent, atol=1e-3)
 
 
-def test_the_learning_rate_equals_torchs_rise_and_cosine():
+def test_learning_rate_equals_torch_warmup_and_cosine():
     config = OptimisationConfig(steps=40, learning_rate=3e-3, warm_up=0.2)
     optimiser = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=config.learning_rate)
     rise, fall = LinearLR(optimiser, 1 / 8, 1.0, total_iters=7), CosineAnnealingLR(optimiser, T_max=32)
@@ -160,7 +160,7 @@ def test_the_learning_rate_equals_torchs_rise_and_cosine():
         schedule.step()
 
 
-def test_the_average_of_weights_equals_torchs():
+def test_weight_average_equals_torch():
     config = DenoiserConfig(
         frames=2, fold=1, widths=(8,), attends=(False,), head_width=8, groups=4, token_width=4, embedding=4, context=4
     )
@@ -182,7 +182,7 @@ def test_the_average_of_weights_equals_torchs():
         assert torch.allclose(own, other, atol=1e-6)
 
 
-def test_structural_similarity_equals_that_of_scikit_image():
+def test_structural_similarity_equals_scikit_image():
     rng = np.random.default_rng(1)
     true = rng.integers(0, 255, (2, 3, 24, 20)).astype(np.uint8)
     drawn = np.clip(true + rng.normal(0, 40, true.shape), 0, 255).astype(np.uint8)

@@ -76,7 +76,7 @@ def cines():
     return CineSet(frames.astype(np.uint8), np.array(["train", "train"]))
 
 
-def test_two_swin_b_have_the_published_number_of_parameters_but_for_frames_and_head():
+def test_two_swin_b_have_the_published_parameter_count_apart_from_frames_and_head():
     encoders = torch.nn.ModuleDict({"short_axis": Swin(SWIN_PAPER), "four_chamber": Swin(SWIN_PAPER)})
 
     assert parameters(encoders) == 2 * SWIN_B_OF_CINES == 2 * 86_839_480
@@ -85,7 +85,7 @@ def test_two_swin_b_have_the_published_number_of_parameters_but_for_frames_and_h
         assert encoders["short_axis"](torch.randn(1, 50, 224, 224)).shape == (1, 49, 1024)
 
 
-def test_the_ecg_encoder_is_a_vit_l_over_600_patches(ecgs):
+def test_ecg_encoder_is_a_vit_l_over_600_patches(ecgs):
     config, model = EcgVitConfig(), EcgVit().eval()
 
     patch, position, person, absent = 101 * 1024, (12 + 50) * 1024, 9 * 1024, 1024

@@ -5,6 +5,7 @@ import torch
 from cardiacnets.data import segmentation_frames
 from cardiacnets.domain import VIEWS
 from cardiacnets.programme import STAGES, Run, in_bfloat16
+from cardiacnets.stages.contrastive import QUERIES
 from cardiacnets.stages.screening import load_trained
 
 from .conftest import tiny_programme
@@ -17,7 +18,7 @@ def run(training_data, tmp_path, monkeypatch):
     return Run(tiny_programme(), tmp_path / "run", load_real=lambda: training_data.real)
 
 
-def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(run):
+def test_stages_run_in_order_and_are_not_repeated(run):
     made = {name: stage(run) for name, stage in STAGES.items()}
     written = {path: path.stat().st_mtime_ns for path in run.folder.rglob("model.pt")}
 
@@ -32,13 +33,18 @@ def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(r
         32,
     )
     points = run.held_out_points()
-    assert set(points) == {"ecg", *VIEWS}
+    assert set(points) == {*QUERIES, *VIEWS}
+    # A stranger's point has another's ECG and one's own person: neither one's own point nor the other's.
+    others = np.roll(points["ecg"], -1, axis=0)
+    assert np.abs(points["stranger"] - points["ecg"]).max() > 1e-3
+    assert np.abs(points["stranger"] - others).max() > 1e-3
+    assert np.abs(points["ecgAlone"] - points["ecg"]).max() > 1e-3
     assert np.allclose(np.linalg.norm(points["ecg"], axis=1), 1, atol=1e-5)
 
 
-def test_in_bfloat16_every_stage_but_segmentation_runs_so():
+def test_bfloat16_applies_to_every_stage_except_segmentation():
     programme = in_bfloat16(tiny_programme())
 
-    others = [*programme.cmr.values(), programme.ecg, programme.align, programme.screening]
+    others = [programme.cmr, programme.ecg, programme.align, programme.screening]
     assert all(config.optimisation.bfloat16 for config in others)
     assert not any(config.optimisation.bfloat16 for config in programme.segmentation.values())

@@ -53,7 +53,7 @@ def test_a_pack_decodes_to_microvolts_with_the_limb_leads_derived(pack):
     np.testing.assert_array_equal(ecg[:, 6:], 5 * steps[:, 2:])
 
 
-def test_ids_that_do_not_match_the_recordings_are_refused(pack):
+def test_ids_that_differ_from_the_recordings_are_refused(pack):
     root, _ = pack
     (root / "ptbxl100" / "fold01_ids.txt").write_text("11\n12\n")
 
@@ -61,7 +61,7 @@ def test_ids_that_do_not_match_the_recordings_are_refused(pack):
         ptbxl.read_fold(1, root)
 
 
-def test_cad_is_infarction_or_ischaemia_and_nothing_else(pack):
+def test_cad_is_infarction_or_ischaemia_only(pack):
     root, _ = pack
 
     labels = ptbxl.read_labels(root)
@@ -87,7 +87,7 @@ def test_the_real_pack_has_its_documented_size_and_share_of_cad():
     assert 0.30 < labels.cad.mean() < 0.34
 
 
-def test_auxiliary_statements_are_the_superclasses_and_what_is_frequent_in_training(pack, monkeypatch):
+def test_auxiliary_statements_are_the_superclasses_and_frequent_training_statements(pack, monkeypatch):
     root, _ = pack
     monkeypatch.setattr(real, "STATEMENT_MINIMUM", 2)
 

@@ -17,7 +17,7 @@ from cardiacnets.stages.segmentation import dice
 needs_data = pytest.mark.skipif(not has_real_cmr(), reason="no real CMR: set CARDIACNETS_DATA to the shared data")
 
 
-def test_a_filled_contour_has_the_area_within():
+def test_filled_contour_has_the_enclosed_area():
     angle = np.linspace(0, 2 * np.pi, 100, endpoint=False)
     circle = np.column_stack([30 + 10 * np.cos(angle), 20 + 10 * np.sin(angle)])
 
@@ -28,7 +28,7 @@ def test_a_filled_contour_has_the_area_within():
     assert not mask[30, 20]
 
 
-def test_a_contour_that_leaves_the_picture_is_cut_off():
+def test_contour_outside_the_image_is_clipped():
     square = np.array([[-5.0, -5.0], [5.0, -5.0], [5.0, 5.0], [-5.0, 5.0]])
 
     mask = fill_contour(square, (10, 10))
@@ -36,7 +36,7 @@ def test_a_contour_that_leaves_the_picture_is_cut_off():
     assert mask.sum() == 25
 
 
-def test_absent_data_are_named(tmp_path, monkeypatch):
+def test_missing_data_are_named(tmp_path, monkeypatch):
     monkeypatch.setenv("CARDIACNETS_DATA", str(tmp_path))
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path / "cache"))
 
@@ -69,7 +69,7 @@ def test_eight_patients_have_both_phases_and_a_wall_at_end_diastole():
 
 
 @needs_data
-def test_dicom_slices_carry_the_mask_that_their_contour_encloses():
+def test_dicom_slices_have_the_mask_of_their_contour():
     slices = load_sunnybrook_dicom()
 
     folder = real_cmr._unpack(real_cmr._DICOM_ARCHIVE) / "Expert"

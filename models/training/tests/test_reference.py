@@ -13,7 +13,7 @@ STAGES = ("trend", "detrended", "denoised", "smoothed", "scaled", "amplitude")
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_both_references_agree_after_every_stage(case):
+def test_both_references_agree_after_each_stage(case):
     window = make_input(case, np.random.default_rng(7))
 
     slow = obvious.preprocess(window, case.heart_rate_bpm, PROFILE)
@@ -37,15 +37,15 @@ def test_a_flat_lead_becomes_zeros(preprocess):
     ("heart_rate_bpm", "period"),
     [(40, 750), (75, 400), (68, 441), (60 * 500 / 441.5, 442), (24, 400), (251, 400), (float("nan"), 400)],
 )
-def test_the_period_is_one_rr_interval_rounded_half_up_and_400_when_the_rate_is_not_believed(heart_rate_bpm, period):
+def test_period_is_one_rr_interval_rounded_half_up_or_400_for_an_implausible_rate(heart_rate_bpm, period):
     assert PROFILE.period(heart_rate_bpm) == period
 
 
-def test_noise_is_read_in_a_band_that_a_100_hz_recording_fills():
+def test_noise_is_measured_in_a_band_available_at_100_hz():
     assert PROFILE.rate_hz / 2 ** (PROFILE.noise_level + 1) < 0.8 * 100 / 2
 
 
-def test_resampling_keeps_a_sine_and_removes_what_the_lower_rate_cannot_carry():
+def test_resampling_preserves_a_sine_and_removes_frequencies_above_nyquist():
     time = np.arange(5000) / 500
     kept, lost = np.sin(2 * np.pi * 10 * time), np.sin(2 * np.pi * 180 * time)
 
@@ -56,7 +56,7 @@ def test_resampling_keeps_a_sine_and_removes_what_the_lower_rate_cannot_carry():
     assert np.abs(low[1, 20:-20]).max() < 0.02
 
 
-def test_the_committed_vectors_are_what_the_script_makes(tmp_path):
+def test_committed_vectors_equal_the_scripts_output(tmp_path):
     make_vectors(tmp_path)
 
     committed = json.loads((OUT_DIR / "index.json").read_text())

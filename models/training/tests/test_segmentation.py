@@ -54,7 +54,7 @@ def test_loss_falls_and_discs_are_found(tmp_path, discs):
     assert dice(load_segmenter(model)(test.image) == 1, test.mask == 1) > 0.8
 
 
-def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, discs, monkeypatch):
+def test_interrupted_run_ends_with_the_same_weights(tmp_path, discs, monkeypatch):
     whole = torch.load(train_segmentation(TINY, discs, tmp_path / "whole"), weights_only=True)["model"]
     broken = tmp_path / "broken"
     save = loop.save
@@ -75,14 +75,14 @@ def test_a_run_that_was_stopped_ends_with_the_same_weights(tmp_path, discs, monk
         torch.testing.assert_close(resumed[name], weight, rtol=0, atol=0)
 
 
-def test_another_configuration_does_not_go_on_from_a_checkpoint(tmp_path, discs):
+def test_checkpoint_of_another_configuration_is_not_resumed(tmp_path, discs):
     train_segmentation(tiny(steps=2), discs, tmp_path)
 
     with pytest.raises(ValueError, match="another configuration"):
         train_segmentation(tiny(steps=2, seed=2), discs, tmp_path)
 
 
-def test_the_network_takes_any_side_and_any_unit(discs):
+def test_network_accepts_any_side_and_intensity_unit(discs):
     torch.manual_seed(0)
     model = UNet(UNetConfig(classes=4, widths=(8, 16, 16), groups=4))
     frames = np.random.default_rng(1).uniform(0, 200, (2, 50, 61)).astype(np.float32)
@@ -93,13 +93,13 @@ def test_the_network_takes_any_side_and_any_unit(discs):
     np.testing.assert_array_equal(segment(model, frames * 8), labels)
 
 
-def test_a_standardised_picture_does_not_depend_on_gain_or_offset():
+def test_standardised_image_is_independent_of_gain_and_offset():
     image = torch.rand(3, 1, 32, 32, generator=torch.Generator().manual_seed(2))
 
     torch.testing.assert_close(standardise(40 * image + 7), standardise(image), rtol=1e-4, atol=1e-4)
 
 
-def test_augmentation_moves_the_mask_with_the_picture(discs):
+def test_augmentation_moves_the_mask_with_the_image(discs):
     image, mask = torch.from_numpy(discs.image), torch.from_numpy(discs.mask)
     shape_only = FrameAugmentConfig(
         tissue=0, surroundings=0, coil=0, gamma=0, inversion=0, blur_px=0, noise=0, artefact=0, field_of_view=0
@@ -112,7 +112,7 @@ def test_augmentation_moves_the_mask_with_the_picture(discs):
     assert dice(bright.numpy(), labels.numpy() == 1) > 0.93
 
 
-def test_augmentation_depends_on_the_generator_alone(discs):
+def test_augmentation_depends_only_on_the_generator(discs):
     image, mask = torch.from_numpy(discs.image), torch.from_numpy(discs.mask)
 
     first, _ = augment_frames(image, mask, 32, FrameAugmentConfig(), torch.Generator().manual_seed(4))
@@ -122,7 +122,7 @@ def test_augmentation_depends_on_the_generator_alone(discs):
     assert torch.isfinite(first).all()
 
 
-def test_frames_are_drawn_once_and_split_by_person(tmp_path, monkeypatch):
+def test_frames_are_rendered_once_and_split_by_person(tmp_path, monkeypatch):
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path))
     monkeypatch.setattr("cardiacnets.data.segmentation_frames.SHARD_PEOPLE", 3)
 

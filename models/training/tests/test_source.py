@@ -84,7 +84,7 @@ def people_of(folder):
 
 
 class TestUkb:
-    def test_files_of_the_first_imaging_visit_are_found_and_put_together(self, ukb):
+    def test_files_of_the_first_imaging_visit_are_found_and_paired(self, ukb):
         entries = index_ukb(ukb)
 
         assert [entry.person for entry in entries] == sorted([*EIDS, TWICE])
@@ -94,7 +94,7 @@ class TestUkb:
         assert first.cmr["short_axis"].name == f"{EIDS[0]}_20209_2_0.zip"
         assert first.cmr["four_chamber"].name == f"{EIDS[0]}_20208_2_0.zip"
 
-    def test_tables_give_the_indices_of_that_visit_and_the_person(self, ukb):
+    def test_tables_give_indices_and_person_of_that_visit(self, ukb):
         entries = {entry.person: entry for entry in index_ukb(ukb)}
 
         np.testing.assert_allclose(entries[EIDS[4]].indices, 140 + np.arange(82) / 10, rtol=1e-6)
@@ -103,7 +103,7 @@ class TestUkb:
         assert entries[EIDS[0]].about.tolist() == [1, 60, 170, 70]
         assert entries[EIDS[1]].about.tolist() == [0, 61, 170, 71]
 
-    def test_who_has_no_code_has_not_the_condition_once_there_are_diagnoses(self, ukb):
+    def test_missing_code_means_no_condition_only_with_a_diagnosis_table(self, ukb):
         entries = {entry.person: entry for entry in index_ukb(ukb)}
         (ukb / "diagnoses.csv").unlink()
         unknown = index_ukb(ukb)
@@ -116,13 +116,13 @@ class TestUkb:
     @pytest.mark.parametrize(
         ("header", "cell"), [(["eid", "p41270"], "['I251', 'I500']"), (["eid", "ins_index", "diag_icd10"], None)]
     )
-    def test_diagnoses_may_be_a_list_or_a_long_table(self, ukb, header, cell):
+    def test_diagnoses_can_be_a_list_or_a_long_table(self, ukb, header, cell):
         rows = [[EIDS[0], cell]] if cell else [[EIDS[0], 0, "I251"], [EIDS[0], 1, "I500"]]
         write_table(ukb / "diagnoses.csv", header, rows)
 
         assert index_ukb(ukb)[0].conditions.tolist() == [1, 0, 0, 1, 0]
 
-    def test_columns_may_be_named_as_on_the_research_analysis_platform(self, ukb):
+    def test_columns_can_have_research_analysis_platform_names(self, ukb):
         (ukb / "indices.csv").unlink()
         (ukb / "people.csv").unlink()
         write_table(
@@ -135,14 +135,14 @@ class TestUkb:
         assert entry.indices[INDICES.index("lvEf")] == 55
         assert np.isnan(entry.indices).sum() == 81
 
-    def test_a_number_that_is_none_is_named_by_line_and_column_not_by_its_value(self, ukb):
+    def test_invalid_number_is_named_by_line_and_column_without_its_value(self, ukb):
         write_table(ukb / "indices.csv", ["eid", "24103-2.0"], [[EIDS[0], "secret"]])
 
         with pytest.raises(SourceError, match=r"indices\.csv: line 2, column 24103-2\.0") as caught:
             index_ukb(ukb)
         assert "secret" not in str(caught.value)
 
-    def test_the_source_has_who_is_paired_first_and_leaves_out_what_cannot_be_used(self, ukb, capsys):
+    def test_source_lists_pairs_first_and_leaves_out_unusable_files(self, ukb, capsys):
         source = load_source(f"ukb:{ukb}")
 
         assert source.millivolt.shape == (13, 12, 1000)
@@ -160,7 +160,7 @@ class TestUkb:
         assert "1 of 13 left out (ecg-unreadable 1)" in said.out + said.err
         assert not any(eid in said.out + said.err for eid in EIDS)
 
-    def test_no_person_crosses_a_split_and_the_pairs_are_the_peoples_own(self, ukb):
+    def test_no_person_is_in_two_splits_and_pairs_match_people(self, ukb):
         source = load_source(f"ukb:{ukb}")
 
         pairs = source.pairs()
@@ -177,7 +177,7 @@ class TestUkb:
             assert radius[row] == pytest.approx(20 + 3 * (EIDS.index(eid) % 3), abs=0.5)
             assert source.indices[row, 1] == pytest.approx(100 + 10 * EIDS.index(eid) + 0.1, rel=1e-5)
 
-    def test_the_second_time_nothing_is_read(self, ukb, monkeypatch):
+    def test_second_load_reads_no_source_file(self, ukb, monkeypatch):
         first = load_source(f"ukb:{ukb}")
         monkeypatch.setattr(row_cache, "_run", None)
 
@@ -186,13 +186,13 @@ class TestUkb:
         np.testing.assert_array_equal(first.millivolt, again.millivolt)
         np.testing.assert_array_equal(first.split, again.split)
 
-    def test_a_folder_without_ecgs_says_what_it_looked_for(self, tmp_path):
+    def test_folder_without_ecgs_names_the_expected_files(self, tmp_path):
         with pytest.raises(SourceError, match="20205_2_0"):
             load_source(f"ukb:{tmp_path}")
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_run_that_is_killed_goes_on_where_it_stopped(tmp_path, monkeypatch, workers):
+def test_killed_run_resumes_where_it_stopped(tmp_path, monkeypatch, workers):
     monkeypatch.setattr(row_cache, "CHUNK", 3)
     (tmp_path / "marks").mkdir()
     items = [(tmp_path / "marks", k) for k in range(10)]
@@ -245,7 +245,7 @@ def mimic(tmp_path):
 
 
 class TestMimic:
-    def test_discharge_codes_of_the_stay_around_the_ecg_are_its_labels(self, mimic):
+    def test_discharge_codes_of_the_surrounding_stay_label_the_ecg(self, mimic):
         (mimic / "hosp").mkdir()
         stays = [
             [10000032, 1, "2180-01-09 08:00:00", "2180-01-12 08:00:00"],
@@ -265,7 +265,7 @@ class TestMimic:
         assert np.isnan(entries[8].conditions).all()
         assert entries[0].about[:2].tolist() == [1, 62]
 
-    def test_the_extension_with_codes_a_record_comes_first(self, mimic):
+    def test_extension_with_codes_per_record_takes_precedence(self, mimic):
         header = ["file_name", "study_id", "subject_id", "all_diag_all", "gender", "age"]
         rows = [["a", 40000000, 10000032, "['I27', 'I420']", "M", 71.0], ["b", 40000001, 10000033, "[]", "", ""]]
         write_table(mimic / "records_w_diag_icd10.csv", header, rows)
@@ -277,7 +277,7 @@ class TestMimic:
         assert np.isnan(entries[1].conditions).all()
         assert entries[1].about[:2].tolist() == [0, 63]
 
-    def test_without_a_record_list_the_studies_are_found_by_their_numbers(self, mimic):
+    def test_studies_are_found_by_number_without_a_record_list(self, mimic):
         listed = index_mimic(mimic)
         with (mimic / "record_list.csv").open(newline="") as file:
             rows = [[row["subject_id"], row["study_id"], row["ecg_time"]] for row in csv.DictReader(file)]
@@ -286,7 +286,7 @@ class TestMimic:
 
         assert [entry.ecg for entry in index_mimic(mimic)] == [entry.ecg for entry in listed]
 
-    def test_no_person_crosses_a_split_with_several_ecgs_each(self, mimic):
+    def test_no_person_with_several_ecgs_is_in_two_splits(self, mimic):
         source = load_source(f"mimic:{mimic}")
 
         assert len(np.unique(source.who)) == 8
@@ -304,7 +304,7 @@ class TestMimic:
 
 
 class TestManifest:
-    def test_splits_are_seven_one_two_of_people_and_stay_as_the_cohort_grows(self):
+    def test_splits_are_7_1_2_by_person_and_stable_as_the_cohort_grows(self):
         splits = [split_of(str(k)) for k in range(5000)]
 
         shares = [splits.count(name) / 5000 for name in ("train", "val", "test")]
@@ -330,7 +330,7 @@ class TestManifest:
     def test_index_columns(self, name, instance, position):
         assert index_of_column(name, instance) == position
 
-    def test_a_hospitals_file_is_read_with_what_it_knows(self, tmp_path):
+    def test_manifest_is_read_with_its_optional_columns(self, tmp_path):
         path = tmp_path / "cohort.csv"
         path.write_text("\ufefffile,person,sex,age,cad,hf,lvEf,split\na.hea,p1,Female,61,1,,55,test\nb.xml,,,,,0,,\n")
 
@@ -355,7 +355,7 @@ class TestManifest:
             ("file,cad\n,1\n", "line 2, column file"),
         ],
     )
-    def test_what_is_wrong_is_named_by_line_and_column(self, tmp_path, text, message):
+    def test_error_is_named_by_line_and_column(self, tmp_path, text, message):
         path = tmp_path / "cohort.csv"
         path.write_text(text)
 
@@ -363,7 +363,7 @@ class TestManifest:
             read_manifest(path)
 
     @pytest.mark.parametrize("spec", ["", "ukb", "ukb:", "hospital:/x", "csv:/nowhere.csv"])
-    def test_a_spec_that_is_none(self, spec):
+    def test_invalid_source_spec_is_refused(self, spec):
         with pytest.raises(SourceError):
             load_source(spec)
 
@@ -425,7 +425,7 @@ class TestStages:
         model, _ = load_trained(run.screening())
         assert model.function_head.middle[1] > 100
 
-    def test_the_virtual_cohort_is_a_source_like_any_other(self, tmp_path):
+    def test_virtual_cohort_is_a_source(self, tmp_path):
         cohort.generate(tmp_path / "cohort", 6, 3, cines=4)
 
         source = load_source(f"virtual:{tmp_path / 'cohort'}")

@@ -47,7 +47,7 @@ def rolled_attention(attention, image, window, shift):
 
 @pytest.mark.parametrize(("grid", "window", "shift"), [(20, 5, 0), (20, 5, 2), (12, 6, 3), (14, 7, 3), (6, 6, 0)])
 @torch.no_grad()
-def test_a_dense_partition_is_the_rolled_picture_of_the_swin_paper(grid, window, shift):
+def test_dense_partition_equals_the_shifted_windows_of_the_swin_paper(grid, window, shift):
     torch.manual_seed(1)
     attention = WindowAttention(16, 2, window)
     torch.nn.init.normal_(attention.position)
@@ -61,7 +61,7 @@ def test_a_dense_partition_is_the_rolled_picture_of_the_swin_paper(grid, window,
 
 
 @pytest.mark.parametrize("stage", [0, 1])
-def test_four_tokens_in_a_row_are_neighbours_that_merge_into_the_next_stages_token(stage):
+def test_four_consecutive_tokens_merge_into_one_of_the_next_stage(stage):
     config = SWIN_COMPACT["four_chamber"]
     units = torch.tensor([3, 0, 35])
 
@@ -82,7 +82,7 @@ def test_merging_joins_the_channels_of_four_tokens():
     assert torch.equal(merged, expected)
 
 
-def test_some_patches_are_embedded_as_all_are():
+def test_subset_of_patches_has_the_same_embedding():
     model = Swin(SwinConfig(image=32, frames=3, window=2, dim=8, depths=(1, 1), heads=(1, 1)))
     cine = torch.randn(2, 3, 32, 32)
     some = torch.tensor([3, 0, 41])
@@ -93,7 +93,7 @@ def test_some_patches_are_embedded_as_all_are():
 
 
 @pytest.mark.parametrize("view", SWIN_COMPACT)
-def test_a_compact_encoder_gives_a_token_for_each_mask_unit(view):
+def test_compact_encoder_gives_one_token_per_mask_unit(view):
     config = SWIN_COMPACT[view]
     model = Swin(config)
 

@@ -21,7 +21,7 @@ def denoiser():
     return shake(Denoiser(TINY), 1)
 
 
-def test_without_an_ecg_nothing_of_it_is_seen(denoiser):
+def test_masked_ecg_has_no_effect(denoiser):
     inputs = example_of(denoiser, 2, 4)
     others = inputs | {"tokens": inputs["tokens"] + 1, "embedding": inputs["embedding"].flip(1)}
 
@@ -46,7 +46,7 @@ def test_noise_level_view_and_every_frame_matter(denoiser, name):
     assert change > 1e-4
 
 
-def test_one_network_takes_both_sizes_and_rows_do_not_mix(denoiser):
+def test_network_accepts_both_sizes_and_keeps_rows_separate(denoiser):
     for side in (4, 6):
         inputs = example_of(denoiser, 3, side)
         alone = {name: value[1:2] for name, value in inputs.items()}
@@ -61,7 +61,7 @@ def test_one_network_takes_both_sizes_and_rows_do_not_mix(denoiser):
     "config",
     [VaeConfig(widths=(4, 4, 8), groups=4), VaeConfig(stem=1, widths=(4, 4, 4, 8), groups=4, middle_attention=True)],
 )
-def test_a_latent_is_an_eighth_as_wide_and_standardised(config):
+def test_latent_has_an_eighth_of_the_width_and_is_standardised(config):
     vae, frames, view = shake(Vae(config), 1), torch.rand(6, 24, 32) * 2 - 1, torch.tensor([0, 1] * 3)
     latents, _ = vae.encode(frames, view)
     vae.fit_scale(latents)
@@ -75,7 +75,7 @@ def test_a_latent_is_an_eighth_as_wide_and_standardised(config):
     assert torch.allclose(cine[1, 0], vae.decode_raw(latents[2:3], view[:1])[0].clamp(-1, 1), atol=1e-4)
 
 
-def test_the_fixture_of_the_typescript_tests_is_what_this_code_makes(tmp_path):
+def test_fixture_of_the_typescript_tests_is_current(tmp_path):
     make_fixture(tmp_path)
 
     made, kept = (json.loads((folder / "reference.json").read_text()) for folder in (tmp_path, OUT))
@@ -86,7 +86,7 @@ def test_the_fixture_of_the_typescript_tests_is_what_this_code_makes(tmp_path):
     assert synthesis[0]["readout"]["features"] == synthesis[1]["readout"]["features"]
 
 
-def test_rounded_weights_are_kept_in_half_the_bytes_and_nothing_else_changes(tmp_path):
+def test_rounded_weights_take_half_the_bytes_and_change_nothing_else(tmp_path):
     unet = UNetConfig(widths=(8, 8), groups=4)
     networks = Networks(
         shake(Vae(VaeConfig(widths=(16, 16, 32), groups=4)), 1),

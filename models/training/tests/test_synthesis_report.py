@@ -106,7 +106,7 @@ def run(tmp_path):
     )
 
 
-def test_the_report_and_its_section_describe_the_drawn_cines(run, tmp_path, monkeypatch):
+def test_report_and_its_section_describe_the_synthetic_cines(run, tmp_path, monkeypatch):
     monkeypatch.setattr("cardiacnets.synthesis.report.CALIBRATION_PEOPLE", 4)
     page = tmp_path / "page.md"
     page.write_text(f"# Page\n\n{TITLE}\n\nan older section\n\n## After\n\nkept\n")
@@ -144,7 +144,7 @@ def test_prediction_targets_and_distillation_methods_are_compared_on_validation_
     assert "| consistency | 3 |" in text
 
 
-def test_an_export_adds_the_drawing_networks_to_a_bundle(run, tmp_path):
+def test_export_adds_the_synthesis_networks_to_a_bundle(run, tmp_path):
     bundle = tmp_path / "bundle"
     shutil.copytree(OUT, bundle)
     before = json.loads((bundle / "manifest.json").read_text())

@@ -56,7 +56,7 @@ def diffusion_config(**changes):
     return replace(config, **changes)
 
 
-def test_half_the_noise_is_gone_from_a_cine_of_fewer_frames_and_its_motion_is_not():
+def test_cine_of_fewer_frames_has_half_the_noise_and_keeps_its_motion():
     rng, phase = np.random.default_rng(2), np.arange(50) / 50
     clean = 120 + 60 * np.cos(2 * np.pi * phase)[:, None, None] * np.ones((1, 20, 20))
     noisy = np.clip(clean + rng.normal(0, 10, clean.shape), 0, 255).astype(np.uint8)
@@ -69,7 +69,7 @@ def test_half_the_noise_is_gone_from_a_cine_of_fewer_frames_and_its_motion_is_no
     assert abs(error.mean()) < 0.7
 
 
-def test_short_cines_lie_around_the_heart_and_are_made_once(tmp_path):
+def test_short_cines_are_centred_on_the_heart_and_computed_once(tmp_path):
     frames = np.zeros((2, 50, 128, 128), dtype=np.uint8)
     frames[0, :, 60, 70], frames[1, :, 5, 8] = 200, 100
     cines = CineSet(frames, np.array(["train", "test"]), np.array([[60, 70], [5, 8]]))
@@ -82,7 +82,7 @@ def test_short_cines_lie_around_the_heart_and_are_made_once(tmp_path):
     assert np.array_equal(made, again)
 
 
-def test_the_vae_learns_frames_of_both_views_and_standardises_its_latents(tmp_path):
+def test_vae_learns_both_views_and_standardises_its_latents(tmp_path):
     rng = np.random.default_rng(3)
     slope = rng.uniform(-1, 1, (60, 4, 2, 1, 1)) * np.stack(np.mgrid[-1:1:16j, -1:1:16j])
     frames = (127 + 60 * slope.sum(axis=2)).astype(np.uint8)
@@ -102,7 +102,7 @@ def test_the_vae_learns_frames_of_both_views_and_standardises_its_latents(tmp_pa
     assert np.concatenate([made, encode_cines(vae, cines, "short_axis", tmp_path)]).std() == pytest.approx(1, abs=0.25)
 
 
-def test_the_denoiser_learns_to_draw_what_the_ecg_says(tmp_path, latents, conditions, brightness):
+def test_denoiser_learns_from_the_ecg(tmp_path, latents, conditions, brightness):
     path = train_diffusion(
         diffusion_config(
             optimisation=replace(diffusion_config().optimisation, steps=320, learning_rate=1e-2, save_every=160)
@@ -122,7 +122,7 @@ def test_the_denoiser_learns_to_draw_what_the_ecg_says(tmp_path, latents, condit
     assert np.corrcoef(drawn.mean(dim=(1, 2, 3, 4)), brightness[rows])[0, 1] > 0.9
 
 
-def test_diffusion_killed_and_resumed_is_as_if_it_had_not_been(tmp_path, latents, conditions):
+def test_killed_diffusion_training_resumes_to_the_same_result(tmp_path, latents, conditions):
     config = diffusion_config()
     unbroken = train_diffusion(config, latents, conditions, tmp_path / "unbroken")
 
@@ -146,7 +146,7 @@ def test_diffusion_killed_and_resumed_is_as_if_it_had_not_been(tmp_path, latents
     assert any(not torch.equal(one[name], different[name]) for name in one)
 
 
-def test_one_step_of_the_target_goes_where_the_teacher_went():
+def test_one_step_to_the_distillation_target_matches_the_teacher():
     schedule, generator = ScheduleConfig(), torch.Generator().manual_seed(1)
     bar = torch.cat([alpha_bar(schedule), torch.ones(1, dtype=torch.float64)])
     for ends in ((999, 874), (499, 374), (124, -1)):
@@ -160,7 +160,7 @@ def test_one_step_of_the_target_goes_where_the_teacher_went():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, method):
+def test_student_approaches_its_teacher(tmp_path, latents, conditions, method):
     teacher, schedule = shake(Denoiser(DENOISER), 1), ScheduleConfig()
     optimisation = OptimisationConfig(steps=40, learning_rate=5e-3, save_every=5, weight_decay=0.0)
     config = DistillationConfig(
@@ -182,7 +182,7 @@ def test_the_student_comes_nearer_to_its_teacher(tmp_path, latents, conditions, 
     assert student.config == teacher.config
 
 
-def test_a_seed_draws_the_same_cine_whatever_else_is_in_the_batch(conditions):
+def test_seed_gives_the_same_cine_in_any_batch(conditions):
     vae = shake(Vae(VaeConfig(widths=(4, 4, 8), groups=4)), 1)
     sampler = Sampler(CineDecoder(vae), shake(Denoiser(DENOISER), 2), DENOISER, ScheduleConfig(), 3, 1.5)
 
@@ -196,7 +196,7 @@ def test_a_seed_draws_the_same_cine_whatever_else_is_in_the_batch(conditions):
     assert np.abs(other["short_axis"][0].astype(int) - alone["short_axis"][0]).max() > 5
 
 
-def test_the_read_out_finds_volumes_from_areas():
+def test_readout_recovers_volumes_from_areas():
     rng = np.random.default_rng(4)
     features = rng.uniform(5, 30, (300, len(FEATURES)))
     truth = np.stack([4 * features[:, 1] + 7, features[:, 5] - features[:, 9]], axis=1)

@@ -19,7 +19,7 @@ def trained():
     return screen.eval()
 
 
-def test_a_bundle_s_network_computes_the_same_and_its_norms_follow_data_again(trained, tmp_path):
+def test_network_read_from_a_bundle_gives_the_same_output_with_live_norms(trained, tmp_path):
     export_onnx(ShippedScreen(trained, Ood(TINY.widths[-1])), tmp_path)
     inputs, ecgs = example_inputs(3), torch.randn(6, 12, 1000)
 

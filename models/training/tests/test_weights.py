@@ -23,7 +23,7 @@ def adopted(stage, run_dir):
     return torch.load(run_dir / stage / "model.pt", weights_only=True)
 
 
-def test_what_later_stages_read_comes_back_and_decoders_stay_behind(tmp_path):
+def test_kept_weights_restore_later_stages_without_decoders(tmp_path):
     model = {"encoder.w": torch.tensor([0.5, -2.0]), "encoder.steps": torch.tensor(3), "decoder.w": torch.ones(9)}
     put_stage(tmp_path / "run", "cmr/short_axis", model)
 
@@ -54,7 +54,7 @@ def shared(tmp_path):
     return model
 
 
-def test_what_a_bundle_holds_is_kept_there_alone_and_read_from_it(shared, tmp_path):
+def test_weights_in_a_bundle_are_not_stored_twice(shared, tmp_path):
     kept = torch.load(kept_path("diffusion", tmp_path / "weights"), weights_only=True)
 
     adopt("diffusion", tmp_path / "other", tmp_path / "weights", tmp_path / "bundle")
@@ -66,7 +66,7 @@ def test_what_a_bundle_holds_is_kept_there_alone_and_read_from_it(shared, tmp_pa
         assert torch.equal(found[name], value.half().float()), name
 
 
-def test_a_bundle_that_no_longer_holds_them_is_named(shared, tmp_path):
+def test_bundle_without_the_expected_weights_is_named(shared, tmp_path):
     put_network(tmp_path / "bundle", conv=np.zeros((8, 8, 5), dtype=np.float32))
 
     with pytest.raises(ValueError, match=r"diffusion\.pt leaves ema\.conv to .*bundle"):

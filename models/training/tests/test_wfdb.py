@@ -14,7 +14,7 @@ def write_record(folder, names, fmt="16", skip=0, gain="1000(0)/mV"):
     return folder / "made.hea"
 
 
-def test_leads_are_taken_by_name_whatever_their_order(tmp_path):
+def test_leads_are_read_by_name_in_any_order(tmp_path):
     header = write_record(tmp_path, [name.upper() for name in reversed(LEADS)])
 
     record = read_record(header)
@@ -23,7 +23,7 @@ def test_leads_are_taken_by_name_whatever_their_order(tmp_path):
     np.testing.assert_allclose(record.millivolt[:, 0], np.arange(11, -1, -1) * 0.1)
 
 
-def test_the_offset_of_a_mat_file_and_gain_and_baseline_are_honoured(tmp_path):
+def test_mat_offset_gain_and_baseline_are_applied(tmp_path):
     header = write_record(tmp_path, LEADS, fmt="16x1+24", skip=24, gain="200(50)/mv")
 
     record = read_record(header)
@@ -31,7 +31,7 @@ def test_the_offset_of_a_mat_file_and_gain_and_baseline_are_honoured(tmp_path):
     np.testing.assert_allclose(record.millivolt[1], (np.arange(20) + 100 - 50) / 200)
 
 
-def test_a_format_that_is_not_known_is_refused(tmp_path):
+def test_unknown_format_is_refused(tmp_path):
     with pytest.raises(ValueError, match="format 212"):
         read_record(write_record(tmp_path, LEADS, fmt="212"))
 

@@ -15,13 +15,13 @@ SHARED = TRAINING.parents[1] / "shared"
 
 
 @pytest.mark.parametrize("path", ["domain/conditions.json", "domain/indices.json", "signal/cardiacnets-v1.json"])
-def test_a_table_is_the_one_that_typescript_reads(path):
+def test_table_equals_the_one_that_typescript_reads(path):
     copy = Path(cardiacnets.tables.__file__).with_name(Path(path).name)
 
     assert copy.read_text() == (SHARED / path).read_text(), f"cp shared/{path} {copy.parent}"
 
 
-def test_the_wheel_runs_in_another_folder(tmp_path):
+def test_wheel_runs_outside_the_checkout(tmp_path):
     build = ["uv", "build", "--wheel", "--offline", "--quiet", "--out-dir", str(tmp_path), str(TRAINING)]
     subprocess.run(build, check=True)
     (wheel,) = tmp_path.glob("*.whl")

@@ -13,7 +13,7 @@ def normal_people(half):
     return mean, np.full_like(mean, half), person
 
 
-def test_narrow_intervals_are_widened_until_they_hold_published_people():
+def test_narrow_intervals_are_widened_to_cover_published_people():
     mean, half, person = normal_people(10.0)
 
     factors, report = widening(mean, half, person)
@@ -25,13 +25,13 @@ def test_narrow_intervals_are_widened_until_they_hold_published_people():
     assert factors[INDICES.index("ascendingAortaMaxArea")] == 1
 
 
-def test_intervals_that_are_wide_enough_stay():
+def test_wide_intervals_are_unchanged():
     factors, _ = widening(*normal_people(100.0))
 
     assert (factors == 1).all()
 
 
-def test_stroke_volume_is_no_surer_than_what_it_follows_from():
+def test_stroke_volume_is_not_more_certain_than_its_inputs():
     factors = np.ones(len(INDICES))
     factors[INDICES.index("lvEdv")] = 2.0
 

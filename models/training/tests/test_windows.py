@@ -16,7 +16,7 @@ def to_millivolt(window):
 
 
 @pytest.mark.parametrize("bpm", [45, 75, 140])
-def test_the_heart_rate_of_a_made_up_ecg_is_found(bpm):
+def test_heart_rate_of_a_synthetic_ecg_is_found(bpm):
     ecg = synthetic_ecg(np.random.default_rng(bpm), leads=12, heart_rate_bpm=bpm, noise_mv=0.03)
 
     assert heart_rate(ecg, 500) == pytest.approx(bpm, rel=0.03)
@@ -26,7 +26,7 @@ def test_a_flat_window_has_no_heart_rate():
     assert np.isnan(heart_rate(np.zeros((12, 5000)), 500))
 
 
-def test_a_100_hz_copy_of_an_ecg_looks_to_the_network_like_the_500_hz_original():
+def test_ecg_at_100_hz_gives_nearly_the_network_input_of_500_hz():
     ecg = synthetic_ecg(np.random.default_rng(8), leads=12, heart_rate_bpm=72)
 
     fine = to_millivolt(to_window(ecg, 500))
@@ -36,7 +36,7 @@ def test_a_100_hz_copy_of_an_ecg_looks_to_the_network_like_the_500_hz_original()
     assert error < 0.05 * fine.square().mean().sqrt()
 
 
-def test_the_front_end_gives_millivolts_back_and_ignores_what_an_absent_lead_holds():
+def test_front_end_recovers_millivolts_and_ignores_absent_leads():
     time = np.arange(5000) / 500
     wave = 0.4 + 1.2 * np.sin(2 * np.pi * 5 * time)
     ecg = torch.tensor(np.sin(2 * np.pi * 5 * time), dtype=torch.float32).repeat(1, 12, 1)
@@ -51,7 +51,7 @@ def test_the_front_end_gives_millivolts_back_and_ignores_what_an_absent_lead_hol
     assert (millivolt[0, 3] == 0).all()
 
 
-def test_what_lies_above_50_hz_does_not_reach_the_network():
+def test_frequencies_above_50_hz_do_not_reach_the_network():
     time = np.arange(5000) / 500
     ecg = torch.tensor(np.sin(2 * np.pi * 60 * time), dtype=torch.float32).repeat(1, 12, 1)
 
@@ -60,7 +60,7 @@ def test_what_lies_above_50_hz_does_not_reach_the_network():
     assert millivolt[..., 20:-20].abs().max() < 0.01
 
 
-def test_windows_are_made_once_and_then_read(tmp_path, monkeypatch):
+def test_windows_are_computed_once_and_then_read(tmp_path, monkeypatch):
     monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path))
     ecg = synthetic_ecg(np.random.default_rng(1), leads=12, heart_rate_bpm=72)
 

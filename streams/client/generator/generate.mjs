@@ -1,6 +1,6 @@
 /**
- * `npm run client`: `streams/client/openapi.json` and `schema.ts`, from the OpenAPI document on stdin.
- * Needs `npm ci --prefix streams/client/generator` once: the generator wants TypeScript 5 (see package.json).
+ * `npm run client`: writes `streams/client/openapi.json` and `schema.ts` from the OpenAPI document on stdin. Needs `npm ci --prefix
+ * streams/client/generator` once, because the generator requires TypeScript 5 (see package.json).
  * @module
  */
 import { createHash } from 'node:crypto'

@@ -1,10 +1,10 @@
 /**
- * One transaction that puts a screening into the chart: all of it or nothing, and however often it is sent, once.
+ * One transaction that writes a screening into the chart: all or nothing, and only once, however often it is sent.
  *
- * Every create is conditional on our identifier, which holds the version of the result: (ECG, model, profile), or of a session's summary
- * its revision. A newer version is a new set of resources that replaces the old: R4 has `diagnosticReport-replaces` and
- * `Provenance.entity.role = revision` for that. The old ones become `cancelled`: `amended` and `corrected` speak of reports that were
- * final, which ours never are, and `entered-in-error` says that nothing of it ever happened.
+ * Every create is conditional on our identifier, which contains the version of the result: (ECG, model, profile), or for a session summary
+ * its revision. A newer version is a new set of resources that replaces the old ones: R4 has `diagnosticReport-replaces` and
+ * `Provenance.entity.role = revision` for that. The old ones become `cancelled`: `amended` and `corrected` apply to reports that were
+ * final, which ours never are, and `entered-in-error` would mean that it never happened.
  * @module
  */
 
@@ -40,14 +40,14 @@ export interface ReportOptions {
   readonly screening: Screening
   /** `Patient/123` */
   readonly patient: string
-  /** `Encounter/123`, where the ECG has one. */
+  /** `Encounter/123`, if the ECG has one. */
   readonly encounter?: string | undefined
-  /** The resource that holds the ECG, where it came from this EHR: `Observation/123`. */
+  /** The resource that contains the ECG, if it came from this EHR: `Observation/123`. */
   readonly source?: string | undefined
   readonly issuedAt: Date
-  /** Whether numbers that learned from simulated people may be written. */
+  /** Whether values that were learned from simulated people may be written. */
   readonly allowsVirtual: boolean
-  /** Earlier versions, as the EHR has them now. */
+  /** Earlier versions, as they are in the EHR now. */
   readonly replaces?: readonly Replaceable[]
 }
 
@@ -57,10 +57,10 @@ const EXTENSION = 'http://hl7.org/fhir/StructureDefinition'
 
 const EPISODES_SHOWN = 10
 
-/** What Observation.derivedFrom may refer to, of all that can hold an ECG. */
+/** Types that Observation.derivedFrom may refer to, among those that can contain an ECG. */
 const DERIVABLE = /^(Observation|DocumentReference|Media)\//
 
-/** The transaction for a screening. */
+/** Makes the transaction for a screening. */
 export function reportBundle(options: ReportOptions): Bundle {
   const { screening, replaces = [] } = options
   const allows = allowed(screening, options.allowsVirtual)
@@ -82,7 +82,7 @@ export function reportBundle(options: ReportOptions): Bundle {
   const made = [report, ...risk, ...observations]
   const origin = entry(
     provenance(options, made.map(reference), reference(device), old),
-    // A Provenance has no identifier: it is found by its tag.
+    // A Provenance has no identifier, so it is found by its tag.
     `_tag=${RESULT_ID}|${screening.version}`,
   )
   return { resourceType: 'Bundle', type: 'transaction', entry: [...made, device, origin, ...replaces.map(withdrawal)] }
@@ -90,12 +90,12 @@ export function reportBundle(options: ReportOptions): Bundle {
 
 const resultId = ({ version }: Screening, part?: string) => (part === undefined ? version : `${version}/${part}`)
 
-/** One name for this version, and one that all versions share. */
+/** An identifier of this version, and one that all versions share. */
 function identifiers(screening: Screening, part?: string): Identifier[] {
   return [{ system: RESULT_ID, value: resultId(screening, part) }, { ...screening.about }]
 }
 
-/** What every resource about the patient says alike. */
+/** Elements that all resources about the patient share. */
 function subject({ patient, encounter }: ReportOptions) {
   return {
     subject: { reference: patient },
@@ -103,7 +103,7 @@ function subject({ patient, encounter }: ReportOptions) {
   }
 }
 
-/** An ECG has a time, a session a span. */
+/** An ECG has a time, a session a period. */
 function times<Name extends 'effective' | 'occurrence'>(name: Name, { startedAt, endedAt, session }: Screening) {
   if (startedAt === undefined) return {}
   if (session === undefined) return { [`${name}DateTime`]: startedAt }
@@ -147,7 +147,7 @@ function riskAssessment(
     basis: [...(source === undefined ? [] : [{ reference: source }]), quality],
     prediction: findings.map((finding) => ({
       outcome: conditionConcept(finding.condition),
-      // A percentage, as the definition of the element asks.
+      // A percentage, as the element's definition requires.
       ...(finding.withheld === undefined ? { probabilityDecimal: percent(finding.probability) } : {}),
       qualitativeRisk: riskConcept(finding),
       rationale: rationale(finding, session?.flaggedShare[screening.findings.indexOf(finding)]),
@@ -201,7 +201,7 @@ function diagnosticReport(
   }
 }
 
-/** What a reader sees first, the notice before all else. */
+/** The text that a reader sees first; the notice comes before everything else. */
 function conclusion(
   { status, quality, ood, warnings = [], provenance, session }: Screening,
   { findings, indices, withheld }: Allowed,
@@ -244,7 +244,7 @@ function describeSession({ screenedWindows, refusedWindows, indexWindows, isOver
   return `${what}: mean of ${screenedWindows} ${screenedWindows === 1 ? 'window' : 'windows'} of ten seconds; ${refusedWindows} more could not be judged.${indices}`
 }
 
-/** A mean hides what came and went. */
+/** A mean hides temporary changes. */
 function describeEpisodes({ episodes }: SessionFacts): readonly string[] {
   const shown = episodes.slice(0, EPISODES_SHOWN)
   const more = episodes.length - shown.length
@@ -293,7 +293,7 @@ function provenance(
 
 const existing = ({ resourceType, id }: Replaceable) => ({ reference: `${resourceType}/${id}` })
 
-/** An earlier version, out of use. Of a resource that somebody changed meanwhile the whole transaction is refused, and made again. */
+/** Withdraws an earlier version. If somebody changed the resource meanwhile, the whole transaction is refused and then repeated. */
 function withdrawal(resource: Replaceable): BundleEntry {
   const { meta: { versionId } = {}, resourceType, id } = resource
   return {

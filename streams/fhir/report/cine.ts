@@ -1,6 +1,6 @@
 /**
- * One transaction that puts a drawn cine into the chart: an ImagingStudy that says where its DICOM lies, a DocumentReference with the
- * moving picture, and the model. Each says SYNTHETIC wherever a reader or a program may look: no scanner took it.
+ * One transaction that writes a drawn cine into the chart: an ImagingStudy with the location of its DICOM files, a DocumentReference with
+ * the animated preview, and the model. Each one says SYNTHETIC wherever a reader or a program may look, because no scanner took it.
  * @module
  */
 import type { Bundle, Device, DocumentReference, ImagingStudy, Reference } from '@medplum/fhirtypes'
@@ -8,7 +8,7 @@ import { NOTICE } from '../../../shared/domain/result.ts'
 import { CINE_ID, ECG_ID } from './codes.ts'
 import { entry, meta, modelEntry, reference } from './transaction.ts'
 
-/** How a program tells it from a picture of a patient. */
+/** Tag by which a program distinguishes it from an image of a patient. */
 const SYNTHETIC = {
   system: 'urn:cardiacnets:origin',
   code: 'synthetic',
@@ -17,7 +17,7 @@ const SYNTHETIC = {
 
 const VIEW_NAMES = { sax: 'short axis', '4ch': 'four chambers' } as const
 
-/** DICOM: Multi-frame Grayscale Byte Secondary Capture; modality "other", for no scanner made it. */
+/** DICOM: Multi-frame Grayscale Byte Secondary Capture; modality "other", because no scanner made it. */
 const SECONDARY_CAPTURE = 'urn:oid:1.2.840.10008.5.1.4.1.1.7.2'
 const OTHER_MODALITY = { system: 'http://dicom.nema.org/resources/ontology/DCM', code: 'OT', display: 'Other' }
 
@@ -27,7 +27,7 @@ export interface DrawnView {
   readonly seriesUid: string
   readonly instanceUid: string
   readonly frames: number
-  /** With SYNTHETIC in its pixels. It travels in the document, so that a reader of the chart needs no token of ours. */
+  /** With SYNTHETIC in its pixels. It is embedded in the document, so that a reader of the chart needs no token of ours. */
   readonly preview: { readonly contentType: string; readonly bytes: Uint8Array }
 }
 
@@ -38,16 +38,16 @@ export interface CineOptions {
   /** `Patient/123` */
   readonly patient: string
   readonly encounter?: string | undefined
-  /** The resource that holds the ECG, where it came from this EHR. */
+  /** The resource that contains the ECG, if it came from this EHR. */
   readonly source?: string | undefined
   readonly drawnAt: Date
   readonly studyUid: string
   readonly views: readonly DrawnView[]
-  /** `name@version` and sha256 of the bundle that drew it. */
+  /** `name@version` and SHA-256 of the bundle that drew it. */
   readonly model: { readonly bundle: string; readonly sha256: string }
 }
 
-/** The transaction for a drawing; every create is conditional on what was drawn, so that a retry makes no twin. */
+/** Makes the transaction for a drawing. Every create is conditional on the drawing's identity, so that a retry makes no duplicate. */
 export function cineBundle(options: CineOptions): Bundle {
   const { model, ecgId, seed, sampler } = options
   const drawing = `${ecgId}/${seed}/${sampler}/${model.sha256}`

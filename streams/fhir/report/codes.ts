@@ -1,6 +1,6 @@
 /**
- * The codes of a report. LOINC stands only where its concept is the same and says nothing of the method: most cardiac terms there are
- * "by US" or "by MR", and what a model guesses from an ECG is neither. All else is in code systems of ours.
+ * The codes of a report. LOINC is used only for the same concept without a method: most cardiac terms there are "by US" or "by MR", and a
+ * model's estimate from an ECG is neither. All others are in our own code systems.
  * @module
  */
 import type { CodeableConcept, Coding } from '@medplum/fhirtypes'
@@ -11,11 +11,11 @@ export const LOINC = 'http://loinc.org'
 export const UCUM = 'http://unitsofmeasure.org'
 const SNOMED = 'http://snomed.info/sct'
 
-/** Identifiers: of one version of a result, of the ECG or session that it is about, of the model. */
+/** Identifiers: of one version of a result, of the ECG or session that it is about, and of the model. */
 export const RESULT_ID = 'urn:cardiacnets:result'
 export const ECG_ID = 'urn:cardiacnets:ecg'
 export const SESSION_ID = 'urn:cardiacnets:session'
-/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no twin. */
+/** Of one drawing: (ECG, seed, sampler, model), so that drawing the same again makes no duplicate. */
 export const CINE_ID = 'urn:cardiacnets:cine'
 export const MODEL_ID = 'urn:cardiacnets:model-sha256'
 export const INPUT_ID = 'urn:cardiacnets:input-sha256'
@@ -29,13 +29,13 @@ export const HEART_RATE: CodeableConcept = { coding: [{ system: LOINC, code: '88
 
 const ekg = (code: string, display: string): Coding => ({ system: LOINC, code, display })
 
-/** The panel that measurements of an ECG belong to, and its members (loinc.org, looked up November 2026). */
+/** The panel of ECG measurements and its members (loinc.org, looked up in November 2026). */
 export const EKG_PANEL: CodeableConcept = { coding: [ekg('34534-8', '12 lead EKG panel')] }
 export const EKG_MEMBERS = {
   prMs: { coding: [ekg('8625-6', 'P-R Interval')] },
   qrsMs: { coding: [ekg('8633-0', 'QRS duration')] },
   qtMs: { coding: [ekg('8634-8', 'Q-T interval')] },
-  // 8636-3 names no formula: a reader who looks for "QTc" finds Bazett's, which is what most devices mean by it.
+  // 8636-3 names no formula. A reader who looks for "QTc" finds Bazett's, which most devices mean by it.
   qtcBazettMs: {
     coding: [ekg('8636-3', 'Q-T interval corrected'), ekg('76635-2', 'Q-T interval corrected based on Bazett formula')],
   },
@@ -79,7 +79,7 @@ export function indexConcept(id: string, name: string): CodeableConcept {
   return { coding: [...(loinc ? [loinc] : []), { system: INDEX, code: id, display: name }], text: name }
 }
 
-/** The 90% interval of an index. */
+/** Concept of an index's 90% interval. */
 export const intervalConcept = (id: string, name: string): CodeableConcept => ({
   coding: [{ system: INDEX, code: `${id}-interval-90`, display: `${name}, 90% interval` }],
 })
@@ -88,9 +88,7 @@ export const correlationConcept: CodeableConcept = {
   coding: [{ system: INDEX, code: 'correlation', display: 'Correlation with the measured value on held-out people' }],
 }
 
-/**
- * Not HL7's `risk-probability`: its words (low, high, certain) promise a likelihood, and a threshold is none.
- */
+/** Replaces HL7's `risk-probability`, whose terms (low, high, certain) suggest a likelihood; a threshold is not one. */
 export function riskConcept({ flagged: isFlagged, withheld }: Pick<Finding, 'flagged' | 'withheld'>): CodeableConcept {
   if (withheld !== undefined) {
     const text = `withheld: ${withheld.reason}`
@@ -111,7 +109,7 @@ export const qualityCode = (code: string, display: string): CodeableConcept => (
   coding: [{ system: QUALITY, code, display }],
 })
 
-/** Why there is no answer: https://terminology.hl7.org/CodeSystem-data-absent-reason.html, and our own reasons beside it. */
+/** Why there is no value: https://terminology.hl7.org/CodeSystem-data-absent-reason.html, and our own reasons beside it. */
 export function notJudged(reasons: readonly string[]): CodeableConcept {
   return {
     coding: [

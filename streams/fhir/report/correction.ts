@@ -1,5 +1,5 @@
 /**
- * What a report says against the one that it replaces: a flag that went away must not go unseen.
+ * Text of a correction against the report that it replaces: a flag that was removed must not go unnoticed.
  * @module
  */
 import type { CodeableConcept, DiagnosticReport, Observation, RiskAssessment } from '@medplum/fhirtypes'
@@ -10,8 +10,9 @@ import { conditionConcept, riskConcept } from './codes.ts'
 type Replaced = DiagnosticReport | RiskAssessment | Observation
 
 /**
- * @param replaces the resources of the earlier report, as the EHR has them
- * @param findings those that the new report shows
+ * Describes what changed.
+ * @param replaces resources of the earlier report, as they are in the EHR
+ * @param findings findings of the new report
  */
 export function describeCorrection(replaces: readonly Replaced[], findings: readonly Finding[]): string {
   const isFlagged = (id: ConditionId) =>

@@ -1,5 +1,5 @@
 /**
- * The indices as Observations: one each for a whole chamber or vessel, one with components for the segments of the wall.
+ * The indices as Observations: one for each value of a whole chamber or vessel, and one with components for the segments of the wall.
  * @module
  */
 import type { Observation, ObservationComponent, Quantity } from '@medplum/fhirtypes'
@@ -20,13 +20,13 @@ import {
 } from './codes.ts'
 import type { Screening } from './screening.ts'
 
-/** An Observation before it is given its identifier, patient and marks. */
+/** An Observation without its identifier, patient and marks. */
 export type Content = Pick<
   Observation,
   'category' | 'code' | 'method' | 'valueQuantity' | 'valueCodeableConcept' | 'dataAbsentReason' | 'component' | 'note'
 >
 
-/** An Observation and what its identifier ends in. */
+/** An Observation, and the suffix of its identifier. */
 export interface Part {
   readonly name: string
   readonly content: Content
@@ -80,7 +80,7 @@ function segmentIndices(id: string, name: string, members: readonly IndexEstimat
   }
 }
 
-/** A component, since a `referenceRange` would say what is normal, and this says how far off the estimate may be. */
+/** A component, because `referenceRange` means what is normal, and this is the uncertainty of the estimate. */
 function interval({ id, name, low, high, unit }: IndexEstimate): ObservationComponent {
   return {
     code: intervalConcept(id, name),
@@ -88,7 +88,7 @@ function interval({ id, name, low, high, unit }: IndexEstimate): ObservationComp
   }
 }
 
-/** How much to believe it, in words that stay with the number. */
+/** The reliability of the estimate, as text that stays with the value. */
 function reliability(indices: readonly IndexEstimate[]): string {
   const correlations = indices.map(({ correlation }) => correlation)
   const [least, most] = [Math.min(...correlations), Math.max(...correlations)].map((value) => value.toFixed(2))
@@ -99,7 +99,7 @@ function reliability(indices: readonly IndexEstimate[]): string {
 
 const MEMBER_UNITS = { Ms: 'ms', Degrees: 'deg' } as const
 
-/** What was measured on the trace, as members of LOINC's panel; empty where nothing was. */
+/** Measurements of the ECG as members of LOINC's panel; empty when there are none. */
 export function measurementParts({ measurements }: Pick<Screening, 'measurements'>): readonly Part[] {
   if (measurements === undefined) return []
   const { method, heartRateBpm } = measurements
@@ -122,7 +122,7 @@ export function measurementParts({ measurements }: Pick<Screening, 'measurements
   return [{ name: 'measurements', content }]
 }
 
-/** Signal quality; of a refused ECG, the reason why there is nothing else. */
+/** Signal quality; for a refused ECG also the reason why there is nothing else. */
 export function qualityPart({ quality, session }: Screening): Part {
   const { verdict, reasons, leads, heartRateBpm } = quality
   const components: ObservationComponent[] = [
@@ -161,7 +161,7 @@ const count = (code: string, name: string, value: number): ObservationComponent 
   valueQuantity: quantity(value, '1', 'windows'),
 })
 
-/** Six digits: more would promise what the model cannot keep. */
+/** Six significant digits; more would exceed the model's precision. */
 const quantity = (value: number, code: string, unit = code): Quantity => ({
   value: Number(value.toPrecision(6)),
   unit,

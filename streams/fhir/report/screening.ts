@@ -1,5 +1,5 @@
 /**
- * What a report says: one ECG's result, or the summary of a live session.
+ * Content of a report: the result of one ECG, or the summary of a live session.
  * @module
  */
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
@@ -10,39 +10,39 @@ import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { ECG_ID } from './codes.ts'
 
 export interface Screening {
-  /** What it is about; all versions share it. */
+  /** The subject of the report, shared by all its versions. */
   readonly about: { readonly system: string; readonly value: string }
-  /** Names this version among all that we ever write. */
+  /** Identifies this version among all that we ever write. */
   readonly version: string
   readonly status: Result['status']
-  /** When the signal was taken, ISO 8601; unknown when the source does not say. */
+  /** When the signal was recorded, ISO 8601; `undefined` when the source does not state it. */
   readonly startedAt: string | undefined
   readonly endedAt: string | undefined
   readonly findings: readonly Finding[]
   readonly indices: readonly IndexEstimate[]
   readonly quality: Pick<Quality, 'verdict' | 'heartRateBpm'> & {
     readonly reasons: readonly string[]
-    /** Of one ECG only. */
+    /** Only for a single ECG. */
     readonly leads?: Quality['leads']
   }
-  /** Of one ECG only. */
+  /** Only for a single ECG. */
   readonly ood?: OutOfDistribution
-  /** Of one ECG only. */
+  /** Only for a single ECG. */
   readonly warnings?: readonly ResultWarning[]
   readonly measurements?: Measurements
   readonly provenance: Provenance
-  /** Of a session: how many windows it sums up. */
+  /** For a session: the number of windows that it summarises, and more. */
   readonly session?: SessionFacts
 }
 
 export interface SessionFacts {
   readonly screenedWindows: number
   readonly refusedWindows: number
-  /** Windows that the indices are the mean of. */
+  /** Number of windows over which the indices are averaged. */
   readonly indexWindows: number
   /** Share of the screened windows in which a condition was flagged, in the order of the findings. */
   readonly flaggedShare: readonly number[]
-  /** Where a condition stayed above its threshold for as long as the site's rule asks. */
+  /** Periods in which a condition stayed flagged for as long as the site's rule requires. */
   readonly episodes: readonly Episode[]
   readonly isOver: boolean
 }
@@ -73,14 +73,14 @@ export function screeningOf(result: Result): Screening {
   }
 }
 
-/** What a site lets into its charts, and how much it holds back. */
+/** The part that a site allows in its charts, and how much is withheld. */
 export interface Allowed {
   readonly findings: readonly Finding[]
   readonly indices: readonly IndexEstimate[]
   readonly withheld: number
 }
 
-/** Numbers that did not learn from real patients' labels are held back unless the site says otherwise. */
+/** Values that were not learned from real patients' labels are withheld unless the site allows them. */
 export function allowed(
   { findings, indices }: Pick<Screening, 'findings' | 'indices'>,
   allowsVirtual: boolean,

@@ -1,5 +1,5 @@
 /**
- * A live session as one report: what is kept of each window, when a change has lasted long enough to be told, and the summary.
+ * A live session as one report: the digest of each window, the rule for reporting a change, and the summary.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -10,22 +10,22 @@ import type { Finding, IndexEstimate, Result } from '../../../shared/domain/resu
 import { SESSION_ID } from './codes.ts'
 import { allowed, type Episode, type Screening } from './screening.ts'
 
-/** What a session keeps of a window: enough for its rule, not the 82 indices. */
+/** What a session stores of a window: enough for its rule, without the 82 indices. */
 export interface WindowDigest {
   readonly ecgId: EcgId
   readonly version: number
   readonly firstSample: number
-  /** When it was taken; when it came, where the device does not say. */
+  /** When it was recorded; when it arrived, if the device does not state the time. */
   readonly at: Date
   readonly durationMs: number
   readonly status: Result['status']
   readonly modelSha256: string
   readonly profile: string
-  /** Of the site's calibration, if there is one. */
+  /** SHA-256 of the site calibration, if there is one. */
   readonly site?: string | undefined
   /** In the order of the result's findings; empty when refused. */
   readonly probabilities: readonly number[]
-  /** Of those that the site lets into its charts. */
+  /** Of the findings that the site allows in its charts. */
   readonly flagged: readonly ConditionId[]
   readonly reasons: readonly string[]
   readonly heartRateBpm: number | null
@@ -51,7 +51,7 @@ export function digestOf(result: Result, receivedAt: Date, allowsVirtual: boolea
   }
 }
 
-/** The newest screened windows, as many as a change must last; fewer when there are not so many. */
+/** The newest screened windows, as many as a change must last; fewer when there are not enough. */
 export function lastScreened(windows: readonly WindowDigest[], count: number): readonly WindowDigest[] {
   return windows
     .filter(({ status }) => status === 'screened')
@@ -60,9 +60,9 @@ export function lastScreened(windows: readonly WindowDigest[], count: number): r
 }
 
 /**
- * The conditions whose state differs from what was reported and is the same in all of the windows.
- * @param last the newest screened windows, as many as the rule asks for
- * @param reported conditions that the last report had above their threshold
+ * Conditions whose state differs from the last report and is the same in all of the windows.
+ * @param last the newest screened windows, as many as the rule requires
+ * @param reported conditions that the last report flagged
  */
 export function sustainedChanges(
   last: readonly WindowDigest[],
@@ -75,7 +75,7 @@ export function sustainedChanges(
   })
 }
 
-/** Runs of at least `least` screened windows on end in which a condition was flagged. */
+/** Runs of at least `least` consecutive screened windows in which a condition was flagged. */
 function episodesOf(windows: readonly WindowDigest[], condition: ConditionId, least: number): readonly Episode[] {
   const runs: WindowDigest[][] = [[]]
   for (const window of windows) {
@@ -90,10 +90,10 @@ function episodesOf(windows: readonly WindowDigest[], condition: ConditionId, le
 
 const endOf = ({ at, durationMs }: WindowDigest) => new Date(at.getTime() + durationMs).toISOString()
 
-/** Results of which a summary takes its indices: evenly spread, so that a day of windows need not be read. */
+/** Number of results from which a summary takes its indices: evenly spread, so that a day of windows need not be read. */
 const INDEX_SAMPLE = 60
 
-/** Which windows' results a summary needs. */
+/** The windows whose results a summary needs. */
 export function sampleOf(windows: readonly WindowDigest[]): readonly WindowDigest[] {
   const screened = ofOneModel(windows).filter(({ status }) => status === 'screened')
   const from = screened.length > 0 ? screened : windows
@@ -101,7 +101,7 @@ export function sampleOf(windows: readonly WindowDigest[]): readonly WindowDiges
   return Array.from({ length: count }, (_, i) => from[Math.floor((i * from.length) / count)]!)
 }
 
-/** A new bundle may have come in mid-session; numbers of two models are not averaged, the newer one's stand. */
+/** The bundle may have changed during the session. Values of two models are not averaged; only the newer model's are used. */
 function ofOneModel(windows: readonly WindowDigest[]): readonly WindowDigest[] {
   const { modelSha256, profile } = windows.at(-1)!
   return windows.filter((window) => window.modelSha256 === modelSha256 && window.profile === profile)
@@ -113,11 +113,11 @@ export interface SummaryOptions extends Pick<SessionRule, 'sustainedWindows'> {
 }
 
 /**
- * The summary of one patient's windows: the mean of each probability over all screened windows; of each index and of the ends of its
- * interval over a sample of them. The interval does not narrow with the number of windows, since what a model gets wrong of a person it gets
- * wrong in every window.
+ * Summarises one patient's windows: the mean of each probability over all screened windows, and of each index and its interval's ends over
+ * a sample of them. The interval does not narrow with the number of windows, because an error of the model about a person is the same in
+ * every window.
  * @param windows in order of time, at least one
- * @param sample results of `sampleOf(windows)`, less those that were deleted; at least one
+ * @param sample results of `sampleOf(windows)` without deleted ones; at least one
  */
 export function summarise(
   windows: readonly WindowDigest[],
@@ -157,7 +157,7 @@ export function summarise(
       reasons: isRefused ? byFrequency(refused.flatMap(({ reasons }) => reasons)) : [],
       heartRateBpm: meanHeartRate(screened),
     },
-    // What the summary was made of: its windows, each of which says what itself was made of.
+    // Provenance of the summary: its windows, each of which has its own provenance.
     provenance: { ...provenance, inputSha256: hash(windows.map(nameOf)) },
     session: {
       screenedWindows: screened.length,
@@ -172,7 +172,7 @@ export function summarise(
   }
 }
 
-/** A window that was corrected makes another summary; the first version has the name that it always had. */
+/** A corrected window makes another summary. Version 1 keeps the name that it always had. */
 const nameOf = ({ ecgId, version }: WindowDigest) => (version === 1 ? ecgId : `${ecgId}/v${version}`)
 
 function meanFinding(finding: Finding, probabilities: readonly number[]): Finding {

@@ -1,5 +1,5 @@
 /**
- * What every transaction of ours is made of: entries that are created once however often they are sent, and the model that is their author.
+ * Parts of all our transactions: entries that are created once, however often they are sent, and the model that is their author.
  * @module
  */
 import type {
@@ -21,7 +21,7 @@ type Written = DiagnosticReport | RiskAssessment | Observation | ImagingStudy | 
 /** Marks a resource as made by a machine. */
 export const meta = () => ({ security: [{ ...AIAST }] })
 
-/** Creates a resource unless one that meets the condition is there. Its name within the Bundle follows from the condition. */
+/** Creates a resource unless one exists that meets the condition. Its name within the Bundle is derived from the condition. */
 export function entry(resource: Written, condition: string) {
   return {
     fullUrl: `urn:uuid:${uuidv5(condition, uuidv5.URL)}`,
@@ -32,7 +32,7 @@ export function entry(resource: Written, condition: string) {
 
 export const reference = ({ fullUrl }: { readonly fullUrl: string }) => ({ reference: fullUrl })
 
-/** A model: what it is, and `name@version` and sha256 of its bundle. */
+/** A model as a Device: a description, and `name@version` and SHA-256 of its bundle. */
 export function modelEntry(what: string, bundle: string, sha256: string) {
   const [name = '', version] = bundle.split('@')
   const device: Device = {

@@ -1,5 +1,5 @@
 /**
- * Takes back what should never have stood in a chart: every resource that we wrote about an ECG or a session becomes `entered-in-error`.
+ * Withdraws what should never have been in a chart: every resource that we wrote about an ECG or a session becomes `entered-in-error`.
  * @module
  */
 import type { BundleEntry } from '@medplum/fhirtypes'
@@ -8,20 +8,20 @@ import type { EhrClient, FhirResource } from '../client.ts'
 import { isOurs } from '../ours.ts'
 import { CINE_ID, ECG_ID, SESSION_ID } from './codes.ts'
 
-/** What a report consists of beside what has no status and names nobody (Device, Provenance). */
+/** Resource types of a report, except those that have no status and name nobody (Device, Provenance). */
 const TYPES = ['DiagnosticReport', 'RiskAssessment', 'Observation', 'ImagingStudy'] as const
 
-/** Names in one search: an address stays well below what servers take. */
+/** Identifiers per search, so that the URL stays well below servers' limits. */
 const NAMES_A_SEARCH = 20
 
-/** What a report is about, by the name that all its versions share. */
+/** The subject of a report, by the identifier that all its versions share. */
 export interface About {
   readonly kind: 'ecg' | 'session'
-  /** An ECG's id, or that of a session's summary. */
+  /** Id of an ECG, or of a session summary. */
   readonly id: string
 }
 
-/** A resource of ours that still counts in the chart. */
+/** A resource of ours in the chart that is still valid. */
 export interface Standing {
   readonly about: About
   readonly resource: FhirResource & { readonly id: string }
@@ -29,7 +29,7 @@ export interface Standing {
 
 const SYSTEMS = { ecg: ECG_ID, session: SESSION_ID } as const
 
-/** All that stands in charts about these ECGs and sessions. */
+/** Finds all valid resources about these ECGs and sessions. */
 export async function standing(
   ehr: Pick<EhrClient, 'searchPages'>,
   abouts: readonly About[],
@@ -49,13 +49,13 @@ export async function standing(
 
 /**
  * Marks resources as entered in error, in one transaction.
- * @throws CodedError as the client does; of a resource that somebody changed meanwhile the whole transaction is refused
+ * @throws CodedError those of the client; if somebody changed a resource meanwhile, the whole transaction is refused
  */
 export async function withdraw(ehr: Pick<EhrClient, 'transaction'>, all: readonly Standing[]): Promise<void> {
   if (all.length === 0) return
   const entry = all.map(({ resource }) => withdrawal(resource))
   await ehr.transaction({ resourceType: 'Bundle', type: 'transaction', entry } as {
-    readonly resourceType: 'Bundle' // a transaction's further elements are not of the type that the client asks for
+    readonly resourceType: 'Bundle' // the client's type lacks the other elements of a transaction
   })
 }
 
@@ -64,7 +64,7 @@ function withdrawal(resource: FhirResource & { readonly id: string }): BundleEnt
   const versionId = typeof meta === 'object' && meta !== null && 'versionId' in meta ? meta.versionId : undefined
   const withdrawn: object = { ...resource, status: 'entered-in-error' }
   return {
-    resource: withdrawn as NonNullable<BundleEntry['resource']>, // as the EHR had it
+    resource: withdrawn as NonNullable<BundleEntry['resource']>, // as it was in the EHR
     request: {
       method: 'PUT',
       url: `${resourceType}/${id}`,
@@ -73,7 +73,7 @@ function withdrawal(resource: FhirResource & { readonly id: string }): BundleEnt
   }
 }
 
-/** The moving picture of a cine bears the cine's own name. */
+/** The preview of a cine has the cine's own identifier. */
 async function previews(ehr: Pick<EhrClient, 'searchPages'>, found: readonly Standing[]): Promise<readonly Standing[]> {
   const cines = found.flatMap(({ about, resource }) =>
     identifiersOf(resource)
@@ -91,7 +91,7 @@ async function previews(ehr: Pick<EhrClient, 'searchPages'>, found: readonly Sta
   return all
 }
 
-/** What we wrote of a type under any of these names, and is not withdrawn. */
+/** Resources of a type that we wrote with any of these identifiers and that are not withdrawn. */
 async function named(ehr: Pick<EhrClient, 'searchPages'>, type: string, names: readonly string[]) {
   const found: Standing['resource'][] = []
   for await (const page of ehr.searchPages(type, { identifier: names.join(), _count: 100 })) {

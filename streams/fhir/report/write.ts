@@ -1,5 +1,5 @@
 /**
- * Writes a screening into the EHR, once, in place of what it said before of the same ECG or session.
+ * Writes a screening into the EHR, once, replacing earlier versions about the same ECG or session.
  * @module
  */
 import { CodedError } from '../../../shared/errors.ts'
@@ -8,15 +8,16 @@ import { type Replaceable, type ReportOptions, reportBundle } from './bundle.ts'
 import { RESULT_ID } from './codes.ts'
 import type { Screening } from './screening.ts'
 
-/** Kinds of resources that a newer version puts out of use. */
+/** Resource types that a newer version replaces. */
 const REPLACEABLE = ['DiagnosticReport', 'RiskAssessment', 'Observation'] as const
 
-/** Precondition and conflict: somebody changed an earlier version between our reading and our writing. */
+/** Precondition failed, conflict: somebody changed an earlier version between our read and our write. */
 const CONFLICTS = [409, 412]
 
 /**
- * @returns `exists` when this version is in the chart already
- * @throws CodedError as the client does
+ * Writes a report.
+ * @returns `exists` when this version is already in the chart
+ * @throws CodedError those of the client
  */
 export async function writeReport(
   ehr: Pick<EhrClient, 'searchPages' | 'transaction'>,

@@ -1,7 +1,7 @@
 /**
- * HL7 aECG (annotated ECG, `AnnotatedECG` of HL7 v3), after the "HL7 aECG Implementation Guide" of 2005-03-21 (Brown, Badilini):
- * the rhythm series' sequence sets, each a time sequence beside sequences of digits with origin and scale. Annotations and representative beats
- * are left alone.
+ * HL7 aECG (annotated ECG, `AnnotatedECG` of HL7 v3), after the "HL7 aECG Implementation Guide" of 2005-03-21 (Brown, Badilini). Reads the
+ * sequence sets of the rhythm series: a time sequence, and sequences of digits with origin and scale. Annotations and representative beats
+ * are ignored.
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
@@ -29,7 +29,7 @@ export const aecg: Format = {
 
 /**
  * @throws CodedError `payload-malformed` (XML, digits), `payload-empty` (no rhythm), `lead-unknown`, `unit-unknown`, `gain-invalid`,
- *   `sample-invalid`, `field-invalid` (increment), and those of `parseXml` and `checkRecording`
+ * `sample-invalid`, `field-invalid` (increment), and those of `parseXml` and `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -49,10 +49,10 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   })
 }
 
-/** The leads of one sequence set were taken at the same time. */
+/** The leads of one sequence set were recorded at the same time. */
 interface SequenceSet {
   readonly rateHz: number
-  /** When its first sample was taken, where its time is absolute. */
+  /** Time of its first sample, if its time is absolute. */
   readonly head: string | undefined
   readonly sequences: readonly Sequence[]
 }
@@ -71,7 +71,7 @@ function rhythmSeries(root: XmlElement): XmlElement {
   throw new CodedError('payload-empty', { field: 'series' })
 }
 
-/** A series that prints leads in turn has several sets; the one with most standard leads is taken, the first among equals. */
+/** A series that prints leads in turn has several sets. Takes the one with most standard leads, and the first of equals. */
 function richestSet(series: XmlElement, options: ReadOptions): SequenceSet {
   const sets = childrenOf(series, 'component').flatMap((component) => childrenOf(component, 'sequenceSet'))
   const named = (all: readonly Sequence[]) => all.filter(({ lead }) => lead !== undefined).length
@@ -93,7 +93,7 @@ function voltageSequences(set: XmlElement): Sequence[] {
   })
 }
 
-/** Seconds of a time unit, by UCUM. */
+/** Seconds per time unit, by UCUM code. */
 const SECONDS: Readonly<Record<string, number>> = { s: 1, ms: 1e-3, us: 1e-6 }
 
 function readTime(set: XmlElement, { rateHz }: ReadOptions): Pick<SequenceSet, 'rateHz' | 'head'> {
@@ -113,7 +113,7 @@ function readTime(set: XmlElement, { rateHz }: ReadOptions): Pick<SequenceSet, '
 function readLead(name: LeadName, value: XmlElement, { unit }: ReadOptions): RecordedLead {
   const [scale, origin] = [quantityUv(child(value, 'scale'), `${name}.scale`, unit), child(value, 'origin')]
   if (!(scale > 0)) throw new CodedError('gain-invalid', { field: `${name}.scale` })
-  // Half a step at most is lost where the origin is none of its multiples.
+  // The error is at most half a step, when the origin is not a multiple of the step.
   const offset = origin === undefined ? 0 : Math.round(quantityUv(origin, `${name}.origin`, unit) / scale)
   const digits = textAt(value, 'digits')?.split(/\s+/) ?? []
   const samples = new Int32Array(digits.length)
@@ -145,7 +145,7 @@ function readPerson(root: XmlElement, start: string | undefined): Person | undef
   })
 }
 
-/** `effectiveTime` is a moment (`center`) or a span (`low`, `high`). */
+/** `effectiveTime` is a point in time (`center`) or a period (`low`, `high`). */
 function startOf(element: XmlElement): string | undefined {
   const time = child(element, 'effectiveTime')
   return (child(time, 'low') ?? child(time, 'center') ?? time)?.attributes.get('value')

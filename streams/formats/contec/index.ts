@@ -1,7 +1,7 @@
 /**
- * Contec .ECG, as the ECG90A writes it. There is no specification; the layout is that which N. Rigacci found out
+ * Contec .ECG files, as written by the ECG90A. There is no specification; the layout was reverse-engineered by N. Rigacci
  * (github.com/RigacciOrg/ecg-contec): a header of 43 bytes, samples at 800 Hz as uint16 little-endian around 2048 in steps of 5 µV,
- * each time II, III, V1…V6 in turn, and a footer of 37 bytes.
+ * interleaved II, III, V1…V6, and a footer of 37 bytes.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -17,10 +17,10 @@ const RATE_HZ = 800
 const GAIN_UV = 5
 const ZERO = 2048
 
-/** What stands where an electrode is off. */
+/** Value of samples while an electrode is off. */
 const LEAD_OFF = 0x6800
 
-/** I, aVR, aVL and aVF are not stored: they follow from these. */
+/** I, aVR, aVL and aVF are not stored, because they follow from these. */
 const STORED_LEADS: readonly LeadName[] = ['II', 'III', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6']
 
 const HEADER_BYTES = 43
@@ -49,7 +49,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   warnUnused(options, ['unit', 'lead'], warnings)
   const rateHz = options.rateHz ?? RATE_HZ
   const reader = new ByteReader(bytes)
-  // Case number, name: identities.
+  // Case number and name are identities and are skipped.
   reader.skip(10, 'case')
   const [year = 0, month = 0, day = 0, hour = 0, minute = 0, second = 0] =
     TIME.exec(reader.text(20, 'time'))?.slice(1).map(Number) ?? []
@@ -74,7 +74,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
     startedAt: utcTime({ year, month, day, hour, minute, second }),
     person: plausiblePerson({
       sex: sex === 0 ? 'female' : sex === 1 ? 'male' : undefined,
-      // Zero is how the device leaves them out.
+      // The device writes zero for unknown.
       ageYears: ageYears || undefined,
       weightKg: weightKg || undefined,
     }),

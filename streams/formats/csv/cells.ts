@@ -1,21 +1,21 @@
 /**
- * What a cell of a CSV file says: a number, nothing, or what stands in a heading.
+ * Cells of a CSV file: numbers, missing values and headings.
  * @module
  */
 import Papa from 'papaparse'
 
-/** The cells of one line, quoted as RFC 4180 has it or by apostrophes, without blanks around them. */
+/** The cells of one line, trimmed. Quoted as in RFC 4180 or with apostrophes. */
 export function splitLine(line: string, delimiter: string, quote: string): string[] {
   const [cells = []] = Papa.parse<string[]>(line, { delimiter, quoteChar: quote, newline: '\n' }).data
   return cells.map((cell) => unquoted(cell.trim(), quote))
 }
 
-/** Blanks before a quotation mark hide it from the parser. */
+/** The parser does not recognise a quotation mark after a blank. */
 function unquoted(cell: string, quote: string): string {
   return cell.length >= 2 && cell.startsWith(quote) && cell.endsWith(quote) ? cell.slice(1, -1).trim() : cell
 }
 
-/** How data tools write that there is no value. */
+/** How data tools write a missing value. */
 const NOTHING: ReadonlySet<string> = new Set([
   ...[
     '',
@@ -38,13 +38,13 @@ const NOTHING: ReadonlySet<string> = new Set([
 
 export const isNothing = (cell: string): boolean => cell.length <= 9 && NOTHING.has(cell.trim().toLowerCase())
 
-// What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
+// Other forms that `Number` accepts (hexadecimal, Infinity) are not measurements.
 const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
-/** No number needs more characters. */
+/** Longest number, characters. */
 const MAX_NUMBER = 40
 
-/** A number with a decimal point or comma; NaN for a cell that says nothing, undefined for one that says something else. */
+/** A number with a decimal point or comma; NaN for a missing value, `undefined` for other text. */
 export function numberOf(cell: string): number | undefined {
   if (cell.length > MAX_NUMBER) return undefined
   if (DECIMAL.test(cell)) return Number(cell)
@@ -53,7 +53,7 @@ export function numberOf(cell: string): number | undefined {
   return DECIMAL.test(text) ? Number(text) : undefined
 }
 
-/** With a decimal point: of a comma and a point the later one is the decimal sign, the other parts thousands. */
+/** With a decimal point: when there are commas and points, the last one is the decimal sign and the others separate thousands. */
 function pointed(text: string): string {
   const [comma, point] = [text.lastIndexOf(','), text.lastIndexOf('.')]
   if (comma < 0) return text
@@ -63,11 +63,14 @@ function pointed(text: string): string {
 
 export interface Heading {
   readonly name: string
-  /** What stands behind the name in brackets, or behind a blank, `_` or `/`: `II (mV)`, `II [uV]`, `II_mV`, `time_ms`. */
+  /** Unit after the name, in brackets or after a blank, `_` or `/`: `II (mV)`, `II [uV]`, `II_mV`, `time_ms`. */
   readonly unit: string | undefined
 }
 
-/** @param isUnit whether a word without brackets is a unit: `Lead V` has none */
+/**
+ * Splits a heading into name and unit.
+ * @param isUnit whether a word without brackets is a unit: `Lead V` has none
+ */
 export function headingOf(cell: string, isUnit: (word: string) => boolean): Heading {
   const text = cell.trim()
   const open = text.search(/[([]/)

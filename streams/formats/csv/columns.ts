@@ -1,5 +1,5 @@
 /**
- * Which columns of a CSV file hold what.
+ * The columns of a CSV file: leads and times.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -14,17 +14,17 @@ export interface DataColumn {
   readonly index: number
   readonly label: string
   readonly lead: LeadName | undefined
-  /** As the header or the row below it says it, or the line before a file's only column. */
+  /** From the header, from the row below it, or from the line before a file's only column. */
   readonly unit: string | undefined
 }
 
 export interface TimeColumn {
   readonly index: number
-  /** Seconds of the unit that it states. */
+  /** Seconds per stated unit. */
   readonly unitSeconds: number | undefined
 }
 
-/** The columns that may be leads, and those that hold times. */
+/** The columns that may be leads, and the columns of times. */
 export function dataColumns(layout: Layout): { channels: DataColumn[]; times: TimeColumn[] } {
   const { header, units, first, facts } = layout
   const channels: DataColumn[] = []
@@ -37,12 +37,12 @@ export function dataColumns(layout: Layout): { channels: DataColumn[]; times: Ti
       continue
     }
     const lead = findLead(name)
-    // A column of words, and one that counts samples, is no channel.
+    // A column of words, or one that counts samples, is not a channel.
     const isMeasured = numberOf(cell) !== undefined && (name !== '' || cell !== '')
     if (lead === undefined && (isIndexName(name) || !isMeasured)) continue
     channels.push({ index, label: name, lead, unit: unitOf(unit) })
   }
-  // A file of one lead may name it in a line of its own.
+  // A file with one lead may name it in a separate line.
   const [only] = channels.length === 1 ? channels : []
   const stated = facts.get('lead')
   if (only !== undefined && only.lead === undefined && stated !== undefined)
@@ -50,7 +50,10 @@ export function dataColumns(layout: Layout): { channels: DataColumn[]; times: Ti
   return { channels, times }
 }
 
-/** What stands in brackets behind a lead may be a remark: `II (Einthoven)`. A word that only may be a unit stays, so that it is named. */
+/**
+ * Text in brackets after a lead may be a remark: `II (Einthoven)`. A short word, which may be an unknown unit, is kept so that an error can
+ * name it.
+ */
 const unitOf = (unit: string | undefined) =>
   unit !== undefined && (findVoltageUnit(unit) !== undefined || isShortWord(unit)) ? unit : undefined
 

@@ -1,5 +1,5 @@
 /**
- * What the lines before a CSV file's data state: `rate: 500`, `Sample Rate,512 hertz`, `Unit,µV`, with or without `#`.
+ * Facts in the lines before a CSV file's data: `rate: 500`, `Sample Rate,512 hertz`, `Unit,µV`, with or without `#`.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
@@ -9,7 +9,7 @@ import { splitLine } from './cells.ts'
 
 export type FactName = 'rate' | 'unit' | 'gain' | 'lead' | 'start' | 'sex' | 'age' | 'birth'
 
-/** In English, and as Apple Health and spreadsheets of other languages have them; without accents. What stands in brackets is left away. */
+/** In English, and as written by Apple Health and spreadsheets in other languages; without accents. Text in brackets is removed first. */
 const NAMES: Readonly<Record<FactName, readonly string[]>> = {
   rate: [
     ...['rate', 'sampling rate', 'sample rate', 'sampling frequency', 'sample frequency', 'frequency', 'fs'],
@@ -66,10 +66,10 @@ const BY_NAME: ReadonlyMap<string, FactName> = new Map(
   ),
 )
 
-/** No fact's name or value is longer. */
+/** Longest name or value of a fact. */
 const MAX_FACT = 100
 
-/** The fact that a line states: a known name, a colon, an equals sign or a delimiter, and one value. */
+/** The fact in a line: a known name, a colon, equals sign or delimiter, and one value. */
 export function factOf(line: string, delimiter: string, quote: string): { name: FactName; value: string } | undefined {
   const separators = [':', '=', ',', ';', '\t', ...(delimiter === ' ' ? [] : [delimiter])]
   const places = separators.map((separator) => line.indexOf(separator)).filter((at) => at > 0)
@@ -81,7 +81,7 @@ export function factOf(line: string, delimiter: string, quote: string): { name: 
   const rest = line.slice(at + 1, at + 1 + 2 * MAX_FACT).trim()
   const cells = separator === ':' || separator === '=' ? [rest] : splitLine(rest, separator, quote)
   const [value = '', ...more] = cells
-  // With more behind it the line is a header row.
+  // With more values the line is a header row.
   if (more.some((cell) => cell !== '')) return undefined
   return { name: fact, value: trimmed(value, [quote, ',', ';', '\t', ' ']) }
 }
@@ -94,7 +94,7 @@ function nameOf(text: string, quote: string): string {
   )
 }
 
-/** In lower case, with one kind of apostrophe. */
+/** Lower case, with one kind of apostrophe. */
 function withoutAccents(text: string): string {
   return text
     .normalize('NFKD')
@@ -112,20 +112,22 @@ function trimmed(text: string, what: readonly string[]): string {
 
 type Facts = ReadonlyMap<FactName, string>
 
-/** The stated rate, Hz; NaN for one that is no number. */
+/** The stated rate, Hz; NaN when it is not a number. */
 export function rateOfFacts(facts: Facts): number | undefined {
   const stated = facts.get('rate')
   if (stated === undefined) return undefined
   return factNumber(stated) * (/k\s*hz|kilohertz/i.test(stated) ? 1000 : 1)
 }
 
-/** Microvolts a digit of `gain: 2048`, digits a millivolt; undefined where none is stated. NaN for one that is no number. */
+/**
+ * Microvolts per digit from `gain: 2048`, which is in digits per millivolt; `undefined` when none is stated, NaN when it is not a number.
+ */
 export function gainOfFacts(facts: Facts): number | undefined {
   const digitsPerMv = facts.get('gain')
   return digitsPerMv === undefined || /mm/i.test(digitsPerMv) ? undefined : 1000 / factNumber(digitsPerMv)
 }
 
-/** A number with a decimal point or comma; NaN for `2,048`, which may be either of two. */
+/** A number with a decimal point or comma; NaN for `2,048`, which is ambiguous. */
 function factNumber(text: string): number {
   return /,\d{3}(?!\d)/.test(text) ? Number.NaN : Number.parseFloat(text.replace(',', '.'))
 }

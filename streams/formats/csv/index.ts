@@ -1,13 +1,13 @@
 /**
- * CSV, as spreadsheets, data tools and wearables write it: a header row of lead names in any order, then a row a sample; or one column of samples
- * below lines that state its lead. Read by papaparse (RFC 4180), in whatever charset.
+ * CSV as written by spreadsheets, data tools and wearables: a header row with lead names in any order, then one row per sample; or a single
+ * column of samples below lines that state its lead. Read with papaparse (RFC 4180), in any charset.
  *
- * - Delimited by comma, semicolon, tab, bar or blanks; a decimal comma is read where it cannot delimit, or is quoted.
- * - Before the data may stand facts (`facts.ts`), comments, words; below the header row a row of units (`layout.ts`).
- * - A time column of any kind tells the rate, and where samples are lost (`time.ts`).
- * - Blank cells, `NaN`, `NA`, `null` and their like are missing samples; columns that are no standard lead are left out.
+ * - Delimited by comma, semicolon, tab, bar or blanks; a decimal comma is read where it cannot be a delimiter, or is quoted.
+ * - Facts (`facts.ts`), comments and words may precede the data; a row of units may follow the header row (`layout.ts`).
+ * - A time column of any kind gives the rate, and shows where samples are lost (`time.ts`).
+ * - Blank cells, `NaN`, `NA`, `null` and similar are missing samples; columns that are not standard leads are left out.
  *
- * Neither unit nor rate is ever guessed. What the caller says outranks the file.
+ * Neither unit nor rate is ever guessed. The caller's options take precedence over the file.
  * @module
  */
 import {
@@ -43,13 +43,13 @@ export const csv: Format = {
   parse: (main, _others, options) => parse(main, options),
 }
 
-/** Room for all lines that may stand before the data. */
+/** Enough for all lines before the data. */
 const SNIFFED_BYTES = 256 * 1024
 
-/** Most rows that the longest recording has. */
+/** Rows of the longest recording. */
 const MAX_ROWS = RATE_RANGE_HZ.max * MAX_DURATION_S
 
-/** More than any recorder has channels. */
+/** More channels than any recorder has. */
 const MAX_COLUMNS = 64
 
 /** Ten minutes of twelve leads at 500 Hz take 25 MB. */
@@ -63,7 +63,7 @@ function parse({ name, bytes }: SourceFile, options: ReadOptions = {}): Recordin
   if (bytes.length > MAX_BYTES) throw new CodedError('payload-too-large', { field: 'file', maxBytes: MAX_BYTES })
   const text = decodeAnyText(bytes)
   if (text === undefined) throw new CodedError('payload-malformed', { field: 'text' })
-  // Before there is a string a line.
+  // Checked before any line becomes a string.
   if (lineEndsIn(text) > MAX_ROWS + MAX_OTHER_LINES)
     throw new CodedError('payload-too-large', { field: 'rows', maxRows: MAX_ROWS })
   const layout = findLayout(text)
@@ -130,7 +130,7 @@ function readLead(
   return toLead(name, values, microvolts(unit, 'unit'), invalid)
 }
 
-/** A lead with missing samples where the times have gaps. */
+/** Inserts missing samples where the times have gaps. */
 function spread(lead: RecordedLead, places: Int32Array | undefined): RecordedLead {
   if (places === undefined) return lead
   const samples = new Int32Array(places.at(-1)! + 1).fill(MISSING_SAMPLE)

@@ -1,5 +1,5 @@
 /**
- * Where a CSV file's data begin, and what stands before them: facts in lines of their own, a header row, a row of units.
+ * The layout of a CSV file: facts in separate lines, a header row, a row of units, and where the data begin.
  * @module
  */
 import { findLead } from '../../../shared/domain/leads.ts'
@@ -12,26 +12,26 @@ export interface Layout {
   readonly facts: ReadonlyMap<FactName, string>
   readonly delimiter: string
   readonly quote: string
-  /** A name a column; empty where there is no header row. */
+  /** One name per column; empty without a header row. */
   readonly header: readonly string[]
-  /** What the row below the header says of the columns' units; empty where there is none. */
+  /** Units of the columns from the row below the header; empty without one. */
   readonly units: readonly string[]
   readonly columns: number
   /** The cells of the first row. */
   readonly first: readonly string[]
-  /** Line of the first row in the file, from 1. */
+  /** Line number of the first row, from 1. */
   readonly firstLine: number
-  /** Where that line begins in the text. */
+  /** Offset of that line in the text. */
   readonly at: number
 }
 
-/** In this order where two would do. Blanks delimit where nothing else does. */
+/** In order of preference. Blanks are delimiters only when nothing else is. */
 const DELIMITERS = [',', ';', '\t', '|', ' ']
 
-/** Lines before the first row of data. */
+/** Most lines before the first row of data. */
 const MAX_PREAMBLE_LINES = 300
 
-/** More than sixty columns need. */
+/** Longest line; more than sixty columns need. */
 const MAX_LINE = 8192
 
 interface Line {
@@ -39,7 +39,7 @@ interface Line {
   readonly at: number
 }
 
-/** The layout, or undefined where no row of numbers is found. */
+/** The layout; `undefined` when no row of numbers is found. */
 export function findLayout(text: string): Layout | undefined {
   const lines = firstLines(text)
   const quote = quoteOf(lines)
@@ -68,7 +68,7 @@ function firstLines(text: string): Line[] {
   return lines
 }
 
-/** Apostrophes quote where a line begins and ends with one, and no quotation mark is there (PhysioNet's ATM). */
+/** Apostrophes are quotes when a line begins and ends with one and there is no quotation mark (PhysioNet's ATM). */
 function quoteOf(lines: readonly Line[]): '"' | "'" {
   if (lines.some(({ text }) => text.includes('"'))) return '"'
   return lines.some(({ text }) => text.startsWith("'") && text.trimEnd().endsWith("'")) ? "'" : '"'
@@ -92,7 +92,7 @@ function readLines(lines: readonly Line[], delimiter: string, quote: string): La
     const names = !isComment && cells.some((cell) => leadOfHeading(cell) !== undefined) ? cells : undefined
     if (names !== undefined) return below(lines, index + 1, { facts, delimiter, quote, header: names, split })
     if (!isComment && startsData(lines, index, before, split)) {
-      // Apple's words before the data are no heads of columns, though a spreadsheet gives each line as many cells.
+      // Apple's lines before the data are not headers, although a spreadsheet gives each line the same number of cells.
       const isHeader = !facts.has('lead') && (before.length === cells.length || isPadded(before, cells))
       return atLine(lines, index, { facts, delimiter, quote, header: isHeader ? before : [], units: [], first: cells })
     }
@@ -101,7 +101,7 @@ function readLines(lines: readonly Line[], delimiter: string, quote: string): La
   return undefined
 }
 
-/** One more name than cells, or the other way round, where the last is empty. */
+/** One more name than cells, or one less, where the last one is empty. */
 const isPadded = (header: readonly string[], cells: readonly string[]) =>
   header.length > 1 && Math.abs(header.length - cells.length) === 1 && (header.at(-1) === '' || cells.at(-1) === '')
 
@@ -109,7 +109,7 @@ interface Known extends Pick<Layout, 'facts' | 'delimiter' | 'quote' | 'header'>
   readonly split: (line: string) => readonly string[]
 }
 
-/** The units and the first row below a header row. */
+/** The units and the first row, below a header row. */
 function below(lines: readonly Line[], from: number, { split, ...known }: Known): Layout | undefined {
   let units: readonly string[] = []
   for (let index = from; index < lines.length; index++) {
@@ -126,7 +126,7 @@ function below(lines: readonly Line[], from: number, { split, ...known }: Known)
   return undefined
 }
 
-/** Between a header row and the first row may stand units, a ruler, a remark. */
+/** Units, a ruler or a remark may be between the header row and the first row. */
 const MAX_ROWS_BELOW = 4
 
 const isUnit = (cell: string) => findVoltageUnit(cell) !== undefined || findTimeUnit(cell) !== undefined
@@ -136,8 +136,8 @@ function atLine(lines: readonly Line[], index: number, layout: Omit<Layout, 'fir
 }
 
 /**
- * Whether the data of a file whose header names no lead begin at a line: it holds numbers, missing values and times alone; or it stands below a row of
- * words and the next two lines have a number in the same place.
+ * Whether the data of a file without lead names begin at a line: it contains only numbers, missing values and times; or it is below a row
+ * of words and the next two lines have a number at the same position.
  */
 function startsData(
   lines: readonly Line[],
@@ -160,10 +160,10 @@ const isValue = (cell: string) => !isNothing(cell) && numberOf(cell) !== undefin
 
 const leadOfHeading = (cell: string) => findLead(headingOf(cell, isShortUnit).name)
 
-/** A unit that may follow a name without brackets; a bare V is part of a name. */
+/** A unit that may follow a name without brackets; a single V is part of a name. */
 export const isShortUnit = (word: string) => isUnit(word) && word.toLowerCase() !== 'v'
 
-/** Whether the header fits the first row; leads that are named; columns. */
+/** Score of a layout: whether the header fits the first row, number of named leads, number of columns. */
 function scoreOf({ header, facts, columns, first }: Layout): readonly number[] {
   const leads = header.filter((cell) => leadOfHeading(cell) !== undefined).length
   const isOnlyLead = facts.has('lead') && first.filter((cell) => cell !== '').length === 1

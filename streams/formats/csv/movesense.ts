@@ -1,10 +1,10 @@
 /**
- * The CSV that Movesense's app records: `Timestamp,Value`, the time of the sensor in milliseconds. A file is named after the resource that it
- * was read from (`MeasECGmV.csv` is `/Meas/ECG/…/mV`); only that says the unit. No lead is named: a chest strap's is none of the twelve, so
- * which one to take it for is the caller's to say.
+ * CSV of the Movesense app: `Timestamp,Value`, the sensor's time in milliseconds. A file is named after the resource that it was recorded
+ * from (`MeasECGmV.csv` is `/Meas/ECG/…/mV`), and only this name states the unit. There is no lead name: a chest strap records none of the
+ * twelve leads, so the caller must choose one.
  *
- * Samples come in packets. The app stamps the first of a packet with the packet's time and the others a millisecond apart, whatever
- * the rate, so the rate follows from the packets.
+ * Samples arrive in packets. The app gives the first sample of a packet the packet's time and each following one a millisecond more,
+ * whatever the rate, so the rate is computed from the packets.
  * @module
  */
 import { CodedError } from '../../../shared/errors.ts'
@@ -14,18 +14,19 @@ import { timingOf } from './time.ts'
 
 export const isMovesense = (header: readonly string[]) => header.join().toLowerCase() === 'timestamp,value'
 
-/** The unit that a file's name states. */
+/** The unit in a file's name. */
 export const movesenseUnit = (fileName: string): VoltageUnit | undefined =>
   /ECG_?mV/i.test(fileName) ? 'mV' : undefined
 
 /**
+ * Rate from the times of packets.
  * @param times of all samples, ms
- * @throws CodedError `field-invalid` where packets differ in length or one is lost
+ * @throws CodedError `field-invalid` when packets differ in length or one is lost
  */
 export function rateOfPackets(times: Float64Array, lineOf: (row: number) => number): number {
   const starts = [...times.keys()].filter((i) => i === 0 || times[i]! - times[i - 1]! !== 1)
   const samples = starts[1]
-  // One packet, or none: a sample a millisecond.
+  // One packet, or none: one sample per millisecond.
   if (samples === undefined)
     return timingOf(
       times.map((time) => time / 1000),

@@ -1,5 +1,5 @@
 /**
- * The rows of a CSV file as columns of numbers.
+ * Reads the rows of a CSV file into columns of numbers.
  * @module
  */
 import Papa from 'papaparse'
@@ -14,26 +14,26 @@ export interface RowLimits {
 
 export interface Rows {
   readonly count: number
-  /** By column, [count]: numbers, or seconds of clocks; NaN where there is none. */
+  /** By column, [count]: numbers, or seconds of clock times; NaN where the value is missing. */
   readonly values: ReadonlyMap<number, Float64Array>
-  /** Columns whose values are times of a clock. */
+  /** Columns of clock times. */
   readonly clocks: ReadonlySet<number>
-  /** Whether what stands after the last row was left out: a row that was cut, words. */
+  /** Whether something after the last row was left out: a truncated row, or words. */
   readonly isTailCut: boolean
   lineOf(row: number): number
 }
 
-/** Characters that are split at a time: a string a cell of a whole file takes too much memory. */
+/** Characters that are split at a time, because one string per cell of a whole file takes too much memory. */
 const CHUNK = 1024 * 1024
 
-/** A row that is no row: too short or too long, or without a number where the others have theirs. */
+/** An invalid row: too short, too long, or without a number where the others have one. */
 interface Odd {
   readonly row: number
   readonly error: (line: number) => CodedError
 }
 
 /**
- * Reads `wanted` columns of all rows. Blank lines are no rows.
+ * Reads the `wanted` columns of all rows. Blank lines are skipped.
  * @throws CodedError `payload-too-large`, `payload-malformed` (a row of another length), `sample-invalid`, naming line and column
  */
 export function readRows(text: string, layout: Layout, wanted: readonly number[], { maxRows }: RowLimits): Rows {
@@ -44,7 +44,7 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
   const lineOf = (row: number) => lineOfRow(body, layout, row)
   const take = (cells: readonly string[]) => {
     const problem = oddity(cells, layout.columns, columns, count)
-    // Behind it only more of the same may stand: then it is the file's tail.
+    // Only more invalid rows may follow it: then they are the tail of the file.
     if (odd !== undefined && problem === undefined) throw odd.error(lineOf(odd.row))
     if (problem !== undefined) {
       if (problem.isFatal) throw problem.error(lineOf(problem.row))
@@ -65,7 +65,7 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
     },
     complete: () => {},
   }
-  // The types know chunks of files alone; the parser makes them of strings too.
+  // The types accept only files for chunked parsing; the parser also chunks strings.
   const source: unknown = body
   Papa.parse(source as File, config)
   return {
@@ -77,7 +77,7 @@ export function readRows(text: string, layout: Layout, wanted: readonly number[]
   }
 }
 
-/** A column that grows as its rows come. */
+/** A column that grows with its rows. */
 class Column {
   readonly index: number
   readonly isClock: boolean
@@ -98,7 +98,7 @@ class Column {
       larger.set(this.values)
       this.values = larger
     }
-    // `oddity` has seen that it is one.
+    // `oddity` has checked that it is a number.
     this.values[row] = this.read(cell)!
   }
 }
@@ -117,18 +117,18 @@ function oddity(
   const wrong = columns.find((column) => column.read(cells[column.index] ?? '') === undefined)
   if (wrong === undefined) return undefined
   const error = (line: number) => new CodedError('sample-invalid', { line, column: wrong.index + 1 })
-  // A row of words is no row of an ECG; a word among numbers is a sample that cannot be read.
+  // A row of words is not data; a word among numbers is an unreadable sample.
   return { row, error, isFatal: columns.some((column) => isNumber(column.read(cells[column.index] ?? ''))) }
 }
 
 const isNumber = (value: number | undefined) => value !== undefined && !Number.isNaN(value)
 
-/** Runs of blanks as one, and none before a line. */
+/** Collapses runs of blanks, and removes those at the start of a line. */
 function singleBlanks(text: string): string {
   return text.replace(/ +/g, ' ').replace(/(^|\n|\r) /g, '$1')
 }
 
-/** The line that a row begins in, from 1: rows are counted as the parser does, which passes over blank lines and takes quoted line ends as text. */
+/** Line number of a row, from 1. Rows are counted as by the parser, which skips blank lines and treats quoted line ends as text. */
 function lineOfRow(body: string, { firstLine, quote }: Layout, row: number): number {
   let [line, rows, isQuoted, isBlank] = [firstLine, 0, false, true]
   for (let i = 0; i < body.length; i++) {

@@ -1,11 +1,11 @@
 /**
- * Time columns: in what they count, the sampling rate that they tell, and where samples are lost.
+ * Time columns: their unit, the sampling rate, and lost samples.
  * @module
  */
 import { MAX_DURATION_S } from '../../../shared/domain/recording.ts'
 import { CodedError } from '../../../shared/errors.ts'
 
-/** Seconds a unit, by its name in lower case. */
+/** Seconds per unit, by its name in lower case. */
 const UNITS: ReadonlyMap<string, number> = new Map([
   ...['s', 'sec', 'secs', 'second', 'seconds', 'sekunden'].map((name) => [name, 1] as const),
   ...['ms', 'msec', 'msecs', 'millisecond', 'milliseconds'].map((name) => [name, 1e-3] as const),
@@ -14,10 +14,10 @@ const UNITS: ReadonlyMap<string, number> = new Map([
   ...['min', 'minutes'].map((name) => [name, 60] as const),
 ])
 
-/** Seconds of a time unit; undefined for what is none. */
+/** Seconds per time unit; `undefined` for other text. */
 export const findTimeUnit = (text: string): number | undefined => UNITS.get(text.trim().toLowerCase())
 
-/** A heading is a time's when it has one of these words, and no other but the unit and those below. */
+/** A heading is of a time column when it contains one of these words, and otherwise only the unit and the words below. */
 const TIME_WORDS: ReadonlySet<string> = new Set([
   ...['time', 'times', 'timestamp', 'timestamps', 't', 'datetime', 'date', 'clock', 'zeit', 'zeitstempel', 'uhrzeit'],
   ...['temps', 'horodatage', 'tiempo', 'tempo'],
@@ -41,7 +41,7 @@ const BESIDE_TIME: ReadonlySet<string> = new Set([
   ...['utc', 'gmt', 'unix', 'epoch', 'iso', 'since', 'start', 'from', 'of', 'and', 'day', 'stamp'],
 ])
 
-/** Whether a column's name says that it holds times. */
+/** Whether a column's name is that of a time column. */
 export function isTimeName(name: string): boolean {
   if (name.length > 64) return false
   const words = name
@@ -53,13 +53,13 @@ export function isTimeName(name: string): boolean {
   return isKnown && words.some((word) => TIME_WORDS.has(word))
 }
 
-/** Whether a column's name says that it counts samples. */
+/** Whether a column's name is that of a sample counter. */
 export const isIndexName = (name: string): boolean =>
   /^(?:index|idx|sample|samples|sample ?(?:no|nr|number|index|#)\.?|no\.?|nr\.?|#|n)$/i.test(name.trim())
 
 /**
- * Seconds of a clock, with or without a date: `2026-01-02T03:04:05.004Z`, `02.01.2026 03:04:05,004`, `03:04:05.004`, `0:05.004`,
- * `[14:30:00.000 01/01/2020]`. Only differences of such times mean anything. Undefined for anything else.
+ * Seconds of a clock time, with or without a date: `2026-01-02T03:04:05.004Z`, `02.01.2026 03:04:05,004`, `03:04:05.004`, `0:05.004`,
+ * `[14:30:00.000 01/01/2020]`. Only differences of such times are meaningful. `undefined` for any other text.
  */
 export function secondsOfClock(cell: string): number | undefined {
   if (cell.length < 4 || cell.length > 40 || !cell.includes(':')) return undefined
@@ -76,33 +76,36 @@ const DAY_S = 86_400
 const CLOCK =
   /^\[?(?:(?<a>\d{1,4})[-./](?<b>\d{1,2})[-./](?<c>\d{1,4})[T ,])?(?:(?<hour>\d{1,2}):)?(?<minute>\d{1,2}):(?<second>\d{1,2})(?:[.,:](?<fraction>\d{1,9}))?(?: ?(?:Z|UTC|GMT|[+-]\d\d:?\d\d|(?<noon>[AaPp][Mm])))?(?: (?<d>\d{1,2})\/(?<e>\d{1,2})\/(?<f>\d{4}))?\]?$/
 
-/** Days since 1970 of a date whose year comes first or last; 0 where there is none. */
+/** Days since 1970 of a date with the year first or last; 0 without a date. */
 function dayOf(a: string | undefined, b: string | undefined, c: string | undefined): number {
   if (a === undefined || b === undefined || c === undefined) return 0
   const [year, month, day] = a.length === 4 ? [a, b, c] : [c, b, a]
   return Math.floor(Date.UTC(Number(year), Number(month) - 1, Number(day)) / 1000 / DAY_S)
 }
 
-/** When the samples of a column were taken. */
+/** When the samples of a column were recorded. */
 export interface Timing {
   readonly rateHz: number
-  /** How far the times stray from the rate, in samples. */
+  /** Largest deviation of the times from the rate, in samples. */
   readonly deviation: number
-  /** Where each sample belongs, from 0: further than its row, where samples before it are lost. Absent where none is. */
+  /** Index of each sample, from 0: larger than its row number after lost samples. Absent when none are lost. */
   readonly places?: Int32Array
 }
 
-/** Times written to a millisecond tell the rate of ten seconds to a part in ten thousand: nearer than that, a whole rate is meant. */
+/**
+ * Times with millisecond resolution give the rate of ten seconds to one part in ten thousand. Within this tolerance the rate is taken as
+ * whole.
+ */
 const WHOLE_RATE_TOLERANCE = 2e-4
 
-/** An interval longer than so many others is a gap. */
+/** An interval of more than this many usual intervals is a gap. */
 const GAP = 1.6
 
 /**
- * The rate of times, and the gaps between them.
+ * The rate of a time column, and its gaps.
  * @param seconds NaN where a time is missing
- * @param lineOf line of a row
- * @throws CodedError `field-invalid` naming the line of the first time that is missing, goes back or stands still, or comes too late
+ * @param lineOf line number of a row
+ * @throws CodedError `field-invalid` naming the line of the first time that is missing, does not increase, or comes too late
  */
 export function timingOf(seconds: Float64Array, lineOf: (row: number) => number): Timing {
   const invalid = (row: number) => new CodedError('field-invalid', { field: 'time', line: lineOf(row) })
@@ -133,7 +136,7 @@ function placed(
 ): Pick<Timing, 'places' | 'deviation'> {
   const places = new Int32Array(seconds.length)
   let deviation = 0
-  // Each stretch keeps its own start, so that a device's clock that is off shifts nothing.
+  // Each stretch is measured from its own start, so that an inaccurate device clock shifts nothing.
   let [startAt, startPlace] = [seconds[0]!, 0]
   for (let i = 1; i < seconds.length; i++) {
     const interval = intervals[i - 1]!
@@ -152,7 +155,7 @@ function placed(
   return { places, deviation }
 }
 
-/** The farthest that a time lies from even spacing, in steps. */
+/** Largest deviation from even spacing, in steps. */
 function deviationFrom(seconds: Float64Array, step: number): number {
   let most = 0
   for (let i = 0; i < seconds.length; i++) {

@@ -1,5 +1,5 @@
 /**
- * The rate of a CSV file, and where its rows belong: from the caller, from what the file states, and from its time columns.
+ * The rate of a CSV file and the positions of its rows: from the caller, from the file's facts, and from its time columns.
  * @module
  */
 import type { ResultWarning } from '../../../shared/domain/warnings.ts'
@@ -9,17 +9,18 @@ import type { Rows } from './rows.ts'
 import { type Timing, timingOf } from './time.ts'
 
 interface StatedRate {
-  /** Of the caller, else of the file; outranks the time columns. */
+  /** From the caller, otherwise from the file; takes precedence over time columns. */
   readonly stated: number | undefined
   readonly isCallers: boolean
   readonly warnings: ResultWarning[]
 }
 
-/** A time column whose rate is so near to the stated one tells where samples are lost. */
+/** A time column whose rate is this close to the stated one shows where samples are lost. */
 const SAME_RATE = 0.01
 
 /**
- * @throws CodedError `field-invalid` where no rate is stated (`rate`) or the times make none (`time`, line)
+ * Determines the rate.
+ * @throws CodedError `field-invalid` when no rate is stated (`rate`) or the times give none (`time`, line)
  */
 export function timeOf(
   rows: Rows,
@@ -27,7 +28,7 @@ export function timeOf(
   { stated, isCallers, warnings }: StatedRate,
 ): Pick<Timing, 'rateHz' | 'places'> {
   const attempts = columns.map((column) => attempt(rows, column))
-  // Of several columns (phone, sensor, elapsed) the evenest.
+  // Of several columns (phone, sensor, elapsed), the most even one.
   const [best] = attempts.filter((each) => 'rateHz' in each).toSorted((a, b) => a.deviation - b.deviation)
   if (stated === undefined) {
     if (best !== undefined) return best
@@ -53,7 +54,7 @@ function attempt(rows: Rows, { index, unitSeconds }: TimeColumn): Timing | Coded
 
 const DAY_S = 86_400
 
-/** A clock without a date begins anew at midnight. */
+/** A clock time without a date restarts at midnight. */
 function unwrapDays(seconds: Float64Array): void {
   let days = 0
   for (let i = 1, before = seconds[0]!; i < seconds.length; i++) {
@@ -64,7 +65,7 @@ function unwrapDays(seconds: Float64Array): void {
   }
 }
 
-/** Times since 1970 tell by their size what they count; others without a unit count seconds. */
+/** The unit of times since 1970 follows from their size; other times without a unit are seconds. */
 function unitOfEpoch(value: number): number {
   if (value >= 1e17) return 1e-9
   if (value >= 1e14) return 1e-6

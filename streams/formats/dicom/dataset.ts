@@ -1,14 +1,14 @@
 /**
- * The few elements of a DICOM file that an ECG needs, after PS3.5 (encoding) and PS3.10 (file format).
+ * Reads the few elements of a DICOM file that an ECG needs, after PS3.5 (encoding) and PS3.10 (file format).
  *
- * A reader of our own rather than dcmjs: that one inflates without a bound and keeps every element of the file.
+ * Our own reader instead of dcmjs, which decompresses without a limit and keeps every element of the file.
  * @module
  */
 import { inflateRawSync } from 'node:zlib'
 import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
 
-/** The elements that are kept; all others are stepped over. */
+/** The elements that are kept; all others are skipped. */
 export const TAG = {
   transferSyntax: 0x0002_0010,
   acquisitionDate: 0x0008_0022,
@@ -60,7 +60,7 @@ const SEQUENCES: ReadonlySet<TagName> = new Set([
   'sensitivityUnits',
 ])
 
-/** The kept elements of a data set: values as bytes, little-endian; sequences as their items. */
+/** The kept elements of a data set: values as little-endian bytes, sequences as their items. */
 export class Dataset {
   readonly #values = new Map<TagName, Uint8Array>()
   readonly #items = new Map<TagName, readonly Dataset[]>()
@@ -74,19 +74,19 @@ export class Dataset {
     return this.#values.get(name)
   }
 
-  /** Items of a sequence; none when it is not there. */
+  /** Items of a sequence; empty when it is absent. */
   items(name: TagName): readonly Dataset[] {
     return this.#items.get(name) ?? []
   }
 
-  /** Text without padding; undefined when it is empty or not there. */
+  /** Text without padding; `undefined` when it is empty or absent. */
   text(name: TagName): string | undefined {
     return latin1(this.#values.get(name) ?? new Uint8Array()) || undefined
   }
 
   /**
-   * A number written as text (VR DS or IS); undefined when it is empty or not there.
-   * @throws CodedError `field-invalid` for text that is no number
+   * A number written as text (VR DS or IS); `undefined` when it is empty or absent.
+   * @throws CodedError `field-invalid` for text that is not a number
    */
   decimal(name: TagName): number | undefined {
     const text = this.text(name)
@@ -96,12 +96,12 @@ export class Dataset {
     return value
   }
 
-  /** @throws CodedError `payload-malformed` when it is not there */
+  /** @throws CodedError `payload-malformed` when it is absent */
   u16(name: TagName): number {
     return this.#reader(name).u16(name)
   }
 
-  /** @throws CodedError `payload-malformed` when it is not there */
+  /** @throws CodedError `payload-malformed` when it is absent */
   u32(name: TagName): number {
     return this.#reader(name).u32(name)
   }
@@ -120,7 +120,7 @@ export function looksLikeDicom(bytes: Uint8Array): boolean {
   return startOf(bytes) !== undefined || startsBare(bytes) !== undefined
 }
 
-/** Where the file meta group begins: behind preamble and magic, or behind the magic alone, or at the beginning. */
+/** Start of the file meta group: after preamble and magic, after the magic alone, or at the beginning. */
 function startOf(bytes: Uint8Array): number | undefined {
   for (const at of [PREAMBLE_BYTES, 0]) {
     if (latin1(bytes.subarray(at, at + MAGIC.length)) === MAGIC) return at + MAGIC.length
@@ -128,14 +128,14 @@ function startOf(bytes: Uint8Array): number | undefined {
   return bytes[0] === META_GROUP && bytes[1] === 0 && isElement(bytes, false) ? 0 : undefined
 }
 
-/** A data set that nothing stands before begins with group 0008: whether it is in implicit VR, where it does. */
+/** A data set without file meta information starts with group 0008. Returns whether it is in implicit VR. */
 function startsBare(bytes: Uint8Array): { isImplicit: boolean } | undefined {
   if (bytes[0] !== 0x08 || bytes[1] !== 0) return undefined
   if (isElement(bytes, false)) return { isImplicit: false }
   return isElement(bytes, true) ? { isImplicit: true } : undefined
 }
 
-/** Whether an element begins a file: an explicit VR, or a length and behind it an element of the same group or the next. */
+/** Whether a file starts with an element: an explicit VR, or a length that leads to an element of the same group or the next. */
 function isElement(bytes: Uint8Array, isImplicit: boolean): boolean {
   if (bytes.length < 16) return false
   if (!isImplicit) return /^[A-Z]{2}$/.test(latin1(bytes.subarray(4, 6)))
@@ -151,10 +151,13 @@ const IMPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2'
 const EXPLICIT_LITTLE_ENDIAN = '1.2.840.10008.1.2.1'
 const DEFLATED = '1.2.840.10008.1.2.1.99'
 
-/** More than the longest recording (10 min of 12 channels at 2000 Hz in 32 bits) fills; a deflated file may be a bomb. */
+/** More than the longest recording fills (10 min of 12 channels at 2000 Hz in 32 bits), because a deflated file may be a bomb. */
 const MAX_INFLATED_BYTES = 64 * 1024 * 1024
 
-/** @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (transfer syntax) */
+/**
+ * Reads a file.
+ * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (transfer syntax)
+ */
 export function readDicom(bytes: Uint8Array): Dataset {
   const reader = new ByteReader(bytes)
   const start = startOf(bytes)
@@ -181,7 +184,7 @@ export function readDicom(bytes: Uint8Array): Dataset {
   }
 }
 
-/** The group 0002, always explicit little-endian. It ends where another group begins, whatever length it states. */
+/** Group 0002, always explicit little-endian. It ends where another group begins, whatever its stated length is. */
 function readFileMeta(reader: ByteReader): Dataset {
   const meta = new Dataset()
   while (reader.remaining > 0) {
@@ -208,11 +211,11 @@ function inflate(bytes: Uint8Array): Uint8Array {
 }
 
 interface Encoding {
-  /** Elements and items that may still come. */
+  /** Elements and items that may still follow. */
   readonly budget: { left: number }
   readonly isImplicit: boolean
   readonly depth: number
-  /** Whether a delimiter ends it, not its length. */
+  /** Whether it ends with a delimiter and not by its length. */
   readonly isDelimited: boolean
 }
 
@@ -228,13 +231,13 @@ const ITEM_DELIMITER = 0xfffe_e00d
 const SEQUENCE_DELIMITER = 0xfffe_e0dd
 const UNDEFINED_LENGTH = 0xffff_ffff
 
-/** Deeper than any waveform object nests; keeps recursion on hostile files shallow. */
+/** Deeper than any waveform object; limits recursion on hostile files. */
 const MAX_DEPTH = 16
 
-/** More items than any sequence that is kept has (channels, groups). */
+/** More items than any kept sequence has (channels, groups). */
 const MAX_ITEMS = 256
 
-/** A thousand times what an ECG with annotations has; keeps a hostile file cheap. */
+/** A thousand times the elements of an annotated ECG; limits the work on a hostile file. */
 const MAX_ELEMENTS = 1_000_000
 
 /** PS3.5 7.1.2: these have two reserved bytes and a 32-bit length. */
@@ -257,14 +260,14 @@ function readHeader(reader: ByteReader, isImplicit: boolean): Header {
   return { tag, vr, length: reader.u32('length') }
 }
 
-/** To the end of the bytes, also where that comes too soon: how many samples are there is known from the waveform itself. */
+/** Reads to the end of the bytes, even if the file is truncated: the number of samples is known from the waveform itself. */
 function readElements(reader: ByteReader, encoding: Encoding): Dataset {
   const dataset = new Dataset()
   while (reader.remaining > 0) {
     try {
       if (readElement(reader, encoding, dataset)) break
     } catch (error) {
-      // Whatever stands behind the waveform (a trailer, padding) is no matter of the ECG.
+      // What follows the waveform (a trailer, padding) does not affect the ECG.
       const isBehind = encoding.depth === 0 && dataset.items('waveformSequence').length > 0
       if (isBehind && error instanceof CodedError && error.code === 'payload-malformed') break
       throw error
@@ -284,7 +287,7 @@ function readElement(reader: ByteReader, encoding: Encoding, dataset: Dataset): 
   const isUndefined = length === UNDEFINED_LENGTH
   if (isWanted || isUndefined) {
     const source = isUndefined ? reader : reader.section(isWanted ? there(reader, length) : length, name ?? 'sequence')
-    // PS3.5 6.2.2: a sequence whose VR its writer did not know is in implicit VR.
+    // PS3.5 6.2.2: a sequence with an unknown VR is in implicit VR.
     const items = readItems(
       source,
       { budget, isImplicit: isImplicit || vr === 'UN', depth: depth + 1, isDelimited: isUndefined },
@@ -296,7 +299,7 @@ function readElement(reader: ByteReader, encoding: Encoding, dataset: Dataset): 
   return false
 }
 
-/** Of a length that a file promises, what is there. */
+/** The part of a stated length that is present. */
 const there = (reader: ByteReader, length: number) => Math.min(length, reader.remaining)
 
 function readItems(reader: ByteReader, encoding: Encoding, isWanted: boolean): Dataset[] {

@@ -42,7 +42,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   })
 }
 
-/** When the acquisition began, ISO 8601 in UTC; without a zone it is read as UTC. */
+/** Start of the acquisition, ISO 8601 in UTC; a time without a zone is read as UTC. */
 function startOf(dataset: Dataset): string | undefined {
   const joined = (date: TagName, time: TagName) => {
     const [day, clock] = [dataset.text(date), dataset.text(time)]
@@ -55,7 +55,7 @@ function startOf(dataset: Dataset): string | undefined {
   return text === undefined ? undefined : timeOf(text, dataset.text('timezoneOffset'))
 }
 
-// VR DT: YYYYMMDDHHMMSS.FFFFFF&ZZXX, every part from the minutes on may be left out.
+// VR DT: YYYYMMDDHHMMSS.FFFFFF&ZZXX; every part from the minutes on may be absent.
 const DATE_TIME =
   /^(?<year>\d{4})(?<month>\d{2})(?<day>\d{2})(?<hour>\d{2})(?<minute>\d{2})?(?<second>\d{2})?(?:\.(?<fraction>\d{1,6}))?(?<zone>[+-]\d{4})?$/
 
@@ -102,11 +102,11 @@ const YEARS = { Y: 1, M: 1 / 12, W: 7 / 365.25, D: 1 / 365.25 } as const
 function statedAge(text = ''): number | undefined {
   const parts = /^(?<count>\d{3})(?<unit>[YMWD])$/.exec(text)?.groups
   if (parts === undefined) return undefined
-  // as: the pattern lets no other letter pass
+  // as: the pattern allows no other letter
   return wholeYears(Number(parts.count) * YEARS[parts.unit as keyof typeof YEARS])
 }
 
-/** What is no number here is unknown, not an error: the ECG does not depend on it. */
+/** A value that is not a number is unknown and not an error, because the ECG does not depend on it. */
 function number(text: string | undefined): number | undefined {
   const value = Number.parseFloat(text ?? '')
   return Number.isNaN(value) ? undefined : value

@@ -17,7 +17,7 @@ import type { Dataset } from './dataset.ts'
 /** Channels that were sampled together. */
 export interface MultiplexGroup {
   readonly isOriginal: boolean
-  /** Start after the acquisition's, ms. */
+  /** Offset from the start of the acquisition, ms. */
   readonly offsetMs: number
   readonly rateHz: number
   readonly samples: number
@@ -26,15 +26,15 @@ export interface MultiplexGroup {
 }
 
 export interface GroupChannel extends ChannelFacts {
-  /** Its place among all channels of the group. */
+  /** Index among all channels of the group. */
   readonly place: number
   readonly definition: Dataset
 }
 
 /**
- * Groups that together are one recording: of those with standard leads the best, and the others of the same samples, rate and start
- * (some devices put limb and precordial leads into groups of their own). Best is what was recorded rather than derived (no median beat),
- * long enough for a window (not the 2.5 s strips of a printed page), with most leads. A group that cannot be read is passed over.
+ * Chooses the groups that form one recording: the best one with standard leads, and the others with the same samples, rate and start (some
+ * devices store limb and precordial leads in separate groups). The best group is original and not derived (no median beat), long enough for
+ * a window (not the 2.5 s strips of a printed page), and has most leads. A group that cannot be read is skipped.
  * @throws CodedError `format-unsupported` (no waveform), `lead-unknown`, `rate-unsupported`, `payload-malformed`
  */
 export function chooseGroups(dataset: Dataset, options: ReadOptions): MultiplexGroup[] {
@@ -42,7 +42,7 @@ export function chooseGroups(dataset: Dataset, options: ReadOptions): MultiplexG
   if (sequence.length === 0) throw new CodedError('format-unsupported', { field: 'waveformSequence' })
   const all = readGroups(sequence, options)
   const named = all.filter((group) => leadsIn(group) > 0)
-  // The caller may know of an unnamed channel which lead it is.
+  // The caller may know the lead of an unnamed channel.
   const groups = named.length === 0 && options.lead !== undefined ? all : named
   const [best] = groups.toSorted(
     (a, b) =>
@@ -95,7 +95,7 @@ function readGroup(dataset: Dataset, options: ReadOptions): MultiplexGroup {
   }
 }
 
-/** PS3.16 CID 3001: `SCPECG 5.6.3-9-61`, since 2007 `MDC 2:61`; else what the channel is called. */
+/** PS3.16 CID 3001: `SCPECG 5.6.3-9-61`, since 2007 `MDC 2:61`; otherwise the channel's name. */
 function factsOf(definition: Dataset): ChannelFacts {
   const [source] = definition.items('channelSource')
   const names = [definition.text('channelLabel'), source?.text('codeMeaning'), source?.text('codeValue')]
@@ -123,9 +123,10 @@ const SAMPLE_TYPES: ReadonlyMap<string, SampleType> = new Map([
 ] satisfies [string, SampleType][])
 
 /**
- * What reads a channel of a group, in microvolts: sample × sensitivity × correction + baseline. Where data are cut, the samples of all channels that are there.
- * @throws CodedError `format-unsupported` (sample interpretation), `payload-malformed`, `payload-too-large`; the reader: also `format-unsupported` (skew),
- *   `gain-invalid`, `unit-unknown`
+ * Makes a function that reads a channel of a group in microvolts: sample × sensitivity × correction + baseline. In truncated data it reads
+ * the samples that are present in all channels.
+ * @throws CodedError `format-unsupported` (sample interpretation), `payload-malformed`, `payload-too-large`; the reader also
+ * `format-unsupported` (skew), `gain-invalid`, `unit-unknown`
  */
 export function groupReader(
   { dataset, samples: stated, rateHz, channels }: MultiplexGroup,
@@ -155,7 +156,7 @@ export function groupReader(
   }
 }
 
-/** The value of samples that are none, as `type` reads it. */
+/** The value of padding samples, as `type` reads it. */
 function paddingOf(dataset: Dataset, type: SampleType): number | undefined {
   const bytes = dataset.bytes('paddingValue')
   if (bytes === undefined || bytes.length * 8 < type.bits) return undefined
@@ -173,7 +174,7 @@ function calibrationOf(definition: Dataset, stated: string | undefined): { gainU
   return { gainUv, baselineUv }
 }
 
-/** Less than a sample between channels is the multiplexer's and of no matter; more would have to be shifted. */
+/** Less than a sample between channels comes from the multiplexer and is ignored; more would have to be shifted. */
 function refuseSkew(definition: Dataset, rateHz: number): void {
   const samples = definition.decimal('sampleSkew') ?? (definition.decimal('timeSkew') ?? 0) * rateHz
   if (Math.abs(samples) >= 1) throw new CodedError('format-unsupported', { field: 'skew' })

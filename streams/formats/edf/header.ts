@@ -6,9 +6,9 @@
 import { ByteReader, latin1 } from '../byte-reader.ts'
 
 export interface EdfHeader {
-  /** Of a sample: 2 in EDF, 3 in BDF. */
+  /** Bytes per sample: 2 in EDF, 3 in BDF. */
   readonly sampleBytes: 2 | 3
-  /** `EDF+C`, `EDF+D` (with gaps) or either of BDF; empty in plain EDF. */
+  /** `EDF+C`, `EDF+D` (with gaps), or the BDF equivalents; empty in plain EDF. */
   readonly variant: string
   readonly patient: string
   readonly recording: string
@@ -17,7 +17,7 @@ export interface EdfHeader {
   /** hh.mm.ss */
   readonly time: string
   readonly headerBytes: number
-  /** Undefined when the header leaves it to the length of the file. */
+  /** `undefined` when the header leaves it to the file's length. */
   readonly records: number | undefined
   readonly recordSeconds: number
   readonly signals: readonly EdfSignal[]
@@ -29,7 +29,7 @@ export interface EdfSignal {
   readonly physical: Range
   readonly digital: Range
   readonly samplesPerRecord: number
-  /** Samples before this signal's in a record. */
+  /** Samples of a record before this signal's. */
   readonly firstSample: number
 }
 
@@ -45,14 +45,14 @@ const BIOSEMI = '\xffBIOSEMI'
 export function looksLikeEdf(bytes: Uint8Array): boolean {
   const version = latin1(bytes.subarray(0, 8))
   if (version !== '0' && version !== BIOSEMI) return false
-  // The length of the header is book-keeping: a date where one stands is as good.
+  // The stated length of the header is not essential: a valid date identifies the format as well.
   const [headerBytes, signals] = [latin1(bytes.subarray(184, 192)), latin1(bytes.subarray(252, 256))]
   const isDated = /^\d\d?\.\d\d?\.\d\d$/.test(latin1(bytes.subarray(168, 176)))
   return Number(signals) > 0 && (isDated || Number(headerBytes) === FIXED_BYTES + SIGNAL_BYTES * Number(signals))
 }
 
 /**
- * Ranges that are no numbers are NaN.
+ * Parses the header. Ranges that are not numbers are NaN.
  * @throws CodedError `payload-malformed` naming the field
  */
 export function parseHeader(bytes: Uint8Array): EdfHeader {
@@ -71,7 +71,7 @@ export function parseHeader(bytes: Uint8Array): EdfHeader {
   }
   const count = number(reader, 4, 'signals')
   if (!(Number.isInteger(count) && count > 0)) throw reader.malformed('signals')
-  // How many records there are, the file's length says as well: a count that is none is not missed.
+  // The file's length also gives the number of records, so an invalid count does no harm.
   const isCount = Number.isInteger(fixed.records) && fixed.records > 0
   return {
     ...fixed,
@@ -81,7 +81,7 @@ export function parseHeader(bytes: Uint8Array): EdfHeader {
   }
 }
 
-/** Each field stands for all signals before the next field does. */
+/** Each field is stored for all signals before the next field. */
 function readSignals(reader: ByteReader, count: number): EdfSignal[] {
   if (reader.remaining < count * SIGNAL_BYTES) throw reader.malformed('signals')
   const texts = (length: number, field: string) => Array.from({ length: count }, () => reader.text(length, field))
@@ -110,7 +110,7 @@ function readSignals(reader: ByteReader, count: number): EdfSignal[] {
   })
 }
 
-/** NaN for what is no number: a bad field of one channel is of no matter to the others. */
+/** NaN for text that is not a number: an invalid field of one channel does not affect the others. */
 function number(reader: ByteReader, length: number, field: string): number {
   const text = reader.text(length, field).replace(',', '.')
   return /^[-+]?[\d.]+(?:e[-+]?\d+)?$/i.test(text) ? Number(text) : Number.NaN

@@ -28,10 +28,10 @@ export const edf: Format = {
 }
 
 /**
- * Channels that are no standard lead are left out. So are leads of another rate than most, leads without a usable range or unit, and a last
- * record that is cut: each is said.
+ * Leaves out channels that are not standard leads. Also leaves out, with a warning each: leads of another rate than most, leads without a
+ * usable range or unit, and a truncated last record.
  * @throws CodedError `payload-malformed`, `payload-empty`, `payload-too-large`, `lead-unknown`, `unit-unknown`, `gain-invalid`,
- *   `rate-unsupported`, and those of `checkRecording`
+ * `rate-unsupported`, and those of `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -69,7 +69,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   })
 }
 
-/** The count that most leads have; of those that as many have, the highest. */
+/** The number of samples that most leads have; of equally frequent ones, the highest. */
 function usualCount(counts: readonly number[]): number {
   const times = (count: number) => counts.filter((each) => each === count).length
   return counts.toSorted((a, b) => times(b) - times(a) || b - a)[0]!
@@ -93,7 +93,7 @@ function readLead(name: LeadName, signal: EdfSignal, sampleBytes: 2 | 3, records
   if (!(digital.max > digital.min && gainUv > 0)) throw new CodedError('gain-invalid', { field: 'physicalMax' })
   const zero = Math.round(digital.min - physical.min / step)
   if (!(Math.abs(zero) < 2 ** 30)) throw new CodedError('gain-invalid', { field: 'physicalMin' })
-  // A physical minimum above the maximum is how EDF says that the amplifier inverts.
+  // A physical minimum above the maximum means that the amplifier inverts.
   const sign = Math.sign(step)
   const { bytes, recordBytes, starts, length } = records
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -110,7 +110,7 @@ function readLead(name: LeadName, signal: EdfSignal, sampleBytes: 2 | 3, records
 const int16 = (view: DataView, at: number) => view.getInt16(at, true)
 const int24 = (view: DataView, at: number) => view.getUint16(at, true) | (view.getInt8(at + 2) << 16)
 
-/** Dates are dd.mm.yy, of 1985 to 2084. EDF+ says `Startdate X` where the date is withheld. */
+/** Dates are dd.mm.yy, from 1985 to 2084. In EDF+, `Startdate X` means that the date is withheld. */
 function startOf({ date, time, variant, recording }: EdfHeader): string | undefined {
   const [day, month, year] = date.split('.').map(Number)
   const [hour, minute, second] = time.split('.').map(Number)
@@ -120,7 +120,7 @@ function startOf({ date, time, variant, recording }: EdfHeader): string | undefi
   return utcTime({ year: year + (year < 85 ? 2000 : 1900), month, day, hour, minute, second })
 }
 
-// EDF+ 2.1.3.3: code, sex, birth date, name; X for what is not known.
+// EDF+ 2.1.3.3: code, sex, birth date, name; X for unknown.
 const PATIENT = /^\S+ (?<sex>[MFX]) (?:(?<day>\d{2})-(?<month>[A-Z]{3})-(?<year>\d{4})|X)(?: |$)/i
 
 function personOf({ variant, patient }: EdfHeader, startedAt: string | undefined): Person | undefined {

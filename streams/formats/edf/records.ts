@@ -1,5 +1,5 @@
 /**
- * The data records of an EDF file: where each lies, and when it was taken.
+ * The data records of an EDF file: their positions, and when they were recorded.
  * @module
  */
 import { checkDuration } from '../../../shared/domain/recording.ts'
@@ -11,18 +11,18 @@ export interface EdfRecords {
   /** [records][signals][samples] */
   readonly bytes: Uint8Array
   readonly recordBytes: number
-  /** First sample of each record, counted from the first record's. */
+  /** First sample of each record, relative to the first record. */
   readonly starts: readonly number[]
-  /** Samples from the first record's beginning to the last one's end, gaps included. */
+  /** Samples from the start of the first record to the end of the last, including gaps. */
   readonly length: number
-  /** The first record's start after the header's, s. */
+  /** Start of the first record after that of the header, s. */
   readonly onsetS: number
-  /** Whether a record is missing or cut that the header promises, or the bytes behind the last are a piece of one. */
+  /** Whether a record is missing or truncated, or an incomplete record follows the last one. */
   readonly isCut: boolean
 }
 
 /**
- * The whole records that are there.
+ * Locates the complete records.
  * @throws CodedError `payload-malformed`, `payload-empty`, `payload-too-large`
  */
 export function locateRecords(
@@ -57,10 +57,10 @@ const isInterrupted = ({ variant }: EdfHeader) => /^[EB]DF\+D/.test(variant)
 
 export const isAnnotation = ({ label }: EdfSignal) => label === 'EDF Annotations' || label === 'BDF Annotations'
 
-/** Ends an annotation's time, and each text of it. */
+/** Ends the time of an annotation, and each of its texts. */
 const SEPARATOR = '\u0014'
 
-/** EDF+ 2.2.4: each record's first annotation says when it starts, as `+1.5` before two separators. */
+/** EDF+ 2.2.4: the first annotation of each record states its start, as `+1.5` before two separators. */
 function onsetOf(
   bytes: Uint8Array,
   at: number,

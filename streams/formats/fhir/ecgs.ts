@@ -1,5 +1,5 @@
 /**
- * The ECGs in a FHIR resource and in what it refers to.
+ * Finds the ECGs in a FHIR resource and in the resources that it refers to.
  * @module
  */
 import type { Recording } from '../../../shared/domain/recording.ts'
@@ -9,16 +9,16 @@ import { ageAt, plausiblePerson, withPerson } from '../person.ts'
 import { holdsEcg, leadsIn, readObservation } from './observation.ts'
 import { attachmentsOf, type EcgResource, type Observation, parseResource, partsOf } from './resources.ts'
 
-/** Where referenced resources and attached files are found. */
+/** Source of referenced resources and attached files. */
 export interface ResourceStore {
   resource(reference: string): unknown
   bytes(url: string): Uint8Array | undefined
 }
 
 interface Label {
-  /** The resource that holds it, as `Observation/123`, where it has an id. */
+  /** The resource that contains it, such as `Observation/123`, if it has an id. */
   readonly source: string | undefined
-  /** Reference of whom it is of. */
+  /** Reference of the patient. */
   readonly subject: string | undefined
 }
 
@@ -28,16 +28,19 @@ export interface FoundEcg extends Label {
 
 export interface SearchResult {
   readonly ecgs: readonly FoundEcg[]
-  /** What kept an ECG from being read; a file that is no ECG at all (a letter, a picture) is no error. */
+  /** Errors that prevented reading of an ECG. A file that is not an ECG at all (a letter, an image) is not an error. */
   readonly errors: readonly CodedError[]
 }
 
 export type ParseFiles = (files: readonly SourceFile[], options: ReadOptions) => Recording
 
-/** More than a report of any sense bundles. */
+/** More resources than any reasonable report contains. */
 const MAX_RESOURCES = 1000
 
-/** @throws CodedError `payload-too-large`, and `field-invalid` for a root that is no FHIR */
+/**
+ * Finds the ECGs of a resource.
+ * @throws CodedError `payload-too-large`, and `field-invalid` for a root that is not FHIR
+ */
 export function findEcgs(
   root: unknown,
   store: ResourceStore,
@@ -51,7 +54,7 @@ export function findEcgs(
   visit(root, store, undefined)
   return { ecgs, errors }
 
-  /** @param container whose part it is: a contained resource has no address of its own */
+  /** @param container the resource that contains it: a contained resource has no address of its own */
   function visit(json: unknown, around: ResourceStore, container: Label | undefined): void {
     if (json === undefined || visited.has(json)) return
     visited.add(json)
@@ -70,7 +73,7 @@ export function findEcgs(
     }
   }
 
-  /** Whether an observation, or its members together, are an ECG; if so it is read. */
+  /** Reads an observation that is an ECG by itself, or together with its members. Returns whether it is one. */
   function readLeads(observation: Observation, scope: ResourceStore, label: Label): boolean {
     if (holdsEcg(observation)) {
       found(label, scope, () => readObservation([observation], options))
@@ -116,13 +119,13 @@ const isDated = ({ effectiveDateTime, effectiveInstant, effectivePeriod }: Obser
 function filesIn(resource: EcgResource, scope: ResourceStore): SourceFile[] {
   return attachmentsOf(resource).flatMap(({ data, url, title }) => {
     const bytes = data === undefined ? url && bytesOf(url, scope) : Buffer.from(data, 'base64')
-    // Only a name: of a WFDB record, the header names its signal files.
+    // Only a name: the header of a WFDB record names its signal files.
     const name = (title ?? url ?? '').split(/[/\\]/).at(-1)!
     return bytes && bytes.length > 0 ? [{ name, bytes }] : []
   })
 }
 
-/** The members of a panel that hold one lead each, all different: together they are one ECG. None when they are not so. */
+/** The members of a panel with one lead each, all different: together they are one ECG. Empty for other panels. */
 function membersWithOneLead(
   { hasMember }: Observation,
   scope: ResourceStore,
@@ -141,7 +144,7 @@ function membersWithOneLead(
   return members
 }
 
-/** What a reference means, where that is there and as FHIR has it. */
+/** The resource that a reference means, if it is present and valid. */
 function lookUp(
   reference: string | undefined,
   scope: ResourceStore,
@@ -155,7 +158,7 @@ function lookUp(
   }
 }
 
-/** References that begin with `#` lie in the resource itself: https://hl7.org/fhir/R4/references.html#contained */
+/** References that start with `#` are to contained resources: https://hl7.org/fhir/R4/references.html#contained */
 function withContained(resource: EcgResource, around: ResourceStore): ResourceStore {
   if (!('contained' in resource) || resource.contained.length === 0) return around
   const byId = new Map(
@@ -178,7 +181,7 @@ function bytesOf(url: string, scope: ResourceStore): Uint8Array | undefined {
     : undefined
 }
 
-/** Sex, and age on the day of the ECG. Nothing else of a patient is looked at. */
+/** Sex, and age on the day of the ECG. No other data of a patient is read. */
 function personOf(subject: string | undefined, scope: ResourceStore, startedAt: string | undefined) {
   const { resource } = lookUp(subject, scope)
   if (resource?.resourceType !== 'Patient') return undefined

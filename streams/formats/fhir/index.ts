@@ -1,6 +1,6 @@
 /**
- * FHIR R4 and R5 in JSON: an Observation with sampled leads, a DocumentReference, Media or Binary with a file of any other format inside, a
- * DiagnosticReport or Bundle of them. Of several ECGs the first is read.
+ * FHIR R4 and R5 in JSON: an Observation with sampled leads; a DocumentReference, Media or Binary that contains a file of any other format;
+ * or a DiagnosticReport or Bundle of these. Of several ECGs the first is read.
  * @module
  */
 import type { Recording } from '../../../shared/domain/recording.ts'
@@ -10,19 +10,22 @@ import { parseJson, startsJson } from '../json-text.ts'
 import { findEcgs, type ParseFiles, type ResourceStore } from './ecgs.ts'
 import { ECG_RESOURCE_TYPES } from './resources.ts'
 
-/** @param parseFiles reads the files inside, of whatever format */
+/**
+ * Makes the format.
+ * @param parseFiles reads the contained files, of any format
+ */
 export function createFhirFormat(parseFiles: ParseFiles): Format {
   return {
     name: 'fhir',
     detects(bytes) {
-      // The type need not come first, and a narrative may come before it.
+      // The type need not come first, and a narrative may precede it.
       return startsJson(bytes) && namesEcgResource(bytes)
     },
     parse: (main, _others, options) => parse(main.bytes, options, parseFiles),
   }
 }
 
-/** @throws CodedError those of `parseJson`, `lead-missing` when there is no ECG in it, and whatever kept the first from being read */
+/** @throws CodedError those of `parseJson`, `lead-missing` when there is no ECG, and the error of the first ECG */
 function parse(bytes: Uint8Array, options: ReadOptions, parseFiles: ParseFiles): Recording {
   const json = parseJson(bytes)
   const { ecgs, errors } = findEcgs(json, storeOf(json), parseFiles, options)
@@ -31,7 +34,7 @@ function parse(bytes: Uint8Array, options: ReadOptions, parseFiles: ParseFiles):
   throw errors[0] ?? new CodedError('lead-missing', { field: 'resourceType' })
 }
 
-/** Far enough for any order of fields but the data themselves; a file whose type stands behind these is read by `--format fhir`. */
+/** Far enough for any order of fields except after the data themselves; a file whose type comes later is read with `--format fhir`. */
 const TYPE_SOUGHT_IN = 64 * 1024
 
 function namesEcgResource(bytes: Uint8Array): boolean {
@@ -42,7 +45,7 @@ function namesEcgResource(bytes: Uint8Array): boolean {
   })
 }
 
-/** What a file brings along itself: the entries of a Bundle, by their address and by type and id. */
+/** Resources in the file itself: the entries of a Bundle, by URL and by type and id. */
 function storeOf(json: unknown): ResourceStore {
   const resources = new Map<string, unknown>()
   if (typeof json === 'object' && json !== null && 'entry' in json && Array.isArray(json.entry)) {

@@ -1,17 +1,20 @@
 /**
- * Which lead a FHIR code means.
+ * The lead that a FHIR code means.
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
 import { leadOfScpCode } from '../lead-codes.ts'
 import type { CodeableConcept, Coding } from './resources.ts'
 
-/** ISO/IEEE 11073-10101 numbers partition 2, the SCADA one, from here; SCP's lead number is added. */
+/** Start of partition 2 (SCADA) of ISO/IEEE 11073-10101; SCP's lead number is added. */
 const MDC_LEADS = 2 * 0x1_0000
-/** `MDC_ECG_ELEC_POTL`: the electric potential of a lead, SCP's number added: I is 131329, III 131389, V1 131331. */
+/** `MDC_ECG_ELEC_POTL`: the electric potential of a lead, with SCP's number added: I is 131329, III 131389, V1 131331. */
 const MDC_POTENTIALS = MDC_LEADS + 256
 
-/** SNOMED CT and LOINC, as https://build.fhir.org/ig/hl7germany/terminologie-basis-de/ValueSet-EkgAbleitungenVS.html and ValueSet-EkgLeads.html list them. */
+/**
+ * SNOMED CT and LOINC, from https://build.fhir.org/ig/hl7germany/terminologie-basis-de/ValueSet-EkgAbleitungenVS.html and
+ * ValueSet-EkgLeads.html.
+ */
 const OTHER_CODES: ReadonlyMap<string, LeadName> = new Map([
   ['272729005', 'I'],
   ['272730000', 'II'],
@@ -37,11 +40,11 @@ const OTHER_CODES: ReadonlyMap<string, LeadName> = new Map([
   ['LP7392-6', 'V4'],
   ['LP7393-4', 'V5'],
   ['LP7394-2', 'V6'],
-  // http://hl7.org/fhir/uv/phr/CodeSystem/ecg-lead-codes; the other codes there are the leads' names.
+  // http://hl7.org/fhir/uv/phr/CodeSystem/ecg-lead-codes; its other codes are the leads' names.
   ['appleWatchSimilarToLeadI', 'I'],
 ])
 
-/** The leads that a code names, in the order it names them: one, unless the data have several dimensions. */
+/** The leads that a code names, in its order: one, unless the data have several dimensions. */
 export function leadsOfConcept({ coding, text }: CodeableConcept): readonly LeadName[] {
   const coded = distinct(coding.map(leadOfCoding))
   if (coded.length > 0) return coded
@@ -55,7 +58,7 @@ export function leadsOfConcept({ coding, text }: CodeableConcept): readonly Lead
   return parts.includes(undefined) ? [] : distinct(parts)
 }
 
-/** Twelve leads with a word each take 100 characters. */
+/** Twelve leads with one word each take 100 characters. */
 const MAX_TEXT_LENGTH = 256
 
 function leadOfCoding({ code, display }: Coding): LeadName | undefined {
@@ -63,7 +66,7 @@ function leadOfCoding({ code, display }: Coding): LeadName | undefined {
 }
 
 function leadOfCode(code: string): LeadName | undefined {
-  // DICOM writes partition and code apart (`2:1`), and SCP's number behind its section (`5.6.3-9-1`): PS3.16, CID 3001.
+  // DICOM writes partition and code separately (`2:1`), and SCP's number after its section (`5.6.3-9-1`): PS3.16, CID 3001.
   const [, partition, inPartition] = /^(\d+):(\d+)$/.exec(code) ?? []
   if (partition !== undefined) return leadOfMdc(Number(partition) * 0x1_0000 + Number(inPartition))
   const [, scp] = /^5\.6\.3-9-(\d+)$/.exec(code) ?? []
@@ -77,10 +80,13 @@ function leadOfMdc(code: number): LeadName | undefined {
 
 const distinct = (leads: readonly (LeadName | undefined)[]) => [...new Set(leads)].filter((lead) => lead !== undefined)
 
-/** Codes of a whole ECG: LOINC 11524-6 (study) and 34534-8 (12 leads), MDC_ECG_ELEC_POTL, SNOMED CT 106073009 as the German base profile has it. */
+/**
+ * Codes of a whole ECG: LOINC 11524-6 (study) and 34534-8 (12 leads), MDC_ECG_ELEC_POTL, and SNOMED CT 106073009 of the German base
+ * profile.
+ */
 const ECG_CODES: readonly string[] = ['11524-6', '34534-8', String(MDC_POTENTIALS), '106073009']
 
-/** Whether a code says that this is an ECG, be its leads readable or not. */
+/** Whether a code is that of an ECG, whether or not its leads can be read. */
 export function meansEcg(concept: CodeableConcept): boolean {
   return concept.coding.some(({ code }) => code !== undefined && ECG_CODES.includes(code))
 }

@@ -1,5 +1,5 @@
 /**
- * An Observation as a recording.
+ * Reads an Observation as a recording.
  * @module
  */
 import { type LeadName, leadByName } from '../../../shared/domain/leads.ts'
@@ -12,14 +12,14 @@ import { leadsOfConcept, meansEcg } from './leads.ts'
 import type { CodeableConcept, Observation, SampledData } from './resources.ts'
 import { leadOf, readSampledData, type Series, type Stretch } from './sampled-data.ts'
 
-/** What one observation, or one of its components, says of one or several leads. */
+/** Data of one observation or component, with one or several leads. */
 interface LeadData {
   readonly code: CodeableConcept
   readonly data: SampledData
   readonly field: string
 }
 
-/** Whether there is a waveform of an ECG in it. Other waveforms (a pulse, a respiration) are none of ours. */
+/** Whether it contains the waveform of an ECG. Other waveforms (pulse, respiration) are ignored. */
 export function holdsEcg(observation: Observation): boolean {
   const parts = waveforms(observation)
   return parts.some(({ code }) => leadsOfConcept(code).length > 0) || (parts.length > 0 && meansEcg(observation.code))
@@ -31,8 +31,8 @@ export function leadsIn(observation: Observation): readonly LeadName[] {
 }
 
 /**
- * One ECG of one observation, or of several that hold a lead each. A lead that comes several times comes in consecutive stretches,
- * as HealthKit exports and the specification's R6 example have it. Waveforms of no standard lead are left out, and so are those that cannot be read.
+ * One ECG from one observation, or from several with one lead each. A lead that occurs several times has consecutive stretches, as in
+ * HealthKit exports and in the specification's R6 example. Waveforms that are not standard leads or cannot be read are left out.
  * @throws CodedError `lead-unknown`, `samples-uneven`, `field-invalid`, those of `readSampledData` and of `checkRecording`
  */
 export function readObservation(observations: readonly Observation[], options: ReadOptions): Recording {
@@ -59,7 +59,7 @@ interface LeadPart extends LeadData {
   readonly leads: readonly LeadName[]
 }
 
-/** The waveforms that are leads; what the caller says of the only one. */
+/** The waveforms that are leads, with the caller's option for the only one. */
 function leadParts(parts: readonly LeadData[], { lead }: ReadOptions, warnings: ResultWarning[]): LeadPart[] {
   const named = parts
     .map((part) => ({ ...part, leads: leadsOfConcept(part.code) }))
@@ -96,7 +96,7 @@ function readStretches(parts: readonly LeadPart[], options: ReadOptions, warning
       for (const name of part.leads) left.add(name)
     }
   }
-  // A lead of which a stretch is missing is no lead of one time any more.
+  // A lead with a missing stretch is no longer aligned in time.
   for (const name of left) stretches.delete(name)
   if (rateHz === undefined || stretches.size === 0)
     throw errors[0] ?? new CodedError('lead-unknown', { field: 'component.code' })
@@ -121,7 +121,7 @@ function waveforms({ code, valueSampledData, component }: Observation): LeadData
   return [...own, ...parts]
 }
 
-/** A day alone says nothing of when the first sample was taken. */
+/** A date without a time does not tell when the first sample was recorded. */
 function startOf({ effectiveDateTime, effectiveInstant, effectivePeriod }: Observation): string | undefined {
   const text = effectiveInstant ?? effectiveDateTime ?? effectivePeriod?.start
   if (text === undefined || !/^\d{4}-\d\d-\d\dT\d\d:\d\d/.test(text)) return undefined
@@ -129,7 +129,7 @@ function startOf({ effectiveDateTime, effectiveInstant, effectivePeriod }: Obser
   return Number.isNaN(at) ? undefined : new Date(at).toISOString()
 }
 
-/** LOINC 8867-4, heart rate, where the device counted it itself. */
+/** LOINC 8867-4, heart rate, if the device measured it. */
 function heartRateOf({ component }: Observation): number | undefined {
   const stated = component.find(({ code }) => code.coding.some(({ code }) => code === '8867-4'))?.valueQuantity?.value
   return stated !== undefined && stated > 0 && stated < 400 ? stated : undefined

@@ -1,5 +1,5 @@
 /**
- * The parts of FHIR resources that an ECG can stand in, R4 and what R5 changed of them. All else in a resource is ignored.
+ * The elements of FHIR resources that can contain an ECG, in R4 and as changed in R5. All others are ignored.
  * @module
  */
 import * as z from 'zod'
@@ -18,7 +18,7 @@ const Quantity = z.object({ value: number, unit: text, system: text, code: text 
 
 const Reference = z.object({ reference: text })
 
-/** https://hl7.org/fhir/R4/datatypes.html#SampledData; `interval`, `offsets` and `codeMap` are R5's. */
+/** https://hl7.org/fhir/R4/datatypes.html#SampledData; `interval`, `offsets` and `codeMap` are of R5. */
 const SampledData = z.object({
   origin: Quantity,
   period: number,
@@ -87,7 +87,7 @@ const EcgResource = z.discriminatedUnion('resourceType', [
 ])
 export type EcgResource = z.infer<typeof EcgResource>
 
-/** Resource types that an ECG may stand in. */
+/** Resource types that may contain an ECG. */
 export const ECG_RESOURCE_TYPES: readonly string[] = [
   'Observation',
   'DocumentReference',
@@ -98,8 +98,9 @@ export const ECG_RESOURCE_TYPES: readonly string[] = [
 ]
 
 /**
- * @returns undefined for a resource of another type
- * @throws CodedError `field-invalid` naming the first field that is not as FHIR has it
+ * Parses a resource.
+ * @returns `undefined` for a resource of another type
+ * @throws CodedError `field-invalid` naming the first invalid field
  */
 export function parseResource(json: unknown): EcgResource | undefined {
   const type = typeof json === 'object' && json !== null && 'resourceType' in json ? json.resourceType : undefined
@@ -110,7 +111,7 @@ export function parseResource(json: unknown): EcgResource | undefined {
   throw new CodedError('field-invalid', { field: fieldName(parsed.error.issues[0]!.path) })
 }
 
-/** A path as FHIR writes it: `component[3].valueSampledData.origin`. */
+/** A path in FHIR's notation: `component[3].valueSampledData.origin`. */
 function fieldName(path: readonly PropertyKey[]): string {
   return path
     .map((part) => (typeof part === 'number' ? `[${part}]` : `.${String(part)}`))
@@ -118,7 +119,7 @@ function fieldName(path: readonly PropertyKey[]): string {
     .replace(/^\./, '')
 }
 
-/** References of the resources that a resource puts together; whom it is of is no part of it. */
+/** References to the parts of a resource; the subject is not one of them. */
 export function partsOf(resource: EcgResource): readonly string[] {
   const all =
     resource.resourceType === 'Observation'
@@ -129,7 +130,7 @@ export function partsOf(resource: EcgResource): readonly string[] {
   return all.flatMap(({ reference }) => reference ?? [])
 }
 
-/** The files that stand in a resource or that it names. */
+/** Files that a resource contains or refers to. */
 export function attachmentsOf(resource: EcgResource): readonly Attachment[] {
   switch (resource.resourceType) {
     case 'DocumentReference':

@@ -1,6 +1,6 @@
 /**
- * SampledData: numbers in text, with a step, an origin and a period.
- * https://hl7.org/fhir/R4/datatypes.html#SampledData, https://hl7.org/fhir/R5/datatypes.html#SampledData
+ * SampledData: numbers as text, with a step, an origin and a period. https://hl7.org/fhir/R4/datatypes.html#SampledData,
+ * https://hl7.org/fhir/R5/datatypes.html#SampledData
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -10,18 +10,18 @@ import type { ReadOptions } from '../format.ts'
 import { microvolts, type VoltageUnit } from '../units.ts'
 import type { SampledData } from './resources.ts'
 
-/** A stretch of one or several leads: microvolts are `offsetUv + stepUv · value`. */
+/** A stretch of one or several leads. Microvolts are `offsetUv + stepUv · value`. */
 export interface Series {
   readonly rateHz: number
   readonly stepUv: number
   readonly offsetUv: number
-  /** Values as written, one array a dimension; NaN where there is none. */
+  /** Values as written, one array per dimension; NaN where a value is missing. */
   readonly columns: readonly Float64Array[]
   /** Whether all of them are whole numbers. */
   readonly isWhole: boolean
 }
 
-/** Milliseconds of R5's `intervalUnit` (UCUM). */
+/** Milliseconds per `intervalUnit` of R5 (UCUM). */
 const MILLISECONDS: ReadonlyMap<string, number> = new Map([
   ['s', 1000],
   ['ms', 1],
@@ -29,15 +29,17 @@ const MILLISECONDS: ReadonlyMap<string, number> = new Map([
   ['ns', 1e-6],
 ])
 
-/** Most values a dimension: the longest recording at the highest rate. */
+/** Most values per dimension: the longest recording at the highest rate. */
 const MAX_VALUES = RATE_RANGE_HZ.max * MAX_DURATION_S
 
 /**
- * @param field where it stands, for errors
- * @throws CodedError `unit-unknown`, `gain-invalid`, `field-invalid`, `format-unsupported`, `sample-invalid`, `samples-uneven`, `payload-too-large`
+ * Reads the values.
+ * @param field its place, for errors
+ * @throws CodedError `unit-unknown`, `gain-invalid`, `field-invalid`, `format-unsupported`, `sample-invalid`, `samples-uneven`,
+ * `payload-too-large`
  */
 export function readSampledData(data: SampledData, field: string, { unit, rateHz }: ReadOptions): Series {
-  // Times of their own for each sample, and codes for values, are no evenly sampled voltage.
+  // Data with a time per sample, or with codes as values, are not an evenly sampled voltage.
   for (const name of ['offsets', 'codeMap'] as const) {
     if (data[name] !== undefined) throw new CodedError('format-unsupported', { field: `${field}.${name}` })
   }
@@ -53,7 +55,7 @@ export function readSampledData(data: SampledData, field: string, { unit, rateHz
 
 function unitOf({ origin }: SampledData, field: string, stated: VoltageUnit | undefined): number {
   const unit = stated ?? origin.code ?? origin.unit
-  // The unit is never guessed, though the specification's own example leaves it out.
+  // The unit is never guessed, although the specification's own example omits it.
   if (unit === undefined) throw new CodedError('unit-unknown', { field })
   return microvolts(unit, field)
 }
@@ -69,10 +71,10 @@ function rateOf({ period, interval, intervalUnit }: SampledData, field: string):
   return Math.abs(rateHz - whole) <= 2e-4 * whole ? whole : rateHz
 }
 
-// What `Number` takes beyond it (hexadecimal, Infinity) is no measurement.
+// Other forms that `Number` accepts (hexadecimal, Infinity) are not measurements.
 const DECIMAL = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:e[+-]?\d+)?$/i
 
-/** `E`: error, `U` and `L`: beyond the upper or lower limit, held there where the limit is known. Dimensions are interlaced. */
+/** `E`: error; `U` and `L`: beyond the upper or lower limit, replaced by the limit if it is known. Dimensions are interleaved. */
 function readValues(
   { data, dimensions }: SampledData,
   limits: { readonly upper: number; readonly lower: number },
@@ -110,18 +112,18 @@ function readValues(
 const isSpace = (code: number) => code === 0x20 || (code >= 0x09 && code <= 0x0d)
 const decimal = (token: string) => (DECIMAL.test(token) ? Number(token) : undefined)
 
-/** One lead's values in one stretch. */
+/** Values of one lead in one stretch. */
 export interface Stretch {
   readonly series: Series
   readonly dimension: number
 }
 
-/** Steps that a lead may be stored in when its values are not whole, µV: the coarsest that loses nothing, else the finest that fits 32 bits. */
+/** Steps for a lead with fractional values, µV: the coarsest without loss, otherwise the finest that fits 32 bits. */
 const STEPS_UV = [1, 0.1, 0.01, 0.001]
 
 /**
- * A lead of consecutive stretches. Whole values of one step keep that step; an origin between two steps moves to the nearer.
- * @throws CodedError `sample-invalid` for a value that no 32 bits hold
+ * Joins consecutive stretches into a lead. Whole values with one step keep that step; an origin between two steps is rounded.
+ * @throws CodedError `sample-invalid` for a value that does not fit 32 bits
  */
 export function leadOf(name: LeadName, stretches: readonly Stretch[], field: string): RecordedLead {
   const [first] = stretches
@@ -158,5 +160,5 @@ function finestStep(parts: readonly { readonly values: Float64Array; readonly se
   return fitting
 }
 
-/** Whole but for the rounding of decimal fractions. */
+/** Whole except for the rounding of decimal fractions. */
 const isWhole = (value: number) => Math.abs(value - Math.round(value)) <= 1e-9 * Math.max(1, Math.abs(value))

@@ -1,6 +1,6 @@
 /**
- * ISHNE Holter standard output, after Badilini 1998, Ann. Noninvasive Electrocardiol. 3(3):263. Longer than the longest recording it is
- * refused, as every format is: a Holter of a day is no input for ten-second screening.
+ * ISHNE Holter standard output, after Badilini 1998, Ann. Noninvasive Electrocardiol. 3(3):263. As in every format, a recording above the
+ * maximum length is refused: a Holter of a day is not an input for ten-second screening.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -22,12 +22,12 @@ export const ishne: Format = {
   parse: (main, _others, options) => parse(main.bytes, options),
 }
 
-/** The checksum covers the header from here. */
+/** Offset from which the checksum covers the header. */
 const CHECKED_FROM = 10
 const FIXED_HEADER_BYTES = 512
 const MAX_LEADS = 12
 
-/** Lead specification: 1 to 4 are bipolar and Frank leads, from 17 on EASI's. */
+/** Lead specification codes. 1 to 4 are bipolar and Frank leads, 17 and above are EASI leads. */
 const LEADS: ReadonlyMap<number, LeadName> = new Map([
   [5, 'I'],
   [6, 'II'],
@@ -46,7 +46,7 @@ const LEADS: ReadonlyMap<number, LeadName> = new Map([
 const NANOVOLTS_PER_MICROVOLT = 1000
 
 /**
- * The checksum covers the header alone, which who takes out a name seldom makes right again: one that is off is said.
+ * Parses a file. The checksum covers only the header, and is often not corrected when a name is removed, so a mismatch is only a warning.
  * @throws CodedError `payload-malformed`, `payload-too-large`, `lead-unknown`, `rate-unsupported`, and those of `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
@@ -57,7 +57,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const rateHz = options.rateHz ?? header.rateHz
   if (!(rateHz >= RATE_RANGE_HZ.min)) throw new CodedError('rate-unsupported', { field: 'rate', ...RATE_RANGE_HZ })
   reader.seek(ecgOffset, 'ecgOffset')
-  // Where the count is none, or more than there are, the file's end says it.
+  // When the count is absent or larger than the data, the end of the file decides.
   const there = Math.floor(reader.remaining / (header.leadCount * 2))
   const samples = stated > 0 ? Math.min(stated, there) : there
   if (samples < stated) warnings.push({ code: 'samples-left-out', field: `sample ${samples}` })

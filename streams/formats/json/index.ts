@@ -1,6 +1,6 @@
 /**
- * JSON, in one of two shapes: our own, which is that of a window on MQTT (`streams/mqtt/ecg.proto`) of any length, with the person beside it; and
- * that of the JSON edition of the ZZU pECG data set.
+ * JSON in one of two forms: our own, which is that of a window on MQTT (`streams/mqtt/ecg.proto`) of any length with the person added; and
+ * the JSON edition of the ZZU pECG data set.
  * @module
  */
 
@@ -16,7 +16,7 @@ export const json: Format = {
   parse: (main, _others, options) => parse(main.bytes, options),
 }
 
-/** @throws CodedError those of `parseJson` and of the shape */
+/** @throws CodedError those of `parseJson` and of the form */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const document = parseJson(bytes)
   return typeof document === 'object' && document !== null && 'signal' in document

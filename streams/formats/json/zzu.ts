@@ -1,6 +1,6 @@
 /**
- * The JSON edition of ZZU pECG (children's ECGs of Zhengzhou University's first hospital): leads by name, voltages as decimal fractions in the millivolts of
- * the WFDB records that it was made from.
+ * The JSON edition of ZZU pECG (children's ECGs of Zhengzhou University's first hospital): leads by name, voltages as decimal fractions of
+ * millivolts, as in the WFDB records that it was made from.
  * @module
  */
 import * as z from 'zod'

@@ -1,32 +1,32 @@
 /**
- * The tags of an MFER file (ISO 22077-1): what they say of the recording and of each channel.
+ * The tags of an MFER file (ISO 22077-1), with attributes of the recording and of each channel.
  * @module
  */
 import { ByteReader } from '../byte-reader.ts'
 
-/** What is said of a channel, or of all of them. */
+/** Attributes of one channel, or of all channels. */
 export interface ChannelAttributes {
   leadCode?: number
   dataType?: number
-  /** Samples of a block. */
+  /** Samples per block. */
   blockLength?: number
   rateHz?: number
-  /** Of a step, in volts where `isVolts`. */
+  /** Value of a step, in volts when `isVolts`. */
   resolution?: number
   isVolts?: boolean
   offset?: Uint8Array
   compression?: number
-  /** The value of samples that are none, in the channel's data type. */
+  /** The value of missing samples, in the channel's data type. */
   nullValue?: Uint8Array
 }
 
 export interface MferFile {
   readonly littleEndian: boolean
   readonly channels: readonly ChannelAttributes[]
-  /** Times that each channel's block comes; undefined when that follows from the length of the data. */
+  /** Number of blocks per channel; `undefined` when it follows from the length of the data. */
   readonly sequences: number | undefined
   readonly waveforms: readonly ByteReader[]
-  /** The file ends within the waveform. */
+  /** The file is truncated within the waveform. */
   readonly isWaveformCut: boolean
   readonly sex: number | undefined
   readonly age: ByteReader | undefined
@@ -53,15 +53,15 @@ const TAG = {
   time: 0x85,
 } as const
 
-/** More than any recorder has. */
+/** More channels than any recorder has. */
 const MAX_CHANNELS = 64
 
-/** More than the beats of the longest recording, which may each be a tag; keeps a hostile file cheap. */
+/** More tags than the longest recording has beats, each of which may have a tag; limits the work on a hostile file. */
 const MAX_TAGS = 100_000
 
 /** @throws CodedError `payload-malformed` naming the tag */
 export function readAttributes(bytes: Uint8Array): MferFile {
-  // Big-endian until a tag says otherwise.
+  // Big-endian until a tag changes it.
   const reader = new ByteReader(bytes, { littleEndian: false })
   const common: ChannelAttributes = {}
   const own = new Map<number, ChannelAttributes>()
@@ -141,21 +141,21 @@ function put(attributes: ChannelAttributes, tag: number, value: ByteReader): voi
   }
 }
 
-/** A power of ten and what it multiplies. */
+/** A mantissa with a power of ten. */
 function scaled(value: ByteReader, field: string): number {
   const exponent = value.i8(field)
   const mantissa = integer(value, field)
-  // A quotient of whole numbers is nearer to what is meant than a product with 1e-6.
+  // A quotient of whole numbers is more precise than a product with 1e-6.
   return exponent < 0 ? mantissa / 10 ** -exponent : mantissa * 10 ** exponent
 }
 
-/** A whole number of one, two or four bytes. */
+/** An unsigned integer of one, two or four bytes. */
 function integer(value: ByteReader, field: string): number {
   if (value.remaining === 1) return value.u8(field)
   return value.remaining === 2 ? value.u16(field) : value.u32(field)
 }
 
-/** Seven bits a byte, the highest first; bit 7 says that another follows. */
+/** Seven bits per byte, most significant first; bit 7 means that another byte follows. */
 function channelNumber(reader: ByteReader): number {
   let channel = 0
   for (;;) {
@@ -166,7 +166,7 @@ function channelNumber(reader: ByteReader): number {
   }
 }
 
-/** Up to 127 in the byte itself; above, the number of bytes that follow, always big-endian. */
+/** Up to 127 in the byte itself; above that, the number of length bytes that follow, always big-endian. */
 function readLength(reader: ByteReader, field: string): number {
   const first = reader.u8(field)
   if (first < 0x80) return first

@@ -1,5 +1,5 @@
 /**
- * MFER, the medical waveform format encoding rules (ISO 22077-1), as Japanese electrocardiographs and monitors write it.
+ * MFER, the medical waveform format encoding rules (ISO 22077-1), as written by Japanese electrocardiographs and monitors.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -23,7 +23,7 @@ import { utcTime } from '../time.ts'
 import { microvolts } from '../units.ts'
 import { type ChannelAttributes, type MferFile, readAttributes } from './attributes.ts'
 
-/** The tag of a preamble, its length 32, and how each begins. */
+/** The preamble's tag, its length (32), and its first characters. */
 const PREAMBLE = '@ MFR '
 
 export const mfer: Format = {
@@ -32,7 +32,7 @@ export const mfer: Format = {
   parse: (main, _others, options) => parse(main.bytes, options),
 }
 
-/** Bytes of a sample, by data type. */
+/** Bytes per sample, by data type. */
 const SAMPLE_BYTES: ReadonlyMap<number, number> = new Map([
   [0, 2],
   [1, 2],
@@ -46,7 +46,7 @@ const SAMPLE_BYTES: ReadonlyMap<number, number> = new Map([
   [9, 1],
 ])
 
-/** The types that a lead may have: whole numbers. The others are status words, fractions, and AHA's differences. */
+/** Data types of a lead: integers. The other types are status words, fractions and AHA differences. */
 const READERS: ReadonlyMap<number, (view: DataView, at: number, littleEndian: boolean) => number> = new Map([
   [0, (view, at, littleEndian) => view.getInt16(at, littleEndian)],
   [1, (view, at, littleEndian) => view.getUint16(at, littleEndian)],
@@ -59,14 +59,14 @@ interface Channel {
   readonly lead: LeadName | undefined
   readonly label: string
   readonly attributes: ChannelAttributes
-  /** First byte of its block in a sequence. */
+  /** Offset of its block within a sequence, bytes. */
   readonly at: number
 }
 
 /**
- * Channels that are no standard lead are left out.
+ * Parses a file. Channels that are not standard leads are left out.
  * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported` (compression, offset, several frames, rates or data
- *   types), `lead-unknown`, `rate-unsupported`, `gain-invalid`, and those of `checkRecording`
+ * types), `lead-unknown`, `rate-unsupported`, `gain-invalid`, and those of `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -86,7 +86,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
       throw new CodedError('format-unsupported', { field: 'interval' })
   }
   const whole = Math.floor(waveform.remaining / sequenceBytes)
-  // A count that is off is of no matter where the blocks fill the data; else the blocks are others than they seem.
+  // A wrong count does not matter when the blocks fill the data; otherwise the blocks differ from what they seem.
   const isShort = file.isWaveformCut || waveform.remaining % sequenceBytes === 0
   const sequences = isShort ? Math.min(file.sequences ?? whole, whole) : (file.sequences ?? whole)
   if (file.sequences !== undefined && sequences < file.sequences)
@@ -136,7 +136,7 @@ function readLead(name: LeadName, { attributes, at }: Channel, blocks: Blocks, {
   const { dataType = 0, blockLength = 1, resolution = Number.NaN, isVolts, nullValue, offset } = attributes
   const read = READERS.get(dataType)
   if (read === undefined) throw new CodedError('format-unsupported', { field: 'dataType' })
-  // Whether it is to be added or taken off the standard leaves to the reader.
+  // The standard does not define whether it is added or subtracted.
   if (offset?.some((byte) => byte !== 0)) throw new CodedError('format-unsupported', { field: 'offset' })
   if (unit === undefined && isVolts !== true) throw new CodedError('unit-unknown', { field: 'resolution' })
   const gainUv = resolution * microvolts(unit ?? 'V', 'resolution')
@@ -183,7 +183,7 @@ function personOf({ sex, age }: MferFile, startedAt: string | undefined): Person
   }
   return plausiblePerson({
     sex: sex === 1 ? 'male' : sex === 2 ? 'female' : undefined,
-    // Nought years may be a child in its first, or nothing: the date of birth tells.
+    // Zero years may mean an infant or an unknown age; the date of birth decides.
     ageYears: years !== UNKNOWN_AGE && years !== 0 ? years : ageAt(birth, startedAt),
   })
 }

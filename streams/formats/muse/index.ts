@@ -1,7 +1,7 @@
 /**
- * GE MUSE XML (`RestingECG`): the rhythm waveform, int16 in base64, lead by lead. MUSE stores I, II and V1 to V6; the other four limb leads are
- * calculated as MUSE itself does. GE publishes no description; what the elements mean is plain from their names, and `LeadDataCRC32` is the
- * CRC-32 of zlib over the decoded bytes (so in each lead of the files that this was tested with).
+ * GE MUSE XML (`RestingECG`): the rhythm waveform, int16 in base64, lead by lead. MUSE stores I, II and V1 to V6; the other four limb leads
+ * are calculated as MUSE does. GE publishes no description; the elements are clear from their names, and `LeadDataCRC32` is zlib's CRC-32
+ * over the decoded bytes (true for every lead of the files that this was tested with).
  * @module
  */
 import { crc32 } from 'node:zlib'
@@ -24,9 +24,10 @@ export const muse: Format = {
 }
 
 /**
- * Of several rhythm waveforms, and of leads that start at different times, those that give most leads together. Leads that cannot be read are left out.
- * @throws CodedError `payload-empty` (no rhythm waveform), `payload-malformed` (base64, checksum, count), `format-unsupported` (other sample types),
- *   `unit-unknown`, `gain-invalid`, `lead-unknown`, `field-invalid` (rate), and those of `parseXml` and `checkRecording`
+ * Parses a file. Of several rhythm waveforms, and of leads with different start times, the largest group of simultaneous leads is read.
+ * Unreadable leads are left out.
+ * @throws CodedError `payload-empty` (no rhythm waveform), `payload-malformed` (base64, checksum, count), `format-unsupported` (other
+ * sample types), `unit-unknown`, `gain-invalid`, `lead-unknown`, `field-invalid` (rate), and those of `parseXml` and `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const root = parseXml(bytes)
@@ -57,7 +58,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
 
 const CONTINUOUS = 'CONTINUOUS_SAMPLES'
 
-/** The median beat stands beside the rhythm in a waveform of its own. */
+/** The median beat is a separate waveform beside the rhythm. */
 function richestRhythm(root: XmlElement): { rhythm: XmlElement; data: XmlElement[] } {
   const rhythms = childrenOf(root, 'Waveform')
     .filter((each) => textAt(each, 'WaveformType')?.toLowerCase() === 'rhythm')
@@ -75,18 +76,18 @@ function factsOf(data: XmlElement) {
   return { label, lead: findLead(label), unit: textAt(data, 'LeadAmplitudeUnits') }
 }
 
-/** When a lead starts, in the units of both fields together. */
+/** Start of a lead, from both fields with their different units. */
 const offsetOf = (data: XmlElement) =>
   ['LeadTimeOffset', 'LeadOffsetFirstSample'].map((field) => numberAt(data, field) ?? 0).join()
 
-/** The largest group of those that have the same key; the first among equals. */
+/** The largest group with the same key; the first of equals. */
 function simultaneous<T>(leads: readonly T[], keyOf: (lead: T) => string): T[] {
   const groups = new Map<string, T[]>()
   for (const lead of leads) groups.set(keyOf(lead), [...(groups.get(keyOf(lead)) ?? []), lead])
   return [...groups.values()].sort((a, b) => b.length - a.length)[0] ?? []
 }
 
-/** `SampleBase` times ten to the power of `SampleExponent`. */
+/** `SampleBase` · 10^`SampleExponent`. */
 function rateOf(rhythm: XmlElement): number {
   const base = numberAt(rhythm, 'SampleBase')
   if (base === undefined) throw new CodedError('field-invalid', { field: 'SampleBase' })
@@ -107,11 +108,11 @@ function readLead(name: LeadName, data: XmlElement, { unit }: ReadOptions): Reco
 function readSamples(data: XmlElement, lead: string): Int32Array {
   const bytes = base64Bytes(child(data, 'WaveFormData')?.text ?? '', `${lead}.WaveFormData`)
   const checksum = numberAt(data, 'LeadDataCRC32')
-  // Zero: the writer made none.
+  // Zero means that the writer computed none.
   if (checksum !== undefined && checksum !== 0 && checksum >>> 0 !== crc32(bytes)) {
     throw new CodedError('payload-malformed', { lead, field: 'LeadDataCRC32' })
   }
-  // The counter beside it is book-keeping: what is there is there.
+  // The sample counter is ignored: the data decide.
   const count = bytes.length >> 1
   if (count === 0) throw new CodedError('payload-malformed', { lead, field: 'WaveFormData' })
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -120,7 +121,7 @@ function readSamples(data: XmlElement, lead: string): Int32Array {
   return samples
 }
 
-/** `AcquisitionDate` is MM-DD-YYYY, and there is no zone. */
+/** `AcquisitionDate` is MM-DD-YYYY, without a time zone. */
 function startOf(root: XmlElement): string | undefined {
   const date = americanDate(textAt(root, 'TestDemographics', 'AcquisitionDate'))
   const [, hour, minute, second] =

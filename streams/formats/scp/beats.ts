@@ -1,11 +1,11 @@
 /**
- * What the high compression of SCP-ECG takes away, and how it is put back: ISO 11073-91064, clauses 5.7 (section 4) and annex C.
+ * Reverses the high compression of SCP-ECG: ISO 11073-91064, clauses 5.7 (section 4) and annex C.
  * @module
  */
 import { CodedError } from '../../../shared/errors.ts'
 import type { ByteReader } from '../byte-reader.ts'
 
-/** First and last sample, both within, counted from 0. */
+/** First and last sample, inclusive, from 0. */
 export interface Span {
   readonly start: number
   readonly end: number
@@ -13,15 +13,15 @@ export interface Span {
 
 export interface Beats {
   readonly referenceMs: number
-  /** Sample of the reference beat that lies on a beat's fiducial point, from 0. */
+  /** Sample of the reference beat that is aligned with a beat's fiducial point, from 0. */
   readonly referenceFiducial: number
-  /** Where the reference beat was taken off, and the fiducial point there; in order, none over another. */
+  /** Where the reference beat was subtracted, with the fiducial points; in order, without overlap. */
   readonly subtractions: readonly (Span & { readonly fiducial: number })[]
-  /** Where every sample was kept; in order, none over another. */
+  /** Where every sample was kept; in order, without overlap. */
   readonly protectedSpans: readonly Span[]
 }
 
-/** Section 4. */
+/** Reads section 4. */
 export function readBeats(section: ByteReader): Beats {
   const field = 'beats'
   const referenceMs = section.u16(field)
@@ -33,11 +33,11 @@ export function readBeats(section: ByteReader): Beats {
     const start = section.u32(field) - 1
     const fiducial = section.u32(field) - 1
     const end = section.u32(field) - 1
-    // Only beats of type 0 are like the reference beat.
+    // Only beats of type 0 resemble the reference beat.
     if (type === 0 && end >= 0) subtractions.push({ start, fiducial, end })
   }
   const protectedSpans: Span[] = []
-  // They may be left out where nothing was decimated.
+  // These may be absent when nothing was decimated.
   for (let i = 0; i < count && section.remaining > 0; i++) {
     const start = section.u32(field) - 1
     const end = section.u32(field) - 1
@@ -53,7 +53,7 @@ export function readBeats(section: ByteReader): Beats {
   return { referenceMs, referenceFiducial, subtractions, protectedSpans }
 }
 
-/** Puts the reference beat back where it was taken off, both in steps of the same size. */
+/** Adds the reference beat where it was subtracted, with both in steps of the same size. */
 export function addReferenceBeats(samples: Int32Array, reference: Int32Array, beats: Beats): void {
   for (const { start, end, fiducial } of beats.subtractions) {
     const shift = beats.referenceFiducial - fiducial
@@ -63,7 +63,7 @@ export function addReferenceBeats(samples: Int32Array, reference: Int32Array, be
   }
 }
 
-/** Spans that are decimated or not, in turn, over all of a lead. */
+/** Spans over the whole lead, alternately decimated and kept. */
 function alternating(length: number, protectedSpans: readonly Span[]): (Span & { readonly isKept: boolean })[] {
   const spans: (Span & { isKept: boolean })[] = []
   let next = 0
@@ -78,9 +78,9 @@ function alternating(length: number, protectedSpans: readonly Span[]): (Span & {
 }
 
 /**
- * How many numbers stand for a lead of `length` samples when every `factor` samples outside the protected spans were averaged to one.
- * @throws CodedError `format-unsupported` when a piece between two spans is no multiple of `factor`: the standard asks for it, and how a
- *   device that does not heed it rounds is not known
+ * Number of stored values of a lead of `length` samples, when every `factor` samples outside the protected spans were averaged.
+ * @throws CodedError `format-unsupported` when a span between two others is not a multiple of `factor`: the standard requires it, and the
+ * rounding of other devices is unknown
  */
 export function decimatedLength(length: number, factor: number, protectedSpans: readonly Span[]): number {
   let count = 0
@@ -93,7 +93,10 @@ export function decimatedLength(length: number, factor: number, protectedSpans: 
   return count
 }
 
-/** The samples that `decimated` stands for: straight lines between the middles of the averaged pieces, level before the first and after the last. */
+/**
+ * The samples that `decimated` represents: linear interpolation between the centres of the averaged groups, constant before the first and
+ * after the last.
+ */
 export function interpolate(
   decimated: Int32Array,
   length: number,
@@ -113,7 +116,7 @@ export function interpolate(
 
 function fillLines(output: Int32Array, averages: Int32Array, factor: number): void {
   const last = averages.length - 1
-  // Less than one piece at the very end: nothing stands for it.
+  // An incomplete group at the very end is not represented.
   if (last < 0) return
   for (let i = 0; i < output.length; i++) {
     const place = Math.min(Math.max((i + 0.5) / factor - 0.5, 0), last)

@@ -1,5 +1,5 @@
 /**
- * Section 1 of an SCP-ECG record: when it was taken, and of whom; names and numbers are passed over.
+ * Section 1 of an SCP-ECG record: time of the recording and facts about the person; names and identifiers are skipped.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
@@ -14,10 +14,10 @@ export interface ScpHeader {
 
 const TAG = { age: 4, birthDate: 5, height: 6, weight: 7, sex: 8, date: 25, time: 26, zone: 34, end: 255 } as const
 
-/** In the place of minutes from UTC: not known. */
+/** Marks an unknown offset from UTC. */
 const NO_ZONE = 0x7fff
 
-/** What one of a unit is, by the number that stands for it (ISO 11073-91064, 5.4.3). */
+/** Factors of the units, by their codes (ISO 11073-91064, 5.4.3). */
 const YEARS: ReadonlyMap<number, number> = new Map([
   [1, 1],
   [2, 1 / 12],
@@ -70,12 +70,12 @@ export function readHeader(section: ByteReader): ScpHeader {
   }
 }
 
-/** There are forty, few of them more than once. */
+/** The standard has forty tags, few of which occur more than once. */
 const MAX_TAGS = 10_000
 
 const KNOWN: ReadonlySet<number> = new Set(Object.values(TAG))
 
-/** The tags that are known and have a value. */
+/** The known tags with a value. */
 function readTags(section: ByteReader): Map<number, ByteReader> {
   const values = new Map<number, ByteReader>()
   for (let tags = 0; section.remaining > 0; tags++) {
@@ -94,7 +94,7 @@ function readDate(value: ByteReader, tag: number) {
   return { year: value.u16(field), month: value.u8(field), day: value.u8(field) }
 }
 
-/** A number with its unit; undefined when either is not given. */
+/** A number with its unit; `undefined` when either is absent. */
 function measure(value: ByteReader | undefined, units: ReadonlyMap<number, number>): number | undefined {
   if (value === undefined || value.remaining < 3) return undefined
   const count = value.u16('measure')

@@ -1,5 +1,5 @@
 /**
- * Huffman tables of SCP-ECG (section 2) and what they encode: ISO 11073-91064, clause 5.5 and annex C.
+ * Huffman tables of SCP-ECG (section 2), and decoding: ISO 11073-91064, clause 5.5 and annex C.
  * @module
  */
 import { CodedError } from '../../../shared/errors.ts'
@@ -7,29 +7,32 @@ import type { ByteReader } from '../byte-reader.ts'
 
 interface Code {
   readonly prefixBits: number
-  /** Bits of the prefix and of the number behind it, if any. */
+  /** Bits of the prefix and of a number after it, if any. */
   readonly totalBits: number
-  /** Table to go on with, from 0; undefined when the code means a number. */
+  /** Table to continue with, from 0; `undefined` when the code is for a number. */
   readonly nextTable: number | undefined
-  /** The number that a code without more bits than its prefix means. */
+  /** Value of a code without bits after the prefix. */
   readonly value: number
 }
 
-/** A node is a pair of what bit 0 and bit 1 lead to. */
+/** A node of the code tree: the branches for bit 0 and bit 1. */
 interface Node {
   readonly next: [Node | Code | undefined, Node | Code | undefined]
 }
 
 export type HuffmanTables = readonly Node[]
 
-/** Says in the place of a count that the table of annex C is used. */
+/** Count that selects the default table of annex C. */
 const DEFAULT_TABLE = 19_999
 
 /** More codes than any device defines. */
 const MAX_CODES = 4096
 const MAX_BITS = 32
 
-/** @throws CodedError `payload-malformed` */
+/**
+ * Reads section 2.
+ * @throws CodedError `payload-malformed`
+ */
 export function readHuffmanTables(section: ByteReader): HuffmanTables {
   const field = 'huffman'
   const count = section.u16(field)
@@ -60,7 +63,7 @@ export function readHuffmanTables(section: ByteReader): HuffmanTables {
   return tables
 }
 
-/** Annex C.3.7.6: 0; then ones, a zero and the sign, up to ±8; then 8 or 16 bits as they are. */
+/** Annex C.3.7.6: a zero; or ones, a zero and the sign, up to ±8; or 8 or 16 plain bits. */
 function defaultTable(): Node {
   const root: Node = { next: [undefined, undefined] }
   const add = (bits: string, value: number, more = 0) =>
@@ -80,7 +83,7 @@ function defaultTable(): Node {
   return root
 }
 
-/** @returns false when another code stands in the way. The first bit of a code is the lowest of `bits`. */
+/** @returns false when another code is in the way. The first bit of a code is the lowest of `bits`. */
 function addCode(root: Node, bits: number, code: Code): boolean {
   let node = root
   for (let i = 0; i < code.prefixBits - 1; i++) {
@@ -98,12 +101,12 @@ function addCode(root: Node, bits: number, code: Code): boolean {
 const bitOf = (bits: number, i: number): 0 | 1 => ((bits >>> i) & 1 ? 1 : 0)
 
 /**
- * So many numbers out of a lead's bits.
- * @throws CodedError `payload-malformed` naming `field` where the bits end too soon or mean nothing
+ * Decodes `count` numbers from a lead's bits.
+ * @throws CodedError `payload-malformed` naming `field` when the bits end too soon or are invalid
  */
 export function decodeHuffman(tables: HuffmanTables, bytes: Uint8Array, count: number, field: string): Int32Array {
   const bits = bytes.length * 8
-  // No number takes less than a bit.
+  // Every number takes at least one bit.
   if (count > bits) throw new CodedError('payload-malformed', { field })
   const output = new Int32Array(count)
   let at = 0
@@ -124,7 +127,7 @@ export function decodeHuffman(tables: HuffmanTables, bytes: Uint8Array, count: n
   return output
 }
 
-/** A number in two's complement, its highest bit first. */
+/** A number in two's complement, most significant bit first. */
 function signed(bit: () => 0 | 1, bits: number): number {
   let value = -bit()
   for (let i = 1; i < bits; i++) value = (value << 1) | bit()

@@ -1,5 +1,5 @@
 /**
- * SCP-ECG (ISO 11073-91064, EN 1064, AAMI EC71): raw, differences, Huffman tables, bimodal compression and reference beat subtraction.
+ * SCP-ECG (ISO 11073-91064, EN 1064, AAMI EC71): raw data, differences, Huffman tables, bimodal compression and reference beat subtraction.
  * @module
  */
 import { checkRecording, type Recording } from '../../../shared/domain/recording.ts'
@@ -20,9 +20,9 @@ export const scp: Format = {
 }
 
 /**
- * Leads that were recorded for a part of the time have missing samples for the rest.
+ * Parses a file. A lead that was recorded for part of the time has missing samples for the rest.
  * @throws CodedError `payload-malformed` naming the section, `payload-too-large`, `format-unsupported`, `lead-unknown`, `gain-invalid`,
- *   `rate-unsupported`, and those of `checkRecording`
+ * `rate-unsupported`, and those of `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -40,7 +40,7 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   })
 }
 
-/** When and of whom; without it the ECG is still one. */
+/** Time and person; the ECG can be read without them. */
 function headerOf(section: ByteReader | undefined, warnings: ResultWarning[]): Partial<ScpHeader> {
   if (section === undefined) return {}
   try {

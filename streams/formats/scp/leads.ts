@@ -1,5 +1,5 @@
 /**
- * The leads of an SCP-ECG record: sections 3 (which), 5 (reference beat) and 6 (rhythm), after ISO 11073-91064, clauses 5.6, 5.8, 5.9.
+ * The leads of an SCP-ECG record: sections 3 (lead list), 5 (reference beat) and 6 (rhythm), after ISO 11073-91064, clauses 5.6, 5.8, 5.9.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -15,19 +15,19 @@ import { decodeHuffman, type HuffmanTables, readHuffmanTables } from './huffman.
 
 const NANOVOLTS_PER_MICROVOLT = 1000
 
-/** One lead of section 3; the samples that it was recorded for, from 0. */
+/** One lead of section 3, with the samples for which it was recorded, from 0. */
 interface LeadSpan extends Span {
   readonly name: LeadName | undefined
 }
 
-/** Section 5 or 6. */
+/** Content of section 5 or 6. */
 interface Signals {
   readonly nanovolts: number
   readonly intervalUs: number
-  /** Times that neighbours were subtracted: 0, 1 or 2. */
+  /** Order of differences: 0, 1 or 2. */
   readonly differences: number
   readonly isBimodal: boolean
-  /** A lead each, as in section 3. */
+  /** One entry per lead, in the order of section 3. */
   readonly data: readonly Uint8Array[]
 }
 
@@ -38,7 +38,10 @@ export interface ScpLeads {
   readonly leads: readonly RecordedLead[]
 }
 
-/** @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `rate-unsupported` */
+/**
+ * Reads the leads.
+ * @throws CodedError `payload-malformed`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `rate-unsupported`
+ */
 export function readLeads(
   sections: ReadonlyMap<number, ByteReader>,
   options: ReadOptions,
@@ -142,7 +145,7 @@ function required(sections: ReadonlyMap<number, ByteReader>, id: number): ByteRe
 
 const USES_REFERENCE_BEAT = 0b1
 
-/** Spans as section 3 states them, whatever it counts from. */
+/** Spans as in section 3, whatever number they start from. */
 function readLeadSpans(section: ByteReader): { listed: LeadSpan[]; usesReferenceBeat: boolean } {
   const field = 'section3'
   const count = section.u8(field)
@@ -157,13 +160,12 @@ function readLeadSpans(section: ByteReader): { listed: LeadSpan[]; usesReference
   return { listed, usesReferenceBeat: (flags & USES_REFERENCE_BEAT) !== 0 }
 }
 
-/** A lead ends with a whole tenth of a second. */
+/** A lead's length is a whole number of tenths of a second. */
 const PIECE_US = 100_000
 
 /**
- * Samples count from 1 in the standard, and from 0 in the files of some devices, of which some then count the end as if from
- * 1: of the two lengths, the one that
- * is whole tenths of a second.
+ * Converts spans to count from 0. In the standard samples count from 1. Some devices count from 0, and some of these count the end as from
+ * 1: of the two possible lengths, the one of whole tenths of a second is taken.
  */
 function countedFromZero(listed: readonly LeadSpan[], intervalUs: number): LeadSpan[] {
   const isFromZero = listed.some(({ start }) => start === 0)

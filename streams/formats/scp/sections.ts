@@ -7,31 +7,31 @@ import { CodedError } from '../../../shared/errors.ts'
 import { ByteReader, latin1 } from '../byte-reader.ts'
 import { crcCcitt } from '../crc.ts'
 
-/** CRC and size of the record. */
+/** Bytes of the record's CRC and size. */
 const RECORD_HEADER_BYTES = 6
-/** CRC, id, length, versions and six reserved bytes of a section. */
+/** Bytes of a section's CRC, id, length, versions and six reserved bytes. */
 const SECTION_HEADER_BYTES = 16
 const POINTER_BYTES = 10
 
 export function looksLikeScp(bytes: Uint8Array): boolean {
   if (bytes.length < RECORD_HEADER_BYTES + SECTION_HEADER_BYTES) return false
-  // From version 1.3 on, the reserved bytes of section 0 say so.
+  // From version 1.3 on, the reserved bytes of section 0 identify the format.
   if (latin1(bytes.subarray(16, 22)) === 'SCPECG') return true
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
   const [size, section, sectionBytes] = [view.getUint32(2, true), view.getUint16(8, true), view.getUint32(10, true)]
-  // Twelve pointers at least: to the sections 0 to 11.
+  // At least twelve pointers, to sections 0 to 11.
   return size === bytes.length && section === 0 && sectionBytes >= 136 && (sectionBytes - 16) % POINTER_BYTES === 0
 }
 
-/** Header, Huffman tables, leads, beats, reference beat, rhythm. The others are measurements and words. */
+/** Header, Huffman tables, leads, beats, reference beat, rhythm. The others contain measurements and text. */
 const NEEDED = new Set([1, 2, 3, 4, 5, 6])
 
-/** More than 255 leads of 64 KB each, the most that section 6 can hold; keeps the checksums of a hostile file cheap. */
+/** More than 255 leads of 64 KB, the most that section 6 can hold; limits the cost of checksums on a hostile file. */
 const MAX_RECORD_BYTES = 32 * 1024 * 1024
 
 /**
- * The bodies of the needed sections that are there, by number. Each must be right by its own checksum or by the record's; what is wrong of the other is said. A
- * header (section 1) that is not is left out: the ECG does not need it.
+ * The bodies of the needed sections, by number. Each must match its own checksum or the record's; a mismatch of the other is a warning. A
+ * damaged header (section 1) is left out, because the ECG does not need it.
  * @throws CodedError `payload-malformed` naming the section, `payload-too-large`
  */
 export function readSections(bytes: Uint8Array, warnings: ResultWarning[]): ReadonlyMap<number, ByteReader> {
@@ -62,7 +62,7 @@ export function readSections(bytes: Uint8Array, warnings: ResultWarning[]): Read
 
 const HEADER_SECTION = 1
 
-/** @param length as the pointer says it; section 0, which no pointer leads to, says its own */
+/** @param length as in the pointer; section 0, which has no pointer, states its own */
 function readSection(
   bytes: Uint8Array,
   start: number,
@@ -80,7 +80,7 @@ function readSection(
   if (idThere !== id || lengthThere !== (length ?? lengthThere)) throw reader.malformed(field)
   reader.seek(start + 2, field)
   if (crcCcitt(reader.bytes(lengthThere - 2, field)) !== checksum) {
-    // Zero: the writer made none.
+    // Zero means that the writer computed none.
     if (!isSealed && checksum !== 0) throw reader.malformed(field)
     warnings.push({ code: 'checksum-mismatch', field })
   }

@@ -1,6 +1,6 @@
 /**
- * Philips' XML (`restingecgdata`; SierraECG 1.03, PhilipsECG 1.04 to 1.04.02): PageWriter, HeartStart, TraceMaster. The rhythm of all leads in one
- * element, compressed by XLI or plain. Recordings of 11 s are common; their last second is a calibration pulse.
+ * Philips XML (`restingecgdata`; SierraECG 1.03, PhilipsECG 1.04 to 1.04.02) of PageWriter, HeartStart and TraceMaster. The rhythm of all
+ * leads is in one element, compressed with XLI or plain. Recordings of 11 s are common; their last second is a calibration pulse.
  * @module
  */
 import { findLead, LEADS, LIMB_LEADS } from '../../../shared/domain/leads.ts'
@@ -38,8 +38,8 @@ export const sierra: Format = {
 }
 
 /**
- * @throws CodedError `format-unsupported` (version, compression, encoding, sample type), `payload-empty`, `payload-malformed`, `field-invalid`,
- *   `gain-invalid`, `lead-unknown`, and those of `parseXml` and `checkRecording`
+ * @throws CodedError `format-unsupported` (version, compression, encoding, sample type), `payload-empty`, `payload-malformed`,
+ * `field-invalid`, `gain-invalid`, `lead-unknown`, and those of `parseXml` and `checkRecording`
  */
 function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -65,13 +65,13 @@ function parse(bytes: Uint8Array, options: ReadOptions = {}): Recording {
 interface Signal {
   readonly rateHz: number
   readonly gainUv: number
-  /** Samples a lead. */
+  /** Samples per lead. */
   readonly count: number
-  /** As they are stored, one behind the other. */
+  /** Labels of the stored leads, in order. */
   readonly labels: readonly string[]
 }
 
-/** 1.04 says it beside the samples, 1.03 elsewhere. */
+/** Version 1.04 states these beside the samples, 1.03 elsewhere. */
 function readSignal(root: XmlElement, waveforms: XmlElement, options: ReadOptions): Signal {
   const characteristics = at(root, 'dataacquisition', 'signalcharacteristics')
   const stated = (attribute: string, ...elements: readonly string[]) =>
@@ -96,14 +96,14 @@ function readSignal(root: XmlElement, waveforms: XmlElement, options: ReadOption
   if (durationMs === undefined || !(durationMs > 0)) {
     throw new CodedError('field-invalid', { field: 'durationperchannel' })
   }
-  // The duration counts samples by the rate that the device states.
+  // The duration is based on the rate that the device states.
   const count = Math.floor((durationMs * (ownRate ?? rateHz)) / 1000)
   checkDuration(count, rateHz, 'durationperchannel')
   const labels = waveforms.attributes.get('leadlabels')?.trim().split(/\s+/) ?? labelsOf(characteristics)
   return { rateHz, gainUv, count, labels }
 }
 
-/** Sets of electrodes whose channels are the standard twelve in the standard order. */
+/** Electrode sets whose channels are the twelve standard leads in standard order. */
 const STANDARD_SETS = ['STD-12', '10-WIRE']
 
 function labelsOf(characteristics: XmlElement | undefined): readonly string[] {
@@ -113,7 +113,7 @@ function labelsOf(characteristics: XmlElement | undefined): readonly string[] {
   return LEADS.slice(0, numberAt(characteristics, 'numberchannelsallocated') ?? LEADS.length)
 }
 
-/** More than any recorder has. */
+/** More channels than any recorder has. */
 const MAX_CHANNELS = 32
 
 function readLeads(
@@ -139,7 +139,7 @@ function readChannels({ attributes, text }: XmlElement, labels: readonly string[
   const encoding = attributes.get('dataencoding')?.toLowerCase()
   if (method?.toLowerCase() === 'xli') {
     if (encoding !== 'base64') throw new CodedError('format-unsupported', { field: 'dataencoding' })
-    // Only of this order is it known which leads hold differences.
+    // Only for this order is it known which leads contain differences.
     if (LIMB_LEADS.some((name, index) => findLead(labels[index] ?? '') !== name)) {
       throw new CodedError('format-unsupported', { field: 'leadlabels' })
     }
@@ -156,7 +156,7 @@ function readChannels({ attributes, text }: XmlElement, labels: readonly string[
 function readPlain(text: string, encoding: string | undefined): Int16Array {
   if (encoding === 'base64') {
     const bytes = base64Bytes(text, 'parsedwaveforms')
-    // A copy is aligned; all of Node's platforms are little-endian, as the file is.
+    // A copy is aligned; all of Node's platforms are little-endian, like the file.
     return new Int16Array(Uint8Array.from(bytes.subarray(0, bytes.length & ~1)).buffer)
   }
   if (encoding !== 'plain') throw new CodedError('format-unsupported', { field: 'dataencoding' })
@@ -166,7 +166,7 @@ function readPlain(text: string, encoding: string | undefined): Int16Array {
   return Int16Array.from(numbers, Number)
 }
 
-/** Plain samples stand lead behind lead, each as it is: only XLI stores differences. */
+/** Plain samples are stored lead after lead without differences, which only XLI uses. */
 function splitChannels(samples: Int16Array, leads: number, count: number): Int32Array[] {
   if (samples.length < leads * count) {
     throw new CodedError('payload-malformed', { field: 'parsedwaveforms', expectedSamples: leads * count })
@@ -178,7 +178,7 @@ const acquired = (root: XmlElement, attribute: string) => at(root, 'dataacquisit
 
 function readPerson(root: XmlElement): Person | undefined {
   const person = at(root, 'patient', 'generalpatientdata')
-  // `defaultage` is what the device assumed where nobody told it.
+  // `defaultage` is the device's assumption for an unknown age.
   const birth = dateOfText(textAt(person, 'age', 'dateofbirth'))
   return plausiblePerson({
     sex: sexOfText(textAt(person, 'sex')),

@@ -1,11 +1,11 @@
 /**
- * XLI, the compression of Philips' XML. Philips publishes no description; the scheme was worked out by C. Watford and described at
- * https://github.com/sixlettervariables/sierra-ecg-tools/wiki and http://code.google.com/p/sierra-ecg-tools/wiki/XliCompressionScheme.
+ * XLI, the compression of Philips XML. Philips publishes no description; the scheme was reverse-engineered by C. Watford and is described
+ * at https://github.com/sixlettervariables/sierra-ecg-tools/wiki and http://code.google.com/p/sierra-ecg-tools/wiki/XliCompressionScheme.
  *
- * One chunk a lead: bytes of the chunk (int32), a number that is always 1 (int16), the first difference (int16), all little-endian; then LZW with
- * codes of 10 bits. What that gives is the high bytes of all values and then their low bytes. The first two values are samples, the
- * others second differences, shifted by 64 and one place late. Limb leads III, aVR, aVL and aVF hold what their calculation from I and II
- * is off by.
+ * One chunk per lead: bytes of the chunk (int32), a number that is always 1 (int16), the first difference (int16), all little-endian; then
+ * LZW with 10-bit codes. The result is the high bytes of all values, followed by their low bytes. The first two values are samples, the
+ * others second differences, shifted by 64 and one position late. Limb leads III, aVR, aVL and aVF contain the difference from their
+ * calculation from I and II.
  * @module
  */
 import { CodedError } from '../../../shared/errors.ts'
@@ -13,8 +13,8 @@ import { CodedError } from '../../../shared/errors.ts'
 const HEADER_BYTES = 8
 
 /**
- * The first `leads` leads of XLI data, each as long as `samples`.
- * @throws CodedError `payload-malformed` when it ends early or its codes make no sense
+ * Decodes the first `leads` leads of XLI data, each of length `samples`.
+ * @throws CodedError `payload-malformed` when the data end early or a code is invalid
  */
 export function decodeXli(bytes: Uint8Array, leads: number, samples: number): Int32Array[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
@@ -38,9 +38,9 @@ const CODE_BITS = 10
 const MAX_CODES = 1 << CODE_BITS
 const FIRST_FREE_CODE = 256
 
-/** LZW with codes of a fixed width, most significant bit first; once its table is full, it stays as it is. Fills `output`. */
+/** LZW with codes of a fixed width, most significant bit first; a full table is not changed. Fills `output`. */
 function decompress(input: Uint8Array, output: Uint8Array, lead: number): void {
-  // A code stands for bytes that were put out before: where they are, and how many.
+  // A code stands for earlier output: its position and length.
   const start = new Uint32Array(MAX_CODES)
   const length = new Uint32Array(MAX_CODES)
   let codes = FIRST_FREE_CODE
@@ -51,14 +51,14 @@ function decompress(input: Uint8Array, output: Uint8Array, lead: number): void {
     const code = codeAt(input, index)
     if (code > codes || (code === codes && before.length === 0)) throw malformed(lead)
     const isLiteral = code < FIRST_FREE_CODE
-    // The code that is just being made: what was put out before, and its first byte once more.
+    // The code that is being defined: the previous output, followed by its first byte.
     const from = isLiteral ? filled : code === codes ? before.start : start[code]!
     const count = isLiteral ? 1 : code === codes ? before.length + 1 : length[code]!
     const end = Math.min(filled + count, output.length)
     if (isLiteral) output[filled] = code
     else for (let to = filled, at = from; to < end; to++, at++) output[to] = output[at]!
     if (before.length > 0 && codes < MAX_CODES) {
-      // Bytes before and the first of these lie one behind the other.
+      // The previous bytes and the first of these are adjacent.
       start[codes] = before.start
       length[codes] = before.length + 1
       codes++
@@ -76,7 +76,7 @@ function codeAt(input: Uint8Array, index: number): number {
   return (word >> (16 - CODE_BITS - (bit & 7))) & (MAX_CODES - 1)
 }
 
-/** Samples of their second differences, given as high bytes and then low bytes. */
+/** Samples from second differences, given as high bytes and then low bytes. */
 function integrate(halves: Uint8Array, first: number): Int32Array {
   const count = halves.length / 2
   const samples = new Int32Array(count)
@@ -93,16 +93,16 @@ function integrate(halves: Uint8Array, first: number): Int32Array {
   return samples
 }
 
-/** The store of the encoder is 16 bits wide. */
+/** The encoder's registers are 16 bits wide. */
 const int16 = (value: number) => (value << 16) >> 16
 
 const malformed = (lead: number) => new CodedError('payload-malformed', { field: 'parsedwaveforms', lead: lead + 1 })
 
 /**
- * Limb leads in place of what their calculation is off by; `leads` begin with I, II, III, aVR, aVL, aVF.
+ * Replaces the stored differences by the limb leads; `leads` start with I, II, III, aVR, aVL, aVF.
  *
- * Halves are cut off towards zero, as C divides: then no lead of the real files that this was tested with lies further than a step from what I and
- * II give. Rounded down, as the Python reader `sierraecg` does it, some lie 1.5 steps off, all of them at negative odd sums.
+ * Halves are rounded towards zero, as in C: then no lead of the real files that this was tested with is more than a step from the values
+ * calculated from I and II. Rounded down, as in the Python reader `sierraecg`, some are 1.5 steps off, all of them at negative odd sums.
  */
 export function restoreLimbLeads(leads: readonly Int32Array[]): void {
   const [one, two, three, right, left, foot] = leads

@@ -9,7 +9,7 @@ import { monthByName, utcTime } from '../time.ts'
 
 export interface WfdbHeader {
   readonly rateHz: number
-  /** Samples a signal; undefined when the header leaves it to the length of the files. */
+  /** Samples per signal; `undefined` when the header leaves it to the length of the files. */
   readonly samples: number | undefined
   readonly startedAt: string | undefined
   readonly signals: readonly WfdbSignal[]
@@ -18,30 +18,30 @@ export interface WfdbHeader {
 }
 
 export interface WfdbSignal {
-  /** Line of the header, from 1, for error messages. */
+  /** Line number in the header, from 1, for errors. */
   readonly line: number
   readonly fileName: string
   readonly format: number
   readonly samplesPerFrame: number
   readonly skew: number
   readonly byteOffset: number
-  /** Digital steps a physical unit; undefined or zero when the signal is not calibrated. */
+  /** Digital steps per physical unit; `undefined` or zero when the signal is not calibrated. */
   readonly gain: number | undefined
   readonly unit: string
   /** Digital value of zero volts. */
   readonly baseline: number
-  /** Sum of the samples modulo 2^16, as an unsigned number; undefined when the header does not give it. */
+  /** Sum of the samples modulo 2^16, unsigned; `undefined` when the header has none. */
   readonly checksum: number | undefined
   readonly description: string
 }
 
-/** More signals than any ECG recorder has; keeps a hostile header small. */
+/** More signals than any ECG recorder has; limits the size of a hostile header. */
 const MAX_SIGNALS = 64
 
-/** header(5) has lines of 255 characters. */
+/** Longest line. header(5) has lines of 255 characters. */
 const MAX_LINE_LENGTH = 4096
 
-/** header(5): the rate when the record line names none. */
+/** header(5): the rate when the record line states none. */
 const DEFAULT_RATE_HZ = 250
 
 // Challenge data name the record as its file: `E07500.mat 12 500 5000`.
@@ -57,7 +57,7 @@ const GAIN_FIELD = /^(?<gain>[\d.eE+-]+)(?:\((?<baseline>-?\d+)\))?(?:\/(?<unit>
 
 const INTEGER = /^-?\d+$/
 
-/** Whether a text begins like a header: its first line that is no comment is a record line. */
+/** Whether a text starts like a header: its first line that is not a comment is a record line. */
 export function looksLikeHeader(text: string): boolean {
   const first = text.split(/\r?\n/).find((line) => line.trim() !== '' && !line.startsWith('#'))
   return first !== undefined && first.length <= MAX_LINE_LENGTH && RECORD_LINE.test(first.trim())
@@ -97,7 +97,7 @@ function parseSignal(line: number, text: string): WfdbSignal {
   const [fileName = '', format = '', gain = '', ...rest] = text.split(/\s+/)
   const formatFields = FORMAT_FIELD.exec(format)?.groups
   if (formatFields === undefined) throw malformed(line, 'format')
-  // Every field after the format may be left out, but only from the end.
+  // Fields after the format are optional, but only from the end.
   const gainFields = gain === '' ? {} : GAIN_FIELD.exec(gain)?.groups
   if (gainFields === undefined) throw malformed(line, 'gain')
   const [, zero, , checksum, , ...description] = rest
@@ -127,7 +127,7 @@ const malformed = (line: number, field: string) => new CodedError('payload-malfo
 const matched = (pattern: RegExp, word: string) => [pattern.exec(word)].filter((match) => match !== null)
 
 /**
- * The start as ISO 8601, read as UTC; undefined unless both time and date are there and exist. Standard is `08:27:38 16/01/1985`;
+ * The start as ISO 8601, read as UTC; `undefined` unless both time and date are present and valid. Standard is `08:27:38 16/01/1985`;
  * CPSC2018 in the CinC 2021 challenge has `12-May-2020 12:33:59`.
  */
 function startTime(text: string): string | undefined {

@@ -1,5 +1,5 @@
 /**
- * WFDB, the format of PhysioNet: a text header (`.hea`) beside signal files (`.dat`, `.mat`, `.xyz`, …).
+ * WFDB, the format of PhysioNet: a text header (`.hea`) with signal files (`.dat`, `.mat`, `.xyz`, …).
  * @module
  */
 import { findLead, type LeadName } from '../../../shared/domain/leads.ts'
@@ -28,10 +28,10 @@ export const wfdb: Format = {
 }
 
 /**
- * Reads a record. Channels that are no standard lead (Frank leads, respiration) are left out, and their files need not be there. Leads that cannot be read are
- * left out too, and where files are shorter than the header says, what is there is read: both are said, as are checksums that are off.
- * @throws CodedError `file-not-found`, `payload-malformed`, `payload-empty`, `payload-too-large`, `format-unsupported`, `lead-unknown`, `unit-unknown`,
- *   `gain-invalid`, and those of `checkRecording`
+ * Reads a record. Channels that are not standard leads (Frank leads, respiration) are left out, and their files may be missing. Unreadable
+ * leads are left out, and files that are shorter than stated are read as far as they go. These cases, and wrong checksums, give warnings.
+ * @throws CodedError `file-not-found`, `payload-malformed`, `payload-empty`, `payload-too-large`, `format-unsupported`, `lead-unknown`,
+ * `unit-unknown`, `gain-invalid`, and those of `checkRecording`
  */
 function parse(headerBytes: Uint8Array, files: readonly SourceFile[], options: ReadOptions = {}): Recording {
   const warnings: ResultWarning[] = []
@@ -49,7 +49,7 @@ function parse(headerBytes: Uint8Array, files: readonly SourceFile[], options: R
   const off: LeadName[] = []
   const read = (lead: EcgSignal) => readLead(lead, files, samples, { stated: header.samples, options, off })
   const recorded = readableLeads(leads, read, warnings)
-  // All sums off in a file of another length: the header counts other signals than lie in it.
+  // All checksums are wrong and the file has another length: the header describes other signals than the file contains.
   if (off.length === recorded.length && header.samples !== undefined && there > header.samples)
     throw new CodedError('payload-malformed', { field: 'signals' })
   if (off.length > 0) warnings.push({ code: 'checksum-mismatch', field: 'header', leads: off })
@@ -74,13 +74,13 @@ function ecgSignals(signals: readonly WfdbSignal[], options: ReadOptions, warnin
   const factsOf = ({ description, unit }: WfdbSignal) => ({ lead: findLead(description), label: description, unit })
   const leads = leadsAmong(signals, factsOf, options, 'description', warnings)
   for (const { channel } of leads) {
-    // A header is no reason to read anything outside its own folder.
+    // A header must not lead to files outside its own folder.
     if (!isPlainFileName(channel.fileName)) throw new CodedError('field-invalid', { line: channel.line, field: 'file' })
   }
   return leads
 }
 
-/** @throws CodedError where the frames of a file cannot be told apart */
+/** @throws CodedError when the frames of a file cannot be separated */
 function layoutOf({ signal, sharing }: EcgSignal): SampleLayout {
   const layout = LAYOUTS.get(signal.format)
   if (layout === undefined) throw new CodedError('format-unsupported', { line: signal.line, field: 'format' })
@@ -101,20 +101,20 @@ function readLead(
   const { name, signal, sharing } = lead
   const { line, gain, unit, baseline, checksum, skew } = signal
   if (skew !== 0) throw new CodedError('format-unsupported', { line, field: 'skew' })
-  // header(5): a gain of zero, or none, marks a signal that is not calibrated; what 200 would make of it is a guess.
+  // header(5): a gain of zero, or none, marks an uncalibrated signal; the default of 200 would be a guess.
   if (gain === undefined || !(gain > 0)) throw new CodedError('gain-invalid', { line, field: 'gain' })
   const gainUv = microvolts(options.unit ?? unit, `signals[${line}].unit`) / gain
   const samples = new Int32Array(count)
   const body = signalBytes(signal, files)
   const sum = readSignal(layoutOf(lead), body, sharing.indexOf(signal), sharing.length, baseline, samples)
   if (sum === undefined) throw new CodedError('sample-invalid', { line, field: 'baseline' })
-  // Of all samples that the header counts: of fewer the sum is another.
+  // The checksum covers all samples that the header states, so it is not valid for fewer.
   const isWhole = stated === undefined || stated === count
   if (isWhole && checksum !== undefined && checksum !== sum) off.push(name)
   return { name, gainUv, samples }
 }
 
-/** The bytes of a signal's file that hold samples. */
+/** The bytes of a signal's file that contain samples. */
 function signalBytes({ line, fileName, byteOffset }: WfdbSignal, files: readonly SourceFile[]): Uint8Array {
   const file = files.find(({ name }) => name === fileName)
   if (file === undefined) throw new CodedError('file-not-found', { line, field: 'file' })

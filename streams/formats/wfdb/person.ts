@@ -1,17 +1,17 @@
 /**
- * The person as free comment lines tell: age, sex, height and weight, in the spellings of PhysioNet's data sets.
+ * Facts about the person from free comment lines: age, sex, height and weight, in the spellings of PhysioNet's data sets.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
 import { plausiblePerson } from '../person.ts'
 
-// `Age: 74`, `age 71`, `<age>: 51`, also several in a line: `<age>: 25  <sex>: M  …`.
+// `Age: 74`, `age 71`, `<age>: 51`; also several in one line: `<age>: 25  <sex>: M  …`.
 const SEX = /(?:^|\s)<?sex>?:?\s+(m|f|male|female)(?:\s|$)/i
 const AGE = numberAfter('age')
 const HEIGHT = numberAfter('height')
 const WEIGHT = numberAfter('weight')
 
-/** The person, or undefined when the comments say nothing of one. */
+/** The facts; `undefined` when the comments contain none. */
 export function personOfComments(comments: readonly string[]): Person | undefined {
   const first = <T>(read: (comment: string) => T | undefined): T | undefined => {
     for (const comment of comments) {

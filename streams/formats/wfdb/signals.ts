@@ -4,19 +4,19 @@
  */
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 
-/** How a signal file packs its samples: frame by frame, one sample of each of its signals in turn. */
+/** How a signal file packs its samples: frame by frame, with one sample of each signal per frame. */
 export interface SampleLayout {
-  /** Bytes that `samples` samples fill. */
+  /** Number of bytes of `samples` samples. */
   bytes(samples: number): number
-  /** Whole samples in so many bytes. */
+  /** Number of whole samples in `bytes` bytes. */
   samples(bytes: number): number
-  /** The sample at a place; `bytes` must hold it. */
+  /** The sample at an index, which must be within `bytes`. */
   at(bytes: DataView, index: number): number
-  /** The value that marks a sample as invalid. */
+  /** The value of an invalid sample. */
   readonly invalid: number
 }
 
-/** One sample after another, each of whole bytes. */
+/** Consecutive samples of whole bytes. */
 function wholeBytes(width: number, at: (view: DataView, byte: number) => number): SampleLayout {
   return {
     bytes: (samples) => samples * width,
@@ -26,7 +26,7 @@ function wholeBytes(width: number, at: (view: DataView, byte: number) => number)
   }
 }
 
-/** Format 212: two 12-bit samples in three bytes, the high nibbles of both in the middle one. */
+/** Format 212: two 12-bit samples in three bytes; the middle byte has the high nibbles of both. */
 const format212: SampleLayout = {
   bytes: (samples) => Math.ceil(samples * 1.5),
   samples: (bytes) => Math.floor(bytes / 1.5),
@@ -40,7 +40,7 @@ const format212: SampleLayout = {
   invalid: -0x800,
 }
 
-/** Formats 310 and 311: three 10-bit samples in two pairs of bytes; of the last three there may be fewer. */
+/** Formats 310 and 311: three 10-bit samples in two byte pairs; the last group may be incomplete. */
 function tenBits(at: (view: DataView, byte: number, place: number) => number): SampleLayout {
   return {
     bytes: (samples) => Math.floor(samples / 3) * 4 + (samples % 3) * 2,
@@ -50,20 +50,20 @@ function tenBits(at: (view: DataView, byte: number, place: number) => number): S
   }
 }
 
-/** Bits 1 to 10 of each pair, then what is left of both. */
+/** Bits 1 to 10 of each pair, then the remaining bits of both. */
 const format310 = tenBits((view, byte, place) => {
   if (place < 2) return view.getUint16(byte + 2 * place, true) >> 1
   return (view.getUint16(byte, true) >> 11) | ((view.getUint16(byte + 2, true) >> 11) << 5)
 })
 
-/** One after another from the lowest bit of both pairs taken together. */
+/** Consecutive bits, from the lowest bit of both pairs taken together. */
 const format311 = tenBits((view, byte, place) =>
   place === 0 ? view.getUint16(byte, true) : view.getUint32(byte, true) >>> (10 * place),
 )
 
 /**
- * By the number that stands in the header; 80 and 160 are offset binary. A MATLAB v4 file (`.mat`) is format 16 behind 24 bytes of MATLAB's
- * header. Not read: 8 (differences), 508, 516 and 524 (FLAC).
+ * Layouts by format number; 80 and 160 are offset binary. A MATLAB v4 file (`.mat`) is format 16 after a MATLAB header of 24 bytes. Not
+ * supported: 8 (differences), 508, 516 and 524 (FLAC).
  */
 export const LAYOUTS: ReadonlyMap<number, SampleLayout> = new Map([
   [16, wholeBytes(2, (view, byte) => view.getInt16(byte, true))],
@@ -78,8 +78,8 @@ export const LAYOUTS: ReadonlyMap<number, SampleLayout> = new Map([
 ])
 
 /**
- * Every `signals`-th sample from `first`, with `baseline` taken off; the invalid value becomes `MISSING_SAMPLE`.
- * @returns the sum of the samples modulo 2^16 before that; undefined when a sample less the baseline is beyond 32 bits
+ * Reads every `signals`-th sample from `first` and subtracts `baseline`; invalid values become `MISSING_SAMPLE`.
+ * @returns the sum of the samples modulo 2^16 before subtraction; `undefined` when a difference exceeds 32 bits
  */
 export function readSignal(
   layout: SampleLayout,

@@ -5,8 +5,8 @@ import { Parts } from '../../../cdk/bench/parts.ts'
 import { FREE_PORTS } from '../../../cdk/bench/process.ts'
 import { CodedError } from '../../../shared/errors.ts'
 
-describe('parts of a bench', () => {
-  it('keep their figures when another one fails, which is noted with its reason', async () => {
+describe('the parts of a benchmark', () => {
+  it('keep their figures when another part fails, which is recorded with its reason', async () => {
     const said: string[] = []
     const parts = new Parts((line) => said.push(line))
 
@@ -34,8 +34,8 @@ describe('parts of a bench', () => {
   })
 })
 
-describe('the stack of a bench', () => {
-  it('has every port of its own, so that it runs beside another stack', () => {
+describe('the stack of a benchmark', () => {
+  it('uses free ports only, so that it runs beside another stack', () => {
     const source = readFileSync(join(import.meta.dirname, '../../../cdk/local/main.ts'), 'utf8')
     const options = [...source.matchAll(/'(--(?:[a-z]{1,9}-)?port) <port>'/g)].map(([, option]) => option)
 

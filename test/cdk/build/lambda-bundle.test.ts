@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundleFunctions, type FunctionName, filesOf, zippedBytes } from '../../../cdk/build/lambda-bundle.ts'
 import { readModel, stageModel } from '../../../cdk/build/model-layer.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const MEGABYTE = 1e6
 
@@ -12,8 +12,8 @@ beforeAll(() => {
   bundles = bundleFunctions('linux-arm64', temporaryFolder())
 })
 
-describe('the bundle of screen', () => {
-  it('holds the binary of its target and no other', () => {
+describe('the bundle of the screen function', () => {
+  it('contains the binary of its target only', () => {
     const binaries = filesOf(bundles.screen).filter((file) => /\.(node|so|dll|dylib)(\.\d+)*$/.test(file))
 
     const folder = join('node_modules/onnxruntime-node/bin/napi-v6/linux/arm64')
@@ -31,7 +31,7 @@ it.each([
   // It reads windows that devices send in protobuf.
   ['preprocess', ['ecg.proto', 'handler.mjs']],
   ['api', ['handler.mjs']],
-] as const)('the bundle of %s is its code alone, below 1 MB zipped', (name, files) => {
+] as const)('the bundle of %s contains only its code, below 1 MB zipped', (name, files) => {
   expect(filesOf(bundles[name])).toEqual(files)
   expect(zippedBytes(bundles[name])).toBeLessThan(MEGABYTE)
 })

@@ -9,7 +9,8 @@ import { parseSiteConfig } from '../../../shared/config/site.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { SITE_FILE } from '../../../shared/inference/site-calibration.ts'
 import { otherBundle } from '../../helpers/other-bundle.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { functionFolder } from '../helpers/assembly.ts'
 
 type Resources = Readonly<Record<string, { readonly Type: string; readonly Properties?: Record<string, unknown> }>>
 
@@ -41,19 +42,19 @@ function changedTypes(former: Resources, other: Resources): string[] {
   return changed.map((id) => (former[id] ?? other[id])!.Type).sort()
 }
 
-/** Three syntheses, on a machine that may be busy. */
+/** Three syntheses on a machine that can be busy. */
 const SYNTHESES_MS = 180_000
 
-describe('another model bundle', () => {
+describe('deploying another model bundle', () => {
   it(
-    'changes the layer, the function versions that use it and the bundle that the API reports; the former bundle restores all three',
+    'changes the layer, its function versions and the bundle that the API reports; the former bundle restores all three',
     () => {
       const former = deployed(SHIPPED_BUNDLE, SCREENS_ONLY)
       const other = deployed(otherBundle(temporaryFolder()), SCREENS_ONLY)
 
       const times = (count: number, type: string) => Array.from({ length: count }, () => type)
       expect(changedTypes(former, other)).toEqual([
-        // screen and upkeep (attribution) read the layer; the API and its stream of events are told the bundle's sum.
+        // screen and upkeep (attribution) read the layer; the API and the events function receive the bundle's checksum.
         ...times(4, 'AWS::Lambda::Alias'),
         ...times(2, 'AWS::Lambda::Function'),
         'AWS::Lambda::LayerVersion',
@@ -66,7 +67,7 @@ describe('another model bundle', () => {
   )
 
   it(
-    'that draws changes no more than one that does not',
+    'changes nothing more when the bundle has synthesis',
     () => {
       const types = changedTypes(deployed(SHIPPED_BUNDLE), deployed(otherBundle(temporaryFolder())))
 
@@ -78,8 +79,8 @@ describe('another model bundle', () => {
   )
 })
 
-describe('the layer', () => {
-  it('holds of the bundle just what screening reads', () => {
+describe('the model layer', () => {
+  it('contains only what screening reads', () => {
     const layer = stageModel(readModel(SHIPPED_BUNDLE), temporaryFolder())
 
     expect(filesOf(layer)).toEqual(
@@ -87,7 +88,7 @@ describe('the layer', () => {
     )
   })
 
-  it('holds the calibration that stands beside the bundle', () => {
+  it('contains the site calibration beside the bundle', () => {
     const bundle = otherBundle(temporaryFolder())
     appendFileSync(join(bundle, SITE_FILE), '{}')
 
@@ -96,7 +97,7 @@ describe('the layer', () => {
     expect(filesOf(layer)).toContain(join('model', SITE_FILE))
   })
 
-  it('is not made of a file that is not what the manifest says', () => {
+  it('is refused for a file that differs from the manifest', () => {
     const bundle = otherBundle(temporaryFolder())
     appendFileSync(join(bundle, 'screen.onnx'), ' ')
 
@@ -105,7 +106,7 @@ describe('the layer', () => {
     expect(stage).toThrow('screen.onnx of')
   })
 
-  it('is not made of a folder without a bundle', () => {
+  it('is refused for a folder without a bundle', () => {
     expect(() => readModel(temporaryFolder())).toThrow('bundle-missing')
   })
 })

@@ -7,7 +7,7 @@ import { checkDeployed } from '../../../cdk/check/check.ts'
 import { closeServer, listen } from '../../../cdk/local/http.ts'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { tokenAuthenticator } from '../../../functions/api/auth.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const [issuer, audience] = ['https://issuer.example/', 'cardiacnets']
 
@@ -16,7 +16,7 @@ let keys: Awaited<ReturnType<typeof generateKeyPair>>
 let outputs: string
 const front = createServer()
 
-/** The local stack behind a front that lets nobody in without a token, as a deployed API does. */
+/** The local stack behind a proxy that requires a token, like a deployed API. */
 beforeAll(async () => {
   keys = await generateKeyPair('ES256')
   stack = await startLocalStack({ batchPriority: 0 })
@@ -60,7 +60,7 @@ const tokenOf = (tenant: string) =>
     .setExpirationTime('10m')
     .sign(keys.privateKey)
 
-/** `stack:check --aws --site hospital` of a stack that a file says where it is. */
+/** `stack:check --aws --site hospital` of a stack whose addresses are in a file. */
 const check = (options: object) =>
   checkDeployed(
     { site: 'hospital', aws: true, outputs, tenant: 'local', device: 'thing-1', timeout: 60, ...options },
@@ -68,7 +68,7 @@ const check = (options: object) =>
   )
 
 describe('stack:check --aws', () => {
-  it('sends ECGs through a stack that it knows by its outputs, with a token and a device of its own', async () => {
+  it('sends ECGs through a deployed stack, found by its outputs, with its own token and device', async () => {
     const { passed, steps } = await check({ token: await tokenOf('local'), mqtt: stack.mqttUrl })
 
     expect(steps.map(({ name, outcome, detail }) => [name, outcome, outcome === 'passed' ? '' : detail])).toEqual([
@@ -83,7 +83,7 @@ describe('stack:check --aws', () => {
     expect(stack.permissions.violations).toEqual([])
   }, 180_000)
 
-  it('says which step failed where it is not let in', async () => {
+  it('names the step that failed for lack of access', async () => {
     const { passed, steps } = await check({})
 
     expect(passed).toBe(false)

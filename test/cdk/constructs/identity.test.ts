@@ -1,11 +1,8 @@
-import { Template } from 'aws-cdk-lib/assertions'
+import type { Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES, type FunctionName } from '../../../cdk/build/lambda-bundle.ts'
 import { checkRules } from '../../../cdk/constructs/nag.ts'
-import { STACK_NAME } from '../../../cdk/stack-name.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { freshTemplate } from '../helpers/templates.ts'
 
 const IDENTITY = { kind: 'cognito', domainPrefix: 'ecg-clinic' }
 const CONSOLE = {
@@ -20,16 +17,12 @@ const site = (identity: object, console?: object) =>
   )
 
 let template: Template
-/** What the template says, with references as they stand. */
+/** The template as text, with unresolved references. */
 let text: string
 
-beforeAll(async () => {
-  const folder = await functionFolder('')
-  const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Record<FunctionName, string>
-  const app = createApp({ outdir: temporaryFolder(), target: 'linux-arm64', bundles, site: site(IDENTITY, CONSOLE) })
-  const { template: json } = checkRules(app).synth().getStackArtifact(STACK_NAME)
-  template = Template.fromJSON(json)
-  text = JSON.stringify(json)
+beforeAll(() => {
+  template = freshTemplate({ site: site(IDENTITY, CONSOLE) }, checkRules)
+  text = JSON.stringify(template.toJSON())
 }, 300_000)
 
 const only = (type: string) => {
@@ -42,8 +35,8 @@ const variablesOf = (service: string) =>
     .map(({ Properties }) => Properties.Environment?.Variables)
     .find((variables) => variables?.POWERTOOLS_SERVICE_NAME === service)
 
-describe('a user pool of the stack’s own', () => {
-  it('allows no self sign-up, asks for a second factor, and is retained', () => {
+describe('the stack’s own user pool', () => {
+  it('forbids self sign-up, requires a second factor, and is retained', () => {
     expect(only('AWS::Cognito::UserPool')).toMatchObject({
       UserPoolTier: 'ESSENTIALS',
       AdminCreateUserConfig: { AllowAdminCreateUserOnly: true },
@@ -55,7 +48,7 @@ describe('a user pool of the stack’s own', () => {
     template.hasResource('AWS::Cognito::UserPool', { DeletionPolicy: 'Retain' })
   })
 
-  it('asks the function sign-in before each token, which knows the site’s tenants and groups', () => {
+  it('calls the sign-in function before each token, with the site’s tenants and groups', () => {
     const { LambdaConfig } = only('AWS::Cognito::UserPool')
 
     expect(LambdaConfig.PreTokenGenerationConfig).toMatchObject({ LambdaVersion: 'V2_0' })
@@ -66,7 +59,7 @@ describe('a user pool of the stack’s own', () => {
     expect(groups.map(({ Properties }) => Properties.GroupName).sort()).toEqual(['clinicians', 'operators', 'readers'])
   })
 
-  it('lets only the pool invoke that function, which has no rights beyond its log and its network interface', () => {
+  it('alone may invoke the sign-in function, which may only write logs and use the network', () => {
     const permissions = Object.values(template.findResources('AWS::Lambda::Permission'))
     const ofPool = permissions.filter(({ Properties }) => Properties.Principal === 'cognito-idp.amazonaws.com')
     expect(ofPool).toHaveLength(1)
@@ -91,7 +84,7 @@ describe('a user pool of the stack’s own', () => {
     })
   })
 
-  it('signs the tokens that the API takes, and is whom the page asks', () => {
+  it('issues the tokens that the API accepts, and signs users of the console in', () => {
     const [poolId] = Object.keys(template.findResources('AWS::Cognito::UserPool'))
     const [clientId] = Object.keys(template.findResources('AWS::Cognito::UserPoolClient'))
     const api = JSON.stringify(variablesOf('api'))
@@ -116,18 +109,18 @@ describe('a user pool of the stack’s own', () => {
   })
 })
 
-describe('a site', () => {
+describe('the identity settings of a site', () => {
   it.each([
-    ['has no name for its console', IDENTITY, { waf: 'off' }, 'domain'],
+    ['has no domain for its console', IDENTITY, { waf: 'off' }, 'domain'],
     ['has no console', IDENTITY, undefined, 'domain'],
-    ['wants a reserved name', { ...IDENTITY, domainPrefix: 'my-cognito' }, CONSOLE, 'domainPrefix'],
-    ['gives a group a scope that there is none of', { ...IDENTITY, groups: { a: ['all'] } }, CONSOLE, 'groups'],
-    ['names an issuer as well', { ...IDENTITY, issuer: 'https://id.example/' }, CONSOLE, 'identity'],
-  ])('that %s is refused, by its field', (_, identity, console, field) => {
+    ['uses a reserved name', { ...IDENTITY, domainPrefix: 'my-cognito' }, CONSOLE, 'domainPrefix'],
+    ['gives a group an unknown scope', { ...IDENTITY, groups: { a: ['all'] } }, CONSOLE, 'groups'],
+    ['also names an issuer', { ...IDENTITY, issuer: 'https://id.example/' }, CONSOLE, 'identity'],
+  ])('are refused by field when the site %s', (_, identity, console, field) => {
     expect(() => site(identity, console)).toThrow(field)
   })
 
-  it('may give its groups other scopes', () => {
+  it('can give groups other scopes', () => {
     const { deployment } = site({ ...IDENTITY, groups: { ward: ['ecg:read', 'ops:read'] } }, CONSOLE)
 
     expect(deployment.api.identity).toMatchObject({ groups: { ward: ['ecg:read', 'ops:read'] }, mfa: 'required' })

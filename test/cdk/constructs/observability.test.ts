@@ -1,37 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Match, Template } from 'aws-cdk-lib/assertions'
+import { Match, type Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
 import { QUEUE_AGES } from '../../../cdk/constructs/observability.ts'
-import { exampleSites, readSite } from '../../../cdk/site.ts'
+import { exampleSites } from '../../../cdk/site.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
 import { REDRIVABLE } from '../../../functions/cli/redrive.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
 import { RUNBOOK, THRESHOLDS } from '../../../shared/observe/alarms.ts'
 import { METRICS, type Metric, QUEUE_HANDLERS } from '../../../shared/observe/metrics.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { exampleTemplate, templateOf } from '../helpers/templates.ts'
 
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
-
-let bundles: NonNullable<AppOptions['bundles']>
 let hospital: Template
 let plain: Template
 
-beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as unknown as typeof bundles // all its names
-  hospital = synthesized(readSite('hospital'))
-  plain = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
+beforeAll(() => {
+  hospital = exampleTemplate('hospital')
+  plain = templateOf(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 }, 300_000)
-
-function synthesized(site: SiteConfig): Template {
-  const outdir = temporaryFolder()
-  const synthesisImage = 'registry.example/synthesize:1'
-  const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES, synthesisImage })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
 
 /** What is read of CloudFormation's. */
 interface AlarmProperties {
@@ -62,13 +48,13 @@ function alarmsOf(template: Template): readonly Alarm[] {
 }
 
 describe('alarms', () => {
-  it('are these, of the hospital with two adapters', () => {
+  it('match the reviewed list for a hospital with two adapters', () => {
     const paths = alarmsOf(hospital).map(({ path }) => path)
 
     expect(paths.sort()).toMatchSnapshot()
   })
 
-  it.each(['hospital', 'plain'])('go to the topic, and come back from it (%s)', (which) => {
+  it.each(['hospital', 'plain'])('notify the topic when they start and end (%s)', (which) => {
     const template = which === 'hospital' ? hospital : plain
     const [topic] = Object.keys(template.findResources('AWS::SNS::Topic')).filter((id) => id.includes('alarms'))
 
@@ -79,7 +65,7 @@ describe('alarms', () => {
     }
   })
 
-  it('watch no more metrics at once than CloudWatch can', () => {
+  it('stay within CloudWatch’s limits of metrics and periods', () => {
     for (const { path, properties } of alarmsOf(hospital)) {
       const { Metrics = [], Period = 0, EvaluationPeriods } = properties
       const periods = Metrics.map(({ MetricStat }) => MetricStat?.Period ?? 0)
@@ -88,7 +74,7 @@ describe('alarms', () => {
     }
   })
 
-  it('of the adapter, EHR and cines are there only with these', () => {
+  it('exist for adapter, EHR and cines only when the site has these', () => {
     const ids = new Set(alarmsOf(plain).map(({ id }) => id))
 
     for (const id of ['adapter-silent', 'adapter-journal', 'device-refusals', 'gpu-wait', 'ehr-polls-failing']) {
@@ -96,7 +82,7 @@ describe('alarms', () => {
     }
   })
 
-  it('hear of an adapter that says nothing any more', () => {
+  it('include an adapter that is silent', () => {
     hospital.hasResourceProperties('AWS::CloudWatch::Alarm', {
       MetricName: METRICS.brokerConnected.name,
       Dimensions: [
@@ -109,14 +95,14 @@ describe('alarms', () => {
     })
   })
 
-  it('take the cost of the devices that the site expects for what a day costs', () => {
+  it('derive the daily cost limit from the expected number of devices', () => {
     const { properties } = alarmsOf(hospital).find(({ id }) => id === 'cost')!
 
     // 500 devices, 8640 windows a day each, 10 USD a million, and a quarter more.
     expect(properties.Threshold).toBeCloseTo(54)
   })
 
-  it('are mailed to whom the site says, under a key that CloudWatch may use', () => {
+  it('are mailed to the site’s address, with a key that CloudWatch may use', () => {
     hospital.hasResourceProperties('AWS::SNS::Subscription', {
       Protocol: 'email',
       Endpoint: 'ecg-operations@hospital.example',
@@ -139,7 +125,7 @@ describe('alarms', () => {
 })
 
 describe('the dashboard', () => {
-  it('shows every metric by its name', () => {
+  it('shows every metric by name', () => {
     const body = JSON.stringify(Object.values(hospital.findResources('AWS::CloudWatch::Dashboard')))
 
     const missing = Object.values(METRICS).filter(({ name }) => !body.includes(name))
@@ -158,22 +144,22 @@ describe('the runbook', () => {
       .map((section) => [section.split('\n')[0]!.trim(), section] as const),
   )
 
-  it('has a section for each alarm, and an alarm for each section', () => {
+  it('has one section per alarm', () => {
     const others = exampleSites().filter((site) => site !== 'hospital')
-    const templates = [hospital, plain, ...others.map((site) => synthesized(readSite(site)))]
+    const templates = [hospital, plain, ...others.map(exampleTemplate)]
     const ids = new Set(templates.flatMap(alarmsOf).map(({ id }) => id))
 
     expect([...sections.keys()].sort()).toEqual([...ids].sort())
   }, 300_000)
 
-  it('gives alarm, impact, check and numbered fixes in each section', () => {
+  it('has alarm, impact, check and numbered fixes in each section', () => {
     for (const [heading, section] of sections) {
       for (const part of ['**Alarm**: ', '**Impact**: ', '**Check**', '**Fix**\n1. '])
         expect(section, heading).toContain(part)
     }
   })
 
-  it('states the reason of each threshold and of each queue’s limit as in the code', () => {
+  it('gives the code’s reason for each threshold and queue limit', () => {
     for (const [id, { why }] of Object.entries(THRESHOLDS)) {
       if (id !== 'queue-age') expect(sections.get(id), id).toContain(why)
     }
@@ -186,7 +172,7 @@ describe('the runbook', () => {
     }
   })
 
-  it('sends its reader to `redrive` only for queues that the command knows', () => {
+  it('mentions `redrive` only for queues that the command supports', () => {
     expect(Object.keys(REDRIVABLE).sort()).toEqual(Object.keys(QUEUE_AGES).sort())
   })
 

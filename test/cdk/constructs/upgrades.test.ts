@@ -1,37 +1,20 @@
-import { Template } from 'aws-cdk-lib/assertions'
+import type { Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
-import { STACK_NAME } from '../../../cdk/stack-name.ts'
-import { SiteConfig } from '../../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import type { AppOptions } from '../../../cdk/app.ts'
+import { functionFolder } from '../helpers/assembly.ts'
+import { type Bundles, bundlesIn, freshTemplate, WITH_EHR } from '../helpers/templates.ts'
 
-type Bundles = NonNullable<AppOptions['bundles']>
-
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
 const FUNCTIONS = 8
 
 let bundles: Bundles
 let template: Template
 
 beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Bundles // one entry a name
+  bundles = bundlesIn(await functionFolder('export const handler = async () => {}'))
   template = synthesized()
 })
 
-function synthesized(options: AppOptions = {}): Template {
-  const app = createApp({
-    outdir: temporaryFolder(),
-    target: 'linux-arm64',
-    bundles,
-    site: SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }),
-    synthesis: RULES,
-    synthesisImage: 'registry.example/synthesize:1',
-    ...options,
-  })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
+const synthesized = (options: AppOptions = {}) => freshTemplate({ site: WITH_EHR, bundles, ...options })
 
 /** Whatever calls a function, with what it calls. */
 function calls(of: Template): readonly string[] {
@@ -45,7 +28,7 @@ function calls(of: Template): readonly string[] {
 }
 
 describe('a function', () => {
-  it('is called by its alias and by nothing else', () => {
+  it('is called through its alias only', () => {
     const aliases = Object.keys(template.findResources('AWS::Lambda::Alias', { Properties: { Name: 'live' } }))
 
     const called = calls(template)
@@ -58,12 +41,12 @@ describe('a function', () => {
     }
   })
 
-  it('keeps its former versions, to go back to', () => {
+  it('keeps former versions for a rollback', () => {
     template.resourceCountIs('AWS::Lambda::Version', FUNCTIONS)
     template.allResources('AWS::Lambda::Version', { DeletionPolicy: 'Retain', UpdateReplacePolicy: 'Retain' })
   })
 
-  it('moves to a new version by a canary, and back by its alarm', () => {
+  it('is upgraded by a canary and rolled back by its alarm', () => {
     const alarms = template.findResources('AWS::CloudWatch::Alarm')
     const groups = template.findResources('AWS::CodeDeploy::DeploymentGroup')
 
@@ -79,7 +62,7 @@ describe('a function', () => {
     }
   })
 
-  it('is judged by its errors and by what failed without one', () => {
+  it('is monitored by its errors and by messages that failed without one', () => {
     const watched = (name: string) => {
       const [alarm] = Object.entries(template.findResources('AWS::CloudWatch::Alarm')).filter(([id]) =>
         id.includes(name),
@@ -104,12 +87,12 @@ function versions(of: Template): Readonly<Record<string, string>> {
   )
 }
 
-describe('a version', () => {
-  it('is the same after another synthesis of the same', () => {
+describe('a version of a function', () => {
+  it('is unchanged after a repeated synthesis', () => {
     expect(versions(synthesized())).toEqual(versions(template))
   })
 
-  it('is another where the function’s code is, and of that function only', async () => {
+  it('changes with its function’s code, and only then', async () => {
     const report = await functionFolder('export const handler = async () => "other"')
 
     const { report: changed, ...others } = versions(synthesized({ bundles: { ...bundles, report } }))

@@ -2,25 +2,14 @@
  * Small cloud assemblies: functions written in the test, wired as a template wires them.
  * @module
  */
-import { mkdtempSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import type { FunctionSpec } from '../../../cdk/local/lambda/sandbox.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import type { TemplateResource } from '../../../cdk/local/template/intrinsics.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
-
-const temporary: string[] = []
-afterAll(() => Promise.all(temporary.map((folder) => rm(folder, { recursive: true, force: true }))))
-
-/** An empty folder that goes when the tests of this file are done. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cardiacnets-test-'))
-  temporary.push(folder)
-  return folder
-}
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 /** A folder with `handler.mjs`, as a bundle has it. */
 export async function functionFolder(code: string, folder = temporaryFolder()): Promise<string> {
@@ -29,7 +18,7 @@ export async function functionFolder(code: string, folder = temporaryFolder()): 
   return folder
 }
 
-/** A function on its own, as a sandbox takes it. */
+/** A single function, for a sandbox. */
 export async function functionSpec(code: string, overrides: Partial<FunctionSpec> = {}): Promise<FunctionSpec> {
   return {
     name: 'worker',
@@ -71,7 +60,7 @@ export function workerResources(maxReceiveCount = 10): Readonly<Record<string, T
   }
 }
 
-/** A function whose code is the asset of the same name; it may run for one second. */
+/** A function whose code is the asset of the same name, with a timeout of one second. */
 export function functionResource(name: string, properties: Readonly<Record<string, unknown>> = {}): TemplateResource {
   return resource('AWS::Lambda::Function', name, {
     Code: { S3Bucket: 'assets', S3Key: `${name}.zip` },
@@ -108,7 +97,7 @@ export async function startSmallStack(
   return { stack, log }
 }
 
-/** Lines as they come, and a way to wait for them. */
+/** Lines as they arrive, and a way to wait for them. */
 export class Lines {
   readonly all: string[] = []
   #waiters: (() => void)[] = []
@@ -118,7 +107,7 @@ export class Lines {
     for (const wake of this.#waiters.splice(0)) wake()
   }
 
-  /** Resolves once `isEnough` says so of all lines so far. */
+  /** Resolves once `isEnough` is true of all lines so far. */
   async until(isEnough: (lines: readonly string[]) => boolean): Promise<readonly string[]> {
     while (!isEnough(this.all)) await new Promise<void>((resolve) => this.#waiters.push(resolve))
     return this.all

@@ -1,5 +1,5 @@
 /**
- * What the roles of a template may do, in words that can be read and reviewed.
+ * The rights of a template's roles, in a form for review.
  * @module
  */
 import type { Template } from '../../../cdk/local/template/intrinsics.ts'
@@ -28,7 +28,7 @@ export function rightsOf(template: Template): readonly Right[] {
       .join('/')
   }
 
-  /** Intrinsic functions as what they stand for. */
+  /** Intrinsic functions replaced by readable names. */
   const print = (value: unknown): string => {
     if (typeof value !== 'object' || value === null) return String(value)
     const [[name, argument]] = Object.entries(value) as [[string, unknown]]

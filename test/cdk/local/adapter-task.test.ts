@@ -7,7 +7,7 @@ import { encodeWindow } from '../../../streams/mqtt/frame-codec.ts'
 import { makeFrame } from '../../streams/mqtt/helpers/factories.ts'
 import { assembly, Lines, resource } from '../helpers/assembly.ts'
 
-it('runs the template’s adapter with its settings and its role’s rights', async () => {
+it('the local adapter runs with the template’s settings and its role’s rights', async () => {
   const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
   const allow = (Action: readonly string[], ...Resource: readonly object[]) => ({ Effect: 'Allow', Action, Resource })
   const queues = ['intake', 'intake-dlq', 'results-mqtt'].map((name, index) => [

@@ -8,12 +8,12 @@ import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
-describe('a broker', () => {
-  it.each(['http://127.0.0.1:1883', '127.0.0.1:1883', 'mqtt:', 'broker'])('is no %s', (address) => {
+describe('a broker address', () => {
+  it.each(['http://127.0.0.1:1883', '127.0.0.1:1883', 'mqtt:', 'broker'])('cannot be %s', (address) => {
     expect(() => parseBroker(address)).toThrow('a broker is named as mqtt://HOST:PORT, mqtts://, ws:// or wss://')
   })
 
-  it('that is no MQTT address ends npm start with 2', async () => {
+  it('ends npm start with 2 when it is not an MQTT address', async () => {
     const args = ['cdk/local/main.ts', '--broker', 'http://127.0.0.1:1883']
     const child = spawn(process.execPath, args, { cwd: ROOT, stdio: ['ignore', 'ignore', 'pipe'] })
     onTestFinished(() => void child.kill('SIGKILL'))
@@ -24,7 +24,7 @@ describe('a broker', () => {
     expect(code).toBe(2)
   }, 60_000)
 
-  it('that nothing listens for is named with its address: 4', async () => {
+  it('causes exit code 4 and an error with the address when nothing listens', async () => {
     const { port, close } = await listening()
     await close()
 
@@ -36,7 +36,7 @@ describe('a broker', () => {
     expect(exitCodeOf(error)).toBe(4)
   })
 
-  it('that begins to listen a little later is waited for', async () => {
+  it('is retried until the broker listens', async () => {
     const { port, server, close } = await listening()
     await close()
 

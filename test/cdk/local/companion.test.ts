@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { startCompanion } from '../../../cdk/local/companion.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 async function start(code: string) {
   const script = join(temporaryFolder(), 'script.mjs')
@@ -15,7 +16,7 @@ async function start(code: string) {
 
 const LIVES_ON = `console.log(process.env.GREETING); setInterval(() => {}, 1000)`
 
-it('comes back when it is killed', async () => {
+it('a companion process restarts after it is killed', async () => {
   const { companion, log } = await start(LIVES_ON)
   await log.until((lines) => lines.includes('hello'))
   const first = companion.pid!
@@ -26,7 +27,7 @@ it('comes back when it is killed', async () => {
   expect(companion.pid).not.toBe(first)
 })
 
-it('may finish what it holds when it is stopped, and does not come back', async () => {
+it('a companion process may finish its work when it is stopped, and does not restart', async () => {
   const { companion, log } = await start(
     `process.on('SIGTERM', () => setTimeout(() => { console.log('flushed'); process.exit() }, 50)); ${LIVES_ON}`,
   )

@@ -4,10 +4,10 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { claimFolder, DataFolderError, openLog } from '../../../cdk/local/data-folder.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 describe('claimFolder', () => {
-  it('holds the folder until it is given back', () => {
+  it('holds the folder until it is released', () => {
     const folder = join(temporaryFolder(), 'new', 'data')
 
     const release = claimFolder(folder)
@@ -20,7 +20,7 @@ describe('claimFolder', () => {
     expect(() => claimFolder(folder)()).not.toThrow()
   })
 
-  it('is given back when the process is killed', async () => {
+  it('releases the folder when the process is killed', async () => {
     const folder = temporaryFolder()
     const script = `const { claimFolder } = await import(process.argv[1]); claimFolder(process.argv[2]); globalThis.gc(); await new Promise((done) => setImmediate(done)); globalThis.gc(); console.log('held'); setInterval(() => {}, 1000)`
     const module = join(import.meta.dirname, '../../../cdk/local/data-folder.ts')
@@ -35,8 +35,8 @@ describe('claimFolder', () => {
 
   it.each([
     ['a file', 'is not a folder'],
-    ['a lock of somebody else', 'is not ours'],
-  ])('says what is wrong: %s', (what, sentence) => {
+    ['a foreign lock', 'is not ours'],
+  ])('reports what is wrong: %s', (what, sentence) => {
     const folder = temporaryFolder()
     const data = what === 'a file' ? join(folder, 'file') : folder
     writeFileSync(what === 'a file' ? data : join(data, 'lock.db'), 'x'.repeat(5000))
@@ -46,7 +46,7 @@ describe('claimFolder', () => {
 })
 
 describe('openLog', () => {
-  it('appends to what earlier runs wrote, and rotates', () => {
+  it('appends to the log of earlier runs, and rotates it', () => {
     const path = join(temporaryFolder(), 'stack.log')
     writeFileSync(path, 'of a crash\n')
 

@@ -16,11 +16,11 @@ import { sentenceOf } from '../../../shared/error-sentences.ts'
 import type { CodedError } from '../../../shared/errors.ts'
 import { Store } from '../../../streams/gateway/store.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-/** A disk of so many bytes, where this user may make one. */
+/** A disk of this size in bytes, if this user may mount one. */
 function smallDisk(bytes: number): string | undefined {
   const folder = temporaryFolder()
   const isThere = spawnSync('mount', ['-t', 'tmpfs', '-o', `size=${bytes}`, 'tmpfs', folder]).status === 0
@@ -36,7 +36,7 @@ function fill(folder: string): string {
   return path
 }
 
-/** As SQLite says that there is no room, where a disk cannot be made. */
+/** Fails as SQLite does without space, for machines where a small disk cannot be mounted. */
 function refuseCommits(): void {
   const { exec } = DatabaseSync.prototype
   vi.spyOn(DatabaseSync.prototype, 'exec').mockImplementation(function (this: DatabaseSync, text: string) {
@@ -45,11 +45,11 @@ function refuseCommits(): void {
   })
 }
 
-describe('a disk that is full', () => {
+describe('a full disk', () => {
   it.each([
     ['the journal', 'journal.db', (path: string) => new Journal(path)],
-    ['the store of the gateway', 'ecgs.db', (path: string) => new Store(path, { limitBytes: 1e9, forwards: false })],
-  ])('is said by %s with the path; what it held stays, and it goes on when there is room', (_, name, open) => {
+    ['the gateway’s store', 'ecgs.db', (path: string) => new Store(path, { limitBytes: 1e9, forwards: false })],
+  ])('is reported by %s with the path; no data are lost, and writing resumes when there is space', (_, name, open) => {
     const folder = temporaryFolder()
     const journal = open(join(folder, name))
     onTestFinished(() => journal.close())
@@ -71,7 +71,7 @@ describe('a disk that is full', () => {
     expect(write()).toBe('written')
   })
 
-  it('answers calls of the tables with 500, and takes them again when there is room', async ({ skip }) => {
+  it('makes the table emulator answer 500 until there is space', async ({ skip }) => {
     const folder = smallDisk(3 * 1024 * 1024)
     if (folder === undefined) return skip('no disk can be made here')
     const said: string[] = []

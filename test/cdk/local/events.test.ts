@@ -6,7 +6,7 @@ import { closeServer, listen } from '../../../cdk/local/http.ts'
 
 const NOWHERE = 'http://127.0.0.1:1'
 
-/** What the server reads when it starts; nothing of it is asked here. */
+/** What the server reads at startup; the test does not use it. */
 const ENVIRONMENT = {
   RESULTS_TABLE: 'results',
   AUDIT_TABLE: 'audit',
@@ -17,7 +17,7 @@ const ENVIRONMENT = {
   AWS_REGION: 'us-east-1',
 }
 
-it('keeps running when clients disconnect before the answer', async () => {
+it('the local stack survives clients that disconnect before the answer', async () => {
   const function_ = { name: 'events', folder: '', handler: '', environment: ENVIRONMENT, timeoutMs: 1, memoryMb: 1 }
   const events = eventsServer(function_, () => {})
   onTestFinished(() => events.stop())

@@ -11,14 +11,14 @@ import { startAws } from '../../streams/mqtt/helpers/aws.ts'
 import { makeRecording, sampleAt } from '../../streams/mqtt/helpers/factories.ts'
 import { startResponder } from '../../streams/mqtt/helpers/responder.ts'
 
-/** 20 where there is time: `STOPS=20`. */
+/** 20 for a long run: `STOPS=20`. */
 const ROUNDS = Number(process.env.STOPS ?? 5)
 const DEVICES = 4
 
 /** Its end joins its start, so that it can be looped. */
 const PERIODIC = makeRecording((5 * 4001) / 500)
 
-it('loses no frame when broker and adapter are stopped and started again under load, again and again', async () => {
+it('the local stack loses no frame over repeated restarts of broker and adapter under load', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'stop-'))
   onTestFinished(() => rmSync(folder, { recursive: true }))
   const aws = await startAws()
@@ -63,7 +63,7 @@ it('loses no frame when broker and adapter are stopped and started again under l
       speed: 10,
       loop: true,
       signal: ending.signal,
-      // Results that come while the device is away are lost with the broker's memory: windows are what is counted.
+      // Results that arrive while the device is disconnected are lost with the broker's memory, so windows are counted.
       resultTimeoutMs: 1,
     }),
   )

@@ -10,7 +10,8 @@ import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { readEvents } from '../../functions/api/helpers.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')
@@ -30,7 +31,7 @@ function start(...args: readonly string[]): { readonly child: ChildProcess; read
 }
 
 describe('npm start', () => {
-  it('publishes the same results for a streamed ECG as the CLI prints for its file, on MQTT and the API; stops on Ctrl-C', async () => {
+  it('publishes the CLI’s results for a streamed ECG on MQTT and the API, and stops on Ctrl-C', async () => {
     const data = temporaryFolder()
     const recording = await readRecording(DEMO)
     const { child, output } = start('--no-demo', '--port', '0', '--mqtt-port', '0', '--fhir-port', '0', '--data', data)
@@ -91,14 +92,14 @@ describe('npm start', () => {
     const { port } = other.address() as AddressInfo // it listens on a port
     const data = join(temporaryFolder(), 'data')
 
-    // It ends at once, but not before there is a folder.
+    // It ends at once, but after it created the folder.
     const { child } = start('--port', String(port), '--fhir-port', '0', '--data', data)
     await once(child, 'close')
 
     expect(statSync(data).mode & 0o077).toBe(0)
   })
 
-  it('says in one line which port is taken, and ends', async () => {
+  it('names a taken port in one line and ends', async () => {
     const other = createServer().listen(0, '127.0.0.1')
     await once(other, 'listening')
     onTestFinished(() => void other.close())

@@ -43,13 +43,13 @@ const create = (resource: Resource, more: { fullUrl?: string; ifNoneExist?: stri
 }
 
 describe('the sandbox EHR', () => {
-  it('says what it is', async () => {
+  it('states its capabilities', async () => {
     const { json } = await request('GET', '/metadata')
 
     expect(json).toMatchObject({ resourceType: 'CapabilityStatement', fhirVersion: '4.0.1' })
   })
 
-  it('creates, reads, updates and deletes, and keeps versions', async () => {
+  it('creates, reads, updates and deletes resources, and keeps versions', async () => {
     const created = await post(patient())
     const path = `/Patient/${created.json.id}`
 
@@ -67,20 +67,20 @@ describe('the sandbox EHR', () => {
     expect(gone.status).toBe(410)
   })
 
-  it('refuses what is not valid FHIR R4, and says where', async () => {
+  it('refuses invalid FHIR R4 and names the element', async () => {
     const { status, json } = await post({ resourceType: 'Observation', status: 'nonsense', code: { text: 'x' } })
 
     expect(status).toBe(422)
     expect(json.issue[0].diagnostics).toContain('Observation.status')
   })
 
-  it('refuses a reference that leads nowhere', async () => {
+  it('refuses a reference to an unknown resource', async () => {
     const { status } = await post(observation('Patient/nobody'))
 
     expect(status).toBe(422)
   })
 
-  it('creates once under a condition', async () => {
+  it('creates a resource once with a condition', async () => {
     const headers = { 'if-none-exist': 'identifier=urn:test|1' }
     const first = await post({ ...patient(), ...identified('1') }, headers)
 
@@ -90,7 +90,7 @@ describe('the sandbox EHR', () => {
     expect(second.json.id).toBe(first.json.id)
   })
 
-  it('keeps a Binary’s bytes', async () => {
+  it('preserves the bytes of a Binary', async () => {
     const response = await fetch(`${ehr.baseUrl}/Binary`, {
       method: 'POST',
       headers: { 'content-type': 'application/dicom' },
@@ -105,8 +105,8 @@ describe('the sandbox EHR', () => {
   })
 })
 
-describe('search', () => {
-  it('finds by code, patient, identifier, time and their absence', async () => {
+describe('the sandbox EHR’s search', () => {
+  it('finds resources by code, patient, identifier, time and their absence', async () => {
     const { id } = ehr.create(patient())
     const old = ehr.create(observation(`Patient/${id}`, identified('old')))
     const aiast = { security: [{ system: 'http://s', code: 'AIAST' }] }
@@ -125,7 +125,7 @@ describe('search', () => {
     expect(await find(`_lastUpdated=le${old.meta.lastUpdated}`)).toEqual(['old'])
   })
 
-  it('gives pages that follow one another, each resource once', async () => {
+  it('returns pages without gaps or duplicates', async () => {
     for (let i = 0; i < 7; i++) ehr.create(patient(`P${i}`))
     const names: string[] = []
 
@@ -140,15 +140,15 @@ describe('search', () => {
     expect(names).toEqual(['P0', 'P1', 'P2', 'P3', 'P4', 'P5', 'P6'])
   })
 
-  it('refuses a parameter that it does not know', async () => {
+  it('refuses an unknown parameter', async () => {
     const { status } = await request('GET', '/Observation?colour=red')
 
     expect(status).toBe(400)
   })
 })
 
-describe('a transaction', () => {
-  it('gives its resources to each other by their temporary names', async () => {
+describe('the sandbox EHR’s transaction', () => {
+  it('resolves temporary references between its resources', async () => {
     const { json } = await transaction([
       create(observation('urn:uuid:p'), { fullUrl: 'urn:uuid:o' }),
       create(patient(), { fullUrl: 'urn:uuid:p' }),
@@ -159,7 +159,7 @@ describe('a transaction', () => {
     expect(read.json.subject.reference).toBe(json.entry[1].response.location.split('/_history')[0])
   })
 
-  it('that comes twice makes no twin', async () => {
+  it('creates no duplicates when it is repeated', async () => {
     const entries = [
       create({ ...patient(), ...identified('p') }, { fullUrl: 'urn:uuid:p', ifNoneExist: 'identifier=urn:test|p' }),
       create(observation('urn:uuid:p', identified('o')), { ifNoneExist: 'identifier=urn:test|o' }),
@@ -174,12 +174,12 @@ describe('a transaction', () => {
 
   it.each([
     ['an invalid resource', create({ resourceType: 'Observation', status: 'x', code: { text: 'x' } })],
-    ['a reference to nowhere', create(observation('Patient/nobody'))],
+    ['a reference to an unknown resource', create(observation('Patient/nobody'))],
     [
-      'a version that is not the newest',
+      'an outdated version',
       { resource: { ...patient(), id: 'kept' }, request: { method: 'PUT', url: 'Patient/kept', ifMatch: 'W/"9"' } },
     ],
-  ])('with %s leaves nothing behind', async (_, bad) => {
+  ])('stores nothing with %s', async (_, bad) => {
     await request('PUT', '/Patient/kept', { ...patient('Before'), id: 'kept' })
 
     const update = { resource: { ...patient('After'), id: 'kept' }, request: { method: 'PUT', url: 'Patient/kept' } }
@@ -190,8 +190,8 @@ describe('a transaction', () => {
   })
 })
 
-describe('a subscription', () => {
-  /** An endpoint that notes what comes, and refuses it as often as it is told to. */
+describe('the sandbox EHR’s subscription', () => {
+  /** An endpoint that records requests, and refuses a given number of them. */
   async function endpoint(refusals = 0) {
     const calls: { method?: string; url?: string; secret?: unknown; body: string }[] = []
     const server = createServer(async (incoming, response) => {
@@ -216,7 +216,7 @@ describe('a subscription', () => {
       ...fields,
     })
 
-  it('without a payload sends an empty POST with its headers', async () => {
+  it('sends an empty POST with its headers when it has no payload', async () => {
     const { url, calls } = await endpoint()
     const { json } = await subscribe({ endpoint: url })
     const { id } = ehr.create(patient())
@@ -229,7 +229,7 @@ describe('a subscription', () => {
     expect(ehr.store.read('Subscription', json.id).status).toBe('active')
   })
 
-  it('with a payload is given the resource', async () => {
+  it('sends the resource when it has a payload', async () => {
     const { url, calls } = await endpoint()
     await subscribe({ endpoint: url, payload: 'application/fhir+json' })
     const { id } = ehr.create(patient())
@@ -242,7 +242,7 @@ describe('a subscription', () => {
   })
 
   it.each(['empty', 'id-only', 'full-resource'])(
-    'to a topic sends a handshake, then notification Bundles (%s)',
+    'sends a handshake and then notification Bundles for a topic (%s)',
     async (content) => {
       const { url, calls } = await endpoint()
       const backport = 'http://hl7.org/fhir/uv/subscriptions-backport/StructureDefinition'
@@ -273,7 +273,7 @@ describe('a subscription', () => {
     },
   )
 
-  it('is notified again after a failure, in order', async () => {
+  it('repeats notifications in order after a failure', async () => {
     const { url, calls } = await endpoint(2)
     await subscribe({ endpoint: url, payload: 'application/fhir+json' })
     const { id } = ehr.create(patient())
@@ -287,7 +287,7 @@ describe('a subscription', () => {
     )
   })
 
-  it('with an unreachable endpoint gets the status error and a reason', async () => {
+  it('gets the status error and a reason when its endpoint is unreachable', async () => {
     const { url } = await endpoint(99)
     const { json } = await subscribe({ endpoint: url })
     const { id } = ehr.create(patient())
@@ -298,7 +298,7 @@ describe('a subscription', () => {
     expect(ehr.store.read('Subscription', json.id)).toMatchObject({ status: 'error', error: 'answered 503' })
   })
 
-  it('to another machine is refused', async () => {
+  it('is refused for another machine', async () => {
     const { status } = await subscribe({ endpoint: 'https://elsewhere.example/hook' })
 
     expect(status).toBe(422)

@@ -12,7 +12,8 @@ import { clientOptions } from '../../../cdk/local/template/plan.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
 import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../../helpers/request-lines.ts'
-import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { functionFolder, startSmallStack } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that answer with the path, or log the messages that they are given. */
 let assemblyDir: string
@@ -54,7 +55,7 @@ function clients(env: Readonly<Record<string, string>>) {
 }
 
 describe('the local stack', () => {
-  it('makes what the template says, and says where it is', async () => {
+  it('creates what the template defines, and reports the endpoints', async () => {
     const { stack } = await startSmallStack(assemblyDir)
 
     expect(Object.keys(stack.queueUrls).sort()).toEqual([
@@ -86,7 +87,7 @@ describe('the local stack', () => {
     ])
   })
 
-  it('answers over HTTP through the API’s Lambda', async () => {
+  it('answers HTTP through the API’s Lambda function', async () => {
     const { stack } = await startSmallStack(assemblyDir)
 
     const response = await fetch(`${stack.apiUrl}/v1/ecgs`)
@@ -105,7 +106,7 @@ describe('the local stack', () => {
     expect((await fetch(`${stack.apiUrl}/v1/ecgs`)).status).toBe(200)
   })
 
-  it.each(['mqtt', 'upload'])('delivers the stored result byte for byte for an ECG that came by %s', async (origin) => {
+  it.each(['mqtt', 'upload'])('delivers the stored result byte for byte for an ECG received by %s', async (origin) => {
     const { stack, log } = await startSmallStack(assemblyDir)
     const { sns, sqs } = clients(stack.env)
     const message = '{"result":"{\\"a\\": 1}"}'
@@ -126,7 +127,7 @@ describe('the local stack', () => {
     expect(await toDevice(origin === 'mqtt' ? 20 : 0)).toBe(origin === 'mqtt' ? message : undefined)
   })
 
-  it('stores a result once, and lists results as they arrived', async () => {
+  it('stores a result once, and lists results by arrival', async () => {
     const { stack } = await startSmallStack(assemblyDir)
     const { dynamo } = clients(stack.env)
     const put = (sk: string, arrival: string) =>
@@ -154,7 +155,7 @@ describe('the local stack', () => {
     expect(Items?.map((item) => item.sk!.S)).toEqual(['early', 'late'])
   })
 
-  it('keeps results, waveforms and waiting messages over a restart', async () => {
+  it('keeps results, waveforms and waiting messages across a restart', async () => {
     const dataDir = temporaryFolder()
     const first = await startLocalStack({ assemblyDir, dataDir, withoutAdapter: true })
     const before = clients(first.env)
@@ -181,7 +182,7 @@ describe('the local stack', () => {
   it.each([
     ['in memory', () => undefined],
     ['kept on disk', temporaryFolder],
-  ])('does not lose a message, %s, to a consumer that died while it waited', async (_where, dataDir) => {
+  ])('loses no message, %s, to a consumer that died while it waited', async (_where, dataDir) => {
     const kept = dataDir()
     const { stack } = await startSmallStack(assemblyDir, kept === undefined ? {} : { dataDir: kept })
     const { sqs } = clients(stack.env)
@@ -210,7 +211,7 @@ describe('the local stack', () => {
     expect(Messages?.[0]?.Body).toBe('for the living')
   })
 
-  it('survives a client of the table that dies in mid-request', async () => {
+  it('survives a client that disconnects during a table request', async () => {
     const { stack } = await startSmallStack(assemblyDir)
     const { dynamo } = clients(stack.env)
     const { port } = new URL(stack.env.AWS_ENDPOINT_URL_DYNAMODB!)
@@ -229,11 +230,11 @@ describe('the local stack', () => {
   })
 })
 
-describe('a port that is taken', () => {
+describe('a port in use', () => {
   it.each([
     ['API', '--port', (port: number) => ({ apiPort: port })],
     ['MQTT', '--mqtt-port', (port: number) => ({ mqttPort: port })],
-  ])('is said in one line for %s', async (what, option, options) => {
+  ])('is reported in one line for %s', async (what, option, options) => {
     const other = createServer()
     const { port } = await listen(other, 0)
     onTestFinished(() => void other.close())

@@ -17,7 +17,7 @@ import { startGateway } from '../../../streams/gateway/gateway.ts'
 import { listen } from '../../../streams/gateway/listen.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { ConfigError, readConfig } from '../../../streams/mqtt/config.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
@@ -98,19 +98,19 @@ const OTHER_NETWORK =
 /** Each startup error: the program, its message and its exit code. docs/faults.md has the same table. */
 const FAULTS: readonly Fault[] = [
   {
-    what: 'npm start: a file in the place of the data folder',
+    what: 'npm start: a file in place of the data folder',
     start: (folder) => claimFolder(put(join(folder, 'data'), '')),
     says: 'FOLDER/data is not a folder: pass --data with another one.',
     exits: 2,
   },
   {
-    what: 'npm start: a data folder of somebody else',
+    what: 'npm start: the data folder of another user',
     start: (folder) => claimFolder(dirname(put(join(folder, 'letter.txt'), 'dear'))),
     says: 'FOLDER holds other files and none of ours: pass --data with a folder that is empty, or a new one.',
     exits: 2,
   },
   {
-    what: 'npm start: a lock that is no database',
+    what: 'npm start: a lock file that is not a database',
     start: (folder) => claimFolder(dirname(put(join(folder, 'lock.db'), junk))),
     says: 'FOLDER/lock.db is not ours: remove it, or pass --data.',
     exits: 2,
@@ -122,7 +122,7 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'npm start: an emptied MANIFEST of the tables',
+    what: 'npm start: an emptied MANIFEST of the table store',
     async start(folder) {
       await (await startEmulators(folder)).stop()
       const manifest = readdirSync(join(folder, 'tables')).find((name) => name.startsWith('MANIFEST'))!
@@ -145,13 +145,13 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'npm start: another network than the manifest says',
+    what: 'npm start: a network that differs from the manifest',
     start: (folder) => checkStart(undefined, cut(folder)),
     says: OTHER_NETWORK,
     exits: 2,
   },
   {
-    what: 'npm start: a damaged journal, as its adapter says',
+    what: 'npm start: a damaged journal, reported by its adapter',
     start(folder) {
       put(join(folder, 'journal.db'), junk)
       const words = [String(caught(() => adapter(folder)))]
@@ -167,13 +167,13 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'adapter: a journal in a folder that is not there',
+    what: 'adapter: a journal in a missing folder',
     start: (folder) => adapter(join(folder, 'nowhere')),
     says: 'JOURNAL_PATH: The data cannot be read or written: journal.db of FOLDER/nowhere. Change the folder’s owner or permissions, or choose another folder.',
     exits: 2,
   },
   {
-    what: 'adapter: a database of another program for its journal',
+    what: 'adapter: a foreign database as journal',
     start: (folder) => adapter(dirname(putForeign(join(folder, 'journal.db')))),
     says: 'JOURNAL_PATH: The data belongs to another program: journal.db of FOLDER. Choose another folder, or move the file away.',
     exits: 2,
@@ -199,13 +199,13 @@ const FAULTS: readonly Fault[] = [
     },
   ]),
   {
-    what: 'gateway: a file in the place of its folder',
+    what: 'gateway: a file in place of its folder',
     start: (folder) => gateway(dirname(put(join(folder, 'data'), ''))),
     says: 'The data cannot be read or written: data of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
   },
   {
-    what: 'gateway: a file in the place of the folder that is watched',
+    what: 'gateway: a file in place of the watched folder',
     start: (folder) => gateway(folder, { folder: { watch: put(join(folder, 'inbox'), '') } }),
     says: 'The data cannot be read or written: inbox of FOLDER. Change the folder’s owner or permissions, or choose another folder. [data-unwritable]',
     exits: 2,
@@ -223,7 +223,7 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'gateway: another network than the manifest says',
+    what: 'gateway: a network that differs from the manifest',
     start: (folder) => gateway(folder, {}, cut(folder)),
     says: OTHER_NETWORK,
     exits: 2,
@@ -241,20 +241,20 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'screen: another network than the manifest says',
+    what: 'screen: a network that differs from the manifest',
     start: async (folder) => Screener.load((await readModel({ model: cut(folder) })).bundle),
     says: OTHER_NETWORK,
     exits: 2,
   },
   {
-    what: 'gateway: a certificate that is not there',
+    what: 'gateway: a missing certificate',
     start: (folder) =>
       gateway(folder, { mqtt: { port: 0, tls: { cert: join(folder, 'cert.pem'), key: join(folder, 'key.pem') } } }),
     says: 'The input does not exist or is not readable: mqtt.tls.cert (cert.pem of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
   },
   {
-    what: 'gateway: a certificate that is none',
+    what: 'gateway: an invalid certificate',
     start: (folder) =>
       gateway(folder, {
         hl7: { port: 0, tls: { cert: put(join(folder, 'cert.pem'), junk), key: put(join(folder, 'key.pem'), junk) } },
@@ -269,7 +269,7 @@ const FAULTS: readonly Fault[] = [
     exits: 2,
   },
   {
-    what: 'gateway: no configuration',
+    what: 'gateway: a missing configuration',
     start: (folder) => readGatewayConfig(join(folder, 'gateway.json')),
     says: 'The input does not exist or is not readable: gateway (gateway.json of FOLDER). Check its name and permissions. A WFDB record needs all its files. [file-not-found]',
     exits: 2,
@@ -287,7 +287,7 @@ function caught(run: () => unknown): unknown {
 /** As the processes end: the adapter's own class means 2. */
 const codeOf = (error: unknown) => (error instanceof ConfigError ? 2 : exitCodeOf(error))
 
-describe('a fault of the start says which file of which folder, what to do, and ends with its code', () => {
+describe('a fault at startup is reported with file, folder, remedy and exit code', () => {
   it.each(FAULTS)('$what: $exits', async ({ start, says, exits }) => {
     const folder = temporaryFolder()
 
@@ -300,7 +300,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(exits)
   })
 
-  it('gateway: a port that is taken: 1', async () => {
+  it('gateway: a port in use: 1', async () => {
     const { port, close } = await listening()
     onTestFinished(close)
 
@@ -312,7 +312,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(1)
   })
 
-  it('npm start: a data folder that another stack holds: 2', () => {
+  it('npm start: a data folder used by another stack: 2', () => {
     const folder = temporaryFolder()
     onTestFinished(claimFolder(folder))
 
@@ -324,8 +324,8 @@ describe('a fault of the start says which file of which folder, what to do, and 
     expect(codeOf(error)).toBe(2)
   })
 
-  it.runIf(process.getuid?.() === 0)('npm start: a data folder that may not be written: 2', () => {
-    // Root may write everywhere; nobody may not.
+  it.runIf(process.getuid?.() === 0)('npm start: a data folder without write access: 2', () => {
+    // Root can write everywhere, so the test runs as `nobody`.
     const script = `const { claimFolder } = await import(process.argv[1]); try { claimFolder('/var/lib/cardiacnets') } catch (error) { console.log(error.message) }`
     const module = join(ROOT, 'cdk/local/data-folder.ts')
 
@@ -340,7 +340,7 @@ describe('a fault of the start says which file of which folder, what to do, and 
   })
 })
 
-describe('a journal that was emptied', () => {
+describe('an emptied journal', () => {
   it.each(['adapter', 'gateway'])('is reported by the %s, which keeps running', async (who) => {
     const folder = temporaryFolder()
     put(join(folder, who === 'adapter' ? 'journal.db' : 'data/ecgs.db'), '')

@@ -7,7 +7,8 @@ import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -26,16 +27,16 @@ const PROGRAMS = {
   },
 } as const
 
-describe('npm ended by its process id', () => {
+describe('npm scripts ended by process ID', () => {
   it.each([
     ['start', 'SIGTERM'],
     ['gateway', 'SIGTERM'],
     ['gateway', 'SIGKILL'],
   ] as const)(
-    'npm run %s leaves nothing running after %s',
+    'leave nothing running: npm run %s, %s',
     async (script, signal) => {
       const { args, ready } = PROGRAMS[script]
-      // A group of its own holds npm, its shell, the program and what that starts.
+      // One process group contains npm, its shell, the program and its children.
       const npm = spawn('npm', ['run', script, '--', ...args()], {
         cwd: ROOT,
         detached: true,

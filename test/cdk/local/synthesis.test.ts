@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const DEMO = join(resolve(import.meta.dirname, '../../..'), 'functions/cli/demo/virtual-ecg')
 
@@ -24,7 +25,7 @@ beforeAll(async () => {
   stack = await startLocalStack({
     withoutAdapter: true,
     ehrPort: 0,
-    // The machine that runs the tests may be busy.
+    // The machine that runs the tests can be busy.
     batchPriority: 0,
     log: (source, line) => log.add(`${source}: ${line}`),
   })
@@ -57,7 +58,7 @@ const submit = async (body: object) =>
     headers: { 'content-type': 'application/json' },
   })
 
-/** The worker says when it has ended: each line is a moment to look. */
+/** The worker logs its end, so each line is a moment to check. */
 async function ended(jobId: string): Promise<Job> {
   for (;;) {
     const lines = log.all.length
@@ -67,8 +68,8 @@ async function ended(jobId: string): Promise<Job> {
   }
 }
 
-describe('the local stack', () => {
-  it('draws both cines after one call, once for two, and hands them out', async () => {
+describe('the local stack with synthesis', () => {
+  it('draws both cines on request, once for two requests, and serves them', async () => {
     const [first, second] = await Promise.all([submit({}), submit({ seed: 0 })])
     const { jobId } = await jobOf(first)
     const same = await jobOf(second)
@@ -97,7 +98,7 @@ describe('the local stack', () => {
     expect(log.all.filter((line) => line.includes('"message":"done"'))).toHaveLength(1)
   }, 240_000)
 
-  it('ends a job that is cancelled while it is drawn, and draws it when it is asked for again', async () => {
+  it('stops a cancelled job, and draws it on a new request', async () => {
     const { jobId } = await jobOf(await submit({ seed: 1, sampler: 'full' }))
     let job: Job | undefined
     while (job?.status !== 'running') job = await jobOf(await fetch(`${stack.apiUrl}/v1/cmr/${jobId}`))
@@ -112,7 +113,7 @@ describe('the local stack', () => {
     expect(await ended(jobId)).toMatchObject({ status: 'done' })
   }, 240_000)
 
-  it('writes into the EHR what was drawn, as SYNTHETIC and of the patient that the device was on', async () => {
+  it('writes the cine to the EHR, marked SYNTHETIC, for the patient of the device', async () => {
     await submit({})
     interface Found {
       readonly total: number
@@ -131,7 +132,7 @@ describe('the local stack', () => {
     })
   }, 240_000)
 
-  it('removes with the ECG what was drawn from it', async () => {
+  it('deletes the cines with their ECG', async () => {
     const { jobId } = await jobOf(await submit({}))
 
     const deleted = await fetch(ecg, { method: 'DELETE' })

@@ -13,18 +13,18 @@ beforeEach(() => {
 })
 
 it.each([
-  ['that is well', () => api.as('clinic', '/v1/ecgs'), 200, undefined],
+  ['that succeeds', () => api.as('clinic', '/v1/ecgs'), 200, undefined],
   ['without a token', () => api.app.request('/v1/ecgs'), 401, 'token-missing'],
-  ['without a scope', () => api.as('clinic', '/v1/ecgs', {}, { scope: 'ecg:write' }), 403, 'scope-missing'],
-  ['with a field that is wrong', () => api.as('clinic', '/v1/ecgs?limit=0'), 400, 'field-invalid'],
-  ['to nowhere', () => api.as('clinic', '/v1/nowhere'), 404, 'not-found'],
-] as const)('an answer to a request %s is counted once, by why it is refused', async (_, ask, status, refusal) => {
+  ['without the scope', () => api.as('clinic', '/v1/ecgs', {}, { scope: 'ecg:write' }), 403, 'scope-missing'],
+  ['with an invalid field', () => api.as('clinic', '/v1/ecgs?limit=0'), 400, 'field-invalid'],
+  ['to an unknown path', () => api.as('clinic', '/v1/nowhere'), 404, 'not-found'],
+] as const)('a request %s is counted once, with its refusal code', async (_, ask, status, refusal) => {
   await ask()
 
   expect(answers).toEqual([[status, refusal]])
 })
 
-it('continues the caller’s trace and returns its id', async () => {
+it('an answer continues the caller’s trace and returns its ID', async () => {
   const traceId = '4bf92f3577b34da6a3ce929d0e0e4736'
   const headers = { traceparent: `00-${traceId}-00f067aa0ba902b7-00` }
 

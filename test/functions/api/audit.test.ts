@@ -65,7 +65,7 @@ const REQUESTS: Readonly<Record<string, (ids: { ecgId: EcgId; jobId: string }) =
   'GET /v1/events': () => ['/v1/events?after=00000000.~00000000.'],
 }
 
-/** What changes what was there. */
+/** Routes that change existing data. */
 const CHANGING = [
   'DELETE /v1/ecgs/:id',
   'DELETE /v1/cmr/:id',
@@ -95,7 +95,7 @@ async function anEcg() {
 describe('every route of the API', () => {
   const routes = Object.keys(ROUTE_ACTIONS)
 
-  it('that anybody can call by a token is one that the audit trail knows', () => {
+  it('is known to the audit trail', () => {
     const known = (method: string, path: string) => `${method} ${path.replace(/:jobId/, ':id')}`
     const served = api.app.routes
       .filter(({ path, method }) => path.startsWith('/v1/') && !path.includes('*') && method !== 'ALL')
@@ -105,7 +105,7 @@ describe('every route of the API', () => {
     expect(Object.keys(REQUESTS).sort()).toEqual([...routes].sort())
   })
 
-  it('beside those has none but these, which touch no ECG', () => {
+  it('is under /v1, except these without ECG data', () => {
     const others = api.app.routes
       .map(({ path }) => path)
       .filter((path) => !path.startsWith('/v1/') && !path.includes('*'))
@@ -113,7 +113,7 @@ describe('every route of the API', () => {
     expect([...new Set(others)].sort()).toEqual(['/', '/console.json', '/healthz', '/openapi.json'])
   })
 
-  it.each(routes)('leaves an entry: %s', async (route) => {
+  it.each(routes)('leaves an audit entry: %s', async (route) => {
     const ids = await anEcg()
     const [path, init] = REQUESTS[route]!(ids)
 
@@ -124,11 +124,11 @@ describe('every route of the API', () => {
 
     const all = await entries()
     const entry = all.at(-1)
-    // What changes what was there is noted before it is begun, too.
+    // A change of existing data is also recorded before it starts.
     expect(all.map(({ outcome }) => outcome).slice(0, -1)).toEqual(CHANGING.includes(route) ? ['begun'] : [])
     for (const begun of all.slice(0, -1)) expect(begun).toMatchObject({ ...pick(entry!), outcome: 'begun' })
     expect(entry).toMatchObject({ tenant, subject: 'jane', action: ROUTE_ACTIONS[route], traceId: 'a'.repeat(32) })
-    // No drawing lies there: what was asked for is noted all the same.
+    // There is no such artifact, but the request is recorded all the same.
     expect(entry!.outcome).toBe(route.includes('artifacts') ? 'not-found' : 'done')
     expect(response.ok).toBe(entry!.outcome === 'done')
     if (route === 'POST /v1/ecgs') expect(entry!.ecgIds).toEqual([(await answerOf(response)).ecgId])
@@ -138,7 +138,7 @@ describe('every route of the API', () => {
     expect(JSON.stringify(entry)).not.toContain('Patient/')
   })
 
-  it.each(routes)('leaves one when the scope is missing: %s', async (route) => {
+  it.each(routes)('leaves an audit entry when the scope is missing: %s', async (route) => {
     const ids = await anEcg()
     const [path, init = {}] = REQUESTS[route]!(ids)
 
@@ -149,7 +149,7 @@ describe('every route of the API', () => {
     expect(entry).toMatchObject({ action: ROUTE_ACTIONS[route], outcome: 'scope-missing', subject: 'jane' })
   })
 
-  it.each(routes)('is not answered when its entry cannot be kept: %s', async (route) => {
+  it.each(routes)('answers 503 when its audit entry cannot be stored: %s', async (route) => {
     const ids = await anEcg()
     const broken = vi.spyOn(api.audit, 'append').mockRejectedValue(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
@@ -162,8 +162,8 @@ describe('every route of the API', () => {
   })
 })
 
-describe('what changes what was there', () => {
-  it.each(CHANGING)('is not carried out if its start cannot be recorded: %s', async (route) => {
+describe('a change by the API', () => {
+  it.each(CHANGING)('is not made when its start cannot be recorded: %s', async (route) => {
     const ids = await anEcg()
     const broken = vi.spyOn(api.audit, 'append').mockRejectedValue(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
@@ -175,7 +175,7 @@ describe('what changes what was there', () => {
     expect(await api.associations.patientOf(tenant, 'd1', new Date())).toBeUndefined()
   })
 
-  it('is noted as begun where its end could not be noted', async () => {
+  it('is recorded as begun when its end cannot be recorded', async () => {
     const { ecgId } = await anEcg()
     const append = api.audit.append.bind(api.audit)
     let count = 0
@@ -192,8 +192,8 @@ describe('what changes what was there', () => {
   })
 })
 
-describe('an entry', () => {
-  it('of more ECGs than an item of the table holds is kept in parts', async () => {
+describe('an audit entry', () => {
+  it('is split when it has more ECGs than fit into one item', async () => {
     const ecgIds = Array.from({ length: 12_000 }, (_, i) => fileEcgId({ tenant, sha256: String(i) }))
     const at = new Date()
     const entry = { at, tenant, action: 'unidentified.list', outcome: 'done', subject: 'jane', traceId: 't' } as const
@@ -205,7 +205,7 @@ describe('an entry', () => {
     expect(kept.flatMap((each) => each.ecgIds).sort()).toEqual(ecgIds.toSorted())
   })
 
-  it("says of another tenant's ECG who asked, and that there is none", async () => {
+  it("records who asked for another tenant's ECG, and that it was not found", async () => {
     const { ecgId } = await anEcg()
 
     const response = await api.as('other', `/v1/ecgs/${ecgId}`)
@@ -215,7 +215,7 @@ describe('an entry', () => {
     expect(await entries('other')).toMatchObject([{ outcome: 'not-found', ecgIds: [ecgId], subject: 'jane' }])
   })
 
-  it('has no entry for an unauthenticated caller, whose call is only logged', async () => {
+  it('is not written for an unauthenticated call, which is only logged', async () => {
     const path = `/v1/ecgs/${fileEcgId({ tenant, sha256: '' })}`
 
     const responses = [
@@ -233,7 +233,7 @@ describe('an entry', () => {
     expect(await entries()).toEqual([])
   })
 
-  it('is made for each batch of a stream before it is sent, and none for a stream on which nothing comes', async () => {
+  it('is written before each batch of a stream is sent, and never for an idle stream', async () => {
     const response = await api.as(tenant, '/v1/events', { headers: { accept: 'text/event-stream' } })
     const reading = readEvents(response, 1)
     const { ecgId } = await api.screened(tenant)
@@ -243,7 +243,7 @@ describe('an entry', () => {
     expect(await entries()).toMatchObject([{ action: 'events.read', ecgIds: [ecgId], subject: 'jane' }])
   })
 
-  it('can be looked for by ECG and by subject', async () => {
+  it('can be found by ECG and by subject', async () => {
     const [one, two] = [await api.screened(tenant), await api.screened(tenant)]
     await api.as(tenant, `/v1/ecgs/${one.ecgId}`)
     await api.as(tenant, `/v1/ecgs/${two.ecgId}`, {}, { sub: 'joe' })
@@ -262,7 +262,7 @@ describe('an entry', () => {
   })
 })
 
-it('the API for events alone has no other route', () => {
+it('the events API has no other route', () => {
   const { audit, list, jobs, results, quotas, apiLimits } = api
   const authenticate = () => Promise.reject(new CodedError('token-missing'))
   const app = createEventsApi({
@@ -284,7 +284,7 @@ it('the API for events alone has no other route', () => {
   expect([...new Set(paths)]).toEqual(['/v1/events'])
 })
 
-it('every action of a person is one of a route or of a command', () => {
+it('each audited action of a person belongs to a route or a command', () => {
   const ofFunctions = [
     'waveform.write',
     'result.write',

@@ -17,7 +17,7 @@ const base64 = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('
 const past = () => Math.floor(Date.now() / 1000) - 60
 
 describe('a caller', () => {
-  it('with a token of the provider comes in', async () => {
+  it('is admitted with a token of the identity provider', async () => {
     const response = await withHeader(`Bearer ${await api.token()}`)
 
     expect(response.status).toBe(200)
@@ -31,7 +31,7 @@ describe('a caller', () => {
     'PUT /v1/devices/d/association',
     'GET /v1/unidentified',
     'GET /v1/nonsense',
-  ])('without a token does not (%s)', async (route) => {
+  ])('is rejected without a token (%s)', async (route) => {
     const [method, path] = route.split(' ') as [string, string]
 
     const response = await api.app.request(path, { method })
@@ -45,13 +45,13 @@ describe('a caller', () => {
   it.each<[string, Claims, string]>([
     ['for another audience', { aud: 'other' }, 'aud'],
     ['of another issuer', { iss: 'https://evil.example/' }, 'iss'],
-    ['that is over', { exp: past() }, 'exp'],
-    ['that never ends', { exp: undefined }, 'exp'],
-    ['that does not hold yet', { nbf: past() + 600 }, 'nbf'],
+    ['that has expired', { exp: past() }, 'exp'],
+    ['without an expiry', { exp: undefined }, 'exp'],
+    ['that is not valid yet', { nbf: past() + 600 }, 'nbf'],
     ['without a tenant', { tenant: undefined }, 'tenant'],
-    ['of a tenant that the site does not have', { tenant: 'stranger' }, 'tenant'],
-    ['with a tenant that would reach into another’s rows', { tenant: 'clinic#1' }, 'tenant'],
-  ])('with a token %s does not', async (_, claims, field) => {
+    ['of an unknown tenant', { tenant: 'stranger' }, 'tenant'],
+    ['whose tenant contains a key separator', { tenant: 'clinic#1' }, 'tenant'],
+  ])('is rejected with a token %s', async (_, claims, field) => {
     const response = await withHeader(`Bearer ${await api.token(claims)}`)
 
     expect(response.status).toBe(401)
@@ -60,7 +60,7 @@ describe('a caller', () => {
   })
 
   it.each(['logout+jwt', 'secevent+jwt', 'dpop+jwt', 'application/token-introspection+jwt'])(
-    'with what the provider signed as %s, and no access token, does not',
+    'is rejected with a signed %s, which is not an access token',
     async (typ) => {
       const response = await withHeader(`Bearer ${await api.token({}, { typ })}`)
 
@@ -69,15 +69,15 @@ describe('a caller', () => {
     },
   )
 
-  it.each(['JWT', 'at+jwt', 'application/at+jwt'])('with a token of the type %s comes in', async (typ) => {
+  it.each(['JWT', 'at+jwt', 'application/at+jwt'])('is admitted with a token of type %s', async (typ) => {
     const response = await withHeader(`Bearer ${await api.token({}, { typ })}`)
 
     expect(response.status).toBe(200)
   })
 
   it.each([
-    ['nobody (alg none)', async () => `${base64({ alg: 'none' })}.${(await api.token()).split('.')[1]}.`],
-    ['somebody else', async () => api.token({}, { key: (await generateKeyPair('ES256')).privateKey })],
+    ['no one (alg none)', async () => `${base64({ alg: 'none' })}.${(await api.token()).split('.')[1]}.`],
+    ['another key pair', async () => api.token({}, { key: (await generateKeyPair('ES256')).privateKey })],
     [
       'a shared secret',
       async () =>
@@ -86,19 +86,19 @@ describe('a caller', () => {
           .sign(new Uint8Array(32)),
     ],
     [
-      'a key that is not the provider’s',
+      'a key unknown to the provider',
       async () => `${base64({ alg: 'ES256', kid: 'k2' })}.${(await api.token()).split('.').slice(1).join('.')}`,
     ],
     [
-      'the provider, but changed',
+      'the provider and then changed',
       async () =>
         (await api.token()).replace(
           /\.[^.]+\./,
           `.${base64({ iss: ISSUER, aud: AUDIENCE, tenant: 'other', exp: past() + 600 })}.`,
         ),
     ],
-    ['nothing that is a token', async () => 'x.y.z'],
-  ])('with a token that was signed by %s does not', async (_, make) => {
+    ['no one, because it is not a token', async () => 'x.y.z'],
+  ])('is rejected with a token signed by %s', async (_, make) => {
     const token = await make()
 
     const response = await withHeader(`Bearer ${token}`)
@@ -122,15 +122,15 @@ describe('a caller', () => {
     expect(await response.json()).toMatchObject({ code: 'scope-missing' })
   })
 
-  it('may have its scopes as a list as well', async () => {
+  it('can have its scopes as a list', async () => {
     const response = await api.as('clinic', '/v1/ecgs', {}, { scope: undefined, scp: ['ecg:read'] })
 
     expect(response.status).toBe(200)
   })
 })
 
-describe('the provider’s keys', () => {
-  /** A provider's server; `serve` says what it answers. */
+describe('the identity provider’s keys', () => {
+  /** A provider's server; `serve` gives its answer. */
   async function provider(serve: () => { status: number; body: string }) {
     let asked = 0
     const server = createServer((_request, response) => {
@@ -162,7 +162,7 @@ describe('the provider’s keys', () => {
     expect(asked()).toBe(1)
   })
 
-  it('that cannot be fetched are our trouble: 503, not 401', async () => {
+  it('cause 503, not 401, when they cannot be fetched', async () => {
     const { url } = await provider(() => ({ status: 500, body: '' }))
     const authenticate = tokenAuthenticator({
       issuer: ISSUER,
@@ -178,14 +178,14 @@ describe('the provider’s keys', () => {
   })
 })
 
-describe('the environment', () => {
-  it('without an identity provider refuses every caller', async () => {
+describe('authenticatorOf', () => {
+  it('refuses every caller without an identity provider', async () => {
     const caller = authenticatorOf({})(`Bearer ${await api.token()}`)
 
     await expect(caller).rejects.toMatchObject({ code: 'unavailable' })
   })
 
-  it('cannot let everybody in where the table is not on this machine', () => {
+  it('refuses unauthenticated access unless the table is local', () => {
     expect(() => authenticatorOf({ UNAUTHENTICATED_TENANT: 'local' })).toThrow('local stack only')
     expect(() =>
       authenticatorOf({
@@ -195,14 +195,14 @@ describe('the environment', () => {
     ).toThrow('local stack only')
   })
 
-  it('without a list of tenants refuses every caller', async () => {
+  it('refuses every caller without a list of tenants', async () => {
     const provider = { AUTH_ISSUER: ISSUER, AUTH_AUDIENCE: AUDIENCE, AUTH_JWKS_URL: `${ISSUER}jwks.json` }
     const caller = authenticatorOf(provider)(`Bearer ${await api.token()}`)
 
     await expect(caller).rejects.toMatchObject({ code: 'unavailable', detail: { field: 'identityProvider' } })
   })
 
-  it('lets everybody in in the local stack', async () => {
+  it('admits every caller in the local stack', async () => {
     const authenticate = authenticatorOf({
       UNAUTHENTICATED_TENANT: 'local',
       AWS_ENDPOINT_URL_DYNAMODB: 'http://127.0.0.1:4567',

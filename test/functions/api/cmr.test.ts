@@ -56,7 +56,7 @@ async function done(bytes = Buffer.from('DICM')) {
 }
 
 describe('POST /v1/ecgs/{id}/cmr', () => {
-  it('accepts a job with an id derived from its inputs and queues it', async () => {
+  it('accepts a job, derives its ID from its inputs and queues it', async () => {
     const { ecgId } = await api.screened(tenant)
 
     const response = await submit(ecgId, { seed: 7, sampler: 'full' })
@@ -69,7 +69,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(await queued()).toEqual([{ schema: 1, kind: 'draw', tenant, jobId }])
   })
 
-  it('without a body draws seed 0 by the bundle’s own sampler; asked twice, it is one job', async () => {
+  it('defaults to seed 0 and the bundle’s sampler, and returns the same job when asked twice', async () => {
     const { ecgId } = await api.screened(tenant)
 
     const answers = await Promise.all([submit(ecgId), submit(ecgId, { seed: 0, sampler: 'distilled' })])
@@ -80,7 +80,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     await queued()
   })
 
-  it('does not queue again what is being drawn', async () => {
+  it('does not queue a running job again', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
     await queued()
@@ -95,7 +95,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
   it.each([
     ['a refused ECG', makeRefusal, 422, 'ecg-refused', 'quality'],
     [
-      'too few leads',
+      'an ECG with too few leads',
       () => {
         const { quality } = makeResult()
         const leads = { ...quality.leads, V1: 'noise', V2: 'flat', V3: 'gap', V4: 'missing' } as const
@@ -106,7 +106,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
       'quality.leads',
     ],
     [
-      'an ECG unlike those that the model knows',
+      'an unfamiliar ECG',
       () => makeResult({ ood: { score: 9, threshold: 3, flagged: true } }),
       422,
       'ecg-unfamiliar',
@@ -124,7 +124,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(await queued()).toEqual([])
   })
 
-  it('refuses an ECG that is not screened yet, that never was, that was deleted, and another tenant’s', async () => {
+  it('refuses an ECG that is unscreened, unknown, deleted or another tenant’s', async () => {
     const pending = fileEcgId({ tenant, sha256: 'pending' })
     await api.results.markReceived(tenant, pending, { kind: 'upload' })
     const { ecgId: deleted } = await api.screened(tenant)
@@ -154,7 +154,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(await response.json()).toMatchObject({ code: 'field-invalid', field })
   })
 
-  it('refuses what is not said to be JSON, rather than pass over what it asks for', async () => {
+  it('refuses a body that is not declared as JSON', async () => {
     const { ecgId } = await api.screened(tenant)
 
     const response = await api.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { method: 'POST', body: '{"seed":7}' })
@@ -163,7 +163,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
     expect(await response.json()).toMatchObject({ code: 'payload-malformed', field: 'body' })
   })
 
-  it('is for callers who may ask for it', async () => {
+  it('requires the scope cmr:request', async () => {
     const { ecgId } = await api.screened(tenant)
 
     const response = await submit(ecgId, undefined, tenant, { scope: 'ecg:read ecg:write' })
@@ -184,7 +184,7 @@ describe('POST /v1/ecgs/{id}/cmr', () => {
 })
 
 describe('/v1/cmr/{jobId}', () => {
-  it('says how far the job is, and nothing to another tenant', async () => {
+  it('reports the progress of a job, and nothing to another tenant', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
     const mine = { tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }
@@ -205,7 +205,7 @@ describe('/v1/cmr/{jobId}', () => {
     await queued()
   })
 
-  it('says why a job failed', async () => {
+  it('reports why a job failed', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
     const mine = { tenant, jobId: parseCmrJobId(jobId)!, worker: 'w1' }
@@ -219,7 +219,7 @@ describe('/v1/cmr/{jobId}', () => {
     await queued()
   })
 
-  it('cancels a job, with its batch job; again, and after its end, nothing changes', async () => {
+  it('cancels a job and its batch job, and has no effect afterwards', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
     const job = await api.jobs.get(tenant, parseCmrJobId(jobId)!)
@@ -234,7 +234,7 @@ describe('/v1/cmr/{jobId}', () => {
     expect(await queued()).toEqual([{ schema: 1, kind: 'cancel', tenant, jobId, batchJobId: 'batch-1' }])
   })
 
-  it('hands out what was made, by its type and with an ETag', async () => {
+  it('serves artifacts with their content type and an ETag', async () => {
     const { jobId, entry } = await done()
     const { artifacts } = await jobOf(await api.as(tenant, `/v1/cmr/${jobId}`))
 
@@ -251,8 +251,8 @@ describe('/v1/cmr/{jobId}', () => {
   })
 })
 
-describe('deleting an ECG', () => {
-  it('removes its jobs and what they made', async () => {
+describe('DELETE /v1/ecgs/{id} with synthesis jobs', () => {
+  it('removes the jobs and their artifacts', async () => {
     const { ecgId, jobId } = await done()
 
     const response = await api.as(tenant, `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
@@ -265,7 +265,7 @@ describe('deleting an ECG', () => {
     expect(gone.map(({ status }) => status)).toEqual([404, 404])
   })
 
-  it('hides it at once from every reader, and removes it afterwards however many its drawings are', async () => {
+  it('hides the ECG at once and then removes any number of artifacts', async () => {
     const { next: position } = (await (await api.as(tenant, '/v1/events')).json()) as { next: string }
     const { ecgId, jobId } = await done()
     const device = 'd1'
@@ -302,7 +302,7 @@ describe('deleting an ECG', () => {
     await queued()
   }, 120_000)
 
-  it('ends what is being drawn', async () => {
+  it('cancels a running job', async () => {
     const { ecgId } = await api.screened(tenant)
     const { jobId } = await jobOf(await submit(ecgId))
     const job = await api.jobs.get(tenant, parseCmrJobId(jobId)!)
@@ -320,7 +320,7 @@ describe('deleting an ECG', () => {
 })
 
 describe('GET /v1/events', () => {
-  it('streams job states beside results and resumes from a position', async () => {
+  it('streams job states beside results, and resumes from a position', async () => {
     const before = await api.as(tenant, '/v1/events')
     const { next } = (await before.json()) as { next: string }
     const { ecgId } = await api.screened(tenant)

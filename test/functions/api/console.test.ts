@@ -18,8 +18,8 @@ beforeAll(async () => {
 })
 afterAll(() => rm(folder, { recursive: true }))
 
-describe('the console’s files', () => {
-  it('are served with a policy that lets no inline script or style and nothing foreign run', async () => {
+describe('the console’s static files', () => {
+  it('are served with a policy that forbids inline scripts, inline styles and other origins', async () => {
     const response = await get('/')
     const policy = response.headers.get('content-security-policy')
 
@@ -31,7 +31,7 @@ describe('the console’s files', () => {
     expect(response.headers.get('x-content-type-options')).toBe('nosniff')
   })
 
-  it('may be kept for ever where their name is that of their content, and are asked for again where it is not', async () => {
+  it('are cached forever when their name contains a hash, and revalidated otherwise', async () => {
     const [page, script] = [await get('/'), await get('/assets/index-abc.js')]
 
     expect(page.headers.get('cache-control')).toBe('no-cache')
@@ -39,7 +39,7 @@ describe('the console’s files', () => {
     expect((await get('/', { 'if-none-match': page.headers.get('etag')! })).status).toBe(304)
   })
 
-  it('go out compressed to who takes that', async () => {
+  it('are compressed when the client accepts it', async () => {
     const response = await get('/assets/index-abc.js', { 'accept-encoding': 'gzip, br' })
 
     expect(response.headers.get('content-encoding')).toBe('gzip')
@@ -47,7 +47,7 @@ describe('the console’s files', () => {
   })
 
   it.each(['/../secret.txt', '/%2e%2e/secret.txt', '/..%2fsecret.txt', '/assets/..%2f..%2fsecret.txt', '/nothing'])(
-    'are only those that were built: %s is 404',
+    'do not include %s',
     async (path) => {
       const response = await get(path)
 
@@ -56,13 +56,13 @@ describe('the console’s files', () => {
     },
   )
 
-  it('leave the API its paths, and take no other method than to read', async () => {
+  it('leave API paths to the API, and allow reading only', async () => {
     expect(await (await get('/v1/ecgs')).text()).toBe('api /v1/ecgs')
     expect(await (await get('/openapi.json')).text()).toBe('api /openapi.json')
     expect((await get('/', {}, 'POST')).status).toBe(405)
   })
 
-  it('are not missed where nothing was built: the API answers alone', async () => {
+  it('are optional: without a build the API answers alone', async () => {
     const alone = withConsole(api, join(folder, 'nowhere'))
 
     expect(await (await alone(new Request('http://localhost/'))).text()).toBe('api /')

@@ -35,7 +35,7 @@ async function wait(day: number, tenant = 'clinic') {
 }
 
 describe('PUT /v1/devices/{id}/association', () => {
-  it('associates the device with a patient and releases the waiting reports', async () => {
+  it('associates the device with a patient and releases waiting reports', async () => {
     const [before, within, after] = [await wait(1), await wait(2), await wait(3)]
 
     const response = await associate({
@@ -55,7 +55,7 @@ describe('PUT /v1/devices/{id}/association', () => {
     }
   })
 
-  it('hands over none that was deleted meanwhile, and takes it off the list', async () => {
+  it('releases no deleted result, and removes it from the list', async () => {
     const { ecgId } = await wait(2)
     await api.results.markDeleted('clinic', ecgId)
     await api.results.removeRows('clinic', ecgId)
@@ -80,7 +80,7 @@ describe('PUT /v1/devices/{id}/association', () => {
     expect(text).not.toContain('secret')
   })
 
-  it('is of one tenant: another has the same device for itself', async () => {
+  it('keeps devices of the same name apart per tenant', async () => {
     await associate({ patient: 'Patient/1', from: '2026-01-01T00:00:00Z' })
 
     const response = await associate({ patient: 'Patient/2', from: '2026-01-01T12:00:00Z' }, 'other')
@@ -104,7 +104,7 @@ describe('PUT /v1/devices/{id}/association', () => {
 })
 
 describe('GET /v1/unidentified', () => {
-  it('lists what waits, page by page, of the own tenant', async () => {
+  it('lists the tenant’s waiting results page by page', async () => {
     const tenant = `unidentified-${device}`
     const waiting = [await wait(1, tenant), await wait(2, tenant), await wait(3, tenant)]
 

@@ -39,17 +39,20 @@ function form(files: readonly { name: string; bytes: Uint8Array }[]): FormData {
   return data
 }
 
-describe('a slash at the end of a route', () => {
-  it.each(['/v1/ecgs', '/v1/operations', '/healthz', '/openapi.json'])('changes no answer of %s', async (path) => {
-    const [plain, slash] = [await api.as('clinic', path), await api.as('clinic', `${path}/`)]
+describe('a trailing slash', () => {
+  it.each(['/v1/ecgs', '/v1/operations', '/healthz', '/openapi.json'])(
+    'does not change the answer of %s',
+    async (path) => {
+      const [plain, slash] = [await api.as('clinic', path), await api.as('clinic', `${path}/`)]
 
-    expect(slash.status).toBe(plain.status)
-    expect(slash.status).not.toBe(404)
-  })
+      expect(slash.status).toBe(plain.status)
+      expect(slash.status).not.toBe(404)
+    },
+  )
 })
 
 describe('POST /v1/ecgs', () => {
-  it('takes a file in, and says where its result will be', async () => {
+  it('accepts a file and returns the location of its result', async () => {
     const response = await upload(csv(), '?unit=mV')
 
     expect(response.status).toBe(202)
@@ -67,7 +70,7 @@ describe('POST /v1/ecgs', () => {
     expect([pending.status, pending.headers.get('retry-after')]).toEqual([202, '1'])
   })
 
-  it('gives the same file the same id, and another tenant’s another', async () => {
+  it('gives the same file the same ID within a tenant, and another in another tenant', async () => {
     const ids = await Promise.all(
       ['clinic', 'clinic', 'other'].map(
         async (tenant) => (await answerOf(await upload(csv(), '?unit=mV', tenant))).ecgId,
@@ -78,7 +81,7 @@ describe('POST /v1/ecgs', () => {
     expect(ids[2]).not.toBe(ids[0])
   })
 
-  it('takes a recording of several files as a form, in any order', async () => {
+  it('accepts a recording of several files as a form, in any order', async () => {
     const files = writeWfdb(recording)
 
     const responses = [await upload(form(files)), await upload(form(files.toReversed()))]
@@ -88,7 +91,7 @@ describe('POST /v1/ecgs', () => {
     expect(bodies[1]!.ecgId).toBe(bodies[0]!.ecgId)
   })
 
-  it('notes the device that the uploader names', async () => {
+  it('records the device named by the uploader', async () => {
     await upload(csv(), '?unit=mV&device=cart-7')
 
     const [sent] = await api.receive(api.intakeUrl)
@@ -96,11 +99,11 @@ describe('POST /v1/ecgs', () => {
   })
 
   it.each([
-    ['nothing', '', '', 400, 'payload-empty'],
-    ['what is no ECG', 'hello', '', 415, 'format-unknown'],
-    ['a format that there is not', csv(), '?format=pdf', 415, 'format-unsupported'],
-    ['a device that is no name', csv(), '?device=a/b', 400, 'field-invalid'],
-    ['a rate that is no number', csv(), '?rateHz=fast', 400, 'field-invalid'],
+    ['an empty body', '', '', 400, 'payload-empty'],
+    ['a file that is not an ECG', 'hello', '', 415, 'format-unknown'],
+    ['an unknown format', csv(), '?format=pdf', 415, 'format-unsupported'],
+    ['an invalid device name', csv(), '?device=a/b', 400, 'field-invalid'],
+    ['a rate that is not a number', csv(), '?rateHz=fast', 400, 'field-invalid'],
   ])('refuses %s', async (_, body, query, status, code) => {
     const response = await upload(body, query)
 
@@ -109,17 +112,14 @@ describe('POST /v1/ecgs', () => {
     expect(await api.receive(api.intakeUrl)).toEqual([])
   })
 
-  it.each(['../record.dat', '..\\record.dat', '/etc/passwd', '..'])(
-    'refuses a file by the name of %s',
-    async (name) => {
-      const [header, signals] = writeWfdb(recording)
+  it.each(['../record.dat', '..\\record.dat', '/etc/passwd', '..'])('refuses the file name %s', async (name) => {
+    const [header, signals] = writeWfdb(recording)
 
-      const response = await upload(form([header, { ...signals, name }]))
+    const response = await upload(form([header, { ...signals, name }]))
 
-      expect(response.status).toBe(400)
-      expect(await response.json()).toMatchObject({ code: 'field-invalid', field: 'filename' })
-    },
-  )
+    expect(response.status).toBe(400)
+    expect(await response.json()).toMatchObject({ code: 'field-invalid', field: 'filename' })
+  })
 
   it('refuses a malformed form', async () => {
     const response = await upload('not a form', '', 'clinic', { 'content-type': 'multipart/form-data; boundary=x' })
@@ -128,7 +128,7 @@ describe('POST /v1/ecgs', () => {
     expect(await response.json()).toMatchObject({ code: 'payload-malformed' })
   })
 
-  it('refuses a compressed body: it could swell to anything', async () => {
+  it('refuses a compressed body', async () => {
     const response = await upload(csv(), '', 'clinic', { 'content-encoding': 'gzip' })
 
     expect(response.status).toBe(415)
@@ -137,7 +137,7 @@ describe('POST /v1/ecgs', () => {
 })
 
 describe('GET /v1/ecgs/{id}', () => {
-  it('answers with the stored result byte for byte', async () => {
+  it('answers with the stored result, byte for byte', async () => {
     const { result, ecgId } = await api.screened('clinic')
 
     const response = await api.as('clinic', `/v1/ecgs/${ecgId}`)
@@ -148,7 +148,7 @@ describe('GET /v1/ecgs/{id}', () => {
     expect(await response.text()).toBe(JSON.stringify(result))
   })
 
-  it('answers 304 to who has it already', async () => {
+  it('answers 304 when the client has the result', async () => {
     const { ecgId } = await api.screened('clinic')
     const etag = (await api.as('clinic', `/v1/ecgs/${ecgId}`)).headers.get('etag')!
 
@@ -176,7 +176,7 @@ describe('GET /v1/ecgs/{id}', () => {
     expect(response.headers.get('content-type')).toBe('application/problem+json')
   })
 
-  it('hides what went wrong inside, and reports it without its text', async () => {
+  it('hides internal errors, and reports them without their text', async () => {
     const results = Object.assign(Object.create(api.results), {
       latest: async () => {
         throw new Error('patient 4711 at 10.0.0.1')
@@ -195,7 +195,7 @@ describe('GET /v1/ecgs/{id}', () => {
 })
 
 describe('GET /v1/ecgs/{id}/waveform', () => {
-  it('gives the samples as they came, piece by piece', async () => {
+  it('returns the recorded samples in pieces', async () => {
     const { ecgId } = await api.screened('clinic')
     await putObject(api.s3, BUCKET, waveformKey('raw', 'clinic', ecgId), encodeWaveform(recording))
 
@@ -208,7 +208,7 @@ describe('GET /v1/ecgs/{id}/waveform', () => {
     expect(piece.leads[1]!.samples).toEqual([...recording.leads[1]!.samples.subarray(200, 250)])
   })
 
-  it('has only the leads that are asked for', async () => {
+  it('returns only the requested leads', async () => {
     const { ecgId } = await api.screened('clinic')
     await putObject(api.s3, BUCKET, waveformKey('raw', 'clinic', ecgId), encodeWaveform(recording))
 
@@ -232,7 +232,7 @@ describe('GET /v1/ecgs/{id}/subject', () => {
   const device = { kind: 'mqtt' as const, device: 'holter-7', session: 's' }
   const subject = async (ecgId: string) => (await api.as('clinic', `/v1/ecgs/${ecgId}/subject`)).json()
 
-  it('says whom the device was on when the ECG was taken', async () => {
+  it('names the patient of the device at the time of the ECG', async () => {
     const { ecgId } = await api.screened('clinic', {}, device)
     const before = await subject(ecgId)
     await api.associations.put('clinic', 'holter-7', {
@@ -244,23 +244,24 @@ describe('GET /v1/ecgs/{id}/subject', () => {
     const later = await api.screened('clinic', { span }, device)
 
     expect(before).toEqual({ source: 'mqtt', device: 'holter-7' })
-    expect(await subject(ecgId)).toEqual({ source: 'mqtt', device: 'holter-7', patient: 'Patient/123' })
+    const spans = [{ from: '2026-01-02T03:00:00.000Z', to: '2026-01-02T04:00:00.000Z' }]
+    expect(await subject(ecgId)).toEqual({ source: 'mqtt', device: 'holter-7', patient: 'Patient/123', spans })
     expect(await subject(later.ecgId)).toEqual({ source: 'mqtt', device: 'holter-7' })
   })
 
-  it('leaves the patient of an EHR’s ECG to the EHR', async () => {
+  it('names no patient for an ECG from an EHR', async () => {
     const { ecgId } = await api.screened('clinic', {}, { kind: 'fhir', server: 'ehr', source: 'Observation/1' })
 
     expect(await subject(ecgId)).toEqual({ source: 'fhir' })
   })
 
-  it('answers 404 to an unknown ECG', async () => {
+  it('answers 404 for an unknown ECG', async () => {
     expect((await api.as('clinic', '/v1/ecgs/nonsense/subject')).status).toBe(404)
   })
 })
 
 describe('GET /v1/ecgs', () => {
-  /** Seven ECGs of a tenant of their own, the last to arrive first. */
+  /** Seven ECGs of their own tenant, the last to arrive first. */
   async function seven(tenant: string): Promise<EcgId[]> {
     const ids: EcgId[] = []
     for (let i = 0; i < 7; i++) {
@@ -284,7 +285,7 @@ describe('GET /v1/ecgs', () => {
     return seen
   }
 
-  it('shows each once, page by page, and none of another tenant', async () => {
+  it('lists each ECG once, page by page, and none of another tenant', async () => {
     const ids = await seven('paging')
 
     const shown = await pages('paging', 'limit=3')
@@ -293,7 +294,7 @@ describe('GET /v1/ecgs', () => {
     expect(shown.flat()).toEqual(ids)
   })
 
-  it('lists what a worklist needs: heart rate, highest released probability, refusal reasons, warnings, arrival time', async () => {
+  it('lists heart rate, highest released probability, refusal reasons, warnings and arrival time', async () => {
     const withheld = { reason: 'electrodes-exchanged' as const }
     const [highest, ...others] = makeResult().findings
     const findings = [{ ...highest!, probability: 0.9, withheld }, ...others]
@@ -319,7 +320,7 @@ describe('GET /v1/ecgs', () => {
     expect(items[0]).not.toHaveProperty('top')
   })
 
-  it('has no page behind a last one that is full', async () => {
+  it('ends after a full last page', async () => {
     await seven('full')
 
     expect((await pages('full', 'limit=7')).map(({ length }) => length)).toEqual([7])
@@ -334,7 +335,7 @@ describe('GET /v1/ecgs', () => {
     ['flagged=hf', []],
     ['from=2026-01-03T00:00:00Z&to=2026-01-05T00:00:00Z', [3, 2]],
     ['from=2026-01-03T00:00:00Z&status=screened', [6, 4, 2]],
-  ])('narrows by %s', async (query, wanted) => {
+  ])('filters by %s', async (query, wanted) => {
     const tenant = `filter-${query.replaceAll(/[^a-z0-9]/g, '')}`.slice(0, 60)
     const ids = await seven(tenant)
 
@@ -348,15 +349,12 @@ describe('GET /v1/ecgs', () => {
   const arrival = `2026-01-01T00:00:00.000Z#${id}#aaaaaaaa`
   it.each([
     ['nonsense', 'x'],
-    ['JSON of something else', cursor(1, 2, 3)],
-    ['nothing inside', cursor('clinic#', '', '')],
-    ['half nonsense', cursor(`clinic#${id}`, 'result#x', arrival)],
-    ['another tenant inside', cursor(`other#${id}`, `result#${'a'.repeat(64)}#p`, arrival)],
-    [
-      'two ECGs inside',
-      cursor(`clinic#${fileEcgId({ tenant: 'a', sha256: 'b' })}`, `result#${'a'.repeat(64)}#p`, arrival),
-    ],
-    ['no end', 'a'.repeat(5000)],
+    ['other JSON', cursor(1, 2, 3)],
+    ['empty values', cursor('clinic#', '', '')],
+    ['a partly invalid key', cursor(`clinic#${id}`, 'result#x', arrival)],
+    ['another tenant', cursor(`other#${id}`, `result#${'a'.repeat(64)}#p`, arrival)],
+    ['two ECGs', cursor(`clinic#${fileEcgId({ tenant: 'a', sha256: 'b' })}`, `result#${'a'.repeat(64)}#p`, arrival)],
+    ['an excessive length', 'a'.repeat(5000)],
   ])('answers 400 to a cursor with %s', async (_, after) => {
     const response = await api.as('clinic', `/v1/ecgs?after=${after}`)
 
@@ -365,7 +363,7 @@ describe('GET /v1/ecgs', () => {
   })
 
   it.each(['limit=0', 'limit=101', 'limit=x', 'status=odd', 'flagged=flu', 'from=yesterday', 'device=%23'])(
-    'answers 400 naming the field for %s',
+    'answers 400 and names the field for %s',
     async (query) => {
       const response = await api.as('clinic', `/v1/ecgs?${query}`)
 
@@ -384,7 +382,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     return keys.filter((key) => key.includes(ecgId))
   }
 
-  it('leaves nothing but the mark that it was', async () => {
+  it('leaves only a deletion marker', async () => {
     const origin = { kind: 'mqtt' as const, device: 'd9', session: 's' }
     const { ecgId, result } = await api.screened('clinic', {}, origin)
     await api.results.putOnce(
@@ -422,7 +420,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect((await api.as('clinic', `/v1/ecgs/${ecgId}/waveform`)).status).toBe(404)
   })
 
-  it('may be asked for twice', async () => {
+  it('can be repeated', async () => {
     const { ecgId } = await api.screened('clinic')
 
     const statuses = [1, 2].map(async () => (await api.as('clinic', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })).status)
@@ -430,7 +428,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect(await Promise.all(statuses)).toEqual([204, 204])
   })
 
-  it('does not touch another tenant’s', async () => {
+  it('does not affect another tenant’s ECG', async () => {
     const { ecgId, result } = await api.screened('clinic')
 
     const response = await api.as('other', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
@@ -439,7 +437,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect(await api.results.latest('clinic', ecgId)).toBe(JSON.stringify(result))
   })
 
-  it('deletes an ECG in progress: its result is not stored', async () => {
+  it('deletes an ECG in progress, whose result is not stored', async () => {
     const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'early'))
     await api.as('early', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
     await api.upkeep()
@@ -450,7 +448,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     expect(await traces(ecgId)).toEqual([`early#${ecgId} deleted`])
   })
 
-  it('holds until the file is uploaded again', async () => {
+  it('applies until the file is uploaded again', async () => {
     const { ecgId } = await answerOf(await upload(csv(), '?unit=mV', 'again'))
     await api.as('again', `/v1/ecgs/${ecgId}`, { method: 'DELETE' })
 
@@ -459,7 +457,7 @@ describe('DELETE /v1/ecgs/{id}', () => {
     const response = await upload(csv(), '?unit=mV', 'again')
     const { stored } = await api.screened('again', { ecgId })
 
-    // What is being removed would take the new one with it.
+    // An unfinished deletion would remove the new ECG too.
     expect([tooSoon.status, tooSoon.headers.get('retry-after')]).toEqual([503, '5'])
     expect(response.status).toBe(202)
     expect(stored.kind).toBe('new')

@@ -23,7 +23,7 @@ const arrive = async (n: number, at = new Date()) => {
 }
 
 describe('GET /v1/events as a stream', () => {
-  it('tells of results as they arrive, and of none that were there before', async () => {
+  it('sends results as they arrive, and no earlier ones', async () => {
     await arrive(2)
 
     const response = await open()
@@ -34,7 +34,7 @@ describe('GET /v1/events as a stream', () => {
     expect(idsOf(await reading).sort()).toEqual(ids.sort())
   })
 
-  it('taken up by Last-Event-ID after any event, loses and doubles nothing', async () => {
+  it('loses and repeats nothing when it is resumed by Last-Event-ID after any event', async () => {
     const reading = readEvents(await open(), 4)
     const ids = await arrive(4)
     const first = await reading
@@ -47,7 +47,7 @@ describe('GET /v1/events as a stream', () => {
     }
   })
 
-  it('sends a result with an earlier arrival time than one that was already sent', async () => {
+  it('sends a result that arrived before one already sent', async () => {
     const reading = readEvents(await open(), 1)
     await arrive(1)
     const [{ id } = { id: '' }] = await reading
@@ -57,7 +57,7 @@ describe('GET /v1/events as a stream', () => {
     expect(idsOf(await readEvents(await open({ 'last-event-id': id }), 1))).toEqual([late])
   })
 
-  it('tells another tenant nothing', async () => {
+  it('sends nothing to another tenant', async () => {
     const response = await api.as('nobody', '/v1/events', { headers: { accept: 'text/event-stream' } })
     await arrive(2)
     const own = await answerOf(await api.as('nobody', '/v1/ecgs'))
@@ -68,7 +68,7 @@ describe('GET /v1/events as a stream', () => {
     expect((await api.list.news('nobody', undefined)).items).toEqual([])
   })
 
-  it('has heartbeats with the place to resume at', async () => {
+  it('sends heartbeats with the position to resume from', async () => {
     const response = await open()
     const reader = response.body!.getReader()
 
@@ -80,20 +80,20 @@ describe('GET /v1/events as a stream', () => {
     expect(idsOf(await readEvents(await open({ 'last-event-id': position! }), 1))).toEqual([id])
   })
 
-  it('ends with the token', async () => {
+  it('ends when the token expires', async () => {
     const response = await open({}, { exp: Math.floor(Date.now() / 1000) + 1 })
 
     expect(await readEvents(response, 1)).toEqual([])
   })
 
-  it.each(['nonsense', '1.x', `${'z'.repeat(9)}.`, 'a'.repeat(5000)])('refuses to resume at %s', async (id) => {
+  it.each(['nonsense', '1.x', `${'z'.repeat(9)}.`, 'a'.repeat(5000)])('refuses to resume from %s', async (id) => {
     const response = await open({ 'last-event-id': id })
 
     expect(response.status).toBe(400)
     expect(response.headers.get('content-type')).toBe('application/problem+json')
   })
 
-  it('is refused by a front that cannot stream', async () => {
+  it('is refused by an entry point that cannot stream', async () => {
     const front = await startTestApi({ stream: undefined })
 
     const response = await front.as('clinic', '/v1/events', { headers: { accept: 'text/event-stream' } })
@@ -103,8 +103,8 @@ describe('GET /v1/events as a stream', () => {
   })
 })
 
-describe('GET /v1/events by asking again', () => {
-  it('tells each result once', async () => {
+describe('GET /v1/events by polling', () => {
+  it('returns each result once', async () => {
     const ask = async (after: string) => answerOf(await api.as(tenant, `/v1/events${after}`))
     const start = await ask('')
     const ids = await arrive(3)
@@ -119,12 +119,12 @@ describe('GET /v1/events by asking again', () => {
 })
 
 /** Results whose stamp and whose appearance differ, read by readers that break off anywhere. */
-describe('positions', () => {
-  it('neither lose nor repeat a result, in any order of arrival', async () => {
+describe('event positions', () => {
+  it('neither lose nor repeat a result, for any order of arrival', async () => {
     const start = Date.UTC(2026, 5, 1)
     const steps = fc.array(
       fc.record({
-        /** How far time goes on before this step, and how long ago the result's stamp then is. */
+        /** How much time passes before this step, and the age of the result's timestamp then. */
         waitMs: fc.integer({ min: 0, max: 30_000 }),
         lateMs: fc.integer({ min: 0, max: 15_000 }),
         /** After how many of the news the reader breaks off, to resume at the last that it saw. */

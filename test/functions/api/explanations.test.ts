@@ -45,7 +45,7 @@ it('an attribution is computed once, on the first request', { timeout: 60_000 },
   expect(await again.json()).toEqual(answer)
 })
 
-it('is gone with its ECG', { timeout: 60_000 }, async () => {
+it('an attribution is deleted with its ECG', { timeout: 60_000 }, async () => {
   const { ecgId, result } = await storedEcg(api, tenant, { provenance: { modelSha256 } })
   await ask(ecgId)
   await api.upkeep()
@@ -57,7 +57,7 @@ it('is gone with its ECG', { timeout: 60_000 }, async () => {
   expect(await api.attributions.get(tenant, result, new Date())).toBeUndefined()
 })
 
-it('is not kept when the ECG is deleted while it is computed', async () => {
+it('an attribution is not stored when the ECG is deleted during the computation', async () => {
   const { ecgId, result } = await storedEcg(api, tenant)
   await api.attributions.begin(tenant, result, new Date())
   await api.results.markDeleted(tenant, ecgId)
@@ -67,7 +67,7 @@ it('is not kept when the ECG is deleted while it is computed', async () => {
   expect(await api.attributions.get(tenant, result, new Date())).toBeUndefined()
 })
 
-it('of a result by another bundle there is none: the network that would be asked is not the one that judged', async () => {
+it('an attribution is refused when another bundle made the result', async () => {
   const { ecgId } = await storedEcg(api, tenant)
 
   await ask(ecgId)
@@ -77,7 +77,7 @@ it('of a result by another bundle there is none: the network that would be asked
   expect(await answer.json()).toMatchObject({ code: 'bundle-mismatch', field: 'attribution' })
 })
 
-it('a question that was lost may be asked again', async () => {
+it('an attribution can be requested again after a request was lost', async () => {
   const { result } = await storedEcg(api, tenant)
   const at = (minutes: number) => new Date(Date.UTC(2026, 0, 1, 0, minutes))
 
@@ -88,7 +88,7 @@ it('a question that was lost may be asked again', async () => {
   expect(await api.attributions.begin(tenant, result, at(6))).toBe(true)
 })
 
-it('a refused ECG has no scores to explain, and was shown to no network', async () => {
+it('a refused ECG has no attribution and no model input', async () => {
   const { ecgId } = await api.screened(tenant, { status: 'refused', findings: [], indices: [] })
 
   const answers = [await ask(ecgId), await read(ecgId), await api.as(tenant, `/v1/ecgs/${ecgId}/model-input`)]
@@ -96,7 +96,7 @@ it('a refused ECG has no scores to explain, and was shown to no network', async 
   expect(answers.map(({ status }) => status)).toEqual([422, 422, 422])
 })
 
-it('the window comes as the network was shown it', async () => {
+it('the model input is the window that the network received', async () => {
   const { ecgId, clean } = await storedEcg(api, tenant)
 
   const response = await api.as(tenant, `/v1/ecgs/${ecgId}/model-input`)

@@ -68,25 +68,25 @@ const eventOf = (path: string, headers: Record<string, string> = {}) =>
     isBase64Encoded: false,
   }) as unknown as Event
 
-describe('the Lambda behind API Gateway', () => {
+describe('the Lambda handler behind API Gateway', () => {
   it('answers an event', async () => {
     const answer = await api.handler(eventOf('/v1/ecgs'))
 
     expect(answer).toMatchObject({ statusCode: 200, body: '{"items":[]}' })
   })
 
-  it('says that it cannot stream', async () => {
+  it('reports that it cannot stream', async () => {
     const answer = await api.handler(eventOf('/v1/events', { accept: 'text/event-stream' }))
 
     expect(answer).toMatchObject({ statusCode: 406 })
   })
 })
 
-describe('the Lambda behind the function URL', () => {
+describe('the Lambda handler behind the function URL', () => {
   // What `streamifyResponse` above gives back.
   const stream = (event: Event, to: PassThrough) => (api.stream as unknown as Streaming)(event, to, {})
 
-  it('streams events while they come', async () => {
+  it('streams events as they happen', async () => {
     const to = new PassThrough()
     void stream(eventOf('/v1/events', { accept: 'text/event-stream' }), to)
     const [begun, told] = [Promise.withResolvers<void>(), Promise.withResolvers<string>()]
@@ -103,7 +103,7 @@ describe('the Lambda behind the function URL', () => {
 
     expect(await told.promise).toContain(`"ecgId":"${result.ecgId}"`)
     expect(metadata).toMatchObject({ statusCode: 200, headers: { 'content-type': 'text/event-stream' } })
-    // The function learns with its next heartbeat that the reader went away; nothing is left to see of that.
+    // The function notices the closed reader at its next heartbeat; the test cannot observe that.
     to.on('error', () => {}).destroy()
   })
 

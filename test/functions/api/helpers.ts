@@ -1,5 +1,5 @@
 /**
- * The API over real stores (the emulators), with an identity provider of its own.
+ * The API over real stores (the emulators), with its own identity provider.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -48,7 +48,7 @@ const NO_QUEUES = Object.fromEntries(QUEUE_NAMES.map((name) => [name, undefined]
 /** More than tests open. */
 const MANY = { tenant: 1000, subject: 1000 }
 
-/** `undefined` takes a claim out. */
+/** `undefined` removes a claim. */
 export type Claims = Readonly<Record<string, unknown>>
 
 export type TestApi = Awaited<ReturnType<typeof startTestApi>>
@@ -113,7 +113,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     ...overrides,
   })
 
-  /** A token as the provider would sign it; `claims` replaces what it says, `undefined` takes it out. */
+  /** A token signed by the provider; `claims` replaces its claims, and `undefined` removes one. */
   function token(
     claims: Claims = {},
     { key = privateKey, ...header }: { key?: typeof privateKey; alg?: string; typ?: string } = {},
@@ -202,7 +202,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
   }
 }
 
-/** What tests read of an answer; absent parts are `undefined` whatever the type says. */
+/** The parts of an answer that tests read; absent parts are `undefined` despite the type. */
 export interface Answer {
   readonly ecgId: EcgId
   readonly items: readonly { readonly ecgId: EcgId }[]
@@ -215,7 +215,7 @@ export interface Answer {
 // A test looks at a part of it and fails where that is not as it should be.
 export const answerOf = async (response: Response): Promise<Answer> => (await response.json()) as Answer
 
-/** The events of a stream until there are `count`; then the reader goes away. */
+/** The first `count` events of a stream; then the reader disconnects. */
 export async function readEvents(
   response: Response,
   count: number,

@@ -47,8 +47,8 @@ const REQUESTS: Readonly<Record<string, (n: number, sub: string) => Promise<Resp
   streams: (_, sub) => api.as(tenant, '/v1/events', { headers: { accept: 'text/event-stream' } }, { sub }),
 }
 
-describe.each(Object.keys(REQUESTS))('%s', (limit) => {
-  it('limits each caller and each tenant, and answers 429 with Retry-After', async () => {
+describe.each(Object.keys(REQUESTS))('the limit %s', (limit) => {
+  it('applies to each caller and each tenant, and causes 429 with Retry-After', async () => {
     const asked: Response[] = []
     for (const sub of ['jane', 'jane', 'jane', 'joe', 'joe']) asked.push(await REQUESTS[limit]!(asked.length, sub))
     const elsewhere = await inAnotherTenant(() => REQUESTS[limit]!(9, 'jane'))
@@ -70,7 +70,7 @@ async function inAnotherTenant(ask: () => Promise<Response>): Promise<Response> 
   return ask()
 }
 
-it('the same drawing, asked for again, takes nothing of a share', async () => {
+it('a repeated request for the same drawing does not count towards the limit', async () => {
   const { ecgId } = await api.screened(tenant)
   const ask = () => api.as(tenant, `/v1/ecgs/${ecgId}/cmr`, { method: 'POST' })
 
@@ -80,7 +80,7 @@ it('the same drawing, asked for again, takes nothing of a share', async () => {
   expect(statuses).toEqual(Array(5).fill(202))
 })
 
-it('a place that a stream had is free when its reader has gone', async () => {
+it('a stream’s slot is freed when the reader disconnects', async () => {
   const open = () => api.as(tenant, '/v1/events', { headers: { accept: 'text/event-stream' } })
   const streams = [await open(), await open()]
   expect((await open()).status).toBe(429)
@@ -94,8 +94,8 @@ it('a place that a stream had is free when its reader has gone', async () => {
   for (const { body } of [streams[1]!, next]) await body?.cancel()
 })
 
-describe('behind a front', () => {
-  it('requests that bypass it are refused, even with a valid token', async () => {
+describe('the API behind CloudFront', () => {
+  it('refuses requests that bypass CloudFront, even with a valid token', async () => {
     const behind = await startTestApi({ front: 'secret' })
     try {
       const asked = async (headers: Record<string, string>) => [

@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import { generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ERROR_KINDS } from '../../../shared/errors.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi, type TestApi } from './helpers.ts'
 
 interface Operation {
@@ -28,7 +28,7 @@ const fhir = new Hono().post('/hook', (c) => c.text('heard'))
 
 beforeAll(async () => {
   api = await startTestApi({ fhir })
-  // What is not as the type says fails a test below.
+  // A value that differs from this type fails a test below.
   document = (await (await api.app.request('/openapi.json')).json()) as Document
 })
 afterAll(() => api.stop())
@@ -39,7 +39,7 @@ const operations = () =>
   )
 
 describe('the OpenAPI document', () => {
-  it('describes every route of the API, each with the scope that it needs', () => {
+  it('describes every route with its scope', () => {
     const described = operations().map(({ path, method, operation }) => [
       `${method} ${path}`,
       operation.security?.[0]?.bearer,
@@ -67,7 +67,7 @@ describe('the OpenAPI document', () => {
     })
   })
 
-  it('is valid OpenAPI 3.1: path parameters are declared, references resolve, responses are described', () => {
+  it('is valid OpenAPI 3.1: declared parameters, resolved references, described responses', () => {
     expect(document.openapi).toBe('3.1.0')
     expect(document.components.securitySchemes).toHaveProperty('bearer')
     for (const { path, operation } of operations()) {
@@ -82,7 +82,7 @@ describe('the OpenAPI document', () => {
     }
   })
 
-  it('documents every status that its routes give to hostile requests', async () => {
+  it('documents every status that hostile requests cause', async () => {
     const texts = ['', 'x', '0', '-1', '%00', '..%2F', 'null', '9'.repeat(40)]
     for (const { path, method, operation } of operations()) {
       for (const text of texts) {
@@ -108,8 +108,8 @@ describe('the OpenAPI document', () => {
   })
 })
 
-describe('what needs no token', () => {
-  it.each(['/healthz', '/openapi.json'])('is %s', async (path) => {
+describe('unauthenticated access', () => {
+  it.each(['/healthz', '/openapi.json'])('is possible to %s', async (path) => {
     const response = await api.app.request(path)
 
     expect(response.status).toBe(200)
@@ -117,13 +117,13 @@ describe('what needs no token', () => {
     expect(response.headers.get('content-security-policy')).toContain("default-src 'none'")
   })
 
-  it('is the EHR’s endpoint, which has a secret of its own', async () => {
+  it('is possible to the EHR’s endpoint, which has its own secret', async () => {
     const response = await api.app.request('/fhir/hook', { method: 'POST' })
 
     expect(await response.text()).toBe('heard')
   })
 
-  it('is nothing else', async () => {
+  it('is impossible to anything else', async () => {
     const { privateKey } = await generateKeyPair('ES256')
     const response = await api.app.request('/v1/ecgs', {
       headers: { authorization: `Bearer ${await api.token({}, { key: privateKey })}` },
@@ -134,8 +134,8 @@ describe('what needs no token', () => {
   })
 })
 
-describe('the document as a tool reads it', () => {
-  it('is valid: no error and no warning of redocly', { timeout: 120_000 }, async () => {
+describe('the OpenAPI document in tools', () => {
+  it('passes redocly without errors or warnings', { timeout: 120_000 }, async () => {
     const file = join(temporaryFolder(), 'openapi.json')
     writeFileSync(file, JSON.stringify(document))
     const redocly = createRequire(import.meta.url).resolve('@redocly/cli/bin/cli.js')
@@ -150,7 +150,7 @@ describe('the document as a tool reads it', () => {
     expect(status).toBe(0)
   })
 
-  it('names each operation once, in a group, and says every code that a problem may have', () => {
+  it('names each operation once, in a group, and lists every problem code', () => {
     const all = operations().map(({ operation }) => operation as Operation & { operationId: string; tags: string[] })
 
     expect(new Set(all.map(({ operationId }) => operationId)).size).toBe(all.length)
@@ -159,7 +159,7 @@ describe('the document as a tool reads it', () => {
     expect(Problem.properties.code.enum).toEqual(Object.keys(ERROR_KINDS))
   })
 
-  it('is where the root says it is', async () => {
+  it('is linked from the API root', async () => {
     const root = (await (await api.app.request('/')).json()) as { description: string; health: string }
 
     for (const path of [root.description, root.health]) expect((await api.app.request(path)).status).toBe(200)

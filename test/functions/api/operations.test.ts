@@ -37,8 +37,8 @@ const redrive = (body: object, claims = {}) =>
     claims,
   )
 
-describe('the operations of a tenant', () => {
-  it('count the tenant’s own devices, windows and refusals of the last minutes', async () => {
+describe('GET /v1/operations', () => {
+  it('counts the tenant’s devices, windows and refusals of the last minutes', async () => {
     const origin = (device: string) => ({ kind: 'mqtt', device, session: 's1' }) as const
     await api.screened(tenant, {}, origin('d1'))
     await api.screened(tenant, {}, origin('d2'))
@@ -51,7 +51,7 @@ describe('the operations of a tenant', () => {
     expect(other.windows).toMatchObject({ devicesOnline: 0, screened: 0, refused: 0 })
   })
 
-  it('show the DLQ reasons of the tenant’s own messages, without their content', async () => {
+  it('reports the DLQ reasons of the tenant’s own messages, without content', async () => {
     await dead(tenant, 'payload-malformed', { secret: 'a body' })
     await dead(tenant, 'payload-malformed')
     await dead('another', 'lead-unknown')
@@ -66,7 +66,7 @@ describe('the operations of a tenant', () => {
     expect(alarms).toContainEqual(alarm)
   })
 
-  it('put its own messages back, by reason, once a scope allows it', async () => {
+  it('redrives the tenant’s own messages by reason, if the scope allows it', async () => {
     await dead(tenant, 'unavailable', { n: 1 })
     await dead(tenant, 'lead-unknown', { n: 2 })
     await dead('another', 'unavailable', { n: 3 })
@@ -83,7 +83,7 @@ describe('the operations of a tenant', () => {
     expect((await operations('another')).queues[0]!.dead).toContainEqual({ reason: 'unavailable', count: 1 })
   })
 
-  it('show how far the last population had moved', async () => {
+  it('reports the drift of the last population', async () => {
     const drift = { at: '2026-01-02T03:04:05.000Z', quality: 0.3, scores: [{ condition: 'cad', shift: 0.1 }] } as const
     await api.drift.put(drift)
 
@@ -94,13 +94,13 @@ describe('the operations of a tenant', () => {
     expect(answer.alarms).toContainEqual(expect.objectContaining({ id: 'score-drift', state: 'ok' }))
   })
 
-  it('refuse a queue that there is none of', async () => {
+  it('refuses an unknown queue', async () => {
     expect((await redrive({ queue: 'upkeep' })).status).toBe(404)
     expect((await redrive({ queue: 'other' })).status).toBe(400)
   })
 })
 
-describe('windows of the last minutes', () => {
+describe('windowsOf', () => {
   const now = new Date('2026-01-02T03:10:00.000Z')
   const window = (secondsAgo: number, more: Partial<ResultSummary> = {}): ResultSummary => {
     const at = now.getTime() - 1000 * secondsAgo
@@ -115,7 +115,7 @@ describe('windows of the last minutes', () => {
     }
   }
 
-  it('lag from their last sample to their result; a file has no lag', () => {
+  it('measures the lag from the last sample to the result, but not for files', () => {
     const { device: _, ...file } = window(5, { startedAt: '2020-01-01T00:00:00.000Z' })
 
     expect(windowsOf([window(1), window(11), file], true, now)).toMatchObject({ lagS: { p50: 0.2, p95: 0.2 } })
@@ -126,7 +126,7 @@ describe('windows of the last minutes', () => {
     expect(windowsOf([future, window(1)], true, now)).toMatchObject({ lagS: { p50: 0.2 } })
   })
 
-  it('are reported per minute of the observed period', () => {
+  it('reports windows per minute of the observed period', () => {
     const items = Array.from({ length: 60 }, (_, i) => window(i))
 
     expect(windowsOf(items, true, now)).toMatchObject({ spanS: 300, perMinute: 12, devicesOnline: 1 })
@@ -134,7 +134,7 @@ describe('windows of the last minutes', () => {
     expect(windowsOf([], true, now)).toMatchObject({ perMinute: 0, devicesOnline: 0, refusals: [] })
   })
 
-  it('that were refused are counted by their first reason, the most frequent first', () => {
+  it('counts refusals by their first reason, the most frequent first', () => {
     const refused = (reason: 'noise' | 'gap') => window(1, { status: 'refused', reasons: [reason] })
 
     const { refusals } = windowsOf([refused('gap'), refused('noise'), refused('noise')], true, now)
@@ -146,7 +146,7 @@ describe('windows of the last minutes', () => {
   })
 })
 
-it('the alarms of a deployed stack are those that CloudWatch lists, each with its section of the runbook', async () => {
+it('alarmsOfStack returns CloudWatch’s alarms, each with its runbook section', async () => {
   const asked: unknown[] = []
   const client = {
     config: {},

@@ -6,8 +6,8 @@ import { createParsingPool, type ParsingPoolOptions } from '../../../functions/a
 import { serve } from '../../../functions/api/server.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { parseRecording } from '../../../streams/formats/index.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { ownSamples } from '../../helpers/format-samples.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi } from './helpers.ts'
 
 function startPool(options: Partial<ParsingPoolOptions> = {}) {
@@ -26,7 +26,7 @@ function workerScript(body: string): URL {
   return pathToFileURL(file)
 }
 
-/** Never done with a file whose format is said to be `csv`; of any other it says that it is none. */
+/** Never finishes a file with format `csv`, and refuses any other as no ECG. */
 const STUCK = `if (request.options.format === 'csv') for (;;) {}
   answer({ refusal: { code: 'format-unknown', detail: { field: 'file' } } })`
 
@@ -38,8 +38,8 @@ const codeOf = (parsed: Promise<unknown>) =>
 
 const files = [{ name: 'x', bytes: Buffer.from('x') }]
 
-describe('a pool of workers', () => {
-  it('reads every format as it is read anywhere', { timeout: 60_000 }, async () => {
+describe('the parser pool', () => {
+  it('reads every format as without a pool', { timeout: 60_000 }, async () => {
     const { parse } = startPool({ timeoutMs: 60_000 })
 
     for (const sample of ownSamples()) {
@@ -49,7 +49,7 @@ describe('a pool of workers', () => {
     }
   })
 
-  it('refuses with the code and field that the reader names', { timeout: 60_000 }, async () => {
+  it('refuses with the reader’s code and field', { timeout: 60_000 }, async () => {
     const { parse } = startPool({ timeoutMs: 60_000 })
 
     const error = await parse(files, { format: 'csv' }).catch((thrown: unknown) => thrown)
@@ -57,7 +57,7 @@ describe('a pool of workers', () => {
     expect(error).toMatchObject({ code: 'payload-empty', detail: { field: 'rows' } })
   })
 
-  it('gives up a file that takes too long, and reads the next with another worker', { timeout: 60_000 }, async () => {
+  it('stops a file that takes too long, and reads the next in another worker', { timeout: 60_000 }, async () => {
     const { parse } = startPool({ timeoutMs: 2000, script: workerScript(STUCK) })
 
     const stuck = codeOf(parse(files, { format: 'csv' }))
@@ -67,14 +67,14 @@ describe('a pool of workers', () => {
     expect(await behind).toBe('format-unknown')
   })
 
-  it('survives a file that takes more memory than a worker has', { timeout: 60_000 }, async () => {
+  it('survives a file that exceeds a worker’s memory', { timeout: 60_000 }, async () => {
     const script = workerScript('const all = []; for (;;) all.push(new Array(10_000).fill({}))')
     const { parse } = startPool({ timeoutMs: 60_000, maxHeapMb: 32, script })
 
     expect(await codeOf(parse(files, {}))).toBe('payload-too-large')
   })
 
-  it('lets only so many wait', { timeout: 60_000 }, async () => {
+  it('limits the number of waiting files', { timeout: 60_000 }, async () => {
     const { parse } = startPool({ timeoutMs: 2000, maxWaiting: 1, script: workerScript(STUCK) })
 
     const codes = [1, 2, 3].map(() => codeOf(parse(files, { format: 'csv' })))
@@ -84,8 +84,8 @@ describe('a pool of workers', () => {
   })
 })
 
-describe('an upload that takes long', () => {
-  it('keeps no other caller waiting', { timeout: 60_000 }, async () => {
+describe('a slow upload', () => {
+  it('delays no other caller', { timeout: 60_000 }, async () => {
     const started = Promise.withResolvers<void>()
     const { parse } = startPool({ timeoutMs: 60_000, script: workerScript(STUCK) })
     const api = await startTestApi({

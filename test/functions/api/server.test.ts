@@ -23,7 +23,7 @@ afterAll(async () => {
 /** An upload whose body is written by `write`, to whatever end. */
 async function upload(headers: Record<string, string>, write: (outgoing: ReturnType<typeof request>) => void) {
   const outgoing = request(`${server.url}/v1/ecgs`, { method: 'POST', headers: { authorization, ...headers } })
-  // The server may hang up while the body is still being written.
+  // The server can close the connection while the body is still being written.
   outgoing.on('error', () => {})
   const answered = once(outgoing, 'response')
   write(outgoing)
@@ -34,13 +34,13 @@ async function upload(headers: Record<string, string>, write: (outgoing: ReturnT
 }
 
 describe('a body over the limit', () => {
-  it('is refused by what its headers say, before it comes', async () => {
+  it('is refused by its headers, before it arrives', async () => {
     const answer = await upload({ 'content-length': '10000000000' }, (outgoing) => outgoing.flushHeaders())
 
     expect(answer).toEqual({ status: 413, code: 'payload-too-large' })
   })
 
-  it('is refused by what comes, where its headers say nothing (chunked)', async () => {
+  it('is refused as it arrives when its headers state no length (chunked)', async () => {
     const answer = await upload({ 'transfer-encoding': 'chunked' }, (outgoing) => {
       for (let i = 0; i < 11; i++) outgoing.write(Buffer.alloc(1000))
     })
@@ -48,7 +48,7 @@ describe('a body over the limit', () => {
     expect(answer).toEqual({ status: 413, code: 'payload-too-large' })
   })
 
-  it('is refused for JSON as well', async () => {
+  it('is refused for JSON too', async () => {
     const response = await fetch(`${server.url}/v1/devices/d/association`, {
       method: 'PUT',
       headers: { authorization, 'content-type': 'application/json' },
@@ -58,7 +58,7 @@ describe('a body over the limit', () => {
     expect(response.status).toBe(413)
   })
 
-  it('is not even read of a caller without a token', async () => {
+  it('is not read from a caller without a token', async () => {
     const answer = await upload({ authorization: 'Bearer x', 'content-length': '10000000000' }, (outgoing) =>
       outgoing.flushHeaders(),
     )
@@ -67,14 +67,14 @@ describe('a body over the limit', () => {
   })
 })
 
-describe('a body that drips', () => {
-  it('is given up after a while', async () => {
+describe('a slow body', () => {
+  it('causes a timeout', async () => {
     const answer = await upload({ 'content-length': '5000' }, (outgoing) => outgoing.write('x'))
 
     expect(answer).toEqual({ status: 408, code: 'request-timeout' })
   })
 
-  it('and a caller who hangs up in the middle of it, do not trouble the server', async () => {
+  it('does not affect the server when the caller disconnects', async () => {
     const { hostname, port } = new URL(server.url)
     const socket = connect(Number(port), hostname)
     await once(socket, 'connect')
@@ -89,8 +89,8 @@ describe('a body that drips', () => {
   })
 })
 
-describe('the server', () => {
-  it('streams events while they come', async () => {
+describe('the HTTP server', () => {
+  it('streams events as they happen', async () => {
     const response = await fetch(`${server.url}/v1/events`, { headers: { authorization, accept: 'text/event-stream' } })
     const { ecgId } = await api.screened('clinic')
 
@@ -99,7 +99,7 @@ describe('the server', () => {
     expect(event!.data.ecgId).toBe(ecgId)
   })
 
-  it('says of an upload that is right where its result will be', async () => {
+  it('returns the location of the result for a valid upload', async () => {
     const csv = `time,I,II\n${Array.from({ length: 200 }, (_, i) => `${i / 100},0.1,0.2`).join('\n')}`
 
     const response = await fetch(`${server.url}/v1/ecgs?unit=mV`, {

@@ -20,8 +20,8 @@ const read = async (path: string) => {
   return { status: answer.status, body: (await answer.json()) as Record<string, unknown> }
 }
 
-describe('the versions of an ECG', () => {
-  it('can be read each; the newest when none is named', async () => {
+describe('versions of an ECG', () => {
+  it('can be read separately; the newest is the default', async () => {
     const origin = { kind: 'mqtt', device: 'd1', session: 's1' } as const
     const { ecgId } = await api.screened('clinic', {}, origin, new Date(2))
     await api.screened('clinic', { ecgId, version: 3, supersedes: 2 }, origin, new Date(1))
@@ -40,7 +40,7 @@ describe('the versions of an ECG', () => {
     ])
   })
 
-  it('have their samples: those of the newest result when none is named', async () => {
+  it('have separate samples; the default is those of the newest result', async () => {
     const { ecgId } = await api.screened('clinic')
     await api.screened('clinic', { ecgId, version: 2, supersedes: 1 })
     for (const [version, seconds] of [
@@ -65,7 +65,7 @@ describe('the versions of an ECG', () => {
   })
 })
 
-describe('a window of a live session that a gateway forwards by the API', () => {
+describe('a live window forwarded by a gateway', () => {
   const recording = syntheticRecording({ rateHz: 100, gainUv: 5 })
   const place = { tenant: 'clinic', source: 'mqtt', device: 'd1', session: 's9', firstSample: 5000 } as const
   const envelope: Envelope = {
@@ -79,7 +79,7 @@ describe('a window of a live session that a gateway forwards by the API', () => 
     warnings: [{ code: 'window-closed-short' }, { code: 'clock-doubtful', field: 'gateway' }],
   }
 
-  it('has the id, the version and the warnings that it has in the gateway', async () => {
+  it('keeps the gateway’s ID, version and warnings', async () => {
     const asked: string[] = []
     const before = globalThis.fetch
     globalThis.fetch = async (input, init) => {
@@ -108,8 +108,8 @@ describe('a window of a live session that a gateway forwards by the API', () => 
 
   it.each([
     ['without its device', '?session=s1&firstSample=0', 'device'],
-    ['without its place', '?session=s1&device=d1', 'firstSample'],
-    ['with a place but no session', '?device=d1&firstSample=0', 'session'],
+    ['without its position', '?session=s1&device=d1', 'firstSample'],
+    ['with a position but no session', '?device=d1&firstSample=0', 'session'],
     ['with an unknown warning', '?device=d1&warnings=made-up', 'warnings'],
   ])('is refused %s', async (_, query, field) => {
     const answer = await api.as('clinic', `/v1/ecgs${query}`, { method: 'POST', body: '{}' })
@@ -118,7 +118,7 @@ describe('a window of a live session that a gateway forwards by the API', () => 
     expect(await answer.json()).toMatchObject({ code: 'field-invalid', field })
   })
 
-  it('is one window, not a recording', async () => {
+  it('is refused when it is longer than a window', async () => {
     const { leads, rateHz } = syntheticRecording({ rateHz: 100, seconds: 30 })
     const body = JSON.stringify({
       rateHz,

@@ -27,13 +27,13 @@ describe('cardiacnets screen', () => {
     expect(stderr).toBe('')
   })
 
-  it('prints what was measured, in one line', async () => {
+  it('prints the measurements in one line', async () => {
     const { stdout } = await cli('screen', DEMO)
 
     expect(stdout).toMatch(/measured: PR \d+ ms, QRS \d+ ms, QT \d+ ms, QTc \d+ ms \(Bazett\).* axis -?\d+°/)
   })
 
-  it('prints an array in input order, with an error object for each file that fails', async () => {
+  it('prints an array in input order, with an error object for each failed file', async () => {
     const bad = join(folder, 'bad.csv')
     await writeFile(bad, 'I,II,V7\n1,2,3\n')
 
@@ -58,7 +58,7 @@ describe('cardiacnets screen', () => {
     expect(stdout).toContain('too-short')
   })
 
-  it('exits with 2 and one line for a file that is not there', async () => {
+  it('exits with 2 and one line for a missing file', async () => {
     const { code, stdout, stderr } = await cli('screen', join(folder, 'nothing.hea'))
 
     expect(code).toBe(2)
@@ -80,7 +80,7 @@ describe('cardiacnets', () => {
     [['models', 'verify', 'nowhere'], 2],
     [['models', 'use'], 2],
     [['evaluate'], 2],
-  ])('%j exits with %i', async (args, expected) => {
+  ])('exits %j with %i', async (args, expected) => {
     const { code } = await cli(...args)
 
     expect(code).toBe(expected)
@@ -93,7 +93,7 @@ describe('cardiacnets', () => {
     expect(stdout).toContain('match')
   })
 
-  it('says that a broker cannot be reached', async () => {
+  it('reports an unreachable broker', async () => {
     const { code, stderr } = await cli('stream', DEMO, '--to', 'mqtt://127.0.0.1:1', '--timeout', '1')
 
     expect(code).toBe(4)

@@ -137,8 +137,8 @@ async function everything(): Promise<readonly string[]> {
   return [...rows, ...Contents.map(({ Key }) => Key!).filter((key) => key.includes(`/${tenant}/`))]
 }
 
-describe('a patient who is erased', () => {
-  it('leaves nothing but the marks that keep the ECGs from coming back', async () => {
+describe('erasing a patient', () => {
+  it('leaves only the markers that prevent the ECGs from coming back', async () => {
     const { jane } = await twoPatients()
 
     const receipt = await eraseJane()
@@ -152,7 +152,7 @@ describe('a patient who is erased', () => {
     expect(receipt.removed).toMatchObject({ ecgs: 5, jobs: 5, objectVersions: 15, associations: 2, sessions: 2 })
   })
 
-  it("takes nothing of anybody else's with it", async () => {
+  it('affects no data of anybody else', async () => {
     const { joe, nobody } = await twoPatients()
     const before = (await everything()).filter((text) => [...joe, ...nobody].some((ecgId) => text.includes(ecgId)))
 
@@ -165,7 +165,7 @@ describe('a patient who is erased', () => {
     expect(head?.reported).toEqual({ [patients.joe]: [] })
   })
 
-  it('is found no more, and what comes late of the devices is by the receipt', async () => {
+  it('removes the patient from all searches, and the receipt covers late device data', async () => {
     await twoPatients()
     const receipt = await eraseJane()
     const late = await anEcg({ kind: 'mqtt', device: 'monitor', session: 's1' }, 3)
@@ -186,7 +186,7 @@ describe('a patient who is erased', () => {
     )
   })
 
-  it('does not come back with a message that is handled late', async () => {
+  it('prevents a late message from restoring an ECG', async () => {
     const { jane } = await twoPatients()
     await eraseJane()
 
@@ -195,7 +195,7 @@ describe('a patient who is erased', () => {
     expect(stored).toEqual({ kind: 'deleted' })
   })
 
-  it('is erased by the next run after an interrupted one', async () => {
+  it('completes in the next run after an interruption', async () => {
     const { jane } = await twoPatients()
     const broken = vi.spyOn(parts.associations, 'forgetWaiting').mockRejectedValueOnce(new Error('no table'))
     onTestFinished(() => broken.mockRestore())
@@ -209,7 +209,7 @@ describe('a patient who is erased', () => {
     expect(all.filter((text) => jane.some((id) => text.includes(id)) && !text.includes('"deleted"'))).toEqual([])
   })
 
-  it('appears neither in the receipt nor in the audit trail; the receipt can be checked with the reference', async () => {
+  it('names the patient neither in the receipt nor in the audit trail; the reference verifies the receipt', async () => {
     const { jane } = await twoPatients()
 
     const receipt = await eraseJane()
@@ -233,7 +233,7 @@ describe('a patient who is erased', () => {
     )
   })
 
-  it('is not half erased for want of an audit trail', async () => {
+  it('does not start without an audit trail', async () => {
     await twoPatients()
     const before = await everything()
     parts = { ...parts, audit: { append: () => Promise.reject(new Error('no table')) } }
@@ -243,7 +243,7 @@ describe('a patient who is erased', () => {
     expect(await everything()).toEqual(before)
   })
 
-  it('is not erased in part because the EHR does not answer', async () => {
+  it('does not start while the EHR is unavailable', async () => {
     await twoPatients()
     ehr.outage = 503
     onTestFinished(() => {

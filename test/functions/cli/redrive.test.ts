@@ -58,7 +58,7 @@ describe('redrive', () => {
     expect(await bodies(source)).toEqual([])
   })
 
-  it('leaves a message its trace, and takes the reason off', async () => {
+  it('keeps the trace of a message and removes the reason', async () => {
     const traceparent = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
     const MessageAttributes = messageAttributes({ reason: 'internal', traceparent })
     await sqs.send(new SendMessageCommand({ QueueUrl: source, MessageBody: 'd', MessageAttributes }))
@@ -70,14 +70,14 @@ describe('redrive', () => {
     expect(message!.MessageAttributes).toEqual({ traceparent: expect.objectContaining({ StringValue: traceparent }) })
   })
 
-  it('moves only what was given up for the reason that is asked for', async () => {
+  it('moves only messages with the given reason', async () => {
     const { moved } = await redrive(sqs, source, target, { reason: 'schema-unsupported' })
 
     expect(moved).toBe(1)
     expect(await bodies(target)).toEqual(['b'])
   })
 
-  it('leaves what a device sent and the adapter refused, which is no message of the queue', async () => {
+  it('leaves rejected device payloads, which are not messages of the queue', async () => {
     const payload = JSON.stringify({ schema: 1, kind: 'mqtt', topic: 'ecg/v1/t/d/frames', payload: null })
     await sqs.send(new SendMessageCommand({ QueueUrl: source, MessageBody: payload }))
 
@@ -87,7 +87,7 @@ describe('redrive', () => {
     expect(await bodies(target)).toEqual(['a', 'b', 'c'])
   })
 
-  it('moves none in a dry run', async () => {
+  it('moves nothing in a dry run', async () => {
     const { moved, counts } = await redrive(sqs, source, target, { dryRun: true })
 
     expect(moved).toBe(0)

@@ -28,7 +28,7 @@ const lines = (text: string) =>
     .map((line) => JSON.parse(line) as Record<string, unknown>)
 
 describe('cardiacnets screen', { timeout: 120_000 }, () => {
-  it('screens the ECGs of a folder and passes over what is none', async () => {
+  it('screens the ECGs of a folder and skips other files', async () => {
     const { code, stdout, stderr } = await cli('screen', 'ward', '--json')
 
     expect(code).toBe(0)
@@ -36,7 +36,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
     expect(stderr).toContain('1 of 2 files are no ECG')
   })
 
-  it('takes a list, and writes a line as each file is done', async () => {
+  it('accepts a list, and writes a line as each file is done', async () => {
     const { code, stdout } = await cli('screen', '@list.txt', '--json-lines')
 
     expect(code).toBe(2)
@@ -49,7 +49,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
     ])
   })
 
-  it('takes paths on standard input', async () => {
+  it('reads paths from standard input', async () => {
     const child = spawn(process.execPath, [MAIN, 'screen', '-', '--json-lines'], { cwd: folder })
     const chunks: string[] = []
     child.stdout.setEncoding('utf8').on('data', (chunk: string) => chunks.push(chunk))
@@ -61,7 +61,7 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
     expect(lines(chunks.join(''))).toMatchObject([{ file: DEMO, status: 'screened' }])
   })
 
-  it('takes a command line of 5,000 long paths', async () => {
+  it('accepts 5,000 long paths on the command line', async () => {
     const paths = Array.from({ length: 5000 }, (_, i) => join('ward', 'x'.repeat(40), `ecg-of-somebody-${i}.csv`))
 
     const { code, stdout } = await cli('screen', DEMO, ...paths, '--json-lines')
@@ -71,11 +71,11 @@ describe('cardiacnets screen', { timeout: 120_000 }, () => {
     expect(lines(stdout)[0]).toMatchObject({ file: DEMO, status: 'screened' })
   })
 
-  it('says that a list is not there', async () => {
+  it('reports a missing list', async () => {
     expect((await cli('screen', '@nowhere.txt')).code).toBe(2)
   })
 
-  it('says in words what a file is not, beside the code', async () => {
+  it('explains in words why a file was not read, beside the code', async () => {
     const { stderr } = await cli('screen', join('ward', 'README.md'))
 
     expect(stderr).toContain('README.md is not an ECG file in any of the 13 supported formats')

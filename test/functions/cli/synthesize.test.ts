@@ -29,7 +29,7 @@ const cli = (...args: string[]) => run(folder, 'synthesize', ...args)
 const bundleWith = (name: string, change: Parameters<typeof makeDrawingBundle>[1]) =>
   makeDrawingBundle(join(folder, name), change)
 
-// Each call is a process of its own that loads models, which takes its time on a busy machine.
+// Each call is a separate process that loads models, which is slow on a busy machine.
 describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
   it('writes the files that its JSON lists, the same bytes for the same seed', async () => {
     const [once, again] = [join(folder, 'once'), join(folder, 'again')]
@@ -53,7 +53,7 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     }
   })
 
-  it('says what it drew to a person', async () => {
+  it('describes the drawing in text for a terminal', async () => {
     const { code, stdout } = await cli(DEMO, '--model', model, '--out', 'said', '--sampler', 'full', '--steps', '2')
 
     expect(code).toBe(0)
@@ -75,7 +75,7 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     })
   })
 
-  it('exits with 3 if the bundle requires more leads', async () => {
+  it('exits with 3 when the bundle requires more leads', async () => {
     const limb = join(folder, 'limb.csv')
     await writeFile(limb, csvOf(syntheticRecording({ leads: ['I', 'II'] })))
 
@@ -85,7 +85,7 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     expect(stderr).toContain('leads-too-few: field=quality.leads')
   })
 
-  it.skipIf(shipped.ood === undefined)('exits with 3 for what looks like no ECG', async () => {
+  it.skipIf(shipped.ood === undefined)('exits with 3 for an input unlike an ECG', async () => {
     const limited = await bundleWith('limited', ({ ood }) => ({ ood: { ...ood!, threshold: -1e6 } }))
 
     const { code, stderr } = await cli(DEMO, '--model', limited, '--out', 'x')
@@ -95,9 +95,9 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
   })
 
   it.each([
-    ['a sampler that there is not', ['--sampler', 'best'], 'field-invalid: field=sampler known=full,distilled'],
-    ['a seed that is none', ['--seed', '-1'], 'a whole number from 0 to 4294967295'],
-    ['a bundle that is not there', ['--model', 'nowhere'], 'bundle-missing'],
+    ['an unknown sampler', ['--sampler', 'best'], 'field-invalid: field=sampler known=full,distilled'],
+    ['an invalid seed', ['--seed', '-1'], 'a whole number from 0 to 4294967295'],
+    ['a missing bundle', ['--model', 'nowhere'], 'bundle-missing'],
   ])('exits with 2 for %s', async (_, options, message) => {
     const { code, stderr } = await cli(DEMO, '--model', model, '--out', 'x', ...options)
 
@@ -105,7 +105,7 @@ describe('cardiacnets synthesize', { timeout: 180_000 }, () => {
     expect(stderr).toContain(message)
   })
 
-  it('exits with 2 for a bundle that only screens', async () => {
+  it('exits with 2 for a bundle without synthesis', async () => {
     const screening = await bundleWith('screening', () => ({ synthesis: undefined }))
 
     const { code, stderr } = await cli(DEMO, '--model', screening, '--out', 'x')

@@ -12,8 +12,8 @@ import { gatewayCommand } from '../../../functions/cli/gateway.ts'
 import { reportError } from '../../../functions/cli/output.ts'
 import { redriveCommand } from '../../../functions/cli/redrive.ts'
 import { streamCommand } from '../../../functions/cli/stream.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { DEMO } from '../../helpers/cli.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { watchOutput } from '../../helpers/watch.ts'
 
 const ECG = '4f1c6a2e-8d3b-5c7a-9e10-2b3c4d5e6f70'
@@ -23,7 +23,7 @@ let outputs: string
 let site: string
 
 beforeAll(async () => {
-  // A port that nobody listens on.
+  // A port without a listener.
   const server = createServer().listen(0, '127.0.0.1')
   await once(server, 'listening')
   port = (server.address() as AddressInfo).port // it listens on a port
@@ -126,9 +126,9 @@ const COMMANDS: readonly (readonly [
   ],
 ]
 
-describe('a command with an unreachable service', () => {
+describe('a command whose service is unreachable', () => {
   it.each(COMMANDS)(
-    '%s ends with 4 and says the address',
+    'exits with 4 and names the address: %s',
     async (_, command, args, says) => {
       const printed = watchOutput()
 
@@ -144,14 +144,14 @@ describe('a command with an unreachable service', () => {
   )
 })
 
-describe('an answer of AWS', () => {
+describe('reportError on AWS errors', () => {
   it.each([
-    ['without credentials', Object.assign(new Error('x'), { name: 'CredentialsProviderError' }), 2, 'AWS credentials'],
-    ['that refuses us', awsError('AccessDeniedException', 400 + 3), 2, 'AWS credentials'],
-    ['that knows no such queue', awsError('QueueDoesNotExist', 400), 2, 'QueueDoesNotExist'],
-    ['that it is down', awsError('InternalFailure', 500), 4, 'A service cannot be reached: AWS (InternalFailure).'],
-    ['that something else is wrong', awsError('ValidationException', 400), 1, 'internal'],
-  ])('%s', (_, error, expected, says) => {
+    ['missing credentials', Object.assign(new Error('x'), { name: 'CredentialsProviderError' }), 2, 'AWS credentials'],
+    ['denied access', awsError('AccessDeniedException', 400 + 3), 2, 'AWS credentials'],
+    ['an unknown queue', awsError('QueueDoesNotExist', 400), 2, 'QueueDoesNotExist'],
+    ['an outage', awsError('InternalFailure', 500), 4, 'A service cannot be reached: AWS (InternalFailure).'],
+    ['other errors as internal', awsError('ValidationException', 400), 1, 'internal'],
+  ])('explains %s', (_, error, expected, says) => {
     const printed = watchOutput()
 
     const code = reportError(error)

@@ -125,7 +125,7 @@ const statuses = () => {
   return Object.groupBy(all, ({ status }) => String(status))
 }
 
-it('lists the chart entries of a tenant without reporting rights and withdraws only those', async () => {
+it('cardiacnets withdraw lists and withdraws only chart entries of tenants without reporting rights', async () => {
   await reported('hospital')
   const own = statuses()
   const ownCount = Object.values(own).flat().length

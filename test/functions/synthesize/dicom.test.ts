@@ -47,7 +47,7 @@ async function saved(view: 'sax' | '4ch'): Promise<string> {
 }
 
 describe('the UIDs of a drawing', () => {
-  it('are dotted decimals of at most 64 characters, all different', () => {
+  it('are distinct dotted decimals of at most 64 characters', () => {
     const uids = [
       studyUid(drawing),
       ...(['sax', '4ch'] as const).flatMap((view) => [seriesUid(drawing, view), instanceUid(drawing, view)]),
@@ -64,7 +64,7 @@ describe('the UIDs of a drawing', () => {
     ['sampler', { sampler: 'full' }],
     ['number of steps', { steps: 50 }],
     ['guidance', { guidance: 2 }],
-  ])('are others for another %s', (_, change) => {
+  ])('differ for another %s', (_, change) => {
     const other = { ...drawing, ...change }
 
     expect(studyUid(other)).not.toBe(studyUid(drawing))
@@ -72,19 +72,19 @@ describe('the UIDs of a drawing', () => {
   })
 })
 
-describe('a DICOM object', () => {
-  it('is the same bytes every time', () => {
+describe('dicomFile', () => {
+  it('returns the same bytes every time', () => {
     expect(dicomFile(beatingRing(), options)).toEqual(dicomFile(beatingRing(), options))
   })
 
-  it.skipIf(!hasDciodvfy).each(['sax', '4ch'] as const)(`of view %s passes dciodvfy${NO_DCIODVFY}`, async (view) => {
+  it.skipIf(!hasDciodvfy).each(['sax', '4ch'] as const)(`passes dciodvfy for view %s${NO_DCIODVFY}`, async (view) => {
     const errors = dicomErrors(await saved(view))
 
     // Synthetic Data came into the standard in 2023, after the version that Debian packages.
     expect(errors.filter((line) => !line.includes('(0008,001c)'))).toEqual([])
   })
 
-  it.skipIf(!hasPydicom).each(['sax', '4ch'] as const)(`of view %s opens in pydicom${NO_PYDICOM}`, async (view) => {
+  it.skipIf(!hasPydicom).each(['sax', '4ch'] as const)(`opens in pydicom for view %s${NO_PYDICOM}`, async (view) => {
     const { frames, count, height, width } = beatingRing(view)
     const marked = withMark(frames, count, height, width)
 
@@ -112,8 +112,8 @@ describe('a DICOM object', () => {
   })
 })
 
-describe('the mark', () => {
-  it('leaves the picture as it is and is the same below every frame', () => {
+describe('withMark', () => {
+  it('keeps the image and adds the same mark below every frame', () => {
     const { frames, count, height, width } = beatingRing()
 
     const marked = withMark(frames, count, height, width)
@@ -128,7 +128,7 @@ describe('the mark', () => {
     }
   })
 
-  it('reads SYNTHETIC', () => {
+  it('draws the word SYNTHETIC', () => {
     const width = 54
     const strip = withMark(new Uint8Array(0), 1, 0, width)
 

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { IMAGE_SOURCES, stageImage } from '../../../cdk/build/synthesis-image.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { importsOf, outside, undeclared } from '../../helpers/imports-of.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 
@@ -13,7 +13,7 @@ interface Instruction {
   readonly text: string
 }
 
-/** Instructions of a Dockerfile: comments gone, continued lines put together. */
+/** Instructions of a Dockerfile, without comments and with continued lines joined. */
 function parse(dockerfile: string): Instruction[] {
   return dockerfile
     .split('\n')
@@ -31,14 +31,14 @@ const instructions = parse(readFileSync(join(ROOT, 'functions/synthesize/Dockerf
 const all = (name: string) => instructions.filter((each) => each.name === name).map(({ text }) => text)
 const args = Object.fromEntries(all('ARG').map((text) => text.split('=') as [string, string]))
 
-describe('the Dockerfile', () => {
-  it('has only instructions that are known and wanted', () => {
+describe('the synthesis Dockerfile', () => {
+  it('uses only known instructions', () => {
     const wanted = ['ARG', 'FROM', 'WORKDIR', 'COPY', 'RUN', 'ENV', 'USER', 'HEALTHCHECK', 'ENTRYPOINT', 'CMD']
 
     expect(instructions.map(({ name }) => name).filter((name) => !wanted.includes(name))).toEqual([])
   })
 
-  it('starts from an image that is pinned by digest, for linux/amd64, with Node 24', () => {
+  it('starts from Node 24 for linux/amd64, pinned by digest', () => {
     const bases = all('FROM').map((text) => /^--platform=linux\/amd64 \$\{(\w+)\}@\$\{(\w+)\}( AS \w+)?$/.exec(text)!)
 
     expect(bases).toHaveLength(3)
@@ -48,7 +48,7 @@ describe('the Dockerfile', () => {
     }
   })
 
-  it('takes the CUDA provider of the installed onnxruntime-node, each wheel checked against its sha256', () => {
+  it('installs the CUDA provider of the installed onnxruntime-node, with each wheel checked by sha256', () => {
     const lock = readFileSync(join(ROOT, 'functions/synthesize/cuda-requirements.txt'), 'utf8')
     const { packages } = JSON.parse(readFileSync(join(ROOT, 'package-lock.json'), 'utf8'))
     const wheels = lock.split(/\n(?=\w)/)
@@ -60,7 +60,7 @@ describe('the Dockerfile', () => {
     ])
   })
 
-  it('has every locked CUDA library that its list names', () => {
+  it('locks every listed CUDA library', () => {
     const names = (file: string) =>
       [...readFileSync(join(ROOT, 'functions/synthesize', file), 'utf8').matchAll(/^([\w-]+)==/gm)].map(
         ([, name]) => name,
@@ -79,13 +79,13 @@ describe('the Dockerfile', () => {
   })
 })
 
-describe('the folder that it is built from', () => {
+describe('the synthesis image’s build folder', () => {
   let folder: string
   beforeAll(() => {
     folder = stageImage(SHIPPED_BUNDLE, temporaryFolder())
   })
 
-  it('has what is copied', () => {
+  it('contains everything that is copied', () => {
     const copied = all('COPY')
       .filter((text) => !text.startsWith('--from'))
       .flatMap((text) => text.split(' ').slice(0, -1))
@@ -94,7 +94,7 @@ describe('the folder that it is built from', () => {
     expect(existsSync(join(folder, 'model/manifest.json'))).toBe(true)
   })
 
-  it('has every file that the entry point imports', () => {
+  it('contains every file that the entry point imports', () => {
     const { dependencies } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
     const { files, packages } = importsOf('functions/synthesize/main.ts', 'functions/synthesize/worker.ts')
 

@@ -24,8 +24,8 @@ afterAll(() => drawer.release())
 const parsed = (files: readonly Artifact[], name: string) =>
   JSON.parse(Buffer.from(files.find((file) => file.name === name)!.bytes).toString())
 
-describe('a drawing', () => {
-  it('is two DICOM objects, two previews and the indices, and last what lists them', async () => {
+describe('Drawer.draw', () => {
+  it('returns two DICOM objects, two previews, the indices and last the manifest', async () => {
     const files = await drawer.draw(drawable, { seed: 5 })
 
     expect(files.map(({ name, contentType }) => `${name} ${contentType}`)).toEqual([
@@ -65,13 +65,13 @@ describe('a drawing', () => {
     ])
   })
 
-  it('drawn again is the same bytes', async () => {
+  it('returns the same bytes for the same request', async () => {
     const [first, second] = [await drawer.draw(drawable, { seed: 5 }), await drawer.draw(drawable, { seed: 5 })]
 
     expect(second).toEqual(first)
   })
 
-  it('beats at the pace of the ECG, at 60 where that is not known', async () => {
+  it('uses the heart rate of the ECG, and 60 when it is unknown', async () => {
     const { quality } = drawable.result
     const result = makeResult({ quality: { ...quality, heartRateBpm: null } })
 
@@ -81,13 +81,13 @@ describe('a drawing', () => {
     expect(frameTime).toBe('20')
   })
 
-  it('is not made of an ECG that was refused', async () => {
+  it('refuses a refused ECG', async () => {
     await expect(drawer.draw({ ...drawable, result: makeRefusal() }, { seed: 5 })).rejects.toMatchObject({
       code: 'ecg-refused',
     })
   })
 
-  it('can be cancelled', async () => {
+  it('stops when it is cancelled', async () => {
     const signal = AbortSignal.abort(new Error('cancelled'))
 
     await expect(drawer.draw(drawable, { seed: 5, signal })).rejects.toThrow('cancelled')

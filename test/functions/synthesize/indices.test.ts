@@ -16,8 +16,8 @@ const areas = {
   ],
 }
 
-describe('indices of a drawing', () => {
-  it('are read from the largest and smallest areas, beside the estimate from the ECG', () => {
+describe('the indices of a drawing', () => {
+  it('use the largest and smallest areas, beside the ECG’s estimate', () => {
     const { indices } = makeResult()
 
     expect(readIndices(readout, areas, 'distilled', indices)).toEqual([
@@ -37,13 +37,13 @@ describe('indices of a drawing', () => {
     expect(readIndices(readout, areas, 'full', [])[0]).not.toHaveProperty('drawnCorrelation')
   })
 
-  it('are unknown where a chamber was never found', () => {
+  it('are unknown when a chamber was never found', () => {
     const none = areas['4ch'].map((frame) => frame.with(3, 0))
 
     expect(readIndices(readout, { ...areas, '4ch': none }, 'full', [])).toMatchObject([{ drawn: null }])
   })
 
-  it('are known where a chamber vanishes at its smallest', () => {
+  it('are known when a chamber vanishes at its smallest', () => {
     const once = [areas['4ch'][0]!.with(3, 0), areas['4ch'][1]!]
 
     expect(readIndices(readout, { ...areas, '4ch': once }, 'full', [])).toMatchObject([{ drawn: 138 }])

@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
 import { storedEcg } from '../../helpers/stored-ecg.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const tenant = 'clinic'
 let aws: TestAws
@@ -54,8 +54,8 @@ function start({ jobId }: CmrJob, environment: Readonly<Record<string, string>> 
 
 const state = ({ jobId }: CmrJob) => jobs.get(tenant, jobId)
 
-describe('the process that draws', () => {
-  it('returns its job on SIGTERM and exits with 143; the next worker draws it', async () => {
+describe('the synthesis process', () => {
+  it('returns its job on SIGTERM and exits with 143, so that the next worker draws it', async () => {
     const job = await submitted(1, 'full')
     const first = start(job, { EXECUTION_PROVIDER: 'cpu' })
     const ending = once(first, 'exit')

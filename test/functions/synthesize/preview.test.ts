@@ -5,7 +5,7 @@ import { previewWebp } from '../../../functions/synthesize/artifacts/preview.ts'
 import { beatingRing } from '../../helpers/synthesis.ts'
 
 describe('a preview', () => {
-  it('is an animation without end, four times as large, that takes one heartbeat', async () => {
+  it('is an endless animation of one heartbeat, enlarged four times', async () => {
     const bytes = await previewWebp(beatingRing(), 839)
 
     const { format, width, pageHeight, pages, loop, delay } = await sharp(bytes, { animated: true }).metadata()
@@ -20,7 +20,7 @@ describe('a preview', () => {
     expect(new Set(delay)).toEqual(new Set([16, 17]))
   })
 
-  it('shows the cine, and the mark in every frame', async () => {
+  it('shows the cine, with the mark in every frame', async () => {
     const cine = beatingRing('sax', 6)
 
     const bytes = await previewWebp(cine, 600)

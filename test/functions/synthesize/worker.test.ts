@@ -53,7 +53,7 @@ const steps: Draw = async ({ onProgress }) => {
   return ARTIFACTS
 }
 
-/** Makes a step and then waits to be told to go on; ends as the signal says. */
+/** Makes a step and then waits until it is released; ends with the signal. */
 function waiting() {
   const begun = Promise.withResolvers<void>()
   const onward = Promise.withResolvers<void>()
@@ -91,8 +91,8 @@ const kept = async ({ ecgId, jobId }: CmrJob) => {
 
 const queued = async () => (await aws.receive(aws.synthesisUrl)).map(({ Body }) => JSON.parse(Body!))
 
-describe('a job', () => {
-  it('is drawn from what screening judged, stored, and done', async () => {
+describe('the synthesis worker', () => {
+  it('draws the screened window, stores the artifacts and completes the job', async () => {
     const person = { sex: 'female', ageYears: 61 } as const
     const { job, result, clean } = await submitted({ person, recording: syntheticRecording({ seconds: 25 }) })
 
@@ -108,7 +108,7 @@ describe('a job', () => {
     expect(await kept(job)).toEqual(['manifest.json', 'sax.dcm'])
   })
 
-  it('is counted: how long it waited for a machine, and what it took or why it failed', async () => {
+  it('emits the wait and duration, or the reason of failure', async () => {
     vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
     const { job } = await submitted()
     const other = await submitted({}, 'd'.repeat(64))
@@ -124,7 +124,7 @@ describe('a job', () => {
     ])
   })
 
-  it('is drawn with the heart rate that the device said', async () => {
+  it('uses the device’s heart rate', async () => {
     const { job, clean } = await submitted({ heartRateBpm: 144 })
 
     await run(job)
@@ -132,7 +132,7 @@ describe('a job', () => {
     expect(drawn[0]!.drawable.clean).toEqual(clean)
   })
 
-  it('tells each step that it has time to tell', async () => {
+  it('publishes progress while it draws', async () => {
     const { job } = await submitted()
     const { position } = await jobs.news(tenant, undefined)
     const { begun, go, draw } = waiting()
@@ -149,7 +149,7 @@ describe('a job', () => {
     expect(await ending).toBe('done')
   })
 
-  it('is drawn once by two workers', async () => {
+  it('draws a job once with two workers', async () => {
     const { job } = await submitted()
     const { begun, go, draw } = waiting()
     const given = new AbortController()
@@ -165,7 +165,7 @@ describe('a job', () => {
     expect(drawn).toHaveLength(1)
   })
 
-  it('that is done, cancelled or gone is not drawn', async () => {
+  it('draws no job that is done, cancelled or removed', async () => {
     const { job } = await submitted()
     await run(job)
     const again = await run(job)
@@ -180,8 +180,8 @@ describe('a job', () => {
   })
 })
 
-describe('a job that is cancelled while it is drawn', () => {
-  it('ends between two steps, and leaves nothing behind', async () => {
+describe('the synthesis worker on cancellation', () => {
+  it('stops between two steps and leaves no artifacts', async () => {
     const { job } = await submitted()
     const { begun, draw } = waiting()
 
@@ -194,7 +194,7 @@ describe('a job that is cancelled while it is drawn', () => {
     expect(await kept(job)).toEqual([])
   })
 
-  it('leaves nothing behind when it was drawn already', async () => {
+  it('leaves no artifacts when the drawing was complete', async () => {
     const { job } = await submitted()
     const cancelling: Draw = async () => {
       await jobs.cancel(tenant, job.jobId, job.ecgId, new Date())
@@ -207,7 +207,7 @@ describe('a job that is cancelled while it is drawn', () => {
     expect(await kept(job)).toEqual([])
   })
 
-  it('by the end of its ECG, leaves nothing behind either', async () => {
+  it('leaves no artifacts when the ECG was deleted', async () => {
     const { job } = await submitted()
     const deleting: Draw = async () => {
       await results.markDeleted(tenant, job.ecgId)
@@ -224,7 +224,7 @@ describe('a job that is cancelled while it is drawn', () => {
   })
 })
 
-it('SIGTERM gives the job back at once, in the middle of a step; another worker draws it', async () => {
+it('a worker gives its job back at once on SIGTERM, and another one draws it', async () => {
   const { job } = await submitted()
   const { begun, draw } = waiting()
   const sigterm = new AbortController()
@@ -239,7 +239,7 @@ it('SIGTERM gives the job back at once, in the middle of a step; another worker 
   expect(await run(job)).toBe('done')
 })
 
-describe('an upload', () => {
+describe('uploading artifacts', () => {
   /** S3 that gets other bytes than were sent, the first `times` times. */
   function corrupting(times: number) {
     let left = times
@@ -252,7 +252,7 @@ describe('an upload', () => {
     return s3
   }
 
-  it('that arrives corrupt is sent again', async () => {
+  it('repeats an upload that arrives corrupt', async () => {
     const { job } = await submitted()
 
     const ended = await run(job, steps, { s3: corrupting(2) })
@@ -262,7 +262,7 @@ describe('an upload', () => {
     expect(Buffer.from(stored!).toString()).toBe('picture')
   })
 
-  it('that never arrives as it was sent fails the job, and no manifest says otherwise', async () => {
+  it('fails the job without a manifest when an upload stays corrupt', async () => {
     const { job } = await submitted()
 
     const ended = await run(job, steps, { s3: corrupting(9) })
@@ -273,15 +273,15 @@ describe('an upload', () => {
   })
 })
 
-describe('a job fails with its reason', () => {
-  it('where another bundle is here than the one that it names', async () => {
+describe('the reason of a failed job', () => {
+  it('is bundle-mismatch when the job names another bundle', async () => {
     const { job } = await submitted({}, 'd'.repeat(64))
 
     expect(await run(job)).toBe('failed')
     expect(await state(job)).toMatchObject({ reason: 'bundle-mismatch', field: 'bundleSha256' })
   })
 
-  it('where the waveform is gone, or is not the one that was judged', async () => {
+  it('states that the waveform is missing or differs from the screened one', async () => {
     const { job } = await submitted()
     const key = waveformKey('raw', tenant, job.ecgId)
     const other = await storedEcg(aws, `${tenant}b`, { recording: syntheticRecording({ heartRateBpm: 61 }) })
@@ -298,7 +298,7 @@ describe('a job fails with its reason', () => {
     expect(await state(job)).toMatchObject({ status: 'failed', reason: 'not-found', field: 'waveform' })
   })
 
-  it('which never is an error’s own text', async () => {
+  it('never contains the text of an error', async () => {
     const { job } = await submitted()
     const errors: unknown[] = []
     const failing: Draw = async () => Promise.reject(new Error('patient 123'))
@@ -311,12 +311,12 @@ describe('a job fails with its reason', () => {
   })
 })
 
-it('the report hears of a job that is done, where there is an EHR', async () => {
+it('a finished job notifies the report function when there is an EHR', async () => {
   const { job } = await submitted()
 
   await run(job, steps, { reportQueueUrl: aws.reportUrl })
 
-  // It comes a moment after the job is done.
+  // It arrives shortly after the job is done.
   let heard: unknown[] = []
   while (heard.length === 0) heard = (await aws.receive(aws.reportUrl)).map(({ Body }) => JSON.parse(Body!))
   expect(heard).toEqual([{ schema: 1, kind: 'cine', tenant, jobId: job.jobId }])

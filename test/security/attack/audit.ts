@@ -10,7 +10,7 @@ import { type Asked, aDrawing, forEach, OTHER, OWNER, until, type World } from '
 
 const kind = 'audit'
 
-/** API Gateway gives a function 29 s; who asks waits for no rows. */
+/** API Gateway limits a function to 29 s, so the caller must not wait for all rows. */
 const LIMIT_MS = 10_000
 
 const DAY_MS = 24 * 3600 * 1000
@@ -50,7 +50,7 @@ async function timed(act: () => Promise<{ status: number }>): Promise<string> {
 export const AUDIT_ATTACKS: readonly Attack[] = [
   {
     kind,
-    name: 'an ECG with thousands of jobs is deleted',
+    name: 'deletion of an ECG with thousands of jobs',
     expected: '204, then 404 404, noted: begun done, jobs removed',
     async run(world) {
       const deleter = { tenant: OWNER, sub: 'deleter' }
@@ -71,7 +71,7 @@ export const AUDIT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'an association lets thousands of waiting results go',
+    name: 'an association that releases thousands of waiting results',
     expected: '200, noted: begun done, none waits',
     async run(world) {
       const associator = { tenant: OWNER, sub: 'associator' }
@@ -97,7 +97,7 @@ export const AUDIT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'every request of this suite by a known caller has an entry, refused or not',
+    name: 'every request of an authenticated caller, with an audit entry whether refused or not',
     expected: 'none is missing',
     async run(world) {
       const noted = new Set<string>()

@@ -62,7 +62,7 @@ async function askRoute(world: World, route: string): Promise<string> {
   const { path, init = {} } = ask(world.victim, FROM_THE_BEGINNING)
   const { status, text } = await world.ask(mallory, path, { ...init, method: route.split(' ')[0]! })
   const { ecgId, jobId } = world.victim
-  // A refusal may repeat what it was asked for.
+  // A refusal may repeat the request.
   const isTold = status === 200 && [ecgId, jobId].some((secret) => text.includes(secret))
   const [ecg, job] = await Promise.all([
     world.ask({ tenant: OWNER }, `/v1/ecgs/${ecgId}`),
@@ -81,7 +81,7 @@ export const CROSS_TENANT_ATTACKS: readonly Attack[] = [
   })),
   {
     kind,
-    name: "a device of the same name as the owner's, by upload and by MQTT: no report on the owner's patient",
+    name: "a device with the name of the owner's, by upload and MQTT, without a report on the owner's patient",
     expected: 'reports: 1 after the owner’s own ECG, 1 after both of the other',
     async run(world) {
       const { victim, reportsOn, waitingIn } = world
@@ -109,7 +109,7 @@ export const CROSS_TENANT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'a notification of the EHR without its secret, or with another',
+    name: 'an EHR notification without its secret, or with a wrong one',
     expected: '401 401',
     async run({ request }) {
       const statuses = []
@@ -122,7 +122,7 @@ export const CROSS_TENANT_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'a notification, with the secret, that names another server: nobody asks there',
+    name: 'an EHR notification that names another server, without a request there',
     expected: 'refused, nobody asked there',
     async run({ request, fhirSecret, waitingIn }) {
       let asked = 0

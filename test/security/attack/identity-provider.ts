@@ -1,5 +1,5 @@
 /**
- * A small identity provider on this machine: two keys at an address of its own, and tokens as it signs them, or as a forger would.
+ * A small identity provider on this machine: two keys at its own URL, tokens that it signs, and forged ones.
  * @module
  */
 import { createHmac } from 'node:crypto'
@@ -9,7 +9,7 @@ import { closeServer, listen } from '../../../cdk/local/http.ts'
 
 export const AUDIENCE = 'urn:cardiacnets:attack'
 
-/** `undefined` takes a claim out. */
+/** `undefined` removes a claim. */
 export type Claims = Readonly<Record<string, unknown>>
 
 export interface Header {
@@ -23,7 +23,7 @@ export interface Provider {
   readonly jwksUrl: string
   /** How often its keys were asked for. */
   readonly asked: number
-  /** Its public keys, which everybody has. */
+  /** Its public keys, which anyone can read. */
   readonly publicKeys: { readonly rsa: CryptoKey; readonly ec: CryptoKey }
   /** A token as it signs them: by its EC key unless `alg` is one of RSA. */
   token(claims?: Claims, header?: Header): Promise<string>
@@ -78,7 +78,7 @@ const encode = (part: unknown) => Buffer.from(JSON.stringify(part)).toString('ba
 export const unsigned = (header: Header, payload: JWTPayload, signature = ''): string =>
   `${encode(header)}.${encode(payload)}.${signature}`
 
-/** A token signed by a shared secret: the public key, which a careless verifier takes for one. */
+/** A token signed with the public key as a shared secret, which a careless verifier accepts. */
 export function signedByHmac(header: Header, payload: JWTPayload, secret: string): string {
   const input = `${encode(header)}.${encode(payload)}`
   return `${input}.${createHmac('sha256', secret).update(input).digest('base64url')}`

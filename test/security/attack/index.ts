@@ -1,5 +1,5 @@
 /**
- * All attacks, in the order in which they are made: what is asked of the audit trail comes last.
+ * All attacks in order: the audit trail is checked last.
  * @module
  */
 import { AUDIT_ATTACKS } from './audit.ts'

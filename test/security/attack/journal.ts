@@ -24,7 +24,7 @@ async function flood(world: World, device: string, payloads: readonly Buffer[]):
     if (problem !== undefined) codes.add(problem.code)
   })
   await forEach(payloads, 200, (payload) => link.publish(topicOf(device, 'frames'), payload, CONTENT_TYPES.protobuf))
-  // What the device is told of the last one comes before its neighbour's result.
+  // The device's last notification arrives before its neighbour's result.
   const streamed = await neighbour(world)
   await link.close()
   return codes.add(streamed)
@@ -66,7 +66,7 @@ const shortSession = (name: string) =>
 export const JOURNAL_ATTACKS: readonly Attack[] = [
   {
     kind,
-    name: 'one device, thousands of short sessions',
+    name: 'thousands of short sessions from one device',
     expected: 'limit-exceeded, neighbour served, adapter stayed',
     async run(world) {
       const pid = world.stack.adapterPid
@@ -76,7 +76,7 @@ export const JOURNAL_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'one device, thousands of payloads that cannot be read: the dead-letter queue takes its share only',
+    name: 'thousands of unreadable payloads from one device, with a limited share of the dead-letter queue',
     expected: 'neighbour served, payload-malformed, adapter stayed, DLQ bounded',
     async run(world) {
       const pid = world.stack.adapterPid

@@ -15,7 +15,7 @@ interface Refusal {
   readonly retryAfter: string | null
 }
 
-/** Asks until it is refused; a share counts in spans of time, so that twice as many may be answered where one begins. */
+/** Sends requests until one is refused; limits count per time span, so that twice the limit can pass across a boundary. */
 async function untilRefused(share: number, ask: (n: number) => Promise<Refusal>): Promise<string> {
   for (let n = 1; n <= 2 * share + 1; n++) {
     const { status, retryAfter } = await ask(n)
@@ -62,7 +62,7 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'cines, a seed each',
+    name: 'cines with different seeds',
     expected: EXPECTED,
     async run({ ask, victim }) {
       const jobs: string[] = []
@@ -72,14 +72,14 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
         if (answer.status === 202) jobs.push((JSON.parse(answer.text) as { jobId: string }).jobId)
         return refusalOf(answer)
       })
-      // Nobody is to draw them.
+      // No worker should draw them.
       for (const jobId of jobs) await ask(greedy, `/v1/cmr/${jobId}`, { method: 'DELETE' })
       return said
     },
   },
   {
     kind,
-    name: 'streams of events',
+    name: 'event streams',
     expected: EXPECTED,
     async run(world) {
       const gone = new AbortController()
@@ -92,7 +92,7 @@ export const QUOTA_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'meanwhile another caller of the tenant, and another tenant',
+    name: 'limits of one caller, without effect on other callers and tenants',
     expected: '200 200',
     async run({ ask }) {
       const callers = [{ tenant: OWNER }, { tenant: OTHER }]

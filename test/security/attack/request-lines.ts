@@ -23,7 +23,7 @@ const portOf = (url: string) => Number(new URL(url).port)
 
 const sendAll = (port: number) => forEach(MALFORMED_REQUESTS, 20, (bytes) => sendRaw(port, bytes))
 
-/** Packets of MQTT that are none: of no type, too long, cut off, of no protocol. */
+/** Invalid MQTT packets: unknown type, too long, truncated, unknown protocol. */
 const MALFORMED_PACKETS: readonly string[] = [
   '\x00\x00',
   '\xf0\xff\xff\xff\x7f',
@@ -49,7 +49,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   })),
   ...Object.entries(SERVERS).map(([name, addressOf]) => ({
     kind,
-    name: `another name of this machine (DNS rebinding), ${name}`,
+    name: `another host name (DNS rebinding) at ${name}`,
     expected: '400 400',
     async run(world: World) {
       const hosts = ['evil.example', '127.0.0.1.evil.example']
@@ -63,7 +63,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   })),
   {
     kind,
-    name: 'bytes that are no MQTT, to the broker',
+    name: 'bytes that are not MQTT at the broker',
     expected: 'it goes on',
     async run({ stack }) {
       const port = portOf(stack.mqttUrl)
@@ -75,7 +75,7 @@ export const REQUEST_LINE_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: 'after all of it, /healthz',
+    name: 'all of the above, with a healthy /healthz afterwards',
     expected: '200',
     run: async ({ request }) => String((await request('/healthz')).status),
   },

@@ -1,5 +1,5 @@
 /**
- * Files that a regular expression of old took minutes for, while somebody else asks how we are.
+ * Files that took minutes in an earlier regular expression, while another caller requests the health status.
  * @module
  */
 import { SLOW_INPUTS } from '../../helpers/slow-inputs.ts'

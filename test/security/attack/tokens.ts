@@ -1,5 +1,5 @@
 /**
- * Tokens that are not what the provider signed for us: each lets nobody in.
+ * Tokens that the provider did not sign for us: each must be refused.
  * @module
  */
 import { createServer } from 'node:http'
@@ -15,20 +15,20 @@ const now = () => Math.floor(Date.now() / 1000)
 /** Each as it goes into the header. */
 const CREDENTIALS: Readonly<Record<string, (provider: Provider) => Promise<string | undefined> | string | undefined>> =
   {
-    none: () => undefined,
+    'no credential': () => undefined,
     'another scheme': () => 'Basic amFuZTpzZWNyZXQ=',
     'a Bearer without a token': () => 'Bearer ',
     'alg none': (provider) => bearer(unsigned({ alg: 'none' }, provider.payload(GOOD))),
     'alg None': (provider) => bearer(unsigned({ alg: 'None', kid: 'ec' }, provider.payload(GOOD))),
     'alg none with a signature': (provider) => bearer(unsigned({ alg: 'none' }, provider.payload(GOOD), 'AAAA')),
     'no signature': async (provider) => bearer((await provider.token(GOOD)).replace(/[^.]+$/, '')),
-    'HS256 by the RSA key as PEM': async (provider) =>
+    'HS256 with the RSA key as PEM': async (provider) =>
       bearer(hmac(provider, 'rsa', await exportSPKI(provider.publicKeys.rsa))),
-    'HS256 by the RSA key as JWK': async (provider) =>
+    'HS256 with the RSA key as JWK': async (provider) =>
       bearer(hmac(provider, 'rsa', JSON.stringify(await exportJWK(provider.publicKeys.rsa)))),
-    'HS256 by the EC key as PEM': async (provider) =>
+    'HS256 with the EC key as PEM': async (provider) =>
       bearer(hmac(provider, 'ec', await exportSPKI(provider.publicKeys.ec))),
-    'HS256 by an empty secret': (provider) => bearer(hmac(provider, 'ec', '')),
+    'HS256 with an empty secret': (provider) => bearer(hmac(provider, 'ec', '')),
     'another payload under a good signature': async (provider) => {
       const [header, , signature] = (await provider.token({ ...GOOD, tenant: OTHER })).split('.')
       const payload = Buffer.from(JSON.stringify(provider.payload(GOOD))).toString('base64url')
@@ -37,17 +37,17 @@ const CREDENTIALS: Readonly<Record<string, (provider: Provider) => Promise<strin
     'another key under a known kid': async (provider) => bearer(await provider.forged(GOOD, { kid: 'ec' })),
     'an unknown kid': async (provider) => bearer(await provider.forged(GOOD, { kid: 'unknown' })),
     'no kid, another key': async (provider) => bearer(await provider.forged(GOOD, {})),
-    'a path for a kid': async (provider) => bearer(await provider.forged(GOOD, { kid: '../../../../dev/null' })),
+    'a path as kid': async (provider) => bearer(await provider.forged(GOOD, { kid: '../../../../dev/null' })),
     'its own key in the header': async (provider) => {
       const { privateKey, publicKey } = await generateKeyPair('ES256')
       const header = { alg: 'ES256', kid: 'mine', jwk: await exportJWK(publicKey) }
       return bearer(await new SignJWT(provider.payload(GOOD)).setProtectedHeader(header).sign(privateKey))
     },
-    'a critical extension that we do not know': (provider) =>
+    'an unknown critical extension': (provider) =>
       bearer(unsigned({ alg: 'ES256', kid: 'ec', crit: ['x'], x: 1 }, provider.payload(GOOD), 'AAAA')),
     expired: signed({ exp: now() - 60 }),
-    'without an end': signed({ exp: undefined }),
-    'an end that is text': signed({ exp: 'never' }),
+    'without an expiry': signed({ exp: undefined }),
+    'a text as expiry': signed({ exp: 'never' }),
     'not valid yet': signed({ nbf: now() + 600 }),
     'of another issuer': signed({ iss: 'https://id.example/' }),
     'without an issuer': signed({ iss: undefined }),
@@ -57,16 +57,16 @@ const CREDENTIALS: Readonly<Record<string, (provider: Provider) => Promise<strin
     'a logout token': signed({}, { typ: 'logout+jwt' }),
     'a proof of possession': signed({}, { typ: 'dpop+jwt' }),
     'a security event': signed({}, { typ: 'secevent+jwt' }),
-    'of nobody': signed({ sub: undefined }),
-    'of an empty subject': signed({ sub: '' }),
-    'of a subject of two lines': signed({ sub: 'jane\nadmin' }),
-    'of a tenant that the site does not have': signed({ tenant: 'stranger' }),
-    'of no tenant': signed({ tenant: undefined }),
+    'without a subject': signed({ sub: undefined }),
+    'with an empty subject': signed({ sub: '' }),
+    'with a line break in the subject': signed({ sub: 'jane\nadmin' }),
+    'of an unknown tenant': signed({ tenant: 'stranger' }),
+    'without a tenant': signed({ tenant: undefined }),
     'of two tenants': signed({ tenant: [OTHER, OWNER] }),
-    'of a tenant and a path': signed({ tenant: `${OWNER}/../${OTHER}` }),
-    'of a tenant and a key of the table': signed({ tenant: `${OWNER}#quota` }),
-    'of a tenant in other letters': signed({ tenant: OWNER.toUpperCase() }),
-    'of a tenant and a blank': signed({ tenant: `${OWNER} ` }),
+    'of a tenant with a path': signed({ tenant: `${OWNER}/../${OTHER}` }),
+    'of a tenant with a table key': signed({ tenant: `${OWNER}#quota` }),
+    'of a tenant in another case': signed({ tenant: OWNER.toUpperCase() }),
+    'of a tenant with a trailing space': signed({ tenant: `${OWNER} ` }),
   }
 
 const bearer = (token: string) => `Bearer ${token}`
@@ -86,7 +86,7 @@ const kind = 'tokens'
 export const TOKEN_ATTACKS: readonly Attack[] = [
   ...['ES256', 'RS256'].map((alg) => ({
     kind,
-    name: `(control) a good token, ${alg}`,
+    name: `(control) a valid token, ${alg}`,
     expected: '200',
     run: async (world: World) => statusWith(world, bearer(await world.provider.token(GOOD, { alg, typ: 'at+jwt' }))),
   })),
@@ -98,21 +98,21 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
   })),
   {
     kind,
-    name: 'a good token in the address',
+    name: 'a valid token in the URL',
     expected: '401',
     run: async ({ request, provider }) =>
       String((await request(`/v1/ecgs?access_token=${await provider.token(GOOD)}`)).status),
   },
   {
     kind,
-    name: 'scopes that the token lacks',
+    name: 'missing scopes',
     expected: '403',
     run: async (world) =>
       statusWith(world, bearer(await world.provider.token({ ...GOOD, scope: 'openid cmr:request' }))),
   },
   {
     kind,
-    name: 'keys at an address that the token names (jku, x5u)',
+    name: 'keys at a URL in the token (jku, x5u)',
     expected: '401 401, nobody asked there',
     async run(world) {
       let asked = 0
@@ -133,7 +133,7 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
   },
   {
     kind,
-    name: '60 tokens of unknown keys: the provider is not asked for each',
+    name: '60 tokens with unknown keys, without a request to the provider for each',
     expected: '401, at most 4 times asked',
     async run(world) {
       const before = world.provider.asked
@@ -142,7 +142,7 @@ export const TOKEN_ATTACKS: readonly Attack[] = [
         const token = await world.provider.forged(GOOD, { kid: `k${index}` })
         statuses.add(await statusWith(world, bearer(token)))
       }
-      // Two sandboxes, each with keys of its own.
+      // Two sandboxes, each with its own cached keys.
       const asked = world.provider.asked - before
       return `${[...statuses].join(' ')}, ${asked <= 4 ? 'at most 4' : asked} times asked`
     },

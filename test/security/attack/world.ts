@@ -24,7 +24,7 @@ export const OWNER = 'owner'
 /** Of the same site; attacks. */
 export const OTHER = 'other'
 
-/** What one caller, and one tenant, may have in the attacked site. */
+/** The limits of one caller and one tenant in the attacked site. */
 export const SHARES = {
   cinesPerDay: { tenant: 10, subject: 2 },
   streams: { tenant: 8, subject: 3 },
@@ -45,7 +45,7 @@ export const SIZES = {
   full: { sessions: 16_000, refusals: 20_000, jobs: 3600, waiting: 12_000 },
 } as const satisfies Readonly<Record<string, Size>>
 
-/** Who asks. */
+/** The callers. */
 export interface Caller {
   readonly tenant: string
   readonly sub?: string
@@ -72,7 +72,7 @@ const DEMO = resolve(import.meta.dirname, '../../../functions/cli/demo/virtual-e
 const SAMPLES = resolve(import.meta.dirname, '../../fixtures/samples')
 const FILES = { demo: DEMO, normal: join(SAMPLES, 'normal'), infarct: join(SAMPLES, 'old-infarct') }
 
-/** No answer takes as long on a machine that works. */
+/** Longer than any answer of a healthy server. */
 const PATIENCE_MS = 120_000
 
 /** Of the adapter's journal: small, so that a flood would fill it. */
@@ -109,7 +109,7 @@ export async function startWorld(size: Size) {
     return { status: response.status, headers: response.headers, text: await response.text() }
   }
 
-  /** As a caller whom the provider vouches for. */
+  /** As a caller with a valid token. */
   async function ask(caller: Caller, path: string, init: RequestInit = {}): Promise<Answer> {
     const headers = new Headers(init.headers)
     const traceId = randomBytes(16).toString('hex')
@@ -133,7 +133,7 @@ export async function startWorld(size: Size) {
     return ecgId
   }
 
-  /** Messages of a queue, those that somebody holds among them. */
+  /** Messages of a queue, including those in flight. */
   async function waitingIn(queue: string): Promise<number> {
     const names = ['ApproximateNumberOfMessages', 'ApproximateNumberOfMessagesNotVisible'] as const
     const command = new GetQueueAttributesCommand({ QueueUrl: stack.queueUrls[queue]!, AttributeNames: [...names] })
@@ -195,7 +195,7 @@ export async function startWorld(size: Size) {
   }
 }
 
-/** A drawing that nobody begins: no message says that it is wanted. */
+/** A job that no worker starts, because no message announces it. */
 export const aDrawing = (ecgId: EcgId, seed: number) => ({
   ecgId,
   bundleSha256: 'c'.repeat(64),
@@ -203,7 +203,7 @@ export const aDrawing = (ecgId: EcgId, seed: number) => ({
   sampler: 'distilled',
 })
 
-/** @throws Error naming what did not come */
+/** @throws Error that names what did not arrive */
 export async function until(what: string, isSo: () => Promise<boolean>, limitMs = PATIENCE_MS): Promise<void> {
   const endMs = performance.now() + limitMs
   while (!(await isSo())) {
@@ -212,7 +212,7 @@ export async function until(what: string, isSo: () => Promise<boolean>, limitMs 
   }
 }
 
-/** Does it for each, so many at a time. */
+/** Runs the function for each item, with limited concurrency. */
 export async function forEach<T>(
   items: readonly T[],
   atOnce: number,

@@ -65,7 +65,7 @@ function record({ MessageId, ReceiptHandle, Body }: Message, receiveCount: numbe
   }
 }
 
-/** As Lambda takes it: hidden for an hour unless somebody says otherwise. */
+/** As Lambda receives it: hidden for an hour unless the visibility is changed. */
 async function receive(url = queueUrl, WaitTimeSeconds = 10): Promise<Message | undefined> {
   const command = new ReceiveMessageCommand({
     QueueUrl: url,

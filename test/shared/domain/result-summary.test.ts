@@ -16,7 +16,7 @@ const summarise = (result: Result) => {
   return { text, summary: parseResult(text) as ResultSummary } // as `summaryOf` writes it
 }
 
-/** As long as every part of a result can be, with `warnings` of them. */
+/** The largest possible result, with `warnings` warnings. */
 function largest(warnings: number): Result {
   const long = 0.123_456_789_012_345_6
   const [finding] = makeResult().findings

@@ -71,7 +71,7 @@ function sample(schedule: Schedule, prediction: Prediction, count: number, start
   return x
 }
 
-/** Where the exact flow takes a start at timestep T−1. */
+/** The end of the exact flow from a start at timestep T−1. */
 function exactEnd(schedule: Schedule, start: number): number {
   const signal = signalRates(schedule).at(-1)!
   const deviation = Math.sqrt(signal * signal * DEVIATION ** 2 + 1 - signal * signal)

@@ -49,7 +49,7 @@ describe('thresholds by sex and age', () => {
     [{ sex: 'male' }, 0.5],
     [{ ageYears: 60 }, 0.5],
     [{}, 0.5],
-  ] as const)('use the first band that matches %j, else the common threshold', (person, expected) => {
+  ] as const)('use the first band that matches %j, or the common threshold', (person, expected) => {
     expect(limitFor(LIMITS, person)).toBe(expected)
   })
 

@@ -38,7 +38,7 @@ describe('populationStability', () => {
 
   it('averages (B − 1)/n over samples of 500 from equal bins', () => {
     let state = 1
-    // A generator of its own (Lehmer), so that the test is the same each time.
+    // Its own generator (Lehmer), so that the test is deterministic.
     const random = () => {
       state = (state * 48_271) % 2_147_483_647
       return state / 2_147_483_647

@@ -82,7 +82,7 @@ describe.skipIf(!hasData)(`real ECGs${NO_DATA}`, () => {
       const window = cutWindow(recording, 0)
       const fast = preparer.prepare(window)
       const slow = preparer.prepare(atHundredHertz(window))
-      // Pacing spikes are gone at 100 Hz, and nothing can tell that they were there.
+      // Pacing spikes are lost at 100 Hz and cannot be detected there.
       if (fast.quality.reasons.includes('paced')) continue
       if (fast.quality.verdict !== slow.quality.verdict) otherVerdicts++
       if (fast.clean === undefined || slow.clean === undefined) continue

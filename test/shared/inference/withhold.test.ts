@@ -8,7 +8,7 @@ const { ecgId, span, quality, findings, provenance } = makeResult()
 const { profile, inputSha256 } = provenance
 const clean: CleanWindow = { codes: new Int16Array(), amplitude: new Float32Array(), leadMask: new Uint8Array() }
 
-/** Screens as `makeResult` says, whatever the window. */
+/** Returns the result of `makeResult` for any window. */
 const screener = {
   bundle: { manifest: { name: 'b', version: '1' }, sha256: 'a'.repeat(64) },
   screen: async () => ({ findings, indices: [] }),

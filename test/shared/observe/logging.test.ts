@@ -12,7 +12,7 @@ const logger = createLogger('test')
 let printed: MockInstance
 beforeEach(() => {
   vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'true')
-  // Powertools writes to a console of its own.
+  // Powertools writes to its own console.
   printed = vi.spyOn((logger as unknown as { console: Console }).console, 'error').mockImplementation(() => {})
 })
 afterEach(() => {

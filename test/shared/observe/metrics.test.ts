@@ -7,7 +7,7 @@ import { metricsOf } from '../../helpers/emf.ts'
 const ROOT = resolve(import.meta.dirname, '../../..')
 const metrics: readonly (readonly [string, Metric])[] = Object.entries(METRICS)
 
-/** All that may emit, but for the module of names itself. */
+/** All modules that may emit, except the module of names itself. */
 const sources = ['shared', 'functions', 'streams'].flatMap((folder) =>
   readdirSync(join(ROOT, folder), { recursive: true, encoding: 'utf8' })
     .filter((file) => file.endsWith('.ts') && join(folder, file) !== 'shared/observe/metrics.ts')

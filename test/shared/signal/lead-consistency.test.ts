@@ -7,7 +7,7 @@ import { syntheticRecording } from '../../helpers/recordings.ts'
 const ecg = syntheticRecording({ seconds: 10, rateHz: 500, gainUv: 5 })
 const preparer = new WindowPreparer(CARDIACNETS_V1)
 
-/** The warnings of the ECG with leads in the place of others, or changed. */
+/** The warnings for the ECG with leads replaced or changed. */
 function warningsWith(change: (name: LeadName) => Int32Array | undefined) {
   const leads = ecg.leads.map((lead) => ({ ...lead, samples: change(lead.name) ?? lead.samples }))
   return preparer.prepare({ ...ecg, leads }).warnings

@@ -88,7 +88,7 @@ describe('the quality gate', () => {
   })
 
   test.each([
-    ['no lead', []],
+    ['an ECG without leads', []],
     ['8.99 s', cleanLeads({ seconds: 8.99 })],
     ['one sample', cleanLeads({ seconds: 0.002 })],
   ])('refuses %s as too short', (_, leads) => {

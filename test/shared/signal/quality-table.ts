@@ -7,7 +7,7 @@ import { studyQuality, studyStrength } from '../../helpers/quality-study.ts'
 
 const PACKED_COUNT = 2000
 
-/** Damage takes time: one ECG in so many is damaged. */
+/** Damage is slow: one ECG in this number is damaged. */
 const DAMAGE_EVERY = 3
 
 const STRENGTHS = [1, 0.5, 0.25, 0.125, 0]

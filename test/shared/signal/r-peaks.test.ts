@@ -9,7 +9,7 @@ import { beatAnnotations } from '../../helpers/wfdb-annotations.ts'
 
 const TOLERANCE_S = 0.05
 
-/** Beats found and missed, and peaks that are none, between the first and the last beat. */
+/** Beats found, beats missed and false peaks, between the first and the last beat. */
 function score(peaks: Iterable<number>, beats: readonly number[], rateHz: number) {
   const tolerance = TOLERANCE_S * rateHz
   const left = new Set([...peaks].filter((peak) => peak >= beats[0]! - tolerance && peak <= beats.at(-1)! + tolerance))

@@ -49,7 +49,7 @@ function site(change: Readonly<Record<string, unknown>> = {}): EhrConfig {
   return parseSiteConfig(text).ehr!
 }
 
-/** Our endpoint on a port of its own; returns what it queued. */
+/** Our endpoint on its own port; returns what it queued. */
 async function serve(config: EhrConfig): Promise<FhirInboundMessage[]> {
   const queued: FhirInboundMessage[] = []
   const app = new Hono()

@@ -57,7 +57,7 @@ beforeAll(async () => {
 })
 afterAll(() => screener.release())
 
-/** The person is left out: formats tell different things of one. */
+/** Without the person, because formats differ in what they store about one. */
 async function screen(recording: Recording): Promise<Result> {
   const { prepared, inputSha256, ...span } = chooseWindow(preparer, recording, recording.heartRateBpm)
   const window = {

@@ -60,7 +60,7 @@ describe.skipIf(!hasData)(`a real Contec file${NO_DATA}`, () => {
     expect(two).toEqual(samplesOf(edf, 'II'))
     expect(three).toEqual(samplesOf(edf, 'III'))
     expect(two.map((sample, i) => sample - three[i]!)).toEqual(samplesOf(edf, 'I'))
-    // The electrodes of the chest were off; EDF, which cannot say so, has zeros.
+    // The chest electrodes were off; EDF cannot express that and has zeros.
     expect(samplesOf(recording, 'V1').every((sample) => sample === MISSING_SAMPLE)).toBe(true)
     expect(samplesOf(edf, 'V1').every((sample) => sample === 0)).toBe(true)
   })

@@ -142,8 +142,8 @@ describe('the CSV reader on invalid files', () => {
     ['a gap of an hour', 'time,II (mV)\n0,1\n0.002,1\n0.004,1\n3600,1\n', 'field-invalid', { field: 'time', line: 5 }],
     ['times that stand still', 'time,II (mV)\n1,1\n1,1\n', 'field-invalid', { field: 'time' }],
     ['a missing time', 'time,II (mV)\n0,1\n,1\n0.004,1\n', 'field-invalid', { field: 'time', line: 3 }],
-    ['a file that ends before the first sample', 'I,II\n', 'format-unknown', { field: 'file' }],
-  ])('refuses %s', (_, text, code, detail) => {
+    ['an end before the first sample', 'I,II\n', 'format-unknown', { field: 'file' }],
+  ])('refuses a file with %s', (_, text, code, detail) => {
     expect(codedError(() => parse(text))).toMatchObject({ code, detail })
   })
 
@@ -247,7 +247,7 @@ describe('the CSV reader on Movesense files', () => {
     ['packets of different lengths', '0,1\n1,1\n20,1\n21,1\n22,1\n40,1', 'field-invalid'],
     ['one sample', '0,1', 'field-invalid'],
     ['times that stand still', '5,1\n5,1\n5,1', 'field-invalid'],
-  ])('refuses %s', (_, rows, code) => {
+  ])('refuses a file with %s', (_, rows, code) => {
     const bytes = Buffer.from(`Timestamp,Value\n${rows}\n`)
 
     expect(codedError(() => parseRecording([{ name: 'x', bytes }], { lead: 'I', unit: 'mV' })).code).toBe(code)

@@ -235,7 +235,7 @@ describe('the DICOM reader on invalid files', () => {
     ['channels skewed in time', { channel: [[0x003a_0214, 'DS', '0.1']] }, 'format-unsupported'],
     ['no standard lead', { source: () => ['5.6.3-9-16', 'SCPECG', 'Lead X'] }, 'lead-unknown'],
     ['a duplicate lead', { source: () => ['5.6.3-9-1', 'SCPECG', 'Lead I'] }, 'lead-duplicate'],
-  ])('refuses %s', (_, options, code) => {
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => read(two, options)).code).toBe(code)
   })
 

@@ -105,7 +105,7 @@ describe('the EDF reader on damaged files', () => {
     expect(recording.warnings).toEqual([{ code: 'samples-left-out', field: 'record 5' }])
   })
 
-  /** Where the fields of a signal begin that come so many bytes into the signals' header. */
+  /** The offset of a signal's field, from the number of bytes of earlier fields per signal. */
   const fieldAt = (bytesBefore: number, length: number, signal: number) => 256 + 2 * bytesBefore + length * signal
 
   test.each<[string, number, number, string]>([
@@ -145,7 +145,7 @@ describe('the EDF reader on invalid files', () => {
     ['a discontinuous file without onsets', { variant: 'EDF+D', onset: () => Number.NaN }, 'payload-malformed'],
     ['records that overlap', { variant: 'EDF+D', onset: (record) => record * 0.1 }, 'payload-malformed'],
     ['a gap of an hour', { variant: 'EDF+D', onset: (record) => record * 3600 }, 'payload-too-large'],
-  ])('refuses %s', (_, options, code) => {
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => parseRecording([writeEdf(two, options)], { format: 'edf' })).code).toBe(code)
   })
 

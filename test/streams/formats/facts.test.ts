@@ -33,7 +33,7 @@ describe('the age', () => {
     ['20240229', '20240229', undefined],
     ['1953-13-01', '2002-11-22', undefined],
     [undefined, '2002-11-22', undefined],
-  ])('from %s to %s is %s years', (birth, at, years) => {
+  ])('is counted from %s to %s as %s years', (birth, at, years) => {
     expect(ageAt(dateOfText(birth), dateOfText(at))).toBe(years)
   })
 
@@ -44,7 +44,7 @@ describe('the age', () => {
     [6, 'weeks', 0.11],
     [400, 'D', 1.1],
     [400, 'fortnights', undefined],
-  ])('of %s %s is %s years', (value, unit, years) => {
+  ])('is converted from %s %s to %s years', (value, unit, years) => {
     expect(ageInYears(value, unit)).toBe(years)
   })
 

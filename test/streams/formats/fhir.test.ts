@@ -162,7 +162,7 @@ describe('the FHIR reader on an Observation', () => {
     ['absurd dimensions', { dimensions: 1e9 }, 'field-invalid', 'component[0].valueSampledData.dimensions'],
     ['separate time offsets', { offsets: '1 2 5' }, 'format-unsupported', 'component[0].valueSampledData.offsets'],
     ['a number for data', { data: 5 }, 'field-invalid', 'component[0].valueSampledData.data'],
-  ])('refuses %s', (_what, data, code, field) => {
+  ])('refuses an Observation with %s', (_what, data, code, field) => {
     const error = codedError(() => read(oneLead(data)))
 
     expect([error.code, error.detail.field]).toEqual([code, field])

@@ -61,7 +61,7 @@ describe('the ISHNE reader on invalid files', () => {
     ['a negative resolution', { nanovolts: -5000 }, 'gain-invalid'],
     ['a rate of zero', { rateHz: 0 }, 'rate-unsupported'],
     ['a rate that is too high', { rateHz: 4000 }, 'rate-unsupported'],
-  ])('refuses %s', (_, fields, code) => {
+  ])('refuses a file with %s', (_, fields, code) => {
     expect(codedError(() => parseRecording([writeIshne(short, fields)])).code).toBe(code)
   })
 

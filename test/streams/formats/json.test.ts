@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
+import { packSamples } from '../../../shared/waveform/codec.ts'
 import { parseRecording, type ReadOptions } from '../../../streams/formats/index.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { codedError } from '../../helpers/errors.ts'
@@ -21,6 +22,8 @@ const window = {
   samples: [1, -2, null, 4, 5, 6],
 }
 
+const { samples: _, ...unsampled } = window
+
 describe('the reader of our own JSON', () => {
   test('reads leads one after another, by name', () => {
     expect(parse(window)).toEqual({
@@ -31,6 +34,14 @@ describe('the reader of our own JSON', () => {
         { name: 'V1', gainUv: 1, samples: Int32Array.of(4, 5, 6) },
       ],
     })
+  })
+
+  test('reads packed samples', () => {
+    const plain = parse(window)
+
+    const packed = { ...unsampled, packed: packSamples(plain).toString('base64'), packedCount: 3 }
+
+    expect(parse(packed)).toEqual(plain)
   })
 
   test('gives the start, heart rate and person', () => {
@@ -84,8 +95,17 @@ describe('the reader of our own JSON', () => {
       'clock-invalid',
       'firstSample',
     ],
-    ['a FHIR resource', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
-  ])('refuses %s', (_, document, code, field) => {
+    ['packed samples beside plain ones', { ...window, packed: 'AAAA', packedCount: 3 }, 'field-invalid', 'packed'],
+    ['packed samples without their number', { ...unsampled, packed: 'AAAA' }, 'payload-empty', 'packedCount'],
+    [
+      'more packed samples than a window has',
+      { ...unsampled, packed: 'AAAA', packedCount: 1e9 },
+      'field-invalid',
+      'packedCount',
+    ],
+    ['packed samples that are none', { ...unsampled, packed: 'AAAA', packedCount: 3 }, 'payload-malformed', 'waveform'],
+    ['a FHIR resource in its place', { resourceType: 'Patient' }, 'field-invalid', 'leads'],
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document, { format: 'json' })).toEqual([code, field])
   })
 
@@ -165,7 +185,7 @@ describe('the reader of ZZU pECG JSON', () => {
       'samples-uneven',
       'leads[1].samples',
     ],
-  ])('refuses %s', (_, document, code, field) => {
+  ])('refuses a file with %s', (_, document, code, field) => {
     expect(problem(document)).toEqual([code, field])
   })
 })

@@ -93,7 +93,7 @@ describe('the MFER reader on invalid files', () => {
     ['fractions', { channel: [tag(0x0a, u8(7))] }, 'format-unsupported'],
     ['an unknown type', { channel: [tag(0x0a, u8(77))] }, 'format-unsupported'],
     ['a truncated time', { tags: { 133: u8(232, 7, 1) } }, 'payload-malformed'],
-  ])('refuses %s', (_, options, code) => {
+  ])('refuses a file with %s', (_, options, code) => {
     expect(codedError(() => read(options)).code).toBe(code)
   })
 
@@ -111,7 +111,7 @@ describe('the MFER reader on invalid files', () => {
     ['a length of too many bytes', [0x1e, 0x89], 'payload-malformed'],
     ['endless tags', Array<number>(300_000).fill(0), 'payload-malformed'],
     ['an endless channel number', [0x3f, 255, 255, 255], 'payload-malformed'],
-  ])('refuses %s', (_, tags, code) => {
+  ])('refuses a file with %s', (_, tags, code) => {
     expect(codedError(() => parseRecording([withTags(tags)])).code).toBe(code)
   })
 })

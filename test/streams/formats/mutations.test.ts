@@ -5,7 +5,7 @@ import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { type FormatSample, ownSamples, zooSamples } from '../../helpers/format-samples.ts'
 import { damage, MAX_CPU_MS_PER_KB, readDamaged } from '../../helpers/mutations.ts'
 
-/** Of processor time: a file that takes longer than this to refuse is an attack. */
+/** CPU time: a file that takes longer to refuse is an attack. */
 const MAX_CPU_MS = 2000
 
 const own = ownSamples()

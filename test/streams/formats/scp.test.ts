@@ -117,7 +117,7 @@ describe('the SCP-ECG reader', () => {
       ['more beats than it lists', { reference, sections: { 4: u16(16, 4, 0xffff) } }, 'payload-malformed'],
       ['no reference beat', { reference, sections: { 5: undefined } }, 'payload-malformed'],
       ['a reference beat longer than its data', { reference, sections: { 4: u16(0xffff, 4, 0) } }, 'payload-malformed'],
-    ])('refuses %s', (_, options, code) => {
+    ])('refuses a record with %s', (_, options, code) => {
       expect(codedError(() => parseRecording([writeScp(beating, options)])).code).toBe(code)
     })
   })
@@ -234,7 +234,7 @@ describe('the SCP-ECG reader on invalid files', () => {
     ['a code shorter than its prefix', { 2: huffman(2, 1, 1) }, 'payload-malformed'],
     ['a switch to a missing table', { 2: huffman(1, 1, 0) }, 'payload-malformed'],
     ['bits that match no code', { 2: huffman(8, 8, 1) }, 'payload-malformed'],
-  ])('refuses %s', (_, sections, code) => {
+  ])('refuses a record with %s', (_, sections, code) => {
     expect(codedError(() => read({ sections })).code).toBe(code)
   })
 

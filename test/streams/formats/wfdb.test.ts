@@ -275,7 +275,7 @@ describe('the WFDB reader on invalid files', () => {
     ['a file by its full path', 'record.dat 16', '/etc/passwd 16', 'field-invalid'],
     ['a file on another Windows drive', 'record.dat 16', 'C:record.dat 16', 'field-invalid'],
     ['standard input', 'record.dat 16', '- 16', 'field-invalid'],
-  ])('refuses %s', (_, from, to, code) => {
+  ])('refuses a record with %s', (_, from, to, code) => {
     const error = codedError(() => parseRecording(withHeader(from, to)))
 
     expect(error.code).toBe(code)
@@ -333,7 +333,7 @@ describe.skipIf(!hasData)(`real WFDB records${NO_DATA}`, () => {
     ['ptbxl500', 85],
     ['cinc2021', 101],
     ['ludb/data', 200],
-  ])('of %s are all read with matching checksums', async (folder, count) => {
+  ])('are all read from %s with matching checksums', async (folder, count) => {
     const recordings = await Promise.all(headersIn(folder).map((header) => readRecording(header)))
 
     expect(recordings).toHaveLength(count)

@@ -116,7 +116,7 @@ describe('the HL7 aECG reader', () => {
     ['a longer lead', '<digits>', '<digits>1 ', 'samples-uneven', 'leads[1].samples'],
     ['a duplicate lead', '"MDC_ECG_LEAD_II"', '"MDC_ECG_LEAD_I"', 'lead-duplicate', 'sequence.code'],
     ['a lead without digits', /<digits>[^<]*<\/digits>/, '', 'payload-empty', 'leads[0].samples'],
-  ])('refuses %s', (_, from, to, code, field) => {
+  ])('refuses a file with %s', (_, from, to, code, field) => {
     expect(problem(writeAecg(ecg), from, to)).toEqual([code, field])
   })
 
@@ -196,7 +196,7 @@ describe('the GE MUSE reader', () => {
     ['no rate', rhythm('<SampleBase>500'), '$1<SampleBase>x', 'field-invalid', 'SampleBase'],
     ['split sampling', rhythm('CONTINUOUS_SAMPLES'), '$1SPLIT', 'format-unsupported', 'SampleType'],
     ['no leads', /LeadID>/g, 'LeadName>', 'lead-unknown', 'LeadID'],
-  ])('refuses %s', (_, from, to, code, field) => {
+  ])('refuses a file with %s', (_, from, to, code, field) => {
     expect(problem(writeMuse(stored), from, to)).toEqual([code, field])
   })
 

@@ -22,7 +22,7 @@ type Entry = z.infer<typeof Entry>
 
 const MAIN = resolve(import.meta.dirname, '../../../functions/cli/main.ts')
 
-/** A single file's document stands alone. */
+/** The document of a single file is printed alone. */
 const Document = z.union([Entry.array(), Entry.transform((entry) => [entry])])
 
 function screen(files: readonly string[], ...options: readonly string[]): Entry[] {

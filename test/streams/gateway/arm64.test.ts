@@ -48,7 +48,7 @@ function packages(): ReadonlySet<string> {
   return found
 }
 
-it('has each native part that the gateway loads for arm64 as well as for x64', () => {
+it('the gateway’s native dependencies exist for arm64 as well as for x64', () => {
   const all = packages()
   const native = [...all].flatMap((name) =>
     globSync('**/linux/{x64,arm64}/*.{node,so,so.*}', { cwd: join(ROOT, 'node_modules', name) }).map((path) =>

@@ -26,8 +26,8 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-describe('a C-STORE that breaks off', () => {
-  it('stores nothing, and the same instance is taken when it comes again', async () => {
+describe('an interrupted C-STORE', () => {
+  it('stores nothing, and the instance is accepted when it is sent again', async () => {
     const ward = await startTestGateway({ dicom: { port: 0, allow: ['CARDIACNETS'] } })
     const path = join(folder, 'ecg.dcm')
     const elements = [
@@ -36,7 +36,7 @@ describe('a C-STORE that breaks off', () => {
       [0x5400_0100, 'SQ', [waveformGroup(ECG)]],
     ] as const
     writeFileSync(path, writeDicom(elements).bytes)
-    // Between the two: lets so many bytes through, then cuts both sides.
+    // A proxy that passes this number of bytes and then closes both sides.
     let left = 40_000
     const broken = createServer((client) => {
       const server = connect(ward.gateway.ports.dicom!, '127.0.0.1')
@@ -66,8 +66,8 @@ describe('a C-STORE that breaks off', () => {
   })
 })
 
-describe('numbers that disagree', () => {
-  it('of an instance and its request are refused with a coded status, and nothing is stored', async () => {
+describe('contradictory identifiers', () => {
+  it('in a DICOM instance and its request cause a coded status, and nothing is stored', async () => {
     const ward = await startTestGateway({ dicom: { port: 0, allow: ['CARDIACNETS'] } })
     const { bytes } = writeDicom([
       [0x0008_0016, 'UI', '1.2.840.10008.5.1.4.1.1.9.1.1\0'],
@@ -92,7 +92,7 @@ describe('numbers that disagree', () => {
     await ward.end()
   })
 
-  it('of a message and the bed of its device are a doubt that the result states', async () => {
+  it('in a message and the bed of its device cause a warning in the result', async () => {
     const ward = await startTestGateway()
     const ask = async (message: Uint8Array) => {
       const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
@@ -115,8 +115,8 @@ describe('numbers that disagree', () => {
   })
 })
 
-describe('a peer that floods a door with connections', () => {
-  it('takes none from the others', async () => {
+describe('a peer that opens too many connections', () => {
+  it('takes no connection from other peers', async () => {
     let refused = 0
     const hold = await openDoor(
       { host: '127.0.0.1', port: 0 },
@@ -143,8 +143,8 @@ describe('a peer that floods a door with connections', () => {
   })
 })
 
-describe('a file that is still being written', () => {
-  it('is read once it has stood still, whole', async () => {
+describe('a file in the watched folder', () => {
+  it('is read only when it is complete', async () => {
     const store = new Store(':memory:', { limitBytes: 1e9, forwards: false })
     let now = 0
     const taken: unknown[] = []
@@ -182,7 +182,7 @@ describe('a file that is still being written', () => {
   })
 })
 
-describe('a disk', () => {
+describe('the gateway’s disk', () => {
   const script = (body: string) => {
     const storeModule = resolve(import.meta.dirname, '../../../streams/gateway/store.ts')
     const file = join(folder, 'script.ts')
@@ -197,7 +197,7 @@ ${body}`,
     return file
   }
 
-  it('when full refuses new ECGs with disk-full, keeps stored ones, and resumes when there is room', () => {
+  it('refuses new ECGs with disk-full when full, keeps stored ones, and resumes when there is space', () => {
     const fill = script(`
 const store = new Store(path, { limitBytes: 1e9, forwards: true })
 let kept = 0
@@ -220,7 +220,7 @@ console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }
     expect([read, held]).toEqual([kept, kept])
   })
 
-  it('that cannot be written keeps the gateway from starting, with a sentence', () => {
+  it('prevents the start with an error sentence when it cannot be written', () => {
     const main = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
     const config = join(folder, 'gateway.json')
     writeFileSync(config, JSON.stringify({ data: join(config, 'data'), status: { port: 0 } }))
@@ -234,7 +234,7 @@ console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }
 
 const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
 
-describe.skipIf(!hasOpenssl)('a certificate that has expired', () => {
+describe.skipIf(!hasOpenssl)('an expired certificate', () => {
   const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
   const read = (name: string) => readFileSync(join(folder, name))
   beforeEach(() => {
@@ -292,7 +292,7 @@ describe.skipIf(!hasOpenssl)('a certificate that has expired', () => {
     }
   })
 
-  it('refuses its peer, and that of the door itself is reported in advance', async () => {
+  it('is refused from a peer, and the listener’s own is reported in advance', async () => {
     let refused = 0
     const tls = { cert: read('door.pem'), key: read('door.key'), ca: read('ca.pem') }
     const address = { host: '127.0.0.1', port: 0, tls }

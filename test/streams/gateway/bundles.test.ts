@@ -57,8 +57,8 @@ const taken = async () => {}
 const activeVersion = async (of = shelf()) =>
   (await readBundle(of.active.bundleDirectory, CARDIACNETS_V1.name)).manifest.version
 
-describe('a signed bundle', () => {
-  it('is installed, listed and rolled back to the one before', async () => {
+describe('installing a signed bundle', () => {
+  it('activates and lists it, and allows a rollback', async () => {
     const [second, third] = [versionOf(1), versionOf(2)]
 
     await shelf().install(made(second), taken)
@@ -78,7 +78,7 @@ describe('a signed bundle', () => {
     await expect(shelf().rollBack(taken)).rejects.toMatchObject({ code: 'rollback-impossible' })
   })
 
-  it('that is the active one already changes nothing', async () => {
+  it('changes nothing when it is already active', async () => {
     const directory = made(versionOf(1))
     await shelf().install(directory, taken)
 
@@ -87,7 +87,7 @@ describe('a signed bundle', () => {
     expect((await shelf().list()).length).toBe(2)
   })
 
-  it('keeps the active one and the one before, and no more', async () => {
+  it('keeps only the active and the former bundle', async () => {
     for (const part of [1, 2, 3, 4]) await shelf().install(made(versionOf(part)), taken)
 
     expect(readdirSync(join(folder, 'shelf')).filter((name) => name !== 'installed.json')).toHaveLength(2)
@@ -145,20 +145,20 @@ describe('a signed bundle', () => {
       'bundle-corrupt',
     ],
     ['nothing in its folder', () => mkdtempSync(join(folder, 'none-')), 'bundle-missing'],
-  ])('with %s is refused, and the active one stays', async (_, make, code) => {
+  ])('refuses a bundle with %s, and keeps the active one', async (_, make, code) => {
     await expect(shelf().install(make(), taken)).rejects.toMatchObject({ code })
 
     expect(await activeVersion()).toBe(shipped.version)
     expect(readdirSync(join(folder, 'shelf'))).toEqual([])
   })
 
-  it('that cannot screen is refused, and the active one stays', async () => {
+  it('refuses a bundle that cannot screen and keeps the active one', async () => {
     await expect(shelf().install(made(versionOf(1)), () => Promise.reject(new Error('no')))).rejects.toThrow('no')
 
     expect(await activeVersion()).toBe(shipped.version)
   })
 
-  it('is taken by no gateway without a key, nor with a key of another kind', async () => {
+  it('requires a configured key of the right type', async () => {
     const rsa = generateKeyPairSync('rsa', { modulusLength: 2048 }).publicKey
     writeFileSync(join(folder, 'rsa.pem'), rsa.export({ type: 'spki', format: 'pem' }))
     const directory = made(versionOf(1))
@@ -169,7 +169,7 @@ describe('a signed bundle', () => {
     })
   })
 
-  it('that was changed on the disk is not rolled back to', async () => {
+  it('does not roll back to a bundle that was changed on disk', async () => {
     await shelf().install(made(versionOf(1)), taken)
     await shelf().install(made(versionOf(2)), taken)
     const [before] = readdirSync(join(folder, 'shelf')).filter((name) => name.includes(versionOf(1)))
@@ -184,12 +184,12 @@ it.each([
   ['1.10.0', '1.9.2', 1],
   ['1.2', '1.2.0', 0],
   ['0.9.9', '1.0.0', -1],
-])('version %s against %s: %s', (a, b, expected) => {
+])('compareVersions: %s and %s give %s', (a, b, expected) => {
   expect(compareVersions(a, b)).toBe(expected)
 })
 
 describe.skipIf(spawnSync('openssl', ['version']).error !== undefined)('openssl', () => {
-  it('makes keys and signatures that are taken', async () => {
+  it('creates keys and signatures that the gateway accepts', async () => {
     const directory = made(versionOf(1))
     const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
     openssl('genpkey', '-algorithm', 'ed25519', '-out', 'theirs.key')
@@ -203,13 +203,13 @@ describe.skipIf(spawnSync('openssl', ['version']).error !== undefined)('openssl'
   })
 })
 
-describe('a kill in the middle of a switch', () => {
-  it('leaves the bundle before or the new one, whole', { timeout: 120_000 }, async () => {
+describe('a crash during a bundle switch', () => {
+  it('leaves the former or the new bundle intact', { timeout: 120_000 }, async () => {
     const module = resolve(import.meta.dirname, '../../../streams/gateway/bundle-shelf.ts')
     const random = generator(11)
     const [first, second] = [made(versionOf(1)), made(versionOf(2))]
     await shelf().install(first, taken)
-    // Installs and rolls back for ever.
+    // Installs and rolls back in an endless loop.
     writeFileSync(
       join(folder, 'loop.ts'),
       `import { BundleShelf } from ${JSON.stringify(module)}
@@ -252,7 +252,7 @@ describe('a running gateway', () => {
     return ward
   }
 
-  it('takes another bundle without losing a window, and goes back', { timeout: 120_000 }, async () => {
+  it('switches to another bundle and back without losing a window', { timeout: 120_000 }, async () => {
     const gateway = await open()
     const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`, version: 4 })
     const ending = new AbortController()
@@ -292,7 +292,7 @@ describe('a running gateway', () => {
     expect(used).toEqual(new Set([`${shipped.name}@${shipped.version}`, `${shipped.name}@${versionOf(1)}`]))
   })
 
-  it('keeps the current bundle if another cannot be loaded, and reports the reason', async () => {
+  it('keeps the current bundle and reports the reason when another cannot be loaded', async () => {
     const gateway = await open()
     const directory = made(versionOf(1), { files: shipped.files.filter(({ path }) => path === 'MODEL_CARD.md') })
 
@@ -304,7 +304,7 @@ describe('a running gateway', () => {
     ])
   })
 
-  it('starts with the bundle that was installed', async () => {
+  it('restarts with the installed bundle', async () => {
     const gateway = await open()
     await gateway.post('/bundles/install', { directory: made(versionOf(1)) })
 
@@ -316,14 +316,14 @@ describe('a running gateway', () => {
   })
 })
 
-describe('the command', () => {
+describe('cardiacnets gateway', () => {
   const CLI = resolve(import.meta.dirname, '../../../functions/cli/main.ts')
   const cli = (...args: readonly string[]) =>
     spawnSync(process.execPath, [CLI, 'gateway', 'bundle', ...args, '--config', join(folder, 'gateway.json')], {
       encoding: 'utf8',
     })
 
-  it('changes the bundle of a gateway that does not run, and says what is wrong in a sentence', {
+  it('changes the bundle of a stopped gateway, and explains errors in a sentence', {
     timeout: 240_000,
   }, () => {
     mkdirSync(join(folder, 'data'))
@@ -340,7 +340,7 @@ describe('the command', () => {
     expect(existsSync(join(folder, 'data', 'bundles', 'installed.json'))).toBe(true)
   })
 
-  it('asks the port that stands behind the subcommand', { timeout: 120_000 }, () => {
+  it('reads options after the subcommand', { timeout: 120_000 }, () => {
     const asked = spawnSync(process.execPath, [CLI, 'gateway', 'status', '--status-port', '7771'], { encoding: 'utf8' })
     const incomplete = spawnSync(process.execPath, [CLI, 'gateway', 'bundle', 'install'], { encoding: 'utf8' })
 

@@ -4,7 +4,7 @@ import { TrustedClock } from '../../../streams/gateway/clock.ts'
 const DAY_MS = 24 * 3_600_000
 const NOW = Date.UTC(2026, 5, 1)
 
-it('gives its parts away: the ingest calls them by themselves', () => {
+it('TrustedClock gives functions that work without it as `this`', () => {
   const { now, monotonic } = new TrustedClock(
     undefined,
     () => 5,
@@ -15,9 +15,9 @@ it('gives its parts away: the ingest calls them by themselves', () => {
 })
 
 it.each([
-  ['before any gateway ran', Date.UTC(1970, 0, 1), undefined],
-  ['before what the journal knows', NOW - DAY_MS, NOW],
-])('a clock that starts %s is doubted', (_, nowMs, newestMs) => {
+  ['before the first release', Date.UTC(1970, 0, 1), undefined],
+  ['before the newest journal entry', NOW - DAY_MS, NOW],
+])('TrustedClock distrusts a clock that starts %s', (_, nowMs, newestMs) => {
   expect(
     new TrustedClock(
       newestMs,
@@ -27,7 +27,7 @@ it.each([
   ).toBe(false)
 })
 
-it('a clock that jumps by a year is doubted for ten minutes, and no longer', () => {
+it('TrustedClock distrusts a clock for ten minutes after it jumps by a year', () => {
   let [wall, ticks] = [NOW, 1e9]
   const clock = new TrustedClock(
     undefined,

@@ -15,7 +15,7 @@ import { startTestGateway, until } from './helpers.ts'
 
 const ecgId = fileEcgId({ tenant: 'local', sha256: 'e'.repeat(64) })
 
-describe('versions in the store', () => {
+describe('versions in the gateway’s store', () => {
   let store: Store
   beforeEach(() => {
     store = new Store(':memory:', { limitBytes: 1e9, forwards: false })
@@ -44,7 +44,7 @@ describe('versions in the store', () => {
   }
   const of = (version: number) => ({ tenant: 'local', ecgId, version })
 
-  it('stay retrievable, and an older one that comes late replaces nothing', () => {
+  it('stay readable, and a late older version replaces nothing', () => {
     add(2, makeResult({ ecgId, version: 2 }))
     add(1, makeResult({ ecgId, version: 1 }))
 
@@ -56,7 +56,7 @@ describe('versions in the store', () => {
   })
 })
 
-describe('a correction in an ORU', () => {
+describe('an ORU with a correction', () => {
   const oru = (ids: readonly ConditionId[], allowsVirtual: boolean) =>
     parseMessage(
       writeOru(
@@ -83,7 +83,7 @@ describe('a correction in an ORU', () => {
       .find((obx) => obx.text(3, 1) === 'supersedes')!
       .text(5)
 
-  it('is of status C and names the flags that went away, as far as the site lets them out', () => {
+  it('has status C and names the cleared flags that the site allows', () => {
     expect(oru(['cad'], true).first('OBR')!.text(25)).toBe('C')
     expect(text(['cad'])).toBe(
       'Version 2; replaces version 1. NO LONGER FLAGGED, though the earlier version was: Coronary artery disease.',
@@ -94,7 +94,7 @@ describe('a correction in an ORU', () => {
 })
 
 describe('a device whose window was closed short', () => {
-  it('gets the version that its late frames complete, from the frames on disk and with its warning gone', async () => {
+  it('receives the version completed by its late frames, without the warning', async () => {
     const ward = await startTestGateway({ sessionIdleS: 1 })
     const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${ward.gateway.ports.mqtt}`, version: 4 })
     const got: Result[] = []

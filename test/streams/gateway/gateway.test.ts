@@ -47,7 +47,7 @@ const ask = async (gateway: TestGateway, message: Uint8Array): Promise<Message> 
 }
 const verdictOf = (answer: Message) => answer.first('MSA')!.text(1)
 
-/** An EHR that takes ORUs, answers as it is told, and keeps them. */
+/** An EHR that records ORUs and gives the answers of the test. */
 async function startEhr(errorFor: (message: Message, count: number) => CodedError | undefined = () => undefined) {
   const messages: Message[] = []
   const by = { application: 'EHR', facility: 'HOSP', controlId: () => 'E1', now: () => new Date() }
@@ -67,8 +67,8 @@ async function startEhr(errorFor: (message: Message, count: number) => CodedErro
   return { messages, port: door.port, close: () => door.close() }
 }
 
-describe('a gateway', () => {
-  it('takes an ORU, screens it, answers the EHR with the order, and forwards it', async () => {
+describe('the gateway', () => {
+  it('accepts an ORU, screens it, sends the result to the EHR with its order, and forwards it', async () => {
     const ehr = await startEhr()
     const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
 
@@ -94,7 +94,7 @@ describe('a gateway', () => {
     await ehr.close()
   })
 
-  it('gives a device its result while the cloud is away, and forwards the window when it is back', async () => {
+  it('gives a device its result during a cloud outage, and forwards the window afterwards', async () => {
     const gateway = await open()
     gateway.cloud.isAway = true
     const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`, version: 4 })
@@ -119,7 +119,7 @@ describe('a gateway', () => {
     await link.close()
   })
 
-  it('keeps a result for a device that is away', async () => {
+  it('keeps a result for a disconnected device', async () => {
     const gateway = await open()
     const url = `mqtt://127.0.0.1:${gateway.gateway.ports.mqtt}`
     const first = await DeviceLink.open({ url, version: 4 })
@@ -148,7 +148,7 @@ describe('a gateway', () => {
     await again.close()
   })
 
-  it('reads a file that was dropped, puts its result beside it, and says why it rejects another', async () => {
+  it('reads a dropped file, writes its result beside it, and explains a rejected one', async () => {
     const gateway = await open()
     writeFileSync(join(gateway.inbox, 'Doe_Jane.xml'), writeMuse(ECG).bytes)
     writeFileSync(join(gateway.inbox, 'notes.txt'), 'no ECG at all, only words')
@@ -156,7 +156,7 @@ describe('a gateway', () => {
 
     await until(
       () => readdirSync(join(gateway.inbox, 'done')),
-      // Not the temporary file beside it.
+      // Excludes the temporary file beside it.
       (names) => names.includes('Doe_Jane.xml.result.json'),
     )
     await until(
@@ -171,7 +171,7 @@ describe('a gateway', () => {
     expect(readdirSync(gateway.inbox).toSorted()).toEqual(['done', 'half.xml.part', 'rejected'])
   })
 
-  it('knows an ECG that comes by two doors', async () => {
+  it('recognizes an ECG that arrives through two listeners', async () => {
     const gateway = await open()
     const { bytes } = writeMuse(ECG)
 
@@ -191,7 +191,7 @@ describe('a gateway', () => {
     expect(gateway.cloud.got).toHaveLength(1)
   })
 
-  it('tries an EHR again until it takes a result, gives up only what it rejects, and keeps the order', async () => {
+  it('retries an EHR in order, and gives up only results that it rejects', async () => {
     const seen: string[] = []
     const ehr = await startEhr((message, count) => {
       seen.push(message.first('OBR')!.text(2))
@@ -225,7 +225,7 @@ describe('a gateway', () => {
     await ehr.close()
   })
 
-  it('matches an order by the device’s bed if the ECG names neither order nor patient', async () => {
+  it('matches an order by the device’s bed when the ECG names neither order nor patient', async () => {
     const ehr = await startEhr()
     const gateway = await open({ destinations: [{ name: 'ehr', host: '127.0.0.1', port: ehr.port }] })
     const orm = (control: string) =>
@@ -272,7 +272,7 @@ describe('a gateway', () => {
     expect(await ward.results()).toHaveLength(1)
   })
 
-  it('refuses what is new when its disk bound is reached, by every door, and drops nothing', async () => {
+  it('refuses new ECGs on every listener at its disk limit, and loses nothing', async () => {
     const gateway = await open({ limitMb: 0.5 })
     gateway.cloud.isAway = true
     let taken = 0
@@ -296,7 +296,7 @@ describe('a gateway', () => {
     )
   })
 
-  it('erases a patient: the ECGs, the stays, the orders and the files', async () => {
+  it('erases a patient: ECGs, stays, orders and files', async () => {
     const gateway = await open()
     await ask(gateway, adt('A01', { at: '20260101000000' }))
     await ask(gateway, waveOru(ECG))
@@ -315,7 +315,7 @@ describe('a gateway', () => {
     }
   })
 
-  it('is asked by programs of this machine only, and commanded by none in a browser', async () => {
+  it('answers only local programs, and accepts no commands from browsers', async () => {
     const gateway = await open()
 
     const foreign = new Promise<number | undefined>((resolve) => {
@@ -331,7 +331,7 @@ describe('a gateway', () => {
     expect(commanded.status).toBe(400)
   })
 
-  it('counts where the cloud flags an ECG differently, and says so of the result', async () => {
+  it('counts ECGs that the cloud flags differently, and adds a warning to their results', async () => {
     const gateway = await open()
     await ask(gateway, waveOru(ECG))
     const [ours] = await until(
@@ -352,7 +352,7 @@ describe('a gateway', () => {
     for (const { warnings } of [shown!, one]) expect(warnings).toContainEqual({ code: 'screens-differ' })
   })
 
-  it('copies its journal while it runs, and starts from the copy', async () => {
+  it('backs up its journal while running, and starts from the copy', async () => {
     const gateway = await open()
     await ask(gateway, waveOru(ECG))
     await until(

@@ -1,5 +1,5 @@
 /**
- * A gateway for tests: on ports of its own, with a cloud that can be taken away.
+ * A gateway for tests, on its own ports, with a cloud that can be switched off.
  * @module
  */
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -14,7 +14,7 @@ import { type Gateway, startGateway } from '../../../streams/gateway/gateway.ts'
 import type { Envelope, StoredEcg } from '../../../streams/gateway/stored-ecg.ts'
 import { silentLogger } from '../../helpers/logs.ts'
 
-/** Takes ECGs as SQS does, unless it is away. */
+/** Receives ECGs like SQS, unless it is switched off. */
 export class TestCloud implements Cloud {
   readonly got: StoredEcg[] = []
   isAway = false
@@ -96,7 +96,7 @@ export async function startTestGateway(
   }
 }
 
-/** Asks until the answer is what is wanted. The test's own time limit ends a wait in vain. */
+/** Polls until the value is as expected. The test's own timeout ends a wait that never succeeds. */
 export async function until<T>(ask: () => Promise<T> | T, isWanted: (value: T) => boolean): Promise<T> {
   for (;;) {
     const value = await ask()

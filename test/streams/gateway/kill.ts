@@ -1,34 +1,49 @@
 /**
- * The kill harness: devices stream, the gateway is killed (SIGKILL) at random moments and started again, and the cloud goes away and comes back with it. At
- * the end every window must have its one result at its device, and be in the cloud once.
+ * The kill harness: devices stream to a gateway, which forwards to the cloud, and to the cloud's own broker; gateway, stack and broker are killed (SIGKILL)
+ * at random moments, each by itself, and started again over what they have on disk. At the end every window must have its one result, made of the very
+ * samples that its device sent.
  *
- * `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED [SECONDS]`: as many kills as fit into SECONDS.
+ * `npm run -s node -- test/streams/gateway/kill.ts COUNT SEED [FILE]`: in pieces of 100 kills, each added to FILE as a line of JSON. Pieces that FILE has
+ * are not run again, so it may be ended and started again. `--docs FILE` writes the sum of FILE's pieces into docs/gateway.md.
  * @module
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { synthesize } from '../../../cdk/local/assembly.ts'
+import { parseSiteConfig } from '../../../shared/config/site.ts'
+import type { Frame } from '../../../shared/domain/frame.ts'
+import type { Recording } from '../../../shared/domain/recording.ts'
+import { windowSamples } from '../../../shared/domain/window.ts'
+import { waveformSha256 } from '../../../shared/waveform/codec.ts'
+import { DeviceLink, framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
+import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
-import { CloudServer, fixedPort, type GatewayProcess, generator, startGatewayProcess } from './process.ts'
+import { countingCloud, type KilledCloud, realCloud, type Target } from './killed-cloud.ts'
+import { fixedPort, type GatewayProcess, generator, startGatewayProcess } from './process.ts'
 
 export interface KillReport {
-  readonly kills: number
   readonly seed: number
+  readonly kills: Readonly<Record<Target['name'], number>>
   readonly devices: number
   readonly windows: number
+  /** Of devices of the gateway: whose result did not come. */
   readonly withoutResult: number
-  readonly withDifferentResults: number
-  /** Windows that the cloud does not have. */
+  /** Windows with two different results of one version, at the device or in the cloud. */
+  readonly doubled: number
+  /** Windows whose result was made of other samples than the device sent, at the device or in the cloud. */
+  readonly wrongSamples: number
+  /** Which these are. */
+  readonly wrong: readonly string[]
   readonly missingInCloud: number
-  /** Windows that the cloud has with two different contents of one version. */
-  readonly differentInCloud: number
   /** Problems that devices were told of. */
   readonly problems: number
   /** Peak of the gateway's memory over all its lives, MB. */
   readonly rssMb: number
-  /** Until a start is ready, ms: the median and the longest. */
-  readonly startMs: { readonly median: number; readonly longest: number }
+  /** Of the gateway until it is ready, ms. */
+  readonly startMs: readonly number[]
   readonly seconds: number
 }
 
@@ -37,131 +52,289 @@ export interface KillOptions {
   readonly seed: number
   /** No kill begins after so long. */
   readonly withinS?: number
+  /** Of the gateway; the cloud's own broker has as many again. */
   readonly devices?: number
   /** Times real time. */
   readonly speed?: number
+  /** The stack's template and functions. Without it, a server that counts stands in for the cloud. */
+  readonly assemblyDir?: string
+  readonly onKill?: (count: number) => void
 }
 
-/** Of a life: from ready to the kill. */
-const LIFE_MS = { least: 50, most: 1000 } as const
+const PIECE = 100
 
-export const isWhole = (report: KillReport) =>
-  report.withoutResult === 0 &&
-  report.withDifferentResults === 0 &&
-  report.missingInCloud === 0 &&
-  report.differentInCloud === 0 &&
-  report.problems === 0
+/** mosquitto writes what it has acknowledged within milliseconds. */
+const REPEAT_MS = 2000
 
-export async function killGateway({
-  kills,
-  seed,
-  withinS = Number.POSITIVE_INFINITY,
-  devices = 3,
-  speed = 8,
-}: KillOptions): Promise<KillReport> {
+const GATEWAY_LIFE_MS = { least: 50, most: 1000 } as const
+
+/** The stack gives a window that it was killed over another try when SQS has hidden it for a minute. */
+const SETTLE_S = 240
+
+export const isWhole = ({ withoutResult, doubled, wrongSamples, missingInCloud, problems }: KillReport) =>
+  withoutResult + doubled + wrongSamples + missingInCloud + problems === 0
+
+interface Window {
+  readonly ecgId: string
+  readonly firstSample: number
+  /** Of the newest version that came. */
+  inputSha256?: string
+}
+
+export async function killAtRandom(options: KillOptions): Promise<KillReport> {
+  const { kills, seed, withinS = Number.POSITIVE_INFINITY, devices = 2, speed = 4, assemblyDir, onKill } = options
   const startedAt = performance.now()
   const folder = mkdtempSync(join(tmpdir(), 'kill-'))
-  const random = generator(seed)
-  const cloud = await CloudServer.start()
+  const cloud = await (assemblyDir === undefined ? countingCloud(generator(seed)) : realCloud(folder, assemblyDir))
+  const gateway = await killedGateway(folder, cloud.url)
+  const counts: Record<Target['name'], number> = { gateway: 0, stack: 0, broker: 0 }
+  const ending = new AbortController()
+  const links: DeviceLink[] = []
+  const streamTo = async (url: string, name: string, resultTimeoutMs: number) => {
+    const link = await DeviceLink.open({ url, version: 4 }, { repeatMs: REPEAT_MS })
+    links.push(link)
+    return Array.from({ length: devices }, (_, index) =>
+      streaming(link, `${name}${index}`, { index, seed, speed, resultTimeoutMs, signal: ending.signal }),
+    )
+  }
+  try {
+    await gateway.start()
+    const bedside = await streamTo(gateway.mqttUrl, 'g', 120_000)
+    // A device of the cloud's own broker may miss a result while that is away: it is asked for at the API.
+    const remote = await (cloud.mqttUrl === undefined
+      ? streamTo(gateway.mqttUrl, 'c', 120_000)
+      : streamTo(cloud.mqttUrl, 'c', 10_000))
+    const total = () => counts.gateway + counts.stack + counts.broker
+    const isEnough = () => total() >= kills || performance.now() - startedAt > withinS * 1000
+    const targets = [gateway, ...cloud.targets]
+    await Promise.all(
+      targets.map(async ({ name, lifeMs, kill, start }, index) => {
+        const random = generator(seed * 10 + index)
+        for (;;) {
+          await sleep(lifeMs.least + random() * (lifeMs.most - lifeMs.least))
+          if (isEnough()) return
+          counts[name]++
+          onKill?.(total())
+          await kill()
+          await start()
+        }
+      }),
+    )
+    cloud.settle()
+    ending.abort()
+    const [own, others] = [await Promise.all(bedside), await Promise.all(remote)]
+    const all = [...own, ...others].flatMap(({ windows }) => windows)
+    const expected = new Map([...own, ...others].flatMap(({ samples }) => [...samples]))
+    const isWrong = (ecgId: string, sha256: string | undefined) =>
+      sha256 !== undefined && expected.has(ecgId) && sha256 !== expected.get(ecgId)
+    const held = await settled(cloud, all, isWrong)
+    const placeOf = (ecgId: string) => {
+      const of = [...own, ...others].find(({ samples }) => samples.has(ecgId))
+      return `${of?.device}/${of?.windows.findIndex((window) => window.ecgId === ecgId)}`
+    }
+    const wrong = [
+      ...[...own, ...others].flatMap(({ got }) =>
+        [...got].flatMap(([ecgId, sha256]) => (isWrong(ecgId, sha256) ? `device: ${placeOf(ecgId)}` : [])),
+      ),
+      ...held.flatMap(({ ecgId, inputSha256, note }) =>
+        isWrong(ecgId, inputSha256) ? `cloud: ${placeOf(ecgId)} ${note}` : [],
+      ),
+    ]
+    const ids = new Set(held.map(({ ecgId }) => ecgId))
+    const atDevice = cloud.mqttUrl === undefined ? [...own, ...others] : own
+    return {
+      seed,
+      kills: counts,
+      devices: 2 * devices,
+      windows: all.length,
+      withoutResult: atDevice.flatMap(({ windows }) => windows).filter(({ results }) => results === 0).length,
+      doubled:
+        all.filter(({ results }) => results > 1).length +
+        held.filter(({ contents }) => contents > 1).length +
+        (held.length - ids.size),
+      wrongSamples: wrong.length,
+      wrong,
+      missingInCloud: all.filter(({ ecgId }) => !ids.has(ecgId)).length,
+      problems: [...own, ...others].reduce((sum, { problems }) => sum + problems.length, 0),
+      rssMb: Math.round(gateway.peakMb()),
+      startMs: gateway.starts.map(Math.round),
+      seconds: Math.round((performance.now() - startedAt) / 1000),
+    }
+  } finally {
+    ending.abort()
+    // Without a broker it waits for an answer that never comes.
+    for (const link of links) await Promise.race([link.close(), sleep(1000)])
+    await gateway.kill()
+    await cloud.close()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+interface Streaming {
+  readonly index: number
+  readonly seed: number
+  readonly speed: number
+  readonly resultTimeoutMs: number
+  readonly signal: AbortSignal
+}
+
+/** A device that streams until it is told to end, what it sent, and what came back. */
+async function streaming(link: DeviceLink, device: string, { index, seed, speed, resultTimeoutMs, signal }: Streaming) {
+  const recording = syntheticRecording({ gainUv: 5, seconds: 7.31, heartRateBpm: 60 + 7 * index })
+  const got = new Map<string, string>()
+  const versions = new Map<string, number>()
+  const { windows, problems } = await streamRecording(recording, {
+    link,
+    tenant: 'local',
+    device,
+    session: `seed-${seed}`,
+    speed,
+    delayMs: index * 40,
+    loop: true,
+    signal,
+    resultTimeoutMs,
+    onResult: ({ ecgId, version, provenance, warnings }) => {
+      // One that says that samples are missing is not wrong: its correction follows, here or in the cloud.
+      const isShort = warnings.some(({ code }) => code === 'window-closed-short')
+      if (isShort || version < (versions.get(ecgId) ?? 0)) return
+      versions.set(ecgId, version)
+      got.set(ecgId, provenance.inputSha256)
+    },
+  })
+  // How far the last window goes is the device's affair: its samples are not compared.
+  return { device, windows, problems, got, samples: samplesOf(recording, windows.slice(0, -1)) }
+}
+
+/** By ECG: the SHA-256 of the samples that a looping device sends of it. */
+function samplesOf(recording: Recording, windows: readonly Pick<Window, 'ecgId' | 'firstSample'>[]) {
+  const { rateHz } = recording
+  const wire = toWire(recording)
+  const samples = windowSamples(rateHz)
+  const format = { sessionStartedAtMs: 0, rateHz, leads: wire.leads }
+  const last = windows.at(-1)?.firstSample ?? 0
+  const frames: Frame[] = []
+  for (const frame of framesOf(recording, wire, { session: '', sessionStartedAtMs: 0, loop: true })) {
+    if (frame.firstSample >= last + samples) break
+    frames.push(frame)
+  }
+  return new Map(
+    windows.map(({ ecgId, firstSample }) => {
+      const touching = frames.filter(
+        (frame) => frame.firstSample < firstSample + samples && frame.firstSample > firstSample - rateHz,
+      )
+      return [ecgId as string, waveformSha256(windowWaveform(format, { firstSample, samples }, touching))]
+    }),
+  )
+}
+
+async function killedGateway(folder: string, cloudUrl: string) {
   const [mqttPort, statusPort] = [await fixedPort(Math.random), await fixedPort(Math.random)]
   const file = join(folder, 'gateway.json')
   const config = {
     data: 'data',
     mqtt: { port: mqttPort },
     status: { port: statusPort },
-    forward: { kind: 'api', url: cloud.url },
+    forward: { kind: 'api', url: cloudUrl },
     backlogPerSecond: 500,
   }
   writeFileSync(file, JSON.stringify(config))
   const starts: number[] = []
   let rssMb = 0
-  let gateway: GatewayProcess | undefined
-  const start = async () => {
-    gateway = await startGatewayProcess(file)
-    starts.push(gateway.startMs)
-  }
-  const kill = async () => {
-    rssMb = Math.max(rssMb, gateway?.peakMb() ?? 0)
-    await gateway?.kill()
-  }
-  const ending = new AbortController()
-  let link: DeviceLink | undefined
-  try {
-    await start()
-    const open = await DeviceLink.open({ url: `mqtt://127.0.0.1:${mqttPort}`, version: 4 })
-    link = open
-    const streams = Promise.all(
-      Array.from({ length: devices }, (_, index) =>
-        streamRecording(syntheticRecording({ gainUv: 5, seconds: 7.31, heartRateBpm: 60 + 7 * index }), {
-          link: open,
-          tenant: 'local',
-          device: `d${index}`,
-          session: `seed-${seed}`,
-          speed,
-          delayMs: index * 40,
-          loop: true,
-          signal: ending.signal,
-          resultTimeoutMs: 120_000,
-        }),
-      ),
-    )
-    // What fails in here is said below, not by an unhandled rejection in between.
-    streams.catch(() => {})
-    let done = 0
-    for (; done < kills && performance.now() - startedAt < withinS * 1000; done++) {
-      await new Promise((over) => setTimeout(over, LIFE_MS.least + random() * (LIFE_MS.most - LIFE_MS.least)))
-      await kill()
-      cloud.isAway = random() < 1 / 3
-      await start()
-    }
-    cloud.isAway = false
-    ending.abort()
-    const reports = await streams
-    const windows = reports.flatMap(({ windows: all }, index) => all.map((each) => ({ ...each, device: `d${index}` })))
-    const inCloud = () => {
-      const held = new Set([...cloud.windows.values()].map(({ device, firstSample }) => `${device}/${firstSample}`))
-      return windows.filter(({ device, firstSample }) => held.has(`${device}/${firstSample}`)).length
-    }
-    // What the cloud does not have yet follows; the harness's own limit ends a wait in vain.
-    for (let waitedMs = 0; inCloud() < windows.length && waitedMs < 60_000; waitedMs += 50) {
-      await new Promise((over) => setTimeout(over, 50))
-    }
-    return {
-      kills: done,
-      seed,
-      devices,
-      windows: windows.length,
-      withoutResult: windows.filter(({ results }) => results === 0).length,
-      withDifferentResults: windows.filter(({ results }) => results > 1).length,
-      missingInCloud: windows.length - inCloud(),
-      differentInCloud: differentIn(cloud),
-      problems: reports.reduce((sum, { problems }) => sum + problems.length, 0),
-      rssMb: Math.round(Math.max(rssMb, gateway?.peakMb() ?? 0)),
-      startMs: {
-        median: Math.round(starts.toSorted((a, b) => a - b)[starts.length >> 1]!),
-        longest: Math.round(Math.max(...starts)),
-      },
-      seconds: Math.round((performance.now() - startedAt) / 1000),
-    }
-  } finally {
-    ending.abort()
-    // Without a broker it waits for an answer that never comes.
-    await Promise.race([link?.close(), new Promise((over) => setTimeout(over, 1000))])
-    await kill()
-    cloud.close()
-    rmSync(folder, { recursive: true, force: true })
+  let process: GatewayProcess | undefined
+  const peakMb = () => Math.max(rssMb, process?.peakMb() ?? 0)
+  return {
+    name: 'gateway',
+    lifeMs: GATEWAY_LIFE_MS,
+    mqttUrl: `mqtt://127.0.0.1:${mqttPort}`,
+    starts,
+    peakMb,
+    async start() {
+      process = await startGatewayProcess(file)
+      starts.push(process.startMs)
+    },
+    async kill() {
+      rssMb = peakMb()
+      await process?.kill()
+    },
+  } as const
+}
+
+/** What the cloud has when it has all, whole, or when it has had time enough. */
+async function settled(
+  cloud: KilledCloud,
+  windows: readonly Pick<Window, 'ecgId'>[],
+  isWrong: (ecgId: string, inputSha256: string | undefined) => boolean,
+) {
+  for (const endMs = performance.now() + SETTLE_S * 1000; ; ) {
+    const held = await cloud.held()
+    const ids = new Set(held.map(({ ecgId }) => ecgId))
+    const isAll = windows.every(({ ecgId }) => ids.has(ecgId))
+    const isRight = held.every(({ ecgId, inputSha256 }) => !isWrong(ecgId, inputSha256))
+    if ((isAll && isRight) || performance.now() > endMs) return held
+    await sleep(2000)
   }
 }
 
-function differentIn(cloud: CloudServer): number {
-  const contents = Map.groupBy(cloud.taken, ({ device, firstSample, version }) => `${device}/${firstSample}/${version}`)
-  return [...contents.values()].filter((all) => new Set(all.map(({ sha256 }) => sha256)).size > 1).length
+const reportsIn = (file: string): readonly KillReport[] =>
+  existsSync(file)
+    ? readFileSync(file, 'utf8')
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => JSON.parse(line) as KillReport) // as `main` writes it
+    : []
+
+async function main(count: number, seed: number, file: string): Promise<boolean> {
+  const folder = mkdtempSync(join(tmpdir(), 'kill-assembly-'))
+  const done = new Set(reportsIn(file).map((report) => report.seed))
+  try {
+    const assemblyDir = await synthesize(folder, parseSiteConfig('{}'))
+    for (let piece = 0; piece * PIECE < count; piece++) {
+      if (done.has(seed + piece)) continue
+      const kills = Math.min(PIECE, count - piece * PIECE)
+      const onKill = (number: number) => {
+        if (number % 10 === 0) process.stderr.write(`seed ${seed + piece}: ${number} kills\n`)
+      }
+      const report = await killAtRandom({ kills, seed: seed + piece, assemblyDir, onKill })
+      appendFileSync(file, `${JSON.stringify(report)}\n`)
+      process.stderr.write(`${JSON.stringify({ ...report, startMs: undefined })}\n`)
+    }
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+  process.stdout.write(table(reportsIn(file)))
+  return reportsIn(file).every(isWhole)
+}
+
+/** The pieces' sum as a Markdown table. */
+function table(reports: readonly KillReport[]): string {
+  const sum = (of: (report: KillReport) => number) => reports.reduce((total, report) => total + of(report), 0)
+  const kills = (['gateway', 'stack', 'broker'] as const).map((name) => `${name} ${sum((each) => each.kills[name])}`)
+  const all = sum((each) => each.kills.gateway + each.kills.stack + each.kills.broker)
+  const starts = reports.flatMap(({ startMs }) => startMs).toSorted((a, b) => a - b)
+  const seconds = (ms = 0) => `${(ms / 1000).toFixed(1)} s`
+  const rows = [
+    ['kills', `${all}: ${kills.join(', ')} (seeds ${reports.map(({ seed }) => seed).join(', ')})`],
+    ['windows', sum((each) => each.windows).toLocaleString('en')],
+    ['without a result at the device', sum((each) => each.withoutResult)],
+    ['missing in the cloud', sum((each) => each.missingInCloud)],
+    ['made of other samples than were sent', sum((each) => each.wrongSamples)],
+    ['doubled', sum((each) => each.doubled)],
+    ["the gateway's start, median and longest", `${seconds(starts[starts.length >> 1])}, ${seconds(starts.at(-1))}`],
+    ["the gateway's peak memory", `${Math.max(...reports.map(({ rssMb }) => rssMb))} MB`],
+  ]
+  return ['| what | result |', '| --- | --- |', ...rows.map(([what, result]) => `| ${what} | ${result} |`), ''].join(
+    '\n',
+  )
+}
+
+function writeDocs(file: string): void {
+  const docs = resolve(import.meta.dirname, '../../../docs/gateway.md')
+  const [before, , after] = readFileSync(docs, 'utf8').split(/<!-- \/?kills -->\n/)
+  writeFileSync(docs, `${before}<!-- kills -->\n${table(reportsIn(file))}<!-- /kills -->\n${after}`)
 }
 
 if (import.meta.main) {
-  const [kills = '20', seed = '1', seconds] = process.argv.slice(2)
-  const withinS = seconds === undefined ? {} : { withinS: Number(seconds) }
-  const report = await killGateway({ kills: Number(kills), seed: Number(seed), ...withinS })
-  process.stdout.write(`${JSON.stringify(report, null, 2)}\n`)
-  process.exit(isWhole(report) ? 0 : 1)
+  const [first = '20', seed = '1', file = '.local/kills.jsonl'] = process.argv.slice(2)
+  if (first === '--docs') writeDocs(seed)
+  else process.exit((await main(Number(first), Number(seed), resolve(file))) ? 0 : 1)
 }

@@ -13,8 +13,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
 const lines = (name: string) => readFileSync(join(folder, name), 'utf8').split('\n').filter(Boolean)
 
-describe('a log file', () => {
-  it('rotates by size, keeps the newest, and goes on where it was', () => {
+describe('the gateway’s log file', () => {
+  it('rotates by size, keeps the newest lines, and continues after a restart', () => {
     const options = { file: join(folder, 'gateway.log'), maxBytes: 40, keep: 2 }
 
     const first = new LogFile(options)
@@ -30,18 +30,18 @@ describe('a log file', () => {
     expect(statSync(join(folder, 'gateway.log')).mode & 0o777).toBe(0o600)
   })
 
-  it('that cannot be written does not end the process', () => {
+  it('does not end the process when it cannot be written', () => {
     const log = new LogFile({ file: join(folder, 'not-there', 'gateway.log'), maxBytes: 100, keep: 1 })
 
     expect(() => log.write('a line\n')).not.toThrow()
   })
 
-  it('takes what the gateway logs, and standard output stays empty', { timeout: 120_000 }, () => {
+  it('receives the gateway’s log, and standard output stays empty', { timeout: 120_000 }, () => {
     const main = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
     const config = { data: 'data', status: { port: 0 }, log: { file: 'logs.txt' } }
     writeFileSync(join(folder, 'gateway.json'), JSON.stringify(config))
 
-    // Ends by itself when it is told to: with the signal that comes after it is ready.
+    // Ends with the signal that is sent once it is ready.
     const { stdout, stderr } = spawnSync(
       'bash',
       [

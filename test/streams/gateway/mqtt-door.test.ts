@@ -4,14 +4,14 @@ import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { isDeviceOf } from '../../../streams/gateway/mqtt-door.ts'
 import { startTestGateway } from './helpers.ts'
 
-describe('a certificate', () => {
+describe('isDeviceOf', () => {
   it.each([
     ['of the device', { subject: { CN: 'd1' } }, true],
     ['of another device', { subject: { CN: 'd2' } }, false],
-    ['that names nobody', { subject: {} }, false],
-    ['that names several', { subject: { CN: ['d1', 'd2'] } }, false],
-    ['that nobody asked for', {}, true],
-  ])('%s', (_, certificate, isAllowed) => {
+    ['without a name', { subject: {} }, false],
+    ['with several names', { subject: { CN: ['d1', 'd2'] } }, false],
+    ['that was not requested', {}, true],
+  ])('decides on a certificate %s', (_, certificate, isAllowed) => {
     expect(isDeviceOf(certificate, 'd1')).toBe(isAllowed)
   })
 })
@@ -21,7 +21,7 @@ interface Memory {
   readonly persistence: { createRetainedStream(pattern: string): AsyncIterable<unknown> }
 }
 
-it('discards retained messages', async () => {
+it('the gateway’s broker discards retained messages', async () => {
   const opening = vi.spyOn(Aedes, 'createBroker')
   const gateway = await startTestGateway()
   onTestFinished(() => gateway.end())

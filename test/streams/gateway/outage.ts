@@ -26,9 +26,9 @@ export interface OutageReport {
   readonly withoutResult: number
   readonly withDifferentResults: number
   readonly missingInCloud: number
-  /** Windows of the backlog that the cloud got before an earlier one of the same device. */
+  /** Windows that the cloud got before an earlier one of the same device, in the backlog or among those that came live. */
   readonly outOfOrder: number
-  /** Windows of the outage's last seconds that went before the backlog, as the live lane does. */
+  /** Windows that came live and so before some of their device's backlog. */
   readonly liveFirst: number
   /** From the return of the cloud until it had all of the outage, s of our time. */
   readonly lagGoneS: number
@@ -45,8 +45,11 @@ export interface OutageOptions {
 
 const WINDOW_S = 10
 
-/** As `forwarder.ts` counts it. */
+/** As `forwarder.ts` counts it: what is older when it arrives came by the backlog's lane. */
 const LIVE_MS = 20_000
+
+/** On its way, a live window becomes older still. */
+const REQUEST_MS = 2000
 
 export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: OutageOptions): Promise<OutageReport> {
   const folder = mkdtempSync(join(tmpdir(), 'outage-'))
@@ -96,7 +99,8 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
       all.map((each) => ({ ...each, device: `d${index}` })),
     )
     const name = ({ device, firstSample }: { device: string; firstSample: number }) => `${device}/${firstSample}`
-    const arrivals = () => new Map([...cloud.windows.values()].map((each) => [name(each), each.atMs]))
+    // What came more than once, by when it came first.
+    const arrivals = () => new Map(cloud.taken.toReversed().map((each) => [name(each), each.atMs]))
     while (
       windows.some((each) => !arrivals().has(name(each))) &&
       performance.now() - backAt < (patienceS + 60) * 1000
@@ -106,15 +110,16 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
     const inCloud = arrivals()
     const those = windows.filter(isOfOutage)
     const latencies = those.flatMap(({ latencyMs }) => latencyMs ?? [])
-    const overtaking = [...Map.groupBy(those, ({ device }) => device).values()].flatMap((own) => {
-      const inTime = own.toSorted((a, b) => a.firstSample - b.firstSample)
-      const times = inTime.map((each) => inCloud.get(name(each)) ?? 0)
-      // Several go at once, so what differs by less than a request is no disorder.
-      return inTime.filter((_, i) => i > 0 && (times[i] ?? 0) < (times[i - 1] ?? 0) - 1000)
+    const disorder = [...Map.groupBy(windows, ({ device }) => device).values()].map((own) => {
+      const arrived = own.flatMap((each) => {
+        const atMs = inCloud.get(name(each))
+        return atMs === undefined ? [] : { ...each, atMs, isLive: atMs - each.publishedAtMs < LIVE_MS + REQUEST_MS }
+      })
+      const lanes = [true, false].map((isLive) => arrived.filter((each) => each.isLive === isLive))
+      return { outOfOrder: lanes.reduce((sum, lane) => sum + inversions(lane), 0), ahead: inversions(arrived) }
     })
-    // Live first: a window that is younger than that when the cloud is back does not wait behind the backlog.
-    const isLive = ({ publishedAtMs }: { publishedAtMs: number }) => publishedAtMs > backAt - LIVE_MS
-    const liveFirst = overtaking.filter(isLive).length
+    const outOfOrder = disorder.reduce((sum, each) => sum + each.outOfOrder, 0)
+    const liveFirst = disorder.reduce((sum, each) => sum + each.ahead - each.outOfOrder, 0)
     await link.close()
     return {
       devices,
@@ -126,8 +131,8 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
       withoutResult: windows.filter(({ results }) => results === 0).length,
       withDifferentResults: windows.filter(({ results }) => results > 1).length,
       missingInCloud: windows.filter((each) => !inCloud.has(name(each))).length,
-      outOfOrder: overtaking.length - liveFirst,
-      liveFirst,
+      outOfOrder,
+      liveFirst: Math.max(0, liveFirst),
       lagGoneS: Math.round(lagGoneS),
       rssMb: Math.round(gateway.peakMb()),
     }
@@ -137,6 +142,12 @@ export async function outage({ devices, seconds, scale = 1, patienceS = 600 }: O
     cloud.close()
     rmSync(folder, { recursive: true, force: true })
   }
+}
+
+/** How many arrived before one that is earlier in its session. */
+function inversions(arrived: readonly { readonly firstSample: number; readonly atMs: number }[]): number {
+  const inTime = arrived.toSorted((a, b) => a.firstSample - b.firstSample)
+  return inTime.filter(({ atMs }, i) => i > 0 && atMs < inTime[i - 1]!.atMs).length
 }
 
 if (import.meta.main) {

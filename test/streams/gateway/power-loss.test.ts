@@ -17,7 +17,7 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true, force: true }))
 
-/** What lies on the disk of a database: its file and its write-ahead log. */
+/** The files of a database on disk: the database and its write-ahead log. */
 interface OnDisk {
   readonly db: Buffer
   readonly wal: Buffer
@@ -51,8 +51,8 @@ const lay = (path: string, { db, wal }: OnDisk) => {
   writeFileSync(`${path}-wal`, wal)
 }
 
-describe('power that is lost while the disk is being written', () => {
-  it('takes no ECG that was acknowledged', { timeout: 60_000 }, () => {
+describe('a power loss during a write', () => {
+  it('loses no acknowledged ECG', { timeout: 60_000 }, () => {
     const random = generator(3)
     const path = join(folder, 'ecgs.db')
     const store = new Store(path, { limitBytes: 1e9, forwards: true })
@@ -99,7 +99,7 @@ describe('power that is lost while the disk is being written', () => {
     store.close()
   })
 
-  it('takes no frame that was acknowledged', { timeout: 60_000 }, () => {
+  it('loses no acknowledged frame', { timeout: 60_000 }, () => {
     const random = generator(5)
     const path = join(folder, 'frames.db')
     const journal = new Journal(path)

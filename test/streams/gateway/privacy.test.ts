@@ -21,11 +21,11 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }))
 const MAIN = resolve(import.meta.dirname, '../../../streams/gateway/main.ts')
 const ecg = (heartRateBpm: number) => syntheticRecording({ gainUv: 5, heartRateBpm })
 
-/** What stands for a person at each door: none of it may be told to anybody who looks at the gateway itself. */
+/** Personal data at each listener, which must not appear in anything that the gateway itself shows. */
 const MARKERS = ['MARK-PATIENT', 'MARK-NAME', 'MARK-ORDER', 'MARK-FILE', 'MARK-BED', 'MARK-BAD', 'MARK-TITLE'] as const
 
-describe('what identifies a person', () => {
-  it('goes through every door and is in no log, metric, status or page', { timeout: 120_000 }, async () => {
+describe('personal data in the gateway', () => {
+  it('pass every listener without appearing in a log, metric, status or page', { timeout: 120_000 }, async () => {
     const config = {
       data: 'data',
       mqtt: { port: 0 },
@@ -103,7 +103,7 @@ describe('what identifies a person', () => {
       (count) => count >= 4,
     )
 
-    // The reader of the log goes away: the gateway goes on, though it has something to say.
+    // The log's reader closes: the gateway must continue although it still logs.
     for (const output of [child.stdout, child.stderr]) output.destroy()
     const late = await RawPeer.connect(ports.hl7)
     late.send(Buffer.from('MSH|^~\\&|MARK-NAME'))
@@ -122,7 +122,7 @@ describe('what identifies a person', () => {
       expect([marker, [said, ...shown].some((text) => text.includes(marker))]).toEqual([marker, false])
   })
 
-  it('is erased with the files that name a patient, and with what was read from them', async () => {
+  it('are erased with the patient’s files and everything read from them', async () => {
     const ward = await startTestGateway()
     const of = (id: string, rate: number) => writeMuse(ecg(rate), { person: `<PatientID>${id}</PatientID>` }).bytes
     writeFileSync(join(ward.inbox, 'a.xml'), of('MARK-4711', 60))

@@ -46,7 +46,12 @@ export async function startGatewayProcess(file: string, { cpus }: GatewayProcess
   const child = spawn(command, args, {
     // Its log, to find out why it died.
     stdio: ['ignore', openSync(`${file}.log`, 'a'), 'pipe'],
-    env: { ...process.env, CODE_VERSION: 'harness', NODE_COMPILE_CACHE: join(dirname(file), 'compiled') },
+    env: {
+      ...process.env,
+      CODE_VERSION: 'harness',
+      MALLOC_ARENA_MAX: '1',
+      NODE_COMPILE_CACHE: join(dirname(file), 'compiled'),
+    },
   })
   const exited = once(child, 'exit')
   const limit = setTimeout(() => child.kill('SIGKILL'), START_MS)

@@ -11,7 +11,7 @@ describe("the gateway's store", () => {
 
   const hot = Object.keys(QUERIES).filter((name) => !(COUNTING as readonly string[]).includes(name))
 
-  it.each(hot)('finds its rows by an index: %s', (name) => {
+  it.each(hot)('uses an index: %s', (name) => {
     const plan = store.explain(name as keyof typeof QUERIES) // one of its keys
 
     expect(plan.filter((step) => /^SCAN (?!CONSTANT)/.test(step) && !/USING (?:COVERING )?INDEX/.test(step))).toEqual(
@@ -19,7 +19,7 @@ describe("the gateway's store", () => {
     )
   })
 
-  it('undoes what throws', () => {
+  it('rolls back a transaction that throws', () => {
     expect(() =>
       store.transaction(() => {
         store.book.addOrder({ placer: 'P' }, '4711', 1)

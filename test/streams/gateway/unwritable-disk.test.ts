@@ -29,8 +29,8 @@ afterEach(async () => {
 
 const ecg = (heartRateBpm: number) => syntheticRecording({ gainUv: 5, heartRateBpm })
 
-describe.skipIf(!hasPrlimit)(`a disk that takes no writes while the gateway runs${NO_PRLIMIT}`, () => {
-  it('is told at every door, keeps the process up, and loses nothing that was acknowledged', {
+describe.skipIf(!hasPrlimit)(`an unwritable disk under a running gateway${NO_PRLIMIT}`, () => {
+  it('is reported by every listener, does not end the process, and loses nothing acknowledged', {
     timeout: 240_000,
   }, async () => {
     const inbox = join(folder, 'inbox')

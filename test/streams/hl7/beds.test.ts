@@ -99,8 +99,14 @@ describe('bed assignment by ADT', () => {
     ['a discharge before the admission', 'A03', { at: at(0) }, 'clock-invalid', 'EVN.6'],
     ['a time in the future', 'A02', { bed: 'ICU^02^B', at: '20300101000000' }, 'clock-invalid', 'EVN.2'],
     ['a move without a bed', 'A02', { bed: '' }, 'field-invalid', 'PV1.3'],
-    ['no patient', 'A01', { patient: '' }, 'field-invalid', 'PID.3'],
-    ['no time at all', 'A01', { patient: '9', bed: 'ICU^09^A', at: '' }, undefined, undefined],
+    ['an admission without a patient', 'A01', { patient: '' }, 'field-invalid', 'PID.3'],
+    [
+      'invalid messages only, not one without a time',
+      'A01',
+      { patient: '9', bed: 'ICU^09^A', at: '' },
+      undefined,
+      undefined,
+    ],
     ['an unsupported event', 'A60', {}, 'format-unsupported', 'MSH[0].9'],
   ])('refuses and ignores %s', (_, event, options, code, field) => {
     const ward = new Ward()

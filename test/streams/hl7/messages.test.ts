@@ -61,8 +61,8 @@ describe('parseMessage', () => {
     ['version 3', header({ type: 'ORU^R01', version: '3.0' }), 'format-unsupported', 'MSH[0].12'],
     ['no control ID', header({ type: 'ORU^R01', id: '' }), 'field-invalid', 'MSH[0].10'],
     ['a segment without a name', `${header({ type: 'ORU^R01' })}\rxx`, 'payload-malformed', 'segment[1]'],
-    ['an empty message', '', 'payload-empty', 'MSH'],
-  ])('refuses %s', (_, text, code, field) => {
+    ['no content', '', 'payload-empty', 'MSH'],
+  ])('refuses a message with %s', (_, text, code, field) => {
     expect(() => parseMessage(Buffer.from(text, 'latin1'))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )

@@ -100,13 +100,13 @@ describe('readOru', () => {
       'OBX[2].5',
     ],
     ['an empty file', ['OBX|1|ED|x||A^text^xml^Base64^'], 'payload-empty', 'OBX[2].5'],
-  ])('refuses %s and names the segment', (_, obx, code, field) => {
+  ])('refuses a message with %s, and names the segment', (_, obx, code, field) => {
     expect(() => readOru(oru(...obx))).toThrow(
       expect.objectContaining({ code, detail: expect.objectContaining({ field }) }),
     )
   })
 
-  it('says its local time by the zone of the site', () => {
+  it('converts local times by the site’s time zone', () => {
     const message = oru('OBX|1|NA|II||1^2|mV|||||P|||20260702120000')
 
     const { ecgs } = readOru(message, { rateHz: 500, timeZone: 'Europe/Berlin' })

@@ -95,7 +95,7 @@ describe.each(BROKERS)(
         for (const report of reports) expectEachOnce(report, responder)
       })
 
-      // What it does then has nothing to do with the broker.
+      // Independent of the broker.
       it.runIf(name === 'aedes')(
         'sends complete windows on SIGTERM and keeps the rest for the next process',
         async () => {

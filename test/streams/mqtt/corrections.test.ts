@@ -137,7 +137,7 @@ describe('random silence, reordering, repeats and kills', () => {
       ),
       { minLength: 2, maxLength: 8 },
     )
-    // Where each frame of a backlog goes, and which ones come again.
+    // The position of each frame of a backlog, and which ones are repeated.
     const disorder = fc.infiniteStream(fc.nat(999))
 
     fc.assert(

@@ -99,7 +99,7 @@ describe('Ingest under a flood from one device', () => {
   })
 
   it('drops data kept for corrections before a waiting window', () => {
-    // A window that lacks one frame: its frames are kept until it comes.
+    // A window that lacks one frame: its frames are kept until that one arrives.
     for (let index = 0; index < 150; index++) {
       for (const sequence of Array.from({ length: 9 }, (_, at) => at).filter((at) => at !== 3)) {
         send(`d${index}`, encodeFrame(makeFrame({ session: 's', sequence, length: 1000 })))

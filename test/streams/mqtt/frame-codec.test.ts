@@ -60,7 +60,7 @@ describe('decodeFrame', () => {
     ['an unknown lead', json({ leads: leads('I', 'V7') }), undefined, 'lead-unknown', 'leads[1].name'],
     ['a lead without a name', json({ leads: [{ gainUv: 1 }, {}] }), undefined, 'lead-unknown', 'leads[0].name'],
     ['a lead named twice', json({ leads: leads('II', 'ii') }), undefined, 'lead-duplicate', 'leads[1].name'],
-    ['no leads', protobuf({ leads: [] }), undefined, 'lead-missing', 'leads'],
+    ['a frame without leads', protobuf({ leads: [] }), undefined, 'lead-missing', 'leads'],
     [
       'a gain in millivolts',
       protobuf({ leads: [{ name: 'I', gainUv: 0.0025 }] }),
@@ -82,7 +82,7 @@ describe('decodeFrame', () => {
     ['a rate of 2001 Hz', protobuf({ rateHz: 2001 }), undefined, 'rate-unsupported', 'rateHz'],
     ['a heart rate of NaN', protobuf({ heartRateBpm: NaN }), undefined, 'field-invalid', 'heartRateBpm'],
     ['a heart rate of zero', protobuf({ heartRateBpm: 0 }), undefined, 'field-invalid', 'heartRateBpm'],
-    ['no samples', protobuf(samples(0)), undefined, 'payload-empty', 'samples'],
+    ['a frame without samples', protobuf(samples(0)), undefined, 'payload-empty', 'samples'],
     ['too few samples for the leads', protobuf(samples(501)), undefined, 'samples-uneven', 'samples'],
     ['half a sample', json({ samples: 'AAAA' }), undefined, 'samples-uneven', 'samples'],
     ['samples that are not base64', json({ samples: '!!!' }), undefined, 'sample-invalid', 'samples'],

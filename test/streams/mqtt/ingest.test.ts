@@ -20,7 +20,7 @@ let closed: number[]
 let problems: Problem[]
 let failure: unknown
 
-/** A process that starts: with what the journal holds, and nothing else. */
+/** A restarted process: it has only the contents of the journal. */
 function start(): void {
   journal = new Journal(join(folder, 'journal.db'))
   closed = []

@@ -38,7 +38,7 @@ function throughAdapter(topic: string, payload: Uint8Array): Received {
   })
   ingest.receive({ topic, payload, contentType: undefined, acknowledge: () => {} })
   ingest.flush()
-  // A session that is met in its middle may have begun earlier: the adapter waits for that until it falls silent.
+  // A session first seen in its middle may have begun earlier: the adapter waits for the rest until the session is silent.
   monotonicMs = 20_000
   ingest.sweep()
   journal.close()

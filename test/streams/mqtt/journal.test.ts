@@ -8,7 +8,7 @@ import * as queries from '../../../streams/mqtt/journal-queries.ts'
 import { SCHEMA_VERSION, UPGRADES } from '../../../streams/mqtt/journal-tables.ts'
 import { makeFrame, NOW, sampleAt } from './helpers/factories.ts'
 
-/** What may read a table from its beginning: lists of what waits, and what is asked once. */
+/** Queries that may scan a table: lists of pending rows, and queries that run once. */
 const MAY_SCAN = ['PENDING_WINDOWS', 'PENDING_REJECTS', 'OPEN_SESSIONS', 'HOLDINGS', 'LAST_ARRIVAL']
 
 describe('Journal', () => {

@@ -5,7 +5,7 @@ import { FRAME_MS, IDLE_MS, Ward, WINDOW_SAMPLES } from './helpers/ward.ts'
 
 const DEVICES = ['d0', 'd1', 'd2']
 
-/** What happens between two stretches of streaming, for so many seconds. */
+/** What happens between two periods of streaming, for this number of seconds. */
 const pauseKinds = ['stall', 'disconnect', 'deaf', 'away', 'silence'] as const
 type PauseKind = (typeof pauseKinds)[number]
 
@@ -58,7 +58,7 @@ function stream(ward: Ward, frames: number, arrange?: (frames: readonly Frame[])
   }
 }
 
-/** The last frames, and all the patience that there is. */
+/** The last frames, and the longest wait. */
 function finish(ward: Ward): void {
   for (const device of DEVICES) {
     ward.take(device, 3, true)

@@ -39,7 +39,7 @@ describe('WindowAssembler', () => {
 
   it('gives the same windows for any order and repeats within the reorder horizon', () => {
     const stream = frames(47, true)
-    // A frame of 0.5 s may be late by fewer than four others.
+    // A frame of 0.5 s can be overtaken by fewer than four others.
     const delays = fc.array(fc.integer({ min: 0, max: 3 }), { minLength: stream.length, maxLength: stream.length })
     const repeats = fc.array(fc.nat(stream.length - 1), { maxLength: 10 })
 

@@ -36,9 +36,8 @@ from cardiacnets.models.screen import Screen
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
-from cardiacnets.stages import cmr_pretraining
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
-from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig, load_encoder, pretrain_cmr
+from cardiacnets.stages.cmr_pretraining import ViewsConfig, load_encoder, pretrain_views
 from cardiacnets.stages.contrastive import ContrastiveConfig, align, held_out_points, load_aligned_trunk
 from cardiacnets.stages.diffusion import DiffusionConfig, encode_ecgs, load_denoiser, train_diffusion
 from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, train_distillation
@@ -83,12 +82,6 @@ def _segmentation(view: View, steps: int) -> SegmentationConfig:
     )
 
 
-def _cmr(view: View, steps: int) -> CmrPretrainingConfig:
-    default = cmr_pretraining.compact(view)
-    optimisation = replace(default.optimisation, steps=steps, learning_rate=1e-3, save_every=100)
-    return replace(default, validation_cines=128, optimisation=optimisation)
-
-
 @dataclass(frozen=True)
 class Programme:
     """Every stage's configuration, and how many people are drawn. The defaults are `compact`: two CPU cores, hours."""
@@ -104,7 +97,11 @@ class Programme:
             "four_chamber": _segmentation("four_chamber", 700),
         }
     )
-    cmr: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: _cmr(view, 2400) for view in VIEWS})
+    cmr: ViewsConfig = field(
+        default_factory=lambda: ViewsConfig(
+            optimisation=OptimisationConfig(steps=600, learning_rate=1e-3, warm_up=0.1, save_every=50)
+        )
+    )
     ecg: EcgPretrainingConfig = field(
         default_factory=lambda: EcgPretrainingConfig(
             optimisation=OptimisationConfig(steps=800, learning_rate=2e-3, save_every=100)
@@ -135,12 +132,12 @@ class Programme:
     onward: ScreeningConfig = field(
         default_factory=lambda: ScreeningConfig(
             real_batch=24,
-            virtual_batch=18,
+            virtual_batch=22,
             isolated_batch=6,
             isolated_weight=0.03,
             teacher_weight=1.5,
             average=0.998,
-            optimisation=OptimisationConfig(steps=4400, learning_rate=6e-4, save_every=275),
+            optimisation=OptimisationConfig(steps=2800, learning_rate=6e-4, save_every=200),
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""
@@ -158,7 +155,7 @@ class Programme:
     """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets-train synthesis choices`)."""
 
 
-_Stage = TypeVar("_Stage", CmrPretrainingConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
+_Stage = TypeVar("_Stage", ViewsConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
 
 
 def in_bfloat16(programme: Programme) -> Programme:
@@ -169,7 +166,7 @@ def in_bfloat16(programme: Programme) -> Programme:
 
     return replace(
         programme,
-        cmr={view: changed(config) for view, config in programme.cmr.items()},
+        cmr=changed(programme.cmr),
         ecg=changed(programme.ecg),
         align=changed(programme.align),
         screening=changed(programme.screening),
@@ -276,7 +273,7 @@ class Run:
         """Stage `cmr`."""
         done, is_finished = self._finished(f"cmr/{view}")
         if not is_finished:
-            pretrain_cmr(self.programme.cmr[view], self.cines(view), done.parent)
+            pretrain_views(self.programme.cmr, {each: self.cines(each) for each in VIEWS}, done.parent.parent)
         return done
 
     def ecg(self) -> Path:

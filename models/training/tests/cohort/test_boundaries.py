@@ -19,7 +19,7 @@ def people(count: int, fibrillation: bool) -> list[Person]:
 
 
 @pytest.mark.parametrize("person", people(4, fibrillation=False), ids=lambda person: str(person.index))
-def test_waves_follow_each_other_and_fit_what_they_were_drawn_with(person: Person) -> None:
+def test_waves_are_in_order_and_match_their_parameters(person: Person) -> None:
     beats = beat_boundaries(person, SEED)
 
     rng = generator(SEED, person.index, ECG_STREAM)
@@ -37,7 +37,7 @@ def test_waves_follow_each_other_and_fit_what_they_were_drawn_with(person: Perso
         assert qt[0] - 0.06 < np.nanmedian(beat.end_s[:, t]) - onset < qt[1] + 0.06
 
 
-def test_fibrillating_atria_have_no_p_wave() -> None:
+def test_atrial_fibrillation_has_no_p_wave() -> None:
     [person] = people(1, fibrillation=True)
 
     beats = beat_boundaries(person, SEED)

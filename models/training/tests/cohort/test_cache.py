@@ -34,7 +34,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {name: (folder / f"{name}.npy").read_bytes() for name in FILES}
 
 
-def test_a_resumed_cohort_is_the_one_that_was_never_stopped(tmp_path: Path):
+def test_resumed_cohort_equals_an_uninterrupted_one(tmp_path: Path):
     whole = generate(tmp_path / "whole", 30, SEED)
     with pytest.raises(Killed):
         generate(tmp_path / "killed", 30, SEED, on_progress=kill_after(10))
@@ -60,7 +60,7 @@ def test_a_folder_of_another_seed_is_refused(tmp_path: Path):
         generate(tmp_path, 8, SEED + 1)
 
 
-def test_a_loaded_cohort_has_the_agreed_shapes(tmp_path: Path):
+def test_loaded_cohort_has_the_specified_shapes(tmp_path: Path):
     cohort = load(generate(tmp_path, 12, SEED))
 
     assert (cohort.ecg.shape, cohort.ecg.dtype) == ((12, 12, 5000), np.int16)
@@ -70,7 +70,7 @@ def test_a_loaded_cohort_has_the_agreed_shapes(tmp_path: Path):
     assert set(cohort.split) <= set(SPLITS)
 
 
-def test_splits_are_7_1_2_and_a_person_keeps_theirs(tmp_path: Path):
+def test_splits_are_7_1_2_and_stable_per_person(tmp_path: Path):
     splits = np.array([split_of(SEED, index) for index in range(4000)])
     shares = np.bincount(splits, minlength=3) / splits.size
 
@@ -80,7 +80,7 @@ def test_splits_are_7_1_2_and_a_person_keeps_theirs(tmp_path: Path):
     np.testing.assert_array_equal(small.ecg, large.ecg[:8])
 
 
-def test_cines_are_written_where_they_are_asked_for(tmp_path: Path):
+def test_cines_are_written_on_request(tmp_path: Path):
     plain = load(generate(tmp_path / "plain", 2, SEED))
     with_cines = load(generate(tmp_path / "cines", 3, SEED, cines=2))
 
@@ -90,7 +90,7 @@ def test_cines_are_written_where_they_are_asked_for(tmp_path: Path):
     np.testing.assert_array_equal(with_cines.short_axis[1], render_short_axis(draw_person(SEED, 1), SEED).frames)
 
 
-def test_people_of_older_code_are_read_only_where_they_are_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def test_people_of_an_older_version_are_read_only_on_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     folder = generate(tmp_path, 8, SEED)
     monkeypatch.setattr(cache, "COHORT_VERSION", cache.COHORT_VERSION + 1)
 

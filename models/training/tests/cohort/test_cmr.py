@@ -24,7 +24,7 @@ def volume_ml(stack: list[Cine], frame: int, label: int, length_mm: float) -> fl
 
 
 @pytest.mark.parametrize("render", [render_short_axis, render_four_chamber])
-def test_a_cine_depends_on_seed_and_person_alone(person: Person, render):
+def test_cine_depends_only_on_seed_and_person(person: Person, render):
     first = render(person, SEED, SIZE)
     render(draw_person(SEED, 1), SEED, SIZE)
     second = render(person, SEED, SIZE)
@@ -35,7 +35,7 @@ def test_a_cine_depends_on_seed_and_person_alone(person: Person, render):
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_a_stack_has_the_volumes_of_the_indices(index: int):
+def test_stack_has_the_volumes_of_the_indices(index: int):
     person = draw_person(SEED, index)
     levels = np.arange(0.05, 1, 0.1)
     length_mm = 10 * person.lv_length_cm
@@ -61,7 +61,7 @@ def test_the_heart_empties_to_end_systole_and_fills_again(person: Person):
     assert area[-1] > 0.95 * area[0]
 
 
-def test_four_chambers_are_seen_and_the_atria_fill_in_systole(person: Person):
+def test_four_chambers_are_visible_and_atria_fill_in_systole(person: Person):
     cine = render_four_chamber(person, SEED, 128)
 
     for label in (LV_CAVITY, LV_WALL, RV_CAVITY, LA_CAVITY, RA_CAVITY):

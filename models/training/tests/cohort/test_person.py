@@ -21,7 +21,7 @@ def indices(people: list[Person]) -> dict[str, np.ndarray]:
     return dict(zip(index_ids(), values.T, strict=True))
 
 
-def test_a_person_depends_on_seed_and_index_alone():
+def test_person_depends_only_on_seed_and_index():
     alone = measure_indices(draw_person(SEED, 7))
 
     for index in (3, 99):
@@ -77,13 +77,13 @@ def test_aortic_areas_agree_with_distensibility(people: list[Person], indices: d
         ("radialStrain", "Aha", 16), ("longitudinalStrain", "Segment", 6),
     ],
 )  # fmt: skip
-def test_global_is_the_mean_of_the_segments(indices: dict[str, np.ndarray], stem: str, unit: str, count: int):
+def test_global_value_is_the_mean_of_the_segments(indices: dict[str, np.ndarray], stem: str, unit: str, count: int):
     segments = np.mean([indices[f"{stem}{unit}{number}"] for number in range(1, count + 1)], axis=0)
 
     np.testing.assert_allclose(indices[f"{stem}Global"], segments, rtol=1e-4)
 
 
-def test_a_better_ejection_fraction_goes_with_more_strain(indices: dict[str, np.ndarray]):
+def test_higher_ejection_fraction_goes_with_more_strain(indices: dict[str, np.ndarray]):
     ef = indices["lvEf"]
 
     assert np.corrcoef(ef, indices["circumferentialStrainGlobal"])[0, 1] < -0.7

@@ -21,14 +21,14 @@ REPEATS = 4
 
 
 @pytest.mark.parametrize("name", STATED)
-def test_an_ecg_counts_for_its_own_statement_alone(name: str):
+def test_ecg_counts_for_its_own_statement_only(name: str):
     codes = frozenset(STATED[name])
 
     assert [pair for pair in PAIRS if PAIRS[pair].real(codes, CAD)] == [name]
 
 
 @pytest.mark.parametrize("codes", [{"RVH", "CRBBB"}, {"NORM", "IMI"}, {"CRBBB", "RVH"}, {"CLBBB", "AFIB"}])
-def test_what_else_an_ecg_has_keeps_it_out(codes: set[str]):
+def test_other_statements_exclude_an_ecg(codes: set[str]):
     assert not any(pair.real(frozenset(codes), CAD) for pair in PAIRS.values())
 
 

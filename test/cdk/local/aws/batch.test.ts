@@ -6,14 +6,15 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { isRetried } from '../../../../cdk/local/aws/batch.ts'
 import { startLocalStack } from '../../../../cdk/local/stack.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { assembly, Lines, resource, startSmallStack, temporaryFolder, workerResources } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
+import { assembly, Lines, resource, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
 const NAMES = {
   jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',
   jobDefinition: 'arn:aws:batch:us-east-1:000000000000:job-definition/definition:1',
 }
 
-/** A stack with a queue of batch jobs that run `script`, and a queue that hears of those that failed. */
+/** A stack with a queue of batch jobs that run `script`, and a queue that receives the events of failed jobs. */
 async function start(script: string, container: object = {}) {
   const file = join(temporaryFolder(), 'job.mjs')
   await writeFile(file, script)
@@ -88,8 +89,8 @@ const LOG_AND_END = (code: string) => `
   console.log(OF, GREETING, EXECUTION_PROVIDER, AWS_BATCH_JOB_ATTEMPT)
   ${code}`
 
-describe('AWS Batch on one machine', () => {
-  it('runs a job with its own environment and the definition’s, on the processor', async () => {
+describe('the AWS Batch emulator', () => {
+  it('runs a job with its own environment and the definition’s, on the CPU', async () => {
     const { log, submit } = await start(LOG_AND_END(''))
 
     await submit('first')
@@ -97,7 +98,7 @@ describe('AWS Batch on one machine', () => {
     await log.until((lines) => lines.includes('synthesize: first hello cpu 1'))
   })
 
-  it('runs one after another, at low priority', async () => {
+  it('runs jobs one after another, at low priority', async () => {
     const { log, submit } = await start(`
       import { getPriority } from 'node:os'
       import { setTimeout } from 'node:timers/promises'
@@ -114,7 +115,7 @@ describe('AWS Batch on one machine', () => {
     )
   })
 
-  it('tells of a job that failed; tries again only what its exit status is to be tried again for', async () => {
+  it('reports a failed job, and retries only the exit statuses that the definition names', async () => {
     const { log, submit, heard, statusOf } = await start(LOG_AND_END(`process.exit(OF === 'again' ? 75 : 1)`))
 
     const once = await submit('once')
@@ -134,7 +135,7 @@ describe('AWS Batch on one machine', () => {
     ])
   })
 
-  it('ends a job by SIGTERM, and one that waits before it begins', async () => {
+  it('ends a running job with SIGTERM, and a waiting job before it begins', async () => {
     const { log, batch, submit, heard } = await start(`
       process.on('SIGTERM', () => { console.log('asked to end'); process.exit(143) })
       console.log('begins', process.env.OF)
@@ -155,7 +156,7 @@ describe('AWS Batch on one machine', () => {
     expect(log.all).toContain('synthesize: asked to end')
   })
 
-  it('asks a job to end when the stack stops; what it then sends is there after the restart', async () => {
+  it('ends a job when the stack stops, and keeps the messages that it sends then', async () => {
     const folder = temporaryFolder()
     const file = join(folder, 'job.mjs')
     await writeFile(
@@ -200,7 +201,7 @@ describe('AWS Batch on one machine', () => {
     await log.until((lines) => lines.includes('given back'))
   }, 60_000)
 
-  it('says what it does not support', async () => {
+  it('names what it does not support', async () => {
     const { batch, submit } = await start('')
     const array = new SubmitJobCommand({ jobName: 'name', ...NAMES, arrayProperties: { size: 2 } })
     const elsewhere = new SubmitJobCommand({ jobName: 'name', ...NAMES, jobQueue: 'other' })
@@ -231,6 +232,6 @@ it.each([
     1,
     false,
   ],
-])('rules %j of exit status %i mean: again %s', (rules, code, expected) => {
+])('retry rules %j for exit status %i: retried is %s', (rules, code, expected) => {
   expect(isRetried(rules, { code, reason: 'Essential container in task exited' })).toBe(expected)
 })

@@ -21,7 +21,7 @@ async function start() {
 }
 
 it.each(['frames', 'window'])(
-  'hangs up on a device that sends %s before anyone listens, so that it sends them again',
+  'the local broker disconnects a device that sends %s before anyone subscribed, so that it sends again',
   async (channel) => {
     const { connect } = await start()
     const device = await connect()
@@ -33,7 +33,7 @@ it.each(['frames', 'window'])(
   },
 )
 
-it('delivers frames once the adapter has subscribed', async () => {
+it('the local broker delivers frames once the adapter has subscribed', async () => {
   const { broker, connect } = await start()
   const [adapter, device] = [await connect(), await connect()]
   const subscribed = broker.subscribed('frames')
@@ -48,14 +48,14 @@ it('delivers frames once the adapter has subscribed', async () => {
   expect(await arrived).toBe('frame')
 })
 
-it('takes other topics at any time', async () => {
+it('the local broker accepts other topics at any time', async () => {
   const { connect } = await start()
   const device = await connect()
 
   await expect(device.publishAsync('ecg/v1/local/d1/status', '{}', { qos: 1 })).resolves.toBeDefined()
 })
 
-it('hangs up again when the one that listened has gone', async () => {
+it('the local broker disconnects devices again after the subscriber has left', async () => {
   const { broker, connect } = await start()
   const [adapter, device] = [await connect(), await connect()]
   const subscribed = broker.subscribed('frames')
@@ -72,7 +72,7 @@ it('hangs up again when the one that listened has gone', async () => {
   expect(await closed).toBe('closed')
 })
 
-it('grants QoS 1 for 2, and delivers to a wildcard what was published at 2 with 1', async () => {
+it('the local broker grants QoS 1 for 2, and delivers QoS 2 messages at QoS 1 to a wildcard', async () => {
   const { connect } = await start()
   const [adapter, device] = [await connect(), await connect()]
 
@@ -93,7 +93,7 @@ it('grants QoS 1 for 2, and delivers to a wildcard what was published at 2 with 
 it.each([
   ['the topic itself', 'ecg/v1/local/d1/frames'],
   ['a wildcard', 'ecg/v1/local/+/frames'],
-])('delivers all that is published at QoS 2 all at once, in ten runs of ten, to %s', async (_, filter) => {
+])('the local broker delivers a burst of QoS 2 messages completely, ten times, to %s', async (_, filter) => {
   const { connect } = await start()
   const frames = Array.from({ length: 20 }, (_, index) => `${index} ${'x'.repeat(3000)}`)
 
@@ -118,7 +118,7 @@ it.each([
   }
 })
 
-it('refuses a client of MQTT 5 in words that it can read', async () => {
+it('the local broker refuses an MQTT 5 client with a readable reason', async () => {
   const { broker } = await start()
 
   const refused = connectAsync(broker.url, { protocolVersion: 5, reconnectPeriod: 0 })
@@ -126,7 +126,7 @@ it('refuses a client of MQTT 5 in words that it can read', async () => {
   await expect(refused).rejects.toMatchObject({ code: 0x84, message: expect.stringContaining('Unsupported Protocol') })
 })
 
-it('takes no more ECGs when it drains, and waits for those that were taken', async () => {
+it('the local broker accepts no ECGs while it drains, and waits for those it accepted', async () => {
   const { broker, connect } = await start()
   const [adapter, device] = [await connect(), await connect()]
   const subscribed = broker.subscribed('frames')
@@ -156,7 +156,7 @@ it('takes no more ECGs when it drains, and waits for those that were taken', asy
   expect([hungUp, before, isDrained]).toEqual(['closed', false, true])
 })
 
-it('does not hang up on the adapter for a device without a name', async () => {
+it('the local broker does not disconnect the adapter because of a device without a name', async () => {
   const { connect } = await start()
   const [adapter, nameless, device] = [await connect(), await connect(), await connect()]
   await adapter.subscribeAsync('ecg/v1/+/+/frames', { qos: 1 })

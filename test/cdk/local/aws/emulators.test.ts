@@ -21,7 +21,7 @@ import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClien
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startEmulators } from '../../../../cdk/local/aws/emulators.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { temporaryFolder } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void
@@ -60,7 +60,7 @@ async function open(folder?: string) {
   }
 }
 
-/** A folder with a queue, a table and a bucket, each with something in it. */
+/** A folder with a queue, a table and a bucket, none of them empty. */
 async function usedFolder(): Promise<string> {
   const folder = temporaryFolder()
   const { sqs, s3, dynamo, stop } = await open(folder)
@@ -92,8 +92,8 @@ const textOf = async (s3: S3Client, Key: string) => {
 
 const manifestOf = (folder: string) => readdirSync(join(folder, 'tables')).find((name) => name.startsWith('MANIFEST'))!
 
-describe('stores on a disk', () => {
-  it('keep what they were given', async () => {
+describe('the emulators’ stores on disk', () => {
+  it('keep their contents', async () => {
     const { sqs, s3, dynamo, said } = await open(await usedFolder())
 
     const { QueueUrl } = await sqs.send(new CreateQueueCommand({ QueueName: 'intake' }))
@@ -114,7 +114,7 @@ describe('stores on a disk', () => {
 
   it.each([
     [
-      'a queue file that is no database',
+      'a queue file that is not a database',
       'queues',
       'fauxqs.db',
       (path: string) => writeFileSync(path, 'x'.repeat(9000)),
@@ -122,9 +122,9 @@ describe('stores on a disk', () => {
     ['a queue file with a damaged page', 'queues', 'fauxqs.db', scribble],
     ['an emptied MANIFEST', 'tables', 'MANIFEST', (path: string) => truncateSync(path, 0)],
     ['half a MANIFEST', 'tables', 'MANIFEST', (path: string) => truncateSync(path, statSync(path).size / 2)],
-    ['a MANIFEST of other bytes', 'tables', 'MANIFEST', (path: string) => writeFileSync(path, 'x'.repeat(500))],
+    ['a MANIFEST with other content', 'tables', 'MANIFEST', (path: string) => writeFileSync(path, 'x'.repeat(500))],
     ['an emptied CURRENT', 'tables', 'CURRENT', (path: string) => truncateSync(path, 0)],
-  ])('name the file and its folder: %s', async (_, part, name, damage) => {
+  ])('name the file and its folder when damaged: %s', async (_, part, name, damage) => {
     const folder = await usedFolder()
     const file = name === 'MANIFEST' ? manifestOf(folder) : name
     damage(join(folder, part, file))
@@ -135,7 +135,7 @@ describe('stores on a disk', () => {
     })
   })
 
-  it('report an emptied file and keep running', async () => {
+  it('report an emptied file and restart empty', async () => {
     const folder = await usedFolder()
     const file = join(folder, 'queues', 'fauxqs.db')
     truncateSync(file, 0)
@@ -148,7 +148,7 @@ describe('stores on a disk', () => {
     })
   })
 
-  it('are held by one stack', async () => {
+  it('are used by one stack only', async () => {
     const folder = await usedFolder()
     await open(folder)
 
@@ -156,13 +156,13 @@ describe('stores on a disk', () => {
   })
 })
 
-describe('an object that is broken', () => {
+describe('a damaged object', () => {
   it.each([
     ['half a .meta.json', 'two.meta.json', (path: string) => truncateSync(path, 20)],
     ['an emptied .meta.json', 'two.meta.json', (path: string) => truncateSync(path, 0)],
-    ['a .meta.json of something else', 'two.meta.json', (path: string) => writeFileSync(path, '{}')],
+    ['a .meta.json of another kind', 'two.meta.json', (path: string) => writeFileSync(path, '{}')],
     ['half its bytes', 'two.data', (path: string) => truncateSync(path, 5)],
-  ])('is set aside, counted and said, and the others are read: %s', async (_, name, damage) => {
+  ])('is set aside, counted and reported, and others stay readable: %s', async (_, name, damage) => {
     const folder = await usedFolder()
     damage(join(folder, 'objects/buckets/raw/objects/a', name))
 
@@ -178,7 +178,7 @@ describe('an object that is broken', () => {
     expect(readdirSync(aside).toSorted()).toEqual(['two.data', 'two.meta.json'])
   })
 
-  it('does not count its bucket among the broken: that is known by its folder', async () => {
+  it('does not include a damaged bucket file, because the folder identifies the bucket', async () => {
     const folder = await usedFolder()
     truncateSync(join(folder, 'objects/buckets/raw/.bucket.json'), 8)
 
@@ -188,7 +188,7 @@ describe('an object that is broken', () => {
     expect(said).toEqual([])
   })
 
-  it('leaves half an upload in parts aside', async () => {
+  it('can be an unfinished multipart upload', async () => {
     const folder = await usedFolder()
     const upload = join(folder, 'objects/_multipart/u1')
     mkdirSync(upload)
@@ -199,10 +199,10 @@ describe('an object that is broken', () => {
     expect(said).toEqual([expect.stringContaining(join(folder, 'objects/set-aside/_multipart/u1'))])
   })
 
-  it('is never one that was there before: a write that fails leaves the old bytes', async () => {
+  it('never results from a failed write, which leaves the old bytes', async () => {
     const folder = await usedFolder()
     const { s3, stop } = await open(folder)
-    // A folder in the place of the file that is to come.
+    // A folder in the place of the new file.
     mkdirSync(join(folder, 'objects/_incoming/buckets/raw/objects/three.meta.json'), { recursive: true })
 
     const write = s3.send(new PutObjectCommand({ Bucket: 'raw', Key: 'three', Body: 'newer' }))
@@ -216,8 +216,8 @@ describe('an object that is broken', () => {
   })
 })
 
-describe('reads of a table', () => {
-  it('leave nothing behind: the heap is flat over 10,000', async () => {
+describe('reading a table', () => {
+  it('leaves the heap flat over 10,000 queries', async () => {
     const { dynamo, emulators } = await open(temporaryFolder())
     await createTable(dynamo)
     for (const sk of ['1', '2']) await dynamo.send(new PutItemCommand({ TableName: 'ecgs', Item: item(sk) }))

@@ -4,7 +4,7 @@ import { failedIds } from '../../../../cdk/local/aws/event-source.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
 import { assembly, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
-/** A worker that says what it gets, as `body:receive count`, and then does what `answer` says. */
+/** A worker that logs `body:receive count` of each message, and then runs `answer`. */
 const worker = (answer: string) => `
   export const handler = async ({ Records }) => {
     for (const { body, attributes } of Records) console.log('saw ' + body + ':' + attributes.ApproximateReceiveCount)
@@ -26,19 +26,19 @@ async function startWorker(code: string, maxReceiveCount?: number) {
   return { stack, log, sqs, send, seen }
 }
 
-describe('an event source', () => {
-  it('gives only the messages that failed again', async () => {
+describe('the event-source emulator', () => {
+  it('delivers only failed messages again', async () => {
     const failBad = `return { batchItemFailures: Records.filter((r) => r.body === 'bad').map((r) => ({ itemIdentifier: r.messageId })) }`
     const { log, send, seen } = await startWorker(worker(failBad))
 
     await send('first', 'bad', 'last')
     await log.until(() => seen().includes('bad:2'))
 
-    // All three would have come again together, had all three been left.
+    // All three would have been redelivered together if all three had failed.
     expect(seen()).toEqual(['first:1', 'bad:1', 'last:1', 'bad:2'])
   })
 
-  it('gives all messages of a batch again when the function fails', async () => {
+  it('delivers a whole batch again when the function fails', async () => {
     const { log, send, seen } = await startWorker(
       worker(`if (Records[0].attributes.ApproximateReceiveCount === '1') throw new Error('all of it')`),
     )
@@ -49,7 +49,7 @@ describe('an event source', () => {
     expect(seen()).toEqual(['a:1', 'b:1', 'a:2', 'b:2'])
   })
 
-  it('leaves a message that failed too often to the DLQ', async () => {
+  it('leaves a message to the DLQ after too many failures', async () => {
     const { stack, sqs, send, seen } = await startWorker(worker(`throw new Error('never')`), 2)
 
     await send('poison')
@@ -61,7 +61,7 @@ describe('an event source', () => {
     expect(seen()).toEqual(['poison:1', 'poison:2'])
   })
 
-  it('replaces a sandbox that timed out, and gives its messages again', async () => {
+  it('replaces a sandbox that timed out, and delivers its messages again', async () => {
     const { stack, log, send, seen } = await startWorker(
       worker(
         `if (Records[0].attributes.ApproximateReceiveCount === '1') await new Promise((resolve) => setTimeout(resolve, 60_000))`,
@@ -78,7 +78,7 @@ describe('an event source', () => {
     })
   })
 
-  it('finishes what it holds before it stops, and deletes it', async () => {
+  it('finishes its current messages before it stops, and deletes them', async () => {
     const { stack, log, send, seen } = await startWorker(
       worker(`await new Promise((resolve) => setTimeout(resolve, 200)); console.log('done')`),
     )
@@ -91,11 +91,11 @@ describe('an event source', () => {
   })
 })
 
-describe('a partial batch response', () => {
+describe('failedIds', () => {
   const all = new Set(['a', 'b'])
 
   it.each([
-    ['names what failed', '{"batchItemFailures":[{"itemIdentifier":"b"}]}', ['b']],
+    ['names the failed message', '{"batchItemFailures":[{"itemIdentifier":"b"}]}', ['b']],
     ['is empty: all succeeded', '{"batchItemFailures":[]}', []],
     ['is null: all succeeded', 'null', []],
     ['is an object without the list: all succeeded', '{}', []],
@@ -103,7 +103,7 @@ describe('a partial batch response', () => {
     ['names an unknown message: all failed', '{"batchItemFailures":[{"itemIdentifier":"c"}]}', ['a', 'b']],
     ['has an empty id: all failed', '{"batchItemFailures":[{"itemIdentifier":""}]}', ['a', 'b']],
     ['is a string: all failed', '"fine"', ['a', 'b']],
-  ])('that %s', (_what, answer, failed) => {
+  ])('handles a response that %s', (_what, answer, failed) => {
     expect([...failedIds(answer, all)]).toEqual(failed)
   })
 })

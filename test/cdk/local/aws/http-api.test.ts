@@ -18,7 +18,7 @@ async function serve(answer: (event: Record<string, never>, functionName: string
   return (path: string, init?: RequestInit) => fetch(`http://127.0.0.1:${port}${path}`, init)
 }
 
-it('turns a request into an event of payload format 2.0', async () => {
+it('the HTTP API emulator turns a request into an event of payload format 2.0', async () => {
   const request = await serve((event) => event)
 
   const response = await request('/v2/ecgs?limit=5&tag=a&tag=b', {
@@ -43,7 +43,7 @@ it('turns a request into an event of payload format 2.0', async () => {
 })
 
 it.each(['application/octet-stream', 'application/x-www-form-urlencoded', 'application/fhir+json', ''])(
-  'sends a body of the type %j as base64',
+  'the HTTP API emulator sends a body of type %j as base64',
   async (type) => {
     const request = await serve((event) => event)
 
@@ -62,13 +62,13 @@ it.each([
   ['/v1/ecgs/7', 'one'],
   ['/v1/ecgs/7/waveform', 'api'],
   ['/anything', 'api'],
-])('gives %s to the most particular route', async (path, functionName) => {
+])('the HTTP API emulator gives %s to the most specific route', async (path, functionName) => {
   const request = await serve((_event, name) => ({ name }))
 
   expect(await (await request(path)).json()).toEqual({ name: functionName })
 })
 
-it('answers with status, headers, cookies and a base64 body as the function says', async () => {
+it('the HTTP API emulator answers with the function’s status, headers, cookies and base64 body', async () => {
   const request = await serve(() => ({
     statusCode: 201,
     headers: { 'content-type': 'text/plain', location: '/v1/x' },
@@ -85,13 +85,13 @@ it('answers with status, headers, cookies and a base64 body as the function says
   expect(await response.text()).toBe('hello')
 })
 
-it('answers 404 where no route leads', async () => {
+it('the HTTP API emulator answers 404 without a matching route', async () => {
   const request = await serve(() => ({}))
 
   expect((await request('/')).status).toBe(404)
 })
 
-it('answers 500 when the function fails, and says nothing of why', async () => {
+it('the HTTP API emulator answers 500 without details when the function fails', async () => {
   const request = await serve(() => {
     throw new Error('secret')
   })
@@ -102,7 +102,7 @@ it('answers 500 when the function fails, and says nothing of why', async () => {
   expect(await response.json()).toEqual({ message: 'Internal Server Error' })
 })
 
-it('answers 413 to a body over 10 MB', async () => {
+it('the HTTP API emulator answers 413 to a body over 10 MB', async () => {
   const request = await serve(() => ({}))
 
   const response = await request('/v2', { method: 'POST', body: new Uint8Array(10 * 1024 * 1024 + 1) })

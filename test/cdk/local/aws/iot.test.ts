@@ -8,8 +8,8 @@ import { assembly, resource, startSmallStack } from '../../helpers/assembly.ts'
 
 const SQL = "SELECT encode(*, 'base64') AS data, topic() AS topic, timestamp() AS receivedAtMs FROM 'ecg/v1/+/+/window'"
 
-describe('the SQL of a rule', () => {
-  it('selects fields of a payload as what they are to be, and leaves out what they are not', () => {
+describe('the SQL of an IoT rule', () => {
+  it('selects payload fields of the expected type, and leaves out others', () => {
     const fields =
       "cast(online AS Boolean) AS online, cast(level AS Decimal) AS level, regexp_substr(name, '^[a-z]+$') AS name"
     const { select } = parseQuery(`SELECT ${fields} FROM 'ecg/v1/+/+/status'`)
@@ -25,7 +25,7 @@ describe('the SQL of a rule', () => {
     expect(() => select({ topic: 't', payload: Buffer.from([8, 1]) } as never, 0)).toThrow('no JSON')
   })
 
-  it('selects payload, topic, its parts and time', () => {
+  it('selects payload, topic, topic segments and time', () => {
     const { from, select } = parseQuery(SQL.replace('SELECT', 'select topic(4) as device,'))
 
     expect(from).toBe('ecg/v1/+/+/window')
@@ -44,7 +44,7 @@ describe('the SQL of a rule', () => {
     ["SELECT encode(x, 'base64') AS d FROM 'a'", "encode(x, 'base64')"],
     ["SELECT topic() AS t FROM 'a' WHERE x = 1", 'WHERE x = 1'],
     ['DELETE', 'DELETE'],
-  ])('%s is an error that names what is not known', (sql, what) => {
+  ])('refuses %s and names the unsupported part', (sql, what) => {
     expect(() => parseQuery(sql)).toThrow(`does not know "${what}"`)
   })
 
@@ -54,12 +54,12 @@ describe('the SQL of a rule', () => {
     ['ecg/v1/+/+/window', 'ecg/v1/t/d/window/more', false],
     ['ecg/v1/+/+/window', 'ecg/v1/t/d', false],
     ['ecg/#', 'ecg/v1/t', true],
-  ])('the filter %s and the topic %s', (filter, topic, matches) => {
+  ])('matches the filter %s with the topic %s: %s', (filter, topic, matches) => {
     expect(matchesFilter(filter, topic)).toBe(matches)
   })
 })
 
-describe('AWS IoT Core on one machine', () => {
+describe('the AWS IoT Core emulator', () => {
   const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
   const send = (id: string) => ({ Sqs: { QueueUrl: { Ref: id }, RoleArn: arn('Role'), UseBase64: false } })
 
@@ -103,7 +103,7 @@ describe('AWS IoT Core on one machine', () => {
     return { stack, log, device, received }
   }
 
-  it('takes a window that is sent to the rule by its name, which no other rule and no subscriber hears', async () => {
+  it('accepts a window sent directly to a rule, hidden from other rules and subscribers', async () => {
     const template = resources(['Queue', 'Dlq'])
     const payload = { AwsIotSqlVersion: '2016-03-23', Sql: SQL, Actions: [send('Queue')] }
     const named = resource('AWS::IoT::TopicRule', 'windows', { RuleName: 'ecg_windows', TopicRulePayload: payload })
@@ -134,7 +134,7 @@ describe('AWS IoT Core on one machine', () => {
     })
   })
 
-  it('hands what its role may not send to the error action', async () => {
+  it('passes to the error action what the role may not send', async () => {
     const { stack, device, received } = await start(resources(['Dlq']), true)
 
     await device.publishAsync('ecg/v1/t/d/window', Buffer.from([1, 2, 3]), { qos: 1 })
@@ -148,13 +148,13 @@ describe('AWS IoT Core on one machine', () => {
     expect(stack.permissions.violations).toMatchObject([{ principal: 'rule-role', action: 'sqs:SendMessage' }])
   })
 
-  it('says that a role does not trust it', async () => {
+  it('reports a role that does not trust it', async () => {
     const { stack } = await start(resources(['Queue', 'Dlq'], 'lambda.amazonaws.com'), true)
 
     expect(stack.permissions.violations).toMatchObject([{ principal: 'iot.amazonaws.com', action: 'sts:AssumeRole' }])
   })
 
-  it('publishes what a role may publish by its data plane', async () => {
+  it('publishes through its data plane what a role may publish', async () => {
     const { stack, device } = await start(
       {
         Role: resource('AWS::IAM::Role', 'role', {

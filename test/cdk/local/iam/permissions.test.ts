@@ -38,37 +38,37 @@ const refused = (permissions: Permissions, action = 'sqs:SendMessage', target = 
 
 const NOTHING = 'no policy allows it'
 
-describe('a role', () => {
+describe('the rights of a role', () => {
   it.each([
     ['its action and resource', allow('sqs:SendMessage'), undefined],
     ['one action of several', allow(['sqs:ReceiveMessage', 'sqs:SendMessage']), undefined],
-    ['an action in other letters', allow('SQS:sendmessage'), undefined],
-    ['a part of an action and `*`', allow('sqs:Send*'), undefined],
+    ['an action in another case', allow('SQS:sendmessage'), undefined],
+    ['an action prefix and `*`', allow('sqs:Send*'), undefined],
     ['`?` for one character', allow('sqs:SendMessag?', 'arn:aws:sqs:*:intak?'), undefined],
     ['every resource', allow('sqs:*', '*'), undefined],
     ['another resource', allow('sqs:SendMessage', `${QUEUE}-dlq`), NOTHING],
     ['another action', allow('sqs:ReceiveMessage'), NOTHING],
     ['all but the action', { Effect: 'Allow', NotAction: 'sqs:Send*', Resource: '*' }, NOTHING],
     ['all but another resource', { Effect: 'Allow', Action: 'sqs:*', NotResource: `${QUEUE}-dlq` }, undefined],
-  ])('that is allowed %s', (_what, statement, reason) => {
+  ])('follow a policy that allows %s', (_what, statement, reason) => {
     expect(refused(roleWith(statement))).toBe(reason)
   })
 
-  it('may not do what is denied, even if another statement allows it', () => {
+  it('exclude what a policy denies, even if another allows it', () => {
     const permissions = roleWith(allow('sqs:*', '*'), deny('sqs:Send*'))
 
     expect(refused(permissions)).toBe('a policy denies it')
     expect(refused(permissions, 'sqs:ReceiveMessage')).toBeUndefined()
   })
 
-  it('needs everything that a call needs', () => {
+  it('must cover every action of a call', () => {
     const permissions = roleWith(allow('sqs:SendMessage'))
     const needs = ['sqs:SendMessage', 'sqs:ReceiveMessage'].map((action) => ({ action, resource: QUEUE }))
 
     expect(permissions.refuse('Role', needs)).toMatchObject({ action: 'sqs:ReceiveMessage' })
   })
 
-  it('has what it is not allowed said once, by name, and what it never used listed', () => {
+  it('are reported once by name when missing, and listed when never used', () => {
     const told: object[] = []
     const permissions = new Permissions((violation) => told.push(violation))
     permissions.addRole('Role', 'Intake/preprocess-role')
@@ -90,37 +90,27 @@ describe('a role', () => {
   })
 })
 
-describe('a condition', () => {
+describe('a policy condition', () => {
   const under = (condition: object, context: Context = {}) =>
     refused(roleWith(allow('sqs:*', QUEUE, { Condition: condition })), 'sqs:SendMessage', QUEUE, context)
 
   it.each<[string, object, Context, string | undefined]>([
-    ['that every call meets', { Bool: { 'aws:SecureTransport': 'true' } }, {}, undefined],
-    ['that no call meets', { Bool: { 'AWS:SecureTransport': 'false' } }, {}, NOTHING],
-    ['on a key that the call has not', { StringEquals: { 's3:prefix': 'raw/' } }, {}, NOTHING],
-    ['on it with IfExists', { StringEqualsIfExists: { 's3:prefix': 'raw/' } }, {}, undefined],
-    ['that says no, on it', { StringNotEquals: { 's3:prefix': 'raw/' } }, {}, undefined],
+    ['one that every call meets', { Bool: { 'aws:SecureTransport': 'true' } }, {}, undefined],
+    ['one that no call meets', { Bool: { 'AWS:SecureTransport': 'false' } }, {}, NOTHING],
+    ['a key that the call lacks', { StringEquals: { 's3:prefix': 'raw/' } }, {}, NOTHING],
+    ['a key that the call lacks, with IfExists', { StringEqualsIfExists: { 's3:prefix': 'raw/' } }, {}, undefined],
+    ['a negated key that the call lacks', { StringNotEquals: { 's3:prefix': 'raw/' } }, {}, undefined],
+    ['any of several values', { StringLike: { 's3:prefix': ['x', 'raw/*'] } }, { 's3:prefix': 'raw/t' }, undefined],
+    ['none of several values', { StringNotLike: { 's3:prefix': ['x', 'raw/*'] } }, { 's3:prefix': 'raw/t' }, NOTHING],
+    ['numbers', { NumericLessThan: { 's3:TlsVersion': 1.2 } }, {}, NOTHING],
+    ['absence of a key', { Null: { 's3:prefix': 'true' } }, {}, undefined],
     [
-      'with any of several values',
-      { StringLike: { 's3:prefix': ['x', 'raw/*'] } },
-      { 's3:prefix': 'raw/t' },
-      undefined,
-    ],
-    [
-      'that says none of several',
-      { StringNotLike: { 's3:prefix': ['x', 'raw/*'] } },
-      { 's3:prefix': 'raw/t' },
-      NOTHING,
-    ],
-    ['of numbers', { NumericLessThan: { 's3:TlsVersion': 1.2 } }, {}, NOTHING],
-    ['on absence', { Null: { 's3:prefix': 'true' } }, {}, undefined],
-    [
-      'of which one of two fails',
+      'one of two conditions that fails',
       { Bool: { 'aws:SecureTransport': 'true' }, Null: { 's3:prefix': false } },
       {},
       NOTHING,
     ],
-  ])('%s', (_what, condition, context, reason) => {
+  ])('is evaluated: %s', (_what, condition, context, reason) => {
     expect(under(condition, context)).toBe(reason)
   })
 
@@ -128,19 +118,19 @@ describe('a condition', () => {
     [{ IpAddress: { 'aws:SourceIp': '10.0.0.0/8' } }, 'IpAddress of aws:SourceIp'],
     [{ 'ForAllValues:StringEquals': { 's3:prefix': 'a' } }, 'ForAllValues:StringEquals of s3:prefix'],
     [{ StringEquals: { 'aws:PrincipalTag/team': 'a' } }, 'StringEquals of aws:PrincipalTag/team'],
-  ])('that is not known is named where it would count: %j', (condition, name) => {
+  ])('is named when it is unsupported and matters: %j', (condition, name) => {
     expect(under(condition)).toBe(`the local stack does not know the condition ${name}`)
     expect(refused(roleWith(allow('sqs:Receive*', QUEUE, { Condition: condition })))).toBe(NOTHING)
   })
 })
 
-describe('the policy of a resource', () => {
+describe('a resource policy', () => {
   const sns = { Service: 'sns.amazonaws.com' }
   const TOPIC = 'arn:aws:sns:us-east-1:000000000000:results'
   const delivered = (permissions: Permissions, source = TOPIC) =>
     permissions.refuseService('sns.amazonaws.com', source, [{ action: 'sqs:SendMessage', resource: QUEUE }])?.reason
 
-  it('lets a service in for one source only', () => {
+  it('admits a service for one source only', () => {
     const permissions = new Permissions()
     const condition = { ArnEquals: { 'aws:SourceArn': TOPIC } }
     permissions.attach(QUEUE, {
@@ -151,7 +141,7 @@ describe('the policy of a resource', () => {
     expect(delivered(permissions, `${TOPIC}-2`)).toBe(NOTHING)
   })
 
-  it('denies what a role is allowed, for everybody', () => {
+  it('denies what a role’s own policies allow', () => {
     const permissions = roleWith(allow('sqs:*'))
     const insecure = { Principal: { AWS: '*' }, Condition: { Bool: { 'aws:SecureTransport': 'true' } } }
     permissions.attach(QUEUE, { Statement: [deny('sqs:*', QUEUE, insecure)] })
@@ -170,7 +160,7 @@ describe('the policy of a resource', () => {
   })
 })
 
-describe('what is encrypted by a key of the customer', () => {
+describe('a resource encrypted with a customer’s key', () => {
   const account = { Principal: { AWS: 'arn:aws:iam::000000000000:root' } }
 
   function encrypted(keyPolicy: object, ...statements: readonly object[]): Permissions {
@@ -181,19 +171,19 @@ describe('what is encrypted by a key of the customer', () => {
   }
 
   it.each<[string, Permissions, string | undefined]>([
-    ['wants the key too', encrypted(allow('kms:*', '*', account)), NOTHING],
+    ['also requires rights to the key', encrypted(allow('kms:*', '*', account)), NOTHING],
     [
-      'is open to a role that may use the key, if the key trusts the account',
+      'is accessible with rights to the key if the key trusts the account',
       encrypted(allow('kms:*', '*', account), allow(['kms:Decrypt', 'kms:GenerateDataKey*'], KEY)),
       undefined,
     ],
     [
-      'is closed to a role that the key knows nothing of',
+      'is inaccessible if the key policy does not admit the role',
       encrypted(allow('kms:*', '*', { Principal: { Service: 'x' } }), allow('kms:*', KEY)),
       "the key's policy does not let it",
     ],
     [
-      'may be bound to the service',
+      'can be restricted to a service',
       encrypted(
         allow('kms:*', '*', account),
         allow('kms:*', KEY, { Condition: { StringEquals: { 'kms:ViaService': 's3.us-east-1.amazonaws.com' } } }),
@@ -205,9 +195,9 @@ describe('what is encrypted by a key of the customer', () => {
   })
 })
 
-it('matches wildcards as a simple reference implementation does (property)', () => {
+it('wildcards match like a simple reference implementation (property)', () => {
   const text = fc.string({ unit: fc.constantFrom('a', 'b', ':', '/', '.', '*', '?', '('), maxLength: 8 })
-  /** Letter by letter, without regular expressions. */
+  /** Character by character, without regular expressions. */
   const plain = (pattern: string, value: string): boolean => {
     if (pattern === '') return value === ''
     const [first, rest] = [pattern[0], pattern.slice(1)]
@@ -224,7 +214,7 @@ it('matches wildcards as a simple reference implementation does (property)', () 
   )
 })
 
-describe('the emulators', () => {
+describe('the emulators with permissions', () => {
   const statement = (action: string | readonly string[], ...targets: readonly object[]) => ({
     Effect: 'Allow',
     Action: action,
@@ -233,7 +223,7 @@ describe('the emulators', () => {
   const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] })
   const below = (id: string, path: string) => ({ 'Fn::Join': ['', [arn(id), path]] })
 
-  /** A queue, a topic, a bucket and a table, a role that may do a little of each, and clients that have it. */
+  /** A queue, a topic, a bucket and a table, a role with some rights to each, and clients with that role. */
   async function start() {
     const key = [{ AttributeName: 'pk', KeyType: 'HASH' }]
     const assemblyDir = await assembly({
@@ -272,7 +262,7 @@ describe('the emulators', () => {
     }
   }
 
-  it('let a role do what it may, and refuse the rest as AWS does', async () => {
+  it('allow what a role may do and refuse the rest as AWS does', async () => {
     const { stack, sqs, sns, s3, dynamo } = await start()
     const { intake, other } = stack.queueUrls
     const object = (key: string) => ({ Bucket: 'raw', Key: key })
@@ -295,7 +285,7 @@ describe('the emulators', () => {
       s3.send(new PutObjectCommand({ ...object('clean/a'), Body: 'x' })),
       s3.send(new DeleteObjectsCommand({ Bucket: 'raw', Delete: { Objects: [{ Key: 'raw/a' }, { Key: 'clean/&' }] } })),
       s3.send(new ListObjectVersionsCommand({ Bucket: 'raw' })),
-      // There is nothing there, but who may not list the bucket is not told so.
+      // The object does not exist, but a caller without s3:ListBucket gets AccessDenied instead of NoSuchKey.
       s3.send(new GetObjectCommand(object('raw/missing'))),
       dynamo.send(new QueryCommand({ ...query, IndexName: 'byArrival' })),
     ])
@@ -324,7 +314,7 @@ describe('the emulators', () => {
   })
 })
 
-describe('what AWS does by itself', () => {
+describe('an action by AWS itself', () => {
   const topic = resource('AWS::SNS::Topic', 'topic', {})
   const queue = resource('AWS::SQS::Queue', 'q', {})
   const subscription = resource('AWS::SNS::Subscription', 's', {
@@ -333,7 +323,7 @@ describe('what AWS does by itself', () => {
     Endpoint: { 'Fn::GetAtt': ['Queue', 'Arn'] },
   })
 
-  it('is reported and not carried out when its target’s policy forbids it', async () => {
+  it('is reported and not carried out when the target’s policy forbids it', async () => {
     const assemblyDir = await assembly({ Topic: topic, Queue: queue, Subscription: subscription })
 
     const { stack } = await startSmallStack(assemblyDir, { isRefusalExpected: true })

@@ -12,7 +12,7 @@ async function start() {
   return { api, next: () => fetch(`${url}/invocation/next`), post }
 }
 
-it('hands an event to the runtime that asks for it, with the headers of the contract', async () => {
+it('the Lambda runtime API gives an event to the waiting runtime, with the required headers', async () => {
   const { api, next } = await start()
 
   void api.invoke(INVOCATION)
@@ -24,7 +24,7 @@ it('hands an event to the runtime that asks for it, with the headers of the cont
   expect(response.headers.get('lambda-runtime-invoked-function-arn')).toBe('arn:fn')
 })
 
-it('keeps a runtime waiting until there is an event', async () => {
+it('the Lambda runtime API lets a runtime wait for the next event', async () => {
   const { api, next } = await start()
 
   const asked = next()
@@ -34,7 +34,7 @@ it('keeps a runtime waiting until there is an event', async () => {
   expect((await asked).headers.get('lambda-runtime-aws-request-id')).toBe('r-1')
 })
 
-it('resolves the invocation with what the runtime answers', async () => {
+it('the Lambda runtime API resolves the invocation with the runtime’s answer', async () => {
   const { api, next, post } = await start()
   const answer = api.invoke(INVOCATION)
   await next()
@@ -45,7 +45,7 @@ it('resolves the invocation with what the runtime answers', async () => {
   expect(await answer).toBe('{"ok":true}')
 })
 
-it('rejects the invocation with the error that the runtime reports', async () => {
+it('the Lambda runtime API rejects the invocation with the runtime’s error', async () => {
   const { api, next, post } = await start()
   const answer = api.invoke(INVOCATION)
   const rejected = expect(answer).rejects.toMatchObject({ type: 'RangeError', message: 'too far' })
@@ -57,7 +57,7 @@ it('rejects the invocation with the error that the runtime reports', async () =>
   await rejected
 })
 
-it('refuses a response to an unknown invocation', async () => {
+it('the Lambda runtime API refuses a response to an unknown invocation', async () => {
   const { post } = await start()
 
   const response = await post('/invocation/r-9/response', '{}')
@@ -66,7 +66,7 @@ it('refuses a response to an unknown invocation', async () => {
   expect(await response.json()).toMatchObject({ errorType: 'InvalidRequestID' })
 })
 
-it('reports a runtime that could not load its handler', async () => {
+it('the Lambda runtime API reports a runtime that could not load its handler', async () => {
   const { api, post } = await start()
 
   const response = await post('/init/error', '{"errorType":"SyntaxError","errorMessage":"no"}')

@@ -11,7 +11,7 @@ async function start(spec: FunctionSpec) {
   return { sandbox, log }
 }
 
-it('gives the handler its event and the context of Lambda', async () => {
+it('a Lambda sandbox gives the handler its event and context', async () => {
   const spec = await functionSpec(`
     export const handler = async (event, context) => ({
       n: event.n + 1,
@@ -33,7 +33,7 @@ it('gives the handler its event and the context of Lambda', async () => {
   expect(answers[0].id).not.toBe(answers[1].id)
 })
 
-it('runs in the bundle folder with the function’s environment and nothing of ours', async () => {
+it('a Lambda sandbox runs in the bundle folder with the function’s environment only', async () => {
   process.env.OURS = 'secret'
   const spec = await functionSpec(
     'export const handler = async () => ({ env: { ...process.env }, cwd: process.cwd() })',
@@ -48,7 +48,7 @@ it('runs in the bundle folder with the function’s environment and nothing of o
   expect(cwd).toBe(realpathSync(spec.folder))
 })
 
-it('passes on what the function writes, line by line', async () => {
+it('a Lambda sandbox passes on the function’s output line by line', async () => {
   const { sandbox, log } = await start(
     await functionSpec(`export const handler = async () => { console.log('one\\ntwo'); console.error('three') }`),
   )
@@ -58,7 +58,7 @@ it('passes on what the function writes, line by line', async () => {
   expect([...(await log.until((lines) => lines.length === 3))].sort()).toEqual(['one', 'three', 'two'])
 })
 
-it('rejects with the handler’s error and keeps running', async () => {
+it('a Lambda sandbox rejects with the handler’s error and keeps running', async () => {
   const { sandbox } = await start(
     await functionSpec(`export const handler = async ({ bad }) => { if (bad) throw new TypeError('bad'); return 1 }`),
   )
@@ -69,7 +69,7 @@ it('rejects with the handler’s error and keeps running', async () => {
   expect(await sandbox.invoke('{}')).toBe('1')
 })
 
-it('kills a function that runs longer than it may', async () => {
+it('a Lambda sandbox kills a function after its timeout', async () => {
   const { sandbox } = await start(
     await functionSpec('export const handler = () => new Promise((resolve) => setTimeout(resolve, 60_000))', {
       timeoutMs: 100,
@@ -81,7 +81,7 @@ it('kills a function that runs longer than it may', async () => {
   expect(sandbox.alive).toBe(false)
 })
 
-it('notices a function that ends its own process', async () => {
+it('a Lambda sandbox notices when a function ends its own process', async () => {
   const { sandbox } = await start(await functionSpec('export const handler = async () => process.exit(3)'))
 
   await expect(sandbox.invoke('{}')).rejects.toMatchObject({ type: 'Runtime.ExitError' })
@@ -93,13 +93,13 @@ it.each([
   ['throws while it loads', `throw new SyntaxError('broken')`, 'SyntaxError'],
   ['exports no handler', 'export const other = 1', 'Error'],
   ['ends while it loads', 'process.exit(1)', 'Runtime.ExitError'],
-])('does not start a function that %s', async (_what, code, type) => {
+])('a Lambda sandbox does not start a function that %s', async (_what, code, type) => {
   const starting = startSandbox(await functionSpec(code))
 
   await expect(starting).rejects.toMatchObject({ type })
 })
 
-it('measures a cold start from the start of the process to the first answer', async () => {
+it('a Lambda sandbox measures the cold start up to the first answer', async () => {
   const spec = await functionSpec('export const handler = async () => 1')
 
   const { initMs, firstAnswerMs } = await measureColdStart(spec, '{}')

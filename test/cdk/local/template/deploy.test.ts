@@ -16,25 +16,25 @@ it.each([
   ],
   ['a runtime', { Fn: functionResource('f', { Runtime: 'python3.14' }) }, 'nodejs24.x only, not python3.14'],
   [
-    'a reference that leads nowhere',
+    'an unknown reference',
     { Queue: resource('AWS::SQS::Queue', 'q', { VisibilityTimeout: { Ref: 'Gone' } }) },
     'the template refers to Gone',
   ],
   [
-    'an attribute that is not there',
+    'an unknown attribute',
     {
       Queue: resource('AWS::SQS::Queue', 'q', {}),
       Other: resource('AWS::SQS::Queue', 'o', { VisibilityTimeout: { 'Fn::GetAtt': ['Queue', 'Colour'] } }),
     },
     'Queue.Colour',
   ],
-])('%s that it does not support is an error that names it', async (_what, resources, message) => {
+])('deploying an unsupported template names %s', async (_what, resources, message) => {
   const starting = start(resources)
 
   await expect(starting).rejects.toThrow(message)
 })
 
-it('a function finds its layer where Lambda would have unpacked it', async () => {
+it('a deployed function finds its layer where Lambda would unpack it', async () => {
   const code = `import { readFileSync } from 'node:fs'
     export const handler = async () => readFileSync(process.env.MODEL_DIR + '/manifest.json', 'utf8')`
   const resources = {

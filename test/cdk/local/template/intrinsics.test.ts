@@ -23,23 +23,23 @@ describe('intrinsic functions', () => {
     ['Fn::Sub', { 'Fn::Sub': SUBSTITUTED }, 'x-000000000000-arn-of-Queue-ref-of-Queue-$' + '{Kept}'],
     ['Fn::Sub with variables', { 'Fn::Sub': [TWICE, { a: { Ref: 'Q' } }] }, 'ref-of-Q/ref-of-Q'],
     ['nested values', { a: [{ b: { Ref: 'Queue' } }, 1, null] }, { a: [{ b: 'ref-of-Queue' }, 1, null] }],
-  ])('%s', async (_name, value, expected) => {
+  ])('resolve %s', async (_name, value, expected) => {
     expect(await resolveIntrinsics(value, lookup)).toEqual(expected)
   })
 
-  it('leaves a key that merely looks like one alone beside others', async () => {
+  it('leave a similar key beside other keys alone', async () => {
     const value = { Ref: 'Queue', Other: 1 }
 
     expect(await resolveIntrinsics(value, lookup)).toEqual(value)
   })
 
-  it('names a function that it does not know', async () => {
+  it('are refused by name when unknown', async () => {
     const resolving = resolveIntrinsics({ 'Fn::ImportValue': 'x' }, lookup)
 
     await expect(resolving).rejects.toThrow('Fn::ImportValue')
   })
 
-  it('names an attribute that a resource does not have', async () => {
+  it('are refused by the name of an unknown attribute', async () => {
     const resolving = resolveIntrinsics({ 'Fn::GetAtt': ['Queue', 'Colour'] }, lookup)
 
     await expect(resolving).rejects.toThrow('Queue.Colour')

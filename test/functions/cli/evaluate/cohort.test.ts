@@ -4,7 +4,7 @@ import { parseCohort } from '../../../../functions/cli/evaluate/cohort.ts'
 import { codedError } from '../../../helpers/errors.ts'
 
 describe('parseCohort', () => {
-  it('reads labels, people, sex and age; what is empty is unknown', () => {
+  it('reads labels, persons, sex and age, with empty cells as unknown', () => {
     const text = 'file,person,sex,age,cad,hf\na.hea,p1,F,61,1,\nb/c.xml,p1,male,,0,1\nd.csv,,,,,0\n'
 
     const { rows, people, conditions } = parseCohort(text, '/data')
@@ -22,13 +22,13 @@ describe('parseCohort', () => {
     ['comma', '\uFEFFfile,cad\r\n"a, ""b"".hea",1\r\n', 'a, "b".hea'],
     ['semicolon', 'file;cad;note\na.hea;1;"two\nlines"\n\n', 'a.hea'],
     ['tab', 'file\tcad\na b.hea\t1', 'a b.hea'],
-  ])('delimited by %s, with a byte order mark, quotes or blank lines', (_, text, file) => {
+  ])('accepts %s as the delimiter, with a byte order mark, quotes or blank lines', (_, text, file) => {
     const { rows } = parseCohort(text, '/data')
 
     expect(rows.map((row) => [row.file, row.labels])).toEqual([[join('/data', file), { cad: true }]])
   })
 
-  it('says which columns it does not use', () => {
+  it('names the columns that it does not use', () => {
     expect(parseCohort('file,cad,chf\na.hea,1,0\n', '/').ignored).toEqual(['chf'])
   })
 

@@ -28,7 +28,7 @@ beforeAll(async () => {
 
 afterAll(() => rm(folder, { recursive: true }))
 
-/** ECGs of people whose hearts beat faster the more of them there are, half of them called sick; one too short, one that is not there. */
+/** ECGs of people with increasing heart rates, half of them labelled positive; one too short, one missing. */
 async function writeCohort(people: number): Promise<string> {
   const rows = ['file,person,sex,age,hf,cad']
   for (let i = 0; i < people; i++) {
@@ -58,7 +58,7 @@ async function evaluate(cohort: string, site: string | false = false) {
 }
 
 describe('evaluateCohort', () => {
-  it('counts what it screened, refused and could not read', () => {
+  it('counts screened, refused and unreadable ECGs', () => {
     const { report, errors } = evaluated
 
     expect(errors).toEqual(['nowhere.hea file-not-found'])
@@ -72,7 +72,7 @@ describe('evaluateCohort', () => {
     expect(describeReport(report)).toContain('24 screened, 1 refused (too-short 1), 1 failed (file-not-found 1)')
   })
 
-  it('measures each condition that has both kinds, and says how many with it were not screened', () => {
+  it('measures each condition with positives and negatives, and counts unscreened positives', () => {
     const [cad, hf] = evaluated.report.conditions
 
     expect(hf).toMatchObject({ id: 'hf', n: 24, positives: 12, unscreened: { n: 2, positives: 1 } })
@@ -87,7 +87,7 @@ describe('evaluateCohort', () => {
     expect(cad).not.toHaveProperty('figures')
   })
 
-  it('calibrates what has ten people of each kind, and says of the rest that it is too few', async () => {
+  it('calibrates conditions with at least ten people of each kind, and reports the others as too few', async () => {
     const out = join(folder, 'report')
     const { report, bundle } = evaluated
 
@@ -101,7 +101,7 @@ describe('evaluateCohort', () => {
     expect(describeReport(report)).toContain('4 people with the condition, and 10 are needed')
   })
 
-  it('measures with a site calibration in effect what the service would say then', { timeout: 120_000 }, async () => {
+  it('measures the service’s results under a site calibration', { timeout: 120_000 }, async () => {
     const out = join(folder, 'applied')
     const { report: before, bundle } = evaluated
     await writeSite(before, bundle, {}, out)
@@ -116,7 +116,7 @@ describe('evaluateCohort', () => {
     expect(hfAfter.site).toEqual(hfBefore.site)
   })
 
-  it('writes no site calibration where there are too few people, and takes an older one away', {
+  it('writes no site calibration for too few people, and removes an older one', {
     timeout: 120_000,
   }, async () => {
     const out = join(folder, 'few')
@@ -133,8 +133,8 @@ describe('evaluateCohort', () => {
   })
 })
 
-describe('the command line', () => {
-  it('refuses a calibration that was made for another bundle', { timeout: 120_000 }, async () => {
+describe('cardiacnets evaluate', () => {
+  it('refuses a calibration made for another bundle', { timeout: 120_000 }, async () => {
     const wrong = join(folder, 'wrong.json')
     const sha = 'a'.repeat(64)
     await writeFile(wrong, JSON.stringify({ schema: 1, modelBundle: 'x@1', modelSha256: sha, conditions: [] }))
@@ -147,7 +147,7 @@ describe('the command line', () => {
 })
 
 describe.skipIf(!hasData)(`cardiacnets evaluate on real ECGs${NO_DATA}`, () => {
-  it('runs through PTB-XL records with the labels that it has for them', { timeout: 240_000 }, async () => {
+  it('evaluates PTB-XL records on their labels', { timeout: 240_000 }, async () => {
     const labels = await readFile(dataPath('ptbxl100', 'ptbxl_labels.csv'), 'utf8')
     // Columns MI and sex hold no commas before them.
     const infarcted = new Map(labels.split('\n').map((line) => [line.split(',')[0], line.split(',')[5]]))
@@ -159,7 +159,7 @@ describe.skipIf(!hasData)(`cardiacnets evaluate on real ECGs${NO_DATA}`, () => {
 
     const { code, stdout } = await cli('evaluate', join(folder, 'real.csv'), '--json')
 
-    // Whether it runs, not how well it does: the same people may have been trained on.
+    // Tests that it runs, not its accuracy: the model may have been trained on these people.
     const report = JSON.parse(stdout)
     expect(code).toBe(0)
     expect(report.cohort.ecgs).toBe(85)

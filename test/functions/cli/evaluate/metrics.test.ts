@@ -19,7 +19,7 @@ function scored(rows: readonly (readonly [score: number, truth: 0 | 1, person?: 
   }
 }
 
-/** ECGs whose log-odds are what they say: positive with that probability. */
+/** ECGs with calibrated log-odds: each is positive with its stated probability. */
 function honest(n: number, seed: number): Scored {
   const random = randomNumbers(seed)
   return scored(
@@ -31,7 +31,7 @@ function honest(n: number, seed: number): Scored {
 }
 
 describe('auroc', () => {
-  it('is the share of pairs in the right order, ties counted half', () => {
+  it('is the share of correctly ordered pairs, with ties counted as half', () => {
     const rows = fc.array(fc.tuple(fc.integer({ min: 0, max: 8 }), fc.constantFrom(0 as const, 1 as const)), {
       minLength: 2,
       maxLength: 40,
@@ -52,7 +52,7 @@ describe('auroc', () => {
 })
 
 describe('operatingThresholds', () => {
-  it('are a score that is there: the best sum, and the highest with nine of ten found', () => {
+  it('returns existing scores: the best Youden index, and the highest with 90% sensitivity', () => {
     const rows = Array.from({ length: 10 }, (_, i) => [i + 10, 1] as const)
     const others = Array.from({ length: 20 }, (_, i) => [i / 3, 0] as const)
     const roc = rocCurve(scored([...rows, [10.5, 0], ...others]))
@@ -62,7 +62,7 @@ describe('operatingThresholds', () => {
 })
 
 describe('accuracy', () => {
-  it('covers the truth with its 95% interval about as often as it says', () => {
+  it('covers the true value with its 95% interval about as often as stated', () => {
     const truth = auroc(honest(200_000, 1))
 
     let covered = 0
@@ -74,7 +74,7 @@ describe('accuracy', () => {
     expect(covered).toBeGreaterThanOrEqual(42)
   })
 
-  it('draws people, not ECGs: ten copies of everybody leave the interval as wide', () => {
+  it('resamples people, not ECGs: repeated ECGs do not narrow the interval', () => {
     const once = honest(120, 3)
     const rows = [...once.score].map((score, i) => [score, once.truth[i] as 0 | 1, i] as const)
 
@@ -86,7 +86,7 @@ describe('accuracy', () => {
     expect(tenfold!.points).toEqual(single!.points)
   })
 
-  it('gives no interval where it rests on one person', () => {
+  it('gives no interval for a single person', () => {
     const { auroc, points } = accuracy(
       scored([
         [2, 1],
@@ -104,7 +104,7 @@ describe('accuracy', () => {
 })
 
 describe('calibrationOf', () => {
-  it('finds honest probabilities calibrated and doubled log-odds not', () => {
+  it('distinguishes calibrated probabilities from doubled log-odds', () => {
     const { score, truth } = honest(20_000, 5)
     const as = (scale: number) =>
       calibrationOf(
@@ -121,7 +121,7 @@ describe('calibrationOf', () => {
     expect(wrong.logLoss).toBeGreaterThan(right.logLoss)
   })
 
-  it('makes fewer bins of few ECGs, and leaves none out', () => {
+  it('makes fewer bins for few ECGs, and leaves none out', () => {
     const { bins } = calibrationOf(
       Float64Array.from({ length: 37 }, (_, i) => i / 37),
       new Uint8Array(37),
@@ -133,7 +133,7 @@ describe('calibrationOf', () => {
 })
 
 describe('peopleByTruth', () => {
-  it('counts a person once however many ECGs, and on both sides where the labels differ', () => {
+  it('counts a person once per label, however many ECGs', () => {
     expect(
       peopleByTruth(
         scored([

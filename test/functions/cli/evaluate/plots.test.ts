@@ -8,7 +8,7 @@ import { SHIPPED_BUNDLE } from '../../../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../../../shared/inference/bundle.ts'
 import { randomNumbers } from '../../../helpers/corruptions.ts'
 
-/** A report on `n` people whose log-odds for CAD say half of what is true, and of whom nobody has had HF looked for. */
+/** A report on `n` people whose CAD log-odds are half of the true ones, without HF labels. */
 async function reportOn(n: number): Promise<Report> {
   const random = randomNumbers(4)
   const outcomes = Array.from({ length: n }, (_, person): RowOutcome => {
@@ -21,8 +21,8 @@ async function reportOn(n: number): Promise<Report> {
   return reportOf(cohort, outcomes, await readBundle(SHIPPED_BUNDLE, 'cardiacnets-v1'), undefined, 'test')
 }
 
-describe('the plots', () => {
-  it('are well-formed, with a panel for each condition that has figures', async () => {
+describe('evaluation plots', () => {
+  it('are well-formed, with a panel for each measured condition', async () => {
     const report = await reportOn(400)
 
     for (const svg of [rocSvg(report)!, calibrationSvg(report)!]) {
@@ -35,13 +35,13 @@ describe('the plots', () => {
     expect(calibrationSvg(report)).toContain('site calibration, left-out people')
   })
 
-  it('draw no more of thousands than a screen can show', async () => {
+  it('draw a limited number of points', async () => {
     const svg = rocSvg(await reportOn(20_000))
 
     expect(svg!.length).toBeLessThan(30_000)
   })
 
-  it('are not made where there is nothing to draw', async () => {
+  it('are not made without figures', async () => {
     const report = await reportOn(0)
 
     expect([rocSvg(report), calibrationSvg(report)]).toEqual([undefined, undefined])

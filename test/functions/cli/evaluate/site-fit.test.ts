@@ -3,7 +3,7 @@ import type { Scored } from '../../../../functions/cli/evaluate/metrics.ts'
 import { fitLine, fitSite, foldsOf } from '../../../../functions/cli/evaluate/site-fit.ts'
 import { randomNumbers } from '../../../helpers/corruptions.ts'
 
-/** `n` ECGs, `each` a person, whose true log-odds are `scale` times what the bundle says, plus `offset`. */
+/** `n` ECGs, `each` per person, whose true log-odds are `scale` times the bundle's, plus `offset`. */
 function cohort({ n = 4000, each = 1, scale = 1, offset = 0, seed = 1 } = {}): Scored {
   const random = randomNumbers(seed)
   const score = Float64Array.from({ length: n }, () => 6 * random() - 4)
@@ -19,14 +19,14 @@ describe('fitLine', () => {
     [0.5, 0],
     [1.6, -2],
     [1, 1],
-  ])('finds scale %f and offset %f again', (scale, offset) => {
+  ])('recovers scale %f and offset %f', (scale, offset) => {
     const fitted = fitLine(cohort({ n: 40_000, scale, offset }), 'platt')
 
     expect(fitted.scale).toBeCloseTo(scale, 1)
     expect(fitted.offset).toBeCloseTo(offset, 1)
   })
 
-  it('has a finite answer where the classes are perfectly parted', () => {
+  it('is finite for perfectly separated classes', () => {
     const score = Float64Array.from({ length: 40 }, (_, i) => (i < 20 ? -10 - i : 10 + i))
     const truth = Uint8Array.from(score, (z) => (z > 0 ? 1 : 0))
 
@@ -36,7 +36,7 @@ describe('fitLine', () => {
     expect(Math.abs(scale) + Math.abs(offset)).toBeLessThan(10)
   })
 
-  it('turns by temperature alone without moving the middle', () => {
+  it('changes only the scale with temperature scaling', () => {
     const { scale, offset } = fitLine(cohort({ n: 20_000, scale: 0.4 }), 'temperature')
 
     expect(scale).toBeCloseTo(0.4, 1)
@@ -45,7 +45,7 @@ describe('fitLine', () => {
 })
 
 describe('foldsOf', () => {
-  it('keeps all ECGs of a person in one fold, and the sick spread over all of them', () => {
+  it('keeps all ECGs of a person in one fold, and spreads positives over all folds', () => {
     const data = cohort({ n: 600, each: 3 })
 
     const folds = foldsOf(data)
@@ -58,13 +58,13 @@ describe('foldsOf', () => {
 })
 
 describe('fitSite', () => {
-  it('leaves a bundle alone that is calibrated here', () => {
+  it('leaves a calibrated bundle unchanged', () => {
     const fit = fitSite(cohort({ n: 300 }))
 
     expect(fit).toMatchObject({ fitted: { method: 'none', scale: 1, offset: 0 } })
   })
 
-  it('mends another base rate and other odds, as seen on left-out people', () => {
+  it('corrects another base rate and odds, measured on held-out people', () => {
     const data = cohort({ scale: 0.6, offset: -1.5 })
 
     const fit = fitSite(data)
@@ -76,7 +76,7 @@ describe('fitSite', () => {
     expect(fit.fitted.prevalence).toBeCloseTo(data.truth.filter((y) => y === 1).length / data.truth.length, 12)
   })
 
-  it('puts its thresholds where the corrected probability reaches them', () => {
+  it('sets thresholds where the corrected probability reaches them', () => {
     const data = cohort({ scale: 0.6, offset: -1.5 })
 
     const fit = fitSite(data)
@@ -89,7 +89,7 @@ describe('fitSite', () => {
     expect(found.length / sick.length).toBeLessThan(0.91)
   })
 
-  it.each([9, 10])('with %i people with the condition', (positives) => {
+  it.each([9, 10])('requires ten people with the condition (%i)', (positives) => {
     const score = Float64Array.from({ length: 200 }, (_, i) => (i < positives ? 1 : -1) + (i % 7) / 3)
     const truth = Uint8Array.from(score, (_, i) => (i < positives ? 1 : 0))
 
@@ -99,19 +99,19 @@ describe('fitSite', () => {
     else expect(fit).toHaveProperty('fitted')
   })
 
-  it('counts people, not ECGs, towards the least number', () => {
+  it('counts people, not ECGs, for the minimum', () => {
     const data = cohort({ n: 200, each: 25 })
 
     expect(fitSite(data)).toMatchObject({ refused: 'too-few-positives' })
   })
 
-  it('refuses a cohort of the sick only', () => {
+  it('refuses a cohort without negatives', () => {
     const data = cohort({ n: 50 })
 
     expect(fitSite({ ...data, truth: data.truth.fill(1) })).toEqual({ refused: 'too-few-negatives', people: 0 })
   })
 
-  it('refuses to turn round a bundle that ranks backwards', () => {
+  it('refuses a bundle that ranks in reverse', () => {
     expect(fitSite(cohort({ scale: -1 }))).toMatchObject({ refused: 'ranks-backwards' })
   })
 })

@@ -27,11 +27,11 @@ export interface SmartServer extends TestServer {
   /** How many tokens it has given, and the life of the next ones. */
   tokens: number
   expiresInS: number | string
-  /** Takes back all tokens given so far. */
+  /** Revokes all tokens issued so far. */
   revoke(): void
 }
 
-/** @param fhir answers what comes with a good token, below `/fhir` */
+/** @param fhir answers requests with a valid token, below `/fhir` */
 export async function smartServer(keys: KeySet, fhir: Answer): Promise<SmartServer> {
   const publicKeys = createLocalJWKSet({ keys: keys.jwks.keys.map((key) => ({ ...key, kty: key.kty! })) })
   const seen = new Set<string>()

@@ -36,7 +36,7 @@ export async function startAws(atPort = 0) {
     s3,
     queues,
     bucket,
-    /** For an adapter in a process of its own. */
+    /** For an adapter in a separate process. */
     env: {
       AWS_ENDPOINT_URL: endpoint,
       AWS_REGION: 'us-east-1',

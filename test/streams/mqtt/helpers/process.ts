@@ -1,10 +1,10 @@
-/** The adapter as a process of its own. */
+/** The adapter as a separate process. */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { createInterface } from 'node:readline'
 
 const MAIN = new URL('../../../../streams/mqtt/main.ts', import.meta.url).pathname
 
-/** Starts the adapter as a process of its own; resolves when it has subscribed. */
+/** Starts the adapter as a separate process; resolves when it has subscribed. */
 export async function startProcess(env: NodeJS.ProcessEnv): Promise<ChildProcess> {
   const child = spawn(process.execPath, [MAIN], {
     env,

@@ -1,4 +1,4 @@
-/** Stands in for the screening functions: answers each window at once, with the checksum of its samples. */
+/** Replaces the screening functions: answers each window at once, with the checksum of its samples. */
 import type { Message } from '@aws-sdk/client-sqs'
 import { fromPayload } from '../../../../shared/aws/payloads.ts'
 import { consume, sendMessage } from '../../../../shared/aws/queues.ts'

@@ -14,7 +14,7 @@ import { Journal } from '../../../../streams/mqtt/journal.ts'
 import { ListeningClock } from '../../../../streams/mqtt/listening.ts'
 import { makeFrame, NOW, sampleAt } from './factories.ts'
 
-/** In memory where there is such a folder: thousands of commits, none of which has to survive the machine. */
+/** In memory if there is such a folder: thousands of commits, none of which must survive a power loss. */
 const FAST_FOLDER = existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
 const CONNECTION = 'adapter'
@@ -75,7 +75,7 @@ export class Ward {
         windowsClosed: (ids) => this.#hand(ids),
         refused: (_id, problem) => this.problems.push(problem),
         failed: (error) => {
-          // One that was killed has a commit before it that never comes.
+          // A killed process leaves a pending commit that never completes.
           if (life === this.#life) throw error
         },
       },
@@ -102,7 +102,7 @@ export class Ward {
     this.#listening.down(CONNECTION)
   }
 
-  /** A device takes frames, which it keeps until `hand`. */
+  /** A device records frames, which it keeps until `hand`. */
   take(device: string, count: number, last = false): void {
     const kept = this.#kept.get(device) ?? []
     this.#kept.set(device, kept)
@@ -121,7 +121,7 @@ export class Ward {
     }
   }
 
-  /** A device hands what it has kept to the broker, in an order of its own and with repeats. */
+  /** A device sends its kept frames to the broker, in any order and with repeats. */
   publish(device: string, arrange: (frames: readonly Frame[]) => readonly Frame[] = (frames) => frames): void {
     const frames = this.#kept.get(device) ?? []
     this.#kept.delete(device)
@@ -156,7 +156,7 @@ export class Ward {
     this.#ingest.sweep()
   }
 
-  /** A connection is dead and nobody knows: no packet comes, until the keepalive gives it up. */
+  /** A connection is dead without notice: no packet arrives until the keepalive ends it. */
   goDeaf(ms: number): void {
     for (let left = ms; left > 0; left -= 1000) {
       this.#nowMs += Math.min(left, 1000)
@@ -219,7 +219,7 @@ export class Ward {
     })
   }
 
-  /** SQS takes each window at once. */
+  /** SQS accepts each window at once. */
   #hand(ids: readonly number[]): void {
     for (const id of ids) {
       const { device, session, firstSample, version = 1, isShort = false, waveform } = this.#journal.readWindow(id)

@@ -62,7 +62,7 @@ class Oracle:
 
     out: Positional[Path]
     """Folder for oracle.json and oracle-with-person.json."""
-    n: int = 14_000
+    n: int = 24_000
     """People."""
     workers: int = CPUS
     """Processes."""

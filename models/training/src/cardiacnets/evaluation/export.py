@@ -28,6 +28,7 @@ from cardiacnets.bundle.write import (
     state_figures,
     write_bundle,
 )
+from cardiacnets.cohort.cache import COHORT_VERSION
 from cardiacnets.data.real import load_real
 from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import to_window
@@ -42,10 +43,12 @@ from cardiacnets.evaluation.figures import (
     EvaluationReport,
     Exported,
     ExportReport,
+    Found,
     Int8Figures,
     Measured,
     Operating,
     Pretraining,
+    RetrievalFigures,
     Validation,
     ValidationReport,
 )
@@ -83,7 +86,7 @@ from cardiacnets.metrics import auroc
 from cardiacnets.models.screen import ShippedScreen
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages.ablation import report_ablation
-from cardiacnets.stages.contrastive import retrieval
+from cardiacnets.stages.contrastive import QUERIES, retrieval
 from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, load_trained
 
 if TYPE_CHECKING:
@@ -467,17 +470,26 @@ def _shared_space(run_dir: Path) -> Pretraining:
     if not (run_dir / "align" / "model.pt").exists():
         return {}
     points, _ = _points(run_dir)
-    return {
-        "retrieval": {
-            name: {
-                "among": found["among"],
-                "medianRank": rounded(found["medianRank"]),
-                "recall1": rounded(found["recall1"]),
-                "recall10": rounded(found["recall10"]),
-            }
-            for name, found in ((name, retrieval(points["ecg"], points[name])) for name in points if name != "ecg")
-        }
-    }
+    views = [name for name in points if name not in QUERIES]
+    return {"retrieval": {view: _found_by(points, view) for view in views}}
+
+
+def _found_by(points: Mapping[str, np.ndarray], view: str) -> RetrievalFigures:
+    """Figures of the ECG with the person's fields, and of each query under `by`."""
+    by = {query: _found(points[query], points[view]) for query in QUERIES}
+    own = by["ecg"]
+    return RetrievalFigures(**own, by=by)
+
+
+def _found(query: np.ndarray, key: np.ndarray) -> Found:
+    found = retrieval(query, key)
+    return Found(
+        among=found["among"],
+        medianRank=rounded(found["medianRank"]),
+        ci=[rounded(limit) for limit in found["ci"]],
+        recall1=rounded(found["recall1"]),
+        recall10=rounded(found["recall10"]),
+    )
 
 
 def _points(run_dir: Path) -> tuple[dict[str, np.ndarray], np.ndarray]:
@@ -545,9 +557,13 @@ def evaluate_bundle(
         "config": manifest["training"]["config"],
         "commit": manifest["training"]["commit"],
         "seeds": manifest["training"]["seeds"],
+        "cohortVersion": COHORT_VERSION,
     }
     _write_json(report_path, report)
     space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None
+    if space:
+        others = set(QUERIES) - {"ecg"}
+        space = {name: some for name, some in space[0].items() if name not in others}, space[1]
     draw_all(report_path.with_suffix(""), report, data, screener, adjustment, space)
     page.write_text(evaluation_page(report))
     evidence = {entry["id"]: entry["evidence"] for entry in manifest["conditions"]}

@@ -82,6 +82,8 @@ class OracleFigures(TypedDict):
     meanR: float
     macroAuroc5: float
     people: int
+    version: int
+    """Of the cohort."""
     ours: PairFigures
     closeness: PairFigures
 
@@ -254,6 +256,7 @@ class PeopleFigures(TypedDict):
     people: int
     conditions: dict[str, Area]
     operating: dict[str, Accuracy]
+    oracle: NotRequired[dict[str, OracleFigures]]
 
 
 class RealValidation(TypedDict):
@@ -364,13 +367,20 @@ class PairedFigures(TypedDict):
     testPeople: int
 
 
-class RetrievalFigures(TypedDict):
-    """Rank of one's own cine among those of others."""
+class Found(TypedDict):
+    """Rank of one's own cine among those of others; the interval is that of the median rank, over people."""
 
     among: float | None
     medianRank: float | None
+    ci: NotRequired[list[float | None]]
     recall1: float | None
     recall10: float | None
+
+
+class RetrievalFigures(Found):
+    """Looked for by the ECG with the person's fields, and by each of `QUERIES`; older reports have the former alone."""
+
+    by: NotRequired[dict[str, Found]]
 
 
 class Pretraining(TypedDict, total=False):
@@ -394,3 +404,5 @@ class EvaluationReport(Measured, Exported, Pretraining, Drawn):
     commit: str
     config: dict[str, object]
     seeds: list[int]
+    cohortVersion: NotRequired[int]
+    """Of the virtual people; 4 in reports without it."""

@@ -14,6 +14,7 @@ from cardiacnets.evaluation.figures import (
     TestFigures,
 )
 from cardiacnets.evaluation.people_page import people_section, rule_line, table
+from cardiacnets.stages.contrastive import QUERIES
 
 NAMES = {
     "cad": "Coronary artery disease",
@@ -142,6 +143,15 @@ def _oracle(report: EvaluationReport) -> str:
     return table(["both know", "figure", "ours", "oracle", "closeness (aim 0.95)"], rows)
 
 
+def _versions(report: EvaluationReport) -> str:
+    """Which people the oracle was fitted on, and whether the network was measured on the same."""
+    fitted, measured = report["oracle"]["withPerson"].get("version", 2), report.get("cohortVersion", 4)
+    if fitted == measured:
+        return f"Both are of cohort version {fitted}."
+    return f"""**Not comparable here**: this oracle was fitted on cohort version {fitted}, and the network was measured on version {measured}.
+`cardiacnets-train measure DIR` compares both on people of one version ([README](../models/training/README.md))."""
+
+
 def _noise(report: EvaluationReport) -> str:
     rows = [
         [line["noise"], "–" if line["snrDb"] is None else str(line["snrDb"])]
@@ -160,15 +170,19 @@ def _retrieval(report: EvaluationReport) -> str:
     rows = [
         [
             view.replace("_", " "),
+            QUERIES[query],
             f"{e['among']:.0f}",
-            f"{e['medianRank']:.0f}",
+            f"{e['medianRank']:.0f}" + (f" ({e['ci'][0]:.0f}–{e['ci'][1]:.0f})" if "ci" in e else ""),
             f"{e['recall1']:.1%}",
             f"{e['recall10']:.1%}",
         ]
-        for view, e in report["retrieval"].items()
+        for view, entry in report["retrieval"].items()
+        for query, e in entry.get("by", {"ecg": entry}).items()
     ]
-    head = ["cine", "among", "median rank", "R@1", "R@10"]
+    head = ["cine", "looked for by", "among", "median rank (95% CI over people)", "R@1", "R@10"]
     return f"""{table(head, rows)}
+
+A stranger's ECG with one's own sex, age, height and weight shows how much is found without the ECG.
 
 ![Retrieval]({FIGURES}/retrieval.png)
 
@@ -290,11 +304,10 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 
 ## Distance from the oracle
 
-The oracle is boosted trees on the noise-free virtual ECG ({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
+The oracle reads the noise-free virtual ECG: boosted trees, and from cohort version 5 on also a linear model
+({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
-
-**Not comparable for bundles from 1.0.0 on**: the oracle was fitted on cohort version 2, and these bundles are measured on versions 3 and 4.
-The oracle must be fitted again first.
+{_versions(report)}
 
 {_oracle(report)}
 

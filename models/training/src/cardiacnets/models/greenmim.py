@@ -22,6 +22,7 @@ from cardiacnets.models.swin import (
     Swin,
     SwinConfig,
     relative_row,
+    standardised,
     token_position,
     window_cell,
 )
@@ -195,6 +196,7 @@ class GreenMim(nn.Module):
         return values.transpose(0, 1)
 
     def loss(self, image: Tensor, visible: Tensor) -> Tensor:
-        """Mean squared error over the masked units."""
+        """Mean squared error over the masked units of [N,F,H,W] in [−1,1]."""
+        image = standardised(image, self.config.swin)
         masked, drawn = self(image, visible)
         return F.mse_loss(drawn.float(), self.targets(image, masked))

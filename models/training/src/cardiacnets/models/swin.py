@@ -36,6 +36,10 @@ class SwinConfig:
     pooled: Literal["last", "stages"] = "stages"
     """What the embedding takes in: the mean of the last stage's tokens, as the paper, or mean and spread of every
     stage's. The latter tells more of the heart where training was short (see README.md)."""
+    intensity: Literal["given", "cine"] = "given"
+    """Whether a cine keeps its brightness and contrast, or is brought to mean 0 and deviation 1 (`standardised`). Three
+    quarters of what an untrained embedding varies in is brightness, which depends on the scanner and not on the heart.
+    """
 
     def __post_init__(self) -> None:
         if len(self.depths) != len(self.heads):
@@ -83,8 +87,9 @@ SWIN_PAPER = SwinConfig(image=224, window=7, dim=128, depths=(2, 2, 18, 2), head
 """Swin-B. 224 px: 7 × the mask unit of 32 px, and a multiple of the window at every stage (256 px is not)."""
 
 SWIN_COMPACT: dict[View, SwinConfig] = {
-    "short_axis": SwinConfig(),
-    "four_chamber": SwinConfig(image=96, window=6),  # 24, 12 and 6 tokens a side; 6×6 mask units of 16 px
+    "short_axis": SwinConfig(intensity="cine"),
+    # 24, 12 and 6 tokens a side; 6×6 mask units of 16 px.
+    "four_chamber": SwinConfig(image=96, window=6, intensity="cine"),
 }
 
 
@@ -225,6 +230,14 @@ class PatchMerging(nn.Module):
         return self.reduce(self.norm(x.reshape(rows, tokens // 4, 4 * channels)))
 
 
+def standardised(image: Tensor, config: SwinConfig) -> Tensor:
+    """Cines [N,F,H,W] as the encoder is to see them: each with mean 0 and deviation 1, where `config` says so."""
+    if config.intensity == "given":
+        return image
+    middle, spread = image.mean(dim=(1, 2, 3), keepdim=True), image.std(dim=(1, 2, 3), keepdim=True)
+    return (image - middle) / spread.clamp_min(1e-3)
+
+
 class Swin(nn.Module):
     """Cine [N,frames,H,W] → tokens of the last stage, one a mask unit."""
 
@@ -275,8 +288,8 @@ class Swin(nn.Module):
         return self.stage_tokens(image, layout)[-1]
 
     def embedding(self, image: Tensor) -> Tensor:
-        """[N,F,H,W] → [N,config.embedding]; see `SwinConfig.pooled`."""
-        tokens = self.stage_tokens(image)
+        """[N,F,H,W] in [−1,1] → [N,config.embedding]; see `SwinConfig.pooled` and `SwinConfig.intensity`."""
+        tokens = self.stage_tokens(standardised(image, self.config))
         if self.config.pooled == "last":
             return tokens[-1].mean(dim=1)
         return torch.cat([figure for x in tokens for figure in (x.mean(dim=1), x.std(dim=1))], dim=1)

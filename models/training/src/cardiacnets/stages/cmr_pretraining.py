@@ -1,17 +1,26 @@
-"""Stage `cmr_pretraining`: a Swin for one CMR view, by GreenMIM on cines without labels."""
+"""Stage `cmr`: a Swin for each CMR view, on cines without labels.
 
-from dataclasses import dataclass, field
+Both views learn together, as in the authors' code (CL-GreenMIM): masked modelling (GreenMIM) of each, and InfoNCE
+between the views of a person. One view alone learns by masked modelling (`pretrain_cmr`).
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from torch import Tensor, nn
 
 from cardiacnets.configuration import from_json, to_json
 from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine, plain_batches, sample_cines
 from cardiacnets.device import device, generator_of
-from cardiacnets.domain import View
+from cardiacnets.domain import VIEWS, View
+from cardiacnets.metrics import retrieval_rank
 from cardiacnets.models.greenmim import GREENMIM_COMPACT, GREENMIM_PAPER, GreenMim, GreenMimConfig, draw_visible
 from cardiacnets.models.swin import Swin, SwinConfig
-from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
+from cardiacnets.stages.contrastive import Projection, info_nce
+from cardiacnets.stages.loop import OptimisationConfig, of_all_processes, rows_of_step, run, save
 
 
 @dataclass(frozen=True)
@@ -63,6 +72,96 @@ def pretrain_cmr(config: CmrPretrainingConfig, cines: CineSet, out_dir: Path) ->
         return {"masked": total / len(validation)} if len(validation) else {}
 
     return run("cmr_pretraining", optimisation, to_json(config), model, loss_of, validate, out_dir)
+
+
+@dataclass(frozen=True)
+class ViewsConfig:
+    """Everything that decides the weights of both views' encoders, but the cines."""
+
+    views: Mapping[View, CmrPretrainingConfig] = field(default_factory=lambda: {view: compact(view) for view in VIEWS})
+    """Their `batch`, `masks` and `optimisation` are not used."""
+    batch: int = 32
+    masked: int = 8
+    """Cines of a batch and view whose masked parts are drawn."""
+    masked_weight: float = 1.0
+    temperature: float = 0.1
+    projection: int = 128
+    validation_cines: int = 256
+    augment: CineAugmentConfig = field(default_factory=lambda: CineAugmentConfig(scale=(1.0, 1.0), ratio=(1.0, 1.0)))
+    """Both views keep their scale: a heart's size is most of what they share."""
+    optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
+
+
+class Views(nn.Module):
+    """What is trained: for each view an encoder with its decoder, and a projection."""
+
+    def __init__(self, config: ViewsConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.mim = nn.ModuleDict({view: GreenMim(own.mim) for view, own in config.views.items()})
+        self.project = nn.ModuleDict({view: self._projection(own.mim.swin) for view, own in config.views.items()})
+
+    def _projection(self, swin: SwinConfig) -> nn.Module:
+        return nn.Sequential(nn.LayerNorm(swin.embedding), Projection(swin.embedding, self.config.projection))
+
+    def of(self, view: View) -> GreenMim:
+        """A view's network."""
+        network = self.mim[view]
+        assert isinstance(network, GreenMim)
+        return network
+
+    def point(self, view: View, image: Tensor) -> Tensor:
+        """[N,F,H,W] → unit vectors [N,projection]."""
+        points: Tensor = self.project[view](self.of(view).encoder.embedding(image))
+        return points
+
+
+def pretrain_views(config: ViewsConfig, cines: Mapping[View, CineSet], out_dir: Path) -> dict[View, Path]:
+    """Train both views' encoders on the split `train`, or go on; returns `out_dir/VIEW/model.pt` of each.
+
+    The log's `VIEW.masked` is as in `pretrain_cmr`; `medianRank` is that of a validation person's four-chamber cine
+    among all of them, looked for by the short axis.
+    """
+    optimisation = config.optimisation
+    torch.manual_seed(optimisation.seed)
+    model, some = Views(config), next(iter(cines.values()))
+    train, validation = some.rows("train"), some.rows("val")[: config.validation_cines]
+
+    def loss_of(step: int, generator: torch.Generator) -> Tensor:
+        rows = rows_of_step(train, config.batch, step, optimisation.seed)
+        points, losses = [], []
+        for view, own in config.views.items():
+            frames, centre = cines[view].take(rows)
+            affine = draw_affine(len(rows), config.augment, generator)
+            image = sample_cines(frames.to(device()), centre, affine, own.crop, own.mim.swin.image)
+            points.append(of_all_processes(model.point(view, image)))
+            visible = draw_visible(own.mim, generator)
+            losses.append(config.masked_weight * model.of(view).loss(image[: config.masked], visible))
+        return torch.stack([info_nce(points[0], points[1], config.temperature), *losses]).sum()
+
+    def validate() -> dict[str, float]:
+        if not len(validation):
+            return {}
+        figures, points = {}, []
+        for view, own in config.views.items():
+            generator, total, parts = generator_of(0), 0.0, []
+            for image in plain_batches(cines[view], validation, own.crop, own.mim.swin.image, config.batch):
+                total += len(image) * model.of(view).loss(image, draw_visible(own.mim, generator)).item()
+                parts.append(model.point(view, image).cpu().numpy())
+            figures[f"{view}.masked"] = total / len(validation)
+            points.append(np.concatenate(parts))
+        return figures | {"medianRank": float(np.median(retrieval_rank(points[0], points[1])))}
+
+    joint = run("cmr", optimisation, to_json(config), model, loss_of, validate, out_dir / "views")
+    state = torch.load(joint, weights_only=True)["model"]
+    paths = {}
+    for view, own in config.views.items():
+        prefix, paths[view] = f"mim.{view}.", out_dir / view / "model.pt"
+        paths[view].parent.mkdir(parents=True, exist_ok=True)
+        weights = {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}
+        described = replace(own, augment=config.augment, optimisation=optimisation)
+        save(paths[view], {"config": to_json(described), "model": weights})
+    return paths
 
 
 def load_encoder(path: Path) -> Swin:

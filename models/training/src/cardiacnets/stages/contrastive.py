@@ -17,7 +17,7 @@ from cardiacnets.data.cines import CROP, CineAugmentConfig, CineSet, draw_affine
 from cardiacnets.data.paired import PairedSet
 from cardiacnets.device import device, generator_of
 from cardiacnets.domain import View
-from cardiacnets.metrics import retrieval_rank
+from cardiacnets.metrics import bootstrap_ci, retrieval_rank
 from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.swin import Swin
@@ -117,17 +117,30 @@ def info_nce(ecg: Tensor, cine: Tensor, temperature: float) -> Tensor:
         return (F.cross_entropy(logits, own) + F.cross_entropy(logits.T, own)) / 2
 
 
+QUERIES = {
+    "ecg": "ECG and person",
+    "ecgAlone": "ECG alone",
+    "stranger": "a stranger's ECG, own person",
+}
+"""What a cine is looked for by. The last finds it by sex, age, height and weight alone."""
+
+
 def retrieval(
     query: NDArray[np.floating], key: NDArray[np.floating], among: int = 1000, rounds: int = 10, seed: int = 0
-) -> dict[str, float]:
-    """Median rank and recall at 1 and 10 among `among` people, over `rounds` draws of them; all, if they are fewer."""
-    rng = np.random.default_rng(seed)
-    draws = [np.arange(len(query))]
-    if len(query) > among:
-        draws = [rng.choice(len(query), among, replace=False) for _ in range(rounds)]
-    rank = np.concatenate([retrieval_rank(query[rows], key[rows]) for rows in draws])
-    figures = {f"recall{k}": float((rank <= k).mean()) for k in (1, 10)}
-    return {"among": len(draws[0]), "medianRank": float(np.median(rank)), **figures}
+) -> dict[str, Any]:
+    """Median rank (with a 95% interval over people) and recall at 1 and 10 among `among` people; all, if fewer.
+
+    The people are drawn `rounds` times.
+    """
+    rng, n = np.random.default_rng(seed), len(query)
+    draws = [np.arange(n)] if n <= among else [rng.choice(n, among, replace=False) for _ in range(rounds)]
+    rank = np.full((n, len(draws)), np.nan)
+    for column, rows in enumerate(draws):
+        rank[rows, column] = retrieval_rank(query[rows], key[rows])
+    drawn = rank[~np.isnan(rank).all(axis=1)]
+    low, high = bootstrap_ci(lambda rows: float(np.nanmedian(drawn[rows])), len(drawn), seed, rounds=300)
+    figures = {f"recall{k}": float(np.nanmean(np.where(np.isnan(drawn), np.nan, drawn <= k))) for k in (1, 10)}
+    return {"among": len(draws[0]), "medianRank": float(np.nanmedian(drawn)), "ci": [low, high], **figures}
 
 
 @torch.no_grad()
@@ -174,17 +187,24 @@ def _cached_features(
 def project_people(
     model: Alignment, data: PairedSet, features: Mapping[View, NDArray[Any]], rows: NDArray[np.intp], batch: int = 128
 ) -> dict[str, NDArray[np.float32]]:
-    """Projections [len(rows),256] of `ecg`, all leads and known fields given, and of each view, not augmented."""
+    """Projections [len(rows),256] of `ecg`, all leads and known fields given, and of each view, not augmented.
+
+    Beside them those of the other `QUERIES`: the ECG alone, and the person with the ECG of the row after.
+    """
     where = next(model.parameters()).device
     model.eval()
-    points: dict[str, list[Tensor]] = {"ecg": [], **{view: [] for view in features}}
+    points: dict[str, list[Tensor]] = {**{query: [] for query in QUERIES}, **{view: [] for view in features}}
+    strangers = np.roll(rows, -1)
     for start in range(0, len(rows), batch):
-        some = rows[start : start + batch]
+        some, others = rows[start : start + batch], strangers[start : start + batch]
         person = torch.from_numpy(data.person[some])
-        millivolt = torch.from_numpy(data.millivolt[some].astype(np.float32))
+        own, other = (torch.from_numpy(data.millivolt[chosen].astype(np.float32)) for chosen in (some, others))
         known = (~person.isnan()).float()
         present = torch.ones(len(some), 12)
-        points["ecg"].append(model.project_ecg(*(x.to(where) for x in (millivolt, present, person, known))).cpu())
+        asked = {"ecg": (own, known), "ecgAlone": (own, torch.zeros_like(known)), "stranger": (other, known)}
+        for query, (millivolt, mask) in asked.items():
+            inputs = (x.to(where) for x in (millivolt, present, person, mask))
+            points[query].append(model.project_ecg(*inputs).cpu())
         for view, values in features.items():
             points[view].append(model.views[view](torch.from_numpy(values[some, 0]).to(where)).cpu())
     return {name: torch.cat(parts).numpy() for name, parts in points.items()}
@@ -237,6 +257,7 @@ def align(
             f"{view}.{name}": value
             for view in features
             for name, value in retrieval(points["ecg"], points[view]).items()
+            if name != "ci"
         }
 
     described = to_json(config)
@@ -266,7 +287,7 @@ def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
 def held_out_points(
     path: Path, data: PairedSet, encoders: Mapping[View, Swin], split: str = "test"
 ) -> dict[str, NDArray[np.float32]]:
-    """Projections of the ECGs and cines of people that nothing learned from: `ecg` and each view, [n,256]."""
+    """Projections of the ECGs and cines of people that nothing learned from: `QUERIES` and each view, [n,256]."""
     model, config = load_alignment(path)
     features = {
         view: _cached_features(encoders[view], view, cines, config, path.parent / "features")

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardiacnets.configuration import from_json, to_json
-from cardiacnets.data.real import ISOLATED, NORMAL, RealSet
+from cardiacnets.data.real import HELD, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
@@ -137,8 +137,10 @@ class Batch:
     virtual_hf: Tensor
     """[N,1] 0 or 1 of virtual people where a teacher sets the finding, else NaN."""
     normal: Tensor
+    """[N] bool: real ECGs that a reader called normal."""
     isolated: Tensor
-    """[N] bool: what `isolated_kinds` says of real ECGs."""
+    """[N,K]: how hard an ECG is held to what is said of normal ones (`HELD`), 0 for most; K conditions without labels
+    on real ECGs."""
 
 
 def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
@@ -146,6 +148,11 @@ def at_step(config: ScreeningConfig, step: int) -> ScreeningConfig:
     if config.isolated_later is None or step < config.isolated_until:
         return config
     return replace(config, isolated_weight=config.isolated_later)
+
+
+def held_to(kind: str) -> list[float]:
+    """How hard an ECG of an isolated kind is held to normal ones, for each of `STRUCTURAL`."""
+    return [HELD.get(kind, {}).get(CONDITIONS[index], 0.0) for index in STRUCTURAL]
 
 
 def make_batch(
@@ -163,10 +170,10 @@ def make_batch(
         teacher[:n_real] = real.teacher[real_rows]
         virtual_hf[n_real:, 0] = taught[:, HF]
         taught[:, HF] = np.nan
-    normal, isolated = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+    normal, isolated = np.zeros(n, dtype=bool), np.zeros((n, len(STRUCTURAL)), dtype=np.float32)
     if real.kind is not None:
         normal[:n_real] = real.kind[real_rows] == NORMAL
-        isolated[:n_real] = np.isin(real.kind[real_rows], list(ISOLATED))
+        isolated[:n_real] = [held_to(kind) for kind in real.kind[real_rows]]
     statements = np.full((n_real + n_virtual, real.statements.shape[1]), np.nan, dtype=np.float32)
     statements[:n_real] = real.statements[real_rows]
     indices = np.full((n_real + n_virtual, virtual.indices.shape[1]), np.nan, dtype=np.float32)
@@ -232,19 +239,21 @@ def teacher_loss(logit: Tensor, teacher: Tensor) -> Tensor:
 def isolated_excess(logits: Tensor, normal: Tensor, isolated: Tensor) -> Tensor:
     """How far ECGs [N] with an isolated finding of conduction or rhythm are above the batch's normal ones.
 
-    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear. `logits` is
-    [N,K], of conditions without labels on real ECGs.
+    The reference is the normal ones' mean and one deviation. The excess is squared up to one, then linear, and counts
+    by `isolated` [N,K], 0 for other ECGs. `logits` is [N,K], of conditions without labels on real ECGs.
 
     An assumption, not a label: a bundle branch block, AF or a fast heart alone says nothing of these conditions. Only
     the difference counts, and normal ECGs receive the opposite gradient: if they were left out, "real" would be learned
     as "healthy" (tried: AUROC of the PH finding for statements of RVH fell from .93 to .56).
     """
-    if normal.sum() < 2 or not isolated.any():
+    held = (isolated > 0).any(dim=1)
+    if normal.sum() < 2 or not held.any():
         return logits.new_zeros(())
     usual = logits[normal]
     limit = usual.mean(dim=0) + usual.detach().std(dim=0)
-    excess = F.relu(logits[isolated] - limit)
-    return F.smooth_l1_loss(excess, torch.zeros_like(excess))
+    excess = F.relu(logits[held] - limit)
+    each = F.smooth_l1_loss(excess, torch.zeros_like(excess), reduction="none")
+    return (isolated[held] * each).mean()
 
 
 @torch.no_grad()
@@ -341,7 +350,7 @@ def isolated_flags(kind: NDArray[np.str_], logits: NDArray[np.floating]) -> dict
 def isolated_rows(kind: NDArray[np.str_], rows: NDArray[np.intp], seed: int, each: int = 300) -> NDArray[np.intp]:
     """Rows with an isolated finding, `each` of a kind (rare ones several times)."""
     rng = np.random.default_rng([seed, 2])
-    pools = [rows[kind[rows] == name] for name in ISOLATED]
+    pools = [rows[kind[rows] == name] for name in HELD]
     drawn = [np.sort(rng.choice(pool, each)) for pool in pools if len(pool)]
     return np.concatenate(drawn) if drawn else rows[:0]
 
