@@ -1,5 +1,5 @@
 /**
- * The frame around all views: where one can go, how the stream is, and the notice that never leaves the screen.
+ * Frame around all views: navigation, state of the event stream, and the notice that always stays on the screen.
  * @module
  */
 import { effect, useSignal } from '@preact/signals'
@@ -32,7 +32,7 @@ export function App() {
         failure.value = code
       },
       () => {
-        // The API is away; what is asked of it says so.
+        // The API is unreachable; the requests report that.
         authState.value = 'open'
       },
     )
@@ -42,7 +42,7 @@ export function App() {
   const isIn = state === 'open' || state === 'signed-in'
   useEffect(() => {
     if (!isIn) return
-    // The stream first and the list after it, so that nothing falls in between.
+    // The stream starts before the list is loaded, so that no result is missed between them.
     startFeed()
     void reload()
   }, [isIn])
@@ -67,7 +67,7 @@ function View() {
   return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
 }
 
-/** While nobody is signed in, there is nowhere to go and no stream to tell of. */
+/** Header of the page. Without a session there is no navigation and no state of the event stream. */
 function Header({ isIn }: { readonly isIn: boolean }) {
   const { view } = route.value
   const link = (to: 'worklist' | 'live' | 'operations') => (
@@ -109,7 +109,7 @@ function Header({ isIn }: { readonly isIn: boolean }) {
   )
 }
 
-/** How the stream of events is: in words, not by a colour alone. */
+/** State of the event stream, in words as well as in colour. */
 function FeedLamp() {
   const now = useSignal(Date.now())
   useEffect(() => {

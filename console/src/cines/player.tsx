@@ -1,5 +1,5 @@
 /**
- * Both views of a cine, frame by frame at the pace of the heart, with a bar that stands at the same phase of the cycle.
+ * Plays both views of a cine at the heart rate, with a slider at the same phase of the cycle.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -102,7 +102,7 @@ export function Player({ views, cycleMs }: PlayerProps) {
   )
 }
 
-/** Frames of an animated picture. */
+/** Decodes the frames of an animated image. */
 async function decode(bytes: ArrayBuffer): Promise<readonly ImageBitmap[]> {
   if (typeof ImageDecoder === 'undefined') return [await createImageBitmap(new Blob([bytes], { type: 'image/webp' }))]
   const decoder = new ImageDecoder({ data: bytes, type: 'image/webp' })

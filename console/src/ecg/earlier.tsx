@@ -1,6 +1,6 @@
 /**
- * Earlier ECGs of the same device, to see one over or below this one. Where the device was on a patient, those of this patient come first, and all
- * others are named as such.
+ * Earlier ECGs of the same device, for display beside or below this one. If the patient is known, ECGs of this patient come first, and all
+ * others are labelled as such.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'

@@ -125,7 +125,7 @@ def test_the_page_says_whether_oracle_and_network_are_of_the_same_people(measure
     assert f"Both are of cohort version {of}." in evaluation_page(found | {"cohortVersion": of})
 
 
-def test_page_and_card_quote_the_report(measured):
+def test_page_and_card_match_the_report(measured):
     *_, adjustment, found = measured
     facts = BundleFacts(
         "made-up",
@@ -148,7 +148,7 @@ def test_page_and_card_quote_the_report(measured):
     assert "| four chamber | ECG and person | 16 | 9 | 10.0% | 60.0% |" in page  # of a report before the others
 
 
-def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
+def test_every_plot_with_data_is_drawn(measured):
     folder, screener, data, adjustment, found = measured
     points = {name: np.random.default_rng(3).normal(size=(PEOPLE, 8)) for name in ("ecg", "short_axis")}
 
@@ -159,7 +159,7 @@ def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
 
 
 @pytest.mark.parametrize("kind", NOISE_KINDS)
-def test_noise_comes_at_the_strength_asked_for(kind):
+def test_noise_has_the_requested_strength(kind):
     ecg = synthetic_ecg(np.random.default_rng(1), leads=12, heart_rate_bpm=70)
 
     noisy, rate = disturb(ecg, 500, Disturbance(kind, 6), seed=2)
@@ -169,7 +169,7 @@ def test_noise_comes_at_the_strength_asked_for(kind):
     assert 10 * np.log10(power) == pytest.approx(6)
 
 
-def test_the_quick_bootstrap_of_an_auroc_is_the_plain_one():
+def test_fast_auroc_bootstrap_equals_the_plain_one():
     rng = np.random.default_rng(2)
     truth = rng.random(80) < 0.3
     score = np.round(rng.normal(size=80) + truth, 1)  # with ties
