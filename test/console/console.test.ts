@@ -390,7 +390,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
 
     // Frame by frame: it stops there, and so does the cursor.
     await page.locator('.scrub input').fill('10')
-    expect(await frame.textContent()).toMatch(/^11\/50 /)
+    await expect.poll(() => frame.textContent()).toMatch(/^11\/50 /)
     const at = await cursor()
     const picture = () => page.locator('.player canvas').first().screenshot()
     const tenth = await picture()

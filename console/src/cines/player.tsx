@@ -36,6 +36,8 @@ export function Player({ views, cycleMs }: PlayerProps) {
     let handle = 0
     const began = performance.now() - (frame.peek() / count) * cycleMs
     const tick = (now: number) => {
+      // A hand on the bar has stopped it: the frame that the hand chose stays.
+      if (!isPlaying.peek()) return
       const place = ((now - began) % cycleMs) / cycleMs
       phase.value = place
       frame.value = Math.floor(place * count)
