@@ -1,5 +1,6 @@
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
+import { LongestFirst } from './test/helpers/sequencer.ts'
 
 // Compiled code is kept between runs, also for the processes that tests start: each of them starts half a second sooner.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, 'node_modules/.cache/compile')
@@ -25,11 +26,46 @@ const DATA = [
   'test/streams/formats/{agreement,mutations,wild,zoo-text}.test.ts',
 ]
 
-const common = { setupFiles: ['test/helpers/logs.ts'], testTimeout: 60_000, hookTimeout: 240_000 }
+/** Files that read what CDK synthesizes. They share a process: CDK is loaded once, and each site is synthesized once (`test/cdk/helpers/templates.ts`). */
+const TEMPLATE = [
+  'test/cdk/{sites,stack}.test.ts',
+  'test/cdk/build/model-layer.test.ts',
+  'test/cdk/constructs/{identity,observability,upgrades}.test.ts',
+]
+
+/** Files that open sockets and leave their process as they found it. They share one, so that the clients and servers that they use are loaded once. */
+const SERVED = [
+  'test/cdk/local/{broker-address,companion,events,graceful-stop,sandbox-ehr,stack}.test.ts',
+  'test/cdk/local/aws/{batch,broker,event-source,iot,schedule}.test.ts',
+  'test/cdk/local/iam/permissions.test.ts',
+  'test/cdk/local/template/*.test.ts',
+  'test/functions/{corrections,report,sign-in,synthesis-dispatch,upkeep}.test.ts',
+  'test/functions/api/{answers,audit,auth,cmr,console,devices,ecgs,events,explanations,limits,parsing,server,versions}.test.ts',
+  'test/functions/cli/{erase,redrive,unreachable,withdraw}.test.ts',
+  'test/functions/synthesize/*.test.ts',
+  'test/security/{regular-expressions,request-lines,slow-input}.test.ts',
+  'test/shared/intake/*.test.ts',
+  'test/shared/store/{associations,cmr-jobs,population,stored-rows}.test.ts',
+  'test/streams/dicom/*.test.ts',
+  'test/streams/fhir/**/*.test.ts',
+  'test/streams/hl7/*.test.ts',
+  'test/streams/mqtt/{adapter,config,connection,corrections,device,dockerfile,flood,frame-codec,ingest,intake-message,journal}.test.ts',
+  'test/streams/mqtt/{limits,listening,outbox,packed-frames,pauses,results,topics,window-assembler}.test.ts',
+]
+
+const common = {
+  setupFiles: ['test/helpers/logs.ts', 'test/helpers/leftovers.ts'],
+  testTimeout: 60_000,
+  hookTimeout: 240_000,
+}
+
+/** Tells `leftovers.ts` that files run one after the other in one process. */
+const SHARED = { SHARED_PROCESS: 'yes' }
 
 export default defineConfig({
   test: {
     maxWorkers: '100%',
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         test: {
@@ -39,10 +75,15 @@ export default defineConfig({
           exclude: DATA,
           setupFiles: [...common.setupFiles, 'test/helpers/unit.ts'],
           isolate: false,
+          env: SHARED,
         },
       },
       { test: { ...common, name: 'data', include: DATA } },
-      { test: { ...common, name: 'stack', include: [EVERYTHING], exclude: [...UNIT, ...DATA] } },
+      { test: { ...common, name: 'served', include: SERVED, exclude: UNIT, isolate: false, env: SHARED } },
+      { test: { ...common, name: 'template', include: TEMPLATE, isolate: false, env: SHARED } },
+      {
+        test: { ...common, name: 'stack', include: [EVERYTHING], exclude: [...UNIT, ...DATA, ...SERVED, ...TEMPLATE] },
+      },
     ],
   },
 })

@@ -30,7 +30,7 @@ import { Upkeep } from './constructs/upkeep.ts'
 
 export interface CardiacNetsProps extends StackProps {
   readonly build: FunctionBuild
-  /** With the folder of its layer (`stageModel`). */
+  /** The model, with the folder of its layer (`stageModel`). */
   readonly model: Model & { readonly folder: string }
   readonly site: SiteConfig
   /** Writes the build context of the adapter's image. */

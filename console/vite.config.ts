@@ -7,11 +7,11 @@ export default defineConfig({
   build: {
     outDir: 'dist',
     target: 'es2023',
-    // A strict policy lets nothing in by data: addresses, and no script that nobody named.
+    // The strict CSP forbids data: URLs and inline scripts.
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
   },
-  // `npm run console:dev` beside `npm start`.
+  // For `npm run console:dev` beside `npm start`.
   server: { proxy: { '/v1': 'http://127.0.0.1:8080', '/healthz': 'http://127.0.0.1:8080' } },
 })

@@ -114,7 +114,7 @@ const Envelope = z.object({
   /** Absent means 1. A correction has the next number. */
   version: z.int().positive().optional(),
   supersedes: z.int().positive().optional(),
-  /** What a reader must know about an ECG that was read. */
+  /** Warnings about how the ECG was read. */
   warnings: z.array(Warning).readonly().optional(),
 })
 

@@ -34,7 +34,7 @@ const MAIN = resolve(import.meta.dirname, '../../streams/gateway/main.ts')
 const SECONDS = 30
 const DEVICES_A_LINK = 10
 
-/** As in the systemd unit. */
+/** Flags of the systemd unit. */
 const NODE_FLAGS = ['--max-semi-space-size=4', '--optimize-for-size']
 
 const hasTaskset = spawnSync('taskset', ['--version']).error === undefined

@@ -9,10 +9,10 @@ import type { ScreeningMessage } from '../../shared/messages.ts'
 import { runScript } from './process.ts'
 
 export interface LambdaFigures {
-  /** From the start of the process to the first response of `screen`, median. */
+  /** Time from the start of the process to the first response of `screen`, median, ms. */
   readonly coldStartMs: number
   readonly initMs: number
-  /** As in the template. */
+  /** Memory in the template, MB. */
   readonly memoryMb: { readonly preprocess: number; readonly screen: number; readonly report: number }
   readonly zipMb: Readonly<Record<string, Readonly<Record<string, number>>>>
 }

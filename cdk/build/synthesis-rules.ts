@@ -1,5 +1,5 @@
 /**
- * What a deployment tells the API about the bundle that draws.
+ * Rules of the synthesis bundle that a deployment passes to the API.
  * @module
  */
 

@@ -117,7 +117,7 @@ export class Api extends Construct {
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, api)
     for (const queue of [intakeQueue, upkeepQueue, inboundQueue]) grantSend(queue, api)
     grantOperations(api, Object.values(props.queues))
-    // To verify the EHR's notifications, and to publish our public key, which is stored with the private one.
+    // The API verifies the EHR's notifications, and publishes our public key, which is stored with the private one.
     if (site.ehr?.subscription !== undefined) grantSecret(api, site.ehr.subscription.secret)
     if (site.ehr?.auth.kind === 'smart-backend') grantSecret(api, site.ehr.auth.key)
 

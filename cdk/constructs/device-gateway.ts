@@ -83,7 +83,7 @@ export class DeviceGateway extends Construct {
           ['iot:Publish'],
           [
             ...topics('topic', 'frames', 'window', 'status'),
-            // To one rule, under the device's own topic. Nobody can subscribe to `$aws/rules`, whatever a policy says.
+            // A device may publish to one rule, under its own topic. Nobody can subscribe to `$aws/rules`, even if a policy allows it.
             ...(basicIngest === undefined ? [] : topics(`topic/${basicIngestPrefix(basicIngest)}`, 'window')),
           ],
         ),

@@ -44,7 +44,7 @@ export class Results extends Construct {
     for (const { queue } of [this.mqtt, this.fhir]) {
       acknowledge(queue, { 'Serverless-SNSRedrivePolicy': 'To SQS, SNS tries for 23 days; the queue has a DLQ' })
     }
-    // Without an EHR no message is needed, and each would cost its way through the queue.
+    // Without an EHR the subscription would only cost money.
     if (site.ehr !== undefined) {
       this.topic.addSubscription(new SqsSubscription(this.fhir.queue, { rawMessageDelivery: true }))
     }

@@ -42,7 +42,7 @@ export interface SynthesisProps {
 /** Each has one GPU (NVIDIA L4 or A10G, 24 GB), four vCPUs and 16 GB. */
 const INSTANCE_TYPES = ['g6.xlarge', 'g5.xlarge']
 const VCPUS = 4
-/** What ECS leaves of 16 GB. */
+/** Memory of a 16 GB instance that ECS leaves to the container, MB. */
 const MEMORY_MB = 14_000
 
 /** A drawing takes seconds, the start of the container a few minutes. */
@@ -250,7 +250,7 @@ export class Synthesis extends Construct {
     storage.grantGet(role, 'artifacts/')
     storage.grantPut(role, 'artifacts/')
     storage.grantRemove(role, ['artifacts/'])
-    // To give a job back.
+    // The worker returns a job to the queue when it is stopped.
     grantSend(queue, role)
     const isReported = site.ehr !== undefined
     const { region } = Stack.of(this)

@@ -70,7 +70,7 @@ export class Upkeep extends Construct {
     })
     consume(upkeep, queue, MAX_CONCURRENCY)
     grantSend(dlq, upkeep)
-    // To its own queue: the rest of a long list.
+    // Upkeep sends the rest of a long list to its own queue.
     grantSend(queue, upkeep)
     grantSend(reportQueue, upkeep)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, upkeep)

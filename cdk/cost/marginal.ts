@@ -16,7 +16,7 @@ export interface Path {
   /** Our own log lines. */
   readonly logBytes: number
   readonly architecture: Architecture
-  /** As in the template, MB. */
+  /** Memory in the template, MB. */
   readonly memory: { readonly preprocess: number; readonly screen: number; readonly report: number }
 }
 

@@ -6,7 +6,7 @@
 import { busyMs, writeUnitsOf } from './marginal.ts'
 import type { Measured } from './measured.ts'
 
-/** As in the template (a test compares), MB. */
+/** Memory in the template, MB. A test compares them. */
 export const MEMORY_MB = { preprocess: 1024, screen: 1769 } as const
 
 /** Service times of a single window, s. */

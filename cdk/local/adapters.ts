@@ -85,7 +85,7 @@ function adapterEnvironment(
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
     RAW_BUCKET: bucketOf(deployment),
     JOURNAL_PATH: journal,
-    // As in AWS: the adapter does not take what a rule takes.
+    // As in AWS, the adapter does not receive windows that a rule handles.
     ...(isEmbedded && topicRules.some(({ query }) => query.from.endsWith('/window')) ? { MQTT_WINDOWS: 'off' } : {}),
   }
 }

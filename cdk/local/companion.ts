@@ -24,7 +24,7 @@ const GRACE_MS = 5_000
 const RESTART_MS = { first: 500, longest: 30_000, healthyAfter: 10_000 } as const
 
 export interface Companion {
-  /** Of the current process, if one runs. */
+  /** Process id of the current process, if one runs. */
   readonly pid: number | undefined
   /** Resolves when it ended for the first time, with its exit status and its last lines for people. */
   readonly ended: Promise<CompanionEnd>

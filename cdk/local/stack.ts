@@ -64,7 +64,7 @@ export interface LocalStack {
   readonly mqttUrl: string
   /** The site as it is configured here; without an EHR, only its deployment. */
   readonly site: SiteConfig
-  /** By name: `intake`, `intake-dlq`, `screening`, … */
+  /** Queue URLs by name: `intake`, `intake-dlq`, `screening`, … */
   readonly queueUrls: Readonly<Record<string, string>>
   readonly tableName: string
   readonly bucketName: string
@@ -72,7 +72,7 @@ export interface LocalStack {
   readonly outputs: Readonly<Record<string, string>>
   /** Environment that points an AWS SDK at this stack. */
   readonly env: Readonly<Record<string, string>>
-  /** By name: `preprocess`, `screen`, `api`. */
+  /** Functions by name: `preprocess`, `screen`, `api`. */
   readonly functions: Readonly<Record<string, LambdaFunction>>
   /** Process id of the (first) MQTT adapter; it changes when the adapter is restarted. */
   readonly adapterPid: number | undefined

@@ -1,5 +1,5 @@
 /**
- * The frame around all views: where one can go, how the stream is, and the notice that never leaves the screen.
+ * Frame around all views: navigation, state of the event stream, and the notice that always stays on the screen.
  * @module
  */
 import { effect, useSignal } from '@preact/signals'
@@ -32,7 +32,7 @@ export function App() {
         failure.value = code
       },
       () => {
-        // The API is away; what is asked of it says so.
+        // The API is unreachable; the requests report that.
         authState.value = 'open'
       },
     )
@@ -42,7 +42,7 @@ export function App() {
   const isIn = state === 'open' || state === 'signed-in'
   useEffect(() => {
     if (!isIn) return
-    // The stream first and the list after it, so that nothing falls in between.
+    // The stream starts before the list is loaded, so that no result is missed between them.
     startFeed()
     void reload()
   }, [isIn])
@@ -52,7 +52,7 @@ export function App() {
       <a class="skip" href="#main">
         {t('nav.skip')}
       </a>
-      <Header />
+      <Header isIn={isIn} />
       {isIn ? <View /> : <Gate failure={failure.value} />}
       <Notice />
       {isIn && <DropZone />}
@@ -67,7 +67,8 @@ function View() {
   return at.view === 'ecg' ? <EcgView key={at.id} id={at.id} beside={at.beside} /> : <Worklist />
 }
 
-function Header() {
+/** Header of the page. Without a session there is no navigation and no state of the event stream. */
+function Header({ isIn }: { readonly isIn: boolean }) {
   const { view } = route.value
   const link = (to: 'worklist' | 'live' | 'operations') => (
     <a href={href({ view: to })} aria-current={view === to ? 'page' : undefined}>
@@ -82,12 +83,14 @@ function Header() {
         </svg>
         <span>CardiacNets</span>
       </a>
-      <nav aria-label={t('nav.label')}>
-        {link('worklist')}
-        {link('live')}
-        {may('ops:read') && link('operations')}
-      </nav>
-      <FeedLamp />
+      {isIn && (
+        <nav aria-label={t('nav.label')}>
+          {link('worklist')}
+          {link('live')}
+          {may('ops:read') && link('operations')}
+        </nav>
+      )}
+      {isIn ? <FeedLamp /> : <span class="push" />}
       <Account />
       <label class="language">
         <span class="sr">{t('nav.language')}</span>
@@ -106,7 +109,7 @@ function Header() {
   )
 }
 
-/** How the stream of events is: in words, not by a colour alone. */
+/** State of the event stream, in words as well as in colour. */
 function FeedLamp() {
   const now = useSignal(Date.now())
   useEffect(() => {

@@ -1,5 +1,5 @@
 /**
- * The console: one page, everything by the public API.
+ * The console: a single page that uses only the public API.
  * @module
  */
 import { render } from 'preact'
@@ -14,8 +14,8 @@ import { App } from './app.tsx'
 
 render(<App />, document.getElementById('app')!)
 
-// Only as built: Vite's own server would be hidden behind what was kept.
+// Production only: in development the cache would hide Vite's server.
 if (import.meta.env.PROD && 'serviceWorker' in navigator) {
-  // Without it the page works as well, but does not open without a network.
+  // Without the service worker the page works, but cannot open offline.
   navigator.serviceWorker.register('/sw.js').catch(() => {})
 }

@@ -1,5 +1,5 @@
 /**
- * Where the page is: the address behind `#`, which no server's log ever sees.
+ * Current view, from the address after `#`, which never reaches a server's log.
  * @module
  */
 import { computed, signal } from '@preact/signals'

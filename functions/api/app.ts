@@ -41,7 +41,7 @@ export interface ApiOptions
     OperationsOptions {
   readonly results: EcgOptions['results']
   readonly stream?: EventOptions['stream']
-  /** Where people sign in to the console; absent where no sign-in is required. */
+  /** Sign-in settings of the console; absent if no sign-in is required. */
   readonly signIn?: SignIn | undefined
   /** Routes for the EHR, mounted under `/fhir`: they check their own secret instead of our tokens, and serve our public keys. */
   readonly fhir?: Hono
@@ -82,7 +82,7 @@ export function createApi({ fhir, ...options }: ApiOptions) {
     type: 'http',
     scheme: 'bearer',
     bearerFormat: 'JWT',
-    description: `Scopes: ${SCOPES.join(', ')}. The tenant is in a claim.`,
+    description: `Scopes: ${SCOPES.join(', ')}. A claim holds the tenant.`,
   })
   app.get('/openapi.json', (c) =>
     c.json(

@@ -10,7 +10,7 @@ import type { ReadOptions, SourceFile } from '../../streams/formats/index.ts'
 
 export interface BodyLimits {
   readonly maxBytes: number
-  /** From the request's headers to the end of its body, ms. */
+  /** Time limit from the request's headers to the end of its body, ms. */
   readonly timeoutMs: number
 }
 

@@ -13,29 +13,29 @@ export const Operations = z
   .object({
     at: z.string(),
     windows: z.object({
-      spanS: z.int().openapi({ description: 'What arrived in these last seconds is counted.' }),
-      devicesOnline: z.int().openapi({ description: 'With a window in the last minute.' }),
+      spanS: z.int().openapi({ description: 'Period counted, up to now, seconds.' }),
+      devicesOnline: z.int().openapi({ description: 'Devices with a window in the last minute.' }),
       perMinute: z.number(),
       screened: z.int(),
       refused: z.int(),
       lagS: z
         .object({ p50: z.number(), p95: z.number() })
         .optional()
-        .openapi({ description: "From a live window's last sample, by the device's clock, to its stored result." }),
+        .openapi({ description: 'Delay from the last sample of a live window (device clock) to its stored result.' }),
       refusals: Counted,
     }),
     queues: z.array(
       z.object({
         name: Queue,
-        waiting: z.int().openapi({ description: 'Messages of all tenants.' }),
+        waiting: z.int().openapi({ description: 'Messages in the queue, of all tenants.' }),
         dead: Counted.openapi({ description: 'Messages of the tenant in the dead-letter queue, by reason.' }),
-        isPartial: z.boolean().openapi({ description: 'There are more than were looked at.' }),
+        isPartial: z.boolean().openapi({ description: 'True if not all messages were examined.' }),
       }),
     ),
     alarms: z.array(
       z.object({
         id: z.string(),
-        of: z.string().optional().openapi({ description: 'Which queue, function or adapter.' }),
+        of: z.string().optional().openapi({ description: 'Queue, function or adapter concerned.' }),
         state: z.enum(['ok', 'alarm', 'unknown']),
         since: z.string().optional(),
         runbook: z.string(),
@@ -49,14 +49,17 @@ export const Operations = z
         scores: z.array(z.object({ condition: Condition, shift: z.number() })),
       })
       .optional()
-      .openapi({ description: 'Of the last population, against the reference (PSI); absent before the first.' }),
+      .openapi({
+        description:
+          'Population stability index of the last population against the reference; absent before the first.',
+      }),
   })
   .openapi('Operations')
 
 export const RedriveRequest = z
   .strictObject({
     queue: Queue,
-    reason: z.string().max(64).optional().openapi({ description: 'Only messages that were given up for this.' }),
+    reason: z.string().max(64).optional().openapi({ description: 'Only messages with this failure reason.' }),
   })
   .openapi('RedriveRequest')
 
@@ -64,6 +67,6 @@ export const Redriven = z
   .object({
     queue: Queue,
     moved: z.int(),
-    isPartial: z.boolean().openapi({ description: 'There are more: ask again.' }),
+    isPartial: z.boolean().openapi({ description: 'True if more messages remain: repeat the request.' }),
   })
   .openapi('Redriven')

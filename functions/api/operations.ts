@@ -24,7 +24,7 @@ export type QueueUrls = Readonly<Record<QueueName, { readonly queueUrl: string; 
 
 export interface QueueState {
   readonly name: QueueName
-  /** Of all tenants. */
+  /** Waiting messages of all tenants. */
   readonly waiting: number
   /** Dead-lettered messages of this tenant, by reason. */
   readonly dead: readonly { readonly reason: string; readonly count: number }[]

@@ -17,7 +17,7 @@ import { VOLTAGE_UNITS } from '../../streams/formats/units.ts'
 export const Device = z
   .string()
   .regex(NAME_PATTERN)
-  .openapi({ example: 'holter-7', description: 'As it stands in the topics of a device.' })
+  .openapi({ example: 'holter-7', description: 'Device name as in its MQTT topics.' })
 
 const EcgIdText = z.uuid().openapi({ example: 'ee79d91b-783a-56af-aac1-38e1d995af23' })
 
@@ -39,17 +39,17 @@ export const Problem = z
     title: z.string(),
     status: z.int(),
     code: z.enum(Object.keys(ERROR_KINDS)).openapi({ description: CODES }),
-    detail: z.string().openapi({ description: 'What is wrong, where, and what to do, in words.' }),
+    detail: z.string().openapi({ description: 'Sentence that states the error, its location and the remedy.' }),
     field: z.string().optional(),
   })
   .loose()
-  .openapi('Problem', { description: 'RFC 9457. `code` is stable; `field` says where the trouble lies.' })
+  .openapi('Problem', { description: 'Problem document (RFC 9457). `code` is stable; `field` locates the error.' })
 
 export const Submitted = z
   .object({
     ecgId: EcgIdText,
     status: z.literal('pending'),
-    windows: z.int().optional().openapi({ description: 'Whole ten-second windows in the recording.' }),
+    windows: z.int().optional().openapi({ description: 'Number of whole 10-s windows in the recording.' }),
   })
   .openapi('Submitted')
 
@@ -60,15 +60,15 @@ const Summary = z
     status: Status,
     device: Device.optional(),
     flagged: z.array(Condition).readonly(),
-    arrivedAt: z.string().openapi({ description: 'When the result was stored.' }),
+    arrivedAt: z.string().openapi({ description: 'Time at which the result was stored.' }),
     heartRateBpm: z.number().optional(),
-    reasons: z.array(z.enum(QUALITY_REASONS)).readonly().optional().openapi({ description: 'Why it was refused.' }),
+    reasons: z.array(z.enum(QUALITY_REASONS)).readonly().optional().openapi({ description: 'Reasons for a refusal.' }),
     top: z
       .object({ condition: Condition, probability: z.number() })
       .optional()
-      .openapi({ description: 'The highest probability of those that may be read.' }),
+      .openapi({ description: 'Highest probability among findings that are not withheld.' }),
     warnings: z.array(z.enum(WARNING_CODES)).readonly().optional(),
-    version: z.int().optional().openapi({ description: 'Absent for the first.' }),
+    version: z.int().optional().openapi({ description: 'Version; absent for version 1.' }),
   })
   .openapi('Summary')
 
@@ -83,7 +83,7 @@ const Warning = z
     probability: z.number().optional(),
     withholds: z.boolean().optional(),
   })
-  .openapi('Warning', { description: 'What a reader must know although the ECG was read.' })
+  .openapi('Warning', { description: 'Condition that a reader must know, although the ECG was accepted.' })
 
 const Measurements = z
   .object({
@@ -98,17 +98,19 @@ const Measurements = z
     qtcFridericiaMs: z.number().optional(),
     axisDegrees: z.number().optional(),
   })
-  .openapi('Measurements', { description: 'What the method is not sure of is absent.' })
+  .openapi('Measurements', { description: 'Measurements by our delineation. Uncertain values are absent.' })
 
 export const Result = z
   .object({
     ecgId: EcgIdText,
-    version: z.int().optional().openapi({ description: 'Absent in results stored before versions: 1.' }),
-    supersedes: z.int().optional().openapi({ description: 'The version that this one replaces.' }),
+    version: z.int().optional().openapi({ description: 'Version; absent means 1.' }),
+    supersedes: z.int().optional().openapi({ description: 'Version that this one replaces.' }),
     noLongerFlagged: z
       .array(z.object({ condition: Condition, evidence: Evidence }))
       .optional()
-      .openapi({ description: 'Conditions that the version before had above their threshold and this one has not.' }),
+      .openapi({
+        description: 'Conditions that were flagged in the previous version and are not flagged in this one.',
+      }),
     status: Status,
     span: z.object({ startedAt: z.string().nullable(), firstSample: z.int(), durationMs: z.number() }),
     quality: z.object({
@@ -126,11 +128,16 @@ export const Result = z
         probability: z.number(),
         threshold: z.number(),
         flagged: z.boolean(),
-        borderline: z.boolean().optional().openapi({ description: 'Close to the threshold; never changes `flagged`.' }),
+        borderline: z
+          .boolean()
+          .optional()
+          .openapi({ description: 'True if the probability is close to the threshold. Does not change `flagged`.' }),
         withheld: z
           .object({ reason: z.enum(WARNING_CODES) })
           .optional()
-          .openapi({ description: 'This finding must not be read, neither as flagged nor as not flagged.' }),
+          .openapi({
+            description: 'Present if the finding is withheld: treat it neither as flagged nor as not flagged.',
+          }),
         evidence: Evidence,
         predictiveValue: z
           .object({ prevalence: z.number(), positive: z.number(), negative: z.number() })
@@ -170,17 +177,19 @@ export const Result = z
 export const Waveform = z
   .object({
     ecgId: EcgIdText,
-    version: z.int().openapi({ description: 'Of the ECG: a correction has more samples than the version before.' }),
+    version: z
+      .int()
+      .openapi({ description: 'Version of the ECG. A correction has more samples than the previous version.' }),
     rateHz: z.number(),
-    samples: z.int().openapi({ description: 'Of the whole recording, a lead.' }),
+    samples: z.int().openapi({ description: 'Samples per lead in the whole recording.' }),
     firstSample: z.int(),
     leads: z.array(
       z.object({
         name: z.enum(LEADS),
-        gainUv: z.number().openapi({ description: 'Microvolts a step.' }),
+        gainUv: z.number().openapi({ description: 'Microvolts per step.' }),
         samples: z
           .array(z.int().nullable())
-          .openapi({ description: 'As the source had them; null where one is missing.' }),
+          .openapi({ description: 'Samples as received; null for a missing sample.' }),
       }),
     ),
     notice: z.string(),
@@ -192,8 +201,8 @@ export const ModelInput = z
     ecgId: EcgIdText,
     profile: z.string(),
     rateHz: z.number(),
-    fromS: z.number().openapi({ description: 'Where the window begins in the recording, seconds.' }),
-    steps: z.int().openapi({ description: 'A sample is in [−1, 1] after it was divided by this.' }),
+    fromS: z.number().openapi({ description: 'Start of the window in the recording, seconds.' }),
+    steps: z.int().openapi({ description: 'Divide a sample by this value to get the range [−1, 1].' }),
     leads: z.array(z.object({ name: z.enum(LEADS), samples: z.array(z.int()) })),
     notice: z.string(),
   })
@@ -208,7 +217,7 @@ export const Attribution = z
     version: z.int(),
     modelSha256: z.string(),
     method: z.string(),
-    fromS: z.number().openapi({ description: 'Where the first stretch begins in the recording, seconds.' }),
+    fromS: z.number().openapi({ description: 'Start of the first stretch in the recording, seconds.' }),
     stretchMs: z.number(),
     conditions: z.array(
       z.object({
@@ -217,7 +226,8 @@ export const Attribution = z
           z.object({
             lead: z.enum(LEADS),
             changes: z.array(z.number()).openapi({
-              description: 'What each stretch added to the log-odds: the score with it, less the score without it.',
+              description:
+                'Contribution of each stretch to the log-odds: score with the stretch minus score without it.',
             }),
           }),
         ),
@@ -225,11 +235,11 @@ export const Attribution = z
     ),
     notice: z.string(),
   })
-  .openapi('Attribution', { description: 'What the network looked at. It does not say what is wrong with a heart.' })
+  .openapi('Attribution', { description: 'Stretches that influenced the network. It does not explain a disease.' })
 
 export const Subject = z
   .object({
-    source: z.enum(['mqtt', 'upload', 'fhir']).openapi({ description: 'How the ECG came.' }),
+    source: z.enum(['mqtt', 'upload', 'fhir']).openapi({ description: 'Origin of the ECG.' }),
     device: Device.optional(),
     patient: z.string().optional().openapi({
       example: 'Patient/123',
@@ -246,7 +256,7 @@ export const Subject = z
     person: z
       .object({ sex: z.enum(['male', 'female']).optional(), ageYears: z.number().optional() })
       .optional()
-      .openapi({ description: 'What the model was told of the person.' }),
+      .openapi({ description: 'Person data used by the model.' }),
   })
   .openapi('Subject')
 
@@ -259,7 +269,7 @@ export const Association = z
       .regex(/^Patient\/[A-Za-z0-9\-.]{1,64}$/)
       .openapi({ example: 'Patient/123', description: 'A FHIR reference.' }),
     from: Time,
-    to: Time.optional().openapi({ description: 'Not included. Open-ended without.' }),
+    to: Time.optional().openapi({ description: 'End time, exclusive. Absent: open-ended.' }),
   })
   .openapi('Association')
 
@@ -278,7 +288,7 @@ const JobState = {
   jobId: z.uuid(),
   ecgId: EcgIdText,
   status: z.enum(CMR_STATUSES),
-  step: z.int().optional().openapi({ description: 'Sampler steps that are behind it, of `steps`.' }),
+  step: z.int().optional().openapi({ description: 'Completed sampler steps, of `steps`.' }),
   steps: z.int().optional(),
 }
 
@@ -287,7 +297,7 @@ export const CmrJob = z
     ...JobState,
     seed: z.int(),
     sampler: z.string(),
-    reason: z.string().optional().openapi({ description: 'Of a failed one: a code, and in `field` where.' }),
+    reason: z.string().optional().openapi({ description: 'Error code of a failed job; `field` locates the error.' }),
     field: z.string().optional(),
     artifacts: z
       .array(
@@ -304,7 +314,11 @@ export const CmrJob = z
 export const CmrRequest = z
   .strictObject({
     seed: z.int().min(0).max(0xffff_ffff).default(0),
-    sampler: z.string().max(64).optional().openapi({ description: 'One of the bundle; its default when left out.' }),
+    sampler: z
+      .string()
+      .max(64)
+      .optional()
+      .openapi({ description: 'Sampler of the bundle (default: the default of the bundle).' }),
   })
   .openapi('CmrRequest')
 
@@ -314,12 +328,12 @@ export const ArtifactParams = CmrParams.extend({ name: z.string() })
 export const News = z
   .object({
     items: z.array(Summary).readonly(),
-    cmr: z.array(z.object(JobState)).readonly().openapi({ description: 'Jobs that changed, as they now are.' }),
-    next: z.string().openapi({ description: 'Pass as `after` (or as `Last-Event-ID`) to go on from here.' }),
+    cmr: z.array(z.object(JobState)).readonly().openapi({ description: 'Current state of jobs that changed.' }),
+    next: z.string().openapi({ description: 'Pass as `after` (or `Last-Event-ID`) to continue from here.' }),
   })
   .openapi('News')
 
-export const After = z.string().min(1).max(4200).openapi({ description: '`next` of the page before.' })
+export const After = z.string().min(1).max(4200).openapi({ description: '`next` of the previous page.' })
 export const Limit = z.coerce.number().int().min(1).max(100).default(20)
 
 export const EcgParams = z.object({ id: z.string() })
@@ -330,7 +344,7 @@ const Version = z.coerce
   .min(1)
   .max(1_000_000_000)
   .optional()
-  .openapi({ description: 'Of the ECG; the newest that was screened when left out.' })
+  .openapi({ description: 'Version of the ECG (default: the newest screened version).' })
 
 export const EcgQuery = z.object({ version: Version })
 
@@ -343,25 +357,30 @@ export const ListQuery = z.object({
     .max(128)
     .regex(/^[\w.:-]+$/)
     .optional()
-    .openapi({ description: "Part of a device's name." }),
+    .openapi({ description: 'Substring of the device name.' }),
   status: Status.optional(),
-  flagged: Condition.optional().openapi({ description: 'Only ECGs with this condition above its threshold.' }),
-  from: Time.optional().openapi({ description: 'Taken at this time or later.' }),
-  to: Time.optional().openapi({ description: 'Taken before this time.' }),
+  flagged: Condition.optional().openapi({ description: 'Only ECGs that are flagged for this condition.' }),
+  from: Time.optional().openapi({ description: 'Only ECGs recorded at or after this time.' }),
+  to: Time.optional().openapi({ description: 'Only ECGs recorded before this time.' }),
 })
 
 export const UploadQuery = z.object({
-  format: z.string().max(32).optional().openapi({ description: 'Found by content when left out.' }),
+  format: z.string().max(32).optional().openapi({ description: 'File format (default: detected from the content).' }),
   rateHz: z.coerce
     .number()
     .positive()
     .optional()
-    .openapi({ description: 'Outranks what the file says, in every format.' }),
-  unit: z.enum(VOLTAGE_UNITS).optional().openapi({ description: 'Of the samples; outranks what the file says.' }),
-  lead: z.enum(LEADS).optional().openapi({ description: 'Which lead the only ECG channel of the file is.' }),
-  sex: z.enum(['male', 'female']).optional().openapi({ description: 'Of the person; outranks what the file says.' }),
-  ageYears: z.coerce.number().positive().max(120).optional().openapi({ description: 'Outranks what the file says.' }),
-  device: Device.optional().openapi({ description: 'Whose association says which patient the ECG is of.' }),
+    .openapi({ description: 'Sampling rate; overrides the file, in every format.' }),
+  unit: z.enum(VOLTAGE_UNITS).optional().openapi({ description: 'Unit of the samples; overrides the file.' }),
+  lead: z.enum(LEADS).optional().openapi({ description: 'Lead name of a file with one ECG channel.' }),
+  sex: z.enum(['male', 'female']).optional().openapi({ description: 'Sex of the person; overrides the file.' }),
+  ageYears: z.coerce
+    .number()
+    .positive()
+    .max(120)
+    .optional()
+    .openapi({ description: 'Age of the person; overrides the file.' }),
+  device: Device.optional().openapi({ description: 'Device whose association identifies the patient.' }),
   session: Name.optional().openapi({
     description:
       'Of `device`: the body is one window of a live session, which a gateway forwards. Its id is the one that it has by MQTT.',
@@ -372,21 +391,21 @@ export const UploadQuery = z.object({
     .min(0)
     .max(Number.MAX_SAFE_INTEGER)
     .optional()
-    .openapi({ description: 'Of the window, within `session`.' }),
-  version: Version.openapi({ description: 'Of the window; 1 when left out.' }),
+    .openapi({ description: 'Number of the window within `session`.' }),
+  version: Version.openapi({ description: 'Version of the window (default: 1).' }),
   warnings: z.string().max(512).optional().openapi({
     example: 'window-closed-short,clock-doubtful',
-    description: 'Codes of what the sender knows of the ECG and its samples do not show.',
+    description: 'Codes of conditions that the sender knows and the samples do not show.',
   }),
 })
 
 export const WaveformQuery = z.object({
   version: Version,
-  from: z.coerce.number().min(0).max(600).default(0).openapi({ description: 'Seconds into the recording.' }),
+  from: z.coerce.number().min(0).max(600).default(0).openapi({ description: 'Start time in the recording, seconds.' }),
   seconds: z.coerce.number().positive().max(30).default(10),
   leads: z
     .string()
     .regex(/^[A-Za-z0-9]{1,3}(,[A-Za-z0-9]{1,3}){0,11}$/)
     .optional()
-    .openapi({ example: 'II,V2', description: 'Only these leads; all of them when left out.' }),
+    .openapi({ example: 'II,V2', description: 'Leads to return (default: all).' }),
 })

@@ -45,7 +45,7 @@ async function demo(file: string, { site, count, timeout, json }: DemoOptions): 
   const config = readSiteConfigFile(site).ehr
   if (config === undefined) throw new CodedError('site-config-invalid', { field: 'site.ehr' })
   const ehr = ehrOfSite(config)
-  // As if the ECG had just been recorded.
+  // The recording time is removed, so that the ECG counts as recorded just now.
   const { startedAt: _, ...recording } = await readRecording(file)
   const trips: RoundTrip[] = []
   for (let i = 0; i < count; i++) trips.push(await roundTrip(ehr, recording, 1000 * timeout))

@@ -194,7 +194,7 @@ function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {
   })
 }
 
-/** As the file says; without it, the local stack if one is running. */
+/** The cloud in the configuration; without one, the local stack if it is running. */
 async function cloudOf({ forward }: GatewayConfig, outputsFile: string): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
   if (forward?.kind === 'sqs') {

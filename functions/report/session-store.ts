@@ -24,7 +24,7 @@ const Head = z.object({
   token: z.string(),
   /** When its last window arrived, ms since 1970. */
   lastAt: z.number(),
-  /** By patient: the conditions that the last report flagged. */
+  /** Conditions that the last report flagged, per patient. */
   reported: z.record(z.string(), z.array(Condition)).default({}),
   lastReportAt: z.number().default(0),
   /** A process is writing the session's report until this time, ms since 1970. */

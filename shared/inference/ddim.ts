@@ -57,7 +57,7 @@ export function ddimSteps(schedule: Schedule, prediction: Prediction, count: num
     const noise = Math.sqrt(1 - signal * signal)
     const nextSignal = following === undefined ? 1 : rates[following]!
     const nextNoise = Math.sqrt(1 - nextSignal * nextSignal)
-    // From x₀ and ε as the prediction gives them: next = √ᾱ' x₀ + √(1−ᾱ') ε.
+    // With the predicted x₀ and ε: next = √ᾱ' x₀ + √(1−ᾱ') ε.
     return prediction === 'v'
       ? {
           timestep,

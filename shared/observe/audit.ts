@@ -31,7 +31,7 @@ export interface AuditEntry {
   readonly traceId: string
 }
 
-/** What a function's audit line says about the object of the action. */
+/** Fields of a function's audit line that identify the object of the action. */
 export type AuditOf = Pick<LogFields, 'tenant' | 'ecgId' | 'jobId' | 'device' | 'session'>
 
 /** Writes the audit line of a function. */

@@ -24,7 +24,7 @@ const ErrorName = z.string().regex(/^[A-Za-z$_][\w$]{0,63}( [A-Z][A-Z0-9_]{0,63}
 
 /** All fields that a log line may have beside those of every line, with their formats. */
 export const LOG_FIELDS = {
-  // Of an error.
+  // Fields of an error.
   code: z.enum(Object.keys(ERROR_KINDS) as [keyof typeof ERROR_KINDS]), // `keys` loses the literal types
   field: Place,
   cause: ErrorName,

@@ -8,9 +8,9 @@ import { medianInPlace, medianOfFew } from './median.ts'
 
 /** Standard errors of a sample of a median beat, mV. A slow baseline affects neither; hum affects slopes more than waves. */
 export interface BeatNoise {
-  /** Of the difference of two samples at the distance over which QRS slopes are measured. */
+  /** Error of the difference between two samples at the distance over which QRS slopes are measured. */
   readonly slopeMv: number
-  /** Of the difference of two samples half a P wave apart. */
+  /** Error of the difference between two samples half a P wave apart. */
   readonly waveMv: number
 }
 

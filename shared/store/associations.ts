@@ -41,7 +41,7 @@ export interface Unidentified {
   /** When the ECG was recorded; its patient is looked up by this time. */
   readonly at: Date
   readonly ecgId: EcgId
-  /** As in its `ResultMessage`, so that the result can be passed to the report again. */
+  /** Origin in its `ResultMessage`, so that the result can be passed to the report again. */
   readonly origin: Origin
 }
 
@@ -75,7 +75,7 @@ export class AssociationStore {
     return (await this.patientsOf(tenant, device))(at)
   }
 
-  /** The patient that a device was on, and each span of time in which it was on this patient. `undefined` if nobody said whom. */
+  /** The patient that a device was assigned to at a time, and each span of time of this assignment. `undefined` without an assignment. */
   async associationAt(tenant: string, device: string, at: Date): Promise<PatientSpans | undefined> {
     const { spans } = await this.#read(tenant, device)
     const patient = patientAt(spans, at)

@@ -12,7 +12,7 @@ import { Table } from './table.ts'
 /** The tenant and caller that are counted. */
 export interface Counted {
   readonly tenant: string
-  /** As in the token. */
+  /** Subject of the token. */
   readonly subject: string
 }
 

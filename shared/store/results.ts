@@ -42,7 +42,7 @@ export type Stored =
 export interface Judged {
   readonly result: Result
   readonly origin: Origin
-  /** What the model was given about the person. */
+  /** Facts about the person that the model received. */
   readonly person: Person | undefined
   readonly arrivedAt: Date
 }

@@ -7,7 +7,7 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type EcgId, parseEcgId, sessionSummaryId } from '../domain/ecg-id.ts'
 import { type Row, Table } from './table.ts'
 
-/** Of one tenant. */
+/** Trace of one tenant. */
 export interface TenantTrace {
   readonly tenant: string
   /** ECGs of uploads and of the EHR. Includes ECGs that were deleted here, because their reports may still exist. */
@@ -39,9 +39,9 @@ export async function tracesBut(
 
 interface Found {
   readonly ecgIds: Set<EcgId>
-  /** By device and session: the patients that the session's head row lists as reported. */
+  /** Per device and session: the patients that the session's head row lists as reported. */
   readonly sessions: Map<string, { device: string; session: string; reported: Set<string> }>
-  /** By device: all patients that it was ever on. */
+  /** Per device: all patients that it was ever assigned to. */
   readonly patients: Map<string, Set<string>>
 }
 

@@ -131,7 +131,7 @@ function headerJson({ rateHz, leads }: Waveform): string {
 }
 
 /**
- * What `encodeWaveform` made, in its two parts, the samples still packed.
+ * Splits the output of `encodeWaveform` into its header and the packed samples.
  * @throws CodedError `payload-empty`, `payload-malformed`
  */
 export function splitWaveform(bytes: Uint8Array): {

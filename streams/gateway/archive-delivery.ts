@@ -1,6 +1,6 @@
 /**
- * A result to a DICOM archive, as a structured report by C-STORE or STOW-RS. An archive that cannot be reached, or has no room, is tried again; one that
- * refuses the report is not.
+ * Delivers results to a DICOM archive as structured reports, by C-STORE or STOW-RS. Delivery to an archive that is unreachable or full is
+ * retried; a report that the archive refuses is not.
  * @module
  */
 import { readFile } from 'node:fs/promises'
@@ -18,14 +18,14 @@ export interface ArchiveDeliveryOptions {
   readonly store: Store
 }
 
-/** Of C-STORE: out of resources (PS3.4, table B.2-1). */
+/** C-STORE status: out of resources (PS3.4, table B.2-1). */
 const isNoRoom = (status: unknown) => typeof status === 'number' && status >> 8 === 0xa7
 
 export class ArchiveDelivery {
   readonly #options: ArchiveDeliveryOptions
   readonly #store: (report: Readonly<Record<string, unknown>>) => Promise<unknown>
 
-  /** @throws CodedError `file-not-found` for a certificate that is not there */
+  /** @throws CodedError `file-not-found` for a missing certificate */
   constructor(options: ArchiveDeliveryOptions) {
     this.#options = options
     const { archive } = options
@@ -34,18 +34,22 @@ export class ArchiveDelivery {
       this.#store = (report) => storeAttributes(peer, report)
     } else {
       const { url, tokenFile } = archive
-      // Read each time: the token's renewal writes the file.
+      // Read for each request, because the file changes when the token is renewed.
       this.#store = async (report) =>
         stow(url, fileOf(report), tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim())
     }
   }
 
-  /** @returns why the archive refuses it for good, if it does. @throws CodedError for what may go better next time */
+  /**
+   * Delivers the result of an ECG.
+   * @returns the reason when the archive refuses it permanently
+   * @throws CodedError for an error that a retry may fix
+   */
   async send(ecgRow: number): Promise<string | undefined> {
     const { store, config } = this.#options
     const ecg = store.readEcg(ecgRow)
     const result = ecg && resultIn(ecg)
-    // Erased meanwhile, or replaced before its turn came.
+    // Erased meanwhile, or replaced by a newer version before its turn.
     if (ecg === undefined || result === undefined || store.isSuperseded(ecg.envelope)) return undefined
     const { order, visit } = completeAbout(store, config.hl7?.beds ?? {}, ecg)
     const at = new Date(ecg.receivedAtMs)

@@ -1,9 +1,10 @@
 /**
- * Model bundles that a gateway was given after it was installed. Each is copied, verified by its signature and its hashes, and only then used. The switch is
- * one renamed file, so a kill leaves either the bundle before or the new one. Those before are kept for a roll-back.
+ * Model bundles that were installed on a gateway later. Each is copied, verified by its signature and hashes, and only then used. The
+ * switch is an atomic rename of one file, so a kill leaves either the previous bundle or the new one. Previous bundles are kept for a
+ * rollback.
  *
- * The signed manifest is the bundle's own `manifest.json` (name, version, and the sha256 of every file). Beside it lies `manifest.json.sig`: 64 bytes,
- * Ed25519 (RFC 8032) over the bytes of the manifest, as `openssl pkeyutl -sign -rawin` writes them.
+ * The signed manifest is the bundle's own `manifest.json` (name, version, and the SHA-256 of every file). Beside it is `manifest.json.sig`:
+ * 64 bytes, Ed25519 (RFC 8032) over the bytes of the manifest, as written by `openssl pkeyutl -sign -rawin`.
  * @module
  */
 import { createPublicKey, type KeyObject, verify } from 'node:crypto'
@@ -37,38 +38,38 @@ import type { ScreeningSetup } from './screening.ts'
 const MANIFEST = 'manifest.json'
 export const SIGNATURE_FILE = 'manifest.json.sig'
 
-/** Names the installed bundles, the active one last. */
+/** Lists the installed bundles, the active one last. */
 const STATE_FILE = 'installed.json'
 const State = z.object({ schema: z.literal(1), installed: z.array(z.string().regex(/^[\w.-]+$/)) })
 
-/** What is being copied; a kill leaves it behind, and the next change removes it. */
+/** Folder of a copy in progress. A kill leaves it behind, and the next change removes it. */
 const INCOMING = '.incoming'
 
-/** Bundles that a roll-back can return to, beside the one that came with the program. */
+/** Number of previous bundles that a rollback can return to, beside the one that ships with the program. */
 const KEPT_BEFORE = 1
 
 const MAX_MANIFEST_BYTES = 1024 * 1024
 
-/** A bundle as `gateway bundle list` shows it. */
+/** A bundle in the list of `gateway bundle list`. */
 export interface ListedBundle {
   readonly name: string
   readonly version: string
   readonly sha256: string
   readonly isActive: boolean
-  /** `installed` by `gateway bundle install`, or the one that the gateway was started with. */
+  /** `installed` with `gateway bundle install`, or `shipped`: the one that the gateway was started with. */
   readonly origin: 'installed' | 'shipped'
 }
 
 export interface BundleShelfOptions {
-  /** Where installed bundles lie. */
+  /** Folder of installed bundles. */
   readonly folder: string
-  /** PEM files of the public keys that may sign. */
+  /** PEM files of the public keys whose signatures are accepted. */
   readonly keys: readonly string[]
-  /** The bundle that runs when none is installed. */
+  /** The bundle that is used when none is installed. */
   readonly shipped: ScreeningSetup
 }
 
-/** Tries a bundle before it becomes the active one; throws when it cannot screen. */
+/** Tests a bundle before it becomes the active one. Throws when the bundle cannot screen. */
 export type Trial = (setup: ScreeningSetup) => Promise<void>
 
 export class BundleShelf {
@@ -79,7 +80,7 @@ export class BundleShelf {
   }
 
   /**
-   * The bundle that screens, with its site calibration.
+   * The active bundle, with its site calibration.
    * @throws CodedError `data-corrupt` when the list of installed bundles cannot be read
    */
   get active(): ScreeningSetup {
@@ -87,7 +88,7 @@ export class BundleShelf {
     return name === undefined ? this.#options.shipped : this.#setupOf(join(this.#options.folder, name))
   }
 
-  /** All that a roll-back could return to, and the active one. */
+  /** The active bundle, and all that a rollback could return to. */
   async list(): Promise<readonly ListedBundle[]> {
     const installed = this.#installed()
     const entry = async (setup: ScreeningSetup, origin: ListedBundle['origin'], isActive: boolean) => {
@@ -103,9 +104,10 @@ export class BundleShelf {
   }
 
   /**
-   * Copies a bundle here, verifies it, tries it and makes it the active one. The same one again changes nothing.
+   * Copies a bundle, verifies and tests it, and makes it the active one. Installing the same one again changes nothing.
    * @param siteFile a site calibration that was made for it
-   * @throws CodedError `signature-invalid`, `bundle-missing`, `bundle-corrupt`, `bundle-mismatch`, `bundle-older`, those of `readSite`, `disk-full`
+   * @throws CodedError `signature-invalid`, `bundle-missing`, `bundle-corrupt`, `bundle-mismatch`, `bundle-older`, those of `readSite`,
+   * `disk-full`
    */
   async install(directory: string, tryOut: Trial, siteFile?: string): Promise<ListedBundle> {
     const installed = this.#installed()
@@ -133,7 +135,7 @@ export class BundleShelf {
   }
 
   /**
-   * Returns to the bundle before, which was verified when it was installed; its hashes are checked again.
+   * Returns to the previous bundle, which was verified when it was installed; its hashes are checked again.
    * @throws CodedError `rollback-impossible` when none was installed, `bundle-corrupt`
    */
   async rollBack(tryOut: Trial): Promise<ListedBundle> {
@@ -155,12 +157,12 @@ export class BundleShelf {
     return { bundleDirectory, siteFile: siteIn(bundleDirectory), codeVersion }
   }
 
-  /** What is verified is what is used: the copy, which nobody else writes. */
+  /** Copies a bundle and verifies the copy, which no other program writes, so that the verified files are the ones in use. */
   async #copy(from: string, to: string, siteFile: string | undefined): Promise<Bundle> {
     mkdirSync(to, { recursive: true, mode: 0o700 })
     const manifest = readSmall(join(from, MANIFEST), MAX_MANIFEST_BYTES)
     if (manifest === undefined) throw new CodedError('bundle-missing', { field: MANIFEST, folder: from })
-    // Before anything of it is parsed.
+    // Before any of it is parsed.
     this.#checkSignature(manifest, readSmall(join(from, SIGNATURE_FILE), 64), from)
     writeSynced(join(to, MANIFEST), manifest)
     const bundle = await readBundle(to, CARDIACNETS_V1.name)
@@ -197,7 +199,7 @@ export class BundleShelf {
     }
   }
 
-  /** The switch: the file is there whole, before or after. */
+  /** Writes the list atomically: the old file or the new one is complete. */
   #write(installed: readonly string[]): void {
     const path = join(this.#options.folder, STATE_FILE)
     writeSynced(`${path}.tmp`, Buffer.from(`${JSON.stringify({ schema: 1, installed })}\n`))
@@ -205,7 +207,7 @@ export class BundleShelf {
     sync(this.#options.folder)
   }
 
-  /** Removes what no roll-back returns to, and what a kill left. */
+  /** Removes bundles that no rollback returns to, and what a kill left behind. */
   #tidy(installed: readonly string[]): void {
     const { folder } = this.#options
     mkdirSync(folder, { recursive: true, mode: 0o700 })
@@ -215,7 +217,10 @@ export class BundleShelf {
   }
 }
 
-/** A new bundle continues the active one: the same name, a later version. Going back is `rollback`, never an old signature. */
+/**
+ * A new bundle must have the same name as the active one and a later version. To return to an old one, use `rollback`; an old signature is
+ * not accepted.
+ */
 function checkFollows({ manifest: { name, version } }: Bundle, { manifest: active }: Bundle): void {
   if (name !== active.name) throw new CodedError('bundle-mismatch', { field: `name, which must be ${active.name}` })
   if (compareVersions(version, active.version) <= 0) {
@@ -223,7 +228,7 @@ function checkFollows({ manifest: { name, version } }: Bundle, { manifest: activ
   }
 }
 
-/** By the numbers in them: 1.10.0 follows 1.9.2. What follows the numbers (`-rc1`) is not compared. */
+/** Compares the numbers: 1.10.0 is later than 1.9.2. A suffix (`-rc1`) is ignored. */
 export function compareVersions(a: string, b: string): number {
   const [left, right] = [a, b].map((text) => (/^\d+(?:\.\d+)*/.exec(text)?.[0] ?? '').split('.').map(Number))
   for (let i = 0; i < Math.max(left!.length, right!.length); i++) {
@@ -233,7 +238,7 @@ export function compareVersions(a: string, b: string): number {
   return 0
 }
 
-/** @throws CodedError `bundle-corrupt` naming the first file that is not what the manifest says */
+/** @throws CodedError `bundle-corrupt` naming the first file that differs from the manifest */
 async function verified(bundle: Bundle, folder = bundle.directory): Promise<Bundle> {
   for (const { path } of bundle.manifest.files) {
     await verifyFile(bundle, path).catch((cause: unknown) => {
@@ -243,7 +248,7 @@ async function verified(bundle: Bundle, folder = bundle.directory): Promise<Bund
   return bundle
 }
 
-/** @throws CodedError `file-not-found`, `site-config-invalid` for what is no Ed25519 key */
+/** @throws CodedError `file-not-found`, `site-config-invalid` for a file that is not an Ed25519 key */
 function publicKey(file: string, index: number): KeyObject {
   const field = `bundles.keys.${index}`
   const pem = readPem(file, field)
@@ -251,7 +256,7 @@ function publicKey(file: string, index: number): KeyObject {
     const key = createPublicKey(pem)
     if (key.asymmetricKeyType === 'ed25519') return key
   } catch {
-    // Said below: what it is not is all that matters.
+    // Reported below, the same for every kind of wrong file.
   }
   throw new CodedError('site-config-invalid', { field: `gateway.${field}`, expected: 'an Ed25519 public key, as PEM' })
 }
@@ -260,7 +265,7 @@ function readSmall(path: string, maxBytes: number): Buffer | undefined {
   return (sizeOf(path) ?? Number.POSITIVE_INFINITY) <= maxBytes ? readFileSync(path) : undefined
 }
 
-/** Bytes of a file that can be read, else nothing. */
+/** Bytes of a readable file, otherwise `undefined`. */
 function sizeOf(path: string): number | undefined {
   try {
     accessSync(path, constants.R_OK)
@@ -276,7 +281,7 @@ function writeSynced(path: string, bytes: Buffer): void {
   sync(path)
 }
 
-/** Onto the disk, for a power loss: a file's bytes, or a folder's names. */
+/** Flushes a file's bytes, or a folder's entries, to disk, to survive a power failure. */
 function sync(path: string): void {
   const file = openSync(path, 'r')
   try {

@@ -1,5 +1,5 @@
 /**
- * The model bundle of a running gateway: which one screens, and how another takes its place without a stop.
+ * The model bundle of a running gateway: which one is active, and how it is replaced without interruption.
  * @module
  */
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { BundleShelf, type ListedBundle, type Trial } from './bundle-shelf.ts'
 import type { GatewayConfig } from './config.ts'
 import type { Screening, ScreeningSetup, ScreeningThread } from './screening.ts'
 
-/** The shelf lies beside the journal. */
+/** The shelf is in the same folder as the journal. */
 export const shelfOf = ({ data, bundles }: Pick<GatewayConfig, 'data' | 'bundles'>, shipped: ScreeningSetup) =>
   new BundleShelf({ folder: join(data, 'bundles'), keys: bundles.keys, shipped })
 
@@ -28,7 +28,7 @@ export class Bundles {
     this.#options = options
   }
 
-  /** The one that screens; absent until `look`. */
+  /** The active bundle; absent until `list`. */
   get active(): ListedBundle | undefined {
     return this.#active
   }
@@ -39,12 +39,18 @@ export class Bundles {
     return all
   }
 
-  /** @throws CodedError those of `BundleShelf.install`; the bundle before goes on then */
+  /**
+   * Installs a bundle. When that fails, the previous one continues.
+   * @throws CodedError those of `BundleShelf.install`
+   */
   install(directory: string, siteFile?: string): Promise<ListedBundle> {
     return this.#change((tryOut) => this.#options.shelf.install(directory, tryOut, siteFile))
   }
 
-  /** @throws CodedError those of `BundleShelf.rollBack` */
+  /**
+   * Returns to the previous bundle.
+   * @throws CodedError those of `BundleShelf.rollBack`
+   */
   rollBack(): Promise<ListedBundle> {
     return this.#change((tryOut) => this.#options.shelf.rollBack(tryOut))
   }

@@ -1,16 +1,16 @@
 /**
- * Whether this machine's time can be believed: a gateway may start without a network, on a clock that forgot the year.
+ * Whether this machine's clock can be trusted: a gateway may start without a network, with a clock that lost the date.
  * @module
  */
 import type { Clock } from '../mqtt/ingest.ts'
 
-/** No gateway of this version ran before. */
+/** No gateway of this version ran earlier. */
 const EARLIEST_MS = Date.UTC(2026, 0, 1)
 
-/** A clock that moves by more than so much against the machine's own ticking was set. */
+/** A difference from the monotonic clock above this means that the clock was set. */
 const JUMP_MS = 60_000
 
-/** How long a clock that was set is doubted: whatever set it may set it again. */
+/** How long a clock is distrusted after it was set, because it may be set again. */
 const DOUBT_MS = 10 * 60_000
 
 export class TrustedClock implements Clock {
@@ -20,7 +20,7 @@ export class TrustedClock implements Clock {
   #offset: number
   #jumpedAt = Number.NEGATIVE_INFINITY
 
-  /** @param newestMs the last time that the journal knows: a clock before it is wrong */
+  /** @param newestMs newest time in the journal; an earlier clock is wrong */
   constructor(newestMs = EARLIEST_MS, now: () => number = Date.now, monotonic = () => performance.now()) {
     this.#now = now
     this.#monotonic = monotonic
@@ -28,16 +28,16 @@ export class TrustedClock implements Clock {
     this.#offset = now() - monotonic()
   }
 
-  /** Bound: the ingest hands its clock's parts on by themselves. */
+  /** Bound functions, because the ingest passes them on separately. */
   readonly now = (): number => this.#now()
 
   readonly monotonic = (): number => this.#monotonic()
 
-  /** Looks at the clock; call it now and then. */
+  /** Checks the clock; must be called regularly. */
   get isTrusted(): boolean {
     const [now, ticks] = [this.#now(), this.#monotonic()]
     if (Math.abs(now - ticks - this.#offset) > JUMP_MS) this.#jumpedAt = ticks
-    // A slow drift is how a clock is kept right.
+    // Slow drift is normal clock discipline.
     this.#offset = now - ticks
     const isTrusted = now >= this.#newestMs - JUMP_MS && ticks - this.#jumpedAt > DOUBT_MS
     if (isTrusted) this.#newestMs = Math.max(this.#newestMs, now)

@@ -1,5 +1,5 @@
 /**
- * Where the gateway forwards to: SQS (with IoT credentials, which the AWS SDK finds by itself), or the HTTP API by a token.
+ * The destination of forwarded ECGs: SQS (with IoT credentials, which the AWS SDK finds itself), or the HTTP API with a token.
  * @module
  */
 
@@ -11,20 +11,20 @@ import type { Envelope, StoredEcg } from './stored-ecg.ts'
 
 export interface Cloud {
   /**
-   * Resolves when the cloud has the ECG.
-   * @throws CodedError `unavailable` for what may go better later, `delivery-refused` for what never will
+   * Forwards an ECG. Resolves when the cloud has it.
+   * @throws CodedError `unavailable` for an error that may pass, `delivery-refused` for a permanent one
    */
   send(ecg: StoredEcg, signal: AbortSignal): Promise<void>
-  /** The cloud's own result of an ECG, JSON; undefined where it has none yet or cannot be asked. */
+  /** The cloud's own result of an ECG as JSON; `undefined` when it has none yet or cannot be reached. */
   result?(of: Envelope, signal: AbortSignal): Promise<string | undefined>
 }
 
-/** A request that takes longer is tried again. */
+/** A request that takes longer is retried. */
 export const REQUEST_MS = 15_000
 
 export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   const request = async (path: string, init: RequestInit, signal: AbortSignal): Promise<Response> => {
-    // Read each time: the token's renewal writes the file.
+    // Read for each request, because the file changes when the token is renewed.
     const token = tokenFile === undefined ? undefined : (await readFile(tokenFile, 'utf8')).trim()
     const headers = { ...init.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     try {
@@ -37,7 +37,7 @@ export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   return {
     async send({ envelope, packed }, signal) {
       const query = new URLSearchParams({ format: 'json', ...placeOf(envelope) })
-      // Of a recording the API makes the id from the body's bytes, which must be the same at each gateway.
+      // For a recording, the API derives the ID from the bytes of the body, so they must be the same at every gateway.
       const isLive = envelope.origin.kind === 'mqtt'
       const body = isLive ? packedBody(envelope, packed) : new Uint8Array(uploadBody(envelope, decodeWaveform(packed)))
       const answer = await request(`v1/ecgs?${query}`, { method: 'POST', body }, signal)
@@ -54,7 +54,7 @@ export function apiCloud(url: string, tokenFile: string | undefined): Cloud {
   }
 }
 
-/** What stands beside the samples: of a live window its place in the session, so that it has the same id there as here. */
+/** Parameters beside the samples. A live window has its position in the session, so that it has the same id in the cloud. */
 function placeOf({ origin, span, version, warnings = [] }: Envelope): Record<string, string> {
   const codes = new Set(warnings.map(({ code }) => code))
   return {
@@ -65,5 +65,5 @@ function placeOf({ origin, span, version, warnings = [] }: Envelope): Record<str
   }
 }
 
-/** A token that has run out, a queue that is full and a server that is down can be mended; what is wrong with the ECG cannot. */
+/** Whether an error is permanent. An expired token, a full queue or a failed server can be fixed; a fault of the ECG cannot. */
 const isForGood = (status: number) => status >= 400 && status < 500 && ![401, 403, 408, 409, 425, 429].includes(status)

@@ -1,15 +1,15 @@
 /**
- * Two screenings of one ECG, here and in the cloud: the first stands, and what differs is counted.
+ * Compares the gateway's and the cloud's screening of an ECG. The first result stands, and differences are counted.
  * @module
  */
 import type { Result } from '../../shared/domain/result.ts'
 
 export type Difference = 'none' | 'rounding' | 'numbers' | 'flags'
 
-/** What another processor's arithmetic may change in a probability; an index, relative to its interval. */
+/** Largest difference that another processor's arithmetic may cause in a probability, or in an index relative to its interval. */
 const ROUNDING = 1e-4
 
-/** How much the cloud's result differs from ours, if both are of the same version, bundle and profile; undefined where they are not. */
+/** Difference between two results of the same version, bundle and profile; `undefined` when these differ. */
 export function differenceOf(ours: Result, clouds: Result): Difference | undefined {
   const isSame =
     ours.ecgId === clouds.ecgId &&

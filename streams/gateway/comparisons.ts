@@ -1,5 +1,5 @@
 /**
- * ECGs that both screened, here and in the cloud: asks the cloud for its own result, and counts how the two differ.
+ * Compares ECGs that were screened both here and in the cloud: requests the cloud's result and counts the differences.
  * @module
  */
 import { parseResult } from '../../shared/domain/result.ts'
@@ -17,10 +17,10 @@ export interface ComparisonsOptions {
   readonly signal: AbortSignal
 }
 
-/** As many ECGs wait for a comparison with the cloud's result; beyond it the oldest is left out. */
+/** Most ECGs that wait for a comparison; beyond it the oldest is dropped. */
 const MAX_COMPARED = 200
 
-/** How often the cloud is asked for its result of one. */
+/** Most requests for the cloud's result of one ECG. */
 const MAX_TRIES = 20
 
 export class Comparisons {
@@ -31,14 +31,14 @@ export class Comparisons {
     this.#options = options
   }
 
-  /** The cloud has an ECG now. */
+  /** Called when the cloud has an ECG. */
   add(id: number): void {
     if (this.#options.cloud.result === undefined) return
     this.#waiting.push({ id, tries: 0 })
     if (this.#waiting.length > MAX_COMPARED) this.#waiting.shift()
   }
 
-  /** Compares the one that has waited longest. */
+  /** Compares the ECG that has waited longest. */
   async next(): Promise<void> {
     const { store, cloud, counters, logger, signal } = this.#options
     const next = this.#waiting.shift()
@@ -59,7 +59,7 @@ export class Comparisons {
         logger.error('gateway and cloud flag an ECG differently', { ecgId: ecg.envelope.ecgId })
       }
     } catch {
-      // It is asked for by the way: what the cloud does not say now is not compared.
+      // The comparison is optional: without an answer of the cloud there is none.
     }
   }
 }

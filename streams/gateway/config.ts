@@ -1,5 +1,5 @@
 /**
- * What a gateway is told: one JSON file, or flags for a try. Secrets are named by the files that they lie in.
+ * The gateway's configuration: one JSON file, or flags for a trial. Secrets are named by their files.
  * @module
  */
 import { readFileSync } from 'node:fs'
@@ -20,7 +20,7 @@ const Label = z.string().regex(/^[A-Za-z0-9_.-]{1,64}$/)
 const Tls = z.strictObject({
   cert: File,
   key: File,
-  /** The authority whose certificates peers must show: mutual TLS. */
+  /** The authority that must have signed the certificates of peers: mutual TLS. */
   ca: File.optional(),
 })
 
@@ -28,7 +28,7 @@ const DoorSettings = z.strictObject({
   host: z.string().default('127.0.0.1'),
   port: Port,
   tls: Tls.optional(),
-  /** Addresses and networks that may connect. Outside loopback, this or mutual TLS must be there. */
+  /** Addresses and networks that may connect. Outside loopback, this or mutual TLS is required. */
   peers: z.array(z.string()).min(1).optional(),
 })
 
@@ -44,14 +44,14 @@ const CodeTable = z.strictObject({
 
 const Zone = z.string().refine(isZone, 'an IANA time zone')
 
-/** The authority that signed the peer's certificate, and ours where it asks for one. */
+/** The authority of the peer's certificate, and our own certificate if the peer requires one. */
 const PeerTls = z.strictObject({ ca: File.optional(), cert: File.optional(), key: File.optional() })
 
 const AeTitle = z.string().regex(/^[\x21-\x7e]{1,16}$/)
 
 const Sending = {
   name: Label,
-  /** A live device has a result every ten seconds: none of them is sent unless the site asks. */
+  /** Which results are sent. A live device has a result every ten seconds; those are sent only if the site asks for `everything`. */
   sends: z.enum(['recordings', 'everything']).default('recordings'),
 }
 
@@ -68,7 +68,7 @@ const Destination = z.strictObject({
   timeoutMs: z.int().min(100).max(600_000).default(30_000),
 })
 
-/** Where structured reports are stored: by C-STORE, or by STOW-RS. */
+/** Archives for structured reports: by C-STORE, or by STOW-RS. */
 const Archive = z.discriminatedUnion('kind', [
   z.strictObject({
     kind: z.literal('dicom'),
@@ -92,13 +92,13 @@ const Hl7 = DoorSettings.extend({
       leads: z.record(z.string(), z.enum(LEADS)).optional(),
     })
     .prefault({}),
-  /** Which devices stand at which bed: `{"ICU^01^A": ["monitor-7"]}`. */
+  /** Devices at each bed: `{"ICU^01^A": ["monitor-7"]}`. */
   beds: z.record(z.string(), z.array(Name)).default({}),
   maxMessageMb: z.number().positive().max(256).default(32),
 })
 
 const Mqtt = DoorSettings.extend({
-  /** What devices get: `summary` is below 5 KB, without most of the 82 indices. */
+  /** Form of the results for devices: `summary` is below 5 KB and leaves out most of the 82 indices. */
   results: z.enum(DEVICE_RESULTS).default('whole'),
 })
 
@@ -110,10 +110,10 @@ const Dicom = DoorSettings.extend({
 
 export const GatewayConfig = z.strictObject({
   tenant: Name.default('local'),
-  /** Where the journal lies: on an encrypted disk. */
+  /** Folder of the journal: on an encrypted disk. */
   data: File.default('.local/gateway'),
   limitMb: z.number().min(0.5).max(1_000_000).default(4096),
-  /** How long an ECG stays after all that waits for it is done. */
+  /** How long an ECG is kept after everything that waits for it is done. */
   keepHours: z
     .number()
     .positive()
@@ -125,7 +125,7 @@ export const GatewayConfig = z.strictObject({
   dicom: Dicom.optional(),
   archives: z.array(Archive).default([]),
   folder: z.strictObject({ watch: File }).optional(),
-  /** Rotated by size; standard output when absent, which journald and container runtimes rotate. */
+  /** Log file, rotated by size. Absent: standard output, which journald and container runtimes rotate. */
   log: z
     .strictObject({
       file: File,
@@ -134,7 +134,7 @@ export const GatewayConfig = z.strictObject({
     })
     .optional(),
   status: z.strictObject({ port: Port.default(9465) }).prefault({}),
-  /** Whether numbers that learned from simulated people may be sent to an EHR. */
+  /** Whether values that were learned from simulated people may be sent to an EHR. */
   virtual: z.boolean().default(false),
   forward: z
     .discriminatedUnion('kind', [
@@ -147,12 +147,12 @@ export const GatewayConfig = z.strictObject({
       z.strictObject({ kind: z.literal('api'), url: z.url(), tokenFile: File.optional() }),
     ])
     .optional(),
-  /** Of what waited while the cloud was away; live ECGs go at once. */
+  /** Rate for ECGs that waited while the cloud was unavailable; live ECGs are sent at once. */
   backlogPerSecond: z.number().positive().max(1000).default(20),
-  /** Whose model bundles `gateway bundle install` takes. */
+  /** Signers of the model bundles that `gateway bundle install` accepts. */
   bundles: z
     .strictObject({
-      /** PEM files of Ed25519 public keys: a bundle is signed by one of them. */
+      /** PEM files of Ed25519 public keys, one of which must have signed a bundle. */
       keys: z.array(File).max(16).default([]),
     })
     .prefault({}),
@@ -163,6 +163,7 @@ export type Destination = z.infer<typeof Destination>
 export type Archive = z.infer<typeof Archive>
 
 /**
+ * Validates a configuration.
  * @throws CodedError `site-config-invalid` naming the field, never its value
  */
 export function parseGatewayConfig(document: unknown): GatewayConfig {
@@ -178,7 +179,7 @@ export function parseGatewayConfig(document: unknown): GatewayConfig {
   return data
 }
 
-/** Reads the file; paths in it are relative to it. */
+/** Reads the file. Relative paths in it are resolved from its folder. */
 export function readGatewayConfig(path: string): GatewayConfig {
   let document: unknown
   try {
@@ -228,7 +229,10 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
   }
 }
 
-/** @throws CodedError `file-not-found` */
+/**
+ * Reads a PEM file.
+ * @throws CodedError `file-not-found`
+ */
 export function readPem(file: string, field: string): Buffer {
   try {
     return readFileSync(file)
@@ -237,7 +241,7 @@ export function readPem(file: string, field: string): Buffer {
   }
 }
 
-/** A peer's certificates, read. */
+/** Reads the certificates for a peer. */
 export function readPeerTls(tls: z.infer<typeof PeerTls> | undefined, field: string) {
   const pem = (part: 'ca' | 'cert' | 'key') =>
     tls?.[part] === undefined ? {} : { [part]: readPem(tls[part], `${field}.tls.${part}`) }
@@ -246,7 +250,7 @@ export function readPeerTls(tls: z.infer<typeof PeerTls> | undefined, field: str
 
 export type DoorSettings = z.infer<typeof DoorSettings>
 
-/** A door's address with its certificates read. */
+/** Address of a door, with its certificates read. */
 export function doorAddress({ host, port, tls, peers }: DoorSettings, name: string) {
   return {
     host,

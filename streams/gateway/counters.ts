@@ -1,5 +1,5 @@
 /**
- * What the gateway counts, as `/status` and `/metrics` show it. No label names a device, a person or a file.
+ * Counters of the gateway for `/status` and `/metrics`. No label names a device, a person or a file.
  * @module
  */
 import type { ErrorCode } from '../../shared/errors.ts'
@@ -8,7 +8,7 @@ import type { Door } from './stored-ecg.ts'
 
 export class Counters {
   readonly received = new Map<Door, number>()
-  /** By door and reason. */
+  /** Refusals by door and reason. */
   readonly refused = new Map<string, number>()
   readonly hl7Answers = new Map<string, number>()
   readonly delivered = new Map<string, number>()

@@ -1,13 +1,13 @@
 /**
- * Sends results to one peer: in order, one at a time. What may go better is tried again, with growing pauses, for ever; what the peer refuses for good goes
- * to the dead letters with its reason, and the next follows. Nothing is skipped in between.
+ * Delivers results to one peer, in order and one at a time. An error that may pass is retried indefinitely, with increasing pauses. A
+ * result that the peer refuses permanently goes to the dead letters with its reason, and the next one follows. No result is skipped.
  * @module
  */
 import { type CodedError, toCodedError } from '../../shared/errors.ts'
 import { pause } from '../../shared/pause.ts'
 import type { Store } from './store.ts'
 
-/** Told of each answer: delivered, tried in vain, or refused for good. */
+/** Called for each outcome: delivered, to be retried, or refused permanently. */
 export type OnOutcome = (outcome: 'sent' | 'retry' | 'dead', error?: CodedError) => void
 
 export interface DeliveryOptions {
@@ -17,9 +17,10 @@ export interface DeliveryOptions {
   readonly signal: AbortSignal
   readonly onOutcome: OnOutcome
   /**
-   * @param ecg its row in the store
-   * @returns why the peer refuses it for good, if it does
-   * @throws CodedError for what may go better next time
+   * Delivers one result.
+   * @param ecg the ECG's row in the store
+   * @returns the reason when the peer refuses it permanently
+   * @throws CodedError for an error that a retry may fix
    */
   readonly send: (ecg: number) => Promise<string | undefined>
 }
@@ -37,7 +38,7 @@ export class Delivery {
     this.ended = this.#run()
   }
 
-  /** Something may wait. */
+  /** Called when something may be waiting. */
   wake(): void {
     this.#wake?.()
   }
@@ -50,7 +51,7 @@ export class Delivery {
       if (delivery === undefined) {
         await new Promise<void>((resolve) => {
           this.#wake = resolve
-          // It may have come, or the end, between the look and this.
+          // A delivery, or the end, may have come between the check and this.
           if (signal.aborted || store.nextDelivery(peer) !== undefined) resolve()
         })
         continue

@@ -1,6 +1,6 @@
 /**
- * The devices' door over its frame journal, and a new start of both from the disk when the journal could not be written: then memory is ahead of the disk.
- * Meanwhile devices are hung up on, unacknowledged, and keep their frames; the other doors go on.
+ * The devices' door with its frame journal. When the journal could not be written, memory is ahead of the disk, so both are restarted from
+ * the disk. Meanwhile devices are disconnected without acknowledgement and keep their frames; the other doors continue.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -12,7 +12,7 @@ import { MqttDoor, type MqttDoorOptions } from './mqtt-door.ts'
 
 export interface DeviceDoorOptions extends Omit<MqttDoorOptions, 'journal' | 'onFailed'> {
   readonly journal: Journal
-  /** Opens the journal again. */
+  /** Reopens the journal. */
   readonly reopen: () => Journal
   readonly logger: Log
 }
@@ -35,7 +35,7 @@ export class DeviceDoor {
     return own
   }
 
-  /** Whether devices are heard. */
+  /** Whether devices are served. */
   get isUp(): boolean {
     return this.#open !== undefined
   }
@@ -116,7 +116,7 @@ export class DeviceDoor {
         await this.#start(journal)
         logger.info('the frame journal is written again')
       } catch {
-        // Said once; it is tried until the disk takes it.
+        // Reported once; the restart is retried until the disk accepts writes.
         closeQuietly(journal)
       }
     }
@@ -127,6 +127,6 @@ function closeQuietly(journal: Journal | undefined): void {
   try {
     journal?.close()
   } catch {
-    // What it could not write is written by the next one that opens it.
+    // The next process that opens the journal writes the rest.
   }
 }

@@ -1,5 +1,5 @@
 /**
- * What the gateway does with a DICOM instance: stores its ECG with the numbers that it states, and counts what has no samples.
+ * Handles a DICOM instance: stores its ECG with the order's numbers, and counts instances without samples.
  * @module
  */
 import dimse from 'dcmjs-dimse'
@@ -21,7 +21,10 @@ export interface DicomStoreOptions {
   readonly onPdf: () => void
 }
 
-/** @throws CodedError what is wrong with the instance, or `disk-full` */
+/**
+ * Stores an instance.
+ * @throws CodedError for a fault of the instance, or `disk-full`
+ */
 export function storeInstance(
   options: DicomStoreOptions,
   { file, classUid, instanceUid }: StoredInstance,
@@ -32,7 +35,7 @@ export function storeInstance(
     return 'no-samples'
   }
   const elements = elementsOf(file)
-  // A peer that says one instance and sends another: nobody could commit to either.
+  // When the announced instance differs from the one sent, neither can be committed to.
   for (const [name, stated] of [
     ['SOPInstanceUID', instanceUid],
     ['SOPClassUID', classUid],
@@ -62,10 +65,10 @@ type Elements = Readonly<Record<string, unknown>>
 
 const PREAMBLE = 132
 
-/** What stands beside the waveform. A data set that dcmjs cannot read may still be one that our reader can. */
+/** Elements beside the waveform. A data set that dcmjs cannot read may still be readable by our own reader. */
 function elementsOf(file: Buffer): Elements {
   try {
-    // The transfer syntax is in the meta group, which `writePart10` wrote: its length is the first element's value.
+    // The transfer syntax is in the meta group, which `writePart10` wrote; the value of its first element is the group's length.
     const metaEnd = PREAMBLE + 12 + file.readUInt32LE(PREAMBLE + 8)
     const meta = file.toString('latin1', PREAMBLE, metaEnd)
     const syntax = /UI..(1\.2\.840\.10008\.1\.2[\d.]*)/s.exec(meta)?.[1] ?? '1.2.840.10008.1.2'

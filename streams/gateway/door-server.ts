@@ -1,5 +1,5 @@
 /**
- * A TCP door: plain on loopback; anywhere else only with mutual TLS or a list of peers. Says which.
+ * A TCP server of a door: plain on loopback; elsewhere only with mutual TLS or a list of peers. Reports which of these protects it.
  * @module
  */
 import { X509Certificate } from 'node:crypto'
@@ -11,41 +11,43 @@ import { listen } from './listen.ts'
 export interface TlsFiles {
   readonly cert: Buffer
   readonly key: Buffer
-  /** With it, a peer must show a certificate that this authority signed. */
+  /** When present, a peer must have a certificate that this authority signed. */
   readonly ca?: Buffer | undefined
 }
 
 export interface DoorAddress {
   readonly host: string
-  /** 0 takes any. */
+  /** 0 takes any free port. */
   readonly port: number
   readonly tls?: TlsFiles | undefined
-  /** Addresses (`10.1.2.3`) and networks (`10.1.0.0/16`) that may connect; anybody when absent. */
+  /** Addresses (`10.1.2.3`) and networks (`10.1.0.0/16`) that may connect; absent: all. */
   readonly peers?: readonly string[] | undefined
 }
 
 export interface OpenDoor {
   readonly port: number
-  /** How it is guarded, for the log and `status`. */
+  /** How the door is protected, for the log and `status`. */
   readonly guard: Guard
   readonly connections: number
-  /** When the door's own certificate ends, ms since 1970: peers refuse it from then on. */
+  /** When the door's own certificate expires, ms since 1970; peers refuse it after that. */
   readonly certificateEndsMs: number | undefined
   close(): Promise<void>
 }
 
 export type Guard = 'loopback' | 'mutual-tls' | 'peers' | 'mutual-tls-and-peers'
 
-/** Connections at once: a ward's devices and systems have some dozens. A peer that floods takes none from the others. */
+/**
+ * Most connections in total and per peer. A ward's devices and systems have some dozens, and a peer that floods takes none from the others.
+ */
 const MAX_CONNECTIONS = 512
 const MAX_A_PEER = 64
 
-/** How long a TLS peer may take to show who it is. */
+/** Time limit of a TLS handshake. */
 const HANDSHAKE_MS = 10_000
 
 /**
- * How a door would be guarded.
- * @throws CodedError `site-config-invalid` for one outside loopback that asks nobody who they are
+ * How a door is protected.
+ * @throws CodedError `site-config-invalid` for a door outside loopback without any protection
  */
 export function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard {
   const isMutual = tls?.ca !== undefined
@@ -60,8 +62,8 @@ export function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard 
 }
 
 /**
- * Opens it; each connection that may come in is handed to `serve`.
- * @param onRefused is told of each that may not
+ * Opens a door. Each admitted connection is passed to `serve`.
+ * @param onRefused called for each connection that is refused
  */
 export async function openDoor(
   address: DoorAddress,
@@ -83,7 +85,7 @@ export async function openDoor(
     }
     sockets.set(socket, peer)
     socket.once('close', () => sockets.delete(socket))
-    // The protocol's server listens for errors of its own; none may end the process.
+    // The protocol's server handles its own errors; none may end the process.
     socket.on('error', () => socket.destroy())
     socket.setNoDelay(true)
     return true
@@ -131,28 +133,28 @@ function serverFor(
   try {
     server = createTlsServer(options, onSocket)
   } catch (cause) {
-    // A certificate that is none, a key of another one.
+    // An invalid certificate, or the key of another one.
     throw new CodedError(
       'site-config-invalid',
       { field: `${name}.tls`, expected: 'a certificate and its key, as PEM' },
       { cause },
     )
   }
-  // A certificate that has expired, or none.
+  // An expired certificate, or none.
   server.on('tlsClientError', onRefused)
   return server
 }
 
-/** How long before its end a certificate must be renewed. */
+/** How long before its expiry a certificate must be renewed. */
 const RENEWAL_MS = 14 * 24 * 3600 * 1000
 
-/** Whether a door's own certificate has ended, or will before anybody renews it. */
+/** Whether a door's own certificate has expired, or will soon. */
 export const isEndingSoon = (
   { certificateEndsMs: ends }: Pick<OpenDoor, 'certificateEndsMs'>,
   nowMs: number,
 ): boolean => ends !== undefined && ends - nowMs < RENEWAL_MS
 
-/** @throws CodedError `site-config-invalid` for what is no certificate */
+/** @throws CodedError `site-config-invalid` for an invalid certificate */
 function endOfCertificate(pem: Buffer, name: string): number {
   try {
     return Date.parse(new X509Certificate(pem).validTo)
@@ -176,7 +178,7 @@ function peerCheck(peers: readonly string[] | undefined, name: string): (address
     else list.addSubnet(address, Number(bits), family)
   }
   return (address) => {
-    // An IPv4 peer of a socket that speaks both.
+    // An IPv4 peer on a dual-stack socket.
     const plain = address.replace(/^::ffff:/, '')
     return list.check(plain, isIP(plain) === 6 ? 'ipv6' : 'ipv4')
   }

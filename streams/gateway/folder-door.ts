@@ -1,6 +1,7 @@
 /**
- * A folder that others drop files into (GE MUSE and the like, by FTP or a share). A file is read once it is whole: its size and time have stood still, or
- * it came by renaming. It then moves to `done/`, or to `rejected/` with the reason beside it. Its name is never logged.
+ * A folder into which other systems drop files (GE MUSE and others, by FTP or a share). A file is read when it is complete: its size and
+ * time have not changed for a while, or it arrived by renaming. It is then moved to `done/`, or to `rejected/` with the reason in a file
+ * beside it. File names are never logged.
  * @module
  */
 import { mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
@@ -19,21 +20,21 @@ export interface FolderDoorOptions {
   readonly watch: string
   readonly tenant: string
   readonly store: Store
-  /** Milliseconds that only go forward: what standing still is measured by. */
+  /** Monotonic milliseconds, by which unchanged time is measured. */
   readonly now: () => number
   /** Milliseconds since 1970. */
   readonly receivedAt: () => number
   readonly warnings: () => readonly ResultWarning[]
-  /** How long a file must stand still. */
+  /** How long a file must be unchanged. */
   readonly stableMs?: number
   readonly onStored: (added: readonly Added[]) => void
   readonly onTaken: (error: CodedError | undefined) => void
 }
 
-/** What a name begins or ends with while its file is still being written. */
+/** Beginnings and endings of names while a file is still being written. */
 const UNFINISHED = /^\.|\.(?:part|tmp|partial|filepart|crdownload|writing)$|~$/i
 
-/** A signal file without its header is given up after so long. */
+/** A signal file without its header is rejected after this time. */
 const ORPHAN_MS = 10 * 60_000
 
 interface Seen {
@@ -57,7 +58,7 @@ export class FolderDoor {
     }
   }
 
-  /** Looks once; call it every second. One that takes longer is not overtaken. */
+  /** Checks the folder once; must be called every second. A check that takes longer is not overlapped. */
   async look(): Promise<void> {
     if (this.#isBusy) return
     this.#isBusy = true
@@ -68,7 +69,7 @@ export class FolderDoor {
     }
   }
 
-  /** Puts a result beside its file. */
+  /** Writes results beside their files. */
   async deliver(): Promise<void> {
     const { store, watch } = this.#options
     for (const { id, ecg } of store.deliveriesOf(FOLDER_PEER, 100)) {
@@ -82,7 +83,7 @@ export class FolderDoor {
     }
   }
 
-  /** Names of files that have stood still. */
+  /** Names of files that have not changed for long enough. */
   async #whole(): Promise<readonly string[]> {
     const { watch, now, stableMs } = this.#options
     const entries = await readdir(watch, { withFileTypes: true })
@@ -105,12 +106,12 @@ export class FolderDoor {
     const { watch, onTaken, onStored } = this.#options
     let files: readonly SourceFile[] = []
     try {
-      // Its main file may have taken it along.
+      // Its main file may have moved it already.
       if (!(await exists(join(watch, name)))) return
       const main = await this.#read(name)
       files = [main]
       const others = headerCompanions(main)
-      // A WFDB header waits for its signals, and signals for their header.
+      // A WFDB header waits for its signal files, and these for their header.
       if (others === 'not-the-main-file') {
         if (!this.#isOrphan(name)) return
         throw new CodedError('file-not-found', { field: 'header' })
@@ -126,7 +127,7 @@ export class FolderDoor {
     } catch (cause) {
       const error = toCodedError(cause)
       onTaken(error)
-      // No room, or a disk that cannot be read: it stays where it is and is tried again.
+      // When the disk is full or unreadable, the file stays where it is and is tried again.
       if (error.code === 'disk-full' || error.code === 'internal') return
       await this.#move(files.length > 0 ? files : [{ name, bytes: new Uint8Array() }], 'rejected')
       const reason = JSON.stringify({ code: error.code, ...error.detail })
@@ -171,7 +172,7 @@ export class FolderDoor {
     return store.transaction(() => store.addEcg(received, receivedAt()))
   }
 
-  /** A name that is there already gets a number: nothing is written over. */
+  /** Moves files. A name that already exists gets a number, so that nothing is overwritten. */
   async #move(files: readonly SourceFile[], folder: 'done' | 'rejected'): Promise<void> {
     const { watch } = this.#options
     for (const { name } of files) {
@@ -182,21 +183,21 @@ export class FolderDoor {
     }
   }
 
-  /** Removes what has been in `done/` and `rejected/` for longer than it is kept. */
+  /** Removes files that have been in `done/` and `rejected/` for longer than the retention. */
   async forgetOlderThan(beforeMs: number): Promise<void> {
     for (const folder of ['done', 'rejected']) {
       const path = join(this.#options.watch, folder)
       for (const name of await readdir(path)) {
         const { mtimeMs, ctimeMs } = await stat(join(path, name))
-        // Renaming keeps the time of writing; the time of the change is when it came here.
+        // A rename keeps the modification time; the change time is when it was moved here.
         if (Math.max(mtimeMs, ctimeMs) < beforeMs) await rm(join(path, name), { force: true })
       }
     }
   }
 
   /**
-   * Names of the files in `done/` and `rejected/` that hold a patient's number: as a word of its own, in any of the usual encodings. What a format
-   * compresses is not found.
+   * Names of the files in `done/` and `rejected/` that contain a patient's number as a separate word, in any of the usual encodings.
+   * Compressed content is not searched.
    */
   async filesNaming(patient: string): Promise<ReadonlySet<string>> {
     const found = new Set<string>()
@@ -212,7 +213,7 @@ export class FolderDoor {
     return found
   }
 
-  /** Removes files, with what was said of them. */
+  /** Removes files, together with their results and reasons. */
   async erase(names: Iterable<string>): Promise<void> {
     for (const name of names) {
       for (const folder of ['done', 'rejected']) {
@@ -224,7 +225,7 @@ export class FolderDoor {
   }
 }
 
-/** Whether some bytes are in a file, with neither a letter nor a digit before or behind: 4711 is not in 14711. */
+/** Whether a file contains a word without a letter or digit before or after it: 4711 is not in 14711. */
 function hasWord(bytes: Buffer, word: Buffer): boolean {
   for (let at = bytes.indexOf(word); at >= 0; at = bytes.indexOf(word, at + 1)) {
     if (!isWordByte(bytes[at - 1]) && !isWordByte(bytes[at + word.length])) return true

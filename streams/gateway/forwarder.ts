@@ -1,6 +1,6 @@
 /**
- * Brings ECGs to the cloud in two lanes: what comes now goes at once; what waited while the cloud was away follows, the oldest first, no faster than the
- * site's rate. Where it stands is in the store, so it goes on after a kill.
+ * Forwards ECGs to the cloud in two lanes: new ECGs are sent at once; those that waited while the cloud was unavailable follow, oldest
+ * first, at the site's rate. The progress is in the store, so it continues after a kill.
  * @module
  */
 
@@ -16,15 +16,15 @@ export interface ForwarderOptions {
   readonly now: () => number
   readonly signal: AbortSignal
   readonly onForwarded: (id: number) => void
-  /** The cloud went away or came back. */
+  /** Called when the cloud becomes unavailable or available again. */
   readonly onState: (isAway: boolean, error?: CodedError) => void
   readonly onRefused: (error: CodedError) => void
 }
 
-/** What came within so long counts as live. */
+/** ECGs that arrived within this time count as live. */
 const LIVE_MS = 20_000
 
-/** Sent at once in either lane. */
+/** Concurrent requests per lane. */
 const WIDTH = 8
 
 const PAUSE_MS = { idle: 500, first: 500, longest: 15_000 } as const
@@ -51,7 +51,7 @@ export class Forwarder {
     return this.#forwarded
   }
 
-  /** Something came. */
+  /** Called when an ECG has arrived. */
   wake(): void {
     this.#wake?.()
   }
@@ -84,8 +84,8 @@ export class Forwarder {
   }
 
   /**
-   * The lane's next, the oldest first, and of a device one at a time: its windows arrive in the order of time. The two lanes share no row: one begins where
-   * the other ends.
+   * The next ECGs of a lane, oldest first, one per device, so that a device's windows arrive in order of time. The lanes share no row: one
+   * starts where the other ends.
    */
   #next(lane: 'live' | 'backlog'): readonly number[] {
     const { store, now } = this.#options

@@ -1,5 +1,5 @@
 /**
- * The gateway in the ward: every door, one journal, screening on the spot, and forwarding when the cloud is there.
+ * The gateway of a ward: all doors, one journal, local screening, and forwarding when the cloud is available.
  * @module
  */
 import { fileFault } from '../../shared/data-files.ts'
@@ -29,15 +29,15 @@ import { type Added, type Door, shownResult } from './stored-ecg.ts'
 export interface GatewayParts {
   readonly logger: Log
   readonly screening: ScreeningSetup
-  /** Where ECGs are forwarded to; nowhere when absent. */
+  /** Destination of forwarded ECGs; absent: none. */
   readonly cloud?: Cloud | undefined
 }
 
 export interface Gateway {
   readonly ports: Readonly<Partial<Record<'mqtt' | 'hl7' | 'dicom' | 'status', number>>>
-  /** Resolves when the model is loaded: until then ECGs are kept and wait. */
+  /** Resolves when the model is loaded. Until then ECGs are stored and wait. */
   readonly ready: Promise<void>
-  /** Resolves with the reason when this process must start again from the disk. */
+  /** Resolves with the reason when this process must restart from the disk. */
   readonly failed: Promise<unknown>
   stop(): Promise<void>
 }
@@ -46,11 +46,13 @@ const UPKEEP_MS = 1000
 const HOUR_MS = 3_600_000
 const PRUNE_EVERY = 60
 
-/** A DICOM instance of ten minutes at 1 kHz takes 15 MB. */
+/** Largest DICOM instance. Ten minutes at 1 kHz take 15 MB. */
 const MAX_INSTANCE_BYTES = 64 * 1024 * 1024
 
 /**
- * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files (`data-corrupt`, …)
+ * Starts the gateway.
+ * @throws CodedError `site-config-invalid`, `file-not-found`, `port-taken`, those of a model bundle (`bundle-missing`, …) and of data files
+ * (`data-corrupt`, …)
  */
 export async function startGateway(config: GatewayConfig, parts: GatewayParts): Promise<Gateway> {
   const shelf = shelfOf(config, parts.screening)
@@ -128,7 +130,7 @@ class Ward implements Gateway {
     return this.#status === undefined ? ports : { ...ports, status: this.#status.port }
   }
 
-  /** Loads what a door needs only where it is open: DICOM takes 17 MB, the file formats 8. */
+  /** Loads the code of a door only when it is open: DICOM takes 17 MB, the file formats 8. */
   async open(): Promise<void> {
     await this.#bundles.list()
     const { mqtt, hl7, dicom, folder, status } = this.#config
@@ -279,7 +281,7 @@ class Ward implements Gateway {
   #screened(id: number, json: string): void {
     const ecg = this.#store.readEcg(id)
     if (ecg === undefined) return
-    // A correction says which flags went away. Unless the version before is gone already, or was never screened.
+    // A correction states which flags were removed, unless the previous version is gone or was never screened.
     const before = (ecg.envelope.version ?? 1) > 1 ? this.#store.resultBefore(ecg.envelope) : undefined
     const corrected = before === undefined ? json : JSON.stringify(correcting(parseResult(json), before))
     this.#store.storeResult(id, corrected, this.#senders.peersOf(ecg))
@@ -302,7 +304,7 @@ class Ward implements Gateway {
 
   #tick(): void {
     this.#ticks++
-    // What could not be stored is screened again.
+    // Results that could not be stored are computed again.
     this.#screening.wake()
     const isTrusted = this.#clock.isTrusted
     if (isTrusted !== this.#isClockTrusted) {
@@ -325,7 +327,7 @@ class Ward implements Gateway {
   }
 
   #prune(): void {
-    // A clock that is wrong by a year must not make a year's ECGs old.
+    // A clock that is wrong by a year must not make ECGs look a year old.
     if (!this.#isClockTrusted) return
     const before = this.#clock.now() - this.#config.keepHours * HOUR_MS
     this.#store.forgetOlderThan(before)

@@ -1,5 +1,5 @@
 /**
- * A result to an EHR by MLLP. Silence and AE may go better next time; AR is for good.
+ * Delivers results to an EHR by MLLP. No answer and AE are retried; AR is permanent.
  * @module
  */
 import { cutWindow } from '../../shared/domain/window.ts'
@@ -35,12 +35,16 @@ export class Hl7Delivery {
     this.#client.close()
   }
 
-  /** @returns why the peer refuses it for good, if it does. @throws CodedError for what may go better next time */
+  /**
+   * Delivers the result of an ECG.
+   * @returns the reason when the peer refuses it permanently
+   * @throws CodedError for an error that a retry may fix
+   */
   async send(ecgRow: number): Promise<string | undefined> {
     const { store, destination, config, now } = this.#options
     const ecg = store.readEcg(ecgRow)
     const result = ecg && resultIn(ecg)
-    // Erased meanwhile: nobody is to hear of it. A version that was replaced before its turn came must not follow its correction.
+    // An erased result must not be sent, and a replaced version must not follow its correction.
     if (ecg === undefined || result === undefined || store.isSuperseded(ecg.envelope)) return undefined
     const about = completeAbout(store, config.hl7?.beds ?? {}, ecg)
     const controlId = `${result.ecgId.replaceAll('-', '').slice(0, 17)}v${result.version}`.slice(0, 20)
@@ -86,7 +90,7 @@ function answers(bytes: Buffer, controlId: string): boolean {
   }
 }
 
-/** A code of the peer's; its free text may hold a person's name, so it is not kept. */
+/** The peer's error code. Its free text is not kept, because it may contain a person's name. */
 function reasonOf(answer: Message): string {
   const err = answer.first('ERR')
   const code = err?.text(3) || err?.text(1, 4) || ''

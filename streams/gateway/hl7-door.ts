@@ -1,5 +1,5 @@
 /**
- * What the gateway does with an HL7 message: stores ECGs, stays and orders, and answers once they are on the disk.
+ * Handles an HL7 message: stores ECGs, stays and orders, and answers when they are on disk.
  * @module
  */
 import { randomUUID } from 'node:crypto'
@@ -22,13 +22,13 @@ export interface Hl7DoorOptions {
   readonly hl7: NonNullable<GatewayConfig['hl7']>
   readonly store: Store
   readonly now: () => number
-  /** Warnings that every ECG gets now (a clock that cannot be trusted). */
+  /** Warnings that every ECG currently gets (a clock that cannot be trusted). */
   readonly warnings: () => readonly ResultWarning[]
   readonly onStored: (added: readonly Added[]) => void
   readonly onAnswered: (verdict: ReturnType<typeof verdictOf>, error: CodedError | undefined) => void
 }
 
-/** Orders that are new or changed, and that are not wanted any more (HL7 table 0119). */
+/** Order control codes of cancelled orders (HL7 table 0119); all others are of new or changed ones. */
 const CANCELS = ['CA', 'DC', 'OC', 'CR', 'DR']
 
 export class Hl7Door {
@@ -60,7 +60,7 @@ export class Hl7Door {
       this.#store(message)
       return { message, error: undefined }
     } catch (cause) {
-      // Whatever a message does to its reader, the sender is told so; nothing of it was stored.
+      // Any failure of the parser is reported to the sender; nothing was stored.
       return { message, error: toCodedError(cause) }
     }
   }
@@ -90,14 +90,14 @@ export class Hl7Door {
     onStored(added.filter(({ isNew }) => isNew))
   }
 
-  /** The message names a patient, and its bed another one: the message's own stands, and the result says that there is a doubt. */
+  /** When the message names another patient than its bed, the message takes precedence, and the result gets a warning. */
   #doubts({ patient, bed }: Visit, startedAt: string | undefined): readonly ResultWarning[] {
     if (patient === undefined || bed === undefined || startedAt === undefined) return []
     const stay = this.#options.store.book.stayAt(bed, Date.parse(startedAt))
     return stay === undefined || stay.patient === patient ? [] : [{ code: 'person-doubtful', field: 'PID.3' }]
   }
 
-  /** A bed with one device names it. */
+  /** The device of a bed, if the bed has exactly one. */
   #deviceAt(bed: string | undefined): string | undefined {
     const devices = bed === undefined ? [] : (this.#options.hl7.beds[bed] ?? [])
     return devices.length === 1 ? devices[0] : undefined

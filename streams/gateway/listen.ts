@@ -1,18 +1,20 @@
 /**
- * Listening on a port that the process before us may still be giving back.
+ * Listens on a port that the previous process may not have released yet.
  * @module
  */
 import type { Server } from 'node:net'
 import { setTimeout } from 'node:timers/promises'
 import { CodedError } from '../../shared/errors.ts'
 
-/** An outgoing connection of this machine that had the port by chance, or a process that is being stopped, is gone by then. */
+/** Retries while another process holds the port: a process that is stopping, or an outgoing connection that has the port by chance. */
 const TRIES = { count: 20, pauseMs: 250 } as const
 
 /**
+ * Listens on a port.
  * @param field of the configuration, for the error
  * @returns the port
- * @throws CodedError `port-taken` when another process keeps the port, `site-config-invalid` when it may not be listened on or the address is not ours
+ * @throws CodedError `port-taken` when another process keeps the port, `site-config-invalid` when listening is not permitted or the address
+ * is not ours
  */
 export async function listen(
   server: Server,

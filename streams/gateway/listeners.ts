@@ -1,13 +1,13 @@
 /**
- * Which connections listen for the results of which device, and what each was sent and has not acknowledged. A connection gets a result once: MQTT 3.1.1
- * (4.4) repeats a message on a new connection only. Repeating on a live one adds load exactly where there is too much of it.
+ * The connections that subscribe to each device's results, and the results that each connection has not acknowledged. A connection receives
+ * a result once: MQTT 3.1.1 (4.4) repeats messages only on a new connection, and repeats on a live one would add load to a slow connection.
  * @module
  */
 
-/** How surely a connection gets what it listens for: at QoS 0 it acknowledges nothing. */
+/** Guarantee of a subscription; a connection does not acknowledge at QoS 0. */
 export type Qos = 0 | 1
 
-/** A delivery on its way to a peer. */
+/** A delivery that was sent to a peer. */
 interface Sent {
   readonly delivery: number
   readonly peer: string
@@ -16,7 +16,7 @@ interface Sent {
 
 interface Listening {
   readonly qosByPeer: Map<string, Qos>
-  /** In the order in which it was sent them. */
+  /** In the order of sending. */
   readonly unacknowledged: Sent[]
 }
 
@@ -24,10 +24,10 @@ interface Listening {
 export class Listeners<Connection> {
   readonly #connections = new Map<Connection, Listening>()
   readonly #byPeer = new Map<string, Set<Connection>>()
-  /** Deliveries that a live connection has still to acknowledge, and their peer. */
+  /** Deliveries that a live connection must still acknowledge, with their peers. */
   readonly #underWay = new Map<number, string>()
 
-  /** Peers that somebody listens for. */
+  /** Peers with a subscription. */
   get peers(): readonly string[] {
     return [...this.#byPeer.keys()]
   }
@@ -40,7 +40,9 @@ export class Listeners<Connection> {
     return this.#underWay.has(delivery)
   }
 
-  /** A new connection gets what an earlier one was sent in vain: that one may be dead without our knowing it. */
+  /**
+   * Adds a subscription. A new connection also receives what an earlier one has not acknowledged, because that one may be dead unnoticed.
+   */
   add(connection: Connection, peer: string, qos: Qos): void {
     const listening = this.#connections.get(connection) ?? { qosByPeer: new Map<string, Qos>(), unacknowledged: [] }
     const isNew = !listening.qosByPeer.has(peer)
@@ -50,13 +52,13 @@ export class Listeners<Connection> {
     if (isNew) for (const [delivery, whose] of this.#underWay) if (whose === peer) this.#underWay.delete(delivery)
   }
 
-  /** It listens for a device no longer. What it was sent before, it still acknowledges. */
+  /** Removes a subscription. The connection still acknowledges what was sent before. */
   remove(connection: Connection, peer: string): void {
     this.#connections.get(connection)?.qosByPeer.delete(peer)
     this.#leave(connection, peer)
   }
 
-  /** The connection has ended: what it has not acknowledged waits for the next. */
+  /** Removes a connection that has ended. What it has not acknowledged waits for the next one. */
   gone(connection: Connection): void {
     const listening = this.#connections.get(connection)
     if (listening === undefined) return
@@ -66,7 +68,7 @@ export class Listeners<Connection> {
   }
 
   /**
-   * Notes that a delivery goes to all who listen for its peer.
+   * Records that a delivery is sent to all subscribers of its peer.
    * @returns whether one of them will acknowledge it
    */
   sent(peer: string, delivery: number, payload: string): boolean {
@@ -82,8 +84,8 @@ export class Listeners<Connection> {
   }
 
   /**
-   * A connection acknowledges the oldest that it was sent and that `isIt`: devices acknowledge in the order in which they got them.
-   * @returns which delivery that is
+   * Records an acknowledgement of the oldest delivery for which `isIt` holds, because devices acknowledge in order of receipt.
+   * @returns the delivery
    */
   acknowledged(connection: Connection, isIt: (payload: string) => boolean): Omit<Sent, 'payload'> | undefined {
     const unacknowledged = this.#connections.get(connection)?.unacknowledged ?? []

@@ -1,5 +1,5 @@
 /**
- * The log as files that rotate by size, for a gateway that neither journald nor a container runtime looks after: `gateway.log`, `gateway.log.1`, …
+ * Log files that rotate by size, for a gateway without journald or a container runtime: `gateway.log`, `gateway.log.1`, …
  * @module
  */
 import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { appendFileSync, renameSync, rmSync, statSync } from 'node:fs'
 export interface LogFileOptions {
   readonly file: string
   readonly maxBytes: number
-  /** Rotated files that are kept, beside the one that is written. */
+  /** Number of rotated files that are kept, beside the current one. */
   readonly keep: number
 }
 
@@ -20,7 +20,7 @@ export class LogFile {
     this.#bytes = statSync(options.file, { throwIfNoEntry: false })?.size ?? 0
   }
 
-  /** A log that cannot be written loses its lines; ECGs still come. */
+  /** Lines that cannot be written are lost; ECGs continue to arrive. */
   write(text: string | Uint8Array): void {
     const bytes = Buffer.from(text)
     try {
@@ -28,7 +28,7 @@ export class LogFile {
       appendFileSync(this.#options.file, bytes, { mode: 0o600 })
       this.#bytes += bytes.length
     } catch {
-      // A full disk is told at the doors, in `/healthz` and in the metrics.
+      // A full disk is reported at the doors, in `/healthz` and in the metrics.
     }
   }
 
@@ -43,7 +43,7 @@ export class LogFile {
   }
 }
 
-/** What would go to standard output goes to the file from now on. */
+/** Redirects standard output to the file. */
 export function logToFile(options: LogFileOptions): void {
   const log = new LogFile(options)
   process.stdout.write = (chunk: string | Uint8Array, ...rest: readonly unknown[]): boolean => {

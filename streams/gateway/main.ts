@@ -26,7 +26,7 @@ try {
   process.exit(code)
 } catch (error) {
   const coded = toCodedError(error)
-  // What nobody foresaw: the kind of the error helps the person who mends it.
+  // For an unexpected error, its kind helps the person who must fix it.
   if (coded.code === 'internal') createLogger('gateway').critical('gateway did not start', describeError(error))
   process.stderr.write(`${sentenceOf(coded)} [${coded.code}]\n`)
   process.exit(coded.kind.exitCode)

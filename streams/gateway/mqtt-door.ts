@@ -1,6 +1,7 @@
 /**
- * The door for devices: a broker of our own (aedes, MQTT 3.1.1) before the adapter's ingest and frame journal. A PUBLISH is acknowledged when its frame is on
- * the disk; a window that is closed goes into the gateway's store before it leaves the frame journal; a result waits for its device until it is back.
+ * The door for devices: our own broker (aedes, MQTT 3.1.1) in front of the adapter's ingest and frame journal. A PUBLISH is acknowledged
+ * when its frame is on disk. A closed window is stored in the gateway's store before it leaves the frame journal. A result waits until its
+ * device is connected.
  * @module
  */
 import type { Socket } from 'node:net'
@@ -26,24 +27,24 @@ export interface MqttDoorOptions {
   readonly journal: Journal
   readonly clock: Clock
   readonly idleMs: number
-  /** The only tenant whose devices may come. */
+  /** The only tenant whose devices may connect. */
   readonly tenant: string
   /** Whether devices get whole results or summaries. */
   readonly results: DeviceResults
   readonly warnings: () => readonly ResultWarning[]
   readonly onStored: (added: readonly Added[]) => void
   readonly onRefused: (code: ErrorCode) => void
-  /** The frame journal cannot be written: this process must start again from the disk. */
+  /** The frame journal cannot be written: this process must restart from the disk. */
   readonly onFailed: (error: unknown) => void
 }
 
-/** As the adapter has it: a session that comes again after a day is a new one to us. */
+/** A session that returns after a day is treated as a new one, as in the adapter. */
 const SESSION_MEMORY_MS = 24 * 3600 * 1000
 
-/** Results that a device has at once and has not acknowledged: the broker keeps them in memory. */
+/** Most unacknowledged results per device at a time, because the broker keeps them in memory. */
 const MAX_UNACKNOWLEDGED = 16
 
-/** Of SUBACK (MQTT 3.1.1, 3.9.3): aedes lists refused subscriptions, too. */
+/** Failure code in SUBACK (MQTT 3.1.1, 3.9.3); aedes also lists refused subscriptions. */
 const SUBACK_FAILURE = 0x80
 
 const FROM_DEVICE: readonly string[] = ['frames', 'window', 'status']
@@ -53,7 +54,7 @@ export class MqttDoor {
   readonly #options: MqttDoorOptions
   readonly #ingest: Ingest
   readonly #broker: Aedes
-  /** Windows that the store had no room for. */
+  /** Windows for which the store had no room. */
   #waiting: number[] = []
   readonly #listeners = new Listeners<Client>()
 
@@ -82,7 +83,7 @@ export class MqttDoor {
     return door
   }
 
-  /** Takes a device's connection. */
+  /** Handles a device's connection. */
   serve(socket: Socket): void {
     this.#broker.handle(socket)
   }
@@ -95,7 +96,7 @@ export class MqttDoor {
     return this.#ingest.counts
   }
 
-  /** Once a second: closes what is overdue, keeps what had no room, sends what a disk that took no writes held up. */
+  /** Called every second: closes overdue windows, stores those that had no room, and sends results that a failing disk delayed. */
   upkeep(): void {
     this.#ingest.sweep()
     if (this.#waiting.length > 0) this.#keep(this.#waiting.splice(0))
@@ -107,7 +108,7 @@ export class MqttDoor {
     this.#ingest.afterwards(() => this.#options.journal.prune(this.#options.clock.now() - SESSION_MEMORY_MS))
   }
 
-  /** Sends what waits for a device, if it listens. */
+  /** Sends the results that wait for a device, if it is subscribed. */
   deliver(peer: string): void {
     if (!this.#listeners.isHeard(peer)) return
     const { store } = this.#options
@@ -115,7 +116,7 @@ export class MqttDoor {
       if (this.#listeners.isUnderWay(id)) continue
       const stored = store.readEcg(ecg)
       const origin = stored?.envelope.origin
-      // A version that was replaced before its turn came must not follow its correction.
+      // A replaced version must not follow its correction.
       const isWanted = stored?.result !== undefined && !store.isSuperseded(stored.envelope)
       if (!isWanted || origin?.kind !== 'mqtt') {
         this.#end(id)
@@ -124,7 +125,7 @@ export class MqttDoor {
       const payload = this.#options.results === 'summary' ? summaryOf(stored.result) : stored.result
       const isAwaited = this.#listeners.sent(peer, id, payload)
       this.#publish({ tenant: stored.envelope.tenant, device: origin.device, channel: 'results' }, payload)
-      // At QoS 0 nobody acknowledges: that is what the device asked for.
+      // At QoS 0 there is no acknowledgement, as the device requested.
       if (!isAwaited) this.#end(id)
     }
   }
@@ -139,13 +140,13 @@ export class MqttDoor {
     const broker = this.#broker
     broker.authorizePublish = (client, packet, done) => this.#take(client, packet as AedesPublishPacket, done)
     broker.authorizeSubscribe = (client, subscription, done) => {
-      // A device hears of itself only: no wildcards, no other device's results.
+      // A device may subscribe only to its own topics: no wildcards, no other device's results.
       const topic = topicOf(subscription.topic)
       const isAllowed = topic !== undefined && TO_DEVICE.includes(topic.channel) && this.#isOwn(client, topic)
       done(null, isAllowed ? subscription : null)
     }
     broker.on('subscribe', (subscriptions, client) => this.#listen(client, subscriptions))
-    // A session that comes back has its subscriptions without asking again; aedes tells of no `subscribe` then.
+    // A resumed session has its subscriptions without a new SUBSCRIBE; aedes emits no `subscribe` event then.
     broker.on('clientReady', (client) => this.#listen(client, subscriptionsOf(client)))
     broker.on('unsubscribe', (topics, client) => {
       for (const text of topics) {
@@ -155,7 +156,8 @@ export class MqttDoor {
     })
     broker.on('clientDisconnect', (client) => this.#listeners.gone(client))
     broker.on('ack', (packet, client) => {
-      // Of a clean session aedes keeps no packets; of another it repeats what an earlier connection left, so the payload says which it is.
+      // For a clean session aedes has no packet. For a resumed one it also repeats messages of an earlier connection, so the payload
+      // identifies the result.
       const isIt = (payload: string) => client.clean || payload === payloadOf(packet)
       const done = this.#listeners.acknowledged(client, isIt)
       if (done === undefined) return
@@ -178,13 +180,13 @@ export class MqttDoor {
     try {
       this.#options.store.endDelivery(delivery, 'done')
     } catch (error) {
-      // A disk that takes no writes: the device gets the same bytes again.
+      // When the disk accepts no writes, the device gets the same bytes again.
       if (!(error instanceof CodedError)) throw error
     }
   }
 
   #take(client: Client | null, packet: AedesPublishPacket, done: (error?: Error | null) => void): void {
-    // The broker would keep the last of each topic in memory, for subscribers that cannot be.
+    // The broker would keep the last message of each topic in memory, for subscribers that cannot exist.
     packet.retain = false
     const topic = topicOf(packet.topic)
     const isAllowed =
@@ -200,7 +202,7 @@ export class MqttDoor {
       return
     }
     if (!this.#options.store.hasRoom) {
-      // Nothing that waits is dropped for it: the device keeps its frames and is told why.
+      // Waiting data is never dropped for it: the device keeps its frames and is told why.
       this.#options.onRefused('disk-full')
       if (topic !== undefined) this.#tell(topic, { code: 'disk-full', field: 'journal' })
       done(new Error('no room'))
@@ -210,7 +212,7 @@ export class MqttDoor {
       topic: withoutBasicIngest(packet.topic),
       payload: Buffer.isBuffer(packet.payload) ? packet.payload : Buffer.from(packet.payload),
       contentType: undefined,
-      // MQTT 3.1.1 knows no reason: a refused payload is acknowledged, and its device told on `cmd`.
+      // MQTT 3.1.1 has no reason codes: a refused payload is acknowledged, and its device is told on `cmd`.
       acknowledge: () => done(null),
     })
   }
@@ -248,7 +250,7 @@ export class MqttDoor {
   }
 
   #tell({ tenant, device }: Topic, problem: Problem): void {
-    // At QoS 0: what is told by the way must not be mistaken for an acknowledged result.
+    // At QoS 0, so that its acknowledgement cannot be mistaken for that of a result.
     this.#publish(
       { tenant, device, channel: 'cmd' },
       JSON.stringify({
@@ -265,27 +267,27 @@ export class MqttDoor {
 }
 
 /**
- * With mutual TLS, a device is who its certificate says: one that names nobody, or several, may speak for none. Without a certificate the door has asked
- * for none, and its list of peers says who may come.
+ * With mutual TLS, a device's name is that of its certificate: a certificate without a name, or with several, permits none. Without a
+ * certificate, the door did not require one, and its list of peers decides who may connect.
  */
 export function isDeviceOf({ subject }: { readonly subject?: { readonly CN?: unknown } }, device: string): boolean {
   return subject === undefined || subject.CN === device
 }
 
-/** What a client has subscribed to, also in a session that came back; aedes' types leave it out. */
+/** Subscriptions of a client, including those of a resumed session. The types of aedes omit them. */
 function subscriptionsOf(client: object): readonly Pick<Subscription, 'topic' | 'qos'>[] {
   if (!('subscriptions' in client)) throw new Error('this version of aedes keeps subscriptions elsewhere')
   const byTopic = client.subscriptions as Readonly<Record<string, Pick<Subscription, 'qos'>>> // its `Client`
   return Object.entries(byTopic).map(([topic, { qos }]) => ({ topic, qos }))
 }
 
-/** Of a message that aedes does not know (any more), it has no packet. */
+/** Payload of an acknowledged packet; aedes has no packet for a message that it does not know (any more). */
 const payloadOf = (packet: object | undefined): unknown =>
   packet !== undefined && 'payload' in packet ? packet.payload : undefined
 
 function topicOf(text: string): Topic | undefined {
   try {
-    // A device that sends its windows to a rule of AWS IoT Core may do the same here.
+    // A device that sends its windows to an AWS IoT Core rule may do the same here.
     return parseTopic(withoutBasicIngest(text))
   } catch {
     return undefined

@@ -1,5 +1,5 @@
 /**
- * What a gateway opens before its doors: its folder, its journals, its model. What is wrong with one keeps it from starting, and is said.
+ * Opens what a gateway needs before its doors: folder, journals and model. A fault of one prevents the start and is reported.
  * @module
  */
 import { existsSync, mkdirSync } from 'node:fs'
@@ -18,10 +18,13 @@ import { Store } from './store.ts'
 
 const [ECGS, FRAMES] = ['ecgs.db', 'frames.db'] as const
 
-/** Files of the gateway's folder: whole ECGs, and frames of windows under way. */
+/** Files in the gateway's folder: whole ECGs, and frames of open windows. */
 export const journalsIn = (folder: string): readonly string[] => [join(folder, ECGS), join(folder, FRAMES)]
 
-/** @throws CodedError those of `fileFault` */
+/**
+ * Opens the journals.
+ * @throws CodedError those of `fileFault`
+ */
 export function openJournals(
   { data, limitMb }: GatewayConfig,
   { logger, cloud }: { readonly logger: Log; readonly cloud?: Cloud | undefined },
@@ -45,8 +48,7 @@ export function openJournals(
 }
 
 /**
- * Copies both journals into a new folder, from which a gateway can start. Nothing else runs meanwhile, so they are of the same moment: no window is in
- * neither.
+ * Copies both journals into a new folder, from which a gateway can start. Both copies are of the same moment, because nothing else runs meanwhile.
  * @throws CodedError `field-invalid` for a folder that exists, and those of `fileFault`
  */
 export function backUp(
@@ -64,7 +66,7 @@ export function backUp(
 }
 
 /**
- * The thread that screens loads both: it could only end.
+ * Checks bundle and site calibration, which the screening thread loads. The thread itself could only end.
  * @throws CodedError those of `readBundle`, `verifyFile` and `readSite`
  */
 export async function checkModel({ bundleDirectory, siteFile }: ScreeningSetup): Promise<void> {

@@ -1,5 +1,5 @@
 /**
- * How the store names those that results go to.
+ * Names of the receivers of results in the store.
  * @module
  */
 import type { Topic } from '../mqtt/topics.ts'

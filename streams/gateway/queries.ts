@@ -1,9 +1,10 @@
 /**
- * Every statement of the gateway's store. `query-plan.test.ts` runs EXPLAIN QUERY PLAN on each: none that runs while ECGs arrive may scan a table.
+ * All statements of the gateway's store. `query-plan.test.ts` runs EXPLAIN QUERY PLAN on each: none that runs while ECGs arrive may scan a
+ * table.
  * @module
  */
 
-/** Bump it with the tables; a store of another version is refused, never guessed at. */
+/** Increase it with every change of the tables; a store of another version is refused. */
 export const SCHEMA_VERSION = 1
 
 export const TABLES = `
@@ -44,7 +45,7 @@ export const TABLES = `
   CREATE INDEX instance_by_time ON instance (at_ms);
 `
 
-/** States of `ecg.forwarded` and of `delivery.state`. */
+/** Values of `ecg.forwarded` and of `delivery.state`. */
 export const STATE = { waiting: 0, done: 1, dead: 2 } as const
 
 export const QUERIES = {
@@ -72,8 +73,8 @@ export const QUERIES = {
   retryDead: 'UPDATE delivery SET state = 0, reason = NULL WHERE id IN (SELECT id FROM delivery WHERE state = 2)',
   forgetDeliveries: 'DELETE FROM delivery WHERE ecg = ?',
 
-  // A device that stays away for longer than results are kept gets none any more; an EHR always does.
-  // What may go: answered, forwarded (or given up), and older than what is kept.
+  // A device that is away for longer than the retention gets no older results; an EHR always does.
+  // May be removed: answered, forwarded (or given up), and older than the retention.
   expired: `SELECT id FROM ecg WHERE received_at_ms < ? AND screened = 1 AND forwarded <> 0
     AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.ecg = ecg.id AND delivery.state = 0
       AND delivery.peer NOT LIKE 'device:%') ORDER BY received_at_ms LIMIT 500`,
@@ -99,7 +100,7 @@ export const QUERIES = {
 
   ecgsOfPatient: 'SELECT id FROM ecg WHERE patient = ?',
   ecgsOfDevice: 'SELECT id, envelope FROM ecg WHERE device = ?',
-  // Erasing happens rarely, and files are few beside windows: it may walk through the table.
+  // Erasing is rare, and files are few beside windows, so it may scan the table.
   ecgsOfFolder: "SELECT id, about FROM ecg WHERE door = 'folder'",
   erasePatientStays: 'DELETE FROM stay WHERE patient = ?',
   erasePatientOrders: 'DELETE FROM orders WHERE patient = ?',
@@ -108,7 +109,7 @@ export const QUERIES = {
   hasInstance: 'SELECT 1 FROM instance WHERE uid = ?',
   forgetInstances: 'DELETE FROM instance WHERE at_ms < ?',
 
-  // For `status`, once in a while; these may scan the index that they count.
+  // For `status`, which runs rarely; these may scan the index that they count.
   countToScreen: 'SELECT count(*) AS count FROM ecg WHERE screened = 0',
   countToForward: 'SELECT count(*) AS count, min(received_at_ms) AS oldest FROM ecg WHERE forwarded = 0',
   countEcgs: 'SELECT count(*) AS count FROM ecg',
@@ -116,7 +117,7 @@ export const QUERIES = {
   newest: 'SELECT max(received_at_ms) AS newest FROM ecg',
 } as const
 
-/** Those that count, and one that erases: the only ones that may walk through a table or an index. */
+/** Statements that count, and one that erases: the only ones that may scan a table or an index. */
 export const COUNTING: readonly (keyof typeof QUERIES)[] = [
   'ecgsOfFolder',
   'countToScreen',

@@ -1,5 +1,6 @@
 /**
- * A whole recording as the gateway keeps it: in int16, packed, under an id by its content, so that the same ECG by two doors is one.
+ * A whole recording as the gateway stores it: int16, packed, with an id from its content, so that the same ECG through two doors is one
+ * ECG.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -17,13 +18,13 @@ export interface Received {
   readonly tenant: string
   readonly door: Door
   readonly recording: Recording
-  /** Names the device that took it, where somebody says so. */
+  /** The device that recorded it, if it is stated. */
   readonly device: string | undefined
   readonly about: About
   readonly warnings: readonly ResultWarning[]
 }
 
-/** What the store takes of a recording. The same content gives the same id, here and when it is uploaded to the API. */
+/** Prepares a recording for the store. The same content gives the same id, here and when it is uploaded to the API. */
 export function ecgOf({ tenant, door, recording, device, about, warnings }: Received): NewEcg {
   const { rateHz, startedAt, heartRateBpm, person } = recording
   const waveform = canonical(recording)
@@ -48,7 +49,7 @@ export function ecgOf({ tenant, door, recording, device, about, warnings }: Rece
   }
 }
 
-/** In int16, which is what travels; only values beyond it are coarsened. */
+/** Converts to int16, the transmitted form; only larger values are coarsened. */
 function canonical(recording: Recording): Waveform {
   const { leads, rows } = toWire(recording)
   return {
@@ -85,8 +86,8 @@ export function uploadBody(
 }
 
 /**
- * The same with the samples as they lie in the store, in a third of the size. Of a live window: its id is its place in its session, so it need not be the
- * same bytes each time.
+ * The same body with the samples as they are packed in the store, at a third of the size. For live windows only: their ID is the position
+ * in the session, so the bytes may differ between requests.
  */
 export function packedBody({ span, heartRateBpm, person }: Omit<Envelope, 'ecgId'>, waveform: Uint8Array): string {
   const { header, packed } = splitWaveform(waveform)

@@ -1,5 +1,5 @@
 /**
- * The gateway's state, for people (`/status`) and for Prometheus (`/metrics`).
+ * The gateway's state for people (`/status`) and for Prometheus (`/metrics`).
  * @module
  */
 import type { FrameCounts } from '../mqtt/ingest.ts'
@@ -78,14 +78,14 @@ function journalState({ hasRoom, isWritable }: GatewayFacts): string {
   return hasRoom ? 'has room' : 'full: new ECGs are refused'
 }
 
-/** A bundle may have any name: quoted as JSON does, which is how Prometheus wants it. */
+/** A bundle may have any name, so it is quoted as in JSON, which Prometheus accepts. */
 const bundleLabels = ({ name, version, sha256 }: ListedBundle) =>
   `{name=${JSON.stringify(name)},version=${JSON.stringify(version)},sha256="${sha256}"}`
 
 const ageS = ({ counts, nowMs }: GatewayFacts): number =>
   counts.oldestToForwardMs === undefined ? 0 : Math.max(0, Math.round((nowMs - counts.oldestToForwardMs) / 1000))
 
-/** Devices are counted together: a name of one is nobody's business here. */
+/** Devices are counted together, so that none is named here. */
 function deliveryCounts({
   deliveries,
 }: StoreCounts): Readonly<Record<string, Readonly<Record<'waiting' | 'dead', number>>>> {

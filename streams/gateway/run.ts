@@ -1,5 +1,5 @@
 /**
- * Runs a gateway until it is told to stop, or must start again from the disk.
+ * Runs a gateway until it is told to stop, or must restart from the disk.
  * @module
  */
 import { emptiedFile, isEmptied } from '../../shared/data-files.ts'
@@ -14,14 +14,14 @@ import { logToFile } from './log-file.ts'
 import { journalsIn } from './opening.ts'
 import type { ScreeningSetup } from './screening.ts'
 
-/** @returns the exit code: 0 when it was told to stop, 1 when its supervisor should start it again */
+/** @returns exit code: 0 when it was told to stop, 1 when its supervisor should restart it */
 export async function runGateway(
   config: GatewayConfig,
   parts: { readonly cloud?: Cloud | undefined; readonly screening: ScreeningSetup },
 ): Promise<0 | 1> {
-  // The journal holds ECGs: its files are for nobody else to read.
+  // The journal contains ECGs, so its files are readable by this user only.
   process.umask(0o077)
-  // The reader of the log may go away; ECGs still come.
+  // The reader of the log may disappear; ECGs continue to arrive.
   for (const output of [process.stdout, process.stderr]) output.on('error', () => {})
   const { log } = config
   if (log !== undefined) logToFile({ file: log.file, maxBytes: log.maxMb * 1024 * 1024, keep: log.keep })
@@ -41,7 +41,7 @@ export async function runGateway(
   process.stderr.write(`gateway ready: ${JSON.stringify(ports)}, status on http://127.0.0.1:${ports.status}\n`)
   const failure = await Promise.race([stopped, gateway.failed.then((error) => ({ error }))])
   if (failure !== 'stopped') {
-    // Memory is ahead of the disk: only a fresh start from the disk is safe.
+    // Memory is ahead of the disk: only a restart from the disk is safe.
     logger.critical('gateway failed', describeError(failure.error))
     const { error } = failure
     if (error instanceof CodedError) process.stderr.write(`${sentenceOf(error)} [${error.code}]\n`)

@@ -1,5 +1,5 @@
 /**
- * A thread that screens: the same preparation and the same bundle as the cloud's functions, so the same result.
+ * The screening thread: the same preparation and the same bundle as the cloud's functions, and so the same result.
  * @module
  */
 import { parentPort, workerData } from 'node:worker_threads'

@@ -1,5 +1,5 @@
 /**
- * Screening on the spot, in a thread of its own: doors stay quick while a window is read.
+ * Local screening in a separate thread, so that doors stay responsive while a window is processed.
  * @module
  */
 import { Worker } from 'node:worker_threads'
@@ -22,17 +22,17 @@ export type ScreeningReply =
   | { readonly id: number; readonly json: string }
   | { readonly id: number; readonly code: ErrorCode }
 
-/** Where jobs come from: asked whenever the thread has little to do, so that nothing but ids waits in memory. */
+/** Source of jobs. It is asked whenever the thread has little to do, so that only ids wait in memory. */
 export interface ScreeningSource {
   next(after: number, limit: number): readonly ScreeningJob[]
-  /** @throws CodedError `disk-full` when it cannot be kept now */
+  /** @throws CodedError `disk-full` when the result cannot be stored now */
   done(reply: ScreeningReply): void
 }
 
-/** Jobs that the thread has at once: one that runs and one that follows. */
+/** Jobs in the thread at the same time: one that runs and one that follows. */
 const UNDER_WAY = 2
 
-/** Of the thread's heap: a window leaves some megabytes of garbage, which V8 would let grow to 48. */
+/** Young generation of the thread's heap, MB. A window leaves some megabytes of garbage, which V8 would let grow to 48. */
 const YOUNG_MB = 8
 
 export class Screening {
@@ -42,7 +42,7 @@ export class Screening {
   #last = 0
   #isStopping = false
   #isSwitching = false
-  /** Resolves when the model is loaded, rejects when it cannot be. */
+  /** Resolves when the model is loaded; rejects when it cannot be. */
   readonly ready: Promise<void>
   /** Rejects when the thread ends by itself. */
   readonly failed: Promise<never>
@@ -50,7 +50,7 @@ export class Screening {
   constructor(setup: ScreeningSetup, source: ScreeningSource) {
     this.#source = source
     this.failed = this.#failed.promise
-    // The caller waits for both; an unawaited rejection would end the process without a word.
+    // The caller awaits both; an unhandled rejection would end the process without a message.
     this.failed.catch(() => {})
     this.#thread = this.#start(setup)
     this.ready = this.#thread.ready
@@ -60,7 +60,7 @@ export class Screening {
     )
   }
 
-  /** Something new may wait. */
+  /** Called when a new job may be waiting. */
   wake(): void {
     if (this.#isStopping || this.#isSwitching) return
     const room = UNDER_WAY - this.#thread.underWay
@@ -72,7 +72,7 @@ export class Screening {
   }
 
   /**
-   * Loads another bundle beside the one that screens.
+   * Loads another bundle beside the active one.
    * @throws CodedError `bundle-mismatch` when it cannot be loaded
    */
   async load(setup: ScreeningSetup): Promise<ScreeningThread> {
@@ -83,7 +83,7 @@ export class Screening {
     return thread
   }
 
-  /** Screens with it once the thread before has answered what it was given: in order, nothing twice, nothing left out. */
+  /** Switches to a loaded bundle when the previous thread has finished its jobs: in order, without duplicates or omissions. */
   async use(thread: ScreeningThread): Promise<void> {
     const before = this.#thread
     this.#isSwitching = true
@@ -105,7 +105,7 @@ export class Screening {
       try {
         this.#source.done(reply)
       } catch (error) {
-        // A disk that takes no writes: it is screened again with the next `wake` from outside.
+        // When the disk accepts no writes, the ECG is screened again with the next `wake` from outside.
         if (!(error instanceof CodedError) || error.code !== 'disk-full') throw error
         this.#last = Math.min(this.#last, reply.id - 1)
         return
@@ -113,7 +113,7 @@ export class Screening {
       this.wake()
     })
     thread.failed.catch((error: unknown) => {
-      // One that was only tried does not end the gateway.
+      // A thread that was only tested does not end the gateway.
       if (thread === this.#thread) this.#failed.reject(error)
     })
     return thread
@@ -165,7 +165,7 @@ export class ScreeningThread {
     this.#worker.postMessage(job)
   }
 
-  /** Resolves when all that it was given is answered; rejects when it ends before. */
+  /** Resolves when all its jobs are done; rejects when it ends earlier. */
   async whenIdle(): Promise<void> {
     const idle = new Promise<void>((resolve) => {
       this.#idle = resolve

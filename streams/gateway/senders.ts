@@ -1,5 +1,6 @@
 /**
- * All that leaves the gateway by itself: ECGs to the cloud, results to EHRs and archives. What a peer needs is loaded only where there is one.
+ * Everything that the gateway sends by itself: ECGs to the cloud, results to EHRs and archives. The code for a peer is loaded only if there
+ * is one.
  * @module
  */
 import type { CodedError } from '../../shared/errors.ts'
@@ -35,7 +36,7 @@ export class Senders {
     this.#options = options
   }
 
-  /** @throws CodedError `file-not-found` for a certificate that is not there */
+  /** @throws CodedError `file-not-found` for a missing certificate */
   async open(): Promise<void> {
     const { config, store, now } = this.#options
     if (config.destinations.length > 0) {
@@ -60,22 +61,22 @@ export class Senders {
     return this.#forwarder && { isAway: this.#forwarder.isAway, forwarded: this.#forwarder.forwarded }
   }
 
-  /** An ECG came. */
+  /** Called when an ECG was stored. */
   ecgStored(): void {
     this.#forwarder?.wake()
   }
 
-  /** A result is there, or may be tried again. */
+  /** Called when a result was stored, or may be retried. */
   resultStored(): void {
     for (const delivery of this.#deliveries) delivery.wake()
   }
 
-  /** Looks for a result of the cloud to compare with; call it now and then. */
+  /** Compares a result with the cloud's; must be called regularly. */
   compare(): void {
     void this.#comparisons?.next()
   }
 
-  /** Where a result goes: to its device, beside its file, to EHRs and archives. */
+  /** The receivers of a result: its device, its file's folder, EHRs and archives. */
   peersOf({ door, envelope, about }: StoredEcg): readonly string[] {
     const { origin, tenant } = envelope
     const { destinations, archives } = this.#options.config

@@ -1,5 +1,5 @@
 /**
- * Forwarding to SQS. Loaded only where a gateway does so: the AWS SDK takes 30 MB.
+ * Forwarding to SQS. Loaded only when a gateway uses it, because the AWS SDK takes 30 MB.
  * @module
  */
 import { S3Client } from '@aws-sdk/client-s3'
@@ -9,7 +9,7 @@ import { sendMessage } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { type Cloud, REQUEST_MS } from './cloud.ts'
 
-/** With the credentials and the region of the environment: under Greengrass those of its token exchange service. */
+/** With the credentials and region from the environment; under Greengrass, those of its token exchange service. */
 export function sqsCloudOfEnvironment(queueUrl: string, bucket: string): Cloud {
   const sqs = new SQSClient({ md5: false, useQueueUrlAsEndpoint: false })
   return sqsCloud(sqs, new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }), queueUrl, bucket)

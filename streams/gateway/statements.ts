@@ -33,7 +33,7 @@ export class Statements {
     return statement
   }
 
-  /** What SQLite would do for a statement: for the test of query plans. */
+  /** SQLite's query plan of a statement, for the test of query plans. */
   explain(name: Query): readonly string[] {
     return this.#db
       .prepare(`EXPLAIN QUERY PLAN ${QUERIES[name]}`)

@@ -1,5 +1,5 @@
 /**
- * What the gateway tells of itself, on loopback only: `/healthz`, `/status`, `/metrics` (Prometheus), the last results, and the commands of the CLI.
+ * Status of the gateway, on loopback only: `/healthz`, `/status`, `/metrics` (Prometheus), the last results, and the commands of the CLI.
  * @module
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
@@ -25,7 +25,7 @@ export interface StatusSource {
     type: 'counter' | 'gauge',
     samples: readonly (readonly [labels: string, value: number])[],
   ])[]
-  /** JSON of the last results, the newest first. */
+  /** JSON of the last results, newest first. */
   lastResults(limit: number): readonly string[]
   resultOf(ecgId: string, version?: number): string | undefined
   erase(patient: string): Promise<number>
@@ -43,7 +43,7 @@ export interface StatusServer {
 const MAX_BODY = 4096
 const LAST = 50
 
-/** Other pages in a browser on this machine must not reach it: no such header without asking, and we answer no such question. */
+/** Header that keeps other pages in a browser on this machine away: it requires a CORS preflight request, which is never answered. */
 const OURS = 'x-cardiacnets'
 
 export async function startStatusServer(port: number, source: StatusSource): Promise<StatusServer> {
@@ -92,7 +92,7 @@ const json = (document: unknown, status = 200): Answered => ({
 })
 
 async function answer(request: IncomingMessage, source: StatusSource): Promise<Answered> {
-  // A page elsewhere that points a name of its own at 127.0.0.1 (DNS rebinding) says that name.
+  // In a DNS rebinding attack, a page that points its own name at 127.0.0.1 sends that name.
   if (!/^(?:127\.0\.0\.1|localhost|\[::1\])(?::\d+)?$/.test(request.headers.host ?? '')) {
     throw new CodedError('origin-foreign', { field: 'host' })
   }
@@ -172,7 +172,7 @@ function metricsText(source: StatusSource): string {
     .join('')
 }
 
-/** The last results as a page: nothing of a person, no script. */
+/** The last results as a page, without patient data and without scripts. */
 function page(source: StatusSource): string {
   const { isHealthy } = source.status()
   const rows = source.lastResults(LAST).map((text) => {

@@ -1,9 +1,9 @@
 /**
- * The gateway's journal of whole ECGs: what a door has said yes to, its result, where it has still to go, who lies in which bed, and which order waits.
+ * The gateway's journal of whole ECGs: accepted ECGs, their results and pending deliveries, stays in beds, and open orders.
  *
- * SQLite, write-ahead log, `synchronous = FULL`: when a transaction returns, it is on the disk, and only then does a door say yes. Killing the process, or
- * pulling the plug, loses nothing that was acknowledged (as far as the disk keeps its word on fsync). It holds people's data: `docs/gateway.md` says how
- * it is encrypted, how long it is kept and how it is erased.
+ * SQLite, write-ahead log, `synchronous = FULL`: when a transaction returns, it is on disk, and only then does a door accept the ECG. A
+ * kill or a power failure loses nothing that was acknowledged (if the disk honours fsync). It contains patient data: `docs/gateway.md`
+ * describes its encryption, retention and erasure.
  * @module
  */
 import { DatabaseSync } from 'node:sqlite'
@@ -19,9 +19,9 @@ import { shownResult } from './stored-ecg.ts'
 import { WardBook } from './ward-book.ts'
 
 export interface StoreOptions {
-  /** Beyond so many bytes in use, new ECGs are refused; none is dropped. */
+  /** Above this number of bytes in use, new ECGs are refused; none is dropped. */
   readonly limitBytes: number
-  /** Whether there is a cloud to forward to; without one, an ECG has nothing to wait for. */
+  /** Whether there is a cloud to forward to; without one, an ECG does not wait for it. */
   readonly forwards: boolean
 }
 
@@ -35,15 +35,16 @@ export interface ToForward {
 export class Store {
   readonly #db: DatabaseSync
   readonly #statements: Statements
-  /** Who lies in which bed, and which order waits. */
+  /** Stays in beds, and open orders. */
   readonly book: WardBook
   readonly #options: StoreOptions
   readonly #path: string
   #hasTrouble = false
 
   /**
-   * Opens the store, or makes it. It is held alone.
-   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`, `disk-full`
+   * Opens or creates the store. It is locked exclusively.
+   * @throws CodedError `data-in-use` when another process holds it, `data-newer`, `data-foreign`, `data-corrupt`, `data-unwritable`,
+   * `disk-full`
    */
   constructor(path: string, options: StoreOptions) {
     this.#options = options
@@ -60,7 +61,7 @@ export class Store {
 
   /**
    * Runs `write` as one durable unit.
-   * @throws CodedError `disk-full` when the disk has no room or cannot be written; nothing of it is kept then
+   * @throws CodedError `disk-full` when the disk is full or cannot be written; then nothing of it is kept
    */
   transaction<T>(write: () => T): T {
     try {
@@ -75,28 +76,28 @@ export class Store {
     }
   }
 
-  /** Whether the disk took no write when one was last tried. */
+  /** Whether the last write failed. */
   get hasTrouble(): boolean {
     return this.#hasTrouble
   }
 
-  /** Writes something that changes nothing, to see whether the disk takes writes again. */
+  /** Writes without changing anything, to find out whether the disk accepts writes again. */
   probe(): void {
     try {
       this.transaction(() => this.#db.exec(`PRAGMA user_version = ${SCHEMA_VERSION}`))
       this.#hasTrouble = false
     } catch {
-      // It stays as it is.
+      // The state stays as it is.
     }
   }
 
-  /** Whether a new ECG may come in. What is kept for others is never dropped for it. */
+  /** Whether a new ECG may be stored. Waiting data is never dropped for it. */
   get hasRoom(): boolean {
     return this.usedBytes < this.#options.limitBytes
   }
 
   /**
-   * Stores an ECG, within a transaction. The same one again (by its id, or by its samples) is known.
+   * Stores an ECG, within a transaction. The same one again (by its id, or by its samples) is recognised.
    * @throws CodedError `disk-full` when the store has reached its limit
    */
   addEcg({ door, envelope, packed, waveformSha256, about }: NewEcg, nowMs: number): Added {
@@ -140,12 +141,12 @@ export class Store {
     }
   }
 
-  /** ECGs that wait for their result, the oldest first. */
+  /** ECGs that wait for screening, oldest first. */
   toScreen(after: number, limit: number): readonly number[] {
     return this.#statements.rows('toScreen', after, limit).map(({ id }) => Number(id))
   }
 
-  /** Keeps a result and queues it for `peers`, as one unit. A result that is there already stands. */
+  /** Stores a result and queues it for `peers`, as one unit. An existing result is kept. */
   storeResult(id: number, json: string, peers: readonly string[]): boolean {
     return this.transaction(() => {
       const packed = zstdCompressSync(json, { params: { [constants.ZSTD_c_compressionLevel]: 6 } })
@@ -155,12 +156,12 @@ export class Store {
     })
   }
 
-  /** It cannot be screened here; the cloud may know better. */
+  /** Marks an ECG that cannot be screened here; the cloud may be able to. */
   giveUpScreening(id: number): void {
     this.transaction(() => this.#statements.of('giveUpScreening').run(id))
   }
 
-  /** The newest result of an ECG, as JSON; of a version only where one is named. */
+  /** The newest result of an ECG as JSON, or that of one version. */
   resultOf(tenant: string, ecgId: string, version?: number): string | undefined {
     const row = this.#statements
       .rows('resultsOfEcg', tenant, ecgId)
@@ -169,7 +170,7 @@ export class Store {
     return row && shownResult(unpack(row.result as Uint8Array), JSON.parse(String(row.about)) as About)
   }
 
-  /** The cloud flags this ECG differently: its result says so from now on, here. */
+  /** Records that the cloud flags this ECG differently; its result here says so from now on. */
   markDiffering(id: number): void {
     this.transaction(() => this.#statements.of('markDiffering').run(id))
   }
@@ -182,19 +183,19 @@ export class Store {
     return row && parseResult(unpack(row.result as Uint8Array))
   }
 
-  /** Whether there is a result of a later version: then this one is out of date. */
+  /** Whether there is a result of a later version, so that this one is outdated. */
   isSuperseded({ tenant, ecgId, version = 1 }: Pick<Envelope, 'tenant' | 'ecgId' | 'version'>): boolean {
     return this.#statements
       .rows('resultsOfEcg', tenant, ecgId)
       .some((each) => each.result !== null && Number(each.version) > version)
   }
 
-  /** What came last, the newest first. */
+  /** The latest ECGs, newest first. */
   lastEcgs(sinceMs: number, limit: number): readonly StoredEcg[] {
     return this.#statements.rows('lastResults', sinceMs, limit).map(({ id }) => this.readEcg(Number(id))!)
   }
 
-  /** ECGs that the cloud does not have, from an id on, the oldest first. */
+  /** ECGs that the cloud does not have, from an id on, oldest first. */
   toForward(from: number, limit: number): readonly ToForward[] {
     return this.#statements.rows('toForwardAfter', from, limit).map((row) => ({
       id: Number(row.id),
@@ -203,7 +204,7 @@ export class Store {
     }))
   }
 
-  /** The first ECG that came at `ms` or later. */
+  /** The first ECG that arrived at `ms` or later. */
   firstSince(ms: number): number | undefined {
     const row = this.#statements.row('firstSince', ms)
     return row && Number(row.id)
@@ -230,12 +231,15 @@ export class Store {
     this.transaction(() => this.#statements.of('endDelivery').run(STATE[state], reason ?? null, id))
   }
 
-  /** Gives what was refused another try. @returns how many */
+  /**
+   * Retries refused deliveries.
+   * @returns number of deliveries
+   */
   retryDead(): number {
     return this.transaction(() => Number(this.#statements.of('retryDead').run().changes))
   }
 
-  /** Within a transaction: a DICOM instance is on the disk, which storage commitment asks about. */
+  /** Records, within a transaction, that a DICOM instance is on disk. Storage commitment depends on it. */
   addInstance(uid: string, nowMs: number): void {
     this.#statements.of('addInstance').run(uid, nowMs)
   }
@@ -244,7 +248,10 @@ export class Store {
     return this.#statements.row('hasInstance', uid) !== undefined
   }
 
-  /** Forgets what is older than it is kept and has nowhere to go any more. @returns how many ECGs */
+  /**
+   * Removes what is older than the retention and has no pending delivery.
+   * @returns number of ECGs
+   */
   forgetOlderThan(beforeMs: number): number {
     return this.transaction(() => {
       const ids = this.#statements.rows('expired', beforeMs).map(({ id }) => Number(id))
@@ -257,10 +264,10 @@ export class Store {
   }
 
   /**
-   * Erases all that is known of a patient here, whether it has been forwarded or not: what came with the number, and what devices took at the patient's
-   * beds meanwhile.
+   * Erases everything about a patient here, forwarded or not: data with the patient's number, and what devices recorded at the patient's
+   * beds during the stays.
    * @param devicesAt the devices of a bed
-   * @param named files of the folder that name the patient: what was read from them goes, too
+   * @param named files of the folder that name the patient; what was read from them is erased too
    */
   erase(
     patient: string,
@@ -284,7 +291,7 @@ export class Store {
       this.#statements.of('erasePatientOrders').run(patient)
       return { ecgs: ids.size, files }
     })
-    // What was deleted is overwritten (`secure_delete`); the log still has the old pages until it is written back.
+    // Deleted data is overwritten (`secure_delete`), but the log contains the old pages until it is checkpointed.
     this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
     return erased
   }
@@ -304,13 +311,13 @@ export class Store {
     }
   }
 
-  /** When the last ECG came, by the clock of then. */
+  /** When the last ECG arrived, by the clock at that time. */
   newestMs(): number | undefined {
     const newest = this.#statements.row('newest')?.newest
     return newest === null || newest === undefined ? undefined : Number(newest)
   }
 
-  /** A copy that can be restored, taken while ECGs arrive. The file must not exist. */
+  /** Makes a copy that can be restored, while ECGs arrive. The file must not exist. */
   backup(path: string): void {
     this.#db.exec(`VACUUM INTO '${path.replaceAll("'", "''")}'`)
   }
@@ -320,7 +327,7 @@ export class Store {
     return (pragma('page_count') - pragma('freelist_count')) * pragma('page_size')
   }
 
-  /** What SQLite would do for a statement: for the test of query plans. */
+  /** SQLite's query plan of a statement, for the test of query plans. */
   explain(name: Query): readonly string[] {
     return this.#statements.explain(name)
   }
@@ -344,7 +351,7 @@ export class Store {
   }
 }
 
-/** SQLite's primary codes for an error of the disk: IOERR, READONLY, FULL, CANTOPEN. */
+/** SQLite's primary codes of disk errors: IOERR, READONLY, FULL, CANTOPEN. */
 const DISK_CODES = [10, 8, 13, 14]
 
 function openTables(db: DatabaseSync, path: string): void {
@@ -356,7 +363,7 @@ function openTables(db: DatabaseSync, path: string): void {
     ...db.prepare('PRAGMA schema_version').get(),
   }
   if (version === SCHEMA_VERSION) return
-  // Of a file that somebody has made tables in.
+  // A file in which another program has created tables.
   if (version !== 0 || tables !== 0) throw version === 0 ? foreignFile(path) : newerFile(path)
   db.exec(`BEGIN; ${TABLES} PRAGMA user_version = ${SCHEMA_VERSION}; COMMIT`)
 }

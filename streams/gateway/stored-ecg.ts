@@ -1,5 +1,5 @@
 /**
- * What the gateway's store holds of an ECG.
+ * An ECG in the gateway's store.
  * @module
  */
 import type { EcgId } from '../../shared/domain/ecg-id.ts'
@@ -12,15 +12,15 @@ export type Door = 'mqtt' | 'hl7' | 'dicom' | 'folder'
 
 export type Envelope = Omit<IntakeMessage, 'waveform'>
 
-/** What goes back with the result: numbers of an order and of a stay. Never leaves for the cloud. */
+/** Numbers that are returned with the result: of an order and of a stay. Never sent to the cloud. */
 export interface About {
   readonly order: OrderNumbers
   readonly visit: Visit
-  /** Name of the file that it came in. */
+  /** Name of the file that contained it. */
   readonly file?: string
-  /** The cloud flags it differently: a warning on the result that is shown. */
+  /** The cloud flags it differently; the shown result has a warning. */
   readonly differs?: boolean
-  /** The DICOM instance that it came in: a structured report joins its study. */
+  /** The DICOM instance that contained it; a structured report joins its study. */
   readonly source?: SourceInstance
 }
 
@@ -28,7 +28,7 @@ export interface NewEcg {
   readonly door: Door
   readonly envelope: Envelope
   readonly packed: Uint8Array
-  /** Of a whole recording: the same samples by another door are the same ECG. */
+  /** Hash of a whole recording: the same samples through another door are the same ECG. */
   readonly waveformSha256?: string | undefined
   readonly about: About
 }
@@ -40,13 +40,13 @@ export interface StoredEcg {
   readonly packed: Uint8Array
   readonly about: About
   readonly receivedAtMs: number
-  /** JSON, once it was screened. */
+  /** JSON, after screening. */
   readonly result: string | undefined
 }
 
 export interface Added {
   readonly id: number
-  /** That of the ECG which came first, where the same samples came before. */
+  /** Id of the ECG that arrived first with the same samples. */
   readonly ecgId: EcgId
   readonly isNew: boolean
 }
@@ -58,7 +58,7 @@ export interface Delivery {
 
 export interface Erased {
   readonly ecgs: number
-  /** Names of the files that they came in. */
+  /** Names of the files that contained them. */
   readonly files: readonly string[]
 }
 
@@ -70,13 +70,13 @@ export interface StoreCounts {
   readonly deliveries: readonly { readonly peer: string; readonly state: 'waiting' | 'dead'; readonly count: number }[]
 }
 
-/** A result as people are shown it: what stands in the journal and went to peers stays as it was made. */
+/** A result as it is shown to people. The result in the journal and at peers stays unchanged. */
 export function shownResult(json: string, { differs }: Pick<About, 'differs'>): string {
   if (differs !== true) return json
   const result = parseResult(json)
   return JSON.stringify({ ...result, warnings: [...result.warnings, { code: 'screens-differ' }] } satisfies Result)
 }
 
-/** A stored result, read. */
+/** Parses a stored result. */
 export const resultIn = (ecg: StoredEcg): Result | undefined =>
   ecg.result === undefined ? undefined : parseResult(ecg.result)

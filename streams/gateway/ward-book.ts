@@ -1,5 +1,5 @@
 /**
- * Who lies in which bed and which order waits, as the store keeps it. What writes is called within a transaction of the store.
+ * Stays in beds and open orders in the store. Methods that write must be called within a transaction of the store.
  * @module
  */
 import type { Stay, StayChange, StayReader } from '../hl7/beds.ts'
@@ -23,13 +23,13 @@ export class WardBook {
     }
   }
 
-  /** Who lay in a bed at a time. */
+  /** The stay in a bed at a time. */
   stayAt(bed: string, atMs: number): Stay | undefined {
     const row = this.#statements.row('inBedAt', bed, atMs, atMs)
     return row && stayOf(row)
   }
 
-  /** Within a transaction. */
+  /** Applies changes, within a transaction. */
   apply(changes: readonly StayChange[]): void {
     for (const change of changes) {
       if (change.kind === 'rename') {
@@ -46,7 +46,7 @@ export class WardBook {
     }
   }
 
-  /** Within a transaction. */
+  /** Adds an order, within a transaction. */
   addOrder({ placer = '', filler = '', service }: OrderNumbers, patient: string | undefined, nowMs: number): void {
     this.#statements
       .of('addOrder')
@@ -57,7 +57,7 @@ export class WardBook {
     this.#statements.of('cancelOrder').run(placer, filler)
   }
 
-  /** The order of a patient that waits, the newest where several do. */
+  /** The open order of a patient; the newest of several. */
   openOrder(patient: string): OrderNumbers | undefined {
     const row = this.#statements.row('openOrder', patient)
     if (row === undefined) return undefined

@@ -1,5 +1,5 @@
 /**
- * Whose an ECG is and which order it answers: by its own message, else by the bed that its device stood at when it was taken.
+ * Finds the patient and the order of an ECG: from its own message, else from the bed of its device at the time of recording.
  * @module
  */
 import type { GatewayConfig } from './config.ts'
@@ -21,7 +21,7 @@ function visitAt(store: Store, beds: NonNullable<GatewayConfig['hl7']>['beds'], 
   const device = 'device' in origin ? origin.device : undefined
   const bed =
     ecg.about.visit.bed ?? Object.keys(beds).find((each) => device !== undefined && beds[each]!.includes(device))
-  // Without a time of its own nobody can be named by when it came: that would be a guess.
+  // Without a recording time, the patient is not inferred from the time of arrival, which would be a guess.
   if (bed === undefined || span.startedAt === null) return ecg.about.visit
   const stay = store.book.stayAt(bed, Date.parse(span.startedAt))
   return { patient: stay?.patient, authority: stay?.authority, bed }

@@ -53,7 +53,7 @@ export function acknowledge(message: Message, error: CodedError | undefined, by:
   return codes.flatMap((code) => (code === undefined ? [] : [write(message, code, error, by)]))
 }
 
-/** The answer to something that is not a message. Without a header there is nobody to answer. */
+/** Answer to input that is not a message. Without a header the recipient is unknown. */
 export function acknowledgeBroken(head: Uint8Array, error: CodedError, by: Acknowledger): readonly Buffer[] {
   try {
     return acknowledge(readHeader(head), error, by)

@@ -33,11 +33,11 @@ interface Publication {
 }
 
 export interface LinkOptions {
-  /** Of brokers that know a device by it, as AWS IoT Core does. */
+  /** For brokers that identify a device by its client ID, such as AWS IoT Core. */
   readonly clientId?: string
   /**
-   * After a lost connection, publishes again what the broker acknowledged within so long before: for a broker that may die with what it has acknowledged
-   * and not written yet (mosquitto). A frame that comes twice does no harm.
+   * After a lost connection, messages that the broker acknowledged within this time before the loss are published again, ms. For a broker
+   * that may lose acknowledged messages when it crashes (mosquitto). A repeated frame is harmless.
    */
   readonly repeatMs?: number
 }
@@ -48,7 +48,7 @@ export class DeviceLink {
   readonly #version: 4 | 5
   readonly #listeners = new Map<string, Listener>()
   readonly #repeatMs: number
-  /** What was acknowledged of late, the oldest first. */
+  /** Recently acknowledged messages, oldest first. */
   #acknowledged: { readonly publication: Publication; readonly atMs: number }[] = []
   #isClosed = false
 
@@ -61,7 +61,10 @@ export class DeviceLink {
     })
   }
 
-  /** @throws Error when the broker cannot be reached or refuses */
+  /**
+   * Opens a connection.
+   * @throws Error when the broker cannot be reached or refuses
+   */
   static async open(broker: BrokerOptions, { clientId, repeatMs = 0 }: LinkOptions = {}): Promise<DeviceLink> {
     const client = openTransient(broker, clientId ?? `ecg-${randomUUID().slice(0, 18)}`)
     await new Promise<void>((resolve, reject) => {
@@ -115,7 +118,7 @@ export class DeviceLink {
       lostAtMs = Number.POSITIVE_INFINITY
       for (const { publication } of repeated) {
         const { topic, payload, contentType, traceparent } = publication
-        // What fails here was acknowledged once already.
+        // A failure here is ignored, because the message was acknowledged before.
         this.publish(topic, payload, contentType, traceparent).catch(() => {})
       }
     })

@@ -7,7 +7,7 @@ import type { ErrorCode } from '../../shared/errors.ts'
 import type { LimitName } from './limits.ts'
 import type { Topic } from './topics.ts'
 
-/** What a device is told about a refused payload. */
+/** Refusal of a payload, as sent to the device. */
 export interface Problem {
   readonly code: ErrorCode
   readonly field?: string

@@ -27,7 +27,7 @@ export interface MadeRoom {
   readonly forgottenSessions: number
 }
 
-/** Makes room if necessary, and determines from whom no more is accepted. */
+/** Makes room if necessary, and determines which devices or tenants must wait. */
 export function makeRoom({ ingest, journal, limits, limitBytes }: RoomOptions): MadeRoom {
   const isFull = () => journal.usedBytes > limitBytes * MAKE_ROOM_BEYOND
   const expiredWindows = repeat(isFull, () => ingest.expire(Number.MAX_SAFE_INTEGER, CHUNK))

@@ -36,9 +36,9 @@ const REJECT = `
   ) STRICT;`
 
 /**
- * From version 1 to 2: windows have versions, and frames an order of arrival, so that a version is of the frames that had come when it was closed
- * (\`through\`). \`hole\`: windows of which samples are missing. \`expired_through\`: samples before it can no longer complete a window.
- * \`held_bytes\`: of a session's frames, kept by triggers, so that nobody has to count them.
+ * From version 1 to 2: windows have versions, and frames have an order of arrival. A window version contains the frames up to arrival
+ * `through`, which had arrived when it was closed. `hole`: windows with missing samples. `expired_through`: samples before it can no longer
+ * complete a window. `held_bytes`: size of a session's frames, maintained by triggers.
  */
 const TO_2 = `
   ALTER TABLE session ADD COLUMN expired_through INTEGER NOT NULL DEFAULT 0;
@@ -65,5 +65,5 @@ const TO_2 = `
 
 const FIRST = SESSION + FRAME + WINDOW + REJECT
 
-/** By the version that each starts from; 0 is an empty file. */
+/** Upgrades by the version that each starts from; 0 is an empty file. */
 export const UPGRADES: readonly string[] = [FIRST, TO_2]

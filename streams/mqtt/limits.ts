@@ -7,10 +7,10 @@ import type { Topic } from './topics.ts'
 
 type Rate = DeviceLimits['device']['frames']
 
-/** What is counted one by one. */
+/** Quantities that are counted individually. */
 type Counted = 'frames' | 'sessions' | 'refusals'
 
-/** What is counted, and for whom. */
+/** Counted quantity and its scope. */
 export type LimitName = `${'device' | 'tenant'}-${Counted | 'bytes'}`
 
 /** Limits of a site that sets none. */

@@ -1,39 +1,22 @@
 import { App, Stack } from 'aws-cdk-lib'
-import { Match, Template } from 'aws-cdk-lib/assertions'
+import { Match, type Template } from 'aws-cdk-lib/assertions'
 import { Queue } from 'aws-cdk-lib/aws-sqs'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from '../../cdk/app.ts'
-import { FUNCTION_NAMES, type FunctionName } from '../../cdk/build/lambda-bundle.ts'
 import { checkRules } from '../../cdk/constructs/nag.ts'
 import type { Template as CloudFormation } from '../../cdk/local/template/intrinsics.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import { DeviceLimits } from '../../shared/config/device-limits.ts'
-import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
+import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { rightsOf } from './helpers/rights.ts'
-
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
+import { exampleTemplate } from './helpers/templates.ts'
 
 const templates = new Map<string, Template>()
 const hospital = () => templates.get('hospital')!
 
 /** Each site is synthesized with the rules of cdk-nag: one that is broken and not acknowledged fails here, by name and construct. */
-beforeAll(async () => {
-  const folder = await functionFolder('')
-  const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Record<FunctionName, string>
-  for (const name of exampleSites()) {
-    const app = createApp({
-      outdir: temporaryFolder(),
-      target: 'linux-arm64',
-      bundles,
-      site: readSite(name),
-      synthesis: RULES,
-      synthesisImage: 'registry.example/synthesize:1',
-      validation: true,
-    })
-    const { template } = checkRules(app).synth().getStackArtifact(STACK_NAME)
-    templates.set(name, Template.fromJSON(template))
-  }
+beforeAll(() => {
+  for (const name of exampleSites()) templates.set(name, exampleTemplate(name))
 }, 300_000)
 
 it('synthesis checks the AWS Solutions, HIPAA and serverless rules, and fails on a violation', () => {

@@ -2,15 +2,17 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { Match, Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../cdk/app.ts'
+import { createApp } from '../../cdk/app.ts'
 import { MEMORY_MB } from '../../cdk/cost/service.ts'
 import { exampleSites, readSite } from '../../cdk/site.ts'
 import { STACK_NAME } from '../../cdk/stack-name.ts'
 import type { IdentityProvider } from '../../shared/config/deployment.ts'
 import { SiteConfig } from '../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from './helpers/assembly.ts'
+import { temporaryFolder } from '../helpers/temporary-folder.ts'
+import { functionFolder } from './helpers/assembly.ts'
+import { type Bundles, bundlesIn, exampleTemplate, RULES, templateOf, WITH_EHR } from './helpers/templates.ts'
 
-let bundles: NonNullable<AppOptions['bundles']>
+let bundles: Bundles
 /** Of a site with an EHR. */
 let template: Template
 
@@ -44,43 +46,10 @@ const API_VARIABLES = [
 ]
 
 beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = {
-    preprocess: folder,
-    screen: folder,
-    report: folder,
-    'fhir-intake': folder,
-    api: folder,
-    'synthesis-dispatch': folder,
-    publish: folder,
-    upkeep: folder,
-    'sign-in': folder,
-  }
-  template = synthesized(SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }))
-})
-
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
-
-function synthesized(site: SiteConfig): Template {
-  const app = createApp({
-    outdir: temporaryFolder(),
-    target: 'linux-arm64',
-    bundles,
-    site,
-    synthesis: RULES,
-    synthesisImage: 'registry.example/synthesize:1',
-  })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
-
-const examples = new Map<string, Template>()
-
-/** Of an example site; each is synthesized once. */
-function example(name: string): Template {
-  const known = examples.get(name) ?? synthesized(readSite(name))
-  examples.set(name, known)
-  return known
-}
+  bundles = bundlesIn(await functionFolder('export const handler = async () => {}'))
+  template = templateOf(WITH_EHR)
+  for (const name of exampleSites()) exampleTemplate(name)
+}, 300_000)
 
 /** Typed as CDK types them: any CloudFormation value. */
 function propertiesOf(type: string) {
@@ -164,7 +133,7 @@ describe('the stack', () => {
   })
 
   it('has no result queue for an EHR without an EHR', () => {
-    synthesized(SiteConfig.parse({})).resourceCountIs('AWS::SNS::Subscription', 1)
+    templateOf(SiteConfig.parse({})).resourceCountIs('AWS::SNS::Subscription', 1)
   })
 
   it('grants no function a wildcard or a managed policy', () => {
@@ -259,7 +228,7 @@ describe('the stack', () => {
   })
 
   it('checks tokens at the gateway too, throttles, and logs routes without callers or ECG IDs', () => {
-    const stack = example('clinic')
+    const stack = exampleTemplate('clinic')
 
     stack.hasResourceProperties('AWS::ApiGatewayV2::Route', { RouteKey: 'ANY /v1/{proxy+}', AuthorizationType: 'JWT' })
     stack.hasResourceProperties('AWS::ApiGatewayV2::Authorizer', {
@@ -321,7 +290,7 @@ describe('the private network', () => {
     expect(subnets(template, 'sqs')).toHaveLength(2)
     expect(subnets(template, 'sns')).toHaveLength(2)
     expect(subnets(template, 'batch')).toHaveLength(1)
-    expect(subnets(example('clinic'), 'sqs')).toHaveLength(1)
+    expect(subnets(exampleTemplate('clinic'), 'sqs')).toHaveLength(1)
   })
 
   it('reserves for every function the concurrency of its queue', () => {
@@ -354,7 +323,7 @@ describe('AWS IoT Core', () => {
   }
 
   it('lets a device publish and subscribe only to its own topics, as itself', () => {
-    expect(allowed(example('clinic'), 'devicepolicy')).toEqual({
+    expect(allowed(exampleTemplate('clinic'), 'devicepolicy')).toEqual({
       'iot:Connect': [`client/${THING}`],
       'iot:Publish': [`topic/${OWN}/frames`, `topic/${OWN}/window`, `topic/${OWN}/status`],
       'iot:RetainPublish': [`topic/${OWN}/status`],
@@ -364,7 +333,7 @@ describe('AWS IoT Core', () => {
   })
 
   it('lets devices publish windows directly to the rule, without a subscription, if the site allows it', () => {
-    const fleet = example('wearable-fleet')
+    const fleet = exampleTemplate('wearable-fleet')
     const {
       'iot:Publish': publish,
       'iot:Subscribe': subscribe,
@@ -384,20 +353,20 @@ describe('AWS IoT Core', () => {
     const told = (of: Template) =>
       JSON.stringify(of.toJSON()).match(/"DEVICE_RESULTS":"\w+"|"Name":"DEVICE_RESULTS","Value":"\w+"/g)
 
-    expect(told(example('clinic'))).toBe(null)
-    expect(told(example('wearable-fleet'))).toEqual(['"DEVICE_RESULTS":"summary"'])
-    expect(new Set(told(example('hospital')))).toEqual(new Set(['"Name":"DEVICE_RESULTS","Value":"summary"']))
+    expect(told(exampleTemplate('clinic'))).toBe(null)
+    expect(told(exampleTemplate('wearable-fleet'))).toEqual(['"DEVICE_RESULTS":"summary"'])
+    expect(new Set(told(exampleTemplate('hospital')))).toEqual(new Set(['"Name":"DEVICE_RESULTS","Value":"summary"']))
   })
 
   it('lets an adapter receive the frames of its own tenants', () => {
-    const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(example('hospital'), 'adaptericu')
+    const { 'iot:Receive': receive, 'iot:Subscribe': subscribe } = allowed(exampleTemplate('hospital'), 'adaptericu')
 
     expect(receive).toEqual(['topic/ecg/v1/icu/*/frames'])
     expect(subscribe).toEqual(['topicfilter/ecg/v1/icu/+/frames', 'topicfilter/$share/ecg-icu/ecg/v1/icu/+/frames'])
   })
 
   it('sends windows with their topic to the intake, and failed ones to its DLQ', () => {
-    const stack = example('clinic')
+    const stack = exampleTemplate('clinic')
 
     const queue = (name: string) => ({
       Sqs: Match.objectLike({ QueueUrl: { Ref: Match.stringLikeRegexp(`^Intake${name}[0-9A-F]+$`) } }),
@@ -415,8 +384,8 @@ describe('AWS IoT Core', () => {
     const publishers = (of: Template) =>
       JSON.stringify(of.findResources('AWS::Lambda::Function')).split('"POWERTOOLS_SERVICE_NAME":"publish"').length - 1
 
-    expect(publishers(example('clinic'))).toBe(1)
-    expect(publishers(example('hospital'))).toBe(0)
+    expect(publishers(exampleTemplate('clinic'))).toBe(1)
+    expect(publishers(exampleTemplate('hospital'))).toBe(0)
   })
 })
 
@@ -436,7 +405,7 @@ describe('the audit trail', () => {
 })
 
 describe('retention', () => {
-  const of = (days: object) => synthesized(SiteConfig.parse({ deployment: { retentionDays: days } }))
+  const of = (days: object) => templateOf(SiteConfig.parse({ deployment: { retentionDays: days } }))
   const rulesOf = (each: Template, prefix: string) =>
     Object.values(each.findResources('AWS::S3::Bucket'))
       .flatMap(({ Properties }) => Properties.LifecycleConfiguration?.Rules ?? [])
@@ -540,7 +509,7 @@ describe('CMR synthesis', () => {
     ]
 
     expect(variables(template).sort()).toEqual([...always, 'RESULTS_FHIR_QUEUE_URL'].sort())
-    expect(variables(synthesized(SiteConfig.parse({}))).sort()).toEqual(always.sort())
+    expect(variables(templateOf(SiteConfig.parse({}))).sort()).toEqual(always.sort())
   })
 
   it('lets the container read ECGs, write artifacts and end jobs, and nothing else', () => {
@@ -584,7 +553,7 @@ describe('CMR synthesis', () => {
   })
 
   it('is absent if the site disables it: no machines, no queue', () => {
-    const without = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
+    const without = templateOf(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 
     for (const type of ['AWS::Batch::JobQueue', 'AWS::Batch::ComputeEnvironment']) {
       without.resourceCountIs(type, 0)
@@ -623,7 +592,7 @@ describe('the example sites', () => {
   it.each(exampleSites())('deploy what their file says: %s', (name) => {
     const site = readSite(name)
 
-    const stack = example(name)
+    const stack = exampleTemplate(name)
 
     const functions = Object.values(stack.findResources('AWS::Lambda::Function'))
     const [api] = functions.filter(({ Properties }) => Properties.MemorySize === 1769 && Properties.Timeout === 29)

@@ -40,7 +40,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.goto(`${stack.apiUrl}/${hash}`)
   }
 
-  it('shows what a device streams in the worklist without a reload, and opens it by the keyboard', async () => {
+  it('shows a streaming device in the worklist without a reload, and opens it by keyboard', async () => {
     await go('#/')
     await page.locator('.feed-live').waitFor()
     const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
@@ -66,7 +66,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('.notice').textContent()).toContain('Not a medical device')
   })
 
-  it('narrows the worklist by device, says that nothing matches, and comes back', async () => {
+  it('filters the worklist by device, reports no matches, and clears the filter', async () => {
     await go('#/')
     await page.locator('.filters').waitFor()
     await page.keyboard.press('/')
@@ -78,7 +78,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.locator('.row').first().waitFor()
   })
 
-  it('draws the first ECG within a second where the machine is free, and soon where it is not', async () => {
+  it('draws the first ECG within a second on an idle machine, and within 5 s on a busy one', async () => {
     const browser = page.context().browser()!
     const times = [await firstPaint(browser, stack.apiUrl, ecgId), await firstPaint(browser, stack.apiUrl, ecgId)]
 
@@ -86,7 +86,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(Math.min(...times)).toBeLessThan(5_000)
   })
 
-  it('draws square, true paper: the grid’s lines lie where the millimetres are', async () => {
+  it('draws square, true-scale paper, with grid lines on whole millimetres', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.paper canvas').nth(1).waitFor()
 
@@ -109,7 +109,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     }
   })
 
-  it('is calibrated with a bank card once, and then true on this screen', async () => {
+  it('keeps the calibration by bank card, so that paper is true to scale on this screen', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.getByRole('button', { name: 'Calibrate' }).click()
     await page.locator('.card-dialog input').fill('428')
@@ -125,7 +125,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.reload()
   })
 
-  it('measures with calipers, to the sample', async () => {
+  it('measures with calipers, accurate to the sample', async () => {
     await go(`#/ecg/${ecgId}`)
     const paper = page.locator('.paper')
     await paper.waitFor()
@@ -151,7 +151,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(Number(await reading.getAttribute('data-ms')) - before).toBeCloseTo(2, 1)
   })
 
-  it('shades the stretches that moved a score, once asked, and names the strongest in words', async () => {
+  it('shades the stretches that changed a score on request, and names the strongest one', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
     const traces = () =>
@@ -165,7 +165,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await expect.poll(traces).toBeGreaterThan(before + 1000)
   })
 
-  it('shows the window as the model sees it, and offers nothing to measure or print there', async () => {
+  it('shows the model’s input, without measuring or printing', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
 
@@ -180,7 +180,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.locator('.legend', { hasText: 'mm/mV' }).waitFor()
   })
 
-  it('prints at true scale: 1 mV is 10.0 mm, a second 25.0 mm, on A4 across', async () => {
+  it('prints at true scale on landscape A4: 10.0 mm per mV, 25.0 mm per second', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.paper').waitFor()
     await page.locator('.finding').first().waitFor()
@@ -201,7 +201,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(Math.abs(longest - 250)).toBeLessThanOrEqual(0.3)
   })
 
-  it('prints 50 mm/s on two pages at true scale: nothing is cut off', async () => {
+  it('prints 50 mm/s at true scale on two pages, without cutting anything off', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
     await page.getByRole('button', { name: '50 mm/s' }).click()
@@ -244,7 +244,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('[data-segment]').count()).toBe(48)
   })
 
-  it('recalculates in place for another prevalence, and says that these are not the stored numbers', async () => {
+  it('recalculates for another prevalence, and marks the numbers as not stored', async () => {
     await go(`#/ecg/${ecgId}`)
     await page.getByRole('button', { name: 'Prevalence' }).click()
     const value = page.locator('[data-condition=cad] .value')
@@ -257,7 +257,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await value.textContent()).toBe(before)
   })
 
-  it('shows a device live: its tile sweeps, says how far behind it is, and leads to its twelve leads', async () => {
+  it('shows a live device: its tile sweeps, states its delay, and opens its twelve leads', async () => {
     const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
     const recording = await readRecording(demoFiles()[0]!)
     await go('#/live')
@@ -279,7 +279,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('.leads figcaption').allTextContents()).toEqual([...LEADS])
   })
 
-  it('speaks Chinese without a reload', async () => {
+  it('switches to Chinese without a reload', async () => {
     await go('#/')
     await page.locator('.language select').selectOption('zh-CN')
 
@@ -299,7 +299,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('.uploads .name').textContent()).toContain('<img src=x')
   })
 
-  it('says that an ECG was deleted while it was open, and what an unknown one is', async () => {
+  it('reports that an open ECG was deleted, and that an ECG is unknown', async () => {
     const files = demoFiles()
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
@@ -331,7 +331,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await page.locator('.feed-live').waitFor()
   })
 
-  it('goes all the way: a device streams, its tile sweeps, its row opens, it is measured and drawn, and the DICOM opens elsewhere', async () => {
+  it('supports the whole path: stream, live tile, open, measure, draw, and open the DICOM file', async () => {
     await go('#/live')
     await page.reload()
     await page.evaluate(() => Object.assign(window, { isSamePage: true }))
@@ -390,7 +390,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
 
     // Frame by frame: it stops there, and so does the cursor.
     await page.locator('.scrub input').fill('10')
-    expect(await frame.textContent()).toMatch(/^11\/50 /)
+    await expect.poll(() => frame.textContent()).toMatch(/^11\/50 /)
     const at = await cursor()
     const picture = () => page.locator('.player canvas').first().screenshot()
     const tenth = await picture()
@@ -411,7 +411,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
   describe('an ECG’s tools', () => ecgTools(on))
   describe('operations', () => operations(on))
   describe('each view', () => views(on))
-  describe('input that is not as one would like it', () => badInput(on))
+  describe('unusual input', () => badInput(on))
 
   it('keeps its script within 150 kB, compressed', () => {
     const assets = resolve(import.meta.dirname, '../../console/dist/assets')

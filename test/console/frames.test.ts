@@ -95,6 +95,14 @@ describe.skipIf(!hasBrowser)(`a moving page${NO_BROWSER}`, { timeout: 240_000 },
     await page.goBack()
     await page.locator(`.row.chosen[data-ecg="${before}"]`).waitFor()
     expect(api.pagesAsked).toHaveLength(cursors.length)
+    // A page that becomes narrow (a tablet is turned) has higher rows, and none over another.
+    await page.setViewportSize({ width: 390, height: 844 })
+    const steps = () =>
+      page.locator('.row').evaluateAll((all) => {
+        const tops = all.map((row) => row.getBoundingClientRect().top).toSorted((a, b) => a - b)
+        return [...new Set(tops.slice(1).map((top, i) => Math.round(top - tops[i]!)))]
+      })
+    await expect.poll(steps, { timeout: 10_000 }).toEqual([68])
     await page.close()
     await api.close()
   })

@@ -144,6 +144,7 @@ try {
         serviceWorkers: 'block',
       })
       const page = await context.newPage()
+      page.setDefaultTimeout(180_000)
       for (const { name, hash, ready, prepare, isExtra } of views) {
         if (only === undefined ? isExtra && all === undefined : !only.split(',').includes(name)) continue
         await page.goto(`${stack.apiUrl}/${hash}`)

@@ -57,7 +57,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.getByRole('button', { name: 'Continue' }).click()
   }
 
-  it('returns from the provider to the same page; the token is renewed and kept in memory only', async () => {
+  it('returns from the provider to the same page, and renews the token, which stays in memory', async () => {
     const { ecgId } = await api.screened('clinic', {}, { kind: 'mqtt', device: 'ward-3', session: 's' })
     const { page, complaints } = await openPage(server.url)
     const tokens: string[] = []
@@ -90,7 +90,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 
-  it('renews a token that expires in mid-stream, and reports that the sign-in ended if the provider refuses', async () => {
+  it('renews a token that expires during a stream, and reports the end of the sign-in if the provider refuses', async () => {
     const { page } = await openPage(server.url)
     const streams: string[] = []
     page.on('request', (request) => {
@@ -124,7 +124,7 @@ describe.skipIf(!hasBrowser)(`signing in to the console${NO_BROWSER}`, { timeout
     await page.context().close()
   })
 
-  it('reports a refusal of the provider and shows no ECG without a sign-in', async () => {
+  it('reports the provider’s refusal, and shows no ECG without a sign-in', async () => {
     const { page } = await openPage(server.url)
 
     await page.goto(`${server.url}/?error=access_denied&state=stolen`)

@@ -21,7 +21,7 @@ export interface EventSourceMapping {
   readonly functionName: string
   /** 1 to 10, or to 10,000 with a batching window. */
   readonly batchSize: number
-  /** How long to gather a batch, ms; 0 passes on what is there. */
+  /** Longest time to gather a batch, ms; 0 passes on the available messages at once. */
   readonly batchingWindowMs: number
   /** The function's response names the failed messages of a batch (`ReportBatchItemFailures`). */
   readonly reportsItemFailures: boolean

@@ -12,7 +12,7 @@ import { closeServer, listen } from '../http.ts'
 import { type Gate, type HttpCall, PROTOCOLS, publishedTopic } from '../iam/aws-calls.ts'
 import type { Broker, Publication } from './broker.ts'
 
-/** What a rule does with the selected message. */
+/** Action of a rule on a selected message. */
 export type RuleAction =
   | { readonly kind: 'sqs'; readonly queueUrl: string; readonly role: string }
   /** To a log group; here, this process's log. */

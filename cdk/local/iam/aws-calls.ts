@@ -40,7 +40,7 @@ export const arnOf = {
   queue: (name: string) => `arn:aws:sqs:${REGION}:${ACCOUNT}:${name}`,
   table: (name: string) => `arn:aws:dynamodb:${REGION}:${ACCOUNT}:table/${name}`,
   bucket: (name: string) => `arn:aws:s3:::${name}`,
-  /** Of MQTT. */
+  /** An MQTT topic. */
   topic: (name: string) => `arn:aws:iot:${REGION}:${ACCOUNT}:topic/${name}`,
 }
 

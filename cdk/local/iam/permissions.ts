@@ -94,7 +94,7 @@ class UnknownConditionError extends Error {}
 export class Permissions {
   readonly #onViolation: (violation: Violation) => void
   readonly #roles = new Map<string, Role>()
-  /** By the ARN of queue, topic, bucket or key. */
+  /** Resource policies by the ARN of the queue, topic, bucket or key. */
   readonly #attached = new Map<string, Rule[]>()
   /** ARN of the customer's key, by the ARN of what it encrypts. */
   readonly #keys = new Map<string, string>()

@@ -9,7 +9,7 @@ import { type FunctionSpec, type Sandbox, startSandbox } from './sandbox.ts'
 export interface FunctionStatistics {
   invocations: number
   errors: number
-  /** Whole milliseconds, each invocation rounded up, without init. */
+  /** Billed duration, whole milliseconds: each invocation rounded up, without init. */
   billedMs: number
   /** One entry per cold start, ms. */
   initMs: number[]

@@ -1,19 +1,22 @@
 /**
- * The API as the page calls it: the typed client, with the caller's token, and refusals as errors.
+ * Typed client of the API. Adds the caller's token, and turns refusals into errors.
  * @module
  */
 import { createClient } from '../../../streams/client/index.ts'
 import { ApiError } from '../../../streams/client/problem.ts'
 import { freshToken, tokenAfter } from '../auth/session.ts'
 
-/** A request that is not answered in time is an API that is away. */
+/** Time limit of a request. After it the API counts as unreachable. */
 const TIMEOUT_MS = 30_000
 
-/** `fetch` with the caller's token. Throws ApiError `unreachable` where nothing answers. */
+/**
+ * `fetch` with the caller's token.
+ * @throws ApiError `unreachable` if nothing answers
+ */
 export async function authorizedFetch(input: Request): Promise<Response> {
   const token = await freshToken()
   const response = await send(input, token)
-  // What is asked with a body is not asked twice.
+  // A request with a body is not repeated.
   if (response.status !== 401 || token === undefined || input.method !== 'GET') return response
   const another = await tokenAfter(token)
   return another === undefined ? response : send(input, another)
@@ -45,7 +48,7 @@ interface Answer<T> {
 }
 
 /**
- * What an answer holds.
+ * Returns the body of a response.
  * @throws ApiError for a refusal
  * @example
  * const page = await wanted(api.GET('/v1/ecgs', { params: { query: { limit: 50 } } }))
@@ -53,10 +56,10 @@ interface Answer<T> {
 export async function wanted<T>(asked: Promise<Answer<T>>): Promise<T> {
   const { data, error, response } = await asked
   if (!response.ok) throw new ApiError(response.status, error)
-  return data as T // of a success, what the document says
+  return data as T // the type of a success in the document
 }
 
-/** An error as one of ours: what breaks on the way is `unreachable`. */
+/** Converts any error to an `ApiError`; a network error is `unreachable`. */
 export function toApiError(error: unknown): ApiError {
   return error instanceof ApiError ? error : new ApiError(0, undefined)
 }

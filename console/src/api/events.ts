@@ -1,5 +1,5 @@
 /**
- * The stream of events: resumes where it broke off, says how it is, and asks page by page where the front cannot stream.
+ * Event stream of the API. It resumes after a break, publishes its state, and polls page by page if the front end cannot stream.
  * @module
  */
 import { signal } from '@preact/signals'
@@ -10,13 +10,13 @@ import { api, authorizedFetch, toApiError, wanted } from './client.ts'
 export type Summary = Schemas['Summary']
 export type JobProgress = Schemas['News']['cmr'][number]
 
-/** `live`: each event comes at once. `polling`: asked for every few seconds. `lost`: nothing comes; tried again. */
+/** `live`: events arrive at once. `polling`: events are requested every few seconds. `lost`: no connection; retried. */
 export type FeedState = 'connecting' | 'live' | 'polling' | 'lost'
 
 export const feedState = signal<FeedState>('connecting')
-/** When the server was heard last, `Date.now()`. */
+/** Time of the last data from the server, `Date.now()`. */
 export const heardAt = signal(0)
-/** Milliseconds between a result's arrival at the server and here, of the last one. */
+/** Delay of the last result between its arrival at the server and here, ms. */
 const lagMs = signal<number | undefined>(undefined)
 
 type OnResult = (summary: Summary) => void
@@ -25,7 +25,7 @@ type OnJob = (job: JobProgress) => void
 const onResult = new Set<OnResult>()
 const onJob = new Set<OnJob>()
 
-/** @returns what ends it */
+/** @returns a function that removes the listener */
 export function listenToResults(listener: OnResult): () => void {
   onResult.add(listener)
   return () => onResult.delete(listener)
@@ -37,14 +37,14 @@ export function listenToJobs(listener: OnJob): () => void {
 }
 
 const POLL_MS = 3_000
-/** The server says something every 15 s; what is silent for longer is gone. */
+/** The server sends something every 15 s; a connection that is silent for this long is lost. */
 const SILENT_MS = 40_000
 const RETRY_MS = { first: 500, longest: 15_000 }
 
 let after: string | undefined
 let running: AbortController | undefined
 
-/** Begins to listen; a second call begins anew (with another token, say). */
+/** Starts the feed; a second call restarts it, for example with another token. */
 export function startFeed(): void {
   running?.abort()
   running = new AbortController()
@@ -63,7 +63,7 @@ async function run(ended: AbortSignal): Promise<void> {
     try {
       if (canStream) await stream(ended, () => (wait = RETRY_MS.first))
       else await poll(ended)
-      // A stream's own end is no trouble: come back at once.
+      // The regular end of a stream is not an error: reconnect at once.
       continue
     } catch (error) {
       if (ended.aborted) return
@@ -72,7 +72,7 @@ async function run(ended: AbortSignal): Promise<void> {
         canStream = false
         continue
       }
-      // A position that the server does not know any more: begin with now.
+      // The server no longer knows the position: start from now.
       if (status === 400 && code === 'field-invalid') after = undefined
       feedState.value = 'lost'
     }
@@ -122,7 +122,7 @@ function take(block: string): void {
     else if (field === 'data') data += value
   }
   if (data === '') return
-  // Our own API's events, of the shapes that its document names.
+  // Events of our own API, with the types in its document.
   if (event === 'result') tell(JSON.parse(data) as Summary)
   if (event === 'cmr') for (const listener of onJob) listener(JSON.parse(data) as JobProgress)
 }
@@ -135,7 +135,7 @@ function tell(summary: Summary): void {
 
 async function poll(ended: AbortSignal): Promise<void> {
   const query = after === undefined ? {} : { after }
-  // Without `accept` it is a page, not a stream's text.
+  // Without `accept` the response is a page rather than an event stream.
   const news = (await wanted(api.GET('/v1/events', { params: { query }, signal: ended }))) as Schemas['News']
   after = news.next
   feedState.value = 'polling'

@@ -1,5 +1,5 @@
 /**
- * What stands in place of the page while nobody is signed in.
+ * Screen that replaces the page while nobody is signed in.
  * @module
  */
 import { useSignal } from '@preact/signals'

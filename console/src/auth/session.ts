@@ -1,5 +1,5 @@
 /**
- * Who is signed in. Tokens are held in memory only: a reload signs in anew, which the provider's own session makes silent.
+ * The user's session. Tokens are held in memory only. After a reload the user signs in again, silently while the provider's session lasts.
  * @module
  */
 import { signal } from '@preact/signals'
@@ -12,7 +12,7 @@ export interface Session {
   readonly scopes: ReadonlySet<string>
 }
 
-/** `open`: this stack asks for no sign-in. `ended`: the provider renews the token no more. */
+/** `open`: this stack needs no sign-in. `ended`: the provider refuses to renew the token. */
 export type AuthState = 'unknown' | 'open' | 'signed-out' | 'signed-in' | 'locked' | 'ended'
 
 export const authState = signal<AuthState>('unknown')
@@ -25,10 +25,10 @@ export function setRenewal(wanted: Renew | undefined): void {
   renew = wanted
 }
 
-/** A token is renewed so long before it ends. */
+/** Time before a token's expiry at which it is renewed. */
 const MARGIN_MS = 30_000
 
-/** A token that is good for the next request; `undefined` where none is asked for. */
+/** Returns a token that is valid for the next request; `undefined` if none is needed. */
 export async function freshToken(): Promise<string | undefined> {
   const current = session.value
   if (current === undefined) return undefined
@@ -36,12 +36,12 @@ export async function freshToken(): Promise<string | undefined> {
   return session.value?.token
 }
 
-/** Another token than the one that the API refused, whose clock may be ahead of ours; `undefined` where there is none. */
+/** Returns a token other than the one that the API refused, because its clock may be ahead of ours; `undefined` if there is none. */
 export async function tokenAfter(refused: string): Promise<string | undefined> {
   if (session.value?.token === refused) await renew?.()
   const token = session.value?.token
   return token === refused ? undefined : token
 }
 
-/** Whether the caller may; where there is no sign-in, everything. */
+/** Whether the user has a scope; always true without sign-in. */
 export const may = (scope: string) => authState.value === 'open' || (session.value?.scopes.has(scope) ?? false)

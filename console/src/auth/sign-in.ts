@@ -1,13 +1,13 @@
 /**
- * Sign-in at the site's identity provider: authorization code with PKCE (RFC 6749, RFC 7636, RFC 9700). Tokens live in memory; what survives the
- * way to the provider and back is the verifier, in this tab only.
+ * Sign-in at the site's identity provider: authorization code with PKCE (RFC 6749, RFC 7636, RFC 9700). Tokens live in memory. Only the
+ * verifier survives the redirect to the provider and back, in this tab.
  * @module
  */
 import * as oauth from 'oauth4webapi'
 import { stopFeed } from '../api/events.ts'
 import { authState, session, setRenewal } from './session.ts'
 
-/** What the API says of signing in (`/console.json`). */
+/** Sign-in settings from the API (`/console.json`). */
 export interface SignIn {
   readonly issuer: string
   readonly clientId: string
@@ -16,7 +16,7 @@ export interface SignIn {
   readonly idleMinutes: number
 }
 
-/** Between leaving for the provider and coming back. */
+/** Session storage key of a sign-in that is in progress. */
 const PENDING = 'cardiacnets.sign-in'
 
 let config: SignIn | undefined
@@ -25,15 +25,15 @@ let refreshToken: string | undefined
 let idToken: string | undefined
 let renewing: Promise<void> | undefined
 
-/** Plain HTTP is for providers on this very machine. */
+/** Plain HTTP is allowed only for a provider on this machine. */
 const insecure = (url: string) =>
   new URL(url).hostname === '127.0.0.1' || new URL(url).hostname === 'localhost'
     ? { [oauth.allowInsecureRequests]: true }
     : {}
 
 /**
- * Finds out whether anybody has to sign in, and takes up a sign-in that is under way.
- * @returns an error's code, for a sign-in that failed
+ * Determines whether sign-in is needed, and completes one that is in progress.
+ * @returns the error code of a sign-in that failed
  */
 export async function begin(): Promise<string | undefined> {
   const response = await fetch('/console.json')
@@ -60,7 +60,7 @@ export async function begin(): Promise<string | undefined> {
   }
 }
 
-/** Leaves for the provider. */
+/** Redirects to the provider. */
 export async function signIn(): Promise<void> {
   const { issuer, clientId, scope, audience } = config!
   const { authorization_endpoint } = await discover(issuer)
@@ -78,14 +78,14 @@ export async function signIn(): Promise<void> {
     code_challenge: await oauth.calculatePKCECodeChallenge(verifier),
     code_challenge_method: 'S256',
     ...(URL.canParse(audience) ? { resource: audience } : {}),
-    // A refresh token is given to who was asked.
+    // Some providers issue a refresh token only after consent.
     ...(scope.includes('offline_access') ? { prompt: 'consent' } : {}),
   }
   for (const [name, value] of Object.entries(parameters)) to.searchParams.set(name, value)
   location.assign(to)
 }
 
-/** Forgets every token here, and ends the session at the provider, everywhere. */
+/** Forgets every token, and ends the session at the provider. */
 export async function signOut(): Promise<void> {
   const hint = idToken
   forget('signed-out')
@@ -94,7 +94,7 @@ export async function signOut(): Promise<void> {
   const to = new URL(end_session_endpoint)
   to.searchParams.set('client_id', config!.clientId)
   to.searchParams.set('post_logout_redirect_uri', redirectUri())
-  // What Cognito calls the same.
+  // Cognito's name for the same parameter.
   to.searchParams.set('logout_uri', redirectUri())
   if (hint !== undefined) to.searchParams.set('id_token_hint', hint)
   location.assign(to)
@@ -111,10 +111,10 @@ async function discover(issuer: string): Promise<oauth.AuthorizationServer> {
 async function finish(here: URL): Promise<void> {
   const pending = sessionStorage.getItem(PENDING)
   sessionStorage.removeItem(PENDING)
-  // The code is spent: it must not stay in the address.
+  // The code is used up and must not stay in the address.
   const { verifier, state, nonce, hash } = JSON.parse(pending ?? '{}') as Readonly<Record<string, string>>
   history.replaceState(null, '', '/')
-  // Tells the router as well.
+  // This notifies the router too.
   if (hash !== undefined && hash !== '') location.replace(hash)
   const { issuer, clientId } = config!
   const [as, client] = [await discover(issuer), { client_id: clientId }]
@@ -133,7 +133,7 @@ async function finish(here: URL): Promise<void> {
   )
 }
 
-/** A new token before the old one ends; refresh tokens rotate. One renewal at a time. */
+/** Renews the token before it expires; refresh tokens rotate. Only one renewal runs at a time. */
 function renew(): Promise<void> {
   renewing ??= renewOnce().finally(() => {
     renewing = undefined
@@ -149,7 +149,7 @@ async function renewOnce(): Promise<void> {
     const response = await oauth.refreshTokenGrantRequest(as, client, oauth.None(), refreshToken, insecure(issuer))
     take(await oauth.processRefreshTokenResponse(as, client, response))
   } catch (error) {
-    // A provider that is away may come back; one that refuses has ended the session.
+    // An unreachable provider may come back; one that refuses has ended the session.
     if (error instanceof oauth.ResponseBodyError) forget('ended')
   }
 }
@@ -171,8 +171,8 @@ function take(answer: oauth.TokenEndpointResponse): void {
 }
 
 /**
- * What an access token says that it allows, where it is a JWT: some providers add to what was asked for, and do not say so beside it. Only what the page
- * offers hangs on it; the API reads the token itself.
+ * Scope of an access token that is a JWT. Some providers grant more than was requested and omit it from the response. Only what the page
+ * offers depends on it; the API validates the token itself.
  */
 function scopeOf(token: string): string {
   try {
@@ -191,7 +191,7 @@ function forget(state: 'signed-out' | 'locked' | 'ended'): void {
   authState.value = state
 }
 
-/** After minutes without a hand on it the page shows nothing and knows nothing. */
+/** Locks the page after minutes without input: tokens are forgotten and nothing is shown. */
 function watchIdleness(minutes: number): void {
   let touchedAt = Date.now()
   const touch = () => {

@@ -1,5 +1,6 @@
 /**
- * The drawn heart beside the ECG: asked for, watched as it is drawn, then both views in a loop. Whatever is shown here is SYNTHETIC, and says so.
+ * Synthetic heart beside the ECG: requests a job, shows its progress, then plays both views in a loop. Everything that is shown here is
+ * labelled SYNTHETIC.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -18,9 +19,9 @@ import { Player } from './player.tsx'
 
 type Job = Schemas['CmrJob']
 
-/** Jobs at once: more would be a wall nobody compares. */
+/** Most jobs at once; more are hard to compare. */
 const MOST = 4
-/** Events tell how a job goes; should they be away, it is asked. */
+/** Polling interval. Events report the progress; polling covers their loss. */
 const ASK_MS = 4_000
 
 export function Cines({ ecgId, result }: { readonly ecgId: string; readonly result: Result }) {
@@ -200,7 +201,7 @@ async function artifact(jobId: string, name: string): Promise<ArrayBuffer> {
   return await wanted(api.GET('/v1/cmr/{jobId}/artifacts/{name}', { params, parseAs: 'arrayBuffer' }))
 }
 
-/** The file is our own; an older one may be a list or have one inside. */
+/** The file is our own. In older versions it is a list or contains one. */
 function listOf(file: unknown): readonly DrawnIndex[] {
   if (Array.isArray(file)) return file as DrawnIndex[]
   const inside = typeof file === 'object' && file !== null && 'indices' in file ? file.indices : []

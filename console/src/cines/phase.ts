@@ -1,5 +1,5 @@
 /**
- * Where in the cardiac cycle the cines are: 0 at the R wave, up to 1. The ECG's cursor follows it.
+ * Phase of the cardiac cycle that the cines show: 0 at the R wave, below 1. The cursor of the ECG follows it.
  * @module
  */
 import { signal } from '@preact/signals'

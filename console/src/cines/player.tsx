@@ -1,5 +1,5 @@
 /**
- * Both views of a cine, frame by frame at the pace of the heart, with a bar that stands at the same phase of the cycle.
+ * Plays both views of a cine at the heart rate, with a slider at the same phase of the cycle.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -36,6 +36,8 @@ export function Player({ views, cycleMs }: PlayerProps) {
     let handle = 0
     const began = performance.now() - (frame.peek() / count) * cycleMs
     const tick = (now: number) => {
+      // A hand on the bar has stopped it: the frame that the hand chose stays.
+      if (!isPlaying.peek()) return
       const place = ((now - began) % cycleMs) / cycleMs
       phase.value = place
       frame.value = Math.floor(place * count)
@@ -102,7 +104,7 @@ export function Player({ views, cycleMs }: PlayerProps) {
   )
 }
 
-/** Frames of an animated picture. */
+/** Decodes the frames of an animated image. */
 async function decode(bytes: ArrayBuffer): Promise<readonly ImageBitmap[]> {
   if (typeof ImageDecoder === 'undefined') return [await createImageBitmap(new Blob([bytes], { type: 'image/webp' }))]
   const decoder = new ImageDecoder({ data: bytes, type: 'image/webp' })

@@ -1,5 +1,5 @@
 /**
- * Says whose ECG this is.
+ * Patient, device and source of the ECG.
  * @module
  */
 import { t } from '../i18n/index.ts'

@@ -1,17 +1,17 @@
 /**
- * Where the beats of a stretch are, for a line that follows them. Good enough to look at, not to measure by.
+ * Positions of the beats in a stretch, for the phase cursor. For display, not for measurement.
  * @module
  */
 import type { Recording } from './recording.ts'
 
-/** The part of a beat in which no other R wave can be. */
+/** Refractory part of a beat, as a fraction of RR. */
 const REFRACTORY = 0.5
-/** Where nobody knows the rate: 200 a minute at most. */
+/** Shortest RR interval if the rate is not known, s. With the refractory part it allows at most 200 beats per minute. */
 const SHORTEST_RR_S = 0.6
 
 /**
- * R waves as the steepest places of all leads together.
- * @param rrMs as it was measured
+ * Finds R waves at the steepest points of all leads together.
+ * @param rrMs the measured RR interval
  * @returns seconds into the recording
  */
 export function rPeaks({ traces, rateHz, length }: Recording, from: number, to: number, rrMs?: number): number[] {
@@ -26,7 +26,7 @@ export function rPeaks({ traces, rateHz, length }: Recording, from: number, to: 
     }
   }
   const smooth = overWindow(steepness, Math.max(1, Math.round(0.05 * rateHz)))
-  // A single artefact must not hide every beat: the threshold is of the usual highest place of a second, not of the highest.
+  // The threshold uses the median of the per-second maxima rather than the maximum, so that a single artefact does not hide every beat.
   const highest = Array.from({ length: Math.ceil(smooth.length / rateHz) }, (_, s) =>
     smooth.subarray(s * rateHz, (s + 1) * rateHz).reduce((a, b) => Math.max(a, b), 0),
   ).toSorted((a, b) => a - b)
@@ -44,7 +44,7 @@ export function rPeaks({ traces, rateHz, length }: Recording, from: number, to: 
   return peaks.map((peak) => (begin + peak) / rateHz)
 }
 
-/** The mean over a window around each sample. */
+/** Moving average. */
 function overWindow(values: Float32Array, width: number): Float32Array {
   const half = width >> 1
   const means = new Float32Array(values.length)

@@ -1,13 +1,14 @@
 /**
- * How many CSS pixels a millimetre of this screen has. CSS says 96 an inch, which few screens keep: a bank card held to the glass tells.
+ * CSS pixels per millimetre of this screen. CSS assumes 96 px per inch, which is wrong on most screens; the user calibrates with a bank
+ * card.
  * @module
  */
 import { signal } from '@preact/signals'
 
-/** CSS: 96 px an inch of 25.4 mm. */
+/** CSS: 96 px per inch of 25.4 mm. */
 const CSS_PX_PER_MM = 96 / 25.4
 
-/** ISO/IEC 7810 ID-1: what a bank card measures across. */
+/** Width of a bank card, mm (ISO/IEC 7810 ID-1). */
 export const CARD_MM = 85.6
 
 const KEY = 'cardiacnets.px-per-mm'

@@ -1,5 +1,5 @@
 /**
- * The caliper over the paper: two lines, what lies between them, and the distance set off on both sides where wished.
+ * Caliper over the paper: two lines, the measurement between them and, optionally, the distance marched out to both sides.
  * @module
  */
 import type { Signal } from '@preact/signals'
@@ -12,7 +12,7 @@ import { type View, viewSize } from './paper.ts'
 interface LayerProps {
   readonly caliper: Signal<Caliper | undefined>
   readonly view: View
-  /** CSS pixels a millimetre. */
+  /** CSS pixels per millimetre. */
   readonly css: number
   readonly rrMs: number | undefined
   readonly isMarching: boolean

@@ -1,5 +1,5 @@
 /**
- * The one-time calibration: a bank card is held to the screen, and a frame is made as large as it.
+ * One-time calibration: the user holds a bank card to the screen and resizes a frame to match it.
  * @module
  */
 import type { Signal } from '@preact/signals'

@@ -1,9 +1,9 @@
 /**
- * Fewer points than samples, every peak kept: what a column of pixels shows is the least and the greatest of its samples, in their order.
+ * Peak-preserving decimation: a column of pixels shows the minimum and the maximum of its samples, in their order.
  * @module
  */
 
-/** Samples a block of the first level; each further level takes as many blocks of the one below. */
+/** Samples per block of the first level. A block of each further level covers as many blocks of the level below. */
 const BLOCK = 16
 
 interface Level {
@@ -12,7 +12,7 @@ interface Level {
   readonly high: Float32Array
 }
 
-/** Least and greatest of blocks of samples; blocks without any hold NaN. */
+/** Minima and maxima of blocks of samples, at several levels. An empty block holds NaN. */
 export class Pyramid {
   readonly #samples: Float32Array
   readonly levels: readonly Level[]
@@ -28,7 +28,7 @@ export class Pyramid {
     this.levels = levels
   }
 
-  /** After samples from `begin` up to `end` changed. */
+  /** Updates the blocks after samples from `begin` up to `end` changed. */
   update(begin: number, end: number): void {
     let [lowBelow, highBelow, below] = [this.#samples, this.#samples, 1]
     for (const { blockSize, low, high } of this.levels) {
@@ -47,7 +47,7 @@ export class Pyramid {
   }
 }
 
-/** Where a trace is drawn. */
+/** Target of the drawing, such as a canvas context. */
 export interface Sink {
   moveTo(x: number, y: number): void
   lineTo(x: number, y: number): void
@@ -56,18 +56,18 @@ export interface Sink {
 export interface Placed {
   readonly samples: Float32Array
   readonly pyramid?: Pyramid
-  /** First sample, and the one behind the last. */
+  /** First sample, and the end (exclusive). */
   readonly begin: number
   readonly end: number
-  /** Where `begin` lies. */
+  /** Position of `begin`. */
   readonly x: number
   readonly pxPerSample: number
-  /** Where 0 mV lies. */
+  /** Position of 0 mV. */
   readonly y: number
   readonly pxPerMv: number
 }
 
-/** Draws samples as a line that breaks at gaps. Where several fall into one pixel, their extremes are drawn. */
+/** Draws samples as a line that breaks at gaps. If several samples fall into one pixel, their extremes are drawn. */
 export function drawTrace(sink: Sink, placed: Placed): void {
   if (placed.pxPerSample >= 0.75) drawEach(sink, placed)
   else drawColumns(sink, placed)
@@ -91,7 +91,7 @@ function drawEach(sink: Sink, { samples, begin, end, x, pxPerSample, y, pxPerMv 
 function drawColumns(sink: Sink, placed: Placed): void {
   const { samples, pyramid, begin, end, x, pxPerSample, y, pxPerMv } = placed
   const perColumn = 1 / pxPerSample
-  // A block that straddles two columns moves a peak by less than a pixel.
+  // With blocks this small, a block that straddles two columns moves a peak by less than a pixel.
   const level = pyramid?.levels.findLast(({ blockSize }) => blockSize * 2 <= perColumn)
   const size = level?.blockSize ?? 1
   const low = level?.low ?? samples
@@ -115,7 +115,7 @@ function drawColumns(sink: Sink, placed: Placed): void {
     const [first, second] = leastAt <= greatestAt ? [least, greatest] : [greatest, least]
     if (isDown) sink.lineTo(px, y - first * pxPerMv)
     else sink.moveTo(px, y - first * pxPerMv)
-    // A single sample is a dot.
+    // A single sample is drawn as a dot.
     sink.lineTo(px, first === second && !isDown ? y - second * pxPerMv + 0.01 : y - second * pxPerMv)
     isDown = true
   }

@@ -1,5 +1,5 @@
 /**
- * Takes an ECG away for good, once somebody has said so twice.
+ * Deletes an ECG permanently, after a confirmation.
  * @module
  */
 import { useRef } from 'preact/hooks'

@@ -1,6 +1,6 @@
 /**
- * Earlier ECGs of the same device, to see one over or below this one. Where the device was on a patient, those of this patient come first, and all
- * others are named as such.
+ * Earlier ECGs of the same device, for display beside or below this one. If the patient is known, ECGs of this patient come first, and all
+ * others are labelled as such.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -50,6 +50,7 @@ export function Earlier({ id, subject, beside, isSide }: EarlierProps) {
         <Icon name="compare" />
         <span class="sr">{t('ecg.compare')}</span>
         <select
+          class="earlier"
           value={beside ?? ''}
           title={t('ecg.compare')}
           onChange={({ currentTarget: { value } }) =>

@@ -1,5 +1,5 @@
 /**
- * One ECG: its paper, and beside it what was found.
+ * View of one ECG: the paper, and the result beside it.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -31,7 +31,7 @@ import { Strip } from './strip.tsx'
 import type { Subject } from './subject.ts'
 import { Toolbar } from './toolbar.tsx'
 
-/** The longest stretch that a page shows from afar. */
+/** Longest stretch on one page, s. */
 const LONGEST_S = 600
 
 export function EcgView({ id, beside }: { readonly id: string; readonly beside?: string | undefined }) {
@@ -175,7 +175,7 @@ function Body({ id, opened, beside }: BodyProps) {
     </div>
   )
 
-  // What does not change with the paper's place is not looked at again while a hand moves it.
+  // Memoized, so that panning does not render it again.
   const subject = opened.subject.value
   const panel = useMemo(() => found && <ResultPanel result={found} subject={subject} />, [found, subject])
   const cines = useMemo(() => found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />, [id, found])
@@ -253,12 +253,12 @@ function useNotes(recording: Recording | undefined, result: Result | undefined) 
       }
       return undefined
     },
-    // Words change with the language.
+    // The words change with the language.
     [recording, result, t('lead.refused')],
   )
 }
 
-/** The window of ten seconds, each lead within its own range: a gain says nothing of it. */
+/** The ten-second window of the network. Each lead is scaled to its own range, so the gain has no meaning. */
 const modelView = (page: View, speed: number): View => ({
   ...page,
   isModel: true,
@@ -268,12 +268,12 @@ const modelView = (page: View, speed: number): View => ({
   seconds: PAGE_S,
 })
 
-/** Stretches as they lie in what is shown: the model's window begins at its own second 0. */
+/** Shades relative to the view: the model's window starts at its own second 0. */
 function useShades(shades: Shades | undefined, isModel: boolean): Shades | undefined {
   return useMemo(() => shades && { ...shades, fromS: isModel ? 0 : shades.fromS }, [shades, isModel])
 }
 
-/** An earlier ECG's samples, when one is to be seen beside this one. */
+/** Loads the samples of an earlier ECG, for display beside this one. */
 function useEarlier(id: string | undefined) {
   const recording = useSignal<Recording | undefined>(undefined)
   useEffect(() => {
@@ -332,7 +332,7 @@ function useKeys(keys: Readonly<Record<string, () => unknown>>) {
 
 const rrOf = (bpm: number | null | undefined) => (bpm == null ? undefined : 60_000 / bpm)
 
-/** The ECG in words, for who does not see it. */
+/** Text description of the ECG, for screen readers. */
 function describe(recording: Recording, result: Result | undefined): string {
   const leads = [...recording.traces.keys()] as LeadName[]
   const rate = result?.quality.heartRateBpm

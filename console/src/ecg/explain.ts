@@ -1,5 +1,5 @@
 /**
- * Which stretches of an ECG moved a score: asked for when the reader wants to know, and drawn as shades below the traces.
+ * Attribution: the stretches of an ECG that moved a score. Requested on demand, and drawn as shades below the traces.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -10,18 +10,18 @@ import type { Schemas } from '../../../streams/client/index.ts'
 import { ApiError } from '../../../streams/client/problem.ts'
 import { api, toApiError } from '../api/client.ts'
 
-/** Log-odds that each stretch of each lead added. */
+/** Log-odds that each stretch of each lead contributed. */
 export interface Shades {
-  /** Where the first stretch begins in the recording. */
+  /** Start of the first stretch, seconds into the recording. */
   readonly fromS: number
   readonly stretchS: number
   readonly leads: ReadonlyMap<LeadName, readonly number[]>
-  /** Of all, whatever its sign. */
+  /** Largest magnitude of all. */
   readonly largest: number
 }
 
 export interface Asked {
-  /** Whose score; nobody asks without. */
+  /** Condition whose score is explained; `undefined` requests nothing. */
   readonly condition: Signal<ConditionId | undefined>
   readonly shades: Signal<Shades | undefined>
   readonly isAsking: Signal<boolean>
@@ -29,10 +29,10 @@ export interface Asked {
 }
 
 const PAUSE_MS = 700
-/** Longer than it takes; then something is wrong. */
+/** Time limit, well above the usual duration. */
 const PATIENCE_MS = 90_000
 
-/** Asks once an ECG, for all conditions together. */
+/** Requests the attribution once per ECG, for all conditions together. */
 export function useAttribution(id: string): Asked {
   const condition = useSignal<ConditionId | undefined>(undefined)
   const answer = useSignal<Schemas['Attribution'] | undefined>(undefined)
@@ -91,7 +91,7 @@ function shadesOf({ fromS, stretchMs, conditions }: Schemas['Attribution'], of: 
   return { fromS, stretchS: stretchMs / 1000, leads, largest }
 }
 
-/** The stretches that moved the score most, each way. */
+/** The stretches that raised and lowered the score most. */
 export function strongest({ fromS, stretchS, leads }: Shades) {
   const all = [...leads].flatMap(([lead, changes]) =>
     changes.map((change, i) => ({ lead, change, fromS: fromS + i * stretchS, toS: fromS + (i + 1) * stretchS })),

@@ -1,5 +1,5 @@
 /**
- * Which lead stands where on the paper, in millimetres: the arrangements that cardiologists are used to.
+ * Standard arrangements of the leads on the paper, in millimetres.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -13,13 +13,13 @@ export type Speed = (typeof SPEEDS)[number]
 export const GAINS = [5, 10, 20] as const
 export type Gain = (typeof GAINS)[number]
 
-/** What a page shows, seconds. */
+/** Length of a page, seconds. */
 export const PAGE_S = 10
 
-/** One lead over a stretch of the page. */
+/** One lead over a part of the page. */
 export interface Segment {
   readonly lead: LeadName
-  /** Drawn upside down: −aVR of the Cabrera order. */
+  /** Drawn upside down: −aVR in Cabrera order. */
   readonly isInverted: boolean
   /** Seconds into the page. */
   readonly from: number
@@ -30,15 +30,15 @@ export interface Segment {
 type Ordered = LeadName | '-aVR'
 
 const STANDARD: readonly Ordered[] = ['I', 'II', 'III', 'aVR', 'aVL', 'aVF', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6']
-/** The limb leads in the order of their directions (Cabrera 1944; AHA/ACCF/HRS 2007). */
+/** Limb leads in the order of their axes (Cabrera 1944; AHA/ACCF/HRS 2007). */
 const CABRERA: readonly Ordered[] = ['aVL', 'I', '-aVR', 'II', 'aVF', 'III', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6']
 
 const ROWS: Readonly<Record<LayoutName, number>> = { '3x4+1': 3, '3x4': 3, '6x2': 6, '12x1': 12 }
 
-/** Rows of the layout, the rhythm strip among them. */
+/** Number of rows of a layout, including the rhythm strip. */
 export const rowsOf = (layout: LayoutName) => ROWS[layout] + (layout === '3x4+1' ? 1 : 0)
 
-/** @param seconds that the page shows */
+/** @param seconds the length of the page */
 export function segmentsOf(layout: LayoutName, isCabrera: boolean, seconds: number = PAGE_S): readonly Segment[] {
   const order = isCabrera ? CABRERA : STANDARD
   const rows = ROWS[layout]
@@ -57,15 +57,15 @@ export function segmentsOf(layout: LayoutName, isCabrera: boolean, seconds: numb
   return [...segments, { lead: 'II', isInverted: false, from: 0, to: seconds, row: rows }]
 }
 
-/** What stands beside a segment. */
+/** Label of a segment. */
 export const labelOf = ({ lead, isInverted }: Segment) => (isInverted ? `−${lead}` : lead)
 
-/** Left of the traces: the calibration pulse. */
+/** Space for the calibration pulse to the left of the traces. */
 export const PULSE_MM = 10
-/** Above the first row and below the last: with it every row's 0 mV lies on a line of the grid. */
+/** Margin above the first row and below the last one. It puts 0 mV of every row on a grid line. */
 const edgeMm = (layout: LayoutName) => (layout === '12x1' ? 7.5 : 5)
 
-/** Of one row: three millivolts at the usual gain, less where there are many rows. */
+/** Height of a row: 3 mV at the default gain, less in layouts with many rows. */
 export const rowMmOf = (layout: LayoutName) => (layout === '12x1' ? 15 : layout === '6x2' ? 20 : 30)
 
 export interface PaperSize {
@@ -80,8 +80,8 @@ export function paperSize(layout: LayoutName, mmPerS: number, seconds: number = 
   }
 }
 
-/** Where 0 mV of a row lies, from the paper's top. */
+/** Position of 0 mV of a row, from the top of the paper. */
 export const baselineMm = (layout: LayoutName, row: number) => edgeMm(layout) + (row + 0.5) * rowMmOf(layout)
 
-/** Where a time of the page lies, from the paper's left. */
+/** Position of a time of the page, from the left of the paper. */
 export const timeMm = (seconds: number, mmPerS: number) => PULSE_MM + seconds * mmPerS

@@ -1,5 +1,5 @@
 /**
- * What is printed below the paper, so that nobody has to guess.
+ * Legend below the paper: speed, gain and the other settings of the view.
  * @module
  */
 import { t, word } from '../i18n/index.ts'
@@ -44,7 +44,7 @@ export function Legend({ view, recording, speed, attribution }: LegendProps) {
   )
 }
 
-/** The shades in words. */
+/** Text description of the shades. */
 function WhatMoved({ condition, shades, isAsking, error }: Asked) {
   if (condition.value === undefined) return null
   if (error.value !== undefined) return <p class="legend stressed">{wordsOf(error.value)}</p>

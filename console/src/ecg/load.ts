@@ -1,5 +1,5 @@
 /**
- * Fetches an ECG: the result, and the samples piece by piece, the first ten seconds first.
+ * Loads an ECG: the result, and the samples in pieces, starting with the first ten seconds.
  * @module
  */
 import { type Signal, signal } from '@preact/signals'
@@ -12,16 +12,16 @@ import type { Subject } from './subject.ts'
 import { prepareRenderer } from './trace-renderer.ts'
 
 export interface Opened {
-  /** `pending`: taken in, not screened yet. */
+  /** `pending`: accepted, not screened yet. */
   readonly state: Signal<'loading' | 'pending' | 'ready' | 'deleted' | 'failed'>
   readonly result: Signal<Result | undefined>
   readonly recording: Signal<Recording | undefined>
-  /** Counts pieces of samples, so that what draws them knows of each. */
+  /** Number of pieces of samples so far; triggers a redraw. */
   readonly pieces: Signal<number>
   readonly error: Signal<ApiError | undefined>
-  /** Whose ECG it is and which device took it, as far as the site lets the page know. */
+  /** Patient and device of the ECG, as far as the site allows. */
   readonly subject: Signal<Subject | undefined>
-  /** The samples are gone, or never were, though there is a result. */
+  /** True if the result exists but its samples do not. */
   readonly withoutSamples: Signal<boolean>
   close(): void
 }
@@ -30,7 +30,7 @@ const FIRST_S = 10
 const PIECE_S = 30
 const PENDING_MS = 1_000
 
-/** Begins to fetch. */
+/** Starts to load an ECG. */
 export function openEcg(id: string): Opened {
   const ended = new AbortController()
   const opened = {
@@ -47,9 +47,9 @@ export function openEcg(id: string): Opened {
       stop()
     },
   }
-  // A newer version, or the end of one that is open elsewhere, shows here as well.
+  // A newer version, or the end of a live recording, updates this page as well.
   const stop = listenToResults(({ ecgId }) => ecgId === id && void loadResult())
-  // Of the end of an ECG no event tells; a user who returns to the page sees it.
+  // No event reports the deletion of an ECG, so the result is loaded again when the window gets the focus.
   const again = () => opened.state.peek() === 'ready' && void loadResult()
   addEventListener('focus', again)
   prepareRenderer()
@@ -89,7 +89,7 @@ export function openEcg(id: string): Opened {
   function fail(error: unknown): void {
     if (ended.signal.aborted) return
     opened.error.value = toApiError(error)
-    // What is shown stays; only a page with nothing on it has failed.
+    // The page keeps what it shows; it fails only if it shows nothing.
     if (opened.result.peek() === undefined) opened.state.value = 'failed'
   }
 

@@ -1,12 +1,12 @@
 /**
- * What a caliper says of two points of the paper.
+ * Caliper measurements between two points on the paper.
  * @module
  */
 
 export interface Point {
   /** Seconds into the recording, at a sample. */
   readonly s: number
-  /** Millivolts from the row's 0. */
+  /** Millivolts from 0 mV of the row. */
   readonly mv: number
 }
 
@@ -19,21 +19,21 @@ export interface Caliper {
 export interface Reading {
   readonly ms: number
   readonly mv: number
-  /** Beats a minute, were this the time between two. */
+  /** Beats per minute if the distance is an RR interval. */
   readonly bpm: number | undefined
-  /** Were this a QT: corrected for the rate (Bazett 1920; Fridericia 1920), ms. */
+  /** QTc if the distance is a QT interval (Bazett 1920; Fridericia 1920), ms. */
   readonly qtcBazett: number | undefined
   readonly qtcFridericia: number | undefined
 }
 
-/** To the nearest sample. */
+/** Rounds to the nearest sample. */
 export const snap = (seconds: number, rateHz: number) => Math.round(seconds * rateHz) / rateHz
 
-/** @param rrMs mean time between two beats, for the QTc; without it there is none */
+/** @param rrMs mean RR interval for the QTc; without it there is no QTc */
 export function reading({ from, to }: Caliper, rrMs: number | undefined): Reading {
   const ms = Math.abs(to.s - from.s) * 1000
   const rr = rrMs === undefined ? undefined : rrMs / 1000
-  // A QT is between 150 and 800 ms; of a longer distance a QTc would be nonsense.
+  // A QT interval is 150 to 800 ms; a QTc of a longer distance has no meaning.
   const isQt = ms >= 150 && ms <= 800
   return {
     ms,
@@ -44,7 +44,7 @@ export function reading({ from, to }: Caliper, rrMs: number | undefined): Readin
   }
 }
 
-/** The caliper's distance set off again and again, to both sides: seconds, between `begin` and `end`. */
+/** Repeats the caliper's distance to both sides. Returns seconds between `begin` and `end`. */
 export function marchOut({ from, to }: Caliper, begin: number, end: number): number[] {
   const step = Math.abs(to.s - from.s)
   if (step < 0.1) return []

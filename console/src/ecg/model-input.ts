@@ -1,5 +1,5 @@
 /**
- * The window as the network was shown it: filtered, each lead stretched to its own range. It has no voltage and no ST level that anybody could read.
+ * The input window of the network: filtered, each lead scaled to its own range. Voltages and ST levels cannot be read from it.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -14,7 +14,7 @@ interface ModelInput {
   readonly error: Signal<ApiError | undefined>
 }
 
-/** Fetched when it is first looked at. */
+/** Loads the input when it is first shown. */
 export function useModelInput(id: string, isWanted: boolean): ModelInput {
   const recording = useSignal<Recording | undefined>(undefined)
   const error = useSignal<ApiError | undefined>(undefined)
@@ -33,7 +33,10 @@ export function useModelInput(id: string, isWanted: boolean): ModelInput {
   return useMemo(() => ({ recording, error }), [])
 }
 
-/** As a recording whose unit is a lead's own range instead of the millivolt. Limb leads that the network was not shown are not calculated. */
+/**
+ * Converts the input to a recording with each lead's own range as the unit instead of the millivolt. Limb leads that the network did not
+ * receive are not derived.
+ */
 function recordingOf({ rateHz, steps, leads }: Schemas['ModelInput']): Recording {
   const samples = leads[0]?.samples.length ?? 0
   const piece = {

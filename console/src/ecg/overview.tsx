@@ -1,5 +1,5 @@
 /**
- * The whole recording at a glance, with the page's place in it and the piece that was screened.
+ * Overview of the whole recording, with the position of the page and of the screened window.
  * @module
  */
 import { useLayoutEffect, useRef } from 'preact/hooks'
@@ -48,7 +48,7 @@ export function Overview({ recording, pieces, view, span, onPan }: OverviewProps
   const share = (seconds: number) => `${(100 * seconds) / length}%`
   const screened = span === undefined ? undefined : span.firstSample / recording.rateHz
   const jump = (event: PointerEvent) => {
-    const box = (event.currentTarget as Element).getBoundingClientRect() // the bar, which has the handler
+    const box = (event.currentTarget as Element).getBoundingClientRect() // the bar that has the handler
     onPan(
       Math.max(
         0,

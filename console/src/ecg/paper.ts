@@ -1,5 +1,6 @@
 /**
- * ECG paper on a canvas. All lengths are millimetres times `scale`, device pixels a millimetre, the same across and down: the grid is square.
+ * ECG paper on a canvas. Lengths are millimetres times `scale`, in device pixels per millimetre. Both axes use the same scale, so the grid
+ * is square.
  * @module
  */
 import { drawTrace } from './decimate.ts'
@@ -21,13 +22,13 @@ import type { Recording } from './recording.ts'
 export interface View {
   readonly layout: LayoutName
   readonly isCabrera: boolean
-  /** Millimetres a second; less than 25 where a long recording is looked at from afar. */
+  /** Paper speed, mm/s; below 25 in an overview of a long recording. */
   readonly mmPerS: number
   readonly gain: Gain
-  /** Seconds into the recording at which the page begins, and how many it shows. */
+  /** Start of the page, seconds into the recording, and its length. */
   readonly from: number
   readonly seconds: number
-  /** As the network was shown it: time is to scale, and nothing across. */
+  /** Shows the input of the network: time is to scale, amplitude is not. */
   readonly isModel?: boolean
 }
 
@@ -42,7 +43,7 @@ export interface Colours {
   readonly lowered: string
 }
 
-/** The theme's colours for paper, from the style sheet. */
+/** Paper colours of the theme, from the style sheet. */
 export function coloursOf(element: Element): Colours {
   const style = getComputedStyle(element)
   const read = (name: string) => style.getPropertyValue(`--ecg-${name}`).trim()
@@ -61,8 +62,9 @@ export function coloursOf(element: Element): Colours {
 export const viewSize = ({ layout, mmPerS, seconds }: View) => paperSize(layout, mmPerS, seconds)
 
 /**
- * The grid: a line each millimetre, a stronger one each fifth. Lines lie on whole device pixels, each at its own true place.
- * @param isTimeOnly where nothing is to be measured across
+ * Draws the grid: a line per millimetre, and a stronger one every 5 mm. Lines are aligned to whole device pixels, each from its own exact
+ * position.
+ * @param isTimeOnly draws time lines only, for views whose amplitude is not to scale
  */
 export function drawGrid(
   canvas: HTMLCanvasElement | OffscreenCanvas,
@@ -86,7 +88,7 @@ export function drawGrid(
 }
 
 export interface Note {
-  /** What stands in place of a trace: `missing`, or why it was refused. */
+  /** Note about a lead: `missing`, or why it was refused. */
   readonly text: string
   readonly isDrawn: boolean
 }
@@ -94,18 +96,21 @@ export interface Note {
 export interface Drawn {
   readonly recording: Recording
   readonly view: View
-  /** Words for a lead that is not drawn, or drawn with a remark. */
+  /** Note for a lead that is not drawn, or drawn with a remark. */
   readonly noteOf: (segment: Segment) => Note | undefined
-  /** An earlier ECG below this one, faint, aligned at the page's beginning. */
+  /** An earlier ECG, drawn faintly behind this one and aligned at the start of the page. */
   readonly under?: Recording | undefined
-  /** What moved a score, below the traces. */
+  /** Attribution of a score, drawn behind the traces. */
   readonly shades?: Shades | undefined
 }
 
-/** Width of a trace, device pixels. Near one it is one: without a GPU, Chromium draws such lines a hundred times faster than slightly wider ones. */
+/**
+ * Width of a trace, device pixels. Widths near one pixel become exactly one: without a GPU, Chromium draws such lines a hundred times
+ * faster than slightly wider ones.
+ */
 const lineOf = (scale: number) => (0.3 * scale < 1.5 ? 1 : 0.3 * scale)
 
-/** The traces, their names and the 1 mV pulses, on a canvas that lies over the grid. */
+/** Draws the traces, their labels and the 1 mV pulses on a canvas above the grid. */
 export function drawTraces(
   canvas: HTMLCanvasElement | OffscreenCanvas,
   scale: number,
@@ -127,7 +132,7 @@ export function drawTraces(
     if (shades !== undefined) drawShades(context, scale, colours, shades, segment, view)
     if (under !== undefined) drawSegment(context, under, segment, view, scale, colours.faint, line)
     if (note?.isDrawn !== false) drawSegment(context, recording, segment, view, scale, colours.trace, line)
-    // Names have a rim of paper, so that neither grid nor trace runs through them.
+    // Labels have an outline in the paper's colour, so that neither grid nor trace runs through them.
     const label = labelOf(segment)
     context.font = `600 ${font(3.2)}`
     const top = base - 8.2 * scale
@@ -146,12 +151,12 @@ export function drawTraces(
   }
 }
 
-/** Height of the strongest stretch's bar below its lead. */
+/** Height of the bar of the strongest stretch. */
 const BAR_MM = 4
 
 /**
- * A shade behind each stretch, and a bar below it, so that colour is not all that tells: filled where it raised the score, hollow where it lowered
- * it.
+ * Draws a shade behind each stretch, and a bar below it: filled if the stretch raised the score, hollow if it lowered it. The direction is
+ * therefore readable without colour.
  */
 function drawShades(
   context: CanvasRenderingContext2D,
@@ -199,7 +204,7 @@ function drawPulses(
   context.beginPath()
   for (const row of rows) {
     const base = baselineMm(layout, row) * scale
-    // One millivolt for 5 mm.
+    // Calibration pulse: 1 mV, 5 mm wide.
     const points = [
       [PULSE_MM - 8.5, 0],
       [PULSE_MM - 7.5, 0],

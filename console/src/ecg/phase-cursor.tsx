@@ -1,5 +1,5 @@
 /**
- * A line on the paper at the phase of the cardiac cycle that the cines beside it show: in the first whole beat of the page.
+ * Cursor on the paper at the phase of the cardiac cycle that the cines show, in the first complete beat of the page.
  * @module
  */
 import { useEffect, useMemo, useRef } from 'preact/hooks'
@@ -12,10 +12,10 @@ import type { Recording } from './recording.ts'
 interface PhaseCursorProps {
   readonly recording: Recording
   readonly view: View
-  /** CSS pixels a millimetre. */
+  /** CSS pixels per millimetre. */
   readonly css: number
   readonly rrMs: number | undefined
-  /** Counts pieces of samples that came. */
+  /** Number of pieces of samples so far. */
   readonly pieces: number
 }
 
@@ -29,7 +29,7 @@ export function PhaseCursor({ recording, view, css, rrMs, pieces }: PhaseCursorP
   }, [isWanted, recording, pieces, view.from, view.seconds, rrMs])
 
   useEffect(() => {
-    // Sixty times a second: past the framework, straight to the compositor.
+    // Runs at 60 Hz, so it bypasses the framework and moves the element by a transform.
     return phase.subscribe((place) => {
       const element = line.current
       if (element === null || beat === undefined || place === undefined) return

@@ -1,15 +1,15 @@
 /**
- * The page as it is printed: the sheet alone, in millimetres. And the same as a file.
+ * Print view of the page: the sheet only, in millimetres. Also saves the sheet as a file.
  * @module
  */
 import { useEffect, useRef } from 'preact/hooks'
 import { t } from '../i18n/index.ts'
 import { partsOf, type Sheet, sheetSvg } from './svg.ts'
 
-/** A4 across, less the margins that most printers need. */
+/** A4 landscape without the margins that most printers need. */
 const PRINTABLE_MM = { widthMm: 287, heightMm: 200 }
 
-/** Hidden on the screen; filled when it is about to be printed, since that takes a while. */
+/** Hidden on the screen. It is filled only before printing, because that takes a while. */
 export function PrintSheet({ sheet }: { readonly sheet: Sheet }) {
   const place = useRef<HTMLDivElement>(null)
   useEffect(() => {
@@ -35,7 +35,7 @@ export function downloadSvg(sheet: Sheet, id: string): void {
   save(blob, `ecg-${id}.svg`)
 }
 
-/** Hands a file to the reader. */
+/** Downloads a file. */
 export function save(blob: Blob, name: string): void {
   const url = URL.createObjectURL(blob)
   const link = document.createElement('a')

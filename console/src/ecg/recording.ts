@@ -1,5 +1,5 @@
 /**
- * An ECG as the page holds it: each lead in mV, gaps as NaN, with a pyramid of extremes for drawing far out.
+ * An ECG in memory: each lead in mV, gaps as NaN, with a pyramid of extremes for overviews.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
@@ -9,21 +9,21 @@ import { Pyramid } from './decimate.ts'
 
 export interface Trace {
   readonly name: LeadName
-  /** mV; NaN where there is none, or not yet. */
+  /** mV; NaN where a sample is missing or not loaded yet. */
   readonly samples: Float32Array
   readonly pyramid: Pyramid
-  /** Calculated from two other limb leads. */
+  /** Derived from two other limb leads. */
   readonly isDerived: boolean
 }
 
 export interface Recording {
   readonly rateHz: number
-  /** Samples a lead, of the whole recording. */
+  /** Samples per lead of the whole recording. */
   readonly length: number
   readonly traces: ReadonlyMap<LeadName, Trace>
-  /** Leads of which no sample has come: some recorders name leads that were not connected. */
+  /** Leads without any sample so far. Some recorders list leads that were not connected. */
   readonly silent: Set<LeadName>
-  /** Samples that are here, from the first on. */
+  /** Number of samples loaded, from the first on. */
   loaded: number
 }
 
@@ -39,12 +39,12 @@ const OF_I_AND_II: Partial<Record<LeadName, readonly [number, number]>> = {
 
 interface Shape {
   readonly rateHz: number
-  /** Samples a lead. */
+  /** Samples per lead. */
   readonly length: number
   readonly traces: readonly Pick<Trace, 'name' | 'isDerived'>[]
 }
 
-/** A recording of which no sample is here yet. */
+/** Allocates a recording without samples. */
 export function roomFor({ rateHz, length, traces }: Shape): Recording {
   const rooms = traces.map(({ name, isDerived }): Trace => {
     const samples = new Float32Array(length).fill(Number.NaN)
@@ -54,14 +54,14 @@ export function roomFor({ rateHz, length, traces }: Shape): Recording {
   return { rateHz, length, traces: byName, silent: new Set(byName.keys()), loaded: 0 }
 }
 
-/** Puts samples of a lead, mV, where they belong. */
+/** Stores samples of a lead, mV. */
 export function put({ traces }: Recording, name: LeadName, firstSample: number, samples: Float32Array): void {
   const trace = traces.get(name)
   trace?.samples.set(samples, firstSample)
   trace?.pyramid.update(firstSample, firstSample + samples.length)
 }
 
-/** Makes room for a recording by its first piece; `add` fills it. */
+/** Allocates a recording from its first piece; `add` fills it. */
 export function newRecording({ rateHz, samples, leads }: Piece): Recording {
   const names = new Set(leads.map(({ name }) => name as LeadName))
   const hasBoth = names.has('I') && names.has('II')
@@ -72,7 +72,7 @@ export function newRecording({ rateHz, samples, leads }: Piece): Recording {
   return roomFor({ rateHz, length: samples, traces })
 }
 
-/** Puts a piece where it belongs. */
+/** Stores a piece, and derives the missing limb leads. */
 export function add(recording: Recording, { firstSample, leads }: Piece): void {
   let count = 0
   for (const { name, gainUv, samples } of leads) {

@@ -1,5 +1,5 @@
 /**
- * How the reader likes paper, kept between visits.
+ * Paper preferences of the user, kept between visits.
  * @module
  */
 import { effect, signal } from '@preact/signals'
@@ -13,7 +13,7 @@ interface Preferences {
   readonly gain: Gain
 }
 
-const KEY = 'cardiacnets.cli.paper'
+const KEY = 'cardiacnets.paper'
 const USUAL: Preferences = { layout: '3x4+1', isCabrera: false, speed: 25, gain: 10 }
 
 function kept(): Preferences {

@@ -1,5 +1,5 @@
 /**
- * The paper on the screen: grid and traces on canvases, calipers above, moved by pointer, wheel and keys.
+ * The paper on the screen: grid and traces on canvases with calipers above, operated by pointer, wheel and keys.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -19,7 +19,7 @@ import { renderTraces, type TraceRenderer } from './trace-renderer.ts'
 
 export interface StripProps {
   readonly recording: Recording
-  /** Counts pieces of samples that came. */
+  /** Number of pieces of samples so far. */
   readonly pieces: number
   readonly view: View
   readonly noteOf: (segment: Segment) => Note | undefined
@@ -103,7 +103,7 @@ export function Strip(props: StripProps) {
         if (!isMeasuring) return pan(start.from - (event.clientX - start.x) / (css * view.mmPerS))
         const { s, mv } = at(event)
         const current = caliper.peek()
-        // The row is the one that the caliper began in.
+        // The row is the one that the caliper started in.
         const row = current?.row ?? 0
         const level = mv + (current === undefined ? 0 : rowShift(event, css, view, row))
         if (current !== undefined) caliper.value = { ...current, to: { s, mv: level } }
@@ -141,9 +141,9 @@ export function Strip(props: StripProps) {
   )
 }
 
-/** Time and voltage under the pointer; the row is the nearest one. */
+/** Time and voltage under the pointer, in the nearest row. */
 function place(event: PointerEvent, css: number, view: View, { rateHz }: Recording) {
-  const box = (event.currentTarget as Element).getBoundingClientRect() // the paper, which has the handlers
+  const box = (event.currentTarget as Element).getBoundingClientRect() // the paper that has the handlers
   const [x, y] = [(event.clientX - box.left) / css, (event.clientY - box.top) / css]
   const rows = rowsOf(view.layout)
   const row = Math.min(rows - 1, Math.max(0, Math.floor((y - baselineMm(view.layout, 0)) / rowMmOf(view.layout) + 0.5)))
@@ -151,13 +151,13 @@ function place(event: PointerEvent, css: number, view: View, { rateHz }: Recordi
   return { s, mv: (baselineMm(view.layout, row) - y) / view.gain, row }
 }
 
-/** What a pointer in another row is above or below the one that the caliper began in, mV. */
+/** Offset between the row under the pointer and the row that the caliper started in, mV. */
 function rowShift(event: PointerEvent, css: number, view: View, row: number): number {
   const here = place(event, css, view, { rateHz: 1 } as Recording).row // only its row is used
   return (baselineMm(view.layout, row) - baselineMm(view.layout, here)) / view.gain
 }
 
-/** Device pixels a CSS pixel, which changes when the window moves to another screen or the page is zoomed. */
+/** Device pixels per CSS pixel. It changes when the window moves to another screen or the page is zoomed. */
 function useRatio(): number {
   const ratio = useSignal(devicePixelRatio)
   useEffect(() => {
@@ -171,7 +171,7 @@ function useRatio(): number {
   return ratio.value
 }
 
-/** What is said of each lead that is shown. */
+/** Notes of all leads in the view. */
 function notesOf(view: View, noteOf: StripProps['noteOf']): ReadonlyMap<LeadName, Note> {
   const notes = new Map<LeadName, Note>()
   for (const segment of segmentsOf(view.layout, view.isCabrera, view.seconds)) {

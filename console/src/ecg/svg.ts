@@ -1,5 +1,5 @@
 /**
- * ECG paper as an SVG in millimetres: for print, PDF and export. One user unit is one millimetre.
+ * ECG paper as an SVG in millimetres, for print, PDF and export. One user unit is one millimetre.
  * @module
  */
 import { drawTrace } from './decimate.ts'
@@ -11,9 +11,9 @@ export interface Sheet {
   readonly recording: Recording
   readonly view: View
   readonly noteOf: (segment: Segment) => Note | undefined
-  /** Lines above the traces: what, when, whose. */
+  /** Lines above the traces: time, ECG and heart rate. */
   readonly heading: readonly string[]
-  /** Below them: speed, gain, filter; the notice. */
+  /** Lines below the traces: speed, gain, filter and the notice. */
   readonly footing: readonly string[]
 }
 
@@ -23,13 +23,13 @@ const INK = '#14171a'
 const escaped = (text: string) =>
   text.replace(/[&<>"']/g, (character) => `&#${character.codePointAt(0)};`).replace(/[^\P{Cc}\t]/gu, ' ')
 
-/** The sheet's size, its heading and footing included. */
+/** Size of the sheet, including heading and footing. */
 export function sheetSize({ view, heading, footing }: Pick<Sheet, 'view' | 'heading' | 'footing'>) {
   const { widthMm, heightMm } = viewSize(view)
   return { widthMm, heightMm: heightMm + (heading.length + footing.length) * HEADING_MM + 4 }
 }
 
-/** What of the paper one page of print shows, in its millimetres. */
+/** Part of the paper on one printed page, mm. */
 export interface Part {
   readonly x: number
   readonly y: number
@@ -38,8 +38,8 @@ export interface Part {
 }
 
 /**
- * How a sheet is cut into pages that fit, at its true scale: between whole seconds across, and between rows down.
- * @param page what can be printed on, mm
+ * Splits a sheet into pages at its true scale: between whole seconds across, and between rows down.
+ * @param page the printable area, mm
  */
 export function partsOf(sheet: Sheet, page: { readonly widthMm: number; readonly heightMm: number }): readonly Part[] {
   const { layout, mmPerS, seconds } = sheet.view
@@ -52,7 +52,7 @@ export function partsOf(sheet: Sheet, page: { readonly widthMm: number; readonly
   return down.flatMap(([y, bottom]) => across.map(([x, right]) => ({ x, y, widthMm: right - x, heightMm: bottom - y })))
 }
 
-/** Pieces of a length, none longer than `most`, as even as the places where it may be cut allow. */
+/** Splits a length into pieces of at most `most`, as equal as the allowed cuts permit. */
 function cuts(length: number, most: number, places: readonly number[]): readonly (readonly [number, number])[] {
   if (length <= most) return [[0, length]]
   const even = length / Math.ceil(length / most)
@@ -68,8 +68,8 @@ function cuts(length: number, most: number, places: readonly number[]): readonly
 }
 
 /**
- * The sheet's text. Everything that comes from outside is escaped.
- * @param part only this of the paper, between the same words
+ * Renders the sheet as SVG. All external text is escaped.
+ * @param part the part of the paper to render, with the same heading and footing
  */
 export function sheetSvg(sheet: Sheet, part?: Part): string {
   const { recording, view, noteOf, heading, footing } = sheet
@@ -130,7 +130,7 @@ function path(recording: Recording, segment: Segment, { layout, mmPerS, gain, fr
   const end = Math.min(length, Math.ceil((from + segment.to) * rateHz - 1e-6))
   const parts: string[] = []
   const point = (command: string, x: number, y: number) => parts.push(`${command}${x.toFixed(3)} ${y.toFixed(3)}`)
-  // Print has no pixels: each sample is drawn, however many a millimetre there are.
+  // Print has no pixel grid, so every sample is drawn.
   const unit = 1000
   drawTrace(
     { moveTo: (x, y) => point('M', x / unit, y / unit), lineTo: (x, y) => point('L', x / unit, y / unit) },

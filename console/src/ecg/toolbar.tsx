@@ -1,5 +1,5 @@
 /**
- * What the paper can do.
+ * Toolbar of the paper.
  * @module
  */
 import type { Signal } from '@preact/signals'
@@ -17,12 +17,12 @@ interface ToolbarProps extends EarlierProps {
   readonly isMeasuring: Signal<boolean>
   readonly isMarching: Signal<boolean>
   readonly caliper: Signal<Caliper | undefined>
-  /** What the page shows, where that can be changed. */
+  /** Length of the page, if it can be changed. */
   readonly seconds: Signal<number> | undefined
   readonly length: number
-  /** Shows the window as the network was shown it. */
+  /** Shows the input window of the network. */
   readonly isModel: Signal<boolean>
-  /** Absent where there is no score to explain. */
+  /** Absent if there is no score to explain. */
   readonly attribution: Asked | undefined
   readonly onCalibrate: () => void
   readonly onSvg: (() => void) | undefined
@@ -72,79 +72,80 @@ export function Toolbar(props: ToolbarProps) {
           onChange={(value) => (seconds.value = Math.min(value, Math.max(PAGE_S, length)))}
         />
       )}
-      <span class="gap" />
-      {attribution !== undefined && (
-        <>
-          <WhatMoved {...attribution} />
-          <button
-            type="button"
-            data-model
-            aria-pressed={isModel.value}
-            title={t('ecg.asModelHint')}
-            onClick={() => (isModel.value = !isModel.value)}
-          >
-            {t('ecg.asModel')}
-          </button>
-        </>
-      )}
-      <button
-        type="button"
-        disabled={isModel.value}
-        aria-pressed={isMeasuring.value && !isModel.value}
-        aria-keyshortcuts="c"
-        title={t('ecg.calipersHint')}
-        onClick={() => {
-          isMeasuring.value = !isMeasuring.value
-          if (!isMeasuring.value) caliper.value = undefined
-        }}
-      >
-        <Icon name="caliper" /> {t('ecg.calipers')}
-      </button>
-      {isMeasuring.value && !isModel.value && (
+      <div class="tools">
+        {attribution !== undefined && (
+          <>
+            <WhatMoved {...attribution} />
+            <button
+              type="button"
+              data-model
+              aria-pressed={isModel.value}
+              title={t('ecg.asModelHint')}
+              onClick={() => (isModel.value = !isModel.value)}
+            >
+              {t('ecg.asModel')}
+            </button>
+          </>
+        )}
         <button
           type="button"
-          aria-pressed={isMarching.value}
-          aria-keyshortcuts="m"
-          onClick={() => (isMarching.value = !isMarching.value)}
+          disabled={isModel.value}
+          aria-pressed={isMeasuring.value && !isModel.value}
+          aria-keyshortcuts="c"
+          title={t('ecg.calipersHint')}
+          onClick={() => {
+            isMeasuring.value = !isMeasuring.value
+            if (!isMeasuring.value) caliper.value = undefined
+          }}
         >
-          {t('ecg.marchOut')}
+          <Icon name="caliper" /> {t('ecg.calipers')}
         </button>
-      )}
-      <Earlier {...props} />
-      <button
-        type="button"
-        class={isCalibrated.value ? 'quiet' : 'quiet nudge'}
-        title={t('card.title')}
-        onClick={onCalibrate}
-      >
-        <Icon name="ruler" /> <span class="wide">{isCalibrated.value ? t('card.done') : t('card.ask')}</span>
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        aria-label={t('ecg.print')}
-        title={t('ecg.print')}
-        aria-keyshortcuts="p"
-        disabled={onSvg === undefined}
-        onClick={() => print()}
-      >
-        <Icon name="print" />
-      </button>
-      <button
-        type="button"
-        class="quiet"
-        aria-label={t('ecg.svg')}
-        title={t('ecg.svg')}
-        disabled={onSvg === undefined}
-        onClick={onSvg}
-      >
-        <Icon name="download" />
-      </button>
+        {isMeasuring.value && !isModel.value && (
+          <button
+            type="button"
+            aria-pressed={isMarching.value}
+            aria-keyshortcuts="m"
+            onClick={() => (isMarching.value = !isMarching.value)}
+          >
+            {t('ecg.marchOut')}
+          </button>
+        )}
+        <Earlier {...props} />
+        <button
+          type="button"
+          class={isCalibrated.value ? 'quiet' : 'quiet nudge'}
+          title={t('card.title')}
+          onClick={onCalibrate}
+        >
+          <Icon name="ruler" /> <span class="wide">{isCalibrated.value ? t('card.done') : t('card.ask')}</span>
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={t('ecg.print')}
+          title={t('ecg.print')}
+          aria-keyshortcuts="p"
+          disabled={onSvg === undefined}
+          onClick={() => print()}
+        >
+          <Icon name="print" />
+        </button>
+        <button
+          type="button"
+          class="quiet"
+          aria-label={t('ecg.svg')}
+          title={t('ecg.svg')}
+          disabled={onSvg === undefined}
+          onClick={onSvg}
+        >
+          <Icon name="download" />
+        </button>
+      </div>
     </div>
   )
 }
 
-/** Whose score's stretches are shaded. */
+/** Selects the condition whose attribution is shaded. */
 function WhatMoved({ condition }: Asked) {
   return (
     <label class="compare">

@@ -1,12 +1,12 @@
 /**
- * Carries out orders: keeps its own copy of each recording, and draws once a frame what was asked for last.
+ * Executes trace orders. Keeps its own copy of each recording, and draws the latest order once per frame.
  * @module
  */
 import { drawTraces } from './paper.ts'
 import { put, type Recording, roomFor } from './recording.ts'
 import type { Drawing, TraceOrder } from './trace-protocol.ts'
 
-/** @param onDrawn told after each drawing */
+/** @param onDrawn called after each drawing */
 export function startTraceDrawing(onDrawn: () => void): (order: TraceOrder) => void {
   const recordings = new Map<number, Recording>()
   let canvas: OffscreenCanvas | undefined
@@ -31,7 +31,7 @@ export function startTraceDrawing(onDrawn: () => void): (order: TraceOrder) => v
       for (const [name, samples] of order.samples)
         if (recording !== undefined) put(recording, name, order.firstSample, samples)
     } else {
-      // Orders may come faster than frames: the newest counts.
+      // Orders may arrive faster than frames; only the latest is drawn.
       if (wanted === undefined) requestAnimationFrame(draw)
       wanted = order.drawing
     }

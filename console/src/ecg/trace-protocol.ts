@@ -1,22 +1,22 @@
 /**
- * What the page says to the worker that draws an ECG's traces.
+ * Messages from the page to the worker that draws an ECG's traces.
  * @module
  */
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import type { Shades } from './explain.ts'
 import type { Colours, Note, View } from './paper.ts'
 
-/** A drawing, of recordings that were told of before. */
+/** A drawing of recordings that were sent before. */
 export interface Drawing {
   /** Device pixels. */
   readonly width: number
   readonly height: number
-  /** Device pixels a millimetre. */
+  /** Device pixels per millimetre. */
   readonly scale: number
   readonly colours: Colours
   readonly view: View
   readonly recording: number
-  /** An earlier ECG below. */
+  /** An earlier ECG behind this one. */
   readonly under: number | undefined
   readonly notes: ReadonlyMap<LeadName, Note>
   readonly shades: Shades | undefined

@@ -1,5 +1,5 @@
 /**
- * The page's side of drawing traces: hands the canvas to a worker, or draws itself where there is no OffscreenCanvas.
+ * Page side of trace drawing: transfers the canvas to a worker, or draws on the page without OffscreenCanvas.
  * @module
  */
 import { drawTraces } from './paper.ts'
@@ -19,18 +19,18 @@ export interface TraceRenderer {
 const canHandOver =
   typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
 
-/** Takes a canvas over, for good. */
+/** Takes over a canvas permanently. */
 export const renderTraces = (canvas: HTMLCanvasElement): TraceRenderer =>
   canHandOver ? inWorker(canvas) : onPage(canvas)
 
-/** Says when an ECG is seen, for tests: `performance.getEntriesByName('ecg-drawn')`. */
+/** Marks each drawing for tests: `performance.getEntriesByName('ecg-drawn')`. */
 const noteDrawn = () => void performance.mark('ecg-drawn')
 
 const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
 
 let ready: Worker | undefined
 
-/** Starts a worker while the samples are on their way. */
+/** Starts the worker while the samples are loading. */
 export function prepareRenderer(): void {
   if (canHandOver) ready ??= startWorker()
 }
@@ -42,10 +42,10 @@ function inWorker(canvas: HTMLCanvasElement): TraceRenderer {
   worker.addEventListener('message', noteDrawn, { once: true })
   const offscreen = canvas.transferControlToOffscreen()
   send({ kind: 'open', canvas: offscreen }, [offscreen])
-  /** What the worker knows of each recording: its key, and samples a lead. */
+  /** What was sent to the worker about each recording: its key, and samples per lead. */
   const told = new Map<Recording, { readonly key: number; samples: number }>()
 
-  /** Tells of what came since the last time. */
+  /** Sends what was loaded since the last call. */
   function keyOf(recording: Recording): number {
     const { rateHz, length, traces, loaded } = recording
     let known = told.get(recording)

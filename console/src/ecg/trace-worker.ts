@@ -1,5 +1,5 @@
 /**
- * The worker that draws traces, so that a hand on the paper is never held up.
+ * Worker that draws traces, so that drawing never delays input on the page.
  * @module
  */
 import { startTraceDrawing } from './trace-drawing.ts'

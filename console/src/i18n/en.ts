@@ -1,5 +1,5 @@
 /**
- * The page's words in English. Every other language has the same keys.
+ * English texts of the page. Every other language has the same keys.
  * @module
  */
 export const en = {

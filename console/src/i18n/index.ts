@@ -1,5 +1,5 @@
 /**
- * Words of the page, from one file a language; switched without a reload.
+ * Texts of the page, one file per language. The language changes without a reload.
  * @module
  */
 import { signal } from '@preact/signals'
@@ -27,7 +27,7 @@ export function speak(chosen: Language): void {
 }
 
 /**
- * A sentence, with its blanks filled.
+ * Returns a text with its placeholders filled.
  * @example
  * t('worklist.behind', { ago: '12 s ago' })
  */
@@ -36,10 +36,10 @@ export function t(key: Key, blanks: Readonly<Record<string, string | number>> = 
   return words[key].replace(/\{(\w+)\}/g, (_, name: string) => String(blanks[name] ?? ''))
 }
 
-/** A word that a code stands for; a code that this page does not know is shown as it is. */
+/** Text of a code. An unknown code is shown as it is. */
 export const word = (group: string, code: string): string => wordOr(code.replaceAll('-', ' '), group, code)
 
-/** The same for what comes with a name of its own. */
+/** Text of a code, with a given name as the fallback. */
 export function wordOr(name: string, group: string, code: string): string {
   const words: Readonly<Record<string, string>> = LANGUAGES[language.value].words
   return words[`${group}.${code}`] ?? name

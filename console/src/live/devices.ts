@@ -1,5 +1,5 @@
 /**
- * The devices that send, each with its newest window.
+ * The sending devices, each with its newest window.
  * @module
  */
 import { signal } from '@preact/signals'
@@ -7,7 +7,7 @@ import type { Schemas } from '../../../streams/client/index.ts'
 import { api, wanted } from '../api/client.ts'
 import { listenToResults, type Summary } from '../api/events.ts'
 
-/** No more tiles than anybody can watch. */
+/** Most tiles on the page. */
 export const MOST_TILES = 64
 /** A device sends a window every ten seconds. */
 const STALE_MS = 25_000
@@ -16,7 +16,7 @@ const SILENT_MS = 5 * 60_000
 export interface LiveDevice {
   readonly device: string
   readonly newest: Summary
-  /** When its newest result came, `Date.now()`. */
+  /** Arrival of the newest result, `Date.now()`. */
   readonly at: number
 }
 
@@ -28,7 +28,7 @@ export type Pulse = 'live' | 'stale' | 'silent'
 export const pulseOf = ({ at }: LiveDevice, now: number): Pulse =>
   now - at > SILENT_MS ? 'silent' : now - at > STALE_MS ? 'stale' : 'live'
 
-/** What lies between a heartbeat and its picture: from the middle of the window's first beat's time to its arrival. */
+/** Delay of the picture: time from the start of the window to the arrival of its result, ms. */
 export const behindMs = ({ newest, at }: LiveDevice) => Math.max(0, at - Date.parse(newest.startedAt))
 
 function take(summary: Summary, at: number): void {
@@ -39,7 +39,7 @@ function take(summary: Summary, at: number): void {
   devices.value = new Map([...devices.peek(), [device, { device, newest: summary, at }]])
 }
 
-/** @returns what ends it */
+/** @returns a function that stops the updates */
 export function watchDevices(): () => void {
   const stop = listenToResults((summary) => take(summary, Date.now()))
   wanted(api.GET('/v1/ecgs', { params: { query: { limit: 100 } } })).then(
@@ -56,7 +56,7 @@ export function watchDevices(): () => void {
 
 type Piece = Schemas['Waveform']
 
-/** The samples of a window, of the leads that are drawn. */
+/** Loads the samples of a window for the leads that are drawn. */
 export async function windowOf(ecgId: string, leads: readonly string[], ended: AbortSignal): Promise<Piece> {
   const params = { path: { id: ecgId }, query: { from: 0, seconds: 10, leads: leads.join(',') } }
   return wanted(api.GET('/v1/ecgs/{id}/waveform', { params, signal: ended }))

@@ -1,5 +1,5 @@
 /**
- * Carries out orders: all sweeps of a page, advanced together once a frame.
+ * Executes sweep orders. Advances all sweeps of a page together, once per frame.
  * @module
  */
 import type { Order } from './protocol.ts'

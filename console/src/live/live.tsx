@@ -1,5 +1,5 @@
 /**
- * The wall: each device that sends, with its newest window sweeping; or one device, all twelve leads.
+ * Live view: a wall of all sending devices with their newest windows, or one device with all twelve leads.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -42,7 +42,7 @@ export function Live({ device }: { readonly device?: string | undefined }) {
   }, [])
   const all = [...devices.value.values()]
   if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now} />
-  // Who is silent for longest goes first when there are too many.
+  // If there are too many devices, the ones that have been silent longest are hidden.
   const shown = all
     .toSorted((a, b) => b.at - a.at)
     .slice(0, MOST_TILES)
@@ -119,7 +119,7 @@ function Rate({ bpm }: { readonly bpm: number | undefined }) {
 
 const TILE_LEADS = ['II'] as const
 
-/** How far behind the picture is, or for how long nothing came. */
+/** Delay of the picture, or time since the last window. */
 function Age({ known, pulse, now }: TileProps) {
   if (pulse === 'live')
     return <span class="push num">{t('live.behind', { seconds: number(behindMs(known) / 1000, 1) })}</span>
@@ -136,7 +136,7 @@ interface SweepProps {
   readonly lead: (typeof LEADS)[number]
 }
 
-/** A canvas whose drawing goes on by itself. */
+/** Canvas that draws by itself. */
 function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   const canvas = useRef<HTMLCanvasElement>(null)
   const renderer = useRef<TileRenderer | undefined>(undefined)
@@ -179,7 +179,7 @@ function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
   return <canvas ref={canvas} />
 }
 
-/** Twelve canvases want the same window: it is fetched once. */
+/** Twelve canvases share one window; it is fetched once. */
 const fetched = new Map<string, ReturnType<typeof fetchWindow>>()
 
 function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
@@ -187,7 +187,7 @@ function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
   const known = fetched.get(key) ?? fetchWindow(ecgId, leads, ended)
   fetched.set(key, known)
   known.catch(() => fetched.delete(key))
-  // What is older was drawn, and is not asked for again.
+  // Older windows have been drawn and are not needed again.
   for (const old of [...fetched.keys()].slice(0, -MOST_TILES)) fetched.delete(old)
   return known
 }

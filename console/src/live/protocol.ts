@@ -1,5 +1,5 @@
 /**
- * What the page says to the worker that draws.
+ * Messages from the page to the sweep worker.
  * @module
  */
 import type { SweepColours, SweepWindow } from './sweep.ts'

@@ -1,6 +1,6 @@
 /**
- * A monitor's sweep: the newest window is drawn from left to right at the pace of time, over the one before it, with a gap between that erases.
- * Runs in a worker where the browser can, else on the page.
+ * Monitor sweep: the newest window is drawn from left to right in real time over the previous one, with an erasing gap between them. Runs
+ * in a worker if the browser supports it, otherwise on the page.
  * @module
  */
 import { drawTrace } from '../ecg/decimate.ts'
@@ -8,7 +8,7 @@ import { drawTrace } from '../ecg/decimate.ts'
 type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 export interface SweepWindow {
-  /** mV; NaN where there is none. */
+  /** mV; NaN where a sample is missing. */
   readonly samples: Float32Array
   readonly rateHz: number
 }
@@ -19,20 +19,20 @@ export interface SweepColours {
   readonly faint: string
 }
 
-/** What a window covers, seconds. */
+/** Length of a window, seconds. */
 const SWEEP_S = 10
 const GAP_S = 0.35
-/** What is drawn of old trace again, so that no seam shows. */
+/** Length of old trace that is redrawn to hide the seam, s. */
 const OVERLAP_S = 0.05
 
-/** Height of a tile, mV. */
+/** Voltage range of a tile, mV. */
 const HEIGHT_MV = 3.2
-/** Where 0 mV lies, from the top, where the trace has room. */
+/** Default position of 0 mV from the top, as a fraction of the height. */
 const BASELINE = 0.62
 
 const places = new WeakMap<Float32Array, { readonly low: number; readonly high: number }>()
 
-/** All of a trace is seen: the baseline moves to make room, and where that is not enough the trace is smaller. */
+/** Fits a trace into the tile: the baseline moves first; if that is not enough, the scale is reduced. */
 function placeOf(samples: Float32Array, height: number): { readonly y: number; readonly pxPerMv: number } {
   let range = places.get(samples)
   if (range === undefined) {
@@ -55,7 +55,7 @@ export class Sweep {
   #colours: SweepColours
   #older: SweepWindow | undefined
   #newest: SweepWindow | undefined
-  /** When the newest began to be drawn, and how far it is. */
+  /** Start of drawing the newest window, and the position in it, s. */
   #began = 0
   #head = 0
   #isSeen = true
@@ -66,7 +66,7 @@ export class Sweep {
     this.#colours = colours
   }
 
-  /** A window arrives; the one before it stays until it is swept over. */
+  /** Starts a new window; the previous one stays until the sweep covers it. */
   show(window: SweepWindow, now: number): void {
     this.#older = this.#newest
     this.#newest = window
@@ -82,7 +82,7 @@ export class Sweep {
     this.#drawAll()
   }
 
-  /** A canvas that is scrolled out of sight is not drawn. Each drawing costs the page's main thread time. */
+  /** Pauses a canvas that is scrolled out of view, because each drawing takes main-thread time. */
   see(isSeen: boolean, now: number): void {
     const isNew = isSeen && !this.#isSeen
     this.#isSeen = isSeen
@@ -91,7 +91,7 @@ export class Sweep {
     this.#drawAll()
   }
 
-  /** Draws what has become due since the last call: nothing until it is a pixel. Without motion, the whole window stands at once. */
+  /** Draws what is due since the last call, from one pixel on. With reduced motion the whole window is drawn at once. */
   advance(now: number, isStill: boolean): void {
     if (!this.#isSeen || this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)

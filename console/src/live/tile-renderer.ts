@@ -1,5 +1,5 @@
 /**
- * The page's side of drawing: hands canvases to the worker, or draws itself where there is no OffscreenCanvas.
+ * Page side of sweep drawing: transfers canvases to the worker, or draws on the page without OffscreenCanvas.
  * @module
  */
 import { startDrawing } from './drawing.ts'
@@ -31,7 +31,7 @@ function sender(): Send {
 
 export interface TileRenderer {
   size(width: number, height: number, colours: SweepColours): void
-  /** Whether it is in sight. */
+  /** Whether the canvas is in view. */
   see(isSeen: boolean): void
   show(window: SweepWindow): void
   close(): void
@@ -39,7 +39,7 @@ export interface TileRenderer {
 
 let next = 0
 
-/** Takes a canvas over, for good. */
+/** Takes over a canvas permanently. */
 export function renderTile(canvas: HTMLCanvasElement, colours: SweepColours): TileRenderer {
   const id = `sweep-${next++}`
   const order = sender()

@@ -1,5 +1,5 @@
 /**
- * The worker that draws, so that a busy page never holds a sweep up.
+ * Worker that draws sweeps, so that a busy page never delays them.
  * @module
  */
 import { startDrawing } from './drawing.ts'

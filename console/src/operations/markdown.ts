@@ -1,5 +1,5 @@
 /**
- * As much of Markdown as the runbook uses: paragraphs, lists, tables, code, and what stands out in a line. It makes data, never HTML.
+ * The subset of Markdown in the runbook: paragraphs, lists, tables, code and inline emphasis. Parses to data, never to HTML.
  * @module
  */
 
@@ -12,7 +12,7 @@ export type Span =
   | { readonly kind: 'text' | 'code' | 'strong'; readonly text: string }
   | { readonly kind: 'link'; readonly text: string; readonly to: string }
 
-/** What stands below a heading, up to the next of the same or a higher level; `undefined` where there is none of this name. */
+/** The text below a heading, up to the next heading of the same or a higher level; `undefined` if there is no such heading. */
 export function sectionOf(text: string, name: string): string | undefined {
   const lines = text.split('\n')
   const anchor = (line: string) =>

@@ -1,5 +1,5 @@
 /**
- * How the service does for a tenant: devices, lag, refusals, what was given up and the way back, the model in use, and alarms with what to do.
+ * Operations view of a tenant: devices, lag, refusals, dead letters and redrive, the active model, and alarms with their runbook sections.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
@@ -19,7 +19,7 @@ type Queue = State_['queues'][number]
 
 const EVERY_MS = 15_000
 
-/** From here on, by convention, a population has changed: where the alarm is raised. */
+/** Conventional threshold of a population shift, at which the alarm is raised. */
 const SHIFTS = { much: 0.25 }
 
 export function Operations({ section }: { readonly section: string | undefined }) {
@@ -81,7 +81,7 @@ function useOperations(): {
     )
   useEffect(() => {
     refresh()
-    // Nobody looks at a page that is hidden.
+    // A hidden page is not refreshed.
     const timer = setInterval(() => document.visibilityState === 'visible' && refresh(), EVERY_MS)
     return () => clearInterval(timer)
   }, [])
@@ -286,7 +286,7 @@ function Model({ bundle, drift }: Pick<State_, 'bundle' | 'drift'>) {
   )
 }
 
-/** @param mark where a limit lies */
+/** @param mark the position of a limit */
 function Bar({ share, mark }: { readonly share: number; readonly mark?: number }) {
   return (
     <svg class="bar" viewBox="0 0 100 6" preserveAspectRatio="none" aria-hidden="true">

@@ -1,5 +1,5 @@
 /**
- * A section of the operator's runbook, which is built into the page: it must be readable when nothing else is.
+ * A section of the operator runbook. It is built into the page, so that it can be read if everything else is down.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -90,7 +90,7 @@ function Part(block: Block) {
   )
 }
 
-/** Links within the runbook lead on; those to files of the repository are words here. */
+/** Links within the runbook work; links to files of the repository are plain text. */
 function Line({ text }: { readonly text: string }): ComponentChildren {
   return spansOf(text).map((span, i) => {
     const key = `${i} ${span.text}`

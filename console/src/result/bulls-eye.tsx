@@ -1,12 +1,16 @@
 /**
- * The left ventricle seen from its tip: AHA's segments (Cerqueira et al. 2002, Circulation 105:539). Ours are 16: the tip itself is not estimated.
+ * Bull's-eye plot of the left ventricle in AHA segments (Cerqueira et al. 2002, Circulation 105:539). It has 16 segments: the apex itself
+ * is not estimated.
  * @module
  */
 import type { IndexEstimate } from '../../../shared/domain/result.ts'
 import { t, wordOr } from '../i18n/index.ts'
 import { estimate } from '../ui/format.ts'
 
-/** Rings from the base in: how many segments, where the first (anterior) begins, degrees anticlockwise from three o'clock, and radii. */
+/**
+ * Rings from the base inwards: number of segments, start of the first (anterior) one in degrees anticlockwise from three o'clock, and
+ * radii.
+ */
 const RINGS = [
   { count: 6, start: 60, outer: 98, inner: 70 },
   { count: 6, start: 60, outer: 70, inner: 42 },

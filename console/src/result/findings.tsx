@@ -1,5 +1,5 @@
 /**
- * The five conditions: probability, threshold, what was learned from, and what they would be at another prevalence.
+ * Findings of the five conditions: probability, threshold, source of the labels, and their values at another prevalence.
  * @module
  */
 import { useSignal } from '@preact/signals'
@@ -10,10 +10,10 @@ import { t, word } from '../i18n/index.ts'
 import { percent } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
 
-/** A finding as it would be where so many have the condition, for each that it had in the bundle's training. */
+/** Shift of the log-odds per condition, for a prevalence other than that of the bundle's training. */
 type Factors = Readonly<Partial<Record<ConditionId, number>>>
 
-/** Odds of the condition, as a multiple of those that the probability was calibrated at: a twentieth to twenty times. */
+/** Range of the shift in log-odds: one twentieth to twenty times the odds at calibration. */
 const RANGE = { min: -3, max: 3, step: 0.05 }
 
 export function Findings({ result }: { readonly result: Result }) {
@@ -63,7 +63,7 @@ export function Findings({ result }: { readonly result: Result }) {
   )
 }
 
-/** The library's own correction: probability and threshold move together, so that what is flagged stays flagged. */
+/** The library's own correction. Probability and threshold move together, so that flags do not change. */
 function atShift({ predictiveValue: _, ...finding }: Finding, shift: number): Finding {
   return {
     ...finding,
@@ -140,7 +140,7 @@ function Row({ finding, shift, onShift }: RowProps) {
   )
 }
 
-/** On the scale small probabilities have room: log-odds from one in two hundred to 99%. */
+/** Position on the scale: log-odds from 0.5% to 99%, which gives small probabilities room. */
 function place(probability: number): number {
   const [low, high] = [logit(0.005), logit(0.99)]
   return Math.min(1, Math.max(0, (logit(Math.min(0.9999, Math.max(0.0001, probability))) - low) / (high - low)))

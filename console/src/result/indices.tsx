@@ -1,5 +1,5 @@
 /**
- * The 82 indices in groups. An estimate shows its interval and how well such estimates agreed with the truth, so that it never looks like a measurement.
+ * The 82 indices in groups. Each estimate shows its interval and its correlation with the truth, so that it never looks like a measurement.
  * @module
  */
 import type { Person } from '../../../shared/domain/recording.ts'
@@ -14,7 +14,7 @@ import { t, word, wordOr } from '../i18n/index.ts'
 import { estimate, number, unitText } from '../ui/format.ts'
 import { BullsEye } from './bulls-eye.tsx'
 
-/** By the order of the indices (`shared/domain/indices.json`). */
+/** In the order of the indices (`shared/domain/indices.json`). */
 const GROUPS = [
   ['lv', 0, 6],
   ['rv', 6, 10],
@@ -33,7 +33,7 @@ const SEGMENTED: readonly string[] = ['thickness', 'circumferential', 'radial']
 
 interface IndicesProps {
   readonly indices: readonly IndexEstimate[]
-  /** Of whom, as far as the model was told. */
+  /** Sex, age and size, as far as the model received them. */
   readonly person: Person | undefined
 }
 
@@ -83,7 +83,7 @@ export function Indices({ indices, person = {} }: IndicesProps) {
   )
 }
 
-/** The indices that a reason is of, where it is not all of the group. */
+/** Names the indices to which a reason applies, if it does not apply to the whole group. */
 function whose(
   reason: NoRange,
   members: readonly IndexEstimate[],
@@ -96,14 +96,14 @@ function whose(
     : ` (${of.map(({ id, name }) => wordOr(name, 'index', id)).join(', ')})`
 }
 
-/** The scale that an index is drawn on: its own interval and the normal range, with room beside. */
+/** Scale of an index: its own interval and the normal range, with a margin on both sides. */
 function spanOf({ low, high }: IndexEstimate, range: ReferenceRange | undefined): readonly [number, number] {
   const [from, to] = [Math.min(low, range?.low ?? low), Math.max(high, range?.high ?? high)]
   const room = (to - from) * 0.15
   return [from - room, to + room]
 }
 
-/** How much a correlation with the truth is worth, in words. */
+/** Correlation with the truth, as a grade. */
 const reliability = (correlation: number) =>
   correlation >= 0.7 ? 'good' : correlation >= 0.5 ? 'fair' : correlation >= 0.3 ? 'weak' : 'none'
 

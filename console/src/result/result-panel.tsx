@@ -1,5 +1,5 @@
 /**
- * What was found in an ECG, and how much of it to believe.
+ * Result of an ECG, with its reliability.
  * @module
  */
 import { LEADS } from '../../../shared/domain/leads.ts'
@@ -17,7 +17,7 @@ import { Trends } from './trends.tsx'
 
 interface ResultPanelProps {
   readonly result: Result
-  /** Which took it, and of whom, as far as the page may know. */
+  /** Patient and device of the ECG, as far as the site allows. */
   readonly subject: Subject | undefined
 }
 
@@ -52,7 +52,7 @@ export function ResultPanel({ result, subject }: ResultPanelProps) {
   )
 }
 
-/** The sentence of a warning: our own words where this language has them, else those of the library. */
+/** Text of a warning: the page's own translation if there is one, otherwise the library's text. */
 function sentence(warning: ResultWarning): string {
   if (language.value === 'en') return warningText(warning)
   const text = word('warning', warning.code)

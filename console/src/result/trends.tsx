@@ -1,5 +1,5 @@
 /**
- * How rate and probabilities went over time: of the patient whom the device is on, or of the device where nobody said whom.
+ * Heart rate and probabilities over time, for the patient who has the device, or for the device if no patient is known.
  * @module
  */
 import { useSignal } from '@preact/signals'

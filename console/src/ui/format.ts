@@ -1,10 +1,10 @@
 /**
- * Numbers with units and times in the reader's zone, in the language that is chosen.
+ * Numbers with units, and times in the user's time zone, in the selected language.
  * @module
  */
 import { language } from '../i18n/index.ts'
 
-/** One formatter a kind and language: to make one takes longer than to format with it a hundred times. */
+/** Caches formatters per kind and language: creating one takes longer than formatting with it a hundred times. */
 function kept<Format>(make: (...kind: string[]) => Format): (...kind: string[]) => Format {
   const known = new Map<string, Format>()
   return (...kind) => {
@@ -23,19 +23,19 @@ const clocks = kept((locale) => new Intl.DateTimeFormat(locale, { timeStyle: 'me
 const days = kept((locale) => new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }))
 const agos = kept((locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }))
 
-/** With a true minus, which is as wide as a plus. */
+/** Uses the true minus sign, which is as wide as the plus sign. */
 export const number = (value: number, digits = 0) =>
   numbers(language.value, 'decimal', String(digits)).format(value).replace('-', '−')
 
-/** A share as per cent: whole above ten, with one digit below. */
+/** A fraction as a percentage: no decimals from 10% on, one below. */
 export const percent = (share: number) => numbers(language.value, 'percent', share < 0.1 ? '1' : '0').format(share)
 
-/** Units of UCUM as people write them. */
+/** UCUM units in customary notation. */
 const UNITS: Readonly<Record<string, string>> = { mm2: 'mm²', '10*-3/mm[Hg]': '10⁻³/mmHg' }
 
 export const unitText = (ucum: string) => UNITS[ucum] ?? ucum
 
-/** Three significant digits, as many as an estimate deserves. */
+/** Three significant digits, which suits an estimate. */
 export function estimate(value: number): string {
   const size = Math.abs(value)
   return number(value, size >= 100 ? 0 : size >= 10 ? 1 : 2)
@@ -47,7 +47,7 @@ export const day = (iso: string) => days(language.value).format(new Date(iso))
 
 export const moment = (iso: string) => `${day(iso)}, ${clock(iso)}`
 
-/** For the hover: the same time in UTC. */
+/** The same time in UTC, for the tooltip. */
 export const utc = (iso: string) => `${new Date(iso).toISOString().replace('T', ' ').slice(0, 19)} UTC`
 
 export function ago(ms: number): string {

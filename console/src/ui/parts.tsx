@@ -1,5 +1,5 @@
 /**
- * Small parts that every view has in common.
+ * Small components that all views share.
  * @module
  */
 import type { ComponentChildren } from 'preact'
@@ -47,7 +47,7 @@ interface StateProps {
   readonly children?: ComponentChildren
 }
 
-/** A view that has nothing to show yet, or any more: says why, and what to do. */
+/** Empty, loading or failed state of a view: the reason, and what to do. */
 export function State({ icon, title, text, children }: StateProps) {
   return (
     <div class={`state state-${icon}`} role="status">
@@ -71,7 +71,7 @@ export function Failure({ error, onRetry }: { readonly error: ApiError; readonly
   )
 }
 
-/** What an error means, and what to do; a code without words of its own is named. */
+/** Text of an error and what to do. An error without its own text shows its code. */
 export function wordsOf({ code, field, problem }: ApiError): string {
   const { words } = LANGUAGES[language.value]
   const key = `error.${code}`
@@ -81,7 +81,7 @@ export function wordsOf({ code, field, problem }: ApiError): string {
   return detail ?? t('error.other', { code, field: field ?? '–' })
 }
 
-/** A time in the reader's zone, with UTC on hover. */
+/** A time in the user's time zone, with UTC in the tooltip. */
 export function Time({ iso }: { readonly iso: string }) {
   return (
     <time dateTime={iso} title={utc(iso)}>
@@ -92,20 +92,20 @@ export function Time({ iso }: { readonly iso: string }) {
 
 interface ChoiceProps<T extends string | number> {
   readonly label: string
-  /** Each with the words on its button, and the whole name where these are short. */
+  /** Value, label and, for a short label, the full name of each option. */
   readonly options: readonly (readonly [T, string, string?])[]
   readonly value: T
   readonly isDisabled?: boolean
   readonly onChange: (value: T) => void
 }
 
-/** Options of numbers with one unit, which stands on the last button only. */
+/** Numeric options with one unit, which is shown on the last button only. */
 export const withUnit = <T extends number>(values: readonly T[], unit: string) =>
   values.map(
     (value, i) => [value, i < values.length - 1 ? `${value}` : `${value} ${unit}`, `${value} ${unit}`] as const,
   )
 
-/** A few options of which one holds, as a row of buttons. */
+/** Exclusive choice between a few options, as a row of buttons. */
 export function Choice<T extends string | number>({ label, options, value, isDisabled, onChange }: ChoiceProps<T>) {
   return (
     <fieldset class="choice">

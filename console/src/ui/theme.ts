@@ -1,5 +1,5 @@
 /**
- * Light or dark, as the system has it or as the reader wants.
+ * Light or dark theme, from the system or the user's choice.
  * @module
  */
 import { effect, signal } from '@preact/signals'
@@ -21,7 +21,7 @@ export function toggleTheme(): void {
   localStorage.setItem(KEY, theme.peek())
 }
 
-// The style sheet reads it; before anything is drawn.
+// The style sheet reads it, so it is set before anything is drawn.
 effect(() => {
   document.documentElement.dataset.theme = theme.value
 })

@@ -1,5 +1,5 @@
 /**
- * Only the rows that can be seen, of a list that may be long.
+ * Virtual list: renders only the visible rows of a long list.
  * @module
  */
 
@@ -31,7 +31,7 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
     observeElementRect,
     observeElementOffset,
     onChange: ({ range }: Virtualizer<HTMLElement, HTMLElement>) => {
-      // Told also when a scroll begins and ends, which shows nothing new.
+      // Also called at the start and end of a scroll, when the rows are the same.
       const { startIndex, endIndex } = range ?? {}
       if (drawn.current.startIndex === startIndex && drawn.current.endIndex === endIndex) return
       redraw(undefined as never)
@@ -43,6 +43,8 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
   const items = virtualizer.getVirtualItems()
   drawn.current = virtualizer.range ?? {}
   useEffect(() => virtualizer._didMount(), [virtualizer])
+  // What was laid out for a wide page does not hold for a narrow one.
+  useEffect(() => virtualizer.measure(), [virtualizer, rowPx])
   useEffect(() => virtualizer._willUpdate())
   return {
     items,

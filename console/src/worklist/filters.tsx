@@ -1,5 +1,5 @@
 /**
- * What the worklist is narrowed to.
+ * Filters of the worklist.
  * @module
  */
 import { useEffect, useRef } from 'preact/hooks'

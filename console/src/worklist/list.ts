@@ -1,5 +1,5 @@
 /**
- * The rows of the worklist: pages by cursor, new results on top as they arrive, each ECG once.
+ * Rows of the worklist: pages by cursor, new results on top as they arrive, each ECG once.
  * @module
  */
 import { batch, computed, signal } from '@preact/signals'
@@ -13,7 +13,7 @@ export interface Filter {
   readonly flagged?: ConditionId
   /** Part of a device's name. */
   readonly search?: string
-  /** Taken on this day or later / before the end of this day: `YYYY-MM-DD`, in the reader's zone. */
+  /** Recorded on or after the first day, and up to the end of the last one: `YYYY-MM-DD`, in the user's time zone. */
   readonly from?: string
   readonly to?: string
 }
@@ -25,11 +25,11 @@ export const rows = signal<readonly Summary[]>([])
 export const loading = signal(true)
 export const failure = signal<ApiError | undefined>(undefined)
 export const hasMore = signal(false)
-/** New rows that wait while the reader is further down. */
+/** New rows that are held back while the user is further down. */
 export const waiting = signal<readonly Summary[]>([])
-/** Whether the reader looks at the top, where new rows may come in. */
+/** Whether the list is scrolled to the top, where new rows may appear. */
 export const isAtTop = signal(true)
-/** Which ECG the keyboard is at. */
+/** Index of the row that the keyboard has selected. */
 export const chosen = signal(0)
 
 export const isFiltered = computed(() => Object.values(filter.value).some((value) => value !== undefined))
@@ -39,7 +39,7 @@ let cursor: string | undefined
 let generation = 0
 let isFetching = false
 
-/** Begins anew with a filter. */
+/** Restarts the list with a filter. */
 export async function reload(next: Filter = filter.peek()): Promise<void> {
   generation++
   known = new Set()
@@ -57,7 +57,7 @@ export async function reload(next: Filter = filter.peek()): Promise<void> {
   await more()
 }
 
-/** The next page, unless it is on its way already. A narrow filter may give pages with nothing but a cursor: these are read on. */
+/** Loads the next page, unless it is loading already. Under a narrow filter pages may contain only a cursor; these are skipped. */
 export async function more(): Promise<void> {
   if (isFetching) return
   isFetching = true
@@ -89,7 +89,7 @@ export async function more(): Promise<void> {
   }
 }
 
-/** A result that has just arrived. A newer version of one that is shown takes its place. */
+/** Adds a result that has just arrived. A newer version replaces the row of the older one. */
 export function arrive(summary: Summary): void {
   if (!matches(summary, filter.peek())) return
   if (known.has(summary.ecgId)) {
@@ -102,13 +102,13 @@ export function arrive(summary: Summary): void {
   if (isAtTop.peek()) {
     batch(() => {
       rows.value = [summary, ...rows.peek()]
-      // The row that is chosen stays the same one.
+      // The selection stays on the same row.
       if (chosen.peek() > 0) chosen.value = chosen.peek() + 1
     })
   } else waiting.value = [summary, ...waiting.peek()]
 }
 
-/** Lets the rows that wait in. */
+/** Shows the rows that were held back. */
 export function letIn(): void {
   batch(() => {
     rows.value = [...waiting.peek(), ...rows.peek()]
@@ -133,7 +133,7 @@ function toQuery({ status, flagged, search, from, to }: Filter) {
 
 const startOf = (date: string) => new Date(`${date}T00:00:00`)
 
-/** As the API filters. */
+/** Filters in the same way as the API. */
 function matches({ status, flagged, device, startedAt }: Summary, wanted: Filter): boolean {
   if (wanted.status !== undefined && status !== wanted.status) return false
   if (wanted.flagged !== undefined && !flagged.includes(wanted.flagged)) return false

@@ -1,5 +1,5 @@
 /**
- * ECG files in, by a button or dropped anywhere on the page; what is refused is said in words.
+ * Upload of ECG files, by a button or by dropping them anywhere on the page. A refusal is explained in words.
  * @module
  */
 import { signal } from '@preact/signals'
@@ -21,7 +21,7 @@ interface Upload {
 const uploads = signal<readonly Upload[]>([])
 const isDragging = signal(false)
 
-/** Files of the same name but for the ending are one recording (WFDB: `.hea` and `.dat`). */
+/** Files that differ only in their extension are one recording (WFDB: `.hea` and `.dat`). */
 function groups(files: readonly File[]): readonly (readonly File[])[] {
   const stem = ({ name }: File) => name.replace(/\.(hea|dat|mat)$/i, '')
   return [...Map.groupBy(files, (file) => (/\.(hea|dat|mat)$/i.test(file.name) ? stem(file) : file.name)).values()]
@@ -40,7 +40,7 @@ async function upload(files: readonly File[]): Promise<void> {
     try {
       const form = new FormData()
       for (const file of group) form.append('file', file, file.name)
-      // The form carries the files: the document's type of a file is text.
+      // The form carries the files; in the document a file has the type string.
       const body = { file: [] }
       const { ecgId } = await wanted(api.POST('/v1/ecgs', { body, bodySerializer: () => form }))
       taken.push(ecgId)
@@ -79,7 +79,7 @@ export function UploadButton() {
   )
 }
 
-/** Takes files that are dropped anywhere, and says what became of them. */
+/** Accepts files that are dropped anywhere, and shows their status. */
 export function DropZone() {
   useEffect(() => {
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes('Files') ?? false

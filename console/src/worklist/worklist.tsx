@@ -1,5 +1,5 @@
 /**
- * The worklist: what arrived, newest first.
+ * The worklist: results in order of arrival, newest first.
  * @module
  */
 import { useEffect, useRef, useState } from 'preact/hooks'
@@ -14,10 +14,10 @@ import { Filters } from './filters.tsx'
 import { chosen, failure, hasMore, isAtTop, isFiltered, letIn, loading, more, reload, rows, waiting } from './list.ts'
 
 const ROW_PX = 44
-/** Rows before the end at which the next page is asked for. */
+/** Rows before the end at which the next page is loaded. */
 const AHEAD = 40
 
-/** How far down the reader was, for when he comes back from an ECG. */
+/** Scroll position for the return from an ECG. */
 let place = 0
 
 export function Worklist() {
@@ -32,7 +32,7 @@ export function Worklist() {
     addEventListener('resize', measure)
     return () => removeEventListener('resize', measure)
   }, [])
-  // A row that goes out of sight gives its elements to the next one that comes: to make new ones takes longer.
+  // A row that leaves the view passes its elements to the next one, because creating elements takes longer.
   const pool = 2 ** Math.ceil(Math.log2(Math.max(1, items.length)))
   const last = items.at(-1)?.index ?? 0
   useEffect(() => {
@@ -78,6 +78,19 @@ export function Worklist() {
         aria-activedescendant={count > 0 ? `row-${chosen.value}` : undefined}
         tabIndex={0}
         onKeyDown={onKeyDown}
+        // One listener for all rows, so that a row that is reused during a scroll has no listener or tooltip to renew.
+        onClick={({ target }) => {
+          const index = indexOf(target)
+          if (index === undefined) return
+          chosen.value = index
+          open(rows.value[index])
+        }}
+        onPointerOver={({ target }) => {
+          const row = rows.value[indexOf(target) ?? -1]
+          if (row !== undefined && target instanceof HTMLElement && target.matches('.when, .day')) {
+            target.title = utc(row.startedAt)
+          }
+        }}
         onScroll={(event) => {
           const { scrollTop } = event.currentTarget
           place = scrollTop
@@ -100,7 +113,13 @@ export function Worklist() {
   )
 }
 
-/** Apart from the rows, so that a scroll leaves it alone. */
+/** Index of the row that contains an element. */
+function indexOf(target: EventTarget | null): number | undefined {
+  const row = target instanceof Element ? target.closest('.row') : null
+  return row === null ? undefined : Number(row.id.replace('row-', ''))
+}
+
+/** Separate from the rows, so that scrolling does not render it again. */
 function Head() {
   return (
     <div class="table-head" aria-hidden="true">
@@ -114,10 +133,10 @@ function Head() {
   )
 }
 
-/** Only what may be too long for its column is clipped: each clip is work in each frame of a scroll. */
+/** Only texts that may exceed their column are clipped, because each clip costs time in every frame of a scroll. */
 const lengthOf = (text: string) => (text.length > 14 ? 'long' : '')
 
-/** Of the bar behind a probability. */
+/** Width of the bar behind a probability. */
 const SHARE_PX = 70
 
 const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
@@ -136,8 +155,6 @@ function Row({ row, index, top, isChosen }: RowProps) {
       ? t('status.screened')
       : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
   return (
-    // The listbox has the keyboard; a row is its option.
-    // biome-ignore lint/a11y/useKeyWithClickEvents: see above
     <div
       class={`row ${isChosen ? 'chosen' : ''} ${status}`}
       id={`row-${index}`}
@@ -146,14 +163,8 @@ function Row({ row, index, top, isChosen }: RowProps) {
       tabIndex={-1}
       data-ecg={ecgId}
       style={{ top: `${top}px` }}
-      onClick={() => {
-        chosen.value = index
-        open(row)
-      }}
     >
-      <b class="when" title={utc(startedAt)}>
-        {clock(startedAt)}
-      </b>
+      <b class="when">{clock(startedAt)}</b>
       <small class="day">{day(startedAt)}</small>
       <span class={`device ${device === undefined ? 'none' : lengthOf(device)}`}>{device ?? t('worklist.upload')}</span>
       <span class={`verdict ${lengthOf(verdict)}`}>

@@ -39,7 +39,7 @@ export interface CmrOptions extends QuotaOptions {
 const submitRoute = createRoute({
   method: 'post',
   path: '/v1/ecgs/{id}/cmr',
-  summary: 'Have cines drawn from an ECG',
+  summary: 'Request synthetic cines of an ECG',
   description:
     'The same ECG, seed and sampler are the same job, drawn once; one that failed or was cancelled begins anew.',
   security: needs('cmr:request'),
@@ -57,13 +57,13 @@ const submitRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/v1/cmr/{jobId}',
-  summary: 'How far a job is, and what it made',
+  summary: 'Get the progress and the artifacts of a job',
   security: needs('ecg:read'),
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: CmrParams },
   responses: {
     200: json(CmrJobBody, 'The job'),
-    304: { description: 'As `If-None-Match` has it' },
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })
@@ -81,16 +81,16 @@ const cancelRoute = createRoute({
 const artifactRoute = createRoute({
   method: 'get',
   path: '/v1/cmr/{jobId}/artifacts/{name}',
-  summary: 'What a job made: DICOM, moving pictures, measured indices',
+  summary: 'Get an artifact of a job: DICOM, preview, measured indices',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: ArtifactParams },
   responses: {
     200: {
-      description: 'The artifact, with the type that the job says; every one says SYNTHETIC',
+      description: 'The artifact, with the content type stated by the job. Every artifact is marked SYNTHETIC',
       content: { 'application/octet-stream': { schema: z.string().openapi({ format: 'binary' }) } },
     },
-    304: { description: 'As `If-None-Match` has it' },
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })

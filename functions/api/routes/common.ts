@@ -39,8 +39,8 @@ export const json = <S extends object>(schema: S, description: string) => ({
 
 /** Error responses that every route may have. */
 export const problems = {
-  '4XX': { description: 'A problem document', content: { 'application/problem+json': { schema: Problem } } },
-  '5XX': { description: 'A problem document', content: { 'application/problem+json': { schema: Problem } } },
+  '4XX': { description: 'Problem document', content: { 'application/problem+json': { schema: Problem } } },
+  '5XX': { description: 'Problem document', content: { 'application/problem+json': { schema: Problem } } },
 } as const
 
 /** Scope that a token needs, for the OpenAPI document; `requireScope` enforces it. */

@@ -30,7 +30,7 @@ const associationRoute = (quota: QuotaOptions) =>
   createRoute({
     method: 'put',
     path: '/v1/devices/{id}/association',
-    summary: 'Say which patient a device is on',
+    summary: 'Associate a device with a patient',
     description:
       'From `from` up to `to`. An association with the same `from` is replaced; one that overlaps another is refused. Results that waited for it are reported afterwards.',
     security: needs('ecg:write'),
@@ -49,7 +49,7 @@ const associationRoute = (quota: QuotaOptions) =>
 const unidentifiedRoute = createRoute({
   method: 'get',
   path: '/v1/unidentified',
-  summary: 'List results whose patient nobody has said, by device and time',
+  summary: 'List results without a known patient, by device and time',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: z.object({ limit: Limit, after: After.optional(), device: Device.optional() }) },

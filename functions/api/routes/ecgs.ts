@@ -39,7 +39,7 @@ const RETRY_AFTER_S = '1'
 const listRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs',
-  summary: 'List ECGs, the last to arrive first',
+  summary: 'List ECGs, newest arrival first',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: ListQuery },
@@ -49,14 +49,14 @@ const listRoute = createRoute({
 const getRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}',
-  summary: 'The newest result of an ECG, or that of one version',
+  summary: 'Get the newest result of an ECG, or the result of one version',
   security: needs('ecg:read'),
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams, query: EcgQuery },
   responses: {
     200: json(Result, 'The result, byte for byte as it was stored'),
     202: json(Submitted, 'The ECG is on its way'),
-    304: { description: 'As `If-None-Match` has it' },
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })
@@ -64,13 +64,13 @@ const getRoute = createRoute({
 const waveformRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}/waveform',
-  summary: 'The samples of an ECG as they came',
+  summary: 'Get the samples of an ECG as received',
   security: needs('ecg:read'),
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams, query: WaveformQuery },
   responses: {
     200: json(Waveform, 'A piece of the recording'),
-    304: { description: 'As `If-None-Match` has it' },
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })
@@ -78,7 +78,7 @@ const waveformRoute = createRoute({
 const subjectRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}/subject',
-  summary: 'Whose an ECG is, as far as it is known here',
+  summary: 'Get the patient of an ECG, if known',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: EcgParams },
@@ -88,13 +88,14 @@ const subjectRoute = createRoute({
 const deleteRoute = createRoute({
   method: 'delete',
   path: '/v1/ecgs/{id}',
-  summary: 'Delete an ECG with all that was made of it',
+  summary: 'Delete an ECG and everything derived from it',
   security: needs('ecg:write'),
   middleware: requireScope('ecg:write'),
   request: { params: EcgParams },
   responses: {
     204: {
-      description: 'Gone for every reader, and soon from every store; stays so unless the file is uploaded again',
+      description:
+        'Deleted for every reader at once, and from every store soon after. Only another upload of the file restores it',
     },
     ...problems,
   },

@@ -47,7 +47,7 @@ const LEASE_SLACK_MS = 10_000
 const eventsRoute = createRoute({
   method: 'get',
   path: '/v1/events',
-  summary: 'New results, and how jobs go on',
+  summary: 'Stream new results and the progress of jobs',
   description:
     'As `text/event-stream` where asked for (events `result` and `cmr`; resumes by `Last-Event-ID`), else one page of what is new since `after`. Without either it begins now.',
   security: needs('ecg:read'),

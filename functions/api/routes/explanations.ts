@@ -30,13 +30,13 @@ const RETRY_AFTER_S = '1'
 const modelInputRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}/model-input',
-  summary: 'The window as the network was shown it',
+  summary: 'Get the window as the network received it',
   security: needs('ecg:read'),
   middleware: [requireScope('ecg:read'), etag()] as const,
   request: { params: EcgParams },
   responses: {
     200: json(ModelInput, 'The window, of the leads that the network was shown'),
-    304: { description: 'As `If-None-Match` has it' },
+    304: { description: 'Not modified: the copy of the client is current' },
     ...problems,
   },
 })
@@ -50,8 +50,8 @@ const answers = {
 const askRoute = createRoute({
   method: 'post',
   path: '/v1/ecgs/{id}/attribution',
-  summary: 'Ask which stretches of an ECG moved its scores',
-  description: 'Computed once per result and stored beside it. Later requests get the same.',
+  summary: 'Request the attribution of the scores of an ECG',
+  description: 'Computed once per result and stored with it. Later requests return the stored attribution.',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: EcgParams },
@@ -61,7 +61,7 @@ const askRoute = createRoute({
 const readRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs/{id}/attribution',
-  summary: 'Which stretches of an ECG moved its scores, once somebody asked',
+  summary: 'Get the attribution of the scores of an ECG, after it was requested',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { params: EcgParams },

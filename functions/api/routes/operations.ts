@@ -30,8 +30,8 @@ const MOST_MOVED = 500
 const readRoute = createRoute({
   method: 'get',
   path: '/v1/operations',
-  summary: 'How the service does: devices, windows, queues, drift, alarms',
-  description: 'Devices, windows and messages are those of the tenant. What waits in a queue is of all.',
+  summary: 'Operational state: devices, windows, queues, drift, alarms',
+  description: 'Devices, windows and dead letters are those of the tenant. Waiting messages are those of all tenants.',
   security: needs('ops:read'),
   middleware: requireScope('ops:read'),
   responses: { 200: json(Operations, 'As it is now'), ...problems },
@@ -40,8 +40,9 @@ const readRoute = createRoute({
 const redriveRoute = createRoute({
   method: 'post',
   path: '/v1/operations/redrive',
-  summary: "Put the tenant's messages of a dead-letter queue back on their queue",
-  description: 'At most 500 a request. What a device sent and the adapter refused stays: the device was told.',
+  summary: "Redrive the tenant's messages of a dead-letter queue",
+  description:
+    'At most 500 messages per request. Messages that the adapter refused are not redriven: the device was notified.',
   security: needs('ops:write'),
   middleware: [requireScope('ops:write'), boundedBody({ maxBytes: 4096, timeoutMs: 10_000 })] as const,
   request: { body: { required: true, content: { 'application/json': { schema: RedriveRequest } } } },

@@ -19,7 +19,7 @@ import { json, needs, problems, routes } from './common.ts'
 export interface UploadOptions extends QuotaOptions {
   readonly intake: Pick<RecordingIntake, 'submit'>
   readonly limits: BodyLimits
-  /** Where files are parsed; on this thread when absent. */
+  /** Parses the files; by default on this thread. */
   readonly parse?: ParseUpload
 }
 
@@ -38,8 +38,8 @@ export function uploadRoutes({ intake, limits, parse = parseInline, ...quota }: 
   const route = createRoute({
     method: 'post',
     path: '/v1/ecgs',
-    summary: 'Take an ECG in',
-    description: `One file as the body, or several that make one recording (WFDB) as a form. Formats: ${FORMAT_NAMES.join(', ')}. The same content is the same ECG.`,
+    summary: 'Upload an ECG',
+    description: `One file as the body, or several files of one recording (WFDB) as a form. Formats: ${FORMAT_NAMES.join(', ')}. The same content always gets the same ECG id.`,
     security: needs('ecg:write'),
     middleware: [requireScope('ecg:write'), limited(quota, 'uploadsPerMinute'), boundedBody(limits)] as const,
     request: { query: UploadQuery },

@@ -145,7 +145,7 @@ async function find(parts: ErasureParts, options: EraseCommandOptions) {
 
 async function readPatient(given: string): Promise<string> {
   const parsed = Patient.safeParse(given === '-' ? (await text(process.stdin)).trim() : given)
-  // Without the text, because an invalid reference may be a name.
+  // The error omits the text, because an invalid reference may be a name.
   if (!parsed.success) throw new CodedError('field-invalid', { field: 'patient' })
   return parsed.data
 }

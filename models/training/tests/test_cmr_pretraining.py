@@ -49,7 +49,7 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_short_run_draws_masked_patches_of_unseen_people_better(cines, tmp_path):
+def test_short_run_improves_reconstruction_for_unseen_people(cines, tmp_path):
     pretrain_cmr(tiny_config(steps=100), cines, tmp_path)
 
     lines = log_of(tmp_path)
@@ -58,7 +58,7 @@ def test_a_short_run_draws_masked_patches_of_unseen_people_better(cines, tmp_pat
     assert lines[-1]["validation"]["masked"] < 0.6 * lines[0]["validation"]["masked"]
 
 
-def test_a_run_that_was_killed_ends_with_the_same_weights_and_log(cines, tmp_path, monkeypatch):
+def test_killed_run_ends_with_the_same_weights_and_log(cines, tmp_path, monkeypatch):
     unbroken = torch.load(pretrain_cmr(tiny_config(), cines, tmp_path / "unbroken"), weights_only=True)
     kill_after(monkeypatch, 17)
     with pytest.raises(KeyboardInterrupt):
@@ -91,7 +91,7 @@ def test_a_checkpoint_of_another_configuration_is_refused(cines, tmp_path):
         pretrain_cmr(replace(tiny_config(steps=2), batch=4), cines, tmp_path)
 
 
-def test_only_training_people_are_trained_on(cines, tmp_path, monkeypatch):
+def test_only_training_people_are_used(cines, tmp_path, monkeypatch):
     seen = set()
     monkeypatch.setattr(CineSet, "take", lambda cines, rows, take=CineSet.take: seen.update(rows) or take(cines, rows))
 
@@ -100,7 +100,7 @@ def test_only_training_people_are_trained_on(cines, tmp_path, monkeypatch):
     assert seen == set(range(28))
 
 
-def test_the_frozen_encoder_is_the_trained_one(cines, tmp_path):
+def test_frozen_encoder_equals_the_trained_one(cines, tmp_path):
     path = pretrain_cmr(tiny_config(steps=2), cines, tmp_path)
     image = torch.randn(2, 6, 48, 48)
 

@@ -63,7 +63,7 @@ def log_of(folder):
     return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
-def test_a_short_run_brings_each_ecg_to_its_own_cines(pairs, encoders, tmp_path):
+def test_short_run_aligns_each_ecg_with_its_own_cines(pairs, encoders, tmp_path):
     align(tiny_config(steps=80), pairs, encoders, tmp_path)
 
     first, *_, last = log_of(tmp_path)
@@ -73,7 +73,7 @@ def test_a_short_run_brings_each_ecg_to_its_own_cines(pairs, encoders, tmp_path)
         assert last["validation"][f"{view}.medianRank"] <= 3  # 6.5 by chance
 
 
-def test_a_run_that_was_killed_ends_with_the_same_weights(pairs, encoders, tmp_path, monkeypatch):
+def test_killed_run_ends_with_the_same_weights(pairs, encoders, tmp_path, monkeypatch):
     unbroken = torch.load(align(tiny_config(), pairs, encoders, tmp_path / "unbroken"), weights_only=True)["model"]
     augment, calls = contrastive.augment, iter(range(17))
 
@@ -93,7 +93,7 @@ def test_a_run_that_was_killed_ends_with_the_same_weights(pairs, encoders, tmp_p
         assert torch.equal(value, resumed[name]), name
 
 
-def test_the_cmr_encoders_are_frozen_and_the_ecg_encoder_starts_from_the_given_weights(pairs, encoders, tmp_path):
+def test_cmr_encoders_are_frozen_and_the_ecg_encoder_starts_from_given_weights(pairs, encoders, tmp_path):
     before = {view: [p.clone() for p in encoder.parameters()] for view, encoder in encoders.items()}
     config = tiny_config(steps=1)
     start = Trunk(config.encoder)
@@ -109,7 +109,7 @@ def test_the_cmr_encoders_are_frozen_and_the_ecg_encoder_starts_from_the_given_w
 
 
 @pytest.mark.parametrize("changed", ["encoder", "cines"])
-def test_features_of_another_encoder_or_cohort_are_not_taken_from_the_cache(pairs, encoders, tmp_path, changed):
+def test_cached_features_of_another_encoder_or_cohort_are_not_used(pairs, encoders, tmp_path, changed):
     align(tiny_config(steps=1), pairs, encoders, tmp_path / "run")
     kept = set((tmp_path / "run" / "features").iterdir())
     (tmp_path / "run" / "checkpoint.pt").unlink()
@@ -131,7 +131,7 @@ def test_pairs_of_other_people_are_refused(pairs):
         replace(pairs, cines={"short_axis": cines})
 
 
-def test_info_nce_is_the_mean_of_both_directions():
+def test_info_nce_averages_both_directions():
     ecg = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.6, 0.8]]), dim=1)
     cine = torch.nn.functional.normalize(torch.tensor([[0.8, 0.6], [0.0, 1.0]]), dim=1)
 
@@ -143,14 +143,14 @@ def test_info_nce_is_the_mean_of_both_directions():
     assert loss.item() == pytest.approx((rows + columns) / 4, rel=1e-5)
 
 
-def test_ranks_count_who_is_nearer_than_ones_own():
+def test_rank_counts_cines_nearer_than_the_own():
     query = np.array([[1.0, 0.0], [0.0, 1.0], [0.6, 0.8]])
     key = np.array([[1.0, 0.0], [0.8, 0.6], [0.0, 1.0]])
 
     assert retrieval_rank(query, key).tolist() == [1, 2, 2]
 
 
-def test_identical_embeddings_retrieve_no_one():
+def test_identical_embeddings_retrieve_nothing():
     same = np.ones((50, 4))
 
     figures = retrieval(same, same)
@@ -158,7 +158,7 @@ def test_identical_embeddings_retrieve_no_one():
     assert figures == {"among": 50, "medianRank": 50.0, "ci": [50.0, 50.0], "recall1": 0.0, "recall10": 0.0}
 
 
-def test_retrieval_is_among_as_many_people_as_asked_for():
+def test_retrieval_uses_the_requested_number_of_people():
     rng = np.random.default_rng(7)
     points = rng.normal(size=(300, 64))
     points /= np.linalg.norm(points, axis=1, keepdims=True)

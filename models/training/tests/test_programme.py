@@ -18,7 +18,7 @@ def run(training_data, tmp_path, monkeypatch):
     return Run(tiny_programme(), tmp_path / "run", load_real=lambda: training_data.real)
 
 
-def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(run):
+def test_stages_run_in_order_and_are_not_repeated(run):
     made = {name: stage(run) for name, stage in STAGES.items()}
     written = {path: path.stat().st_mtime_ns for path in run.folder.rglob("model.pt")}
 
@@ -42,7 +42,7 @@ def test_the_stages_run_one_after_another_and_a_second_time_have_nothing_to_do(r
     assert np.allclose(np.linalg.norm(points["ecg"], axis=1), 1, atol=1e-5)
 
 
-def test_in_bfloat16_every_stage_but_segmentation_runs_so():
+def test_bfloat16_applies_to_every_stage_except_segmentation():
     programme = in_bfloat16(tiny_programme())
 
     others = [programme.cmr, programme.ecg, programme.align, programme.screening]

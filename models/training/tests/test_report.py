@@ -98,7 +98,34 @@ def test_a_report_has_every_part_and_is_plain_json(measured):
     assert found["test"]["coverage90"] >= 0.9
 
 
-def test_page_and_card_quote_the_report(measured):
+def test_other_people_stand_beside_the_oracle_only_where_it_is_of_the_same_code(measured, tmp_path, monkeypatch):
+    _, screener, data, adjustment, _ = measured
+    monkeypatch.setattr(measuring, "virtual_set", lambda *_, **__: data.virtual)
+    oracle = {"n": 20, "version": 3, "meanR": 0.5, "macroAuroc": 0.8}
+    oracle["conditions"] = {name: {"auroc": 0.75} for name in CONDITIONS}
+    for name in ("oracle.json", "oracle-with-person.json"):
+        (tmp_path / name).write_text(json.dumps(oracle))
+
+    found = []
+    for version in (2, 3):
+        (tmp_path / "meta.json").write_text(json.dumps({"version": version}))
+        found.append(measuring.measure_people(screener, adjustment, tmp_path, tmp_path))
+
+    assert "oracle" not in found[0]
+    alone = found[1]["oracle"]["withoutPerson"]
+    assert alone["closeness"]["meanR"] == pytest.approx(alone["ours"]["meanR"] / 0.5, abs=1e-3)
+    assert found[1]["operating"]["ph"]["sensitivity"]["n"] == PEOPLE // 2
+
+
+def test_the_page_says_whether_oracle_and_network_are_of_the_same_people(measured):
+    found = measured[-1]
+    of = found["oracle"]["withPerson"]["version"]
+
+    assert "**Not comparable here**" in evaluation_page(found | {"cohortVersion": of + 1})
+    assert f"Both are of cohort version {of}." in evaluation_page(found | {"cohortVersion": of})
+
+
+def test_page_and_card_match_the_report(measured):
     *_, adjustment, found = measured
     facts = BundleFacts(
         "made-up",
@@ -121,7 +148,7 @@ def test_page_and_card_quote_the_report(measured):
     assert "| four chamber | ECG and person | 16 | 9 | 10.0% | 60.0% |" in page  # of a report before the others
 
 
-def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
+def test_every_plot_with_data_is_drawn(measured):
     folder, screener, data, adjustment, found = measured
     points = {name: np.random.default_rng(3).normal(size=(PEOPLE, 8)) for name in ("ecg", "short_axis")}
 
@@ -132,7 +159,7 @@ def test_every_plot_that_a_report_has_data_for_is_drawn(measured):
 
 
 @pytest.mark.parametrize("kind", NOISE_KINDS)
-def test_noise_comes_at_the_strength_asked_for(kind):
+def test_noise_has_the_requested_strength(kind):
     ecg = synthetic_ecg(np.random.default_rng(1), leads=12, heart_rate_bpm=70)
 
     noisy, rate = disturb(ecg, 500, Disturbance(kind, 6), seed=2)
@@ -142,7 +169,7 @@ def test_noise_comes_at_the_strength_asked_for(kind):
     assert 10 * np.log10(power) == pytest.approx(6)
 
 
-def test_the_quick_bootstrap_of_an_auroc_is_the_plain_one():
+def test_fast_auroc_bootstrap_equals_the_plain_one():
     rng = np.random.default_rng(2)
     truth = rng.random(80) < 0.3
     score = np.round(rng.normal(size=80) + truth, 1)  # with ties

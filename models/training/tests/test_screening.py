@@ -28,7 +28,7 @@ def weights(path):
     return torch.load(path, weights_only=True)["model"]
 
 
-def test_a_tiny_run_learns_what_there_is_to_learn(training_data, tmp_path):
+def test_tiny_run_learns_its_targets(training_data, tmp_path):
     model = train_screening(tiny_config(steps=120), training_data, tmp_path)
 
     log = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
@@ -38,7 +38,7 @@ def test_a_tiny_run_learns_what_there_is_to_learn(training_data, tmp_path):
     assert figures["hf"] > 0.9
 
 
-def test_a_run_that_was_killed_goes_on_to_the_same_weights(training_data, tmp_path, monkeypatch):
+def test_killed_run_resumes_to_the_same_weights(training_data, tmp_path, monkeypatch):
     unbroken = weights(train_screening(tiny_config(), training_data, tmp_path / "unbroken"))
     killed_at, losses = 17, screening.losses
 
@@ -74,7 +74,7 @@ def test_the_cad_target_never_comes_from_a_virtual_person(training_data):
     assert batch.indices[:5].isnan().all()
 
 
-def test_no_validation_or_test_person_is_trained_on(training_data, tmp_path, monkeypatch):
+def test_no_validation_or_test_person_is_used_in_training(training_data, tmp_path, monkeypatch):
     seen_real, seen_virtual, gather = set(), set(), screening.make_batch
 
     def watched(data, real_rows, virtual_rows, **options):
@@ -90,7 +90,7 @@ def test_no_validation_or_test_person_is_trained_on(training_data, tmp_path, mon
     assert set(training_data.virtual.split[list(seen_virtual)]) == {"train"}
 
 
-def test_a_frozen_trunk_stays_as_it_was(training_data, tmp_path):
+def test_frozen_trunk_is_unchanged(training_data, tmp_path):
     torch.manual_seed(4)
     trunk = Trunk(TINY)
 
@@ -100,7 +100,7 @@ def test_a_frozen_trunk_stays_as_it_was(training_data, tmp_path):
         assert torch.equal(value, model.encoder.trunk.state_dict()[name]), name
 
 
-def test_a_whole_network_goes_on_with_its_heads_and_the_units_that_they_learned_in(training_data, tmp_path):
+def test_whole_network_continues_with_its_heads_and_their_units(training_data, tmp_path):
     torch.manual_seed(5)
     start = Screen(TINY)
     start.function_head.standardise(torch.randn(40, len(INDICES)) * 7 + 50)
@@ -115,7 +115,7 @@ def test_a_whole_network_goes_on_with_its_heads_and_the_units_that_they_learned_
         assert torch.allclose(model.screening_head.state_dict()[name], value, atol=1e-6), name
 
 
-def test_a_larger_fraction_holds_the_smaller_one():
+def test_larger_fraction_contains_the_smaller_one():
     split = np.repeat(["train", "val", "test"], [700, 100, 200])
 
     few, more = (labelled_rows(split, fraction, seed=5) for fraction in (0.01, 0.1))
@@ -136,7 +136,7 @@ def test_the_heads_learn_in_float32_under_autocast(training_data):
     assert all(value.isfinite() for value in parts.values())
 
 
-def test_the_teacher_sets_heart_failure_and_virtual_people_an_auxiliary_task(training_data):
+def test_teacher_sets_heart_failure_targets_and_virtual_people_an_auxiliary_task(training_data):
     real = replace(training_data.real, teacher=np.linspace(-6, 3, 90, dtype=np.float32))
     data = replace(training_data, real=real)
     hf = CONDITIONS.index("hf")
@@ -150,7 +150,7 @@ def test_the_teacher_sets_heart_failure_and_virtual_people_an_auxiliary_task(tra
     assert not batch.virtual_hf[5:].isnan().any()
 
 
-def test_the_head_comes_to_say_what_the_teacher_says(training_data, tmp_path):
+def test_head_learns_the_teachers_output(training_data, tmp_path):
     upright = training_data.real.cad
     teacher = np.where(upright, 2.0, -6.0).astype(np.float32)
     data = replace(training_data, real=replace(training_data.real, teacher=teacher))
@@ -160,7 +160,7 @@ def test_the_head_comes_to_say_what_the_teacher_says(training_data, tmp_path):
     assert figures["hfTeacherR"] > 0.8
 
 
-def test_isolated_findings_and_normal_ones_are_drawn_together_and_real_ones_as_a_whole_nowhere():
+def test_isolated_and_normal_ecgs_are_sampled_together_without_the_other_real_ones():
     logits = torch.tensor([[0.0], [0.2], [3.0], [5.0]], requires_grad=True)
     normal = torch.tensor([True, True, False, False])
     isolated = torch.tensor([[0.0], [0.0], [1.0], [0.0]])
@@ -176,7 +176,7 @@ def test_isolated_findings_and_normal_ones_are_drawn_together_and_real_ones_as_a
     assert isolated_excess(logits, normal, 3 * isolated).item() == pytest.approx(3 * loss.item(), abs=1e-6)
 
 
-def test_the_average_of_the_weights_is_what_is_read_back(training_data, tmp_path):
+def test_averaged_weights_are_loaded(training_data, tmp_path):
     path = train_screening(tiny_config(steps=20, average=0.9), training_data, tmp_path)
 
     read, _ = load_trained(path)

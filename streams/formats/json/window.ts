@@ -1,6 +1,7 @@
 /**
  * Our own form: `{rateHz, leads: [{name, gainUv}, …], samples, sessionStartedAtMs?, firstSample?, heartRateBpm?, person?}`. `samples` are
- * int16, lead after lead, in base64 or as an array with null for a missing sample. In place of `samples`, as frames: `packed` (base64) and `packedCount`.
+ * int16, lead after lead, in base64 or as an array with null for a missing sample. Instead of `samples`, it may contain `packed` (base64)
+ * and `packedCount`, as in frames.
  * @module
  */
 import * as z from 'zod'
@@ -26,9 +27,9 @@ const WindowFile = z.object({
   rateHz: z.number().optional(),
   leads: z.array(z.object({ name: z.string(), gainUv: z.number() })).nonempty(),
   samples: z.unknown().optional(),
-  /** As `packSamples` makes it, in base64. */
+  /** Output of `packSamples`, in base64. */
   packed: z.base64().optional(),
-  /** Samples of each lead in `packed`. */
+  /** Samples per lead in `packed`. */
   packedCount: z.int().positive().optional(),
   /** Time of the session's sample 0; within JavaScript's range of dates. */
   sessionStartedAtMs: z.int().min(0).max(7_258_118_400_000).optional(),
@@ -40,7 +41,7 @@ const WindowFile = z.object({
     .optional(),
 })
 
-/** As many samples of each lead as a window at the highest rate has, and no more, whatever the sender says: packed zeroes take no room. */
+/** Samples per lead of a window at the highest rate; the limit whatever the sender states, because packed zeros take almost no space. */
 const MAX_PACKED_COUNT = windowSamples(RATE_RANGE_HZ.max)
 
 /** @throws CodedError `field-invalid`, `lead-unknown`, `sample-invalid`, `samples-uneven`, and those of `checkRecording` */
@@ -72,7 +73,7 @@ export function parseWindow(document: unknown, options: ReadOptions = {}): Recor
   return { ...recording, startedAt: startedAt.toISOString() }
 }
 
-/** Of each lead. */
+/** Samples per lead. */
 function plainRows(wire: unknown, leads: number, rateHz: number): readonly Int32Array[] {
   if (wire === undefined) throw new CodedError('field-invalid', { field: 'samples' })
   if (Array.isArray(wire)) checkDuration(wire.length / leads, rateHz, 'samples')

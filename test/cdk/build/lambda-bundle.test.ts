@@ -2,7 +2,7 @@ import { join } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { bundleFunctions, type FunctionName, filesOf, zippedBytes } from '../../../cdk/build/lambda-bundle.ts'
 import { readModel, stageModel } from '../../../cdk/build/model-layer.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const MEGABYTE = 1e6
 

@@ -9,7 +9,8 @@ import { parseSiteConfig } from '../../../shared/config/site.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
 import { SITE_FILE } from '../../../shared/inference/site-calibration.ts'
 import { otherBundle } from '../../helpers/other-bundle.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { functionFolder } from '../helpers/assembly.ts'
 
 type Resources = Readonly<Record<string, { readonly Type: string; readonly Properties?: Record<string, unknown> }>>
 

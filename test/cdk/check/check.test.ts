@@ -7,7 +7,7 @@ import { checkDeployed } from '../../../cdk/check/check.ts'
 import { closeServer, listen } from '../../../cdk/local/http.ts'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { tokenAuthenticator } from '../../../functions/api/auth.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const [issuer, audience] = ['https://issuer.example/', 'cardiacnets']
 

@@ -1,11 +1,8 @@
-import { Template } from 'aws-cdk-lib/assertions'
+import type { Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES, type FunctionName } from '../../../cdk/build/lambda-bundle.ts'
 import { checkRules } from '../../../cdk/constructs/nag.ts'
-import { STACK_NAME } from '../../../cdk/stack-name.ts'
 import { parseSiteConfig } from '../../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { freshTemplate } from '../helpers/templates.ts'
 
 const IDENTITY = { kind: 'cognito', domainPrefix: 'ecg-clinic' }
 const CONSOLE = {
@@ -23,13 +20,9 @@ let template: Template
 /** The template as text, with unresolved references. */
 let text: string
 
-beforeAll(async () => {
-  const folder = await functionFolder('')
-  const bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Record<FunctionName, string>
-  const app = createApp({ outdir: temporaryFolder(), target: 'linux-arm64', bundles, site: site(IDENTITY, CONSOLE) })
-  const { template: json } = checkRules(app).synth().getStackArtifact(STACK_NAME)
-  template = Template.fromJSON(json)
-  text = JSON.stringify(json)
+beforeAll(() => {
+  template = freshTemplate({ site: site(IDENTITY, CONSOLE) }, checkRules)
+  text = JSON.stringify(template.toJSON())
 }, 300_000)
 
 const only = (type: string) => {

@@ -1,37 +1,23 @@
 import { readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { Match, Template } from 'aws-cdk-lib/assertions'
+import { Match, type Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
 import { QUEUE_AGES } from '../../../cdk/constructs/observability.ts'
-import { exampleSites, readSite } from '../../../cdk/site.ts'
+import { exampleSites } from '../../../cdk/site.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
 import { REDRIVABLE } from '../../../functions/cli/redrive.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
 import { RUNBOOK, THRESHOLDS } from '../../../shared/observe/alarms.ts'
 import { METRICS, type Metric, QUEUE_HANDLERS } from '../../../shared/observe/metrics.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import { exampleTemplate, templateOf } from '../helpers/templates.ts'
 
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
-
-let bundles: NonNullable<AppOptions['bundles']>
 let hospital: Template
 let plain: Template
 
-beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as unknown as typeof bundles // all its names
-  hospital = synthesized(readSite('hospital'))
-  plain = synthesized(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
+beforeAll(() => {
+  hospital = exampleTemplate('hospital')
+  plain = templateOf(SiteConfig.parse({ deployment: { synthesis: 'off' } }))
 }, 300_000)
-
-function synthesized(site: SiteConfig): Template {
-  const outdir = temporaryFolder()
-  const synthesisImage = 'registry.example/synthesize:1'
-  const app = createApp({ outdir, target: 'linux-arm64', bundles, site, synthesis: RULES, synthesisImage })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
 
 /** What is read of CloudFormation's. */
 interface AlarmProperties {
@@ -160,7 +146,7 @@ describe('the runbook', () => {
 
   it('has one section per alarm', () => {
     const others = exampleSites().filter((site) => site !== 'hospital')
-    const templates = [hospital, plain, ...others.map((site) => synthesized(readSite(site)))]
+    const templates = [hospital, plain, ...others.map(exampleTemplate)]
     const ids = new Set(templates.flatMap(alarmsOf).map(({ id }) => id))
 
     expect([...sections.keys()].sort()).toEqual([...ids].sort())

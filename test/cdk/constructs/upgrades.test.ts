@@ -1,37 +1,20 @@
-import { Template } from 'aws-cdk-lib/assertions'
+import type { Template } from 'aws-cdk-lib/assertions'
 import { beforeAll, describe, expect, it } from 'vitest'
-import { type AppOptions, createApp } from '../../../cdk/app.ts'
-import { FUNCTION_NAMES } from '../../../cdk/build/lambda-bundle.ts'
-import { STACK_NAME } from '../../../cdk/stack-name.ts'
-import { SiteConfig } from '../../../shared/config/site.ts'
-import { functionFolder, temporaryFolder } from '../helpers/assembly.ts'
+import type { AppOptions } from '../../../cdk/app.ts'
+import { functionFolder } from '../helpers/assembly.ts'
+import { type Bundles, bundlesIn, freshTemplate, WITH_EHR } from '../helpers/templates.ts'
 
-type Bundles = NonNullable<AppOptions['bundles']>
-
-const RULES = { bundleSha256: 'c'.repeat(64), samplers: ['full'], default: 'full', minimumLeads: 8 }
 const FUNCTIONS = 8
 
 let bundles: Bundles
 let template: Template
 
 beforeAll(async () => {
-  const folder = await functionFolder('export const handler = async () => {}')
-  bundles = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, folder])) as Bundles // one entry a name
+  bundles = bundlesIn(await functionFolder('export const handler = async () => {}'))
   template = synthesized()
 })
 
-function synthesized(options: AppOptions = {}): Template {
-  const app = createApp({
-    outdir: temporaryFolder(),
-    target: 'linux-arm64',
-    bundles,
-    site: SiteConfig.parse({ ehr: { baseUrl: 'https://ehr.example/fhir', auth: { kind: 'none' } } }),
-    synthesis: RULES,
-    synthesisImage: 'registry.example/synthesize:1',
-    ...options,
-  })
-  return Template.fromJSON(app.synth().getStackArtifact(STACK_NAME).template)
-}
+const synthesized = (options: AppOptions = {}) => freshTemplate({ site: WITH_EHR, bundles, ...options })
 
 /** Whatever calls a function, with what it calls. */
 function calls(of: Template): readonly string[] {

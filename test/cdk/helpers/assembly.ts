@@ -2,25 +2,14 @@
  * Small cloud assemblies: functions written in the test, wired as a template wires them.
  * @module
  */
-import { mkdtempSync } from 'node:fs'
-import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { afterAll, expect, onTestFinished } from 'vitest'
+import { expect, onTestFinished } from 'vitest'
 import type { FunctionSpec } from '../../../cdk/local/lambda/sandbox.ts'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 import type { TemplateResource } from '../../../cdk/local/template/intrinsics.ts'
 import { STACK_NAME } from '../../../cdk/stack-name.ts'
-
-const temporary: string[] = []
-afterAll(() => Promise.all(temporary.map((folder) => rm(folder, { recursive: true, force: true }))))
-
-/** An empty folder that goes when the tests of this file are done. */
-export function temporaryFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'cardiacnets-test-'))
-  temporary.push(folder)
-  return folder
-}
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 /** A folder with `handler.mjs`, as a bundle has it. */
 export async function functionFolder(code: string, folder = temporaryFolder()): Promise<string> {

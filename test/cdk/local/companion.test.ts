@@ -2,7 +2,8 @@ import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, it, onTestFinished } from 'vitest'
 import { startCompanion } from '../../../cdk/local/companion.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 async function start(code: string) {
   const script = join(temporaryFolder(), 'script.mjs')

@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { claimFolder, DataFolderError, openLog } from '../../../cdk/local/data-folder.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 describe('claimFolder', () => {
   it('holds the folder until it is released', () => {

@@ -16,7 +16,7 @@ import { sentenceOf } from '../../../shared/error-sentences.ts'
 import type { CodedError } from '../../../shared/errors.ts'
 import { Store } from '../../../streams/gateway/store.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 afterEach(() => vi.restoreAllMocks())
 

@@ -10,7 +10,8 @@ import type { Result } from '../../../shared/domain/result.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
 import { readEvents } from '../../functions/api/helpers.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const DEMO = join(ROOT, 'functions/cli/demo/virtual-ecg.hea')

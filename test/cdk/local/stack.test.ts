@@ -12,7 +12,8 @@ import { clientOptions } from '../../../cdk/local/template/plan.ts'
 import { messageAttributes } from '../../../shared/aws/queues.ts'
 import { SiteConfig } from '../../../shared/config/site.ts'
 import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../../helpers/request-lines.ts'
-import { functionFolder, startSmallStack, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { functionFolder, startSmallStack } from '../helpers/assembly.ts'
 
 /** The product's own template, with functions that answer with the path, or log the messages that they are given. */
 let assemblyDir: string

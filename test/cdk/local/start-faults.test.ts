@@ -17,7 +17,7 @@ import { startGateway } from '../../../streams/gateway/gateway.ts'
 import { listen } from '../../../streams/gateway/listen.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { ConfigError, readConfig } from '../../../streams/mqtt/config.ts'
-import { temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { listening } from '../helpers/listening.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')

@@ -7,7 +7,8 @@ import { once } from 'node:events'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 import { describe, expect, it, onTestFinished } from 'vitest'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 

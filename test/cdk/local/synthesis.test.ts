@@ -3,7 +3,8 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { type LocalStack, startLocalStack } from '../../../cdk/local/stack.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
-import { Lines, temporaryFolder } from '../helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
+import { Lines } from '../helpers/assembly.ts'
 
 const DEMO = join(resolve(import.meta.dirname, '../../..'), 'functions/cli/demo/virtual-ecg')
 

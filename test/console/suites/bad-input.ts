@@ -26,7 +26,7 @@ async function sent(apiUrl: string, bytes: Buffer, query: string): Promise<strin
 }
 
 export function badInput(on: () => OnStack): void {
-  it('takes DICOM, SCP and WFDB by drag and drop, several at once, and each leads to its ECG', async () => {
+  it('accepts several DICOM, SCP and WFDB files by drag and drop, and links each to its ECG', async () => {
     const { page, go } = on()
     await go('#/')
     await page.locator('.row').first().waitFor()
@@ -42,7 +42,7 @@ export function badInput(on: () => OnStack): void {
     await page.locator('.finding').first().waitFor({ timeout: 60_000 })
   })
 
-  it('an ECG of two leads shows these two and those that follow from them, and says of the others that there are none', async () => {
+  it('shows two leads and those derived from them, and marks the others as not recorded', async () => {
     const { page, go, stack } = on()
     const rateHz = 250
     const two = csv(['I', 'II'], 10, rateHz, (lead, i) => (lead === 0 ? 0.6 : 1) * beat(i, rateHz))
@@ -57,7 +57,7 @@ export function badInput(on: () => OnStack): void {
     for (const lead of ['V1', 'V2', 'V3', 'V4', 'V5', 'V6']) expect(said).toMatch(new RegExp(`${lead} ?not recorded`))
   })
 
-  it('a ten-minute ECG shows its first page at once, and leads along the rest', async () => {
+  it('shows the first page of a ten-minute ECG at once, and pages through the rest', async () => {
     const { page, go, stack } = on()
     const rateHz = 100
     const long = csv(['I', 'II', 'V2'], 600, rateHz, (_, i) => beat(i, rateHz))
@@ -72,7 +72,7 @@ export function badInput(on: () => OnStack): void {
     await page.locator('.legend', { hasText: '10.00–20.00 s' }).waitFor()
   })
 
-  it('a refused ECG says why, and what to do at the bed', async () => {
+  it('explains a refused ECG and what to do at the bedside', async () => {
     const { page, go, stack } = on()
     const flat = csv(['I', 'II', 'V1', 'V2', 'V3', 'V4', 'V5', 'V6'], 10, 250, () => 0)
     const id = await sent(stack.apiUrl, flat, 'rateHz=250&unit=mV&format=csv')
@@ -85,7 +85,7 @@ export function badInput(on: () => OnStack): void {
     expect(await page.getByRole('button', { name: 'Draw cines' }).count()).toBe(0)
   })
 
-  it('a result of an older schema shows what it has', async () => {
+  it('shows a result of an older schema', async () => {
     const { page, go, ecgId } = on()
     await page.route(`**/v1/ecgs/${ecgId}`, async (route) => {
       const result = await (await route.fetch()).json()
@@ -101,7 +101,7 @@ export function badInput(on: () => OnStack): void {
     await page.unrouteAll({ behavior: 'wait' })
   })
 
-  it('an ECG that somebody else deletes while it is open says so', async () => {
+  it('reports that another user deleted the open ECG', async () => {
     const { page, go, stack } = on()
     const bytes = csv(['I', 'II', 'V1'], 10, 250, (_, i) => 0.9 * beat(i, 250))
     const id = await sent(stack.apiUrl, bytes, 'rateHz=250&unit=mV&format=csv')
@@ -114,7 +114,7 @@ export function badInput(on: () => OnStack): void {
     await page.getByText('This ECG was deleted').waitFor()
   })
 
-  it('markup in the names of devices and patients is text', async () => {
+  it('shows markup in device and patient names as text', async () => {
     const { page, go, ecgId, opened } = on()
     const markup = '<img src=x onerror=alert(1)>'
     await page.route('**/v1/ecgs?*', async (route) => {
@@ -136,7 +136,7 @@ export function badInput(on: () => OnStack): void {
     await page.unrouteAll({ behavior: 'wait' })
   })
 
-  it('a token that ends in mid-stream ends what is shown in words, not in silence', async () => {
+  it('reports a token that expires during a stream', async () => {
     const { page, go } = on()
     await go('#/')
     await page.locator('.feed-live').waitFor()

@@ -56,7 +56,7 @@ async function drawnPeaks(page: Page, mostMs: number): Promise<number[]> {
 
 export function ecgTools(on: () => OnStack): void {
   it.skipIf(!existsSync(dataPath('ludb')))(
-    'calipers give RR and QRS of a record that cardiologists annotated',
+    'measures RR and QRS with calipers as cardiologists annotated them',
     async () => {
       const { page, go, stack } = on()
       const stem = dataPath('ludb', 'data', LUDB_RECORD)
@@ -102,7 +102,7 @@ export function ecgTools(on: () => OnStack): void {
     },
   )
 
-  it('marches a caliper out over the row, each mark as far from the last as the caliper is wide', async () => {
+  it('marches a caliper out over the row at equal distances', async () => {
     const { page, go, ecgId } = on()
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
@@ -127,7 +127,7 @@ export function ecgTools(on: () => OnStack): void {
     expect(await page.locator('.calipers').count()).toBe(0)
   })
 
-  it('orders the limb leads by Cabrera, on the screen and in the SVG that it saves in millimetres', async () => {
+  it('orders the limb leads by Cabrera, on screen and in the saved SVG, which is in millimetres', async () => {
     const { page, go, ecgId } = on()
     await go(`#/ecg/${ecgId}`)
     await page.locator('.finding').first().waitFor()
@@ -147,7 +147,7 @@ export function ecgTools(on: () => OnStack): void {
     await page.getByRole('button', { name: '3×4+1' }).click()
   })
 
-  it('shows an earlier ECG of the same patient over this one or below it, names one of another patient, and the trend', async () => {
+  it('compares with an earlier ECG of the same patient, names one of another patient, and shows the trend', async () => {
     const { page, go, stack } = on()
     const link = await DeviceLink.open({ url: stack.mqttUrl, version: 4 })
     // Of its own also on a stack that runs already.

@@ -6,7 +6,7 @@ import { sendMessage } from '../../../shared/aws/queues.ts'
 import type { OnStack } from './on-stack.ts'
 
 export function operations(on: () => OnStack): void {
-  it('shows devices, lag and alarms, why messages were given up and nothing of them, and puts them back', async () => {
+  it('shows devices, lag, alarms and DLQ reasons without content, and redrives messages', async () => {
     const { page, go, stack } = on()
     const { emulator, deadLetterUrl } = stack
     // Against a stack that runs already nobody gives the addresses of its queues.
@@ -30,7 +30,7 @@ export function operations(on: () => OnStack): void {
     await dead.waitFor({ state: 'detached' })
   })
 
-  it('leads from an alarm to its section of the runbook', async () => {
+  it('links an alarm to its section of the runbook', async () => {
     const { page, go } = on()
     await go('#/operations')
 

@@ -6,7 +6,7 @@ import { Hono } from 'hono'
 import { generateKeyPair } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { ERROR_KINDS } from '../../../shared/errors.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi, type TestApi } from './helpers.ts'
 
 interface Operation {

@@ -6,8 +6,8 @@ import { createParsingPool, type ParsingPoolOptions } from '../../../functions/a
 import { serve } from '../../../functions/api/server.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { parseRecording } from '../../../streams/formats/index.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { ownSamples } from '../../helpers/format-samples.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startTestApi } from './helpers.ts'
 
 function startPool(options: Partial<ParsingPoolOptions> = {}) {

@@ -3,8 +3,8 @@ import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { IMAGE_SOURCES, stageImage } from '../../../cdk/build/synthesis-image.ts'
 import { SHIPPED_BUNDLE } from '../../../shared/inference/active-bundle.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { importsOf, outside, undeclared } from '../../helpers/imports-of.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 

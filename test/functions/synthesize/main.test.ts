@@ -7,10 +7,10 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vites
 import type { CmrJob } from '../../../shared/domain/cmr-job.ts'
 import { readBundle } from '../../../shared/inference/bundle.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { BUCKET, startTestAws, TABLE, type TestAws } from '../../helpers/aws.ts'
 import { storedEcg } from '../../helpers/stored-ecg.ts'
 import { makeDrawingBundle } from '../../helpers/synthesis.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const tenant = 'clinic'
 let aws: TestAws

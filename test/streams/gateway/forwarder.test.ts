@@ -72,7 +72,7 @@ function start(cloud: Cloud, backlogPerSecond = 1000): Forwarder {
 }
 
 describe('the forwarder', () => {
-  it("sends each device's backlog in the order of time", async () => {
+  it("sends each device's backlog in order of time", async () => {
     storeBacklog()
     const { got, cloud } = moodyCloud()
 

@@ -3,7 +3,7 @@ import { utimesSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { isAlive, keepAlive } from '../../../streams/mqtt/alive.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const SCRIPT = resolve(import.meta.dirname, '../../../streams/mqtt/alive.ts')
 const check = (JOURNAL_PATH: string) =>

@@ -2,8 +2,8 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { beforeAll, describe, expect, it } from 'vitest'
 import { ADAPTER_SOURCES, stageAdapterImage } from '../../../cdk/build/adapter-image.ts'
-import { temporaryFolder } from '../../cdk/helpers/assembly.ts'
 import { importsOf, outside, undeclared } from '../../helpers/imports-of.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const dockerfile = readFileSync(join(ROOT, 'streams/mqtt/Dockerfile'), 'utf8')

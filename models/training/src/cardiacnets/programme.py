@@ -137,7 +137,7 @@ class Programme:
             isolated_weight=0.03,
             teacher_weight=1.5,
             average=0.998,
-            optimisation=OptimisationConfig(steps=2800, learning_rate=6e-4, save_every=200),
+            optimisation=OptimisationConfig(steps=4400, learning_rate=6e-4, save_every=275),
         )
     )
     """`screening` where it goes on from a bundle with all of its weights: a small step for the convolutions."""

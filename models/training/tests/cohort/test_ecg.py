@@ -19,7 +19,7 @@ def recordings() -> list[tuple[Person, Ecg]]:
     return [(person, render_ecg(person, SEED)) for person in people]
 
 
-def test_a_recording_depends_on_seed_and_person_alone():
+def test_recording_depends_only_on_seed_and_person():
     person = draw_person(SEED, 5)
 
     first = render_ecg(person, SEED).recorded_uv
@@ -40,7 +40,7 @@ def test_the_clean_ecg_is_the_recordings_without_its_noise():
     np.testing.assert_array_equal(clean.rhythm.time_s, whole.rhythm.time_s)
 
 
-def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):
+def test_limb_leads_follow_einthovens_law(recordings: list[tuple[Person, Ecg]]):
     for _, ecg in recordings[:20]:
         i, ii, iii, avr, avl, avf = ecg.recorded_uv[:6].astype(int)
 
@@ -49,7 +49,7 @@ def test_limb_leads_obey_einthoven(recordings: list[tuple[Person, Ecg]]):
         assert np.abs(avl + avf + avr).max() <= 2
 
 
-def test_amplitudes_lie_where_real_ones_do(recordings: list[tuple[Person, Ecg]]):
+def test_amplitudes_are_in_the_range_of_real_ecgs(recordings: list[tuple[Person, Ecg]]):
     peak_to_peak = np.array([np.ptp(ecg.clean_uv, axis=1) for _, ecg in recordings])
 
     # Medians over PTB-XL at 500 Hz are 1.1–1.3 mV in limb leads I and II and 1.4–2.6 mV in the chest leads, with noise.
@@ -59,7 +59,7 @@ def test_amplitudes_lie_where_real_ones_do(recordings: list[tuple[Person, Ecg]])
     assert peak_to_peak.max() < 15e3
 
 
-def test_beats_keep_the_persons_rate(recordings: list[tuple[Person, Ecg]]):
+def test_beats_follow_the_persons_heart_rate(recordings: list[tuple[Person, Ecg]]):
     for person, ecg in recordings:
         if not person.atrial_fibrillation and (ecg.rhythm.kind == SINUS).all():
             seen = np.sum((ecg.rhythm.time_s >= 0) & (ecg.rhythm.time_s < DURATION_S))
@@ -67,7 +67,7 @@ def test_beats_keep_the_persons_rate(recordings: list[tuple[Person, Ecg]]):
             assert abs(seen - person.heart_rate_bpm * DURATION_S / 60) <= 1.5
 
 
-def test_more_muscle_gives_more_voltage(recordings: list[tuple[Person, Ecg]]):
+def test_higher_lv_mass_gives_higher_voltage(recordings: list[tuple[Person, Ecg]]):
     healthy = [(person, ecg) for person, ecg in recordings if not person.conditions().any()]
     mass = [person.lv_mass_g for person, _ in healthy]
     voltage = [np.ptp(median_beat(ecg)[6:], axis=1).sum() for _, ecg in healthy]
@@ -94,7 +94,7 @@ def _is_narrow(electrics: Electrics) -> bool:
     return electrics.conduction in {"normal", "irbbb", "lafb"}
 
 
-def test_a_loaded_right_ventricle_looks_like_statements_of_rvh(with_ph: list[tuple[Person, Ecg]]):
+def test_right_ventricular_load_resembles_ecgs_labelled_rvh(with_ph: list[tuple[Person, Ecg]]):
     loaded = [ecg for _, ecg in with_ph if ecg.electrics.right_load > 0.4 and _is_narrow(ecg.electrics)]
 
     found = _medians(loaded)
@@ -106,7 +106,7 @@ def test_a_loaded_right_ventricle_looks_like_statements_of_rvh(with_ph: list[tup
     assert 0.20 < found["S V6"] < 0.45
 
 
-def test_mild_ph_hardly_shows(with_ph: list[tuple[Person, Ecg]]):
+def test_mild_ph_is_hardly_visible(with_ph: list[tuple[Person, Ecg]]):
     mild = [ecg for _, ecg in with_ph if ecg.electrics.right_load < 0.25 and _is_narrow(ecg.electrics)]
 
     found = _medians(mild)

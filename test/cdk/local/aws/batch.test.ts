@@ -6,7 +6,8 @@ import { describe, expect, it, onTestFinished } from 'vitest'
 import { isRetried } from '../../../../cdk/local/aws/batch.ts'
 import { startLocalStack } from '../../../../cdk/local/stack.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { assembly, Lines, resource, startSmallStack, temporaryFolder, workerResources } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
+import { assembly, Lines, resource, startSmallStack, workerResources } from '../../helpers/assembly.ts'
 
 const NAMES = {
   jobQueue: 'arn:aws:batch:us-east-1:000000000000:job-queue/jobs',

@@ -21,7 +21,7 @@ import { CreateQueueCommand, ReceiveMessageCommand, SendMessageCommand, SQSClien
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { startEmulators } from '../../../../cdk/local/aws/emulators.ts'
 import { clientOptions } from '../../../../cdk/local/template/plan.ts'
-import { temporaryFolder } from '../../helpers/assembly.ts'
+import { temporaryFolder } from '../../../helpers/temporary-folder.ts'
 
 setFlagsFromString('--expose-gc')
 const collectGarbage = runInNewContext('gc') as () => void

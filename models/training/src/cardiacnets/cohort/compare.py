@@ -8,7 +8,7 @@ import csv
 import lzma
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 from scipy.signal import find_peaks, resample_poly
@@ -28,6 +28,30 @@ AMPLITUDES = ("R", "S", "T", "ST60", "P")
 PERCENTILES = (5, 25, 50, 75, 95)
 INTERVALS = ("heart rate /min", "RR variation %", "QRS ms", "T peak ms", "P peak ms")
 _BEFORE, _AFTER = 40, 55  # samples around the R peak
+
+
+class Measure(TypedDict):
+    """Percentiles of both sides, and the AUROC of this measure alone."""
+
+    real: list[float]
+    virtual: list[float]
+    auroc: float
+
+
+class Volumes(TypedDict):
+    """Percentiles of both sides."""
+
+    real: list[float]
+    virtual: list[float]
+
+
+class Comparison(TypedDict):
+    """`compare.json`."""
+
+    n: dict[str, int]
+    virtualAgainstReal: dict[str, float]
+    measures: dict[str, Measure]
+    volumes: dict[str, Volumes]
 
 
 def names() -> list[str]:
@@ -61,7 +85,7 @@ def measure(ecg_uv: Floats) -> Floats | None:
     return np.concatenate([amplitudes, intervals, 10 * np.log10(np.median(bands, axis=1) + 1)])
 
 
-def compare_with_real(data_dir: Path, n: int, seed: int) -> dict[str, Any]:
+def compare_with_real(data_dir: Path, n: int, seed: int) -> Comparison:
     """Percentiles of both sides, the separation of each measure, and the classifier's AUROC (0.5 would be perfect)."""
     real = _measured(_real_ecgs(data_dir / "ptbxl100", 1, n))
     virtual = _measured(_virtual_ecgs(seed, n))
@@ -73,7 +97,7 @@ def compare_with_real(data_dir: Path, n: int, seed: int) -> dict[str, Any]:
         model = HistGradientBoostingClassifier(max_iter=150, random_state=0)
         score = cross_val_predict(model, inputs[:, columns], is_virtual, cv=4, method="predict_proba")[:, 1]
         auroc[name] = round(float(roc_auc_score(is_virtual, score)), 4)
-    rows = {}
+    rows: dict[str, Measure] = {}
     for column, name in enumerate(names()):
         rows[name] = {
             "real": np.percentile(real[:, column], PERCENTILES).round(1).tolist(),
@@ -84,7 +108,7 @@ def compare_with_real(data_dir: Path, n: int, seed: int) -> dict[str, Any]:
             "volumes": _compare_volumes(data_dir / "cmr" / "dsb_patient_volumes.tsv", seed, n)}  # fmt: skip
 
 
-def table(report: dict[str, Any]) -> str:
+def table(report: Comparison) -> str:
     """The report as Markdown."""
     lines = [
         f"Virtual against real, AUROC: {report['virtualAgainstReal']} (0.5 would be perfect).\nPercentiles "
@@ -124,7 +148,7 @@ def _virtual_ecgs(seed: int, n: int) -> Iterator[Floats]:
         yield 5 * np.rint(resample_poly(recorded.astype(float), 1, 5, axis=1) / 5)
 
 
-def _compare_volumes(file: Path, seed: int, n: int) -> dict[str, Any]:
+def _compare_volumes(file: Path, seed: int, n: int) -> dict[str, Volumes]:
     """EDV, ESV and EF of adults on both sides. The real people were referred for a scan: a mix unlike our own."""
     with file.open() as lines:
         people = [row for row in csv.DictReader(lines, delimiter="\t") if float(row["age_years"] or 0) >= 40]
@@ -133,8 +157,8 @@ def _compare_volumes(file: Path, seed: int, n: int) -> dict[str, Any]:
             "EF %": [100 * float(row["ef"]) for row in people]}  # fmt: skip
     virtual = {"EDV mL": [p.lv_edv_ml for p in persons], "ESV mL": [p.lv_edv_ml * (1 - p.lv_ef) for p in persons],
                "EF %": [100 * p.lv_ef for p in persons]}  # fmt: skip
-    sides = {"real": real, "virtual": virtual}
-    return {
-        name: {side: np.percentile(values[name], PERCENTILES).round(1).tolist() for side, values in sides.items()}
-        for name in real
-    }
+
+    def percentiles(values: list[float]) -> list[float]:
+        return [float(value) for value in np.percentile(values, PERCENTILES).round(1)]
+
+    return {name: {"real": percentiles(real[name]), "virtual": percentiles(virtual[name])} for name in real}

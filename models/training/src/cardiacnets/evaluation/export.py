@@ -28,6 +28,7 @@ from cardiacnets.bundle.write import (
     state_figures,
     write_bundle,
 )
+from cardiacnets.cohort.cache import COHORT_VERSION
 from cardiacnets.data.real import load_real
 from cardiacnets.data.virtual import load_virtual
 from cardiacnets.data.windows import to_window
@@ -556,6 +557,7 @@ def evaluate_bundle(
         "config": manifest["training"]["config"],
         "commit": manifest["training"]["commit"],
         "seeds": manifest["training"]["seeds"],
+        "cohortVersion": COHORT_VERSION,
     }
     _write_json(report_path, report)
     space = _points(run_dir) if (run_dir / "align" / "model.pt").exists() else None

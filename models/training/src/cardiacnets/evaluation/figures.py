@@ -256,6 +256,7 @@ class PeopleFigures(TypedDict):
     people: int
     conditions: dict[str, Area]
     operating: dict[str, Accuracy]
+    oracle: NotRequired[dict[str, OracleFigures]]
 
 
 class RealValidation(TypedDict):
@@ -403,3 +404,5 @@ class EvaluationReport(Measured, Exported, Pretraining, Drawn):
     commit: str
     config: dict[str, object]
     seeds: list[int]
+    cohortVersion: NotRequired[int]
+    """Of the virtual people; 4 in reports without it."""

@@ -143,8 +143,13 @@ def _oracle(report: EvaluationReport) -> str:
     return table(["both know", "figure", "ours", "oracle", "closeness (aim 0.95)"], rows)
 
 
-def _version(report: EvaluationReport) -> str:
-    return f"cohort version {report['oracle']['withPerson'].get('version', 2)}"
+def _versions(report: EvaluationReport) -> str:
+    """Which people the oracle was fitted on, and whether the network was measured on the same."""
+    fitted, measured = report["oracle"]["withPerson"].get("version", 2), report.get("cohortVersion", 4)
+    if fitted == measured:
+        return f"Both are of cohort version {fitted}."
+    return f"""**Not comparable here**: this oracle was fitted on cohort version {fitted}, and the network was measured on version {measured}.
+`cardiacnets-train measure DIR` compares both on people of one version ([README](../models/training/README.md))."""
 
 
 def _noise(report: EvaluationReport) -> str:
@@ -299,9 +304,10 @@ The same head finds virtual CAD, which it never saw, with AUROC {on_virtual}.
 
 ## Distance from the oracle
 
-The oracle is boosted trees and a linear model on the noise-free virtual ECG: their mean, weighted as it does best on validation people
-({report["oracle"]["withPerson"]["people"]:,} people of {_version(report)}). *Closeness* is the ratio
+The oracle reads the noise-free virtual ECG: boosted trees, and from cohort version 5 on also a linear model
+({report["oracle"]["withPerson"]["people"]:,} people). *Closeness* is the ratio
 of mean R, and of macro (AUROC − 0.5) over the four conditions that the bundle learned from virtual people.
+{_versions(report)}
 
 {_oracle(report)}
 

@@ -228,12 +228,12 @@ def measure_virtual(screener: CachedScreener, data: EcgSet) -> VirtualFigures:
     }
 
 
-def compare_oracle(test: TestFigures, folder: Path = ORACLE) -> dict[str, OracleFigures]:
-    """How much of what the virtual ECG tells the network gets out: with the person's fields, and without."""
+def compare_oracle(known: GroupFigures, alone: GroupFigures, folder: Path = ORACLE) -> dict[str, OracleFigures]:
+    """How much of what the virtual ECG tells the network gets out: with the person's fields known, and without."""
     report: dict[str, OracleFigures] = {}
     pairs: tuple[tuple[str, str, GroupFigures], ...] = (
-        ("withPerson", "oracle-with-person.json", test),
-        ("withoutPerson", "oracle.json", test["withoutPerson"]),
+        ("withPerson", "oracle-with-person.json", known),
+        ("withoutPerson", "oracle.json", alone),
     )
     for name, file, ours in pairs:
         oracle = json.loads((folder / file).read_text())
@@ -356,14 +356,33 @@ def measure_virtual_flags(screener: CachedScreener, data: EcgSet, adjustment: Ad
     }
 
 
-def measure_people(screener: CachedScreener, adjustment: Adjustment, cohort_dir: Path) -> PeopleFigures:
-    """What a bundle finds at its limits in the test people of a cohort that other code may have drawn."""
+def measure_people(
+    screener: CachedScreener, adjustment: Adjustment, cohort_dir: Path, folder: Path = ORACLE
+) -> PeopleFigures:
+    """What a bundle finds at its limits in the test people of a cohort that other code may have drawn.
+
+    Beside the oracle's figures where the oracle was fitted on people of the same code.
+    """
     data = virtual_set(cohort_dir, "test", any_version=True).thinned(VIRTUAL_PEOPLE)
-    (whole,) = screener(data)
-    return {
+    whole, without = screener(data, WHOLE, NO_PERSON)
+    figures: PeopleFigures = {
         "people": len(data),
         "conditions": {name: area(data.conditions[:, i], whole.logits[:, i]) for i, name in enumerate(CONDITIONS)},
         "operating": measure_virtual_flags(screener, data, adjustment),
+    }
+    drawn_by = json.loads((cohort_dir / "meta.json").read_text())["version"]
+    found = compare_oracle(group_figures(data, whole), group_figures(data, without), folder)
+    if all(entry["version"] == drawn_by for entry in found.values()):
+        figures["oracle"] = found
+    return figures
+
+
+def group_figures(data: EcgSet, answers: Predictions) -> GroupFigures:
+    """Macro AUROC of the four virtual conditions and mean R of the indices."""
+    return {
+        "macroAuroc": rounded(macroarea(data.conditions, answers.logits)),
+        "meanR": rounded(mean_r(data, answers)),
+        "n": len(data),
     }
 
 
@@ -481,7 +500,7 @@ def measure(screener: CachedScreener, data: HeldOut, adjustment: Adjustment, uns
     test = measure_test(screener, data.virtual, adjustment.interval_scale)
     return {
         "test": test,
-        "oracle": compare_oracle(test),
+        "oracle": compare_oracle(test, test["withoutPerson"]),
         "published": PUBLISHED,
         "real": {
             "cad": measure_cad(screener, data.real, adjustment),
