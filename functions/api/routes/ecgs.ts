@@ -15,17 +15,8 @@ import type { ResultList } from '../../../shared/store/result-list.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
 import { requireScope } from '../auth.ts'
-import {
-  EcgParams,
-  EcgQuery,
-  ListQuery,
-  Page,
-  Result,
-  Subject,
-  Submitted,
-  Waveform,
-  WaveformQuery,
-} from '../schemas.ts'
+import { EcgParams, EcgQuery, ListQuery, Page, Result, Subject, Submitted, WaveformQuery } from '../schemas.ts'
+import { Waveform } from '../waveform-schemas.ts'
 import { type EcgStores, ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface EcgOptions extends EcgStores {

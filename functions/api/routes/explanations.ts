@@ -17,7 +17,8 @@ import type { AttributionStore, StoredAttribution } from '../../../shared/store/
 import { CLEAN_STEPS } from '../../../shared/waveform/clean-codec.ts'
 import { type AuthVariables, requireScope } from '../auth.ts'
 import { type QuotaOptions, take } from '../quota.ts'
-import { Attribution, EcgParams, ModelInput, Submitted } from '../schemas.ts'
+import { EcgParams, Submitted } from '../schemas.ts'
+import { Attribution, ModelInput } from '../waveform-schemas.ts'
 import { type EcgStores, ecgIdParam, json, needs, problems, routes } from './common.ts'
 
 export interface ExplanationOptions extends EcgStores, QuotaOptions {
