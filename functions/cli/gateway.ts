@@ -82,9 +82,9 @@ export function gatewayCommand(): Command {
       ).requiredOption('--patient <number>', 'patient number, as in PID-3 or the DICOM Patient ID'),
     )
     .addCommand(
-      ask('backup', 'copy the journal while it runs; to restore, put the copy in place of ecgs.db', (port, { to }) =>
+      ask('backup', 'copy both journals while it runs; to restore, put the copies in their place', (port, { to }) =>
         request(port, 'backup', { path: resolve(to) }),
-      ).requiredOption('--to <file>', 'new file'),
+      ).requiredOption('--to <directory>', 'new file'),
     )
     .addCommand(bundleCommand())
 }

@@ -3,16 +3,20 @@
  * evidence, then measurements, the main indices, quality, warnings and provenance.
  *
  * The name of a finding is its condition, and its value is the model's verdict on the threshold, so that no reader takes a coded condition
- * for a diagnosis. Codes are from SNOMED CT, LOINC and DICOM where the concept is the same, otherwise from our own scheme. It does not
- * claim TID 3700.
+ * for a diagnosis. Codes are from SNOMED CT, LOINC, MDC and DICOM where the concept is the same, otherwise from our own scheme.
+ *
+ * The order is that of TID 3700 (ECG Report, PS3.16): the ECG (TID 3708), its measurements (TID 3713), the screening, the summary (TID 3719).
+ * A container claims its template if it has everything that the template requires. The report does not claim TID 3700: a screening is not an
+ * interpretation of the waves.
  * @module
  */
 
 import { uidOf } from '../../shared/dicom-uid.ts'
 import { CONDITION_NAMES } from '../../shared/domain/conditions.ts'
+import type { Measurements } from '../../shared/domain/measurements.ts'
 import type { Evidence, Finding, IndexEstimate, Result } from '../../shared/domain/result.ts'
 import { warningText } from '../../shared/domain/warnings.ts'
-import { conditionConcept, EKG_MEMBERS, EVIDENCE_TEXT, indexConcept, LOINC } from '../fhir/report/codes.ts'
+import { conditionConcept, EVIDENCE_TEXT, indexConcept, LOINC } from '../fhir/report/codes.ts'
 import { correctionText, SENT_INDICES } from '../hl7/oru-out.ts'
 import type { OrderNumbers, Visit } from '../hl7/visit.ts'
 
@@ -116,8 +120,9 @@ const OWN = (id: string, meaning: string) => code(id, OURS, meaning)
 
 type Item = Attributes
 
-function itemsOf({ result, source, allowsVirtual }: ReportContent): readonly Item[] {
-  const { findings, indices, measurements, quality, status, warnings, ood, provenance, notice } = result
+function itemsOf(content: ReportContent): readonly Item[] {
+  const { result, allowsVirtual } = content
+  const { findings, indices, measurements, quality, status, warnings, ood, provenance, notice, span } = result
   const isSent = ({ evidence }: { readonly evidence: Evidence }) => allowsVirtual || evidence !== 'virtual'
   const sent = { findings: findings.filter(isSent), indices: indices.filter(isSent) }
   const heldBack = findings.length + indices.length - sent.findings.length - sent.indices.length
@@ -128,7 +133,63 @@ function itemsOf({ result, source, allowsVirtual }: ReportContent): readonly Ite
       ...item('HAS OBS CONTEXT', 'UIDREF', code('121012', 'DCM', 'Device Observer UID')),
       UID: uidOf(['observer', provenance.modelSha256]),
     },
-    text('CONTAINS', code('121106', 'DCM', 'Comment'), notice),
+    container(
+      code('55111-9', 'LN', 'Current Procedure Descriptions'),
+      procedureItems(content),
+      span.startedAt === null ? undefined : '3708',
+    ),
+    ...(measurements === undefined ? [] : [measurementsItem(measurements)]),
+    container(OWN('screening', 'Screening by a model'), [
+      ...(ood?.flagged
+        ? [text('CONTAINS', OWN('unfamiliar', 'Unlike the ECGs that the model knows'), 'Do not rely on the numbers.')]
+        : []),
+      ...sent.findings.map(findingItem),
+      ...sent.indices.filter(({ id }) => SENT_INDICES.includes(id)).map(indexItem),
+      text(
+        'CONTAINS',
+        OWN('signal-quality', 'Signal quality of the ECG'),
+        status === 'screened'
+          ? 'acceptable'
+          : `Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`,
+      ),
+      ...warnings.map((warning) =>
+        text('CONTAINS', OWN('warning', 'Warning'), `${warning.code}: ${warningText(warning)}`),
+      ),
+      ...(result.supersedes === undefined
+        ? []
+        : [text('CONTAINS', OWN('correction', 'Correction'), correctionText(result, allowsVirtual))]),
+      ...(heldBack === 0
+        ? []
+        : [
+            text(
+              'CONTAINS',
+              OWN('held-back', 'Held back by site rule'),
+              `${heldBack} numbers that learned from simulated people.`,
+            ),
+          ]),
+      text(
+        'CONTAINS',
+        OWN('provenance', 'Made by'),
+        `ECG ${result.ecgId}, version ${result.version}; ${provenance.modelBundle} (${provenance.modelSha256.slice(0, 12)}); ${provenance.profile}.`,
+      ),
+    ]),
+    container(SUMMARY, [text('CONTAINS', SUMMARY, notice)], '3719'),
+  ]
+}
+
+const SUMMARY = code('55112-7', 'LN', 'Summary')
+
+/** TID 3708, which requires the time of the ECG. */
+function procedureItems({ result: { span, provenance }, source }: ReportContent): readonly Item[] {
+  return [
+    ...(span.startedAt === null
+      ? []
+      : [
+          {
+            ...item('CONTAINS', 'DATETIME', code('122146', 'DCM', 'Procedure DateTime')),
+            DateTime: `${dateOf(new Date(span.startedAt))}${timeOf(new Date(span.startedAt))}`,
+          },
+        ]),
     ...(source === undefined
       ? []
       : [
@@ -137,46 +198,50 @@ function itemsOf({ result, source, allowsVirtual }: ReportContent): readonly Ite
             ReferencedSOPSequence: [referenceTo(source)],
           },
         ]),
-    ...(ood?.flagged
-      ? [text('CONTAINS', OWN('unfamiliar', 'Unlike the ECGs that the model knows'), 'Do not rely on the numbers.')]
-      : []),
-    ...sent.findings.map(findingItem),
-    ...Object.entries(EKG_MEMBERS).flatMap(([name, { coding }]) => {
-      const value = measurements?.[name as keyof typeof EKG_MEMBERS] // its own keys
-      const { code: id, display } = coding.at(-1)!
-      if (value === undefined) return []
-      return [number('CONTAINS', code(id!, 'LN', display!), value, name === 'axisDegrees' ? 'deg' : 'ms')]
-    }),
-    ...sent.indices.filter(({ id }) => SENT_INDICES.includes(id)).map(indexItem),
-    text(
-      'CONTAINS',
-      OWN('signal-quality', 'Signal quality of the ECG'),
-      status === 'screened'
-        ? 'acceptable'
-        : `Refused by the quality gate: ${quality.reasons.join(', ')}. Not screened.`,
-    ),
-    ...warnings.map((warning) =>
-      text('CONTAINS', OWN('warning', 'Warning'), `${warning.code}: ${warningText(warning)}`),
-    ),
-    ...(result.supersedes === undefined
-      ? []
-      : [text('CONTAINS', OWN('correction', 'Correction'), correctionText(result, allowsVirtual))]),
-    ...(heldBack === 0
-      ? []
-      : [
-          text(
-            'CONTAINS',
-            OWN('held-back', 'Held back by site rule'),
-            `${heldBack} numbers that learned from simulated people.`,
-          ),
-        ]),
-    text(
-      'CONTAINS',
-      OWN('provenance', 'Made by'),
-      `ECG ${result.ecgId}, version ${result.version}; ${provenance.modelBundle} (${provenance.modelSha256.slice(0, 12)}); ${provenance.profile}.`,
-    ),
+    text('CONTAINS', code('111001', 'DCM', 'Algorithm Name'), provenance.modelBundle),
+    text('CONTAINS', code('111003', 'DCM', 'Algorithm Version'), provenance.modelSha256),
   ]
 }
+
+/** Rows of TID 3713 (codes of ISO/IEEE 11073-10102): those before `null` are required. */
+const MEASUREMENTS = [
+  ['heartRateBpm', '2:16016', 'Ventricular Heart Rate', '{H.B.}/min'],
+  ['qtMs', '2:16160', 'QT interval global', 'ms'],
+  ['prMs', '2:15872', 'PR interval global', 'ms'],
+  ['qrsMs', '2:16156', 'QRS duration global', 'ms'],
+  ['rrMs', '2:16168', 'RR interval global', 'ms'],
+  null,
+  ['pMs', '2:16184', 'P duration global', 'ms'],
+  ['axisDegrees', '2:16132', 'QRS axis', 'deg'],
+] as const
+
+function measurementsItem(measurements: Measurements): Item {
+  const { qtcBazettMs, qtcFridericiaMs } = measurements
+  const end = MEASUREMENTS.indexOf(null)
+  const isWhole = MEASUREMENTS.slice(0, end).every((row) => row !== null && measurements[row[0]] !== undefined)
+  const numbers = MEASUREMENTS.flatMap((row) => {
+    const value = row === null ? undefined : measurements[row[0]]
+    return row === null || value === undefined ? [] : [number('CONTAINS', code(row[1], 'MDC', row[2]), value, row[3])]
+  })
+  // The template has room for one. A reader who looks for "QTc" finds Bazett's, which most devices mean by it.
+  const formula = coded('HAS PROPERTIES', code('111001', 'DCM', 'Algorithm Name'), BAZETT)
+  const bazett =
+    qtcBazettMs === undefined
+      ? []
+      : [
+          {
+            ...number('CONTAINS', code('2:15876', 'MDC', 'QTc interval global'), qtcBazettMs, 'ms'),
+            ContentSequence: [formula],
+          },
+        ]
+  const fridericia = code('2:15892', 'MDC', 'QTc global using Fredericia formula')
+  return container(code('122144', 'DCM', 'Quantitative Analysis'), [
+    container(code('122158', 'DCM', 'ECG Global Measurements'), [...numbers, ...bazett], isWhole ? '3713' : undefined),
+    ...(qtcFridericiaMs === undefined ? [] : [number('CONTAINS', fridericia, qtcFridericiaMs, 'ms')]),
+  ])
+}
+
+const BAZETT = code('122730', 'DCM', 'Bazett QT Correction Algorithm')
 
 function findingItem({ condition, probability, threshold, flagged, borderline, evidence, withheld }: Finding): Item {
   const [{ code: id, display } = {}] = conditionConcept(condition).coding ?? []
@@ -238,21 +303,34 @@ const coded = (relation: string, name: Attributes, value: Attributes): Item => (
   ConceptCodeSequence: [value],
 })
 
+/** @param template identifier in PS3.16 of the template that the container follows */
+const container = (name: Attributes, items: readonly Item[], template?: string): Item => ({
+  ...item('CONTAINS', 'CONTAINER', name),
+  ContinuityOfContent: 'SEPARATE',
+  ...(template && {
+    ContentTemplateSequence: [{ MappingResource: 'DCMR', TemplateIdentifier: template }],
+  }),
+  ContentSequence: items,
+})
+
 const text = (relation: string, name: Attributes, value: string): Item => ({
   ...item(relation, 'TEXT', name),
   TextValue: value,
 })
 
-/** @param unit UCUM; `1` means no unit */
+/** @param unit UCUM */
 const number = (relation: string, name: Attributes, value: number, unit: string): Item => ({
   ...item(relation, 'NUM', name),
   MeasuredValueSequence: [
     {
       NumericValue: String(Number(value.toPrecision(6))),
-      MeasurementUnitsCodeSequence: [code(unit, 'UCUM', unit === '1' ? 'no units' : unit)],
+      MeasurementUnitsCodeSequence: [code(unit, 'UCUM', UNIT_MEANINGS[unit] ?? unit)],
     },
   ],
 })
+
+/** As PS3.16 writes them. */
+const UNIT_MEANINGS: Readonly<Record<string, string>> = { '1': 'no units', '{H.B.}/min': 'BPM' }
 
 const referenceTo = ({ classUid, instance }: SourceInstance): Attributes => ({
   ReferencedSOPClassUID: classUid,

@@ -4,6 +4,7 @@
  * @module
  */
 import type { Socket } from 'node:net'
+import { CodedError } from '../../shared/errors.ts'
 import { describeError, type Log } from '../../shared/observe/logging.ts'
 import { pause } from '../../shared/pause.ts'
 import type { Journal } from '../mqtt/journal.ts'
@@ -66,6 +67,15 @@ export class DeviceDoor {
 
   deliver(peer: string): void {
     this.#open?.door.deliver(peer)
+  }
+
+  /**
+   * Copies the frame journal.
+   * @throws CodedError `data-unwritable` while it cannot be used
+   */
+  backup(path: string): void {
+    if (this.#open === undefined) throw new CodedError('data-unwritable', { field: 'frames.db' })
+    this.#open.journal.backup(path)
   }
 
   async close(): Promise<void> {

@@ -17,7 +17,7 @@ import { Counters, count } from './counters.ts'
 import type { DeviceDoor } from './device-door.ts'
 import { isEndingSoon, type OpenDoor, openDoor } from './door-server.ts'
 import type { FolderDoor } from './folder-door.ts'
-import { checkModel, openJournals } from './opening.ts'
+import { backUp, checkModel, openJournals } from './opening.ts'
 import { devicePeer } from './peers.ts'
 import { gatewayMetrics, gatewayStatus } from './report.ts'
 import { Screening, type ScreeningSetup } from './screening.ts'
@@ -153,7 +153,7 @@ class Ward implements Gateway {
         this.#senders.resultStored()
         return count
       },
-      backup: (path) => this.#store.backup(path),
+      backup: (folder) => backUp(folder, { store: this.#store, frames: this.#mqtt ?? this.#journal }),
       bundles: this.#bundles,
     })
     this.#parts.logger.info('door open', { door: 'status', guard: 'loopback', port: this.#status.port })

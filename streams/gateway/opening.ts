@@ -2,9 +2,10 @@
  * Opens what a gateway needs before its doors: folder, journals and model. A fault of one prevents the start and is reported.
  * @module
  */
-import { mkdirSync } from 'node:fs'
+import { existsSync, mkdirSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { fileFault, isEmptied } from '../../shared/data-files.ts'
+import { CodedError } from '../../shared/errors.ts'
 import { readBundle, verifyFile } from '../../shared/inference/bundle.ts'
 import { readSite } from '../../shared/inference/site-calibration.ts'
 import type { Log } from '../../shared/observe/logging.ts'
@@ -43,6 +44,24 @@ export function openJournals(
   } catch (error) {
     store.close()
     throw error
+  }
+}
+
+/**
+ * Copies both journals into a new folder, from which a gateway can start. Both copies are of the same moment, because nothing else runs meanwhile.
+ * @throws CodedError `field-invalid` for a folder that exists, and those of `fileFault`
+ */
+export function backUp(
+  folder: string,
+  { store, frames }: { readonly store: Pick<Store, 'backup'>; readonly frames: Pick<Journal, 'backup'> },
+): void {
+  if (existsSync(folder)) throw new CodedError('field-invalid', { field: 'path' })
+  try {
+    mkdirSync(folder, { mode: 0o700 })
+    store.backup(join(folder, ECGS))
+    frames.backup(join(folder, FRAMES))
+  } catch (error) {
+    throw fileFault(folder, error) ?? error
   }
 }
 

@@ -30,7 +30,8 @@ export interface StatusSource {
   resultOf(ecgId: string, version?: number): string | undefined
   erase(patient: string): Promise<number>
   retryDead(): number
-  backup(path: string): void
+  /** @param folder that does not exist yet */
+  backup(folder: string): void
   readonly bundles: Pick<Bundles, 'list' | 'install' | 'rollBack'>
 }
 

@@ -354,6 +354,11 @@ export class Journal {
     return pages * this.#number('PRAGMA page_size', 'page_size')
   }
 
+  /** A copy that can be restored. The file must not exist. */
+  backup(path: string): void {
+    this.#db.exec(`VACUUM INTO '${path.replaceAll("'", "''")}'`)
+  }
+
   close(): void {
     this.#statements.clear()
     this.#db.close()

@@ -74,6 +74,34 @@ describe.skipIf(!hasDcmtk)(`a structured report read by dcmtk${NO_DCMTK}`, () =>
     expect(tree).not.toContain('probability')
   })
 
+  it('follows the order and the templates of an ECG report', () => {
+    const measurements = {
+      method: 'delineation-v1',
+      heartRateBpm: 61,
+      rrMs: 984,
+      prMs: 160,
+      qrsMs: 92,
+      qtMs: 400,
+      qtcBazettMs: 403,
+      qtcFridericiaMs: 402,
+      axisDegrees: 40,
+    }
+    const templates = (path: string) => execFileSync('dsrdump', ['+Pt', path], { encoding: 'utf8' }).match(/TID \d+/g)
+
+    const whole = written(structuredReport(content(makeResult({ measurements }))))
+    const tree = dsrdump(whole)
+    const claimed = templates(whole)
+    const { prMs: _, ...unsure } = measurements
+    const claimedWithoutPr = templates(written(structuredReport(content(makeResult({ measurements: unsure })))))
+
+    expect(claimed).toEqual(['TID 3708', 'TID 3713', 'TID 3719'])
+    expect(claimedWithoutPr).toEqual(['TID 3708', 'TID 3719'])
+    expect(tree.match(/CONTAINER:\(,,"[^"]+"\)|CONTAINER:\(([^,]+),/g)).toHaveLength(6)
+    expect(tree).toMatch(/NUM:\(2:16016,MDC,"Ventricular Heart Rate"\)="61" \(\{H.B.\}\/min,UCUM,"BPM"\)/)
+    expect(tree).toMatch(/NUM:\(2:15876,MDC,"QTc interval global"\)="403"/)
+    expect(tree).toMatch(/DATETIME:\(122146,DCM,"Procedure DateTime"\)/)
+  })
+
   it('states why an ECG was refused', () => {
     const tree = dsrdump(written(structuredReport(content(makeRefusal()))))
 

@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
 import { get } from 'node:http'
 import { join } from 'node:path'
 import { afterEach, describe, expect, it } from 'vitest'
+import type { Frame } from '../../../shared/domain/frame.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { parseResult } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
@@ -9,7 +10,9 @@ import { openDoor } from '../../../streams/gateway/door-server.ts'
 import { acknowledge } from '../../../streams/hl7/acknowledge.ts'
 import { type Message, parseMessage } from '../../../streams/hl7/message.ts'
 import { serveMllp } from '../../../streams/hl7/mllp.ts'
-import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink, framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
 import { adt, fileOru, RawPeer, waveOru } from '../hl7/helpers.ts'
@@ -359,11 +362,39 @@ describe('the gateway', () => {
       () => gateway.results(),
       (results) => results.length === 1,
     )
-    mkdirSync(join(gateway.folder, 'restored'))
+    const copy = join(gateway.folder, 'copy')
 
-    await gateway.post('/backup', { path: join(gateway.folder, 'restored', 'ecgs.db') })
-    ward = await gateway.again({ data: join(gateway.folder, 'restored') })
+    await gateway.post('/backup', { path: copy })
+    const second = await gateway.post('/backup', { path: copy })
+    ward = await gateway.again({ data: copy })
 
     expect(await ward.results()).toHaveLength(1)
+    expect(second.ok).toBe(false)
+    expect(statSync(copy).mode & 0o777).toBe(0o700)
+  })
+
+  it('completes a window from the frames of a backup', async () => {
+    const gateway = await open()
+    const frames = framesOf(ECG, toWire(ECG), { session: 's1', sessionStartedAtMs: Date.now() }).toArray()
+    const publish = async ({ gateway: { ports } }: TestGateway, some: readonly Frame[]) => {
+      const link = await DeviceLink.open({ url: `mqtt://127.0.0.1:${ports.mqtt}`, version: 4 })
+      for (const frame of some) {
+        await link.publish('ecg/v1/local/d1/frames', encodeFrame(frame, 'protobuf'), 'application/x-protobuf')
+      }
+      await link.close()
+    }
+    await publish(gateway, frames.slice(0, 10))
+
+    const copy = join(gateway.folder, 'copy')
+    await gateway.post('/backup', { path: copy })
+    ward = await gateway.again({ data: copy })
+    await publish(ward, frames.slice(10))
+
+    const [result] = await until(
+      () => ward!.results(),
+      (results) => results.length === 1,
+    )
+    expect(result!.warnings.map(({ code }) => code)).not.toContain('window-closed-short')
+    expect(result!.span.durationMs).toBe(10_000)
   })
 })

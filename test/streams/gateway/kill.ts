@@ -93,9 +93,14 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
   const streamTo = async (url: string, name: string, resultTimeoutMs: number) => {
     const link = await DeviceLink.open({ url, version: 4 }, { repeatMs: REPEAT_MS })
     links.push(link)
-    return Array.from({ length: devices }, (_, index) =>
-      streaming(link, `${name}${index}`, { index, seed, speed, resultTimeoutMs, signal: ending.signal }),
+    const done = Promise.all(
+      Array.from({ length: devices }, (_, index) =>
+        streaming(link, `${name}${index}`, { index, seed, speed, resultTimeoutMs, signal: ending.signal }),
+      ),
     )
+    // What fails meanwhile is reported at the end.
+    done.catch(() => {})
+    return { done }
   }
   try {
     await gateway.start()
@@ -122,7 +127,7 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
     )
     cloud.settle()
     ending.abort()
-    const [own, others] = [await Promise.all(bedside), await Promise.all(remote)]
+    const [own, others] = [await bedside.done, await remote.done]
     const all = [...own, ...others].flatMap(({ windows }) => windows)
     const expected = new Map([...own, ...others].flatMap(({ samples }) => [...samples]))
     const isWrong = (ecgId: string, sha256: string | undefined) =>

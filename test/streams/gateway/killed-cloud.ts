@@ -155,6 +155,9 @@ async function resultsOf(url: string): Promise<readonly InCloud[]> {
   }
 }
 
+/** On a busy machine, functions do not always load within their time. */
+const MAX_STARTS = 30
+
 /** A process and its children, which end with it. */
 class Killed {
   readonly #command: readonly [command: string, args: readonly string[], output: 'stdout' | 'stderr', ready: string]
@@ -169,7 +172,7 @@ class Killed {
     for (let attempt = 1; ; attempt++) {
       const words = await this.#startOnce()
       if (words === undefined) return
-      if (attempt === 5) throw new Error(`${this.#command[0]} did not start: ${words.join('\n')}`)
+      if (attempt === MAX_STARTS) throw new Error(`${this.#command[0]} did not start: ${words.join('\n')}`)
       await this.kill()
     }
   }
