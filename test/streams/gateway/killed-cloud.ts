@@ -112,7 +112,7 @@ export async function realCloud(folder: string, assemblyDir: string): Promise<Ki
     targets: [
       {
         name: 'stack',
-        lifeMs: { least: 200, most: 30_000 },
+        lifeMs: { least: 200, most: 10_000 },
         kill: () => stack.kill(),
         start: () => stack.start(),
       },
