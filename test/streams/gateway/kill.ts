@@ -315,6 +315,7 @@ function table(reports: readonly KillReport[]): string {
   const sum = (of: (report: KillReport) => number) => reports.reduce((total, report) => total + of(report), 0)
   const kills = (['gateway', 'stack', 'broker'] as const).map((name) => `${name} ${sum((each) => each.kills[name])}`)
   const all = sum((each) => each.kills.gateway + each.kills.stack + each.kills.broker)
+  const wrongOf = (path: 'g' | 'c') => sum(({ wrong }) => wrong.filter((place) => place.includes(`: ${path}`)).length)
   const starts = reports.flatMap(({ startMs }) => startMs).toSorted((a, b) => a - b)
   const seconds = (ms = 0) => `${(ms / 1000).toFixed(1)} s`
   const rows = [
@@ -322,7 +323,8 @@ function table(reports: readonly KillReport[]): string {
     ['windows', sum((each) => each.windows).toLocaleString('en')],
     ['without a result at the device', sum((each) => each.withoutResult)],
     ['missing in the cloud', sum((each) => each.missingInCloud)],
-    ['made of other samples than were sent', sum((each) => each.wrongSamples)],
+    ['made of other samples than were sent, of devices at the gateway', wrongOf('g')],
+    ["made of other samples than were sent, of devices at mosquitto and the cloud's adapter", wrongOf('c')],
     ['doubled', sum((each) => each.doubled)],
     ["the gateway's start, median and longest", `${seconds(starts[starts.length >> 1])}, ${seconds(starts.at(-1))}`],
     ["the gateway's peak memory", `${Math.max(...reports.map(({ rssMb }) => rssMb))} MB`],

@@ -8,8 +8,6 @@ import { join } from 'node:path'
 import { startLocalStack } from '../../../cdk/local/stack.ts'
 
 const [assemblyDir = '', dataDir = '', port = '', broker = ''] = process.argv.slice(2)
-// mosquitto 2.0 does not restore shared subscriptions after a kill: until the adapter is back, it drops what it acknowledges.
-process.env.MQTT_CONNECTIONS = '1'
 const log = join(dataDir, 'stack.log')
 await startLocalStack({
   assemblyDir,
