@@ -11,7 +11,7 @@ import { readSite } from '../../shared/inference/site-calibration.ts'
 import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
 import { decodeWaveform } from '../../shared/waveform/codec.ts'
-import type { ScreeningJob, ScreeningReply, ScreeningSetup } from './screening.ts'
+import { type ScreeningJob, type ScreeningReply, type ScreeningSetup, STOP } from './screening.ts'
 
 const { bundleDirectory, siteFile, codeVersion } = workerData as ScreeningSetup // as `screening.ts` starts it
 const bundle = await readBundle(bundleDirectory, CARDIACNETS_V1.name)
@@ -20,7 +20,13 @@ const screener = await Screener.load(bundle, site)
 const preparer = new WindowPreparer(CARDIACNETS_V1)
 const port = parentPort!
 
-port.on('message', async ({ id, envelope, packed }: ScreeningJob) => {
+// With the port closed, the thread ends after its jobs.
+port.on('message', async (message: ScreeningJob | typeof STOP) => {
+  if (message === STOP) {
+    port.close()
+    return
+  }
+  const { id, envelope, packed } = message
   try {
     const result = await screenIntake({ screener, preparer, codeVersion }, envelope, decodeWaveform(packed))
     port.postMessage({ id, json: JSON.stringify(result) } satisfies ScreeningReply)

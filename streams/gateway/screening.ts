@@ -29,6 +29,9 @@ export interface ScreeningSource {
   done(reply: ScreeningReply): void
 }
 
+/** Message after which the thread finishes its jobs and ends. */
+export const STOP = 'stop'
+
 /** Jobs in the thread at the same time: one that runs and one that follows. */
 const UNDER_WAY = 2
 
@@ -124,6 +127,7 @@ export class Screening {
 export class ScreeningThread {
   readonly #worker: Worker
   readonly #underWay = new Set<number>()
+  readonly #exited = Promise.withResolvers<void>()
   #idle: (() => void) | undefined
   #isEnding = false
   readonly ready: Promise<void>
@@ -153,7 +157,10 @@ export class ScreeningThread {
       if (!this.#isEnding) failed.reject(error)
     }
     this.#worker.on('error', end)
-    this.#worker.on('exit', (code) => end(new Error(`the screening thread ended with ${code}`)))
+    this.#worker.on('exit', (code) => {
+      this.#exited.resolve()
+      end(new Error(`the screening thread ended with ${code}`))
+    })
   }
 
   get underWay(): number {
@@ -174,8 +181,10 @@ export class ScreeningThread {
     await Promise.race([idle, this.failed])
   }
 
+  /** Resolves when the thread has ended by itself. `terminate()` during a call of ONNX Runtime would abort the whole process. */
   async stop(): Promise<void> {
     this.#isEnding = true
-    await this.#worker.terminate()
+    this.#worker.postMessage(STOP)
+    await this.#exited.promise
   }
 }
