@@ -84,7 +84,7 @@ export function gatewayCommand(): Command {
     .addCommand(
       ask('backup', 'copy both journals while it runs; to restore, put the copies in their place', (port, { to }) =>
         request(port, 'backup', { path: resolve(to) }),
-      ).requiredOption('--to <directory>', 'new file'),
+      ).requiredOption('--to <directory>', 'new folder'),
     )
     .addCommand(bundleCommand())
 }

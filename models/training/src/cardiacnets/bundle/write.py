@@ -81,7 +81,7 @@ class IndexEntry:
 
     id: str
     evidence: str
-    correlation: float
+    correlation: float | None
     intervalScale: float
 
 

@@ -35,7 +35,7 @@ def _virtual_conditions(test: TestFigures) -> str:
 
 
 def _indices(test: TestFigures) -> str:
-    per_index = {name: r or 0.0 for name, r in test["perIndexR"].items()}
+    per_index = {name: r for name, r in test["perIndexR"].items() if r is not None}
     ordered = sorted(per_index, key=lambda name: -per_index[name])
     highest, lowest = (
         ", ".join(f"{name} {per_index[name]:.2f}" for name in part) for part in (ordered[:6], ordered[-3:])

@@ -77,7 +77,6 @@ from cardiacnets.evaluation.report import (
     measure_people,
     measure_teacher,
     measure_virtual,
-    number,
     rounded,
     validation_data,
 )
@@ -437,7 +436,7 @@ def _operating(name: str, evidence: str, report: Measured, datasets: Mapping[str
 
 def _indices(adjustment: Adjustment, report: Measured | Validation) -> list[IndexEntry]:
     return [
-        IndexEntry(name, "virtual", number(report["test"]["perIndexR"][name]), float(scale))
+        IndexEntry(name, "virtual", report["test"]["perIndexR"][name], float(scale))
         for name, scale in zip(INDICES, adjustment.interval_scale, strict=True)
     ]
 
