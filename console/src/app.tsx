@@ -116,13 +116,15 @@ function FeedLamp() {
     const timer = setInterval(() => (now.value = Date.now()), 5_000)
     return () => clearInterval(timer)
   }, [])
-  const silent = heardAt.value === 0 ? 0 : now.value - heardAt.value
   const state = feedState.value
   return (
     <span class={`feed feed-${state}`} role="status" title={t('feed.hint')}>
       <i aria-hidden="true" />
       {word('feed', state)}
-      {state === 'lost' && heardAt.value > 0 && <small>{t('feed.since', { ago: ago(silent) })}</small>}
+      {/* Read only where it is shown: it changes with every event. */}
+      {state === 'lost' && heardAt.value > 0 && (
+        <small>{t('feed.since', { ago: ago(now.value - heardAt.value) })}</small>
+      )}
     </span>
   )
 }
