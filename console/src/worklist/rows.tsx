@@ -34,11 +34,7 @@ export class RowPool {
 
   /** Shows these rows, and no others. */
   draw(places: readonly Place[], rows: readonly Summary[], chosen: number): void {
-    while (this.#rows.length < places.length) {
-      const row = new RowElements()
-      this.#rows.push(row)
-      this.#space.append(row.element)
-    }
+    while (this.#rows.length < places.length) this.#rows.push(new RowElements())
     const unused = new Set(this.#rows.keys())
     for (const { index, start } of places) {
       const row = rows[index]
@@ -46,9 +42,11 @@ export class RowPool {
       // A row that stays in view keeps its elements.
       const slot = index % this.#rows.length
       unused.delete(slot)
+      const { element } = this.#rows[slot]!
+      if (!element.isConnected) this.#space.append(element)
       this.#rows[slot]!.show(row, index, start, index === chosen)
     }
-    for (const slot of unused) this.#rows[slot]!.hide()
+    for (const slot of unused) this.#rows[slot]!.element.remove()
   }
 }
 
@@ -98,11 +96,6 @@ class RowElements {
     this.#highest = text('.highest')
   }
 
-  hide(): void {
-    if (!this.element.hidden) this.element.hidden = true
-    this.#shown = []
-  }
-
   show(row: Summary, index: number, top: number, isChosen: boolean): void {
     const shown = [row, index, top, isChosen, t('status.screened')]
     if (shown.every((value, i) => value === this.#shown[i])) return
@@ -113,7 +106,6 @@ class RowElements {
       status === 'screened'
         ? t('status.screened')
         : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
-    if (element.hidden) element.hidden = false
     element.id = `row-${index}`
     element.dataset.ecg = ecgId
     element.ariaSelected = String(isChosen)
