@@ -64,7 +64,7 @@ describe('the frames that a device keeps', () => {
     expect(times).toEqual([30, 90, 210, 450, 930, 1530, 2130, 2730])
   })
 
-  it('of the oldest window only are sent again while nothing is answered', () => {
+  it('are sent again for the oldest window only while nothing is answered', () => {
     const [first] = [window(0), window(0), window(0)]
 
     expect(kept.due(AGAIN_MS.first)).toEqual(first)
@@ -95,7 +95,7 @@ describe('the frames that a device keeps', () => {
     expect(dueAt(1e9)).toBe(0)
   })
 
-  it('of a last window that is too short for a result are not kept', () => {
+  it('are not kept for a last window that is too short for a result', () => {
     window()
     kept.answered(ecgId(0), 1, false, 10)
     publish(1, 10, { isLast: true })
@@ -149,7 +149,7 @@ describe('a broker that loses frames that it acknowledged', () => {
   const never = () => false
   const lengths = () => ward.current('d0').map(({ samples }) => samples.length)
 
-  it('costs no sample: each window is complete in the end, whatever was lost', () => {
+  it('costs no sample: each window is complete in the end', () => {
     const steps = fc.array(
       fc.record({ frames: fc.integer({ min: 1, max: 30 }), loses: fc.constantFrom(0, 0, 0.3, 1) }),
       { minLength: 1, maxLength: 12 },
@@ -190,7 +190,7 @@ describe('a broker that loses frames that it acknowledged', () => {
     )
   }, 60_000)
 
-  it('that is only a result makes the device repeat, and nothing else happens', () => {
+  it('makes no new version from repeated frames when only a result was lost', () => {
     for (let windows = 0; windows < 3; windows++) {
       stream(FRAMES_A_WINDOW, never, false)
       second(never, () => true)
@@ -205,7 +205,7 @@ describe('a broker that loses frames that it acknowledged', () => {
     expect(ward.heldBytes).toBe(0)
   })
 
-  it('that is the last one closes the window after the device has sent it again', () => {
+  it('closes the last window once its last frame was sent again', () => {
     stream(FRAMES_A_WINDOW + 9, never, false)
     stream(1, () => true, true)
     for (let seconds = 0; seconds < 40; seconds++) second(never)
