@@ -94,9 +94,8 @@ export async function realCloud(folder: string, assemblyDir: string): Promise<Ki
     'user root',
     'persistence true',
     `persistence_location ${brokerData}`,
-    // It writes after each change. Between its acknowledgement and that it may still be killed.
+    // Once a second: what it acknowledged since then is lost with it, and comes again from its device.
     'autosave_interval 1',
-    'autosave_on_changes true',
     'max_queued_messages 0',
   ]
   writeFileSync(config, `${lines.join('\n')}\n`)
