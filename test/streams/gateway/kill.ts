@@ -155,10 +155,7 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
       devices: 2 * devices,
       windows: all.length,
       withoutResult: atDevice.flatMap(({ windows }) => windows).filter(({ results }) => results === 0).length,
-      doubled:
-        all.filter(({ results }) => results > 1).length +
-        held.filter(({ contents }) => contents > 1).length +
-        (held.length - ids.size),
+      doubled: all.filter(({ results }) => results > 1).length + held.filter(({ contents }) => contents > 1).length,
       wrongSamples: wrong.length,
       wrong,
       missing,
