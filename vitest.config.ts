@@ -49,7 +49,7 @@ const SERVED = [
   'test/streams/dicom/*.test.ts',
   'test/streams/fhir/**/*.test.ts',
   'test/streams/hl7/*.test.ts',
-  'test/streams/mqtt/{adapter,config,connection,corrections,device,dockerfile,flood,frame-codec,ingest,intake-message,journal}.test.ts',
+  'test/streams/mqtt/{adapter,config,connection,corrections,device,dockerfile,flood,frame-codec,ingest,intake-message,journal,kept-frames}.test.ts',
   'test/streams/mqtt/{limits,listening,outbox,packed-frames,pauses,results,topics,window-assembler}.test.ts',
 ]
 

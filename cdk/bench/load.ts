@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto'
 import type { Recording } from '../../shared/domain/recording.ts'
 import { quantile, round } from '../../shared/statistics.ts'
-import { DeviceLink, streamRecording, type WindowTiming } from '../../streams/mqtt/device.ts'
+import { streamRecording, type WindowTiming } from '../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../streams/mqtt/device-link.ts'
 
 export const WINDOW_S = 10
 /** How long a device continues after its last whole window. */

@@ -6,7 +6,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { bundleFunction, FUNCTION_NAMES, type Target, zippedBytes } from '../build/lambda-bundle.ts'
+import { bundleFunctions, type Target, zippedBytes } from '../build/lambda-bundle.ts'
 import { readModel, stageModel } from '../build/model-layer.ts'
 import { startLocalStack } from '../local/stack.ts'
 import { type ColdStart, measureColdStart } from './cold-start.ts'
@@ -23,16 +23,11 @@ try {
   const memoryMb = Object.fromEntries(Object.values(stack.functions).map(({ spec }) => [spec.name, spec.memoryMb]))
   const modelMb = megabytes(zippedBytes(stageModel(readModel(), folder)))
   const zipMb = Object.fromEntries(
-    (['linux-arm64', 'linux-x64'] satisfies Target[]).map((target) => [
-      target,
-      Object.fromEntries([
-        ...FUNCTION_NAMES.map((name) => [
-          name,
-          megabytes(zippedBytes(bundleFunction(name, target, join(folder, target)))),
-        ]),
-        ['model', modelMb],
-      ]),
-    ]),
+    (['linux-arm64', 'linux-x64'] satisfies Target[]).map((target) => {
+      const folders = Object.entries(bundleFunctions(target, join(folder, target)))
+      const sizes = folders.map(([name, each]) => [name, megabytes(zippedBytes(each))])
+      return [target, Object.fromEntries([...sizes, ['model', modelMb]])]
+    }),
   )
   console.log(
     JSON.stringify({

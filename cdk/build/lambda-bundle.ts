@@ -45,45 +45,33 @@ export function hostTarget(): Target {
 const FRAME_CODEC = 'streams/mqtt/frame-codec.ts'
 const PROTO = 'streams/mqtt/ecg.proto'
 
-/** Builds every function. Returns the folder of each. */
-export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
-  const build = (name: FunctionName) => bundleFunction(name, target, outdir)
-  return {
-    preprocess: build('preprocess'),
-    screen: build('screen'),
-    report: build('report'),
-    'fhir-intake': build('fhir-intake'),
-    api: build('api'),
-    'synthesis-dispatch': build('synthesis-dispatch'),
-    publish: build('publish'),
-    upkeep: build('upkeep'),
-    'sign-in': build('sign-in'),
-  }
-}
-
 /**
- * Builds one function for `target` into `{outdir}/{name}` and returns that folder.
+ * Builds each function for `target` into `{outdir}/{name}`. Returns the folders. One run of esbuild parses a file once for all functions.
  *
  * The output is an ES module, so that a handler may load its model with top-level `await`, and is named `.mjs`, so that Node needs no
  * package.json.
  */
-export function bundleFunction(name: FunctionName, target: Target, outdir: string): string {
-  const folder = join(outdir, name)
-  rmSync(folder, { recursive: true, force: true })
+export function bundleFunctions(target: Target, outdir: string): Readonly<Record<FunctionName, string>> {
+  const folders = Object.fromEntries(FUNCTION_NAMES.map((name) => [name, join(outdir, name)])) as Record<
+    FunctionName,
+    string
+  >
+  for (const folder of Object.values(folders)) rmSync(folder, { recursive: true, force: true })
   const { metafile } = buildSync({
     ...NODE_BUNDLE,
-    entryPoints: [join(ROOT, 'functions', name, 'handler.ts')],
-    outfile: join(folder, 'handler.mjs'),
+    entryPoints: Object.fromEntries(FUNCTION_NAMES.map((name) => [`${name}/handler`, `functions/${name}/handler.ts`])),
+    outdir: resolve(outdir),
+    outExtension: { '.js': '.mjs' },
     absWorkingDir: ROOT,
     target: 'node24',
     external: ['onnxruntime-node'],
   })
-  const outputs = Object.values(metafile.outputs)
-  if (outputs.some((output) => output.imports.some((imported) => imported.path === 'onnxruntime-node'))) {
-    copyOnnxRuntime(target, folder)
+  for (const [path, output] of Object.entries(metafile.outputs)) {
+    const folder = dirname(resolve(ROOT, path))
+    if (output.imports.some((imported) => imported.path === 'onnxruntime-node')) copyOnnxRuntime(target, folder)
+    if (FRAME_CODEC in output.inputs) cpSync(join(ROOT, PROTO), join(folder, basename(PROTO)))
   }
-  if (outputs.some(({ inputs }) => FRAME_CODEC in inputs)) cpSync(join(ROOT, PROTO), join(folder, basename(PROTO)))
-  return folder
+  return folders
 }
 
 /** Copies onnxruntime-node's JavaScript and the binary of one target. The package has 350 MB of binaries for others. */

@@ -6,7 +6,8 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import type { Result } from '../../shared/domain/result.ts'
 import { readRecording } from '../../streams/formats/index.ts'
-import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
+import { streamRecording } from '../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../streams/mqtt/device-link.ts'
 
 const { values } = parseArgs({ options: { to: { type: 'string', default: 'mqtt://127.0.0.1:1883' } } })
 

@@ -4,9 +4,8 @@
  */
 import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
-import { S3Client } from '@aws-sdk/client-s3'
 import { Command } from 'commander'
-import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs, sqsFor } from '../../shared/aws/stack-outputs.ts'
+import { clientsFor, LOCAL_OUTPUTS, outputOf, readOutputs } from '../../shared/aws/stack-outputs.ts'
 import { CodedError, ERROR_KINDS, type ErrorCode, type ErrorDetail } from '../../shared/errors.ts'
 import { activeBundle, activeSite } from '../../shared/inference/active-bundle.ts'
 import { readBundle } from '../../shared/inference/bundle.ts'
@@ -18,7 +17,7 @@ import { apiCloud, type Cloud } from '../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig, readGatewayConfig } from '../../streams/gateway/config.ts'
 import { runGateway } from '../../streams/gateway/run.ts'
 import type { ScreeningSetup } from '../../streams/gateway/screening.ts'
-import { sqsCloud } from '../../streams/gateway/sqs-cloud.ts'
+import { sqsCloud, sqsCloudOfEnvironment } from '../../streams/gateway/sqs-cloud.ts'
 
 interface GatewayOptions {
   readonly config?: string
@@ -197,14 +196,7 @@ function configOf({ config: file, ...flags }: GatewayOptions): GatewayConfig {
 /** The cloud in the configuration; without one, the local stack if it is running. */
 async function cloudOf({ forward }: GatewayConfig, outputsFile: string): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
-  if (forward?.kind === 'sqs') {
-    return sqsCloud(
-      sqsFor(forward.queueUrl),
-      new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }),
-      forward.queueUrl,
-      forward.bucket,
-    )
-  }
+  if (forward?.kind === 'sqs') return sqsCloudOfEnvironment(forward.queueUrl, forward.bucket, forward.credentials)
   if (!existsSync(outputsFile)) return undefined
   const outputs = await readOutputs(outputsFile)
   const { s3, sqs } = clientsFor(outputs)

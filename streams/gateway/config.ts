@@ -49,6 +49,16 @@ const PeerTls = z.strictObject({ ca: File.optional(), cert: File.optional(), key
 
 const AeTitle = z.string().regex(/^[\x21-\x7e]{1,16}$/)
 
+/** AWS credentials for a device certificate; outside Greengrass, whose token exchange service does the same. */
+const IotCredentials = z.strictObject({
+  endpoint: z.url({ protocol: /^https$/ }),
+  roleAlias: z.string().regex(/^[\w=,@-]{1,128}$/),
+  thing: Label.optional(),
+  cert: File,
+  key: File,
+  ca: File.optional(),
+})
+
 const Sending = {
   name: Label,
   /** Which results are sent. A live device has a result every ten seconds; those are sent only if the site asks for `everything`. */
@@ -142,7 +152,7 @@ export const GatewayConfig = z.strictObject({
         kind: z.literal('sqs'),
         queueUrl: z.url(),
         bucket: z.string().min(3),
-        resultsQueueUrl: z.url().optional(),
+        credentials: IotCredentials.optional(),
       }),
       z.strictObject({ kind: z.literal('api'), url: z.url(), tokenFile: File.optional() }),
     ])
@@ -217,16 +227,21 @@ function withPaths(config: GatewayConfig, base: string): GatewayConfig {
     ...(config.hl7 && { hl7: tls(config.hl7) }),
     ...(config.dicom && { dicom: tls(config.dicom) }),
     ...(config.folder && { folder: { watch: at(config.folder.watch) } }),
-    ...(config.forward?.kind === 'api' &&
-      config.forward.tokenFile !== undefined && {
-        forward: { ...config.forward, tokenFile: at(config.forward.tokenFile) },
-      }),
+    ...(config.forward && { forward: forwardAt(config.forward, at) }),
     destinations: config.destinations.map((each) => ({ ...each, ...peerTls(each) })),
     archives: config.archives.map((each) => ({
       ...each,
       ...(each.kind === 'dicom' ? peerTls(each) : each.tokenFile && { tokenFile: at(each.tokenFile) }),
     })),
   }
+}
+
+function forwardAt(forward: NonNullable<GatewayConfig['forward']>, at: (file: string) => string) {
+  if (forward.kind === 'api') return { ...forward, ...(forward.tokenFile && { tokenFile: at(forward.tokenFile) }) }
+  const { credentials } = forward
+  if (credentials === undefined) return forward
+  const { cert, key, ca } = credentials
+  return { ...forward, credentials: { ...credentials, cert: at(cert), key: at(key), ...(ca && { ca: at(ca) }) } }
 }
 
 /**

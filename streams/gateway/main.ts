@@ -36,5 +36,5 @@ async function cloudOf({ forward }: GatewayConfig): Promise<Cloud | undefined> {
   if (forward?.kind === 'api') return apiCloud(forward.url, forward.tokenFile)
   if (forward?.kind !== 'sqs') return undefined
   const { sqsCloudOfEnvironment } = await import('./sqs-cloud.ts')
-  return sqsCloudOfEnvironment(forward.queueUrl, forward.bucket)
+  return sqsCloudOfEnvironment(forward.queueUrl, forward.bucket, forward.credentials)
 }

@@ -8,11 +8,16 @@ import { toPayload, waveformKey } from '../../shared/aws/payloads.ts'
 import { sendMessage } from '../../shared/aws/queues.ts'
 import { CodedError } from '../../shared/errors.ts'
 import { type Cloud, REQUEST_MS } from './cloud.ts'
+import { type IotCredentialsSource, iotCredentials } from './iot-credentials.ts'
 
-/** With the credentials and region from the environment; under Greengrass, those of its token exchange service. */
-export function sqsCloudOfEnvironment(queueUrl: string, bucket: string): Cloud {
-  const sqs = new SQSClient({ md5: false, useQueueUrlAsEndpoint: false })
-  return sqsCloud(sqs, new S3Client({ requestChecksumCalculation: 'WHEN_REQUIRED' }), queueUrl, bucket)
+/**
+ * With the region from the environment.
+ * @param source absent: the credentials also come from the environment; under Greengrass, those of its token exchange service
+ */
+export function sqsCloudOfEnvironment(queueUrl: string, bucket: string, source?: IotCredentialsSource): Cloud {
+  const own = source === undefined ? {} : { credentials: iotCredentials(source) }
+  const sqs = new SQSClient({ ...own, md5: false, useQueueUrlAsEndpoint: false })
+  return sqsCloud(sqs, new S3Client({ ...own, requestChecksumCalculation: 'WHEN_REQUIRED' }), queueUrl, bucket)
 }
 
 export function sqsCloud(sqs: SQSClient, s3: S3Client, queueUrl: string, bucket: string): Cloud {

@@ -58,7 +58,7 @@ export class MllpClient {
     if (this.#socket !== undefined && !this.#socket.destroyed) return this.#socket
     const { host, port, tls } = this.#address
     this.#decoder = new MllpDecoder()
-    const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, servername: host, ...tls })
+    const socket = tls === undefined ? connectTcp({ host, port }) : connectTls({ host, port, ...tls })
     const opened = Promise.withResolvers<void>()
     const timer = setTimeout(() => opened.reject(new Error('timeout')), CONNECT_MS)
     socket.once(tls === undefined ? 'connect' : 'secureConnect', () => opened.resolve())

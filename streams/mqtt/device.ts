@@ -3,146 +3,24 @@
  * @module
  */
 import { randomUUID } from 'node:crypto'
-import type { MqttClient } from 'mqtt'
 import { type EcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Frame } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { type Recording, sampleCount } from '../../shared/domain/recording.ts'
 import { parseResult, type Result } from '../../shared/domain/result.ts'
 import { WINDOW_S, windowSamples } from '../../shared/domain/window.ts'
-import { TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { pause } from '../../shared/pause.ts'
-import { type BrokerOptions, openTransient, userProperty } from './connection.ts'
+import type { DeviceLink } from './device-link.ts'
 import { contentTypeOf, encodeFrame, encodeWindow, type FrameEncoding } from './frame-codec.ts'
 import type { Problem } from './frame-end.ts'
+import { KeptFrames } from './kept-frames.ts'
 import { basicIngestPrefix, buildTopic, type Channel } from './topics.ts'
 import { MIN_WINDOW_S } from './window-assembler.ts'
 import { toWire, type WireSamples } from './wire-recording.ts'
 
-const RETRY_MS = 200
+/** How often it is checked whether frames must be sent again. */
+const CHECK_MS = 1000
 const WINDOW_MS = 1000 * WINDOW_S
-const NEVER = new AbortController().signal
-
-type Listener = (payload: Buffer, traceparent?: string) => void
-
-interface Publication {
-  readonly topic: string
-  readonly payload: Buffer
-  readonly contentType: string
-  readonly traceparent?: string | undefined
-}
-
-export interface LinkOptions {
-  /** For brokers that identify a device by its client ID, such as AWS IoT Core. */
-  readonly clientId?: string
-  /**
-   * After a lost connection, messages that the broker acknowledged within this time before the loss are published again, ms. For a broker
-   * that may lose acknowledged messages when it crashes (mosquitto). A repeated frame is harmless.
-   */
-  readonly repeatMs?: number
-}
-
-/** A connection to the broker, which many devices of one tenant may share. */
-export class DeviceLink {
-  readonly #client: MqttClient
-  readonly #version: 4 | 5
-  readonly #listeners = new Map<string, Listener>()
-  readonly #repeatMs: number
-  /** Recently acknowledged messages, oldest first. */
-  #acknowledged: { readonly publication: Publication; readonly atMs: number }[] = []
-  #isClosed = false
-
-  private constructor(client: MqttClient, version: 4 | 5, repeatMs: number) {
-    this.#client = client
-    this.#version = version
-    this.#repeatMs = repeatMs
-    client.on('message', (topic, payload, { properties }) => {
-      this.#listeners.get(topic)?.(payload, userProperty(properties?.userProperties?.[TRACEPARENT]))
-    })
-  }
-
-  /**
-   * Opens a connection.
-   * @throws Error when the broker cannot be reached or refuses
-   */
-  static async open(broker: BrokerOptions, { clientId, repeatMs = 0 }: LinkOptions = {}): Promise<DeviceLink> {
-    const client = openTransient(broker, clientId ?? `ecg-${randomUUID().slice(0, 18)}`)
-    await new Promise<void>((resolve, reject) => {
-      const fail = (error: Error) => {
-        client.end(true)
-        reject(error)
-      }
-      client.once('error', fail)
-      client.once('connect', () => {
-        // A broker that is away later is no reason to give up.
-        client.off('error', fail)
-        resolve()
-      })
-    })
-    // From here on mqtt.js reconnects by itself, and resends unacknowledged messages.
-    client.on('error', () => {})
-    const link = new DeviceLink(client, broker.version, repeatMs)
-    if (repeatMs > 0) link.#repeatAfterLoss()
-    return link
-  }
-
-  async listen(topic: string, listener: Listener): Promise<void> {
-    this.#listeners.set(topic, listener)
-    await this.#untilDone(() => this.#client.subscribeAsync(topic, { qos: 1 }))
-  }
-
-  async unlisten(topic: string): Promise<void> {
-    this.#listeners.delete(topic)
-    await this.#untilDone(() => this.#client.unsubscribeAsync(topic))
-  }
-
-  /** Resolves when the broker has the message, however often the connection is lost meanwhile; a repeated frame is harmless. */
-  async publish(topic: string, payload: Buffer, contentType: string, traceparent?: string): Promise<void> {
-    const userProperties = traceparent === undefined ? {} : { userProperties: { [TRACEPARENT]: traceparent } }
-    const properties = { contentType, ...userProperties }
-    const options = { qos: 1, ...(this.#version === 5 ? { properties } : {}) } as const
-    await this.#untilDone(() => this.#client.publishAsync(topic, payload, options))
-    if (this.#repeatMs === 0) return
-    const atMs = performance.now()
-    this.#acknowledged.push({ publication: { topic, payload, contentType, traceparent }, atMs })
-    this.#acknowledged = this.#acknowledged.filter((each) => each.atMs > atMs - this.#repeatMs)
-  }
-
-  #repeatAfterLoss(): void {
-    let lostAtMs = Number.POSITIVE_INFINITY
-    this.#client.on('close', () => {
-      lostAtMs = Math.min(lostAtMs, performance.now())
-    })
-    this.#client.on('connect', () => {
-      const repeated = this.#acknowledged.filter(({ atMs }) => atMs > lostAtMs - this.#repeatMs)
-      lostAtMs = Number.POSITIVE_INFINITY
-      for (const { publication } of repeated) {
-        const { topic, payload, contentType, traceparent } = publication
-        // A failure here is ignored, because the message was acknowledged before.
-        this.publish(topic, payload, contentType, traceparent).catch(() => {})
-      }
-    })
-  }
-
-  async #untilDone(work: () => Promise<unknown>): Promise<void> {
-    for (;;) {
-      try {
-        await work()
-        return
-      } catch (error) {
-        // When the connection is lost again, mqtt.js drops messages that wait behind its own retransmissions.
-        const isLost = error instanceof Error && error.message === 'Connection closed'
-        if (!isLost || this.#isClosed) throw error
-        await pause(RETRY_MS, NEVER)
-      }
-    }
-  }
-
-  close(): Promise<void> {
-    this.#isClosed = true
-    return this.#client.endAsync()
-  }
-}
 
 export interface StreamOptions {
   readonly link: DeviceLink
@@ -164,7 +42,7 @@ export interface StreamOptions {
   readonly delayMs?: number
   /** Ends the stream with the current frame, which then is the session's last. */
   readonly signal?: AbortSignal
-  /** How long to wait for results after the last frame was published. */
+  /** How long to wait for results of whole windows after the last frame was published. */
   readonly resultTimeoutMs?: number
   readonly onResult?: (result: Result, timing: WindowTiming) => void
   readonly onProblem?: (problem: Problem) => void
@@ -191,7 +69,8 @@ export interface StreamReport {
 }
 
 /**
- * Streams a recording and waits for a result of each window. No data about the person is sent.
+ * Streams a recording and waits for a result of each whole window. Frames are kept until then, and sent again if they may be lost
+ * (`KeptFrames`). No data about the person is sent.
  * @example
  * const link = await DeviceLink.open({ url: 'mqtt://127.0.0.1:1883', version: 5 })
  * const report = await streamRecording(recording, { link, tenant: 'clinic', device: 'd1', speed: Infinity })
@@ -207,9 +86,17 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   const toTopic = `${options.rule === undefined ? '' : `${basicIngestPrefix(options.rule)}/`}${topic(isWindows ? 'window' : 'frames')}`
   const encode = (frame: Frame) => (isWindows ? encodeWindow(frame, encoding) : encodeFrame(frame, encoding))
   const framing = isWindows ? { ...options, frameMs: WINDOW_MS } : options
-  const results = new ResultLog({ ...options, session, rateHz: recording.rateHz })
+  const ecgId = (firstSample: number) => streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
+  const results = new ResultLog(recording.rateHz, ecgId, options.onResult)
+  const kept = new KeptFrames(recording.rateHz, ecgId)
   const problems: Problem[] = []
-  await link.listen(topic('results'), (payload) => results.received(payload))
+  await link.listen(topic('results'), (payload) => {
+    const body = payload.toString()
+    const result = readResult(body)
+    if (result === undefined) return
+    kept.answered(result.ecgId, result.version, isClosedShort(result), performance.now())
+    results.received(result, body)
+  })
   await link.listen(topic('cmd'), (payload) => {
     // The adapter's own message, see its `tellDevice`.
     const { problem } = JSON.parse(payload.toString()) as { readonly problem?: Problem }
@@ -218,6 +105,9 @@ export async function streamRecording(recording: Recording, options: StreamOptio
     options.onProblem?.(problem)
   })
   await pause(delayMs, signal)
+  const publish = (payload: Buffer) => link.publish(toTopic, payload, contentTypeOf(encoding))
+  const ended = new AbortController()
+  const repeating = sendAgain(kept, publish, ended.signal)
 
   const startedAtMs = performance.now()
   const underWay = new Set<Promise<void>>()
@@ -229,7 +119,9 @@ export async function streamRecording(recording: Recording, options: StreamOptio
     if (Number.isFinite(speed)) await pause(Math.max(0, dueMs - performance.now()), signal)
     const frame = signal.aborted ? { ...next, isLast: true } : next
     results.expect(frame, endSample)
-    const published = link.publish(toTopic, encode(frame), contentTypeOf(encoding))
+    const payload = encode(frame)
+    const acknowledged = kept.keep(frame, payload)
+    const published = publish(payload).then(() => acknowledged(performance.now()))
     underWay.add(published)
     // A failed one stays, and makes the stream fail below.
     published.then(
@@ -241,9 +133,27 @@ export async function streamRecording(recording: Recording, options: StreamOptio
   }
   await Promise.all(underWay)
   await results.complete(options.resultTimeoutMs ?? 30_000)
+  ended.abort()
+  await repeating
   await Promise.all([link.unlisten(topic('results')), link.unlisten(topic('cmd'))])
   return { session, windows: results.timings, problems, coarsened: wire.coarsened }
 }
+
+/** Sends frames again until `signal` aborts. Those of one repetition are acknowledged before the next one. */
+async function sendAgain(kept: KeptFrames, publish: (payload: Buffer) => Promise<void>, signal: AbortSignal) {
+  while (!signal.aborted) {
+    await pause(CHECK_MS, signal)
+    const published = Promise.allSettled(kept.due(performance.now()).map(publish))
+    // Without a broker, an acknowledgement may never come.
+    await Promise.race([published, aborted(signal)])
+  }
+}
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => {
+    if (signal.aborted) resolve()
+    else signal.addEventListener('abort', () => resolve(), { once: true })
+  })
 
 export interface FramingOptions {
   readonly session: string
@@ -289,22 +199,28 @@ interface Expected {
   readonly firstSample: number
   readonly publishedAtMs: number
   latencyMs?: number
+  /** A result of all its samples arrived. */
+  isWhole: boolean
   /** Distinct bodies, by version. */
   readonly bodies: Map<number, Set<string>>
 }
 
 /** Windows that were sent, and results that arrived. */
 class ResultLog {
-  readonly #options: StreamOptions & { readonly session: string; readonly rateHz: number }
+  readonly #rateHz: number
   readonly #whole: number
+  readonly #ecgId: (firstSample: number) => EcgId
+  readonly #onResult: StreamOptions['onResult']
   readonly #expected = new Map<EcgId, Expected>()
   #waiting = 0
   readonly #done = Promise.withResolvers<void>()
   #isEnded = false
 
-  constructor(options: StreamOptions & { readonly session: string; readonly rateHz: number }) {
-    this.#options = options
-    this.#whole = windowSamples(options.rateHz)
+  constructor(rateHz: number, ecgId: (firstSample: number) => EcgId, onResult: StreamOptions['onResult']) {
+    this.#rateHz = rateHz
+    this.#whole = windowSamples(rateHz)
+    this.#ecgId = ecgId
+    this.#onResult = onResult
   }
 
   get timings(): readonly WindowTiming[] {
@@ -316,31 +232,30 @@ class ResultLog {
     const boundary = Math.floor(endSample / this.#whole) * this.#whole
     if (boundary > firstSample) this.#add(boundary - this.#whole)
     if (isLast) {
-      if (endSample - boundary >= MIN_WINDOW_S * this.#options.rateHz) this.#add(boundary)
+      if (endSample - boundary >= MIN_WINDOW_S * this.#rateHz) this.#add(boundary)
       this.#isEnded = true
     }
   }
 
-  received(payload: Buffer): void {
+  received(result: Result, body: string): void {
     const atMs = performance.now()
-    const body = payload.toString()
-    const result = readResult(body)
-    const expected = result && this.#expected.get(result.ecgId)
-    if (result === undefined || expected === undefined) return
+    const expected = this.#expected.get(result.ecgId)
+    if (expected === undefined) return
     const bodies = expected.bodies.get(result.version) ?? new Set()
     const isFirst = expected.bodies.size === 0
     expected.bodies.set(result.version, bodies.add(body))
     if (bodies.size > 1) return
-    if (isFirst) {
-      expected.latencyMs = atMs - expected.publishedAtMs
+    if (isFirst) expected.latencyMs = atMs - expected.publishedAtMs
+    if (!expected.isWhole && !isClosedShort(result)) {
+      expected.isWhole = true
       this.#waiting--
     }
     // Also called for a correction.
-    this.#options.onResult?.(result, timingOf(result.ecgId, expected))
+    this.#onResult?.(result, timingOf(result.ecgId, expected))
     this.#check()
   }
 
-  /** Resolves when every window has its result, or after the timeout. */
+  /** Resolves when every window has the result of all its samples, or after the timeout. */
   async complete(timeoutMs: number): Promise<void> {
     this.#check()
     const timeUp = new AbortController()
@@ -349,9 +264,12 @@ class ResultLog {
   }
 
   #add(firstSample: number): void {
-    const { tenant, device, session } = this.#options
-    const ecgId = streamEcgId({ tenant, source: 'mqtt', device, session, firstSample })
-    this.#expected.set(ecgId, { firstSample, publishedAtMs: performance.now(), bodies: new Map() })
+    this.#expected.set(this.#ecgId(firstSample), {
+      firstSample,
+      publishedAtMs: performance.now(),
+      isWhole: false,
+      bodies: new Map(),
+    })
     this.#waiting++
   }
 
@@ -360,10 +278,13 @@ class ResultLog {
   }
 }
 
-function timingOf(ecgId: EcgId, { bodies, latencyMs, ...window }: Expected): WindowTiming {
+function timingOf(ecgId: EcgId, { firstSample, publishedAtMs, latencyMs, bodies }: Expected): WindowTiming {
   const results = Math.max(0, ...[...bodies.values()].map(({ size }) => size))
-  return { ecgId, ...window, ...(latencyMs === undefined ? {} : { latencyMs }), results }
+  return { ecgId, firstSample, publishedAtMs, ...(latencyMs === undefined ? {} : { latencyMs }), results }
 }
+
+/** Samples are missing that the service still accepts. */
+const isClosedShort = ({ warnings }: Result) => warnings.some(({ code }) => code === 'window-closed-short')
 
 /** A result; `undefined` for any other message on the topic. */
 function readResult(body: string): Result | undefined {

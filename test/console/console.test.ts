@@ -6,7 +6,8 @@ import type { Page } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { LEADS } from '../../shared/domain/leads.ts'
 import { readRecording } from '../../streams/formats/index.ts'
-import { DeviceLink, streamRecording } from '../../streams/mqtt/device.ts'
+import { streamRecording } from '../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../streams/mqtt/device-link.ts'
 import { hasBrowser, NO_BROWSER, type Opened, openPage } from './helpers/browser.ts'
 import { firstPaint } from './helpers/first-paint.ts'
 import { pdfLines } from './helpers/pdf.ts'
@@ -268,7 +269,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await link.close()
 
     // What is drawn in a worker is seen on the screen only.
-    const ink = async () => (await tile.locator('canvas').screenshot()).length
+    const ink = async () => (await tile.locator('.sweep').screenshot()).length
     const empty = await ink()
     await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(empty + 100)
     expect(await tile.getAttribute('data-pulse')).toBe('live')
@@ -343,7 +344,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await tile.waitFor()
     await done
     await link.close()
-    const ink = async () => (await tile.locator('canvas').screenshot()).length
+    const ink = async () => (await tile.locator('.sweep').screenshot()).length
     const empty = await ink()
     await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(empty + 100)
 

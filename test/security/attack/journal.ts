@@ -3,7 +3,8 @@
  * @module
  */
 import { readRecording } from '../../../streams/formats/index.ts'
-import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { CONTENT_TYPES, encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { DEFAULT_LIMITS } from '../../../streams/mqtt/limits.ts'
 import { buildTopic } from '../../../streams/mqtt/topics.ts'

@@ -2,7 +2,7 @@
  * Requests as no client sends them, to every address that the stack listens on.
  * @module
  */
-import { DeviceLink } from '../../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { MALFORMED_REQUESTS, sendRaw, statusOf } from '../../helpers/request-lines.ts'
 import type { Attack } from './attack.ts'
 import { forEach, type World } from './world.ts'

@@ -1,6 +1,6 @@
 import { execFileSync, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { appendFileSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
@@ -12,6 +12,7 @@ import { guardOf, isEndingSoon, openDoor } from '../../../streams/gateway/door-s
 import { FolderDoor } from '../../../streams/gateway/folder-door.ts'
 import { Store } from '../../../streams/gateway/store.ts'
 import { parseMessage } from '../../../streams/hl7/message.ts'
+import { Authority, HAS_OPENSSL } from '../../helpers/certificates.ts'
 import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
@@ -111,6 +112,46 @@ describe('contradictory identifiers', () => {
 
     expect(verdict).toBe('AA')
     expect(result!.warnings).toContainEqual({ code: 'person-doubtful', field: 'PID.3' })
+    await ward.end()
+  })
+})
+
+describe('an ORU with missing leads', () => {
+  const only = (...names: readonly string[]) => ({
+    ...ECG,
+    leads: ECG.leads.filter(({ name }) => names.includes(name)),
+  })
+
+  it('is answered AE with the place of the fault when there is none at all, and nothing is stored', async () => {
+    const ward = await startTestGateway()
+    const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
+
+    peer.send(waveOru(only()))
+    const answer = parseMessage(Buffer.from((await peer.answer())!))
+
+    expect(answer.first('MSA')!.text(1)).toBe('AE')
+    const error = answer.first('ERR')!
+    expect([error.raw(2), error.text(3), error.text(5)]).toEqual(['OBX^1^', '101', 'lead-missing'])
+    expect(await ward.metric('ecgs_received_total')).toBe(0)
+    peer.close()
+    await ward.end()
+  })
+
+  it('is accepted with fewer than twelve, and its result names those that are missing', async () => {
+    const ward = await startTestGateway()
+    const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
+
+    peer.send(waveOru(only('I', 'II', 'V1', 'V2', 'V3', 'V4', 'V6')))
+    const answer = parseMessage(Buffer.from((await peer.answer())!))
+    const [result] = await until(
+      () => ward.results(),
+      (results) => results.length === 1,
+    )
+
+    expect(answer.first('MSA')!.text(1)).toBe('AA')
+    expect(result!.status).toBe('screened')
+    expect(result!.quality.leads).toMatchObject({ V4: 'acceptable', V5: 'missing' })
+    peer.close()
     await ward.end()
   })
 })
@@ -232,69 +273,12 @@ console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }
   })
 })
 
-const hasOpenssl = spawnSync('openssl', ['version']).error === undefined
-
-describe.skipIf(!hasOpenssl)('an expired certificate', () => {
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })
-  const read = (name: string) => readFileSync(join(folder, name))
-  beforeEach(() => {
-    openssl(
-      'req',
-      '-x509',
-      '-newkey',
-      'ec',
-      '-pkeyopt',
-      'ec_paramgen_curve:P-256',
-      '-nodes',
-      '-days',
-      '400',
-      '-subj',
-      '/CN=ward',
-      '-keyout',
-      'ca.key',
-      '-out',
-      'ca.pem',
-    )
-    for (const [name, days] of [
-      ['door', '5'],
-      ['good', '5'],
-      ['old', '-1'],
-    ] as const) {
-      openssl(
-        'req',
-        '-newkey',
-        'ec',
-        '-pkeyopt',
-        'ec_paramgen_curve:P-256',
-        '-nodes',
-        '-subj',
-        `/CN=${name}`,
-        '-keyout',
-        `${name}.key`,
-        '-out',
-        `${name}.csr`,
-      )
-      openssl(
-        'x509',
-        '-req',
-        '-in',
-        `${name}.csr`,
-        '-CA',
-        'ca.pem',
-        '-CAkey',
-        'ca.key',
-        '-CAcreateserial',
-        '-days',
-        days,
-        '-out',
-        `${name}.pem`,
-      )
-    }
-  })
-
+describe.skipIf(!HAS_OPENSSL)('an expired certificate', () => {
   it('is refused from a peer, and the listener’s own is reported in advance', async () => {
     let refused = 0
-    const tls = { cert: read('door.pem'), key: read('door.key'), ca: read('ca.pem') }
+    const authority = new Authority(folder)
+    const tls = authority.pem('door')
+    const peers = { good: authority.pem('good'), old: authority.pem('old', -1) }
     const address = { host: '127.0.0.1', port: 0, tls }
     const door = await openDoor(
       address,
@@ -302,10 +286,9 @@ describe.skipIf(!hasOpenssl)('an expired certificate', () => {
       (socket) => socket.write('served'),
       () => refused++,
     )
-    const isServed = (name: string) =>
+    const isServed = (name: keyof typeof peers) =>
       new Promise<boolean>((done) => {
-        const own = { cert: read(`${name}.pem`), key: read(`${name}.key`), ca: tls.ca }
-        const socket = connectTls({ host: '127.0.0.1', port: door.port, ...own, checkServerIdentity: () => undefined })
+        const socket = connectTls({ host: '127.0.0.1', port: door.port, ...peers[name] })
         socket.once('data', () => done(true))
         socket.once('error', () => done(false))
         socket.once('close', () => done(false))

@@ -6,17 +6,15 @@ import type { Frame } from '../../../shared/domain/frame.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { parseResult } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import { openDoor } from '../../../streams/gateway/door-server.ts'
-import { acknowledge } from '../../../streams/hl7/acknowledge.ts'
 import { type Message, parseMessage } from '../../../streams/hl7/message.ts'
-import { serveMllp } from '../../../streams/hl7/mllp.ts'
-import { DeviceLink, framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
 import { adt, fileOru, RawPeer, waveOru } from '../hl7/helpers.ts'
-import { startTestGateway, type TestGateway, until } from './helpers.ts'
+import { startEhr, startTestGateway, type TestGateway, until } from './helpers.ts'
 
 const ECG: Recording = syntheticRecording({ gainUv: 5 })
 
@@ -49,26 +47,6 @@ const ask = async (gateway: TestGateway, message: Uint8Array): Promise<Message> 
   return answer
 }
 const verdictOf = (answer: Message) => answer.first('MSA')!.text(1)
-
-/** An EHR that records ORUs and gives the answers of the test. */
-async function startEhr(errorFor: (message: Message, count: number) => CodedError | undefined = () => undefined) {
-  const messages: Message[] = []
-  const by = { application: 'EHR', facility: 'HOSP', controlId: () => 'E1', now: () => new Date() }
-  let count = 0
-  const door = await openDoor({ host: '127.0.0.1', port: 0 }, 'ehr', (socket) =>
-    serveMllp(
-      socket,
-      async (bytes) => {
-        const message = parseMessage(bytes)
-        const error = errorFor(message, count++)
-        if (error === undefined) messages.push(message)
-        return acknowledge(message, error, by)
-      },
-      () => [],
-    ),
-  )
-  return { messages, port: door.port, close: () => door.close() }
-}
 
 describe('the gateway', () => {
   it('accepts an ORU, screens it, sends the result to the EHR with its order, and forwards it', async () => {

@@ -10,8 +10,12 @@ import { CodedError } from '../../../shared/errors.ts'
 import { activeBundle } from '../../../shared/inference/active-bundle.ts'
 import type { Cloud } from '../../../streams/gateway/cloud.ts'
 import { type GatewayConfig, parseGatewayConfig } from '../../../streams/gateway/config.ts'
+import { openDoor, type TlsFiles } from '../../../streams/gateway/door-server.ts'
 import { type Gateway, startGateway } from '../../../streams/gateway/gateway.ts'
 import type { Envelope, StoredEcg } from '../../../streams/gateway/stored-ecg.ts'
+import { acknowledge } from '../../../streams/hl7/acknowledge.ts'
+import { type Message, parseMessage } from '../../../streams/hl7/message.ts'
+import { serveMllp } from '../../../streams/hl7/mllp.ts'
 import { silentLogger } from '../../helpers/logs.ts'
 
 /** Receives ECGs like SQS, unless it is switched off. */
@@ -103,4 +107,30 @@ export async function until<T>(ask: () => Promise<T> | T, isWanted: (value: T) =
     if (isWanted(value)) return value
     await new Promise((resolve) => setTimeout(resolve, 25))
   }
+}
+
+/**
+ * An EHR that records ORUs and gives the answers of the test.
+ * @param tls it takes messages by mutual TLS only
+ */
+export async function startEhr(
+  errorFor: (message: Message, count: number) => CodedError | undefined = () => undefined,
+  tls?: TlsFiles,
+) {
+  const messages: Message[] = []
+  const by = { application: 'EHR', facility: 'HOSP', controlId: () => 'E1', now: () => new Date() }
+  let count = 0
+  const door = await openDoor({ host: '127.0.0.1', port: 0, tls }, 'ehr', (socket) =>
+    serveMllp(
+      socket,
+      async (bytes) => {
+        const message = parseMessage(bytes)
+        const error = errorFor(message, count++)
+        if (error === undefined) messages.push(message)
+        return acknowledge(message, error, by)
+      },
+      () => [],
+    ),
+  )
+  return { messages, port: door.port, close: () => door.close() }
 }

@@ -17,7 +17,8 @@ import type { Frame } from '../../../shared/domain/frame.ts'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { windowSamples } from '../../../shared/domain/window.ts'
 import { waveformSha256 } from '../../../shared/waveform/codec.ts'
-import { DeviceLink, framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { framesOf, streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { windowWaveform } from '../../../streams/mqtt/window-assembler.ts'
 import { toWire } from '../../../streams/mqtt/wire-recording.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
@@ -37,7 +38,10 @@ export interface KillReport {
   readonly wrongSamples: number
   /** Which these are. */
   readonly wrong: readonly string[]
-  readonly missingInCloud: number
+  /** Windows that the cloud has no result of: device and number. */
+  readonly missing: readonly string[]
+  /** Of devices of the cloud's own broker: windows whose result is in the cloud, but did not come to the device whole. */
+  readonly onlyInCloud: number
   /** Problems that devices were told of. */
   readonly problems: number
   /** Peak of the gateway's memory over all its lives, MB. */
@@ -63,16 +67,16 @@ export interface KillOptions {
 
 const PIECE = 100
 
-/** mosquitto writes what it has acknowledged within milliseconds. */
-const REPEAT_MS = 2000
-
 const GATEWAY_LIFE_MS = { least: 50, most: 1000 } as const
 
-/** The stack gives a window that it was killed over another try when SQS has hidden it for a minute. */
-const SETTLE_S = 240
+/** A backlog is waited for as long as it shrinks. A window that the stack was killed over is hidden in SQS for a minute before it is tried again. */
+const STANDSTILL_S = 240
 
-export const isWhole = ({ withoutResult, doubled, wrongSamples, missingInCloud, problems }: KillReport) =>
-  withoutResult + doubled + wrongSamples + missingInCloud + problems === 0
+/** Time for two repetitions of a window's frames (`AGAIN_MS`). */
+const RESULT_TIMEOUT_MS = 120_000
+
+export const isWhole = ({ withoutResult, doubled, wrongSamples, missing, problems }: KillReport) =>
+  withoutResult + doubled + wrongSamples + missing.length + problems === 0
 
 interface Window {
   readonly ecgId: string
@@ -90,12 +94,12 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
   const counts: Record<Target['name'], number> = { gateway: 0, stack: 0, broker: 0 }
   const ending = new AbortController()
   const links: DeviceLink[] = []
-  const streamTo = async (url: string, name: string, resultTimeoutMs: number) => {
-    const link = await DeviceLink.open({ url, version: 4 }, { repeatMs: REPEAT_MS })
+  const streamTo = async (url: string, name: string) => {
+    const link = await DeviceLink.open({ url, version: 4 })
     links.push(link)
     const done = Promise.all(
       Array.from({ length: devices }, (_, index) =>
-        streaming(link, `${name}${index}`, { index, seed, speed, resultTimeoutMs, signal: ending.signal }),
+        streaming(link, `${name}${index}`, { index, seed, speed, signal: ending.signal }),
       ),
     )
     // What fails meanwhile is reported at the end.
@@ -104,11 +108,8 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
   }
   try {
     await gateway.start()
-    const bedside = await streamTo(gateway.mqttUrl, 'g', 120_000)
-    // A device of the cloud's own broker may miss a result while that is away: it is asked for at the API.
-    const remote = await (cloud.mqttUrl === undefined
-      ? streamTo(gateway.mqttUrl, 'c', 120_000)
-      : streamTo(cloud.mqttUrl, 'c', 10_000))
+    const bedside = await streamTo(gateway.mqttUrl, 'g')
+    const remote = await streamTo(cloud.mqttUrl ?? gateway.mqttUrl, 'c')
     const total = () => counts.gateway + counts.stack + counts.broker
     const isEnough = () => total() >= kills || performance.now() - startedAt > withinS * 1000
     const targets = [gateway, ...cloud.targets]
@@ -134,7 +135,7 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
       sha256 !== undefined && expected.has(ecgId) && sha256 !== expected.get(ecgId)
     const held = await settled(cloud, all, isWrong)
     const placeOf = (ecgId: string) => {
-      const of = [...own, ...others].find(({ samples }) => samples.has(ecgId))
+      const of = [...own, ...others].find(({ windows }) => windows.some((window) => window.ecgId === ecgId))
       return `${of?.device}/${of?.windows.findIndex((window) => window.ecgId === ecgId)}`
     }
     const wrong = [
@@ -146,6 +147,7 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
       ),
     ]
     const ids = new Set(held.map(({ ecgId }) => ecgId))
+    const missing = all.filter(({ ecgId }) => !ids.has(ecgId)).map(({ ecgId }) => placeOf(ecgId))
     const atDevice = cloud.mqttUrl === undefined ? [...own, ...others] : own
     return {
       seed,
@@ -159,7 +161,12 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
         (held.length - ids.size),
       wrongSamples: wrong.length,
       wrong,
-      missingInCloud: all.filter(({ ecgId }) => !ids.has(ecgId)).length,
+      missing,
+      onlyInCloud:
+        cloud.mqttUrl === undefined
+          ? 0
+          : others.flatMap(({ windows, got }) => windows.filter(({ ecgId }) => ids.has(ecgId) && !got.has(ecgId)))
+              .length,
       problems: [...own, ...others].reduce((sum, { problems }) => sum + problems.length, 0),
       rssMb: Math.round(gateway.peakMb()),
       startMs: gateway.starts.map(Math.round),
@@ -179,12 +186,11 @@ interface Streaming {
   readonly index: number
   readonly seed: number
   readonly speed: number
-  readonly resultTimeoutMs: number
   readonly signal: AbortSignal
 }
 
 /** A device that streams until it is told to end, what it sent, and what came back. */
-async function streaming(link: DeviceLink, device: string, { index, seed, speed, resultTimeoutMs, signal }: Streaming) {
+async function streaming(link: DeviceLink, device: string, { index, seed, speed, signal }: Streaming) {
   const recording = syntheticRecording({ gainUv: 5, seconds: 7.31, heartRateBpm: 60 + 7 * index })
   const got = new Map<string, string>()
   const versions = new Map<string, number>()
@@ -197,7 +203,7 @@ async function streaming(link: DeviceLink, device: string, { index, seed, speed,
     delayMs: index * 40,
     loop: true,
     signal,
-    resultTimeoutMs,
+    resultTimeoutMs: RESULT_TIMEOUT_MS,
     onResult: ({ ecgId, version, provenance, warnings }) => {
       // One that says that samples are missing is not wrong: its correction follows, here or in the cloud.
       const isShort = warnings.some(({ code }) => code === 'window-closed-short')
@@ -264,18 +270,22 @@ async function killedGateway(folder: string, cloudUrl: string) {
   } as const
 }
 
-/** What the cloud has when it has all, whole, or when it has had time enough. */
+/** What the cloud has when it has all, whole, or when nothing has been added for long. */
 async function settled(
   cloud: KilledCloud,
   windows: readonly Pick<Window, 'ecgId'>[],
   isWrong: (ecgId: string, inputSha256: string | undefined) => boolean,
 ) {
-  for (const endMs = performance.now() + SETTLE_S * 1000; ; ) {
+  let least = Number.POSITIVE_INFINITY
+  for (let sinceMs = performance.now(); ; ) {
     const held = await cloud.held()
-    const ids = new Set(held.map(({ ecgId }) => ecgId))
-    const isAll = windows.every(({ ecgId }) => ids.has(ecgId))
-    const isRight = held.every(({ ecgId, inputSha256 }) => !isWrong(ecgId, inputSha256))
-    if ((isAll && isRight) || performance.now() > endMs) return held
+    const right = new Set(
+      held.filter(({ ecgId, inputSha256 }) => !isWrong(ecgId, inputSha256)).map(({ ecgId }) => ecgId),
+    )
+    const lacking = windows.filter(({ ecgId }) => !right.has(ecgId)).length
+    if (lacking < least) sinceMs = performance.now()
+    least = Math.min(least, lacking)
+    if (lacking === 0 || performance.now() - sinceMs > STANDSTILL_S * 1000) return held
     await sleep(2000)
   }
 }
@@ -316,13 +326,16 @@ function table(reports: readonly KillReport[]): string {
   const kills = (['gateway', 'stack', 'broker'] as const).map((name) => `${name} ${sum((each) => each.kills[name])}`)
   const all = sum((each) => each.kills.gateway + each.kills.stack + each.kills.broker)
   const wrongOf = (path: 'g' | 'c') => sum(({ wrong }) => wrong.filter((place) => place.includes(`: ${path}`)).length)
+  const missingOf = (path: 'g' | 'c') => sum(({ missing }) => missing.filter((place) => place.startsWith(path)).length)
   const starts = reports.flatMap(({ startMs }) => startMs).toSorted((a, b) => a - b)
   const seconds = (ms = 0) => `${(ms / 1000).toFixed(1)} s`
   const rows = [
     ['kills', `${all}: ${kills.join(', ')} (seeds ${reports.map(({ seed }) => seed).join(', ')})`],
     ['windows', sum((each) => each.windows).toLocaleString('en')],
-    ['without a result at the device', sum((each) => each.withoutResult)],
-    ['missing in the cloud', sum((each) => each.missingInCloud)],
+    ['without a result at the device, of devices at the gateway', sum((each) => each.withoutResult)],
+    ['missing in the cloud, of devices at the gateway', missingOf('g')],
+    ["missing in the cloud, of devices at mosquitto and the cloud's adapter", missingOf('c')],
+    ['in the cloud, but not at the device, of devices at mosquitto', sum((each) => each.onlyInCloud)],
     ['made of other samples than were sent, of devices at the gateway', wrongOf('g')],
     ["made of other samples than were sent, of devices at mosquitto and the cloud's adapter", wrongOf('c')],
     ['doubled', sum((each) => each.doubled)],

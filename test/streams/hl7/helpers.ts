@@ -3,6 +3,7 @@
  * @module
  */
 import { createConnection, type Socket } from 'node:net'
+import { connect as connectTls, type SecureContextOptions } from 'node:tls'
 import type { Recording } from '../../../shared/domain/recording.ts'
 import { frameMessage, MllpDecoder } from '../../../streams/hl7/mllp.ts'
 
@@ -102,11 +103,13 @@ export class RawPeer {
     socket.on('close', () => this.#wake?.())
   }
 
-  static connect(port: number): Promise<RawPeer> {
+  /** @param tls by TLS, with this certificate and authority */
+  static connect(port: number, tls?: SecureContextOptions): Promise<RawPeer> {
     return new Promise((resolve, reject) => {
-      const socket = createConnection({ host: '127.0.0.1', port })
+      const to = { host: '127.0.0.1', port }
+      const socket = tls === undefined ? createConnection(to) : connectTls({ ...to, ...tls })
       socket.once('error', reject)
-      socket.once('connect', () => resolve(new RawPeer(socket)))
+      socket.once(tls === undefined ? 'connect' : 'secureConnect', () => resolve(new RawPeer(socket)))
     })
   }
 

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process'
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { IPublishPacket } from 'mqtt'
@@ -8,7 +8,9 @@ import { createLogger } from '../../../shared/observe/logging.ts'
 import { type Adapter, startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { readConfig } from '../../../streams/mqtt/config.ts'
 import { type BrokerOptions, openTransient } from '../../../streams/mqtt/connection.ts'
-import { DeviceLink, streamRecording } from '../../../streams/mqtt/device.ts'
+import { streamRecording } from '../../../streams/mqtt/device.ts'
+import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
+import { Authority } from '../../helpers/certificates.ts'
 import { type Aws, startAws } from './helpers/aws.ts'
 import { type Broker, MOSQUITTO, startMosquitto } from './helpers/brokers.ts'
 import { expectEachOnce } from './helpers/expectations.ts'
@@ -96,7 +98,13 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
   })
 
   it('presents a client certificate when the broker requires one', async () => {
-    const { ca, cert, key } = makeCertificates(folder)
+    const authority = new Authority(folder)
+    const { ca } = authority
+    // The same for the broker and its clients, to save time.
+    const { cert, key } = authority.sign('broker')
+    // mosquitto gives up root before it reads them.
+    chmodSync(folder, 0o755)
+    chmodSync(key, 0o644)
     const tls = [`cafile ${ca}`, `certfile ${cert}`, `keyfile ${key}`]
     broker = await startMosquitto(['allow_anonymous true', ...tls, 'require_certificate true'], 'mqtts')
     const pem = { ca: readFileSync(ca), cert: readFileSync(cert), key: readFileSync(key) }
@@ -106,19 +114,3 @@ describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
     await expect(DeviceLink.open({ url: broker.url, version: 5, ca: pem.ca })).rejects.toThrow()
   })
 })
-
-/** An authority, and a certificate for 127.0.0.1 that it signed: for the broker, and to save time for the clients as well. */
-function makeCertificates(folder: string) {
-  const at = (name: string) => join(folder, name)
-  const newKey = ['req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-batch']
-  const openssl = (...args: string[]) => execFileSync('openssl', args, { stdio: 'pipe' })
-  openssl(...newKey, '-x509', '-subj', '/CN=test authority', '-keyout', at('ca.key'), '-out', at('ca.pem'))
-  openssl(...newKey, '-subj', '/CN=127.0.0.1', '-keyout', at('key.pem'), '-out', at('request.pem'))
-  writeFileSync(at('san'), 'subjectAltName=IP:127.0.0.1')
-  const authority = ['-CA', at('ca.pem'), '-CAkey', at('ca.key'), '-CAcreateserial']
-  openssl('x509', '-req', '-in', at('request.pem'), ...authority, '-extfile', at('san'), '-out', at('cert.pem'))
-  // mosquitto gives up root before it reads them.
-  chmodSync(folder, 0o755)
-  chmodSync(at('key.pem'), 0o644)
-  return { ca: at('ca.pem'), cert: at('cert.pem'), key: at('key.pem') }
-}

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Frame } from '../../../../shared/domain/frame.ts'
 import { MISSING_SAMPLE } from '../../../../shared/domain/recording.ts'
-import { encodeFrame } from '../../../../streams/mqtt/frame-codec.ts'
+import { decodeFrame, encodeFrame } from '../../../../streams/mqtt/frame-codec.ts'
 import type { Problem } from '../../../../streams/mqtt/frame-end.ts'
 import { Ingest } from '../../../../streams/mqtt/ingest.ts'
 import { Journal } from '../../../../streams/mqtt/journal.ts'
@@ -126,6 +126,17 @@ export class Ward {
     const frames = this.#kept.get(device) ?? []
     this.#kept.delete(device)
     for (const frame of arrange(frames)) this.#queue.push({ device, frame, isAcknowledged: false })
+  }
+
+  /** A device sends payloads to the broker that it has sent before. */
+  repeat(device: string, payloads: readonly Buffer[]): void {
+    for (const payload of payloads) {
+      this.#queue.push({ device, frame: decodeFrame(payload, undefined, NOW + this.#nowMs), isAcknowledged: false })
+    }
+  }
+
+  get nowMs(): number {
+    return this.#nowMs
   }
 
   /** The broker hands over what waits, if it can. */
