@@ -3,7 +3,7 @@
  * @module
  */
 import { effect, useSignal } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useRef } from 'preact/hooks'
 import { feedState, heardAt, listenToResults, startFeed } from './api/events.ts'
 import { Gate } from './auth/gate.tsx'
 import { authState, may, session } from './auth/session.ts'
@@ -24,6 +24,9 @@ effect(() => {
   document.documentElement.lang = language.value
 })
 
+/** When the worklist is loaded while another view is shown, so that it is there on the way back. */
+const LIST_LATER_MS = 2000
+
 export function App() {
   const failure = useSignal<string | undefined>(undefined)
   useEffect(() => {
@@ -40,12 +43,23 @@ export function App() {
   }, [])
   const state = authState.value
   const isIn = state === 'open' || state === 'signed-in'
+  const isList = route.value.view === 'worklist'
+  const hasList = useRef(false)
   useEffect(() => {
-    if (!isIn) return
+    hasList.current = false
     // The stream starts before the list is loaded, so that no result is missed between them.
-    startFeed()
-    void reload()
+    if (isIn) startFeed()
   }, [isIn])
+  useEffect(() => {
+    if (!isIn || hasList.current) return
+    const load = () => {
+      hasList.current = true
+      void reload()
+    }
+    // An ECG or the wall does not wait behind a list that it does not show.
+    const timer = setTimeout(load, isList ? 0 : LIST_LATER_MS)
+    return () => clearTimeout(timer)
+  }, [isIn, isList])
   if (state === 'unknown') return null
   return (
     <>
@@ -116,13 +130,15 @@ function FeedLamp() {
     const timer = setInterval(() => (now.value = Date.now()), 5_000)
     return () => clearInterval(timer)
   }, [])
-  const silent = heardAt.value === 0 ? 0 : now.value - heardAt.value
   const state = feedState.value
   return (
     <span class={`feed feed-${state}`} role="status" title={t('feed.hint')}>
       <i aria-hidden="true" />
       {word('feed', state)}
-      {state === 'lost' && heardAt.value > 0 && <small>{t('feed.since', { ago: ago(silent) })}</small>}
+      {/* Read only where it is shown: it changes with every event. */}
+      {state === 'lost' && heardAt.value > 0 && (
+        <small>{t('feed.since', { ago: ago(now.value - heardAt.value) })}</small>
+      )}
     </span>
   )
 }

@@ -299,6 +299,10 @@ export const ListQuery = z.object({
   flagged: Condition.optional().openapi({ description: 'Only ECGs that are flagged for this condition.' }),
   from: Time.optional().openapi({ description: 'Only ECGs recorded at or after this time.' }),
   to: Time.optional().openapi({ description: 'Only ECGs recorded before this time.' }),
+  samePatientAs: EcgIdText.optional().openapi({
+    description:
+      'Only ECGs of the patient of this ECG, of whatever device, by the associations. None if its patient is not known. An address never names a patient.',
+  }),
 })
 
 export const UploadQuery = z.object({

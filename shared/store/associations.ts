@@ -14,6 +14,7 @@ import {
   deviceKey,
   devicesPk,
   LAST,
+  patientPk,
   WAITING_SK_FORMAT,
   waitingOf,
   waitingPk,
@@ -33,6 +34,13 @@ export interface Association {
 export interface PatientSpans {
   readonly patient: string
   readonly spans: readonly Pick<Association, 'from' | 'to'>[]
+}
+
+/** A time span of a device, from `from` (inclusive) to `to` (exclusive). */
+export interface DeviceSpan {
+  readonly device: string
+  readonly from: Date
+  readonly to?: Date | undefined
 }
 
 /** A result whose patient is not known yet. */
@@ -99,6 +107,8 @@ export class AssociationStore {
     if (span.to !== undefined && span.to <= span.from) throw new CodedError('field-invalid', { field: 'to' })
     // Written first: `erase` finds the devices of a patient through this list.
     await this.#table.put(deviceKey(tenant, device))
+    // Also first, so that no association is missing from its patient's list. A device too many in it has no spans.
+    await this.#table.put({ pk: patientPk(tenant, patient), sk: device })
     for (let tries = 0; tries < MAX_TRIES; tries++) {
       const { version, spans } = await this.#read(tenant, device)
       const others = spans.filter((other) => other.from !== span.from)
@@ -121,6 +131,23 @@ export class AssociationStore {
   async spansOf(tenant: string, device: string, patient: string): Promise<readonly Pick<Association, 'from' | 'to'>[]> {
     const { spans } = await this.#read(tenant, device)
     return spans.filter((span) => span.patient === patient).map(datesOf)
+  }
+
+  /** The times when any device was on a patient, as far as they were stored since this list exists. */
+  async spansOfPatient(tenant: string, patient: string): Promise<readonly DeviceSpan[]> {
+    const rows = await Array.fromAsync(this.#table.rows(patientPk(tenant, patient)))
+    const spans = rows.map(async ({ sk }) => {
+      const device = String(sk)
+      return (await this.spansOf(tenant, device, patient)).map((span) => ({ device, ...span }))
+    })
+    return (await Promise.all(spans)).flat()
+  }
+
+  /** Removes a patient's list of devices. Their associations are removed with `forget` before. */
+  async forgetDevicesOf(tenant: string, patient: string): Promise<void> {
+    for await (const { sk } of this.#table.rows(patientPk(tenant, patient))) {
+      await this.#table.delete({ pk: patientPk(tenant, patient), sk: String(sk) })
+    }
   }
 
   /**

@@ -10,6 +10,7 @@ import type { QualityReason } from '../domain/quality.ts'
 import type { Result } from '../domain/result.ts'
 import type { WarningCode } from '../domain/warnings.ts'
 import { CodedError } from '../errors.ts'
+import type { DeviceSpan } from './associations.ts'
 import { arrivedAt, ecgIdOfPk, RESULT_ARRIVAL_FORMAT, RESULT_PK_FORMAT, RESULT_SK_FORMAT } from './keys.ts'
 import { type News, readNews } from './news.ts'
 import { type Condition, type Row, Table } from './table.ts'
@@ -49,10 +50,15 @@ export interface Filter {
   readonly flagged?: ConditionId | undefined
   readonly from?: Date | undefined
   readonly to?: Date | undefined
+  /** Only ECGs of these devices in these times; none for an empty list. */
+  readonly spans?: readonly DeviceSpan[] | undefined
 }
 
 /** Most index entries per request, so that a narrow filter over a long time answers within a Lambda's time limit. */
 const MAX_READ = 10_000
+
+/** Most values of DynamoDB's `IN`. */
+const MAX_DEVICES = 100
 
 /** Largest difference by which a device's clock may be ahead of ours. */
 const CLOCK_SLACK_MS = 24 * 3600 * 1000
@@ -72,7 +78,9 @@ export class ResultList {
     tenant: string,
     { limit, after, filter = {} }: { limit: number; after?: string | undefined; filter?: Filter },
   ): Promise<Page> {
+    if (filter.spans?.length === 0) return { items: [] }
     const narrow = { floor: floorOf(filter), filter: conditionOf(filter) }
+    const isWithin = withinSpans(filter.spans)
     const found: Row[] = []
     let start: Row | undefined = after === undefined ? undefined : parseCursor(after, tenant)
     if (start !== undefined && narrow.floor !== undefined && String(start.arrival) < narrow.floor) return { items: [] }
@@ -85,7 +93,7 @@ export class ResultList {
         limit: narrow.filter === undefined ? limit + 1 : undefined,
         start,
       })
-      found.push(...page.rows)
+      found.push(...page.rows.filter(isWithin))
       read += page.read
       const shown = found.slice(0, limit)
       const items = shown.map(toSummary)
@@ -136,12 +144,37 @@ export class ResultList {
 }
 
 /** No result arrives before its ECG was recorded, except with a wrong clock. */
-const floorOf = ({ from }: Filter) =>
-  from === undefined ? undefined : new Date(from.getTime() - CLOCK_SLACK_MS).toISOString()
+function floorOf({ from, spans }: Filter): string | undefined {
+  const earliest = Math.max(
+    from?.getTime() ?? Number.NEGATIVE_INFINITY,
+    spans === undefined ? Number.NEGATIVE_INFINITY : Math.min(...spans.map((span) => span.from.getTime())),
+  )
+  return Number.isFinite(earliest) ? new Date(earliest - CLOCK_SLACK_MS).toISOString() : undefined
+}
+
+/** Devices that were used last, because a condition has room for so many only. */
+const devicesOf = (spans: readonly DeviceSpan[]) =>
+  [...new Set(spans.toSorted((a, b) => b.from.getTime() - a.from.getTime()).map(({ device }) => device))].slice(
+    0,
+    MAX_DEVICES,
+  )
+
+function withinSpans(spans: readonly DeviceSpan[] | undefined): (row: Row) => boolean {
+  if (spans === undefined) return () => true
+  return ({ device, startedAt }) => {
+    const at = Date.parse(String(startedAt))
+    return spans.some(
+      (span) =>
+        span.device === device && span.from.getTime() <= at && at < (span.to?.getTime() ?? Number.POSITIVE_INFINITY),
+    )
+  }
+}
 
 /** @returns `undefined` for an empty filter */
-function conditionOf({ device, search, status, flagged, from, to }: Filter): Condition | undefined {
+function conditionOf({ device, search, status, flagged, from, to, spans }: Filter): Condition | undefined {
   const values = { device, search, status, flagged, from: from?.toISOString(), to: to?.toISOString() }
+  const devices = spans === undefined ? [] : devicesOf(spans)
+  const anyOf = devices.length === 0 ? [] : [`#device IN (${devices.map((_, i) => `:device${i}`).join(', ')})`]
   const conditions: Readonly<Record<keyof typeof values, string>> = {
     device: '#device = :device',
     search: 'contains(#device, :search)',
@@ -151,8 +184,10 @@ function conditionOf({ device, search, status, flagged, from, to }: Filter): Con
     to: '#startedAt < :to',
   }
   const wanted = Object.entries(conditions).filter(([name]) => values[name as keyof typeof values] !== undefined)
-  if (wanted.length === 0) return undefined
-  return { expression: wanted.map(([, condition]) => condition).join(' AND '), values }
+  const all = [...wanted.map(([, condition]) => condition), ...anyOf]
+  if (all.length === 0) return undefined
+  const named = Object.fromEntries(devices.map((each, i) => [`device${i}`, each]))
+  return { expression: all.join(' AND '), values: { ...values, ...named } }
 }
 
 /** Fields that are shown only where they were stored: older rows have fewer. */

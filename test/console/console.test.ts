@@ -269,7 +269,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await link.close()
 
     // What is drawn in a worker is seen on the screen only.
-    const ink = async () => (await tile.locator('canvas').screenshot()).length
+    const ink = async () => (await tile.locator('.sweep').screenshot()).length
     const empty = await ink()
     await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(empty + 100)
     expect(await tile.getAttribute('data-pulse')).toBe('live')
@@ -344,7 +344,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     await tile.waitFor()
     await done
     await link.close()
-    const ink = async () => (await tile.locator('canvas').screenshot()).length
+    const ink = async () => (await tile.locator('.sweep').screenshot()).length
     const empty = await ink()
     await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(empty + 100)
 

@@ -195,6 +195,18 @@ describe('a route of the API', () => {
     for (const { items } of await Promise.all(answers)) expect(items).toMatchObject([{ ecgId: own.ecgId }])
   })
 
+  it('lists no ECG of a patient for whom two tenants use the same reference and the same device', async () => {
+    const from = new Date('2026-01-01T00:00:00Z')
+    for (const tenant of [OWNER, 'third']) await api.associations.put(tenant, DEVICE, { patient, from })
+    const { ecgId } = await api.screened('third', {}, { kind: 'upload', device: DEVICE }, AT)
+
+    const mine = await answerOf(await api.as('third', `/v1/ecgs?samePatientAs=${ecgId}`))
+    const owners = await api.as('third', `/v1/ecgs?samePatientAs=${own.ecgId}`)
+
+    expect(mine.items.map((item) => item.ecgId)).toEqual([ecgId])
+    expect(owners.status).toBe(404)
+  })
+
   it('lets a tenant with reporting rights associate a device with a patient', async () => {
     const { path, init } = ROUTES['PUT /v1/devices/:id/association']!()
 

@@ -1,17 +1,16 @@
 /**
- * Earlier ECGs of the same device, for display beside or below this one. If the patient is known, ECGs of this patient come first, and all
- * others are labelled as such.
+ * Other ECGs for display beside or below this one: those of the patient, of any device, and those of the device, which are labelled as of
+ * another or an unknown patient if the patient is known.
  * @module
  */
 import { type Signal, useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { api, wanted } from '../api/client.ts'
 import type { Summary } from '../api/events.ts'
 import { t } from '../i18n/index.ts'
 import { go } from '../router.ts'
 import { moment } from '../ui/format.ts'
 import { Choice, Icon } from '../ui/parts.tsx'
-import { isSamePatient, type Subject } from './subject.ts'
+import { ecgsOf, type Subject } from './subject.ts'
 
 export interface EarlierProps {
   readonly id: string
@@ -20,30 +19,32 @@ export interface EarlierProps {
   readonly isSide: Signal<boolean>
 }
 
+const COUNT = 30
+
 export function Earlier({ id, subject, beside, isSide }: EarlierProps) {
-  const device = subject?.device
-  const earlier = useSignal<readonly Summary[]>([])
+  const { device, patient } = subject ?? {}
+  const [same, others] = [useSignal<readonly Summary[]>([]), useSignal<readonly Summary[]>([])]
   useEffect(() => {
-    earlier.value = []
+    same.value = others.value = []
     if (device === undefined) return
-    wanted(api.GET('/v1/ecgs', { params: { query: { device, limit: 30 } } })).then(
-      ({ items }) => {
-        earlier.value = items.filter(({ ecgId }) => ecgId !== id)
+    const ofPatient = patient === undefined ? [] : ecgsOf({ samePatientAs: id, limit: COUNT })
+    Promise.all([ofPatient, ecgsOf({ device, limit: COUNT })]).then(
+      ([patients, devices]) => {
+        const known = new Set([id, ...patients.map(({ ecgId }) => ecgId)])
+        same.value = patients.filter(({ ecgId }) => ecgId !== id)
+        others.value = devices.filter(({ ecgId }) => !known.has(ecgId))
       },
       () => {},
     )
-  }, [id, device])
-  if (subject === undefined || earlier.value.length === 0) return null
-  const [same, others] = [true, false].map((isSame) =>
-    earlier.value.filter(({ startedAt }) => isSamePatient(subject, startedAt) === isSame),
-  )
-  const options = (items: readonly Summary[] = []) =>
-    items.map(({ ecgId, startedAt }) => (
+  }, [id, device, patient])
+  if (same.value.length + others.value.length === 0) return null
+  const options = (items: readonly Summary[]) =>
+    items.map(({ ecgId, startedAt, device: of }) => (
       <option key={ecgId} value={ecgId}>
-        {moment(startedAt)}
+        {of === device ? moment(startedAt) : `${moment(startedAt)} · ${of}`}
       </option>
     ))
-  const isOther = subject.patient !== undefined && others?.some(({ ecgId }) => ecgId === beside)
+  const isOther = patient !== undefined && others.value.some(({ ecgId }) => ecgId === beside)
   return (
     <>
       <label class="compare">
@@ -58,12 +59,12 @@ export function Earlier({ id, subject, beside, isSide }: EarlierProps) {
           }
         >
           <option value="">{t('ecg.compareNone')}</option>
-          {subject.patient === undefined ? (
-            options(others)
+          {patient === undefined ? (
+            options(others.value)
           ) : (
             <>
-              {same?.length !== 0 && <optgroup label={t('ecg.samePatient')}>{options(same)}</optgroup>}
-              {others?.length !== 0 && <optgroup label={t('ecg.otherPatient')}>{options(others)}</optgroup>}
+              {same.value.length > 0 && <optgroup label={t('ecg.samePatient')}>{options(same.value)}</optgroup>}
+              {others.value.length > 0 && <optgroup label={t('ecg.otherPatient')}>{options(others.value)}</optgroup>}
             </>
           )}
         </select>

@@ -37,7 +37,8 @@ const LONGEST_S = 600
 export function EcgView({ id, beside }: { readonly id: string; readonly beside?: string | undefined }) {
   const opened = useOpened(id)
   const { state, result, error } = opened
-  if (state.value === 'loading')
+  // The paper does not wait for the result.
+  if (state.value === 'loading' && opened.recording.value === undefined)
     return (
       <Frame>
         <State icon="loading" title={t('state.loading')} />

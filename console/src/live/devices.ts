@@ -2,8 +2,7 @@
  * The sending devices, each with its newest window.
  * @module
  */
-import { signal } from '@preact/signals'
-import type { Schemas } from '../../../streams/client/index.ts'
+import { type Signal, signal } from '@preact/signals'
 import { api, wanted } from '../api/client.ts'
 import { listenToResults, type Summary } from '../api/events.ts'
 
@@ -20,7 +19,8 @@ export interface LiveDevice {
   readonly at: number
 }
 
-export const devices = signal<ReadonlyMap<string, LiveDevice>>(new Map())
+/** Devices by name. Each is a signal of its own, so that a new window redraws one tile and not the wall. */
+export const devices = signal<ReadonlyMap<string, Signal<LiveDevice>>>(new Map())
 export const isListed = signal(false)
 
 export type Pulse = 'live' | 'stale' | 'silent'
@@ -35,8 +35,9 @@ function take(summary: Summary, at: number): void {
   const { device } = summary
   if (device === undefined) return
   const known = devices.peek().get(device)
-  if (known !== undefined && known.newest.startedAt >= summary.startedAt) return
-  devices.value = new Map([...devices.peek(), [device, { device, newest: summary, at }]])
+  const next = { device, newest: summary, at }
+  if (known === undefined) devices.value = new Map([...devices.peek(), [device, signal(next)]])
+  else if (known.peek().newest.startedAt < summary.startedAt) known.value = next
 }
 
 /** @returns a function that stops the updates */
@@ -54,10 +55,8 @@ export function watchDevices(): () => void {
   return stop
 }
 
-type Piece = Schemas['Waveform']
-
-/** Loads the samples of a window for the leads that are drawn. */
-export async function windowOf(ecgId: string, leads: readonly string[], ended: AbortSignal): Promise<Piece> {
+/** Loads a window for the leads that are drawn, as the API sends it. */
+export async function windowOf(ecgId: string, leads: readonly string[], ended: AbortSignal): Promise<ArrayBuffer> {
   const params = { path: { id: ecgId }, query: { from: 0, seconds: 10, leads: leads.join(',') } }
-  return wanted(api.GET('/v1/ecgs/{id}/waveform', { params, signal: ended }))
+  return wanted(api.GET('/v1/ecgs/{id}/waveform', { params, parseAs: 'arrayBuffer', signal: ended }))
 }

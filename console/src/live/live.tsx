@@ -2,17 +2,14 @@
  * Live view: a wall of all sending devices with their newest windows, or one device with all twelve leads.
  * @module
  */
-import { type Signal, useSignal } from '@preact/signals'
-import { useEffect, useRef } from 'preact/hooks'
+import { type Signal, useComputed, useSignal } from '@preact/signals'
+import { useEffect, useMemo, useRef } from 'preact/hooks'
 import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
 import { LEADS } from '../../../shared/domain/leads.ts'
-import { coloursOf } from '../ecg/paper.ts'
-import { add, newRecording } from '../ecg/recording.ts'
 import { t, word } from '../i18n/index.ts'
 import { href } from '../router.ts'
 import { ago, number } from '../ui/format.ts'
 import { Icon, State } from '../ui/parts.tsx'
-import { theme } from '../ui/theme.ts'
 import {
   behindMs,
   devices,
@@ -22,9 +19,12 @@ import {
   type Pulse,
   pulseOf,
   watchDevices,
-  windowOf,
 } from './devices.ts'
-import { renderTile, type TileRenderer } from './tile-renderer.ts'
+import { Sweeps, useWindow } from './sweeps.tsx'
+import type { WallRenderer } from './wall-renderer.ts'
+
+/** How strongly a trace is drawn. */
+const STRENGTH: Readonly<Record<Pulse, number>> = { live: 1, stale: 0.45, silent: 0.15 }
 
 const names = new Intl.Collator(undefined, { numeric: true })
 
@@ -40,13 +40,13 @@ export function Live({ device }: { readonly device?: string | undefined }) {
       stop()
     }
   }, [])
-  const all = [...devices.value.values()]
   if (device !== undefined) return <Single device={device} known={devices.value.get(device)} now={now} />
-  // If there are too many devices, the ones that have been silent longest are hidden.
-  const shown = all
-    .toSorted((a, b) => b.at - a.at)
-    .slice(0, MOST_TILES)
-    .toSorted((a, b) => names.compare(a.device, b.device))
+  return <Wall now={now} />
+}
+
+function Wall({ now }: { readonly now: Signal<number> }) {
+  const key = useComputed(() => shownDevices().join('\n'))
+  const shown = key.value === '' ? [] : key.value.split('\n')
   return (
     <main class="live" id="main">
       {shown.length === 0 ? (
@@ -57,32 +57,53 @@ export function Live({ device }: { readonly device?: string | undefined }) {
         )
       ) : (
         <>
-          <p class="live-sum">
-            {t('live.sum', {
-              live: all.filter((each) => pulseOf(each, now.value) === 'live').length,
-              count: all.length,
-            })}
-            {all.length > shown.length && ` ${t('live.more', { count: all.length - shown.length })}`}
-          </p>
-          <div class="wall" data-tiles={shown.length}>
-            {shown.map((each) => (
-              <Tile key={each.device} known={each} pulse={pulseOf(each, now.value)} now={now} />
-            ))}
-          </div>
+          <Sum shown={shown.length} now={now} />
+          <Sweeps class="wall" cells={key.value}>
+            {(renderer) =>
+              shown.map((device) => (
+                <Tile key={device} known={devices.value.get(device)!} now={now} renderer={renderer} />
+              ))
+            }
+          </Sweeps>
         </>
       )}
     </main>
   )
 }
 
-interface TileProps {
-  readonly known: LiveDevice
-  readonly pulse: Pulse
-  readonly now: Signal<number>
+/** Names of the devices with a tile, in order. If there are too many, the ones that have been silent longest are hidden. */
+function shownDevices(): readonly string[] {
+  const all = [...devices.value]
+  const newest =
+    all.length <= MOST_TILES ? all : all.toSorted(([, a], [, b]) => b.value.at - a.value.at).slice(0, MOST_TILES)
+  return newest.map(([device]) => device).toSorted(names.compare)
 }
 
-function Tile({ known, pulse, now }: TileProps) {
-  const { device, newest } = known
+function Sum({ shown, now }: { readonly shown: number; readonly now: Signal<number> }) {
+  const live = useComputed(
+    () => [...devices.value.values()].filter((each) => pulseOf(each.value, now.value) === 'live').length,
+  )
+  const count = devices.value.size
+  return (
+    <p class="live-sum">
+      {t('live.sum', { live: live.value, count })}
+      {count > shown && ` ${t('live.more', { count: count - shown })}`}
+    </p>
+  )
+}
+
+interface TileProps {
+  readonly known: Signal<LiveDevice>
+  readonly now: Signal<number>
+  readonly renderer: WallRenderer
+}
+
+function Tile({ known, now, renderer }: TileProps) {
+  const pulse = useComputed(() => pulseOf(known.value, now.value)).value
+  const { device, newest } = known.value
+  const leads = useMemo(() => ({ [device]: 'II' }) as const, [device])
+  useWindow(renderer, newest.ecgId, leads)
+  useEffect(() => renderer.fade(device, STRENGTH[pulse]), [pulse])
   return (
     <a class={`tile ${pulse}`} href={href({ view: 'live', device })} data-device={device} data-pulse={pulse}>
       <header>
@@ -99,10 +120,10 @@ function Tile({ known, pulse, now }: TileProps) {
         )}
         <Rate bpm={newest.heartRateBpm} />
       </header>
-      <SweepCanvas ecgId={newest.ecgId} leads={TILE_LEADS} lead="II" />
+      <span class="sweep" data-sweep={device} />
       <footer>
         <span>II</span>
-        <Age known={known} pulse={pulse} now={now} />
+        <Age known={known.value} pulse={pulse} now={now} />
       </footer>
     </a>
   )
@@ -117,10 +138,14 @@ function Rate({ bpm }: { readonly bpm: number | undefined }) {
   )
 }
 
-const TILE_LEADS = ['II'] as const
+interface AgeProps {
+  readonly known: LiveDevice
+  readonly pulse: Pulse
+  readonly now: Signal<number>
+}
 
 /** Delay of the picture, or time since the last window. */
-function Age({ known, pulse, now }: TileProps) {
+function Age({ known, pulse, now }: AgeProps) {
   if (pulse === 'live')
     return <span class="push num">{t('live.behind', { seconds: number(behindMs(known) / 1000, 1) })}</span>
   return (
@@ -130,83 +155,41 @@ function Age({ known, pulse, now }: TileProps) {
   )
 }
 
-interface SweepProps {
-  readonly ecgId: string
-  readonly leads: readonly string[]
-  readonly lead: (typeof LEADS)[number]
+interface LeadsProps {
+  readonly known: LiveDevice
+  readonly pulse: Pulse
+  readonly renderer: WallRenderer
 }
 
-/** Canvas that draws by itself. */
-function SweepCanvas({ ecgId, leads, lead }: SweepProps) {
-  const canvas = useRef<HTMLCanvasElement>(null)
-  const renderer = useRef<TileRenderer | undefined>(undefined)
+function Leads({ known, pulse, renderer }: LeadsProps) {
+  useWindow(renderer, known.newest.ecgId, OWN_LEADS)
   useEffect(() => {
-    const element = canvas.current
-    if (element === null) return
-    renderer.current ??= renderTile(element, coloursOf(element))
-    const resize = () => {
-      const { width, height } = element.getBoundingClientRect()
-      renderer.current?.size(
-        Math.round(width * devicePixelRatio),
-        Math.round(height * devicePixelRatio),
-        coloursOf(element),
-      )
-    }
-    const observer = new ResizeObserver(resize)
-    observer.observe(element)
-    resize()
-    return () => observer.disconnect()
-  }, [theme.value])
-  useEffect(() => {
-    const observer = new IntersectionObserver(([newest]) => renderer.current?.see(newest?.isIntersecting ?? true))
-    if (canvas.current !== null) observer.observe(canvas.current)
-    return () => {
-      observer.disconnect()
-      renderer.current?.close()
-    }
-  }, [])
-  useEffect(() => {
-    const ended = new AbortController()
-    shared(ecgId, leads, ended.signal).then(
-      (recording) => {
-        const trace = recording.traces.get(lead)
-        if (trace !== undefined) renderer.current?.show({ samples: trace.samples, rateHz: recording.rateHz })
-      },
-      () => {},
-    )
-    return () => ended.abort()
-  }, [ecgId, lead])
-  return <canvas ref={canvas} />
+    for (const lead of LEADS) renderer.fade(lead, STRENGTH[pulse])
+  }, [pulse])
+  return (
+    <>
+      {LEADS.map((lead) => (
+        <figure key={lead}>
+          <figcaption>{lead}</figcaption>
+          <span class="sweep" data-sweep={lead} />
+        </figure>
+      ))}
+    </>
+  )
 }
 
-/** Twelve canvases share one window; it is fetched once. */
-const fetched = new Map<string, ReturnType<typeof fetchWindow>>()
-
-function shared(ecgId: string, leads: readonly string[], ended: AbortSignal) {
-  const key = `${ecgId} ${leads.join()}`
-  const known = fetched.get(key) ?? fetchWindow(ecgId, leads, ended)
-  fetched.set(key, known)
-  known.catch(() => fetched.delete(key))
-  // Older windows have been drawn and are not needed again.
-  for (const old of [...fetched.keys()].slice(0, -MOST_TILES)) fetched.delete(old)
-  return known
-}
-
-async function fetchWindow(ecgId: string, leads: readonly string[], ended: AbortSignal) {
-  const piece = await windowOf(ecgId, leads, ended)
-  const recording = newRecording(piece)
-  add(recording, piece)
-  return recording
-}
+/** Each lead in the cell of its name. */
+const OWN_LEADS = Object.fromEntries(LEADS.map((lead) => [lead, lead]))
 
 interface SingleProps {
   readonly device: string
-  readonly known: LiveDevice | undefined
+  readonly known: Signal<LiveDevice> | undefined
   readonly now: Signal<number>
 }
 
-function Single({ device, known, now }: SingleProps) {
+function Single({ device, known: of, now }: SingleProps) {
   const screen = useRef<HTMLElement>(null)
+  const known = of?.value
   return (
     <main class="live single" id="main" ref={screen}>
       <div class="ecg-head">
@@ -244,14 +227,9 @@ function Single({ device, known, now }: SingleProps) {
           title={isListed.value ? t('live.unknown') : t('state.loading')}
         />
       ) : (
-        <div class={`leads ${pulseOf(known, now.value)}`}>
-          {LEADS.map((lead) => (
-            <figure key={lead}>
-              <figcaption>{lead}</figcaption>
-              <SweepCanvas ecgId={known.newest.ecgId} leads={LEADS} lead={lead} />
-            </figure>
-          ))}
-        </div>
+        <Sweeps class="leads" cells={LEADS.join('\n')}>
+          {(renderer) => <Leads known={known} pulse={pulseOf(known, now.value)} renderer={renderer} />}
+        </Sweeps>
       )}
     </main>
   )

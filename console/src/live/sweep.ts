@@ -5,7 +5,7 @@
  */
 import { drawTrace } from '../ecg/decimate.ts'
 
-type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
+export type Context = CanvasRenderingContext2D | OffscreenCanvasRenderingContext2D
 
 export interface SweepWindow {
   /** mV; NaN where a sample is missing. */
@@ -14,13 +14,11 @@ export interface SweepWindow {
 }
 
 export interface SweepColours {
-  readonly paper: string
   readonly trace: string
-  readonly faint: string
 }
 
 /** Length of a window, seconds. */
-const SWEEP_S = 10
+export const SWEEP_S = 10
 const GAP_S = 0.35
 /** Length of old trace that is redrawn to hide the seam, s. */
 const OVERLAP_S = 0.05
@@ -49,21 +47,28 @@ function placeOf(samples: Float32Array, height: number): { readonly y: number; r
   return { y: Math.max(top, Math.min(bottom, BASELINE * height)), pxPerMv }
 }
 
+/** Part of the canvas, device pixels. */
+interface Box {
+  readonly x: number
+  readonly y: number
+  readonly width: number
+  readonly height: number
+}
+
 export class Sweep {
-  readonly #canvas: HTMLCanvasElement | OffscreenCanvas
   readonly #context: Context
-  #colours: SweepColours
+  #box: Box = { x: 0, y: 0, width: 0, height: 0 }
+  #colours: SweepColours | undefined
   #older: SweepWindow | undefined
   #newest: SweepWindow | undefined
   /** Start of drawing the newest window, and the position in it, s. */
   #began = 0
   #head = 0
   #isSeen = true
+  #strength = 1
 
-  constructor(canvas: HTMLCanvasElement | OffscreenCanvas, colours: SweepColours) {
-    this.#canvas = canvas
-    this.#context = canvas.getContext('2d') as Context
-    this.#colours = colours
+  constructor(context: Context) {
+    this.#context = context
   }
 
   /** Starts a new window; the previous one stays until the sweep covers it. */
@@ -75,14 +80,13 @@ export class Sweep {
     if (this.#isSeen) this.#draw(0, SWEEP_S, this.#older)
   }
 
-  resize(width: number, height: number, colours: SweepColours): void {
-    this.#canvas.width = width
-    this.#canvas.height = height
+  place(box: Box, colours: SweepColours): void {
+    this.#box = box
     this.#colours = colours
     this.#drawAll()
   }
 
-  /** Pauses a canvas that is scrolled out of view, because each drawing takes main-thread time. */
+  /** Pauses a sweep that is scrolled out of view. */
   see(isSeen: boolean, now: number): void {
     const isNew = isSeen && !this.#isSeen
     this.#isSeen = isSeen
@@ -91,11 +95,18 @@ export class Sweep {
     this.#drawAll()
   }
 
+  /** @param strength of the trace, 0 to 1 */
+  fade(strength: number): void {
+    if (strength === this.#strength) return
+    this.#strength = strength
+    this.#drawAll()
+  }
+
   /** Draws what is due since the last call, from one pixel on. With reduced motion the whole window is drawn at once. */
   advance(now: number, isStill: boolean): void {
     if (!this.#isSeen || this.#newest === undefined || this.#head >= SWEEP_S) return
     const head = isStill ? SWEEP_S : Math.min(SWEEP_S, (now - this.#began) / 1000)
-    if (head < SWEEP_S && ((head - this.#head) / SWEEP_S) * this.#canvas.width < 1) return
+    if (head < SWEEP_S && ((head - this.#head) / SWEEP_S) * this.#box.width < 1) return
     this.#draw(Math.max(0, this.#head - OVERLAP_S), head, this.#newest)
     this.#clear(head, Math.min(SWEEP_S, head + GAP_S))
     this.#head = head
@@ -107,24 +118,27 @@ export class Sweep {
   }
 
   #clear(from: number, to: number): void {
-    const { width, height } = this.#canvas
-    this.#context.fillStyle = this.#colours.paper
-    this.#context.fillRect((from / SWEEP_S) * width, 0, ((to - from) / SWEEP_S) * width + 1, height)
+    const { x, y, width, height } = this.#box
+    const begin = (from / SWEEP_S) * width
+    const end = Math.min(width, (to / SWEEP_S) * width + 1)
+    this.#context.clearRect(x + begin, y, end - begin, height)
   }
 
   #draw(from: number, to: number, window: SweepWindow | undefined): void {
-    if (to <= from) return
+    if (to <= from || this.#colours === undefined) return
     this.#clear(from, to)
     if (window === undefined) return
-    const { width, height } = this.#canvas
+    const { x, y: top, width, height } = this.#box
     const { samples, rateHz } = window
     const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
     const begin = Math.max(0, Math.floor(from * rateHz) - 1)
+    const [left, right] = [(from / SWEEP_S) * width, Math.min(width, (to / SWEEP_S) * width + 1)]
     context.save()
     context.beginPath()
-    context.rect((from / SWEEP_S) * width, 0, ((to - from) / SWEEP_S) * width + 1, height)
+    context.rect(x + left, top, right - left, height)
     context.clip()
+    context.globalAlpha = this.#strength
     context.strokeStyle = this.#colours.trace
     context.lineWidth = Math.max(1.4, height / 60)
     context.lineJoin = 'round'
@@ -133,9 +147,9 @@ export class Sweep {
       samples,
       begin,
       end: Math.min(samples.length, Math.ceil(to * rateHz) + 1),
-      x: (begin / rateHz / SWEEP_S) * width,
+      x: x + (begin / rateHz / SWEEP_S) * width,
       pxPerSample: width / (SWEEP_S * rateHz),
-      y,
+      y: top + y,
       pxPerMv,
     })
     context.stroke()

@@ -1,12 +1,11 @@
 /**
- * Heart rate and probabilities over time, for the patient who has the device, or for the device if no patient is known.
+ * Heart rate and probabilities over time: of the patient, with all devices, or of the device if no patient is known.
  * @module
  */
 import { useSignal } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
-import { api, wanted } from '../api/client.ts'
 import { listenToResults, type Summary } from '../api/events.ts'
-import { isSamePatient, type Subject } from '../ecg/subject.ts'
+import { ecgsOf, isSamePatient, type Subject } from '../ecg/subject.ts'
 import { t } from '../i18n/index.ts'
 import { href } from '../router.ts'
 import { clock, day, moment, number } from '../ui/format.ts'
@@ -27,20 +26,19 @@ export function Trends({ subject, ecgId }: TrendsProps) {
     if (device === undefined) return
     const stop = listenToResults((summary) => {
       if (summary.device !== device) return
+      if (patient !== undefined && !isSamePatient(subject, summary.startedAt)) return
       const others = items.peek().filter((each) => each.ecgId !== summary.ecgId)
       items.value = [...others, summary].slice(-COUNT)
     })
-    wanted(api.GET('/v1/ecgs', { params: { query: { device, limit: COUNT } } })).then(
-      (page) => {
-        items.value = page.items.toReversed()
+    ecgsOf({ ...(patient === undefined ? { device } : { samePatientAs: ecgId }), limit: COUNT }).then(
+      (taken) => {
+        items.value = taken.toReversed()
       },
       () => {},
     )
     return stop
-  }, [device])
-  const taken = items.value
-    .filter(({ startedAt }) => patient === undefined || isSamePatient(subject, startedAt))
-    .toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt))
+  }, [device, patient, ecgId])
+  const taken = items.value.toSorted((a, b) => Date.parse(a.startedAt) - Date.parse(b.startedAt))
   if (taken.length < 3) return null
   return (
     <section class="trends">

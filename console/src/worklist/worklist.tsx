@@ -2,16 +2,16 @@
  * The worklist: results in order of arrival, newest first.
  * @module
  */
-import { useEffect, useRef, useState } from 'preact/hooks'
-import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import type { Summary } from '../api/events.ts'
-import { t, word } from '../i18n/index.ts'
+import { language, t } from '../i18n/index.ts'
 import { go } from '../router.ts'
-import { clock, day, number, percent, utc } from '../ui/format.ts'
-import { Failure, Icon, State } from '../ui/parts.tsx'
+import { utc } from '../ui/format.ts'
+import { Failure, State } from '../ui/parts.tsx'
 import { useVirtualRows } from '../ui/use-virtual.ts'
 import { Filters } from './filters.tsx'
 import { chosen, failure, hasMore, isAtTop, isFiltered, letIn, loading, more, reload, rows, waiting } from './list.ts'
+import { RowPool } from './rows.tsx'
 
 const ROW_PX = 44
 /** Rows before the end at which the next page is loaded. */
@@ -32,8 +32,15 @@ export function Worklist() {
     addEventListener('resize', measure)
     return () => removeEventListener('resize', measure)
   }, [])
-  // A row that leaves the view passes its elements to the next one, because creating elements takes longer.
-  const pool = 2 ** Math.ceil(Math.log2(Math.max(1, items.length)))
+  const space = useRef<HTMLDivElement>(null)
+  const pool = useRef<RowPool | undefined>(undefined)
+  // Read here, so that other words are drawn when the language changes.
+  const words = language.value
+  useLayoutEffect(() => {
+    if (space.current === null) return
+    pool.current ??= new RowPool(space.current)
+    pool.current.draw(items, rows.value, chosen.value)
+  }, [items, rows.value, chosen.value, words])
   const last = items.at(-1)?.index ?? 0
   useEffect(() => {
     if (hasMore.value && failure.value === undefined && last > count - AHEAD) void more()
@@ -97,16 +104,7 @@ export function Worklist() {
           isAtTop.value = scrollTop < rowPx / 2
         }}
       >
-        <div class="rows-space" role="presentation" style={{ height: `${totalPx}px` }}>
-          {items.map(({ index, start }) => {
-            const row = rows.value[index]
-            return (
-              row !== undefined && (
-                <Row key={index % pool} row={row} index={index} top={start} isChosen={index === chosen.value} />
-              )
-            )
-          })}
-        </div>
+        <div class="rows-space" ref={space} role="presentation" style={{ height: `${totalPx}px` }} />
       </div>
       <Below count={count} />
     </main>
@@ -133,63 +131,7 @@ function Head() {
   )
 }
 
-/** Only texts that may exceed their column are clipped, because each clip costs time in every frame of a scroll. */
-const lengthOf = (text: string) => (text.length > 14 ? 'long' : '')
-
-/** Width of the bar behind a probability. */
-const SHARE_PX = 70
-
 const open = (row: Summary | undefined) => row !== undefined && go({ view: 'ecg', id: row.ecgId })
-
-interface RowProps {
-  readonly row: Summary
-  readonly index: number
-  readonly top: number
-  readonly isChosen: boolean
-}
-
-function Row({ row, index, top, isChosen }: RowProps) {
-  const { ecgId, startedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
-  const verdict =
-    status === 'screened'
-      ? t('status.screened')
-      : reasons.map((each) => word('reason', each)).join(', ') || t('status.refused')
-  return (
-    <div
-      class={`row ${isChosen ? 'chosen' : ''} ${status}`}
-      id={`row-${index}`}
-      role="option"
-      aria-selected={isChosen}
-      tabIndex={-1}
-      data-ecg={ecgId}
-      style={{ top: `${top}px` }}
-    >
-      <b class="when">{clock(startedAt)}</b>
-      <small class="day">{day(startedAt)}</small>
-      <span class={`device ${device === undefined ? 'none' : lengthOf(device)}`}>{device ?? t('worklist.upload')}</span>
-      <span class={`verdict ${lengthOf(verdict)}`}>
-        {status === 'refused' && <Icon name="refused" />}
-        {verdict}
-      </span>
-      <span class="rate num">{heartRateBpm == null ? '–' : `${number(heartRateBpm)} bpm`}</span>
-      <i
-        class="share"
-        aria-hidden="true"
-        hidden={highest === undefined}
-        style={{ borderLeftWidth: `${SHARE_PX * (highest?.probability ?? 0)}px` }}
-      />
-      <span class="highest num">
-        {highest !== undefined && `${percent(highest.probability)} ${word('short', highest.condition)}`}
-      </span>
-      {flagged.length > 0 &&
-        CONDITION_IDS.filter((id) => flagged.includes(id)).map((id) => (
-          <span key={id} class="chip flagged" title={word('condition', id)}>
-            {word('short', id)}
-          </span>
-        ))}
-    </div>
-  )
-}
 
 function Below({ count }: { readonly count: number }) {
   if (failure.value !== undefined) {

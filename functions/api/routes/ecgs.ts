@@ -10,7 +10,7 @@ import { MISSING_SAMPLE } from '../../../shared/domain/recording.ts'
 import { NOTICE } from '../../../shared/domain/result.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import type { UpkeepMessage } from '../../../shared/messages.ts'
-import type { AssociationStore } from '../../../shared/store/associations.ts'
+import type { AssociationStore, DeviceSpan } from '../../../shared/store/associations.ts'
 import type { ResultList } from '../../../shared/store/result-list.ts'
 import { decodeWaveform } from '../../../shared/waveform/codec.ts'
 import { touch } from '../audit.ts'
@@ -95,11 +95,31 @@ const deleteRoute = createRoute({
 export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeepQueueUrl }: EcgOptions) {
   const app = routes()
 
+  /** The newest result of an ECG, and whom its device was on. */
+  async function wornBy(tenant: string, id: string) {
+    const judged = await results.judged(tenant, ecgIdParam(id))
+    if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
+    const { origin, result, arrivedAt } = judged
+    const device = origin.kind === 'fhir' ? undefined : origin.device
+    const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
+    const found = device === undefined ? undefined : await associations.associationAt(tenant, device, at)
+    return { judged, device, found }
+  }
+
+  /** Spans of the patient of an ECG. Those of its own device are known even where older associations are in no list. */
+  async function spansOfWearer(tenant: string, id: string): Promise<readonly DeviceSpan[]> {
+    const { device, found } = await wornBy(tenant, id)
+    if (device === undefined || found === undefined) return []
+    const all = await associations.spansOfPatient(tenant, found.patient)
+    return [...all.filter((span) => span.device !== device), ...found.spans.map((span) => ({ device, ...span }))]
+  }
+
   app.openapi(listRoute, async (c) => {
-    const { limit, after, from, to, ...filter } = c.req.valid('query')
+    const { limit, after, from, to, samePatientAs, ...filter } = c.req.valid('query')
     const times = { from: from === undefined ? from : new Date(from), to: to === undefined ? to : new Date(to) }
     const { tenant } = c.get('caller')
-    const page = await list.page(tenant, { limit, after, filter: { ...filter, ...times } })
+    const spans = samePatientAs === undefined ? undefined : await spansOfWearer(tenant, samePatientAs)
+    const page = await list.page(tenant, { limit, after, filter: { ...filter, ...times, spans } })
     const gone = await results.deletedOf(
       tenant,
       page.items.map(({ ecgId }) => ecgId),
@@ -154,16 +174,12 @@ export function ecgRoutes({ results, associations, list, s3, bucket, sqs, upkeep
 
   app.openapi(subjectRoute, async (c) => {
     const { tenant } = c.get('caller')
-    const judged = await results.judged(tenant, ecgIdParam(c.req.valid('param').id))
-    if (judged === undefined) throw new CodedError('not-found', { field: 'id' })
-    const { origin, result, arrivedAt } = judged
+    const { judged, device, found } = await wornBy(tenant, c.req.valid('param').id)
+    const { origin } = judged
     const { sex, ageYears } = judged.person ?? {}
     const isTold = sex !== undefined || ageYears !== undefined
     const told = isTold ? { person: { ...(sex && { sex }), ...(ageYears === undefined ? {} : { ageYears }) } } : {}
     if (origin.kind === 'fhir') return c.json({ source: origin.kind, ...told }, 200)
-    const { device } = origin
-    const at = result.span.startedAt === null ? arrivedAt : new Date(result.span.startedAt)
-    const found = device === undefined ? undefined : await associations.associationAt(tenant, device, at)
     const whose = found && {
       patient: found.patient,
       spans: found.spans.map(({ from, to }) => ({ from: from.toISOString(), ...(to && { to: to.toISOString() }) })),

@@ -7,11 +7,11 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { hasEcgObjects } from '../../../shared/aws/payloads.ts'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import type { AuditOutcome } from '../../../shared/observe/audit-actions.ts'
+import type { DeviceSpan } from '../../../shared/store/associations.ts'
 import type { AuditStore } from '../../../shared/store/audit.ts'
 import { deleteEcg, type EcgDeletion } from '../../../shared/store/ecg-deletion.ts'
 import { headKey, type SessionKey, sessionPk, WINDOWS } from '../../../shared/store/keys.ts'
 import { Table } from '../../../shared/store/table.ts'
-import type { DeviceSpan } from './find.ts'
 
 export interface ErasureParts extends EcgDeletion {
   readonly dynamo: DynamoDBClient
@@ -118,6 +118,7 @@ export async function erase(parts: ErasureParts, erasure: Erasure): Promise<Rece
     for (const device of new Set(spans.map((span) => span.device))) {
       removed.associations += await parts.associations.forget(tenant, device, patient)
     }
+    await parts.associations.forgetDevicesOf(tenant, patient)
   }
   return {
     schema: 1,

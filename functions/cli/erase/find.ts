@@ -6,17 +6,10 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import * as z from 'zod'
 import type { EcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
-import type { AssociationStore } from '../../../shared/store/associations.ts'
+import type { AssociationStore, DeviceSpan } from '../../../shared/store/associations.ts'
 import { ecgsOfSources } from '../../../shared/store/ehr-ecgs.ts'
 import type { ResultList } from '../../../shared/store/result-list.ts'
 import type { EhrClient } from '../../../streams/fhir/client.ts'
-
-/** A device's ECGs from `from` (inclusive) to `to` (exclusive). */
-export interface DeviceSpan {
-  readonly device: string
-  readonly from: Date
-  readonly to?: Date | undefined
-}
 
 /** Resource types that may hold an ECG; all support the search parameter `patient`. */
 const ECG_RESOURCES = ['Observation', 'DocumentReference', 'DiagnosticReport', 'Media'] as const
@@ -27,7 +20,7 @@ const Page = z.object({
   entry: z.array(z.object({ resource: z.looseObject({ resourceType: z.string(), id: z.string() }) })).default([]),
 })
 
-/** Devices and times of a patient's associations. */
+/** Devices and times of a patient's associations: of all devices, because older associations are in no list of their patient. */
 export async function spansOfPatient(
   associations: AssociationStore,
   tenant: string,

@@ -14,7 +14,7 @@ import { readSiteConfigFile, reportingTenants } from '../../../shared/config/sit
 import { type EcgId, parseEcgId } from '../../../shared/domain/ecg-id.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { Name } from '../../../shared/messages.ts'
-import { AssociationStore } from '../../../shared/store/associations.ts'
+import { AssociationStore, type DeviceSpan } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
 import { ResultList } from '../../../shared/store/result-list.ts'
@@ -23,7 +23,7 @@ import { ehrOfSite } from '../../../streams/fhir/site.ts'
 import { EXIT } from '../output.ts'
 import { siteOption } from '../site-option.ts'
 import { type ErasureParts, erase, type Receipt } from './erase.ts'
-import { type DeviceSpan, ecgsOfEhr, ecgsOfSpan, spansOfPatient } from './find.ts'
+import { ecgsOfEhr, ecgsOfSpan, spansOfPatient } from './find.ts'
 
 interface EraseCommandOptions {
   readonly patient?: string

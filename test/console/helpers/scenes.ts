@@ -92,7 +92,7 @@ export const SCENES: readonly Scene[] = [
     name: '64 live tiles',
     api: { devices: 64 },
     hash: '#/live',
-    ready: (page) => page.locator('.wall[data-tiles="64"]').waitFor(),
+    ready: (page) => page.locator('.wall[data-cells="64"]').waitFor(),
     act: (page, steps) => page.waitForTimeout(steps * 50),
   },
   {

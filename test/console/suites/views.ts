@@ -178,7 +178,7 @@ export function views(on: () => OnStack): void {
     const { stack } = on()
     const { page } = await openPage(stack.apiUrl, { reducedMotion: 'reduce' })
     await page.goto(`${stack.apiUrl}/#/live/${await aDevice(stack.apiUrl)}`)
-    const lead = page.locator('.leads canvas').nth(1)
+    const lead = page.locator('.leads .sweep').nth(1)
     await lead.waitFor()
     const right = async () => {
       const { x, y, width, height } = (await lead.boundingBox())!

@@ -228,6 +228,51 @@ describe('GET /v1/ecgs/{id}/waveform', () => {
   })
 })
 
+describe('GET /v1/ecgs?samePatientAs', () => {
+  const TENANT = 'same-patient'
+  const of = (device: string) => ({ kind: 'mqtt' as const, device, session: 's' })
+  const on = (day: number) => ({ startedAt: `2026-01-0${day}T12:00:00.000Z`, firstSample: 0, durationMs: 10_000 })
+  const wear = (tenant: string, device: string, patient: string, from: number, to?: number) => {
+    const at = (day: number) => new Date(`2026-01-0${day}T00:00:00Z`)
+    return api.associations.put(tenant, device, { patient, from: at(from), to: to === undefined ? to : at(to) })
+  }
+  const take = async (device: string, day: number, tenant = TENANT) =>
+    (await api.screened(tenant, { span: on(day) }, of(device))).ecgId
+  const list = async (query: string) => answerOf(await api.as(TENANT, `/v1/ecgs?${query}`))
+  const idsOf = ({ items }: Awaited<ReturnType<typeof list>>) => items.map(({ ecgId }) => ecgId)
+
+  it('lists the ECGs of the patient from every device, and of nobody else', async () => {
+    await wear(TENANT, 'cart', 'Patient/1', 1, 3)
+    await wear(TENANT, 'cart', 'Patient/2', 3)
+    await wear(TENANT, 'holter', 'Patient/1', 4, 6)
+    await wear('elsewhere', 'cart', 'Patient/1', 1)
+    const first = await take('cart', 2)
+    await take('cart', 4) // of Patient/2
+    await take('cart', 2, 'elsewhere')
+    const second = await take('holter', 5)
+    await take('holter', 7) // nobody's
+
+    expect(idsOf(await list(`samePatientAs=${first}`))).toEqual([second, first])
+    expect(idsOf(await list(`samePatientAs=${second}&device=cart`))).toEqual([first])
+    const page = await list(`samePatientAs=${first}&limit=1`)
+    expect(idsOf(page)).toEqual([second])
+    expect(idsOf(await list(`samePatientAs=${first}&limit=1&after=${page.next}`))).toEqual([first])
+  })
+
+  it('is empty when nobody said whose the ECG is', async () => {
+    const id = await take('unclaimed', 2)
+
+    expect(await list(`samePatientAs=${id}`)).toEqual({ items: [] })
+  })
+
+  it('answers 404 for an ECG of another tenant, and 400 for what is no id', async () => {
+    const { ecgId } = await api.screened('elsewhere', {}, of('cart'))
+
+    expect((await api.as(TENANT, `/v1/ecgs?samePatientAs=${ecgId}`)).status).toBe(404)
+    expect((await api.as(TENANT, '/v1/ecgs?samePatientAs=Patient/1')).status).toBe(400)
+  })
+})
+
 describe('GET /v1/ecgs/{id}/subject', () => {
   const device = { kind: 'mqtt' as const, device: 'holter-7', session: 's' }
   const subject = async (ecgId: string) => (await api.as('clinic', `/v1/ecgs/${ecgId}/subject`)).json()
