@@ -47,8 +47,8 @@ const Condition = z
 const Index = z.object({
   id: z.string(),
   evidence: Evidence,
-  /** Pearson correlation with the truth on held-out people. */
-  correlation: z.number().min(-1).max(1),
+  /** Pearson correlation with the truth on held-out people; null where nobody's is known, and the index is then not given. */
+  correlation: z.number().min(-1).max(1).nullable(),
   /** 90% interval = mean ± intervalScale · standard deviation (split conformal). */
   intervalScale: z.number().positive(),
 })

@@ -117,7 +117,8 @@ export class Screener {
   }
 
   #indices(mean: Float32Array, logVariance: Float32Array): IndexEstimate[] {
-    return this.bundle.manifest.indices.map(({ evidence, correlation, intervalScale }, i) => {
+    return this.bundle.manifest.indices.flatMap(({ evidence, correlation, intervalScale }, i) => {
+      if (correlation === null) return []
       const { id, name, unit } = INDICES[i]!
       const halfWidth = intervalScale * Math.exp(logVariance[i]! / 2)
       const value = mean[i]!

@@ -13,7 +13,10 @@ from cardiacnets.cli import cohort, main, segmentation, synthesis
 from cardiacnets.programme import STAGES
 from cardiacnets.signal.profile import REPOSITORY
 
-PAGES = ["README.md", "models/training/README.md", "models/training/CAMPAIGN.md", "docs/evaluation.md"]
+PAGES = [
+    "README.md", "models/training/README.md", "models/training/CAMPAIGN.md", "docs/evaluation.md",
+    "docs/paper-configuration.md",
+]  # fmt: skip
 
 
 def commands() -> list[str]:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from cardiacnets.stages import loop
 from cardiacnets.stages.loop import OptimisationConfig, learning_rate, rows_of_step, run
@@ -56,13 +57,13 @@ class Doubling(torch.nn.Module):
         return x
 
 
-def train(out_dir, config, dropout=0.1, contrast=False, validate=dict):
+def train(out_dir, config, dropout=0.1, contrast=False, validate=dict, batch=8):
     """Train the tiny network; with `contrast` each row is distinguished from the others of its batch."""
     torch.manual_seed(9)
     model = Doubling(dropout)
 
     def loss_of(step, generator):
-        x = ROWS[rows_of_step(np.arange(len(ROWS)), 8, step, config.seed)].to(loop.device())
+        x = ROWS[rows_of_step(np.arange(len(ROWS)), batch, step, config.seed)].to(loop.device())
         if contrast:
             query, key = (loop.of_all_processes(side) for side in (model(x), x))
             return torch.nn.functional.cross_entropy(query @ key.T, torch.arange(len(key)))
@@ -197,6 +198,29 @@ def test_compiled_run_gives_the_same_loss_and_weight_names(tmp_path):
     assert one.keys() == other.keys()
 
 
+def test_accumulated_batches_are_one_large_batch(tmp_path):
+    large = OptimisationConfig(steps=6, learning_rate=1e-2, save_every=6)
+
+    one = weights_of(train(tmp_path / "large", large, dropout=0.0, batch=24))
+    parts = weights_of(train(tmp_path / "parts", replace(large, accumulate=3), dropout=0.0, batch=8))
+
+    assert all(torch.allclose(value, parts[name], atol=1e-6) for name, value in one.items())
+    assert log_of(tmp_path / "parts")[0]["loss"] == pytest.approx(log_of(tmp_path / "large")[0]["loss"], abs=1e-6)
+
+
+def test_safetensors_beside_the_model_have_the_same_weights_and_the_configuration(tmp_path):
+    path = train(tmp_path, OptimisationConfig(steps=2, save_every=2))
+
+    with safe_open(path.with_suffix(".safetensors"), "pt") as file:
+        found = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        described = json.loads(file.metadata()["config"])
+
+    assert described == {"seed": 1}
+    wanted = weights_of(path)
+    assert found.keys() == wanted.keys()
+    assert all(torch.equal(value, found[name]) for name, value in wanted.items())
+
+
 def one_of_two(rank, port, out_dir, config):
     """What each of two processes runs, in the environment that `torchrun` gives."""
     os.environ |= {"RANK": str(rank), "WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
@@ -206,7 +230,7 @@ def one_of_two(rank, port, out_dir, config):
 
 
 def test_two_processes_train_like_one(tmp_path):
-    config = OptimisationConfig(steps=12, learning_rate=1e-2, save_every=4)
+    config = OptimisationConfig(steps=12, learning_rate=1e-2, save_every=4, accumulate=2)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

@@ -81,16 +81,16 @@ def test_ecg_encoder_block_equals_timm():
     torch.manual_seed(1)
     (ours,) = _blocks(32, 4, 1).eval()
     theirs = TimmBlock(32, 4, qkv_bias=True).eval()
-    theirs.attn.qkv.load_state_dict({"weight": ours.self_attn.in_proj_weight, "bias": ours.self_attn.in_proj_bias})
+    theirs.attn.qkv.load_state_dict({"weight": ours.qkv.weight, "bias": ours.qkv.bias})
     for part, own in (
-        (theirs.attn.proj, ours.self_attn.out_proj),
-        (theirs.norm1, ours.norm1),
-        (theirs.norm2, ours.norm2),
-        (theirs.mlp.fc1, ours.linear1),
-        (theirs.mlp.fc2, ours.linear2),
+        (theirs.attn.proj, ours.out),
+        (theirs.norm1, ours.attention_norm),
+        (theirs.norm2, ours.mlp[0]),
+        (theirs.mlp.fc1, ours.mlp[1]),
+        (theirs.mlp.fc2, ours.mlp[3]),
     ):
         part.load_state_dict(own.state_dict())
-    theirs.norm1.eps = theirs.norm2.eps = ours.norm1.eps
+    theirs.norm1.eps = theirs.norm2.eps = ours.attention_norm.eps
     tokens = torch.randn(2, 9, 32)
 
     assert (ours(tokens) - theirs(tokens)).abs().max() < 1e-5

@@ -40,6 +40,7 @@ ONE_STEP = OptimisationConfig(steps=1, learning_rate=1e-4)
 def within_memory(monkeypatch):
     """Nothing is written (gigabytes), and what a test leaves is freed before the next."""
     monkeypatch.setattr(loop, "save", lambda *_: None)
+    monkeypatch.setattr(loop, "save_model", lambda *_: None)
     yield
     gc.collect()
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # GiB; of all tests so far

@@ -12,6 +12,8 @@ from cardiacnets.stages import screening
 from cardiacnets.stages.loop import OptimisationConfig
 from cardiacnets.stages.screening import (
     TrainingModel,
+    balanced_chances,
+    drawn_rows,
     isolated_excess,
     labelled_rows,
     load_trained,
@@ -205,3 +207,27 @@ def test_the_mean_of_two_networks_lies_between_them():
     name = next(key for key in first.state_dict() if key.endswith("weight"))
     expected = 0.75 * first.state_dict()[name] + 0.25 * second.state_dict()[name]
     assert torch.allclose(mean.state_dict()[name], expected, atol=1e-6)
+
+
+def test_balanced_chances_draw_rare_labels_as_often_as_frequent_ones():
+    rng = np.random.default_rng(6)
+    conditions = np.full((400, 5), np.nan)
+    conditions[:, 0] = rng.random(400) < 0.05
+    chances = balanced_chances(conditions)
+
+    drawn = np.concatenate([drawn_rows(np.arange(400), chances, 64, step, seed=1) for step in range(50)])
+
+    assert chances.sum() == pytest.approx(1)
+    assert np.mean(conditions[drawn, 0]) == pytest.approx(0.5, abs=0.03)
+    assert len(set(drawn)) > 380  # hardly anybody is left out
+
+
+def test_balanced_chances_of_several_conditions_favour_each_and_leave_nobody_out():
+    conditions = np.zeros((100, 5))
+    conditions[:4, 1] = conditions[4:8, 3] = 1
+    conditions[50:60] = np.nan
+
+    chances = balanced_chances(conditions)
+
+    assert chances[:8].min() > 3 * chances[8:50].max()
+    assert chances.min() > 0

@@ -9,13 +9,14 @@ import pytest
 import torch
 
 from cardiacnets import cohort
+from cardiacnets.cli import main
 from cardiacnets.data import row_cache
 from cardiacnets.data.errors import RecordError, SourceError
 from cardiacnets.data.manifest import Entry, index_of_column, read_manifest, split_of, splits_of
 from cardiacnets.data.mimic import index_mimic
 from cardiacnets.data.source import load_source
 from cardiacnets.data.ukb import index_ukb
-from cardiacnets.domain import CONDITIONS, INDICES
+from cardiacnets.domain import CONDITIONS, INDICES, VIEWS
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.swin import Swin, SwinConfig
 from cardiacnets.programme import STAGES, Run
@@ -26,6 +27,82 @@ from cardiacnets.stages.screening import TrainingData, load_trained, train_scree
 from tests.conftest import TINY, tiny_config, tiny_programme
 from tests.made_files import four_chamber_frames, made_ecg, short_axis_frames, write_cardiosoft, write_wfdb, write_zip
 
+SMALL_PAPER = """
+[cmr]
+contrast = "seen"
+batch = 4
+[cmr.views.short_axis.mim]
+decoder_dim = 16
+[cmr.views.short_axis.mim.swin]
+image = 48
+window = 3
+dim = 8
+heads = [1, 2, 4]
+pooled = "last"
+[cmr.views.four_chamber.mim]
+decoder_dim = 16
+[cmr.views.four_chamber.mim.swin]
+image = 48
+window = 3
+dim = 8
+heads = [1, 2, 4]
+pooled = "last"
+[ecg]
+batch = 4
+[ecg.mim]
+kind = "EcgMaeConfig"
+decoder_dim = 16
+decoder_heads = 2
+[ecg.mim.encoder]
+patch = 500
+dim = 16
+depth = 1
+heads = 2
+embedding = 32
+[ecg.optimisation]
+accumulate = 2
+[align]
+batch = 4
+cine_copies = 1
+[align.encoder]
+kind = "EcgVitConfig"
+patch = 500
+dim = 16
+depth = 1
+heads = 2
+embedding = 32
+[screening]
+real_batch = 4
+balanced = true
+[screening.encoder]
+kind = "EcgVitConfig"
+patch = 500
+dim = 16
+depth = 1
+heads = 2
+embedding = 32
+[vae]
+frames = 10
+side = 64
+[vae.vae]
+widths = [4, 4, 8]
+groups = 4
+[diffusion]
+batch = 2
+condition_copies = 0
+[diffusion.schedule]
+zero_terminal_snr = false
+prediction = "epsilon"
+[diffusion.denoiser]
+frames = 10
+fold = 1
+widths = [8, 8]
+head_width = 8
+groups = 4
+token_width = 16
+embedding = 32
+context = 8
+"""
 EIDS = [str(1000010 + 7 * k) for k in range(12)]
 BROKEN, NO_CMR, BAD_CMR, WITHDRAWN, TWICE = EIDS[1], EIDS[3], EIDS[5], EIDS[7], EIDS[9]
 
@@ -424,6 +501,36 @@ class TestStages:
         assert {name for name, paths in made.items() if paths} == set(STAGES) - {"cohort", "ablation"}
         model, _ = load_trained(run.screening())
         assert model.function_head.middle[1] > 100
+
+    def test_the_paper_s_kinds_of_networks_run_every_stage_on_ukb_from_one_command(self, ukb, tmp_path, capsys):
+        (tmp_path / "small.toml").write_text(SMALL_PAPER)
+        arguments = (
+            f"--threads 1 train --config {tmp_path}/small.toml --data ukb:{ukb} --run-dir {tmp_path}/run --dry-run 11"
+        )
+
+        code = main.parse(arguments.split()).command()
+
+        assert code == 0
+        folder = tmp_path / "run" / "dry-run"
+        made = {path.parent.relative_to(folder).as_posix() for path in folder.rglob("model.safetensors")}
+        assert made == {
+            "cmr/views",
+            *(f"cmr/{view}" for view in VIEWS),
+            "ecg",
+            "align",
+            "screening",
+            "vae",
+            "diffusion",
+        }
+        said = [line.split(":")[0] for line in capsys.readouterr().out.splitlines()]
+        stages = [name for name in STAGES if name not in ("cohort", "distillation", "ablation")]
+        assert list(dict.fromkeys(name for name in said if name in STAGES)) == stages
+        model, described = load_trained(folder / "screening" / "model.pt")
+        assert described["encoder"]["samples"] == 5000
+        # Whole windows at 500 Hz go in: no sample is left out.
+        window = torch.zeros(1, 12, 5000), torch.tensor([[[-1.0, 1.0]] * 12]), torch.ones(1, 12)
+        millivolt = model.encoder.frontend(*window)
+        assert millivolt.shape == (1, 12, 5000)
 
     def test_virtual_cohort_is_a_source(self, tmp_path):
         cohort.generate(tmp_path / "cohort", 6, 3, cines=4)

@@ -91,6 +91,24 @@ describe('a bundle with a limit for unfamiliar ECGs', () => {
   })
 })
 
+describe('a bundle of a cohort that knows some indices alone', () => {
+  it('gives the others no value, whatever its network says of them', async () => {
+    await editManifest((manifest) => {
+      manifest.indices = manifest.indices.map((index, i) => (i === 1 ? index : { ...index, correlation: null }))
+    })
+    const screener = await Screener.load(await readBundle(folder, PROFILE))
+
+    const { indices } = await screener.screen({
+      codes: Int16Array.from({ length: 60_000 }, (_, i) => Math.round(4000 * Math.sin(i / 40))),
+      amplitude: Float32Array.from({ length: 24 }, (_, i) => (i % 2 === 0 ? -0.5 : 1)),
+      leadMask: new Uint8Array(12).fill(1),
+    })
+
+    expect(indices.map(({ id }) => id)).toEqual(['lvEsv'])
+    await screener.release()
+  })
+})
+
 describe('readBundle', () => {
   it('names the folder that has no bundle', async () => {
     await rm(join(folder, 'manifest.json'))

@@ -21,18 +21,20 @@ import torch
 
 from cardiacnets import cohort
 from cardiacnets.cli.cohort import DEFAULT_SEED
+from cardiacnets.configuration import ConfigurationError, read_changes
 from cardiacnets.data.cines import CROP, CineSet
 from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.data.paired import PairedSet
 from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
-from cardiacnets.data.virtual import VirtualSet, load_virtual
-from cardiacnets.domain import CONDITIONS, INDICES, VIEWS, View
+from cardiacnets.data.virtual import VirtualSet, load_virtual, no_virtual
+from cardiacnets.domain import VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
-from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.screen import Screen
+from cardiacnets.models.trunks import AnyTrunk
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
 from cardiacnets.signal.profile import REPOSITORY
@@ -44,7 +46,7 @@ from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, t
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
-from cardiacnets.stages.loop import OptimisationConfig, save
+from cardiacnets.stages.loop import OptimisationConfig, first_process_first, save_model
 from cardiacnets.stages.screening import (
     TRAIN_FOLDS,
     VALIDATION_FOLD,
@@ -60,14 +62,6 @@ from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines
 from cardiacnets.weights import adopt
 
 VIRTUAL = "virtual"
-NOBODY = (
-    ((12, 1000), np.float16),
-    ((len(INDICES),), np.float32),
-    ((len(CONDITIONS),), bool),
-    ((4,), np.float32),
-    ((), str),
-)
-"""Shapes and kinds of an empty `VirtualSet`."""
 NORM_ECGS = 128
 """Of each set, on which a bundle's batch norms get their statistics back."""
 SEGMENTATION_CLASSES: Mapping[View, int] = {"short_axis": 4, "four_chamber": 6}
@@ -90,6 +84,8 @@ class Programme:
     people: int = 24_000
     cine_people: int = 6_000
     """The first of them, who have cines as well."""
+    own: int | None = None
+    """ECGs of a cohort of one's own that are read, those with CMR before the others; None: all."""
     segmentation_people: int = 400
     segmentation: Mapping[View, SegmentationConfig] = field(
         default_factory=lambda: {
@@ -99,7 +95,7 @@ class Programme:
     )
     cmr: ViewsConfig = field(
         default_factory=lambda: ViewsConfig(
-            optimisation=OptimisationConfig(steps=600, learning_rate=1e-3, warm_up=0.1, save_every=50)
+            optimisation=OptimisationConfig(steps=750, learning_rate=1e-3, warm_up=0.05, save_every=75)
         )
     )
     ecg: EcgPretrainingConfig = field(
@@ -154,7 +150,95 @@ class Programme:
     choice_steps: int = 1000
     """Of the short `diffusion` trainings that what it predicts is chosen by (`cardiacnets-train synthesis choices`)."""
 
+    def check(self) -> None:
+        """See that what one stage leaves fits the next.
 
+        Raises:
+            ConfigurationError: it does not.
+        """
+        masked, aligned, screened = self.ecg.mim.encoder, self.align.encoder, self.screening.encoder
+        if not masked == aligned == screened:
+            raise ConfigurationError(
+                "ecg.mim.encoder, align.encoder and screening.encoder differ, but each goes on from another"
+            )
+        denoiser, has = self.diffusion.denoiser, "diffusion.denoiser"
+        for name, here, there in (
+            ("token_width", denoiser.token_width, aligned.token_width),
+            ("embedding", denoiser.embedding, aligned.embedding),
+            ("frames", denoiser.frames, self.vae.frames),
+            ("channels", denoiser.channels, self.vae.vae.channels),
+        ):
+            if here != there:
+                raise ConfigurationError(f"{has}.{name} is {here}, but what it gets has {there}")
+
+    @property
+    def trunk_hz(self) -> int:
+        """Rate of the ECGs that the encoder reads."""
+        return self.screening.encoder.rate_hz
+
+    @property
+    def distils(self) -> bool:
+        """Whether the denoiser can be distilled: only one that predicts v says anything of noise alone."""
+        return self.diffusion.schedule.prediction == "v"
+
+
+COMPACT, PAPER = "compact", "paper"
+PAPER_FILE = Path(__file__).parent / "configurations" / "paper.toml"
+
+
+def read_programme(name: str) -> Programme:
+    """`compact`, `paper`, or a TOML file with what it changes in `compact` (as `paper` is written).
+
+    Raises:
+        ConfigurationError: the file cannot be read, or says something that no programme has.
+    """
+    if name == COMPACT:
+        return Programme()
+    path = PAPER_FILE if name == PAPER else Path(name).expanduser()
+    if path.suffix != ".toml":
+        raise ConfigurationError(f"{name!r} is none of {COMPACT}, {PAPER} and a .toml file")
+    programme = read_changes(Programme(), path)
+    programme.check()
+    return programme
+
+
+def rehearsal(programme: Programme, own: int) -> Programme:
+    """The same sizes in two steps of every stage, on `own` ECGs of a cohort of one's own."""
+
+    def short(config: _Rehearsed) -> _Rehearsed:
+        optimisation = replace(config.optimisation, steps=REHEARSED_STEPS, save_every=1)
+        few = {name: min(getattr(config, name), FEW) for name in VALIDATED_ON if hasattr(config, name)}
+        return replace(config, optimisation=optimisation, **few)
+
+    p = programme
+    return replace(
+        p,
+        own=own,
+        segmentation={view: short(config) for view, config in p.segmentation.items()},
+        segmentation_people=min(p.segmentation_people, FEW),
+        cmr=short(p.cmr),
+        ecg=short(p.ecg),
+        align=short(p.align),
+        screening=short(p.screening),
+        vae=short(p.vae),
+        diffusion=short(p.diffusion),
+        distillation=short(p.distillation),
+    )
+
+
+_Rehearsed = TypeVar(
+    "_Rehearsed",
+    SegmentationConfig,
+    ViewsConfig,
+    EcgPretrainingConfig,
+    ContrastiveConfig,
+    ScreeningConfig,
+    VaeTrainingConfig,
+    DiffusionConfig,
+    DistillationConfig,
+)
+REHEARSED_STEPS, FEW = 2, 16
+VALIDATED_ON = ("validation_cines", "validation_frames", "validation_ecgs")
 _Stage = TypeVar("_Stage", ViewsConfig, EcgPretrainingConfig, ContrastiveConfig, ScreeningConfig)
 
 
@@ -226,18 +310,22 @@ class Run:
         """Where a stage leaves its weights, and whether they are there."""
         path = self.folder / stage / "model.pt"
         may_adopt = self.adopts and (self.is_virtual or stage.startswith("segmentation"))
-        return path, path.exists() or (may_adopt and adopt(stage, self.folder))
+        with first_process_first():
+            return path, path.exists() or (may_adopt and adopt(stage, self.folder))
 
     @cached_property
     def cohort_dir(self) -> Path:
         """Stage `cohort`, of virtual people."""
         p = self.programme
-        return cohort.generate(self.folder / "cohort", p.people, p.seed, self.workers, cines=p.cine_people)
+        with first_process_first():
+            return cohort.generate(self.folder / "cohort", p.people, p.seed, self.workers, cines=p.cine_people)
 
     @cached_property
     def people(self) -> CohortSource:
         """ECGs, truth and cines; the people with cines come first."""
-        return load_source(f"virtual:{self.cohort_dir}" if self.is_virtual else self.data, self.workers)
+        spec = f"virtual:{self.cohort_dir}" if self.is_virtual else self.data
+        with first_process_first():
+            return load_source(spec, self.workers, self.programme.trunk_hz, self.programme.own)
 
     @property
     def has_cmr(self) -> bool:
@@ -247,8 +335,7 @@ class Run:
     @property
     def virtual(self) -> VirtualSet:
         """All virtual people's ECGs as the encoder sees them; nobody where the people are real."""
-        people = load_virtual(self.cohort_dir) if self.is_virtual else None
-        return people or VirtualSet(*(np.zeros((0, *shape), kind) for shape, kind in NOBODY))
+        return load_virtual(self.cohort_dir) if self.is_virtual else no_virtual(self.programme.trunk_hz)
 
     def segmentation(self, view: View) -> Path:
         """Stage `segmentation`."""
@@ -262,7 +349,10 @@ class Run:
         """Stage `hearts`: where the heart lies in each cine."""
         done = self.folder / "hearts" / f"{view}.npy"
         if not done.exists():
-            find_hearts(self.people.cines[view].frames, load_segmenter(self.segmentation(view)), done)
+            weights, frames = self.segmentation(view), self.people.cines[view].frames
+            with first_process_first():
+                if not done.exists():
+                    find_hearts(frames, load_segmenter(weights), done)
         return done
 
     def cines(self, view: View) -> CineSet:
@@ -308,11 +398,11 @@ class Run:
         """Test people's ECGs and cines in the shared space, [n,256] each: for retrieval and its picture."""
         return held_out_points(self.align(), self.pairs, {view: load_encoder(self.cmr(view)) for view in VIEWS})
 
-    def _best_trunk(self) -> Trunk:
+    def _best_trunk(self) -> AnyTrunk:
         """The aligned one; where the people have no CMR, that of virtual people, if the repository keeps it."""
         if self.has_cmr:
             return load_aligned_trunk(self.align())
-        if adopt("align", self.folder):
+        if self.programme.align.encoder == EncoderConfig() and adopt("align", self.folder):
             return load_aligned_trunk(self.folder / "align" / "model.pt")
         return load_pretrained_trunk(self.ecg())
 
@@ -327,10 +417,13 @@ class Run:
                 train_screening(config, data, done.parent, self._best_trunk())
             else:
                 some = np.concatenate([each.millivolt[:NORM_ECGS] for each in (data.real, data.virtual)])
+                if not isinstance(config.encoder, EncoderConfig):
+                    raise ValueError("a bundle to go on from has the compact encoder: leave out --from-bundle")
                 start = load_bundle(self.start, config.encoder, torch.from_numpy(some.astype(np.float32)))
                 if not self.keeps_convolutions:
                     return self._all_weights(data, start, done.parent)
                 further, trunk = self.programme.further, start.encoder.trunk
+                assert isinstance(trunk, Trunk)
                 features = {
                     name: features_of(trunk, some.millivolt, further.features, further.optimisation.seed)
                     for name, some in (("real", data.real), ("virtual", data.virtual))
@@ -346,7 +439,7 @@ class Run:
         onward, config = load_trained(first)
         mean = mixed(start, onward, self.programme.onward_share).state_dict()
         config = dict(config) | {"share": self.programme.onward_share}
-        save(out_dir / "model.pt", {"config": config, "model": {f"average.{name}": mean[name] for name in mean}})
+        save_model(out_dir / "model.pt", config, {f"average.{name}": mean[name] for name in mean})
         return out_dir / "model.pt"
 
     @cached_property
@@ -354,7 +447,9 @@ class Run:
         """What is learned and drawn by `vae` and the stages after it."""
         some = slice(0, self.programme.drawn_people)
         cines = {view: self.cines(view).part(some) for view in VIEWS}
-        short = {view: short_cines(cines[view], CROP[view], self.folder / "vae" / f"{view}.npy") for view in VIEWS}
+        frames, folder = self.programme.vae.frames, self.folder / "vae"
+        with first_process_first():
+            short = {view: short_cines(cines[view], CROP[view], folder / f"{view}.npy", frames) for view in VIEWS}
         return ShortCineSet(short, cines[VIEWS[0]].split)
 
     def vae(self) -> Path:
@@ -368,14 +463,17 @@ class Run:
     def latents(self) -> LatentSet:
         """Everybody's cines as the VAE sees them."""
         vae, cines, folder = load_vae(self.vae()), self.short_cines, self.folder / "diffusion"
-        made = {view: encode_cines(vae, cines, view, folder) for view in VIEWS}
+        with first_process_first():
+            made = {view: encode_cines(vae, cines, view, folder, side=self.programme.vae.side) for view in VIEWS}
         return LatentSet(made, cines.split)
 
     @cached_property
     def conditions(self) -> Conditions:
         """Everybody's ECG as the frozen aligned encoder sees it."""
         trunk, some = load_aligned_trunk(self.align()), slice(0, self.programme.drawn_people)
-        return encode_ecgs(trunk, self.people.pairs().ecgs(some), self.programme.diffusion, self.folder / "diffusion")
+        with first_process_first():
+            pairs = self.people.pairs().ecgs(some)
+            return encode_ecgs(trunk, pairs, self.programme.diffusion, self.folder / "diffusion")
 
     def diffusion(self) -> Path:
         """Stage `diffusion`."""
@@ -420,7 +518,7 @@ class Run:
 
     def ablation(self) -> Path:
         """Stage `ablation`, on the virtual people who have cines."""
-        starts: dict[str, Callable[[], Trunk | None]] = {
+        starts: dict[str, Callable[[], AnyTrunk | None]] = {
             "scratch": lambda: None,
             "masked": lambda: load_pretrained_trunk(self.ecg()),
             "contrastive": lambda: load_aligned_trunk(self.align()),
@@ -444,7 +542,7 @@ STAGES: Mapping[str, Callable[[Run], list[Path]]] = {
     "screening": lambda run: [run.screening()],
     "vae": lambda run: [run.vae()] if run.has_cmr else [],
     "diffusion": lambda run: [run.diffusion()] if run.has_cmr else [],
-    "distillation": lambda run: [run.distillation()] if run.has_cmr else [],
+    "distillation": lambda run: [run.distillation()] if run.has_cmr and run.programme.distils else [],
     "ablation": lambda run: [run.ablation()] if run.is_virtual else [],
 }
 """Stage → what makes it, in the order of the programme; nothing where the people have not what it needs."""

@@ -29,7 +29,8 @@ from cardiacnets.data.cines import CROP
 from cardiacnets.domain import CONDITIONS, INDICES, View
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, guided, sample
-from cardiacnets.models.encoder import Encoder, EncoderConfig
+from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.trunks import Encoder
 from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import CineDecoder, Vae, VaeConfig
 from cardiacnets.signal.profile import REPOSITORY, load_profile

@@ -15,7 +15,7 @@ class PairedSet:
     """ECG and cines of the same n people; the cines' splits are the people's."""
 
     millivolt: NDArray[np.float16]
-    """[n,12,1000] at 100 Hz."""
+    """[n,12,T], mV at the rate that the trunk reads."""
     person: NDArray[np.float32]
     """[n,4], NaN where unknown."""
     cines: Mapping[View, CineSet]

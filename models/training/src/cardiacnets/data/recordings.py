@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 from cardiacnets.data.cardiosoft import read_cardiosoft
 from cardiacnets.data.errors import RecordError
 from cardiacnets.data.wfdb import Record, read_record
-from cardiacnets.data.windows import to_window
-from cardiacnets.models.frontend import FrontEnd
+from cardiacnets.data.windows import WINDOW_S, to_window
+from cardiacnets.models.frontend import RATE_HZ, FrontEnd
 
-WINDOW_S = 10
 MAX_BRIDGED_S = 0.2
 """As in serving (`maxBridgedGapMs` of the signal profile)."""
 
@@ -64,8 +63,8 @@ def longest_run(flags: NDArray[np.bool_]) -> int:
     return int((edges[1::2] - edges[::2]).max(initial=0))
 
 
-def trunk_input(path: Path) -> dict[str, NDArray[Any]]:
-    """What the trunk sees of a file: `millivolt` float16 [12][1000] at 100 Hz.
+def trunk_input(path: Path, rate_hz: int = RATE_HZ) -> dict[str, NDArray[Any]]:
+    """What a trunk that reads `rate_hz` sees of a file: `millivolt` float16 [12][10 s].
 
     Raises:
         RecordError: see `read_ecg` and `first_window`.
@@ -74,9 +73,9 @@ def trunk_input(path: Path) -> dict[str, NDArray[Any]]:
     window = to_window(first_window(record), record.rate_hz)
     tensors = torch.from_numpy(window.ecg)[None], torch.from_numpy(window.amplitude)[None]
     with torch.no_grad():
-        return {"millivolt": _front_end()(*tensors, torch.ones(1, 12))[0].numpy().astype(np.float16)}
+        return {"millivolt": _front_end(rate_hz)(*tensors, torch.ones(1, 12))[0].numpy().astype(np.float16)}
 
 
 @cache
-def _front_end() -> FrontEnd:
-    return FrontEnd()
+def _front_end(rate_hz: int) -> FrontEnd:
+    return FrontEnd(rate_hz)

@@ -24,8 +24,9 @@ from cardiacnets.data.real import RealSet
 from cardiacnets.data.recordings import trunk_input
 from cardiacnets.data.ukb import index_ukb
 from cardiacnets.data.virtual import load_virtual
-from cardiacnets.data.windows import cache_dir, chain_key
+from cardiacnets.data.windows import WINDOW_S, cache_dir, chain_key
 from cardiacnets.domain import VIEWS, View
+from cardiacnets.models.frontend import RATE_HZ
 
 READER_VERSION = 1
 """Raised whenever the same files would give other rows."""
@@ -39,7 +40,7 @@ class CohortSource:
 
     name: str
     millivolt: NDArray[np.float16]
-    """[n,12,1000] at 100 Hz, mapped from disk."""
+    """[n,12,10 s] at the rate that the trunk reads, mapped from disk."""
     who: NDArray[np.int64]
     """[n]: number of the person; ECGs of one person have the same."""
     person: NDArray[np.float32]
@@ -83,8 +84,11 @@ class CohortSource:
         )
 
 
-def load_source(spec: str, workers: int = 1) -> CohortSource:
+def load_source(spec: str, workers: int = 1, trunk_hz: int = RATE_HZ, most: int | None = None) -> CohortSource:
     """`virtual` or `virtual:DIR`, `ukb:DIR`, `mimic:DIR`, `csv:FILE`. Files are read once, into `<cache>/sources`.
+
+    ECGs come as a trunk reads them that takes `trunk_hz`: 100 (compact) or 500 (paper). `most`: of a cohort of files,
+    the first so many ECGs alone, those with CMR before the others.
 
     Raises:
         SourceError: the spec or the cohort is not understood.
@@ -92,23 +96,32 @@ def load_source(spec: str, workers: int = 1) -> CohortSource:
     kind, _, place = spec.partition(":")
     path = Path(place).expanduser()
     if kind == "virtual":
-        return _virtual(path if place else cache_dir() / "cohort")
+        return _virtual(path if place else cache_dir() / "cohort", trunk_hz)
     indexers: dict[str, Callable[[Path], list[Entry]]] = {"ukb": index_ukb, "mimic": index_mimic, "csv": read_manifest}
     if kind not in indexers or not place:
         raise SourceError(f"{spec!r} is none of virtual, ukb:DIR, mimic:DIR, csv:FILE")
-    return load_entries(kind, indexers[kind](path.absolute()), workers)
+    return load_entries(kind, indexers[kind](path.absolute()), workers, trunk_hz, most)
 
 
-def load_entries(name: str, entries: Sequence[Entry], workers: int = 1) -> CohortSource:
-    """Read (or take from the cache) every file of a cohort; who has ECG and CMR comes first."""
+def load_entries(
+    name: str, entries: Sequence[Entry], workers: int = 1, trunk_hz: int = RATE_HZ, most: int | None = None
+) -> CohortSource:
+    """Read (or take from the cache) the files of a cohort; who has ECG and CMR comes first."""
     if not entries:
         raise SourceError(f"{name}: no ECG")
     entries = [*(each for each in entries if each.is_paired), *(each for each in entries if not each.is_paired)]
+    entries = entries[:most]
     paired = sum(each.is_paired for each in entries)
     numbers: dict[str, int] = {}
     who = np.array([numbers.setdefault(each.person, len(numbers)) for each in entries], dtype=np.int64)
     ecgs = _rows(
-        name, "ecg", [each.ecg for each in entries], trunk_input, {"millivolt": (np.float16, (12, 1000))}, workers
+        name,
+        "ecg",
+        [each.ecg for each in entries],
+        partial(trunk_input, rate_hz=trunk_hz),
+        {"millivolt": (np.float16, (12, WINDOW_S * trunk_hz))},
+        workers,
+        chain_key(trunk_hz),
     )
     split = splits_of(entries)
     usable = np.where(ecgs.made, split, "")
@@ -140,10 +153,16 @@ def _cines(name: str, entries: Sequence[Entry], split: NDArray[np.str_], workers
 
 
 def _rows(
-    name: str, what: str, paths: Sequence[Path], make: row_cache.Make, layout: row_cache.Layout, workers: int
+    name: str,
+    what: str,
+    paths: Sequence[Path],
+    make: row_cache.Make,
+    layout: row_cache.Layout,
+    workers: int,
+    chain: str = "",
 ) -> row_cache.Rows:
     """Rows of these files, in this order; another list of files, or another chain, has a folder of its own."""
-    made_with = [READER_VERSION, chain_key() if what == "ecg" else "", *map(str, paths)]
+    made_with = [READER_VERSION, chain, *map(str, paths)]
     digest = hashlib.sha256(json.dumps(made_with).encode()).hexdigest()[:12]
     rows = row_cache.fill(
         cache_dir() / "sources" / f"{name}-{what}-{digest}", layout, paths, make, f"{name} {what}", workers
@@ -154,8 +173,8 @@ def _rows(
     return rows
 
 
-def _virtual(folder: Path) -> CohortSource:
-    people = load_virtual(folder)
+def _virtual(folder: Path, trunk_hz: int) -> CohortSource:
+    people = load_virtual(folder, trunk_hz)
     drawn = cohort.load(folder)
     paired = 0 if drawn.short_axis is None else len(drawn.short_axis)
     return CohortSource(

@@ -18,6 +18,8 @@ from cardiacnets.signal.heart_rate import heart_rate
 from cardiacnets.signal.profile import load_profile
 from cardiacnets.signal.resample import resample
 
+WINDOW_S = 10
+
 
 @dataclass(frozen=True)
 class Window:
@@ -44,25 +46,31 @@ def cache_dir() -> Path:
     return Path(os.environ.get("CARDIACNETS_CACHE", Path.home() / ".cache" / "cardiacnets"))
 
 
-def chain_key() -> str:
+def chain_key(trunk_hz: int = frontend.RATE_HZ) -> str:
     """Short digest of everything that decides what the cache holds: the profile and the front end's constants."""
     constants = [asdict(load_profile()), frontend.TAPS, frontend.CUTOFF_HZ, frontend.DECIMATION]
-    return hashlib.sha256(json.dumps(constants, sort_keys=True).encode()).hexdigest()[:12]
+    digest = hashlib.sha256(json.dumps(constants, sort_keys=True).encode()).hexdigest()[:12]
+    return digest if trunk_hz == frontend.RATE_HZ else f"{digest}-{trunk_hz}hz"
 
 
 def cached_millivolt(
-    name: str, recordings: Iterable[NDArray[np.floating]], count: int, rate_hz: float
+    name: str,
+    recordings: Iterable[NDArray[np.floating]],
+    count: int,
+    rate_hz: float,
+    trunk_hz: int = frontend.RATE_HZ,
 ) -> NDArray[np.float16]:
-    """What the trunk sees of each recording (the front end is fixed): mV float16 [count][12][1000], memory-mapped.
+    """What the trunk sees of each recording (the front end is fixed), memory-mapped: mV float16 [count][12][T].
 
-    Made once and kept as `<cache>/windows/<name>-<chain_key>.npy`; `recordings` yields mV [12][10 s] at `rate_hz`.
+    T is 10 s at `trunk_hz`. Made once and kept as `<cache>/windows/<name>-<chain_key>.npy`; `recordings` yields mV
+    [12][10 s] at `rate_hz`.
     """
-    path = cache_dir() / "windows" / f"{name}-{chain_key()}.npy"
+    path = cache_dir() / "windows" / f"{name}-{chain_key(trunk_hz)}.npy"
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npy")
-        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=(count, 12, 1000))
-        front = frontend.FrontEnd()
+        out = np.lib.format.open_memmap(part, mode="w+", dtype=np.float16, shape=(count, 12, WINDOW_S * trunk_hz))
+        front = frontend.FrontEnd(trunk_hz)
         present = torch.ones(1, 12)
         for row, millivolt in enumerate(tqdm(recordings, total=count, desc=f"windows {name}", disable=None)):
             window = to_window(millivolt, rate_hz)

@@ -7,6 +7,7 @@ Judge an encoder by this before an ECG encoder is aligned with it: the masked lo
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,7 +75,9 @@ def main() -> None:
     parser.add_argument("--run-dir", type=Path, default=cache_dir() / "compact")
     parser.add_argument("--people", type=int, default=2000, help="training people to fit on (default %(default)s)")
     options = parser.parse_args()
-    run, report = Run(Programme(), options.run_dir, adopts=True), {}
+    drawn = json.loads((options.run_dir / "cohort" / "meta.json").read_text())
+    programme = replace(Programme(), people=drawn["n"], cine_people=drawn["cines"])
+    run, report = Run(programme, options.run_dir, adopts=True), {}
     for view in VIEWS:
         torch.manual_seed(1)
         encoders = {"untrained": Swin(SWIN_COMPACT[view]).eval(), "trained": load_encoder(run.cmr(view))}

@@ -21,6 +21,7 @@ from cardiacnets.models import ood as ood_model
 from cardiacnets.models.augment import AugmentConfig, augment, random_lead_mask
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.ood import Ood
+from cardiacnets.models.trunks import AnyTrunk
 from cardiacnets.signal import outliers
 from cardiacnets.signal.outliers import KINDS, NEEDS_ALL_LEADS, make_outliers
 from cardiacnets.stages.loop import save
@@ -73,13 +74,13 @@ def lead_mask_of(leads: Sequence[str], rows: int) -> Tensor:
 
 
 @torch.no_grad()
-def _features(ood: Ood, trunk: Trunk, millivolt: Tensor, lead_mask: Tensor, batch: int = 64) -> Tensor:
+def _features(ood: Ood, trunk: AnyTrunk, millivolt: Tensor, lead_mask: Tensor, batch: int = 64) -> Tensor:
     parts = []
     for start in range(0, len(millivolt), batch):
         ecg, mask = millivolt[start : start + batch], lead_mask[start : start + batch]
         ecg = ecg * mask.unsqueeze(-1)
         nobody = torch.zeros(len(ecg), 4)
-        tokens, _ = trunk(ecg, mask, nobody, nobody)
+        tokens = trunk(ecg, mask, nobody, nobody)[0] if ood.token_size else torch.zeros(len(ecg), 1, 0)
         parts.append(ood.features(ecg, mask, tokens))
     return torch.cat(parts)
 
@@ -141,7 +142,7 @@ def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
     return torch.lerp(ecg, torch.round(ecg / step) * step, some(0.25))
 
 
-def training_rows(config: OodConfig, ood: Ood, trunk: Trunk, real: RealSet, virtual: VirtualSet | None) -> _Rows:
+def training_rows(config: OodConfig, ood: Ood, trunk: AnyTrunk, real: RealSet, virtual: VirtualSet | None) -> _Rows:
     """Augmented ECGs with and without all leads, and as many outliers."""
     rng = np.random.default_rng(config.seed)
     torch.manual_seed(config.seed)
@@ -191,7 +192,7 @@ def fit(config: OodConfig, ood: Ood, rows: _Rows, unseen: Sequence[str] = ()) ->
 
 
 @torch.no_grad()
-def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
+def set_limits(ood: Ood, trunk: AnyTrunk, millivolt: Tensor) -> None:
     """Shift the score so that `FALSE_ALARMS` of these ECGs are above 0, whatever the number of leads.
 
     The ECGs count both as they are and as other devices would have recorded them.
@@ -210,7 +211,7 @@ def set_limits(ood: Ood, trunk: Trunk, millivolt: Tensor) -> None:
     ood.offset.copy_(torch.from_numpy(np.interp(np.arange(len(LEADS) + 1), counts[1:], limits)))
 
 
-def trunk_digest(trunk: Trunk) -> str:
+def trunk_digest(trunk: AnyTrunk) -> str:
     """Digest of the weights that a score was fitted to.
 
     These are the weights that make its tokens, without the projection and the person branch.
@@ -223,7 +224,7 @@ def trunk_digest(trunk: Trunk) -> str:
 
 
 def fit_ood(
-    config: OodConfig, trunk: Trunk, real: RealSet, virtual: VirtualSet | None, out_dir: Path
+    config: OodConfig, trunk: AnyTrunk, real: RealSet, virtual: VirtualSet | None, out_dir: Path
 ) -> tuple[Ood, dict[str, float]]:
     """The score to ship; and for each kind, how well (AUROC, fold 8) a score that never saw that kind finds it.
 
@@ -233,9 +234,11 @@ def fit_ood(
     parts = (Path(outliers.__file__), Path(ood_model.__file__), Path(__file__))
     code = hashlib.sha256(b"".join(part.read_bytes() for part in parts)).hexdigest()
     described = to_json(config)
-    made_with = {"config": described, "trunk": trunk_digest(trunk), "code": code}
+    # Outliers are made at 100 Hz, which other trunks do not read: there the score takes the signal alone.
+    known = trunk if isinstance(trunk, Trunk) else None
+    made_with = {"config": described, "trunk": trunk_digest(known) if known else "", "code": code}
     path = out_dir / "model.pt"
-    ood = Ood(trunk.attention.in_channels).eval()
+    ood = Ood(known.attention.in_channels if known else 0).eval()
     if path.exists():
         state = torch.load(path, weights_only=True)
         if state["made_with"] == made_with:
@@ -259,7 +262,7 @@ def fit_ood(
     return ood, unseen
 
 
-def _check_rows(config: OodConfig, ood: Ood, trunk: Trunk, validation: NDArray[np.floating]) -> _Rows:
+def _check_rows(config: OodConfig, ood: Ood, trunk: AnyTrunk, validation: NDArray[np.floating]) -> _Rows:
     """Validation ECGs with all leads, and outliers made of others."""
     ecgs, others = validation[: config.checked], validation[config.checked : 2 * config.checked]
     signals = [ecgs, *(cached_outliers(kind, others, config.seed + 1) for kind in KINDS)]

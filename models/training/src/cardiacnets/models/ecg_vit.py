@@ -15,6 +15,8 @@ from cardiacnets.domain import LEADS, PERSON_FIELDS
 from cardiacnets.models.augment import random_lead_mask
 from cardiacnets.models.encoder import PERSON_MIDDLE, PERSON_SPREAD
 
+WINDOW_S = 10
+
 
 @dataclass(frozen=True)
 class EcgVitConfig:
@@ -33,6 +35,16 @@ class EcgVitConfig:
             raise ValueError(f"{self.samples} samples are not a multiple of the patch {self.patch}")
 
     @property
+    def rate_hz(self) -> int:
+        """Of the ECG that it reads."""
+        return self.samples // WINDOW_S
+
+    @property
+    def token_width(self) -> int:
+        """Channels of a token."""
+        return self.dim
+
+    @property
     def times(self) -> int:
         """Patches a lead."""
         return self.samples // self.patch
@@ -43,14 +55,31 @@ class EcgVitConfig:
         return len(LEADS) * self.times
 
 
+class Block(nn.Module):
+    """Attention and a perceptron, each normalised before and added to what came in.
+
+    What `nn.TransformerEncoderLayer` computes; that one cannot be exported to ONNX for batches of any size.
+    """
+
+    def __init__(self, dim: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.attention_norm = nn.LayerNorm(dim)
+        self.qkv = nn.Linear(dim, 3 * dim)
+        self.out = nn.Linear(dim, dim)
+        self.mlp = nn.Sequential(nn.LayerNorm(dim), nn.Linear(dim, 4 * dim), nn.GELU(), nn.Linear(4 * dim, dim))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[N,S,D] → [N,S,D]."""
+        query, key, value = self.qkv(self.attention_norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        mixed = F.scaled_dot_product_attention(query, key, value)  # [N,heads,S,D/heads]
+        x = x + self.out(mixed.transpose(1, 2).flatten(2))
+        return x + self.mlp(x)
+
+
 def _blocks(dim: int, heads: int, depth: int) -> nn.ModuleList:
-    """Pre-norm transformer blocks, each with weights of its own."""
-    return nn.ModuleList(
-        nn.TransformerEncoderLayer(
-            dim, heads, 4 * dim, dropout=0.0, activation="gelu", batch_first=True, norm_first=True
-        )
-        for _ in range(depth)
-    )
+    """Blocks, each with weights of its own."""
+    return nn.ModuleList(Block(dim, heads) for _ in range(depth))
 
 
 class Position(nn.Module):
@@ -109,7 +138,7 @@ class EcgVit(nn.Module):
     def forward(
         self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """millivolt [N,12,5000] and the rest as in `Encoder` → tokens [N,600,1024], embedding [N,256].
+        """millivolt [N,12,5000] and the rest as in `trunks.Encoder` → tokens [N,600,1024], embedding [N,256].
 
         The embedding is made of the mean of the tokens of leads that are present (at least one).
         """
@@ -187,7 +216,7 @@ class EcgMae(nn.Module):
 
 
 def _initialise(module: nn.Module) -> None:
-    """As the masked autoencoder's authors do; attention's own matrices start so already."""
+    """As the masked autoencoder's authors do."""
     if isinstance(module, nn.Linear):
         nn.init.xavier_uniform_(module.weight)
         nn.init.zeros_(module.bias)

@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from cardiacnets.domain import LEADS, PERSON_FIELDS
-from cardiacnets.models.frontend import FrontEnd
+from cardiacnets.models.frontend import RATE_HZ
 
 # Sex, age (years), height (cm), weight (kg): about the middle and spread of an adult clinic population.
 PERSON_MIDDLE = (0.5, 60.0, 170.0, 76.0)
@@ -25,6 +25,16 @@ class EncoderConfig:
     embedding: int = 256
     person_features: int = 32
     dropout: float = 0.2
+
+    @property
+    def rate_hz(self) -> int:
+        """Of the ECG that it reads."""
+        return RATE_HZ
+
+    @property
+    def token_width(self) -> int:
+        """Channels of a token."""
+        return self.widths[-1]
 
 
 class SqueezeExcitation(nn.Module):
@@ -101,7 +111,7 @@ class Trunk(nn.Module):
     def forward(
         self, millivolt: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """millivolt [N,12,1000] and the rest as in `Encoder` → tokens [N,32,192], embedding [N,256]."""
+        """millivolt [N,12,1000] and the rest as in `trunks.Encoder` → tokens [N,32,192], embedding [N,256]."""
         tokens, pooled = self.pool(millivolt, lead_mask)
         return tokens, self.embed(pooled, person, person_mask)
 
@@ -119,18 +129,3 @@ class Trunk(nn.Module):
         known = torch.where(person_mask > 0, (person - self.person_middle) / self.person_spread, 0.0)
         someone = self.person(torch.cat([known, person_mask], dim=-1))  # [N,32]
         return self.project(torch.cat([self.dropout(pooled), someone], dim=-1))  # [N,256]
-
-
-class Encoder(nn.Module):
-    """Profile output, amplitude, lead mask and person → tokens [N,T,D], embedding [N,256]."""
-
-    def __init__(self, config: EncoderConfig | None = None) -> None:
-        super().__init__()
-        self.frontend = FrontEnd()
-        self.trunk = Trunk(config or EncoderConfig())
-
-    def forward(
-        self, ecg: Tensor, amplitude: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """See `FrontEnd` and `Trunk` for shapes and units."""
-        return self.trunk(self.frontend(ecg, amplitude, lead_mask), lead_mask, person, person_mask)

@@ -173,7 +173,11 @@ class GreenMim(nn.Module):
 
     def forward(self, image: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
         """[N,F,H,W] in [−1,1] and visible units [U] → masked units [M], their targets as drawn [N,M,values]."""
-        seen = self.into_decoder(self.encoder(image, visible_layout(self.config.swin, visible)))  # [N,U,D]
+        return self.draw(self.encoder(image, visible_layout(self.config.swin, visible)), visible)
+
+    def draw(self, tokens: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [N,U,features] of the visible units [U] → masked units [M], their targets as drawn [N,M,values]."""
+        seen = self.into_decoder(tokens)  # [N,U,D]
         hidden = torch.ones(self.config.swin.units, dtype=torch.bool)
         hidden[visible] = False
         masked = hidden.nonzero().squeeze(1)
@@ -197,6 +201,11 @@ class GreenMim(nn.Module):
 
     def loss(self, image: Tensor, visible: Tensor) -> Tensor:
         """Mean squared error over the masked units of [N,F,H,W] in [−1,1]."""
+        return self.loss_and_embedding(image, visible)[0]
+
+    def loss_and_embedding(self, image: Tensor, visible: Tensor) -> tuple[Tensor, Tensor]:
+        """`loss`, and the embedding [N,config.swin.embedding] of what was seen."""
         image = standardised(image, self.config.swin)
-        masked, drawn = self(image, visible)
-        return F.mse_loss(drawn.float(), self.targets(image, masked))
+        tokens = self.encoder.stage_tokens(image, visible_layout(self.config.swin, visible))
+        masked, drawn = self.draw(tokens[-1], visible)
+        return F.mse_loss(drawn.float(), self.targets(image, masked)), self.encoder.pool(tokens)

@@ -148,7 +148,9 @@ class Ood(nn.Module):
     offset: Tensor
 
     def __init__(self, token_size: int, hidden: int = 48) -> None:
+        """`token_size` 0: the signal alone is judged, and tokens are not looked at."""
         super().__init__()
+        self.token_size = token_size
         self.measures = SignalMeasures()
         features = SignalMeasures.count + 2 * token_size
         self.layers = nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, 1))
@@ -158,7 +160,10 @@ class Ood(nn.Module):
 
     def features(self, millivolt: Tensor, lead_mask: Tensor, tokens: Tensor) -> Tensor:
         """[N,F], as they are."""
-        return torch.cat([self.measures(millivolt, lead_mask), tokens.mean(dim=1), tokens.amax(dim=1)], dim=1)
+        measures = self.measures(millivolt, lead_mask)
+        if not self.token_size:
+            return measures
+        return torch.cat([measures, tokens.mean(dim=1), tokens.amax(dim=1)], dim=1)
 
     def raw(self, features: Tensor) -> Tensor:
         """[N,F] → logit [N]; features far out of what was seen count no more than those at ±6."""

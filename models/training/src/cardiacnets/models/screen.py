@@ -2,15 +2,17 @@
 
 from torch import Tensor, nn
 
-from cardiacnets.models.encoder import Encoder, EncoderConfig
+from cardiacnets.models.encoder import EncoderConfig
+from cardiacnets.models.frontend import RATE_HZ, FrontEnd
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
 from cardiacnets.models.ood import Ood
+from cardiacnets.models.trunks import Encoder, TrunkConfig
 
 
 class Screen(nn.Module):
     """Encoder and heads: what training makes."""
 
-    def __init__(self, config: EncoderConfig | None = None) -> None:
+    def __init__(self, config: TrunkConfig | None = None) -> None:
         super().__init__()
         config = config or EncoderConfig()
         self.encoder = Encoder(config)
@@ -33,6 +35,8 @@ class ShippedScreen(nn.Module):
         super().__init__()
         self.screen = screen
         self.ood = ood
+        # The score measures the signal at 100 Hz, whatever the trunk reads.
+        self.slow = FrontEnd() if screen.encoder.frontend.rate_hz != RATE_HZ else None
 
     def forward(
         self, ecg: Tensor, amplitude: Tensor, lead_mask: Tensor, person: Tensor, person_mask: Tensor
@@ -42,4 +46,5 @@ class ShippedScreen(nn.Module):
         millivolt = encoder.frontend(ecg, amplitude, lead_mask)
         tokens, embedding = encoder.trunk(millivolt, lead_mask, person, person_mask)
         mean, logvar = self.screen.function_head(embedding)
-        return self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(millivolt, lead_mask, tokens)
+        slow = millivolt if self.slow is None else self.slow(ecg, amplitude, lead_mask)
+        return self.screen.screening_head(embedding), mean, logvar, embedding, self.ood(slow, lead_mask, tokens)

@@ -289,7 +289,10 @@ class Swin(nn.Module):
 
     def embedding(self, image: Tensor) -> Tensor:
         """[N,F,H,W] in [−1,1] → [N,config.embedding]; see `SwinConfig.pooled` and `SwinConfig.intensity`."""
-        tokens = self.stage_tokens(standardised(image, self.config))
+        return self.pool(self.stage_tokens(standardised(image, self.config)))
+
+    def pool(self, tokens: list[Tensor]) -> Tensor:
+        """What each stage ends with → [N,config.embedding]."""
         if self.config.pooled == "last":
             return tokens[-1].mean(dim=1)
         return torch.cat([figure for x in tokens for figure in (x.mean(dim=1), x.std(dim=1))], dim=1)

@@ -21,6 +21,7 @@ def load_bundle(folder: Path, config: EncoderConfig, millivolt: Tensor) -> Scree
     """The network of a bundle with an encoder of that configuration; `millivolt` [n,12,1000] are sample ECGs."""
     screen = Screen(config)
     trunk = screen.encoder.trunk
+    assert isinstance(trunk, Trunk)
     values = _initializers(folder / "screen.onnx")
     named = {name.removeprefix("screen."): value for name, value in values.items() if name.startswith("screen.")}
     for name in ("screening_head", "function_head"):

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from cardiacnets.configuration import to_json
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
-from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.trunks import AnyTrunk
 from cardiacnets.stages.screening import ScreeningConfig, TrainingData, load_trained, predict, train_screening
 
 VARIANTS = ("scratch", "masked", "contrastive")
@@ -39,7 +39,7 @@ def run_ablation(
     config: AblationConfig,
     base: ScreeningConfig,
     data: TrainingData,
-    trunks: Mapping[str, Callable[[], Trunk | None]],
+    trunks: Mapping[str, Callable[[], AnyTrunk | None]],
     out_dir: Path,
 ) -> Path:
     """Every (seed, fraction, variant) that is not there yet; `out_dir` holds one `.npz` of test predictions a run.

@@ -19,9 +19,10 @@ from cardiacnets.device import device, generator_of
 from cardiacnets.domain import View
 from cardiacnets.metrics import bootstrap_ci, retrieval_rank
 from cardiacnets.models.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.encoder import EncoderConfig
 from cardiacnets.models.swin import Swin
-from cardiacnets.stages.loop import OptimisationConfig, of_all_processes, rows_of_step, run
+from cardiacnets.models.trunks import AnyTrunk, TrunkConfig, make_trunk, trunk_config
+from cardiacnets.stages.loop import OptimisationConfig, first_process_first, of_all_processes, rows_of_step, run
 
 
 @dataclass(frozen=True)
@@ -36,7 +37,7 @@ class ContrastiveConfig:
     cine_copies: int = 4
     """Augmented copies of each cine that training draws from. The CMR encoders are frozen, so that what they make of a
     copy is computed once and not in each step."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: TrunkConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     cine_augment: CineAugmentConfig = field(default_factory=CineAugmentConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
@@ -89,7 +90,7 @@ class Alignment(nn.Module):
     def __init__(self, config: ContrastiveConfig, widths: Mapping[View, int]) -> None:
         """`widths`: of each view's features."""
         super().__init__()
-        self.trunk = Trunk(config.encoder)
+        self.trunk = make_trunk(config.encoder)
         self.ecg = Projection(config.encoder.embedding, config.projection)
         self.views = nn.ModuleDict(
             {
@@ -215,17 +216,18 @@ def align(
     data: PairedSet,
     encoders: Mapping[View, Swin],
     out_dir: Path,
-    trunk: Trunk | None = None,
+    trunk: AnyTrunk | None = None,
 ) -> Path:
     """Train on the split `train`, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`).
 
     `encoders` are frozen and not changed. `trunk` is what the ECG encoder starts from (masked modelling), if anything.
     The log has the retrieval of validation people's cines by their ECGs.
     """
-    features = {
-        view: _cached_features(encoders[view], view, cines, config, out_dir / "features")
-        for view, cines in data.cines.items()
-    }
+    with first_process_first():
+        features = {
+            view: _cached_features(encoders[view], view, cines, config, out_dir / "features")
+            for view, cines in data.cines.items()
+        }
     optimisation = config.optimisation
     train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
     torch.manual_seed(optimisation.seed)
@@ -271,7 +273,7 @@ def load_alignment(path: Path) -> tuple[Alignment, ContrastiveConfig]:
     config = ContrastiveConfig(
         **described
         | {
-            "encoder": from_json(EncoderConfig, described["encoder"]),
+            "encoder": trunk_config(described["encoder"]),
             "augment": AugmentConfig(**described["augment"]),
             "cine_augment": from_json(CineAugmentConfig, described["cine_augment"]),
             "optimisation": OptimisationConfig(**described["optimisation"]),
@@ -296,6 +298,6 @@ def held_out_points(
     return project_people(model, data, features, np.flatnonzero(data.split == split))
 
 
-def load_aligned_trunk(path: Path) -> Trunk:
+def load_aligned_trunk(path: Path) -> AnyTrunk:
     """The ECG encoder's trunk of `model.pt`, in evaluation mode."""
     return load_alignment(path)[0].trunk

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -18,7 +19,7 @@ from cardiacnets.domain import View
 from cardiacnets.models.augment import AugmentConfig, augment
 from cardiacnets.models.denoiser import Denoiser, DenoiserConfig
 from cardiacnets.models.diffusion import ScheduleConfig, alpha_bar, signal_and_noise
-from cardiacnets.models.encoder import Trunk
+from cardiacnets.models.trunks import AnyTrunk
 from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run
 
 
@@ -49,33 +50,37 @@ class DiffusionConfig:
 
 
 @torch.no_grad()
-def encode_ecgs(trunk: Trunk, people: PairedSet, config: DiffusionConfig, folder: Path, batch: int = 64) -> Conditions:
-    """`Conditions` from `folder`, or made and kept there; the name holds what they were made with."""
+def encode_ecgs(
+    trunk: AnyTrunk, people: PairedSet, config: DiffusionConfig, folder: Path, batch: int = 64
+) -> Conditions:
+    """`Conditions` mapped from `folder`, or made there; the name holds what they were made with."""
     made_with = digest_of(trunk, config.condition_copies, config.augment, people.millivolt.shape)
-    path = folder / f"ecg-{made_with}.npz"
-    if not path.exists():
-        trunk.eval()
-        parts: list[list[tuple[Tensor, Tensor]]] = []
+    finished = folder / f"ecg-{made_with}"
+    if not finished.exists():
+        trunk.eval().to(device())
+        part = finished.with_suffix(".part")
+        part.mkdir(parents=True, exist_ok=True)
+        arrays: dict[str, NDArray[np.float16]] = {}
         for start in range(0, len(people.split), batch):
             some = slice(start, start + batch)
             person = torch.from_numpy(np.array(people.person[some]))
             millivolt = torch.from_numpy(people.millivolt[some].astype(np.float32))
-            known = (~person.isnan()).float()
             generator = generator_of(config.optimisation.seed, start)
-            versions = [trunk(millivolt, torch.ones(len(person), 12), person, known)]
-            for _ in range(config.condition_copies):
-                changed, leads, fields = augment(millivolt, person, config.augment, generator)
-                versions.append(trunk(changed, leads, person, fields))
-            parts.append(versions)
-        tokens, embedding = (
-            torch.cat([torch.stack([version[item] for version in versions], dim=1) for versions in parts])
-            for item in (0, 1)
-        )
-        folder.mkdir(parents=True, exist_ok=True)
-        part = path.with_suffix(".part.npz")
-        np.savez(part, tokens=tokens.half().numpy(), embedding=embedding.half().numpy())
-        part.replace(path)
-    return Conditions(**np.load(path))
+            versions = [(millivolt, torch.ones(len(person), 12), (~person.isnan()).float())]
+            versions += [augment(millivolt, person, config.augment, generator) for _ in range(config.condition_copies)]
+            answers = [
+                trunk(*(x.to(device()) for x in (changed, leads, person, known))) for changed, leads, known in versions
+            ]
+            for name, values in zip(("tokens", "embedding"), zip(*answers, strict=True), strict=True):
+                rows = torch.stack(values, dim=1).half().cpu().numpy()
+                if name not in arrays:
+                    shape = (len(people.split), *rows.shape[1:])
+                    arrays[name] = open_memmap(part / f"{name}.npy", mode="w+", dtype=np.float16, shape=shape)
+                arrays[name][some] = rows
+        trunk.cpu()
+        del arrays  # written and closed
+        part.replace(finished)
+    return Conditions(*(np.load(finished / f"{name}.npy", mmap_mode="r") for name in ("tokens", "embedding")))
 
 
 class Averaged(nn.Module):
@@ -105,55 +110,78 @@ def noisy(latent: Tensor, bar: Tensor, schedule: ScheduleConfig, noise: Tensor) 
     return signal * latent + spread * noise, target
 
 
-def train_diffusion(config: DiffusionConfig, data: LatentSet, conditions: Conditions, out_dir: Path) -> Path:
+Question = tuple[Tensor, Tensor, Tensor, tuple[Tensor, ...], Tensor]
+"""Latents, numbers of their views, steps, ECGs (tokens, embedding, whether they count), and the noise."""
+
+
+def _batch(data: LatentSet, view: View, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
+    latent = torch.from_numpy(data.latents[view][rows]).float()
+    number = list(data.latents).index(view)
+    return latent.to(device()), torch.full((len(rows),), number, device=device())
+
+
+def _error(network: nn.Module, schedule: ScheduleConfig, bar: Tensor, question: Question) -> Tensor:
+    """Mean square."""
+    latent, view, step, ecg, noise = question
+    mixed, target = noisy(latent, bar[step].to(latent.device), schedule, noise.to(latent.device))
+    said = network(mixed, step.float().to(latent.device), *(part.to(latent.device) for part in ecg), view)
+    return F.mse_loss(said.float(), target)
+
+
+@torch.no_grad()
+def validation_errors(
+    network: nn.Module, config: DiffusionConfig, data: LatentSet, conditions: Conditions
+) -> dict[str, float]:
+    """`VIEW.withEcg` and `VIEW.withoutEcg`: errors of a network on `device()`, the same noise each time."""
+    figures: dict[str, float] = {}
+    rows, bar = np.flatnonzero(data.split == "val")[: config.validation_cines], alpha_bar(config.schedule)
+    for view in data.latents if len(rows) else []:
+        latent, number = _batch(data, view, rows)
+        when = torch.linspace(0, config.schedule.steps - 1, len(rows)).long()
+        noise = torch.randn(latent.shape, generator=generator_of(0))
+        known = conditions.take(rows)
+        for name, counts in (("withoutEcg", torch.zeros), ("withEcg", torch.ones)):
+            ecg = (*known, counts(len(rows)))
+            question = latent, number, when, ecg, noise
+            figures[f"{view}.{name}"] = _error(network, config.schedule, bar, question).item()
+    return figures
+
+
+def train_diffusion(
+    config: DiffusionConfig, data: LatentSet, conditions: Conditions, out_dir: Path, start: Denoiser | None = None
+) -> Path:
     """Train on the split `train`, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`).
+
+    `start`: a network of the same sizes that training begins with, if any.
 
     The log has the error on validation people with and without their ECG, the same noise each time: where they are
     equal, the ECG says nothing of the picture.
     """
     optimisation, views = config.optimisation, list(data.latents)
-    train, validation = (np.flatnonzero(data.split == name) for name in ("train", "val"))
-    validation = validation[: config.validation_cines]
+    train = np.flatnonzero(data.split == "train")
     torch.manual_seed(optimisation.seed)
-    model = Averaged(Denoiser(config.denoiser), config.average)
+    network = Denoiser(config.denoiser)
+    if start is not None:
+        network.load_state_dict(start.state_dict())
+    model = Averaged(network, config.average)
     model.to(memory_format=torch.channels_last)  # a step of the compact one takes .49 s for .71 on one core
     bar = alpha_bar(config.schedule)
-
-    def batch(view: View, rows: NDArray[np.intp]) -> tuple[Tensor, Tensor]:
-        latent = torch.from_numpy(data.latents[view][rows]).float()
-        return latent.to(device()), torch.full((len(rows),), views.index(view), device=device())
-
-    def error(
-        network: nn.Module, latent: Tensor, view: Tensor, step: Tensor, ecg: tuple[Tensor, ...], noise: Tensor
-    ) -> Tensor:
-        """`ecg`: tokens, embedding, and whether they count."""
-        mixed, target = noisy(latent, bar[step].to(latent.device), config.schedule, noise.to(latent.device))
-        said = network(mixed, step.float().to(latent.device), *(part.to(latent.device) for part in ecg), view)
-        return F.mse_loss(said.float(), target)
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         model.update(step)
         view = views[step % len(views)]
         rows = rows_of_step(train, config.batch, step // len(views), optimisation.seed)
-        latent, number = batch(view, rows)
+        latent, number = _batch(data, view, rows)
         noise = torch.randn(latent.shape, generator=generator)
         place = torch.rand(len(rows), generator=generator) ** config.late
         when = (place * config.schedule.steps).long().clamp_max(config.schedule.steps - 1)
         counts = (torch.rand(len(rows), generator=generator) >= config.dropout).float()
         copies = torch.randint(config.condition_copies + 1, (len(rows),), generator=generator).numpy()
-        return error(model.network, latent, number, when, (*conditions.take(rows, copies), counts), noise)
+        ecg = (*conditions.take(rows, copies), counts)
+        return _error(model.network, config.schedule, bar, (latent, number, when, ecg, noise))
 
     def validate() -> dict[str, float]:
-        figures = {}
-        for view in views if len(validation) else []:
-            latent, number = batch(view, validation)
-            when = torch.linspace(0, config.schedule.steps - 1, len(validation)).long()
-            noise = torch.randn(latent.shape, generator=generator_of(0))
-            known = conditions.take(validation)
-            for name, counts in (("withoutEcg", torch.zeros), ("withEcg", torch.ones)):
-                ecg = (*known, counts(len(validation)))
-                figures[f"{view}.{name}"] = error(model.ema, latent, number, when, ecg, noise).item()
-        return figures
+        return validation_errors(model.ema, config, data, conditions)
 
     return run("diffusion", optimisation, to_json(config), model, loss_of, validate, out_dir)
 

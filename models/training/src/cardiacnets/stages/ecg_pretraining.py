@@ -1,4 +1,4 @@
-"""Stage `ecg_pretraining`: the ECG encoder by masked modelling, on real and virtual ECGs without labels."""
+"""Stage `ecg`: the ECG encoder by masked modelling, on real and virtual ECGs without labels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from cardiacnets.configuration import from_json, to_json
+from cardiacnets.configuration import to_json
 from cardiacnets.device import device, generator_of
 from cardiacnets.models.augment import gain_and_noise
-from cardiacnets.models.ecg_mim import EcgMim, EcgMimConfig
-from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.ecg_mim import EcgMimConfig
+from cardiacnets.models.trunks import AnyTrunk, MaskedConfig, make_masked, make_trunk, trunk_config
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 
@@ -24,13 +24,13 @@ class EcgPretrainingConfig:
     """From each source by turns: real and virtual ECGs weigh the same, however many there are of either."""
     lead_dropout: float = 0.5
     validation_ecgs: int = 512
-    mim: EcgMimConfig = field(default_factory=EcgMimConfig)
+    mim: MaskedConfig = field(default_factory=EcgMimConfig)
     optimisation: OptimisationConfig = field(default_factory=OptimisationConfig)
 
 
 @dataclass(frozen=True)
 class EcgSource:
-    """ECGs of one origin: mV [n,12,T] at 100 Hz, and the rows to learn from and to validate on."""
+    """ECGs of one origin: mV [n,12,T] at the trunk's rate, and the rows to learn from and to validate on."""
 
     name: str
     millivolt: NDArray[np.floating]
@@ -45,7 +45,7 @@ def pretrain_ecg(config: EcgPretrainingConfig, sources: Sequence[EcgSource], out
     """
     optimisation = config.optimisation
     torch.manual_seed(optimisation.seed)
-    model = EcgMim(config.mim)
+    model = make_masked(config.mim)
 
     def take(source: EcgSource, rows: NDArray[np.intp]) -> torch.Tensor:
         return torch.from_numpy(source.millivolt[rows].astype(np.float32))
@@ -73,10 +73,10 @@ def pretrain_ecg(config: EcgPretrainingConfig, sources: Sequence[EcgSource], out
     return run("ecg_pretraining", optimisation, described, model, loss_of, validate, out_dir)
 
 
-def load_pretrained_trunk(path: Path) -> Trunk:
+def load_pretrained_trunk(path: Path) -> AnyTrunk:
     """The trunk of `model.pt`."""
     state = torch.load(path, weights_only=True)
-    trunk = Trunk(from_json(EncoderConfig, state["config"]["mim"]["encoder"]))
+    trunk = make_trunk(trunk_config(state["config"]["mim"]["encoder"]))
     prefix = "trunk."
     trunk.load_state_dict({k.removeprefix(prefix): v for k, v in state["model"].items() if k.startswith(prefix)})
     return trunk

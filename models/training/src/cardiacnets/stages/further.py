@@ -86,7 +86,9 @@ def features_of(
     return Features(np.concatenate(found["clean"]), np.concatenate(found["augmented"]))
 
 
-def _embed(trunk: Trunk, pooled: NDArray[np.floating], person: Tensor, person_mask: Tensor) -> Tensor:
+def _embed(model: Screen, pooled: NDArray[np.floating], person: Tensor, person_mask: Tensor) -> Tensor:
+    trunk = model.encoder.trunk
+    assert isinstance(trunk, Trunk), "its convolutions are what stays as it is"
     return trunk.embed(torch.from_numpy(pooled), person, person_mask)
 
 
@@ -97,7 +99,7 @@ def predict(
     """Condition logits [n,5] and index means [n,82] of ECGs with all leads."""
     model.eval()
     someone = torch.from_numpy(person)
-    embedding = _embed(model.encoder.trunk, pooled.astype(np.float32), someone, (~someone.isnan()).float())
+    embedding = _embed(model, pooled.astype(np.float32), someone, (~someone.isnan()).float())
     return model.screening_head(embedding).numpy(), model.function_head(embedding)[0].numpy()
 
 
@@ -168,7 +170,7 @@ def train_further(
 def _loss(
     model: TrainingModel, batch: Batch, pooled: NDArray[np.floating], mask: Tensor, config: ScreeningConfig
 ) -> Tensor:
-    embedding = _embed(model.screen.encoder.trunk, pooled, batch.person, mask)
+    embedding = _embed(model.screen, pooled, batch.person, mask)
     return sum(head_losses(model, embedding, batch, config).values(), torch.zeros(()))
 
 

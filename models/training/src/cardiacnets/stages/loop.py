@@ -8,13 +8,17 @@ import atexit
 import hashlib
 import json
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch import distributed as dist
 from torch.nn.parallel import DistributedDataParallel
@@ -25,6 +29,11 @@ from cardiacnets.device import device, generator_of, process
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
 
+TICKS = 10_000
+"""Into which a time limit is divided."""
+PATIENCE = timedelta(days=7)
+"""How long a process waits for others: the first one reads a whole cohort before the rest go on."""
+
 
 @dataclass(frozen=True)
 class OptimisationConfig:
@@ -32,10 +41,16 @@ class OptimisationConfig:
 
     seed: int = 1
     steps: int = 4000
+    seconds: float | None = None
+    """Train for so long by the clock, at most `steps`; the learning rate then falls with the time that is left. Such a
+    run is not deterministic, and has one process."""
     learning_rate: float = 1e-3
     warm_up: float = 0.05
     """Share of the steps in which the learning rate rises; then it falls as a cosine to zero."""
     weight_decay: float = 0.05
+    accumulate: int = 1
+    """Batches whose gradients make one step: a batch as many times as large, where memory holds no more. For InfoNCE
+    it adds no negatives, since rows are compared within a batch only."""
     clip: float = 1.0
     """Largest norm of the gradient."""
     bfloat16: bool = False
@@ -102,11 +117,29 @@ def learning_rate(step: int, config: OptimisationConfig) -> float:
     return config.learning_rate * 0.5 * (1 + math.cos(math.pi * (step - rising) / max(1, config.steps - rising)))
 
 
+def learning_rate_at(used: float, config: OptimisationConfig) -> float:
+    """`learning_rate` of a run with a limit of `config.seconds`, of which `used` are gone."""
+    return learning_rate(round(min(used / (config.seconds or 1), 1) * TICKS), replace(config, steps=TICKS))
+
+
 def save(path: Path, state: dict[str, Any]) -> None:
     """Write whole or not at all."""
     part = path.with_suffix(".part")
     torch.save(state, part)
     part.replace(path)
+
+
+def save_model(path: Path, described: dict[str, Any], weights: Mapping[str, Tensor]) -> None:
+    """Write a finished stage: `path` ({config, model}), and the same beside it as `.safetensors`.
+
+    Stages read the first. The second is for everybody else: it has the configuration as JSON under `config`, and no
+    reader of it runs code.
+    """
+    save(path, {"config": described, "model": dict(weights)})
+    part = path.with_suffix(".safetensors.part")
+    plain = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
+    save_file(plain, part, metadata={"config": json.dumps(described)})
+    part.replace(path.with_suffix(".safetensors"))
 
 
 def _optimiser(model: nn.Module, config: OptimisationConfig) -> torch.optim.AdamW:
@@ -129,13 +162,30 @@ def _keep_log(log: Path, step: int) -> None:
         part.replace(log)
 
 
-def _join_processes(where: torch.device) -> None:
+def join_processes() -> None:
     """Meet the other processes, once."""
+    where = device()
     if where.type == "cuda":
         torch.cuda.set_device(where)
     if process()[1] > 1 and not dist.is_initialized():
-        dist.init_process_group("nccl" if where.type == "cuda" else "gloo")
+        dist.init_process_group("nccl" if where.type == "cuda" else "gloo", timeout=PATIENCE)
         atexit.register(dist.destroy_process_group)
+
+
+@contextmanager
+def first_process_first() -> Iterator[None]:
+    """The first process runs the block alone; the others then run it too, and find on disk what the first made.
+
+    Every process must come here, and no stage may train within.
+    """
+    rank, processes = process()
+    if processes > 1:
+        join_processes()
+    if rank:
+        dist.barrier()
+    yield
+    if processes > 1 and rank == 0:
+        dist.barrier()
 
 
 class _Step(nn.Module):
@@ -170,16 +220,16 @@ def _write_scalars(board: "SummaryWriter", line: dict[str, Any], rate: float) ->
 
 def _resume(
     checkpoint: Path, described: dict[str, Any], model: nn.Module, optimiser: torch.optim.AdamW, where: torch.device
-) -> int:
-    """Load the checkpoint, if there is one, into model and optimiser; returns the number of steps that it has done."""
+) -> tuple[int, float]:
+    """Load the checkpoint, if there is one, into model and optimiser; returns its steps, and the seconds they took."""
     if not checkpoint.exists():
-        return 0
+        return 0, 0.0
     state = torch.load(checkpoint, map_location=where, weights_only=True)
     if state["config"] != described:
         raise ValueError(f"{checkpoint} was made with another configuration")
     model.load_state_dict(state["model"])
     optimiser.load_state_dict(state["optimiser"])
-    return int(state["step"])
+    return int(state["step"]), float(state.get("seconds", 0.0))
 
 
 def _open_logs(
@@ -193,6 +243,27 @@ def _open_logs(
     from torch.utils.tensorboard import SummaryWriter  # seconds to import
 
     return SummaryWriter(str(out_dir), purge_step=first + 1)
+
+
+def _add_gradients(
+    loss_of_batch: nn.Module, step: int, config: OptimisationConfig, where: torch.device
+) -> list[Tensor]:
+    """Forward and backward of every batch of a step; returns their losses."""
+    losses, rank = [], process()[0]
+    for batch in range(step * config.accumulate, (step + 1) * config.accumulate):
+        torch.manual_seed(config.seed * 1_000_003 + batch + rank * 1_000_000_007)  # dropout
+        is_last = batch + 1 == (step + 1) * config.accumulate
+        with nullcontext() if is_last else _not_shared(loss_of_batch):
+            with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
+                loss = loss_of_batch(batch, generator_of(config.seed, batch, rank))
+            (loss / config.accumulate).backward()
+        losses.append(loss.detach())
+    return losses
+
+
+def _not_shared(module: nn.Module) -> AbstractContextManager[None]:
+    """Gradients stay with each process until the last batch of a step."""
+    return module.no_sync() if isinstance(module, DistributedDataParallel) else nullcontext()
 
 
 def _compile_blocks(model: nn.Module) -> None:
@@ -211,24 +282,26 @@ def run(
     validate: Callable[[], dict[str, float]],
     out_dir: Path,
 ) -> Path:
-    """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt`: {config, model}.
+    """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt` (see `save_model`).
 
-    `loss_of(step, generator)` is the mean loss of one batch, `validate()` the figures of the model as it stands; both
-    see it in the right mode and on `device()`.
+    `loss_of(batch, generator)` is the mean loss of one batch, the `batch`-th; a step takes `config.accumulate` of them.
+    `validate()` gives the figures of the model as it stands; both see it in the right mode and on `device()`.
     `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` and TensorBoard's files beside it have a
     line each `save_every` steps. Deterministic by seed on one machine, thread count and number of processes, killed or
     not. The model comes back on the CPU.
 
     Raises:
-        ValueError: the checkpoint was made with another configuration.
+        ValueError: the checkpoint was made with another configuration, or several processes have a limit of time.
     """
     where, (rank, processes) = device(), process()
-    _join_processes(where)
+    if config.seconds is not None and processes > 1:
+        raise ValueError("a limit of time is for one process: give a number of steps")
+    join_processes()
     model.to(where)
     out_dir.mkdir(parents=True, exist_ok=True)
     checkpoint, finished, log = (out_dir / file for file in ("checkpoint.pt", "model.pt", "log.jsonl"))
     optimiser = _optimiser(model, config)
-    first = _resume(checkpoint, described, model, optimiser, where)
+    first, used_before = _resume(checkpoint, described, model, optimiser, where)
     board = _open_logs(out_dir, described, first, config) if rank == 0 else None
     if config.compile:
         _compile_blocks(model)
@@ -237,22 +310,21 @@ def run(
         # Masked modelling leaves the encoder's last layers without a gradient.
         loss_of_step = DistributedDataParallel(loss_of_step, find_unused_parameters=True)
     losses: list[Tensor] = []
-    steps = range(first, config.steps)
+    limit, start = math.inf if config.seconds is None else config.seconds, monotonic() - used_before
+    steps = range(first, config.steps if used_before < limit else first)
     for step in tqdm(steps, initial=first, total=config.steps, desc=name, disable=True if rank else None):
         model.train()
-        torch.manual_seed(config.seed * 1_000_003 + step + rank * 1_000_000_007)  # dropout
-        with torch.autocast(where.type, torch.bfloat16, enabled=config.bfloat16):
-            loss = loss_of_step(step, generator_of(config.seed, step, rank))
         optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        losses += _add_gradients(loss_of_step, step, config, where)
         nn.utils.clip_grad_norm_(model.parameters(), config.clip)
-        rate = learning_rate(step, config)
+        used = monotonic() - start
+        rate = learning_rate(step, config) if config.seconds is None else learning_rate_at(used, config)
         for group in optimiser.param_groups:
             group["lr"] = rate
         optimiser.step()
-        losses.append(loss.detach())
         done = step + 1
-        if done % config.save_every == 0 or done == config.steps:
+        is_last = done == config.steps or monotonic() - start >= limit
+        if done % config.save_every == 0 or is_last:
             model.eval()
             with torch.no_grad():
                 line = {"step": done, "loss": _mean_of_all(losses, where), "validation": validate()}
@@ -262,12 +334,15 @@ def run(
                     file.write(json.dumps(line) + "\n")
                 _write_scalars(board, line, rate)
                 weights = {"model": model.state_dict(), "optimiser": optimiser.state_dict()}
-                save(checkpoint, {"config": described, "step": done, **weights})
+                clock = {} if config.seconds is None else {"seconds": monotonic() - start}
+                save(checkpoint, {"config": described, "step": done, **clock, **weights})
+        if is_last:
+            break
     model.cpu()
     if board is not None:
         board.close()
     if rank == 0:
-        save(finished, {"config": described, "model": model.state_dict()})
+        save_model(finished, described, model.state_dict())
     if processes > 1:
         dist.barrier()  # the next stage reads what the first process wrote
     return finished

@@ -16,15 +16,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from cardiacnets.configuration import from_json, to_json
+from cardiacnets.configuration import to_json
 from cardiacnets.data.real import HELD, NORMAL, RealSet
 from cardiacnets.data.virtual import VirtualSet
+from cardiacnets.device import process
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.metrics import auroc, pearson
 from cardiacnets.models.augment import AugmentConfig, augment
-from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.models.encoder import EncoderConfig
 from cardiacnets.models.losses import masked_bce, masked_gaussian_nll
 from cardiacnets.models.screen import Screen
+from cardiacnets.models.trunks import AnyTrunk, TrunkConfig, trunk_config
 from cardiacnets.stages.loop import OptimisationConfig, rows_of_step, run
 
 TRAIN_FOLDS = tuple(range(1, 8))
@@ -64,10 +66,13 @@ class ScreeningConfig:
     """Its weight from step `isolated_until` on; None: the same. The steps before teach what a block alone is; those
     after give hypertrophy, which looks like it, back what they took."""
     isolated_until: int = 0
+    balanced: bool = False
+    """Draw real ECGs so that rare labels come as often as frequent ones (`balanced_chances`); for cohorts of one's own,
+    where few people have a disease. Export calibrates on people as they are."""
     average: float = 0.0
     """Decay of the moving average of the weights, which is what validation and export take; 0: the weights
     themselves."""
-    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    encoder: TrunkConfig = field(default_factory=EncoderConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(steps=4400, learning_rate=2e-3, warm_up=0.1)
@@ -355,6 +360,33 @@ def isolated_rows(kind: NDArray[np.str_], rows: NDArray[np.intp], seed: int, eac
     return np.concatenate(drawn) if drawn else rows[:0]
 
 
+def balanced_chances(conditions: NDArray[np.floating]) -> NDArray[np.float64]:
+    """Chance [n] of each ECG to be drawn, from its labels [n,K] (NaN unknown); they add up to 1.
+
+    An ECG counts 1 / (how many share its label), as in the authors' `ImbalancedDatasetSampler`, for each condition with
+    a known label, and the mean of these over its conditions. So both labels of a condition would come equally often if
+    it were the only one.
+    """
+    known, positive = ~np.isnan(conditions), conditions > 0
+    share = np.zeros_like(conditions, dtype=np.float64)
+    for label in (False, True):
+        rows = known & (positive == label)
+        share += rows / np.maximum(rows.sum(axis=0), 1)
+    counted = known.sum(axis=1)
+    chance = share.sum(axis=1) / np.maximum(counted, 1)
+    chance[counted == 0] = chance[counted > 0].mean() if counted.any() else 1.0
+    return chance / chance.sum()
+
+
+def drawn_rows(
+    rows: NDArray[np.intp], chances: NDArray[np.floating], batch: int, step: int, seed: int
+) -> NDArray[np.intp]:
+    """This process's part of the rows of one step, drawn by chance with repetition; rising."""
+    rank, processes = process()
+    drawn = np.random.default_rng([seed, 4, step]).choice(rows, batch, p=chances)
+    return np.sort(drawn[rank::processes])
+
+
 def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArray[np.intp]:
     """The virtual training people whose labels are known. A larger fraction of the same seed holds the smaller one."""
     rows = np.flatnonzero(split == "train")
@@ -364,7 +396,7 @@ def labelled_rows(split: NDArray[np.str_], fraction: float, seed: int) -> NDArra
 
 
 def train_screening(
-    config: ScreeningConfig, data: TrainingData, out_dir: Path, start: Trunk | Screen | None = None
+    config: ScreeningConfig, data: TrainingData, out_dir: Path, start: AnyTrunk | Screen | None = None
 ) -> Path:
     """Train, or go on where it stopped; returns `out_dir/model.pt` (see `loop.run`; read it with `load_trained`).
 
@@ -386,6 +418,7 @@ def train_screening(
     isolated = np.zeros(0, dtype=np.intp)
     if data.real.kind is not None and config.isolated_batch:
         isolated = isolated_rows(data.real.kind, real_train, optimisation.seed)
+    chances = balanced_chances(data.real.conditions[real_train]) if config.balanced else None
     if model.average is not None:
         model.average.load_state_dict(model.screen.state_dict())
 
@@ -396,6 +429,8 @@ def train_screening(
             rows_of_step(rows, batch, step, optimisation.seed) if batch and len(rows) else rows[:0]
             for rows, batch in sets
         )
+        if chances is not None:
+            usual = drawn_rows(real_train, chances, config.real_batch, step, optimisation.seed)
         batch = make_batch(data, np.concatenate([usual, special]), virtual, virtual_cad=config.virtual_cad)
         return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
@@ -406,7 +441,7 @@ def train_screening(
 def load_trained(path: Path) -> tuple[Screen, Mapping[str, Any]]:
     """The network of `model.pt`, in evaluation mode, and its configuration."""
     state = torch.load(path, weights_only=True)
-    model = Screen(from_json(EncoderConfig, state["config"]["encoder"]))
+    model = Screen(trunk_config(state["config"]["encoder"]))
     prefix = "average." if state["config"].get("average") else "screen."
     own = {name.removeprefix(prefix): value for name, value in state["model"].items() if name.startswith(prefix)}
     model.load_state_dict(own)

@@ -89,7 +89,7 @@ def load_unet(path: Path) -> UNet:
 
 def load_segmenter(path: Path) -> Segmenter:
     """The network of `model.pt` as a function of frames [n, H, W] at the cohort's spacing."""
-    model = load_unet(path).to(memory_format=torch.channels_last)
+    model = load_unet(path).to(device()).to(memory_format=torch.channels_last)
     return lambda frames: segment(model, frames)
 
 

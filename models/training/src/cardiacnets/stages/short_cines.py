@@ -1,4 +1,4 @@
-"""Cines as they are learned and drawn: cut to the heart, 16 frames of one cycle.
+"""Cines as they are learned and drawn: cut to the heart, and by default 16 frames of one cycle.
 
 Fewer frames by the Fourier series of the cycle: what they keep is a mean over frames that differ by noise alone, so
 that they have half of it. Computed once and kept beside the stage.
@@ -31,20 +31,22 @@ def cut(frames: NDArray[np.uint8], centre: NDArray[np.integer], side: int) -> ND
 
 def shorten(frames: NDArray[np.uint8], frames_out: int = FRAMES) -> NDArray[np.uint8]:
     """[F,h,w] → [frames_out,h,w]."""
+    if len(frames) == frames_out:
+        return frames
     flat = resampling(len(frames), frames_out) @ frames.reshape(len(frames), -1).astype(np.float32)
     return np.clip(flat + 0.5, 0, 255).astype(np.uint8).reshape(frames_out, *frames.shape[1:])
 
 
-def short_cines(cines: CineSet, side: int, path: Path) -> NDArray[np.uint8]:
-    """Every person's [n,16,side,side], mapped from `path`; made if that is not there or holds fewer people."""
+def short_cines(cines: CineSet, side: int, path: Path, frames: int = FRAMES) -> NDArray[np.uint8]:
+    """Every person's [n,frames,side,side], mapped from `path`; made if that is not there or holds fewer people."""
     count = len(cines.frames)
     if not path.exists() or len(np.load(path, mmap_mode="r")) < count:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_suffix(".part.npy")
-        made = open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, FRAMES, side, side))
+        made = open_memmap(part, mode="w+", dtype=np.uint8, shape=(count, frames, side, side))
         for row in tqdm(range(count), desc=f"short cines {path.stem}", disable=None):
             centre = np.array(cines.frames.shape[2:]) // 2 if cines.centre is None else cines.centre[row]
-            made[row] = shorten(cut(cines.frames[row], centre, side))
+            made[row] = shorten(cut(cines.frames[row], centre, side), frames)
         made.flush()
         part.replace(path)
     return np.load(path, mmap_mode="r")[:count]

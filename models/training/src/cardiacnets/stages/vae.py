@@ -9,12 +9,24 @@ import torch
 from numpy.lib.format import open_memmap
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional as F
 
 from cardiacnets.configuration import from_json, to_json
-from cardiacnets.device import device
+from cardiacnets.device import device, process
 from cardiacnets.domain import View
 from cardiacnets.models.vae import Vae, VaeConfig
-from cardiacnets.stages.loop import OptimisationConfig, digest_of, rows_of_step, run, save
+from cardiacnets.stages.loop import (
+    OptimisationConfig,
+    digest_of,
+    first_process_first,
+    rows_of_step,
+    run,
+    save_model,
+)
+from cardiacnets.stages.short_cines import FRAMES
+
+SCALED_BY = 200
+"""People whose latents give the scale."""
 
 
 @dataclass(frozen=True)
@@ -29,6 +41,10 @@ class VaeTrainingConfig:
     """Weight of the mean divergence from a standard normal of a latent's element."""
     validation_frames: int = 128
     """Of each view."""
+    frames: int = FRAMES
+    """Of a cine, as it is learned and drawn."""
+    side: int | None = None
+    """Pixels a side that a crop is brought to; None: as it is."""
     vae: VaeConfig = field(default_factory=VaeConfig)
     optimisation: OptimisationConfig = field(
         default_factory=lambda: OptimisationConfig(
@@ -42,7 +58,7 @@ class ShortCineSet:
     """`short_cines` of the same n people in each view, in the order of the view numbers."""
 
     frames: Mapping[View, NDArray[np.uint8]]
-    """[n,16,side,side]."""
+    """[n,F,side,side]."""
     split: NDArray[np.str_]
 
     def rows(self, split: str) -> NDArray[np.intp]:
@@ -50,9 +66,12 @@ class ShortCineSet:
         return np.flatnonzero(self.split == split)
 
 
-def normalised(frames: NDArray[np.uint8]) -> Tensor:
-    """uint8 → [−1,1]."""
-    return torch.from_numpy(np.array(frames)).float() / 127.5 - 1
+def normalised(frames: NDArray[np.uint8], side: int | None = None) -> Tensor:
+    """uint8 [N,H,W] → [−1,1] where training runs, brought to `side` pixels a side by bilinear interpolation."""
+    image = torch.from_numpy(np.array(frames)).to(device()).float() / 127.5 - 1
+    if side is None or side == image.shape[-1]:
+        return image
+    return F.interpolate(image.unsqueeze(1), (side, side), mode="bilinear", align_corners=False).squeeze(1)
 
 
 def psnr(drawn: Tensor, true: Tensor) -> float:
@@ -82,7 +101,7 @@ def train_vae(config: VaeTrainingConfig, cines: ShortCineSet, out_dir: Path) -> 
 
     def batch(view: View, rows: NDArray[np.intp], frame: NDArray[np.integer]) -> tuple[Tensor, Tensor]:
         number = torch.full((len(rows),), views.index(view), device=device())
-        return normalised(cines.frames[view][rows, frame]).to(device()), number
+        return normalised(cines.frames[view][rows, frame], config.side), number
 
     def loss_of(step: int, generator: torch.Generator) -> Tensor:
         view = views[step % len(views)]
@@ -100,19 +119,22 @@ def train_vae(config: VaeTrainingConfig, cines: ShortCineSet, out_dir: Path) -> 
 
     described = to_json(config)
     finished = run("vae", optimisation, described, model, loss_of, validate, out_dir)
+    some = train[:: max(1, len(train) // SCALED_BY)]
+    parts = np.array_split(some, -(-len(some) // config.batch))
+    model.to(device())
     with torch.no_grad():
-        some = train[:: max(1, len(train) // 200)]
-        latents = [
-            model.encode(normalised(cines.frames[view][some, 0]), _number(some, views, view))[0] for view in views
-        ]
+        latents = [model.encode(*batch(view, rows, np.zeros_like(rows)))[0].cpu() for view in views for rows in parts]
+        model.cpu()
         flat = torch.cat([latent.transpose(0, 1).flatten(1) for latent in latents], dim=1)  # [C, all places]
         model.fit_scale(flat.unsqueeze(0).unsqueeze(-1))
-    save(finished, {"config": described, "model": model.state_dict()})
+    with first_process_first():
+        if process()[0] == 0:
+            save_model(finished, described, model.state_dict())
     return finished
 
 
 def _number(rows: Sized, views: list[View], view: View) -> Tensor:
-    return torch.full((len(rows),), views.index(view))
+    return torch.full((len(rows),), views.index(view), device=device())
 
 
 def load_vae(path: Path) -> Vae:
@@ -124,21 +146,30 @@ def load_vae(path: Path) -> Vae:
 
 
 @torch.no_grad()
-def encode_cines(vae: Vae, cines: ShortCineSet, view: View, folder: Path, batch: int = 4) -> NDArray[np.float16]:
-    """Standardised latents [n,C,F,h,w] of a view from `folder`, or made and kept there; the name tells by what."""
+def encode_cines(
+    vae: Vae, cines: ShortCineSet, view: View, folder: Path, batch: int = 4, side: int | None = None
+) -> NDArray[np.float16]:
+    """Standardised latents [n,C,F,h,w] of a view, mapped from `folder`, or made there; the name tells by what.
+
+    `side` as in `VaeTrainingConfig`.
+    """
     frames = cines.frames[view]
-    path = folder / f"{view}-{digest_of(vae, frames.shape)}.npy"
+    made_with = (frames.shape,) if side is None else (frames.shape, side)
+    path = folder / f"{view}-{digest_of(vae, *made_with)}.npy"
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
-        people, length, side = frames.shape[:3]
+        people, length = frames.shape[:2]
+        small = (side or frames.shape[2]) // 8
+        vae.to(device())
         part = path.with_suffix(".part.npy")
-        shape = (people, vae.config.channels, length, side // 8, side // 8)
+        shape = (people, vae.config.channels, length, small, small)
         made = open_memmap(part, mode="w+", dtype=np.float16, shape=shape)
         for start in range(0, people, batch):
-            some = normalised(frames[start : start + batch])
-            flat = some.flatten(0, 1)
+            some = frames[start : start + batch]
+            flat = normalised(some.reshape(-1, *some.shape[2:]), side)
             latents = vae.to_standard(vae.encode(flat, _number(flat, list(cines.frames), view))[0])
-            made[start : start + batch] = latents.unflatten(0, some.shape[:2]).transpose(1, 2).numpy()
+            made[start : start + batch] = latents.unflatten(0, some.shape[:2]).transpose(1, 2).cpu().numpy()
         made.flush()
         part.replace(path)
-    return np.load(path)
+        vae.cpu()
+    return np.load(path, mmap_mode="r")

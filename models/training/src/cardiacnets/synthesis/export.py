@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from cardiacnets.bundle.quantise import store_in_half
 from cardiacnets.bundle.write import export_encoder
-from cardiacnets.models.encoder import Encoder
+from cardiacnets.models.trunks import Encoder
 from cardiacnets.stages.contrastive import load_aligned_trunk
 from cardiacnets.stages.diffusion import load_denoiser
 from cardiacnets.stages.segmentation import load_unet

@@ -1,0 +1,75 @@
+"""Ten minutes of a GPU, in a second of a CPU: networks of the least size, on people that are made up."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import pytest
+import torch
+
+from cardiacnets.cli.synthesis_fixture import OUT
+from cardiacnets.models.denoiser import Denoiser
+from cardiacnets.models.diffusion import ScheduleConfig
+from cardiacnets.stages.diffusion import Averaged, load_denoiser
+from cardiacnets.stages.loop import save_model
+from cardiacnets.ten_minutes import Budget, TimeIsUpError, last_denoiser, ten_minutes
+from tests.test_synthesis_report import DENOISER, REPORT, run  # noqa: F401
+
+
+@pytest.fixture
+def kept(run, monkeypatch, tmp_path):  # noqa: F811
+    """The repository keeps weights of this run's sizes; what the run itself had is gone."""
+    for stage in ("diffusion", "distillation"):
+        shutil.rmtree(run.folder / stage)
+        setattr(run, stage, lambda stage=stage: run.folder / stage / "model.pt")
+    torch.manual_seed(3)
+    model = Averaged(Denoiser(DENOISER), 0.9)
+
+    def adopt(stage, folder):
+        (folder / stage).mkdir(parents=True, exist_ok=True)
+        config = {"denoiser": vars(DENOISER), "schedule": vars(ScheduleConfig())}
+        save_model(folder / stage / "model.pt", json.loads(json.dumps(config)), model.state_dict())
+        return True
+
+    monkeypatch.setattr("cardiacnets.ten_minutes.adopt", adopt)
+    monkeypatch.setattr("cardiacnets.ten_minutes.SynthesisReportConfig", lambda: REPORT)
+    return run
+
+
+BUDGET = Budget(3, batch=4)
+
+
+def test_kept_denoiser_learns_on_and_goes_into_a_copy_of_the_bundle(kept, tmp_path):
+    said = []
+
+    found = ten_minutes(kept, OUT, tmp_path / "bundle", BUDGET, said.append)
+
+    assert len(found["errors"]) == 4
+    # How far it comes in three seconds depends on the machine: that it moved does not.
+    learned, before = last_denoiser(kept), load_denoiser(kept.folder / "kept" / "diffusion" / "model.pt")[0]
+    assert any(not torch.equal(a, b) for a, b in zip(learned.parameters(), before.parameters(), strict=True))
+    manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
+    assert manifest["version"].endswith("+cines")
+    assert manifest["synthesis"]["samplers"].keys() == {"full", "distilled"}
+    assert [line.split(":")[0] for line in said[1:3]] == ["denoiser", "student"]
+    assert "denoiser: 0 steps" not in said[1]
+
+
+def test_another_call_goes_on_from_the_last_one(kept, tmp_path):
+    first = ten_minutes(kept, OUT, tmp_path / "bundle", BUDGET, print)
+    left = load_denoiser(kept.folder / "diffusion" / "model.pt")[0].state_dict()
+
+    started = last_denoiser(kept).state_dict()
+    second = ten_minutes(kept, OUT, tmp_path / "bundle", BUDGET, print)
+
+    assert all(torch.equal(value, started[name]) for name, value in left.items())
+    for name, error in second["errors"].items():
+        assert error["before"] == first["errors"][name]["after"]
+
+
+def test_a_time_that_the_people_took_ends_without_training(kept, tmp_path):
+    with pytest.raises(TimeIsUpError, match="run the same command again"):
+        ten_minutes(kept, OUT, tmp_path / "bundle", replace(BUDGET, seconds=0), print)
+
+    assert not (tmp_path / "bundle").exists()
+    assert not (kept.folder / "diffusion" / "model.pt").exists()
