@@ -118,10 +118,14 @@ export class Sweep {
   }
 
   #clear(from: number, to: number): void {
-    const { x, y, width, height } = this.#box
-    const begin = (from / SWEEP_S) * width
-    const end = Math.min(width, (to / SWEEP_S) * width + 1)
-    this.#context.clearRect(x + begin, y, end - begin, height)
+    const [begin, end] = this.#columns(from, to)
+    this.#context.clearRect(this.#box.x + begin, this.#box.y, end - begin, this.#box.height)
+  }
+
+  /** Whole pixels, so that no column is cleared in part. */
+  #columns(from: number, to: number): readonly [begin: number, end: number] {
+    const { width } = this.#box
+    return [Math.floor((from / SWEEP_S) * width), Math.min(width, Math.ceil((to / SWEEP_S) * width) + 1)]
   }
 
   #draw(from: number, to: number, window: SweepWindow | undefined): void {
@@ -133,7 +137,7 @@ export class Sweep {
     const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
     const begin = Math.max(0, Math.floor(from * rateHz) - 1)
-    const [left, right] = [(from / SWEEP_S) * width, Math.min(width, (to / SWEEP_S) * width + 1)]
+    const [left, right] = this.#columns(from, to)
     context.save()
     context.beginPath()
     context.rect(x + left, top, right - left, height)
