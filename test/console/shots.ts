@@ -82,6 +82,7 @@ async function asModel(page: Page): Promise<void> {
   await page.locator('.paper').waitFor()
   await page.locator('.toolbar [data-model]').click()
   await page.locator('.legend .stressed').waitFor()
+  await page.waitForTimeout(1000)
 }
 
 const stack = await startConsoleStack()

@@ -136,8 +136,10 @@ export class Sweep {
     const { samples, rateHz } = window
     const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
-    const begin = Math.max(0, Math.floor(from * rateHz) - 1)
     const [left, right] = this.#columns(from, to)
+    const perPx = (SWEEP_S * rateHz) / width
+    // The line begins and ends outside the columns that were cleared, because it goes from the middle of one column to that of another.
+    const begin = Math.max(0, Math.floor((left - 2) * perPx))
     context.save()
     context.beginPath()
     context.rect(x + left, top, right - left, height)
@@ -150,7 +152,7 @@ export class Sweep {
     drawTrace(context, {
       samples,
       begin,
-      end: Math.min(samples.length, Math.ceil(to * rateHz) + 1),
+      end: Math.min(samples.length, Math.ceil((right + 2) * perPx)),
       x: x + (begin / rateHz / SWEEP_S) * width,
       pxPerSample: width / (SWEEP_S * rateHz),
       y: top + y,
