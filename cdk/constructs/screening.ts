@@ -63,7 +63,7 @@ export class Screening extends Construct {
     storage.grantGet(screen, 'clean/')
     // A repeated message about a deleted ECG must be cleaned up again.
     storage.grantRemove(screen)
-    storage.grantRows(screen, 'DeleteItem', 'GetItem', 'PutItem', 'UpdateItem')
+    storage.grantRows(screen, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
     results.grantPublish(screen)
   }
 }

@@ -60,7 +60,7 @@ export function streamCommand(): Command {
     .option('--ca <file>', 'CA certificate of the broker (PEM)')
     .option('--cert <file>', 'client certificate (PEM), for mutual TLS')
     .option('--key <file>', 'key of the client certificate (PEM)')
-    .option('--timeout <seconds>', 'maximum wait for results after the last frame', positive, 30)
+    .option('--timeout <seconds>', 'how long to wait for the next result after the last frame', positive, 30)
     .action(async (file: string, options: StreamCommandOptions) => {
       process.exitCode = await stream(file, options)
     })

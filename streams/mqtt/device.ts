@@ -42,7 +42,7 @@ export interface StreamOptions {
   readonly delayMs?: number
   /** Ends the stream with the current frame, which then is the session's last. */
   readonly signal?: AbortSignal
-  /** How long to wait for results of whole windows after the last frame was published. */
+  /** The wait for results ends when none has arrived for this time since the last frame, or since the last result. */
   readonly resultTimeoutMs?: number
   readonly onResult?: (result: Result, timing: WindowTiming) => void
   readonly onProblem?: (problem: Problem) => void
@@ -215,6 +215,7 @@ class ResultLog {
   #waiting = 0
   readonly #done = Promise.withResolvers<void>()
   #isEnded = false
+  #timer: NodeJS.Timeout | undefined
 
   constructor(rateHz: number, ecgId: (firstSample: number) => EcgId, onResult: StreamOptions['onResult']) {
     this.#rateHz = rateHz
@@ -244,6 +245,7 @@ class ResultLog {
     const bodies = expected.bodies.get(result.version) ?? new Set()
     const isFirst = expected.bodies.size === 0
     expected.bodies.set(result.version, bodies.add(body))
+    this.#timer?.refresh()
     if (bodies.size > 1) return
     if (isFirst) expected.latencyMs = atMs - expected.publishedAtMs
     if (!expected.isWhole && !isClosedShort(result)) {
@@ -255,12 +257,12 @@ class ResultLog {
     this.#check()
   }
 
-  /** Resolves when every window has the result of all its samples, or after the timeout. */
+  /** Resolves when every window has the result of all its samples, or when no result has arrived for this time. */
   async complete(timeoutMs: number): Promise<void> {
     this.#check()
-    const timeUp = new AbortController()
-    await Promise.race([this.#done.promise, pause(timeoutMs, timeUp.signal)])
-    timeUp.abort()
+    this.#timer = setTimeout(() => this.#done.resolve(), timeoutMs)
+    await this.#done.promise
+    clearTimeout(this.#timer)
   }
 
   #add(firstSample: number): void {

@@ -4,13 +4,18 @@ import { openAsBlob, readFileSync, statSync } from 'node:fs'
 import { type AddressInfo, createServer } from 'node:net'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { describe, expect, it, onTestFinished } from 'vitest'
+import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Result } from '../../../shared/domain/result.ts'
+import { encodeWaveform } from '../../../shared/waveform/codec.ts'
 import { readRecording } from '../../../streams/formats/index.ts'
+import { packedBody } from '../../../streams/gateway/recordings.ts'
 import { streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { readEvents } from '../../functions/api/helpers.ts'
+import { syntheticRecording } from '../../helpers/recordings.ts'
 import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { Lines } from '../helpers/assembly.ts'
 
@@ -85,6 +90,37 @@ describe('npm start', () => {
     const outputs = JSON.parse(readFileSync(join(data, 'outputs.json'), 'utf8'))
     expect(outputs).toMatchObject({ CardiacNets: { ApiUrl: url, IntakeDlqUrl: expect.stringContaining('intake-dlq') } })
   }, 120_000)
+
+  it('stores a correction as the next version of its ECG, with the rights of the functions', async () => {
+    const ports = ['--port', '0', '--mqtt-port', '0', '--fhir-port', '0']
+    const { output } = start('--no-demo', ...ports, '--data', temporaryFolder())
+    const lines = await output.until((all) => all.some((line) => line.includes('Ctrl-C stops it')))
+    const url = /\w+:\/\/\S+/.exec(lines.find((line) => line.includes(' API '))!)![0]
+    const of = { tenant: 'local', device: 'd1', session: 's1' } as const
+    const ecgId = streamEcgId({ ...of, source: 'mqtt', firstSample: 0 })
+    const recording = syntheticRecording({ gainUv: 5 })
+    const send = async (version: number) => {
+      const query = new URLSearchParams({ format: 'json', device: 'd1', session: 's1', firstSample: '0' })
+      if (version > 1) query.set('version', String(version))
+      const envelope = { span: { startedAt: '2026-01-02T03:04:05.000Z', firstSample: 0, durationMs: 10_000 } }
+      const body = packedBody(
+        { ...envelope, schema: 1, tenant: 'local', origin: { kind: 'mqtt', ...of } },
+        encodeWaveform(recording),
+      )
+      await fetch(`${url}/v1/ecgs?${query}`, { method: 'POST', body })
+      for (;;) {
+        const answer = await fetch(`${url}/v1/ecgs/${ecgId}?version=${version}`)
+        if (answer.status === 200) return (await answer.json()) as Result
+        await answer.body?.cancel()
+        await sleep(50)
+      }
+    }
+
+    const [first, second] = [await send(1), await send(2)]
+
+    expect([first.version, second.version, second.supersedes]).toEqual([1, 2, 1])
+    expect(second.findings).toEqual(first.findings)
+  }, 60_000)
 
   it('creates a data folder that only this user can read, independent of the umask', async () => {
     const other = createServer().listen(0, '127.0.0.1')

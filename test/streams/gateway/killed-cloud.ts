@@ -94,9 +94,8 @@ export async function realCloud(folder: string, assemblyDir: string): Promise<Ki
     'user root',
     'persistence true',
     `persistence_location ${brokerData}`,
-    // It writes after each change. Between its acknowledgement and that it may still be killed.
+    // Once a second: what it acknowledged since then is lost with it, and comes again from its device.
     'autosave_interval 1',
-    'autosave_on_changes true',
     'max_queued_messages 0',
   ]
   writeFileSync(config, `${lines.join('\n')}\n`)
@@ -132,27 +131,31 @@ export async function realCloud(folder: string, assemblyDir: string): Promise<Ki
   }
 }
 
-/** Every result that the API lists, with the samples that it was made of. */
+/** The newest result of every ECG that the API lists, with the samples that it was made of. The list has an entry for each version. */
 async function resultsOf(url: string): Promise<readonly InCloud[]> {
-  const found: InCloud[] = []
+  const versions = new Map<string, number[]>()
   for (let next = ''; ; ) {
     const page = (await (await fetch(`${url}v1/ecgs?limit=100${next}`)).json()) as {
-      readonly items: readonly { readonly ecgId: string; readonly status: string }[]
+      readonly items: readonly { readonly ecgId: string; readonly status: string; readonly version?: number }[]
       readonly next?: string
     } // the API's `Page`
-    for (const { ecgId, status } of page.items) {
-      if (status === 'pending') continue
-      const { provenance, version, warnings } = parseResult(await (await fetch(`${url}v1/ecgs/${ecgId}`)).text())
-      found.push({
-        ecgId,
-        contents: 1,
-        inputSha256: provenance.inputSha256,
-        note: `version ${version} ${warnings.map(({ code }) => code).join(' ')}`,
-      })
+    for (const { ecgId, status, version = 1 } of page.items) {
+      if (status !== 'pending') versions.set(ecgId, [...(versions.get(ecgId) ?? []), version])
     }
-    if (page.next === undefined) return found
+    if (page.next === undefined) break
     next = `&after=${encodeURIComponent(page.next)}`
   }
+  const found: InCloud[] = []
+  for (const [ecgId, all] of versions) {
+    const { provenance, version, warnings } = parseResult(await (await fetch(`${url}v1/ecgs/${ecgId}`)).text())
+    found.push({
+      ecgId,
+      contents: 1 + all.length - new Set(all).size,
+      inputSha256: provenance.inputSha256,
+      note: `version ${version} ${warnings.map(({ code }) => code).join(' ')}`,
+    })
+  }
+  return found
 }
 
 /** On a busy machine, functions do not always load within their time. */

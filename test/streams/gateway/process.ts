@@ -36,12 +36,17 @@ export interface GatewayProcess {
 export interface GatewayProcessOptions {
   /** Runs it on these processors only: `0`. */
   readonly cpus?: string | undefined
+  /** Its entry point; that of this repository when absent. */
+  readonly main?: string
 }
 
 /** @throws Error with what it said when it did not start */
-export async function startGatewayProcess(file: string, { cpus }: GatewayProcessOptions = {}): Promise<GatewayProcess> {
+export async function startGatewayProcess(
+  file: string,
+  { cpus, main = MAIN }: GatewayProcessOptions = {},
+): Promise<GatewayProcess> {
   const startedAt = performance.now()
-  const own = [process.execPath, ...FLAGS, MAIN, file] as const
+  const own = [process.execPath, ...FLAGS, main, file] as const
   const [command, ...args] = cpus === undefined ? own : (['taskset', '-c', cpus, ...own] as const)
   const child = spawn(command, args, {
     // Its log, to find out why it died.
