@@ -4,6 +4,7 @@
  */
 import { execFile } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
+import { rename, rm } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { promisify } from 'node:util'
 
@@ -32,7 +33,18 @@ export async function buildConsole(): Promise<string | undefined> {
   if (existsSync(built) && statSync(built).mtimeMs > Math.max(...shared.map(newest))) return DIST
   // Always the production page, whatever NODE_ENV the caller has (a test has `test`).
   const env = { ...process.env, NODE_ENV: 'production' }
-  await promisify(execFile)(process.execPath, [vite, 'build', 'console', '--logLevel', 'warn'], { cwd: ROOT, env })
+  // Built aside, because another process may build or read it at the same time.
+  const aside = `.dist-${process.pid}`
+  const args = [vite, 'build', 'console', '--outDir', aside, '--emptyOutDir', '--logLevel', 'warn']
+  await promisify(execFile)(process.execPath, args, { cwd: ROOT, env })
+  await rm(DIST, { recursive: true, force: true })
+  try {
+    await rename(join(ROOT, 'console', aside), DIST)
+  } catch (error) {
+    // Another process was first, with the same page.
+    await rm(join(ROOT, 'console', aside), { recursive: true, force: true })
+    if (!existsSync(built)) throw error
+  }
   return DIST
 }
 

@@ -6,6 +6,7 @@ import { marchOut, reading, snap } from '../../console/src/ecg/measure.ts'
 import { viewSize } from '../../console/src/ecg/paper.ts'
 import { add, newRecording } from '../../console/src/ecg/recording.ts'
 import { partsOf, sheetSize, sheetSvg } from '../../console/src/ecg/svg.ts'
+import { Sweep } from '../../console/src/live/sweep.ts'
 import { LEADS } from '../../shared/domain/leads.ts'
 
 const EMPTY = { ecgId: '', notice: '', version: 1, rateHz: 500, samples: 5000, firstSample: 0, leads: [] }
@@ -201,4 +202,43 @@ it('rPeaks finds the beats of the line beside the cines', () => {
   expect(peaks).toHaveLength(10)
   for (const [i, peak] of peaks.entries()) expect(Math.abs(peak - (1.1 + 0.8 * i))).toBeLessThan(0.03)
   expect(rPeaks(newRecording(EMPTY), 0, 10, 800)).toEqual([])
+})
+
+describe('Sweep', () => {
+  it('leaves no gap in what it has drawn, however its steps fall between pixels', () => {
+    const inked = new Set<number>()
+    let clip: readonly [number, number] = [0, 0]
+    let path: number[] = []
+    const whole = (from: number, to: number) =>
+      Array.from({ length: Math.max(0, Math.floor(to) - Math.ceil(from)) }, (_, i) => Math.ceil(from) + i)
+    const touched = (from: number, to: number) => whole(Math.floor(from), Math.ceil(to))
+    const context = {
+      clearRect: (x: number, _: number, width: number) => {
+        for (const column of touched(x, x + width)) inked.delete(column)
+      },
+      rect: (x: number, _: number, width: number) => {
+        clip = [x, x + width]
+      },
+      beginPath: () => {
+        path = []
+      },
+      moveTo: (x: number) => path.push(x),
+      lineTo: (x: number) => path.push(x),
+      stroke: () => {
+        const [from, to] = [Math.max(clip[0], Math.min(...path)), Math.min(clip[1], Math.max(...path))]
+        for (const column of whole(from, to)) inked.add(column)
+      },
+      save: () => {},
+      clip: () => {},
+      restore: () => {},
+    }
+    const sweep = new Sweep(context as unknown as OffscreenCanvasRenderingContext2D) // what a sweep uses of it
+    sweep.place({ x: 7, y: 0, width: 241, height: 80 }, { trace: 'black' })
+    sweep.show({ samples: new Float32Array(5000), rateHz: 500 }, 0)
+
+    for (let ms = 0; ms < 8000; ms += 37.3) sweep.advance(ms, false)
+
+    const drawn = Math.floor(7 + 0.79 * 241)
+    expect(whole(8, drawn).filter((column) => !inked.has(column))).toEqual([])
+  })
 })

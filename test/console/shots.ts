@@ -1,6 +1,7 @@
 /**
  * `npm run console:shots`: the pictures of docs/console.md, of a stack that this starts (or `CONSOLE_STACK`, see helpers/stack.ts) and of the demo ECG.
- * With `--all FOLDER`, each view in three sizes and two themes, to be looked at; with `--only NAME,NAME` these views.
+ * With `--all FOLDER`, each view in three sizes and two themes, to be looked at; with `--only NAME,NAME` these views, with `--in phone-dark` this size
+ * and theme. `--language zh-CN` needs a font with its characters (fonts-noto-cjk).
  * @module
  */
 import { mkdir } from 'node:fs/promises'
@@ -14,7 +15,7 @@ import { launchBrowser } from './helpers/chromium.ts'
 import { demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 
 const { values: options } = parseArgs({
-  options: { all: { type: 'string' }, language: { type: 'string' }, only: { type: 'string' } },
+  options: { all: { type: 'string' }, language: { type: 'string' }, only: { type: 'string' }, in: { type: 'string' } },
 })
 const { all, language = 'en-GB', only } = options
 const OUT = resolve(all ?? join(import.meta.dirname, '../../docs/console'))
@@ -81,6 +82,7 @@ async function asModel(page: Page): Promise<void> {
   await page.locator('.paper').waitFor()
   await page.locator('.toolbar [data-model]').click()
   await page.locator('.legend .stressed').waitFor()
+  await page.waitForTimeout(1000)
 }
 
 const stack = await startConsoleStack()
@@ -124,7 +126,7 @@ try {
     {
       name: 'single',
       hash: '#/live/bed-1',
-      ready: '.leads canvas',
+      ready: '.leads .sweep',
       prepare: (page) => page.waitForTimeout(6_000),
       isExtra: true,
     },
@@ -137,6 +139,7 @@ try {
   for (const [size, viewport] of Object.entries(SIZES)) {
     for (const colorScheme of THEMES) {
       if (all === undefined && (size !== 'desktop' || colorScheme !== 'light')) continue
+      if (options.in !== undefined && !options.in.split(',').includes(`${size}-${colorScheme}`)) continue
       const context = await browser.newContext({
         viewport,
         colorScheme,

@@ -123,6 +123,11 @@ function Body({ id, opened, beside }: BodyProps) {
   const noteOf = useNotes(samples, found)
   const earlier = useEarlier(beside)
   const sheet = useSheet({ samples: isModel.value ? undefined : samples, found, view, noteOf })
+  // The same functions each time, so that panning does not render the toolbar.
+  const latest = useRef(sheet)
+  latest.current = sheet
+  const onCalibrate = useCallback(() => (isCard.value = true), [])
+  const onSvg = useCallback(() => latest.current && downloadSvg(latest.current, id), [id])
   const shades = useShades(attribution.shades.value, isModel.value)
   const isSide = useSignal(false)
 
@@ -196,8 +201,9 @@ function Body({ id, opened, beside }: BodyProps) {
           isSide={isSide}
           isModel={isModel}
           attribution={found?.status === 'screened' ? attribution : undefined}
-          onCalibrate={() => (isCard.value = true)}
-          onSvg={sheet === undefined ? undefined : () => downloadSvg(sheet, id)}
+          onCalibrate={onCalibrate}
+          onSvg={onSvg}
+          canPrint={sheet !== undefined}
         />
         {samples === undefined ? (
           isModel.value && model.error.value !== undefined ? (

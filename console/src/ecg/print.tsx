@@ -10,10 +10,13 @@ import { partsOf, type Sheet, sheetSvg } from './svg.ts'
 const PRINTABLE_MM = { widthMm: 287, heightMm: 200 }
 
 /** Hidden on the screen. It is filled only before printing, because that takes a while. */
-export function PrintSheet({ sheet }: { readonly sheet: Sheet }) {
+export function PrintSheet({ sheet: drawn }: { readonly sheet: Sheet }) {
   const place = useRef<HTMLDivElement>(null)
+  const latest = useRef(drawn)
+  latest.current = drawn
   useEffect(() => {
     const fill = () => {
+      const { current: sheet } = latest
       const parts = partsOf(sheet, PRINTABLE_MM)
       const pages = parts.map((part, i) => {
         const page = parts.length === 1 ? [] : [t('print.page', { page: i + 1, pages: parts.length })]
@@ -26,7 +29,7 @@ export function PrintSheet({ sheet }: { readonly sheet: Sheet }) {
     }
     addEventListener('beforeprint', fill)
     return () => removeEventListener('beforeprint', fill)
-  }, [sheet])
+  }, [])
   return <div ref={place} class="print-sheet" aria-hidden="true" />
 }
 

@@ -12,7 +12,7 @@ import { CaliperLayer } from './caliper-layer.tsx'
 import type { Shades } from './explain.ts'
 import { baselineMm, rowMmOf, rowsOf, type Segment, segmentsOf, timeMm } from './layout.ts'
 import { type Caliper, snap } from './measure.ts'
-import { coloursOf, drawGrid, type Note, type View, viewSize } from './paper.ts'
+import { type Colours, coloursOf, drawGrid, type Note, type View, viewSize } from './paper.ts'
 import { PhaseCursor } from './phase-cursor.tsx'
 import { type Recording, secondsOf } from './recording.ts'
 import { renderTraces, type TraceRenderer } from './trace-renderer.ts'
@@ -58,17 +58,32 @@ export function Strip(props: StripProps) {
   const [width, height] = [Math.ceil(widthMm * scale), Math.ceil(heightMm * scale)]
   const style = { width: `${width / ratio}px`, height: `${height / ratio}px` }
 
+  // Read once, because reading a style in a drag makes the browser compute all of them first.
+  const colours = useRef<Colours | undefined>(undefined)
+  useLayoutEffect(() => {
+    colours.current = grid.current === null ? undefined : coloursOf(grid.current)
+  }, [theme.value])
   useLayoutEffect(() => {
     const canvas = grid.current
-    if (canvas !== null) drawGrid(canvas, scale, coloursOf(canvas), view.isModel)
+    if (canvas !== null && colours.current !== undefined) drawGrid(canvas, scale, colours.current, view.isModel)
   }, [width, height, scale, theme.value, view.isModel])
   const renderer = useRef<TraceRenderer | undefined>(undefined)
   useLayoutEffect(() => {
     const canvas = traces.current
-    if (canvas === null) return
+    if (canvas === null || colours.current === undefined) return
     renderer.current ??= renderTraces(canvas)
-    const [colours, notes] = [coloursOf(canvas), notesOf(view, noteOf)]
-    renderer.current.draw({ width, height, scale, colours, view, recording, under, notes, shades })
+    const notes = notesOf(view, noteOf)
+    renderer.current.draw({
+      width,
+      height,
+      scale,
+      colours: colours.current,
+      view,
+      recording,
+      under,
+      notes,
+      shades,
+    })
   }, [width, height, scale, theme.value, recording, pieces, view, noteOf, under, shades])
   useEffect(() => () => renderer.current?.close(), [])
 

@@ -25,13 +25,15 @@ interface ToolbarProps extends EarlierProps {
   /** Absent if there is no score to explain. */
   readonly attribution: Asked | undefined
   readonly onCalibrate: () => void
-  readonly onSvg: (() => void) | undefined
+  readonly onSvg: () => void
+  readonly canPrint: boolean
 }
 
 const ZOOMS = [10, 30, 60, 600]
 
 export function Toolbar(props: ToolbarProps) {
-  const { isMeasuring, isMarching, caliper, seconds, length, isModel, attribution, onCalibrate, onSvg } = props
+  const { isMeasuring, isMarching, caliper, seconds, length, isModel, attribution, onCalibrate, onSvg, canPrint } =
+    props
   const { layout, isCabrera, speed, gain } = preferences.value
   return (
     <div class="toolbar" role="toolbar" aria-label={t('ecg.tools')}>
@@ -125,7 +127,7 @@ export function Toolbar(props: ToolbarProps) {
           aria-label={t('ecg.print')}
           title={t('ecg.print')}
           aria-keyshortcuts="p"
-          disabled={onSvg === undefined}
+          disabled={!canPrint}
           onClick={() => print()}
         >
           <Icon name="print" />
@@ -135,7 +137,7 @@ export function Toolbar(props: ToolbarProps) {
           class="quiet"
           aria-label={t('ecg.svg')}
           title={t('ecg.svg')}
-          disabled={onSvg === undefined}
+          disabled={!canPrint}
           onClick={onSvg}
         >
           <Icon name="download" />

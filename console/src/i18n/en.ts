@@ -85,7 +85,7 @@ export const en = {
   'ecg.ifQt': 'QTc, if this distance is the QT interval: Bazett (B), Fridericia (F)',
   'ecg.print': 'Print at true scale',
   'ecg.svg': 'Save as SVG',
-  'ecg.compare': 'Compare with an earlier ECG of this device',
+  'ecg.compare': 'Compare with an earlier ECG',
   'ecg.samePatient': 'This patient',
   'ecg.otherPatient': 'Another or unknown patient',
   'ecg.compareNone': 'Compare…',

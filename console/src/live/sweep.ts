@@ -118,10 +118,14 @@ export class Sweep {
   }
 
   #clear(from: number, to: number): void {
-    const { x, y, width, height } = this.#box
-    const begin = (from / SWEEP_S) * width
-    const end = Math.min(width, (to / SWEEP_S) * width + 1)
-    this.#context.clearRect(x + begin, y, end - begin, height)
+    const [begin, end] = this.#columns(from, to)
+    this.#context.clearRect(this.#box.x + begin, this.#box.y, end - begin, this.#box.height)
+  }
+
+  /** Whole pixels, so that no column is cleared in part. */
+  #columns(from: number, to: number): readonly [begin: number, end: number] {
+    const { width } = this.#box
+    return [Math.floor((from / SWEEP_S) * width), Math.min(width, Math.ceil((to / SWEEP_S) * width) + 1)]
   }
 
   #draw(from: number, to: number, window: SweepWindow | undefined): void {
@@ -132,8 +136,10 @@ export class Sweep {
     const { samples, rateHz } = window
     const { y, pxPerMv } = placeOf(samples, height)
     const context = this.#context
-    const begin = Math.max(0, Math.floor(from * rateHz) - 1)
-    const [left, right] = [(from / SWEEP_S) * width, Math.min(width, (to / SWEEP_S) * width + 1)]
+    const [left, right] = this.#columns(from, to)
+    const perPx = (SWEEP_S * rateHz) / width
+    // The line begins and ends outside the columns that were cleared, because it goes from the middle of one column to that of another.
+    const begin = Math.max(0, Math.floor((left - 2) * perPx))
     context.save()
     context.beginPath()
     context.rect(x + left, top, right - left, height)
@@ -146,7 +152,7 @@ export class Sweep {
     drawTrace(context, {
       samples,
       begin,
-      end: Math.min(samples.length, Math.ceil(to * rateHz) + 1),
+      end: Math.min(samples.length, Math.ceil((right + 2) * perPx)),
       x: x + (begin / rateHz / SWEEP_S) * width,
       pxPerSample: width / (SWEEP_S * rateHz),
       y: top + y,

@@ -19,16 +19,41 @@ const numbers = kept((locale, style, digits) => {
   const fraction = { minimumFractionDigits: Number(digits), maximumFractionDigits: Number(digits) }
   return new Intl.NumberFormat(locale, { style: style as 'decimal' | 'percent', ...fraction }) // of the two below
 })
-const clocks = kept((locale) => new Intl.DateTimeFormat(locale, { timeStyle: 'medium', hourCycle: 'h23' }))
 const days = kept((locale) => new Intl.DateTimeFormat(locale, { dateStyle: 'medium' }))
 const agos = kept((locale) => new Intl.RelativeTimeFormat(locale, { numeric: 'always', style: 'short' }))
 
+/** Caches texts, of which there are few: formatting takes a tenth of a scroll's time. */
+function texts(make: (value: number, ...kind: string[]) => string): (value: number, ...kind: string[]) => string {
+  const known = new Map<string, string>()
+  return (value, ...kind) => {
+    const key = `${value} ${kind.join()}`
+    let text = known.get(key)
+    if (text === undefined) {
+      if (known.size >= MOST_TEXTS) known.clear()
+      text = make(value, ...kind)
+      known.set(key, text)
+    }
+    return text
+  }
+}
+
+const MOST_TEXTS = 1000
+
+const wholes = texts((value, locale = '') => numbers(locale, 'decimal', '0').format(value).replace('-', '−'))
+const shares = texts((perMille, locale = '', digits = '') => numbers(locale, 'percent', digits).format(perMille / 1000))
+const dates = texts((day, locale = '') => days(locale).format(day))
+
 /** Uses the true minus sign, which is as wide as the plus sign. */
 export const number = (value: number, digits = 0) =>
-  numbers(language.value, 'decimal', String(digits)).format(value).replace('-', '−')
+  digits === 0
+    ? wholes(Math.round(value), language.value)
+    : numbers(language.value, 'decimal', String(digits)).format(value).replace('-', '−')
 
 /** A fraction as a percentage: no decimals from 10% on, one below. */
-export const percent = (share: number) => numbers(language.value, 'percent', share < 0.1 ? '1' : '0').format(share)
+export const percent = (share: number) =>
+  share < 0.1
+    ? shares(Math.round(1000 * share), language.value, '1')
+    : shares(10 * Math.round(100 * share), language.value, '0')
 
 /** UCUM units in customary notation. */
 const UNITS: Readonly<Record<string, string>> = { mm2: 'mm²', '10*-3/mm[Hg]': '10⁻³/mmHg' }
@@ -41,9 +66,10 @@ export function estimate(value: number): string {
   return number(value, size >= 100 ? 0 : size >= 10 ? 1 : 2)
 }
 
-export const clock = (iso: string) => clocks(language.value).format(new Date(iso))
+/** Hours, minutes and seconds of 24 hours, the same in all languages. */
+export const clock = (iso: string) => new Date(iso).toTimeString().slice(0, 8)
 
-export const day = (iso: string) => days(language.value).format(new Date(iso))
+export const day = (iso: string) => dates(new Date(iso).setHours(0, 0, 0, 0), language.value)
 
 export const moment = (iso: string) => `${day(iso)}, ${clock(iso)}`
 

@@ -10,18 +10,26 @@ import {
   type VirtualItem,
   Virtualizer,
 } from '@tanstack/virtual-core'
-import { useEffect, useReducer, useRef } from 'preact/hooks'
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks'
 
 export interface VirtualRows {
-  readonly items: readonly VirtualItem[]
   readonly totalPx: number
   readonly scrollTo: (index: number) => void
 }
 
-export function useVirtualRows(count: number, rowPx: number, scroller: { current: HTMLElement | null }): VirtualRows {
-  const [, redraw] = useReducer((n: number) => n + 1, 0)
+/**
+ * @param draw shows these rows. Called after each rendering, and during a scroll without one.
+ */
+export function useVirtualRows(
+  count: number,
+  rowPx: number,
+  scroller: { current: HTMLElement | null },
+  draw: (items: readonly VirtualItem[]) => void,
+): VirtualRows {
   const kept = useRef<Virtualizer<HTMLElement, HTMLElement> | undefined>(undefined)
   const drawn = useRef<Partial<Virtualizer<HTMLElement, HTMLElement>['range'] & object>>({})
+  const latest = useRef(draw)
+  latest.current = draw
   const options = {
     count,
     estimateSize: () => rowPx,
@@ -30,24 +38,27 @@ export function useVirtualRows(count: number, rowPx: number, scroller: { current
     scrollToFn: elementScroll,
     observeElementRect,
     observeElementOffset,
-    onChange: ({ range }: Virtualizer<HTMLElement, HTMLElement>) => {
+    onChange: (changed: Virtualizer<HTMLElement, HTMLElement>) => {
       // Also called at the start and end of a scroll, when the rows are the same.
-      const { startIndex, endIndex } = range ?? {}
+      const { startIndex, endIndex } = changed.range ?? {}
       if (drawn.current.startIndex === startIndex && drawn.current.endIndex === endIndex) return
-      redraw(undefined as never)
+      drawn.current = changed.range ?? {}
+      latest.current(changed.getVirtualItems())
     },
   }
   kept.current ??= new Virtualizer<HTMLElement, HTMLElement>(options)
   const virtualizer = kept.current
   virtualizer.setOptions(options)
-  const items = virtualizer.getVirtualItems()
-  drawn.current = virtualizer.range ?? {}
   useEffect(() => virtualizer._didMount(), [virtualizer])
   // What was laid out for a wide page does not hold for a narrow one.
-  useEffect(() => virtualizer.measure(), [virtualizer, rowPx])
-  useEffect(() => virtualizer._willUpdate())
+  useLayoutEffect(() => virtualizer.measure(), [virtualizer, rowPx])
+  useLayoutEffect(() => {
+    virtualizer._willUpdate()
+    const items = virtualizer.getVirtualItems()
+    drawn.current = virtualizer.range ?? {}
+    draw(items)
+  })
   return {
-    items,
     totalPx: virtualizer.getTotalSize(),
     scrollTo: (index) => virtualizer.scrollToIndex(index, { align: 'auto' }),
   }

@@ -6,7 +6,7 @@
 import { render } from 'preact'
 import { CONDITION_IDS } from '../../../shared/domain/conditions.ts'
 import type { Summary } from '../api/events.ts'
-import { t, word } from '../i18n/index.ts'
+import { type Language, t, word } from '../i18n/index.ts'
 import { clock, day, number, percent } from '../ui/format.ts'
 import { Icon } from '../ui/parts.tsx'
 
@@ -32,8 +32,11 @@ export class RowPool {
     this.#space = space
   }
 
-  /** Shows these rows, and no others. */
-  draw(places: readonly Place[], rows: readonly Summary[], chosen: number): void {
+  /**
+   * Shows these rows, and no others.
+   * @param chosen index of the selected row
+   */
+  draw(places: readonly Place[], rows: readonly Summary[], chosen: number, language: Language): void {
     while (this.#rows.length < places.length) this.#rows.push(new RowElements())
     const unused = new Set(this.#rows.keys())
     for (const { index, start } of places) {
@@ -44,7 +47,7 @@ export class RowPool {
       unused.delete(slot)
       const { element } = this.#rows[slot]!
       if (!element.isConnected) this.#space.append(element)
-      this.#rows[slot]!.show(row, index, start, index === chosen)
+      this.#rows[slot]!.show(row, index, start, index === chosen, language)
     }
     for (const slot of unused) this.#rows[slot]!.element.remove()
   }
@@ -63,6 +66,7 @@ function Skeleton() {
         <span />
       </span>
       <span class="rate num" />
+      <i class="share" aria-hidden="true" />
       <span class="highest num" />
     </div>
   )
@@ -75,6 +79,7 @@ class RowElements {
   readonly #device: Text
   readonly #verdict: Text
   readonly #rate: Text
+  readonly #share: HTMLElement
   readonly #highest: Text
   readonly #chips: HTMLElement[] = []
   #shown: readonly unknown[] = []
@@ -93,11 +98,12 @@ class RowElements {
     this.#device = text('.device')
     this.#verdict = text('.verdict span')
     this.#rate = text('.rate')
+    this.#share = this.element.querySelector<HTMLElement>('.share')!
     this.#highest = text('.highest')
   }
 
-  show(row: Summary, index: number, top: number, isChosen: boolean): void {
-    const shown = [row, index, top, isChosen, t('status.screened')]
+  show(row: Summary, index: number, top: number, isChosen: boolean, language: Language): void {
+    const shown = [row, index, top, isChosen, language]
     if (shown.every((value, i) => value === this.#shown[i])) return
     this.#shown = shown
     const { element } = this
@@ -122,10 +128,8 @@ class RowElements {
       this.#highest,
       highest === undefined ? '' : `${percent(highest.probability)} ${word('short', highest.condition)}`,
     )
-    const { style } = this.#highest.parentElement!
-    const bars =
-      highest === undefined ? '0, 0' : `${Math.round(SHARE_PX * highest.probability)}px 6px, ${SHARE_PX}px 6px`
-    if (style.backgroundSize !== bars) style.backgroundSize = bars
+    classOf(this.#share, highest === undefined ? 'share none' : 'share')
+    this.#share.style.borderLeftWidth = `${Math.round(SHARE_PX * (highest?.probability ?? 0))}px`
     this.#flag(CONDITION_IDS.filter((id) => flagged.includes(id)))
   }
 

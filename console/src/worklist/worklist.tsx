@@ -2,7 +2,7 @@
  * The worklist: results in order of arrival, newest first.
  * @module
  */
-import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Summary } from '../api/events.ts'
 import { language, t } from '../i18n/index.ts'
 import { go } from '../router.ts'
@@ -25,26 +25,23 @@ export function Worklist() {
   const [isWide, setWide] = useState(innerWidth >= 720)
   const rowPx = isWide ? ROW_PX : 68
   const count = rows.value.length
-  const { items, totalPx, scrollTo } = useVirtualRows(count, rowPx, scroller)
+  const space = useRef<HTMLDivElement>(null)
+  const pool = useRef<RowPool | undefined>(undefined)
+  // Read here, so that the rows are drawn again when another one is chosen or the language changes.
+  const [selected, words] = [chosen.value, language.value]
+  const { totalPx, scrollTo } = useVirtualRows(count, rowPx, scroller, (items) => {
+    if (space.current === null) return
+    pool.current ??= new RowPool(space.current)
+    pool.current.draw(items, rows.peek(), selected, words)
+    const last = items.at(-1)?.index ?? 0
+    if (hasMore.peek() && failure.peek() === undefined && last > count - AHEAD) void more()
+  })
   useEffect(() => {
     scroller.current?.scrollTo({ top: place })
     const measure = () => setWide(innerWidth >= 720)
     addEventListener('resize', measure)
     return () => removeEventListener('resize', measure)
   }, [])
-  const space = useRef<HTMLDivElement>(null)
-  const pool = useRef<RowPool | undefined>(undefined)
-  // Read here, so that other words are drawn when the language changes.
-  const words = language.value
-  useLayoutEffect(() => {
-    if (space.current === null) return
-    pool.current ??= new RowPool(space.current)
-    pool.current.draw(items, rows.value, chosen.value)
-  }, [items, rows.value, chosen.value, words])
-  const last = items.at(-1)?.index ?? 0
-  useEffect(() => {
-    if (hasMore.value && failure.value === undefined && last > count - AHEAD) void more()
-  }, [last, count])
 
   const move = (to: number) => {
     chosen.value = Math.max(0, Math.min(count - 1, to))

@@ -20,7 +20,7 @@ from cardiacnets.models.unet import UNet, UNetConfig
 from cardiacnets.models.vae import Vae, VaeConfig
 from cardiacnets.programme import SEGMENTATION_CLASSES, Programme
 from cardiacnets.stages.cmr_pretraining import CmrPretrainingConfig
-from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig
+from cardiacnets.stages.contrastive import Alignment, ContrastiveConfig, load_aligned_trunk
 from cardiacnets.stages.diffusion import Averaged, DiffusionConfig
 from cardiacnets.stages.distillation import METHODS
 from cardiacnets.stages.segmentation import SegmentationConfig
@@ -99,6 +99,7 @@ def run(tmp_path):
             rng.normal(size=(PEOPLE, 3, 32, 8)).astype(np.float16), rng.normal(size=(PEOPLE, 3, 16)).astype(np.float16)
         ),
         **{name: lambda name=name: paths[name] for name in ("vae", "diffusion", "distillation", "align")},
+        drawing_trunk=lambda: load_aligned_trunk(paths["align"]),
         segmentation=lambda view: paths[f"segmentation/{view}"],
         cmr=lambda view: paths[f"cmr/{view}"],
         diffusion_by=lambda _: paths["diffusion"],

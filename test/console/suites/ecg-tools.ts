@@ -154,32 +154,41 @@ export function ecgTools(on: () => OnStack): void {
     // Of its own also on a stack that runs already.
     const device = `bed-${randomUUID().slice(0, 8)}`
     const ids: string[] = []
+    const cart = `cart-${randomUUID().slice(0, 8)}`
     const list = async (): Promise<string[]> => {
-      const { items } = await (await fetch(`${stack.apiUrl}/v1/ecgs?device=${device}`)).json()
-      return items.map(({ ecgId }: { ecgId: string }) => ecgId)
+      const lists = [device, cart].map(async (of) => {
+        const { items } = await (await fetch(`${stack.apiUrl}/v1/ecgs?device=${of}`)).json()
+        return items.map(({ ecgId }: { ecgId: string }) => ecgId)
+      })
+      return (await Promise.all(lists)).flat()
     }
-    const stream = async (name: string) => {
+    const stream = async (name: string, from = device) => {
       const recording = await readRecording(resolve(SAMPLES, `${name}.hea`))
-      await streamRecording(recording, { link, tenant: 'local', device, speed: Number.POSITIVE_INFINITY })
+      await streamRecording(recording, { link, tenant: 'local', device: from, speed: Number.POSITIVE_INFINITY })
       await expect.poll(async () => (await list()).length, { timeout: 60_000 }).toBe(ids.length + 1)
       ids.push((await list()).find((id) => !ids.includes(id))!)
     }
-    // One before the device was on the patient, three while it was.
+    const wear = async (of: string, from: string) => {
+      const put = await fetch(`${stack.apiUrl}/v1/devices/${of}/association`, {
+        method: 'PUT',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ patient: 'Patient/77', from }),
+      })
+      expect(put.status).toBe(200)
+    }
+    // One before the device was on the patient, one of the patient from another device, three while it was.
     await stream('normal')
     const from = new Date().toISOString()
-    const association = { method: 'PUT', headers: { 'content-type': 'application/json' } }
-    const put = await fetch(`${stack.apiUrl}/v1/devices/${device}/association`, {
-      ...association,
-      body: JSON.stringify({ patient: 'Patient/77', from }),
-    })
-    expect(put.status).toBe(200)
+    await wear(cart, from)
+    await wear(device, from)
+    await stream('normal', cart)
     for (const name of ['atrial-fibrillation', 'left-bundle-branch-block', 'normal']) await stream(name)
     await link.close()
     const newest = ids.at(-1)!
 
     await go(`#/ecg/${newest}`)
     await page.locator('.banner', { hasText: 'Patient/77' }).waitFor()
-    const select = page.getByLabel('Compare with an earlier ECG of this device')
+    const select = page.getByLabel('Compare with an earlier ECG')
     await select.waitFor()
     const groups = await select
       .locator('optgroup')
@@ -190,18 +199,19 @@ export function ecgTools(on: () => OnStack): void {
         ]),
       )
     expect(groups).toEqual([
-      ['This patient', [ids[2], ids[1]]],
+      ['This patient', [ids[3], ids[2], ids[1]]],
       ['Another or unknown patient', [ids[0]]],
     ])
+    expect(await select.locator(`option[value="${ids[1]}"]`).textContent()).toContain(cart)
 
     // Over it: more ink on the same paper. Below it: a second paper.
     const ink = () =>
       page.evaluate(() => document.querySelectorAll<HTMLCanvasElement>('.paper canvas')[1]!.toDataURL().length)
     await page.waitForFunction(() => performance.getEntriesByName('ecg-drawn').length > 0)
     const before = await ink()
-    await select.selectOption(ids[2]!)
+    await select.selectOption(ids[3]!)
     await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(before + 1000)
-    expect(page.url()).toContain(`beside=${ids[2]}`)
+    expect(page.url()).toContain(`beside=${ids[3]}`)
     await page.getByRole('button', { name: 'Below' }).click()
     await page.locator('.paper').nth(1).waitFor()
     expect(await page.locator('.strip-title').textContent()).toContain('Earlier')
@@ -209,11 +219,11 @@ export function ecgTools(on: () => OnStack): void {
     await select.selectOption(ids[0]!)
     await page.locator('.toolbar .unidentified', { hasText: 'Another or unknown patient' }).waitFor()
 
-    // The trend is the patient's, so the ECG from before is not in it.
+    // The trend is the patient's, from both devices, so the ECG from before is not in it.
     const trend = page.locator('.trends')
     await trend.waitFor()
-    expect(await trend.locator('h2').textContent()).toContain('last 3 of Patient/77')
-    expect(await trend.locator('.trend').first().locator('circle').count()).toBe(3)
+    expect(await trend.locator('h2').textContent()).toContain('last 4 of Patient/77')
+    expect(await trend.locator('.trend').first().locator('circle').count()).toBe(4)
     expect(await trend.locator('.trend').first().locator('circle.here').count()).toBe(1)
   })
 }

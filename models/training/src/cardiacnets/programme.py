@@ -20,8 +20,9 @@ import numpy as np
 import torch
 
 from cardiacnets import cohort
+from cardiacnets.bundle.write import ENCODER
 from cardiacnets.cli.cohort import DEFAULT_SEED
-from cardiacnets.configuration import ConfigurationError, read_changes
+from cardiacnets.configuration import ConfigurationError, read_changes, to_json
 from cardiacnets.data.cines import CROP, CineSet
 from cardiacnets.data.latents import Conditions, LatentSet
 from cardiacnets.data.paired import PairedSet
@@ -29,14 +30,16 @@ from cardiacnets.data.real import RealSet, load_real, no_real
 from cardiacnets.data.segmentation_frames import load_frames
 from cardiacnets.data.source import CohortSource, load_source
 from cardiacnets.data.virtual import VirtualSet, load_virtual, no_virtual
+from cardiacnets.device import process
 from cardiacnets.domain import VIEWS, View
 from cardiacnets.models.augment import AugmentConfig
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.screen import Screen
-from cardiacnets.models.trunks import AnyTrunk
+from cardiacnets.models.trunks import AnyTrunk, make_trunk, trunk_config
 from cardiacnets.models.unet import UNetConfig
 from cardiacnets.models.unfold import load_bundle
+from cardiacnets.models.unfold import load_encoder as load_encoder_of
 from cardiacnets.signal.profile import REPOSITORY
 from cardiacnets.stages.ablation import AblationConfig, run_ablation
 from cardiacnets.stages.cmr_pretraining import ViewsConfig, load_encoder, pretrain_views
@@ -46,7 +49,7 @@ from cardiacnets.stages.distillation import STEPS, DistillationConfig, Method, t
 from cardiacnets.stages.ecg_pretraining import EcgPretrainingConfig, EcgSource, load_pretrained_trunk, pretrain_ecg
 from cardiacnets.stages.further import FurtherConfig, features_of, train_further
 from cardiacnets.stages.hearts import find_hearts
-from cardiacnets.stages.loop import OptimisationConfig, first_process_first, save_model
+from cardiacnets.stages.loop import OptimisationConfig, first_process_first, save, save_model
 from cardiacnets.stages.screening import (
     TRAIN_FOLDS,
     VALIDATION_FOLD,
@@ -59,7 +62,7 @@ from cardiacnets.stages.screening import (
 from cardiacnets.stages.segmentation import SegmentationConfig, load_segmenter, train_segmentation
 from cardiacnets.stages.short_cines import short_cines
 from cardiacnets.stages.vae import ShortCineSet, VaeTrainingConfig, encode_cines, load_vae, train_vae
-from cardiacnets.weights import adopt
+from cardiacnets.weights import BUNDLE, adopt
 
 VIRTUAL = "virtual"
 NORM_ECGS = 128
@@ -467,10 +470,35 @@ class Run:
             made = {view: encode_cines(vae, cines, view, folder, side=self.programme.vae.side) for view in VIEWS}
         return LatentSet(made, cines.split)
 
+    def drawing_trunk(self) -> AnyTrunk:
+        """The encoder that the denoiser is conditioned on: the aligned one, as it was when the denoiser was trained.
+
+        It is kept as `diffusion/encoder.pt`, so that another `align` leaves the denoiser what it knows. That of the
+        repository's denoiser is in the bundle.
+        """
+        path = self.folder / "diffusion" / "encoder.pt"
+        if not path.exists():
+            _, is_finished = self._finished("diffusion")
+            trunk = self._shipped_drawing_trunk() if is_finished else load_aligned_trunk(self.align())
+            with first_process_first():
+                if process()[0] == 0:
+                    save(path, {"config": to_json(self.programme.align.encoder), "model": trunk.state_dict()})
+            return trunk
+        state = torch.load(path, weights_only=True)
+        trunk = make_trunk(trunk_config(state["config"]))
+        trunk.load_state_dict(state["model"])
+        return trunk.eval()
+
+    def _shipped_drawing_trunk(self) -> AnyTrunk:
+        config = self.programme.align.encoder
+        assert isinstance(config, EncoderConfig), "the repository keeps no denoiser of another encoder"
+        some = torch.from_numpy(self.people.millivolt[:NORM_ECGS].astype(np.float32))
+        return load_encoder_of(BUNDLE / ENCODER, config, some)
+
     @cached_property
     def conditions(self) -> Conditions:
         """Everybody's ECG as the frozen aligned encoder sees it."""
-        trunk, some = load_aligned_trunk(self.align()), slice(0, self.programme.drawn_people)
+        trunk, some = self.drawing_trunk(), slice(0, self.programme.drawn_people)
         with first_process_first():
             pairs = self.people.pairs().ecgs(some)
             return encode_ecgs(trunk, pairs, self.programme.diffusion, self.folder / "diffusion")

@@ -5,9 +5,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from cardiacnets.bundle.quantise import store_in_half
-from cardiacnets.bundle.write import export_encoder
+from cardiacnets.bundle.write import ENCODER, export_encoder
 from cardiacnets.models.trunks import Encoder
-from cardiacnets.stages.contrastive import load_aligned_trunk
 from cardiacnets.stages.diffusion import load_denoiser
 from cardiacnets.stages.segmentation import load_unet
 from cardiacnets.stages.vae import load_vae
@@ -27,9 +26,6 @@ from cardiacnets.synthesis.report import Evaluation, SynthesisReportConfig
 
 if TYPE_CHECKING:
     from cardiacnets.programme import Run
-
-ENCODER = "encoder-aligned.onnx"
-"""The one that was aligned with CMR, as the denoiser knows it; that of `screen.onnx` learned on with the heads."""
 
 
 def export_drawing(
@@ -63,7 +59,7 @@ def export_drawing(
         describe_readout(evaluation.readout, evaluation.ceiling, VIEW_NAMES, drawn),
     )
     encoder = Encoder(p.align.encoder)
-    encoder.trunk = load_aligned_trunk(run.align())
+    encoder.trunk = run.drawing_trunk()
     with tempfile.TemporaryDirectory() as made:
         difference = max(export_encoder(encoder, Path(made) / ENCODER), export_synthesis(networks, Path(made)))
         for path in Path(made).iterdir():
