@@ -36,7 +36,7 @@ def kept(run, monkeypatch, tmp_path):  # noqa: F811
     return run
 
 
-BUDGET = Budget(3, batch=4)
+BUDGET = Budget(1.5, batch=4)
 
 
 def test_kept_denoiser_learns_on_and_goes_into_a_copy_of_the_bundle(kept, tmp_path):
@@ -45,12 +45,12 @@ def test_kept_denoiser_learns_on_and_goes_into_a_copy_of_the_bundle(kept, tmp_pa
     found = ten_minutes(kept, OUT, tmp_path / "bundle", BUDGET, said.append)
 
     assert len(found["errors"]) == 4
-    # How far it comes in three seconds depends on the machine: that it moved does not.
+    # How far it comes depends on the machine: that it moved does not.
     learned, before = last_denoiser(kept), load_denoiser(kept.folder / "kept" / "diffusion" / "model.pt")[0]
     assert any(not torch.equal(a, b) for a, b in zip(learned.parameters(), before.parameters(), strict=True))
     manifest = json.loads((tmp_path / "bundle" / "manifest.json").read_text())
     assert manifest["version"].endswith("+cines")
-    assert manifest["synthesis"]["samplers"].keys() == {"full", "distilled"}
+    assert [sampler["name"] for sampler in manifest["synthesis"]["samplers"]] == ["full", "distilled"]
     assert [line.split(":")[0] for line in said[1:3]] == ["denoiser", "student"]
     assert "denoiser: 0 steps" not in said[1]
 
