@@ -20,7 +20,7 @@ import { MIN_WINDOW_S } from './window-assembler.ts'
 export const KEPT_S = 3600
 
 /** How long a window waits for its result before its frames are sent again; doubles with each repetition. */
-export const AGAIN_MS = { first: 30_000, longest: 600_000 } as const
+export const AGAIN_MS = { first: 30_000, longest: 120_000 } as const
 
 interface KeptFrame {
   readonly payload: Buffer

@@ -8,12 +8,11 @@ import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { basename, join, resolve } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { archiveName, buildGatewayArchive } from '../../../cdk/build/gateway-archive.ts'
 import { parseResult, type Result } from '../../../shared/domain/result.ts'
-import { startTestGateway, until } from './helpers.ts'
-import { fixedPort } from './process.ts'
+import { fixedPort, startGatewayProcess } from './process.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
 const SAMPLES = ['normal.scp', 'normal.edf', 'normal.dcm']
@@ -61,13 +60,20 @@ function numbersOf({ findings, indices }: Result): readonly number[] {
   return [...findings.map(({ probability }) => probability), ...indices.map(({ value }) => value)]
 }
 
-/** Results of the emulated gateway, by file. */
-async function screenedBy(app: string): Promise<ReadonlyMap<string, Result>> {
-  const inbox = join(folder, 'inbox')
-  mkdirSync(inbox)
-  const config = join(folder, 'gateway.json')
+/** A configuration with nothing but a folder. */
+async function configured(name: string): Promise<{ readonly config: string; readonly inbox: string }> {
+  const home = join(folder, name)
+  const inbox = join(home, 'inbox')
+  mkdirSync(inbox, { recursive: true })
+  const config = join(home, 'gateway.json')
   const port = await fixedPort(Math.random)
   writeFileSync(config, JSON.stringify({ data: 'data', folder: { watch: 'inbox' }, status: { port } }))
+  return { config, inbox }
+}
+
+/** Results of the emulated gateway, by file. */
+async function screenedBy(app: string): Promise<ReadonlyMap<string, Result>> {
+  const { config, inbox } = await configured('emulated')
   const info = join(folder, 'cpuinfo')
   writeFileSync(info, CPU_INFO)
   const script = `mount --bind ${info} /proc/cpuinfo && exec qemu-aarch64-static bin/node --max-semi-space-size=4 --optimize-for-size streams/gateway/main.ts ${config}`
@@ -87,11 +93,12 @@ async function screenedBy(app: string): Promise<ReadonlyMap<string, Result>> {
 }
 
 async function screenedHere(): Promise<ReadonlyMap<string, Result>> {
-  const gateway = await startTestGateway()
+  const { config, inbox } = await configured('native')
+  const gateway = await startGatewayProcess(config)
   try {
-    return await screenedFrom(gateway.inbox, () => null)
+    return await screenedFrom(inbox, () => (gateway.hasEnded ? 'by itself' : null))
   } finally {
-    await gateway.end()
+    await gateway.kill()
   }
 }
 
@@ -99,17 +106,13 @@ async function screenedHere(): Promise<ReadonlyMap<string, Result>> {
 async function screenedFrom(inbox: string, ended: () => number | string | null): Promise<ReadonlyMap<string, Result>> {
   for (const name of SAMPLES) copyFileSync(join(ROOT, 'test/fixtures/samples', name), join(inbox, name))
   const results = new Map<string, Result>()
-  await until(
-    async () => {
-      if (ended() !== null) throw new Error(`the gateway ended: ${ended()}`)
-      await sleep(500)
-      for (const name of SAMPLES) {
-        const file = join(inbox, 'done', `${basename(name)}.result.json`)
-        if (existsSync(file)) results.set(name, parseResult(readFileSync(file, 'utf8')))
-      }
-      return results.size
-    },
-    (count) => count === SAMPLES.length,
-  )
+  while (results.size < SAMPLES.length) {
+    if (ended() !== null) throw new Error(`the gateway ended: ${ended()}`)
+    await sleep(500)
+    for (const name of SAMPLES) {
+      const file = join(inbox, 'done', `${name}.result.json`)
+      if (existsSync(file)) results.set(name, parseResult(readFileSync(file, 'utf8')))
+    }
+  }
   return results
 }

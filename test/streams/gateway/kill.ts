@@ -72,8 +72,8 @@ const GATEWAY_LIFE_MS = { least: 50, most: 1000 } as const
 /** A backlog is waited for as long as it shrinks. A window that the stack was killed over is hidden in SQS for a minute before it is tried again. */
 const STANDSTILL_S = 240
 
-/** Devices wait for so long without any result: time for two repetitions (`AGAIN_MS`). */
-const RESULT_TIMEOUT_MS = 100_000
+/** Devices wait for so long without any result: longer than until they send frames again (`AGAIN_MS`). */
+const RESULT_TIMEOUT_MS = 200_000
 
 export const isWhole = ({ withoutResult, doubled, wrongSamples, missing, problems }: KillReport) =>
   withoutResult + doubled + wrongSamples + missing.length + problems === 0

@@ -60,8 +60,8 @@ describe('the frames that a device keeps', () => {
     window()
 
     const times: number[] = []
-    for (let ms = 0; ms < 3_000_000; ms += 1000) if (dueAt(ms) > 0) times.push(ms / 1000)
-    expect(times).toEqual([30, 90, 210, 450, 930, 1530, 2130, 2730])
+    for (let ms = 0; ms < 600_000; ms += 1000) if (dueAt(ms) > 0) times.push(ms / 1000)
+    expect(times).toEqual([30, 90, 210, 330, 450, 570])
   })
 
   it('are sent again for the oldest window only while nothing is answered', () => {
@@ -199,7 +199,7 @@ describe('a broker that loses frames that it acknowledged', () => {
     for (let seconds = 0; seconds < 600; seconds++) second(never)
 
     expect(before).toBe(3)
-    expect(repeated).toBe(4 * FRAMES_A_WINDOW)
+    expect(repeated).toBe(6 * FRAMES_A_WINDOW)
     expect(ward.sent).toHaveLength(before)
     expect(ward.problems).toEqual([])
     expect(ward.heldBytes).toBe(0)
