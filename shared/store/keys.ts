@@ -14,7 +14,7 @@
  * | digest of a session's window | tenant#session#device#session | window#first sample |
  * | associations of a device | tenant#device#device | associations |
  * | device with associations | tenant#devices | device |
- * | device that was on a patient | tenant#patient#patient | device |
+ * | device that was on a patient | tenant#patient#hash of tenant and patient | device |
  * | result that waits for a patient | tenant#unidentified | device#time#ecgId |
  * | ECG of an EHR's resource | tenant#fhir#server | ecg#reference#ecgId |
  * | position of a search at the EHR | tenant#fhir#server | mark#criteria |
@@ -28,6 +28,7 @@
  * `tenant#cmr`.
  * @module
  */
+import { createHash } from 'node:crypto'
 import { type CmrJobId, type EcgId, parseCmrJobId, parseEcgId } from '../domain/ecg-id.ts'
 import type { Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
@@ -147,8 +148,15 @@ export const associationsKey = (tenant: string, device: string): Key => ({
 })
 export const devicesPk = (tenant: string): string => `${tenant}#devices`
 export const deviceKey = (tenant: string, device: string): Key => ({ pk: devicesPk(tenant), sk: device })
-/** Rows of the devices that were ever on a patient; some may be on the patient no longer. `patient` is a FHIR reference. */
-export const patientPk = (tenant: string, patient: string): string => `${tenant}#patient#${patient}`
+/**
+ * Rows of the devices that were ever on a patient; some may be on the patient no longer. Keys are seen in traces and logs of the cloud, so this
+ * one does not name the patient.
+ * @param patient a FHIR reference
+ */
+export function patientPk(tenant: string, patient: string): string {
+  const hash = createHash('sha256').update(`${tenant}#${patient}`).digest('base64url')
+  return `${tenant}#patient#${hash}`
+}
 export const waitingPk = (tenant: string): string => `${tenant}#unidentified`
 export const waitingSk = (device: string, at: Date, ecgId: EcgId): string => `${device}#${at.toISOString()}#${ecgId}`
 export const WAITING_SK_FORMAT = /^[\w.:-]{1,128}#[\w.:+-]{20,30}#[0-9a-f-]{36}$/

@@ -14,6 +14,7 @@ import type { Origin } from '../../../shared/messages.ts'
 import { AssociationStore } from '../../../shared/store/associations.ts'
 import { AuditStore } from '../../../shared/store/audit.ts'
 import { CmrJobStore } from '../../../shared/store/cmr-jobs.ts'
+import { patientPk } from '../../../shared/store/keys.ts'
 import { ResultList } from '../../../shared/store/result-list.ts'
 import { ResultStore } from '../../../shared/store/results.ts'
 import { createEhrClient } from '../../../streams/fhir/client.ts'
@@ -146,7 +147,8 @@ describe('erasing a patient', () => {
     const all = await everything()
     expect(new Set(receipt.ecgIds)).toEqual(new Set(jane))
     expect(receipt.left).toEqual([])
-    expect(all.filter((text) => text.includes(`${patients.jane}"`))).toEqual([])
+    expect(all.filter((text) => text.includes(patients.jane))).toEqual([])
+    expect(all.filter((text) => text.includes(patientPk(tenant, patients.jane)))).toEqual([])
     const ofJane = all.filter((text) => jane.some((ecgId) => text.includes(ecgId)))
     expect(ofJane.map((text) => JSON.parse(text).sk)).toEqual(jane.map(() => 'deleted'))
     expect(receipt.removed).toMatchObject({ ecgs: 5, jobs: 5, objectVersions: 15, associations: 2, sessions: 2 })
