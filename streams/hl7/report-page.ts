@@ -174,12 +174,27 @@ function drawFindings(page: PdfPage, result: Result, allowsVirtual: boolean): vo
       ({ name, value, unit, low, high }) => `${name}: ${short(value)} ${unit}  (90%: ${short(low)} to ${short(high)})`,
     )
   if (right.length > 0) right.unshift('Estimated from the ECG by a model; not measured by imaging:')
-  for (const [index, line] of left.slice(0, MAX_LINES).entries()) page.text(LEFT, 68 - 5 * index, 8, line.slice(0, 120))
-  for (const [index, line] of right.slice(0, MAX_LINES).entries()) page.text(186, 68 - 5 * index, 8, line.slice(0, 72))
+  for (const [index, line] of wrapped(left, 110).entries()) page.text(LEFT, 68 - 5 * index, 8, line)
+  for (const [index, line] of wrapped(right, 72).entries()) page.text(186, 68 - 5 * index, 8, line)
   page.text(LEFT, 6, 7, `${provenance.modelBundle}, ${provenance.profile}. ${result.notice}`, { colour: GREY })
 }
 
 /** Lines at the foot of the page. */
 const MAX_LINES = 12
+
+/** Breaks lines between words; the last one that fits says that more follow. */
+function wrapped(lines: readonly string[], width: number): readonly string[] {
+  const all = lines.flatMap((line) => {
+    const rows: string[] = []
+    for (const word of line.split(' ')) {
+      const last = rows.at(-1)
+      if (last !== undefined && last.length + 1 + word.length <= width) rows[rows.length - 1] = `${last} ${word}`
+      else rows.push(last === undefined ? word : `    ${word}`)
+    }
+    return rows
+  })
+  if (all.length <= MAX_LINES) return all
+  return [...all.slice(0, MAX_LINES - 1), `and ${all.length - MAX_LINES + 1} more lines: see the result`]
+}
 
 const short = (value: number) => value.toFixed(Math.abs(value) < 10 ? 2 : 1)

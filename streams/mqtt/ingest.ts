@@ -263,20 +263,22 @@ export class Ingest {
       session = this.#begin(key, frame)
     }
     this.#checkAgainstClosed(session, frame)
+    const pastEnd = session.assembler.closedThrough
     const offer = session.assembler.offer(frame, this.#listeningMs, clock.now())
-    const late = this.#late(session, frame, offer)
+    const late = this.#late(session, frame, offer, pastEnd)
     this.#counts[late === undefined && offer.kind === 'late' ? 'repeated' : offer.kind]++
     this.#touch(key, session)
     if (offer.kind === 'accepted') journal.addFrame(session.id, frame, offer.extent)
-    const completed = late === undefined ? [] : this.#closeLate(session, late)
+    // Before the late ones: writing those down removes frames of closed windows that are not written down.
     const closed = offer.kind === 'accepted' ? this.#advance(session, offer.closed) : []
+    const completed = late === undefined ? [] : this.#closeLate(session, late)
     return { reason: REASON.success, windowIds: [...completed, ...closed] }
   }
 
   /** Takes the part of a frame that fills a gap in the session's past. Returns the windows that it reopens. */
-  #late(session: Session, frame: Frame, offer: Offer): readonly number[] | undefined {
+  #late(session: Session, frame: Frame, offer: Offer, pastEnd: number): readonly number[] | undefined {
     if (offer.kind === 'repeated') return undefined
-    const windows = takeLate(session, frame, offer.kind === 'late', this.#options.journal)
+    const windows = takeLate(session, frame, offer.kind === 'late', pastEnd, this.#options.journal)
     if (windows !== undefined) session.lastLateAtMs = this.#listeningMs
     return windows
   }

@@ -24,6 +24,7 @@ interface LateSession {
  * Takes a frame of the session's past, and reopens the windows that it belongs to and in which samples are missing.
  * @param isPast true when the whole frame is in the past and must be added to the journal; otherwise it is there already, or the caller
  * adds it
+ * @param pastEnd samples before this were in closed windows when the frame arrived; it may have closed more
  * @returns first samples of the windows that it reopened; `undefined` when nothing is missing there, or the frame was taken before
  * @throws CodedError `sequence-invalid` for a frame that contradicts earlier ones, `correction-expired` for one that is too late
  */
@@ -31,12 +32,13 @@ export function takeLate(
   session: LateSession,
   frame: Frame,
   isPast: boolean,
+  pastEnd: number,
   journal: Journal,
 ): readonly number[] | undefined {
   const { id, assembler, expiredThrough } = session
-  const { past, closedThrough, format } = assembler
+  const { past, format } = assembler
   const extent = extentOf(frame)
-  const end = Math.min(extent.endSample, closedThrough)
+  const end = Math.min(extent.endSample, pastEnd)
   const holes = end > extent.firstSample ? past.within(extent.firstSample, end) : []
   if (holes.length === 0) {
     if (isPast && extent.endSample <= expiredThrough)

@@ -12,7 +12,7 @@ from cardiacnets.models.denoiser import Denoiser
 from cardiacnets.models.diffusion import ScheduleConfig
 from cardiacnets.stages.diffusion import Averaged, load_denoiser
 from cardiacnets.stages.loop import save_model
-from cardiacnets.ten_minutes import Budget, TimeIsUpError, last_denoiser, ten_minutes
+from cardiacnets.ten_minutes import Budget, NotBetterError, TimeIsUpError, last_denoiser, ten_minutes
 from tests.test_synthesis_report import DENOISER, REPORT, run  # noqa: F401
 
 
@@ -36,7 +36,7 @@ def kept(run, monkeypatch, tmp_path):  # noqa: F811
     return run
 
 
-BUDGET = Budget(1.5, batch=4)
+BUDGET = Budget(1.5, batch=4, even_if_worse=True)
 
 
 def test_kept_denoiser_learns_on_and_goes_into_a_copy_of_the_bundle(kept, tmp_path):
@@ -73,3 +73,16 @@ def test_a_time_that_the_people_took_ends_without_training(kept, tmp_path):
 
     assert not (tmp_path / "bundle").exists()
     assert not (kept.folder / "diffusion" / "model.pt").exists()
+
+
+def test_denoiser_that_gained_nothing_is_not_exported_and_the_one_before_stays(kept, tmp_path, monkeypatch):
+    ten_minutes(kept, OUT, tmp_path / "bundle", BUDGET, print)
+    before = last_denoiser(kept).state_dict()
+    errors = iter([{"short_axis.withEcg": 0.2}, {"short_axis.withEcg": 0.3}])
+    monkeypatch.setattr("cardiacnets.ten_minutes.validation_errors", lambda *_: next(errors))
+
+    with pytest.raises(NotBetterError, match="nothing is exported"):
+        ten_minutes(kept, OUT, tmp_path / "other", replace(BUDGET, even_if_worse=False), print)
+
+    assert not (tmp_path / "other").exists()
+    assert all(torch.equal(value, last_denoiser(kept).state_dict()[name]) for name, value in before.items())

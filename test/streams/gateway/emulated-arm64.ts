@@ -6,7 +6,16 @@
  */
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -15,7 +24,7 @@ import { parseResult, type Result } from '../../../shared/domain/result.ts'
 import { fixedPort, startGatewayProcess } from './process.ts'
 
 const ROOT = resolve(import.meta.dirname, '../../..')
-const SAMPLES = ['normal.scp', 'normal.edf', 'normal.dcm']
+const SAMPLES = ['normal', 'left-bundle-branch-block', 'atrial-fibrillation']
 
 /** ONNX Runtime reads it at its start, and QEMU 7 passes that of the host: an x64 one crashes it. */
 const CPU_INFO = `processor\t: 0
@@ -104,14 +113,17 @@ async function screenedHere(): Promise<ReadonlyMap<string, Result>> {
 
 /** Drops the samples into a folder, and reads the results that appear beside them. */
 async function screenedFrom(inbox: string, ended: () => number | string | null): Promise<ReadonlyMap<string, Result>> {
-  for (const name of SAMPLES) copyFileSync(join(ROOT, 'test/fixtures/samples', name), join(inbox, name))
+  for (const name of SAMPLES) {
+    for (const end of ['dat', 'hea'])
+      copyFileSync(join(ROOT, 'test/fixtures/samples', `${name}.${end}`), join(inbox, `${name}.${end}`))
+  }
   const results = new Map<string, Result>()
   while (results.size < SAMPLES.length) {
     if (ended() !== null) throw new Error(`the gateway ended: ${ended()}`)
     await sleep(500)
-    for (const name of SAMPLES) {
-      const file = join(inbox, 'done', `${name}.result.json`)
-      if (existsSync(file)) results.set(name, parseResult(readFileSync(file, 'utf8')))
+    const done = join(inbox, 'done')
+    for (const name of existsSync(done) ? readdirSync(done) : []) {
+      if (name.endsWith('.result.json')) results.set(name, parseResult(readFileSync(join(done, name), 'utf8')))
     }
   }
   return results

@@ -7,7 +7,7 @@
  * are not run again, so it may be ended and started again. `--docs FILE` writes the sum of FILE's pieces into docs/gateway.md.
  * @module
  */
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { appendFileSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -149,7 +149,7 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
     const ids = new Set(held.map(({ ecgId }) => ecgId))
     const missing = all.filter(({ ecgId }) => !ids.has(ecgId)).map(({ ecgId }) => placeOf(ecgId))
     const atDevice = cloud.mqttUrl === undefined ? [...own, ...others] : own
-    return {
+    const report: KillReport = {
       seed,
       kills: counts,
       devices: 2 * devices,
@@ -169,6 +169,9 @@ export async function killAtRandom(options: KillOptions): Promise<KillReport> {
       startMs: gateway.starts.map(Math.round),
       seconds: Math.round((performance.now() - startedAt) / 1000),
     }
+    // Journals, queues and logs, to find out why.
+    if (!isWhole(report)) cpSync(folder, join('.local/kills', `seed-${seed}`), { recursive: true })
+    return report
   } finally {
     ending.abort()
     // Without a broker it waits for an answer that never comes.

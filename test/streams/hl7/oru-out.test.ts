@@ -177,4 +177,27 @@ describe('the PDF report', () => {
       expect(text).toContain('Not a medical device')
     },
   )
+
+  it.skipIf(!hasPdfToText)(
+    `breaks a line that is too long, and cuts none${hasPdfToText ? '' : ' (skipped: no pdftotext)'}`,
+    () => {
+      const long = {
+        condition: 'hf',
+        probability: 0.523,
+        threshold: 0.5,
+        flagged: true,
+        borderline: true,
+        evidence: 'teacher',
+      } as const
+
+      const text = execFileSync('pdftotext', ['-raw', '-', '-'], {
+        input: draw({ findings: [long] }),
+        encoding: 'utf8',
+      })
+
+      expect(text.replaceAll(/\s+/g, ' ')).toContain(
+        "(borderline); probability 0.523, threshold 0.500; learned from a published model's reading of real ECGs",
+      )
+    },
+  )
 })

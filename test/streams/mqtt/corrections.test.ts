@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Frame } from '../../../shared/domain/frame.ts'
+import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { FRAME_MS, IDLE_MS, Ward, WINDOW_SAMPLES } from './helpers/ward.ts'
 
 const HOUR_S = 3600
@@ -90,6 +91,35 @@ describe('late frames of a closed window', () => {
       [0, 1, true],
       [0, 2, false],
     ])
+  })
+
+  it('leave the windows behind an overdue one as they are when one of its frames closes them all', () => {
+    const publish = (frames: number, isSent: (at: number) => boolean) => {
+      ward.take('d0', frames)
+      let missing: readonly Frame[] = []
+      ward.publish('d0', (kept) => {
+        missing = kept.filter((_, at) => !isSent(at))
+        return kept.filter((_, at) => isSent(at))
+      })
+      ward.deliver()
+      return missing
+    }
+    const [fifth] = publish(60, (at) => at !== 5 && at !== 6)
+    // The time is up, and the frame arrives before the next look at overdue windows.
+    ward.pass(4000)
+    ward.sleep(1000)
+    ward.repeat('d0', [encodeFrame(fifth!)])
+    ward.deliver()
+
+    expect(versions()).toEqual([
+      [0, 1, true],
+      [WINDOW_SAMPLES, 1, false],
+      [2 * WINDOW_SAMPLES, 1, false],
+    ])
+    expect(ward.differences('d0')).toEqual([])
+    // Nothing has arrived for the first window since.
+    ward.pass(60_000)
+    expect(ward.sent).toHaveLength(3)
   })
 
   it('survive a crash of the process', () => {

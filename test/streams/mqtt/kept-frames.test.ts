@@ -126,8 +126,10 @@ describe('a broker that loses frames that it acknowledged', () => {
 
   /** A second of the device and of the adapter. */
   const second = (isLost: () => boolean, isResultLost: () => boolean = () => false) => {
+    // Frames arrive between two looks at overdue windows.
+    ward.sleep(400)
     ward.deliver()
-    ward.pass(1000)
+    ward.pass(600)
     for (const { firstSample, version, isShort } of ward.sent.slice(answered)) {
       if (!isResultLost()) kept.answered(ecgId(firstSample), version, isShort, ward.nowMs)
     }
@@ -151,7 +153,12 @@ describe('a broker that loses frames that it acknowledged', () => {
 
   it('costs no sample: each window is complete in the end', () => {
     const steps = fc.array(
-      fc.record({ frames: fc.integer({ min: 1, max: 30 }), loses: fc.constantFrom(0, 0, 0.3, 1) }),
+      fc.record({
+        frames: fc.integer({ min: 1, max: 60 }),
+        loses: fc.constantFrom(0, 0, 0.3, 1),
+        // 2 is real time; more is a backlog.
+        aSecond: fc.constantFrom(2, 8, 20),
+      }),
       { minLength: 1, maxLength: 12 },
     )
     const chance = fc.infiniteStream(fc.double({ min: 0, max: 0.999, noNaN: true }))
@@ -163,12 +170,12 @@ describe('a broker that loses frames that it acknowledged', () => {
         kept = new KeptFrames(RATE_HZ, ecgId)
         answered = 0
         let total = 0
-        for (const [index, { frames, loses }] of all.entries()) {
+        for (const [index, { frames, loses, aSecond }] of all.entries()) {
           const isLost = () => random.next().value! < loses
           const isLast = index === all.length - 1
-          for (let left = frames; left > 0; left -= 2) {
-            const count = Math.min(2, left)
-            stream(count, isLost, isLast && left <= 2)
+          for (let left = frames; left > 0; left -= aSecond) {
+            const count = Math.min(aSecond, left)
+            stream(count, isLost, isLast && left <= aSecond)
             total += count
             second(isLost)
           }

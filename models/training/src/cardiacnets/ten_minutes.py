@@ -46,6 +46,12 @@ class TimeIsUpError(RuntimeError):
     code = "time-is-up"
 
 
+class NotBetterError(RuntimeError):
+    """The time was too short for the denoiser to gain anything."""
+
+    code = "not-better"
+
+
 @dataclass(frozen=True)
 class Budget:
     """How long, and for what."""
@@ -57,6 +63,8 @@ class Budget:
     """Cines a step."""
     learning_rate: float = 1e-3
     student_learning_rate: float = 3e-4
+    even_if_worse: bool = False
+    """Export a denoiser whose error on validation people has not fallen."""
 
 
 def last_denoiser(run: "Run") -> Denoiser:
@@ -86,6 +94,7 @@ def ten_minutes(
     `run` has people with cines; its `diffusion` and `distillation` are replaced.
 
     Raises:
+        NotBetterError: the denoiser's error has not fallen; the weights of before are the next call's start.
         TimeIsUpError: drawing and encoding the people took nearly all of the time; what they left is kept.
         ValueError: there are no weights to go on from.
     """
@@ -126,6 +135,12 @@ def ten_minutes(
     teacher.cpu()
     gained = {name: {"before": round(before[name], 4), "after": round(after[name], 4)} for name in after}
     say(f"denoiser: {_steps(run.folder / 'diffusion')} steps; error on validation people {json.dumps(gained)}")
+    if sum(after.values()) >= sum(before.values()) and not budget.even_if_worse:
+        _put_back(run.folder / "diffusion")
+        raise NotBetterError(
+            f"the denoiser's error on validation people has not fallen ({json.dumps(gained)}); nothing is exported. "
+            "Give it more --minutes, a GPU or larger batches; --even-if-worse exports it all the same"
+        )
     learning = replace(
         p.distillation,
         denoiser=start.config,
@@ -155,6 +170,14 @@ def _clear(folder: Path) -> None:
         (folder / "model.pt").replace(folder / BEFORE)
     for name in ("checkpoint.pt", "model.pt", "model.safetensors", "log.jsonl", "config.json"):
         (folder / name).unlink(missing_ok=True)
+
+
+def _put_back(folder: Path) -> None:
+    """Forget a training that gained nothing."""
+    for name in ("checkpoint.pt", "model.pt", "model.safetensors"):
+        (folder / name).unlink(missing_ok=True)
+    if (folder / BEFORE).exists():
+        (folder / BEFORE).replace(folder / "model.pt")
 
 
 def _steps(folder: Path) -> int:

@@ -276,6 +276,8 @@ class TenMinutes:
     """Keeps people and weights; another call goes on from them."""
     bundle: Path = BUNDLE
     """Bundle that is copied."""
+    even_if_worse: bool = False
+    """Export the denoiser although its error on validation people has not fallen."""
     out: Path | None = None
     """The copy with the new drawing networks; by default bundle/ in the run folder."""
 
@@ -283,16 +285,15 @@ class TenMinutes:
         """Run the command."""
         from cardiacnets.device import device
         from cardiacnets.programme import Programme, Run
-        from cardiacnets.ten_minutes import Budget, TimeIsUpError, ten_minutes
+        from cardiacnets.ten_minutes import Budget, NotBetterError, TimeIsUpError, ten_minutes
 
         programme = replace(Programme(), people=self.people, cine_people=self.people, drawn_people=self.people)
         run = Run(programme, self.run_dir, workers=torch.get_num_threads(), adopts=True)
         batch = self.batch or (96 if device().type == "cuda" else 12)
+        budget = Budget(60 * self.minutes, batch=batch, even_if_worse=self.even_if_worse)
         try:
-            found = ten_minutes(
-                run, self.bundle, self.out or self.run_dir / "bundle", Budget(60 * self.minutes, batch=batch)
-            )
-        except TimeIsUpError as error:
+            found = ten_minutes(run, self.bundle, self.out or self.run_dir / "bundle", budget)
+        except (TimeIsUpError, NotBetterError) as error:
             print(f"cardiacnets-train: {error}", file=sys.stderr)
             return 3
         print(json.dumps(found, indent=1))
