@@ -1,6 +1,7 @@
 /**
  * Prints the figures of docs/console.md: what the page's main thread works a frame, and how soon an ECG is seen on the local stack (with
- * `CONSOLE_STACK`, see helpers/stack.ts, on one that runs). `npm run -s console:frames`, some minutes; `--scene PART` for some scenes only.
+ * `CONSOLE_STACK`, see helpers/stack.ts, on one that runs). `npm run -s console:frames`, some minutes; `--scene PART` for some scenes only,
+ * `--scene first` for the first ECG.
  * @module
  */
 import { parseArgs } from 'node:util'
@@ -25,7 +26,7 @@ for (const scene of SCENES.filter(({ name }) => name.includes(options.scene))) {
   const ms = (share: number) => `${quantile(work, share).toFixed(1)} ms`
   console.log(`| ${scene.name} | ${work.length} | ${ms(0.5)} | ${ms(0.95)} | ${ms(1)} |`)
 }
-if (options.scene === '') {
+if (options.scene === '' || 'first ecg'.includes(options.scene)) {
   const stack = await startConsoleStack()
   const id = await screened(stack.apiUrl)
   const times: number[] = []

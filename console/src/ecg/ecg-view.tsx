@@ -159,6 +159,7 @@ function Body({ id, opened, beside }: BodyProps) {
         isMeasuring={isMeasuring.value && !isModel.value}
         isMarching={isMarching.value}
         rrMs={rrMs}
+        onDrawn={() => (isDrawn.value = true)}
         onPan={(to) => (from.value = to)}
         {...(canZoom && !isModel.value
           ? {
@@ -183,7 +184,13 @@ function Body({ id, opened, beside }: BodyProps) {
 
   // Memoized, so that panning does not render it again.
   const subject = opened.subject.value
-  const panel = useMemo(() => found && <ResultPanel result={found} subject={subject} />, [found, subject])
+  const isDrawn = useSignal(false)
+  const isLate = useLate(found !== undefined)
+  const mayShow = isDrawn.value || withoutSamples.value || isLate
+  const panel = useMemo(
+    () => found && mayShow && <ResultPanel result={found} subject={subject} />,
+    [found, subject, mayShow],
+  )
   const cines = useMemo(() => found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />, [id, found])
 
   return (
@@ -239,12 +246,28 @@ function Body({ id, opened, beside }: BodyProps) {
         {cines}
       </section>
       <aside class="ecg-result" aria-label={t('result.title')}>
-        {panel ?? <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />}
+        {panel || <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />}
       </aside>
       <CardDialog open={isCard} />
       {sheet !== undefined && <PrintSheet sheet={sheet} />}
     </div>
   )
+}
+
+/** How long a result waits for the paper, ms: its panel is large, and would keep the page from drawing the ECG. */
+const PAPER_FIRST_MS = 400
+
+/** Becomes true a while after the condition. */
+function useLate(hasBegun: boolean): boolean {
+  const isLate = useSignal(false)
+  useEffect(() => {
+    if (!hasBegun) return
+    const timer = setTimeout(() => {
+      isLate.value = true
+    }, PAPER_FIRST_MS)
+    return () => clearTimeout(timer)
+  }, [hasBegun])
+  return isLate.value
 }
 
 function useNotes(recording: Recording | undefined, result: Result | undefined) {

@@ -31,6 +31,8 @@ export interface StripProps {
   readonly rrMs: number | undefined
   readonly onPan: (from: number) => void
   readonly onZoom?: (factor: number, at: number) => void
+  /** The traces are seen for the first time. */
+  readonly onDrawn: () => void
   readonly label: string
 }
 
@@ -48,6 +50,7 @@ export function Strip(props: StripProps) {
     rrMs,
     onPan,
     onZoom,
+    onDrawn,
     label,
   } = props
   const [grid, traces] = [useRef<HTMLCanvasElement>(null), useRef<HTMLCanvasElement>(null)]
@@ -71,7 +74,7 @@ export function Strip(props: StripProps) {
   useLayoutEffect(() => {
     const canvas = traces.current
     if (canvas === null || colours.current === undefined) return
-    renderer.current ??= renderTraces(canvas)
+    renderer.current ??= renderTraces(canvas, onDrawn)
     const notes = notesOf(view, noteOf)
     renderer.current.draw({
       width,

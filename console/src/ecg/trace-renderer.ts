@@ -19,12 +19,18 @@ export interface TraceRenderer {
 const canHandOver =
   typeof OffscreenCanvas !== 'undefined' && 'transferControlToOffscreen' in HTMLCanvasElement.prototype
 
-/** Takes over a canvas permanently. */
-export const renderTraces = (canvas: HTMLCanvasElement): TraceRenderer =>
-  canHandOver ? inWorker(canvas) : onPage(canvas)
-
-/** Marks each drawing for tests: `performance.getEntriesByName('ecg-drawn')`. */
-const noteDrawn = () => void performance.mark('ecg-drawn')
+/**
+ * Takes over a canvas permanently.
+ * @param onDrawn called after the first drawing
+ */
+export function renderTraces(canvas: HTMLCanvasElement, onDrawn: () => void): TraceRenderer {
+  const note = () => {
+    // For tests: `performance.getEntriesByName('ecg-drawn')`.
+    performance.mark('ecg-drawn')
+    onDrawn()
+  }
+  return canHandOver ? inWorker(canvas, note) : onPage(canvas, note)
+}
 
 const startWorker = () => new Worker(new URL('./trace-worker.ts', import.meta.url), { type: 'module' })
 
@@ -35,7 +41,7 @@ export function prepareRenderer(): void {
   if (canHandOver) ready ??= startWorker()
 }
 
-function inWorker(canvas: HTMLCanvasElement): TraceRenderer {
+function inWorker(canvas: HTMLCanvasElement, noteDrawn: () => void): TraceRenderer {
   const worker = ready ?? startWorker()
   ready = undefined
   const send = (order: TraceOrder, transfer: Transferable[] = []) => worker.postMessage(order, transfer)
@@ -78,12 +84,14 @@ function inWorker(canvas: HTMLCanvasElement): TraceRenderer {
   }
 }
 
-function onPage(canvas: HTMLCanvasElement): TraceRenderer {
+function onPage(canvas: HTMLCanvasElement, noteDrawn: () => void): TraceRenderer {
+  let isFirst = true
   return {
     draw: ({ width, height, scale, colours, notes, ...rest }) => {
       if (canvas.width !== width || canvas.height !== height) [canvas.width, canvas.height] = [width, height]
       drawTraces(canvas, scale, colours, { ...rest, noteOf: ({ lead }) => notes.get(lead) })
-      noteDrawn()
+      if (isFirst) noteDrawn()
+      isFirst = false
     },
     close: () => {},
   }
