@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { connect as connectTls } from 'node:tls'
 import dimse from 'dcmjs-dimse'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { storeFile } from '../../../streams/dicom/scu.ts'
 import { guardOf, isEndingSoon, openDoor } from '../../../streams/gateway/door-server.ts'
 import { FolderDoor } from '../../../streams/gateway/folder-door.ts'
@@ -151,6 +151,74 @@ describe('an ORU with missing leads', () => {
     expect(answer.first('MSA')!.text(1)).toBe('AA')
     expect(result!.status).toBe('screened')
     expect(result!.quality.leads).toMatchObject({ V4: 'acceptable', V5: 'missing' })
+    peer.close()
+    await ward.end()
+  })
+})
+
+describe('an ADT that contradicts the ward', () => {
+  it('is answered AE with the place of the fault, and changes nothing', async () => {
+    const ward = await startTestGateway()
+    const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
+    const ask = async (message: Uint8Array) => {
+      peer.send(message)
+      const answer = parseMessage(Buffer.from((await peer.answer())!))
+      const error = answer.first('ERR')
+      return [answer.first('MSA')!.text(1), error?.raw(2), error?.text(5)]
+    }
+    const at = '20260102080000'
+
+    const answers = [
+      await ask(adt('A01', { at })),
+      await ask(adt('A02', { at: '20250102080000', bed: 'ICU^02^B' })),
+      await ask(adt('A01', { at, patient: '9' })),
+      // From where the patient still is.
+      await ask(adt('A02', { at: '20260102090000', bed: 'ICU^02^B' })),
+    ]
+
+    expect(answers).toEqual([
+      ['AA', undefined, undefined],
+      ['AE', 'EVN^1^6', 'clock-invalid'],
+      ['AE', 'PV1^1^3', 'association-overlap'],
+      ['AA', undefined, undefined],
+    ])
+    peer.close()
+    await ward.end()
+  })
+})
+
+describe('a clock that jumps by a year', () => {
+  afterEach(() => void vi.restoreAllMocks())
+
+  it('is stated in each result, and deletes nothing', async () => {
+    const real = Date.now
+    let aheadMs = 0
+    vi.spyOn(Date, 'now').mockImplementation(() => real() + aheadMs)
+    const ward = await startTestGateway()
+    const peer = await RawPeer.connect(ward.gateway.ports.hl7!)
+    const screened = async (heartRateBpm: number, count: number) => {
+      peer.send(waveOru(syntheticRecording({ gainUv: 5, heartRateBpm })))
+      const verdict = parseMessage(Buffer.from((await peer.answer())!))
+        .first('MSA')!
+        .text(1)
+      const results = await until(
+        () => ward.results(),
+        (all) => all.length === count,
+      )
+      return [verdict, results[0]!.warnings.map(({ code }) => code)]
+    }
+
+    const before = await screened(60, 1)
+    aheadMs = 365 * 86_400_000
+    // It is looked at every second.
+    await until(
+      () => ward.metric('clock_trusted'),
+      (isTrusted) => isTrusted === 0,
+    )
+    const after = await screened(70, 2)
+
+    expect(before).toEqual(['AA', []])
+    expect(after).toEqual(['AA', ['clock-doubtful']])
     peer.close()
     await ward.end()
   })
