@@ -58,7 +58,8 @@ export function iotCredentials(source: IotCredentialsSource): () => Promise<Cred
 }
 
 async function ask({ endpoint, roleAlias, thing, ...files }: IotCredentialsSource): Promise<string> {
-  const [cert, key, ca] = await Promise.all([files.cert, files.key, files.ca].map((file) => file && readFile(file)))
+  const read = async (file: string | undefined) => (file === undefined ? undefined : readFile(file))
+  const [cert, key, ca] = await Promise.all([read(files.cert), read(files.key), read(files.ca)])
   const url = new URL(`/role-aliases/${encodeURIComponent(roleAlias)}/credentials`, endpoint)
   const headers = thing === undefined ? {} : { 'x-amzn-iot-thingname': thing }
   return new Promise((resolve, reject) => {
