@@ -285,7 +285,8 @@ def run(
     """Train `model`, or go on from `out_dir/checkpoint.pt`; returns `out_dir/model.pt` (see `save_model`).
 
     `loss_of(batch, generator)` is the mean loss of one batch, the `batch`-th; a step takes `config.accumulate` of them.
-    `validate()` gives the figures of the model as it stands; both see it in the right mode and on `device()`.
+    `validate()` returns figures of the current model. The loop moves the model to `device()`. It sets training mode for
+    `loss_of` and evaluation mode for `validate`.
     `described` is the whole configuration as plain JSON. `out_dir/log.jsonl` and TensorBoard's files beside it have a
     line each `save_every` steps. Deterministic by seed on one machine, thread count and number of processes, killed or
     not. The model comes back on the CPU.
