@@ -12,7 +12,7 @@ import type { EcgId } from '../domain/ecg-id.ts'
 import type { Person } from '../domain/recording.ts'
 import { parseResult, type Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
-import type { Origin } from '../messages.ts'
+import type { Origin, ResultMessage } from '../messages.ts'
 import {
   arrivedAt,
   cmrJobKey,
@@ -140,6 +140,14 @@ export class ResultStore {
       origin: originOf(from),
       arrivedAt: new Date(arrivedAt(arrival)),
     }
+  }
+
+  /** The newest result as it was published. */
+  async message(tenant: string, ecgId: EcgId): Promise<ResultMessage | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    if (newest === undefined) return undefined
+    const from = newest as Row & StoredOrigin // as `putOnce` wrote it
+    return { schema: 1, tenant, origin: originOf(from), result: unpack(newest) }
   }
 
   /**
