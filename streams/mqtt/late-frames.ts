@@ -74,9 +74,9 @@ export function noteFirst(session: SessionWithFirst, frame: Frame, journal: Jour
 }
 
 /**
- * For a frame of closed windows. A device that was restarted, uses the name of an old session again and counts from 0 sends other samples under numbers that are taken. The
- * samples of complete windows are no longer here, so only the first frame shows it. From then on no frame of a complete window is taken for
- * a repetition.
+ * For a frame of closed windows. A device that was restarted, uses the name of an old session again and counts from 0 sends other samples
+ * under numbers that are taken. The samples of complete windows are no longer here, so only the first frame shows it. From then on no frame
+ * of a complete window is taken for a repetition.
  * @throws CodedError `sequence-invalid`
  */
 export function checkRestart(session: SessionWithFirst, frame: Frame, journal: Journal): void {
