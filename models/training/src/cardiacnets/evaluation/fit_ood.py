@@ -19,6 +19,7 @@ from cardiacnets.domain import LEADS
 from cardiacnets.metrics import auroc
 from cardiacnets.models import ood as ood_model
 from cardiacnets.models.augment import AugmentConfig, augment, random_lead_mask
+from cardiacnets.models.devices import as_another_device
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.trunks import AnyTrunk
@@ -31,7 +32,6 @@ FALSE_ALARMS = 0.01
 AFTER_TOKENS = ("project.", "person.", "person_", "attention.")
 OTHER_DEVICES = 7
 """Seed of what `set_limits` makes of the validation ECGs."""
-LIMB_LEADS = 6
 LEADS_GIVEN: Mapping[int, tuple[tuple[str, ...], ...]] = {
     12: (LEADS,),
     8: ((*LEADS[:6], "V2", "V5"), ("I", "II", *LEADS[6:])),
@@ -100,46 +100,6 @@ def cached_outliers(kind: str, ecgs: NDArray[np.floating], seed: int) -> NDArray
 
 def _pick(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArray[np.intp]:
     return np.sort(rng.permutation(rows)[:count])
-
-
-def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
-    """ECGs [N,12,T], mV at 100 Hz, as other makes of device, skins and settings would have recorded them.
-
-    Each change applies to some rows: filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle
-    noise, hum that aliases, coarse steps. PTB-XL has one make of device; whether a signal is an ECG must not depend on
-    it.
-    """
-    rows = len(ecg)
-
-    def some(share: float) -> Tensor:
-        return (torch.rand(rows, 1, 1, generator=generator) < share).float()
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(rows, 1, 1, generator=generator)
-
-    def smooth(signal: Tensor, width: int) -> Tensor:
-        return F.avg_pool1d(signal, width, 1, width // 2, count_include_pad=False)
-
-    soft = 0.5 * ecg + 0.25 * (ecg.roll(1, -1) + ecg.roll(-1, -1))
-    ecg = torch.lerp(ecg, soft, some(0.4) * uniform(0, 1))
-    softer = smooth(ecg, 3)
-    ecg = torch.lerp(ecg, softer, some(0.15))
-    ecg = torch.lerp(ecg, smooth(ecg, 5), some(0.05))
-    ecg = ecg - some(0.3) * uniform(0, 1) * smooth(ecg, 101)
-    ecg = ecg - some(0.1) * uniform(0, 0.8) * smooth(ecg, 51)
-    ecg = ecg * torch.exp(0.45 * torch.randn(rows, 1, 1, generator=generator))
-    # Chest electrodes stick better or worse; limb leads keep Einthoven's law.
-    chest = torch.exp(0.2 * torch.randn(rows, len(LEADS) - LIMB_LEADS, 1, generator=generator))
-    ecg = torch.cat([ecg[:, :LIMB_LEADS], ecg[:, LIMB_LEADS:] * chest], dim=1)
-    ecg = ecg + some(0.4) * uniform(0, 0.08) * torch.randn(ecg.shape, generator=generator)
-    time = torch.arange(ecg.shape[-1]) / outliers.RATE_HZ
-    # What a chain leaves of a wandering baseline, the same in all leads.
-    wander = torch.sin(2 * torch.pi * uniform(0.15, 0.6) * time + uniform(0, 6.3))
-    ecg = ecg + some(0.3) * uniform(0, 0.12) * wander * torch.randn(rows, ecg.shape[1], 1, generator=generator)
-    hum = torch.sin(2 * torch.pi * uniform(28, 42) * time + uniform(0, 6.3))
-    ecg = ecg + some(0.2) * uniform(0, 0.08) * hum
-    step = uniform(0.005, 0.03)
-    return torch.lerp(ecg, torch.round(ecg / step) * step, some(0.25))
 
 
 def training_rows(config: OodConfig, ood: Ood, trunk: AnyTrunk, real: RealSet, virtual: VirtualSet | None) -> _Rows:
