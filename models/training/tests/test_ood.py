@@ -7,6 +7,8 @@ from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation import fit_ood as stage
 from cardiacnets.evaluation.fit_ood import OodConfig, fit_ood
 from cardiacnets.metrics import auroc
+from cardiacnets.models.augment import AugmentConfig, augment
+from cardiacnets.models.devices import as_another_device
 from cardiacnets.models.encoder import EncoderConfig, Trunk
 from cardiacnets.models.ood import SignalMeasures
 from cardiacnets.reference.synthetic import synthetic_ecg
@@ -89,3 +91,26 @@ def test_score_learns_to_separate_and_is_cached_for_its_trunk(tmp_path, monkeypa
 def _score(ood, trunk, ecg, mask):
     tokens, _ = trunk(ecg, mask, torch.zeros(len(ecg), 4), torch.zeros(len(ecg), 4))
     return ood(ecg, mask, tokens)
+
+
+def test_another_device_changes_the_signal_and_keeps_the_limb_law():
+    ecg = torch.from_numpy(some_ecgs(40))
+
+    other = as_another_device(ecg, torch.Generator().manual_seed(3))
+    measured = SignalMeasures()(other, torch.ones(len(other), 12))
+
+    assert other.shape == ecg.shape
+    assert (other - ecg).abs().amax(dim=(1, 2)).min() > 0.01
+    assert measured[:, 0].max() == 0
+
+
+def test_only_a_share_of_the_batch_comes_from_other_devices():
+    ecg, person = torch.from_numpy(some_ecgs(40)), torch.zeros(40, 4)
+    as_it_is = AugmentConfig(crop_resize=0, gain=0, noise_mv=0, lead_dropout=0)
+    changed = AugmentConfig(crop_resize=0, gain=0, noise_mv=0, lead_dropout=0, devices=0.5)
+
+    plain, *_ = augment(ecg.clone(), person, as_it_is, torch.Generator().manual_seed(1))
+    mixed, *_ = augment(ecg.clone(), person, changed, torch.Generator().manual_seed(1))
+
+    differs = (plain - mixed).abs().amax(dim=(1, 2)) > 1e-3
+    assert 5 < differs.sum() < 35
