@@ -181,6 +181,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=cache_dir() / "compact")
     parser.add_argument("--people", type=Path, help="cohort folder (default: the run's)")
+    parser.add_argument("--most", type=int, default=9000, help="people of it (default %(default)s)")
     parser.add_argument("--control", type=Path, help="model.pt of an alignment with shuffled pairs")
     options = parser.parse_args()
     random = []
@@ -194,7 +195,7 @@ def main() -> None:
     if options.control:
         starts["contrast with shuffled pairs"] = [load_aligned_trunk(options.control)]
     starts["contrast with CMR"] = [load_aligned_trunk(options.run_dir / "align" / "model.pt")]
-    people = load_virtual(options.people or options.run_dir / "cohort")
+    people = load_virtual(options.people or options.run_dir / "cohort").rows(slice(options.most))
     report = measure_probes(starts, people)
     REPORT.write_text(json.dumps(report, indent=1) + "\n")
     print(table(report))
