@@ -85,9 +85,9 @@ export type NoRange = 'not-checked' | 'methods-differ' | 'sex-unknown' | 'age-un
  * 10.1038/s41598-019-39807-w).
  *
  * Not checked, because no two transcriptions were found: the tables of Petersen et al. for atria; the ejection fraction of the right ventricle (women
- * 47 to 68% by one; men's lower limit 44% by the review of 2025, JCMR 27:101853); cardiac output (5.6 ± 1.1 and 4.5 ± 0.9 L/min in
- * men and women by one transcription of Kawel-Boehm et al. 2020, doi 10.1186/s12968-020-00683-3, of another method); and the aorta, whose
- * distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
+ * 47 to 68% by one, and the same lower limit by the review of 2025, JCMR 27:101853; men's lower limit 44% by the latter only); cardiac output
+ * (5.6 ± 1.1 and 4.5 ± 0.9 L/min in men and women by one transcription of Kawel-Boehm et al. 2020, doi 10.1186/s12968-020-00683-3, of another
+ * method); and the aorta, whose distensibility falls with each decade (Nethononda et al. 2015, JCMR 17:20).
  */
 const REASONS: readonly (readonly [beginning: string, reason: NoRange])[] = [
   ['lvCo', 'not-checked'],

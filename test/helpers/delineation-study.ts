@@ -34,6 +34,17 @@ export interface IntervalErrors {
   readonly qt: number[]
 }
 
+/** QRS of a recording by other definitions: why ours is shorter than the annotators'. One value a recording. */
+export interface QrsDefinitions {
+  /** Ours less theirs, ms: their median over the beats in each lead comes first, then the second earliest and second latest of the leads. */
+  readonly leadMedians: number[]
+  /** The same reference; ours from the earliest onset to the latest end of all leads. */
+  readonly widest: number[]
+  /** How far the lead that has moved most is from its level at the annotators' onset, and at ours, µV. */
+  readonly theirOnsetUv: number[]
+  readonly ourOnsetUv: number[]
+}
+
 export interface DelineationStudy {
   readonly recordings: number
   /** Without three beats that are alike. */
@@ -41,6 +52,7 @@ export interface DelineationStudy {
   /** By tolerance in ms, then `p onset`, … */
   readonly boundaries: ReadonlyMap<number, ReadonlyMap<string, BoundaryCount>>
   readonly intervals: IntervalErrors
+  readonly qrs: QrsDefinitions
   /** Recordings in which the annotators see no P wave, and in how many of them we do. */
   readonly withoutP: { readonly recordings: number; readonly invented: number }
 }
@@ -53,6 +65,7 @@ export async function studyDelineation(tolerancesMs: readonly number[]): Promise
   const averager = new BeatAverager(RATE_HZ, 10 * RATE_HZ)
   const boundaries = new Map(tolerancesMs.map((tolerance) => [tolerance, new Map<string, BoundaryCount>()]))
   const intervals: IntervalErrors = { pr: [], qrs: [], qt: [] }
+  const qrs: QrsDefinitions = { leadMedians: [], widest: [], theirOnsetUv: [], ourOnsetUv: [] }
   const withoutP = { recordings: 0, invented: 0 }
   let recordings = 0
   let silent = 0
@@ -68,13 +81,16 @@ export async function studyDelineation(tolerancesMs: readonly number[]): Promise
     recordings++
     if (beats === undefined) silent++
     for (const [name, waves] of truth) countLead(boundaries, waves, name, beats, delineation)
-    if (beats !== undefined && delineation !== undefined) addIntervals(intervals, truth, delineation, beats.rateHz)
+    if (beats !== undefined && delineation !== undefined) {
+      addIntervals(intervals, truth, delineation, beats.rateHz)
+      addDefinitions(qrs, truth, delineation, beats)
+    }
     if (![...truth.values()].flat().some(({ wave }) => wave === 'p')) {
       withoutP.recordings++
       if (delineation?.global.p !== undefined) withoutP.invented++
     }
   }
-  return { recordings, silent, boundaries, intervals, withoutP }
+  return { recordings, silent, boundaries, intervals, qrs, withoutP }
 }
 
 function countLead(
@@ -169,13 +185,62 @@ function addIntervals(
   add('qt', t && qrs && t.end - qrs.onset)
 }
 
+/** Fewest leads and fewest beats of a lead that are annotated. */
+const MIN_LEADS = 6
+const MIN_BEATS = 3
+/** The level before QRS is the mean over these samples before the earlier of both onsets. */
+const LEVEL = { from: 16, to: 8 } as const
+
+function addDefinitions(
+  qrs: QrsDefinitions,
+  truth: ReadonlyMap<LeadName, readonly AnnotatedWave[]>,
+  { leads, global }: Delineation,
+  beats: MedianBeats,
+): void {
+  if (global.qrs === undefined) return
+  const theirs = [...truth.values()].flatMap((waves) => leadMedian(waves, beats) ?? [])
+  if (theirs.length < MIN_LEADS) return
+  const ours = [...leads.values()].flatMap((lead) => lead.qrs ?? [])
+  const onset = theirs.map((wave) => wave.onset).sort((a, b) => a - b)[1]!
+  const reference = theirs.map((wave) => wave.end).sort((a, b) => b - a)[1]! - onset
+  const ms = (samples: number) => (1000 * samples) / beats.rateHz
+  qrs.leadMedians.push(ms(global.qrs.end - global.qrs.onset - reference))
+  const widest = Math.max(...ours.map(({ end }) => end)) - Math.min(...ours.map((wave) => wave.onset))
+  qrs.widest.push(ms(widest - reference))
+  const before = Math.round(Math.min(onset, global.qrs.onset))
+  const uvAt = (place: number) =>
+    Math.max(
+      ...[...beats.leads.values()].map((beat) => {
+        const level = beat.subarray(Math.max(0, before - LEVEL.from), Math.max(1, before - LEVEL.to))
+        return 1000 * Math.abs(beat[Math.round(place)]! - level.reduce((sum, mv) => sum + mv, 0) / level.length)
+      }),
+    )
+  qrs.theirOnsetUv.push(uvAt(onset))
+  qrs.ourOnsetUv.push(uvAt(global.qrs.onset))
+}
+
+/** Median QRS of a lead over the beats that our median beat consists of, samples from the start of that beat. */
+function leadMedian(waves: readonly AnnotatedWave[], beats: MedianBeats): { onset: number; end: number } | undefined {
+  const near = 0.1 * beats.rateHz
+  const found = beats.beats.flatMap((beat) => {
+    const wave = waves.find((each) => each.wave === 'qrs' && Math.abs(each.peak - beat) <= near)
+    if (wave?.onset === undefined || wave.end === undefined) return []
+    return [{ onset: wave.onset - beat + beats.origin, end: wave.end - beat + beats.origin }]
+  })
+  if (found.length < MIN_BEATS) return undefined
+  return { onset: median(found.map(({ onset }) => onset)), end: median(found.map(({ end }) => end)) }
+}
+
 /** Our value minus the exact one, ms, of the virtual ECGs in a folder that `cardiacnets.cli.boundaries` wrote. */
-export function virtualErrors(folder: string): Readonly<Record<'qrs' | 'qt', number[]>> {
-  const truths = JSON.parse(readFileSync(join(folder, 'intervals.json'), 'utf8')) as Record<'qrs' | 'qt', number>[]
+export function virtualErrors(folder: string): Readonly<Record<'qrs' | 'qrsVisible' | 'qt', number[]>> {
+  const truths = JSON.parse(readFileSync(join(folder, 'intervals.json'), 'utf8')) as Record<
+    'qrs' | 'qrsVisible' | 'qt',
+    number
+  >[]
   const bytes = readFileSync(join(folder, 'ecgs.i16'))
   const all = new Int16Array(bytes.buffer, bytes.byteOffset, bytes.byteLength / 2)
   const preparer = new WindowPreparer(CARDIACNETS_V1)
-  const errors: Record<'qrs' | 'qt', number[]> = { qrs: [], qt: [] }
+  const errors: Record<'qrs' | 'qrsVisible' | 'qt', number[]> = { qrs: [], qrsVisible: [], qt: [] }
   for (const [i, truth] of truths.entries()) {
     const leads = LEADS.map((name, lead) => {
       const begin = (LEADS.length * i + lead) * SAMPLES
@@ -183,7 +248,10 @@ export function virtualErrors(folder: string): Readonly<Record<'qrs' | 'qt', num
     })
     const { measurements } = preparer.prepare({ ...syntheticRecording(), rateHz: RATE_HZ, leads })
     const { qrsMs, qtMs } = measurements ?? {}
-    if (qrsMs !== undefined) errors.qrs.push(qrsMs - truth.qrs)
+    if (qrsMs !== undefined) {
+      errors.qrs.push(qrsMs - truth.qrs)
+      errors.qrsVisible.push(qrsMs - truth.qrsVisible)
+    }
     if (qtMs !== undefined) errors.qt.push(qtMs - truth.qt)
   }
   return errors

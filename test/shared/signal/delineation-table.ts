@@ -1,20 +1,25 @@
 /**
  * Prints the tables of docs/delineation.md: `npm run -s delineation-table`. Takes half a minute. With `--virtual FOLDER`, that of the virtual cohort
- * (`python -m cardiacnets.cli.boundaries FOLDER` writes it).
+ * (`python -m cardiacnets.cli.boundaries FOLDER` writes it); with `--healthy`, that of healthy people in PTB-XL.
  * @module
  */
 import { parseArgs } from 'node:util'
+import { quantile } from '../../../shared/statistics.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { EDGES, median, studyDelineation, virtualErrors, WAVE_NAMES } from '../../helpers/delineation-study.ts'
+import { healthyQrs } from '../../helpers/healthy-qrs.ts'
 
-const { virtual } = parseArgs({ options: { virtual: { type: 'string' } } }).values
+const { virtual, healthy } = parseArgs({
+  options: { virtual: { type: 'string' }, healthy: { type: 'boolean' } },
+}).values
+const VIRTUAL_NAMES = { qrs: 'QRS, 3% of the peak', qrsVisible: 'QRS, the standard', qt: 'QT' } as const
 if (virtual !== undefined) {
   console.log('| interval | people | median error | median absolute error | within ±10 ms |')
   console.log('| --- | --- | --- | --- | --- |')
   for (const [name, errors] of Object.entries(virtualErrors(virtual))) {
     const near = errors.filter((error) => Math.abs(error) <= 10).length / errors.length
     console.log(
-      `| ${name.toUpperCase()} | ${errors.length} | ${median(errors).toFixed(1)} ms | ${median(errors.map(Math.abs)).toFixed(1)} ms | ${(100 * near).toFixed(1)}% |`,
+      `| ${VIRTUAL_NAMES[name as keyof typeof VIRTUAL_NAMES]} | ${errors.length} | ${median(errors).toFixed(1)} ms | ${median(errors.map(Math.abs)).toFixed(1)} ms | ${(100 * near).toFixed(1)}% |`,
     )
   }
   process.exit(0)
@@ -25,10 +30,34 @@ if (!hasData) {
   process.exit(2)
 }
 
+if (healthy) {
+  const { at500Hz, at100Hz, lengthened } = await healthyQrs(150)
+  console.log('| ECGs | people | mean | SD | 2% to 98% |')
+  console.log('| --- | --- | --- | --- | --- |')
+  for (const [rate, bySex] of [
+    ['500 Hz', at500Hz],
+    ['100 Hz', at100Hz],
+  ] as const) {
+    for (const [sex, values] of Object.entries(bySex)) {
+      const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+      const sd = Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length)
+      const at = (share: number) => quantile(values, share).toFixed(0)
+      console.log(
+        `| ${sex}, ${rate} | ${values.length} | ${mean.toFixed(1)} ms | ${sd.toFixed(1)} ms | ${at(0.02)} to ${at(0.98)} ms |`,
+      )
+    }
+  }
+  const share = lengthened.filter((ms) => ms > 20).length
+  console.log(
+    `\nThe same ${lengthened.length} ECGs at 100 Hz have a QRS that is longer by ${median(lengthened).toFixed(0)} ms in the median, and by more than 20 ms in ${share}.`,
+  )
+  process.exit(0)
+}
+
 const percent = (share: number) => `${(100 * share).toFixed(1)}%`
 const NAMES = { p: 'P', qrs: 'QRS', t: 'T' } as const
 
-const { recordings, silent, boundaries, intervals, withoutP } = await studyDelineation([40, 150])
+const { recordings, silent, boundaries, intervals, qrs, withoutP } = await studyDelineation([40, 150])
 const [narrow, wide] = [boundaries.get(40)!, boundaries.get(150)!]
 
 console.log(
@@ -64,6 +93,19 @@ for (const [name, of] of [
     `| ${name} | ${errors.length} | ${median(errors).toFixed(1)} ms | ${median(errors.map(Math.abs)).toFixed(1)} ms | ${within(10)} | ${within(20)} | ${within(40)} |`,
   )
 }
+console.log()
+console.log('| QRS of | reference of the annotators | median error |')
+console.log('| --- | --- | --- |')
+const error = (errors: readonly number[]) => `${median(errors).toFixed(1)} ms`
+console.log(
+  `| this method | each beat: second earliest to second latest lead; then the median | ${error(intervals.qrs)} |`,
+)
+console.log(`| this method | each lead: the median over the beats; then second to second | ${error(qrs.leadMedians)} |`)
+console.log(`| earliest onset to latest end | the same | ${error(qrs.widest)} |`)
+console.log()
+console.log(
+  `At the annotators’ onset, the lead that has moved most is ${median(qrs.theirOnsetUv).toFixed(0)} µV from its level, at ours ${median(qrs.ourOnsetUv).toFixed(0)} µV.`,
+)
 console.log()
 console.log(
   `${recordings} recordings, ${silent} without three similar beats. In ${withoutP.recordings} no P wave is annotated; in ${withoutP.invented} of these one was found.`,

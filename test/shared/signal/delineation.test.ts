@@ -9,6 +9,7 @@ import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
 import { randomNumbers } from '../../helpers/corruptions.ts'
 import { hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { median, studyDelineation } from '../../helpers/delineation-study.ts'
+import { healthyQrs } from '../../helpers/healthy-qrs.ts'
 import { leadMv, syntheticBeats, syntheticRecording } from '../../helpers/recordings.ts'
 
 const measure = (recording: Recording): Measurements | undefined =>
@@ -147,9 +148,18 @@ describe('measurements of a synthetic ECG', () => {
   })
 })
 
+describe.skipIf(!hasData)(`QRS of healthy people${NO_DATA}`, () => {
+  it('is as long as published ones at 500 Hz: women 85 ± 8 ms, men 8 ms longer', async () => {
+    const { at500Hz } = await healthyQrs(0)
+
+    expect(Math.abs(median(at500Hz.women) - 85)).toBeLessThanOrEqual(8)
+    expect(Math.abs(median(at500Hz.men) - 93)).toBeLessThanOrEqual(8)
+  }, 120_000)
+})
+
 describe.skipIf(!hasData)(`delineation compared with LUDB’s annotators${NO_DATA}`, () => {
   it('matches the figures of docs/delineation.md', async () => {
-    const { boundaries, intervals, silent } = await studyDelineation([40, 150])
+    const { boundaries, intervals, qrs, silent } = await studyDelineation([40, 150])
 
     expect(silent).toBeLessThanOrEqual(2)
     const f1 = (key: string, toleranceMs: number) => {
@@ -162,5 +172,8 @@ describe.skipIf(!hasData)(`delineation compared with LUDB’s annotators${NO_DAT
     expect(f1('t end', 150)).toBeGreaterThan(0.91)
     expect(Math.abs(median(intervals.qt))).toBeLessThanOrEqual(20)
     expect(Math.abs(median(intervals.pr))).toBeLessThanOrEqual(12)
+    expect(Math.abs(median(intervals.qrs))).toBeLessThanOrEqual(20)
+    // No lead shows a wave at our onset: IEC 60601-2-51 has 30 µV.
+    expect(median(qrs.ourOnsetUv)).toBeLessThan(30)
   }, 120_000)
 })

@@ -5,7 +5,7 @@ from itertools import islice
 import numpy as np
 import pytest
 
-from cardiacnets.cohort.boundaries import WAVES, beat_boundaries
+from cardiacnets.cohort.boundaries import WAVES, beat_boundaries, visible_span
 from cardiacnets.cohort.electrics import draw_electrics
 from cardiacnets.cohort.person import ECG_STREAM, Person, draw_person, generator
 from cardiacnets.cohort.rhythm import draw_rhythm
@@ -44,3 +44,22 @@ def test_atrial_fibrillation_has_no_p_wave() -> None:
 
     assert beats
     assert all(np.isnan(beat.onset_s[:, 0]).all() for beat in beats)
+
+
+def test_a_lead_shows_a_wave_from_30_uv_that_last_6_ms() -> None:
+    size = np.zeros((2, 500))
+    size[0, 100:140] = 31.0
+    size[1, 60:62] = 500.0  # 4 ms: too short
+    size[1, 135:160] = 30.0
+    size[0, 200:300] = 29.9
+
+    assert visible_span(size) == (0.200, 0.318)
+    assert all(np.isnan(visible_span(np.zeros((2, 500)))))
+
+
+@pytest.mark.parametrize("person", people(4, fibrillation=False), ids=lambda person: str(person.index))
+def test_the_standard_and_the_share_of_the_peak_give_nearly_the_same_qrs(person: Person) -> None:
+    for beat in beat_boundaries(person, SEED):
+        first, last = beat.visible_s
+        assert abs(first - np.nanmin(beat.onset_s[:, 1])) < 0.012
+        assert abs(last - np.nanmax(beat.end_s[:, 1])) < 0.030

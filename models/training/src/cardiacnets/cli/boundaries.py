@@ -22,18 +22,22 @@ QRS, T = 1, 2
 
 
 def intervals_ms(beats: list[Boundaries]) -> dict[str, float] | None:
-    """Return the medians over the beats: second earliest onset to second latest end of QRS, or the middle end of T."""
+    """Return the medians over the beats: second earliest onset to second latest end of QRS, or the middle end of T.
+
+    `qrsVisible` is QRS by the standard: from the first to the last moment at which any lead shows it.
+    """
     found = []
     for beat in beats:
         onsets, ends, last = (
             np.sort(edge[~np.isnan(edge)]) for edge in (beat.onset_s[:, QRS], beat.end_s[:, QRS], beat.end_s[:, T])
         )
         if len(onsets) > 3 and len(last) > 2:
-            found.append((ends[-2] - onsets[1], last[len(last) // 2] - onsets[1]))
+            first_visible, last_visible = beat.visible_s
+            found.append((ends[-2] - onsets[1], last[len(last) // 2] - onsets[1], last_visible - first_visible))
     if len(found) < 3:
         return None
-    qrs, qt = 1000 * np.median(np.array(found), axis=0)
-    return {"qrs": float(qrs), "qt": float(qt)}
+    qrs, qt, visible = 1000 * np.median(np.array(found), axis=0)
+    return {"qrs": float(qrs), "qt": float(qt), "qrsVisible": float(visible)}
 
 
 def main() -> None:

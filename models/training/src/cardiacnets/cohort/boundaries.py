@@ -2,6 +2,9 @@
 
 A wave drawn from bells has no first sample. Its boundary is where it has fallen to a share of its peak that readers
 call the end of a wave: 2.3 standard deviations of a bell (7 %) for P and T, and 3 % for the steeper QRS.
+
+For QRS in all leads there is a second definition, that of the standard: a lead shows it where it is at least 30 uV away
+from its level for at least 6 ms (IEC 60601-2-51, GG.5), from the first such moment of any lead to the last.
 """
 
 from dataclasses import dataclass, replace
@@ -18,6 +21,7 @@ from .rhythm import SINUS, Rhythm, draw_rhythm
 
 WAVES = ("p", "qrs", "t")
 END_SHARE = {"p": 0.07, "qrs": 0.03, "t": 0.07}
+VISIBLE_UV, VISIBLE_S = 30.0, 0.006
 LEAST_UV = {"p": 25.0, "qrs": 50.0, "t": 40.0}  # a wave lower than this has no boundary that could be seen
 
 
@@ -27,6 +31,8 @@ class Boundaries:
 
     onset_s: Floats  # [12, 3], leads by P, QRS, T
     end_s: Floats  # [12, 3]
+    visible_s: tuple[float, float]
+    """First and last moment of QRS in any lead, by the standard; NaN where no lead shows it."""
 
 
 def beat_boundaries(person: Person, seed: int) -> list[Boundaries]:
@@ -62,4 +68,14 @@ def _of_beat(electrics: Electrics, rhythm: Rhythm, onset: float, rr: float) -> B
                 continue
             inside = np.flatnonzero(size >= END_SHARE[wave] * peak)
             onsets[lead, column], ends[lead, column] = inside[0] / RATE_HZ, inside[-1] / RATE_HZ
-    return Boundaries(onsets, ends)
+    return Boundaries(onsets, ends, visible_span(np.abs(waves["qrs"])))
+
+
+def visible_span(size_uv: Floats) -> tuple[float, float]:
+    """First and last moment (s) at which a lead of `size_uv` [leads, samples] stays at 30 uV or more for 6 ms."""
+    least = round(VISIBLE_S * RATE_HZ)
+    long_enough = np.lib.stride_tricks.sliding_window_view(size_uv >= VISIBLE_UV, least, axis=1).all(axis=2)
+    starts = np.flatnonzero(long_enough.any(axis=0))
+    if starts.size == 0:
+        return float("nan"), float("nan")
+    return float(starts[0]) / RATE_HZ, float(starts[-1] + least - 1) / RATE_HZ

@@ -1,0 +1,82 @@
+/**
+ * QRS durations of healthy people in PTB-XL: the figures of docs/delineation.md. Folds 1 to 7, on which choices may be made.
+ * @module
+ */
+import { readFileSync } from 'node:fs'
+import { CARDIACNETS_V1 } from '../../shared/signal/profile.ts'
+import { WindowPreparer } from '../../shared/signal/window-preparer.ts'
+import { readRecording } from '../../streams/formats/index.ts'
+import { dataPath, headersIn, packedEcgs } from './data-folder.ts'
+import { syntheticRecording } from './recordings.ts'
+
+const FOLDS = [1, 2, 3, 4, 5, 6, 7]
+const GAIN_UV = 5
+
+export interface HealthyQrs {
+  /** Ms, by sex: all normal ECGs that are there at 500 Hz, and the first of each fold at 100 Hz. */
+  readonly at500Hz: Readonly<Record<'men' | 'women', number[]>>
+  readonly at100Hz: Readonly<Record<'men' | 'women', number[]>>
+  /** The same ECG at 100 Hz minus at 500 Hz, ms; normal or not. */
+  readonly lengthened: number[]
+}
+
+interface Label {
+  readonly fold: number
+  readonly sex: 'men' | 'women'
+  /** An adult whose only diagnostic class is NORM. */
+  readonly isNormal: boolean
+}
+
+/** @param perFold normal ECGs of a fold at 100 Hz; with 0, nothing at 100 Hz is read */
+export async function healthyQrs(perFold: number): Promise<HealthyQrs> {
+  const labels = readLabels()
+  const preparer = new WindowPreparer(CARDIACNETS_V1)
+  const at500Hz: HealthyQrs['at500Hz'] = { men: [], women: [] }
+  const at100Hz: HealthyQrs['at100Hz'] = { men: [], women: [] }
+  const lengthened: number[] = []
+  const exact = new Map<number, number>()
+  for (const header of headersIn('ptbxl500')) {
+    const id = Number.parseInt(header.split('/').at(-1)!, 10)
+    const label = labels.get(id)
+    const qrsMs = preparer.prepare(await readRecording(header)).measurements?.qrsMs
+    if (label === undefined || !FOLDS.includes(label.fold) || qrsMs === undefined) continue
+    exact.set(id, qrsMs)
+    if (label.isNormal) at500Hz[label.sex].push(qrsMs)
+  }
+  for (const fold of perFold > 0 ? FOLDS : []) {
+    let count = 0
+    for (const { id, rateHz, leads } of packedEcgs(fold)) {
+      const label = labels.get(Number(id))
+      const isCounted = label?.isNormal === true && count < perFold
+      const before = exact.get(Number(id))
+      if (!isCounted && before === undefined) continue
+      const { measurements } = preparer.prepare({
+        ...syntheticRecording(),
+        rateHz,
+        leads: [...leads].map(([name, mv]) => ({
+          name,
+          gainUv: GAIN_UV,
+          samples: Int32Array.from(mv, (value) => Math.round((1000 * value) / GAIN_UV)),
+        })),
+      })
+      const qrsMs = measurements?.qrsMs
+      if (isCounted) count++
+      if (qrsMs === undefined) continue
+      if (isCounted) at100Hz[label.sex].push(qrsMs)
+      if (before !== undefined) lengthened.push(qrsMs - before)
+    }
+  }
+  return { at500Hz, at100Hz, lengthened }
+}
+
+/** By number. Columns: number, fold, age, sex (0 male), NORM, four other classes. */
+function readLabels(): ReadonlyMap<number, Label> {
+  const lines = readFileSync(dataPath('ptbxl100', 'ptbxl_labels.csv'), 'utf8').trim().split('\n').slice(1)
+  return new Map(
+    lines.map((line) => {
+      const [id, fold, age, sex, norm, ...others] = line.split(',').slice(0, 9)
+      const isNormal = norm === '1' && !others.includes('1') && Number(age) >= 18
+      return [Number(id), { fold: Number(fold), sex: sex === '0' ? 'men' : 'women', isNormal }]
+    }),
+  )
+}
