@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from cardiacnets.models.ecg_mim import EcgMim
+from cardiacnets.models.ecg_vit import EcgMae
 from cardiacnets.models.greenmim import GreenMim, draw_visible
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
 from cardiacnets.models.swin import Swin
@@ -76,10 +78,9 @@ def paper_stages() -> tuple[Stage, ...]:
         visible = draw_visible(mim, torch.Generator().manual_seed(1))
         return model.loss(torch.zeros(batch, mim.swin.frames, mim.swin.image, mim.swin.image, device=where), visible)
 
-    def masked_ecg(model: nn.Module, batch: int, where: torch.device) -> Tensor:
+    def masked_ecg(model: EcgMim | EcgMae, batch: int, where: torch.device) -> Tensor:
         millivolt = torch.zeros(batch, 12, 5000, device=where)
-        loss: Tensor = model.loss(millivolt, ecg.lead_dropout, torch.Generator().manual_seed(1))
-        return loss
+        return model.loss(millivolt, ecg.lead_dropout, torch.Generator().manual_seed(1))
 
     return (
         Stage(

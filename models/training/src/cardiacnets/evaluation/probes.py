@@ -120,9 +120,7 @@ def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, see
         return np.asarray(of_each[0] - of_each[1])
 
     observed = difference(np.arange(draws), np.arange(n), resample=False)
-    spread = [
-        difference(rng.integers(draws, size=draws), rng.integers(n, size=n), resample=True) for _ in range(rounds)
-    ]
+    spread = [difference(rng.integers(0, draws, draws), rng.integers(0, n, n), resample=True) for _ in range(rounds)]
     low, high = np.quantile(spread, (0.025, 0.975), axis=0)
     return {
         name: {"difference": round(float(observed[i]), 4), "ci": [round(float(low[i]), 4), round(float(high[i]), 4)]}
