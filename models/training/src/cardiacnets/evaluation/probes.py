@@ -119,8 +119,12 @@ def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, see
             of_each.append(figures(answers, chosen, weights, rows))
         return np.asarray(of_each[0] - of_each[1])
 
-    observed = difference(np.arange(draws), np.arange(n), resample=False)
-    spread = [difference(rng.integers(0, draws, draws), rng.integers(0, n, n), resample=True) for _ in range(rounds)]
+    every, everybody = np.arange(draws), np.arange(n)
+    observed = difference(every, everybody, resample=False)
+    spread = [
+        difference(every[rng.integers(0, draws, (draws,))], everybody[rng.integers(0, n, (n,))], resample=True)
+        for _ in range(rounds)
+    ]
     low, high = np.quantile(spread, (0.025, 0.975), axis=0)
     return {
         name: {"difference": round(float(observed[i]), 4), "ci": [round(float(low[i]), 4), round(float(high[i]), 4)]}
