@@ -82,6 +82,7 @@ export class CardiacNetsStack extends Stack {
       synthesis,
       model: screening.model,
       reportQueue: results.fhir.queue,
+      deviceQueue: results.mqtt.queue,
     })
     const audit = new Audit(this, 'Audit', { key: keys.data, keptDays: deployment.retentionDays.audit })
     const { identity, signIn, signInAt } = this.#whoSignsIn(deployment, defaults, network)
@@ -111,7 +112,7 @@ export class CardiacNetsStack extends Stack {
     if (adapter !== undefined) {
       const { architecture } = build
       const image = props.adapterImage()
-      const shared = { network, key: keys.data, log, storage, intake, results: results.mqtt }
+      const shared = { network, key: keys.data, log, storage, intake, results: results.mqtt, upkeepQueue: upkeep.queue }
       new Adapters(this, 'Adapters', { adapter, image, architecture, hearsWindows: !iotCore, deviceResults, ...shared })
     }
     const console =

@@ -207,10 +207,12 @@ export type ReportMessage = z.infer<typeof ReportMessage>
 /**
  * `api` → `upkeep`: follow-up work of a request. Remove an ECG that was marked as deleted; compute the attribution of an ECG's scores; pass
  * results that waited for an association to the report, continuing where an earlier message of the same kind stopped.
+ * Adapter → `upkeep`: publish the newest result of an ECG to its device again, which does not have it.
  */
 export const UpkeepMessage = z.discriminatedUnion('kind', [
   z.object({ schema: z.literal(1), kind: z.literal('deletion'), tenant: Name, ecgId: EcgIdField }),
   z.object({ schema: z.literal(1), kind: z.literal('attribution'), tenant: Name, ecgId: EcgIdField }),
+  z.object({ schema: z.literal(1), kind: z.literal('result'), tenant: Name, ecgId: EcgIdField }),
   z.object({
     schema: z.literal(1),
     kind: z.literal('association'),

@@ -14,6 +14,7 @@ import * as iam from 'aws-cdk-lib/aws-iam'
 import * as kms from 'aws-cdk-lib/aws-kms'
 import { Architecture } from 'aws-cdk-lib/aws-lambda'
 import * as secretsmanager from 'aws-cdk-lib/aws-secretsmanager'
+import type * as sqs from 'aws-cdk-lib/aws-sqs'
 import { Construct } from 'constructs'
 import { type AdapterDeployment, adapterName, type Shard } from '../../shared/config/deployment.ts'
 import type { DeviceResults } from '../../shared/domain/result-summary.ts'
@@ -37,6 +38,7 @@ export interface AdaptersProps {
   readonly storage: Storage
   readonly intake: QueueWithDlq
   readonly results: QueueWithDlq
+  readonly upkeepQueue: sqs.IQueue
 }
 
 /** 200 devices take a sixth of a core and 260 MB (streams/mqtt/README.md). */
@@ -146,7 +148,7 @@ export class Adapters extends Construct {
   }
 
   #task(scope: Construct, shard: Shard): ecs.TaskDefinition {
-    const { adapter, hearsWindows, deviceResults, log, storage, intake, results } = this.#props
+    const { adapter, hearsWindows, deviceResults, log, storage, intake, results, upkeepQueue } = this.#props
     const { auth } = adapter
     const secret = secretsmanager.Secret.fromSecretAttributes(scope, 'broker-secret', {
       secretCompleteArn: auth.secretArn,
@@ -185,6 +187,7 @@ export class Adapters extends Construct {
         INTAKE_QUEUE_URL: intake.queue.queueUrl,
         INTAKE_DLQ_URL: intake.dlq.queueUrl,
         RESULTS_MQTT_QUEUE_URL: results.queue.queueUrl,
+        UPKEEP_QUEUE_URL: upkeepQueue.queueUrl,
         RAW_BUCKET: storage.bucket.bucketName,
         ...(deviceResults === 'whole' ? {} : { DEVICE_RESULTS: deviceResults }),
         AWS_REGION: Stack.of(this).region,
@@ -201,6 +204,7 @@ export class Adapters extends Construct {
     grantSend(intake.queue, task.taskRole)
     grantSend(intake.dlq, task.taskRole)
     grantReceive(results.queue, task.taskRole)
+    grantSend(upkeepQueue, task.taskRole)
     storage.grantPut(task.taskRole, 'raw/')
     storage.grantPut(task.taskRole, 'rejected/')
     return task

@@ -1,5 +1,6 @@
 /**
- * Follow-up work of requests: removal of deleted ECGs, release of results that waited for an association, and attributions.
+ * Follow-up work of requests: removal of deleted ECGs, release of results that waited for an association, attributions, and results that a
+ * device's broker lost.
  * @module
  */
 import { Duration } from 'aws-cdk-lib'
@@ -22,6 +23,8 @@ export interface UpkeepProps {
   readonly model: lambda.LayerVersion
   /** Queue of results to report to the EHR. */
   readonly reportQueue: sqs.IQueue
+  /** Queue of results for devices. */
+  readonly deviceQueue: sqs.IQueue
   /** Absent where nothing can be drawn. */
   readonly synthesis: Synthesis | undefined
 }
@@ -38,7 +41,7 @@ export class Upkeep extends Construct {
 
   constructor(scope: Construct, id: string, props: UpkeepProps) {
     super(scope, id)
-    const { defaults, queues, network, storage, model, reportQueue, synthesis } = props
+    const { defaults, queues, network, storage, model, reportQueue, deviceQueue, synthesis } = props
     // In a separate scope, because the function has the same name.
     const { queue, dlq } = queueWithDlq(new Construct(this, 'queues'), 'upkeep', {
       ...queues,
@@ -61,6 +64,7 @@ export class Upkeep extends Construct {
         UPKEEP_QUEUE_URL: queue.queueUrl,
         UPKEEP_DLQ_URL: dlq.queueUrl,
         RESULTS_FHIR_QUEUE_URL: reportQueue.queueUrl,
+        RESULTS_MQTT_QUEUE_URL: deviceQueue.queueUrl,
         RESULTS_TABLE: storage.table.tableName,
         RAW_BUCKET: storage.bucket.bucketName,
         ...storage.retention,
@@ -73,6 +77,7 @@ export class Upkeep extends Construct {
     // Upkeep sends the rest of a long list to its own queue.
     grantSend(queue, upkeep)
     grantSend(reportQueue, upkeep)
+    grantSend(deviceQueue, upkeep)
     if (synthesis !== undefined) grantSend(synthesis.queues.queue, upkeep)
     storage.grantRows(upkeep, 'DeleteItem', 'GetItem', 'PutItem', 'Query', 'UpdateItem')
     storage.grantGet(upkeep, 'raw/')

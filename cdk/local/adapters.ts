@@ -83,6 +83,7 @@ function adapterEnvironment(
     INTAKE_QUEUE_URL: queueUrls.intake!,
     INTAKE_DLQ_URL: queueUrls['intake-dlq']!,
     RESULTS_MQTT_QUEUE_URL: queueUrls['results-mqtt']!,
+    ...(queueUrls.upkeep === undefined ? {} : { UPKEEP_QUEUE_URL: queueUrls.upkeep }),
     RAW_BUCKET: bucketOf(deployment),
     JOURNAL_PATH: journal,
     // As in AWS, the adapter does not receive windows that a rule handles.

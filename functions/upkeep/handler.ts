@@ -22,6 +22,7 @@ import { Upkeep } from './upkeep.ts'
 const table = env('RESULTS_TABLE')
 const queueUrl = env('UPKEEP_QUEUE_URL')
 const reportQueueUrl = env('RESULTS_FHIR_QUEUE_URL')
+const deviceQueueUrl = env('RESULTS_MQTT_QUEUE_URL')
 const bucket = env('RAW_BUCKET')
 const { ECG_DAYS } = process.env
 const results = new ResultStore(dynamo(), table)
@@ -42,6 +43,7 @@ const ACTIONS = {
   deletion: 'ecg.delete',
   association: 'association.write',
   attribution: 'attribution.write',
+  result: 'result.publish',
 } as const
 
 const upkeep = new Upkeep({
@@ -56,6 +58,7 @@ const upkeep = new Upkeep({
     synthesisQueueUrl: process.env.SYNTHESIS_QUEUE_URL,
   },
   report: (message) => sendMessage(sqs(), reportQueueUrl, JSON.stringify(message), { origin: message.origin.kind }),
+  publish: (message) => sendMessage(sqs(), deviceQueueUrl, JSON.stringify(message)),
   explain: (tenant, ecgId) => explain({ results, s3: s3(), bucket, attributions, screener }, tenant, ecgId),
   goOn: (message) => sendMessage(sqs(), queueUrl, JSON.stringify(message)),
 })

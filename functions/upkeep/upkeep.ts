@@ -1,6 +1,6 @@
 /**
  * Follow-up work of API requests: removes a deleted ECG, releases the results that waited for an association, and computes attributions.
- * The first two may affect thousands of rows, and each of their steps may be repeated.
+ * The first two may affect thousands of rows, and each of their steps may be repeated. For adapters: publishes a result to its device again.
  * @module
  */
 
@@ -14,6 +14,8 @@ export interface UpkeepOptions {
   readonly associations: Pick<AssociationStore, 'waitingFor' | 'markReported'>
   /** Passes a result to the report. */
   readonly report: (message: ResultMessage) => Promise<void>
+  /** Passes a result to its device. */
+  readonly publish: (message: ResultMessage) => Promise<void>
   /** Computes which stretches of an ECG moved its scores. */
   readonly explain: (tenant: string, ecgId: EcgId) => Promise<void>
   /** Sends the rest of the work as a new message. */
@@ -38,9 +40,17 @@ export class Upkeep {
     if (message.kind === 'association') return this.#release(message)
     const { deletion, explain } = this.#options
     if (message.kind === 'attribution') return explain(message.tenant, message.ecgId)
+    if (message.kind === 'result') return this.#publishAgain(message.tenant, message.ecgId)
     // The ECG was uploaded again, which is possible only after its removal: this message arrived twice.
     if (!(await deletion.results.isBeingDeleted(message.tenant, message.ecgId))) return
     await removeEcg(deletion, message.tenant, message.ecgId)
+  }
+
+  /** Without a result there is nothing to publish yet, or no longer. */
+  async #publishAgain(tenant: string, ecgId: EcgId): Promise<void> {
+    const { deletion, publish } = this.#options
+    const message = await deletion.results.message(tenant, ecgId)
+    if (message?.origin.kind === 'mqtt') await publish(message)
   }
 
   async #release(message: Released): Promise<void> {

@@ -31,6 +31,8 @@ export const DeviceLimits = z
         sessions: rate(0.1, 200),
         /** Refused payloads that are kept and sent to the dead-letter queue. Above this rate they are still refused, but only counted. */
         refusals: rate(0.2, 100),
+        /** Results that are published again, because the device repeats their frames. A live device makes six a minute. */
+        results: rate(0.1, 400),
         /** Largest share of a journal that is filling up, where others use it too. */
         journalShare: share(0.25),
       })
@@ -40,6 +42,7 @@ export const DeviceLimits = z
         frames: rate(5000, 1_000_000),
         sessions: rate(20, 20_000),
         refusals: rate(5, 2000),
+        results: rate(50, 20_000),
         journalShare: share(0.5),
       })
       .prefault({}),

@@ -1,5 +1,6 @@
 /**
- * Results in DynamoDB: one item per ECG, version, bundle, profile and site calibration (if any), written once and never changed.
+ * Results in DynamoDB: one item per ECG, version, bundle, profile and site calibration (if any), written once. The result never changes. When
+ * a later version is stored, the earlier ones leave the index `byArrival`, so that lists show an ECG's newest version only.
  *
  * Under the same `pk` are the marks of an ECG that is in progress or deleted, and pointers to its drawing jobs (`keys.ts`). The index
  * `byArrival` has what a list shows. The result itself is JSON compressed with zstd: 15 KB of text become 2.5 KB, and DynamoDB bills each
@@ -12,7 +13,7 @@ import type { EcgId } from '../domain/ecg-id.ts'
 import type { Person } from '../domain/recording.ts'
 import { parseResult, type Result } from '../domain/result.ts'
 import { CodedError } from '../errors.ts'
-import type { Origin } from '../messages.ts'
+import type { Origin, ResultMessage } from '../messages.ts'
 import {
   arrivedAt,
   cmrJobKey,
@@ -73,10 +74,26 @@ export class ResultStore {
    */
   async putOnce(tenant: string, origin: Origin, result: Result, now: Date, person?: Person): Promise<Stored> {
     const stored = await this.#put(tenant, origin, result, now, person)
-    // After the put: a deletion first sets its mark and then looks for results, so one of the two always sees the other.
-    if (!(await this.isDeleted(tenant, result.ecgId))) return stored
-    await this.#table.delete(resultKey(tenant, result))
-    return { kind: 'deleted' }
+    // After the put: a deletion first sets its mark and then looks for results, so one of the two always sees the other. So do two versions.
+    const rows = await this.#rows(tenant, result.ecgId, RESULTS_AND_MARK)
+    if (rows.some(({ sk }) => isDeletedKey(sk))) {
+      await this.#table.delete(resultKey(tenant, result))
+      return { kind: 'deleted' }
+    }
+    await this.#unlistReplaced(rows.filter(({ sk }) => isResultKey(sk)))
+    return stored
+  }
+
+  /** A row without `arrival` is not in the index. */
+  async #unlistReplaced(rows: readonly Row[]): Promise<void> {
+    const newest = Math.max(...rows.map(versionOf))
+    for (const { pk, sk, arrival, ...row } of rows) {
+      if (arrival === undefined || versionOf(row) === newest) continue
+      const change = { set: { replacedArrival: arrival }, remove: ['arrival'] }
+      // A row that has just been deleted stays deleted.
+      const isThere = { expression: '#arrival = :arrival', values: { arrival } }
+      await this.#table.update({ pk: String(pk), sk: String(sk) }, change, isThere)
+    }
   }
 
   async #put(tenant: string, origin: Origin, result: Result, now: Date, person: Person | undefined): Promise<Stored> {
@@ -140,6 +157,14 @@ export class ResultStore {
       origin: originOf(from),
       arrivedAt: new Date(arrivedAt(arrival)),
     }
+  }
+
+  /** The newest result as it was published. */
+  async message(tenant: string, ecgId: EcgId): Promise<ResultMessage | undefined> {
+    const newest = await this.#newest(tenant, ecgId)
+    if (newest === undefined) return undefined
+    const from = newest as Row & StoredOrigin // as `putOnce` wrote it
+    return { schema: 1, tenant, origin: originOf(from), result: unpack(newest) }
   }
 
   /**

@@ -13,7 +13,7 @@ import { sentenceOf } from '../../shared/error-sentences.ts'
 import { CodedError, type ErrorCode } from '../../shared/errors.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
 import type { Problem } from '../mqtt/frame-end.ts'
-import { type Clock, Ingest } from '../mqtt/ingest.ts'
+import { type Clock, Ingest, type MissedResult } from '../mqtt/ingest.ts'
 import { intakeEnvelope } from '../mqtt/intake-message.ts'
 import type { Journal } from '../mqtt/journal.ts'
 import { buildTopic, parseTopic, type Topic, withoutBasicIngest } from '../mqtt/topics.ts'
@@ -69,6 +69,7 @@ export class MqttDoor {
       output: {
         windowsClosed: (ids) => this.#keep(ids),
         refused: (id, problem, topic) => this.#refused(id, problem, topic),
+        resultsMissed: (missed) => this.#deliverAgain(missed),
         failed: options.onFailed,
       },
     })
@@ -172,6 +173,20 @@ export class MqttDoor {
       if (topic?.channel !== 'results' || Number(qos) === SUBACK_FAILURE) continue
       const peer = devicePeer(topic)
       this.#listeners.add(client, peer, qos === 0 ? 0 : 1)
+      this.deliver(peer)
+    }
+  }
+
+  /** A device that acknowledged a result and then lost it repeats the frames. */
+  #deliverAgain(missed: readonly MissedResult[]): void {
+    for (const each of missed) {
+      const peer = devicePeer(each)
+      try {
+        this.#options.store.deliverAgain(peer, each)
+      } catch (error) {
+        // When the disk accepts no writes, the device asks again.
+        if (!(error instanceof CodedError)) throw error
+      }
       this.deliver(peer)
     }
   }

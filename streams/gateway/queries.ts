@@ -70,6 +70,8 @@ export const QUERIES = {
   nextDelivery: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT 1',
   deliveriesOf: 'SELECT id, ecg FROM delivery WHERE peer = ? AND state = 0 ORDER BY id LIMIT ?',
   endDelivery: 'UPDATE delivery SET state = ?, reason = ? WHERE id = ? AND state = 0',
+  deliverAgain: `UPDATE delivery SET state = 0 WHERE state = 1 AND peer = ? AND ecg = (
+    SELECT id FROM ecg WHERE tenant = ? AND ecg_id = ? AND result IS NOT NULL ORDER BY version DESC LIMIT 1)`,
   retryDead: 'UPDATE delivery SET state = 0, reason = NULL WHERE id IN (SELECT id FROM delivery WHERE state = 2)',
   forgetDeliveries: 'DELETE FROM delivery WHERE ecg = ?',
 

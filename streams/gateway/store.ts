@@ -231,6 +231,11 @@ export class Store {
     this.transaction(() => this.#statements.of('endDelivery').run(STATE[state], reason ?? null, id))
   }
 
+  /** Delivers the newest result of an ECG to a peer once more, if the peer had it. */
+  deliverAgain(peer: string, { tenant, ecgId }: Pick<Envelope, 'tenant' | 'ecgId'>): void {
+    this.transaction(() => this.#statements.of('deliverAgain').run(peer, tenant, ecgId))
+  }
+
   /**
    * Retries refused deliveries.
    * @returns number of deliveries

@@ -21,7 +21,7 @@ import { makeRoom } from './journal-room.ts'
 import { Limits } from './limits.ts'
 import { ListeningClock } from './listening.ts'
 import { Outbox } from './outbox.ts'
-import { rejectItem, type Source, windowItem } from './outgoing.ts'
+import { missedResultItem, rejectItem, type Source, windowItem } from './outgoing.ts'
 import { publishResults } from './results.ts'
 import { buildTopic, type Channel, type Topic, topicFilter } from './topics.ts'
 
@@ -47,6 +47,7 @@ const NOBODY = { tenant: '', device: '' }
 type Trouble =
   | 'cannot send to intake'
   | 'cannot send to intake DLQ'
+  | 'cannot send to upkeep'
   | 'cannot tell the device'
   | 'cannot publish results'
 
@@ -74,6 +75,8 @@ interface Core {
   readonly publisher: ReturnType<typeof openTransient>
   readonly intake: Outbox
   readonly deadLetters: Outbox
+  /** Absent: nobody publishes a result again. */
+  readonly upkeep: Outbox | undefined
 }
 
 /**
@@ -91,6 +94,7 @@ export function startAdapter(config: AdapterConfig, parts: AdapterParts): Adapte
     queueUrl: config.resultsQueueUrl,
     client: core.publisher,
     version: config.broker.version,
+    form: config.deviceResults,
     signal: stopping.signal,
     onError: logError(core, 'cannot publish results'),
   })
@@ -115,7 +119,7 @@ function openCore(config: AdapterConfig, parts: AdapterParts, signal: AbortSigna
   const brokerLog = new BrokerLog(logger, config.broker.url)
   const publisher = backOff(openTransient(config.broker, `${config.clientId}-out`))
   publisher.on('error', (error) => brokerLog.failed(`${config.clientId}-out`, error))
-  const outbox = (queueUrl: string, name: 'intake' | 'intake DLQ') =>
+  const outbox = (queueUrl: string, name: 'intake' | 'intake DLQ' | 'upkeep') =>
     new Outbox({ sqs, queueUrl, signal, onError: logError({ parts }, `cannot send to ${name}`) })
   const names = connectionNames(config).map(({ clientId }) => clientId)
   return {
@@ -129,6 +133,7 @@ function openCore(config: AdapterConfig, parts: AdapterParts, signal: AbortSigna
     publisher,
     intake: outbox(config.intakeQueueUrl, 'intake'),
     deadLetters: outbox(config.intakeDlqUrl, 'intake DLQ'),
+    upkeep: config.upkeepQueueUrl === undefined ? undefined : outbox(config.upkeepQueueUrl, 'upkeep'),
   }
 }
 
@@ -136,7 +141,7 @@ const monotonic = () => performance.now()
 
 /** Writes frames to the journal, and sends closed windows and refused payloads to SQS; starts with the journal's content. */
 function startIngest(core: Core, failed: (reason: unknown) => void): Ingest {
-  const { config, parts, journal, health, limits, listening, intake, deadLetters } = core
+  const { config, parts, journal, health, limits, listening, intake, deadLetters, upkeep } = core
   const ingest = new Ingest({
     journal,
     clock: { now: Date.now, monotonic, listening: () => listening.now() },
@@ -154,6 +159,7 @@ function startIngest(core: Core, failed: (reason: unknown) => void): Ingest {
         if (rejectId !== undefined) deadLetters.add([rejectItem(source, rejectId)])
         if (topic !== undefined) tellDevice(core, topic, problem)
       },
+      resultsMissed: (missed) => upkeep?.add(missed.map(missedResultItem)),
       failed,
     },
   })

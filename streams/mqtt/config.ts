@@ -73,6 +73,9 @@ const Settings = z.object({
   INTAKE_QUEUE_URL: z.url().meta({ help: 'SQS queue that windows go to' }),
   INTAKE_DLQ_URL: z.url().meta({ help: 'SQS queue that refused payloads go to, with a reason' }),
   RESULTS_MQTT_QUEUE_URL: z.url().meta({ help: 'SQS queue that results come from' }),
+  UPKEEP_QUEUE_URL: z.url().optional().meta({
+    help: 'SQS queue that is asked to publish a result again; without it, a result that the broker loses stays lost',
+  }),
   RAW_BUCKET: z.string().min(3).meta({ help: 'S3 bucket for windows too large to travel inline' }),
 })
 
@@ -92,6 +95,7 @@ export interface AdapterConfig {
   readonly intakeQueueUrl: string
   readonly intakeDlqUrl: string
   readonly resultsQueueUrl: string
+  readonly upkeepQueueUrl: string | undefined
   readonly rawBucket: string
 }
 
@@ -141,6 +145,7 @@ export function readConfig(args: readonly string[], env: NodeJS.ProcessEnv): Ada
     intakeQueueUrl: data.INTAKE_QUEUE_URL,
     intakeDlqUrl: data.INTAKE_DLQ_URL,
     resultsQueueUrl: data.RESULTS_MQTT_QUEUE_URL,
+    upkeepQueueUrl: data.UPKEEP_QUEUE_URL,
     rawBucket: data.RAW_BUCKET,
   }
 }

@@ -4,6 +4,7 @@
  * All payloads since the last commit share the next one. The broker's limit on unacknowledged messages limits how many wait.
  * @module
  */
+import { type EcgId, streamEcgId } from '../../shared/domain/ecg-id.ts'
 import type { Frame } from '../../shared/domain/frame.ts'
 import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts'
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
@@ -11,6 +12,7 @@ import { type FrameEnd, type Problem, REASON, reasonFor } from './frame-end.ts'
 import type { Journal, SessionKey } from './journal.ts'
 import { closeLate, LATE_PATIENCE_MS, type LateWindow, takeLate } from './late-frames.ts'
 import { DEFAULT_LIMITS, type LimitName, Limits } from './limits.ts'
+import { type Session, Sessions, sessionAt } from './sessions.ts'
 import { parseTopic, type Topic } from './topics.ts'
 import { type ClosedWindow, type Offer, WindowAssembler } from './window-assembler.ts'
 
@@ -25,6 +27,13 @@ export interface Arrival {
   acknowledge(reasonCode: number): void
 }
 
+/** An ECG whose device does not have its result. */
+export interface MissedResult {
+  readonly tenant: string
+  readonly device: string
+  readonly ecgId: EcgId
+}
+
 /** Called after the commit. */
 export interface IngestOutput {
   /** @param traceparents those of the frames that closed the windows, if any; kept in memory only */
@@ -34,6 +43,8 @@ export interface IngestOutput {
    * @param limit the limit that was reached, if any
    */
   refused(rejectId: number | undefined, problem: Problem, topic: Topic | undefined, limit?: LimitName): void
+  /** Devices repeat the frames of these ECGs, and nothing of them is missing. Absent: nobody publishes a result again. */
+  resultsMissed?(missed: readonly MissedResult[]): void
   /** The journal cannot be written. Memory is ahead of it, so this process must end and restart. */
   failed(error: unknown): void
 }
@@ -59,32 +70,13 @@ export interface IngestOptions {
 /** Least time between two commits. At 1,000 frames/s eight frames share one, and a single frame is not delayed. */
 const COMMIT_INTERVAL_MS = 8
 
-/**
- * Most sessions in memory, at some kilobytes each. Beyond it those that were silent longest are dropped if nothing is open, and otherwise
- * closed.
- */
-const MAX_SESSIONS = 10_000
-
 /** Number of frames by outcome, since the start. */
 export type FrameCounts = Readonly<Record<Offer['kind'] | 'refused', number>>
-
-interface Session {
-  readonly id: number
-  readonly assembler: WindowAssembler
-  lastFrameAtMs: number
-  /** The assembler's `closedThrough` as in the journal. */
-  writtenThrough: number
-  /** Samples before this are too late for any correction. */
-  expiredThrough: number
-  /** When the last late frame arrived. */
-  lastLateAtMs: number
-}
 
 export class Ingest {
   readonly #options: IngestOptions
   readonly #limits: Limits
-  /** In the order of their last frame. */
-  readonly #sessions = new Map<string, Session>()
+  readonly #sessions = new Sessions()
   #arrivals: Arrival[] = []
   #settled: (() => void)[] = []
   #scheduled = false
@@ -151,7 +143,7 @@ export class Ingest {
   /** The adapter itself was away: every session gets its full idle time again, so that devices can send what they kept. */
   resumed(): void {
     const nowMs = this.#listeningMs
-    for (const session of this.#sessions.values()) {
+    for (const session of this.#sessions) {
       session.lastFrameAtMs = nowMs
       session.lastLateAtMs = nowMs
     }
@@ -161,19 +153,37 @@ export class Ingest {
   sweep(): void {
     const { idleMs, output } = this.#options
     const nowMs = this.#listeningMs
-    const excess = this.#excess()
+    const excess = this.#sessions.excess()
+    this.#reportMissed()
     const closed = this.#write(() =>
-      [...this.#sessions].flatMap(([name, session]) => {
+      [...this.#sessions].flatMap((session) => {
         const { assembler } = session
         const late = nowMs - session.lastLateAtMs >= LATE_PATIENCE_MS ? this.#closeLate(session) : []
-        const isEnding = excess.has(name) || nowMs - session.lastFrameAtMs >= idleMs
+        const isEnding = excess.has(session) || nowMs - session.lastFrameAtMs >= idleMs
         if (!isEnding) return [...late, ...this.#advance(session, assembler.closeReady(nowMs))]
         const ended = this.#advance(session, assembler.close())
-        if (assembler.past.reopened.length === 0) this.#sessions.delete(name)
+        if (assembler.past.reopened.length === 0) this.#sessions.delete(session)
         return [...late, ...ended]
       }),
     )
     if (closed !== undefined && closed.length > 0) output.windowsClosed(closed)
+  }
+
+  /** Reports the windows that devices repeat although they are complete, or were closed short and got nothing new. */
+  #reportMissed(): void {
+    const nowMs = this.#options.clock.monotonic()
+    const missed: MissedResult[] = []
+    for (const { key, assembler, repeated } of this.#sessions) {
+      for (const firstSample of repeated.take(nowMs)) {
+        const [hole] = assembler.past.within(firstSample, firstSample + 1)
+        // A new version follows, or there never was one.
+        const hasResult = hole === undefined || (!hole.isReopened && hole.version > 0)
+        if (!hasResult || this.#limits.take('results', key) !== undefined) continue
+        const { tenant, device } = key
+        missed.push({ tenant, device, ecgId: streamEcgId({ source: 'mqtt', ...key, firstSample }) })
+      }
+    }
+    if (missed.length > 0) this.#options.output.resultsMissed?.(missed)
   }
 
   /**
@@ -182,7 +192,7 @@ export class Ingest {
    */
   expire(beforeMs: number, most?: number): number {
     const expired = this.#write(() => this.#options.journal.expireHoles(beforeMs, most)) ?? []
-    const sessions = new Map([...this.#sessions.values()].map((session) => [session.id, session]))
+    const sessions = new Map([...this.#sessions].map((session) => [session.id, session]))
     for (const { sessionId, firstSample, endSample } of expired) {
       const session = sessions.get(sessionId)
       if (session === undefined) continue
@@ -195,17 +205,6 @@ export class Ingest {
   get #listeningMs(): number {
     const { clock } = this.#options
     return clock.listening?.() ?? clock.monotonic()
-  }
-
-  /** Sessions to drop from memory: first those without open windows. */
-  #excess(): ReadonlySet<string> {
-    const count = this.#sessions.size - MAX_SESSIONS
-    if (count <= 0) return new Set()
-    const isIdle = ({ assembler }: Session) => !assembler.isOpen && assembler.past.reopened.length === 0
-    const { true: idle = [], false: busy = [] } = Object.groupBy([...this.#sessions], ([, session]) =>
-      isIdle(session) ? 'true' : 'false',
-    )
-    return new Set([...idle, ...busy].slice(0, count).map(([name]) => name))
   }
 
   #schedule(): void {
@@ -266,8 +265,14 @@ export class Ingest {
     const pastEnd = session.assembler.closedThrough
     const offer = session.assembler.offer(frame, this.#listeningMs, clock.now())
     const late = this.#late(session, frame, offer, pastEnd)
-    this.#counts[late === undefined && offer.kind === 'late' ? 'repeated' : offer.kind]++
-    this.#touch(key, session)
+    const isRepeated = late === undefined && offer.kind !== 'accepted'
+    this.#counts[isRepeated ? 'repeated' : offer.kind]++
+    this.#sessions.touch(session, this.#listeningMs)
+    if (isRepeated) {
+      const { firstSample, samples, leads } = frame
+      const endSample = firstSample + samples.length / leads.length
+      session.repeated.note(firstSample, Math.min(endSample, pastEnd), clock.monotonic())
+    }
     if (offer.kind === 'accepted') journal.addFrame(session.id, frame, offer.extent)
     // Before the late ones: writing those down removes frames of closed windows that are not written down.
     const closed = offer.kind === 'accepted' ? this.#advance(session, offer.closed) : []
@@ -316,8 +321,9 @@ export class Ingest {
 
   #writeDown(session: Session, windows: readonly LateWindow[]): readonly number[] {
     const { journal, clock } = this.#options
-    const { id, assembler } = session
+    const { id, assembler, repeated } = session
     const nowMs = clock.now()
+    for (const { firstSample } of windows) repeated.closed(firstSample, clock.monotonic())
     // The windows first: frames that nothing needs are removed with them.
     const changes = assembler.past.takeChanges()
     journal.saveHoles(id, changes, nowMs)
@@ -325,13 +331,13 @@ export class Ingest {
   }
 
   #sessionOf(key: SessionKey): Session | undefined {
-    const held = this.#sessions.get(sessionName(key))
+    const held = this.#sessions.get(key)
     if (held !== undefined) return held
     const stored = this.#options.journal.findSession(key)
     if (stored === undefined) return undefined
-    const session = sessionAt(stored.id, new WindowAssembler(stored.state), stored.expiredThrough)
+    const session = sessionAt(stored.id, key, new WindowAssembler(stored.state), stored.expiredThrough)
     session.lastLateAtMs = this.#listeningMs
-    return this.#touch(key, session)
+    return this.#sessions.touch(session, this.#listeningMs)
   }
 
   #begin(key: SessionKey, frame: Frame): Session {
@@ -339,15 +345,7 @@ export class Ingest {
     const assembler = WindowAssembler.begin(frame)
     const id = journal.addSession(key, assembler.state, clock.now())
     journal.saveHoles(id, assembler.past.takeChanges(), clock.now())
-    return sessionAt(id, assembler)
-  }
-
-  #touch(key: SessionKey, session: Session): Session {
-    session.lastFrameAtMs = this.#listeningMs
-    const name = sessionName(key)
-    this.#sessions.delete(name)
-    this.#sessions.set(name, session)
-    return session
+    return sessionAt(id, key, assembler)
   }
 
   #refuse(arrival: Arrival, error: CodedError, topic: Topic | undefined, frame: Frame | undefined): FrameEnd {
@@ -381,14 +379,4 @@ export class Ingest {
     }
     return { reason: REASON.quotaExceeded, windowIds: [], reject: { id: undefined, problem, topic, limit } }
   }
-}
-
-function sessionAt(id: number, assembler: WindowAssembler, expiredThrough = 0): Session {
-  const { closedThrough } = assembler
-  return { id, assembler, lastFrameAtMs: 0, writtenThrough: closedThrough, expiredThrough, lastLateAtMs: 0 }
-}
-
-function sessionName({ tenant, device, session }: SessionKey): string {
-  // None of the three can contain a slash.
-  return `${tenant}/${device}/${session}`
 }

@@ -8,7 +8,7 @@ import type { Topic } from './topics.ts'
 type Rate = DeviceLimits['device']['frames']
 
 /** Quantities that are counted individually. */
-type Counted = 'frames' | 'sessions' | 'refusals'
+type Counted = 'frames' | 'sessions' | 'refusals' | 'results'
 
 /** Counted quantity and its scope. */
 export type LimitName = `${'device' | 'tenant'}-${Counted | 'bytes'}`

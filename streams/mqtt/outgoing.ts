@@ -1,14 +1,14 @@
 /**
- * What the adapter sends to SQS: closed windows to the intake, refused payloads to its DLQ. Both are read from the journal when they are
- * sent, and removed from it when SQS has them.
+ * What the adapter sends to SQS: closed windows to the intake, refused payloads to its DLQ, and which results devices miss to the upkeep. The
+ * first two are read from the journal when they are sent, and removed from it when SQS has them.
  * @module
  */
 import type { S3Client } from '@aws-sdk/client-s3'
 import { sha256, toPayload, waveformKey } from '../../shared/aws/payloads.ts'
-import type { IntakeMessage, Payload } from '../../shared/messages.ts'
+import type { IntakeMessage, Payload, UpkeepMessage } from '../../shared/messages.ts'
 import { childOf, formatTraceparent, TRACEPARENT } from '../../shared/observe/tracing.ts'
 import { encodeWaveform } from '../../shared/waveform/codec.ts'
-import type { Ingest } from './ingest.ts'
+import type { Ingest, MissedResult } from './ingest.ts'
 import { intakeEnvelope } from './intake-message.ts'
 import type { Journal } from './journal.ts'
 import type { OutboxItem } from './outbox.ts'
@@ -45,6 +45,12 @@ export function rejectItem({ journal, s3, bucket, afterwards }: Source, rejectId
     prepare: () => deadLetter(journal, s3, bucket, rejectId),
     sent: () => afterwards(() => journal.rejectSent(rejectId)),
   }
+}
+
+/** Asks for the stored result of an ECG to be published again. It is not kept for a restart: the device repeats itself. */
+export function missedResultItem({ tenant, ecgId }: MissedResult): OutboxItem {
+  const message: UpkeepMessage = { schema: 1, kind: 'result', tenant, ecgId }
+  return { prepare: async () => ({ body: JSON.stringify(message) }), sent: () => {} }
 }
 
 async function intakeMessage(journal: Journal, s3: S3Client, bucket: string, windowId: number): Promise<IntakeMessage> {

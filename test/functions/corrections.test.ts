@@ -137,9 +137,15 @@ describe('a corrected result', () => {
 
   it('has a list position from which the next page continues', async () => {
     const results = new ResultStore(aws.dynamo, TABLE)
-    for (const [at, version] of [1, 2].entries()) {
-      const result = windowResult('listed', 's', version, 0.1)
-      await results.putOnce('listed', origin('s'), result, new Date(NOW.getTime() + at))
+    for (const [at, [session, version]] of (
+      [
+        ['older', 1],
+        ['s', 1],
+        ['s', 2],
+      ] as const
+    ).entries()) {
+      const result = windowResult('listed', session, version, 0.1)
+      await results.putOnce('listed', origin(session), result, new Date(NOW.getTime() + at))
     }
     const list = new ResultList(aws.dynamo, TABLE)
 

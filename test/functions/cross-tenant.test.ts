@@ -325,6 +325,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
   upkeep: async () => {
     const origin = { kind: 'upload', device: DEVICE } as const
     await api.associations.markUnidentified(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId, origin })
+    const ofDevice = await api.screened(OWNER, {}, { kind: 'mqtt', device: DEVICE, session: 's1' })
     const before = await ownersThings()
     const of = { schema: 1, tenant: OTHER }
 
@@ -332,6 +333,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
       await handlerOf('upkeep'),
       { ...of, kind: 'deletion', ecgId: own.ecgId },
       { ...of, kind: 'attribution', ecgId: own.ecgId },
+      { ...of, kind: 'result', ecgId: ofDevice.ecgId },
       { ...of, kind: 'association', device: DEVICE, from: '2020-01-01T00:00:00.000Z', to: null },
     )
 
@@ -339,6 +341,7 @@ const CASES: Readonly<Record<string, () => Promise<void>>> = {
     expect(await api.receive(api.intakeUrl)).toEqual([])
     expect(await ownersThings()).toEqual(before)
     await api.associations.markReported(OWNER, { device: DEVICE, at: AT, ecgId: own.ecgId })
+    await api.results.removeRows(OWNER, ofDevice.ecgId)
   },
 
   /** A user of the other tenant in a group named like the owner's, and a user of an unknown tenant. */

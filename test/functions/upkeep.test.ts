@@ -37,6 +37,7 @@ it('Upkeep reports each result that an association releases once, in batches of 
       results: { latest: async (_: string, ecgId: string) => (ecgId === deleted ? undefined : ecgId) },
     } as never, // all that is asked of it here
     explain: async () => {},
+    publish: async () => {},
     report: async (message) => void reported.push(message),
     goOn: async (message) => void queue.push(message),
   })
@@ -54,4 +55,30 @@ it('Upkeep reports each result that an association releases once, in batches of 
   expect(unlisted).toEqual([deleted])
   expect(most).toBeLessThanOrEqual(2000)
   expect(messages).toBe(6)
+})
+
+it('Upkeep publishes a result again only to the device that it came from', async () => {
+  const published: ResultMessage[] = []
+  const ofDevice: ResultMessage = {
+    schema: 1,
+    tenant,
+    origin: { kind: 'mqtt', device, session: 's1' },
+    result: '{"as":"stored"}',
+  }
+  const stored = new Map<string, ResultMessage>([
+    [waiting[0]!.ecgId, ofDevice],
+    [waiting[1]!.ecgId, { ...ofDevice, origin: { kind: 'upload', device } }],
+  ])
+  const upkeep = new Upkeep({
+    associations: {} as never, // not asked
+    deletion: { results: { message: async (_: string, ecgId: string) => stored.get(ecgId) } } as never, // all that is asked of it here
+    explain: async () => {},
+    publish: async (message) => void published.push(message),
+    report: async () => {},
+    goOn: async () => {},
+  })
+
+  for (const { ecgId } of waiting.slice(0, 3)) await upkeep.handle({ schema: 1, kind: 'result', tenant, ecgId })
+
+  expect(published).toEqual([ofDevice])
 })

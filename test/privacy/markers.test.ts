@@ -94,6 +94,7 @@ beforeAll(async () => {
     SCREENING_DLQ_URL: dlqUrl,
     RESULTS_TOPIC_ARN: 'arn:aws:sns:us-east-1:000000000000:results',
     RESULTS_FHIR_QUEUE_URL: aws.reportUrl,
+    RESULTS_MQTT_QUEUE_URL: aws.intakeUrl,
     RESULTS_FHIR_DLQ_URL: dlqUrl,
     FHIR_INBOUND_QUEUE_URL: aws.intakeUrl,
     FHIR_INBOUND_DLQ_URL: dlqUrl,
@@ -569,12 +570,13 @@ describe('no patient data leave a queue function', () => {
     const messages = [
       { schema: 1, tenant, kind: 'deletion', ecgId: ecgId(), note: mark('note') },
       { schema: 1, tenant, kind: 'attribution', ecgId: ecgId(), note: mark('note') },
+      { schema: 1, tenant, kind: 'result', ecgId: ecgId(), note: mark('note') },
       { schema: 1, tenant, kind: 'association', device: 'd1', from, to: null, note: mark('note') },
     ]
 
     for (const good of messages) await handlers.upkeep(eventOf(good, ...bad(good)), context)
 
-    expect(audited()).toEqual(new Set(['ecg.delete', 'attribution.write', 'association.write']))
+    expect(audited()).toEqual(new Set(['ecg.delete', 'attribution.write', 'result.publish', 'association.write']))
   })
 
   it('synthesis-dispatch, with an error text from Batch', async () => {

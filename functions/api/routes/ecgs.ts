@@ -31,6 +31,8 @@ const listRoute = createRoute({
   method: 'get',
   path: '/v1/ecgs',
   summary: 'List ECGs, newest arrival first',
+  description:
+    'A corrected ECG is listed once, by its newest version, and filters compare that version. `GET /v1/ecgs/{id}?version=` has the earlier ones.',
   security: needs('ecg:read'),
   middleware: requireScope('ecg:read'),
   request: { query: ListQuery },

@@ -149,6 +149,7 @@ export async function startTestApi(overrides: Partial<ApiOptions> = {}) {
     },
     explain: (tenant, ecgId) => explain({ results, s3: aws.s3, bucket: BUCKET, attributions, screener }, tenant, ecgId),
     report: (message) => sendMessage(aws.sqs, aws.reportUrl, JSON.stringify(message)),
+    publish: async () => {},
     goOn: (message) => sendMessage(aws.sqs, aws.upkeepUrl, JSON.stringify(message)),
   })
 

@@ -131,7 +131,7 @@ export async function realCloud(folder: string, assemblyDir: string): Promise<Ki
   }
 }
 
-/** The newest result of every ECG that the API lists, with the samples that it was made of. The list has an entry for each version. */
+/** The newest result of every ECG that the API lists, with the samples that it was made of. */
 async function resultsOf(url: string): Promise<readonly InCloud[]> {
   const versions = new Map<string, number[]>()
   for (let next = ''; ; ) {

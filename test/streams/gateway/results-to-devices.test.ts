@@ -6,8 +6,10 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import { MqttDoor } from '../../../streams/gateway/mqtt-door.ts'
 import { Store } from '../../../streams/gateway/store.ts'
+import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
 import { makeResult } from '../../helpers/results.ts'
+import { makeFrame } from '../mqtt/helpers/factories.ts'
 import { until } from './helpers.ts'
 
 const DEVICE = 'device:local/d1'
@@ -166,6 +168,31 @@ describe('delivery of results to devices', () => {
 
     expect(device.held.map((each) => each.ecgId)).toEqual([ecgId])
     expect(waiting()).toBe(0)
+  })
+
+  it('sends a result that the device acknowledged again when the device repeats its frames', async () => {
+    const device = await connect()
+    const sessionStartedAtMs = nowMs - MINUTE
+    const send = async () => {
+      for (let sequence = 0; sequence < 20; sequence++) {
+        const frame = makeFrame({ sequence, sessionStartedAtMs })
+        await device.client.publishAsync('ecg/v1/local/d1/frames', encodeFrame(frame), { qos: 1 })
+      }
+    }
+    await send()
+    const ecgId = storeResult(0)
+    await lengthOf(device.held, 1)
+    device.held[0]!.acknowledge()
+    await until(waiting, (count) => count === 0)
+    await minutesPass(1)
+
+    await send()
+    await minutesPass(1)
+
+    await lengthOf(device.held, 2)
+    expect(device.held.map((each) => each.ecgId)).toEqual([ecgId, ecgId])
+    device.held[1]!.acknowledge()
+    await until(waiting, (count) => count === 0)
   })
 
   it('keeps at most sixteen unacknowledged results of a device in memory', async () => {

@@ -27,6 +27,7 @@ export async function startAws(atPort = 0) {
     intake: await createQueue('intake'),
     deadLetters: await createQueue('intake-dlq'),
     results: await createQueue('results-mqtt'),
+    upkeep: await createQueue('upkeep'),
   }
   const bucket = 'raw-bucket'
   await s3.send(new CreateBucketCommand({ Bucket: bucket }))
@@ -45,6 +46,7 @@ export async function startAws(atPort = 0) {
       INTAKE_QUEUE_URL: queues.intake,
       INTAKE_DLQ_URL: queues.deadLetters,
       RESULTS_MQTT_QUEUE_URL: queues.results,
+      UPKEEP_QUEUE_URL: queues.upkeep,
       RAW_BUCKET: bucket,
     },
     stop: async () => {
