@@ -53,7 +53,7 @@ export function layout(on: () => OnStack): void {
     },
   )
 
-  it('shows findings and measurements before the drawn heart where there is one column', async () => {
+  it('shows findings and measurements before the drawn heart on a phone', async () => {
     const { stack, ecgId } = on()
     const { page } = await openPage(stack.apiUrl, { viewport: PHONE })
     await page.goto(`${stack.apiUrl}/#/ecg/${ecgId}`)
