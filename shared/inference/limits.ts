@@ -1,7 +1,7 @@
 /**
  * Operating points by sex and age: the threshold above which a finding is flagged, chosen so that about the same share of healthy people is
- * flagged in every group (Mondrian conformal prediction: Vovk et al. 2003). They are in the bundle's manifest and were set on ECGs that
- * readers called normal.
+ * flagged in every group (conformal prediction by group: `evaluation/limits.py` of the training says how). They are in the bundle's manifest
+ * and were set on ECGs that readers called normal.
  * @module
  */
 import * as z from 'zod'

@@ -31,6 +31,17 @@ def test_limits_flag_at_most_the_stated_share_of_new_people_in_every_group():
     assert flagged.mean() == pytest.approx(0.025, abs=0.006)
 
 
+def test_the_stated_share_is_met_although_each_group_is_small():
+    rng, shares = np.random.default_rng(5), []
+
+    for _ in range(60):
+        person, fresh = people(rng, 900), people(rng, 5000)
+        limits = fit_limits(scores(rng, person), scores(rng, person), person, 0.01, "made up")
+        shares.append(np.mean(scores(rng, fresh) >= limits_of(limits, fresh)))
+
+    assert np.mean(shares) == pytest.approx(0.01, abs=0.0015)  # a limit of each group alone: .005
+
+
 def test_bands_of_few_people_are_pooled():
     age = np.concatenate([np.full(150, 30), np.full(40, 55), np.full(200, 70), np.full(20, 85)])
 

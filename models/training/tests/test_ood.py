@@ -7,8 +7,10 @@ from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation import fit_ood as stage
 from cardiacnets.evaluation.fit_ood import OodConfig, fit_ood
 from cardiacnets.metrics import auroc
+from cardiacnets.models.augment import AugmentConfig, augment
+from cardiacnets.models.devices import as_another_device
 from cardiacnets.models.encoder import EncoderConfig, Trunk
-from cardiacnets.models.ood import SignalMeasures
+from cardiacnets.models.ood import Ood, SignalMeasures
 from cardiacnets.reference.synthetic import synthetic_ecg
 from cardiacnets.signal.outliers import KINDS, make_outliers, twelve_leads
 
@@ -69,7 +71,7 @@ def test_score_learns_to_separate_and_is_cached_for_its_trunk(tmp_path, monkeypa
     real = RealSet(ecgs, labels, np.zeros((60, 1), dtype=bool), nobody, np.repeat([1, 8], 30))
     torch.manual_seed(1)
     trunk = Trunk(EncoderConfig(widths=(8, 16), blocks=1, embedding=32)).eval()
-    config = OodConfig(real=30, virtual=0, each_kind=8, steps=150, checked=8)
+    config = OodConfig(real=30, rare=0, virtual=0, each_kind=8, steps=150, checked=8)
 
     ood, unseen = fit_ood(config, trunk, real, None, tmp_path / "ood")
     monkeypatch.setattr(stage, "fit", lambda *_: pytest.fail("was fitted again"))
@@ -86,6 +88,67 @@ def test_score_learns_to_separate_and_is_cached_for_its_trunk(tmp_path, monkeypa
     assert auroc(is_outlier, torch.cat([inside, outside]).numpy()) > 0.95
 
 
+def test_a_statement_is_no_reason_to_call_an_ecg_none(monkeypatch):
+    monkeypatch.setattr(stage, "GROUP_LEAST", 10)
+    ecg = torch.from_numpy(some_ecgs(60))
+    torch.manual_seed(2)
+    trunk = Trunk(EncoderConfig(widths=(8, 16), blocks=1, embedding=32)).eval()
+    ood = Ood(0).eval()
+    with torch.no_grad():
+        odd = ood.raw(ood.features(ecg, torch.ones(60, 12), torch.zeros(60, 1, 0))).argsort()[-12:]
+    has = np.zeros((60, 2), dtype=bool)
+    has[odd, 0] = True
+    has[odd[:5], 1] = True  # too few to count
+
+    stage.set_limits(ood, trunk, ecg, np.zeros((60, 2), dtype=bool))
+    before = ood.offset.clone()
+    stage.set_limits(ood, trunk, ecg, has)
+
+    assert (ood.offset >= before).all()
+    with torch.no_grad():
+        score = ood(ecg, torch.ones(60, 12), torch.zeros(60, 1, 0))
+    assert (score[odd] > 0).sum() <= 1
+
+
+def test_rare_statements_come_often_among_what_the_score_learns_from(tmp_path, monkeypatch):
+    monkeypatch.setenv("CARDIACNETS_CACHE", str(tmp_path))
+    ecgs = some_ecgs(40).astype(np.float16)
+    nobody = np.full((40, 4), np.nan, dtype=np.float32)
+    paced = (np.arange(40) == 3)[:, None]
+    real = RealSet(ecgs, np.zeros((40, len(CONDITIONS)), dtype=np.float32), paced, nobody, np.repeat([1, 8], 20))
+    trunk = Trunk(EncoderConfig(widths=(8, 16), blocks=1, embedding=32)).eval()
+    seen = []
+    monkeypatch.setattr(stage, "augment", lambda ecg, *_: seen.append(ecg) or (ecg, torch.ones(len(ecg), 12), None))
+
+    stage.training_rows(OodConfig(real=20, rare=200, virtual=0, each_kind=2), Ood(0).eval(), trunk, real, None)
+
+    alike = (seen[0] - torch.from_numpy(ecgs[3].astype(np.float32))).abs().amax(dim=(1, 2)) == 0
+    assert 0.4 < alike[20:].float().mean() < 0.6
+
+
 def _score(ood, trunk, ecg, mask):
     tokens, _ = trunk(ecg, mask, torch.zeros(len(ecg), 4), torch.zeros(len(ecg), 4))
     return ood(ecg, mask, tokens)
+
+
+def test_another_device_changes_the_signal_and_keeps_the_limb_law():
+    ecg = torch.from_numpy(some_ecgs(40))
+
+    other = as_another_device(ecg, torch.Generator().manual_seed(3))
+    measured = SignalMeasures()(other, torch.ones(len(other), 12))
+
+    assert other.shape == ecg.shape
+    assert (other - ecg).abs().amax(dim=(1, 2)).min() > 0.01
+    assert measured[:, 0].max() == 0
+
+
+def test_only_a_share_of_the_batch_comes_from_other_devices():
+    ecg, person = torch.from_numpy(some_ecgs(40)), torch.zeros(40, 4)
+    as_it_is = AugmentConfig(crop_resize=0, gain=0, noise_mv=0, lead_dropout=0)
+    changed = AugmentConfig(crop_resize=0, gain=0, noise_mv=0, lead_dropout=0, devices=0.5)
+
+    plain, *_ = augment(ecg.clone(), person, as_it_is, torch.Generator().manual_seed(1))
+    mixed, *_ = augment(ecg.clone(), person, changed, torch.Generator().manual_seed(1))
+
+    differs = (plain - mixed).abs().amax(dim=(1, 2)) > 1e-3
+    assert 5 < differs.sum() < 35

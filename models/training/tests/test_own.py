@@ -18,7 +18,7 @@ from cardiacnets.stages.loop import save_model
 from cardiacnets.stages.screening import ScreeningConfig, TrainingModel
 
 VIT = EcgVitConfig(patch=500, dim=16, depth=1, heads=2, embedding=32)
-QUICK = OodConfig(real=8, each_kind=4, steps=4, calibrated=8, checked=6)
+QUICK = OodConfig(real=8, rare=4, each_kind=4, steps=4, calibrated=8, checked=6)
 PEOPLE = 60
 
 

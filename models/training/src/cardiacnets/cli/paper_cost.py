@@ -15,17 +15,21 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from cardiacnets.models.ecg_vit import EcgMae, EcgVit
-from cardiacnets.models.greenmim import GREENMIM_PAPER, GreenMim, draw_visible
+from cardiacnets.models.ecg_mim import EcgMim
+from cardiacnets.models.ecg_vit import EcgMae
+from cardiacnets.models.greenmim import GreenMim, draw_visible
 from cardiacnets.models.heads import FunctionHead, ScreeningHead
 from cardiacnets.models.swin import Swin
+from cardiacnets.models.trunks import make_masked, make_trunk
+from cardiacnets.programme import read_programme
+from cardiacnets.stages.loop import OptimisationConfig
 
 PEAK_FLOPS = 312e12
 """A100, bfloat16, dense (NVIDIA's data sheet)."""
 UTILISATION = 0.4
 """Of the peak; assumed. Small windows (Swin) reach less than plain transformers."""
-PEOPLE = 30_000
-"""Who have both ECG and CMR, to train on; assumed."""
+PEOPLE = 29_063
+"""Who have both ECG and CMR, to train on: the paper's, for whom the configuration's steps are written."""
 STATE_BYTES = 22
 """A parameter: weight, gradient, DistributedDataParallel's copy of it and Adam's two moments in float32, and autocast's
 copy in bfloat16."""
@@ -61,15 +65,47 @@ class Cost:
     gpu_hours: float
 
 
-def _green_mim(model: GreenMim, batch: int, where: torch.device) -> Tensor:
-    swin = GREENMIM_PAPER.swin
-    visible = draw_visible(GREENMIM_PAPER, torch.Generator().manual_seed(1))
-    return model.loss(torch.zeros(batch, swin.frames, swin.image, swin.image, device=where), visible)
+def paper_stages() -> tuple[Stage, ...]:
+    """The stages as `configurations/paper.toml` starts them: networks, masks, batches and epochs are its own."""
+    programme = read_programme("paper")
+    cmr, ecg, heads = programme.cmr, programme.ecg, programme.screening
+    mim = cmr.views["short_axis"].mim
 
+    def epochs(optimisation: OptimisationConfig, batch: int) -> int:
+        return round(optimisation.steps * batch / PEOPLE)
 
-def _ecg_mae(model: EcgMae, batch: int, where: torch.device) -> Tensor:
-    ecg = torch.zeros(batch, 12, 5000, device=where)
-    return model.loss(ecg, 0.5, torch.Generator().manual_seed(1))
+    def green_mim(model: GreenMim, batch: int, where: torch.device) -> Tensor:
+        visible = draw_visible(mim, torch.Generator().manual_seed(1))
+        return model.loss(torch.zeros(batch, mim.swin.frames, mim.swin.image, mim.swin.image, device=where), visible)
+
+    def masked_ecg(model: EcgMim | EcgMae, batch: int, where: torch.device) -> Tensor:
+        millivolt = torch.zeros(batch, 12, 5000, device=where)
+        return model.loss(millivolt, ecg.lead_dropout, torch.Generator().manual_seed(1))
+
+    return (
+        Stage(
+            "CMR masked modelling, both views",
+            lambda: GreenMim(mim),
+            green_mim,
+            epochs(cmr.optimisation, cmr.batch),
+            cmr.batch,
+            runs=len(cmr.views),
+        ),
+        Stage(
+            "ECG masked modelling",
+            lambda: make_masked(ecg.mim),
+            masked_ecg,
+            epochs(ecg.optimisation, ecg.batch),
+            ecg.batch,
+        ),
+        Stage(
+            "contrast, then heads: the whole ECG encoder",
+            lambda: nn.ModuleList([make_trunk(heads.encoder), ScreeningHead(), FunctionHead()]),
+            _with_heads,
+            epochs(programme.align.optimisation, programme.align.batch) + epochs(heads.optimisation, heads.real_batch),
+            programme.align.batch,
+        ),
+    )
 
 
 def _with_heads(model: nn.ModuleList, batch: int, where: torch.device) -> Tensor:
@@ -80,22 +116,6 @@ def _with_heads(model: nn.ModuleList, batch: int, where: torch.device) -> Tensor
     embedding = trunk(ecg, leads, person, person)[1]
     mean, logvar = function_head.standardised(embedding)
     return screening_head(embedding).sum() + mean.sum() + logvar.sum()
-
-
-STAGES = (
-    Stage(
-        "CMR masked modelling, both views", lambda: GreenMim(GREENMIM_PAPER), _green_mim, epochs=400, batch=64, runs=2
-    ),
-    Stage("ECG masked modelling", EcgMae, _ecg_mae, epochs=400, batch=128),
-    Stage(
-        "contrast, then heads: the whole ECG encoder",
-        lambda: nn.ModuleList([EcgVit(), ScreeningHead(), FunctionHead()]),
-        _with_heads,
-        epochs=150,
-        batch=32,
-    ),
-)
-"""The projections of the contrastive stage (1.3 M parameters, a vector a person) are left out."""
 
 
 def count_flops(stage: Stage, model: nn.Module, batch: int = 2) -> float:
@@ -151,7 +171,7 @@ def cost(stage: Stage) -> Cost:
 
 def frozen_swin_tflops() -> float:
     """Forward of one cine through a frozen CMR encoder: contrast needs it once for each copy that is drawn from."""
-    swin = GREENMIM_PAPER.swin
+    swin = read_programme("paper").cmr.views["short_axis"].mim.swin
     model = Swin(swin).to("meta")
     with torch.no_grad(), FlopCounterMode(display=False) as counter:
         model(torch.zeros(1, swin.frames, swin.image, swin.image, device="meta"))
@@ -164,7 +184,7 @@ def main() -> None:
     parser.add_argument("--json", action="store_true")
     parser.add_argument("--gpus", type=int, default=8)
     options = parser.parse_args()
-    rows = [cost(stage) for stage in STAGES]
+    rows = [cost(stage) for stage in paper_stages()]
     if options.json:
         print(json.dumps({"stages": [asdict(row) for row in rows], "frozenSwinTflops": frozen_swin_tflops()}, indent=1))
         return

@@ -19,19 +19,23 @@ from cardiacnets.domain import LEADS
 from cardiacnets.metrics import auroc
 from cardiacnets.models import ood as ood_model
 from cardiacnets.models.augment import AugmentConfig, augment, random_lead_mask
+from cardiacnets.models.devices import as_another_device
 from cardiacnets.models.encoder import Trunk
 from cardiacnets.models.ood import Ood
 from cardiacnets.models.trunks import AnyTrunk
 from cardiacnets.signal import outliers
 from cardiacnets.signal.outliers import KINDS, NEEDS_ALL_LEADS, make_outliers
 from cardiacnets.stages.loop import save
-from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD
+from cardiacnets.stages.screening import TRAIN_FOLDS, VALIDATION_FOLD, balanced_chances
 
 FALSE_ALARMS = 0.01
+GROUP_ALARMS = 0.02
+"""Of the ECGs with any one statement: AF or a block is no reason to call an ECG none."""
+GROUP_LEAST = 50
+"""A statement counts if at least so many validation ECGs carry it."""
 AFTER_TOKENS = ("project.", "person.", "person_", "attention.")
 OTHER_DEVICES = 7
 """Seed of what `set_limits` makes of the validation ECGs."""
-LIMB_LEADS = 6
 LEADS_GIVEN: Mapping[int, tuple[tuple[str, ...], ...]] = {
     12: (LEADS,),
     8: ((*LEADS[:6], "V2", "V5"), ("I", "II", *LEADS[6:])),
@@ -49,11 +53,13 @@ class OodConfig:
 
     seed: int = 5
     real: int = 4000
+    rare: int = 4000
+    """Further real ECGs, drawn so that rare statements come as often as frequent ones: arrhythmia, pacing, blocks."""
     virtual: int = 900
     each_kind: int = 700
     steps: int = 2500
-    calibrated: int = 500
-    """Validation ECGs that the limits are set on."""
+    calibrated: int = 2500
+    """Validation ECGs that the limits are set on, at most."""
     checked: int = 200
     """Validation ECGs, and outliers of each kind, that what the score makes of an unseen kind is measured on."""
     learning_rate: float = 2e-3
@@ -102,46 +108,6 @@ def _pick(rows: NDArray[np.intp], count: int, rng: np.random.Generator) -> NDArr
     return np.sort(rng.permutation(rows)[:count])
 
 
-def as_another_device(ecg: Tensor, generator: torch.Generator) -> Tensor:
-    """ECGs [N,12,T], mV at 100 Hz, as other makes of device, skins and settings would have recorded them.
-
-    Each change applies to some rows: filters (muscle filter, a diagnostic or a monitor's high-pass), gain, muscle
-    noise, hum that aliases, coarse steps. PTB-XL has one make of device; whether a signal is an ECG must not depend on
-    it.
-    """
-    rows = len(ecg)
-
-    def some(share: float) -> Tensor:
-        return (torch.rand(rows, 1, 1, generator=generator) < share).float()
-
-    def uniform(low: float, high: float) -> Tensor:
-        return low + (high - low) * torch.rand(rows, 1, 1, generator=generator)
-
-    def smooth(signal: Tensor, width: int) -> Tensor:
-        return F.avg_pool1d(signal, width, 1, width // 2, count_include_pad=False)
-
-    soft = 0.5 * ecg + 0.25 * (ecg.roll(1, -1) + ecg.roll(-1, -1))
-    ecg = torch.lerp(ecg, soft, some(0.4) * uniform(0, 1))
-    softer = smooth(ecg, 3)
-    ecg = torch.lerp(ecg, softer, some(0.15))
-    ecg = torch.lerp(ecg, smooth(ecg, 5), some(0.05))
-    ecg = ecg - some(0.3) * uniform(0, 1) * smooth(ecg, 101)
-    ecg = ecg - some(0.1) * uniform(0, 0.8) * smooth(ecg, 51)
-    ecg = ecg * torch.exp(0.45 * torch.randn(rows, 1, 1, generator=generator))
-    # Chest electrodes stick better or worse; limb leads keep Einthoven's law.
-    chest = torch.exp(0.2 * torch.randn(rows, len(LEADS) - LIMB_LEADS, 1, generator=generator))
-    ecg = torch.cat([ecg[:, :LIMB_LEADS], ecg[:, LIMB_LEADS:] * chest], dim=1)
-    ecg = ecg + some(0.4) * uniform(0, 0.08) * torch.randn(ecg.shape, generator=generator)
-    time = torch.arange(ecg.shape[-1]) / outliers.RATE_HZ
-    # What a chain leaves of a wandering baseline, the same in all leads.
-    wander = torch.sin(2 * torch.pi * uniform(0.15, 0.6) * time + uniform(0, 6.3))
-    ecg = ecg + some(0.3) * uniform(0, 0.12) * wander * torch.randn(rows, ecg.shape[1], 1, generator=generator)
-    hum = torch.sin(2 * torch.pi * uniform(28, 42) * time + uniform(0, 6.3))
-    ecg = ecg + some(0.2) * uniform(0, 0.08) * hum
-    step = uniform(0.005, 0.03)
-    return torch.lerp(ecg, torch.round(ecg / step) * step, some(0.25))
-
-
 def training_rows(config: OodConfig, ood: Ood, trunk: AnyTrunk, real: RealSet, virtual: VirtualSet | None) -> _Rows:
     """Augmented ECGs with and without all leads, and as many outliers."""
     rng = np.random.default_rng(config.seed)
@@ -149,6 +115,9 @@ def training_rows(config: OodConfig, ood: Ood, trunk: AnyTrunk, real: RealSet, v
     generator = torch.Generator().manual_seed(config.seed)
     train = np.flatnonzero(np.isin(real.fold, TRAIN_FOLDS))
     ecgs = [real.millivolt[_pick(train, config.real, rng)]]
+    if config.rare and len(train):
+        chances = balanced_chances(real.statements[train].astype(np.float32))
+        ecgs.append(real.millivolt[np.sort(rng.choice(train, config.rare, p=chances))])
     if virtual is not None:
         ecgs.append(virtual.millivolt[_pick(np.flatnonzero(virtual.split == "train"), config.virtual, rng)])
     ecg = torch.from_numpy(np.concatenate(ecgs).astype(np.float32))
@@ -192,11 +161,13 @@ def fit(config: OodConfig, ood: Ood, rows: _Rows, unseen: Sequence[str] = ()) ->
 
 
 @torch.no_grad()
-def set_limits(ood: Ood, trunk: AnyTrunk, millivolt: Tensor) -> None:
-    """Shift the score so that `FALSE_ALARMS` of these ECGs are above 0, whatever the number of leads.
+def set_limits(ood: Ood, trunk: AnyTrunk, millivolt: Tensor, statements: NDArray[np.bool_]) -> None:
+    """Shift the score so that at most `FALSE_ALARMS` of these ECGs are above 0, whatever the number of leads.
 
-    The ECGs count both as they are and as other devices would have recorded them.
+    And at most `GROUP_ALARMS` of those with any one statement [n,K]. The ECGs count both as they are and as other
+    devices would have recorded them.
     """
+    groups = [torch.from_numpy(rows) for rows in statements.T if rows.sum() >= GROUP_LEAST]
     counts, limits = [0], []
     others = as_another_device(millivolt, torch.Generator().manual_seed(OTHER_DEVICES))
     for count in sorted(LEADS_GIVEN):
@@ -207,8 +178,13 @@ def set_limits(ood: Ood, trunk: AnyTrunk, millivolt: Tensor) -> None:
         ]
         counts.append(count)
         # The limit of the set that alarms most: no set of so many leads alarms more often.
-        limits.append(max(float(torch.quantile(score, 1 - FALSE_ALARMS)) for score in scores))
+        limits.append(max(_limit(score, groups) for score in scores))
     ood.offset.copy_(torch.from_numpy(np.interp(np.arange(len(LEADS) + 1), counts[1:], limits)))
+
+
+def _limit(score: Tensor, groups: Sequence[Tensor]) -> float:
+    everybody = float(torch.quantile(score, 1 - FALSE_ALARMS))
+    return max([everybody, *(float(torch.quantile(score[rows], 1 - GROUP_ALARMS)) for rows in groups)])
 
 
 def trunk_digest(trunk: AnyTrunk) -> str:
@@ -256,7 +232,8 @@ def fit_ood(
         unseen[kind] = auroc((check.kind[chosen] >= 0).numpy(), score)
     fit(config, ood, rows)
     even = np.linspace(0, len(validation) - 1, min(config.calibrated, len(validation))).round().astype(int)
-    set_limits(ood, trunk, torch.from_numpy(validation[even].astype(np.float32)))
+    statements = real.statements[real.fold == VALIDATION_FOLD][even]
+    set_limits(ood, trunk, torch.from_numpy(validation[even].astype(np.float32)), statements)
     out_dir.mkdir(parents=True, exist_ok=True)
     save(path, {"made_with": made_with, "model": ood.state_dict(), "unseen": unseen})
     return ood, unseen

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from cardiacnets.models.devices import as_another_device
+
 LIMB = slice(0, 6)
 PRECORDIAL = slice(6, 12)
 
@@ -21,6 +23,8 @@ class AugmentConfig:
     """Spread of one gain for the whole ECG (log-normal): cables and bodies differ, but voltage carries mass."""
     noise_mv: float = 0.02
     """Largest standard deviation of white noise."""
+    devices: float = 0.0
+    """Share of ECGs that another make of device seems to have recorded (`as_another_device` without its gain)."""
     reversal: float = 0.0
     """Chance that time runs backwards: the paper's, for pretraining, where no label depends on the order of waves."""
     inversion: float = 0.0
@@ -95,6 +99,9 @@ def augment(
     if config.inversion:
         ecg = ecg * torch.where(torch.rand(rows, 1, 1, generator=generator) < config.inversion, -1.0, 1.0)
     ecg = gain_and_noise(ecg, config.gain, config.noise_mv, generator)
+    if config.devices:
+        chosen = torch.rand(rows, generator=generator) < config.devices
+        ecg[chosen] = as_another_device(ecg[chosen], generator, gain=0.0, chest=0.1)
     lead_mask = random_lead_mask(rows, config.lead_dropout, generator)
     person_mask = random_person_mask(person, config.person_dropout, generator)
     return ecg * lead_mask.unsqueeze(-1), lead_mask, person_mask

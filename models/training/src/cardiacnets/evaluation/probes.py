@@ -1,0 +1,207 @@
+"""What each pretraining leaves in a frozen ECG encoder, by the share of people whose labels are known.
+
+A ridge regression reads conditions and indices from the encoder's pooled tokens, without the person. Nothing is
+fine-tuned, so that many draws of labels cost minutes. An interval covers draws of labels, initial weights where there
+are several, and test people at once; pretraining itself ran once for each start and is not resampled.
+
+`python -m cardiacnets.evaluation.probes [--run-dir DIR] [--control align-shuffled/model.pt]`
+"""
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from cardiacnets.data.virtual import VirtualSet, load_virtual
+from cardiacnets.data.windows import cache_dir
+from cardiacnets.domain import CONDITIONS
+from cardiacnets.metrics import auroc, pearson
+from cardiacnets.models.encoder import EncoderConfig, Trunk
+from cardiacnets.signal.profile import REPOSITORY
+from cardiacnets.stages.screening import labelled_rows
+
+Array = NDArray[np.floating]
+
+DRAWS: Mapping[float, int] = {0.01: 8, 0.05: 8, 0.10: 8, 0.25: 5, 1.0: 1}
+"""Share of labels → draws of who has them. All labels can be drawn in one way only."""
+INITIAL = 5
+"""Encoders with random weights: the start without pretraining."""
+PENALTIES = (10.0, 100.0, 1000.0, 10_000.0)
+ROUNDS = 300
+TEST_PEOPLE = 2000
+REPORT = REPOSITORY / "models" / "training" / "reports" / "probes.json"
+
+
+@dataclass(frozen=True)
+class Probe:
+    """Figures on test people: macro AUROC of the conditions, and mean R of the indices."""
+
+    macroAuroc: float  # named as in the JSON
+    meanR: float
+
+
+@torch.no_grad()
+def pooled(trunk: Trunk, millivolt: NDArray[np.floating], batch: int = 128) -> NDArray[np.float32]:
+    """Mean, maximum and weighted mean of the tokens, [n,576], of ECGs with all leads."""
+    trunk.eval()
+    parts = []
+    for start in range(0, len(millivolt), batch):
+        ecg = torch.from_numpy(millivolt[start : start + batch].astype(np.float32))
+        parts.append(trunk.pool(ecg, torch.ones(len(ecg), ecg.shape[1]))[1])
+    return torch.cat(parts).numpy()
+
+
+def read(fitted: Array, values: Array, held_out: Array, penalties: Sequence[float] = PENALTIES) -> Array:
+    """Values [m,K] that a ridge regression from features [n,D] reads from others [m,D].
+
+    The penalty is the one that correlates best on the last fifth of the people it is fitted on.
+    """
+    middle, scale = fitted.mean(axis=0), fitted.std(axis=0) + 1e-6
+    level, spread = values.mean(axis=0), values.std(axis=0) + 1e-12
+    x, y = (fitted - middle) / scale, (values - level) / spread
+    part = len(x) * 4 // 5
+
+    def weights(rows: slice, penalty: float) -> Array:
+        some = x[rows]
+        if len(some) < some.shape[1]:  # fewer people than features: the same solution by a smaller system
+            return some.T @ np.linalg.solve(some @ some.T + penalty * np.eye(len(some)), y[rows])
+        return np.linalg.solve(some.T @ some + penalty * np.eye(some.shape[1]), some.T @ y[rows])
+
+    inner = [float(pearson(y[part:], x[part:] @ weights(slice(part), p)).mean()) for p in penalties]
+    best = penalties[int(np.argmax(inner))]
+    return np.asarray((held_out - middle) / scale @ weights(slice(None), best))
+
+
+def probe(truth: Array, answers: Array) -> Probe:
+    """Figures of answers [n, conditions + indices]."""
+    some = len(CONDITIONS)
+    macro = np.mean([auroc(truth[:, i] > 0, answers[:, i]) for i in range(some)])
+    return Probe(float(macro), float(pearson(truth[:, some:], answers[:, some:]).mean()))
+
+
+def answers_of(features: Sequence[Array], people: VirtualSet, test: NDArray[np.intp], share: float) -> Array:
+    """[initial weights, draws, test people, conditions + indices] of one start."""
+    truth = np.concatenate([people.conditions, people.indices], axis=1).astype(np.float64)
+
+    def of(own: Array, draw: int) -> Array:
+        rows = labelled_rows(people.split, share, 100 + draw)
+        return read(own[rows].astype(np.float64), truth[rows], own[test].astype(np.float64))
+
+    return np.stack([np.stack([of(own, draw) for draw in range(DRAWS[share])]) for own in features])
+
+
+def compare(truth: Array, first: Array, second: Array, rounds: int = ROUNDS, seed: int = 0) -> dict[str, Any]:
+    """Difference of two starts' mean figures, with the interval over initial weights, draws of labels and people.
+
+    Answers are as `answers_of` gives them. A round takes the same draws of labels and the same people for both.
+    """
+    rng, draws, n = np.random.default_rng(seed), first.shape[1], len(truth)
+
+    def figures(answers: Array, chosen: NDArray[np.intp], weights: NDArray[np.intp], rows: NDArray[np.intp]) -> Array:
+        found = [probe(truth[rows], answers[w, d][rows]) for w in set(weights.tolist()) for d in set(chosen.tolist())]
+        counts = [
+            np.sum(weights == w) * np.sum(chosen == d) for w in set(weights.tolist()) for d in set(chosen.tolist())
+        ]
+        return np.average([[each.macroAuroc, each.meanR] for each in found], axis=0, weights=counts)
+
+    def difference(chosen: NDArray[np.intp], rows: NDArray[np.intp], resample: bool) -> Array:
+        of_each = []
+        for answers in (first, second):
+            every = np.arange(len(answers))
+            weights = rng.integers(len(answers), size=len(answers)) if resample else every
+            of_each.append(figures(answers, chosen, weights, rows))
+        return np.asarray(of_each[0] - of_each[1])
+
+    every, everybody = np.arange(draws), np.arange(n)
+    observed = difference(every, everybody, resample=False)
+    spread = [
+        difference(every[rng.integers(0, draws, (draws,))], everybody[rng.integers(0, n, (n,))], resample=True)
+        for _ in range(rounds)
+    ]
+    low, high = np.quantile(spread, (0.025, 0.975), axis=0)
+    return {
+        name: {"difference": round(float(observed[i]), 4), "ci": [round(float(low[i]), 4), round(float(high[i]), 4)]}
+        for i, name in enumerate(("macroAuroc", "meanR"))
+    }
+
+
+def measure_probes(starts: Mapping[str, Sequence[Trunk]], people: VirtualSet, rounds: int = ROUNDS) -> dict[str, Any]:
+    """Every start at every share of the labels, and each pair's difference."""
+    test = np.flatnonzero(people.split == "test")[:TEST_PEOPLE]
+    truth = np.concatenate([people.conditions, people.indices], axis=1)[test].astype(np.float64)
+    features = {name: [pooled(trunk, people.millivolt) for trunk in trunks] for name, trunks in starts.items()}
+    rows: list[dict[str, Any]] = []
+    pairs: list[dict[str, Any]] = []
+    for share in DRAWS:
+        answers = {name: answers_of(own, people, test, share) for name, own in features.items()}
+        for name, own in answers.items():
+            found = [probe(truth, one) for of_weights in own for one in of_weights]
+            macro, mean_r = np.array([each.macroAuroc for each in found]), np.array([each.meanR for each in found])
+            rows.append(
+                {"labels": share, "start": name, "people": len(labelled_rows(people.split, share, 0))}
+                | {"macroAuroc": round(float(macro.mean()), 4), "meanR": round(float(mean_r.mean()), 4)}
+                | {"spread": [round(float(macro.std()), 4), round(float(mean_r.std()), 4)], "runs": len(found)}
+            )
+        for than, better in combinations(answers, 2):
+            pair = {"labels": share, "better": better, "than": than}
+            pairs.append(pair | compare(truth, answers[better], answers[than], rounds))
+    return {"testPeople": len(test), "rows": rows, "pairs": pairs}
+
+
+def table(report: Mapping[str, Any]) -> str:
+    """Two tables in Markdown."""
+    lines = ["| labels (people) | start | macro AUROC | mean R | runs |", "| --- " * 5 + "|"]
+    lines += [
+        f"| {row['labels']:.0%} ({row['people']}) | {row['start']} "
+        f"| {row['macroAuroc']:.3f} ± {row['spread'][0]:.3f} | "
+        f"{row['meanR']:.3f} ± {row['spread'][1]:.3f} | {row['runs']} |"
+        for row in report["rows"]
+    ]
+    lines += ["", "| labels | difference | macro AUROC (95% CI) | mean R (95% CI) |", "| --- " * 4 + "|"]
+    for pair in report["pairs"]:
+        cells = []
+        for name in ("macroAuroc", "meanR"):
+            (low, high), value = pair[name]["ci"], pair[name]["difference"]
+            text = f"{value:+.3f} ({low:+.3f} to {high:+.3f})"
+            cells.append(f"**{text}**" if low > 0 or high < 0 else text)
+        lines.append(f"| {pair['labels']:.0%} | {pair['better']} − {pair['than']} | {cells[0]} | {cells[1]} |")
+    return "\n".join(lines)
+
+
+def main() -> None:
+    """Write the report and print its tables."""
+    from cardiacnets.stages.contrastive import load_aligned_trunk
+    from cardiacnets.stages.ecg_pretraining import load_pretrained_trunk
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--run-dir", type=Path, default=cache_dir() / "compact")
+    parser.add_argument("--people", type=Path, help="cohort folder (default: the run's)")
+    parser.add_argument("--most", type=int, default=9000, help="people of it (default %(default)s)")
+    parser.add_argument("--control", type=Path, help="model.pt of an alignment with shuffled pairs")
+    options = parser.parse_args()
+    random = []
+    for seed in range(INITIAL):
+        torch.manual_seed(seed)
+        random.append(Trunk(EncoderConfig()))
+    starts: dict[str, list[Any]] = {
+        "random weights": random,
+        "masked ECGs": [load_pretrained_trunk(options.run_dir / "ecg" / "model.pt")],
+    }
+    if options.control:
+        starts["contrast with shuffled pairs"] = [load_aligned_trunk(options.control)]
+    starts["contrast with CMR"] = [load_aligned_trunk(options.run_dir / "align" / "model.pt")]
+    people = load_virtual(options.people or options.run_dir / "cohort").rows(slice(options.most))
+    report = measure_probes(starts, people)
+    REPORT.write_text(json.dumps(report, indent=1) + "\n")
+    print(table(report))
+
+
+if __name__ == "__main__":
+    main()
