@@ -1,7 +1,8 @@
 """How much a calibration slope differs from one fold of PTB-XL to the next: what an interval over people leaves out.
 
 CAD is read by a logistic regression from an encoder that never saw a label of a real ECG (`align`). Each of folds 1 to
-8 is left out once. One fold calibrates what is shipped; this says what to expect of its slope elsewhere. Fold 9 is not read.
+8 is left out once. One fold calibrates what is shipped; this says what to expect of its slope elsewhere.
+Fold 9 is not read.
 
 `python -m cardiacnets.evaluation.folds [--run-dir DIR]`
 """
