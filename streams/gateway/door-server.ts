@@ -62,6 +62,28 @@ export function guardOf({ host, tls, peers }: DoorAddress, name: string): Guard 
 }
 
 /**
+ * What a peer that has too many connections gets before its connection is closed, so that it tries again later. In MLLP only a message can be
+ * answered.
+ */
+const TOO_MANY: Readonly<Record<string, Uint8Array>> = {
+  // A-ASSOCIATE-RJ: rejected transient, by the presentation layer, local limit exceeded (PS3.8, 9.3.4).
+  dicom: Uint8Array.of(0x03, 0, 0, 0, 0, 4, 0, 2, 3, 2),
+  // CONNACK: server unavailable (MQTT 3.1.1, 3.2.2.3).
+  mqtt: Uint8Array.of(0x20, 2, 0, 3),
+}
+
+/** A refused peer that does not close its side. */
+const REFUSED_MS = 1000
+
+function turnAway(socket: Socket, answer: Uint8Array): void {
+  socket.on('error', () => {})
+  // Unread bytes would reset the connection, and the answer would be lost.
+  socket.resume()
+  socket.end(answer)
+  setTimeout(() => socket.destroy(), REFUSED_MS).unref()
+}
+
+/**
  * Opens a door. Each admitted connection is passed to `serve`.
  * @param onRefused called for each connection that is refused
  */
@@ -77,10 +99,12 @@ export async function openDoor(
   const admit = (socket: Socket): boolean => {
     const peer = socket.remoteAddress ?? ''
     const ofPeer = [...sockets.values()].filter((each) => each === peer).length
-    const isAdmitted = isPeer(peer) && sockets.size < MAX_CONNECTIONS && ofPeer < MAX_A_PEER
-    if (!isAdmitted) {
+    const hasRoom = sockets.size < MAX_CONNECTIONS && ofPeer < MAX_A_PEER
+    if (!isPeer(peer) || !hasRoom) {
       onRefused()
-      socket.destroy()
+      const answer = TOO_MANY[name]
+      if (isPeer(peer) && answer !== undefined) turnAway(socket, answer)
+      else socket.destroy()
       return false
     }
     sockets.set(socket, peer)

@@ -204,7 +204,10 @@ class Ward implements Gateway {
   }
 
   async #openHl7(hl7: NonNullable<GatewayConfig['hl7']>): Promise<void> {
-    const [{ Hl7Door }, { serveMllp }] = await Promise.all([import('./hl7-door.ts'), import('../hl7/mllp.ts')])
+    const [{ Hl7Door }, { MllpRoom, serveMllp }] = await Promise.all([
+      import('./hl7-door.ts'),
+      import('../hl7/mllp.ts'),
+    ])
     const door = new Hl7Door({
       config: this.#config,
       hl7,
@@ -218,7 +221,8 @@ class Ward implements Gateway {
       },
     })
     const maxBytes = hl7.maxMessageMb * 1024 * 1024
-    await this.#open('hl7', hl7, (socket) => serveMllp(socket, door.answer, door.answerBroken, { maxBytes }))
+    const room = new MllpRoom(2 * maxBytes)
+    await this.#open('hl7', hl7, (socket) => serveMllp(socket, door.answer, door.answerBroken, { maxBytes, room }))
   }
 
   async #openDicom(dicom: NonNullable<GatewayConfig['dicom']>): Promise<void> {

@@ -12,6 +12,18 @@ const CR = 0x0d
 /** A waveform of ten minutes as text is 40 MB; ECGs from hospitals are below 2 MB. */
 const MAX_MESSAGE_BYTES = 32 * 1024 * 1024
 
+/** Unfinished messages of two senders at their limit. */
+const MAX_HELD_BYTES = 2 * MAX_MESSAGE_BYTES
+
+/** Memory that the connections of a listener share for unfinished messages. */
+export class MllpRoom {
+  leftBytes: number
+
+  constructor(bytes = MAX_HELD_BYTES) {
+    this.leftBytes = bytes
+  }
+}
+
 /** Adds the MLLP frame to a message. */
 export function frameMessage(message: Uint8Array): Buffer {
   return Buffer.concat([Buffer.from([VT]), message, Buffer.from([FS, CR])])
@@ -22,7 +34,7 @@ export type Framed =
   | { readonly kind: 'message'; readonly bytes: Buffer }
   | { readonly kind: 'broken'; readonly error: CodedError; readonly head: Buffer; readonly isFatal: boolean }
 
-/** Collects bytes into whole messages. Buffers at most `maxBytes`. */
+/** Collects bytes into whole messages. Holds at most `maxBytes`. */
 export class MllpDecoder {
   readonly #maxBytes: number
   #chunks: Buffer[] = []
@@ -37,6 +49,11 @@ export class MllpDecoder {
   /** True within a message. */
   get isInside(): boolean {
     return this.#isInside
+  }
+
+  /** Bytes of the unfinished message. */
+  get heldBytes(): number {
+    return this.#bytes
   }
 
   push(chunk: Buffer): Framed[] {
@@ -88,6 +105,11 @@ export class MllpDecoder {
     return this.#isInside ? this.#break('payload-malformed', true) : undefined
   }
 
+  /** There is no room for the rest of the message now. */
+  giveUp(): Framed {
+    return this.#break('limit-exceeded', true)
+  }
+
   #skipTo(chunk: Buffer, at: number, out: Framed[]): number {
     const start = chunk.indexOf(VT, at)
     const between = chunk.subarray(at, start < 0 ? chunk.length : start)
@@ -116,11 +138,12 @@ export class MllpDecoder {
     return { kind: 'message', bytes }
   }
 
-  #break(code: 'payload-malformed' | 'payload-too-large', isFatal: boolean): Framed {
-    const head = Buffer.concat(this.#chunks).subarray(0, HEAD_BYTES)
+  #break(code: 'payload-malformed' | 'payload-too-large' | 'limit-exceeded', isFatal: boolean): Framed {
+    // Without copying the rest of a message that is too large.
+    const head = Buffer.concat(this.#chunks, Math.min(this.#bytes, HEAD_BYTES))
     this.#reset()
     const detail = code === 'payload-too-large' ? { field: 'message', maxBytes: this.#maxBytes } : { field: 'MLLP' }
-    return { kind: 'broken', error: new CodedError(code, detail), head: Buffer.from(head), isFatal }
+    return { kind: 'broken', error: new CodedError(code, detail), head, isFatal }
   }
 
   #reset(): void {
@@ -140,6 +163,8 @@ export interface MllpPeerOptions {
   readonly messageMs?: number
   /** Time limit of silence between messages. */
   readonly idleMs?: number
+  /** Shared with other connections. */
+  readonly room?: MllpRoom
 }
 
 /** Answers one message. The results are sent in the order of the messages; an empty list sends nothing. */
@@ -156,7 +181,7 @@ export function serveMllp(
   socket: Socket,
   answer: Answer,
   answerBroken: AnswerBroken,
-  { maxBytes, messageMs = 60_000, idleMs = 0 }: MllpPeerOptions = {},
+  { maxBytes, messageMs = 60_000, idleMs = 0, room = new MllpRoom() }: MllpPeerOptions = {},
 ): void {
   const decoder = new MllpDecoder(maxBytes)
   let waiting = 0
@@ -185,23 +210,33 @@ export function serveMllp(
       if (waiting < MAX_WAITING && !socket.destroyed) socket.resume()
     })
   }
+  const endMessage = () => {
+    room.leftBytes += decoder.heldBytes
+    return decoder.cut()
+  }
   const watch = () => {
     clearTimeout(timer)
     const ms = decoder.isInside ? messageMs : idleMs
     if (ms === 0) return
     timer = setTimeout(() => {
-      const cut = decoder.cut()
+      const cut = endMessage()
       if (cut === undefined) hangUp()
       else take(cut)
     }, ms)
     timer.unref()
   }
   socket.on('data', (chunk: Buffer) => {
+    room.leftBytes += decoder.heldBytes
     const framed = decoder.push(chunk)
+    if (decoder.heldBytes > room.leftBytes) framed.push(decoder.giveUp())
+    room.leftBytes -= decoder.heldBytes
     for (const each of framed) take(each)
     if (framed.some((each) => each.kind === 'broken' && each.isFatal)) socket.removeAllListeners('data').resume()
     watch()
   })
   socket.on('error', () => socket.destroy())
-  socket.on('close', () => clearTimeout(timer))
+  socket.on('close', () => {
+    clearTimeout(timer)
+    endMessage()
+  })
 }

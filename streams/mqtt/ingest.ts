@@ -10,7 +10,7 @@ import { CodedError, type ErrorCode, toCodedError } from '../../shared/errors.ts
 import { decodeFrame, decodeWindow } from './frame-codec.ts'
 import { type FrameEnd, type Problem, REASON, reasonFor } from './frame-end.ts'
 import type { Journal, SessionKey } from './journal.ts'
-import { closeLate, LATE_PATIENCE_MS, type LateWindow, takeLate } from './late-frames.ts'
+import { checkRestart, closeLate, LATE_PATIENCE_MS, type LateWindow, noteFirst, takeLate } from './late-frames.ts'
 import { DEFAULT_LIMITS, type LimitName, Limits } from './limits.ts'
 import { type Session, Sessions, sessionAt } from './sessions.ts'
 import { parseTopic, type Topic } from './topics.ts'
@@ -264,11 +264,13 @@ export class Ingest {
     this.#checkAgainstClosed(session, frame)
     const pastEnd = session.assembler.closedThrough
     const offer = session.assembler.offer(frame, this.#listeningMs, clock.now())
+    if (offer.kind === 'late') checkRestart(session, frame, journal)
     const late = this.#late(session, frame, offer, pastEnd)
     const isRepeated = late === undefined && offer.kind !== 'accepted'
     this.#counts[isRepeated ? 'repeated' : offer.kind]++
     this.#sessions.touch(session, this.#listeningMs)
-    if (isRepeated) {
+    if (!isRepeated) noteFirst(session, frame, journal)
+    else {
       const { firstSample, samples, leads } = frame
       const endSample = firstSample + samples.length / leads.length
       session.repeated.note(firstSample, Math.min(endSample, pastEnd), clock.monotonic())
@@ -335,7 +337,7 @@ export class Ingest {
     if (held !== undefined) return held
     const stored = this.#options.journal.findSession(key)
     if (stored === undefined) return undefined
-    const session = sessionAt(stored.id, key, new WindowAssembler(stored.state), stored.expiredThrough)
+    const session = sessionAt(stored.id, key, new WindowAssembler(stored.state), stored)
     session.lastLateAtMs = this.#listeningMs
     return this.#sessions.touch(session, this.#listeningMs)
   }

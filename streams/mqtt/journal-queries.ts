@@ -12,6 +12,8 @@ export const ADD_SESSION = `
 export const ADVANCE_SESSION =
   'UPDATE session SET closed_through = ?, closed_sequence = ?, touched_at_ms = ? WHERE id = ?'
 
+export const SAVE_FIRST = 'UPDATE session SET first_checksum = ? WHERE id = ?'
+
 export const ADD_FRAME = `
   INSERT INTO frame (session, sequence, first_sample, end_sample, is_last, heart_rate_bpm, samples, arrival)
   VALUES (?, ?, ?, ?, ?, ?, ?, ?)`

@@ -4,7 +4,7 @@
  */
 
 /** Increase it with every change of the tables, and add a step to `UPGRADES`. */
-export const SCHEMA_VERSION = 2
+export const SCHEMA_VERSION = 3
 
 const SESSION = `
   CREATE TABLE session (
@@ -63,7 +63,10 @@ const TO_2 = `
     UPDATE session SET held_bytes = held_bytes - length(old.samples) WHERE id = old.session;
   END;`
 
+/** From version 2 to 3: `first_checksum` of a session's first frame, by which a restarted device that uses its name again is recognised. */
+const TO_3 = 'ALTER TABLE session ADD COLUMN first_checksum INTEGER;'
+
 const FIRST = SESSION + FRAME + WINDOW + REJECT
 
 /** Upgrades by the version that each starts from; 0 is an empty file. */
-export const UPGRADES: readonly string[] = [FIRST, TO_2]
+export const UPGRADES: readonly string[] = [FIRST, TO_2, TO_3]

@@ -57,6 +57,8 @@ export interface StoredSession {
   readonly state: AssemblerState
   /** Samples before this are too late for any correction, unless their window is complete. */
   readonly expiredThrough: number
+  /** See `Session`. */
+  readonly firstChecksum: number | undefined
 }
 
 /** How much of a window has arrived. */
@@ -148,7 +150,8 @@ export class Journal {
       frames: this.#openFrames(id, closedThrough, format),
       holes: this.#statement(sql.HOLES_OF_SESSION).all(id).map(toHole),
     }
-    return { id, state, expiredThrough: Number(row.expired_through) }
+    const firstChecksum = row.first_checksum === null ? undefined : Number(row.first_checksum)
+    return { id, state, expiredThrough: Number(row.expired_through), firstChecksum }
   }
 
   addSession(
@@ -169,6 +172,10 @@ export class Journal {
       nowMs,
     )
     return Number(lastInsertRowid)
+  }
+
+  saveFirst(sessionId: number, checksum: number): void {
+    this.#statement(sql.SAVE_FIRST).run(checksum, sessionId)
   }
 
   addFrame(sessionId: number, frame: Frame, extent: FrameExtent): void {

@@ -59,6 +59,36 @@ export function takeLate(
   return past.reopen(extent.firstSample, end)
 }
 
+/** In place of a checksum, which is not negative. */
+const CONTRADICTED = -1
+
+interface SessionWithFirst extends Pick<LateSession, 'id' | 'assembler'> {
+  firstChecksum: number | undefined
+}
+
+/** Records the session's first frame, which `checkRestart` compares. */
+export function noteFirst(session: SessionWithFirst, frame: Frame, journal: Journal): void {
+  if (frame.firstSample !== 0 || session.firstChecksum !== undefined) return
+  session.firstChecksum = extentOf(frame).checksum
+  journal.saveFirst(session.id, session.firstChecksum)
+}
+
+/**
+ * For a frame of closed windows. A device that was restarted, uses the name of an old session again and counts from 0 sends other samples
+ * under numbers that are taken. The samples of complete windows are no longer here, so only the first frame shows it. From then on no frame
+ * of a complete window is taken for a repetition.
+ * @throws CodedError `sequence-invalid`
+ */
+export function checkRestart(session: SessionWithFirst, frame: Frame, journal: Journal): void {
+  const { firstSample, endSample, checksum } = extentOf(frame)
+  if (session.assembler.past.within(firstSample, endSample).length > 0) return
+  if (firstSample === 0 && session.firstChecksum !== undefined && session.firstChecksum !== checksum) {
+    session.firstChecksum = CONTRADICTED
+    journal.saveFirst(session.id, CONTRADICTED)
+  }
+  if (session.firstChecksum === CONTRADICTED) throw contradicts('sequence')
+}
+
 /** Frames have the same order by number and by sample, and never overlap. */
 function checkPlace(extent: FrameExtent, { before, behind }: ReturnType<Journal['neighbours']>): void {
   if (before !== undefined) {

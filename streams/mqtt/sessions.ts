@@ -3,7 +3,7 @@
  * @module
  */
 import { windowSamples } from '../../shared/domain/window.ts'
-import type { SessionKey } from './journal.ts'
+import type { SessionKey, StoredSession } from './journal.ts'
 import { RepeatedWindows } from './repeated-windows.ts'
 import type { WindowAssembler } from './window-assembler.ts'
 
@@ -19,6 +19,8 @@ export interface Session {
   expiredThrough: number
   /** When the last late frame arrived. */
   lastLateAtMs: number
+  /** Checksum of the frame with sample 0, once it has arrived; `CONTRADICTED` after another one came in its place. */
+  firstChecksum: number | undefined
 }
 
 /**
@@ -66,18 +68,24 @@ export class Sessions {
   }
 }
 
-export function sessionAt(id: number, key: SessionKey, assembler: WindowAssembler, expiredThrough = 0): Session {
+/** @param stored what the journal has of it */
+export function sessionAt(
+  id: number,
+  key: SessionKey,
+  assembler: WindowAssembler,
+  stored: Partial<Pick<StoredSession, 'expiredThrough' | 'firstChecksum'>> = {},
+): Session {
   const { closedThrough, format } = assembler
-  const repeated = new RepeatedWindows(windowSamples(format.rateHz))
   return {
     id,
     key,
     assembler,
-    repeated,
+    repeated: new RepeatedWindows(windowSamples(format.rateHz)),
     lastFrameAtMs: 0,
     writtenThrough: closedThrough,
-    expiredThrough,
+    expiredThrough: stored.expiredThrough ?? 0,
     lastLateAtMs: 0,
+    firstChecksum: stored.firstChecksum,
   }
 }
 

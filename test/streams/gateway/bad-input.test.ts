@@ -16,8 +16,9 @@ import { Authority, HAS_OPENSSL } from '../../helpers/certificates.ts'
 import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
-import { adt, RawPeer, waveOru } from '../hl7/helpers.ts'
+import { adt, bytesOf, header, RawPeer, waveOru } from '../hl7/helpers.ts'
 import { startTestGateway, until } from './helpers.ts'
+import { startGatewayProcess } from './process.ts'
 
 const ECG = syntheticRecording({ gainUv: 5 })
 
@@ -237,7 +238,7 @@ describe('a peer that opens too many connections', () => {
       new Promise<{ socket: Socket; isServed: boolean }>((done) => {
         const socket = connect({ host: '127.0.0.1', port: hold.port, localAddress })
         socket.on('error', () => {})
-        socket.once('data', () => done({ socket, isServed: true }))
+        socket.once('data', (data) => done({ socket, isServed: String(data) === 'served' }))
         socket.once('close', () => done({ socket, isServed: false }))
       })
 
@@ -249,6 +250,90 @@ describe('a peer that opens too many connections', () => {
     expect(other.isServed).toBe(true)
     for (const { socket } of [...flood, other]) socket.destroy()
     await hold.close()
+  })
+})
+
+describe('an AE that floods', () => {
+  it('is rejected with the reason of the standard, and others are served', async () => {
+    const ward = await startTestGateway({ dicom: { port: 0, allow: ['CARDIACNETS'] } })
+    const port = ward.gateway.ports.dicom!
+    const idle = await Promise.all(
+      Array.from({ length: 64 }, async () => {
+        const socket = connect({ host: '127.0.0.1', port })
+        await once(socket, 'connect')
+        return socket
+      }),
+    )
+    /** Another machine: what comes to this port goes on from another address. */
+    const elsewhere = createServer((client) => {
+      const on = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' })
+      for (const socket of [client, on]) socket.on('error', () => {})
+      client.pipe(on).pipe(client)
+    }).listen(0, '127.0.0.1')
+    await once(elsewhere, 'listening')
+    const echo = (to: number) =>
+      new Promise<string>((done) => {
+        const client = new dimse.Client()
+        const request = new dimse.requests.CEchoRequest()
+        request.on('response', (response) => done(`status ${response.getStatus()}`))
+        client.on('associationRejected', (reject) => done(`rejected ${JSON.stringify(reject)}`))
+        client.on('networkError', (error) => done(error.message))
+        client.addRequest(request)
+        client.send('127.0.0.1', to, 'CARDIACNETS', 'CARDIACNETS')
+      })
+
+    const flooding = await echo(port)
+    const other = await echo((elsewhere.address() as { port: number }).port)
+
+    expect(flooding).toBe('rejected {"result":2,"source":3,"reason":2}')
+    expect(other).toBe('status 0')
+    elsewhere.close()
+    for (const socket of idle) socket.destroy()
+    await ward.end()
+  })
+})
+
+describe('a frame without an end', () => {
+  it('is cut at the limit with an answer, and costs the gateway no memory beyond it', {
+    timeout: 240_000,
+  }, async () => {
+    const file = join(folder, 'gateway.json')
+    writeFileSync(file, JSON.stringify({ data: 'data', hl7: { port: 0 }, status: { port: 0 } }))
+    const gateway = await startGatewayProcess(file)
+    const before = gateway.peakMb()
+    const MB = 1024 * 1024
+    /** Sends 2 GB, whatever the answer, until it is hung up on. */
+    const flood = async () => {
+      const peer = await RawPeer.connect(gateway.ports.hl7)
+      const chunk = Buffer.alloc(MB, 'A')
+      let sent = 0
+      peer.socket.write(`\x0b${bytesOf([header({ type: 'ORU^R01', id: 'HUGE' })])}\rOBX|1|ED|||`)
+      while (!peer.socket.destroyed && sent < 2048 * MB) {
+        sent += MB
+        if (peer.socket.write(chunk)) continue
+        await new Promise<void>((go) => {
+          peer.socket.once('drain', go).once('close', go)
+        })
+      }
+      const answer = parseMessage(Buffer.from((await peer.answer())!))
+      return { sentMb: sent / MB, code: answer.first('ERR')!.text(5), verdict: answer.first('MSA')!.text(1) }
+    }
+
+    const floods = [await flood(), await flood(), await flood()]
+    const peer = await RawPeer.connect(gateway.ports.hl7)
+    peer.send(waveOru(ECG))
+    const next = parseMessage(Buffer.from((await peer.answer())!))
+    const grown = gateway.peakMb() - before
+
+    for (const { code, verdict, sentMb } of floods) {
+      expect([verdict, code]).toEqual(['AR', 'payload-too-large'])
+      expect(sentMb).toBeLessThan(100)
+    }
+    expect(next.first('MSA')!.text(1)).toBe('AA')
+    // Three floods, each of 32 MB until it is cut.
+    expect(grown).toBeLessThan(150)
+    peer.close()
+    await gateway.kill()
   })
 })
 

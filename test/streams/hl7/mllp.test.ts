@@ -1,12 +1,19 @@
 import { once } from 'node:events'
 import fc from 'fast-check'
-import { afterEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it, vi } from 'vitest'
 import type { OpenDoor } from '../../../streams/gateway/door-server.ts'
 import { openDoor } from '../../../streams/gateway/door-server.ts'
 import { acknowledge, acknowledgeBroken } from '../../../streams/hl7/acknowledge.ts'
 import { MllpClient } from '../../../streams/hl7/client.ts'
 import { parseMessage } from '../../../streams/hl7/message.ts'
-import { type Framed, frameMessage, MllpDecoder, type MllpPeerOptions, serveMllp } from '../../../streams/hl7/mllp.ts'
+import {
+  type Framed,
+  frameMessage,
+  MllpDecoder,
+  type MllpPeerOptions,
+  MllpRoom,
+  serveMllp,
+} from '../../../streams/hl7/mllp.ts'
 import { bytesOf, header, RawPeer } from './helpers.ts'
 
 const BY = { application: 'CN', facility: 'LAB', controlId: () => 'A1', now: () => new Date() }
@@ -110,6 +117,34 @@ describe('the MLLP listener', () => {
     expect(answer.first('MSA')!.text(1)).toBe('AR')
     expect(answer.first('MSA')!.text(2)).toBe('HUGE')
     expect(answer.first('ERR')!.text(5)).toBe('payload-too-large')
+  })
+
+  it('holds unfinished messages of all connections within one limit, and answers AE beyond it', async () => {
+    const room = new MllpRoom(300_000)
+    const port = await open({ room })
+    const sender = async (id: string) => {
+      const peer = await RawPeer.connect(port)
+      peer.socket.write(`\x0b${header({ type: 'ORU^R01', id })}\rOBX|1|ED|||${'A'.repeat(120_000)}`)
+      return peer
+    }
+    const waiting = [await sender('W1'), await sender('W2')]
+    await vi.waitFor(() => expect(room.leftBytes).toBeLessThan(70_000))
+
+    const answer = parseMessage(Buffer.from((await (await sender('BUSY')).answer())!))
+    for (const peer of waiting) peer.close()
+    await vi.waitFor(() => expect(room.leftBytes).toBe(300_000))
+    const later = await RawPeer.connect(port)
+    later.send(HELLO)
+
+    expect(answer.first('MSA')!.text(1)).toBe('AE')
+    expect(answer.first('MSA')!.text(2)).toBe('BUSY')
+    expect(answer.first('ERR')!.text(5)).toBe('limit-exceeded')
+    expect(
+      parseMessage(Buffer.from((await later.answer())!))
+        .first('MSA')!
+        .text(1),
+    ).toBe('AA')
+    later.close()
   })
 
   it('answers input that is not MLLP', async () => {

@@ -13,6 +13,7 @@ import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { readConfig } from '../../../streams/mqtt/config.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { encodeFrame } from '../../../streams/mqtt/frame-codec.ts'
+import type { Problem } from '../../../streams/mqtt/frame-end.ts'
 import { Ingest, type MissedResult } from '../../../streams/mqtt/ingest.ts'
 import { Journal } from '../../../streams/mqtt/journal.ts'
 import { LATE_PATIENCE_MS } from '../../../streams/mqtt/late-frames.ts'
@@ -43,10 +44,12 @@ describe('Ingest, when a device sends frames again', () => {
   /** Of the windows in the order in which they were closed. */
   let versions: number[]
   let missed: MissedResult[]
+  let problems: Problem[]
 
   beforeEach(() => {
     folder = mkdtempSync(join(tmpdir(), 'journal-'))
     nowMs = NOW
+    problems = []
     start()
   })
   afterEach(() => {
@@ -66,7 +69,7 @@ describe('Ingest, when a device sends frames again', () => {
       limits: new Limits(limits, () => nowMs),
       output: {
         windowsClosed: (ids) => closed.push(...ids),
-        refused: () => {},
+        refused: (_, problem) => problems.push(problem),
         resultsMissed: (each) => missed.push(...each),
         failed: (error) => {
           throw error
@@ -191,6 +194,26 @@ describe('Ingest, when a device sends frames again', () => {
 
     expect(before).toEqual([])
     expect(missed).toEqual([])
+  })
+
+  it('reports nothing of a restarted device that uses its old session again, also after a restart of the adapter', () => {
+    receive(frames(0, FRAMES_OF_WINDOW + 5))
+    pass(UNDER_WAY_MS)
+    const others = frames(0, FRAMES_OF_WINDOW).map((frame) => ({
+      ...frame,
+      samples: makeFrame({ sequence: 99 }).samples,
+    }))
+
+    receive(others.slice(0, 4))
+    pass(REPETITION_MS)
+    restart()
+    receive(others.slice(4))
+    pass(REPETITION_MS)
+
+    expect(missed).toEqual([])
+    expect(problems.map(({ code, sequence }) => `${code} ${sequence}`)).toEqual(
+      others.map(({ sequence }) => `sequence-invalid ${sequence}`),
+    )
   })
 
   it('limits how many results a device may get again', () => {
