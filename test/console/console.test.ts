@@ -14,6 +14,7 @@ import { pdfLines } from './helpers/pdf.ts'
 import { type ConsoleStack, demoFiles, screened, startConsoleStack } from './helpers/stack.ts'
 import { badInput } from './suites/bad-input.ts'
 import { ecgTools } from './suites/ecg-tools.ts'
+import { layout } from './suites/layout.ts'
 import { drop, type OnStack } from './suites/on-stack.ts'
 import { operations } from './suites/operations.ts'
 import { views } from './suites/views.ts'
@@ -412,6 +413,7 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
   describe('an ECG’s tools', () => ecgTools(on))
   describe('operations', () => operations(on))
   describe('each view', () => views(on))
+  describe('the screen', () => layout(on))
   describe('unusual input', () => badInput(on))
 
   it('keeps its script within 150 kB, compressed', () => {

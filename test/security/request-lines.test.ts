@@ -135,7 +135,9 @@ describe.each(Object.keys(SERVERS))('%s', (name) => {
     expect(answers.map(statusOf)).toEqual([400, 400])
   })
 
-  it.skipIf(FOR_EVERYBODY.includes(name))('answers only to host names of this machine', async () => {
+  if (FOR_EVERYBODY.includes(name)) return
+
+  it('answers only to host names of this machine', async () => {
     const { port, close } = await SERVERS[name]!()
     onTestFinished(async () => void (await close()))
 

@@ -8,6 +8,9 @@ import { ApiError } from '../../../streams/client/problem.ts'
 import { api, authorizedFetch, toApiError, wanted } from './client.ts'
 
 export type Summary = Schemas['Summary']
+/** The first version carries no number. */
+export const versionOf = ({ version = 1 }: Summary): number => version
+
 export type JobProgress = Schemas['News']['cmr'][number]
 
 /** `live`: events arrive at once. `polling`: events are requested every few seconds. `lost`: no connection; retried. */

@@ -87,7 +87,15 @@ function Frame({ result, subject, children }: FrameProps) {
         <a class="back" href="#/" aria-label={t('nav.worklist')}>
           <Icon name="back" />
         </a>
-        <h1>{result?.span.startedAt == null ? t('ecg.title') : <Time iso={result.span.startedAt} />}</h1>
+        <h1>
+          {result?.span.startedAt == null ? (
+            <>
+              {t('ecg.title')} {result !== undefined && <small>{t('ecg.timeUnknown')}</small>}
+            </>
+          ) : (
+            <Time iso={result.span.startedAt} />
+          )}
+        </h1>
         {result !== undefined && <Banner subject={subject} />}
         {result !== undefined && may('ecg:write') && <DeleteButton id={result.ecgId} />}
       </div>
@@ -187,11 +195,18 @@ function Body({ id, opened, beside }: BodyProps) {
   const isDrawn = useSignal(false)
   const isLate = useLate(found !== undefined)
   const mayShow = isDrawn.value || withoutSamples.value || isLate
-  const panel = useMemo(
-    () => found && mayShow && <ResultPanel result={found} subject={subject} />,
-    [found, subject, mayShow],
-  )
+  const isNarrow = useNarrow()
   const cines = useMemo(() => found?.status === 'screened' && <Cines key={id} ecgId={id} result={found} />, [id, found])
+  const panel = useMemo(
+    () =>
+      found &&
+      mayShow && (
+        <ResultPanel result={found} subject={subject}>
+          {isNarrow && cines}
+        </ResultPanel>
+      ),
+    [found, subject, mayShow, isNarrow, cines],
+  )
 
   return (
     <div class="ecg-body">
@@ -243,7 +258,7 @@ function Body({ id, opened, beside }: BodyProps) {
             <Legend view={view} recording={samples} speed={speed} attribution={attribution} />
           </>
         )}
-        {cines}
+        {!isNarrow && cines}
       </section>
       <aside class="ecg-result" aria-label={t('result.title')}>
         {panel || <State icon="loading" title={state.value === 'pending' ? t('ecg.pending') : t('state.loading')} />}
@@ -252,6 +267,19 @@ function Body({ id, opened, beside }: BodyProps) {
       {sheet !== undefined && <PrintSheet sheet={sheet} />}
     </div>
   )
+}
+
+/** As in ecg.css: the result is below the paper. There, findings come before the drawn heart. */
+const NARROW = matchMedia('(max-width: 1180px)')
+
+function useNarrow(): boolean {
+  const isNarrow = useSignal(NARROW.matches)
+  useEffect(() => {
+    const change = () => (isNarrow.value = NARROW.matches)
+    NARROW.addEventListener('change', change)
+    return () => NARROW.removeEventListener('change', change)
+  }, [])
+  return isNarrow.value
 }
 
 /** How long a result waits for the paper, ms: its panel is large, and would keep the page from drawing the ECG. */
@@ -340,7 +368,7 @@ function useSheet({ samples, found, view, noteOf }: SheetParts) {
       heading: [`CardiacNets · ${when}`, `ECG ${found.ecgId}${rate === null ? '' : ` · ${number(rate)} bpm`}`],
       footing: [
         `${number(view.mmPerS, 0)} mm/s · ${view.gain} mm/mV · ${number(samples.rateHz)} Hz · ${t('ecg.unfiltered')}`,
-        found.notice,
+        `${t('notice.short')} ${t('notice.long')}`,
       ],
     }
   }, [samples, found, view, noteOf, samples?.loaded])

@@ -71,8 +71,12 @@ export function openEcg(id: string): Opened {
         setTimeout(() => !ended.signal.aborted && void loadResult(), PENDING_MS)
         return
       }
-      opened.result.value = parseResult(data)
+      const before = opened.result.peek()?.version
+      const result = parseResult(data)
+      opened.result.value = result
       opened.state.value = 'ready'
+      // A correction has samples that came late.
+      if (before !== undefined && before !== result.version) void loadSamples()
     } catch (error) {
       fail(error)
     }

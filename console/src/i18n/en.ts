@@ -16,7 +16,7 @@ export const en = {
 
   'feed.hint': 'Results arrive by an event stream. After a break it goes on from where it was.',
   'feed.connecting': 'Connecting',
-  'feed.live': 'Live',
+  'feed.live': 'Connected',
   'feed.polling': 'Every 3 s',
   'feed.lost': 'No connection',
   'feed.since': 'last heard {ago}',
@@ -279,7 +279,7 @@ export const en = {
 
   'live.none': 'No device sends',
   'live.noneHint': 'A device appears here with its first window of ten seconds.',
-  'live.sum': '{live} of {count} devices send.',
+  'live.sum': 'Sending now: {live} of {count} devices.',
   'live.more': '{count} more are not shown: the longest silent.',
   'live.behind': '{seconds} s behind',
   'live.stale': 'late: {ago}',

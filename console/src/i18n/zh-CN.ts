@@ -21,7 +21,7 @@ export const zh: Words = {
 
   'feed.hint': '结果通过事件流到达；中断后从断点继续。',
   'feed.connecting': '正在连接',
-  'feed.live': '实时',
+  'feed.live': '已连接',
   'feed.polling': '每 3 秒',
   'feed.lost': '连接中断',
   'feed.since': '上次收到：{ago}',
@@ -301,7 +301,7 @@ export const zh: Words = {
   'alarm.ok': '正常',
   'alarm.alarm': '告警',
   'alarm.unknown': '无数据',
-  'ops.runbook': '摘自运维手册',
+  'ops.runbook': '摘自运维手册（英文）',
   'ops.noSection': '运维手册中没有此章节',
   'ops.queues': '队列',
   'ops.queue': '队列',

@@ -4,7 +4,7 @@
  */
 import { type Signal, signal } from '@preact/signals'
 import { api, wanted } from '../api/client.ts'
-import { listenToResults, type Summary } from '../api/events.ts'
+import { listenToResults, type Summary, versionOf } from '../api/events.ts'
 
 /** Most tiles on the page. */
 export const MOST_TILES = 64
@@ -38,7 +38,11 @@ function take(summary: Summary, at: number): void {
   const next = { device, newest: summary, at }
   if (known === undefined) devices.value = new Map([...devices.peek(), [device, signal(next)]])
   else if (known.peek().newest.startedAt < summary.startedAt) known.value = next
+  // A correction of the newest window: the device itself sent nothing new.
+  else if (isCorrection(known.peek().newest, summary)) known.value = { ...known.peek(), newest: summary }
 }
+
+const isCorrection = (shown: Summary, next: Summary) => shown.ecgId === next.ecgId && versionOf(shown) < versionOf(next)
 
 /** @returns a function that stops the updates */
 export function watchDevices(): () => void {

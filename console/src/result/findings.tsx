@@ -26,7 +26,7 @@ export function Findings({ result }: { readonly result: Result }) {
         {t('result.title')}
         <button
           type="button"
-          class="quiet push"
+          class="link push"
           aria-expanded={isOpen.value}
           onClick={() => (isOpen.value = !isOpen.value)}
         >
@@ -92,7 +92,7 @@ function Row({ finding, shift, onShift }: RowProps) {
               : word('finding', state)
             : t('finding.withheld', { reason: word('withheld', withheld.reason) })}
         </span>
-        <span class="num value">{withheld === undefined ? percent(probability) : '–'}</span>
+        {withheld === undefined && <span class="num value">{percent(probability)}</span>}
       </div>
       {withheld === undefined && (
         <svg

@@ -2,7 +2,8 @@
  * Result of an ECG, with its reliability.
  * @module
  */
-import { LEADS } from '../../../shared/domain/leads.ts'
+import type { ComponentChildren } from 'preact'
+import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
 import type { Measurements } from '../../../shared/domain/measurements.ts'
 import type { Person } from '../../../shared/domain/recording.ts'
 import type { Result } from '../../../shared/domain/result.ts'
@@ -19,9 +20,11 @@ interface ResultPanelProps {
   readonly result: Result
   /** Patient and device of the ECG, as far as the site allows. */
   readonly subject: Subject | undefined
+  /** Shown after the measurements. */
+  readonly children?: ComponentChildren
 }
 
-export function ResultPanel({ result, subject }: ResultPanelProps) {
+export function ResultPanel({ result, subject, children }: ResultPanelProps) {
   const { status, quality, warnings, ood, measurements, version, supersedes } = result
   return (
     <>
@@ -43,7 +46,10 @@ export function ResultPanel({ result, subject }: ResultPanelProps) {
       )}
       {version > 1 && <p class="version">{t('result.version', { version, supersedes: supersedes ?? version - 1 })}</p>}
       {status === 'screened' && <Findings result={result} />}
-      <Measured measurements={measurements} rate={quality.heartRateBpm} />
+      {(status === 'screened' || quality.heartRateBpm !== null) && (
+        <Measured measurements={measurements} rate={quality.heartRateBpm} />
+      )}
+      {children}
       <LeadQuality result={result} />
       {status === 'screened' && <Indices indices={result.indices} person={subject?.person as Person | undefined} />}
       {subject !== undefined && <Trends subject={subject} ecgId={result.ecgId} />}
@@ -71,7 +77,7 @@ function Refused({ result: { quality } }: { readonly result: Result }) {
       <ul>
         {quality.reasons.map((reason) => (
           <li key={reason}>
-            <b>{word('reason', reason)}</b> {word('advice', reason)}
+            <b>{word('reason', reason)}</b> <span>{word('advice', reason)}</span>
           </li>
         ))}
       </ul>
@@ -149,19 +155,19 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
       <ul>
         {LEADS.map((lead) => {
           const verdict = quality.leads[lead] ?? 'missing'
-          const isDerived = quality.derived.includes(lead)
+          const isDerived = quality.derived.includes(lead) || (verdict === 'missing' && follows(lead, quality.leads))
           const text =
-            verdict === 'acceptable'
+            verdict === 'acceptable' || verdict === 'missing'
               ? isDerived
                 ? word('lead', 'derived')
-                : ''
-              : verdict === 'missing'
-                ? word('lead', 'missing')
-                : word('reason', verdict)
+                : verdict === 'missing'
+                  ? word('lead', 'missing')
+                  : t('quality.good')
+              : word('reason', verdict)
           return (
-            <li key={lead} class={verdict === 'acceptable' ? (isDerived ? 'derived' : 'good') : 'bad'}>
+            <li key={lead} class={isDerived ? 'derived' : verdict === 'acceptable' ? 'good' : 'bad'}>
               <b>{lead}</b>
-              <small>{text === '' ? t('quality.good') : text}</small>
+              <small>{text}</small>
             </li>
           )
         })}
@@ -169,6 +175,10 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
     </section>
   )
 }
+
+/** A limb lead that the paper calculates from I and II, in a refused ECG as well. */
+const follows = (lead: LeadName, verdicts: Result['quality']['leads']) =>
+  ['III', 'aVR', 'aVL', 'aVF'].includes(lead) && verdicts.I !== 'missing' && verdicts.II !== 'missing'
 
 function ProvenanceOf({ result: { ecgId, provenance, version } }: { readonly result: Result }) {
   const { modelBundle, modelSha256, site, profile, codeVersion, inputSha256 } = provenance

@@ -6,7 +6,7 @@ import { batch, computed, signal } from '@preact/signals'
 import type { ConditionId } from '../../../shared/domain/conditions.ts'
 import type { ApiError } from '../../../streams/client/problem.ts'
 import { api, toApiError, wanted } from '../api/client.ts'
-import type { Summary } from '../api/events.ts'
+import { type Summary, versionOf } from '../api/events.ts'
 
 export interface Filter {
   readonly status?: 'screened' | 'refused'
@@ -89,15 +89,26 @@ export async function more(): Promise<void> {
   }
 }
 
-/** Adds a result that has just arrived. A newer version replaces the row of the older one. */
+/**
+ * Adds a result that has just arrived. A newer version replaces the row of the older one, or removes it if it does not match the filter any
+ * more.
+ */
 export function arrive(summary: Summary): void {
-  if (!matches(summary, filter.peek())) return
+  const isMatch = matches(summary, filter.peek())
   if (known.has(summary.ecgId)) {
-    const replace = (row: Summary) => (row.ecgId === summary.ecgId ? summary : row)
-    rows.value = rows.peek().map(replace)
-    waiting.value = waiting.peek().map(replace)
+    const replace = (row: Summary) => {
+      if (row.ecgId !== summary.ecgId || versionOf(row) > versionOf(summary)) return row
+      return isMatch ? summary : []
+    }
+    batch(() => {
+      rows.value = rows.peek().flatMap(replace)
+      waiting.value = waiting.peek().flatMap(replace)
+      chosen.value = Math.max(0, Math.min(chosen.peek(), rows.peek().length - 1))
+    })
+    if (![...rows.peek(), ...waiting.peek()].some(({ ecgId }) => ecgId === summary.ecgId)) known.delete(summary.ecgId)
     return
   }
+  if (!isMatch) return
   known.add(summary.ecgId)
   if (isAtTop.peek()) {
     batch(() => {

@@ -1,6 +1,6 @@
 /**
  * `npm run client`: writes `streams/client/openapi.json` and `schema.ts` from the OpenAPI document on stdin. Needs `npm ci --prefix
- * streams/client/generator` once, because the generator requires TypeScript 5 (see package.json).
+ * streams/client/generator` once, because the generator requires TypeScript 5 (see package.json). An argument names another folder.
  * @module
  */
 import { createHash } from 'node:crypto'
@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import openapiTS, { astToString } from 'openapi-typescript'
 
-const folder = join(import.meta.dirname, '..')
+const folder = process.argv[2] ?? join(import.meta.dirname, '..')
 const document = `${(await text(process.stdin)).trim()}\n`
 const sha256 = createHash('sha256').update(document).digest('hex')
 const types = astToString(await openapiTS(document, { defaultNonNullable: false, exportType: true }))

@@ -62,7 +62,7 @@ def shares(flags: Flags) -> Shares:
     return by | {"any": share(np.asarray(flags.any(axis=1)))}
 
 
-def _fit_line(x: Array, truth: Array, *, slope: float | None = None) -> tuple[float, float]:
+def fit_line(x: Array, truth: Array, *, slope: float | None = None) -> tuple[float, float]:
     """Logistic regression of truth on x by Newton's steps: (slope, intercept); a given slope stays."""
     a, b = (1.0 if slope is None else slope), 0.0
     for _ in range(25):
@@ -89,10 +89,10 @@ def calibration(chance: Array, truth: Flags) -> CalibrationFigures:
     """Slope (1: neither over- nor underconfident) and calibration in the large (0: no shift), both in log-odds."""
     x, y = logit(np.clip(chance, 1e-6, 1 - 1e-6)), truth.astype(float)
     return {
-        "slope": round(_fit_line(x, y)[0], 4),
-        "slopeCi": interval(lambda rows: _fit_line(x[rows], y[rows])[0], len(x)),
-        "inTheLarge": round(_fit_line(x, y, slope=1.0)[1], 4),
-        "inTheLargeCi": interval(lambda rows: _fit_line(x[rows], y[rows], slope=1.0)[1], len(x)),
+        "slope": round(fit_line(x, y)[0], 4),
+        "slopeCi": interval(lambda rows: fit_line(x[rows], y[rows])[0], len(x)),
+        "inTheLarge": round(fit_line(x, y, slope=1.0)[1], 4),
+        "inTheLargeCi": interval(lambda rows: fit_line(x[rows], y[rows], slope=1.0)[1], len(x)),
     }
 
 

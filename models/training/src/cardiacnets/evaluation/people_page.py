@@ -1,12 +1,16 @@
 """The part of `docs/evaluation.md` and of the card that tells what is flagged in real people, and how sure the figures are."""
 
+import json
 from collections.abc import Iterable
+from pathlib import Path
 
 from cardiacnets.domain import CONDITIONS
 from cardiacnets.evaluation.figures import CadFigures, EvaluationReport, Share
+from cardiacnets.signal.profile import REPOSITORY
 
 SHORT = {"cad": "CAD", "cm": "CM", "pericarditis": "pericarditis", "hf": "HF", "ph": "PH", "any": "anything"}
 COLUMNS = (*CONDITIONS, "any")
+FOLDS = REPOSITORY / "models" / "training" / "reports" / "folds.json"
 
 
 def table(head: list[str], rows: Iterable[list[str]]) -> str:
@@ -130,7 +134,18 @@ def calibration_line(cad: CadFigures) -> str:
     (low, high), (below, above) = cad["slopeCi"], cad["inTheLargeCi"]
     return (
         f"Calibration slope {cad['slope']:.3f} ({low:.3f}–{high:.3f}; below 1: overconfident), in the large "
-        f"{cad['inTheLarge']:+.3f} ({below:+.3f} to {above:+.3f})."
+        f"{cad['inTheLarge']:+.3f} ({below:+.3f} to {above:+.3f}).{_other_folds()}"
+    )
+
+
+def _other_folds(path: Path = FOLDS) -> str:
+    """What the interval over people leaves out, where it was measured (`evaluation/folds.py`)."""
+    if not path.exists():
+        return ""
+    low, high = json.loads(path.read_text())["expected"]
+    return (
+        "\nThis interval covers people only. Folds differ: calibrated on one of folds 1–8, another has a slope between "
+        f"{low:.2f} and {high:.2f} (95%).\nThis is from a regression on an encoder without labels (`reports/folds.json`)."
     )
 
 
