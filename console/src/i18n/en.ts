@@ -49,6 +49,7 @@ export const en = {
   'worklist.highest': 'Highest probability',
   'worklist.flags': 'Flagged',
   'worklist.upload': 'file',
+  'worklist.untimed': 'file without a time',
   'worklist.open': 'Open',
   'worklist.search': 'Device name',
   'worklist.anyFlag': 'Any condition',

@@ -54,6 +54,7 @@ export const zh: Words = {
   'worklist.highest': '最高概率',
   'worklist.flags': '标记',
   'worklist.upload': '文件',
+  'worklist.untimed': '文件（无采集时间）',
   'worklist.open': '打开',
   'worklist.search': '设备名称',
   'worklist.anyFlag': '任何疾病',

@@ -165,6 +165,9 @@ export function layout(on: () => OnStack): void {
       ['III', 'aVR', 'aVL', 'aVF'].map((lead) => `${lead}derived`),
     )
     expect(await page.locator('.measured').count()).toBe(0)
+    // The list has only the time of its arrival.
     expect(await page.locator('.ecg-head h1').textContent()).toBe('ECG time not known')
+    await go('#/')
+    await page.locator(`.row[data-ecg="${ecgId}"]`, { hasText: 'file without a time' }).waitFor()
   })
 }
