@@ -272,7 +272,7 @@ export const en = {
   'worth.weak': 'agrees weakly',
   'worth.none': 'hardly better than the average of all people',
   'bullsEye.label': 'Bull’s-eye of 16 segments',
-  'bullsEye.caption': 'Global {global}. Darker is larger.',
+  'bullsEye.caption': 'Global {global}. Palest colour {least}, strongest {greatest}.',
   'bullsEye.noTip': 'Segment 17, the tip, is not estimated.',
 
   'trends.title': 'Trend',
