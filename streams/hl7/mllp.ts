@@ -173,6 +173,9 @@ export type Answer = (bytes: Buffer) => Promise<readonly Buffer[]>
 /** Answers something that is not a message, from as much of its header as there is. */
 export type AnswerBroken = (head: Buffer, error: CodedError) => readonly Buffer[]
 
+/** From the last answer until the connection is closed. */
+const LINGER_MS = 1000
+
 /** Messages of one connection that may wait for answers before reading is paused. */
 const MAX_WAITING = 16
 
@@ -190,10 +193,16 @@ export function serveMllp(
   const send = (answers: readonly Buffer[]) => {
     if (!socket.destroyed) for (const each of answers) socket.write(frameMessage(each))
   }
+  let isEnding = false
+  const stopReading = () => {
+    isEnding = true
+    socket.removeAllListeners('data').pause()
+  }
   const hangUp = () => {
+    stopReading()
     socket.end()
-    // A peer that keeps sending 2 GB is disconnected.
-    socket.destroySoon()
+    // A peer that keeps sending has time to read its answer.
+    setTimeout(() => socket.destroy(), LINGER_MS).unref()
   }
   const take = (framed: Framed) => {
     waiting++
@@ -207,7 +216,7 @@ export function serveMllp(
       }
       if (framed.kind === 'broken' && framed.isFatal) hangUp()
       waiting--
-      if (waiting < MAX_WAITING && !socket.destroyed) socket.resume()
+      if (waiting < MAX_WAITING && !isEnding && !socket.destroyed) socket.resume()
     })
   }
   const endMessage = () => {
@@ -231,7 +240,7 @@ export function serveMllp(
     if (decoder.heldBytes > room.leftBytes) framed.push(decoder.giveUp())
     room.leftBytes -= decoder.heldBytes
     for (const each of framed) take(each)
-    if (framed.some((each) => each.kind === 'broken' && each.isFatal)) socket.removeAllListeners('data').resume()
+    if (framed.some((each) => each.kind === 'broken' && each.isFatal)) stopReading()
     watch()
   })
   socket.on('error', () => socket.destroy())

@@ -7,7 +7,7 @@ import type { EcgId } from '../../shared/domain/ecg-id.ts'
 import { makeResult } from '../helpers/results.ts'
 import { hasBrowser, NO_BROWSER, openPage } from './helpers/browser.ts'
 
-const ids = ['00000000-0000-5000-8000-000000000001', '00000000-0000-5000-8000-000000000002'] as const
+const ids: readonly string[] = ['00000000-0000-5000-8000-000000000001', '00000000-0000-5000-8000-000000000002']
 const began = Date.now()
 const RATE_HZ = 250
 const SAMPLES = 10 * RATE_HZ
@@ -42,7 +42,7 @@ class CorrectingApi {
   answer(request: Request): Response {
     const { pathname, searchParams } = new URL(request.url)
     const [, id, of] = /^\/v1\/ecgs\/([^/]+)(?:\/(\w+))?$/.exec(pathname) ?? []
-    const n = ids.findIndex((each) => each === id)
+    const n = ids.indexOf(id ?? '')
     if (pathname === '/console.json') return Response.json({ identity: null })
     if (pathname === '/v1/events') return this.#events()
     if (pathname === '/v1/ecgs') {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { rPeaks } from '../../console/src/ecg/beats.ts'
 import { drawTrace, Pyramid } from '../../console/src/ecg/decimate.ts'
-import { baselineMm, LAYOUTS, labelOf, PULSE_MM, segmentsOf, timeMm } from '../../console/src/ecg/layout.ts'
+import { baselineMm, LAYOUTS, labelOf, PULSE_MM, rowsOf, segmentsOf, timeMm } from '../../console/src/ecg/layout.ts'
 import { marchOut, reading, snap } from '../../console/src/ecg/measure.ts'
 import { viewSize } from '../../console/src/ecg/paper.ts'
 import { add, newRecording } from '../../console/src/ecg/recording.ts'
@@ -180,8 +180,21 @@ describe('a printed sheet', () => {
       expect(widthMm).toBeLessThanOrEqual(PAGE.widthMm)
       expect(heightMm + wordsMm).toBeLessThanOrEqual(PAGE.heightMm)
     }
-    const area = parts.reduce((sum, { widthMm, heightMm }) => sum + widthMm * heightMm, 0)
-    expect(area).toBeCloseTo(whole.widthMm * whole.heightMm, 3)
+    // Across, nothing is lost and nothing comes twice.
+    const across = parts.filter(({ y }) => y === 0)
+    expect(across.reduce((sum, { widthMm }) => sum + widthMm, 0)).toBeCloseTo(whole.widthMm, 3)
+    // Down, each row is on one page, with its name above it.
+    const down = parts.filter(({ x }) => x === 0)
+    for (let row = 0; row < rowsOf(of.layout); row++) {
+      const base = baselineMm(of.layout, row)
+      const pages = down.filter(({ y, heightMm }) => base >= y && base <= y + heightMm)
+      expect(pages).toHaveLength(1)
+      const page = sheetSvg(sheet, pages[0])
+      expect(base - 8.2 - 2.4).toBeGreaterThanOrEqual(pages[0]!.y)
+      expect(page).toContain(`y="${base - 8.2}"`)
+      for (const other of down)
+        if (other !== pages[0]) expect(sheetSvg(sheet, other)).not.toContain(`y="${base - 8.2}"`)
+    }
     // Where it is cut, a second ends.
     for (const { x } of parts) if (x > 0) expect((x - PULSE_MM) % of.mmPerS).toBeCloseTo(0, 6)
   })

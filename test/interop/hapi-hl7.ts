@@ -5,6 +5,7 @@
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import { temporaryFolder } from '../helpers/temporary-folder.ts'
 import { builtClasspath } from './java.ts'
 
 /** What HAPI makes of a message. */
@@ -30,6 +31,8 @@ export interface HapiHl7 {
 export async function startHapiHl7(): Promise<HapiHl7> {
   const classpath = await builtClasspath(join(import.meta.dirname, 'hapi-hl7'), 'HapiHl7')
   const child = spawn('java', ['-Xmx256m', '-XX:TieredStopAtLevel=1', '-cp', classpath, 'HapiHl7'], {
+    // HAPI writes the last control ID into the folder that it is started in.
+    cwd: temporaryFolder(),
     stdio: ['pipe', 'pipe', 'inherit'],
   })
   const exited = new Promise<void>((resolve) => child.once('exit', () => resolve()))

@@ -368,7 +368,7 @@ function useSheet({ samples, found, view, noteOf }: SheetParts) {
       heading: [`CardiacNets · ${when}`, `ECG ${found.ecgId}${rate === null ? '' : ` · ${number(rate)} bpm`}`],
       footing: [
         `${number(view.mmPerS, 0)} mm/s · ${view.gain} mm/mV · ${number(samples.rateHz)} Hz · ${t('ecg.unfiltered')}`,
-        found.notice,
+        `${t('notice.short')} ${t('notice.long')}`,
       ],
     }
   }, [samples, found, view, noteOf, samples?.loaded])

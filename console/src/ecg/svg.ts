@@ -29,7 +29,10 @@ export function sheetSize({ view, heading, footing }: Pick<Sheet, 'view' | 'head
   return { widthMm, heightMm: heightMm + (heading.length + footing.length) * HEADING_MM + 4 }
 }
 
-/** Part of the paper on one printed page, mm. */
+/** Paper above the first and below the last row of a page, for labels and tall waves: less than half a row, so no neighbour's line is on it. */
+const SPARE_MM = 5
+
+/** Part of the paper on one printed page, mm. A row is on the page that its line of 0 mV is on. */
 export interface Part {
   readonly x: number
   readonly y: number
@@ -48,7 +51,11 @@ export function partsOf(sheet: Sheet, page: { readonly widthMm: number; readonly
   const afterSeconds = Array.from({ length: Math.floor(seconds) }, (_, i) => timeMm(i + 1, mmPerS))
   const belowRows = Array.from({ length: rowsOf(layout) }, (_, i) => baselineMm(layout, i) + rowMmOf(layout) / 2)
   const across = cuts(paper.widthMm, page.widthMm, afterSeconds)
-  const down = cuts(paper.heightMm, page.heightMm - wordsMm, belowRows)
+  const most = page.heightMm - wordsMm
+  const isWhole = paper.heightMm <= most
+  const down = cuts(paper.heightMm, isWhole ? most : most - 2 * SPARE_MM, belowRows).map(
+    ([top, bottom]) => [Math.max(0, top - SPARE_MM), Math.min(paper.heightMm, bottom + SPARE_MM)] as const,
+  )
   return down.flatMap(([y, bottom]) => across.map(([x, right]) => ({ x, y, widthMm: right - x, heightMm: bottom - y })))
 }
 
@@ -82,14 +89,18 @@ export function sheetSvg(sheet: Sheet, part?: Part): string {
     ...heading.map((line, i) => text(1, (i + 0.8) * HEADING_MM, i === 0 ? 3.6 : 3, line, i === 0 ? 600 : 400)),
     ...footing.map((line, i) => text(1, top + paper.heightMm + (i + 0.9) * HEADING_MM, 2.8, line)),
   ]
-  const traces = segmentsOf(view.layout, view.isCabrera, view.seconds).map((segment) => {
+  const segments = segmentsOf(view.layout, view.isCabrera, view.seconds).filter(({ row }) => {
+    const base = baselineMm(view.layout, row)
+    return base >= paper.y && base <= paper.y + paper.heightMm
+  })
+  const traces = segments.map((segment) => {
     const base = baselineMm(view.layout, segment.row)
     const left = timeMm(segment.from, view.mmPerS)
     const note = noteOf(segment)
     const label = note === undefined ? labelOf(segment) : `${labelOf(segment)}  ${note.text}`
     return text(left + 1, base - 8.2, 3.2, label, 600) + (note?.isDrawn === false ? '' : path(recording, segment, view))
   })
-  const rows = [...new Set(segmentsOf(view.layout, view.isCabrera, view.seconds).map(({ row }) => row))]
+  const rows = [...new Set(segments.map(({ row }) => row))]
   const pulses = rows.map((row) => {
     const base = baselineMm(view.layout, row)
     const d = `M${PULSE_MM - 8.5} ${base}h1v${-view.gain}h5v${view.gain}h1`

@@ -49,6 +49,7 @@ export const en = {
   'worklist.highest': 'Highest probability',
   'worklist.flags': 'Flagged',
   'worklist.upload': 'file',
+  'worklist.untimed': 'file without a time',
   'worklist.open': 'Open',
   'worklist.search': 'Device name',
   'worklist.anyFlag': 'Any condition',
@@ -271,7 +272,7 @@ export const en = {
   'worth.weak': 'agrees weakly',
   'worth.none': 'hardly better than the average of all people',
   'bullsEye.label': 'Bull’s-eye of 16 segments',
-  'bullsEye.caption': 'Global {global}. Darker is larger.',
+  'bullsEye.caption': 'Global {global}. Palest colour {least}, strongest {greatest}.',
   'bullsEye.noTip': 'Segment 17, the tip, is not estimated.',
 
   'trends.title': 'Trend',

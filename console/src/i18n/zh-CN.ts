@@ -54,6 +54,7 @@ export const zh: Words = {
   'worklist.highest': '最高概率',
   'worklist.flags': '标记',
   'worklist.upload': '文件',
+  'worklist.untimed': '文件（无采集时间）',
   'worklist.open': '打开',
   'worklist.search': '设备名称',
   'worklist.anyFlag': '任何疾病',
@@ -269,7 +270,7 @@ export const zh: Words = {
   'worth.weak': '一致性弱',
   'worth.none': '几乎不优于人群均值',
   'bullsEye.label': '16 节段牛眼图',
-  'bullsEye.caption': '整体 {global}。颜色越深数值越大。',
+  'bullsEye.caption': '整体 {global}。颜色最浅 {least}，最浓 {greatest}。',
   'bullsEye.noTip': '第 17 节段（心尖）不作估计。',
 
   'trends.title': '趋势',

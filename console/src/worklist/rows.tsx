@@ -107,7 +107,7 @@ class RowElements {
     if (shown.every((value, i) => value === this.#shown[i])) return
     this.#shown = shown
     const { element } = this
-    const { ecgId, startedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
+    const { ecgId, startedAt, arrivedAt, status, device, flagged, heartRateBpm, reasons = [], top: highest } = row
     const verdict =
       status === 'screened'
         ? t('status.screened')
@@ -119,7 +119,8 @@ class RowElements {
     classOf(element, `row ${isChosen ? 'chosen' : ''} ${status}`)
     write(this.#when, clock(startedAt))
     write(this.#day, day(startedAt))
-    write(this.#device, device ?? t('worklist.upload'))
+    // Without a time of its own, an ECG is listed by that of its arrival.
+    write(this.#device, device ?? t(startedAt === arrivedAt ? 'worklist.untimed' : 'worklist.upload'))
     classOf(this.#device.parentElement!, `device ${device === undefined ? 'none' : lengthOf(device)}`)
     write(this.#verdict, verdict)
     classOf(this.#verdict.parentElement!.parentElement!, `verdict ${lengthOf(verdict)}`)

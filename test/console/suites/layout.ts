@@ -109,6 +109,21 @@ export function layout(on: () => OnStack): void {
     await page.context().close()
   })
 
+  it('prints on white paper in the dark theme as well, margins included', async () => {
+    const { stack, ecgId } = on()
+    const { page } = await openPage(stack.apiUrl, { colorScheme: 'dark' })
+    await page.goto(`${stack.apiUrl}/#/ecg/${ecgId}`)
+    await page.locator('.paper').waitFor()
+    const scheme = () => page.evaluate(() => getComputedStyle(document.documentElement).colorScheme)
+    expect(await scheme()).toBe('dark')
+
+    await page.emulateMedia({ media: 'print' })
+
+    expect(await scheme()).toBe('light')
+    expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(255, 255, 255)')
+    await page.context().close()
+  })
+
   it('keeps a withheld finding and its reason within the panel', async () => {
     const { page, go, ecgId } = on()
     await page.route(`**/v1/ecgs/${ecgId}`, async (route) => {
@@ -150,6 +165,9 @@ export function layout(on: () => OnStack): void {
       ['III', 'aVR', 'aVL', 'aVF'].map((lead) => `${lead}derived`),
     )
     expect(await page.locator('.measured').count()).toBe(0)
+    // The list has only the time of its arrival.
     expect(await page.locator('.ecg-head h1').textContent()).toBe('ECG time not known')
+    await go('#/')
+    await page.locator(`.row[data-ecg="${ecgId}"]`, { hasText: 'file without a time' }).waitFor()
   })
 }
