@@ -244,6 +244,9 @@ describe.skipIf(!hasBrowser)(`the console on the local stack${NO_BROWSER}`, { ti
     expect(await page.locator('[data-index]').count()).toBe(result.indices.length)
     expect(await page.locator('[data-index] .worth').first().textContent()).toMatch(/^r -?\d\.\d\d$/)
     expect(await page.locator('[data-segment]').count()).toBe(48)
+    // What the colours mean, in either theme and for negative strains.
+    const [thickness] = await page.locator('.bulls-eye figcaption').allTextContents()
+    expect(thickness).toMatch(/^Global [\d.]+ mm\. Palest colour [\d.]+ mm, strongest [\d.]+ mm\./)
   })
 
   it('recalculates for another prevalence, and marks the numbers as not stored', async () => {

@@ -3,6 +3,7 @@
  * @module
  */
 import type { Signal } from '@preact/signals'
+import { useLayoutEffect, useRef } from 'preact/hooks'
 import { t } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
 import { baselineMm, rowMmOf, timeMm } from './layout.ts'
@@ -29,7 +30,6 @@ export function CaliperLayer({ caliper, view, css, rrMs, isMarching }: LayerProp
   const [top, bottom] = [base - rowMmOf(view.layout) / 2, base + rowMmOf(view.layout) / 2]
   const marks = isMarching ? marchOut(current, view.from, view.from + view.seconds) : []
   const values = reading(current, rrMs)
-  const left = Math.min(Math.max(x1, x2) + 2, widthMm - 46)
   return (
     <>
       <svg
@@ -45,15 +45,49 @@ export function CaliperLayer({ caliper, view, css, rrMs, isMarching }: LayerProp
         <rect x={Math.min(x1, x2)} y={Math.min(y1, y2)} width={Math.abs(x2 - x1)} height={Math.abs(y2 - y1)} />
         <path d={`M${x1} ${top}V${bottom}M${x2} ${top}V${bottom}M${x1} ${y1}H${x2}M${x1} ${y2}H${x2}`} />
       </svg>
-      <output
-        class="caliper-reading"
-        style={{ left: `${left * css}px`, top: `${Math.max(0, top) * css}px` }}
-        data-ms={values.ms.toFixed(1)}
-        data-mv={values.mv.toFixed(3)}
-      >
-        <CaliperWords values={values} />
-      </output>
+      <ReadingBox
+        from={Math.min(x1, x2) * css}
+        to={Math.max(x1, x2) * css}
+        top={Math.max(0, top) * css}
+        values={values}
+      />
     </>
+  )
+}
+
+/** Distance of the reading from the lines, px. */
+const GAP_PX = 7
+
+interface ReadingBoxProps {
+  /** The caliper's lines, and the top of its row, px on the paper. */
+  readonly from: number
+  readonly to: number
+  readonly top: number
+  readonly values: Reading
+}
+
+/** Right of the caliper, or left of it where the part of the paper that is seen ends before. */
+function ReadingBox({ from, to, top, values }: ReadingBoxProps) {
+  const box = useRef<HTMLOutputElement>(null)
+  useLayoutEffect(() => {
+    const output = box.current!
+    const strip = output.closest('.strip')!
+    const [first, last] = [strip.scrollLeft, strip.scrollLeft + strip.clientWidth - GAP_PX]
+    const width = output.offsetWidth
+    const isRight = to + GAP_PX + width <= last
+    const left = isRight ? to + GAP_PX : from - GAP_PX - width
+    output.style.left = `${left < first ? Math.max(first, last - width) : left}px`
+  })
+  return (
+    <output
+      ref={box}
+      class="caliper-reading"
+      style={{ top: `${top}px` }}
+      data-ms={values.ms.toFixed(1)}
+      data-mv={values.mv.toFixed(3)}
+    >
+      <CaliperWords values={values} />
+    </output>
   )
 }
 

@@ -272,7 +272,7 @@ export const en = {
   'worth.weak': 'agrees weakly',
   'worth.none': 'hardly better than the average of all people',
   'bullsEye.label': 'Bull’s-eye of 16 segments',
-  'bullsEye.caption': 'Global {global}. Darker is larger.',
+  'bullsEye.caption': 'Global {global}. Palest colour {least}, strongest {greatest}.',
   'bullsEye.noTip': 'Segment 17, the tip, is not estimated.',
 
   'trends.title': 'Trend',
@@ -365,6 +365,7 @@ export const en = {
   'error.scope-missing': 'Your account may not do this.',
   'error.request-timeout': 'The upload took too long. Try again on a better connection.',
   'error.payload-empty': 'The file is empty.',
+  'error.files': '{count} files',
   'error.payload-too-large': 'The file is too large or too long (limit {limit}).',
   'error.payload-malformed':
     'The file is damaged or incomplete ({field}). WFDB needs the .hea and the .dat file together.',

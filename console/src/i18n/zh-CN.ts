@@ -270,7 +270,7 @@ export const zh: Words = {
   'worth.weak': '一致性弱',
   'worth.none': '几乎不优于人群均值',
   'bullsEye.label': '16 节段牛眼图',
-  'bullsEye.caption': '整体 {global}。颜色越深数值越大。',
+  'bullsEye.caption': '整体 {global}。颜色最浅 {least}，最浓 {greatest}。',
   'bullsEye.noTip': '第 17 节段（心尖）不作估计。',
 
   'trends.title': '趋势',
@@ -362,6 +362,7 @@ export const zh: Words = {
   'error.scope-missing': '您的账号无此权限。',
   'error.request-timeout': '上传时间过长。请在更好的网络下重试。',
   'error.payload-empty': '文件为空。',
+  'error.files': '{count} 个文件',
   'error.payload-too-large': '文件过大或过长（上限 {limit}）。',
   'error.payload-malformed': '文件损坏或不完整（{field}）。WFDB 需要同时提供 .hea 和 .dat 文件。',
   'error.format-unknown': '这不是任何受支持格式的心电图文件（docs/formats.md）。',

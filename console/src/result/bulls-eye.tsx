@@ -25,6 +25,7 @@ interface BullsEyeProps {
 export function BullsEye({ segments, global }: BullsEyeProps) {
   const values = segments.map(({ value }) => value)
   const [least, greatest] = [Math.min(...values), Math.max(...values)]
+  const worded = (value: number) => `${estimate(value)} ${global.unit}`
   let next = 0
   const places = RINGS.flatMap(({ count, start, outer, inner }) =>
     Array.from({ length: count }, (_, i) => ({
@@ -62,7 +63,8 @@ export function BullsEye({ segments, global }: BullsEyeProps) {
         </text>
       </svg>
       <figcaption>
-        {t('bullsEye.caption', { global: `${estimate(global.value)} ${global.unit}` })} {t('bullsEye.noTip')}
+        {t('bullsEye.caption', { global: worded(global.value), least: worded(least), greatest: worded(greatest) })}{' '}
+        {t('bullsEye.noTip')}
       </figcaption>
     </figure>
   )

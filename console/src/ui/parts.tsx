@@ -5,7 +5,7 @@
 import type { ComponentChildren } from 'preact'
 import type { ApiError } from '../../../streams/client/problem.ts'
 import { type Key, LANGUAGES, language, t } from '../i18n/index.ts'
-import { moment, utc } from './format.ts'
+import { moment, number, utc } from './format.ts'
 
 const PATHS = {
   refused: 'M8 1.5a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM3.6 12.4l8.8-8.8',
@@ -75,10 +75,17 @@ export function Failure({ error, onRetry }: { readonly error: ApiError; readonly
 export function wordsOf({ code, field, problem }: ApiError): string {
   const { words } = LANGUAGES[language.value]
   const key = `error.${code}`
-  const limit = problem.maxBytes ?? problem.maxSeconds ?? problem.maxFiles ?? ''
-  if (key in words) return t(key as Key, { field: field ?? '', limit: String(limit) })
+  if (key in words) return t(key as Key, { field: field ?? '', limit: limitOf(problem) })
   const detail = typeof problem.detail === 'string' ? problem.detail : undefined
   return detail ?? t('error.other', { code, field: field ?? '–' })
+}
+
+/** A limit that a problem states, with its unit. */
+function limitOf({ maxBytes, maxSeconds, maxFiles }: ApiError['problem']): string {
+  if (typeof maxBytes === 'number') return `${number(maxBytes / 2 ** 20)} MiB`
+  if (typeof maxSeconds === 'number') return `${number(maxSeconds / 60)} min`
+  if (typeof maxFiles === 'number') return t('error.files', { count: maxFiles })
+  return '–'
 }
 
 /** A time in the user's time zone, with UTC in the tooltip. */

@@ -2,7 +2,7 @@
 import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { openPage } from '../helpers/browser.ts'
-import { csv, type OnStack } from './on-stack.ts'
+import { csv, drop, type OnStack } from './on-stack.ts'
 
 const PHONE = { width: 390, height: 844 }
 const MONITOR = { width: 1440, height: 900 }
@@ -122,6 +122,46 @@ export function layout(on: () => OnStack): void {
     expect(await scheme()).toBe('light')
     expect(await page.evaluate(() => getComputedStyle(document.body).backgroundColor)).toBe('rgb(255, 255, 255)')
     await page.context().close()
+  })
+
+  it('shows what the calipers measure on the part of the paper that a phone shows', async () => {
+    const { stack, ecgId } = on()
+    const { page } = await openPage(stack.apiUrl, { viewport: PHONE })
+    await page.goto(`${stack.apiUrl}/#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    await page.keyboard.press('c')
+    const { x, y } = await boxOf(page, '.paper')
+
+    for (const [from, to] of [
+      [200, 340],
+      [60, 100],
+      [20, 350],
+    ] as const) {
+      await page.mouse.move(x + from, y + 80)
+      await page.mouse.down()
+      await page.mouse.move(x + to, y + 60, { steps: 3 })
+      await page.mouse.up()
+      const reading = await boxOf(page, '.caliper-reading')
+      expect(reading.x).toBeGreaterThanOrEqual(0)
+      expect(reading.x + reading.width).toBeLessThanOrEqual(PHONE.width)
+    }
+    await page.context().close()
+  })
+
+  it('states the limit of a refused upload with its unit', async () => {
+    const { page, go } = on()
+    await go('#/')
+    await page.route('**/v1/ecgs', (route) =>
+      route.fulfill({
+        status: 413,
+        json: { code: 'payload-too-large', status: 413, field: 'duration', maxSeconds: 3600 },
+      }),
+    )
+
+    await drop(page, [{ name: 'long.dcm', bytes: Buffer.from('x') }])
+
+    await page.locator('.uploads .why', { hasText: 'limit 60 min' }).waitFor()
+    await page.unrouteAll({ behavior: 'wait' })
   })
 
   it('keeps a withheld finding and its reason within the panel', async () => {

@@ -58,7 +58,7 @@ class OodConfig:
     virtual: int = 900
     each_kind: int = 700
     steps: int = 2500
-    calibrated: int = 1500
+    calibrated: int = 2500
     """Validation ECGs that the limits are set on, at most."""
     checked: int = 200
     """Validation ECGs, and outliers of each kind, that what the score makes of an unseen kind is measured on."""
