@@ -131,15 +131,17 @@ def _score(ood, trunk, ecg, mask):
     return ood(ecg, mask, tokens)
 
 
-def test_another_device_changes_the_signal_and_keeps_the_limb_law():
+def test_another_device_breaks_the_limb_law_a_little_at_most():
     ecg = torch.from_numpy(some_ecgs(40))
 
     other = as_another_device(ecg, torch.Generator().manual_seed(3))
-    measured = SignalMeasures()(other, torch.ones(len(other), 12))
+    broken = SignalMeasures()(other, torch.ones(len(other), 12))[:, LIMB_LAW]
+    in_disorder = measures(make_outliers("shuffled leads", some_ecgs(40), 1))[:, LIMB_LAW]
 
     assert other.shape == ecg.shape
     assert (other - ecg).abs().amax(dim=(1, 2)).min() > 0.01
-    assert measured[:, 0].max() == 0
+    assert (broken > 0).any()
+    assert broken.median() < in_disorder.min()
 
 
 def test_only_a_share_of_the_batch_comes_from_other_devices():

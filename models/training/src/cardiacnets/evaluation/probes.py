@@ -31,11 +31,11 @@ Array = NDArray[np.floating]
 
 DRAWS: Mapping[float, int] = {0.01: 8, 0.05: 8, 0.10: 8, 0.25: 5, 1.0: 1}
 """Share of labels → draws of who has them. All labels can be drawn in one way only."""
-INITIAL = 5
+INITIAL = 3
 """Encoders with random weights: the start without pretraining."""
 PENALTIES = (10.0, 100.0, 1000.0, 10_000.0)
-ROUNDS = 300
-TEST_PEOPLE = 2000
+ROUNDS = 100
+TEST_PEOPLE = 1000
 REPORT = REPOSITORY / "models" / "training" / "reports" / "probes.json"
 
 
@@ -183,7 +183,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--run-dir", type=Path, default=cache_dir() / "compact")
     parser.add_argument("--people", type=Path, help="cohort folder (default: the run's)")
-    parser.add_argument("--most", type=int, default=9000, help="people of it (default %(default)s)")
+    parser.add_argument("--most", type=int, default=5000, help="people of it (default %(default)s)")
     parser.add_argument("--control", type=Path, help="model.pt of an alignment with shuffled pairs")
     options = parser.parse_args()
     random = []
