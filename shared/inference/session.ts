@@ -8,6 +8,7 @@ import { LEADS } from '../domain/leads.ts'
 import type { Person } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import { CLEAN_STEPS, type CleanWindow } from '../waveform/clean-codec.ts'
+import { convertInto } from '../waveform/convert.ts'
 import { type Bundle, verifyFile } from './bundle.ts'
 
 export interface SessionOptions {
@@ -55,7 +56,7 @@ export function encoderInputs(window: CleanWindow, person: Person): Record<strin
 
 /** A window's samples as the encoder gets them, [12][samples] lead-major. */
 export function samplesOf({ codes }: CleanWindow): Float32Array {
-  return Float32Array.from(codes, (code) => code / CLEAN_STEPS)
+  return convertInto(new Float32Array(codes.length), codes, (code) => code / CLEAN_STEPS)
 }
 
 /**

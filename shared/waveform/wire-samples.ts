@@ -3,8 +3,10 @@
  * @module
  */
 import { MISSING_FRAME_SAMPLE } from '../domain/frame.ts'
+import { MISSING_SAMPLE } from '../domain/recording.ts'
 import { CodedError } from '../errors.ts'
 import { bytesOfBase64 } from './base64.ts'
+import { convertInto } from './convert.ts'
 
 /**
  * Decodes samples.
@@ -12,6 +14,12 @@ import { bytesOfBase64 } from './base64.ts'
  */
 export function samplesOfWire(wire: unknown): Int16Array {
   return Array.isArray(wire) ? samplesFromNumbers(wire) : samplesFromBytes(wire)
+}
+
+/** The samples of a lead as a recording has them. */
+export function fromWire(samples: Int16Array): Int32Array {
+  const isMissing = (value: number) => value === MISSING_FRAME_SAMPLE
+  return convertInto(new Int32Array(samples.length), samples, (value) => (isMissing(value) ? MISSING_SAMPLE : value))
 }
 
 function samplesFromBytes(wire: unknown): Int16Array {

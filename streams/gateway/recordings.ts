@@ -11,6 +11,7 @@ import type { ResultWarning } from '../../shared/domain/warnings.ts'
 import type { Waveform } from '../../shared/domain/waveform.ts'
 import { Name } from '../../shared/messages.ts'
 import { encodeWaveform, splitWaveform, waveformSha256 } from '../../shared/waveform/codec.ts'
+import { fromWire } from '../../shared/waveform/wire-samples.ts'
 import { toWire } from '../mqtt/wire-recording.ts'
 import type { About, Door, Envelope, NewEcg } from './stored-ecg.ts'
 
@@ -57,7 +58,7 @@ function canonical(recording: Recording): Waveform {
     leads: leads.map(({ name, gainUv }, index) => ({
       name,
       gainUv,
-      samples: Int32Array.from(rows[index]!, (sample) => (sample === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : sample)),
+      samples: fromWire(rows[index]!),
     })),
   }
 }

@@ -60,7 +60,7 @@ function encode(type: protobuf.Type, message: Pick<Frame, 'samples' | 'leads'>, 
     const packed = packSamples({
       leads: leads.map((lead, i) => ({
         ...lead,
-        samples: Int32Array.from(plain.subarray(i * count, (i + 1) * count)),
+        samples: new Int32Array(plain.subarray(i * count, (i + 1) * count)),
       })),
     })
     return finish(type, { ...rest, leads, packed, packedCount: count })

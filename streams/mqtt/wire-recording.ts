@@ -5,6 +5,7 @@
 import { type FrameLead, MISSING_FRAME_SAMPLE } from '../../shared/domain/frame.ts'
 import type { LeadName } from '../../shared/domain/leads.ts'
 import { MISSING_SAMPLE, type RecordedLead, type Recording } from '../../shared/domain/recording.ts'
+import { convertInto } from '../../shared/waveform/convert.ts'
 import { GAIN_RANGE_UV } from './frame-codec.ts'
 
 /** Samples of a recording as int16, [leads][samples]. */
@@ -28,7 +29,7 @@ export function toWire({ leads }: Recording): WireSamples {
     const factor = Math.max(1, Math.ceil(largest / INT16_MAX), Math.ceil(GAIN_RANGE_UV.min / gainUv))
     if (factor > 1) coarsened.push(name)
     rows.push(
-      Int16Array.from(samples, (value) =>
+      convertInto(new Int16Array(samples.length), samples, (value) =>
         value === MISSING_SAMPLE ? MISSING_FRAME_SAMPLE : Math.round(value / factor),
       ),
     )

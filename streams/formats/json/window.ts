@@ -5,12 +5,10 @@
  * @module
  */
 import * as z from 'zod'
-import { MISSING_FRAME_SAMPLE } from '../../../shared/domain/frame.ts'
 import { findLead } from '../../../shared/domain/leads.ts'
 import {
   checkDuration,
   checkRecording,
-  MISSING_SAMPLE,
   RATE_RANGE_HZ,
   type Recording,
 } from '../../../shared/domain/recording.ts'
@@ -18,7 +16,7 @@ import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { windowSamples } from '../../../shared/domain/window.ts'
 import { CodedError } from '../../../shared/errors.ts'
 import { unpackSamples } from '../../../shared/waveform/codec.ts'
-import { samplesOfWire } from '../../../shared/waveform/wire-samples.ts'
+import { fromWire, samplesOfWire } from '../../../shared/waveform/wire-samples.ts'
 import { leadsAmong, said, warnUnused } from '../channels.ts'
 import type { ReadOptions } from '../format.ts'
 import { plausiblePerson, sexOfText } from '../person.ts'
@@ -80,11 +78,7 @@ function plainRows(wire: unknown, leads: number, rateHz: number): readonly Int32
   const samples = samplesOfWire(wire)
   if (samples.length % leads !== 0) throw new CodedError('samples-uneven', { field: 'samples' })
   const count = samples.length / leads
-  return Array.from({ length: leads }, (_, index) =>
-    Int32Array.from(samples.subarray(index * count, (index + 1) * count), (sample) =>
-      sample === MISSING_FRAME_SAMPLE ? MISSING_SAMPLE : sample,
-    ),
-  )
+  return Array.from({ length: leads }, (_, index) => fromWire(samples.subarray(index * count, (index + 1) * count)))
 }
 
 function packedRows({ samples, packed, packedCount = 0, leads }: z.infer<typeof WindowFile>): readonly Int32Array[] {
