@@ -6,12 +6,7 @@
  */
 import * as z from 'zod'
 import { findLead } from '../../../shared/domain/leads.ts'
-import {
-  checkDuration,
-  checkRecording,
-  RATE_RANGE_HZ,
-  type Recording,
-} from '../../../shared/domain/recording.ts'
+import { checkDuration, checkRecording, RATE_RANGE_HZ, type Recording } from '../../../shared/domain/recording.ts'
 import type { ResultWarning } from '../../../shared/domain/warnings.ts'
 import { windowSamples } from '../../../shared/domain/window.ts'
 import { CodedError } from '../../../shared/errors.ts'
