@@ -57,6 +57,8 @@ const common = {
   setupFiles: ['test/helpers/logs.ts', 'test/helpers/leftovers.ts'],
   testTimeout: 60_000,
   hookTimeout: 240_000,
+  // The default of one second is short on a busy machine, where a screenshot alone takes longer.
+  expect: { poll: { timeout: 20_000 } },
 }
 
 /** Tells `leftovers.ts` that files run one after the other in one process. */

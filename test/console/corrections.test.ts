@@ -176,6 +176,6 @@ describe.skipIf(!hasBrowser)(`corrected ECGs on the page${NO_BROWSER}`, { timeou
     api.correct(0)
 
     await page.getByText('Version 2: replaces version 1.').waitFor()
-    await expect.poll(ink, { timeout: 20_000 }).toBeGreaterThan(before * 1.1)
+    await expect.poll(ink).toBeGreaterThan(before * 1.1)
   })
 })

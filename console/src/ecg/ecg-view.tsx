@@ -5,7 +5,6 @@
 import { useSignal } from '@preact/signals'
 import type { ComponentChildren } from 'preact'
 import { useCallback, useEffect, useMemo, useRef } from 'preact/hooks'
-import type { LeadName } from '../../../shared/domain/leads.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { may } from '../auth/session.ts'
 import { Cines } from '../cines/cines.tsx'
@@ -17,6 +16,7 @@ import { Banner } from './banner.tsx'
 import { CardDialog } from './card-dialog.tsx'
 import { DeleteButton } from './delete-button.tsx'
 import { type Shades, useAttribution } from './explain.ts'
+import { inWords } from './in-words.ts'
 import { PAGE_S, type Segment } from './layout.ts'
 import { Legend } from './legend.tsx'
 import { type Opened, openEcg } from './load.ts'
@@ -239,7 +239,7 @@ function Body({ id, opened, beside }: BodyProps) {
           )
         ) : (
           <>
-            {strip(samples, describe(samples, found), isSide.value || isModel.value ? undefined : earlier.value)}
+            {strip(samples, inWords(samples, found), isSide.value || isModel.value ? undefined : earlier.value)}
             {isSide.value && !isModel.value && earlier.value !== undefined && (
               <>
                 <h2 class="strip-title">{t('ecg.earlier')}</h2>
@@ -389,14 +389,3 @@ function useKeys(keys: Readonly<Record<string, () => unknown>>) {
 }
 
 const rrOf = (bpm: number | null | undefined) => (bpm == null ? undefined : 60_000 / bpm)
-
-/** Text description of the ECG, for screen readers. */
-function describe(recording: Recording, result: Result | undefined): string {
-  const leads = [...recording.traces.keys()] as LeadName[]
-  const rate = result?.quality.heartRateBpm
-  return t('ecg.inWords', {
-    count: leads.length,
-    seconds: number(secondsOf(recording), 1),
-    rate: rate == null ? t('ecg.rateUnknown') : `${number(rate)} bpm`,
-  })
-}
