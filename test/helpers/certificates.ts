@@ -8,6 +8,9 @@ import { join } from 'node:path'
 
 export const HAS_OPENSSL = spawnSync('openssl', ['version']).error === undefined
 
+/** For the name of a suite that `describe.skipIf(!HAS_OPENSSL)` skips. */
+export const NO_OPENSSL = HAS_OPENSSL ? '' : ' (skipped: no openssl)'
+
 /** PEM files. */
 export interface CertificateFiles {
   readonly cert: string

@@ -61,12 +61,15 @@ export function put({ traces }: Recording, name: LeadName, firstSample: number, 
   trace?.pyramid.update(firstSample, firstSample + samples.length)
 }
 
+/** Whether the paper calculates a lead that was not delivered. */
+export const isCalculated = (lead: LeadName, delivered: ReadonlySet<LeadName>): boolean =>
+  !delivered.has(lead) && delivered.has('I') && delivered.has('II') && OF_I_AND_II[lead] !== undefined
+
 /** Allocates a recording from its first piece; `add` fills it. */
 export function newRecording({ rateHz, samples, leads }: Piece): Recording {
   const names = new Set(leads.map(({ name }) => name as LeadName))
-  const hasBoth = names.has('I') && names.has('II')
   const traces = LEADS.flatMap((name) => {
-    const isDerived = !names.has(name) && hasBoth && OF_I_AND_II[name] !== undefined
+    const isDerived = isCalculated(name, names)
     return names.has(name) || isDerived ? [{ name, isDerived }] : []
   })
   return roomFor({ rateHz, length: samples, traces })

@@ -3,11 +3,13 @@
  * @module
  */
 import type { ComponentChildren } from 'preact'
-import { LEADS, type LeadName } from '../../../shared/domain/leads.ts'
+import { LEADS } from '../../../shared/domain/leads.ts'
 import type { Measurements } from '../../../shared/domain/measurements.ts'
+import type { LeadVerdict } from '../../../shared/domain/quality.ts'
 import type { Person } from '../../../shared/domain/recording.ts'
 import type { Result } from '../../../shared/domain/result.ts'
 import { type ResultWarning, warningText } from '../../../shared/domain/warnings.ts'
+import { isCalculated } from '../ecg/recording.ts'
 import type { Subject } from '../ecg/subject.ts'
 import { language, t, word } from '../i18n/index.ts'
 import { number } from '../ui/format.ts'
@@ -147,6 +149,7 @@ function Measured({ measurements, rate }: MeasuredProps) {
 
 function LeadQuality({ result: { quality } }: { readonly result: Result }) {
   const good = LEADS.filter((lead) => quality.leads[lead] === 'acceptable').length
+  const delivered = new Set(LEADS.filter((lead) => (quality.leads[lead] ?? 'missing') !== 'missing'))
   return (
     <section class="quality">
       <h2>
@@ -155,15 +158,9 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
       <ul>
         {LEADS.map((lead) => {
           const verdict = quality.leads[lead] ?? 'missing'
-          const isDerived = quality.derived.includes(lead) || (verdict === 'missing' && follows(lead, quality.leads))
-          const text =
-            verdict === 'acceptable' || verdict === 'missing'
-              ? isDerived
-                ? word('lead', 'derived')
-                : verdict === 'missing'
-                  ? word('lead', 'missing')
-                  : t('quality.good')
-              : word('reason', verdict)
+          const isDerived = quality.derived.includes(lead) || isCalculated(lead, delivered)
+          const hasReason = verdict !== 'acceptable' && verdict !== 'missing'
+          const text = isDerived && !hasReason ? word('lead', 'derived') : wordsOf(verdict)
           return (
             <li key={lead} class={isDerived ? 'derived' : verdict === 'acceptable' ? 'good' : 'bad'}>
               <b>{lead}</b>
@@ -176,9 +173,12 @@ function LeadQuality({ result: { quality } }: { readonly result: Result }) {
   )
 }
 
-/** A limb lead that the paper calculates from I and II, in a refused ECG as well. */
-const follows = (lead: LeadName, verdicts: Result['quality']['leads']) =>
-  ['III', 'aVR', 'aVL', 'aVF'].includes(lead) && verdicts.I !== 'missing' && verdicts.II !== 'missing'
+const wordsOf = (verdict: LeadVerdict) =>
+  verdict === 'acceptable'
+    ? t('quality.good')
+    : verdict === 'missing'
+      ? word('lead', 'missing')
+      : word('reason', verdict)
 
 function ProvenanceOf({ result: { ecgId, provenance, version } }: { readonly result: Result }) {
   const { modelBundle, modelSha256, site, profile, codeVersion, inputSha256 } = provenance

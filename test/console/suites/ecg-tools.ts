@@ -1,13 +1,13 @@
 /** What a cardiologist does with an ECG: earlier ones beside it, calipers on an annotated record, orders of leads, files. */
 import { randomUUID } from 'node:crypto'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Page } from 'playwright-core'
 import { expect, it } from 'vitest'
 import { readRecording } from '../../../streams/formats/index.ts'
 import { streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
-import { dataPath } from '../../helpers/data-folder.ts'
+import { dataPath, hasData, NO_DATA } from '../../helpers/data-folder.ts'
 import { waveAnnotations } from '../../helpers/wfdb-annotations.ts'
 import { screened } from '../helpers/stack.ts'
 import type { OnStack } from './on-stack.ts'
@@ -56,52 +56,49 @@ async function drawnPeaks(page: Page, mostMs: number): Promise<number[]> {
 }
 
 export function ecgTools(on: () => OnStack): void {
-  it.skipIf(!existsSync(dataPath('ludb')))(
-    'measures RR and QRS with calipers as cardiologists annotated them',
-    async () => {
-      const { page, go, stack } = on()
-      const stem = dataPath('ludb', 'data', LUDB_RECORD)
-      const ecgId = await screened(stack.apiUrl, [`${stem}.hea`, `${stem}.dat`])
-      const waves = waveAnnotations(`${stem}.ii`).filter(({ wave }) => wave === 'qrs')
-      const at = (sample: number) => sample / 500
-      await go(`#/ecg/${ecgId}`)
-      await page.locator('.finding').first().waitFor()
-      await page.getByRole('button', { name: '50 mm/s' }).click()
-      await page.getByRole('button', { name: 'Calipers' }).click()
-      const paper = page.locator('.paper')
-      await paper.waitFor()
-      const box = (await paper.boundingBox())!
-      const y = box.y + STRIP_MM.baseline * PX_PER_MM
-      const drag = async (from: number, to: number) => {
-        await page.mouse.move(box.x + from, y)
-        await page.mouse.down()
-        await page.mouse.move(box.x + to, y, { steps: 3 })
-        await page.mouse.up()
-        return Number(await page.locator('.caliper-reading').getAttribute('data-ms'))
-      }
-      const x = (s: number) => (LEFT_MM + s * FAST_MM_PER_S) * PX_PER_MM
-      // A pixel is 5.3 ms at 50 mm/s, and a sample 2 ms.
-      const pixelMs = 1000 / (FAST_MM_PER_S * PX_PER_MM)
+  it.skipIf(!hasData)(`measures RR and QRS with calipers as cardiologists annotated them${NO_DATA}`, async () => {
+    const { page, go, stack } = on()
+    const stem = dataPath('ludb', 'data', LUDB_RECORD)
+    const ecgId = await screened(stack.apiUrl, [`${stem}.hea`, `${stem}.dat`])
+    const waves = waveAnnotations(`${stem}.ii`).filter(({ wave }) => wave === 'qrs')
+    const at = (sample: number) => sample / 500
+    await go(`#/ecg/${ecgId}`)
+    await page.locator('.finding').first().waitFor()
+    await page.getByRole('button', { name: '50 mm/s' }).click()
+    await page.getByRole('button', { name: 'Calipers' }).click()
+    const paper = page.locator('.paper')
+    await paper.waitFor()
+    const box = (await paper.boundingBox())!
+    const y = box.y + STRIP_MM.baseline * PX_PER_MM
+    const drag = async (from: number, to: number) => {
+      await page.mouse.move(box.x + from, y)
+      await page.mouse.down()
+      await page.mouse.move(box.x + to, y, { steps: 3 })
+      await page.mouse.up()
+      return Number(await page.locator('.caliper-reading').getAttribute('data-ms'))
+    }
+    const x = (s: number) => (LEFT_MM + s * FAST_MM_PER_S) * PX_PER_MM
+    // A pixel is 5.3 ms at 50 mm/s, and a sample 2 ms.
+    const pixelMs = 1000 / (FAST_MM_PER_S * PX_PER_MM)
 
-      // Beats that are on the screen, by the annotators and as they are drawn.
-      const seen = waves.filter(({ peak }) => at(peak) > 0.5 && x(at(peak)) < 900)
-      const rrMs = 1000 * (at(seen[1]!.peak) - at(seen[0]!.peak))
-      const peaks = await drawnPeaks(page, rrMs)
-      const [first, second] = seen.map(({ peak }) =>
-        peaks.toSorted((a, b) => Math.abs(a - x(at(peak))) - Math.abs(b - x(at(peak)))).at(0),
-      )
-      for (const [i, px] of [first!, second!].entries())
-        expect(Math.abs(px - x(at(seen[i]!.peak)))).toBeLessThanOrEqual(2)
-      expect(Math.abs((await drag(first!, second!)) - rrMs)).toBeLessThanOrEqual(2 * pixelMs + 2)
+    // Beats that are on the screen, by the annotators and as they are drawn.
+    const seen = waves.filter(({ peak }) => at(peak) > 0.5 && x(at(peak)) < 900)
+    const rrMs = 1000 * (at(seen[1]!.peak) - at(seen[0]!.peak))
+    const peaks = await drawnPeaks(page, rrMs)
+    const [first, second] = seen.map(({ peak }) =>
+      peaks.toSorted((a, b) => Math.abs(a - x(at(peak))) - Math.abs(b - x(at(peak)))).at(0),
+    )
+    for (const [i, px] of [first!, second!].entries())
+      expect(Math.abs(px - x(at(seen[i]!.peak)))).toBeLessThanOrEqual(2)
+    expect(Math.abs((await drag(first!, second!)) - rrMs)).toBeLessThanOrEqual(2 * pixelMs + 2)
 
-      const { onset = 0, end = 0 } = seen[1]!
-      const qrs = await drag(x(at(onset)), x(at(end)))
-      expect(Math.abs(qrs - 1000 * at(end - onset))).toBeLessThanOrEqual(pixelMs + 2)
+    const { onset = 0, end = 0 } = seen[1]!
+    const qrs = await drag(x(at(onset)), x(at(end)))
+    expect(Math.abs(qrs - 1000 * at(end - onset))).toBeLessThanOrEqual(pixelMs + 2)
 
-      await page.keyboard.press('Escape')
-      await page.getByRole('button', { name: '25 mm/s' }).click()
-    },
-  )
+    await page.keyboard.press('Escape')
+    await page.getByRole('button', { name: '25 mm/s' }).click()
+  })
 
   it('marches a caliper out over the row at equal distances', async () => {
     const { page, go, ecgId } = on()

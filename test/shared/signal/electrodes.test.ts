@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { ELECTRODE_EXCHANGES, type ElectrodeExchange } from '../../../shared/domain/electrodes.ts'
 import type { LeadName } from '../../../shared/domain/leads.ts'
 import type { RecordedLead, Recording } from '../../../shared/domain/recording.ts'
@@ -8,7 +8,7 @@ import { warningText } from '../../../shared/domain/warnings.ts'
 import { exchangeProbabilities } from '../../../shared/signal/electrodes.ts'
 import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { WindowPreparer } from '../../../shared/signal/window-preparer.ts'
-import { hasData, NO_DATA, packedEcgs } from '../../helpers/data-folder.ts'
+import { hasData, NO_DATA, type PackedEcg, packedEcgs } from '../../helpers/data-folder.ts'
 
 interface Vector {
   readonly kind: string
@@ -99,9 +99,16 @@ const recordingOf = (leads: ReadonlyMap<LeadName, Float64Array>, change: Change 
   }
 }
 
+type Leads = PackedEcg['leads']
+
+/** Of the fold that the limits were chosen on; docs/electrodes.md has the whole of fold 9. */
+const ecgsOfFold8 = () => [...packedEcgs(8, 30)].map(({ leads }) => leads)
+
 describe.skipIf(!hasData)(`electrodes of real ECGs, exchanged${NO_DATA}`, { timeout: 120_000 }, () => {
-  // Of the fold that the limits were chosen on; docs/electrodes.md has the whole of fold 9.
-  const ecgs = [...packedEcgs(8, 30)].map(({ leads }) => leads)
+  let ecgs: readonly Leads[]
+  beforeAll(() => {
+    ecgs = ecgsOfFold8()
+  })
   const preparer = new WindowPreparer(CARDIACNETS_V1)
   const warningsOf = (recording: Recording) => preparer.prepare(recording).warnings
 
@@ -131,7 +138,10 @@ describe.skipIf(!hasData)(`electrodes of real ECGs, exchanged${NO_DATA}`, { time
 })
 
 describe.skipIf(!hasData)(`the gain of real ECGs${NO_DATA}`, { timeout: 120_000 }, () => {
-  const ecgs = [...packedEcgs(8, 30)].map(({ leads }) => leads)
+  let ecgs: readonly Leads[]
+  beforeAll(() => {
+    ecgs = ecgsOfFold8()
+  })
   const doubtful = (factor: number) => {
     const preparer = new WindowPreparer(CARDIACNETS_V1)
     return ecgs.map((leads) => {

@@ -12,7 +12,7 @@ import { guardOf, isEndingSoon, openDoor } from '../../../streams/gateway/door-s
 import { FolderDoor } from '../../../streams/gateway/folder-door.ts'
 import { Store } from '../../../streams/gateway/store.ts'
 import { parseMessage } from '../../../streams/hl7/message.ts'
-import { Authority, HAS_OPENSSL } from '../../helpers/certificates.ts'
+import { Authority, HAS_OPENSSL, NO_OPENSSL } from '../../helpers/certificates.ts'
 import { waveformGroup, writeDicom } from '../../helpers/dicom-writer.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { writeMuse } from '../../helpers/xml-writers.ts'
@@ -426,7 +426,7 @@ console.log(JSON.stringify({ kept, code, read: store.toForward(0, 1000).length }
   })
 })
 
-describe.skipIf(!HAS_OPENSSL)('an expired certificate', () => {
+describe.skipIf(!HAS_OPENSSL)(`an expired certificate${NO_OPENSSL}`, () => {
   it('is refused from a peer, and the listener’s own is reported in advance', async () => {
     let refused = 0
     const authority = new Authority(folder)

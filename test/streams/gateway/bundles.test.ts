@@ -20,6 +20,7 @@ import { CARDIACNETS_V1 } from '../../../shared/signal/profile.ts'
 import { BundleShelf, compareVersions, SIGNATURE_FILE } from '../../../streams/gateway/bundle-shelf.ts'
 import { streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
+import { HAS_OPENSSL, NO_OPENSSL } from '../../helpers/certificates.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { SCREENING, startTestGateway, type TestGateway, until } from './helpers.ts'
 import { generator } from './process.ts'
@@ -189,7 +190,7 @@ it.each([
   expect(compareVersions(a, b)).toBe(expected)
 })
 
-describe.skipIf(spawnSync('openssl', ['version']).error !== undefined)('openssl', () => {
+describe.skipIf(!HAS_OPENSSL)(`openssl${NO_OPENSSL}`, () => {
   it('creates keys and signatures that the gateway accepts', async () => {
     const directory = made(versionOf(1))
     const openssl = (...args: readonly string[]) => execFileSync('openssl', args, { cwd: folder, stdio: 'pipe' })

@@ -11,7 +11,7 @@ import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import { parseGatewayConfig } from '../../../streams/gateway/config.ts'
 import { iotCredentials } from '../../../streams/gateway/iot-credentials.ts'
 import { sqsCloudOfEnvironment } from '../../../streams/gateway/sqs-cloud.ts'
-import { Authority, HAS_OPENSSL } from '../../helpers/certificates.ts'
+import { Authority, HAS_OPENSSL, NO_OPENSSL } from '../../helpers/certificates.ts'
 
 const NEVER = new AbortController().signal
 const ECG = {
@@ -30,7 +30,7 @@ const ECG = {
   about: { order: {}, visit: { patient: undefined, authority: undefined, bed: undefined } },
 } as const
 
-describe.skipIf(!HAS_OPENSSL)('forwarding with the credentials of a device certificate', () => {
+describe.skipIf(!HAS_OPENSSL)(`forwarding with the credentials of a device certificate${NO_OPENSSL}`, () => {
   let folder: string
   let authority: Authority
   /** What the credentials provider was asked: path, thing, and the name in the certificate. */

@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { parseMessage } from '../../../streams/hl7/message.ts'
-import { Authority, HAS_OPENSSL } from '../../helpers/certificates.ts'
+import { Authority, HAS_OPENSSL, NO_OPENSSL } from '../../helpers/certificates.ts'
 import { syntheticRecording } from '../../helpers/recordings.ts'
 import { RawPeer, waveOru } from '../hl7/helpers.ts'
 import { startEhr, startTestGateway, type TestGateway, until } from './helpers.ts'
 
-describe.skipIf(!HAS_OPENSSL)('HL7 by mutual TLS', () => {
+describe.skipIf(!HAS_OPENSSL)(`HL7 by mutual TLS${NO_OPENSSL}`, () => {
   let folder: string
   let authority: Authority
   let ward: TestGateway | undefined

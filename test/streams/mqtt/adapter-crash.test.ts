@@ -20,8 +20,8 @@ const PERIODIC = makeRecording((5 * 4001) / 500)
 
 describe.each(BROKERS)(
   'adapter process with $broker, MQTT protocol $version',
-  ({ broker: name, version, start, isMissing }) => {
-    describe.skipIf(isMissing)('when it is killed or stopped', () => {
+  ({ broker: name, version, start, missing }) => {
+    describe.skipIf(missing !== '')(`when it is killed or stopped${missing}`, () => {
       let folder: string
       let aws: Aws
       let broker: Broker

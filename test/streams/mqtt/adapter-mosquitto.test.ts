@@ -12,12 +12,12 @@ import { streamRecording } from '../../../streams/mqtt/device.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
 import { Authority } from '../../helpers/certificates.ts'
 import { type Aws, startAws } from './helpers/aws.ts'
-import { type Broker, MOSQUITTO, startMosquitto } from './helpers/brokers.ts'
+import { type Broker, NO_MOSQUITTO, startMosquitto } from './helpers/brokers.ts'
 import { expectEachOnce } from './helpers/expectations.ts'
 import { makeRecording } from './helpers/factories.ts'
 import { type Responder, startResponder } from './helpers/responder.ts'
 
-describe.skipIf(MOSQUITTO === undefined)('adapter with mosquitto', () => {
+describe.skipIf(NO_MOSQUITTO !== '')(`adapter with mosquitto${NO_MOSQUITTO}`, () => {
   let folder: string
   let aws: Aws
   let responder: Responder

@@ -15,8 +15,8 @@ import { type Responder, startResponder } from './helpers/responder.ts'
 
 const containing = (text: string) => expect.stringContaining(text)
 
-describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
-  describe.skipIf(isMissing)('during an SQS outage', () => {
+describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, missing }) => {
+  describe.skipIf(missing !== '')(`during an SQS outage${missing}`, () => {
     let folder: string
     let broker: Broker
     let link: DeviceLink

@@ -23,8 +23,8 @@ const tenant = 'clinic'
 const TRACEPARENT = '00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01'
 const topicOf = (channel: Channel) => buildTopic({ tenant, device: 'd1', channel })
 
-describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, isMissing }) => {
-  describe.skipIf(isMissing)('over a real connection', () => {
+describe.each(BROKERS)('adapter with $broker, MQTT protocol $version', ({ version, start, missing }) => {
+  describe.skipIf(missing !== '')(`over a real connection${missing}`, () => {
     let folder: string
     let aws: Aws
     let broker: Broker

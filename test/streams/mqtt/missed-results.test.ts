@@ -1,5 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs'
 import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -8,7 +6,6 @@ import { DeviceLimits } from '../../../shared/config/device-limits.ts'
 import { streamEcgId } from '../../../shared/domain/ecg-id.ts'
 import type { Frame } from '../../../shared/domain/frame.ts'
 import type { ResultMessage } from '../../../shared/messages.ts'
-import { createLogger } from '../../../shared/observe/logging.ts'
 import { startAdapter } from '../../../streams/mqtt/adapter.ts'
 import { readConfig } from '../../../streams/mqtt/config.ts'
 import { DeviceLink } from '../../../streams/mqtt/device-link.ts'
@@ -19,7 +16,9 @@ import { Journal } from '../../../streams/mqtt/journal.ts'
 import { LATE_PATIENCE_MS } from '../../../streams/mqtt/late-frames.ts'
 import { Limits } from '../../../streams/mqtt/limits.ts'
 import { REPETITION_MS, UNDER_WAY_MS } from '../../../streams/mqtt/repeated-windows.ts'
+import { silentLogger } from '../../helpers/logs.ts'
 import { makeResult } from '../../helpers/results.ts'
+import { temporaryFolder } from '../../helpers/temporary-folder.ts'
 import { startAws } from './helpers/aws.ts'
 import { startAedes } from './helpers/brokers.ts'
 import { makeFrame, NOW } from './helpers/factories.ts'
@@ -47,15 +46,12 @@ describe('Ingest, when a device sends frames again', () => {
   let problems: Problem[]
 
   beforeEach(() => {
-    folder = mkdtempSync(join(tmpdir(), 'journal-'))
+    folder = temporaryFolder()
     nowMs = NOW
     problems = []
     start()
   })
-  afterEach(() => {
-    journal.close()
-    rmSync(folder, { recursive: true })
-  })
+  afterEach(() => journal.close())
 
   function start(limits = DeviceLimits.parse({})): void {
     journal = new Journal(join(folder, 'journal.db'))
@@ -235,17 +231,15 @@ describe('Ingest, when a device sends frames again', () => {
 
 describe('adapter whose broker loses results', () => {
   const configured = async (settings: Readonly<Record<string, string>>) => {
-    const folder = mkdtempSync(join(tmpdir(), 'adapter-'))
     const [aws, broker] = await Promise.all([startAws(), startAedes()])
     const config = readConfig([], {
       ...aws.env,
       MQTT_URL: broker.url,
       MQTT_VERSION: '4',
-      JOURNAL_PATH: join(folder, 'journal.db'),
+      JOURNAL_PATH: join(temporaryFolder(), 'journal.db'),
       ...settings,
     })!
-    const logger = createLogger('test')
-    logger.setLogLevel('SILENT')
+    const logger = silentLogger()
     const begin = async () => {
       const begun = startAdapter(config, { sqs: aws.sqs, s3: aws.s3, logger })
       await begun.ready
@@ -258,7 +252,6 @@ describe('adapter whose broker loses results', () => {
       await adapter.stop()
       await broker.close()
       await aws.stop()
-      rmSync(folder, { recursive: true })
     })
     const restart = async () => {
       await adapter.stop()

@@ -17,6 +17,9 @@ export const MOSQUITTO = ['/usr/sbin/mosquitto', '/usr/local/sbin/mosquitto', '/
   existsSync,
 )
 
+/** For the name of a suite that is skipped without mosquitto. */
+export const NO_MOSQUITTO = MOSQUITTO === undefined ? ' (skipped: no mosquitto; Debian package mosquitto)' : ''
+
 export async function startAedes(): Promise<Broker> {
   const aedes = await Aedes.createBroker()
   const server = createServer(aedes.handle)
@@ -66,11 +69,9 @@ async function listen(server: Server): Promise<number> {
   return (server.address() as AddressInfo).port
 }
 
-/** The brokers and protocol versions that the adapter is for. aedes speaks 3.1.1 only. */
+/** The brokers and protocol versions that the adapter is for. aedes speaks 3.1.1 only. `missing`: see `NO_MOSQUITTO`. */
 export const BROKERS = [
-  { broker: 'aedes', version: 4, start: startAedes, isMissing: false },
-  { broker: 'mosquitto', version: 4, start: () => startMosquitto(), isMissing: MOSQUITTO === undefined },
-  { broker: 'mosquitto', version: 5, start: () => startMosquitto(), isMissing: MOSQUITTO === undefined },
+  { broker: 'aedes', version: 4, start: startAedes, missing: '' },
+  { broker: 'mosquitto', version: 4, start: () => startMosquitto(), missing: NO_MOSQUITTO },
+  { broker: 'mosquitto', version: 5, start: () => startMosquitto(), missing: NO_MOSQUITTO },
 ] as const
-
-if (MOSQUITTO === undefined) console.warn('mosquitto is not installed: tests against it are skipped')
