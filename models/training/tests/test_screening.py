@@ -238,7 +238,7 @@ def test_how_hard_a_kind_is_held_comes_from_the_configuration(training_data):
     kind = np.full(len(training_data.real.fold), "RBBB")
     data = replace(training_data, real=replace(training_data.real, kind=kind))
     rows = np.arange(2)
-    usual, held = (make_batch(data, rows, rows[:0], *given).isolated for given in ((), (harder,)))
+    usual, held = (make_batch(data, rows, rows[:0], **given).isolated for given in ({}, {"held": harder}))
     column = screening.STRUCTURAL.index(screening.CONDITIONS.index("ph"))
     assert usual[:, column].tolist() == pytest.approx([0.8, 0.8])
     assert held[:, column].tolist() == [2.0, 2.0]

@@ -166,8 +166,8 @@ def make_batch(
     data: TrainingData,
     real_rows: NDArray[np.intp],
     virtual_rows: NDArray[np.intp],
-    held: Mapping[str, Mapping[str, float]] = HELD,
     *,
+    held: Mapping[str, Mapping[str, float]] = HELD,
     virtual_cad: bool = False,
 ) -> Batch:
     """Gather rows; targets that a row does not know are NaN."""
@@ -438,7 +438,9 @@ def train_screening(
         )
         if chances is not None:
             usual = drawn_rows(real_train, chances, config.real_batch, step, optimisation.seed)
-        batch = make_batch(data, np.concatenate([usual, special]), virtual, config.held, virtual_cad=config.virtual_cad)
+        batch = make_batch(
+            data, np.concatenate([usual, special]), virtual, held=config.held, virtual_cad=config.virtual_cad
+        )
         return sum(losses(model, batch, at_step(config, step), generator).values(), torch.zeros(()))
 
     described = to_json(config)
